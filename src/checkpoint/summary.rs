@@ -1,0 +1,43 @@
+//! What a person needs to know of a checkpoint before merging it.
+
+use serde::{Deserialize, Serialize};
+
+/// A checkpoint in one line of a list, and whether it fits the chosen base.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// How to name it: `zoo:ja`, `org/name@revision`, a path.
+    pub reference: String,
+    /// `model_type` of its config (`llama`, `mistral`).
+    pub family: String,
+    pub layers: usize,
+    pub hidden: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub vocab: usize,
+    pub parameters: u64,
+    pub bytes: u64,
+    /// Dtype of its tensors (`bf16`), `mixed` where they differ.
+    pub dtype: String,
+    pub tied: bool,
+    pub chat_template: bool,
+    /// First lines of its model card.
+    pub about: String,
+    /// Does it merge with the base asked for?
+    pub fit: Fit,
+}
+
+/// Whether a checkpoint can be merged onto a base, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// No base was named.
+    Unasked,
+    /// It is the base.
+    IsBase,
+    /// Merges as it is.
+    Fits,
+    /// Merges, but read this.
+    Caution(String),
+    /// Cannot be merged, and why.
+    No(String),
+}

@@ -1,0 +1,26 @@
+//! Yosegi evolves model merges: an evolution strategy looks for the recipe by which
+//! several fine-tunes of one base become a model that does what none of them does.
+//!
+//! The rooms, from the ground up; each imports only from rooms below it:
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`checkpoint`] | a model on disk: where it is, what it is made of, its tensors |
+//! | [`recipe`] | a whole merge as data |
+//! | [`task`] | what good means: questions, prompts, scores |
+//! | [`search`] | where to look next |
+//! | [`merge`] | recipe + checkpoints → tensors |
+//! | [`lm`] | running a model |
+//! | [`session`] | one evolution run: protocol, engine, worker, journal |
+//! | [`cli`], [`workbench`] | two faces on the session's protocol |
+
+pub mod checkpoint;
+pub mod cli;
+pub mod lm;
+pub mod merge;
+pub mod recipe;
+pub mod search;
+pub mod session;
+pub mod task;
+#[cfg(feature = "workbench")]
+pub mod workbench;

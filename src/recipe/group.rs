@@ -1,0 +1,156 @@
+//! Layer groups: what one gene rules.
+
+use serde::{Deserialize, Serialize};
+
+/// A part of a decoder that is merged with one weight and one density.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LayerGroup {
+    /// The input embedding (and a tied LM head).
+    Embedding,
+    /// One decoder block, counted from 0.
+    Block(usize),
+    /// The final norm and an untied LM head.
+    Head,
+}
+
+impl LayerGroup {
+    /// Number of groups of a decoder with `layers` blocks: embedding, each block, head.
+    #[must_use]
+    pub const fn count(layers: usize) -> usize {
+        layers + 2
+    }
+
+    /// All groups of a decoder with `layers` blocks, from the input to the output.
+    pub fn all(layers: usize) -> impl Iterator<Item = Self> {
+        (0..Self::count(layers)).map(move |i| Self::from_index(i, layers))
+    }
+
+    /// Position of this group from the input (0 = embedding, `layers + 1` = head).
+    #[must_use]
+    pub const fn index(self, layers: usize) -> usize {
+        match self {
+            Self::Embedding => 0,
+            Self::Block(i) => i + 1,
+            Self::Head => layers + 1,
+        }
+    }
+
+    /// The inverse of [`Self::index`].
+    #[must_use]
+    pub const fn from_index(index: usize, layers: usize) -> Self {
+        if index == 0 {
+            Self::Embedding
+        } else if index <= layers {
+            Self::Block(index - 1)
+        } else {
+            Self::Head
+        }
+    }
+
+    /// Which group a tensor belongs to, by its Hugging Face name
+    /// (`model.embed_tokens.weight`, `model.layers.3.mlp.up_proj.weight`, `model.norm.weight`,
+    /// `lm_head.weight`). `None` for a name that no decoder of the supported families has.
+    #[must_use]
+    pub fn of_tensor(name: &str) -> Option<Self> {
+        let rest = name.strip_prefix("model.").unwrap_or(name);
+        if let Some(rest) = rest.strip_prefix("layers.") {
+            let (number, _) = rest.split_once('.')?;
+            return number.parse().ok().map(Self::Block);
+        }
+        if rest.starts_with("embed_tokens.") {
+            return Some(Self::Embedding);
+        }
+        if rest.starts_with("norm.") || rest.starts_with("lm_head.") {
+            return Some(Self::Head);
+        }
+        None
+    }
+}
+
+impl std::fmt::Display for LayerGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Embedding => f.write_str("embed"),
+            Self::Block(i) => write!(f, "{i}"),
+            Self::Head => f.write_str("head"),
+        }
+    }
+}
+
+/// A value for each layer group: one number for all, or one for each.
+///
+/// In TOML: `weight = 0.5`, or `weight = { embed = 0.3, layers = [0.5, 0.6], head = 1.0 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PerGroup {
+    /// One value for every group.
+    All(f64),
+    /// One value a group.
+    Each {
+        /// Value for the input embedding.
+        embed: f64,
+        /// Values for the decoder blocks, first to last.
+        layers: Vec<f64>,
+        /// Value for the final norm and LM head.
+        head: f64,
+    },
+}
+
+impl PerGroup {
+    /// Value for `group`; `None` when a block has no value of its own.
+    #[must_use]
+    pub fn get(&self, group: LayerGroup) -> Option<f64> {
+        match (self, group) {
+            (Self::All(v), _) => Some(*v),
+            (Self::Each { embed, .. }, LayerGroup::Embedding) => Some(*embed),
+            (Self::Each { layers, .. }, LayerGroup::Block(i)) => layers.get(i).copied(),
+            (Self::Each { head, .. }, LayerGroup::Head) => Some(*head),
+        }
+    }
+
+    /// Sets one group's value, first spreading a single value over all `layers + 2` groups.
+    pub fn set(&mut self, group: LayerGroup, layers: usize, value: f64) {
+        self.spread(layers);
+        if let Self::Each { embed, layers, head } = self {
+            match group {
+                LayerGroup::Embedding => *embed = value,
+                LayerGroup::Block(i) => {
+                    if let Some(slot) = layers.get_mut(i) {
+                        *slot = value;
+                    }
+                }
+                LayerGroup::Head => *head = value,
+            }
+        }
+    }
+
+    /// Turns a single value into one value a group.
+    pub fn spread(&mut self, layers: usize) {
+        if let Self::All(v) = *self {
+            *self = Self::Each { embed: v, layers: vec![v; layers], head: v };
+        }
+    }
+
+    /// From values in group order (embedding, blocks, head); `values.len()` is at least 2.
+    #[must_use]
+    pub fn from_slice(values: &[f64]) -> Self {
+        match values {
+            [] => Self::All(0.0),
+            [v] => Self::All(*v),
+            [embed, layers @ .., head] => Self::Each { embed: *embed, layers: layers.to_vec(), head: *head },
+        }
+    }
+
+    /// All values in use, for range checks.
+    pub fn values(&self) -> Vec<f64> {
+        match self {
+            Self::All(v) => vec![*v],
+            Self::Each { embed, layers, head } => {
+                let mut out = vec![*embed];
+                out.extend_from_slice(layers);
+                out.push(*head);
+                out
+            }
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! What the faces and the engine say to each other: plain data, no tensors.
+//!
+//! A face sends [`Request`]s and receives [`Message`]s, one JSON document a line over a Unix
+//! socket, or the same values over a channel inside one process. [`Event`]s are stored in the
+//! journal and are the same for two runs with one seed; whatever depends on the clock travels
+//! beside them in the [`Record`]. [`Live`] things are sent and forgotten.
+
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::ModelSummary;
+use crate::recipe::Recipe;
+
+/// Version of this protocol and of the journal's events.
+pub const VERSION: u32 = 1;
+
+/// A command with the number that its reply carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Chosen by the sender; the reply repeats it.
+    pub id: u64,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What a face may ask of the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// First word of a connection.
+    Hello { version: u32 },
+    /// Models on this machine and what fits together.
+    Models { base: Option<String> },
+    /// All sessions in the home folder.
+    Sessions,
+    /// Start a session from a config's text. `name` defaults to the config's.
+    Start { config: String, name: Option<String> },
+    /// Take up a session that was paused, stopped or killed.
+    Resume { session: String },
+    /// Stop after the candidate in flight; the session stays resumable at once.
+    Pause { session: String },
+    /// End the session now; it can still be resumed later.
+    Stop { session: String },
+    /// Evaluate a hand-made recipe as a candidate of the session.
+    Inject { session: String, recipe: Recipe },
+    /// Which training questions stream their answers while candidates are evaluated.
+    Watch { session: String, questions: Vec<usize> },
+    /// Events of a session from sequence number `since`: the past, a boundary, then live ones.
+    Subscribe { session: String, since: u64 },
+    /// No more events of that session.
+    Unsubscribe { session: String },
+    /// The stored answers of a candidate or baseline on a split.
+    Answers { session: String, candidate: CandidateId, split: Split },
+    /// Merge this recipe and answer the given questions of a task now; a newer `Try` on the same
+    /// connection replaces one that has not finished. Streams [`Live::TryToken`] and ends
+    /// with [`Reply::Answers`].
+    Try { target: Target, task: String, split: Split, questions: Vec<usize> },
+    /// Stop the engine once nothing runs.
+    Shutdown,
+}
+
+/// What is asked to answer: a model as it is, or a merge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// `zoo:ja`, a folder, `org/name[@revision]`.
+    Model(String),
+    /// A merge.
+    Recipe(Recipe),
+}
+
+/// What the engine sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Message {
+    /// Answer to the request `id`.
+    Reply { id: u64, reply: Reply },
+    /// One stored event of a session.
+    Event { session: String, record: Record },
+    /// All past events have been sent; what follows is live.
+    Boundary { session: String, next: u64 },
+    /// Sent and forgotten.
+    Live { session: Option<String>, live: Live },
+}
+
+/// Answer to a [`Command`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Done,
+    Hello {
+        version: u32,
+        pid: u32,
+        device: String,
+    },
+    Models(Vec<ModelSummary>),
+    Sessions(Vec<SessionRow>),
+    Started {
+        session: String,
+    },
+    Answers(Answers),
+    /// A newer `Try` took this one's place.
+    Superseded,
+    /// One clear sentence: what, where, what to do.
+    Error(String),
+}
+
+/// Which questions of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// The questions that fitness is measured on.
+    #[default]
+    Train,
+    /// Held out: never used by the search.
+    Test,
+}
+
+/// Number of a candidate within its session, from 0, in the order of proposal. Baselines
+/// (the sources, the base, the uniform merge, the global grid) come first.
+pub type CandidateId = u64;
+
+/// One line of the sessions list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionRow {
+    pub name: String,
+    pub status: Status,
+    pub evaluations: u64,
+    pub budget: u64,
+    pub generation: u64,
+    pub best_train: Option<f64>,
+    pub best_test: Option<f64>,
+    /// Milliseconds since the Unix epoch of the last event.
+    pub updated_ms: u64,
+}
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Created; nothing measured yet.
+    #[default]
+    New,
+    Running,
+    Paused,
+    Stopped,
+    Finished,
+}
+
+/// A stored event with its place and what may differ between two equal runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// What the event cost, where it cost something.
+    pub cost: Option<Cost>,
+    pub event: Event,
+}
+
+/// Seconds and tokens spent on a candidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    pub merge_s: f64,
+    pub prefill_s: f64,
+    pub decode_s: f64,
+    pub score_s: f64,
+    /// Tokens generated.
+    pub tokens: u64,
+}
+
+impl Cost {
+    /// All seconds together.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.merge_s + self.prefill_s + self.decode_s + self.score_s
+    }
+}
+
+/// What happened in a session. Append-only; equal for two runs with one seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// First event: all that is needed to run the session again.
+    Created {
+        version: u32,
+        name: String,
+        /// The config's text, word for word.
+        config: String,
+        seed: u64,
+        /// Gene names, in genome order (`ja.weight[3]`).
+        genes: Vec<Gene>,
+        /// Decoder blocks of the models.
+        layers: usize,
+        train_questions: usize,
+        test_questions: usize,
+        /// Fitness evaluations after which the search ends.
+        budget: u64,
+        device: String,
+        dtype: String,
+        /// How language was judged (`lid.176` or the fallback's name).
+        language_by: String,
+    },
+    /// A reference point: a source alone, the base, the uniform merge, a global weighting.
+    Baseline {
+        candidate: Candidate,
+        scores: Vec<SplitScore>,
+    },
+    /// The search proposes a generation.
+    GenerationStarted {
+        generation: u64,
+        sigma: f64,
+        mean: Vec<f64>,
+        candidates: Vec<Candidate>,
+    },
+    /// A candidate's fitness, or why it has none.
+    Evaluated {
+        id: CandidateId,
+        generation: u64,
+        outcome: Outcome,
+    },
+    /// A hand-made recipe became a candidate.
+    Injected {
+        candidate: Candidate,
+    },
+    /// The generation is complete.
+    GenerationFinished {
+        generation: u64,
+        /// Best candidate of the session so far.
+        best: CandidateId,
+        best_fitness: f64,
+        /// Over the generation's candidates.
+        mean_fitness: f64,
+        std_fitness: f64,
+        evaluations: u64,
+    },
+    /// Score of the best so far on the held-out questions.
+    HeldOut {
+        id: CandidateId,
+        score: Score,
+    },
+    Paused,
+    Resumed,
+    Stopped {
+        reason: String,
+    },
+    /// The search is over. `mean` is the distribution's mean, scored too, since it often
+    /// generalises better than the best candidate seen.
+    Finished {
+        reason: String,
+        best: CandidateId,
+        train: Score,
+        test: Score,
+        mean: Option<CandidateId>,
+        evaluations: u64,
+        recipe: Recipe,
+    },
+}
+
+/// A dimension of the search space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gene {
+    pub name: String,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// A point in the search space with its recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub id: CandidateId,
+    /// What to call it: `zoo:ja`, `uniform`, `g12 #3`, `by hand 1`.
+    pub label: String,
+    pub origin: Origin,
+    /// Empty where the candidate is not a point of the space (a source alone).
+    pub genome: Vec<f64>,
+    pub target: Target,
+}
+
+/// Where a candidate came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Base,
+    Source,
+    Uniform,
+    Grid,
+    Search,
+    /// The search distribution's mean.
+    Mean,
+    Hand,
+}
+
+/// How an evaluation ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Scored(Score),
+    /// One clear sentence; the candidate ranks last.
+    Failed(String),
+}
+
+/// A split with its score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitScore {
+    pub split: Split,
+    pub score: Score,
+}
+
+/// A candidate's score over a set of questions; shares in [0, 1].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The config's fitness expression.
+    pub fitness: f64,
+    /// Right number, any language (the paper's `acc`).
+    pub acc: f64,
+    /// Right number and Japanese (the paper's `acc_ja`).
+    pub acc_ja: f64,
+    /// Japanese, right or wrong.
+    pub japanese: f64,
+    /// Questions answered.
+    pub n: u64,
+}
+
+/// Answers of one candidate to some questions, in the order asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    pub label: String,
+    pub score: Score,
+    pub answers: Vec<Answer>,
+}
+
+/// One answer with its verdict. `text` is the model's own and is not to be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Index of the question in its split.
+    pub index: usize,
+    /// The question's id in the data.
+    pub id: String,
+    pub question: String,
+    pub gold: String,
+    pub text: String,
+    /// The number found, as it stood in the text.
+    pub number: Option<String>,
+    pub correct: bool,
+    /// Language code (`ja`, `en`), by the language identification named in `Created`.
+    pub language: String,
+    pub p_ja: f64,
+    /// Generated tokens.
+    pub tokens: u64,
+}
+
+/// Sent while it happens, never stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "live", rename_all = "snake_case")]
+pub enum Live {
+    /// More text of a watched question's answer.
+    Token { candidate: CandidateId, question: usize, text: String },
+    /// The question and gold answer of a watched question, sent when watching starts.
+    Watching { questions: Vec<WatchedQuestion> },
+    /// Questions done of the candidate in flight.
+    Progress { candidate: CandidateId, done: u64, of: u64, tokens: u64 },
+    /// More text of the answer to a `Try` request.
+    TryToken { request: u64, question: usize, text: String },
+    /// Rates over the last seconds.
+    Rate {
+        candidates_per_hour: f64,
+        tokens_per_second: f64,
+        eta_s: Option<f64>,
+        memory_bytes: u64,
+        device: String,
+    },
+    /// For the log overlay.
+    Log { level: String, text: String },
+}
+
+/// A question shown while its answers stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchedQuestion {
+    pub index: usize,
+    pub question: String,
+    pub gold: String,
+}
