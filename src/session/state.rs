@@ -1,1 +1,270 @@
-//! Placeholder.
+//! A session as a fold over its events: the live workbench, attach, resume, report and tests
+//! all build it with the one [`SessionState::apply`].
+
+use serde::Serialize;
+
+use super::protocol::{
+    Candidate, CandidateId, Cost, Event, Gene, Origin, Outcome, Record, Score, SessionRow, Split, SplitScore,
+    Status,
+};
+use crate::recipe::Recipe;
+
+/// All that is known of a session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SessionState {
+    pub name: String,
+    pub status: Status,
+    /// The config's text, word for word.
+    pub config: String,
+    pub seed: u64,
+    pub genes: Vec<Gene>,
+    /// Decoder blocks of the models.
+    pub layers: usize,
+    pub train_questions: usize,
+    pub test_questions: usize,
+    /// Fitness evaluations after which the search ends.
+    pub budget: u64,
+    pub device: String,
+    pub dtype: String,
+    pub language_by: String,
+    /// Every candidate, baselines first; a candidate's id is its index here.
+    pub entries: Vec<Entry>,
+    pub generations: Vec<Generation>,
+    /// Best candidate so far by fitness (the search's and hand-made ones; no baseline).
+    pub best: Option<CandidateId>,
+    /// Fitness evaluations of the search and of hand-made recipes.
+    pub evaluations: u64,
+    pub finished: Option<Finish>,
+    /// Why it stopped, where it did.
+    pub reason: Option<String>,
+    /// Sequence number of the last event applied; 0 before the first.
+    pub seq: u64,
+    /// When that event was written, milliseconds since the Unix epoch.
+    pub updated_ms: u64,
+    /// When the first event was written.
+    pub created_ms: u64,
+    /// Tokens generated so far.
+    pub tokens: u64,
+}
+
+/// A candidate and what is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    pub candidate: Candidate,
+    /// `None` for baselines and hand-made recipes.
+    pub generation: Option<u64>,
+    /// Fitness on the training questions, or why there is none. `None` while it waits.
+    pub outcome: Option<Outcome>,
+    /// Score on the held-out questions, where it was measured.
+    pub test: Option<Score>,
+    pub cost: Cost,
+}
+
+impl Entry {
+    /// Score on the training questions.
+    #[must_use]
+    pub fn train(&self) -> Option<Score> {
+        match &self.outcome {
+            Some(Outcome::Scored(score)) => Some(*score),
+            _ => None,
+        }
+    }
+}
+
+/// One generation's line in the chart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Generation {
+    pub generation: u64,
+    pub sigma: f64,
+    /// Centre of the search distribution.
+    pub mean: Vec<f64>,
+    /// Ids of its candidates, in order of proposal.
+    pub candidates: Vec<CandidateId>,
+    pub complete: bool,
+    /// Best fitness of the session up to and with this generation.
+    pub best_fitness: f64,
+    pub mean_fitness: f64,
+    pub std_fitness: f64,
+    /// The best candidate so far.
+    pub best: Option<CandidateId>,
+}
+
+/// How the search ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finish {
+    pub best: CandidateId,
+    pub mean: Option<CandidateId>,
+    pub train: Score,
+    pub test: Score,
+    pub recipe: Recipe,
+}
+
+impl SessionState {
+    /// Takes in the next event.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.updated_ms = record.at_ms;
+        if let Some(cost) = &record.cost {
+            self.tokens += cost.tokens;
+        }
+        match &record.event {
+            Event::Created {
+                version: _,
+                name,
+                config,
+                seed,
+                genes,
+                layers,
+                train_questions,
+                test_questions,
+                budget,
+                device,
+                dtype,
+                language_by,
+            } => {
+                self.created_ms = record.at_ms;
+                self.name.clone_from(name);
+                self.config.clone_from(config);
+                self.seed = *seed;
+                self.genes.clone_from(genes);
+                self.layers = *layers;
+                self.train_questions = *train_questions;
+                self.test_questions = *test_questions;
+                self.budget = *budget;
+                self.device.clone_from(device);
+                self.dtype.clone_from(dtype);
+                self.language_by.clone_from(language_by);
+                self.status = Status::Running;
+            }
+            Event::Baseline { candidate, scores } => self.baseline(candidate, scores, record.cost),
+            Event::GenerationStarted { generation, sigma, mean, candidates } => {
+                self.generations.push(Generation {
+                    generation: *generation,
+                    sigma: *sigma,
+                    mean: mean.clone(),
+                    candidates: candidates.iter().map(|c| c.id).collect(),
+                    ..Generation::default()
+                });
+                for candidate in candidates {
+                    self.put(candidate, Some(*generation));
+                }
+            }
+            Event::Injected { candidate } => self.put(candidate, None),
+            Event::Evaluated { id, generation: _, outcome } => self.evaluated(*id, outcome, record.cost),
+            Event::GenerationFinished {
+                generation, best, best_fitness, mean_fitness, std_fitness, ..
+            } => {
+                if let Some(row) = self.generations.iter_mut().rev().find(|g| g.generation == *generation) {
+                    row.complete = true;
+                    row.best = Some(*best);
+                    row.best_fitness = *best_fitness;
+                    row.mean_fitness = *mean_fitness;
+                    row.std_fitness = *std_fitness;
+                }
+            }
+            Event::HeldOut { id, score } => {
+                if let Some(entry) = self.entry_mut(*id) {
+                    entry.test = Some(*score);
+                }
+            }
+            Event::Paused => self.status = Status::Paused,
+            Event::Resumed => {
+                self.status = Status::Running;
+                self.reason = None;
+            }
+            Event::Stopped { reason } => {
+                self.status = Status::Stopped;
+                self.reason = Some(reason.clone());
+            }
+            Event::Finished { reason, best, train, test, mean, evaluations: _, recipe } => {
+                self.status = Status::Finished;
+                self.reason = Some(reason.clone());
+                self.best = Some(*best);
+                self.finished = Some(Finish {
+                    best: *best,
+                    mean: *mean,
+                    train: *train,
+                    test: *test,
+                    recipe: recipe.clone(),
+                });
+            }
+        }
+    }
+
+    fn put(&mut self, candidate: &Candidate, generation: Option<u64>) {
+        self.entries.push(Entry {
+            candidate: candidate.clone(),
+            generation,
+            outcome: None,
+            test: None,
+            cost: Cost::default(),
+        });
+    }
+
+    fn baseline(&mut self, candidate: &Candidate, scores: &[SplitScore], cost: Option<Cost>) {
+        self.put(candidate, None);
+        if let Some(entry) = self.entries.last_mut() {
+            entry.cost = cost.unwrap_or_default();
+            for s in scores {
+                match s.split {
+                    Split::Train => entry.outcome = Some(Outcome::Scored(s.score)),
+                    Split::Test => entry.test = Some(s.score),
+                }
+            }
+        }
+    }
+
+    fn evaluated(&mut self, id: CandidateId, outcome: &Outcome, cost: Option<Cost>) {
+        self.evaluations += 1;
+        let Some(entry) = self.entry_mut(id) else { return };
+        entry.outcome = Some(outcome.clone());
+        entry.cost = cost.unwrap_or_default();
+        let Some(score) = entry.train() else { return };
+        let beaten = match self.best.and_then(|b| self.entry(b)).and_then(Entry::train) {
+            None => true,
+            Some(best) => score.fitness > best.fitness,
+        };
+        if beaten {
+            self.best = Some(id);
+        }
+    }
+
+    /// The candidate with this id.
+    #[must_use]
+    pub fn entry(&self, id: CandidateId) -> Option<&Entry> {
+        self.entries.get(usize::try_from(id).ok()?).filter(|e| e.candidate.id == id)
+    }
+
+    fn entry_mut(&mut self, id: CandidateId) -> Option<&mut Entry> {
+        self.entries.get_mut(usize::try_from(id).ok()?).filter(|e| e.candidate.id == id)
+    }
+
+    /// The best candidate so far with its scores.
+    #[must_use]
+    pub fn best_entry(&self) -> Option<&Entry> {
+        self.best.and_then(|id| self.entry(id))
+    }
+
+    /// Reference points, in the order measured.
+    pub fn baselines(&self) -> impl Iterator<Item = &Entry> {
+        self.entries
+            .iter()
+            .filter(|e| !matches!(e.candidate.origin, Origin::Search | Origin::Hand | Origin::Mean))
+    }
+
+    /// One line for the list of sessions.
+    #[must_use]
+    pub fn row(&self) -> SessionRow {
+        let best = self.best_entry();
+        SessionRow {
+            name: self.name.clone(),
+            status: self.status,
+            evaluations: self.evaluations,
+            budget: self.budget,
+            generation: self.generations.last().map_or(0, |g| g.generation),
+            best_train: best.and_then(Entry::train).map(|s| s.fitness),
+            best_test: best.and_then(|e| e.test).map(|s| s.acc_ja),
+            updated_ms: self.updated_ms,
+        }
+    }
+}
