@@ -1,3 +1,7 @@
-fn main() {
-    println!("yosegi");
+//! Parses arguments and hands over.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    yosegi::cli::main()
 }

@@ -1,1 +1,188 @@
-//! placeholder
+//! Every subcommand: arguments in, a call into the session's protocol or the rooms below, exit
+//! codes out. Thin: what a command does lives in the room that it belongs to.
+
+mod exit;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exit::BadInput;
+
+/// Evolve model merges, live, in a terminal.
+///
+/// Without a subcommand the workbench opens; without a terminal the bundled zoo is evolved
+/// and progress is printed.
+#[derive(Debug, Parser)]
+#[command(name = "yosegi", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What models are here and what fits together
+    Models {
+        /// Say for each model whether it merges with this one
+        #[arg(long, default_value = "zoo:base")]
+        base: String,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+    /// A checkpoint's shape, tensors and vocabulary in words
+    Inspect {
+        /// A folder, org/name[@revision], or zoo:NAME; with several, how they fit the first
+        #[arg(required = true)]
+        models: Vec<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a merge as a Hugging Face checkpoint
+    Merge {
+        /// A recipe (TOML)
+        recipe: PathBuf,
+        /// Folder to write; must not exist or be empty
+        #[arg(long)]
+        out: PathBuf,
+        /// Seed of the mask stream, in place of the recipe's
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Let a model or a merge continue prompts, greedily
+    Generate(Generate),
+    /// Score a model or a merge on a task
+    Eval(Eval),
+    /// Run a session: search for the merge that a task asks for
+    Evolve(Evolve),
+    /// All sessions with their best values
+    Sessions {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open the workbench on a session, running or not
+    Attach {
+        /// Name of the session
+        name: String,
+    },
+    /// End a running session; it can be resumed
+    Stop {
+        /// Name of the session
+        name: String,
+    },
+    /// A session's baselines, generations and best recipe
+    Report {
+        /// Name of the session
+        name: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the bundled models out as ordinary checkpoints
+    Zoo {
+        /// Folder to write them to
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Draw the workbench's panes from a session's journal as SVG
+    #[cfg(feature = "workbench")]
+    Screenshot {
+        /// Folder for the pictures
+        #[arg(long, default_value = "screenshots")]
+        out: PathBuf,
+        /// Session to draw; the recorded one when absent
+        #[arg(long)]
+        session: Option<String>,
+    },
+    /// The process that owns the device (started on demand)
+    #[command(hide = true)]
+    Engine,
+    /// The process that does the tensor work (started by the engine)
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML)
+    pub model: String,
+    /// Continue this text
+    #[arg(long, required_unless_present = "prompts", conflicts_with = "prompts")]
+    pub prompt: Option<String>,
+    /// Continue each line's "prompt" of this JSONL file
+    #[arg(long)]
+    pub prompts: Option<PathBuf>,
+    /// Most tokens to generate for a prompt
+    #[arg(long, default_value_t = 256)]
+    pub max_tokens: usize,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// JSON lines on stdout: {"prompt","text","tokens"}
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML)
+    pub model: String,
+    /// A built-in task's name or a task file
+    #[arg(long)]
+    pub task: String,
+    /// Which questions
+    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
+    pub split: SplitArg,
+    /// Only the first N questions
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Evolve {
+    /// A session's config (TOML)
+    pub config: PathBuf,
+    /// Name of the session, in place of the config's
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Run here and print progress, also when there is a terminal
+    #[arg(long)]
+    pub headless: bool,
+    /// Evaluations, in place of the config's
+    #[arg(long)]
+    pub budget: Option<u64>,
+    /// Seed, in place of the config's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Take up the session of that name where it ended
+    #[arg(long)]
+    pub resume: bool,
+    /// JSON lines on stdout, one event each
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which questions of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SplitArg {
+    Train,
+    Test,
+}
+
+/// Parses the arguments, runs the command and turns its outcome into an exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    exit::code(run(Cli::parse()))
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let _ = cli;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The rooms import only downwards, and only the rooms that may hold tensors name the tensor library.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the ground up. A room may use the rooms before it and itself.
+const ROOMS: [&str; 9] =
+    ["checkpoint", "recipe", "task", "search", "merge", "lm", "session", "workbench", "cli"];
+
+/// Rooms that know a device or a tensor library.
+const TENSOR_ROOMS: [&str; 2] = ["merge", "lm"];
+
+/// Uses of a lower room that the order alone would allow but the design does not.
+const FORBIDDEN: [(&str, &str); 9] = [
+    ("workbench", "lm"),
+    ("workbench", "merge"),
+    ("workbench", "search"),
+    ("search", "task"),
+    ("search", "checkpoint"),
+    ("task", "recipe"),
+    ("lm", "merge"),
+    ("merge", "search"),
+    ("merge", "task"),
+];
+
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a source folder") {
+        let path = entry.expect("a readable entry").path();
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Source text without comments (doc comments may name any room).
+fn code(path: &Path) -> String {
+    fs::read_to_string(path)
+        .expect("a readable source file")
+        .lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Every room that `code` names as `crate::room`, also inside `use crate::{a::…, b::…}`.
+fn rooms_used(code: &str) -> Vec<&'static str> {
+    let mut used = Vec::new();
+    for room in ROOMS {
+        let named = code.contains(&format!("crate::{room}::"))
+            || code.contains(&format!("crate::{room};"))
+            || code.split("use crate::{").skip(1).any(|rest| {
+                let list = rest.split(';').next().unwrap_or("");
+                list.split(['{', ',', '}']).any(|item| {
+                    let item = item.trim();
+                    item == room || item.starts_with(&format!("{room}::"))
+                })
+            });
+        if named {
+            used.push(room);
+        }
+    }
+    used
+}
+
+fn sources() -> Vec<(usize, PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut out = Vec::new();
+    for (rank, room) in ROOMS.iter().enumerate() {
+        let mut found = Vec::new();
+        files(&src.join(room), &mut found);
+        assert!(!found.is_empty(), "no source files in src/{room}");
+        out.extend(found.into_iter().map(|path| {
+            let text = code(&path);
+            (rank, path, text)
+        }));
+    }
+    out
+}
+
+#[test]
+fn nothing_imports_upwards() {
+    for (rank, path, text) in sources() {
+        for used in rooms_used(&text) {
+            let at = ROOMS.iter().position(|r| *r == used).expect("a known room");
+            assert!(at <= rank, "{}: room `{}` uses `{used}`, which is above it", path.display(), ROOMS[rank]);
+            assert!(
+                !FORBIDDEN.contains(&(ROOMS[rank], used)),
+                "{}: room `{}` must not know `{used}`",
+                path.display(),
+                ROOMS[rank]
+            );
+        }
+    }
+}
+
+#[test]
+fn only_tensor_rooms_name_the_tensor_library() {
+    for (rank, path, text) in sources() {
+        if !TENSOR_ROOMS.contains(&ROOMS[rank]) {
+            assert!(!text.contains("candle"), "{} names the tensor library", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_workbench_names_the_terminal_library() {
+    for (rank, path, text) in sources() {
+        if ROOMS[rank] != "workbench" {
+            for library in ["ratatui", "crossterm"] {
+                assert!(!text.contains(library), "{} names {library}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_check_sees_uses() {
+    assert_eq!(rooms_used("use crate::merge::Pool;"), ["merge"]);
+    assert_eq!(rooms_used("use crate::{lm::Decoder, session::{protocol}};"), ["lm", "session"]);
+    assert_eq!(rooms_used("let x = crate::task::load();"), ["task"]);
+    assert!(rooms_used("use std::fs;").is_empty());
+}
