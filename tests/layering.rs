@@ -84,7 +84,12 @@ fn nothing_imports_upwards() {
     for (rank, path, text) in sources() {
         for used in rooms_used(&text) {
             let at = ROOMS.iter().position(|r| *r == used).expect("a known room");
-            assert!(at <= rank, "{}: room `{}` uses `{used}`, which is above it", path.display(), ROOMS[rank]);
+            assert!(
+                at <= rank,
+                "{}: room `{}` uses `{used}`, which is above it",
+                path.display(),
+                ROOMS[rank]
+            );
             assert!(
                 !FORBIDDEN.contains(&(ROOMS[rank], used)),
                 "{}: room `{}` must not know `{used}`",

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::checkpoint::CheckpointError;
-
-/// Input that cannot be used; the text is one sentence saying what, where and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct BadInput(pub String);
+/// Says what went wrong on stderr, in one sentence, and picks the exit code.
+pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    eprintln!("yosegi: {error:#}");
+    ExitCode::from(1)
+}

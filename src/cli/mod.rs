@@ -8,8 +8,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use exit::BadInput;
-
 /// Evolve model merges, live, in a terminal.
 ///
 /// Without a subcommand the workbench opens; without a terminal the bundled zoo is evolved
