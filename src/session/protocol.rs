@@ -202,9 +202,12 @@ pub enum Event {
         language_by: String,
     },
     /// A reference point: a source alone, the base, the uniform merge, a global weighting.
+    /// `failed` says why where it could not be measured; `scores` is empty then.
     Baseline {
         candidate: Candidate,
         scores: Vec<SplitScore>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
     },
     /// The search proposes a generation.
     GenerationStarted {
@@ -370,6 +373,9 @@ pub enum Live {
         memory_bytes: u64,
         device: String,
     },
+    /// The run ended without an event: the journal could not be written, or the engine was told
+    /// to go. The session can be resumed.
+    Halted { reason: String },
     /// For the log overlay.
     Log { level: String, text: String },
 }

@@ -136,7 +136,9 @@ impl SessionState {
                 self.language_by.clone_from(language_by);
                 self.status = Status::Running;
             }
-            Event::Baseline { candidate, scores } => self.baseline(candidate, scores, record.cost),
+            Event::Baseline { candidate, scores, failed } => {
+                self.baseline(candidate, scores, failed.as_deref(), record.cost);
+            }
             Event::GenerationStarted { generation, sigma, mean, candidates } => {
                 self.generations.push(Generation {
                     generation: *generation,
@@ -201,10 +203,17 @@ impl SessionState {
         });
     }
 
-    fn baseline(&mut self, candidate: &Candidate, scores: &[SplitScore], cost: Option<Cost>) {
+    fn baseline(
+        &mut self,
+        candidate: &Candidate,
+        scores: &[SplitScore],
+        failed: Option<&str>,
+        cost: Option<Cost>,
+    ) {
         self.put(candidate, None);
         if let Some(entry) = self.entries.last_mut() {
             entry.cost = cost.unwrap_or_default();
+            entry.outcome = failed.map(|why| Outcome::Failed(why.to_owned()));
             for s in scores {
                 match s.split {
                     Split::Train => entry.outcome = Some(Outcome::Scored(s.score)),
