@@ -1,0 +1,410 @@
+//! The parameter space: which numbers of a recipe are searched, and within which bounds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::{LayerGroup, MaskStream, Method, PerGroup, Recipe, Source};
+
+/// A point in the search space, one number a gene, in the order of [`Space::genes`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Genome(pub Vec<f64>);
+
+/// How fine the genes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    /// One gene a layer group: embedding, each block, final norm and head.
+    #[default]
+    Layer,
+    /// One gene for the whole model.
+    Global,
+}
+
+/// Bounds, start and first step size of one kind of gene. Equal bounds make a constant, not a gene.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GeneRange {
+    pub low: f64,
+    pub high: f64,
+    /// Where the search begins.
+    pub start: f64,
+    /// Standard deviation of the first generation.
+    pub sigma: f64,
+}
+
+impl GeneRange {
+    /// A number that is not searched.
+    #[must_use]
+    pub const fn fixed(value: f64) -> Self {
+        Self { low: value, high: value, start: value, sigma: 0.0 }
+    }
+
+    fn is_fixed(self) -> bool {
+        self.low >= self.high
+    }
+}
+
+/// Everything that a space is made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpaceConfig {
+    pub method: Method,
+    pub groups: Groups,
+    /// The embedding and the final norm and head share one gene (of [`Groups::Layer`]).
+    pub tie_ends: bool,
+    pub weight: GeneRange,
+    /// Not searched where the method has no density; recipes then say 1.
+    pub density: GeneRange,
+    pub normalize: Option<bool>,
+    pub lambda: f64,
+    pub base: String,
+    /// The fine-tunes, in recipe order.
+    pub sources: Vec<String>,
+    /// Decoder blocks of the models.
+    pub layers: usize,
+    pub mask: MaskStream,
+    /// Seed of the mask stream, the same for every candidate.
+    pub seed: u64,
+}
+
+/// What a gene rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneKind {
+    Weight,
+    Density,
+}
+
+/// One dimension of the space.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GeneInfo {
+    /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene.
+    pub name: String,
+    pub kind: GeneKind,
+    /// Index of the source in the recipe.
+    pub source: usize,
+    /// The layer group it rules; `None` rules all. A tied gene names [`LayerGroup::Embedding`].
+    pub group: Option<LayerGroup>,
+    pub low: f64,
+    pub high: f64,
+    pub start: f64,
+    pub sigma: f64,
+}
+
+/// Why a space can't be made, or a recipe does not fit one.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SpaceError {
+    #[error(
+        "{key} of the search space runs from {low} to {high} with start {start} and sigma {sigma}: \
+         give finite numbers with min ≤ start ≤ max and sigma above 0"
+    )]
+    Range { key: &'static str, low: f64, high: f64, start: f64, sigma: f64 },
+    #[error("a density lies in (0, 1], but the search space lets it run from {low} to {high}: narrow it")]
+    Density { low: f64, high: f64 },
+    #[error("the search space has no sources: name at least one fine-tune")]
+    NoSources,
+    #[error("the source {0} stands twice in the search space: name each fine-tune once")]
+    TwiceNamed(String),
+    #[error("every number of the search space is fixed: give weight or density bounds that differ")]
+    NothingToSearch,
+    #[error("the recipe's {key} is {recipe}, this search space's is {space}: make them equal first")]
+    Differs { key: &'static str, recipe: String, space: String },
+    #[error("the recipe merges {0}, which is not a source of this search space: take it out first")]
+    UnknownSource(String),
+    #[error(
+        "the recipe's {key} of {source_name} has values for {found} blocks, the models have {layers}: \
+         give one a block"
+    )]
+    Blocks { key: &'static str, source_name: String, found: usize, layers: usize },
+    #[error("the recipe's {key} of {source_name} is not a finite number: give it one")]
+    NotFinite { key: &'static str, source_name: String },
+    #[error("the genome has {found} numbers, this search space has {dim} genes")]
+    Length { found: usize, dim: usize },
+}
+
+/// A search space over recipes of one method, base and list of sources.
+#[derive(Clone, Debug)]
+pub struct Space {
+    config: SpaceConfig,
+    genes: Vec<GeneInfo>,
+}
+
+impl Space {
+    /// Checks the bounds and lays out the genes: source by source, weights before densities,
+    /// layer groups from the input to the output.
+    pub fn new(config: SpaceConfig) -> Result<Self, SpaceError> {
+        if config.sources.is_empty() {
+            return Err(SpaceError::NoSources);
+        }
+        for (i, source) in config.sources.iter().enumerate() {
+            if config.sources[..i].contains(source) {
+                return Err(SpaceError::TwiceNamed(source.clone()));
+            }
+        }
+        check_range("weight", config.weight)?;
+        if config.method.uses_density() {
+            let density = config.density;
+            check_range("density", density)?;
+            if density.low <= 0.0 || density.high > 1.0 {
+                return Err(SpaceError::Density { low: density.low, high: density.high });
+            }
+        }
+        let genes = genes_of(&config);
+        if genes.is_empty() {
+            return Err(SpaceError::NothingToSearch);
+        }
+        Ok(Self { config, genes })
+    }
+
+    /// Number of genes.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// The genes, in genome order.
+    #[must_use]
+    pub fn genes(&self) -> &[GeneInfo] {
+        &self.genes
+    }
+
+    /// What the space was made from.
+    #[must_use]
+    pub const fn config(&self) -> &SpaceConfig {
+        &self.config
+    }
+
+    /// Where the search begins.
+    #[must_use]
+    pub fn start(&self) -> Genome {
+        Genome(self.genes.iter().map(|g| g.start).collect())
+    }
+
+    /// The genome whose weights are all `weight` (folded into the bounds), densities at their start.
+    #[must_use]
+    pub fn uniform(&self, weight: f64) -> Genome {
+        Genome(
+            self.genes
+                .iter()
+                .map(|g| if g.kind == GeneKind::Weight { fold(weight, g) } else { g.start })
+                .collect(),
+        )
+    }
+
+    /// The genome with one weight a source for all its groups, in source order; a missing one is 0.
+    #[must_use]
+    pub fn global(&self, weights: &[f64]) -> Genome {
+        let value = |g: &GeneInfo| match g.kind {
+            GeneKind::Weight => nearest(weights.get(g.source).copied().unwrap_or(0.0), g),
+            GeneKind::Density => g.start,
+        };
+        Genome(self.genes.iter().map(value).collect())
+    }
+
+    /// The genome with every number folded into its bounds. Missing numbers are at their start,
+    /// surplus ones are dropped.
+    #[must_use]
+    pub fn fold(&self, genome: &Genome) -> Genome {
+        let at = |i: usize| genome.0.get(i).copied().unwrap_or(f64::NAN);
+        Genome(self.genes.iter().enumerate().map(|(i, g)| fold(at(i), g)).collect())
+    }
+
+    /// The recipe that a genome stands for. Any numbers are allowed: they are folded into the
+    /// bounds, and one that is not a number is read as the gene's start.
+    #[must_use]
+    pub fn to_recipe(&self, genome: &Genome) -> Recipe {
+        let folded = self.fold(genome);
+        let mut sources: Vec<Source> = self.config.sources.iter().map(|model| self.constant(model)).collect();
+        let layers = self.config.layers;
+        for (gene, &value) in self.genes.iter().zip(&folded.0) {
+            let source = &mut sources[gene.source];
+            let slot = match gene.kind {
+                GeneKind::Weight => &mut source.weight,
+                GeneKind::Density => &mut source.density,
+            };
+            match gene.group {
+                None => *slot = PerGroup::All(value),
+                Some(group) => {
+                    slot.set(group, layers, value);
+                    if self.config.tie_ends && group == LayerGroup::Embedding {
+                        slot.set(LayerGroup::Head, layers, value);
+                    }
+                }
+            }
+        }
+        Recipe {
+            method: self.config.method,
+            base: self.config.base.clone(),
+            sources,
+            lambda: self.config.lambda,
+            normalize: self.config.normalize,
+            mask: self.config.mask,
+            seed: self.config.seed,
+        }
+    }
+
+    /// The point of the space nearest to a recipe made by hand: a source that the recipe leaves out
+    /// has weight 0, a gene that rules several groups takes their mean, and what lies outside the
+    /// bounds moves to the bound. The mask's stream and seed are the space's own. A recipe that no
+    /// genome can stand for (another method, base, lambda, normalisation or source) is refused.
+    pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, SpaceError> {
+        self.check_frame(recipe)?;
+        let find = |model: &str| recipe.sources.iter().find(|s| s.model == model);
+        let mut out = Vec::with_capacity(self.dim());
+        for gene in &self.genes {
+            let Some(source) = find(&self.config.sources[gene.source]) else {
+                out.push(if gene.kind == GeneKind::Weight { nearest(0.0, gene) } else { gene.start });
+                continue;
+            };
+            let (key, values) = match gene.kind {
+                GeneKind::Weight => ("weight", &source.weight),
+                GeneKind::Density => ("density", &source.density),
+            };
+            let value = self.value(gene, values);
+            if !value.is_finite() {
+                return Err(SpaceError::NotFinite { key, source_name: source.model.clone() });
+            }
+            out.push(nearest(value, gene));
+        }
+        Ok(Genome(out))
+    }
+
+    fn constant(&self, model: &str) -> Source {
+        let density = if self.config.method.uses_density() { self.config.density.start } else { 1.0 };
+        Source {
+            model: model.to_owned(),
+            weight: PerGroup::All(self.config.weight.start),
+            density: PerGroup::All(density),
+        }
+    }
+
+    /// Mean of a recipe's values over the groups that a gene rules.
+    fn value(&self, gene: &GeneInfo, values: &PerGroup) -> f64 {
+        let at = |group| values.get(group).unwrap_or(f64::NAN);
+        match gene.group {
+            None => mean(&LayerGroup::all(self.config.layers).map(at).collect::<Vec<_>>()),
+            Some(LayerGroup::Embedding) if self.config.tie_ends => {
+                mean(&[at(LayerGroup::Embedding), at(LayerGroup::Head)])
+            }
+            Some(group) => at(group),
+        }
+    }
+
+    fn check_frame(&self, recipe: &Recipe) -> Result<(), SpaceError> {
+        let config = &self.config;
+        let differs = |key, recipe: &dyn std::fmt::Display, space: &dyn std::fmt::Display| {
+            Err(SpaceError::Differs { key, recipe: recipe.to_string(), space: space.to_string() })
+        };
+        if recipe.method != config.method {
+            return differs("method", &recipe.method.name(), &config.method.name());
+        }
+        if recipe.base != config.base {
+            return differs("base", &recipe.base, &config.base);
+        }
+        if (recipe.lambda - config.lambda).abs() > 1e-9 {
+            return differs("lambda", &recipe.lambda, &config.lambda);
+        }
+        let normalizes = |n: Option<bool>| n.unwrap_or(config.method.normalizes());
+        if normalizes(recipe.normalize) != normalizes(config.normalize) {
+            return differs("normalize", &normalizes(recipe.normalize), &normalizes(config.normalize));
+        }
+        for source in &recipe.sources {
+            if !config.sources.contains(&source.model) {
+                return Err(SpaceError::UnknownSource(source.model.clone()));
+            }
+            for (key, values) in [("weight", &source.weight), ("density", &source.density)] {
+                let PerGroup::Each { layers: blocks, .. } = values else { continue };
+                if blocks.len() != config.layers {
+                    return Err(SpaceError::Blocks {
+                        key,
+                        source_name: source.model.clone(),
+                        found: blocks.len(),
+                        layers: config.layers,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reflects `x` into the gene's bounds, as often as needed: a mirror stands at each bound, so the
+/// map is continuous and has period 2 (high − low). A number inside stays as it is, to the bit;
+/// one that is not finite becomes the gene's start.
+#[must_use]
+pub fn fold(x: f64, gene: &GeneInfo) -> f64 {
+    let GeneInfo { low, high, .. } = *gene;
+    let width = high - low;
+    if !x.is_finite() || width <= 0.0 {
+        return gene.start;
+    }
+    if (low..=high).contains(&x) {
+        return x;
+    }
+    let phase = (x - low).rem_euclid(2.0 * width);
+    let inside = if phase <= width { low + phase } else { low + (2.0 * width - phase) };
+    if inside.is_finite() { inside.clamp(low, high) } else { gene.start }
+}
+
+fn nearest(x: f64, gene: &GeneInfo) -> f64 {
+    x.clamp(gene.low, gene.high)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    // A value that all share is returned as it is, so that a recipe survives the way back.
+    match values {
+        [first, rest @ ..] if rest.iter().all(|v| v == first) => *first,
+        _ => values.iter().sum::<f64>() / values.len() as f64,
+    }
+}
+
+fn check_range(key: &'static str, r: GeneRange) -> Result<(), SpaceError> {
+    let finite = [r.low, r.high, r.start, r.sigma].iter().all(|v| v.is_finite());
+    let ordered = r.low <= r.start && r.start <= r.high;
+    if finite && ordered && (r.is_fixed() || r.sigma > 0.0) {
+        Ok(())
+    } else {
+        Err(SpaceError::Range { key, low: r.low, high: r.high, start: r.start, sigma: r.sigma })
+    }
+}
+
+fn genes_of(config: &SpaceConfig) -> Vec<GeneInfo> {
+    let groups: Vec<Option<LayerGroup>> = match config.groups {
+        Groups::Global => vec![None],
+        Groups::Layer => LayerGroup::all(config.layers)
+            .filter(|&g| !(config.tie_ends && g == LayerGroup::Head))
+            .map(Some)
+            .collect(),
+    };
+    let mut kinds = vec![(GeneKind::Weight, "weight", config.weight)];
+    if config.method.uses_density() {
+        kinds.push((GeneKind::Density, "density", config.density));
+    }
+    let names = short_names(&config.sources);
+    let mut genes = Vec::new();
+    for (source, short) in names.iter().enumerate() {
+        for &(kind, word, range) in kinds.iter().filter(|(_, _, range)| !range.is_fixed()) {
+            for &group in &groups {
+                let place = match group {
+                    None => String::new(),
+                    Some(LayerGroup::Embedding) if config.tie_ends => "[embed+head]".to_owned(),
+                    Some(group) => format!("[{group}]"),
+                };
+                let GeneRange { low, high, start, sigma } = range;
+                let name = format!("{short}.{word}{place}");
+                genes.push(GeneInfo { name, kind, source, group, low, high, start, sigma });
+            }
+        }
+    }
+    genes
+}
+
+/// `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`; names that would
+/// then be the same stay whole.
+fn short_names(sources: &[String]) -> Vec<String> {
+    let short = |s: &str| {
+        let tail = s.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(s);
+        tail.split('@').next().unwrap_or(tail).to_owned()
+    };
+    let shorts: Vec<String> = sources.iter().map(|s| short(s)).collect();
+    let alone = |name: &String| shorts.iter().filter(|s| *s == name).count() == 1 && !name.is_empty();
+    sources.iter().zip(&shorts).map(|(whole, name)| if alone(name) { name } else { whole }.clone()).collect()
+}
