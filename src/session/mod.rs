@@ -1,5 +1,14 @@
 //! One evolution run from start to finish. Commands come in, events go out; the journal of
 //! events is the only truth and every view is a fold over it.
 
+pub mod client;
+pub mod error;
+pub mod home;
+pub mod journal;
 pub mod protocol;
 pub mod state;
+pub mod text;
+
+pub use client::{Client, CommandSender};
+pub use error::{BadInput, Interrupted, is_bad_input};
+pub use home::Home;

@@ -1,0 +1,295 @@
+//! A face's end of the line to an engine: over the engine's Unix socket, or over channels when
+//! the engine runs in the same process. Both carry the same [`Request`]s and [`Message`]s.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use super::error::BadInput;
+use super::home::Home;
+use super::protocol::{Command, Message, Reply, Request, VERSION};
+
+/// How long a started engine may take until it answers.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+/// A line longer than this is not one of ours.
+pub(super) const LINE_MAX: u64 = 256 << 20;
+
+/// A connection to an engine.
+pub struct Client {
+    sender: CommandSender,
+    messages: Receiver<Message>,
+    /// Read while waiting for a reply, still to be handed out.
+    waiting: VecDeque<Message>,
+    /// The engine's process id.
+    pub pid: u32,
+    /// The engine's device (`cpu`, `cuda:0`), empty until its first worker has looked.
+    pub device: String,
+}
+
+/// The sending half; clones share one connection and one count of requests.
+#[derive(Clone)]
+pub struct CommandSender {
+    next: Arc<AtomicU64>,
+    link: Link,
+}
+
+#[derive(Clone)]
+enum Link {
+    Socket(Arc<Mutex<UnixStream>>),
+    Channel(Sender<Request>),
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing listens there.
+    #[error("no engine is running for {0}")]
+    NotRunning(PathBuf),
+    /// Something else, in a sentence.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Client {
+    /// Connects to the home's running engine.
+    pub fn connect(home: &Home) -> Result<Self, ConnectError> {
+        let path = home.socket();
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                return Err(ConnectError::NotRunning(home.root().to_owned()));
+            }
+            Err(e) => return Err(anyhow::Error::new(e).context(format!("{}", path.display())).into()),
+        };
+        let read = stream.try_clone().context("the engine's socket")?;
+        let (tx, messages) = mpsc::channel();
+        thread::Builder::new()
+            .name("engine-messages".into())
+            .spawn(move || read_lines(read, |message| tx.send(message).is_ok()))
+            .context("starting a thread")?;
+        let sender = CommandSender {
+            next: Arc::new(AtomicU64::new(1)),
+            link: Link::Socket(Arc::new(Mutex::new(stream))),
+        };
+        Ok(Self::greet(sender, messages)?)
+    }
+
+    /// Connects, starting an engine of one's own home first where none is running. It outlives
+    /// this process.
+    pub fn connect_or_start(home: &Home) -> anyhow::Result<Self> {
+        match Self::connect(home) {
+            Ok(client) => return Ok(client),
+            Err(ConnectError::NotRunning(_)) => {}
+            Err(ConnectError::Other(e)) => return Err(e),
+        }
+        spawn_engine(home)?;
+        let start = Instant::now();
+        loop {
+            thread::sleep(Duration::from_millis(20));
+            match Self::connect(home) {
+                Ok(client) => return Ok(client),
+                Err(ConnectError::NotRunning(_)) if start.elapsed() < START_PATIENCE => {}
+                Err(ConnectError::NotRunning(_)) => bail!(
+                    "the engine did not start within {} seconds: {} says why",
+                    START_PATIENCE.as_secs(),
+                    home.engine_log().display()
+                ),
+                Err(ConnectError::Other(e)) => return Err(e),
+            }
+        }
+    }
+
+    /// Over channels, to an engine in this process.
+    pub(super) fn in_process(requests: Sender<Request>, messages: Receiver<Message>) -> anyhow::Result<Self> {
+        let sender = CommandSender { next: Arc::new(AtomicU64::new(1)), link: Link::Channel(requests) };
+        Self::greet(sender, messages)
+    }
+
+    /// Says hello and checks that both sides speak the same version.
+    fn greet(sender: CommandSender, messages: Receiver<Message>) -> anyhow::Result<Self> {
+        let mut client = Self { sender, messages, waiting: VecDeque::new(), pid: 0, device: String::new() };
+        match client.call_within(Command::Hello { version: VERSION }, START_PATIENCE)? {
+            Reply::Hello { version, pid, device } if version == VERSION => {
+                client.pid = pid;
+                client.device = device;
+                Ok(client)
+            }
+            Reply::Hello { version, pid, .. } => Err(BadInput::new(format!(
+                "an engine of another version runs (it speaks {version}, this program {VERSION}): \
+                 stop it with `kill {pid}`; its session can be resumed"
+            ))),
+            Reply::Error(why) => Err(BadInput::new(why)),
+            other => bail!("the engine answered hello with {other:?}"),
+        }
+    }
+
+    /// Sends a command; the number is that of its reply.
+    pub fn send(&self, command: Command) -> anyhow::Result<u64> {
+        self.sender.send(command)
+    }
+
+    /// A sender for another thread.
+    #[must_use]
+    pub fn sender(&self) -> CommandSender {
+        self.sender.clone()
+    }
+
+    /// The next message; an error when the engine is gone.
+    pub fn recv(&mut self) -> anyhow::Result<Message> {
+        match self.waiting.pop_front() {
+            Some(message) => Ok(message),
+            None => self.messages.recv().map_err(|_| gone()),
+        }
+    }
+
+    /// The next message if one comes in time.
+    pub fn recv_timeout(&mut self, patience: Duration) -> anyhow::Result<Option<Message>> {
+        if let Some(message) = self.waiting.pop_front() {
+            return Ok(Some(message));
+        }
+        match self.messages.recv_timeout(patience) {
+            Ok(message) => Ok(Some(message)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(gone()),
+        }
+    }
+
+    /// The next message if there is one already.
+    pub fn try_recv(&mut self) -> anyhow::Result<Option<Message>> {
+        if let Some(message) = self.waiting.pop_front() {
+            return Ok(Some(message));
+        }
+        match self.messages.try_recv() {
+            Ok(message) => Ok(Some(message)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(gone()),
+        }
+    }
+
+    /// Sends a command and waits for its reply; other messages keep their order for later.
+    pub fn call(&mut self, command: Command) -> anyhow::Result<Reply> {
+        self.call_within(command, Duration::MAX)
+    }
+
+    fn call_within(&mut self, command: Command, patience: Duration) -> anyhow::Result<Reply> {
+        let start = Instant::now();
+        let wanted = self.send(command)?;
+        loop {
+            let left = patience.saturating_sub(start.elapsed()).min(Duration::from_secs(3600));
+            match self.messages.recv_timeout(left) {
+                Ok(Message::Reply { id, reply }) if id == wanted => return Ok(reply),
+                Ok(other) => self.waiting.push_back(other),
+                Err(RecvTimeoutError::Timeout) if start.elapsed() < patience => {}
+                Err(RecvTimeoutError::Timeout) => bail!("the engine does not answer"),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+            }
+        }
+    }
+
+    /// Takes the connection apart: a sender for the face's thread, the messages for another.
+    #[must_use]
+    pub fn split(self) -> (CommandSender, Receiver<Message>) {
+        if self.waiting.is_empty() {
+            return (self.sender, self.messages);
+        }
+        // Keep what came in between: a thread hands the old ones over, then follows.
+        let (tx, rx) = mpsc::channel();
+        thread::spawn(move || {
+            for message in self.waiting.into_iter().chain(self.messages.into_iter()) {
+                if tx.send(message).is_err() {
+                    break;
+                }
+            }
+        });
+        (self.sender, rx)
+    }
+}
+
+impl CommandSender {
+    /// Sends a command; the number is that of its reply.
+    pub fn send(&self, command: Command) -> anyhow::Result<u64> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let request = Request { id, command };
+        match &self.link {
+            Link::Channel(tx) => tx.send(request).map_err(|_| gone())?,
+            Link::Socket(stream) => {
+                let mut line = serde_json::to_vec(&request)?;
+                line.push(b'\n');
+                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                stream.write_all(&line).map_err(|_| gone())?;
+            }
+        }
+        Ok(id)
+    }
+}
+
+fn gone() -> anyhow::Error {
+    anyhow::anyhow!("the engine is gone; its session can be resumed")
+}
+
+/// Reads JSON lines until the other side closes, a line is none, or `take` has had enough.
+pub(super) fn read_lines<T: serde::de::DeserializeOwned>(stream: impl Read, mut take: impl FnMut(T) -> bool) {
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => match serde_json::from_slice(&line) {
+                Ok(value) => {
+                    if !take(value) {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            },
+        }
+    }
+}
+
+/// Starts `yosegi engine` for this home, apart from this process's terminal.
+fn spawn_engine(home: &Home) -> anyhow::Result<()> {
+    home.create_run_dir()?;
+    let log_path = home.engine_log();
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&log_path)
+        .map_err(|e| BadInput::new(format!("cannot write {}: {e}", log_path.display())))?;
+    let mut command = own_program()?;
+    command
+        .arg("engine")
+        .env("YOSEGI_HOME", home.root())
+        .current_dir(home.root())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let mut child = command.spawn().context("starting the engine")?;
+    // Whoever starts a process must collect it, should it end while this one still runs.
+    thread::spawn(move || child.wait());
+    Ok(())
+}
+
+/// This very program, also when its file has been replaced since it started.
+pub(super) fn own_program() -> anyhow::Result<std::process::Command> {
+    let named = std::env::current_exe().context("finding this program's file")?;
+    let running = PathBuf::from("/proc/self/exe");
+    let mut command = std::process::Command::new(if running.exists() { &running } else { &named });
+    command.arg0("yosegi");
+    Ok(command)
+}

@@ -1,0 +1,476 @@
+//! The journal: one SQLite file a session, an append-only table of events and the answers.
+//!
+//! It is the only truth; every view is a fold over it. A candidate's answers and the event that
+//! tells of them are written in one transaction, so that a run killed at any moment has lost at
+//! most the candidate in flight. WAL with `synchronous = NORMAL`: a killed process loses no
+//! commit; a power cut may lose the last few, never the file, and the resumed run computes the
+//! same ones again. `FULL` would add a disk flush to every candidate and save nothing but that.
+//!
+//! One process writes (an exclusive lock on `lock` beside the file); any number may read.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::error::BadInput;
+use super::home::Home;
+use super::protocol::{Answer, Answers, CandidateId, Cost, Event, Outcome, Record, Score, Split, VERSION};
+use super::state::SessionState;
+
+/// Marks the file as a journal of Yosegi (`PRAGMA application_id`: "YOSG").
+const APPLICATION_ID: i64 = 0x594f_5347;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS events (
+    seq     INTEGER PRIMARY KEY,
+    at_ms   INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    body    TEXT NOT NULL,
+    cost    TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS questions (
+    split TEXT NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, question TEXT NOT NULL, gold TEXT NOT NULL,
+    PRIMARY KEY (split, idx)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    candidate INTEGER NOT NULL, split TEXT NOT NULL, idx INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (candidate, split, idx)
+) STRICT, WITHOUT ROWID;
+";
+
+/// A question as the journal keeps it, once for all candidates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredQuestion {
+    pub split: Split,
+    pub index: usize,
+    pub id: String,
+    pub question: String,
+    pub gold: String,
+}
+
+/// What is stored of an answer; question and gold stand in `questions`.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    text: String,
+    number: Option<String>,
+    correct: bool,
+    language: String,
+    p_ja: f64,
+    tokens: u64,
+}
+
+/// A journal open for writing. Nobody else can open it so until this one is dropped.
+pub struct Journal {
+    db: Connection,
+    path: PathBuf,
+    next: u64,
+    _lock: File,
+}
+
+impl Journal {
+    /// Starts the journal of a new session. A session of that name that has any event is an
+    /// error; a folder left by a process that died before its first event is taken over.
+    pub fn create(home: &Home, name: &str) -> anyhow::Result<Self> {
+        home.create()?;
+        let dir = home.session(name)?;
+        std::fs::create_dir_all(&dir).map_err(|e| {
+            BadInput::new(format!("cannot make {}: {e}; free some space or set YOSEGI_HOME", dir.display()))
+        })?;
+        let journal = Self::open_dir(&dir, name, true)?;
+        if journal.next > 1 {
+            return Err(BadInput::new(exists_sentence(name)));
+        }
+        Ok(journal)
+    }
+
+    /// Opens the journal of an existing session for writing on.
+    pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
+        let dir = home.session(name)?;
+        if !dir.join("journal.db").is_file() {
+            return Err(BadInput::new(missing_sentence(home, name)));
+        }
+        Self::open_dir(&dir, name, false)
+    }
+
+    fn open_dir(dir: &Path, name: &str, fresh: bool) -> anyhow::Result<Self> {
+        let lock = lock(dir, name)?;
+        let path = dir.join("journal.db");
+        let db = Connection::open(&path).with_context(|| format!("{}", path.display()))?;
+        prepare(&db, &path, fresh)?;
+        let last: u64 = db
+            .query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))
+            .map_err(|e| unreadable(&path, &e))?;
+        Ok(Self { db, path, next: last + 1, _lock: lock })
+    }
+
+    /// Sequence number of the next event.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next
+    }
+
+    /// Stores an event. What comes back is read from the stored text, so that a run and its
+    /// replay fold over the very same values.
+    pub fn append(&mut self, event: &Event, cost: Option<Cost>) -> anyhow::Result<Record> {
+        self.append_with(event, cost, 0, &[])
+    }
+
+    /// Stores an event together with a candidate's answers, in one transaction.
+    pub fn append_with(
+        &mut self,
+        event: &Event,
+        cost: Option<Cost>,
+        candidate: CandidateId,
+        answers: &[(Split, &[Answer])],
+    ) -> anyhow::Result<Record> {
+        let at_ms = now_ms();
+        let body = serde_json::to_string(event)?;
+        let cost_text = cost.as_ref().map(serde_json::to_string).transpose()?;
+        let full = |e: rusqlite::Error| {
+            anyhow::anyhow!(
+                "cannot write {}: {e}; free some space there, then resume the session",
+                self.path.display()
+            )
+        };
+        let tx = self.db.transaction().map_err(full)?;
+        tx.prepare_cached(
+            "INSERT INTO events (seq, at_ms, version, kind, body, cost) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .and_then(|mut s| s.execute(params![self.next, at_ms, VERSION, kind(event), body, cost_text]))
+        .map_err(full)?;
+        for (split, answers) in answers {
+            for answer in *answers {
+                let body = serde_json::to_string(&Body {
+                    text: answer.text.clone(),
+                    number: answer.number.clone(),
+                    correct: answer.correct,
+                    language: answer.language.clone(),
+                    p_ja: answer.p_ja,
+                    tokens: answer.tokens,
+                })?;
+                tx.prepare_cached(
+                    "INSERT OR REPLACE INTO answers (candidate, split, idx, body) VALUES (?, ?, ?, ?)",
+                )
+                .and_then(|mut s| s.execute(params![candidate, split_name(*split), answer.index, body]))
+                .map_err(full)?;
+            }
+        }
+        tx.commit().map_err(full)?;
+        let seq = self.next;
+        self.next += 1;
+        Ok(Record { seq, at_ms, cost, event: serde_json::from_str(&body)? })
+    }
+
+    /// Stores the questions, and the first event, in one transaction.
+    pub fn begin(&mut self, event: &Event, questions: &[StoredQuestion]) -> anyhow::Result<Record> {
+        let tx = self.db.transaction()?;
+        for q in questions {
+            tx.prepare_cached(
+                "INSERT OR REPLACE INTO questions (split, idx, id, question, gold) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![split_name(q.split), q.index, q.id, q.question, q.gold])?;
+        }
+        tx.commit()?;
+        self.append(event, None)
+    }
+
+    /// The same file for reading.
+    #[must_use]
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { db: Db::Shared(&self.db), path: self.path.clone() }
+    }
+}
+
+/// A journal open for reading, while another process may be writing it.
+pub struct Reader<'a> {
+    db: Db<'a>,
+    path: PathBuf,
+}
+
+enum Db<'a> {
+    Own(Connection),
+    Shared(&'a Connection),
+}
+
+impl Reader<'static> {
+    /// Opens a session's journal for reading.
+    pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
+        let path = home.session(name)?.join("journal.db");
+        if !path.is_file() {
+            return Err(BadInput::new(missing_sentence(home, name)));
+        }
+        // Read-write flags without writing: a reader of a WAL file must be able to make its
+        // shared-memory file when the writer was killed.
+        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .map_err(|e| unreadable(&path, &e))?;
+        check(&db, &path)?;
+        db.pragma_update(None, "query_only", true).map_err(|e| unreadable(&path, &e))?;
+        Ok(Self { db: Db::Own(db), path })
+    }
+}
+
+impl Reader<'_> {
+    fn db(&self) -> &Connection {
+        match &self.db {
+            Db::Own(db) => db,
+            Db::Shared(db) => db,
+        }
+    }
+
+    /// Events from sequence number `since` on, in order.
+    pub fn records(&self, since: u64) -> anyhow::Result<Vec<Record>> {
+        let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
+        let mut statement = self
+            .db()
+            .prepare_cached("SELECT seq, at_ms, version, body, cost FROM events WHERE seq >= ? ORDER BY seq")
+            .map_err(broken)?;
+        let mut rows = statement.query([since]).map_err(broken)?;
+        let mut out: Vec<Record> = Vec::new();
+        while let Some(row) = rows.next().map_err(broken)? {
+            let seq: u64 = row.get(0).map_err(broken)?;
+            let version: u32 = row.get(2).map_err(broken)?;
+            if version > VERSION {
+                return Err(newer(&self.path, i64::from(version)));
+            }
+            let expected = out.last().map_or_else(|| since.max(1), |r| r.seq + 1);
+            if seq != expected {
+                bail!(
+                    "{}: event {expected} is missing; copy the file back from a backup",
+                    self.path.display()
+                );
+            }
+            let body: String = row.get(3).map_err(broken)?;
+            let cost: Option<String> = row.get(4).map_err(broken)?;
+            let event = serde_json::from_str(&body)
+                .with_context(|| format!("{}: event {seq} cannot be read", self.path.display()))?;
+            let cost = cost.as_deref().map(serde_json::from_str).transpose()?;
+            out.push(Record { seq, at_ms: row.get(1).map_err(broken)?, cost, event });
+        }
+        Ok(out)
+    }
+
+    /// The session as it stands.
+    pub fn state(&self) -> anyhow::Result<SessionState> {
+        let mut state = SessionState::default();
+        for record in self.records(1)? {
+            state.apply(&record);
+        }
+        Ok(state)
+    }
+
+    /// The stored answers of a candidate; empty where it has none on that split.
+    pub fn answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Vec<Answer>> {
+        let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
+        let mut statement = self
+            .db()
+            .prepare_cached(
+                "SELECT a.idx, a.body, q.id, q.question, q.gold FROM answers a
+                 JOIN questions q ON q.split = a.split AND q.idx = a.idx
+                 WHERE a.candidate = ? AND a.split = ? ORDER BY a.idx",
+            )
+            .map_err(broken)?;
+        let mut rows = statement.query(params![candidate, split_name(split)]).map_err(broken)?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next().map_err(broken)? {
+            let body: String = row.get(1).map_err(broken)?;
+            let body: Body = serde_json::from_str(&body)
+                .with_context(|| format!("{}: an answer cannot be read", self.path.display()))?;
+            out.push(Answer {
+                index: row.get(0).map_err(broken)?,
+                id: row.get(2).map_err(broken)?,
+                question: row.get(3).map_err(broken)?,
+                gold: row.get(4).map_err(broken)?,
+                text: body.text,
+                number: body.number,
+                correct: body.correct,
+                language: body.language,
+                p_ja: body.p_ja,
+                tokens: body.tokens,
+            });
+        }
+        Ok(out)
+    }
+
+    /// The answers of a candidate with its label and score, as a face shows them.
+    pub fn labelled_answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Answers> {
+        let state = self.state()?;
+        let Some(entry) = state.entry(candidate) else {
+            return Err(BadInput::new(format!("the session has no candidate {candidate}")));
+        };
+        let score: Option<Score> = match (split, &entry.outcome) {
+            (Split::Train, Some(Outcome::Scored(score))) => Some(*score),
+            (Split::Train, _) => None,
+            (Split::Test, _) => entry.test,
+        };
+        Ok(Answers {
+            label: entry.candidate.label.clone(),
+            score: score.unwrap_or_default(),
+            answers: self.answers(candidate, split)?,
+        })
+    }
+
+    /// A stored question.
+    pub fn question(&self, split: Split, index: usize) -> anyhow::Result<Option<StoredQuestion>> {
+        self.db()
+            .query_row(
+                "SELECT id, question, gold FROM questions WHERE split = ? AND idx = ?",
+                params![split_name(split), index],
+                |row| {
+                    Ok(StoredQuestion {
+                        split,
+                        index,
+                        id: row.get(0)?,
+                        question: row.get(1)?,
+                        gold: row.get(2)?,
+                    })
+                },
+            )
+            .optional()
+            .map_err(|e| unreadable(&self.path, &e))
+    }
+}
+
+/// Whether some process holds the session's lock; a run without one was killed.
+#[must_use]
+pub fn is_locked(home: &Home, name: &str) -> bool {
+    let Ok(dir) = home.session(name) else { return false };
+    let Ok(file) = File::open(dir.join("lock")) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Takes the session's lock, or says who has it.
+fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| BadInput::new(format!("cannot write {}: {e}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(BadInput::new(format!(
+                "session `{name}` is being run by another process (pid {}): watch it with `yosegi attach {name}`, \
+                 end it with `yosegi stop {name}`, or take another --name",
+                holder.trim()
+            )));
+        }
+        Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("locking {}", path.display())),
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+/// Sets a connection up for writing and makes the tables of a new file.
+fn prepare(db: &Connection, path: &Path, fresh: bool) -> anyhow::Result<()> {
+    let broken = |e: rusqlite::Error| unreadable(path, &e);
+    let empty: bool =
+        db.query_row("SELECT count(*) = 0 FROM sqlite_master", [], |row| row.get(0)).map_err(broken)?;
+    if empty && fresh {
+        db.pragma_update(None, "application_id", APPLICATION_ID).map_err(broken)?;
+        db.pragma_update(None, "user_version", VERSION).map_err(broken)?;
+    } else {
+        check(db, path)?;
+    }
+    db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
+    db.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
+    db.pragma_update(None, "synchronous", "NORMAL").map_err(broken)?;
+    db.execute_batch(SCHEMA).map_err(broken)
+}
+
+/// Refuses what is no journal, or one of a newer program.
+fn check(db: &Connection, path: &Path) -> anyhow::Result<()> {
+    let broken = |e: rusqlite::Error| unreadable(path, &e);
+    db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
+    let id: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(broken)?;
+    if id != APPLICATION_ID {
+        return Err(BadInput::new(format!(
+            "{} is no journal of Yosegi: move it away or choose another session name",
+            path.display()
+        )));
+    }
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
+    if version > i64::from(VERSION) {
+        return Err(newer(path, version));
+    }
+    Ok(())
+}
+
+fn newer(path: &Path, version: i64) -> anyhow::Error {
+    BadInput::new(format!(
+        "{} was written by a newer Yosegi (journal version {version}, this one knows {VERSION}): update yosegi",
+        path.display()
+    ))
+}
+
+fn unreadable(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
+    BadInput::new(format!(
+        "{} cannot be read as a journal ({error}): copy it back from a backup, or delete the session's folder",
+        path.display()
+    ))
+}
+
+/// What to say when a session is already there.
+#[must_use]
+pub fn exists_sentence(name: &str) -> String {
+    format!(
+        "session `{name}` exists already: go on with it by --resume, or take another --name \
+         (see `yosegi sessions`)"
+    )
+}
+
+fn missing_sentence(home: &Home, name: &str) -> String {
+    let names = home.session_names();
+    let near = names
+        .iter()
+        .map(|n| (strsim::jaro_winkler(n, name), n))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or(String::new(), |(_, n)| format!(" (did you mean `{n}`?)"));
+    format!(
+        "there is no session `{name}` in {}{near}: `yosegi sessions` lists them",
+        home.sessions().display()
+    )
+}
+
+const fn split_name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Test => "test",
+    }
+}
+
+/// The event's name in its JSON.
+const fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Created { .. } => "created",
+        Event::Baseline { .. } => "baseline",
+        Event::GenerationStarted { .. } => "generation_started",
+        Event::Evaluated { .. } => "evaluated",
+        Event::Injected { .. } => "injected",
+        Event::GenerationFinished { .. } => "generation_finished",
+        Event::HeldOut { .. } => "held_out",
+        Event::Paused => "paused",
+        Event::Resumed => "resumed",
+        Event::Stopped { .. } => "stopped",
+        Event::Finished { .. } => "finished",
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+#[must_use]
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
