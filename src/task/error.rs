@@ -1,0 +1,59 @@
+//! What can be wrong with a task, each in one sentence: what, where, what to do.
+
+/// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    #[error("there is no built-in task {name:?} and no such file: did you mean \"{nearest}\"?")]
+    UnknownTask { name: String, nearest: &'static str },
+    #[error("{path} can't be read ({source}): check the path and its permissions")]
+    Read { path: String, source: std::io::Error },
+    #[error("{file}, line {line}: {message}")]
+    Syntax { file: String, line: usize, message: String },
+    #[error("{file}, line {line}: unknown key {key:?}, did you mean \"{nearest}\"?")]
+    UnknownKey { file: String, line: usize, key: String, nearest: &'static str },
+    #[error("{file}: {key} {what}")]
+    Value { file: String, key: &'static str, what: String },
+    #[error(
+        "{file}: the prompt template does not work ({message}): it may use {{{{ question }}}} and {{{{ id }}}}"
+    )]
+    Prompt { file: String, message: String },
+    #[error("{file} needs {what}: {todo}")]
+    Absent { file: String, what: String, todo: String },
+    #[error("{data}, line {line}: {what}")]
+    Row { data: String, line: usize, what: String },
+    #[error(
+        "{data}, line {line}: there is no column {column:?}, did you mean {nearest:?}? Set `columns` in {file}"
+    )]
+    Column { file: String, data: String, line: usize, column: String, nearest: String },
+    #[error("{data} holds no questions: {file} needs at least one in each split")]
+    Empty { file: String, data: String },
+    #[error(
+        "{file}: {count} questions stand in both train and test (the first: {example:?}): \
+         take them out of one, or held-out scores mean nothing"
+    )]
+    Overlap { file: String, count: usize, example: String },
+    #[error("fitness {expression:?}, character {column}: {what}")]
+    FitnessSyntax { expression: String, column: usize, what: String },
+    #[error("fitness {expression:?}: unknown name {name:?}, did you mean \"{nearest}\"?")]
+    FitnessName { expression: String, name: String, nearest: &'static str },
+}
+
+impl TaskError {
+    /// The same error with the task file's name where it lacks one.
+    pub(super) fn in_file(mut self, name: &str) -> Self {
+        if let Self::Prompt { file, .. } = &mut self {
+            name.clone_into(file);
+        }
+        self
+    }
+}
+
+/// A short piece of foreign text for a message; `{:?}` then makes control characters visible.
+pub(super) fn snippet(text: &str) -> String {
+    const LENGTH: usize = 40;
+    let mut out: String = text.chars().take(LENGTH).collect();
+    if text.chars().nth(LENGTH).is_some() {
+        out.push('…');
+    }
+    out
+}

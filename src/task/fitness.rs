@@ -1,0 +1,210 @@
+//! The one number that the search climbs, as an expression over means.
+
+use super::{TaskError, nearest};
+
+/// Means over a candidate's answers, each in [0, 1].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Means {
+    /// Right number and Japanese (`acc_ja`).
+    pub both: f64,
+    /// Right number (`acc`).
+    pub correct: f64,
+    /// Japanese, right or wrong.
+    pub japanese: f64,
+}
+
+/// A parsed fitness expression such as `both + 0.05 * correct + 0.02 * japanese`: numbers, the
+/// names of [`Means`] (also `acc` for `correct`, `acc_ja` for `both`), `+ - * /`, brackets,
+/// `min(a, b)` and `max(a, b)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitness {
+    source: String,
+    root: Node,
+}
+
+const NAMES: [&str; 7] = ["both", "correct", "japanese", "acc", "acc_ja", "min", "max"];
+
+#[derive(Clone, Debug, PartialEq)]
+enum Node {
+    Number(f64),
+    Both,
+    Correct,
+    Japanese,
+    Negative(Box<Node>),
+    Pair(Op, Box<(Node, Node)>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Op {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Min,
+    Max,
+}
+
+impl Fitness {
+    /// Parses an expression.
+    pub fn parse(source: &str) -> Result<Self, TaskError> {
+        let mut parser = Parser { source, rest: source, depth: 0 };
+        let root = parser.sum()?;
+        if parser.peek().is_some() {
+            return parser.fail("expected an operator here, or the end");
+        }
+        Ok(Self { source: source.to_owned(), root })
+    }
+
+    /// The expression's text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its value. Division by zero gives what IEEE 754 says, which the search ranks last.
+    #[must_use]
+    pub fn eval(&self, means: &Means) -> f64 {
+        eval(&self.root, means)
+    }
+}
+
+fn eval(node: &Node, means: &Means) -> f64 {
+    match node {
+        Node::Number(v) => *v,
+        Node::Both => means.both,
+        Node::Correct => means.correct,
+        Node::Japanese => means.japanese,
+        Node::Negative(inner) => -eval(inner, means),
+        Node::Pair(op, pair) => {
+            let (a, b) = (eval(&pair.0, means), eval(&pair.1, means));
+            match op {
+                Op::Add => a + b,
+                Op::Subtract => a - b,
+                Op::Multiply => a * b,
+                Op::Divide => a / b,
+                Op::Min => a.min(b),
+                Op::Max => a.max(b),
+            }
+        }
+    }
+}
+
+/// Recursive descent: sum → product → factor.
+struct Parser<'a> {
+    source: &'a str,
+    rest: &'a str,
+    depth: u32,
+}
+
+impl Parser<'_> {
+    /// Deeper nesting than this is a mistake, and would only exhaust the stack.
+    const DEPTH: u32 = 64;
+
+    fn sum(&mut self) -> Result<Node, TaskError> {
+        let mut left = self.product()?;
+        loop {
+            let op = match self.peek() {
+                Some('+') => Op::Add,
+                Some('-') => Op::Subtract,
+                _ => return Ok(left),
+            };
+            self.skip();
+            left = Node::Pair(op, Box::new((left, self.product()?)));
+        }
+    }
+
+    fn product(&mut self) -> Result<Node, TaskError> {
+        let mut left = self.factor()?;
+        loop {
+            let op = match self.peek() {
+                Some('*') => Op::Multiply,
+                Some('/') => Op::Divide,
+                _ => return Ok(left),
+            };
+            self.skip();
+            left = Node::Pair(op, Box::new((left, self.factor()?)));
+        }
+    }
+
+    fn factor(&mut self) -> Result<Node, TaskError> {
+        self.depth += 1;
+        if self.depth > Self::DEPTH {
+            return self.fail("this is nested too deeply");
+        }
+        let node = match self.peek() {
+            Some('-') => {
+                self.skip();
+                Node::Negative(Box::new(self.factor()?))
+            }
+            Some('(') => {
+                self.skip();
+                let inner = self.sum()?;
+                self.expect(')')?;
+                inner
+            }
+            Some(c) if c.is_ascii_digit() || c == '.' => self.number()?,
+            Some(c) if c.is_alphabetic() || c == '_' => self.name()?,
+            _ => return self.fail("expected a number, a name or a bracket here"),
+        };
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn number(&mut self) -> Result<Node, TaskError> {
+        let end = self.rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(self.rest.len());
+        let Ok(value) = self.rest[..end].parse() else { return self.fail("this is not a number") };
+        self.rest = &self.rest[end..];
+        Ok(Node::Number(value))
+    }
+
+    fn name(&mut self) -> Result<Node, TaskError> {
+        let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+        let name = &self.rest[..end];
+        let node = match name {
+            "both" | "acc_ja" => Node::Both,
+            "correct" | "acc" => Node::Correct,
+            "japanese" => Node::Japanese,
+            "min" | "max" => {
+                let op = if name == "min" { Op::Min } else { Op::Max };
+                self.rest = &self.rest[end..];
+                self.expect('(')?;
+                let first = self.sum()?;
+                self.expect(',')?;
+                let second = self.sum()?;
+                self.expect(')')?;
+                return Ok(Node::Pair(op, Box::new((first, second))));
+            }
+            _ => {
+                let (expression, name) = (self.source.to_owned(), name.to_owned());
+                let nearest = nearest(&name, &NAMES);
+                return Err(TaskError::FitnessName { expression, name, nearest });
+            }
+        };
+        self.rest = &self.rest[end..];
+        Ok(node)
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        self.rest = self.rest.trim_start();
+        self.rest.chars().next()
+    }
+
+    fn skip(&mut self) {
+        let mut chars = self.rest.chars();
+        chars.next();
+        self.rest = chars.as_str();
+    }
+
+    fn expect(&mut self, wanted: char) -> Result<(), TaskError> {
+        if self.peek() == Some(wanted) {
+            self.skip();
+            return Ok(());
+        }
+        self.fail(&format!("expected {wanted:?} here"))
+    }
+
+    fn fail<T>(&self, what: &str) -> Result<T, TaskError> {
+        let column = self.source[..self.source.len() - self.rest.len()].chars().count() + 1;
+        Err(TaskError::FitnessSyntax { expression: self.source.to_owned(), column, what: what.to_owned() })
+    }
+}

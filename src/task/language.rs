@@ -1,0 +1,89 @@
+//! In which language an answer is written.
+
+use std::sync::OnceLock;
+
+use fasttext_pure_rs::FastText;
+
+/// fastText's language identifier (CC BY-SA 3.0, see zoo/lid/ATTRIBUTION.md).
+const LID_176: &[u8] = include_bytes!("../../zoo/lid/lid.176.ftz");
+const LABELS: usize = 176;
+
+/// A text's language.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Language {
+    /// Code of the likeliest language (`ja`, `en`), or `other`.
+    pub code: String,
+    /// Probability of Japanese, in [0, 1].
+    pub p_ja: f64,
+}
+
+/// What judges language.
+#[derive(Debug)]
+pub enum Detector {
+    /// lid.176, over the whole text with its newlines deleted, as the published evaluation does.
+    FastText(Box<FastText>),
+    /// The share of kana and kanji among the letters, where the model can't be read. A text
+    /// without kana is never Japanese by this rule, so Chinese is not taken for it.
+    Letters,
+}
+
+impl Detector {
+    /// The detector that all tasks share.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Detector> = OnceLock::new();
+        SHARED.get_or_init(|| Self::from_model(LID_176))
+    }
+
+    /// From a fastText model's bytes; the fallback where they can't be read.
+    #[must_use]
+    pub fn from_model(bytes: &[u8]) -> Self {
+        FastText::load_from_reader(bytes).map_or(Self::Letters, |model| Self::FastText(Box::new(model)))
+    }
+
+    /// Its name, for journals and reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::FastText(_) => "lid.176",
+            Self::Letters => "share of kana and kanji",
+        }
+    }
+
+    /// The language of a text.
+    #[must_use]
+    pub fn detect(&self, text: &str) -> Language {
+        match self {
+            Self::FastText(model) => by_model(model, text),
+            Self::Letters => by_letters(text),
+        }
+    }
+}
+
+fn by_model(model: &FastText, text: &str) -> Language {
+    let text = text.replace('\n', "").replace('\0', " ");
+    // fastText stops reading at its own end-of-sentence word.
+    let end = text.match_indices("</s>").find(|(i, word)| {
+        let alone = |c: Option<char>| c.is_none_or(|c| c.is_ascii_whitespace() || c == '\u{b}');
+        alone(text[..*i].chars().next_back()) && alone(text[i + word.len()..].chars().next())
+    });
+    let text = end.map_or(text.as_str(), |(i, _)| &text[..i]);
+    let labels = model.predict(text, LABELS, 0.0).unwrap_or_default();
+    let code = |label: &str| label.trim_start_matches("__label__").to_owned();
+    let p_ja = labels.iter().find(|p| p.label == "__label__ja").map_or(0.0, |p| f64::from(p.probability));
+    let first = labels.first().map_or_else(|| "other".to_owned(), |p| code(&p.label));
+    Language { code: first, p_ja: p_ja.min(1.0) }
+}
+
+fn by_letters(text: &str) -> Language {
+    let kana = |c: char| matches!(c, 'ぁ'..='ゖ' | 'ァ'..='ヺ' | 'ー' | 'ｦ'..='ﾟ');
+    let kanji = |c: char| matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '々');
+    let (mut letters, mut japanese, mut any_kana) = (0u32, 0u32, false);
+    for c in text.chars().filter(|c| c.is_alphabetic()) {
+        letters += 1;
+        any_kana |= kana(c);
+        japanese += u32::from(kana(c) || kanji(c));
+    }
+    let p_ja = if any_kana { f64::from(japanese) / f64::from(letters) } else { 0.0 };
+    Language { code: if p_ja > 0.5 { "ja" } else { "other" }.to_owned(), p_ja }
+}

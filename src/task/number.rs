@@ -1,0 +1,44 @@
+//! The number in an answer, exactly as the published evaluation finds it.
+
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+/// The last match of `\d*\.?\d+` with its value, as Python's `re.findall` and `float` give them
+/// (evomerge's `extract_answer_number`). The digits are Unicode's (category Nd), so `１８` is 18;
+/// commas, signs and kanji numerals are not seen: `1,234円` is 234, `-5` is 5, `十八` is nothing.
+pub(super) fn last(text: &str) -> Option<(&str, f64)> {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| Regex::new(r"\d*\.?\d+").expect("a constant pattern"));
+    let found = pattern.find_iter(text).last()?.as_str();
+    Some((found, value(found)?))
+}
+
+/// A gold answer's value: thousands commas are dropped.
+pub(super) fn gold(text: &str) -> Option<f64> {
+    let plain: String = text.trim().chars().filter(|c| *c != ',').collect();
+    plain.parse::<f64>().ok().filter(|v| v.is_finite())
+}
+
+fn value(digits: &str) -> Option<f64> {
+    if digits.is_ascii() {
+        return digits.parse().ok();
+    }
+    let ascii: Option<String> =
+        digits.chars().map(|c| if c == '.' { Some('.') } else { ascii_digit(c) }).collect();
+    ascii?.parse().ok()
+}
+
+/// The ASCII digit of the same value. Unicode's decimal digits stand in unbroken rows of ten
+/// (The Unicode Standard, 4.6), so the distance to the row's first digit is the value.
+fn ascii_digit(c: char) -> Option<char> {
+    static DIGIT: OnceLock<Regex> = OnceLock::new();
+    let digit = DIGIT.get_or_init(|| Regex::new(r"^\d$").expect("a constant pattern"));
+    let is_digit = |code: u32| {
+        let mut buffer = [0; 4];
+        char::from_u32(code).is_some_and(|c| digit.is_match(c.encode_utf8(&mut buffer)))
+    };
+    let code = c as u32;
+    let before = (1..=code).take_while(|back| is_digit(code - back)).count() as u32;
+    char::from_digit(before % 10, 10)
+}
