@@ -2,7 +2,9 @@
 //! events is the only truth and every view is a fold over it.
 
 pub mod client;
+pub mod config;
 pub mod error;
+pub mod evolve;
 pub mod home;
 pub mod journal;
 pub mod protocol;

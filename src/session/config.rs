@@ -1,0 +1,426 @@
+//! The session's config: TOML in, a checked [`Config`] out. Every key with its default is
+//! listed here and nowhere else; `configs/zoo.toml` shows them in use.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::BadInput;
+use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
+use crate::search::{GeneRange, Groups, KINDS, Space, SpaceConfig};
+
+/// The default session, as bundled.
+pub const ZOO: &str = include_str!("../../configs/zoo.toml");
+
+/// A session's config.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the session, unless the command line gives one.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// Seed of the search and of the masks.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// `auto`, `cpu`, `cuda`, `cuda:N`.
+    #[serde(default = "auto")]
+    pub device: String,
+    /// Threads that answer questions; 0 takes one a core.
+    #[serde(default)]
+    pub threads: usize,
+    pub pool: PoolConfig,
+    pub task: TaskConfig,
+    pub space: SpaceKeys,
+    #[serde(default)]
+    pub baselines: Baselines,
+    #[serde(default)]
+    pub search: Search,
+    pub budget: Budget,
+}
+
+/// `[pool]`: the models.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolConfig {
+    /// The common ancestor.
+    pub base: String,
+    /// Its fine-tunes, in recipe order.
+    pub sources: Vec<String>,
+}
+
+/// `[task]`: what good means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskConfig {
+    /// A built-in task's name, or the path of a task file.
+    #[serde(rename = "use")]
+    pub name: String,
+    /// Fitness of a candidate as an expression over its answers' shares.
+    #[serde(default = "default_fitness")]
+    pub fitness: String,
+    /// Training questions that a candidate answers; 0 = all.
+    #[serde(default)]
+    pub train_limit: usize,
+    /// Held-out questions; 0 = all.
+    #[serde(default)]
+    pub test_limit: usize,
+    /// Training questions whose answers stream.
+    #[serde(default)]
+    pub watch: Vec<usize>,
+}
+
+/// `[space]`: what is searched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceKeys {
+    pub method: Method,
+    /// `layer` or `global`.
+    #[serde(default)]
+    pub groups: Groups,
+    /// One gene for the embedding and the final norm with the head, as the paper has it.
+    #[serde(default = "yes")]
+    pub tie_ends: bool,
+    #[serde(default = "default_weight")]
+    pub weight: Range,
+    /// Searched by methods that have a density; a constant 1 where it is left out.
+    #[serde(default)]
+    pub density: Option<Range>,
+    #[serde(default)]
+    pub normalize: Option<bool>,
+    #[serde(default = "one_f64")]
+    pub lambda: f64,
+    #[serde(default)]
+    pub mask: MaskStream,
+}
+
+/// Bounds of one kind of gene.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    pub min: f64,
+    pub max: f64,
+    /// Step size of this kind alone, in place of `[search] sigma`.
+    #[serde(default)]
+    pub sigma: Option<f64>,
+}
+
+/// `[baselines]`: what is measured before the search, beside the base, the sources and the
+/// uniform merge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baselines {
+    /// Every combination of these global weights over the sources.
+    #[serde(default)]
+    pub grid: Vec<f64>,
+}
+
+/// `[search]`: how the space is searched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// One of [`KINDS`].
+    #[serde(default = "cma_es")]
+    pub algorithm: String,
+    /// Candidates a generation; 0 = 4 + ⌊3 ln n⌋.
+    #[serde(default)]
+    pub population: usize,
+    /// First step size, in the genes' units.
+    #[serde(default = "sixth")]
+    pub sigma: f64,
+    /// Where the search begins.
+    #[serde(default)]
+    pub start: Start,
+}
+
+/// `grid` (the best global weighting), `uniform`, or one number for every gene.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Start {
+    Number(f64),
+    Word(String),
+}
+
+/// `[budget]`: when the search ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Fitness evaluations of the search and of hand-made recipes; baselines are not counted.
+    pub evaluations: u64,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { algorithm: cma_es(), population: 0, sigma: sixth(), start: Start::default() }
+    }
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self::Number(0.5)
+    }
+}
+
+fn default_name() -> String {
+    "session".into()
+}
+fn default_fitness() -> String {
+    "acc_ja".into()
+}
+fn cma_es() -> String {
+    "cma-es".into()
+}
+fn auto() -> String {
+    "auto".into()
+}
+const fn one() -> u64 {
+    1
+}
+const fn one_f64() -> f64 {
+    1.0
+}
+const fn yes() -> bool {
+    true
+}
+const fn sixth() -> f64 {
+    1.0 / 6.0
+}
+const fn default_weight() -> Range {
+    Range { min: 0.0, max: 1.0, sigma: None }
+}
+
+impl Config {
+    /// Reads and checks a config; `place` names it in messages.
+    pub fn parse(text: &str, place: &str) -> anyhow::Result<Self> {
+        let config: Self =
+            toml::from_str(text).map_err(|e| BadInput::new(reading_sentence(text, place, &e)))?;
+        config.check().map_err(|why| BadInput::new(format!("{place}: {why}")))?;
+        Ok(config)
+    }
+
+    /// Everything that can be wrong without looking at a model or a task.
+    fn check(&self) -> Result<(), String> {
+        super::home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
+        let Self { pool, space, search, baselines, task, .. } = self;
+        if pool.sources.is_empty() {
+            return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
+        }
+        for (i, source) in pool.sources.iter().enumerate() {
+            if pool.sources[..i].contains(source) {
+                return Err(format!("`pool.sources` names {source} twice: name each fine-tune once"));
+            }
+        }
+        if !KINDS.contains(&search.algorithm.as_str()) {
+            return Err(format!(
+                "`search.algorithm` is `{}`: use one of {}",
+                search.algorithm,
+                KINDS.join(", ")
+            ));
+        }
+        if space.density.is_some() && !space.method.uses_density() {
+            return Err(format!(
+                "`space.density` has no meaning for {}: take it out, or use ties, dare_linear or dare_ties",
+                space.method.name()
+            ));
+        }
+        if let Some(bad) = baselines.grid.iter().find(|w| !w.is_finite()) {
+            return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
+        }
+        let points = baselines.grid.len().checked_pow(pool.sources.len() as u32);
+        if points.is_none_or(|n| n > 10_000) {
+            return Err(format!(
+                "`baselines.grid` with {} weights for {} sources makes over 10000 merges: give fewer weights",
+                baselines.grid.len(),
+                pool.sources.len()
+            ));
+        }
+        match &search.start {
+            Start::Word(word) if word == "grid" && baselines.grid.is_empty() => {
+                Err("`search.start` is \"grid\", but `baselines.grid` is empty: give it weights such as [0.3, 0.6]".into())
+            }
+            Start::Word(word) if word != "grid" && word != "uniform" => {
+                Err(format!("`search.start` is \"{word}\": use \"grid\", \"uniform\" or a number"))
+            }
+            _ if task.name.is_empty() => Err("`task.use` is empty: name a task".into()),
+            // The space has its own checks of bounds; any number of blocks serves for them.
+            _ => self.space(1).map(|_| ()).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// The search space for models of `layers` decoder blocks.
+    pub fn space(&self, layers: usize) -> anyhow::Result<Space> {
+        let keys = &self.space;
+        let range = |r: Range, fallback: f64| {
+            let start = match self.search.start {
+                Start::Number(x) => x,
+                Start::Word(_) => fallback.clamp(r.min, r.max.max(r.min)),
+            };
+            GeneRange { low: r.min, high: r.max, start, sigma: r.sigma.unwrap_or(self.search.sigma) }
+        };
+        let uniform = 1.0 / self.pool.sources.len() as f64;
+        let weight = range(keys.weight, uniform);
+        let density = keys.density.map_or(GeneRange::fixed(1.0), |r| range(r, f64::midpoint(r.min, r.max)));
+        Space::new(SpaceConfig {
+            method: keys.method,
+            groups: keys.groups,
+            tie_ends: keys.tie_ends,
+            weight,
+            density,
+            normalize: keys.normalize,
+            lambda: keys.lambda,
+            base: self.pool.base.clone(),
+            sources: self.pool.sources.clone(),
+            layers,
+            mask: keys.mask,
+            seed: self.seed,
+        })
+        .map_err(BadInput::new)
+    }
+
+    /// A merge with one weight a source everywhere and nothing dropped.
+    #[must_use]
+    pub fn global_recipe(&self, weights: &[f64]) -> Recipe {
+        let source = |(model, &weight): (&String, &f64)| Source {
+            model: model.clone(),
+            weight: PerGroup::All(weight),
+            density: PerGroup::All(1.0),
+        };
+        Recipe {
+            method: self.space.method,
+            base: self.pool.base.clone(),
+            sources: self.pool.sources.iter().zip(weights).map(source).collect(),
+            lambda: self.space.lambda,
+            normalize: self.space.normalize,
+            mask: self.space.mask,
+            seed: self.seed,
+        }
+    }
+
+    /// Every combination of the grid's weights, the last source's changing fastest.
+    #[must_use]
+    pub fn grid(&self) -> Vec<Vec<f64>> {
+        let mut points = vec![Vec::new()];
+        for _ in &self.pool.sources {
+            points = points
+                .into_iter()
+                .flat_map(|point: Vec<f64>| {
+                    self.baselines.grid.iter().map(move |&w| {
+                        let mut longer = point.clone();
+                        longer.push(w);
+                        longer
+                    })
+                })
+                .collect();
+        }
+        points
+    }
+}
+
+/// A config's text with some values replaced, comments kept.
+pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> anyhow::Result<String> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::new)?;
+    if let Some(seed) = seed {
+        document["seed"] = toml_edit::value(i64::try_from(seed)?);
+    }
+    if let Some(budget) = budget {
+        document["budget"]["evaluations"] = toml_edit::value(i64::try_from(budget)?);
+    }
+    Ok(document.to_string())
+}
+
+/// A config's text with relative paths of models and task made absolute, since the engine works
+/// in another folder than the one who asks. Names that are no path here stay as they are.
+pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> {
+    let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return Ok(text.to_owned()) };
+    let absolute = |item: &str| -> Option<String> {
+        let path = PathBuf::from(item);
+        let is_path = item.starts_with("./") || item.starts_with("../") || folder.join(&path).exists();
+        (is_path && path.is_relative() && !item.is_empty())
+            .then(|| folder.join(&path).canonicalize().ok()?.to_str().map(str::to_owned))?
+    };
+    for (table, key) in [("pool", "base"), ("task", "use")] {
+        let item = document.get_mut(table).and_then(|t| t.get_mut(key));
+        if let Some(item) = item
+            && let Some(path) = item.as_str().and_then(absolute)
+        {
+            *item = toml_edit::value(path);
+        }
+    }
+    let sources = document.get_mut("pool").and_then(|t| t.get_mut("sources")).and_then(|s| s.as_array_mut());
+    for source in sources.into_iter().flat_map(|a| a.iter_mut()) {
+        if let Some(path) = source.as_str().and_then(absolute) {
+            *source = path.into();
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// One sentence from the reader's message: file, line, key, and the nearest known key.
+fn reading_sentence(text: &str, place: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim().replace('\n', ", ");
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let place = line.map_or_else(|| place.to_owned(), |line| format!("{place}, line {line}"));
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(key)) => {
+            let known: Vec<&str> = quoted.collect();
+            let near = known
+                .iter()
+                .map(|k| (strsim::jaro_winkler(k, key), k))
+                .filter(|(likeness, _)| *likeness > 0.6)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let advice = near.map_or_else(
+                || format!("known here are {}", known.join(", ")),
+                |(_, k)| format!("did you mean `{k}`?"),
+            );
+            format!("{place}: unknown key `{}`: {advice}", super::text::visible_line(key))
+        }
+        _ => format!("{place}: {}", super::text::visible_line(&message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_configs_are_valid() {
+        let zoo = Config::parse(ZOO, "configs/zoo.toml").unwrap();
+        assert_eq!(zoo.grid().len(), zoo.baselines.grid.len().pow(3));
+        let paper = include_str!("../../configs/evollm-jp.toml");
+        let paper = Config::parse(paper, "configs/evollm-jp.toml").unwrap();
+        let space = paper.space(32).unwrap();
+        assert_eq!(space.dim(), 198);
+        assert!(space.start().0.iter().all(|&x| x == 0.5));
+        assert_eq!(paper.budget.evaluations, 1000);
+    }
+
+    #[test]
+    fn mistakes_name_place_and_remedy() {
+        let says = |from: &str, to: &str| {
+            let text = ZOO.replace(from, to);
+            assert_ne!(text, ZOO, "{from}");
+            let error = Config::parse(&text, "x.toml").unwrap_err();
+            assert!(super::super::is_bad_input(&error));
+            error.to_string()
+        };
+        let unknown = says("algorithm =", "algoritm =");
+        assert!(
+            unknown.contains("x.toml, line") && unknown.contains("did you mean `algorithm`"),
+            "{unknown}"
+        );
+        assert!(says("\"cma-es\"", "\"sgd\"").contains("use one of cma-es"));
+        assert!(says("seed = 1", "seed = -1").contains("line"));
+        assert!(says("max = 1.8", "max = -1.0").contains("min"));
+        assert!(says("\"zoo:math-add\"", "\"zoo:ja\"").contains("twice"));
+        assert!(says("name = \"zoo\"", "name = \"../zoo\"").contains("no session name"));
+        assert!(says("grid = [", "grid = [] #").contains("baselines.grid"));
+    }
+
+    #[test]
+    fn overrides_keep_comments() {
+        let text = with_overrides(ZOO, Some(7), Some(12)).unwrap();
+        let config = Config::parse(&text, "x").unwrap();
+        assert_eq!((config.seed, config.budget.evaluations), (7, 12));
+        assert!(text.contains("# auto, cpu, cuda, cuda:1"));
+    }
+}

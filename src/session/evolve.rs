@@ -1,0 +1,506 @@
+//! The run as a state machine over the journal: [`Evolution::apply`] folds what happened,
+//! [`Evolution::next`] says what follows. Nothing else decides anything, so a resumed run (all
+//! past events applied, then on) goes exactly where the uninterrupted one would have gone.
+//!
+//! The order of things: baselines (base, each source, uniform merge, each on training and
+//! held-out questions; the grid of global weights on training questions, the best of them held
+//! out too); generations, each followed by the held-out score of the best so far if it changed;
+//! the mean of the search distribution on both splits; the end. A hand-made recipe is evaluated
+//! next, whenever it comes.
+//!
+//! The budget counts fitness evaluations of the search and of hand-made recipes. The last
+//! generation proposes only as many candidates as the budget leaves; such a cut generation can
+//! win, but the optimiser learns nothing from it. Recipes injected while it runs come on top.
+//!
+//! The final recipe is the best candidate's or the mean's, whichever has the higher fitness on
+//! the *training* questions; held-out scores choose nothing.
+
+use anyhow::{Context, bail};
+
+use super::config::{Config, Start};
+use super::error::BadInput;
+use super::protocol::{
+    Candidate, CandidateId, Event, Gene, Origin, Outcome, Record, Score, Split, SplitScore, Status, Target,
+    VERSION,
+};
+use super::state::{Entry, SessionState};
+use crate::recipe::Recipe;
+use crate::search::{Genome, Optimiser, Space};
+
+/// A run: its config and everything that follows from its events so far.
+pub struct Evolution {
+    config: Config,
+    space: Space,
+    optimiser: Option<Optimiser>,
+    state: SessionState,
+    /// A generation asked for and not yet stored.
+    asked: Option<Vec<Genome>>,
+    /// A hand-made recipe became the best: the search goes on from there.
+    restart: Option<Genome>,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Store this event.
+    Record(Event),
+    /// Measure this, then store [`Evolution::measured`].
+    Evaluate(Work),
+    /// Paused or stopped: nothing until it is resumed.
+    Wait,
+    /// Finished.
+    Done,
+}
+
+/// Something to be measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    pub kind: WorkKind,
+    pub candidate: Candidate,
+    pub splits: Vec<Split>,
+}
+
+/// Which event its scores become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkKind {
+    Baseline,
+    Fitness,
+    HeldOut,
+}
+
+/// What the models and the task are like: known once they are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Decoder blocks.
+    pub layers: usize,
+    pub train_questions: usize,
+    pub test_questions: usize,
+    pub device: String,
+    pub dtype: String,
+    pub language_by: String,
+}
+
+/// The first event of a session.
+pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow::Result<Event> {
+    let space = config.space(facts.layers)?;
+    let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
+    // Mistakes in the search's numbers show before anything is measured.
+    optimiser(config, &space, &space.start())?;
+    Ok(Event::Created {
+        version: VERSION,
+        name: name.to_owned(),
+        config: text.to_owned(),
+        seed: config.seed,
+        genes: space.genes().iter().map(gene).collect(),
+        layers: facts.layers,
+        train_questions: facts.train_questions,
+        test_questions: facts.test_questions,
+        budget: config.budget.evaluations,
+        device: facts.device.clone(),
+        dtype: facts.dtype.clone(),
+        language_by: facts.language_by.clone(),
+    })
+}
+
+fn optimiser(config: &Config, space: &Space, start: &Genome) -> anyhow::Result<Optimiser> {
+    let population = Some(config.search.population).filter(|&p| p > 0);
+    Optimiser::new(&config.search.algorithm, space.genes(), start, population, config.seed)
+        .map_err(|e| BadInput::new(format!("[search]: {e}")))
+}
+
+impl Evolution {
+    /// A run rebuilt from its events; the first is [`Event::Created`].
+    pub fn replay(records: &[Record]) -> anyhow::Result<Self> {
+        let Some(Record { event: Event::Created { version, name, config: text, layers, .. }, .. }) =
+            records.first()
+        else {
+            bail!("the journal does not begin with the session's creation");
+        };
+        if *version > VERSION {
+            return Err(BadInput::new("the session was made by a newer Yosegi: update yosegi"));
+        }
+        let config = Config::parse(text, &format!("config of session `{name}`"))?;
+        let space = config.space(*layers)?;
+        let mut run = Self {
+            config,
+            space,
+            optimiser: None,
+            state: SessionState::default(),
+            asked: None,
+            restart: None,
+        };
+        for record in records {
+            run.apply(record)?;
+        }
+        Ok(run)
+    }
+
+    /// The session as it stands.
+    #[must_use]
+    pub fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// The session's config.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes in an event that has been stored.
+    pub fn apply(&mut self, record: &Record) -> anyhow::Result<()> {
+        if let Event::GenerationStarted { generation, candidates, .. } = &record.event {
+            let asked = self.ask()?;
+            let same = asked.iter().zip(candidates).all(|(genome, c)| close(&genome.0, &c.genome));
+            if !same || candidates.len() > asked.len() {
+                return Err(BadInput::new(format!(
+                    "generation {generation} of session `{}` was proposed by another version of the search: \
+                     it can be read and reported, but not resumed",
+                    self.state.name
+                )));
+            }
+            self.asked = None;
+        }
+        let best = self.state.best;
+        self.state.apply(record);
+        match &record.event {
+            Event::Evaluated { id, .. } if self.state.best != best => self.restart_at(*id),
+            Event::GenerationFinished { .. } => self.tell(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A hand-made recipe that became the best moves the search; a better one of its own does not.
+    fn restart_at(&mut self, id: CandidateId) {
+        let Some(entry) = self.state.entry(id) else { return };
+        let by_hand = entry.candidate.origin == Origin::Hand && !entry.candidate.genome.is_empty();
+        self.restart = by_hand.then(|| Genome(entry.candidate.genome.clone()));
+    }
+
+    /// The optimiser learns a whole generation's fitness.
+    fn tell(&mut self) {
+        let Some(generation) = self.state.generations.last() else { return };
+        let fitness: Vec<f64> = generation.candidates.iter().map(|&id| self.fitness(id)).collect();
+        if let Some(optimiser) = &mut self.optimiser
+            && fitness.len() == optimiser.population()
+        {
+            optimiser.tell(&fitness);
+        }
+    }
+
+    fn fitness(&self, id: CandidateId) -> f64 {
+        self.state.entry(id).and_then(Entry::train).map_or(f64::NAN, |s| s.fitness)
+    }
+
+    /// The next generation's genomes; asked again, the same ones.
+    fn ask(&mut self) -> anyhow::Result<Vec<Genome>> {
+        if let Some(asked) = &self.asked {
+            return Ok(asked.clone());
+        }
+        if self.optimiser.is_none() {
+            self.optimiser = Some(optimiser(&self.config, &self.space, &self.start())?);
+        }
+        let optimiser = self.optimiser.as_mut().context("an optimiser was just made")?;
+        if let Some(mean) = self.restart.take() {
+            optimiser.restart_from(&mean);
+        }
+        let asked = optimiser.ask();
+        self.asked = Some(asked.clone());
+        Ok(asked)
+    }
+
+    /// The first mean: where the config says.
+    fn start(&self) -> Genome {
+        let from = match &self.config.search.start {
+            Start::Word(word) if word == "grid" => self.best_of(Origin::Grid),
+            Start::Word(_) => self.best_of(Origin::Uniform),
+            Start::Number(_) => None,
+        };
+        match from.and_then(|id| self.state.entry(id)) {
+            Some(entry) => self.space.fold(&Genome(entry.candidate.genome.clone())),
+            None => self.space.start(),
+        }
+    }
+
+    /// The entry of an origin with the highest training fitness; the first of equals.
+    fn best_of(&self, origin: Origin) -> Option<CandidateId> {
+        let mut best: Option<(f64, CandidateId)> = None;
+        for entry in self.state.entries.iter().filter(|e| e.candidate.origin == origin) {
+            if let Some(score) = entry.train()
+                && best.is_none_or(|(fitness, _)| score.fitness > fitness)
+            {
+                best = Some((score.fitness, entry.candidate.id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    /// What follows from all that happened so far.
+    pub fn next(&mut self) -> anyhow::Result<Next> {
+        match self.state.status {
+            Status::Finished => return Ok(Next::Done),
+            Status::Paused | Status::Stopped => return Ok(Next::Wait),
+            Status::New | Status::Running => {}
+        }
+        if let Some(entry) = self.waiting(Origin::Hand) {
+            return Ok(fitness_work(entry));
+        }
+        if let Some(work) = self.baseline() {
+            return Ok(Next::Evaluate(work));
+        }
+        if let Some(work) = self.best_of(Origin::Grid).and_then(|id| self.held_out(id)) {
+            return Ok(work);
+        }
+        if let Some(generation) = self.state.generations.last() {
+            if let Some(entry) = self.waiting(Origin::Search) {
+                return Ok(fitness_work(entry));
+            }
+            if !generation.complete {
+                return Ok(Next::Record(self.generation_finished()));
+            }
+            if let Some(work) = self.state.best.and_then(|id| self.held_out(id)) {
+                return Ok(work);
+            }
+        }
+        if self.state.evaluations < self.state.budget {
+            return Ok(Next::Record(self.generation_started()?));
+        }
+        self.ending()
+    }
+
+    /// The first candidate of an origin that has no outcome yet.
+    fn waiting(&self, origin: Origin) -> Option<&Entry> {
+        let mut open = self.state.entries.iter().rev().take_while(|e| {
+            // What is older than the last generation is done, but for what was made by hand.
+            origin == Origin::Hand || e.generation.is_none_or(|g| g + 1 >= self.generation())
+        });
+        let mut first = None;
+        for entry in open.by_ref() {
+            if entry.candidate.origin == origin && entry.outcome.is_none() {
+                first = Some(entry);
+            }
+        }
+        first
+    }
+
+    /// Generations begun so far.
+    fn generation(&self) -> u64 {
+        self.state.generations.len() as u64
+    }
+
+    /// The next baseline that has not been measured.
+    fn baseline(&self) -> Option<Work> {
+        let measured = self.state.baselines().count();
+        let pool = &self.config.pool;
+        let model = |reference: &String| (reference.clone(), Target::Model(reference.clone()));
+        let (origin, (label, target), splits) = if measured == 0 {
+            (Origin::Base, model(&pool.base), vec![Split::Train, Split::Test])
+        } else if let Some(source) = pool.sources.get(measured - 1) {
+            (Origin::Source, model(source), vec![Split::Train, Split::Test])
+        } else if measured == pool.sources.len() + 1 {
+            let n = pool.sources.len();
+            let recipe = self.config.global_recipe(&vec![1.0 / n as f64; n]);
+            (Origin::Uniform, ("uniform".to_owned(), Target::Recipe(recipe)), vec![Split::Train, Split::Test])
+        } else {
+            let grid = if self.config.baselines.grid.is_empty() { Vec::new() } else { self.config.grid() };
+            let weights = grid.get(measured - pool.sources.len() - 2)?;
+            let label = weights.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            (Origin::Grid, (label, Target::Recipe(self.config.global_recipe(weights))), vec![Split::Train])
+        };
+        let genome = match &target {
+            Target::Recipe(recipe) => self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
+            Target::Model(_) => Vec::new(),
+        };
+        let candidate = Candidate { id: self.next_id(), label, origin, genome, target };
+        Some(Work { kind: WorkKind::Baseline, candidate, splits })
+    }
+
+    fn next_id(&self) -> CandidateId {
+        self.state.entries.len() as CandidateId
+    }
+
+    /// The held-out questions for a candidate that has not answered them.
+    fn held_out(&self, id: CandidateId) -> Option<Next> {
+        let entry = self.state.entry(id).filter(|e| e.test.is_none())?;
+        let candidate = entry.candidate.clone();
+        Some(Next::Evaluate(Work { kind: WorkKind::HeldOut, candidate, splits: vec![Split::Test] }))
+    }
+
+    fn generation_started(&mut self) -> anyhow::Result<Event> {
+        let mut asked = self.ask()?;
+        let left = self.state.budget.saturating_sub(self.state.evaluations);
+        asked.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let optimiser = self.optimiser.as_ref().context("asking makes an optimiser")?;
+        let generation = self.generation() + 1;
+        let first = self.next_id();
+        let candidate = |(i, genome): (usize, Genome)| Candidate {
+            id: first + i as u64,
+            label: format!("g{generation} #{}", i + 1),
+            origin: Origin::Search,
+            target: Target::Recipe(self.space.to_recipe(&genome)),
+            genome: genome.0,
+        };
+        Ok(Event::GenerationStarted {
+            generation,
+            sigma: optimiser.sigma(),
+            mean: optimiser.mean().0,
+            candidates: asked.into_iter().enumerate().map(candidate).collect(),
+        })
+    }
+
+    fn generation_finished(&self) -> Event {
+        let ids = self.state.generations.last().map(|g| g.candidates.as_slice()).unwrap_or_default();
+        let fitness: Vec<f64> =
+            ids.iter().map(|&id| self.fitness(id)).filter(|fitness| fitness.is_finite()).collect();
+        let n = fitness.len().max(1) as f64;
+        let mean = fitness.iter().sum::<f64>() / n;
+        let variance = fitness.iter().map(|f| (f - mean).powi(2)).sum::<f64>() / n;
+        let best = self.leader();
+        Event::GenerationFinished {
+            generation: self.generation(),
+            best,
+            best_fitness: Some(self.fitness(best)).filter(|f| f.is_finite()).unwrap_or(0.0),
+            mean_fitness: mean,
+            std_fitness: variance.sqrt(),
+            evaluations: self.state.evaluations,
+        }
+    }
+
+    /// The best candidate; where there is none yet, the best merge among the baselines.
+    fn leader(&self) -> CandidateId {
+        let baseline = || self.best_of(Origin::Grid).or_else(|| self.best_of(Origin::Uniform));
+        let merge = || self.state.entries.iter().find(|e| matches!(e.candidate.target, Target::Recipe(_)));
+        self.state.best.or_else(baseline).or_else(|| merge().map(|e| e.candidate.id)).unwrap_or(0)
+    }
+
+    /// After the last generation: the distribution's mean, then the end.
+    fn ending(&self) -> anyhow::Result<Next> {
+        let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0);
+        let mean = self.state.entries.iter().find(|e| e.candidate.origin == Origin::Mean);
+        if let (Some(optimiser), None) = (learnt, mean) {
+            let genome = optimiser.mean();
+            let candidate = Candidate {
+                id: self.next_id(),
+                label: "mean".to_owned(),
+                origin: Origin::Mean,
+                target: Target::Recipe(self.space.to_recipe(&genome)),
+                genome: genome.0,
+            };
+            let splits = vec![Split::Train, Split::Test];
+            return Ok(Next::Evaluate(Work { kind: WorkKind::Baseline, candidate, splits }));
+        }
+        let leader = self.leader();
+        let mean = mean.map(|e| e.candidate.id);
+        let best = match mean {
+            Some(mean) if self.fitness(mean) > self.fitness(leader) || self.fitness(leader).is_nan() => mean,
+            _ => leader,
+        };
+        if let Some(work) = self.held_out(best) {
+            return Ok(work);
+        }
+        let entry = self.state.entry(best).context("the winner is a candidate")?;
+        let Target::Recipe(recipe) = &entry.candidate.target else {
+            bail!("no merge could be evaluated; `yosegi report {}` lists why", self.state.name);
+        };
+        Ok(Next::Record(Event::Finished {
+            reason: format!("the budget of {} evaluations is used", self.state.budget),
+            best,
+            train: entry.train().unwrap_or_default(),
+            test: entry.test.unwrap_or_default(),
+            mean,
+            evaluations: self.state.evaluations,
+            recipe: recipe.clone(),
+        }))
+    }
+
+    /// The event that tells what a measurement brought: a score for each of its splits, or why
+    /// there is none. A fitness that is not a number counts as a failure.
+    #[must_use]
+    pub fn measured(&self, work: &Work, result: Result<Vec<SplitScore>, String>) -> Event {
+        let result = result.and_then(|scores| match scores.iter().all(|s| s.score.fitness.is_finite()) {
+            true => Ok(scores),
+            false => Err("the fitness is not a number".to_owned()),
+        });
+        let mut candidate = work.candidate.clone();
+        match work.kind {
+            WorkKind::Baseline => {
+                // A hand-made recipe may have come in since the work was given out.
+                candidate.id = self.next_id();
+                let (scores, failed) = match result {
+                    Ok(scores) => (scores, None),
+                    Err(why) => (Vec::new(), Some(why)),
+                };
+                Event::Baseline { candidate, scores, failed }
+            }
+            WorkKind::Fitness => {
+                let train = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Train);
+                let outcome = match result.map(train) {
+                    Ok(Some(s)) => Outcome::Scored(s.score),
+                    Ok(None) => Outcome::Failed("no training question was answered".into()),
+                    Err(why) => Outcome::Failed(why),
+                };
+                let generation = match self.state.entry(candidate.id).and_then(|e| e.generation) {
+                    Some(generation) => generation,
+                    None => self.generation(),
+                };
+                Event::Evaluated { id: candidate.id, generation, outcome }
+            }
+            WorkKind::HeldOut => {
+                let test = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Test);
+                // No question answered (n = 0) tells that it failed; it is not tried for ever.
+                let score = result.ok().and_then(test).map_or_else(Score::default, |s| s.score);
+                Event::HeldOut { id: candidate.id, score }
+            }
+        }
+    }
+
+    /// A hand-made recipe as a candidate of this run.
+    pub fn inject(&self, recipe: &Recipe) -> anyhow::Result<Event> {
+        let name = &self.state.name;
+        if self.state.status == Status::Finished {
+            return Err(BadInput::new(format!(
+                "session `{name}` has finished: start another to go on from there"
+            )));
+        }
+        let pool = &self.config.pool;
+        if recipe.base != pool.base {
+            return Err(BadInput::new(format!(
+                "the recipe's base is {}, that of session `{name}` is {}: make them the same",
+                recipe.base, pool.base
+            )));
+        }
+        if let Some(other) = recipe.sources.iter().find(|s| !pool.sources.contains(&s.model)) {
+            return Err(BadInput::new(format!(
+                "the recipe uses {}, which is not among the models of session `{name}` ({})",
+                other.model,
+                pool.sources.join(", ")
+            )));
+        }
+        let made = self.state.entries.iter().filter(|e| e.candidate.origin == Origin::Hand).count();
+        Ok(Event::Injected {
+            candidate: Candidate {
+                id: self.next_id(),
+                label: format!("by hand {}", made + 1),
+                origin: Origin::Hand,
+                genome: self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
+                target: Target::Recipe(recipe.clone()),
+            },
+        })
+    }
+}
+
+fn fitness_work(entry: &Entry) -> Next {
+    let candidate = entry.candidate.clone();
+    Next::Evaluate(Work { kind: WorkKind::Fitness, candidate, splits: vec![Split::Train] })
+}
+
+/// Equal but for the last digits, which another machine's exponential function may round
+/// otherwise.
+fn close(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-9 * (1.0 + y.abs()))
+}
+
+#[cfg(test)]
+#[path = "evolve_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! The run against a made-up fitness: the order of events, and replay from every prefix.
+
+use super::*;
+use crate::recipe::LayerGroup;
+
+const CONFIG: &str = r#"
+name = "toy"
+seed = 5
+[pool]
+base = "b"
+sources = ["x", "y"]
+[task]
+use = "toy"
+[space]
+method = "task_arithmetic"
+weight = { min = -0.5, max = 1.5 }
+[baselines]
+grid = [0.2, 0.6]
+[search]
+population = 5
+sigma = 0.3
+start = "grid"
+[budget]
+evaluations = 23
+"#;
+
+fn facts() -> Facts {
+    Facts { layers: 2, train_questions: 10, test_questions: 10, ..Facts::default() }
+}
+
+/// Highest where every weight of x is 0.9 and every weight of y is 0.1; some candidates fail.
+fn measure(work: &Work) -> Result<Vec<SplitScore>, String> {
+    let fitness = match &work.candidate.target {
+        Target::Model(name) => 0.1 * name.len() as f64,
+        Target::Recipe(recipe) => {
+            let want = [0.9, 0.1];
+            let mut miss = 0.0;
+            for (source, want) in recipe.sources.iter().zip(want) {
+                miss +=
+                    LayerGroup::all(2).map(|g| (source.weight.get(g).unwrap() - want).powi(2)).sum::<f64>();
+            }
+            (-miss).exp()
+        }
+    };
+    if work.candidate.id % 7 == 6 && work.kind == WorkKind::Fitness {
+        return Err("out of memory".into());
+    }
+    let fitness = if work.candidate.id % 11 == 10 { f64::NAN } else { fitness };
+    let score = Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n: 10 };
+    Ok(work.splits.iter().map(|&split| SplitScore { split, score }).collect())
+}
+
+/// A journal in memory: what is applied is what was written.
+fn store(records: &mut Vec<Record>, run: &mut Evolution, event: &Event) {
+    let text = serde_json::to_string(event).unwrap();
+    let event = serde_json::from_str(&text).unwrap();
+    let record = Record { seq: records.len() as u64 + 1, at_ms: 0, cost: None, event };
+    run.apply(&record).unwrap();
+    records.push(record);
+}
+
+fn start(text: &str) -> (Vec<Record>, Evolution) {
+    let config = Config::parse(text, "toy").unwrap();
+    let event = created("toy", text, &config, &facts()).unwrap();
+    let text = serde_json::to_string(&event).unwrap();
+    let event = serde_json::from_str(&text).unwrap();
+    let records = vec![Record { seq: 1, at_ms: 0, cost: None, event }];
+    let run = Evolution::replay(&records).unwrap();
+    (records, run)
+}
+
+/// Runs to the end; before the event with number `at`, a recipe is injected.
+fn finish(mut records: Vec<Record>, mut run: Evolution, inject: Option<(usize, f64)>) -> Vec<Record> {
+    for _ in 0..10_000 {
+        if let Some((at, weight)) = inject
+            && records.len() == at
+            && !matches!(records.last().unwrap().event, Event::Injected { .. })
+        {
+            let event = run.inject(&run.config.global_recipe(&[weight, 0.1])).unwrap();
+            store(&mut records, &mut run, &event);
+        }
+        match run.next().unwrap() {
+            Next::Record(event) => store(&mut records, &mut run, &event),
+            Next::Evaluate(work) => {
+                let event = run.measured(&work, measure(&work));
+                store(&mut records, &mut run, &event);
+            }
+            Next::Done => return records,
+            Next::Wait => panic!("nobody paused"),
+        }
+    }
+    panic!("no end");
+}
+
+#[test]
+fn events_come_in_order_and_the_budget_holds() {
+    let (records, run) = start(CONFIG);
+    let records = finish(records, run, None);
+    let mut state = SessionState::default();
+    records.iter().for_each(|r| state.apply(r));
+    assert_eq!(state.evaluations, 23);
+    let sizes: Vec<usize> = state.generations.iter().map(|g| g.candidates.len()).collect();
+    assert_eq!(sizes, [5, 5, 5, 5, 3]);
+    assert!(state.generations.iter().all(|g| g.complete));
+    let origins: Vec<Origin> = state.entries.iter().take(8).map(|e| e.candidate.origin).collect();
+    let grid = Origin::Grid;
+    assert_eq!(
+        origins,
+        [Origin::Base, Origin::Source, Origin::Source, Origin::Uniform, grid, grid, grid, grid]
+    );
+    assert!(state.entries.iter().enumerate().all(|(i, e)| e.candidate.id == i as u64));
+    let finish = state.finished.unwrap();
+    assert!(finish.train.fitness > 0.5, "{finish:?}");
+    assert!(finish.mean.is_some());
+    let best = state.entries.iter().filter_map(Entry::train).map(|s| s.fitness).fold(0.0, f64::max);
+    assert_eq!(finish.train.fitness, best);
+}
+
+#[test]
+fn a_run_cut_at_any_event_goes_on_as_if_nothing_had_happened() {
+    for (budget, inject) in [(23, None), (23, Some((4, 0.9))), (23, Some((19, 0.88))), (0, None), (3, None)] {
+        let text = CONFIG.replace("evaluations = 23", &format!("evaluations = {budget}"));
+        let (records, run) = start(&text);
+        let whole = finish(records, run, inject);
+        for cut in 1..whole.len() {
+            let part = whole[..cut].to_vec();
+            let run = Evolution::replay(&part).unwrap();
+            let again = inject.filter(|(at, _)| cut <= *at);
+            assert_eq!(finish(part, run, again), whole, "cut after event {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_better_recipe_by_hand_moves_the_search() {
+    let means = |inject| {
+        let (records, run) = start(CONFIG);
+        let records = finish(records, run, inject);
+        let mean = |r: &Record| match &r.event {
+            Event::GenerationStarted { mean, .. } => Some(mean.clone()),
+            _ => None,
+        };
+        records.iter().filter_map(mean).collect::<Vec<_>>()
+    };
+    let (alone, helped) = (means(None), means(Some((19, 0.9))));
+    assert_eq!(alone[..2], helped[..2]);
+    assert!(helped[2].iter().all(|&w| w == 0.9 || w == 0.1), "{:?}", helped[2]);
+    // A worse one is measured and changes nothing but the count.
+    let worse = means(Some((19, -0.4)));
+    assert_eq!(alone[..3], worse[..3]);
+}
+
+#[test]
+fn pause_and_stop_wait_and_do_not_change_the_search() {
+    let (records, run) = start(CONFIG);
+    let whole = finish(records, run, None);
+    let mut part = whole[..20].to_vec();
+    let mut run = Evolution::replay(&part).unwrap();
+    store(&mut part, &mut run, &Event::Paused);
+    assert_eq!(run.next().unwrap(), Next::Wait);
+    store(&mut part, &mut run, &Event::Resumed);
+    let rest = finish(part, run, None);
+    let events = |records: &[Record]| records.iter().map(|r| r.event.clone()).collect::<Vec<_>>();
+    let mut without = events(&rest);
+    without.drain(20..22);
+    assert_eq!(without, events(&whole));
+}
+
+#[test]
+fn a_recipe_of_other_models_is_refused() {
+    let (_, run) = start(CONFIG);
+    let mut recipe = run.config.global_recipe(&[0.5, 0.5]);
+    recipe.sources[1].model = "z".into();
+    assert!(run.inject(&recipe).unwrap_err().to_string().contains("not among the models"));
+}
