@@ -2,11 +2,10 @@
 
 use std::sync::OnceLock;
 
-use fasttext_pure_rs::FastText;
+use super::lid::Lid;
 
 /// fastText's language identifier (CC BY-SA 3.0, see zoo/lid/ATTRIBUTION.md).
 const LID_176: &[u8] = include_bytes!("../../zoo/lid/lid.176.ftz");
-const LABELS: usize = 176;
 
 /// A text's language.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +20,7 @@ pub struct Language {
 #[derive(Debug)]
 pub enum Detector {
     /// lid.176, over the whole text with its newlines deleted, as the published evaluation does.
-    FastText(Box<FastText>),
+    FastText(Box<Lid>),
     /// The share of kana and kanji among the letters, where the model can't be read. A text
     /// without kana is never Japanese by this rule, so Chinese is not taken for it.
     Letters,
@@ -38,7 +37,7 @@ impl Detector {
     /// From a fastText model's bytes; the fallback where they can't be read.
     #[must_use]
     pub fn from_model(bytes: &[u8]) -> Self {
-        FastText::load_from_reader(bytes).map_or(Self::Letters, |model| Self::FastText(Box::new(model)))
+        Lid::read(bytes).map_or(Self::Letters, |model| Self::FastText(Box::new(model)))
     }
 
     /// Its name, for journals and reports.
@@ -60,19 +59,12 @@ impl Detector {
     }
 }
 
-fn by_model(model: &FastText, text: &str) -> Language {
-    let text = text.replace('\n', "").replace('\0', " ");
-    // fastText stops reading at its own end-of-sentence word.
-    let end = text.match_indices("</s>").find(|(i, word)| {
-        let alone = |c: Option<char>| c.is_none_or(|c| c.is_ascii_whitespace() || c == '\u{b}');
-        alone(text[..*i].chars().next_back()) && alone(text[i + word.len()..].chars().next())
-    });
-    let text = end.map_or(text.as_str(), |(i, _)| &text[..i]);
-    let labels = model.predict(text, LABELS, 0.0).unwrap_or_default();
-    let code = |label: &str| label.trim_start_matches("__label__").to_owned();
-    let p_ja = labels.iter().find(|p| p.label == "__label__ja").map_or(0.0, |p| f64::from(p.probability));
-    let first = labels.first().map_or_else(|| "other".to_owned(), |p| code(&p.label));
-    Language { code: first, p_ja: p_ja.min(1.0) }
+fn by_model(model: &Lid, text: &str) -> Language {
+    let scores = model.predict(&text.replace('\n', ""));
+    let best = scores.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or("other", |(label, _)| label);
+    // fastText's logarithm adds 1e-5, so a probability can come out a little above 1.
+    let p_ja = scores.iter().find(|(label, _)| *label == "ja").map_or(0.0, |(_, p)| f64::from(p.min(1.0)));
+    Language { code: best.to_owned(), p_ja }
 }
 
 fn by_letters(text: &str) -> Language {

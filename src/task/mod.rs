@@ -9,6 +9,7 @@ mod file;
 mod fitness;
 mod language;
 mod lenient;
+mod lid;
 mod number;
 mod place;
 
@@ -18,6 +19,7 @@ pub use builtin::BUILTIN;
 pub use error::TaskError;
 pub use fitness::{Fitness, Means};
 pub use language::{Detector, Language};
+pub use lid::Lid;
 pub use place::Places;
 
 /// A question with the answer that counts as right.
