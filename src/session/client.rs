@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ pub struct CommandSender {
 #[derive(Clone)]
 enum Link {
     Socket(Arc<Mutex<UnixStream>>),
-    Channel(Sender<Request>),
+    Channel(Arc<dyn Fn(Request) -> bool + Send + Sync>),
 }
 
 /// Why there is no connection.
@@ -115,7 +115,10 @@ impl Client {
     }
 
     /// Over channels, to an engine in this process.
-    pub(super) fn in_process(requests: Sender<Request>, messages: Receiver<Message>) -> anyhow::Result<Self> {
+    pub(super) fn in_process(
+        requests: Arc<dyn Fn(Request) -> bool + Send + Sync>,
+        messages: Receiver<Message>,
+    ) -> anyhow::Result<Self> {
         let sender = CommandSender { next: Arc::new(AtomicU64::new(1)), link: Link::Channel(requests) };
         Self::greet(sender, messages)
     }
@@ -226,7 +229,11 @@ impl CommandSender {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let request = Request { id, command };
         match &self.link {
-            Link::Channel(tx) => tx.send(request).map_err(|_| gone())?,
+            Link::Channel(send) => {
+                if !send(request) {
+                    return Err(gone());
+                }
+            }
             Link::Socket(stream) => {
                 let mut line = serde_json::to_vec(&request)?;
                 line.push(b'\n');

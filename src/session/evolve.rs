@@ -16,6 +16,7 @@
 //! the *training* questions; held-out scores choose nothing.
 
 use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Start};
 use super::error::BadInput;
@@ -69,7 +70,7 @@ pub enum WorkKind {
 }
 
 /// What the models and the task are like: known once they are open.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Decoder blocks.
     pub layers: usize,

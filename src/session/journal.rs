@@ -11,6 +11,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
@@ -45,7 +46,7 @@ CREATE TABLE IF NOT EXISTS answers (
 ";
 
 /// A question as the journal keeps it, once for all candidates.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredQuestion {
     pub split: Split,
     pub index: usize,
@@ -354,7 +355,16 @@ fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
         .truncate(false)
         .open(&path)
         .map_err(|e| BadInput::new(format!("cannot write {}: {e}", path.display())))?;
-    match file.try_lock() {
+    // Whoever lists sessions holds the lock for an instant to see whether it is free.
+    let brief = |_| {
+        thread::sleep(Duration::from_millis(20));
+        file.try_lock()
+    };
+    let mut taken = file.try_lock();
+    if matches!(taken, Err(TryLockError::WouldBlock)) {
+        taken = (0..3).map(brief).find(Result::is_ok).unwrap_or(taken);
+    }
+    match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();

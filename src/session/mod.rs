@@ -3,14 +3,18 @@
 
 pub mod client;
 pub mod config;
+pub mod engine;
 pub mod error;
 pub mod evolve;
 pub mod home;
+pub mod job;
 pub mod journal;
+pub mod list;
 pub mod protocol;
 pub mod state;
 pub mod text;
 
 pub use client::{Client, CommandSender};
+pub use engine::{Engine, WorkerKind};
 pub use error::{BadInput, Interrupted, is_bad_input};
 pub use home::Home;

@@ -1,0 +1,205 @@
+//! The session that the engine is running: its journal, its run, its pace.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use crate::session::config::Config;
+use crate::session::error::BadInput;
+use crate::session::evolve::{self, Evolution, Facts, Next, Work};
+use crate::session::home::Home;
+use crate::session::job::{Ask, Bench, Job, Measured};
+use crate::session::journal::{Journal, StoredQuestion};
+use crate::session::protocol::{Answer, Cost, Event, Live, Record, Split, SplitScore, Status};
+use crate::session::state::SessionState;
+
+/// Rates are means over this long.
+const RATE_WINDOW: Duration = Duration::from_secs(60);
+
+/// A session in the works.
+pub struct Active {
+    pub name: String,
+    pub bench: Bench,
+    /// Pause once the candidate in flight is stored.
+    pub pausing: bool,
+    journal: Journal,
+    run: Evolution,
+    done: VecDeque<(Instant, u64)>,
+    since: Instant,
+}
+
+impl Active {
+    /// A new session: its journal begins.
+    pub fn create(
+        home: &Home,
+        name: &str,
+        text: &str,
+        config: &Config,
+        facts: &Facts,
+        questions: &[StoredQuestion],
+    ) -> anyhow::Result<Self> {
+        let created = evolve::created(name, text, config, facts)?;
+        let mut journal = Journal::create(home, name)?;
+        let record = journal.begin(&created, questions)?;
+        let run = Evolution::replay(&[record])?;
+        Ok(Self::new(name, config, journal, run))
+    }
+
+    /// A session that was paused, stopped or killed, as its journal left it; with the event that
+    /// tells of its resumption, if it had been told to end.
+    pub fn resume(home: &Home, name: &str, facts: &Facts) -> anyhow::Result<(Self, Option<Record>)> {
+        let mut journal = Journal::open(home, name)?;
+        let mut run = Evolution::replay(&journal.reader().records(1)?)?;
+        let state = run.state();
+        if state.status == Status::Finished {
+            return Err(BadInput::new(finished_sentence(name)));
+        }
+        let was = (state.layers, state.train_questions, state.test_questions);
+        let is = (facts.layers, facts.train_questions, facts.test_questions);
+        if was != is {
+            bail!(
+                "session `{name}` was started with {} blocks, {} training and {} held-out questions, \
+                 now there are {}, {} and {}: put the models and the task back as they were",
+                was.0,
+                was.1,
+                was.2,
+                is.0,
+                is.1,
+                is.2
+            );
+        }
+        let record = match state.status {
+            Status::Paused | Status::Stopped => Some(journal.append(&Event::Resumed, None)?),
+            Status::New | Status::Running | Status::Finished => None,
+        };
+        if let Some(record) = &record {
+            run.apply(record)?;
+        }
+        let config = run.config().clone();
+        Ok((Self::new(name, &config, journal, run), record))
+    }
+
+    fn new(name: &str, config: &Config, journal: Journal, run: Evolution) -> Self {
+        Self {
+            name: name.to_owned(),
+            bench: bench(config),
+            pausing: false,
+            journal,
+            run,
+            done: VecDeque::new(),
+            since: Instant::now(),
+        }
+    }
+
+    pub fn state(&self) -> &SessionState {
+        self.run.state()
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What follows.
+    pub fn next(&mut self) -> anyhow::Result<Next> {
+        self.run.next()
+    }
+
+    /// Stores an event and folds it in.
+    pub fn store(&mut self, event: &Event) -> anyhow::Result<Record> {
+        let record = self.journal.append(event, None)?;
+        self.run.apply(&record)?;
+        Ok(record)
+    }
+
+    /// Stores what a measurement brought, together with the answers.
+    pub fn measured(
+        &mut self,
+        work: &Work,
+        result: Result<(Vec<Measured>, Cost), String>,
+    ) -> anyhow::Result<Record> {
+        let (splits, cost) = match result {
+            Ok((splits, cost)) => (Ok(splits), Some(cost)),
+            Err(why) => (Err(why), None),
+        };
+        let scores = match &splits {
+            Ok(splits) => {
+                Ok(splits.iter().map(|m| SplitScore { split: m.split, score: m.score }).collect::<Vec<_>>())
+            }
+            Err(why) => Err(why.clone()),
+        };
+        let event = self.run.measured(work, scores);
+        let candidate = match &event {
+            Event::Baseline { candidate, .. } => candidate.id,
+            _ => work.candidate.id,
+        };
+        let splits = splits.unwrap_or_default();
+        let answers: Vec<(Split, &[Answer])> =
+            splits.iter().map(|m| (m.split, m.answers.as_slice())).collect();
+        let record = self.journal.append_with(&event, cost, candidate, &answers)?;
+        self.run.apply(&record)?;
+        self.done.push_back((Instant::now(), cost.map_or(0, |c| c.tokens)));
+        Ok(record)
+    }
+
+    /// A hand-made recipe becomes a candidate.
+    pub fn inject(&mut self, recipe: &crate::recipe::Recipe) -> anyhow::Result<Record> {
+        let event = self.run.inject(recipe)?;
+        self.store(&event)
+    }
+
+    /// The job that a piece of work is.
+    pub fn job(&self, id: u64, work: &Work, watch: &[usize]) -> Job {
+        let state = self.state();
+        let ask = |&split: &Split| Ask {
+            split,
+            questions: match split {
+                Split::Train => (0..state.train_questions).collect(),
+                Split::Test => (0..state.test_questions).collect(),
+            },
+        };
+        Job::Run {
+            id,
+            bench: self.bench.clone(),
+            fitness: self.run.config().task.fitness.clone(),
+            target: work.candidate.target.clone(),
+            ask: work.splits.iter().map(ask).collect(),
+            watch: watch.to_vec(),
+        }
+    }
+
+    /// Rates over the last minute.
+    pub fn rate(&mut self, memory_bytes: u64, device: &str) -> Live {
+        let now = Instant::now();
+        while self.done.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_WINDOW) {
+            self.done.pop_front();
+        }
+        let seconds = now.duration_since(self.since).min(RATE_WINDOW).as_secs_f64().max(1e-3);
+        let per_second = self.done.len() as f64 / seconds;
+        let tokens: u64 = self.done.iter().map(|(_, tokens)| tokens).sum();
+        let state = self.state();
+        let left = state.budget.saturating_sub(state.evaluations) as f64;
+        Live::Rate {
+            candidates_per_hour: per_second * 3600.0,
+            tokens_per_second: tokens as f64 / seconds,
+            eta_s: (per_second > 0.0).then(|| left / per_second),
+            memory_bytes,
+            device: device.to_owned(),
+        }
+    }
+}
+
+/// The models and task that a config names.
+pub fn bench(config: &Config) -> Bench {
+    Bench {
+        base: config.pool.base.clone(),
+        sources: config.pool.sources.clone(),
+        task: config.task.name.clone(),
+        device: config.device.clone(),
+        threads: config.threads,
+    }
+}
+
+pub fn finished_sentence(name: &str) -> String {
+    format!("session `{name}` has finished: see `yosegi report {name}`, or start another under a new --name")
+}

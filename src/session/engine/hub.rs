@@ -1,0 +1,516 @@
+//! The engine's one thread of decisions: whatever happens (a client's request, a worker's
+//! report, a signal) comes in through one channel and is dealt with in order.
+//!
+//! One job is with the worker at a time. At each job's end, what follows is chosen in this
+//! order: a `Try` somebody waits for, a session to be opened, the running session's next step.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::active::{self, Active};
+use super::crew::{Worker, WorkerKind};
+use super::outbox::Outbox;
+use crate::session::config::Config;
+use crate::session::evolve::{Next, Work};
+use crate::session::home::Home;
+use crate::session::job::{Ask, Job, Report};
+use crate::session::protocol::{Event, Live, Message, Record, Reply, Request, Target};
+
+/// How often the hub looks up when nothing comes in.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What comes in.
+pub enum Inbound {
+    Connect {
+        line: u64,
+        outbox: Arc<Outbox>,
+    },
+    Request {
+        line: u64,
+        request: Request,
+    },
+    Disconnect {
+        line: u64,
+    },
+    Report {
+        worker: u64,
+        report: Report,
+    },
+    WorkerGone {
+        worker: u64,
+    },
+    /// A reply worked out on another thread.
+    Reply {
+        line: u64,
+        id: u64,
+        reply: Reply,
+    },
+    /// End now; the journal is complete as it is.
+    Stop,
+}
+
+/// The engine's state.
+pub struct Hub {
+    pub(super) home: Home,
+    pub(super) inbound: Sender<Inbound>,
+    pub(super) lines: HashMap<u64, Line>,
+    pub(super) active: Option<Active>,
+    pub(super) flight: Option<Flight>,
+    pub(super) tries: VecDeque<Flight>,
+    pub(super) starts: VecDeque<Flight>,
+    pub(super) watches: HashMap<String, Vec<usize>>,
+    /// The worker's device, once one has told.
+    pub(super) device: String,
+    /// Somebody asked the engine to end once nothing runs.
+    pub(super) leaving: bool,
+    kind: WorkerKind,
+    worker: Option<Worker>,
+    workers: u64,
+    jobs: u64,
+    /// End after this long without client and run.
+    idle: Option<Duration>,
+    busy_at: Instant,
+}
+
+/// A connected client.
+pub struct Line {
+    pub outbox: Arc<Outbox>,
+    pub subscribed: HashSet<String>,
+}
+
+/// A job and what it is for.
+pub struct Flight {
+    pub job: Job,
+    pub purpose: Purpose,
+    /// Nobody waits for it any more.
+    pub dropped: bool,
+    /// Times that it has failed.
+    pub failures: u32,
+}
+
+/// What a job is for.
+pub enum Purpose {
+    Try { line: u64, request: u64, label: String },
+    Start(Start),
+    Work(Work),
+}
+
+/// A session to be opened.
+pub struct Start {
+    pub line: u64,
+    pub request: u64,
+    pub text: String,
+    pub config: Config,
+    /// A name asked for; else a fresh one after the config's.
+    pub name: Option<String>,
+    /// The session is there already and goes on.
+    pub resume: bool,
+}
+
+impl Hub {
+    pub fn new(home: Home, kind: WorkerKind, inbound: Sender<Inbound>, idle: Option<Duration>) -> Self {
+        Self {
+            home,
+            inbound,
+            lines: HashMap::new(),
+            active: None,
+            flight: None,
+            tries: VecDeque::new(),
+            starts: VecDeque::new(),
+            watches: HashMap::new(),
+            device: String::new(),
+            leaving: false,
+            kind,
+            worker: None,
+            workers: 0,
+            jobs: 0,
+            idle,
+            busy_at: Instant::now(),
+        }
+    }
+
+    /// Deals with what comes in until told to stop, or until nobody needs the engine.
+    /// `terminated` is asked now and then whether a signal says to end.
+    pub fn run(mut self, inbound: &Receiver<Inbound>, terminated: impl Fn() -> bool) {
+        loop {
+            match inbound.recv_timeout(TICK) {
+                Ok(Inbound::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(event) => self.take(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if terminated() {
+                break;
+            }
+            self.advance();
+            if self.may_leave() {
+                break;
+            }
+        }
+        if let Some(active) = self.active.take() {
+            let reason = "the engine was told to end".to_owned();
+            self.live_to(&active.name, &Live::Halted { reason });
+        }
+        for line in self.lines.values() {
+            line.outbox.close();
+        }
+    }
+
+    fn may_leave(&mut self) -> bool {
+        let working = self.active.is_some() || self.flight.is_some() || !self.starts.is_empty();
+        if self.leaving && !working {
+            return true;
+        }
+        let Some(idle) = self.idle else { return false };
+        if working || !self.lines.is_empty() {
+            self.busy_at = Instant::now();
+        }
+        self.busy_at.elapsed() > idle
+    }
+
+    fn take(&mut self, event: Inbound) {
+        match event {
+            Inbound::Connect { line, outbox } => {
+                self.lines.insert(line, Line { outbox, subscribed: HashSet::new() });
+            }
+            Inbound::Request { line, request } => self.request(line, request),
+            Inbound::Disconnect { line } => self.disconnect(line),
+            Inbound::Reply { line, id, reply } => self.reply(line, id, reply),
+            Inbound::Report { worker, report } => {
+                let current = self.worker.as_ref().is_some_and(|w| w.number == worker);
+                if current && self.flight.as_ref().is_some_and(|f| f.job.id() == report.id()) {
+                    self.report(report);
+                }
+            }
+            Inbound::WorkerGone { worker } => {
+                if self.worker.as_ref().is_some_and(|w| w.number == worker) {
+                    let why = self.worker.take().map_or_else(String::new, Worker::end);
+                    if let Some(flight) = self.flight.take() {
+                        self.failed(flight, why);
+                    }
+                }
+            }
+            Inbound::Stop => {}
+        }
+    }
+
+    fn disconnect(&mut self, line: u64) {
+        if let Some(line) = self.lines.remove(&line) {
+            line.outbox.close();
+        }
+        self.drop_tries(line);
+    }
+
+    /// Forgets the `Try` requests of a line; returns their numbers.
+    pub(super) fn drop_tries(&mut self, of: u64) -> Vec<u64> {
+        let mut dropped = Vec::new();
+        self.tries.retain(|flight| match flight.purpose {
+            Purpose::Try { line, request, .. } if line == of => {
+                dropped.push(request);
+                false
+            }
+            _ => true,
+        });
+        if let Some(flight) = &mut self.flight
+            && let Purpose::Try { line, request, .. } = flight.purpose
+            && line == of
+            && !flight.dropped
+        {
+            dropped.push(request);
+            self.cancel_flight();
+        }
+        dropped
+    }
+
+    /// Tells the worker to forget the job it has; what it still says of it counts for nothing.
+    pub(super) fn cancel_flight(&mut self) {
+        if let (Some(flight), Some(worker)) = (&mut self.flight, &mut self.worker) {
+            flight.dropped = true;
+            let _ = worker.give(&Job::Cancel { id: flight.job.id() });
+        }
+    }
+
+    /// Gives out work until something is with the worker or nothing is left to do.
+    fn advance(&mut self) {
+        while self.flight.is_none() {
+            if let Some(flight) = self.tries.pop_front().or_else(|| self.starts.pop_front()) {
+                self.fly(flight);
+                continue;
+            }
+            let Some(active) = &mut self.active else { return };
+            match active.next() {
+                Ok(Next::Record(event)) => self.store(&event),
+                Ok(Next::Evaluate(work)) => {
+                    let watch = self.watches.get(&active.name).cloned().unwrap_or_default();
+                    let job = active.job(0, &work, &watch);
+                    self.fly(Flight { job, purpose: Purpose::Work(work), dropped: false, failures: 0 });
+                }
+                Ok(Next::Wait | Next::Done) => self.active = None,
+                Err(why) => self.halt(&format!("{why:#}")),
+            }
+        }
+    }
+
+    /// Hands a job to the worker, starting one if there is none.
+    fn fly(&mut self, mut flight: Flight) {
+        self.jobs += 1;
+        match &mut flight.job {
+            Job::Open { id, .. } | Job::Run { id, .. } | Job::Cancel { id } => *id = self.jobs,
+        }
+        for _ in 0..2 {
+            if self.worker.is_none() {
+                self.workers += 1;
+                match Worker::start(&self.kind, self.workers, self.inbound.clone()) {
+                    Ok(worker) => self.worker = Some(worker),
+                    Err(why) => {
+                        flight.failures += 1;
+                        return self.failed(flight, format!("{why:#}"));
+                    }
+                }
+            }
+            if self.worker.as_mut().is_some_and(|w| w.give(&flight.job).is_ok()) {
+                self.flight = Some(flight);
+                return;
+            }
+            self.worker = None;
+        }
+        flight.failures += 1;
+        self.failed(flight, "no worker takes the job".into());
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Token { question, text, .. } => self.streamed(|purpose| match purpose {
+                Purpose::Try { request, .. } => Some(Live::TryToken { request: *request, question, text }),
+                Purpose::Work(work) => Some(Live::Token { candidate: work.candidate.id, question, text }),
+                Purpose::Start(_) => None,
+            }),
+            Report::Progress { done, of, tokens, .. } => self.streamed(|purpose| match purpose {
+                Purpose::Work(work) => {
+                    Some(Live::Progress { candidate: work.candidate.id, done, of, tokens })
+                }
+                Purpose::Try { .. } | Purpose::Start(_) => None,
+            }),
+            Report::Failed { why, .. } => {
+                if let Some(flight) = self.flight.take() {
+                    self.failed(flight, why);
+                }
+            }
+            Report::Opened { facts, questions, .. } => {
+                self.device.clone_from(&facts.device);
+                if let Some(Flight { purpose: Purpose::Start(start), .. }) = self.flight.take() {
+                    self.opened(start, &facts, &questions);
+                }
+            }
+            Report::Done { device, splits, cost, .. } => {
+                self.device = device;
+                let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
+                match flight.purpose {
+                    Purpose::Work(work) => self.measured(&work, Ok((splits, cost))),
+                    Purpose::Try { line, request, label } => {
+                        let reply = match splits.into_iter().next() {
+                            Some(m) => Reply::Answers(crate::session::protocol::Answers {
+                                label,
+                                score: m.score,
+                                answers: m.answers,
+                            }),
+                            None => Reply::Error("no question was asked: name at least one".into()),
+                        };
+                        self.reply(line, request, reply);
+                    }
+                    Purpose::Start(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Sends on what streams from the job in flight, to whom it concerns.
+    fn streamed(&mut self, live: impl FnOnce(&Purpose) -> Option<Live>) {
+        let Some(flight) = self.flight.as_ref().filter(|f| !f.dropped) else { return };
+        let Some(live) = live(&flight.purpose) else { return };
+        match (&flight.purpose, &self.active) {
+            (Purpose::Try { line, .. }, _) => {
+                let line = *line;
+                self.send(line, Message::Live { session: None, live });
+            }
+            (Purpose::Work(_), Some(active)) => {
+                let name = active.name.clone();
+                self.live_to(&name, &live);
+            }
+            _ => {}
+        }
+    }
+
+    /// A job came to nothing. A session's candidate gets a second chance with a fresh worker;
+    /// if that ends alike, the failure is its outcome.
+    fn failed(&mut self, mut flight: Flight, why: String) {
+        if flight.dropped {
+            return;
+        }
+        flight.failures += 1;
+        match flight.purpose {
+            Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),
+            Purpose::Start(start) => self.reply(start.line, start.request, Reply::Error(why)),
+            Purpose::Work(ref work) => {
+                let label = &work.candidate.label;
+                if flight.failures < 2 {
+                    self.log("warn", &format!("{label}: {why}; trying again with a fresh worker"));
+                    self.worker = None;
+                    self.fly(flight);
+                } else {
+                    self.log("error", &format!("{label}: {why}"));
+                    let work = work.clone();
+                    self.measured(&work, Err(why));
+                }
+            }
+        }
+    }
+
+    fn measured(
+        &mut self,
+        work: &Work,
+        result: Result<(Vec<crate::session::job::Measured>, crate::session::protocol::Cost), String>,
+    ) {
+        let memory = self.worker.as_ref().and_then(Worker::pid).map_or(0, resident_bytes);
+        let Some(active) = &mut self.active else { return };
+        let name = active.name.clone();
+        match active.measured(work, result) {
+            Ok(record) => {
+                let rate = active.rate(memory, &self.device);
+                let pausing = active.pausing;
+                self.broadcast(&name, &record);
+                self.live_to(&name, &rate);
+                if pausing {
+                    self.store(&Event::Paused);
+                    self.active = None;
+                }
+            }
+            Err(why) => self.halt(&format!("{why:#}")),
+        }
+    }
+
+    /// Stores an event of the running session and sends it out.
+    pub(super) fn store(&mut self, event: &Event) {
+        let Some(active) = &mut self.active else { return };
+        let name = active.name.clone();
+        match active.store(event) {
+            Ok(record) => self.broadcast(&name, &record),
+            Err(why) => self.halt(&format!("{why:#}")),
+        }
+    }
+
+    /// The running session can't go on: its journal can't be written or read.
+    pub(super) fn halt(&mut self, reason: &str) {
+        let Some(active) = self.active.take() else { return };
+        self.log("error", &format!("session `{}`: {reason}", active.name));
+        self.live_to(&active.name, &Live::Halted { reason: reason.to_owned() });
+        if matches!(&self.flight, Some(Flight { purpose: Purpose::Work(_), .. })) {
+            self.cancel_flight();
+        }
+    }
+
+    pub(super) fn reply(&mut self, line: u64, id: u64, reply: Reply) {
+        self.send(line, Message::Reply { id, reply });
+    }
+
+    pub(super) fn send(&mut self, to: u64, message: Message) {
+        let gone = self.lines.get(&to).is_some_and(|line| !line.outbox.push(message));
+        if gone {
+            self.disconnect(to);
+        }
+    }
+
+    /// A stored event, to everyone who follows the session.
+    pub(super) fn broadcast(&mut self, session: &str, record: &Record) {
+        self.to_subscribers(session, || Message::Event {
+            session: session.to_owned(),
+            record: record.clone(),
+        });
+    }
+
+    pub(super) fn live_to(&mut self, session: &str, live: &Live) {
+        self.to_subscribers(session, || Message::Live {
+            session: Some(session.to_owned()),
+            live: live.clone(),
+        });
+    }
+
+    fn to_subscribers(&mut self, session: &str, message: impl Fn() -> Message) {
+        let gone: Vec<u64> = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.subscribed.contains(session) && !line.outbox.push(message()))
+            .map(|(id, _)| *id)
+            .collect();
+        for line in gone {
+            self.disconnect(line);
+        }
+    }
+
+    /// For the log overlay of every client, and for the engine's own log.
+    pub(super) fn log(&mut self, level: &str, text: &str) {
+        if self.idle.is_some() {
+            eprintln!("{} {level}: {text}", crate::session::journal::now_ms());
+        }
+        let live = Live::Log { level: level.to_owned(), text: text.to_owned() };
+        for line in self.lines.values() {
+            line.outbox.push(Message::Live { session: None, live: live.clone() });
+        }
+    }
+
+    /// A job for a request to try something now.
+    pub(super) fn try_flight(&self, line: u64, request: u64, command: TryCommand) -> Flight {
+        let TryCommand { target, task, ask } = command;
+        let (fitness, device, threads) = match &self.active {
+            Some(a) => (String::new(), a.bench.device.clone(), a.bench.threads),
+            None => (String::new(), "auto".to_owned(), 0),
+        };
+        let (base, sources, label) = match &target {
+            Target::Model(model) => (String::new(), Vec::new(), model.clone()),
+            Target::Recipe(r) => {
+                let sources: Vec<String> = r.sources.iter().map(|s| s.model.clone()).collect();
+                (r.base.clone(), sources, "by hand".to_owned())
+            }
+        };
+        // The models that the running session has open serve any recipe over some of them.
+        let open = self.active.as_ref().map(|a| &a.bench);
+        let sources = match open {
+            Some(bench) if bench.base == base && sources.iter().all(|s| bench.sources.contains(s)) => {
+                bench.sources.clone()
+            }
+            _ => sources,
+        };
+        let bench = crate::session::job::Bench { base, sources, task, device, threads };
+        let job = Job::Run { id: 0, bench, fitness, watch: ask.questions.clone(), target, ask: vec![ask] };
+        Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
+    }
+
+    /// A job that opens a session's models and task.
+    pub(super) fn start_flight(start: Start) -> Flight {
+        let job = Job::Open {
+            id: 0,
+            bench: active::bench(&start.config),
+            fitness: start.config.task.fitness.clone(),
+            train_limit: start.config.task.train_limit,
+            test_limit: start.config.task.test_limit,
+        };
+        Flight { job, purpose: Purpose::Start(start), dropped: false, failures: 0 }
+    }
+}
+
+/// What a `Try` asks for.
+pub struct TryCommand {
+    pub target: Target,
+    pub task: String,
+    pub ask: Ask,
+}
+
+/// Memory that a process has resident; 0 where that can't be told.
+fn resident_bytes(pid: u32) -> u64 {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    // SAFETY: sysconf reads a constant of the system.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    pages * u64::try_from(page).unwrap_or(4096)
+}

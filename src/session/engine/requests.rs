@@ -1,0 +1,281 @@
+//! What the engine does for each command of a client.
+
+use std::thread;
+
+use super::active::{self, Active};
+use super::hub::{Flight, Hub, Inbound, Purpose, Start, TryCommand};
+use crate::session::config::Config;
+use crate::session::error::BadInput;
+use crate::session::evolve::Facts;
+use crate::session::home::Home;
+use crate::session::job::Ask;
+use crate::session::journal::{Reader, StoredQuestion, exists_sentence};
+use crate::session::list;
+use crate::session::protocol::{
+    Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
+};
+
+impl Hub {
+    pub(super) fn request(&mut self, line: u64, request: Request) {
+        let id = request.id;
+        let reply = match request.command {
+            Command::Hello { version } if version != VERSION => Reply::Error(format!(
+                "this engine speaks version {VERSION} of the protocol, the client version {version}: \
+                 stop the engine with `kill {}` and start again; its session can be resumed",
+                std::process::id()
+            )),
+            Command::Hello { .. } => {
+                let device = self.device.clone();
+                Reply::Hello { version: VERSION, pid: std::process::id(), device }
+            }
+            Command::Models { base } => {
+                return self.in_background(line, id, move |_| {
+                    Ok(Reply::Models(base.into_iter().flat_map(|_| Vec::new()).collect()))
+                });
+            }
+            Command::Sessions => {
+                return self.in_background(line, id, |home| Ok(Reply::Sessions(list::rows(home))));
+            }
+            Command::Answers { session, candidate, split } => {
+                return self.in_background(line, id, move |home| {
+                    Reader::open(home, &session)?.labelled_answers(candidate, split).map(Reply::Answers)
+                });
+            }
+            Command::Subscribe { session, since } => return self.subscribe(line, id, session, since),
+            Command::Unsubscribe { session } => {
+                if let Some(line) = self.lines.get_mut(&line) {
+                    line.subscribed.remove(&session);
+                }
+                Reply::Done
+            }
+            Command::Try { target, task, split, questions } => {
+                for old in self.drop_tries(line) {
+                    self.reply(line, old, Reply::Superseded);
+                }
+                let command = TryCommand { target, task, ask: Ask { split, questions } };
+                let flight = self.try_flight(line, id, command);
+                self.tries.push_back(flight);
+                return;
+            }
+            Command::Start { config, name } => match self.start(line, id, config, name) {
+                Ok(()) => return,
+                Err(why) => sentence(&why),
+            },
+            Command::Resume { session } => match self.resume(line, id, session) {
+                Ok(true) => return,
+                Ok(false) => Reply::Done,
+                Err(why) => sentence(&why),
+            },
+            Command::Pause { session } => done(self.pause(&session)),
+            Command::Stop { session } => done(self.stop(&session)),
+            Command::Inject { session, recipe } => done(self.inject(&session, &recipe)),
+            Command::Watch { session, questions } => {
+                self.watches.insert(session.clone(), questions);
+                if let Some(live) = self.watching(&session) {
+                    self.live_to(&session, &live);
+                }
+                Reply::Done
+            }
+            Command::Shutdown => {
+                self.leaving = true;
+                Reply::Done
+            }
+        };
+        self.reply(line, id, reply);
+    }
+
+    /// Works out a reply on a thread of its own: reading many files takes its time.
+    fn in_background(
+        &mut self,
+        line: u64,
+        id: u64,
+        work: impl FnOnce(&Home) -> anyhow::Result<Reply> + Send + 'static,
+    ) {
+        let (home, inbound) = (self.home.clone(), self.inbound.clone());
+        thread::spawn(move || {
+            let reply = work(&home).unwrap_or_else(|why| sentence(&why));
+            let _ = inbound.send(Inbound::Reply { line, id, reply });
+        });
+    }
+
+    fn subscribe(&mut self, line: u64, id: u64, session: String, since: u64) {
+        let own = self.active.as_ref().filter(|a| a.name == session);
+        let past = match own {
+            Some(active) => active.journal().reader().records(since),
+            None => Reader::open(&self.home, &session).and_then(|reader| reader.records(since)),
+        };
+        let past = match past {
+            Ok(past) => past,
+            Err(why) => return self.reply(line, id, sentence(&why)),
+        };
+        self.reply(line, id, Reply::Done);
+        let next = past.last().map_or(since.max(1), |r| r.seq + 1);
+        let watching = self.watching(&session);
+        let Some(to) = self.lines.get_mut(&line) else { return };
+        to.subscribed.insert(session.clone());
+        for record in past {
+            to.outbox.push_past(Message::Event { session: session.clone(), record });
+        }
+        to.outbox.push_past(Message::Boundary { session: session.clone(), next });
+        if let Some(live) = watching {
+            to.outbox.push(Message::Live { session: Some(session), live });
+        }
+    }
+
+    /// The text of the questions that are watched.
+    fn watching(&self, session: &str) -> Option<Live> {
+        let watched = self.watches.get(session)?;
+        let own;
+        let reader = match self.active.as_ref().filter(|a| a.name == session) {
+            Some(active) => active.journal().reader(),
+            None => {
+                own = Reader::open(&self.home, session).ok()?;
+                own
+            }
+        };
+        let question = |&index: &usize| {
+            let q = reader.question(Split::Train, index).ok()??;
+            Some(WatchedQuestion { index, question: q.question, gold: q.gold })
+        };
+        Some(Live::Watching { questions: watched.iter().filter_map(question).collect() })
+    }
+
+    /// Refuses a second session while one runs or is being opened.
+    fn must_be_free(&self) -> anyhow::Result<()> {
+        let opening = !self.starts.is_empty()
+            || matches!(&self.flight, Some(Flight { purpose: Purpose::Start(_), .. }));
+        if let Some(active) = &self.active {
+            return Err(BadInput::new(format!(
+                "session `{0}` is running and the engine runs one at a time: pause or stop it first \
+                 (`yosegi stop {0}`)",
+                active.name
+            )));
+        }
+        if opening {
+            return Err(BadInput::new("another session is just being opened: try again in a moment"));
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, line: u64, request: u64, text: String, name: Option<String>) -> anyhow::Result<()> {
+        let config = Config::parse(&text, "the config")?;
+        self.must_be_free()?;
+        if let Some(name) = &name {
+            crate::session::home::check_name(name)?;
+            if list::exists(&self.home, name) {
+                return Err(BadInput::new(exists_sentence(name)));
+            }
+        }
+        self.starts.push_back(Self::start_flight(Start { line, request, text, config, name, resume: false }));
+        Ok(())
+    }
+
+    /// `false`: it runs already.
+    fn resume(&mut self, line: u64, request: u64, session: String) -> anyhow::Result<bool> {
+        if let Some(active) = self.active.as_mut().filter(|a| a.name == session) {
+            active.pausing = false;
+            return Ok(false);
+        }
+        let state = Reader::open(&self.home, &session)?.state()?;
+        if state.status == Status::Finished {
+            return Err(BadInput::new(active::finished_sentence(&session)));
+        }
+        self.must_be_free()?;
+        let config = Config::parse(&state.config, &format!("config of session `{session}`"))?;
+        let text = state.config;
+        let name = Some(session);
+        self.starts.push_back(Self::start_flight(Start { line, request, text, config, name, resume: true }));
+        Ok(true)
+    }
+
+    /// Models and task are open: the session begins, or goes on.
+    pub(super) fn opened(&mut self, start: Start, facts: &Facts, questions: &[StoredQuestion]) {
+        let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
+        let made = if start.resume {
+            Active::resume(&self.home, &name, facts)
+        } else {
+            Active::create(&self.home, &name, &start.text, &start.config, facts, questions)
+                .map(|active| (active, None))
+        };
+        match made {
+            Ok((active, resumed)) => {
+                self.watches.entry(name.clone()).or_insert_with(|| start.config.task.watch.clone());
+                self.active = Some(active);
+                self.reply(start.line, start.request, Reply::Started { session: name.clone() });
+                if let Some(record) = resumed {
+                    self.broadcast(&name, &record);
+                }
+                self.log("info", &format!("session `{name}` runs on {}", facts.device));
+            }
+            Err(why) => self.reply(start.line, start.request, sentence(&why)),
+        }
+    }
+
+    fn pause(&mut self, session: &str) -> anyhow::Result<()> {
+        let measuring = self.measuring();
+        let Some(active) = self.active.as_mut().filter(|a| a.name == session) else {
+            return Err(self.not_running(session));
+        };
+        if measuring {
+            active.pausing = true;
+        } else {
+            self.store(&Event::Paused);
+            self.active = None;
+        }
+        Ok(())
+    }
+
+    fn measuring(&self) -> bool {
+        matches!(&self.flight, Some(Flight { purpose: Purpose::Work(_), dropped: false, .. }))
+    }
+
+    fn stop(&mut self, session: &str) -> anyhow::Result<()> {
+        let stopped = Event::Stopped { reason: "stopped by hand".into() };
+        if self.active.as_ref().is_some_and(|a| a.name == session) {
+            if self.measuring() {
+                self.cancel_flight();
+            }
+            self.store(&stopped);
+            self.active = None;
+            return Ok(());
+        }
+        // Paused, or left behind by a process that was killed.
+        let state = Reader::open(&self.home, session)?.state()?;
+        match state.status {
+            Status::Finished => Err(BadInput::new(active::finished_sentence(session))),
+            Status::Stopped => Err(BadInput::new(format!("session `{session}` is stopped already"))),
+            Status::New | Status::Running | Status::Paused => {
+                let record =
+                    crate::session::journal::Journal::open(&self.home, session)?.append(&stopped, None)?;
+                self.broadcast(session, &record);
+                Ok(())
+            }
+        }
+    }
+
+    fn inject(&mut self, session: &str, recipe: &crate::recipe::Recipe) -> anyhow::Result<()> {
+        let Some(active) = self.active.as_mut().filter(|a| a.name == session) else {
+            return Err(self.not_running(session));
+        };
+        let record = active.inject(recipe)?;
+        self.broadcast(session, &record);
+        Ok(())
+    }
+
+    fn not_running(&self, session: &str) -> anyhow::Error {
+        match Reader::open(&self.home, session) {
+            Err(why) => why,
+            Ok(_) => {
+                BadInput::new(format!("session `{session}` is not running on this engine: resume it first"))
+            }
+        }
+    }
+}
+
+fn done(result: anyhow::Result<()>) -> Reply {
+    result.map_or_else(|why| sentence(&why), |()| Reply::Done)
+}
+
+fn sentence(why: &anyhow::Error) -> Reply {
+    Reply::Error(format!("{why:#}"))
+}

@@ -1,0 +1,87 @@
+//! What the engine and a worker say to each other, one JSON document a line. A job carries all
+//! that is needed to do it, so that a fresh worker can take the place of one that died.
+
+use serde::{Deserialize, Serialize};
+
+use super::evolve::Facts;
+use super::journal::StoredQuestion;
+use super::protocol::{Answer, Cost, Score, Split, Target};
+
+/// Models and the task they answer. Two jobs with equal benches share what is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bench {
+    pub base: String,
+    pub sources: Vec<String>,
+    pub task: String,
+    /// `auto`, `cpu`, `cuda`, `cuda:N`.
+    pub device: String,
+    /// 0 takes one a core.
+    pub threads: usize,
+}
+
+/// Something for a worker to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Open models and task and say what they are like. Limits of 0 mean all questions.
+    Open { id: u64, bench: Bench, fitness: String, train_limit: usize, test_limit: usize },
+    /// Answer questions and score the answers.
+    Run { id: u64, bench: Bench, fitness: String, target: Target, ask: Vec<Ask>, watch: Vec<usize> },
+    /// Forget the job with this number if it is still running.
+    Cancel { id: u64 },
+}
+
+/// Questions of a split, by their index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    pub split: Split,
+    pub questions: Vec<usize>,
+}
+
+/// What a worker tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// The answer to [`Job::Open`].
+    Opened { id: u64, facts: Facts, questions: Vec<StoredQuestion> },
+    /// More text of a watched question's answer.
+    Token { id: u64, question: usize, text: String },
+    /// Questions done so far.
+    Progress { id: u64, done: u64, of: u64, tokens: u64 },
+    /// The answer to [`Job::Run`], split by split.
+    Done { id: u64, device: String, splits: Vec<Measured>, cost: Cost },
+    /// The job could not be done, in one sentence.
+    Failed { id: u64, why: String },
+}
+
+/// Answers to one split's questions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub split: Split,
+    pub score: Score,
+    pub answers: Vec<Answer>,
+}
+
+impl Job {
+    /// Its number.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        match self {
+            Self::Open { id, .. } | Self::Run { id, .. } | Self::Cancel { id } => *id,
+        }
+    }
+}
+
+impl Report {
+    /// Number of the job that it is about.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        match self {
+            Self::Opened { id, .. }
+            | Self::Token { id, .. }
+            | Self::Progress { id, .. }
+            | Self::Done { id, .. }
+            | Self::Failed { id, .. } => *id,
+        }
+    }
+}
