@@ -2,6 +2,27 @@
 //! `zoo:ja`, a folder, or `org/name@revision` come in; memory-mapped tensors, a checked
 //! configuration and a summary in words go out.
 
+mod bytes;
+mod config;
+mod discover;
+mod error;
+mod fit;
+mod hub;
+mod layout;
+mod locate;
+mod open;
+mod safetensors;
 mod summary;
+mod tensor;
+mod write;
+mod zoo;
 
+pub use config::{FAMILIES, ModelConfig};
+pub use discover::discover;
+pub use error::CheckpointError;
+pub use layout::tensor_shapes;
+pub use open::Checkpoint;
 pub use summary::{Fit, ModelSummary};
+pub use tensor::{Dtype, TensorView, Weights};
+pub use write::{Sink, write_folder};
+pub use zoo::NAMES as ZOO_NAMES;

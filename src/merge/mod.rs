@@ -1,1 +1,22 @@
-//! placeholder
+//! Recipe + checkpoints → tensors. A [`Pool`] holds the mapped base and sources; a recipe comes
+//! in, and a [`Merged`] set of tensors goes out, or an ordinary checkpoint on disk.
+//!
+//! One pass per tensor: base and sources are read once, task vectors live only in registers, the
+//! result is written once. Rounding follows mergekit 0.1.5 to the bit (see `kernel`).
+
+mod error;
+mod export;
+mod kernel;
+mod mask;
+mod merged;
+mod pool;
+mod round;
+#[cfg(test)]
+mod tests;
+mod trim;
+mod twister;
+
+pub use error::MergeError;
+pub use export::write_checkpoint;
+pub use merged::{MergeStats, Merged};
+pub use pool::Pool;

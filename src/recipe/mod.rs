@@ -1,9 +1,16 @@
 //! A merge as data: which checkpoints, which method, which weight and density for each
 //! layer group of each source. Text comes in, a checked [`Recipe`] goes out; no tensors here.
 
+mod check;
+mod error;
 mod group;
 mod method;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
 
+pub use error::RecipeError;
 pub use group::{LayerGroup, PerGroup};
 pub use method::{MaskStream, Method};
 

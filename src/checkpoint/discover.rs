@@ -1,0 +1,184 @@
+//! What is on this machine: the bundled models, then the Hugging Face cache. Headers only.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::locate::hub_cache;
+use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, Weights, zoo};
+
+/// All models found, each with its fit to `base` where one is named. A broken one is listed with
+/// the reason, never a failure.
+#[must_use]
+pub fn discover(base: Option<&str>) -> Vec<ModelSummary> {
+    let base = base.map(|reference| (reference, open_local(reference)));
+    let zoo = zoo::models().iter().map(|m| format!("zoo:{}", m.name));
+    zoo.chain(cached(&hub_cache()))
+        .map(|reference| {
+            let found = open_local(&reference);
+            summarise(&reference, &found, base.as_ref().map(|(r, b)| (*r, b.as_ref())))
+        })
+        .collect()
+}
+
+/// Opens without ever fetching.
+fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
+    use super::locate::{HubId, Place, locate};
+    match locate(reference)? {
+        Ok(Place::Zoo(_)) => Checkpoint::open(reference),
+        Ok(Place::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
+        Err(HubId { .. }) => Err(CheckpointError::NotFetched {
+            reference: reference.to_owned(),
+            cache: hub_cache(),
+            why: "its download is incomplete".to_owned(),
+        }),
+    }
+}
+
+/// References of the models in a hub cache, sorted: `org/name`, or `org/name@commit` for a
+/// snapshot that the main revision does not point to.
+fn cached(cache: &Path) -> Vec<String> {
+    let folders = |path: &Path| -> BTreeSet<String> {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.filter_map(|e| e.file_name().into_string().ok()).collect()
+    };
+    let mut out = Vec::new();
+    for folder in folders(cache) {
+        let Some(id) = folder.strip_prefix("models--").map(|n| n.replacen("--", "/", 1)) else { continue };
+        let main = fs::read_to_string(cache.join(&folder).join("refs/main")).unwrap_or_default();
+        for commit in folders(&cache.join(&folder).join("snapshots")) {
+            out.push(if commit == main.trim() { id.clone() } else { format!("{id}@{commit}") });
+        }
+    }
+    out.sort();
+    out
+}
+
+fn summarise(
+    reference: &str,
+    found: &Result<Checkpoint, CheckpointError>,
+    base: Option<(&str, Result<&Checkpoint, &CheckpointError>)>,
+) -> ModelSummary {
+    let checkpoint = match found {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return broken(reference, error),
+    };
+    let mut summary = checkpoint.summary();
+    summary.fit = match base {
+        None => Fit::Unasked,
+        Some((name, _)) if name == reference => Fit::IsBase,
+        Some((_, Ok(base))) => checkpoint.fit(base),
+        Some((_, Err(error))) => Fit::No(error.to_string()),
+    };
+    summary
+}
+
+fn broken(reference: &str, error: &CheckpointError) -> ModelSummary {
+    ModelSummary {
+        reference: reference.to_owned(),
+        family: String::new(),
+        layers: 0,
+        hidden: 0,
+        heads: 0,
+        kv_heads: 0,
+        vocab: 0,
+        parameters: 0,
+        bytes: 0,
+        dtype: String::new(),
+        tied: false,
+        chat_template: false,
+        about: String::new(),
+        fit: Fit::No(error.to_string()),
+    }
+}
+
+impl Checkpoint {
+    /// This checkpoint in one line of a list; its fit is not asked.
+    #[must_use]
+    pub fn summary(&self) -> ModelSummary {
+        let config = self.config();
+        let mut parameters = 0;
+        let mut bytes = 0;
+        let mut dtypes = BTreeSet::new();
+        for view in self.names().into_iter().filter_map(|name| self.tensor(name)) {
+            parameters += view.len() as u64;
+            bytes += view.data.len() as u64;
+            dtypes.insert(match view.dtype {
+                Dtype::F32 => "f32",
+                Dtype::F16 => "f16",
+                Dtype::BF16 => "bf16",
+            });
+        }
+        let dtype = if dtypes.len() > 1 { "mixed" } else { dtypes.first().copied().unwrap_or_default() };
+        ModelSummary {
+            reference: self.reference().to_owned(),
+            family: config.model_type.clone(),
+            layers: config.num_hidden_layers,
+            hidden: config.hidden_size,
+            heads: config.num_attention_heads,
+            kv_heads: config.num_key_value_heads,
+            vocab: config.vocab_size,
+            parameters,
+            bytes,
+            dtype: dtype.to_owned(),
+            tied: config.tie_word_embeddings,
+            chat_template: self.has_chat_template(),
+            about: self.file("README.md").map(|card| first_lines(&card)).unwrap_or_default(),
+            fit: Fit::Unasked,
+        }
+    }
+
+    fn has_chat_template(&self) -> bool {
+        let config = self.file("tokenizer_config.json");
+        let config: Option<serde_json::Value> = config.and_then(|c| serde_json::from_slice(&c).ok());
+        config.is_some_and(|c| c.get("chat_template").is_some_and(|t| !t.is_null()))
+            || self.file("chat_template.jinja").is_some()
+    }
+}
+
+/// The first paragraph of a model card: without YAML front matter, headings, images and tags,
+/// without control characters, at most 300 characters.
+fn first_lines(card: &[u8]) -> String {
+    let card = String::from_utf8_lossy(card);
+    let body = match card.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---")) {
+        Some((_, body)) => body,
+        None => &card,
+    };
+    let mut out = String::new();
+    for line in body.lines().map(str::trim) {
+        let prose = !line.is_empty() && !line.starts_with(['#', '!', '<', '[', '|', '-', '`']);
+        if prose {
+            out.extend(line.chars().filter(|c| !c.is_control()));
+            out.push(' ');
+        } else if !out.is_empty() {
+            break;
+        }
+    }
+    out.trim().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_lose_their_front_matter_and_escapes() {
+        let card = b"---\nlicense: mit\n---\n# Title\n\nA small\x1b[31m model.\nOf two lines.\n\nMore.";
+        assert_eq!(first_lines(card), "A small[31m model. Of two lines.");
+        assert_eq!(first_lines(b"\xff\xfe"), "\u{fffd}\u{fffd}");
+        assert_eq!(first_lines(b""), "");
+    }
+
+    #[test]
+    fn a_cache_lists_its_models_and_what_is_wrong() {
+        let cache = tempfile::tempdir().unwrap();
+        let snapshot = cache.path().join("models--o--m--x/snapshots/abc");
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir_all(cache.path().join("models--o--m--x/refs")).unwrap();
+        fs::write(cache.path().join("models--o--m--x/refs/main"), "abc").unwrap();
+        fs::create_dir_all(cache.path().join("models--o--m--x/snapshots/def")).unwrap();
+        fs::create_dir_all(cache.path().join("datasets--o--d/snapshots/abc")).unwrap();
+        assert_eq!(cached(cache.path()), ["o/m--x", "o/m--x@def"]);
+        assert!(cached(&cache.path().join("nowhere")).is_empty());
+    }
+}

@@ -1,0 +1,105 @@
+//! Does a checkpoint merge with a base, in words.
+
+use serde_json::Value;
+
+use super::layout::tensor_shapes;
+use super::{Checkpoint, Fit, ModelConfig};
+
+impl Fit {
+    /// The verdict in words, for a list or a report.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Unasked => "no base named",
+            Self::IsBase => "the base",
+            Self::Fits => "same architecture, same vocabulary",
+            Self::Caution(why) | Self::No(why) => why,
+        }
+    }
+}
+
+impl Checkpoint {
+    /// Whether this checkpoint can be merged onto `base`.
+    #[must_use]
+    pub fn fit(&self, base: &Self) -> Fit {
+        if self.reference() == base.reference() {
+            return Fit::IsBase;
+        }
+        if let Some(why) = mismatch(self.config(), base.config()) {
+            return Fit::No(why);
+        }
+        let (mine, theirs) = (self.config(), base.config());
+        let mut remarks = Vec::new();
+        if mine.model_type != theirs.model_type {
+            remarks.push(format!("a {} model on a {} base", mine.model_type, theirs.model_type));
+        }
+        if mine.rope_theta.to_bits() != theirs.rope_theta.to_bits()
+            || mine.rope_scaling != theirs.rope_scaling
+        {
+            remarks.push(format!("rotary base of {:.0} against {:.0}", mine.rope_theta, theirs.rope_theta));
+        }
+        if mine.tie_word_embeddings != theirs.tie_word_embeddings {
+            remarks.push("only one of the two has an LM head of its own".to_owned());
+        }
+        if !same_vocabulary(self, base) {
+            remarks.push("as many tokens, but other ones: check the tokenizers".to_owned());
+        }
+        if remarks.is_empty() { Fit::Fits } else { Fit::Caution(remarks.join("; ")) }
+    }
+}
+
+/// Why the tensors of two configs cannot be added, if they cannot.
+pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String> {
+    if mine.vocab_size != base.vocab_size {
+        return Some(format!(
+            "vocabulary of {} against {}: embeddings cannot be added",
+            mine.vocab_size, base.vocab_size
+        ));
+    }
+    if mine.num_hidden_layers != base.num_hidden_layers {
+        return Some(format!("{} layers against {}", mine.num_hidden_layers, base.num_hidden_layers));
+    }
+    let theirs = tensor_shapes(base);
+    for (name, shape) in tensor_shapes(mine) {
+        match theirs.iter().find(|(n, _)| *n == name) {
+            Some((_, other)) if *other != shape => {
+                return Some(format!("{name} is {shape:?} against {other:?}"));
+            }
+            None if name != "lm_head.weight" => return Some(format!("the base has no {name}")),
+            _ => {}
+        }
+    }
+    let mine = tensor_shapes(mine);
+    theirs
+        .iter()
+        .find(|(n, _)| n != "lm_head.weight" && !mine.iter().any(|(m, _)| m == n))
+        .map(|(n, _)| format!("it has no {n}"))
+}
+
+/// Whether two tokenizers give the same ids to the same tokens. Absent tokenizers count as equal.
+fn same_vocabulary(a: &Checkpoint, b: &Checkpoint) -> bool {
+    let (Ok(a), Ok(b)) = (a.tokenizer_json(), b.tokenizer_json()) else { return true };
+    if a == b {
+        return true;
+    }
+    let vocabulary = |bytes: &[u8]| {
+        let value: Value = serde_json::from_slice(bytes).ok()?;
+        Some((value.pointer("/model/vocab")?.clone(), value.pointer("/model/merges").cloned()))
+    };
+    match (vocabulary(&a), vocabulary(&b)) {
+        (Some((va, ma)), Some((vb, mb))) => va == vb && merges_equal(ma.as_ref(), mb.as_ref()),
+        _ => false,
+    }
+}
+
+/// Merges are written as `"a b"` by older tokenizers and as `["a", "b"]` by newer ones.
+fn merges_equal(a: Option<&Value>, b: Option<&Value>) -> bool {
+    let (Some(Value::Array(a)), Some(Value::Array(b))) = (a, b) else { return a == b };
+    let text = |v: &Value| match v {
+        Value::Array(pair) => {
+            pair.iter().map(|p| p.as_str().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+        }
+        other => other.as_str().unwrap_or_default().to_owned(),
+    };
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| text(x) == text(y))
+}

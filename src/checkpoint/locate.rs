@@ -1,0 +1,121 @@
+//! From a reference to the place where the checkpoint lies.
+
+use std::env;
+use std::path::{Component, Path, PathBuf};
+
+use super::zoo::{self, ZooModel};
+use super::{CheckpointError, open};
+
+/// Where a checkpoint lies.
+pub(super) enum Place {
+    Zoo(&'static ZooModel),
+    Folder(PathBuf),
+}
+
+/// `org/name` with an optional revision on the Hugging Face hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HubId {
+    pub(super) repo: String,
+    pub(super) revision: String,
+}
+
+impl HubId {
+    /// Reads `org/name[@revision]`; `None` for anything else. Neither part can climb out of a
+    /// cache folder.
+    pub(super) fn parse(reference: &str) -> Option<Self> {
+        let (repo, revision) = reference.split_once('@').unwrap_or((reference, "main"));
+        let (org, name) = repo.split_once('/')?;
+        let word = |s: &str| {
+            !s.is_empty()
+                && !s.starts_with('.')
+                && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        let revision_ok = revision.split('/').all(word);
+        (word(org) && word(name) && revision_ok)
+            .then(|| Self { repo: repo.to_owned(), revision: revision.to_owned() })
+    }
+
+    /// This model's folder in the hub cache `cache`.
+    fn folder(&self, cache: &Path) -> PathBuf {
+        cache.join(format!("models--{}", self.repo.replace('/', "--")))
+    }
+
+    /// The cached snapshot of this revision, if its folder exists.
+    pub(super) fn snapshot(&self, cache: &Path) -> Option<PathBuf> {
+        let folder = self.folder(cache);
+        let commit = std::fs::read_to_string(folder.join("refs").join(&self.revision));
+        let commit = commit.map_or_else(|_| self.revision.clone(), |c| c.trim().to_owned());
+        let inside = Path::new(&commit).components().all(|c| matches!(c, Component::Normal(_)));
+        let snapshot = folder.join("snapshots").join(commit);
+        (inside && snapshot.is_dir()).then_some(snapshot)
+    }
+}
+
+/// The hub cache of this machine, by the variables that `huggingface_hub` reads.
+pub(super) fn hub_cache() -> PathBuf {
+    let set = |key: &str| env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(cache) = set("HF_HUB_CACHE") {
+        return cache;
+    }
+    let home = set("HF_HOME").or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("huggingface")));
+    home.unwrap_or_else(|| set("HOME").unwrap_or_default().join(".cache/huggingface")).join("hub")
+}
+
+/// Finds a checkpoint that is already on this machine. `Ok(Err(id))`: a hub id whose snapshot
+/// is absent or incomplete.
+pub(super) fn locate(reference: &str) -> Result<Result<Place, HubId>, CheckpointError> {
+    if let Some(name) = reference.strip_prefix("zoo:") {
+        return zoo::find(name).map(|m| Ok(Place::Zoo(m))).ok_or_else(|| CheckpointError::NotInZoo {
+            reference: reference.to_owned(),
+            known: zoo::models().iter().map(|m| format!("zoo:{}", m.name)).collect(),
+        });
+    }
+    let path = match (reference.strip_prefix("~/"), env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(reference),
+    };
+    if path.is_dir() {
+        return Ok(Ok(Place::Folder(path)));
+    }
+    if path.exists() {
+        return Err(CheckpointError::NotAFolder { path: reference.to_owned(), missing: "files of its own" });
+    }
+    match HubId::parse(reference) {
+        Some(id) => match id.snapshot(&hub_cache()) {
+            Some(folder) if open::is_complete(&folder) => Ok(Ok(Place::Folder(folder))),
+            _ => Ok(Err(id)),
+        },
+        None => Err(CheckpointError::NotAReference { reference: reference.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hub_ids() {
+        let id = HubId::parse("augmxnt/shisa-gamma-7b-v1@refs/pr/3").unwrap();
+        assert_eq!((id.repo.as_str(), id.revision.as_str()), ("augmxnt/shisa-gamma-7b-v1", "refs/pr/3"));
+        assert_eq!(HubId::parse("a/b").unwrap().revision, "main");
+        for bad in ["a", "/a/b", "../b", "a/..", "a/b/c", "a/b@../../x", "a/b@", "./a", "a b/c", "zoo:base"] {
+            assert_eq!(HubId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn snapshots_by_ref_and_by_commit() {
+        let cache = tempfile::tempdir().unwrap();
+        let model = cache.path().join("models--o--m");
+        std::fs::create_dir_all(model.join("refs")).unwrap();
+        std::fs::create_dir_all(model.join("snapshots/abc123")).unwrap();
+        std::fs::write(model.join("refs/main"), "abc123\n").unwrap();
+        std::fs::write(model.join("refs/evil"), "../../..").unwrap();
+        let find = |r: &str| HubId::parse(r).unwrap().snapshot(cache.path());
+        assert_eq!(find("o/m"), Some(model.join("snapshots/abc123")));
+        assert_eq!(find("o/m@abc123"), Some(model.join("snapshots/abc123")));
+        assert_eq!(find("o/m@evil"), None);
+        assert_eq!(find("o/m@v2"), None);
+        assert_eq!(find("o/other"), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! Writing a checkpoint: into a folder beside the target, synced, then renamed, so that a
+//! half-written one is never found under the name asked for.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::safetensors::make_header;
+use super::{CheckpointError, Dtype};
+
+/// Where a checkpoint's files go while it is written.
+pub struct Sink<'a> {
+    folder: &'a Path,
+}
+
+impl Sink<'_> {
+    /// Writes one small file.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(self.folder.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Writes `model.safetensors` from name, type, shape and bytes of each tensor, in order.
+    pub fn tensors(&self, tensors: &[(&str, Dtype, &[usize], &[u8])]) -> io::Result<()> {
+        let mut file =
+            BufWriter::with_capacity(1 << 20, File::create(self.folder.join("model.safetensors"))?);
+        file.write_all(&make_header(tensors.iter().map(|(n, d, s, _)| (*n, *d, *s))))?;
+        for (.., data) in tensors {
+            file.write_all(data)?;
+        }
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    }
+}
+
+/// Makes the folder `out` of what `fill` writes. `out` may exist if it is empty; on any error
+/// nothing is left of it.
+pub fn write_folder(
+    out: &Path,
+    fill: impl FnOnce(&Sink<'_>) -> io::Result<()>,
+) -> Result<(), CheckpointError> {
+    let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
+    if out.exists() {
+        let empty = out.is_dir() && fs::read_dir(out).map_err(failed)?.next().is_none();
+        if !empty {
+            return Err(CheckpointError::OutNotEmpty { out: out.to_path_buf() });
+        }
+    }
+    let name = out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
+    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(failed)?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}.part", std::process::id()));
+    let folder = parent.join(hidden);
+
+    let result = fs::create_dir(&folder).and_then(|()| {
+        fill(&Sink { folder: &folder })?;
+        File::open(&folder)?.sync_all()?;
+        // Over an empty folder, a rename replaces it.
+        fs::rename(&folder, out)?;
+        File::open(parent)?.sync_all()
+    });
+    result.map_err(|source| {
+        // Best effort: what matters is that `out` itself was never half-written.
+        let _ = fs::remove_dir_all(&folder);
+        failed(source)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_or_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let out = parent.path().join("model");
+        let broken = write_folder(&out, |sink| {
+            sink.file("config.json", b"{}")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        });
+        let message = broken.unwrap_err().to_string();
+        assert!(message.contains("model") && message.contains("nothing was left"), "{message}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+
+        fs::create_dir(&out).unwrap();
+        write_folder(&out, |sink| sink.file("config.json", b"{}")).unwrap();
+        assert_eq!(fs::read(out.join("config.json")).unwrap(), b"{}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+
+        let again = write_folder(&out, |_| Ok(())).unwrap_err().to_string();
+        assert!(again.contains("not empty"), "{again}");
+    }
+}

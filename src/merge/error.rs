@@ -1,0 +1,25 @@
+//! Why checkpoints cannot be merged, each in one sentence.
+
+use crate::checkpoint::CheckpointError;
+use crate::recipe::RecipeError;
+
+/// Why a merge cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error("{model} cannot be merged onto {base}: {why}; choose fine-tunes of one base model")]
+    Misfit { model: String, base: String, why: String },
+    #[error(
+        "{model}: tensor {tensor} holds {count} values that are not finite, the first at element {first}; such a model cannot be merged"
+    )]
+    NotFinite { model: String, tensor: String, count: usize, first: usize },
+    #[error("recipe: {key} is {model}, which is not among the models loaded here ({}); load it first", .loaded.join(", "))]
+    NotLoaded { key: String, model: String, loaded: Vec<String> },
+    #[error(
+        "recipe: the weights of layer group {group} sum to 0, and {method} divides by their sum; change a weight or set normalize = false"
+    )]
+    ZeroSum { group: String, method: &'static str },
+}
