@@ -1,1 +1,31 @@
-//! placeholder
+//! Running a model: prompts come in as token ids, answers go out.
+//!
+//! [`Decoder::load`] takes a checked config and anything that has tensors by name (a checkpoint,
+//! a merge); [`Decoder::refresh`] rewrites some layer groups in place for the next candidate;
+//! [`generate`] decodes greedily, many sequences at once. An answer never depends on its
+//! neighbours, the batch size, the order or the number of threads.
+//!
+//! One code path (`model`) runs on any backend; what differs between devices is in `ops` and
+//! its two implementations, `cpu` and `composed`.
+
+mod answer;
+mod batch;
+mod composed;
+mod cpu;
+mod decoder;
+mod device;
+mod error;
+mod generate;
+mod model;
+mod ops;
+mod rope;
+mod shape;
+mod text;
+mod tokenizer;
+
+pub use decoder::Decoder;
+pub use device::{Device, pick};
+pub use error::LmError;
+pub use generate::{Finish, Generated, Options, Stream, Timing, generate};
+pub use text::TextStream;
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,346 @@
+//! The decoder's operations built from candle's own: runs wherever candle does.
+//!
+//! On a GPU this is the first, plain version (bf16, one kernel an operation, attention over a
+//! padded view of the cache); on candle's CPU device it is the reference that the fast kernels are
+//! tested against (f32).
+
+use candle_core::{D, DType, Device, IndexOp, Tensor};
+
+use super::{
+    LmError,
+    ops::{Backend, Blocks, Span},
+    shape::Shape,
+};
+use crate::checkpoint::{Dtype, TensorView};
+
+/// A candle device and the number format used there.
+pub(crate) struct Composed {
+    device: Device,
+    dtype: DType,
+}
+
+/// Parts of a linear layer fused along its outputs.
+pub(crate) struct Matrix {
+    /// `[out, in]`.
+    weight: Tensor,
+    /// `[out]`.
+    bias: Option<Tensor>,
+    /// First output of each part.
+    starts: Vec<usize>,
+}
+
+/// Keys and values; the positions' rotations beside them.
+pub(crate) struct Cache {
+    /// For each step, `[slots · kv_heads · capacity, head_dim]`.
+    keys: Vec<Tensor>,
+    values: Vec<Tensor>,
+    /// `[capacity, head_dim / 2]`.
+    cos: Tensor,
+    sin: Tensor,
+    slots: usize,
+    capacity: usize,
+    kv_heads: usize,
+}
+
+impl Composed {
+    pub fn new(device: &Device) -> Self {
+        let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
+        Self { device: device.clone(), dtype }
+    }
+
+    fn upload(&self, view: &TensorView) -> Result<Tensor, LmError> {
+        let dtype = match view.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+        };
+        Ok(Tensor::from_raw_buffer(view.data, dtype, view.shape, &self.device)?.to_dtype(self.dtype)?)
+    }
+
+    fn zeros(&self, shape: impl Into<candle_core::Shape>) -> Result<Tensor, LmError> {
+        Ok(Tensor::zeros(shape, self.dtype, &self.device)?)
+    }
+
+    fn indices(&self, of: impl Iterator<Item = usize>) -> Result<Tensor, LmError> {
+        let indices: Vec<u32> = of.map(|i| i as u32).collect();
+        let n = indices.len();
+        Ok(Tensor::from_vec(indices, n, &self.device)?)
+    }
+}
+
+/// The tensor of rows that the decoder has filled.
+fn full(rows: &Option<Tensor>) -> Result<&Tensor, LmError> {
+    rows.as_ref().ok_or_else(|| LmError::Backend("rows were read before they were written".to_owned()))
+}
+
+/// Rotates `[rows, heads, head_dim]` by cosines and sines `[rows, 1, head_dim / 2]`.
+fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, LmError> {
+    let half = x.dim(D::Minus1)? / 2;
+    let (low, high) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
+    let new_low = (low.broadcast_mul(cos)? - high.broadcast_mul(sin)?)?;
+    let new_high = (high.broadcast_mul(cos)? + low.broadcast_mul(sin)?)?;
+    Ok(Tensor::cat(&[new_low, new_high], D::Minus1)?)
+}
+
+/// Softmax attention of queries `[n, kv_heads, group · rows, head_dim]` over keys and values
+/// `[n, kv_heads, length, head_dim]`; `mask` is added to the scores (0 or -∞).
+fn mix(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Result<Tensor, LmError> {
+    let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
+    let scores = (q.contiguous()?.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
+    let scores = scores.to_dtype(DType::F32)?.broadcast_add(mask)?;
+    let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
+    Ok(weights.matmul(&v.contiguous()?)?)
+}
+
+/// 0 where position `p` sees position `j`, else -∞.
+fn visible(p: usize, j: usize, window: Option<usize>) -> f32 {
+    if j <= p && window.is_none_or(|w| p - j < w) { 0.0 } else { f32::NEG_INFINITY }
+}
+
+impl Composed {
+    /// All sequences have one new token: one padded batch over the longest.
+    fn decode(
+        &self,
+        shape: &Shape,
+        q: &Tensor,
+        cache: &Cache,
+        step: usize,
+        spans: &[Span],
+    ) -> Result<Tensor, LmError> {
+        let (n, group) = (spans.len(), shape.heads / shape.kv_heads);
+        let longest = spans.iter().map(|s| s.start + 1).max().unwrap_or(1);
+        let slots = self.indices(spans.iter().map(|s| s.slot))?;
+        let view = |t: &Tensor| -> Result<Tensor, LmError> {
+            let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
+            Ok(t.narrow(2, 0, longest)?.index_select(&slots, 0)?)
+        };
+        let mask = spans.iter().flat_map(|s| (0..longest).map(|j| visible(s.start, j, shape.window)));
+        let mask = Tensor::from_vec(mask.collect(), (n, 1, 1, longest), &self.device)?;
+        let q = q.reshape((n, shape.kv_heads, group, shape.head_dim))?;
+        let out = mix(&q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
+        Ok(out.reshape((n, shape.heads * shape.head_dim))?)
+    }
+
+    /// One sequence's new tokens, `q` `[len, heads · head_dim]`.
+    fn prefill(
+        &self,
+        shape: &Shape,
+        q: &Tensor,
+        cache: &Cache,
+        step: usize,
+        span: &Span,
+    ) -> Result<Tensor, LmError> {
+        let (group, length) = (shape.heads / shape.kv_heads, span.start + span.len);
+        let view = |t: &Tensor| -> Result<Tensor, LmError> {
+            let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
+            Ok(t.i(span.slot..=span.slot)?.narrow(2, 0, length)?)
+        };
+        let q = q.reshape((span.len, shape.kv_heads, group, shape.head_dim))?;
+        let q = q.permute((1, 2, 0, 3))?.reshape((1, shape.kv_heads, group * span.len, shape.head_dim))?;
+        let mask = (0..group).flat_map(|_| {
+            (0..span.len).flat_map(|i| (0..length).map(move |j| visible(span.start + i, j, shape.window)))
+        });
+        let mask = Tensor::from_vec(mask.collect(), (1, 1, group * span.len, length), &self.device)?;
+        let out = mix(&q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
+        let out = out.reshape((shape.kv_heads, group, span.len, shape.head_dim))?;
+        Ok(out.permute((2, 0, 1, 3))?.reshape((span.len, shape.heads * shape.head_dim))?)
+    }
+}
+
+impl Backend for Composed {
+    type Matrix = Matrix;
+    type Table = Tensor;
+    type Vector = Tensor;
+    type Rows = Option<Tensor>;
+    type Cache = Cache;
+
+    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
+        let out = outs.iter().map(|b| b.features()).sum::<usize>();
+        let starts = outs.iter().scan(0, |at, b| Some(std::mem::replace(at, *at + b.features())));
+        Ok(Matrix {
+            weight: self.zeros((out, ins.features()))?,
+            bias: if bias { Some(self.zeros(out)?) } else { None },
+            starts: starts.collect(),
+        })
+    }
+
+    fn write_matrix(&self, m: &mut Matrix, part: usize, weight: &TensorView) -> Result<(), LmError> {
+        Ok(m.weight.slice_set(&self.upload(weight)?, 0, m.starts[part])?)
+    }
+
+    fn write_bias(&self, m: &mut Matrix, part: usize, bias: &TensorView) -> Result<(), LmError> {
+        match &m.bias {
+            Some(to) => Ok(to.slice_set(&self.upload(bias)?, 0, m.starts[part])?),
+            None => Ok(()),
+        }
+    }
+
+    fn table(&self, vocab: usize, hidden: usize) -> Result<Tensor, LmError> {
+        self.zeros((vocab, hidden))
+    }
+
+    fn write_table(&self, t: &mut Tensor, weight: &TensorView) -> Result<(), LmError> {
+        Ok(t.slice_set(&self.upload(weight)?, 0, 0)?)
+    }
+
+    fn tie(&self, table: &Tensor, head: &mut Matrix) -> Result<(), LmError> {
+        head.weight = table.clone();
+        Ok(())
+    }
+
+    fn vector(&self, len: usize) -> Result<Tensor, LmError> {
+        self.zeros(len)
+    }
+
+    fn write_vector(&self, v: &mut Tensor, weight: &TensorView) -> Result<(), LmError> {
+        Ok(v.slice_set(&self.upload(weight)?, 0, 0)?)
+    }
+
+    fn cache(&self, shape: &Shape, steps: usize, slots: usize, capacity: usize) -> Result<Cache, LmError> {
+        let rows = (slots * shape.kv_heads * capacity, shape.head_dim);
+        let (cos, sin) = shape.rope.tables(capacity);
+        let table = |t: Vec<f32>| -> Result<Tensor, LmError> {
+            let t = Tensor::from_vec(t, (capacity, 1, shape.head_dim / 2), &self.device)?;
+            Ok(t.to_dtype(self.dtype)?)
+        };
+        Ok(Cache {
+            keys: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
+            values: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
+            cos: table(cos)?,
+            sin: table(sin)?,
+            slots,
+            capacity,
+            kv_heads: shape.kv_heads,
+        })
+    }
+
+    fn copy_prefix(&self, from: &Cache, len: usize, to: &mut Cache, slot: usize) -> Result<(), LmError> {
+        for (from_all, to_all) in [(&from.keys, &to.keys), (&from.values, &to.values)] {
+            for (source, target) in from_all.iter().zip(to_all) {
+                for head in 0..to.kv_heads {
+                    let part = source.narrow(0, head * from.capacity, len)?.contiguous()?;
+                    target.slice_set(&part, 0, (slot * to.kv_heads + head) * to.capacity)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn embed(&self, table: &Tensor, ids: &[u32], out: &mut Option<Tensor>) -> Result<(), LmError> {
+        let ids = Tensor::new(ids, &self.device)?;
+        *out = Some(table.index_select(&ids, 0)?);
+        Ok(())
+    }
+
+    fn add_norm(
+        &self,
+        x: &mut Option<Tensor>,
+        delta: &Option<Tensor>,
+        scale: f32,
+        weight: &Tensor,
+        eps: f32,
+        out: &mut Option<Tensor>,
+    ) -> Result<(), LmError> {
+        let mut sum = full(x)?.clone();
+        if let Some(delta) = delta {
+            sum = (sum + delta)?;
+        }
+        if scale != 1.0 {
+            sum = (sum * f64::from(scale))?;
+        }
+        *out = Some(candle_nn::ops::rms_norm(&sum.contiguous()?, weight, eps)?);
+        *x = Some(sum);
+        Ok(())
+    }
+
+    fn linear(&self, x: &Option<Tensor>, m: &Matrix, out: &mut Option<Tensor>) -> Result<(), LmError> {
+        let y = full(x)?.matmul(&m.weight.t()?)?;
+        *out = Some(match &m.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        });
+        Ok(())
+    }
+
+    fn attend(
+        &self,
+        shape: &Shape,
+        qkv: &mut Option<Tensor>,
+        cache: &mut Cache,
+        step: usize,
+        spans: &[Span],
+        out: &mut Option<Tensor>,
+    ) -> Result<(), LmError> {
+        let qkv = full(qkv)?;
+        let (rows, dim) = (qkv.dim(0)?, shape.head_dim);
+        let (queries, keys) = (shape.heads * dim, shape.kv_heads * dim);
+        let places = || spans.iter().flat_map(|s| (0..s.len).map(move |i| (s.slot, s.start + i)));
+        let positions = self.indices(places().map(|(_, p)| p))?;
+        let (cos, sin) = (cache.cos.index_select(&positions, 0)?, cache.sin.index_select(&positions, 0)?);
+        let q = qkv.narrow(1, 0, queries)?.reshape((rows, shape.heads, dim))?;
+        let k = qkv.narrow(1, queries, keys)?.reshape((rows, shape.kv_heads, dim))?;
+        let v = qkv.narrow(1, queries + keys, keys)?.reshape((rows * shape.kv_heads, dim))?;
+        let (q, k) = (rotate(&q, &cos, &sin)?, rotate(&k, &cos, &sin)?);
+
+        let (kv_heads, capacity) = (cache.kv_heads, cache.capacity);
+        let to = places().flat_map(|(s, p)| (0..kv_heads).map(move |h| (s * kv_heads + h) * capacity + p));
+        let to = self.indices(to)?.unsqueeze(1)?.broadcast_as((rows * kv_heads, dim))?.contiguous()?;
+        let k = k.reshape((rows * kv_heads, dim))?.contiguous()?;
+        cache.keys[step].scatter_set(&to, &k, 0)?;
+        cache.values[step].scatter_set(&to, &v.contiguous()?, 0)?;
+
+        let q = q.reshape((rows, queries))?;
+        *out = Some(if spans.iter().all(|s| s.len == 1) {
+            self.decode(shape, &q, cache, step, spans)?
+        } else {
+            let mut parts = Vec::with_capacity(spans.len());
+            let mut first = 0;
+            for span in spans {
+                parts.push(self.prefill(shape, &q.narrow(0, first, span.len)?, cache, step, span)?);
+                first += span.len;
+            }
+            Tensor::cat(&parts, 0)?
+        });
+        Ok(())
+    }
+
+    fn swiglu(
+        &self,
+        gate_up: &Option<Tensor>,
+        width: usize,
+        out: &mut Option<Tensor>,
+    ) -> Result<(), LmError> {
+        let both = full(gate_up)?;
+        let (gate, up) = (both.narrow(1, 0, width)?, both.narrow(1, width, width)?);
+        *out = Some((gate.contiguous()?.silu()? * up)?);
+        Ok(())
+    }
+
+    fn select(
+        &self,
+        x: &Option<Tensor>,
+        delta: &Option<Tensor>,
+        rows: &[usize],
+        out: &mut Option<Tensor>,
+    ) -> Result<(), LmError> {
+        let rows = self.indices(rows.iter().copied())?;
+        let mut picked = full(x)?.index_select(&rows, 0)?;
+        if let Some(delta) = delta {
+            picked = (picked + delta.index_select(&rows, 0)?)?;
+        }
+        *out = Some(picked);
+        Ok(())
+    }
+
+    fn argmax(&self, x: &Option<Tensor>, width: usize, out: &mut Vec<u32>) -> Result<(), LmError> {
+        let x = full(x)?.narrow(1, 0, width)?.to_dtype(DType::F32)?.contiguous()?;
+        let least = Tensor::full(f32::NEG_INFINITY, x.shape(), &self.device)?;
+        let x = x.eq(&x)?.where_cond(&x, &least)?;
+        *out = x.argmax(D::Minus1)?.to_vec1()?;
+        Ok(())
+    }
+
+    fn read(&self, x: &Option<Tensor>, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
+        Ok(full(x)?.narrow(1, 0, width)?.to_dtype(DType::F32)?.to_vec2()?)
+    }
+}

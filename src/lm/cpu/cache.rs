@@ -1,0 +1,76 @@
+//! Keys and values of the sequences in flight.
+//!
+//! Head-major: a sequence's keys (values) at one step and head lie together. Keys are stored in
+//! blocks of 16 positions, feature by feature, so that one vector holds 16 positions' worth of a
+//! feature and scores need no horizontal sums; values are stored position by position.
+
+use super::matrix::zeros;
+use super::simd::{LANES, Line, lines};
+use crate::lm::{LmError, shape::Shape};
+
+/// Cache of `slots` sequences.
+pub(crate) struct Cache {
+    /// `[step][slot][kv head][block of 16 positions][head_dim]` lines, a lane a position.
+    pub keys: Vec<Line>,
+    /// `[step][slot][kv head][position][value_lines]`.
+    pub values: Vec<Line>,
+    /// Cosines and sines, `[capacity][head_dim / 2]`.
+    pub cos: Vec<f32>,
+    pub sin: Vec<f32>,
+    /// Scores of the heads at work, scratch.
+    pub scores: Vec<Line>,
+    slots: usize,
+    steps: usize,
+    kv_heads: usize,
+    /// Blocks of 16 positions a sequence has room for.
+    pub blocks: usize,
+    pub head_dim: usize,
+    /// Lines of one value.
+    pub value_lines: usize,
+}
+
+impl Cache {
+    pub fn new(shape: &Shape, steps: usize, slots: usize, capacity: usize) -> Result<Self, LmError> {
+        let (blocks, value_lines) = (lines(capacity), lines(shape.head_dim));
+        let sequences = [steps, slots, shape.kv_heads].into_iter().fold(blocks, usize::saturating_mul);
+        let (cos, sin) = shape.rope.tables(capacity);
+        Ok(Self {
+            keys: zeros("the key cache", sequences.saturating_mul(shape.head_dim))?,
+            values: zeros("the value cache", sequences.saturating_mul(LANES * value_lines))?,
+            cos,
+            sin,
+            scores: zeros("attention scores", shape.heads / shape.kv_heads * blocks)?,
+            slots,
+            steps,
+            kv_heads: shape.kv_heads,
+            blocks,
+            head_dim: shape.head_dim,
+            value_lines,
+        })
+    }
+
+    /// Where the keys of a sequence's head begin.
+    pub fn key_at(&self, step: usize, slot: usize, head: usize) -> usize {
+        assert!(step < self.steps && slot < self.slots && head < self.kv_heads);
+        ((step * self.slots + slot) * self.kv_heads + head) * self.blocks * self.head_dim
+    }
+
+    /// Where the values of a sequence's head begin.
+    pub fn value_at(&self, step: usize, slot: usize, head: usize) -> usize {
+        assert!(step < self.steps && slot < self.slots && head < self.kv_heads);
+        ((step * self.slots + slot) * self.kv_heads + head) * self.blocks * LANES * self.value_lines
+    }
+
+    /// Copies the first `len` positions of slot 0 of `from` to a slot.
+    pub fn copy_prefix(&mut self, from: &Self, len: usize, slot: usize) {
+        let (key_lines, value_lines) = (lines(len) * self.head_dim, len * self.value_lines);
+        for step in 0..self.steps {
+            for head in 0..self.kv_heads {
+                let (to, at) = (self.key_at(step, slot, head), from.key_at(step, 0, head));
+                self.keys[to..to + key_lines].copy_from_slice(&from.keys[at..at + key_lines]);
+                let (to, at) = (self.value_at(step, slot, head), from.value_at(step, 0, head));
+                self.values[to..to + value_lines].copy_from_slice(&from.values[at..at + value_lines]);
+            }
+        }
+    }
+}

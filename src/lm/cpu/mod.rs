@@ -1,0 +1,175 @@
+//! Our own kernels: f32 on the CPU, one thread each call, no allocation once warm.
+//!
+//! Weights come in as tensors of any float dtype and are packed once; rows go in and out. Every
+//! result is the same to the bit for any batch, any neighbours and any instruction set, because
+//! each output is a fixed chain of operations over its own row.
+
+mod attention;
+mod cache;
+mod matmul;
+mod matrix;
+mod rowwise;
+mod simd;
+
+use cache::Cache;
+use matrix::{Matrix, Rows, zeros};
+use simd::{Isa, LANES, Line, floats, floats_mut, lines};
+
+use super::{
+    LmError,
+    ops::{Backend, Blocks, Span},
+    shape::Shape,
+};
+use crate::checkpoint::TensorView;
+
+/// The CPU, with the instruction set to use.
+pub(crate) struct Cpu {
+    isa: Isa,
+}
+
+impl Cpu {
+    /// With the best instruction set here.
+    pub fn new() -> Self {
+        Self { isa: Isa::detect() }
+    }
+}
+
+/// An embedding: `[vocab]` rows of whole lines.
+pub(crate) struct Table {
+    data: Vec<Line>,
+    width: usize,
+}
+
+/// A norm's weight.
+pub(crate) struct Vector {
+    data: Vec<Line>,
+    width: usize,
+}
+
+impl Backend for Cpu {
+    type Matrix = Matrix;
+    type Table = Table;
+    type Vector = Vector;
+    type Rows = Rows;
+    type Cache = Cache;
+
+    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
+        Matrix::new(outs, ins, bias)
+    }
+
+    fn write_matrix(&self, m: &mut Matrix, part: usize, weight: &TensorView) -> Result<(), LmError> {
+        m.write(part, |out, row| weight.read_f32(out * row.len(), row));
+        Ok(())
+    }
+
+    fn write_bias(&self, m: &mut Matrix, part: usize, bias: &TensorView) -> Result<(), LmError> {
+        let mut values = vec![0.0; bias.shape.iter().product()];
+        bias.read_f32(0, &mut values);
+        m.write_bias(part, &values);
+        Ok(())
+    }
+
+    fn table(&self, vocab: usize, hidden: usize) -> Result<Table, LmError> {
+        Ok(Table { data: zeros("weights", vocab.saturating_mul(lines(hidden)))?, width: hidden })
+    }
+
+    fn write_table(&self, t: &mut Table, weight: &TensorView) -> Result<(), LmError> {
+        let width = t.width;
+        for (i, row) in t.data.chunks_exact_mut(lines(width)).enumerate() {
+            weight.read_f32(i * width, &mut floats_mut(row)[..width]);
+        }
+        Ok(())
+    }
+
+    fn tie(&self, table: &Table, head: &mut Matrix) -> Result<(), LmError> {
+        let stride = lines(table.width) * LANES;
+        let data = floats(&table.data);
+        head.write(0, |out, row| row.copy_from_slice(&data[out * stride..out * stride + row.len()]));
+        Ok(())
+    }
+
+    fn vector(&self, len: usize) -> Result<Vector, LmError> {
+        Ok(Vector { data: zeros("weights", lines(len))?, width: len })
+    }
+
+    fn write_vector(&self, v: &mut Vector, weight: &TensorView) -> Result<(), LmError> {
+        weight.read_f32(0, &mut floats_mut(&mut v.data)[..v.width]);
+        Ok(())
+    }
+
+    fn cache(&self, shape: &Shape, steps: usize, slots: usize, capacity: usize) -> Result<Cache, LmError> {
+        Cache::new(shape, steps, slots, capacity)
+    }
+
+    fn copy_prefix(&self, from: &Cache, len: usize, to: &mut Cache, slot: usize) -> Result<(), LmError> {
+        to.copy_prefix(from, len, slot);
+        Ok(())
+    }
+
+    fn embed(&self, table: &Table, ids: &[u32], out: &mut Rows) -> Result<(), LmError> {
+        let n = lines(table.width);
+        out.resize(ids.len(), n);
+        for (i, id) in ids.iter().enumerate() {
+            out.row_mut(i)[..n].copy_from_slice(&table.data[*id as usize * n..][..n]);
+        }
+        Ok(())
+    }
+
+    fn add_norm(
+        &self,
+        x: &mut Rows,
+        delta: &Rows,
+        scale: f32,
+        weight: &Vector,
+        eps: f32,
+        out: &mut Rows,
+    ) -> Result<(), LmError> {
+        rowwise::add_norm(self.isa, x, delta, scale, &weight.data, weight.width, eps, out);
+        Ok(())
+    }
+
+    fn linear(&self, x: &Rows, m: &Matrix, out: &mut Rows) -> Result<(), LmError> {
+        matmul::matmul(self.isa, x, m, out);
+        Ok(())
+    }
+
+    fn attend(
+        &self,
+        shape: &Shape,
+        qkv: &mut Rows,
+        cache: &mut Cache,
+        step: usize,
+        spans: &[Span],
+        out: &mut Rows,
+    ) -> Result<(), LmError> {
+        attention::attend(self.isa, shape, qkv, cache, step, spans, out);
+        Ok(())
+    }
+
+    fn swiglu(&self, gate_up: &Rows, width: usize, out: &mut Rows) -> Result<(), LmError> {
+        rowwise::swiglu(self.isa, gate_up, width, out);
+        Ok(())
+    }
+
+    fn select(&self, x: &Rows, delta: &Rows, rows: &[usize], out: &mut Rows) -> Result<(), LmError> {
+        out.resize(rows.len(), x.stride - 1);
+        for (i, from) in rows.iter().enumerate() {
+            let to = out.row_mut(i);
+            to.copy_from_slice(x.row(*from));
+            if delta.n != 0 {
+                let delta = floats(delta.row(*from));
+                floats_mut(to).iter_mut().zip(delta).for_each(|(x, d)| *x += d);
+            }
+        }
+        Ok(())
+    }
+
+    fn argmax(&self, x: &Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError> {
+        rowwise::argmax(self.isa, x, width, out);
+        Ok(())
+    }
+
+    fn read(&self, x: &Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
+        Ok((0..x.n).map(|i| x.values(i)[..width].to_vec()).collect())
+    }
+}

@@ -1,0 +1,423 @@
+//! Sixteen floats at a time, the same to the bit on every machine.
+//!
+//! A kernel is written once against [`Simd`], whose vector is always 16 lanes wide: one AVX-512
+//! register, two AVX2 registers, or an array. Every operation is one IEEE operation a lane (`fma`
+//! rounds once), so results do not depend on which of the three runs. The instruction set is
+//! found once, at run time; values of [`Avx512`] and [`Avx2`] exist only where the CPU has them,
+//! which is what makes their methods safe to call.
+
+/// Lanes of a vector.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen floats on a cache-line boundary: the unit of all buffers of the CPU kernels.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub [f32; LANES]);
+
+impl Line {
+    /// All zeros.
+    pub const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// Lines that hold `n` floats.
+pub(crate) const fn lines(n: usize) -> usize {
+    n.div_ceil(LANES)
+}
+
+/// The floats of some lines.
+pub(crate) const fn floats(lines: &[Line]) -> &[f32] {
+    // SAFETY: `Line` is `repr(C)` around 16 floats with no padding (size 64 = 16 × 4).
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LANES) }
+}
+
+/// The floats of some lines, to write.
+pub(crate) const fn floats_mut(lines: &mut [Line]) -> &mut [f32] {
+    // SAFETY: as in `floats`; the borrow is exclusive for the same lifetime.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LANES) }
+}
+
+/// Vector operations of one instruction set.
+pub(crate) trait Simd: Copy {
+    /// A vector of [`LANES`] floats.
+    type V: Copy;
+    /// Rows and lines of a matrix tile that fit in this set's registers.
+    const TILE: (usize, usize);
+
+    fn splat(self, x: f32) -> Self::V;
+    fn load(self, from: &Line) -> Self::V;
+    fn store(self, v: Self::V, to: &mut Line);
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a × b + c`, rounded once.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a` where it is greater, else `b` (so `b` where one is not a number).
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a` where it is less, else `b`.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `yes` where `a < b`, else zero.
+    fn keep_if_less(self, a: Self::V, b: Self::V, yes: Self::V) -> Self::V;
+    /// 2ⁿ from 1.5 · 2²³ + n, n in [-126, 127]: the low bits of that float are n's.
+    fn pow2(self, shifted: Self::V) -> Self::V;
+
+    /// The lanes as an array.
+    #[inline(always)]
+    fn array(self, v: Self::V) -> [f32; LANES] {
+        let mut line = Line::ZERO;
+        self.store(v, &mut line);
+        line.0
+    }
+
+    /// Sum of the lanes, always by the same tree.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        let a = self.array(v);
+        let mut b = [0.0; 8];
+        for i in 0..8 {
+            b[i] = a[i] + a[i + 8];
+        }
+        ((b[0] + b[4]) + (b[2] + b[6])) + ((b[1] + b[5]) + (b[3] + b[7]))
+    }
+
+    /// Greatest lane.
+    #[inline(always)]
+    fn greatest(self, v: Self::V) -> f32 {
+        self.array(v).into_iter().fold(f32::NEG_INFINITY, |m, x| if x > m { x } else { m })
+    }
+
+    /// eˣ to about one unit in the last place for x in [-87, 88]; 0 below, e⁸⁸ above.
+    ///
+    /// Cody–Waite reduction x = n ln 2 + r, |r| ≤ ln 2 / 2, and the degree-7 minimax polynomial of
+    /// Cephes `expf`.
+    #[inline(always)]
+    fn exp(self, x: Self::V) -> Self::V {
+        const SHIFT: f32 = 12_582_912.0; // 1.5 · 2²³
+        let low = self.splat(-87.0);
+        let x_in = self.min(self.max(x, low), self.splat(88.0));
+        let shifted = self.fma(x_in, self.splat(std::f32::consts::LOG2_E), self.splat(SHIFT));
+        let n = self.sub(shifted, self.splat(SHIFT));
+        let r = self.fma(n, self.splat(-0.693_359_375), x_in);
+        let r = self.fma(n, self.splat(2.121_944_4e-4), r);
+        let mut p = self.splat(1.987_569_1e-4);
+        p = self.fma(p, r, self.splat(1.398_199_9e-3));
+        p = self.fma(p, r, self.splat(8.333_452e-3));
+        p = self.fma(p, r, self.splat(4.166_579_6e-2));
+        p = self.fma(p, r, self.splat(1.666_666_5e-1));
+        p = self.fma(p, r, self.splat(5.000_000_1e-1));
+        let p = self.fma(p, self.mul(r, r), self.add(r, self.splat(1.0)));
+        self.keep_if_less(low, x, self.mul(p, self.pow2(shifted)))
+    }
+}
+
+/// Work that can run on any instruction set.
+pub(crate) trait Kernel {
+    /// Must be `#[inline(always)]`, so that it is compiled for the set it is called from.
+    fn run<S: Simd>(self, s: S);
+}
+
+/// Instruction set of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Isa {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    Portable(Portable),
+}
+
+impl Isa {
+    /// The best one here.
+    pub fn detect() -> Self {
+        Self::all()[0]
+    }
+
+    /// All that this machine has, best first.
+    pub fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if avx2 && is_x86_feature_detected!("avx512f") {
+                all.push(Self::Avx512(Avx512(())));
+            }
+            if avx2 {
+                all.push(Self::Avx2(Avx2(())));
+            }
+        }
+        all.push(Self::Portable(Portable));
+        all
+    }
+
+    /// Runs a kernel compiled for this set.
+    pub fn run<K: Kernel>(self, kernel: K) {
+        match self {
+            // SAFETY: the token exists only where `detect` saw the features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(s) => unsafe { run_avx512(s, kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(s) => unsafe { run_avx2(s, kernel) },
+            Self::Portable(s) => kernel.run(s),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn run_avx512<K: Kernel>(s: Avx512, kernel: K) {
+    kernel.run(s);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Kernel>(s: Avx2, kernel: K) {
+    kernel.run(s);
+}
+
+/// Plain Rust: what machines without the sets above run, and what the others are tested against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+#[inline(always)]
+fn lanes(f: impl Fn(usize) -> f32) -> [f32; LANES] {
+    std::array::from_fn(f)
+}
+
+impl Simd for Portable {
+    type V = [f32; LANES];
+    const TILE: (usize, usize) = (4, 1);
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn load(self, from: &Line) -> Self::V {
+        from.0
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut Line) {
+        to.0 = v;
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        lanes(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn keep_if_less(self, a: Self::V, b: Self::V, yes: Self::V) -> Self::V {
+        lanes(|i| if a[i] < b[i] { yes[i] } else { 0.0 })
+    }
+    #[inline(always)]
+    fn pow2(self, shifted: Self::V) -> Self::V {
+        lanes(|i| f32::from_bits((shifted[i].to_bits() << 23).wrapping_add(127 << 23)))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Line, Simd};
+    #[allow(clippy::wildcard_imports)]
+    use std::arch::x86_64::*;
+
+    /// Proof that the CPU has AVX-512F, AVX2 and FMA.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Avx512(pub(super) ());
+
+    /// Proof that the CPU has AVX2 and FMA.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Avx2(pub(super) ());
+
+    // SAFETY of every block below: a token exists only where the CPU has the features, and a
+    // `Line` is 64 bytes on a 64-byte boundary.
+    impl Simd for Avx512 {
+        type V = __m512;
+        const TILE: (usize, usize) = (12, 2);
+
+        #[inline(always)]
+        fn splat(self, x: f32) -> Self::V {
+            unsafe { _mm512_set1_ps(x) }
+        }
+        #[inline(always)]
+        fn load(self, from: &Line) -> Self::V {
+            unsafe { _mm512_load_ps(from.0.as_ptr()) }
+        }
+        #[inline(always)]
+        fn store(self, v: Self::V, to: &mut Line) {
+            unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
+        }
+        #[inline(always)]
+        fn add(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        fn div(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_div_ps(a, b) }
+        }
+        #[inline(always)]
+        fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn max(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_max_ps(a, b) }
+        }
+        #[inline(always)]
+        fn min(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { _mm512_min_ps(a, b) }
+        }
+        #[inline(always)]
+        fn keep_if_less(self, a: Self::V, b: Self::V, yes: Self::V) -> Self::V {
+            unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), yes) }
+        }
+        #[inline(always)]
+        fn pow2(self, shifted: Self::V) -> Self::V {
+            unsafe {
+                let bits = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+                _mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(127 << 23)))
+            }
+        }
+    }
+
+    impl Simd for Avx2 {
+        type V = [__m256; 2];
+        const TILE: (usize, usize) = (6, 1);
+
+        #[inline(always)]
+        fn splat(self, x: f32) -> Self::V {
+            unsafe { [_mm256_set1_ps(x); 2] }
+        }
+        #[inline(always)]
+        fn load(self, from: &Line) -> Self::V {
+            let p = from.0.as_ptr();
+            unsafe { [_mm256_load_ps(p), _mm256_load_ps(p.add(8))] }
+        }
+        #[inline(always)]
+        fn store(self, v: Self::V, to: &mut Line) {
+            let p = to.0.as_mut_ptr();
+            unsafe {
+                _mm256_store_ps(p, v[0]);
+                _mm256_store_ps(p.add(8), v[1]);
+            }
+        }
+        #[inline(always)]
+        fn add(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn div(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+        }
+        #[inline(always)]
+        fn max(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn min(self, a: Self::V, b: Self::V) -> Self::V {
+            unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn keep_if_less(self, a: Self::V, b: Self::V, yes: Self::V) -> Self::V {
+            unsafe {
+                [
+                    _mm256_and_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a[0], b[0]), yes[0]),
+                    _mm256_and_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a[1], b[1]), yes[1]),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn pow2(self, shifted: Self::V) -> Self::V {
+            shifted.map(|v| unsafe {
+                let bits = _mm256_slli_epi32::<23>(_mm256_castps_si256(v));
+                _mm256_castsi256_ps(_mm256_add_epi32(bits, _mm256_set1_epi32(127 << 23)))
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Exp<'a>(&'a [Line], &'a mut Vec<Line>);
+    impl Kernel for Exp<'_> {
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            for line in self.0 {
+                let mut out = Line::ZERO;
+                s.store(s.exp(s.load(line)), &mut out);
+                self.1.push(out);
+            }
+        }
+    }
+
+    #[test]
+    fn exp_is_accurate_and_the_same_everywhere() {
+        let xs: Vec<Line> = (0..2000)
+            .map(|i| Line(std::array::from_fn(|j| (i * 16 + j) as f32 * 0.0055 - 90.0)))
+            .chain([Line([f32::NEG_INFINITY; 16]), Line([f32::NAN; 16]), Line([0.0; 16])])
+            .collect();
+        let mut first: Option<Vec<u32>> = None;
+        for isa in Isa::all() {
+            let mut out = Vec::new();
+            isa.run(Exp(&xs, &mut out));
+            for (x, y) in floats(&xs).iter().zip(floats(&out)) {
+                if *x < -87.0 || x.is_nan() {
+                    assert_eq!(*y, 0.0, "exp({x})");
+                } else if *x <= 88.0 {
+                    let exact = f64::from(*x).exp();
+                    assert!((f64::from(*y) - exact).abs() <= 2e-7 * exact, "exp({x}) = {y}");
+                }
+            }
+            let bits: Vec<u32> = floats(&out).iter().map(|x| x.to_bits()).collect();
+            assert_eq!(first.get_or_insert_with(|| bits.clone()), &bits, "{isa:?}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A model in memory: loaded once, its weights rewritten in place for each new merge.
+
+use super::{
+    Device, LmError,
+    composed::Composed,
+    cpu::Cpu,
+    model::{Block, Model, Step},
+    ops::{Backend, Blocks, Span},
+    shape::Shape,
+};
+use crate::checkpoint::{ModelConfig, TensorView, Weights};
+use crate::recipe::LayerGroup;
+
+/// A decoder on a device, ready to run. Shared by the threads of a generation.
+pub struct Decoder {
+    pub(super) engine: Engine,
+}
+
+/// The decoder's one code path, compiled for each backend.
+pub(super) enum Engine {
+    Cpu(Model<Cpu>),
+    Composed(Model<Composed>),
+}
+
+impl Decoder {
+    /// Loads a model: checks the config, then every tensor's presence and shape.
+    pub fn load(config: &ModelConfig, weights: &dyn Weights, device: &Device) -> Result<Self, LmError> {
+        let shape = Shape::new(config)?;
+        let engine = match device {
+            Device::Cpu => Engine::Cpu(Model::load(Cpu::new(), shape, weights)?),
+            Device::Composed(device) => Engine::Composed(Model::load(Composed::new(device), shape, weights)?),
+        };
+        Ok(Self { engine })
+    }
+
+    /// Rewrites the weights of some layer groups in place; `groups` is in the order of
+    /// [`LayerGroup::index`]. After an error the decoder's weights are a mixture: refresh again.
+    pub fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
+        let expected = LayerGroup::count(self.shape().layers);
+        if groups.len() != expected {
+            return Err(LmError::Groups { expected, found: groups.len() });
+        }
+        match &mut self.engine {
+            Engine::Cpu(model) => model.refresh(weights, groups),
+            Engine::Composed(model) => model.refresh(weights, groups),
+        }
+    }
+
+    /// Logits of every position of one sequence, `[tokens][vocab]`, from a single forward pass.
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
+        self.check_prompt(0, tokens)?;
+        match &self.engine {
+            Engine::Cpu(model) => model.logits(tokens),
+            Engine::Composed(model) => model.logits(tokens),
+        }
+    }
+
+    /// Number of tokens that the model knows.
+    #[must_use]
+    pub fn vocab(&self) -> usize {
+        self.shape().vocab
+    }
+
+    /// Longest sequence, prompt and answer together.
+    #[must_use]
+    pub fn max_positions(&self) -> usize {
+        self.shape().max_positions
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        match &self.engine {
+            Engine::Cpu(model) => &model.shape,
+            Engine::Composed(model) => &model.shape,
+        }
+    }
+
+    /// A prompt must have tokens, all known, and leave room for one more.
+    pub(super) fn check_prompt(&self, index: usize, tokens: &[u32]) -> Result<(), LmError> {
+        let fail = |reason: String| Err(LmError::Prompt { index, reason });
+        if tokens.is_empty() {
+            return fail("it has no tokens: give at least one".to_owned());
+        }
+        if tokens.len() >= self.max_positions() {
+            return fail(format!(
+                "it has {} tokens and the model ends at {} (max_position_embeddings): shorten it",
+                tokens.len(),
+                self.max_positions()
+            ));
+        }
+        match tokens.iter().find(|t| **t as usize >= self.vocab()) {
+            Some(id) => fail(format!(
+                "token {id} is outside the model's vocabulary of {}: is this the model's tokenizer?",
+                self.vocab()
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<B: Backend> Model<B> {
+    fn load(backend: B, shape: Shape, weights: &dyn Weights) -> Result<Self, LmError> {
+        let hidden = Blocks::one(shape.hidden);
+        let block = |_| -> Result<Block<B>, LmError> {
+            let (q, kv) = (shape.queries(), shape.keys());
+            let inner = Blocks::one(shape.intermediate);
+            Ok(Block {
+                input_norm: backend.vector(shape.hidden)?,
+                qkv: backend.matrix(&[q, kv, kv], hidden, shape.qkv_bias)?,
+                attention_out: backend.matrix(&[hidden], q, shape.out_bias)?,
+                mlp_norm: backend.vector(shape.hidden)?,
+                gate_up: backend.matrix(&[inner, inner], hidden, shape.mlp_bias)?,
+                down: backend.matrix(&[hidden], inner, shape.mlp_bias)?,
+            })
+        };
+        let blocks = (0..shape.layers).map(block).collect::<Result<Vec<_>, _>>()?;
+        let mut model = Self {
+            table: backend.table(shape.vocab, shape.hidden)?,
+            steps: (0..shape.layers).map(|block| Step { block, scale: 1.0 }).collect(),
+            norm: backend.vector(shape.hidden)?,
+            head: backend.matrix(&[Blocks::one(shape.vocab)], hidden, false)?,
+            blocks,
+            backend,
+            shape,
+        };
+        model.refresh(weights, &vec![true; LayerGroup::count(model.shape.layers)])?;
+        Ok(model)
+    }
+
+    fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
+        let (b, shape) = (&self.backend, &self.shape);
+        let source = Source(weights);
+        let asked = |group: LayerGroup| groups[group.index(shape.layers)];
+        if asked(LayerGroup::Embedding) {
+            b.write_table(
+                &mut self.table,
+                &source.get("model.embed_tokens.weight", &[shape.vocab, shape.hidden])?,
+            )?;
+            if shape.tied {
+                b.tie(&self.table, &mut self.head)?;
+            }
+        }
+        for (i, block) in self.blocks.iter_mut().enumerate() {
+            if asked(LayerGroup::Block(i)) {
+                block.write(b, shape, &source, i)?;
+            }
+        }
+        if asked(LayerGroup::Head) {
+            b.write_vector(&mut self.norm, &source.get("model.norm.weight", &[shape.hidden])?)?;
+            if !shape.tied {
+                b.write_matrix(
+                    &mut self.head,
+                    0,
+                    &source.get("lm_head.weight", &[shape.vocab, shape.hidden])?,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
+        let mut w = self.workspace(1, tokens.len())?;
+        let rows: Vec<usize> = (0..tokens.len()).collect();
+        self.forward(tokens, &[Span { slot: 0, start: 0, len: tokens.len() }], &rows, &mut w)?;
+        self.backend.read(&w.logits, self.shape.vocab)
+    }
+}
+
+impl<B: Backend> Block<B> {
+    /// Writes all of one block's tensors.
+    fn write(&mut self, b: &B, shape: &Shape, source: &Source, i: usize) -> Result<(), LmError> {
+        let (hidden, inner) = (shape.hidden, shape.intermediate);
+        let (q, kv) = (shape.queries().features(), shape.keys().features());
+        let linear = |m: &mut B::Matrix, part, name: &str, out, ins, bias| -> Result<(), LmError> {
+            let name = format!("model.layers.{i}.{name}");
+            b.write_matrix(m, part, &source.get(&format!("{name}.weight"), &[out, ins])?)?;
+            if bias {
+                b.write_bias(m, part, &source.get(&format!("{name}.bias"), &[out])?)?;
+            }
+            Ok(())
+        };
+        let norm = |name: &str| source.get(&format!("model.layers.{i}.{name}.weight"), &[hidden]);
+        b.write_vector(&mut self.input_norm, &norm("input_layernorm")?)?;
+        linear(&mut self.qkv, 0, "self_attn.q_proj", q, hidden, shape.qkv_bias)?;
+        linear(&mut self.qkv, 1, "self_attn.k_proj", kv, hidden, shape.qkv_bias)?;
+        linear(&mut self.qkv, 2, "self_attn.v_proj", kv, hidden, shape.qkv_bias)?;
+        linear(&mut self.attention_out, 0, "self_attn.o_proj", hidden, q, shape.out_bias)?;
+        b.write_vector(&mut self.mlp_norm, &norm("post_attention_layernorm")?)?;
+        linear(&mut self.gate_up, 0, "mlp.gate_proj", inner, hidden, shape.mlp_bias)?;
+        linear(&mut self.gate_up, 1, "mlp.up_proj", inner, hidden, shape.mlp_bias)?;
+        linear(&mut self.down, 0, "mlp.down_proj", hidden, inner, shape.mlp_bias)
+    }
+}
+
+/// Weights by name, checked against what the config calls for.
+struct Source<'a>(&'a dyn Weights);
+
+impl<'a> Source<'a> {
+    fn get(&self, name: &str, expected: &[usize]) -> Result<TensorView<'a>, LmError> {
+        let name = || name.to_owned();
+        let view = self.0.tensor(&name()).ok_or_else(|| LmError::MissingTensor { name: name() })?;
+        if view.shape != expected {
+            return Err(LmError::Shape {
+                name: name(),
+                expected: expected.to_vec(),
+                found: view.shape.to_vec(),
+            });
+        }
+        let bytes = expected.iter().product::<usize>() * view.dtype.size();
+        if view.data.len() != bytes {
+            return Err(LmError::Bytes { name: name(), expected: bytes, found: view.data.len() });
+        }
+        Ok(view)
+    }
+}

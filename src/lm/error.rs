@@ -1,0 +1,47 @@
+//! What can go wrong when a model is loaded or run, each in one sentence that names the place.
+
+/// Errors of this room.
+#[derive(Debug, thiserror::Error)]
+pub enum LmError {
+    /// The checkpoint lacks a tensor that its config calls for.
+    #[error("tensor {name} is missing: the config calls for it; is the checkpoint complete?")]
+    MissingTensor { name: String },
+    /// A tensor's shape does not follow from the config.
+    #[error("tensor {name} has shape {found:?} where the config calls for {expected:?}")]
+    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    /// A tensor's bytes are fewer or more than its shape and dtype say.
+    #[error("tensor {name} holds {found} bytes where its shape and dtype call for {expected}")]
+    Bytes { name: String, expected: usize, found: usize },
+    /// The config asks for something that the decoder does not do.
+    #[error("{key} = {value} is not supported; supported: {supported}")]
+    Unsupported { key: String, value: String, supported: &'static str },
+    /// The config's numbers contradict each other.
+    #[error("the config is not usable: {0}")]
+    Config(String),
+    /// No such device, or a build without it.
+    #[error("{0}")]
+    Device(String),
+    /// `tokenizer.json` cannot be read or a text cannot be encoded.
+    #[error("tokenizer: {0}")]
+    Tokenizer(String),
+    /// A prompt that cannot be run.
+    #[error("prompt {index}: {reason}")]
+    Prompt { index: usize, reason: String },
+    /// Not enough memory for activations or the key-value cache.
+    #[error("cannot allocate {bytes} bytes for {what}: lower the batch size or the number of new tokens")]
+    Memory { what: &'static str, bytes: usize },
+    /// A refresh that does not fit the loaded model.
+    #[error("refresh names {found} layer groups, the model has {expected}")]
+    Groups { expected: usize, found: usize },
+    /// The tensor library failed.
+    #[error("{0}")]
+    Backend(String),
+}
+
+impl From<candle_core::Error> for LmError {
+    fn from(error: candle_core::Error) -> Self {
+        // Its `Display` appends a backtrace when RUST_BACKTRACE is set: the first line says it all.
+        let text = error.to_string();
+        Self::Backend(text.lines().next().unwrap_or("tensor library error").to_owned())
+    }
+}

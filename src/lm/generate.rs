@@ -1,0 +1,175 @@
+//! Greedy decoding of many prompts at once.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Instant;
+
+use super::{
+    Decoder, LmError, Tokenizer,
+    batch::{Batch, Job},
+    decoder::Engine,
+    model::{Model, Workspace},
+    ops::{Backend, Span},
+};
+
+/// How to decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Most tokens of an answer. The model's last position can end it before.
+    pub max_new_tokens: usize,
+    /// Tokens that end an answer.
+    pub eos: Vec<u32>,
+    /// Strings that end an answer; its text is cut where the first one begins.
+    pub stop: Vec<String>,
+    /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
+    pub threads: usize,
+    /// Most sequences that a thread decodes at once.
+    pub batch: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_new_tokens: 256, eos: Vec::new(), stop: Vec::new(), threads: 0, batch: 128 }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// Everything that the model said, the token that ended it included.
+    pub tokens: Vec<u32>,
+    /// Its text: without special tokens, up to the first stop string.
+    pub text: String,
+    pub finish: Finish,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// An end-of-sequence token.
+    Eos,
+    /// A stop string.
+    Stop,
+    /// The limit of new tokens, or the model's last position.
+    Length,
+    /// The caller cancelled.
+    Cancelled,
+}
+
+/// Where the time went: the two add up to the wall time of the whole call.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// Running prompts, mean over the threads.
+    pub prefill_s: f64,
+    /// The rest.
+    pub decode_s: f64,
+    /// Tokens generated.
+    pub tokens: usize,
+}
+
+/// What happens while answers grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// More text of a watched answer: whole characters.
+    Text { index: usize, text: String },
+    /// An answer is complete.
+    Done { index: usize },
+}
+
+/// Answers all prompts, in their order.
+///
+/// Answers for which `watch` is true are streamed to `on` as they grow; `on` hears of every answer
+/// that is complete, from whichever thread. When `cancel` becomes true the call returns within a
+/// step, with what there is.
+///
+/// # Errors
+/// A prompt that is empty, too long, or has a token outside the vocabulary; no memory for the
+/// cache. Nothing is decoded then.
+#[allow(clippy::too_many_arguments)]
+pub fn generate(
+    decoder: &Decoder,
+    tokenizer: &Tokenizer,
+    prompts: &[Vec<u32>],
+    options: &Options,
+    watch: &dyn Fn(usize) -> bool,
+    on: &(dyn Fn(Stream) + Sync),
+    cancel: &AtomicBool,
+) -> Result<(Vec<Generated>, Timing), LmError> {
+    for (index, prompt) in prompts.iter().enumerate() {
+        decoder.check_prompt(index, prompt)?;
+    }
+    let watched: Vec<bool> = (0..prompts.len()).map(watch).collect();
+    let next = AtomicUsize::new(0);
+    let job = Job { tokenizer, prompts, options, watched: &watched, on, cancel, next: &next };
+    match &decoder.engine {
+        Engine::Cpu(model) => {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            run(model, &job, if options.threads == 0 { cores } else { options.threads })
+        }
+        Engine::Composed(model) => run(model, &job, 1),
+    }
+}
+
+fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<Generated>, Timing), LmError> {
+    let began = Instant::now();
+    let n = job.prompts.len();
+    let threads = threads.clamp(1, n.max(1));
+    let slots = job.options.batch.clamp(1, n.div_ceil(threads).max(1));
+    let longest = job.prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let capacity = longest.saturating_add(job.options.max_new_tokens).min(model.shape.max_positions);
+
+    let prefix = run_prefix(model, job)?;
+    let prefix_s = began.elapsed().as_secs_f64();
+    let answers: Vec<Mutex<Option<Generated>>> = (0..n).map(|_| Mutex::new(None)).collect();
+    let thread = || -> Result<f64, LmError> {
+        let mut batch = Batch::new(model, job, prefix.as_ref(), slots, capacity)?;
+        batch.run(&|index, answer| {
+            if let Ok(mut place) = answers[index].lock() {
+                *place = Some(answer);
+            }
+        })?;
+        Ok(batch.prefill_s)
+    };
+    let prefill_s = if threads == 1 {
+        thread()?
+    } else {
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(thread)).collect();
+            let mut sum = 0.0;
+            for handle in handles {
+                sum += handle
+                    .join()
+                    .unwrap_or_else(|_| Err(LmError::Backend("a decoding thread panicked".to_owned())))?;
+            }
+            Ok::<f64, LmError>(sum / threads as f64)
+        })?
+    };
+    let answers: Vec<Generated> = answers
+        .into_iter()
+        .map(|place| {
+            let nothing = Generated { tokens: Vec::new(), text: String::new(), finish: Finish::Cancelled };
+            place.into_inner().ok().flatten().unwrap_or(nothing)
+        })
+        .collect();
+    let prefill_s = prefix_s + prefill_s;
+    let timing = Timing {
+        prefill_s,
+        decode_s: (began.elapsed().as_secs_f64() - prefill_s).max(0.0),
+        tokens: answers.iter().map(|a| a.tokens.len()).sum(),
+    };
+    Ok((answers, timing))
+}
+
+/// Runs what all prompts begin with, once. At least one token of each prompt is left over.
+fn run_prefix<B: Backend>(model: &Model<B>, job: &Job) -> Result<Option<(Workspace<B>, usize)>, LmError> {
+    let [first, rest @ ..] = job.prompts else { return Ok(None) };
+    let common = |p: &Vec<u32>| p.iter().zip(first).take_while(|(a, b)| a == b).count().min(p.len() - 1);
+    let len = rest.iter().map(common).min().unwrap_or(0).min(first.len() - 1);
+    if len == 0 {
+        return Ok(None);
+    }
+    let mut workspace = model.workspace(1, len)?;
+    let span = Span { slot: 0, start: 0, len };
+    model.forward(&first[..len], &[span], &[], &mut workspace)?;
+    Ok(Some((workspace, len)))
+}

@@ -1,0 +1,133 @@
+//! What a device must be able to do for the decoder: the only place where devices differ.
+//!
+//! The decoder is one code path over [`Backend`]. [`Cpu`](super::cpu::Cpu) runs this crate's own
+//! kernels on buffers that it reuses from step to step; [`Composed`](super::composed::Composed)
+//! builds each operation from candle's and so runs wherever candle does.
+//!
+//! Activations are *rows*: one row a token, whatever sequence the token belongs to. Sequences of
+//! different length lie one after another without padding; a [`Span`] says which rows are whose.
+
+use super::{LmError, shape::Shape};
+use crate::checkpoint::TensorView;
+
+/// Consecutive tokens of one sequence within a batch of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Place of the sequence in the key-value cache.
+    pub slot: usize,
+    /// Position of the first of these tokens in its sequence; all before it are in the cache.
+    pub start: usize,
+    /// Number of tokens.
+    pub len: usize,
+}
+
+/// One side of a weight matrix: `count` blocks of `width` features each (heads of a projection,
+/// or one block for a plain feature vector). A backend may pad each block as its kernels like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blocks {
+    pub count: usize,
+    pub width: usize,
+}
+
+impl Blocks {
+    /// One block of `width` features.
+    pub const fn one(width: usize) -> Self {
+        Self { count: 1, width }
+    }
+
+    /// Features in all.
+    pub const fn features(self) -> usize {
+        self.count * self.width
+    }
+}
+
+/// Operations of a device. All are exact functions of each row alone: no result depends on which
+/// other rows are in the batch.
+pub(crate) trait Backend: Send + Sync + Sized {
+    /// Weight of a linear layer, `[out, in]`, possibly several fused along `out`.
+    type Matrix: Send + Sync;
+    /// An embedding, `[vocab, hidden]`.
+    type Table: Send + Sync;
+    /// Weight of a norm, `[hidden]`.
+    type Vector: Send + Sync;
+    /// Activations, `[rows, features]`. `Default` is empty.
+    type Rows: Default + Send + Sync;
+    /// Keys and values of some sequences at every step of the decoder.
+    type Cache: Send + Sync;
+
+    /// Room for a matrix with the given parts along `out`; `bias` adds a bias to each.
+    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self::Matrix, LmError>;
+    /// Writes part `part` of a matrix from a checked tensor `[out, in]`.
+    fn write_matrix(&self, m: &mut Self::Matrix, part: usize, weight: &TensorView) -> Result<(), LmError>;
+    /// Writes the bias of part `part` from a checked tensor `[out]`.
+    fn write_bias(&self, m: &mut Self::Matrix, part: usize, bias: &TensorView) -> Result<(), LmError>;
+    /// Room for an embedding.
+    fn table(&self, vocab: usize, hidden: usize) -> Result<Self::Table, LmError>;
+    /// Writes an embedding from a checked tensor.
+    fn write_table(&self, t: &mut Self::Table, weight: &TensorView) -> Result<(), LmError>;
+    /// Makes a head `[vocab, hidden]` of the embedding (tied weights).
+    fn tie(&self, table: &Self::Table, head: &mut Self::Matrix) -> Result<(), LmError>;
+    /// Room for a norm's weight.
+    fn vector(&self, len: usize) -> Result<Self::Vector, LmError>;
+    /// Writes a norm's weight from a checked tensor.
+    fn write_vector(&self, v: &mut Self::Vector, weight: &TensorView) -> Result<(), LmError>;
+
+    /// Cache for `slots` sequences of at most `capacity` tokens through `steps` decoder steps.
+    fn cache(
+        &self,
+        shape: &Shape,
+        steps: usize,
+        slots: usize,
+        capacity: usize,
+    ) -> Result<Self::Cache, LmError>;
+    /// Copies the first `len` positions of slot 0 of `from` into slot `slot` of `to`.
+    fn copy_prefix(
+        &self,
+        from: &Self::Cache,
+        len: usize,
+        to: &mut Self::Cache,
+        slot: usize,
+    ) -> Result<(), LmError>;
+
+    /// `out = table[ids]`; every id is below the vocabulary's size.
+    fn embed(&self, table: &Self::Table, ids: &[u32], out: &mut Self::Rows) -> Result<(), LmError>;
+    /// `x = (x + delta) · scale; out = x / rms(x) · weight`, with an empty `delta` left out.
+    fn add_norm(
+        &self,
+        x: &mut Self::Rows,
+        delta: &Self::Rows,
+        scale: f32,
+        weight: &Self::Vector,
+        eps: f32,
+        out: &mut Self::Rows,
+    ) -> Result<(), LmError>;
+    /// `out = x · mᵀ + bias`.
+    fn linear(&self, x: &Self::Rows, m: &Self::Matrix, out: &mut Self::Rows) -> Result<(), LmError>;
+    /// Causal attention of each row over its own sequence: rotates queries and keys by their
+    /// positions, appends keys and values to the cache at `step`, and writes the heads' outputs
+    /// side by side. `qkv` holds the query, key and value parts of a fused projection.
+    fn attend(
+        &self,
+        shape: &Shape,
+        qkv: &mut Self::Rows,
+        cache: &mut Self::Cache,
+        step: usize,
+        spans: &[Span],
+        out: &mut Self::Rows,
+    ) -> Result<(), LmError>;
+    /// `out = silu(gate) · up`, from the two parts of a fused projection, each `width` wide.
+    fn swiglu(&self, gate_up: &Self::Rows, width: usize, out: &mut Self::Rows) -> Result<(), LmError>;
+    /// `out[i] = x[rows[i]] + delta[rows[i]]`, with an empty `delta` left out.
+    fn select(
+        &self,
+        x: &Self::Rows,
+        delta: &Self::Rows,
+        rows: &[usize],
+        out: &mut Self::Rows,
+    ) -> Result<(), LmError>;
+    /// For each row the index of its greatest value among the first `width`: the lowest such
+    /// index, and NaN counts as less than everything.
+    fn argmax(&self, x: &Self::Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError>;
+    /// The first `width` values of each row.
+    fn read(&self, x: &Self::Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError>;
+}

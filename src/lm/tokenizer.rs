@@ -1,0 +1,130 @@
+//! Text to token ids and back.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{LmError, text::TextStream};
+
+/// A checkpoint's tokenizer.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// For byte-level vocabularies the bytes of each token (empty for special ones, which are not
+    /// text); `None` where a token's text depends on its neighbours.
+    bytes: Option<Vec<Vec<u8>>>,
+}
+
+impl Tokenizer {
+    /// From the bytes of a `tokenizer.json`.
+    pub fn from_json(json: &[u8]) -> Result<Self, LmError> {
+        let inner = tokenizers::Tokenizer::from_bytes(json)
+            .map_err(|e| LmError::Tokenizer(format!("tokenizer.json cannot be read: {e}")))?;
+        let value: Value = serde_json::from_slice(json)
+            .map_err(|e| LmError::Tokenizer(format!("tokenizer.json is not JSON: {e}")))?;
+        let bytes = (value["decoder"]["type"] == "ByteLevel").then(|| byte_table(&inner));
+        Ok(Self { inner, bytes })
+    }
+
+    /// Ids of a text, with the special tokens (such as a beginning-of-sequence token) that the
+    /// tokenizer's own template puts around it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, LmError> {
+        let encoding = self
+            .inner
+            .encode_fast(text, true)
+            .map_err(|e| LmError::Tokenizer(format!("the text cannot be encoded: {e}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of some ids, special tokens left out. Ids outside the vocabulary have no text; bytes
+    /// that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn decode(&self, ids: &[u32]) -> String {
+        match &self.bytes {
+            Some(table) => {
+                let bytes: Vec<u8> =
+                    ids.iter().filter_map(|id| table.get(*id as usize)).flatten().copied().collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            None => self.inner.decode(ids, true).unwrap_or_default(),
+        }
+    }
+
+    /// Turns ids into text as they come, never half a character.
+    #[must_use]
+    pub fn stream(&self) -> TextStream<'_> {
+        TextStream::new(self)
+    }
+
+    /// Number of ids, added tokens included.
+    #[must_use]
+    pub fn vocab(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The id of a token by its spelling, such as `</s>`.
+    #[must_use]
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Bytes of a token, where a token's bytes do not depend on its neighbours.
+    pub(super) fn bytes(&self, id: u32) -> Option<&[u8]> {
+        let table = self.bytes.as_ref()?;
+        Some(table.get(id as usize).map_or(&[], Vec::as_slice))
+    }
+}
+
+/// Bytes of each token of a byte-level vocabulary: every character of a spelling stands for one
+/// byte; an added token with other characters stands for itself.
+fn byte_table(tokenizer: &tokenizers::Tokenizer) -> Vec<Vec<u8>> {
+    let alphabet = alphabet();
+    let special: Vec<u32> =
+        tokenizer.get_added_tokens_decoder().iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
+    let vocabulary = tokenizer.get_vocab(true);
+    let size = vocabulary.values().max().map_or(0, |id| *id as usize + 1);
+    let mut table = vec![Vec::new(); size];
+    for (spelling, id) in vocabulary {
+        if !special.contains(&id) {
+            let bytes: Option<Vec<u8>> = spelling.chars().map(|c| alphabet.get(&c).copied()).collect();
+            table[id as usize] = bytes.unwrap_or_else(|| spelling.into_bytes());
+        }
+    }
+    table
+}
+
+/// GPT-2's byte alphabet: printable bytes stand for themselves, the others for U+0100 and on.
+fn alphabet() -> HashMap<char, u8> {
+    let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let mut next = 0x100;
+    (0..=u8::MAX)
+        .map(|b| {
+            let code = if printable(b) {
+                u32::from(b)
+            } else {
+                next += 1;
+                next - 1
+            };
+            (char::from_u32(code).unwrap_or_default(), b)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alphabet_is_gpt2s() {
+        let map = alphabet();
+        assert_eq!(map.len(), 256);
+        assert_eq!(map[&'Ġ'], b' ');
+        assert_eq!(map[&'Ċ'], b'\n');
+        assert_eq!(map[&'A'], b'A');
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        assert!(Tokenizer::from_json(b"{").is_err());
+        assert!(Tokenizer::from_json(b"{}").is_err());
+    }
+}
