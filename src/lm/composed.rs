@@ -112,7 +112,7 @@ impl Composed {
         let slots = self.indices(spans.iter().map(|s| s.slot))?;
         let view = |t: &Tensor| -> Result<Tensor, LmError> {
             let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
-            Ok(t.narrow(2, 0, longest)?.index_select(&slots, 0)?)
+            Ok(t.index_select(&slots, 0)?.narrow(2, 0, longest)?)
         };
         let mask = spans.iter().flat_map(|s| (0..longest).map(|j| visible(s.start, j, shape.window)));
         let mask = Tensor::from_vec(mask.collect(), (n, 1, 1, longest), &self.device)?;

@@ -10,6 +10,8 @@
 
 mod answer;
 mod batch;
+#[doc(hidden)]
+pub mod bench;
 mod composed;
 mod cpu;
 mod decoder;

@@ -34,6 +34,20 @@ impl Cpu {
     }
 }
 
+/// A matrix product for the benchmarks; see [`bench`](super::bench).
+pub(super) fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
+    let fill = |row: usize, values: &mut [f32]| {
+        values.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 7 + i) % 13) as f32 * 0.1 - 0.6);
+    };
+    let mut weight = Matrix::new(&[Blocks::one(outs)], Blocks::one(ins), false).expect("memory for a bench");
+    weight.write(0, fill);
+    let (mut x, mut out) = (Rows::default(), Rows::default());
+    x.resize(rows, lines(ins));
+    (0..rows).for_each(|i| fill(i, &mut floats_mut(x.row_mut(i))[..ins]));
+    let isa = Isa::detect();
+    move || matmul::matmul(isa, &x, &weight, &mut out)
+}
+
 /// An embedding: `[vocab]` rows of whole lines.
 pub(crate) struct Table {
     data: Vec<Line>,

@@ -1,0 +1,109 @@
+//! Decoding speed: tokens a second of a batch, and the matrix product alone.
+//!
+//! `cargo bench --bench decode`. `YOSEGI_BENCH_MODEL` names a checkpoint (a folder, `zoo:base`);
+//! without it a random model of the bundled zoo's shape is used. `benches/transformers_decode.py`
+//! measures the same with transformers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use divan::{Bencher, counter::ItemsCount};
+use serde_json::json;
+use yosegi::checkpoint::{Checkpoint, Dtype, tensor_shapes};
+use yosegi::lm::{Decoder, Device, Options, Tokenizer, generate};
+
+const PROMPT: usize = 60;
+const NEW: usize = 100;
+
+fn main() {
+    divan::main();
+}
+
+/// A random model of the given sizes, in bf16.
+fn random(hidden: usize, heads: usize, inner: usize) -> Checkpoint {
+    let config = json!({
+        "model_type": "llama", "hidden_size": hidden, "intermediate_size": inner,
+        "num_hidden_layers": 5, "num_attention_heads": heads, "num_key_value_heads": 1,
+        "head_dim": 32, "vocab_size": 704, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+        "max_position_embeddings": 512, "tie_word_embeddings": true, "hidden_act": "silu",
+    });
+    let shapes = {
+        let bytes = config.to_string();
+        let parsed = yosegi::checkpoint::ModelConfig::from_json("random", bytes.as_bytes());
+        tensor_shapes(&parsed.expect("the config above is valid"))
+    };
+    let mut state = 1_u32;
+    let mut value = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (f64::from(state >> 8) / f64::from(1 << 24)) as f32 - 0.5
+    };
+    let tensors: Vec<_> = shapes
+        .into_iter()
+        .map(|(name, shape)| {
+            let norm = name.contains("norm");
+            let scale = 4.0 / (*shape.last().unwrap_or(&1) as f32).sqrt();
+            let count: usize = shape.iter().product();
+            let bytes = (0..count)
+                .flat_map(|_| half::bf16::from_f32(if norm { 1.0 } else { value() * scale }).to_le_bytes())
+                .collect();
+            (name, shape, Dtype::BF16, bytes)
+        })
+        .collect();
+    Checkpoint::from_memory("random", &config, &tensors, BTreeMap::new()).expect("all tensors are there")
+}
+
+fn model() -> Checkpoint {
+    match std::env::var("YOSEGI_BENCH_MODEL") {
+        Ok(reference) => Checkpoint::open(&reference).expect("YOSEGI_BENCH_MODEL names a checkpoint"),
+        Err(_) => random(96, 3, 256),
+    }
+}
+
+/// Prompts without a common beginning.
+fn prompts(n: usize, vocab: usize) -> Vec<Vec<u32>> {
+    (0..n).map(|i| (0..PROMPT).map(|j| ((i * 131 + j * 17 + 5) % vocab) as u32).collect()).collect()
+}
+
+/// The fixtures' tokenizer: texts do not matter here.
+fn tokenizer() -> Tokenizer {
+    let json = include_bytes!("../tests/golden/transformers/tied-gqa/tokenizer.json");
+    Tokenizer::from_json(json).expect("a tokenizer.json")
+}
+
+#[divan::bench(args = [1, 16, 128], sample_count = 10)]
+fn two_threads(bencher: Bencher, batch: usize) {
+    decode(bencher, batch, 2);
+}
+
+#[divan::bench(args = [128], sample_count = 10)]
+fn one_thread(bencher: Bencher, batch: usize) {
+    decode(bencher, batch, 1);
+}
+
+fn decode(bencher: Bencher, batch: usize, threads: usize) {
+    let checkpoint = model();
+    let decoder = Decoder::load(checkpoint.config(), &checkpoint, &Device::Cpu).expect("a decoder");
+    let (tokenizer, prompts) = (tokenizer(), prompts(batch, decoder.vocab()));
+    let options = Options { max_new_tokens: NEW, eos: Vec::new(), stop: Vec::new(), threads, batch };
+    let quiet = AtomicBool::new(false);
+    bencher.counter(ItemsCount::new(batch * NEW)).bench_local(|| {
+        let (_, timing) =
+            generate(&decoder, &tokenizer, &prompts, &options, &|_| false, &|_| {}, &quiet).expect("answers");
+        timing
+    });
+}
+
+#[divan::bench(sample_count = 50)]
+fn refresh(bencher: Bencher) {
+    let checkpoint = model();
+    let mut decoder = Decoder::load(checkpoint.config(), &checkpoint, &Device::Cpu).expect("a decoder");
+    let groups = vec![true; checkpoint.config().num_hidden_layers + 2];
+    bencher.bench_local(|| decoder.refresh(&checkpoint, &groups).expect("a refresh"));
+}
+
+/// Multiply-adds a second of the matrix product, by (rows, in, out).
+#[divan::bench(args = [(64, 96, 160), (64, 96, 512), (64, 256, 96), (64, 576, 1536), (1, 576, 1536)])]
+fn product(bencher: Bencher, (rows, ins, outs): (usize, usize, usize)) {
+    let mut run = yosegi::lm::bench::product(rows, ins, outs);
+    bencher.counter(ItemsCount::new(rows * ins * outs)).bench_local(|| run());
+}
