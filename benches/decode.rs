@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use divan::{Bencher, counter::ItemsCount};
+use divan::{
+    Bencher,
+    counter::{BytesCount, ItemsCount},
+};
 use serde_json::json;
 use yosegi::checkpoint::{Checkpoint, Dtype, tensor_shapes};
 use yosegi::lm::{Decoder, Device, Options, Tokenizer, generate};
@@ -106,4 +109,11 @@ fn refresh(bencher: Bencher) {
 fn product(bencher: Bencher, (rows, ins, outs): (usize, usize, usize)) {
     let mut run = yosegi::lm::bench::product(rows, ins, outs);
     bencher.counter(ItemsCount::new(rows * ins * outs)).bench_local(|| run());
+}
+
+/// Bytes of keys and values a second of one decode step's attention, by (sequences, context).
+#[divan::bench(args = [(1, 112), (4, 112), (64, 112), (64, 32)])]
+fn attention(bencher: Bencher, (sequences, context): (usize, usize)) {
+    let mut run = yosegi::lm::bench::attention(sequences, context, 5);
+    bencher.counter(BytesCount::new(5 * sequences * context * 2 * 32 * 4)).bench_local(|| run());
 }

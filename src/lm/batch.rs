@@ -82,6 +82,11 @@ impl<'a, B: Backend> Batch<'a, B> {
         })
     }
 
+    /// Gives the buffers back.
+    pub fn close(self) {
+        self.model.put_back(self.workspace);
+    }
+
     /// Decodes until no prompt is left, handing over each answer as it ends.
     pub fn run(&mut self, done: &dyn Fn(usize, Generated)) -> Result<(), LmError> {
         loop {

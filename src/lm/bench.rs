@@ -7,3 +7,9 @@ use super::cpu;
 pub fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
     cpu::product(rows, ins, outs)
 }
+
+/// Attention of one new token of each of `sequences` sequences over `context` positions in
+/// `steps` layers' worth of cache, in the bundled zoo's shape (3 heads on 1, of 32).
+pub fn attention(sequences: usize, context: usize, steps: usize) -> impl FnMut() {
+    cpu::attention(sequences, context, steps)
+}

@@ -316,19 +316,8 @@ impl Backend for Composed {
         Ok(())
     }
 
-    fn select(
-        &self,
-        x: &Option<Tensor>,
-        delta: &Option<Tensor>,
-        rows: &[usize],
-        out: &mut Option<Tensor>,
-    ) -> Result<(), LmError> {
-        let rows = self.indices(rows.iter().copied())?;
-        let mut picked = full(x)?.index_select(&rows, 0)?;
-        if let Some(delta) = delta {
-            picked = (picked + delta.index_select(&rows, 0)?)?;
-        }
-        *out = Some(picked);
+    fn select(&self, x: &Option<Tensor>, rows: &[usize], out: &mut Option<Tensor>) -> Result<(), LmError> {
+        *out = Some(full(x)?.index_select(&self.indices(rows.iter().copied())?, 0)?);
         Ok(())
     }
 

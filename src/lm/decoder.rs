@@ -4,7 +4,7 @@ use super::{
     Device, LmError,
     composed::Composed,
     cpu::Cpu,
-    model::{Block, Model, Step},
+    model::{Block, Model},
     ops::{Backend, Blocks, Span},
     shape::Shape,
 };
@@ -113,15 +113,10 @@ impl<B: Backend> Model<B> {
             })
         };
         let blocks = (0..shape.layers).map(block).collect::<Result<Vec<_>, _>>()?;
-        let mut model = Self {
-            table: backend.table(shape.vocab, shape.hidden)?,
-            steps: (0..shape.layers).map(|block| Step { block, scale: 1.0 }).collect(),
-            norm: backend.vector(shape.hidden)?,
-            head: backend.matrix(&[Blocks::one(shape.vocab)], hidden, false)?,
-            blocks,
-            backend,
-            shape,
-        };
+        let table = backend.table(shape.vocab, shape.hidden)?;
+        let norm = backend.vector(shape.hidden)?;
+        let head = backend.matrix(&[Blocks::one(shape.vocab)], hidden, false)?;
+        let mut model = Self::new(backend, shape, table, blocks, norm, head);
         model.refresh(weights, &vec![true; LayerGroup::count(model.shape.layers)])?;
         Ok(model)
     }

@@ -128,7 +128,9 @@ fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<G
                 *place = Some(answer);
             }
         })?;
-        Ok(batch.prefill_s)
+        let prefill_s = batch.prefill_s;
+        batch.close();
+        Ok(prefill_s)
     };
     let prefill_s = if threads == 1 {
         thread()?

@@ -1,5 +1,7 @@
 //! The decoder itself, over any backend: blocks of weights, and the path through them.
 
+use std::sync::Mutex;
+
 use super::{
     LmError,
     ops::{Backend, Span},
@@ -36,6 +38,8 @@ pub(crate) struct Model<B: Backend> {
     pub steps: Vec<Step>,
     pub norm: B::Vector,
     pub head: B::Matrix,
+    /// Buffers of earlier generations, for the next: a cache's pages are costly to get anew.
+    spare: Mutex<Vec<Workspace<B>>>,
 }
 
 /// Buffers for one thread's batch: activations that are reused from step to step, and the cache.
@@ -58,8 +62,25 @@ pub(crate) struct Workspace<B: Backend> {
 }
 
 impl<B: Backend> Model<B> {
+    /// A model of these parts, its path every block once.
+    pub fn new(
+        backend: B,
+        shape: Shape,
+        table: B::Table,
+        blocks: Vec<Block<B>>,
+        norm: B::Vector,
+        head: B::Matrix,
+    ) -> Self {
+        let steps = (0..blocks.len()).map(|block| Step { block, scale: 1.0 }).collect();
+        Self { backend, shape, table, blocks, steps, norm, head, spare: Mutex::new(Vec::new()) }
+    }
+
     /// Buffers for `slots` sequences of at most `capacity` tokens each.
     pub fn workspace(&self, slots: usize, capacity: usize) -> Result<Workspace<B>, LmError> {
+        let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
+        if let Some(spare) = spare.filter(|w| w.slots >= slots && w.capacity >= capacity) {
+            return Ok(spare);
+        }
         Ok(Workspace {
             cache: self.backend.cache(&self.shape, self.steps.len(), slots, capacity)?,
             slots,
@@ -76,8 +97,15 @@ impl<B: Backend> Model<B> {
         })
     }
 
+    /// Gives buffers back for the next generation.
+    pub fn put_back(&self, workspace: Workspace<B>) {
+        if let Ok(mut spare) = self.spare.lock() {
+            spare.push(workspace);
+        }
+    }
+
     /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of
-    /// the given rows in the workspace. Without rows it only fills the cache.
+    /// the given rows, in ascending order, in the workspace. Without rows it only fills the cache.
     ///
     /// Every id is below `vocab`, every span within the workspace's slots and capacity.
     pub fn forward(
@@ -95,6 +123,16 @@ impl<B: Backend> Model<B> {
             b.add_norm(&mut w.x, &w.delta, step.scale, &block.input_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.qkv, &mut w.qkv)?;
             b.attend(shape, &mut w.qkv, &mut w.cache, place, spans, &mut w.mixed)?;
+            if place + 1 == self.steps.len() && rows.len() < ids.len() {
+                // Nobody reads the other rows any more.
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                b.select(&w.x, rows, &mut w.last)?;
+                std::mem::swap(&mut w.x, &mut w.last);
+                b.select(&w.mixed, rows, &mut w.last)?;
+                std::mem::swap(&mut w.mixed, &mut w.last);
+            }
             b.linear(&w.mixed, &block.attention_out, &mut w.delta)?;
             b.add_norm(&mut w.x, &w.delta, 1.0, &block.mlp_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.gate_up, &mut w.gate_up)?;
@@ -104,9 +142,7 @@ impl<B: Backend> Model<B> {
         if rows.is_empty() {
             return Ok(());
         }
-        b.select(&w.x, &w.delta, rows, &mut w.last)?;
-        let nothing = B::Rows::default();
-        b.add_norm(&mut w.last, &nothing, 1.0, &self.norm, shape.eps, &mut w.normed)?;
+        b.add_norm(&mut w.x, &w.delta, 1.0, &self.norm, shape.eps, &mut w.normed)?;
         b.linear(&w.normed, &self.head, &mut w.logits)
     }
 }

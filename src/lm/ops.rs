@@ -117,14 +117,8 @@ pub(crate) trait Backend: Send + Sync + Sized {
     ) -> Result<(), LmError>;
     /// `out = silu(gate) · up`, from the two parts of a fused projection, each `width` wide.
     fn swiglu(&self, gate_up: &Self::Rows, width: usize, out: &mut Self::Rows) -> Result<(), LmError>;
-    /// `out[i] = x[rows[i]] + delta[rows[i]]`, with an empty `delta` left out.
-    fn select(
-        &self,
-        x: &Self::Rows,
-        delta: &Self::Rows,
-        rows: &[usize],
-        out: &mut Self::Rows,
-    ) -> Result<(), LmError>;
+    /// `out[i] = x[rows[i]]`.
+    fn select(&self, x: &Self::Rows, rows: &[usize], out: &mut Self::Rows) -> Result<(), LmError>;
     /// For each row the index of its greatest value among the first `width`: the lowest such
     /// index, and NaN counts as less than everything.
     fn argmax(&self, x: &Self::Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError>;

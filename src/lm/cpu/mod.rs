@@ -48,6 +48,28 @@ pub(super) fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
     move || matmul::matmul(isa, &x, &weight, &mut out)
 }
 
+/// Attention for the benchmarks; see [`bench`](super::bench).
+pub(super) fn attention(sequences: usize, context: usize, steps: usize) -> impl FnMut() {
+    let config = serde_json::json!({
+        "model_type": "llama", "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 1,
+        "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 8,
+    });
+    let config = crate::checkpoint::ModelConfig::from_json("bench", config.to_string().as_bytes());
+    let shape = Shape::new(&config.expect("a config")).expect("a shape");
+    let mut cache = Cache::new(&shape, steps, sequences, context).expect("memory for a bench");
+    let (mut qkv, mut out) = (Rows::default(), Rows::default());
+    qkv.resize(sequences, 10);
+    qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
+    cache.keys.iter_mut().chain(&mut cache.values).for_each(|line| line.0.fill(0.1));
+    let spans: Vec<Span> = (0..sequences).map(|slot| Span { slot, start: context - 1, len: 1 }).collect();
+    let isa = Isa::detect();
+    move || {
+        for step in 0..steps {
+            attention::attend(isa, &shape, &mut qkv, &mut cache, step, &spans, &mut out);
+        }
+    }
+}
+
 /// An embedding: `[vocab]` rows of whole lines.
 pub(crate) struct Table {
     data: Vec<Line>,
@@ -165,15 +187,10 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn select(&self, x: &Rows, delta: &Rows, rows: &[usize], out: &mut Rows) -> Result<(), LmError> {
+    fn select(&self, x: &Rows, rows: &[usize], out: &mut Rows) -> Result<(), LmError> {
         out.resize(rows.len(), x.stride - 1);
         for (i, from) in rows.iter().enumerate() {
-            let to = out.row_mut(i);
-            to.copy_from_slice(x.row(*from));
-            if delta.n != 0 {
-                let delta = floats(delta.row(*from));
-                floats_mut(to).iter_mut().zip(delta).for_each(|(x, d)| *x += d);
-            }
+            out.row_mut(i).copy_from_slice(x.row(*from));
         }
         Ok(())
     }
