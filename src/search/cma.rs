@@ -119,9 +119,7 @@ impl Instance {
             tape.points.push(x.as_slice().to_vec());
             value
         });
-        let cma = CMAESOptions::new(start.to_vec(), step)
-            .population_size(population)
-            .seed(seed)
+        let cma = options(start, step, population, seed)
             .build(objective)
             .expect("dimension, population and step size were checked by Optimiser::new");
         Self { cma, tape }
@@ -141,6 +139,10 @@ impl Instance {
     }
 }
 
+fn options(start: &[f64], step: f64, population: usize, seed: u64) -> CMAESOptions {
+    CMAESOptions::new(start.to_vec(), step).population_size(population).seed(seed)
+}
+
 /// The crate minimises, and only order matters to CMA-ES: the best gets 0, the worst n − 1.
 /// Ranks keep infinities and ties away from the crate's arithmetic.
 fn ranks(fitness: &[f64]) -> Vec<f64> {
@@ -151,4 +153,80 @@ fn ranks(fitness: &[f64]) -> Vec<f64> {
         out[i] = rank as f64;
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::space::GeneKind;
+    use super::*;
+
+    const N: usize = 10;
+
+    fn sphere(x: &[f64]) -> f64 {
+        x.iter().map(|v| v * v).sum()
+    }
+
+    fn ellipsoid(x: &[f64]) -> f64 {
+        x.iter().enumerate().map(|(i, v)| 10f64.powf(6.0 * i as f64 / (N - 1) as f64) * v * v).sum()
+    }
+
+    /// All values that the crate sees, driven directly, until one is below 1e-8.
+    fn run(function: fn(&[f64]) -> f64, seed: u64) -> Vec<f64> {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&seen);
+        let objective: Objective = Box::new(move |x: &DVector<f64>| {
+            // The search works in units of the first step size.
+            let value = function((x * 0.3).as_slice());
+            shared.lock().unwrap().push(value);
+            value
+        });
+        let mut cma = options(&[0.7 / 0.3; N], 1.0, 10, seed).build(objective).unwrap();
+        loop {
+            let _ = cma.next();
+            let mut seen = seen.lock().unwrap();
+            if let Some(i) = seen.iter().position(|v| *v < 1e-8) {
+                seen.truncate(i + 1);
+                return seen.clone();
+            }
+            assert!(seen.len() < 100_000, "seed {seed} did not arrive");
+        }
+    }
+
+    #[test]
+    fn needs_no_more_evaluations_than_pycma_by_half() {
+        let golden = include_str!("../../tests/golden/search/pycma.json");
+        let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+        for (name, function) in [("sphere", sphere as fn(&[f64]) -> f64), ("ellipsoid", ellipsoid)] {
+            let mut runs: Vec<usize> = (1..=10).map(|seed| run(function, seed).len()).collect();
+            runs.sort_unstable();
+            let median = (runs[4] + runs[5]) as f64 / 2.0;
+            let pycma = golden[name]["median"].as_f64().unwrap();
+            println!("{name}: median {median} evaluations, pycma {pycma}: {runs:?}");
+            assert!(median <= 1.5 * pycma, "{name}: {median} against pycma's {pycma}");
+        }
+    }
+
+    #[test]
+    fn looking_ahead_shows_the_points_that_the_crate_evaluates() {
+        let gene = |i| GeneInfo {
+            name: format!("x{i}"),
+            kind: GeneKind::Weight,
+            source: 0,
+            group: None,
+            low: -5.0,
+            high: 5.0,
+            start: 0.7,
+            sigma: 0.3,
+        };
+        let genes: Vec<GeneInfo> = (0..N).map(gene).collect();
+        let mut cma = Cma::new(&genes, &[0.7; N], 1.0, 10, 4);
+        let expected = run(sphere, 4);
+        let mut seen = Vec::new();
+        while seen.len() < expected.len() {
+            let values: Vec<f64> = cma.sample().iter().map(|p| sphere(p)).collect();
+            cma.tell(&values.iter().map(|v| -v).collect::<Vec<_>>());
+            seen.extend(values);
+        }
+        assert!(expected.iter().zip(&seen).all(|(a, b)| (a - b).abs() <= 1e-12 * a.abs()));
+    }
 }

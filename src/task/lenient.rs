@@ -100,7 +100,10 @@ fn kanji_number_at(chars: &[char], start: usize) -> Option<Found> {
         return None;
     }
     let before = start.checked_sub(1).map(|i| chars[i]);
-    if before.is_some_and(|c| is_kanji(c) && !matches!(c, '計' | '約' | '全' | '残' | '各' | '円')) {
+    let in_word =
+        before.is_some_and(|c| is_kanji(c) && !matches!(c, '計' | '約' | '全' | '残' | '各' | '円'));
+    // 万が一 means "by any chance".
+    if in_word || chars[..start].ends_with(&['万', 'が']) {
         return None;
     }
     let mut scan = Scan { chars, at: start };

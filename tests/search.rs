@@ -1,0 +1,386 @@
+//! The search space goes both ways, and each optimiser does what its source says.
+
+use proptest::prelude::*;
+use yosegi::recipe::{LayerGroup, MaskStream, Method, PerGroup};
+use yosegi::search::{
+    GeneInfo, GeneKind, GeneRange, Genome, Groups, Optimiser, Space, SpaceConfig, default_population, fold,
+};
+
+fn config(method: Method, groups: Groups) -> SpaceConfig {
+    SpaceConfig {
+        method,
+        groups,
+        tie_ends: false,
+        weight: GeneRange { low: -0.3, high: 1.8, start: 0.5, sigma: 0.25 },
+        density: GeneRange { low: 0.1, high: 1.0, start: 0.5, sigma: 0.15 },
+        normalize: None,
+        lambda: 1.0,
+        base: "zoo:base".into(),
+        sources: vec!["zoo:ja".into(), "zoo:math-add".into()],
+        layers: 3,
+        mask: MaskStream::Counter,
+        seed: 7,
+    }
+}
+
+fn space(method: Method, groups: Groups) -> Space {
+    Space::new(config(method, groups)).unwrap()
+}
+
+fn spaces() -> Vec<Space> {
+    let mut out = Vec::new();
+    for method in Method::ALL {
+        for groups in [Groups::Layer, Groups::Global] {
+            for tie_ends in [false, true] {
+                out.push(Space::new(SpaceConfig { tie_ends, ..config(method, groups) }).unwrap());
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn genes_are_named_and_counted() {
+    let names = |space: &Space| space.genes().iter().map(|g| g.name.clone()).collect::<Vec<_>>();
+    let layered = space(Method::TaskArithmetic, Groups::Layer);
+    assert_eq!(layered.dim(), 2 * (3 + 2));
+    assert_eq!(
+        names(&layered)[..6],
+        [
+            "ja.weight[embed]",
+            "ja.weight[0]",
+            "ja.weight[1]",
+            "ja.weight[2]",
+            "ja.weight[head]",
+            "math-add.weight[embed]"
+        ]
+    );
+    assert_eq!(
+        names(&space(Method::DareTies, Groups::Global)),
+        ["ja.weight", "ja.density", "math-add.weight", "math-add.density"]
+    );
+    let tied =
+        Space::new(SpaceConfig { tie_ends: true, ..config(Method::TaskArithmetic, Groups::Layer) }).unwrap();
+    assert_eq!(names(&tied)[..4], ["ja.weight[embed+head]", "ja.weight[0]", "ja.weight[1]", "ja.weight[2]"]);
+    // The paper's: three sources, 33 groups, weight and density.
+    let paper = SpaceConfig {
+        sources: vec!["a/x@main".into(), "b/x".into(), "/models/y/".into()],
+        layers: 32,
+        tie_ends: true,
+        ..config(Method::DareTies, Groups::Layer)
+    };
+    let paper = Space::new(paper).unwrap();
+    assert_eq!(paper.dim(), 198);
+    assert_eq!(paper.genes()[0].name, "a/x@main.weight[embed+head]");
+    assert_eq!(paper.genes()[132].name, "y.weight[embed+head]");
+    assert_eq!(default_population(198), 19);
+    // A fixed density is no gene, but stands in the recipes.
+    let fixed = SpaceConfig { density: GeneRange::fixed(0.4), ..config(Method::Ties, Groups::Layer) };
+    let fixed = Space::new(fixed).unwrap();
+    assert_eq!(fixed.dim(), 10);
+    assert_eq!(fixed.to_recipe(&fixed.start()).sources[0].density, PerGroup::All(0.4));
+    let recipe = layered.to_recipe(&layered.uniform(0.25));
+    assert_eq!(recipe.sources[1].weight.get(LayerGroup::Head), Some(0.25));
+    assert_eq!(recipe.sources[1].density, PerGroup::All(1.0));
+    let recipe = layered.to_recipe(&layered.global(&[0.3, 0.9]));
+    assert_eq!(recipe.sources[0].weight.get(LayerGroup::Block(2)), Some(0.3));
+    assert_eq!(recipe.sources[1].weight.get(LayerGroup::Embedding), Some(0.9));
+}
+
+#[test]
+fn a_space_that_makes_no_sense_is_refused() {
+    let error = |config: SpaceConfig| Space::new(config).unwrap_err().to_string();
+    let good = config(Method::Ties, Groups::Layer);
+    let range = |low, high, start, sigma| GeneRange { low, high, start, sigma };
+    assert!(error(SpaceConfig { sources: vec![], ..good.clone() }).contains("no sources"));
+    assert!(
+        error(SpaceConfig { sources: vec!["a".into(), "a".into()], ..good.clone() })
+            .contains("a stands twice")
+    );
+    for bad in [
+        range(0.0, 1.0, 2.0, 0.1),
+        range(0.0, 1.0, 0.5, 0.0),
+        range(1.0, 0.0, 0.5, 0.1),
+        range(0.0, f64::NAN, 0.0, 0.1),
+    ] {
+        assert!(
+            error(SpaceConfig { weight: bad, ..good.clone() })
+                .starts_with("weight of the search space runs from")
+        );
+    }
+    assert!(error(SpaceConfig { density: range(0.0, 1.0, 0.5, 0.1), ..good.clone() }).contains("(0, 1]"));
+    assert!(error(SpaceConfig { density: range(0.1, 1.5, 0.5, 0.1), ..good.clone() }).contains("(0, 1]"));
+    let fixed = SpaceConfig { weight: GeneRange::fixed(1.0), density: GeneRange::fixed(0.5), ..good };
+    assert!(error(fixed).contains("every number of the search space is fixed"));
+}
+
+#[test]
+fn a_hand_made_recipe_is_projected_or_refused() {
+    let space = space(Method::TaskArithmetic, Groups::Global);
+    let mut recipe = space.to_recipe(&space.start());
+    recipe.sources[0].weight = PerGroup::Each { embed: 0.0, layers: vec![0.5, 1.0, 1.5], head: 0.5 };
+    recipe.sources[1].weight = PerGroup::All(9.0);
+    assert_eq!(space.from_recipe(&recipe).unwrap().0, [0.7, 1.8]);
+    // Order does not matter, and a source left out has weight 0.
+    recipe.sources.remove(0);
+    assert_eq!(space.from_recipe(&recipe).unwrap().0, [0.0, 1.8]);
+
+    let refuse = |change: &dyn Fn(&mut yosegi::recipe::Recipe), words: &str| {
+        let mut recipe = space.to_recipe(&space.start());
+        change(&mut recipe);
+        let error = space.from_recipe(&recipe).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refuse(&|r| r.method = Method::Ties, "method is ties, this search space's is task_arithmetic");
+    refuse(&|r| r.base = "zoo:ja".into(), "base is zoo:ja");
+    refuse(&|r| r.lambda = 0.5, "lambda is 0.5");
+    refuse(&|r| r.normalize = Some(true), "normalize is true");
+    refuse(&|r| r.sources[0].model = "zoo:math-mul".into(), "merges zoo:math-mul, which is not a source");
+    refuse(&|r| r.sources[0].weight = PerGroup::All(f64::NAN), "weight of zoo:ja is not a finite number");
+    refuse(
+        &|r| r.sources[0].weight = PerGroup::from_slice(&[0.1; 4]),
+        "values for 2 blocks, the models have 3",
+    );
+}
+
+fn any_number() -> impl Strategy<Value = f64> {
+    prop_oneof![4 => -3.0..3.0, 2 => any::<f64>(), 1 => Just(f64::NAN), 1 => Just(f64::INFINITY), 1 => Just(1e300)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_genome_becomes_a_recipe_inside_the_bounds_and_comes_back(
+        numbers in prop::collection::vec(any_number(), 0..30)
+    ) {
+        for space in spaces() {
+            let genome = Genome(numbers.clone());
+            let recipe = space.to_recipe(&genome);
+            for source in &recipe.sources {
+                prop_assert!(source.weight.values().iter().all(|w| (-0.3..=1.8).contains(w)));
+                prop_assert!(source.density.values().iter().all(|d| *d > 0.0 && *d <= 1.0));
+            }
+            let back = space.from_recipe(&recipe).unwrap();
+            prop_assert_eq!(&back, &space.fold(&genome));
+            prop_assert_eq!(space.to_recipe(&back), recipe);
+        }
+    }
+
+    #[test]
+    fn folding_is_a_mirror(x in -50.0..50.0f64, step in 1e-6..0.1f64) {
+        let gene = &genes(1, 0.0, 0.3)[0];
+        let gene = &GeneInfo { low: -0.3, high: 1.8, ..gene.clone() };
+        let inside = fold(x, gene);
+        prop_assert!((-0.3..=1.8).contains(&inside));
+        prop_assert_eq!(fold(inside, gene), inside);
+        // Continuous, and the same from the other side of a mirror.
+        prop_assert!((fold(x + step, gene) - inside).abs() <= step + 1e-9);
+        prop_assert!((fold(2.0 * 1.8 - x, gene) - inside).abs() < 1e-9);
+    }
+
+    #[test]
+    fn no_fitness_breaks_an_optimiser(
+        kind in prop::sample::select(&["cma-es", "simple-es", "random"]),
+        rows in prop::collection::vec(prop::collection::vec(any_number(), 0..9), 1..12),
+    ) {
+        let genes = genes(3, 0.5, 0.2);
+        let mut search = Optimiser::new(kind, &genes, &Genome(vec![0.5; 3]), None, 1).unwrap();
+        for row in &rows {
+            for point in search.ask() {
+                prop_assert!(point.0.iter().all(|x| (-5.0..=5.0).contains(x)));
+            }
+            search.tell(row);
+        }
+        prop_assert!(search.mean().0.iter().all(|x| (-5.0..=5.0).contains(x)));
+        prop_assert!(search.sigma().is_finite());
+    }
+}
+
+fn genes(n: usize, start: f64, sigma: f64) -> Vec<GeneInfo> {
+    let gene = |i| GeneInfo {
+        name: format!("x{i}"),
+        kind: GeneKind::Weight,
+        source: 0,
+        group: None,
+        low: -5.0,
+        high: 5.0,
+        start,
+        sigma,
+    };
+    (0..n).map(gene).collect()
+}
+
+fn optimiser(kind: &str, n: usize, population: Option<usize>, seed: u64) -> Optimiser {
+    Optimiser::new(kind, &genes(n, 0.7, 0.3), &Genome(vec![0.7; n]), population, seed).unwrap()
+}
+
+fn sphere(x: &[f64]) -> f64 {
+    x.iter().map(|v| v * v).sum()
+}
+
+/// The genomes of some generations on the sphere.
+fn trace(search: &mut Optimiser, generations: usize) -> Vec<Vec<Genome>> {
+    (0..generations)
+        .map(|_| {
+            let points = search.ask();
+            assert_eq!(points, search.ask(), "asked twice, it is the same generation");
+            search.tell(&points.iter().map(|p| -sphere(&p.0)).collect::<Vec<_>>());
+            points
+        })
+        .collect()
+}
+
+#[test]
+fn the_seed_and_the_fitness_rebuild_every_optimiser() {
+    for kind in ["cma-es", "simple-es", "random"] {
+        let first = trace(&mut optimiser(kind, 6, None, 42), 30);
+        assert_eq!(first[0].len(), default_population(6));
+        assert_eq!(first, trace(&mut optimiser(kind, 6, None, 42), 30), "{kind}");
+        assert_ne!(first[0], trace(&mut optimiser(kind, 6, None, 43), 1)[0], "{kind}");
+        // Told without having asked, nothing happens.
+        let mut idle = optimiser(kind, 6, None, 42);
+        idle.tell(&[1.0]);
+        assert_eq!(first[0], idle.ask());
+    }
+}
+
+#[test]
+fn the_points_asked_for_are_the_ones_that_cma_es_learns_from() {
+    // With one good point a generation and the rest failed, the mean moves towards that point.
+    let mut search = optimiser("cma-es", 4, Some(8), 3);
+    for _ in 0..5 {
+        let (before, points) = (search.mean(), search.ask());
+        let mut fitness = vec![f64::NEG_INFINITY; points.len()];
+        fitness[3] = 1.0;
+        search.tell(&fitness);
+        let toward: f64 =
+            (0..4).map(|i| (points[3].0[i] - before.0[i]) * (search.mean().0[i] - before.0[i])).sum();
+        assert!(toward > 0.0);
+    }
+    // Exactly: the mean of a generation is the weighted sum of its better half (Hansen, eq. 41-42).
+    let mut search = optimiser("cma-es", 4, Some(8), 3);
+    let mut points = search.ask();
+    search.tell(&points.iter().map(|p| -sphere(&p.0)).collect::<Vec<_>>());
+    points.sort_by(|a, b| sphere(&a.0).total_cmp(&sphere(&b.0)));
+    let raw: Vec<f64> = (1..=4).map(|i| 4.5f64.ln() - f64::from(i).ln()).collect();
+    let sum: f64 = raw.iter().sum();
+    for i in 0..4 {
+        let mean: f64 = raw.iter().zip(&points).map(|(w, p)| w / sum * p.0[i]).sum();
+        assert!((mean - search.mean().0[i]).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn equal_and_failed_fitness_let_cma_es_go_on() {
+    for value in [0.0, f64::NEG_INFINITY, f64::NAN] {
+        let mut search = optimiser("cma-es", 10, None, 5);
+        for _ in 0..100 {
+            let n = search.ask().len();
+            search.tell(&vec![value; n]);
+        }
+        assert_eq!(search.generation(), 100);
+        assert!(search.sigma() > 0.0 && search.sigma().is_finite());
+        // And it still finds its way.
+        let mut best = f64::INFINITY;
+        for _ in 0..150 {
+            let values: Vec<f64> = search.ask().iter().map(|p| -sphere(&p.0)).collect();
+            best = values.iter().fold(best, |b, v| b.min(-v));
+            search.tell(&values);
+        }
+        assert!(best < 1e-6, "{value}: {best}");
+    }
+    // Far beyond convergence it neither stops nor panics.
+    let mut search = optimiser("cma-es", 2, Some(4), 5);
+    trace(&mut search, 500);
+    assert!(search.sigma().is_finite());
+}
+
+#[test]
+fn simple_es_is_one_parent_with_a_fixed_step_and_the_best_child_follows() {
+    let mut search = optimiser("simple-es", 5, Some(10), 9);
+    for _ in 0..20 {
+        let points = search.ask();
+        let best = points.iter().min_by(|a, b| sphere(&a.0).total_cmp(&sphere(&b.0))).unwrap().clone();
+        search.tell(&points.iter().map(|p| -sphere(&p.0)).collect::<Vec<_>>());
+        assert_eq!(search.mean(), best);
+        assert!((search.sigma() - 0.3).abs() < 1e-12);
+    }
+    // A generation that failed altogether leaves the parent.
+    let parent = search.mean();
+    search.ask();
+    search.tell(&[f64::NAN; 10]);
+    assert_eq!(search.mean(), parent);
+    // The samples are N(μ, σ²): 4,000 of them have its moments.
+    let mut search = optimiser("simple-es", 4, Some(1000), 1);
+    let all: Vec<f64> = search.ask().into_iter().flat_map(|g| g.0).collect();
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    let deviation = (all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / all.len() as f64).sqrt();
+    assert!((mean - 0.7).abs() < 0.02 && (deviation - 0.3).abs() < 0.02, "{mean} {deviation}");
+}
+
+#[test]
+fn random_search_covers_the_bounds_and_remembers_the_best() {
+    let mut search = optimiser("random", 3, Some(200), 1);
+    let points = search.ask();
+    let all: Vec<f64> = points.iter().flat_map(|g| g.0.clone()).collect();
+    assert!(all.iter().any(|x| *x < -4.5) && all.iter().any(|x| *x > 4.5));
+    search.tell(&points.iter().map(|p| -sphere(&p.0)).collect::<Vec<_>>());
+    let best = points.iter().min_by(|a, b| sphere(&a.0).total_cmp(&sphere(&b.0))).unwrap();
+    assert_eq!(&search.mean(), best);
+}
+
+#[test]
+fn restarting_from_a_recipe_moves_the_mean_and_keeps_the_step() {
+    for kind in ["cma-es", "simple-es"] {
+        let mut search = optimiser(kind, 4, None, 2);
+        trace(&mut search, 20);
+        let sigma = search.sigma();
+        search.ask();
+        search.restart_from(&Genome(vec![0.1, 0.2, 0.3, 0.4]));
+        assert!(search.mean().0.iter().zip([0.1, 0.2, 0.3, 0.4]).all(|(a, b)| (a - b).abs() < 1e-12));
+        assert!((search.sigma() - sigma).abs() < 1e-12);
+        let after = trace(&mut search, 3);
+        let mut again = optimiser(kind, 4, None, 2);
+        trace(&mut again, 20);
+        again.restart_from(&Genome(vec![0.1, 0.2, 0.3, 0.4]));
+        assert_eq!(after, trace(&mut again, 3));
+        // A second restart draws other numbers.
+        again.restart_from(&Genome(vec![0.1, 0.2, 0.3, 0.4]));
+        assert_ne!(after[0], again.ask());
+    }
+}
+
+#[test]
+fn genes_with_different_steps_start_with_them() {
+    let mut genes = genes(2, 0.5, 0.1);
+    genes[1].sigma = 1.0;
+    let mut search = Optimiser::new("cma-es", &genes, &Genome(vec![0.5, 0.5]), Some(400), 1).unwrap();
+    let points = search.ask();
+    let deviation = |i: usize| (points.iter().map(|p| (p.0[i] - 0.5).powi(2)).sum::<f64>() / 400.0).sqrt();
+    assert!((deviation(0) - 0.1).abs() < 0.02 && (deviation(1) - 1.0).abs() < 0.2);
+    assert!((search.sigma() - 0.55).abs() < 1e-12);
+}
+
+#[test]
+fn what_cannot_be_searched_is_refused() {
+    let genes = genes(3, 0.5, 0.1);
+    let start = Genome(vec![0.5; 3]);
+    let error = |kind: &str, genes: &[GeneInfo], start: &Genome, population| {
+        Optimiser::new(kind, genes, start, population, 1).err().unwrap().to_string()
+    };
+    assert_eq!(
+        error("cma", &genes, &start, None),
+        "there is no optimiser \"cma\", did you mean \"cma-es\"? (known: cma-es, simple-es, random)"
+    );
+    assert!(
+        error("cma-es", &genes, &start, Some(3))
+            .contains("population of 3 is too small for cma-es: give at least 4")
+    );
+    assert!(error("random", &genes, &start, Some(0)).contains("population of 0"));
+    assert!(error("cma-es", &[], &Genome(vec![]), None).contains("no genes"));
+    assert!(error("cma-es", &genes, &Genome(vec![0.5]), None).contains("start has 1 numbers"));
+    let mut still = genes.clone();
+    still[1].sigma = f64::NAN;
+    assert!(error("cma-es", &still, &start, None).contains("gene x1"));
+}
