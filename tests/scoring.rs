@@ -1,6 +1,8 @@
 //! Answers of all shapes are judged as the reference scorer judges them, and a task file's
 //! mistakes each get their sentence.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -277,6 +279,7 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
     bench.write("blank.jsonl", "{\"question\":\" \",\"answer\":\"1\"}\n");
     bench.write("nested.jsonl", "{\"question\":[1],\"answer\":\"1\"}\n");
     bench.write("leak.jsonl", "{\"question\":\" 一は? \",\"answer\":\"1\"}\n");
+    bench.write("headed.tsv", "q\ta\n一は?\t1\n");
     bench.write("short.tsv", "一は?\n");
     let train = |file: &str| GOOD.replace("train.jsonl", file);
     let cases = [
@@ -307,15 +310,15 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
         (train("list.jsonl"), "list.jsonl, line 1: this is not a JSON object"),
         (
             train("other.jsonl"),
-            "no column \"question\", did you mean \"questoin\"? Set `columns` in task.toml",
+            "no column \"question\", did you mean \"questoin\": set `columns` in task.toml",
         ),
         (train("word.jsonl"), "word.jsonl, line 1: the answer \"one \\u{1b}[31m\" is not a number"),
         (train("blank.jsonl"), "blank.jsonl, line 1: the question is empty"),
         (train("nested.jsonl"), "\"question\" is neither text nor a number"),
-        (train("short.tsv"), "short.tsv, line 1: there are 1 tab-separated fields, no field 2"),
+        (train("short.tsv"), "short.tsv, line 1: the row has 1 tab-separated fields, no field 2"),
         (
             GOOD.replace("test.jsonl", "leak.jsonl"),
-            "1 questions stand in both train and test (the first: \" 一は? \")",
+            "1 question(s) stand in both train and test (the first: \" 一は? \")",
         ),
     ];
     for (toml, words) in cases {

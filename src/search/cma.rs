@@ -3,8 +3,8 @@
 //! The crate calls its objective itself and can be neither cloned nor saved. But the points of a
 //! generation do not depend on that generation's fitness, so a second instance with the same seed,
 //! fed the ranks of all past generations, samples exactly what the first one will: that is how
-//! [`Cma::sample`] looks ahead. A look-ahead costs one update a past generation (0.03 ms at n = 20,
-//! 1 ms at n = 200), little beside one evaluation.
+//! [`Cma::sample`] looks ahead. A look-ahead costs one update a past generation (0.02 ms at n = 18,
+//! 2 ms at n = 198), little beside one evaluation.
 //!
 //! The crate's own termination tests are ignored: the session decides when to stop. Only where
 //! going on would be numerically void (step size or axis ratio out of range) does the search start
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cmaes::{CMAES, CMAESOptions, DVector};
 
-use super::space::GeneInfo;
+use super::gene::GeneInfo;
 
 /// Step sizes relative to the first one outside which the search starts afresh.
 const STEP_RANGE: std::ops::Range<f64> = 1e-14..1e6;
@@ -157,7 +157,7 @@ fn ranks(fitness: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::space::GeneKind;
+    use super::super::gene::GeneKind;
     use super::*;
 
     const N: usize = 10;

@@ -7,9 +7,11 @@
 //! that no probability gathers on a bound as it would with clamping.
 
 mod cma;
+mod gene;
 mod optimiser;
 mod simple;
 mod space;
 
+pub use gene::{GeneInfo, GeneKind, GeneRange, Genome, fold};
 pub use optimiser::{KINDS, Optimiser, SearchError, default_population};
-pub use space::{GeneInfo, GeneKind, GeneRange, Genome, Groups, Space, SpaceConfig, SpaceError, fold};
+pub use space::{Groups, Space, SpaceConfig, SpaceError};

@@ -4,8 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 use super::cma::Cma;
+use super::gene::{GeneInfo, Genome, fold};
 use super::simple::SimpleEs;
-use super::space::{GeneInfo, Genome, fold};
 
 /// Names that [`Optimiser::new`] knows.
 pub const KINDS: [&str; 3] = ["cma-es", "simple-es", "random"];

@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::space::GeneInfo;
+use super::gene::GeneInfo;
 
 /// Sample N(μ, σ² I) with fixed σ, evaluate, μ ← the best sample, repeat. The parent itself does
 /// not compete, so a generation may be worse than the last.

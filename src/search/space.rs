@@ -2,12 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gene::{GeneInfo, GeneKind, GeneRange, Genome, fold, nearest, short_names};
 use crate::recipe::{LayerGroup, MaskStream, Method, PerGroup, Recipe, Source};
-
-/// A point in the search space, one number a gene, in the order of [`Space::genes`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Genome(pub Vec<f64>);
 
 /// How fine the genes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,29 +14,6 @@ pub enum Groups {
     Layer,
     /// One gene for the whole model.
     Global,
-}
-
-/// Bounds, start and first step size of one kind of gene. Equal bounds make a constant, not a gene.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GeneRange {
-    pub low: f64,
-    pub high: f64,
-    /// Where the search begins.
-    pub start: f64,
-    /// Standard deviation of the first generation.
-    pub sigma: f64,
-}
-
-impl GeneRange {
-    /// A number that is not searched.
-    #[must_use]
-    pub const fn fixed(value: f64) -> Self {
-        Self { low: value, high: value, start: value, sigma: 0.0 }
-    }
-
-    fn is_fixed(self) -> bool {
-        self.low >= self.high
-    }
 }
 
 /// Everything that a space is made from.
@@ -63,30 +36,6 @@ pub struct SpaceConfig {
     pub mask: MaskStream,
     /// Seed of the mask stream, the same for every candidate.
     pub seed: u64,
-}
-
-/// What a gene rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GeneKind {
-    Weight,
-    Density,
-}
-
-/// One dimension of the space.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GeneInfo {
-    /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene.
-    pub name: String,
-    pub kind: GeneKind,
-    /// Index of the source in the recipe.
-    pub source: usize,
-    /// The layer group it rules; `None` rules all. A tied gene names [`LayerGroup::Embedding`].
-    pub group: Option<LayerGroup>,
-    pub low: f64,
-    pub high: f64,
-    pub start: f64,
-    pub sigma: f64,
 }
 
 /// Why a space can't be made, or a recipe does not fit one.
@@ -326,32 +275,10 @@ impl Space {
     }
 }
 
-/// Reflects `x` into the gene's bounds, as often as needed: a mirror stands at each bound, so the
-/// map is continuous and has period 2 (high − low). A number inside stays as it is, to the bit;
-/// one that is not finite becomes the gene's start.
-#[must_use]
-pub fn fold(x: f64, gene: &GeneInfo) -> f64 {
-    let GeneInfo { low, high, .. } = *gene;
-    let width = high - low;
-    if !x.is_finite() || width <= 0.0 {
-        return gene.start;
-    }
-    if (low..=high).contains(&x) {
-        return x;
-    }
-    let phase = (x - low).rem_euclid(2.0 * width);
-    let inside = if phase <= width { low + phase } else { low + (2.0 * width - phase) };
-    if inside.is_finite() { inside.clamp(low, high) } else { gene.start }
-}
-
-fn nearest(x: f64, gene: &GeneInfo) -> f64 {
-    x.clamp(gene.low, gene.high)
-}
-
 fn mean(values: &[f64]) -> f64 {
     // A value that all share is returned as it is, so that a recipe survives the way back.
     match values {
-        [first, rest @ ..] if rest.iter().all(|v| v == first) => *first,
+        [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => *first,
         _ => values.iter().sum::<f64>() / values.len() as f64,
     }
 }
@@ -395,16 +322,4 @@ fn genes_of(config: &SpaceConfig) -> Vec<GeneInfo> {
         }
     }
     genes
-}
-
-/// `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`; names that would
-/// then be the same stay whole.
-fn short_names(sources: &[String]) -> Vec<String> {
-    let short = |s: &str| {
-        let tail = s.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(s);
-        tail.split('@').next().unwrap_or(tail).to_owned()
-    };
-    let shorts: Vec<String> = sources.iter().map(|s| short(s)).collect();
-    let alone = |name: &String| shorts.iter().filter(|s| *s == name).count() == 1 && !name.is_empty();
-    sources.iter().zip(&shorts).map(|(whole, name)| if alone(name) { name } else { whole }.clone()).collect()
 }

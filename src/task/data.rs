@@ -1,6 +1,7 @@
 //! Rows of a data file → questions.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -55,7 +56,7 @@ struct Reader<'a> {
 enum Row<'a> {
     Json(serde_json::Map<String, Value>),
     /// Fields, and the header's names where there is one.
-    Tsv(Vec<&'a str>, &'a [&'a str]),
+    Tsv(Vec<&'a str>, Rc<[&'a str]>),
 }
 
 type Rows<'a> = Box<dyn Iterator<Item = (usize, Result<Row<'a>, TaskError>)> + 'a>;
@@ -70,13 +71,12 @@ impl<'a> Reader<'a> {
             || std::path::Path::new(self.data).extension().is_some_and(|e| e == "tsv");
         if tsv {
             let mut lines = lines();
-            let header: &[&str] = if self.has_header() {
-                let names = lines.next().map_or_else(Vec::new, |(_, l)| l.split('\t').collect());
-                Vec::leak(names)
-            } else {
-                &[]
+            let first = if self.has_header() { lines.next() } else { None };
+            let header: Rc<[&str]> = first.map_or_else(Vec::new, |(_, l)| l.split('\t').collect()).into();
+            let row = move |(n, l): (usize, &'a str)| {
+                (n, Ok(Row::Tsv(l.split('\t').collect(), Rc::clone(&header))))
             };
-            return Ok(Box::new(lines.map(move |(n, l)| (n, Ok(Row::Tsv(l.split('\t').collect(), header))))));
+            return Ok(Box::new(lines.map(row)));
         }
         if text.trim_start().starts_with('[') {
             let rows: Vec<Value> = serde_json::from_str(text).map_err(|e| self.json_error(e.line(), &e))?;
@@ -138,24 +138,29 @@ impl<'a> Reader<'a> {
                 }
             }
             Row::Tsv(fields, header) => {
-                let (index, key) = match column {
-                    Some(Column::Name(key)) => (header.iter().position(|h| h == key), key.clone()),
-                    Some(Column::Number(n)) => (n.checked_sub(1), n.to_string()),
-                    None if header.is_empty() => (Some(number - 1), number.to_string()),
-                    None => (header.iter().position(|h| *h == name), name.to_owned()),
+                let named = |key: &str| header.iter().position(|h| *h == key);
+                let index = match column {
+                    Some(Column::Number(n)) => n.checked_sub(1),
+                    Some(Column::Name(key)) => named(key),
+                    None if header.is_empty() => Some(number - 1),
+                    None => named(name),
                 };
-                match (index, index.and_then(|i| fields.get(i))) {
-                    (_, Some(text)) => Ok((*text).to_owned()),
-                    (Some(i), None) if !header.is_empty() || column.is_none() || i > 0 => Err(self.row(
+                let Some(index) = index else {
+                    let key = match column {
+                        Some(Column::Name(key)) => key.clone(),
+                        Some(Column::Number(n)) => n.to_string(),
+                        None => name.to_owned(),
+                    };
+                    return Err(self.column(line, key, header));
+                };
+                let missing = || {
+                    let (has, wants) = (fields.len(), index + 1);
+                    self.row(
                         line,
-                        format!(
-                            "there are {} tab-separated fields, no field {}: check the tabs",
-                            fields.len(),
-                            i + 1
-                        ),
-                    )),
-                    _ => Err(self.column(line, key, header)),
-                }
+                        format!("the row has {has} tab-separated fields, no field {wants}: check the tabs"),
+                    )
+                };
+                fields.get(index).map(|text| (*text).to_owned()).ok_or_else(missing)
             }
         }
     }
@@ -179,8 +184,10 @@ impl<'a> Reader<'a> {
     }
 
     fn column(&self, line: usize, column: String, known: &[&str]) -> TaskError {
-        let nearest = nearest(&column, known).to_owned();
-        let (file, data) = (self.file.to_owned(), self.data.to_owned());
-        TaskError::Column { file, data, line, column, nearest }
+        let hint = match nearest(&column, known) {
+            "" => String::new(),
+            nearest => format!(", did you mean {:?}", snippet(nearest)),
+        };
+        TaskError::Column { file: self.file.to_owned(), data: self.data.to_owned(), line, column, hint }
     }
 }

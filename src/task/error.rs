@@ -21,14 +21,12 @@ pub enum TaskError {
     Absent { file: String, what: String, todo: String },
     #[error("{data}, line {line}: {what}")]
     Row { data: String, line: usize, what: String },
-    #[error(
-        "{data}, line {line}: there is no column {column:?}, did you mean {nearest:?}? Set `columns` in {file}"
-    )]
-    Column { file: String, data: String, line: usize, column: String, nearest: String },
+    #[error("{data}, line {line}: there is no column {column:?}{hint}: set `columns` in {file}")]
+    Column { file: String, data: String, line: usize, column: String, hint: String },
     #[error("{data} holds no questions: {file} needs at least one in each split")]
     Empty { file: String, data: String },
     #[error(
-        "{file}: {count} questions stand in both train and test (the first: {example:?}): \
+        "{file}: {count} question(s) stand in both train and test (the first: {example:?}): \
          take them out of one, or held-out scores mean nothing"
     )]
     Overlap { file: String, count: usize, example: String },

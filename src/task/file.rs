@@ -96,6 +96,12 @@ fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
     if config.stop.iter().any(String::is_empty) {
         return wrong("stop", "holds an empty string, which would end every answer at once: take it out");
     }
+    let columns = [Some(&config.columns), config.train.columns.as_ref(), config.test.columns.as_ref()];
+    for Columns { question, answer, id } in columns.into_iter().flatten() {
+        if [question, answer, id].into_iter().flatten().any(|c| *c == Column::Number(0)) {
+            return wrong("columns", "names column 0: columns are numbered from 1");
+        }
+    }
     Ok(())
 }
 

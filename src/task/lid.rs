@@ -122,7 +122,9 @@ impl Lid {
             return Vec::new();
         }
         let scale = 1.0 / count as f32;
-        hidden.iter_mut().for_each(|h| *h *= scale);
+        for h in &mut hidden {
+            *h *= scale;
+        }
         self.leaves(&hidden)
     }
 
