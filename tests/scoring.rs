@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use proptest::prelude::*;
 use serde::Deserialize;
 use yosegi::task::{Detector, Fitness, Means, Places, Question, Scorer, Split, Task};
 
@@ -37,6 +39,12 @@ fn task(scorer: &str) -> Task {
     Task::load(path.to_str().unwrap()).unwrap()
 }
 
+fn shared(scorer: &str) -> &'static Task {
+    static BOTH: OnceLock<[Task; 2]> = OnceLock::new();
+    let [reference, lenient] = BOTH.get_or_init(|| [task("number"), task("number_lenient")]);
+    if scorer == "number" { reference } else { lenient }
+}
+
 fn question(gold: &str) -> Question {
     Question { id: "1".into(), question: "?".into(), gold: gold.into() }
 }
@@ -47,7 +55,7 @@ fn reference_scorer_agrees_with_python() {
     assert_eq!(task.language_by(), "lid.176");
     let rows = golden();
     assert!(rows.len() >= 300);
-    let mut wrong = Vec::new();
+    let (mut wrong, mut farthest) = (Vec::new(), 0f64);
     for row in &rows {
         let verdict = task.score(&question(&row.gold), &row.text);
         let value = row.value.as_f64().or((row.value == "inf").then_some(f64::INFINITY));
@@ -57,6 +65,7 @@ fn reference_scorer_agrees_with_python() {
             && verdict.language == row.language
             && verdict.japanese == (row.p_ja > 0.5)
             && (verdict.p_ja - row.p_ja).abs() <= 1e-3;
+        farthest = farthest.max((verdict.p_ja - row.p_ja).abs());
         if !same {
             wrong.push(format!(
                 "{:?}: {verdict:?}, reference {:?} {:?} {} {}",
@@ -64,6 +73,7 @@ fn reference_scorer_agrees_with_python() {
             ));
         }
     }
+    println!("{} answers, P(ja) at most {farthest:.1e} apart", rows.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
@@ -397,4 +407,25 @@ fn fitness_expressions() {
     }
     assert!(Fitness::parse(&"(".repeat(100_000)).is_err());
     assert!(Fitness::parse(&"-".repeat(100_000)).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_answer_breaks_a_scorer(
+        text in prop_oneof![any::<String>(), "[0-9０-９一十百千万億.,，/⁄()（）$¥+−-マイナス個円です。 \n]{0,24}"],
+        gold in "-?[0-9]{1,6}",
+    ) {
+        for task in [shared("number"), shared("number_lenient")] {
+            let verdict = task.score(&question(&gold), &text);
+            prop_assert!((0.0..=1.0).contains(&verdict.p_ja));
+            prop_assert_eq!(verdict.japanese, verdict.p_ja > 0.5);
+            prop_assert_eq!(verdict.number.is_some(), verdict.value.is_some());
+            prop_assert!(verdict.number.is_some() || !verdict.correct);
+        }
+        // A bare number is read alike by both.
+        let bare = shared("number_lenient").score(&question(&gold), &gold);
+        prop_assert!(bare.correct && bare.lenient_correct);
+    }
 }
