@@ -47,7 +47,7 @@ pub enum Report {
     /// More text of a watched question's answer.
     Token { id: u64, question: usize, text: String },
     /// Questions done so far.
-    Progress { id: u64, done: u64, of: u64, tokens: u64 },
+    Progress { id: u64, done: u64, of: u64 },
     /// The answer to [`Job::Run`], split by split.
     Done { id: u64, device: String, splits: Vec<Measured>, cost: Cost },
     /// The job could not be done, in one sentence.

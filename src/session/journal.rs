@@ -345,6 +345,13 @@ pub fn is_locked(home: &Home, name: &str) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// Process id of whoever took the session's lock last.
+#[must_use]
+pub fn lock_holder(home: &Home, name: &str) -> Option<u32> {
+    let text = std::fs::read_to_string(home.session(name).ok()?.join("lock")).ok()?;
+    text.trim().parse().ok()
+}
+
 /// Takes the session's lock, or says who has it.
 fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
     let path = dir.join("lock");
@@ -445,9 +452,9 @@ fn missing_sentence(home: &Home, name: &str) -> String {
     let names = home.session_names();
     let near = names
         .iter()
-        .map(|n| (strsim::jaro_winkler(n, name), n))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|n| (strsim::damerau_levenshtein(n, name), n))
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
+        .min()
         .map_or(String::new(), |(_, n)| format!(" (did you mean `{n}`?)"));
     format!(
         "there is no session `{name}` in {}{near}: `yosegi sessions` lists them",

@@ -5,14 +5,17 @@ pub mod client;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod evaluate;
 pub mod evolve;
 pub mod home;
 pub mod job;
 pub mod journal;
 pub mod list;
 pub mod protocol;
+pub mod report;
 pub mod state;
 pub mod text;
+pub mod worker;
 
 pub use client::{Client, CommandSender};
 pub use engine::{Engine, WorkerKind};

@@ -362,7 +362,7 @@ pub enum Live {
     /// The question and gold answer of a watched question, sent when watching starts.
     Watching { questions: Vec<WatchedQuestion> },
     /// Questions done of the candidate in flight.
-    Progress { candidate: CandidateId, done: u64, of: u64, tokens: u64 },
+    Progress { candidate: CandidateId, done: u64, of: u64 },
     /// More text of the answer to a `Try` request.
     TryToken { request: u64, question: usize, text: String },
     /// Rates over the last seconds.

@@ -286,10 +286,8 @@ impl Hub {
                 Purpose::Work(work) => Some(Live::Token { candidate: work.candidate.id, question, text }),
                 Purpose::Start(_) => None,
             }),
-            Report::Progress { done, of, tokens, .. } => self.streamed(|purpose| match purpose {
-                Purpose::Work(work) => {
-                    Some(Live::Progress { candidate: work.candidate.id, done, of, tokens })
-                }
+            Report::Progress { done, of, .. } => self.streamed(|purpose| match purpose {
+                Purpose::Work(work) => Some(Live::Progress { candidate: work.candidate.id, done, of }),
                 Purpose::Try { .. } | Purpose::Start(_) => None,
             }),
             Report::Failed { why, .. } => {

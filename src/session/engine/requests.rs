@@ -30,7 +30,7 @@ impl Hub {
             }
             Command::Models { base } => {
                 return self.in_background(line, id, move |_| {
-                    Ok(Reply::Models(base.into_iter().flat_map(|_| Vec::new()).collect()))
+                    Ok(Reply::Models(crate::checkpoint::discover(base.as_deref())))
                 });
             }
             Command::Sessions => {

@@ -1,0 +1,251 @@
+//! A session in words and numbers: the tables that `evolve` prints at its end and `report` any
+//! time, and the same as JSON.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::protocol::{Cost, Origin, Outcome, Score, Status};
+use super::state::{Entry, SessionState};
+use super::text::visible_line;
+
+/// One line of the comparison: what the search is measured against, and what it found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// `base`, `source`, `uniform`, `best global`, `evolved`, `mean`.
+    pub what: &'static str,
+    pub label: String,
+    pub train: Option<Score>,
+    pub test: Option<Score>,
+    /// Why it could not be measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// Mean seconds a candidate, and what was spent in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spent {
+    pub candidates: u64,
+    pub merge_s: f64,
+    pub prefill_s: f64,
+    pub decode_s: f64,
+    pub score_s: f64,
+    pub tokens: f64,
+}
+
+/// Base, sources, uniform merge, best global weighting, best candidate, mean.
+#[must_use]
+pub fn comparison(state: &SessionState) -> Vec<Row> {
+    let row = |what, entry: &Entry| Row {
+        what,
+        label: entry.candidate.label.clone(),
+        train: entry.train(),
+        test: entry.test,
+        failed: match &entry.outcome {
+            Some(Outcome::Failed(why)) => Some(why.clone()),
+            _ => None,
+        },
+    };
+    let of = |origin| state.entries.iter().filter(move |e| e.candidate.origin == origin);
+    let mut rows: Vec<Row> = of(Origin::Base).map(|e| row("base", e)).collect();
+    rows.extend(of(Origin::Source).map(|e| row("source", e)));
+    rows.extend(of(Origin::Uniform).map(|e| row("uniform", e)));
+    rows.extend(best(of(Origin::Grid)).map(|e| row("best global", e)));
+    let searched =
+        state.entries.iter().filter(|e| matches!(e.candidate.origin, Origin::Search | Origin::Hand));
+    rows.extend(best(searched).map(|e| row("evolved", e)));
+    rows.extend(of(Origin::Mean).map(|e| row("mean", e)));
+    rows
+}
+
+/// The entry with the highest training fitness, the first of equals.
+fn best<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
+    let mut best: Option<(&Entry, f64)> = None;
+    for entry in entries {
+        if let Some(score) = entry.train()
+            && best.is_none_or(|(_, fitness)| score.fitness > fitness)
+        {
+            best = Some((entry, score.fitness));
+        }
+    }
+    best.map(|(entry, _)| entry)
+}
+
+/// What candidates of the search cost on average.
+#[must_use]
+pub fn spent(state: &SessionState) -> Spent {
+    let costs: Vec<Cost> = state
+        .entries
+        .iter()
+        .filter(|e| matches!(e.candidate.origin, Origin::Search | Origin::Hand) && e.train().is_some())
+        .map(|e| e.cost)
+        .collect();
+    let mean = |f: fn(&Cost) -> f64| costs.iter().map(f).sum::<f64>() / costs.len().max(1) as f64;
+    Spent {
+        candidates: costs.len() as u64,
+        merge_s: mean(|c| c.merge_s),
+        prefill_s: mean(|c| c.prefill_s),
+        decode_s: mean(|c| c.decode_s),
+        score_s: mean(|c| c.score_s),
+        tokens: mean(|c| c.tokens as f64),
+    }
+}
+
+/// The comparison as a table of text; shares in per cent.
+#[must_use]
+pub fn comparison_table(rows: &[Row]) -> String {
+    let mut out = format!(
+        "{:<12} {:<24} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
+        "", "", "fitness", "train", "held out", "any lang", "japanese"
+    );
+    for row in rows {
+        let label = clipped(&row.label, 24);
+        if let Some(why) = &row.failed {
+            let _ = writeln!(out, "{:<12} {label} failed: {}", row.what, visible_line(why));
+            continue;
+        }
+        let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |s| format!("{:.1}", 100.0 * s));
+        let fitness = row.train.map_or_else(|| "–".into(), |s| format!("{:.3}", s.fitness));
+        let _ = writeln!(
+            out,
+            "{:<12} {label} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            row.what,
+            fitness,
+            percent(row.train.map(|s| s.acc_ja)),
+            percent(row.test.map(|s| s.acc_ja)),
+            percent(row.test.map(|s| s.acc)),
+            percent(row.test.map(|s| s.japanese)),
+        );
+    }
+    out.push_str(
+        "train, held out: right number and Japanese, in per cent; \
+         any lang: right number in any language, and japanese: answers in Japanese, held out\n",
+    );
+    out
+}
+
+/// A text in exactly `width` characters, safe to print.
+fn clipped(text: &str, width: usize) -> String {
+    let safe = visible_line(text);
+    let n = safe.chars().count();
+    if n > width {
+        safe.chars().take(width - 1).chain(['…']).collect()
+    } else {
+        safe + &" ".repeat(width - n)
+    }
+}
+
+/// One line for a generation.
+#[must_use]
+pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> {
+    let row = state.generations.iter().rev().find(|g| g.generation == generation)?;
+    let best = row.best.and_then(|id| state.entry(id));
+    let label = best.map_or("", |e| e.candidate.label.as_str());
+    let test =
+        best.and_then(|e| e.test).map_or(String::new(), |s| format!(", held out {:.1}%", 100.0 * s.acc_ja));
+    let failed = row
+        .candidates
+        .iter()
+        .filter(|&&id| state.entry(id).is_some_and(|e| matches!(e.outcome, Some(Outcome::Failed(_)))));
+    let failed = match failed.count() {
+        0 => String::new(),
+        n => format!(", {n} failed"),
+    };
+    Some(format!(
+        "generation {:>3}   {:>5}/{} evaluations   best {:.3} ({}{test})   mean {:.3} ± {:.3}   σ {:.3}{failed}",
+        row.generation,
+        state.evaluations,
+        state.budget,
+        row.best_fitness,
+        visible_line(label),
+        row.mean_fitness,
+        row.std_fitness,
+        row.sigma,
+    ))
+}
+
+/// The whole session as text.
+#[must_use]
+pub fn text(state: &SessionState) -> String {
+    let mut out = String::new();
+    let status = match state.status {
+        Status::New => "new",
+        Status::Running => "running, or its process was killed",
+        Status::Paused => "paused",
+        Status::Stopped => "stopped",
+        Status::Finished => "finished",
+    };
+    let reason = state.reason.as_deref().map_or(String::new(), |r| format!(": {}", visible_line(r)));
+    let _ = writeln!(out, "session {} is {status}{reason}", state.name);
+    let _ = writeln!(
+        out,
+        "{} of {} evaluations, {} generations, seed {}, {} genes, {} training and {} held-out questions",
+        state.evaluations,
+        state.budget,
+        state.generations.len(),
+        state.seed,
+        state.genes.len(),
+        state.train_questions,
+        state.test_questions,
+    );
+    let _ = writeln!(
+        out,
+        "on {} ({}), language by {}, {} tokens generated\n",
+        visible_line(&state.device),
+        state.dtype,
+        state.language_by,
+        state.tokens
+    );
+    out.push_str(&comparison_table(&comparison(state)));
+    if !state.generations.is_empty() {
+        out.push('\n');
+    }
+    for generation in state.generations.iter().filter(|g| g.complete) {
+        if let Some(line) = generation_line(state, generation.generation) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    let s = spent(state);
+    if s.candidates > 0 {
+        let _ = writeln!(
+            out,
+            "\na candidate took {:.3} s: merge {:.3}, prefill {:.3}, decode {:.3}, score {:.3}; {:.0} tokens",
+            s.merge_s + s.prefill_s + s.decode_s + s.score_s,
+            s.merge_s,
+            s.prefill_s,
+            s.decode_s,
+            s.score_s,
+            s.tokens
+        );
+    }
+    if let Some(finish) = &state.finished {
+        let _ = writeln!(out, "\nthe final recipe:\n\n{}", finish.recipe.to_toml());
+    }
+    out
+}
+
+/// The whole session as one JSON document.
+#[must_use]
+pub fn json(state: &SessionState) -> serde_json::Value {
+    serde_json::json!({
+        "session": state.name,
+        "status": state.status,
+        "reason": state.reason,
+        "evaluations": state.evaluations,
+        "budget": state.budget,
+        "seed": state.seed,
+        "genes": state.genes,
+        "train_questions": state.train_questions,
+        "test_questions": state.test_questions,
+        "device": state.device,
+        "dtype": state.dtype,
+        "language_by": state.language_by,
+        "tokens": state.tokens,
+        "comparison": comparison(state),
+        "generations": state.generations,
+        "seconds_per_candidate": spent(state),
+        "best": state.finished.as_ref().map(|f| serde_json::json!({
+            "candidate": f.best, "train": f.train, "test": f.test, "recipe": f.recipe,
+        })),
+    })
+}

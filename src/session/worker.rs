@@ -1,0 +1,148 @@
+//! The process that does the tensor work: jobs come in on stdin, reports go out on stdout, one
+//! JSON document a line. It ends with its engine.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::FromRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::client::read_lines;
+use super::evaluate::{Evaluator, Told, Work};
+use super::job::{Job, Report};
+
+/// Progress is reported this often at most.
+const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+
+/// The job in hand, and the last one that nobody wants any more.
+#[derive(Default)]
+struct Current {
+    id: u64,
+    cancelled: u64,
+    cancel: Arc<AtomicBool>,
+}
+
+/// Does jobs until stdin ends.
+pub fn run() -> anyhow::Result<()> {
+    die_with_engine();
+    let out = Mutex::new(take_stdout()?);
+    let say = |report: &Report| {
+        let mut line = serde_json::to_vec(report).unwrap_or_default();
+        line.push(b'\n');
+        let written = out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
+        if written.is_err() {
+            // Nobody listens any more.
+            std::process::exit(0);
+        }
+    };
+    let current = Arc::new(Mutex::new(Current::default()));
+    let jobs = read_jobs(Arc::clone(&current))?;
+    let mut evaluator = Evaluator::default();
+    for job in jobs {
+        let cancel = begin(&current, job.id());
+        let id = job.id();
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut evaluator, &job, &say, &cancel)));
+        let report = match done {
+            Ok(Ok(report)) => report,
+            Ok(Err(why)) => Report::Failed { id, why: format!("{why:#}") },
+            Err(panic) => {
+                // What was loaded may be half changed.
+                evaluator = Evaluator::default();
+                let said = panic.downcast_ref::<String>().map(String::as_str);
+                let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+                Report::Failed { id, why: format!("the worker panicked: {said}") }
+            }
+        };
+        say(&report);
+    }
+    Ok(())
+}
+
+fn work(
+    evaluator: &mut Evaluator,
+    job: &Job,
+    say: &(dyn Fn(&Report) + Sync),
+    cancel: &AtomicBool,
+) -> anyhow::Result<Report> {
+    match job {
+        Job::Open { id, bench, fitness, train_limit, test_limit } => {
+            let (facts, questions) = evaluator.open(bench, fitness, (*train_limit, *test_limit))?;
+            Ok(Report::Opened { id: *id, facts, questions })
+        }
+        Job::Run { id, bench, fitness, target, ask, watch } => {
+            let id = *id;
+            let last = Mutex::new(Instant::now());
+            let told = |told: Told| match told {
+                Told::Token { question, text } => say(&Report::Token { id, question, text }),
+                Told::Done { done, of } => {
+                    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                    if done == of || last.elapsed() > PROGRESS_EVERY {
+                        *last = Instant::now();
+                        say(&Report::Progress { id, done, of });
+                    }
+                }
+            };
+            let (splits, cost) =
+                evaluator.evaluate(&Work { bench, fitness, target, ask, watch }, &told, cancel)?;
+            Ok(Report::Done { id, device: evaluator.device_name(bench)?, splits, cost })
+        }
+        Job::Cancel { id } => Ok(Report::Failed { id: *id, why: "cancelled".into() }),
+    }
+}
+
+/// The job's own flag, set already if it was cancelled while it waited.
+fn begin(current: &Mutex<Current>, id: u64) -> Arc<AtomicBool> {
+    let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+    current.id = id;
+    current.cancel = Arc::new(AtomicBool::new(id <= current.cancelled));
+    Arc::clone(&current.cancel)
+}
+
+/// Jobs in order; cancellations take effect at once; the end of stdin ends the process.
+fn read_jobs(current: Arc<Mutex<Current>>) -> anyhow::Result<mpsc::Receiver<Job>> {
+    let (tx, rx) = mpsc::channel();
+    thread::Builder::new()
+        .name("jobs".into())
+        .spawn(move || {
+            read_lines(std::io::stdin(), |job| {
+                let Job::Cancel { id } = job else { return tx.send(job).is_ok() };
+                let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+                // Numbers only grow: what is older than a cancelled job is done.
+                current.cancelled = current.cancelled.max(id);
+                if current.id <= id {
+                    current.cancel.store(true, Ordering::SeqCst);
+                }
+                true
+            });
+            std::process::exit(0);
+        })
+        .context("starting a thread")?;
+    Ok(rx)
+}
+
+/// Stdout for reports alone: what a library prints goes to stderr.
+fn take_stdout() -> anyhow::Result<File> {
+    // SAFETY: the duplicate is a descriptor that nothing else owns; dup2 onto 1 leaves Rust's
+    // own handle of stdout valid, writing to stderr.
+    unsafe {
+        let own = libc::dup(libc::STDOUT_FILENO);
+        anyhow::ensure!(own >= 0, "the worker has no stdout");
+        libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO);
+        Ok(File::from_raw_fd(own))
+    }
+}
+
+/// Asks the system to end this process when the engine's thread that started it ends, however
+/// that comes about. (The end of stdin says the same a little later, on every system.)
+fn die_with_engine() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+    }
+}
