@@ -1,7 +1,17 @@
 //! Every subcommand: arguments in, a call into the session's protocol or the rooms below, exit
 //! codes out. Thin: what a command does lives in the room that it belongs to.
 
+mod attach_headless;
+mod engine;
+mod eval;
+mod evolve;
 mod exit;
+mod follow;
+mod generate;
+mod report;
+mod sessions;
+mod stop;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -181,6 +191,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let _ = cli;
-    Ok(())
+    match cli.command {
+        None => evolve::run_zoo(),
+        Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Evolve(args)) => evolve::run(&args, None),
+        Some(Command::Sessions { json }) => sessions::run(json),
+        Some(Command::Attach { name }) => attach_headless::run(&name),
+        Some(Command::Stop { name }) => stop::run(&name),
+        Some(Command::Report { name, json }) => report::run(&name, json),
+        Some(Command::Engine) => engine::run(),
+        Some(Command::Worker) => worker::run(),
+        Some(_) => anyhow::bail!("not there yet"),
+    }
 }

@@ -1,0 +1,159 @@
+//! `yosegi evolve`: runs a session here and prints its progress, or hands it to the engine and
+//! opens the workbench on it.
+
+use std::path::{Path, PathBuf};
+
+use super::Evolve;
+use super::follow::{Telling, ask, catch_interrupt, follow, note};
+use crate::session::config::{Config, ZOO, with_absolute_paths, with_overrides};
+use crate::session::journal::Reader;
+use crate::session::protocol::{Command, Reply, Status};
+use crate::session::{BadInput, Client, Engine, Home, WorkerKind, list};
+
+/// What to run: the session's name, and its config unless it goes on from its journal.
+struct Plan {
+    name: Option<String>,
+    /// `None`: go on from the journal.
+    config: Option<String>,
+}
+
+/// Runs the command. `face` opens the workbench on a session; without one, or without a
+/// terminal, the run is headless.
+pub fn run(args: &Evolve, face: Option<&dyn Fn(&str) -> anyhow::Result<()>>) -> anyhow::Result<()> {
+    let home = Home::from_env()?;
+    let plan = plan(args, &home)?;
+    match face {
+        Some(face) if !args.headless && !args.json && on_terminal() => {
+            let mut client = Client::connect_or_start(&home)?;
+            let session = begin(&mut client, &plan)?;
+            drop(client);
+            face(&session)
+        }
+        _ => headless(&home, &plan, args.json),
+    }
+}
+
+/// Evolves the bundled zoo headless: what `yosegi` does without a terminal.
+pub fn run_zoo() -> anyhow::Result<()> {
+    let plan = Plan { name: None, config: Some(ZOO.to_owned()) };
+    headless(&Home::from_env()?, &plan, false)
+}
+
+fn on_terminal() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Reads the config and finds out which session is meant.
+fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
+    let text = read(&args.config)?;
+    let place = args.config.display().to_string();
+    let config = Config::parse(&text, &place)?;
+    let text = with_overrides(&text, args.seed, args.budget)?;
+    let folder = std::env::current_dir()?;
+    let text = with_absolute_paths(&text, &folder)?;
+    let changed = Config::parse(&text, &place)?;
+    if args.resume {
+        let name = args.name.clone().unwrap_or_else(|| latest(home, &config.name));
+        if list::exists(home, &name) {
+            check_same(home, &name, args)?;
+            return Ok(Plan { name: Some(name), config: None });
+        }
+        note(&format!("there is no session `{name}` to resume: it begins now"));
+        return Ok(Plan { name: Some(name), config: Some(text) });
+    }
+    if let Some(name) = &args.name {
+        crate::session::home::check_name(name)?;
+        if list::exists(home, name) {
+            return Err(BadInput::new(crate::session::journal::exists_sentence(name)));
+        }
+    }
+    drop(changed);
+    Ok(Plan { name: args.name.clone(), config: Some(text) })
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    let known: [(&str, &str); 2] =
+        [("configs/zoo.toml", ZOO), ("configs/evollm-jp.toml", include_str!("../../configs/evollm-jp.toml"))];
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        // The configs that the binary carries can be named from anywhere.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => known
+            .iter()
+            .find(|(name, _)| PathBuf::from(name) == path)
+            .map(|(_, text)| (*text).to_owned())
+            .ok_or_else(|| {
+                BadInput::new(format!(
+                    "there is no config {}: give a file such as configs/zoo.toml",
+                    path.display()
+                ))
+            }),
+        Err(e) => Err(BadInput::new(format!("{} cannot be read: {e}", path.display()))),
+    }
+}
+
+/// The session that was touched last among `name`, `name-2`, …, those that have not finished
+/// before those that have; `name` where there is none.
+fn latest(home: &Home, name: &str) -> String {
+    let numbered = |other: &str| {
+        other.strip_prefix(name).is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('-').is_some_and(|n| n.parse::<u32>().is_ok())
+        })
+    };
+    let mut rows: Vec<_> = list::rows(home).into_iter().filter(|row| numbered(&row.name)).collect();
+    rows.sort_by_key(|row| row.status == Status::Finished);
+    rows.first().map_or_else(|| name.to_owned(), |row| row.name.clone())
+}
+
+/// A resumed session keeps the seed and budget that it began with.
+fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
+    let state = Reader::open(home, name)?.state()?;
+    let differs = |what: &str, was: u64, is: Option<u64>| match is {
+        Some(is) if is != was => Err(BadInput::new(format!(
+            "session `{name}` began with {what} {was}, not {is}: resume it without --{what}, \
+             or start another under a new --name"
+        ))),
+        _ => Ok(()),
+    };
+    differs("seed", state.seed, args.seed)?;
+    differs("budget", state.budget, args.budget)
+}
+
+/// Starts or resumes on an engine; the session's name.
+fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
+    let command = match (&plan.config, &plan.name) {
+        (Some(config), name) => Command::Start { config: config.clone(), name: name.clone() },
+        (None, Some(name)) => Command::Resume { session: name.clone() },
+        (None, None) => anyhow::bail!("a session to resume has a name"),
+    };
+    match ask(client, command)? {
+        Reply::Started { session } => Ok(session),
+        _ => plan.name.clone().ok_or_else(|| anyhow::anyhow!("the engine did not name the session")),
+    }
+}
+
+fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
+    catch_interrupt();
+    let mut engine = Engine::start(home, WorkerKind::Process)?;
+    let mut client = engine.connect()?;
+    let finished = plan.config.is_none()
+        && match &plan.name {
+            Some(name) => Reader::open(home, name)?.state()?.status == Status::Finished,
+            None => false,
+        };
+    let session = match (&plan.name, finished) {
+        // Nothing is left to do but to tell how it ended.
+        (Some(name), true) => name.clone(),
+        _ => begin(&mut client, plan)?,
+    };
+    let state = follow(&mut client, &session, Telling { json, lines: true });
+    engine.stop();
+    let state = state?;
+    match state.status {
+        Status::Finished => Ok(()),
+        _ => anyhow::bail!(
+            "session `{session}` has not finished ({}): go on with --name {session} --resume",
+            state.reason.as_deref().unwrap_or("paused")
+        ),
+    }
+}

@@ -1,0 +1,220 @@
+//! Following a session without a workbench: calm lines on stderr, or events as JSON lines on
+//! stdout.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
+use crate::session::state::SessionState;
+use crate::session::{BadInput, Client, Interrupted, report};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_interrupt(_: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+}
+
+/// From now on Ctrl-C and SIGTERM end the work in order. A second one ends it at once.
+pub fn catch_interrupt() {
+    let handler = on_interrupt as *const () as libc::sighandler_t;
+    // SAFETY: the handler only stores to an atomic; SA_RESETHAND gives the next signal its
+    // default effect. A zeroed sigaction is a valid one with an empty mask.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
+        libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
+        libc::sigaction(libc::SIGTERM, &raw const action, std::ptr::null_mut());
+    }
+}
+
+/// Whether such a signal has come.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Prints a line to stderr; a closed pipe there is nobody's loss.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints a line to stdout; an error when nobody reads it any more.
+pub fn out(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").map_err(|e| BadInput::new(format!("stdout: {e}")))
+}
+
+/// Asks and waits; an error reply is bad input.
+pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
+    match client.call(command)? {
+        Reply::Error(why) => Err(BadInput::new(why)),
+        reply => Ok(reply),
+    }
+}
+
+/// How to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    /// Events as JSON lines on stdout.
+    pub json: bool,
+    /// Lines for a person on stderr.
+    pub lines: bool,
+}
+
+/// Follows a session from its first event until it ends, is paused or stopped, or a signal comes.
+/// `Finished` is the state's status only if it came to its end.
+pub fn follow(client: &mut Client, session: &str, telling: Telling) -> anyhow::Result<SessionState> {
+    ask(client, Command::Subscribe { session: session.into(), since: 1 })?;
+    let mut teller = Teller { telling, state: SessionState::default(), live: false, began: Instant::now() };
+    loop {
+        if interrupted() {
+            return Err(Interrupted(format!(
+                "interrupted; the journal is intact: go on with `yosegi evolve … --name {session} --resume`"
+            ))
+            .into());
+        }
+        match client.recv_timeout(Duration::from_millis(100))? {
+            Some(Message::Event { session: of, record }) if of == session => teller.event(&record)?,
+            Some(Message::Boundary { .. }) => teller.boundary(),
+            Some(Message::Live { live: Live::Halted { reason }, .. }) => anyhow::bail!(
+                "session `{session}` cannot go on: {reason}; when that is mended: \
+                 `yosegi evolve … --name {session} --resume`"
+            ),
+            Some(Message::Live { live: Live::Log { level, text }, .. }) if level != "info" => {
+                note(&crate::session::text::visible_line(&text));
+            }
+            _ => {}
+        }
+        let over = matches!(teller.state.status, Status::Finished | Status::Stopped | Status::Paused);
+        if teller.live && over {
+            teller.end()?;
+            return Ok(teller.state);
+        }
+    }
+}
+
+struct Teller {
+    telling: Telling,
+    state: SessionState,
+    /// The past has been told.
+    live: bool,
+    began: Instant,
+}
+
+impl Teller {
+    fn event(&mut self, record: &Record) -> anyhow::Result<()> {
+        self.state.apply(record);
+        if self.telling.json && !matches!(record.event, Event::Finished { .. }) {
+            out(&json_line(record)?)?;
+        }
+        if self.live && self.telling.lines {
+            self.line(&record.event);
+        }
+        Ok(())
+    }
+
+    /// The past is told in one go.
+    fn boundary(&mut self) {
+        self.live = true;
+        if !self.telling.lines {
+            return;
+        }
+        let state = &self.state;
+        note(&format!(
+            "session {}: {} genes, {} training and {} held-out questions, {} evaluations, seed {}, on {}",
+            state.name,
+            state.genes.len(),
+            state.train_questions,
+            state.test_questions,
+            state.budget,
+            state.seed,
+            state.device
+        ));
+        if state.evaluations > 0 {
+            note(&format!("{} evaluations are done already", state.evaluations));
+        }
+    }
+
+    fn line(&self, event: &Event) {
+        let state = &self.state;
+        match event {
+            Event::Baseline { candidate, .. } if matches!(candidate.origin, Origin::Grid | Origin::Mean) => {}
+            Event::Baseline { candidate, .. } => {
+                let Some(entry) = state.entry(candidate.id) else { return };
+                let percent = |s: Option<crate::session::protocol::Score>| {
+                    s.map_or_else(|| "failed".into(), |s| format!("{:.1}%", 100.0 * s.acc_ja))
+                };
+                note(&format!(
+                    "{:<14} train {}, held out {}",
+                    crate::session::text::visible_line(&candidate.label),
+                    percent(entry.train()),
+                    percent(entry.test)
+                ));
+            }
+            Event::GenerationStarted { generation: 1, .. } => {
+                note("");
+                note(&report::comparison_table(&report::comparison(state)));
+            }
+            Event::GenerationFinished { generation, .. } => {
+                if let Some(line) = report::generation_line(state, *generation) {
+                    note(&line);
+                }
+            }
+            Event::HeldOut { id, score } if !state.generations.is_empty() => {
+                let label = state.entry(*id).map_or("", |e| e.candidate.label.as_str());
+                note(&format!("  new best {label}: held out {:.1}%", 100.0 * score.acc_ja));
+            }
+            Event::Injected { candidate } => note(&format!("  {} joins", candidate.label)),
+            Event::Paused => note("paused"),
+            Event::Resumed => note("resumed"),
+            Event::Stopped { reason } => note(&crate::session::text::visible_line(reason)),
+            _ => {}
+        }
+    }
+
+    fn end(&self) -> anyhow::Result<()> {
+        let state = &self.state;
+        if self.telling.lines {
+            note("");
+            note(&report::comparison_table(&report::comparison(state)));
+            let s = report::spent(state);
+            note(&format!(
+                "{} evaluations in {:.0} s here; a candidate took {:.2} s (merge {:.3}, prefill {:.3}, decode {:.3}, score {:.3})",
+                state.evaluations,
+                self.began.elapsed().as_secs_f64(),
+                s.merge_s + s.prefill_s + s.decode_s + s.score_s,
+                s.merge_s,
+                s.prefill_s,
+                s.decode_s,
+                s.score_s
+            ));
+            note(&format!("the recipe and all else: `yosegi report {}`", state.name));
+        }
+        match (&state.finished, self.telling.json) {
+            (Some(finish), true) => out(&serde_json::to_string(&serde_json::json!({
+                "event": "finished",
+                "session": state.name,
+                "best": {"train": finish.train.acc_ja, "test": finish.test.acc_ja, "recipe": finish.recipe},
+                "scores": {"train": finish.train, "test": finish.test},
+                "candidate": finish.best,
+                "mean": finish.mean,
+                "evaluations": state.evaluations,
+                "seconds": self.began.elapsed().as_secs_f64(),
+            }))?),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An event with its number, time and cost, its own fields first.
+fn json_line(record: &Record) -> anyhow::Result<String> {
+    let mut value = serde_json::to_value(&record.event)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("seq".into(), record.seq.into());
+        object.insert("at_ms".into(), record.at_ms.into());
+        if let Some(cost) = &record.cost {
+            object.insert("cost".into(), serde_json::to_value(cost)?);
+        }
+    }
+    Ok(serde_json::to_string(&value)?)
+}
