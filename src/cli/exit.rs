@@ -2,9 +2,63 @@
 
 use std::process::ExitCode;
 
+use crate::checkpoint::CheckpointError;
+use crate::lm::LmError;
+use crate::merge::MergeError;
+use crate::recipe::RecipeError;
+use crate::search::{SearchError, SpaceError};
+use crate::session::error::{Interrupted, is_bad_input};
+use crate::task::TaskError;
+
+/// Wrong usage or bad input.
+const BAD_INPUT: u8 = 2;
+/// Ctrl-C or SIGTERM, by the shell's custom of 128 + signal number.
+const INTERRUPTED: u8 = 130;
+
 /// Says what went wrong on stderr, in one sentence, and picks the exit code.
 pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    eprintln!("yosegi: {error:#}");
-    ExitCode::from(1)
+    if is_closed_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("yosegi: {}", crate::session::text::visible(&sentence(&error)));
+    if error.chain().any(|cause| cause.is::<Interrupted>()) {
+        ExitCode::from(INTERRUPTED)
+    } else if is_bad_input(&error) || error.chain().any(from_a_room) {
+        ExitCode::from(BAD_INPUT)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The rooms' own errors are about what they were given: a file, a key, a tensor, a device.
+fn from_a_room(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.is::<CheckpointError>()
+        || cause.is::<RecipeError>()
+        || cause.is::<MergeError>()
+        || cause.is::<LmError>()
+        || cause.is::<TaskError>()
+        || cause.is::<SpaceError>()
+        || cause.is::<SearchError>()
+}
+
+/// The error and its causes in one line; a cause that its effect already quotes is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut out = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if out.is_empty() {
+            out = text;
+        } else if !out.contains(&text) {
+            out = format!("{out}: {text}");
+        }
+    }
+    out
+}
+
+/// `yosegi models | head` is no failure.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }
