@@ -9,6 +9,8 @@ pub const FAMILIES: [&str; 2] = ["llama", "mistral"];
 
 /// Upper bound on each size in a config, so that products of two fit a `usize` with room.
 const SIZE_LIMIT: u64 = 1 << 28;
+/// Upper bound on the number of layers: each costs a list of tensor names before a file is opened.
+const LAYER_LIMIT: usize = 4096;
 
 /// What a decoder is made of: sizes in elements, from its `config.json`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +58,11 @@ impl ModelConfig {
             });
         }
         let mistral = model_type == "mistral";
+        let num_hidden_layers = read.size("num_hidden_layers", None)?;
+        if num_hidden_layers > LAYER_LIMIT {
+            let problem = format!("is {num_hidden_layers}; at most {LAYER_LIMIT} are read");
+            return Err(read.problem("num_hidden_layers", problem));
+        }
 
         let hidden_size = read.size("hidden_size", None)?;
         let num_attention_heads = read.size("num_attention_heads", None)?;
@@ -87,7 +94,7 @@ impl ModelConfig {
         };
         Ok(Self {
             intermediate_size: read.size("intermediate_size", None)?,
-            num_hidden_layers: read.size("num_hidden_layers", None)?,
+            num_hidden_layers,
             head_dim: read.size("head_dim", Some(hidden_size / num_attention_heads))?,
             vocab_size: read.size("vocab_size", None)?,
             rms_norm_eps: read.positive("rms_norm_eps", 1e-6)?,
@@ -243,6 +250,7 @@ mod tests {
             ("hidden_size", json!(0)),
             ("vocab_size", json!(-1)),
             ("num_hidden_layers", json!(1_u64 << 60)),
+            ("num_hidden_layers", json!(100_000)),
             ("num_attention_heads", json!("four")),
             ("num_key_value_heads", json!(3)),
             ("rms_norm_eps", json!(0)),

@@ -14,6 +14,8 @@ mod open;
 mod safetensors;
 mod summary;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod write;
 mod zoo;
 

@@ -120,7 +120,7 @@ fn sources_take_their_comments_along() {
     assert!(at("# speaks Japanese") < at("zoo:math-mul"));
 }
 
-fn value() -> impl Strategy<Value = f64> {
+fn value() -> impl Strategy<Value = f64> + Clone {
     prop_oneof![
         -2.0..2.0,
         Just(0.0),

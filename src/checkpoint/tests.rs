@@ -1,0 +1,208 @@
+//! Opening real folders, whole and broken.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::safetensors::make_header;
+use super::{Checkpoint, Dtype, Fit, ModelConfig, Weights, tensor_shapes, write_folder};
+
+fn config() -> Value {
+    json!({"model_type": "llama", "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1,
+           "num_attention_heads": 2, "vocab_size": 6, "tie_word_embeddings": true})
+}
+
+type Tensors = Vec<(String, Vec<usize>, Dtype, Vec<u8>)>;
+
+fn tensors(config: &Value) -> Tensors {
+    let read = ModelConfig::from_json("t", config.to_string().as_bytes()).unwrap();
+    let fill = |(name, shape): (String, Vec<usize>)| {
+        let n = 2 * shape.iter().product::<usize>();
+        let data = (0..n).map(|i| (i % 60) as u8).collect();
+        (name, shape, Dtype::BF16, data)
+    };
+    tensor_shapes(&read).into_iter().map(fill).collect()
+}
+
+fn file_of(tensors: &[(String, Vec<usize>, Dtype, Vec<u8>)]) -> Vec<u8> {
+    let mut file = make_header(tensors.iter().map(|(n, s, d, _)| (n.as_str(), *d, s.as_slice())));
+    tensors.iter().for_each(|(.., data)| file.extend(data));
+    file
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), config().to_string()).unwrap();
+    fs::write(folder.path().join("model.safetensors"), file_of(&tensors(&config()))).unwrap();
+    folder
+}
+
+fn refused(folder: &Path, needle: &str) {
+    let Err(error) = Checkpoint::open(folder.to_str().unwrap()) else { panic!("{needle}: opened") };
+    let message = error.to_string();
+    assert!(message.contains(needle), "{message:?} should say {needle:?}");
+    assert!(!message.contains('\n'));
+}
+
+#[test]
+fn a_folder_opens() {
+    let folder = folder();
+    let model = Checkpoint::open(folder.path().to_str().unwrap()).unwrap();
+    assert_eq!(model.tensor("model.norm.weight").unwrap().shape, [8]);
+    assert!(model.tensor("lm_head.weight").is_none());
+    assert!(model.tokenizer_json().unwrap_err().to_string().contains("tokenizer.json"));
+    assert!(model.file("../config.json").is_none());
+    let summary = model.summary();
+    assert_eq!((summary.layers, summary.vocab, summary.dtype.as_str()), (1, 6, "bf16"));
+    assert_eq!(summary.bytes, 2 * summary.parameters);
+}
+
+#[test]
+fn shards_open_like_one_file() {
+    let folder = folder();
+    let all = tensors(&config());
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    refused(folder.path(), "no model.safetensors");
+    let mut map = serde_json::Map::new();
+    for (part, tensors) in all.chunks(4).enumerate() {
+        let name = format!("model-{part}.safetensors");
+        fs::write(folder.path().join(&name), file_of(tensors)).unwrap();
+        map.extend(tensors.iter().map(|(n, ..)| (n.clone(), Value::from(name.clone()))));
+    }
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(&index, json!({"weight_map": map}).to_string()).unwrap();
+    let model = Checkpoint::open(folder.path().to_str().unwrap()).unwrap();
+    assert_eq!(model.names().len(), all.len());
+    for (name, _, _, data) in &all {
+        assert_eq!(model.tensor(name).unwrap().data, data);
+    }
+
+    fs::remove_file(folder.path().join("model-1.safetensors")).unwrap();
+    refused(folder.path(), "the shard model-1.safetensors");
+    for escape in ["../secret", "/etc/passwd", "a/b", "..", ""] {
+        fs::write(&index, json!({"weight_map": {"x": escape}}).to_string()).unwrap();
+        refused(folder.path(), "outside its folder");
+    }
+    fs::write(&index, "{}").unwrap();
+    refused(folder.path(), "has no weight_map");
+}
+
+#[test]
+fn broken_folders_are_refused_in_words() {
+    let here = folder();
+    let weights = here.path().join("model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() - 10]).unwrap();
+    refused(here.path(), "truncated");
+    fs::write(&weights, b"").unwrap();
+    refused(here.path(), "truncated");
+    let mut claims = whole.clone();
+    claims[..8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+    fs::write(&weights, &claims).unwrap();
+    refused(here.path(), "claims a header of");
+
+    let mut fewer = tensors(&config());
+    let lost = fewer.remove(2).0;
+    fs::write(&weights, file_of(&fewer)).unwrap();
+    refused(here.path(), &format!("tensor {lost} is missing"));
+    let mut other = tensors(&config());
+    other[0].1 = vec![8, 6];
+    fs::write(&weights, file_of(&other)).unwrap();
+    refused(here.path(), "has shape [8, 6], but config.json makes it [6, 8]");
+
+    fs::remove_file(here.path().join("config.json")).unwrap();
+    refused(here.path(), "no config.json");
+    refused(&here.path().join("nowhere"), "no such folder");
+    refused(&weights, "not a model folder");
+}
+
+#[test]
+fn references_that_lead_nowhere() {
+    let says = |reference: &str| match Checkpoint::open(reference) {
+        Ok(_) => panic!("{reference} opened"),
+        Err(error) => error.to_string(),
+    };
+    assert!(says("zoo:nobody").contains("bundled models"));
+    assert!(says("no-such-thing").contains("zoo:NAME"));
+}
+
+#[test]
+fn fit_in_words() {
+    let open = |name: &str, config: &Value, tokenizer: &str| {
+        let files = BTreeMap::from([("tokenizer.json".to_owned(), tokenizer.as_bytes().to_vec())]);
+        Checkpoint::from_memory(name, config, &tensors(config), files).unwrap()
+    };
+    let vocab = r#"{"model":{"vocab":{"a":0},"merges":["a b"]}}"#;
+    let same = r#"{"model":{"merges":[["a","b"]],"vocab":{"a":0}},"version":"1"}"#;
+    let base = open("base", &config(), vocab);
+    assert_eq!(base.fit(&base), Fit::IsBase);
+    assert_eq!(open("m", &config(), same).fit(&base), Fit::Fits);
+    let swapped = open("m", &config(), r#"{"model":{"vocab":{"b":0}}}"#).fit(&base);
+    assert!(matches!(&swapped, Fit::Caution(why) if why.contains("tokenizers")), "{swapped:?}");
+    let mut rope = config();
+    rope["rope_theta"] = json!(1e6);
+    let fit = open("m", &rope, vocab).fit(&base);
+    assert_eq!(fit.words(), "rotary base of 1000000 against 10000");
+    let mut wide = config();
+    wide["vocab_size"] = json!(32000);
+    let fit = open("m", &wide, vocab).fit(&base);
+    assert_eq!(fit, Fit::No("vocabulary of 32000 against 6: embeddings cannot be added".into()));
+}
+
+#[test]
+fn a_written_folder_opens() {
+    let parent = tempfile::tempdir().unwrap();
+    let out = parent.path().join("m");
+    let all = tensors(&config());
+    let rows: Vec<_> = all.iter().map(|(n, s, d, b)| (n.as_str(), *d, s.as_slice(), b.as_slice())).collect();
+    write_folder(&out, |sink| {
+        sink.file("config.json", config().to_string().as_bytes())?;
+        sink.tensors(&rows)
+    })
+    .unwrap();
+    let model = Checkpoint::open(out.to_str().unwrap()).unwrap();
+    assert_eq!(model.tensor(&all[3].0).unwrap().data, all[3].3);
+}
+
+#[test]
+fn f16_and_f32_are_read_exactly() {
+    let shape = [3];
+    let read = |dtype, data: &[u8]| {
+        let mut out = [0.0; 3];
+        super::TensorView { dtype, shape: &shape, data }.read_f32(0, &mut out);
+        out
+    };
+    let values = [1.5_f32, -0.25, 6.103_515_6e-5];
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(read(Dtype::F32, &bytes).map(f32::to_bits), values.map(f32::to_bits));
+    let bytes: Vec<u8> = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
+    assert_eq!(read(Dtype::F16, &bytes).map(f32::to_bits), values.map(f32::to_bits));
+}
+
+proptest! {
+    #[test]
+    fn mutated_checkpoints_open_or_are_refused(
+        weights in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        config_bytes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let folder = folder();
+        for (name, changes) in [("model.safetensors", weights), ("config.json", config_bytes)] {
+            let path = folder.path().join(name);
+            let mut bytes = fs::read(&path).unwrap();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            fs::write(&path, bytes).unwrap();
+        }
+        if let Ok(model) = Checkpoint::open(folder.path().to_str().unwrap()) {
+            for name in model.names() {
+                let view = model.tensor(name).unwrap();
+                prop_assert_eq!(view.data.len(), view.shape.iter().product::<usize>() * view.dtype.size());
+            }
+        }
+    }
+}
