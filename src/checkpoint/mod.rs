@@ -26,5 +26,5 @@ pub use layout::tensor_shapes;
 pub use open::Checkpoint;
 pub use summary::{Fit, ModelSummary};
 pub use tensor::{Dtype, TensorView, Weights};
-pub use write::{Sink, write_folder};
-pub use zoo::NAMES as ZOO_NAMES;
+pub use write::{Sink, check_out, write_folder};
+pub use zoo::{NAMES as ZOO_NAMES, write_zoo};

@@ -33,6 +33,13 @@ impl Sink<'_> {
     }
 }
 
+/// Whether a checkpoint may be written to `out`: it does not exist, or is an empty folder.
+pub fn check_out(out: &Path) -> Result<(), CheckpointError> {
+    let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
+    let free = !out.exists() || out.is_dir() && fs::read_dir(out).map_err(failed)?.next().is_none();
+    if free { Ok(()) } else { Err(CheckpointError::OutNotEmpty { out: out.to_path_buf() }) }
+}
+
 /// Makes the folder `out` of what `fill` writes. `out` may exist if it is empty; on any error
 /// nothing is left of it.
 pub fn write_folder(
@@ -40,12 +47,7 @@ pub fn write_folder(
     fill: impl FnOnce(&Sink<'_>) -> io::Result<()>,
 ) -> Result<(), CheckpointError> {
     let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
-    if out.exists() {
-        let empty = out.is_dir() && fs::read_dir(out).map_err(failed)?.next().is_none();
-        if !empty {
-            return Err(CheckpointError::OutNotEmpty { out: out.to_path_buf() });
-        }
-    }
+    check_out(out)?;
     let name = out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(failed)?;

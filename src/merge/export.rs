@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, TensorView, Weights, write_folder};
+use crate::checkpoint::{Checkpoint, TensorView, Weights, check_out, write_folder};
 use crate::recipe::Recipe;
 
 use super::{MergeError, Merged, Pool};
@@ -28,6 +28,7 @@ const FROM_BASE: [&str; 10] = [
 /// `model.safetensors` in bfloat16, a model card with the recipe. `out` must not exist or be
 /// empty; on an error nothing is left there.
 pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), MergeError> {
+    check_out(out)?;
     let mut merged = Merged::new(pool);
     pool.merge_into(recipe, &mut merged)?;
     let mut config = pool.config().raw.clone();

@@ -1,0 +1,93 @@
+//! `yosegi inspect`: a checkpoint's shape, tensors and vocabulary in words.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{fetch, models};
+use crate::checkpoint::{Checkpoint, ModelSummary, Weights};
+use crate::recipe::LayerGroup;
+
+/// Describes each model; with several, also how each fits the first.
+pub fn run(references: &[String], json: bool) -> Result<()> {
+    let opened = references.iter().map(|r| fetch::open(r)).collect::<Result<Vec<Checkpoint>>>()?;
+    let summaries = opened.iter().enumerate().map(|(i, model)| {
+        let mut summary = model.summary();
+        if opened.len() > 1 {
+            summary.fit = if i == 0 { crate::checkpoint::Fit::IsBase } else { model.fit(&opened[0]) };
+        }
+        summary
+    });
+    let mut out = std::io::stdout().lock();
+    if json {
+        let documents: Vec<Value> = opened.iter().zip(summaries).map(|(m, s)| document(m, &s)).collect();
+        serde_json::to_writer_pretty(&mut out, &json!({ "models": documents }))?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let texts: Vec<String> = opened.iter().zip(summaries).map(|(m, s)| words(m, &s)).collect();
+    write!(out, "{}", texts.join("\n"))?;
+    Ok(())
+}
+
+fn document(model: &Checkpoint, summary: &ModelSummary) -> Value {
+    let tensors: Vec<Value> = model
+        .names()
+        .into_iter()
+        .filter_map(|name| model.tensor(name).map(|v| (name, v)))
+        .map(|(name, v)| json!({"name": name, "dtype": v.dtype.name(), "shape": v.shape}))
+        .collect();
+    json!({"summary": summary, "config": model.config().raw, "tensors": tensors})
+}
+
+fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
+    let config = model.config();
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "  {key:<12}{value}");
+    };
+    if !summary.about.is_empty() {
+        line("about", summary.about.clone());
+    }
+    line(
+        "decoder",
+        format!("{}, {} layers, hidden {}", summary.family, summary.layers, summary.hidden),
+    );
+    line(
+        "attention",
+        format!(
+            "{} heads of {}, {} for keys and values{}",
+            summary.heads,
+            config.head_dim,
+            summary.kv_heads,
+            config.sliding_window.map_or(String::new(), |w| format!(", window {w}"))
+        ),
+    );
+    line("mlp", format!("{}, {}", config.intermediate_size, config.hidden_act));
+    line(
+        "positions",
+        format!("rotary base {:.0}, up to {} tokens", config.rope_theta, config.max_position_embeddings),
+    );
+    line(
+        "vocabulary",
+        format!("{} tokens, {} LM head", summary.vocab, if summary.tied { "tied" } else { "own" }),
+    );
+    line("chat", if summary.chat_template { "has a template" } else { "no template" }.to_owned());
+    line(
+        "weights",
+        format!("{} parameters, {}, {}", summary.parameters, models::size(summary.bytes), summary.dtype),
+    );
+    let extra =
+        model.names().into_iter().filter(|n| LayerGroup::of_tensor(n).is_none()).collect::<Vec<_>>();
+    if !extra.is_empty() {
+        let first: String = extra[0].chars().filter(|c| !c.is_control()).collect();
+        line("not merged", format!("{} tensors, such as {first}", extra.len()));
+    }
+    if summary.fit != crate::checkpoint::Fit::Unasked {
+        line("fit", summary.fit.words().to_owned());
+    }
+    format!("{}\n{text}", summary.reference)
+}
