@@ -117,3 +117,12 @@ fn attention(bencher: Bencher, (sequences, context): (usize, usize)) {
     let mut run = yosegi::lm::bench::attention(sequences, context, 5);
     bencher.counter(BytesCount::new(5 * sequences * context * 2 * 32 * 4)).bench_local(|| run());
 }
+
+/// Tokens a second of one thread's decode step alone, by (sequences, context).
+#[divan::bench(args = [(1, 112), (16, 112), (64, 112), (64, 16)])]
+fn step(bencher: Bencher, (sequences, context): (usize, usize)) {
+    let checkpoint = model();
+    let decoder = Decoder::load(checkpoint.config(), &checkpoint, &Device::Cpu).expect("a decoder");
+    let mut run = yosegi::lm::bench::step(&decoder, sequences, context).expect("buffers");
+    bencher.counter(ItemsCount::new(sequences)).bench_local(|| run().expect("a step"));
+}

@@ -98,7 +98,7 @@ impl Decoder {
 }
 
 impl<B: Backend> Model<B> {
-    fn load(backend: B, shape: Shape, weights: &dyn Weights) -> Result<Self, LmError> {
+    pub fn load(backend: B, shape: Shape, weights: &dyn Weights) -> Result<Self, LmError> {
         let hidden = Blocks::one(shape.hidden);
         let block = |_| -> Result<Block<B>, LmError> {
             let (q, kv) = (shape.queries(), shape.keys());
@@ -152,7 +152,7 @@ impl<B: Backend> Model<B> {
         Ok(())
     }
 
-    fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
         let mut w = self.workspace(1, tokens.len())?;
         let rows: Vec<usize> = (0..tokens.len()).collect();
         self.forward(tokens, &[Span { slot: 0, start: 0, len: tokens.len() }], &rows, &mut w)?;

@@ -22,6 +22,8 @@ mod model;
 mod ops;
 mod rope;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tokenizer;
 

@@ -13,7 +13,8 @@ mod simd;
 
 use cache::Cache;
 use matrix::{Matrix, Rows, zeros};
-use simd::{Isa, LANES, Line, floats, floats_mut, lines};
+pub(super) use simd::Isa;
+use simd::{LANES, Line, floats, floats_mut, lines};
 
 use super::{
     LmError,
@@ -30,7 +31,12 @@ pub(crate) struct Cpu {
 impl Cpu {
     /// With the best instruction set here.
     pub fn new() -> Self {
-        Self { isa: Isa::detect() }
+        Self::with(Isa::detect())
+    }
+
+    /// With this instruction set.
+    pub const fn with(isa: Isa) -> Self {
+        Self { isa }
     }
 }
 

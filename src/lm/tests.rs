@@ -1,0 +1,179 @@
+//! What only shows from inside: one result on every instruction set, the fast kernels beside
+//! their twin, refreshes, and checkpoints that are not what they say.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::cpu::Cpu;
+use super::decoder::Engine;
+use super::model::Model;
+use super::shape::Shape;
+use super::{Decoder, Device, LmError};
+use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
+
+/// Tensors by name, f32.
+#[derive(Clone, Default)]
+struct Random(HashMap<String, (Vec<usize>, Vec<u8>)>);
+
+impl Weights for Random {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let (shape, data) = self.0.get(name)?;
+        Some(TensorView { dtype: Dtype::F32, shape, data })
+    }
+}
+
+impl Random {
+    fn new(config: &ModelConfig, mut seed: u32) -> Self {
+        let mut value = move || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        let mut all = HashMap::new();
+        for (name, shape) in crate::checkpoint::tensor_shapes(config) {
+            let scale = 2.0 / (*shape.last().unwrap() as f32).sqrt();
+            let count: usize = shape.iter().product();
+            let data = (0..count).flat_map(|_| (value() * scale).to_le_bytes()).collect();
+            all.insert(name, (shape, data));
+        }
+        Self(all)
+    }
+
+    fn set(&mut self, name: &str, value: f32) {
+        let (_, data) = self.0.get_mut(name).unwrap();
+        data.as_chunks_mut::<4>().0.iter_mut().for_each(|b| *b = value.to_le_bytes());
+    }
+}
+
+fn config(change: &Value) -> ModelConfig {
+    let mut config = json!({
+        "model_type": "llama", "hidden_size": 36, "intermediate_size": 50, "num_hidden_layers": 2,
+        "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 14, "vocab_size": 71,
+        "rms_norm_eps": 1e-5, "max_position_embeddings": 96, "tie_word_embeddings": false,
+        "attention_bias": true,
+    });
+    for (key, value) in change.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    ModelConfig::from_json("test", config.to_string().as_bytes()).unwrap()
+}
+
+fn tokens(n: usize) -> Vec<u32> {
+    (0..n).map(|i| (i * i * 7 + 3 * i) as u32 % 71).collect()
+}
+
+fn bits(logits: &[Vec<f32>]) -> Vec<u32> {
+    logits.iter().flatten().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn one_result_on_every_instruction_set() {
+    // The second has 7 query heads on one: tiles of 4 and 3. The third is wide: stretches, tiles.
+    for change in [
+        json!({}),
+        json!({"num_attention_heads": 7, "num_key_value_heads": 1, "hidden_size": 70}),
+        json!({"hidden_size": 340, "head_dim": 132, "intermediate_size": 333}),
+    ] {
+        let config = config(&change);
+        let weights = Random::new(&config, 5);
+        let mut first = None;
+        for isa in super::cpu::Isa::all() {
+            let shape = Shape::new(&config).unwrap();
+            let model = Model::load(Cpu::with(isa), shape, &weights).unwrap();
+            let found = bits(&model.logits(&tokens(40)).unwrap());
+            assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{isa:?}");
+        }
+    }
+}
+
+#[test]
+fn twins_agree() {
+    for change in [
+        json!({}),
+        json!({"model_type": "mistral", "sliding_window": 17, "attention_bias": false}),
+        json!({"tie_word_embeddings": true, "num_key_value_heads": 6}),
+    ] {
+        let config = config(&change);
+        let weights = Random::new(&config, 11);
+        let [a, b] = [Device::Cpu, Device::reference()]
+            .map(|d| Decoder::load(&config, &weights, &d).unwrap().logits(&tokens(50)).unwrap());
+        let size = b.iter().flatten().fold(0.0, |m: f32, x| m.max(x.abs()));
+        let worst =
+            a.iter().flatten().zip(b.iter().flatten()).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
+        assert!(worst <= 1e-5 * size, "{worst} of {size}");
+    }
+}
+
+#[test]
+fn refresh_rewrites_the_groups_asked_for_and_no_other() {
+    for device in [Device::Cpu, Device::reference()] {
+        for tied in [true, false] {
+            let config = config(&json!({ "tie_word_embeddings": tied }));
+            let (one, two) = (Random::new(&config, 1), Random::new(&config, 2));
+            let mut decoder = Decoder::load(&config, &one, &device).unwrap();
+            let before = bits(&decoder.logits(&tokens(9)).unwrap());
+            for group in 0..4 {
+                let asked: Vec<bool> = (0..4).map(|g| g == group).collect();
+                decoder.refresh(&two, &asked).unwrap();
+                assert_ne!(bits(&decoder.logits(&tokens(9)).unwrap()), before, "group {group}");
+                decoder.refresh(&one, &asked).unwrap();
+                assert_eq!(bits(&decoder.logits(&tokens(9)).unwrap()), before, "group {group}");
+            }
+            decoder.refresh(&two, &[true; 4]).unwrap();
+            let fresh = Decoder::load(&config, &two, &device).unwrap();
+            let (refreshed, fresh) = (decoder.logits(&tokens(9)).unwrap(), fresh.logits(&tokens(9)).unwrap());
+            assert_eq!(bits(&refreshed), bits(&fresh));
+            assert!(matches!(
+                decoder.refresh(&two, &[true; 3]),
+                Err(LmError::Groups { expected: 4, found: 3 })
+            ));
+        }
+    }
+}
+
+#[test]
+fn bad_checkpoints_are_refused_by_name() {
+    let config_ = config(&json!({}));
+    let weights = Random::new(&config_, 1);
+    let refuse = |config: &ModelConfig, weights: &Random| {
+        let error = Decoder::load(config, weights, &Device::Cpu).err().expect("an error");
+        error.to_string()
+    };
+    let name = "model.layers.1.mlp.up_proj.weight";
+    let mut broken = weights.clone();
+    broken.0.remove(name);
+    assert!(refuse(&config_, &broken).contains(name));
+
+    let mut broken = weights.clone();
+    broken.0.get_mut(name).unwrap().0 = vec![36, 50];
+    let said = refuse(&config_, &broken);
+    assert!(said.contains(name) && said.contains("[36, 50]") && said.contains("[50, 36]"), "{said}");
+
+    let mut broken = weights.clone();
+    broken.0.get_mut(name).unwrap().1.truncate(100);
+    assert!(refuse(&config_, &broken).contains("100 bytes"));
+
+    let said = refuse(&config(&json!({"hidden_act": "gelu"})), &weights);
+    assert!(said.contains("gelu") && said.contains("silu"), "{said}");
+    let said = refuse(&config(&json!({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}})), &weights);
+    assert!(said.contains("yarn") && said.contains("llama3"), "{said}");
+    let said = refuse(&config(&json!({"rope_scaling": {"rope_type": "linear"}})), &weights);
+    assert!(said.contains("factor"), "{said}");
+    assert!(refuse(&config(&json!({"head_dim": 7})), &weights).contains("odd"));
+}
+
+#[test]
+fn numbers_that_are_none_choose_token_0_and_do_not_panic() {
+    let config = config(&json!({}));
+    let mut weights = Random::new(&config, 1);
+    weights.set("model.layers.0.mlp.up_proj.weight", f32::NAN);
+    let device = Device::Cpu;
+    let decoder = Decoder::load(&config, &weights, &device).unwrap();
+    let Engine::Cpu(model) = &decoder.engine else { panic!("the CPU was asked for") };
+    let mut workspace = model.workspace(1, 8).unwrap();
+    let span = super::ops::Span { slot: 0, start: 0, len: 5 };
+    model.forward(&tokens(5), &[span], &[3, 4], &mut workspace).unwrap();
+    let mut chosen = Vec::new();
+    super::ops::Backend::argmax(&model.backend, &workspace.logits, 71, &mut chosen).unwrap();
+    assert_eq!(chosen, [0, 0]);
+}
