@@ -23,9 +23,11 @@ pub(super) struct Job<'a> {
     pub prompts: &'a [Vec<u32>],
     pub options: &'a Options,
     pub watched: &'a [bool],
+    /// The order in which prompts are taken.
+    pub order: &'a [usize],
     pub on: &'a (dyn Fn(Stream) + Sync),
     pub cancel: &'a AtomicBool,
-    /// The next prompt that no thread has taken.
+    /// The place in that order of the next prompt that no thread has taken.
     pub next: &'a AtomicUsize,
 }
 
@@ -113,11 +115,12 @@ impl<'a, B: Backend> Batch<'a, B> {
     fn admit(&mut self, done: &dyn Fn(usize, Generated)) -> Result<usize, LmError> {
         let mut entered = 0;
         while let Some(slot) = self.free.pop() {
-            let index = self.job.next.fetch_add(1, Ordering::Relaxed);
-            let Some(prompt) = self.job.prompts.get(index) else {
+            let place = self.job.next.fetch_add(1, Ordering::Relaxed);
+            let Some(&index) = self.job.order.get(place) else {
                 self.free.push(slot);
                 break;
             };
+            let prompt = &self.job.prompts[index];
             let (tokenizer, options) = (self.job.tokenizer, self.job.options);
             let limit = options.max_new_tokens.min(self.model.shape.max_positions - prompt.len());
             let answer = Answer::new(tokenizer, options, limit, self.job.watched[index]);

@@ -23,7 +23,7 @@ pub struct Options {
     pub stop: Vec<String>,
     /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
     pub threads: usize,
-    /// Most sequences that a thread decodes at once.
+    /// Most sequences that a thread decodes at once; fewer where that is faster.
     pub batch: usize,
 }
 
@@ -99,8 +99,11 @@ pub fn generate(
         decoder.check_prompt(index, prompt)?;
     }
     let watched: Vec<bool> = (0..prompts.len()).map(watch).collect();
+    // Those that someone watches go first; otherwise in order.
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    order.sort_by_key(|i| !watched[*i]);
     let next = AtomicUsize::new(0);
-    let job = Job { tokenizer, prompts, options, watched: &watched, on, cancel, next: &next };
+    let job = Job { tokenizer, prompts, options, watched: &watched, order: &order, on, cancel, next: &next };
     match &decoder.engine {
         Engine::Cpu(model) => {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -114,7 +117,8 @@ fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<G
     let began = Instant::now();
     let n = job.prompts.len();
     let threads = threads.clamp(1, n.max(1));
-    let slots = job.options.batch.clamp(1, n.div_ceil(threads).max(1));
+    let most = job.options.batch.clamp(1, n.div_ceil(threads).max(1));
+    let slots = model.backend.batch(&model.shape, most);
     let longest = job.prompts.iter().map(Vec::len).max().unwrap_or(0);
     let capacity = longest.saturating_add(job.options.max_new_tokens).min(model.shape.max_positions);
 

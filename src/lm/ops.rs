@@ -55,6 +55,9 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// Keys and values of some sequences at every step of the decoder.
     type Cache: Send + Sync;
 
+    /// How many sequences to decode at once where `most` are allowed: what is fastest here.
+    fn batch(&self, shape: &Shape, most: usize) -> usize;
+
     /// Room for a matrix with the given parts along `out`; `bias` adds a bias to each.
     fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self::Matrix, LmError>;
     /// Writes part `part` of a matrix from a checked tensor `[out, in]`.

@@ -88,6 +88,12 @@ impl Shape {
         })
     }
 
+    /// Weights that a token meets, norms and biases left out.
+    pub const fn parameters(&self) -> usize {
+        let heads = 2 * self.queries().features() + 2 * self.keys().features();
+        self.layers * self.hidden * (heads + 3 * self.intermediate) + self.vocab * self.hidden
+    }
+
     /// Query heads as features of a projection.
     pub const fn queries(&self) -> Blocks {
         Blocks { count: self.heads, width: self.head_dim }

@@ -23,6 +23,11 @@ use super::{
 };
 use crate::checkpoint::TensorView;
 
+/// Weights of so many bytes stay in the last-level cache.
+const CACHED: usize = 8 << 20;
+/// Rows of the tallest tile of the matrix product.
+const TILE_ROWS: usize = 12;
+
 /// The CPU, with the instruction set to use.
 pub(crate) struct Cpu {
     isa: Isa,
@@ -94,6 +99,13 @@ impl Backend for Cpu {
     type Vector = Vector;
     type Rows = Rows;
     type Cache = Cache;
+
+    /// Weights that stay in the cache need no large batch to be read once for many rows, and a
+    /// small one keeps the keys and values near too: on the bundled zoo's shape 12 sequences
+    /// decode 1.5 times as fast as 128. Larger models read their weights from memory.
+    fn batch(&self, shape: &Shape, most: usize) -> usize {
+        if shape.parameters() * size_of::<f32>() <= CACHED { most.min(TILE_ROWS) } else { most }
+    }
 
     fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
         Matrix::new(outs, ins, bias)
