@@ -52,7 +52,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     let text = with_overrides(&text, args.seed, args.budget)?;
     let folder = std::env::current_dir()?;
     let text = with_absolute_paths(&text, &folder)?;
-    let changed = Config::parse(&text, &place)?;
+    Config::parse(&text, &place)?;
     if args.resume {
         let name = args.name.clone().unwrap_or_else(|| latest(home, &config.name));
         if list::exists(home, &name) {
@@ -68,7 +68,6 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
             return Err(BadInput::new(crate::session::journal::exists_sentence(name)));
         }
     }
-    drop(changed);
     Ok(Plan { name: args.name.clone(), config: Some(text) })
 }
 

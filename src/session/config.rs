@@ -317,6 +317,9 @@ impl Config {
 
 /// A config's text with some values replaced, comments kept.
 pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> anyhow::Result<String> {
+    if seed.is_none() && budget.is_none() {
+        return Ok(text.to_owned());
+    }
     let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::new)?;
     if let Some(seed) = seed {
         document["seed"] = toml_edit::value(i64::try_from(seed)?);
@@ -337,21 +340,24 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
         (is_path && path.is_relative() && !item.is_empty())
             .then(|| folder.join(&path).canonicalize().ok()?.to_str().map(str::to_owned))?
     };
+    let mut changed = false;
     for (table, key) in [("pool", "base"), ("task", "use")] {
         let item = document.get_mut(table).and_then(|t| t.get_mut(key));
         if let Some(item) = item
             && let Some(path) = item.as_str().and_then(absolute)
         {
             *item = toml_edit::value(path);
+            changed = true;
         }
     }
     let sources = document.get_mut("pool").and_then(|t| t.get_mut("sources")).and_then(|s| s.as_array_mut());
     for source in sources.into_iter().flat_map(|a| a.iter_mut()) {
         if let Some(path) = source.as_str().and_then(absolute) {
             *source = path.into();
+            changed = true;
         }
     }
-    Ok(document.to_string())
+    Ok(if changed { document.to_string() } else { text.to_owned() })
 }
 
 /// One sentence from the reader's message: file, line, key, and the nearest known key.
