@@ -149,7 +149,8 @@ fn smaller_vocabulary(b: &Bench) {
         .map(|(name, view)| {
             if name != "model.embed_tokens.weight" {
                 let same =
-                    safetensors::tensor::TensorView::new(view.dtype(), view.shape().to_vec(), view.data()).unwrap();
+                    safetensors::tensor::TensorView::new(view.dtype(), view.shape().to_vec(), view.data())
+                        .unwrap();
                 return (name, same);
             }
             let mut shape = view.shape().to_vec();
@@ -256,7 +257,10 @@ fn tasks_that_ask_nothing() {
     eval(&task("empty.toml", "one.jsonl", "empty.jsonl", ""), &["empty.jsonl"]);
     eval(&task("gone.toml", "one.jsonl", "gone.jsonl", ""), &["gone.jsonl"]);
     eval(&task("leak.toml", "one.jsonl", "one.jsonl", ""), &["1+1?"]);
-    eval(&task("key.toml", "one.jsonl", "one.jsonl", "max_new_tokns = 3"), &["max_new_tokns", "max_new_tokens"]);
+    eval(
+        &task("key.toml", "one.jsonl", "one.jsonl", "max_new_tokns = 3"),
+        &["max_new_tokns", "max_new_tokens"],
+    );
     b.refused(&["eval", "zoo:base", "--task", "no-such-task"], &["no-such-task", "zoo"]);
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::follow::{Telling, catch_interrupt, follow, interrupted, note};
 use crate::session::client::ConnectError;
-use crate::session::journal::{Reader, is_locked};
+use crate::session::journal::Reader;
+use crate::session::lock::{is_locked, lock_holder};
 use crate::session::protocol::Status;
 use crate::session::state::SessionState;
 use crate::session::{Client, Home, Interrupted, report};
@@ -15,7 +16,7 @@ pub fn run(name: &str) -> anyhow::Result<()> {
     Reader::open(&home, name)?;
     catch_interrupt();
     match Client::connect(&home) {
-        Ok(mut client) if crate::session::journal::lock_holder(&home, name) == Some(client.pid) => {
+        Ok(mut client) if lock_holder(&home, name) == Some(client.pid) => {
             follow(&mut client, name, Telling { json: false, lines: true }).map(|_| ())
         }
         Ok(_) | Err(ConnectError::NotRunning(_)) => by_journal(&home, name),

@@ -21,14 +21,14 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
         Target::Model(_) => (String::new(), Vec::new()),
         Target::Recipe(r) => (r.base.clone(), r.sources.iter().map(|s| s.model.clone()).collect()),
     };
-    let task = Task::load(&args.task).map_err(BadInput::new)?;
+    let task = Task::load(&args.task).map_err(BadInput::error)?;
     let (split, all) = match args.split {
         SplitArg::Train => (Split::Train, task.train.len()),
         SplitArg::Test => (Split::Test, task.test.len()),
     };
     let n = args.limit.map_or(all, |limit| limit.min(all));
     if n == 0 {
-        return Err(BadInput::new(format!(
+        return Err(BadInput::error(format!(
             "the task {} leaves no question to ask: raise --limit",
             args.task
         )));
@@ -94,7 +94,7 @@ fn answer_json(a: &Answer) -> serde_json::Value {
 pub fn target(name: &str) -> anyhow::Result<Target> {
     let path = Path::new(name);
     if path.extension().is_some_and(|e| e == "toml") {
-        return Recipe::open(path).map(Target::Recipe).map_err(BadInput::new);
+        return Recipe::open(path).map(Target::Recipe).map_err(BadInput::error);
     }
     Ok(Target::Model(name.to_owned()))
 }

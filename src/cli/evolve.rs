@@ -1,7 +1,7 @@
 //! `yosegi evolve`: runs a session here and prints its progress, or hands it to the engine and
 //! opens the workbench on it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Evolve;
 use super::follow::{Telling, ask, catch_interrupt, follow, note};
@@ -17,9 +17,12 @@ struct Plan {
     config: Option<String>,
 }
 
+/// Opens the workbench on a session.
+pub type Face = fn(&str) -> anyhow::Result<()>;
+
 /// Runs the command. `face` opens the workbench on a session; without one, or without a
 /// terminal, the run is headless.
-pub fn run(args: &Evolve, face: Option<&dyn Fn(&str) -> anyhow::Result<()>>) -> anyhow::Result<()> {
+pub fn run(args: &Evolve, face: Option<Face>) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     let plan = plan(args, &home)?;
     match face {
@@ -65,7 +68,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     if let Some(name) = &args.name {
         crate::session::home::check_name(name)?;
         if list::exists(home, name) {
-            return Err(BadInput::new(crate::session::journal::exists_sentence(name)));
+            return Err(BadInput::error(crate::session::journal::exists_sentence(name)));
         }
     }
     Ok(Plan { name: args.name.clone(), config: Some(text) })
@@ -77,17 +80,17 @@ fn read(path: &Path) -> anyhow::Result<String> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
         // The configs that the binary carries can be named from anywhere.
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => known
-            .iter()
-            .find(|(name, _)| PathBuf::from(name) == path)
-            .map(|(_, text)| (*text).to_owned())
-            .ok_or_else(|| {
-                BadInput::new(format!(
-                    "there is no config {}: give a file such as configs/zoo.toml",
-                    path.display()
-                ))
-            }),
-        Err(e) => Err(BadInput::new(format!("{} cannot be read: {e}", path.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            known.iter().find(|(name, _)| path == *name).map(|(_, text)| (*text).to_owned()).ok_or_else(
+                || {
+                    BadInput::error(format!(
+                        "there is no config {}: give a file such as configs/zoo.toml",
+                        path.display()
+                    ))
+                },
+            )
+        }
+        Err(e) => Err(BadInput::error(format!("{} cannot be read: {e}", path.display()))),
     }
 }
 
@@ -108,7 +111,7 @@ fn latest(home: &Home, name: &str) -> String {
 fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
     let state = Reader::open(home, name)?.state()?;
     let differs = |what: &str, was: u64, is: Option<u64>| match is {
-        Some(is) if is != was => Err(BadInput::new(format!(
+        Some(is) if is != was => Err(BadInput::error(format!(
             "session `{name}` began with {what} {was}, not {is}: resume it without --{what}, \
              or start another under a new --name"
         ))),

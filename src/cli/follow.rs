@@ -41,13 +41,13 @@ pub fn note(line: &str) {
 
 /// Prints a line to stdout; an error when nobody reads it any more.
 pub fn out(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").map_err(|e| BadInput::new(format!("stdout: {e}")))
+    writeln!(std::io::stdout(), "{line}").map_err(|e| BadInput::error(format!("stdout: {e}")))
 }
 
 /// Asks and waits; an error reply is bad input.
 pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
     match client.call(command)? {
-        Reply::Error(why) => Err(BadInput::new(why)),
+        Reply::Error(why) => Err(BadInput::error(why)),
         reply => Ok(reply),
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::follow::{ask, note};
 use crate::session::client::ConnectError;
-use crate::session::journal::{is_locked, lock_holder};
+use crate::session::lock::{is_locked, lock_holder};
 use crate::session::protocol::Command;
 use crate::session::{BadInput, Client, Home, list};
 
@@ -28,7 +28,7 @@ pub fn run(name: &str) -> anyhow::Result<()> {
             Ok(())
         }
         (Some(pid), _) => headless_run(&home, name, pid),
-        (None, _) => Err(BadInput::new(format!(
+        (None, _) => Err(BadInput::error(format!(
             "session `{name}` is not running; `yosegi sessions` says how it stands"
         ))),
     }

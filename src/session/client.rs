@@ -132,11 +132,11 @@ impl Client {
                 client.device = device;
                 Ok(client)
             }
-            Reply::Hello { version, pid, .. } => Err(BadInput::new(format!(
+            Reply::Hello { version, pid, .. } => Err(BadInput::error(format!(
                 "an engine of another version runs (it speaks {version}, this program {VERSION}): \
                  stop it with `kill {pid}`; its session can be resumed"
             ))),
-            Reply::Error(why) => Err(BadInput::new(why)),
+            Reply::Error(why) => Err(BadInput::error(why)),
             other => bail!("the engine answered hello with {other:?}"),
         }
     }
@@ -193,7 +193,7 @@ impl Client {
         let start = Instant::now();
         let wanted = self.send(command)?;
         loop {
-            let left = patience.saturating_sub(start.elapsed()).min(Duration::from_secs(3600));
+            let left = patience.saturating_sub(start.elapsed()).min(Duration::from_hours(1));
             match self.messages.recv_timeout(left) {
                 Ok(Message::Reply { id, reply }) if id == wanted => return Ok(reply),
                 Ok(other) => self.waiting.push_back(other),
@@ -213,7 +213,7 @@ impl Client {
         // Keep what came in between: a thread hands the old ones over, then follows.
         let (tx, rx) = mpsc::channel();
         thread::spawn(move || {
-            for message in self.waiting.into_iter().chain(self.messages.into_iter()) {
+            for message in self.waiting.into_iter().chain(self.messages) {
                 if tx.send(message).is_err() {
                     break;
                 }
@@ -277,7 +277,7 @@ fn spawn_engine(home: &Home) -> anyhow::Result<()> {
         .create(true)
         .append(true)
         .open(&log_path)
-        .map_err(|e| BadInput::new(format!("cannot write {}: {e}", log_path.display())))?;
+        .map_err(|e| BadInput::error(format!("cannot write {}: {e}", log_path.display())))?;
     let mut command = own_program()?;
     command
         .arg("engine")

@@ -192,8 +192,8 @@ impl Config {
     /// Reads and checks a config; `place` names it in messages.
     pub fn parse(text: &str, place: &str) -> anyhow::Result<Self> {
         let config: Self =
-            toml::from_str(text).map_err(|e| BadInput::new(reading_sentence(text, place, &e)))?;
-        config.check().map_err(|why| BadInput::new(format!("{place}: {why}")))?;
+            toml::from_str(text).map_err(|e| BadInput::error(reading_sentence(text, place, &e)))?;
+        config.check().map_err(|why| BadInput::error(format!("{place}: {why}")))?;
         Ok(config)
     }
 
@@ -273,7 +273,7 @@ impl Config {
             mask: keys.mask,
             seed: self.seed,
         })
-        .map_err(BadInput::new)
+        .map_err(BadInput::error)
     }
 
     /// A merge with one weight a source everywhere and nothing dropped.
@@ -320,7 +320,7 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
     if seed.is_none() && budget.is_none() {
         return Ok(text.to_owned());
     }
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::new)?;
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
     if let Some(seed) = seed {
         document["seed"] = toml_edit::value(i64::try_from(seed)?);
     }

@@ -9,7 +9,7 @@ pub struct BadInput(pub String);
 
 impl BadInput {
     /// An `anyhow` error that [`is_bad_input`] recognises.
-    pub fn new(sentence: impl Display) -> anyhow::Error {
+    pub fn error(sentence: impl Display) -> anyhow::Error {
         anyhow::Error::new(Self(sentence.to_string()))
     }
 }
@@ -17,7 +17,7 @@ impl BadInput {
 /// Whether an error, or one of its causes, is a [`BadInput`].
 #[must_use]
 pub fn is_bad_input(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<BadInput>())
+    error.chain().any(<dyn std::error::Error>::is::<BadInput>)
 }
 
 /// The work was interrupted (Ctrl-C, SIGTERM); nothing is lost. Exit code 130.

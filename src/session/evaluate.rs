@@ -80,14 +80,14 @@ impl Evaluator {
         fitness: &str,
         limits: (usize, usize),
     ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
-        Fitness::parse(fitness).map_err(BadInput::new)?;
+        Fitness::parse(fitness).map_err(BadInput::error)?;
         let task = self.task(&bench.task)?;
         let device = self.device(&bench.device)?;
         let layers = self.kitchen(&bench.base, &bench.sources)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
         if train == 0 || test == 0 {
-            return Err(BadInput::new(format!("the task {} has no questions: give it some", bench.task)));
+            return Err(BadInput::error(format!("the task {} has no questions: give it some", bench.task)));
         }
         let stored = |split: Split, n: usize| {
             questions(&task, split).iter().take(n).enumerate().map(move |(index, q)| StoredQuestion {
@@ -124,7 +124,7 @@ impl Evaluator {
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
         let task = self.task(&work.bench.task)?;
         let fitness = if work.fitness.is_empty() { "both" } else { work.fitness };
-        let fitness = Fitness::parse(fitness).map_err(BadInput::new)?;
+        let fitness = Fitness::parse(fitness).map_err(BadInput::error)?;
         check_questions(&task, &work.bench.task, work.ask)?;
         let began = Instant::now();
         let device = self.device(&work.bench.device)?;
@@ -156,7 +156,7 @@ impl Evaluator {
         if let Some(task) = self.tasks.get(name) {
             return Ok(Arc::clone(task));
         }
-        let task = Arc::new(Task::load(name).map_err(BadInput::new)?);
+        let task = Arc::new(Task::load(name).map_err(BadInput::error)?);
         self.tasks.insert(name.to_owned(), Arc::clone(&task));
         Ok(task)
     }
@@ -167,7 +167,7 @@ impl Evaluator {
         {
             return Ok(device.clone());
         }
-        let device = lm::pick(name).map_err(BadInput::new)?;
+        let device = lm::pick(name).map_err(BadInput::error)?;
         // What was loaded lies on the device before.
         self.alone = None;
         self.kitchens.iter_mut().for_each(|k| k.player = None);
@@ -182,7 +182,7 @@ impl Evaluator {
             self.kitchens[..=place].rotate_right(1);
         } else {
             self.kitchens.truncate(1);
-            let pool = Pool::open(base, sources).map_err(BadInput::new)?;
+            let pool = Pool::open(base, sources).map_err(BadInput::error)?;
             let merged = Merged::new(&pool);
             let kitchen =
                 Kitchen { base: base.to_owned(), sources: sources.to_vec(), pool, merged, player: None };
@@ -193,7 +193,7 @@ impl Evaluator {
 
     fn merge(&mut self, bench: &Bench, recipe: &Recipe, device: &Device) -> anyhow::Result<&mut Player> {
         let kitchen = self.kitchen(&bench.base, &bench.sources)?;
-        let stats = kitchen.pool.merge_into(recipe, &mut kitchen.merged).map_err(BadInput::new)?;
+        let stats = kitchen.pool.merge_into(recipe, &mut kitchen.merged).map_err(BadInput::error)?;
         // Taken out meanwhile: a decoder whose refresh failed is of no use.
         let player = match kitchen.player.take() {
             Some(mut player) => {
@@ -206,12 +206,11 @@ impl Evaluator {
     }
 
     fn alone(&mut self, model: &str, device: &Device) -> anyhow::Result<&mut Player> {
-        let player = match self.alone.take().filter(|(name, _)| name == model) {
-            Some((_, player)) => player,
-            None => {
-                let checkpoint = Checkpoint::open(model).map_err(BadInput::new)?;
-                Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
-            }
+        let player = if let Some((_, player)) = self.alone.take().filter(|(name, _)| name == model) {
+            player
+        } else {
+            let checkpoint = Checkpoint::open(model).map_err(BadInput::error)?;
+            Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
         };
         Ok(&mut self.alone.insert((model.to_owned(), player)).1)
     }
@@ -225,7 +224,7 @@ impl Player {
         weights: &dyn Weights,
         device: &Device,
     ) -> anyhow::Result<Self> {
-        let json = checkpoint.tokenizer_json().map_err(BadInput::new)?;
+        let json = checkpoint.tokenizer_json().map_err(BadInput::error)?;
         let tokenizer = Tokenizer::from_json(&json)
             .with_context(|| format!("the tokenizer of {}", checkpoint.reference()))?;
         let parameters = config.vocab_size * config.hidden_size
@@ -299,7 +298,7 @@ fn check_questions(task: &Task, name: &str, ask: &[Ask]) -> anyhow::Result<()> {
     for a in ask {
         let n = questions(task, a.split).len();
         if let Some(index) = a.questions.iter().find(|&&i| i >= n) {
-            return Err(BadInput::new(format!(
+            return Err(BadInput::error(format!(
                 "the task {name} has {n} questions there, none with index {index}: count from 0"
             )));
         }

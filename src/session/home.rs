@@ -28,7 +28,7 @@ impl Home {
             .or_else(|| set("XDG_DATA_HOME").map(|d| d.join("yosegi")))
             .or_else(|| set("HOME").map(|d| d.join(".local/share/yosegi")))
             .ok_or_else(|| {
-                BadInput::new(
+                BadInput::error(
                     "there is no home folder: set YOSEGI_HOME to the folder that should hold sessions",
                 )
             })?;
@@ -123,7 +123,7 @@ impl Home {
         private_dir(&dir)?;
         let owner = std::fs::metadata(&dir).with_context(|| format!("{}", dir.display()))?.uid();
         if owner != user_id() {
-            return Err(BadInput::new(format!(
+            return Err(BadInput::error(format!(
                 "{} belongs to another user: remove it or set YOSEGI_HOME to a shorter path",
                 dir.display()
             )));
@@ -136,7 +136,7 @@ impl Home {
 pub fn check_name(name: &str) -> anyhow::Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(BadInput::new(format!(
+        return Err(BadInput::error(format!(
             "`{}` is no session name: use 1 to 64 letters, digits, `-`, `_` or `.`, not starting with a dot",
             super::text::visible(name)
         )));
@@ -148,7 +148,7 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
 fn private_dir(dir: &Path) -> anyhow::Result<()> {
     if !dir.is_dir() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
-            BadInput::new(format!(
+            BadInput::error(format!(
                 "cannot make the folder {}: {e}; set YOSEGI_HOME to one that can be written",
                 dir.display()
             ))

@@ -1,4 +1,4 @@
-//! The journal: one SQLite file a session, an append-only table of events and the answers.
+//! The journal: one `SQLite` file a session, an append-only table of events and the answers.
 //!
 //! It is the only truth; every view is a fold over it. A candidate's answers and the event that
 //! tells of them are written in one transaction, so that a run killed at any moment has lost at
@@ -8,10 +8,8 @@
 //!
 //! One process writes (an exclusive lock on `lock` beside the file); any number may read.
 
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
@@ -81,11 +79,11 @@ impl Journal {
         home.create()?;
         let dir = home.session(name)?;
         std::fs::create_dir_all(&dir).map_err(|e| {
-            BadInput::new(format!("cannot make {}: {e}; free some space or set YOSEGI_HOME", dir.display()))
+            BadInput::error(format!("cannot make {}: {e}; free some space or set YOSEGI_HOME", dir.display()))
         })?;
         let journal = Self::open_dir(&dir, name, true)?;
         if journal.next > 1 {
-            return Err(BadInput::new(exists_sentence(name)));
+            return Err(BadInput::error(exists_sentence(name)));
         }
         Ok(journal)
     }
@@ -94,13 +92,13 @@ impl Journal {
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let dir = home.session(name)?;
         if !dir.join("journal.db").is_file() {
-            return Err(BadInput::new(missing_sentence(home, name)));
+            return Err(BadInput::error(missing_sentence(home, name)));
         }
         Self::open_dir(&dir, name, false)
     }
 
     fn open_dir(dir: &Path, name: &str, fresh: bool) -> anyhow::Result<Self> {
-        let lock = lock(dir, name)?;
+        let lock = super::lock::lock(dir, name)?;
         let path = dir.join("journal.db");
         let db = Connection::open(&path).with_context(|| format!("{}", path.display()))?;
         prepare(&db, &path, fresh)?;
@@ -204,7 +202,7 @@ impl Reader<'static> {
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let path = home.session(name)?.join("journal.db");
         if !path.is_file() {
-            return Err(BadInput::new(missing_sentence(home, name)));
+            return Err(BadInput::error(missing_sentence(home, name)));
         }
         // Read-write flags without writing: a reader of a WAL file must be able to make its
         // shared-memory file when the writer was killed.
@@ -302,7 +300,7 @@ impl Reader<'_> {
     pub fn labelled_answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Answers> {
         let state = self.state()?;
         let Some(entry) = state.entry(candidate) else {
-            return Err(BadInput::new(format!("the session has no candidate {candidate}")));
+            return Err(BadInput::error(format!("the session has no candidate {candidate}")));
         };
         let score: Option<Score> = match (split, &entry.outcome) {
             (Split::Train, Some(Outcome::Scored(score))) => Some(*score),
@@ -337,59 +335,6 @@ impl Reader<'_> {
     }
 }
 
-/// Whether some process holds the session's lock; a run without one was killed.
-#[must_use]
-pub fn is_locked(home: &Home, name: &str) -> bool {
-    let Ok(dir) = home.session(name) else { return false };
-    let Ok(file) = File::open(dir.join("lock")) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-}
-
-/// Process id of whoever took the session's lock last.
-#[must_use]
-pub fn lock_holder(home: &Home, name: &str) -> Option<u32> {
-    let text = std::fs::read_to_string(home.session(name).ok()?.join("lock")).ok()?;
-    text.trim().parse().ok()
-}
-
-/// Takes the session's lock, or says who has it.
-fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
-    let path = dir.join("lock");
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| BadInput::new(format!("cannot write {}: {e}", path.display())))?;
-    // Whoever lists sessions holds the lock for an instant to see whether it is free.
-    let brief = |_| {
-        thread::sleep(Duration::from_millis(20));
-        file.try_lock()
-    };
-    let mut taken = file.try_lock();
-    if matches!(taken, Err(TryLockError::WouldBlock)) {
-        taken = (0..3).map(brief).find(Result::is_ok).unwrap_or(taken);
-    }
-    match taken {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            return Err(BadInput::new(format!(
-                "session `{name}` is being run by another process (pid {}): watch it with `yosegi attach {name}`, \
-                 end it with `yosegi stop {name}`, or take another --name",
-                holder.trim()
-            )));
-        }
-        Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("locking {}", path.display())),
-    }
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{}", std::process::id())?;
-    Ok(file)
-}
-
 /// Sets a connection up for writing and makes the tables of a new file.
 fn prepare(db: &Connection, path: &Path, fresh: bool) -> anyhow::Result<()> {
     let broken = |e: rusqlite::Error| unreadable(path, &e);
@@ -413,7 +358,7 @@ fn check(db: &Connection, path: &Path) -> anyhow::Result<()> {
     db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
     let id: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(broken)?;
     if id != APPLICATION_ID {
-        return Err(BadInput::new(format!(
+        return Err(BadInput::error(format!(
             "{} is no journal of Yosegi: move it away or choose another session name",
             path.display()
         )));
@@ -426,14 +371,14 @@ fn check(db: &Connection, path: &Path) -> anyhow::Result<()> {
 }
 
 fn newer(path: &Path, version: i64) -> anyhow::Error {
-    BadInput::new(format!(
+    BadInput::error(format!(
         "{} was written by a newer Yosegi (journal version {version}, this one knows {VERSION}): update yosegi",
         path.display()
     ))
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
-    BadInput::new(format!(
+    BadInput::error(format!(
         "{} cannot be read as a journal ({error}): copy it back from a backup, or delete the session's folder",
         path.display()
     ))

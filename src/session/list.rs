@@ -1,7 +1,8 @@
 //! All sessions of a home.
 
 use super::home::Home;
-use super::journal::{Reader, is_locked};
+use super::journal::Reader;
+use super::lock::is_locked;
 use super::protocol::{SessionRow, Status};
 
 /// One line a session, the latest first. A journal that can't be read is left out.
@@ -44,5 +45,5 @@ fn is_blank(path: &std::path::Path) -> bool {
 #[must_use]
 pub fn fresh_name(home: &Home, name: &str) -> String {
     let numbered = |i: u32| if i == 1 { name.to_owned() } else { format!("{name}-{i}") };
-    (1..).map(numbered).find(|name| !exists(home, name)).unwrap_or_else(|| name.to_owned())
+    (1..u32::MAX).map(numbered).find(|name| !exists(home, name)).unwrap_or_else(|| name.to_owned())
 }

@@ -11,6 +11,7 @@ pub mod home;
 pub mod job;
 pub mod journal;
 pub mod list;
+pub mod lock;
 pub mod protocol;
 pub mod report;
 pub mod state;

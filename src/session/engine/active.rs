@@ -15,7 +15,7 @@ use crate::session::protocol::{Answer, Cost, Event, Live, Record, Split, SplitSc
 use crate::session::state::SessionState;
 
 /// Rates are means over this long.
-const RATE_WINDOW: Duration = Duration::from_secs(60);
+const RATE_WINDOW: Duration = Duration::from_mins(1);
 
 /// A session in the works.
 pub struct Active {
@@ -53,7 +53,7 @@ impl Active {
         let mut run = Evolution::replay(&journal.reader().records(1)?)?;
         let state = run.state();
         if state.status == Status::Finished {
-            return Err(BadInput::new(finished_sentence(name)));
+            return Err(BadInput::error(finished_sentence(name)));
         }
         let was = (state.layers, state.train_questions, state.test_questions);
         let is = (facts.layers, facts.train_questions, facts.test_questions);
@@ -101,8 +101,8 @@ impl Active {
     }
 
     /// What follows.
-    pub fn next(&mut self) -> anyhow::Result<Next> {
-        self.run.next()
+    pub fn step(&mut self) -> anyhow::Result<Next> {
+        self.run.step()
     }
 
     /// Stores an event and folds it in.

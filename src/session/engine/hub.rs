@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::active::{self, Active};
+use super::active::Active;
 use super::crew::{Worker, WorkerKind};
 use super::outbox::Outbox;
 use crate::session::config::Config;
 use crate::session::evolve::{Next, Work};
 use crate::session::home::Home;
-use crate::session::job::{Ask, Job, Report};
-use crate::session::protocol::{Event, Live, Message, Record, Reply, Request, Target};
+use crate::session::job::{Job, Report};
+use crate::session::protocol::{Event, Live, Message, Reply, Request};
 
 /// How often the hub looks up when nothing comes in.
 const TICK: Duration = Duration::from_millis(200);
@@ -70,7 +70,7 @@ pub struct Hub {
     workers: u64,
     jobs: u64,
     /// End after this long without client and run.
-    idle: Option<Duration>,
+    pub(super) idle: Option<Duration>,
     busy_at: Instant,
 }
 
@@ -93,7 +93,7 @@ pub struct Flight {
 /// What a job is for.
 pub enum Purpose {
     Try { line: u64, request: u64, label: String },
-    Start(Start),
+    Start(Box<Start>),
     Work(Work),
 }
 
@@ -195,7 +195,7 @@ impl Hub {
         }
     }
 
-    fn disconnect(&mut self, line: u64) {
+    pub(super) fn disconnect(&mut self, line: u64) {
         if let Some(line) = self.lines.remove(&line) {
             line.outbox.close();
         }
@@ -239,7 +239,7 @@ impl Hub {
                 continue;
             }
             let Some(active) = &mut self.active else { return };
-            match active.next() {
+            match active.step() {
                 Ok(Next::Record(event)) => self.store(&event),
                 Ok(Next::Evaluate(work)) => {
                     let watch = self.watches.get(&active.name).cloned().unwrap_or_default();
@@ -298,7 +298,7 @@ impl Hub {
             Report::Opened { facts, questions, .. } => {
                 self.device.clone_from(&facts.device);
                 if let Some(Flight { purpose: Purpose::Start(start), .. }) = self.flight.take() {
-                    self.opened(start, &facts, &questions);
+                    self.opened(&start, &facts, &questions);
                 }
             }
             Report::Done { device, splits, cost, .. } => {
@@ -407,101 +407,6 @@ impl Hub {
             self.cancel_flight();
         }
     }
-
-    pub(super) fn reply(&mut self, line: u64, id: u64, reply: Reply) {
-        self.send(line, Message::Reply { id, reply });
-    }
-
-    pub(super) fn send(&mut self, to: u64, message: Message) {
-        let gone = self.lines.get(&to).is_some_and(|line| !line.outbox.push(message));
-        if gone {
-            self.disconnect(to);
-        }
-    }
-
-    /// A stored event, to everyone who follows the session.
-    pub(super) fn broadcast(&mut self, session: &str, record: &Record) {
-        self.to_subscribers(session, || Message::Event {
-            session: session.to_owned(),
-            record: record.clone(),
-        });
-    }
-
-    pub(super) fn live_to(&mut self, session: &str, live: &Live) {
-        self.to_subscribers(session, || Message::Live {
-            session: Some(session.to_owned()),
-            live: live.clone(),
-        });
-    }
-
-    fn to_subscribers(&mut self, session: &str, message: impl Fn() -> Message) {
-        let gone: Vec<u64> = self
-            .lines
-            .iter()
-            .filter(|(_, line)| line.subscribed.contains(session) && !line.outbox.push(message()))
-            .map(|(id, _)| *id)
-            .collect();
-        for line in gone {
-            self.disconnect(line);
-        }
-    }
-
-    /// For the log overlay of every client, and for the engine's own log.
-    pub(super) fn log(&mut self, level: &str, text: &str) {
-        if self.idle.is_some() {
-            eprintln!("{} {level}: {text}", crate::session::journal::now_ms());
-        }
-        let live = Live::Log { level: level.to_owned(), text: text.to_owned() };
-        for line in self.lines.values() {
-            line.outbox.push(Message::Live { session: None, live: live.clone() });
-        }
-    }
-
-    /// A job for a request to try something now.
-    pub(super) fn try_flight(&self, line: u64, request: u64, command: TryCommand) -> Flight {
-        let TryCommand { target, task, ask } = command;
-        let (fitness, device, threads) = match &self.active {
-            Some(a) => (String::new(), a.bench.device.clone(), a.bench.threads),
-            None => (String::new(), "auto".to_owned(), 0),
-        };
-        let (base, sources, label) = match &target {
-            Target::Model(model) => (String::new(), Vec::new(), model.clone()),
-            Target::Recipe(r) => {
-                let sources: Vec<String> = r.sources.iter().map(|s| s.model.clone()).collect();
-                (r.base.clone(), sources, "by hand".to_owned())
-            }
-        };
-        // The models that the running session has open serve any recipe over some of them.
-        let open = self.active.as_ref().map(|a| &a.bench);
-        let sources = match open {
-            Some(bench) if bench.base == base && sources.iter().all(|s| bench.sources.contains(s)) => {
-                bench.sources.clone()
-            }
-            _ => sources,
-        };
-        let bench = crate::session::job::Bench { base, sources, task, device, threads };
-        let job = Job::Run { id: 0, bench, fitness, watch: ask.questions.clone(), target, ask: vec![ask] };
-        Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
-    }
-
-    /// A job that opens a session's models and task.
-    pub(super) fn start_flight(start: Start) -> Flight {
-        let job = Job::Open {
-            id: 0,
-            bench: active::bench(&start.config),
-            fitness: start.config.task.fitness.clone(),
-            train_limit: start.config.task.train_limit,
-            test_limit: start.config.task.test_limit,
-        };
-        Flight { job, purpose: Purpose::Start(start), dropped: false, failures: 0 }
-    }
-}
-
-/// What a `Try` asks for.
-pub struct TryCommand {
-    pub target: Target,
-    pub task: String,
-    pub ask: Ask,
 }
 
 /// Memory that a process has resident; 0 where that can't be told.

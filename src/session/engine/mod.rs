@@ -5,6 +5,8 @@
 
 mod active;
 mod crew;
+mod deliver;
+mod flights;
 mod hub;
 mod outbox;
 mod requests;

@@ -3,7 +3,8 @@
 use std::thread;
 
 use super::active::{self, Active};
-use super::hub::{Flight, Hub, Inbound, Purpose, Start, TryCommand};
+use super::flights::TryCommand;
+use super::hub::{Flight, Hub, Inbound, Purpose, Start};
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::evolve::Facts;
@@ -126,12 +127,11 @@ impl Hub {
     fn watching(&self, session: &str) -> Option<Live> {
         let watched = self.watches.get(session)?;
         let own;
-        let reader = match self.active.as_ref().filter(|a| a.name == session) {
-            Some(active) => active.journal().reader(),
-            None => {
-                own = Reader::open(&self.home, session).ok()?;
-                own
-            }
+        let reader = if let Some(active) = self.active.as_ref().filter(|a| a.name == session) {
+            active.journal().reader()
+        } else {
+            own = Reader::open(&self.home, session).ok()?;
+            own
         };
         let question = |&index: &usize| {
             let q = reader.question(Split::Train, index).ok()??;
@@ -145,14 +145,14 @@ impl Hub {
         let opening = !self.starts.is_empty()
             || matches!(&self.flight, Some(Flight { purpose: Purpose::Start(_), .. }));
         if let Some(active) = &self.active {
-            return Err(BadInput::new(format!(
+            return Err(BadInput::error(format!(
                 "session `{0}` is running and the engine runs one at a time: pause or stop it first \
                  (`yosegi stop {0}`)",
                 active.name
             )));
         }
         if opening {
-            return Err(BadInput::new("another session is just being opened: try again in a moment"));
+            return Err(BadInput::error("another session is just being opened: try again in a moment"));
         }
         Ok(())
     }
@@ -163,10 +163,17 @@ impl Hub {
         if let Some(name) = &name {
             crate::session::home::check_name(name)?;
             if list::exists(&self.home, name) {
-                return Err(BadInput::new(exists_sentence(name)));
+                return Err(BadInput::error(exists_sentence(name)));
             }
         }
-        self.starts.push_back(Self::start_flight(Start { line, request, text, config, name, resume: false }));
+        self.starts.push_back(Self::start_flight(Box::new(Start {
+            line,
+            request,
+            text,
+            config,
+            name,
+            resume: false,
+        })));
         Ok(())
     }
 
@@ -178,18 +185,25 @@ impl Hub {
         }
         let state = Reader::open(&self.home, &session)?.state()?;
         if state.status == Status::Finished {
-            return Err(BadInput::new(active::finished_sentence(&session)));
+            return Err(BadInput::error(active::finished_sentence(&session)));
         }
         self.must_be_free()?;
         let config = Config::parse(&state.config, &format!("config of session `{session}`"))?;
         let text = state.config;
         let name = Some(session);
-        self.starts.push_back(Self::start_flight(Start { line, request, text, config, name, resume: true }));
+        self.starts.push_back(Self::start_flight(Box::new(Start {
+            line,
+            request,
+            text,
+            config,
+            name,
+            resume: true,
+        })));
         Ok(true)
     }
 
     /// Models and task are open: the session begins, or goes on.
-    pub(super) fn opened(&mut self, start: Start, facts: &Facts, questions: &[StoredQuestion]) {
+    pub(super) fn opened(&mut self, start: &Start, facts: &Facts, questions: &[StoredQuestion]) {
         let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
         let made = if start.resume {
             Active::resume(&self.home, &name, facts)
@@ -242,8 +256,8 @@ impl Hub {
         // Paused, or left behind by a process that was killed.
         let state = Reader::open(&self.home, session)?.state()?;
         match state.status {
-            Status::Finished => Err(BadInput::new(active::finished_sentence(session))),
-            Status::Stopped => Err(BadInput::new(format!("session `{session}` is stopped already"))),
+            Status::Finished => Err(BadInput::error(active::finished_sentence(session))),
+            Status::Stopped => Err(BadInput::error(format!("session `{session}` is stopped already"))),
             Status::New | Status::Running | Status::Paused => {
                 let record =
                     crate::session::journal::Journal::open(&self.home, session)?.append(&stopped, None)?;
@@ -266,7 +280,7 @@ impl Hub {
         match Reader::open(&self.home, session) {
             Err(why) => why,
             Ok(_) => {
-                BadInput::new(format!("session `{session}` is not running on this engine: resume it first"))
+                BadInput::error(format!("session `{session}` is not running on this engine: resume it first"))
             }
         }
     }

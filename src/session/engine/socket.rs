@@ -19,7 +19,7 @@ use crate::session::client::read_lines;
 use crate::session::home::Home;
 
 /// The engine ends after so long without a run and without a client.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// A client whose socket takes nothing for so long is let go.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::recipe::LayerGroup;
+use crate::session::protocol::{Score, SplitScore};
 
 const CONFIG: &str = r#"
 name = "toy"
@@ -79,7 +80,7 @@ fn finish(mut records: Vec<Record>, mut run: Evolution, inject: Option<(usize, f
             let event = run.inject(&run.config.global_recipe(&[weight, 0.1])).unwrap();
             store(&mut records, &mut run, &event);
         }
-        match run.next().unwrap() {
+        match run.step().unwrap() {
             Next::Record(event) => store(&mut records, &mut run, &event),
             Next::Evaluate(work) => {
                 let event = run.measured(&work, measure(&work));
@@ -157,7 +158,7 @@ fn pause_and_stop_wait_and_do_not_change_the_search() {
     let mut part = whole[..20].to_vec();
     let mut run = Evolution::replay(&part).unwrap();
     store(&mut part, &mut run, &Event::Paused);
-    assert_eq!(run.next().unwrap(), Next::Wait);
+    assert_eq!(run.step().unwrap(), Next::Wait);
     store(&mut part, &mut run, &Event::Resumed);
     let rest = finish(part, run, None);
     let events = |records: &[Record]| records.iter().map(|r| r.event.clone()).collect::<Vec<_>>();

@@ -15,17 +15,18 @@
 //! The final recipe is the best candidate's or the mean's, whichever has the higher fitness on
 //! the *training* questions; held-out scores choose nothing.
 
+mod events;
+#[cfg(test)]
+mod tests;
+
 use anyhow::{Context, bail};
-use serde::{Deserialize, Serialize};
+
+pub use events::{Facts, created};
 
 use super::config::{Config, Start};
 use super::error::BadInput;
-use super::protocol::{
-    Candidate, CandidateId, Event, Gene, Origin, Outcome, Record, Score, Split, SplitScore, Status, Target,
-    VERSION,
-};
+use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, Target, VERSION};
 use super::state::{Entry, SessionState};
-use crate::recipe::Recipe;
 use crate::search::{Genome, Optimiser, Space};
 
 /// A run: its config and everything that follows from its events so far.
@@ -69,44 +70,10 @@ pub enum WorkKind {
     HeldOut,
 }
 
-/// What the models and the task are like: known once they are open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// Decoder blocks.
-    pub layers: usize,
-    pub train_questions: usize,
-    pub test_questions: usize,
-    pub device: String,
-    pub dtype: String,
-    pub language_by: String,
-}
-
-/// The first event of a session.
-pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow::Result<Event> {
-    let space = config.space(facts.layers)?;
-    let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
-    // Mistakes in the search's numbers show before anything is measured.
-    optimiser(config, &space, &space.start())?;
-    Ok(Event::Created {
-        version: VERSION,
-        name: name.to_owned(),
-        config: text.to_owned(),
-        seed: config.seed,
-        genes: space.genes().iter().map(gene).collect(),
-        layers: facts.layers,
-        train_questions: facts.train_questions,
-        test_questions: facts.test_questions,
-        budget: config.budget.evaluations,
-        device: facts.device.clone(),
-        dtype: facts.dtype.clone(),
-        language_by: facts.language_by.clone(),
-    })
-}
-
 fn optimiser(config: &Config, space: &Space, start: &Genome) -> anyhow::Result<Optimiser> {
     let population = Some(config.search.population).filter(|&p| p > 0);
     Optimiser::new(&config.search.algorithm, space.genes(), start, population, config.seed)
-        .map_err(|e| BadInput::new(format!("[search]: {e}")))
+        .map_err(|e| BadInput::error(format!("[search]: {e}")))
 }
 
 impl Evolution {
@@ -118,7 +85,7 @@ impl Evolution {
             bail!("the journal does not begin with the session's creation");
         };
         if *version > VERSION {
-            return Err(BadInput::new("the session was made by a newer Yosegi: update yosegi"));
+            return Err(BadInput::error("the session was made by a newer Yosegi: update yosegi"));
         }
         let config = Config::parse(text, &format!("config of session `{name}`"))?;
         let space = config.space(*layers)?;
@@ -154,7 +121,7 @@ impl Evolution {
             let asked = self.ask()?;
             let same = asked.iter().zip(candidates).all(|(genome, c)| close(&genome.0, &c.genome));
             if !same || candidates.len() > asked.len() {
-                return Err(BadInput::new(format!(
+                return Err(BadInput::error(format!(
                     "generation {generation} of session `{}` was proposed by another version of the search: \
                      it can be read and reported, but not resumed",
                     self.state.name
@@ -238,7 +205,7 @@ impl Evolution {
     }
 
     /// What follows from all that happened so far.
-    pub fn next(&mut self) -> anyhow::Result<Next> {
+    pub fn step(&mut self) -> anyhow::Result<Next> {
         match self.state.status {
             Status::Finished => return Ok(Next::Done),
             Status::Paused | Status::Stopped => return Ok(Next::Wait),
@@ -414,81 +381,6 @@ impl Evolution {
             recipe: recipe.clone(),
         }))
     }
-
-    /// The event that tells what a measurement brought: a score for each of its splits, or why
-    /// there is none. A fitness that is not a number counts as a failure.
-    #[must_use]
-    pub fn measured(&self, work: &Work, result: Result<Vec<SplitScore>, String>) -> Event {
-        let result = result.and_then(|scores| match scores.iter().all(|s| s.score.fitness.is_finite()) {
-            true => Ok(scores),
-            false => Err("the fitness is not a number".to_owned()),
-        });
-        let mut candidate = work.candidate.clone();
-        match work.kind {
-            WorkKind::Baseline => {
-                // A hand-made recipe may have come in since the work was given out.
-                candidate.id = self.next_id();
-                let (scores, failed) = match result {
-                    Ok(scores) => (scores, None),
-                    Err(why) => (Vec::new(), Some(why)),
-                };
-                Event::Baseline { candidate, scores, failed }
-            }
-            WorkKind::Fitness => {
-                let train = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Train);
-                let outcome = match result.map(train) {
-                    Ok(Some(s)) => Outcome::Scored(s.score),
-                    Ok(None) => Outcome::Failed("no training question was answered".into()),
-                    Err(why) => Outcome::Failed(why),
-                };
-                let generation = match self.state.entry(candidate.id).and_then(|e| e.generation) {
-                    Some(generation) => generation,
-                    None => self.generation(),
-                };
-                Event::Evaluated { id: candidate.id, generation, outcome }
-            }
-            WorkKind::HeldOut => {
-                let test = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Test);
-                // No question answered (n = 0) tells that it failed; it is not tried for ever.
-                let score = result.ok().and_then(test).map_or_else(Score::default, |s| s.score);
-                Event::HeldOut { id: candidate.id, score }
-            }
-        }
-    }
-
-    /// A hand-made recipe as a candidate of this run.
-    pub fn inject(&self, recipe: &Recipe) -> anyhow::Result<Event> {
-        let name = &self.state.name;
-        if self.state.status == Status::Finished {
-            return Err(BadInput::new(format!(
-                "session `{name}` has finished: start another to go on from there"
-            )));
-        }
-        let pool = &self.config.pool;
-        if recipe.base != pool.base {
-            return Err(BadInput::new(format!(
-                "the recipe's base is {}, that of session `{name}` is {}: make them the same",
-                recipe.base, pool.base
-            )));
-        }
-        if let Some(other) = recipe.sources.iter().find(|s| !pool.sources.contains(&s.model)) {
-            return Err(BadInput::new(format!(
-                "the recipe uses {}, which is not among the models of session `{name}` ({})",
-                other.model,
-                pool.sources.join(", ")
-            )));
-        }
-        let made = self.state.entries.iter().filter(|e| e.candidate.origin == Origin::Hand).count();
-        Ok(Event::Injected {
-            candidate: Candidate {
-                id: self.next_id(),
-                label: format!("by hand {}", made + 1),
-                origin: Origin::Hand,
-                genome: self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
-                target: Target::Recipe(recipe.clone()),
-            },
-        })
-    }
 }
 
 fn fitness_work(entry: &Entry) -> Next {
@@ -501,7 +393,3 @@ fn fitness_work(entry: &Entry) -> Next {
 fn close(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-9 * (1.0 + y.abs()))
 }
-
-#[cfg(test)]
-#[path = "evolve_tests.rs"]
-mod tests;

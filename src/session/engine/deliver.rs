@@ -1,0 +1,56 @@
+//! What goes out: replies to one client, stored events and live news to those who follow a
+//! session, log lines to all. Nothing here waits for a client.
+
+use super::hub::Hub;
+use crate::session::protocol::{Live, Message, Record, Reply};
+
+impl Hub {
+    pub(super) fn reply(&mut self, line: u64, id: u64, reply: Reply) {
+        self.send(line, Message::Reply { id, reply });
+    }
+
+    pub(super) fn send(&mut self, to: u64, message: Message) {
+        let gone = self.lines.get(&to).is_some_and(|line| !line.outbox.push(message));
+        if gone {
+            self.disconnect(to);
+        }
+    }
+
+    /// A stored event, to everyone who follows the session.
+    pub(super) fn broadcast(&mut self, session: &str, record: &Record) {
+        self.tell_subscribers(session, || Message::Event {
+            session: session.to_owned(),
+            record: record.clone(),
+        });
+    }
+
+    pub(super) fn live_to(&mut self, session: &str, live: &Live) {
+        self.tell_subscribers(session, || Message::Live {
+            session: Some(session.to_owned()),
+            live: live.clone(),
+        });
+    }
+
+    fn tell_subscribers(&mut self, session: &str, message: impl Fn() -> Message) {
+        let gone: Vec<u64> = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.subscribed.contains(session) && !line.outbox.push(message()))
+            .map(|(id, _)| *id)
+            .collect();
+        for line in gone {
+            self.disconnect(line);
+        }
+    }
+
+    /// For the log overlay of every client, and for the engine's own log.
+    pub(super) fn log(&mut self, level: &str, text: &str) {
+        if self.idle.is_some() {
+            eprintln!("{} {level}: {text}", crate::session::journal::now_ms());
+        }
+        let live = Live::Log { level: level.to_owned(), text: text.to_owned() };
+        for line in self.lines.values() {
+            line.outbox.push(Message::Live { session: None, live: live.clone() });
+        }
+    }
+}

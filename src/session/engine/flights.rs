@@ -1,0 +1,54 @@
+//! The jobs that clients' requests turn into.
+
+use super::active;
+use super::hub::{Flight, Hub, Purpose, Start};
+use crate::session::job::{Ask, Bench, Job};
+use crate::session::protocol::Target;
+
+impl Hub {
+    /// A job for a request to try something now.
+    pub(super) fn try_flight(&self, line: u64, request: u64, command: TryCommand) -> Flight {
+        let TryCommand { target, task, ask } = command;
+        let (fitness, device, threads) = match &self.active {
+            Some(a) => (String::new(), a.bench.device.clone(), a.bench.threads),
+            None => (String::new(), "auto".to_owned(), 0),
+        };
+        let (base, sources, label) = match &target {
+            Target::Model(model) => (String::new(), Vec::new(), model.clone()),
+            Target::Recipe(r) => {
+                let sources: Vec<String> = r.sources.iter().map(|s| s.model.clone()).collect();
+                (r.base.clone(), sources, "by hand".to_owned())
+            }
+        };
+        // The models that the running session has open serve any recipe over some of them.
+        let open = self.active.as_ref().map(|a| &a.bench);
+        let sources = match open {
+            Some(bench) if bench.base == base && sources.iter().all(|s| bench.sources.contains(s)) => {
+                bench.sources.clone()
+            }
+            _ => sources,
+        };
+        let bench = Bench { base, sources, task, device, threads };
+        let job = Job::Run { id: 0, bench, fitness, watch: ask.questions.clone(), target, ask: vec![ask] };
+        Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
+    }
+
+    /// A job that opens a session's models and task.
+    pub(super) fn start_flight(start: Box<Start>) -> Flight {
+        let job = Job::Open {
+            id: 0,
+            bench: active::bench(&start.config),
+            fitness: start.config.task.fitness.clone(),
+            train_limit: start.config.task.train_limit,
+            test_limit: start.config.task.test_limit,
+        };
+        Flight { job, purpose: Purpose::Start(start), dropped: false, failures: 0 }
+    }
+}
+
+/// What a `Try` asks for.
+pub struct TryCommand {
+    pub target: Target,
+    pub task: String,
+    pub ask: Ask,
+}

@@ -1,0 +1,123 @@
+//! The events that come into a run from outside: its creation, what a measurement brought, a
+//! recipe made by hand.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Evolution, Work, WorkKind, optimiser};
+use crate::recipe::Recipe;
+use crate::session::config::Config;
+use crate::session::error::BadInput;
+use crate::session::protocol::{
+    Candidate, Event, Gene, Origin, Outcome, Score, Split, SplitScore, Status, Target, VERSION,
+};
+
+/// What the models and the task are like: known once they are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Decoder blocks.
+    pub layers: usize,
+    pub train_questions: usize,
+    pub test_questions: usize,
+    pub device: String,
+    pub dtype: String,
+    pub language_by: String,
+}
+
+/// The first event of a session.
+pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow::Result<Event> {
+    let space = config.space(facts.layers)?;
+    let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
+    // Mistakes in the search's numbers show before anything is measured.
+    optimiser(config, &space, &space.start())?;
+    Ok(Event::Created {
+        version: VERSION,
+        name: name.to_owned(),
+        config: text.to_owned(),
+        seed: config.seed,
+        genes: space.genes().iter().map(gene).collect(),
+        layers: facts.layers,
+        train_questions: facts.train_questions,
+        test_questions: facts.test_questions,
+        budget: config.budget.evaluations,
+        device: facts.device.clone(),
+        dtype: facts.dtype.clone(),
+        language_by: facts.language_by.clone(),
+    })
+}
+
+impl Evolution {
+    /// The event that tells what a measurement brought: a score for each of its splits, or why
+    /// there is none. A fitness that is not a number counts as a failure.
+    #[must_use]
+    pub fn measured(&self, work: &Work, result: Result<Vec<SplitScore>, String>) -> Event {
+        let result = result.and_then(|scores| {
+            let numbers = scores.iter().all(|s| s.score.fitness.is_finite());
+            if numbers { Ok(scores) } else { Err("the fitness is not a number".to_owned()) }
+        });
+        let mut candidate = work.candidate.clone();
+        match work.kind {
+            WorkKind::Baseline => {
+                // A hand-made recipe may have come in since the work was given out.
+                candidate.id = self.next_id();
+                let (scores, failed) = match result {
+                    Ok(scores) => (scores, None),
+                    Err(why) => (Vec::new(), Some(why)),
+                };
+                Event::Baseline { candidate, scores, failed }
+            }
+            WorkKind::Fitness => {
+                let train = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Train);
+                let outcome = match result.map(train) {
+                    Ok(Some(s)) => Outcome::Scored(s.score),
+                    Ok(None) => Outcome::Failed("no training question was answered".into()),
+                    Err(why) => Outcome::Failed(why),
+                };
+                let generation = match self.state.entry(candidate.id).and_then(|e| e.generation) {
+                    Some(generation) => generation,
+                    None => self.generation(),
+                };
+                Event::Evaluated { id: candidate.id, generation, outcome }
+            }
+            WorkKind::HeldOut => {
+                let test = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Test);
+                // No question answered (n = 0) tells that it failed; it is not tried for ever.
+                let score = result.ok().and_then(test).map_or_else(Score::default, |s| s.score);
+                Event::HeldOut { id: candidate.id, score }
+            }
+        }
+    }
+
+    /// A hand-made recipe as a candidate of this run.
+    pub fn inject(&self, recipe: &Recipe) -> anyhow::Result<Event> {
+        let name = &self.state.name;
+        if self.state.status == Status::Finished {
+            return Err(BadInput::error(format!(
+                "session `{name}` has finished: start another to go on from there"
+            )));
+        }
+        let pool = &self.config.pool;
+        if recipe.base != pool.base {
+            return Err(BadInput::error(format!(
+                "the recipe's base is {}, that of session `{name}` is {}: make them the same",
+                recipe.base, pool.base
+            )));
+        }
+        if let Some(other) = recipe.sources.iter().find(|s| !pool.sources.contains(&s.model)) {
+            return Err(BadInput::error(format!(
+                "the recipe uses {}, which is not among the models of session `{name}` ({})",
+                other.model,
+                pool.sources.join(", ")
+            )));
+        }
+        let made = self.state.entries.iter().filter(|e| e.candidate.origin == Origin::Hand).count();
+        Ok(Event::Injected {
+            candidate: Candidate {
+                id: self.next_id(),
+                label: format!("by hand {}", made + 1),
+                origin: Origin::Hand,
+                genome: self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
+                target: Target::Recipe(recipe.clone()),
+            },
+        })
+    }
+}
