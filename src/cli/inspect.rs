@@ -52,10 +52,7 @@ fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
     if !summary.about.is_empty() {
         line("about", summary.about.clone());
     }
-    line(
-        "decoder",
-        format!("{}, {} layers, hidden {}", summary.family, summary.layers, summary.hidden),
-    );
+    line("decoder", format!("{}, {} layers, hidden {}", summary.family, summary.layers, summary.hidden));
     line(
         "attention",
         format!(
@@ -80,8 +77,7 @@ fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
         "weights",
         format!("{} parameters, {}, {}", summary.parameters, models::size(summary.bytes), summary.dtype),
     );
-    let extra =
-        model.names().into_iter().filter(|n| LayerGroup::of_tensor(n).is_none()).collect::<Vec<_>>();
+    let extra = model.names().into_iter().filter(|n| LayerGroup::of_tensor(n).is_none()).collect::<Vec<_>>();
     if !extra.is_empty() {
         let first: String = extra[0].chars().filter(|c| !c.is_control()).collect();
         line("not merged", format!("{} tensors, such as {first}", extra.len()));

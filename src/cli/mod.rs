@@ -6,12 +6,17 @@ mod engine;
 mod eval;
 mod evolve;
 mod exit;
+mod fetch;
 mod follow;
 mod generate;
+mod inspect;
+mod merge;
+mod models;
 mod report;
 mod sessions;
 mod stop;
 mod worker;
+mod zoo;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -202,6 +207,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Report { name, json }) => report::run(&name, json),
         Some(Command::Engine) => engine::run(),
         Some(Command::Worker) => worker::run(),
-        Some(_) => anyhow::bail!("not there yet"),
+        Some(Command::Models { base, json }) => models::run(&base, json),
+        Some(Command::Inspect { models, json }) => inspect::run(&models, json),
+        Some(Command::Merge { recipe, out, seed }) => merge::run(&recipe, &out, seed),
+        Some(Command::Zoo { out }) => zoo::run(&out),
+        #[cfg(feature = "workbench")]
+        Some(Command::Screenshot { .. }) => anyhow::bail!("not there yet"),
     }
 }
