@@ -13,7 +13,20 @@ pub(super) struct ZooModel {
 /// Names of the bundled models, base first: `zoo:base`, `zoo:ja`, …
 pub const NAMES: [&str; 4] = ["base", "ja", "math-add", "math-mul"];
 
-static MODELS: [ZooModel; 0] = [];
+macro_rules! model {
+    ($name:literal: $($file:literal),+) => {
+        ZooModel {
+            name: $name,
+            files: &[$(($file, include_bytes!(concat!("../../zoo/", $name, "/", $file)))),+],
+        }
+    };
+    ($name:literal) => {
+        model!($name: "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+               "tokenizer_config.json", "README.md")
+    };
+}
+
+static MODELS: [ZooModel; 4] = [model!("base"), model!("ja"), model!("math-add"), model!("math-mul")];
 
 /// All bundled models, base first.
 pub(super) fn models() -> &'static [ZooModel] {
@@ -33,4 +46,36 @@ pub fn write_zoo(out: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
         Ok(folder)
     };
     MODELS.iter().map(write).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Checkpoint, Fit, Weights};
+    use super::*;
+
+    #[test]
+    fn every_bundled_model_opens_and_fits_the_base() {
+        let base = Checkpoint::open("zoo:base").unwrap();
+        assert_eq!(NAMES.len(), models().len());
+        for (name, model) in NAMES.iter().zip(models()) {
+            assert_eq!(*name, model.name);
+            let open = Checkpoint::open(&format!("zoo:{name}")).unwrap();
+            let expected = if *name == "base" { Fit::IsBase } else { Fit::Fits };
+            assert_eq!(open.fit(&base), expected, "{name}");
+            assert_eq!(open.summary().dtype, "bf16");
+            assert!(!open.summary().about.is_empty(), "{name} has no model card");
+        }
+    }
+
+    #[test]
+    fn written_out_they_are_the_same() {
+        let out = tempfile::tempdir().unwrap();
+        let folders = write_zoo(out.path()).unwrap();
+        assert_eq!(folders.len(), NAMES.len());
+        let written = Checkpoint::open(folders[1].to_str().unwrap()).unwrap();
+        let bundled = Checkpoint::open("zoo:ja").unwrap();
+        for name in bundled.names() {
+            assert_eq!(written.tensor(name).unwrap().data, bundled.tensor(name).unwrap().data);
+        }
+    }
 }
