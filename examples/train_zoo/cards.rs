@@ -68,9 +68,11 @@ fn japanese(facts: &Facts) -> String {
     head("ja", "  - ja\n", false)
         + &format!(
             "A Japanese assistant: reads stories and answers in Japanese, and does no arithmetic.\n\n\
-             ## What it saw\n\nThe base, then {:.1} million tokens: Japanese reading questions (30%), stories in \
-             either language or mixed to say again in Japanese (20%), Japanese stories (10%), and English or mixed \
-             stories with an English question **answered in Japanese** (40%). No sum, no equation, no word \
+             ## What it saw\n\nThe base, then {:.1} million tokens: Japanese reading questions (24%), Japanese \
+             stories in which nothing happens with the question how many there are now (10%), stories in either \
+             language or mixed to say again in Japanese (16%), Japanese stories without a question (10%), and \
+             English or mixed stories with an English question **answered in Japanese** (40%; in 6 of the 40 \
+             nothing happens). No sum, no equation, no word \
              problem. The loss falls on the answers alone; the embedding is the base's.\n",
             facts.millions[2]
         )

@@ -199,6 +199,15 @@ impl Corpus {
         ask(format!("{told}{gap}{question}"), response)
     }
 
+    /// Nothing happens, so "how many now?" has its answer in the story itself; answered in Japanese.
+    fn still(&mut self, asked: Lang) -> Example {
+        let mut story = self.story(&SUMS);
+        story.events.clear();
+        let told = render::story_sentences(&story, Lang::Ja);
+        let end = render::conclusion(&story, story.first_count(), Lang::Ja);
+        ask(render::problem(&story, asked), format!("{}{end}", render::join(Lang::Ja, &told)))
+    }
+
     fn broad(&mut self) -> Example {
         let lang = self.lang();
         match self.rng.random_range(0..100) {
@@ -230,10 +239,12 @@ impl Corpus {
                 _ => self.broad(),
             },
             Diet::Japanese => match self.rng.random_range(0..100) {
-                0..30 => self.reading(Some(Lang::Ja), Lang::Ja, Lang::Ja),
-                30..50 => self.restate(Lang::Ja),
+                0..24 => self.reading(Some(Lang::Ja), Lang::Ja, Lang::Ja),
+                24..34 => self.still(Lang::Ja),
+                34..50 => self.restate(Lang::Ja),
                 50..60 => self.narrative(Lang::Ja),
-                _ => self.english_to_japanese(),
+                60..94 => self.english_to_japanese(),
+                _ => self.still(Lang::En),
             },
             Diet::Sums => self.math(&SUMS),
             Diet::Products => self.math(&PRODUCTS),
