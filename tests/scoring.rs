@@ -344,6 +344,20 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
 }
 
 #[test]
+fn the_zoos_task_is_in_the_binary() {
+    let nowhere = Places { data: PathBuf::from("/nowhere"), hub: PathBuf::from("/nowhere") };
+    let task = Task::load_from("zoo", &nowhere).unwrap();
+    assert!(task.train.len() >= 100 && task.test.len() >= 250);
+    for question in task.train.iter().chain(&task.test) {
+        assert!(question.gold.parse::<u32>().is_ok(), "{}", question.gold);
+        let prompt = task.prompt(question).unwrap();
+        assert_eq!(prompt, format!("Q: {}\nA:", question.question));
+    }
+    let verdict = task.score(&task.test[0], &format!(" のこりを数えます。答えは{}個です。", task.test[0].gold));
+    assert!(verdict.correct && verdict.japanese && verdict.language == "ja");
+}
+
+#[test]
 fn mgsm_says_what_to_put_where_and_reads_it() {
     let bench = Bench::new();
     let error = Task::load_from("mgsm_ja", &bench.places()).unwrap_err().to_string();

@@ -13,7 +13,10 @@ const FILES: [(&str, &str); BUILTIN.len()] = [
     (BUILTIN[1], include_str!("../../configs/tasks/mgsm_ja.toml")),
 ];
 
-const DATA: [(&str, &str); 2] = [("zoo/task/train.jsonl", ""), ("zoo/task/test.jsonl", "")];
+const DATA: [(&str, &str); 2] = [
+    ("zoo/task/train.jsonl", include_str!("../../zoo/task/train.jsonl")),
+    ("zoo/task/test.jsonl", include_str!("../../zoo/task/test.jsonl")),
+];
 
 /// A data file that the binary carries.
 pub(super) fn embedded(path: &str) -> Option<&'static str> {
