@@ -335,9 +335,25 @@ impl Reader<'_> {
     }
 }
 
+/// Whether there is anything in a journal's file. A process killed before its first event leaves
+/// a file without tables, or with empty ones; a file that is no journal counts as something.
+pub(super) fn has_begun(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let look = || -> rusqlite::Result<bool> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        db.busy_timeout(Duration::from_secs(10))?;
+        let is = |sql: &str| db.query_row(sql, [], |row| row.get::<_, bool>(0));
+        Ok(!is("SELECT count(*) = 0 FROM sqlite_master")? && is("SELECT EXISTS (SELECT 1 FROM events)")?)
+    };
+    look().unwrap_or(true)
+}
+
 /// Sets a connection up for writing and makes the tables of a new file.
 fn prepare(db: &Connection, path: &Path, fresh: bool) -> anyhow::Result<()> {
     let broken = |e: rusqlite::Error| unreadable(path, &e);
+    db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
     let empty: bool =
         db.query_row("SELECT count(*) = 0 FROM sqlite_master", [], |row| row.get(0)).map_err(broken)?;
     if empty && fresh {
@@ -346,10 +362,9 @@ fn prepare(db: &Connection, path: &Path, fresh: bool) -> anyhow::Result<()> {
     } else {
         check(db, path)?;
     }
-    db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
     db.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
     db.pragma_update(None, "synchronous", "NORMAL").map_err(broken)?;
-    db.execute_batch(SCHEMA).map_err(broken)
+    db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;")).map_err(broken)
 }
 
 /// Refuses what is no journal, or one of a newer program.

@@ -1,7 +1,7 @@
 //! All sessions of a home.
 
 use super::home::Home;
-use super::journal::Reader;
+use super::journal::{Reader, has_begun};
 use super::lock::is_locked;
 use super::protocol::{SessionRow, Status};
 
@@ -31,14 +31,7 @@ fn row(home: &Home, name: &str) -> Option<SessionRow> {
 /// Whether a session of this name has begun. One whose journal can't be read counts.
 #[must_use]
 pub fn exists(home: &Home, name: &str) -> bool {
-    let Ok(path) = home.session(name).map(|dir| dir.join("journal.db")) else { return false };
-    // A file without tables is what is left of a process killed before its first event.
-    let begun = |reader: Reader<'_>| reader.records(1).map_or(true, |records| !records.is_empty());
-    path.is_file() && Reader::open(home, name).map_or_else(|_| !is_blank(&path), begun)
-}
-
-fn is_blank(path: &std::path::Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|m| m.len() == 0)
+    home.session(name).is_ok_and(|folder| has_begun(&folder.join("journal.db")))
 }
 
 /// `name`, or the first of `name-2`, `name-3`, … that no session has.

@@ -154,7 +154,7 @@ pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> 
     Some(format!(
         "generation {:>3}   {:>5}/{} evaluations   best {:.3} ({}{test})   mean {:.3} ± {:.3}   σ {:.3}{failed}",
         row.generation,
-        state.evaluations,
+        row.evaluations,
         state.budget,
         row.best_fitness,
         visible_line(label),

@@ -85,6 +85,8 @@ pub struct Generation {
     pub best_fitness: f64,
     pub mean_fitness: f64,
     pub std_fitness: f64,
+    /// Fitness evaluations of the session up to and with this generation.
+    pub evaluations: u64,
     /// The best candidate so far.
     pub best: Option<CandidateId>,
 }
@@ -154,7 +156,12 @@ impl SessionState {
             Event::Injected { candidate } => self.put(candidate, None),
             Event::Evaluated { id, generation: _, outcome } => self.evaluated(*id, outcome, record.cost),
             Event::GenerationFinished {
-                generation, best, best_fitness, mean_fitness, std_fitness, ..
+                generation,
+                best,
+                best_fitness,
+                mean_fitness,
+                std_fitness,
+                evaluations,
             } => {
                 if let Some(row) = self.generations.iter_mut().rev().find(|g| g.generation == *generation) {
                     row.complete = true;
@@ -162,6 +169,7 @@ impl SessionState {
                     row.best_fitness = *best_fitness;
                     row.mean_fitness = *mean_fitness;
                     row.std_fitness = *std_fitness;
+                    row.evaluations = *evaluations;
                 }
             }
             Event::HeldOut { id, score } => {
