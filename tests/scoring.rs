@@ -353,7 +353,8 @@ fn the_zoos_task_is_in_the_binary() {
         let prompt = task.prompt(question).unwrap();
         assert_eq!(prompt, format!("Q: {}\nA:", question.question));
     }
-    let verdict = task.score(&task.test[0], &format!(" のこりを数えます。答えは{}個です。", task.test[0].gold));
+    let verdict =
+        task.score(&task.test[0], &format!(" のこりを数えます。答えは{}個です。", task.test[0].gold));
     assert!(verdict.correct && verdict.japanese && verdict.language == "ja");
 }
 

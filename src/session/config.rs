@@ -1,13 +1,14 @@
 //! The session's config: TOML in, a checked [`Config`] out. Every key with its default is
 //! listed here and nowhere else; `configs/zoo.toml` shows them in use.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
 use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
 use crate::search::{GeneRange, Groups, KINDS, Space, SpaceConfig};
+use crate::task::BUILTIN;
 
 /// The default session, as bundled.
 pub const ZOO: &str = include_str!("../../configs/zoo.toml");
@@ -335,10 +336,10 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
 pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> {
     let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return Ok(text.to_owned()) };
     let absolute = |item: &str| -> Option<String> {
-        let path = PathBuf::from(item);
-        let is_path = item.starts_with("./") || item.starts_with("../") || folder.join(&path).exists();
-        (is_path && path.is_relative() && !item.is_empty())
-            .then(|| folder.join(&path).canonicalize().ok()?.to_str().map(str::to_owned))?
+        let path = Path::new(item);
+        let here = path.is_relative() && !BUILTIN.contains(&item) && !item.is_empty();
+        let path = here.then(|| folder.join(path)).filter(|p| p.exists())?;
+        path.canonicalize().ok()?.to_str().map(str::to_owned)
     };
     let mut changed = false;
     for (table, key) in [("pool", "base"), ("task", "use")] {
@@ -420,6 +421,19 @@ mod tests {
         assert!(says("\"zoo:math-add\"", "\"zoo:ja\"").contains("twice"));
         assert!(says("name = \"zoo\"", "name = \"../zoo\"").contains("no session name"));
         assert!(says("grid = [", "grid = [] #").contains("baselines.grid"));
+    }
+
+    #[test]
+    fn paths_become_absolute_and_names_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        for sub in ["zoo", "models/ja"] {
+            std::fs::create_dir_all(folder.path().join(sub)).unwrap();
+        }
+        assert_eq!(with_absolute_paths(ZOO, folder.path()).unwrap(), ZOO);
+        let text = ZOO.replace("\"zoo:ja\"", "\"models/ja\"");
+        let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
+        assert!(Path::new(&config.pool.sources[0]).is_absolute());
+        assert_eq!(config.pool.sources[1], "zoo:math-add");
     }
 
     #[test]
