@@ -1,1 +1,78 @@
-//! placeholder
+//! What a person sees. Keys and the engine's messages come in; frames and commands go out.
+//!
+//! key → [`action::Action`] → [`app::App`] → command → engine → message → [`app::App`] → one
+//! draw. The state is plain data, drawing reads it and nothing else, and no tensor, file or
+//! database is touched on the thread that draws.
+
+pub mod action;
+pub mod answers;
+pub mod app;
+pub mod config;
+pub mod editor;
+pub mod effect;
+pub mod keys;
+mod looper;
+pub mod overlays;
+pub mod panes;
+pub mod pen;
+pub mod pool;
+pub mod receive;
+pub mod run;
+mod signals;
+pub mod terminal;
+pub mod text;
+pub mod theme;
+pub mod trial;
+pub mod update;
+mod wake;
+pub mod widgets;
+
+use app::{App, Wish};
+use config::StartConfig;
+use looper::End;
+use theme::Theme;
+
+use crate::session::Home;
+use crate::session::protocol::Status;
+
+/// What the command line asks of the workbench.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A session's config to start at once (`yosegi evolve CONFIG`); the bundled zoo is what
+    /// `s` starts otherwise.
+    pub start: Option<StartConfig>,
+    /// The session to open (`yosegi attach NAME`).
+    pub attach: Option<String>,
+}
+
+/// Opens the workbench and returns when it is closed; what runs goes on.
+///
+/// # Errors
+/// The home can't be used, or the terminal can't be taken.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let home = Home::from_env()?;
+    let wish = match (&options.attach, &options.start) {
+        (Some(name), _) => Wish::Attach(name.clone()),
+        (None, Some(_)) => Wish::Start,
+        (None, None) => Wish::Look,
+    };
+    let app = App::new(Theme::from_env(), options.start.unwrap_or_default(), wish);
+    let (end, app) = looper::run(app, home)?;
+    match end {
+        End::Quit => say_goodbye(&app),
+        // The terminal is given back; now end as the signal asked.
+        End::Signal(signal) => std::process::exit(128 + signal),
+    }
+    Ok(())
+}
+
+/// On the normal screen: what goes on, and how to come back to it.
+fn say_goodbye(app: &App) {
+    let Some(run) = &app.run else { return };
+    let name = &run.state.name;
+    match run.state.status {
+        Status::New | Status::Running => println!("The run goes on. yosegi attach {name} brings it back."),
+        Status::Paused => println!("{name} is paused. yosegi attach {name} brings it back."),
+        Status::Stopped | Status::Finished => {}
+    }
+}

@@ -1,0 +1,179 @@
+//! What the workbench knows and shows: plain data, changed by keys ([`super::update`]) and by
+//! messages from the engine ([`super::receive`]), read by the panes.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::answers::AnswersView;
+use super::config::StartConfig;
+use super::editor::Editor;
+use super::effect::{Ask, Effect};
+use super::overlays::Overlay;
+use super::pool::Models;
+use super::run::Run;
+use super::theme::Theme;
+use super::trial::Trial;
+use crate::session::protocol::{CandidateId, Command, SessionRow};
+
+/// The four panes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pane {
+    Models,
+    Recipe,
+    Evolve,
+    Answers,
+}
+
+impl Pane {
+    /// From left to right.
+    pub const ALL: [Self; 4] = [Self::Models, Self::Recipe, Self::Evolve, Self::Answers];
+
+    /// Its name on the tab.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Models => "Models",
+            Self::Recipe => "Recipe",
+            Self::Evolve => "Evolve",
+            Self::Answers => "Answers",
+        }
+    }
+}
+
+/// The connection to the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// The engine is being found or started.
+    Connecting,
+    Connected {
+        device: String,
+    },
+    /// Gone, and why.
+    Lost(String),
+}
+
+/// A sentence for the person, shown until the next key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub text: String,
+    pub bad: bool,
+}
+
+/// Everything on the screen, and what is wanted of the world.
+pub struct App {
+    pub theme: Theme,
+    pub pane: Pane,
+    pub overlay: Option<Overlay>,
+    pub notice: Option<Notice>,
+    pub link: Link,
+    /// What `s` starts.
+    pub config: StartConfig,
+    pub models: Models,
+    pub editor: Editor,
+    pub trial: Trial,
+    /// The session that is shown.
+    pub run: Option<Run>,
+    /// All sessions of this home.
+    pub sessions: Vec<SessionRow>,
+    /// The candidate that keys act on in Evolve; the best when `None`.
+    pub candidate: Option<CandidateId>,
+    pub answers: AnswersView,
+    /// The engine's log, oldest first.
+    pub log: VecDeque<(String, String)>,
+    pub mouse: bool,
+    /// What was asked of the engine and not answered yet.
+    pub asked: HashMap<u64, Ask>,
+    /// What the loop is to do in the world, oldest first.
+    pub effects: Vec<Effect>,
+    /// The session to open, or the wish to start at once, before the engine has answered.
+    pub wish: Wish,
+    /// The workbench is to close.
+    pub quit: bool,
+}
+
+/// What a person asked for on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// Show the running session, if there is one.
+    #[default]
+    Look,
+    /// Open this session.
+    Attach(String),
+    /// Start the given config.
+    Start,
+}
+
+impl App {
+    /// Before anything is known.
+    #[must_use]
+    pub fn new(theme: Theme, config: StartConfig, wish: Wish) -> Self {
+        let pool = config.pool();
+        Self {
+            theme,
+            pane: if wish == Wish::Look { Pane::Models } else { Pane::Evolve },
+            overlay: None,
+            notice: None,
+            link: Link::Connecting,
+            editor: Editor::new(&pool.base, &pool.sources, 0),
+            trial: Trial::new(config.task(), config.watched()),
+            models: Models::new(pool),
+            config,
+            run: None,
+            sessions: Vec::new(),
+            candidate: None,
+            answers: AnswersView::default(),
+            log: VecDeque::new(),
+            mouse: false,
+            asked: HashMap::new(),
+            effects: Vec::new(),
+            wish,
+            quit: false,
+        }
+    }
+
+    /// Tells the person something.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), bad: false });
+    }
+
+    /// Tells the person what went wrong.
+    pub fn complain(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), bad: true });
+    }
+
+    /// Says how it went, where that needs saying.
+    pub fn tell(&mut self, outcome: Result<(), String>) {
+        if let Err(text) = outcome {
+            self.complain(text);
+        }
+    }
+
+    /// Asks the engine for something.
+    pub fn ask(&mut self, ask: Ask, command: Command) {
+        self.effects.push(Effect::Send(ask, command));
+    }
+
+    /// A request has been sent under this number.
+    pub fn sent(&mut self, id: u64, ask: Ask) {
+        if let Ask::Try { .. } = ask {
+            self.trial.begin(id);
+        }
+        self.asked.insert(id, ask);
+    }
+
+    /// Name of the session that is shown.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.run.as_ref().map(|r| r.state.name.as_str())
+    }
+
+    /// What follows from the state without a key: sample answers for a changed recipe, and the
+    /// answers that the open columns lack. Called once before each draw, so that of many edits in
+    /// a row only the last is tried.
+    pub fn settle(&mut self) {
+        if !matches!(self.link, Link::Connected { .. }) {
+            return;
+        }
+        self.want_trial();
+        self.want_answers();
+    }
+}

@@ -1,0 +1,109 @@
+//! The session config that `s` starts: the bundled one, or the file named on the command line,
+//! with the models picked in the workbench.
+
+use toml_edit::{Array, DocumentMut, Item, Value, value};
+
+/// The bundled default session.
+pub const ZOO: &str = include_str!("../../configs/zoo.toml");
+
+/// Base and sources of a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    pub base: String,
+    pub sources: Vec<String>,
+}
+
+/// A config's text and what to call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartConfig {
+    pub text: String,
+    /// Name of the session, in place of the config's.
+    pub name: Option<String>,
+    /// How it is named on the screen: `the bundled zoo`, a file name.
+    pub title: String,
+}
+
+impl Default for StartConfig {
+    fn default() -> Self {
+        Self { text: ZOO.to_owned(), name: None, title: "the bundled zoo".to_owned() }
+    }
+}
+
+impl StartConfig {
+    fn document(&self) -> DocumentMut {
+        self.text.parse().unwrap_or_default()
+    }
+
+    /// The models that it names.
+    #[must_use]
+    pub fn pool(&self) -> Pool {
+        let doc = self.document();
+        let pool = doc.get("pool");
+        let base = pool.and_then(|p| p.get("base")).and_then(Item::as_str).unwrap_or_default();
+        let sources = pool.and_then(|p| p.get("sources")).and_then(Item::as_array);
+        let names = sources.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        Pool { base: base.to_owned(), sources: names.collect() }
+    }
+
+    /// The task that it names.
+    #[must_use]
+    pub fn task(&self) -> String {
+        task_of(&self.text)
+    }
+
+    /// The training questions that it watches.
+    #[must_use]
+    pub fn watched(&self) -> Vec<usize> {
+        watched_of(&self.text)
+    }
+
+    /// The config's text for the given models.
+    #[must_use]
+    pub fn with_pool(&self, pool: &Pool) -> String {
+        if *pool == self.pool() {
+            return self.text.clone();
+        }
+        let mut doc = self.document();
+        doc["pool"]["base"] = value(&pool.base);
+        doc["pool"]["sources"] = value(pool.sources.iter().collect::<Array>());
+        doc.to_string()
+    }
+}
+
+/// The task that a session's config names.
+#[must_use]
+pub fn task_of(config: &str) -> String {
+    let doc: DocumentMut = config.parse().unwrap_or_default();
+    let name = doc.get("task").and_then(|t| t.get("use")).and_then(Item::as_str);
+    name.unwrap_or("zoo").to_owned()
+}
+
+/// The training questions whose answers a session's config watches.
+#[must_use]
+pub fn watched_of(config: &str) -> Vec<usize> {
+    let doc: DocumentMut = config.parse().unwrap_or_default();
+    let list = doc.get("task").and_then(|t| t.get("watch")).and_then(Item::as_array).cloned();
+    let numbers = list.iter().flatten().filter_map(Value::as_integer);
+    let questions: Vec<usize> = numbers.filter_map(|n| usize::try_from(n).ok()).collect();
+    if questions.is_empty() { vec![0, 1, 2] } else { questions }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_config_is_read_and_rewritten() {
+        let config = StartConfig::default();
+        let mut pool = config.pool();
+        assert_eq!(pool.base, "zoo:base");
+        assert_eq!(pool.sources.len(), 3);
+        assert_eq!(config.task(), "zoo");
+        assert_eq!(config.watched(), [0, 1, 2]);
+        assert_eq!(config.with_pool(&pool), ZOO);
+        pool.sources.pop();
+        let text = config.with_pool(&pool);
+        assert_eq!(StartConfig { text: text.clone(), ..config }.pool(), pool);
+        assert!(text.contains("# a built-in task"), "comments stay");
+    }
+}

@@ -1,0 +1,43 @@
+//! What the state wants done in the world; the loop does it.
+
+use std::path::PathBuf;
+
+use crate::session::protocol::{CandidateId, Command, Split};
+
+/// Something outside the workbench's state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Ask the engine; the request's number is remembered with its purpose.
+    Send(Ask, Command),
+    /// Write a text file, aside first and then renamed.
+    Write { path: PathBuf, text: String },
+    /// Read a text file.
+    Read { path: PathBuf },
+    /// Hand a text to the terminal's clipboard.
+    Copy(String),
+    /// Take the mouse, or give it back to the terminal.
+    Mouse(bool),
+    /// Draw every cell anew.
+    Redraw,
+    /// Stop this process as Ctrl-Z does.
+    Suspend,
+}
+
+/// Why something was asked, kept until the reply comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Models,
+    Sessions,
+    Start,
+    Subscribe,
+    /// Pause, resume, stop, inject, watch: the sentence to show when it is done.
+    Order(String),
+    Answers {
+        session: String,
+        candidate: CandidateId,
+        split: Split,
+    },
+    Try {
+        revision: u64,
+    },
+}

@@ -1,0 +1,162 @@
+//! The loop: wake at once, take in everything that waits, draw once.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use crossterm::event::Event;
+use ratatui::layout::Rect;
+
+use super::app::App;
+use super::effect::Effect;
+use super::update::mouse::Hit;
+use super::wake::{self, Wake};
+use super::{panes, signals, terminal};
+use crate::session::{CommandSender, Home};
+
+/// What the engine sends is drawn at most this often; a key is drawn at once.
+const FRAME: Duration = Duration::from_millis(33);
+/// Keys that come faster than this share a frame.
+const KEY_FRAME: Duration = Duration::from_millis(8);
+/// Messages taken in before a frame is due regardless.
+const BURST: usize = 4096;
+/// Pause before a lost engine is looked for again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A key closed the workbench.
+    Quit,
+    Signal(i32),
+}
+
+/// The workbench in a terminal.
+struct Looper {
+    app: App,
+    home: Home,
+    screen: terminal::Screen,
+    wakes: Sender<Wake>,
+    engine: Option<CommandSender>,
+    hits: Vec<(Rect, Hit)>,
+    /// When to look for the engine again.
+    retry: Option<Instant>,
+}
+
+/// Runs the workbench until it is closed.
+pub fn run(app: App, home: Home) -> anyhow::Result<(End, App)> {
+    signals::block();
+    let (wakes, inbox) = mpsc::channel();
+    wake::listen_to_engine(home.clone(), wakes.clone())?;
+    let screen = terminal::Screen::take()?;
+    signals::watch(wakes.clone())?;
+    wake::listen_to_keys(wakes.clone())?;
+    let mut looper = Looper { app, home, screen, wakes, engine: None, hits: Vec::new(), retry: None };
+    let end = looper.run(&inbox)?;
+    Ok((end, looper.app))
+}
+
+impl Looper {
+    fn run(&mut self, inbox: &Receiver<Wake>) -> anyhow::Result<End> {
+        self.draw()?;
+        let mut drawn = Instant::now();
+        // When the next frame is due; `None` while nothing has changed.
+        let mut due: Option<Instant> = None;
+        loop {
+            let wait = [due, self.retry].into_iter().flatten().min();
+            let first = match wait {
+                Some(at) => match inbox.recv_timeout(at.saturating_duration_since(Instant::now())) {
+                    Ok(wake) => Some(wake),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(End::Quit),
+                },
+                None => Some(inbox.recv()?),
+            };
+            let waiting = first.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok()));
+            for wake in waiting.take(BURST) {
+                let pace = if matches!(wake, Wake::Input(_)) { KEY_FRAME } else { FRAME };
+                let at = drawn + pace;
+                due = Some(due.map_or(at, |d| d.min(at)));
+                if let Some(end) = self.take_in(wake)? {
+                    return Ok(end);
+                }
+            }
+            if self.app.quit {
+                return Ok(End::Quit);
+            }
+            if self.retry.is_some_and(|at| at <= Instant::now()) {
+                self.retry = None;
+                wake::listen_to_engine(self.home.clone(), self.wakes.clone())?;
+            }
+            if due.is_some_and(|at| at <= Instant::now()) {
+                self.app.settle();
+                self.act()?;
+                self.draw()?;
+                drawn = Instant::now();
+                due = None;
+            }
+        }
+    }
+
+    fn take_in(&mut self, wake: Wake) -> anyhow::Result<Option<End>> {
+        match wake {
+            Wake::Input(Event::Key(key)) => self.app.key(key),
+            Wake::Input(Event::Paste(text)) => self.app.paste(&text),
+            Wake::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
+            Wake::Input(_) => {}
+            Wake::Engine(message) => self.app.receive(message),
+            Wake::Connected { sender, device } => {
+                self.engine = Some(sender);
+                self.app.connected(device);
+            }
+            Wake::Disconnected(why) => {
+                self.engine = None;
+                self.app.disconnected(&why);
+                self.retry = Some(Instant::now() + RETRY);
+            }
+            Wake::Written(path, outcome) => self.app.written(path, outcome),
+            Wake::Read(path, outcome) => self.app.read(path, outcome),
+            Wake::Signal(libc::SIGTSTP) => self.suspend()?,
+            Wake::Signal(signal) => return Ok(Some(End::Signal(signal))),
+        }
+        // A reply may come before the loop turns again: what is asked is sent at once.
+        self.act()?;
+        Ok(None)
+    }
+
+    /// Does what the state wants done.
+    fn act(&mut self) -> anyhow::Result<()> {
+        for effect in std::mem::take(&mut self.app.effects) {
+            match effect {
+                Effect::Send(ask, command) => {
+                    // Without an engine the connection's end is reported by its own thread.
+                    if let Some(Ok(id)) = self.engine.as_ref().map(|e| e.send(command)) {
+                        self.app.sent(id, ask);
+                    }
+                }
+                Effect::Write { path, text } => wake::write_file(path, text, self.wakes.clone()),
+                Effect::Read { path } => wake::read_file(path, self.wakes.clone()),
+                Effect::Copy(text) => self.screen.copy(&text)?,
+                Effect::Mouse(ours) => self.screen.mouse(ours)?,
+                Effect::Redraw => self.screen.redraw(),
+                Effect::Suspend => self.suspend()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        terminal::restore();
+        signals::stop_self();
+        self.screen.resume(self.app.mouse)
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let (app, hits) = (&self.app, &mut self.hits);
+        self.screen.show(|buffer| {
+            let drawn = panes::draw(app, buffer);
+            *hits = drawn.hits;
+            drawn.cursor
+        })
+    }
+}

@@ -1,0 +1,44 @@
+//! A question with yes and no.
+
+use ratatui::layout::Rect;
+
+use super::centred;
+use crate::workbench::action::Action;
+use crate::workbench::pen::Pen;
+use crate::workbench::text::{width, wrap};
+use crate::workbench::theme::Tone;
+
+/// The question, and what yes does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    pub question: String,
+    pub does: Action,
+}
+
+impl Confirm {
+    /// Yes starts a session.
+    pub const START: Action = Action::StartEvolution;
+    /// Yes stops the session.
+    pub const STOP: Action = Action::Stop;
+
+    /// A question for `does`.
+    #[must_use]
+    pub fn new(question: String, does: Action) -> Self {
+        Self { question, does }
+    }
+}
+
+/// Draws the question.
+pub fn draw(confirm: &Confirm, pen: &mut Pen<'_>, area: Rect) {
+    let lines = wrap(&confirm.question, 52);
+    let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(24) as u16;
+    let inner = pen.popup(centred(area, wide + 4, lines.len() as u16 + 4), "Sure?");
+    for (i, line) in lines.iter().enumerate() {
+        let y = inner.y + i as u16;
+        if y < inner.bottom() {
+            pen.text((inner.x + 1, y), inner.width, line, pen.theme.tone(Tone::Plain));
+        }
+    }
+    let y = inner.bottom().saturating_sub(1);
+    pen.text((inner.x + 1, y), inner.width, "y yes   n no", pen.theme.tone(Tone::Accent));
+}

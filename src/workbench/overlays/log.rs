@@ -1,0 +1,37 @@
+//! The engine's log, the newest line last.
+
+use ratatui::layout::Rect;
+
+use crate::workbench::app::App;
+use crate::workbench::pen::Pen;
+use crate::workbench::text::wrap;
+use crate::workbench::theme::Tone;
+
+/// Draws the log, scrolled `up` lines from its end.
+pub fn draw(app: &App, up: usize, pen: &mut Pen<'_>, area: Rect) {
+    let inner = pen.popup(area, "Log of the engine (Esc closes)");
+    if app.log.is_empty() {
+        let text = "The engine has said nothing yet.";
+        pen.text((inner.x, inner.y), inner.width, text, pen.theme.tone(Tone::Dim));
+        return;
+    }
+    let rows = usize::from(inner.height);
+    let mut lines = Vec::new();
+    for (level, text) in app.log.iter().rev() {
+        let tone = match level.to_lowercase().as_str() {
+            "error" => Tone::Bad,
+            "warn" => Tone::Warn,
+            _ => Tone::Plain,
+        };
+        let wrapped = wrap(text, inner.width.into());
+        lines.extend(wrapped.into_iter().rev().map(|line| (line, tone)));
+        if lines.len() >= rows + up {
+            break;
+        }
+    }
+    let up = up.min(lines.len().saturating_sub(rows));
+    let shown = lines.iter().skip(up).take(rows).collect::<Vec<_>>();
+    for (i, (line, tone)) in shown.into_iter().rev().enumerate() {
+        pen.text((inner.x, inner.y + i as u16), inner.width, line, pen.theme.tone(*tone));
+    }
+}

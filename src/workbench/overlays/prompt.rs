@@ -1,0 +1,123 @@
+//! A line to type, with the terminal's own cursor in it, so that input methods know where to
+//! show what is being composed.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::centred;
+use crate::workbench::pen::Pen;
+use crate::workbench::text::{visible, width};
+use crate::workbench::theme::Tone;
+
+/// What the line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Save,
+    Open,
+    Watch,
+}
+
+impl Purpose {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Save => "Write the recipe to",
+            Self::Open => "Open the recipe in",
+            Self::Watch => "Sample questions, by number",
+        }
+    }
+}
+
+/// The line being typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    pub purpose: Purpose,
+    pub text: String,
+    /// Byte offset of the cursor.
+    pub at: usize,
+}
+
+impl Prompt {
+    /// A line that begins with `text`, the cursor at its end.
+    #[must_use]
+    pub fn new(purpose: Purpose, text: String) -> Self {
+        let at = text.len();
+        Self { purpose, text, at }
+    }
+
+    /// Inserts letters at the cursor; line ends and control characters are left out.
+    pub fn insert(&mut self, letters: &str) {
+        let clean: String = letters.chars().filter(|c| !c.is_control()).take(4096).collect();
+        self.text.insert_str(self.at, &clean);
+        self.at += clean.len();
+    }
+
+    /// Takes in an editing key.
+    pub fn key(&mut self, key: KeyEvent) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('a') if control => self.at = 0,
+            KeyCode::Char('e') if control => self.at = self.text.len(),
+            KeyCode::Char('u') if control => {
+                self.text.drain(..self.at);
+                self.at = 0;
+            }
+            KeyCode::Char(c) if !control => self.insert(c.encode_utf8(&mut [0; 4])),
+            KeyCode::Home => self.at = 0,
+            KeyCode::End => self.at = self.text.len(),
+            KeyCode::Left => self.at = self.before(),
+            KeyCode::Right => self.at = self.after(),
+            KeyCode::Backspace => {
+                let from = self.before();
+                self.text.drain(from..self.at);
+                self.at = from;
+            }
+            KeyCode::Delete => {
+                let to = self.after();
+                self.text.drain(self.at..to);
+            }
+            _ => {}
+        }
+    }
+
+    fn before(&self) -> usize {
+        self.text[..self.at].grapheme_indices(true).next_back().map_or(0, |(i, _)| i)
+    }
+
+    fn after(&self) -> usize {
+        self.text[self.at..].graphemes(true).next().map_or(self.at, |g| self.at + g.len())
+    }
+}
+
+/// Draws the line.
+pub fn draw(prompt: &Prompt, pen: &mut Pen<'_>, area: Rect) {
+    let inner = pen.popup(centred(area, 64, 3), prompt.purpose.title());
+    // Keep the cursor in sight: leave out letters on the left of a long line.
+    let mut from = 0;
+    let room = usize::from(inner.width.saturating_sub(1));
+    while width(&visible(&prompt.text[from..prompt.at])) > room {
+        from += prompt.text[from..].graphemes(true).next().map_or(1, str::len);
+    }
+    pen.text((inner.x, inner.y), inner.width, &prompt.text[from..], pen.theme.tone(Tone::Plain));
+    let x = width(&visible(&prompt.text[from..prompt.at])) as u16;
+    pen.cursor_at(inner.x + x, inner.y);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn editing_goes_by_graphemes() {
+        let mut p = Prompt::new(Purpose::Save, "寄木".to_owned());
+        p.key(KeyEvent::from(KeyCode::Left));
+        p.insert("細\n工");
+        assert_eq!(p.text, "寄細工木");
+        p.key(KeyEvent::from(KeyCode::Backspace));
+        p.key(KeyEvent::from(KeyCode::Delete));
+        assert_eq!(p.text, "寄細");
+        p.key(KeyEvent::from(KeyCode::Right));
+        p.key(KeyEvent::from(KeyCode::Delete));
+        assert_eq!((p.text.as_str(), p.at), ("寄細", 6));
+    }
+}

@@ -1,0 +1,259 @@
+//! Evolve: the run at a glance.
+
+use ratatui::layout::Rect;
+
+use super::samples::{self, Sample};
+use super::{population, scores, status_word};
+use crate::session::protocol::{Split, Status, Target};
+use crate::workbench::answers::Fetch;
+use crate::workbench::app::{App, Link};
+use crate::workbench::pen::Pen;
+use crate::workbench::run::Run;
+use crate::workbench::text::{bytes, count, duration, wrap};
+use crate::workbench::theme::Tone;
+use crate::workbench::widgets::chart::{Chart, Level, Series};
+use crate::workbench::widgets::heat::Grid;
+
+/// Draws the pane.
+pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let Some(run) = &app.run else {
+        welcome(app, pen, area);
+        return;
+    };
+    let head = Rect::new(area.x, area.y, area.width, 2.min(area.height));
+    status(run, pen, head);
+    let body = Pen::below(area, 2);
+    let side = (body.width * 2 / 5).clamp(30, 48).min(body.width);
+    let main = body.width - side;
+    let upper = if body.height < 16 { body.height / 2 } else { (body.height * 9 / 20).max(10) };
+    let lower = Pen::below(body, upper);
+    let rect = |x: u16, y: u16, w: u16, h: u16| Rect::new(body.x + x, y, w, h);
+    if body.width < 64 {
+        // Too narrow for two columns: the chart, then the population, then a sample.
+        chart(run, pen, rect(0, body.y, body.width, upper));
+        let rows = lower.height / 2;
+        people(app, run, pen, rect(0, lower.y, body.width, rows));
+        stream(app, run, pen, Pen::below(lower, rows));
+        return;
+    }
+    chart(run, pen, rect(0, body.y, main, upper));
+    let inner = pen.panel(rect(main, body.y, side, upper), "Reference points", false);
+    scores::draw(run, pen, shrink(inner));
+    let best = best_grid(run);
+    let wide = body.width >= 110;
+    match best {
+        Some(grid) if wide => {
+            let grid_width = (grid.width() + 3).min(body.width / 3);
+            let people_width = ((body.width - grid_width) * 2 / 5).max(44);
+            people(app, run, pen, rect(0, lower.y, people_width, lower.height));
+            genome(run, &grid, pen, rect(people_width, lower.y, grid_width, lower.height));
+            let x = people_width + grid_width;
+            stream(app, run, pen, rect(x, lower.y, body.width - x, lower.height));
+        }
+        _ => {
+            let half = body.width / 2;
+            people(app, run, pen, rect(0, lower.y, half, lower.height));
+            stream(app, run, pen, rect(half, lower.y, body.width - half, lower.height));
+        }
+    }
+}
+
+fn shrink(area: Rect) -> Rect {
+    Rect::new(area.x + 1, area.y, area.width.saturating_sub(2), area.height)
+}
+
+/// Nothing runs: say what can.
+fn welcome(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let inner = shrink(pen.panel(area, "Evolve", true));
+    let pool = &app.models.pool;
+    let text = match &app.link {
+        Link::Connecting => "The engine is being started.".to_owned(),
+        Link::Lost(why) => format!("The engine is gone: {why}"),
+        Link::Connected { .. } => format!(
+            "Press s to evolve {}: search, layer by layer, for the weights with which {} are merged onto {} so that the result does what none of them does.\n\nThe run goes on when the workbench is closed. S lists earlier sessions.",
+            app.config.title,
+            pool.sources.join(", "),
+            pool.base,
+        ),
+    };
+    let room = Rect::new(inner.x, inner.y + inner.height / 4, inner.width.min(72), inner.height * 3 / 4);
+    pen.paragraph(room, &text, pen.theme.tone(Tone::Plain));
+}
+
+/// Two lines: how far it is, and how fast.
+fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
+    let state = &run.state;
+    let (strong, dim) = (pen.theme.tone(Tone::Strong), pen.theme.tone(Tone::Dim));
+    if !run.caught_up && state.seq == 0 {
+        pen.text((area.x + 1, area.y), area.width, "Reading the journal", dim);
+        return;
+    }
+    let generation = state.generations.last().map_or(0, |g| g.generation);
+    let done = format!("{}/{}", state.evaluations, state.budget);
+    let best = state.best_entry();
+    let fitness =
+        best.and_then(|e| e.train()).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
+    let held = best.and_then(|e| e.test).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
+    let generation = generation.to_string();
+    let tone = match state.status {
+        Status::Running => Tone::Good,
+        Status::Paused | Status::Stopped => Tone::Warn,
+        Status::New | Status::Finished => Tone::Accent,
+    };
+    let pieces = [
+        (status_word(state.status), pen.theme.tone(tone)),
+        ("   generation ", dim),
+        (&generation, strong),
+        ("   evaluations ", dim),
+        (&done, strong),
+        ("   best ", dim),
+        (&fitness, strong),
+        ("   held-out ", dim),
+        (&held, strong),
+    ];
+    pen.pieces((area.x + 1, area.y), area.width.saturating_sub(1), &pieces);
+    if area.height < 2 {
+        return;
+    }
+    let mut words = Vec::new();
+    match &run.rate {
+        Some(rate) => {
+            words.push(format!("{} candidates/h", count(rate.candidates_per_hour.max(0.0) as u64)));
+            words.push(format!("{} tokens/s", count(rate.tokens_per_second.max(0.0) as u64)));
+            if let Some(eta) = rate.eta_s {
+                words.push(format!("{} left", duration(eta)));
+            }
+            if rate.memory_bytes > 0 {
+                words.push(bytes(rate.memory_bytes));
+            }
+        }
+        None => {
+            let seconds = state.updated_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
+            words.push(format!("{} since the start", duration(seconds)));
+            words.push(format!("{} tokens", count(state.tokens)));
+        }
+    }
+    words.push(state.device.clone());
+    words.push(format!("seed {}", state.seed));
+    if let Some(reason) = &state.reason {
+        words.push(reason.clone());
+    }
+    let bar = progress_bar(run, 20);
+    pen.text((area.x + 1, area.y + 1), 20, &bar, pen.theme.series(0));
+    pen.text((area.x + 23, area.y + 1), area.width.saturating_sub(23), &words.join("   "), dim);
+}
+
+fn progress_bar(run: &Run, cells: usize) -> String {
+    let share = run.state.evaluations as f64 / run.state.budget.max(1) as f64;
+    let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
+    format!("{}{}", "=".repeat(full), "-".repeat(cells - full))
+}
+
+/// Best, mean and held-out fitness over the generations.
+fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
+    let inner = pen.panel(area, "Fitness", false);
+    let state = &run.state;
+    let complete: Vec<_> = state.generations.iter().filter(|g| g.complete).collect();
+    let first = state.generations.first().map_or(0, |g| g.generation);
+    let x = |g: u64| g.saturating_sub(first) as f64 + 1.0;
+    let line = |f: &dyn Fn(usize) -> Option<f64>| {
+        (0..complete.len()).filter_map(|i| Some((x(complete[i].generation), f(i)?))).collect()
+    };
+    let held = |i: usize| complete[i].best.and_then(|id| state.entry(id)?.test).map(|s| s.fitness);
+    let series = vec![
+        Series {
+            name: "best".to_owned(),
+            points: line(&|i| Some(complete[i].best_fitness)),
+            style: pen.theme.series(0),
+        },
+        Series {
+            name: "mean".to_owned(),
+            points: line(&|i| Some(complete[i].mean_fitness)),
+            style: pen.theme.series(1),
+        },
+        Series { name: "held-out".to_owned(), points: line(&held), style: pen.theme.series(2) },
+    ];
+    let mut levels = Vec::new();
+    let fitness = |e: &crate::session::state::Entry| e.train().map(|s| s.fitness);
+    let base = state.baselines().find(|e| e.candidate.origin == crate::session::protocol::Origin::Base);
+    for (name, entry) in [("base", base), ("global", run.best_global())] {
+        if let Some(y) = entry.and_then(fitness) {
+            levels.push(Level { name: name.to_owned(), y });
+        }
+    }
+    let size = state.generations.first().map_or(1, |g| g.candidates.len().max(1));
+    let planned = (state.budget as f64 / size as f64).ceil();
+    let last = state.generations.last().map_or(1.0, |g| x(g.generation));
+    let chart = Chart { series, levels, x_max: planned.max(last).max(2.0), x_title: "generation" };
+    chart.draw(pen, inner);
+}
+
+fn people(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
+    let title = match run.state.generations.last() {
+        Some(g) => format!("Generation {}", g.generation),
+        None => "Population".to_owned(),
+    };
+    let inner = pen.panel(area, &title, true);
+    population::draw(app, run, pen, inner);
+}
+
+fn best_grid(run: &Run) -> Option<Grid<'_>> {
+    let best = run.state.best_entry()?;
+    let Target::Recipe(recipe) = &best.candidate.target else { return None };
+    Some(Grid { recipe, layers: run.state.layers, cursor: None, block: None, typing: None })
+}
+
+fn genome(run: &Run, grid: &Grid<'_>, pen: &mut Pen<'_>, area: Rect) {
+    let label = run.state.best_entry().map_or("", |e| e.candidate.label.as_str());
+    let inner = pen.panel(area, &format!("Best: {label}"), false);
+    grid.draw(pen, inner);
+}
+
+/// The watched questions with the answers that are being written, or, of a session at rest, with
+/// the best candidate's.
+fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
+    let inner = shrink(pen.panel(area, "Samples", false));
+    if inner.height < 3 {
+        return;
+    }
+    let mut rows = Vec::new();
+    let n = run.watching.len();
+    for i in 0..n {
+        let watched = &run.watching[(i + run.first_sample) % n];
+        if let Some(stream) = run.streams.get(&watched.index) {
+            let entry = run.state.entry(stream.candidate);
+            let title = entry.map_or_else(|| format!("#{}", stream.candidate), |e| e.candidate.label.clone());
+            let style = pen.theme.tone(Tone::Accent);
+            let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
+            rows.push((watched.question.clone(), watched.gold.clone(), sample));
+        }
+    }
+    if rows.is_empty()
+        && let Some(id) = run.state.best
+        && let Some(Fetch::Here(stored)) = app.answers.fetched.get(&(id, Split::Train))
+    {
+        let style = pen.theme.tone(Tone::Accent);
+        let label = run.state.entry(id).map_or("best", |e| e.candidate.label.as_str());
+        for question in &app.trial.questions {
+            if let Some(answer) = stored.answers.iter().find(|a| a.index == *question) {
+                let sample = Sample { style, ..Sample::done(label, answer, pen.theme) };
+                rows.push((answer.question.clone(), answer.gold.clone(), sample));
+            }
+        }
+    }
+    if rows.is_empty() {
+        let text = "Answers appear here while candidates are evaluated.";
+        pen.paragraph(inner, text, pen.theme.tone(Tone::Dim));
+        return;
+    }
+    let mut rest = inner;
+    for (question, gold, sample) in rows {
+        if rest.height < 3 {
+            break;
+        }
+        let need = wrap(&question, rest.width.into()).len() + wrap(&sample.text, rest.width.into()).len() + 2;
+        let room = Rect::new(rest.x, rest.y, rest.width, rest.height.min(need as u16 + 1));
+        let used = samples::draw(pen, room, &question, &gold, &[sample]);
+        rest = Pen::below(rest, used + 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! The first and the last line: tabs and where the run is; what can be done, or what was said.
+
+use ratatui::layout::Rect;
+
+use super::status_word;
+use crate::session::protocol::Status;
+use crate::workbench::action::{Action, in_pane};
+use crate::workbench::app::{App, Link, Pane};
+use crate::workbench::keys::shown;
+use crate::workbench::overlays::Overlay;
+use crate::workbench::pen::Pen;
+use crate::workbench::text::width;
+use crate::workbench::theme::Tone;
+use crate::workbench::update::mouse::Hit;
+
+/// Tabs on the left, the session on the right.
+pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    let mut x = area.x;
+    for (i, pane) in Pane::ALL.into_iter().enumerate() {
+        let here = pane == app.pane;
+        let text = if here || area.width >= 48 {
+            format!(" {} {} ", i + 1, pane.title())
+        } else {
+            format!(" {} ", i + 1)
+        };
+        let style = if here { pen.theme.chosen() } else { pen.theme.tone(Tone::Plain) };
+        let used = pen.text((x, area.y), area.right().saturating_sub(x), &text, style);
+        pen.hit(Rect::new(x, area.y, used, 1), Hit::Pane(pane));
+        x += used;
+    }
+    let (text, tone) = match (&app.link, &app.run) {
+        (Link::Connecting, _) => ("starting the engine".to_owned(), Tone::Dim),
+        (Link::Lost(_), _) => ("no engine".to_owned(), Tone::Bad),
+        (Link::Connected { device }, None) => (device.clone(), Tone::Dim),
+        (Link::Connected { .. }, Some(run)) => {
+            let tone = match run.state.status {
+                Status::Running => Tone::Good,
+                Status::Paused | Status::Stopped => Tone::Warn,
+                Status::New | Status::Finished => Tone::Accent,
+            };
+            (format!("{} {}", run.state.name, status_word(run.state.status)), tone)
+        }
+    };
+    let room = area.right().saturating_sub(x + 1);
+    let rest = Rect::new(area.right() - room, area.y, room, 1);
+    pen.right(rest, area.y, &text, pen.theme.tone(tone));
+}
+
+/// What was said last, or the keys that matter here.
+pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
+    for x in area.left()..area.right() {
+        pen.glyph(x, area.y, " ", pen.theme.tone(Tone::Plain));
+    }
+    if let Some(notice) = &app.notice {
+        let tone = if notice.bad { Tone::Bad } else { Tone::Strong };
+        pen.text((area.x + 1, area.y), area.width.saturating_sub(1), &notice.text, pen.theme.tone(tone));
+        return;
+    }
+    if app.overlay.is_some() {
+        let text = match app.overlay {
+            Some(Overlay::Prompt(_)) => "Enter accepts   Esc leaves it as it was",
+            _ => "Esc closes",
+        };
+        pen.text((area.x + 1, area.y), area.width, text, pen.theme.tone(Tone::Dim));
+        return;
+    }
+    let hints = in_pane(app.pane).filter(|e| !e.hint.is_empty());
+    let mut hints: Vec<(String, &str)> = hints.map(|e| (shown(e.keys[0]), e.hint)).collect();
+    if app.run.is_none() {
+        hints.insert(0, ("s".to_owned(), "evolve"));
+    }
+    if app.pane == Pane::Recipe {
+        if app.editor.typing.is_some() {
+            hints = vec![("Enter".to_owned(), "set"), ("Esc".to_owned(), "leave"), ("-".to_owned(), "sign")];
+        }
+        for hint in &mut hints {
+            if hint.1 == "+/- step" {
+                *hint = ("+ -".to_owned(), "step");
+            }
+        }
+    }
+    // The last two, help and quit, are always there; the others as far as there is room.
+    let fixed: Vec<(String, &str)> = [Action::Help, Action::Quit]
+        .iter()
+        .filter_map(|a| crate::workbench::action::entry(*a))
+        .map(|e| (shown(e.keys[0]), e.hint))
+        .collect();
+    hints.retain(|h| !fixed.contains(h));
+    let length = |h: &(String, &str)| (width(&h.0) + h.1.len() + 3) as u16;
+    let tail: u16 = fixed.iter().map(length).sum();
+    let mut x = area.x + 1;
+    let (accent, dim) = (pen.theme.tone(Tone::Accent), pen.theme.tone(Tone::Dim));
+    for hint in &hints {
+        if x + length(hint) + tail > area.right() {
+            break;
+        }
+        pen.pieces((x, area.y), length(hint), &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
+        x += length(hint);
+    }
+    for hint in &fixed {
+        let room = area.right().saturating_sub(x);
+        pen.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
+        x += length(hint);
+    }
+}

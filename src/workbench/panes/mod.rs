@@ -1,0 +1,62 @@
+//! The screen: tabs above, one of four panes, hints below, and whatever lies over it.
+
+mod answers;
+mod evolve;
+mod frame;
+mod models;
+mod population;
+mod recipe;
+mod samples;
+mod scores;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::app::{App, Pane};
+use super::overlays;
+use super::pen::Pen;
+use super::update::mouse::Hit;
+use crate::session::protocol::Status;
+
+/// What a frame tells beside its cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawn {
+    /// Where the terminal's cursor is shown.
+    pub cursor: Option<Position>,
+    /// What lies where, for the mouse.
+    pub hits: Vec<(Rect, Hit)>,
+}
+
+/// Draws the whole screen into an empty `buffer`.
+pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
+    let area = *buffer.area();
+    let mut pen = Pen::new(buffer, &app.theme);
+    if area.width == 0 || area.height == 0 {
+        return Drawn::default();
+    }
+    frame::header(app, &mut pen, Rect::new(area.x, area.y, area.width, 1));
+    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(2));
+    match app.pane {
+        Pane::Models => models::draw(app, &mut pen, body),
+        Pane::Recipe => recipe::draw(app, &mut pen, body),
+        Pane::Evolve => evolve::draw(app, &mut pen, body),
+        Pane::Answers => answers::draw(app, &mut pen, body),
+    }
+    overlays::draw(app, &mut pen, body);
+    if area.height > 1 {
+        frame::footer(app, &mut pen, Rect::new(area.x, area.bottom() - 1, area.width, 1));
+    }
+    Drawn { cursor: pen.cursor, hits: pen.hits }
+}
+
+/// A session's status in a word.
+#[must_use]
+pub const fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::New => "new",
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Stopped => "stopped",
+        Status::Finished => "finished",
+    }
+}

@@ -1,0 +1,73 @@
+//! The population: a row of genome colours for each candidate, the fittest first.
+
+use ratatui::layout::Rect;
+
+use crate::session::protocol::{Origin, Outcome};
+use crate::workbench::app::App;
+use crate::workbench::pen::Pen;
+use crate::workbench::run::Run;
+use crate::workbench::theme::Tone;
+use crate::workbench::update::mouse::Hit;
+use crate::workbench::widgets::heat::strip;
+
+/// Cells of a label and of a fitness.
+const LABEL: u16 = 10;
+const FITNESS: u16 = 6;
+
+/// Draws the rows.
+pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
+    let listed = run.listed();
+    let dim = pen.theme.tone(Tone::Dim);
+    if listed.is_empty() {
+        let text = if run.state.generations.is_empty() {
+            "The reference points are measured first."
+        } else {
+            "No candidate yet."
+        };
+        pen.paragraph(area, text, dim);
+        return;
+    }
+    let current = app.current_candidate();
+    let at = listed.iter().position(|e| Some(e.candidate.id) == current).unwrap_or(0);
+    let top = Pen::first_row(at, listed.len(), area.height);
+    for (i, entry) in listed.iter().enumerate().skip(top).take(area.height.into()) {
+        let y = area.y + (i - top) as u16;
+        let id = entry.candidate.id;
+        let best = run.state.best == Some(id);
+        let tone = match entry.candidate.origin {
+            _ if best => Tone::Good,
+            Origin::Hand | Origin::Mean => Tone::Accent,
+            _ => Tone::Plain,
+        };
+        let here = Some(id) == current;
+        let mut style = pen.theme.tone(tone);
+        if here {
+            style = style.patch(pen.theme.chosen());
+        }
+        let label = format!("{:<w$}", entry.candidate.label, w = usize::from(LABEL));
+        pen.text((area.x, y), LABEL, &label, style);
+        let flight = run.progress.filter(|p| p.0 == id);
+        let (figure, style) = match (&entry.outcome, flight) {
+            (Some(Outcome::Scored(score)), _) => (format!("{:.3}", score.fitness), style),
+            (Some(Outcome::Failed(_)), _) => ("failed".to_owned(), pen.theme.tone(Tone::Bad)),
+            (None, Some((_, done, of))) => {
+                let share = done * 100 / of.max(1);
+                (format!("{share:>3}%"), pen.theme.tone(Tone::Warn))
+            }
+            (None, None) => ("-".to_owned(), dim),
+        };
+        pen.text((area.x + LABEL + 1, y), FITNESS, &format!("{figure:>5}"), style);
+        let used = LABEL + FITNESS + 2;
+        let room = Rect::new(area.x + used, y, area.width.saturating_sub(used), 1);
+        match &entry.outcome {
+            Some(Outcome::Failed(why)) => {
+                pen.text((room.x, y), room.width, why, pen.theme.tone(Tone::Bad));
+            }
+            _ if entry.candidate.genome.is_empty() => {
+                pen.text((room.x, y), room.width, "not a point of the space", dim);
+            }
+            _ => strip(pen, room, &entry.candidate.genome, &run.state.genes),
+        }
+        pen.hit(Rect::new(area.x, y, area.width, 1), Hit::Candidate(id));
+    }
+}

@@ -1,0 +1,56 @@
+//! The table of reference points: what the sources, the base and simple merges reach, and what
+//! the search has found.
+
+use ratatui::layout::Rect;
+
+use crate::session::protocol::Score;
+use crate::session::state::Entry;
+use crate::workbench::pen::Pen;
+use crate::workbench::run::Run;
+use crate::workbench::text::percent;
+use crate::workbench::theme::Tone;
+
+/// Draws the table and gives the rows used.
+pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
+    let wide = area.width >= 42;
+    let name = area.width.saturating_sub(if wide { 27 } else { 17 }).max(6);
+    let dim = pen.theme.tone(Tone::Dim);
+    let head = if wide { "  train  held-out  any lang" } else { "  train  held-out" };
+    pen.text((area.x, area.y), area.width, "right, in Japanese", dim);
+    pen.text((area.x + name, area.y), area.width, head, dim);
+    let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
+    let global = run.best_global().map(|e| e.candidate.id);
+    for entry in run.references() {
+        let label = if Some(entry.candidate.id) == global {
+            format!("global {}", entry.candidate.label)
+        } else {
+            entry.candidate.label.clone()
+        };
+        rows.push((entry, Tone::Plain, label));
+    }
+    if let Some(best) = run.state.best_entry() {
+        rows.push((best, Tone::Good, format!("best {}", best.candidate.label)));
+    }
+    let mean = run.state.finished.as_ref().and_then(|f| f.mean);
+    if let Some(mean) = mean.and_then(|id| run.state.entry(id)) {
+        rows.push((mean, Tone::Accent, "mean of the search".to_owned()));
+    }
+    let share = |score: Option<Score>, of: fn(&Score) -> f64| {
+        score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))
+    };
+    // Where there is too little room the last rows, what was found, stay.
+    let skip = rows.len().saturating_sub(usize::from(area.height.saturating_sub(1)));
+    let mut y = area.y + 1;
+    for (entry, tone, label) in rows.iter().skip(skip) {
+        let style = pen.theme.tone(*tone);
+        pen.text((area.x, y), name, label, style);
+        let mut text =
+            format!("{:>7}  {:>8}", share(entry.train(), |s| s.acc_ja), share(entry.test, |s| s.acc_ja));
+        if wide {
+            text += &format!("  {:>8}", share(entry.test.or(entry.train()), |s| s.acc));
+        }
+        pen.text((area.x + name, y), area.width.saturating_sub(name), &text, style);
+        y += 1;
+    }
+    y - area.y
+}

@@ -1,0 +1,166 @@
+//! The pen that panes draw with. All text passes through it, so nothing that a model wrote can
+//! reach the terminal as anything but visible letters, and nothing is drawn outside the screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use super::text::{clip, visible, width, wrap};
+use super::theme::{Theme, Tone};
+use super::update::mouse::Hit;
+
+/// Draws into a frame and remembers where the cursor is and what can be clicked.
+pub struct Pen<'a> {
+    pub buffer: &'a mut Buffer,
+    pub theme: &'a Theme,
+    /// What lies where, for the mouse.
+    pub hits: Vec<(Rect, Hit)>,
+    /// Where the terminal's cursor is shown.
+    pub cursor: Option<Position>,
+}
+
+impl<'a> Pen<'a> {
+    /// A pen on an empty frame.
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
+        Self { buffer, theme, hits: Vec::new(), cursor: None }
+    }
+
+    /// Writes one line of `text` in at most `cells` and gives the cells used.
+    pub fn text(&mut self, at: (u16, u16), cells: u16, text: &str, style: Style) -> u16 {
+        let area = *self.buffer.area();
+        let (x, y) = at;
+        if y < area.top() || y >= area.bottom() || x < area.left() || x >= area.right() {
+            return 0;
+        }
+        let cells = cells.min(area.right() - x);
+        let shown = visible(text);
+        let (end, _) = self.buffer.set_stringn(x, y, clip(&shown, cells.into()), cells.into(), style);
+        end - x
+    }
+
+    /// Writes pieces of a line one after the other.
+    pub fn pieces(&mut self, at: (u16, u16), cells: u16, pieces: &[(&str, Style)]) -> u16 {
+        let mut used = 0;
+        for (text, style) in pieces {
+            used += self.text((at.0 + used, at.1), cells - used, text, *style);
+            if used >= cells {
+                break;
+            }
+        }
+        used
+    }
+
+    /// Writes a text that ends at the right edge of `area`.
+    pub fn right(&mut self, area: Rect, y: u16, text: &str, style: Style) -> u16 {
+        let wide = (width(&visible(text)) as u16).min(area.width);
+        self.text((area.right() - wide, y), wide, text, style)
+    }
+
+    /// Writes a wrapped text into `area` and gives the lines used.
+    pub fn paragraph(&mut self, area: Rect, text: &str, style: Style) -> u16 {
+        self.lines(area, wrap(text, area.width.into()).iter().map(String::as_str), style)
+    }
+
+    /// Writes lines into `area` and gives the lines used.
+    pub fn lines<'t>(&mut self, area: Rect, lines: impl Iterator<Item = &'t str>, style: Style) -> u16 {
+        let mut used = 0;
+        for line in lines.take(area.height.into()) {
+            self.text((area.x, area.y + used), area.width, line, style);
+            used += 1;
+        }
+        used
+    }
+
+    /// A frame with a title; gives the room inside.
+    pub fn panel(&mut self, area: Rect, title: &str, focused: bool) -> Rect {
+        let area = area.intersection(*self.buffer.area());
+        if area.width < 4 || area.height < 3 {
+            return area;
+        }
+        let style = self.theme.border(focused);
+        let [h, v, tl, tr, bl, br] = if self.theme.ascii {
+            ["-", "|", "+", "+", "+", "+"]
+        } else {
+            ["─", "│", "╭", "╮", "╰", "╯"]
+        };
+        let (left, right) = (area.left(), area.right() - 1);
+        let (top, bottom) = (area.top(), area.bottom() - 1);
+        for x in left + 1..right {
+            self.glyph(x, top, h, style);
+            self.glyph(x, bottom, h, style);
+        }
+        for y in top + 1..bottom {
+            self.glyph(left, y, v, style);
+            self.glyph(right, y, v, style);
+        }
+        for (x, y, corner) in [(left, top, tl), (right, top, tr), (left, bottom, bl), (right, bottom, br)] {
+            self.glyph(x, y, corner, style);
+        }
+        if !title.is_empty() {
+            let tone = if focused { Tone::Strong } else { Tone::Plain };
+            let title = format!(" {title} ");
+            self.text((left + 2, top), area.width - 4, &title, self.theme.tone(tone));
+        }
+        Rect::new(left + 1, top + 1, area.width - 2, area.height - 2)
+    }
+
+    /// A frame over what is there; gives the room inside.
+    pub fn popup(&mut self, area: Rect, title: &str) -> Rect {
+        let area = area.intersection(*self.buffer.area());
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                self.buffer[(x, y)].reset();
+            }
+        }
+        // A wide letter that the frame cuts in two would push its line to the right.
+        if let Some(x) = area.left().checked_sub(1) {
+            for y in area.top()..area.bottom() {
+                if x >= self.buffer.area().left() && width(self.buffer[(x, y)].symbol()) > 1 {
+                    self.buffer[(x, y)].set_symbol(" ");
+                }
+            }
+        }
+        self.cursor = None;
+        self.panel(area, title, true)
+    }
+
+    /// One glyph of our own.
+    pub fn glyph(&mut self, x: u16, y: u16, glyph: &str, style: Style) {
+        if let Some(cell) = self.buffer.cell_mut((x, y)) {
+            cell.set_symbol(glyph).set_style(style);
+        }
+    }
+
+    /// Marks a row as the one that keys act on.
+    pub fn mark_row(&mut self, area: Rect, y: u16) {
+        let style = self.theme.chosen();
+        self.buffer.set_style(Rect::new(area.x, y, area.width, 1), style);
+    }
+
+    /// Shows the terminal's cursor.
+    pub fn cursor_at(&mut self, x: u16, y: u16) {
+        let area = *self.buffer.area();
+        if area.width > 0 && area.height > 0 {
+            self.cursor = Some(Position::new(x.min(area.right() - 1), y.min(area.bottom() - 1)));
+        }
+    }
+
+    /// Says what a click there means.
+    pub fn hit(&mut self, area: Rect, hit: Hit) {
+        self.hits.push((area, hit));
+    }
+
+    /// What is left of `area` under its first `rows`.
+    #[must_use]
+    pub fn below(area: Rect, rows: u16) -> Rect {
+        let rows = rows.min(area.height);
+        Rect::new(area.x, area.y + rows, area.width, area.height - rows)
+    }
+
+    /// The first row to show so that `cursor` of `of` is in sight in `height` rows.
+    #[must_use]
+    pub fn first_row(cursor: usize, of: usize, height: u16) -> usize {
+        let height = usize::from(height);
+        cursor.saturating_sub(height / 2).min(of.saturating_sub(height))
+    }
+}

@@ -1,0 +1,186 @@
+//! Messages from the engine into the state.
+
+use super::answers::Fetch;
+use super::app::{App, Link, Pane, Wish};
+use super::config::{task_of, watched_of};
+use super::effect::Ask;
+use super::run::Run;
+use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
+
+/// Lines of the engine's log that are kept.
+const LOG_LINES: usize = 1000;
+
+impl App {
+    /// The engine answers: ask for what the first screen shows.
+    pub fn connected(&mut self, device: String) {
+        self.link = Link::Connected { device };
+        self.asked.clear();
+        self.ask(Ask::Models, Command::Models { base: Some(self.models.pool.base.clone()) });
+        self.ask(Ask::Sessions, Command::Sessions);
+        // After a reconnection go on where the events ended.
+        if let Some(run) = &self.run {
+            let (session, since) = (run.state.name.clone(), run.state.seq);
+            self.ask(Ask::Subscribe, Command::Subscribe { session, since });
+        }
+        self.trial.asked = None;
+        self.answers.fetched.retain(|_, f| matches!(f, Fetch::Here(_)));
+    }
+
+    /// The engine is gone.
+    pub fn disconnected(&mut self, why: &str) {
+        self.link = Link::Lost(why.to_owned());
+        self.asked.clear();
+        self.complain(format!("The engine is gone: {why}. Looking for it again"));
+    }
+
+    /// Takes in one message.
+    pub fn receive(&mut self, message: Message) {
+        match message {
+            Message::Reply { id, reply } => {
+                if let Some(ask) = self.asked.remove(&id) {
+                    self.reply(id, ask, reply);
+                }
+            }
+            Message::Event { session, record } => self.event(&session, &record),
+            Message::Boundary { session, .. } => self.boundary(&session),
+            Message::Live { session, live } => self.live(session.as_deref(), live),
+        }
+    }
+
+    fn reply(&mut self, id: u64, ask: Ask, reply: Reply) {
+        match (ask, reply) {
+            (Ask::Models, Reply::Models(list)) => {
+                self.models.fill(list);
+                self.pool_changed();
+            }
+            (Ask::Models, Reply::Error(why)) => self.models.error = Some(why),
+            (Ask::Sessions, Reply::Sessions(rows)) => self.sessions(rows),
+            (Ask::Start, Reply::Started { session }) => {
+                self.say(format!("{session} is evolving; q closes the workbench and leaves it running"));
+                self.open_session(&session);
+            }
+            (Ask::Order(done), Reply::Done | Reply::Started { .. }) => self.say(done),
+            (Ask::Answers { session, candidate, split }, reply) => {
+                if self.session() != Some(&session) {
+                    return;
+                }
+                let fetch = match reply {
+                    Reply::Answers(answers) => Fetch::Here(answers),
+                    Reply::Error(why) => Fetch::Failed(why),
+                    _ => return,
+                };
+                self.answers.fetched.insert((candidate, split), fetch);
+            }
+            (Ask::Try { .. }, Reply::Answers(answers)) => self.trial.finish(id, answers),
+            (Ask::Try { .. }, Reply::Error(why)) => self.trial.fail(id, why),
+            (_, Reply::Error(why)) => self.complain(why),
+            _ => {}
+        }
+    }
+
+    /// The list of sessions is here: fulfil what the command line asked for.
+    fn sessions(&mut self, rows: Vec<SessionRow>) {
+        self.sessions = rows;
+        match std::mem::take(&mut self.wish) {
+            Wish::Attach(name) => {
+                if self.sessions.iter().any(|r| r.name == name) {
+                    self.open_session(&name);
+                } else {
+                    let known: Vec<&str> = self.sessions.iter().map(|r| r.name.as_str()).collect();
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    self.complain(format!("There is no session {name}. Known: {known}"));
+                }
+            }
+            Wish::Start => self.start(),
+            Wish::Look => {
+                if self.run.is_some() {
+                    return;
+                }
+                let going = |r: &&SessionRow| matches!(r.status, Status::Running | Status::Paused);
+                let latest = self.sessions.iter().filter(going).max_by_key(|r| r.updated_ms);
+                if let Some(name) = latest.map(|r| r.name.clone()) {
+                    self.open_session(&name);
+                }
+            }
+        }
+    }
+
+    /// Shows a session from its first event on.
+    pub fn open_session(&mut self, name: &str) {
+        if self.session() == Some(name) {
+            self.pane = Pane::Evolve;
+            return;
+        }
+        if let Some(old) = self.session().map(str::to_owned) {
+            self.ask(Ask::Order(String::new()), Command::Unsubscribe { session: old });
+        }
+        self.run = Some(Run::new(name));
+        self.candidate = None;
+        self.answers.fetched.clear();
+        self.answers.opened.clear();
+        self.answers.question = None;
+        self.pane = Pane::Evolve;
+        self.ask(Ask::Subscribe, Command::Subscribe { session: name.to_owned(), since: 0 });
+    }
+
+    fn event(&mut self, session: &str, record: &Record) {
+        let Some(run) = self.run.as_mut().filter(|r| r.state.name == session) else { return };
+        run.apply(record);
+        match &record.event {
+            Event::Created { config, .. } => {
+                let (task, watched) = (task_of(config), watched_of(config));
+                self.trial.ask_others(task, watched);
+            }
+            // Answers that could not be had before may be had now.
+            Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),
+            Event::Evaluated { id, .. } => self.forget_failed(*id, Split::Train),
+            _ => {}
+        }
+    }
+
+    fn forget_failed(&mut self, id: u64, split: Split) {
+        if matches!(self.answers.fetched.get(&(id, split)), Some(Fetch::Failed(_))) {
+            self.answers.fetched.remove(&(id, split));
+        }
+    }
+
+    fn boundary(&mut self, session: &str) {
+        if let Some(run) = self.run.as_mut().filter(|r| r.state.name == session) {
+            run.caught_up = true;
+        }
+    }
+
+    fn live(&mut self, session: Option<&str>, live: Live) {
+        match live {
+            Live::TryToken { request, question, text } => self.trial.token(request, question, &text),
+            Live::Log { level, text } => {
+                if self.log.len() == LOG_LINES {
+                    self.log.pop_front();
+                }
+                self.log.push_back((level, text));
+            }
+            Live::Halted { reason } if session == self.session() => {
+                self.complain(format!("The run halted: {reason}. p resumes it"));
+                if let Some(run) = &mut self.run {
+                    run.live(Live::Halted { reason });
+                }
+            }
+            live => {
+                if let Some(run) = self.run.as_mut()
+                    && session.is_none_or(|s| s == run.state.name)
+                {
+                    run.live(live);
+                }
+            }
+        }
+    }
+
+    /// The picked models changed: the editor's grid follows.
+    pub(super) fn pool_changed(&mut self) {
+        let layers = self.models.layers();
+        if layers > 0 {
+            let pool = self.models.pool.clone();
+            self.editor.set_pool(&pool.base, &pool.sources, layers);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The session on the screen: the fold over its events, and what is sent but never stored.
+
+use std::collections::BTreeMap;
+
+use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, WatchedQuestion};
+use crate::session::state::{Entry, SessionState};
+
+/// Streamed text beyond this length is not kept.
+const LONGEST_STREAM: usize = 16_000;
+
+/// A session and its live part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    pub state: SessionState,
+    /// All past events have been taken in.
+    pub caught_up: bool,
+    pub rate: Option<Rate>,
+    /// The candidate in flight: its id, questions done, questions in all.
+    pub progress: Option<(CandidateId, u64, u64)>,
+    /// The watched questions' texts.
+    pub watching: Vec<WatchedQuestion>,
+    /// The latest answer to each watched question.
+    pub streams: BTreeMap<usize, Stream>,
+    /// Which of the watched questions is shown first.
+    pub first_sample: usize,
+}
+
+/// An answer that is being written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stream {
+    pub candidate: CandidateId,
+    pub text: String,
+}
+
+/// Rates over the last seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rate {
+    pub candidates_per_hour: f64,
+    pub tokens_per_second: f64,
+    pub eta_s: Option<f64>,
+    pub memory_bytes: u64,
+}
+
+impl Run {
+    /// A session of which nothing but the name is known.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let state = SessionState { name: name.to_owned(), ..SessionState::default() };
+        Self { state, ..Self::default() }
+    }
+
+    /// Takes in a stored event.
+    pub fn apply(&mut self, record: &Record) {
+        // After a reconnection the past may overlap with what is known already.
+        if record.seq > self.state.seq {
+            self.state.apply(record);
+        }
+        if self.state.status != Status::Running {
+            self.progress = None;
+            self.rate = None;
+        }
+    }
+
+    /// Takes in what is only sent.
+    pub fn live(&mut self, live: Live) {
+        match live {
+            Live::Token { candidate, question, text } => {
+                let stream = self.streams.entry(question).or_default();
+                if stream.candidate != candidate {
+                    *stream = Stream { candidate, text: String::new() };
+                }
+                if stream.text.len() < LONGEST_STREAM {
+                    stream.text.push_str(&text);
+                }
+            }
+            Live::Watching { questions } => {
+                self.streams.retain(|q, _| questions.iter().any(|w| w.index == *q));
+                self.first_sample = self.first_sample.min(questions.len().saturating_sub(1));
+                self.watching = questions;
+            }
+            Live::Progress { candidate, done, of, tokens: _ } => {
+                self.progress = Some((candidate, done, of));
+            }
+            Live::Rate { candidates_per_hour, tokens_per_second, eta_s, memory_bytes, device: _ } => {
+                self.rate = Some(Rate { candidates_per_hour, tokens_per_second, eta_s, memory_bytes });
+            }
+            Live::Halted { .. } => {
+                self.progress = None;
+                self.rate = None;
+            }
+            Live::TryToken { .. } | Live::Log { .. } => {}
+        }
+    }
+
+    /// Candidates as Evolve lists them: the best so far, those made by hand, the mean, then the
+    /// last generation from the best to the worst, those without a score last.
+    #[must_use]
+    pub fn listed(&self) -> Vec<&Entry> {
+        let state = &self.state;
+        let mut out: Vec<&Entry> = state.best_entry().into_iter().collect();
+        let aside = |e: &&Entry| matches!(e.candidate.origin, Origin::Hand | Origin::Mean);
+        out.extend(state.entries.iter().filter(aside).filter(|e| Some(e.candidate.id) != state.best));
+        if let Some(generation) = state.generations.last() {
+            let mut rows: Vec<&Entry> =
+                generation.candidates.iter().filter_map(|id| state.entry(*id)).collect();
+            let fitness = |e: &Entry| e.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
+            rows.sort_by(|a, b| fitness(b).total_cmp(&fitness(a)));
+            out.extend(rows.into_iter().filter(|e| Some(e.candidate.id) != state.best));
+        }
+        out
+    }
+
+    /// The best of the global weightings.
+    #[must_use]
+    pub fn best_global(&self) -> Option<&Entry> {
+        let grid = self.state.entries.iter().filter(|e| e.candidate.origin == Origin::Grid);
+        let fitness = |e: &Entry| e.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
+        grid.max_by(|a, b| fitness(a).total_cmp(&fitness(b)))
+    }
+
+    /// Reference points worth a row of their own: base, sources, uniform, the best global one.
+    #[must_use]
+    pub fn references(&self) -> Vec<&Entry> {
+        let state = &self.state;
+        let single =
+            |e: &&Entry| matches!(e.candidate.origin, Origin::Base | Origin::Source | Origin::Uniform);
+        state.entries.iter().filter(single).chain(self.best_global()).collect()
+    }
+}

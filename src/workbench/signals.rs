@@ -1,0 +1,94 @@
+//! Signals and a lost terminal. Signals are taken by a thread of their own; a hang-up ends the
+//! program at once, so that a dead terminal never keeps it spinning.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use super::wake::Wake;
+
+/// A stop signal that we sent ourselves and that is not to be taken for a new one.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Signals that end the program in good order, and the one that stops it.
+const TAKEN: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGQUIT];
+
+/// Blocks the signals that [`watch`] takes. Before any other thread starts, since threads inherit
+/// what is blocked.
+pub fn block() {
+    let set = signal_set(&TAKEN);
+    // SAFETY: `set` is a valid signal set, and a null old set is allowed.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        // A hang-up must end us, also when a parent (nohup) has set it to be ignored.
+        libc::signal(libc::SIGHUP, libc::SIG_DFL);
+    }
+}
+
+/// Starts the threads that report signals and watch for the terminal's end.
+pub fn watch(wakes: Sender<Wake>) -> std::io::Result<()> {
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        let set = signal_set(&TAKEN);
+        loop {
+            let mut signal = 0;
+            // SAFETY: both pointers are to live values of the right type.
+            let failed = unsafe { libc::sigwait(&raw const set, &raw mut signal) };
+            if failed != 0 || (signal == libc::SIGTSTP && STOPPING.load(Ordering::SeqCst)) {
+                continue;
+            }
+            if wakes.send(Wake::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    })?;
+    thread::Builder::new().name("hang-up".into()).spawn(|| {
+        wait_for_hangup(libc::STDIN_FILENO);
+        // The terminal is gone: nothing can be shown or restored, and the engine goes on alone.
+        std::process::exit(129);
+    })?;
+    Ok(())
+}
+
+/// Returns when the terminal behind `fd` is gone.
+fn wait_for_hangup(fd: RawFd) {
+    loop {
+        let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
+        // SAFETY: one valid `pollfd`.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, -1) };
+        if ready > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0 {
+            return;
+        }
+        if ready > 0 {
+            thread::sleep(std::time::Duration::from_millis(200));
+        }
+    }
+}
+
+/// Stops this process and its job as Ctrl-Z does, and returns when it is continued.
+pub fn stop_self() {
+    STOPPING.store(true, Ordering::SeqCst);
+    let set = signal_set(&[libc::SIGTSTP]);
+    // SAFETY: signal calls on our own process group and thread with a valid set. The group's
+    // other members (cargo, a shell's pipeline) stop by their own default action; this thread
+    // unblocks the signal, and its default action stops the whole process here.
+    unsafe {
+        libc::kill(0, libc::SIGTSTP);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+        libc::raise(libc::SIGTSTP);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+    }
+    STOPPING.store(false, Ordering::SeqCst);
+}
+
+fn signal_set(signals: &[i32]) -> libc::sigset_t {
+    // SAFETY: `sigemptyset` initialises the set before it is read.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        set
+    }
+}

@@ -1,0 +1,191 @@
+//! The terminal as a resource: taken at the start, given back however the program ends, and
+//! written one whole frame at a time.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossterm::{cursor, event, execute, queue, style, terminal};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+/// Whether the terminal is in our hands and must be given back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Bytes written to the terminal since the start.
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes written to the terminal since the start.
+#[must_use]
+pub fn bytes_written() -> u64 {
+    BYTES.load(Ordering::Relaxed)
+}
+
+/// Collects a frame and writes it at once when flushed, so that a slow line never shows half.
+#[derive(Debug, Default)]
+struct Collected(Vec<u8>);
+
+impl Write for Collected {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        BYTES.fetch_add(self.0.len() as u64, Ordering::Relaxed);
+        let mut out = io::stdout().lock();
+        out.write_all(&self.0)?;
+        self.0.clear();
+        out.flush()
+    }
+}
+
+/// What the terminal shows, and the frame that it is to show next.
+pub struct Screen {
+    backend: CrosstermBackend<Collected>,
+    shown: Buffer,
+    cursor: Option<Position>,
+    /// The next frame is written in full.
+    anew: bool,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub fn take() -> io::Result<Self> {
+        // `NO_COLOR` is the theme's matter: crossterm's own reading of it also drops reverse and bold.
+        style::force_color_output(true);
+        restore_on_panic();
+        enter()?;
+        Ok(Self {
+            backend: CrosstermBackend::new(Collected::default()),
+            shown: Buffer::empty(Rect::ZERO),
+            cursor: None,
+            anew: true,
+        })
+    }
+
+    /// Shows a frame that `draw` makes, inside a synchronized update, writing only what changed.
+    pub fn show(&mut self, draw: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
+        let (width, height) = terminal::size()?;
+        let area = Rect::new(0, 0, width, height);
+        let mut next = Buffer::empty(area);
+        let cursor = draw(&mut next);
+        queue!(self.backend, terminal::BeginSynchronizedUpdate, cursor::Hide)?;
+        if self.anew || *self.shown.area() != area {
+            queue!(self.backend, style::ResetColor, terminal::Clear(terminal::ClearType::All))?;
+            self.shown = Buffer::empty(area);
+            self.anew = false;
+        }
+        self.backend.draw(self.shown.diff(&next).into_iter())?;
+        if let Some(at) = cursor {
+            queue!(self.backend, cursor::MoveTo(at.x, at.y), cursor::Show)?;
+        }
+        queue!(self.backend, terminal::EndSynchronizedUpdate)?;
+        self.cursor = cursor;
+        self.shown = next;
+        Write::flush(&mut self.backend)
+    }
+
+    /// Makes the next frame write every cell.
+    pub fn redraw(&mut self) {
+        self.anew = true;
+    }
+
+    /// Takes the mouse, or gives it back to the terminal.
+    pub fn mouse(&mut self, ours: bool) -> io::Result<()> {
+        if ours {
+            execute!(io::stdout(), event::EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), event::DisableMouseCapture)
+        }
+    }
+
+    /// Hands `text` to the terminal's clipboard by OSC 52; inside tmux also wrapped, since tmux
+    /// passes the bare sequence on only when it is told to.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let sequence = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
+        let out = &mut self.backend;
+        out.write_all(sequence.as_bytes())?;
+        if std::env::var_os("TMUX").is_some() {
+            let inner = sequence.replace('\x1b', "\x1b\x1b");
+            write!(out, "\x1bPtmux;{inner}\x1b\\")?;
+        }
+        Write::flush(out)
+    }
+
+    /// Takes the terminal again after the process was stopped.
+    pub fn resume(&mut self, mouse: bool) -> io::Result<()> {
+        enter()?;
+        self.anew = true;
+        if mouse { self.mouse(true) } else { Ok(()) }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    terminal::enable_raw_mode()?;
+    execute!(io::stdout(), terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)
+}
+
+/// Gives the terminal back as it was. Does nothing when it is not taken.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // Errors mean that the terminal is gone; there is nothing left to restore then.
+    let _ = execute!(
+        io::stdout(),
+        event::DisableMouseCapture,
+        event::DisableBracketedPaste,
+        style::ResetColor,
+        terminal::LeaveAlternateScreen,
+        cursor::Show,
+    );
+    let _ = terminal::disable_raw_mode();
+}
+
+/// A panic gives the terminal back before it is reported, and ends the program on any thread.
+fn restore_on_panic() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let taken = TAKEN.load(Ordering::SeqCst);
+            restore();
+            report(info);
+            if taken && std::thread::current().name() != Some("main") {
+                std::process::exit(101);
+            }
+        }));
+    });
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let three = [chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)];
+        let word = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for i in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * i)) as usize & 63];
+            out.push(if i <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn base64_by_the_rfc() {
+        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        for (plain, coded) in cases {
+            assert_eq!(super::base64(plain.as_bytes()), coded);
+        }
+    }
+}

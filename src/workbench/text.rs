@@ -1,0 +1,264 @@
+//! Text on its way to a terminal: what a model wrote is made visible before it is drawn, widths
+//! are counted in cells, and lines break as Japanese does.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::CellWidth;
+use textwrap::WordSeparator;
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::session::text::visible_line;
+
+/// No more than this many characters of one text are laid out in a frame.
+const LONGEST: usize = 20_000;
+
+/// Characters that may not start a line.
+const NOT_AT_START: &str = "。、」』）】〉》．，！？ー・々ぁぃぅぇぉっゃゅょァィゥェォッャュョ｡､｣ﾞﾟ.,!?)]}:;%";
+
+/// Characters that may not end a line.
+const NOT_AT_END: &str = "「『（【〈《([{";
+
+/// One line of `text` with every character that could steer a terminal, or hide from a reader,
+/// written out: escape as `␛`, invisible and direction-changing ones as `\u{202e}`.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in visible_line(text).chars() {
+        if is_hidden(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Control characters, and characters without a shape of their own: a column of text must not
+/// be wider or narrower than it looks.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Width of `text` in terminal cells; half-width voicing marks count as one each.
+pub fn width(text: &str) -> usize {
+    text.graphemes(true).map(grapheme_width).sum()
+}
+
+fn grapheme_width(grapheme: &str) -> usize {
+    if grapheme.chars().any(char::is_control) { 0 } else { usize::from(grapheme.cell_width()) }
+}
+
+/// The beginning of `text` that fits in `cells`; what was cut is marked by a final `~`.
+pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
+    // A short text of one byte a cell is the common case.
+    if text.is_ascii() && text.len() <= cells {
+        return Cow::Borrowed(text);
+    }
+    let mut used = 0;
+    let mut fits = 0;
+    for (at, grapheme) in text.grapheme_indices(true) {
+        let w = grapheme_width(grapheme);
+        if used + w > cells {
+            return if cells == 0 { Cow::Borrowed("") } else { Cow::Owned(format!("{}~", &text[..fits])) };
+        }
+        used += w;
+        if used < cells {
+            fits = at + grapheme.len();
+        }
+    }
+    Cow::Borrowed(text)
+}
+
+/// `text` in lines of at most `cells`, made visible, broken where Unicode (and Japanese
+/// typesetting) allows it; a run without such a place is broken between any two letters.
+pub fn wrap(text: &str, cells: usize) -> Vec<String> {
+    let cells = cells.max(2);
+    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
+    let mut out = Vec::new();
+    for line in text[..end].trim_end().split('\n') {
+        let line = visible(line.strip_suffix('\r').unwrap_or(line));
+        wrap_line(&line, cells, &mut out);
+    }
+    if end < text.len() {
+        out.push(format!("[{} more characters]", text[end..].chars().count()));
+    }
+    out
+}
+
+fn wrap_line(line: &str, cells: usize, out: &mut Vec<String>) {
+    let mut current = String::new();
+    let mut used = 0;
+    for word in WordSeparator::UnicodeBreakProperties.find_words(line) {
+        let w = width(&word);
+        if used + w > cells && used > 0 && w <= cells {
+            out.push(std::mem::take(&mut current).trim_end().to_owned());
+            used = 0;
+        }
+        if used + w <= cells {
+            current.push_str(&word);
+            used += w;
+        } else {
+            (current, used) = force(&current, &word, cells, out);
+        }
+        let gap = width(word.whitespace).min(cells.saturating_sub(used));
+        current.extend(std::iter::repeat_n(' ', gap));
+        used += gap;
+    }
+    out.push(current.trim_end().to_owned());
+}
+
+/// Breaks a word that is longer than a line between letters, and gives the last, open line.
+fn force(before: &str, word: &str, cells: usize, out: &mut Vec<String>) -> (String, usize) {
+    let mut line: Vec<&str> = before.graphemes(true).collect();
+    let mut used = width(before);
+    for grapheme in word.graphemes(true) {
+        let w = grapheme_width(grapheme);
+        if used + w > cells && !line.is_empty() {
+            // Take letters along to the next line until neither line begins or ends wrongly.
+            let mut keep = line.len();
+            let mut first = grapheme;
+            while keep > 1 && line.len() - keep < 4 && !may_break(line[keep - 1], first) {
+                keep -= 1;
+                first = line[keep];
+            }
+            if !may_break(line[keep - 1], first) {
+                keep = line.len();
+            }
+            let rest = line.split_off(keep);
+            out.push(line.concat().trim_end().to_owned());
+            used = rest.iter().map(|g| grapheme_width(g)).sum();
+            line = rest;
+        }
+        line.push(grapheme);
+        used += w;
+    }
+    (line.concat(), used)
+}
+
+fn may_break(before: &str, after: &str) -> bool {
+    !after.chars().next().is_some_and(|c| NOT_AT_START.contains(c))
+        && !before.chars().next_back().is_some_and(|c| NOT_AT_END.contains(c))
+}
+
+/// A number of bytes in three figures.
+pub fn bytes(n: u64) -> String {
+    scaled(n as f64, 1024.0, &["B", "KB", "MB", "GB", "TB"])
+}
+
+/// A count in three figures (`560K`, `7.24B`).
+pub fn count(n: u64) -> String {
+    scaled(n as f64, 1000.0, &["", "K", "M", "B", "T"]).replace(' ', "")
+}
+
+fn scaled(mut value: f64, by: f64, units: &[&str]) -> String {
+    let mut unit = 0;
+    while value >= by && unit + 1 < units.len() {
+        value /= by;
+        unit += 1;
+    }
+    let figures = if unit == 0 || value >= 99.95 {
+        format!("{value:.0}")
+    } else if value >= 9.995 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    };
+    format!("{figures} {}", units[unit])
+}
+
+/// Seconds as a person says them: `48 s`, `3:20`, `2 h 05`.
+pub fn duration(seconds: f64) -> String {
+    let s = if seconds.is_finite() { seconds.clamp(0.0, 1e9).round() as u64 } else { 0 };
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{}:{:02}", s / 60, s % 60),
+        3600..86_400 => format!("{} h {:02}", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// A share in [0, 1] as whole percent.
+pub fn percent(share: f64) -> String {
+    format!("{:.0}%", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn japanese_breaks_as_japanese() {
+        let text =
+            "はるとさんはりんごを12個持っていました。3個あげたので、残りは12-3=9個です。「答えは9個です。」";
+        for cells in 4..60 {
+            for line in wrap(text, cells) {
+                assert!(width(&line) <= cells, "{line:?} is wider than {cells}");
+                let first = line.chars().next().unwrap_or(' ');
+                assert!(!"。、」".contains(first), "{line:?} at {cells}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_and_equations_stay_whole() {
+        assert_eq!(wrap("the answer is 42.", 8), ["the", "answer", "is 42."]);
+        assert_eq!(wrap("a\n\nb", 10), ["a", "", "b"]);
+    }
+
+    #[test]
+    fn long_runs_are_broken() {
+        assert_eq!(wrap("aaaaaaaa", 3), ["aaa", "aaa", "aa"]);
+        assert_eq!(wrap("ｶﾞｷﾞｸﾞ", 4), ["ｶﾞｷﾞ", "ｸﾞ"]);
+    }
+
+    #[test]
+    fn steering_characters_become_text() {
+        assert_eq!(visible("a\x1b[2Jb\u{9b}c"), "a␛[2Jb\\u{9b}c");
+        assert_eq!(visible("x\u{202e}y\u{200d}z\u{7f}"), "x\\u{202e}y\\u{200d}z␡");
+        assert!(matches!(visible("ふつうの文"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn clipping_counts_cells() {
+        assert_eq!(clip("りんご", 6), "りんご");
+        assert_eq!(clip("りんご", 5), "りん~");
+        assert_eq!(clip("りんご", 4), "り~");
+        assert_eq!(clip("abc", 0), "");
+    }
+
+    #[test]
+    fn figures() {
+        assert_eq!(bytes(1_153_434), "1.10 MB");
+        assert_eq!(count(560_160), "560K");
+        assert_eq!(duration(200.0), "3:20");
+        assert_eq!(duration(f64::NAN), "0 s");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_survives(text in "\\PC*|.*") {
+            for line in wrap(&text, 7) {
+                prop_assert!(!line.chars().any(is_hidden));
+            }
+        }
+
+        #[test]
+        fn wrapping_keeps_every_letter(text in "[ぁ-んァ-ヶ一-龠a-z0-9。、「」=+]{0,80}", cells in 4usize..40) {
+            let lines = wrap(&text, cells);
+            prop_assert_eq!(lines.concat(), text);
+            for line in lines {
+                prop_assert!(width(&line) <= cells);
+            }
+        }
+    }
+}

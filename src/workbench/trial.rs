@@ -1,0 +1,102 @@
+//! The sample answers of the recipe in the editor: the newest beside the ones before.
+
+use std::collections::BTreeMap;
+
+use super::app::App;
+use super::effect::Ask;
+use crate::session::protocol::{Answer, Answers, Command, Split, Target};
+
+/// Sample questions and the answers that the hand-made recipe gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trial {
+    /// Name of the task.
+    pub task: String,
+    /// The watched training questions.
+    pub questions: Vec<usize>,
+    /// The editor's revision that was asked last.
+    pub asked: Option<u64>,
+    /// The request that is being answered.
+    pub request: Option<u64>,
+    /// Text so far, by question.
+    pub streams: BTreeMap<usize, String>,
+    /// The answers of the recipe as it is now.
+    pub now: Option<Answers>,
+    /// The answers before the last edit that was answered.
+    pub before: Option<Answers>,
+    /// Why there are no answers.
+    pub error: Option<String>,
+}
+
+impl Trial {
+    /// Nothing asked yet.
+    #[must_use]
+    pub fn new(task: String, questions: Vec<usize>) -> Self {
+        Self { task, questions, ..Self::default() }
+    }
+
+    /// Other questions or another task: what was answered no longer compares.
+    pub fn ask_others(&mut self, task: String, questions: Vec<usize>) {
+        if self.task != task || self.questions != questions {
+            *self = Self::new(task, questions);
+        }
+    }
+
+    /// A new request is on its way.
+    pub fn begin(&mut self, request: u64) {
+        if let Some(now) = self.now.take() {
+            self.before = Some(now);
+        }
+        self.streams.clear();
+        self.error = None;
+        self.request = Some(request);
+    }
+
+    /// More text of an answer.
+    pub fn token(&mut self, request: u64, question: usize, text: &str) {
+        if self.request == Some(request) {
+            self.streams.entry(question).or_default().push_str(text);
+        }
+    }
+
+    /// The request is answered.
+    pub fn finish(&mut self, request: u64, answers: Answers) {
+        if self.request == Some(request) {
+            self.request = None;
+            self.now = Some(answers);
+        }
+    }
+
+    /// The request failed.
+    pub fn fail(&mut self, request: u64, why: String) {
+        if self.request == Some(request) {
+            self.request = None;
+            self.error = Some(why);
+        }
+    }
+
+    /// The answer to `question` in `answers`.
+    #[must_use]
+    pub fn answer(answers: Option<&Answers>, question: usize) -> Option<&Answer> {
+        answers?.answers.iter().find(|a| a.index == question)
+    }
+}
+
+impl App {
+    /// Asks for sample answers when the recipe has changed since they were asked. A newer request
+    /// replaces an unfinished one, so a held key builds no queue.
+    pub(super) fn want_trial(&mut self) {
+        let ready = self.editor.layers > 0 && !self.editor.recipe.sources.is_empty();
+        if !ready || self.editor.typing.is_some() || self.trial.asked == Some(self.editor.revision) {
+            return;
+        }
+        let revision = self.editor.revision;
+        self.trial.asked = Some(revision);
+        let command = Command::Try {
+            target: Target::Recipe(self.editor.recipe.clone()),
+            task: self.trial.task.clone(),
+            split: Split::Train,
+            questions: self.trial.questions.clone(),
+        };
+        self.ask(Ask::Try { revision }, command);
+    }
+}

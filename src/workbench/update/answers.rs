@@ -1,0 +1,87 @@
+//! Keys of the Answers pane.
+
+use crate::session::protocol::Split;
+use crate::workbench::action::Action;
+use crate::workbench::answers::Who;
+use crate::workbench::app::App;
+use crate::workbench::effect::Effect;
+
+impl App {
+    /// The question under the cursor, by its index in the split.
+    #[must_use]
+    pub fn current_question(&self) -> Option<usize> {
+        let shown = self.shown_questions();
+        let chosen = self.answers.question?;
+        // A filtered-out question gives its place to the next one.
+        shown.iter().copied().find(|q| *q >= chosen).or_else(|| shown.last().copied())
+    }
+
+    pub(super) fn move_answers(&mut self, rows: isize, columns: isize) {
+        if columns != 0 {
+            let last = self.answer_columns().len().saturating_sub(1);
+            let at = self.answers.column.min(last);
+            self.answers.column = at.saturating_add_signed(columns).min(last);
+            self.answers.scroll = 0;
+        }
+        if rows == 0 {
+            return;
+        }
+        if self.answers.zoom {
+            self.answers.scroll = self.answers.scroll.saturating_add_signed(rows);
+            return;
+        }
+        let shown = self.shown_questions();
+        let current = self.current_question().or_else(|| shown.first().copied());
+        let at = shown.iter().position(|q| Some(*q) == current).unwrap_or(0);
+        let at = at.saturating_add_signed(rows).min(shown.len().saturating_sub(1));
+        self.answers.question = shown.get(at).copied();
+        self.answers.scroll = 0;
+    }
+
+    pub(super) fn act_answers(&mut self, action: Action) {
+        match action {
+            Action::Filter => {
+                self.answers.filter = self.answers.filter.next();
+                let shown = self.shown_questions().len();
+                self.say(format!("{shown} questions: {}", self.answers.filter.name()));
+            }
+            Action::PinBaseline => {
+                self.answers.pinned = self.current_column();
+                if let Some(who) = self.answers.pinned {
+                    self.say(format!("The others are compared with {}", self.column_name(who)));
+                }
+            }
+            Action::SwitchSplit => {
+                self.answers.split = match self.answers.split {
+                    Split::Train => Split::Test,
+                    Split::Test => Split::Train,
+                };
+                self.answers.question = None;
+                self.answers.scroll = 0;
+            }
+            Action::CopyAnswer => self.copy_answer(),
+            Action::CloseColumn => match self.current_column() {
+                Some(Who::Candidate(id)) if self.answers.opened.contains(&id) => {
+                    self.answers.opened.retain(|o| *o != id);
+                }
+                _ => self.say("Only columns opened from Evolve can be closed"),
+            },
+            _ => {
+                self.answers.zoom = !self.answers.zoom;
+                self.answers.scroll = 0;
+            }
+        }
+    }
+
+    fn copy_answer(&mut self) {
+        let question = self.current_question().or_else(|| self.shown_questions().first().copied());
+        let answer = self.current_column().zip(question).and_then(|(who, q)| self.answer(who, q));
+        if let Some(text) = answer.map(|a| a.text.clone()) {
+            let letters = text.chars().count();
+            self.effects.push(Effect::Copy(text));
+            self.say(format!("{letters} characters sent to the terminal (OSC 52)"));
+        } else {
+            self.say("No answer here to copy");
+        }
+    }
+}

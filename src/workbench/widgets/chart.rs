@@ -1,0 +1,183 @@
+//! A line chart: axes with round numbers, lines in dots of an eighth of a cell, names at the
+//! lines' ends rather than in a legend.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::workbench::pen::Pen;
+use crate::workbench::text::width;
+use crate::workbench::theme::Tone;
+
+/// A named line.
+pub struct Series {
+    pub name: String,
+    pub points: Vec<(f64, f64)>,
+    pub style: Style,
+}
+
+/// A height to compare with, drawn as a broken line.
+pub struct Level {
+    pub name: String,
+    pub y: f64,
+}
+
+/// What the chart shows.
+pub struct Chart {
+    pub series: Vec<Series>,
+    pub levels: Vec<Level>,
+    /// The x axis runs from 1 to this.
+    pub x_max: f64,
+    pub x_title: &'static str,
+}
+
+/// Dots of one cell: bits of its braille pattern, and the line that drew last.
+#[derive(Clone, Copy, Default)]
+struct Dots {
+    bits: u8,
+    series: usize,
+}
+
+/// The plot's own coordinates.
+struct Frame {
+    plot: Rect,
+    x_max: f64,
+    y_max: f64,
+}
+
+impl Frame {
+    /// Dot column and row (from the top) of a point.
+    fn dot(&self, (x, y): (f64, f64)) -> (i32, i32) {
+        let (w, h) = (f64::from(self.plot.width) * 2.0 - 1.0, f64::from(self.plot.height) * 4.0 - 1.0);
+        let across = (x - 1.0) / (self.x_max - 1.0).max(1.0);
+        let up = (y / self.y_max).clamp(0.0, 1.0);
+        ((across.clamp(0.0, 1.0) * w).round() as i32, ((1.0 - up) * h).round() as i32)
+    }
+
+    /// Screen row of a height.
+    fn row(&self, y: f64) -> u16 {
+        self.plot.y + (self.dot((1.0, y)).1 / 4) as u16
+    }
+}
+
+impl Chart {
+    /// Draws the chart into `area`.
+    pub fn draw(&self, pen: &mut Pen<'_>, area: Rect) {
+        let names = self.series.iter().map(|s| &s.name).chain(self.levels.iter().map(|l| &l.name));
+        let ends = names.map(|n| width(n) + 6).max().unwrap_or(0).min(20) as u16;
+        let ends = if area.width > 50 { ends } else { 0 };
+        if area.width < 12 + ends || area.height < 5 {
+            return;
+        }
+        let plot = Rect::new(area.x + 6, area.y, area.width - 7 - ends, area.height - 2);
+        let (step, y_max) = self.scale(plot.height);
+        let frame = Frame { plot, x_max: self.x_max.max(2.0), y_max };
+        self.axes(pen, &frame, step);
+        for level in &self.levels {
+            let y = frame.row(level.y);
+            for x in (plot.left()..plot.right()).step_by(2) {
+                pen.glyph(x, y, "-", pen.theme.tone(Tone::Dim));
+            }
+        }
+        let mut dots = vec![Dots::default(); usize::from(plot.width) * usize::from(plot.height)];
+        for (index, series) in self.series.iter().enumerate().rev() {
+            trace(&frame, &mut dots, index, &series.points);
+        }
+        for (i, cell) in dots.iter().enumerate().filter(|(_, d)| d.bits != 0) {
+            let x = plot.x + (i % usize::from(plot.width)) as u16;
+            let y = plot.y + (i / usize::from(plot.width)) as u16;
+            let dot = char::from_u32(0x2800 + u32::from(cell.bits)).unwrap_or('*');
+            let glyph = if pen.theme.ascii { "*".to_owned() } else { dot.to_string() };
+            pen.glyph(x, y, &glyph, self.series[cell.series].style);
+        }
+        if ends > 0 {
+            self.ends(pen, &frame, ends);
+        }
+    }
+
+    /// Distance between two numbers on the y axis, and its end.
+    fn scale(&self, height: u16) -> (f64, f64) {
+        let values = self.series.iter().flat_map(|s| s.points.iter().map(|p| p.1));
+        let top = values.chain(self.levels.iter().map(|l| l.y)).fold(0.1, f64::max);
+        let most = f64::from(height / 2).clamp(2.0, 6.0);
+        let step = [0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0]
+            .into_iter()
+            .find(|s| (top * 1.05 / s).ceil() <= most)
+            .unwrap_or(1.0);
+        (step, (top * 1.02 / step).ceil() * step)
+    }
+
+    fn axes(&self, pen: &mut Pen<'_>, frame: &Frame, step: f64) {
+        let dim = pen.theme.tone(Tone::Dim);
+        let plot = frame.plot;
+        let (vertical, corner, horizontal) =
+            if pen.theme.ascii { ("|", "+", "-") } else { ("│", "╰", "─") };
+        for y in plot.top()..plot.bottom() {
+            pen.glyph(plot.x - 1, y, vertical, dim);
+        }
+        pen.glyph(plot.x - 1, plot.bottom(), corner, dim);
+        for x in plot.left()..plot.right() {
+            pen.glyph(x, plot.bottom(), horizontal, dim);
+        }
+        for tick in 0..=(frame.y_max / step).round() as u32 {
+            let value = f64::from(tick) * step;
+            let text = format!("{value:>5.2}");
+            pen.text((plot.x - 6, frame.row(value)), 5, &text, dim);
+        }
+        let last = format!("{:.0}", frame.x_max);
+        let y = plot.bottom() + 1;
+        pen.text((plot.x, y), 2, "1", dim);
+        let title_x = plot.x + plot.width.saturating_sub(self.x_title.len() as u16) / 2;
+        pen.text((title_x, y), plot.width, self.x_title, dim);
+        pen.right(Rect::new(plot.x, y, plot.width, 1), y, &last, dim);
+    }
+
+    /// Names and last values to the right of the lines, moved apart where they would overlap.
+    fn ends(&self, pen: &mut Pen<'_>, frame: &Frame, cells: u16) {
+        let plot = frame.plot;
+        let mut labels: Vec<(u16, String, Style)> = Vec::new();
+        for series in &self.series {
+            if let Some((_, y)) = series.points.last() {
+                labels.push((frame.row(*y), format!("{} {y:.2}", series.name), series.style));
+            }
+        }
+        for level in &self.levels {
+            let text = format!("{} {:.2}", level.name, level.y);
+            labels.push((frame.row(level.y), text, pen.theme.tone(Tone::Dim)));
+        }
+        let mut taken: Vec<u16> = Vec::new();
+        for (wish, text, style) in labels {
+            let free = |y: &u16| (plot.top()..plot.bottom()).contains(y) && !taken.contains(y);
+            let near = (0..plot.height).flat_map(|d| [wish.saturating_add(d), wish.saturating_sub(d)]);
+            if let Some(y) = near.into_iter().find(free) {
+                taken.push(y);
+                pen.text((plot.right() + 1, y), cells.saturating_sub(1), &text, style);
+            }
+        }
+    }
+}
+
+/// Draws a line through `points`.
+fn trace(frame: &Frame, dots: &mut [Dots], series: usize, points: &[(f64, f64)]) {
+    let mut set = |x: i32, y: i32| {
+        const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
+        let column = (x / 2) as usize;
+        let row = (y / 4) as usize;
+        let width = usize::from(frame.plot.width);
+        if let Some(cell) = (column < width).then(|| dots.get_mut(row * width + column)).flatten() {
+            cell.bits |= BITS[(y % 4) as usize][(x % 2) as usize];
+            cell.series = series;
+        }
+    };
+    let mut before: Option<(i32, i32)> = None;
+    for point in points.iter().filter(|p| p.1.is_finite()) {
+        let (x, y) = frame.dot(*point);
+        let (x0, y0) = before.unwrap_or((x, y));
+        let steps = (x - x0).abs().max((y - y0).abs()).max(1);
+        for i in 0..=steps {
+            let share = f64::from(i) / f64::from(steps);
+            let at = |a: i32, b: i32| (f64::from(a) + f64::from(b - a) * share).round() as i32;
+            set(at(x0, x), at(y0, y));
+        }
+        before = Some((x, y));
+    }
+}

@@ -1,0 +1,4 @@
+//! Things that more than one pane draws: heat maps and line charts.
+
+pub mod chart;
+pub mod heat;
