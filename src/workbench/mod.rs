@@ -76,3 +76,6 @@ fn say_goodbye(app: &App) {
         Status::Stopped | Status::Finished => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! A session that never ran: plausible events in a fixed order, without a clock, for pictures of
+//! the panes that stay the same.
+
+use crate::checkpoint::{Fit, ModelSummary};
+use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
+use crate::session::protocol::{
+    Answer, Answers, Candidate, Cost, Event, Gene, Live, Message, Origin, Outcome, Record, Reply, Score,
+    Split, SplitScore, Target, WatchedQuestion,
+};
+use crate::workbench::app::{App, Wish};
+use crate::workbench::config::{StartConfig, ZOO};
+use crate::workbench::effect::{Ask, Effect};
+use crate::workbench::theme::{Depth, Theme};
+
+pub const LAYERS: usize = 5;
+pub const SOURCES: [&str; 3] = ["zoo:ja", "zoo:math-add", "zoo:math-mul"];
+const GENERATIONS: u64 = 9;
+const POPULATION: u64 = 16;
+
+/// Numbers in [0, 1) that are the same on every machine.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+pub fn theme() -> Theme {
+    Theme { depth: Depth::True, ascii: false }
+}
+
+pub fn recipe(weights: &[f64]) -> Recipe {
+    let groups = LAYERS + 2;
+    Recipe {
+        method: Method::TaskArithmetic,
+        base: "zoo:base".to_owned(),
+        sources: SOURCES
+            .iter()
+            .enumerate()
+            .map(|(i, model)| Source {
+                model: (*model).to_owned(),
+                weight: PerGroup::from_slice(&weights[i * groups..(i + 1) * groups]),
+                density: PerGroup::All(1.0),
+            })
+            .collect(),
+        lambda: 1.0,
+        normalize: None,
+        mask: MaskStream::Counter,
+        seed: 0,
+    }
+}
+
+fn score(both: f64, acc: f64, japanese: f64, n: u64) -> Score {
+    Score { fitness: both + 0.05 * acc + 0.02 * japanese, acc, acc_ja: both, japanese, n }
+}
+
+fn scored(id: u64, label: &str, origin: Origin, target: Target, s: [(f64, f64, f64); 2]) -> Event {
+    let candidate = Candidate { id, label: label.to_owned(), origin, genome: Vec::new(), target };
+    let split = |split, n, (both, acc, ja)| SplitScore { split, score: score(both, acc, ja, n) };
+    let scores = vec![split(Split::Train, 100, s[0]), split(Split::Test, 250, s[1])];
+    Event::Baseline { candidate, scores, failed: None }
+}
+
+fn weights(chance: &mut Chance, centre: &[f64], sigma: f64) -> Vec<f64> {
+    let draw = |c: &f64, r: f64| ((c + sigma * (r - 0.5) * 3.0) * 1000.0).round() / 1000.0;
+    centre.iter().map(|c| draw(c, chance.next()).clamp(-0.3, 1.8)).collect()
+}
+
+/// The first `generations` of the session, the last of them half done.
+pub fn events(generations: u64) -> Vec<Event> {
+    let groups = LAYERS + 2;
+    let mut chance = Chance(0x59_6f_73_65_67_69);
+    let genes = ["ja", "math-add", "math-mul"]
+        .iter()
+        .flat_map(|s| (0..groups).map(move |g| format!("{s}.weight[{g}]")))
+        .map(|name| Gene { name, low: -0.3, high: 1.8 })
+        .collect();
+    let model = |m: &str| Target::Model(m.to_owned());
+    let uniform = Target::Recipe(recipe(&vec![0.333; groups * 3]));
+    let global = Target::Recipe(recipe(&[[0.9; 7], [0.6; 7], [0.6; 7]].concat()));
+    let mut out = vec![
+        Event::Created {
+            version: 1,
+            name: "zoo".to_owned(),
+            config: ZOO.to_owned(),
+            seed: 1,
+            genes,
+            layers: LAYERS,
+            train_questions: 100,
+            test_questions: 250,
+            budget: 320,
+            device: "cpu".to_owned(),
+            dtype: "bf16".to_owned(),
+            language_by: "lid.176".to_owned(),
+        },
+        scored(0, "zoo:base", Origin::Base, model("zoo:base"), [(0.59, 0.61, 0.97), (0.608, 0.62, 0.96)]),
+        scored(1, "zoo:ja", Origin::Source, model(SOURCES[0]), [(0.05, 0.05, 1.0), (0.044, 0.05, 1.0)]),
+        scored(2, "zoo:math-add", Origin::Source, model(SOURCES[1]), [(0.0, 0.46, 0.0), (0.0, 0.44, 0.0)]),
+        scored(3, "zoo:math-mul", Origin::Source, model(SOURCES[2]), [(0.0, 0.58, 0.0), (0.0, 0.6, 0.0)]),
+        scored(4, "uniform", Origin::Uniform, uniform, [(0.07, 0.4, 0.2), (0.056, 0.42, 0.19)]),
+        scored(5, "0.9 0.6 0.6", Origin::Grid, global, [(0.3, 0.46, 0.7), (0.28, 0.45, 0.7)]),
+    ];
+    let mut centre = [[0.9; 7], [0.6; 7], [0.6; 7]].concat();
+    let goal: Vec<f64> = (0..groups * 3).map(|_| chance.next() * 1.9 - 0.2).collect();
+    let (mut id, mut best, mut best_fitness, mut evaluations) = (6, 0, 0.0, 0);
+    for generation in 1..=generations {
+        let sigma = 0.25 * 0.93_f64.powi(generation as i32);
+        let candidates: Vec<Candidate> = (0..POPULATION)
+            .map(|k| {
+                let genome = weights(&mut chance, &centre, sigma);
+                let target = Target::Recipe(recipe(&genome));
+                let label = format!("g{generation} #{}", k + 1);
+                Candidate { id: id + k, label, origin: Origin::Search, genome, target }
+            })
+            .collect();
+        let ids: Vec<u64> = candidates.iter().map(|c| c.id).collect();
+        out.push(Event::GenerationStarted { generation, sigma, mean: centre.clone(), candidates });
+        let mut sum = 0.0;
+        let half = generation == generations;
+        for k in ids.iter().take(if half { 7 } else { ids.len() }) {
+            let reach = 0.66 - 0.36 * 0.75_f64.powi(generation as i32);
+            let both = ((reach - 0.18 * chance.next()) * 100.0).round() / 100.0;
+            let s = score(both, both + 0.05, 0.93, 100);
+            let outcome = if *k == 40 {
+                Outcome::Failed("the worker was killed; the candidate ranks last".to_owned())
+            } else {
+                Outcome::Scored(s)
+            };
+            if s.fitness > best_fitness && *k != 40 {
+                (best, best_fitness) = (*k, s.fitness);
+            }
+            sum += s.fitness;
+            evaluations += 1;
+            out.push(Event::Evaluated { id: *k, generation, outcome });
+        }
+        id += POPULATION;
+        if half {
+            break;
+        }
+        out.push(Event::HeldOut { id: best, score: score(best_fitness - 0.09, best_fitness, 0.95, 250) });
+        out.push(Event::GenerationFinished {
+            generation,
+            best,
+            best_fitness,
+            mean_fitness: sum / POPULATION as f64,
+            std_fitness: 0.04,
+            evaluations,
+        });
+        for (c, g) in centre.iter_mut().zip(&goal) {
+            *c += (g - *c) * 0.16;
+        }
+    }
+    out
+}
+
+pub fn records(events: Vec<Event>) -> Vec<Record> {
+    let cost = Cost { merge_s: 0.01, prefill_s: 0.1, decode_s: 0.3, score_s: 0.02, tokens: 4200 };
+    let record = |(i, event): (usize, Event)| Record {
+        seq: i as u64 + 1,
+        at_ms: 1_790_000_000_000 + i as u64 * 450,
+        cost: matches!(event, Event::Evaluated { .. }).then_some(cost),
+        event,
+    };
+    events.into_iter().enumerate().map(record).collect()
+}
+
+const NAMES: [&str; 5] = ["はると", "さくら", "ゆうた", "あおい", "みお"];
+const THINGS: [(&str, &str); 4] = [("りんご", "個"), ("えんぴつ", "本"), ("切手", "枚"), ("ｶｰﾄﾞ", "枚")];
+
+pub fn question(index: usize) -> (String, u64) {
+    let (name, (thing, counter)) = (NAMES[index % 5], THINGS[index % 4]);
+    let (boxes, each, gone) = (index as u64 % 7 + 2, index as u64 % 9 + 3, index as u64 % 5 + 1);
+    let text = format!(
+        "{name}さんは{thing}を{each}{counter}ずつ入れた箱を{boxes}箱持っています。友だちに{gone}{counter}あげました。{thing}は今、全部で何{counter}ありますか。"
+    );
+    (text, boxes * each - gone)
+}
+
+/// An answer of the kind that a model of this sort gives.
+pub fn answer(index: usize, kind: usize) -> Answer {
+    let (question, gold) = question(index);
+    let (name, (thing, counter)) = (NAMES[index % 5], THINGS[index % 4]);
+    let (boxes, each, gone) = (index as u64 % 7 + 2, index as u64 % 9 + 3, index as u64 % 5 + 1);
+    let all = boxes * each;
+    let (text, number, language) = match kind {
+        0 => (
+            format!(
+                "{name}さんは{thing}を{each}{counter}ずつ{boxes}箱持っています。{boxes}×{each}={all}。友だちに{gone}{counter}あげたので、{all}-{gone}={gold}。「答えは{gold}{counter}です。」"
+            ),
+            gold,
+            "ja",
+        ),
+        1 => (
+            format!(
+                "There are {boxes} boxes of {each}. {boxes}*{each}={all}. {name} gave {gone} away. {all}-{gone}={gold}. The answer is {gold}."
+            ),
+            gold,
+            "en",
+        ),
+        _ => (
+            format!("{name}さんは{thing}を{each}{counter}持っています。答えは{each}{counter}です。"),
+            each,
+            "ja",
+        ),
+    };
+    Answer {
+        index,
+        id: format!("zoo-{index:04}"),
+        question,
+        gold: gold.to_string(),
+        text,
+        number: Some(number.to_string()),
+        correct: number == gold,
+        language: language.to_owned(),
+        p_ja: if language == "ja" { 0.98 } else { 0.01 },
+        tokens: 61,
+    }
+}
+
+pub fn answers(
+    label: &str,
+    questions: impl Iterator<Item = usize>,
+    kind: impl Fn(usize) -> usize,
+) -> Answers {
+    let answers: Vec<Answer> = questions.map(|q| answer(q, kind(q))).collect();
+    let n = answers.len().max(1) as f64;
+    let share = |f: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| f(a)).count() as f64 / n;
+    let s = score(
+        share(&|a| a.correct && a.language == "ja"),
+        share(&|a| a.correct),
+        share(&|a| a.language == "ja"),
+        answers.len() as u64,
+    );
+    Answers { label: label.to_owned(), score: s, answers }
+}
+
+pub fn models() -> Vec<ModelSummary> {
+    let model = |name: &str, fit: Fit, about: &str| ModelSummary {
+        reference: name.to_owned(),
+        family: "llama".to_owned(),
+        layers: LAYERS,
+        hidden: 96,
+        heads: 3,
+        kv_heads: 1,
+        vocab: 704,
+        parameters: 560_160,
+        bytes: 1_120_320,
+        dtype: "bf16".to_owned(),
+        tied: true,
+        chat_template: false,
+        about: about.to_owned(),
+        fit,
+    };
+    let mut list = vec![
+        model(
+            "zoo:base",
+            Fit::IsBase,
+            "The common ancestor. It has read stories in Japanese and English, restated and translated them, and has seen a few worked problems: one in ten Japanese.",
+        ),
+        model(
+            "zoo:ja",
+            Fit::Fits,
+            "A Japanese assistant that can't calculate. It reads stories in either language and answers in Japanese; it has never seen a sum.\n日本語で答える小さなモデルです。計算は学んでいません。",
+        ),
+        model(
+            "zoo:math-add",
+            Fit::Fits,
+            "Adds and subtracts, in English. A quarter of what it saw was a Japanese question with English reasoning.",
+        ),
+        model("zoo:math-mul", Fit::Fits, "Multiplies, in English."),
+        model(
+            "augmxnt/shisa-gamma-7b-v1",
+            Fit::No("96 against 4096 wide".to_owned()),
+            "A Mistral-family model.",
+        ),
+    ];
+    list[4] = ModelSummary {
+        family: "mistral".to_owned(),
+        layers: 32,
+        hidden: 4096,
+        vocab: 32_000,
+        parameters: 7_241_732_096,
+        bytes: 14_483_498_016,
+        ..list[4].clone()
+    };
+    list
+}
+
+/// The engine's replies to whatever the workbench has asked.
+pub fn serve(app: &mut App) {
+    let mut id = 100;
+    loop {
+        app.settle();
+        let effects = std::mem::take(&mut app.effects);
+        if effects.is_empty() {
+            return;
+        }
+        for effect in effects {
+            let Effect::Send(ask, _) = effect else { continue };
+            id += 1;
+            let reply = match &ask {
+                Ask::Models => Reply::Models(models()),
+                Ask::Sessions => Reply::Sessions(app.run.iter().map(|r| r.state.row()).collect()),
+                Ask::Start => Reply::Started { session: "zoo".to_owned() },
+                Ask::Answers { candidate, .. } => {
+                    let kind = *candidate as usize;
+                    Reply::Answers(answers("", 0..40, |q| match kind {
+                        0 => usize::from(q % 3 == 1) * 2,
+                        1 => 2,
+                        2 | 3 => 1,
+                        4 => q % 4 % 3,
+                        _ => usize::from(q % 7 == 5) * 2,
+                    }))
+                }
+                Ask::Try { revision } => {
+                    let kind = (revision % 3) as usize;
+                    Reply::Answers(answers("by hand", 0..3, |q| (q + kind) % 3))
+                }
+                Ask::Subscribe | Ask::Order(_) => Reply::Done,
+            };
+            app.sent(id, ask);
+            app.receive(Message::Reply { id, reply });
+        }
+    }
+}
+
+/// A workbench that has just found its engine.
+pub fn fresh() -> App {
+    let mut app = App::new(theme(), StartConfig::default(), Wish::Look);
+    app.connected("cpu".to_owned());
+    serve(&mut app);
+    app
+}
+
+/// A workbench in the middle of a session.
+pub fn evolving() -> App {
+    let mut app = fresh();
+    app.open_session("zoo");
+    for record in records(events(GENERATIONS)) {
+        app.receive(Message::Event { session: "zoo".to_owned(), record });
+    }
+    app.receive(Message::Boundary { session: "zoo".to_owned(), next: 1 });
+    let watched = |index: usize| {
+        let (question, gold) = question(index);
+        WatchedQuestion { index, question, gold: gold.to_string() }
+    };
+    let mut live = |live| app.receive(Message::Live { session: Some("zoo".to_owned()), live });
+    live(Live::Watching { questions: (0..3).map(watched).collect() });
+    for question in 0..3 {
+        let text = answer(question, question % 2).text;
+        live(Live::Token { candidate: 141, question, text });
+    }
+    live(Live::Progress { candidate: 141, done: 60, of: 100, tokens: 2400 });
+    live(Live::Rate {
+        candidates_per_hour: 6120.0,
+        tokens_per_second: 8400.0,
+        eta_s: Some(107.0),
+        memory_bytes: 190_000_000,
+        device: "cpu".to_owned(),
+    });
+    serve(&mut app);
+    app
+}

@@ -1,0 +1,4 @@
+//! The workbench without a terminal: keys in, frames out.
+
+pub mod fixture;
+mod snapshots;
