@@ -120,7 +120,7 @@ pub const TABLE: &[Entry] = &[
     row(Action::Stop, "stop", &["x"], &[Evolve], "stop", "Stop the evolution (it can be resumed later)"),
     row(Action::OpenCandidate, "open-candidate", &["enter"], &[Evolve], "answers", "Read this candidate's answers beside the others"),
     row(Action::EditCandidate, "edit-candidate", &["e"], &[Evolve], "edit", "Take this candidate's recipe into the editor"),
-    row(Action::Watch, "watch", &["w"], &[Evolve, Recipe], "watch", "Choose the sample questions"),
+    row(Action::Watch, "watch", &["w"], &[Evolve], "watch", "Choose the sample questions"),
     row(Action::NextSample, "next-sample", &["n"], &[Evolve], "next sample", "Show the next sample question first"),
     row(Action::Filter, "filter", &["f"], &[Answers], "filter", "Show all questions, or those that differ, are gained, are lost"),
     row(Action::PinBaseline, "pin", &["b"], &[Answers], "pin", "Compare the others against this column"),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::recipe::Recipe;
 use crate::session::protocol::{CandidateId, Command, Split};
 
 /// Something outside the workbench's state.
@@ -9,9 +10,9 @@ use crate::session::protocol::{CandidateId, Command, Split};
 pub enum Effect {
     /// Ask the engine; the request's number is remembered with its purpose.
     Send(Ask, Command),
-    /// Write a text file, aside first and then renamed.
-    Write { path: PathBuf, text: String },
-    /// Read a text file.
+    /// Write a recipe over the file's text, so that its comments stay.
+    Write { path: PathBuf, recipe: Box<Recipe> },
+    /// Read a recipe.
     Read { path: PathBuf },
     /// Hand a text to the terminal's clipboard.
     Copy(String),

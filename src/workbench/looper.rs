@@ -134,8 +134,8 @@ impl Looper {
                         self.app.sent(id, ask);
                     }
                 }
-                Effect::Write { path, text } => wake::write_file(path, text, self.wakes.clone()),
-                Effect::Read { path } => wake::read_file(path, self.wakes.clone()),
+                Effect::Write { path, recipe } => wake::write_recipe(path, recipe, self.wakes.clone()),
+                Effect::Read { path } => wake::read_recipe(path, self.wakes.clone()),
                 Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Mouse(ours) => self.screen.mouse(ours)?,
                 Effect::Redraw => self.screen.redraw(),

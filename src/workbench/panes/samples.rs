@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use crate::session::protocol::Answer;
 use crate::workbench::answers::counts;
 use crate::workbench::pen::Pen;
-use crate::workbench::text::wrap;
+use crate::workbench::text::{clip, wrap};
 use crate::workbench::theme::{Theme, Tone};
 
 /// One text with its heading.
@@ -52,10 +52,15 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: 
         return 0;
     }
     // The answer is what one came for: a long question gives way.
-    let most = (area.height / 3).max(1);
+    let most = (area.height * 2 / 5).max(1);
     let head = Rect::new(area.x, area.y, area.width, most);
-    let asked = format!("{question} ({gold})");
-    let lines = wrap(&asked, area.width.into());
+    let mut lines = wrap(question, area.width.into());
+    if lines.len() > usize::from(most) {
+        lines.truncate(most.into());
+        if let Some(last) = lines.last_mut() {
+            *last = format!("{} ...", clip(last, usize::from(area.width).saturating_sub(5)));
+        }
+    }
     let asked_rows = pen.lines(head, lines.iter().map(String::as_str), pen.theme.tone(Tone::Dim));
     let rest = Pen::below(area, asked_rows);
     let n = samples.len().max(1) as u16;
@@ -63,19 +68,24 @@ pub fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: 
     let mut used = 0;
     for (i, sample) in samples.iter().enumerate() {
         let x = rest.x + i as u16 * (wide + 2);
-        used = used.max(column(pen, Rect::new(x, rest.y, wide, rest.height), sample));
+        let last = i + 1 == samples.len();
+        used = used.max(column(pen, Rect::new(x, rest.y, wide, rest.height), sample, last.then_some(gold)));
     }
     asked_rows + used
 }
 
-fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample) -> u16 {
+fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) -> u16 {
     let mut used = pen.text((area.x, area.y), area.width, &sample.title, sample.style);
     if let Some(answer) = &sample.answer {
         let (text, style) = verdict(answer, pen.theme);
         if used > 0 {
             used += 1;
         }
-        pen.text((area.x + used, area.y), area.width.saturating_sub(used), &text, style);
+        used += pen.text((area.x + used, area.y), area.width.saturating_sub(used), &text, style);
+    }
+    if let Some(gold) = gold {
+        let rest = Rect::new(area.x + used, area.y, area.width.saturating_sub(used), 1);
+        pen.right(rest, area.y, &format!(" answer {gold}"), pen.theme.tone(Tone::Dim));
     }
     let body = Pen::below(area, 1);
     let mut text = sample.text.clone();

@@ -13,16 +13,16 @@ use crate::workbench::theme::Tone;
 /// Draws the table and gives the rows used.
 pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let wide = area.width >= 42;
-    let name = area.width.saturating_sub(if wide { 27 } else { 17 }).max(6);
+    let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
     let dim = pen.theme.tone(Tone::Dim);
     let head = if wide { "  train  held-out  any lang" } else { "  train  held-out" };
-    pen.text((area.x, area.y), area.width, "right, in Japanese", dim);
+    pen.text((area.x, area.y), name, if wide { "right, in Japanese" } else { "right" }, dim);
     pen.text((area.x + name, area.y), area.width, head, dim);
     let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
     let global = run.best_global().map(|e| e.candidate.id);
     for entry in run.references() {
         let label = if Some(entry.candidate.id) == global {
-            format!("global {}", entry.candidate.label)
+            "best global".to_owned()
         } else {
             entry.candidate.label.clone()
         };
@@ -43,7 +43,7 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let mut y = area.y + 1;
     for (entry, tone, label) in rows.iter().skip(skip) {
         let style = pen.theme.tone(*tone);
-        pen.text((area.x, y), name, label, style);
+        pen.text((area.x, y), name - 1, label, style);
         let mut text =
             format!("{:>7}  {:>8}", share(entry.train(), |s| s.acc_ja), share(entry.test, |s| s.acc_ja));
         if wide {

@@ -168,11 +168,8 @@ impl App {
 
     /// Writes the recipe to `path`.
     pub(super) fn save(&mut self, path: &str) {
-        let path = PathBuf::from(path);
-        match toml::to_string_pretty(&self.editor.recipe) {
-            Ok(text) => self.effects.push(Effect::Write { path, text }),
-            Err(error) => self.complain(format!("The recipe can't be written: {error}")),
-        }
+        let recipe = Box::new(self.editor.recipe.clone());
+        self.effects.push(Effect::Write { path: PathBuf::from(path), recipe });
     }
 
     /// A recipe file was written, or not.
@@ -187,17 +184,15 @@ impl App {
     }
 
     /// A recipe file was read, or not.
-    pub fn read(&mut self, path: PathBuf, outcome: Result<String, String>) {
-        let parsed =
-            outcome.and_then(|text| toml::from_str::<Recipe>(&text).map_err(|e| e.message().to_owned()));
-        match parsed {
+    pub fn read(&mut self, path: PathBuf, outcome: Result<Box<Recipe>, String>) {
+        match outcome {
             Ok(recipe) => {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-                self.take_recipe(recipe, name.as_deref().unwrap_or("file"));
+                self.take_recipe(*recipe, name.as_deref().unwrap_or("file"));
                 self.say(format!("Opened {}", path.display()));
                 self.editor.path = Some(path);
             }
-            Err(why) => self.complain(format!("{} can't be opened: {why}", path.display())),
+            Err(why) => self.complain(why),
         }
     }
 }
