@@ -42,7 +42,8 @@ pub fn run_zoo() -> anyhow::Result<()> {
     headless(&Home::from_env()?, &plan, false)
 }
 
-fn on_terminal() -> bool {
+/// Whether a person sits in front of it.
+pub fn on_terminal() -> bool {
     use std::io::IsTerminal;
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }

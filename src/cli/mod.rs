@@ -197,11 +197,13 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        None if evolve::on_terminal() => open(None),
         None => evolve::run_zoo(),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
-        Some(Command::Evolve(args)) => evolve::run(&args, None),
+        Some(Command::Evolve(args)) => evolve::run(&args, FACE),
         Some(Command::Sessions { json }) => sessions::run(json),
+        Some(Command::Attach { name }) if evolve::on_terminal() => open(Some(&name)),
         Some(Command::Attach { name }) => attach_headless::run(&name),
         Some(Command::Stop { name }) => stop::run(&name),
         Some(Command::Report { name, json }) => report::run(&name, json),
@@ -215,3 +217,21 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Screenshot { .. }) => anyhow::bail!("not there yet"),
     }
 }
+
+/// Opens the workbench, on a session if one is named.
+#[cfg(feature = "workbench")]
+fn open(session: Option<&str>) -> anyhow::Result<()> {
+    crate::workbench::run(crate::workbench::Options { start: None, attach: session.map(str::to_owned) })
+}
+
+/// Without a workbench a terminal is served like a pipe.
+#[cfg(not(feature = "workbench"))]
+fn open(session: Option<&str>) -> anyhow::Result<()> {
+    session.map_or_else(evolve::run_zoo, attach_headless::run)
+}
+
+/// What shows a session that `evolve` has started.
+#[cfg(feature = "workbench")]
+const FACE: Option<&dyn Fn(&str) -> anyhow::Result<()>> = Some(&|session| open(Some(session)));
+#[cfg(not(feature = "workbench"))]
+const FACE: Option<&dyn Fn(&str) -> anyhow::Result<()>> = None;

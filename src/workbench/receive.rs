@@ -2,7 +2,7 @@
 
 use super::answers::Fetch;
 use super::app::{App, Link, Pane, Wish};
-use super::config::{task_of, watched_of};
+use super::config::{StartConfig, task_of, watched_of};
 use super::effect::Ask;
 use super::run::Run;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
@@ -130,12 +130,24 @@ impl App {
             Event::Created { config, .. } => {
                 let (task, watched) = (task_of(config), watched_of(config));
                 self.trial.ask_others(task, watched);
+                self.follow_session(config);
             }
             // Answers that could not be had before may be had now.
             Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),
             Event::Evaluated { id, .. } => self.forget_failed(*id, Split::Train),
             _ => {}
         }
+    }
+
+    /// The session's models are the ones to pick and paint from, unless a recipe has been begun.
+    fn follow_session(&mut self, config: &str) {
+        let session = StartConfig { text: config.to_owned(), ..StartConfig::default() };
+        let pool = session.pool();
+        if self.editor.is_touched() || pool == self.models.pool || pool.sources.is_empty() {
+            return;
+        }
+        self.models.pool = pool;
+        self.ask(Ask::Models, Command::Models { base: Some(self.models.pool.base.clone()) });
     }
 
     fn forget_failed(&mut self, id: u64, split: Split) {

@@ -78,7 +78,7 @@ impl Run {
                 self.first_sample = self.first_sample.min(questions.len().saturating_sub(1));
                 self.watching = questions;
             }
-            Live::Progress { candidate, done, of, tokens: _ } => {
+            Live::Progress { candidate, done, of } => {
                 self.progress = Some((candidate, done, of));
             }
             Live::Rate { candidates_per_hour, tokens_per_second, eta_s, memory_bytes, device: _ } => {

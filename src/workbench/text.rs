@@ -150,6 +150,24 @@ fn may_break(before: &str, after: &str) -> bool {
         && !before.chars().next_back().is_some_and(|c| NOT_AT_END.contains(c))
 }
 
+/// The first `most` of `lines`; what was left out is marked in the last.
+pub fn cut(mut lines: Vec<String>, most: usize, cells: usize) -> Vec<String> {
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            let mut room = cells.saturating_sub(4);
+            let fits = last.graphemes(true).take_while(|g| {
+                let w = grapheme_width(g);
+                let fit = w <= room;
+                room = room.saturating_sub(w);
+                fit
+            });
+            *last = format!("{} ...", fits.collect::<String>());
+        }
+    }
+    lines
+}
+
 /// A number of bytes in three figures.
 pub fn bytes(n: u64) -> String {
     scaled(n as f64, 1024.0, &["B", "KB", "MB", "GB", "TB"])

@@ -16,6 +16,7 @@ impl Editor {
     pub(super) fn change(&mut self, kind: Option<Kind>, edit: impl FnOnce(&mut Self)) {
         self.history.remember((self.recipe.clone(), self.layers), kind);
         edit(self);
+        self.touched = true;
         self.revision += 1;
     }
 

@@ -72,6 +72,8 @@ pub struct Editor {
     pub began_as: String,
     /// Counts changes, so that others can tell a new recipe from one they have seen.
     pub revision: u64,
+    /// A person has edited it.
+    touched: bool,
     clipboard: Option<(Track, Vec<f64>)>,
     history: History,
 }
@@ -89,9 +91,16 @@ impl Editor {
             path: None,
             began_as: "uniform".to_owned(),
             revision: 0,
+            touched: false,
             clipboard: None,
             history: History::default(),
         }
+    }
+
+    /// Whether a person has changed the recipe.
+    #[must_use]
+    pub fn is_touched(&self) -> bool {
+        self.touched
     }
 
     /// Columns from left to right: each source's weight, and its density where the method
@@ -159,7 +168,8 @@ impl Editor {
         if same {
             return;
         }
-        let share = 1.0 / sources.len().max(1) as f64;
+        let share = even_share(sources);
+        let unknown = self.layers == 0;
         let new = sources
             .iter()
             .map(|model| {
@@ -174,12 +184,18 @@ impl Editor {
                 }
             })
             .collect();
+        let touched = self.touched;
         self.change(None, |editor| {
             base.clone_into(&mut editor.recipe.base);
             editor.recipe.sources = new;
             editor.layers = layers;
             spread(&mut editor.recipe, layers);
         });
+        self.touched = touched;
+        if unknown {
+            // Before the depth was known there was nothing to go back to.
+            self.history = History::default();
+        }
         self.move_by(0, 0);
     }
 
@@ -215,7 +231,7 @@ pub fn value(recipe: &Recipe, column: Column, group: LayerGroup) -> Option<f64> 
 }
 
 fn uniform(method: Method, base: &str, sources: &[String], layers: usize) -> Recipe {
-    let share = 1.0 / sources.len().max(1) as f64;
+    let share = even_share(sources);
     let mut recipe = Recipe {
         method,
         base: base.to_owned(),
@@ -223,7 +239,7 @@ fn uniform(method: Method, base: &str, sources: &[String], layers: usize) -> Rec
             .iter()
             .map(|model| Source {
                 model: model.clone(),
-                weight: PerGroup::All((share * 1000.0).round() / 1000.0),
+                weight: PerGroup::All(share),
                 density: PerGroup::All(1.0),
             })
             .collect(),
@@ -234,6 +250,11 @@ fn uniform(method: Method, base: &str, sources: &[String], layers: usize) -> Rec
     };
     spread(&mut recipe, layers);
     recipe
+}
+
+/// The uniform weight, in as many figures as are shown.
+fn even_share(sources: &[String]) -> f64 {
+    (1000.0 / sources.len().max(1) as f64).round() / 1000.0
 }
 
 /// One number a group everywhere, and none missing, so that each cell can be edited alone.

@@ -11,6 +11,7 @@ use crate::workbench::pen::Pen;
 use crate::workbench::text::{percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
+use crate::workbench::widgets::heat::short;
 
 /// Cells of a question's number and of a model's column.
 const NUMBER: u16 = 5;
@@ -56,7 +57,7 @@ fn table(
     let (dim, strong) = (pen.theme.tone(Tone::Dim), pen.theme.tone(Tone::Strong));
     for (i, who) in columns.iter().enumerate().skip(from).take(fit) {
         let x = left + (i - from) as u16 * COLUMN;
-        let mut name = app.column_name(*who);
+        let mut name = short(&app.column_name(*who));
         if pinned == Some(*who) {
             name.insert(0, '=');
         }

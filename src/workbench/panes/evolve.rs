@@ -2,14 +2,14 @@
 
 use ratatui::layout::Rect;
 
-use super::samples::{self, Sample};
+use super::samples::{self, Asked, Sample};
 use super::{population, scores, status_word};
 use crate::session::protocol::{Split, Status, Target};
 use crate::workbench::answers::Fetch;
 use crate::workbench::app::{App, Link};
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
-use crate::workbench::text::{bytes, count, duration, wrap};
+use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Chart, Level, Series};
 use crate::workbench::widgets::heat::Grid;
@@ -43,7 +43,7 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let wide = body.width >= 110;
     match best {
         Some(grid) if wide => {
-            let grid_width = (grid.width() + 3).min(body.width / 3);
+            let grid_width = (grid.compact_width() + 3).min(body.width / 3);
             let people_width = ((body.width - grid_width) * 2 / 5).max(44);
             people(app, run, pen, rect(0, lower.y, people_width, lower.height));
             genome(run, &grid, pen, rect(people_width, lower.y, grid_width, lower.height));
@@ -225,7 +225,11 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
             let title = entry.map_or_else(|| format!("#{}", stream.candidate), |e| e.candidate.label.clone());
             let style = pen.theme.tone(Tone::Accent);
             let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
-            rows.push((watched.question.clone(), watched.gold.clone(), sample));
+            rows.push(Asked {
+                question: watched.question.clone(),
+                gold: watched.gold.clone(),
+                samples: vec![sample],
+            });
         }
     }
     if rows.is_empty()
@@ -237,7 +241,11 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         for question in &app.trial.questions {
             if let Some(answer) = stored.answers.iter().find(|a| a.index == *question) {
                 let sample = Sample { style, ..Sample::done(label, answer, pen.theme) };
-                rows.push((answer.question.clone(), answer.gold.clone(), sample));
+                rows.push(Asked {
+                    question: answer.question.clone(),
+                    gold: answer.gold.clone(),
+                    samples: vec![sample],
+                });
             }
         }
     }
@@ -246,14 +254,5 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         pen.paragraph(inner, text, pen.theme.tone(Tone::Dim));
         return;
     }
-    let mut rest = inner;
-    for (question, gold, sample) in rows {
-        if rest.height < 3 {
-            break;
-        }
-        let need = wrap(&question, rest.width.into()).len() + wrap(&sample.text, rest.width.into()).len() + 2;
-        let room = Rect::new(rest.x, rest.y, rest.width, rest.height.min(need as u16 + 1));
-        let used = samples::draw(pen, room, &question, &gold, &[sample]);
-        rest = Pen::below(rest, used + 1);
-    }
+    samples::draw_all(pen, inner, &rows);
 }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};
 use crate::workbench::pen::Pen;
-use crate::workbench::text::{bytes, clip, count, width, wrap};
+use crate::workbench::text::{bytes, count, cut, width, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
 
@@ -48,9 +48,11 @@ fn next_step(app: &App) -> String {
     }
 }
 
-/// Columns after the name: heading, width, and whether it may be left out when it is narrow.
-const COLUMNS: [(&str, u16, u16); 5] =
-    [("family", 8, 56), ("layers", 6, 70), ("size", 8, 40), ("dtype", 5, 64), ("vocab", 7, 72)];
+/// Columns after the name with their widths. Where it is narrow the last of them are left out.
+const COLUMNS: [(&str, u16); 5] = [("size", 8), ("layers", 6), ("family", 8), ("vocab", 6), ("dtype", 5)];
+
+/// Least room for the words on what fits.
+const FIT: u16 = 16;
 
 fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let models = app.models.all();
@@ -68,11 +70,24 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
     }
     let longest = models.iter().map(|m| width(&m.reference)).max().unwrap_or(8) as u16;
     let name = longest.clamp(10, (inner.width / 3).max(12));
-    let columns: Vec<_> = COLUMNS.iter().filter(|c| inner.width >= c.2).collect();
+    let mut left = inner.width.saturating_sub(9 + name + FIT);
+    let columns: Vec<_> = COLUMNS
+        .iter()
+        .take_while(|c| {
+            let fits = c.1 < left;
+            left = left.saturating_sub(c.1 + 1);
+            fits
+        })
+        .collect();
     let mut x = inner.x + 9 + name;
     pen.text((inner.x + 8, inner.y), name, "name", dim);
-    for (head, wide, _) in columns.iter().copied() {
-        pen.text((x, inner.y), *wide, head, dim);
+    for (head, wide) in columns.iter().copied() {
+        let head = if matches!(*head, "size" | "layers" | "vocab") {
+            format!("{head:>w$}", w = usize::from(*wide))
+        } else {
+            (*head).to_owned()
+        };
+        pen.text((x, inner.y), *wide, &head, dim);
         x += wide + 1;
     }
     let fit_x = x;
@@ -86,13 +101,13 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
         pen.text((inner.x, y), 7, &mark, pen.theme.tone(tone));
         pen.text((inner.x + 8, y), name, &model.reference, pen.theme.tone(Tone::Strong));
         let mut x = inner.x + 9 + name;
-        for (head, wide, _) in columns.iter().copied() {
+        for (head, wide) in columns.iter().copied() {
             let text = match *head {
                 "family" => model.family.clone(),
                 "layers" => format!("{:>6}", model.layers),
                 "size" => format!("{:>8}", bytes(model.bytes)),
                 "dtype" => model.dtype.clone(),
-                _ => format!("{:>7}", model.vocab),
+                _ => format!("{:>6}", model.vocab),
             };
             pen.text((x, y), *wide, &text, pen.theme.tone(Tone::Plain));
             x += wide + 1;
@@ -151,12 +166,6 @@ fn card(model: &ModelSummary, pen: &mut Pen<'_>, area: Rect) {
         let used = pen.paragraph(rest, &words, pen.theme.tone(tone));
         rest = Pen::below(rest, used);
     }
-    let about = wrap(&model.about, rest.width.into());
-    let rows = usize::from(rest.height);
+    let about = cut(wrap(&model.about, rest.width.into()), rest.height.into(), rest.width.into());
     pen.lines(rest, about.iter().map(String::as_str), pen.theme.tone(Tone::Plain));
-    if about.len() > rows && rows > 0 {
-        let y = rest.bottom() - 1;
-        let line = format!("{} ...", clip(&about[rows - 1], usize::from(rest.width).saturating_sub(4)));
-        pen.text((rest.x, y), rest.width, &line, pen.theme.tone(Tone::Plain));
-    }
 }

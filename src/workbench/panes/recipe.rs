@@ -2,12 +2,12 @@
 
 use ratatui::layout::Rect;
 
-use super::samples::{self, Sample};
+use super::samples::{self, Asked, Sample};
 use crate::recipe::LayerGroup;
 use crate::workbench::app::App;
 use crate::workbench::editor::Track;
 use crate::workbench::pen::Pen;
-use crate::workbench::theme::Tone;
+use crate::workbench::theme::{Theme, Tone};
 use crate::workbench::trial::Trial;
 use crate::workbench::widgets::heat::{Grid, short};
 
@@ -105,22 +105,12 @@ fn answers(app: &App, pen: &mut Pen<'_>, area: Rect) {
         }
         return;
     }
-    let n = trial.questions.len().max(1) as u16;
-    // Each question has the same share of the room, and at least six rows of it.
-    let share = (inner.height / n).max(6);
-    let mut y = inner.y;
-    for question in &trial.questions {
-        let left = inner.bottom().saturating_sub(y);
-        if left < 4 {
-            break;
-        }
-        let part = Rect::new(inner.x, y, inner.width, left.min(share.saturating_sub(1)));
-        one(app, pen, part, *question);
-        y += share;
-    }
+    let all: Vec<Asked> = trial.questions.iter().map(|q| asked(app, pen.theme, *q)).collect();
+    samples::draw_all(pen, inner, &all);
 }
 
-fn one(app: &App, pen: &mut Pen<'_>, area: Rect, question: usize) {
+/// A sample question with the answers before and after the last edit.
+fn asked(app: &App, theme: &Theme, question: usize) -> Asked {
     let trial = &app.trial;
     let now = Trial::answer(trial.now.as_ref(), question);
     let before = Trial::answer(trial.before.as_ref(), question);
@@ -132,11 +122,11 @@ fn one(app: &App, pen: &mut Pen<'_>, area: Rect, question: usize) {
     let (text, gold) = known.or_else(watched).unwrap_or((format!("question {question}"), "?".to_owned()));
     let mut samples = Vec::new();
     if let Some(answer) = before {
-        samples.push(Sample::done("before", answer, pen.theme));
+        samples.push(Sample::done("before", answer, theme));
     }
-    let style = pen.theme.tone(Tone::Accent);
+    let style = theme.tone(Tone::Accent);
     match now {
-        Some(answer) => samples.push(Sample { style, ..Sample::done("now", answer, pen.theme) }),
+        Some(answer) => samples.push(Sample { style, ..Sample::done("now", answer, theme) }),
         None => samples.push(Sample {
             title: "now".to_owned(),
             style,
@@ -145,5 +135,5 @@ fn one(app: &App, pen: &mut Pen<'_>, area: Rect, question: usize) {
             open: trial.request.is_some(),
         }),
     }
-    samples::draw(pen, area, &text, &gold, &samples);
+    Asked { question: text, gold, samples }
 }

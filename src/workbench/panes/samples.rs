@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use crate::session::protocol::Answer;
 use crate::workbench::answers::counts;
 use crate::workbench::pen::Pen;
-use crate::workbench::text::{clip, wrap};
+use crate::workbench::text::{cut, wrap};
 use crate::workbench::theme::{Theme, Tone};
 
 /// One text with its heading.
@@ -46,21 +46,43 @@ pub fn verdict(answer: &Answer, theme: &Theme) -> (String, Style) {
     (text, theme.tone(tone))
 }
 
+/// A question with its samples.
+pub struct Asked {
+    pub question: String,
+    pub gold: String,
+    pub samples: Vec<Sample>,
+}
+
+/// Draws as many questions as there is room for. Each has the rows that it needs; where they are
+/// too few, each has its share, and what a short one leaves goes to the next.
+pub fn draw_all(pen: &mut Pen<'_>, area: Rect, all: &[Asked]) {
+    let need = |asked: &Asked| {
+        let cells = usize::from(area.width);
+        let n = asked.samples.len().max(1);
+        let wide = cells.saturating_sub(2 * (n - 1)) / n;
+        let texts = asked.samples.iter().map(|s| wrap(&s.text, wide).len()).max().unwrap_or(0);
+        (wrap(&asked.question, cells).len() + texts + 2) as u16
+    };
+    let fit = usize::from(area.height / 6).clamp(1, all.len().max(1));
+    let mut rest = area;
+    for (i, asked) in all.iter().take(fit).enumerate() {
+        let share = (rest.height + 1) / (fit - i) as u16;
+        let rows = need(asked).min(share.max(4)).min(rest.height);
+        let part = Rect::new(rest.x, rest.y, rest.width, rows.saturating_sub(u16::from(i + 1 < fit)));
+        draw(pen, part, &asked.question, &asked.gold, &asked.samples);
+        rest = Pen::below(rest, rows);
+    }
+}
+
 /// Draws a question and its samples side by side, and gives the rows used.
-pub fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: &[Sample]) -> u16 {
+fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: &[Sample]) -> u16 {
     if area.height < 2 || area.width < 8 {
         return 0;
     }
     // The answer is what one came for: a long question gives way.
     let most = (area.height * 2 / 5).max(1);
     let head = Rect::new(area.x, area.y, area.width, most);
-    let mut lines = wrap(question, area.width.into());
-    if lines.len() > usize::from(most) {
-        lines.truncate(most.into());
-        if let Some(last) = lines.last_mut() {
-            *last = format!("{} ...", clip(last, usize::from(area.width).saturating_sub(5)));
-        }
-    }
+    let lines = cut(wrap(question, area.width.into()), most.into(), area.width.into());
     let asked_rows = pen.lines(head, lines.iter().map(String::as_str), pen.theme.tone(Tone::Dim));
     let rest = Pen::below(area, asked_rows);
     let n = samples.len().max(1) as u16;

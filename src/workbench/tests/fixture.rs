@@ -354,7 +354,7 @@ pub fn evolving() -> App {
         let text = answer(question, question % 2).text;
         live(Live::Token { candidate: 141, question, text });
     }
-    live(Live::Progress { candidate: 141, done: 60, of: 100, tokens: 2400 });
+    live(Live::Progress { candidate: 141, done: 60, of: 100 });
     live(Live::Rate {
         candidates_per_hour: 6120.0,
         tokens_per_second: 8400.0,

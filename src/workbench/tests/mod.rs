@@ -1,4 +1,6 @@
 //! The workbench without a terminal: keys in, frames out.
 
 pub mod fixture;
+mod hostile;
+mod keys;
 mod snapshots;

@@ -144,12 +144,20 @@ impl Chart {
             let text = format!("{} {:.2}", level.name, level.y);
             labels.push((frame.row(level.y), text, pen.theme.tone(Tone::Dim)));
         }
-        let mut taken: Vec<u16> = Vec::new();
-        for (wish, text, style) in labels {
-            let free = |y: &u16| (plot.top()..plot.bottom()).contains(y) && !taken.contains(y);
-            let near = (0..plot.height).flat_map(|d| [wish.saturating_add(d), wish.saturating_sub(d)]);
-            if let Some(y) = near.into_iter().find(free) {
-                taken.push(y);
+        // From the highest down, each at its own height or the next free row below; then up again
+        // where the bottom is reached.
+        labels.sort_by_key(|l| l.0);
+        let mut rows: Vec<u16> = labels.iter().map(|l| l.0).collect();
+        for i in 1..rows.len() {
+            rows[i] = rows[i].max(rows[i - 1] + 1);
+        }
+        let mut limit = plot.bottom();
+        for row in rows.iter_mut().rev() {
+            *row = (*row).min(limit.saturating_sub(1));
+            limit = *row;
+        }
+        for (y, (_, text, style)) in rows.into_iter().zip(labels) {
+            if y >= plot.top() {
                 pen.text((plot.right() + 1, y), cells.saturating_sub(1), &text, style);
             }
         }

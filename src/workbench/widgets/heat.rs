@@ -16,6 +16,7 @@ const NAMES: u16 = 6;
 /// Narrowest and widest column of the grid.
 const NARROW: u16 = 6;
 const WIDE: u16 = 10;
+const COMPACT: u16 = 8;
 /// Weights are coloured between these unless a search space says otherwise.
 pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 
@@ -35,6 +36,12 @@ impl Grid<'_> {
     #[must_use]
     pub fn width(&self) -> u16 {
         NAMES + WIDE * columns(self.recipe).len() as u16
+    }
+
+    /// Cells across that show every number.
+    #[must_use]
+    pub fn compact_width(&self) -> u16 {
+        NAMES + COMPACT * columns(self.recipe).len() as u16
     }
 
     /// Draws the grid and gives the rows used.

@@ -1,0 +1,242 @@
+//! Keys in, commands and frames out.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::fixture;
+use super::snapshots::screen;
+use crate::recipe::Method;
+use crate::session::protocol::{Command, Message, Reply, Target};
+use crate::workbench::action::Action;
+use crate::workbench::answers::{Filter, Who};
+use crate::workbench::app::{App, Pane, Wish};
+use crate::workbench::config::StartConfig;
+use crate::workbench::effect::{Ask, Effect};
+use crate::workbench::overlays::Overlay;
+use crate::workbench::panes;
+
+pub fn press(app: &mut App, keys: &str) {
+    for c in keys.chars() {
+        app.key(KeyEvent::from(KeyCode::Char(c)));
+    }
+}
+
+fn code(app: &mut App, code: KeyCode) {
+    app.key(KeyEvent::from(code));
+}
+
+fn sent(app: &mut App) -> Vec<Command> {
+    app.settle();
+    let effects = std::mem::take(&mut app.effects);
+    effects.into_iter().filter_map(|e| if let Effect::Send(_, c) = e { Some(c) } else { None }).collect()
+}
+
+#[test]
+fn a_held_key_asks_once_with_the_latest_value() {
+    let mut app = fixture::fresh();
+    app.pane = Pane::Recipe;
+    press(&mut app, "++++++++");
+    let commands = sent(&mut app);
+    let [Command::Try { target: Target::Recipe(recipe), questions, .. }] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(recipe.sources[0].weight.values()[0], 0.7);
+    assert_eq!(questions, &[0, 1, 2]);
+    assert!(sent(&mut app).is_empty());
+    // A number being typed is not tried until it is set.
+    press(&mut app, "1.25");
+    assert!(sent(&mut app).is_empty());
+    code(&mut app, KeyCode::Enter);
+    assert_eq!(sent(&mut app).len(), 1);
+}
+
+#[test]
+fn answers_before_stay_beside_answers_now() {
+    let mut app = fixture::fresh();
+    app.pane = Pane::Recipe;
+    let first = app.trial.now.clone();
+    assert!(first.is_some());
+    press(&mut app, "+");
+    app.settle();
+    app.effects.clear();
+    app.sent(500, Ask::Try { revision: 1 });
+    assert_eq!(app.trial.before, first);
+    // Superseded at once by a newer request: what was before stays.
+    app.sent(501, Ask::Try { revision: 2 });
+    app.receive(Message::Reply { id: 500, reply: Reply::Superseded });
+    assert_eq!(app.trial.before, first);
+    let late = fixture::answers("", 0..3, |_| 1);
+    app.receive(Message::Reply { id: 500, reply: Reply::Answers(late) });
+    assert_eq!(app.trial.now, None);
+    let answers = fixture::answers("", 0..3, |_| 2);
+    app.receive(Message::Reply { id: 501, reply: Reply::Answers(answers.clone()) });
+    assert_eq!(app.trial.now, Some(answers));
+}
+
+#[test]
+fn s_starts_the_bundled_zoo_with_the_picked_models() {
+    let mut app = fixture::fresh();
+    press(&mut app, "jjj ");
+    press(&mut app, "s");
+    let commands = sent(&mut app);
+    let Some(Command::Start { config, .. }) = commands.iter().find(|c| matches!(c, Command::Start { .. }))
+    else {
+        panic!("{commands:?}");
+    };
+    assert!(!config.contains("\"zoo:math-mul\"") && config.contains("\"zoo:math-add\""));
+}
+
+#[test]
+fn the_command_line_can_ask_for_a_session() {
+    let mut app = App::new(fixture::theme(), StartConfig::default(), Wish::Attach("mine".to_owned()));
+    app.connected("cpu".to_owned());
+    fixture::serve(&mut app);
+    assert!(app.notice.as_ref().is_some_and(|n| n.text.contains("no session mine")));
+    let mut app = App::new(fixture::theme(), StartConfig::default(), Wish::Start);
+    app.connected("cpu".to_owned());
+    fixture::serve(&mut app);
+    assert_eq!(app.session(), Some("zoo"));
+    assert_eq!(app.pane, Pane::Evolve);
+}
+
+#[test]
+fn candidates_open_in_editor_and_answers() {
+    let mut app = fixture::evolving();
+    app.pane = Pane::Evolve;
+    press(&mut app, "jj");
+    let id = app.current_candidate().unwrap();
+    assert_ne!(Some(id), app.run.as_ref().unwrap().state.best);
+    press(&mut app, "e");
+    assert_eq!(app.pane, Pane::Recipe);
+    let Target::Recipe(recipe) = &app.run.as_ref().unwrap().state.entry(id).unwrap().candidate.target else {
+        panic!();
+    };
+    assert_eq!(app.editor.recipe.sources[0].weight, recipe.sources[0].weight);
+    press(&mut app, "u");
+    assert_eq!(app.editor.recipe, app.editor.uniform());
+    app.act(Action::Go(Pane::Evolve));
+    code(&mut app, KeyCode::Enter);
+    assert_eq!(app.pane, Pane::Answers);
+    assert_eq!(app.current_column(), Some(Who::Candidate(id)));
+    press(&mut app, "x");
+    assert!(!app.answer_columns().contains(&Who::Candidate(id)));
+}
+
+#[test]
+fn filters_compare_with_the_pinned_column() {
+    let mut app = fixture::evolving();
+    app.pane = Pane::Answers;
+    fixture::serve(&mut app);
+    assert_eq!(app.shown_questions().len(), 40);
+    // From the base, pinned, to the best: gained are right there and not here.
+    press(&mut app, "b");
+    for _ in 0..6 {
+        press(&mut app, "l");
+    }
+    assert_eq!(app.current_column(), Some(Who::Best));
+    press(&mut app, "ff");
+    assert_eq!(app.answers.filter, Filter::Gained);
+    let gained = app.shown_questions();
+    assert!(!gained.is_empty() && gained.iter().all(|q| q % 3 == 1 && q % 7 != 5), "{gained:?}");
+    press(&mut app, "f");
+    assert!(app.shown_questions().iter().all(|q| q % 3 != 1 && q % 7 == 5));
+    press(&mut app, "jy");
+    assert!(app.effects.iter().any(|e| matches!(e, Effect::Copy(_))));
+    assert!(!app.notice.as_ref().unwrap().text.contains("copied"));
+}
+
+#[test]
+fn orders_go_to_the_session() {
+    let mut app = fixture::evolving();
+    app.pane = Pane::Evolve;
+    press(&mut app, "p");
+    press(&mut app, "x");
+    assert!(matches!(app.overlay, Some(Overlay::Confirm(_))));
+    press(&mut app, "y");
+    press(&mut app, "i");
+    press(&mut app, "w");
+    app.paste(" 7");
+    code(&mut app, KeyCode::Enter);
+    let names: Vec<String> = sent(&mut app)
+        .iter()
+        .map(|c| serde_json::to_value(c).unwrap()["do"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(names, ["pause", "stop", "inject", "watch", "try"]);
+    assert_eq!(app.trial.questions, [0, 1, 2, 7]);
+}
+
+#[test]
+fn help_does_what_it_lists() {
+    let mut app = fixture::fresh();
+    app.pane = Pane::Recipe;
+    press(&mut app, "?");
+    press(&mut app, "method");
+    code(&mut app, KeyCode::Enter);
+    assert!(matches!(app.overlay, Some(Overlay::Picker(_))));
+    press(&mut app, "dare_ties");
+    code(&mut app, KeyCode::Enter);
+    assert_eq!(app.editor.recipe.method, Method::DareTies);
+    app.key(KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL));
+    press(&mut app, "quit");
+    code(&mut app, KeyCode::Enter);
+    assert!(app.quit);
+}
+
+#[test]
+fn the_cursor_is_where_one_types() {
+    let mut app = fixture::fresh();
+    app.pane = Pane::Recipe;
+    let draw = |app: &App| {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+        panes::draw(app, &mut buffer).cursor
+    };
+    assert_eq!(draw(&app), None);
+    press(&mut app, "0.5");
+    assert!(draw(&app).is_some());
+    code(&mut app, KeyCode::Esc);
+    press(&mut app, "w");
+    assert!(draw(&app).is_some());
+}
+
+#[test]
+fn every_size_is_drawn() {
+    let mut app = fixture::evolving();
+    fixture::serve(&mut app);
+    for pane in Pane::ALL {
+        app.pane = pane;
+        for height in (0..6).chain([9, 13, 18, 24, 61]) {
+            for width in (0..12).step_by(3).chain([1, 2, 21, 40, 47, 60, 63, 79, 200]) {
+                screen(&app, width, height);
+            }
+        }
+    }
+    for keys in ["?", ":", "S", "L", "x"] {
+        app.overlay = None;
+        press(&mut app, keys);
+        for height in 0..9 {
+            for width in (0..40).step_by(5) {
+                screen(&app, width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_engine_is_found_again_without_losing_events() {
+    let mut app = fixture::evolving();
+    let before = app.run.as_ref().unwrap().state.clone();
+    app.disconnected("it was killed");
+    assert!(app.notice.as_ref().is_some_and(|n| n.bad));
+    app.connected("cpu".to_owned());
+    let since = sent(&mut app).into_iter().find_map(|c| match c {
+        Command::Subscribe { since, .. } => Some(since),
+        _ => None,
+    });
+    assert_eq!(since, Some(before.seq));
+    // An engine that sends the past again does no harm.
+    for record in fixture::records(fixture::events(9)) {
+        app.receive(Message::Event { session: "zoo".to_owned(), record });
+    }
+    assert_eq!(app.run.as_ref().unwrap().state, before);
+}
