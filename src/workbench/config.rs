@@ -30,19 +30,10 @@ impl Default for StartConfig {
 }
 
 impl StartConfig {
-    fn document(&self) -> DocumentMut {
-        self.text.parse().unwrap_or_default()
-    }
-
     /// The models that it names.
     #[must_use]
     pub fn pool(&self) -> Pool {
-        let doc = self.document();
-        let pool = doc.get("pool");
-        let base = pool.and_then(|p| p.get("base")).and_then(Item::as_str).unwrap_or_default();
-        let sources = pool.and_then(|p| p.get("sources")).and_then(Item::as_array);
-        let names = sources.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-        Pool { base: base.to_owned(), sources: names.collect() }
+        pool_of(&self.text)
     }
 
     /// The task that it names.
@@ -63,11 +54,22 @@ impl StartConfig {
         if *pool == self.pool() {
             return self.text.clone();
         }
-        let mut doc = self.document();
+        let mut doc: DocumentMut = self.text.parse().unwrap_or_default();
         doc["pool"]["base"] = value(&pool.base);
         doc["pool"]["sources"] = value(pool.sources.iter().collect::<Array>());
         doc.to_string()
     }
+}
+
+/// The models that a session's config names.
+#[must_use]
+pub fn pool_of(config: &str) -> Pool {
+    let doc: DocumentMut = config.parse().unwrap_or_default();
+    let pool = doc.get("pool");
+    let base = pool.and_then(|p| p.get("base")).and_then(Item::as_str).unwrap_or_default();
+    let sources = pool.and_then(|p| p.get("sources")).and_then(Item::as_array);
+    let names = sources.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    Pool { base: base.to_owned(), sources: names.collect() }
 }
 
 /// The task that a session's config names.

@@ -2,7 +2,7 @@
 
 use super::answers::Fetch;
 use super::app::{App, Link, Pane, Wish};
-use super::config::{StartConfig, task_of, watched_of};
+use super::config::{pool_of, task_of, watched_of};
 use super::effect::Ask;
 use super::run::Run;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
@@ -141,12 +141,12 @@ impl App {
 
     /// The session's models are the ones to pick and paint from, unless a recipe has been begun.
     fn follow_session(&mut self, config: &str) {
-        let session = StartConfig { text: config.to_owned(), ..StartConfig::default() };
-        let pool = session.pool();
-        if self.editor.is_touched() || pool == self.models.pool || pool.sources.is_empty() {
+        let pool = pool_of(config);
+        if self.editor.is_touched() || pool.sources.is_empty() {
             return;
         }
         self.models.pool = pool;
+        self.pool_changed();
         self.ask(Ask::Models, Command::Models { base: Some(self.models.pool.base.clone()) });
     }
 
@@ -189,7 +189,14 @@ impl App {
 
     /// The picked models changed: the editor's grid follows.
     pub(super) fn pool_changed(&mut self) {
-        let layers = self.models.layers();
+        let mut layers = self.models.layers();
+        if layers == 0
+            && let Some(run) = &self.run
+            && pool_of(&run.state.config) == self.models.pool
+        {
+            // The session knows its models, also where the list of this machine lacks them.
+            layers = run.state.layers;
+        }
         if layers > 0 {
             let pool = self.models.pool.clone();
             self.editor.set_pool(&pool.base, &pool.sources, layers);
