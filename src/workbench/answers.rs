@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::app::{App, Pane};
 use super::effect::Ask;
-use crate::session::protocol::{Answer, Answers, CandidateId, Command, Split, Status};
+use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split, Status};
 
 /// Answers of a candidate: on their way, here, or not to be had.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +69,8 @@ pub struct AnswersView {
     pub filter: Filter,
     /// Candidates opened from Evolve.
     pub opened: Vec<CandidateId>,
-    pub column: usize,
+    /// The column under the cursor; the best when `None`.
+    pub current: Option<Who>,
     /// The question under the cursor, by its index in the split.
     pub question: Option<usize>,
     /// The column that others are compared with; the first when `None`.
@@ -123,7 +124,11 @@ impl App {
             Who::Hand => "by hand".to_owned(),
             Who::Candidate(id) => {
                 let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
-                entry.map_or_else(|| format!("#{id}"), |e| e.candidate.label.clone())
+                match entry.map(|e| &e.candidate) {
+                    Some(c) if c.origin == Origin::Grid => format!("global {}", c.label),
+                    Some(c) => c.label.clone(),
+                    None => format!("#{id}"),
+                }
             }
         }
     }
@@ -153,7 +158,16 @@ impl App {
     #[must_use]
     pub fn current_column(&self) -> Option<Who> {
         let columns = self.answer_columns();
-        columns.get(self.answers.column.min(columns.len().saturating_sub(1))).copied()
+        let there = |who: &Who| columns.contains(who);
+        let best = Some(Who::Best).filter(there);
+        self.answers.current.filter(there).or(best).or_else(|| columns.first().copied())
+    }
+
+    /// Place of the column under the cursor.
+    #[must_use]
+    pub fn current_place(&self) -> usize {
+        let current = self.current_column();
+        self.answer_columns().iter().position(|who| Some(*who) == current).unwrap_or(0)
     }
 
     /// The column that others are compared with.

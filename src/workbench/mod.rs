@@ -19,6 +19,7 @@ pub mod pool;
 pub mod receive;
 pub mod run;
 mod signals;
+pub mod svg;
 pub mod terminal;
 pub mod text;
 pub mod theme;

@@ -47,8 +47,7 @@ fn table(
     shown: &[usize],
     question: Option<usize>,
 ) {
-    let view = &app.answers;
-    let at = view.column.min(columns.len() - 1);
+    let at = app.current_place();
     let asked = if area.width >= 76 { (area.width / 4).min(40) } else { 0 };
     let left = area.x + NUMBER + asked + u16::from(asked > 0);
     let fit = usize::from(area.right().saturating_sub(left) / COLUMN).max(1);
@@ -89,7 +88,7 @@ fn table(
             }
             let text = format!("{text:<w$}", w = usize::from(COLUMN - 2));
             pen.text((x, y), COLUMN - 1, &text, style);
-            pen.hit(Rect::new(x, y, COLUMN, 1), Hit::Answer(*q, i));
+            pen.hit(Rect::new(x, y, COLUMN, 1), Hit::Answer(*q, *who));
         }
     }
     if shown.is_empty() {
@@ -160,7 +159,7 @@ fn side(app: &App, pen: &mut Pen<'_>, area: Rect, who: Who, answer: Option<&Answ
     let dim = pen.theme.tone(Tone::Dim);
     pen.text((x + used, area.y), area.right().saturating_sub(x + used), &facts, dim);
     let body = Pen::below(area, 1);
-    let lines = wrap(&answer.text, body.width.into());
+    let lines = wrap(answer.text.trim_start(), body.width.into());
     let skip = app.answers.scroll.min(lines.len().saturating_sub(1));
     pen.lines(body, lines.iter().skip(skip).map(String::as_str), pen.theme.tone(Tone::Plain));
 }

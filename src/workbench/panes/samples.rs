@@ -110,7 +110,7 @@ fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) ->
         pen.right(rest, area.y, &format!(" answer {gold}"), pen.theme.tone(Tone::Dim));
     }
     let body = Pen::below(area, 1);
-    let mut text = sample.text.clone();
+    let mut text = sample.text.trim_start().to_owned();
     if sample.open {
         text.push('_');
     }

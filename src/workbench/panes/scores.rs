@@ -9,6 +9,7 @@ use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
 use crate::workbench::text::percent;
 use crate::workbench::theme::Tone;
+use crate::workbench::widgets::heat::short;
 
 /// Draws the table and gives the rows used.
 pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
@@ -24,7 +25,7 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
         let label = if Some(entry.candidate.id) == global {
             "best global".to_owned()
         } else {
-            entry.candidate.label.clone()
+            short(&entry.candidate.label)
         };
         rows.push((entry, Tone::Plain, label));
     }

@@ -18,9 +18,9 @@ impl App {
 
     pub(super) fn move_answers(&mut self, rows: isize, columns: isize) {
         if columns != 0 {
-            let last = self.answer_columns().len().saturating_sub(1);
-            let at = self.answers.column.min(last);
-            self.answers.column = at.saturating_add_signed(columns).min(last);
+            let all = self.answer_columns();
+            let at = self.current_place().saturating_add_signed(columns);
+            self.answers.current = all.get(at.min(all.len().saturating_sub(1))).copied();
             self.answers.scroll = 0;
         }
         if rows == 0 {

@@ -2,6 +2,7 @@
 
 use crate::session::protocol::{CandidateId, Command, Status};
 use crate::workbench::action::Action;
+use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::overlays::{Confirm, Overlay, Prompt, Purpose};
@@ -81,11 +82,11 @@ impl App {
     fn open_candidate(&mut self) {
         let Some(id) = self.current_candidate() else { return };
         let known = self.answer_columns();
-        let place = known.iter().position(|who| self.candidate_of(*who) == Some(id));
-        self.answers.column = place.unwrap_or(known.len());
-        if place.is_none() {
+        let there = known.into_iter().find(|who| self.candidate_of(*who) == Some(id));
+        if there.is_none() {
             self.answers.opened.push(id);
         }
+        self.answers.current = Some(there.unwrap_or(Who::Candidate(id)));
         self.pane = Pane::Answers;
     }
 

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::session::protocol::CandidateId;
 use crate::workbench::action::Action;
+use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::editor::Cell;
 
@@ -16,7 +17,7 @@ pub enum Hit {
     Cell(Cell),
     Candidate(CandidateId),
     /// A question and a column of Answers.
-    Answer(usize, usize),
+    Answer(usize, Who),
 }
 
 impl App {
@@ -56,7 +57,7 @@ impl App {
             Hit::Candidate(id) => self.candidate = Some(id),
             Hit::Answer(question, column) => {
                 self.answers.question = Some(question);
-                self.answers.column = column;
+                self.answers.current = Some(column);
             }
         }
     }

@@ -16,7 +16,7 @@ const NAMES: u16 = 6;
 /// Narrowest and widest column of the grid.
 const NARROW: u16 = 6;
 const WIDE: u16 = 10;
-const COMPACT: u16 = 8;
+const COMPACT: u16 = 9;
 /// Weights are coloured between these unless a search space says otherwise.
 pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 
