@@ -232,6 +232,6 @@ fn open(session: Option<&str>) -> anyhow::Result<()> {
 
 /// What shows a session that `evolve` has started.
 #[cfg(feature = "workbench")]
-const FACE: Option<&dyn Fn(&str) -> anyhow::Result<()>> = Some(&|session| open(Some(session)));
+const FACE: Option<evolve::Face> = Some(|session| open(Some(session)));
 #[cfg(not(feature = "workbench"))]
-const FACE: Option<&dyn Fn(&str) -> anyhow::Result<()>> = None;
+const FACE: Option<evolve::Face> = None;
