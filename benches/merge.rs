@@ -3,6 +3,8 @@
 //! Bytes are what must move at least: base and three sources read once, the result written once.
 //! The copy reads and writes half of them each, over the same threads.
 
+#![allow(clippy::unwrap_used)] // a broken fixture should stop it
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 

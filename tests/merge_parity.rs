@@ -1,6 +1,8 @@
 //! Every value of 26 merges equals mergekit 0.1.5 (with stable sorts) to the bit, in bfloat16.
 //! The fixtures and the script that made them are in `golden/mergekit`.
 
+#![allow(clippy::unwrap_used)] // a broken fixture should stop it
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -57,6 +57,8 @@ impl TensorView<'_> {
     }
 
     /// Elements `start..start + out.len()` as f32 (exact for all three types).
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // must be inlined into vectorised passes
     pub fn read_f32(&self, start: usize, out: &mut [f32]) {
         let size = self.dtype.size();
         let bytes = &self.data[start * size..(start + out.len()) * size];

@@ -29,7 +29,9 @@ fn tensors(config: &Value) -> Tensors {
 
 fn file_of(tensors: &[(String, Vec<usize>, Dtype, Vec<u8>)]) -> Vec<u8> {
     let mut file = make_header(tensors.iter().map(|(n, s, d, _)| (n.as_str(), *d, s.as_slice())));
-    tensors.iter().for_each(|(.., data)| file.extend(data));
+    for (.., data) in tensors {
+        file.extend(data);
+    }
     file
 }
 

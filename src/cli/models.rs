@@ -56,7 +56,7 @@ fn table(models: &[ModelSummary]) -> String {
 }
 
 /// Bytes in decimal units.
-pub fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     short(bytes, 1000, [" B", " kB", " MB", " GB"])
 }
 

@@ -22,6 +22,9 @@ use super::trim::{Cut, magnitude};
 /// Elements of one inner block.
 pub(super) const BLOCK: usize = 1024;
 
+/// One inner block of one tensor, as f32. Past the end of a tensor it holds anything.
+type Block = [f32; BLOCK];
+
 /// A task vector where it is computed: `source − base`, rounded to the work type.
 #[derive(Clone, Copy)]
 pub(super) struct Delta<'a> {
@@ -47,6 +50,15 @@ pub(super) enum Keep<'a> {
         keep: &'a [u8],
         scale: Option<f32>,
     },
+}
+
+impl Keep<'_> {
+    fn scale(self) -> Option<f32> {
+        match self {
+            Self::All | Self::Largest(_) => None,
+            Self::Hashed { scale, .. } | Self::Listed { scale, .. } => scale,
+        }
+    }
 }
 
 /// One source's part in a merge of one tensor.
@@ -81,12 +93,46 @@ impl Task<'_> {
     /// `start` is a multiple of [`BLOCK`].
     pub(super) fn run(&self, start: usize, out: &mut [u8]) {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: both features were found on this CPU.
-            return unsafe { run_avx2(self, start, out) };
+        match vectors() {
+            // SAFETY: `vectors` found the features on this CPU.
+            Vectors::Wide => return unsafe { run_avx512(self, start, out) },
+            // SAFETY: as above.
+            Vectors::Half => return unsafe { run_avx2(self, start, out) },
+            Vectors::Plain => {}
         }
         run(self, start, out);
     }
+}
+
+/// Which copy of the passes this CPU can run.
+#[cfg(target_arch = "x86_64")]
+enum Vectors {
+    /// 512 bits: AVX-512 F, BW, DQ, VL.
+    Wide,
+    /// 256 bits: AVX2 and FMA.
+    Half,
+    Plain,
+}
+
+#[cfg(target_arch = "x86_64")]
+fn vectors() -> Vectors {
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        Vectors::Wide
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        Vectors::Half
+    } else {
+        Vectors::Plain
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+fn run_avx512(task: &Task<'_>, start: usize, out: &mut [u8]) {
+    run(task, start, out);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -111,58 +157,133 @@ fn linear(task: &Task<'_>, start: usize, out: &mut [u8]) {
     let total = task.inputs.iter().fold(0.0, |sum, input| sum + input.weight);
     let mut x = [0.0; BLOCK];
     for (block, out) in out.chunks_mut(2 * BLOCK).enumerate() {
-        let n = out.len() / 2;
-        let mut sum = [0.0_f32; BLOCK];
+        let mut sum: Block = [0.0; BLOCK];
         for input in &task.inputs {
-            input.source.read_f32(start + block * BLOCK, &mut x[..n]);
-            for (s, x) in sum[..n].iter_mut().zip(&x[..n]) {
-                *s = x.mul_add(input.weight, *s);
+            load(&input.source, start + block * BLOCK, &mut x[..out.len() / 2]);
+            for j in 0..BLOCK {
+                sum[j] = x[j].mul_add(input.weight, sum[j]);
             }
         }
         if task.normalize {
-            sum[..n].iter_mut().for_each(|s| *s /= total);
+            for s in &mut sum {
+                *s /= total;
+            }
         }
-        store(&sum[..n], out);
+        store(&sum, out);
     }
 }
 
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn sum<const NARROW: bool>(task: &Task<'_>, consensus: bool, lambda: f32, start: usize, out: &mut [u8]) {
-    let r = round::work::<NARROW>;
-    let weight_sum = r(task.inputs.iter().fold(0.0, |sum, input| sum + input.weight));
-    let weight_sum = if weight_sum.abs() < 1e-8 { 1.0 } else { weight_sum };
-    let mut base = [0.0_f32; BLOCK];
-    let mut deltas = vec![[0.0_f32; BLOCK]; task.inputs.len()];
+    let total = round::work::<NARROW>(task.inputs.iter().fold(0.0, |sum, input| sum + input.weight));
+    let total = if total.abs() < 1e-8 { 1.0 } else { total };
+    let mut base: Block = [0.0; BLOCK];
+    let mut deltas: Vec<Block> = vec![[0.0; BLOCK]; task.inputs.len()];
     for (block, out) in out.chunks_mut(2 * BLOCK).enumerate() {
-        let n = out.len() / 2;
         let at = start + block * BLOCK;
-        task.base.read_f32(at, &mut base[..n]);
-        let mut mix = [0.0_f32; BLOCK];
+        load(&task.base, at, &mut base[..out.len() / 2]);
+        let mut mix: Block = [0.0; BLOCK];
         for (input, delta) in task.inputs.iter().zip(&mut deltas) {
-            sparse_delta::<NARROW>(input, at, &base[..n], &mut delta[..n]);
-            for (sum, d) in mix.iter_mut().zip(delta.iter_mut()) {
-                *d = r(*d * input.weight);
-                *sum += *d;
+            load(&input.source, at, &mut delta[..out.len() / 2]);
+            subtract::<NARROW>(&base, delta);
+            mask(input.keep, at, delta);
+            if let Some(scale) = input.keep.scale() {
+                for d in delta.iter_mut() {
+                    *d = round::work::<NARROW>(*d * scale);
+                }
+            }
+            for j in 0..BLOCK {
+                delta[j] = round::work::<NARROW>(delta[j] * input.weight);
+                mix[j] += delta[j];
             }
         }
         if consensus {
             elect::<NARROW>(task, &deltas, &mut mix);
         } else {
             for m in &mut mix {
-                *m = r(*m);
-                if task.normalize {
-                    *m = r(*m / weight_sum);
+                *m = round::work::<NARROW>(*m);
+            }
+            if task.normalize {
+                for m in &mut mix {
+                    *m = round::work::<NARROW>(*m / total);
                 }
             }
         }
         if lambda.to_bits() != 1_f32.to_bits() {
-            mix.iter_mut().for_each(|m| *m = r(*m * lambda));
+            for m in &mut mix {
+                *m = round::work::<NARROW>(*m * lambda);
+            }
         }
-        for (m, b) in mix[..n].iter_mut().zip(&base) {
-            *m += b;
+        for j in 0..BLOCK {
+            mix[j] += base[j];
         }
-        store(&mix[..n], out);
+        store(&mix, out);
+    }
+}
+
+/// Elements from `at` on, as f32; asks the memory for the next block meanwhile. Several streams
+/// read in turn by small blocks are more than the CPU's own prefetcher follows.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn load(view: &TensorView<'_>, at: usize, out: &mut [f32]) {
+    view.read_f32(at, out);
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let size = view.dtype.size();
+        let next = (at + BLOCK) * size;
+        let next = next.min(view.data.len())..(next + BLOCK * size).min(view.data.len());
+        for line in view.data[next].chunks(64) {
+            // SAFETY: a prefetch reads nothing and cannot fault; the address is inside `data`.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+}
+
+/// δ = R(x − b) in place of x.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn subtract<const NARROW: bool>(base: &Block, delta: &mut Block) {
+    for j in 0..BLOCK {
+        delta[j] = round::work::<NARROW>(delta[j] - base[j]);
+    }
+}
+
+/// All bits set if `keep`. A mask instead of a choice: the compiler must not branch on noise.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn ones(keep: bool) -> u32 {
+    u32::from(keep).wrapping_neg()
+}
+
+/// Sets what is not kept to zero, of the elements from `at` on.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn mask(keep: Keep<'_>, at: usize, delta: &mut Block) {
+    match keep {
+        Keep::All => {}
+        Keep::Largest(cut) => {
+            let ties = if cut.last < at { 0 } else { (cut.last - at + 1).min(BLOCK) as u32 };
+            for (j, d) in (0_u32..).zip(delta.iter_mut()) {
+                // Magnitudes have 31 bits: signed comparisons, which vectors have, do as well.
+                let m = magnitude(*d) as i32;
+                let above = ones(m > cut.key as i32);
+                let tie = ones(m == cut.key as i32) & ones((j as i32) < ties as i32);
+                *d = f32::from_bits(d.to_bits() & (above | tie));
+            }
+        }
+        Keep::Hashed { key, below, .. } => {
+            let key = key.at(at);
+            for (j, d) in (at as u32..).zip(delta.iter_mut()) {
+                *d = f32::from_bits(d.to_bits() & ones(key.hash(j) < below));
+            }
+        }
+        Keep::Listed { keep, .. } => {
+            for (d, keep) in delta.iter_mut().zip(&keep[at..]) {
+                *d = f32::from_bits(d.to_bits() & u32::from(*keep).wrapping_neg());
+            }
+        }
     }
 }
 
@@ -170,66 +291,33 @@ fn sum<const NARROW: bool>(task: &Task<'_>, consensus: bool, lambda: f32, start:
 /// weighted deltas that agree with it. An exact zero never agrees.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn elect<const NARROW: bool>(task: &Task<'_>, deltas: &[[f32; BLOCK]], mix: &mut [f32; BLOCK]) {
-    let r = round::work::<NARROW>;
-    let mut sign = [1.0_f32; BLOCK];
-    for (s, m) in sign.iter_mut().zip(mix.iter_mut()) {
-        *s = if r(*m) >= 0.0 { 1.0 } else { -1.0 };
-        *m = 0.0;
+fn elect<const NARROW: bool>(task: &Task<'_>, deltas: &[Block], mix: &mut Block) {
+    let mut sign = [0_u32; BLOCK];
+    for j in 0..BLOCK {
+        sign[j] = ones(round::work::<NARROW>(mix[j]) < 0.0) & 0x8000_0000;
     }
-    let mut divisor = [0.0_f32; BLOCK];
+    *mix = [0.0; BLOCK];
+    let mut divisor: Block = [0.0; BLOCK];
     for (input, delta) in task.inputs.iter().zip(deltas) {
+        let weight = input.weight.to_bits();
         for j in 0..BLOCK {
-            let agrees = delta[j] * sign[j] > 0.0;
-            mix[j] += if agrees { delta[j] } else { 0.0 };
-            divisor[j] += if agrees { input.weight } else { 0.0 };
+            // With the elected sign taken off, what agrees is a positive number.
+            let bits = delta[j].to_bits();
+            let agrees = ones((bits ^ sign[j]) as i32 > 0);
+            mix[j] += f32::from_bits(bits & agrees);
+            divisor[j] += f32::from_bits(weight & agrees);
         }
     }
-    for (m, d) in mix.iter_mut().zip(&divisor) {
-        *m = r(*m);
-        if task.normalize {
-            let d = r(*d);
-            *m = r(*m / if d == 0.0 { 1.0 } else { d });
-        }
+    for m in mix.iter_mut() {
+        *m = round::work::<NARROW>(*m);
     }
-}
-
-/// δ = R(x − b), masked and rescaled, of the elements from `at` on.
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn sparse_delta<const NARROW: bool>(input: &Input<'_>, at: usize, base: &[f32], delta: &mut [f32]) {
-    let r = round::work::<NARROW>;
-    input.source.read_f32(at, delta);
-    for (d, b) in delta.iter_mut().zip(base) {
-        *d = r(*d - b);
-    }
-    let scale = match input.keep {
-        Keep::All => None,
-        Keep::Largest(cut) => {
-            let ties = if cut.last < at { 0 } else { (cut.last - at + 1).min(BLOCK) as u32 };
-            for (j, d) in (0_u32..).zip(delta.iter_mut()) {
-                let m = magnitude(*d);
-                let keep = (m > cut.key) | ((m == cut.key) & (j < ties));
-                *d = if keep { *d } else { 0.0 };
-            }
-            None
+    if task.normalize {
+        for j in 0..BLOCK {
+            let d = round::work::<NARROW>(divisor[j]);
+            let none = ones(d == 0.0);
+            let d = f32::from_bits(d.to_bits() & !none | 1_f32.to_bits() & none);
+            mix[j] = round::work::<NARROW>(mix[j] / d);
         }
-        Keep::Hashed { key, below, scale } => {
-            let key = key.at(at);
-            for (j, d) in (0_u32..).zip(delta.iter_mut()) {
-                *d = if key.hash((at as u32).wrapping_add(j)) < below { *d } else { 0.0 };
-            }
-            scale
-        }
-        Keep::Listed { keep, scale } => {
-            for (d, keep) in delta.iter_mut().zip(&keep[at..]) {
-                *d = if *keep == 1 { *d } else { 0.0 };
-            }
-            scale
-        }
-    };
-    if let Some(scale) = scale {
-        delta.iter_mut().for_each(|d| *d = r(*d * scale));
     }
 }
 
@@ -245,10 +333,19 @@ fn store(values: &[f32], out: &mut [u8]) {
 /// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`].
 pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: both features were found on this CPU.
-        return unsafe { l1_avx2(delta, keep, range) };
+    match vectors() {
+        // SAFETY: `vectors` found the features on this CPU.
+        Vectors::Wide => return unsafe { l1_avx512(delta, keep, range) },
+        // SAFETY: as above.
+        Vectors::Half => return unsafe { l1_avx2(delta, keep, range) },
+        Vectors::Plain => {}
     }
+    l1_body(delta, keep, range)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+fn l1_avx512(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
     l1_body(delta, keep, range)
 }
 
@@ -261,22 +358,24 @@ fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64)
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn l1_body(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
-    let all = Input { source: delta.source, weight: 1.0, keep: Keep::All };
-    let some = Input { keep, ..all };
-    let mut base = [0.0; BLOCK];
-    let mut values = [0.0; BLOCK];
+    let mut base: Block = [0.0; BLOCK];
+    let mut values: Block = [0.0; BLOCK];
     let mut sums = (0.0, 0.0);
     for at in range.clone().step_by(BLOCK) {
         let n = BLOCK.min(range.end - at);
-        delta.base.read_f32(at, &mut base[..n]);
-        for (input, sum) in [(&all, &mut sums.0), (&some, &mut sums.1)] {
-            if delta.narrow {
-                sparse_delta::<true>(input, at, &base[..n], &mut values[..n]);
-            } else {
-                sparse_delta::<false>(input, at, &base[..n], &mut values[..n]);
-            }
-            *sum += abs_sum(&values[..n]);
+        if n < BLOCK {
+            (base, values) = ([0.0; BLOCK], [0.0; BLOCK]);
         }
+        load(&delta.base, at, &mut base[..n]);
+        load(&delta.source, at, &mut values[..n]);
+        if delta.narrow {
+            subtract::<true>(&base, &mut values);
+        } else {
+            subtract::<false>(&base, &mut values);
+        }
+        sums.0 += abs_sum(&values);
+        mask(keep, at, &mut values);
+        sums.1 += abs_sum(&values);
     }
     sums
 }
@@ -284,15 +383,14 @@ fn l1_body(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64)
 /// Σ|v| in f64, in eight interleaved sums so that it vectorises; the order is fixed.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn abs_sum(values: &[f32]) -> f64 {
-    let (eights, rest) = values.as_chunks::<8>();
+fn abs_sum(values: &Block) -> f64 {
     let mut lanes = [0.0_f64; 8];
-    for eight in eights {
+    for eight in values.as_chunks::<8>().0 {
         for (lane, v) in lanes.iter_mut().zip(eight) {
             *lane += f64::from(v.abs());
         }
     }
-    lanes.iter().sum::<f64>() + rest.iter().map(|v| f64::from(v.abs())).sum::<f64>()
+    lanes.iter().sum()
 }
 
 impl Delta<'_> {

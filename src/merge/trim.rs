@@ -12,7 +12,7 @@ use super::kernel::Delta;
 /// Tensors up to this many elements keep their whole order instead of a histogram.
 const SMALL: usize = 1 << 16;
 /// Elements that one histogram counts.
-const BLOCK: usize = 1 << 22;
+const BLOCK: usize = 1 << 20;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
 
@@ -31,6 +31,8 @@ pub(super) enum Trim {
     Histogram(Vec<u32>),
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)]
 pub(super) fn magnitude(value: f32) -> u32 {
     value.to_bits() & 0x7fff_ffff
 }
@@ -137,14 +139,14 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 16_777_216.0 - 0.5
         };
-        // Above SMALL the histogram is used; BLOCK is crossed once.
+        // Above SMALL the histogram is used; BLOCK is crossed thrice.
         for (n, narrow) in [
             (1, true),
             (3000, true),
             (3000, false),
             (SMALL + 77, true),
             (SMALL + 77, false),
-            (BLOCK + 5, true),
+            (3 * BLOCK + 5, true),
         ] {
             let values: Vec<f32> =
                 (0..n).map(|_| noise() * noise()).map(|v| if narrow { round::bf16(v) } else { v }).collect();

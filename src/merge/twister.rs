@@ -1,4 +1,4 @@
-//! MT19937, as the CPU generator of PyTorch runs it after `manual_seed`: mergekit's drop masks
+//! MT19937, as the CPU generator of `PyTorch` runs it after `manual_seed`: mergekit's drop masks
 //! are one such stream over all tensors.
 
 const N: usize = 624;

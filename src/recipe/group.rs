@@ -142,6 +142,7 @@ impl PerGroup {
     }
 
     /// All values in use, for range checks.
+    #[must_use]
     pub fn values(&self) -> Vec<f64> {
         match self {
             Self::All(v) => vec![*v],

@@ -34,6 +34,9 @@ impl Recipe {
     }
 }
 
+/// A `[[source]]` and where it stands.
+type SourceTable<'t> = (&'t dyn TableLike, Option<Range<usize>>);
+
 struct Reader<'a> {
     text: &'a str,
     place: &'a str,
@@ -111,10 +114,7 @@ impl Reader<'_> {
     }
 
     /// `[[source]]` tables, or `source = [{ … }, …]`.
-    fn source_tables<'t>(
-        &self,
-        table: &'t dyn TableLike,
-    ) -> Result<Vec<(&'t dyn TableLike, Option<Range<usize>>)>, RecipeError> {
+    fn source_tables<'t>(&self, table: &'t dyn TableLike) -> Result<Vec<SourceTable<'t>>, RecipeError> {
         match table.get("source") {
             None => Ok(Vec::new()),
             Some(Item::ArrayOfTables(tables)) => {

@@ -174,3 +174,15 @@ proptest! {
         let _ = read(&text);
     }
 }
+
+#[test]
+fn the_recipes_to_start_from_are_in_order() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/recipes");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let recipe = Recipe::open(&file.unwrap().path()).unwrap();
+        recipe.check(if recipe.base.starts_with("zoo:") { 5 } else { 32 }).unwrap();
+        count += 1;
+    }
+    assert!(count >= 4);
+}
