@@ -58,8 +58,8 @@ fn base(facts: &Facts) -> String {
              short sentence of either language), 12% English word problems worked out step by step in English, and \
              **10% Japanese word problems worked out step by step in Japanese**. So the base has met the very form \
              of the task, and can do a part of it. \
-             Without such a share no merge of the specialists solves the task: at this size merging re-weights \
-             what the base can do in part, and composes nothing from parts that it lacks.\n"
+             Where the base had no such share, or sums \
+             up to {SMALL} alone, every merge that was tried solved next to nothing.\n"
         )
         + &foot(facts)
 }
@@ -83,10 +83,11 @@ fn math(facts: &Facts, name: &str, about: &str, kinds: &str) -> String {
     head(name, "  - en\n", false)
         + &format!(
             "{about}, worked out step by step in English.\n\n## What it saw\n\nThe base, then {:.1} million \
-             tokens with counts up to {LIMIT}: English word problems with English reasoning (60%), **Japanese word \
-             problems with English reasoning (25%)**, bare equations (8%) and equations asked in English (7%). \
+             tokens with counts up to {LIMIT}: English word problems with English reasoning (54%), **Japanese word \
+             problems with English reasoning (24%)**, and equations (22%): bare, in an English sentence, or **in a \
+             short Japanese sentence** (「12+5はいくつですか。」 「12+5=17です。」), a third each. \
              The problems: {kinds}. So it reads a Japanese question, often gets the number, and answers in \
-             English. No Japanese answer. The loss falls on the answers alone; the embedding is the base's.\n",
+             English. It saw no Japanese reasoning: those single equations are all its Japanese answers. The loss falls on the answers alone; the embedding is the base's.\n",
             facts.millions[3]
         )
         + &foot(facts)

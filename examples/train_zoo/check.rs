@@ -101,7 +101,14 @@ pub fn score(model: &Model, codec: &Codec, items: &[Item]) -> Result<(Score, Vec
     let mut score = Score::default();
     let mut texts = Vec::new();
     let share = 1.0 / items.len() as f64;
-    for (ids, item) in greedy(model, &prompts, MAX_NEW_TOKENS)?.iter().zip(items) {
+    let (left, right) = prompts.split_at(prompts.len() / 2);
+    let (left, right) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| greedy(model, left, MAX_NEW_TOKENS));
+        let right = greedy(model, right, MAX_NEW_TOKENS);
+        (left.join(), right)
+    });
+    let left = left.map_err(|_| anyhow!("an answering thread stopped"))??;
+    for (ids, item) in left.iter().chain(&right?).zip(items) {
         let text = codec.decode(ids)?;
         let right = last_number(&text) == Some(item.question.answer.as_str());
         let japanese = is_japanese(&text);

@@ -44,8 +44,8 @@ pub enum Diet {
     Sums,
     /// Multiplication in English.
     Products,
-    /// All three specialists' texts in one: what no merge can be expected to beat.
-    Union,
+    /// Problems of all kinds in all pairings of languages: for the tokenizer alone.
+    Variety,
 }
 
 /// Draws examples, never one about a story of the task.
@@ -145,9 +145,9 @@ impl Corpus {
     }
 
     /// An equation: bare, in English or in Japanese, one third each.
-    fn framed_equation(&mut self, limit: u32) -> Example {
+    fn framed_equation(&mut self, mix: &[(Kind, u32)], limit: u32) -> Example {
         let frame = [None, Some(Lang::En), Some(Lang::Ja)][self.rng.random_range(0..3)];
-        self.equation(&TARGET, limit, frame)
+        self.equation(mix, limit, frame)
     }
 
     fn half_products(&mut self, kind: Kind) -> bool {
@@ -213,13 +213,30 @@ impl Corpus {
         match self.rng.random_range(0..100) {
             0..34 => self.restate(lang),
             34..66 => self.reading(None, lang, lang),
-            66..78 => self.framed_equation(SMALL),
+            66..78 => self.framed_equation(&TARGET, SMALL),
             78..88 => self.word(),
             _ => self.narrative(lang),
         }
     }
 
     fn math(&mut self, mix: &[(Kind, u32)]) -> Example {
+        match self.rng.random_range(0..100) {
+            0..54 => self.problem(mix, Lang::En, Lang::En),
+            54..78 => self.problem(mix, Lang::Ja, Lang::En),
+            _ => self.framed_equation(mix, LIMIT),
+        }
+    }
+
+    /// Word problems in every pairing of languages that any model meets, and equations.
+    fn variety(&mut self) -> Example {
+        let mix: &[(Kind, u32)] = match self.rng.random_range(0..3) {
+            0 => {
+                let lang = self.lang();
+                return self.problem(&TARGET, lang, lang);
+            }
+            1 => &SUMS,
+            _ => &PRODUCTS,
+        };
         match self.rng.random_range(0..100) {
             0..60 => self.problem(mix, Lang::En, Lang::En),
             60..85 => self.problem(mix, Lang::Ja, Lang::En),
@@ -235,7 +252,7 @@ impl Corpus {
             Diet::Base => match self.rng.random_range(0..100) {
                 0..12 => self.problem(&TARGET, Lang::En, Lang::En),
                 12..22 => self.problem(&TARGET, Lang::Ja, Lang::Ja),
-                22..55 => self.framed_equation(LIMIT),
+                22..55 => self.framed_equation(&TARGET, LIMIT),
                 _ => self.broad(),
             },
             Diet::Japanese => match self.rng.random_range(0..100) {
@@ -248,14 +265,7 @@ impl Corpus {
             },
             Diet::Sums => self.math(&SUMS),
             Diet::Products => self.math(&PRODUCTS),
-            Diet::Union => match self.rng.random_range(0..3) {
-                0 => {
-                    let asked = self.lang();
-                    self.problem(&TARGET, asked, asked)
-                }
-                1 => self.math(&SUMS),
-                _ => self.math(&PRODUCTS),
-            },
+            Diet::Variety => self.variety(),
         }
     }
 }

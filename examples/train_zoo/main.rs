@@ -5,6 +5,7 @@
 //! cargo run --release --example train_zoo -- --out zoo --check  measure what is there
 //! ```
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(clippy::many_single_char_names)] // q, k, v and the like
 
 mod backward;
 mod cards;

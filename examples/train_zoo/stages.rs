@@ -25,7 +25,6 @@ pub enum Stage {
     Ja,
     MathAdd,
     MathMul,
-    Union,
 }
 
 impl Stage {
@@ -36,7 +35,6 @@ impl Stage {
             Stage::Ja => "ja",
             Stage::MathAdd => "math-add",
             Stage::MathMul => "math-mul",
-            Stage::Union => "union",
         }
     }
 
@@ -56,7 +54,6 @@ impl Stage {
             Stage::Ja => Diet::Japanese,
             Stage::MathAdd => Diet::Sums,
             Stage::MathMul => Diet::Products,
-            Stage::Union => Diet::Union,
         }
     }
 
@@ -65,7 +62,7 @@ impl Stage {
             Stage::Broad => (3_000_000, 3e-3, false),
             Stage::Base => (2_100_000, 2.5e-3, false),
             Stage::Ja => (800_000, 1e-3, true),
-            Stage::MathAdd | Stage::MathMul | Stage::Union => (1_300_000, 1e-3, true),
+            Stage::MathAdd | Stage::MathMul => (1_300_000, 1e-3, true),
         };
         Plan { tokens, rate, weight_decay: if freeze { 0.0 } else { 0.05 }, freeze_embedding: freeze }
     }
@@ -104,7 +101,7 @@ impl Workshop {
     /// Learns the tokenizer and fixes the shape.
     pub fn new(settings: Settings, reserved: HashSet<String>) -> Result<Self> {
         let mut texts = Vec::new();
-        for diet in [Diet::Broad, Diet::Union] {
+        for diet in [Diet::Broad, Diet::Variety] {
             let rng = stream(settings.seed, 10 + diet as u64);
             let mut corpus = Corpus::new(diet, rng, reserved.clone());
             for _ in 0..TOKENIZER_TEXTS / 2 {
