@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::Generate;
@@ -12,13 +12,17 @@ use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Decoder, Options, Tokenizer};
 use crate::merge::{Merged, Pool};
 use crate::recipe::Recipe;
+use crate::session::BadInput;
+use crate::session::text::visible;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     let prompts = match (&arguments.prompt, &arguments.prompts) {
         (Some(prompt), _) => vec![prompt.clone()],
         (None, Some(path)) => read_prompts(path)?,
-        (None, None) => bail!("no prompt was given: use --prompt TEXT or --prompts FILE.jsonl"),
+        (None, None) => {
+            return Err(BadInput::new("no prompt was given: use --prompt TEXT or --prompts FILE.jsonl"));
+        }
     };
     let device = lm::pick(&arguments.device)?;
     let (decoder, tokenizer, eos) = load(&arguments.model, &device)?;
@@ -34,22 +38,10 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
             writeln!(out, "{line}")?;
         } else {
             // The model's own words do not get to drive the terminal.
-            let shown: String = answer.text.chars().map(visible).collect();
-            writeln!(out, "{shown}")?;
+            writeln!(out, "{}", visible(&answer.text))?;
         }
     }
     Ok(())
-}
-
-/// A character to print: line breaks and tabs as they are, other control characters as their
-/// pictures (␛ for escape).
-fn visible(c: char) -> char {
-    match c {
-        '\n' | '\t' => c,
-        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{FFFD}'),
-        c if c.is_control() => '\u{FFFD}',
-        c => c,
-    }
 }
 
 /// A model, or the merge of a recipe, with its tokenizer and the tokens that end an answer.
@@ -74,22 +66,22 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
 /// The `prompt` of each line of a JSONL file; empty lines are passed over.
 fn read_prompts(path: &Path) -> anyhow::Result<Vec<String>> {
     let name = path.display();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?;
+    let file = std::fs::File::open(path).map_err(|e| BadInput::new(format!("cannot read {name}: {e}")))?;
     let mut prompts = Vec::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
-        let place = || format!("{name}, line {}", number + 1);
-        let line = line.with_context(place)?;
+        let bad = |why: String| BadInput::new(format!("{name}, line {}: {why}", number + 1));
+        let line = line.map_err(|e| bad(e.to_string()))?;
         if line.trim().is_empty() {
             continue;
         }
-        let value: Value = serde_json::from_str(&line).with_context(place)?;
+        let value: Value = serde_json::from_str(&line).map_err(|e| bad(format!("not JSON: {e}")))?;
         match value.get("prompt").and_then(Value::as_str) {
             Some(prompt) => prompts.push(prompt.to_owned()),
-            None => bail!("{}: there is no text under \"prompt\"", place()),
+            None => return Err(bad("there is no text under \"prompt\"".to_owned())),
         }
     }
     if prompts.is_empty() {
-        bail!("{name} holds no prompts: give one {{\"prompt\": …}} a line");
+        return Err(BadInput::new(format!("{name} holds no prompts: give one {{\"prompt\": …}} a line")));
     }
     Ok(prompts)
 }
@@ -97,11 +89,6 @@ fn read_prompts(path: &Path) -> anyhow::Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escapes_become_visible() {
-        assert_eq!("\x1b[31m3個\n\u{9b}".chars().map(visible).collect::<String>(), "␛[31m3個\n\u{FFFD}");
-    }
 
     #[test]
     fn prompts_name_the_bad_line() {

@@ -122,6 +122,87 @@ mod tests {
         assert_eq!(map[&'A'], b'A');
     }
 
+    /// A vocabulary as Llama 2's: pieces with ▁ for a space, bytes as `<0xE3>`.
+    const PIECES: &str = r#"{
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [{"id": 0, "content": "<s>", "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true}],
+        "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+            {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": true,
+            "vocab": {"<s>": 0, "▁a": 1, "個": 2, "▁": 3, "b": 4, "<0xE3>": 5, "<0x81>": 6, "<0x82>": 7},
+            "merges": []}
+    }"#;
+
+    fn byte_level() -> Tokenizer {
+        let json = include_bytes!("../../tests/golden/transformers/tied-gqa/tokenizer.json");
+        Tokenizer::from_json(json).unwrap()
+    }
+
+    /// The pieces of a stream, joined, and its final text.
+    fn streamed(tokenizer: &Tokenizer, ids: &[u32]) -> (String, String) {
+        let mut stream = tokenizer.stream();
+        let mut pieces = String::new();
+        for id in ids {
+            stream.push(*id);
+            let piece = stream.take(stream.bytes().len());
+            pieces.push_str(&piece);
+        }
+        stream.finish();
+        let end = stream.bytes().len();
+        pieces.push_str(&stream.rest(end));
+        (pieces, stream.text(end))
+    }
+
+    #[test]
+    fn text_comes_back() {
+        let tokenizer = byte_level();
+        let text = "りんごが3個あります。🍎 3 + 2 = 5";
+        let ids = tokenizer.encode(text).unwrap();
+        assert!(ids.len() > 10);
+        assert_eq!(tokenizer.decode(&ids), text);
+        assert_eq!(streamed(&tokenizer, &ids), (text.to_owned(), text.to_owned()));
+    }
+
+    #[test]
+    fn half_a_character_waits() {
+        let tokenizer = byte_level();
+        let ids = tokenizer.encode("🍎").unwrap();
+        assert_eq!(ids.len(), 4, "no merge for it in this vocabulary");
+        let mut stream = tokenizer.stream();
+        for id in &ids[..3] {
+            stream.push(*id);
+            assert_eq!(stream.take(stream.bytes().len()), "");
+        }
+        stream.push(ids[3]);
+        assert_eq!(stream.take(4), "🍎");
+    }
+
+    #[test]
+    fn pieces_with_spaces_and_bytes() {
+        let tokenizer = Tokenizer::from_json(PIECES.as_bytes()).unwrap();
+        // "a個 b" and あ (E3 81 82) by its bytes.
+        let ids = [0, 1, 2, 3, 4, 5, 6, 7, 2];
+        assert_eq!(tokenizer.decode(&ids), "a個 bあ個");
+        assert_eq!(streamed(&tokenizer, &ids), ("a個 bあ個".to_owned(), "a個 bあ個".to_owned()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn streams_say_what_decode_says(ids in proptest::collection::vec(0_u32..330, 0..60)) {
+            let tokenizer = byte_level();
+            let whole = tokenizer.inner.decode(&ids, true).unwrap();
+            proptest::prop_assert_eq!(&tokenizer.decode(&ids), &whole);
+            let (pieces, text) = streamed(&tokenizer, &ids);
+            proptest::prop_assert_eq!(&pieces, &whole);
+            proptest::prop_assert_eq!(&text, &whole);
+        }
+    }
+
     #[test]
     fn garbage_is_an_error() {
         assert!(Tokenizer::from_json(b"{").is_err());
