@@ -2,6 +2,8 @@
 //!
 //! Fixtures: `tests/golden/transformers/make.py` and what it wrote.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;

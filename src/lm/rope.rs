@@ -55,7 +55,9 @@ fn scale(frequencies: &mut [f32], scaling: &Value) -> Result<(), LmError> {
         "default" => {}
         "linear" => {
             let factor = number("factor")? as f32;
-            frequencies.iter_mut().for_each(|f| *f /= factor);
+            for f in frequencies {
+                *f /= factor;
+            }
         }
         // Llama 3.1: slow pairs are slowed by `factor`, fast ones kept, with a ramp between.
         "llama3" => {

@@ -3,7 +3,7 @@
 use super::{LmError, ops::Blocks, rope::Rope};
 use crate::checkpoint::ModelConfig;
 
-/// Families whose blocks are what this decoder runs: RMSNorm, rotary attention, SwiGLU.
+/// Families whose blocks are what this decoder runs: `RMSNorm`, rotary attention, `SwiGLU`.
 const FAMILIES: &str = "llama, mistral";
 
 /// Sizes and constants of a decoder.

@@ -113,13 +113,14 @@ impl Rows {
 }
 
 /// Zeroed lines, or an error where there is no memory for them.
+#[allow(clippy::cast_ptr_alignment)] // The layout asks for a line's alignment.
 pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> {
     let bytes = n.saturating_mul(size_of::<Line>());
     let layout = std::alloc::Layout::array::<Line>(n).map_err(|_| LmError::Memory { what, bytes })?;
     if layout.size() == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the layout has a size above zero; all-zero bytes are a valid `Line`; the vector takes
+    // SAFETY: the layout has a size above zero; all-zero bytes are a valid `Line`; the box takes
     // over an allocation of exactly its layout. Zeroed pages come from the system untouched, so
     // that a cache costs memory only where it is used.
     unsafe {
@@ -127,6 +128,6 @@ pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> 
         if start.is_null() {
             return Err(LmError::Memory { what, bytes });
         }
-        Ok(Vec::from_raw_parts(start, n, n))
+        Ok(Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, n)).into_vec())
     }
 }

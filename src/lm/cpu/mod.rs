@@ -4,6 +4,9 @@
 //! result is the same to the bit for any batch, any neighbours and any instruction set, because
 //! each output is a fixed chain of operations over its own row.
 
+// A kernel is compiled for the instruction set of the function that it is inlined into.
+#![allow(clippy::inline_always)]
+
 mod attention;
 mod cache;
 mod matmul;

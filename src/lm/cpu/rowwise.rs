@@ -1,5 +1,8 @@
 //! What happens to each row alone: norms, the gate, the choice of the next token.
 
+// Equal to the greatest value, and a factor of exactly one, are meant to the bit.
+#![allow(clippy::float_cmp)]
+
 use super::matrix::Rows;
 use super::simd::{Isa, Kernel, LANES, Line, Simd, lines};
 
@@ -114,7 +117,7 @@ impl Kernel for ArgMax<'_> {
             for &v in &row[whole].0[..rest] {
                 top = if v > top { v } else { top };
             }
-            let hit = |line: &Line| line.0.iter().fold(false, |hit, v| hit | (*v == top));
+            let hit = |line: &Line| line.0.iter().fold(0, |hits, v| hits + u32::from(*v == top)) != 0;
             let line = row[..whole].iter().position(hit).unwrap_or(whole);
             let lane = row[line].0.iter().position(|v| *v == top).unwrap_or(LANES);
             let index = line * LANES + lane;

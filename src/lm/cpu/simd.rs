@@ -97,14 +97,14 @@ pub(crate) trait Simd: Copy {
         let x_in = self.min(self.max(x, low), self.splat(88.0));
         let shifted = self.fma(x_in, self.splat(std::f32::consts::LOG2_E), self.splat(SHIFT));
         let n = self.sub(shifted, self.splat(SHIFT));
-        let r = self.fma(n, self.splat(-0.693_359_375), x_in);
+        let r = self.fma(n, self.splat(-0.693_359_4), x_in);
         let r = self.fma(n, self.splat(2.121_944_4e-4), r);
         let mut p = self.splat(1.987_569_1e-4);
         p = self.fma(p, r, self.splat(1.398_199_9e-3));
         p = self.fma(p, r, self.splat(8.333_452e-3));
         p = self.fma(p, r, self.splat(4.166_579_6e-2));
-        p = self.fma(p, r, self.splat(1.666_666_5e-1));
-        p = self.fma(p, r, self.splat(5.000_000_1e-1));
+        p = self.fma(p, r, self.splat(0.166_666_65));
+        p = self.fma(p, r, self.splat(0.5));
         let p = self.fma(p, self.mul(r, r), self.add(r, self.splat(1.0)));
         self.keep_if_less(low, x, self.mul(p, self.pow2(shifted)))
     }
@@ -383,6 +383,7 @@ mod x86 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Exactly zero is meant.
 mod tests {
     use super::*;
 
