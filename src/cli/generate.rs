@@ -21,7 +21,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
         (Some(prompt), _) => vec![prompt.clone()],
         (None, Some(path)) => read_prompts(path)?,
         (None, None) => {
-            return Err(BadInput::new("no prompt was given: use --prompt TEXT or --prompts FILE.jsonl"));
+            return Err(BadInput::error("no prompt was given: use --prompt TEXT or --prompts FILE.jsonl"));
         }
     };
     let device = lm::pick(&arguments.device)?;
@@ -66,10 +66,10 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
 /// The `prompt` of each line of a JSONL file; empty lines are passed over.
 fn read_prompts(path: &Path) -> anyhow::Result<Vec<String>> {
     let name = path.display();
-    let file = std::fs::File::open(path).map_err(|e| BadInput::new(format!("cannot read {name}: {e}")))?;
+    let file = std::fs::File::open(path).map_err(|e| BadInput::error(format!("cannot read {name}: {e}")))?;
     let mut prompts = Vec::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
-        let bad = |why: String| BadInput::new(format!("{name}, line {}: {why}", number + 1));
+        let bad = |why: String| BadInput::error(format!("{name}, line {}: {why}", number + 1));
         let line = line.map_err(|e| bad(e.to_string()))?;
         if line.trim().is_empty() {
             continue;
@@ -81,7 +81,7 @@ fn read_prompts(path: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     if prompts.is_empty() {
-        return Err(BadInput::new(format!("{name} holds no prompts: give one {{\"prompt\": …}} a line")));
+        return Err(BadInput::error(format!("{name} holds no prompts: give one {{\"prompt\": …}} a line")));
     }
     Ok(prompts)
 }
