@@ -247,7 +247,7 @@ fn tasks_that_ask_nothing() {
     let task = |name: &str, train: &str, test: &str, more: &str| {
         let text = format!(
             "name = \"mine\"\nprompt = \"{{{{ question }}}}\"\nmax_new_tokens = 8\n{more}\n\
-             [data]\ntrain = \"{train}\"\ntest = \"{test}\"\nquestion = \"question\"\ngold = \"answer\"\n"
+             [train]\ndata = \"{train}\"\n[test]\ndata = \"{test}\"\n"
         );
         b.write(name, &text)
     };

@@ -1,0 +1,53 @@
+//! Everything under `configs/` loads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use yosegi::recipe::Recipe;
+use yosegi::session::config::Config;
+use yosegi::task::{Task, TaskError};
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut out: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    out.sort();
+    assert!(!out.is_empty());
+    out
+}
+
+#[test]
+fn every_session_config_loads() {
+    for path in files("configs") {
+        let text = fs::read_to_string(&path).unwrap();
+        Config::parse(&text, &path.display().to_string()).unwrap();
+    }
+}
+
+#[test]
+fn every_recipe_loads_and_fits_the_zoo() {
+    for path in files("configs/recipes") {
+        let recipe = Recipe::open(&path).unwrap();
+        recipe.check(5).unwrap();
+        let again = Recipe::from_toml(&recipe.to_toml(), "written back").unwrap();
+        assert_eq!(recipe, again, "{}", path.display());
+    }
+}
+
+/// A task whose data a fresh machine lacks says what to put where; all else must load.
+#[test]
+fn every_task_loads_or_says_what_it_lacks() {
+    for path in files("configs/tasks") {
+        match Task::load(path.to_str().unwrap()) {
+            Ok(task) => assert!(!task.train.is_empty() && !task.test.is_empty()),
+            Err(error @ TaskError::Absent { .. }) => {
+                assert!(error.to_string().contains(": "), "{error}");
+            }
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    assert!(Task::load("zoo").is_ok());
+}
