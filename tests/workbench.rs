@@ -131,7 +131,7 @@ impl Place {
             .replace("test_limit = 250", "test_limit = 8")
             .replace("grid = [0.3, 0.6, 0.9]", "grid = [0.6]")
             .replace("population = 16", "population = 4")
-            .replace("evaluations = 320", &format!("evaluations = {evaluations}"));
+            .replace("evaluations = 640", &format!("evaluations = {evaluations}"));
         let path = self.path().join("small.toml");
         std::fs::write(&path, text).expect("a config");
         path
