@@ -127,7 +127,7 @@ impl Place {
     /// The zoo's session, small enough for a test.
     fn config(&self, evaluations: u32) -> PathBuf {
         let text = include_str!("../configs/zoo.toml")
-            .replace("train_limit = 100", "train_limit = 8")
+            .replace("train_limit = 300", "train_limit = 8")
             .replace("test_limit = 250", "test_limit = 8")
             .replace("grid = [0.3, 0.6, 0.9]", "grid = [0.6]")
             .replace("population = 16", "population = 4")
