@@ -3,9 +3,11 @@
 #![cfg(feature = "workbench")]
 
 use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -19,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
     keys: Option<Box<dyn Write + Send>>,
+    /// Cleared to make the reader let go of the line.
+    line: Arc<AtomicBool>,
+    reading: Option<JoinHandle<()>>,
     child: Box<dyn Child + Send + Sync>,
     parser: Arc<Mutex<vt100::Parser>>,
 }
@@ -42,16 +47,24 @@ impl Terminal {
             cols.try_into().expect("columns"),
             0,
         )));
-        let mut reader = pair.master.try_clone_reader().expect("a reader");
-        let screen = parser.clone();
-        thread::spawn(move || {
+        let line = Arc::new(AtomicBool::new(true));
+        let fd = pair.master.as_raw_fd().expect("a file");
+        // SAFETY: a duplicate of an open file, owned by the reader from here on.
+        let mut reader = unsafe { std::fs::File::from_raw_fd(libc::dup(fd)) };
+        let (screen, open) = (parser.clone(), line.clone());
+        let reading = thread::spawn(move || {
             let mut bytes = [0; 65_536];
-            while let Ok(n @ 1..) = reader.read(&mut bytes) {
-                screen.lock().expect("no panic there").process(&bytes[..n]);
+            while open.load(Ordering::SeqCst) {
+                let mut poll = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+                // SAFETY: one valid `pollfd`.
+                if unsafe { libc::poll(&raw mut poll, 1, 5) } > 0 {
+                    let Ok(n @ 1..) = reader.read(&mut bytes) else { return };
+                    screen.lock().expect("no panic there").process(&bytes[..n]);
+                }
             }
         });
         let keys = pair.master.take_writer().expect("a writer");
-        Self { master: Some(pair.master), keys: Some(keys), child, parser }
+        Self { master: Some(pair.master), keys: Some(keys), line, reading: Some(reading), child, parser }
     }
 
     fn screen(&self) -> String {
@@ -94,6 +107,10 @@ impl Terminal {
 
     /// The line is lost.
     fn hang_up(&mut self) {
+        self.line.store(false, Ordering::SeqCst);
+        if let Some(reading) = self.reading.take() {
+            reading.join().expect("no panic there");
+        }
         self.keys = None;
         self.master = None;
     }

@@ -149,6 +149,14 @@ fn progress_bar(run: &Run, cells: usize) -> String {
     format!("{}{}", "=".repeat(full), "-".repeat(cells - full))
 }
 
+/// Where the generations' axis ends: at the planned end, or, while that is far, at a round number
+/// that leaves room to grow.
+fn axis_end(last: f64, planned: f64) -> f64 {
+    let near = (1..8).flat_map(|p| [1.0, 2.0, 5.0].map(|m| m * 10_f64.powi(p)));
+    let room = near.into_iter().find(|end| *end >= last * 1.5).unwrap_or(planned);
+    room.min(planned.max(last)).max(2.0)
+}
+
 /// Best, mean and held-out fitness over the generations.
 fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let inner = pen.panel(area, "Fitness", false);
@@ -184,7 +192,7 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let size = state.generations.first().map_or(1, |g| g.candidates.len().max(1));
     let planned = (state.budget as f64 / size as f64).ceil();
     let last = state.generations.last().map_or(1.0, |g| x(g.generation));
-    let chart = Chart { series, levels, x_max: planned.max(last).max(2.0), x_title: "generation" };
+    let chart = Chart { series, levels, x_max: axis_end(last, planned), x_title: "generation" };
     chart.draw(pen, inner);
 }
 
