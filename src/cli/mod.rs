@@ -13,6 +13,8 @@ mod inspect;
 mod merge;
 mod models;
 mod report;
+#[cfg(feature = "workbench")]
+mod screenshot;
 mod sessions;
 mod stop;
 mod worker;
@@ -214,7 +216,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Merge { recipe, out, seed }) => merge::run(&recipe, &out, seed),
         Some(Command::Zoo { out }) => zoo::run(&out),
         #[cfg(feature = "workbench")]
-        Some(Command::Screenshot { .. }) => anyhow::bail!("not there yet"),
+        Some(Command::Screenshot { out, session }) => screenshot::run(&out, session.as_deref()),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod panes;
 pub mod pen;
 pub mod pool;
 pub mod receive;
+pub mod recording;
 pub mod run;
 mod signals;
 pub mod svg;

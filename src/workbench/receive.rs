@@ -5,6 +5,7 @@ use super::app::{App, Link, Pane, Wish};
 use super::config::{pool_of, task_of, watched_of};
 use super::effect::Ask;
 use super::run::Run;
+use super::text::percent;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 
 /// Lines of the engine's log that are kept.
@@ -131,6 +132,14 @@ impl App {
                 let (task, watched) = (task_of(config), watched_of(config));
                 self.trial.ask_others(task, watched);
                 self.follow_session(config);
+            }
+            Event::Finished { train, test, .. } if run.caught_up => {
+                let (name, train, test) = (run.state.name.clone(), train.acc_ja, test.acc_ja);
+                self.say(format!(
+                    "{name} is finished: {} of the training questions right and Japanese, {} of the held-out ones",
+                    percent(train),
+                    percent(test)
+                ));
             }
             // Answers that could not be had before may be had now.
             Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),

@@ -59,6 +59,10 @@ impl Run {
             self.progress = None;
             self.rate = None;
         }
+        if matches!(self.state.status, Status::Stopped | Status::Finished) {
+            // Nothing is being written any more: the best candidate's stored answers are shown.
+            self.streams.clear();
+        }
     }
 
     /// Takes in what is only sent.

@@ -80,46 +80,93 @@ fn backgrounds(buffer: &Buffer, y: u16, out: &mut String) {
     }
 }
 
-/// Runs of one style as text elements with an x for every letter.
+/// Words of one style as text elements with an x for every letter. A word is its own element, so
+/// that it stands in its place also where a viewer reads only the first x.
 fn texts(buffer: &Buffer, y: u16, out: &mut String) {
     let width = buffer.area().width;
+    let mut word = Word::default();
     let mut x = 0;
     while x < width {
-        let (style, fill) = (shape(buffer[(x, y)].style()), colours(buffer, x, y).0);
-        let (mut text, mut xs) = (String::new(), String::new());
-        while x < width && (shape(buffer[(x, y)].style()), colours(buffer, x, y).0) == (style, fill.clone()) {
-            let symbol = buffer[(x, y)].symbol();
-            let px = place(x, y).0;
-            if symbol != " " {
-                if let Some(bits) = braille(symbol) {
-                    dots(bits, px, place(x, y).1, &fill, out);
-                } else {
-                    // One x for each character; marks that combine take none of their own.
-                    for (i, c) in symbol.chars().enumerate() {
-                        if i == 0 || matches!(c, 'ﾞ' | 'ﾟ') {
-                            let _ = write!(xs, "{} ", px + i as u16 * CELL.0);
-                        }
-                        text.push(c);
-                    }
+        let symbol = buffer[(x, y)].symbol();
+        let cells = symbol.cell_width().max(1);
+        let style = (shape(buffer[(x, y)].style()), colours(buffer, x, y).0);
+        let (px, py) = place(x, y);
+        let drawn = if symbol == " " {
+            true
+        } else if let Some(bits) = braille(symbol) {
+            dots(bits, px, py, &style, out);
+            true
+        } else {
+            frame(symbol, px, py, &style, out)
+        };
+        if drawn || word.style != style || word.cells != cells {
+            word.end(py, out);
+        }
+        if !drawn {
+            word.style = style;
+            word.cells = cells;
+            // One x for each character; marks that combine take none of their own.
+            for (i, c) in symbol.chars().enumerate() {
+                if i == 0 || matches!(c, 'ﾞ' | 'ﾟ') {
+                    let _ = write!(word.xs, "{} ", px + i as u16 * CELL.0);
                 }
+                word.text.push(c);
             }
-            x += symbol.cell_width().max(1);
         }
-        if text.is_empty() {
-            continue;
+        x += cells;
+    }
+    word.end(place(0, y).1, out);
+}
+
+/// Attributes and colour of a run.
+type Run = (&'static str, String);
+
+/// Letters of one style and width that follow each other.
+#[derive(Default)]
+struct Word {
+    style: Run,
+    cells: u16,
+    text: String,
+    xs: String,
+}
+
+impl Word {
+    /// Writes the word, if there is one, and begins the next.
+    fn end(&mut self, y: u16, out: &mut String) {
+        let word = std::mem::take(self);
+        if !word.text.is_empty() {
+            let (attributes, fill) = word.style;
+            let _ = writeln!(
+                out,
+                "<text x=\"{}\" y=\"{}\" fill=\"{fill}\"{attributes}>{}</text>",
+                word.xs.trim_end(),
+                y + 14,
+                escape(&word.text)
+            );
         }
-        let base = place(0, y).1 + 14;
-        let _ = writeln!(
-            out,
-            "<text x=\"{}\" y=\"{base}\" fill=\"{fill}\"{style}>{}</text>",
-            xs.trim_end(),
-            escape(&text)
-        );
     }
 }
 
+/// Lines of frames as paths, which join where the letters of a font would leave gaps.
+fn frame(symbol: &str, x: u16, y: u16, (attributes, stroke): &Run, out: &mut String) -> bool {
+    let (w, h) = (f64::from(CELL.0), f64::from(CELL.1));
+    let (x, y) = (f64::from(x), f64::from(y));
+    let (cx, cy) = (x + w / 2.0, y + h / 2.0);
+    let path = match symbol {
+        "─" => format!("M{x} {cy}h{w}"),
+        "│" => format!("M{cx} {y}v{h}"),
+        "╭" => format!("M{cx} {}Q{cx} {cy} {} {cy}", y + h, x + w),
+        "╮" => format!("M{cx} {}Q{cx} {cy} {x} {cy}", y + h),
+        "╰" => format!("M{cx} {y}Q{cx} {cy} {} {cy}", x + w),
+        "╯" => format!("M{cx} {y}Q{cx} {cy} {x} {cy}"),
+        _ => return false,
+    };
+    let _ = writeln!(out, "<path d=\"{path}\" fill=\"none\" stroke=\"{stroke}\"{attributes}/>");
+    true
+}
+
 /// Dots of a braille pattern: fonts draw them in many sizes, a chart needs one.
-fn dots(bits: u32, x: u16, y: u16, fill: &str, out: &mut String) {
+fn dots(bits: u32, x: u16, y: u16, (attributes, fill): &Run, out: &mut String) {
     const PLACES: [(u32, u16, u16); 8] = [
         (0x01, 0, 0),
         (0x02, 0, 1),
@@ -138,8 +185,10 @@ fn dots(bits: u32, x: u16, y: u16, fill: &str, out: &mut String) {
             let _ = write!(path, "M{:.2} {cy:.2}h3.4", cx - 1.7);
         }
     }
-    let _ =
-        writeln!(out, "<path d=\"{path}\" stroke=\"{fill}\" stroke-width=\"2.6\" stroke-linecap=\"round\"/>");
+    let _ = writeln!(
+        out,
+        "<path d=\"{path}\" stroke=\"{fill}\" stroke-width=\"2.6\" stroke-linecap=\"round\"{attributes}/>"
+    );
 }
 
 fn braille(symbol: &str) -> Option<u32> {
@@ -208,7 +257,8 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
         buffer.set_string(0, 0, "りa<", Style::new());
         let svg = picture(&buffer, "a & b");
-        assert!(svg.contains("<text x=\"14 32 41\" y=\"58\" fill=\"#e7e0d6\">りa&lt;</text>"), "{svg}");
+        assert!(svg.contains("<text x=\"14\" y=\"58\" fill=\"#e7e0d6\">り</text>"), "{svg}");
+        assert!(svg.contains("<text x=\"32 41\" y=\"58\" fill=\"#e7e0d6\">a&lt;</text>"), "{svg}");
         assert!(svg.contains("<title>a &amp; b</title>"));
     }
 }

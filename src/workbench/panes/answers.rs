@@ -141,7 +141,7 @@ fn texts(app: &App, pen: &mut Pen<'_>, area: Rect, question: Option<usize>) {
 }
 
 fn side(app: &App, pen: &mut Pen<'_>, area: Rect, who: Who, answer: Option<&Answer>) {
-    let name = app.column_name(who);
+    let name = short(&app.column_name(who));
     let here = app.current_column() == Some(who);
     let style = pen.theme.tone(if here { Tone::Accent } else { Tone::Plain });
     let used = pen.text((area.x, area.y), area.width, &name, style);

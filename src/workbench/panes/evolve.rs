@@ -230,7 +230,7 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         let watched = &run.watching[(i + run.first_sample) % n];
         if let Some(stream) = run.streams.get(&watched.index) {
             let entry = run.state.entry(stream.candidate);
-            let title = entry.map_or_else(|| format!("#{}", stream.candidate), |e| e.candidate.label.clone());
+            let title = entry.map_or("reference point", |e| e.candidate.label.as_str()).to_owned();
             let style = pen.theme.tone(Tone::Accent);
             let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
             rows.push(Asked {

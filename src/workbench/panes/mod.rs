@@ -49,6 +49,14 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
     Drawn { cursor: pen.cursor, hits: pen.hits }
 }
 
+/// A frame of the given width and height.
+#[must_use]
+pub fn frame_of(app: &App, (width, height): (u16, u16)) -> Buffer {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    draw(app, &mut buffer);
+    buffer
+}
+
 /// A session's status in a word.
 #[must_use]
 pub const fn status_word(status: Status) -> &'static str {

@@ -17,7 +17,7 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
     let dim = pen.theme.tone(Tone::Dim);
     let head = if wide { "  train  held-out  any lang" } else { "  train  held-out" };
-    pen.text((area.x, area.y), name, if wide { "right, in Japanese" } else { "right" }, dim);
+    pen.text((area.x, area.y), name, if wide { "right, Japanese" } else { "right" }, dim);
     pen.text((area.x + name, area.y), area.width, head, dim);
     let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
     let global = run.best_global().map(|e| e.candidate.id);

@@ -3,4 +3,5 @@
 pub mod fixture;
 mod hostile;
 mod keys;
+mod pictures;
 mod snapshots;

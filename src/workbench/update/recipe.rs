@@ -111,7 +111,7 @@ impl App {
     }
 
     /// Starts the editor over.
-    pub(super) fn preset(&mut self, preset: Preset) {
+    pub fn preset(&mut self, preset: Preset) {
         match preset {
             Preset::Uniform => {
                 let recipe = self.editor.uniform();

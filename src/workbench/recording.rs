@@ -1,0 +1,250 @@
+//! A session kept as lines of JSON, with what a face asks for beside its events: enough to draw
+//! every pane again, the same on each machine.
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use super::app::{App, Pane, Wish};
+use super::config::{StartConfig, pool_of, task_of, watched_of};
+use super::effect::{Ask, Effect};
+use super::overlays::Preset;
+use super::panes;
+use super::svg::picture;
+use super::theme::{Depth, Theme};
+use crate::checkpoint::ModelSummary;
+use crate::recipe::{PerGroup, Recipe};
+use crate::session::Client;
+use crate::session::protocol::{
+    Answers, Candidate, CandidateId, Command, Event, Message, Record, Reply, Split, Target,
+};
+use crate::session::state::SessionState;
+
+/// Answers to this many questions of a split are kept.
+const QUESTIONS: usize = 24;
+/// Size of the pictures in cells.
+const SIZE: (u16, u16) = (126, 38);
+
+/// The recorded session that the pictures of the documentation show.
+pub const RECORDED: &str = include_str!("../../screenshots/session.jsonl");
+
+/// What was asked and answered, and what happened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recording {
+    pub models: Vec<ModelSummary>,
+    pub records: Vec<Record>,
+    pub answers: Vec<(CandidateId, Answers)>,
+    /// Sample answers of the uniform merge and of the best.
+    pub tried: Vec<Answers>,
+}
+
+/// Numbers of genomes and recipes in the figures that a picture can show.
+fn round(event: &mut Event) {
+    let candidate = |c: &mut Candidate| {
+        c.genome.iter_mut().for_each(shorten);
+        if let Target::Recipe(recipe) = &mut c.target {
+            round_recipe(recipe);
+        }
+    };
+    match event {
+        Event::GenerationStarted { mean, candidates, .. } => {
+            mean.iter_mut().for_each(shorten);
+            candidates.iter_mut().for_each(candidate);
+        }
+        Event::Baseline { candidate: c, .. } | Event::Injected { candidate: c } => candidate(c),
+        Event::Finished { recipe, .. } => round_recipe(recipe),
+        _ => {}
+    }
+}
+
+fn round_recipe(recipe: &mut Recipe) {
+    for source in &mut recipe.sources {
+        for values in [&mut source.weight, &mut source.density] {
+            let mut short = values.values();
+            short.iter_mut().for_each(shorten);
+            *values = PerGroup::from_slice(&short);
+        }
+    }
+}
+
+fn shorten(value: &mut f64) {
+    *value = (*value * 1e3).round() / 1e3;
+}
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Model(ModelSummary),
+    Record(Record),
+    Answers { candidate: CandidateId, answers: Answers },
+    Tried(Answers),
+}
+
+impl Recording {
+    /// Reads the lines of a file.
+    ///
+    /// # Errors
+    /// A line is not one of ours.
+    pub fn from_lines(text: &str) -> anyhow::Result<Self> {
+        let mut out = Self::default();
+        for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
+            let line = serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
+            match line {
+                Line::Model(model) => out.models.push(model),
+                Line::Record(record) => out.records.push(record),
+                Line::Answers { candidate, answers } => out.answers.push((candidate, answers)),
+                Line::Tried(answers) => out.tried.push(answers),
+            }
+        }
+        Ok(out)
+    }
+
+    /// The lines of a file.
+    ///
+    /// # Errors
+    /// A number is none (NaN has no JSON).
+    pub fn to_lines(&self) -> anyhow::Result<String> {
+        let models = self.models.iter().cloned().map(Line::Model);
+        let records = self.records.iter().cloned().map(Line::Record);
+        let answers = self.answers.iter().cloned();
+        let answers = answers.map(|(candidate, answers)| Line::Answers { candidate, answers });
+        let tried = self.tried.iter().cloned().map(Line::Tried);
+        let mut out = String::new();
+        for line in models.chain(records).chain(answers).chain(tried) {
+            out.push_str(&serde_json::to_string(&line)?);
+            out.push('\n');
+        }
+        Ok(out)
+    }
+
+    /// Asks the engine for everything that the pictures of a session show.
+    ///
+    /// # Errors
+    /// The engine is gone, or has no such session.
+    pub fn of_session(client: &mut Client, session: &str) -> anyhow::Result<Self> {
+        let mut out = Self::default();
+        out.follow(client, session)?;
+        let mut state = SessionState::default();
+        for record in &out.records {
+            state.apply(record);
+        }
+        let pool = pool_of(&state.config);
+        if let Reply::Models(list) = client.call(Command::Models { base: Some(pool.base.clone()) })? {
+            let used = |name: &String| *name == pool.base || pool.sources.contains(name);
+            out.models = list.into_iter().filter(|m| used(&m.reference)).collect();
+        }
+        let mut run = super::run::Run::new(session);
+        run.state = state;
+        let shown = run.references().into_iter().chain(run.state.best_entry());
+        for candidate in shown.map(|e| e.candidate.id).collect::<Vec<_>>() {
+            let session = session.to_owned();
+            let command = Command::Answers { session, candidate, split: Split::Train };
+            if let Reply::Answers(mut answers) = client.call(command)? {
+                answers.answers.truncate(QUESTIONS);
+                out.answers.push((candidate, answers));
+            }
+        }
+        let best = run.state.best_entry().map(|e| e.candidate.target.clone());
+        if let Some(Target::Recipe(best)) = best {
+            let models: Vec<String> = best.sources.iter().map(|s| s.model.clone()).collect();
+            let uniform = super::editor::Editor::new(&best.base, &models, run.state.layers).recipe;
+            for recipe in [uniform, best] {
+                out.tried.push(Self::tried(client, &run.state.config, recipe)?);
+            }
+        }
+        Ok(out)
+    }
+
+    fn follow(&mut self, client: &mut Client, session: &str) -> anyhow::Result<()> {
+        let name = session.to_owned();
+        if let Reply::Error(why) = client.call(Command::Subscribe { session: name, since: 0 })? {
+            bail!("{why}");
+        }
+        loop {
+            match client.recv()? {
+                Message::Event { mut record, .. } => {
+                    round(&mut record.event);
+                    self.records.push(record);
+                }
+                Message::Boundary { .. } => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    fn tried(client: &mut Client, config: &str, recipe: Recipe) -> anyhow::Result<Answers> {
+        let command = Command::Try {
+            target: Target::Recipe(recipe),
+            task: task_of(config),
+            split: Split::Train,
+            questions: watched_of(config),
+        };
+        match client.call(command)? {
+            Reply::Answers(answers) => Ok(answers),
+            other => bail!("sample answers: {other:?}"),
+        }
+    }
+
+    /// The workbench as it stands at the recording's end.
+    #[must_use]
+    pub fn workbench(&self, theme: Theme) -> App {
+        let mut app = App::new(theme, StartConfig::default(), Wish::Look);
+        app.connected("cpu".to_owned());
+        self.serve(&mut app, None);
+        let mut state = SessionState::default();
+        if let Some(first) = self.records.first() {
+            state.apply(first);
+        }
+        app.open_session(&state.name);
+        for record in &self.records {
+            app.receive(Message::Event { session: state.name.clone(), record: record.clone() });
+        }
+        app.receive(Message::Boundary { session: state.name, next: 0 });
+        self.serve(&mut app, self.tried.first());
+        if let Some(best) = app.run.as_ref().and_then(|r| r.state.best) {
+            app.preset(Preset::Candidate(best));
+        }
+        self.serve(&mut app, self.tried.get(1));
+        for pane in Pane::ALL {
+            app.pane = pane;
+            self.serve(&mut app, None);
+        }
+        app.notice = None;
+        app
+    }
+
+    /// Answers whatever the workbench has asked for.
+    fn serve(&self, app: &mut App, tried: Option<&Answers>) {
+        app.settle();
+        for (id, effect) in (1..).zip(std::mem::take(&mut app.effects)) {
+            let Effect::Send(ask, _) = effect else { continue };
+            let reply = match &ask {
+                Ask::Models => Reply::Models(self.models.clone()),
+                Ask::Answers { candidate, .. } => {
+                    let found = self.answers.iter().find(|(id, _)| id == candidate);
+                    found.map_or(Reply::Done, |(_, answers)| Reply::Answers(answers.clone()))
+                }
+                Ask::Try { .. } => tried.map_or(Reply::Superseded, |a| Reply::Answers(a.clone())),
+                _ => Reply::Done,
+            };
+            app.sent(id, ask);
+            app.receive(Message::Reply { id, reply });
+        }
+    }
+
+    /// Every pane as a picture, by its file's name.
+    #[must_use]
+    pub fn pictures(&self) -> Vec<(&'static str, String)> {
+        let mut app = self.workbench(Theme { depth: Depth::True, ascii: false });
+        let names = ["models.svg", "recipe.svg", "evolve.svg", "answers.svg"];
+        Pane::ALL
+            .into_iter()
+            .zip(names)
+            .map(|(pane, name)| {
+                app.pane = pane;
+                let buffer = panes::frame_of(&app, SIZE);
+                (name, picture(&buffer, &format!("Yosegi: {}", pane.title())))
+            })
+            .collect()
+    }
+}

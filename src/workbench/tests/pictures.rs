@@ -1,0 +1,16 @@
+//! The documentation's pictures are what the code draws.
+
+use std::path::Path;
+
+use crate::workbench::recording::{RECORDED, Recording};
+
+#[test]
+fn screenshots_are_fresh() {
+    let recording = Recording::from_lines(RECORDED).unwrap();
+    assert_eq!(Recording::from_lines(&recording.to_lines().unwrap()).unwrap(), recording);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
+    for (name, svg) in recording.pictures() {
+        let stored = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(stored == svg, "screenshots/{name} is stale: run `yosegi screenshot`");
+    }
+}
