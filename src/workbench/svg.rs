@@ -136,9 +136,11 @@ impl Word {
         let word = std::mem::take(self);
         if !word.text.is_empty() {
             let (attributes, fill) = word.style;
+            // A wide letter is as wide as its two cells.
+            let size = if word.cells > 1 { " font-size=\"17\"" } else { "" };
             let _ = writeln!(
                 out,
-                "<text x=\"{}\" y=\"{}\" fill=\"{fill}\"{attributes}>{}</text>",
+                "<text x=\"{}\" y=\"{}\" fill=\"{fill}\"{size}{attributes}>{}</text>",
                 word.xs.trim_end(),
                 y + 14,
                 escape(&word.text)
@@ -257,7 +259,7 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
         buffer.set_string(0, 0, "りa<", Style::new());
         let svg = picture(&buffer, "a & b");
-        assert!(svg.contains("<text x=\"14\" y=\"58\" fill=\"#e7e0d6\">り</text>"), "{svg}");
+        assert!(svg.contains("<text x=\"14\" y=\"58\" fill=\"#e7e0d6\" font-size=\"17\">り</text>"), "{svg}");
         assert!(svg.contains("<text x=\"32 41\" y=\"58\" fill=\"#e7e0d6\">a&lt;</text>"), "{svg}");
         assert!(svg.contains("<title>a &amp; b</title>"));
     }

@@ -105,7 +105,7 @@ fn table(
 /// Under a column's name: its score, or why there is none.
 fn summary(app: &App, who: Who) -> String {
     if let Some(answers) = app.column_answers(who) {
-        return format!("{} of {}", percent(answers.score.acc_ja), answers.answers.len());
+        return format!("{} of {}", percent(answers.score.acc_ja), answers.score.n);
     }
     let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
     match fetch {

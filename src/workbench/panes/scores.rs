@@ -34,7 +34,7 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     }
     let mean = run.state.finished.as_ref().and_then(|f| f.mean);
     if let Some(mean) = mean.and_then(|id| run.state.entry(id)) {
-        rows.push((mean, Tone::Accent, "mean of the search".to_owned()));
+        rows.push((mean, Tone::Accent, "mean of search".to_owned()));
     }
     let share = |score: Option<Score>, of: fn(&Score) -> f64| {
         score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))
