@@ -8,13 +8,13 @@
 //! Linear: f32 fused multiply-adds in source order, one division, one rounding.
 //!
 //! Each pass runs over blocks that fit the first-level cache, in plain loops that the compiler
-//! vectorises; where the CPU has AVX2 and FMA a second copy compiled for them is called. All
-//! operations are exact IEEE ones, so both give the same bits.
+//! vectorises; `dispatch` calls the copy compiled for this CPU.
 
 use std::ops::Range;
 
 use crate::checkpoint::TensorView;
 
+use super::delta::Delta;
 use super::mask::Key;
 use super::round;
 use super::trim::{Cut, magnitude};
@@ -24,15 +24,6 @@ pub(super) const BLOCK: usize = 1024;
 
 /// One inner block of one tensor, as f32. Past the end of a tensor it holds anything.
 type Block = [f32; BLOCK];
-
-/// A task vector where it is computed: `source − base`, rounded to the work type.
-#[derive(Clone, Copy)]
-pub(super) struct Delta<'a> {
-    pub(super) base: TensorView<'a>,
-    pub(super) source: TensorView<'a>,
-    /// Whether the work type is bfloat16.
-    pub(super) narrow: bool,
-}
 
 /// Which elements of a task vector are kept, and by what the kept ones are multiplied.
 #[derive(Clone, Copy)]
@@ -88,62 +79,11 @@ pub(super) struct Task<'a> {
     pub(super) normalize: bool,
 }
 
-impl Task<'_> {
-    /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
-    /// `start` is a multiple of [`BLOCK`].
-    pub(super) fn run(&self, start: usize, out: &mut [u8]) {
-        #[cfg(target_arch = "x86_64")]
-        match vectors() {
-            // SAFETY: `vectors` found the features on this CPU.
-            Vectors::Wide => return unsafe { run_avx512(self, start, out) },
-            // SAFETY: as above.
-            Vectors::Half => return unsafe { run_avx2(self, start, out) },
-            Vectors::Plain => {}
-        }
-        run(self, start, out);
-    }
-}
-
-/// Which copy of the passes this CPU can run.
-#[cfg(target_arch = "x86_64")]
-enum Vectors {
-    /// 512 bits: AVX-512 F, BW, DQ, VL.
-    Wide,
-    /// 256 bits: AVX2 and FMA.
-    Half,
-    Plain,
-}
-
-#[cfg(target_arch = "x86_64")]
-fn vectors() -> Vectors {
-    if is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl")
-    {
-        Vectors::Wide
-    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        Vectors::Half
-    } else {
-        Vectors::Plain
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-fn run_avx512(task: &Task<'_>, start: usize, out: &mut [u8]) {
-    run(task, start, out);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn run_avx2(task: &Task<'_>, start: usize, out: &mut [u8]) {
-    run(task, start, out);
-}
-
+/// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
+/// `start` is a multiple of [`BLOCK`].
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn run(task: &Task<'_>, start: usize, out: &mut [u8]) {
+pub(super) fn run(task: &Task<'_>, start: usize, out: &mut [u8]) {
     match (task.rule, task.narrow) {
         (Rule::Linear, _) => linear(task, start, out),
         (Rule::Sum { consensus, lambda }, true) => sum::<true>(task, consensus, lambda, start, out),
@@ -331,33 +271,9 @@ fn store(values: &[f32], out: &mut [u8]) {
 }
 
 /// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`].
-pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
-    #[cfg(target_arch = "x86_64")]
-    match vectors() {
-        // SAFETY: `vectors` found the features on this CPU.
-        Vectors::Wide => return unsafe { l1_avx512(delta, keep, range) },
-        // SAFETY: as above.
-        Vectors::Half => return unsafe { l1_avx2(delta, keep, range) },
-        Vectors::Plain => {}
-    }
-    l1_body(delta, keep, range)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-fn l1_avx512(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
-    l1_body(delta, keep, range)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
-    l1_body(delta, keep, range)
-}
-
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn l1_body(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
+pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
     let mut base: Block = [0.0; BLOCK];
     let mut values: Block = [0.0; BLOCK];
     let mut sums = (0.0, 0.0);
@@ -391,52 +307,4 @@ fn abs_sum(values: &Block) -> f64 {
         }
     }
     lanes.iter().sum()
-}
-
-impl Delta<'_> {
-    /// Number of elements.
-    pub(super) fn len(&self) -> usize {
-        self.source.len()
-    }
-
-    /// One element.
-    pub(super) fn get(&self, at: usize) -> f32 {
-        let mut out = [0.0];
-        self.read(at, &mut [0.0], &mut out);
-        out[0]
-    }
-
-    fn read(&self, at: usize, base: &mut [f32], out: &mut [f32]) {
-        self.base.read_f32(at, base);
-        self.source.read_f32(at, out);
-        for (d, b) in out.iter_mut().zip(base) {
-            *d = if self.narrow { round::bf16(*d - *b) } else { *d - *b };
-        }
-    }
-
-    /// Calls `f` with flat index and value of each element of `range`, in order.
-    pub(super) fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
-        self.position(range.clone(), {
-            let mut i = range.start;
-            move |v| {
-                f(i, v);
-                i += 1;
-                false
-            }
-        });
-    }
-
-    /// Flat index of the first element of `range` for which `found` holds, else the range's end.
-    pub(super) fn position(&self, range: Range<usize>, mut found: impl FnMut(f32) -> bool) -> usize {
-        let mut base = [0.0; BLOCK];
-        let mut values = [0.0; BLOCK];
-        for at in range.clone().step_by(BLOCK) {
-            let n = BLOCK.min(range.end - at);
-            self.read(at, &mut base[..n], &mut values[..n]);
-            if let Some(i) = values[..n].iter().position(|v| found(*v)) {
-                return at + i;
-            }
-        }
-        range.end
-    }
 }

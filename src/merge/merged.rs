@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use crate::checkpoint::{Dtype, TensorView, Weights};
 use crate::recipe::{LayerGroup, MaskStream, Method, Recipe};
 
-use super::kernel::{self, Input, Keep, Rule, Task};
+use super::dispatch;
+use super::kernel::{Input, Keep, Rule, Task};
 use super::mask::{self, Key};
 use super::pool::{CHUNK, PoolTensor};
 use super::twister::Twister;
@@ -246,7 +247,7 @@ impl Pool {
         let n = tensor.len();
         let sums: Vec<(f64, f64)> = (0..n.div_ceil(CHUNK))
             .into_par_iter()
-            .map(|i| kernel::l1(&delta, keep, i * CHUNK..n.min((i + 1) * CHUNK)))
+            .map(|i| dispatch::l1(&delta, keep, i * CHUNK..n.min((i + 1) * CHUNK)))
             .collect();
         let (before, after) = sums.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
         let r = |x: f32| if tensor.narrow { round::bf16(x) } else { x };

@@ -4,6 +4,8 @@
 //! One pass per tensor: base and sources are read once, task vectors live only in registers, the
 //! result is written once. Rounding follows mergekit 0.1.5 to the bit (see `kernel`).
 
+mod delta;
+mod dispatch;
 mod error;
 mod export;
 mod kernel;

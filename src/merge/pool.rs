@@ -10,7 +10,7 @@ use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights
 use crate::recipe::LayerGroup;
 
 use super::MergeError;
-use super::kernel::Delta;
+use super::delta::Delta;
 use super::trim::Trim;
 
 /// Elements of one parallel piece of a tensor; fixed, so that sums do not depend on threads.

@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use super::kernel::Delta;
+use super::delta::Delta;
 
 /// Tensors up to this many elements keep their whole order instead of a histogram.
 const SMALL: usize = 1 << 16;

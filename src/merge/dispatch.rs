@@ -1,0 +1,165 @@
+//! The passes of `kernel`, compiled once for each width of vectors, and the choice among them.
+//! All their operations are exact IEEE ones (fused multiply-adds included), so every copy gives
+//! the same bits.
+
+use std::ops::Range;
+
+use super::delta::Delta;
+use super::kernel::{self, Keep, Task};
+
+impl Task<'_> {
+    /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
+    /// `start` is a multiple of [`BLOCK`].
+    pub(super) fn run(&self, start: usize, out: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        match vectors() {
+            // SAFETY: `vectors` found the features on this CPU.
+            Vectors::Wide => return unsafe { run_avx512(self, start, out) },
+            // SAFETY: as above.
+            Vectors::Half => return unsafe { run_avx2(self, start, out) },
+            Vectors::Plain => {}
+        }
+        kernel::run(self, start, out);
+    }
+}
+
+/// Which copy of the passes this CPU can run.
+#[cfg(target_arch = "x86_64")]
+enum Vectors {
+    /// 512 bits: AVX-512 F, BW, DQ, VL.
+    Wide,
+    /// 256 bits: AVX2 and FMA.
+    Half,
+    Plain,
+}
+
+#[cfg(target_arch = "x86_64")]
+fn vectors() -> Vectors {
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        Vectors::Wide
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        Vectors::Half
+    } else {
+        Vectors::Plain
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+fn run_avx512(task: &Task<'_>, start: usize, out: &mut [u8]) {
+    kernel::run(task, start, out);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2(task: &Task<'_>, start: usize, out: &mut [u8]) {
+    kernel::run(task, start, out);
+}
+
+/// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`].
+pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
+    #[cfg(target_arch = "x86_64")]
+    match vectors() {
+        // SAFETY: `vectors` found the features on this CPU.
+        Vectors::Wide => return unsafe { l1_avx512(delta, keep, range) },
+        // SAFETY: as above.
+        Vectors::Half => return unsafe { l1_avx2(delta, keep, range) },
+        Vectors::Plain => {}
+    }
+    kernel::l1(delta, keep, range)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+fn l1_avx512(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
+    kernel::l1(delta, keep, range)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
+    kernel::l1(delta, keep, range)
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Dtype, TensorView};
+    use crate::merge::kernel::{Input, Rule};
+    use crate::merge::mask::Key;
+    use crate::merge::trim::Cut;
+
+    type Run = Box<dyn Fn(&Task<'_>, &mut [u8])>;
+    type L1 = Box<dyn Fn(&Delta<'_>, Keep<'_>) -> (f64, f64)>;
+
+    const N: usize = 2 * kernel::BLOCK + 333;
+
+    fn copies() -> Vec<(Run, L1)> {
+        let mut out: Vec<(Run, L1)> =
+            vec![(Box::new(|t, o| kernel::run(t, 0, o)), Box::new(|d, k| kernel::l1(d, k, 0..N)))];
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features were just found.
+            let run: Run = Box::new(|t, o| unsafe { run_avx2(t, 0, o) });
+            // SAFETY: as above.
+            out.push((run, Box::new(|d, k| unsafe { l1_avx2(d, k, 0..N) })));
+        }
+        if matches!(vectors(), Vectors::Wide) {
+            // SAFETY: the features were just found.
+            let run: Run = Box::new(|t, o| unsafe { run_avx512(t, 0, o) });
+            // SAFETY: as above.
+            out.push((run, Box::new(|d, k| unsafe { l1_avx512(d, k, 0..N) })));
+        }
+        out
+    }
+
+    #[test]
+    fn every_copy_gives_the_same_bits() {
+        let mut state = 9_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 16_777_216.0 - 0.5
+        };
+        let mut tensor = || -> Vec<u8> {
+            (0..N).flat_map(|_| half::bf16::from_f32(noise() * noise()).to_le_bytes()).collect()
+        };
+        let (base, a, b) = (tensor(), tensor(), tensor());
+        let listed: Vec<u8> = (0..N).map(|i| u8::from(i % 3 > 0)).collect();
+        let shape = [N];
+        let view = |data| TensorView { dtype: Dtype::BF16, shape: &shape, data };
+        let cut = Cut { key: 0.125_f32.to_bits(), last: 1100 };
+        let keeps = [
+            Keep::All,
+            Keep::Largest(cut),
+            Keep::Hashed { key: Key::new(3, "t", 0), below: 1 << 31, scale: Some(1.9) },
+            Keep::Listed { keep: &listed, scale: Some(1.4) },
+        ];
+        let rules = [true, false].map(|consensus| Rule::Sum { consensus, lambda: 0.7 });
+        for rule in [Rule::Linear, rules[0], rules[1]] {
+            for (keep, narrow, normalize) in
+                keeps.iter().flat_map(|k| [(*k, true, true), (*k, true, false), (*k, false, true)])
+            {
+                let input = |data, weight| Input { source: view(data), weight, keep };
+                let task = Task {
+                    base: view(&base),
+                    inputs: vec![input(&a, 0.4), input(&b, -0.9)],
+                    narrow,
+                    rule,
+                    normalize,
+                };
+                let delta = Delta { base: view(&base), source: view(&a), narrow };
+                let results = copies().into_iter().map(|(run, l1)| {
+                    let mut out = vec![0; 2 * N];
+                    run(&task, &mut out);
+                    let (before, after) = l1(&delta, keep);
+                    (out, before.to_bits(), after.to_bits())
+                });
+                let results: Vec<_> = results.collect();
+                assert!(results.windows(2).all(|pair| pair[0] == pair[1]));
+            }
+        }
+    }
+}
