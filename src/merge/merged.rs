@@ -242,6 +242,10 @@ impl Pool {
     }
 
     /// mergekit's rescale: the factor by which Σ|δ| after masking becomes what it was before.
+    ///
+    /// The sums are exact up to one rounding, as torch's are on one thread. On several, torch rounds
+    /// each thread's part of a large tensor to bfloat16 first, so mergekit's own result then
+    /// depends on their number.
     fn rescale(&self, tensor: &PoolTensor, source: usize, keep: Keep<'_>) -> Option<f32> {
         let delta = self.delta(tensor, source);
         let n = tensor.len();

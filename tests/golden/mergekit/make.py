@@ -5,7 +5,9 @@
 
 Everything is seeded; a second run writes the same bytes. mergekit trims by an unstable argsort, so
 equal magnitudes are kept in whatever order the sort leaves them; here the sort is made stable (the
-lowest flat index wins), which is the rule that Yosegi follows. Recipes are written both as
+lowest flat index wins), which is the rule that Yosegi follows. torch sums a large bfloat16 tensor in
+one part per thread and rounds each part to bfloat16, so DARE's rescale depends on the number of
+threads; here there is one. Recipes are written both as
 mergekit reads them (`recipes/NAME.yml`) and as Yosegi does (`recipes/NAME.toml`).
 """
 
@@ -220,6 +222,7 @@ def as_toml(method, weights, densities, extra):
 def main():
     logging.disable(logging.WARNING)
     make_sorts_stable()
+    torch.set_num_threads(1)
     for folder in ["models", "recipes", "expected"]:
         shutil.rmtree(os.path.join(HERE, folder), ignore_errors=True)
         os.makedirs(os.path.join(HERE, folder))
