@@ -104,7 +104,7 @@ impl Looper {
             Wake::Input(Event::Paste(text)) => self.app.paste(&text),
             Wake::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
             Wake::Input(_) => {}
-            Wake::Engine(message) => self.app.receive(message),
+            Wake::Engine(message) => self.app.receive(*message),
             Wake::Connected { sender, device } => {
                 self.engine = Some(sender);
                 self.app.connected(device);

@@ -20,6 +20,7 @@ const NOT_AT_END: &str = "「『（【〈《([{";
 
 /// One line of `text` with every character that could steer a terminal, or hide from a reader,
 /// written out: escape as `␛`, invisible and direction-changing ones as `\u{202e}`.
+#[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
@@ -48,6 +49,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// Width of `text` in terminal cells; half-width voicing marks count as one each.
+#[must_use]
 pub fn width(text: &str) -> usize {
     text.graphemes(true).map(grapheme_width).sum()
 }
@@ -57,6 +59,7 @@ fn grapheme_width(grapheme: &str) -> usize {
 }
 
 /// The beginning of `text` that fits in `cells`; what was cut is marked by a final `~`.
+#[must_use]
 pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
     // A short text of one byte a cell is the common case.
     if text.is_ascii() && text.len() <= cells {
@@ -79,6 +82,7 @@ pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
 
 /// `text` in lines of at most `cells`, made visible, broken where Unicode (and Japanese
 /// typesetting) allows it; a run without such a place is broken between any two letters.
+#[must_use]
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(2);
     let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
@@ -151,6 +155,7 @@ fn may_break(before: &str, after: &str) -> bool {
 }
 
 /// The first `most` of `lines`; what was left out is marked in the last.
+#[must_use]
 pub fn cut(mut lines: Vec<String>, most: usize, cells: usize) -> Vec<String> {
     if lines.len() > most {
         lines.truncate(most);
@@ -169,11 +174,13 @@ pub fn cut(mut lines: Vec<String>, most: usize, cells: usize) -> Vec<String> {
 }
 
 /// A number of bytes in three figures.
+#[must_use]
 pub fn bytes(n: u64) -> String {
     scaled(n as f64, 1024.0, &["B", "KB", "MB", "GB", "TB"])
 }
 
 /// A count in three figures (`560K`, `7.24B`).
+#[must_use]
 pub fn count(n: u64) -> String {
     scaled(n as f64, 1000.0, &["", "K", "M", "B", "T"]).replace(' ', "")
 }
@@ -195,6 +202,7 @@ fn scaled(mut value: f64, by: f64, units: &[&str]) -> String {
 }
 
 /// Seconds as a person says them: `48 s`, `3:20`, `2 h 05`.
+#[must_use]
 pub fn duration(seconds: f64) -> String {
     let s = if seconds.is_finite() { seconds.clamp(0.0, 1e9).round() as u64 } else { 0 };
     match s {
@@ -206,6 +214,7 @@ pub fn duration(seconds: f64) -> String {
 }
 
 /// A share in [0, 1] as whole percent.
+#[must_use]
 pub fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
 }

@@ -15,7 +15,7 @@ pub enum Wake {
     /// A key, a paste, a new size.
     Input(Event),
     /// The engine has something to say.
-    Engine(Message),
+    Engine(Box<Message>),
     /// The engine answers; commands go this way.
     Connected {
         sender: CommandSender,
@@ -58,7 +58,7 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
             return;
         }
         for message in messages {
-            if wakes.send(Wake::Engine(message)).is_err() {
+            if wakes.send(Wake::Engine(Box::new(message))).is_err() {
                 return;
             }
         }

@@ -80,7 +80,7 @@ fn table(
         for (i, who) in columns.iter().enumerate().skip(from).take(fit) {
             let x = left + (i - from) as u16 * COLUMN;
             let (text, mut style) = match app.answer(*who, *q) {
-                Some(answer) => verdict(answer, pen.theme),
+                Some(answer) => verdict(answer, *pen.theme),
                 None => (String::new(), dim),
             };
             if here && i == at {
@@ -152,7 +152,7 @@ fn side(app: &App, pen: &mut Pen<'_>, area: Rect, who: Who, answer: Option<&Answ
         }
         return;
     };
-    let (words, style) = verdict(answer, pen.theme);
+    let (words, style) = verdict(answer, *pen.theme);
     let facts = format!("  p(ja) {:.2}  {} tokens", answer.p_ja, answer.tokens);
     let x = area.x + used + 2;
     let used = pen.text((x, area.y), area.right().saturating_sub(x), &words, style);

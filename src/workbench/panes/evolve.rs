@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::samples::{self, Asked, Sample};
 use super::{population, scores, status_word};
 use crate::session::protocol::{Split, Status, Target};
+use crate::session::state::Entry;
 use crate::workbench::answers::Fetch;
 use crate::workbench::app::{App, Link};
 use crate::workbench::pen::Pen;
@@ -91,8 +92,7 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let generation = state.generations.last().map_or(0, |g| g.generation);
     let done = format!("{}/{}", state.evaluations, state.budget);
     let best = state.best_entry();
-    let fitness =
-        best.and_then(|e| e.train()).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
+    let fitness = best.and_then(Entry::train).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
     let held = best.and_then(|e| e.test).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
     let generation = generation.to_string();
     let tone = match state.status {
@@ -116,22 +116,19 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         return;
     }
     let mut words = Vec::new();
-    match &run.rate {
-        Some(rate) => {
-            words.push(format!("{} candidates/h", count(rate.candidates_per_hour.max(0.0) as u64)));
-            words.push(format!("{} tokens/s", count(rate.tokens_per_second.max(0.0) as u64)));
-            if let Some(eta) = rate.eta_s {
-                words.push(format!("{} left", duration(eta)));
-            }
-            if rate.memory_bytes > 0 {
-                words.push(bytes(rate.memory_bytes));
-            }
+    if let Some(rate) = &run.rate {
+        words.push(format!("{} candidates/h", count(rate.candidates_per_hour.max(0.0) as u64)));
+        words.push(format!("{} tokens/s", count(rate.tokens_per_second.max(0.0) as u64)));
+        if let Some(eta) = rate.eta_s {
+            words.push(format!("{} left", duration(eta)));
         }
-        None => {
-            let seconds = state.updated_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
-            words.push(format!("{} since the start", duration(seconds)));
-            words.push(format!("{} tokens", count(state.tokens)));
+        if rate.memory_bytes > 0 {
+            words.push(bytes(rate.memory_bytes));
         }
+    } else {
+        let seconds = state.updated_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
+        words.push(format!("{} since the start", duration(seconds)));
+        words.push(format!("{} tokens", count(state.tokens)));
     }
     words.push(state.device.clone());
     words.push(format!("seed {}", state.seed));
@@ -182,7 +179,7 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         Series { name: "held-out".to_owned(), points: line(&held), style: pen.theme.series(2) },
     ];
     let mut levels = Vec::new();
-    let fitness = |e: &crate::session::state::Entry| e.train().map(|s| s.fitness);
+    let fitness = |e: &Entry| e.train().map(|s| s.fitness);
     let base = state.baselines().find(|e| e.candidate.origin == crate::session::protocol::Origin::Base);
     for (name, entry) in [("base", base), ("global", run.best_global())] {
         if let Some(y) = entry.and_then(fitness) {
@@ -248,7 +245,7 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         let label = run.state.entry(id).map_or("best", |e| e.candidate.label.as_str());
         for question in &app.trial.questions {
             if let Some(answer) = stored.answers.iter().find(|a| a.index == *question) {
-                let sample = Sample { style, ..Sample::done(label, answer, pen.theme) };
+                let sample = Sample { style, ..Sample::done(label, answer, *pen.theme) };
                 rows.push(Asked {
                     question: answer.question.clone(),
                     gold: answer.gold.clone(),

@@ -105,12 +105,12 @@ fn answers(app: &App, pen: &mut Pen<'_>, area: Rect) {
         }
         return;
     }
-    let all: Vec<Asked> = trial.questions.iter().map(|q| asked(app, pen.theme, *q)).collect();
+    let all: Vec<Asked> = trial.questions.iter().map(|q| asked(app, *pen.theme, *q)).collect();
     samples::draw_all(pen, inner, &all);
 }
 
 /// A sample question with the answers before and after the last edit.
-fn asked(app: &App, theme: &Theme, question: usize) -> Asked {
+fn asked(app: &App, theme: Theme, question: usize) -> Asked {
     let trial = &app.trial;
     let now = Trial::answer(trial.now.as_ref(), question);
     let before = Trial::answer(trial.before.as_ref(), question);

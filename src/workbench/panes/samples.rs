@@ -22,7 +22,7 @@ pub struct Sample {
 impl Sample {
     /// An answer that is complete.
     #[must_use]
-    pub fn done(title: &str, answer: &Answer, theme: &Theme) -> Self {
+    pub fn done(title: &str, answer: &Answer, theme: Theme) -> Self {
         Self {
             title: title.to_owned(),
             style: theme.tone(Tone::Dim),
@@ -35,7 +35,7 @@ impl Sample {
 
 /// Verdict of an answer in a few cells: mark, number found, language.
 #[must_use]
-pub fn verdict(answer: &Answer, theme: &Theme) -> (String, Style) {
+pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
     let number = answer.number.as_deref().unwrap_or("-");
     let text = format!("{} {number} {}", theme.verdict(answer.correct), answer.language);
     let tone = match (counts(answer), answer.correct) {
@@ -99,7 +99,7 @@ fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: &[Sa
 fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) -> u16 {
     let mut used = pen.text((area.x, area.y), area.width, &sample.title, sample.style);
     if let Some(answer) = &sample.answer {
-        let (text, style) = verdict(answer, pen.theme);
+        let (text, style) = verdict(answer, *pen.theme);
         if used > 0 {
             used += 1;
         }

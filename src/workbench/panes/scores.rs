@@ -48,7 +48,8 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
         let mut text =
             format!("{:>7}  {:>8}", share(entry.train(), |s| s.acc_ja), share(entry.test, |s| s.acc_ja));
         if wide {
-            text += &format!("  {:>8}", share(entry.test.or(entry.train()), |s| s.acc));
+            let any = share(entry.test.or(entry.train()), |s| s.acc);
+            text = format!("{text}{any:>10}");
         }
         pen.text((area.x + name, y), area.width.saturating_sub(name), &text, style);
         y += 1;

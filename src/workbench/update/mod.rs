@@ -15,7 +15,7 @@ use super::keys::action_for;
 use super::overlays::{Confirm, Overlay, Picker};
 use crate::session::protocol::{Command, Status};
 
-/// Rows that PageUp and PageDown move by.
+/// Rows of a page.
 const PAGE: isize = 10;
 
 impl App {

@@ -22,16 +22,13 @@ impl App {
                     let choice = picker.chosen().map(|i| i.choice.clone());
                     self.overlay = None;
                     if let Some(choice) = choice {
-                        self.choose(choice);
+                        self.choose(&choice);
                     }
                 }
-                KeyCode::Up => picker.move_by(-1),
                 KeyCode::Down | KeyCode::Tab => picker.move_by(1),
-                KeyCode::BackTab => picker.move_by(-1),
+                KeyCode::Up | KeyCode::BackTab => picker.move_by(-1),
                 KeyCode::PageUp => picker.move_by(-10),
                 KeyCode::PageDown => picker.move_by(10),
-                KeyCode::Char('p') if control => picker.move_by(-1),
-                KeyCode::Char('n') if control => picker.move_by(1),
                 KeyCode::Char(c) if !control => picker.type_letter(c),
                 KeyCode::Backspace => picker.backspace(),
                 _ => {}
@@ -91,8 +88,8 @@ impl App {
         }
     }
 
-    fn choose(&mut self, choice: Choice) {
-        match choice {
+    fn choose(&mut self, choice: &Choice) {
+        match *choice {
             Choice::Do(action) => {
                 // An action that belongs to another pane is done there.
                 let entry = crate::workbench::action::entry(action);
