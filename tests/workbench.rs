@@ -15,7 +15,7 @@ use yosegi::session::protocol::{Command, Reply, Status};
 use yosegi::session::{Client, Home};
 
 /// What a busy machine may take until something shows.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The workbench in a pseudo-terminal of its own.
 struct Terminal {
@@ -53,7 +53,7 @@ impl Terminal {
         let mut reader = unsafe { std::fs::File::from_raw_fd(libc::dup(fd)) };
         let (screen, open) = (parser.clone(), line.clone());
         let reading = thread::spawn(move || {
-            let mut bytes = [0; 65_536];
+            let mut bytes = vec![0; 65_536];
             while open.load(Ordering::SeqCst) {
                 let mut poll = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
                 // SAFETY: one valid `pollfd`.

@@ -71,7 +71,12 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     }
     if app.pane == Pane::Recipe {
         if app.editor.typing.is_some() {
-            hints = vec![("Enter".to_owned(), "set"), ("Esc".to_owned(), "leave"), ("-".to_owned(), "sign")];
+            hints = vec![
+                ("Enter".to_owned(), "set"),
+                ("Esc".to_owned(), "leave"),
+                ("-".to_owned(), "sign"),
+                ("Alt-1..4".to_owned(), "pane"),
+            ];
         }
         for hint in &mut hints {
             if hint.1 == "+/- step" {

@@ -19,6 +19,11 @@ impl App {
         match key.code {
             KeyCode::Char(c) if plain && (c.is_ascii_digit() || c == '.') => editor.type_letter(c),
             _ if editor.typing.is_none() => return false,
+            // Alt-1 to Alt-4 go to a pane as everywhere; the number is left.
+            KeyCode::Char(_) if key.modifiers.contains(KeyModifiers::ALT) => {
+                editor.typing = None;
+                return false;
+            }
             KeyCode::Char('-') => editor.type_sign(),
             KeyCode::Backspace => {
                 if let Some(text) = &mut editor.typing {
@@ -31,7 +36,9 @@ impl App {
                 self.accept_number();
                 return key.code == KeyCode::Tab;
             }
-            _ => {}
+            _ => {
+                self.say("A number is being typed: Enter sets it, Esc leaves it, Alt-1 to Alt-4 go to a pane")
+            }
         }
         true
     }
