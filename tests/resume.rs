@@ -1,5 +1,6 @@
 //! The real program on the real zoo, killed in every way there is: what it had measured stays,
 //! and it ends where it would have ended anyway.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -131,7 +132,7 @@ fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
         } else {
             let enough = seen + random.random_range(1..=3);
             while seen < enough {
-                match told.recv_timeout(Duration::from_secs(60)) {
+                match told.recv_timeout(Duration::from_mins(1)) {
                     Ok(seq) => seen = seen.max(seq),
                     Err(_) => break,
                 }
@@ -177,7 +178,7 @@ fn interrupted_it_says_how_to_go_on() {
     let home = tempfile::tempdir().unwrap();
     let mut child = evolve(home.path(), "cut").spawn().unwrap();
     let told = watch(&mut child);
-    while told.recv_timeout(Duration::from_secs(60)).unwrap() < 6 {}
+    while told.recv_timeout(Duration::from_mins(1)).unwrap() < 6 {}
     signal(child.id(), libc::SIGINT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
@@ -195,7 +196,7 @@ fn a_killed_worker_costs_nothing_but_time() {
     let mut child = evolve(home.path(), "orphan").spawn().unwrap();
     let told = watch(&mut child);
     for target in [3, 9, 14] {
-        while told.recv_timeout(Duration::from_secs(60)).unwrap() < target {}
+        while told.recv_timeout(Duration::from_mins(1)).unwrap() < target {}
         for worker in children(child.id()) {
             signal(worker, libc::SIGKILL);
         }
@@ -256,7 +257,7 @@ fn start_engine(home: &Home) -> Child {
 fn follow(client: &mut Client, enough: impl Fn(&Event) -> bool) {
     client.call(Command::Subscribe { session: "served".into(), since: 1 }).unwrap();
     loop {
-        match client.recv_timeout(Duration::from_secs(60)).unwrap() {
+        match client.recv_timeout(Duration::from_mins(1)).unwrap() {
             Some(Message::Event { record, .. }) if enough(&record.event) => return,
             Some(_) => {}
             None => panic!("nothing comes"),

@@ -1,5 +1,6 @@
 //! The engine from outside, over the same channels and sockets that the faces use. The worker is
 //! a function with a made-up fitness; everything else is the real thing.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -255,7 +256,9 @@ fn pause_resume_stop_and_inject() {
     assert_eq!(client.call(inject).unwrap(), Reply::Done);
     let records = follow(&mut client, &session, 1, |r| matches!(r.event, Event::Finished { .. }));
     let mut state = SessionState::default();
-    records.iter().for_each(|r| state.apply(r));
+    for record in &records {
+        state.apply(record);
+    }
     assert_eq!(state.evaluations, 20);
     let best = state.entry(state.finished.as_ref().unwrap().best).unwrap();
     assert_eq!(best.candidate.label, "by hand 1");
@@ -375,7 +378,9 @@ fn a_crashing_worker_costs_one_candidate() {
     let session = start(&mut client, CONFIG, None);
     let records = follow(&mut client, &session, 1, ends);
     let mut state = SessionState::default();
-    records.iter().for_each(|r| state.apply(r));
+    for record in &records {
+        state.apply(record);
+    }
     assert_eq!(state.status, Status::Finished);
     let failed: Vec<_> = state
         .entries

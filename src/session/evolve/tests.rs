@@ -98,7 +98,9 @@ fn events_come_in_order_and_the_budget_holds() {
     let (records, run) = start(CONFIG);
     let records = finish(records, run, None);
     let mut state = SessionState::default();
-    records.iter().for_each(|r| state.apply(r));
+    for record in &records {
+        state.apply(record);
+    }
     assert_eq!(state.evaluations, 23);
     let sizes: Vec<usize> = state.generations.iter().map(|g| g.candidates.len()).collect();
     assert_eq!(sizes, [5, 5, 5, 5, 3]);
