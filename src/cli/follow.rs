@@ -44,11 +44,24 @@ pub fn out(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").map_err(|e| BadInput::error(format!("stdout: {e}")))
 }
 
-/// Asks and waits; an error reply is bad input.
+/// Asks and waits; an error reply is bad input. For commands that come before a subscription:
+/// messages other than the reply and the log are dropped.
 pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
-    match client.call(command)? {
-        Reply::Error(why) => Err(BadInput::error(why)),
-        reply => Ok(reply),
+    let asked = client.send(command)?;
+    loop {
+        if interrupted() {
+            return Err(Interrupted("interrupted".into()).into());
+        }
+        match client.recv_timeout(Duration::from_millis(100))? {
+            Some(Message::Reply { id, reply: Reply::Error(why) }) if id == asked => {
+                return Err(BadInput::error(why));
+            }
+            Some(Message::Reply { id, reply }) if id == asked => return Ok(reply),
+            Some(Message::Live { live: Live::Log { level, text }, .. }) if level != "info" => {
+                note(&crate::session::text::visible_line(&text));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -130,8 +143,9 @@ impl Teller {
             state.seed,
             state.device
         ));
-        if state.evaluations > 0 {
-            note(&format!("{} evaluations are done already", state.evaluations));
+        if !state.entries.is_empty() {
+            note(&format!("{} of {} evaluations are done already", state.evaluations, state.budget));
+            note(&report::comparison_table(&report::comparison(state)));
         }
     }
 

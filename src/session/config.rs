@@ -397,7 +397,7 @@ mod tests {
         let paper = Config::parse(paper, "configs/evollm-jp.toml").unwrap();
         let space = paper.space(32).unwrap();
         assert_eq!(space.dim(), 198);
-        assert!(space.start().0.iter().all(|&x| x == 0.5));
+        assert!(space.start().0.iter().all(|x| (x - 0.5).abs() < 1e-12));
         assert_eq!(paper.budget.evaluations, 1000);
     }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -21,6 +21,8 @@ use crate::task::{Fitness, Means, Task};
 
 /// A model alone with more parameters than this is let go once it has answered.
 const KEEP_ALONE: usize = 100_000_000;
+/// How often news of a download are told at most.
+const NOTE_EVERY: Duration = Duration::from_secs(2);
 
 /// Everything loaded: models, merge, decoder, tasks. Lives as long as its worker.
 #[derive(Default)]
@@ -56,6 +58,8 @@ struct Player {
 pub enum Told {
     /// More text of a watched question's answer.
     Token { question: usize, text: String },
+    /// What is being fetched.
+    Note(String),
     /// Questions done so far.
     Done { done: u64, of: u64 },
 }
@@ -79,11 +83,12 @@ impl Evaluator {
         bench: &Bench,
         fitness: &str,
         limits: (usize, usize),
+        told: &dyn Fn(Told),
     ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
         Fitness::parse(fitness).map_err(BadInput::error)?;
         let task = self.task(&bench.task)?;
         let device = self.device(&bench.device)?;
-        let layers = self.kitchen(&bench.base, &bench.sources)?.pool.layers();
+        let layers = self.kitchen(&bench.base, &bench.sources, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
         if train == 0 || test == 0 {
@@ -129,8 +134,8 @@ impl Evaluator {
         let began = Instant::now();
         let device = self.device(&work.bench.device)?;
         let player = match work.target {
-            Target::Model(model) => self.alone(model, &device)?,
-            Target::Recipe(recipe) => self.merge(work.bench, recipe, &device)?,
+            Target::Model(model) => self.alone(model, &device, &told)?,
+            Target::Recipe(recipe) => self.merge(work.bench, recipe, &device, &told)?,
         };
         let merge_s = began.elapsed().as_secs_f64();
         if cancel.load(Ordering::Relaxed) {
@@ -176,13 +181,19 @@ impl Evaluator {
     }
 
     /// The pool of these models, first in the list.
-    fn kitchen(&mut self, base: &str, sources: &[String]) -> anyhow::Result<&mut Kitchen> {
+    fn kitchen(
+        &mut self,
+        base: &str,
+        sources: &[String],
+        told: &dyn Fn(Told),
+    ) -> anyhow::Result<&mut Kitchen> {
         let same = |k: &Kitchen| k.base == base && k.sources == sources;
         if let Some(place) = self.kitchens.iter().position(same) {
             self.kitchens[..=place].rotate_right(1);
         } else {
             self.kitchens.truncate(1);
-            let pool = Pool::open(base, sources).map_err(BadInput::error)?;
+            let opened = sources.iter().map(|source| open(source, told)).collect::<Result<_, _>>()?;
+            let pool = Pool::new(open(base, told)?, opened).map_err(BadInput::error)?;
             let merged = Merged::new(&pool);
             let kitchen =
                 Kitchen { base: base.to_owned(), sources: sources.to_vec(), pool, merged, player: None };
@@ -191,8 +202,14 @@ impl Evaluator {
         Ok(&mut self.kitchens[0])
     }
 
-    fn merge(&mut self, bench: &Bench, recipe: &Recipe, device: &Device) -> anyhow::Result<&mut Player> {
-        let kitchen = self.kitchen(&bench.base, &bench.sources)?;
+    fn merge(
+        &mut self,
+        bench: &Bench,
+        recipe: &Recipe,
+        device: &Device,
+        told: &dyn Fn(Told),
+    ) -> anyhow::Result<&mut Player> {
+        let kitchen = self.kitchen(&bench.base, &bench.sources, told)?;
         let stats = kitchen.pool.merge_into(recipe, &mut kitchen.merged).map_err(BadInput::error)?;
         // Taken out meanwhile: a decoder whose refresh failed is of no use.
         let player = match kitchen.player.take() {
@@ -205,11 +222,11 @@ impl Evaluator {
         Ok(kitchen.player.insert(player))
     }
 
-    fn alone(&mut self, model: &str, device: &Device) -> anyhow::Result<&mut Player> {
+    fn alone(&mut self, model: &str, device: &Device, told: &dyn Fn(Told)) -> anyhow::Result<&mut Player> {
         let player = if let Some((_, player)) = self.alone.take().filter(|(name, _)| name == model) {
             player
         } else {
-            let checkpoint = Checkpoint::open(model).map_err(BadInput::error)?;
+            let checkpoint = open(model, told)?;
             Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
         };
         Ok(&mut self.alone.insert((model.to_owned(), player)).1)
@@ -285,6 +302,19 @@ impl Player {
         self.prompts.insert(key, prompt.clone());
         Ok(prompt)
     }
+}
+
+/// Opens a checkpoint, telling now and then how far its files have come.
+fn open(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
+    let mut last = Instant::now();
+    let mut progress = |file: &str, done: u64, of: u64| {
+        if last.elapsed() > NOTE_EVERY {
+            last = Instant::now();
+            let mega = |bytes: u64| bytes / 1_000_000;
+            told(Told::Note(format!("{reference}: {file}, {} of {} MB", mega(done), mega(of))));
+        }
+    };
+    Checkpoint::open_with_progress(reference, &mut progress).map_err(BadInput::error)
 }
 
 fn questions(task: &Task, split: Split) -> &[crate::task::Question] {

@@ -121,8 +121,9 @@ impl Home {
         self.create()?;
         let dir = self.run_dir();
         private_dir(&dir)?;
-        let owner = std::fs::metadata(&dir).with_context(|| format!("{}", dir.display()))?.uid();
-        if owner != user_id() {
+        // In a folder that others may write, somebody could have put a link there.
+        let found = std::fs::symlink_metadata(&dir).with_context(|| format!("{}", dir.display()))?;
+        if found.uid() != user_id() || !found.is_dir() {
             return Err(BadInput::error(format!(
                 "{} belongs to another user: remove it or set YOSEGI_HOME to a shorter path",
                 dir.display()

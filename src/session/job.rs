@@ -46,6 +46,8 @@ pub enum Report {
     Opened { id: u64, facts: Facts, questions: Vec<StoredQuestion> },
     /// More text of a watched question's answer.
     Token { id: u64, question: usize, text: String },
+    /// News while models are fetched.
+    Note { id: u64, text: String },
     /// Questions done so far.
     Progress { id: u64, done: u64, of: u64 },
     /// The answer to [`Job::Run`], split by split.
@@ -79,6 +81,7 @@ impl Report {
         match self {
             Self::Opened { id, .. }
             | Self::Token { id, .. }
+            | Self::Note { id, .. }
             | Self::Progress { id, .. }
             | Self::Done { id, .. }
             | Self::Failed { id, .. } => *id,

@@ -168,14 +168,16 @@ impl Journal {
 
     /// Stores the questions, and the first event, in one transaction.
     pub fn begin(&mut self, event: &Event, questions: &[StoredQuestion]) -> anyhow::Result<Record> {
-        let tx = self.db.transaction()?;
+        let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
+        let tx = self.db.transaction().map_err(broken)?;
         for q in questions {
             tx.prepare_cached(
                 "INSERT OR REPLACE INTO questions (split, idx, id, question, gold) VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute(params![split_name(q.split), q.index, q.id, q.question, q.gold])?;
+            )
+            .and_then(|mut s| s.execute(params![split_name(q.split), q.index, q.id, q.question, q.gold]))
+            .map_err(broken)?;
         }
-        tx.commit()?;
+        tx.commit().map_err(broken)?;
         self.append(event, None)
     }
 
@@ -393,6 +395,15 @@ fn newer(path: &Path, version: i64) -> anyhow::Error {
 }
 
 fn unreadable(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
+    use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
+    if let Some(CannotOpen | DiskFull | PermissionDenied | ReadOnly | SystemIoFailure) =
+        error.sqlite_error_code()
+    {
+        return BadInput::error(format!(
+            "{} cannot be written ({error}): free some space there, or set YOSEGI_HOME to another folder",
+            path.display()
+        ));
+    }
     BadInput::error(format!(
         "{} cannot be read as a journal ({error}): copy it back from a backup, or delete the session's folder",
         path.display()

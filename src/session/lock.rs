@@ -58,8 +58,13 @@ pub(super) fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
         }
         Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("locking {}", path.display())),
     }
-    file.set_len(0)?;
-    file.rewind()?;
-    writeln!(file, "{}", std::process::id())?;
+    let mut name_self = || {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    name_self().map_err(|e| {
+        BadInput::error(format!("cannot write {}: {e}; free some space or set YOSEGI_HOME", path.display()))
+    })?;
     Ok(file)
 }

@@ -71,13 +71,20 @@ fn work(
 ) -> anyhow::Result<Report> {
     match job {
         Job::Open { id, bench, fitness, train_limit, test_limit } => {
-            let (facts, questions) = evaluator.open(bench, fitness, (*train_limit, *test_limit))?;
+            let told = |told: Told| {
+                if let Told::Note(text) = told {
+                    say(&Report::Note { id: *id, text });
+                }
+            };
+            let limits = (*train_limit, *test_limit);
+            let (facts, questions) = evaluator.open(bench, fitness, limits, &told)?;
             Ok(Report::Opened { id: *id, facts, questions })
         }
         Job::Run { id, bench, fitness, target, ask, watch } => {
             let id = *id;
             let last = Mutex::new(Instant::now());
             let told = |told: Told| match told {
+                Told::Note(text) => say(&Report::Note { id, text }),
                 Told::Token { question, text } => say(&Report::Token { id, question, text }),
                 Told::Done { done, of } => {
                     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -286,6 +286,7 @@ impl Hub {
                 Purpose::Work(work) => Some(Live::Token { candidate: work.candidate.id, question, text }),
                 Purpose::Start(_) => None,
             }),
+            Report::Note { text, .. } => self.log("note", &text),
             Report::Progress { done, of, .. } => self.streamed(|purpose| match purpose {
                 Purpose::Work(work) => Some(Live::Progress { candidate: work.candidate.id, done, of }),
                 Purpose::Try { .. } | Purpose::Start(_) => None,
