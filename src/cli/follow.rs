@@ -41,7 +41,7 @@ pub fn note(line: &str) {
 
 /// Prints a line to stdout; an error when nobody reads it any more.
 pub fn out(line: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{line}").map_err(|e| BadInput::error(format!("stdout: {e}")))
+    Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
 /// Asks and waits; an error reply is bad input. For commands that come before a subscription:

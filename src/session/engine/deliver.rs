@@ -43,11 +43,16 @@ impl Hub {
         }
     }
 
-    /// For the log overlay of every client, and for the engine's own log.
-    pub(super) fn log(&mut self, level: &str, text: &str) {
+    /// For the engine's own log alone.
+    pub(super) fn log_file(&self, level: &str, text: &str) {
         if self.idle.is_some() {
             eprintln!("{} {level}: {text}", crate::session::journal::now_ms());
         }
+    }
+
+    /// For the log overlay of every client, and for the engine's own log.
+    pub(super) fn log(&mut self, level: &str, text: &str) {
+        self.log_file(level, text);
         let live = Live::Log { level: level.to_owned(), text: text.to_owned() };
         for line in self.lines.values() {
             line.outbox.push(Message::Live { session: None, live: live.clone() });

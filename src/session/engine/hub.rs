@@ -402,7 +402,7 @@ impl Hub {
     /// The running session can't go on: its journal can't be written or read.
     pub(super) fn halt(&mut self, reason: &str) {
         let Some(active) = self.active.take() else { return };
-        self.log("error", &format!("session `{}`: {reason}", active.name));
+        self.log_file("error", &format!("session `{}`: {reason}", active.name));
         self.live_to(&active.name, &Live::Halted { reason: reason.to_owned() });
         if matches!(&self.flight, Some(Flight { purpose: Purpose::Work(_), .. })) {
             self.cancel_flight();
