@@ -41,7 +41,8 @@ fn every_recipe_loads_and_fits_the_zoo() {
 #[test]
 fn every_task_loads_or_says_what_it_lacks() {
     for path in files("configs/tasks") {
-        match Task::load(path.to_str().unwrap()) {
+        // The built-in ones are found by name: the binary carries them with their data.
+        match Task::load(path.file_stem().unwrap().to_str().unwrap()) {
             Ok(task) => assert!(!task.train.is_empty() && !task.test.is_empty()),
             Err(error @ TaskError::Absent { .. }) => {
                 assert!(error.to_string().contains(": "), "{error}");

@@ -22,7 +22,7 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("yosegi: {}", crate::session::text::visible(&sentence(&error)));
-    if error.chain().any(|cause| cause.is::<Interrupted>()) {
+    if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         ExitCode::from(INTERRUPTED)
     } else if is_bad_input(&error) || error.chain().any(from_a_room) {
         ExitCode::from(BAD_INPUT)

@@ -3,7 +3,11 @@
 /// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    #[error("there is no built-in task {name:?} and no such file: did you mean \"{nearest}\"?")]
+    #[error(
+        "there is no built-in task {name:?} and no such file: did you mean \"{nearest}\"? \
+         Built in are {}",
+        super::BUILTIN.join(" and ")
+    )]
     UnknownTask { name: String, nearest: &'static str },
     #[error("{path} can't be read ({source}): check the path and its permissions")]
     Read { path: String, source: std::io::Error },
