@@ -107,15 +107,15 @@ fn refresh(bencher: Bencher) {
 /// Multiply-adds a second of the matrix product, by (rows, in, out).
 #[divan::bench(args = [(64, 96, 160), (64, 96, 512), (64, 256, 96), (64, 576, 1536), (1, 576, 1536)])]
 fn product(bencher: Bencher, (rows, ins, outs): (usize, usize, usize)) {
-    let mut run = yosegi::lm::bench::product(rows, ins, outs);
-    bencher.counter(ItemsCount::new(rows * ins * outs)).bench_local(|| run());
+    let run = yosegi::lm::bench::product(rows, ins, outs);
+    bencher.counter(ItemsCount::new(rows * ins * outs)).bench_local(run);
 }
 
 /// Bytes of keys and values a second of one decode step's attention, by (sequences, context).
 #[divan::bench(args = [(1, 112), (4, 112), (64, 112), (64, 32)])]
 fn attention(bencher: Bencher, (sequences, context): (usize, usize)) {
-    let mut run = yosegi::lm::bench::attention(sequences, context, 5);
-    bencher.counter(BytesCount::new(5 * sequences * context * 2 * 32 * 4)).bench_local(|| run());
+    let run = yosegi::lm::bench::attention(sequences, context, 5);
+    bencher.counter(BytesCount::new(5 * sequences * context * 2 * 32 * 4)).bench_local(run);
 }
 
 /// Tokens a second of one thread's decode step alone, by (sequences, context).
