@@ -1,4 +1,5 @@
 //! Everything under `configs/` loads.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

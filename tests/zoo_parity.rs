@@ -1,6 +1,7 @@
 //! The bundled models, and a merge of them, say the same tokens here as in Hugging Face transformers.
 //!
 //! `tests/golden/zoo/make.py` made the reference, one prompt at a time in float32.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -37,7 +37,9 @@ impl App {
                 return key.code == KeyCode::Tab;
             }
             _ => {
-                self.say("A number is being typed: Enter sets it, Esc leaves it, Alt-1 to Alt-4 go to a pane");
+                self.say(
+                    "A number is being typed: Enter sets it, Esc leaves it, Alt-1 to Alt-4 go to a pane",
+                );
             }
         }
         true
