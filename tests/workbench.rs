@@ -146,7 +146,7 @@ impl Place {
         let text = include_str!("../configs/zoo.toml")
             .replace("train_limit = 300", "train_limit = 8")
             .replace("test_limit = 250", "test_limit = 8")
-            .replace("grid = [0.3, 0.6, 0.9]", "grid = [0.6]")
+            .replace("grid = [0.1, 0.3, 0.6]", "grid = [0.6]")
             .replace("population = 16", "population = 4")
             .replace("evaluations = 640", &format!("evaluations = {evaluations}"));
         let path = self.path().join("small.toml");
