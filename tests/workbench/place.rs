@@ -1,0 +1,165 @@
+//! A place for the real binary to run in: a home of its own, a pseudo-terminal, a screen.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use yosegi::session::protocol::Command;
+use yosegi::session::{Client, Home};
+
+/// What a busy machine may take until something shows.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The workbench in a pseudo-terminal of its own.
+pub struct Terminal {
+    master: Option<Box<dyn MasterPty + Send>>,
+    keys: Option<Box<dyn Write + Send>>,
+    /// Cleared to make the reader let go of the line.
+    line: Arc<AtomicBool>,
+    reading: Option<JoinHandle<()>>,
+    pub child: Box<dyn Child + Send + Sync>,
+    pub parser: Arc<Mutex<vt100::Parser>>,
+}
+
+impl Terminal {
+    pub fn open(home: &Path, arguments: &[&str], (rows, cols): (u16, u16)) -> Self {
+        let pair = native_pty_system()
+            .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
+            .expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_yosegi"));
+        command.args(arguments);
+        command.env("YOSEGI_HOME", home);
+        command.env("TERM", "xterm-256color");
+        command.env("HF_HOME", home.join("hf"));
+        command.env_remove("NO_COLOR");
+        command.cwd(home);
+        let child = pair.slave.spawn_command(command).expect("the workbench starts");
+        drop(pair.slave);
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(
+            rows.try_into().expect("rows"),
+            cols.try_into().expect("columns"),
+            0,
+        )));
+        let line = Arc::new(AtomicBool::new(true));
+        let fd = pair.master.as_raw_fd().expect("a file");
+        // SAFETY: a duplicate of an open file, owned by the reader from here on.
+        let mut reader = unsafe { std::fs::File::from_raw_fd(libc::dup(fd)) };
+        let (screen, open) = (parser.clone(), line.clone());
+        let reading = thread::spawn(move || {
+            let mut bytes = vec![0; 65_536];
+            while open.load(Ordering::SeqCst) {
+                let mut poll = libc::pollfd { fd: reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+                // SAFETY: one valid `pollfd`.
+                if unsafe { libc::poll(&raw mut poll, 1, 5) } > 0 {
+                    let Ok(n @ 1..) = reader.read(&mut bytes) else { return };
+                    screen.lock().expect("no panic there").process(&bytes[..n]);
+                }
+            }
+        });
+        let keys = pair.master.take_writer().expect("a writer");
+        Self { master: Some(pair.master), keys: Some(keys), line, reading: Some(reading), child, parser }
+    }
+
+    pub fn screen(&self) -> String {
+        self.parser.lock().expect("no panic there").screen().contents()
+    }
+
+    /// Waits until the screen fulfils `what`.
+    pub fn until(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.screen();
+            if holds(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < PATIENCE, "never {what}:\n{screen}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn shows(&self, text: &str) -> String {
+        self.until(&format!("shown: {text}"), |s| s.contains(text))
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        let out = self.keys.as_mut().expect("open");
+        out.write_all(keys.as_bytes()).and_then(|()| out.flush()).expect("keys are taken");
+    }
+
+    /// Waits for the process to end and gives its exit code.
+    pub fn ends(&mut self, patience: Duration) -> u32 {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return status.exit_code();
+            }
+            assert!(start.elapsed() < patience, "still there:\n{}", self.screen());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The line is lost.
+    pub fn hang_up(&mut self) {
+        self.line.store(false, Ordering::SeqCst);
+        if let Some(reading) = self.reading.take() {
+            reading.join().expect("no panic there");
+        }
+        self.keys = None;
+        self.master = None;
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A home of its own, whose engine ends with the test.
+pub struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(&Home::at(self.path())).expect("the engine is alive")
+    }
+
+    /// The zoo's session, small enough for a test.
+    pub fn config(&self, evaluations: u32) -> PathBuf {
+        let text = include_str!("../../configs/zoo.toml")
+            .replace("train_limit = 300", "train_limit = 8")
+            .replace("test_limit = 250", "test_limit = 8")
+            .replace("grid = [0.1, 0.3, 0.6]", "grid = [0.6]")
+            .replace("population = 16", "population = 4")
+            .replace("evaluations = 640", &format!("evaluations = {evaluations}"));
+        let path = self.path().join("small.toml");
+        std::fs::write(&path, text).expect("a config");
+        path
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Ok(mut client) = Client::connect(&Home::at(self.path())) {
+            let _ = client.call(Command::Stop { session: "zoo".to_owned() });
+            let _ = client.call(Command::Shutdown);
+            thread::sleep(Duration::from_millis(100));
+            let _ = std::process::Command::new("kill").arg(client.pid.to_string()).status();
+        }
+    }
+}
