@@ -336,7 +336,10 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
         assert!(error.contains(words), "expected {words:?} in {error:?}");
     }
     let unknown = Task::load("zo").unwrap_err().to_string();
-    assert_eq!(unknown, "there is no built-in task \"zo\" and no such file: did you mean \"zoo\"?");
+    assert_eq!(
+        unknown,
+        "there is no built-in task \"zo\" and no such file: did you mean \"zoo\"? Built in are zoo and mgsm_ja"
+    );
     assert!(
         Task::load("/nowhere/x.toml").unwrap_err().to_string().starts_with("/nowhere/x.toml can't be read")
     );
