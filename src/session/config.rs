@@ -420,7 +420,10 @@ mod tests {
         assert!(says("max = 1.8", "max = -1.0").contains("min"));
         assert!(says("\"zoo:math-add\"", "\"zoo:ja\"").contains("twice"));
         assert!(says("name = \"zoo\"", "name = \"../zoo\"").contains("no session name"));
-        assert!(says("grid = [", "grid = [] #").contains("baselines.grid"));
+        assert!(says("start = \"uniform\"", "start = \"unifrom\"").contains("use \"grid\""));
+        let nothing =
+            ZOO.replace("start = \"uniform\"", "start = \"grid\"").replace("grid = [", "grid = [] #");
+        assert!(Config::parse(&nothing, "x.toml").unwrap_err().to_string().contains("baselines.grid"));
     }
 
     #[test]
