@@ -13,7 +13,7 @@ use yosegi::session::journal::Reader;
 use yosegi::session::protocol::{Command, Event, Message, Reply};
 use yosegi::session::{Client, Home};
 
-/// A small session on the zoo: 36 evaluations of 6 questions.
+/// A small session on the zoo: 200 evaluations of 6 questions.
 fn config() -> String {
     let replace = |text: String, key: &str, line: &str| {
         let mut found = false;
@@ -37,7 +37,7 @@ fn config() -> String {
         ("test_limit", "test_limit = 5"),
         ("grid", "grid = [0.7]"),
         ("population", "population = 4"),
-        ("evaluations", "evaluations = 36"),
+        ("evaluations", "evaluations = 200"),
     ] {
         text = replace(text, key, line);
     }
@@ -81,7 +81,7 @@ fn straight() -> &'static Vec<Event> {
         let stdout = String::from_utf8(output.stdout).unwrap();
         let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
         assert_eq!(last["event"], "finished");
-        assert_eq!(last["evaluations"], 36);
+        assert_eq!(last["evaluations"], 200);
         assert!(last["best"]["recipe"]["sources"].is_array() && last["best"]["train"].is_number(), "{last}");
         let events = events(home.path(), "straight");
         assert_eq!(stdout.lines().count(), events.len());
@@ -128,7 +128,7 @@ fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
         let told = watch(&mut child);
         if kill % 4 == 0 {
             // Wherever it is then: starting, opening models, making the journal.
-            std::thread::sleep(Duration::from_millis(random.random_range(0..250)));
+            std::thread::sleep(Duration::from_millis(random.random_range(0..100)));
         } else {
             let enough = seen + random.random_range(1..=3);
             while seen < enough {
@@ -137,7 +137,7 @@ fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
                     Err(_) => break,
                 }
             }
-            std::thread::sleep(Duration::from_millis(random.random_range(0..60)));
+            std::thread::sleep(Duration::from_millis(random.random_range(0..5)));
         }
         if child.try_wait().unwrap().is_some() {
             let mut said = String::new();
