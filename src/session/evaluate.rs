@@ -95,7 +95,7 @@ impl Evaluator {
             return Err(BadInput::error(format!("the task {} has no questions: give it some", bench.task)));
         }
         let stored = |split: Split, n: usize| {
-            questions(&task, split).iter().take(n).enumerate().map(move |(index, q)| StoredQuestion {
+            task.questions(split).iter().take(n).enumerate().map(move |(index, q)| StoredQuestion {
                 split,
                 index,
                 id: q.id.clone(),
@@ -297,7 +297,7 @@ impl Player {
         if let Some(prompt) = self.prompts.get(&key) {
             return Ok(prompt.clone());
         }
-        let text = task.prompt(&questions(task, split)[index])?;
+        let text = task.prompt(&task.questions(split)[index])?;
         let prompt = self.tokenizer.encode(&text)?;
         self.prompts.insert(key, prompt.clone());
         Ok(prompt)
@@ -317,16 +317,9 @@ fn open(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
     Checkpoint::open_with_progress(reference, &mut progress).map_err(BadInput::error)
 }
 
-fn questions(task: &Task, split: Split) -> &[crate::task::Question] {
-    match split {
-        Split::Train => &task.train,
-        Split::Test => &task.test,
-    }
-}
-
 fn check_questions(task: &Task, name: &str, ask: &[Ask]) -> anyhow::Result<()> {
     for a in ask {
-        let n = questions(task, a.split).len();
+        let n = task.questions(a.split).len();
         if let Some(index) = a.questions.iter().find(|&&i| i >= n) {
             return Err(BadInput::error(format!(
                 "the task {name} has {n} questions there, none with index {index}: count from 0"
@@ -344,7 +337,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, generated: Vec<Generated>)
         let mut means = Means::default();
         let mut answers = Vec::new();
         for (&index, said) in a.questions.iter().zip(generated.by_ref()) {
-            let question = &questions(task, a.split)[index];
+            let question = &task.questions(a.split)[index];
             let verdict = task.score(question, &said.text);
             means.correct += f64::from(u8::from(verdict.correct));
             means.japanese += f64::from(u8::from(verdict.japanese));

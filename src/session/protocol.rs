@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::ModelSummary;
 use crate::recipe::Recipe;
+pub use crate::task::Split;
 
 /// Version of this protocol and of the journal's events.
 pub const VERSION: u32 = 1;
@@ -102,17 +103,6 @@ pub enum Reply {
     Superseded,
     /// One clear sentence: what, where, what to do.
     Error(String),
-}
-
-/// Which questions of a task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// The questions that fitness is measured on.
-    #[default]
-    Train,
-    /// Held out: never used by the search.
-    Test,
 }
 
 /// Number of a candidate within its session, from 0, in the order of proposal. Baselines
