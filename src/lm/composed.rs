@@ -12,6 +12,7 @@ use candle_core::{D, DType, Device, IndexOp, Tensor};
 use super::{
     LmError,
     ops::{Backend, Blocks, Span},
+    rope::Rope,
     shape::Shape,
 };
 use crate::checkpoint::{Dtype, TensorView};
@@ -37,9 +38,8 @@ pub(crate) struct Cache {
     /// For each step, `[slots · kv_heads · capacity, head_dim]`.
     keys: Vec<Tensor>,
     values: Vec<Tensor>,
-    /// `[capacity, head_dim / 2]`.
-    cos: Tensor,
-    sin: Tensor,
+    /// Cosines and sines of each rotation, `[capacity, 1, head_dim / 2]`.
+    turns: Vec<(Tensor, Tensor)>,
     slots: usize,
     capacity: usize,
     kv_heads: usize,
@@ -203,18 +203,27 @@ impl Backend for Composed {
         Ok(v.slice_set(&self.upload(weight)?, 0, 0)?)
     }
 
-    fn cache(&self, shape: &Shape, steps: usize, slots: usize, capacity: usize) -> Result<Cache, LmError> {
+    fn cache(
+        &self,
+        shape: &Shape,
+        ropes: &[Rope],
+        steps: usize,
+        slots: usize,
+        capacity: usize,
+    ) -> Result<Cache, LmError> {
         let rows = (slots * shape.kv_heads * capacity, shape.head_dim);
-        let (cos, sin) = shape.rope.tables(capacity);
         let table = |t: Vec<f32>| -> Result<Tensor, LmError> {
             let t = Tensor::from_vec(t, (capacity, 1, shape.head_dim / 2), &self.device)?;
             Ok(t.to_dtype(self.dtype)?)
         };
+        let turns = ropes.iter().map(|rope| {
+            let (cos, sin) = rope.tables(capacity);
+            Ok((table(cos)?, table(sin)?))
+        });
         Ok(Cache {
             keys: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
             values: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
-            cos: table(cos)?,
-            sin: table(sin)?,
+            turns: turns.collect::<Result<_, LmError>>()?,
             slots,
             capacity,
             kv_heads: shape.kv_heads,
@@ -283,7 +292,8 @@ impl Backend for Composed {
         let (queries, keys) = (shape.heads * dim, shape.kv_heads * dim);
         let places = || spans.iter().flat_map(|s| (0..s.len).map(move |i| (s.slot, s.start + i)));
         let positions = self.indices(places().map(|(_, p)| p))?;
-        let (cos, sin) = (cache.cos.index_select(&positions, 0)?, cache.sin.index_select(&positions, 0)?);
+        let (cos, sin) = &cache.turns[shape.rotation];
+        let (cos, sin) = (cos.index_select(&positions, 0)?, sin.index_select(&positions, 0)?);
         let q = qkv.narrow(1, 0, queries)?.reshape((rows, shape.heads, dim))?;
         let k = qkv.narrow(1, queries, keys)?.reshape((rows, shape.kv_heads, dim))?;
         let v = qkv.narrow(1, queries + keys, keys)?.reshape((rows * shape.kv_heads, dim))?;

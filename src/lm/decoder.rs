@@ -4,8 +4,9 @@ use super::{
     Device, LmError,
     composed::Composed,
     cpu::Cpu,
-    model::{Block, Model},
+    model::{Block, Model, Step},
     ops::{Backend, Blocks, Span},
+    rope::Rope,
     shape::Shape,
 };
 use crate::checkpoint::{ModelConfig, TensorView, Weights};
@@ -33,8 +34,8 @@ impl Decoder {
         Ok(Self { engine })
     }
 
-    /// Rewrites the weights of some layer groups in place; `groups` is in the order of
-    /// [`LayerGroup::index`]. After an error the decoder's weights are a mixture: refresh again.
+    /// Rewrites the weights of some layer groups of the first model in place; `groups` is in the order
+    /// of [`LayerGroup::index`]. After an error the decoder's weights are a mixture: refresh again.
     pub fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
         let expected = LayerGroup::count(self.shape().layers);
         if groups.len() != expected {
@@ -98,32 +99,64 @@ impl Decoder {
 }
 
 impl<B: Backend> Model<B> {
+    /// One model, its path every block once.
     pub fn load(backend: B, shape: Shape, weights: &dyn Weights) -> Result<Self, LmError> {
-        let hidden = Blocks::one(shape.hidden);
-        let block = |_| -> Result<Block<B>, LmError> {
-            let (q, kv) = (shape.queries(), shape.keys());
-            let inner = Blocks::one(shape.intermediate);
-            Ok(Block {
-                input_norm: backend.vector(shape.hidden)?,
-                qkv: backend.matrix(&[q, kv, kv], hidden, shape.qkv_bias)?,
-                attention_out: backend.matrix(&[hidden], q, shape.out_bias)?,
-                mlp_norm: backend.vector(shape.hidden)?,
-                gate_up: backend.matrix(&[inner, inner], hidden, shape.mlp_bias)?,
-                down: backend.matrix(&[hidden], inner, shape.mlp_bias)?,
-            })
-        };
-        let blocks = (0..shape.layers).map(block).collect::<Result<Vec<_>, _>>()?;
+        let layers = shape.layers;
+        let ropes = vec![shape.rope.clone()];
+        let mut model = Self::with_ends(backend, vec![shape], ropes, weights)?;
+        for layer in 0..layers {
+            let block = model.load_block(0, layer, weights, "")?;
+            model.steps.push(Step { block, scale: 1.0 });
+        }
+        Ok(model)
+    }
+
+    /// A model with embedding, final norm and head of `weights`, and no blocks yet.
+    pub fn with_ends(
+        backend: B,
+        shapes: Vec<Shape>,
+        ropes: Vec<Rope>,
+        weights: &dyn Weights,
+    ) -> Result<Self, LmError> {
+        let shape = &shapes[0];
         let table = backend.table(shape.vocab, shape.hidden)?;
         let norm = backend.vector(shape.hidden)?;
-        let head = backend.matrix(&[Blocks::one(shape.vocab)], hidden, false)?;
-        let mut model = Self::new(backend, shape, table, blocks, norm, head);
+        let head = backend.matrix(&[Blocks::one(shape.vocab)], Blocks::one(shape.hidden), false)?;
+        let mut model = Self::new(backend, shapes, ropes, table, norm, head);
         model.refresh(weights, &vec![true; LayerGroup::count(model.shape.layers)])?;
         Ok(model)
     }
 
+    /// Brings one more block to the device; gives its place among the blocks. `name` tells the
+    /// model from others in errors.
+    pub fn load_block(
+        &mut self,
+        model: usize,
+        layer: usize,
+        weights: &dyn Weights,
+        name: &str,
+    ) -> Result<usize, LmError> {
+        let (b, shape) = (&self.backend, &self.shapes[model]);
+        let (q, kv) = (shape.queries(), shape.keys());
+        let (hidden, inner) = (Blocks::one(shape.hidden), Blocks::one(shape.intermediate));
+        let mut block = Block {
+            model,
+            layer,
+            input_norm: b.vector(shape.hidden)?,
+            qkv: b.matrix(&[q, kv, kv], hidden, shape.qkv_bias)?,
+            attention_out: b.matrix(&[hidden], q, shape.out_bias)?,
+            mlp_norm: b.vector(shape.hidden)?,
+            gate_up: b.matrix(&[inner, inner], hidden, shape.mlp_bias)?,
+            down: b.matrix(&[hidden], inner, shape.mlp_bias)?,
+        };
+        block.write(b, shape, &Source { weights, name }, layer)?;
+        self.blocks.push(block);
+        Ok(self.blocks.len() - 1)
+    }
+
     fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
         let (b, shape) = (&self.backend, &self.shape);
-        let source = Source(weights);
+        let source = Source { weights, name: "" };
         let asked = |group: LayerGroup| groups[group.index(shape.layers)];
         if asked(LayerGroup::Embedding) {
             b.write_table(
@@ -134,9 +167,10 @@ impl<B: Backend> Model<B> {
                 b.tie(&self.table, &mut self.head)?;
             }
         }
-        for (i, block) in self.blocks.iter_mut().enumerate() {
-            if asked(LayerGroup::Block(i)) {
-                block.write(b, shape, &source, i)?;
+        for block in self.blocks.iter_mut().filter(|block| block.model == 0) {
+            let layer = block.layer;
+            if asked(LayerGroup::Block(layer)) {
+                block.write(b, shape, &source, layer)?;
             }
         }
         if asked(LayerGroup::Head) {
@@ -187,12 +221,17 @@ impl<B: Backend> Block<B> {
 }
 
 /// Weights by name, checked against what the config calls for.
-struct Source<'a>(&'a dyn Weights);
+struct Source<'a> {
+    weights: &'a dyn Weights,
+    /// Which model it is, where there are several.
+    name: &'a str,
+}
 
 impl<'a> Source<'a> {
-    fn get(&self, name: &str, expected: &[usize]) -> Result<TensorView<'a>, LmError> {
-        let name = || name.to_owned();
-        let view = self.0.tensor(&name()).ok_or_else(|| LmError::MissingTensor { name: name() })?;
+    fn get(&self, tensor: &str, expected: &[usize]) -> Result<TensorView<'a>, LmError> {
+        let name =
+            || if self.name.is_empty() { tensor.to_owned() } else { format!("{tensor} of {}", self.name) };
+        let view = self.weights.tensor(tensor).ok_or_else(|| LmError::MissingTensor { name: name() })?;
         if view.shape != expected {
             return Err(LmError::Shape {
                 name: name(),

@@ -33,6 +33,9 @@ pub enum LmError {
     /// A refresh that does not fit the loaded model.
     #[error("refresh names {found} layer groups, the model has {expected}")]
     Groups { expected: usize, found: usize },
+    /// A path that cannot be run.
+    #[error("path: {0}")]
+    Path(String),
     /// The tensor library failed.
     #[error("{0}")]
     Backend(String),

@@ -2,6 +2,7 @@
 //!
 //! [`Decoder::load`] takes a checked config and anything that has tensors by name (a checkpoint,
 //! a merge); [`Decoder::refresh`] rewrites some layer groups in place for the next candidate;
+//! [`Decoder::load_path`] and [`Decoder::set_path`] run layers of several models in any order;
 //! [`generate`] decodes greedily, many sequences at once. An answer never depends on its
 //! neighbours, the batch size, the order or the number of threads.
 //!
@@ -20,6 +21,7 @@ mod error;
 mod generate;
 mod model;
 mod ops;
+mod path;
 mod rope;
 mod shape;
 #[cfg(test)]
@@ -31,5 +33,6 @@ pub use decoder::Decoder;
 pub use device::{Device, pick};
 pub use error::LmError;
 pub use generate::{Finish, Generated, Options, Stream, Timing, generate};
+pub use path::{Part, PathStep};
 pub use text::TextStream;
 pub use tokenizer::Tokenizer;

@@ -5,11 +5,15 @@ use std::sync::Mutex;
 use super::{
     LmError,
     ops::{Backend, Span},
+    rope::Rope,
     shape::Shape,
 };
 
 /// Weights of one decoder block.
 pub(crate) struct Block<B: Backend> {
+    /// Whose block it is: a model, and its layer there.
+    pub model: usize,
+    pub layer: usize,
     pub input_norm: B::Vector,
     /// Query, key and value projections, fused.
     pub qkv: B::Matrix,
@@ -32,7 +36,12 @@ pub(crate) struct Step {
 /// A decoder's weights on a device.
 pub(crate) struct Model<B: Backend> {
     pub backend: B,
+    /// Of the first model, whose embedding, final norm and head are used.
     pub shape: Shape,
+    /// Of every model that blocks come from. Hidden size and heads are the same in all.
+    pub shapes: Vec<Shape>,
+    /// The rotations that shapes name by [`Shape::rotation`].
+    pub ropes: Vec<Rope>,
     pub table: B::Table,
     pub blocks: Vec<Block<B>>,
     pub steps: Vec<Step>,
@@ -45,6 +54,7 @@ pub(crate) struct Model<B: Backend> {
 /// Buffers for one thread's batch: activations that are reused from step to step, and the cache.
 pub(crate) struct Workspace<B: Backend> {
     pub cache: B::Cache,
+    pub steps: usize,
     pub slots: usize,
     pub capacity: usize,
     /// The residual stream.
@@ -62,27 +72,31 @@ pub(crate) struct Workspace<B: Backend> {
 }
 
 impl<B: Backend> Model<B> {
-    /// A model of these parts, its path every block once.
+    /// A model without blocks; `shapes` holds at least one.
     pub fn new(
         backend: B,
-        shape: Shape,
+        shapes: Vec<Shape>,
+        ropes: Vec<Rope>,
         table: B::Table,
-        blocks: Vec<Block<B>>,
         norm: B::Vector,
         head: B::Matrix,
     ) -> Self {
-        let steps = (0..blocks.len()).map(|block| Step { block, scale: 1.0 }).collect();
-        Self { backend, shape, table, blocks, steps, norm, head, spare: Mutex::new(Vec::new()) }
+        let shape = shapes[0].clone();
+        let (blocks, steps, spare) = (Vec::new(), Vec::new(), Mutex::new(Vec::new()));
+        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, spare }
     }
 
     /// Buffers for `slots` sequences of at most `capacity` tokens each.
     pub fn workspace(&self, slots: usize, capacity: usize) -> Result<Workspace<B>, LmError> {
         let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
-        if let Some(spare) = spare.filter(|w| w.slots >= slots && w.capacity >= capacity) {
+        let steps = self.steps.len();
+        let fits = |w: &Workspace<B>| w.steps >= steps && w.slots >= slots && w.capacity >= capacity;
+        if let Some(spare) = spare.filter(fits) {
             return Ok(spare);
         }
         Ok(Workspace {
-            cache: self.backend.cache(&self.shape, self.steps.len(), slots, capacity)?,
+            cache: self.backend.cache(&self.shape, &self.ropes, steps, slots, capacity)?,
+            steps,
             slots,
             capacity,
             x: B::Rows::default(),
@@ -115,11 +129,12 @@ impl<B: Backend> Model<B> {
         rows: &[usize],
         w: &mut Workspace<B>,
     ) -> Result<(), LmError> {
-        let (b, shape) = (&self.backend, &self.shape);
+        let b = &self.backend;
         b.embed(&self.table, ids, &mut w.x)?;
         w.delta = B::Rows::default();
         for (place, step) in self.steps.iter().enumerate() {
             let block = &self.blocks[step.block];
+            let shape = &self.shapes[block.model];
             b.add_norm(&mut w.x, &w.delta, step.scale, &block.input_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.qkv, &mut w.qkv)?;
             b.attend(shape, &mut w.qkv, &mut w.cache, place, spans, &mut w.mixed)?;
@@ -142,7 +157,7 @@ impl<B: Backend> Model<B> {
         if rows.is_empty() {
             return Ok(());
         }
-        b.add_norm(&mut w.x, &w.delta, 1.0, &self.norm, shape.eps, &mut w.normed)?;
+        b.add_norm(&mut w.x, &w.delta, 1.0, &self.norm, self.shape.eps, &mut w.normed)?;
         b.linear(&w.normed, &self.head, &mut w.logits)
     }
 }

@@ -7,7 +7,7 @@
 //! Activations are *rows*: one row a token, whatever sequence the token belongs to. Sequences of
 //! different length lie one after another without padding; a [`Span`] says which rows are whose.
 
-use super::{LmError, shape::Shape};
+use super::{LmError, rope::Rope, shape::Shape};
 use crate::checkpoint::TensorView;
 
 /// Consecutive tokens of one sequence within a batch of rows.
@@ -75,10 +75,12 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// Writes a norm's weight from a checked tensor.
     fn write_vector(&self, v: &mut Self::Vector, weight: &TensorView) -> Result<(), LmError>;
 
-    /// Cache for `slots` sequences of at most `capacity` tokens through `steps` decoder steps.
+    /// Cache for `slots` sequences of at most `capacity` tokens through `steps` decoder steps,
+    /// each of which turns by one of `ropes`.
     fn cache(
         &self,
         shape: &Shape,
+        ropes: &[Rope],
         steps: usize,
         slots: usize,
         capacity: usize,

@@ -29,6 +29,8 @@ pub(crate) struct Shape {
     pub out_bias: bool,
     pub mlp_bias: bool,
     pub rope: Rope,
+    /// Place of `rope` among the rotations of all models that run together.
+    pub rotation: usize,
 }
 
 impl Shape {
@@ -85,6 +87,7 @@ impl Shape {
             out_bias: llama && config.attention_bias,
             mlp_bias: llama && config.mlp_bias,
             rope: Rope::new(config)?,
+            rotation: 0,
         })
     }
 

@@ -82,7 +82,8 @@ impl Kernel for Attend<'_> {
 #[inline(always)]
 fn append(shape: &Shape, row: &mut [Line], cache: &mut Cache, step: usize, slot: usize, position: usize) {
     let (dim, half, width) = (shape.head_dim, shape.head_dim / 2, lines(shape.head_dim));
-    let (cos, sin) = (&cache.cos[position * half..][..half], &cache.sin[position * half..][..half]);
+    let (cos, sin) = &cache.turns[shape.rotation];
+    let (cos, sin) = (&cos[position * half..][..half], &sin[position * half..][..half]);
     for head in 0..shape.heads + shape.kv_heads {
         let head = &mut floats_mut(&mut row[head * width..(head + 1) * width])[..dim];
         let (low, high) = head.split_at_mut(half);

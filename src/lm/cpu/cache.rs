@@ -6,7 +6,7 @@
 
 use super::matrix::zeros;
 use super::simd::{LANES, Line, lines};
-use crate::lm::{LmError, shape::Shape};
+use crate::lm::{LmError, rope::Rope, shape::Shape};
 
 /// Cache of `slots` sequences.
 pub(crate) struct Cache {
@@ -14,9 +14,8 @@ pub(crate) struct Cache {
     pub keys: Vec<Line>,
     /// `[step][slot][kv head][position][value_lines]`.
     pub values: Vec<Line>,
-    /// Cosines and sines, `[capacity][head_dim / 2]`.
-    pub cos: Vec<f32>,
-    pub sin: Vec<f32>,
+    /// Cosines and sines of each rotation, `[capacity][head_dim / 2]`.
+    pub turns: Vec<(Vec<f32>, Vec<f32>)>,
     /// Scores of the heads at work, scratch.
     pub scores: Vec<Line>,
     slots: usize,
@@ -30,15 +29,19 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub fn new(shape: &Shape, steps: usize, slots: usize, capacity: usize) -> Result<Self, LmError> {
+    pub fn new(
+        shape: &Shape,
+        ropes: &[Rope],
+        steps: usize,
+        slots: usize,
+        capacity: usize,
+    ) -> Result<Self, LmError> {
         let (blocks, value_lines) = (lines(capacity), lines(shape.head_dim));
         let sequences = [steps, slots, shape.kv_heads].into_iter().fold(blocks, usize::saturating_mul);
-        let (cos, sin) = shape.rope.tables(capacity);
         Ok(Self {
             keys: zeros("the key cache", sequences.saturating_mul(shape.head_dim))?,
             values: zeros("the value cache", sequences.saturating_mul(LANES * value_lines))?,
-            cos,
-            sin,
+            turns: ropes.iter().map(|rope| rope.tables(capacity)).collect(),
             scores: zeros("attention scores", shape.heads / shape.kv_heads * blocks)?,
             slots,
             steps,
@@ -64,7 +67,8 @@ impl Cache {
     /// Copies the first `len` positions of slot 0 of `from` to a slot.
     pub fn copy_prefix(&mut self, from: &Self, len: usize, slot: usize) {
         let (key_lines, value_lines) = (lines(len) * self.head_dim, len * self.value_lines);
-        for step in 0..self.steps {
+        // Buffers kept from a longer path have steps that nothing runs any more.
+        for step in 0..self.steps.min(from.steps) {
             for head in 0..self.kv_heads {
                 let (to, at) = (self.key_at(step, slot, head), from.key_at(step, 0, head));
                 self.keys[to..to + key_lines].copy_from_slice(&from.keys[at..at + key_lines]);

@@ -22,6 +22,7 @@ use simd::{LANES, Line, floats, floats_mut, lines};
 use super::{
     LmError,
     ops::{Backend, Blocks, Span},
+    rope::Rope,
     shape::Shape,
 };
 use crate::checkpoint::TensorView;
@@ -70,7 +71,8 @@ pub(super) fn attention(sequences: usize, context: usize, steps: usize) -> impl 
     });
     let config = crate::checkpoint::ModelConfig::from_json("bench", config.to_string().as_bytes());
     let shape = Shape::new(&config.expect("a config")).expect("a shape");
-    let mut cache = Cache::new(&shape, steps, sequences, context).expect("memory for a bench");
+    let mut cache = Cache::new(&shape, std::slice::from_ref(&shape.rope), steps, sequences, context)
+        .expect("memory for a bench");
     let (mut qkv, mut out) = (Rows::default(), Rows::default());
     qkv.resize(sequences, 10);
     qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
@@ -154,8 +156,15 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn cache(&self, shape: &Shape, steps: usize, slots: usize, capacity: usize) -> Result<Cache, LmError> {
-        Cache::new(shape, steps, slots, capacity)
+    fn cache(
+        &self,
+        shape: &Shape,
+        ropes: &[Rope],
+        steps: usize,
+        slots: usize,
+        capacity: usize,
+    ) -> Result<Cache, LmError> {
+        Cache::new(shape, ropes, steps, slots, capacity)
     }
 
     fn copy_prefix(&self, from: &Cache, len: usize, to: &mut Cache, slot: usize) -> Result<(), LmError> {

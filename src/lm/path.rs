@@ -1,0 +1,195 @@
+//! Data flow through layers of several models: any sequence of (model, layer, input scale).
+//!
+//! At a step with scale w the residual stream x enters as w · x (Akiba et al. 2024, arXiv
+//! 2403.13187, "data flow space"). Embedding, final norm, head and tokenizer are the first model's.
+//! A layer is brought to the device when a path first names it and then stays, so that another path
+//! over the same layers costs a list of steps; a layer that occurs twice has one set of weights
+//! and two places in the cache.
+
+use super::{
+    Decoder, Device, LmError,
+    composed::Composed,
+    cpu::Cpu,
+    decoder::Engine,
+    model::{Model, Step},
+    ops::Backend,
+    rope::Rope,
+    shape::Shape,
+};
+use crate::checkpoint::{ModelConfig, Weights};
+
+/// Most steps of a path; each has its own keys and values.
+const STEP_LIMIT: usize = 4096;
+
+/// A model that a path can take layers from.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// How to name it in errors.
+    pub name: &'a str,
+    pub config: &'a ModelConfig,
+    pub weights: &'a dyn Weights,
+}
+
+/// One step of a path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PathStep {
+    /// Which of the models, counted from 0.
+    pub model: usize,
+    /// Which of its layers, counted from 0.
+    pub layer: usize,
+    /// Factor on what enters the layer; 1 changes nothing.
+    pub scale: f32,
+}
+
+impl PathStep {
+    /// The path of an ordinary model: every layer once, in order, unscaled.
+    #[must_use]
+    pub fn all_of(model: usize, layers: usize) -> Vec<Self> {
+        (0..layers).map(|layer| Self { model, layer, scale: 1.0 }).collect()
+    }
+}
+
+impl Decoder {
+    /// Loads what a path over `parts` needs, and runs that path. The models must have the same
+    /// hidden size and heads; rotary positions, sliding window, MLP size, biases and the norms'
+    /// ε are each step's own.
+    pub fn load_path(parts: &[Part<'_>], steps: &[PathStep], device: &Device) -> Result<Self, LmError> {
+        let (shapes, ropes) = shapes(parts)?;
+        check(&shapes, parts, steps)?;
+        let engine = match device {
+            Device::Cpu => Engine::Cpu(Model::load_path(Cpu::new(), shapes, ropes, parts, steps)?),
+            Device::Composed(device) => {
+                Engine::Composed(Model::load_path(Composed::new(device), shapes, ropes, parts, steps)?)
+            }
+        };
+        Ok(Self { engine })
+    }
+
+    /// Takes another path from the next run on. `parts` are those of [`Self::load_path`]; only
+    /// layers that no path named before are read. After an error the path is the old one.
+    pub fn set_path(&mut self, parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
+        match &mut self.engine {
+            Engine::Cpu(model) => model.set_path(parts, steps),
+            Engine::Composed(model) => model.set_path(parts, steps),
+        }
+    }
+
+    /// The path that runs now.
+    #[must_use]
+    pub fn path(&self) -> Vec<PathStep> {
+        match &self.engine {
+            Engine::Cpu(model) => model.path(),
+            Engine::Composed(model) => model.path(),
+        }
+    }
+}
+
+impl<B: Backend> Model<B> {
+    fn load_path(
+        backend: B,
+        shapes: Vec<Shape>,
+        ropes: Vec<Rope>,
+        parts: &[Part<'_>],
+        steps: &[PathStep],
+    ) -> Result<Self, LmError> {
+        let mut model = Self::with_ends(backend, shapes, ropes, parts[0].weights)?;
+        model.set_path(parts, steps)?;
+        Ok(model)
+    }
+
+    fn set_path(&mut self, parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
+        if parts.len() != self.shapes.len() {
+            let (loaded, found) = (self.shapes.len(), parts.len());
+            return Err(LmError::Path(format!("{found} models are given where {loaded} are loaded")));
+        }
+        check(&self.shapes, parts, steps)?;
+        let mut path = Vec::with_capacity(steps.len());
+        for step in steps {
+            let here = self.blocks.iter().position(|b| (b.model, b.layer) == (step.model, step.layer));
+            let block = if let Some(block) = here {
+                block
+            } else {
+                let part = &parts[step.model];
+                self.load_block(step.model, step.layer, part.weights, part.name)?
+            };
+            path.push(Step { block, scale: step.scale });
+        }
+        self.steps = path;
+        Ok(())
+    }
+
+    fn path(&self) -> Vec<PathStep> {
+        let place = |step: &Step| {
+            let block = &self.blocks[step.block];
+            PathStep { model: block.model, layer: block.layer, scale: step.scale }
+        };
+        self.steps.iter().map(place).collect()
+    }
+}
+
+/// Shapes of models that run together, and their rotations, each once.
+fn shapes(parts: &[Part<'_>]) -> Result<(Vec<Shape>, Vec<Rope>), LmError> {
+    let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
+    let mut ropes: Vec<Rope> = Vec::new();
+    for part in parts {
+        let mut shape =
+            Shape::new(part.config).map_err(|error| LmError::Path(format!("{}: {error}", part.name)))?;
+        if let Some(first) = shapes.first() {
+            for (key, mine, theirs) in [
+                ("hidden_size", shape.hidden, first.hidden),
+                ("num_attention_heads", shape.heads, first.heads),
+                ("num_key_value_heads", shape.kv_heads, first.kv_heads),
+                ("head_dim", shape.head_dim, first.head_dim),
+            ] {
+                if mine != theirs {
+                    return Err(LmError::Path(format!(
+                        "{} has {key} = {mine} where {} has {theirs}: layers of the two cannot follow one another",
+                        part.name, parts[0].name
+                    )));
+                }
+            }
+        }
+        shape.rotation = ropes.iter().position(|rope| *rope == shape.rope).unwrap_or_else(|| {
+            ropes.push(shape.rope.clone());
+            ropes.len() - 1
+        });
+        shapes.push(shape);
+    }
+    if shapes.is_empty() {
+        return Err(LmError::Path("there is no model to take layers from: name at least one".to_owned()));
+    }
+    Ok((shapes, ropes))
+}
+
+/// Every step names a layer that there is, and a scale that leaves something.
+fn check(shapes: &[Shape], parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
+    let refuse = |why: String| Err(LmError::Path(why));
+    if steps.is_empty() {
+        return refuse("it has no steps: name at least one layer".to_owned());
+    }
+    if steps.len() > STEP_LIMIT {
+        return refuse(format!("it has {} steps; at most {STEP_LIMIT} are run", steps.len()));
+    }
+    for (place, step) in steps.iter().enumerate() {
+        let Some(shape) = shapes.get(step.model) else {
+            let n = shapes.len();
+            return refuse(format!(
+                "step {place} names model {}, but there are {n}, counted from 0",
+                step.model
+            ));
+        };
+        if step.layer >= shape.layers {
+            return refuse(format!(
+                "step {place} names layer {} of {}, which has {} layers, counted from 0",
+                step.layer, parts[step.model].name, shape.layers
+            ));
+        }
+        if !step.scale.is_finite() || step.scale == 0.0 {
+            return refuse(format!(
+                "step {place} has scale {}; a scale is a finite number other than 0",
+                step.scale
+            ));
+        }
+    }
+    Ok(())
+}
