@@ -22,4 +22,6 @@ pub enum MergeError {
         "recipe: the weights of layer group {group} sum to 0, and {method} divides by their sum; change a weight or set normalize = false"
     )]
     ZeroSum { group: String, method: &'static str },
+    #[error("path: {why}")]
+    Fold { why: String },
 }

@@ -8,6 +8,7 @@ mod delta;
 mod dispatch;
 mod error;
 mod export;
+mod fold;
 mod kernel;
 mod mask;
 mod merged;
@@ -20,5 +21,6 @@ mod twister;
 
 pub use error::MergeError;
 pub use export::write_checkpoint;
+pub use fold::{FoldStep, Folded, fold};
 pub use merged::{MergeStats, Merged};
 pub use pool::Pool;

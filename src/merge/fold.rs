@@ -1,0 +1,297 @@
+//! A scaled path as an ordinary decoder.
+//!
+//! At step t of a path the residual stream enters as x' = wₜ · x, then x' + Attn(N(x')) and the
+//! same with the MLP. `RMSNorm` ignores a positive factor (up to its ε) and passes a sign through.
+//! With Pₜ = w₁ · … · wₜ and z = x / Pₜ in place of x, every step becomes an unscaled one:
+//! what it adds to the stream (`o_proj` and `down_proj`, their biases too) is divided by Pₜ, its
+//! two norms are flipped where Pₜ < 0, and so is the final norm where the last P is.
+//!
+//! Exact but for ε: the folded norms see z with the ε that was meant for x. Where inputs are well
+//! above √ε in size the difference is of rounding's order; who exports a path measures it.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights, tensor_shapes};
+
+use super::MergeError;
+
+/// One step of a path over models in a list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FoldStep {
+    /// Which of the models, counted from 0.
+    pub model: usize,
+    /// Which of its layers, counted from 0.
+    pub layer: usize,
+    /// Factor on what enters the layer: finite, not 0.
+    pub scale: f32,
+}
+
+/// A path folded into an ordinary decoder: a config, and tensors of which those that did not
+/// change are the models' own.
+pub struct Folded<'a> {
+    config: Value,
+    names: Vec<String>,
+    tensors: HashMap<String, Tensor<'a>>,
+}
+
+/// A tensor of a folded path: as it lies in a checkpoint, or made.
+enum Tensor<'a> {
+    Kept(TensorView<'a>),
+    Made { shape: Vec<usize>, dtype: Dtype, data: Vec<u8> },
+}
+
+/// What becomes of a tensor's values.
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    /// Divided by this.
+    Divide(f32),
+    /// Multiplied by −1.
+    Flip,
+}
+
+/// A tensor to make: its name, where its values are, and what becomes of them.
+struct Piece<'a> {
+    name: String,
+    shape: Vec<usize>,
+    /// `None` for a bias that its own model does not have: zeros. An open checkpoint has every
+    /// tensor that its config calls for.
+    from: Option<TensorView<'a>>,
+    change: Change,
+}
+
+impl Folded<'_> {
+    /// The config of the ordinary decoder: the first model's, with as many layers as the path has
+    /// steps.
+    #[must_use]
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// Names of all tensors, from the input to the output.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+impl Weights for Folded<'_> {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        Some(match self.tensors.get(name)? {
+            Tensor::Kept(view) => *view,
+            Tensor::Made { shape, dtype, data } => TensorView { dtype: *dtype, shape, data },
+        })
+    }
+}
+
+/// Folds the path `steps` over `models`, whose first gives embedding, final norm and head. Values
+/// are divided in f32 and rounded once, to `dtype`.
+pub fn fold<'a>(
+    models: &[&'a Checkpoint],
+    steps: &[FoldStep],
+    dtype: Dtype,
+) -> Result<Folded<'a>, MergeError> {
+    let Some(first) = models.first() else { return refuse("it names no model".to_owned()) };
+    if steps.is_empty() {
+        return refuse("it has no steps: name at least one layer".to_owned());
+    }
+    let config = folded_config(models, steps, dtype)?;
+    let reread = ModelConfig::from_json(first.reference(), config.to_string().as_bytes())?;
+
+    let mut products = Vec::with_capacity(steps.len());
+    let mut product = 1.0_f64;
+    for (number, step) in steps.iter().enumerate() {
+        product *= f64::from(step.scale);
+        check_product(product, number)?;
+        products.push(product);
+    }
+    let piece = |(name, shape): (String, Vec<usize>)| {
+        let rest = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+        let Some((number, part)) = rest.and_then(|(n, part)| Some((n.parse::<usize>().ok()?, part))) else {
+            let flip = name == "model.norm.weight" && product < 0.0;
+            let change = if flip { Change::Flip } else { Change::None };
+            return Piece { from: first.tensor(&name), name, shape, change };
+        };
+        let step = &steps[number];
+        let from = models[step.model].tensor(&format!("model.layers.{}.{part}", step.layer));
+        let change = change(part, products[number]);
+        Piece { name, shape, from, change }
+    };
+    let pieces: Vec<Piece<'a>> = tensor_shapes(&reread).into_iter().map(piece).collect();
+    let names = pieces.iter().map(|p| p.name.clone()).collect();
+    let made: Result<HashMap<String, Tensor<'a>>, MergeError> =
+        pieces.into_par_iter().map(|piece| make(piece, dtype)).collect();
+    Ok(Folded { config, names, tensors: made? })
+}
+
+/// What becomes of a part of a step whose cumulative product is `product`.
+fn change(part: &str, product: f64) -> Change {
+    let writes = part.starts_with("self_attn.o_proj.") || part.starts_with("mlp.down_proj.");
+    let norm = part.ends_with("layernorm.weight");
+    if writes && product.to_bits() != 1_f64.to_bits() {
+        Change::Divide(product as f32)
+    } else if norm && product < 0.0 {
+        Change::Flip
+    } else {
+        Change::None
+    }
+}
+
+fn make(piece: Piece<'_>, dtype: Dtype) -> Result<(String, Tensor<'_>), MergeError> {
+    let Piece { name, shape, from, change } = piece;
+    let n = shape.iter().product();
+    let mut values = vec![0.0_f32; n];
+    if let Some(view) = from {
+        if view.dtype == dtype && matches!(change, Change::None) {
+            return Ok((name, Tensor::Kept(view)));
+        }
+        view.read_f32(0, &mut values);
+    }
+    match change {
+        Change::None => {}
+        Change::Divide(by) => values.iter_mut().for_each(|v| *v /= by),
+        Change::Flip => values.iter_mut().for_each(|v| *v = -*v),
+    }
+    let data = stored(&values, dtype);
+    let back = TensorView { dtype, shape: &shape, data: &data };
+    let mut check = vec![0.0; n];
+    back.read_f32(0, &mut check);
+    if check.iter().any(|v| !v.is_finite()) {
+        return refuse(format!(
+            "{name} leaves the range of {} when it is divided by the product of the scales before it; take scales nearer to 1",
+            dtype.name()
+        ));
+    }
+    Ok((name, Tensor::Made { shape, dtype, data }))
+}
+
+/// Values in a stored format, each rounded to the nearest, ties to even.
+fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
+    match dtype {
+        Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Dtype::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        Dtype::BF16 => values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect(),
+    }
+}
+
+fn check_product(product: f64, step: usize) -> Result<(), MergeError> {
+    if (product as f32).is_normal() {
+        return Ok(());
+    }
+    refuse(format!(
+        "the scales up to step {step} multiply to {product:e}, by which nothing can be divided; take scales nearer to 1"
+    ))
+}
+
+/// The first model's config for a decoder of one layer a step; refuses models that one config
+/// cannot describe.
+fn folded_config(models: &[&Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Result<Value, MergeError> {
+    let first = models[0];
+    let mut used = vec![first];
+    for (place, step) in steps.iter().enumerate() {
+        let Some(model) = models.get(step.model) else {
+            return refuse(format!(
+                "step {place} names model {}, but there are {}",
+                step.model,
+                models.len()
+            ));
+        };
+        let layers = model.config().num_hidden_layers;
+        if step.layer >= layers {
+            let reference = model.reference();
+            return refuse(format!(
+                "step {place} names layer {} of {reference}, which has {layers} layers, counted from 0",
+                step.layer
+            ));
+        }
+        used.push(model);
+    }
+    for model in &used {
+        if let Some(why) = difference(model.config(), first.config()) {
+            return refuse(format!(
+                "{} {why} {}; one config cannot say both, so this path can be run here but not exported",
+                model.reference(),
+                first.reference()
+            ));
+        }
+    }
+    let mut config = first.config().raw.clone();
+    if let Value::Object(map) = &mut config {
+        map.insert("num_hidden_layers".to_owned(), steps.len().into());
+        for key in PER_LAYER {
+            if map.get(key).is_some_and(Value::is_array) {
+                let of = |step: &FoldStep| models[step.model].config().raw.get(key)?.get(step.layer).cloned();
+                let list: Option<Vec<Value>> = steps.iter().map(of).collect();
+                let Some(list) = list else {
+                    return refuse(format!("not every model of it lists {key} for each layer"));
+                };
+                map.insert(key.to_owned(), list.into());
+            }
+        }
+        for (key, biased) in [
+            ("attention_bias", (|c: &ModelConfig| c.attention_bias) as fn(&ModelConfig) -> bool),
+            ("mlp_bias", |c: &ModelConfig| c.mlp_bias),
+        ] {
+            if used.iter().any(|m| biased(m.config())) {
+                map.insert(key.to_owned(), true.into());
+            }
+        }
+        // transformers 5 writes `dtype`, earlier ones `torch_dtype`.
+        let key = if map.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+        let name = match dtype {
+            Dtype::F32 => "float32",
+            Dtype::F16 => "float16",
+            Dtype::BF16 => "bfloat16",
+        };
+        map.insert(key.to_owned(), name.into());
+        map.remove("_name_or_path");
+    }
+    Ok(config)
+}
+
+/// Keys of a config that hold one value a layer.
+const PER_LAYER: [&str; 2] = ["layer_types", "no_rope_layers"];
+
+/// What keeps a layer of `mine` from being one of a decoder with the config `first`, in words.
+fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
+    // Llama's code knows no window, whatever its config says.
+    let window = |c: &ModelConfig| c.sliding_window.filter(|_| c.model_type == "mistral");
+    let biased = |c: &ModelConfig| c.model_type == "llama" && (c.attention_bias || c.mlp_bias);
+    let sizes = [
+        ("hidden_size", mine.hidden_size, first.hidden_size),
+        ("intermediate_size", mine.intermediate_size, first.intermediate_size),
+        ("num_attention_heads", mine.num_attention_heads, first.num_attention_heads),
+        ("num_key_value_heads", mine.num_key_value_heads, first.num_key_value_heads),
+        ("head_dim", mine.head_dim, first.head_dim),
+    ];
+    if let Some((key, mine, theirs)) = sizes.into_iter().find(|(_, a, b)| a != b) {
+        return Some(format!("has {key} = {mine} against {theirs} of"));
+    }
+    let numbers = [
+        ("rope_theta", mine.rope_theta, first.rope_theta),
+        ("rms_norm_eps", mine.rms_norm_eps, first.rms_norm_eps),
+    ];
+    if let Some((key, mine, theirs)) = numbers.into_iter().find(|(_, a, b)| a.to_bits() != b.to_bits()) {
+        return Some(format!("has {key} = {mine} against {theirs} of"));
+    }
+    if mine.rope_scaling != first.rope_scaling {
+        return Some("scales its rotary positions in another way than".to_owned());
+    }
+    if mine.hidden_act != first.hidden_act {
+        return Some(format!("has hidden_act = {} against {} of", mine.hidden_act, first.hidden_act));
+    }
+    if window(mine) != window(first) {
+        return Some("has another sliding window than".to_owned());
+    }
+    if biased(mine) && first.model_type != "llama" {
+        return Some("has biases, for which there is no place in the family of".to_owned());
+    }
+    None
+}
+
+fn refuse<T>(why: String) -> Result<T, MergeError> {
+    Err(MergeError::Fold { why })
+}
