@@ -3,26 +3,56 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use yosegi::task::{Detector, Fitness, Means, Places, Question, Scorer, Split, Task};
+use yosegi::task::{
+    Detector, Fitness, Means, Places, Question, Rouge, Scorer, Segmenter, Split, Task, bootstrap_medians,
+    rouge, squad,
+};
 
 #[derive(Deserialize)]
 struct Row {
     gold: String,
+    reference: String,
     text: String,
     number: Option<String>,
     value: serde_json::Value,
     correct: bool,
     language: String,
     p_ja: f64,
+    reference_words: String,
+    words: String,
+    rouge: [f64; 3],
+    em: f64,
+    f1: f64,
 }
 
-fn golden() -> Vec<Row> {
-    include_str!("golden/scoring/answers.jsonl").lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+/// Figures over all answers.
+#[derive(Deserialize)]
+struct Totals {
+    rouge: [f64; 3],
+    rouge_ja: [f64; 3],
+}
+
+fn golden() -> (Vec<Row>, Totals) {
+    let packed: &[u8] = include_bytes!("golden/scoring/answers.jsonl.gz");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    let (rows, totals) = text.rsplit_once('\n').unwrap();
+    let rows = rows.split('\n').map(|l| serde_json::from_str(l).unwrap()).collect();
+    (rows, serde_json::from_str(totals).unwrap())
+}
+
+fn split(words: &str) -> Vec<String> {
+    words.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+fn three(found: Rouge) -> [f64; 3] {
+    [found.rouge1, found.rouge2, found.rouge_l]
 }
 
 /// A task with one question a split, for its scorer.
@@ -53,8 +83,8 @@ fn question(gold: &str) -> Question {
 fn reference_scorer_agrees_with_python() {
     let task = task("number");
     assert_eq!(task.language_by(), "lid.176");
-    let rows = golden();
-    assert!(rows.len() >= 300);
+    let (rows, _) = golden();
+    assert!(rows.len() >= 2000);
     let (mut wrong, mut farthest) = (Vec::new(), 0f64);
     for row in &rows {
         let verdict = task.score(&question(&row.gold), &row.text);
@@ -75,6 +105,52 @@ fn reference_scorer_agrees_with_python() {
     }
     println!("{} answers, P(ja) at most {farthest:.1e} apart", rows.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+/// Over the reference's own words, so that it needs no dictionary.
+#[test]
+fn rouge_agrees_with_python() {
+    let (rows, totals) = golden();
+    let detector = Detector::shared();
+    let (mut all, mut strict) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let found = three(rouge(&split(&row.reference_words), &split(&row.words)));
+        for (ours, theirs) in found.iter().zip(row.rouge) {
+            assert!((ours - theirs).abs() < 1e-12, "{:?}: {found:?}, reference {:?}", row.text, row.rouge);
+        }
+        let japanese = |text: &str| detector.detect(text).p_ja >= 0.5;
+        strict.push(if japanese(&row.reference) && !japanese(&row.text) { [0.0; 3] } else { found });
+        all.push(found);
+    }
+    for (scores, reference) in [(&all, totals.rouge), (&strict, totals.rouge_ja)] {
+        let of = |kind: usize| scores.iter().map(|s| s[kind]).collect::<Vec<f64>>();
+        let found = bootstrap_medians([&of(0), &of(1), &of(2)]);
+        for (ours, theirs) in found.iter().zip(reference) {
+            assert!((ours - theirs).abs() < 1e-9, "{found:?}, reference {reference:?}");
+        }
+    }
+}
+
+#[test]
+fn segmentation_agrees_with_mecab() {
+    let Some(folder) = std::env::var_os("YOSEGI_MECAB_DICT") else {
+        println!("skipped: YOSEGI_MECAB_DICT names no dictionary");
+        return;
+    };
+    let segmenter = Segmenter::open(Path::new(&folder)).unwrap();
+    let mut wrong = Vec::new();
+    for row in golden().0 {
+        for (text, words) in [(&row.text, &row.words), (&row.reference, &row.reference_words)] {
+            let ours = segmenter.words(text).join(" ");
+            if ours != *words {
+                wrong.push(format!("{text:?}\n  {ours}\n  {words}"));
+            }
+        }
+        let found = squad(&[&row.reference], &row.text, &segmenter);
+        assert_eq!(found.exact_match > 0.5, row.em > 0.5, "{:?}", row.text);
+        assert!((found.f1 - row.f1).abs() < 1e-12, "{:?}: {} {}", row.text, found.f1, row.f1);
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]

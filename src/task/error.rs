@@ -23,6 +23,11 @@ pub enum TaskError {
     Prompt { file: String, message: String },
     #[error("{file} needs {what}: {todo}")]
     Absent { file: String, what: String, todo: String },
+    #[error(
+        "the MeCab dictionary in {folder} can't be used: {why}; give a folder with sys.dic, unk.dic, \
+         char.bin and matrix.bin, such as the Python package unidic_lite's"
+    )]
+    Dictionary { folder: String, why: String },
     #[error("{data}, line {line}: {what}")]
     Row { data: String, line: usize, what: String },
     #[error("{data}, line {line}: there is no column {column:?}{hint}: set `columns` in {file}")]

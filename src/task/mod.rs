@@ -2,25 +2,39 @@
 //! name of a built-in task comes in; prompts, stop strings and verdicts on answers go out, and a
 //! [`Fitness`] turns the verdicts' means into the one number that the search climbs. No models here.
 
+mod bootstrap;
 mod builtin;
 mod data;
+mod emoji;
 mod error;
 mod file;
 mod fitness;
 mod language;
+mod lattice;
 mod lenient;
 mod lid;
+mod mecab;
+mod neologdn;
 mod number;
 mod place;
+mod rouge;
+mod segment;
+mod significance;
+mod squad;
 
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::bootstrap_medians;
 pub use builtin::BUILTIN;
 pub use error::TaskError;
 pub use fitness::{Fitness, Means};
 pub use language::{Detector, Language};
 pub use lid::Lid;
 pub use place::Places;
+pub use rouge::{Rouge, rouge};
+pub use segment::Segmenter;
+pub use significance::{McNemar, Test, mcnemar};
+pub use squad::{Squad, squad};
 
 /// A question with the answer that counts as right.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

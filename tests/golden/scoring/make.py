@@ -1,25 +1,48 @@
-"""Makes answers.jsonl: answer strings of all shapes with the reference scorer's verdicts.
+"""Makes answers.jsonl.gz: answers of all shapes with the verdicts of the reference rules.
 
-The reference is the paper's evaluation (github.com/SakanaAI/evolutionary-model-merge, Apache-2.0,
-evomerge/eval/ja_mgsm.py and metrics.py): the number is the last match of \\d*\\.?\\d+, compared as a
-float; the language is fastText's lid.176 over the whole text with its newlines deleted.
+The references are the paper's evaluation (github.com/SakanaAI/evolutionary-model-merge, Apache-2.0,
+evomerge/eval: ja_mgsm.py, metrics.py, utils.py) and the jp-stable evaluation harness
+(github.com/Stability-AI/lm-evaluation-harness, MIT: tasks/ja/mgsm.py, jasquad/evaluate.py):
+- number: the last match of \\d*\\.?\\d+, compared as a float; language: fastText's lid.176 over the
+  whole text with its newlines deleted;
+- ROUGE: rouge_score over MeCab's words (UniDic-lite) of the text without emoji, after
+  neologdn.normalize, with single spaces; a file's figure is the median of 1,000 bootstrap means,
+  here after numpy.random.seed(0); where the gold is Japanese (P >= 0.5) and the answer
+  is not, the answer counts as empty;
+- exact match and F1 over the same words without marks; the harness's whole number.
 
-    pip install fasttext-wheel==0.9.2
-    python tests/golden/scoring/make.py
+    pip install fasttext-wheel==0.9.2 rouge-score==0.1.2 fugashi==1.5.2 unidic-lite==1.0.8 \\
+        neologdn==0.5.6 emoji==2.16.0 numpy
+    cargo build --release
+    python tests/golden/scoring/make.py target/release/yosegi
 
-Each line: gold, text, number (the match or null), value (a number, "inf" or null), correct,
-language (the likeliest), p_ja. Seeded: two runs make the same file.
+The yosegi binary lets the bundled models answer their task; nothing that it says of the answers is
+used. Each line but the last: gold (a number), reference (a text), text, number (the match or null),
+value (a number, "inf" or null), correct, language (the likeliest), p_ja, whole (the harness's number
+or null), reference_words and words (segmented, joined by spaces), rouge (1, 2, L), em, f1. The last
+line: rouge and rouge_ja over all. Seeded: two runs make the same file.
 """
 
+import gzip
 import json
 import random
 import re
+import string
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
+import emoji
 import fasttext
+import neologdn
+import numpy
+from fugashi import Tagger
+from rouge_score import rouge_scorer, scoring
 
 HERE = Path(__file__).parent
 MODEL = fasttext.load_model(str(HERE / "../../../zoo/lid/lid.176.ftz"))
+KINDS = ["rouge1", "rouge2", "rougeL"]
 
 
 def number(text):
@@ -31,6 +54,53 @@ def languages(text):
     # What FastText.predict(text, k=-1) calls, without its wrapping in NumPy arrays.
     pairs = MODEL.f.predict(text.replace("\n", "") + "\n", -1, 0.0, "strict")
     return {label.removeprefix("__label__"): min(p, 1.0) for p, label in pairs}
+
+
+def whole(text):
+    matches = re.findall(r"(\-?[0-9\.\,]+)", text)
+    try:
+        value = float(matches[-1].strip(".").replace(",", ""))
+        return int(value) if value.is_integer() else None
+    except (IndexError, ValueError):
+        return None
+
+
+BLOCKS = re.compile("[\U0001F600-\U0001F64F\U0001F300-\U0001F5FF\U0001F680-\U0001F6FF\U0001F1E0-\U0001F1FF\U00002702-\U000027B0]+")
+
+
+class Words:
+    tagger = Tagger("-Owakati")
+
+    @staticmethod
+    def normal(text):
+        text = "".join("" if emoji.is_emoji(c) else c for c in text)
+        return " ".join(neologdn.normalize(BLOCKS.sub("", text)).split())
+
+    def tokenize(self, text):
+        return self.tagger.parse(self.normal(text)).split()
+
+
+WORDS = Words()
+SCORER = rouge_scorer.RougeScorer(KINDS, tokenizer=WORDS)
+MARKS = "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏." + string.punctuation
+
+
+def f1(gold, answer):
+    gold, answer = ([w for w in words if len(w) > 1 or w not in MARKS] for words in (gold, answer))
+    same = sum((Counter(gold) & Counter(answer)).values())
+    if same == 0:
+        return 0.0
+    precision, recall = same / len(answer), same / len(gold)
+    return 2 * precision * recall / (precision + recall)
+
+
+def over_all(pairs):
+    aggregator = scoring.BootstrapAggregator()
+    for gold, answer in pairs:
+        aggregator.add_scores(SCORER.score(gold, answer))
+    numpy.random.seed(0)
+    result = aggregator.aggregate()
+    return [float(result[kind].mid.fmeasure) for kind in KINDS]
 
 
 HAND = [
@@ -74,6 +144,14 @@ HAND = [
     ("18", "Janet gets 16 eggs. 彼女は3個食べて、4個をマフィンに使います。16-3-4=9個残ります。9×2=18ドルです。"),
     ("18", "16 - 3 - 4 = 9\n9 * 2 = 18\n答えは18ドルです。"), ("18", "16-3-4=9\n9*2=18"), ("18", "a" * 300 + " 18"), ("18", "あ" * 300 + "18"),
     ("18", "あ い う え お " * 60 + "18"), ("18", "the " * 400 + "18"), ("18", "答えは18です。" * 80), ("18", "。" * 500), ("18", "18 " * 300),
+    # Marks and widths that the normal form of a text changes.
+    ("18", "ﾊﾝｶｸｶﾅの１８個、ウェーーーーイ〜～ですー—―"), ("18", "　　ＰＲＭＬ　　副　読　本　18　　"), ("18", "a ー b-‐‑–c * 18 * 日 本 x y 語"), ("18", "“18”‘個’¥18￥"),
+    ("18", "ｶﾞｷﾞｸﾞﾊﾟﾋﾟﾌﾟウ゛う゛は゜ナ゛18"), ("18", "~ ~18~ ～ー～"), ("18", "18 個 と ＡＢＣ　ｄｅｆ １２３"), ("18", "©18®™❤♥☎✂➰〰㊗㊙🀄"), ("18", "0️⃣1️⃣8️⃣"),
+    ("18", "***18*** * ** 個"), ("18", "A　あ B い　C 18"), ("18", "𠮷𩸽𪚥18𝒳"), ("18", "ㇰㇱヷヸヹヺ18ゝゞヽヾ々〆ヶ"), ("18", "あ\u3099い\u309a18"),
+    ("18", "supercalifragilisticexpialidocious18" * 3), ("18", "ああああああああああああああああああああああああああああああああああああああああ18"), ("18", "ＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡＡ18"),
+    ("18", "18\x00個"), ("18", "\x00"), ("18", "１８．５，２" * 20), ("18", "!?#$%&()18…‥「」『』【】"), ("18", "https://example.org/a?b=18&c=d_e 参照"), ("18", "18" + "🥚" * 300),
+    ("18", "まず、ジャネットのアヒルは1日に16個の卵を産みます。彼女は毎朝3個を朝食に食べ、4個を友人のためのマフィンに使います。" * 40 + "答えは18ドルです。"),
+    ("18", "First we count the eggs, then we sell the rest at the market for two dollars each. " * 60 + "18"), ("18", "答えは" + "とても" * 500 + "18です"), ("18", "一" * 600 + "18"), ("18", "ｱ" * 200 + "18"),
     ("1,234", "合計は1234円です。"), ("1,234", "合計は1,234円です。"), ("2.5", "2.5リットル"), ("-3", "答えは-3度です。"),
 ]
 
@@ -114,18 +192,72 @@ def generated(rng):
     return str(x), text
 
 
+EN_WORDS = "the a egg eggs dollars She He sells 18 16 - = + per day. So, (and) it's \"total\" answer: **x** Tokyo LLM GPT-4 3.5 100% e.g. U.S. @home #1 don't".split(" ")
+VQA = ["黄色いバナナです。", "男性が赤い自転車に乗っています。", "白と黒の猫が2匹、窓のそばで寝ています。", "東京タワー", "3人", "青空", "海辺で犬が走っている。", "A man riding a bike.", "はい、そうです。", "電車の中", "テーブルの上にピザとコーヒーが置かれています。", "雪山でスキーをしている人", "時計は10時10分を指しています。", "ポルトガル語", "1995〜2001年", "サッカーボール"]
+
+
+def reworded(rng, text):
+    """A text that shares words with another."""
+    parts = re.split(r"(?<=[。、 \n])", text)
+    parts = [p for p in parts if rng.random() < 0.7] or parts[:1]
+    if rng.random() < 0.4:
+        rng.shuffle(parts)
+    if rng.random() < 0.4:
+        parts.insert(rng.randint(0, len(parts)), rng.choice(VQA))
+    return "".join(parts)
+
+
+def mixed(rng):
+    """Words, scripts and marks in no order."""
+    def piece():
+        kind = rng.random()
+        if kind < 0.4:
+            return rng.choice(EN_WORDS)
+        if kind < 0.7:
+            return rng.choice(VQA)
+        ranges = [(0x3041, 0x3096), (0x30A1, 0x30FA), (0x4E00, 0x9FA0), (0xFF01, 0xFF9F), (0x20, 0x7E), (0x2010, 0x2030), (0x1F300, 0x1F64F), (0xA1, 0x17F), (0x391, 0x3C9), (0x410, 0x44F), (0xAC00, 0xAC80)]
+        low, high = rng.choice(ranges)
+        return "".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 6)))
+    text = rng.choice(["", " ", "　", "、"]).join(piece() for _ in range(rng.randint(1, 25)))
+    return str(rng.randint(0, 99)), text
+
+
+def zoo(binary):
+    """The bundled models' own answers."""
+    for model in ["zoo:base", "zoo:ja", "zoo:math-add", "zoo:math-mul"]:
+        out = subprocess.run([binary, "eval", model, "--task", "zoo", "--limit", "220", "--json"], check=True, capture_output=True)
+        for answer in json.loads(out.stdout)["answers"]:
+            yield answer["gold"], answer["text"]
+
+
+def row_of(rng, gold, text):
+    reference = rng.choice([rng.choice(VQA), reworded(rng, text), reworded(rng, text), text])
+    if len(reference) > 2000:
+        reference = reference[:200]
+    found = number(text)
+    value = None if found is None else float(found.replace(",", ""))
+    scores = languages(text)
+    golds, words = WORDS.tokenize(reference), WORDS.tokenize(text)
+    rouge = SCORER.score(reference, text)
+    return dict(
+        gold=gold, reference=reference, text=text, number=found, value="inf" if value == float("inf") else value,
+        correct=value == float(gold.replace(",", "")), language=max(scores, key=scores.get), p_ja=round(scores.get("ja", 0.0), 6), whole=whole(text),
+        reference_words=" ".join(golds), words=" ".join(words), rouge=[rouge[k].fmeasure for k in KINDS],
+        em=float(WORDS.normal(reference) == WORDS.normal(text)), f1=f1(golds, words),
+    )
+
+
 def main():
     rng = random.Random(20240319)
-    rows = HAND + [generated(rng) for _ in range(600)]
-    with open(HERE / "answers.jsonl", "w", encoding="utf-8") as out:
-        for gold, text in rows:
-            found = number(text)
-            value = None if found is None else float(found.replace(",", ""))
-            scores = languages(text)
-            best = max(scores, key=scores.get)
-            row = dict(gold=gold, text=text, number=found, value="inf" if value == float("inf") else value,
-                       correct=value == float(gold.replace(",", "")), language=best, p_ja=round(scores.get("ja", 0.0), 6))
-            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    answers = HAND + [generated(rng) for _ in range(850)] + [mixed(rng) for _ in range(300)] + list(zoo(sys.argv[1]))
+    rows = [row_of(rng, gold, text) for gold, text in answers]
+    pairs = [(row["reference"], row["text"]) for row in rows]
+    strict = [(gold, "" if languages(gold).get("ja", 0.0) >= 0.5 and languages(text).get("ja", 0.0) < 0.5 else text) for gold, text in pairs]
+    totals = dict(rouge=over_all(pairs), rouge_ja=over_all(strict))
+    lines = [json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in [*rows, totals]]
+    (HERE / "answers.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode(), 9, mtime=0))
+    print(len(rows), "answers,", totals)
 
 
-main()
+if __name__ == "__main__":
+    main()
