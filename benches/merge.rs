@@ -1,15 +1,14 @@
-//! A resident candidate's merge in bytes a second, beside a plain copy of as many bytes.
+//! A resident candidate's merge in bytes a second, beside a plain copy on the same threads.
 //!
-//! Bytes are what must move at least: base and three sources read once, the result written once.
-//! The copy reads and writes half of them each, over the same threads.
+//! Bytes are what must move at least: base and three sources read once, the result written once; a
+//! copy reads and writes. Everything is measured in turns, so that a busy machine is busy for all;
+//! medians. `cargo bench --bench merge [-- ROUNDS]`.
 
 #![allow(clippy::unwrap_used)] // a broken fixture should stop it
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::time::Instant;
 
-use divan::Bencher;
-use divan::counter::BytesCount;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use yosegi::checkpoint::{Checkpoint, Dtype, ModelConfig, tensor_shapes};
@@ -18,13 +17,9 @@ use yosegi::recipe::{LayerGroup, Method, PerGroup, Recipe};
 
 const SOURCES: [&str; 3] = ["a", "b", "c"];
 
-fn main() {
-    divan::main();
-}
-
-/// 27 M parameters, 53 MB a model.
+/// 39 M parameters in twelve blocks, 78 MB a model: more than the caches hold.
 fn config() -> Value {
-    json!({"model_type": "llama", "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 2,
+    json!({"model_type": "llama", "hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 12,
            "num_attention_heads": 8, "vocab_size": 1000, "tie_word_embeddings": true})
 }
 
@@ -47,65 +42,92 @@ fn model(name: &str, seed: u32, drift: f32) -> Checkpoint {
     Checkpoint::from_memory(name, &config, &tensors, BTreeMap::new()).unwrap()
 }
 
-fn pool() -> &'static Pool {
-    static POOL: OnceLock<Pool> = OnceLock::new();
-    POOL.get_or_init(|| {
-        let sources = SOURCES.iter().zip(10..).map(|(name, seed)| model(name, seed, 0.02)).collect();
-        Pool::new(model("base", 1, 0.0), sources).unwrap()
-    })
+/// One method's candidates: each differs from the last in weights and densities.
+struct Line {
+    recipe: Recipe,
+    merged: Merged,
+    /// Seconds of each round for all groups, and for one block.
+    all: Vec<f64>,
+    one: Vec<f64>,
+    bytes: u64,
 }
 
-fn recipe(method: Method) -> Recipe {
-    let mut recipe = Recipe::uniform("base", &SOURCES.map(str::to_owned), method, 0.4);
-    recipe.sources.iter_mut().for_each(|s| s.density = PerGroup::All(0.5));
-    recipe
-}
+const METHODS: [Method; 5] =
+    [Method::Linear, Method::TaskArithmetic, Method::Ties, Method::DareLinear, Method::DareTies];
 
-/// Merges again and again with weights that change by one part in a thousand, in `groups` only.
-fn again(bencher: Bencher, method: Method, groups: &[LayerGroup]) {
-    let pool = pool();
-    let mut recipe = recipe(method);
-    let mut merged = Merged::new(pool);
-    pool.merge_into(&recipe, &mut merged).unwrap();
-    let mut step = |merged: &mut Merged| {
-        for source in &mut recipe.sources {
+impl Line {
+    fn new(pool: &Pool, method: Method) -> Self {
+        let mut recipe = Recipe::uniform("base", &SOURCES.map(str::to_owned), method, 0.4);
+        recipe.sources.iter_mut().for_each(|s| s.density = PerGroup::All(0.5));
+        let mut line = Self { recipe, merged: Merged::new(pool), all: Vec::new(), one: Vec::new(), bytes: 0 };
+        // What is made once: pages, histograms, sums.
+        let groups: Vec<LayerGroup> = LayerGroup::all(pool.layers()).collect();
+        (0..3).for_each(|_| _ = line.step(pool, &groups));
+        line
+    }
+
+    /// Seconds and bytes of the next candidate, which differs in `groups` only.
+    fn step(&mut self, pool: &Pool, groups: &[LayerGroup]) -> (f64, u64) {
+        for source in &mut self.recipe.sources {
             for group in groups {
                 let old = source.weight.get(*group).unwrap();
                 source.weight.set(*group, pool.layers(), old * 1.001);
                 source.density.set(*group, pool.layers(), 0.3 + 0.3 * (old * 100.0).fract());
             }
         }
-        pool.merge_into(&recipe, merged).unwrap().bytes
-    };
-    let bytes = step(&mut merged);
-    bencher.counter(BytesCount::new(bytes)).bench_local(|| step(&mut merged));
+        let start = Instant::now();
+        let stats = pool.merge_into(&self.recipe, &mut self.merged).unwrap();
+        (start.elapsed().as_secs_f64(), stats.bytes)
+    }
 }
 
-const METHODS: [&str; 5] = ["linear", "task_arithmetic", "ties", "dare_linear", "dare_ties"];
-
-fn method(name: &str) -> Method {
-    Method::ALL.into_iter().find(|m| m.name() == name).unwrap()
+fn main() {
+    let rounds: usize = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(21);
+    let sources = SOURCES.iter().zip(10..).map(|(name, seed)| model(name, seed, 0.02)).collect();
+    let pool = Pool::new(model("base", 1, 0.0), sources).unwrap();
+    let groups: Vec<LayerGroup> = LayerGroup::all(pool.layers()).collect();
+    let mut lines: Vec<Line> = METHODS.into_iter().map(|m| Line::new(&pool, m)).collect();
+    let from = vec![1_u8; 160 << 20];
+    let mut to = vec![2_u8; from.len()];
+    let threads = rayon::current_num_threads();
+    // By small pieces and by one piece a thread, which may take another way: the better counts.
+    let pieces = [1 << 20, from.len() / threads];
+    let mut copies = vec![Vec::new(); pieces.len()];
+    for _ in 0..rounds {
+        for (piece, seconds) in pieces.iter().zip(&mut copies) {
+            let start = Instant::now();
+            let parts = to.par_chunks_mut(*piece).zip(from.par_chunks(*piece));
+            parts.for_each(|(to, from)| to.copy_from_slice(from));
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        for line in &mut lines {
+            let (seconds, bytes) = line.step(&pool, &groups);
+            line.all.push(seconds);
+            line.bytes = bytes;
+            let (seconds, _) = line.step(&pool, &[LayerGroup::Block(5)]);
+            line.one.push(seconds);
+        }
+    }
+    let copied = 2.0 * from.len() as f64 / 1e9;
+    let copy = copies.iter_mut().map(|c| copied / median(c)).fold(0.0, f64::max);
+    println!("{threads} threads, medians of {rounds} rounds; base and 3 sources of 39 M bfloat16 parameters");
+    println!("copy {copy:.1} GB/s");
+    println!("{:16} {:>8} {:>8} {:>9} {:>18}", "method", "ms", "GB/s", "of copy", "one block of 12");
+    for line in &mut lines {
+        let (all, one) = (median(&mut line.all), median(&mut line.one));
+        let speed = line.bytes as f64 / 1e9 / all;
+        println!(
+            "{:16} {:8.2} {speed:8.1} {:8.0}% {:>11.2} ms 1/{:.1}",
+            line.recipe.method.name(),
+            1e3 * all,
+            100.0 * speed / copy,
+            1e3 * one,
+            all / one
+        );
+    }
 }
 
-#[divan::bench(args = METHODS)]
-fn all_groups(bencher: Bencher, name: &str) {
-    let groups: Vec<LayerGroup> = LayerGroup::all(pool().layers()).collect();
-    again(bencher, method(name), &groups);
-}
-
-#[divan::bench(args = METHODS)]
-fn one_group(bencher: Bencher, name: &str) {
-    again(bencher, method(name), &[LayerGroup::Block(1)]);
-}
-
-#[divan::bench]
-fn copy(bencher: Bencher) {
-    let mut merged = Merged::new(pool());
-    let bytes = pool().merge_into(&recipe(Method::Ties), &mut merged).unwrap().bytes as usize;
-    let from = vec![1_u8; bytes / 2];
-    let mut to = vec![0_u8; bytes / 2];
-    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
-        let pieces = to.par_chunks_mut(1 << 20).zip(from.par_chunks(1 << 20));
-        pieces.for_each(|(to, from)| to.copy_from_slice(from));
-    });
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::checkpoint::TensorView;
 
+use super::dispatch;
 use super::kernel::BLOCK;
 use super::round;
 
@@ -34,6 +35,17 @@ impl Delta<'_> {
         self.source.read_f32(at, out);
         for (d, b) in out.iter_mut().zip(base) {
             *d = if self.narrow { round::bf16(*d - *b) } else { *d - *b };
+        }
+    }
+
+    /// Calls `f` with the first flat index and the bins (the upper 15 bits of the magnitudes) of each
+    /// block of `range`, in order.
+    pub(super) fn each_block(&self, range: Range<usize>, mut f: impl FnMut(usize, &[u16])) {
+        let mut bins = [0; BLOCK];
+        for at in range.clone().step_by(BLOCK) {
+            let n = BLOCK.min(range.end - at);
+            dispatch::bins(self, at, &mut bins[..n]);
+            f(at, &bins[..n]);
         }
     }
 

@@ -1,13 +1,38 @@
-//! The passes of `kernel`, compiled once for each width of vectors, and the choice among them.
-//! All their operations are exact IEEE ones (fused multiply-adds included), so every copy gives
+//! The passes of `kernel`, compiled once for each width of vectors, the pass of `fused`, and the choice
+//! among them. All their operations are exact IEEE ones (fused multiply-adds included), so every copy gives
 //! the same bits.
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::delta::Delta;
+use super::extent::Extent;
+#[cfg(target_arch = "x86_64")]
+use super::fused::Fused;
 use super::kernel::{self, Keep, Task};
+use super::pool::CHUNK;
+use super::shares::Grid;
+#[cfg(target_arch = "x86_64")]
+use super::wide;
 
 impl Task<'_> {
+    /// Merges the whole tensor into `out`, on all threads. With `stream` the result is written past
+    /// the caches: for outputs larger than they are, that are not read again at once.
+    pub(super) fn fill(&self, out: &mut [u8], stream: bool) {
+        let pieces = out.par_chunks_mut(2 * CHUNK).enumerate();
+        #[cfg(target_arch = "x86_64")]
+        if wide::available()
+            && let Some(fused) = Fused::of(self)
+        {
+            // SAFETY: the CPU has what it needs.
+            pieces.for_each(|(i, out)| unsafe { wide::run(&fused, i * CHUNK, out, stream) });
+            return;
+        }
+        let _ = stream;
+        pieces.for_each(|(i, out)| self.run(i * CHUNK, out));
+    }
+
     /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
     /// `start` is a multiple of [`BLOCK`].
     pub(super) fn run(&self, start: usize, out: &mut [u8]) {
@@ -60,29 +85,86 @@ fn run_avx2(task: &Task<'_>, start: usize, out: &mut [u8]) {
     kernel::run(task, start, out);
 }
 
-/// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`].
-pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
+/// Extent of little-endian bfloat16.
+pub(super) fn extent(data: &[u8]) -> Extent {
+    #[cfg(target_arch = "x86_64")]
+    if matches!(vectors(), Vectors::Wide) {
+        // SAFETY: `vectors` found the features on this CPU.
+        return unsafe { extent_avx512(data) };
+    }
+    Extent::of_bf16(data)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn extent_avx512(data: &[u8]) -> Extent {
+    Extent::of_bf16(data)
+}
+
+/// See [`kernel::bins`].
+pub(super) fn bins(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
     #[cfg(target_arch = "x86_64")]
     match vectors() {
         // SAFETY: `vectors` found the features on this CPU.
-        Vectors::Wide => return unsafe { l1_avx512(delta, keep, range) },
+        Vectors::Wide => return unsafe { bins_avx512(delta, at, out) },
         // SAFETY: as above.
-        Vectors::Half => return unsafe { l1_avx2(delta, keep, range) },
+        Vectors::Half => return unsafe { bins_avx2(delta, at, out) },
         Vectors::Plain => {}
     }
-    kernel::l1(delta, keep, range)
+    kernel::bins(delta, at, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-fn l1_avx512(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
-    kernel::l1(delta, keep, range)
+fn bins_avx512(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
+    kernel::bins(delta, at, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
-    kernel::l1(delta, keep, range)
+fn bins_avx2(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
+    kernel::bins(delta, at, out);
+}
+
+/// See [`kernel::count`].
+pub(super) fn count(bins: &[u16], bin: u16) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if matches!(vectors(), Vectors::Wide) {
+        // SAFETY: `vectors` found the features on this CPU.
+        return unsafe { count_avx512(bins, bin) };
+    }
+    kernel::count(bins, bin)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn count_avx512(bins: &[u16], bin: u16) -> usize {
+    kernel::count(bins, bin)
+}
+
+/// See [`kernel::l1`].
+pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
+    #[cfg(target_arch = "x86_64")]
+    match vectors() {
+        // SAFETY: `vectors` found the features on this CPU.
+        Vectors::Wide => return unsafe { l1_avx512(delta, keep, grid, range) },
+        // SAFETY: as above.
+        Vectors::Half => return unsafe { l1_avx2(delta, keep, grid, range) },
+        Vectors::Plain => {}
+    }
+    kernel::l1(delta, keep, grid, range)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+fn l1_avx512(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
+    kernel::l1(delta, keep, grid, range)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
+    kernel::l1(delta, keep, grid, range)
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -99,19 +181,21 @@ mod tests {
     const N: usize = 2 * kernel::BLOCK + 333;
 
     fn copies() -> Vec<(Run, L1)> {
-        let mut out: Vec<(Run, L1)> =
-            vec![(Box::new(|t, o| kernel::run(t, 0, o)), Box::new(|d, k| kernel::l1(d, k, 0..N)))];
+        let mut out: Vec<(Run, L1)> = vec![(
+            Box::new(|t, o| kernel::run(t, 0, o)),
+            Box::new(|d, k| kernel::l1(d, k, Grid::NONE, 0..N)),
+        )];
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the features were just found.
             let run: Run = Box::new(|t, o| unsafe { run_avx2(t, 0, o) });
             // SAFETY: as above.
-            out.push((run, Box::new(|d, k| unsafe { l1_avx2(d, k, 0..N) })));
+            out.push((run, Box::new(|d, k| unsafe { l1_avx2(d, k, Grid::NONE, 0..N) })));
         }
         if matches!(vectors(), Vectors::Wide) {
             // SAFETY: the features were just found.
             let run: Run = Box::new(|t, o| unsafe { run_avx512(t, 0, o) });
             // SAFETY: as above.
-            out.push((run, Box::new(|d, k| unsafe { l1_avx512(d, k, 0..N) })));
+            out.push((run, Box::new(|d, k| unsafe { l1_avx512(d, k, Grid::NONE, 0..N) })));
         }
         out
     }
@@ -134,7 +218,7 @@ mod tests {
         let keeps = [
             Keep::All,
             Keep::Largest(cut),
-            Keep::Hashed { key: Key::new(3, "t", 0), below: 1 << 31, scale: Some(1.9) },
+            Keep::Hashed { key: Key::new(3, "t", 0), below: 1 << 15, scale: Some(1.9) },
             Keep::Listed { keep: &listed, scale: Some(1.4) },
         ];
         let rules = [true, false].map(|consensus| Rule::Sum { consensus, lambda: 0.7 });
@@ -149,6 +233,7 @@ mod tests {
                     narrow,
                     rule,
                     normalize,
+                    extent: None,
                 };
                 let delta = Delta { base: view(&base), source: view(&a), narrow };
                 let results = copies().into_iter().map(|(run, l1)| {

@@ -8,15 +8,17 @@
 //! Linear: f32 fused multiply-adds in source order, one division, one rounding.
 //!
 //! Each pass runs over blocks that fit the first-level cache, in plain loops that the compiler
-//! vectorises; `dispatch` calls the copy compiled for this CPU.
+//! vectorises; `dispatch` calls the copy compiled for this CPU. Where `fused` can do a task, it does.
 
 use std::ops::Range;
 
 use crate::checkpoint::TensorView;
 
 use super::delta::Delta;
+use super::extent::Extent;
 use super::mask::Key;
 use super::round;
+use super::shares::Grid;
 use super::trim::{Cut, magnitude};
 
 /// Elements of one inner block.
@@ -30,7 +32,7 @@ type Block = [f32; BLOCK];
 pub(super) enum Keep<'a> {
     All,
     Largest(Cut),
-    /// Hash below a threshold; rescaled.
+    /// The hash's 16 bits below a threshold; rescaled.
     Hashed {
         key: Key,
         below: u32,
@@ -44,7 +46,7 @@ pub(super) enum Keep<'a> {
 }
 
 impl Keep<'_> {
-    fn scale(self) -> Option<f32> {
+    pub(super) fn scale(self) -> Option<f32> {
         match self {
             Self::All | Self::Largest(_) => None,
             Self::Hashed { scale, .. } | Self::Listed { scale, .. } => scale,
@@ -62,7 +64,7 @@ pub(super) struct Input<'a> {
 }
 
 /// How the inputs are put together.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Rule {
     /// Weighted mean of the sources; the base is not read.
     Linear,
@@ -77,6 +79,8 @@ pub(super) struct Task<'a> {
     pub(super) narrow: bool,
     pub(super) rule: Rule,
     pub(super) normalize: bool,
+    /// Of base and sources together, if they are bfloat16: lets the faster pass be taken.
+    pub(super) extent: Option<Extent>,
 }
 
 /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
@@ -214,9 +218,11 @@ fn mask(keep: Keep<'_>, at: usize, delta: &mut Block) {
             }
         }
         Keep::Hashed { key, below, .. } => {
-            let key = key.at(at);
-            for (j, d) in (at as u32..).zip(delta.iter_mut()) {
-                *d = f32::from_bits(d.to_bits() & ones(key.hash(j) < below));
+            let (key, first) = (key.at(at >> 1), (at >> 1) as u32);
+            for (p, pair) in (0_u32..).zip(delta.as_chunks_mut::<2>().0) {
+                let hash = key.pair(first.wrapping_add(p));
+                pair[0] = f32::from_bits(pair[0].to_bits() & ones(hash & 0xffff < below));
+                pair[1] = f32::from_bits(pair[1].to_bits() & ones(hash >> 16 < below));
             }
         }
         Keep::Listed { keep, .. } => {
@@ -270,10 +276,36 @@ fn store(values: &[f32], out: &mut [u8]) {
     }
 }
 
-/// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`].
+/// The upper 15 bits of the magnitudes of the elements from `at` on, at most [`BLOCK`].
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64, f64) {
+pub(super) fn bins(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
+    let mut base: Block = [0.0; BLOCK];
+    let mut values: Block = [0.0; BLOCK];
+    load(&delta.base, at, &mut base[..out.len()]);
+    load(&delta.source, at, &mut values[..out.len()]);
+    if delta.narrow {
+        subtract::<true>(&base, &mut values);
+    } else {
+        subtract::<false>(&base, &mut values);
+    }
+    for (o, v) in out.iter_mut().zip(&values) {
+        *o = (magnitude(*v) >> 16) as u16;
+    }
+}
+
+/// How many of `bins` are `bin`; at most [`BLOCK`].
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn count(bins: &[u16], bin: u16) -> usize {
+    usize::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b == bin)))
+}
+
+/// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`]. Each |δ|
+/// is rounded to a multiple of `grid` first; see `shares`.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
     let mut base: Block = [0.0; BLOCK];
     let mut values: Block = [0.0; BLOCK];
     let mut sums = (0.0, 0.0);
@@ -289,9 +321,9 @@ pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64
         } else {
             subtract::<false>(&base, &mut values);
         }
-        sums.0 += abs_sum(&values);
+        sums.0 += abs_sum(&values, grid);
         mask(keep, at, &mut values);
-        sums.1 += abs_sum(&values);
+        sums.1 += abs_sum(&values, grid);
     }
     sums
 }
@@ -299,11 +331,11 @@ pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, range: Range<usize>) -> (f64
 /// Σ|v| in f64, in eight interleaved sums so that it vectorises; the order is fixed.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-fn abs_sum(values: &Block) -> f64 {
+fn abs_sum(values: &Block, grid: Grid) -> f64 {
     let mut lanes = [0.0_f64; 8];
     for eight in values.as_chunks::<8>().0 {
         for (lane, v) in lanes.iter_mut().zip(eight) {
-            *lane += f64::from(v.abs());
+            *lane += grid.round(f64::from(v.abs()));
         }
     }
     lanes.iter().sum()

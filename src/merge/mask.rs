@@ -1,9 +1,10 @@
 //! The counter-based drop mask: a fixed uniform number for every (seed, tensor, source, element).
 //!
-//! Element `i` of a source's task vector is kept iff `u(i) < density`, where
-//! `u(i) = mix(mix(lo(i) ^ k₀) + k₁ + hi(i)) / 2³²`, `lo` and `hi` are the halves of the 64-bit
-//! flat index, `mix` is Chris Wellons' `lowbias32` (<https://nullprogram.com/blog/2018/07/31/>),
-//! and `k₀`, `k₁` are the halves of `splitmix64(splitmix64(splitmix64(seed) ^ fnv1a64(name)) + source)`,
+//! Element `i` of a source's task vector is kept iff `u(i) < density`, where `u(i)` has 16 bits: two
+//! neighbours share one hash, the even one takes its lower half, the odd one its upper half. The hash
+//! of pair `p` is Chris Wellons' `lowbias32` (<https://nullprogram.com/blog/2018/07/31/>) of
+//! `lo(p) ^ k₀`, with `k₁ + hi(p)` added between its two multiplications; `lo` and `hi` are the halves
+//! of the 64-bit `p`, and `k₀`, `k₁` those of `splitmix64(splitmix64(splitmix64(seed) ^ fnv1a64(name)) + source)`,
 //! of the tensor's name and the source's place in the recipe. It needs no storage and no order, and it is the same for
 //! every candidate under one seed, so fitness is a smooth function of density.
 
@@ -22,34 +23,38 @@ impl Key {
         Self(key as u32, (key >> 32) as u32)
     }
 
-    /// The key for elements from `start` on, where `start`'s low half is counted by the caller.
+    /// The key for pairs from `start` on, where `start`'s low half is counted by the caller.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn at(self, start: usize) -> Self {
         Self(self.0, self.1.wrapping_add((start as u64 >> 32) as u32))
     }
 
-    /// `u · 2³²` of the element whose flat index has the low half `low`.
+    /// The hash of the pair whose number has the low half `low`.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn hash(self, low: u32) -> u32 {
-        mix(mix(low ^ self.0).wrapping_add(self.1))
+    pub(super) fn pair(self, low: u32) -> u32 {
+        let mut x = low ^ self.0;
+        x ^= x >> 16;
+        x = x.wrapping_mul(MULTIPLIERS[0]).wrapping_add(self.1);
+        x ^= x >> 15;
+        x = x.wrapping_mul(MULTIPLIERS[1]);
+        x ^ (x >> 16)
+    }
+
+    /// Both halves, for the vectorised copies of [`Self::pair`].
+    pub(super) fn halves(self) -> (u32, u32) {
+        (self.0, self.1)
     }
 }
 
-/// `density · 2³²`: elements whose hash is below it are kept. `density` is below 1.
-pub(super) fn threshold(density: f64) -> u32 {
-    (density * 4_294_967_296.0) as u32
-}
+/// Those of `lowbias32`.
+pub(super) const MULTIPLIERS: [u32; 2] = [0x7feb_352d, 0x846c_a68b];
 
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn mix(mut x: u32) -> u32 {
-    x ^= x >> 16;
-    x = x.wrapping_mul(0x7feb_352d);
-    x ^= x >> 15;
-    x = x.wrapping_mul(0x846c_a68b);
-    x ^ (x >> 16)
+/// `density · 2¹⁶` to the nearest, at least 1: elements whose `u · 2¹⁶` is below it are kept.
+/// `density` is above 0 and below 1.
+pub(super) fn threshold(density: f64) -> u32 {
+    ((density * 65_536.0).round() as u32).max(1)
 }
 
 fn splitmix64(seed: u64) -> u64 {
@@ -63,6 +68,10 @@ fn splitmix64(seed: u64) -> u64 {
 mod tests {
     use super::*;
 
+    fn u(key: Key, i: u32) -> u32 {
+        (key.pair(i / 2) >> (16 * (i % 2))) & 0xffff
+    }
+
     #[test]
     fn shares_and_independence() {
         let n = 100_000_u32;
@@ -70,11 +79,14 @@ mod tests {
         for density in [0.1, 0.5, 0.9] {
             let below = threshold(density);
             for key in keys {
-                let kept = (0..n).filter(|i| key.hash(*i) < below).count() as f64 / f64::from(n);
+                let kept = (0..n).filter(|i| u(key, *i) < below).count() as f64 / f64::from(n);
                 assert!((kept - density).abs() < 0.006, "{kept} of {density}");
+                // Neighbours, which share a hash or follow each other, know nothing of each other.
+                let twice = (0..n).filter(|i| u(key, *i) < below && u(key, *i + 1) < below).count();
+                assert!((twice as f64 / f64::from(n) - density * density).abs() < 0.006);
             }
             for pair in keys.windows(2) {
-                let both = (0..n).filter(|i| pair[0].hash(*i) < below && pair[1].hash(*i) < below).count();
+                let both = (0..n).filter(|i| u(pair[0], *i) < below && u(pair[1], *i) < below).count();
                 assert!((both as f64 / f64::from(n) - density * density).abs() < 0.006);
             }
         }
@@ -84,9 +96,10 @@ mod tests {
     fn the_numbers_stay_what_they_are() {
         // A changed hash changes every recorded session: these values are part of the format.
         let key = Key::new(42, "model.norm.weight", 1);
-        let numbers: Vec<u32> = (0..3).map(|i| key.hash(i)).collect();
-        assert_eq!(numbers, [2_544_523_305, 1_359_103_034, 2_100_197_117]);
+        let numbers: Vec<u32> = (0..3).map(|i| key.pair(i)).collect();
+        assert_eq!(numbers, [1_982_148_234, 4_155_144_081, 1_916_060_713]);
         assert_ne!(key.at(1 << 32), key);
         assert_eq!(key.at(5), key);
+        assert_eq!([1e-9, 0.5, 0.999_999].map(threshold), [1, 32_768, 65_536]);
     }
 }

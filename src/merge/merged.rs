@@ -11,11 +11,15 @@ use super::dispatch;
 use super::kernel::{Input, Keep, Rule, Task};
 use super::mask::{self, Key};
 use super::pool::{CHUNK, PoolTensor};
+use super::shares::Grid;
 use super::twister::Twister;
 use super::{MergeError, Pool, round, trim};
 
 /// Sums of |δ| below this are not matched (mergekit's `rescaled_masked_tensor`).
 const TINY: f32 = 1e-7;
+
+/// Outputs of more bytes than this are written past the caches.
+const CACHES: usize = 16 << 20;
 
 /// The tensors of a merge, in bfloat16. It remembers with what each layer group was merged, so
 /// that the next recipe recomputes only what it changes.
@@ -101,12 +105,13 @@ impl Pool {
             .map(|(t, o)| (t, o.data.as_mut_slice()))
             .collect();
         let bytes = jobs.iter().map(|(t, _)| self.traffic(t, &made)).sum();
+        let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHES;
         if made.one_stream() {
-            self.merge_in_stream_order(&made, jobs);
+            self.merge_in_stream_order(&made, jobs, large);
         } else {
             jobs.into_par_iter().for_each(|(tensor, out)| {
                 let masks = vec![None; made.sources.len()];
-                self.merge_tensor(&made, tensor, &masks, out);
+                self.merge_tensor(&made, tensor, &masks, out, large);
             });
         }
         out.made = Some(made);
@@ -171,7 +176,7 @@ impl Pool {
 
     /// mergekit draws all masks from one stream: output tensors in the order of their names,
     /// within a tensor the sources in recipe order.
-    fn merge_in_stream_order(&self, made: &Made, mut jobs: Vec<(&PoolTensor, &mut [u8])>) {
+    fn merge_in_stream_order(&self, made: &Made, mut jobs: Vec<(&PoolTensor, &mut [u8])>, large: bool) {
         jobs.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         let mut stream = Twister::new(made.mask.map_or(0, |(_, seed)| seed));
         for (tensor, out) in jobs {
@@ -182,11 +187,18 @@ impl Pool {
                     (density < 1.0).then(|| stream.bernoulli(rounded, tensor.len()))
                 })
                 .collect();
-            self.merge_tensor(made, tensor, &masks, out);
+            self.merge_tensor(made, tensor, &masks, out, large);
         }
     }
 
-    fn merge_tensor(&self, made: &Made, tensor: &PoolTensor, masks: &[Option<Vec<u8>>], out: &mut [u8]) {
+    fn merge_tensor(
+        &self,
+        made: &Made,
+        tensor: &PoolTensor,
+        masks: &[Option<Vec<u8>>],
+        out: &mut [u8],
+        large: bool,
+    ) {
         let values = made.values(tensor.group, self.layers());
         let inputs =
             values.zip(&made.sources).zip(masks).enumerate().map(|(i, ((value, &source), mask))| {
@@ -203,8 +215,9 @@ impl Pool {
                 Method::Ties | Method::DareTies => Rule::Sum { consensus: true, lambda },
             },
             normalize: made.normalize,
+            extent: tensor.extent,
         };
-        out.par_chunks_mut(2 * CHUNK).enumerate().for_each(|(i, out)| task.run(i * CHUNK, out));
+        task.fill(out, large);
     }
 
     /// One source's part: its weight in the work type, and which elements it keeps.
@@ -249,13 +262,23 @@ impl Pool {
     fn rescale(&self, tensor: &PoolTensor, source: usize, keep: Keep<'_>) -> Option<f32> {
         let delta = self.delta(tensor, source);
         let n = tensor.len();
-        let sums: Vec<(f64, f64)> = (0..n.div_ceil(CHUNK))
-            .into_par_iter()
-            .map(|i| dispatch::l1(&delta, keep, i * CHUNK..n.min((i + 1) * CHUNK)))
-            .collect();
-        let (before, after) = sums.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
         let r = |x: f32| if tensor.narrow { round::bf16(x) } else { x };
-        let (before, after) = (r(before as f32), r(after as f32));
+        let (grid, known) = match (keep, tensor.extent) {
+            (Keep::Hashed { key, below, .. }, Some(extent)) => {
+                let grid = Grid::new(extent, n);
+                (grid, tensor.shares[source].get(&delta, grid, key, below))
+            }
+            _ => (Grid::NONE, None),
+        };
+        let (before, after) = known.unwrap_or_else(|| {
+            let sums: Vec<(f64, f64)> = (0..n.div_ceil(CHUNK))
+                .into_par_iter()
+                .map(|i| dispatch::l1(&delta, keep, grid, i * CHUNK..n.min((i + 1) * CHUNK)))
+                .collect();
+            let (before, after) = sums.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
+            (before as f32, after as f32)
+        });
+        let (before, after) = (r(before), r(after));
         (before >= TINY && after >= TINY).then(|| r(before / after))
     }
 }

@@ -8,16 +8,23 @@ mod delta;
 mod dispatch;
 mod error;
 mod export;
+mod extent;
+mod factor;
 mod fold;
+#[cfg(target_arch = "x86_64")]
+mod fused;
 mod kernel;
 mod mask;
 mod merged;
 mod pool;
 mod round;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod trim;
 mod twister;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub use error::MergeError;
 pub use export::write_checkpoint;

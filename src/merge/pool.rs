@@ -11,6 +11,9 @@ use crate::recipe::LayerGroup;
 
 use super::MergeError;
 use super::delta::Delta;
+use super::dispatch;
+use super::extent::Extent;
+use super::shares::Shares;
 use super::trim::Trim;
 
 /// Elements of one parallel piece of a tensor; fixed, so that sums do not depend on threads.
@@ -34,8 +37,12 @@ pub(super) struct PoolTensor {
     pub(super) shape: Vec<usize>,
     /// Whether the base and all sources store it as bfloat16, which then is the work type.
     pub(super) narrow: bool,
+    /// Of all models together, if [`Self::narrow`].
+    pub(super) extent: Option<Extent>,
     /// Magnitude order of each source's task vector, made when first trimmed.
     trims: Vec<OnceLock<Trim>>,
+    /// Sums of each source's task vector under a drop mask.
+    pub(super) shares: Vec<Shares>,
 }
 
 impl PoolTensor {
@@ -74,20 +81,33 @@ impl Pool {
         let models = || std::iter::once(&base).chain(&sources);
         let tensors = tensor_shapes(&config).into_iter().filter_map(|(name, shape)| {
             let narrow = models().all(|m| view(m, &name).is_some_and(|v| v.dtype == Dtype::BF16));
+            let shares = sources.iter().map(|_| Shares::default()).collect();
             let trims = sources.iter().map(|_| OnceLock::new()).collect();
             // Every name of `tensor_shapes` has a group.
-            LayerGroup::of_tensor(&name).map(|group| PoolTensor { name, group, shape, narrow, trims })
+            LayerGroup::of_tensor(&name).map(|group| PoolTensor {
+                name,
+                group,
+                shape,
+                narrow,
+                extent: None,
+                trims,
+                shares,
+            })
         });
-        let tensors: Vec<PoolTensor> = tensors.collect();
+        let mut tensors: Vec<PoolTensor> = tensors.collect();
         for model in models() {
-            for tensor in &tensors {
+            for tensor in &mut tensors {
                 let found = view(model, &tensor.name).filter(|v| v.shape == tensor.shape);
                 let found = found.ok_or_else(|| MergeError::Misfit {
                     model: model.reference().to_owned(),
                     base: base.reference().to_owned(),
                     why: format!("its {} is missing or not of shape {:?}", tensor.name, tensor.shape),
                 })?;
-                check_finite(model, &tensor.name, found)?;
+                let extent = check_finite(model, &tensor.name, found)?;
+                if tensor.narrow {
+                    let before = tensor.extent.unwrap_or(Extent::NONE);
+                    tensor.extent = extent.map(|e| e.and(before));
+                }
             }
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -149,8 +169,16 @@ fn view<'a>(model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
     model.tensor(name).or_else(tied)
 }
 
-fn check_finite(model: &Checkpoint, name: &str, view: TensorView<'_>) -> Result<(), MergeError> {
+/// Checks that all values are finite; bfloat16 ones tell their extent at the same time.
+fn check_finite(model: &Checkpoint, name: &str, view: TensorView<'_>) -> Result<Option<Extent>, MergeError> {
     let size = view.dtype.size();
+    let pieces = view.data.par_chunks(CHUNK * size);
+    if view.dtype == Dtype::BF16 {
+        let extent = pieces.clone().map(dispatch::extent).reduce(|| Extent::NONE, Extent::and);
+        if extent.most < 255 {
+            return Ok(Some(extent));
+        }
+    }
     // All exponent bits set, in the two upper bytes of an element.
     let exponent: u16 = match view.dtype {
         Dtype::F32 | Dtype::BF16 => 0x7f80,
@@ -158,10 +186,9 @@ fn check_finite(model: &Checkpoint, name: &str, view: TensorView<'_>) -> Result<
     };
     let bad =
         |element: &[u8]| u16::from_le_bytes([element[size - 2], element[size - 1]]) & exponent == exponent;
-    let count = view.data.par_chunks(CHUNK * size).map(|c| c.chunks_exact(size).filter(|e| bad(e)).count());
-    let count = count.sum();
+    let count = pieces.map(|c| c.chunks_exact(size).filter(|e| bad(e)).count()).sum();
     if count == 0 {
-        return Ok(());
+        return Ok(None);
     }
     Err(MergeError::NotFinite {
         model: model.reference().to_owned(),

@@ -8,11 +8,13 @@
 use std::cmp::Reverse;
 
 use super::delta::Delta;
+use super::dispatch;
+use super::kernel::BLOCK;
 
 /// Tensors up to this many elements keep their whole order instead of a histogram.
 const SMALL: usize = 1 << 16;
-/// Elements that one histogram counts.
-const BLOCK: usize = 1 << 20;
+/// Elements that one histogram counts: as many as 16 bits can.
+const PIECE: usize = 63 * BLOCK;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
 
@@ -27,8 +29,34 @@ pub(super) struct Cut {
 pub(super) enum Trim {
     /// Flat indices, largest magnitude first, equal ones in flat order.
     Order(Vec<u32>),
-    /// One histogram of magnitudes per block of elements.
-    Histogram(Vec<u32>),
+    Histogram(Histogram),
+}
+
+/// How many elements each magnitude has, zero left out.
+pub(super) struct Histogram {
+    all: Counts<usize>,
+    /// Of each [`PIECE`].
+    pieces: Vec<Counts<u16>>,
+}
+
+/// Counts of the bins from `first` on; all others are 0.
+struct Counts<T> {
+    first: usize,
+    counts: Box<[T]>,
+}
+
+impl<T: Copy + Default + PartialEq> Counts<T> {
+    /// Of all bins but the first, which holds the zeros.
+    fn new(bins: &[T]) -> Self {
+        let used = |n: &T| *n != T::default();
+        let first = 1 + bins[1..].iter().position(used).unwrap_or(bins.len() - 1);
+        let end = bins.iter().rposition(used).map_or(first, |last| first.max(last + 1));
+        Self { first, counts: bins[first..end].into() }
+    }
+
+    fn of(&self, bin: usize) -> T {
+        bin.checked_sub(self.first).and_then(|i| self.counts.get(i)).copied().unwrap_or_default()
+    }
 }
 
 #[inline(always)]
@@ -50,71 +78,115 @@ impl Trim {
             keys.sort_unstable();
             return Self::Order(keys.into_iter().map(|(_, i)| i).collect());
         }
-        let mut bins = vec![0; BINS * delta.len().div_ceil(BLOCK)];
-        for (block, bins) in bins.chunks_mut(BINS).enumerate() {
-            delta.for_each(block_range(block, delta.len()), |_, v| bins[bin(v)] += 1);
+        let mut all = vec![0_usize; BINS];
+        let mut pieces = Vec::with_capacity(delta.len().div_ceil(PIECE));
+        let mut counts = vec![0_u16; BINS];
+        for piece in 0..delta.len().div_ceil(PIECE) {
+            counts.fill(0);
+            delta.each_block(piece_range(piece, delta.len()), |_, bins| {
+                for bin in bins {
+                    counts[usize::from(*bin)] += 1;
+                }
+            });
+            let counts = Counts::new(&counts);
+            for (n, c) in all[counts.first..].iter_mut().zip(&counts.counts) {
+                *n += usize::from(*c);
+            }
+            pieces.push(counts);
         }
-        Self::Histogram(bins)
+        let mut all = Counts::new(&all);
+        // From here on: elements in a bin and all above.
+        let mut sum = 0;
+        for n in all.counts.iter_mut().rev() {
+            sum += *n;
+            *n = sum;
+        }
+        Self::Histogram(Histogram { all, pieces })
     }
 
-    /// Where to cut so that exactly `k` elements are kept, 1 ≤ k ≤ n.
+    /// Where to cut so that exactly `k` elements are kept, 1 ≤ k ≤ n. Where zeros would be among them,
+    /// all are "kept": it makes no difference.
     pub(super) fn cut(&self, k: usize, delta: &Delta<'_>) -> Cut {
-        let bins = match self {
-            Self::Order(order) => {
-                let Some(last) = order.get(k - 1).map(|i| *i as usize) else {
-                    return Cut { key: 0, last: 0 };
-                };
-                return Cut { key: magnitude(delta.get(last)), last };
-            }
-            Self::Histogram(bins) => bins,
-        };
-        let mut bin_of_cut = BINS;
-        let mut above = 0;
-        let mut inside = 0;
-        while bin_of_cut > 0 && above + inside < k {
-            above += inside;
-            bin_of_cut -= 1;
-            inside = bins.iter().skip(bin_of_cut).step_by(BINS).map(|&n| n as usize).sum();
+        match self {
+            Self::Order(order) => match order.get(k - 1) {
+                Some(&last) => Cut { key: magnitude(delta.get(last as usize)), last: last as usize },
+                None => Cut { key: 0, last: 0 },
+            },
+            Self::Histogram(histogram) => histogram.cut(k, delta),
         }
-        let mut need = k - above;
-        let blocks = bins.iter().skip(bin_of_cut).step_by(BINS).map(|&n| n as usize).enumerate();
-        if delta.narrow {
-            // Every element of the bin has the same magnitude: find the `need`-th in flat order.
-            for (block, count) in blocks {
-                if need > count {
-                    need -= count;
-                    continue;
-                }
-                let range = block_range(block, delta.len());
-                let last = delta.position(range, |v| {
-                    need -= usize::from(bin(v) == bin_of_cut);
-                    need == 0
-                });
-                return Cut { key: (bin_of_cut as u32) << 16, last };
-            }
-            return Cut { key: (bin_of_cut as u32) << 16, last: delta.len() };
-        }
-        let mut candidates = Vec::with_capacity(inside);
-        for (block, count) in blocks {
-            if count > 0 {
-                delta.for_each(block_range(block, delta.len()), |i, v| {
-                    if bin(v) == bin_of_cut {
-                        candidates.push((Reverse(magnitude(v)), i));
-                    }
-                });
-            }
-        }
-        let (_, (key, last), _) = candidates.select_nth_unstable(need - 1);
-        Cut { key: key.0, last: *last }
     }
 }
 
-fn bin(value: f32) -> usize {
+impl Histogram {
+    fn cut(&self, k: usize, delta: &Delta<'_>) -> Cut {
+        // The largest bin that has, with all above, at least `k`.
+        let bins = self.all.counts.partition_point(|n| *n >= k);
+        if bins == 0 {
+            return Cut { key: 0, last: delta.len() };
+        }
+        let bin = self.all.first + bins - 1;
+        let above = self.all.of(bin + 1);
+        let pieces = self.pieces.iter().map(|p| usize::from(p.of(bin))).enumerate();
+        if delta.narrow {
+            in_flat_order(delta, bin, k - above, pieces)
+        } else {
+            by_size(delta, bin, k - above, pieces)
+        }
+    }
+}
+
+/// The cut at the `need`-th element of a bin in flat order: all have one magnitude. `pieces` are the
+/// bin's counts.
+fn in_flat_order(
+    delta: &Delta<'_>,
+    bin: usize,
+    mut need: usize,
+    pieces: impl Iterator<Item = (usize, usize)>,
+) -> Cut {
+    let mut cut = Cut { key: (bin as u32) << 16, last: delta.len() };
+    for (piece, count) in pieces {
+        if need > count {
+            need -= count;
+            continue;
+        }
+        delta.each_block(piece_range(piece, delta.len()), |at, bins| {
+            let here = if need > 0 { dispatch::count(bins, bin as u16) } else { 0 };
+            if need > here {
+                need -= here;
+            } else if need > 0 {
+                let mut equal = bins.iter().enumerate().filter(|(_, b)| usize::from(**b) == bin);
+                cut.last = at + equal.nth(need - 1).map_or(0, |(i, _)| i);
+                need = 0;
+            }
+        });
+        break;
+    }
+    cut
+}
+
+/// The cut at the `need`-th largest element of a bin of f32 magnitudes, equal ones in flat order.
+fn by_size(delta: &Delta<'_>, bin: usize, need: usize, pieces: impl Iterator<Item = (usize, usize)>) -> Cut {
+    let mut inside = Vec::new();
+    for (piece, count) in pieces {
+        if count > 0 {
+            inside.reserve(count);
+            delta.for_each(piece_range(piece, delta.len()), |i, v| {
+                if bin_of(v) == bin {
+                    inside.push((Reverse(magnitude(v)), i));
+                }
+            });
+        }
+    }
+    let (_, (key, last), _) = inside.select_nth_unstable(need - 1);
+    Cut { key: key.0, last: *last }
+}
+
+fn bin_of(value: f32) -> usize {
     (magnitude(value) >> 16) as usize
 }
 
-fn block_range(block: usize, n: usize) -> std::ops::Range<usize> {
-    block * BLOCK..n.min((block + 1) * BLOCK)
+fn piece_range(piece: usize, n: usize) -> std::ops::Range<usize> {
+    piece * PIECE..n.min((piece + 1) * PIECE)
 }
 
 #[cfg(test)]
@@ -139,31 +211,32 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 16_777_216.0 - 0.5
         };
-        // Above SMALL the histogram is used; BLOCK is crossed thrice.
+        // Above SMALL the histogram is used; several pieces are crossed.
         for (n, narrow) in [
             (1, true),
             (3000, true),
             (3000, false),
             (SMALL + 77, true),
             (SMALL + 77, false),
-            (3 * BLOCK + 5, true),
+            (9 * PIECE + 5, true),
         ] {
+            let mut value = |i: usize| if i % 16 == 5 { 0.0 } else { noise() * noise() };
             let values: Vec<f32> =
-                (0..n).map(|_| noise() * noise()).map(|v| if narrow { round::bf16(v) } else { v }).collect();
+                (0..n).map(&mut value).map(|v| if narrow { round::bf16(v) } else { v }).collect();
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             let zeros = vec![0; bytes.len()];
             let shape = [n];
             let view = |data| TensorView { dtype: Dtype::F32, shape: &shape, data };
             let delta = Delta { base: view(&zeros), source: view(&bytes), narrow };
             let trim = Trim::new(&delta);
-            for density in [1e-9, 0.1, 0.37, 0.5, 0.9, 0.9999] {
+            for density in [1e-9, 0.1, 0.37, 0.5, 0.9, 0.9999, 1.0] {
                 let k = kept(density, n);
                 let cut = trim.cut(k, &delta);
                 let wanted = by_sorting(&values, k);
                 for (i, v) in values.iter().enumerate() {
                     let m = magnitude(*v);
                     let keep = m > cut.key || m == cut.key && i <= cut.last;
-                    assert_eq!(keep, wanted[i], "n {n} narrow {narrow} density {density} at {i}");
+                    assert!(m == 0 || keep == wanted[i], "n {n} narrow {narrow} density {density} at {i}");
                 }
             }
         }

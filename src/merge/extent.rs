@@ -1,0 +1,58 @@
+//! Between which powers of two a tensor's values lie.
+//!
+//! The fused passes take shortcuts that hold while nothing underflows or overflows on the way.
+//! That is decided once a tensor, from the exponents of what goes in.
+
+/// Biased exponents of the smallest value that is not zero, and of the largest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// 0 if a value is subnormal; 255 if all are zero.
+    pub(super) least: u8,
+    /// 255 if a value is not finite.
+    pub(super) most: u8,
+}
+
+impl Extent {
+    /// Of a tensor without values.
+    pub(super) const NONE: Self = Self { least: 255, most: 0 };
+
+    /// Of little-endian bfloat16.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into the copy for wide vectors
+    pub(super) fn of_bf16(data: &[u8]) -> Self {
+        // Twice the bits, which takes the sign off; less one, so that zero becomes the largest.
+        let (mut least, mut most) = (u16::MAX, 0);
+        for element in data.as_chunks::<2>().0 {
+            let twice = u16::from_le_bytes(*element) << 1;
+            least = least.min(twice.wrapping_sub(1));
+            most = most.max(twice);
+        }
+        let least = if least == u16::MAX { 255 } else { ((least + 1) >> 8) as u8 };
+        Self { least, most: (most >> 8) as u8 }
+    }
+
+    /// Of two tensors together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), most: self.most.max(other.most) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Extent;
+
+    fn of(values: &[f32]) -> Extent {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+        Extent::of_bf16(&bytes)
+    }
+
+    #[test]
+    fn exponents() {
+        assert_eq!(of(&[]), Extent::NONE);
+        assert_eq!(of(&[0.0, -0.0]), Extent { least: 255, most: 0 });
+        assert_eq!(of(&[0.0, -1.5, 0.25]), Extent { least: 125, most: 127 });
+        assert_eq!(of(&[1e-40, 2.0]), Extent { least: 0, most: 128 });
+        assert_eq!(of(&[f32::NEG_INFINITY, -1.0]), Extent { least: 127, most: 255 });
+        assert_eq!(of(&[1.0]).and(of(&[4.0])), Extent { least: 127, most: 129 });
+    }
+}

@@ -1,0 +1,367 @@
+//! The pass of `fused` in AVX-512 instructions.
+//!
+//! 32 bfloat16 lie in a vector as 16 pairs; a pair's even element becomes f32 by a shift, its odd one
+//! by a mask: hence [`Two`] vectors of f32 for one of bfloat16.
+
+#![allow(clippy::wildcard_imports)] // dozens of intrinsics
+
+use std::arch::x86_64::*;
+
+use super::fused::{Fused, Gate, How, MOST, Then};
+use super::mask::MULTIPLIERS;
+
+/// Elements of one vector.
+const WIDTH: usize = 32;
+/// How far ahead memory is asked for. Several streams are more than the CPU's own prefetcher
+/// follows; twice and half as far are slower.
+const AHEAD: usize = 1024;
+
+/// Whether this CPU has what the pass needs.
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512bf16")
+}
+
+/// Merges elements `start..start + out.len() / 2`; `start` is even. With `stream` the result is
+/// written past the caches, for outputs larger than they are.
+///
+/// # Safety
+/// The CPU must be [`available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+pub(super) unsafe fn run(task: &Fused<'_>, start: usize, out: &mut [u8], stream: bool) {
+    match task.parts.len() {
+        1 => of_sources::<1>(task, start, out, stream),
+        2 => of_sources::<2>(task, start, out, stream),
+        3 => of_sources::<3>(task, start, out, stream),
+        4 => of_sources::<4>(task, start, out, stream),
+        _ => of_sources::<MOST>(task, start, out, stream),
+    }
+    // What was written past the caches is made visible to other threads.
+    _mm_sfence();
+}
+
+const LINEAR: u8 = 0;
+const SUM: u8 = 1;
+const AGREE: u8 = 2;
+const MEAN: u8 = 3;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+fn of_sources<const N: usize>(task: &Fused<'_>, start: usize, out: &mut [u8], stream: bool) {
+    let hashed = task.parts.iter().any(|p| matches!(p.gate, Gate::Hashed { .. }));
+    match (task.how, hashed) {
+        (How::Linear { .. }, _) => pass::<N, LINEAR, false>(task, start, out, stream),
+        (How::Sum { .. }, false) => pass::<N, SUM, false>(task, start, out, stream),
+        (How::Sum { .. }, true) => pass::<N, SUM, true>(task, start, out, stream),
+        (How::Agree { .. }, false) => pass::<N, AGREE, false>(task, start, out, stream),
+        (How::Agree { .. }, true) => pass::<N, AGREE, true>(task, start, out, stream),
+        (How::Mean { .. }, false) => pass::<N, MEAN, false>(task, start, out, stream),
+        (How::Mean { .. }, true) => pass::<N, MEAN, true>(task, start, out, stream),
+    }
+}
+
+/// All of `out`, piece by piece: a piece ends where the cut of a source changes.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
+    task: &Fused<'_>,
+    start: usize,
+    out: &mut [u8],
+    stream: bool,
+) {
+    let end = start + out.len() / 2;
+    let mut lanes = Lanes::<N>::new(task);
+    let mut at = start;
+    while at < end {
+        let mut stop = end;
+        for (i, part) in task.parts.iter().enumerate() {
+            match part.gate {
+                Gate::Hashed { key, below } => {
+                    // Keys count pairs; their upper half changes every 2³³ elements.
+                    stop = stop.min(((at >> 33) + 1) << 33);
+                    let (k0, k1) = key.at(at >> 1).halves();
+                    lanes.xor[i] = _mm512_set1_epi32(k0 as i32);
+                    lanes.add[i] = _mm512_set1_epi32(k1 as i32);
+                    lanes.bound[i] = _mm512_set1_epi16((below - 1) as u16 as i16);
+                }
+                // Everything: no hash is above it.
+                Gate::Largest { .. } if HASHED => lanes.bound[i] = _mm512_set1_epi16(-1),
+                Gate::Largest { key, last } => {
+                    let least = if at <= last { key } else { key + 1 };
+                    if at <= last {
+                        stop = stop.min(last + 1);
+                    }
+                    // Zeros need not be kept.
+                    lanes.bound[i] = _mm512_set1_epi16(least.max(1) as i16);
+                }
+            }
+        }
+        let part = &mut out[2 * (at - start)..2 * (stop - start)];
+        piece::<N, HOW, HASHED>(task, &lanes, at, part, stream);
+        at = stop;
+    }
+}
+
+/// Elements from `start` on, all under one set of bounds.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
+    task: &Fused<'_>,
+    lanes: &Lanes<N>,
+    start: usize,
+    out: &mut [u8],
+    stream: bool,
+) {
+    let count = out.len() / 2;
+    // Streaming stores must be aligned; an even number of elements keeps pairs together.
+    let head = out.as_ptr().align_offset(2 * WIDTH) / 2;
+    let pairs = head.is_multiple_of(2) && out.as_ptr().addr().is_multiple_of(2);
+    let head = if pairs { head.min(count) } else { 0 };
+    let body = (count - head) / WIDTH * WIDTH;
+    let stream = stream && out[2 * head..].as_ptr().addr().is_multiple_of(2 * WIDTH);
+    some::<N, HOW, HASHED>(task, lanes, start, &mut out[..2 * head]);
+    let sources: [&[u8]; N] = std::array::from_fn(|i| &task.parts[i].data[2 * start..2 * (start + count)]);
+    // A mean of the sources has no base.
+    let base = if HOW == LINEAR { &[] } else { &task.base[2 * start..2 * (start + count)] };
+    let to = out.as_mut_ptr();
+    for j in (head..head + body).step_by(WIDTH) {
+        let x: [__m512i; N] = std::array::from_fn(|i| {
+            let from = sources[i].as_ptr().wrapping_add(2 * j);
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * AHEAD).cast());
+            // SAFETY: j + WIDTH ≤ head + body ≤ count, the slice's length in elements.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        });
+        let b = if HOW == LINEAR {
+            _mm512_setzero_si512()
+        } else {
+            let from = base.as_ptr().wrapping_add(2 * j);
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * AHEAD).cast());
+            // SAFETY: as above.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        };
+        let made = vector::<N, HOW, HASHED>(lanes, start + j, b, &x);
+        let to = to.wrapping_add(2 * j).cast();
+        if stream {
+            // SAFETY: in bounds as above; `stream` says that `out` is aligned at `head`, and j − head
+            // is a multiple of WIDTH.
+            unsafe { _mm512_stream_si512(to, made) };
+        } else {
+            // SAFETY: as above.
+            unsafe { _mm512_storeu_si512(to, made) };
+        }
+    }
+    some::<N, HOW, HASHED>(task, lanes, start + head + body, &mut out[2 * (head + body)..]);
+}
+
+/// Fewer elements than a vector has.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+fn some<const N: usize, const HOW: u8, const HASHED: bool>(
+    task: &Fused<'_>,
+    lanes: &Lanes<N>,
+    start: usize,
+    out: &mut [u8],
+) {
+    if out.is_empty() {
+        return;
+    }
+    let load = |data: &[u8]| {
+        let mut bytes = [0_u8; 2 * WIDTH];
+        bytes[..out.len()].copy_from_slice(&data[2 * start..2 * start + out.len()]);
+        // SAFETY: `bytes` is as long as a vector.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    };
+    let x: [__m512i; N] = std::array::from_fn(|i| load(task.parts[i].data));
+    let base = if HOW == LINEAR { _mm512_setzero_si512() } else { load(task.base) };
+    let made = vector::<N, HOW, HASHED>(lanes, start, base, &x);
+    let mut bytes = [0_u8; 2 * WIDTH];
+    // SAFETY: as above.
+    unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), made) };
+    out.copy_from_slice(&bytes[..out.len()]);
+}
+
+/// What stays in registers over a piece.
+struct Lanes<const N: usize> {
+    /// The smallest magnitude kept, or the largest hash.
+    bound: [__m512i; N],
+    xor: [__m512i; N],
+    add: [__m512i; N],
+    /// Offsets by mantissa: those below 64, and the others.
+    low: [__m512i; N],
+    high: [__m512i; N],
+    offset: [__m512i; N],
+    weight: [__m512; N],
+    divisor: Option<__m512>,
+    reciprocals: [__m512; 2],
+    then: [Option<__m512>; 2],
+    interleave: __m512i,
+    count: __m512i,
+}
+
+impl<const N: usize> Lanes<N> {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+    fn new(task: &Fused<'_>) -> Self {
+        let zero = _mm512_setzero_si512();
+        let bytes = |from: &[u8]| {
+            assert!(from.len() == 64);
+            // SAFETY: as long as a vector.
+            unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+        };
+        let floats = |from: &[f32]| {
+            assert!(from.len() == 16);
+            // SAFETY: as long as a vector.
+            unsafe { _mm512_loadu_ps(from.as_ptr()) }
+        };
+        let factor = |i: usize| &task.parts[i].factor;
+        let mut reciprocals = [_mm512_setzero_ps(); 2];
+        let mut weight = [_mm512_setzero_ps(); N];
+        let mut divisor = None;
+        let mut then = Then { reciprocal: None, lambda: None };
+        match &task.how {
+            How::Linear { weights, divisor: by } => {
+                weight = std::array::from_fn(|i| _mm512_set1_ps(weights[i]));
+                divisor = by.map(|d| _mm512_set1_ps(d));
+            }
+            How::Sum { then: t } | How::Agree { then: t } => then = *t,
+            How::Mean { reciprocals: table, then: t } => {
+                reciprocals = [floats(&table[..16]), floats(&table[16..])];
+                then = *t;
+            }
+        }
+        // Word 2i of the result is word i of the vector, word 2i + 1 its word 16 + i.
+        let order: [u16; 32] = std::array::from_fn(|i| (i / 2 + 16 * (i % 2)) as u16);
+        Self {
+            bound: [zero; N],
+            xor: [zero; N],
+            add: [zero; N],
+            low: std::array::from_fn(|i| bytes(&factor(i).by_mantissa[..64])),
+            high: std::array::from_fn(|i| bytes(&factor(i).by_mantissa[64..])),
+            offset: std::array::from_fn(|i| _mm512_set1_epi16(factor(i).offset as i16)),
+            weight,
+            divisor,
+            reciprocals,
+            then: [then.reciprocal, then.lambda].map(|x| x.map(|x| _mm512_set1_ps(x))),
+            // SAFETY: 32 words are as long as a vector.
+            interleave: unsafe { _mm512_loadu_si512(order.as_ptr().cast()) },
+            count: _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+        }
+    }
+}
+
+/// The even and the odd elements of a vector, as f32.
+#[derive(Clone, Copy)]
+struct Two(__m512, __m512);
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn widen(x: __m512i) -> Two {
+    let odd = _mm512_and_si512(x, _mm512_set1_epi32(0xffff_0000_u32 as i32));
+    Two(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(x)), _mm512_castsi512_ps(odd))
+}
+
+/// R of both, in order again. Flushes subnormal numbers; there are none.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn narrow<const N: usize>(lanes: &Lanes<N>, x: Two) -> __m512i {
+    // SAFETY: both are 512 bits without invalid patterns.
+    let halves: __m512i = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(x.1, x.0)) };
+    _mm512_permutexvar_epi16(lanes.interleave, halves)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn plus(a: Two, b: Two) -> Two {
+    Two(_mm512_add_ps(a.0, b.0), _mm512_add_ps(a.1, b.1))
+}
+
+/// The merge of 32 elements from flat index `at` on: base `b`, sources `x`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
+    lanes: &Lanes<N>,
+    at: usize,
+    b: __m512i,
+    x: &[__m512i; N],
+) -> __m512i {
+    if HOW == LINEAR {
+        let mut sum = Two(_mm512_setzero_ps(), _mm512_setzero_ps());
+        for i in 0..N {
+            let (x, w) = (widen(x[i]), lanes.weight[i]);
+            sum = Two(_mm512_fmadd_ps(x.0, w, sum.0), _mm512_fmadd_ps(x.1, w, sum.1));
+        }
+        if let Some(by) = lanes.divisor {
+            sum = Two(_mm512_div_ps(sum.0, by), _mm512_div_ps(sum.1, by));
+        }
+        return narrow(lanes, sum);
+    }
+    let zero = _mm512_setzero_si512();
+    let base = widen(b);
+    // Weighted task vectors, and their sum.
+    let mut d = [zero; N];
+    let mut sum = Two(_mm512_setzero_ps(), _mm512_setzero_ps());
+    for i in 0..N {
+        let x = widen(x[i]);
+        let delta = narrow(lanes, Two(_mm512_sub_ps(x.0, base.0), _mm512_sub_ps(x.1, base.1)));
+        let magnitude = _mm512_set1_epi16(0x7fff);
+        let keep = if HASHED {
+            let below = _mm512_cmple_epu16_mask(hash(lanes, i, at), lanes.bound[i]);
+            _mm512_mask_test_epi16_mask(below, delta, magnitude)
+        } else {
+            _mm512_cmpge_epu16_mask(_mm512_and_si512(delta, magnitude), lanes.bound[i])
+        };
+        // The lower byte of an element holds its mantissa, below a bit that the table ignores.
+        let by = _mm512_permutex2var_epi8(lanes.low[i], delta, lanes.high[i]);
+        let by = _mm512_maskz_mov_epi8(0x5555_5555_5555_5555, by);
+        d[i] = _mm512_maskz_add_epi16(keep, _mm512_add_epi16(delta, lanes.offset[i]), by);
+        sum = if i == 0 { widen(d[i]) } else { plus(sum, widen(d[i])) };
+    }
+    let mut mix;
+    if HOW == SUM {
+        mix = widen(narrow(lanes, sum));
+    } else {
+        // The sum's signs; with them taken off, what agrees is a positive number.
+        let even = _mm512_srli_epi32::<16>(_mm512_castps_si512(sum.0));
+        let sign = _mm512_mask_blend_epi16(0xaaaa_aaaa, even, _mm512_castps_si512(sum.1));
+        let sign = _mm512_and_si512(sign, _mm512_set1_epi16(i16::MIN));
+        let mut set = zero;
+        for (i, d) in d.iter().enumerate() {
+            let agrees = _mm512_cmpgt_epi16_mask(_mm512_xor_si512(*d, sign), zero);
+            let part = widen(_mm512_maskz_mov_epi16(agrees, *d));
+            sum = if i == 0 { part } else { plus(sum, part) };
+            if HOW == MEAN {
+                set = _mm512_mask_add_epi16(set, agrees, set, _mm512_set1_epi16(1 << i));
+            }
+        }
+        mix = widen(narrow(lanes, sum));
+        if HOW == MEAN {
+            let odd = _mm512_srli_epi32::<16>(set);
+            let by = if N < MOST {
+                // Four bits are looked at.
+                let table = lanes.reciprocals[0];
+                Two(_mm512_permutexvar_ps(set, table), _mm512_permutexvar_ps(odd, table))
+            } else {
+                let [a, b] = lanes.reciprocals;
+                Two(_mm512_permutex2var_ps(a, set, b), _mm512_permutex2var_ps(a, odd, b))
+            };
+            mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by.0), _mm512_mul_ps(mix.1, by.1))));
+        }
+    }
+    for by in lanes.then.into_iter().flatten() {
+        mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by), _mm512_mul_ps(mix.1, by))));
+    }
+    narrow(lanes, plus(mix, base))
+}
+
+/// The hashes of the elements from `at` on, of source `i`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn hash<const N: usize>(lanes: &Lanes<N>, i: usize, at: usize) -> __m512i {
+    let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
+    let pair = _mm512_add_epi32(lanes.count, _mm512_set1_epi32((at >> 1) as u32 as i32));
+    let x = _mm512_xor_si512(pair, lanes.xor[i]);
+    let x = _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x));
+    let x = _mm512_add_epi32(_mm512_mullo_epi32(x, first), lanes.add[i]);
+    let x = _mm512_xor_si512(x, _mm512_srli_epi32::<15>(x));
+    let x = _mm512_mullo_epi32(x, second);
+    _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x))
+}
