@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::locate::hub_cache;
-use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, Weights, zoo};
+use super::adapter::{self, Adapter};
+use super::locate::{HubId, hub_cache};
+use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, zoo};
 
 /// All models found, each with its fit to `base` where one is named. A broken one is listed with
 /// the reason, never a failure.
@@ -23,20 +24,33 @@ pub fn discover(base: Option<&str>) -> Vec<ModelSummary> {
 
 /// Opens without ever fetching.
 fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
-    use super::locate::{HubId, Place, locate};
+    use super::locate::{Place, locate, locate_adapter, split_adapter};
+    let incomplete = |reference: &str| CheckpointError::NotFetched {
+        reference: reference.to_owned(),
+        cache: hub_cache(),
+        why: "its download is incomplete".to_owned(),
+    };
+    if let Some((base, adapter)) = split_adapter(reference) {
+        let folder = locate_adapter(adapter)?.map_err(|_| incomplete(adapter))?;
+        return open_local(base)?.adapted(reference, Adapter::open(adapter, &folder)?);
+    }
     match locate(reference)? {
         Ok(Place::Zoo(_)) => Checkpoint::open(reference),
-        Ok(Place::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
-        Err(HubId { .. }) => Err(CheckpointError::NotFetched {
-            reference: reference.to_owned(),
-            cache: hub_cache(),
-            why: "its download is incomplete".to_owned(),
+        Ok(Place::Folder(folder)) if adapter::is_adapter(&folder) => Err(CheckpointError::Adapter {
+            adapter: reference.to_owned(),
+            problem: format!(
+                "is a LoRA adapter for {0}: name it as {0}+{reference}",
+                adapter::base_of(&folder).unwrap_or_else(|| "MODEL".to_owned())
+            ),
         }),
+        Ok(Place::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
+        Err(_) => Err(incomplete(reference)),
     }
 }
 
 /// References of the models in a hub cache, sorted: `org/name`, or `org/name@commit` for a
-/// snapshot that the main revision does not point to.
+/// snapshot that the main revision does not point to. A `LoRA` adapter stands behind its base
+/// (`org/base+org/adapter`) where that is in the cache too.
 fn cached(cache: &Path) -> Vec<String> {
     let folders = |path: &Path| -> BTreeSet<String> {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -47,7 +61,11 @@ fn cached(cache: &Path) -> Vec<String> {
         let Some(id) = folder.strip_prefix("models--").map(|n| n.replacen("--", "/", 1)) else { continue };
         let main = fs::read_to_string(cache.join(&folder).join("refs/main")).unwrap_or_default();
         for commit in folders(&cache.join(&folder).join("snapshots")) {
-            out.push(if commit == main.trim() { id.clone() } else { format!("{id}@{commit}") });
+            let name = if commit == main.trim() { id.clone() } else { format!("{id}@{commit}") };
+            let snapshot = cache.join(&folder).join("snapshots").join(&commit);
+            let base = if adapter::is_adapter(&snapshot) { adapter::base_of(&snapshot) } else { None };
+            let base = base.filter(|b| HubId::parse(b).is_some_and(|id| id.snapshot(cache).is_some()));
+            out.push(base.map_or_else(|| name.clone(), |base| format!("{base}+{name}")));
         }
     }
     out.sort();
@@ -100,10 +118,11 @@ impl Checkpoint {
         let mut parameters = 0;
         let mut bytes = 0;
         let mut dtypes = BTreeSet::new();
-        for view in self.names().into_iter().filter_map(|name| self.tensor(name)) {
-            parameters += view.len() as u64;
-            bytes += view.data.len() as u64;
-            dtypes.insert(match view.dtype {
+        for (dtype, shape) in self.names().into_iter().filter_map(|name| self.extent(name)) {
+            let count = shape.iter().product::<usize>() as u64;
+            parameters += count;
+            bytes += count * dtype.size() as u64;
+            dtypes.insert(match dtype {
                 Dtype::F32 => "f32",
                 Dtype::F16 => "f16",
                 Dtype::BF16 => "bf16",

@@ -34,6 +34,8 @@ pub enum CheckpointError {
     Escape { file: String, shard: String },
     #[error("{folder}: the shard {shard} listed in model.safetensors.index.json is missing; fetch it again")]
     MissingShard { folder: String, shard: String },
+    #[error("{adapter} {problem}")]
+    Adapter { adapter: String, problem: String },
     #[error("{out} exists and is not empty; name another folder or empty it first")]
     OutNotEmpty { out: PathBuf },
     #[error("writing {out}: {source}; nothing was left there")]

@@ -7,8 +7,8 @@ use hf_hub::api::Progress;
 use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::CheckpointError;
 use super::locate::{HubId, hub_cache};
+use super::{CheckpointError, adapter};
 
 /// Small files of a checkpoint that are fetched where the repository has them.
 const COMPANIONS: [&str; 8] = [
@@ -25,8 +25,31 @@ const COMPANIONS: [&str; 8] = [
 /// Called while a file arrives: its name, bytes so far, bytes in all.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
-/// Fetches what is missing of `id` and returns the folder of its snapshot.
+/// Fetches what is missing of the model `id` and returns the folder of its snapshot.
 pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
+    let wanted = |name: &str, sharded: bool| {
+        COMPANIONS.contains(&name)
+            || name == "model.safetensors" && !sharded
+            || name.starts_with("model-") && is_safetensors(name) && !name.contains('/')
+    };
+    fetch_files(id, progress, "config.json", "model.safetensors", wanted)
+}
+
+/// As [`fetch`], for a `LoRA` adapter.
+pub(super) fn fetch_adapter(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
+    let wanted = |name: &str, _| matches!(name, adapter::CONFIG | adapter::WEIGHTS | "README.md");
+    fetch_files(id, progress, adapter::CONFIG, adapter::WEIGHTS, wanted)
+}
+
+/// Fetches the files that `wanted` picks (by name, and whether there is a shard index), among
+/// which must be `config` and some safetensors file, commonly called `weights`.
+fn fetch_files(
+    id: &HubId,
+    progress: OnProgress<'_>,
+    config: &str,
+    weights: &str,
+    wanted: impl Fn(&str, bool) -> bool,
+) -> Result<PathBuf, CheckpointError> {
     let cache = hub_cache();
     let failed = |why: String| CheckpointError::NotFetched {
         reference: if id.revision == "main" {
@@ -53,16 +76,11 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
 
     let names: Vec<&str> = info.siblings.iter().map(|s| s.rfilename.as_str()).collect();
     let sharded = names.contains(&"model.safetensors.index.json");
-    let wanted = |name: &str| {
-        COMPANIONS.contains(&name)
-            || name == "model.safetensors" && !sharded
-            || name.starts_with("model-") && is_safetensors(name) && !name.contains('/')
-    };
-    if !names.iter().any(|n| wanted(n) && is_safetensors(n)) {
-        return Err(failed("the repository holds no model.safetensors".to_owned()));
+    if !names.iter().any(|n| wanted(n, sharded) && is_safetensors(n)) {
+        return Err(failed(format!("the repository holds no {weights}")));
     }
-    let mut config = None;
-    for name in names.into_iter().filter(|n| wanted(n)) {
+    let mut folder = None;
+    for name in names.into_iter().filter(|n| wanted(n, sharded)) {
         let bar = Bar { name: name.to_owned(), done: 0, of: 0, tell: progress };
         // A snapshot that is partly there keeps its files.
         let cached = id.snapshot(&cache).map(|s| s.join(name)).filter(|p| p.exists());
@@ -72,11 +90,11 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
                 .download_with_progress(name, bar)
                 .map_err(|e| failed(format!("{name}: {}", words(&e))))?,
         };
-        if name == "config.json" {
-            config = path.parent().map(Path::to_path_buf);
+        if name == config {
+            folder = path.parent().map(Path::to_path_buf);
         }
     }
-    config.ok_or_else(|| failed("the repository holds no config.json".to_owned()))
+    folder.ok_or_else(|| failed(format!("the repository holds no {config}")))
 }
 
 fn is_safetensors(name: &str) -> bool {

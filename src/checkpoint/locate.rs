@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Component, Path, PathBuf};
 
 use super::zoo::{self, ZooModel};
-use super::{CheckpointError, open};
+use super::{CheckpointError, adapter, open};
 
 /// Where a checkpoint lies.
 pub(super) enum Place {
@@ -61,6 +61,37 @@ pub(super) fn hub_cache() -> PathBuf {
     home.unwrap_or_else(|| set("HOME").unwrap_or_default().join(".cache/huggingface")).join("hub")
 }
 
+/// `model+adapter` in its two parts; `None` for a plain model. A folder whose own name holds a
+/// plus sign is a plain model.
+pub(super) fn split_adapter(reference: &str) -> Option<(&str, &str)> {
+    if folder_of(reference).exists() {
+        return None;
+    }
+    let (base, adapter) = reference.rsplit_once('+')?;
+    (!base.is_empty() && !adapter.is_empty()).then_some((base, adapter))
+}
+
+/// Finds an adapter on this machine. `Ok(Err(id))`: a hub id whose snapshot is absent or incomplete.
+pub(super) fn locate_adapter(reference: &str) -> Result<Result<PathBuf, HubId>, CheckpointError> {
+    let path = folder_of(reference);
+    if path.is_dir() {
+        return Ok(Ok(path));
+    }
+    let problem = "is not an adapter: there is no such folder, and it is not org/name[@revision]";
+    let refused = || CheckpointError::Adapter { adapter: reference.to_owned(), problem: problem.to_owned() };
+    let id = HubId::parse(reference).ok_or_else(refused)?;
+    let found = id.snapshot(&hub_cache());
+    Ok(found.filter(|f| f.join(adapter::CONFIG).exists() && f.join(adapter::WEIGHTS).exists()).ok_or(id))
+}
+
+/// A reference as a path, `~/` being the home folder.
+fn folder_of(reference: &str) -> PathBuf {
+    match (reference.strip_prefix("~/"), env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(reference),
+    }
+}
+
 /// Finds a checkpoint that is already on this machine. `Ok(Err(id))`: a hub id whose snapshot
 /// is absent or incomplete.
 pub(super) fn locate(reference: &str) -> Result<Result<Place, HubId>, CheckpointError> {
@@ -70,10 +101,7 @@ pub(super) fn locate(reference: &str) -> Result<Result<Place, HubId>, Checkpoint
             known: zoo::models().iter().map(|m| format!("zoo:{}", m.name)).collect(),
         });
     }
-    let path = match (reference.strip_prefix("~/"), env::var_os("HOME")) {
-        (Some(rest), Some(home)) => Path::new(&home).join(rest),
-        _ => PathBuf::from(reference),
-    };
+    let path = folder_of(reference);
     if path.is_dir() {
         return Ok(Ok(Place::Folder(path)));
     }

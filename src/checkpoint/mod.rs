@@ -1,7 +1,8 @@
 //! A model on disk: where it lies, what it is made of, its tensors. References such as
-//! `zoo:ja`, a folder, or `org/name@revision` come in; memory-mapped tensors, a checked
+//! `zoo:ja`, a folder, `org/name@revision`, any of them `+adapter`, come in; memory-mapped tensors, a checked
 //! configuration and a summary in words go out.
 
+mod adapter;
 mod bytes;
 mod config;
 mod discover;
@@ -10,6 +11,7 @@ mod fit;
 mod hub;
 mod layout;
 mod locate;
+mod lora;
 mod open;
 mod safetensors;
 mod summary;

@@ -4,14 +4,17 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::adapter::{Adapter, Change};
 use super::bytes::Bytes;
 use super::config::printable;
 use super::hub::{self, OnProgress};
 use super::layout::tensor_shapes;
-use super::locate::{Place, locate};
+use super::locate::{Place, locate, locate_adapter, split_adapter};
+use super::lora;
 use super::safetensors::{Entry, Header, make_header, read_header};
 use super::zoo::ZooModel;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
@@ -24,9 +27,31 @@ pub struct Checkpoint {
     reference: String,
     config: ModelConfig,
     shards: Vec<Bytes>,
-    /// Shard number and place of each tensor.
-    tensors: BTreeMap<String, (usize, Entry)>,
+    tensors: BTreeMap<String, Held>,
     files: Files,
+    /// Small files that stand in front of the checkpoint's own; `None` hides one.
+    in_front: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+/// Where a tensor's values are.
+enum Held {
+    /// In a shard, as they are.
+    Stored(Spot),
+    /// A tensor of a shard that the adapter in shard `adapter` changes. It is made when first
+    /// asked for, and kept.
+    Adapted { base: Spot, adapter: usize, change: Change, made: OnceLock<Vec<u8>> },
+}
+
+/// Shard number and place in it.
+type Spot = (usize, Entry);
+
+impl Held {
+    /// Type and shape, without making anything.
+    fn entry(&self) -> &Entry {
+        match self {
+            Self::Stored((_, entry)) | Self::Adapted { base: (_, entry), .. } => entry,
+        }
+    }
 }
 
 /// Where the small files (tokenizer, model card) are.
@@ -38,7 +63,8 @@ enum Files {
 
 impl Checkpoint {
     /// Opens `zoo:name`, a folder, or `org/name[@revision]` (from the Hugging Face cache, else
-    /// fetched from the hub in silence).
+    /// fetched from the hub in silence), each with `+adapter[@revision]` after it for a `LoRA` adapter
+    /// that is applied to it.
     pub fn open(reference: &str) -> Result<Self, CheckpointError> {
         Self::open_with_progress(reference, &mut |_, _, _| ())
     }
@@ -46,11 +72,106 @@ impl Checkpoint {
     /// As [`Self::open`]; `progress` hears file name, bytes so far and bytes in all while files
     /// arrive from the hub.
     pub fn open_with_progress(reference: &str, progress: OnProgress<'_>) -> Result<Self, CheckpointError> {
+        if let Some((base, adapter)) = split_adapter(reference) {
+            let model = Self::open_with_progress(base, progress)?;
+            let folder = match locate_adapter(adapter)? {
+                Ok(folder) => folder,
+                Err(id) => hub::fetch_adapter(&id, progress)?,
+            };
+            return model.adapted(reference, Adapter::open(adapter, &folder)?);
+        }
         match locate(reference)? {
             Ok(Place::Zoo(model)) => Self::from_zoo(reference, model),
             Ok(Place::Folder(folder)) => Self::from_folder(reference, &folder),
             Err(id) => Self::from_folder(reference, &hub::fetch(&id, progress)?),
         }
+    }
+
+    /// This checkpoint with an adapter applied, called `reference`. Only shapes are looked at;
+    /// a changed tensor is made when it is first asked for.
+    pub(super) fn adapted(mut self, reference: &str, adapter: Adapter) -> Result<Self, CheckpointError> {
+        let Adapter { file, bytes, changes, card } = adapter;
+        let number = self.shards.len();
+        let tied = self.config.tie_word_embeddings;
+        for (name, change) in changes {
+            let bad = |problem: String| CheckpointError::Tensor {
+                file: file.clone(),
+                tensor: printable(&name),
+                problem,
+            };
+            if tied && name == "lm_head.weight" {
+                return Err(bad("is changed, but the base ties its LM head to its embeddings; merge the two with PEFT first".into()));
+            }
+            let base = match self.tensors.remove(&name) {
+                Some(Held::Stored(base)) => base,
+                Some(Held::Adapted { .. }) => {
+                    return Err(bad(format!("is changed in {} already; name one adapter", self.reference)));
+                }
+                None => return Err(bad(format!("is changed, but {} does not have it", self.reference))),
+            };
+            let wanted = match &change {
+                Change::Linear { a, b, .. } => vec![b.shape[0], a.shape[1]],
+                Change::Embedding { a, b, .. } => vec![a.shape[1], b.shape[0]],
+                Change::Whole(entry) => entry.shape.clone(),
+            };
+            if base.1.shape != wanted {
+                return Err(bad(format!(
+                    "is for a tensor of shape {wanted:?}, but {} has {:?}",
+                    self.reference, base.1.shape
+                )));
+            }
+            let held = match change {
+                Change::Whole(entry) if entry.dtype == base.1.dtype => Held::Stored((number, entry)),
+                change => Held::Adapted { base, adapter: number, change, made: OnceLock::new() },
+            };
+            self.tensors.insert(name, held);
+        }
+        self.shards.push(bytes);
+        self.in_front.extend(card.map(|card| ("README.md".to_owned(), Some(card))));
+        reference.clone_into(&mut self.reference);
+        Ok(self)
+    }
+
+    /// This checkpoint with `config`, some tensors (name, shape, type, little-endian bytes) and
+    /// some small files in place of its own. A file that is `None` is hidden.
+    pub fn replaced(
+        mut self,
+        config: &Value,
+        tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)>,
+        files: BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<Self, CheckpointError> {
+        self.config = ModelConfig::from_json(&self.reference, config.to_string().as_bytes())?;
+        for (name, shape, dtype, data) in tensors {
+            let entry = Entry { dtype, shape, start: 0, end: data.len() };
+            self.tensors.insert(name, Held::Stored((self.shards.len(), entry)));
+            self.shards.push(Bytes::Owned(data));
+        }
+        for (name, shape) in tensor_shapes(&self.config) {
+            let found = self.tensors.get(&name).map(|held| &held.entry().shape);
+            if found != Some(&shape) {
+                let problem = found.map_or("is missing".to_owned(), |f| {
+                    format!("has shape {f:?}, but the new config makes it {shape:?}")
+                });
+                return Err(CheckpointError::Tensor { file: self.reference, tensor: name, problem });
+            }
+        }
+        self.in_front.extend(files);
+        Ok(self)
+    }
+
+    fn at<'a>(&'a self, (shard, entry): &'a Spot) -> TensorView<'a> {
+        self.place(*shard, entry)
+    }
+
+    fn place<'a>(&'a self, shard: usize, entry: &'a Entry) -> TensorView<'a> {
+        let data = &self.shards[shard][entry.start..entry.end];
+        TensorView { dtype: entry.dtype, shape: &entry.shape, data }
+    }
+
+    /// Type and shape of a tensor. Unlike [`Weights::tensor`] this never makes an adapted one.
+    #[must_use]
+    pub fn extent(&self, name: &str) -> Option<(Dtype, &[usize])> {
+        self.tensors.get(name).map(|held| (held.entry().dtype, held.entry().shape.as_slice()))
     }
 
     /// Opens the checkpoint in `folder`, calling it `reference`.
@@ -117,7 +238,7 @@ impl Checkpoint {
         let mut first_file = String::new();
         for (number, (file, bytes)) in shards.into_iter().enumerate() {
             let Header { tensors: found, foreign: other } = read_header(&bytes, &file)?;
-            tensors.extend(found.into_iter().map(|(name, entry)| (name, (number, entry))));
+            tensors.extend(found.into_iter().map(|(name, entry)| (name, Held::Stored((number, entry)))));
             foreign.extend(other);
             maps.push(bytes);
             if first_file.is_empty() {
@@ -126,16 +247,23 @@ impl Checkpoint {
         }
         for (name, shape) in tensor_shapes(&config) {
             let problem = match (tensors.get(&name), foreign.get(&name)) {
-                (Some((_, entry)), _) if entry.shape == shape => continue,
-                (Some((_, entry)), _) => {
-                    format!("has shape {:?}, but config.json makes it {shape:?}", entry.shape)
+                (Some(held), _) if held.entry().shape == shape => continue,
+                (Some(held), _) => {
+                    format!("has shape {:?}, but config.json makes it {shape:?}", held.entry().shape)
                 }
                 (None, Some(dtype)) => format!("is stored as {dtype}; F32, F16 and BF16 are read"),
                 (None, None) => "is missing".to_owned(),
             };
             return Err(CheckpointError::Tensor { file: first_file, tensor: name, problem });
         }
-        Ok(Self { reference: reference.to_owned(), config, shards: maps, tensors, files })
+        Ok(Self {
+            reference: reference.to_owned(),
+            config,
+            shards: maps,
+            tensors,
+            files,
+            in_front: BTreeMap::new(),
+        })
     }
 
     /// The name under which it was opened.
@@ -167,6 +295,9 @@ impl Checkpoint {
     /// it is there. `name` is a plain file name.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(bytes) = self.in_front.get(name) {
+            return bytes.as_deref().map(Cow::Borrowed);
+        }
         match &self.files {
             Files::Folder(folder) if is_plain_name(name) => fs::read(folder.join(name)).ok().map(Cow::Owned),
             Files::Folder(_) => None,
@@ -180,12 +311,12 @@ impl Checkpoint {
 
 impl Weights for Checkpoint {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let (shard, entry) = self.tensors.get(name)?;
-        Some(TensorView {
-            dtype: entry.dtype,
-            shape: &entry.shape,
-            data: &self.shards[*shard][entry.start..entry.end],
-        })
+        let (base, adapter, change, made) = match self.tensors.get(name)? {
+            Held::Stored(spot) => return Some(self.at(spot)),
+            Held::Adapted { base, adapter, change, made } => (base, adapter, change, made),
+        };
+        let data = made.get_or_init(|| lora::apply(self.at(base), change, |e| self.place(*adapter, e)));
+        Some(TensorView { dtype: base.1.dtype, shape: &base.1.shape, data })
     }
 }
 

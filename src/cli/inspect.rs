@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{fetch, models};
-use crate::checkpoint::{Checkpoint, ModelSummary, Weights};
+use crate::checkpoint::{Checkpoint, ModelSummary};
 use crate::recipe::LayerGroup;
 
 /// Describes each model; with several, also how each fits the first.
@@ -36,8 +36,8 @@ fn document(model: &Checkpoint, summary: &ModelSummary) -> Value {
     let tensors: Vec<Value> = model
         .names()
         .into_iter()
-        .filter_map(|name| model.tensor(name).map(|v| (name, v)))
-        .map(|(name, v)| json!({"name": name, "dtype": v.dtype.name(), "shape": v.shape}))
+        .filter_map(|name| model.extent(name).map(|(dtype, shape)| (name, dtype, shape)))
+        .map(|(name, dtype, shape)| json!({"name": name, "dtype": dtype.name(), "shape": shape}))
         .collect();
     json!({"summary": summary, "config": model.config().raw, "tensors": tensors})
 }
