@@ -346,6 +346,10 @@ impl Backend for Composed {
         Ok(())
     }
 
+    fn read_blocks(&self, x: &Option<Tensor>, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError> {
+        self.read(x, blocks.features())
+    }
+
     fn read(&self, x: &Option<Tensor>, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
         Ok(full(x)?.narrow(1, 0, width)?.to_dtype(DType::F32)?.to_vec2()?)
     }

@@ -22,6 +22,7 @@ mod generate;
 mod model;
 mod ops;
 mod path;
+mod probe;
 mod rope;
 mod shape;
 #[cfg(test)]
@@ -34,5 +35,6 @@ pub use device::{Device, pick};
 pub use error::LmError;
 pub use generate::{Finish, Generated, Options, Stream, Timing, generate};
 pub use path::{Part, PathStep};
+pub use probe::StepUnits;
 pub use text::TextStream;
 pub use tokenizer::Tokenizer;

@@ -33,6 +33,10 @@ pub(crate) struct Step {
     pub scale: f32,
 }
 
+/// Shown a step's place, its heads' outputs and its gated neurons.
+pub(crate) type Seen<'a, B> =
+    dyn FnMut(usize, &<B as Backend>::Rows, &<B as Backend>::Rows) -> Result<(), LmError> + 'a;
+
 /// A decoder's weights on a device.
 pub(crate) struct Model<B: Backend> {
     pub backend: B,
@@ -129,6 +133,19 @@ impl<B: Backend> Model<B> {
         rows: &[usize],
         w: &mut Workspace<B>,
     ) -> Result<(), LmError> {
+        self.forward_seen(ids, spans, rows, w, &mut |_, _, _| Ok(()))
+    }
+
+    /// As [`Self::forward`]; `see` is shown, for each step, the heads' outputs and the gated
+    /// neurons of the rows that are still run.
+    pub fn forward_seen(
+        &self,
+        ids: &[u32],
+        spans: &[Span],
+        rows: &[usize],
+        w: &mut Workspace<B>,
+        see: &mut Seen<'_, B>,
+    ) -> Result<(), LmError> {
         let b = &self.backend;
         b.embed(&self.table, ids, &mut w.x)?;
         w.delta = B::Rows::default();
@@ -152,6 +169,7 @@ impl<B: Backend> Model<B> {
             b.add_norm(&mut w.x, &w.delta, 1.0, &block.mlp_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.gate_up, &mut w.gate_up)?;
             b.swiglu(&w.gate_up, shape.intermediate, &mut w.gated)?;
+            see(place, &w.mixed, &w.gated)?;
             b.linear(&w.gated, &block.down, &mut w.delta)?;
         }
         if rows.is_empty() {

@@ -127,6 +127,8 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// For each row the index of its greatest value among the first `width`: the lowest such
     /// index, and NaN counts as less than everything.
     fn argmax(&self, x: &Self::Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError>;
+    /// The features of each row, without what a backend pads its blocks with.
+    fn read_blocks(&self, x: &Self::Rows, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError>;
     /// The first `width` values of each row.
     fn read(&self, x: &Self::Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError>;
 }

@@ -24,4 +24,8 @@ pub enum MergeError {
     ZeroSum { group: String, method: &'static str },
     #[error("path: {why}")]
     Fold { why: String },
+    #[error("{model} cannot be aligned with {base}: {why}; align models whose blocks have one shape")]
+    Align { model: String, base: String, why: String },
+    #[error("pairing {n} units failed: {why}")]
+    Unsolved { n: usize, why: String },
 }

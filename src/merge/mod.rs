@@ -4,6 +4,7 @@
 //! One pass per tensor: base and sources are read once, task vectors live only in registers, the
 //! result is written once. Rounding follows mergekit 0.1.5 to the bit (see `kernel`).
 
+mod align;
 mod delta;
 mod dispatch;
 mod error;
@@ -26,6 +27,7 @@ mod twister;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
+pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
 pub use error::MergeError;
 pub use export::write_checkpoint;
 pub use fold::{FoldStep, Folded, fold};

@@ -230,6 +230,13 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn read_blocks(&self, x: &Rows, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError> {
+        let stride = lines(blocks.width) * LANES;
+        let block = |row: &[f32], i: usize| row[i * stride..][..blocks.width].to_vec();
+        let row = |i: usize| (0..blocks.count).flat_map(|b| block(x.values(i), b)).collect();
+        Ok((0..x.n).map(row).collect())
+    }
+
     fn read(&self, x: &Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
         Ok((0..x.n).map(|i| x.values(i)[..width].to_vec()).collect())
     }
