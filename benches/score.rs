@@ -34,7 +34,12 @@ fn task() -> Task {
 #[divan::bench]
 fn score_250_answers(bencher: Bencher) {
     let (task, answers) = (task(), answers(250));
-    let question = Question { id: "1".to_owned(), question: "?".to_owned(), gold: "20".to_owned() };
+    let question = Question {
+        id: "1".to_owned(),
+        question: "?".to_owned(),
+        gold: "20".to_owned(),
+        ..Question::default()
+    };
     bencher.bench(|| answers.iter().map(|a| task.score(&question, a)).collect::<Vec<Verdict>>());
 }
 

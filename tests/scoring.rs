@@ -76,7 +76,7 @@ fn shared(scorer: &str) -> &'static Task {
 }
 
 fn question(gold: &str) -> Question {
-    Question { id: "1".into(), question: "?".into(), gold: gold.into() }
+    Question { id: "1".into(), question: "?".into(), gold: gold.into(), ..Question::default() }
 }
 
 #[test]
@@ -381,15 +381,21 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
             format!("{GOOD}columns = {{ anwser = 1 }}"),
             "line 8: unknown key \"anwser\", did you mean \"answer\"?",
         ),
-        (GOOD.replace("max_new_tokens = 9\n", ""), "task.toml, line 1: missing field `max_new_tokens`"),
-        (GOOD.replace("= 9", "= 'nine'"), "task.toml, line 3: invalid type"),
+        (
+            GOOD.replace("max_new_tokens = 9\n", ""),
+            "task.toml: max_new_tokens is missing: give the most tokens",
+        ),
+        (GOOD.replace("= 9", "= 'nine'"), "task.toml, line 3: expected a number"),
         (GOOD.replace("= 9", "= 0"), "max_new_tokens is 0: give the most tokens"),
-        (GOOD.replace("= 9", "= 9\nlanguage = 'en'"), "language must be \"ja\""),
+        (
+            GOOD.replace("= 9", "= 9\nlanguage = 'jp'"),
+            "task.toml: language \"jp\" is not known: did you mean \"ja\"?",
+        ),
         (GOOD.replace("= 9", "= 9\nscorer = 'numbr'"), "line 4: unknown variant `numbr`"),
         (GOOD.replace("= 9", "= 9\nstop = ['']"), "stop holds an empty string"),
         (GOOD.replace("name = ", "name "), "task.toml, line 1:"),
-        (GOOD.replace("{{ question }}", "{{ qestion }}"), "task.toml: the prompt template does not work"),
-        (GOOD.replace("{{ question }}", "{{ question "), "task.toml: the prompt template does not work"),
+        (GOOD.replace("{{ question }}", "{{ qestion }}"), "task.toml: the prompt does not work"),
+        (GOOD.replace("{{ question }}", "{{ question "), "task.toml: the prompt does not work"),
         (train("none.jsonl"), "none.jsonl can't be read ("),
         (train("empty.jsonl"), "empty.jsonl holds no questions: task.toml needs at least one in each split"),
         (train("broken.jsonl"), "broken.jsonl, line 1: this is not JSON ("),
@@ -414,7 +420,7 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
     let unknown = Task::load("zo").unwrap_err().to_string();
     assert_eq!(
         unknown,
-        "there is no built-in task \"zo\" and no such file: did you mean \"zoo\"? Built in are zoo and mgsm_ja"
+        "there is no built-in task \"zo\" and no such file: did you mean \"zoo\"? Built in are zoo, mgsm_ja"
     );
     assert!(
         Task::load("/nowhere/x.toml").unwrap_err().to_string().starts_with("/nowhere/x.toml can't be read")
@@ -468,12 +474,12 @@ fn mgsm_says_what_to_put_where_and_reads_it() {
         prompt.starts_with("以下に、あるタスクを説明する指示があります。")
             && prompt.ends_with("\n\n### 応答:")
     );
-    assert_eq!((task.max_new_tokens, task.stop.len()), (1024, 4));
+    assert_eq!((&task.length, task.stop.len()), (&yosegi::task::Length::Tokens(1024), 4));
 }
 
 #[test]
 fn fitness_expressions() {
-    let means = Means { both: 0.5, correct: 0.75, japanese: 0.25 };
+    let means = Means { both: 0.5, correct: 0.75, japanese: 0.25, ..Means::default() };
     let close = |expression: &str, value: f64| {
         let got = Fitness::parse(expression).unwrap().eval(&means);
         assert!((got - value).abs() < 1e-12, "{expression}: {got}");

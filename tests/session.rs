@@ -2,7 +2,7 @@
 //! a function with a made-up fitness; everything else is the real thing.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use yosegi::session::evolve::Facts;
 use yosegi::session::job::{Job, Measured, Report};
 use yosegi::session::journal::{Reader, StoredQuestion};
 use yosegi::session::protocol::{
-    Answer, Command, Cost, Event, Live, Message, Record, Reply, Score, Split, Status, Target,
+    Answer, Command, Cost, Detail, Event, Live, Message, Record, Reply, Score, Split, Status, Target,
 };
 use yosegi::session::state::SessionState;
 use yosegi::session::{Client, Engine, Home, WorkerKind};
@@ -66,8 +66,10 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
         language: "ja".into(),
         p_ja: 1.0,
         tokens: 7,
+        lenient_correct: None,
+        detail: Detail::default(),
     };
-    Measured { split, score, answers: questions.iter().map(answer).collect() }
+    Measured { split, score, metrics: BTreeMap::new(), answers: questions.iter().map(answer).collect() }
 }
 
 /// Does every job at once, after `pause`.

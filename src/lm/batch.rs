@@ -122,7 +122,9 @@ impl<'a, B: Backend> Batch<'a, B> {
             };
             let prompt = &self.job.prompts[index];
             let (tokenizer, options) = (self.job.tokenizer, self.job.options);
-            let limit = options.max_new_tokens.min(self.model.shape.max_positions - prompt.len());
+            let own = options.limits.get(index).copied().unwrap_or(usize::MAX);
+            let room = self.model.shape.max_positions - prompt.len();
+            let limit = options.max_new_tokens.min(own).min(room);
             let answer = Answer::new(tokenizer, options, limit, self.job.watched[index]);
             let mut sequence = Sequence { index, slot, cached: 0, token: 0, answer };
             if limit == 0 {

@@ -17,6 +17,8 @@ use super::{
 pub struct Options {
     /// Most tokens of an answer. The model's last position can end it before.
     pub max_new_tokens: usize,
+    /// A lower limit for each prompt, in their order; may be empty.
+    pub limits: Vec<usize>,
     /// Tokens that end an answer.
     pub eos: Vec<u32>,
     /// Strings that end an answer; its text is cut where the first one begins.
@@ -29,7 +31,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_new_tokens: 256, eos: Vec::new(), stop: Vec::new(), threads: 0, batch: 128 }
+        Self {
+            max_new_tokens: 256,
+            limits: Vec::new(),
+            eos: Vec::new(),
+            stop: Vec::new(),
+            threads: 0,
+            batch: 128,
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! [`Decoder::load`] takes a checked config and anything that has tensors by name (a checkpoint,
 //! a merge); [`Decoder::refresh`] rewrites some layer groups in place for the next candidate;
 //! [`Decoder::load_path`] and [`Decoder::set_path`] run layers of several models in any order;
-//! [`generate`] decodes greedily, many sequences at once. An answer never depends on its
+//! [`generate`] decodes greedily, many sequences at once; [`likelihoods`] says how likely given
+//! continuations are. An answer never depends on its
 //! neighbours, the batch size, the order or the number of threads.
 //!
 //! One code path (`model`) runs on any backend; what differs between devices is in `ops` and
@@ -19,8 +20,10 @@ mod decoder;
 mod device;
 mod error;
 mod generate;
+mod likelihood;
 mod model;
 mod ops;
+mod pair;
 mod path;
 mod probe;
 mod rope;
@@ -34,6 +37,8 @@ pub use decoder::Decoder;
 pub use device::{Device, pick};
 pub use error::LmError;
 pub use generate::{Finish, Generated, Options, Stream, Timing, generate};
+pub use likelihood::{Likelihood, likelihoods};
+pub use pair::Pair;
 pub use path::{Part, PathStep};
 pub use probe::StepUnits;
 pub use text::TextStream;

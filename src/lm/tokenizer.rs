@@ -28,9 +28,14 @@ impl Tokenizer {
     /// Ids of a text, with the special tokens (such as a beginning-of-sequence token) that the
     /// tokenizer's own template puts around it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, LmError> {
+        self.ids(text, true)
+    }
+
+    /// Ids of a text, with or without the special tokens around it.
+    pub fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>, LmError> {
         let encoding = self
             .inner
-            .encode_fast(text, true)
+            .encode_fast(text, special)
             .map_err(|e| LmError::Tokenizer(format!("the text cannot be encoded: {e}")))?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -65,6 +70,12 @@ impl Tokenizer {
     #[must_use]
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// A token's spelling.
+    #[must_use]
+    pub fn spelling(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     /// Bytes of a token, where a token's bytes do not depend on its neighbours.

@@ -3,21 +3,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::error::BadInput;
 use super::evolve::Facts;
 use super::job::{Ask, Bench, Measured};
 use super::journal::StoredQuestion;
+use super::player::{Player, Said};
 use super::protocol::{Answer, Cost, Score, Split, Target};
-use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
-use crate::lm::{self, Decoder, Device, Generated, Options, Stream, Tokenizer};
+use crate::checkpoint::Checkpoint;
+use crate::lm::{self, Device};
 use crate::merge::{Merged, Pool};
 use crate::recipe::Recipe;
-use crate::task::{Fitness, Means, Task};
+use crate::task::{Fitness, Places, Question, Task, Verdict};
 
 /// A model alone with more parameters than this is let go once it has answered.
 const KEEP_ALONE: usize = 100_000_000;
@@ -28,7 +29,8 @@ const NOTE_EVERY: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub struct Evaluator {
     device: Option<(String, Device)>,
-    tasks: HashMap<String, Arc<Task>>,
+    /// Tasks by name, with the splits that were loaded.
+    tasks: HashMap<String, (Arc<Task>, Vec<Split>)>,
     /// The pool in use, and one before it.
     kitchens: Vec<Kitchen>,
     alone: Option<(String, Player)>,
@@ -41,16 +43,6 @@ struct Kitchen {
     pool: Pool,
     merged: Merged,
     player: Option<Player>,
-}
-
-/// A decoder with what it needs to read and write text.
-struct Player {
-    decoder: Decoder,
-    tokenizer: Tokenizer,
-    eos: Vec<u32>,
-    parameters: usize,
-    /// Prompts as token ids.
-    prompts: HashMap<(String, Split, usize), Vec<u32>>,
 }
 
 /// What an evaluation tells while it runs.
@@ -86,7 +78,7 @@ impl Evaluator {
         told: &dyn Fn(Told),
     ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
         Fitness::parse(fitness).map_err(BadInput::error)?;
-        let task = self.task(&bench.task)?;
+        let task = self.task(&bench.task, &[Split::Train, Split::Test])?;
         let device = self.device(&bench.device)?;
         let layers = self.kitchen(&bench.base, &bench.sources, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
@@ -127,7 +119,8 @@ impl Evaluator {
         told: &(dyn Fn(Told) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
-        let task = self.task(&work.bench.task)?;
+        let splits: Vec<Split> = work.ask.iter().map(|a| a.split).collect();
+        let task = self.task(&work.bench.task, &splits)?;
         let fitness = if work.fitness.is_empty() { "both" } else { work.fitness };
         let fitness = Fitness::parse(fitness).map_err(BadInput::error)?;
         check_questions(&task, &work.bench.task, work.ask)?;
@@ -141,9 +134,9 @@ impl Evaluator {
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
         }
-        let (generated, timing) = player.answer(work, &task, told, cancel)?;
+        let (said, timing) = player.answer(work, &task, told, cancel)?;
         let began = Instant::now();
-        let measured = judge(work.ask, &task, &fitness, generated);
+        let measured = judge(work.ask, &task, &fitness, said);
         let cost = Cost {
             merge_s,
             prefill_s: timing.prefill_s,
@@ -157,12 +150,20 @@ impl Evaluator {
         Ok((measured, cost))
     }
 
-    fn task(&mut self, name: &str) -> anyhow::Result<Arc<Task>> {
-        if let Some(task) = self.tasks.get(name) {
-            return Ok(Arc::clone(task));
+    /// A task with at least these splits.
+    fn task(&mut self, name: &str, splits: &[Split]) -> anyhow::Result<Arc<Task>> {
+        let mut wanted = splits.to_vec();
+        if let Some((task, loaded)) = self.tasks.get(name) {
+            if splits.iter().all(|s| loaded.contains(s)) {
+                return Ok(Arc::clone(task));
+            }
+            wanted.extend(loaded);
         }
-        let task = Arc::new(Task::load(name).map_err(BadInput::error)?);
-        self.tasks.insert(name.to_owned(), Arc::clone(&task));
+        wanted.sort_by_key(|s| s.name());
+        wanted.dedup();
+        let task = Task::load_splits(name, &wanted, &Places::from_env()).map_err(BadInput::error)?;
+        let task = Arc::new(task);
+        self.tasks.insert(name.to_owned(), (Arc::clone(&task), wanted));
         Ok(task)
     }
 
@@ -233,77 +234,6 @@ impl Evaluator {
     }
 }
 
-impl Player {
-    /// A decoder over `weights`, with the tokenizer of `checkpoint`.
-    fn load(
-        checkpoint: &Checkpoint,
-        config: &ModelConfig,
-        weights: &dyn Weights,
-        device: &Device,
-    ) -> anyhow::Result<Self> {
-        let json = checkpoint.tokenizer_json().map_err(BadInput::error)?;
-        let tokenizer = Tokenizer::from_json(&json)
-            .with_context(|| format!("the tokenizer of {}", checkpoint.reference()))?;
-        let parameters = config.vocab_size * config.hidden_size
-            + config.num_hidden_layers
-                * config.hidden_size
-                * (config.hidden_size * 2 + config.intermediate_size * 3);
-        let decoder = Decoder::load(config, weights, device)?;
-        let eos = config.eos_token_ids.clone();
-        Ok(Self { decoder, tokenizer, eos, parameters, prompts: HashMap::new() })
-    }
-
-    fn answer(
-        &mut self,
-        work: &Work<'_>,
-        task: &Task,
-        told: &(dyn Fn(Told) + Sync),
-        cancel: &AtomicBool,
-    ) -> anyhow::Result<(Vec<Generated>, lm::Timing)> {
-        let mut prompts = Vec::new();
-        let mut places = Vec::new();
-        for ask in work.ask {
-            for &index in &ask.questions {
-                prompts.push(self.prompt(task, &work.bench.task, ask.split, index)?);
-                places.push((ask.split, index));
-            }
-        }
-        let options = Options {
-            max_new_tokens: task.max_new_tokens,
-            eos: self.eos.clone(),
-            stop: task.stop.clone(),
-            threads: work.bench.threads,
-            ..Options::default()
-        };
-        let first = work.ask.first().map(|a| a.split);
-        let watched = |i: usize| Some(places[i].0) == first && work.watch.contains(&places[i].1);
-        let (done, of) = (AtomicU64::new(0), places.len() as u64);
-        let on = |stream: Stream| match stream {
-            Stream::Text { index, text } => told(Told::Token { question: places[index].1, text }),
-            Stream::Done { .. } => {
-                told(Told::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
-            }
-        };
-        let (generated, timing) =
-            lm::generate(&self.decoder, &self.tokenizer, &prompts, &options, &watched, &on, cancel)?;
-        if cancel.load(Ordering::Relaxed) {
-            bail!("cancelled");
-        }
-        Ok((generated, timing))
-    }
-
-    fn prompt(&mut self, task: &Task, name: &str, split: Split, index: usize) -> anyhow::Result<Vec<u32>> {
-        let key = (name.to_owned(), split, index);
-        if let Some(prompt) = self.prompts.get(&key) {
-            return Ok(prompt.clone());
-        }
-        let text = task.prompt(&task.questions(split)[index])?;
-        let prompt = self.tokenizer.encode(&text)?;
-        self.prompts.insert(key, prompt.clone());
-        Ok(prompt)
-    }
-}
-
 /// Opens a checkpoint, telling now and then how far its files have come.
 fn open(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
     let mut last = Instant::now();
@@ -330,33 +260,40 @@ fn check_questions(task: &Task, name: &str, ask: &[Ask]) -> anyhow::Result<()> {
 }
 
 /// Verdicts, answer by answer, and their means.
-fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, generated: Vec<Generated>) -> Vec<Measured> {
-    let mut generated = generated.into_iter();
+fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Measured> {
+    let mut said = said.into_iter();
     let mut out = Vec::new();
     for a in ask {
-        let mut means = Means::default();
+        let mut judged: Vec<(&Question, Verdict)> = Vec::new();
         let mut answers = Vec::new();
-        for (&index, said) in a.questions.iter().zip(generated.by_ref()) {
+        for (&index, said) in a.questions.iter().zip(said.by_ref()) {
             let question = &task.questions(a.split)[index];
-            let verdict = task.score(question, &said.text);
-            means.correct += f64::from(u8::from(verdict.correct));
-            means.japanese += f64::from(u8::from(verdict.japanese));
-            means.both += f64::from(u8::from(verdict.correct && verdict.japanese));
+            let verdict = match &said.log_likelihoods {
+                Some(all) => task.choose(question, all),
+                None => task.score(question, &said.text),
+            };
+            let text = match &verdict.detail.choice {
+                Some(choice) => question.choices.get(*choice).cloned().unwrap_or_default(),
+                None => said.text,
+            };
             answers.push(Answer {
                 index,
                 id: question.id.clone(),
                 question: question.question.clone(),
                 gold: question.gold.clone(),
-                text: said.text,
-                number: verdict.number,
+                text,
+                number: verdict.number.clone(),
                 correct: verdict.correct,
-                language: verdict.language,
+                language: verdict.language.clone(),
                 p_ja: verdict.p_ja,
-                tokens: said.tokens.len() as u64,
+                tokens: said.tokens as u64,
+                lenient_correct: Some(verdict.lenient_correct),
+                detail: verdict.detail.clone(),
             });
+            judged.push((question, verdict));
         }
-        let n = answers.len().max(1) as f64;
-        let means = Means { both: means.both / n, correct: means.correct / n, japanese: means.japanese / n };
+        let judged: Vec<(&Question, &Verdict)> = judged.iter().map(|(q, v)| (*q, v)).collect();
+        let means = task.means(&judged);
         let score = Score {
             fitness: fitness.eval(&means),
             acc: means.correct,
@@ -364,7 +301,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, generated: Vec<Generated>)
             japanese: means.japanese,
             n: answers.len() as u64,
         };
-        out.push(Measured { split: a.split, score, answers });
+        out.push(Measured { split: a.split, score, metrics: means.metrics, answers });
     }
     out
 }

@@ -1,6 +1,8 @@
 //! What the engine and a worker say to each other, one JSON document a line. A job carries all
 //! that is needed to do it, so that a fresh worker can take the place of one that died.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::evolve::Facts;
@@ -61,6 +63,9 @@ pub enum Report {
 pub struct Measured {
     pub split: Split,
     pub score: Score,
+    /// The task's metrics by name, shares in [0, 1].
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
     pub answers: Vec<Answer>,
 }
 

@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
 use super::home::Home;
-use super::protocol::{Answer, Answers, CandidateId, Cost, Event, Outcome, Record, Score, Split, VERSION};
+use super::protocol::{
+    Answer, Answers, CandidateId, Cost, Detail, Event, Outcome, Record, Score, Split, VERSION,
+};
 use super::state::SessionState;
 
 /// Marks the file as a journal of Yosegi (`PRAGMA application_id`: "YOSG").
@@ -62,6 +64,10 @@ struct Body {
     language: String,
     p_ja: f64,
     tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lenient_correct: Option<bool>,
+    #[serde(flatten)]
+    detail: Detail,
 }
 
 /// A journal open for writing. Nobody else can open it so until this one is dropped.
@@ -152,6 +158,8 @@ impl Journal {
                     language: answer.language.clone(),
                     p_ja: answer.p_ja,
                     tokens: answer.tokens,
+                    lenient_correct: answer.lenient_correct,
+                    detail: answer.detail.clone(),
                 })?;
                 tx.prepare_cached(
                     "INSERT OR REPLACE INTO answers (candidate, split, idx, body) VALUES (?, ?, ?, ?)",
@@ -293,6 +301,8 @@ impl Reader<'_> {
                 language: body.language,
                 p_ja: body.p_ja,
                 tokens: body.tokens,
+                lenient_correct: body.lenient_correct,
+                detail: body.detail,
             });
         }
         Ok(out)

@@ -12,6 +12,7 @@ pub mod job;
 pub mod journal;
 pub mod list;
 pub mod lock;
+mod player;
 pub mod protocol;
 pub mod report;
 pub mod state;

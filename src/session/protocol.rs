@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::ModelSummary;
 use crate::recipe::Recipe;
-pub use crate::task::Split;
+pub use crate::task::{Detail, Split};
 
 /// Version of this protocol and of the journal's events.
 pub const VERSION: u32 = 1;
@@ -339,8 +339,13 @@ pub struct Answer {
     /// Language code (`ja`, `en`), by the language identification named in `Created`.
     pub language: String,
     pub p_ja: f64,
-    /// Generated tokens.
+    /// Generated tokens, or those whose likelihood was asked for.
     pub tokens: u64,
+    /// Right as a person would read it; absent in journals of earlier sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lenient_correct: Option<bool>,
+    #[serde(flatten)]
+    pub detail: Detail,
 }
 
 /// Sent while it happens, never stored.

@@ -1,41 +1,65 @@
 //! Rows of a data file → questions.
 
 use std::collections::HashSet;
-use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::snippet;
-use super::file::{Column, Columns, SplitConfig, TaskConfig};
-use super::place::{Base, Found, Places};
-use super::{Question, TaskError, nearest, number, place};
+use super::file::{Choices, Column, Columns, SplitConfig, TaskConfig};
+use super::place::{Base, Places};
+use super::table::{Row, Table};
+use super::template::{self, Variables};
+use super::{Kind, Question, Scorer, TaskError, nearest, number, place, table};
 
-/// Reads one split. `file` is the task file's name for messages.
-pub(super) fn load(
-    file: &str,
-    task: &TaskConfig,
-    split: &SplitConfig,
-    base: &Base,
-    places: &Places,
-) -> Result<Vec<Question>, TaskError> {
-    let found = place::read(file, &split.data, base, places)?;
-    let reader = Reader { file, data: &found.name, columns: split.columns.as_ref().unwrap_or(&task.columns) };
-    let limit = if split.limit == 0 { usize::MAX } else { split.limit };
-    let rows = reader.rows(&split.data, &found)?;
-    let mut questions = Vec::new();
-    for (line, row) in rows.take(limit) {
-        questions.push(reader.question(line, questions.len() + 1, &row?)?);
+/// What a split is read with.
+pub(super) struct Source<'a> {
+    /// The task file's name for messages.
+    pub file: &'a str,
+    pub task: &'a TaskConfig,
+    pub base: &'a Base,
+    pub places: &'a Places,
+}
+
+/// A split's questions, and the name of the file that they came from.
+pub(super) struct Loaded {
+    pub data: String,
+    pub questions: Vec<Question>,
+}
+
+impl Source<'_> {
+    /// Reads one split.
+    pub fn load(&self, split: &SplitConfig) -> Result<Loaded, TaskError> {
+        let columns = split.columns.as_ref().unwrap_or(&self.task.columns);
+        let header = has_header(columns);
+        let found = place::read(self.file, split, self.base, self.places)?;
+        let data = found.first().map(|f| f.name.clone()).unwrap_or_default();
+        let mut questions = Vec::new();
+        let limit = if split.limit == 0 { usize::MAX } else { split.limit };
+        let mut skip = split.skip;
+        for found in &found {
+            let table = table::read(found, header)?;
+            let reader = Reader { file: self.file, task: self.task, columns, table: &table };
+            for row in &table.rows {
+                if skip > 0 {
+                    skip -= 1;
+                } else if questions.len() < limit {
+                    questions.push(reader.question(row, questions.len() + 1)?);
+                }
+            }
+        }
+        if questions.is_empty() {
+            return Err(TaskError::Empty { file: self.file.to_owned(), data });
+        }
+        Ok(Loaded { data, questions })
     }
-    if questions.is_empty() {
-        return Err(TaskError::Empty { file: file.to_owned(), data: found.name });
-    }
-    Ok(questions)
 }
 
 /// No question may stand in both splits.
 pub(super) fn check_overlap(file: &str, train: &[Question], test: &[Question]) -> Result<(), TaskError> {
-    let seen: HashSet<&str> = train.iter().map(|q| q.question.trim()).collect();
-    let both: Vec<&Question> = test.iter().filter(|q| seen.contains(q.question.trim())).collect();
+    // The row tells questions apart that look alike: one premise stands with several hypotheses.
+    let text = |q: &Question| (q.question.trim().to_owned(), q.choices.clone());
+    let seen: HashSet<_> = train.iter().map(text).collect();
+    let both: Vec<&Question> = test.iter().filter(|q| seen.contains(&text(q))).collect();
     match both.first() {
         None => Ok(()),
         Some(first) => Err(TaskError::Overlap {
@@ -46,148 +70,216 @@ pub(super) fn check_overlap(file: &str, train: &[Question], test: &[Question]) -
     }
 }
 
+/// Names in `columns` are names in a header.
+fn has_header(Columns { question, answer, id }: &Columns) -> bool {
+    [question, answer, id].iter().any(|c| matches!(c, Some(Column::Name(_))))
+}
+
 struct Reader<'a> {
     file: &'a str,
-    data: &'a str,
+    task: &'a TaskConfig,
     columns: &'a Columns,
+    table: &'a Table,
 }
 
-/// One row before its columns are picked.
-enum Row<'a> {
-    Json(serde_json::Map<String, Value>),
-    /// Fields, and the header's names where there is one.
-    Tsv(Vec<&'a str>, Rc<[&'a str]>),
-}
-
-type Rows<'a> = Box<dyn Iterator<Item = (usize, Result<Row<'a>, TaskError>)> + 'a>;
-
-impl<'a> Reader<'a> {
-    /// Rows with their line numbers from 1.
-    fn rows(&'a self, path: &str, found: &'a Found) -> Result<Rows<'a>, TaskError> {
-        let text = found.text.trim_start_matches('\u{feff}');
-        let lines =
-            || text.lines().enumerate().map(|(i, l)| (i + 1, l)).filter(|(_, l)| !l.trim().is_empty());
-        let tsv = std::path::Path::new(path).extension().is_some_and(|e| e == "tsv")
-            || std::path::Path::new(self.data).extension().is_some_and(|e| e == "tsv");
-        if tsv {
-            let mut lines = lines();
-            let first = if self.has_header() { lines.next() } else { None };
-            let header: Rc<[&str]> = first.map_or_else(Vec::new, |(_, l)| l.split('\t').collect()).into();
-            let row = move |(n, l): (usize, &'a str)| {
-                (n, Ok(Row::Tsv(l.split('\t').collect(), Rc::clone(&header))))
-            };
-            return Ok(Box::new(lines.map(row)));
-        }
-        if text.trim_start().starts_with('[') {
-            let rows: Vec<Value> = serde_json::from_str(text).map_err(|e| self.json_error(e.line(), &e))?;
-            return Ok(Box::new(rows.into_iter().enumerate().map(|(i, v)| (i + 1, self.object(i + 1, v)))));
-        }
-        Ok(Box::new(lines().map(|(n, line)| {
-            let value = serde_json::from_str(line).map_err(|e| self.json_error(n, &e));
-            (n, value.and_then(|v| self.object(n, v)))
-        })))
-    }
-
-    fn has_header(&self) -> bool {
+impl Reader<'_> {
+    fn question(&self, row: &Row, number: usize) -> Result<Question, TaskError> {
         let Columns { question, answer, id } = self.columns;
-        [question, answer, id].iter().any(|c| matches!(c, Some(Column::Name(_))))
-    }
-
-    fn question(&self, line: usize, number: usize, row: &Row) -> Result<Question, TaskError> {
-        let Columns { question, answer, id } = self.columns;
-        let text = self.cell(line, row, question.as_ref(), "question", 1)?;
-        let gold = self.cell(line, row, answer.as_ref(), "answer", 2)?;
-        let gold = gold.rsplit("####").next().unwrap_or(&gold).trim().to_owned();
-        if text.trim().is_empty() {
-            return Err(self.row(line, "the question is empty: fill it in or take the row out".to_owned()));
-        }
-        if number::gold(&gold).is_none() {
-            let what =
-                format!("the answer {:?} is not a number: the task's scorer needs one", snippet(&gold));
-            return Err(self.row(line, what));
-        }
-        let id = match (id, row) {
-            (Some(column), _) => self.cell(line, row, Some(column), "id", 3)?,
-            (None, Row::Json(map)) if map.contains_key("id") => self.cell(line, row, None, "id", 3)?,
-            (None, _) => number.to_string(),
+        let mut variables = self.variables(row);
+        let asked = match (&self.task.question, question) {
+            (Some(template), _) => self.render("question", template, row, &variables)?,
+            (None, None) if self.task.kind != Kind::Generate && !variables.contains_key("question") => {
+                String::new()
+            }
+            // A template that reads other columns needs no column of that name.
+            (None, None) if self.task.gold.is_some() && !variables.contains_key("question") => {
+                self.render("prompt", &self.task.prompt, row, &variables)?
+            }
+            _ => self.cell(row, question.as_ref(), "question", 1)?,
         };
-        Ok(Question { id, question: text, gold })
+        if self.task.question.is_none() && question.is_some() {
+            variables.insert("question".to_owned(), Value::String(asked.clone()));
+        }
+        let mut out = Question { question: asked, ..Question::default() };
+        out.choices = self.choices(row, &variables)?;
+        self.gold(&mut out, row, answer.as_ref(), &variables)?;
+        if out.question.is_empty() && self.task.kind != Kind::Generate {
+            out.question = match self.task.kind {
+                Kind::Sentence => out.choices.join(" / "),
+                _ => self.render("prompt", &self.task.prompt, row, &variables)?,
+            };
+        }
+        if out.question.trim().is_empty() {
+            let what = "the question is empty: fill it in or take the row out".to_owned();
+            return Err(self.row(row, what));
+        }
+        out.id = match (id, variables.contains_key("id")) {
+            (Some(column), _) => self.cell(row, Some(column), "id", 3)?,
+            (None, true) => self.cell(row, None, "id", 3)?,
+            (None, false) => number.to_string(),
+        };
+        out.row = variables;
+        Ok(out)
+    }
+
+    /// A row's columns; those of a numbered table are also `c1`, `c2`, … since a template can't
+    /// name a number.
+    fn variables(&self, row: &Row) -> Variables {
+        if !self.table.numbered {
+            return row.cells.clone();
+        }
+        let named: Map<String, Value> =
+            row.cells.iter().map(|(key, value)| (format!("c{key}"), value.clone())).collect();
+        let mut named = named;
+        if self.columns.question.is_none()
+            && let Some(first) = row.cells.get("1")
+        {
+            named.insert("question".to_owned(), first.clone());
+        }
+        named
+    }
+
+    fn choices(&self, row: &Row, variables: &Variables) -> Result<Vec<String>, TaskError> {
+        let list = match &self.task.choices {
+            None => return Ok(Vec::new()),
+            Some(Choices::Templates(all)) => {
+                return all.iter().map(|t| self.render("choices", t, row, variables)).collect();
+            }
+            Some(Choices::Expression(expression)) => self.evaluate("choices", expression, row, variables)?,
+        };
+        match texts(&list) {
+            Some(all) if all.len() >= 2 && list.is_array() => Ok(all),
+            _ => Err(self.row(row, "the choices are no list of two or more texts: check them".to_owned())),
+        }
+    }
+
+    fn gold(
+        &self,
+        out: &mut Question,
+        row: &Row,
+        column: Option<&Column>,
+        variables: &Variables,
+    ) -> Result<(), TaskError> {
+        let value = match &self.task.gold {
+            Some(expression) => self.evaluate("gold", expression, row, variables)?,
+            None => Value::String(self.cell(row, column, "answer", 2)?),
+        };
+        if self.task.kind == Kind::Generate {
+            let golds = texts(&value).filter(|all| !all.is_empty()).ok_or_else(|| {
+                self.row(row, "the answer is neither text, a number nor a list of them: check it".to_owned())
+            })?;
+            let solved = |gold: &String| gold.rsplit("####").next().unwrap_or(gold).trim().to_owned();
+            out.golds = golds.iter().map(solved).collect();
+            out.gold = out.golds[0].clone();
+            if self.task.scorer() != Scorer::ExactMatch && number::gold(&out.gold).is_none() {
+                let what = format!(
+                    "the answer {:?} is not a number: the task's scorer needs one",
+                    snippet(&out.gold)
+                );
+                return Err(self.row(row, what));
+            }
+            return Ok(());
+        }
+        let index = match &value {
+            Value::Number(n) => n.as_u64().map(|n| n as usize),
+            Value::String(text) => {
+                out.choices.iter().position(|c| c == text).or_else(|| text.trim().parse().ok())
+            }
+            _ => None,
+        };
+        match index.filter(|i| *i < out.choices.len()) {
+            Some(index) => {
+                out.gold.clone_from(&out.choices[index]);
+                out.golds = vec![out.gold.clone()];
+                out.gold_choice = Some(index);
+                Ok(())
+            }
+            None => Err(self.row(
+                row,
+                format!(
+                    "the right answer {} is none of the {} choices: give its index from 0, or its text",
+                    snippet(&value.to_string()),
+                    out.choices.len()
+                ),
+            )),
+        }
     }
 
     /// A row's text in a column; `name` and `number` say where it is unless the file says otherwise.
     fn cell(
         &self,
-        line: usize,
         row: &Row,
         column: Option<&Column>,
         name: &str,
         number: usize,
     ) -> Result<String, TaskError> {
-        match row {
-            Row::Json(map) => {
-                let key = match column {
-                    None => name.to_owned(),
-                    Some(Column::Name(key)) => key.clone(),
-                    Some(Column::Number(n)) => n.to_string(),
-                };
-                match map.get(&key) {
-                    Some(Value::String(text)) => Ok(text.clone()),
-                    Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
-                    Some(_) => Err(self.row(line, format!("{key:?} is neither text nor a number"))),
-                    None => Err(self.column(line, key, &map.keys().map(String::as_str).collect::<Vec<_>>())),
-                }
-            }
-            Row::Tsv(fields, header) => {
-                let named = |key: &str| header.iter().position(|h| *h == key);
-                let index = match column {
-                    Some(Column::Number(n)) => n.checked_sub(1),
-                    Some(Column::Name(key)) => named(key),
-                    None if header.is_empty() => Some(number - 1),
-                    None => named(name),
-                };
-                let Some(index) = index else {
-                    let key = match column {
-                        Some(Column::Name(key)) => key.clone(),
-                        Some(Column::Number(n)) => n.to_string(),
-                        None => name.to_owned(),
-                    };
-                    return Err(self.column(line, key, header));
-                };
-                let missing = || {
-                    let (has, wants) = (fields.len(), index + 1);
-                    self.row(
-                        line,
-                        format!("the row has {has} tab-separated fields, no field {wants}: check the tabs"),
-                    )
-                };
-                fields.get(index).map(|text| (*text).to_owned()).ok_or_else(missing)
-            }
-        }
-    }
-
-    fn object(&self, line: usize, value: Value) -> Result<Row<'a>, TaskError> {
-        match value {
-            Value::Object(map) => Ok(Row::Json(map)),
-            _ => {
-                Err(self
-                    .row(line, "this is not a JSON object: write one {\"question\": …} a line".to_owned()))
-            }
-        }
-    }
-
-    fn json_error(&self, line: usize, error: &serde_json::Error) -> TaskError {
-        self.row(line, format!("this is not JSON ({error}): write one object a line"))
-    }
-
-    fn row(&self, line: usize, what: String) -> TaskError {
-        TaskError::Row { data: self.data.to_owned(), line, what }
-    }
-
-    fn column(&self, line: usize, column: String, known: &[&str]) -> TaskError {
-        let hint = match nearest(&column, known) {
-            "" => String::new(),
-            nearest => format!(", did you mean {:?}", snippet(nearest)),
+        let key = match column {
+            None if self.table.numbered => number.to_string(),
+            None => name.to_owned(),
+            Some(Column::Name(key)) => key.clone(),
+            Some(Column::Number(n)) => n.to_string(),
         };
-        TaskError::Column { file: self.file.to_owned(), data: self.data.to_owned(), line, column, hint }
+        match row.cells.get(&key) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+            Some(_) => Err(self.row(row, format!("{key:?} is neither text nor a number"))),
+            None if self.table.numbered => Err(self.row(
+                row,
+                format!(
+                    "the row has {} tab-separated fields, no field {key}: check the tabs",
+                    row.cells.len()
+                ),
+            )),
+            None => {
+                let known: Vec<&str> = row.cells.keys().map(String::as_str).collect();
+                let hint = match nearest(&key, &known) {
+                    "" => String::new(),
+                    nearest => format!(", did you mean {:?}", snippet(nearest)),
+                };
+                let (file, data) = (self.file.to_owned(), self.table.name.clone());
+                Err(TaskError::Column { file, data, line: row.line, column: key, hint })
+            }
+        }
+    }
+
+    fn render(
+        &self,
+        key: &'static str,
+        text: &str,
+        row: &Row,
+        variables: &Variables,
+    ) -> Result<String, TaskError> {
+        template::render(text, variables).map_err(|e| self.broken(key, row, variables, &e))
+    }
+
+    fn evaluate(
+        &self,
+        key: &'static str,
+        text: &str,
+        row: &Row,
+        variables: &Variables,
+    ) -> Result<Value, TaskError> {
+        template::evaluate(text, variables).map_err(|e| self.broken(key, row, variables, &e))
+    }
+
+    fn broken(&self, key: &'static str, row: &Row, variables: &Variables, error: &str) -> TaskError {
+        let message = format!("{}, line {}: {error}", self.table.name, row.line);
+        TaskError::template(self.file, key, &message, variables)
+    }
+
+    fn row(&self, row: &Row, what: String) -> TaskError {
+        TaskError::Row { data: self.table.name.clone(), line: row.line, what }
+    }
+}
+
+/// Texts of a text, a number, or a list of them.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Number(_) | Value::Bool(_) => Some(vec![value.to_string()]),
+        Value::Array(all) => {
+            all.iter().map(|v| texts(v).filter(|_| !v.is_array()).map(|mut t| t.remove(0))).collect()
+        }
+        _ => None,
     }
 }

@@ -6,7 +6,7 @@ pub enum TaskError {
     #[error(
         "there is no built-in task {name:?} and no such file: did you mean \"{nearest}\"? \
          Built in are {}",
-        super::BUILTIN.join(" and ")
+        super::BUILTIN.join(", ")
     )]
     UnknownTask { name: String, nearest: &'static str },
     #[error("{path} can't be read ({source}): check the path and its permissions")]
@@ -17,10 +17,8 @@ pub enum TaskError {
     UnknownKey { file: String, line: usize, key: String, nearest: &'static str },
     #[error("{file}: {key} {what}")]
     Value { file: String, key: &'static str, what: String },
-    #[error(
-        "{file}: the prompt template does not work ({message}): it may use {{{{ question }}}} and {{{{ id }}}}"
-    )]
-    Prompt { file: String, message: String },
+    #[error("{file}: the {key} does not work ({message}): it may use the data's columns, here {columns}")]
+    Template { file: String, key: &'static str, message: String, columns: String },
     #[error("{file} needs {what}: {todo}")]
     Absent { file: String, what: String, todo: String },
     #[error(
@@ -34,6 +32,10 @@ pub enum TaskError {
     Column { file: String, data: String, line: usize, column: String, hint: String },
     #[error("{data} holds no questions: {file} needs at least one in each split")]
     Empty { file: String, data: String },
+    #[error("{file} has no [{split}] questions: add a [{split}] section that says where they come from")]
+    NoSplit { file: String, split: &'static str },
+    #[error("{file}: {count} examples are asked for and {data} has {found}: lower `shots.count`")]
+    Shots { file: String, data: String, count: usize, found: usize },
     #[error(
         "{file}: {count} question(s) stand in both train and test (the first: {example:?}): \
          take them out of one, or held-out scores mean nothing"
@@ -43,16 +45,6 @@ pub enum TaskError {
     FitnessSyntax { expression: String, column: usize, what: String },
     #[error("fitness {expression:?}: unknown name {name:?}, did you mean \"{nearest}\"?")]
     FitnessName { expression: String, name: String, nearest: &'static str },
-}
-
-impl TaskError {
-    /// The same error with the task file's name where it lacks one.
-    pub(super) fn in_file(mut self, name: &str) -> Self {
-        if let Self::Prompt { file, .. } = &mut self {
-            name.clone_into(file);
-        }
-        self
-    }
 }
 
 /// A short piece of foreign text for a message; `{:?}` then makes control characters visible.

@@ -1,66 +1,248 @@
-//! The task file: TOML in, a checked [`TaskConfig`] out, and its prompt template rendered.
+//! The task file: TOML in, a checked [`TaskConfig`] out. Every key with its default stands here.
 
-use std::sync::OnceLock;
-
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Deserialize;
 
-use super::{Question, Scorer, TaskError, nearest};
+use super::{Kind, Metric, Scorer, TaskError, language, nearest};
 
-const KEYS: [&str; 9] =
-    ["name", "prompt", "stop", "max_new_tokens", "scorer", "language", "columns", "train", "test"];
-const SPLIT_KEYS: [&str; 3] = ["data", "columns", "limit"];
+const KEYS: [&str; 21] = [
+    "name",
+    "version",
+    "kind",
+    "description",
+    "prompt",
+    "chat",
+    "question",
+    "choices",
+    "gold",
+    "target",
+    "encode",
+    "stop",
+    "max_new_tokens",
+    "extract",
+    "scorer",
+    "metrics",
+    "language",
+    "weight",
+    "columns",
+    "train",
+    "test",
+];
+const SPLIT_KEYS: [&str; 6] = ["data", "config", "split", "columns", "skip", "limit"];
+const SHOT_KEYS: [&str; 11] = [
+    "count",
+    "data",
+    "config",
+    "split",
+    "columns",
+    "skip",
+    "limit",
+    "seed",
+    "draw",
+    "stratified",
+    "separator",
+];
 const COLUMN_KEYS: [&str; 3] = ["question", "answer", "id"];
 
 /// A task file as it stands.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct TaskConfig {
     pub name: String,
+    /// For reports, as the harness gives each task a version.
+    #[serde(default)]
+    pub version: Option<toml::Value>,
+    #[serde(default)]
+    pub kind: Kind,
+    /// What stands once before the examples.
+    #[serde(default)]
+    pub description: String,
+    /// Template of one question. Its variables are the row's columns.
+    #[serde(default)]
     pub prompt: String,
+    /// Wraps the prompt in the model's chat template.
+    #[serde(default)]
+    pub chat: bool,
+    /// Template of what a person is shown as the question; the column `question`, else the prompt.
+    pub question: Option<String>,
+    pub choices: Option<Choices>,
+    /// Expression: the right answer, or a list of accepted ones, or the right choice's index.
+    pub gold: Option<String>,
+    /// Template of an example's answer; the right answer or choice where it is left out.
+    pub target: Option<String>,
+    #[serde(default)]
+    pub encode: Encode,
     #[serde(default)]
     pub stop: Vec<String>,
-    pub max_new_tokens: usize,
+    pub max_new_tokens: Option<Length>,
     #[serde(default)]
-    pub scorer: Scorer,
-    #[serde(default = "japanese")]
-    pub language: String,
+    pub extract: Extract,
+    pub scorer: Option<Scorer>,
+    /// The first is the task's score.
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
+    pub language: Option<String>,
+    #[serde(default = "one")]
+    pub weight: f64,
     #[serde(default)]
     pub columns: Columns,
-    pub train: SplitConfig,
-    pub test: SplitConfig,
+    pub shots: Option<ShotConfig>,
+    pub train: Option<SplitConfig>,
+    pub test: Option<SplitConfig>,
 }
 
 /// Where one split's questions come from.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(super) struct SplitConfig {
-    /// A path beside the task file, or `hf:org/dataset[@revision][:file]` from the hub's cache.
-    pub data: String,
+    pub data: Data,
+    /// Of a dataset in the hub's cache: which of its configurations and splits.
+    pub config: Option<String>,
+    pub split: Option<String>,
     /// Where they differ from the task's.
     pub columns: Option<Columns>,
+    /// Leaves out the first so many rows.
+    #[serde(default)]
+    pub skip: usize,
     /// The first so many questions; 0 takes all.
     #[serde(default)]
     pub limit: usize,
 }
 
+/// A path, or `hf:org/dataset[@revision][:file]` from the hub's cache; of several the first that
+/// is there.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "expected a path or a list of paths")]
+pub(super) enum Data {
+    #[default]
+    None,
+    One(String),
+    Any(Vec<String>),
+}
+
+impl Data {
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Any(all) => all,
+        }
+    }
+}
+
+/// `[shots]`: solved examples before the question.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ShotConfig {
+    pub count: usize,
+    /// Where they come from; the training split's data where it is left out.
+    pub data: Option<Data>,
+    pub config: Option<String>,
+    pub split: Option<String>,
+    pub columns: Option<Columns>,
+    #[serde(default)]
+    pub skip: usize,
+    #[serde(default)]
+    pub limit: usize,
+    #[serde(default = "forty_two")]
+    pub seed: u64,
+    #[serde(default)]
+    pub draw: Draw,
+    /// As many examples of each target, by its share in the data.
+    #[serde(default)]
+    pub stratified: bool,
+    #[serde(default = "blank_line")]
+    pub separator: String,
+}
+
+/// How examples are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Draw {
+    /// Anew for each question in order, with Python's `random.Random(seed).sample`, as
+    /// lm-evaluation-harness does.
+    #[default]
+    Each,
+    /// The same after the questions were shuffled with that generator, as jp-stable's harness does.
+    Shuffled,
+    /// The first rows, for every question.
+    First,
+}
+
 /// Which columns hold what; a default depends on the data's format.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(super) struct Columns {
     pub question: Option<Column>,
     pub answer: Option<Column>,
     pub id: Option<Column>,
 }
 
-/// A column by number from 1 (of TSV without a header) or by name.
+/// A column by number from 1 (of TSV or CSV without a header) or by name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a column by name or by number")]
 pub(super) enum Column {
     Number(usize),
     Name(String),
 }
 
-fn japanese() -> String {
-    "ja".to_owned()
+/// The choices of a question: an expression that gives a list, or a template for each.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "expected an expression or a list of templates")]
+pub(super) enum Choices {
+    Expression(String),
+    Templates(Vec<String>),
+}
+
+/// How a choice is joined to its prompt as tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encode {
+    /// Both as one text, less the prompt's tokens (lm-evaluation-harness).
+    #[default]
+    Joined,
+    /// Each by itself (jp-stable's harness).
+    Apart,
+}
+
+/// Most tokens of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected a number, or { rule = \"longest_gold\", plus = N }")]
+pub enum Length {
+    Tokens(usize),
+    /// As many as the longest accepted answer has, and `plus` more.
+    Rule {
+        rule: LengthRule,
+        #[serde(default)]
+        plus: usize,
+    },
+}
+
+/// A rule for [`Length`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LengthRule {
+    LongestGold,
+}
+
+/// Which part of an answer is compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Extract {
+    /// All of it.
+    #[default]
+    None,
+    /// The last number, as the scorer reads numbers.
+    Number,
+    /// The last match of this regular expression; its first group where it has one.
+    Regex(String),
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+const fn forty_two() -> u64 {
+    42
+}
+
+fn blank_line() -> String {
+    "\n\n".to_owned()
 }
 
 /// Reads a task file; `file` is its name for messages.
@@ -72,11 +254,14 @@ pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
     };
     let document = toml_edit::Document::parse(text).map_err(|e| syntax(e.message(), e.span()))?;
     let root = document.as_table();
-    check_keys(file, text, root, &KEYS)?;
+    let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots"]).collect();
+    check_keys(file, text, root, &keys)?;
     check_columns(file, text, root)?;
-    for split in ["train", "test"] {
-        if let Some(table) = root.get(split).and_then(toml_edit::Item::as_table_like) {
-            check_keys(file, text, table, &SPLIT_KEYS)?;
+    for (table, known) in
+        [("train", SPLIT_KEYS.as_slice()), ("test", SPLIT_KEYS.as_slice()), ("shots", SHOT_KEYS.as_slice())]
+    {
+        if let Some(table) = root.get(table).and_then(toml_edit::Item::as_table_like) {
+            check_keys(file, text, table, known)?;
             check_columns(file, text, table)?;
         }
     }
@@ -86,20 +271,77 @@ pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
 }
 
 fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
-    let wrong = |key, what: &str| Err(TaskError::Value { file: file.to_owned(), key, what: what.to_owned() });
-    if config.max_new_tokens == 0 {
-        return wrong("max_new_tokens", "is 0: give the most tokens that an answer may have");
+    let wrong = |key, what: String| Err(TaskError::Value { file: file.to_owned(), key, what });
+    let says = |key, what: &str| wrong(key, what.to_owned());
+    match (&config.max_new_tokens, config.kind) {
+        (Some(Length::Tokens(0)), _) => {
+            return says("max_new_tokens", "is 0: give the most tokens that an answer may have");
+        }
+        (None, Kind::Generate) => {
+            return says("max_new_tokens", "is missing: give the most tokens that an answer may have");
+        }
+        _ => {}
     }
-    if config.language != "ja" {
-        return wrong("language", "must be \"ja\": other languages are not judged yet");
+    if config.prompt.is_empty() && config.kind != Kind::Sentence {
+        return says("prompt", "is missing: give the template of one question");
+    }
+    match (&config.choices, config.kind) {
+        (None, Kind::Choice | Kind::Sentence) => {
+            return says("choices", "is missing: give a list of templates, or an expression for the list");
+        }
+        (Some(_), Kind::Generate) => {
+            return says("choices", "needs kind = \"choice\" or \"sentence\": set one");
+        }
+        (Some(Choices::Templates(all)), _) if all.len() < 2 => {
+            return says("choices", "has fewer than two entries: give at least two");
+        }
+        _ => {}
+    }
+    if config.kind != Kind::Generate && config.gold.is_none() && config.columns.answer.is_none() {
+        return says(
+            "gold",
+            "is missing: give the expression for the right choice's index, such as \"label\"",
+        );
+    }
+    for metric in &config.metrics {
+        if !metric.suits(config.kind) {
+            return wrong("metrics", format!("names {metric}, which is none for this kind of task"));
+        }
+    }
+    if !(config.weight.is_finite() && config.weight > 0.0) {
+        return says("weight", "must be a positive number");
+    }
+    if let Some(code) = &config.language
+        && code != "none"
+        && let Err(near) = language::check(code)
+    {
+        return wrong(
+            "language",
+            format!("{code:?} is not known: did you mean \"{near}\"? Use a code of lid.176, or \"none\""),
+        );
     }
     if config.stop.iter().any(String::is_empty) {
-        return wrong("stop", "holds an empty string, which would end every answer at once: take it out");
+        return says("stop", "holds an empty string, which would end every answer at once: take it out");
     }
-    let columns = [Some(&config.columns), config.train.columns.as_ref(), config.test.columns.as_ref()];
+    if let Extract::Regex(pattern) = &config.extract
+        && let Err(error) = regex::Regex::new(pattern)
+    {
+        let last = error.to_string();
+        let last = last.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        return wrong("extract", format!("is no regular expression ({last}): correct it"));
+    }
+    if config.train.is_none() && config.test.is_none() {
+        return says("train", "and test are both missing: say where the questions come from");
+    }
+    let columns = [
+        Some(&config.columns),
+        config.train.as_ref().and_then(|s| s.columns.as_ref()),
+        config.test.as_ref().and_then(|s| s.columns.as_ref()),
+        config.shots.as_ref().and_then(|s| s.columns.as_ref()),
+    ];
     for Columns { question, answer, id } in columns.into_iter().flatten() {
         if [question, answer, id].into_iter().flatten().any(|c| *c == Column::Number(0)) {
-            return wrong("columns", "names column 0: columns are numbered from 1");
+            return says("columns", "names column 0: columns are numbered from 1");
         }
     }
     Ok(())
@@ -134,19 +376,4 @@ fn check_keys(
 
 fn line_of(text: &str, byte: usize) -> usize {
     text.as_bytes().iter().take(byte).filter(|b| **b == b'\n').count() + 1
-}
-
-/// Fills in a prompt template.
-pub(super) fn render(template: &str, question: &Question) -> Result<String, TaskError> {
-    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
-    let environment = ENVIRONMENT.get_or_init(|| {
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
-        environment.set_syntax(syntax.expect("the default delimiters are valid"));
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment
-    });
-    environment.render_str(template, context! { question => &question.question, id => &question.id }).map_err(
-        |e| TaskError::Prompt { file: "the task".to_owned(), message: e.to_string().replace('\n', ", ") },
-    )
 }

@@ -1,28 +1,34 @@
 //! The one number that the search climbs, as an expression over means.
 
-use super::{TaskError, nearest};
+use std::collections::BTreeMap;
+
+use super::{Metric, TaskError, nearest};
 
 /// Means over a candidate's answers, each in [0, 1].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Means {
-    /// Right number and Japanese (`acc_ja`).
+    /// Right and in the task's language (`acc_ja`).
     pub both: f64,
-    /// Right number (`acc`).
+    /// Right (`acc`).
     pub correct: f64,
-    /// Japanese, right or wrong.
+    /// In the task's language, right or wrong.
     pub japanese: f64,
+    /// The task's first metric.
+    pub score: f64,
+    /// All of the task's metrics by name.
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// A parsed fitness expression such as `both + 0.05 * correct + 0.02 * japanese`: numbers, the
-/// names of [`Means`] (also `acc` for `correct`, `acc_ja` for `both`), `+ - * /`, brackets,
-/// `min(a, b)` and `max(a, b)`.
+/// names of [`Means`] (also `acc` for `correct`, `acc_ja` for `both`) and of the task's metrics
+/// (`f1`, `rouge2`), `+ - * /`, brackets, `min(a, b)` and `max(a, b)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitness {
     source: String,
     root: Node,
 }
 
-const NAMES: [&str; 7] = ["both", "correct", "japanese", "acc", "acc_ja", "min", "max"];
+const NAMES: [&str; 8] = ["both", "correct", "japanese", "score", "acc", "acc_ja", "min", "max"];
 
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
@@ -30,6 +36,8 @@ enum Node {
     Both,
     Correct,
     Japanese,
+    Score,
+    Metric(Metric),
     Negative(Box<Node>),
     Pair(Op, Box<(Node, Node)>),
 }
@@ -74,6 +82,9 @@ fn eval(node: &Node, means: &Means) -> f64 {
         Node::Both => means.both,
         Node::Correct => means.correct,
         Node::Japanese => means.japanese,
+        Node::Score => means.score,
+        // A metric that the task does not report is worth nothing.
+        Node::Metric(metric) => means.metrics.get(metric.name()).copied().unwrap_or(0.0),
         Node::Negative(inner) => -eval(inner, means),
         Node::Pair(op, pair) => {
             let (a, b) = (eval(&pair.0, means), eval(&pair.1, means));
@@ -164,6 +175,7 @@ impl Parser<'_> {
             "both" | "acc_ja" => Node::Both,
             "correct" | "acc" => Node::Correct,
             "japanese" => Node::Japanese,
+            "score" => Node::Score,
             "min" | "max" => {
                 let op = if name == "min" { Op::Min } else { Op::Max };
                 self.rest = &self.rest[end..];
@@ -175,9 +187,14 @@ impl Parser<'_> {
                 return Ok(Node::Pair(op, Box::new((first, second))));
             }
             _ => {
-                let (expression, name) = (self.source.to_owned(), name.to_owned());
-                let nearest = nearest(&name, &NAMES);
-                return Err(TaskError::FitnessName { expression, name, nearest });
+                let Some(metric) = Metric::ALL.into_iter().find(|m| m.name() == name) else {
+                    let (expression, name) = (self.source.to_owned(), name.to_owned());
+                    let known: Vec<&str> =
+                        NAMES.into_iter().chain(Metric::ALL.into_iter().map(Metric::name)).collect();
+                    let nearest = nearest(&name, &known);
+                    return Err(TaskError::FitnessName { expression, name, nearest });
+                };
+                Node::Metric(metric)
             }
         };
         self.rest = &self.rest[end..];

@@ -14,6 +14,8 @@ pub struct Language {
     pub code: String,
     /// Probability of Japanese, in [0, 1].
     pub p_ja: f64,
+    /// Probability of the language asked for, in [0, 1].
+    pub p: f64,
 }
 
 /// What judges language.
@@ -52,22 +54,39 @@ impl Detector {
     /// The language of a text.
     #[must_use]
     pub fn detect(&self, text: &str) -> Language {
+        self.detect_as(text, "ja")
+    }
+
+    /// The language of a text, with the probability that it is `wanted`.
+    #[must_use]
+    pub fn detect_as(&self, text: &str, wanted: &str) -> Language {
         match self {
-            Self::FastText(model) => by_model(model, text),
-            Self::Letters => by_letters(text),
+            Self::FastText(model) => by_model(model, text, wanted),
+            Self::Letters => by_letters(text, wanted),
         }
     }
 }
 
-fn by_model(model: &Lid, text: &str) -> Language {
+/// Whether a code is one of lid.176's; the nearest one where it is not.
+pub(super) fn check(code: &str) -> Result<(), String> {
+    let codes: Vec<&str> = match Detector::shared() {
+        Detector::FastText(model) => model.codes().collect(),
+        Detector::Letters => vec!["ja"],
+    };
+    if codes.contains(&code) { Ok(()) } else { Err(super::nearest(code, &codes).to_owned()) }
+}
+
+fn by_model(model: &Lid, text: &str, wanted: &str) -> Language {
     let scores = model.predict(&text.replace('\n', ""));
     let best = scores.iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or("other", |(label, _)| label);
     // fastText's logarithm adds 1e-5, so a probability can come out a little above 1.
-    let p_ja = scores.iter().find(|(label, _)| *label == "ja").map_or(0.0, |(_, p)| f64::from(p.min(1.0)));
-    Language { code: best.to_owned(), p_ja }
+    let of = |code: &str| {
+        scores.iter().find(|(label, _)| *label == code).map_or(0.0, |(_, p)| f64::from(p.min(1.0)))
+    };
+    Language { code: best.to_owned(), p_ja: of("ja"), p: of(wanted) }
 }
 
-fn by_letters(text: &str) -> Language {
+fn by_letters(text: &str, wanted: &str) -> Language {
     let kana = |c: char| matches!(c, 'ぁ'..='ゖ' | 'ァ'..='ヺ' | 'ー' | 'ｦ'..='ﾟ');
     let kanji = |c: char| matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '々');
     let (mut letters, mut japanese, mut any_kana) = (0u32, 0u32, false);
@@ -77,5 +96,6 @@ fn by_letters(text: &str) -> Language {
         japanese += u32::from(kana(c) || kanji(c));
     }
     let p_ja = if any_kana { f64::from(japanese) / f64::from(letters) } else { 0.0 };
-    Language { code: if p_ja > 0.5 { "ja" } else { "other" }.to_owned(), p_ja }
+    let code = if p_ja > 0.5 { "ja" } else { "other" };
+    Language { code: code.to_owned(), p_ja, p: if wanted == "ja" { p_ja } else { 0.0 } }
 }

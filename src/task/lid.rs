@@ -96,6 +96,11 @@ impl Lid {
         Some(Self { dim, bucket, ngrams, words, labels, rows_of_buckets, input, output, tree })
     }
 
+    /// Codes of the languages that it tells apart.
+    pub fn codes(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(String::as_str)
+    }
+
     /// Labels with their probabilities, in no order; those below 1e-5 may be left out. Newlines
     /// end the text, as in fastText.
     #[must_use]

@@ -42,3 +42,13 @@ fn ascii_digit(c: char) -> Option<char> {
     let before = (1..=code).take_while(|back| is_digit(code - back)).count() as u32;
     char::from_digit(before % 10, 10)
 }
+
+/// The harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, dots stripped at both ends,
+/// commas dropped; its value where that is a whole number.
+pub(super) fn harness(text: &str) -> Option<(&str, Option<f64>)> {
+    static PATTERN: OnceLock<Regex> = OnceLock::new();
+    let pattern = PATTERN.get_or_init(|| Regex::new(r"-?[0-9.,]+").expect("a constant pattern"));
+    let found = pattern.find_iter(text).last()?.as_str();
+    let plain: String = found.trim_matches('.').chars().filter(|c| *c != ',').collect();
+    Some((found, plain.parse::<f64>().ok().filter(|v| v.is_finite() && v.fract() == 0.0)))
+}

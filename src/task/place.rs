@@ -2,8 +2,9 @@
 //! Hugging Face hub's cache.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use super::file::SplitConfig;
 use super::{TaskError, builtin};
 
 /// Folders that hold data beside the task files themselves.
@@ -43,22 +44,54 @@ pub(super) enum Base {
     Folder(PathBuf),
 }
 
-/// A data file's text, with its name for messages.
+/// A data file's bytes, with its name for messages.
 pub(super) struct Found {
     pub name: String,
-    pub text: Cow<'static, str>,
+    pub bytes: Cow<'static, [u8]>,
 }
 
-/// Finds and reads what a task file's `data` names.
-pub(super) fn read(file: &str, data: &str, base: &Base, places: &Places) -> Result<Found, TaskError> {
-    if let Some(dataset) = data.strip_prefix("hf:") {
-        return read_file(&hub_file(file, dataset, &places.hub)?);
+/// Extensions of data files.
+const KINDS: [&str; 5] = ["jsonl", "json", "tsv", "csv", "parquet"];
+
+/// Finds and reads what a split's `data` names: the first of its alternatives that is there. A
+/// dataset in shards is several files.
+pub(super) fn read(
+    file: &str,
+    split: &SplitConfig,
+    base: &Base,
+    places: &Places,
+) -> Result<Vec<Found>, TaskError> {
+    let mut first: Option<TaskError> = None;
+    for data in split.data.all() {
+        match read_one(file, data, split, base, places) {
+            Err(error @ TaskError::Absent { .. }) => first = first.or(Some(error)),
+            done => return done,
+        }
     }
-    match base {
-        Base::Folder(folder) => read_file(&folder.join(data)),
+    Err(first.unwrap_or_else(|| TaskError::Value {
+        file: file.to_owned(),
+        key: "data",
+        what: "is missing: give a path or hf:org/name".to_owned(),
+    }))
+}
+
+fn read_one(
+    file: &str,
+    data: &str,
+    split: &SplitConfig,
+    base: &Base,
+    places: &Places,
+) -> Result<Vec<Found>, TaskError> {
+    if let Some(dataset) = data.strip_prefix("hf:") {
+        let hub = Hub { file, dataset, root: &places.hub, split };
+        return hub.files()?.iter().map(|path| read_file(path)).collect();
+    }
+    let path = match base {
+        Base::Folder(folder) => folder.join(data),
         Base::Builtin => {
             if let Some(text) = builtin::embedded(data) {
-                return Ok(Found { name: format!("<{data}>"), text: Cow::Borrowed(text) });
+                let bytes = Cow::Borrowed(text.as_bytes());
+                return Ok(vec![Found { name: format!("<{data}>"), bytes }]);
             }
             let path = places.data.join(data);
             if !path.exists() {
@@ -71,58 +104,109 @@ pub(super) fn read(file: &str, data: &str, base: &Base, places: &Places) -> Resu
                     ),
                 });
             }
-            read_file(&path)
+            path
         }
-    }
+    };
+    Ok(vec![read_file(&path)?])
 }
 
 fn read_file(path: &Path) -> Result<Found, TaskError> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Found { name, text: Cow::Owned(text) }),
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Found { name, bytes: Cow::Owned(bytes) }),
         Err(source) => Err(TaskError::Read { path: name, source }),
     }
 }
 
-/// The file of `org/name[@revision][:file]` in the hub's cache, which keeps each commit as
+/// A dataset `org/name[@revision][:file]` in the hub's cache, which keeps each commit as
 /// `datasets--org--name/snapshots/<commit>` and names commits in `refs`.
-fn hub_file(file: &str, dataset: &str, hub: &Path) -> Result<PathBuf, TaskError> {
-    let (rest, wanted) = dataset.split_once(':').map_or((dataset, None), |(r, f)| (r, Some(f)));
-    let (id, revision) = rest.split_once('@').unwrap_or((rest, "main"));
-    let absent = |todo: String| TaskError::Absent {
-        file: file.to_owned(),
-        what: format!("the Hugging Face dataset {id:?}"),
-        todo,
-    };
-    let plain = |s: &str| {
-        !s.is_empty() && Path::new(s).components().all(|c| matches!(c, std::path::Component::Normal(_)))
-    };
-    if id.split('/').count() != 2 || ![id, revision, wanted.unwrap_or("x")].iter().all(|s| plain(s)) {
-        return Err(absent("write it as hf:org/name, hf:org/name@revision or hf:org/name:file".to_owned()));
-    }
-    let root = hub.join(format!("datasets--{}", id.replace('/', "--")));
-    let commit = std::fs::read_to_string(root.join("refs").join(revision));
-    let snapshot = root.join("snapshots").join(commit.as_deref().map_or(revision, str::trim));
-    if !snapshot.is_dir() {
-        return Err(absent(format!(
-            "fetch it with `hf download --repo-type dataset {id}` (looked for it in {})",
-            root.display()
-        )));
-    }
-    if let Some(wanted) = wanted {
-        return Ok(snapshot.join(wanted));
-    }
-    let is_data =
-        |p: &PathBuf| p.extension().is_some_and(|e| ["jsonl", "json", "tsv"].iter().any(|k| e == *k));
-    let entries = std::fs::read_dir(&snapshot)
-        .map_err(|source| TaskError::Read { path: snapshot.display().to_string(), source })?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_data).collect();
-    files.sort();
-    match files.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(absent(format!("{} has no .jsonl, .json or .tsv file: convert one", snapshot.display()))),
-        _ => {
-            Err(absent(format!("{} has several data files: name one as hf:{rest}:file", snapshot.display())))
+struct Hub<'a> {
+    file: &'a str,
+    dataset: &'a str,
+    root: &'a Path,
+    split: &'a SplitConfig,
+}
+
+impl Hub<'_> {
+    fn files(&self) -> Result<Vec<PathBuf>, TaskError> {
+        let (rest, wanted) = self.dataset.split_once(':').map_or((self.dataset, None), |(r, f)| (r, Some(f)));
+        let (id, revision) = rest.split_once('@').unwrap_or((rest, "main"));
+        let absent = |todo: String| TaskError::Absent {
+            file: self.file.to_owned(),
+            what: format!("the Hugging Face dataset {id:?}"),
+            todo,
+        };
+        let plain =
+            |s: &str| !s.is_empty() && Path::new(s).components().all(|c| matches!(c, Component::Normal(_)));
+        if id.split('/').count() != 2 || ![id, revision, wanted.unwrap_or("x")].iter().all(|s| plain(s)) {
+            return Err(absent(
+                "write it as hf:org/name, hf:org/name@revision or hf:org/name:file".to_owned(),
+            ));
+        }
+        let root = self.root.join(format!("datasets--{}", id.replace('/', "--")));
+        let commit = std::fs::read_to_string(root.join("refs").join(revision));
+        let snapshot = root.join("snapshots").join(commit.as_deref().map_or(revision, str::trim));
+        if !snapshot.is_dir() {
+            return Err(absent(format!(
+                "fetch it with `hf download --repo-type dataset {id}` (looked for it in {})",
+                root.display()
+            )));
+        }
+        if let Some(wanted) = wanted {
+            return Ok(vec![snapshot.join(wanted)]);
+        }
+        let mut all = Vec::new();
+        walk(&snapshot, &snapshot, &mut all)
+            .map_err(|source| TaskError::Read { path: snapshot.display().to_string(), source })?;
+        all.sort();
+        let wants: Vec<&String> = [&self.split.config, &self.split.split].into_iter().flatten().collect();
+        let files: Vec<PathBuf> = all.iter().filter(|p| wants.iter().all(|w| names(p, w))).cloned().collect();
+        let wanted = || wants.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" and ");
+        match files.as_slice() {
+            [] if all.is_empty() => Err(absent(format!(
+                "{} has no .jsonl, .json, .tsv, .csv or .parquet file: convert one",
+                snapshot.display()
+            ))),
+            [] => Err(absent(format!("{} has no data file for {}", snapshot.display(), wanted()))),
+            [first, rest @ ..] if rest.iter().all(|p| same_shards(first, p)) => {
+                Ok(files.iter().map(|p| snapshot.join(p)).collect())
+            }
+            _ => Err(absent(format!(
+                "{} has several data files: name one as hf:{rest}:file, or set config and split",
+                snapshot.display()
+            ))),
         }
     }
+}
+
+/// Data files below a folder, relative to `root`.
+fn walk(folder: &Path, root: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, root, out)?;
+        } else if path.extension().is_some_and(|e| KINDS.iter().any(|k| e == *k)) {
+            out.extend(path.strip_prefix(root).map(Path::to_owned));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a data file's folders or the words of its name have this word: `ja/test/0000.parquet`
+/// and `data/test-00000-of-00001.parquet` are both of the split `test`.
+fn names(path: &Path, word: &str) -> bool {
+    let folder = path.parent().into_iter().flat_map(Path::components);
+    let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+    folder.into_iter().any(|c| c.as_os_str() == word)
+        || stem == word
+        || stem.split(['-', '_', '.']).any(|part| part == word)
+}
+
+/// Whether two files are shards of one table: alike but for their digits, in one folder.
+fn same_shards(a: &Path, b: &Path) -> bool {
+    let bare = |p: &Path| -> String {
+        let stem = p.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        stem.chars().filter(|c| !c.is_ascii_digit()).collect()
+    };
+    a.parent() == b.parent() && a.extension() == b.extension() && bare(a) == bare(b)
 }

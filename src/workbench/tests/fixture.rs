@@ -4,8 +4,8 @@
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
 use crate::session::protocol::{
-    Answer, Answers, Candidate, Cost, Event, Gene, Live, Message, Origin, Outcome, Record, Reply, Score,
-    Split, SplitScore, Target, WatchedQuestion,
+    Answer, Answers, Candidate, Cost, Detail, Event, Gene, Live, Message, Origin, Outcome, Record, Reply,
+    Score, Split, SplitScore, Target, WatchedQuestion,
 };
 use crate::workbench::app::{App, Wish};
 use crate::workbench::config::{StartConfig, ZOO};
@@ -218,6 +218,8 @@ pub fn answer(index: usize, kind: usize) -> Answer {
         language: language.to_owned(),
         p_ja: if language == "ja" { 0.98 } else { 0.01 },
         tokens: 61,
+        lenient_correct: None,
+        detail: Detail::default(),
     }
 }
 

@@ -1,0 +1,187 @@
+//! A decoder that answers a task's questions: written answers, or the likelihoods of choices.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use super::error::BadInput;
+use super::evaluate::{Told, Work};
+use super::protocol::Split;
+use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
+use crate::lm::{self, Decoder, Device, Options, Pair, Stream, Timing, Tokenizer};
+use crate::task::{Encode, Kind, Length, Question, Task};
+
+/// A decoder with what it needs to read and write text.
+pub(super) struct Player {
+    pub decoder: Decoder,
+    tokenizer: Tokenizer,
+    eos: Vec<u32>,
+    /// Stands for an empty context: the beginning-of-sequence token, else the end's.
+    prefix: Option<u32>,
+    pub parameters: usize,
+    /// Prompts as token ids.
+    prompts: HashMap<(String, Split, usize), Vec<u32>>,
+}
+
+/// What a model said to a question.
+pub(super) struct Said {
+    pub text: String,
+    /// Of a task of choices, in their order.
+    pub log_likelihoods: Option<Vec<f64>>,
+    pub tokens: usize,
+}
+
+impl Player {
+    /// A decoder over `weights`, with the tokenizer of `checkpoint`.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        config: &ModelConfig,
+        weights: &dyn Weights,
+        device: &Device,
+    ) -> anyhow::Result<Self> {
+        let json = checkpoint.tokenizer_json().map_err(BadInput::error)?;
+        let tokenizer = Tokenizer::from_json(&json)
+            .with_context(|| format!("the tokenizer of {}", checkpoint.reference()))?;
+        let parameters = config.vocab_size * config.hidden_size
+            + config.num_hidden_layers
+                * config.hidden_size
+                * (config.hidden_size * 2 + config.intermediate_size * 3);
+        let decoder = Decoder::load(config, weights, device)?;
+        let eos = config.eos_token_ids.clone();
+        let prefix = config.bos_token_id.or(eos.first().copied());
+        Ok(Self { decoder, tokenizer, eos, prefix, parameters, prompts: HashMap::new() })
+    }
+
+    /// Answers what is asked, in its order.
+    pub fn answer(
+        &mut self,
+        work: &Work<'_>,
+        task: &Task,
+        told: &(dyn Fn(Told) + Sync),
+        cancel: &AtomicBool,
+    ) -> anyhow::Result<(Vec<Said>, Timing)> {
+        let out = match task.kind {
+            Kind::Generate => self.write(work, task, told, cancel)?,
+            Kind::Choice | Kind::Sentence => self.choose(work, task, told, cancel)?,
+        };
+        if cancel.load(Ordering::Relaxed) {
+            bail!("cancelled");
+        }
+        Ok(out)
+    }
+
+    fn write(
+        &mut self,
+        work: &Work<'_>,
+        task: &Task,
+        told: &(dyn Fn(Told) + Sync),
+        cancel: &AtomicBool,
+    ) -> anyhow::Result<(Vec<Said>, Timing)> {
+        let mut prompts = Vec::new();
+        let mut limits = Vec::new();
+        let places = places(work);
+        for &(split, index) in &places {
+            let question = &task.questions(split)[index];
+            let limit =
+                task.most_tokens(question, |text| self.tokenizer.ids(text, false).map(|ids| ids.len()))?;
+            let prompt = self.prompt(task, &work.bench.task, split, index)?;
+            prompts.push(fit(prompt, self.decoder.max_positions(), limit));
+            limits.push(limit);
+        }
+        let options = Options {
+            max_new_tokens: limits.iter().copied().max().unwrap_or(0),
+            limits: if matches!(task.length, Length::Tokens(_)) { Vec::new() } else { limits },
+            eos: self.eos.clone(),
+            stop: task.stop.clone(),
+            threads: work.bench.threads,
+            ..Options::default()
+        };
+        let first = work.ask.first().map(|a| a.split);
+        let watched = |i: usize| Some(places[i].0) == first && work.watch.contains(&places[i].1);
+        let (done, of) = (AtomicU64::new(0), places.len() as u64);
+        let on = |stream: Stream| match stream {
+            Stream::Text { index, text } => told(Told::Token { question: places[index].1, text }),
+            Stream::Done { .. } => {
+                told(Told::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+            }
+        };
+        let (generated, timing) =
+            lm::generate(&self.decoder, &self.tokenizer, &prompts, &options, &watched, &on, cancel)?;
+        let said = generated.into_iter().map(|g| Said {
+            text: g.text,
+            log_likelihoods: None,
+            tokens: g.tokens.len(),
+        });
+        Ok((said.collect(), timing))
+    }
+
+    fn choose(
+        &mut self,
+        work: &Work<'_>,
+        task: &Task,
+        told: &(dyn Fn(Told) + Sync),
+        cancel: &AtomicBool,
+    ) -> anyhow::Result<(Vec<Said>, Timing)> {
+        let began = Instant::now();
+        let mut groups = Vec::new();
+        let places = places(work);
+        for &(split, index) in &places {
+            groups.push(self.pairs(task, &task.questions(split)[index])?);
+        }
+        let (done, of) = (AtomicU64::new(0), places.len() as u64);
+        let on = |_| told(Told::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+        let found = lm::likelihoods(&self.decoder, &groups, work.bench.threads, &on, cancel)?;
+        let said: Vec<Said> = found
+            .iter()
+            .map(|group| Said {
+                text: String::new(),
+                log_likelihoods: Some(group.iter().map(|l| l.sum).collect()),
+                tokens: group.iter().map(|l| l.tokens).sum(),
+            })
+            .collect();
+        let tokens = said.iter().map(|s| s.tokens).sum();
+        Ok((said, Timing { prefill_s: began.elapsed().as_secs_f64(), decode_s: 0.0, tokens }))
+    }
+
+    /// A question's choices after its prompt, as tokens.
+    fn pairs(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Pair>> {
+        let Some(prefix) = self.prefix else {
+            bail!(BadInput::error(
+                "the model's config.json has neither bos_token_id nor eos_token_id: add one"
+            ))
+        };
+        let prompt = task.prompt(question).map_err(BadInput::error)?;
+        let pair = |choice: &String| match task.encode {
+            Encode::Joined => self.tokenizer.joined(&prompt, choice, prefix),
+            Encode::Apart => self.tokenizer.apart(&prompt, choice, prefix),
+        };
+        question.choices.iter().map(|choice| Ok(pair(choice)?)).collect()
+    }
+
+    fn prompt(&mut self, task: &Task, name: &str, split: Split, index: usize) -> anyhow::Result<Vec<u32>> {
+        let key = (name.to_owned(), split, index);
+        if let Some(prompt) = self.prompts.get(&key) {
+            return Ok(prompt.clone());
+        }
+        let text = task.prompt(&task.questions(split)[index]).map_err(BadInput::error)?;
+        let prompt = self.tokenizer.encode(&text)?;
+        self.prompts.insert(key, prompt.clone());
+        Ok(prompt)
+    }
+}
+
+/// What is asked, one question after another.
+fn places(work: &Work<'_>) -> Vec<(Split, usize)> {
+    work.ask.iter().flat_map(|a| a.questions.iter().map(|&index| (a.split, index))).collect()
+}
+
+/// A prompt that leaves room for an answer of `limit` tokens: what is too long loses its beginning,
+/// as in lm-evaluation-harness. At least half of the positions stay the prompt's.
+fn fit(mut prompt: Vec<u32>, positions: usize, limit: usize) -> Vec<u32> {
+    let most = positions.saturating_sub(limit).max(positions / 2);
+    let cut = prompt.len().saturating_sub(most);
+    prompt.drain(..cut);
+    prompt
+}

@@ -1,0 +1,165 @@
+//! A task file and its data → a [`Task`].
+
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use super::data::{self, Loaded, Source};
+use super::file::{self, Extract, Length, TaskConfig};
+use super::shots::{self, Pool};
+use super::template::Variables;
+use super::{Detector, Kind, Metric, Places, Question, Scorer, Segmenter, Split, Task, TaskError, builtin};
+
+impl Task {
+    /// Loads a built-in task by name (`zoo`, `mgsm_ja`) or a task file by path, with all its data.
+    pub fn load(reference: &str) -> Result<Self, TaskError> {
+        Self::load_from(reference, &Places::from_env())
+    }
+
+    /// As [`Self::load`], with the folders to look for data in given.
+    pub fn load_from(reference: &str, places: &Places) -> Result<Self, TaskError> {
+        Self::load_splits(reference, &[Split::Train, Split::Test], places)
+    }
+
+    /// Loads a task with the data of some splits only; the others are left empty. Where both are
+    /// loaded no question may stand in both.
+    ///
+    /// # Errors
+    /// A task without a split that is asked for; else whatever is wrong with file and data.
+    pub fn load_splits(reference: &str, splits: &[Split], places: &Places) -> Result<Self, TaskError> {
+        let (file, text, base) = builtin::find(reference)?;
+        let config = file::parse(&file, &text)?;
+        let source = Source { file: &file, task: &config, base: &base, places };
+        let mut task = Self::from_config(&config)?;
+        let pool =
+            config.shots.as_ref().filter(|s| s.count > 0).map(|s| Pool::load(&source, s)).transpose()?;
+        for split in splits {
+            let known = match split {
+                Split::Train => &config.train,
+                Split::Test => &config.test,
+            };
+            let Some(place) = known else {
+                return Err(TaskError::NoSplit { file, split: split.name() });
+            };
+            let Loaded { data, mut questions } = source.load(place)?;
+            if let (Some(shots), Some(pool)) = (&config.shots, &pool) {
+                let drawn = shots::draw(shots, pool, questions.len(), pool.is(place));
+                questions.iter_mut().zip(drawn).for_each(|(q, shots)| q.shots = shots);
+            }
+            task.sources.insert(split.name(), data);
+            match split {
+                Split::Train => task.train = questions,
+                Split::Test => task.test = questions,
+            }
+        }
+        data::check_overlap(&file, &task.train, &task.test)?;
+        if let Some(pool) = pool {
+            task.sources.insert("shots", pool.data);
+            task.examples = pool.examples;
+        }
+        // Whatever can be wrong with a template shows with the first question.
+        if let Some(first) = task.train.first().or(task.test.first()) {
+            task.prompt(first).map_err(|e| e.in_file(&file))?;
+        }
+        Ok(task)
+    }
+
+    fn from_config(config: &TaskConfig) -> Result<Self, TaskError> {
+        let language = match (&config.language, config.kind) {
+            (Some(code), Kind::Generate) => Some(code.clone()).filter(|c| c != "none"),
+            // The first task files left it out and meant Japanese.
+            (None, Kind::Generate) if config.metrics.is_empty() => Some("ja".to_owned()),
+            _ => None,
+        };
+        let version =
+            config.version.as_ref().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+        let compares = config.kind == Kind::Generate && config.scorer() == Scorer::ExactMatch;
+        let segmenter = if compares { Some(Segmenter::shared()?) } else { None };
+        Ok(Self {
+            name: config.name.clone(),
+            version,
+            kind: config.kind,
+            train: Vec::new(),
+            test: Vec::new(),
+            length: config.max_new_tokens.clone().unwrap_or(Length::Tokens(1)),
+            stop: config.stop.clone(),
+            scorer: config.scorer(),
+            metrics: if config.metrics.is_empty() { vec![config.metric()] } else { config.metrics.clone() },
+            language,
+            weight: config.weight,
+            chat: config.chat,
+            encode: config.encode,
+            description: config.description.clone(),
+            template: config.prompt.clone(),
+            separator: config.shots.as_ref().map(|s| s.separator.clone()).unwrap_or_default(),
+            sources: HashMap::new(),
+            examples: Vec::new(),
+            extract: config.extract.clone(),
+            pattern: match &config.extract {
+                Extract::Regex(pattern) => Regex::new(pattern).ok(),
+                _ => None,
+            },
+            segmenter,
+            detector: Detector::shared(),
+        })
+    }
+
+    /// Most tokens of the answer to a question; `tokens` counts a text's tokens.
+    pub fn most_tokens<E>(
+        &self,
+        question: &Question,
+        tokens: impl Fn(&str) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        match self.length {
+            Length::Tokens(n) => Ok(n),
+            Length::Rule { plus, .. } => {
+                let mut longest = 0;
+                for gold in question.accepted() {
+                    longest = longest.max(tokens(gold)?);
+                }
+                Ok((longest + plus).max(1))
+            }
+        }
+    }
+}
+
+impl TaskConfig {
+    /// The scorer that is named, or the one that the first metric calls for.
+    pub fn scorer(&self) -> Scorer {
+        let by_metric = match self.metrics.first() {
+            None | Some(Metric::Acc) => Scorer::Number,
+            Some(_) => Scorer::ExactMatch,
+        };
+        self.scorer.unwrap_or(by_metric)
+    }
+
+    /// What it reports where the file names nothing.
+    fn metric(&self) -> Metric {
+        if self.kind == Kind::Generate && self.scorer() == Scorer::ExactMatch {
+            Metric::ExactMatch
+        } else {
+            Metric::Acc
+        }
+    }
+}
+
+impl TaskError {
+    /// A template or expression that failed, with the columns that it may use.
+    pub(super) fn template(file: &str, key: &'static str, message: &str, variables: &Variables) -> Self {
+        let columns: Vec<String> = variables.keys().map(|k| super::error::snippet(k)).collect();
+        Self::Template {
+            file: file.to_owned(),
+            key,
+            message: message.to_owned(),
+            columns: columns.join(", "),
+        }
+    }
+
+    /// The same error with the task file's name where it lacks one.
+    fn in_file(mut self, name: &str) -> Self {
+        if let Self::Template { file, .. } = &mut self {
+            name.clone_into(file);
+        }
+        self
+    }
+}

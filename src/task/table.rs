@@ -1,0 +1,174 @@
+//! Data files → rows of named columns: JSON lines, a JSON list, `SQuAD`'s nesting, TSV, CSV, Parquet.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::TaskError;
+use super::parquet;
+use super::place::Found;
+
+/// Rows of one file, with the numbers that messages give them.
+pub(super) struct Table {
+    /// The file's name for messages.
+    pub name: String,
+    /// Its columns are numbered: a TSV or CSV file without a header.
+    pub numbered: bool,
+    pub rows: Vec<Row>,
+}
+
+/// One row; in a numbered table the columns are `"1"`, `"2"`, ….
+pub(super) struct Row {
+    /// Line in the file, or row number where lines mean nothing, from 1.
+    pub line: usize,
+    pub cells: Map<String, Value>,
+}
+
+/// Reads a file by its extension. `header` says whether TSV and CSV begin with names.
+pub(super) fn read(found: &Found, header: bool) -> Result<Table, TaskError> {
+    let extension = Path::new(found.name.trim_end_matches('>')).extension().and_then(|e| e.to_str());
+    let at = At(&found.name);
+    let rows = match extension {
+        Some("parquet") => parquet::rows(&found.bytes).map_err(|what| at.row(1, what))?,
+        Some("tsv") => tsv(&at, at.text(&found.bytes)?, header)?,
+        Some("csv") => comma_separated(&at, at.text(&found.bytes)?, header)?,
+        _ => json(&at, at.text(&found.bytes)?)?,
+    };
+    let numbered = !header && matches!(extension, Some("tsv" | "csv"));
+    Ok(Table { name: found.name.clone(), numbered, rows })
+}
+
+/// The file that rows stand in, for messages.
+struct At<'a>(&'a str);
+
+impl At<'_> {
+    fn row(&self, line: usize, what: String) -> TaskError {
+        TaskError::Row { data: self.0.to_owned(), line, what }
+    }
+
+    fn text<'t>(&self, bytes: &'t [u8]) -> Result<&'t str, TaskError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.trim_start_matches('\u{feff}')),
+            Err(e) => {
+                let line = bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
+                Err(self.row(line, "this is not UTF-8: convert the file".to_owned()))
+            }
+        }
+    }
+
+    fn object(&self, line: usize, value: Value) -> Result<Row, TaskError> {
+        match value {
+            Value::Object(cells) => Ok(Row { line, cells }),
+            _ => {
+                Err(self
+                    .row(line, "this is not a JSON object: write one {\"question\": …} a line".to_owned()))
+            }
+        }
+    }
+
+    fn json(&self, line: usize, error: &serde_json::Error) -> TaskError {
+        self.row(line, format!("this is not JSON ({error}): write one object a line"))
+    }
+}
+
+/// Lines that are not blank, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(i, l)| (i + 1, l)).filter(|(_, l)| !l.trim().is_empty())
+}
+
+fn json(at: &At, text: &str) -> Result<Vec<Row>, TaskError> {
+    let whole = text.trim_start();
+    if whole.starts_with('[') {
+        let rows: Vec<Value> = serde_json::from_str(text).map_err(|e| at.json(e.line(), &e))?;
+        return rows.into_iter().enumerate().map(|(i, v)| at.object(i + 1, v)).collect();
+    }
+    // One object with `data` is SQuAD's form; it may stand on one line or on many.
+    if whole.starts_with('{')
+        && let Ok(Value::Object(mut map)) = serde_json::from_str(text)
+    {
+        return match map.remove("data") {
+            Some(Value::Array(data)) => Ok(squad(&data)),
+            Some(other) => {
+                map.insert("data".to_owned(), other);
+                Ok(vec![Row { line: 1, cells: map }])
+            }
+            None => Ok(vec![Row { line: 1, cells: map }]),
+        };
+    }
+    lines(text)
+        .map(|(n, line)| at.object(n, serde_json::from_str(line).map_err(|e| at.json(n, &e))?))
+        .collect()
+}
+
+/// Articles of paragraphs of questions → one row a question, with the columns that the hub's
+/// copies have: id, title, context, question, `answers.text`, `answers.answer_start`.
+fn squad(data: &[Value]) -> Vec<Row> {
+    let list = |v: &Value, key: &str| v[key].as_array().cloned().unwrap_or_default();
+    let mut rows = Vec::new();
+    for article in data {
+        for paragraph in list(article, "paragraphs") {
+            for question in list(&paragraph, "qas") {
+                let Value::Object(mut cells) = question else { continue };
+                let answers = cells.remove("answers").unwrap_or_default();
+                let answers = answers.as_array().cloned().unwrap_or_default();
+                let each = |key: &str| -> Vec<Value> { answers.iter().map(|a| a[key].clone()).collect() };
+                let lists = serde_json::json!({ "text": each("text"), "answer_start": each("answer_start") });
+                cells.insert("answers".to_owned(), lists);
+                cells.insert("title".to_owned(), article["title"].clone());
+                cells.insert("context".to_owned(), paragraph["context"].clone());
+                rows.push(Row { line: rows.len() + 1, cells });
+            }
+        }
+    }
+    rows
+}
+
+/// Tab-separated lines without quoting, as MGSM's are.
+fn tsv(at: &At, text: &str, header: bool) -> Result<Vec<Row>, TaskError> {
+    let mut lines = lines(text);
+    let names: Option<Vec<&str>> =
+        if header { lines.next().map(|(_, l)| l.split('\t').collect()) } else { None };
+    lines.map(|(line, l)| cells(at, line, l.split('\t'), names.as_deref())).collect()
+}
+
+/// Comma-separated, quoted as RFC 4180 has it.
+fn comma_separated(at: &At, text: &str, header: bool) -> Result<Vec<Row>, TaskError> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut names: Option<Vec<String>> = None;
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|e| {
+            let line = e.position().map_or(1, csv::Position::line);
+            at.row(line as usize, "this is not CSV: check the quotes".to_owned())
+        })?;
+        let line = record.position().map_or(1, csv::Position::line) as usize;
+        if header && names.is_none() {
+            names = Some(record.iter().map(str::to_owned).collect());
+            continue;
+        }
+        let known: Option<Vec<&str>> = names.as_ref().map(|n| n.iter().map(String::as_str).collect());
+        rows.push(cells(at, line, record.iter(), known.as_deref())?);
+    }
+    Ok(rows)
+}
+
+fn cells<'a>(
+    at: &At,
+    line: usize,
+    fields: impl Iterator<Item = &'a str>,
+    names: Option<&[&str]>,
+) -> Result<Row, TaskError> {
+    let mut cells = Map::new();
+    for (i, field) in fields.enumerate() {
+        let name = match names.map(|names| names.get(i)) {
+            None => (i + 1).to_string(),
+            Some(Some(name)) => (*name).to_owned(),
+            Some(None) => {
+                let what = "the row has more fields than the header: check it".to_owned();
+                return Err(at.row(line, what));
+            }
+        };
+        cells.insert(name, Value::String(field.to_owned()));
+    }
+    Ok(Row { line, cells })
+}
