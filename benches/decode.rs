@@ -87,7 +87,7 @@ fn decode(bencher: Bencher, batch: usize, threads: usize) {
     let checkpoint = model();
     let decoder = Decoder::load(checkpoint.config(), &checkpoint, &Device::Cpu).expect("a decoder");
     let (tokenizer, prompts) = (tokenizer(), prompts(batch, decoder.vocab()));
-    let options = Options { max_new_tokens: NEW, eos: Vec::new(), stop: Vec::new(), threads, batch };
+    let options = Options { max_new_tokens: NEW, threads, batch, ..Options::default() };
     let quiet = AtomicBool::new(false);
     bencher.counter(ItemsCount::new(batch * NEW)).bench_local(|| {
         let (_, timing) =
