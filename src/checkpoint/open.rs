@@ -230,9 +230,9 @@ impl Checkpoint {
     pub fn with_bytes(mut self, tensors: Vec<(String, Vec<u8>)>) -> Result<Self, CheckpointError> {
         for (name, bytes) in tensors {
             let problem = match self.tensors.get_mut(&name) {
-                Some((shard, entry)) if entry.end - entry.start == bytes.len() => {
-                    *shard = self.shards.len();
-                    (entry.start, entry.end) = (0, bytes.len());
+                Some(held) if held.entry().end - held.entry().start == bytes.len() => {
+                    let entry = Entry { start: 0, end: bytes.len(), ..held.entry().clone() };
+                    *held = Held::Stored((self.shards.len(), entry));
                     self.shards.push(Bytes::Owned(bytes));
                     continue;
                 }
