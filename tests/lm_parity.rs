@@ -9,10 +9,25 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
-use yosegi::checkpoint::Checkpoint;
+use yosegi::checkpoint::{Checkpoint, FAMILIES};
 use yosegi::lm::{Decoder, Device, Finish, Generated, Options, Stream, Tokenizer, generate};
 
-const MODELS: [&str; 5] = ["tied-gqa", "untied-bias", "odd-head", "sliding", "llama3-rope"];
+const MODELS: [&str; 14] = [
+    "tied-gqa",
+    "untied-bias",
+    "odd-head",
+    "sliding",
+    "llama3-rope",
+    "yarn-rope",
+    "dynamic-rope",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "phi3-longrope",
+];
 
 #[derive(Deserialize)]
 struct Golden {
@@ -70,6 +85,15 @@ fn devices() -> [Device; 2] {
     [Device::Cpu, Device::reference()]
 }
 
+/// A family without a fixture is not one that runs.
+#[test]
+fn every_family_has_a_fixture() {
+    let tested: Vec<String> = fixtures().map(|f| f.checkpoint.config().model_type.clone()).collect();
+    for family in FAMILIES {
+        assert!(tested.iter().any(|t| t == family.model_type), "{} has no fixture", family.model_type);
+    }
+}
+
 #[test]
 fn logits_are_those_of_transformers() {
     for fixture in fixtures() {
@@ -96,7 +120,8 @@ fn greedy_tokens_are_those_of_transformers() {
             let answers = fixture.run(&decoder, &fixture.golden.prompts, &fixture.options(1, batch));
             for (i, (answer, expected)) in answers.iter().zip(&fixture.golden.greedy).enumerate() {
                 assert_eq!(&answer.tokens, expected, "{} prompt {i} batch {batch}", fixture.name);
-                let ended = expected.len() < fixture.golden.max_new_tokens;
+                let eos = &fixture.checkpoint.config().eos_token_ids;
+                let ended = expected.last().is_some_and(|t| eos.contains(t));
                 assert_eq!(answer.finish, if ended { Finish::Eos } else { Finish::Length });
             }
         }

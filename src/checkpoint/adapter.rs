@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::bytes::Bytes;
-use super::config::printable;
+use super::fields::printable;
 use super::safetensors::{Entry, Header, read_header};
 
 pub(super) const CONFIG: &str = "adapter_config.json";

@@ -3,12 +3,9 @@
 use serde_json::Value;
 
 use super::CheckpointError;
+use super::family::{Bias, Family};
+use super::fields::{Reader, printable, token_ids};
 
-/// `model_type`s that are read, merged and run here.
-pub const FAMILIES: [&str; 2] = ["llama", "mistral"];
-
-/// Upper bound on each size in a config, so that products of two fit a `usize` with room.
-const SIZE_LIMIT: u64 = 1 << 28;
 /// Upper bound on the number of layers: each costs a list of tensor names before a file is opened.
 const LAYER_LIMIT: usize = 4096;
 
@@ -16,6 +13,8 @@ const LAYER_LIMIT: usize = 4096;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     pub model_type: String,
+    /// What the decoder of this `model_type` has.
+    pub family: &'static Family,
     pub hidden_size: usize,
     pub intermediate_size: usize,
     pub num_hidden_layers: usize,
@@ -27,12 +26,28 @@ pub struct ModelConfig {
     pub rope_theta: f64,
     /// Rope scaling as it stands in the file (`None` for plain rotary embeddings).
     pub rope_scaling: Option<Value>,
+    /// Rotary base of blocks with a window, where it is another (Gemma 3).
+    pub rope_local_theta: Option<f64>,
+    /// Share of a head's features that turn.
+    pub partial_rotary_factor: f64,
     pub max_position_embeddings: usize,
+    /// Window of the blocks that have one; `None` where no block has.
     pub sliding_window: Option<usize>,
+    /// Whether each block sees only the last `sliding_window` positions.
+    pub windowed: Vec<bool>,
+    /// Attention scores are divided by the root of this.
+    pub query_pre_attn_scalar: f64,
+    /// Scores are squeezed into ± this by a tanh.
+    pub attn_logit_softcapping: Option<f64>,
+    /// Logits are squeezed into ± this by a tanh.
+    pub final_logit_softcapping: Option<f64>,
     pub tie_word_embeddings: bool,
     pub bos_token_id: Option<u32>,
     pub eos_token_ids: Vec<u32>,
+    /// Query, key and value projections have biases.
     pub attention_bias: bool,
+    /// The attention's output projection has one.
+    pub out_bias: bool,
     pub mlp_bias: bool,
     pub hidden_act: String,
     /// The whole file, for writing a merge back.
@@ -50,14 +65,13 @@ impl ModelConfig {
         let read = Reader { file: &file, raw: &raw };
 
         let model_type = raw.get("model_type").and_then(Value::as_str).unwrap_or("absent").to_owned();
-        if !FAMILIES.contains(&model_type.as_str()) {
+        let Some(family) = Family::named(&model_type) else {
             return Err(CheckpointError::Family {
                 reference: reference.to_owned(),
                 family: printable(&model_type),
-                known: FAMILIES.iter().map(|s| (*s).to_owned()).collect(),
+                known: Family::names(),
             });
-        }
-        let mistral = model_type == "mistral";
+        };
         let num_hidden_layers = read.size("num_hidden_layers", None)?;
         if num_hidden_layers > LAYER_LIMIT {
             let problem = format!("is {num_hidden_layers}; at most {LAYER_LIMIT} are read");
@@ -66,7 +80,7 @@ impl ModelConfig {
 
         let hidden_size = read.size("hidden_size", None)?;
         let num_attention_heads = read.size("num_attention_heads", None)?;
-        let kv_default = if mistral { 8 } else { num_attention_heads };
+        let kv_default = family.kv_heads.unwrap_or(num_attention_heads);
         let num_key_value_heads = read.size("num_key_value_heads", Some(kv_default))?;
         if num_attention_heads % num_key_value_heads != 0 {
             return Err(read.problem(
@@ -74,120 +88,54 @@ impl ModelConfig {
                 format!("is {num_key_value_heads}, which does not divide the {num_attention_heads} attention heads"),
             ));
         }
-        if raw.get("head_dim").is_none_or(Value::is_null) && hidden_size % num_attention_heads != 0 {
+        let has_head_dim = raw.get("head_dim").is_some_and(|v| !v.is_null()) || family.head_dim.is_some();
+        if !has_head_dim && hidden_size % num_attention_heads != 0 {
             return Err(read.problem(
                 "hidden_size",
                 format!("is {hidden_size}, which {num_attention_heads} attention heads do not divide; add head_dim"),
             ));
         }
-        // transformers 5 moved rope_theta and the scaling into `rope_parameters`.
-        let rope = raw.get("rope_parameters").filter(|v| v.is_object());
-        let theta = raw.get("rope_theta").or_else(|| rope.and_then(|r| r.get("rope_theta")));
-        let rope_theta = theta.and_then(Value::as_f64).unwrap_or(10_000.0);
-        let scaling = raw.get("rope_scaling").filter(|v| v.is_object()).or(rope);
-        let rope_scaling = scaling.filter(|s| !is_plain_rope(s)).cloned();
-
-        let sliding_window = match raw.get("sliding_window") {
-            None if mistral => Some(4096),
-            None | Some(Value::Null) => None,
-            Some(_) => Some(read.size("sliding_window", None)?),
+        let head_dim =
+            read.size("head_dim", Some(family.head_dim.unwrap_or(hidden_size / num_attention_heads)))?;
+        let rope = read.rope(family)?;
+        let (sliding_window, windowed) = read.windows(family, num_hidden_layers)?;
+        let bias = |bias| match bias {
+            Bias::Never => false,
+            Bias::Always => true,
+            Bias::Key(key) => read.flag(key).unwrap_or(false),
         };
+        // Gemma 2 and 3 call it hidden_activation, and transformers reads no other there.
+        let activation = raw.get("hidden_activation").or_else(|| raw.get("hidden_act"));
         Ok(Self {
             intermediate_size: read.size("intermediate_size", None)?,
             num_hidden_layers,
-            head_dim: read.size("head_dim", Some(hidden_size / num_attention_heads))?,
             vocab_size: read.size("vocab_size", None)?,
             rms_norm_eps: read.positive("rms_norm_eps", 1e-6)?,
-            rope_theta: if rope_theta.is_finite() && rope_theta > 0.0 {
-                rope_theta
-            } else {
-                return Err(read.problem("rope_theta", format!("is {rope_theta}; it must be above 0")));
-            },
-            rope_scaling,
-            max_position_embeddings: read
-                .size("max_position_embeddings", Some(if mistral { 131_072 } else { 2048 }))?,
+            rope_theta: rope.theta,
+            rope_scaling: rope.scaling,
+            rope_local_theta: rope.local_theta,
+            partial_rotary_factor: rope.partial,
+            max_position_embeddings: read.size("max_position_embeddings", Some(family.max_positions))?,
             sliding_window,
-            tie_word_embeddings: read.flag("tie_word_embeddings"),
+            windowed,
+            query_pre_attn_scalar: read.positive("query_pre_attn_scalar", head_dim as f64)?,
+            attn_logit_softcapping: read.optional("attn_logit_softcapping")?,
+            final_logit_softcapping: read.optional("final_logit_softcapping")?,
+            head_dim,
+            tie_word_embeddings: read.flag("tie_word_embeddings").unwrap_or(family.tied),
             bos_token_id: token_ids(raw.get("bos_token_id")).first().copied(),
             eos_token_ids: token_ids(raw.get("eos_token_id")),
-            attention_bias: read.flag("attention_bias"),
-            mlp_bias: read.flag("mlp_bias"),
-            hidden_act: raw.get("hidden_act").and_then(Value::as_str).unwrap_or("silu").to_owned(),
+            attention_bias: bias(family.qkv_bias),
+            out_bias: bias(family.out_bias),
+            mlp_bias: bias(family.mlp_bias),
+            hidden_act: activation.and_then(Value::as_str).unwrap_or(family.activation).to_owned(),
+            family,
             model_type,
             hidden_size,
             num_attention_heads,
             num_key_value_heads,
             raw,
         })
-    }
-}
-
-/// `{"rope_type": "default", "rope_theta": …}` says nothing beyond theta.
-fn is_plain_rope(scaling: &Value) -> bool {
-    let kind = scaling.get("rope_type").or_else(|| scaling.get("type"));
-    kind.is_none_or(|k| k.as_str() == Some("default"))
-}
-
-/// Token ids are a number or a list of numbers.
-fn token_ids(value: Option<&Value>) -> Vec<u32> {
-    let one = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-    match value {
-        Some(Value::Array(ids)) => ids.iter().filter_map(one).collect(),
-        Some(v) => one(v).into_iter().collect(),
-        None => Vec::new(),
-    }
-}
-
-/// Untrusted text for a message: no control characters, not too long.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-
-struct Reader<'a> {
-    file: &'a str,
-    raw: &'a Value,
-}
-
-impl Reader<'_> {
-    fn problem(&self, key: &str, problem: String) -> CheckpointError {
-        CheckpointError::Config { file: self.file.to_owned(), key: key.to_owned(), problem }
-    }
-
-    /// A count of at least 1; absent or null takes the default, or is an error without one.
-    fn size(&self, key: &str, default: Option<usize>) -> Result<usize, CheckpointError> {
-        match (self.raw.get(key), default) {
-            (None | Some(Value::Null), Some(default)) => Ok(default),
-            (None | Some(Value::Null), None) => {
-                Err(self.problem(key, "is missing; a checkpoint without it cannot be read".into()))
-            }
-            (Some(value), _) => match value.as_u64() {
-                Some(n) if (1..=SIZE_LIMIT).contains(&n) => Ok(n as usize),
-                _ => Err(self.problem(
-                    key,
-                    format!(
-                        "is {}; it must be a whole number from 1 to {SIZE_LIMIT}",
-                        printable(&value.to_string())
-                    ),
-                )),
-            },
-        }
-    }
-
-    fn positive(&self, key: &str, default: f64) -> Result<f64, CheckpointError> {
-        match self.raw.get(key) {
-            None | Some(Value::Null) => Ok(default),
-            Some(value) => match value.as_f64() {
-                Some(v) if v.is_finite() && v > 0.0 => Ok(v),
-                _ => Err(self.problem(
-                    key,
-                    format!("is {}; it must be a number above 0", printable(&value.to_string())),
-                )),
-            },
-        }
-    }
-
-    fn flag(&self, key: &str) -> bool {
-        self.raw.get(key).and_then(Value::as_bool).unwrap_or(false)
     }
 }
 
@@ -245,7 +193,7 @@ mod tests {
         let mut other = tiny();
         other["model_type"] = json!("gpt2");
         let message = read(&other).unwrap_err().to_string();
-        assert!(message.contains("gpt2") && message.contains("llama, mistral"), "{message}");
+        assert!(message.contains("gpt2") && message.contains("llama, mistral, qwen2"), "{message}");
         for (key, value) in [
             ("hidden_size", json!(0)),
             ("vocab_size", json!(-1)),

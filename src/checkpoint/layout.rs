@@ -6,6 +6,7 @@ use super::ModelConfig;
 /// output. `lm_head.weight` is listed only where the embeddings are not tied.
 #[must_use]
 pub fn tensor_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+    let family = config.family;
     let hidden = config.hidden_size;
     let inner = config.intermediate_size;
     let q = config.num_attention_heads * config.head_dim;
@@ -16,21 +17,36 @@ pub fn tensor_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
         let mut put =
             |part: &str, shape: Vec<usize>| out.push((format!("model.layers.{layer}.{part}"), shape));
         put("input_layernorm.weight", vec![hidden]);
-        for (name, rows, columns) in
-            [("q", q, hidden), ("k", kv, hidden), ("v", kv, hidden), ("o", hidden, q)]
-        {
-            put(&format!("self_attn.{name}_proj.weight"), vec![rows, columns]);
-            if config.attention_bias {
-                put(&format!("self_attn.{name}_proj.bias"), vec![rows]);
+        let mut linear = |name: &str, rows: usize, columns: usize, bias: bool| {
+            put(&format!("{name}.weight"), vec![rows, columns]);
+            if bias {
+                put(&format!("{name}.bias"), vec![rows]);
             }
+        };
+        let biased = config.attention_bias;
+        if family.fused {
+            linear("self_attn.qkv_proj", q + 2 * kv, hidden, biased);
+        } else {
+            linear("self_attn.q_proj", q, hidden, biased);
+            linear("self_attn.k_proj", kv, hidden, biased);
+            linear("self_attn.v_proj", kv, hidden, biased);
+        }
+        linear("self_attn.o_proj", hidden, q, config.out_bias);
+        if family.fused {
+            linear("mlp.gate_up_proj", 2 * inner, hidden, config.mlp_bias);
+        } else {
+            linear("mlp.gate_proj", inner, hidden, config.mlp_bias);
+            linear("mlp.up_proj", inner, hidden, config.mlp_bias);
+        }
+        linear("mlp.down_proj", hidden, inner, config.mlp_bias);
+        if family.qk_norm {
+            put("self_attn.q_norm.weight", vec![config.head_dim]);
+            put("self_attn.k_norm.weight", vec![config.head_dim]);
         }
         put("post_attention_layernorm.weight", vec![hidden]);
-        for (name, rows, columns) in [("gate", inner, hidden), ("up", inner, hidden), ("down", hidden, inner)]
-        {
-            put(&format!("mlp.{name}_proj.weight"), vec![rows, columns]);
-            if config.mlp_bias {
-                put(&format!("mlp.{name}_proj.bias"), vec![rows]);
-            }
+        if family.post_norms {
+            put("pre_feedforward_layernorm.weight", vec![hidden]);
+            put("post_feedforward_layernorm.weight", vec![hidden]);
         }
     }
     out.push(("model.norm.weight".to_owned(), vec![hidden]));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::adapter::{Adapter, Change};
 use super::bytes::Bytes;
-use super::config::printable;
+use super::fields::printable;
 use super::hub::{self, OnProgress};
 use super::layout::tensor_shapes;
 use super::locate::{Place, locate, locate_adapter, split_adapter};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::config::printable;
+use super::fields::printable;
 use super::{CheckpointError, Dtype};
 
 /// The format's own limit on the header, in bytes.

@@ -11,9 +11,9 @@ use candle_core::{D, DType, Device, IndexOp, Tensor};
 
 use super::{
     LmError,
-    ops::{Backend, Blocks, Span},
+    ops::{Attention, Backend, Blocks, Span},
     rope::Rope,
-    shape::Shape,
+    shape::{Activation, Shape},
 };
 use crate::checkpoint::{Dtype, TensorView};
 
@@ -38,7 +38,7 @@ pub(crate) struct Cache {
     /// For each step, `[slots · kv_heads · capacity, head_dim]`.
     keys: Vec<Tensor>,
     values: Vec<Tensor>,
-    /// Cosines and sines of each rotation, `[capacity, 1, head_dim / 2]`.
+    /// Cosines and sines of each rotation, `[capacity, 1, pairs that turn]`.
     turns: Vec<(Tensor, Tensor)>,
     slots: usize,
     capacity: usize,
@@ -76,23 +76,34 @@ fn full(rows: &Option<Tensor>) -> Result<&Tensor, LmError> {
     rows.as_ref().ok_or_else(|| LmError::Backend("rows were read before they were written".to_owned()))
 }
 
-/// Rotates `[rows, heads, head_dim]` by cosines and sines `[rows, 1, head_dim / 2]`.
+/// Rotates `[rows, heads, head_dim]` by cosines and sines `[rows, 1, pairs]`; the features past
+/// the pairs stay.
 fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, LmError> {
-    let half = x.dim(D::Minus1)? / 2;
+    let (dim, half) = (x.dim(D::Minus1)?, cos.dim(D::Minus1)?);
     let (low, high) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
     let new_low = (low.broadcast_mul(cos)? - high.broadcast_mul(sin)?)?;
     let new_high = (high.broadcast_mul(cos)? + low.broadcast_mul(sin)?)?;
-    Ok(Tensor::cat(&[new_low, new_high], D::Minus1)?)
+    let rest = x.narrow(D::Minus1, 2 * half, dim - 2 * half)?;
+    Ok(Tensor::cat(&[new_low, new_high, rest], D::Minus1)?)
 }
 
 /// Softmax attention of queries `[n, kv_heads, group · rows, head_dim]` over keys and values
 /// `[n, kv_heads, length, head_dim]`; `mask` is added to the scores (0 or -∞).
-fn mix(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Result<Tensor, LmError> {
-    let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
+fn mix(shape: &Shape, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Result<Tensor, LmError> {
+    let scale = f64::from(shape.score_scale);
     let scores = (q.contiguous()?.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
-    let scores = scores.to_dtype(DType::F32)?.broadcast_add(mask)?;
+    let mut scores = scores.to_dtype(DType::F32)?;
+    if let Some(cap) = shape.score_cap {
+        scores = squeezed(&scores, cap)?;
+    }
+    let scores = scores.broadcast_add(mask)?;
     let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
     Ok(weights.matmul(&v.contiguous()?)?)
+}
+
+/// `cap · tanh(x / cap)`.
+fn squeezed(x: &Tensor, cap: f32) -> Result<Tensor, LmError> {
+    Ok(((x / f64::from(cap))?.tanh()? * f64::from(cap))?)
 }
 
 /// 0 where position `p` sees position `j`, else -∞.
@@ -104,12 +115,12 @@ impl Composed {
     /// All sequences have one new token: one padded batch over the longest.
     fn decode(
         &self,
-        shape: &Shape,
+        layer: &Attention<'_, Self>,
         q: &Tensor,
         cache: &Cache,
-        step: usize,
         spans: &[Span],
     ) -> Result<Tensor, LmError> {
+        let (shape, step, window) = (layer.shape, layer.step, layer.view.window);
         let (n, group) = (spans.len(), shape.heads / shape.kv_heads);
         let longest = spans.iter().map(|s| s.start + 1).max().unwrap_or(1);
         let slots = self.indices(spans.iter().map(|s| s.slot))?;
@@ -117,22 +128,22 @@ impl Composed {
             let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
             Ok(t.index_select(&slots, 0)?.narrow(2, 0, longest)?)
         };
-        let mask = spans.iter().flat_map(|s| (0..longest).map(|j| visible(s.start, j, shape.window)));
+        let mask = spans.iter().flat_map(|s| (0..longest).map(|j| visible(s.start, j, window)));
         let mask = Tensor::from_vec(mask.collect(), (n, 1, 1, longest), &self.device)?;
         let q = q.reshape((n, shape.kv_heads, group, shape.head_dim))?;
-        let out = mix(&q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
+        let out = mix(shape, &q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
         Ok(out.reshape((n, shape.heads * shape.head_dim))?)
     }
 
     /// One sequence's new tokens, `q` `[len, heads · head_dim]`.
     fn prefill(
         &self,
-        shape: &Shape,
+        layer: &Attention<'_, Self>,
         q: &Tensor,
         cache: &Cache,
-        step: usize,
         span: &Span,
     ) -> Result<Tensor, LmError> {
+        let (shape, step, window) = (layer.shape, layer.step, layer.view.window);
         let (group, length) = (shape.heads / shape.kv_heads, span.start + span.len);
         let view = |t: &Tensor| -> Result<Tensor, LmError> {
             let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
@@ -141,10 +152,10 @@ impl Composed {
         let q = q.reshape((span.len, shape.kv_heads, group, shape.head_dim))?;
         let q = q.permute((1, 2, 0, 3))?.reshape((1, shape.kv_heads, group * span.len, shape.head_dim))?;
         let mask = (0..group).flat_map(|_| {
-            (0..span.len).flat_map(|i| (0..length).map(move |j| visible(span.start + i, j, shape.window)))
+            (0..span.len).flat_map(|i| (0..length).map(move |j| visible(span.start + i, j, window)))
         });
         let mask = Tensor::from_vec(mask.collect(), (1, 1, group * span.len, length), &self.device)?;
-        let out = mix(&q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
+        let out = mix(shape, &q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
         let out = out.reshape((shape.kv_heads, group, span.len, shape.head_dim))?;
         Ok(out.permute((2, 0, 1, 3))?.reshape((span.len, shape.heads * shape.head_dim))?)
     }
@@ -199,8 +210,12 @@ impl Backend for Composed {
         self.zeros(len)
     }
 
-    fn write_vector(&self, v: &mut Tensor, weight: &TensorView) -> Result<(), LmError> {
-        Ok(v.slice_set(&self.upload(weight)?, 0, 0)?)
+    fn write_vector(&self, v: &mut Tensor, weight: &TensorView, offset: f32) -> Result<(), LmError> {
+        let mut values = self.upload(weight)?;
+        if offset != 0.0 {
+            values = (values.to_dtype(DType::F32)? + f64::from(offset))?.to_dtype(self.dtype)?;
+        }
+        Ok(v.slice_set(&values, 0, 0)?)
     }
 
     fn cache(
@@ -212,13 +227,13 @@ impl Backend for Composed {
         capacity: usize,
     ) -> Result<Cache, LmError> {
         let rows = (slots * shape.kv_heads * capacity, shape.head_dim);
-        let table = |t: Vec<f32>| -> Result<Tensor, LmError> {
-            let t = Tensor::from_vec(t, (capacity, 1, shape.head_dim / 2), &self.device)?;
+        let table = |t: Vec<f32>, pairs: usize| -> Result<Tensor, LmError> {
+            let t = Tensor::from_vec(t, (capacity, 1, pairs), &self.device)?;
             Ok(t.to_dtype(self.dtype)?)
         };
         let turns = ropes.iter().map(|rope| {
             let (cos, sin) = rope.tables(capacity);
-            Ok((table(cos)?, table(sin)?))
+            Ok((table(cos, rope.half())?, table(sin, rope.half())?))
         });
         Ok(Cache {
             keys: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
@@ -280,23 +295,30 @@ impl Backend for Composed {
 
     fn attend(
         &self,
-        shape: &Shape,
+        layer: &Attention<'_, Self>,
         qkv: &mut Option<Tensor>,
         cache: &mut Cache,
-        step: usize,
         spans: &[Span],
         out: &mut Option<Tensor>,
     ) -> Result<(), LmError> {
+        let (shape, step) = (layer.shape, layer.step);
         let qkv = full(qkv)?;
         let (rows, dim) = (qkv.dim(0)?, shape.head_dim);
         let (queries, keys) = (shape.heads * dim, shape.kv_heads * dim);
         let places = || spans.iter().flat_map(|s| (0..s.len).map(move |i| (s.slot, s.start + i)));
         let positions = self.indices(places().map(|(_, p)| p))?;
-        let (cos, sin) = &cache.turns[shape.rotation];
+        let (cos, sin) = &cache.turns[layer.view.rotation];
         let (cos, sin) = (cos.index_select(&positions, 0)?, sin.index_select(&positions, 0)?);
         let q = qkv.narrow(1, 0, queries)?.reshape((rows, shape.heads, dim))?;
         let k = qkv.narrow(1, queries, keys)?.reshape((rows, shape.kv_heads, dim))?;
         let v = qkv.narrow(1, queries + keys, keys)?.reshape((rows * shape.kv_heads, dim))?;
+        let (q, k) = match layer.qk_norm {
+            Some((queries, keys)) => {
+                let norm = |x: &Tensor, weight| candle_nn::ops::rms_norm(&x.contiguous()?, weight, shape.eps);
+                (norm(&q, queries)?, norm(&k, keys)?)
+            }
+            None => (q, k),
+        };
         let (q, k) = (rotate(&q, &cos, &sin)?, rotate(&k, &cos, &sin)?);
 
         let (kv_heads, capacity) = (cache.kv_heads, cache.capacity);
@@ -308,12 +330,12 @@ impl Backend for Composed {
 
         let q = q.reshape((rows, queries))?;
         *out = Some(if spans.iter().all(|s| s.len == 1) {
-            self.decode(shape, &q, cache, step, spans)?
+            self.decode(layer, &q, cache, spans)?
         } else {
             let mut parts = Vec::with_capacity(spans.len());
             let mut first = 0;
             for span in spans {
-                parts.push(self.prefill(shape, &q.narrow(0, first, span.len)?, cache, step, span)?);
+                parts.push(self.prefill(layer, &q.narrow(0, first, span.len)?, cache, span)?);
                 first += span.len;
             }
             Tensor::cat(&parts, 0)?
@@ -321,15 +343,26 @@ impl Backend for Composed {
         Ok(())
     }
 
-    fn swiglu(
+    fn gate(
         &self,
         gate_up: &Option<Tensor>,
         width: usize,
+        activation: Activation,
         out: &mut Option<Tensor>,
     ) -> Result<(), LmError> {
         let both = full(gate_up)?;
         let (gate, up) = (both.narrow(1, 0, width)?, both.narrow(1, width, width)?);
-        *out = Some((gate.contiguous()?.silu()? * up)?);
+        let gate = gate.contiguous()?;
+        let gate = match activation {
+            Activation::Silu => gate.silu()?,
+            Activation::GeluTanh => gate.gelu()?,
+        };
+        *out = Some((gate * up)?);
+        Ok(())
+    }
+
+    fn squeeze(&self, x: &mut Option<Tensor>, cap: f32) -> Result<(), LmError> {
+        *x = Some(squeezed(full(x)?, cap)?);
         Ok(())
     }
 

@@ -102,7 +102,7 @@ impl<B: Backend> Model<B> {
     /// One model, its path every block once.
     pub fn load(backend: B, shape: Shape, weights: &dyn Weights) -> Result<Self, LmError> {
         let layers = shape.layers;
-        let ropes = vec![shape.rope.clone()];
+        let ropes = shape.ropes.clone();
         let mut model = Self::with_ends(backend, vec![shape], ropes, weights)?;
         for layer in 0..layers {
             let block = model.load_block(0, layer, weights, "")?;
@@ -144,7 +144,17 @@ impl<B: Backend> Model<B> {
             layer,
             input_norm: b.vector(shape.hidden)?,
             qkv: b.matrix(&[q, kv, kv], hidden, shape.qkv_bias)?,
+            qk_norm: if shape.qk_norm {
+                Some((b.vector(shape.head_dim)?, b.vector(shape.head_dim)?))
+            } else {
+                None
+            },
             attention_out: b.matrix(&[hidden], q, shape.out_bias)?,
+            post_norms: if shape.post_norms {
+                Some((b.vector(shape.hidden)?, b.vector(shape.hidden)?))
+            } else {
+                None
+            },
             mlp_norm: b.vector(shape.hidden)?,
             gate_up: b.matrix(&[inner, inner], hidden, shape.mlp_bias)?,
             down: b.matrix(&[hidden], inner, shape.mlp_bias)?,
@@ -174,7 +184,8 @@ impl<B: Backend> Model<B> {
             }
         }
         if asked(LayerGroup::Head) {
-            b.write_vector(&mut self.norm, &source.get("model.norm.weight", &[shape.hidden])?)?;
+            let norm = source.get("model.norm.weight", &[shape.hidden])?;
+            b.write_vector(&mut self.norm, &norm, shape.norm_offset)?;
             if !shape.tied {
                 b.write_matrix(
                     &mut self.head,
@@ -199,25 +210,56 @@ impl<B: Backend> Block<B> {
     fn write(&mut self, b: &B, shape: &Shape, source: &Source, i: usize) -> Result<(), LmError> {
         let (hidden, inner) = (shape.hidden, shape.intermediate);
         let (q, kv) = (shape.queries().features(), shape.keys().features());
-        let linear = |m: &mut B::Matrix, part, name: &str, out, ins, bias| -> Result<(), LmError> {
-            let name = format!("model.layers.{i}.{name}");
-            b.write_matrix(m, part, &source.get(&format!("{name}.weight"), &[out, ins])?)?;
-            if bias {
-                b.write_bias(m, part, &source.get(&format!("{name}.bias"), &[out])?)?;
+        // Parts that lie in one tensor, or in one each; a matrix holds them all.
+        let linear = |m: &mut B::Matrix, parts: &[(&str, usize)], together: &str, ins, bias| {
+            let mut start = 0;
+            let rows: usize = parts.iter().map(|p| p.1).sum();
+            for (part, &(name, outs)) in parts.iter().enumerate() {
+                let (stored, from) =
+                    if shape.fused { (together, start..start + outs) } else { (name, 0..outs) };
+                let all = if shape.fused { rows } else { outs };
+                let name = format!("model.layers.{i}.{stored}");
+                let weight = source.get(&format!("{name}.weight"), &[all, ins])?;
+                b.write_matrix(m, part, &band(&weight, &from, &[outs, ins]))?;
+                if bias {
+                    let bias = source.get(&format!("{name}.bias"), &[all])?;
+                    b.write_bias(m, part, &band(&bias, &from, &[outs]))?;
+                }
+                start += outs;
             }
-            Ok(())
+            Ok::<(), LmError>(())
         };
-        let norm = |name: &str| source.get(&format!("model.layers.{i}.{name}.weight"), &[hidden]);
-        b.write_vector(&mut self.input_norm, &norm("input_layernorm")?)?;
-        linear(&mut self.qkv, 0, "self_attn.q_proj", q, hidden, shape.qkv_bias)?;
-        linear(&mut self.qkv, 1, "self_attn.k_proj", kv, hidden, shape.qkv_bias)?;
-        linear(&mut self.qkv, 2, "self_attn.v_proj", kv, hidden, shape.qkv_bias)?;
-        linear(&mut self.attention_out, 0, "self_attn.o_proj", hidden, q, shape.out_bias)?;
-        b.write_vector(&mut self.mlp_norm, &norm("post_attention_layernorm")?)?;
-        linear(&mut self.gate_up, 0, "mlp.gate_proj", inner, hidden, shape.mlp_bias)?;
-        linear(&mut self.gate_up, 1, "mlp.up_proj", inner, hidden, shape.mlp_bias)?;
-        linear(&mut self.down, 0, "mlp.down_proj", hidden, inner, shape.mlp_bias)
+        let norm = |v: &mut B::Vector, name: &str, len: usize| {
+            let weight = source.get(&format!("model.layers.{i}.{name}.weight"), &[len])?;
+            b.write_vector(v, &weight, shape.norm_offset)
+        };
+        norm(&mut self.input_norm, "input_layernorm", hidden)?;
+        let parts = [("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)];
+        linear(&mut self.qkv, &parts, "self_attn.qkv_proj", hidden, shape.qkv_bias)?;
+        if let Some((queries, keys)) = &mut self.qk_norm {
+            norm(queries, "self_attn.q_norm", shape.head_dim)?;
+            norm(keys, "self_attn.k_norm", shape.head_dim)?;
+        }
+        let out = "self_attn.o_proj";
+        linear(&mut self.attention_out, &[(out, hidden)], out, q, shape.out_bias)?;
+        // With norms after the sublayers, the one before the MLP has a name of its own.
+        if let Some((attention, mlp)) = &mut self.post_norms {
+            norm(attention, "post_attention_layernorm", hidden)?;
+            norm(&mut self.mlp_norm, "pre_feedforward_layernorm", hidden)?;
+            norm(mlp, "post_feedforward_layernorm", hidden)?;
+        } else {
+            norm(&mut self.mlp_norm, "post_attention_layernorm", hidden)?;
+        }
+        let parts = [("mlp.gate_proj", inner), ("mlp.up_proj", inner)];
+        linear(&mut self.gate_up, &parts, "mlp.gate_up_proj", hidden, shape.mlp_bias)?;
+        linear(&mut self.down, &[("mlp.down_proj", hidden)], "mlp.down_proj", inner, shape.mlp_bias)
     }
+}
+
+/// Some rows of a tensor, as a tensor of the given shape.
+fn band<'a>(view: &TensorView<'a>, rows: &std::ops::Range<usize>, shape: &'a [usize]) -> TensorView<'a> {
+    let row = shape[1..].iter().product::<usize>() * view.dtype.size();
+    TensorView { dtype: view.dtype, shape, data: &view.data[rows.start * row..rows.end * row] }
 }
 
 /// Weights by name, checked against what the config calls for.

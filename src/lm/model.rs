@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::{
     LmError,
-    ops::{Backend, Span},
+    ops::{Attention, Backend, Span},
     rope::Rope,
     shape::Shape,
 };
@@ -17,7 +17,11 @@ pub(crate) struct Block<B: Backend> {
     pub input_norm: B::Vector,
     /// Query, key and value projections, fused.
     pub qkv: B::Matrix,
+    /// Of each head's queries, and keys.
+    pub qk_norm: Option<(B::Vector, B::Vector)>,
     pub attention_out: B::Matrix,
+    /// Of what attention, and the MLP, give.
+    pub post_norms: Option<(B::Vector, B::Vector)>,
     pub mlp_norm: B::Vector,
     /// Gate and up projections, fused.
     pub gate_up: B::Matrix,
@@ -44,7 +48,7 @@ pub(crate) struct Model<B: Backend> {
     pub shape: Shape,
     /// Of every model that blocks come from. Hidden size and heads are the same in all.
     pub shapes: Vec<Shape>,
-    /// The rotations that shapes name by [`Shape::rotation`].
+    /// The rotations that shapes name by their views.
     pub ropes: Vec<Rope>,
     pub table: B::Table,
     pub blocks: Vec<Block<B>>,
@@ -152,9 +156,16 @@ impl<B: Backend> Model<B> {
         for (place, step) in self.steps.iter().enumerate() {
             let block = &self.blocks[step.block];
             let shape = &self.shapes[block.model];
-            b.add_norm(&mut w.x, &w.delta, step.scale, &block.input_norm, shape.eps, &mut w.normed)?;
+            let scale = if place == 0 { step.scale * self.shape.embed_scale } else { step.scale };
+            b.add_norm(&mut w.x, &w.delta, scale, &block.input_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.qkv, &mut w.qkv)?;
-            b.attend(shape, &mut w.qkv, &mut w.cache, place, spans, &mut w.mixed)?;
+            let attention = Attention {
+                shape,
+                view: shape.views[block.layer],
+                qk_norm: block.qk_norm.as_ref().map(|(q, k)| (q, k)),
+                step: place,
+            };
+            b.attend(&attention, &mut w.qkv, &mut w.cache, spans, &mut w.mixed)?;
             if place + 1 == self.steps.len() && rows.len() < ids.len() {
                 // Nobody reads the other rows any more.
                 if rows.is_empty() {
@@ -166,16 +177,35 @@ impl<B: Backend> Model<B> {
                 std::mem::swap(&mut w.mixed, &mut w.last);
             }
             b.linear(&w.mixed, &block.attention_out, &mut w.delta)?;
+            if let Some((norm, _)) = &block.post_norms {
+                w.norm_delta(b, norm, shape.eps)?;
+            }
             b.add_norm(&mut w.x, &w.delta, 1.0, &block.mlp_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.gate_up, &mut w.gate_up)?;
-            b.swiglu(&w.gate_up, shape.intermediate, &mut w.gated)?;
+            b.gate(&w.gate_up, shape.intermediate, shape.activation, &mut w.gated)?;
             see(place, &w.mixed, &w.gated)?;
             b.linear(&w.gated, &block.down, &mut w.delta)?;
+            if let Some((_, norm)) = &block.post_norms {
+                w.norm_delta(b, norm, shape.eps)?;
+            }
         }
         if rows.is_empty() {
             return Ok(());
         }
         b.add_norm(&mut w.x, &w.delta, 1.0, &self.norm, self.shape.eps, &mut w.normed)?;
-        b.linear(&w.normed, &self.head, &mut w.logits)
+        b.linear(&w.normed, &self.head, &mut w.logits)?;
+        match self.shape.logit_cap {
+            Some(cap) => b.squeeze(&mut w.logits, cap),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<B: Backend> Workspace<B> {
+    /// A norm over what a sublayer gives, before it joins the residual stream.
+    fn norm_delta(&mut self, b: &B, norm: &B::Vector, eps: f32) -> Result<(), LmError> {
+        b.add_norm(&mut self.delta, &B::Rows::default(), 1.0, norm, eps, &mut self.normed)?;
+        std::mem::swap(&mut self.delta, &mut self.normed);
+        Ok(())
     }
 }

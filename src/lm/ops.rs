@@ -7,7 +7,11 @@
 //! Activations are *rows*: one row a token, whatever sequence the token belongs to. Sequences of
 //! different length lie one after another without padding; a [`Span`] says which rows are whose.
 
-use super::{LmError, rope::Rope, shape::Shape};
+use super::{
+    LmError,
+    rope::Rope,
+    shape::{Activation, Shape, View},
+};
 use crate::checkpoint::TensorView;
 
 /// Consecutive tokens of one sequence within a batch of rows.
@@ -41,6 +45,16 @@ impl Blocks {
     }
 }
 
+/// One step's attention.
+pub(crate) struct Attention<'a, B: Backend> {
+    pub shape: &'a Shape,
+    pub view: View,
+    /// Weights of the norms on each head's queries and keys.
+    pub qk_norm: Option<(&'a B::Vector, &'a B::Vector)>,
+    /// Place of the step in the cache.
+    pub step: usize,
+}
+
 /// Operations of a device. All are exact functions of each row alone: no result depends on which
 /// other rows are in the batch.
 pub(crate) trait Backend: Send + Sync + Sized {
@@ -72,8 +86,8 @@ pub(crate) trait Backend: Send + Sync + Sized {
     fn tie(&self, table: &Self::Table, head: &mut Self::Matrix) -> Result<(), LmError>;
     /// Room for a norm's weight.
     fn vector(&self, len: usize) -> Result<Self::Vector, LmError>;
-    /// Writes a norm's weight from a checked tensor.
-    fn write_vector(&self, v: &mut Self::Vector, weight: &TensorView) -> Result<(), LmError>;
+    /// Writes a norm's weight, a checked tensor's values plus `offset`.
+    fn write_vector(&self, v: &mut Self::Vector, weight: &TensorView, offset: f32) -> Result<(), LmError>;
 
     /// Cache for `slots` sequences of at most `capacity` tokens through `steps` decoder steps,
     /// each of which turns by one of `ropes`.
@@ -113,15 +127,22 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// side by side. `qkv` holds the query, key and value parts of a fused projection.
     fn attend(
         &self,
-        shape: &Shape,
+        layer: &Attention<'_, Self>,
         qkv: &mut Self::Rows,
         cache: &mut Self::Cache,
-        step: usize,
         spans: &[Span],
         out: &mut Self::Rows,
     ) -> Result<(), LmError>;
-    /// `out = silu(gate) · up`, from the two parts of a fused projection, each `width` wide.
-    fn swiglu(&self, gate_up: &Self::Rows, width: usize, out: &mut Self::Rows) -> Result<(), LmError>;
+    /// `out = activation(gate) · up`, from the two parts of a fused projection, each `width` wide.
+    fn gate(
+        &self,
+        gate_up: &Self::Rows,
+        width: usize,
+        activation: Activation,
+        out: &mut Self::Rows,
+    ) -> Result<(), LmError>;
+    /// `x = cap · tanh(x / cap)`.
+    fn squeeze(&self, x: &mut Self::Rows, cap: f32) -> Result<(), LmError>;
     /// `out[i] = x[rows[i]]`.
     fn select(&self, x: &Self::Rows, rows: &[usize], out: &mut Self::Rows) -> Result<(), LmError>;
     /// For each row the index of its greatest value among the first `width`: the lowest such

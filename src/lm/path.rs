@@ -149,10 +149,16 @@ fn shapes(parts: &[Part<'_>]) -> Result<(Vec<Shape>, Vec<Rope>), LmError> {
                 }
             }
         }
-        shape.rotation = ropes.iter().position(|rope| *rope == shape.rope).unwrap_or_else(|| {
-            ropes.push(shape.rope.clone());
-            ropes.len() - 1
-        });
+        let mut place = |rope: &Rope| {
+            ropes.iter().position(|r| r == rope).unwrap_or_else(|| {
+                ropes.push(rope.clone());
+                ropes.len() - 1
+            })
+        };
+        let places: Vec<usize> = shape.ropes.iter().map(&mut place).collect();
+        for view in &mut shape.views {
+            view.rotation = places[view.rotation];
+        }
         shapes.push(shape);
     }
     if shapes.is_empty() {

@@ -1,10 +1,31 @@
 //! The numbers of a decoder, checked once, so that nothing after this can be out of range.
 
-use super::{LmError, ops::Blocks, rope::Rope};
+use super::{
+    LmError,
+    ops::Blocks,
+    rope::{self, Rope},
+};
 use crate::checkpoint::ModelConfig;
 
-/// Families whose blocks are what this decoder runs: `RMSNorm`, rotary attention, `SwiGLU`.
-const FAMILIES: &str = "llama, mistral";
+/// Functions of the gate.
+const ACTIVATIONS: &str = "silu, gelu_pytorch_tanh, gelu_new";
+
+/// The function on the MLP's gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activation {
+    Silu,
+    /// GELU by its tanh formula.
+    GeluTanh,
+}
+
+/// What attention of one layer looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    /// How many positions back it sees, itself included.
+    pub window: Option<usize>,
+    /// Place of its rotation among those of all models that run together.
+    pub rotation: usize,
+}
 
 /// Sizes and constants of a decoder.
 #[derive(Clone, Debug)]
@@ -20,31 +41,49 @@ pub(crate) struct Shape {
     pub eps: f32,
     /// Positions that the model was made for; sequences end there.
     pub max_positions: usize,
-    /// How many positions back attention sees, itself included.
-    pub window: Option<usize>,
+    /// Of each layer.
+    pub views: Vec<View>,
     pub tied: bool,
     /// Query, key and value projections have a bias.
     pub qkv_bias: bool,
     /// The attention's output projection has a bias.
     pub out_bias: bool,
     pub mlp_bias: bool,
-    pub rope: Rope,
-    /// Place of `rope` among the rotations of all models that run together.
-    pub rotation: usize,
+    /// The rotations that `views` name.
+    pub ropes: Vec<Rope>,
+    pub activation: Activation,
+    /// Factor on attention scores.
+    pub score_scale: f32,
+    /// Scores, and logits, are squeezed into ± this by a tanh.
+    pub score_cap: Option<f32>,
+    pub logit_cap: Option<f32>,
+    /// Factor on embeddings.
+    pub embed_scale: f32,
+    /// Added to a norm's stored weight.
+    pub norm_offset: f32,
+    /// A norm on each head's queries and keys.
+    pub qk_norm: bool,
+    /// Norms on what attention and MLP give.
+    pub post_norms: bool,
+    /// Query, key and value are stored as one tensor, gate and up as another.
+    pub fused: bool,
 }
 
 impl Shape {
     /// Checks a config and takes what the decoder needs of it.
     pub fn new(config: &ModelConfig) -> Result<Self, LmError> {
-        let family = config.model_type.as_str();
-        let llama = match family {
-            "llama" => true,
-            "mistral" => false,
-            _ => return Err(unsupported("model_type", family, FAMILIES)),
+        let family = config.family;
+        let activation = match config.hidden_act.as_str() {
+            "silu" => Activation::Silu,
+            "gelu_pytorch_tanh" | "gelu_new" => Activation::GeluTanh,
+            other => {
+                return Err(LmError::Unsupported {
+                    key: "hidden_act".to_owned(),
+                    value: other.to_owned(),
+                    supported: ACTIVATIONS,
+                });
+            }
         };
-        if config.hidden_act != "silu" {
-            return Err(unsupported("hidden_act", &config.hidden_act, "silu"));
-        }
         for (key, n) in [
             ("hidden_size", config.hidden_size),
             ("intermediate_size", config.intermediate_size),
@@ -71,6 +110,12 @@ impl Shape {
                 config.head_dim
             )));
         }
+        let mut ropes = vec![Rope::new(config)?];
+        ropes.extend(Rope::local(config)?);
+        let view = |windowed: &bool| View {
+            window: config.sliding_window.filter(|_| *windowed).map(|w| w.max(1)),
+            rotation: if *windowed { ropes.len() - 1 } else { 0 },
+        };
         Ok(Self {
             layers: config.num_hidden_layers,
             hidden: config.hidden_size,
@@ -80,14 +125,22 @@ impl Shape {
             head_dim: config.head_dim,
             vocab: config.vocab_size,
             eps: config.rms_norm_eps as f32,
-            max_positions: config.max_position_embeddings,
-            window: config.sliding_window.filter(|_| !llama).map(|w| w.max(1)),
+            max_positions: rope::positions(config),
+            views: config.windowed.iter().map(view).collect(),
             tied: config.tie_word_embeddings,
-            qkv_bias: llama && config.attention_bias,
-            out_bias: llama && config.attention_bias,
-            mlp_bias: llama && config.mlp_bias,
-            rope: Rope::new(config)?,
-            rotation: 0,
+            qkv_bias: config.attention_bias,
+            out_bias: config.out_bias,
+            mlp_bias: config.mlp_bias,
+            ropes,
+            activation,
+            score_scale: 1.0 / (config.query_pre_attn_scalar as f32).sqrt(),
+            score_cap: config.attn_logit_softcapping.map(|c| c as f32),
+            logit_cap: config.final_logit_softcapping.map(|c| c as f32),
+            embed_scale: if family.scaled_embedding { (config.hidden_size as f32).sqrt() } else { 1.0 },
+            norm_offset: if family.norm_plus_one { 1.0 } else { 0.0 },
+            qk_norm: family.qk_norm,
+            post_norms: family.post_norms,
+            fused: family.fused,
         })
     }
 
@@ -106,8 +159,4 @@ impl Shape {
     pub const fn keys(&self) -> Blocks {
         Blocks { count: self.kv_heads, width: self.head_dim }
     }
-}
-
-fn unsupported(key: &str, value: &str, supported: &'static str) -> LmError {
-    LmError::Unsupported { key: key.to_owned(), value: value.to_owned(), supported }
 }

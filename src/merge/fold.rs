@@ -257,9 +257,18 @@ const PER_LAYER: [&str; 2] = ["layer_types", "no_rope_layers"];
 
 /// What keeps a layer of `mine` from being one of a decoder with the config `first`, in words.
 fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
-    // Llama's code knows no window, whatever its config says.
-    let window = |c: &ModelConfig| c.sliding_window.filter(|_| c.model_type == "mistral");
-    let biased = |c: &ModelConfig| c.model_type == "llama" && (c.attention_bias || c.mlp_bias);
+    let biased = |c: &ModelConfig| c.attention_bias || c.out_bias || c.mlp_bias;
+    if mine.family.norm_plus_one || mine.family.post_norms {
+        return Some(format!(
+            "is of the family {}, whose norms do not let a factor through: fold no path with",
+            mine.model_type
+        ));
+    }
+    // Llama and Mistral are one decoder under two names.
+    let twin = |c: &ModelConfig| matches!(c.model_type.as_str(), "llama" | "mistral");
+    if mine.model_type != first.model_type && !(twin(mine) && twin(first)) {
+        return Some(format!("is of the family {}, not that of", mine.model_type));
+    }
     let sizes = [
         ("hidden_size", mine.hidden_size, first.hidden_size),
         ("intermediate_size", mine.intermediate_size, first.intermediate_size),
@@ -283,8 +292,13 @@ fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
     if mine.hidden_act != first.hidden_act {
         return Some(format!("has hidden_act = {} against {} of", mine.hidden_act, first.hidden_act));
     }
-    if window(mine) != window(first) {
+    if mine.sliding_window != first.sliding_window {
         return Some("has another sliding window than".to_owned());
+    }
+    // Layers move to other places, where `max_window_layers` would give them another window.
+    let mixed = mine.windowed.contains(&true) && mine.windowed.contains(&false);
+    if mixed && !mine.raw.get("layer_types").is_some_and(Value::is_array) {
+        return Some("has a window in some layers and does not list which (layer_types), as must".to_owned());
     }
     if biased(mine) && first.model_type != "llama" {
         return Some("has biases, for which there is no place in the family of".to_owned());

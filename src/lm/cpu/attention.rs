@@ -4,10 +4,12 @@
 //! blocks of 16 positions counted from the start of the sequence, and a head's output is one
 //! chain over the positions: nothing depends on the rest of the batch.
 
+use super::Cpu;
 use super::cache::Cache;
 use super::matrix::{Rows, padded};
+use super::rowwise::{norm_line, tanh};
 use super::simd::{Isa, Kernel, LANES, Line, Simd, floats_mut, lines};
-use crate::lm::{ops::Span, shape::Shape};
+use crate::lm::ops::{Attention, Span};
 
 /// Query heads that share one pass over keys or values.
 const HEADS: usize = 4;
@@ -17,24 +19,23 @@ const TILE: usize = 4;
 /// See [`Backend::attend`](crate::lm::ops::Backend::attend).
 pub(crate) fn attend(
     isa: Isa,
-    shape: &Shape,
+    layer: &Attention<'_, Cpu>,
     qkv: &mut Rows,
     cache: &mut Cache,
-    step: usize,
     spans: &[Span],
     out: &mut Rows,
 ) {
+    let shape = layer.shape;
     out.resize(qkv.n, padded(shape.queries()));
     assert!(qkv.stride >= padded(shape.queries()) + 2 * padded(shape.keys()));
     assert_eq!(qkv.n, spans.iter().map(|s| s.len).sum::<usize>());
-    isa.run(Attend { shape, qkv, cache, step, spans, out });
+    isa.run(Attend { layer, qkv, cache, spans, out });
 }
 
 struct Attend<'a> {
-    shape: &'a Shape,
+    layer: &'a Attention<'a, Cpu>,
     qkv: &'a mut Rows,
     cache: &'a mut Cache,
-    step: usize,
     spans: &'a [Span],
     out: &'a mut Rows,
 }
@@ -42,14 +43,15 @@ struct Attend<'a> {
 impl Kernel for Attend<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { shape, qkv, cache, step, spans, out } = self;
+        let Self { layer, qkv, cache, spans, out } = self;
+        let (shape, step) = (layer.shape, layer.step);
         let group = shape.heads / shape.kv_heads;
         let width = lines(shape.head_dim);
         let mut first = 0;
         for span in spans {
             assert!(span.start + span.len <= cache.blocks * LANES, "cache too short");
             for i in 0..span.len {
-                append(shape, qkv.row_mut(first + i), cache, step, span.slot, span.start + i);
+                append(s, layer, qkv.row_mut(first + i), cache, span.slot, span.start + i);
             }
             for i in 0..span.len {
                 let (queries, outs) = (qkv.row(first + i), out.row_mut(first + i));
@@ -60,7 +62,9 @@ impl Kernel for Attend<'_> {
                             slot: span.slot,
                             head,
                             position: span.start + i,
-                            window: shape.window,
+                            window: layer.view.window,
+                            scale: shape.score_scale,
+                            cap: shape.score_cap,
                         };
                         let at = (head * group + h) * width;
                         let (q, o) = (&queries[at..], &mut outs[at..]);
@@ -78,14 +82,31 @@ impl Kernel for Attend<'_> {
     }
 }
 
-/// Rotates a row's queries and keys in place and stores its keys and values.
+/// Norms (where there are such norms) and rotates a row's queries and keys in place, and stores its
+/// keys and values.
 #[inline(always)]
-fn append(shape: &Shape, row: &mut [Line], cache: &mut Cache, step: usize, slot: usize, position: usize) {
-    let (dim, half, width) = (shape.head_dim, shape.head_dim / 2, lines(shape.head_dim));
-    let (cos, sin) = &cache.turns[shape.rotation];
+fn append<S: Simd>(
+    s: S,
+    layer: &Attention<'_, Cpu>,
+    row: &mut [Line],
+    cache: &mut Cache,
+    slot: usize,
+    position: usize,
+) {
+    let (shape, step) = (layer.shape, layer.step);
+    let (dim, width) = (shape.head_dim, lines(shape.head_dim));
+    if let Some((queries, keys)) = layer.qk_norm {
+        for (head, line) in row[..(shape.heads + shape.kv_heads) * width].chunks_exact_mut(width).enumerate()
+        {
+            let weight = if head < shape.heads { queries } else { keys };
+            norm_line(s, line, &weight.data, dim, shape.eps);
+        }
+    }
+    let (half, (cos, sin)) = &cache.turns[layer.view.rotation];
+    let half = *half;
     let (cos, sin) = (&cos[position * half..][..half], &sin[position * half..][..half]);
     for head in 0..shape.heads + shape.kv_heads {
-        let head = &mut floats_mut(&mut row[head * width..(head + 1) * width])[..dim];
+        let head = &mut floats_mut(&mut row[head * width..(head + 1) * width])[..2 * half];
         let (low, high) = head.split_at_mut(half);
         for (((x, y), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
             (*x, *y) = (*x * c - *y * s, *y * c + *x * s);
@@ -110,6 +131,8 @@ struct Place {
     head: usize,
     position: usize,
     window: Option<usize>,
+    scale: f32,
+    cap: Option<f32>,
 }
 
 /// `H` query heads of one row over their common key-value head. `q` and `out` begin at the first
@@ -145,7 +168,14 @@ fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &P
         block += tile;
     }
 
-    let scale = s.splat(1.0 / (dim as f32).sqrt());
+    let mut scale = s.splat(place.scale);
+    if let Some(cap) = place.cap {
+        let squeezed = s.splat(place.scale / cap);
+        for line in scores.iter_mut() {
+            s.store(s.mul(tanh(s, s.mul(s.load(line), squeezed)), s.splat(cap)), line);
+        }
+        scale = s.splat(1.0);
+    }
     let mut inverse = [0.0; H];
     for (row, inverse) in scores.chunks_exact_mut(n).zip(&mut inverse) {
         for lane in 0..low % LANES {

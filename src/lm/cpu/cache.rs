@@ -8,14 +8,17 @@ use super::matrix::zeros;
 use super::simd::{LANES, Line, lines};
 use crate::lm::{LmError, rope::Rope, shape::Shape};
 
+/// Number of pairs, and their cosines and sines at each position.
+pub(crate) type Turn = (usize, (Vec<f32>, Vec<f32>));
+
 /// Cache of `slots` sequences.
 pub(crate) struct Cache {
     /// `[step][slot][kv head][block of 16 positions][head_dim]` lines, a lane a position.
     pub keys: Vec<Line>,
     /// `[step][slot][kv head][position][value_lines]`.
     pub values: Vec<Line>,
-    /// Cosines and sines of each rotation, `[capacity][head_dim / 2]`.
-    pub turns: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Of each rotation the pairs that turn, and their cosines and sines, `[capacity][pairs]`.
+    pub turns: Vec<Turn>,
     /// Scores of the heads at work, scratch.
     pub scores: Vec<Line>,
     slots: usize,
@@ -41,7 +44,7 @@ impl Cache {
         Ok(Self {
             keys: zeros("the key cache", sequences.saturating_mul(shape.head_dim))?,
             values: zeros("the value cache", sequences.saturating_mul(LANES * value_lines))?,
-            turns: ropes.iter().map(|rope| rope.tables(capacity)).collect(),
+            turns: ropes.iter().map(|rope| (rope.half(), rope.tables(capacity))).collect(),
             scores: zeros("attention scores", shape.heads / shape.kv_heads * blocks)?,
             slots,
             steps,

@@ -21,9 +21,9 @@ use simd::{LANES, Line, floats, floats_mut, lines};
 
 use super::{
     LmError,
-    ops::{Backend, Blocks, Span},
+    ops::{Attention, Backend, Blocks, Span},
     rope::Rope,
-    shape::Shape,
+    shape::{Activation, Shape},
 };
 use crate::checkpoint::TensorView;
 
@@ -71,8 +71,7 @@ pub(super) fn attention(sequences: usize, context: usize, steps: usize) -> impl 
     });
     let config = crate::checkpoint::ModelConfig::from_json("bench", config.to_string().as_bytes());
     let shape = Shape::new(&config.expect("a config")).expect("a shape");
-    let mut cache = Cache::new(&shape, std::slice::from_ref(&shape.rope), steps, sequences, context)
-        .expect("memory for a bench");
+    let mut cache = Cache::new(&shape, &shape.ropes, steps, sequences, context).expect("memory for a bench");
     let (mut qkv, mut out) = (Rows::default(), Rows::default());
     qkv.resize(sequences, 10);
     qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
@@ -81,7 +80,8 @@ pub(super) fn attention(sequences: usize, context: usize, steps: usize) -> impl 
     let isa = Isa::detect();
     move || {
         for step in 0..steps {
-            attention::attend(isa, &shape, &mut qkv, &mut cache, step, &spans, &mut out);
+            let layer = Attention { shape: &shape, view: shape.views[0], qk_norm: None, step };
+            attention::attend(isa, &layer, &mut qkv, &mut cache, &spans, &mut out);
         }
     }
 }
@@ -151,8 +151,12 @@ impl Backend for Cpu {
         Ok(Vector { data: zeros("weights", lines(len))?, width: len })
     }
 
-    fn write_vector(&self, v: &mut Vector, weight: &TensorView) -> Result<(), LmError> {
-        weight.read_f32(0, &mut floats_mut(&mut v.data)[..v.width]);
+    fn write_vector(&self, v: &mut Vector, weight: &TensorView, offset: f32) -> Result<(), LmError> {
+        let values = &mut floats_mut(&mut v.data)[..v.width];
+        weight.read_f32(0, values);
+        for w in values {
+            *w += offset;
+        }
         Ok(())
     }
 
@@ -201,19 +205,29 @@ impl Backend for Cpu {
 
     fn attend(
         &self,
-        shape: &Shape,
+        layer: &Attention<'_, Self>,
         qkv: &mut Rows,
         cache: &mut Cache,
-        step: usize,
         spans: &[Span],
         out: &mut Rows,
     ) -> Result<(), LmError> {
-        attention::attend(self.isa, shape, qkv, cache, step, spans, out);
+        attention::attend(self.isa, layer, qkv, cache, spans, out);
         Ok(())
     }
 
-    fn swiglu(&self, gate_up: &Rows, width: usize, out: &mut Rows) -> Result<(), LmError> {
-        rowwise::swiglu(self.isa, gate_up, width, out);
+    fn gate(
+        &self,
+        gate_up: &Rows,
+        width: usize,
+        activation: Activation,
+        out: &mut Rows,
+    ) -> Result<(), LmError> {
+        rowwise::gate(self.isa, gate_up, width, activation, out);
+        Ok(())
+    }
+
+    fn squeeze(&self, x: &mut Rows, cap: f32) -> Result<(), LmError> {
+        rowwise::squeeze(self.isa, x, cap);
         Ok(())
     }
 

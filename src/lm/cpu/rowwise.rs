@@ -3,8 +3,11 @@
 // Equal to the greatest value, and a factor of exactly one, are meant to the bit.
 #![allow(clippy::float_cmp)]
 
+use std::f32::consts::{FRAC_2_SQRT_PI, SQRT_2};
+
 use super::matrix::Rows;
 use super::simd::{Isa, Kernel, LANES, Line, Simd, lines};
+use crate::lm::shape::Activation;
 
 /// `x = (x + delta) · scale; out = x / rms(x) · weight`; `width` features a row.
 #[allow(clippy::too_many_arguments)]
@@ -49,12 +52,7 @@ impl Kernel for AddNorm<'_> {
                     s.store(s.mul(s.load(x), s.splat(scale)), x);
                 }
             }
-            let mut sum = s.splat(0.0);
-            for x in row.iter() {
-                let x = s.load(x);
-                sum = s.fma(x, x, sum);
-            }
-            let inverse = s.splat(1.0 / (s.sum(sum) / width as f32 + eps).sqrt());
+            let inverse = inverse_rms(s, row, width, eps);
             for ((x, w), o) in row.iter().zip(weight).zip(out.row_mut(i)) {
                 s.store(s.mul(s.load(w), s.mul(s.load(x), inverse)), o);
             }
@@ -62,30 +60,95 @@ impl Kernel for AddNorm<'_> {
     }
 }
 
-/// `out = silu(gate) · up`, both parts `width` features wide.
-pub(crate) fn swiglu(isa: Isa, gate_up: &Rows, width: usize, out: &mut Rows) {
-    out.resize(gate_up.n, lines(width));
-    assert!(gate_up.stride >= 2 * lines(width));
-    isa.run(SwiGlu { gate_up, width, out });
+/// 1 / √(mean square + eps) of `width` features; what fills up the last line is 0.
+#[inline(always)]
+fn inverse_rms<S: Simd>(s: S, row: &[Line], width: usize, eps: f32) -> S::V {
+    let mut sum = s.splat(0.0);
+    for x in row {
+        let x = s.load(x);
+        sum = s.fma(x, x, sum);
+    }
+    s.splat(1.0 / (s.sum(sum) / width as f32 + eps).sqrt())
 }
 
-struct SwiGlu<'a> {
-    gate_up: &'a Rows,
+/// `RMSNorm` of `width` features in place.
+#[inline(always)]
+pub(super) fn norm_line<S: Simd>(s: S, row: &mut [Line], weight: &[Line], width: usize, eps: f32) {
+    let inverse = inverse_rms(s, row, width, eps);
+    for (x, w) in row.iter_mut().zip(weight) {
+        s.store(s.mul(s.load(w), s.mul(s.load(x), inverse)), x);
+    }
+}
+
+/// `tanh(x) = 1 - 2 / (exp(2x) + 1)`, to about 1e-7 of 1.
+#[inline(always)]
+pub(super) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
+    let (one, two) = (s.splat(1.0), s.splat(2.0));
+    s.sub(one, s.div(two, s.add(s.exp(s.mul(two, x)), one)))
+}
+
+/// `x = cap · tanh(x / cap)`.
+pub(crate) fn squeeze(isa: Isa, x: &mut Rows, cap: f32) {
+    isa.run(Squeeze { x, cap });
+}
+
+struct Squeeze<'a> {
+    x: &'a mut Rows,
+    cap: f32,
+}
+
+impl Kernel for Squeeze<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (cap, inverse) = (s.splat(self.cap), s.splat(1.0 / self.cap));
+        for i in 0..self.x.n {
+            for line in self.x.row_mut(i) {
+                s.store(s.mul(tanh(s, s.mul(s.load(line), inverse)), cap), line);
+            }
+        }
+    }
+}
+
+/// `out = activation(gate) · up`, both parts `width` features wide.
+pub(crate) fn gate(isa: Isa, gate_up: &Rows, width: usize, activation: Activation, out: &mut Rows) {
+    out.resize(gate_up.n, lines(width));
+    assert!(gate_up.stride >= 2 * lines(width));
+    isa.run(Gated { both: gate_up, width, activation, out });
+}
+
+struct Gated<'a> {
+    both: &'a Rows,
     width: usize,
+    activation: Activation,
     out: &'a mut Rows,
 }
 
-impl Kernel for SwiGlu<'_> {
+impl Kernel for Gated<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        match self.activation {
+            Activation::Silu => self.with(s, |_, g| g),
+            // 0.5 g (1 + tanh u) = g / (1 + exp(-2u)), u = √(2/π) (g + 0.044715 g³).
+            Activation::GeluTanh => self.with(s, |s, g| {
+                let cubic = s.fma(s.mul(s.splat(0.044_715), g), s.mul(g, g), g);
+                s.mul(cubic, s.splat(FRAC_2_SQRT_PI * SQRT_2))
+            }),
+        }
+    }
+}
+
+impl Gated<'_> {
+    /// `out = g / (1 + exp(-by(g))) · up`.
+    #[inline(always)]
+    fn with<S: Simd>(self, s: S, by: impl Fn(S, S::V) -> S::V) {
         let n = lines(self.width);
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
-        for i in 0..self.gate_up.n {
-            let (gate, up) = self.gate_up.row(i).split_at(n);
+        for i in 0..self.both.n {
+            let (gate, up) = self.both.row(i).split_at(n);
             for ((g, u), o) in gate.iter().zip(up).zip(self.out.row_mut(i)) {
                 let g = s.load(g);
-                let silu = s.div(g, s.add(one, s.exp(s.sub(zero, g))));
-                s.store(s.mul(silu, s.load(u)), o);
+                let gated = s.div(g, s.add(one, s.exp(s.sub(zero, by(s, g)))));
+                s.store(s.mul(gated, s.load(u)), o);
             }
         }
     }
