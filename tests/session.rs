@@ -69,7 +69,13 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
         lenient_correct: None,
         detail: Detail::default(),
     };
-    Measured { split, score, metrics: BTreeMap::new(), answers: questions.iter().map(answer).collect() }
+    Measured {
+        split,
+        score,
+        metrics: BTreeMap::new(),
+        tasks: Vec::new(),
+        answers: questions.iter().map(answer).collect(),
+    }
 }
 
 /// Does every job at once, after `pause`.

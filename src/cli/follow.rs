@@ -174,7 +174,7 @@ impl Teller {
                     note(&line);
                 }
             }
-            Event::HeldOut { id, score } if !state.generations.is_empty() => {
+            Event::HeldOut { id, score, .. } if !state.generations.is_empty() => {
                 let label = state.entry(*id).map_or("", |e| e.candidate.label.as_str());
                 note(&format!("  new best {label}: held out {:.1}%", 100.0 * score.acc_ja));
             }

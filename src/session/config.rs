@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
+use super::tasks::Tasks;
 use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
 use crate::search::{GeneRange, Groups, KINDS, Space, SpaceConfig};
 use crate::task::BUILTIN;
@@ -30,7 +31,8 @@ pub struct Config {
     #[serde(default)]
     pub threads: usize,
     pub pool: PoolConfig,
-    pub task: TaskConfig,
+    /// What good means.
+    pub task: Tasks,
     pub space: SpaceKeys,
     #[serde(default)]
     pub baselines: Baselines,
@@ -47,27 +49,6 @@ pub struct PoolConfig {
     pub base: String,
     /// Its fine-tunes, in recipe order.
     pub sources: Vec<String>,
-}
-
-/// `[task]`: what good means.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskConfig {
-    /// A built-in task's name, or the path of a task file.
-    #[serde(rename = "use")]
-    pub name: String,
-    /// Fitness of a candidate as an expression over its answers' shares.
-    #[serde(default = "default_fitness")]
-    pub fitness: String,
-    /// Training questions that a candidate answers; 0 = all.
-    #[serde(default)]
-    pub train_limit: usize,
-    /// Held-out questions; 0 = all.
-    #[serde(default)]
-    pub test_limit: usize,
-    /// Training questions whose answers stream.
-    #[serde(default)]
-    pub watch: Vec<usize>,
 }
 
 /// `[space]`: what is searched.
@@ -164,9 +145,6 @@ impl Default for Start {
 fn default_name() -> String {
     "session".into()
 }
-fn default_fitness() -> String {
-    "acc_ja".into()
-}
 fn cma_es() -> String {
     "cma-es".into()
 }
@@ -202,6 +180,7 @@ impl Config {
     fn check(&self) -> Result<(), String> {
         super::home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
         let Self { pool, space, search, baselines, task, .. } = self;
+        task.check()?;
         if pool.sources.is_empty() {
             return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
         }
@@ -241,7 +220,6 @@ impl Config {
             Start::Word(word) if word != "grid" && word != "uniform" => {
                 Err(format!("`search.start` is \"{word}\": use \"grid\", \"uniform\" or a number"))
             }
-            _ if task.name.is_empty() => Err("`task.use` is empty: name a task".into()),
             // The space has its own checks of bounds; any number of blocks serves for them.
             _ => self.space(1).map(|_| ()).map_err(|e| e.to_string()),
         }
@@ -342,14 +320,20 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
         path.canonicalize().ok()?.to_str().map(str::to_owned)
     };
     let mut changed = false;
-    for (table, key) in [("pool", "base"), ("task", "use")] {
-        let item = document.get_mut(table).and_then(|t| t.get_mut(key));
+    let mut replace = |item: Option<&mut toml_edit::Item>| {
         if let Some(item) = item
             && let Some(path) = item.as_str().and_then(absolute)
         {
             *item = toml_edit::value(path);
             changed = true;
         }
+    };
+    replace(document.get_mut("pool").and_then(|t| t.get_mut("base")));
+    match document.get_mut("task") {
+        Some(toml_edit::Item::ArrayOfTables(tasks)) => {
+            tasks.iter_mut().for_each(|task| replace(task.get_mut("use")));
+        }
+        task => replace(task.and_then(|t| t.get_mut("use"))),
     }
     let sources = document.get_mut("pool").and_then(|t| t.get_mut("sources")).and_then(|s| s.as_array_mut());
     for source in sources.into_iter().flat_map(|a| a.iter_mut()) {

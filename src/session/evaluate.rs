@@ -151,7 +151,7 @@ impl Evaluator {
     }
 
     /// A task with at least these splits.
-    fn task(&mut self, name: &str, splits: &[Split]) -> anyhow::Result<Arc<Task>> {
+    pub(super) fn task(&mut self, name: &str, splits: &[Split]) -> anyhow::Result<Arc<Task>> {
         let mut wanted = splits.to_vec();
         if let Some((task, loaded)) = self.tasks.get(name) {
             if splits.iter().all(|s| loaded.contains(s)) {
@@ -301,7 +301,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
             japanese: means.japanese,
             n: answers.len() as u64,
         };
-        out.push(Measured { split: a.split, score, metrics: means.metrics, answers });
+        out.push(Measured { split: a.split, score, metrics: means.metrics, tasks: Vec::new(), answers });
     }
     out
 }

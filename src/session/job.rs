@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evolve::Facts;
 use super::journal::StoredQuestion;
-use super::protocol::{Answer, Cost, Score, Split, Target};
+use super::protocol::{Answer, Cost, Score, Split, Target, TaskScore};
 
 /// Models and the task they answer. Two jobs with equal benches share what is loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +26,33 @@ pub struct Bench {
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
     /// Open models and task and say what they are like. Limits of 0 mean all questions.
-    Open { id: u64, bench: Bench, fitness: String, train_limit: usize, test_limit: usize },
+    Open { id: u64, bench: Bench, fitness: String, train_limit: usize, test_limit: usize, parts: Vec<Part> },
     /// Answer questions and score the answers.
-    Run { id: u64, bench: Bench, fitness: String, target: Target, ask: Vec<Ask>, watch: Vec<usize> },
+    Run {
+        id: u64,
+        bench: Bench,
+        fitness: String,
+        target: Target,
+        ask: Vec<Ask>,
+        watch: Vec<usize>,
+        /// The tasks that the questions are of, where there are several: those of the first come
+        /// first, and an index counts on through the next.
+        parts: Vec<Part>,
+    },
     /// Forget the job with this number if it is still running.
     Cancel { id: u64 },
+}
+
+/// One of several tasks in a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub task: String,
+    /// The fitness expression.
+    pub fitness: String,
+    pub weight: f64,
+    /// Questions taken of each split; 0 = all.
+    pub train_limit: usize,
+    pub test_limit: usize,
 }
 
 /// Questions of a split, by their index.
@@ -66,6 +88,9 @@ pub struct Measured {
     /// The task's metrics by name, shares in [0, 1].
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
+    /// Each task's part, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskScore>,
     pub answers: Vec<Answer>,
 }
 

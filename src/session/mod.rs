@@ -12,10 +12,12 @@ pub mod job;
 pub mod journal;
 pub mod list;
 pub mod lock;
+mod parts;
 mod player;
 pub mod protocol;
 pub mod report;
 pub mod state;
+pub mod tasks;
 pub mod text;
 pub mod worker;
 

@@ -5,6 +5,8 @@
 //! journal and are the same for two runs with one seed; whatever depends on the clock travels
 //! beside them in the [`Record`]. [`Live`] things are sent and forgotten.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::ModelSummary;
@@ -211,6 +213,8 @@ pub enum Event {
         id: CandidateId,
         generation: u64,
         outcome: Outcome,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<TaskScore>,
     },
     /// A hand-made recipe became a candidate.
     Injected {
@@ -231,6 +235,8 @@ pub enum Event {
     HeldOut {
         id: CandidateId,
         score: Score,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<TaskScore>,
     },
     Paused,
     Resumed,
@@ -294,10 +300,25 @@ pub enum Outcome {
 }
 
 /// A split with its score.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitScore {
     pub split: Split,
+    /// Of several tasks, their weighted mean.
     pub score: Score,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskScore>,
+}
+
+/// One task's part of a score, where a session has several or its task has a bar. Its fitness is
+/// that of the task's own expression, also for a candidate below a bar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskScore {
+    /// As the config names it.
+    pub task: String,
+    pub score: Score,
+    /// The task's metrics by name, shares in [0, 1].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// A candidate's score over a set of questions; shares in [0, 1].

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::protocol::{Cost, Origin, Outcome, Score, Status};
+use super::protocol::{Cost, Origin, Outcome, Score, Status, TaskScore};
 use super::state::{Entry, SessionState};
 use super::text::visible_line;
 
@@ -17,6 +17,11 @@ pub struct Row {
     pub label: String,
     pub train: Option<Score>,
     pub test: Option<Score>,
+    /// Each task's part, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub train_tasks: Vec<TaskScore>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test_tasks: Vec<TaskScore>,
     /// Why it could not be measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -41,6 +46,8 @@ pub fn comparison(state: &SessionState) -> Vec<Row> {
         label: entry.candidate.label.clone(),
         train: entry.train(),
         test: entry.test,
+        train_tasks: entry.train_tasks.clone(),
+        test_tasks: entry.test_tasks.clone(),
         failed: match &entry.outcome {
             Some(Outcome::Failed(why)) => Some(why.clone()),
             _ => None,
@@ -104,24 +111,32 @@ pub fn comparison_table(rows: &[Row]) -> String {
             let _ = writeln!(out, "{:<12} {label} failed: {}", row.what, visible_line(why));
             continue;
         }
-        let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |s| format!("{:.1}", 100.0 * s));
-        let fitness = row.train.map_or_else(|| "–".into(), |s| format!("{:.3}", s.fitness));
-        let _ = writeln!(
-            out,
-            "{:<12} {label} {:>8} {:>8} {:>8} {:>8} {:>8}",
-            row.what,
-            fitness,
-            percent(row.train.map(|s| s.acc_ja)),
-            percent(row.test.map(|s| s.acc_ja)),
-            percent(row.test.map(|s| s.acc)),
-            percent(row.test.map(|s| s.japanese)),
-        );
+        score_line(&mut out, row.what, &label, row.train, row.test);
+        for (i, part) in row.train_tasks.iter().enumerate().filter(|_| row.train_tasks.len() > 1) {
+            let name = part.task.rsplit('/').next().unwrap_or_default();
+            let label = clipped(&format!("  {name}"), 24);
+            score_line(&mut out, "", &label, Some(part.score), row.test_tasks.get(i).map(|t| t.score));
+        }
     }
     out.push_str(
         "train, held out: right number and Japanese, in per cent; \
          any lang: right number in any language, and japanese: answers in Japanese, held out\n",
     );
     out
+}
+
+fn score_line(out: &mut String, what: &str, label: &str, train: Option<Score>, test: Option<Score>) {
+    let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |s| format!("{:.1}", 100.0 * s));
+    let fitness = train.map_or_else(|| "–".into(), |s| format!("{:.3}", s.fitness));
+    let _ = writeln!(
+        out,
+        "{what:<12} {label} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        fitness,
+        percent(train.map(|s| s.acc_ja)),
+        percent(test.map(|s| s.acc_ja)),
+        percent(test.map(|s| s.acc)),
+        percent(test.map(|s| s.japanese)),
+    );
 }
 
 /// A text in exactly `width` characters, safe to print.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::protocol::{
     Candidate, CandidateId, Cost, Event, Gene, Origin, Outcome, Record, Score, SessionRow, Split, SplitScore,
-    Status,
+    Status, TaskScore,
 };
 use crate::recipe::Recipe;
 
@@ -57,6 +57,11 @@ pub struct Entry {
     pub outcome: Option<Outcome>,
     /// Score on the held-out questions, where it was measured.
     pub test: Option<Score>,
+    /// Each task's part of `outcome` and of `test`, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub train_tasks: Vec<TaskScore>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test_tasks: Vec<TaskScore>,
     pub cost: Cost,
 }
 
@@ -154,7 +159,12 @@ impl SessionState {
                 }
             }
             Event::Injected { candidate } => self.put(candidate, None),
-            Event::Evaluated { id, generation: _, outcome } => self.evaluated(*id, outcome, record.cost),
+            Event::Evaluated { id, generation: _, outcome, tasks } => {
+                if let Some(entry) = self.entry_mut(*id) {
+                    entry.train_tasks.clone_from(tasks);
+                }
+                self.evaluated(*id, outcome, record.cost);
+            }
             Event::GenerationFinished {
                 generation,
                 best,
@@ -172,9 +182,10 @@ impl SessionState {
                     row.evaluations = *evaluations;
                 }
             }
-            Event::HeldOut { id, score } => {
+            Event::HeldOut { id, score, tasks } => {
                 if let Some(entry) = self.entry_mut(*id) {
                     entry.test = Some(*score);
+                    entry.test_tasks.clone_from(tasks);
                 }
             }
             Event::Paused => self.status = Status::Paused,
@@ -207,6 +218,8 @@ impl SessionState {
             generation,
             outcome: None,
             test: None,
+            train_tasks: Vec::new(),
+            test_tasks: Vec::new(),
             cost: Cost::default(),
         });
     }
@@ -224,8 +237,14 @@ impl SessionState {
             entry.outcome = failed.map(|why| Outcome::Failed(why.to_owned()));
             for s in scores {
                 match s.split {
-                    Split::Train => entry.outcome = Some(Outcome::Scored(s.score)),
-                    Split::Test => entry.test = Some(s.score),
+                    Split::Train => {
+                        entry.outcome = Some(Outcome::Scored(s.score));
+                        entry.train_tasks.clone_from(&s.tasks);
+                    }
+                    Split::Test => {
+                        entry.test = Some(s.score);
+                        entry.test_tasks.clone_from(&s.tasks);
+                    }
                 }
             }
         }

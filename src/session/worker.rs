@@ -70,17 +70,20 @@ fn work(
     cancel: &AtomicBool,
 ) -> anyhow::Result<Report> {
     match job {
-        Job::Open { id, bench, fitness, train_limit, test_limit } => {
+        Job::Open { id, bench, fitness, train_limit, test_limit, parts } => {
             let told = |told: Told| {
                 if let Told::Note(text) = told {
                     say(&Report::Note { id: *id, text });
                 }
             };
             let limits = (*train_limit, *test_limit);
-            let (facts, questions) = evaluator.open(bench, fitness, limits, &told)?;
+            let (facts, questions) = match parts.as_slice() {
+                [] => evaluator.open(bench, fitness, limits, &told)?,
+                parts => evaluator.open_parts(bench, parts, &told)?,
+            };
             Ok(Report::Opened { id: *id, facts, questions })
         }
-        Job::Run { id, bench, fitness, target, ask, watch } => {
+        Job::Run { id, bench, fitness, target, ask, watch, parts } => {
             let id = *id;
             let last = Mutex::new(Instant::now());
             let told = |told: Told| match told {
@@ -94,8 +97,11 @@ fn work(
                     }
                 }
             };
-            let (splits, cost) =
-                evaluator.evaluate(&Work { bench, fitness, target, ask, watch }, &told, cancel)?;
+            let work = Work { bench, fitness, target, ask, watch };
+            let (splits, cost) = match parts.as_slice() {
+                [] => evaluator.evaluate(&work, &told, cancel)?,
+                parts => evaluator.evaluate_parts(&work, parts, &told, cancel)?,
+            };
             Ok(Report::Done { id, device: evaluator.device_name(bench)?, splits, cost })
         }
         Job::Cancel { id } => Ok(Report::Failed { id: *id, why: "cancelled".into() }),

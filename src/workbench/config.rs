@@ -76,15 +76,23 @@ pub fn pool_of(config: &str) -> Pool {
 #[must_use]
 pub fn task_of(config: &str) -> String {
     let doc: DocumentMut = config.parse().unwrap_or_default();
-    let name = doc.get("task").and_then(|t| t.get("use")).and_then(Item::as_str);
+    let name = first_task(&doc).and_then(|t| t.get("use")).and_then(Item::as_str);
     name.unwrap_or("zoo").to_owned()
+}
+
+/// The `[task]` table, or the first of several: the one that is tried and watched.
+fn first_task(doc: &DocumentMut) -> Option<&dyn toml_edit::TableLike> {
+    match doc.get("task")? {
+        Item::ArrayOfTables(tasks) => tasks.get(0).map(|t| t as &dyn toml_edit::TableLike),
+        task => task.as_table_like(),
+    }
 }
 
 /// The training questions whose answers a session's config watches.
 #[must_use]
 pub fn watched_of(config: &str) -> Vec<usize> {
     let doc: DocumentMut = config.parse().unwrap_or_default();
-    let list = doc.get("task").and_then(|t| t.get("watch")).and_then(Item::as_array).cloned();
+    let list = first_task(&doc).and_then(|t| t.get("watch")).and_then(Item::as_array).cloned();
     let numbers = list.iter().flatten().filter_map(Value::as_integer);
     let questions: Vec<usize> = numbers.filter_map(|n| usize::try_from(n).ok()).collect();
     if questions.is_empty() { vec![0, 1, 2] } else { questions }

@@ -124,7 +124,8 @@ impl Active {
         };
         let scores = match &splits {
             Ok(splits) => {
-                Ok(splits.iter().map(|m| SplitScore { split: m.split, score: m.score }).collect::<Vec<_>>())
+                let of = |m: &Measured| SplitScore { split: m.split, score: m.score, tasks: m.tasks.clone() };
+                Ok(splits.iter().map(of).collect::<Vec<_>>())
             }
             Err(why) => Err(why.clone()),
         };
@@ -161,10 +162,11 @@ impl Active {
         Job::Run {
             id,
             bench: self.bench.clone(),
-            fitness: self.run.config().task.fitness.clone(),
+            fitness: self.run.config().task.first().fitness.clone(),
             target: work.candidate.target.clone(),
             ask: work.splits.iter().map(ask).collect(),
             watch: watch.to_vec(),
+            parts: self.run.config().task.parts(),
         }
     }
 
@@ -194,7 +196,7 @@ pub fn bench(config: &Config) -> Bench {
     Bench {
         base: config.pool.base.clone(),
         sources: config.pool.sources.clone(),
-        task: config.task.name.clone(),
+        task: config.task.first().name.clone(),
         device: config.device.clone(),
         threads: config.threads,
     }

@@ -29,18 +29,21 @@ impl Hub {
             _ => sources,
         };
         let bench = Bench { base, sources, task, device, threads };
-        let job = Job::Run { id: 0, bench, fitness, watch: ask.questions.clone(), target, ask: vec![ask] };
+        let (watch, ask, parts) = (ask.questions.clone(), vec![ask], Vec::new());
+        let job = Job::Run { id: 0, bench, fitness, watch, target, ask, parts };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
     }
 
     /// A job that opens a session's models and task.
     pub(super) fn start_flight(start: Box<Start>) -> Flight {
+        let task = start.config.task.first();
         let job = Job::Open {
             id: 0,
             bench: active::bench(&start.config),
-            fitness: start.config.task.fitness.clone(),
-            train_limit: start.config.task.train_limit,
-            test_limit: start.config.task.test_limit,
+            fitness: task.fitness.clone(),
+            train_limit: task.train_limit,
+            test_limit: task.test_limit,
+            parts: start.config.task.parts(),
         };
         Flight { job, purpose: Purpose::Start(start), dropped: false, failures: 0 }
     }

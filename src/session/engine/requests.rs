@@ -213,7 +213,7 @@ impl Hub {
         };
         match made {
             Ok((active, resumed)) => {
-                self.watches.entry(name.clone()).or_insert_with(|| start.config.task.watch.clone());
+                self.watches.entry(name.clone()).or_insert_with(|| start.config.task.first().watch.clone());
                 self.active = Some(active);
                 self.reply(start.line, start.request, Reply::Started { session: name.clone() });
                 if let Some(record) = resumed {

@@ -1,6 +1,8 @@
 //! The events that come into a run from outside: its creation, what a measurement brought, a
 //! recipe made by hand.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Evolution, Work, WorkKind, optimiser};
@@ -8,7 +10,7 @@ use crate::recipe::Recipe;
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::protocol::{
-    Candidate, Event, Gene, Origin, Outcome, Score, Split, SplitScore, Status, Target, VERSION,
+    Candidate, Event, Gene, Origin, Outcome, Split, SplitScore, Status, Target, TaskScore, VERSION,
 };
 
 /// What the models and the task are like: known once they are open.
@@ -54,6 +56,7 @@ impl Evolution {
             let numbers = scores.iter().all(|s| s.score.fitness.is_finite());
             if numbers { Ok(scores) } else { Err("the fitness is not a number".to_owned()) }
         });
+        let result = result.map(|scores| scores.into_iter().map(|s| self.under_bars(s)).collect());
         let mut candidate = work.candidate.clone();
         match work.kind {
             WorkKind::Baseline => {
@@ -67,24 +70,46 @@ impl Evolution {
             }
             WorkKind::Fitness => {
                 let train = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Train);
-                let outcome = match result.map(train) {
-                    Ok(Some(s)) => Outcome::Scored(s.score),
-                    Ok(None) => Outcome::Failed("no training question was answered".into()),
-                    Err(why) => Outcome::Failed(why),
+                let (outcome, tasks) = match result.map(train) {
+                    Ok(Some(s)) => (Outcome::Scored(s.score), s.tasks),
+                    Ok(None) => (Outcome::Failed("no training question was answered".into()), Vec::new()),
+                    Err(why) => (Outcome::Failed(why), Vec::new()),
                 };
                 let generation = match self.state.entry(candidate.id).and_then(|e| e.generation) {
                     Some(generation) => generation,
                     None => self.generation(),
                 };
-                Event::Evaluated { id: candidate.id, generation, outcome }
+                Event::Evaluated { id: candidate.id, generation, outcome, tasks }
             }
             WorkKind::HeldOut => {
                 let test = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Test);
                 // No question answered (n = 0) tells that it failed; it is not tried for ever.
-                let score = result.ok().and_then(test).map_or_else(Score::default, |s| s.score);
-                Event::HeldOut { id: candidate.id, score }
+                let (score, tasks) =
+                    result.ok().and_then(test).map_or_else(Default::default, |s| (s.score, s.tasks));
+                Event::HeldOut { id: candidate.id, score, tasks }
             }
         }
+    }
+
+    /// A score on the training questions with the fitness that the tasks' bars leave it.
+    fn under_bars(&self, mut found: SplitScore) -> SplitScore {
+        let tasks = &self.config.task;
+        if !tasks.has_bars() || found.split != Split::Train {
+            return found;
+        }
+        if found.tasks.is_empty() {
+            found.tasks = vec![TaskScore {
+                task: tasks.first().name.clone(),
+                score: found.score,
+                metrics: BTreeMap::new(),
+            }];
+        }
+        let base = self.state.entries.iter().find(|e| e.candidate.origin == Origin::Base);
+        let lacks = tasks.shortfall(&found.tasks, base.map_or(&[], |e| &e.train_tasks));
+        if lacks > 0.0 {
+            found.score.fitness = -lacks;
+        }
+        found
     }
 
     /// A hand-made recipe as a candidate of this run.

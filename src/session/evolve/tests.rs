@@ -48,7 +48,7 @@ fn measure(work: &Work) -> Result<Vec<SplitScore>, String> {
     }
     let fitness = if work.candidate.id % 11 == 10 { f64::NAN } else { fitness };
     let score = Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n: 10 };
-    Ok(work.splits.iter().map(|&split| SplitScore { split, score }).collect())
+    Ok(work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect())
 }
 
 /// A journal in memory: what is applied is what was written.

@@ -60,7 +60,8 @@ fn score(both: f64, acc: f64, japanese: f64, n: u64) -> Score {
 
 fn scored(id: u64, label: &str, origin: Origin, target: Target, s: [(f64, f64, f64); 2]) -> Event {
     let candidate = Candidate { id, label: label.to_owned(), origin, genome: Vec::new(), target };
-    let split = |split, n, (both, acc, ja)| SplitScore { split, score: score(both, acc, ja, n) };
+    let split =
+        |split, n, (both, acc, ja)| SplitScore { split, score: score(both, acc, ja, n), tasks: Vec::new() };
     let scores = vec![split(Split::Train, 100, s[0]), split(Split::Test, 250, s[1])];
     Event::Baseline { candidate, scores, failed: None }
 }
@@ -135,13 +136,14 @@ pub fn events(generations: u64) -> Vec<Event> {
             }
             sum += s.fitness;
             evaluations += 1;
-            out.push(Event::Evaluated { id: *k, generation, outcome });
+            out.push(Event::Evaluated { id: *k, generation, outcome, tasks: Vec::new() });
         }
         id += POPULATION;
         if half {
             break;
         }
-        out.push(Event::HeldOut { id: best, score: score(best_fitness - 0.09, best_fitness, 0.95, 250) });
+        let score = score(best_fitness - 0.09, best_fitness, 0.95, 250);
+        out.push(Event::HeldOut { id: best, score, tasks: Vec::new() });
         out.push(Event::GenerationFinished {
             generation,
             best,

@@ -1,0 +1,137 @@
+//! Several tasks for one candidate: their questions stand one after another, so that a journal, a
+//! face and a watched question know them by one index, and their scores become one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use super::evaluate::{Evaluator, Told, Work};
+use super::evolve::Facts;
+use super::job::{Ask, Bench, Measured, Part};
+use super::journal::StoredQuestion;
+use super::protocol::{Cost, Split, TaskScore};
+use super::tasks::combined;
+
+/// How many questions of each split a task has in a session.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    train: usize,
+    test: usize,
+}
+
+impl Size {
+    const fn of(self, split: Split) -> usize {
+        match split {
+            Split::Train => self.train,
+            Split::Test => self.test,
+        }
+    }
+}
+
+impl Evaluator {
+    /// As [`Self::open`], for several tasks.
+    pub(super) fn open_parts(
+        &mut self,
+        bench: &Bench,
+        parts: &[Part],
+        told: &dyn Fn(Told),
+    ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
+        let mut all = Facts::default();
+        let mut questions = Vec::new();
+        for part in parts {
+            let bench = Bench { task: part.task.clone(), ..bench.clone() };
+            let limits = (part.train_limit, part.test_limit);
+            let (facts, of_part) = self.open(&bench, &part.fitness, limits, told)?;
+            let before = Size { train: all.train_questions, test: all.test_questions };
+            questions.extend(
+                of_part.into_iter().map(|q| StoredQuestion { index: q.index + before.of(q.split), ..q }),
+            );
+            all = Facts {
+                train_questions: before.train + facts.train_questions,
+                test_questions: before.test + facts.test_questions,
+                ..facts
+            };
+        }
+        Ok((all, questions))
+    }
+
+    /// As [`Self::evaluate`], for several tasks; the work's own task and fitness are not looked at.
+    pub(super) fn evaluate_parts(
+        &mut self,
+        work: &Work<'_>,
+        parts: &[Part],
+        told: &(dyn Fn(Told) + Sync),
+        cancel: &AtomicBool,
+    ) -> anyhow::Result<(Vec<Measured>, Cost)> {
+        let of: u64 = work.ask.iter().map(|a| a.questions.len() as u64).sum();
+        let (mut before, mut done, mut cost) = (Size::default(), 0, Cost::default());
+        let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); work.ask.len()];
+        for (number, part) in parts.iter().enumerate() {
+            let bench = Bench { task: part.task.clone(), ..work.bench.clone() };
+            let size = self.size(&part.task, (part.train_limit, part.test_limit))?;
+            let here = |split: Split, index: &usize| {
+                index.checked_sub(before.of(split)).filter(|i| *i < size.of(split))
+            };
+            let local = |a: &Ask| Ask {
+                split: a.split,
+                questions: a.questions.iter().filter_map(|i| here(a.split, i)).collect(),
+            };
+            let ask: Vec<Ask> = work.ask.iter().map(local).collect();
+            let first = work.ask.first().map_or(Split::Train, |a| a.split);
+            let watch: Vec<usize> = work.watch.iter().filter_map(|i| here(first, i)).collect();
+            let asked: u64 = ask.iter().map(|a| a.questions.len() as u64).sum();
+            if asked > 0 {
+                let tell = |news: Told| match news {
+                    Told::Token { question, text } => {
+                        told(Told::Token { question: question + before.of(first), text });
+                    }
+                    Told::Done { done: here, of: _ } => told(Told::Done { done: done + here, of }),
+                    note @ Told::Note(_) => told(note),
+                };
+                let (bench, fitness) = (&bench, part.fitness.as_str());
+                let here = Work { bench, fitness, target: work.target, ask: &ask, watch: &watch };
+                let (measured, spent) = self.evaluate(&here, &tell, cancel)?;
+                for ((list, mut m), a) in found.iter_mut().zip(measured).zip(&ask) {
+                    if !a.questions.is_empty() {
+                        m.answers.iter_mut().for_each(|answer| answer.index += before.of(m.split));
+                        list.push((number, m));
+                    }
+                }
+                cost = sum(cost, spent);
+            }
+            done += asked;
+            before = Size { train: before.train + size.train, test: before.test + size.test };
+        }
+        let measured =
+            work.ask.iter().zip(found).map(|(a, of_parts)| together(a.split, parts, of_parts)).collect();
+        Ok((measured, cost))
+    }
+
+    fn size(&mut self, task: &str, limits: (usize, usize)) -> anyhow::Result<Size> {
+        let task = self.task(task, &[Split::Train, Split::Test])?;
+        let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
+        Ok(Size { train: take(task.train.len(), limits.0), test: take(task.test.len(), limits.1) })
+    }
+}
+
+/// One split's measurements of several tasks as one.
+fn together(split: Split, parts: &[Part], found: Vec<(usize, Measured)>) -> Measured {
+    let asked: Vec<Part> = found.iter().map(|(number, _)| parts[*number].clone()).collect();
+    let score = |(number, m): &(usize, Measured)| TaskScore {
+        task: parts[*number].task.clone(),
+        score: m.score,
+        metrics: m.metrics.clone(),
+    };
+    let tasks: Vec<TaskScore> = found.iter().map(score).collect();
+    let answers = found.into_iter().flat_map(|(_, m)| m.answers).collect();
+    Measured { split, score: combined(&asked, &tasks), metrics: BTreeMap::new(), tasks, answers }
+}
+
+fn sum(a: Cost, b: Cost) -> Cost {
+    Cost {
+        merge_s: a.merge_s + b.merge_s,
+        prefill_s: a.prefill_s + b.prefill_s,
+        decode_s: a.decode_s + b.decode_s,
+        score_s: a.score_s + b.score_s,
+        tokens: a.tokens + b.tokens,
+    }
+}

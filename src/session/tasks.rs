@@ -1,0 +1,196 @@
+//! What a session is good for: one `[task]`, or several as `[[task]]`, each with a weight and, if
+//! wanted, a bar that no candidate may fall below.
+//!
+//! The fitness of a candidate is the weighted mean of its tasks' fitness. A candidate below a bar
+//! gets, in its place, minus the sum of what it lacks: it ranks behind all that hold the bars, and
+//! among its like the one nearest to them leads (the feasibility rule of Deb 2000). Bars look at
+//! the training questions alone.
+
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::job::Part;
+use super::protocol::{Score, TaskScore};
+
+/// One `[task]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskConfig {
+    /// A built-in task's name, or the path of a task file.
+    #[serde(rename = "use")]
+    pub name: String,
+    /// Fitness of a candidate as an expression over its answers' shares.
+    #[serde(default = "default_fitness")]
+    pub fitness: String,
+    /// Training questions that a candidate answers; 0 = all.
+    #[serde(default)]
+    pub train_limit: usize,
+    /// Held-out questions; 0 = all.
+    #[serde(default)]
+    pub test_limit: usize,
+    /// Training questions whose answers stream; of the first task.
+    #[serde(default)]
+    pub watch: Vec<usize>,
+    /// How much this task counts beside the others.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: f64,
+    /// The fitness that a candidate must reach on this task's training questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<Bar>,
+}
+
+/// A number, or `"base"`: what the base reaches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Bar {
+    Number(f64),
+    Word(String),
+}
+
+/// A session's tasks; there is always a first once the config is checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tasks(pub Vec<TaskConfig>);
+
+fn default_fitness() -> String {
+    "acc_ja".into()
+}
+const fn one() -> f64 {
+    1.0
+}
+#[expect(
+    clippy::float_cmp,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's signature; the default itself"
+)]
+fn is_one(weight: &f64) -> bool {
+    *weight == 1.0
+}
+
+impl Tasks {
+    /// The first task: what a face shows where it shows one.
+    #[must_use]
+    pub fn first(&self) -> &TaskConfig {
+        &self.0[0]
+    }
+
+    /// What a worker must know of each task; empty for a single one, which its job names anyway.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let part = |task: &TaskConfig| Part {
+            task: task.name.clone(),
+            fitness: task.fitness.clone(),
+            weight: task.weight,
+            train_limit: task.train_limit,
+            test_limit: task.test_limit,
+        };
+        if self.0.len() == 1 { Vec::new() } else { self.0.iter().map(part).collect() }
+    }
+
+    /// Everything that can be wrong without looking at a task.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.0.is_empty() {
+            return Err("`task` is empty: name at least one task".into());
+        }
+        for (i, task) in self.0.iter().enumerate() {
+            let name = &task.name;
+            if name.is_empty() {
+                return Err("`task.use` is empty: name a task".into());
+            }
+            if self.0[..i].iter().any(|t| t.name == *name) {
+                return Err(format!("two [[task]] use {name}: give it a larger weight instead"));
+            }
+            if i > 0 && !task.watch.is_empty() {
+                return Err(format!("`task.watch` of {name}: only the first [[task]] can be watched"));
+            }
+            if !task.weight.is_finite() || task.weight < 0.0 {
+                return Err(format!("`task.weight` of {name} is {}: give a number from 0 up", task.weight));
+            }
+            match &task.at_least {
+                Some(Bar::Word(word)) if word != "base" => {
+                    return Err(format!("`task.at_least` of {name} is \"{word}\": use \"base\" or a number"));
+                }
+                Some(Bar::Number(bar)) if !bar.is_finite() => {
+                    return Err(format!("`task.at_least` of {name} is {bar}: give a finite number"));
+                }
+                _ => {}
+            }
+        }
+        if self.0.iter().map(|t| t.weight).sum::<f64>() <= 0.0 {
+            return Err("every `task.weight` is 0: give one task a weight".into());
+        }
+        Ok(())
+    }
+
+    /// What a candidate lacks to the bars, in sum, on the training questions; 0 where it holds them
+    /// all. `base` is the base's score of each task; where it could not be measured, its bars hold.
+    #[must_use]
+    pub fn shortfall(&self, found: &[TaskScore], base: &[TaskScore]) -> f64 {
+        let fitness = |scores: &[TaskScore], i: usize| scores.get(i).map(|s| s.score.fitness);
+        let lacks = |(i, task): (usize, &TaskConfig)| {
+            let bar = match task.at_least.as_ref()? {
+                Bar::Number(bar) => *bar,
+                Bar::Word(_) => fitness(base, i)?,
+            };
+            Some((bar - fitness(found, i)?).max(0.0))
+        };
+        self.0.iter().enumerate().filter_map(lacks).sum()
+    }
+
+    /// Whether any task has a bar.
+    #[must_use]
+    pub fn has_bars(&self) -> bool {
+        self.0.iter().any(|t| t.at_least.is_some())
+    }
+}
+
+/// The figures of all tasks in one: weighted means, and the number of all questions.
+#[must_use]
+pub fn combined(parts: &[Part], scores: &[TaskScore]) -> Score {
+    let total: f64 = parts.iter().map(|p| p.weight).sum();
+    let mean = |of: fn(&Score) -> f64| {
+        parts.iter().zip(scores).map(|(p, s)| p.weight * of(&s.score)).sum::<f64>() / total
+    };
+    Score {
+        fitness: mean(|s| s.fitness),
+        acc: mean(|s| s.acc),
+        acc_ja: mean(|s| s.acc_ja),
+        japanese: mean(|s| s.japanese),
+        n: scores.iter().map(|s| s.score.n).sum(),
+    }
+}
+
+impl Serialize for Tasks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [task] => task.serialize(serializer),
+            tasks => tasks.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tasks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Tasks;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a table [task], or several as [[task]]")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tasks, A::Error> {
+                TaskConfig::deserialize(MapAccessDeserializer::new(map)).map(|task| Tasks(vec![task]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Tasks, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Tasks)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
