@@ -160,10 +160,7 @@ impl SessionState {
             }
             Event::Injected { candidate } => self.put(candidate, None),
             Event::Evaluated { id, generation: _, outcome, tasks } => {
-                if let Some(entry) = self.entry_mut(*id) {
-                    entry.train_tasks.clone_from(tasks);
-                }
-                self.evaluated(*id, outcome, record.cost);
+                self.evaluated(*id, outcome, tasks, record.cost);
             }
             Event::GenerationFinished {
                 generation,
@@ -250,10 +247,11 @@ impl SessionState {
         }
     }
 
-    fn evaluated(&mut self, id: CandidateId, outcome: &Outcome, cost: Option<Cost>) {
+    fn evaluated(&mut self, id: CandidateId, outcome: &Outcome, tasks: &[TaskScore], cost: Option<Cost>) {
         self.evaluations += 1;
         let Some(entry) = self.entry_mut(id) else { return };
         entry.outcome = Some(outcome.clone());
+        entry.train_tasks = tasks.to_vec();
         entry.cost = cost.unwrap_or_default();
         let Some(score) = entry.train() else { return };
         let beaten = match self.best.and_then(|b| self.entry(b)).and_then(Entry::train) {
