@@ -1,7 +1,9 @@
 //! Every subcommand: arguments in, a call into the session's protocol or the rooms below, exit
 //! codes out. Thin: what a command does lives in the room that it belongs to.
 
+mod answers;
 mod attach_headless;
+mod compare;
 mod engine;
 mod eval;
 mod evolve;
@@ -13,6 +15,7 @@ mod inspect;
 mod merge;
 mod models;
 mod report;
+mod score;
 #[cfg(feature = "workbench")]
 mod screenshot;
 mod sessions;
@@ -70,6 +73,10 @@ enum Command {
     Generate(Generate),
     /// Score a model or a merge on a task
     Eval(Eval),
+    /// Judge answers made elsewhere by a task's rules
+    Score(Score),
+    /// What a second model gains and loses on a first, and whether that is chance
+    Compare(Compare),
     /// Run a session: search for the merge that a task asks for
     Evolve(Evolve),
     /// All sessions with their best values
@@ -161,6 +168,46 @@ pub struct Eval {
 }
 
 #[derive(Debug, Args)]
+pub struct Score {
+    /// A built-in task's name or a task file
+    #[arg(long)]
+    pub task: String,
+    /// JSON lines {"id","gold","text"}, or what `eval --json` printed; without "gold" the task's own
+    /// question of that id counts
+    #[arg(long)]
+    pub answers: PathBuf,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A model, a recipe (TOML), or a file of answers (JSONL, or what `eval --json` printed)
+    pub a: String,
+    /// The same
+    pub b: String,
+    /// A built-in task's name or a task file
+    #[arg(long)]
+    pub task: String,
+    /// Which questions
+    #[arg(long, value_enum, default_value_t = SplitArg::Test)]
+    pub split: SplitArg,
+    /// Only the first N questions
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Questions and answers of what was gained and lost
+    #[arg(long)]
+    pub verbose: bool,
+    /// One JSON document on stdout
+    #[arg(long, conflicts_with = "verbose")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Evolve {
     /// A session's config (TOML)
     pub config: PathBuf,
@@ -202,6 +249,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None if evolve::on_terminal() => open(None),
         None => evolve::run_zoo(),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Score(args)) => score::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Evolve(args)) => evolve::run(&args, FACE),
         Some(Command::Sessions { json }) => sessions::run(json),

@@ -126,12 +126,21 @@ impl Task {
         report(Metric::ExactMatch, squad.exact_match);
         report(Metric::F1, squad.f1);
         if self.metrics.iter().any(|m| matches!(m, Metric::Rouge1 | Metric::Rouge2 | Metric::RougeL)) {
-            let found = rouge(&segmenter.words(&question.gold), &segmenter.words(answer));
+            let counts = if self.answers_in_wrong_language(&question.gold, text) { "" } else { answer };
+            let found = rouge(&segmenter.words(&question.gold), &segmenter.words(counts));
             report(Metric::Rouge1, found.rouge1);
             report(Metric::Rouge2, found.rouge2);
             report(Metric::RougeL, found.rouge_l);
         }
         verdict.correct = squad.exact_match > 0.5;
+    }
+
+    /// The reference's rule for ROUGE where a task asks for a language: to a right answer in it
+    /// (P ≥ 0.5) an answer in another counts as empty.
+    fn answers_in_wrong_language(&self, gold: &str, answer: &str) -> bool {
+        let Some(wanted) = self.language.as_deref() else { return false };
+        let p = |text| self.detector.detect_as(text, wanted).p;
+        p(gold) >= 0.5 && p(answer) < 0.5
     }
 
     fn judge_language(&self, text: &str, verdict: &mut Verdict) {

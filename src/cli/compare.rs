@@ -1,0 +1,184 @@
+//! `yosegi compare`: which questions a second model gains on a first, which it loses, and whether
+//! that is more than chance.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+
+use super::answers::{self, Judged};
+use super::follow::{note, out};
+use super::{Compare, SplitArg};
+use crate::session::BadInput;
+use crate::session::evaluate::{Evaluator, Work};
+use crate::session::job::{Ask, Bench};
+use crate::session::protocol::{Split, Target};
+use crate::session::text::{visible, visible_line};
+use crate::task::{McNemar, Places, Task, Verdict, mcnemar};
+
+/// One side: what it is called, and its answers.
+struct Side<'a> {
+    name: &'a str,
+    answers: Vec<Judged>,
+}
+
+/// The questions that both answered, by which of them were right.
+#[derive(Default)]
+struct Groups<'a> {
+    gained: Vec<(&'a Judged, &'a Judged)>,
+    lost: Vec<(&'a Judged, &'a Judged)>,
+    both: Vec<(&'a Judged, &'a Judged)>,
+    neither: Vec<(&'a Judged, &'a Judged)>,
+}
+
+/// Compares two models, recipes or files of answers on one task.
+pub fn run(args: &Compare) -> anyhow::Result<()> {
+    let mut evaluator = Evaluator::default();
+    let mut side = |name| -> anyhow::Result<Side> {
+        let answers =
+            if answers::is_file(name) { from_file(name, args)? } else { asked(name, args, &mut evaluator)? };
+        Ok(Side { name, answers })
+    };
+    let (a, b) = (side(&args.a)?, side(&args.b)?);
+    let groups = groups(&a, &b);
+    let Groups { gained, lost, both, neither } = &groups;
+    let n = gained.len() + lost.len() + both.len() + neither.len();
+    if n == 0 {
+        return Err(BadInput::error(format!(
+            "{} and {} have no question in common: compare answers to the same questions",
+            args.a, args.b
+        )));
+    }
+    let alone = (a.answers.len() - n, b.answers.len() - n);
+    let test = mcnemar(gained.len() as u64, lost.len() as u64);
+    let share = |right: usize| right as f64 / n as f64;
+    let (right_a, right_b) = (lost.len() + both.len(), gained.len() + both.len());
+    if args.json {
+        let ids =
+            |list: &[(&Judged, &Judged)]| list.iter().map(|(a, _)| a.question.id.clone()).collect::<Vec<_>>();
+        return out(&serde_json::to_string(&json!({
+            "task": args.task, "a": a.name, "b": b.name, "n": n, "only_in_a": alone.0, "only_in_b": alone.1,
+            "right_a": share(right_a), "right_b": share(right_b),
+            "gained": ids(gained), "lost": ids(lost), "both": ids(both), "neither": ids(neither),
+            "test": test.test.name(), "p": test.p,
+        }))?);
+    }
+    out(&format!("A  {:>5.1}%  {}", 100.0 * share(right_a), visible_line(a.name)))?;
+    out(&format!("B  {:>5.1}%  {}", 100.0 * share(right_b), visible_line(b.name)))?;
+    out(&format!(
+        "gained {} (only B right), lost {} (only A right), both {}, neither {}, of {n} questions of {}",
+        gained.len(),
+        lost.len(),
+        both.len(),
+        neither.len(),
+        visible_line(&args.task)
+    ))?;
+    out(&verdict(&test))?;
+    for (what, list) in [("gained", gained), ("lost", lost)] {
+        tell(what, list, args.verbose)?;
+    }
+    if alone != (0, 0) {
+        note(&format!("left out: {} questions that only A answered, {} that only B did", alone.0, alone.1));
+    }
+    Ok(())
+}
+
+fn verdict(test: &McNemar) -> String {
+    let p = if test.p < 1e-4 { format!("{:.1e}", test.p) } else { format!("{:.4}", test.p) };
+    let words = match (test.p < 0.05, test.gained >= test.lost) {
+        (true, true) => "B is better",
+        (true, false) => "A is better",
+        (false, _) => "chance alone may make such a difference",
+    };
+    format!("p = {p} ({}): {words}", test.test.name())
+}
+
+fn tell(what: &str, list: &[(&Judged, &Judged)], verbose: bool) -> anyhow::Result<()> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    if !verbose {
+        let ids: Vec<_> = list.iter().map(|(a, _)| visible_line(&a.question.id)).collect();
+        return out(&format!("{what}: {}", ids.join(" ")));
+    }
+    for (a, b) in list {
+        out(&format!("\n{what} {}", visible_line(&a.question.id)))?;
+        if !a.question.question.is_empty() {
+            out(&visible(&a.question.question))?;
+        }
+        out(&format!("gold: {}", visible_line(&a.question.gold)))?;
+        out(&format!("A: {}", visible(a.text.trim())))?;
+        out(&format!("B: {}", visible(b.text.trim())))?;
+    }
+    Ok(())
+}
+
+/// Right, and in the language that the task asks for where it asks for one.
+const fn is_right(verdict: &Verdict) -> bool {
+    verdict.correct && verdict.japanese
+}
+
+fn groups<'a>(a: &'a Side, b: &'a Side) -> Groups<'a> {
+    let by_id: HashMap<&str, &Judged> = b.answers.iter().map(|j| (j.question.id.as_str(), j)).collect();
+    let mut out = Groups::default();
+    for first in &a.answers {
+        let Some(second) = by_id.get(first.question.id.as_str()) else { continue };
+        let list = match (is_right(&first.verdict), is_right(&second.verdict)) {
+            (false, true) => &mut out.gained,
+            (true, false) => &mut out.lost,
+            (true, true) => &mut out.both,
+            (false, false) => &mut out.neither,
+        };
+        list.push((first, second));
+    }
+    out
+}
+
+fn from_file(path: &str, args: &Compare) -> anyhow::Result<Vec<Judged>> {
+    let given = answers::read(path)?;
+    let task = answers::task_for(&args.task, &given, Some(split_of(args.split))).map_err(BadInput::error)?;
+    answers::judge(&task, given, path)
+}
+
+/// Lets a model or a merge answer the task.
+fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Result<Vec<Judged>> {
+    let split = split_of(args.split);
+    let task = Task::load_splits(&args.task, &[split], &Places::from_env()).map_err(BadInput::error)?;
+    let all = task.questions(split);
+    let n = args.limit.map_or(all.len(), |limit| limit.min(all.len()));
+    if n == 0 {
+        return Err(BadInput::error(format!(
+            "the task {} leaves no question to ask: raise --limit",
+            args.task
+        )));
+    }
+    let target = super::eval::target(name)?;
+    let (base, sources) = match &target {
+        Target::Model(_) => (String::new(), Vec::new()),
+        Target::Recipe(r) => (r.base.clone(), r.sources.iter().map(|s| s.model.clone()).collect()),
+    };
+    let bench = Bench { base, sources, task: args.task.clone(), device: args.device.clone(), threads: 0 };
+    let ask = [Ask { split, questions: (0..n).collect() }];
+    let work = Work { bench: &bench, fitness: "", target: &target, ask: &ask, watch: &[] };
+    let (measured, cost) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false))?;
+    note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
+    let answers = measured.into_iter().flat_map(|m| m.answers);
+    Ok(answers
+        .map(|answer| {
+            let right_language = match (&task.language, answer.detail.p_language) {
+                (None, _) => true,
+                (Some(_), Some(p)) => p > 0.5,
+                (Some(_), None) => answer.p_ja > 0.5,
+            };
+            let verdict = Verdict { correct: answer.correct, japanese: right_language, ..Verdict::default() };
+            Judged { question: all[answer.index].clone(), text: answer.text, verdict }
+        })
+        .collect())
+}
+
+const fn split_of(split: SplitArg) -> Split {
+    match split {
+        SplitArg::Train => Split::Train,
+        SplitArg::Test => Split::Test,
+    }
+}

@@ -1,0 +1,81 @@
+//! `yosegi score`: judges answers made elsewhere by a task's rules.
+
+use serde_json::json;
+
+use super::Score;
+use super::answers::{self, Judged};
+use super::follow::{note, out};
+use crate::session::BadInput;
+use crate::session::text::visible_line;
+use crate::task::{Question, Task, Verdict};
+
+/// Prints each answer's verdict and the means.
+pub fn run(args: &Score) -> anyhow::Result<()> {
+    let path = args.answers.display().to_string();
+    let given = answers::read(&path)?;
+    let task = answers::task_for(&args.task, &given, None).map_err(BadInput::error)?;
+    let judged = answers::judge(&task, given, &path)?;
+    let pairs: Vec<(&Question, &Verdict)> = judged.iter().map(|j| (&j.question, &j.verdict)).collect();
+    let means = task.means(&pairs);
+    let metrics: serde_json::Map<_, _> = task
+        .metrics
+        .iter()
+        .filter_map(|m| Some((task.label(*m), json!(means.metrics.get(m.name())?))))
+        .collect();
+    if args.json {
+        let answers: Vec<_> = judged.iter().map(answer_json).collect();
+        return out(&serde_json::to_string(&json!({
+            "task": args.task, "n": judged.len(), "language_by": task.language_by(),
+            "acc": means.correct, "acc_ja": means.both, "japanese": means.japanese,
+            "metrics": metrics, "answers": answers,
+        }))?);
+    }
+    out(&format!(
+        "{:<16} {:>14} {:>7} {:>7}  {:<8} {:>6}",
+        "id", "found", "right", "lenient", "language", "p(ja)"
+    ))?;
+    for j in &judged {
+        out(&line(j))?;
+    }
+    let shares =
+        metrics.iter().map(|(name, value)| format!("{name} {:.1}", 100.0 * value.as_f64().unwrap_or(0.0)));
+    let language = language_of(&task);
+    note(&format!(
+        "{} answers: right{} {:.1}%, right in any language {:.1}%{}; {}",
+        judged.len(),
+        language.as_ref().map_or_else(String::new, |l| format!(" and {l}")),
+        100.0 * means.both,
+        100.0 * means.correct,
+        language.map_or_else(String::new, |l| format!(", {l} {:.1}%", 100.0 * means.japanese)),
+        shares.collect::<Vec<_>>().join(", ")
+    ));
+    Ok(())
+}
+
+fn language_of(task: &Task) -> Option<String> {
+    task.language.as_ref().map(|code| if code == "ja" { "Japanese".to_owned() } else { format!("in {code}") })
+}
+
+fn line(j: &Judged) -> String {
+    let Verdict { number, correct, lenient_correct, language, p_ja, .. } = &j.verdict;
+    let word = |yes: bool| if yes { "yes" } else { "no" };
+    let cut = |text: &str, n: usize| visible_line(text).chars().take(n).collect::<String>();
+    format!(
+        "{:<16} {:>14} {:>7} {:>7}  {:<8} {:>6.3}",
+        cut(&j.question.id, 16),
+        cut(number.as_deref().unwrap_or("–"), 14),
+        word(*correct),
+        word(*lenient_correct),
+        language,
+        p_ja
+    )
+}
+
+fn answer_json(j: &Judged) -> serde_json::Value {
+    let v = &j.verdict;
+    json!({
+        "id": j.question.id, "gold": j.question.gold, "text": j.text, "number": v.number, "span": v.span,
+        "correct": v.correct, "lenient_correct": v.lenient_correct, "language": v.language, "p_ja": v.p_ja,
+        "right_language": v.japanese, "metrics": v.metrics,
+    })
+}
