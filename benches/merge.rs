@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 use yosegi::checkpoint::{Checkpoint, Dtype, ModelConfig, tensor_shapes};
 use yosegi::merge::{Merged, Pool};
-use yosegi::recipe::{LayerGroup, Method, PerGroup, Recipe};
+use yosegi::recipe::{LayerGroup, Method, Recipe, Values};
 
 const SOURCES: [&str; 3] = ["a", "b", "c"];
 
@@ -58,7 +58,7 @@ const METHODS: [Method; 5] =
 impl Line {
     fn new(pool: &Pool, method: Method) -> Self {
         let mut recipe = Recipe::uniform("base", &SOURCES.map(str::to_owned), method, 0.4);
-        recipe.sources.iter_mut().for_each(|s| s.density = PerGroup::All(0.5));
+        recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5));
         let mut line = Self { recipe, merged: Merged::new(pool), all: Vec::new(), one: Vec::new(), bytes: 0 };
         // What is made once: pages, histograms, sums.
         let groups: Vec<LayerGroup> = LayerGroup::all(pool.layers()).collect();
@@ -70,9 +70,9 @@ impl Line {
     fn step(&mut self, pool: &Pool, groups: &[LayerGroup]) -> (f64, u64) {
         for source in &mut self.recipe.sources {
             for group in groups {
-                let old = source.weight.get(*group).unwrap();
-                source.weight.set(*group, pool.layers(), old * 1.001);
-                source.density.set(*group, pool.layers(), 0.3 + 0.3 * (old * 100.0).fract());
+                let old = source.weight().get(*group).unwrap();
+                source.weight_mut().set(*group, pool.layers(), old * 1.001);
+                source.density_mut().set(*group, pool.layers(), 0.3 + 0.3 * (old * 100.0).fract());
             }
         }
         let start = Instant::now();

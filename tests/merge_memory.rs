@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 use yosegi::checkpoint::{Checkpoint, Dtype, ModelConfig, tensor_shapes};
 use yosegi::merge::{Merged, Pool};
-use yosegi::recipe::{LayerGroup, Method, PerGroup, Recipe};
+use yosegi::recipe::{LayerGroup, Method, Recipe, Values};
 
 /// The system's allocator, with a count of all bytes ever asked for.
 struct Counting;
@@ -64,9 +64,9 @@ fn a_candidate_needs_no_memory_of_its_own() {
         let mut candidate = |i: i32| {
             let share = f64::from(i) / 10.0;
             for source in &mut recipe.sources {
-                source.weight = PerGroup::All(share);
-                source.density = PerGroup::All(share);
-                source.weight.set(LayerGroup::Block(1), 4, share / 2.0);
+                *source.weight_mut() = Values::All(share);
+                *source.density_mut() = Values::All(share);
+                source.weight_mut().set(LayerGroup::Block(1), 4, share / 2.0);
             }
             let before = ASKED.load(Ordering::Relaxed);
             assert!(pool.merge_into(&recipe, &mut merged).unwrap().groups.iter().all(|g| *g));

@@ -28,7 +28,7 @@ fn recipes() -> Vec<(String, Recipe)> {
     files.sort();
     let read = |file: PathBuf| {
         let mut recipe = Recipe::open(&file).unwrap();
-        recipe.base = model(&recipe.base);
+        recipe.base = recipe.base.as_deref().map(model);
         recipe.sources.iter_mut().for_each(|s| s.model = model(&s.model));
         (file.file_stem().unwrap().to_str().unwrap().to_owned(), recipe)
     };
@@ -60,7 +60,8 @@ fn every_value_equals_mergekit() {
     let pool = Pool::open(&model("base"), &["a", "b", "c"].map(model)).unwrap();
     let recipes = recipes();
     assert!(recipes.len() >= 20);
-    for method in Method::ALL {
+    for method in [Method::Linear, Method::TaskArithmetic, Method::Ties, Method::DareLinear, Method::DareTies]
+    {
         let count = recipes.iter().filter(|(_, r)| r.method == method).count();
         assert!(count >= 4, "{} has {count} fixtures", method.name());
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use yosegi::recipe::{PerGroup, Recipe, Source};
+use yosegi::recipe::{Method, Param, Recipe, Source};
 use yosegi::session::engine::WorkerFunction;
 use yosegi::session::evolve::Facts;
 use yosegi::session::job::{Job, Measured, Report};
@@ -47,7 +47,7 @@ fn fitness(target: &Target) -> f64 {
         .sources
         .iter()
         .zip([0.9, 0.1])
-        .map(|(s, want)| s.weight.values().iter().map(|w| (w - want).powi(2)).sum::<f64>())
+        .map(|(s, want)| s.weight().values().iter().map(|w| (w - want).powi(2)).sum::<f64>())
         .sum();
     (-miss).exp()
 }
@@ -124,19 +124,10 @@ fn start(client: &mut Client, config: &str, name: Option<&str>) -> String {
 }
 
 fn recipe(x: f64, y: f64) -> Recipe {
-    let source = |model: &str, w| Source {
-        model: model.into(),
-        weight: PerGroup::All(w),
-        density: PerGroup::All(1.0),
-    };
     Recipe {
-        method: yosegi::recipe::Method::TaskArithmetic,
-        base: "b".into(),
-        sources: vec![source("x", x), source("y", y)],
-        lambda: 1.0,
-        normalize: None,
-        mask: yosegi::recipe::MaskStream::default(),
+        sources: [("x", x), ("y", y)].map(|(model, w)| Source::new(model).with(Param::Weight, w)).into(),
         seed: 3,
+        ..Recipe::new(Method::TaskArithmetic, Some("b"))
     }
 }
 
@@ -270,7 +261,7 @@ fn pause_resume_stop_and_inject() {
     assert_eq!(state.evaluations, 20);
     let best = state.entry(state.finished.as_ref().unwrap().best).unwrap();
     assert_eq!(best.candidate.label, "by hand 1");
-    let strange = Recipe { base: "other".into(), ..recipe(0.9, 0.1) };
+    let strange = Recipe { base: Some("other".into()), ..recipe(0.9, 0.1) };
     match client.call(Command::Inject { session, recipe: strange }).unwrap() {
         Reply::Error(why) => assert!(why.contains("not running"), "{why}"),
         other => panic!("{other:?}"),

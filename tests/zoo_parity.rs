@@ -64,7 +64,7 @@ fn a_merge_says_what_transformers_says_of_its_checkpoint() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/recipes/uniform.toml");
     let recipe = Recipe::open(&path).unwrap();
     let sources: Vec<String> = recipe.sources.iter().map(|s| s.model.clone()).collect();
-    let pool = Pool::open(&recipe.base, &sources).unwrap();
+    let pool = Pool::open(recipe.donor(), &sources).unwrap();
     let mut merged = Merged::new(&pool);
     pool.merge_into(&recipe, &mut merged).unwrap();
     let decoder = Decoder::load(pool.config(), &merged, &lm::pick("cpu").unwrap()).unwrap();

@@ -19,7 +19,7 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
     let target = target(&args.model)?;
     let (base, sources) = match &target {
         Target::Model(_) => (String::new(), Vec::new()),
-        Target::Recipe(r) => (r.base.clone(), r.sources.iter().map(|s| s.model.clone()).collect()),
+        Target::Recipe(r) => (r.donor().to_owned(), r.sources.iter().map(|s| s.model.clone()).collect()),
     };
     let task = Task::load(&args.task).map_err(BadInput::error)?;
     let (split, all) = match args.split {

@@ -50,7 +50,7 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
     if path.extension().is_some_and(|e| e == "toml") {
         let recipe = Recipe::open(path)?;
         let sources: Vec<String> = recipe.sources.iter().map(|s| s.model.clone()).collect();
-        let pool = Pool::open(&recipe.base, &sources)?;
+        let pool = Pool::open(recipe.donor(), &sources)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(pool.config(), &merged, device)?;

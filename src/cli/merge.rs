@@ -15,7 +15,7 @@ pub fn run(recipe: &Path, out: &Path, seed: Option<u64>) -> Result<()> {
     let mut recipe = Recipe::open(recipe)?;
     recipe.seed = seed.unwrap_or(recipe.seed);
     let started = Instant::now();
-    let base = fetch::open(&recipe.base)?;
+    let base = fetch::open(recipe.donor())?;
     let sources = recipe.sources.iter().map(|s| fetch::open(&s.model)).collect::<Result<_>>()?;
     let pool = Pool::new(base, sources)?;
     write_checkpoint(&recipe, &pool, out)?;
@@ -24,7 +24,7 @@ pub fn run(recipe: &Path, out: &Path, seed: Option<u64>) -> Result<()> {
         out.display(),
         recipe.method.name(),
         recipe.sources.len(),
-        recipe.base,
+        recipe.donor(),
         pool.layers(),
         started.elapsed().as_secs_f64()
     );

@@ -28,4 +28,6 @@ pub enum MergeError {
     Align { model: String, base: String, why: String },
     #[error("pairing {n} units failed: {why}")]
     Unsolved { n: usize, why: String },
+    #[error("recipe: {what} can be read and written here, but not merged yet; leave it out")]
+    NotYet { what: String },
 }

@@ -68,7 +68,7 @@ fn card(recipe: &Recipe, out: &Path, base: &Checkpoint) -> String {
         text,
         "{} on the base `{}`, by the method `{}`, made with Yosegi. Config and tokenizer are the base's ({} model, {} layers).\n\n",
         models.join(", "),
-        recipe.base,
+        recipe.donor(),
         recipe.method.name(),
         base.config().model_type,
         base.config().num_hidden_layers,

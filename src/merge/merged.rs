@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use crate::checkpoint::{Dtype, TensorView, Weights};
-use crate::recipe::{LayerGroup, MaskStream, Method, Recipe};
+use crate::recipe::{LayerGroup, MaskStream, Method, Param, Recipe, Source, Values};
 
 use super::dispatch;
 use super::kernel::{Input, Keep, Rule, Task};
@@ -123,14 +123,15 @@ impl Pool {
         let layers = self.layers();
         recipe.check(layers)?;
         let loaded = || self.sources().iter().map(|s| s.reference().to_owned()).collect();
-        if recipe.base != self.base().reference() {
+        possible(recipe)?;
+        if recipe.donor() != self.base().reference() {
             return Err(MergeError::NotLoaded {
                 key: "base".to_owned(),
-                model: recipe.base.clone(),
+                model: recipe.donor().to_owned(),
                 loaded: vec![self.base().reference().to_owned()],
             });
         }
-        let place = |(i, source): (usize, &crate::recipe::Source)| {
+        let place = |(i, source): (usize, &Source)| {
             self.sources().iter().position(|s| s.reference() == source.model).ok_or_else(|| {
                 MergeError::NotLoaded {
                     key: format!("source[{i}].model"),
@@ -141,19 +142,22 @@ impl Pool {
         };
         let sources = recipe.sources.iter().enumerate().map(place).collect::<Result<_, _>>()?;
         let normalize = recipe.normalizes();
+        let or = |p: Param| recipe.parameters.get(p);
+        let weight = |s| own(s, Param::Weight).or(or(Param::Weight)).unwrap_or(&ONE);
+        let density = |s| own(s, Param::Density).or(or(Param::Density)).unwrap_or(&ONE);
         let mut groups = Vec::with_capacity(LayerGroup::count(layers));
         for group in LayerGroup::all(layers) {
             // `check` found a value for every group.
-            let value = |v: &crate::recipe::PerGroup| v.get(group).unwrap_or_default();
-            let sum = recipe.sources.iter().fold(0.0_f32, |sum, s| sum + value(&s.weight) as f32);
+            let value = |v: &Values| v.at(group, layers).unwrap_or_default();
+            let sum = recipe.sources.iter().fold(0.0_f32, |sum, s| sum + value(weight(s)) as f32);
             if recipe.method == Method::Linear && normalize && sum == 0.0 {
                 let group = group.to_string();
                 return Err(MergeError::ZeroSum { group, method: recipe.method.name() });
             }
             let uses_density = recipe.method.uses_density();
             let bits = recipe.sources.iter().map(|s| {
-                let density = if uses_density { value(&s.density) } else { 1.0 };
-                (value(&s.weight).to_bits(), density.to_bits())
+                let density = if uses_density { value(density(s)) } else { 1.0 };
+                (value(weight(s)).to_bits(), density.to_bits())
             });
             groups.push(bits.collect());
         }
@@ -161,7 +165,7 @@ impl Pool {
         Ok(Made {
             method: recipe.method,
             sources,
-            lambda: recipe.lambda.to_bits(),
+            lambda: recipe.lambda().to_bits(),
             normalize,
             mask: draws.then_some((recipe.mask, recipe.seed)),
             groups,
@@ -212,7 +216,7 @@ impl Pool {
             rule: match made.method {
                 Method::Linear => Rule::Linear,
                 Method::TaskArithmetic | Method::DareLinear => Rule::Sum { consensus: false, lambda },
-                Method::Ties | Method::DareTies => Rule::Sum { consensus: true, lambda },
+                _ => Rule::Sum { consensus: true, lambda },
             },
             normalize: made.normalize,
             extent: tensor.extent,
@@ -240,11 +244,11 @@ impl Pool {
                 let k = trim::kept(density, tensor.len());
                 Keep::Largest(self.trim(tensor, source).cut(k, &self.delta(tensor, source)))
             }
-            (Method::DareLinear | Method::DareTies, _, Some(keep)) => {
+            (_, _, Some(keep)) => {
                 let scale = self.rescale(tensor, source, Keep::Listed { keep, scale: None });
                 Keep::Listed { keep, scale }
             }
-            (Method::DareLinear | Method::DareTies, stream, None) => {
+            (_, stream, None) => {
                 let key = Key::new(stream.map_or(0, |(_, seed)| seed), &tensor.name, place);
                 let below = mask::threshold(density);
                 let scale = self.rescale(tensor, source, Keep::Hashed { key, below, scale: None });
@@ -293,6 +297,39 @@ impl Made {
     fn one_stream(&self) -> bool {
         self.mask.is_some_and(|(stream, _)| stream == MaskStream::Mergekit)
     }
+}
+
+/// A source that says nothing counts once, whole.
+static ONE: Values = Values::All(1.0);
+
+fn own(source: &Source, param: Param) -> Option<&Values> {
+    source.parameters.get(param)
+}
+
+/// What a recipe may say that is not merged yet.
+fn possible(recipe: &Recipe) -> Result<(), MergeError> {
+    let not_yet = |what: &str| Err(MergeError::NotYet { what: what.to_owned() });
+    if !implemented(recipe.method) {
+        return not_yet(&format!("method {}", recipe.method.name()));
+    }
+    if !recipe.slices.is_empty() || !recipe.path.is_empty() {
+        return not_yet("a merge of layers");
+    }
+    if recipe.tokenizer.is_some() || recipe.align.is_some() {
+        return not_yet("a tokenizer or alignment");
+    }
+    let filters = |v: &Values| matches!(v, Values::Filters(_));
+    let given = recipe.sources.iter().map(|s| &s.parameters).chain([&recipe.parameters]);
+    if given.flat_map(|p| p.iter()).any(|(_, v)| filters(v)) {
+        return not_yet("a filter of tensor names");
+    }
+    Ok(())
+}
+
+/// Whether a method is merged here.
+pub(super) fn implemented(method: Method) -> bool {
+    use Method::{DareLinear, DareTies, Linear, TaskArithmetic, Ties};
+    matches!(method, Linear | TaskArithmetic | Ties | DareLinear | DareTies)
 }
 
 /// Which layer groups must be merged again to get from `old` to `new`.

@@ -1,88 +1,277 @@
 //! Is a recipe in order, as far as that can be said without reading a model?
 
-use super::read::{density_problem, weight_problem};
-use super::{LayerGroup, Method, PerGroup, Recipe, RecipeError, Source};
+use super::{
+    BaseNeed, Kind, LayerGroup, Method, Parameters, Recipe, RecipeError, Scope, Slice, Source, Step, Values,
+};
+
+/// A key path and what is wrong with it.
+type Problem = (String, String);
 
 impl Recipe {
-    /// The same weight for every source and layer group, nothing dropped.
-    #[must_use]
-    pub fn uniform(base: &str, sources: &[String], method: Method, weight: f64) -> Self {
-        let source = |model: &String| Source {
-            model: model.clone(),
-            weight: PerGroup::All(weight),
-            density: PerGroup::All(1.0),
-        };
-        Self {
-            method,
-            base: base.to_owned(),
-            sources: sources.iter().map(source).collect(),
-            lambda: 1.0,
-            normalize: None,
-            mask: super::MaskStream::Counter,
-            seed: 0,
-        }
-    }
-
-    /// Whether the sum is divided by the sum of weights: as asked, else the method's default.
-    #[must_use]
-    pub fn normalizes(&self) -> bool {
-        self.normalize.unwrap_or(self.method.normalizes())
-    }
-
-    /// Checks every value, for models of `layers` decoder blocks.
+    /// Checks every value, for models of `layers` decoder blocks. A parameter that the method does
+    /// not have is left alone: it changes nothing, and a switch of method may bring it back.
     pub fn check(&self, layers: usize) -> Result<(), RecipeError> {
-        let bad = |(key, problem)| RecipeError::Value { place: "recipe".to_owned(), key, problem };
+        let bad = |(key, problem): Problem| RecipeError::in_memory(&key, &problem);
         self.check_values().map_err(bad)?;
-        for (i, source) in self.sources.iter().enumerate() {
-            for (name, values) in [("weight", &source.weight), ("density", &source.density)] {
-                if let PerGroup::Each { layers: list, .. } = values
-                    && list.len() != layers
-                {
-                    return Err(bad((
-                        format!("source[{i}].{name}.layers"),
-                        format!("has {} values, but the models have {layers} layers", list.len()),
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks all but the number of layers; gives the key path and what is wrong with it.
-    pub(super) fn check_values(&self) -> Result<(), (String, String)> {
-        if self.base.is_empty() {
-            return Err(("base".into(), "is missing; name a checkpoint".into()));
-        }
-        if !self.lambda.is_finite() {
-            return Err(("lambda".into(), format!("is {}; it must be a finite number", self.lambda)));
-        }
-        if self.sources.is_empty() {
-            return Err(("source".into(), "is missing; a merge needs at least one [[source]]".into()));
-        }
-        for (i, source) in self.sources.iter().enumerate() {
-            if source.model.is_empty() {
-                return Err((format!("source[{i}].model"), "is missing; name a checkpoint".into()));
-            }
-            if let Some(first) = self.sources[..i].iter().position(|s| s.model == source.model) {
-                let problem = format!("is {} again, as in source[{first}]; name each once", source.model);
-                return Err((format!("source[{i}].model"), problem));
-            }
-            let weights = (&source.weight, "weight", weight_problem as fn(f64) -> Option<String>);
-            let densities = (&source.density, "density", density_problem as fn(f64) -> Option<String>);
-            for (values, name, problem) in [weights, densities] {
-                let layers = values.values().len().saturating_sub(2);
-                for (position, value) in values.values().into_iter().enumerate() {
-                    if let Some(problem) = problem(value) {
-                        let part = match (values, LayerGroup::from_index(position, layers)) {
-                            (PerGroup::All(_), _) => String::new(),
-                            (_, LayerGroup::Block(layer)) => format!(".layers[{layer}]"),
-                            (_, group) => format!(".{group}"),
-                        };
-                        return Err((format!("source[{i}].{name}{part}"), problem));
+        let layers = match self.slices.as_slice() {
+            [] => layers,
+            slices => slices.iter().map(Slice::len).sum(),
+        };
+        for (path, parameters) in self.places() {
+            for (param, values) in parameters.iter() {
+                for (part, values) in values.parts() {
+                    if let Values::Each { layers: list, .. } = values
+                        && list.len() != layers
+                    {
+                        return Err(bad((
+                            format!("{path}{}{part}.layers", param.name()),
+                            format!("has {} values, but the models have {layers} layers", list.len()),
+                        )));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Every place that may hold parameters, with the start of its key path.
+    pub(super) fn places(&self) -> Vec<(String, &Parameters)> {
+        let mut out = vec![(String::new(), &self.parameters)];
+        out.extend(self.module.iter().map(|m| ("module.".to_owned(), &m.parameters)));
+        for (i, source) in self.sources.iter().enumerate() {
+            out.push((format!("source[{i}]."), &source.parameters));
+        }
+        for (k, slice) in self.slices.iter().enumerate() {
+            out.push((format!("slice[{k}]."), &slice.parameters));
+            for (i, source) in slice.sources.iter().enumerate() {
+                out.push((format!("slice[{k}].source[{i}]."), &source.parameters));
+            }
+        }
+        out
+    }
+
+    /// Checks all but the number of layers.
+    pub(super) fn check_values(&self) -> Result<(), Problem> {
+        let missing = |key: String| Err((key, "is missing; name a checkpoint".to_owned()));
+        if self.base.as_deref().is_some_and(str::is_empty) {
+            return missing("base".into());
+        }
+        if !self.path.is_empty() {
+            return self.check_path();
+        }
+        if self.method.spec().base == BaseNeed::Required && self.base.is_none() && self.slices.is_empty() {
+            let problem = format!("is missing; {} measures the sources against one", self.method.name());
+            return Err(("base".into(), problem));
+        }
+        if self.slices.is_empty() {
+            self.check_sources(&self.sources)?;
+        } else if !self.sources.is_empty() {
+            return Err((
+                "slice".into(),
+                "stands beside [[source]]; name whole models or slices, not both".into(),
+            ));
+        }
+        for (k, slice) in self.slices.iter().enumerate() {
+            self.check_slice(k, slice)?;
+        }
+        for (path, parameters) in self.places() {
+            check_parameters(self.method, &path, parameters)?;
+        }
+        self.check_required()
+    }
+
+    fn check_sources(&self, sources: &[Source]) -> Result<(), Problem> {
+        if sources.is_empty() {
+            return Err(("source".into(), "is missing; a merge needs at least one [[source]]".into()));
+        }
+        for (i, source) in sources.iter().enumerate() {
+            let key = || format!("source[{i}].model");
+            if source.model.is_empty() {
+                return Err((key(), "is missing; name a checkpoint".into()));
+            }
+            if let Some(first) = sources[..i].iter().position(|s| s.model == source.model) {
+                let problem = format!("is {} again, as in source[{first}]; name each once", source.model);
+                return Err((key(), problem));
+            }
+        }
+        let base = self.base.as_deref().filter(|_| self.method.spec().base != BaseNeed::Unused);
+        self.check_count("source", sources.iter().filter(|s| Some(s.model.as_str()) != base).count())
+    }
+
+    /// Whether the method merges that many models besides the base.
+    fn check_count(&self, key: &str, count: usize) -> Result<(), Problem> {
+        let spec = self.method.spec();
+        let (least, most) = spec.sources;
+        if count >= least && most.is_none_or(|most| count <= most) {
+            return Ok(());
+        }
+        let wanted = match most {
+            Some(most) if most == least => format!("exactly {least}"),
+            Some(most) => format!("{least} to {most}"),
+            None => format!("at least {least}"),
+        };
+        let beside = if spec.base == BaseNeed::Required { " besides the base" } else { "" };
+        Err((key.into(), format!("gives {count} models, but {} merges {wanted}{beside}", spec.name)))
+    }
+
+    fn check_slice(&self, k: usize, slice: &Slice) -> Result<(), Problem> {
+        let path = format!("slice[{k}]");
+        if slice.sources.is_empty() {
+            return Err((format!("{path}.source"), "is missing; name a model and its layers".into()));
+        }
+        let need = self.method.spec().base;
+        let base = slice.base.as_deref().or(self.base.as_deref()).filter(|_| need != BaseNeed::Unused);
+        for (i, source) in slice.sources.iter().enumerate() {
+            let key = |name: &str| format!("{path}.source[{i}].{name}");
+            let (first, end) = source.layers;
+            if source.model.is_empty() {
+                return Err((key("model"), "is missing; name a checkpoint".into()));
+            }
+            if slice.sources[..i].iter().any(|s| s.model == source.model) {
+                return Err((key("model"), format!("is {} again; name each once in a slice", source.model)));
+            }
+            if end <= first {
+                let problem = format!("is [{first}, {end}]; the second number is the block after the last");
+                return Err((key("layers"), problem));
+            }
+            if end - first != slice.len() {
+                let problem = format!(
+                    "has {} blocks, the first source has {}; give all as many",
+                    end - first,
+                    slice.len()
+                );
+                return Err((key("layers"), problem));
+            }
+        }
+        let listed = base.filter(|b| slice.sources.iter().any(|s| s.model == **b));
+        if need == BaseNeed::Required && listed.is_none() {
+            let problem = match base {
+                Some(base) => format!("leaves out the base {base}; give its layers too"),
+                None => format!("has no base; {} measures the sources against one", self.method.name()),
+            };
+            return Err((path, problem));
+        }
+        self.check_count(&path, slice.sources.len() - usize::from(listed.is_some()))
+    }
+
+    fn check_path(&self) -> Result<(), Problem> {
+        if self.method != Method::Passthrough {
+            let problem = format!(
+                "runs layers one after the other, but the method is {}; use method = \"passthrough\"",
+                self.method.name()
+            );
+            return Err(("path".into(), problem));
+        }
+        if self.base.is_none() {
+            return Err(("base".into(), "is missing; it gives a path its embeddings and its head".into()));
+        }
+        if !self.sources.is_empty() || !self.slices.is_empty() {
+            let problem = "stands beside [[source]] or [[slice]]; a path names its models in its steps";
+            return Err(("path".into(), problem.into()));
+        }
+        if let Some((param, _)) = self.parameters.iter().next() {
+            let problem = "has no meaning for a path; give a step its scale instead";
+            return Err((param.name().into(), problem.into()));
+        }
+        for (i, Step { model, scale, .. }) in self.path.iter().enumerate() {
+            if model.is_empty() {
+                return Err((format!("path[{i}].model"), "is missing; name a checkpoint".into()));
+            }
+            if !scale.is_finite() {
+                return Err((format!("path[{i}].scale"), format!("is {scale}; it must be a finite number")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each parameter without a default is given somewhere.
+    fn check_required(&self) -> Result<(), Problem> {
+        let module = self.module.as_ref().map(|m| &m.parameters);
+        for spec in self.method.parameters().iter().filter(|p| p.default.is_none()) {
+            let param = spec.param;
+            let given = |p: &Parameters| p.get(param).is_some();
+            if given(&self.parameters) || module.is_some_and(given) {
+                continue;
+            }
+            let problem = || match spec.scope {
+                Scope::PerModel => "is missing; write a number or one a layer group".to_owned(),
+                Scope::Global => format!("is missing; {} needs it: {}", self.method.name(), spec.about),
+            };
+            let whole =
+                |s: &&str| Some(*s) != self.base.as_deref() || self.method.spec().base == BaseNeed::Unused;
+            if spec.scope == Scope::Global {
+                if self.slices.is_empty() || !self.slices.iter().all(|s| given(&s.parameters)) {
+                    return Err((param.name().into(), problem()));
+                }
+                continue;
+            }
+            for (i, source) in self.sources.iter().enumerate() {
+                if whole(&source.model.as_str()) && !given(&source.parameters) {
+                    return Err((format!("source[{i}].{}", param.name()), problem()));
+                }
+            }
+            for (k, slice) in self.slices.iter().enumerate().filter(|(_, s)| !given(&s.parameters)) {
+                let base = slice.base.as_ref().or(self.base.as_ref());
+                let measured =
+                    |m: &String| self.method.spec().base == BaseNeed::Unused || base.is_none_or(|b| b != m);
+                for (i, source) in slice.sources.iter().enumerate() {
+                    if measured(&source.model) && !given(&source.parameters) {
+                        return Err((format!("slice[{k}].source[{i}].{}", param.name()), problem()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks the values that the method reads.
+fn check_parameters(method: Method, path: &str, parameters: &Parameters) -> Result<(), Problem> {
+    for (param, values) in parameters.iter() {
+        let Some(spec) = method.parameter(param) else { continue };
+        for (part, values) in values.parts() {
+            let path = format!("{path}{}{part}", param.name());
+            if spec.kind == Kind::Count && matches!(values, Values::Gradient(_)) {
+                return Err((path, "is a whole number; a gradient would lie between two".into()));
+            }
+            if let Values::Gradient(points) = values
+                && points.is_empty()
+            {
+                return Err((path, "is an empty list; give at least one number".into()));
+            }
+            let (each, blocks) = match values {
+                Values::Filters(list) if list.is_empty() => {
+                    return Err((path, "is an empty list; give at least one value".into()));
+                }
+                Values::Filters(_) => continue,
+                plain => (plain.values(), plain.values().len().saturating_sub(2)),
+            };
+            for (position, value) in each.into_iter().enumerate() {
+                if let Some(problem) = spec.problem(value) {
+                    let part = match (values, LayerGroup::from_index(position, blocks)) {
+                        (Values::All(_), _) => String::new(),
+                        (Values::Gradient(_), _) => format!("[{position}]"),
+                        (_, LayerGroup::Block(layer)) => format!(".layers[{layer}]"),
+                        (_, group) => format!(".{group}"),
+                    };
+                    return Err((format!("{path}{part}"), problem));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Slice {
+    /// Number of output blocks, by the first source.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sources.first().map_or(0, |s| s.layers.1.saturating_sub(s.layers.0))
+    }
+
+    /// Whether it makes no block at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

@@ -12,3 +12,10 @@ pub enum RecipeError {
     #[error("{path}: {problem}; name a recipe in TOML")]
     Unreadable { path: String, problem: String },
 }
+
+impl RecipeError {
+    /// What is wrong with a recipe that has no text.
+    pub(super) fn in_memory(key: &str, problem: &str) -> Self {
+        Self::Value { place: "recipe".to_owned(), key: key.to_owned(), problem: problem.to_owned() }
+    }
+}

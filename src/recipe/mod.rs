@@ -1,48 +1,161 @@
-//! A merge as data: which checkpoints, which method, which weight and density for each
-//! layer group of each source. Text comes in, a checked [`Recipe`] goes out; no tensors here.
+//! A merge as data: which checkpoints, which method, which parameters for each tensor. Text comes
+//! in, a checked [`Recipe`] goes out; no tensors here.
 
 mod check;
 mod error;
 mod group;
 mod method;
+mod param;
+mod parameters;
+mod parts;
 mod read;
+mod resolve;
 #[cfg(test)]
 mod tests;
+mod values;
 mod write;
 
 pub use error::RecipeError;
-pub use group::{LayerGroup, PerGroup};
-pub use method::{MaskStream, Method};
+pub use group::LayerGroup;
+pub use method::{BaseNeed, MaskStream, Method, MethodSpec};
+pub use param::{Kind, Param, ParamSpec, Range, Scope};
+pub use parameters::Parameters;
+pub use parts::{
+    Align, AlignBy, Module, Precision, Slice, SliceSource, Source, Step, TokenName, TokenOrigin, TokenSpec,
+    TokenizerSource, TokenizerSpec,
+};
+pub use resolve::{Input, Outline, Place};
+pub use values::{Filter, Values};
 
 use serde::{Deserialize, Serialize};
 
-/// A whole merge as data. Read it from TOML, edit it, save it, compare it.
+/// A whole merge as data. Read it from TOML or YAML, edit it, save it, compare it.
+///
+/// It says in one of three ways what goes in: whole models (`sources`), runs of layers (`slices`),
+/// or a path of data flow through layers (`path`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// How the task vectors are combined.
+    /// By which other recipes of the same text use the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How the models are combined.
     pub method: Method,
     /// The common ancestor whose weights the task vectors are measured against
-    /// (`zoo:base`, a folder, `org/name[@revision]`).
-    pub base: String,
-    /// The fine-tunes that take part, in the order that the mask stream and the sums follow.
+    /// (`zoo:base`, a folder, `org/name[@revision]`); it also gives config and tokenizer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The models that take part, in the order that the mask stream and the sums follow. A base
+    /// stands here only for methods that use none ([`BaseNeed::Unused`]).
     pub sources: Vec<Source>,
-    /// Factor on the summed task vectors before they are added to the base (mergekit's `lambda`).
-    pub lambda: f64,
-    /// Divide by the sum of weights; `None` takes the method's own default.
-    pub normalize: Option<bool>,
-    /// Where DARE's random numbers come from.
+    /// Output blocks from the first to the last; empty for whole models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
+    /// Blocks in the order in which data flows through them; the base gives embeddings, final
+    /// norm and head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Step>,
+    /// Parameters for the whole merge.
+    #[serde(flatten)]
+    pub parameters: Parameters,
+    /// The one part of the model that the recipe names, as mergekit's `modules` do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Module>,
+    /// Type in which tensors are read and merged; the models' own where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<Precision>,
+    /// Type in which the result is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_dtype: Option<Precision>,
+    /// The vocabulary; the base's files as they are where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerSpec>,
+    /// `auto`, a template's name, or a Jinja template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<String>,
+    /// Bring the sources' units into the base's order first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub align: Option<Align>,
+    /// Where DARE's and DELLA's random numbers come from.
     pub mask: MaskStream,
     /// Seed of the mask stream.
     pub seed: u64,
 }
 
-/// One fine-tune in a recipe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Source {
-    /// `zoo:ja`, a folder, or `org/name[@revision]`.
-    pub model: String,
-    /// Weight of this source's task vector, per layer group.
-    pub weight: PerGroup,
-    /// Share of the task vector's elements that is kept, in (0, 1], per layer group.
-    pub density: PerGroup,
+impl Recipe {
+    /// A recipe with nothing in it yet.
+    #[must_use]
+    pub fn new(method: Method, base: Option<&str>) -> Self {
+        Self {
+            name: None,
+            method,
+            base: base.map(str::to_owned),
+            sources: Vec::new(),
+            slices: Vec::new(),
+            path: Vec::new(),
+            parameters: Parameters::new(),
+            module: None,
+            dtype: None,
+            out_dtype: None,
+            tokenizer: None,
+            chat_template: None,
+            align: None,
+            mask: MaskStream::Counter,
+            seed: 0,
+        }
+    }
+
+    /// The same weight for every source and layer group, nothing dropped.
+    #[must_use]
+    pub fn uniform(base: &str, sources: &[String], method: Method, weight: f64) -> Self {
+        let source = |model: &String| Source::new(model).with(Param::Weight, weight);
+        Self { sources: sources.iter().map(source).collect(), ..Self::new(method, Some(base)) }
+    }
+
+    /// The model that gives config and tokenizer: the base, else the first model named. Empty for
+    /// a recipe with nothing in it.
+    #[must_use]
+    pub fn donor(&self) -> &str {
+        self.base.as_deref().or_else(|| self.models().first().copied()).unwrap_or_default()
+    }
+
+    /// Every model whose tensors take part besides the base, each once, in the order of naming.
+    #[must_use]
+    pub fn models(&self) -> Vec<&str> {
+        let sources = self.sources.iter().map(|s| &s.model);
+        let sliced = self.slices.iter().flat_map(|s| s.sources.iter().map(|s| &s.model));
+        let mut out: Vec<&str> = Vec::new();
+        for model in sources.chain(sliced).chain(self.path.iter().map(|s| &s.model)) {
+            let base = self.base.as_ref() == Some(model) && self.method.spec().base != BaseNeed::Unused;
+            if !base && !out.contains(&model.as_str()) {
+                out.push(model);
+            }
+        }
+        out
+    }
+
+    /// One number for the whole merge: as given, else the method's default, else 1.
+    #[must_use]
+    pub fn global(&self, param: Param) -> f64 {
+        let given = match self.parameters.get(param) {
+            Some(Values::All(value)) => Some(*value),
+            _ => None,
+        };
+        let default = || self.method.parameter(param).and_then(|p| p.default);
+        given.or_else(default).unwrap_or(1.0)
+    }
+
+    /// Factor on the summed task vectors, where it is one number.
+    #[must_use]
+    pub fn lambda(&self) -> f64 {
+        self.global(Param::Lambda)
+    }
+
+    /// Whether the sum is divided by the sum of weights: as asked, else the method's default.
+    #[must_use]
+    pub fn normalizes(&self) -> bool {
+        match self.parameters.get(Param::Normalize) {
+            Some(Values::All(value)) => *value != 0.0,
+            _ => self.method.normalizes(),
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{LayerGroup, MaskStream, Method, PerGroup, Recipe, Source};
+use super::{
+    BaseNeed, Filter, Kind, LayerGroup, MaskStream, Method, Param, ParamSpec, Parameters, Recipe, Scope,
+    Source, Values,
+};
 
 const EXAMPLE: &str = r#"# Three pieces of one tree.
 method = "dare_ties" # drop, elect, sum
@@ -41,9 +44,9 @@ fn reads_the_example() {
     let recipe = read(EXAMPLE).unwrap();
     assert_eq!((recipe.method, recipe.seed, recipe.mask), (Method::DareTies, 7, MaskStream::Counter));
     let ja = &recipe.sources[0];
-    assert_eq!(ja.weight.get(LayerGroup::Block(1)), Some(1.0));
-    assert_eq!(ja.density, PerGroup::All(0.5));
-    assert_eq!(recipe.sources[1].density, PerGroup::All(1.0));
+    assert_eq!(ja.weight().get(LayerGroup::Block(1)), Some(1.0));
+    assert_eq!(ja.density(), &Values::All(0.5));
+    assert_eq!(recipe.sources[1].density(), &Values::All(1.0));
     recipe.check(2).unwrap();
     let message = recipe.check(5).unwrap_err().to_string();
     assert!(message.contains("source[0].weight.layers") && message.contains("5 layers"), "{message}");
@@ -54,7 +57,7 @@ fn inline_sources_are_the_same() {
     let inline = "method = \"linear\"\nbase = \"b\"\nsource = [{ model = \"a\", weight = 1 }, { model = \"c\", weight = 2 }]\n";
     let mut recipe = read(inline).unwrap();
     assert_eq!(recipe.sources.len(), 2);
-    recipe.sources[1].weight = PerGroup::All(0.5);
+    *recipe.sources[1].weight_mut() = Values::All(0.5);
     assert_eq!(recipe.write_back(inline), inline.replace("weight = 2", "weight = 0.5"));
 }
 
@@ -93,9 +96,9 @@ fn mistakes_are_named_with_file_line_and_key() {
 fn writing_back_keeps_comments() {
     let mut recipe = read(EXAMPLE).unwrap();
     assert_eq!(recipe.write_back(EXAMPLE), EXAMPLE);
-    recipe.sources[0].weight.set(LayerGroup::Block(0), 2, 0.75);
-    recipe.sources[0].density = PerGroup::All(0.8);
-    recipe.lambda = 0.9;
+    recipe.sources[0].weight_mut().set(LayerGroup::Block(0), 2, 0.75);
+    *recipe.sources[0].density_mut() = Values::All(0.8);
+    recipe.parameters.set(Param::Lambda, 0.9);
     let expected = EXAMPLE
         .replace("0.25,", "0.75,")
         .replace("density = 0.5 #", "density = 0.8 #")
@@ -108,11 +111,7 @@ fn writing_back_keeps_comments() {
 fn sources_take_their_comments_along() {
     let mut recipe = read(EXAMPLE).unwrap();
     recipe.sources.swap(0, 1);
-    recipe.sources.push(Source {
-        model: "zoo:math-mul".into(),
-        weight: PerGroup::All(0.5),
-        density: PerGroup::All(1.0),
-    });
+    recipe.sources.push(Source::new("zoo:math-mul").with(Param::Weight, 0.5));
     let text = recipe.write_back(EXAMPLE);
     assert_eq!(read(&text).unwrap(), recipe);
     let at = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} lost:\n{text}"));
@@ -120,53 +119,111 @@ fn sources_take_their_comments_along() {
     assert!(at("# speaks Japanese") < at("zoo:math-mul"));
 }
 
-fn value() -> impl Strategy<Value = f64> + Clone {
-    prop_oneof![
-        -2.0..2.0,
-        Just(0.0),
-        Just(1.0),
-        Just(-0.0),
-        any::<f64>().prop_filter("finite", |v| v.is_finite())
-    ]
-}
-
-fn per_group(one: impl Strategy<Value = f64> + Clone) -> impl Strategy<Value = PerGroup> {
-    let each = (one.clone(), proptest::collection::vec(one.clone(), 0..4), one.clone());
-    prop_oneof![
-        one.prop_map(PerGroup::All),
-        each.prop_map(|(embed, layers, head)| PerGroup::Each { embed, layers, head })
-    ]
-}
-
-prop_compose! {
-    fn any_recipe()(
-        method in prop::sample::select(Method::ALL.to_vec()),
-        sources in proptest::collection::vec((per_group(value()), per_group(0.001..=1.0)), 1..4),
-        lambda in value(),
-        normalize in any::<Option<bool>>(),
-        seed in any::<u64>(),
-        mergekit in any::<bool>(),
-    ) -> Recipe {
-        Recipe {
-            method,
-            base: "org/base \"quoted\"\\".into(),
-            sources: sources.into_iter().enumerate()
-                .map(|(i, (weight, density))| Source { model: format!("s{i}"), weight, density })
-                .collect(),
-            lambda,
-            normalize,
-            mask: if mergekit { MaskStream::Mergekit } else { MaskStream::Counter },
-            seed,
+/// A number that a parameter may be.
+fn number(spec: &ParamSpec) -> BoxedStrategy<f64> {
+    let range = spec.range;
+    let (low, high) = (range.low.max(-1e3), range.high.min(1e3));
+    match spec.kind {
+        Kind::Flag => prop_oneof![Just(0.0), Just(1.0)].boxed(),
+        Kind::Count => (0..100_u32).prop_map(f64::from).boxed(),
+        Kind::Number if range.low.is_finite() || range.high.is_finite() => {
+            (low..=high).prop_filter("in range", move |v| range.holds(*v)).boxed()
         }
+        Kind::Number => prop_oneof![
+            -2.0..2.0,
+            Just(0.0),
+            Just(1.0),
+            Just(-0.0),
+            any::<f64>().prop_filter("finite", |v| v.is_finite())
+        ]
+        .boxed(),
     }
 }
 
+/// A value in any form, for models of two layers.
+fn values(spec: &'static ParamSpec) -> BoxedStrategy<Values> {
+    let one = || number(spec);
+    let many = move |n| proptest::collection::vec(number(spec), n);
+    let plain = move || {
+        let each = (one(), many(2..3), one());
+        let gradient = if spec.kind == Kind::Count {
+            one().prop_map(Values::All).boxed()
+        } else {
+            many(1..4).prop_map(Values::Gradient).boxed()
+        };
+        prop_oneof![
+            3 => one().prop_map(Values::All),
+            1 => each.prop_map(|(embed, layers, head)| Values::Each { embed, layers, head }),
+            1 => gradient,
+        ]
+    };
+    let name = prop_oneof![Just(None), Just(Some("*".to_owned())), Just(Some("mlp.\"x\"".to_owned()))];
+    let filter = (name, plain()).prop_map(|(filter, value)| Filter { filter, value });
+    prop_oneof![
+        4 => plain(),
+        1 => proptest::collection::vec(filter, 1..3).prop_map(Values::Filters),
+    ]
+    .boxed()
+}
+
+/// Parameters of one place; `all` for those that must be given.
+fn parameters(method: Method, per_model: bool, all: bool) -> BoxedStrategy<Parameters> {
+    let mut out = Just(Parameters::new()).boxed();
+    for spec in method.parameters() {
+        if per_model && spec.scope != Scope::PerModel {
+            continue;
+        }
+        let must = all && spec.default.is_none();
+        let given = values(spec).prop_map(Some);
+        let given = if must { given.boxed() } else { prop_oneof![Just(None), given].boxed() };
+        out = (out, given).prop_map(move |(p, v)| v.map_or(p.clone(), |v| p.with(spec.param, v))).boxed();
+    }
+    out
+}
+
+/// A recipe of whole models.
+fn any_recipe() -> BoxedStrategy<Recipe> {
+    (prop::sample::select(Method::ALL.to_vec()), 1..4_usize)
+        .prop_flat_map(|(method, wish)| {
+            let (least, most) = method.spec().sources;
+            let count = wish.max(least).min(most.unwrap_or(9));
+            let sources = proptest::collection::vec(parameters(method, true, true), count);
+            let base = match method.spec().base {
+                BaseNeed::Required => Just(true).boxed(),
+                _ => any::<bool>().boxed(),
+            };
+            (Just(method), base, sources, parameters(method, false, true), any::<u64>(), any::<bool>())
+        })
+        .prop_map(|(method, base, sources, parameters, seed, mergekit)| Recipe {
+            sources: sources
+                .into_iter()
+                .enumerate()
+                .map(|(i, parameters)| Source { model: format!("s{i}"), parameters })
+                .collect(),
+            parameters,
+            mask: if mergekit { MaskStream::Mergekit } else { MaskStream::Counter },
+            seed,
+            ..Recipe::new(method, base.then_some("org/base \"quoted\"\\"))
+        })
+        .boxed()
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn toml_round_trip(recipe in any_recipe(), other in any_recipe()) {
         prop_assert_eq!(&read(&recipe.to_toml()).unwrap(), &recipe);
         prop_assert_eq!(&read(&recipe.write_back(&other.to_toml())).unwrap(), &recipe);
         prop_assert_eq!(&read(&recipe.write_back(EXAMPLE)).unwrap(), &recipe);
+    }
+
+    #[test]
+    fn json_round_trip(recipe in any_recipe()) {
+        // As a tree: the text of a float may lose its last bit.
+        let json = serde_json::to_value(&recipe).unwrap();
+        let back: Recipe = serde_json::from_value(json).unwrap();
+        prop_assert_eq!(back.to_toml(), recipe.to_toml());
     }
 
     #[test]
@@ -181,8 +238,47 @@ fn the_recipes_to_start_from_are_in_order() {
     let mut count = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let recipe = Recipe::open(&file.unwrap().path()).unwrap();
-        recipe.check(if recipe.base.starts_with("zoo:") { 5 } else { 32 }).unwrap();
+        recipe.check(if recipe.donor().starts_with("zoo:") { 5 } else { 32 }).unwrap();
         count += 1;
     }
     assert!(count >= 4);
+}
+
+#[test]
+fn journals_of_older_versions_are_read() {
+    let old = r#"{"method":"ties","base":"b","sources":[{"model":"a","weight":0.5,"density":1.0},
+        {"model":"c","weight":{"embed":0.1,"layers":[0.2],"head":0.3},"density":0.5}],
+        "lambda":0.9,"normalize":null,"mask":"counter","seed":3}"#;
+    let recipe: Recipe = serde_json::from_str(old).unwrap();
+    assert_eq!((recipe.lambda(), recipe.normalizes(), recipe.donor()), (0.9, true, "b"));
+    assert_eq!(recipe.sources[1].weight().get(LayerGroup::Head), Some(0.3));
+    let flag = old.replace("null", "false");
+    assert!(!serde_json::from_str::<Recipe>(&flag).unwrap().normalizes());
+}
+
+#[test]
+fn the_table_is_complete_and_consistent() {
+    for (i, method) in Method::ALL.into_iter().enumerate() {
+        let spec = method.spec();
+        assert_eq!((spec.method, method as usize), (method, i));
+        assert_eq!(Method::from_name(spec.name), Some(method));
+        assert_eq!(serde_json::to_value(method).unwrap(), spec.name, "serde and the table agree");
+        assert!(!spec.about.is_empty() && !spec.about.ends_with('.'));
+        assert!(spec.sources.1.is_none_or(|most| most >= spec.sources.0));
+        for (k, p) in spec.parameters.iter().enumerate() {
+            assert!(spec.parameters[..k].iter().all(|q| q.param != p.param), "{} twice", p.param.name());
+            assert!(p.default.is_none_or(|d| p.problem(d).is_none()), "{}.{}", spec.name, p.param.name());
+            assert_eq!(p.kind == Kind::Flag, p.param.is_flag());
+            assert!(p.gene.is_none_or(|(low, high)| low < high && p.scope == Scope::PerModel && !p.ignored));
+        }
+    }
+    for (i, param) in Param::ALL.into_iter().enumerate() {
+        assert_eq!(param as usize, i);
+        assert_eq!(serde_json::to_value(param).unwrap(), param.name());
+        assert!(
+            Method::ALL.into_iter().any(|m| m.parameter(param).is_some()),
+            "{} is nobody's",
+            param.name()
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gene::{GeneInfo, GeneKind, GeneRange, Genome, fold, nearest, short_names};
-use crate::recipe::{LayerGroup, MaskStream, Method, PerGroup, Recipe, Source};
+use crate::recipe::{LayerGroup, MaskStream, Method, Param, Recipe, Source, Values};
 
 /// How fine the genes are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,11 +166,11 @@ impl Space {
         for (gene, &value) in self.genes.iter().zip(&folded.0) {
             let source = &mut sources[gene.source];
             let slot = match gene.kind {
-                GeneKind::Weight => &mut source.weight,
-                GeneKind::Density => &mut source.density,
+                GeneKind::Weight => source.weight_mut(),
+                GeneKind::Density => source.density_mut(),
             };
             match gene.group {
-                None => *slot = PerGroup::All(value),
+                None => *slot = Values::All(value),
                 Some(group) => {
                     slot.set(group, layers, value);
                     if self.config.tie_ends && group == LayerGroup::Embedding {
@@ -179,15 +179,17 @@ impl Space {
                 }
             }
         }
-        Recipe {
-            method: self.config.method,
-            base: self.config.base.clone(),
-            sources,
-            lambda: self.config.lambda,
-            normalize: self.config.normalize,
-            mask: self.config.mask,
-            seed: self.config.seed,
+        let mut recipe = Recipe::new(self.config.method, Some(&self.config.base));
+        recipe.sources = sources;
+        if self.config.lambda.to_bits() != 1_f64.to_bits() {
+            recipe.parameters.set(Param::Lambda, self.config.lambda);
         }
+        if let Some(normalize) = self.config.normalize {
+            recipe.parameters.set(Param::Normalize, normalize);
+        }
+        recipe.mask = self.config.mask;
+        recipe.seed = self.config.seed;
+        recipe
     }
 
     /// The point of the space nearest to a recipe made by hand: a source that the recipe leaves out
@@ -204,8 +206,8 @@ impl Space {
                 continue;
             };
             let (key, values) = match gene.kind {
-                GeneKind::Weight => ("weight", &source.weight),
-                GeneKind::Density => ("density", &source.density),
+                GeneKind::Weight => ("weight", source.weight()),
+                GeneKind::Density => ("density", source.density()),
             };
             let value = self.value(gene, values);
             if !value.is_finite() {
@@ -217,17 +219,17 @@ impl Space {
     }
 
     fn constant(&self, model: &str) -> Source {
-        let density = if self.config.method.uses_density() { self.config.density.start } else { 1.0 };
-        Source {
-            model: model.to_owned(),
-            weight: PerGroup::All(self.config.weight.start),
-            density: PerGroup::All(density),
+        let source = Source::new(model).with(Param::Weight, self.config.weight.start);
+        if self.config.method.uses_density() {
+            source.with(Param::Density, self.config.density.start)
+        } else {
+            source
         }
     }
 
     /// Mean of a recipe's values over the groups that a gene rules.
-    fn value(&self, gene: &GeneInfo, values: &PerGroup) -> f64 {
-        let at = |group| values.get(group).unwrap_or(f64::NAN);
+    fn value(&self, gene: &GeneInfo, values: &Values) -> f64 {
+        let at = |group| values.at(group, self.config.layers).unwrap_or(f64::NAN);
         match gene.group {
             None => mean(&LayerGroup::all(self.config.layers).map(at).collect::<Vec<_>>()),
             Some(LayerGroup::Embedding) if self.config.tie_ends => {
@@ -245,22 +247,22 @@ impl Space {
         if recipe.method != config.method {
             return differs("method", &recipe.method.name(), &config.method.name());
         }
-        if recipe.base != config.base {
-            return differs("base", &recipe.base, &config.base);
+        if recipe.donor() != config.base {
+            return differs("base", &recipe.donor(), &config.base);
         }
-        if (recipe.lambda - config.lambda).abs() > 1e-9 {
-            return differs("lambda", &recipe.lambda, &config.lambda);
+        if (recipe.lambda() - config.lambda).abs() > 1e-9 {
+            return differs("lambda", &recipe.lambda(), &config.lambda);
         }
-        let normalizes = |n: Option<bool>| n.unwrap_or(config.method.normalizes());
-        if normalizes(recipe.normalize) != normalizes(config.normalize) {
-            return differs("normalize", &normalizes(recipe.normalize), &normalizes(config.normalize));
+        let normalizes = config.normalize.unwrap_or(config.method.normalizes());
+        if recipe.normalizes() != normalizes {
+            return differs("normalize", &recipe.normalizes(), &normalizes);
         }
         for source in &recipe.sources {
             if !config.sources.contains(&source.model) {
                 return Err(SpaceError::UnknownSource(source.model.clone()));
             }
-            for (key, values) in [("weight", &source.weight), ("density", &source.density)] {
-                let PerGroup::Each { layers: blocks, .. } = values else { continue };
+            for (key, values) in [("weight", source.weight()), ("density", source.density())] {
+                let Values::Each { layers: blocks, .. } = values else { continue };
                 if blocks.len() != config.layers {
                     return Err(SpaceError::Blocks {
                         key,

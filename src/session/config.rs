@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
 use super::tasks::Tasks;
-use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
+use crate::recipe::{MaskStream, Method, Param, Recipe, Source};
 use crate::search::{GeneRange, Groups, KINDS, Space, SpaceConfig};
 use crate::task::BUILTIN;
 
@@ -258,20 +258,18 @@ impl Config {
     /// A merge with one weight a source everywhere and nothing dropped.
     #[must_use]
     pub fn global_recipe(&self, weights: &[f64]) -> Recipe {
-        let source = |(model, &weight): (&String, &f64)| Source {
-            model: model.clone(),
-            weight: PerGroup::All(weight),
-            density: PerGroup::All(1.0),
-        };
-        Recipe {
-            method: self.space.method,
-            base: self.pool.base.clone(),
-            sources: self.pool.sources.iter().zip(weights).map(source).collect(),
-            lambda: self.space.lambda,
-            normalize: self.space.normalize,
-            mask: self.space.mask,
-            seed: self.seed,
+        let source = |(model, &weight): (&String, &f64)| Source::new(model).with(Param::Weight, weight);
+        let mut recipe = Recipe::new(self.space.method, Some(&self.pool.base));
+        recipe.sources = self.pool.sources.iter().zip(weights).map(source).collect();
+        if self.space.lambda.to_bits() != 1_f64.to_bits() {
+            recipe.parameters.set(Param::Lambda, self.space.lambda);
         }
+        if let Some(normalize) = self.space.normalize {
+            recipe.parameters.set(Param::Normalize, normalize);
+        }
+        recipe.mask = self.space.mask;
+        recipe.seed = self.seed;
+        recipe
     }
 
     /// Every combination of the grid's weights, the last source's changing fastest.

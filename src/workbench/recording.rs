@@ -12,7 +12,7 @@ use super::panes;
 use super::svg::picture;
 use super::theme::{Depth, Theme};
 use crate::checkpoint::ModelSummary;
-use crate::recipe::{PerGroup, Recipe};
+use crate::recipe::{Recipe, Values};
 use crate::session::Client;
 use crate::session::protocol::{
     Answers, Candidate, CandidateId, Command, Event, Message, Record, Reply, Split, Target,
@@ -58,10 +58,10 @@ fn round(event: &mut Event) {
 
 fn round_recipe(recipe: &mut Recipe) {
     for source in &mut recipe.sources {
-        for values in [&mut source.weight, &mut source.density] {
+        for (_, values) in source.parameters.iter_mut() {
             let mut short = values.values();
             short.iter_mut().for_each(shorten);
-            *values = PerGroup::from_slice(&short);
+            *values = Values::from_slice(&short);
         }
     }
 }
@@ -147,7 +147,7 @@ impl Recording {
         let best = run.state.best_entry().map(|e| e.candidate.target.clone());
         if let Some(Target::Recipe(best)) = best {
             let models: Vec<String> = best.sources.iter().map(|s| s.model.clone()).collect();
-            let uniform = super::editor::Editor::new(&best.base, &models, run.state.layers).recipe;
+            let uniform = super::editor::Editor::new(best.donor(), &models, run.state.layers).recipe;
             for recipe in [uniform, best] {
                 out.tried.push(Self::tried(client, &run.state.config, recipe)?);
             }

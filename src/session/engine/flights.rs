@@ -17,7 +17,7 @@ impl Hub {
             Target::Model(model) => (String::new(), Vec::new(), model.clone()),
             Target::Recipe(r) => {
                 let sources: Vec<String> = r.sources.iter().map(|s| s.model.clone()).collect();
-                (r.base.clone(), sources, "by hand".to_owned())
+                (r.donor().to_owned(), sources, "by hand".to_owned())
             }
         };
         // The models that the running session has open serve any recipe over some of them.

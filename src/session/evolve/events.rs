@@ -121,10 +121,11 @@ impl Evolution {
             )));
         }
         let pool = &self.config.pool;
-        if recipe.base != pool.base {
+        if recipe.donor() != pool.base {
             return Err(BadInput::error(format!(
                 "the recipe's base is {}, that of session `{name}` is {}: make them the same",
-                recipe.base, pool.base
+                recipe.donor(),
+                pool.base
             )));
         }
         if let Some(other) = recipe.sources.iter().find(|s| !pool.sources.contains(&s.model)) {

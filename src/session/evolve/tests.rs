@@ -38,7 +38,7 @@ fn measure(work: &Work) -> Result<Vec<SplitScore>, String> {
             let mut miss = 0.0;
             for (source, want) in recipe.sources.iter().zip(want) {
                 miss +=
-                    LayerGroup::all(2).map(|g| (source.weight.get(g).unwrap() - want).powi(2)).sum::<f64>();
+                    LayerGroup::all(2).map(|g| (source.weight().get(g).unwrap() - want).powi(2)).sum::<f64>();
             }
             (-miss).exp()
         }

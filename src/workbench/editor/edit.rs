@@ -26,8 +26,8 @@ impl Editor {
         let layers = self.layers;
         let Some(source) = self.recipe.sources.get_mut(column.source) else { return };
         match column.track {
-            Track::Weight => source.weight.set(group, layers, value.clamp(-HEAVIEST, HEAVIEST)),
-            Track::Density => source.density.set(group, layers, value.clamp(THINNEST, 1.0)),
+            Track::Weight => source.weight_mut().set(group, layers, value.clamp(-HEAVIEST, HEAVIEST)),
+            Track::Density => source.density_mut().set(group, layers, value.clamp(THINNEST, 1.0)),
         }
     }
 
@@ -147,7 +147,10 @@ impl Editor {
     /// Switches the merge method and keeps all numbers.
     pub fn set_method(&mut self, method: Method) {
         let at = self.columns().get(self.cursor.column).copied();
-        self.change(None, |editor| editor.recipe.method = method);
+        self.change(None, |editor| {
+            editor.recipe.method = method;
+            super::spread(&mut editor.recipe, editor.layers);
+        });
         let columns = self.columns();
         let same = |c: &super::Column| at.is_some_and(|a| a.source == c.source && a.track == c.track);
         let source = |c: &super::Column| at.is_some_and(|a| a.source == c.source);

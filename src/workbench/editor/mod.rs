@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use history::History;
 
-use crate::recipe::{LayerGroup, MaskStream, Method, PerGroup, Recipe, Source};
+use crate::recipe::{LayerGroup, Method, Param, Recipe, Source, Values};
 
 /// Which number of a source a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Editor {
 
     /// Changes base, sources or depth; what stays in the pool keeps its numbers.
     pub fn set_pool(&mut self, base: &str, sources: &[String], layers: usize) {
-        let same = self.recipe.base == base
+        let same = self.recipe.donor() == base
             && self.layers == layers
             && self.recipe.sources.iter().map(|s| &s.model).eq(sources);
         if same {
@@ -176,17 +176,13 @@ impl Editor {
                 let kept = self.recipe.sources.iter().find(|s| s.model == *model);
                 match kept {
                     Some(source) if self.layers == layers => source.clone(),
-                    _ => Source {
-                        model: model.clone(),
-                        weight: PerGroup::All(share),
-                        density: PerGroup::All(1.0),
-                    },
+                    _ => Source::new(model).with(Param::Weight, share),
                 }
             })
             .collect();
         let touched = self.touched;
         self.change(None, |editor| {
-            base.clone_into(&mut editor.recipe.base);
+            editor.recipe.base = Some(base.to_owned());
             editor.recipe.sources = new;
             editor.layers = layers;
             spread(&mut editor.recipe, layers);
@@ -203,7 +199,7 @@ impl Editor {
     #[must_use]
     pub fn uniform(&self) -> Recipe {
         let sources: Vec<String> = self.recipe.sources.iter().map(|s| s.model.clone()).collect();
-        uniform(self.recipe.method, &self.recipe.base, &sources, self.layers)
+        uniform(self.recipe.method, self.recipe.donor(), &sources, self.layers)
     }
 }
 
@@ -225,29 +221,14 @@ pub fn columns(recipe: &Recipe) -> Vec<Column> {
 pub fn value(recipe: &Recipe, column: Column, group: LayerGroup) -> Option<f64> {
     let source = recipe.sources.get(column.source)?;
     match column.track {
-        Track::Weight => source.weight.get(group),
-        Track::Density => source.density.get(group),
+        Track::Weight => source.weight().get(group),
+        Track::Density => source.density().get(group),
     }
 }
 
 fn uniform(method: Method, base: &str, sources: &[String], layers: usize) -> Recipe {
     let share = even_share(sources);
-    let mut recipe = Recipe {
-        method,
-        base: base.to_owned(),
-        sources: sources
-            .iter()
-            .map(|model| Source {
-                model: model.clone(),
-                weight: PerGroup::All(share),
-                density: PerGroup::All(1.0),
-            })
-            .collect(),
-        lambda: 1.0,
-        normalize: None,
-        mask: MaskStream::Counter,
-        seed: 0,
-    };
+    let mut recipe = Recipe::uniform(base, sources, method, share);
     spread(&mut recipe, layers);
     recipe
 }
@@ -257,12 +238,19 @@ fn even_share(sources: &[String]) -> f64 {
     (1000.0 / sources.len().max(1) as f64).round() / 1000.0
 }
 
-/// One number a group everywhere, and none missing, so that each cell can be edited alone.
+/// One number a group everywhere, and none missing of those that the method uses, so that each
+/// cell can be edited alone.
 fn spread(recipe: &mut Recipe, depth: usize) {
     for source in &mut recipe.sources {
-        for per_group in [&mut source.weight, &mut source.density] {
-            per_group.spread(depth);
-            if let PerGroup::Each { layers, .. } = per_group {
+        for spec in recipe.method.per_model() {
+            if source.parameters.get(spec.param).is_none() {
+                let given = recipe.parameters.get(spec.param).cloned();
+                source.parameters.set(spec.param, given.unwrap_or(spec.default.unwrap_or(1.0).into()));
+            }
+        }
+        for (_, values) in source.parameters.iter_mut() {
+            values.spread(depth);
+            if let Values::Each { layers, .. } = values {
                 let last = layers.last().copied().unwrap_or(0.0);
                 layers.resize(depth, last);
             }

@@ -80,9 +80,8 @@ fn notes(app: &App) -> Vec<String> {
     }
     let recipe = &editor.recipe;
     out.push(format!("{}: {}", recipe.method.name(), recipe.method.about()));
-    let normalize = recipe.normalize.unwrap_or(recipe.method.normalizes());
-    let normalized = if normalize { ", weights normalized" } else { "" };
-    out.push(format!("base {}, lambda {}{normalized}", recipe.base, recipe.lambda));
+    let normalized = if recipe.normalizes() { ", weights normalized" } else { "" };
+    out.push(format!("base {}, lambda {}{normalized}", recipe.donor(), recipe.lambda()));
     if let Some(path) = &editor.path {
         out.push(format!("file {}", path.display()));
     }

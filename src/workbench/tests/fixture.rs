@@ -2,7 +2,7 @@
 //! the panes that stay the same.
 
 use crate::checkpoint::{Fit, ModelSummary};
-use crate::recipe::{MaskStream, Method, PerGroup, Recipe, Source};
+use crate::recipe::{Method, Param, Recipe, Source, Values};
 use crate::session::protocol::{
     Answer, Answers, Candidate, Cost, Detail, Event, Gene, Live, Message, Origin, Outcome, Record, Reply,
     Score, Split, SplitScore, Target, WatchedQuestion,
@@ -35,22 +35,14 @@ pub fn theme() -> Theme {
 
 pub fn recipe(weights: &[f64]) -> Recipe {
     let groups = LAYERS + 2;
+    let source = |(i, model): (usize, &&str)| {
+        Source::new(model)
+            .with(Param::Weight, Values::from_slice(&weights[i * groups..(i + 1) * groups]))
+            .with(Param::Density, 1.0)
+    };
     Recipe {
-        method: Method::TaskArithmetic,
-        base: "zoo:base".to_owned(),
-        sources: SOURCES
-            .iter()
-            .enumerate()
-            .map(|(i, model)| Source {
-                model: (*model).to_owned(),
-                weight: PerGroup::from_slice(&weights[i * groups..(i + 1) * groups]),
-                density: PerGroup::All(1.0),
-            })
-            .collect(),
-        lambda: 1.0,
-        normalize: None,
-        mask: MaskStream::Counter,
-        seed: 0,
+        sources: SOURCES.iter().enumerate().map(source).collect(),
+        ..Recipe::new(Method::TaskArithmetic, Some("zoo:base"))
     }
 }
 

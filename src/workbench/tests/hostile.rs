@@ -40,7 +40,7 @@ fn evil_app() -> App {
     app.trial.now = Some(answers.clone());
     app.trial.before = Some(answers.clone());
     app.trial.error = Some(EVIL.to_owned());
-    app.editor.recipe.base = EVIL.to_owned();
+    app.editor.recipe.base = Some(EVIL.to_owned());
     app.editor.recipe.sources[0].model = EVIL.to_owned();
     app.editor.path = Some(EVIL.into());
     app.editor.began_as = EVIL.to_owned();

@@ -41,7 +41,7 @@ fn a_held_key_asks_once_with_the_latest_value() {
     let [Command::Try { target: Target::Recipe(recipe), questions, .. }] = commands.as_slice() else {
         panic!("{commands:?}");
     };
-    assert!((recipe.sources[0].weight.values()[0] - 0.7).abs() < 1e-9);
+    assert!((recipe.sources[0].weight().values()[0] - 0.7).abs() < 1e-9);
     assert_eq!(questions, &[0, 1, 2]);
     assert!(sent(&mut app).is_empty());
     // A number being typed is not tried until it is set.
@@ -112,7 +112,7 @@ fn candidates_open_in_editor_and_answers() {
     let Target::Recipe(recipe) = &app.run.as_ref().unwrap().state.entry(id).unwrap().candidate.target else {
         panic!();
     };
-    assert_eq!(app.editor.recipe.sources[0].weight, recipe.sources[0].weight);
+    assert_eq!(app.editor.recipe.sources[0].weight(), recipe.sources[0].weight());
     press(&mut app, "u");
     assert_eq!(app.editor.recipe, app.editor.uniform());
     app.act(Action::Go(Pane::Evolve));

@@ -129,7 +129,7 @@ impl App {
             Preset::Base => {
                 let mut recipe = self.editor.uniform();
                 for source in &mut recipe.sources {
-                    source.weight = crate::recipe::PerGroup::All(0.0);
+                    *source.weight_mut() = crate::recipe::Values::All(0.0);
                 }
                 self.editor.take(recipe, "base");
             }
@@ -153,7 +153,7 @@ impl App {
     }
 
     fn take_recipe(&mut self, recipe: Recipe, name: &str) {
-        self.models.pool.base.clone_from(&recipe.base);
+        recipe.donor().clone_into(&mut self.models.pool.base);
         self.models.pool.sources = recipe.sources.iter().map(|s| s.model.clone()).collect();
         self.editor.take(recipe, name);
         self.pane = crate::workbench::app::Pane::Recipe;

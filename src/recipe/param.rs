@@ -1,0 +1,237 @@
+//! The parameters that merge methods have, by their mergekit names.
+
+use serde::{Deserialize, Serialize};
+
+/// A parameter of one or more merge methods. What it means, its range and its default are
+/// declared by each method ([`super::Method::parameters`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Param {
+    Weight,
+    Density,
+    Gamma,
+    Epsilon,
+    Scale,
+    Lambda,
+    Normalize,
+    Rescale,
+    #[serde(rename = "int8_mask")]
+    Int8Mask,
+    T,
+    NuslerpRowWise,
+    NuslerpFlatten,
+    NormalizeWeights,
+    Eps,
+    MaxIter,
+    Tol,
+    SelectTopk,
+    FilterWise,
+    R,
+    Alpha,
+}
+
+impl Param {
+    /// Every parameter, in the order in which recipes are written.
+    pub const ALL: [Self; 20] = [
+        Self::Weight,
+        Self::Density,
+        Self::Gamma,
+        Self::Epsilon,
+        Self::Scale,
+        Self::Lambda,
+        Self::Normalize,
+        Self::Rescale,
+        Self::Int8Mask,
+        Self::T,
+        Self::NuslerpRowWise,
+        Self::NuslerpFlatten,
+        Self::NormalizeWeights,
+        Self::Eps,
+        Self::MaxIter,
+        Self::Tol,
+        Self::SelectTopk,
+        Self::FilterWise,
+        Self::R,
+        Self::Alpha,
+    ];
+
+    /// mergekit's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Density => "density",
+            Self::Gamma => "gamma",
+            Self::Epsilon => "epsilon",
+            Self::Scale => "scale",
+            Self::Lambda => "lambda",
+            Self::Normalize => "normalize",
+            Self::Rescale => "rescale",
+            Self::Int8Mask => "int8_mask",
+            Self::T => "t",
+            Self::NuslerpRowWise => "nuslerp_row_wise",
+            Self::NuslerpFlatten => "nuslerp_flatten",
+            Self::NormalizeWeights => "normalize_weights",
+            Self::Eps => "eps",
+            Self::MaxIter => "max_iter",
+            Self::Tol => "tol",
+            Self::SelectTopk => "select_topk",
+            Self::FilterWise => "filter_wise",
+            Self::R => "r",
+            Self::Alpha => "alpha",
+        }
+    }
+
+    /// The parameter of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// Whether it is a yes or no in every method that has it.
+    #[must_use]
+    pub const fn is_flag(self) -> bool {
+        matches!(
+            self,
+            Self::Normalize
+                | Self::Rescale
+                | Self::Int8Mask
+                | Self::NuslerpRowWise
+                | Self::NuslerpFlatten
+                | Self::NormalizeWeights
+                | Self::FilterWise
+        )
+    }
+}
+
+/// Where a parameter is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Each source has its own value; one given for the recipe or a slice counts for all.
+    PerModel,
+    /// One value for all sources.
+    Global,
+}
+
+/// What a parameter's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Number,
+    /// A yes or no, 1 or 0.
+    Flag,
+    /// A whole number.
+    Count,
+}
+
+/// The values that a parameter may take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Range {
+    pub low: f64,
+    pub high: f64,
+    /// Whether `low` itself is left out.
+    pub above: bool,
+    /// Whether `high` itself is left out.
+    pub below: bool,
+}
+
+impl Range {
+    /// Any finite number.
+    pub const ANY: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY, above: true, below: true };
+    /// Above 0.
+    pub const POSITIVE: Self = Self { low: 0.0, ..Self::ANY };
+    /// From 0.
+    pub const FROM_ZERO: Self = Self { low: 0.0, above: false, ..Self::ANY };
+    /// From 0 to 1.
+    pub const UNIT: Self = Self { low: 0.0, high: 1.0, above: false, below: false };
+    /// A share that keeps something: above 0, at most 1.
+    pub const SHARE: Self = Self { above: true, ..Self::UNIT };
+    /// From 0, below 1.
+    pub const BELOW_ONE: Self = Self { below: true, ..Self::UNIT };
+
+    /// Whether `value` lies inside.
+    #[must_use]
+    pub fn holds(&self, value: f64) -> bool {
+        value.is_finite()
+            && (value > self.low || !self.above && value >= self.low)
+            && (value < self.high || !self.below && value <= self.high)
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { low, high, above, below } = *self;
+        let least = if above { "above" } else { "from" };
+        let most = if below { "below" } else { "at most" };
+        match (low.is_finite(), high.is_finite()) {
+            (false, false) => f.write_str("any number"),
+            (true, false) => write!(f, "{least} {low}"),
+            (false, true) => write!(f, "{most} {high}"),
+            (true, true) => write!(f, "{least} {low} and {most} {high}"),
+        }
+    }
+}
+
+/// A parameter as one method has it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ParamSpec {
+    pub param: Param,
+    pub scope: Scope,
+    pub kind: Kind,
+    pub range: Range,
+    /// mergekit's; `None` where a value must be given.
+    pub default: Option<f64>,
+    /// One line on what it does.
+    pub about: &'static str,
+    /// Bounds of a gene for it, where a search may use one and does not say otherwise.
+    pub gene: Option<(f64, f64)>,
+    /// Accepted because mergekit accepts it; it changes nothing.
+    pub ignored: bool,
+}
+
+impl ParamSpec {
+    pub(super) const fn number(param: Param, scope: Scope, range: Range, about: &'static str) -> Self {
+        Self { param, scope, kind: Kind::Number, range, default: None, about, gene: None, ignored: false }
+    }
+
+    pub(super) const fn flag(param: Param, default: bool, about: &'static str) -> Self {
+        let default = Some(if default { 1.0 } else { 0.0 });
+        let number = Self::number(param, Scope::Global, Range::UNIT, about);
+        Self { kind: Kind::Flag, default, ..number }
+    }
+
+    pub(super) const fn count(self) -> Self {
+        Self { kind: Kind::Count, ..self }
+    }
+
+    pub(super) const fn or(self, default: f64) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    pub(super) const fn gene(self, low: f64, high: f64) -> Self {
+        Self { gene: Some((low, high)), ..self }
+    }
+
+    pub(super) const fn ignored(self) -> Self {
+        Self { gene: None, ignored: true, ..self }
+    }
+
+    /// What is wrong with a value, if anything.
+    #[must_use]
+    pub fn problem(&self, value: f64) -> Option<String> {
+        if !value.is_finite() {
+            return Some(format!("is {value}; it must be a finite number"));
+        }
+        if !self.range.holds(value) {
+            return Some(match self.param {
+                Param::Density => {
+                    format!("is {value}; a density is a share of elements kept, above 0 and at most 1")
+                }
+                _ => format!("is {value}; it must be {}", self.range),
+            });
+        }
+        let whole = value.fract() == 0.0;
+        (self.kind == Kind::Count && !whole).then(|| format!("is {value}; it must be a whole number"))
+    }
+}

@@ -1,0 +1,148 @@
+//! Tokenizer, precision and alignment.
+
+use super::node::{Node, Tree};
+use super::{Read, Reader, nearest};
+use crate::recipe::{
+    Align, AlignBy, Precision, TokenName, TokenOrigin, TokenSpec, TokenizerSource, TokenizerSpec,
+};
+
+const TOKENIZER: [&str; 3] = ["source", "tokens", "pad_to_multiple_of"];
+const TOKEN: [&str; 2] = ["source", "force"];
+const ORIGIN: [&str; 4] = ["kind", "model", "token_id", "token"];
+const ALIGN: [&str; 2] = ["by", "prompts"];
+
+impl Reader<'_> {
+    /// `bfloat16`, with or without `torch.`.
+    pub(super) fn precision(&self, node: &Node, key: &str) -> Read<Option<Precision>> {
+        let Some(n) = node.get(key).filter(|n| !matches!(n.tree, Tree::Null)) else { return Ok(None) };
+        let text = self.text_of(n, key)?;
+        let name = text.strip_prefix("torch.").unwrap_or(&text);
+        let found = Precision::ALL.into_iter().find(|p| p.name() == name);
+        found.map(Some).ok_or_else(|| {
+            let hint = nearest(name, &Precision::ALL.map(Precision::name));
+            self.bad(n.line, key, format!("{text:?} is not known; {hint}"))
+        })
+    }
+
+    /// `"union"`, `"base"`, a model, or a table with `source`, `tokens`, `pad_to_multiple_of`.
+    pub(super) fn tokenizer(&self, node: &Node, path: &str) -> Read<TokenizerSpec> {
+        let mut out =
+            TokenizerSpec { source: TokenizerSource::Union, tokens: Vec::new(), pad_to_multiple_of: None };
+        if !node.is_map() {
+            out.source = self.tokenizer_source(node, path)?;
+            return Ok(out);
+        }
+        self.known_keys(node, &format!("{path}."), &TOKENIZER, None)?;
+        if let Some(n) = node.get("source") {
+            out.source = self.tokenizer_source(n, &format!("{path}.source"))?;
+        }
+        if let Some(n) = node.get("pad_to_multiple_of").filter(|n| !matches!(n.tree, Tree::Null)) {
+            let key = format!("{path}.pad_to_multiple_of");
+            let multiple = self.count_of(n, &key)?;
+            if multiple == 0 {
+                return Err(self.bad(n.line, &key, "must be a whole number from 1"));
+            }
+            out.pad_to_multiple_of = Some(multiple);
+        }
+        if let Some(n) = node.get("tokens").filter(|n| !matches!(n.tree, Tree::Null)) {
+            if !n.is_map() {
+                return Err(self.bad(n.line, &format!("{path}.tokens"), "must be a table, one key a token"));
+            }
+            for entry in n.entries() {
+                let path = format!("{path}.tokens.{:?}", entry.key);
+                out.tokens.push((entry.key.clone(), self.token(&entry.value, &path)?));
+            }
+        }
+        Ok(out)
+    }
+
+    fn tokenizer_source(&self, node: &Node, path: &str) -> Read<TokenizerSource> {
+        Ok(match self.model_text(node, path)?.as_str() {
+            "union" => TokenizerSource::Union,
+            "base" => TokenizerSource::Base,
+            model => TokenizerSource::Model(model.to_owned()),
+        })
+    }
+
+    fn token(&self, node: &Node, path: &str) -> Read<TokenSpec> {
+        if !node.is_map() {
+            return Err(self.bad(node.line, path, "must be a table with source and force"));
+        }
+        self.known_keys(node, &format!("{path}."), &TOKEN, None)?;
+        let force = match node.get("force").map(|n| (&n.tree, n.line)) {
+            None => false,
+            Some((Tree::Flag(force), _)) => *force,
+            Some((_, line)) => return Err(self.bad(line, &format!("{path}.force"), "must be true or false")),
+        };
+        let source = node.get("source").filter(|n| !matches!(n.tree, Tree::Null));
+        let source = source.map(|n| self.token_origin(n, &format!("{path}.source"))).transpose()?;
+        Ok(TokenSpec { source, force })
+    }
+
+    fn token_origin(&self, node: &Node, path: &str) -> Read<TokenOrigin> {
+        let Some(kind) = node.get("kind") else {
+            return Ok(TokenOrigin::Model(self.model_text(node, path)?));
+        };
+        self.known_keys(node, &format!("{path}."), &ORIGIN, None)?;
+        match kind.text() {
+            Some("zero") => Ok(TokenOrigin::Zero),
+            Some("model_token") => {
+                let key = format!("{path}.model");
+                let model = node.get("model").ok_or_else(|| self.bad(node.line, &key, "is missing"))?;
+                let model = self.model_text(model, &key)?;
+                let token = match (node.get("token"), node.get("token_id")) {
+                    (Some(text), None) => TokenName::Text(self.text_of(text, &format!("{path}.token"))?),
+                    (None, Some(id)) => {
+                        let key = format!("{path}.token_id");
+                        let id = u32::try_from(self.count_of(id, &key)?)
+                            .map_err(|_| self.bad(id.line, &key, "is larger than any vocabulary"))?;
+                        TokenName::Id(id)
+                    }
+                    _ => return Err(self.bad(node.line, path, "needs one of token and token_id")),
+                };
+                Ok(TokenOrigin::ModelToken { model, token })
+            }
+            _ => Err(self.bad(kind.line, &format!("{path}.kind"), "must be \"zero\" or \"model_token\"")),
+        }
+    }
+
+    /// A model reference.
+    pub(super) fn model_text(&self, node: &Node, path: &str) -> Read<String> {
+        self.text_of(node, path)
+    }
+
+    /// `"weights"`, `"activations"`, or a table with `by` and `prompts`.
+    pub(super) fn align(&self, node: &Node) -> Read<Align> {
+        let mut prompts = Vec::new();
+        let mut by = Some(node);
+        if node.is_map() {
+            self.known_keys(node, "align.", &ALIGN, None)?;
+            by = node.get("by");
+            if let Some(n) = node.get("prompts") {
+                let Tree::List(list) = &n.tree else {
+                    return Err(self.bad(n.line, "align.prompts", "must be a list of texts"));
+                };
+                let texts = list.iter().enumerate();
+                prompts = texts
+                    .map(|(i, n)| self.text_of(n, &format!("align.prompts[{i}]")))
+                    .collect::<Read<_>>()?;
+            }
+        }
+        let by = match by.and_then(Node::text) {
+            Some("weights") => AlignBy::Weights,
+            Some("activations") => AlignBy::Activations,
+            _ => {
+                let line = by.and_then(|n| n.line).or(node.line);
+                return Err(self.bad(line, "align.by", "must be \"weights\" or \"activations\""));
+            }
+        };
+        if by == AlignBy::Activations && prompts.is_empty() {
+            return Err(self.bad(
+                node.line,
+                "align.prompts",
+                "is missing; give texts to compare activations on",
+            ));
+        }
+        Ok(Align { by, prompts })
+    }
+}

@@ -1,0 +1,175 @@
+//! Which value of a parameter counts for a tensor. Precedence: source, slice, module, whole
+//! recipe, the method's default; filters and gradients as in mergekit 0.1.5 (`parameter_resolver`
+//! and `plan`).
+
+use super::{BaseNeed, Kind, LayerGroup, Param, Parameters, Recipe, RecipeError, Values};
+
+/// The shape of a merge in blocks: what each output block is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outline {
+    /// For each output block: its slice, and its place in the slice.
+    blocks: Vec<(usize, usize)>,
+    /// Length of each slice.
+    lengths: Vec<usize>,
+    /// For each slice the models that go in, in mergekit's order.
+    inputs: Vec<Vec<Input>>,
+}
+
+/// A model in a slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    pub model: String,
+    /// Its block that goes into the slice's first.
+    pub first: usize,
+    /// Its place among the recipe's sources, or the slice's; `None` for a base that is not listed.
+    pub source: Option<usize>,
+    /// Whether the others are measured against it.
+    pub is_base: bool,
+}
+
+/// A tensor of the output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place<'a> {
+    /// Its name in the output.
+    pub tensor: &'a str,
+    pub group: LayerGroup,
+    /// The slice whose parameters count.
+    pub slice: usize,
+    /// Its place on the slice's gradients, 0 to 1.
+    pub t: f64,
+}
+
+impl Outline {
+    /// Number of output blocks.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The models that go into a slice.
+    #[must_use]
+    pub fn inputs(&self, slice: usize) -> &[Input] {
+        &self.inputs[slice]
+    }
+
+    /// Slice of an output group, and for a block its place in the slice. The embedding belongs
+    /// to the first slice, final norm and head to the last.
+    #[must_use]
+    pub fn slice(&self, group: LayerGroup) -> (usize, usize) {
+        match group {
+            LayerGroup::Embedding => (0, 0),
+            LayerGroup::Block(i) => self.blocks[i],
+            LayerGroup::Head => (self.inputs.len() - 1, 0),
+        }
+    }
+
+    /// Where a tensor of an output group stands: block `i` of a slice of `n` at i / (n − 1), a
+    /// slice's only block at 1, embedding, final norm and head at 0.
+    #[must_use]
+    pub fn place<'a>(&self, tensor: &'a str, group: LayerGroup) -> Place<'a> {
+        let (slice, offset) = self.slice(group);
+        let t = match (group, self.lengths[slice]) {
+            (LayerGroup::Block(_), 0 | 1) => 1.0,
+            (LayerGroup::Block(_), n) => offset as f64 / (n - 1) as f64,
+            _ => 0.0,
+        };
+        Place { tensor, group, slice, t }
+    }
+}
+
+impl Recipe {
+    /// The merge in blocks. `depth` gives the number of blocks of a model.
+    pub fn outline(&self, depth: impl Fn(&str) -> usize) -> Result<Outline, RecipeError> {
+        let mut inputs = Vec::new();
+        let mut lengths = Vec::new();
+        let measured = self.method.spec().base != BaseNeed::Unused;
+        let is_base = |model: &str, base: Option<&String>| measured && base.is_some_and(|b| b == model);
+        if self.slices.is_empty() {
+            let base = self.base.as_ref();
+            let mut whole: Vec<Input> = Vec::new();
+            for (i, s) in self.sources.iter().enumerate() {
+                let is_base = is_base(&s.model, base);
+                whole.push(Input { model: s.model.clone(), first: 0, source: Some(i), is_base });
+            }
+            if let Some(base) = base.filter(|b| measured && !whole.iter().any(|i| i.model == **b)) {
+                whole.push(Input { model: base.clone(), first: 0, source: None, is_base: true });
+            }
+            let layers = whole.first().map_or(0, |first| depth(&first.model));
+            if let Some(odd) = whole.iter().find(|i| depth(&i.model) != layers) {
+                let problem = format!(
+                    "{} has {} layers, but {} has {layers}; write slices to merge models of different depth",
+                    odd.model,
+                    depth(&odd.model),
+                    whole[0].model
+                );
+                return Err(RecipeError::in_memory("source", &problem));
+            }
+            lengths.push(layers);
+            inputs.push(whole);
+        }
+        for (k, slice) in self.slices.iter().enumerate() {
+            let base = slice.base.as_ref().or(self.base.as_ref());
+            let length = slice.sources.first().map_or(0, |s| s.layers.1.saturating_sub(s.layers.0));
+            let mut models = Vec::new();
+            for (i, s) in slice.sources.iter().enumerate() {
+                let (first, end) = s.layers;
+                if end > depth(&s.model) {
+                    let problem = format!("ends at {end}, but {} has {} layers", s.model, depth(&s.model));
+                    return Err(RecipeError::in_memory(&format!("slice[{k}].source[{i}].layers"), &problem));
+                }
+                let is_base = is_base(&s.model, base);
+                models.push(Input { model: s.model.clone(), first, source: Some(i), is_base });
+            }
+            lengths.push(length);
+            inputs.push(models);
+        }
+        let each = lengths.iter().enumerate();
+        let blocks = each.flat_map(|(slice, n)| (0..*n).map(move |offset| (slice, offset))).collect();
+        Ok(Outline { blocks, lengths, inputs })
+    }
+
+    /// A parameter that all sources share, for one tensor.
+    pub fn shared_value(&self, param: Param, place: &Place<'_>) -> Result<f64, RecipeError> {
+        self.find(param, None, place.tensor, place)
+    }
+
+    /// A parameter of one source, for one tensor. `source` is its place among the recipe's
+    /// sources, or the slice's; `input` is the tensor's name in that source, to which filters
+    /// apply.
+    pub fn source_value(
+        &self,
+        param: Param,
+        source: usize,
+        input: &str,
+        place: &Place<'_>,
+    ) -> Result<f64, RecipeError> {
+        self.find(param, Some(source), input, place)
+    }
+
+    fn find(
+        &self,
+        param: Param,
+        source: Option<usize>,
+        name: &str,
+        place: &Place<'_>,
+    ) -> Result<f64, RecipeError> {
+        let spec = self.method.parameter(param);
+        let stepped = spec.is_some_and(|s| s.kind == Kind::Flag);
+        let slice = self.slices.get(place.slice);
+        let own = source.and_then(|i| match slice {
+            Some(slice) => slice.sources.get(i).map(|s| &s.parameters),
+            None => self.sources.get(i).map(|s| &s.parameters),
+        });
+        let module = self.module.as_ref().map(|m| &m.parameters);
+        let scopes = [own, slice.map(|s| &s.parameters), module, Some(&self.parameters)];
+        let value = |given: &Parameters| -> Option<f64> {
+            given.get(param).and_then(|v: &Values| v.resolve(name, place.group, place.t, stepped))
+        };
+        let found = scopes.into_iter().flatten().find_map(value);
+        found.or_else(|| spec.and_then(|s| s.default)).ok_or_else(|| {
+            let key = source.map_or_else(|| param.name().into(), |i| format!("source[{i}].{}", param.name()));
+            let problem = format!("is not given for {}; {} needs one", place.tensor, self.method.name());
+            RecipeError::in_memory(&key, &problem)
+        })
+    }
+}

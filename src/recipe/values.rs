@@ -1,0 +1,181 @@
+//! The value of a parameter, in every form in which it may be written.
+
+use serde::{Deserialize, Serialize};
+
+use super::LayerGroup;
+
+/// A parameter's value: one number for all, one for each layer group, or one of mergekit's forms.
+///
+/// In TOML: `weight = 0.5`, `weight = { embed = 0.3, layers = [0.5, 0.6], head = 1.0 }`,
+/// `weight = [0.0, 1.0]`, `weight = [{ filter = "mlp", value = 0.5 }, { value = 1.0 }]`.
+/// A yes or no is 1 or 0 here, and `true` or `false` where it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Values {
+    /// One value for every group.
+    All(f64),
+    /// One value a group.
+    Each {
+        /// Value for the input embedding.
+        embed: f64,
+        /// Values for the decoder blocks, first to last.
+        layers: Vec<f64>,
+        /// Value for the final norm and LM head.
+        head: f64,
+    },
+    /// Equally spaced points over the depth of a slice, joined by straight lines.
+    Gradient(Vec<f64>),
+    /// Tensors chosen by name; the first entry that matches counts.
+    Filters(Vec<Filter>),
+}
+
+/// A value for the tensors whose name holds a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Part of the tensor's name; `None` or `*` matches every tensor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Any form but another list of filters.
+    pub value: Values,
+}
+
+impl Filter {
+    /// Whether a tensor of this name is meant.
+    #[must_use]
+    pub fn matches(&self, tensor: &str) -> bool {
+        match self.filter.as_deref() {
+            None | Some("*") => true,
+            Some(part) => tensor.contains(part),
+        }
+    }
+}
+
+/// Where on its slice's gradient a layer group lies: embedding, final norm and head at 0, block
+/// `i` of `layers` at i / (layers − 1), the only block at 1.
+fn position(group: LayerGroup, layers: usize) -> f64 {
+    match group {
+        LayerGroup::Block(_) if layers <= 1 => 1.0,
+        LayerGroup::Block(i) => i as f64 / (layers - 1) as f64,
+        LayerGroup::Embedding | LayerGroup::Head => 0.0,
+    }
+}
+
+/// The value at `t` in [0, 1] of the broken line through `points`, as mergekit 0.1.5 computes it
+/// (`evaluate_setting`); `stepped` takes the point before instead, as it does for a yes or no.
+fn interpolate(points: &[f64], t: f64, stepped: bool) -> Option<f64> {
+    let last = points.len().checked_sub(1)?;
+    let scaled = t * last as f64;
+    let i = (scaled as usize).min(last);
+    if stepped {
+        return Some(points[i]);
+    }
+    let frac = scaled - i as f64;
+    Some((1.0 - frac) * points[i] + frac * points[(i + 1).min(last)])
+}
+
+impl Values {
+    /// The value for `group` of a plain number or of one value a group; `None` where a block has
+    /// no value of its own and for the forms that need more to be known (see [`Self::at`]).
+    #[must_use]
+    pub fn get(&self, group: LayerGroup) -> Option<f64> {
+        match (self, group) {
+            (Self::All(v), _) => Some(*v),
+            (Self::Each { embed, .. }, LayerGroup::Embedding) => Some(*embed),
+            (Self::Each { layers, .. }, LayerGroup::Block(i)) => layers.get(i).copied(),
+            (Self::Each { head, .. }, LayerGroup::Head) => Some(*head),
+            (Self::Gradient(_) | Self::Filters(_), _) => None,
+        }
+    }
+
+    /// The value for a group of a decoder with `layers` blocks that is one slice. Of filters, the
+    /// entry for all tensors.
+    #[must_use]
+    pub fn at(&self, group: LayerGroup, layers: usize) -> Option<f64> {
+        match self {
+            Self::Gradient(points) => interpolate(points, position(group, layers), false),
+            Self::Filters(list) => list.iter().find(|f| f.matches(""))?.value.at(group, layers),
+            plain => plain.get(group),
+        }
+    }
+
+    /// The value for one tensor: its name, its group in the output, and its place `t` on the
+    /// gradients of its slice. `stepped` for a yes or no. `None` when no filter matches.
+    #[must_use]
+    pub fn resolve(&self, tensor: &str, group: LayerGroup, t: f64, stepped: bool) -> Option<f64> {
+        match self {
+            Self::Gradient(points) => interpolate(points, t, stepped),
+            Self::Filters(list) => {
+                list.iter().find(|f| f.matches(tensor))?.value.resolve(tensor, group, t, stepped)
+            }
+            plain => plain.get(group),
+        }
+    }
+
+    /// Sets one group's value, first spreading this over all `layers + 2` groups. Of filters, the
+    /// entry for all tensors is set.
+    pub fn set(&mut self, group: LayerGroup, layers: usize, value: f64) {
+        if let Self::Filters(list) = self {
+            let at = list.iter().position(|f| f.matches("")).unwrap_or_else(|| {
+                list.push(Filter { filter: None, value: Self::All(value) });
+                list.len() - 1
+            });
+            return list[at].value.set(group, layers, value);
+        }
+        self.spread(layers);
+        if let Self::Each { embed, layers, head } = self {
+            match group {
+                LayerGroup::Embedding => *embed = value,
+                LayerGroup::Block(i) => {
+                    if let Some(slot) = layers.get_mut(i) {
+                        *slot = value;
+                    }
+                }
+                LayerGroup::Head => *head = value,
+            }
+        }
+    }
+
+    /// Turns a single value or a gradient into one value a group; filters stay.
+    pub fn spread(&mut self, layers: usize) {
+        if matches!(self, Self::All(_) | Self::Gradient(_)) {
+            let each = LayerGroup::all(layers).map(|g| self.at(g, layers).unwrap_or_default());
+            *self = Self::from_slice(&each.collect::<Vec<_>>());
+        }
+    }
+
+    /// From values in group order (embedding, blocks, head); `values.len()` is at least 2.
+    #[must_use]
+    pub fn from_slice(values: &[f64]) -> Self {
+        match values {
+            [] => Self::All(0.0),
+            [v] => Self::All(*v),
+            [embed, layers @ .., head] => Self::Each { embed: *embed, layers: layers.to_vec(), head: *head },
+        }
+    }
+
+    /// All values in use, for range checks.
+    #[must_use]
+    pub fn values(&self) -> Vec<f64> {
+        match self {
+            Self::All(v) => vec![*v],
+            Self::Each { embed, layers, head } => {
+                let mut out = vec![*embed];
+                out.extend_from_slice(layers);
+                out.push(*head);
+                out
+            }
+            Self::Gradient(points) => points.clone(),
+            Self::Filters(list) => list.iter().flat_map(|f| f.value.values()).collect(),
+        }
+    }
+
+    /// Every form inside this one with the key path that leads to it (`[1].value`), itself first.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(String, &Self)> {
+        let mut out = vec![(String::new(), self)];
+        if let Self::Filters(list) = self {
+            out.extend(list.iter().enumerate().map(|(i, f)| (format!("[{i}].value"), &f.value)));
+        }
+        out
+    }
+}
