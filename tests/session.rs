@@ -251,7 +251,7 @@ fn pause_resume_stop_and_inject() {
     // Another run, with the best recipe there is put in by hand.
     let session = start(&mut client, CONFIG, Some("helped"));
     follow(&mut client, &session, 1, is(12));
-    let inject = Command::Inject { session: session.clone(), recipe: recipe(0.9, 0.1) };
+    let inject = Command::Inject { session: session.clone(), recipe: Box::new(recipe(0.9, 0.1)) };
     assert_eq!(client.call(inject).unwrap(), Reply::Done);
     let records = follow(&mut client, &session, 1, |r| matches!(r.event, Event::Finished { .. }));
     let mut state = SessionState::default();
@@ -262,7 +262,7 @@ fn pause_resume_stop_and_inject() {
     let best = state.entry(state.finished.as_ref().unwrap().best).unwrap();
     assert_eq!(best.candidate.label, "by hand 1");
     let strange = Recipe { base: Some("other".into()), ..recipe(0.9, 0.1) };
-    match client.call(Command::Inject { session, recipe: strange }).unwrap() {
+    match client.call(Command::Inject { session, recipe: Box::new(strange) }).unwrap() {
         Reply::Error(why) => assert!(why.contains("not running"), "{why}"),
         other => panic!("{other:?}"),
     }
@@ -329,7 +329,7 @@ fn the_latest_try_wins_and_goes_before_the_run() {
     let mut client = engine.connect().unwrap();
     start(&mut client, CONFIG, None);
     let ask = |w| Command::Try {
-        target: Target::Recipe(recipe(w, 0.1)),
+        target: Target::Recipe(Box::new(recipe(w, 0.1))),
         task: "toy".into(),
         split: Split::Train,
         questions: vec![0, 2],

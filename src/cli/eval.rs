@@ -94,7 +94,7 @@ fn answer_json(a: &Answer) -> serde_json::Value {
 pub fn target(name: &str) -> anyhow::Result<Target> {
     let path = Path::new(name);
     if path.extension().is_some_and(|e| e == "toml") {
-        return Recipe::open(path).map(Target::Recipe).map_err(BadInput::error);
+        return Recipe::open(path).map(|recipe| Target::Recipe(Box::new(recipe))).map_err(BadInput::error);
     }
     Ok(Target::Model(name.to_owned()))
 }

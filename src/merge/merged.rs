@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use crate::checkpoint::{Dtype, TensorView, Weights};
-use crate::recipe::{LayerGroup, MaskStream, Method, Param, Recipe, Source, Values};
+use crate::recipe::{LayerGroup, MaskStream, Method, Param, Parameters, Recipe, Source, Values};
 
 use super::dispatch;
 use super::kernel::{Input, Keep, Rule, Task};
@@ -320,7 +320,7 @@ fn possible(recipe: &Recipe) -> Result<(), MergeError> {
     }
     let filters = |v: &Values| matches!(v, Values::Filters(_));
     let given = recipe.sources.iter().map(|s| &s.parameters).chain([&recipe.parameters]);
-    if given.flat_map(|p| p.iter()).any(|(_, v)| filters(v)) {
+    if given.flat_map(Parameters::iter).any(|(_, v)| filters(v)) {
         return not_yet("a filter of tensor names");
     }
     Ok(())

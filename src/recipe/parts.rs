@@ -7,7 +7,7 @@ use super::{Param, Parameters, Values};
 /// One model whose weights go in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
-    /// `zoo:ja`, a folder, or `org/name[@revision]`; `+adapter` at the end adds a LoRA adapter.
+    /// `zoo:ja`, a folder, or `org/name[@revision]`; `+adapter` at the end adds a `LoRA` adapter.
     pub model: String,
     #[serde(flatten)]
     pub parameters: Parameters,
@@ -186,14 +186,10 @@ pub struct Step {
     /// Block of that model, from 0.
     pub layer: usize,
     /// Factor on the hidden state that goes into the block.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "one")]
     pub scale: f64,
 }
 
 const fn one() -> f64 {
     1.0
-}
-
-fn is_one(scale: &f64) -> bool {
-    scale.to_bits() == 1_f64.to_bits()
 }

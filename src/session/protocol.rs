@@ -44,7 +44,7 @@ pub enum Command {
     /// End the session now; it can still be resumed later.
     Stop { session: String },
     /// Evaluate a hand-made recipe as a candidate of the session.
-    Inject { session: String, recipe: Recipe },
+    Inject { session: String, recipe: Box<Recipe> },
     /// Which training questions stream their answers while candidates are evaluated.
     Watch { session: String, questions: Vec<usize> },
     /// Events of a session from sequence number `since`: the past, a boundary, then live ones.
@@ -68,7 +68,7 @@ pub enum Target {
     /// `zoo:ja`, a folder, `org/name[@revision]`.
     Model(String),
     /// A merge.
-    Recipe(Recipe),
+    Recipe(Box<Recipe>),
 }
 
 /// What the engine sends.
@@ -252,7 +252,7 @@ pub enum Event {
         test: Score,
         mean: Option<CandidateId>,
         evaluations: u64,
-        recipe: Recipe,
+        recipe: Box<Recipe>,
     },
 }
 

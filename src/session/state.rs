@@ -203,7 +203,7 @@ impl SessionState {
                     mean: *mean,
                     train: *train,
                     test: *test,
-                    recipe: recipe.clone(),
+                    recipe: (**recipe).clone(),
                 });
             }
         }

@@ -148,7 +148,7 @@ impl Recording {
         if let Some(Target::Recipe(best)) = best {
             let models: Vec<String> = best.sources.iter().map(|s| s.model.clone()).collect();
             let uniform = super::editor::Editor::new(best.donor(), &models, run.state.layers).recipe;
-            for recipe in [uniform, best] {
+            for recipe in [uniform, *best] {
                 out.tried.push(Self::tried(client, &run.state.config, recipe)?);
             }
         }
@@ -174,7 +174,7 @@ impl Recording {
 
     fn tried(client: &mut Client, config: &str, recipe: Recipe) -> anyhow::Result<Answers> {
         let command = Command::Try {
-            target: Target::Recipe(recipe),
+            target: Target::Recipe(Box::new(recipe)),
             task: task_of(config),
             split: Split::Train,
             questions: watched_of(config),

@@ -92,7 +92,7 @@ impl App {
         let revision = self.editor.revision;
         self.trial.asked = Some(revision);
         let command = Command::Try {
-            target: Target::Recipe(self.editor.recipe.clone()),
+            target: Target::Recipe(Box::new(self.editor.recipe.clone())),
             task: self.trial.task.clone(),
             split: Split::Train,
             questions: self.trial.questions.clone(),

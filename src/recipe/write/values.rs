@@ -2,7 +2,7 @@
 
 use toml_edit::{Array, InlineTable, Item, TableLike, Value};
 
-use super::{replace, set, set_numbers};
+use super::{set, set_numbers};
 use crate::recipe::{Kind, Values};
 
 /// One number as its parameter is written: a yes or no, a whole number, a number.
@@ -17,14 +17,7 @@ pub(super) fn value_of(number: f64, kind: Kind) -> Value {
 /// Writes a value under `key`, keeping what has not changed as it stands.
 pub(super) fn set_values(table: &mut dyn TableLike, key: &str, values: &Values, kind: Kind) {
     match values {
-        Values::All(value) => match table.get_mut(key).and_then(Item::as_value_mut) {
-            Some(old) => replace(old, value_of(*value, kind)),
-            None => {
-                // A value written as a table of its own gives way to the number.
-                table.remove(key);
-                set(table, key, value_of(*value, kind));
-            }
-        },
+        Values::All(value) => replace_whole(table, key, value_of(*value, kind)),
         Values::Each { embed, layers, head } => {
             let old = table.get_mut(key).and_then(Item::as_table_like_mut);
             if let Some(old) = old.filter(|t| t.contains_key("layers")) {
@@ -54,6 +47,7 @@ pub(super) fn set_values(table: &mut dyn TableLike, key: &str, values: &Values, 
     }
 }
 
+/// A value written as a table of its own gives way to the new one.
 fn replace_whole(table: &mut dyn TableLike, key: &str, value: Value) {
     if table.get(key).is_some_and(|i| !i.is_value()) {
         table.remove(key);

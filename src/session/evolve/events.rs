@@ -142,7 +142,7 @@ impl Evolution {
                 label: format!("by hand {}", made + 1),
                 origin: Origin::Hand,
                 genome: self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
-                target: Target::Recipe(recipe.clone()),
+                target: Target::Recipe(Box::new(recipe.clone())),
             },
         })
     }

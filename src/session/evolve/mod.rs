@@ -269,12 +269,20 @@ impl Evolution {
         } else if measured == pool.sources.len() + 1 {
             let n = pool.sources.len();
             let recipe = self.config.global_recipe(&vec![1.0 / n as f64; n]);
-            (Origin::Uniform, ("uniform".to_owned(), Target::Recipe(recipe)), vec![Split::Train, Split::Test])
+            (
+                Origin::Uniform,
+                ("uniform".to_owned(), Target::Recipe(Box::new(recipe))),
+                vec![Split::Train, Split::Test],
+            )
         } else {
             let grid = if self.config.baselines.grid.is_empty() { Vec::new() } else { self.config.grid() };
             let weights = grid.get(measured - pool.sources.len() - 2)?;
             let label = weights.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            (Origin::Grid, (label, Target::Recipe(self.config.global_recipe(weights))), vec![Split::Train])
+            (
+                Origin::Grid,
+                (label, Target::Recipe(Box::new(self.config.global_recipe(weights)))),
+                vec![Split::Train],
+            )
         };
         let genome = match &target {
             Target::Recipe(recipe) => self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
@@ -306,7 +314,7 @@ impl Evolution {
             id: first + i as u64,
             label: format!("g{generation} #{}", i + 1),
             origin: Origin::Search,
-            target: Target::Recipe(self.space.to_recipe(&genome)),
+            target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
             genome: genome.0,
         };
         Ok(Event::GenerationStarted {
@@ -352,7 +360,7 @@ impl Evolution {
                 id: self.next_id(),
                 label: "mean".to_owned(),
                 origin: Origin::Mean,
-                target: Target::Recipe(self.space.to_recipe(&genome)),
+                target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
                 genome: genome.0,
             };
             let splits = vec![Split::Train, Split::Test];

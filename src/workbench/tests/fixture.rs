@@ -73,8 +73,8 @@ pub fn events(generations: u64) -> Vec<Event> {
         .map(|name| Gene { name, low: -0.3, high: 1.8 })
         .collect();
     let model = |m: &str| Target::Model(m.to_owned());
-    let uniform = Target::Recipe(recipe(&vec![0.333; groups * 3]));
-    let global = Target::Recipe(recipe(&[[0.9; 7], [0.6; 7], [0.6; 7]].concat()));
+    let uniform = Target::Recipe(Box::new(recipe(&vec![0.333; groups * 3])));
+    let global = Target::Recipe(Box::new(recipe(&[[0.9; 7], [0.6; 7], [0.6; 7]].concat())));
     let mut out = vec![
         Event::Created {
             version: 1,
@@ -105,7 +105,7 @@ pub fn events(generations: u64) -> Vec<Event> {
         let candidates: Vec<Candidate> = (0..POPULATION)
             .map(|k| {
                 let genome = weights(&mut chance, &centre, sigma);
-                let target = Target::Recipe(recipe(&genome));
+                let target = Target::Recipe(Box::new(recipe(&genome)));
                 let label = format!("g{generation} #{}", k + 1);
                 Candidate { id: id + k, label, origin: Origin::Search, genome, target }
             })

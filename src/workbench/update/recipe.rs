@@ -148,7 +148,7 @@ impl App {
         if let Some(layers) = self.run.as_ref().map(|r| r.state.layers).filter(|l| *l > 0) {
             self.editor.layers = layers;
         }
-        self.take_recipe(recipe, &candidate.label);
+        self.take_recipe(*recipe, &candidate.label);
         self.say(format!("{} is in the editor; u brings back what was there", candidate.label));
     }
 
@@ -172,7 +172,7 @@ impl App {
         let session = run.state.name.clone();
         let recipe = self.editor.recipe.clone();
         let done = format!("The hand-made recipe is a candidate of {session} now");
-        self.ask(Ask::Order(done), Command::Inject { session, recipe });
+        self.ask(Ask::Order(done), Command::Inject { session, recipe: Box::new(recipe) });
     }
 
     /// Writes the recipe to `path`.
