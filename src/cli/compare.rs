@@ -155,7 +155,7 @@ fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Resul
     let target = super::eval::target(name)?;
     let (base, sources) = match &target {
         Target::Model(_) => (String::new(), Vec::new()),
-        Target::Recipe(r) => (r.base.clone(), r.sources.iter().map(|s| s.model.clone()).collect()),
+        Target::Recipe(r) => (r.donor().to_owned(), r.sources.iter().map(|s| s.model.clone()).collect()),
     };
     let bench = Bench { base, sources, task: args.task.clone(), device: args.device.clone(), threads: 0 };
     let ask = [Ask { split, questions: (0..n).collect() }];
