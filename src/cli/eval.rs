@@ -1,40 +1,98 @@
-//! `yosegi eval`: scores a model or a merge on a task, here and now.
+//! `yosegi eval`: scores a model or a merge on a task, or on several with their mean.
 
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
 
 use super::follow::{note, out};
+use super::results::{self, Row};
 use super::{Eval, SplitArg};
 use crate::recipe::Recipe;
 use crate::session::BadInput;
 use crate::session::evaluate::{Evaluator, Told, Work};
-use crate::session::job::{Ask, Bench};
-use crate::session::protocol::{Answer, Split, Target};
-use crate::task::Task;
+use crate::session::job::{Ask, Bench, Measured};
+use crate::session::protocol::{Answer, Cost, Split, Target};
+use crate::session::text::visible_line;
+use crate::task::{Places, Suite, Task, TaskError};
+
+/// A task that was measured.
+pub(super) struct Done {
+    pub task: Task,
+    pub measured: Measured,
+    cost: Cost,
+    seconds: f64,
+}
 
 /// Evaluates and prints the scores; with `--json` the answers too.
 pub fn run(args: &Eval) -> anyhow::Result<()> {
     let target = target(&args.model)?;
-    let (base, sources) = match &target {
+    let suite = match (&args.suite, &args.task) {
+        (Some(suite), _) => Suite::load(suite).map_err(BadInput::error)?,
+        (None, Some(list)) => Suite::of(list),
+        (None, None) => return Err(BadInput::error("name a task with --task or a suite with --suite")),
+    };
+    if suite.tasks.is_empty() {
+        return Err(BadInput::error("--task is empty: name a task"));
+    }
+    let split = if args.split == SplitArg::Train { Split::Train } else { Split::Test };
+    let several = args.suite.is_some() || suite.tasks.len() > 1;
+    let mut evaluator = Evaluator::default();
+    evaluator.keep_large = several;
+    let mut rows: Vec<Row> = Vec::new();
+    for name in &suite.tasks {
+        match one(args, &target, name, split, &mut evaluator) {
+            Ok(done) => {
+                if several && !args.json {
+                    note(&results::line(&done));
+                }
+                rows.push(Row { name: name.clone(), done: Ok(done) });
+            }
+            // What this machine lacks leaves a gap in a suite's table; every other fault ends it.
+            Err(error) if several && is_absent(&error) => {
+                note(&format!("{name} is left out: {error}"));
+                rows.push(Row { name: name.clone(), done: Err(error.to_string()) });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if rows.iter().all(|r| r.done.is_err()) {
+        return Err(BadInput::error(format!("no task of the suite {} has its data here", suite.name)));
+    }
+    if args.json {
+        return out(&serde_json::to_string(&document(args, &suite, several, &rows))?);
+    }
+    if args.markdown {
+        return out(&results::markdown(&args.model, &suite.name, &rows));
+    }
+    if several {
+        return out(&results::table(&suite.name, &rows));
+    }
+    rows.iter().flat_map(|r| &r.done).try_for_each(|done| tell(args, done))
+}
+
+/// Evaluates one task.
+fn one(
+    args: &Eval,
+    target: &Target,
+    name: &str,
+    split: Split,
+    evaluator: &mut Evaluator,
+) -> anyhow::Result<Done> {
+    let (base, sources) = match target {
         Target::Model(_) => (String::new(), Vec::new()),
         Target::Recipe(r) => (r.donor().to_owned(), r.sources.iter().map(|s| s.model.clone()).collect()),
     };
-    let task = Task::load(&args.task).map_err(BadInput::error)?;
-    let (split, all) = match args.split {
-        SplitArg::Train => (Split::Train, task.train.len()),
-        SplitArg::Test => (Split::Test, task.test.len()),
-    };
+    let task = Task::load_splits(name, &[split], &Places::from_env())?;
+    let all = task.questions(split).len();
     let n = args.limit.map_or(all, |limit| limit.min(all));
     if n == 0 {
-        return Err(BadInput::error(format!(
-            "the task {} leaves no question to ask: raise --limit",
-            args.task
-        )));
+        return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
     }
     let ask = [Ask { split, questions: (0..n).collect() }];
-    let bench = Bench { base, sources, task: args.task.clone(), device: args.device.clone(), threads: 0 };
+    let bench = Bench { base, sources, task: name.to_owned(), device: args.device.clone(), threads: 0 };
     let began = Instant::now();
     let progress = std::io::stderr().is_terminal();
     let told = move |told: Told| {
@@ -43,51 +101,97 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
             eprint!("\r{done} of {of} questions{end}");
         }
     };
-    let work = Work { bench: &bench, fitness: "", target: &target, ask: &ask, watch: &[] };
-    let (measured, cost) = Evaluator::default().evaluate(&work, &told, &AtomicBool::new(false))?;
+    let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[] };
+    let (measured, cost) = evaluator.evaluate(&work, &told, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };
-    let seconds = began.elapsed();
-    if args.json {
-        let answers: Vec<_> = measured.answers.iter().map(answer_json).collect();
-        return out(&serde_json::to_string(&serde_json::json!({
-            "task": args.task,
-            "split": args.split.name(),
-            "n": measured.score.n,
-            "acc": measured.score.acc,
-            "acc_ja": measured.score.acc_ja,
-            "japanese": measured.score.japanese,
-            "tokens": cost.tokens,
-            "seconds": seconds.as_secs_f64(),
-            "cost": cost,
-            "answers": answers,
-        }))?);
-    }
-    tell(args, &measured.score, cost.tokens, seconds)
+    Ok(Done { task, measured, cost, seconds: began.elapsed().as_secs_f64() })
 }
 
-fn tell(
-    args: &Eval,
-    score: &crate::session::protocol::Score,
-    tokens: u64,
-    seconds: Duration,
-) -> anyhow::Result<()> {
-    note(&format!("{} answers, {tokens} tokens in {:.1} s", score.n, seconds.as_secs_f64()));
+/// Whether an error is data that is not on this machine.
+fn is_absent(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(
+            cause.downcast_ref::<TaskError>(),
+            Some(TaskError::Absent { .. } | TaskError::NoSplit { .. })
+        )
+    })
+}
+
+/// The JSON document: of one task its scores and answers; of several those of each, with the mean.
+/// Both have `results` in lm-evaluation-harness's shape.
+fn document(args: &Eval, suite: &Suite, several: bool, rows: &[Row]) -> Value {
+    let each: Vec<Value> = rows
+        .iter()
+        .map(|row| match &row.done {
+            Ok(done) => task_json(args, &row.name, done),
+            Err(why) => json!({ "task": row.name, "left_out": why }),
+        })
+        .collect();
+    let mut out = if let (false, Some(Value::Object(only))) = (several, each.first()) {
+        only.clone()
+    } else {
+        let mut map = Map::new();
+        map.insert("suite".to_owned(), json!(suite.name));
+        map.insert("mean".to_owned(), json!(results::mean(rows)));
+        map.insert("tasks".to_owned(), json!(each));
+        map
+    };
+    out.extend(results::harness(rows));
+    Value::Object(out)
+}
+
+fn task_json(args: &Eval, name: &str, done: &Done) -> Value {
+    let score = &done.measured.score;
+    json!({
+        "task": name,
+        "split": args.split.name(),
+        "n": score.n,
+        "acc": score.acc,
+        "acc_ja": score.acc_ja,
+        "japanese": score.japanese,
+        "metrics": done.measured.metrics,
+        "language": done.task.language,
+        "data": done.task.sources,
+        "tokens": done.cost.tokens,
+        "seconds": done.seconds,
+        "cost": done.cost,
+        "answers": done.measured.answers.iter().map(answer_json).collect::<Vec<_>>(),
+    })
+}
+
+fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
+    let (score, tokens) = (&done.measured.score, done.cost.tokens);
+    note(&format!("{} answers, {tokens} tokens in {:.1} s", score.n, done.seconds));
+    let what = match (&done.task.language, results::is_number(&done.task)) {
+        (Some(code), true) => {
+            let language = if code == "ja" { "Japanese" } else { code.as_str() };
+            format!(
+                "right number and {language} {:.1}%, right number {:.1}%, {language} {:.1}%",
+                100.0 * score.acc_ja,
+                100.0 * score.acc,
+                100.0 * score.japanese
+            )
+        }
+        _ => results::figures(done),
+    };
     out(&format!(
-        "{} on {} ({}): right number and Japanese {:.1}%, right number {:.1}%, Japanese {:.1}%",
-        crate::session::text::visible_line(&args.model),
-        crate::session::text::visible_line(&args.task),
-        args.split.name(),
-        100.0 * score.acc_ja,
-        100.0 * score.acc,
-        100.0 * score.japanese
+        "{} on {} ({}): {what}",
+        visible_line(&args.model),
+        visible_line(&done.task.name),
+        args.split.name()
     ))
 }
 
-fn answer_json(a: &Answer) -> serde_json::Value {
-    serde_json::json!({
+fn answer_json(a: &Answer) -> Value {
+    let mut value = json!({
         "id": a.id, "question": a.question, "gold": a.gold, "text": a.text, "number": a.number,
-        "correct": a.correct, "language": a.language, "p_ja": a.p_ja, "tokens": a.tokens,
-    })
+        "correct": a.correct, "lenient_correct": a.lenient_correct, "language": a.language, "p_ja": a.p_ja,
+        "tokens": a.tokens,
+    });
+    if let (Value::Object(all), Ok(Value::Object(more))) = (&mut value, serde_json::to_value(&a.detail)) {
+        all.extend(more);
+    }
+    value
 }
 
 /// A recipe where the name is that of a TOML file, else a model.

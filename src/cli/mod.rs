@@ -15,6 +15,7 @@ mod inspect;
 mod merge;
 mod models;
 mod report;
+mod results;
 mod score;
 #[cfg(feature = "workbench")]
 mod screenshot;
@@ -150,9 +151,12 @@ pub struct Generate {
 pub struct Eval {
     /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML)
     pub model: String,
-    /// A built-in task's name or a task file
+    /// Built-in tasks' names or task files, with commas between them
+    #[arg(long, required_unless_present = "suite", conflicts_with = "suite")]
+    pub task: Option<String>,
+    /// A built-in suite (ja8, ja8-0.2, mgsm) or a suite file
     #[arg(long)]
-    pub task: String,
+    pub suite: Option<String>,
     /// Which questions
     #[arg(long, value_enum, default_value_t = SplitArg::Test)]
     pub split: SplitArg,
@@ -162,6 +166,9 @@ pub struct Eval {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// A Markdown table on stdout
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,

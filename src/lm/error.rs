@@ -24,6 +24,9 @@ pub enum LmError {
     /// `tokenizer.json` cannot be read or a text cannot be encoded.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
+    /// A chat template that cannot be used, or that refuses the messages.
+    #[error("chat template: {0}")]
+    Chat(String),
     /// A prompt that cannot be run.
     #[error("prompt {index}: {reason}")]
     Prompt { index: usize, reason: String },

@@ -14,6 +14,7 @@ mod answer;
 mod batch;
 #[doc(hidden)]
 pub mod bench;
+mod chat;
 mod composed;
 mod cpu;
 mod decoder;
@@ -33,6 +34,7 @@ mod tests;
 mod text;
 mod tokenizer;
 
+pub use chat::{ChatTemplate, Message};
 pub use decoder::Decoder;
 pub use device::{Device, pick};
 pub use error::LmError;

@@ -17,6 +17,9 @@ impl Tokenizer {
         if context.is_empty() {
             return self.alone(continuation, prefix);
         }
+        if continuation.is_empty() {
+            return checked(Pair { context: Vec::new(), continuation: Vec::new() }, continuation);
+        }
         let bare = context.trim_end();
         let whole = format!("{context}{continuation}");
         // A text that brings its own first token gets no second one.
@@ -31,12 +34,13 @@ impl Tokenizer {
         checked(Pair { context: own, continuation: all[at..].to_vec() }, continuation)
     }
 
-    /// Each encoded by itself, as jp-stable's harness does.
+    /// Each encoded by itself, without special tokens, as jp-stable's harness does; there `prefix` is
+    /// the end-of-sequence token.
     pub fn apart(&self, context: &str, continuation: &str, prefix: u32) -> Result<Pair, LmError> {
         if context.is_empty() {
             return self.alone(continuation, prefix);
         }
-        let pair = Pair { context: self.ids(context, true)?, continuation: self.ids(continuation, false)? };
+        let pair = Pair { context: self.ids(context, false)?, continuation: self.ids(continuation, false)? };
         checked(pair, continuation)
     }
 

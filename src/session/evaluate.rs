@@ -34,6 +34,8 @@ pub struct Evaluator {
     /// The pool in use, and one before it.
     kitchens: Vec<Kitchen>,
     alone: Option<(String, Player)>,
+    /// Keeps a large model once it has answered: another task follows.
+    pub keep_large: bool,
 }
 
 /// A pool with the merge made from it and the decoder that runs it.
@@ -144,7 +146,7 @@ impl Evaluator {
             score_s: began.elapsed().as_secs_f64(),
             tokens: timing.tokens as u64,
         };
-        if self.alone.as_ref().is_some_and(|(_, player)| player.parameters > KEEP_ALONE) {
+        if !self.keep_large && self.alone.as_ref().is_some_and(|(_, player)| player.parameters > KEEP_ALONE) {
             self.alone = None;
         }
         Ok((measured, cost))

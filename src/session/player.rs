@@ -10,7 +10,7 @@ use super::error::BadInput;
 use super::evaluate::{Told, Work};
 use super::protocol::Split;
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
-use crate::lm::{self, Decoder, Device, Options, Pair, Stream, Timing, Tokenizer};
+use crate::lm::{self, ChatTemplate, Decoder, Device, Message, Options, Pair, Stream, Timing, Tokenizer};
 use crate::task::{Encode, Kind, Length, Question, Task};
 
 /// A decoder with what it needs to read and write text.
@@ -20,6 +20,8 @@ pub(super) struct Player {
     eos: Vec<u32>,
     /// Stands for an empty context: the beginning-of-sequence token, else the end's.
     prefix: Option<u32>,
+    /// Of the checkpoint, where it has one that can be read; why not where it can't.
+    chat: Result<Option<ChatTemplate>, String>,
     pub parameters: usize,
     /// Prompts as token ids.
     prompts: HashMap<(String, Split, usize), Vec<u32>>,
@@ -51,7 +53,8 @@ impl Player {
         let decoder = Decoder::load(config, weights, device)?;
         let eos = config.eos_token_ids.clone();
         let prefix = config.bos_token_id.or(eos.first().copied());
-        Ok(Self { decoder, tokenizer, eos, prefix, parameters, prompts: HashMap::new() })
+        let chat = ChatTemplate::of(checkpoint).map_err(|e| e.to_string());
+        Ok(Self { decoder, tokenizer, eos, prefix, chat, parameters, prompts: HashMap::new() })
     }
 
     /// Answers what is asked, in its order.
@@ -152,12 +155,41 @@ impl Player {
                 "the model's config.json has neither bos_token_id nor eos_token_id: add one"
             ))
         };
-        let prompt = task.prompt(question).map_err(BadInput::error)?;
+        let prompt = self.text(task, question)?;
         let pair = |choice: &String| match task.encode {
             Encode::Joined => self.tokenizer.joined(&prompt, choice, prefix),
-            Encode::Apart => self.tokenizer.apart(&prompt, choice, prefix),
+            Encode::Apart => {
+                self.tokenizer.apart(&prompt, choice, self.eos.first().copied().unwrap_or(prefix))
+            }
         };
         question.choices.iter().map(|choice| Ok(pair(choice)?)).collect()
+    }
+
+    /// A question's prompt, through the model's chat template where the task says so: examples are
+    /// earlier turns, the description begins the first one.
+    fn text(&self, task: &Task, question: &Question) -> anyhow::Result<String> {
+        if !task.chat {
+            return task.prompt(question).map_err(BadInput::error);
+        }
+        let template = match &self.chat {
+            Ok(Some(template)) => template,
+            Ok(None) => {
+                return Err(BadInput::error(format!(
+                    "the task {} asks for the model's chat template and the model has none: take `chat` \
+                     out of the task, or put a chat_template.jinja beside the model",
+                    task.name
+                )));
+            }
+            Err(why) => return Err(BadInput::error(why)),
+        };
+        let mut messages = Vec::new();
+        for example in task.examples(question) {
+            messages.push(Message::new("user", &example.prompt));
+            messages.push(Message::new("assistant", &example.answer));
+        }
+        messages.push(Message::new("user", task.ask(question).map_err(BadInput::error)?));
+        messages[0].content.insert_str(0, &task.description);
+        template.render(&messages, true).map_err(BadInput::error)
     }
 
     fn prompt(&mut self, task: &Task, name: &str, split: Split, index: usize) -> anyhow::Result<Vec<u32>> {
@@ -165,8 +197,12 @@ impl Player {
         if let Some(prompt) = self.prompts.get(&key) {
             return Ok(prompt.clone());
         }
-        let text = task.prompt(&task.questions(split)[index]).map_err(BadInput::error)?;
-        let prompt = self.tokenizer.encode(&text)?;
+        let text = self.text(task, &task.questions(split)[index])?;
+        // A chat template writes the first token itself.
+        let bos = self.prefix.and_then(|id| self.tokenizer.spelling(id));
+        let brings_its_own = task.chat && bos.is_some_and(|bos| text.starts_with(&bos));
+        let special = task.encode == Encode::Joined && !brings_its_own;
+        let prompt = self.tokenizer.ids(&text, special)?;
         self.prompts.insert(key, prompt.clone());
         Ok(prompt)
     }

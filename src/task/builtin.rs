@@ -1,17 +1,59 @@
 //! The built-in tasks and the data that the binary carries.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::place::Base;
 use super::{TaskError, nearest};
 
-/// The built-in tasks' names.
-pub const BUILTIN: [&str; 2] = ["zoo", "mgsm_ja"];
+/// Names of files in a folder of `configs`, and their texts.
+macro_rules! embed {
+    ($names:ident, $files:ident, $doc:literal, $folder:literal, $count:literal, [$($name:literal),* $(,)?]) => {
+        #[doc = $doc]
+        pub const $names: [&str; $count] = [$($name),*];
+        const $files: [&str; $count] =
+            [$(include_str!(concat!("../../configs/", $folder, "/", $name, ".toml"))),*];
+    };
+}
 
-const FILES: [(&str, &str); BUILTIN.len()] = [
-    (BUILTIN[0], include_str!("../../configs/tasks/zoo.toml")),
-    (BUILTIN[1], include_str!("../../configs/tasks/mgsm_ja.toml")),
-];
+embed!(
+    BUILTIN,
+    FILES,
+    "The built-in tasks' names.",
+    "tasks",
+    28,
+    [
+        "zoo",
+        "mgsm_ja",
+        "gsm8k",
+        "jaqket_v2-0.2-0.2",
+        "jaqket_v2-0.2-0.3",
+        "jcommonsenseqa-1.1-0.2",
+        "jcommonsenseqa-1.1-0.3",
+        "jnli-1.3-0.2",
+        "jnli-1.3-0.3",
+        "jsquad-1.1-0.2",
+        "jsquad-1.1-0.3",
+        "marc_ja-1.1-0.2",
+        "marc_ja-1.1-0.3",
+        "mgsm-1.0-0.0",
+        "mgsm-1.0-0.3",
+        "mgsm_bn",
+        "mgsm_de",
+        "mgsm_en",
+        "mgsm_es",
+        "mgsm_fr",
+        "mgsm_ru",
+        "mgsm_sw",
+        "mgsm_te",
+        "mgsm_th",
+        "mgsm_zh",
+        "xlsum_ja-1.0-0.0",
+        "xlsum_ja-1.0-0.3",
+        "xwinograd_ja",
+    ]
+);
+
+embed!(SUITES, SUITE_FILES, "The built-in suites' names.", "suites", 3, ["ja8", "ja8-0.2", "mgsm"]);
 
 const DATA: [(&str, &str); 2] = [
     ("zoo/task/train.jsonl", include_str!("../../zoo/task/train.jsonl")),
@@ -23,20 +65,41 @@ pub(super) fn embedded(path: &str) -> Option<&'static str> {
     DATA.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
 
+/// Text of a built-in file.
+fn embedded_file(name: &str, names: &[&str], files: &[&'static str]) -> Option<&'static str> {
+    names.iter().position(|n| *n == name).map(|at| files[at])
+}
+
 /// Name for messages, text, and base for relative paths of a task.
 pub(super) fn find(reference: &str) -> Result<(String, String, Base), TaskError> {
-    if let Some((name, text)) = FILES.iter().find(|(name, _)| *name == reference) {
-        return Ok((format!("<{name}.toml>"), (*text).to_owned(), Base::Builtin));
+    if let Some(text) = embedded_file(reference, &BUILTIN, &FILES) {
+        return Ok((format!("<{reference}.toml>"), text.to_owned(), Base::Builtin));
     }
+    let (text, folder) = read(reference, "task", &BUILTIN)?;
+    Ok((reference.to_owned(), text, Base::Folder(folder)))
+}
+
+/// Name for messages, text, and folder of a suite; no folder where it is built in.
+pub(super) fn find_suite(reference: &str) -> Result<(String, String, Option<PathBuf>), TaskError> {
+    if let Some(text) = embedded_file(reference, &SUITES, &SUITE_FILES) {
+        return Ok((format!("<{reference}.toml>"), text.to_owned(), None));
+    }
+    let (text, folder) = read(reference, "suite", &SUITES)?;
+    Ok((reference.to_owned(), text, Some(folder)))
+}
+
+/// A file's text and folder. What is no path at all is taken for a mistyped name.
+fn read(reference: &str, what: &'static str, names: &[&'static str]) -> Result<(String, PathBuf), TaskError> {
     let path = Path::new(reference);
-    if !path.exists() && path.extension().is_none() {
+    if !path.exists() && path.extension().is_none_or(|e| e != "toml") {
         return Err(TaskError::UnknownTask {
+            what,
             name: reference.to_owned(),
-            nearest: nearest(reference, &BUILTIN),
+            nearest: nearest(reference, names),
+            known: names.join(", "),
         });
     }
     let text = std::fs::read_to_string(path)
         .map_err(|source| TaskError::Read { path: reference.to_owned(), source })?;
-    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    Ok((reference.to_owned(), text, Base::Folder(folder)))
+    Ok((text, path.parent().unwrap_or(Path::new("")).to_owned()))
 }

@@ -18,6 +18,8 @@ pub(super) struct Source<'a> {
     pub task: &'a TaskConfig,
     pub base: &'a Base,
     pub places: &'a Places,
+    /// The rows are solved examples: what they end with need not be an answer that can be scored.
+    pub examples: bool,
 }
 
 /// A split's questions, and the name of the file that they came from.
@@ -38,7 +40,8 @@ impl Source<'_> {
         let mut skip = split.skip;
         for found in &found {
             let table = table::read(found, header)?;
-            let reader = Reader { file: self.file, task: self.task, columns, table: &table };
+            let reader =
+                Reader { file: self.file, task: self.task, columns, table: &table, examples: self.examples };
             for row in &table.rows {
                 if skip > 0 {
                     skip -= 1;
@@ -54,12 +57,23 @@ impl Source<'_> {
     }
 }
 
-/// No question may stand in both splits.
-pub(super) fn check_overlap(file: &str, train: &[Question], test: &[Question]) -> Result<(), TaskError> {
-    // The row tells questions apart that look alike: one premise stands with several hypotheses.
-    let text = |q: &Question| (q.question.trim().to_owned(), q.choices.clone());
-    let seen: HashSet<_> = train.iter().map(text).collect();
-    let both: Vec<&Question> = test.iter().filter(|q| seen.contains(&text(q))).collect();
+/// No question may stand in both splits: none with the same prompt and choices, white space aside.
+pub(super) fn check_overlap(
+    file: &str,
+    template: &str,
+    train: &[Question],
+    test: &[Question],
+) -> Result<(), TaskError> {
+    let key = |q: &Question| {
+        let mut text = template::render(template, &q.row).unwrap_or_default();
+        text.retain(|c| !c.is_whitespace());
+        (text, q.choices.clone())
+    };
+    let seen: HashSet<_> = if test.is_empty() { HashSet::new() } else { train.iter().map(key).collect() };
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let both: Vec<&Question> = test.iter().filter(|q| seen.contains(&key(q))).collect();
     match both.first() {
         None => Ok(()),
         Some(first) => Err(TaskError::Overlap {
@@ -80,6 +94,7 @@ struct Reader<'a> {
     task: &'a TaskConfig,
     columns: &'a Columns,
     table: &'a Table,
+    examples: bool,
 }
 
 impl Reader<'_> {
@@ -128,13 +143,14 @@ impl Reader<'_> {
         if !self.table.numbered {
             return row.cells.clone();
         }
-        let named: Map<String, Value> =
+        let mut named: Map<String, Value> =
             row.cells.iter().map(|(key, value)| (format!("c{key}"), value.clone())).collect();
-        let mut named = named;
-        if self.columns.question.is_none()
-            && let Some(first) = row.cells.get("1")
+        for (name, column, number) in
+            [("question", &self.columns.question, "1"), ("answer", &self.columns.answer, "2")]
         {
-            named.insert("question".to_owned(), first.clone());
+            if let (None, Some(cell)) = (column, row.cells.get(number)) {
+                named.insert(name.to_owned(), cell.clone());
+            }
         }
         named
     }
@@ -171,7 +187,8 @@ impl Reader<'_> {
             let solved = |gold: &String| gold.rsplit("####").next().unwrap_or(gold).trim().to_owned();
             out.golds = golds.iter().map(solved).collect();
             out.gold = out.golds[0].clone();
-            if self.task.scorer() != Scorer::ExactMatch && number::gold(&out.gold).is_none() {
+            let numeric = self.task.scorer() != Scorer::ExactMatch && !self.examples;
+            if numeric && number::gold(&out.gold).is_none() {
                 let what = format!(
                     "the answer {:?} is not a number: the task's scorer needs one",
                     snippet(&out.gold)

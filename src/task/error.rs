@@ -4,11 +4,10 @@
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
     #[error(
-        "there is no built-in task {name:?} and no such file: did you mean \"{nearest}\"? \
-         Built in are {}",
-        super::BUILTIN.join(", ")
+        "there is no built-in {what} {name:?} and no such file: did you mean \"{nearest}\"? \
+         Built in are {known}"
     )]
-    UnknownTask { name: String, nearest: &'static str },
+    UnknownTask { what: &'static str, name: String, nearest: &'static str, known: String },
     #[error("{path} can't be read ({source}): check the path and its permissions")]
     Read { path: String, source: std::io::Error },
     #[error("{file}, line {line}: {message}")]

@@ -196,7 +196,7 @@ pub enum Encode {
     /// Both as one text, less the prompt's tokens (lm-evaluation-harness).
     #[default]
     Joined,
-    /// Each by itself (jp-stable's harness).
+    /// Each by itself, without special tokens such as the first one (jp-stable's harness).
     Apart,
 }
 
@@ -247,15 +247,9 @@ fn blank_line() -> String {
 
 /// Reads a task file; `file` is its name for messages.
 pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
-    let syntax = |message: &str, span: Option<std::ops::Range<usize>>| TaskError::Syntax {
-        file: file.to_owned(),
-        line: line_of(text, span.map_or(0, |s| s.start)),
-        message: message.replace('\n', ", "),
-    };
-    let document = toml_edit::Document::parse(text).map_err(|e| syntax(e.message(), e.span()))?;
-    let root = document.as_table();
     let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots"]).collect();
-    check_keys(file, text, root, &keys)?;
+    let document = document(file, text)?;
+    let root = document.as_table();
     check_columns(file, text, root)?;
     for (table, known) in
         [("train", SPLIT_KEYS.as_slice()), ("test", SPLIT_KEYS.as_slice()), ("shots", SHOT_KEYS.as_slice())]
@@ -265,9 +259,31 @@ pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
             check_columns(file, text, table)?;
         }
     }
-    let config: TaskConfig = toml::from_str(text).map_err(|e| syntax(e.message(), e.span()))?;
+    let config: TaskConfig = read(file, text, &keys)?;
     check_values(file, &config)?;
     Ok(config)
+}
+
+/// Reads a TOML file whose first level has these keys.
+pub(super) fn read<T: serde::de::DeserializeOwned>(
+    file: &str,
+    text: &str,
+    known: &[&'static str],
+) -> Result<T, TaskError> {
+    check_keys(file, text, document(file, text)?.as_table(), known)?;
+    toml::from_str(text).map_err(|e| syntax(file, text, e.message(), e.span()))
+}
+
+fn document<'t>(file: &str, text: &'t str) -> Result<toml_edit::Document<&'t str>, TaskError> {
+    toml_edit::Document::parse(text).map_err(|e| syntax(file, text, e.message(), e.span()))
+}
+
+fn syntax(file: &str, text: &str, message: &str, span: Option<std::ops::Range<usize>>) -> TaskError {
+    TaskError::Syntax {
+        file: file.to_owned(),
+        line: line_of(text, span.map_or(0, |s| s.start)),
+        message: message.replace('\n', ", "),
+    }
 }
 
 fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {

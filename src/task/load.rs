@@ -29,7 +29,7 @@ impl Task {
     pub fn load_splits(reference: &str, splits: &[Split], places: &Places) -> Result<Self, TaskError> {
         let (file, text, base) = builtin::find(reference)?;
         let config = file::parse(&file, &text)?;
-        let source = Source { file: &file, task: &config, base: &base, places };
+        let source = Source { file: &file, task: &config, base: &base, places, examples: false };
         let mut task = Self::from_config(&config)?;
         let pool =
             config.shots.as_ref().filter(|s| s.count > 0).map(|s| Pool::load(&source, s)).transpose()?;
@@ -52,7 +52,8 @@ impl Task {
                 Split::Test => task.test = questions,
             }
         }
-        data::check_overlap(&file, &task.train, &task.test)?;
+        Self::check_other(&source, &task)?;
+        data::check_overlap(&file, &config.prompt, &task.train, &task.test)?;
         if let Some(pool) = pool {
             task.sources.insert("shots", pool.data);
             task.examples = pool.examples;
@@ -62,6 +63,23 @@ impl Task {
             task.prompt(first).map_err(|e| e.in_file(&file))?;
         }
         Ok(task)
+    }
+
+    /// Of one split alone: what is not asked for but can be read must not hold its questions either.
+    fn check_other(source: &Source, task: &Self) -> Result<(), TaskError> {
+        let other = match (task.train.is_empty(), task.test.is_empty()) {
+            (true, false) => &source.task.train,
+            (false, true) => &source.task.test,
+            _ => return Ok(()),
+        };
+        let loaded = other.as_ref().and_then(|place| source.load(place).ok());
+        let Some(loaded) = loaded else { return Ok(()) };
+        let (file, template) = (source.file, &source.task.prompt);
+        if task.train.is_empty() {
+            data::check_overlap(file, template, &loaded.questions, &task.test)
+        } else {
+            data::check_overlap(file, template, &task.train, &loaded.questions)
+        }
     }
 
     fn from_config(config: &TaskConfig) -> Result<Self, TaskError> {

@@ -27,6 +27,7 @@ mod segment;
 mod shots;
 mod significance;
 mod squad;
+mod suite;
 mod table;
 mod template;
 
@@ -36,7 +37,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::bootstrap_medians;
-pub use builtin::BUILTIN;
+pub use builtin::{BUILTIN, SUITES};
 pub use error::TaskError;
 pub use file::{Encode, Length, LengthRule};
 pub use fitness::{Fitness, Means};
@@ -50,6 +51,7 @@ pub use segment::Segmenter;
 pub use shots::Example;
 pub use significance::{McNemar, Test, mcnemar};
 pub use squad::{Squad, squad};
+pub use suite::Suite;
 
 use template::Variables;
 

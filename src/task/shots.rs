@@ -44,6 +44,7 @@ impl Pool {
                 });
             }
         };
+        let source = &Source { examples: true, ..*source };
         let Loaded { data, questions } = source.load(&config)?;
         if questions.len() < shots.count {
             return Err(TaskError::Shots {

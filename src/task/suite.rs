@@ -1,0 +1,48 @@
+//! A suite: several tasks that are reported together, with the mean of their scores.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{BUILTIN, TaskError, builtin, file};
+
+/// Tasks by name or path, in the order of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Suite {
+    pub name: String,
+    pub tasks: Vec<String>,
+}
+
+const KEYS: [&str; 2] = ["name", "tasks"];
+
+impl Suite {
+    /// Loads a built-in suite by name (`ja8`) or a suite file by path. Paths of tasks in a file are
+    /// relative to it.
+    pub fn load(reference: &str) -> Result<Self, TaskError> {
+        let (file, text, folder) = builtin::find_suite(reference)?;
+        let mut suite: Self = file::read(&file, &text, &KEYS)?;
+        if suite.tasks.is_empty() {
+            return Err(TaskError::Value { file, key: "tasks", what: "is empty: name tasks".to_owned() });
+        }
+        if let Some(folder) = folder {
+            suite.tasks = suite.tasks.iter().map(|task| placed(task, &folder)).collect();
+        }
+        Ok(suite)
+    }
+
+    /// A suite of tasks named on a command line, `a,b,c`.
+    #[must_use]
+    pub fn of(list: &str) -> Self {
+        let tasks: Vec<String> =
+            list.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect();
+        Self { name: tasks.join(","), tasks }
+    }
+}
+
+/// A task's path from where the suite's file is.
+fn placed(task: &str, folder: &Path) -> String {
+    if BUILTIN.contains(&task) {
+        return task.to_owned();
+    }
+    folder.join(task).display().to_string()
+}
