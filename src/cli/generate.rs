@@ -49,11 +49,10 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
     let path = Path::new(model);
     if path.extension().is_some_and(|e| e == "toml") {
         let recipe = Recipe::open(path)?;
-        let sources: Vec<String> = recipe.sources.iter().map(|s| s.model.clone()).collect();
-        let pool = Pool::open(recipe.donor(), &sources)?;
+        let pool = Pool::gather(&recipe, |model| anyhow::Ok(Checkpoint::open(model)?))?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
-        let decoder = Decoder::load(pool.config(), &merged, device)?;
+        let decoder = Decoder::load(merged.config(), &merged, device)?;
         let tokenizer = Tokenizer::from_json(&pool.base().tokenizer_json()?)?;
         return Ok((decoder, tokenizer, pool.config().eos_token_ids.clone()));
     }

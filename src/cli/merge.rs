@@ -15,15 +15,13 @@ pub fn run(recipe: &Path, out: &Path, seed: Option<u64>) -> Result<()> {
     let mut recipe = Recipe::open(recipe)?;
     recipe.seed = seed.unwrap_or(recipe.seed);
     let started = Instant::now();
-    let base = fetch::open(recipe.donor())?;
-    let sources = recipe.sources.iter().map(|s| fetch::open(&s.model)).collect::<Result<_>>()?;
-    let pool = Pool::new(base, sources)?;
+    let pool = Pool::gather(&recipe, fetch::open)?;
     write_checkpoint(&recipe, &pool, out)?;
     println!(
         "{}: {} of {} sources on {}, {} layers, in {:.1} s",
         out.display(),
         recipe.method.name(),
-        recipe.sources.len(),
+        recipe.models().len(),
         recipe.donor(),
         pool.layers(),
         started.elapsed().as_secs_f64()

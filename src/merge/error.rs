@@ -22,6 +22,16 @@ pub enum MergeError {
         "recipe: the weights of layer group {group} sum to 0, and {method} divides by their sum; change a weight or set normalize = false"
     )]
     ZeroSum { group: String, method: &'static str },
+    #[error("{tensor}: {method} {problem}")]
+    Method { method: &'static str, tensor: String, problem: String },
+    #[error(
+        "{tensor}: {first} has shape {first_shape:?}, {model} {shape:?}; only tensors of one shape can be merged"
+    )]
+    Shapes { tensor: String, first: String, first_shape: Vec<usize>, model: String, shape: Vec<usize> },
+    #[error("recipe: {key} is float64; merges are computed and stored in float32, float16 or bfloat16")]
+    Double { key: &'static str },
+    #[error("no model is loaded; name at least one")]
+    Empty,
     #[error("path: {why}")]
     Fold { why: String },
     #[error("{model} cannot be aligned with {base}: {why}; align models whose blocks have one shape")]

@@ -25,18 +25,14 @@ const FROM_BASE: [&str; 10] = [
 ];
 
 /// Merges `recipe` and writes the result to the folder `out`: config and tokenizer of the base,
-/// `model.safetensors` in bfloat16, a model card with the recipe. `out` must not exist or be
+/// `model.safetensors` in the recipe's type, a model card with the recipe. `out` must not exist or be
 /// empty; on an error nothing is left there.
 pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), MergeError> {
     check_out(out)?;
     let mut merged = Merged::new(pool);
     pool.merge_into(recipe, &mut merged)?;
-    let mut config = pool.config().raw.clone();
+    let mut config = merged.config().raw.clone();
     if let Value::Object(map) = &mut config {
-        map.insert("tie_word_embeddings".to_owned(), pool.config().tie_word_embeddings.into());
-        // transformers 5 writes `dtype`, earlier ones `torch_dtype`.
-        let key = if map.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-        map.insert(key.to_owned(), "bfloat16".into());
         map.remove("_name_or_path");
     }
     let config = format!("{config:#}\n");

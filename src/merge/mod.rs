@@ -14,11 +14,21 @@ mod factor;
 mod fold;
 #[cfg(target_arch = "x86_64")]
 mod fused;
+mod group;
 mod kernel;
+mod known;
+#[cfg(test)]
+mod laws;
 mod mask;
 mod merged;
+mod methods;
+mod order;
+mod plan;
 mod pool;
+mod prune;
+mod resolve;
 mod round;
+mod run;
 mod shares;
 #[cfg(test)]
 mod tests;
@@ -26,6 +36,7 @@ mod trim;
 mod twister;
 #[cfg(target_arch = "x86_64")]
 mod wide;
+mod work;
 
 pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
 pub use error::MergeError;

@@ -1,20 +1,18 @@
-//! The models that take part: a base and its sources, mapped and checked once, ready for any
-//! number of recipes.
+//! The models that take part: mapped and checked once, ready for any number of recipes.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights, tensor_shapes};
-use crate::recipe::LayerGroup;
+use crate::recipe::Recipe;
 
 use super::MergeError;
-use super::delta::Delta;
 use super::dispatch;
 use super::extent::Extent;
-use super::shares::Shares;
-use super::trim::Trim;
+use super::known::Known;
+use super::plan::{Feed, Planned};
 
 /// Elements of one parallel piece of a tensor; fixed, so that sums do not depend on threads.
 pub(super) const CHUNK: usize = 1 << 16;
@@ -24,32 +22,12 @@ pub(super) const CHUNK: usize = 1 << 16;
 pub struct Pool {
     /// Tells one pool from another, so that a [`super::Merged`] is never reused across pools.
     pub(super) id: u64,
-    base: Checkpoint,
-    sources: Vec<Checkpoint>,
+    /// The base first, if there is one.
+    pub(super) models: Vec<Checkpoint>,
+    has_base: bool,
     config: ModelConfig,
-    pub(super) tensors: Vec<PoolTensor>,
-}
-
-/// A tensor of the merged model.
-pub(super) struct PoolTensor {
-    pub(super) name: String,
-    pub(super) group: LayerGroup,
-    pub(super) shape: Vec<usize>,
-    /// Whether the base and all sources store it as bfloat16, which then is the work type.
-    pub(super) narrow: bool,
-    /// Of all models together, if [`Self::narrow`].
-    pub(super) extent: Option<Extent>,
-    /// Magnitude order of each source's task vector, made when first trimmed.
-    trims: Vec<OnceLock<Trim>>,
-    /// Sums of each source's task vector under a drop mask.
-    pub(super) shares: Vec<Shares>,
-}
-
-impl PoolTensor {
-    /// Number of elements.
-    pub(super) fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
+    /// By tensor name.
+    known: HashMap<String, Known>,
 }
 
 impl Pool {
@@ -61,73 +39,67 @@ impl Pool {
         Self::new(base, sources)
     }
 
-    /// A pool of checkpoints that are already open.
+    /// A pool of checkpoints that are already open, all of one architecture: any recipe on whole
+    /// models can be merged.
     pub fn new(base: Checkpoint, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         for source in &sources {
             if let Fit::No(why) = source.fit(&base) {
-                return Err(MergeError::Misfit {
-                    model: source.reference().to_owned(),
-                    base: base.reference().to_owned(),
-                    why,
-                });
+                return Err(misfit(source, &base, why));
             }
         }
-        let mut config = base.config().clone();
-        let has_head = |c: &Checkpoint| c.tensor(LM_HEAD).is_some();
+        Self::of(Some(base), sources)
+    }
+
+    /// A pool of all that a recipe names. `open` turns a reference into a checkpoint.
+    pub fn gather<E: From<MergeError>>(
+        recipe: &Recipe,
+        open: impl Fn(&str) -> Result<Checkpoint, E>,
+    ) -> Result<Self, E> {
+        let base = recipe.base.as_deref().map(&open).transpose()?;
+        let sources = recipe.models().into_iter().map(open).collect::<Result<_, E>>()?;
+        Ok(Self::of(base, sources)?)
+    }
+
+    /// A pool of any checkpoints, with or without a base. Whether their tensors fit each other is
+    /// checked for each recipe: slices may take layers from models of different depth.
+    pub fn of(base: Option<Checkpoint>, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let has_base = base.is_some();
+        let models: Vec<Checkpoint> = base.into_iter().chain(sources).collect();
+        let donor = models.first().ok_or(MergeError::Empty)?;
+        let mut config = donor.config().clone();
         // A tied head is left out unless some input has one of its own; then the tied inputs
         // contribute their embeddings.
-        config.tie_word_embeddings = !has_head(&base) && !sources.iter().any(has_head);
-        let models = || std::iter::once(&base).chain(&sources);
-        let tensors = tensor_shapes(&config).into_iter().filter_map(|(name, shape)| {
-            let narrow = models().all(|m| view(m, &name).is_some_and(|v| v.dtype == Dtype::BF16));
-            let shares = sources.iter().map(|_| Shares::default()).collect();
-            let trims = sources.iter().map(|_| OnceLock::new()).collect();
-            // Every name of `tensor_shapes` has a group.
-            LayerGroup::of_tensor(&name).map(|group| PoolTensor {
-                name,
-                group,
-                shape,
-                narrow,
-                extent: None,
-                trims,
-                shares,
-            })
-        });
-        let mut tensors: Vec<PoolTensor> = tensors.collect();
-        for model in models() {
-            for tensor in &mut tensors {
-                let found = view(model, &tensor.name).filter(|v| v.shape == tensor.shape);
-                let found = found.ok_or_else(|| MergeError::Misfit {
-                    model: model.reference().to_owned(),
-                    base: base.reference().to_owned(),
-                    why: format!("its {} is missing or not of shape {:?}", tensor.name, tensor.shape),
-                })?;
-                let extent = check_finite(model, &tensor.name, found)?;
-                if tensor.narrow {
-                    let before = tensor.extent.unwrap_or(Extent::NONE);
-                    tensor.extent = extent.map(|e| e.and(before));
-                }
+        config.tie_word_embeddings = !models.iter().any(|m| m.tensor(LM_HEAD).is_some());
+        let mut known = HashMap::new();
+        for model in &models {
+            for (name, _) in tensor_shapes(model.config()).into_iter().chain(head(&config)) {
+                let found = view(model, &name).ok_or_else(|| misfit(model, donor, missing(&name)))?;
+                let extent = check_finite(model, &name, found)?;
+                let known = known.entry(name).or_insert_with(|| Known::new(models.len()));
+                // The extent of all counts only where each has one.
+                known.extent = known.extent.zip(extent).map(|(a, b)| a.and(b));
             }
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, base, sources, config, tensors })
+        Ok(Self { id, models, has_base, config, known })
     }
 
-    /// The base checkpoint.
+    /// The base checkpoint; of a pool without one, the first source, which gives config and
+    /// tokenizer.
     #[must_use]
     pub fn base(&self) -> &Checkpoint {
-        &self.base
+        &self.models[0]
     }
 
     /// The sources, in the order in which they were opened.
     #[must_use]
     pub fn sources(&self) -> &[Checkpoint] {
-        &self.sources
+        &self.models[usize::from(self.has_base)..]
     }
 
-    /// Config of every merge of this pool: the base's, with an LM head of its own if any model
-    /// has one.
+    /// Config of every merge of whole models of this pool: the base's, with an LM head of its own
+    /// if any model has one.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
@@ -139,34 +111,63 @@ impl Pool {
         self.config.num_hidden_layers
     }
 
-    pub(super) fn base_view(&self, tensor: &PoolTensor) -> TensorView<'_> {
-        view(&self.base, &tensor.name).expect("Pool::new found it in every model")
+    /// Place of a model among all, by its reference.
+    pub(super) fn place(&self, reference: &str) -> Option<usize> {
+        self.models.iter().position(|m| m.reference() == reference)
     }
 
-    pub(super) fn source_view(&self, tensor: &PoolTensor, source: usize) -> TensorView<'_> {
-        view(&self.sources[source], &tensor.name).expect("Pool::new found it in every model")
+    /// The tensor that an input is.
+    pub(super) fn view(&self, feed: &Feed) -> TensorView<'_> {
+        view(&self.models[feed.model], &feed.tensor).expect("the plan found it")
     }
 
-    pub(super) fn delta(&self, tensor: &PoolTensor, source: usize) -> Delta<'_> {
-        Delta {
-            base: self.base_view(tensor),
-            source: self.source_view(tensor, source),
-            narrow: tensor.narrow,
-        }
+    /// As [`Self::view`], where it is not known to exist.
+    pub(super) fn find(&self, feed: &Feed) -> Result<TensorView<'_>, MergeError> {
+        let model = &self.models[feed.model];
+        view(model, &feed.tensor).ok_or_else(|| misfit(model, self.base(), missing(&feed.tensor)))
     }
 
-    /// The magnitude order of a task vector, made at the first call.
-    pub(super) fn trim<'t>(&self, tensor: &'t PoolTensor, source: usize) -> &'t Trim {
-        tensor.trims[source].get_or_init(|| Trim::new(&self.delta(tensor, source)))
+    /// The name under which the model stores an input: a tied LM head is its embeddings.
+    pub(super) fn stored_name<'f>(&self, feed: &'f Feed) -> &'f str {
+        if feed.tensor == LM_HEAD && !self.has_head(feed.model) { EMBEDDINGS } else { &feed.tensor }
+    }
+
+    /// Whether a model has an LM head of its own.
+    pub(super) fn has_head(&self, model: usize) -> bool {
+        self.models[model].tensor(LM_HEAD).is_some()
+    }
+
+    /// What is known of an output's inputs, if they are one tensor of several models, measured
+    /// against the pool's base or nothing.
+    pub(super) fn known(&self, planned: &Planned) -> Option<&Known> {
+        let base = planned.base.map(|base| planned.feeds[base].model);
+        let usual = base.is_none_or(|model| model == 0 && self.has_base);
+        let alike = planned.feeds.iter().all(|feed| feed.tensor == planned.name);
+        self.known.get(&planned.name).filter(|_| usual && alike)
     }
 }
 
-const LM_HEAD: &str = "lm_head.weight";
+pub(super) const LM_HEAD: &str = "lm_head.weight";
+const EMBEDDINGS: &str = "model.embed_tokens.weight";
 
 /// A model's tensor; for a tied LM head its embeddings.
 fn view<'a>(model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
-    let tied = || (name == LM_HEAD).then(|| model.tensor("model.embed_tokens.weight")).flatten();
+    let tied = || (name == LM_HEAD).then(|| model.tensor(EMBEDDINGS)).flatten();
     model.tensor(name).or_else(tied)
+}
+
+/// Name and shape of the LM head that a merge of this config has, if it has one: tied models put
+/// their embeddings there.
+fn head(config: &ModelConfig) -> Option<(String, Vec<usize>)> {
+    (!config.tie_word_embeddings).then(|| (LM_HEAD.to_owned(), vec![config.vocab_size, config.hidden_size]))
+}
+
+fn missing(tensor: &str) -> String {
+    format!("its {tensor} is missing")
+}
+
+pub(super) fn misfit(model: &Checkpoint, base: &Checkpoint, why: String) -> MergeError {
+    MergeError::Misfit { model: model.reference().to_owned(), base: base.reference().to_owned(), why }
 }
 
 /// Checks that all values are finite; bfloat16 ones tell their extent at the same time.

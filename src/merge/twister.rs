@@ -44,13 +44,41 @@ impl Twister {
 
     /// One number an element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
     pub(super) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
-        (0..count).map(|_| u8::from((self.draw() & 0x00ff_ffff) as f32 / 16_777_216.0 < density)).collect()
+        (0..count).map(|_| u8::from(self.uniform() < density)).collect()
+    }
+
+    /// A whole number below `n`, as `torch.randint` draws it: one output modulo `n`, of 64 bits from
+    /// n = 2²⁸ on.
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        if n < 1 << 28 {
+            return u64::from(self.draw()) % n;
+        }
+        let high = u64::from(self.draw());
+        (high << 32 | u64::from(self.draw())) % n
+    }
+
+    /// `(u mod 2²⁴) / 2²⁴`, torch's uniform f32.
+    pub(super) fn uniform(&mut self) -> f32 {
+        (self.draw() & 0x00ff_ffff) as f32 / 16_777_216.0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Twister;
+
+    #[test]
+    fn whole_numbers_of_torch() {
+        // torch.manual_seed(42); torch.randint(n, (3,))
+        for (n, wanted) in [
+            (3_000_000, [637_542, 1_126_067, 286_876]),
+            ((1 << 28) + 7, [152_691_480, 68_438_865, 199_166_323]),
+            (1 << 33, [3_421_126_067, 787_846_414, 3_348_747_335]),
+        ] {
+            let mut twister = Twister::new(42);
+            assert_eq!([(); 3].map(|()| twister.below(n)), wanted, "{n}");
+        }
+    }
 
     #[test]
     fn reference_output() {

@@ -220,7 +220,7 @@ impl Evaluator {
                 player.decoder.refresh(&kitchen.merged, &stats.groups)?;
                 player
             }
-            None => Player::load(kitchen.pool.base(), kitchen.pool.config(), &kitchen.merged, device)?,
+            None => Player::load(kitchen.pool.base(), kitchen.merged.config(), &kitchen.merged, device)?,
         };
         Ok(kitchen.player.insert(player))
     }

@@ -1,0 +1,123 @@
+//! The arithmetic of each merge method, on one output tensor. Inputs as [`Group`] and the values of
+//! the method's parameters come in; the tensor is written.
+//!
+//! A method is a row in `recipe::method` and an arm of [`rule`]; the compiler asks for the arm.
+//! Rounding follows mergekit 0.1.5: in a 16-bit work type every elementwise operation rounds, sums
+//! over a tensor are rounded once.
+
+mod arcee;
+mod family;
+mod karcher;
+mod model_stock;
+mod multislerp;
+mod plain;
+mod ram;
+mod sce;
+mod slerp;
+
+pub(super) use arcee::SAMPLE;
+pub(super) use family::{Part, Sum, sum};
+pub(super) use plain::check_weights;
+
+use crate::checkpoint::Dtype;
+use crate::recipe::{Method, Param};
+
+use super::group::{Block, Group, Out};
+use super::plan::Values;
+
+/// Why a tensor cannot be merged; the caller says which one.
+#[derive(Debug)]
+pub(super) struct Problem(pub(super) String);
+
+/// What is kept of each task vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sparsify {
+    Nothing,
+    /// The largest magnitudes: `density`.
+    Largest,
+    /// The largest without the very largest: `density`, `gamma`.
+    WithoutOutliers,
+    /// At random: `density`.
+    AtRandom,
+    /// At random by the rank of the magnitude: `density`, `epsilon`.
+    ByRank,
+}
+
+/// How a method works on one tensor.
+pub(super) enum Rule {
+    /// Base plus the sum of sparse task vectors.
+    Family {
+        consensus: bool,
+        sparsify: Sparsify,
+    },
+    Whole(Whole),
+}
+
+/// Writes a whole tensor. `Sample` gives the elements to look at where a method looks at some only.
+type Whole = fn(&Group<'_>, &Values, Sample<'_>, &mut Out<'_>) -> Result<(), Problem>;
+
+/// Draws [`SAMPLE`] indices below a count.
+pub(super) type Sample<'s> = &'s mut dyn FnMut(usize) -> Vec<u32>;
+
+/// The arithmetic of a method.
+pub(super) fn rule(method: Method) -> Rule {
+    let family = |consensus, sparsify| Rule::Family { consensus, sparsify };
+    match method {
+        Method::TaskArithmetic => family(false, Sparsify::Nothing),
+        Method::Ties => family(true, Sparsify::Largest),
+        Method::DareLinear => family(false, Sparsify::AtRandom),
+        Method::DareTies => family(true, Sparsify::AtRandom),
+        Method::DellaLinear => family(false, Sparsify::ByRank),
+        Method::Della => family(true, Sparsify::ByRank),
+        Method::Breadcrumbs => family(false, Sparsify::WithoutOutliers),
+        Method::BreadcrumbsTies => family(true, Sparsify::WithoutOutliers),
+        Method::Linear => Rule::Whole(|group, values, _, out| {
+            plain::linear(group, &values.each(Param::Weight), values.flag(Param::Normalize), out)
+        }),
+        Method::Passthrough => {
+            Rule::Whole(|group, values, _, out| plain::passthrough(group, values.maybe(Param::Scale), out))
+        }
+        Method::Nearswap => {
+            Rule::Whole(|group, values, _, out| plain::nearswap(group, values.shared(Param::T), out))
+        }
+        Method::Slerp => {
+            Rule::Whole(|group, values, _, out| slerp::slerp(group, values.shared(Param::T), out))
+        }
+        Method::Nuslerp => Rule::Whole(|group, values, _, out| {
+            let (row_wise, flatten) =
+                (values.flag(Param::NuslerpRowWise), values.flag(Param::NuslerpFlatten));
+            slerp::nuslerp(group, &values.others(Param::Weight, group), row_wise, flatten, out)
+        }),
+        Method::Multislerp => Rule::Whole(|group, values, _, out| {
+            let (normalize, eps) = (values.flag(Param::NormalizeWeights), values.shared(Param::Eps));
+            multislerp::multislerp(group, &values.others(Param::Weight, group), normalize, eps, out)
+        }),
+        Method::Karcher => Rule::Whole(|group, values, _, out| {
+            karcher::karcher(group, values.shared(Param::MaxIter) as u64, values.shared(Param::Tol), out);
+            Ok(())
+        }),
+        Method::Sce => {
+            Rule::Whole(|group, values, _, out| sce::sce(group, values.shared(Param::SelectTopk), out))
+        }
+        Method::Ram => {
+            Rule::Whole(|group, values, _, out| ram::ram(group, values.shared(Param::Epsilon), out))
+        }
+        Method::RamplusTl => Rule::Whole(|group, values, _, out| {
+            let (rate, alpha) = (values.shared(Param::R), values.shared(Param::Alpha));
+            ram::ramplus_tl(group, rate, alpha, values.shared(Param::Epsilon), out)
+        }),
+        Method::ModelStock => Rule::Whole(|group, values, _, out| {
+            model_stock::model_stock(group, values.flag(Param::FilterWise), out)
+        }),
+        Method::ArceeFusion => Rule::Whole(|group, _, sample, out| arcee::arcee_fusion(group, sample, out)),
+    }
+}
+
+/// The type of a method's result where its inputs are of type `work`: mergekit multiplies by an f32
+/// factor per element in two methods, which makes f32 of everything.
+pub(super) fn computed(method: Method, work: Dtype) -> Dtype {
+    match method {
+        Method::ArceeFusion | Method::RamplusTl => Dtype::F32,
+        _ => work,
+    }
+}

@@ -1,0 +1,109 @@
+//! A recipe worked out against a pool: the list of output tensors, each with its inputs, its types
+//! and the value of every parameter.
+
+use crate::checkpoint::Dtype;
+use crate::recipe::{LayerGroup, MaskStream, Method, Param};
+
+use super::group::Group;
+
+/// All that decides a merge's values.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) method: Method,
+    pub(super) mask: MaskStream,
+    pub(super) seed: u64,
+    /// Decoder blocks of the result.
+    pub(super) layers: usize,
+    /// From the input to the output.
+    pub(super) tensors: Vec<Planned>,
+}
+
+/// One output tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Planned {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    /// Layer group of the result.
+    pub(super) group: LayerGroup,
+    /// In recipe order.
+    pub(super) feeds: Vec<Feed>,
+    /// Which of the feeds is the base.
+    pub(super) base: Option<usize>,
+    /// The type to which inputs are cast, and in which the method computes.
+    pub(super) work: Dtype,
+    /// The type of the method's result.
+    pub(super) computed: Dtype,
+    /// The type in which it is stored.
+    pub(super) stored: Dtype,
+    pub(super) values: Values,
+}
+
+/// One input of an output tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Feed {
+    /// Place of the model in the pool.
+    pub(super) model: usize,
+    /// The tensor's name in that model, which in a slice is not the output's.
+    pub(super) tensor: String,
+}
+
+impl Planned {
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Values of a method's parameters for one output tensor. They are compared by their bits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Values {
+    /// By parameter.
+    shared: Vec<(Param, u64)>,
+    /// By parameter, one for each input; none for a base that the parameter passes over.
+    each: Vec<(Param, Vec<Option<u64>>)>,
+}
+
+impl Values {
+    pub(super) fn set_shared(&mut self, param: Param, value: f64) {
+        self.shared.push((param, value.to_bits()));
+    }
+
+    pub(super) fn set_each(&mut self, param: Param, values: &[Option<f64>]) {
+        self.each.push((param, values.iter().map(|v| v.map(f64::to_bits)).collect()));
+    }
+
+    /// A parameter of the whole tensor.
+    pub(super) fn shared(&self, param: Param) -> f64 {
+        let found = self.shared.iter().find(|(p, _)| *p == param);
+        debug_assert!(found.is_some(), "no value for {param:?}");
+        found.map(|(_, bits)| f64::from_bits(*bits)).unwrap_or_default()
+    }
+
+    /// A yes-or-no parameter of the whole tensor.
+    pub(super) fn flag(&self, param: Param) -> bool {
+        self.shared(param) != 0.0
+    }
+
+    fn input(&self, param: Param, input: usize) -> Option<f64> {
+        let found = self.each.iter().find(|(p, _)| *p == param);
+        found.and_then(|(_, values)| values.get(input).copied().flatten()).map(f64::from_bits)
+    }
+
+    /// A parameter of every input.
+    pub(super) fn each(&self, param: Param) -> Vec<f64> {
+        let found = self.each.iter().find(|(p, _)| *p == param);
+        found.map_or_else(Vec::new, |(_, values)| {
+            values.iter().map(|v| v.map(f64::from_bits).unwrap_or_default()).collect()
+        })
+    }
+
+    /// A parameter of every input but the base.
+    pub(super) fn others(&self, param: Param, group: &Group<'_>) -> Vec<f64> {
+        group.others().map(|i| self.input(param, i).unwrap_or_default()).collect()
+    }
+
+    /// A parameter of the first input, which may have none.
+    pub(super) fn maybe(&self, param: Param) -> Option<f64> {
+        self.input(param, 0)
+    }
+}

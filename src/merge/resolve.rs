@@ -1,0 +1,193 @@
+//! From a recipe to a plan: which tensors come out, from what, with which values.
+
+use serde_json::Value;
+
+use crate::checkpoint::{Dtype, ModelConfig, tensor_shapes};
+use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
+
+use super::plan::{Feed, Plan, Planned, Values};
+use super::pool::LM_HEAD;
+use super::{MergeError, Pool, methods, work};
+
+impl Pool {
+    /// Works a recipe out against this pool, and checks it.
+    pub(super) fn plan(&self, recipe: &Recipe) -> Result<Plan, MergeError> {
+        let not_yet = |what: &str| Err(MergeError::NotYet { what: what.to_owned() });
+        if !recipe.path.is_empty() {
+            return not_yet("a path through layers");
+        }
+        if recipe.tokenizer.is_some() || recipe.align.is_some() {
+            return not_yet("a tokenizer or alignment");
+        }
+        let place = |model: &str| self.place(model);
+        for (key, model) in named(recipe) {
+            if place(model).is_none() {
+                return Err(MergeError::NotLoaded {
+                    key,
+                    model: model.to_owned(),
+                    loaded: self.models.iter().map(|m| m.reference().to_owned()).collect(),
+                });
+            }
+        }
+        let depth = |model: &str| place(model).map_or(0, |i| self.models[i].config().num_hidden_layers);
+        let outline = recipe.outline(depth)?;
+        recipe.check(outline.layers())?;
+        let work = precision(recipe.dtype, "dtype")?;
+        let stored = precision(recipe.out_dtype, "out_dtype")?;
+
+        let last = outline.inputs(outline.slice(LayerGroup::Head).0);
+        let has_head = last.iter().filter_map(|i| place(&i.model)).any(|i| self.has_head(i));
+        let mut config = self.base().config().clone();
+        config.num_hidden_layers = outline.layers();
+        config.tie_word_embeddings = !has_head;
+        let mut tensors = Vec::new();
+        for (name, _) in tensor_shapes(&config) {
+            // Every name of `tensor_shapes` has a group.
+            let Some(group) = LayerGroup::of_tensor(&name) else { continue };
+            tensors.push(self.plan_tensor(recipe, &outline, (&name, group), (work, stored))?);
+        }
+        Ok(Plan {
+            method: recipe.method,
+            mask: recipe.mask,
+            seed: recipe.seed,
+            layers: outline.layers(),
+            tensors,
+        })
+    }
+
+    fn plan_tensor(
+        &self,
+        recipe: &Recipe,
+        outline: &Outline,
+        (name, group): (&str, LayerGroup),
+        (work, stored): (Option<Dtype>, Option<Dtype>),
+    ) -> Result<Planned, MergeError> {
+        let (slice, offset) = outline.slice(group);
+        let inputs = outline.inputs(slice);
+        let place = outline.place(name, group);
+        let mut feeds = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let model = self.place(&input.model).unwrap_or_default();
+            let tensor = match group {
+                LayerGroup::Block(layer) => in_layer(name, layer, input.first + offset),
+                _ => name.to_owned(),
+            };
+            feeds.push(Feed { model, tensor });
+        }
+        let views = feeds.iter().map(|feed| self.find(feed)).collect::<Result<Vec<_>, _>>()?;
+        let first = views.first().ok_or(MergeError::Empty)?;
+        if let Some(odd) = views.iter().position(|v| v.shape != first.shape) {
+            return Err(MergeError::Shapes {
+                tensor: name.to_owned(),
+                first: inputs[0].model.clone(),
+                first_shape: first.shape.to_vec(),
+                model: inputs[odd].model.clone(),
+                shape: views[odd].shape.to_vec(),
+            });
+        }
+        let promoted = views.iter().map(|v| v.dtype).reduce(work::promote).unwrap_or(Dtype::F32);
+        let work = work.unwrap_or(promoted);
+        let computed = methods::computed(recipe.method, work);
+        let shape = first.shape.to_vec();
+        let values = values(recipe, outline, slice, &feeds, &place)?;
+        if recipe.method == Method::Linear && values.flag(Param::Normalize) {
+            let sum = values.each(Param::Weight).iter().fold(0.0_f32, |sum, w| sum + *w as f32);
+            if sum == 0.0 {
+                let group = group.to_string();
+                return Err(MergeError::ZeroSum { group, method: recipe.method.name() });
+            }
+        }
+        Ok(Planned {
+            name: name.to_owned(),
+            shape,
+            group,
+            base: inputs.iter().position(|i| i.is_base),
+            feeds,
+            work,
+            computed,
+            stored: stored.unwrap_or(computed),
+            values,
+        })
+    }
+}
+
+/// Every model that a recipe names, with the key under which it does.
+fn named(recipe: &Recipe) -> Vec<(String, &str)> {
+    let mut out = Vec::new();
+    out.extend(recipe.base.iter().map(|model| ("base".to_owned(), model.as_str())));
+    let sources = recipe.sources.iter().enumerate();
+    out.extend(sources.map(|(i, s)| (format!("source[{i}].model"), s.model.as_str())));
+    for (k, slice) in recipe.slices.iter().enumerate() {
+        out.extend(slice.base.iter().map(|model| (format!("slice[{k}].base"), model.as_str())));
+        let sources = slice.sources.iter().enumerate();
+        out.extend(sources.map(|(i, s)| (format!("slice[{k}].source[{i}].model"), s.model.as_str())));
+    }
+    out
+}
+
+fn values(
+    recipe: &Recipe,
+    outline: &Outline,
+    slice: usize,
+    feeds: &[Feed],
+    place: &Place<'_>,
+) -> Result<Values, MergeError> {
+    let mut values = Values::default();
+    for spec in recipe.method.parameters().iter().filter(|spec| !spec.ignored) {
+        match spec.scope {
+            Scope::Global => values.set_shared(spec.param, recipe.shared_value(spec.param, place)?),
+            Scope::PerModel => {
+                let mut each = Vec::with_capacity(feeds.len());
+                for (input, feed) in outline.inputs(slice).iter().zip(feeds) {
+                    each.push(match input.source {
+                        Some(source) if !input.is_base => {
+                            Some(recipe.source_value(spec.param, source, &feed.tensor, place)?)
+                        }
+                        _ => None,
+                    });
+                }
+                values.set_each(spec.param, &each);
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// A block's tensor under the number of another block.
+fn in_layer(name: &str, from: usize, to: usize) -> String {
+    name.replacen(&format!("layers.{from}."), &format!("layers.{to}."), 1)
+}
+
+fn precision(given: Option<Precision>, key: &'static str) -> Result<Option<Dtype>, MergeError> {
+    match given {
+        None => Ok(None),
+        Some(Precision::BFloat16) => Ok(Some(Dtype::BF16)),
+        Some(Precision::Float16) => Ok(Some(Dtype::F16)),
+        Some(Precision::Float32) => Ok(Some(Dtype::F32)),
+        Some(Precision::Float64) => Err(MergeError::Double { key }),
+    }
+}
+
+impl Plan {
+    /// Config of the merge: the donor's, with the number of layers, the type and the LM head that
+    /// the tensors have.
+    pub(super) fn config(&self, pool: &Pool) -> ModelConfig {
+        let mut config = pool.base().config().clone();
+        config.num_hidden_layers = self.layers;
+        config.tie_word_embeddings = !self.tensors.iter().any(|t| t.name == LM_HEAD);
+        let stored = self.tensors.first().map_or(Dtype::BF16, |t| t.stored);
+        let dtype = match stored {
+            Dtype::F32 => "float32",
+            Dtype::F16 => "float16",
+            Dtype::BF16 => "bfloat16",
+        };
+        if let Value::Object(map) = &mut config.raw {
+            map.insert("num_hidden_layers".to_owned(), self.layers.into());
+            map.insert("tie_word_embeddings".to_owned(), config.tie_word_embeddings.into());
+            // transformers 5 writes `dtype`, earlier ones `torch_dtype`.
+            let key = if map.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+            map.insert(key.to_owned(), dtype.into());
+        }
+        config
+    }
+}
