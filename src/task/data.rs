@@ -57,7 +57,8 @@ impl Source<'_> {
     }
 }
 
-/// No question may stand in both splits: none with the same prompt and choices, white space aside.
+/// No question may stand in both splits: none with the same text, prompt and choices, white space
+/// aside.
 pub(super) fn check_overlap(
     file: &str,
     template: &str,
@@ -66,6 +67,8 @@ pub(super) fn check_overlap(
 ) -> Result<(), TaskError> {
     let key = |q: &Question| {
         let mut text = template::render(template, &q.row).unwrap_or_default();
+        text.push('\0');
+        text.push_str(&q.question);
         text.retain(|c| !c.is_whitespace());
         (text, q.choices.clone())
     };
