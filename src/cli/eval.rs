@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::follow::{note, out};
 use super::results::{self, Row};
 use super::{Eval, SplitArg};
-use crate::recipe::Recipe;
+use crate::recipe::{Book, Recipe};
 use crate::session::BadInput;
 use crate::session::evaluate::{Evaluator, Told, Work};
 use crate::session::job::{Ask, Bench, Measured};
@@ -197,7 +197,7 @@ fn answer_json(a: &Answer) -> Value {
 /// A recipe where the name is that of a TOML file, else a model.
 pub fn target(name: &str) -> anyhow::Result<Target> {
     let path = Path::new(name);
-    if path.extension().is_some_and(|e| e == "toml") {
+    if Book::is_file(path) {
         return Recipe::open(path).map(|recipe| Target::Recipe(Box::new(recipe))).map_err(BadInput::error);
     }
     Ok(Target::Model(name.to_owned()))

@@ -11,7 +11,7 @@ use super::Generate;
 use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Decoder, Options, Tokenizer};
 use crate::merge::{Merged, Pool};
-use crate::recipe::Recipe;
+use crate::recipe::{Book, Recipe};
 use crate::session::BadInput;
 use crate::session::text::visible;
 
@@ -47,7 +47,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
 /// A model, or the merge of a recipe, with its tokenizer and the tokens that end an answer.
 fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer, Vec<u32>)> {
     let path = Path::new(model);
-    if path.extension().is_some_and(|e| e == "toml") {
+    if Book::is_file(path) {
         let recipe = Recipe::open(path)?;
         let pool = Pool::gather(&recipe, |model| anyhow::Ok(Checkpoint::open(model)?))?;
         let mut merged = Merged::new(&pool);

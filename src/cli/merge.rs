@@ -7,12 +7,16 @@ use anyhow::Result;
 
 use super::fetch;
 use crate::merge::{Pool, write_checkpoint};
-use crate::recipe::Recipe;
+use crate::recipe::Book;
 
 /// Merges the recipe in the file `recipe` and writes the result to the folder `out`. `seed`
-/// takes the place of the recipe's.
-pub fn run(recipe: &Path, out: &Path, seed: Option<u64>) -> Result<()> {
-    let mut recipe = Recipe::open(recipe)?;
+/// takes the place of the recipe's; `lenient` passes over unknown keys.
+pub fn run(recipe: &Path, out: &Path, seed: Option<u64>, lenient: bool) -> Result<()> {
+    let book = Book::open(recipe, lenient)?;
+    for warning in &book.warnings {
+        eprintln!("yosegi: {}", crate::session::text::visible(warning));
+    }
+    let mut recipe = book.only()?;
     recipe.seed = seed.unwrap_or(recipe.seed);
     let started = Instant::now();
     let pool = Pool::gather(&recipe, fetch::open)?;

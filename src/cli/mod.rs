@@ -14,6 +14,7 @@ mod generate;
 mod inspect;
 mod merge;
 mod models;
+mod recipe;
 mod report;
 mod results;
 mod score;
@@ -61,7 +62,7 @@ enum Command {
     },
     /// Write a merge as a Hugging Face checkpoint
     Merge {
-        /// A recipe (TOML)
+        /// A recipe (TOML or mergekit's YAML)
         recipe: PathBuf,
         /// Folder to write; must not exist or be empty
         #[arg(long)]
@@ -69,7 +70,13 @@ enum Command {
         /// Seed of the mask stream, in place of the recipe's
         #[arg(long)]
         seed: Option<u64>,
+        /// Pass over unknown keys of the recipe, with a warning for each
+        #[arg(long)]
+        lenient: bool,
     },
+    /// Convert, check and look up recipes
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
     /// Let a model or a merge continue prompts, greedily
     Generate(Generate),
     /// Score a model or a merge on a task
@@ -128,7 +135,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML)
+    /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML or mergekit's YAML)
     pub model: String,
     /// Continue this text
     #[arg(long, required_unless_present = "prompts", conflicts_with = "prompts")]
@@ -149,7 +156,7 @@ pub struct Generate {
 
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML)
+    /// A folder, org/name[@revision], zoo:NAME, or a recipe (TOML or mergekit's YAML)
     pub model: String,
     /// Built-in tasks' names or task files, with commas between them
     #[arg(long, required_unless_present = "suite", conflicts_with = "suite")]
@@ -238,6 +245,37 @@ pub struct Evolve {
     pub json: bool,
 }
 
+/// What can be done with a recipe without reading a model.
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// Write a recipe in the other notation: TOML, or mergekit's YAML
+    Convert {
+        /// A file ending in .toml, .yml or .yaml, or - for stdin (YAML unless it reads as TOML)
+        input: PathBuf,
+        /// A file ending in .toml, .yml or .yaml, or - for stdout (the notation that the input is not in)
+        output: PathBuf,
+        /// Pass over unknown keys, with a warning for each
+        #[arg(long)]
+        lenient: bool,
+    },
+    /// Say whether a recipe is in order
+    Check {
+        /// A recipe (TOML or mergekit's YAML)
+        file: PathBuf,
+        /// Pass over unknown keys, with a warning for each
+        #[arg(long)]
+        lenient: bool,
+    },
+    /// The merge methods with their parameters
+    Methods {
+        /// Only this one
+        name: Option<String>,
+        /// One JSON document on stdout
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// Which questions of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SplitArg {
@@ -269,7 +307,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Worker) => worker::run(),
         Some(Command::Models { base, json }) => models::run(&base, json),
         Some(Command::Inspect { models, json }) => inspect::run(&models, json),
-        Some(Command::Merge { recipe, out, seed }) => merge::run(&recipe, &out, seed),
+        Some(Command::Merge { recipe, out, seed, lenient }) => merge::run(&recipe, &out, seed, lenient),
+        Some(Command::Recipe(command)) => recipe::run(&command),
         Some(Command::Zoo { out }) => zoo::run(&out),
         #[cfg(feature = "workbench")]
         Some(Command::Screenshot { out, session }) => screenshot::run(&out, session.as_deref()),

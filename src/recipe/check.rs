@@ -1,7 +1,8 @@
 //! Is a recipe in order, as far as that can be said without reading a model?
 
 use super::{
-    BaseNeed, Kind, LayerGroup, Method, Parameters, Recipe, RecipeError, Scope, Slice, Source, Step, Values,
+    BaseNeed, Kind, LayerGroup, Method, Param, Parameters, Recipe, RecipeError, Scope, Slice, Source, Step,
+    Values,
 };
 
 /// A key path and what is wrong with it.
@@ -76,6 +77,13 @@ impl Recipe {
         }
         for (path, parameters) in self.places() {
             check_parameters(self.method, &path, parameters)?;
+            let global = |p: &Param| self.method.parameter(*p).is_some_and(|s| s.scope == Scope::Global);
+            if path.contains("source[")
+                && let Some(param) = parameters.iter().map(|(p, _)| p).find(global)
+            {
+                let problem = "is one value for all models; give it outside of the sources";
+                return Err((format!("{path}{}", param.name()), problem.into()));
+            }
         }
         self.check_required()
     }

@@ -3,13 +3,15 @@
 /// Why a recipe cannot be used. `place` is `file:line`, or `recipe` for one that was made in memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
-    #[error("{place}: not TOML: {problem}")]
-    Syntax { place: String, problem: String },
+    #[error("{place}: not {notation}: {problem}")]
+    Syntax { notation: &'static str, place: String, problem: String },
     #[error("{place}: unknown key {key}; {hint}")]
     UnknownKey { place: String, key: String, hint: String },
     #[error("{place}: {key} {problem}")]
     Value { place: String, key: String, problem: String },
-    #[error("{path}: {problem}; name a recipe in TOML")]
+    #[error("{place}: {problem}")]
+    Book { place: String, problem: String },
+    #[error("{path}: {problem}; name a recipe, in TOML or in mergekit's YAML")]
     Unreadable { path: String, problem: String },
 }
 

@@ -1,6 +1,7 @@
 //! A merge as data: which checkpoints, which method, which parameters for each tensor. Text comes
 //! in, a checked [`Recipe`] goes out; no tensors here.
 
+mod book;
 mod check;
 mod error;
 mod group;
@@ -14,7 +15,9 @@ mod resolve;
 mod tests;
 mod values;
 mod write;
+mod yaml;
 
+pub use book::Book;
 pub use error::RecipeError;
 pub use group::LayerGroup;
 pub use method::{BaseNeed, MaskStream, Method, MethodSpec};

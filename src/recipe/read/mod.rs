@@ -1,7 +1,7 @@
 //! Text → recipe. Every key is known or an error with its line and the nearest known one.
 
 mod node;
-mod parts;
+pub(super) mod parts;
 mod recipe;
 mod values;
 
@@ -9,29 +9,22 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
 
-use node::{Node, Toml, Tree};
+pub(super) use node::{Entry, Node, Tree};
+
+use node::Toml;
 
 use super::{Method, Param, Recipe, RecipeError};
 
 impl Recipe {
-    /// Reads a recipe file.
+    /// Reads a file that holds one recipe, in TOML or in mergekit's YAML by its extension.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        let shown = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::from_toml(&text, &shown),
-            Err(e) => Err(RecipeError::Unreadable { path: shown, problem: e.to_string() }),
-        }
+        super::Book::open(path, false)?.only()
     }
 
     /// Reads a recipe from TOML; `place` names the text in messages (a file, or `stdin`).
     pub fn from_toml(text: &str, place: &str) -> Result<Self, RecipeError> {
-        let toml = Toml::new(text);
-        let reader = Reader::new(place);
-        let document = toml_edit::Document::parse(text).map_err(|e| RecipeError::Syntax {
-            place: reader.at(toml.line(e.span())),
-            problem: e.message().lines().collect::<Vec<_>>().join("; "),
-        })?;
-        reader.recipe(&toml.table(document.as_table(), None))
+        let reader = Reader::new(place, false);
+        reader.recipe(&reader.toml(text)?)
     }
 }
 
@@ -39,33 +32,63 @@ impl Recipe {
 pub(super) struct Reader<'a> {
     place: &'a str,
     lines: RefCell<HashMap<String, usize>>,
+    /// Unknown keys are passed over with a warning.
+    pub(super) lenient: bool,
+    pub(super) warnings: RefCell<Vec<String>>,
+    /// The text is mergekit's.
+    pub(super) yaml: bool,
 }
 
-type Read<T> = Result<T, RecipeError>;
+pub(super) type Read<T> = Result<T, RecipeError>;
 
 impl<'a> Reader<'a> {
-    fn new(place: &'a str) -> Self {
-        Self { place, lines: RefCell::default() }
+    pub(super) fn new(place: &'a str, lenient: bool) -> Self {
+        Self { place, lines: RefCell::default(), lenient, warnings: RefCell::default(), yaml: false }
+    }
+
+    /// The tree of a text in TOML.
+    pub(super) fn toml(&self, text: &str) -> Read<Node> {
+        let toml = Toml::new(text);
+        let document = toml_edit::Document::parse(text).map_err(|e| RecipeError::Syntax {
+            notation: "TOML",
+            place: self.at(toml.line(e.span())),
+            problem: e.message().lines().collect::<Vec<_>>().join("; "),
+        })?;
+        Ok(toml.table(document.as_table(), None))
+    }
+
+    /// Begins another document of the same text.
+    pub(super) fn forget(&self) {
+        self.lines.borrow_mut().clear();
+    }
+
+    /// An error; or, when lenient, a warning.
+    pub(super) fn refuse(&self, error: RecipeError) -> Read<()> {
+        if !self.lenient {
+            return Err(error);
+        }
+        self.warnings.borrow_mut().push(format!("{error}; passed over"));
+        Ok(())
     }
 
     /// `file:line`.
-    fn at(&self, line: Option<usize>) -> String {
+    pub(super) fn at(&self, line: Option<usize>) -> String {
         line.map_or_else(|| self.place.to_owned(), |line| format!("{}:{line}", self.place))
     }
 
-    fn bad(&self, line: Option<usize>, key: &str, problem: impl Into<String>) -> RecipeError {
+    pub(super) fn bad(&self, line: Option<usize>, key: &str, problem: impl Into<String>) -> RecipeError {
         RecipeError::Value { place: self.at(line), key: key.to_owned(), problem: problem.into() }
     }
 
     /// Remembers the line of a key path.
-    fn note(&self, path: &str, line: Option<usize>) {
+    pub(super) fn note(&self, path: &str, line: Option<usize>) {
         if let Some(line) = line {
             self.lines.borrow_mut().insert(path.to_owned(), line);
         }
     }
 
     /// The line of a key path, or of the nearest part around it.
-    fn line_of(&self, path: &str) -> Option<usize> {
+    pub(super) fn line_of(&self, path: &str) -> Option<usize> {
         let lines = self.lines.borrow();
         let mut path = path;
         loop {
@@ -77,7 +100,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses keys that are neither `known` nor parameters of the method.
-    fn known_keys(&self, node: &Node, path: &str, known: &[&str], method: Option<Method>) -> Read<()> {
+    pub(super) fn known_keys(
+        &self,
+        node: &Node,
+        path: &str,
+        known: &[&str],
+        method: Option<Method>,
+    ) -> Read<()> {
         for entry in node.entries() {
             let key = entry.key.as_str();
             self.note(&format!("{path}{key}"), entry.line.or(entry.value.line));
@@ -96,16 +125,17 @@ impl<'a> Reader<'a> {
                     [] => format!("is no parameter of {}, which has none", method.name()),
                     names => format!("is no parameter of {}; it has {}", method.name(), names.join(", ")),
                 };
-                return Err(RecipeError::Value { place, key: shown, problem });
+                self.refuse(RecipeError::Value { place, key: shown, problem })?;
+                continue;
             }
             let all: Vec<&str> = known.iter().copied().chain(names).collect();
-            return Err(RecipeError::UnknownKey { place, key: shown, hint: nearest(key, &all) });
+            self.refuse(RecipeError::UnknownKey { place, key: shown, hint: nearest(key, &all) })?;
         }
         Ok(())
     }
 
     /// A text that is not empty.
-    fn text_of(&self, node: &Node, path: &str) -> Read<String> {
+    pub(super) fn text_of(&self, node: &Node, path: &str) -> Read<String> {
         match node.text() {
             Some(text) if !text.is_empty() => Ok(text.to_owned()),
             _ => Err(self.bad(node.line, path, "must be a text in quotes")),
@@ -113,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text under `key`, which must be there.
-    fn required_text(&self, node: &Node, key: &str, path: &str) -> Read<String> {
+    pub(super) fn required_text(&self, node: &Node, key: &str, path: &str) -> Read<String> {
         match node.get(key) {
             None => {
                 let what = if key == "model" { "is missing; name a checkpoint" } else { "is missing" };
@@ -124,7 +154,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number from 0.
-    fn count_of(&self, node: &Node, path: &str) -> Read<usize> {
+    pub(super) fn count_of(&self, node: &Node, path: &str) -> Read<usize> {
         match node.tree {
             Tree::Whole(n) if n >= 0 => Ok(n as usize),
             _ => Err(self.bad(node.line, path, "must be a whole number from 0")),
@@ -132,7 +162,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The maps of a list; `shown` is how the list is written.
-    fn maps<'n>(&self, node: &'n Node, path: &str, shown: &str) -> Read<&'n [Node]> {
+    pub(super) fn maps<'n>(&self, node: &'n Node, path: &str, shown: &str) -> Read<&'n [Node]> {
         let Tree::List(list) = &node.tree else {
             return Err(self.bad(node.line, path, format!("must be written as {shown}")));
         };

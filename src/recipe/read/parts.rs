@@ -9,11 +9,18 @@ use crate::recipe::{
 const TOKENIZER: [&str; 3] = ["source", "tokens", "pad_to_multiple_of"];
 const TOKEN: [&str; 2] = ["source", "force"];
 const ORIGIN: [&str; 4] = ["kind", "model", "token_id", "token"];
+const REFERENCE: [&str; 3] = ["model", "lora", "override_architecture"];
+const MODEL_PATH: [&str; 2] = ["path", "revision"];
 const ALIGN: [&str; 2] = ["by", "prompts"];
+
+/// The value of a key that is there and not null.
+pub(in crate::recipe) fn given<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    node.get(key).filter(|n| !matches!(n.tree, Tree::Null))
+}
 
 impl Reader<'_> {
     /// `bfloat16`, with or without `torch.`.
-    pub(super) fn precision(&self, node: &Node, key: &str) -> Read<Option<Precision>> {
+    pub(in crate::recipe) fn precision(&self, node: &Node, key: &str) -> Read<Option<Precision>> {
         let Some(n) = node.get(key).filter(|n| !matches!(n.tree, Tree::Null)) else { return Ok(None) };
         let text = self.text_of(n, key)?;
         let name = text.strip_prefix("torch.").unwrap_or(&text);
@@ -25,7 +32,7 @@ impl Reader<'_> {
     }
 
     /// `"union"`, `"base"`, a model, or a table with `source`, `tokens`, `pad_to_multiple_of`.
-    pub(super) fn tokenizer(&self, node: &Node, path: &str) -> Read<TokenizerSpec> {
+    pub(in crate::recipe) fn tokenizer(&self, node: &Node, path: &str) -> Read<TokenizerSpec> {
         let mut out =
             TokenizerSpec { source: TokenizerSource::Union, tokens: Vec::new(), pad_to_multiple_of: None };
         if !node.is_map() {
@@ -106,13 +113,40 @@ impl Reader<'_> {
         }
     }
 
-    /// A model reference.
-    pub(super) fn model_text(&self, node: &Node, path: &str) -> Read<String> {
-        self.text_of(node, path)
+    /// A model reference, as one text or as a table with its parts.
+    pub(in crate::recipe) fn model_text(&self, node: &Node, path: &str) -> Read<String> {
+        if !node.is_map() {
+            return self.text_of(node, path);
+        }
+        self.known_keys(node, &format!("{path}."), &REFERENCE, None)?;
+        if let Some(n) = given(node, "override_architecture") {
+            let problem = "cannot be set; the model's own config.json says what it is";
+            self.refuse(self.bad(n.line, &format!("{path}.override_architecture"), problem))?;
+        }
+        let model =
+            node.get("model").ok_or_else(|| self.bad(node.line, &format!("{path}.model"), "is missing"))?;
+        let mut text = self.path_text(model, &format!("{path}.model"))?;
+        if let Some(n) = given(node, "lora") {
+            text = format!("{text}+{}", self.path_text(n, &format!("{path}.lora"))?);
+        }
+        Ok(text)
+    }
+
+    /// `path@revision`, as one text or as a table.
+    fn path_text(&self, node: &Node, path: &str) -> Read<String> {
+        if !node.is_map() {
+            return self.text_of(node, path);
+        }
+        self.known_keys(node, &format!("{path}."), &MODEL_PATH, None)?;
+        let text = self.required_text(node, "path", &format!("{path}.path"))?;
+        match given(node, "revision") {
+            Some(n) => Ok(format!("{text}@{}", self.text_of(n, &format!("{path}.revision"))?)),
+            None => Ok(text),
+        }
     }
 
     /// `"weights"`, `"activations"`, or a table with `by` and `prompts`.
-    pub(super) fn align(&self, node: &Node) -> Read<Align> {
+    pub(in crate::recipe) fn align(&self, node: &Node) -> Read<Align> {
         let mut prompts = Vec::new();
         let mut by = Some(node);
         if node.is_map() {

@@ -28,7 +28,7 @@ const MODULE: [&str; 1] = ["name"];
 const STEP: [&str; 3] = ["model", "layer", "scale"];
 
 impl Reader<'_> {
-    pub(super) fn recipe(&self, node: &Node) -> Read<Recipe> {
+    pub(in crate::recipe) fn recipe(&self, node: &Node) -> Read<Recipe> {
         if node.get("method").is_none() {
             let params = Param::ALL.map(Param::name);
             self.known_keys(node, "", &[&TOP[..], &params[..]].concat(), None)?;
@@ -79,7 +79,7 @@ impl Reader<'_> {
     }
 
     /// The recipe, if nothing is wrong with it as a whole.
-    pub(super) fn checked(&self, recipe: Recipe) -> Read<Recipe> {
+    pub(in crate::recipe) fn checked(&self, recipe: Recipe) -> Read<Recipe> {
         match recipe.check_values() {
             Ok(()) => Ok(recipe),
             Err((key, problem)) => Err(self.bad(self.line_of(&key), &key, problem)),
@@ -87,7 +87,7 @@ impl Reader<'_> {
     }
 
     /// The merge method that `key` names.
-    pub(super) fn method(&self, node: &Node, key: &str) -> Read<Method> {
+    pub(in crate::recipe) fn method(&self, node: &Node, key: &str) -> Read<Method> {
         let name = self.required_text(node, key, key)?;
         Method::from_name(&name).ok_or_else(|| {
             let hint = nearest(&name, &Method::ALL.map(Method::name));
@@ -140,7 +140,7 @@ impl Reader<'_> {
     }
 
     /// `[first, after the last]` under `key`.
-    pub(super) fn layer_range(&self, node: &Node, key: &str, path: &str) -> Read<(usize, usize)> {
+    pub(in crate::recipe) fn layer_range(&self, node: &Node, key: &str, path: &str) -> Read<(usize, usize)> {
         let path = format!("{path}{key}");
         let shape = "must be two whole numbers, the first layer and the one after the last";
         let Some(n) = node.get(key) else {

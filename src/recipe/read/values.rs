@@ -9,7 +9,7 @@ const FILTER: [&str; 2] = ["filter", "value"];
 
 impl Reader<'_> {
     /// The parameters among the keys of a map; other keys are left to the caller.
-    pub(super) fn parameters(&self, node: &Node, path: &str, method: Method) -> Read<Parameters> {
+    pub(in crate::recipe) fn parameters(&self, node: &Node, path: &str, method: Method) -> Read<Parameters> {
         let mut out = Parameters::new();
         for entry in node.entries() {
             let Some(param) = Param::from_name(&entry.key) else { continue };
@@ -84,7 +84,10 @@ impl Reader<'_> {
     fn number(&self, node: &Node, path: &str, spec: &ParamSpec) -> Read<f64> {
         let value = match (spec.kind, &node.tree) {
             (Kind::Flag, Tree::Flag(flag)) => return Ok(f64::from(u8::from(*flag))),
+            (Kind::Flag, Tree::Whole(0 | 1)) if self.yaml => node.number(),
             (Kind::Flag, _) => return Err(self.bad(node.line, path, "must be true or false")),
+            // PyYAML takes 1e-5 for a text, and mergekit turns it into the number.
+            (_, Tree::Text(text)) if self.yaml => text.parse().ok().filter(|n: &f64| n.is_finite()),
             (Kind::Number | Kind::Count, _) => node.number(),
         };
         let value = value.ok_or_else(|| self.bad(node.line, path, "must be a finite number"))?;

@@ -13,9 +13,13 @@ impl Recipe {
     /// does not have are left out.
     #[must_use]
     pub fn to_toml(&self) -> String {
+        self.to_document().to_string()
+    }
+
+    pub(super) fn to_document(&self) -> DocumentMut {
         let mut document = DocumentMut::new();
         self.write_into(&mut document, None);
-        document.to_string()
+        document
     }
 
     /// This recipe written over `original`: what did not change keeps its comments and layout.

@@ -1,10 +1,12 @@
 //! Reading, writing and checking recipes.
 
+mod yaml;
+
 use proptest::prelude::*;
 
 use super::{
-    BaseNeed, Filter, Kind, LayerGroup, MaskStream, Method, Param, ParamSpec, Parameters, Recipe, Scope,
-    Source, Values,
+    BaseNeed, Book, Filter, Kind, LayerGroup, MaskStream, Method, Param, ParamSpec, Parameters, Recipe,
+    Scope, Source, Values,
 };
 
 const EXAMPLE: &str = r#"# Three pieces of one tree.
@@ -227,8 +229,25 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_recipe_or_an_error(text in ".{0,200}") {
+    fn yaml_round_trip(recipe in any_recipe()) {
+        let text = match recipe.to_yaml() {
+            Ok(text) => text,
+            Err(error) => {
+                prop_assert!(error.to_string().contains("YAML cannot say"), "{}", error);
+                return Ok(());
+            }
+        };
+        let book = Book::from_yaml(&text, "r.yml", false);
+        prop_assert!(book.is_ok(), "{:?}\n{}", book, text);
+        let back = book.unwrap().only().unwrap();
+        prop_assert_eq!(&back, &recipe, "{}", text);
+    }
+
+    #[test]
+    fn any_text_is_a_recipe_or_an_error(text in ".{0,200}", yaml in "[-a-z:{}&*!\\[\\],#'\"| \n]{0,80}") {
         let _ = read(&text);
+        let _ = Book::from_yaml(&text, "r.yml", true);
+        let _ = Book::from_yaml(&yaml, "r.yml", true);
     }
 }
 

@@ -1,0 +1,154 @@
+//! `yosegi recipe`: recipes as text, no model read.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::RecipeCommand;
+use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, RecipeError, Scope};
+use crate::session::error::BadInput;
+
+/// Runs one of the subcommands.
+pub fn run(command: &RecipeCommand) -> Result<()> {
+    match command {
+        RecipeCommand::Convert { input, output, lenient } => convert(input, output, *lenient),
+        RecipeCommand::Check { file, lenient } => check(file, *lenient),
+        RecipeCommand::Methods { name, json } => methods(name.as_deref(), *json),
+    }
+}
+
+/// The two notations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notation {
+    Toml,
+    Yaml,
+}
+
+/// The notation that a file's extension names; none for `-`.
+fn notation(path: &Path) -> Result<Option<Notation>> {
+    if path == Path::new("-") {
+        return Ok(None);
+    }
+    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("toml") => Ok(Some(Notation::Toml)),
+        Some("yml" | "yaml") => Ok(Some(Notation::Yaml)),
+        _ => Err(BadInput::error(format!(
+            "{}: the extension says no notation; use .toml, .yml or .yaml, or - for a pipe",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads recipes and says what was passed over.
+fn open(path: &Path, lenient: bool) -> Result<(Book, Notation)> {
+    let read = if let Some(notation) = notation(path)? {
+        (Book::open(path, lenient)?, notation)
+    } else {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("stdin cannot be read as text")?;
+        match Book::from_toml(&text, "stdin", lenient) {
+            Err(RecipeError::Syntax { .. }) => (Book::from_yaml(&text, "stdin", lenient)?, Notation::Yaml),
+            book => (book?, Notation::Toml),
+        }
+    };
+    for warning in &read.0.warnings {
+        eprintln!("yosegi: {}", crate::session::text::visible(warning));
+    }
+    Ok(read)
+}
+
+fn convert(input: &Path, output: &Path, lenient: bool) -> Result<()> {
+    let target = notation(output)?;
+    let (book, from) = open(input, lenient)?;
+    let other = if from == Notation::Toml { Notation::Yaml } else { Notation::Toml };
+    let text = match target.unwrap_or(other) {
+        Notation::Toml => book.to_toml(),
+        Notation::Yaml => book.to_yaml()?,
+    };
+    if target.is_none() {
+        print!("{text}");
+        return Ok(());
+    }
+    // Written aside and renamed, so that no half of a recipe is left.
+    let mut aside = output.as_os_str().to_owned();
+    aside.push(".part");
+    std::fs::write(&aside, text)
+        .and_then(|()| std::fs::rename(&aside, output))
+        .map_err(|e| BadInput::error(format!("{}: cannot be written: {e}", output.display())))
+}
+
+fn check(file: &Path, lenient: bool) -> Result<()> {
+    let (book, _) = open(file, lenient)?;
+    for i in book.order()? {
+        let recipe = &book.recipes[i];
+        let name = recipe.name.as_deref().map(|n| format!("{n}: ")).unwrap_or_default();
+        let base = recipe.base.as_deref().map(|b| format!(" on {b}")).unwrap_or_default();
+        let parts = match (recipe.slices.len(), recipe.path.len()) {
+            (0, 0) => String::new(),
+            (0, steps) => format!(" by a path of {steps} layers"),
+            (slices, _) => format!(" in {slices} slices"),
+        };
+        let models = recipe.models();
+        println!("{name}{} of {}{base}{parts}: in order", recipe.method.name(), models.join(", "));
+    }
+    Ok(())
+}
+
+fn methods(name: Option<&str>, json: bool) -> Result<()> {
+    let all: Vec<&MethodSpec> = match name {
+        None => Method::ALL.into_iter().map(Method::spec).collect(),
+        Some(name) => {
+            let known = || Method::ALL.map(Method::name).join(", ");
+            let method = Method::from_name(name).ok_or_else(|| {
+                BadInput::error(format!("{name} is no merge method; known are {}", known()))
+            })?;
+            vec![method.spec()]
+        }
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    for (i, spec) in all.into_iter().enumerate() {
+        if i > 0 {
+            println!();
+        }
+        print!("{}", described(spec));
+    }
+    Ok(())
+}
+
+/// A method in words, one line a parameter.
+fn described(spec: &MethodSpec) -> String {
+    let mut out = format!("{}: {}\n", spec.name, spec.about);
+    let base = match spec.base {
+        BaseNeed::Required => "a base and ",
+        BaseNeed::Optional => "perhaps a base, and ",
+        BaseNeed::Unused => "",
+    };
+    let count = match spec.sources {
+        (1, None) => "any number of sources".to_owned(),
+        (least, None) => format!("{least} or more sources"),
+        (_, Some(1)) => "exactly one source".to_owned(),
+        (_, Some(most)) => format!("exactly {most} sources"),
+    };
+    let _ = writeln!(out, "  needs {base}{count}");
+    for p in spec.parameters {
+        let kind = match p.kind {
+            Kind::Flag => "true or false".to_owned(),
+            Kind::Count => format!("a whole number, {}", p.range),
+            Kind::Number => p.range.to_string(),
+        };
+        let default = match (p.default, p.kind) {
+            (None, _) => "must be given".to_owned(),
+            (Some(d), Kind::Flag) => format!("default {}", d != 0.0),
+            (Some(d), _) => format!("default {d}"),
+        };
+        let scope = if p.scope == Scope::PerModel { ", for each model" } else { "" };
+        let about = if p.ignored { "accepted, changes nothing here" } else { p.about };
+        let _ = writeln!(out, "  {:<18}{about} ({kind}, {default}{scope})", p.param.name());
+    }
+    out
+}

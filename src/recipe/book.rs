@@ -1,0 +1,149 @@
+//! A text with one recipe or several, where one may merge another's result.
+
+use std::path::Path;
+
+use toml_edit::{ArrayOfTables, DocumentMut, Item};
+
+use super::read::{Reader, Tree};
+use super::{Recipe, RecipeError};
+
+/// The recipes of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Book {
+    /// As they stand in the text; at least one.
+    pub recipes: Vec<Recipe>,
+    /// What was passed over, one sentence each (see `lenient`).
+    pub warnings: Vec<String>,
+    /// Names the text in messages.
+    place: String,
+}
+
+impl Book {
+    /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient`
+    /// passes over unknown keys and keeps a warning for each.
+    pub fn open(path: &Path, lenient: bool) -> Result<Self, RecipeError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| RecipeError::Unreadable { path: shown.clone(), problem: e.to_string() })?;
+        if is_yaml(path) {
+            Self::from_yaml(&text, &shown, lenient)
+        } else {
+            Self::from_toml(&text, &shown, lenient)
+        }
+    }
+
+    /// Whether a path names a recipe, by its extension.
+    #[must_use]
+    pub fn is_file(path: &Path) -> bool {
+        is_yaml(path) || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"))
+    }
+
+    /// Reads one recipe in TOML, or several as `[[recipe]]`.
+    pub fn from_toml(text: &str, place: &str, lenient: bool) -> Result<Self, RecipeError> {
+        let reader = Reader::new(place, lenient);
+        let tree = reader.toml(text)?;
+        let recipes = match tree.get("recipe").map(|n| &n.tree) {
+            Some(Tree::List(list)) if tree.entries().len() == 1 && !list.is_empty() => {
+                let read = list.iter().map(|node| {
+                    reader.forget();
+                    reader.recipe(node)
+                });
+                read.collect::<Result<_, _>>()?
+            }
+            _ => vec![reader.recipe(&tree)?],
+        };
+        Self { recipes, warnings: reader.warnings.take(), place: place.to_owned() }.checked()
+    }
+
+    /// Reads mergekit's YAML, one document a recipe.
+    pub fn from_yaml(text: &str, place: &str, lenient: bool) -> Result<Self, RecipeError> {
+        let (recipes, warnings) = super::yaml::read(text, place, lenient)?;
+        Self { recipes, warnings, place: place.to_owned() }.checked()
+    }
+
+    /// The recipe of a text that holds only one.
+    pub fn only(mut self) -> Result<Recipe, RecipeError> {
+        match (self.recipes.pop(), self.recipes.len()) {
+            (Some(recipe), 0) => Ok(recipe),
+            (_, others) => Err(RecipeError::Book {
+                place: self.place,
+                problem: format!("holds {} recipes; name a file with one", others + 1),
+            }),
+        }
+    }
+
+    /// In TOML; reading it back gives the same recipes.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        if let [recipe] = self.recipes.as_slice() {
+            return recipe.to_toml();
+        }
+        let mut tables = ArrayOfTables::new();
+        for recipe in &self.recipes {
+            tables.push(recipe.to_document().as_table().clone());
+        }
+        let mut document = DocumentMut::new();
+        document.insert("recipe", Item::ArrayOfTables(tables));
+        document.to_string()
+    }
+
+    /// In mergekit's YAML; reading it back gives the same recipes.
+    pub fn to_yaml(&self) -> Result<String, RecipeError> {
+        let documents = self.recipes.iter().map(Recipe::to_yaml).collect::<Result<Vec<_>, _>>()?;
+        Ok(documents.join("---\n"))
+    }
+
+    /// Places in `recipes`, each after those whose result it uses.
+    pub fn order(&self) -> Result<Vec<usize>, RecipeError> {
+        let mut out: Vec<usize> = Vec::new();
+        while out.len() < self.recipes.len() {
+            let ready = |i: &usize| {
+                let uses = self.uses(*i);
+                !out.contains(i) && uses.iter().all(|u| out.contains(u))
+            };
+            let Some(next) = (0..self.recipes.len()).find(ready) else {
+                let stuck = (0..self.recipes.len()).find(|i| !out.contains(i)).unwrap_or_default();
+                let name = self.recipes[stuck].name.clone().unwrap_or_else(|| "the last one".into());
+                let problem =
+                    format!("has recipes that wait for each other, among them {name}; break the circle");
+                return Err(RecipeError::Book { place: self.place.clone(), problem });
+            };
+            out.push(next);
+        }
+        Ok(out)
+    }
+
+    /// The recipes whose results recipe `i` uses.
+    #[must_use]
+    pub fn uses(&self, i: usize) -> Vec<usize> {
+        let recipe = &self.recipes[i];
+        let models = recipe.models().into_iter().chain(recipe.base.as_deref());
+        let named = |model: &str| self.recipes.iter().position(|r| r.name.as_deref() == Some(model));
+        models.filter_map(named).collect()
+    }
+
+    fn checked(self) -> Result<Self, RecipeError> {
+        let bad = |problem: String| Err(RecipeError::Book { place: self.place.clone(), problem });
+        let several = self.recipes.len() > 1;
+        for (i, recipe) in self.recipes.iter().enumerate() {
+            let same = |r: &Recipe| recipe.name.is_some() && r.name == recipe.name;
+            if self.recipes[..i].iter().any(same) {
+                return bad(format!(
+                    "has two recipes named {}; name each once",
+                    recipe.name.clone().unwrap_or_default()
+                ));
+            }
+        }
+        let nameless = self.recipes.iter().filter(|r| r.name.is_none()).count();
+        if several && nameless > 1 {
+            return bad(format!("has {nameless} recipes without a name; only the final one may have none"));
+        }
+        self.order()?;
+        Ok(self)
+    }
+}
+
+/// Whether a file is in YAML, by its extension.
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yml") || e.eq_ignore_ascii_case("yaml"))
+}
