@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use yosegi::search::{GeneInfo, GeneKind, Genome, Optimiser};
-use yosegi::task::{Question, Task, Verdict};
+use yosegi::task::{Question, Rouge, Segmenter, Task, Verdict, bootstrap_medians, rouge};
 
 fn main() {
     divan::main();
@@ -41,6 +41,22 @@ fn score_250_answers(bencher: Bencher) {
         ..Question::default()
     };
     bencher.bench(|| answers.iter().map(|a| task.score(&question, a)).collect::<Vec<Verdict>>());
+}
+
+/// ROUGE of 250 answers, segmentation and the bootstrap median with it: over MeCab's words where
+/// `YOSEGI_MECAB_DICT` names a dictionary, else over runs of one class.
+#[divan::bench]
+fn rouge_250_answers(bencher: Bencher) {
+    let answers = answers(250);
+    let gold = "太郎さんのりんごは12+8=20個なので、5個ずつの箱に入れると、答えは4箱です。";
+    let segmenter = Segmenter::shared().expect("a dictionary that can be read");
+    println!("words by {}", segmenter.name());
+    bencher.bench(|| {
+        let all: Vec<Rouge> =
+            answers.iter().map(|a| rouge(&segmenter.words(gold), &segmenter.words(a))).collect();
+        let of = |kind: fn(&Rouge) -> f64| all.iter().map(kind).collect::<Vec<f64>>();
+        bootstrap_medians([&of(|r| r.rouge1), &of(|r| r.rouge2), &of(|r| r.rouge_l)])
+    });
 }
 
 #[divan::bench]

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
 use serde_json::Value;
 
 fn yosegi(folder: &Path, args: &[&str]) -> Output {
@@ -68,15 +70,63 @@ fn answers_from_elsewhere_are_scored() {
 }
 
 #[test]
+fn a_table_for_other_programs() {
+    let here = folder(&[("a.jsonl", A)]);
+    let args = ["score", "--task", "zoo", "--answers", "a.jsonl", "--json", "--export"];
+    for file in ["out.csv", "out.parquet"] {
+        json(&yosegi(here.path(), &[&args[..], &[file]].concat()));
+    }
+    let mut csv = csv::Reader::from_path(here.path().join("out.csv")).unwrap();
+    let header: Vec<String> = csv.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 4);
+    let file = std::fs::File::open(here.path().join("out.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let records: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(records.len(), 4);
+    for (row, record) in rows.iter().zip(&records) {
+        for ((name, field), (column, text)) in record.get_column_iter().zip(header.iter().zip(row)) {
+            assert_eq!(name, column);
+            match field {
+                Field::Null => assert_eq!(text, ""),
+                Field::Str(value) => assert_eq!(value, text),
+                Field::Bool(value) => assert_eq!(value.to_string(), text),
+                Field::Long(value) => assert_eq!(value.to_string(), text),
+                Field::Double(value) => assert_eq!(value.to_string(), text),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+    let column = |name: &str| header.iter().position(|h| h == name).unwrap();
+    assert_eq!(&rows[0][column("extraction")], "234");
+    assert_eq!((&rows[0][column("correct")], &rows[0][column("lenient_correct")]), ("false", "true"));
+    assert_eq!(&rows[2][column("text")], "So the answer is 18.");
+
+    let wrong = yosegi(here.path(), &[&args[..], &["out.xlsx"]].concat());
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8(wrong.stderr).unwrap().contains("must end in .csv or .parquet"));
+}
+
+#[test]
 fn what_eval_prints_is_read_back_and_compared() {
     let here = folder(&[]);
     let eval = |model: &str, file: &str| {
-        let output = yosegi(here.path(), &["eval", model, "--task", "zoo", "--limit", "40", "--json"]);
+        let table = format!("{file}.csv");
+        let args = ["eval", model, "--task", "zoo", "--limit", "40", "--json", "--export", &table];
+        let output = yosegi(here.path(), &args);
         let document = json(&output);
         std::fs::write(here.path().join(file), output.stdout).unwrap();
         document
     };
     let (base, ja) = (eval("zoo:base", "base.json"), eval("zoo:ja", "ja.json"));
+    let table = csv::Reader::from_path(here.path().join("ja.json.csv")).unwrap().into_records();
+    let rows: Vec<csv::StringRecord> = table.map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 40);
+    for (row, answer) in rows.iter().zip(ja["answers"].as_array().unwrap()) {
+        assert_eq!((&row[1], &row[4]), (answer["id"].as_str().unwrap(), answer["text"].as_str().unwrap()));
+        assert_eq!(row[13], answer["tokens"].to_string());
+        assert!(row[14].parse::<f64>().unwrap() > 0.0, "{row:?}");
+    }
     let again = json(&yosegi(here.path(), &["score", "--task", "zoo", "--answers", "base.json", "--json"]));
     assert_eq!((&again["acc"], &again["acc_ja"]), (&base["acc"], &base["acc_ja"]));
 

@@ -24,6 +24,7 @@ struct Row {
     correct: bool,
     language: String,
     p_ja: f64,
+    whole: Option<f64>,
     reference_words: String,
     words: String,
     rouge: [f64; 3],
@@ -105,6 +106,17 @@ fn reference_scorer_agrees_with_python() {
     }
     println!("{} answers, P(ja) at most {farthest:.1e} apart", rows.len());
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_harness_rule_agrees_with_python() {
+    let task = task("mgsm");
+    for row in golden().0 {
+        let verdict = task.score(&question(&row.gold), &row.text);
+        assert_eq!(verdict.value, row.whole, "{:?}", row.text);
+        let gold: f64 = row.gold.replace(',', "").parse().unwrap();
+        assert_eq!(verdict.correct, row.whole == Some(gold), "{:?}", row.text);
+    }
 }
 
 /// Over the reference's own words, so that it needs no dictionary.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
+use super::export::{self, Line};
 use super::follow::{note, out};
 use super::results::{self, Row};
 use super::{Eval, SplitArg};
@@ -29,6 +30,7 @@ pub(super) struct Done {
 /// Evaluates and prints the scores; with `--json` the answers too.
 pub fn run(args: &Eval) -> anyhow::Result<()> {
     let target = target(&args.model)?;
+    args.export.as_deref().map_or(Ok(()), export::check)?;
     let suite = match (&args.suite, &args.task) {
         (Some(suite), _) => Suite::load(suite).map_err(BadInput::error)?,
         (None, Some(list)) => Suite::of(list),
@@ -60,6 +62,11 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
     }
     if rows.iter().all(|r| r.done.is_err()) {
         return Err(BadInput::error(format!("no task of the suite {} has its data here", suite.name)));
+    }
+    if let Some(file) = &args.export {
+        let done = rows.iter().flat_map(|r| r.done.as_ref().map(|done| (&r.name, done)));
+        let lines: Vec<Line> = done.flat_map(|(name, done)| Line::all(name, &done.measured)).collect();
+        export::write(file, &lines)?;
     }
     if args.json {
         return out(&serde_json::to_string(&document(args, &suite, several, &rows))?);
@@ -155,7 +162,7 @@ fn task_json(args: &Eval, name: &str, done: &Done) -> Value {
         "tokens": done.cost.tokens,
         "seconds": done.seconds,
         "cost": done.cost,
-        "answers": done.measured.answers.iter().map(answer_json).collect::<Vec<_>>(),
+        "answers": done.measured.answers.iter().zip(&done.measured.seconds).map(answer_json).collect::<Vec<_>>(),
     })
 }
 
@@ -182,11 +189,11 @@ fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
     ))
 }
 
-fn answer_json(a: &Answer) -> Value {
+fn answer_json((a, seconds): (&Answer, &f64)) -> Value {
     let mut value = json!({
         "id": a.id, "question": a.question, "gold": a.gold, "text": a.text, "number": a.number,
         "correct": a.correct, "lenient_correct": a.lenient_correct, "language": a.language, "p_ja": a.p_ja,
-        "tokens": a.tokens,
+        "tokens": a.tokens, "seconds": seconds,
     });
     if let (Value::Object(all), Ok(Value::Object(more))) = (&mut value, serde_json::to_value(&a.detail)) {
         all.extend(more);

@@ -8,6 +8,7 @@ mod engine;
 mod eval;
 mod evolve;
 mod exit;
+mod export;
 mod fetch;
 mod follow;
 mod generate;
@@ -176,6 +177,9 @@ pub struct Eval {
     /// A Markdown table on stdout
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+    /// Also write the answers as a table: FILE.csv or FILE.parquet
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -190,6 +194,9 @@ pub struct Score {
     /// question of that id counts
     #[arg(long)]
     pub answers: PathBuf,
+    /// Also write a table: FILE.csv or FILE.parquet
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Score;
 use super::answers::{self, Judged};
+use super::export::{self, Line};
 use super::follow::{note, out};
 use crate::session::BadInput;
 use crate::session::text::visible_line;
@@ -12,9 +13,14 @@ use crate::task::{Question, Task, Verdict};
 /// Prints each answer's verdict and the means.
 pub fn run(args: &Score) -> anyhow::Result<()> {
     let path = args.answers.display().to_string();
+    args.export.as_deref().map_or(Ok(()), export::check)?;
     let given = answers::read(&path)?;
     let task = answers::task_for(&args.task, &given, None).map_err(BadInput::error)?;
     let judged = answers::judge(&task, given, &path)?;
+    if let Some(file) = &args.export {
+        let lines: Vec<Line> = judged.iter().map(|j| Line::judged(&task.name, j)).collect();
+        export::write(file, &lines)?;
+    }
     let pairs: Vec<(&Question, &Verdict)> = judged.iter().map(|j| (&j.question, &j.verdict)).collect();
     let means = task.means(&pairs);
     let metrics: serde_json::Map<_, _> = task

@@ -267,7 +267,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
     let mut out = Vec::new();
     for a in ask {
         let mut judged: Vec<(&Question, Verdict)> = Vec::new();
-        let mut answers = Vec::new();
+        let (mut answers, mut seconds) = (Vec::new(), Vec::new());
         for (&index, said) in a.questions.iter().zip(said.by_ref()) {
             let question = &task.questions(a.split)[index];
             let verdict = match &said.log_likelihoods {
@@ -278,6 +278,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
                 Some(choice) => question.choices.get(*choice).cloned().unwrap_or_default(),
                 None => said.text,
             };
+            seconds.push(said.seconds);
             answers.push(Answer {
                 index,
                 id: question.id.clone(),
@@ -303,7 +304,14 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
             japanese: means.japanese,
             n: answers.len() as u64,
         };
-        out.push(Measured { split: a.split, score, metrics: means.metrics, tasks: Vec::new(), answers });
+        out.push(Measured {
+            split: a.split,
+            score,
+            metrics: means.metrics,
+            tasks: Vec::new(),
+            answers,
+            seconds,
+        });
     }
     out
 }

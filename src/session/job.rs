@@ -49,7 +49,8 @@ pub struct Part {
     pub task: String,
     /// The fitness expression.
     pub fitness: String,
-    pub weight: f64,
+    /// The task file's own where it is left out.
+    pub weight: Option<f64>,
     /// Questions taken of each split; 0 = all.
     pub train_limit: usize,
     pub test_limit: usize,
@@ -92,6 +93,9 @@ pub struct Measured {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
     pub answers: Vec<Answer>,
+    /// For each answer the time from the start of its batch until it was complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seconds: Vec<f64>,
 }
 
 impl Job {

@@ -64,6 +64,7 @@ impl Evaluator {
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
         let of: u64 = work.ask.iter().map(|a| a.questions.len() as u64).sum();
         let (mut before, mut done, mut cost) = (Size::default(), 0, Cost::default());
+        let mut weights = Vec::with_capacity(parts.len());
         let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); work.ask.len()];
         for (number, part) in parts.iter().enumerate() {
             let bench = Bench { task: part.task.clone(), ..work.bench.clone() };
@@ -89,7 +90,11 @@ impl Evaluator {
                 };
                 let (bench, fitness) = (&bench, part.fitness.as_str());
                 let here = Work { bench, fitness, target: work.target, ask: &ask, watch: &watch };
-                let (measured, spent) = self.evaluate(&here, &tell, cancel)?;
+                // The next task is for the same model.
+                self.keep_large = number + 1 < parts.len();
+                let evaluated = self.evaluate(&here, &tell, cancel);
+                self.keep_large = false;
+                let (measured, spent) = evaluated?;
                 for ((list, mut m), a) in found.iter_mut().zip(measured).zip(&ask) {
                     if !a.questions.is_empty() {
                         m.answers.iter_mut().for_each(|answer| answer.index += before.of(m.split));
@@ -99,10 +104,16 @@ impl Evaluator {
                 cost = sum(cost, spent);
             }
             done += asked;
+            let own = self.task(&part.task, &[Split::Train, Split::Test])?.weight;
+            weights.push(part.weight.unwrap_or(own));
             before = Size { train: before.train + size.train, test: before.test + size.test };
         }
-        let measured =
-            work.ask.iter().zip(found).map(|(a, of_parts)| together(a.split, parts, of_parts)).collect();
+        let measured = work
+            .ask
+            .iter()
+            .zip(found)
+            .map(|(a, of_parts)| together(a.split, parts, &weights, of_parts))
+            .collect();
         Ok((measured, cost))
     }
 
@@ -114,16 +125,17 @@ impl Evaluator {
 }
 
 /// One split's measurements of several tasks as one.
-fn together(split: Split, parts: &[Part], found: Vec<(usize, Measured)>) -> Measured {
-    let asked: Vec<Part> = found.iter().map(|(number, _)| parts[*number].clone()).collect();
+fn together(split: Split, parts: &[Part], weights: &[f64], found: Vec<(usize, Measured)>) -> Measured {
+    let asked: Vec<f64> = found.iter().map(|(number, _)| weights[*number]).collect();
     let score = |(number, m): &(usize, Measured)| TaskScore {
         task: parts[*number].task.clone(),
         score: m.score,
         metrics: m.metrics.clone(),
     };
     let tasks: Vec<TaskScore> = found.iter().map(score).collect();
+    let seconds = found.iter().flat_map(|(_, m)| m.seconds.clone()).collect();
     let answers = found.into_iter().flat_map(|(_, m)| m.answers).collect();
-    Measured { split, score: combined(&asked, &tasks), metrics: BTreeMap::new(), tasks, answers }
+    Measured { split, score: combined(&asked, &tasks), metrics: BTreeMap::new(), tasks, answers, seconds }
 }
 
 fn sum(a: Cost, b: Cost) -> Cost {

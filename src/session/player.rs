@@ -33,6 +33,8 @@ pub(super) struct Said {
     /// Of a task of choices, in their order.
     pub log_likelihoods: Option<Vec<f64>>,
     pub tokens: usize,
+    /// From the start of the batch until the answer was complete.
+    pub seconds: f64,
 }
 
 impl Player {
@@ -104,18 +106,23 @@ impl Player {
         let first = work.ask.first().map(|a| a.split);
         let watched = |i: usize| Some(places[i].0) == first && work.watch.contains(&places[i].1);
         let (done, of) = (AtomicU64::new(0), places.len() as u64);
+        let began = Instant::now();
+        // Microseconds, from whichever thread an answer is completed on.
+        let finished: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
         let on = |stream: Stream| match stream {
             Stream::Text { index, text } => told(Told::Token { question: places[index].1, text }),
-            Stream::Done { .. } => {
+            Stream::Done { index } => {
+                finished[index].store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
                 told(Told::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
             }
         };
         let (generated, timing) =
             lm::generate(&self.decoder, &self.tokenizer, &prompts, &options, &watched, &on, cancel)?;
-        let said = generated.into_iter().map(|g| Said {
+        let said = generated.into_iter().zip(&finished).map(|(g, at)| Said {
             text: g.text,
             log_likelihoods: None,
             tokens: g.tokens.len(),
+            seconds: at.load(Ordering::Relaxed) as f64 / 1e6,
         });
         Ok((said.collect(), timing))
     }
@@ -142,6 +149,7 @@ impl Player {
                 text: String::new(),
                 log_likelihoods: Some(group.iter().map(|l| l.sum).collect()),
                 tokens: group.iter().map(|l| l.tokens).sum(),
+                seconds: began.elapsed().as_secs_f64(),
             })
             .collect();
         let tokens = said.iter().map(|s| s.tokens).sum();

@@ -34,9 +34,9 @@ pub struct TaskConfig {
     /// Training questions whose answers stream; of the first task.
     #[serde(default)]
     pub watch: Vec<usize>,
-    /// How much this task counts beside the others.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub weight: f64,
+    /// How much this task counts beside the others; the task file's own weight where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
     /// The fitness that a candidate must reach on this task's training questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Bar>,
@@ -57,18 +57,6 @@ pub struct Tasks(pub Vec<TaskConfig>);
 fn default_fitness() -> String {
     "acc_ja".into()
 }
-const fn one() -> f64 {
-    1.0
-}
-#[expect(
-    clippy::float_cmp,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde's signature; the default itself"
-)]
-fn is_one(weight: &f64) -> bool {
-    *weight == 1.0
-}
-
 impl Tasks {
     /// The first task: what a face shows where it shows one.
     #[must_use]
@@ -105,8 +93,8 @@ impl Tasks {
             if i > 0 && !task.watch.is_empty() {
                 return Err(format!("`task.watch` of {name}: only the first [[task]] can be watched"));
             }
-            if !task.weight.is_finite() || task.weight < 0.0 {
-                return Err(format!("`task.weight` of {name} is {}: give a number from 0 up", task.weight));
+            if let Some(weight) = task.weight.filter(|w| !w.is_finite() || *w < 0.0) {
+                return Err(format!("`task.weight` of {name} is {weight}: give a number from 0 up"));
             }
             match &task.at_least {
                 Some(Bar::Word(word)) if word != "base" => {
@@ -118,7 +106,7 @@ impl Tasks {
                 _ => {}
             }
         }
-        if self.0.iter().map(|t| t.weight).sum::<f64>() <= 0.0 {
+        if self.0.iter().all(|t| t.weight == Some(0.0)) {
             return Err("every `task.weight` is 0: give one task a weight".into());
         }
         Ok(())
@@ -148,10 +136,10 @@ impl Tasks {
 
 /// The figures of all tasks in one: weighted means, and the number of all questions.
 #[must_use]
-pub fn combined(parts: &[Part], scores: &[TaskScore]) -> Score {
-    let total: f64 = parts.iter().map(|p| p.weight).sum();
+pub fn combined(weights: &[f64], scores: &[TaskScore]) -> Score {
+    let total: f64 = weights.iter().sum();
     let mean = |of: fn(&Score) -> f64| {
-        parts.iter().zip(scores).map(|(p, s)| p.weight * of(&s.score)).sum::<f64>() / total
+        weights.iter().zip(scores).map(|(w, s)| w * of(&s.score)).sum::<f64>() / total
     };
     Score {
         fitness: mean(|s| s.fitness),

@@ -1,0 +1,230 @@
+//! Answers with their verdicts as a table for other programs: CSV or Parquet, one row a question.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use parquet::basic::Compression;
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+
+use super::answers::Judged;
+use crate::session::BadInput;
+use crate::session::job::Measured;
+use crate::session::protocol::Answer;
+
+/// One row.
+pub struct Line {
+    /// The task's name.
+    pub task: String,
+    pub id: String,
+    pub question: String,
+    pub gold: String,
+    pub text: String,
+    /// What the scorer found in the text, and where: byte positions.
+    pub found: Option<String>,
+    pub span: Option<(usize, usize)>,
+    /// By the task's scorer, and as a person would read it.
+    pub correct: bool,
+    pub lenient_correct: Option<bool>,
+    pub language: String,
+    pub p_ja: f64,
+    /// Probability of the task's language, where that is not Japanese.
+    pub p_language: Option<f64>,
+    /// Tokens generated and seconds from the start until the answer was complete, where they are
+    /// known.
+    pub tokens: Option<u64>,
+    pub seconds: Option<f64>,
+}
+
+impl Line {
+    /// Of answers that were just given.
+    pub fn all(task: &str, measured: &Measured) -> Vec<Self> {
+        let seconds = |i: usize| measured.seconds.get(i).copied();
+        measured.answers.iter().enumerate().map(|(i, a)| Self::of(task, a, seconds(i))).collect()
+    }
+
+    fn of(task: &str, answer: &Answer, seconds: Option<f64>) -> Self {
+        Self {
+            task: task.to_owned(),
+            id: answer.id.clone(),
+            question: answer.question.clone(),
+            gold: answer.gold.clone(),
+            text: answer.text.clone(),
+            found: answer.number.clone(),
+            span: answer.detail.span,
+            correct: answer.correct,
+            lenient_correct: answer.lenient_correct,
+            language: answer.language.clone(),
+            p_ja: answer.p_ja,
+            p_language: answer.detail.p_language,
+            tokens: Some(answer.tokens),
+            seconds,
+        }
+    }
+
+    /// Of an answer made elsewhere.
+    pub fn judged(task: &str, judged: &Judged) -> Self {
+        let (question, v) = (&judged.question, &judged.verdict);
+        Self {
+            task: task.to_owned(),
+            id: question.id.clone(),
+            question: question.question.clone(),
+            gold: question.gold.clone(),
+            text: judged.text.clone(),
+            found: v.number.clone(),
+            span: v.detail.span,
+            correct: v.correct,
+            lenient_correct: Some(v.lenient_correct),
+            language: v.language.clone(),
+            p_ja: v.p_ja,
+            p_language: v.detail.p_language,
+            tokens: None,
+            seconds: None,
+        }
+    }
+}
+
+/// Whether a file can be written in the format that its name asks for; to be asked before answers
+/// are made for it.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(BadInput::error(format!("{} is no folder: make it first", parent.display())));
+    }
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("csv" | "parquet") => Ok(()),
+        _ => Err(BadInput::error(format!(
+            "{}: the name must end in .csv or .parquet, which says what is written",
+            path.display()
+        ))),
+    }
+}
+
+/// Writes a table in the format that the file's name asks for, all of it or nothing.
+pub fn write(path: &Path, lines: &[Line]) -> anyhow::Result<()> {
+    check(path)?;
+    let bytes = match path.extension().and_then(|e| e.to_str()) {
+        Some("csv") => as_csv(lines)?,
+        _ => as_parquet(lines)?,
+    };
+    let mut aside = PathBuf::from(path).into_os_string();
+    aside.push(format!(".part{}", std::process::id()));
+    let written = File::create(&aside)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&aside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    written.with_context(|| format!("{} can't be written", path.display()))
+}
+
+fn as_csv(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    let maybe = |value: Option<String>| value.unwrap_or_default();
+    for l in lines {
+        writer.write_record([
+            l.task.clone(),
+            l.id.clone(),
+            l.question.clone(),
+            l.gold.clone(),
+            l.text.clone(),
+            maybe(l.found.clone()),
+            maybe(l.span.map(|s| s.0.to_string())),
+            maybe(l.span.map(|s| s.1.to_string())),
+            l.correct.to_string(),
+            maybe(l.lenient_correct.map(|v| v.to_string())),
+            l.language.clone(),
+            l.p_ja.to_string(),
+            maybe(l.p_language.map(|v| v.to_string())),
+            maybe(l.tokens.map(|v| v.to_string())),
+            maybe(l.seconds.map(|v| v.to_string())),
+        ])?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+const COLUMNS: [&str; 15] = [
+    "task",
+    "id",
+    "question",
+    "gold",
+    "text",
+    "extraction",
+    "span_start",
+    "span_end",
+    "correct",
+    "lenient_correct",
+    "language",
+    "p_ja",
+    "p_language",
+    "tokens",
+    "seconds",
+];
+
+const SCHEMA: &str = "message answers {
+    required binary task (utf8);
+    required binary id (utf8);
+    required binary question (utf8);
+    required binary gold (utf8);
+    required binary text (utf8);
+    optional binary extraction (utf8);
+    optional int64 span_start;
+    optional int64 span_end;
+    required boolean correct;
+    optional boolean lenient_correct;
+    required binary language (utf8);
+    required double p_ja;
+    optional double p_language;
+    optional int64 tokens;
+    optional double seconds;
+}";
+
+fn as_parquet(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
+    let schema = Arc::new(parse_message_type(SCHEMA)?);
+    let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties)?;
+    let mut group = writer.next_row_group()?;
+    let text = |s: &String| Some(ByteArray::from(s.as_str()));
+    let count = |n: usize| n as i64;
+    column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.task))?;
+    column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.id))?;
+    column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.question))?;
+    column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.gold))?;
+    column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.text))?;
+    column::<ByteArrayType>(&mut group, lines, true, |l| l.found.as_ref().and_then(text))?;
+    column::<Int64Type>(&mut group, lines, true, |l| l.span.map(|s| count(s.0)))?;
+    column::<Int64Type>(&mut group, lines, true, |l| l.span.map(|s| count(s.1)))?;
+    column::<BoolType>(&mut group, lines, false, |l| Some(l.correct))?;
+    column::<BoolType>(&mut group, lines, true, |l| l.lenient_correct)?;
+    column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.language))?;
+    column::<DoubleType>(&mut group, lines, false, |l| Some(l.p_ja))?;
+    column::<DoubleType>(&mut group, lines, true, |l| l.p_language)?;
+    column::<Int64Type>(&mut group, lines, true, |l| l.tokens.map(|t| t as i64))?;
+    column::<DoubleType>(&mut group, lines, true, |l| l.seconds)?;
+    group.close()?;
+    writer.close()?;
+    Ok(bytes)
+}
+
+/// The next column of the schema; of an optional one each value's definition level says whether it
+/// is there.
+fn column<T: parquet::data_type::DataType>(
+    group: &mut SerializedRowGroupWriter<&mut Vec<u8>>,
+    lines: &[Line],
+    optional: bool,
+    value: impl Fn(&Line) -> Option<T::T>,
+) -> anyhow::Result<()> {
+    let all: Vec<Option<T::T>> = lines.iter().map(value).collect();
+    let levels: Vec<i16> = all.iter().map(|v| i16::from(v.is_some())).collect();
+    let values: Vec<T::T> = all.into_iter().flatten().collect();
+    let mut column = group.next_column()?.context("the schema has a column for each value")?;
+    column.typed::<T>().write_batch(&values, optional.then_some(levels.as_slice()), None)?;
+    Ok(column.close()?)
+}
