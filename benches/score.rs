@@ -43,7 +43,7 @@ fn score_250_answers(bencher: Bencher) {
     bencher.bench(|| answers.iter().map(|a| task.score(&question, a)).collect::<Vec<Verdict>>());
 }
 
-/// ROUGE of 250 answers, segmentation and the bootstrap median with it: over MeCab's words where
+/// ROUGE of 250 answers, segmentation and the bootstrap median with it: over `MeCab`'s words where
 /// `YOSEGI_MECAB_DICT` names a dictionary, else over runs of one class.
 #[divan::bench]
 fn rouge_250_answers(bencher: Bencher) {
