@@ -7,6 +7,7 @@ use yosegi::search::{GeneInfo, GeneKind, Genome, Optimiser};
 use yosegi::task::{Question, Rouge, Segmenter, Task, Verdict, bootstrap_medians, rouge};
 
 fn main() {
+    eprintln!("words by {}", Segmenter::shared().map_or("nothing", Segmenter::name));
     divan::main();
 }
 
@@ -50,7 +51,6 @@ fn rouge_250_answers(bencher: Bencher) {
     let answers = answers(250);
     let gold = "太郎さんのりんごは12+8=20個なので、5個ずつの箱に入れると、答えは4箱です。";
     let segmenter = Segmenter::shared().expect("a dictionary that can be read");
-    println!("words by {}", segmenter.name());
     bencher.bench(|| {
         let all: Vec<Rouge> =
             answers.iter().map(|a| rouge(&segmenter.words(gold), &segmenter.words(a))).collect();
