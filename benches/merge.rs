@@ -2,7 +2,8 @@
 //!
 //! Bytes are what must move at least: base and three sources read once, the result written once; a
 //! copy reads and writes. Everything is measured in turns, so that a busy machine is busy for all;
-//! medians. `cargo bench --bench merge [-- ROUNDS]`.
+//! medians, by the clock and by CPU seconds, which other programs change less. `cargo bench --bench
+//! merge [-- ROUNDS]`.
 
 #![allow(clippy::unwrap_used)] // a broken fixture should stop it
 
@@ -46,10 +47,41 @@ fn model(name: &str, seed: u32, drift: f32) -> Checkpoint {
 struct Line {
     recipe: Recipe,
     merged: Merged,
-    /// Seconds of each round for all groups, and for one block.
-    all: Vec<f64>,
-    one: Vec<f64>,
+    /// Of each round, for all groups, and for one block.
+    all: Times,
+    one: Times,
     bytes: u64,
+}
+
+/// Seconds by the clock, and of all CPUs.
+#[derive(Clone, Default)]
+struct Times {
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Times {
+    fn measure<T>(&mut self, f: impl FnOnce() -> T) -> T {
+        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        let result = f();
+        self.wall.push(wall.elapsed().as_secs_f64());
+        self.cpu.push(cpu_seconds() - cpu);
+        result
+    }
+
+    fn medians(&mut self) -> [f64; 2] {
+        [&mut self.wall, &mut self.cpu].map(|values| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        })
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a timespec to write to.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 const METHODS: [Method; 5] =
@@ -59,15 +91,19 @@ impl Line {
     fn new(pool: &Pool, method: Method) -> Self {
         let mut recipe = Recipe::uniform("base", &SOURCES.map(str::to_owned), method, 0.4);
         recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5));
-        let mut line = Self { recipe, merged: Merged::new(pool), all: Vec::new(), one: Vec::new(), bytes: 0 };
+        let (all, one) = (Times::default(), Times::default());
+        let mut line = Self { recipe, merged: Merged::new(pool), all, one, bytes: 0 };
         // What is made once: pages, histograms, sums.
         let groups: Vec<LayerGroup> = LayerGroup::all(pool.layers()).collect();
-        (0..3).for_each(|_| _ = line.step(pool, &groups));
+        for _ in 0..3 {
+            line.next(pool, &groups);
+            line.bytes = pool.merge_into(&line.recipe, &mut line.merged).unwrap().bytes;
+        }
         line
     }
 
-    /// Seconds and bytes of the next candidate, which differs in `groups` only.
-    fn step(&mut self, pool: &Pool, groups: &[LayerGroup]) -> (f64, u64) {
+    /// The next candidate, which differs in `groups` only.
+    fn next(&mut self, pool: &Pool, groups: &[LayerGroup]) {
         for source in &mut self.recipe.sources {
             for group in groups {
                 let old = source.weight().get(*group).unwrap();
@@ -75,9 +111,6 @@ impl Line {
                 source.density_mut().set(*group, pool.layers(), 0.3 + 0.3 * (old * 100.0).fract());
             }
         }
-        let start = Instant::now();
-        let stats = pool.merge_into(&self.recipe, &mut self.merged).unwrap();
-        (start.elapsed().as_secs_f64(), stats.bytes)
     }
 }
 
@@ -92,42 +125,32 @@ fn main() {
     let threads = rayon::current_num_threads();
     // By small pieces and by one piece a thread, which may take another way: the better counts.
     let pieces = [1 << 20, from.len() / threads];
-    let mut copies = vec![Vec::new(); pieces.len()];
+    let mut copies = vec![Times::default(); pieces.len()];
     for _ in 0..rounds {
-        for (piece, seconds) in pieces.iter().zip(&mut copies) {
-            let start = Instant::now();
+        for (piece, times) in pieces.iter().zip(&mut copies) {
             let parts = to.par_chunks_mut(*piece).zip(from.par_chunks(*piece));
-            parts.for_each(|(to, from)| to.copy_from_slice(from));
-            seconds.push(start.elapsed().as_secs_f64());
+            times.measure(|| parts.for_each(|(to, from)| to.copy_from_slice(from)));
         }
         for line in &mut lines {
-            let (seconds, bytes) = line.step(&pool, &groups);
-            line.all.push(seconds);
-            line.bytes = bytes;
-            let (seconds, _) = line.step(&pool, &[LayerGroup::Block(5)]);
-            line.one.push(seconds);
+            line.next(&pool, &groups);
+            line.all.measure(|| pool.merge_into(&line.recipe, &mut line.merged).unwrap());
+            line.next(&pool, &[LayerGroup::Block(5)]);
+            line.one.measure(|| pool.merge_into(&line.recipe, &mut line.merged).unwrap());
         }
     }
     let copied = 2.0 * from.len() as f64 / 1e9;
-    let copy = copies.iter_mut().map(|c| copied / median(c)).fold(0.0, f64::max);
+    let copies: Vec<[f64; 2]> = copies.iter_mut().map(Times::medians).collect();
+    let copy = [0, 1].map(|of| copies.iter().map(|c| copied / c[of]).fold(0.0, f64::max));
     println!("{threads} threads, medians of {rounds} rounds; base and 3 sources of 39 M bfloat16 parameters");
-    println!("copy {copy:.1} GB/s");
-    println!("{:16} {:>8} {:>8} {:>9} {:>18}", "method", "ms", "GB/s", "of copy", "one block of 12");
+    println!("{:15} | {:>24} | {:>24} | one block of 12", "", "by the clock", "by CPU seconds");
+    println!("{:15} | {:14.1} GB/s      | {:14.1} GB/s      |", "copy", copy[0], copy[1]);
     for line in &mut lines {
-        let (all, one) = (median(&mut line.all), median(&mut line.one));
-        let speed = line.bytes as f64 / 1e9 / all;
-        println!(
-            "{:16} {:8.2} {speed:8.1} {:8.0}% {:>11.2} ms 1/{:.1}",
-            line.recipe.method.name(),
-            1e3 * all,
-            100.0 * speed / copy,
-            1e3 * one,
-            all / one
-        );
+        let (all, one) = (line.all.medians(), line.one.medians());
+        print!("{:15} |", line.recipe.method.name());
+        for (seconds, copy) in all.iter().zip(copy) {
+            let speed = line.bytes as f64 / 1e9 / seconds;
+            print!(" {:5.1} ms {speed:5.1} GB/s {:3.0}% |", 1e3 * seconds, 100.0 * speed / copy);
+        }
+        println!(" 1/{:.1}, 1/{:.1}", all[0] / one[0], all[1] / one[1]);
     }
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -121,37 +121,61 @@ fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
     let body = (count - head) / WIDTH * WIDTH;
     let stream = stream && out[2 * head..].as_ptr().addr().is_multiple_of(2 * WIDTH);
     some::<N, HOW, HASHED>(task, lanes, start, &mut out[..2 * head]);
-    let sources: [&[u8]; N] = std::array::from_fn(|i| &task.parts[i].data[2 * start..2 * (start + count)]);
+    let from = start + head;
+    let within = 2 * from..2 * (from + body);
+    let mut sources = [std::ptr::null(); N];
+    for (source, part) in sources.iter_mut().zip(&task.parts) {
+        *source = part.data[within.clone()].as_ptr();
+    }
     // A mean of the sources has no base.
-    let base = if HOW == LINEAR { &[] } else { &task.base[2 * start..2 * (start + count)] };
-    let to = out.as_mut_ptr();
-    for j in (head..head + body).step_by(WIDTH) {
-        let x: [__m512i; N] = std::array::from_fn(|i| {
-            let from = sources[i].as_ptr().wrapping_add(2 * j);
+    let base = if HOW == LINEAR { std::ptr::null() } else { task.base[within].as_ptr() };
+    let to = out[2 * head..2 * (head + body)].as_mut_ptr();
+    // SAFETY: all slices have `body` elements, and `stream` says that the last is aligned.
+    unsafe { vectors::<N, HOW, HASHED>(lanes, from, sources, base, to, body, stream) };
+    some::<N, HOW, HASHED>(task, lanes, from + body, &mut out[2 * (head + body)..]);
+}
+
+/// `count` elements, whole vectors, from flat index `at` on.
+///
+/// # Safety
+/// `count` elements can be read at each source, at `base` (but for a linear merge), and written
+/// at `to`; with `stream`, `to` is aligned to a vector.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
+unsafe fn vectors<const N: usize, const HOW: u8, const HASHED: bool>(
+    lanes: &Lanes<N>,
+    at: usize,
+    sources: [*const u8; N],
+    base: *const u8,
+    to: *mut u8,
+    count: usize,
+    stream: bool,
+) {
+    for j in (0..count).step_by(WIDTH) {
+        // No closures here: they would be calls.
+        let mut x = [_mm512_setzero_si512(); N];
+        for (x, source) in x.iter_mut().zip(sources) {
+            let from = source.wrapping_add(2 * j);
             _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * AHEAD).cast());
-            // SAFETY: j + WIDTH ≤ head + body ≤ count, the slice's length in elements.
-            unsafe { _mm512_loadu_si512(from.cast()) }
-        });
-        let b = if HOW == LINEAR {
-            _mm512_setzero_si512()
-        } else {
-            let from = base.as_ptr().wrapping_add(2 * j);
+            // SAFETY: j + WIDTH ≤ count.
+            *x = unsafe { _mm512_loadu_si512(from.cast()) };
+        }
+        let mut b = _mm512_setzero_si512();
+        if HOW != LINEAR {
+            let from = base.wrapping_add(2 * j);
             _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * AHEAD).cast());
             // SAFETY: as above.
-            unsafe { _mm512_loadu_si512(from.cast()) }
-        };
-        let made = vector::<N, HOW, HASHED>(lanes, start + j, b, &x);
+            b = unsafe { _mm512_loadu_si512(from.cast()) };
+        }
+        let made = vector::<N, HOW, HASHED>(lanes, at + j, b, &x);
         let to = to.wrapping_add(2 * j).cast();
         if stream {
-            // SAFETY: in bounds as above; `stream` says that `out` is aligned at `head`, and j − head
-            // is a multiple of WIDTH.
+            // SAFETY: as above, and aligned because j is a multiple of WIDTH.
             unsafe { _mm512_stream_si512(to, made) };
         } else {
             // SAFETY: as above.
             unsafe { _mm512_storeu_si512(to, made) };
         }
     }
-    some::<N, HOW, HASHED>(task, lanes, start + head + body, &mut out[2 * (head + body)..]);
 }
 
 /// Fewer elements than a vector has.
@@ -165,19 +189,22 @@ fn some<const N: usize, const HOW: u8, const HASHED: bool>(
     if out.is_empty() {
         return;
     }
-    let load = |data: &[u8]| {
-        let mut bytes = [0_u8; 2 * WIDTH];
-        bytes[..out.len()].copy_from_slice(&data[2 * start..2 * start + out.len()]);
-        // SAFETY: `bytes` is as long as a vector.
-        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
-    };
-    let x: [__m512i; N] = std::array::from_fn(|i| load(task.parts[i].data));
-    let base = if HOW == LINEAR { _mm512_setzero_si512() } else { load(task.base) };
-    let made = vector::<N, HOW, HASHED>(lanes, start, base, &x);
-    let mut bytes = [0_u8; 2 * WIDTH];
-    // SAFETY: as above.
-    unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), made) };
-    out.copy_from_slice(&bytes[..out.len()]);
+    let mut copies = [[0_u8; 2 * WIDTH]; N];
+    let mut base = [0_u8; 2 * WIDTH];
+    let mut made = [0_u8; 2 * WIDTH];
+    let within = 2 * start..2 * start + out.len();
+    let mut sources = [std::ptr::null(); N];
+    for ((copy, source), part) in copies.iter_mut().zip(&mut sources).zip(&task.parts) {
+        copy[..out.len()].copy_from_slice(&part.data[within.clone()]);
+        *source = copy.as_ptr();
+    }
+    if HOW != LINEAR {
+        base[..out.len()].copy_from_slice(&task.base[within]);
+    }
+    let to = made.as_mut_ptr();
+    // SAFETY: all arrays are one vector long.
+    unsafe { vectors::<N, HOW, HASHED>(lanes, start, sources, base.as_ptr(), to, WIDTH, false) };
+    out.copy_from_slice(&made[..out.len()]);
 }
 
 /// What stays in registers over a piece.
@@ -193,7 +220,10 @@ struct Lanes<const N: usize> {
     weight: [__m512; N],
     divisor: Option<__m512>,
     reciprocals: [__m512; 2],
-    then: [Option<__m512>; 2],
+    divides: bool,
+    reciprocal: __m512,
+    scales: bool,
+    lambda: __m512,
     interleave: __m512i,
     count: __m512i,
 }
@@ -240,7 +270,10 @@ impl<const N: usize> Lanes<N> {
             weight,
             divisor,
             reciprocals,
-            then: [then.reciprocal, then.lambda].map(|x| x.map(|x| _mm512_set1_ps(x))),
+            divides: then.reciprocal.is_some(),
+            reciprocal: _mm512_set1_ps(then.reciprocal.unwrap_or(1.0)),
+            scales: then.lambda.is_some(),
+            lambda: _mm512_set1_ps(then.lambda.unwrap_or(1.0)),
             // SAFETY: 32 words are as long as a vector.
             interleave: unsafe { _mm512_loadu_si512(order.as_ptr().cast()) },
             count: _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
@@ -346,7 +379,13 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
             mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by.0), _mm512_mul_ps(mix.1, by.1))));
         }
     }
-    for by in lanes.then.into_iter().flatten() {
+    // No loop over the two: it would go through memory.
+    if lanes.divides {
+        let by = lanes.reciprocal;
+        mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by), _mm512_mul_ps(mix.1, by))));
+    }
+    if lanes.scales {
+        let by = lanes.lambda;
         mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by), _mm512_mul_ps(mix.1, by))));
     }
     narrow(lanes, plus(mix, base))
