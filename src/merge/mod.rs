@@ -6,6 +6,8 @@
 
 mod align;
 mod delta;
+#[cfg(any(test, feature = "cuda"))]
+mod device;
 mod dispatch;
 mod error;
 mod export;
@@ -19,6 +21,8 @@ mod kernel;
 mod known;
 #[cfg(test)]
 mod laws;
+#[cfg(any(test, feature = "cuda"))]
+mod launch;
 mod mask;
 mod merged;
 mod methods;

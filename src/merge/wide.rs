@@ -225,6 +225,7 @@ struct Lanes<const N: usize> {
     scales: bool,
     lambda: __m512,
     interleave: __m512i,
+    lower_bytes: __mmask64,
     count: __m512i,
 }
 
@@ -276,6 +277,8 @@ impl<const N: usize> Lanes<N> {
             lambda: _mm512_set1_ps(then.lambda.unwrap_or(1.0)),
             // SAFETY: 32 words are as long as a vector.
             interleave: unsafe { _mm512_loadu_si512(order.as_ptr().cast()) },
+            // Unknown to the compiler, which makes an instruction more of what it knows.
+            lower_bytes: std::hint::black_box(0x5555_5555_5555_5555),
             count: _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
         }
     }
@@ -343,8 +346,7 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
             _mm512_cmpge_epu16_mask(_mm512_and_si512(delta, magnitude), lanes.bound[i])
         };
         // The lower byte of an element holds its mantissa, below a bit that the table ignores.
-        let by = _mm512_permutex2var_epi8(lanes.low[i], delta, lanes.high[i]);
-        let by = _mm512_maskz_mov_epi8(0x5555_5555_5555_5555, by);
+        let by = _mm512_maskz_permutex2var_epi8(lanes.lower_bytes, lanes.low[i], delta, lanes.high[i]);
         d[i] = _mm512_maskz_add_epi16(keep, _mm512_add_epi16(delta, lanes.offset[i]), by);
         sum = if i == 0 { widen(d[i]) } else { plus(sum, widen(d[i])) };
     }
@@ -358,14 +360,14 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
         let sign = _mm512_and_si512(sign, _mm512_set1_epi16(i16::MIN));
         let mut set = zero;
         for (i, d) in d.iter().enumerate() {
-            let agrees = _mm512_cmpgt_epi16_mask(_mm512_xor_si512(*d, sign), zero);
-            let part = widen(_mm512_maskz_mov_epi16(agrees, *d));
-            sum = if i == 0 { part } else { plus(sum, part) };
+            let agrees = _mm512_max_epi16(_mm512_xor_si512(*d, sign), zero);
+            sum = if i == 0 { widen(agrees) } else { plus(sum, widen(agrees)) };
             if HOW == MEAN {
-                set = _mm512_mask_add_epi16(set, agrees, set, _mm512_set1_epi16(1 << i));
+                // Normal numbers have more than the bits of `set`, so this is 0 or the source's bit.
+                set = _mm512_or_si512(set, _mm512_min_epu16(agrees, _mm512_set1_epi16(1 << i)));
             }
         }
-        mix = widen(narrow(lanes, sum));
+        mix = widen(_mm512_xor_si512(narrow(lanes, sum), sign));
         if HOW == MEAN {
             let odd = _mm512_srli_epi32::<16>(set);
             let by = if N < MOST {
