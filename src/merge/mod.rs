@@ -19,10 +19,10 @@ mod fused;
 mod group;
 mod kernel;
 mod known;
-#[cfg(test)]
-mod laws;
 #[cfg(any(test, feature = "cuda"))]
 mod launch;
+#[cfg(test)]
+mod laws;
 mod mask;
 mod merged;
 mod methods;

@@ -25,26 +25,42 @@ impl Twister {
         if self.next == N {
             self.refill();
         }
-        let mut y = self.state[self.next];
         self.next += 1;
-        y ^= y >> 11;
-        y ^= (y << 7) & 0x9d2c_5680;
-        y ^= (y << 15) & 0xefc6_0000;
-        y ^ (y >> 18)
+        temper(self.state[self.next - 1])
     }
 
+    /// The next state, in pieces whose loops vectorise: none reads what it has just written.
     fn refill(&mut self) {
-        for i in 0..N {
-            let y = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % N] & 0x7fff_ffff);
-            let twist = if y & 1 == 1 { 0x9908_b0df } else { 0 };
-            self.state[i] = self.state[(i + M) % N] ^ (y >> 1) ^ twist;
+        let state = &mut self.state;
+        for i in 0..N - M {
+            state[i] = state[i + M] ^ twist(state[i], state[i + 1]);
         }
+        for i in N - M..N - 1 {
+            state[i] = state[i + M - N] ^ twist(state[i], state[i + 1]);
+        }
+        state[N - 1] = state[M - 1] ^ twist(state[N - 1], state[0]);
         self.next = 0;
     }
 
     /// One number an element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
     pub(super) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
-        (0..count).map(|_| u8::from(self.uniform() < density)).collect()
+        // u < density · 2²⁴ for whole u; the product is exact.
+        let below = (f64::from(density) * 16_777_216.0).ceil().clamp(0.0, 16_777_216.0) as u32;
+        let mut keep = vec![0; count];
+        let mut rest = keep.as_mut_slice();
+        while !rest.is_empty() {
+            if self.next == N {
+                self.refill();
+            }
+            let some = rest.len().min(N - self.next);
+            let (now, later) = rest.split_at_mut(some);
+            for (keep, y) in now.iter_mut().zip(&self.state[self.next..]) {
+                *keep = u8::from(temper(*y) & 0x00ff_ffff < below);
+            }
+            self.next += some;
+            rest = later;
+        }
+        keep
     }
 
     /// A whole number below `n`, as `torch.randint` draws it: one output modulo `n`, of 64 bits from
@@ -61,6 +77,22 @@ impl Twister {
     pub(super) fn uniform(&mut self) -> f32 {
         (self.draw() & 0x00ff_ffff) as f32 / 16_777_216.0
     }
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // must be inlined into the vectorised loops
+fn twist(a: u32, b: u32) -> u32 {
+    let y = (a & 0x8000_0000) | (b & 0x7fff_ffff);
+    (y >> 1) ^ ((y & 1).wrapping_neg() & 0x9908_b0df)
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn temper(mut y: u32) -> u32 {
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c_5680;
+    y ^= (y << 15) & 0xefc6_0000;
+    y ^ (y >> 18)
 }
 
 #[cfg(test)]
@@ -89,5 +121,15 @@ mod tests {
             twister.draw();
         }
         assert_eq!(twister.draw(), 4_123_659_995);
+    }
+
+    #[test]
+    fn many_at_once_are_one_after_the_other() {
+        let (mut many, mut one) = (Twister::new(7), Twister::new(7));
+        for (density, count) in [(0.5, 10), (0.300_048_83, 700), (0.9, 2000), (1e-7, 50)] {
+            for keep in many.bernoulli(density, count) {
+                assert_eq!(keep == 1, ((one.draw() & 0x00ff_ffff) as f32 / 16_777_216.0) < density);
+            }
+        }
     }
 }
