@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::CheckpointError;
 
 /// The whole content of one file.
 pub(super) enum Bytes {
-    Mapped(memmap2::Mmap),
+    /// And when the file was last changed.
+    Mapped(memmap2::Mmap, Option<SystemTime>),
     Embedded(&'static [u8]),
     Owned(Vec<u8>),
 }
@@ -18,14 +20,24 @@ impl Bytes {
     pub(super) fn map(path: &Path) -> Result<Self, CheckpointError> {
         let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
         let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.len() == 0 {
+        let about = file.metadata().map_err(io)?;
+        if about.len() == 0 {
             return Ok(Self::Owned(Vec::new()));
         }
         // SAFETY: the map is read-only and lives as long as the checkpoint. Checkpoint files are
         // replaced, not rewritten in place, by every tool that writes them; one that is truncated
         // by force while it is open ends the process (SIGBUS), as with any memory-mapped loader.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
-        Ok(Self::Mapped(map))
+        Ok(Self::Mapped(map, about.modified().ok()))
+    }
+
+    /// Length and time of change: two files that differ in content differ here, in all likelihood.
+    pub(super) fn stamp(&self) -> String {
+        let changed = match self {
+            Self::Mapped(_, Some(time)) => time.duration_since(SystemTime::UNIX_EPOCH).ok(),
+            _ => None,
+        };
+        format!("{}@{}", self.len(), changed.map_or(0, |t| t.as_nanos()))
     }
 }
 
@@ -34,7 +46,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Mapped(map) => map,
+            Self::Mapped(map, _) => map,
             Self::Embedded(bytes) => bytes,
             Self::Owned(bytes) => bytes,
         }

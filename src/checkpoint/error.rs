@@ -38,6 +38,13 @@ pub enum CheckpointError {
     Adapter { adapter: String, problem: String },
     #[error("{out} exists and is not empty; name another folder or empty it first")]
     OutNotEmpty { out: PathBuf },
+    #[error("{out} is being written by another process; wait for it, or name another folder")]
+    BeingWritten { out: PathBuf },
+    #[error(
+        "writing {out}: {source}; {shards} finished shard{} in {folder}: the same command goes on from there",
+        if *.shards == 1 { " is kept" } else { "s are kept" }
+    )]
+    Unfinished { out: PathBuf, folder: PathBuf, shards: usize, source: std::io::Error },
     #[error("writing {out}: {source}; nothing was left there")]
     Write { out: PathBuf, source: std::io::Error },
 }

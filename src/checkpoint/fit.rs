@@ -50,17 +50,13 @@ impl Checkpoint {
 
 /// Why the tensors of two configs cannot be added, if they cannot.
 pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String> {
-    if mine.vocab_size != base.vocab_size {
-        return Some(format!(
-            "vocabulary of {} against {}: embeddings cannot be added",
-            mine.vocab_size, base.vocab_size
-        ));
-    }
     if mine.num_hidden_layers != base.num_hidden_layers {
         return Some(format!("{} layers against {}", mine.num_hidden_layers, base.num_hidden_layers));
     }
+    let vocabulary = mine.vocab_size;
+    let mine = ModelConfig { vocab_size: base.vocab_size, ..mine.clone() };
     let theirs = tensor_shapes(base);
-    for (name, shape) in tensor_shapes(mine) {
+    for (name, shape) in tensor_shapes(&mine) {
         match theirs.iter().find(|(n, _)| *n == name) {
             Some((_, other)) if *other != shape => {
                 return Some(format!("{name} is {shape:?} against {other:?}"));
@@ -69,11 +65,19 @@ pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String>
             _ => {}
         }
     }
-    let mine = tensor_shapes(mine);
-    theirs
-        .iter()
-        .find(|(n, _)| n != "lm_head.weight" && !mine.iter().any(|(m, _)| m == n))
-        .map(|(n, _)| format!("it has no {n}"))
+    let mine = tensor_shapes(&mine);
+    if let Some((name, _)) =
+        theirs.iter().find(|(n, _)| n != "lm_head.weight" && !mine.iter().any(|(m, _)| m == n))
+    {
+        return Some(format!("it has no {name}"));
+    }
+    // The one difference that a recipe can bridge comes last.
+    (vocabulary != base.vocab_size).then(|| {
+        format!(
+            "vocabulary of {vocabulary} against {}: a recipe merges them by token with tokenizer = \"union\"",
+            base.vocab_size
+        )
+    })
 }
 
 /// Whether two tokenizers give the same ids to the same tokens. Absent tokenizers count as equal.

@@ -16,6 +16,7 @@ mod locate;
 mod lora;
 mod open;
 mod safetensors;
+mod staged;
 mod summary;
 mod tensor;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use error::CheckpointError;
 pub use family::{FAMILIES, Family};
 pub use layout::tensor_shapes;
 pub use open::Checkpoint;
+pub use staged::{ShardWriter, Staged, shard_bytes};
 pub use summary::{Fit, ModelSummary};
 pub use tensor::{Dtype, TensorView, Weights};
 pub use write::{Sink, check_out, write_folder};

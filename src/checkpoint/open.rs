@@ -291,6 +291,12 @@ impl Checkpoint {
         &self.reference
     }
 
+    /// Lengths and times of change of its weight files, to tell whether they are what they were.
+    #[must_use]
+    pub fn stamp(&self) -> String {
+        self.shards.iter().map(Bytes::stamp).collect::<Vec<_>>().join(" ")
+    }
+
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -151,7 +151,8 @@ fn fit_in_words() {
     let mut wide = config();
     wide["vocab_size"] = json!(32000);
     let fit = open("m", &wide, vocab).fit(&base);
-    assert_eq!(fit, Fit::No("vocabulary of 32000 against 6: embeddings cannot be added".into()));
+    let why = "vocabulary of 32000 against 6: a recipe merges them by token with tokenizer = \"union\"";
+    assert_eq!(fit, Fit::No(why.into()));
 }
 
 #[test]

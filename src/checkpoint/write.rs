@@ -40,6 +40,11 @@ pub fn check_out(out: &Path) -> Result<(), CheckpointError> {
     if free { Ok(()) } else { Err(CheckpointError::OutNotEmpty { out: out.to_path_buf() }) }
 }
 
+/// The folder in which `out` lies.
+pub(super) fn parent_of(out: &Path) -> &Path {
+    out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the folder `out` of what `fill` writes. `out` may exist if it is empty; on any error
 /// nothing is left of it.
 pub fn write_folder(
@@ -49,7 +54,7 @@ pub fn write_folder(
     let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
     check_out(out)?;
     let name = out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
-    let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(out);
     fs::create_dir_all(parent).map_err(failed)?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);

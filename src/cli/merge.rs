@@ -1,34 +1,151 @@
-//! `yosegi merge`: a recipe in, a Hugging Face checkpoint out.
+//! `yosegi merge`: a recipe, or a session's best one, in; a Hugging Face checkpoint out.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 
-use super::fetch;
-use crate::merge::{Pool, write_checkpoint};
-use crate::recipe::Book;
+use super::follow::{note, out};
+use super::{fetch, models};
+use crate::checkpoint::Checkpoint;
+use crate::merge::{Measured, Options, Outline, Pool, export, read_size};
+use crate::recipe::{Book, Recipe};
+use crate::session::Home;
+use crate::session::error::BadInput;
+use crate::session::journal::Reader;
+use crate::session::protocol::{Score, Target};
+use crate::session::state::Entry;
+use crate::session::text::visible;
 
-/// Merges the recipe in the file `recipe` and writes the result to the folder `out`. `seed`
-/// takes the place of the recipe's; `lenient` passes over unknown keys.
-pub fn run(recipe: &Path, out: &Path, seed: Option<u64>, lenient: bool) -> Result<()> {
-    let book = Book::open(recipe, lenient)?;
-    for warning in &book.warnings {
-        eprintln!("yosegi: {}", crate::session::text::visible(warning));
-    }
-    let mut recipe = book.only()?;
-    recipe.seed = seed.unwrap_or(recipe.seed);
+#[derive(Debug, clap::Args)]
+pub struct Merge {
+    /// A recipe (TOML or mergekit's YAML)
+    #[arg(required_unless_present = "session", conflicts_with = "session")]
+    pub recipe: Option<PathBuf>,
+    /// The best candidate of this session, in place of a recipe
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// Folder to write; must not exist or be empty. A merge that was killed goes on where it stopped
+    #[arg(long, required_unless_present = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// Seed of the mask stream, in place of the recipe's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Most bytes of tensors in one file, such as 5GB or 500MB
+    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = read_size)]
+    pub shard_size: u64,
+    /// Pass over unknown keys of the recipe, with a warning for each
+    #[arg(long)]
+    pub lenient: bool,
+    /// Say what would be written, with sizes, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Merges and writes, or says what would be written.
+pub fn run(args: &Merge) -> Result<()> {
+    let (mut recipe, measured) = match (&args.recipe, &args.session) {
+        (_, Some(session)) => best_of(session)?,
+        (Some(file), None) => {
+            let book = Book::open(file, args.lenient)?;
+            for warning in &book.warnings {
+                note(&visible(warning));
+            }
+            (book.only()?, None)
+        }
+        (None, None) => return Err(BadInput::error("name a recipe, or a session with --session")),
+    };
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
     let started = Instant::now();
+    let options = Options { shard_size: args.shard_size, measured };
     let pool = Pool::gather(&recipe, fetch::open)?;
-    write_checkpoint(&recipe, &pool, out)?;
-    println!(
-        "{}: {} of {} sources on {}, {} layers, in {:.1} s",
-        out.display(),
+    if args.dry_run {
+        let outline = Outline::of(&recipe, &pool, &options)?;
+        return out(plan(&recipe, &pool, &outline, args.out.as_deref()).trim_end());
+    }
+    let Some(folder) = &args.out else { return Err(BadInput::error("name a folder with --out")) };
+    let written = export(&recipe, &pool, folder, &options)?;
+    if written.kept > 0 {
+        note(&format!("{} of {} weight files were there already", written.kept, written.shards));
+    }
+    out(&format!(
+        "{}: {} of {} models, {} in {} file{}, {:.1} s",
+        folder.display(),
         recipe.method.name(),
-        recipe.models().len(),
-        recipe.donor(),
-        pool.layers(),
+        recipe.models().len() + usize::from(recipe.base.is_some()),
+        models::size(written.bytes),
+        written.shards,
+        if written.shards == 1 { "" } else { "s" },
         started.elapsed().as_secs_f64()
-    );
-    Ok(())
+    ))
+}
+
+/// The recipe of a session's best candidate, and what was measured of it.
+fn best_of(session: &str) -> Result<(Recipe, Option<Measured>)> {
+    let state = Reader::open(&Home::from_env()?, session)?.state()?;
+    let best = state.best_entry().ok_or_else(|| {
+        BadInput::error(format!("the session {session} has measured no candidate yet: let it run first"))
+    })?;
+    let Target::Recipe(recipe) = &best.candidate.target else {
+        return Err(BadInput::error(format!(
+            "the best of session {session} is {}, a model as it is: there is nothing to merge",
+            best.candidate.label
+        )));
+    };
+    let from = format!("session `{}`, candidate {} ({})", session, best.candidate.id, best.candidate.label);
+    Ok((recipe.as_ref().clone(), Some(measured(from, best))))
+}
+
+fn measured(from: String, entry: &Entry) -> Measured {
+    let shares = |score: Option<Score>| match score.map(serde_json::to_value) {
+        Some(Ok(serde_json::Value::Object(map))) => map,
+        _ => serde_json::Map::new(),
+    };
+    let (train, test) = (shares(entry.train()), shares(entry.test));
+    let figures = train.iter().filter(|(name, value)| *name != "n" && value.is_number());
+    Measured {
+        from,
+        figures: figures
+            .map(|(name, value)| {
+                (name.clone(), value.as_f64(), test.get(name).and_then(serde_json::Value::as_f64))
+            })
+            .collect(),
+        questions: (entry.train().map_or(0, |s| s.n), entry.test.map(|s| s.n)),
+    }
+}
+
+/// What would be written, from what.
+fn plan(recipe: &Recipe, pool: &Pool, outline: &Outline, folder: Option<&Path>) -> String {
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "  {key:<12}{value}");
+    };
+    let donor = pool.base();
+    line("method", recipe.method.name().to_owned());
+    line("config", format!("of {}, {} layers", donor.reference(), outline.config["num_hidden_layers"]));
+    let tokenizer = match &recipe.tokenizer {
+        None => format!("of {}", donor.reference()),
+        Some(_) => format!("as the recipe says, {} rows", outline.config["vocab_size"]),
+    };
+    line("tokenizer", tokenizer);
+    for model in std::iter::once(donor).chain(pool.sources()) {
+        line("reads", reads(model));
+    }
+    for shard in &outline.shards {
+        let tensors = shard.tensors.len();
+        let plural = if tensors == 1 { "" } else { "s" };
+        line("writes", format!("{}: {tensors} tensor{plural}, {}", shard.file, models::size(shard.bytes)));
+    }
+    let bytes = outline.shards.iter().map(|s| s.bytes).sum();
+    line("in all", format!("{} tensors, {}", outline.tensors().count(), models::size(bytes)));
+    line("memory", format!("{} for tensors on their way; models stay mapped", models::size(outline.memory)));
+    let folder = folder.map_or_else(|| "a folder".to_owned(), |f| f.display().to_string());
+    format!("{folder} would be written; nothing is yet.\n{text}")
+}
+
+fn reads(model: &Checkpoint) -> String {
+    let summary = model.summary();
+    format!("{}: {}, {}", summary.reference, models::size(summary.bytes), summary.dtype)
 }

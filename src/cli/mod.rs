@@ -62,19 +62,7 @@ enum Command {
         json: bool,
     },
     /// Write a merge as a Hugging Face checkpoint
-    Merge {
-        /// A recipe (TOML or mergekit's YAML)
-        recipe: PathBuf,
-        /// Folder to write; must not exist or be empty
-        #[arg(long)]
-        out: PathBuf,
-        /// Seed of the mask stream, in place of the recipe's
-        #[arg(long)]
-        seed: Option<u64>,
-        /// Pass over unknown keys of the recipe, with a warning for each
-        #[arg(long)]
-        lenient: bool,
-    },
+    Merge(merge::Merge),
     /// Convert, check and look up recipes
     #[command(subcommand)]
     Recipe(RecipeCommand),
@@ -314,7 +302,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Worker) => worker::run(),
         Some(Command::Models { base, json }) => models::run(&base, json),
         Some(Command::Inspect { models, json }) => inspect::run(&models, json),
-        Some(Command::Merge { recipe, out, seed, lenient }) => merge::run(&recipe, &out, seed, lenient),
+        Some(Command::Merge(args)) => merge::run(&args),
         Some(Command::Recipe(command)) => recipe::run(&command),
         Some(Command::Zoo { out }) => zoo::run(&out),
         #[cfg(feature = "workbench")]

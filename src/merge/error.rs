@@ -40,4 +40,8 @@ pub enum MergeError {
     Unsolved { n: usize, why: String },
     #[error("recipe: {what} can be read and written here, but not merged yet; leave it out")]
     NotYet { what: String },
+    #[error("{model}: {problem}")]
+    Vocabulary { model: String, problem: String },
+    #[error("recipe: chat_template is {name}, which is neither a template nor the name of one; {hint}")]
+    ChatTemplate { name: String, hint: String },
 }

@@ -149,7 +149,7 @@ impl Pool {
     }
 
     /// The last of the inputs' names, as their models store them: by it mergekit orders its work.
-    fn label(&self, planned: &Planned) -> String {
+    pub(super) fn label(&self, planned: &Planned) -> String {
         let names = planned.feeds.iter().map(|feed| self.stored_name(feed));
         names.max().unwrap_or_default().to_owned()
     }

@@ -38,13 +38,16 @@ mod shares;
 mod tests;
 mod trim;
 mod twister;
+mod vocab;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 mod work;
 
 pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
 pub use error::MergeError;
-pub use export::write_checkpoint;
+pub use export::{
+    Extent, Measured, Options, Outline, Shard, Written, export, read_size, write_checkpoint, write_weights,
+};
 pub use fold::{FoldStep, Folded, fold};
 pub use merged::{MergeStats, Merged};
 pub use pool::Pool;

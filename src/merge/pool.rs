@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights, tensor_shapes};
 use crate::recipe::Recipe;
 
-use super::MergeError;
 use super::dispatch;
 use super::extent::Extent;
 use super::known::Known;
 use super::plan::{Feed, Planned};
+use super::{MergeError, vocab};
 
 /// Elements of one parallel piece of a tensor; fixed, so that sums do not depend on threads.
 pub(super) const CHUNK: usize = 1 << 16;
@@ -25,6 +25,8 @@ pub struct Pool {
     /// The base first, if there is one.
     pub(super) models: Vec<Checkpoint>,
     has_base: bool,
+    /// Whether the models have the vocabulary that their recipe asks for.
+    pub(super) retokenized: bool,
     config: ModelConfig,
     /// By tensor name.
     known: HashMap<String, Known>,
@@ -50,14 +52,19 @@ impl Pool {
         Self::of(Some(base), sources)
     }
 
-    /// A pool of all that a recipe names. `open` turns a reference into a checkpoint.
+    /// A pool of all that a recipe names, with the vocabulary that it asks for. `open` turns a reference into a checkpoint.
     pub fn gather<E: From<MergeError>>(
         recipe: &Recipe,
         open: impl Fn(&str) -> Result<Checkpoint, E>,
     ) -> Result<Self, E> {
         let base = recipe.base.as_deref().map(&open).transpose()?;
-        let sources = recipe.models().into_iter().map(open).collect::<Result<_, E>>()?;
-        Ok(Self::of(base, sources)?)
+        let sources: Vec<_> = recipe.models().into_iter().map(open).collect::<Result<_, E>>()?;
+        let has_base = base.is_some();
+        let mut models = vocab::prepare(recipe, base.into_iter().chain(sources).collect())?.into_iter();
+        let base = if has_base { models.next() } else { None };
+        let mut pool = Self::of(base, models.collect())?;
+        pool.retokenized = true;
+        Ok(pool)
     }
 
     /// A pool of any checkpoints, with or without a base. Whether their tensors fit each other is
@@ -82,7 +89,7 @@ impl Pool {
             }
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, models, has_base, config, known })
+        Ok(Self { id, models, has_base, retokenized: false, config, known })
     }
 
     /// The base checkpoint; of a pool without one, the first source, which gives config and

@@ -16,8 +16,11 @@ impl Pool {
         if !recipe.path.is_empty() {
             return not_yet("a path through layers");
         }
-        if recipe.tokenizer.is_some() || recipe.align.is_some() {
-            return not_yet("a tokenizer or alignment");
+        if !self.retokenized && (recipe.tokenizer.is_some() || recipe.chat_template.is_some()) {
+            return not_yet("a tokenizer or chat template in a session");
+        }
+        if recipe.align.is_some() {
+            return not_yet("an alignment");
         }
         let place = |model: &str| self.place(model);
         for (key, model) in named(recipe) {

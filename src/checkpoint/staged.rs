@@ -1,0 +1,215 @@
+//! A checkpoint in several shards, written so that one killed on the way is taken up again.
+//!
+//! Beside the target lies a hidden folder until all is there. A shard is written under another
+//! name, synced, then renamed, so that one with its own name is whole. An order file says of what
+//! these shards are parts; with another order the folder is begun anew.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::safetensors::make_header;
+use super::write::{check_out, parent_of};
+use super::{CheckpointError, Dtype};
+
+const ORDER: &str = ".yosegi-order";
+
+/// The folder beside the target.
+pub struct Staged {
+    out: PathBuf,
+    folder: PathBuf,
+    /// Held open, and so locked, until the folder has its name.
+    _order: File,
+}
+
+/// A shard on its way.
+pub struct ShardWriter {
+    file: File,
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Staged {
+    /// Begins the checkpoint `out`, or takes it up where a writer with the same `order` was
+    /// stopped. `order` is a text that says all that decides the files. `out` must not exist or
+    /// be empty.
+    pub fn begin(out: &Path, order: &str) -> Result<Self, CheckpointError> {
+        let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
+        check_out(out)?;
+        let name = out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(".part");
+        let folder = parent_of(out).join(hidden);
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let path = folder.join(ORDER);
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = options.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(CheckpointError::BeingWritten { out: out.to_path_buf() });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let mut old = Vec::new();
+        let mut fresh = |file: &mut File| -> io::Result<()> {
+            file.read_to_end(&mut old)?;
+            if old == order.as_bytes() {
+                return Ok(());
+            }
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                if entry.file_name() != ORDER {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            file.set_len(0)?;
+            io::Seek::rewind(file)?;
+            file.write_all(order.as_bytes())?;
+            file.sync_all()
+        };
+        fresh(&mut file).map_err(failed)?;
+        Ok(Self { out: out.to_path_buf(), folder, _order: file })
+    }
+
+    /// Whether the shard `name` of `bytes` bytes was finished by an earlier writer.
+    #[must_use]
+    pub fn has(&self, name: &str, bytes: u64) -> bool {
+        fs::metadata(self.folder.join(name)).is_ok_and(|m| m.len() == bytes)
+    }
+
+    /// Opens a shard for its tensors' bytes, which follow in this order: name, type, shape.
+    pub fn shard<'a>(
+        &self,
+        name: &str,
+        tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])>,
+    ) -> io::Result<ShardWriter> {
+        let from = self.folder.join(format!("{name}.part"));
+        let mut file = File::create(&from)?;
+        file.write_all(&make_header(tensors))?;
+        Ok(ShardWriter { file, from, to: self.folder.join(name) })
+    }
+
+    /// Writes one small file.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(self.folder.join(name))?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Gives the folder its name.
+    pub fn finish(self) -> Result<(), CheckpointError> {
+        let named = fs::remove_file(self.folder.join(ORDER)).and_then(|()| {
+            File::open(&self.folder)?.sync_all()?;
+            // Over an empty folder, a rename replaces it.
+            fs::rename(&self.folder, &self.out)?;
+            File::open(parent_of(&self.out))?.sync_all()
+        });
+        named.map_err(|source| self.give_up(source))
+    }
+
+    /// The error for a checkpoint that could not be finished. Whole shards stay for the next try;
+    /// without any, nothing stays.
+    #[must_use]
+    pub fn give_up(self, source: io::Error) -> CheckpointError {
+        let shards = self.clear();
+        if shards == 0 {
+            return CheckpointError::Write { out: self.out, source };
+        }
+        CheckpointError::Unfinished { out: self.out, folder: self.folder, shards, source }
+    }
+
+    /// Removes all that was written.
+    pub fn discard(self) {
+        // Best effort: what matters is that `out` itself was never half-written.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    /// Removes what is no whole shard, and the folder if there is none. Gives their number.
+    fn clear(&self) -> usize {
+        let mut shards = 0;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|e| e == "safetensors") {
+                shards += 1;
+            } else if entry.file_name() != ORDER {
+                // Best effort: what matters is that `out` itself was never half-written.
+                let _ = fs::remove_file(path);
+            }
+        }
+        if shards == 0 {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+        shards
+    }
+}
+
+impl ShardWriter {
+    /// Appends bytes of tensors.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Syncs the shard and gives it its name.
+    pub fn finish(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(self.from, self.to)
+    }
+}
+
+/// Bytes of a shard of these tensors, header included.
+#[must_use]
+pub fn shard_bytes<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])> + Clone) -> u64 {
+    let data: usize = tensors.clone().map(|(_, d, s)| d.size() * s.iter().product::<usize>()).sum();
+    make_header(tensors).len() as u64 + data as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: [usize; 1] = [2];
+
+    fn put(staged: &Staged, name: &str) -> io::Result<()> {
+        let mut shard = staged.shard(name, [("t", Dtype::BF16, &SHAPE[..])].into_iter())?;
+        shard.write(&[1, 2, 3, 4])?;
+        shard.finish()
+    }
+
+    #[test]
+    fn whole_shards_outlive_their_writer() {
+        let parent = tempfile::tempdir().unwrap();
+        let out = parent.path().join("m");
+        let bytes = shard_bytes([("t", Dtype::BF16, &SHAPE[..])].into_iter());
+        let staged = Staged::begin(&out, "one").unwrap();
+        let again = Staged::begin(&out, "one").err().unwrap().to_string();
+        assert!(again.contains("another process"), "{again}");
+        put(&staged, "model-1.safetensors").unwrap();
+        drop(staged.shard("model-2.safetensors", [("t", Dtype::BF16, &SHAPE[..])].into_iter()).unwrap());
+        drop(staged);
+
+        let staged = Staged::begin(&out, "one").unwrap();
+        assert!(staged.has("model-1.safetensors", bytes) && !staged.has("model-2.safetensors", bytes));
+        assert!(!staged.has("model-1.safetensors", bytes + 1));
+        let why = staged.give_up(io::Error::from(io::ErrorKind::StorageFull)).to_string();
+        assert!(why.contains("1 finished shard") && why.contains(".m.part"), "{why}");
+
+        // Another order starts anew.
+        let staged = Staged::begin(&out, "two").unwrap();
+        assert!(!staged.has("model-1.safetensors", bytes));
+        let why = staged.give_up(io::Error::from(io::ErrorKind::StorageFull)).to_string();
+        assert!(why.contains("nothing was left"), "{why}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+
+        let staged = Staged::begin(&out, "two").unwrap();
+        put(&staged, "model.safetensors").unwrap();
+        staged.file("config.json", b"{}").unwrap();
+        staged.finish().unwrap();
+        let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["config.json", "model.safetensors"]);
+        assert!(Staged::begin(&out, "two").err().unwrap().to_string().contains("not empty"));
+    }
+}

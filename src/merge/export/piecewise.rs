@@ -1,0 +1,90 @@
+//! A merge on its way, a few tensors at a time; nothing of it is kept.
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::recipe::Recipe;
+
+use super::super::methods::Problem;
+use super::super::plan::{Plan, Planned};
+use super::super::run::Numbers;
+use super::super::twister::Twister;
+use super::super::{MergeError, Pool};
+use super::shards::Extent;
+use super::stream::Maker;
+
+/// A recipe worked out against a pool, and how far it has been made.
+pub(super) struct Piecewise<'a> {
+    pool: &'a Pool,
+    plan: Plan,
+    /// Places in the plan, in the order in which tensors must be made.
+    order: Vec<usize>,
+    next: usize,
+    /// mergekit's stream of random numbers, where they come from it.
+    stream: Option<Twister>,
+}
+
+impl<'a> Piecewise<'a> {
+    pub(super) fn new(recipe: &Recipe, pool: &'a Pool) -> Result<Self, MergeError> {
+        let plan = pool.plan(recipe)?;
+        let mut order: Vec<usize> = (0..plan.tensors.len()).collect();
+        let stream = plan.one_stream().then(|| Twister::new(plan.seed));
+        if stream.is_some() {
+            order.sort_by_cached_key(|i| pool.label(&plan.tensors[*i]));
+        }
+        Ok(Self { pool, plan, order, next: 0, stream })
+    }
+
+    /// The output's tensors in the order in which they must be made.
+    pub(super) fn tensors(&self) -> Vec<Extent> {
+        let extent = |t: &Planned| Extent { name: t.name.clone(), dtype: t.stored, shape: t.shape.clone() };
+        self.order.iter().map(|i| extent(&self.plan.tensors[*i])).collect()
+    }
+
+    /// `config.json` of the result.
+    pub(super) fn config(&self) -> Value {
+        let mut config = self.plan.config(self.pool).raw;
+        if let Value::Object(map) = &mut config {
+            map.remove("_name_or_path");
+        }
+        config
+    }
+}
+
+impl Maker for Piecewise<'_> {
+    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
+        let (pool, plan) = (self.pool, &self.plan);
+        let failed = |planned: &Planned, Problem(problem): Problem| MergeError::Method {
+            method: plan.method.name(),
+            tensor: planned.name.clone(),
+            problem,
+        };
+        let places = &self.order[self.next..self.next + tensors.len()];
+        self.next += tensors.len();
+        let jobs: Vec<(&Planned, &mut [u8])> = places.iter().map(|i| &plan.tensors[*i]).zip(out).collect();
+        if let Some(stream) = &mut self.stream {
+            for (planned, out) in jobs {
+                let numbers = Numbers::Stream(&mut *stream);
+                pool.merge_tensor(plan, planned, numbers, out, false).map_err(|p| failed(planned, p))?;
+            }
+            return Ok(());
+        }
+        jobs.into_par_iter().try_for_each(|(planned, out)| {
+            let numbers = Numbers::Counter(plan.seed);
+            pool.merge_tensor(plan, planned, numbers, out, false).map_err(|p| failed(planned, p))
+        })
+    }
+
+    /// In one stream, what a tensor draws moves all that follow: it is made once more and dropped.
+    fn skip(&mut self, tensors: &[Extent]) -> Result<(), MergeError> {
+        if self.stream.is_none() {
+            self.next += tensors.len();
+            return Ok(());
+        }
+        for tensor in tensors {
+            let mut scratch = vec![0; tensor.bytes() as usize];
+            self.make(std::slice::from_ref(tensor), vec![&mut scratch])?;
+        }
+        Ok(())
+    }
+}

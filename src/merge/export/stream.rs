@@ -1,0 +1,147 @@
+//! Tensors on their way to disk: a few are made at a time, while the ones before are written.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::checkpoint::{ShardWriter, Staged};
+
+use super::super::MergeError;
+use super::shards::{Extent, Shard};
+
+/// Bytes made at a time, unless one tensor is larger. Two such pieces are in memory at most.
+const PIECE: u64 = 64 << 20;
+
+/// What makes the tensors. They are asked for in the order of the shards, each once.
+pub(super) trait Maker {
+    /// Makes consecutive tensors, each into its buffer of exactly its bytes.
+    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError>;
+    /// Passes over tensors that are on disk already.
+    fn skip(&mut self, tensors: &[Extent]) -> Result<(), MergeError>;
+}
+
+/// What goes to the writing thread.
+enum Part {
+    Open(ShardWriter),
+    Bytes(Vec<u8>),
+    Close,
+}
+
+/// Bytes of memory that writing these shards takes besides what the tensors are made of.
+pub(super) fn memory(shards: &[Shard]) -> u64 {
+    let pieces = shards.iter().flat_map(|s| pieces(&s.tensors)).map(|p| p.iter().map(Extent::bytes).sum());
+    2 * pieces.max().unwrap_or(0)
+}
+
+/// Writes every shard that is not there yet. Gives the number of those that were.
+pub(super) fn write(staged: &Staged, shards: &[Shard], maker: &mut dyn Maker) -> Result<usize, Failure> {
+    let (to_disk, parts) = sync_channel(1);
+    let (give_back, buffers) = sync_channel(2);
+    for _ in 0..2 {
+        // The channel has room for both.
+        let _ = give_back.send(Vec::new());
+    }
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || write_parts(&parts, &give_back));
+        let sent = send(staged, shards, maker, &to_disk, &buffers);
+        drop(to_disk);
+        let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread failed")));
+        match (sent, written) {
+            (_, Err(error)) => Err(Failure::Io(error)),
+            (Err(failure), Ok(())) => Err(failure),
+            (Ok(kept), Ok(())) => Ok(kept),
+        }
+    })
+}
+
+/// Why shards were not written.
+pub(super) enum Failure {
+    Merge(MergeError),
+    Io(io::Error),
+}
+
+impl Failure {
+    /// In one sentence; what was written stays for the next try where that makes sense.
+    pub(super) fn told(self, staged: Staged) -> MergeError {
+        match self {
+            Self::Io(source) => MergeError::Checkpoint(staged.give_up(source)),
+            Self::Merge(error) => {
+                staged.discard();
+                error
+            }
+        }
+    }
+}
+
+fn send(
+    staged: &Staged,
+    shards: &[Shard],
+    maker: &mut dyn Maker,
+    to_disk: &SyncSender<Part>,
+    buffers: &Receiver<Vec<u8>>,
+) -> Result<usize, Failure> {
+    let mut kept = 0;
+    // The writer ends early only on an error of its own, which is what is told then.
+    let lost = || Failure::Io(io::Error::other("the writing thread ended"));
+    for shard in shards {
+        if staged.has(&shard.file, shard.bytes) {
+            maker.skip(&shard.tensors).map_err(Failure::Merge)?;
+            kept += 1;
+            continue;
+        }
+        let file = staged.shard(&shard.file, shard.header()).map_err(Failure::Io)?;
+        to_disk.send(Part::Open(file)).map_err(|_| lost())?;
+        for piece in pieces(&shard.tensors) {
+            let mut buffer = buffers.recv().map_err(|_| lost())?;
+            buffer.resize(piece.iter().map(Extent::bytes).sum::<u64>() as usize, 0);
+            let mut rest = buffer.as_mut_slice();
+            let mut out = Vec::with_capacity(piece.len());
+            for tensor in piece {
+                let (own, after) = rest.split_at_mut(tensor.bytes() as usize);
+                out.push(own);
+                rest = after;
+            }
+            maker.make(piece, out).map_err(Failure::Merge)?;
+            to_disk.send(Part::Bytes(buffer)).map_err(|_| lost())?;
+        }
+        to_disk.send(Part::Close).map_err(|_| lost())?;
+    }
+    Ok(kept)
+}
+
+fn write_parts(parts: &Receiver<Part>, give_back: &SyncSender<Vec<u8>>) -> io::Result<()> {
+    let mut open: Option<ShardWriter> = None;
+    for part in parts {
+        match (part, &mut open) {
+            (Part::Open(shard), open) => *open = Some(shard),
+            (Part::Bytes(buffer), Some(shard)) => {
+                shard.write(&buffer)?;
+                // The other side may have ended on an error of its own.
+                let _ = give_back.send(buffer);
+            }
+            (Part::Close, open) => {
+                if let Some(shard) = open.take() {
+                    shard.finish()?;
+                }
+            }
+            (Part::Bytes(_), None) => return Err(io::Error::other("bytes outside a shard")),
+        }
+    }
+    Ok(())
+}
+
+/// Consecutive tensors of at most [`PIECE`] bytes together.
+fn pieces(tensors: &[Extent]) -> Vec<&[Extent]> {
+    let mut out = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, tensor) in tensors.iter().enumerate() {
+        if i > start && bytes + tensor.bytes() > PIECE {
+            out.push(&tensors[start..i]);
+            (start, bytes) = (i, 0);
+        }
+        bytes += tensor.bytes();
+    }
+    if start < tensors.len() {
+        out.push(&tensors[start..]);
+    }
+    out
+}

@@ -1,0 +1,68 @@
+//! The chat template of a merge: carried over from its models, by name, or as given.
+
+use serde_json::Value;
+
+use crate::checkpoint::Checkpoint;
+
+use super::super::MergeError;
+
+/// Templates that a recipe may name. They render what mergekit's of the same names do.
+const NAMED: [(&str, &str); 5] = [
+    ("alpaca", include_str!("chat/alpaca.jinja")),
+    ("chatml", include_str!("chat/chatml.jinja")),
+    ("exaone", include_str!("chat/exaone.jinja")),
+    ("llama3", include_str!("chat/llama3.jinja")),
+    ("mistral", include_str!("chat/mistral.jinja")),
+];
+
+/// The template that a recipe asks for. `auto` takes the one that most of `models` have, the
+/// first of equals, and gives `None` where none has any.
+pub(super) fn template<'a>(
+    asked: &str,
+    models: impl Iterator<Item = &'a Checkpoint>,
+) -> Result<Option<String>, MergeError> {
+    if asked == "auto" {
+        let mut found: Vec<(String, usize)> = Vec::new();
+        for template in models.filter_map(of_model) {
+            match found.iter_mut().find(|(t, _)| *t == template) {
+                Some((_, count)) => *count += 1,
+                None => found.push((template, 1)),
+            }
+        }
+        let most = found.iter().map(|(_, count)| *count).max();
+        return Ok(found.into_iter().find(|(_, count)| Some(*count) == most).map(|(template, _)| template));
+    }
+    if let Some((_, template)) = NAMED.iter().find(|(name, _)| *name == asked) {
+        return Ok(Some(template.trim_end().to_owned()));
+    }
+    if asked.contains('{') {
+        return Ok(Some(asked.to_owned()));
+    }
+    let near = NAMED.iter().map(|(name, _)| (strsim::damerau_levenshtein(asked, name), *name)).min();
+    let hint = match near {
+        Some((distance, name)) if distance <= name.len().div_ceil(2) => format!("did you mean {name}?"),
+        _ => format!("known are auto, {}", NAMED.map(|(name, _)| name).join(", ")),
+    };
+    Err(MergeError::ChatTemplate { name: asked.chars().take(60).collect(), hint })
+}
+
+/// A model's own template, the default one where it has several, without space around it.
+fn of_model(model: &Checkpoint) -> Option<String> {
+    let text = if let Some(bytes) = model.file("chat_template.jinja") {
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        let config: Value = serde_json::from_slice(&model.file("tokenizer_config.json")?).ok()?;
+        match config.get("chat_template")? {
+            Value::String(text) => text.clone(),
+            Value::Array(several) => several
+                .iter()
+                .find(|t| t.get("name").and_then(Value::as_str) == Some("default"))?
+                .get("template")?
+                .as_str()?
+                .to_owned(),
+            _ => return None,
+        }
+    };
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
