@@ -61,7 +61,7 @@ fn shards_hold_what_one_file_holds_and_a_killed_export_goes_on() {
         let names = fs::read_dir(&aside).into_iter().flatten().flatten().map(|e| e.path());
         names.filter(|p| p.extension().is_some_and(|e| e == "safetensors")).count()
     };
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while whole_shards() < 3 && child.try_wait().unwrap().is_none() && Instant::now() < until {
         std::thread::sleep(Duration::from_micros(200));
     }
