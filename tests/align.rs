@@ -191,5 +191,4 @@ fn models_of_other_shapes_are_refused_in_words() {
     let none = Activations::default();
     let error = align(&a, &a, Some((&none, &none)), 0.5).unwrap_err().to_string();
     assert!(error.contains("activations"), "{error}");
-    assert!(a.with_bytes(vec![("model.norm.weight".to_owned(), vec![0; 3])]).is_err());
 }

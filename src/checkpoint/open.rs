@@ -225,25 +225,6 @@ impl Checkpoint {
         Self::assemble(reference, config, vec![shard], Files::Memory(files))
     }
 
-    /// This checkpoint with other values in some of its tensors: as many bytes, of the same type and
-    /// shape. Its files stay as they are.
-    pub fn with_bytes(mut self, tensors: Vec<(String, Vec<u8>)>) -> Result<Self, CheckpointError> {
-        for (name, bytes) in tensors {
-            let problem = match self.tensors.get_mut(&name) {
-                Some(held) if held.entry().end - held.entry().start == bytes.len() => {
-                    let entry = Entry { start: 0, end: bytes.len(), ..held.entry().clone() };
-                    *held = Held::Stored((self.shards.len(), entry));
-                    self.shards.push(Bytes::Owned(bytes));
-                    continue;
-                }
-                Some(_) => format!("cannot be replaced by {} bytes", bytes.len()),
-                None => "is not there to be replaced".to_owned(),
-            };
-            return Err(CheckpointError::Tensor { file: self.reference, tensor: name, problem });
-        }
-        Ok(self)
-    }
-
     /// Reads the headers and checks that every tensor of the architecture is there in its shape.
     fn assemble(
         reference: &str,

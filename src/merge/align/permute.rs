@@ -1,5 +1,7 @@
 //! A source with its units in another order.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, TensorView, Weights};
@@ -18,11 +20,12 @@ pub fn aligned(source: Checkpoint, alignment: &Alignment) -> Result<Checkpoint, 
     let named: Vec<(String, Order<'_>)> = named.collect();
     // A bias that the model does not have needs no order, and what stays where it is no copy.
     let moved = named.into_par_iter().filter(|(_, order)| !order.stays()).filter_map(|(name, order)| {
-        let bytes = order.apply(&source.tensor(&name)?);
-        Some((name, bytes))
+        let view = source.tensor(&name)?;
+        Some((name, view.shape.to_vec(), view.dtype, order.apply(&view)))
     });
-    let moved = moved.collect();
-    Ok(source.with_bytes(moved)?)
+    let moved: Vec<_> = moved.collect();
+    let config = source.config().raw.clone();
+    Ok(source.replaced(&config, moved, BTreeMap::new())?)
 }
 
 /// Which blocks of a tensor go where.
