@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::Generate;
+use super::{Generate, fetch, merge};
 use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Decoder, Options, Tokenizer};
-use crate::merge::{Merged, Pool};
+use crate::merge::Merged;
 use crate::recipe::{Book, Recipe};
 use crate::session::BadInput;
+use crate::session::route::Route;
 use crate::session::text::visible;
 
 /// Runs the command.
@@ -49,7 +50,14 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
     let path = Path::new(model);
     if Book::is_file(path) {
         let recipe = Recipe::open(path)?;
-        let pool = Pool::gather(&recipe, |model| anyhow::Ok(Checkpoint::open(model)?))?;
+        if !recipe.path.is_empty() {
+            let route = Route::open(&Route::names(&recipe, &[]), fetch::open)?;
+            let decoder = route.decoder(&route.steps(&recipe)?, device)?;
+            let first = &route.models[0];
+            let tokenizer = Tokenizer::from_json(&first.tokenizer_json()?)?;
+            return Ok((decoder, tokenizer, first.config().eos_token_ids.clone()));
+        }
+        let pool = merge::pool(&recipe, device)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(merged.config(), &merged, device)?;

@@ -9,6 +9,7 @@ use anyhow::Result;
 use super::follow::{note, out};
 use super::{fetch, models};
 use crate::checkpoint::Checkpoint;
+use crate::lm::{self, Device};
 use crate::merge::{Measured, Options, Outline, Pool, export, read_size};
 use crate::recipe::{Book, Recipe};
 use crate::session::Home;
@@ -17,6 +18,7 @@ use crate::session::journal::Reader;
 use crate::session::protocol::{Score, Target};
 use crate::session::state::Entry;
 use crate::session::text::visible;
+use crate::session::{align, fold, route::Route};
 
 #[derive(Debug, clap::Args)]
 pub struct Merge {
@@ -38,6 +40,10 @@ pub struct Merge {
     /// Pass over unknown keys of the recipe, with a warning for each
     #[arg(long)]
     pub lenient: bool,
+    /// How far a folded path's logits may be from the path's own, relative to the greatest;
+    /// off writes without comparing
+    #[arg(long, value_parser = read_bound, default_value_t = crate::session::fold::BOUND)]
+    pub fold_bound: f64,
     /// Say what would be written, with sizes, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -58,8 +64,14 @@ pub fn run(args: &Merge) -> Result<()> {
     };
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     let started = Instant::now();
+    if !recipe.path.is_empty() {
+        return match &args.out {
+            Some(folder) if !args.dry_run => export_path(&recipe, folder, args.fold_bound),
+            _ => Err(BadInput::error("a path is folded as it is written: give --out, without --dry-run")),
+        };
+    }
     let options = Options { shard_size: args.shard_size, measured };
-    let pool = Pool::gather(&recipe, fetch::open)?;
+    let pool = pool(&recipe, &lm::pick("auto")?)?;
     if args.dry_run {
         let outline = Outline::of(&recipe, &pool, &options)?;
         return out(plan(&recipe, &pool, &outline, args.out.as_deref()).trim_end());
@@ -148,4 +160,55 @@ fn plan(recipe: &Recipe, pool: &Pool, outline: &Outline, folder: Option<&Path>) 
 fn reads(model: &Checkpoint) -> String {
     let summary = model.summary();
     format!("{}: {}, {}", summary.reference, models::size(summary.bytes), summary.dtype)
+}
+
+/// The models of a recipe, its sources in the base's order where it asks for that.
+pub fn pool(recipe: &Recipe, device: &Device) -> Result<Pool> {
+    let Some(how) = &recipe.align else { return Pool::gather(recipe, fetch::open) };
+    let Some(base) = &recipe.base else {
+        return Err(BadInput::error(
+            "recipe: align brings sources into a base's order, and no base is named",
+        ));
+    };
+    let base = fetch::open(base)?;
+    let sources = recipe.models().into_iter().map(fetch::open).collect::<Result<_>>()?;
+    let found = align::in_base_order(&base, sources, how, device)?;
+    for (source, found) in &found {
+        for line in align::told(source.reference(), found) {
+            note(&line);
+        }
+    }
+    Ok(Pool::new(base, found.into_iter().map(|(source, _)| source).collect())?)
+}
+
+/// Folds the recipe's path into an ordinary checkpoint; says how far it is from the path.
+fn export_path(recipe: &Recipe, out: &Path, bound: f64) -> Result<()> {
+    let started = Instant::now();
+    let route = Route::open(&Route::names(recipe, &[]), fetch::open)?;
+    let apart = fold::export(recipe, &route, out, bound, &lm::pick("auto")?)?;
+    let found = apart.map_or_else(
+        || "not compared with the path".to_owned(),
+        |a| {
+            let share = format!("the same likeliest token at {} of {} positions", a.same, a.of);
+            format!("logits within {:.1e} of the path's greatest, {share}", a.logits)
+        },
+    );
+    println!(
+        "{}: a path of {} steps as {} layers of {}: {found}, in {:.1} s",
+        out.display(),
+        recipe.path.len(),
+        recipe.path.len(),
+        recipe.donor(),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// A bound on the difference of logits: a number above 0, or `off`.
+pub fn read_bound(text: &str) -> Result<f64, String> {
+    if text == "off" {
+        return Ok(f64::INFINITY);
+    }
+    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    number.ok_or_else(|| "must be a number above 0, or off".to_owned())
 }

@@ -10,13 +10,28 @@
 //! above √ε in size the difference is of rounding's order; who exports a path measures it.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use rayon::prelude::*;
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights, tensor_shapes};
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights, tensor_shapes, write_folder};
 
 use super::MergeError;
+
+/// Small files that a folded path takes over from its first model.
+const CARRIED: [&str; 10] = [
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "LICENSE",
+];
 
 /// One step of a path over models in a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,6 +142,32 @@ pub fn fold<'a>(
     Ok(Folded { config, names, tensors: made? })
 }
 
+/// Writes a folded path to the folder `out`: its config and tensors, the small files of `first`, a
+/// model card and the recipe. `out` must not exist or be empty; on an error nothing is left there.
+pub fn write_folded(
+    folded: &Folded<'_>,
+    first: &Checkpoint,
+    card: &str,
+    recipe: &str,
+    out: &Path,
+) -> Result<(), MergeError> {
+    let views = folded.names.iter().filter_map(|name| folded.tensor(name).map(|v| (name.as_str(), v)));
+    let views: Vec<(&str, TensorView<'_>)> = views.collect();
+    let tensors: Vec<_> = views.iter().map(|(name, v)| (*name, v.dtype, v.shape, v.data)).collect();
+    write_folder(out, |sink| {
+        sink.file("config.json", format!("{:#}\n", folded.config).as_bytes())?;
+        for name in CARRIED {
+            if let Some(bytes) = first.file(name) {
+                sink.file(name, &bytes)?;
+            }
+        }
+        sink.file("README.md", card.as_bytes())?;
+        sink.file("recipe.toml", recipe.as_bytes())?;
+        sink.tensors(&tensors)
+    })?;
+    Ok(())
+}
+
 /// What becomes of a part of a step whose cumulative product is `product`.
 fn change(part: &str, product: f64) -> Change {
     let writes = part.starts_with("self_attn.o_proj.") || part.starts_with("mlp.down_proj.");
@@ -235,7 +276,7 @@ fn folded_config(models: &[&Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Re
             ("attention_bias", (|c: &ModelConfig| c.attention_bias) as fn(&ModelConfig) -> bool),
             ("mlp_bias", |c: &ModelConfig| c.mlp_bias),
         ] {
-            if used.iter().any(|m| biased(m.config())) {
+            if used.iter().any(|m| biased(m.config())) && !biased(first.config()) {
                 map.insert(key.to_owned(), true.into());
             }
         }
@@ -300,7 +341,7 @@ fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
     if mixed && !mine.raw.get("layer_types").is_some_and(Value::is_array) {
         return Some("has a window in some layers and does not list which (layer_types), as must".to_owned());
     }
-    if biased(mine) && first.model_type != "llama" {
+    if biased(mine) && mine.model_type != first.model_type && first.model_type != "llama" {
         return Some("has biases, for which there is no place in the family of".to_owned());
     }
     None

@@ -48,6 +48,6 @@ pub use error::MergeError;
 pub use export::{
     Extent, Measured, Options, Outline, Shard, Written, export, read_size, write_checkpoint, write_weights,
 };
-pub use fold::{FoldStep, Folded, fold};
+pub use fold::{FoldStep, Folded, fold, write_folded};
 pub use merged::{MergeStats, Merged};
 pub use pool::Pool;

@@ -19,9 +19,7 @@ impl Pool {
         if !self.retokenized && (recipe.tokenizer.is_some() || recipe.chat_template.is_some()) {
             return not_yet("a tokenizer or chat template in a session");
         }
-        if recipe.align.is_some() {
-            return not_yet("an alignment");
-        }
+        // An alignment was carried out when the pool's sources were opened.
         let place = |model: &str| self.place(model);
         for (key, model) in named(recipe) {
             if place(model).is_none() {

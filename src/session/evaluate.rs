@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
+use super::align::{self, in_base_order};
 use super::error::BadInput;
 use super::evolve::Facts;
 use super::job::{Ask, Bench, Measured};
 use super::journal::StoredQuestion;
 use super::player::{Player, Said};
 use super::protocol::{Answer, Cost, Score, Split, Target};
+use super::route::Route;
 use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Device};
 use crate::merge::{Merged, Pool};
-use crate::recipe::Recipe;
+use crate::recipe::{Align, Recipe};
 use crate::task::{Fitness, Places, Question, Task, Verdict};
 
 /// A model alone with more parameters than this is let go once it has answered.
@@ -36,12 +38,16 @@ pub struct Evaluator {
     alone: Option<(String, Player)>,
     /// Keeps a large model once it has answered: another task follows.
     pub keep_large: bool,
+    /// The models of the last path, and what runs it.
+    route: Option<(Vec<String>, Route, Option<Player>)>,
 }
 
 /// A pool with the merge made from it and the decoder that runs it.
 struct Kitchen {
     base: String,
     sources: Vec<String>,
+    /// How the sources were brought into the base's order, if they were.
+    align: Option<Align>,
     pool: Pool,
     merged: Merged,
     player: Option<Player>,
@@ -82,7 +88,7 @@ impl Evaluator {
         Fitness::parse(fitness).map_err(BadInput::error)?;
         let task = self.task(&bench.task, &[Split::Train, Split::Test])?;
         let device = self.device(&bench.device)?;
-        let layers = self.kitchen(&bench.base, &bench.sources, told)?.pool.layers();
+        let layers = self.kitchen(&bench.base, &bench.sources, None, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
         if train == 0 || test == 0 {
@@ -130,6 +136,9 @@ impl Evaluator {
         let device = self.device(&work.bench.device)?;
         let player = match work.target {
             Target::Model(model) => self.alone(model, &device, &told)?,
+            Target::Recipe(recipe) if !recipe.path.is_empty() => {
+                self.path(work.bench, recipe, &device, &told)?
+            }
             Target::Recipe(recipe) => self.merge(work.bench, recipe, &device, &told)?,
         };
         let merge_s = began.elapsed().as_secs_f64();
@@ -178,6 +187,7 @@ impl Evaluator {
         let device = lm::pick(name).map_err(BadInput::error)?;
         // What was loaded lies on the device before.
         self.alone = None;
+        self.route = None;
         self.kitchens.iter_mut().for_each(|k| k.player = None);
         self.device = Some((name.to_owned(), device.clone()));
         Ok(device)
@@ -188,18 +198,39 @@ impl Evaluator {
         &mut self,
         base: &str,
         sources: &[String],
+        align: Option<&(Align, Device)>,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Kitchen> {
-        let same = |k: &Kitchen| k.base == base && k.sources == sources;
+        let how = align.map(|(how, _)| how);
+        let same = |k: &Kitchen| k.base == base && k.sources == sources && k.align.as_ref() == how;
         if let Some(place) = self.kitchens.iter().position(same) {
             self.kitchens[..=place].rotate_right(1);
         } else {
             self.kitchens.truncate(1);
-            let opened = sources.iter().map(|source| open(source, told)).collect::<Result<_, _>>()?;
-            let pool = Pool::new(open(base, told)?, opened).map_err(BadInput::error)?;
+            let mut opened = Vec::with_capacity(sources.len());
+            for source in sources {
+                opened.push(open(source, told)?);
+            }
+            let first = open(base, told)?;
+            if let Some((how, device)) = align {
+                let found = in_base_order(&first, opened, how, device)?;
+                for (source, found) in &found {
+                    align::told(source.reference(), found)
+                        .into_iter()
+                        .for_each(|line| told(Told::Note(line)));
+                }
+                opened = found.into_iter().map(|(source, _)| source).collect();
+            }
+            let pool = Pool::new(first, opened).map_err(BadInput::error)?;
             let merged = Merged::new(&pool);
-            let kitchen =
-                Kitchen { base: base.to_owned(), sources: sources.to_vec(), pool, merged, player: None };
+            let kitchen = Kitchen {
+                base: base.to_owned(),
+                sources: sources.to_vec(),
+                align: how.cloned(),
+                pool,
+                merged,
+                player: None,
+            };
             self.kitchens.insert(0, kitchen);
         }
         Ok(&mut self.kitchens[0])
@@ -212,7 +243,8 @@ impl Evaluator {
         device: &Device,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Player> {
-        let kitchen = self.kitchen(&bench.base, &bench.sources, told)?;
+        let align = recipe.align.clone().map(|how| (how, device.clone()));
+        let kitchen = self.kitchen(&bench.base, &bench.sources, align.as_ref(), told)?;
         let stats = kitchen.pool.merge_into(recipe, &mut kitchen.merged).map_err(BadInput::error)?;
         // Taken out meanwhile: a decoder whose refresh failed is of no use.
         let player = match kitchen.player.take() {
@@ -223,6 +255,32 @@ impl Evaluator {
             None => Player::load(kitchen.pool.base(), kitchen.merged.config(), &kitchen.merged, device)?,
         };
         Ok(kitchen.player.insert(player))
+    }
+
+    /// What runs a recipe's path: another path over the same models loads no more than the layers
+    /// that it is the first to name.
+    fn path(
+        &mut self,
+        bench: &Bench,
+        recipe: &Recipe,
+        device: &Device,
+        told: &dyn Fn(Told),
+    ) -> anyhow::Result<&mut Player> {
+        let names = Route::names(recipe, &bench.sources);
+        let (route, player) = match self.route.take().filter(|(known, ..)| *known == names) {
+            Some((_, route, player)) => (route, player),
+            None => (Route::open(&names, |name| open(name, told))?, None),
+        };
+        let steps = route.steps(recipe)?;
+        let player = match player {
+            Some(mut player) => {
+                route.redirect(&mut player, &steps)?;
+                player
+            }
+            None => route.player(&steps, device)?,
+        };
+        let (.., place) = self.route.insert((names, route, None));
+        Ok(place.insert(player))
     }
 
     fn alone(&mut self, model: &str, device: &Device, told: &dyn Fn(Told)) -> anyhow::Result<&mut Player> {

@@ -1,12 +1,14 @@
 //! One evolution run from start to finish. Commands come in, events go out; the journal of
 //! events is the only truth and every view is a fold over it.
 
+pub mod align;
 pub mod client;
 pub mod config;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod evolve;
+pub mod fold;
 pub mod home;
 pub mod job;
 pub mod journal;
@@ -16,6 +18,7 @@ mod parts;
 mod player;
 pub mod protocol;
 pub mod report;
+pub mod route;
 pub mod state;
 pub mod tasks;
 pub mod text;

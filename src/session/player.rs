@@ -45,6 +45,15 @@ impl Player {
         weights: &dyn Weights,
         device: &Device,
     ) -> anyhow::Result<Self> {
+        Self::with_decoder(checkpoint, config, Decoder::load(config, weights, device)?)
+    }
+
+    /// A player over a decoder of a model with this config, with the tokenizer of `checkpoint`.
+    pub fn with_decoder(
+        checkpoint: &Checkpoint,
+        config: &ModelConfig,
+        decoder: Decoder,
+    ) -> anyhow::Result<Self> {
         let json = checkpoint.tokenizer_json().map_err(BadInput::error)?;
         let tokenizer = Tokenizer::from_json(&json)
             .with_context(|| format!("the tokenizer of {}", checkpoint.reference()))?;
@@ -52,7 +61,6 @@ impl Player {
             + config.num_hidden_layers
                 * config.hidden_size
                 * (config.hidden_size * 2 + config.intermediate_size * 3);
-        let decoder = Decoder::load(config, weights, device)?;
         let eos = config.eos_token_ids.clone();
         let prefix = config.bos_token_id.or(eos.first().copied());
         let chat = ChatTemplate::of(checkpoint).map_err(|e| e.to_string());

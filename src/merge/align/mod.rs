@@ -158,7 +158,7 @@ fn pair_heads(
     Ok((heads, Pairs { before, ..found }))
 }
 
-/// Blocks must have the same shape; the ends of the two models play no part.
+/// Blocks must have the same shape and biases; the ends of the two models play no part.
 fn check(base: &Checkpoint, source: &Checkpoint) -> Result<(), MergeError> {
     let (mine, theirs) = (source.config(), base.config());
     let sizes = [
@@ -168,13 +168,18 @@ fn check(base: &Checkpoint, source: &Checkpoint) -> Result<(), MergeError> {
         ("num_attention_heads", mine.num_attention_heads, theirs.num_attention_heads),
         ("num_key_value_heads", mine.num_key_value_heads, theirs.num_key_value_heads),
         ("head_dim", mine.head_dim, theirs.head_dim),
+        ("attention_bias", mine.attention_bias.into(), theirs.attention_bias.into()),
+        ("mlp_bias", mine.mlp_bias.into(), theirs.mlp_bias.into()),
     ];
-    match sizes.into_iter().find(|(_, a, b)| a != b) {
-        None => Ok(()),
-        Some((key, mine, theirs)) => Err(MergeError::Align {
-            model: source.reference().to_owned(),
-            base: base.reference().to_owned(),
-            why: format!("{key} is {mine} against {theirs}"),
-        }),
-    }
+    let why = if mine.family.fused || theirs.family.fused {
+        // Units are named by the tensors of their projections, which lie in one there.
+        Some(format!("the family {} stores its projections in one tensor", mine.model_type))
+    } else {
+        let different = sizes.into_iter().find(|(_, a, b)| a != b);
+        different.map(|(key, mine, theirs)| format!("{key} is {mine} against {theirs}"))
+    };
+    why.map_or(Ok(()), |why| {
+        let (model, base) = (source.reference().to_owned(), base.reference().to_owned());
+        Err(MergeError::Align { model, base, why })
+    })
 }

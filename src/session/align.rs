@@ -1,0 +1,93 @@
+//! Sources brought into the base's order before they are merged, where the recipe asks for it.
+
+use super::error::BadInput;
+use crate::checkpoint::Checkpoint;
+use crate::lm::{Decoder, Device, Tokenizer};
+use crate::merge::{Activations, Alignment, LayerActivations, align, aligned};
+use crate::recipe::{Align, AlignBy};
+
+/// Share of the weights' similarity where activations are compared too.
+const BALANCE: f32 = 0.5;
+
+/// Texts whose activations are compared where the recipe names none.
+const PROMPTS: [&str; 4] = [
+    "Question: Tom has 3 apples. He buys 12 more and eats 5. How many apples does he have now?\nAnswer: ",
+    "質問: 花子さんは鉛筆を12本持っています。太郎さんに5本あげました。残りは何本ですか。\n答え: ",
+    "There are 4 boxes with 6 oranges each. 4 * 6 = 24. The answer is 24.",
+    "箱が4つあります。それぞれにみかんが6個入っています。全部で何個ですか。",
+];
+
+/// The sources with their units where the base's like units are, each with what was found.
+pub fn in_base_order(
+    base: &Checkpoint,
+    sources: Vec<Checkpoint>,
+    how: &Align,
+    device: &Device,
+) -> anyhow::Result<Vec<(Checkpoint, Alignment)>> {
+    let texts: Vec<&str> = match how.prompts.as_slice() {
+        [] => PROMPTS.to_vec(),
+        prompts => prompts.iter().map(String::as_str).collect(),
+    };
+    let seen = |model: &Checkpoint| match how.by {
+        AlignBy::Weights => Ok(None),
+        AlignBy::Activations => activations(model, base, &texts, device).map(Some),
+    };
+    let of_base = seen(base)?;
+    let mut out = Vec::with_capacity(sources.len());
+    for source in sources {
+        let of_source = seen(&source)?;
+        let pair = of_base.as_ref().zip(of_source.as_ref());
+        let found = align(base, &source, pair, BALANCE).map_err(BadInput::error)?;
+        out.push((aligned(source, &found).map_err(BadInput::error)?, found));
+    }
+    Ok(out)
+}
+
+/// What was found, in one line for each decoder block.
+#[must_use]
+pub fn told(source: &str, found: &Alignment) -> Vec<String> {
+    let line = |(i, l): (usize, &crate::merge::LayerAlignment)| {
+        let moved = |list: &[usize]| list.iter().enumerate().filter(|(i, at)| i != *at).count();
+        format!(
+            "{source}, layer {i}: neurons {:.3} → {:.3} ({} of {} moved), heads {:.3} → {:.3} ({} of {} moved)",
+            l.neuron_similarity.0,
+            l.neuron_similarity.1,
+            moved(&l.neurons),
+            l.neurons.len(),
+            l.head_similarity.0,
+            l.head_similarity.1,
+            moved(&l.heads),
+            l.heads.len(),
+        )
+    };
+    found.layers.iter().enumerate().map(line).collect()
+}
+
+/// What a model's units put out on these texts, in the base's tokens.
+fn activations(
+    model: &Checkpoint,
+    base: &Checkpoint,
+    texts: &[&str],
+    device: &Device,
+) -> anyhow::Result<Activations> {
+    if model.config().vocab_size != base.config().vocab_size {
+        return Err(BadInput::error(format!(
+            "{} cannot be aligned by activations: its vocabulary is not that of {}, so the two do not read the \
+             same tokens; align by weights",
+            model.reference(),
+            base.reference()
+        )));
+    }
+    let tokenizer = Tokenizer::from_json(&base.tokenizer_json().map_err(BadInput::error)?)?;
+    let decoder = Decoder::load(model.config(), model, device).map_err(BadInput::error)?;
+    let mut layers = vec![LayerActivations::default(); model.config().num_hidden_layers];
+    for text in texts {
+        let mut ids = tokenizer.encode(text)?;
+        ids.truncate(decoder.max_positions().saturating_sub(1));
+        for (layer, units) in layers.iter_mut().zip(decoder.units(&ids).map_err(BadInput::error)?) {
+            layer.neurons.extend(units.neurons);
+            layer.heads.extend(units.heads);
+        }
+    }
+    Ok(Activations { layers })
+}

@@ -1,0 +1,150 @@
+//! A path exported as an ordinary checkpoint, and the proof that it is the same model: the folded
+//! weights are run beside the path before anything is written.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::error::BadInput;
+use super::route::Route;
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
+use crate::lm::{Decoder, Device, PathStep, Tokenizer};
+use crate::merge::{FoldStep, Folded, fold, write_folded};
+use crate::recipe::{Precision, Recipe};
+
+/// What the two are compared on.
+const PROMPTS: [&str; 4] = [
+    "Question: Tom has 3 apples. He buys 12 more and eats 5. How many apples does he have now?\nAnswer: ",
+    "質問: 花子さんは鉛筆を12本持っています。太郎さんに5本あげました。残りは何本ですか。\n答え: ",
+    "The capital of France is",
+    "def add(a, b):\n    return",
+];
+
+/// How far folded logits may be from the path's, relative to the greatest, unless told otherwise.
+pub const BOUND: f64 = 0.05;
+
+/// How far a folded path is from the path itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Apart {
+    /// Greatest difference of two logits, relative to the greatest logit.
+    pub logits: f64,
+    /// Positions whose likeliest token is the same, of all.
+    pub same: usize,
+    pub of: usize,
+}
+
+/// Folds the recipe's path and writes it to `out`. Refuses where logits differ by more than
+/// `bound`; an infinite bound leaves the comparison out (which needs memory for the model).
+pub fn export(
+    recipe: &Recipe,
+    route: &Route,
+    out: &Path,
+    bound: f64,
+    device: &Device,
+) -> anyhow::Result<Option<Apart>> {
+    check_out(out)?;
+    let steps = route.steps(recipe)?;
+    let models: Vec<&Checkpoint> = route.models.iter().collect();
+    let fold_steps: Vec<FoldStep> =
+        steps.iter().map(|s| FoldStep { model: s.model, layer: s.layer, scale: s.scale }).collect();
+    let folded = fold(&models, &fold_steps, dtype(recipe, models[0])?)?;
+    let apart = if bound.is_infinite() { None } else { Some(compare(route, &steps, &folded, device)?) };
+    if let Some(apart) = apart
+        && (apart.logits.is_nan() || apart.logits > bound)
+    {
+        return Err(BadInput::error(format!(
+            "path: folded into a stock checkpoint its logits are off by {:.2e} of the greatest, over the bound \
+             of {bound}: take scales nearer to 1 or powers of two, write float32 (out_dtype), or raise --fold-bound",
+            apart.logits
+        )));
+    }
+    write_folded(&folded, models[0], &card(recipe, out, apart), &recipe.to_toml(), out)?;
+    Ok(apart)
+}
+
+/// Runs the path and its folded form on a few prompts, one after the other.
+pub fn compare(
+    route: &Route,
+    steps: &[PathStep],
+    folded: &Folded<'_>,
+    device: &Device,
+) -> anyhow::Result<Apart> {
+    let first = &route.models[0];
+    let prompts = prompts(first)?;
+    let logits = |decoder: Decoder| -> anyhow::Result<Vec<Vec<f32>>> {
+        let mut rows = Vec::new();
+        for prompt in &prompts {
+            rows.extend(decoder.logits(prompt)?);
+        }
+        Ok(rows)
+    };
+    let path = logits(route.decoder(steps, device)?)?;
+    let config = ModelConfig::from_json("the folded path", folded.config().to_string().as_bytes())?;
+    let stock = logits(Decoder::load(&config, folded, device)?)?;
+
+    let size = path.iter().flatten().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let pairs = path.iter().flatten().zip(stock.iter().flatten());
+    // A NaN anywhere must not pass as agreement.
+    let worst =
+        pairs.fold(0.0_f32, |m, (a, b)| if (a - b).is_nan() { f32::NAN } else { m.max((a - b).abs()) });
+    let likeliest = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i);
+    let same = path.iter().zip(&stock).filter(|(a, b)| likeliest(a) == likeliest(b)).count();
+    Ok(Apart { logits: f64::from(worst / size), same, of: path.len() })
+}
+
+/// Token ids to compare on: the prompts, or a few ids of a model without a tokenizer.
+fn prompts(model: &Checkpoint) -> anyhow::Result<Vec<Vec<u32>>> {
+    let config = model.config();
+    let most = config.max_position_embeddings.saturating_sub(1).clamp(1, 128);
+    let Ok(json) = model.tokenizer_json() else {
+        let ids = (0..most.min(32)).map(|i| (i * 7919 % config.vocab_size) as u32);
+        return Ok(vec![ids.collect()]);
+    };
+    let tokenizer = Tokenizer::from_json(&json)?;
+    let mut out = Vec::new();
+    for text in PROMPTS {
+        let mut ids = tokenizer.encode(text)?;
+        ids.truncate(most);
+        if !ids.is_empty() {
+            out.push(ids);
+        }
+    }
+    Ok(out)
+}
+
+/// The type to write: as the recipe says, else the first model's own.
+fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
+    match recipe.out_dtype.or(recipe.dtype) {
+        Some(Precision::BFloat16) => Ok(Dtype::BF16),
+        Some(Precision::Float16) => Ok(Dtype::F16),
+        Some(Precision::Float32) => Ok(Dtype::F32),
+        Some(Precision::Float64) => Err(BadInput::error(
+            "recipe: a folded path is written as bfloat16, float16 or float32, not float64; change out_dtype",
+        )),
+        None => Ok(first.tensor("model.embed_tokens.weight").map_or(Dtype::BF16, |view| view.dtype)),
+    }
+}
+
+/// The model card: the path, and how far the checkpoint is from it.
+fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>) -> String {
+    let name = out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy());
+    let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-generation\n");
+    text.push_str("tags:\n- merge\n- yosegi\n---\n\n");
+    // Writing to a `String` cannot fail.
+    let _ = write!(
+        text,
+        "# {name}\n\nA path of {} steps through layers of other models, its scales folded into the weights, made \
+         with Yosegi. Embeddings, final norm, head, tokenizer and config are those of `{}`.\n\n",
+        recipe.path.len(),
+        recipe.donor(),
+    );
+    if let Some(apart) = apart {
+        let _ = write!(
+            text,
+            "Against the path itself, on a few prompts: logits within {:.1e} of the greatest, the same likeliest \
+             token at {} of {} positions.\n\n",
+            apart.logits, apart.same, apart.of
+        );
+    }
+    let _ = write!(text, "The recipe (`recipe.toml`):\n\n```toml\n{}```\n", recipe.to_toml());
+    text
+}

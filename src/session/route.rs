@@ -1,0 +1,72 @@
+//! A recipe's path with its models opened: what runs it, and what folds it.
+
+use super::error::BadInput;
+use super::player::Player;
+use crate::checkpoint::Checkpoint;
+use crate::lm::{Decoder, Device, Part, PathStep};
+use crate::recipe::Recipe;
+
+/// Models that paths go through; the first gives embedding, final norm, head and tokenizer.
+pub struct Route {
+    pub models: Vec<Checkpoint>,
+}
+
+impl Route {
+    /// Names of the models that a recipe's path goes through, its base first; those of `pool` come
+    /// next whether it names them or not, so that other paths over the pool find them in place.
+    #[must_use]
+    pub fn names(recipe: &Recipe, pool: &[String]) -> Vec<String> {
+        let mut names = vec![recipe.donor().to_owned()];
+        for name in pool.iter().chain(recipe.path.iter().map(|step| &step.model)) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Opens these models.
+    pub fn open(
+        names: &[String],
+        mut open: impl FnMut(&str) -> anyhow::Result<Checkpoint>,
+    ) -> anyhow::Result<Self> {
+        let models = names.iter().map(|name| open(name)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { models })
+    }
+
+    /// The recipe's path over these models.
+    pub fn steps(&self, recipe: &Recipe) -> anyhow::Result<Vec<PathStep>> {
+        let step = |(i, step): (usize, &crate::recipe::Step)| {
+            let model = self.models.iter().position(|m| m.reference() == step.model).ok_or_else(|| {
+                BadInput::error(format!(
+                    "recipe: path[{i}].model is {}, which is not loaded here",
+                    step.model
+                ))
+            })?;
+            Ok(PathStep { model, layer: step.layer, scale: step.scale as f32 })
+        };
+        recipe.path.iter().enumerate().map(step).collect()
+    }
+
+    /// What a decoder takes layers from.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        self.models.iter().map(|m| Part { name: m.reference(), config: m.config(), weights: m }).collect()
+    }
+
+    /// A decoder on the path, with layers of these models.
+    pub fn decoder(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<Decoder> {
+        Decoder::load_path(&self.parts(), steps, device).map_err(BadInput::error)
+    }
+
+    /// A player on the path.
+    pub(super) fn player(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<Player> {
+        let first = &self.models[0];
+        Player::with_decoder(first, first.config(), self.decoder(steps, device)?)
+    }
+
+    /// Sends a player of [`Self::player`] along another path.
+    pub(super) fn redirect(&self, player: &mut Player, steps: &[PathStep]) -> anyhow::Result<()> {
+        player.decoder.set_path(&self.parts(), steps).map_err(BadInput::error)
+    }
+}
