@@ -215,9 +215,9 @@ impl Evaluator {
             if let Some((how, device)) = align {
                 let found = in_base_order(&first, opened, how, device)?;
                 for (source, found) in &found {
-                    align::told(source.reference(), found)
-                        .into_iter()
-                        .for_each(|line| told(Told::Note(line)));
+                    for line in align::told(source.reference(), found) {
+                        told(Told::Note(line));
+                    }
                 }
                 opened = found.into_iter().map(|(source, _)| source).collect();
             }
