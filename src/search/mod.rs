@@ -1,17 +1,34 @@
 //! Where to look next: a [`Space`] maps genomes to recipes and back, an [`Optimiser`] proposes
 //! genomes and learns from their fitness. Recipes and numbers come in, genomes go out; nothing
-//! here knows a model.
+//! here knows a model. [`OPTIMISERS`] is the table of what there is.
 //!
 //! Genomes that leave an [`Optimiser`] lie inside the bounds of their genes. The search itself
 //! walks in unbounded coordinates and is folded back at the bounds like a mirror ([`fold`]), so
 //! that no probability gathers on a bound as it would with clamping.
 
 mod cma;
+mod cma_crate;
+mod cma_search;
+mod constants;
+mod controls;
+mod eigen;
+mod exact;
 mod gene;
+mod normal;
+mod nsga;
 mod optimiser;
+mod pareto;
+mod shape;
 mod simple;
 mod space;
+mod stop;
+mod strategy;
+mod table;
 
+pub use constants::default_population;
 pub use gene::{GeneInfo, GeneKind, GeneRange, Genome, fold};
-pub use optimiser::{KINDS, Optimiser, SearchError, default_population};
+pub use optimiser::{Optimiser, SearchError, Setup};
+pub use pareto::{crowding, dominates, fronts};
 pub use space::{Groups, Space, SpaceConfig, SpaceError};
+pub use strategy::Active;
+pub use table::{KINDS, OPTIMISERS, Options, Parameter, Row, optimiser_row, optimisers_help};

@@ -1,20 +1,22 @@
 //! One ask/tell over every optimiser.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 
-use super::cma::Cma;
+use super::exact::{from_text, to_text};
 use super::gene::{GeneInfo, Genome, fold};
-use super::simple::SimpleEs;
-
-/// Names that [`Optimiser::new`] knows.
-pub const KINDS: [&str; 3] = ["cma-es", "simple-es", "random"];
+use super::normal::reseeded;
+use super::strategy::{Active, Meaning, Plan, Strategy, Told};
+use super::table::{KINDS, Options, Row, optimiser_row};
 
 /// Why an optimiser can't be made or told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError {
     #[error("there is no optimiser \"{name}\", did you mean \"{nearest}\"? (known: {})", KINDS.join(", "))]
     Kind { name: String, nearest: &'static str },
+    #[error("{kind} has no parameter \"{name}\": {advice}")]
+    Option { kind: &'static str, name: String, advice: String },
+    #[error("{name} of {kind} is {value}: give a number from {low} to {high}")]
+    OptionValue { kind: &'static str, name: &'static str, value: String, low: String, high: String },
     #[error("a population of {found} is too small for {kind}: give at least {least}, or 0 for the default")]
     Population { kind: &'static str, found: usize, least: usize },
     #[error("the search space has no genes: nothing can be searched")]
@@ -23,38 +25,65 @@ pub enum SearchError {
     Start { found: usize, dim: usize },
     #[error("gene {0} has a first step size that is not above 0: set sigma")]
     Sigma(String),
+    #[error(
+        "a grid of {points} values for each of {dim} genes has over 1000000000 points: take fewer points, \
+         or fewer genes (global groups)"
+    )]
+    Grid { points: u64, dim: usize },
+    #[error("the saved state is not one of {kind} over {dim} genes: leave it out and replay the journal")]
+    State { kind: &'static str, dim: usize },
 }
 
-/// Default population, 4 + ⌊3 ln n⌋ (Hansen, arXiv 1604.00772, table 1).
-#[must_use]
-pub fn default_population(dim: usize) -> usize {
-    4 + (3.0 * (dim.max(1) as f64).ln()).floor() as usize
+/// What an optimiser is made from.
+#[derive(Clone)]
+pub struct Setup<'a> {
+    /// A name from the table of optimisers.
+    pub kind: &'a str,
+    /// Bounds and first step sizes.
+    pub genes: &'a [GeneInfo],
+    /// Which genes are switches (a genome holds `low` for off and `high` for on); empty: none. A
+    /// switch's start between its bounds is its first probability.
+    pub binary: &'a [bool],
+    /// Which genes matter in a genome; `None`: always all.
+    pub active: Option<Active>,
+    /// The first mean.
+    pub start: &'a Genome,
+    /// Candidates a generation; `None` is the row's default.
+    pub population: Option<usize>,
+    pub seed: u64,
+    /// Parameters that differ from the row's defaults.
+    pub options: Options,
 }
 
 /// Proposes a generation of genomes ([`Self::ask`]), learns from their fitness ([`Self::tell`]).
 ///
-/// Everything follows from the seed and the fitness told: to rebuild an optimiser, make it again
-/// and tell it the same fitness, generation by generation.
+/// Everything follows from the seed, the fitness told and the genomes injected: to rebuild an
+/// optimiser, make it again and tell it the same, or load what [`Self::save`] gave.
 pub struct Optimiser {
-    genes: Vec<GeneInfo>,
-    population: usize,
+    row: &'static Row,
+    meaning: Meaning,
+    active: Option<Active>,
     seed: u64,
-    restarts: u64,
-    generation: u64,
-    search: Search,
-    /// The generation asked for and not yet told, in the search's own coordinates.
-    pending: Option<Vec<Vec<f64>>>,
+    strategy: Box<dyn Strategy>,
+    state: State,
 }
 
-enum Search {
-    Cma(Box<Cma>),
-    SimpleEs(SimpleEs),
-    Random { rng: ChaCha12Rng, best: Option<(f64, Vec<f64>)> },
+/// What the ask/tell itself remembers.
+#[derive(Default, Serialize, Deserialize)]
+struct State {
+    restarts: u64,
+    generation: u64,
+    /// The generation asked for and not yet told, as raw points.
+    pending: Option<Vec<Vec<f64>>>,
+    /// Genomes that take part in the next ranking, with their objectives (`None` is a failure).
+    injected: Vec<(Vec<f64>, Vec<Option<f64>>)>,
+    /// The strategy's own state with the name, genes and seed that it belongs to; only in a saved
+    /// text.
+    strategy: Option<(String, usize, u64, String)>,
 }
 
 impl Optimiser {
-    /// `kind` is one of [`KINDS`]; `start` is the first mean; bounds and first step sizes are the
-    /// genes'. `population` of `None` is [`default_population`].
+    /// An optimiser over real genes with the row's default parameters.
     pub fn new(
         kind: &str,
         genes: &[GeneInfo],
@@ -62,6 +91,15 @@ impl Optimiser {
         population: Option<usize>,
         seed: u64,
     ) -> Result<Self, SearchError> {
+        let options = Options::new();
+        Self::with(Setup { kind, genes, binary: &[], active: None, start, population, seed, options })
+    }
+
+    /// An optimiser as `setup` says.
+    pub fn with(setup: Setup) -> Result<Self, SearchError> {
+        let Setup { genes, start, seed, .. } = setup;
+        let row = optimiser_row(setup.kind)?;
+        let options = row.options(&setup.options)?;
         let dim = genes.len();
         if dim == 0 {
             return Err(SearchError::NoGenes);
@@ -69,144 +107,168 @@ impl Optimiser {
         if start.0.len() != dim {
             return Err(SearchError::Start { found: start.0.len(), dim });
         }
-        if let Some(gene) = genes.iter().find(|g| !(g.sigma.is_finite() && g.sigma > 0.0)) {
+        let binary: Vec<bool> = (0..dim).map(|j| setup.binary.get(j).copied().unwrap_or(false)).collect();
+        let still = |(g, binary): &(&GeneInfo, &bool)| !(**binary || g.sigma.is_finite() && g.sigma > 0.0);
+        if let Some((gene, _)) = genes.iter().zip(&binary).find(still) {
             return Err(SearchError::Sigma(gene.name.clone()));
         }
-        let mean: Vec<f64> = start.0.iter().zip(genes).map(|(&x, g)| fold(x, g)).collect();
-        let population = population.unwrap_or_else(|| default_population(dim));
-        let least = |kind, least| {
-            if population < least {
-                Err(SearchError::Population { kind, found: population, least })
-            } else {
-                Ok(())
-            }
-        };
-        let search = match kind {
-            "cma-es" => {
-                least("cma-es", 4)?;
-                Search::Cma(Box::new(Cma::new(genes, &mean, 1.0, population, seed)))
-            }
-            "simple-es" => {
-                least("simple-es", 1)?;
-                Search::SimpleEs(SimpleEs::new(genes, mean, seed))
-            }
-            "random" => {
-                least("random", 1)?;
-                Search::Random { rng: ChaCha12Rng::seed_from_u64(seed), best: None }
-            }
-            other => return Err(unknown_kind(other)),
-        };
-        let genes = genes.to_vec();
-        Ok(Self { genes, population, seed, restarts: 0, generation: 0, search, pending: None })
+        let population = setup.population.unwrap_or_else(|| (row.population)(dim));
+        if population < row.least {
+            return Err(SearchError::Population { kind: row.name, found: population, least: row.least });
+        }
+        let start: Vec<f64> = start.0.iter().zip(genes).map(|(&x, g)| fold(x, g)).collect();
+        let conditional = setup.active.is_some();
+        let plan = Plan { genes, binary: &binary, start, population, seed, options, conditional };
+        let strategy = (row.make)(&plan)?;
+        let meaning = Meaning::new(&plan);
+        Ok(Self { row, meaning, active: setup.active, seed, strategy, state: State::default() })
     }
 
     /// The next generation, inside the bounds. Asked again before [`Self::tell`], it is the same one.
     pub fn ask(&mut self) -> Vec<Genome> {
-        let points = match self.pending.take() {
+        let points = match self.state.pending.take() {
             Some(points) => points,
-            None => self.sample(),
+            None => self.strategy.sample(),
         };
-        let folded = points.iter().map(|p| self.folded(p)).collect();
-        self.pending = Some(points);
-        folded
+        let genomes = points.iter().map(|p| Genome(self.meaning.genome(p))).collect();
+        self.state.pending = Some(points);
+        genomes
     }
 
     /// Fitness of the generation last asked for, in its order; higher is better. What is not a
     /// number, or missing, ranks last with −∞; equal ones rank in order of proposal. Without a
     /// generation asked for, nothing happens.
     pub fn tell(&mut self, fitness: &[f64]) {
-        let Some(points) = self.pending.take() else { return };
-        let at = |i: usize| fitness.get(i).copied().filter(|f| !f.is_nan()).unwrap_or(f64::NEG_INFINITY);
-        let fitness: Vec<f64> = (0..points.len()).map(at).collect();
-        self.generation += 1;
-        match &mut self.search {
-            Search::Cma(cma) => cma.tell(&fitness),
-            Search::SimpleEs(es) => es.tell(&points, &fitness),
-            Search::Random { best, .. } => {
-                for (point, &f) in points.iter().zip(&fitness) {
-                    if best.as_ref().is_none_or(|(b, _)| f > *b) {
-                        *best = Some((f, point.clone()));
-                    }
-                }
-            }
-        }
+        self.tell_all(&fitness.iter().map(|&f| vec![f]).collect::<Vec<_>>());
     }
 
-    /// Mean of the search distribution, inside the bounds; for random search the best point so far.
+    /// The same with several objectives a candidate. An optimiser of one objective takes the first.
+    pub fn tell_all(&mut self, objectives: &[Vec<f64>]) {
+        let Some(mut points) = self.state.pending.take() else { return };
+        self.state.generation += 1;
+        let sampled = points.len();
+        let count = objectives.iter().map(Vec::len).max().unwrap_or(1).max(1);
+        let number = |f: Option<&f64>| f.copied().filter(|f| !f.is_nan()).unwrap_or(f64::NEG_INFINITY);
+        let mut rows: Vec<Vec<f64>> = (0..sampled)
+            .map(|i| (0..count).map(|m| number(objectives.get(i).and_then(|o| o.get(m)))).collect())
+            .collect();
+        let injected = std::mem::take(&mut self.state.injected);
+        for (genome, values) in &injected {
+            points.push(genome.clone());
+            rows.push((0..count).map(|m| number(values.get(m).and_then(Option::as_ref))).collect());
+        }
+        let active = self.active.as_ref().map(|active| {
+            let row = |point: &Vec<f64>| {
+                let mut row = active(&self.meaning.genome(point));
+                row.resize(self.meaning.genes.len(), true);
+                row
+            };
+            points.iter().map(row).collect()
+        });
+        let fitness: Vec<f64> = rows.iter().map(|r| r[0]).collect();
+        let told = Told { points: &points, fitness, objectives: &rows, sampled, active };
+        // A far better point from outside takes part again until the search has come near, for one
+        // ranking moves the mean by a few steps at most.
+        let mut sorted = told.fitness[..sampled].to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let bar = sorted[(sampled - 1) / 2];
+        self.strategy.tell(&told);
+        self.state.injected = injected
+            .into_iter()
+            .zip(&told.fitness[sampled..])
+            .filter(|((genome, _), fitness)| **fitness > bar && self.strategy.keeps(genome))
+            .map(|(one, _)| one)
+            .collect();
+    }
+
+    /// A genome from outside with its objectives: it takes part in the next ranking (Hansen, arXiv
+    /// 1110.4181). CMA-ES clips its step to a length that a drawn one may have, and ranks it again
+    /// for as long as it lies farther off than that and in the better half.
+    pub fn inject(&mut self, genome: &Genome, objectives: &[f64]) {
+        let at = |j: usize| genome.0.get(j).copied().unwrap_or(f64::NAN);
+        let point = self.meaning.genes.iter().enumerate().map(|(j, g)| fold(at(j), g)).collect();
+        let values = objectives.iter().map(|o| Some(*o).filter(|o| o.is_finite())).collect();
+        self.state.injected.push((point, values));
+    }
+
+    /// Mean of the search distribution, inside the bounds; for the controls the best point so far.
     #[must_use]
     pub fn mean(&self) -> Genome {
-        match &self.search {
-            Search::Cma(cma) => self.folded(&cma.mean()),
-            Search::SimpleEs(es) => self.folded(es.mean()),
-            Search::Random { best: Some((_, point)), .. } => self.folded(point),
-            Search::Random { best: None, .. } => {
-                Genome(self.genes.iter().map(|g| f64::midpoint(g.low, g.high)).collect())
-            }
-        }
+        Genome(self.meaning.genome(&self.strategy.mean()))
     }
 
     /// Step size now, in the units of the genes (the mean over genes where they start with
-    /// different ones). Random search keeps the first.
+    /// different ones, switches left out). What has no step size keeps the first.
     #[must_use]
     pub fn sigma(&self) -> f64 {
-        let first = self.genes.iter().map(|g| g.sigma).sum::<f64>() / self.genes.len() as f64;
-        match &self.search {
-            Search::Cma(cma) => first * cma.step(),
-            Search::SimpleEs(_) | Search::Random { .. } => first,
-        }
+        let real = || self.meaning.genes.iter().zip(&self.meaning.binary).filter(|(_, b)| !**b);
+        let first = real().map(|(g, _)| g.sigma).sum::<f64>() / real().count().max(1) as f64;
+        let first = if real().next().is_none() { 1.0 } else { first };
+        first * self.strategy.step()
     }
 
-    /// Candidates a generation.
+    /// Candidates of the generation asked for, or else of the next one. Restarts may change it.
     #[must_use]
-    pub const fn population(&self) -> usize {
-        self.population
+    pub fn population(&self) -> usize {
+        self.state.pending.as_ref().map_or_else(|| self.strategy.population(), Vec::len)
     }
 
     /// Generations told so far.
     #[must_use]
     pub const fn generation(&self) -> u64 {
-        self.generation
+        self.state.generation
+    }
+
+    /// Why going on is of no use, where the optimiser knows: a stopping criterion's name. One that
+    /// restarts by itself never says so.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&'static str> {
+        self.strategy.stopped()
+    }
+
+    /// Candidates that no other one beats in every objective, with their objectives; empty for an
+    /// optimiser of one objective.
+    #[must_use]
+    pub fn front(&self) -> Vec<(Genome, Vec<f64>)> {
+        self.strategy.front().into_iter().map(|(x, o)| (Genome(self.meaning.genome(&x)), o)).collect()
     }
 
     /// Goes on from a genome made by hand: it becomes the mean, the step size stays, and what
     /// CMA-ES had learnt of the shape (covariance, evolution paths) is forgotten, since it was
     /// learnt elsewhere. A generation asked for and not told is dropped. New random numbers follow
-    /// from the seed and the number of restarts. Random search has no mean to move: nothing
+    /// from the seed and the number of restarts. The controls have no mean to move: nothing
     /// changes but the dropped generation.
     pub fn restart_from(&mut self, mean: &Genome) {
-        self.pending = None;
-        self.restarts += 1;
-        // The golden ratio's bits spread neighbouring seeds apart (Steele et al., SplitMix64).
-        let seed = self.seed ^ self.restarts.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.state.pending = None;
+        self.state.restarts += 1;
+        let seed = reseeded(self.seed, self.state.restarts);
         let at = |i: usize| mean.0.get(i).copied().unwrap_or(f64::NAN);
-        let mean: Vec<f64> = self.genes.iter().enumerate().map(|(i, g)| fold(at(i), g)).collect();
-        match &mut self.search {
-            Search::Cma(cma) => **cma = Cma::new(&self.genes, &mean, cma.step(), self.population, seed),
-            Search::SimpleEs(es) => *es = SimpleEs::new(&self.genes, mean, seed),
-            Search::Random { .. } => {}
+        let mean: Vec<f64> = self.meaning.genes.iter().enumerate().map(|(i, g)| fold(at(i), g)).collect();
+        self.strategy.restart_from(&mean, seed);
+    }
+
+    /// Everything learnt so far as text, exact to the bit. `None` where the optimiser's state holds
+    /// numbers that text can't; then it is rebuilt by telling it everything again.
+    #[must_use]
+    pub fn save(&self) -> Option<String> {
+        let State { restarts, generation, ref pending, ref injected, .. } = self.state;
+        let (pending, injected) = (pending.clone(), injected.clone());
+        let (name, dim) = (self.row.name.to_owned(), self.meaning.genes.len());
+        let strategy = Some((name, dim, self.seed, self.strategy.save()?));
+        to_text(&State { restarts, generation, pending, injected, strategy })
+    }
+
+    /// Takes over what an optimiser of the same setup has saved.
+    pub fn load(&mut self, text: &str) -> Result<(), SearchError> {
+        let dim = self.meaning.genes.len();
+        let other = || SearchError::State { kind: self.row.name, dim };
+        let mut state: State = from_text(text).ok_or_else(other)?;
+        let (name, genes, seed, strategy) = state.strategy.take().ok_or_else(other)?;
+        let same = (name.as_str(), genes, seed) == (self.row.name, dim, self.seed);
+        if !same || !self.strategy.load(&strategy) {
+            return Err(other());
         }
+        self.state = state;
+        Ok(())
     }
-
-    fn sample(&mut self) -> Vec<Vec<f64>> {
-        match &mut self.search {
-            Search::Cma(cma) => cma.sample(),
-            Search::SimpleEs(es) => es.sample(self.population),
-            Search::Random { rng, .. } => {
-                let genes = &self.genes;
-                let mut point =
-                    || genes.iter().map(|g| g.low + (g.high - g.low) * rng.random::<f64>()).collect();
-                (0..self.population).map(|_| point()).collect()
-            }
-        }
-    }
-
-    fn folded(&self, point: &[f64]) -> Genome {
-        Genome(point.iter().zip(&self.genes).map(|(&x, g)| fold(x, g)).collect())
-    }
-}
-
-fn unknown_kind(name: &str) -> SearchError {
-    let distance = |kind: &&&str| strsim::damerau_levenshtein(kind, name);
-    let nearest = KINDS.iter().min_by_key(distance).copied().unwrap_or(KINDS[0]);
-    SearchError::Kind { name: name.to_owned(), nearest }
 }

@@ -1,57 +1,58 @@
 //! The simple evolution strategy: one parent, one fixed step size, the best child is the next parent.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 
-use super::gene::GeneInfo;
+use super::exact::Generator;
+use super::normal::normal;
+use super::strategy::{Plan, Strategy, Told, state_as_text};
 
 /// Sample N(μ, σ² I) with fixed σ, evaluate, μ ← the best sample, repeat. The parent itself does
 /// not compete, so a generation may be worse than the last.
 pub(super) struct SimpleEs {
-    mean: Vec<f64>,
     sigma: Vec<f64>,
-    rng: ChaCha12Rng,
+    population: usize,
+    state: State,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct State {
+    mean: Vec<f64>,
+    rng: Generator,
 }
 
 impl SimpleEs {
-    pub(super) fn new(genes: &[GeneInfo], mean: Vec<f64>, seed: u64) -> Self {
-        let sigma = genes.iter().map(|g| g.sigma).collect();
-        Self { mean, sigma, rng: ChaCha12Rng::seed_from_u64(seed) }
-    }
-
-    pub(super) fn sample(&mut self, population: usize) -> Vec<Vec<f64>> {
-        let Self { mean, sigma, rng } = self;
-        let mut point = || mean.iter().zip(sigma.iter()).map(|(m, s)| m + s * normal(rng)).collect();
-        (0..population).map(|_| point()).collect()
-    }
-
-    /// The first of the best samples becomes the mean; where every one failed, the mean stays.
-    pub(super) fn tell(&mut self, points: &[Vec<f64>], fitness: &[f64]) {
-        let mut best: Option<(f64, &Vec<f64>)> = None;
-        for (point, &f) in points.iter().zip(fitness) {
-            if f > best.map_or(f64::NEG_INFINITY, |(b, _)| b) {
-                best = Some((f, point));
-            }
-        }
-        if let Some((_, point)) = best {
-            self.mean.clone_from(point);
-        }
-    }
-
-    pub(super) fn mean(&self) -> &[f64] {
-        &self.mean
+    pub(super) fn new(plan: &Plan) -> Self {
+        let sigma = plan.genes.iter().map(|g| g.sigma).collect();
+        let state = State { mean: plan.start.clone(), rng: Generator::new(plan.seed) };
+        Self { sigma, population: plan.population, state }
     }
 }
 
-/// A standard normal number (Marsaglia's polar method; one of the pair is thrown away, so that
-/// the generator holds no hidden half).
-fn normal(rng: &mut ChaCha12Rng) -> f64 {
-    loop {
-        let u = 2.0 * rng.random::<f64>() - 1.0;
-        let v = 2.0 * rng.random::<f64>() - 1.0;
-        let s = u * u + v * v;
-        if s > 0.0 && s < 1.0 {
-            return u * (-2.0 * s.ln() / s).sqrt();
+impl Strategy for SimpleEs {
+    fn sample(&mut self) -> Vec<Vec<f64>> {
+        let State { mean, rng } = &mut self.state;
+        let mut point = || mean.iter().zip(&self.sigma).map(|(m, s)| m + s * normal(&mut rng.0)).collect();
+        (0..self.population).map(|_| point()).collect()
+    }
+
+    /// The first of the best samples becomes the mean; where every one failed, the mean stays.
+    fn tell(&mut self, told: &Told) {
+        if let Some((_, point)) = told.best() {
+            self.state.mean.clone_from(point);
         }
     }
+
+    fn mean(&self) -> Vec<f64> {
+        self.state.mean.clone()
+    }
+
+    fn population(&self) -> usize {
+        self.population
+    }
+
+    fn restart_from(&mut self, mean: &[f64], seed: u64) {
+        self.state = State { mean: mean.to_vec(), rng: Generator::new(seed) };
+    }
+
+    state_as_text!();
 }

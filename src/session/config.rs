@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::BadInput;
 use super::tasks::Tasks;
 use crate::recipe::{MaskStream, Method, Param, Recipe, Source};
-use crate::search::{GeneRange, Groups, KINDS, Space, SpaceConfig};
+use crate::search::{self, GeneRange, Groups, Space, SpaceConfig};
 use crate::task::BUILTIN;
 
 /// The default session, as bundled.
@@ -100,7 +100,7 @@ pub struct Baselines {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// One of [`KINDS`].
+    /// A name from the table of optimisers ([`search::OPTIMISERS`]).
     #[serde(default = "cma_es")]
     pub algorithm: String,
     /// Candidates a generation; 0 = 4 + ⌊3 ln n⌋.
@@ -112,6 +112,9 @@ pub struct Search {
     /// Where the search begins.
     #[serde(default)]
     pub start: Start,
+    /// Parameters of the optimiser that differ from its defaults.
+    #[serde(default, skip_serializing_if = "search::Options::is_empty")]
+    pub options: search::Options,
 }
 
 /// `grid` (the best global weighting), `uniform`, or one number for every gene.
@@ -132,7 +135,13 @@ pub struct Budget {
 
 impl Default for Search {
     fn default() -> Self {
-        Self { algorithm: cma_es(), population: 0, sigma: sixth(), start: Start::default() }
+        Self {
+            algorithm: cma_es(),
+            population: 0,
+            sigma: sixth(),
+            start: Start::default(),
+            options: search::Options::new(),
+        }
     }
 }
 
@@ -189,13 +198,8 @@ impl Config {
                 return Err(format!("`pool.sources` names {source} twice: name each fine-tune once"));
             }
         }
-        if !KINDS.contains(&search.algorithm.as_str()) {
-            return Err(format!(
-                "`search.algorithm` is `{}`: use one of {}",
-                search.algorithm,
-                KINDS.join(", ")
-            ));
-        }
+        let row = search::optimiser_row(&search.algorithm).map_err(|e| format!("`search.algorithm`: {e}"))?;
+        row.options(&search.options).map_err(|e| format!("`search.options`: {e}"))?;
         if space.density.is_some() && !space.method.uses_density() {
             return Err(format!(
                 "`space.density` has no meaning for {}: take it out, or use ties, dare_linear or dare_ties",
@@ -397,7 +401,10 @@ mod tests {
             unknown.contains("x.toml, line") && unknown.contains("did you mean `algorithm`"),
             "{unknown}"
         );
-        assert!(says("\"cma-es\"", "\"sgd\"").contains("use one of cma-es"));
+        assert!(says("\"cma-es\"", "\"sgd\"").contains("known: cma-es"));
+        assert!(
+            says("sigma = 0.25", "sigma = 0.25\noptions = { size = 3 }").contains("no parameter \"size\"")
+        );
         assert!(says("seed = 1", "seed = -1").contains("line"));
         assert!(says("max = 1.8", "max = -1.0").contains("min"));
         assert!(says("\"zoo:math-add\"", "\"zoo:ja\"").contains("twice"));

@@ -27,7 +27,7 @@ use super::config::{Config, Start};
 use super::error::BadInput;
 use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, Target, VERSION};
 use super::state::{Entry, SessionState};
-use crate::search::{Genome, Optimiser, Space};
+use crate::search::{Genome, Optimiser, Setup, Space};
 
 /// A run: its config and everything that follows from its events so far.
 pub struct Evolution {
@@ -71,9 +71,17 @@ pub enum WorkKind {
 }
 
 fn optimiser(config: &Config, space: &Space, start: &Genome) -> anyhow::Result<Optimiser> {
-    let population = Some(config.search.population).filter(|&p| p > 0);
-    Optimiser::new(&config.search.algorithm, space.genes(), start, population, config.seed)
-        .map_err(|e| BadInput::error(format!("[search]: {e}")))
+    let setup = Setup {
+        kind: &config.search.algorithm,
+        genes: space.genes(),
+        binary: &[],
+        active: None,
+        start,
+        population: Some(config.search.population).filter(|&p| p > 0),
+        seed: config.seed,
+        options: config.search.options.clone(),
+    };
+    Optimiser::with(setup).map_err(|e| BadInput::error(format!("[search]: {e}")))
 }
 
 impl Evolution {

@@ -1,0 +1,251 @@
+//! The optimisers in figures. `cargo bench --bench search` prints all tables, or those named:
+//!
+//! - `reference`: evaluations to 1e-8 beside those of pycma and of the Python package `cmaes`
+//!   (`tests/golden/search/reference.json`), medians of 20 seeds;
+//! - `time`: milliseconds a generation outside evaluation;
+//! - `mixed`: switches and numbers together, with and without margin, on the benchmarks of Hamano
+//!   et al. (arXiv 2205.13482, section 5), medians of 10 seeds;
+//! - `conditional`: numbers that matter only while their switch is on, with and without being told.
+
+#![allow(clippy::unwrap_used)] // a broken fixture should stop it
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+use yosegi::search::{Active, GeneInfo, GeneKind, Genome, Optimiser, Options, Setup};
+
+fn main() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let tables: [(&str, fn()); 4] =
+        [("reference", reference), ("time", time), ("mixed", mixed), ("conditional", conditional)];
+    for (name, table) in tables {
+        if named.is_empty() || named.iter().any(|n| n == name) {
+            table();
+        }
+    }
+}
+
+fn gene(i: usize, low: f64, high: f64, start: f64, sigma: f64) -> GeneInfo {
+    let name = format!("x{i}");
+    GeneInfo { name, kind: GeneKind::Weight, source: 0, group: None, low, high, start, sigma }
+}
+
+fn sphere(x: &[f64]) -> f64 {
+    x.iter().map(|v| v * v).sum()
+}
+
+fn ellipsoid(x: &[f64]) -> f64 {
+    let n = (x.len() - 1).max(1) as f64;
+    x.iter().enumerate().map(|(i, v)| 10f64.powf(6.0 * i as f64 / n) * v * v).sum()
+}
+
+fn rosenbrock(x: &[f64]) -> f64 {
+    x.windows(2).map(|w| 100.0 * (w[0] * w[0] - w[1]).powi(2) + (w[0] - 1.0).powi(2)).sum()
+}
+
+fn rastrigin(x: &[f64]) -> f64 {
+    x.iter().map(|v| 10.0 + v * v - 10.0 * (2.0 * std::f64::consts::PI * v).cos()).sum()
+}
+
+/// Evaluations until `function` is below `target`; `None` where `limit` ends the search before, or,
+/// with `stops`, a stopping criterion.
+fn evaluations(
+    search: &mut Optimiser,
+    function: impl Fn(&[f64]) -> f64,
+    target: f64,
+    limit: usize,
+    stops: bool,
+) -> Option<usize> {
+    let mut used = 0;
+    while used < limit {
+        let mut told = Vec::new();
+        for point in search.ask() {
+            let value = function(&point.0);
+            used += 1;
+            if value < target {
+                return Some(used);
+            }
+            told.push(-value);
+        }
+        search.tell(&told);
+        if stops && search.stopped().is_some() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The median of the runs that arrived, and how many did.
+fn median(runs: &[Option<usize>]) -> (f64, usize) {
+    let mut arrived: Vec<usize> = runs.iter().copied().flatten().collect();
+    arrived.sort_unstable();
+    let n = arrived.len();
+    let median = match n {
+        0 => f64::NAN,
+        n if n % 2 == 1 => arrived[n / 2] as f64,
+        n => f64::midpoint(arrived[n / 2 - 1] as f64, arrived[n / 2] as f64),
+    };
+    (median, n)
+}
+
+fn reference() {
+    let golden = include_str!("../tests/golden/search/reference.json");
+    let golden: Value = serde_json::from_str(golden).unwrap();
+    let limit = golden["limit"].as_u64().unwrap() as usize;
+    println!("evaluations to 1e-8: median of the runs that arrived (how many of 20)");
+    println!("{:<12}{:>4}{:>18}{:>18}{:>18}{:>10}", "", "n", "cma-es", "pycma", "cmaes", "to pycma");
+    for case in golden["cases"].as_array().unwrap() {
+        let number = |key: &str| case[key].as_f64().unwrap();
+        let (name, n) = (case["function"].as_str().unwrap(), number("n") as usize);
+        let function = match name {
+            "sphere" => sphere,
+            "ellipsoid" => ellipsoid,
+            "rosenbrock" => rosenbrock,
+            _ => rastrigin,
+        };
+        let genes: Vec<GeneInfo> =
+            (0..n).map(|i| gene(i, -1e6, 1e6, number("start"), number("sigma"))).collect();
+        let population = Some(number("population") as usize).filter(|p| *p > 0);
+        let run = |seed| {
+            let start = Genome(vec![number("start"); n]);
+            let mut search = Optimiser::new(FULL, &genes, &start, population, seed).unwrap();
+            evaluations(&mut search, function, 1e-8, limit, true)
+        };
+        let runs: Vec<Option<usize>> = (1..=20).map(run).collect();
+        let ours = median(&runs);
+        let theirs = |program: &str| {
+            let case = &case[program];
+            (case["median"].as_f64().unwrap_or(f64::NAN), case["arrived"].as_u64().unwrap() as usize)
+        };
+        let cell = |(median, arrived): (f64, usize)| format!("{median:.0} ({arrived})");
+        let ratio = ours.0 / theirs("pycma").0;
+        println!(
+            "{name:<12}{n:>4}{:>18}{:>18}{:>18}{ratio:>10.2}",
+            cell(ours),
+            cell(theirs("pycma")),
+            cell(theirs("cmaes"))
+        );
+    }
+}
+
+/// CMA-ES with the full matrix.
+const FULL: &str = "active-cma-es";
+
+fn time() {
+    println!("\nmilliseconds a generation outside evaluation: the median of 21 (the longest)");
+    let sizes = [
+        (FULL, vec![20, 50, 100, 200]),
+        ("margin-cma-es", vec![200]),
+        ("sep-cma-es", vec![1072, 2144, 4288, 5000]),
+        ("sep-margin-cma-es", vec![4288]),
+    ];
+    for (kind, sizes) in sizes {
+        for n in sizes {
+            let genes: Vec<GeneInfo> = (0..n).map(|i| gene(i, -5.0, 5.0, 0.7, 0.3)).collect();
+            let mut search = Optimiser::new(kind, &genes, &Genome(vec![0.7; n]), None, 1).unwrap();
+            let mut spent = Vec::new();
+            for generation in 0..31 {
+                let begin = Instant::now();
+                let points = search.ask();
+                let asked = begin.elapsed();
+                let told: Vec<f64> = points.iter().map(|p| -sphere(&p.0)).collect();
+                let begin = Instant::now();
+                search.tell(&told);
+                if generation >= 10 {
+                    spent.push((asked + begin.elapsed()).as_secs_f64() * 1e3);
+                }
+            }
+            spent.sort_by(f64::total_cmp);
+            println!("{kind:<20} n {n:>5}  {:>8.2} ({:.2})", spent[10], spent[20]);
+        }
+    }
+}
+
+/// Half of the variables real, half switches; the real ones start between 1 and 3, the switches
+/// undecided (Hamano et al., table 2).
+fn mixed_search(kind: &str, half: usize, seed: u64, active: Option<Active>) -> Optimiser {
+    let start = |i: usize| 1.0 + 2.0 * ((i as f64 * 0.618 + seed as f64 * 0.414) % 1.0);
+    let mut genes: Vec<GeneInfo> = (0..half).map(|i| gene(i, -1e6, 1e6, start(i), 1.0)).collect();
+    genes.extend((half..2 * half).map(|i| gene(i, 0.0, 1.0, 0.5, 1.0)));
+    let binary: Vec<bool> = (0..2 * half).map(|i| i >= half).collect();
+    let start = Genome(genes.iter().map(|g| g.start).collect());
+    Optimiser::with(Setup {
+        kind,
+        genes: &genes,
+        binary: &binary,
+        active,
+        start: &start,
+        population: None,
+        seed,
+        options: Options::new(),
+    })
+    .unwrap()
+}
+
+fn ones(x: &[f64]) -> f64 {
+    x.iter().map(|b| 1.0 - b).sum()
+}
+
+fn leading_ones(x: &[f64]) -> f64 {
+    x.len() as f64 - x.iter().take_while(|b| **b > 0.5).count() as f64
+}
+
+type Part = fn(&[f64]) -> f64;
+
+fn mixed() {
+    println!("\nevaluations to 1e-10, 20 real variables and 20 switches: median (how many of 10)");
+    let kinds = ["active-cma-es", "margin-cma-es", "sep-margin-cma-es"];
+    println!("{:<22}{:>20}{:>20}{:>20}", "", "cma-es, threshold", kinds[1], kinds[2]);
+    let cases: [(&str, Part, Part); 4] = [
+        ("SphereOneMax", sphere, ones),
+        ("SphereLeadingOnes", sphere, leading_ones),
+        ("EllipsoidOneMax", ellipsoid, ones),
+        ("EllipsoidLeadingOnes", ellipsoid, leading_ones),
+    ];
+    for (name, real, switches) in cases {
+        let mut line = format!("{name:<22}");
+        for kind in kinds {
+            let run = |seed| {
+                let mut search = mixed_search(kind, 20, seed, None);
+                evaluations(&mut search, |x| real(&x[..20]) + switches(&x[20..]), 1e-10, 100_000, false)
+            };
+            let (median, arrived) = median(&(1..=10).map(run).collect::<Vec<_>>());
+            let cell = format!("{median:.0} ({arrived})");
+            line = format!("{line}{cell:>20}");
+        }
+        println!("{line}");
+    }
+}
+
+/// A path as the data flow space has it: each of 20 switches costs its scale's distance from 1 while
+/// it is on, and 10 of them should be on; the others' scales mean nothing.
+fn conditional() {
+    println!("\n20 scales, each in use while its switch is on, half of them to be on; to 1e-10");
+    let value = |x: &[f64]| {
+        let hop = |i: usize| {
+            let wanted = i.is_multiple_of(2);
+            let on = x[20 + i] > 0.5;
+            let miss = if on { (x[i] - 1.0 - 0.05 * i as f64).powi(2).min(0.9) } else { 0.0 };
+            if on == wanted { miss } else { 1.0 + miss }
+        };
+        (0..20).map(hop).sum::<f64>()
+    };
+    let active: Active =
+        Arc::new(|x: &[f64]| (0..40).map(|j| j >= 20 || x[20 + j] > 0.5).collect::<Vec<bool>>());
+    let told = [
+        ("cma-es, threshold", "active-cma-es", None),
+        ("margin-cma-es", "margin-cma-es", None),
+        ("margin-cma-es, told what is in use", "margin-cma-es", Some(&active)),
+        ("sep-margin-cma-es", "sep-margin-cma-es", None),
+        ("sep-margin-cma-es, told what is in use", "sep-margin-cma-es", Some(&active)),
+    ];
+    for (name, kind, active) in told {
+        let run = |seed| {
+            let mut search = mixed_search(kind, 20, seed, active.cloned());
+            evaluations(&mut search, value, 1e-10, 100_000, false)
+        };
+        let (median, arrived) = median(&(1..=10).map(run).collect::<Vec<_>>());
+        println!("{name:<42}{median:>8.0} ({arrived})");
+    }
+}

@@ -1,0 +1,302 @@
+//! CMA-ES as a strategy: genes in units of their first step sizes, switches as the sign of a
+//! hidden number, margins, injected points, and restarts.
+//!
+//! **Margin** (Hamano et al., arXiv 2205.13482): a switch is on where its hidden number is above
+//! 0. After each update the mean of that number is brought back to where either side keeps a
+//! probability of at least α = 1/(n λ), so that no switch is ever decided for good. Hidden numbers
+//! start with step size 1 and a mean that gives the switch its start as probability.
+//!
+//! **Restarts** (Auger & Hansen 2005; Hansen 2009): where [`Watch`] sees the end of a run, the next
+//! begins at a random place. IPOP multiplies the population by `factor` each time. BIPOP takes, of
+//! a large regime that does so and a small one with few points and a small first step, the one that
+//! has used fewer evaluations. Without restarts, a run goes on, and begins afresh from its mean
+//! only where the numbers have lost their meaning.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
+
+use super::cma::{Cma, Point};
+use super::normal::{quantile, reseeded};
+use super::stop::Watch;
+use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+
+/// How runs follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restarts {
+    None,
+    Ipop,
+    Bipop,
+}
+
+/// A run of CMA-ES after another.
+pub(super) struct CmaSearch {
+    meaning: Meaning,
+    /// First step size of each gene; 1 for a switch.
+    scale: Vec<f64>,
+    diagonal: bool,
+    active: bool,
+    /// α, for the margin.
+    margin: Option<f64>,
+    restarts: Restarts,
+    factor: f64,
+    /// λ of the first run.
+    population: usize,
+    seed: u64,
+    state: State,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    cma: Cma,
+    watch: Watch,
+    /// Runs begun, the first excluded.
+    run: u64,
+    /// How often the large regime has grown.
+    grown: i32,
+    /// Whether this run belongs to the small regime.
+    small: bool,
+    /// Evaluations of the large and the small regime; those of this run.
+    used: [u64; 2],
+    here: u64,
+}
+
+impl CmaSearch {
+    /// `margin` of `Some(0)` is 1/(n λ).
+    pub(super) fn new(plan: &Plan, diagonal: bool, margin: Option<f64>, restarts: Restarts) -> Self {
+        let meaning = Meaning::new(plan);
+        let scale: Vec<f64> =
+            meaning.genes.iter().zip(&meaning.binary).map(|(g, &b)| if b { 1.0 } else { g.sigma }).collect();
+        let least = 1.0 / (plan.genes.len() * plan.population) as f64;
+        // Negative weights have no meaning yet for numbers that a point did not use.
+        let active = margin.is_none() && !plan.conditional && plan.option("active") > 0.5;
+        let start = hidden_start(&meaning, &plan.start, least.min(0.25));
+        let start = start.iter().zip(&scale).map(|(x, s)| x / s).collect();
+        Self {
+            state: State::new(Cma::new(start, 1.0, plan.population, diagonal, active, plan.seed)),
+            margin: margin.map(|m| if m > 0.0 { m } else { least.min(0.49) }),
+            factor: plan.option("factor"),
+            population: plan.population,
+            seed: plan.seed,
+            meaning,
+            scale,
+            diagonal,
+            active,
+            restarts,
+        }
+    }
+
+    /// Brings switches back to where both sides have at least probability α.
+    fn keep_margin(&mut self) {
+        let Some(margin) = self.margin else { return };
+        let reach = -quantile(margin);
+        let cma = &mut self.state.cma;
+        for (j, _) in self.meaning.binary.iter().enumerate().filter(|(_, b)| **b) {
+            let most = reach * cma.deviation(j);
+            cma.mean[j] = cma.mean[j].clamp(-most, most);
+        }
+    }
+
+    /// The raw point in the search's coordinates: of a switch the hidden number, of a gene in its
+    /// bounds the mirror image that lies nearest to the mean.
+    fn coordinates(&self, point: &[f64], injected: bool) -> Vec<f64> {
+        let cma = &self.state.cma;
+        let one = |(j, (&x, &scale)): (usize, (&f64, &f64))| {
+            let gene = &self.meaning.genes[j];
+            let mean = cma.mean[j];
+            if self.meaning.binary[j] {
+                let hidden = x - f64::midpoint(gene.low, gene.high);
+                return match injected {
+                    false => hidden,
+                    // The genome tells the side; the likely number there.
+                    true if (hidden > 0.0) == (mean > 0.0) => mean,
+                    true => 0.5 * cma.deviation(j) * hidden.signum(),
+                };
+            }
+            if injected { nearest_image(x, mean * scale, gene.low, gene.high) / scale } else { x / scale }
+        };
+        point.iter().zip(&self.scale).enumerate().map(one).collect()
+    }
+
+    fn raw(&self, x: &[f64]) -> Vec<f64> {
+        let one = |(j, (&x, &scale)): (usize, (&f64, &f64))| {
+            let gene = &self.meaning.genes[j];
+            if self.meaning.binary[j] { x + f64::midpoint(gene.low, gene.high) } else { x * scale }
+        };
+        x.iter().zip(&self.scale).enumerate().map(one).collect()
+    }
+
+    /// The next run, once this one has ended.
+    fn begin_again(&mut self) {
+        let mut state = State {
+            run: self.state.run + 1,
+            grown: self.state.grown,
+            used: self.state.used,
+            ..State::new(self.state.cma.clone())
+        };
+        state.used[usize::from(self.state.small)] += self.state.here;
+        let seed = reseeded(self.seed, state.run);
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        let (mut lambda, mut step) = (self.population, 1.0);
+        let mean = match self.restarts {
+            Restarts::None => self.sound_mean(),
+            Restarts::Ipop | Restarts::Bipop => self.anywhere(&mut rng),
+        };
+        if self.restarts != Restarts::None {
+            state.small =
+                self.restarts == Restarts::Bipop && self.state.run > 0 && state.used[1] < state.used[0];
+            if !state.small {
+                state.grown += 1;
+            }
+            let large = self.population as f64 * libm::pow(self.factor, f64::from(state.grown));
+            let large = large.min(1e6);
+            lambda = large as usize;
+            if state.small {
+                // Hansen 2009: λ_s = λ (½ λ_large/λ)^(U²), σ = 10^(−2U).
+                let (u, v) = (rng.random::<f64>(), rng.random::<f64>());
+                let ratio = (0.5 * large / self.population as f64).max(1.0);
+                lambda = (self.population as f64 * libm::pow(ratio, u * u)) as usize;
+                step = libm::pow(10.0, -2.0 * v);
+            }
+        }
+        state.cma = Cma::new(mean, step, lambda, self.diagonal, self.active, seed);
+        self.state = state;
+    }
+
+    /// The mean, or the start where it is no number any more.
+    fn sound_mean(&self) -> Vec<f64> {
+        let mean = &self.state.cma.mean;
+        if mean.iter().all(|m| m.is_finite()) {
+            return mean.clone();
+        }
+        let start: Vec<f64> = self.meaning.genes.iter().map(|g| g.start).collect();
+        start.iter().zip(&self.scale).map(|(x, s)| x / s).collect()
+    }
+
+    /// A start for another run: switches undecided, genes anywhere in their bounds.
+    fn anywhere(&self, rng: &mut ChaCha12Rng) -> Vec<f64> {
+        let point = self.meaning.anywhere(rng);
+        let one = |((x, s), &b): ((&f64, &f64), &bool)| if b { 0.0 } else { x / s };
+        point.iter().zip(&self.scale).zip(&self.meaning.binary).map(one).collect()
+    }
+}
+
+impl State {
+    fn new(cma: Cma) -> Self {
+        Self { cma, watch: Watch::default(), run: 0, grown: 0, small: false, used: [0; 2], here: 0 }
+    }
+}
+
+/// The start with each switch's value read as its probability: the mean of a hidden number with
+/// deviation 1, kept `least` away from certainty, plus the middle that [`CmaSearch::raw`] adds.
+fn hidden_start(meaning: &Meaning, start: &[f64], least: f64) -> Vec<f64> {
+    let one = |((&x, gene), &binary): ((&f64, &super::gene::GeneInfo), &bool)| {
+        if !binary {
+            return x;
+        }
+        quantile(((x - gene.low) / (gene.high - gene.low)).clamp(least, 1.0 - least))
+    };
+    start.iter().zip(&meaning.genes).zip(&meaning.binary).map(one).collect()
+}
+
+/// Of all points that the mirrors at `low` and `high` fold to `x`, the one nearest to `mean`.
+fn nearest_image(x: f64, mean: f64, low: f64, high: f64) -> f64 {
+    let period = 2.0 * (high - low);
+    if !(period.is_finite() && period > 0.0 && mean.is_finite()) {
+        return x;
+    }
+    let shifted = |x: f64| x + period * ((mean - x) / period).round();
+    let (same, mirrored) = (shifted(x), shifted(2.0 * low - x));
+    if (same - mean).abs() <= (mirrored - mean).abs() { same } else { mirrored }
+}
+
+impl Strategy for CmaSearch {
+    fn sample(&mut self) -> Vec<Vec<f64>> {
+        self.state.cma.sample().iter().map(|x| self.raw(x)).collect()
+    }
+
+    /// The λ best of sampled and injected points teach. Where all are equal there is nothing to
+    /// learn: the distribution stays, and other points are drawn from it.
+    fn tell(&mut self, told: &Told) {
+        let mut order = told.ranking();
+        order.truncate(self.state.cma.constants().lambda);
+        self.state.here += told.sampled as u64;
+        let ranked: Vec<f64> = order.iter().map(|&i| told.fitness[i]).collect();
+        let same = ranked.first() == ranked.last();
+        if same {
+            self.state.cma.skip();
+        } else {
+            let x: Vec<Vec<f64>> =
+                order.iter().map(|&i| self.coordinates(&told.points[i], i >= told.sampled)).collect();
+            let rows = told.active.as_ref();
+            let mut points = Vec::with_capacity(x.len());
+            for (&i, x) in order.iter().zip(&x) {
+                let active = rows.map(|rows| rows[i].as_slice());
+                points.push(Point { x, injected: i >= told.sampled, active });
+            }
+            self.state.cma.tell(&points);
+            self.keep_margin();
+        }
+        self.state.watch.tell(&self.state.cma, &ranked);
+        let over = match self.restarts {
+            Restarts::None => !self.state.cma.is_sound() || !(1e-14..1e6).contains(&self.state.cma.step),
+            Restarts::Ipop | Restarts::Bipop => {
+                // A small run may use half of what the large ones have (Hansen 2009).
+                self.state.watch.stopped().is_some()
+                    || (self.state.small && 2 * self.state.here > self.state.used[0].max(1))
+            }
+        };
+        if over {
+            self.begin_again();
+        }
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        self.raw(&self.state.cma.mean)
+    }
+
+    fn step(&self) -> f64 {
+        self.state.cma.step
+    }
+
+    fn population(&self) -> usize {
+        self.state.cma.constants().lambda
+    }
+
+    fn restart_from(&mut self, mean: &[f64], seed: u64) {
+        let mut start = self.coordinates(mean, true);
+        for (x, (&binary, &raw)) in start.iter_mut().zip(self.meaning.binary.iter().zip(mean)) {
+            if binary {
+                *x = x.abs().max(0.5).copysign(raw);
+            }
+        }
+        let (step, lambda) = (self.step(), self.population());
+        self.state.cma = Cma::new(start, step, lambda, self.diagonal, self.active, seed);
+        self.state.watch = Watch::default();
+    }
+
+    fn keeps(&self, point: &[f64]) -> bool {
+        self.state.cma.is_far(&self.coordinates(point, true))
+    }
+
+    fn stopped(&self) -> Option<&'static str> {
+        self.state.watch.stopped()
+    }
+
+    state_as_text!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest_image;
+
+    #[test]
+    fn the_nearest_image_folds_back_to_the_same_point() {
+        for (x, mean, image) in
+            [(0.4, 0.5, 0.4), (0.9, 1.2, 1.1), (0.2, -0.15, -0.2), (0.9, 2.7, 2.9), (0.9, 3.3, 3.1)]
+        {
+            assert!((nearest_image(x, mean, 0.0, 1.0) - image).abs() < 1e-12, "{x} near {mean}");
+        }
+        assert!((nearest_image(0.4, 0.5, 0.4, 0.4) - 0.4).abs() < 1e-12);
+    }
+}

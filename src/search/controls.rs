@@ -1,0 +1,151 @@
+//! Controls, which learn nothing: random search and a grid.
+
+use serde::{Deserialize, Serialize};
+
+use super::exact::Generator;
+use super::optimiser::SearchError;
+use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+
+/// The best point so far.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Best(Option<(f64, Vec<f64>)>);
+
+impl Best {
+    fn take(&mut self, told: &Told) {
+        if let Some((fitness, point)) = told.best()
+            && self.0.as_ref().is_none_or(|(best, _)| fitness > *best)
+        {
+            self.0 = Some((fitness, point.clone()));
+        }
+    }
+
+    fn or(&self, other: impl FnOnce() -> Vec<f64>) -> Vec<f64> {
+        self.0.as_ref().map_or_else(other, |(_, point)| point.clone())
+    }
+}
+
+/// Points drawn evenly between the bounds.
+pub(super) struct Random {
+    meaning: Meaning,
+    population: usize,
+    state: RandomState,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct RandomState {
+    rng: Generator,
+    best: Best,
+}
+
+impl Random {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let state = RandomState { rng: Generator::new(plan.seed), best: Best::default() };
+        Self { meaning: Meaning::new(plan), population: plan.population, state }
+    }
+}
+
+impl Strategy for Random {
+    fn sample(&mut self) -> Vec<Vec<f64>> {
+        (0..self.population).map(|_| self.meaning.anywhere(&mut self.state.rng.0)).collect()
+    }
+
+    fn tell(&mut self, told: &Told) {
+        self.state.best.take(told);
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        self.state.best.or(|| self.meaning.middle())
+    }
+
+    fn population(&self) -> usize {
+        self.population
+    }
+
+    /// There is no mean to move.
+    fn restart_from(&mut self, _mean: &[f64], _seed: u64) {}
+
+    state_as_text!();
+}
+
+/// Every combination of `points` evenly spaced values a gene, bounds included (a switch has two).
+/// The order is scattered (steps of about 0.618 of the whole), so that a part of the grid is
+/// spread over all of it; after the last combination the first comes again.
+pub(super) struct Grid {
+    meaning: Meaning,
+    points: u64,
+    total: u64,
+    stride: u64,
+    population: usize,
+    state: GridState,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct GridState {
+    next: u64,
+    best: Best,
+}
+
+/// Larger grids are refused.
+const MOST: u64 = 1_000_000_000;
+
+impl Grid {
+    pub(super) fn new(plan: &Plan) -> Result<Self, SearchError> {
+        let meaning = Meaning::new(plan);
+        let points = plan.option("points").round().max(1.0) as u64;
+        let mut sizes = meaning.binary.iter().map(|&b| if b { 2 } else { points });
+        let total = sizes.try_fold(1u64, |t, s| t.checked_mul(s).filter(|t| *t <= MOST));
+        let Some(total) = total else {
+            return Err(SearchError::Grid { points, dim: meaning.genes.len() });
+        };
+        let mut stride = ((total as f64 * 0.618) as u64).max(1);
+        while gcd(stride, total) > 1 {
+            stride += 1;
+        }
+        let state = GridState { next: plan.seed % total, best: Best::default() };
+        Ok(Self { meaning, points, total, stride, population: plan.population, state })
+    }
+
+    fn point(&self, mut index: u64) -> Vec<f64> {
+        let mut one = |(gene, &binary): (&super::gene::GeneInfo, &bool)| {
+            let points = if binary { 2 } else { self.points };
+            let at = index % points;
+            index /= points;
+            if points == 1 {
+                return f64::midpoint(gene.low, gene.high);
+            }
+            gene.low + (gene.high - gene.low) * (at as f64 / (points - 1) as f64)
+        };
+        self.meaning.genes.iter().zip(&self.meaning.binary).map(&mut one).collect()
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Strategy for Grid {
+    fn sample(&mut self) -> Vec<Vec<f64>> {
+        let first = self.state.next;
+        let step =
+            |i: usize| (u128::from(first) + i as u128 * u128::from(self.stride)) % u128::from(self.total);
+        self.state.next = step(self.population) as u64;
+        (0..self.population).map(|i| self.point(step(i) as u64)).collect()
+    }
+
+    fn tell(&mut self, told: &Told) {
+        self.state.best.take(told);
+    }
+
+    fn mean(&self) -> Vec<f64> {
+        self.state.best.or(|| self.meaning.middle())
+    }
+
+    fn population(&self) -> usize {
+        self.population
+    }
+
+    /// There is no mean to move.
+    fn restart_from(&mut self, _mean: &[f64], _seed: u64) {}
+
+    state_as_text!();
+}

@@ -1,0 +1,201 @@
+//! NSGA-II (Deb et al. 2002) as ask/tell: simulated binary crossover and polynomial mutation
+//! between the bounds (the variants that know the bounds), binary tournaments by front and
+//! crowding, parents and children in one ranking. A switch is inherited from either parent and
+//! flipped instead of mutated.
+
+use rand::Rng;
+use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
+
+use super::normal::stream;
+use super::pareto::{crowding, fronts};
+use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+
+pub(super) struct Nsga {
+    meaning: Meaning,
+    population: usize,
+    /// Probability of crossover and the two distribution indices (η).
+    crossover: f64,
+    crossover_index: f64,
+    mutation_index: f64,
+    start: Vec<f64>,
+    state: State,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct State {
+    seed: u64,
+    generation: u64,
+    /// At most `population` of them, best first, with its front and crowding.
+    parents: Vec<Member>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Member {
+    x: Vec<f64>,
+    /// `None` is a failure.
+    objectives: Vec<Option<f64>>,
+    front: usize,
+    /// Crowding distance; `None` is infinite.
+    room: Option<f64>,
+}
+
+impl Nsga {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            meaning: Meaning::new(plan),
+            population: plan.population,
+            crossover: plan.option("crossover"),
+            crossover_index: plan.option("crossover_index"),
+            mutation_index: plan.option("mutation_index"),
+            start: plan.start.clone(),
+            state: State { seed: plan.seed, generation: 0, parents: Vec::new() },
+        }
+    }
+
+    /// The better of two drawn at random.
+    fn parent(&self, rng: &mut ChaCha12Rng) -> &Member {
+        let parents = &self.state.parents;
+        let (a, b) = (rng.random_range(0..parents.len() as u64), rng.random_range(0..parents.len() as u64));
+        let (a, b) = (&parents[a as usize], &parents[b as usize]);
+        let room = |m: &Member| m.room.unwrap_or(f64::INFINITY);
+        if b.front < a.front || (b.front == a.front && room(b) > room(a)) { b } else { a }
+    }
+
+    /// Two children.
+    fn children(&self, rng: &mut ChaCha12Rng) -> [Vec<f64>; 2] {
+        let (mut a, mut b) = (self.parent(rng).x.clone(), self.parent(rng).x.clone());
+        if rng.random::<f64>() < self.crossover {
+            for (j, gene) in self.meaning.genes.iter().enumerate() {
+                if rng.random::<f64>() < 0.5 {
+                    if !self.meaning.binary[j] {
+                        (a[j], b[j]) = self.mixed(a[j], b[j], gene.low, gene.high, rng);
+                    }
+                    if rng.random::<f64>() < 0.5 {
+                        std::mem::swap(&mut a[j], &mut b[j]);
+                    }
+                }
+            }
+        }
+        self.mutate(&mut a, rng);
+        self.mutate(&mut b, rng);
+        [a, b]
+    }
+
+    /// Simulated binary crossover of one gene: the children spread about the parents as bits would.
+    fn mixed(&self, a: f64, b: f64, low: f64, high: f64, rng: &mut ChaCha12Rng) -> (f64, f64) {
+        let (small, large) = if a < b { (a, b) } else { (b, a) };
+        let gap = large - small;
+        let power = self.crossover_index + 1.0;
+        let u = rng.random::<f64>();
+        if gap < 1e-14 {
+            return (small, large);
+        }
+        let spread = |room: f64| {
+            let alpha = 2.0 - libm::pow(1.0 + 2.0 * room / gap, -power);
+            let base = if u <= 1.0 / alpha { u * alpha } else { 1.0 / (2.0 - u * alpha) };
+            libm::pow(base, 1.0 / power)
+        };
+        let middle = f64::midpoint(small, large);
+        let down = middle - 0.5 * spread(small - low) * gap;
+        let up = middle + 0.5 * spread(high - large) * gap;
+        (down.clamp(low, high), up.clamp(low, high))
+    }
+
+    /// Polynomial mutation of one gene in n, on average.
+    fn mutate(&self, x: &mut [f64], rng: &mut ChaCha12Rng) {
+        let share = 1.0 / x.len() as f64;
+        let power = self.mutation_index + 1.0;
+        for (j, x) in x.iter_mut().enumerate() {
+            let gene = &self.meaning.genes[j];
+            if rng.random::<f64>() >= share {
+                continue;
+            }
+            if self.meaning.binary[j] {
+                *x = gene.low + gene.high - *x;
+                continue;
+            }
+            let u = rng.random::<f64>();
+            let width = gene.high - gene.low;
+            let kept = |room: f64| libm::pow(1.0 - room / width, power);
+            let shift = if u < 0.5 {
+                libm::pow(2.0 * u + (1.0 - 2.0 * u) * kept(*x - gene.low), 1.0 / power) - 1.0
+            } else {
+                1.0 - libm::pow(2.0 * (1.0 - u) + (2.0 * u - 1.0) * kept(gene.high - *x), 1.0 / power)
+            };
+            *x = (*x + shift * width).clamp(gene.low, gene.high);
+        }
+    }
+}
+
+fn numbers(objectives: &[Option<f64>]) -> Vec<f64> {
+    objectives.iter().map(|o| o.unwrap_or(f64::NEG_INFINITY)).collect()
+}
+
+impl Strategy for Nsga {
+    fn sample(&mut self) -> Vec<Vec<f64>> {
+        let mut rng = stream(self.state.seed, self.state.generation);
+        let mut out = Vec::with_capacity(self.population + 1);
+        if self.state.parents.is_empty() {
+            out.push(self.meaning.genome(&self.start));
+            out.resize_with(self.population, || self.meaning.genome(&self.meaning.anywhere(&mut rng)));
+        }
+        while out.len() < self.population {
+            out.extend(self.children(&mut rng));
+        }
+        out.truncate(self.population);
+        out
+    }
+
+    fn tell(&mut self, told: &Told) {
+        self.state.generation += 1;
+        let member = |(x, o): (&Vec<f64>, &Vec<f64>)| Member {
+            x: self.meaning.genome(x),
+            objectives: o.iter().map(|o| Some(*o).filter(|o| o.is_finite())).collect(),
+            front: 0,
+            room: None,
+        };
+        let mut all = std::mem::take(&mut self.state.parents);
+        all.extend(told.points.iter().zip(told.objectives).map(member));
+        let objectives: Vec<Vec<f64>> = all.iter().map(|m| numbers(&m.objectives)).collect();
+        let mut order = Vec::new();
+        for (level, front) in fronts(&objectives).into_iter().enumerate() {
+            let room = crowding(&front, &objectives);
+            let mut members: Vec<(usize, f64)> = front.into_iter().zip(room).collect();
+            members.sort_by(|a, b| b.1.total_cmp(&a.1));
+            for &(i, room) in &members {
+                all[i].front = level;
+                all[i].room = Some(room).filter(|r| r.is_finite());
+            }
+            order.extend(members.iter().map(|(i, _)| *i));
+            if order.len() >= self.population {
+                break;
+            }
+        }
+        order.truncate(self.population);
+        self.state.parents = order.into_iter().map(|i| all[i].clone()).collect();
+    }
+
+    /// The parent with the highest first objective.
+    fn mean(&self) -> Vec<f64> {
+        let first = |m: &Member| m.objectives.first().copied().flatten().unwrap_or(f64::NEG_INFINITY);
+        let best = self.state.parents.iter().rev().max_by(|a, b| first(a).total_cmp(&first(b)));
+        best.map_or_else(|| self.start.clone(), |m| m.x.clone())
+    }
+
+    fn population(&self) -> usize {
+        self.population
+    }
+
+    fn restart_from(&mut self, mean: &[f64], seed: u64) {
+        self.start = mean.to_vec();
+        self.state = State { seed, generation: 0, parents: Vec::new() };
+    }
+
+    fn front(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
+        let first = self.state.parents.iter().filter(|m| m.front == 0);
+        first.map(|m| (m.x.clone(), numbers(&m.objectives))).collect()
+    }
+
+    state_as_text!();
+}

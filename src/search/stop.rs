@@ -1,0 +1,85 @@
+//! When a run of CMA-ES has nothing more to find (Hansen 2009, "Benchmarking a BI-population
+//! CMA-ES", section 2; pycma's defaults).
+
+use serde::{Deserialize, Serialize};
+
+use super::cma::Cma;
+
+/// What a run's fitness has looked like.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Watch {
+    /// Best and median fitness of each generation.
+    best: Vec<f64>,
+    median: Vec<f64>,
+    stopped: Option<String>,
+}
+
+/// σ√C below this share of the first step sizes (`TolX`).
+const TOL_X: f64 = 1e-11;
+/// Range of the best fitness values (`TolFun`).
+const TOL_FUN: f64 = 1e-12;
+/// σ times the longest axis grew by this factor (`TolXUp`).
+const TOL_X_UP: f64 = 1e4;
+/// Longest by shortest axis, the root of the condition number 1e14.
+const AXIS_RATIO: f64 = 1e7;
+
+/// Names of the criteria.
+const REASONS: [&str; 6] = ["unsound numbers", "TolX", "TolFun", "TolXUp", "ConditionCov", "Stagnation"];
+
+impl Watch {
+    /// Takes a generation's fitness, best first, after `cma` has learnt it.
+    pub(super) fn tell(&mut self, cma: &Cma, ranked: &[f64]) {
+        self.best.push(ranked[0]);
+        self.median.push(ranked[ranked.len() / 2]);
+        let reason = self.reason(cma, ranked);
+        self.stopped = self.stopped.take().or(reason.map(str::to_owned));
+    }
+
+    /// The first criterion met.
+    pub(super) fn stopped(&self) -> Option<&'static str> {
+        let stopped = self.stopped.as_deref()?;
+        REASONS.into_iter().find(|r| *r == stopped)
+    }
+
+    fn reason(&self, cma: &Cma, ranked: &[f64]) -> Option<&'static str> {
+        let k = cma.constants();
+        let generations = self.best.len();
+        let (short, long) = cma.shape.axes();
+        let sound = cma.step.is_finite() && cma.shape.is_sound();
+        let history = 10 + (30 * k.n).div_ceil(k.lambda);
+        let recent = &self.best[generations.saturating_sub(history)..];
+        let flat = generations >= history && range(recent) < TOL_FUN && range(ranked) < TOL_FUN;
+        // Between 120 + 30 n/λ and 20,000 generations, the last fifth of them.
+        let window = (generations / 5).clamp(120 + 30 * k.n / k.lambda, 20_000);
+        let stagnates = generations > 2 * window && {
+            let part = (window * 3) / 10;
+            let worse = |values: &[f64]| {
+                let tail = &values[generations - window..];
+                median(&tail[window - part..]) <= median(&tail[..part])
+            };
+            worse(&self.best) && worse(&self.median)
+        };
+        let met = [
+            !sound,
+            cma.extent() < TOL_X,
+            flat,
+            cma.step * long > TOL_X_UP,
+            long > AXIS_RATIO * short,
+            stagnates,
+        ];
+        met.into_iter().zip(REASONS).find(|(met, _)| *met).map(|(_, reason)| reason)
+    }
+}
+
+fn range(values: &[f64]) -> f64 {
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    // All failed: they are as equal as any.
+    if high > low { high - low } else { 0.0 }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

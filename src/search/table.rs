@@ -1,0 +1,238 @@
+//! The table of optimisers: the one place that names them. Config reading, messages and help
+//! follow from it; a new optimiser is a row here and a file beside it.
+
+use std::collections::BTreeMap;
+
+use super::cma_crate::Cma;
+use super::cma_search::{CmaSearch, Restarts};
+use super::constants::default_population;
+use super::controls::{Grid, Random};
+use super::nsga::Nsga;
+use super::optimiser::SearchError;
+use super::simple::SimpleEs;
+use super::strategy::{Plan, Strategy};
+
+/// Values of an optimiser's parameters by name.
+pub type Options = BTreeMap<String, f64>;
+
+/// A number that an optimiser can be given.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub meaning: &'static str,
+    pub default: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// One optimiser.
+pub struct Row {
+    pub name: &'static str,
+    pub meaning: &'static str,
+    /// The smallest population that it can work with.
+    pub least: usize,
+    /// Population for n genes unless one is given.
+    pub population: fn(usize) -> usize,
+    pub parameters: &'static [Parameter],
+    pub(super) make: fn(&Plan) -> Result<Box<dyn Strategy>, SearchError>,
+}
+
+const ACTIVE: Parameter = Parameter {
+    name: "active",
+    meaning: "1 learns from the worse half too (negative weights), 0 does not",
+    default: 1.0,
+    low: 0.0,
+    high: 1.0,
+};
+const MARGIN: Parameter = Parameter {
+    name: "margin",
+    meaning: "least probability of each side of a switch; 0 = 1/(n λ)",
+    default: 0.0,
+    low: 0.0,
+    high: 0.49,
+};
+const FACTOR: Parameter = Parameter {
+    name: "factor",
+    meaning: "growth of the population at a restart",
+    default: 2.0,
+    low: 1.0,
+    high: 100.0,
+};
+
+/// Every optimiser, the default first.
+pub static OPTIMISERS: [Row; 11] = [
+    Row {
+        name: "cma-es",
+        meaning: "CMA-ES of the cmaes crate",
+        least: 4,
+        population: default_population,
+        parameters: &[],
+        make: |p| Ok(Box::new(Cma::new(p.genes, &p.start, 1.0, p.population, p.seed))),
+    },
+    Row {
+        name: "active-cma-es",
+        meaning: "CMA-ES with the full covariance matrix, up to some hundred genes",
+        least: 2,
+        population: default_population,
+        parameters: &[ACTIVE],
+        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::None))),
+    },
+    Row {
+        name: "sep-cma-es",
+        meaning: "separable CMA-ES: one variance a gene, for thousands of genes",
+        least: 2,
+        population: default_population,
+        parameters: &[ACTIVE],
+        make: |plan| Ok(Box::new(CmaSearch::new(plan, true, None, Restarts::None))),
+    },
+    Row {
+        name: "margin-cma-es",
+        meaning: "CMA-ES with margin, for switches and numbers together",
+        least: 2,
+        population: default_population,
+        parameters: &[MARGIN],
+        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, Some(plan.option("margin")), Restarts::None))),
+    },
+    Row {
+        name: "sep-margin-cma-es",
+        meaning: "separable CMA-ES with margin, for thousands of switches and numbers",
+        least: 2,
+        population: default_population,
+        parameters: &[MARGIN],
+        make: |plan| Ok(Box::new(CmaSearch::new(plan, true, Some(plan.option("margin")), Restarts::None))),
+    },
+    Row {
+        name: "ipop-cma-es",
+        meaning: "CMA-ES that restarts with a larger population once it has converged",
+        least: 2,
+        population: default_population,
+        parameters: &[ACTIVE, FACTOR],
+        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::Ipop))),
+    },
+    Row {
+        name: "bipop-cma-es",
+        meaning: "CMA-ES that restarts with large and small populations in turn",
+        least: 2,
+        population: default_population,
+        parameters: &[ACTIVE, FACTOR],
+        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::Bipop))),
+    },
+    Row {
+        name: "simple-es",
+        meaning: "one parent, fixed step size, the best child is the next parent",
+        least: 1,
+        population: default_population,
+        parameters: &[],
+        make: |plan| Ok(Box::new(SimpleEs::new(plan))),
+    },
+    Row {
+        name: "random",
+        meaning: "evenly between the bounds; a control",
+        least: 1,
+        population: default_population,
+        parameters: &[],
+        make: |plan| Ok(Box::new(Random::new(plan))),
+    },
+    Row {
+        name: "grid",
+        meaning: "every combination of evenly spaced values, in scattered order; a control",
+        least: 1,
+        population: default_population,
+        parameters: &[Parameter {
+            name: "points",
+            meaning: "values of each gene",
+            default: 3.0,
+            low: 1.0,
+            high: 1000.0,
+        }],
+        make: |plan| Ok(Box::new(Grid::new(plan)?)),
+    },
+    Row {
+        name: "nsga2",
+        meaning: "NSGA-II: two or more objectives, ends in a Pareto front",
+        least: 2,
+        population: |_| 100,
+        parameters: &[
+            Parameter {
+                name: "crossover",
+                meaning: "probability that two parents are mixed",
+                default: 0.9,
+                low: 0.0,
+                high: 1.0,
+            },
+            Parameter {
+                name: "crossover_index",
+                meaning: "distribution index of the mixing: higher stays nearer to the parents",
+                default: 15.0,
+                low: 0.0,
+                high: 1000.0,
+            },
+            Parameter {
+                name: "mutation_index",
+                meaning: "distribution index of the mutation: higher stays nearer",
+                default: 20.0,
+                low: 0.0,
+                high: 1000.0,
+            },
+        ],
+        make: |plan| Ok(Box::new(Nsga::new(plan))),
+    },
+];
+
+/// Names of the optimisers, in the table's order.
+pub static KINDS: std::sync::LazyLock<Vec<&'static str>> =
+    std::sync::LazyLock::new(|| OPTIMISERS.iter().map(|row| row.name).collect());
+
+/// The row of a name.
+pub fn optimiser_row(name: &str) -> Result<&'static Row, SearchError> {
+    OPTIMISERS.iter().find(|row| row.name == name).ok_or_else(|| SearchError::Kind {
+        name: name.to_owned(),
+        nearest: nearest(name, OPTIMISERS.iter().map(|row| row.name)).unwrap_or_default(),
+    })
+}
+
+impl Row {
+    /// Every parameter's value: the given one, or the default.
+    pub fn options(&self, given: &Options) -> Result<Options, SearchError> {
+        for (name, &value) in given {
+            let Some(known) = self.parameters.iter().find(|p| p.name == name) else {
+                let advice = match nearest(name, self.parameters.iter().map(|p| p.name)) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => "it takes none".to_owned(),
+                };
+                return Err(SearchError::Option { kind: self.name, name: name.clone(), advice });
+            };
+            if !(known.low..=known.high).contains(&value) {
+                return Err(SearchError::OptionValue {
+                    kind: self.name,
+                    name: known.name,
+                    value: value.to_string(),
+                    low: known.low.to_string(),
+                    high: known.high.to_string(),
+                });
+            }
+        }
+        let value = |p: &Parameter| (p.name.to_owned(), given.get(p.name).copied().unwrap_or(p.default));
+        Ok(self.parameters.iter().map(value).collect())
+    }
+}
+
+/// The table for people: a line an optimiser, one more for each of its parameters.
+#[must_use]
+pub fn optimisers_help() -> String {
+    let mut out = Vec::new();
+    for row in &OPTIMISERS {
+        out.push(format!("{:<18} {}", row.name, row.meaning));
+        for p in row.parameters {
+            out.push(format!(
+                "{:<18}   {} = {}: {} ({} to {})",
+                "", p.name, p.default, p.meaning, p.low, p.high
+            ));
+        }
+    }
+    out.join("\n")
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.min_by_key(|k| strsim::damerau_levenshtein(k, name))
+}
