@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::checkpoint::{Dtype, ModelConfig, tensor_shapes};
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, tensor_shapes};
 use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
 
 use super::plan::{Feed, Plan, Planned, Values};
@@ -42,10 +42,16 @@ impl Pool {
         config.num_hidden_layers = outline.layers();
         config.tie_word_embeddings = !has_head;
         let mut tensors = Vec::new();
-        for (name, _) in tensor_shapes(&config) {
+        for (name, shape) in tensor_shapes(&config) {
             // Every name of `tensor_shapes` has a group.
             let Some(group) = LayerGroup::of_tensor(&name) else { continue };
-            tensors.push(self.plan_tensor(recipe, &outline, (&name, group), (work, stored))?);
+            let planned = self.plan_tensor(recipe, &outline, (&name, group), (work, stored))?;
+            // A base that only gives config and tokenizer need not be like the models merged.
+            if planned.shape != shape {
+                let first = planned.feeds.first().map_or(0, |f| f.model);
+                return Err(self.unlike(&planned, &shape, &self.models[first]));
+            }
+            tensors.push(planned);
         }
         Ok(Plan {
             method: recipe.method,
@@ -54,6 +60,21 @@ impl Pool {
             layers: outline.layers(),
             tensors,
         })
+    }
+
+    /// Why a tensor of `model` has no place in a model with the donor's config.
+    fn unlike(&self, planned: &Planned, expected: &[usize], model: &Checkpoint) -> MergeError {
+        let donor = self.base().reference();
+        if only_rows_differ(planned.group, &planned.shape, expected) {
+            return vocabulary(model.reference(), &planned.shape, donor, expected);
+        }
+        MergeError::Shapes {
+            tensor: planned.name.clone(),
+            first: donor.to_owned(),
+            first_shape: expected.to_vec(),
+            model: model.reference().to_owned(),
+            shape: planned.shape.clone(),
+        }
     }
 
     fn plan_tensor(
@@ -78,6 +99,9 @@ impl Pool {
         let views = feeds.iter().map(|feed| self.find(feed)).collect::<Result<Vec<_>, _>>()?;
         let first = views.first().ok_or(MergeError::Empty)?;
         if let Some(odd) = views.iter().position(|v| v.shape != first.shape) {
+            if only_rows_differ(group, views[odd].shape, first.shape) {
+                return Err(vocabulary(&inputs[odd].model, views[odd].shape, &inputs[0].model, first.shape));
+            }
             return Err(MergeError::Shapes {
                 tensor: name.to_owned(),
                 first: inputs[0].model.clone(),
@@ -109,6 +133,22 @@ impl Pool {
             stored: stored.unwrap_or(computed),
             values,
         })
+    }
+}
+
+/// Whether two shapes of a tensor outside the blocks are vocabularies of another size.
+fn only_rows_differ(group: LayerGroup, one: &[usize], other: &[usize]) -> bool {
+    let outside = !matches!(group, LayerGroup::Block(_));
+    outside && one.len() == 2 && other.len() == 2 && one[1] == other[1]
+}
+
+fn vocabulary(model: &str, shape: &[usize], other: &str, expected: &[usize]) -> MergeError {
+    MergeError::Vocabulary {
+        model: model.to_owned(),
+        problem: format!(
+            "its vocabulary of {} is not the {} of {other}; a recipe merges them by token with tokenizer = \"union\"",
+            shape[0], expected[0]
+        ),
     }
 }
 
