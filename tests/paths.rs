@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use yosegi::checkpoint::{Checkpoint, Weights};
 use yosegi::lm::{Decoder, Device, Options, Part, PathStep, Tokenizer, generate};
+use yosegi::recipe::Recipe;
+use yosegi::session::{fold, route::Route};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -94,6 +96,53 @@ fn every_path_says_what_transformers_says() {
             assert_eq!(said, case.greedy, "{} on {}", case.name, device.name());
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Exported {
+    max_new_tokens: usize,
+    cases: Vec<ExportedCase>,
+}
+
+#[derive(Deserialize)]
+struct ExportedCase {
+    recipe: String,
+    prompts: Vec<Vec<u32>>,
+    greedy: Vec<Vec<u32>>,
+}
+
+/// transformers loaded what Yosegi folded, as a stock model; the path run here says the same
+/// tokens, and so does the checkpoint exported anew.
+#[test]
+fn an_exported_path_says_in_transformers_what_the_path_says_here() {
+    let golden: Exported = serde_json::from_str(include_str!("golden/paths/folded.json")).unwrap();
+    assert_eq!(golden.cases.len(), 3);
+    let folder = tempfile::tempdir().unwrap();
+    for case in &golden.cases {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/paths").join(&case.recipe);
+        let recipe = Recipe::open(&file).unwrap();
+        let route = Route::open(&Route::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
+        let decoder = route.decoder(&route.steps(&recipe).unwrap(), &Device::Cpu).unwrap();
+        let said = say(&decoder, &route.models[0], &case.prompts, golden.max_new_tokens);
+        assert_eq!(said, case.greedy, "{}", case.recipe);
+
+        let out = folder.path().join(&case.recipe);
+        let apart = fold::export(&recipe, &route, &out, fold::BOUND, &Device::Cpu).unwrap().unwrap();
+        assert!(apart.logits < 0.01 && apart.same == apart.of, "{apart:?}");
+        let stock = open(out.to_str().unwrap());
+        assert_eq!(stock.config().num_hidden_layers, recipe.path.len());
+        let decoder = Decoder::load(stock.config(), &stock, &Device::Cpu).unwrap();
+        let said = say(&decoder, &stock, &case.prompts, golden.max_new_tokens);
+        assert_eq!(said, case.greedy, "{} exported", case.recipe);
+    }
+
+    // Over the bound nothing is written.
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/paths/scaled-bf16.toml");
+    let recipe = Recipe::open(&file).unwrap();
+    let route = Route::open(&Route::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
+    let out = folder.path().join("refused");
+    let error = fold::export(&recipe, &route, &out, 1e-7, &Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("over the bound") && error.contains("--fold-bound") && !out.exists(), "{error}");
 }
 
 #[test]
