@@ -301,3 +301,39 @@ fn the_table_is_complete_and_consistent() {
         );
     }
 }
+
+/// `tests/golden/recipe/methods.json` is what mergekit 0.1.5 declares itself.
+#[test]
+fn the_table_says_what_mergekit_declares() {
+    let theirs = include_str!("../../../tests/golden/recipe/methods.json");
+    let theirs: serde_json::Value = serde_json::from_str(theirs).unwrap();
+    let theirs = theirs.as_array().unwrap();
+    assert_eq!(theirs.len(), Method::ALL.len());
+    for their in theirs {
+        let name = their["name"].as_str().unwrap();
+        let ours = Method::from_name(name).unwrap_or_else(|| panic!("no {name}")).spec();
+        let base = match ours.base {
+            BaseNeed::Required => "required",
+            BaseNeed::Optional => "optional",
+            BaseNeed::Unused => "ignored",
+        };
+        assert_eq!(their["base"], base, "{name}");
+        // mergekit counts inputs with the base, or those besides the base; a task vector method
+        // without a source would give the base, which is no merge here.
+        let count = |key: &str, end: usize| their[key][end].as_u64().map(|n| n as usize);
+        let with_base = usize::from(ours.base == BaseNeed::Required);
+        let least = count("non_base", 0).or(count("inputs", 0)).map_or(0, |n| n.max(1));
+        let least = if count("non_base", 0).is_some() { least } else { least.saturating_sub(with_base) };
+        let most = count("non_base", 1).or(count("inputs", 1).map(|n| n - with_base));
+        assert_eq!(ours.sources, (least.max(1), most), "{name}");
+        let parameters = their["parameters"].as_array().unwrap();
+        assert_eq!(parameters.len(), ours.parameters.len(), "{name}");
+        for p in parameters {
+            let param = Param::from_name(p["name"].as_str().unwrap()).unwrap();
+            let own = ours.method.parameter(param).unwrap_or_else(|| panic!("{name} has no {p}"));
+            assert_eq!(p["per_model"], own.scope == Scope::PerModel, "{name} {p}");
+            assert_eq!(p["default"].as_f64(), own.default, "{name} {p}");
+            assert_eq!(p["required"], own.default.is_none(), "{name} {p}");
+        }
+    }
+}
