@@ -31,6 +31,8 @@ pub struct Line {
     /// By the task's scorer, and as a person would read it.
     pub correct: bool,
     pub lenient_correct: Option<bool>,
+    /// By the published rule, where the task's scorer is the lenient one.
+    pub reference_correct: Option<bool>,
     pub language: String,
     pub p_ja: f64,
     /// Probability of the task's language, where that is not Japanese.
@@ -59,6 +61,7 @@ impl Line {
             span: answer.detail.span,
             correct: answer.correct,
             lenient_correct: answer.lenient_correct,
+            reference_correct: answer.detail.reference_correct,
             language: answer.language.clone(),
             p_ja: answer.p_ja,
             p_language: answer.detail.p_language,
@@ -80,6 +83,7 @@ impl Line {
             span: v.detail.span,
             correct: v.correct,
             lenient_correct: Some(v.lenient_correct),
+            reference_correct: v.detail.reference_correct,
             language: v.language.clone(),
             p_ja: v.p_ja,
             p_language: v.detail.p_language,
@@ -139,6 +143,7 @@ fn as_csv(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
             maybe(l.span.map(|s| s.1.to_string())),
             l.correct.to_string(),
             maybe(l.lenient_correct.map(|v| v.to_string())),
+            maybe(l.reference_correct.map(|v| v.to_string())),
             l.language.clone(),
             l.p_ja.to_string(),
             maybe(l.p_language.map(|v| v.to_string())),
@@ -149,7 +154,7 @@ fn as_csv(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "task",
     "id",
     "question",
@@ -160,6 +165,7 @@ const COLUMNS: [&str; 15] = [
     "span_end",
     "correct",
     "lenient_correct",
+    "reference_correct",
     "language",
     "p_ja",
     "p_language",
@@ -178,6 +184,7 @@ const SCHEMA: &str = "message answers {
     optional int64 span_end;
     required boolean correct;
     optional boolean lenient_correct;
+    optional boolean reference_correct;
     required binary language (utf8);
     required double p_ja;
     optional double p_language;
@@ -203,6 +210,7 @@ fn as_parquet(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
     column::<Int64Type>(&mut group, lines, true, |l| l.span.map(|s| count(s.1)))?;
     column::<BoolType>(&mut group, lines, false, |l| Some(l.correct))?;
     column::<BoolType>(&mut group, lines, true, |l| l.lenient_correct)?;
+    column::<BoolType>(&mut group, lines, true, |l| l.reference_correct)?;
     column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.language))?;
     column::<DoubleType>(&mut group, lines, false, |l| Some(l.p_ja))?;
     column::<DoubleType>(&mut group, lines, true, |l| l.p_language)?;

@@ -82,6 +82,6 @@ fn answer_json(j: &Judged) -> serde_json::Value {
     json!({
         "id": j.question.id, "gold": j.question.gold, "text": j.text, "number": v.number, "span": v.span,
         "correct": v.correct, "lenient_correct": v.lenient_correct, "language": v.language, "p_ja": v.p_ja,
-        "right_language": v.japanese, "metrics": v.metrics,
+        "reference_correct": v.reference_correct, "right_language": v.japanese, "metrics": v.metrics,
     })
 }

@@ -36,9 +36,12 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Detail {
-    /// Where `number` stands in the text, as byte positions; absent where the scorer normalises.
+    /// Where `number` stands in the text, as byte positions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub span: Option<(usize, usize)>,
+    /// The verdict of [`Scorer::Number`], where the task's scorer is [`Scorer::NumberLenient`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_correct: Option<bool>,
     /// Probability of the task's language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_language: Option<f64>,
@@ -84,6 +87,10 @@ impl Task {
             }
             Scorer::NumberLenient => {
                 verdict.correct = lenient_correct;
+                verdict.detail.span = lenient.as_ref().and_then(|_| lenient::span(text));
+                #[expect(clippy::float_cmp, reason = "the reference compares floats for equality")]
+                let reference = matches!((number::last(text), gold), (Some((_, v)), Some(g)) if v == g);
+                verdict.detail.reference_correct = Some(reference);
                 (verdict.number, verdict.value) = lenient.unzip();
             }
             Scorer::Mgsm => {

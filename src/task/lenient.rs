@@ -8,10 +8,46 @@
 //!   only in a text without any other number, and kanji numerals of every length only where a
 //!   counter, a particle or punctuation follows and no kanji stands before.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 
 /// The number as it stands in the normalised text, with its value.
 pub(super) fn last(text: &str) -> Option<(String, f64)> {
+    let (chars, found) = find(text)?;
+    Some((chars[found.start..found.end].iter().collect(), found.value))
+}
+
+/// Where that number stands in the text as it was given, as byte positions. `None` where the
+/// normalised text does not fall into the pieces of the given one (conjoining Hangul).
+pub(super) fn span(text: &str) -> Option<(usize, usize)> {
+    let (chars, found) = find(text)?;
+    let (mut start, mut end, mut at) = (None, None, 0);
+    for (place, piece) in pieces(text) {
+        let n = piece.nfkc().count();
+        if !piece.nfkc().eq(chars.iter().skip(at).take(n).copied()) {
+            return None;
+        }
+        if (at..at + n).contains(&found.start) {
+            start = Some(place);
+        }
+        if (at..at + n).contains(&(found.end - 1)) {
+            end = Some(place + piece.len());
+        }
+        at += n;
+    }
+    start.zip(end)
+}
+
+/// Characters with the marks that follow them: what NFKC changes by itself, with byte positions.
+fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mark = |c: char| canonical_combining_class(c) != 0 || matches!(c, '\u{ff9e}' | '\u{ff9f}');
+    let starts: Vec<usize> =
+        text.char_indices().filter(|(i, c)| *i == 0 || !mark(*c)).map(|(i, _)| i).collect();
+    let ends: Vec<usize> = starts.iter().skip(1).copied().chain([text.len()]).collect();
+    starts.into_iter().zip(ends).map(move |(start, end)| (start, &text[start..end]))
+}
+
+/// The normalised text and its number.
+fn find(text: &str) -> Option<(Vec<char>, Found)> {
     let chars: Vec<char> = text.nfkc().collect();
     let depth = bracket_depth(&chars);
     let (mut best, mut weak): (Option<Found>, Option<Found>) = (None, None);
@@ -32,7 +68,7 @@ pub(super) fn last(text: &str) -> Option<(String, f64)> {
         }
     }
     let found = best.or(weak)?;
-    Some((chars[found.start..found.end].iter().collect(), found.value))
+    Some((chars, found))
 }
 
 /// Equal up to rounding: 0.1 + 0.2 in an answer is as good as 0.3.
@@ -261,5 +297,25 @@ impl Scan<'_> {
         let value = text.parse().ok()?;
         self.at = at;
         Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_found_again_in_the_text_as_given() {
+        for (text, number) in [
+            ("答えは18個です", "18"),
+            ("答えは１，２３４円です。", "１，２３４"),
+            ("ﾊﾞﾅﾅは3本、ﾍﾟﾝは-5本", "-5"),
+            ("か\u{3099}くせい①人", "①"),
+            ("合計は1万2000円", "1万2000"),
+        ] {
+            let (start, end) = span(text).unwrap();
+            assert_eq!(&text[start..end], number, "{text}");
+        }
+        assert_eq!(span("なし"), None);
     }
 }
