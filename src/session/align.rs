@@ -9,14 +9,6 @@ use crate::recipe::{Align, AlignBy};
 /// Share of the weights' similarity where activations are compared too.
 const BALANCE: f32 = 0.5;
 
-/// Texts whose activations are compared where the recipe names none.
-const PROMPTS: [&str; 4] = [
-    "Question: Tom has 3 apples. He buys 12 more and eats 5. How many apples does he have now?\nAnswer: ",
-    "質問: 花子さんは鉛筆を12本持っています。太郎さんに5本あげました。残りは何本ですか。\n答え: ",
-    "There are 4 boxes with 6 oranges each. 4 * 6 = 24. The answer is 24.",
-    "箱が4つあります。それぞれにみかんが6個入っています。全部で何個ですか。",
-];
-
 /// The sources with their units where the base's like units are, each with what was found.
 pub fn in_base_order(
     base: &Checkpoint,
@@ -24,13 +16,9 @@ pub fn in_base_order(
     how: &Align,
     device: &Device,
 ) -> anyhow::Result<Vec<(Checkpoint, Alignment)>> {
-    let texts: Vec<&str> = match how.prompts.as_slice() {
-        [] => PROMPTS.to_vec(),
-        prompts => prompts.iter().map(String::as_str).collect(),
-    };
     let seen = |model: &Checkpoint| match how.by {
         AlignBy::Weights => Ok(None),
-        AlignBy::Activations => activations(model, base, &texts, device).map(Some),
+        AlignBy::Activations => activations(model, base, &how.prompts, device).map(Some),
     };
     let of_base = seen(base)?;
     let mut out = Vec::with_capacity(sources.len());
@@ -67,7 +55,7 @@ pub fn told(source: &str, found: &Alignment) -> Vec<String> {
 fn activations(
     model: &Checkpoint,
     base: &Checkpoint,
-    texts: &[&str],
+    texts: &[String],
     device: &Device,
 ) -> anyhow::Result<Activations> {
     if model.config().vocab_size != base.config().vocab_size {
