@@ -37,6 +37,10 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, measured: Opti
         table(measured, &mut card);
     }
     let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", recipe.to_toml());
+    // Paths and alignments have no YAML.
+    if let Ok(yaml) = recipe.to_yaml() {
+        let _ = write!(card, "\nThe same for mergekit:\n\n```yaml\n{}\n```\n", yaml.trim_end());
+    }
     card
 }
 
