@@ -78,7 +78,7 @@ fn a_lost_line_ends_the_workbench_and_not_the_run() {
         terminal.press(keys);
         thread::sleep(Duration::from_millis(wait));
         terminal.hang_up();
-        terminal.ends(Duration::from_secs(1));
+        terminal.ends(PATIENCE);
         terminal = Terminal::open(place.path(), &["attach", "zoo"], (40, 120));
         terminal.shows("zoo running");
     }
@@ -90,8 +90,11 @@ fn a_lost_line_ends_the_workbench_and_not_the_run() {
     // Signals give the terminal back.
     let id = terminal.child.process_id().expect("it runs");
     std::process::Command::new("kill").arg(id.to_string()).status().expect("kill is there");
-    assert_eq!(terminal.ends(Duration::from_secs(2)), 143);
-    let parser = terminal.parser.lock().expect("no panic there");
-    assert!(!parser.screen().alternate_screen(), "back on the normal screen");
-    assert!(!parser.screen().hide_cursor(), "with its cursor");
+    assert_eq!(terminal.ends(PATIENCE), 143);
+    // What it wrote last may still be on its way.
+    let given_back = || {
+        let parser = terminal.parser.lock().expect("no panic there");
+        !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
+    };
+    terminal.until("back on the normal screen, with its cursor", |_| given_back());
 }
