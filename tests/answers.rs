@@ -124,8 +124,8 @@ fn what_eval_prints_is_read_back_and_compared() {
     assert_eq!(rows.len(), 40);
     for (row, answer) in rows.iter().zip(ja["answers"].as_array().unwrap()) {
         assert_eq!((&row[1], &row[4]), (answer["id"].as_str().unwrap(), answer["text"].as_str().unwrap()));
-        assert_eq!(row[13], answer["tokens"].to_string());
-        assert!(row[14].parse::<f64>().unwrap() > 0.0, "{row:?}");
+        assert_eq!(row[14], answer["tokens"].to_string());
+        assert!(row[15].parse::<f64>().unwrap() > 0.0, "{row:?}");
     }
     let again = json(&yosegi(here.path(), &["score", "--task", "zoo", "--answers", "base.json", "--json"]));
     assert_eq!((&again["acc"], &again["acc_ja"]), (&base["acc"], &base["acc_ja"]));
