@@ -1,7 +1,8 @@
 //! Everything that a person can do, once: the table from which keys, the hint bar, help and the
-//! palette derive.
+//! palette derive. What each is called stands in [`words::actions`].
 
 use super::app::Pane;
+use super::words;
 
 /// Something to do, chosen by a key, in help or in the palette.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,10 +73,20 @@ pub struct Entry {
     pub keys: &'static [&'static str],
     /// Panes where it applies.
     pub panes: &'static [Pane],
+}
+
+impl Entry {
     /// What it does, in a line.
-    pub label: &'static str,
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        words::actions::label(self.action)
+    }
+
     /// A word or two for the hint bar; empty where it is not hinted.
-    pub hint: &'static str,
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        words::actions::hint(self.action)
+    }
 }
 
 use Pane::{Answers, Evolve, Models, Recipe};
@@ -87,69 +98,67 @@ const fn row(
     id: &'static str,
     keys: &'static [&'static str],
     panes: &'static [Pane],
-    hint: &'static str,
-    label: &'static str,
 ) -> Entry {
-    Entry { action, id, keys, panes, label, hint }
+    Entry { action, id, keys, panes }
 }
 
 /// The table. Order is that of help; among hints, the pane's own come first.
 #[rustfmt::skip]
 pub const TABLE: &[Entry] = &[
-    row(Action::ToggleSource, "toggle-source", &["space"], &[Models], "pick", "Take this model as a source, or leave it out"),
-    row(Action::ChooseBase, "choose-base", &["b"], &[Models], "base", "Make this model the base that task vectors are measured against"),
-    row(Action::TakePool, "take-pool", &["enter"], &[Models], "to recipe", "Paint a merge of the picked models by hand"),
-    row(Action::Rescan, "rescan", &["r"], &[Models], "", "Look again for models on this machine"),
-    row(Action::StepUp, "step-up", &["+", "="], &[Recipe], "", "Raise the cell or the selected block by one step"),
-    row(Action::StepDown, "step-down", &["-"], &[Recipe], "+/- step", "Lower the cell or the selected block by one step"),
-    row(Action::EnterNumber, "enter-number", &["enter"], &[Recipe], "number", "Type a number for the cell or the block (or simply begin with a digit)"),
-    row(Action::Select, "select", &["v"], &[Recipe], "block", "Begin or end selecting a block of cells"),
-    row(Action::Gradient, "gradient", &["g"], &[Recipe], "gradient", "Fill the block evenly from its first row's value to its last row's"),
-    row(Action::Undo, "undo", &["u"], &[Recipe], "undo", "Undo the last edit"),
-    row(Action::Redo, "redo", &["ctrl-r"], &[Recipe], "", "Redo what was undone"),
-    row(Action::ChooseMethod, "method", &["m"], &[Recipe], "method", "Choose the merge method"),
-    row(Action::Reset, "reset", &["r"], &[Recipe], "reset", "Start over from uniform, the best so far, or any candidate"),
-    row(Action::CopyColumn, "copy-column", &["c"], &[Recipe], "", "Copy this column's values"),
-    row(Action::PasteColumn, "paste-column", &["p"], &[Recipe], "", "Paste the copied column here"),
-    row(Action::Inject, "inject", &["i"], &[Recipe, Evolve], "inject", "Evaluate the hand-made recipe as a candidate of the session"),
-    row(Action::TryAgain, "try", &["t"], &[Recipe], "", "Ask the sample questions again"),
-    row(Action::Save, "save", &["w", "ctrl-s"], &[Recipe], "write", "Write the recipe to a TOML file"),
-    row(Action::Open, "open", &["o"], &[Recipe], "open", "Open a recipe from a TOML file"),
-    row(Action::StartEvolution, "start", &["s"], &[Models, Evolve, Recipe, Answers], "", "Start to evolve"),
-    row(Action::PauseResume, "pause", &["p"], &[Evolve], "pause", "Pause the evolution, or go on"),
-    row(Action::Stop, "stop", &["x"], &[Evolve], "stop", "Stop the evolution (it can be resumed later)"),
-    row(Action::OpenCandidate, "open-candidate", &["enter"], &[Evolve], "answers", "Read this candidate's answers beside the others"),
-    row(Action::EditCandidate, "edit-candidate", &["e"], &[Evolve], "edit", "Take this candidate's recipe into the editor"),
-    row(Action::Watch, "watch", &["w"], &[Evolve], "watch", "Choose the sample questions"),
-    row(Action::NextSample, "next-sample", &["n"], &[Evolve], "next sample", "Show the next sample question first"),
-    row(Action::Filter, "filter", &["f"], &[Answers], "filter", "Show all questions, or those that differ, are gained, are lost"),
-    row(Action::PinBaseline, "pin", &["b"], &[Answers], "pin", "Compare the others against this column"),
-    row(Action::SwitchSplit, "split", &["t"], &[Answers], "train/held-out", "Switch between training and held-out questions"),
-    row(Action::Zoom, "zoom", &["enter", "z"], &[Answers], "full text", "Give the texts the whole pane, or the table again"),
-    row(Action::CopyAnswer, "copy", &["y"], &[Answers], "copy", "Send this answer to the terminal's clipboard"),
-    row(Action::CloseColumn, "close-column", &["x"], &[Answers], "", "Close this candidate's column"),
-    row(Action::Go(Models), "models", &["1", "alt-1"], ALL, "", "Go to Models"),
-    row(Action::Go(Recipe), "recipe", &["2", "alt-2"], ALL, "", "Go to Recipe"),
-    row(Action::Go(Evolve), "evolve", &["3", "alt-3"], ALL, "", "Go to Evolve"),
-    row(Action::Go(Answers), "answers", &["4", "alt-4"], ALL, "", "Go to Answers"),
-    row(Action::NextPane, "next-pane", &["tab"], ALL, "pane", "Go to the next pane"),
-    row(Action::PreviousPane, "previous-pane", &["backtab"], ALL, "", "Go to the previous pane"),
-    row(Action::Up, "up", &["up", "k"], ALL, "", "Up"),
-    row(Action::Down, "down", &["down", "j"], ALL, "", "Down"),
-    row(Action::Left, "left", &["left", "h"], ALL, "", "Left"),
-    row(Action::Right, "right", &["right", "l"], ALL, "", "Right"),
-    row(Action::PageUp, "page-up", &["pageup", "ctrl-u"], ALL, "", "A page up"),
-    row(Action::PageDown, "page-down", &["pagedown", "ctrl-d"], ALL, "", "A page down"),
-    row(Action::First, "first", &["home"], ALL, "", "To the first row"),
-    row(Action::Last, "last", &["end"], ALL, "", "To the last row"),
-    row(Action::Sessions, "sessions", &["S"], ALL, "", "Open or resume another session"),
-    row(Action::Log, "log", &["L"], ALL, "", "Read the engine's log"),
-    row(Action::Mouse, "mouse", &["M"], ALL, "", "Give the mouse to the workbench, or back to the terminal"),
-    row(Action::Palette, "palette", &[":", "ctrl-p"], ALL, "", "Find any action by its name"),
-    row(Action::Redraw, "redraw", &["ctrl-l"], ALL, "", "Draw the screen anew"),
-    row(Action::Suspend, "suspend", &["ctrl-z"], ALL, "", "Go back to the shell for a while (fg returns)"),
-    row(Action::Help, "help", &["?"], ALL, "help", "What can be done here"),
-    row(Action::Quit, "quit", &["q", "ctrl-c"], ALL, "quit", "Close the workbench; a run goes on"),
+    row(Action::ToggleSource, "toggle-source", &["space"], &[Models]),
+    row(Action::ChooseBase, "choose-base", &["b"], &[Models]),
+    row(Action::TakePool, "take-pool", &["enter"], &[Models]),
+    row(Action::Rescan, "rescan", &["r"], &[Models]),
+    row(Action::StepUp, "step-up", &["+", "="], &[Recipe]),
+    row(Action::StepDown, "step-down", &["-"], &[Recipe]),
+    row(Action::EnterNumber, "enter-number", &["enter"], &[Recipe]),
+    row(Action::Select, "select", &["v"], &[Recipe]),
+    row(Action::Gradient, "gradient", &["g"], &[Recipe]),
+    row(Action::Undo, "undo", &["u"], &[Recipe]),
+    row(Action::Redo, "redo", &["ctrl-r"], &[Recipe]),
+    row(Action::ChooseMethod, "method", &["m"], &[Recipe]),
+    row(Action::Reset, "reset", &["r"], &[Recipe]),
+    row(Action::CopyColumn, "copy-column", &["c"], &[Recipe]),
+    row(Action::PasteColumn, "paste-column", &["p"], &[Recipe]),
+    row(Action::Inject, "inject", &["i"], &[Recipe, Evolve]),
+    row(Action::TryAgain, "try", &["t"], &[Recipe]),
+    row(Action::Save, "save", &["w", "ctrl-s"], &[Recipe]),
+    row(Action::Open, "open", &["o"], &[Recipe]),
+    row(Action::StartEvolution, "start", &["s"], &[Models, Evolve, Recipe, Answers]),
+    row(Action::PauseResume, "pause", &["p"], &[Evolve]),
+    row(Action::Stop, "stop", &["x"], &[Evolve]),
+    row(Action::OpenCandidate, "open-candidate", &["enter"], &[Evolve]),
+    row(Action::EditCandidate, "edit-candidate", &["e"], &[Evolve]),
+    row(Action::Watch, "watch", &["w"], &[Evolve]),
+    row(Action::NextSample, "next-sample", &["n"], &[Evolve]),
+    row(Action::Filter, "filter", &["f"], &[Answers]),
+    row(Action::PinBaseline, "pin", &["b"], &[Answers]),
+    row(Action::SwitchSplit, "split", &["t"], &[Answers]),
+    row(Action::Zoom, "zoom", &["enter", "z"], &[Answers]),
+    row(Action::CopyAnswer, "copy", &["y"], &[Answers]),
+    row(Action::CloseColumn, "close-column", &["x"], &[Answers]),
+    row(Action::Go(Models), "models", &["1", "alt-1"], ALL),
+    row(Action::Go(Recipe), "recipe", &["2", "alt-2"], ALL),
+    row(Action::Go(Evolve), "evolve", &["3", "alt-3"], ALL),
+    row(Action::Go(Answers), "answers", &["4", "alt-4"], ALL),
+    row(Action::NextPane, "next-pane", &["tab"], ALL),
+    row(Action::PreviousPane, "previous-pane", &["backtab"], ALL),
+    row(Action::Up, "up", &["up", "k"], ALL),
+    row(Action::Down, "down", &["down", "j"], ALL),
+    row(Action::Left, "left", &["left", "h"], ALL),
+    row(Action::Right, "right", &["right", "l"], ALL),
+    row(Action::PageUp, "page-up", &["pageup", "ctrl-u"], ALL),
+    row(Action::PageDown, "page-down", &["pagedown", "ctrl-d"], ALL),
+    row(Action::First, "first", &["home"], ALL),
+    row(Action::Last, "last", &["end"], ALL),
+    row(Action::Sessions, "sessions", &["S"], ALL),
+    row(Action::Log, "log", &["L"], ALL),
+    row(Action::Mouse, "mouse", &["M"], ALL),
+    row(Action::Palette, "palette", &[":", "ctrl-p"], ALL),
+    row(Action::Redraw, "redraw", &["ctrl-l"], ALL),
+    row(Action::Suspend, "suspend", &["ctrl-z"], ALL),
+    row(Action::Help, "help", &["?"], ALL),
+    row(Action::Quit, "quit", &["q", "ctrl-c"], ALL),
 ];
 
 /// The row of an action.
@@ -172,7 +181,7 @@ mod tests {
     #[test]
     fn ids_and_actions_are_unique_and_labelled() {
         for (i, a) in TABLE.iter().enumerate() {
-            assert!(!a.keys.is_empty() && !a.label.is_empty() && !a.panes.is_empty(), "{}", a.id);
+            assert!(!a.keys.is_empty() && !a.label().is_empty() && !a.panes.is_empty(), "{}", a.id);
             for b in &TABLE[i + 1..] {
                 assert_ne!(a.id, b.id);
                 assert_ne!(a.action, b.action);

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::app::{App, Pane};
 use super::effect::Ask;
+use super::words;
 use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split, Status};
 
 /// Answers of a candidate: on their way, here, or not to be had.
@@ -52,13 +53,8 @@ impl Filter {
 
     /// Its name on the screen.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Different => "different",
-            Self::Gained => "gained",
-            Self::Lost => "lost",
-        }
+    pub fn name(self) -> &'static str {
+        words::filter(self)
     }
 }
 
@@ -120,12 +116,12 @@ impl App {
     #[must_use]
     pub fn column_name(&self, who: Who) -> String {
         match who {
-            Who::Best => "best".to_owned(),
-            Who::Hand => "by hand".to_owned(),
+            Who::Best => words::best_name().to_owned(),
+            Who::Hand => words::by_hand().to_owned(),
             Who::Candidate(id) => {
                 let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
                 match entry.map(|e| &e.candidate) {
-                    Some(c) if c.origin == Origin::Grid => format!("global {}", c.label),
+                    Some(c) if c.origin == Origin::Grid => words::global_named(&c.label),
                     Some(c) => c.label.clone(),
                     None => format!("#{id}"),
                 }

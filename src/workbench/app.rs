@@ -12,6 +12,7 @@ use super::pool::Models;
 use super::run::Run;
 use super::theme::Theme;
 use super::trial::Trial;
+use super::words;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
 
 /// The four panes.
@@ -29,13 +30,8 @@ impl Pane {
 
     /// Its name on the tab.
     #[must_use]
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Models => "Models",
-            Self::Recipe => "Recipe",
-            Self::Evolve => "Evolve",
-            Self::Answers => "Answers",
-        }
+    pub fn title(self) -> &'static str {
+        words::pane(self)
     }
 }
 

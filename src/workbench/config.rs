@@ -3,6 +3,8 @@
 
 use toml_edit::{Array, DocumentMut, Item, Value, value};
 
+use super::words;
+
 /// The bundled default session.
 pub const ZOO: &str = include_str!("../../configs/zoo.toml");
 
@@ -25,7 +27,7 @@ pub struct StartConfig {
 
 impl Default for StartConfig {
     fn default() -> Self {
-        Self { text: ZOO.to_owned(), name: None, title: "the bundled zoo".to_owned() }
+        Self { text: ZOO.to_owned(), name: None, title: words::bundled_zoo().to_owned() }
     }
 }
 

@@ -28,11 +28,13 @@ pub mod trial;
 pub mod update;
 mod wake;
 pub mod widgets;
+pub mod words;
 
 use app::{App, Wish};
 use config::StartConfig;
 use looper::End;
 use theme::Theme;
+use words::Language;
 
 use crate::session::Home;
 use crate::session::protocol::Status;
@@ -53,6 +55,7 @@ pub struct Options {
 /// The home can't be used, or the terminal can't be taken.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let home = Home::from_env()?;
+    words::speak(Language::from_env());
     let wish = match (&options.attach, &options.start) {
         (Some(name), _) => Wish::Attach(name.clone()),
         (None, Some(_)) => Wish::Start,
@@ -73,8 +76,8 @@ fn say_goodbye(app: &App) {
     let Some(run) = &app.run else { return };
     let name = &run.state.name;
     match run.state.status {
-        Status::New | Status::Running => println!("The run goes on. yosegi attach {name} brings it back."),
-        Status::Paused => println!("{name} is paused. yosegi attach {name} brings it back."),
+        Status::New | Status::Running => println!("{}", words::run_goes_on(name)),
+        Status::Paused => println!("{}", words::run_is_paused(name)),
         Status::Stopped | Status::Finished => {}
     }
 }

@@ -1,6 +1,7 @@
 //! The models on this machine, and which of them are picked.
 
 use super::config::Pool;
+use super::words;
 use crate::checkpoint::{Fit, ModelSummary};
 
 /// Most sources of a merge.
@@ -51,19 +52,19 @@ impl Models {
         let name = &model.reference;
         if let Some(at) = self.pool.sources.iter().position(|s| s == name) {
             if self.pool.sources.len() == 1 {
-                return Err("A merge needs at least one source".to_owned());
+                return Err(words::needs_a_source().to_owned());
             }
             self.pool.sources.remove(at);
             return Ok(());
         }
         if *name == self.pool.base {
-            return Err(format!("{name} is the base; pick another base with b first"));
+            return Err(words::is_the_base(name));
         }
         if let Fit::No(why) = &model.fit {
-            return Err(format!("{name} can't be merged onto {}: {why}", self.pool.base));
+            return Err(words::cannot_merge(name, &self.pool.base, why));
         }
         if self.pool.sources.len() == MOST_SOURCES {
-            return Err(format!("{MOST_SOURCES} sources are the most; leave one out first"));
+            return Err(words::too_many_sources(MOST_SOURCES));
         }
         self.pool.sources.push(name.clone());
         Ok(())

@@ -6,6 +6,7 @@ use super::config::{pool_of, task_of, watched_of};
 use super::effect::Ask;
 use super::run::Run;
 use super::text::percent;
+use super::words;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 
 /// Lines of the engine's log that are kept.
@@ -31,7 +32,7 @@ impl App {
     pub fn disconnected(&mut self, why: &str) {
         self.link = Link::Lost(why.to_owned());
         self.asked.clear();
-        self.complain(format!("The engine is gone: {why}. Looking for it again"));
+        self.complain(words::engine_lost(why));
     }
 
     /// Takes in one message.
@@ -57,7 +58,7 @@ impl App {
             (Ask::Models, Reply::Error(why)) => self.models.error = Some(why),
             (Ask::Sessions, Reply::Sessions(rows)) => self.sessions(rows),
             (Ask::Start, Reply::Started { session }) => {
-                self.say(format!("{session} is evolving; q closes the workbench and leaves it running"));
+                self.say(words::is_evolving(&session));
                 self.open_session(&session);
             }
             (Ask::Order(done), Reply::Done | Reply::Started { .. }) => self.say(done),
@@ -88,8 +89,8 @@ impl App {
                     self.open_session(&name);
                 } else {
                     let known: Vec<&str> = self.sessions.iter().map(|r| r.name.as_str()).collect();
-                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                    self.complain(format!("There is no session {name}. Known: {known}"));
+                    let known = if known.is_empty() { words::none().to_owned() } else { known.join(", ") };
+                    self.complain(words::no_such_session(&name, &known));
                 }
             }
             Wish::Start => self.start(),
@@ -135,11 +136,7 @@ impl App {
             }
             Event::Finished { train, test, .. } if run.caught_up => {
                 let (name, train, test) = (run.state.name.clone(), train.acc_ja, test.acc_ja);
-                self.say(format!(
-                    "{name} is finished: {} of the training questions right and Japanese, {} of the held-out ones",
-                    percent(train),
-                    percent(test)
-                ));
+                self.say(words::finished_with(&name, &percent(train), &percent(test)));
             }
             // Answers that could not be had before may be had now.
             Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),
@@ -181,7 +178,7 @@ impl App {
                 self.log.push_back((level, text));
             }
             Live::Halted { reason } if session == self.session() => {
-                self.complain(format!("The run halted: {reason}. p resumes it"));
+                self.complain(words::run_halted(&reason));
                 if let Some(run) = &mut self.run {
                     run.live(Live::Halted { reason });
                 }

@@ -7,6 +7,7 @@ use ratatui::buffer::CellWidth;
 use textwrap::WordSeparator;
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::words;
 use crate::session::text::visible_line;
 
 /// No more than this many characters of one text are laid out in a frame.
@@ -92,7 +93,7 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
         wrap_line(&line, cells, &mut out);
     }
     if end < text.len() {
-        out.push(format!("[{} more characters]", text[end..].chars().count()));
+        out.push(words::more_letters(text[end..].chars().count()));
     }
     out
 }
@@ -152,6 +153,22 @@ fn force(before: &str, word: &str, cells: usize, out: &mut Vec<String>) -> (Stri
 fn may_break(before: &str, after: &str) -> bool {
     !after.chars().next().is_some_and(|c| NOT_AT_START.contains(c))
         && !before.chars().next_back().is_some_and(|c| NOT_AT_END.contains(c))
+}
+
+/// `text` in exactly `cells`, spaces after it.
+#[must_use]
+pub fn pad(text: &str, cells: usize) -> String {
+    let text = clip(text, cells);
+    let gap = cells.saturating_sub(width(&text));
+    format!("{text}{}", " ".repeat(gap))
+}
+
+/// `text` in exactly `cells`, spaces before it.
+#[must_use]
+pub fn pad_left(text: &str, cells: usize) -> String {
+    let text = clip(text, cells);
+    let gap = cells.saturating_sub(width(&text));
+    format!("{}{text}", " ".repeat(gap))
 }
 
 /// The first `most` of `lines`; what was left out is marked in the last.

@@ -3,6 +3,7 @@
 use super::history::Kind;
 use super::{Cell, Editor, Track};
 use crate::recipe::{LayerGroup, Method};
+use crate::workbench::words;
 
 /// What one press of `+` adds.
 const STEP: f64 = 0.05;
@@ -76,7 +77,7 @@ impl Editor {
         if text.is_empty() {
             return Ok(());
         }
-        let value: f64 = text.parse().map_err(|_| format!("\"{text}\" is not a number"))?;
+        let value: f64 = text.parse().map_err(|_| words::not_a_number(&text))?;
         self.fill(value);
         Ok(())
     }
@@ -97,7 +98,7 @@ impl Editor {
     pub fn gradient(&mut self) -> Result<(), String> {
         let b = self.block();
         if b.top == b.bottom {
-            return Err("Select a block of two or more rows first: v, then move".to_owned());
+            return Err(words::gradient_needs_rows().to_owned());
         }
         self.change(None, |editor| {
             for column in b.left..=b.right {
@@ -121,7 +122,7 @@ impl Editor {
             (0..self.rows()).filter_map(|row| self.value(Cell { row, column: self.cursor.column })).collect();
         self.clipboard = Some((column.track, values));
         let model = &self.recipe.sources.get(column.source)?.model;
-        Some(format!("Copied the column of {model}; p pastes it into another"))
+        Some(words::column_copied(model))
     }
 
     /// Pastes the copied column over the one under the cursor.
@@ -130,11 +131,11 @@ impl Editor {
     /// The sentence to show when there is nothing that could be pasted here.
     pub fn paste_column(&mut self) -> Result<(), String> {
         let Some((track, values)) = self.clipboard.clone() else {
-            return Err("Nothing copied yet; c copies the column under the cursor".to_owned());
+            return Err(words::nothing_copied().to_owned());
         };
         let column = self.cursor.column;
         if self.columns().get(column).map(|c| c.track) != Some(track) {
-            return Err("Weights go over weights and densities over densities".to_owned());
+            return Err(words::paste_mismatch().to_owned());
         }
         self.change(None, |editor| {
             for (row, value) in values.into_iter().enumerate().take(editor.rows()) {

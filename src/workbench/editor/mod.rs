@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use history::History;
 
 use crate::recipe::{LayerGroup, Method, Param, Recipe, Source, Values};
+use crate::workbench::words;
 
 /// Which number of a source a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Editor {
             anchor: None,
             typing: None,
             path: None,
-            began_as: "uniform".to_owned(),
+            began_as: words::uniform_name().to_owned(),
             revision: 0,
             touched: false,
             clipboard: None,

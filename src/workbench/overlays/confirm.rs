@@ -7,6 +7,7 @@ use crate::workbench::action::Action;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::Tone;
+use crate::workbench::words;
 
 /// The question, and what yes does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Confirm {
 pub fn draw(confirm: &Confirm, pen: &mut Pen<'_>, area: Rect) {
     let lines = wrap(&confirm.question, 52);
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(24) as u16;
-    let inner = pen.popup(centred(area, wide + 4, lines.len() as u16 + 4), "Sure?");
+    let inner = pen.popup(centred(area, wide + 4, lines.len() as u16 + 4), words::sure());
     for (i, line) in lines.iter().enumerate() {
         let y = inner.y + i as u16;
         if y < inner.bottom() {
@@ -40,5 +41,5 @@ pub fn draw(confirm: &Confirm, pen: &mut Pen<'_>, area: Rect) {
         }
     }
     let y = inner.bottom().saturating_sub(1);
-    pen.text((inner.x + 1, y), inner.width, "y yes   n no", pen.theme.tone(Tone::Accent));
+    pen.text((inner.x + 1, y), inner.width, words::yes_no(), pen.theme.tone(Tone::Accent));
 }

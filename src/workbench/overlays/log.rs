@@ -6,12 +6,13 @@ use crate::workbench::app::App;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::wrap;
 use crate::workbench::theme::Tone;
+use crate::workbench::words;
 
 /// Draws the log, scrolled `up` lines from its end.
 pub fn draw(app: &App, up: usize, pen: &mut Pen<'_>, area: Rect) {
-    let inner = pen.popup(area, "Log of the engine (Esc closes)");
+    let inner = pen.popup(area, words::log_title());
     if app.log.is_empty() {
-        let text = "The engine has said nothing yet.";
+        let text = words::log_empty();
         pen.text((inner.x, inner.y), inner.width, text, pen.theme.tone(Tone::Dim));
         return;
     }

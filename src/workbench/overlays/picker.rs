@@ -11,6 +11,7 @@ use crate::workbench::keys::shown;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
+use crate::workbench::words;
 
 /// What choosing an item does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +60,10 @@ impl Picker {
         let keys = |e: &Entry| e.keys.iter().map(|k| shown(k)).collect::<Vec<_>>().join(" ");
         let item = |e: &'static Entry| Item {
             name: keys(e),
-            about: e.label.to_owned(),
+            about: e.label().to_owned(),
             choice: Choice::Do(e.action),
         };
-        Self::new(&format!("What can be done in {}", pane.title()), in_pane(pane).map(item).collect())
+        Self::new(&words::help_title(pane.title()), in_pane(pane).map(item).collect())
     }
 
     /// Every action by its name.
@@ -70,10 +71,10 @@ impl Picker {
     pub fn palette() -> Self {
         let item = |e: &'static Entry| Item {
             name: e.id.to_owned(),
-            about: e.label.to_owned(),
+            about: e.label().to_owned(),
             choice: Choice::Do(e.action),
         };
-        Self::new("Do", TABLE.iter().map(item).collect())
+        Self::new(words::palette_title(), TABLE.iter().map(item).collect())
     }
 
     /// The merge methods; the cursor is on the present one.
@@ -81,10 +82,10 @@ impl Picker {
     pub fn methods(now: Method) -> Self {
         let item = |m: Method| Item {
             name: m.name().to_owned(),
-            about: m.about().to_owned(),
+            about: words::method_about(m).to_owned(),
             choice: Choice::Method(m),
         };
-        let mut picker = Self::new("Merge method", Method::ALL.map(item).to_vec());
+        let mut picker = Self::new(words::method_title(), Method::ALL.map(item).to_vec());
         picker.cursor = Method::ALL.iter().position(|m| *m == now).unwrap_or(0);
         picker
     }
@@ -93,7 +94,7 @@ impl Picker {
     #[must_use]
     pub fn presets(list: Vec<(Preset, String, String)>) -> Self {
         let item = |(preset, name, about)| Item { name, about, choice: Choice::Preset(preset) };
-        Self::new("Start over from", list.into_iter().map(item).collect())
+        Self::new(words::presets_title(), list.into_iter().map(item).collect())
     }
 
     /// The lines that hold every typed word.
@@ -142,7 +143,7 @@ pub fn draw(picker: &Picker, pen: &mut Pen<'_>, area: Rect) {
     let room = inner.width.saturating_sub(used);
     let typed = pen.text((inner.x + used, inner.y), room, &picker.query, pen.theme.tone(Tone::Plain));
     if picker.query.is_empty() {
-        let hint = " type to search, Enter does it, Esc closes";
+        let hint = words::search_hint();
         pen.text((inner.x + used, inner.y), room, hint, pen.theme.tone(Tone::Dim));
     }
     pen.cursor_at(inner.x + used + typed, inner.y);
@@ -159,7 +160,7 @@ pub fn draw(picker: &Picker, pen: &mut Pen<'_>, area: Rect) {
         }
     }
     if matching.is_empty() {
-        pen.text((list.x, list.y), list.width, " nothing by that name", pen.theme.tone(Tone::Dim));
+        pen.text((list.x, list.y), list.width, words::nothing_found(), pen.theme.tone(Tone::Dim));
     }
 }
 

@@ -9,6 +9,7 @@ use super::centred;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::{visible, width};
 use crate::workbench::theme::Tone;
+use crate::workbench::words;
 
 /// What the line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +20,11 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn title(self) -> &'static str {
+    fn title(self) -> &'static str {
         match self {
-            Self::Save => "Write the recipe to",
-            Self::Open => "Open the recipe in",
-            Self::Watch => "Sample questions, by number",
+            Self::Save => words::prompt_save(),
+            Self::Open => words::prompt_open(),
+            Self::Watch => words::prompt_watch(),
         }
     }
 }

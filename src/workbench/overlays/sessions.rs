@@ -5,22 +5,28 @@ use ratatui::layout::Rect;
 use super::centred;
 use crate::session::protocol::Status;
 use crate::workbench::app::App;
-use crate::workbench::panes::status_word;
 use crate::workbench::pen::Pen;
-use crate::workbench::text::percent;
+use crate::workbench::text::{pad_left, percent};
 use crate::workbench::theme::Tone;
+use crate::workbench::words;
 
 /// Draws the list.
 pub fn draw(app: &App, cursor: usize, pen: &mut Pen<'_>, area: Rect) {
     let lines = app.sessions.len().max(1) as u16;
-    let inner = pen.popup(centred(area, 76, lines + 4), "Sessions");
+    let inner = pen.popup(centred(area, 76, lines + 4), words::sessions_title());
     let dim = pen.theme.tone(Tone::Dim);
-    let head = format!("{:<24} {:<9} {:>11}  {:>8}  {:>8}", "", "", "evaluations", "fitness", "held-out");
+    let head = format!(
+        "{:<34} {}  {}  {}",
+        "",
+        pad_left(words::sessions_evaluations(), 11),
+        pad_left(words::sessions_fitness(), 8),
+        pad_left(words::sessions_held_out(), 8),
+    );
     pen.text((inner.x, inner.y), inner.width, &head, dim);
     let list = Pen::below(inner, 1);
     let foot = list.bottom().saturating_sub(1);
     if app.sessions.is_empty() {
-        pen.text((list.x, list.y), list.width, "None yet; s starts one.", dim);
+        pen.text((list.x, list.y), list.width, words::sessions_none(), dim);
     }
     let rows = list.height.saturating_sub(1);
     let top = Pen::first_row(cursor, app.sessions.len(), rows);
@@ -28,7 +34,7 @@ pub fn draw(app: &App, cursor: usize, pen: &mut Pen<'_>, area: Rect) {
         let y = list.y + (i - top) as u16;
         let style = pen.theme.tone(if row.status == Status::Running { Tone::Good } else { Tone::Plain });
         pen.text((list.x, y), 24, &row.name, pen.theme.tone(Tone::Strong));
-        pen.text((list.x + 25, y), 9, status_word(row.status), style);
+        pen.text((list.x + 25, y), 9, words::status(row.status), style);
         let figures = format!(
             "{:>5}/{:<5}  {:>8}  {:>8}",
             row.evaluations,
@@ -43,6 +49,6 @@ pub fn draw(app: &App, cursor: usize, pen: &mut Pen<'_>, area: Rect) {
         }
     }
     if foot >= list.y {
-        pen.text((list.x, foot), list.width, "Enter open   r resume   Esc close", dim);
+        pen.text((list.x, foot), list.width, words::sessions_keys(), dim);
     }
 }

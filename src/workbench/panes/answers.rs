@@ -8,10 +8,11 @@ use crate::session::protocol::{Answer, Split};
 use crate::workbench::answers::{Fetch, Who};
 use crate::workbench::app::App;
 use crate::workbench::pen::Pen;
-use crate::workbench::text::{percent, wrap};
+use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
 use crate::workbench::widgets::heat::short;
+use crate::workbench::words;
 
 /// Cells of a question's number and of a model's column.
 const NUMBER: u16 = 5;
@@ -21,18 +22,19 @@ const COLUMN: u16 = 11;
 pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let columns = app.answer_columns();
     let view = &app.answers;
-    let split = if view.split == Split::Train { "training" } else { "held-out" };
     if columns.is_empty() {
-        let inner = pen.panel(area, "Answers", true);
-        let text = "Answers of the base, the sources, the best and any opened candidate appear here once a session runs; s starts one.";
-        pen.paragraph(inner, text, pen.theme.tone(Tone::Dim));
+        let inner = pen.panel(area, words::answers(), true);
+        pen.paragraph(inner, words::answers_wait(), pen.theme.tone(Tone::Dim));
         return;
     }
     let shown = app.shown_questions();
     let question = app.current_question().or_else(|| shown.first().copied());
     let rows = if view.zoom { 0 } else { (area.height / 2).max(6).min(area.height) };
     if rows > 0 {
-        let title = format!("{} {split} questions: {}", shown.len(), view.filter.name());
+        let title = match view.split {
+            Split::Train => words::train_questions(shown.len(), view.filter.name()),
+            Split::Test => words::test_questions(shown.len(), view.filter.name()),
+        };
         let inner = pen.panel(Rect::new(area.x, area.y, area.width, rows), &title, true);
         table(app, pen, inner, &columns, &shown, question);
     }
@@ -86,18 +88,14 @@ fn table(
             if here && i == at {
                 style = style.patch(pen.theme.chosen());
             }
-            let text = format!("{text:<w$}", w = usize::from(COLUMN - 2));
+            let text = pad(&text, usize::from(COLUMN - 2));
             pen.text((x, y), COLUMN - 1, &text, style);
             pen.hit(Rect::new(x, y, COLUMN, 1), Hit::Answer(*q, *who));
         }
     }
     if shown.is_empty() {
         let waiting = columns.iter().any(|who| app.column_answers(*who).is_none());
-        let text = if waiting {
-            "The answers are on their way."
-        } else {
-            "No question passes the filter; f goes on."
-        };
+        let text = if waiting { words::answers_on_their_way() } else { words::filter_empty() };
         pen.text((body.x, body.y), body.width, text, dim);
     }
 }
@@ -105,12 +103,12 @@ fn table(
 /// Under a column's name: its score, or why there is none.
 fn summary(app: &App, who: Who) -> String {
     if let Some(answers) = app.column_answers(who) {
-        return format!("{} of {}", percent(answers.score.acc_ja), answers.score.n);
+        return words::share_of(&percent(answers.score.acc_ja), answers.score.n);
     }
     let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
     match fetch {
-        Some(Fetch::Failed(_)) => "none".to_owned(),
-        _ => "waiting".to_owned(),
+        Some(Fetch::Failed(_)) => words::none().to_owned(),
+        _ => words::waiting().to_owned(),
     }
 }
 
@@ -123,7 +121,7 @@ fn texts(app: &App, pen: &mut Pen<'_>, area: Rect, question: Option<usize>) {
     let pinned = app.pinned_column().filter(|p| Some(*p) != here);
     let found = |who: Option<Who>| who.zip(question).and_then(|(w, q)| app.answer(w, q));
     let any = app.answer_columns().into_iter().find_map(|w| found(Some(w)));
-    let title = any.map_or_else(String::new, |a| format!("{} (answer {})", a.id, a.gold));
+    let title = any.map_or_else(String::new, |a| words::question_title(&a.id, &a.gold));
     let inner = pen.panel(area, &title, app.answers.zoom);
     let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
     let asked = any.map_or("", |a| a.question.as_str());
@@ -153,7 +151,7 @@ fn side(app: &App, pen: &mut Pen<'_>, area: Rect, who: Who, answer: Option<&Answ
         return;
     };
     let (words, style) = verdict(answer, *pen.theme);
-    let facts = format!("  p(ja) {:.2}  {} tokens", answer.p_ja, answer.tokens);
+    let facts = words::answer_facts(answer.p_ja, answer.tokens);
     let x = area.x + used + 2;
     let used = pen.text((x, area.y), area.right().saturating_sub(x), &words, style);
     let dim = pen.theme.tone(Tone::Dim);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::samples::{self, Asked, Sample};
-use super::{population, scores, status_word};
+use super::{population, scores};
 use crate::session::protocol::{Split, Status, Target};
 use crate::session::state::Entry;
 use crate::workbench::answers::Fetch;
@@ -14,6 +14,7 @@ use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Chart, Level, Series};
 use crate::workbench::widgets::heat::Grid;
+use crate::workbench::words;
 
 /// Draws the pane.
 pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
@@ -38,7 +39,7 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
         return;
     }
     chart(run, pen, rect(0, body.y, main, upper));
-    let inner = pen.panel(rect(main, body.y, side, upper), "Reference points", false);
+    let inner = pen.panel(rect(main, body.y, side, upper), words::reference_points(), false);
     scores::draw(run, pen, shrink(inner));
     let best = best_grid(run);
     let wide = body.width >= 110;
@@ -65,17 +66,12 @@ fn shrink(area: Rect) -> Rect {
 
 /// Nothing runs: say what can.
 fn welcome(app: &App, pen: &mut Pen<'_>, area: Rect) {
-    let inner = shrink(pen.panel(area, "Evolve", true));
+    let inner = shrink(pen.panel(area, words::evolve(), true));
     let pool = &app.models.pool;
     let text = match &app.link {
-        Link::Connecting => "The engine is being started.".to_owned(),
-        Link::Lost(why) => format!("The engine is gone: {why}"),
-        Link::Connected { .. } => format!(
-            "Press s to evolve {}: search, layer by layer, for the weights with which {} are merged onto {} so that the result does what none of them does.\n\nThe run goes on when the workbench is closed. S lists earlier sessions.",
-            app.config.title,
-            pool.sources.join(", "),
-            pool.base,
-        ),
+        Link::Connecting => words::engine_being_started().to_owned(),
+        Link::Lost(why) => words::engine_gone(why),
+        Link::Connected { .. } => words::welcome(&app.config.title, &pool.sources.join(", "), &pool.base),
     };
     let room = Rect::new(inner.x, inner.y + inner.height / 4, inner.width.min(72), inner.height * 3 / 4);
     pen.paragraph(room, &text, pen.theme.tone(Tone::Plain));
@@ -86,7 +82,7 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let state = &run.state;
     let (strong, dim) = (pen.theme.tone(Tone::Strong), pen.theme.tone(Tone::Dim));
     if !run.caught_up && state.seq == 0 {
-        pen.text((area.x + 1, area.y), area.width, "Reading the journal", dim);
+        pen.text((area.x + 1, area.y), area.width, words::reading_journal(), dim);
         return;
     }
     let generation = state.generations.last().map_or(0, |g| g.generation);
@@ -101,14 +97,14 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         Status::New | Status::Finished => Tone::Accent,
     };
     let pieces = [
-        (status_word(state.status), pen.theme.tone(tone)),
-        ("   generation ", dim),
+        (words::status(state.status), pen.theme.tone(tone)),
+        (words::status_generation(), dim),
         (&generation, strong),
-        ("   evaluations ", dim),
+        (words::status_evaluations(), dim),
         (&done, strong),
-        ("   best ", dim),
+        (words::status_best(), dim),
         (&fitness, strong),
-        ("   held-out ", dim),
+        (words::status_held_out(), dim),
         (&held, strong),
     ];
     pen.pieces((area.x + 1, area.y), area.width.saturating_sub(1), &pieces);
@@ -117,21 +113,21 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     }
     let mut words = Vec::new();
     if let Some(rate) = &run.rate {
-        words.push(format!("{} candidates/h", count(rate.candidates_per_hour.max(0.0) as u64)));
-        words.push(format!("{} tokens/s", count(rate.tokens_per_second.max(0.0) as u64)));
+        words.push(words::per_hour(&count(rate.candidates_per_hour.max(0.0) as u64)));
+        words.push(words::tokens_per_second(&count(rate.tokens_per_second.max(0.0) as u64)));
         if let Some(eta) = rate.eta_s {
-            words.push(format!("{} left", duration(eta)));
+            words.push(words::time_left(&duration(eta)));
         }
         if rate.memory_bytes > 0 {
             words.push(bytes(rate.memory_bytes));
         }
     } else {
         let seconds = state.updated_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
-        words.push(format!("{} since the start", duration(seconds)));
-        words.push(format!("{} tokens", count(state.tokens)));
+        words.push(words::since_start(&duration(seconds)));
+        words.push(words::tokens(&count(state.tokens)));
     }
     words.push(state.device.clone());
-    words.push(format!("seed {}", state.seed));
+    words.push(words::seed(state.seed));
     if let Some(reason) = &state.reason {
         words.push(reason.clone());
     }
@@ -156,7 +152,7 @@ fn axis_end(last: f64, planned: f64) -> f64 {
 
 /// Best, mean and held-out fitness over the generations.
 fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
-    let inner = pen.panel(area, "Fitness", false);
+    let inner = pen.panel(area, words::fitness(), false);
     let state = &run.state;
     let complete: Vec<_> = state.generations.iter().filter(|g| g.complete).collect();
     let first = state.generations.first().map_or(0, |g| g.generation);
@@ -167,21 +163,21 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let held = |i: usize| complete[i].best.and_then(|id| state.entry(id)?.test).map(|s| s.fitness);
     let series = vec![
         Series {
-            name: "best".to_owned(),
+            name: words::series_best().to_owned(),
             points: line(&|i| Some(complete[i].best_fitness)),
             style: pen.theme.series(0),
         },
         Series {
-            name: "mean".to_owned(),
+            name: words::series_mean().to_owned(),
             points: line(&|i| Some(complete[i].mean_fitness)),
             style: pen.theme.series(1),
         },
-        Series { name: "held-out".to_owned(), points: line(&held), style: pen.theme.series(2) },
+        Series { name: words::series_held_out().to_owned(), points: line(&held), style: pen.theme.series(2) },
     ];
     let mut levels = Vec::new();
     let fitness = |e: &Entry| e.train().map(|s| s.fitness);
     let base = state.baselines().find(|e| e.candidate.origin == crate::session::protocol::Origin::Base);
-    for (name, entry) in [("base", base), ("global", run.best_global())] {
+    for (name, entry) in [(words::level_base(), base), (words::level_global(), run.best_global())] {
         if let Some(y) = entry.and_then(fitness) {
             levels.push(Level { name: name.to_owned(), y });
         }
@@ -189,14 +185,14 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let size = state.generations.first().map_or(1, |g| g.candidates.len().max(1));
     let planned = (state.budget as f64 / size as f64).ceil();
     let last = state.generations.last().map_or(1.0, |g| x(g.generation));
-    let chart = Chart { series, levels, x_max: axis_end(last, planned), x_title: "generation" };
+    let chart = Chart { series, levels, x_max: axis_end(last, planned), x_title: words::axis_generation() };
     chart.draw(pen, inner);
 }
 
 fn people(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let title = match run.state.generations.last() {
-        Some(g) => format!("Generation {}", g.generation),
-        None => "Population".to_owned(),
+        Some(g) => words::generation_numbered(g.generation),
+        None => words::population().to_owned(),
     };
     let inner = pen.panel(area, &title, true);
     population::draw(app, run, pen, inner);
@@ -210,14 +206,14 @@ fn best_grid(run: &Run) -> Option<Grid<'_>> {
 
 fn genome(run: &Run, grid: &Grid<'_>, pen: &mut Pen<'_>, area: Rect) {
     let label = run.state.best_entry().map_or("", |e| e.candidate.label.as_str());
-    let inner = pen.panel(area, &format!("Best: {label}"), false);
+    let inner = pen.panel(area, &words::best_labelled(label), false);
     grid.draw(pen, inner);
 }
 
 /// The watched questions with the answers that are being written, or, of a session at rest, with
 /// the best candidate's.
 fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
-    let inner = shrink(pen.panel(area, "Samples", false));
+    let inner = shrink(pen.panel(area, words::samples(), false));
     if inner.height < 3 {
         return;
     }
@@ -227,7 +223,7 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         let watched = &run.watching[(i + run.first_sample) % n];
         if let Some(stream) = run.streams.get(&watched.index) {
             let entry = run.state.entry(stream.candidate);
-            let title = entry.map_or("reference point", |e| e.candidate.label.as_str()).to_owned();
+            let title = entry.map_or(words::reference_point(), |e| e.candidate.label.as_str()).to_owned();
             let style = pen.theme.tone(Tone::Accent);
             let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
             rows.push(Asked {
@@ -242,7 +238,7 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         && let Some(Fetch::Here(stored)) = app.answers.fetched.get(&(id, Split::Train))
     {
         let style = pen.theme.tone(Tone::Accent);
-        let label = run.state.entry(id).map_or("best", |e| e.candidate.label.as_str());
+        let label = run.state.entry(id).map_or(words::best_name(), |e| e.candidate.label.as_str());
         for question in &app.trial.questions {
             if let Some(answer) = stored.answers.iter().find(|a| a.index == *question) {
                 let sample = Sample { style, ..Sample::done(label, answer, *pen.theme) };
@@ -255,8 +251,7 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         }
     }
     if rows.is_empty() {
-        let text = "Answers appear here while candidates are evaluated.";
-        pen.paragraph(inner, text, pen.theme.tone(Tone::Dim));
+        pen.paragraph(inner, words::samples_appear(), pen.theme.tone(Tone::Dim));
         return;
     }
     samples::draw_all(pen, inner, &rows);

@@ -2,9 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::status_word;
 use crate::session::protocol::Status;
-use crate::workbench::action::{Action, in_pane};
+use crate::workbench::action::{Action, Entry, in_pane};
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::keys::shown;
 use crate::workbench::overlays::Overlay;
@@ -12,6 +11,7 @@ use crate::workbench::pen::Pen;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
+use crate::workbench::words;
 
 /// Tabs on the left, the session on the right.
 pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
@@ -29,8 +29,8 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
         x += used;
     }
     let (text, tone) = match (&app.link, &app.run) {
-        (Link::Connecting, _) => ("starting the engine".to_owned(), Tone::Dim),
-        (Link::Lost(_), _) => ("no engine".to_owned(), Tone::Bad),
+        (Link::Connecting, _) => (words::starting_engine().to_owned(), Tone::Dim),
+        (Link::Lost(_), _) => (words::no_engine().to_owned(), Tone::Bad),
         (Link::Connected { device }, None) => (device.clone(), Tone::Dim),
         (Link::Connected { .. }, Some(run)) => {
             let tone = match run.state.status {
@@ -38,7 +38,7 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
                 Status::Paused | Status::Stopped => Tone::Warn,
                 Status::New | Status::Finished => Tone::Accent,
             };
-            (format!("{} {}", run.state.name, status_word(run.state.status)), tone)
+            (format!("{} {}", run.state.name, words::status(run.state.status)), tone)
         }
     };
     let room = area.right().saturating_sub(x + 1);
@@ -58,40 +58,33 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     }
     if app.overlay.is_some() {
         let text = match app.overlay {
-            Some(Overlay::Prompt(_)) => "Enter accepts   Esc leaves it as it was",
-            _ => "Esc closes",
+            Some(Overlay::Prompt(_)) => words::prompt_keys(),
+            _ => words::esc_closes(),
         };
         pen.text((area.x + 1, area.y), area.width, text, pen.theme.tone(Tone::Dim));
         return;
     }
-    let hints = in_pane(app.pane).filter(|e| !e.hint.is_empty());
-    let mut hints: Vec<(String, &str)> = hints.map(|e| (shown(e.keys[0]), e.hint)).collect();
+    let hints = in_pane(app.pane).filter(|e| !e.hint().is_empty());
+    let mut hints: Vec<(String, &str)> = hints.map(hint).collect();
     if app.run.is_none() {
-        hints.insert(0, ("s".to_owned(), "evolve"));
+        hints.insert(0, ("s".to_owned(), words::hint_evolve()));
     }
-    if app.pane == Pane::Recipe {
-        if app.editor.typing.is_some() {
-            hints = vec![
-                ("Enter".to_owned(), "set"),
-                ("Esc".to_owned(), "leave"),
-                ("-".to_owned(), "sign"),
-                ("Alt-1..4".to_owned(), "pane"),
-            ];
-        }
-        for hint in &mut hints {
-            if hint.1 == "+/- step" {
-                *hint = ("+ -".to_owned(), "step");
-            }
-        }
+    if app.pane == Pane::Recipe && app.editor.typing.is_some() {
+        hints = vec![
+            ("Enter".to_owned(), words::hint_set()),
+            ("Esc".to_owned(), words::hint_leave()),
+            ("-".to_owned(), words::hint_sign()),
+            ("Alt-1..4".to_owned(), words::hint_pane()),
+        ];
     }
     // The last two, help and quit, are always there; the others as far as there is room.
     let fixed: Vec<(String, &str)> = [Action::Help, Action::Quit]
         .iter()
         .filter_map(|a| crate::workbench::action::entry(*a))
-        .map(|e| (shown(e.keys[0]), e.hint))
+        .map(hint)
         .collect();
     hints.retain(|h| !fixed.contains(h));
-    let length = |h: &(String, &str)| (width(&h.0) + h.1.len() + 3) as u16;
+    let length = |h: &(String, &str)| (width(&h.0) + width(h.1) + 3) as u16;
     let tail: u16 = fixed.iter().map(length).sum();
     let mut x = area.x + 1;
     let (accent, dim) = (pen.theme.tone(Tone::Accent), pen.theme.tone(Tone::Dim));
@@ -107,4 +100,11 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
         pen.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
         x += length(hint);
     }
+}
+
+/// An action's key and its word.
+fn hint(entry: &'static Entry) -> (String, &'static str) {
+    // One hint for both directions.
+    let keys = if entry.action == Action::StepDown { "+ -".to_owned() } else { shown(entry.keys[0]) };
+    (keys, entry.hint())
 }

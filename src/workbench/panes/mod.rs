@@ -16,7 +16,6 @@ use super::app::{App, Pane};
 use super::overlays;
 use super::pen::Pen;
 use super::update::mouse::Hit;
-use crate::session::protocol::Status;
 
 /// What a frame tells beside its cells.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,16 +54,4 @@ pub fn frame_of(app: &App, (width, height): (u16, u16)) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     draw(app, &mut buffer);
     buffer
-}
-
-/// A session's status in a word.
-#[must_use]
-pub const fn status_word(status: Status) -> &'static str {
-    match status {
-        Status::New => "new",
-        Status::Running => "running",
-        Status::Paused => "paused",
-        Status::Stopped => "stopped",
-        Status::Finished => "finished",
-    }
 }

@@ -5,9 +5,10 @@ use ratatui::layout::Rect;
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};
 use crate::workbench::pen::Pen;
-use crate::workbench::text::{bytes, count, cut, width, wrap};
+use crate::workbench::text::{bytes, count, cut, pad_left, width, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
+use crate::workbench::words;
 
 /// Draws the pane.
 pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
@@ -28,7 +29,8 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
         }
     }
     if foot > 0 {
-        let inner = pen.panel(Rect::new(area.x, area.bottom() - foot, area.width, foot), "Next", false);
+        let inner =
+            pen.panel(Rect::new(area.x, area.bottom() - foot, area.width, foot), words::next(), false);
         pen.text((inner.x + 1, inner.y), inner.width.saturating_sub(1), &next, pen.theme.tone(Tone::Accent));
     }
 }
@@ -36,34 +38,72 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
 /// What a person would do now.
 fn next_step(app: &App) -> String {
     match &app.link {
-        Link::Connecting => "The engine is being started".to_owned(),
-        Link::Lost(why) => format!("The engine is gone: {why}"),
-        Link::Connected { .. } if app.models.list.is_none() => "Looking for models".to_owned(),
-        Link::Connected { .. } if app.run.is_some() => {
-            "3 shows the evolution, 2 paints a merge by hand, 4 compares answers".to_owned()
+        Link::Connecting => words::engine_being_started().to_owned(),
+        Link::Lost(why) => words::engine_gone(why),
+        Link::Connected { .. } if app.models.list.is_none() => words::looking_for_models().to_owned(),
+        Link::Connected { .. } if app.run.is_some() => words::next_with_run().to_owned(),
+        Link::Connected { .. } => words::next_start(&app.config.title),
+    }
+}
+
+/// What a column after the name tells.
+#[derive(Clone, Copy)]
+enum Fact {
+    Size,
+    Layers,
+    Family,
+    Vocab,
+    Dtype,
+}
+
+impl Fact {
+    fn head(self) -> &'static str {
+        match self {
+            Self::Size => words::head_size(),
+            Self::Layers => words::head_layers(),
+            Self::Family => words::head_family(),
+            Self::Vocab => words::head_vocab(),
+            Self::Dtype => words::head_dtype(),
         }
-        Link::Connected { .. } => {
-            format!("Press s to evolve {}, or 2 to paint a merge by hand", app.config.title)
+    }
+
+    fn of(self, model: &ModelSummary) -> String {
+        match self {
+            Self::Size => bytes(model.bytes),
+            Self::Layers => model.layers.to_string(),
+            Self::Family => model.family.clone(),
+            Self::Vocab => model.vocab.to_string(),
+            Self::Dtype => model.dtype.clone(),
+        }
+    }
+
+    /// Numbers stand to the right.
+    fn placed(self, text: String, wide: u16) -> String {
+        match self {
+            Self::Size | Self::Layers | Self::Vocab => pad_left(&text, wide.into()),
+            Self::Family | Self::Dtype => text,
         }
     }
 }
 
 /// Columns after the name with their widths. Where it is narrow the last of them are left out.
-const COLUMNS: [(&str, u16); 5] = [("size", 8), ("layers", 6), ("family", 8), ("vocab", 6), ("dtype", 5)];
+const COLUMNS: [(Fact, u16); 5] =
+    [(Fact::Size, 8), (Fact::Layers, 6), (Fact::Family, 8), (Fact::Vocab, 6), (Fact::Dtype, 5)];
 
 /// Least room for the words on what fits.
 const FIT: u16 = 16;
 
 fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let models = app.models.all();
-    let title = if models.is_empty() { "Models".to_owned() } else { format!("Models ({})", models.len()) };
+    let title =
+        if models.is_empty() { words::models().to_owned() } else { words::models_counted(models.len()) };
     let inner = pen.panel(area, &title, true);
     let dim = pen.theme.tone(Tone::Dim);
     if models.is_empty() {
         let text = match (&app.models.error, &app.models.list) {
             (Some(why), _) => why.clone(),
-            (None, None) => "Looking for models".to_owned(),
-            (None, Some(_)) => "No models here".to_owned(),
+            (None, None) => words::looking_for_models().to_owned(),
+            (None, Some(_)) => words::no_models().to_owned(),
         };
         pen.text((inner.x + 1, inner.y), inner.width, &text, dim);
         return;
@@ -80,19 +120,15 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
         })
         .collect();
     let mut x = inner.x + 9 + name;
-    pen.text((inner.x + 8, inner.y), name, "name", dim);
-    for (head, wide) in columns.iter().copied() {
-        let head = if matches!(*head, "size" | "layers" | "vocab") {
-            format!("{head:>w$}", w = usize::from(*wide))
-        } else {
-            (*head).to_owned()
-        };
-        pen.text((x, inner.y), *wide, &head, dim);
+    pen.text((inner.x + 8, inner.y), name, words::head_name(), dim);
+    for (fact, wide) in columns.iter().copied() {
+        let text = fact.placed(fact.head().to_owned(), *wide);
+        pen.text((x, inner.y), *wide, &text, dim);
         x += wide + 1;
     }
     let fit_x = x;
     let fit_room = inner.right().saturating_sub(fit_x);
-    pen.text((fit_x, inner.y), fit_room, &format!("with {}", app.models.pool.base), dim);
+    pen.text((fit_x, inner.y), fit_room, &words::head_fit(&app.models.pool.base), dim);
     let body = Pen::below(inner, 1);
     let top = Pen::first_row(app.models.cursor, models.len(), body.height);
     for (i, model) in models.iter().enumerate().skip(top).take(body.height.into()) {
@@ -101,14 +137,8 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
         pen.text((inner.x, y), 7, &mark, pen.theme.tone(tone));
         pen.text((inner.x + 8, y), name, &model.reference, pen.theme.tone(Tone::Strong));
         let mut x = inner.x + 9 + name;
-        for (head, wide) in columns.iter().copied() {
-            let text = match *head {
-                "family" => model.family.clone(),
-                "layers" => format!("{:>6}", model.layers),
-                "size" => format!("{:>8}", bytes(model.bytes)),
-                "dtype" => model.dtype.clone(),
-                _ => format!("{:>6}", model.vocab),
-            };
+        for (fact, wide) in columns.iter().copied() {
+            let text = fact.placed(fact.of(model), *wide);
             pen.text((x, y), *wide, &text, pen.theme.tone(Tone::Plain));
             x += wide + 1;
         }
@@ -124,10 +154,10 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
 /// How a model takes part.
 fn pick(app: &App, model: &ModelSummary) -> (String, Tone) {
     if model.reference == app.models.pool.base {
-        return (" base".to_owned(), Tone::Accent);
+        return (words::pick_base().to_owned(), Tone::Accent);
     }
     match app.models.pool.sources.iter().position(|s| *s == model.reference) {
-        Some(at) => (format!(" src {}", at + 1), Tone::Good),
+        Some(at) => (words::pick_source(at + 1), Tone::Good),
         None => (String::new(), Tone::Plain),
     }
 }
@@ -135,10 +165,10 @@ fn pick(app: &App, model: &ModelSummary) -> (String, Tone) {
 fn fit_words(fit: &Fit) -> (String, Tone) {
     match fit {
         Fit::Unasked => (String::new(), Tone::Dim),
-        Fit::IsBase => ("is the base".to_owned(), Tone::Accent),
-        Fit::Fits => ("fits".to_owned(), Tone::Good),
+        Fit::IsBase => (words::is_base().to_owned(), Tone::Accent),
+        Fit::Fits => (words::fits().to_owned(), Tone::Good),
         Fit::Caution(why) => (why.clone(), Tone::Warn),
-        Fit::No(why) => (format!("no: {why}"), Tone::Bad),
+        Fit::No(why) => (words::fits_not(why), Tone::Bad),
     }
 }
 
@@ -146,19 +176,14 @@ fn fit_words(fit: &Fit) -> (String, Tone) {
 fn card(model: &ModelSummary, pen: &mut Pen<'_>, area: Rect) {
     let inner = pen.panel(area, &model.reference, false);
     let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
-    let shape = format!(
-        "{} parameters in {} ({}), {} layers of width {}, {} heads over {} key-value heads, vocabulary {}{}{}",
-        count(model.parameters),
-        bytes(model.bytes),
-        model.dtype,
-        model.layers,
-        model.hidden,
-        model.heads,
-        model.kv_heads,
-        model.vocab,
-        if model.tied { ", tied embeddings" } else { "" },
-        if model.chat_template { ", chat template" } else { "" },
-    );
+    let mut shape = words::card_size(&count(model.parameters), &bytes(model.bytes), &model.dtype);
+    shape.push_str(&words::card_shape(model.layers, model.hidden, model.heads, model.kv_heads, model.vocab));
+    if model.tied {
+        shape.push_str(words::card_tied());
+    }
+    if model.chat_template {
+        shape.push_str(words::card_chat());
+    }
     let used = pen.paragraph(inner, &shape, pen.theme.tone(Tone::Dim));
     let mut rest = Pen::below(inner, used);
     let (words, tone) = fit_words(&model.fit);

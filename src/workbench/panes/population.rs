@@ -6,9 +6,11 @@ use crate::session::protocol::{Origin, Outcome};
 use crate::workbench::app::App;
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
+use crate::workbench::text::{pad, pad_left, width};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
 use crate::workbench::widgets::heat::strip;
+use crate::workbench::words;
 
 /// Cells of a label and of a fitness.
 const LABEL: u16 = 10;
@@ -19,11 +21,8 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let listed = run.listed();
     let dim = pen.theme.tone(Tone::Dim);
     if listed.is_empty() {
-        let text = if run.state.generations.is_empty() {
-            "The reference points are measured first."
-        } else {
-            "No candidate yet."
-        };
+        let text =
+            if run.state.generations.is_empty() { words::references_first() } else { words::no_candidate() };
         pen.paragraph(area, text, dim);
         return;
     }
@@ -44,19 +43,19 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         if here {
             style = style.patch(pen.theme.chosen());
         }
-        let label = format!("{:<w$}", entry.candidate.label, w = usize::from(LABEL));
+        let label = pad(&entry.candidate.label, LABEL.into());
         pen.text((area.x, y), LABEL, &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {
             (Some(Outcome::Scored(score)), _) => (format!("{:.3}", score.fitness), style),
-            (Some(Outcome::Failed(_)), _) => ("failed".to_owned(), pen.theme.tone(Tone::Bad)),
+            (Some(Outcome::Failed(_)), _) => (words::failed().to_owned(), pen.theme.tone(Tone::Bad)),
             (None, Some((_, done, of))) => {
                 let share = done * 100 / of.max(1);
                 (format!("{share:>3}%"), pen.theme.tone(Tone::Warn))
             }
             (None, None) => ("-".to_owned(), dim),
         };
-        pen.text((area.x + LABEL + 1, y), FITNESS, &format!("{figure:>5}"), style);
+        pen.text((area.x + LABEL + 1, y), FITNESS, &pad_left(&figure, width(&figure).max(5)), style);
         let used = LABEL + FITNESS + 2;
         let room = Rect::new(area.x + used, y, area.width.saturating_sub(used), 1);
         match &entry.outcome {
@@ -64,7 +63,7 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
                 pen.text((room.x, y), room.width, why, pen.theme.tone(Tone::Bad));
             }
             _ if entry.candidate.genome.is_empty() => {
-                pen.text((room.x, y), room.width, "not a point of the space", dim);
+                pen.text((room.x, y), room.width, words::not_in_space(), dim);
             }
             _ => strip(pen, room, &entry.candidate.genome, &run.state.genes),
         }

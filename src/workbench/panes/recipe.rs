@@ -10,6 +10,7 @@ use crate::workbench::pen::Pen;
 use crate::workbench::theme::{Theme, Tone};
 use crate::workbench::trial::Trial;
 use crate::workbench::widgets::heat::{Grid, short};
+use crate::workbench::words;
 
 /// Narrowest room for sample answers beside the grid.
 const SAMPLES: u16 = 30;
@@ -35,11 +36,10 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
         let left = Rect::new(area.x, area.y, area.width, rows);
         (left, Pen::below(area, rows))
     };
-    let title = format!("{} from {}", editor.recipe.method.name(), editor.began_as);
+    let title = words::recipe_title(editor.recipe.method.name(), &editor.began_as);
     let inner = pen.panel(left, &title, true);
     if editor.layers == 0 {
-        let text = "The grid appears when the base model is known.";
-        pen.paragraph(inner, text, pen.theme.tone(Tone::Dim));
+        pen.paragraph(inner, words::grid_waits(), pen.theme.tone(Tone::Dim));
     } else {
         let notes = notes(app);
         let rows = notes.len() as u16 + 1;
@@ -65,32 +65,32 @@ fn notes(app: &App) -> Vec<String> {
         (editor.columns().get(editor.cursor.column), editor.value(editor.cursor))
     {
         let model = short(&editor.recipe.sources[column.source].model);
-        let word = if column.track == Track::Weight { "weight" } else { "density" };
+        let word = if column.track == Track::Weight { words::weight() } else { words::density() };
         let place = match LayerGroup::from_index(editor.cursor.row, editor.layers) {
-            LayerGroup::Embedding => "input embedding".to_owned(),
-            LayerGroup::Block(i) => format!("block {i}"),
-            LayerGroup::Head => "final norm and head".to_owned(),
+            LayerGroup::Embedding => words::input_embedding().to_owned(),
+            LayerGroup::Block(i) => words::block(i),
+            LayerGroup::Head => words::final_head().to_owned(),
         };
         let cells = editor.block().cells();
         out.push(if editor.anchor.is_some() {
-            format!("{cells} cells: type a number, + -, or g for a gradient")
+            words::block_keys(cells)
         } else {
-            format!("{word} of {model}, {place}: {value:.3}")
+            words::cell_words(word, &model, &place, value)
         });
     }
     let recipe = &editor.recipe;
-    out.push(format!("{}: {}", recipe.method.name(), recipe.method.about()));
-    let normalized = if recipe.normalizes() { ", weights normalized" } else { "" };
-    out.push(format!("base {}, lambda {}{normalized}", recipe.donor(), recipe.lambda()));
+    out.push(format!("{}: {}", recipe.method.name(), words::method_about(recipe.method)));
+    let normalized = if recipe.normalizes() { words::normalized() } else { "" };
+    out.push(format!("{}{normalized}", words::base_lambda(recipe.donor(), recipe.lambda())));
     if let Some(path) = &editor.path {
-        out.push(format!("file {}", path.display()));
+        out.push(words::file_at(&path.display().to_string()));
     }
     out
 }
 
 fn answers(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let trial = &app.trial;
-    let title = if trial.request.is_some() { "Sample answers: answering" } else { "Sample answers" };
+    let title = if trial.request.is_some() { words::sample_answering() } else { words::sample_answers() };
     let inner = pen.panel(area, title, false);
     let mut inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
     if let Some(why) = &trial.error {
@@ -99,8 +99,7 @@ fn answers(app: &App, pen: &mut Pen<'_>, area: Rect) {
     }
     if trial.now.is_none() && trial.before.is_none() && trial.request.is_none() {
         if trial.error.is_none() {
-            let text = "The sample questions are answered anew after each edit.";
-            pen.paragraph(inner, text, pen.theme.tone(Tone::Dim));
+            pen.paragraph(inner, words::samples_wait(), pen.theme.tone(Tone::Dim));
         }
         return;
     }
@@ -118,16 +117,16 @@ fn asked(app: &App, theme: Theme, question: usize) -> Asked {
         let list = &app.run.as_ref()?.watching;
         list.iter().find(|w| w.index == question).map(|w| (w.question.clone(), w.gold.clone()))
     };
-    let (text, gold) = known.or_else(watched).unwrap_or((format!("question {question}"), "?".to_owned()));
+    let (text, gold) = known.or_else(watched).unwrap_or((words::question_numbered(question), "?".to_owned()));
     let mut samples = Vec::new();
     if let Some(answer) = before {
-        samples.push(Sample::done("before", answer, theme));
+        samples.push(Sample::done(words::before(), answer, theme));
     }
     let style = theme.tone(Tone::Accent);
     match now {
-        Some(answer) => samples.push(Sample { style, ..Sample::done("now", answer, theme) }),
+        Some(answer) => samples.push(Sample { style, ..Sample::done(words::now(), answer, theme) }),
         None => samples.push(Sample {
-            title: "now".to_owned(),
+            title: words::now().to_owned(),
             style,
             text: trial.streams.get(&question).cloned().unwrap_or_default(),
             answer: None,

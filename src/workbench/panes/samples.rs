@@ -8,6 +8,7 @@ use crate::workbench::answers::counts;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::{cut, wrap};
 use crate::workbench::theme::{Theme, Tone};
+use crate::workbench::words;
 
 /// One text with its heading.
 pub struct Sample {
@@ -107,7 +108,7 @@ fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) ->
     }
     if let Some(gold) = gold {
         let rest = Rect::new(area.x + used, area.y, area.width.saturating_sub(used), 1);
-        pen.right(rest, area.y, &format!(" answer {gold}"), pen.theme.tone(Tone::Dim));
+        pen.right(rest, area.y, &words::answer_is(gold), pen.theme.tone(Tone::Dim));
     }
     let body = Pen::below(area, 1);
     let mut text = sample.text.trim_start().to_owned();

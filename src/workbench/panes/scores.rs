@@ -7,34 +7,39 @@ use crate::session::protocol::Score;
 use crate::session::state::Entry;
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
-use crate::workbench::text::percent;
+use crate::workbench::text::{pad_left, percent};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
+use crate::workbench::words;
 
 /// Draws the table and gives the rows used.
 pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let wide = area.width >= 42;
     let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
     let dim = pen.theme.tone(Tone::Dim);
-    let head = if wide { "  train  held-out  any lang" } else { "  train  held-out" };
-    pen.text((area.x, area.y), name, if wide { "right, Japanese" } else { "right" }, dim);
-    pen.text((area.x + name, area.y), area.width, head, dim);
+    let mut head = format!("{}  {}", pad_left(words::score_train(), 7), pad_left(words::score_held_out(), 8));
+    if wide {
+        head.push_str(&pad_left(words::score_any(), 10));
+    }
+    let what = if wide { words::score_right_japanese() } else { words::score_right() };
+    pen.text((area.x, area.y), name, what, dim);
+    pen.text((area.x + name, area.y), area.width, &head, dim);
     let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
     let global = run.best_global().map(|e| e.candidate.id);
     for entry in run.references() {
         let label = if Some(entry.candidate.id) == global {
-            "best global".to_owned()
+            words::best_global().to_owned()
         } else {
             short(&entry.candidate.label)
         };
         rows.push((entry, Tone::Plain, label));
     }
     if let Some(best) = run.state.best_entry() {
-        rows.push((best, Tone::Good, format!("best {}", best.candidate.label)));
+        rows.push((best, Tone::Good, words::best_of(&best.candidate.label)));
     }
     let mean = run.state.finished.as_ref().and_then(|f| f.mean);
     if let Some(mean) = mean.and_then(|id| run.state.entry(id)) {
-        rows.push((mean, Tone::Accent, "mean of search".to_owned()));
+        rows.push((mean, Tone::Accent, words::search_mean().to_owned()));
     }
     let share = |score: Option<Score>, of: fn(&Score) -> f64| {
         score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))

@@ -5,3 +5,4 @@ mod hostile;
 mod keys;
 mod pictures;
 mod snapshots;
+mod words;

@@ -5,6 +5,7 @@ use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
+use crate::workbench::words;
 
 impl App {
     /// The question under the cursor, by its index in the split.
@@ -43,12 +44,12 @@ impl App {
             Action::Filter => {
                 self.answers.filter = self.answers.filter.next();
                 let shown = self.shown_questions().len();
-                self.say(format!("{shown} questions: {}", self.answers.filter.name()));
+                self.say(words::questions_filtered(shown, self.answers.filter.name()));
             }
             Action::PinBaseline => {
                 self.answers.pinned = self.current_column();
                 if let Some(who) = self.answers.pinned {
-                    self.say(format!("The others are compared with {}", self.column_name(who)));
+                    self.say(words::compared_with(&self.column_name(who)));
                 }
             }
             Action::SwitchSplit => {
@@ -64,7 +65,7 @@ impl App {
                 Some(Who::Candidate(id)) if self.answers.opened.contains(&id) => {
                     self.answers.opened.retain(|o| *o != id);
                 }
-                _ => self.say("Only columns opened from Evolve can be closed"),
+                _ => self.say(words::close_opened_only()),
             },
             _ => {
                 self.answers.zoom = !self.answers.zoom;
@@ -79,9 +80,9 @@ impl App {
         if let Some(text) = answer.map(|a| a.text.clone()) {
             let letters = text.chars().count();
             self.effects.push(Effect::Copy(text));
-            self.say(format!("{letters} characters sent to the terminal (OSC 52)"));
+            self.say(words::letters_sent(letters));
         } else {
-            self.say("No answer here to copy");
+            self.say(words::no_answer_here());
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::overlays::{Confirm, Overlay, Prompt, Purpose};
+use crate::workbench::words;
 
 impl App {
     /// The candidate that keys act on.
@@ -33,23 +34,23 @@ impl App {
             return;
         }
         let Some(run) = &mut self.run else {
-            self.complain("There is no session yet; s starts one");
+            self.complain(words::no_session());
             return;
         };
         let session = run.state.name.clone();
         match action {
             Action::PauseResume => match run.state.status {
                 Status::New | Status::Running => {
-                    let done = format!("{session} pauses after the candidate in flight; p goes on");
+                    let done = words::pauses(&session);
                     self.ask(Ask::Order(done), Command::Pause { session });
                 }
                 Status::Paused | Status::Stopped => self.resume(&session),
-                Status::Finished => self.say("It is finished; s starts another"),
+                Status::Finished => self.say(words::is_finished()),
             },
             Action::Stop => match run.state.status {
-                Status::Finished | Status::Stopped => self.say("It does not run"),
+                Status::Finished | Status::Stopped => self.say(words::does_not_run()),
                 _ => {
-                    let question = format!("Stop {session}? It can be resumed later.");
+                    let question = words::stop_question(&session);
                     self.overlay = Some(Overlay::Confirm(Confirm::new(question, Confirm::STOP)));
                 }
             },
@@ -67,14 +68,14 @@ impl App {
 
     /// Asks for a session to go on.
     pub(super) fn resume(&mut self, session: &str) {
-        let done = format!("{session} goes on");
+        let done = words::goes_on(session);
         self.ask(Ask::Order(done), Command::Resume { session: session.to_owned() });
     }
 
     /// Asks for the session on the screen to end.
     pub(super) fn stop(&mut self) {
         if let Some(session) = self.session().map(str::to_owned) {
-            let done = format!("{session} is stopped; p resumes it");
+            let done = words::is_stopped(&session);
             self.ask(Ask::Order(done), Command::Stop { session });
         }
     }
@@ -96,20 +97,20 @@ impl App {
             text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::parse).collect();
         let of = self.run.as_ref().map_or(usize::MAX, |r| r.state.train_questions);
         match numbers {
-            Ok(list) if list.is_empty() => self.complain("Name at least one question"),
+            Ok(list) if list.is_empty() => self.complain(words::name_a_question()),
             Ok(list) if list.iter().any(|q| *q >= of) => {
-                self.complain(format!("The questions are numbered 0 to {}", of.saturating_sub(1)));
+                self.complain(words::question_range(of.saturating_sub(1)));
             }
             Ok(mut list) => {
                 list.truncate(8);
                 let task = self.trial.task.clone();
                 self.trial.ask_others(task, list.clone());
                 if let Some(session) = self.session().map(str::to_owned) {
-                    let done = "Other sample questions from now on".to_owned();
+                    let done = words::watching_others().to_owned();
                     self.ask(Ask::Order(done), Command::Watch { session, questions: list });
                 }
             }
-            Err(_) => self.complain(format!("\"{text}\" is not a list of question numbers")),
+            Err(_) => self.complain(words::not_question_numbers(text)),
         }
     }
 }

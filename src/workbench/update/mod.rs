@@ -13,6 +13,7 @@ use super::app::{App, Link, Pane};
 use super::effect::{Ask, Effect};
 use super::keys::action_for;
 use super::overlays::{Confirm, Overlay, Picker};
+use super::words;
 use crate::session::protocol::{Command, Status};
 
 /// Rows of a page.
@@ -36,7 +37,7 @@ impl App {
         } else if let KeyCode::Char(c) = key.code
             && !key.modifiers.contains(KeyModifiers::CONTROL)
         {
-            self.say(format!("{c} does nothing here; ? lists what can be done"));
+            self.say(words::key_does_nothing(c));
         }
     }
 
@@ -158,18 +159,14 @@ impl App {
     fn toggle_mouse(&mut self) {
         self.mouse = !self.mouse;
         self.effects.push(Effect::Mouse(self.mouse));
-        self.say(if self.mouse {
-            "The mouse is the workbench's now; M gives it back to the terminal"
-        } else {
-            "The mouse is the terminal's again: select text with it"
-        });
+        self.say(if self.mouse { words::mouse_ours() } else { words::mouse_theirs() });
     }
 
     /// Starts to evolve, or first asks when a session is running already.
     fn start_asked(&mut self) {
         let running = self.run.as_ref().filter(|r| r.state.status == Status::Running);
         if let Some(run) = running {
-            let question = format!("{} is running. Start another session beside it?", run.state.name);
+            let question = words::start_beside(&run.state.name);
             self.overlay = Some(Overlay::Confirm(Confirm::new(question, Confirm::START)));
         } else {
             self.start();
@@ -179,11 +176,11 @@ impl App {
     /// Asks the engine to start the config with the picked models.
     pub(super) fn start(&mut self) {
         if !matches!(self.link, Link::Connected { .. }) {
-            self.complain("The engine does not answer yet");
+            self.complain(words::engine_not_yet());
             return;
         }
         let config = self.config.with_pool(&self.models.pool);
         self.ask(Ask::Start, Command::Start { config, name: self.config.name.clone() });
-        self.say(format!("Starting {}", self.config.title));
+        self.say(words::starting(&self.config.title));
     }
 }

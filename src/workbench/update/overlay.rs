@@ -6,6 +6,7 @@ use crate::session::protocol::Status;
 use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::overlays::{Choice, Confirm, Overlay, Purpose};
+use crate::workbench::words;
 
 impl App {
     pub(super) fn overlay_key(&mut self, key: KeyEvent) {
@@ -109,7 +110,7 @@ impl App {
 
     fn submit(&mut self, purpose: Purpose, text: &str) {
         match purpose {
-            Purpose::Save | Purpose::Open if text.is_empty() => self.say("No file named"),
+            Purpose::Save | Purpose::Open if text.is_empty() => self.say(words::no_file_named()),
             Purpose::Save => self.save(text),
             Purpose::Open => {
                 self.effects.push(crate::workbench::effect::Effect::Read { path: text.into() });

@@ -10,6 +10,7 @@ use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::effect::{Ask, Effect};
 use crate::workbench::overlays::{Overlay, Picker, Preset, Prompt, Purpose};
+use crate::workbench::words;
 
 impl App {
     /// Digits begin a number; while one is typed, all keys belong to it.
@@ -37,9 +38,7 @@ impl App {
                 return key.code == KeyCode::Tab;
             }
             _ => {
-                self.say(
-                    "A number is being typed: Enter sets it, Esc leaves it, Alt-1 to Alt-4 go to a pane",
-                );
+                self.say(words::number_being_typed());
             }
         }
         true
@@ -72,12 +71,12 @@ impl App {
             }
             Action::Undo => {
                 if !editor.undo() {
-                    self.say("Nothing to undo");
+                    self.say(words::nothing_to_undo());
                 }
             }
             Action::Redo => {
                 if !editor.redo() {
-                    self.say("Nothing to redo");
+                    self.say(words::nothing_to_redo());
                 }
             }
             Action::ChooseMethod => {
@@ -101,8 +100,8 @@ impl App {
     /// What the editor can start over from.
     fn presets(&self) -> Picker {
         let mut list = vec![
-            (Preset::Uniform, "uniform".to_owned(), "the same weight everywhere".to_owned()),
-            (Preset::Base, "base".to_owned(), "all weights zero".to_owned()),
+            (Preset::Uniform, words::uniform_name().to_owned(), words::preset_uniform().to_owned()),
+            (Preset::Base, words::base_name().to_owned(), words::preset_base().to_owned()),
         ];
         if let Some(run) = &self.run {
             for entry in run.listed().into_iter().chain(run.best_global()) {
@@ -110,9 +109,9 @@ impl App {
                     continue;
                 }
                 let id = entry.candidate.id;
-                let best = if run.state.best == Some(id) { "best so far, " } else { "" };
-                let fitness = entry.train().map(|s| format!("fitness {:.3}", s.fitness));
-                let note = format!("{best}{}", fitness.as_deref().unwrap_or("not scored yet"));
+                let best = if run.state.best == Some(id) { words::preset_best() } else { "" };
+                let fitness = entry.train().map(|s| words::preset_fitness(s.fitness));
+                let note = format!("{best}{}", fitness.as_deref().unwrap_or(words::preset_unscored()));
                 list.push((Preset::Candidate(id), entry.candidate.label.clone(), note));
             }
         }
@@ -124,14 +123,14 @@ impl App {
         match preset {
             Preset::Uniform => {
                 let recipe = self.editor.uniform();
-                self.editor.take(recipe, "uniform");
+                self.editor.take(recipe, words::uniform_name());
             }
             Preset::Base => {
                 let mut recipe = self.editor.uniform();
                 for source in &mut recipe.sources {
                     *source.weight_mut() = crate::recipe::Values::All(0.0);
                 }
-                self.editor.take(recipe, "base");
+                self.editor.take(recipe, words::base_name());
             }
             Preset::Candidate(id) => self.edit_candidate(id),
         }
@@ -142,14 +141,14 @@ impl App {
         let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
         let Some(candidate) = entry.map(|e| e.candidate.clone()) else { return };
         let Target::Recipe(recipe) = candidate.target else {
-            self.say(format!("{} is a model as it is; there is no recipe to edit", candidate.label));
+            self.say(words::no_recipe_in(&candidate.label));
             return;
         };
         if let Some(layers) = self.run.as_ref().map(|r| r.state.layers).filter(|l| *l > 0) {
             self.editor.layers = layers;
         }
         self.take_recipe(*recipe, &candidate.label);
-        self.say(format!("{} is in the editor; u brings back what was there", candidate.label));
+        self.say(words::in_editor(&candidate.label));
     }
 
     fn take_recipe(&mut self, recipe: Recipe, name: &str) {
@@ -162,16 +161,16 @@ impl App {
     /// Asks for the hand-made recipe to be evaluated as a candidate.
     fn inject(&mut self) {
         let Some(run) = &self.run else {
-            self.complain("There is no session to inject into; s starts one");
+            self.complain(words::no_session_to_inject());
             return;
         };
         if !matches!(run.state.status, Status::Running | Status::Paused) {
-            self.complain(format!("{} has ended; S resumes a session", run.state.name));
+            self.complain(words::has_ended(&run.state.name));
             return;
         }
         let session = run.state.name.clone();
         let recipe = self.editor.recipe.clone();
-        let done = format!("The hand-made recipe is a candidate of {session} now");
+        let done = words::injected(&session);
         self.ask(Ask::Order(done), Command::Inject { session, recipe: Box::new(recipe) });
     }
 
@@ -185,10 +184,10 @@ impl App {
     pub fn written(&mut self, path: PathBuf, outcome: Result<(), String>) {
         match outcome {
             Ok(()) => {
-                self.say(format!("Written to {}", path.display()));
+                self.say(words::written(&path.display().to_string()));
                 self.editor.path = Some(path);
             }
-            Err(why) => self.complain(format!("{} can't be written: {why}", path.display())),
+            Err(why) => self.complain(words::not_written(&path.display().to_string(), &why)),
         }
     }
 
@@ -197,8 +196,8 @@ impl App {
         match outcome {
             Ok(recipe) => {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-                self.take_recipe(*recipe, name.as_deref().unwrap_or("file"));
-                self.say(format!("Opened {}", path.display()));
+                self.take_recipe(*recipe, name.as_deref().unwrap_or(words::file_name()));
+                self.say(words::opened(&path.display().to_string()));
                 self.editor.path = Some(path);
             }
             Err(why) => self.complain(why),

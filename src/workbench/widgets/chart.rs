@@ -126,7 +126,7 @@ impl Chart {
         let last = format!("{:.0}", frame.x_max);
         let y = plot.bottom() + 1;
         pen.text((plot.x, y), 2, "1", dim);
-        let title_x = plot.x + plot.width.saturating_sub(self.x_title.len() as u16) / 2;
+        let title_x = plot.x + plot.width.saturating_sub(width(self.x_title) as u16) / 2;
         pen.text((title_x, y), plot.width, self.x_title, dim);
         pen.right(Rect::new(plot.x, y, plot.width, 1), y, &last, dim);
     }

@@ -10,6 +10,7 @@ use crate::workbench::pen::Pen;
 use crate::workbench::text::clip;
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
+use crate::workbench::words;
 
 /// Cells of the row names and the gap after them.
 const NAMES: u16 = 6;
@@ -87,7 +88,7 @@ impl Grid<'_> {
                 pen.text((x, area.y), span, &name, pen.theme.tone(tone));
             }
             if tracks {
-                let word = if column.track == Track::Weight { "weight" } else { "density" };
+                let word = if column.track == Track::Weight { words::weight() } else { words::density() };
                 pen.text((x, area.y + 1), wide - 1, word, pen.theme.tone(Tone::Dim));
             }
         }

@@ -1,0 +1,130 @@
+//! The interface in Japanese: everything is drawn, in its columns, and nothing is left in English.
+
+use std::path::Path;
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use super::fixture;
+use super::keys::press;
+use super::snapshots::screen;
+use crate::workbench::app::{App, Pane};
+use crate::workbench::text::width;
+use crate::workbench::words::{self, Language};
+
+/// The language of this test's thread, English again at its end.
+struct Speaking;
+
+impl Speaking {
+    fn japanese() -> Self {
+        words::speak(Language::Japanese);
+        Self
+    }
+}
+
+impl Drop for Speaking {
+    fn drop(&mut self) {
+        words::speak(Language::English);
+    }
+}
+
+fn evolving() -> App {
+    let mut app = fixture::evolving();
+    app.notice = None;
+    app
+}
+
+#[test]
+fn every_pane_in_japanese() {
+    let _japanese = Speaking::japanese();
+    let mut app = evolving();
+    for (pane, name) in Pane::ALL.into_iter().zip(["models", "recipe", "evolve", "answers"]) {
+        app.pane = pane;
+        fixture::serve(&mut app);
+        app.notice = None;
+        insta::with_settings!({ snapshot_path => "../../../tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("{name}_ja_80x24"), screen(&app, 80, 24));
+        });
+    }
+}
+
+#[test]
+fn lines_fit_and_the_way_out_is_hinted() {
+    let _japanese = Speaking::japanese();
+    for (cells, rows) in [(60, 18), (80, 24), (120, 40), (200, 60)] {
+        for mut app in [fixture::fresh(), evolving()] {
+            for pane in Pane::ALL {
+                app.pane = pane;
+                fixture::serve(&mut app);
+                app.notice = None;
+                let text = screen(&app, cells, rows);
+                for line in text.lines() {
+                    assert!(width(line) <= cells.into(), "{line:?} at {cells}");
+                }
+                let hints = text.lines().last().unwrap_or_default();
+                assert!(hints.contains("? ヘルプ") && hints.contains("q 終了"), "{hints:?}");
+                assert!(!text.lines().next().unwrap_or_default().contains('~'), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_overlay_in_japanese() {
+    let _japanese = Speaking::japanese();
+    let mut app = evolving();
+    app.pane = Pane::Recipe;
+    for (keys, shown) in [
+        ("?", "レシピ画面でできること"),
+        (":", "操作を名前で探す"),
+        ("m", "ベース＋タスクベクトルの加重和"),
+        ("r", "現在の最良"),
+        ("w", "レシピの保存先"),
+        ("o", "開くレシピ"),
+        ("S", "評価"),
+        ("L", "エンジンのログ"),
+    ] {
+        press(&mut app, keys);
+        fixture::serve(&mut app);
+        if keys == ":" {
+            press(&mut app, "名前");
+        }
+        let text = screen(&app, 80, 24);
+        assert!(text.contains(shown), "{keys} lacks {shown}:\n{text}");
+        assert!(text.lines().all(|l| width(l) <= 80));
+        app.key(KeyEvent::from(KeyCode::Esc));
+    }
+    app.pane = Pane::Evolve;
+    press(&mut app, "x");
+    assert!(screen(&app, 80, 24).contains("zooを停止しますか？後で再開できます。"));
+}
+
+/// Whether a source line holds a text of two or more English words.
+fn says_something(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let texts = code.split('"').skip(1).step_by(2);
+    let word = |w: &str| w.len() > 1 && w.chars().all(|c| c.is_ascii_alphabetic());
+    texts.into_iter().any(|t| t.split(' ').collect::<Vec<_>>().windows(2).any(|p| word(p[0]) && word(p[1])))
+}
+
+#[test]
+fn what_is_said_stands_in_one_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/workbench");
+    let mut found = Vec::new();
+    let mut files: Vec<_> = ["panes", "overlays", "update", "editor", "widgets"]
+        .iter()
+        .flat_map(|room| std::fs::read_dir(folder.join(room)).unwrap())
+        .map(|f| f.unwrap().path())
+        .collect();
+    files.extend(
+        ["mod", "app", "answers", "pool", "receive", "run", "trial"]
+            .map(|f| folder.join(f).with_extension("rs")),
+    );
+    assert!(files.len() > 25, "the folders have moved: {files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        found.extend(code.lines().filter(|l| says_something(l)).map(|l| format!("{}: {l}", file.display())));
+    }
+    assert!(found.is_empty(), "these belong into words/, with their Japanese:\n{}", found.join("\n"));
+    assert!(says_something(r#"pen.text(at, 9, "Sure of it?")"#) && !says_something("// \"Not a phrase\""));
+}

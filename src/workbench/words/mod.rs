@@ -1,0 +1,121 @@
+//! Every phrase that the workbench shows, in English and in Japanese: one row a phrase, and a row
+//! without one of the two does not compile. What comes from elsewhere (errors of the engine, model
+//! cards, questions and answers, names of candidates) is shown as it is.
+
+pub mod actions;
+mod evolve;
+mod methods;
+mod overlays;
+mod panes;
+mod said;
+
+use std::cell::Cell;
+
+pub use evolve::*;
+pub use methods::{method_about, param_about};
+pub use overlays::*;
+pub use panes::*;
+pub use said::*;
+
+/// A language of the interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    #[default]
+    English,
+    Japanese,
+}
+
+impl Language {
+    /// What the environment asks for: `YOSEGI_LANG`, else what the locale says of messages.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::of(|name| std::env::var(name).unwrap_or_default())
+    }
+
+    /// The first of the variables that is set decides: Japanese for `ja…`, English for all others.
+    fn of(var: impl Fn(&str) -> String) -> Self {
+        let names = ["YOSEGI_LANG", "LC_ALL", "LC_MESSAGES", "LANG"];
+        let set = names.into_iter().map(var).find(|v| !v.is_empty()).unwrap_or_default();
+        if set.to_lowercase().starts_with("ja") { Self::Japanese } else { Self::English }
+    }
+}
+
+thread_local! {
+    /// The language of this thread. Keys are taken in and frames drawn on one thread, and two tests
+    /// beside each other may speak two languages.
+    static LANGUAGE: Cell<Language> = const { Cell::new(Language::English) };
+}
+
+/// Sets the language of what this thread says from here on.
+pub fn speak(language: Language) {
+    LANGUAGE.set(language);
+}
+
+/// The language of this thread.
+#[must_use]
+pub fn language() -> Language {
+    LANGUAGE.get()
+}
+
+/// The one of two texts that is in this thread's language.
+#[must_use]
+pub(super) fn either(english: &'static str, japanese: &'static str) -> &'static str {
+    match language() {
+        Language::English => english,
+        Language::Japanese => japanese,
+    }
+}
+
+/// Declares phrases, a row each: `name = "English" | "日本語";`, or with what it is filled with
+/// `name(model: &str, n: usize) = "{n} of {model}" | "{model}の{n}件";`.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident $(($($arg:ident: $type:ty),+))? = $en:literal | $ja:literal;)*) => {
+        $($crate::workbench::words::words!(@row $(#[$doc])* $name $(($($arg: $type),+))? $en, $ja);)*
+    };
+    (@row $(#[$doc:meta])* $name:ident $en:literal, $ja:literal) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name() -> &'static str {
+            $crate::workbench::words::either($en, $ja)
+        }
+    };
+    (@row $(#[$doc:meta])* $name:ident ($($arg:ident: $type:ty),+) $en:literal, $ja:literal) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name($($arg: $type),+) -> String {
+            match $crate::workbench::words::language() {
+                $crate::workbench::words::Language::English => format!($en),
+                $crate::workbench::words::Language::Japanese => format!($ja),
+            }
+        }
+    };
+}
+pub(super) use words;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_chooses_the_language() {
+        let with = |set: &[(&str, &str)]| {
+            Language::of(|name| set.iter().find(|s| s.0 == name).map_or(String::new(), |s| s.1.to_owned()))
+        };
+        assert_eq!(with(&[]), Language::English);
+        assert_eq!(with(&[("LANG", "ja_JP.UTF-8")]), Language::Japanese);
+        assert_eq!(with(&[("LANG", "ja_JP.UTF-8"), ("LC_ALL", "C")]), Language::English);
+        assert_eq!(with(&[("LC_MESSAGES", "ja"), ("LANG", "en_GB.UTF-8")]), Language::Japanese);
+        assert_eq!(with(&[("YOSEGI_LANG", "ja"), ("LC_ALL", "en_US.UTF-8")]), Language::Japanese);
+        assert_eq!(with(&[("YOSEGI_LANG", "en"), ("LANG", "ja_JP.UTF-8")]), Language::English);
+    }
+
+    #[test]
+    fn a_phrase_is_said_in_the_language_of_its_thread() {
+        assert_eq!(written("r.toml"), "Written to r.toml");
+        speak(Language::Japanese);
+        assert_eq!(written("r.toml"), "r.tomlに書き出しました");
+        let elsewhere = std::thread::spawn(|| uniform_name().to_owned()).join();
+        assert_eq!(elsewhere.ok().as_deref(), Some("uniform"));
+        speak(Language::English);
+    }
+}

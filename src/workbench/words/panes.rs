@@ -1,0 +1,142 @@
+//! The frame around the panes, Models, Recipe and Answers.
+
+use super::words;
+use crate::session::protocol::Status;
+use crate::workbench::answers::Filter;
+use crate::workbench::app::Pane;
+
+words! {
+    models = "Models" | "モデル";
+    recipe = "Recipe" | "レシピ";
+    evolve = "Evolve" | "進化";
+    answers = "Answers" | "回答";
+
+    // The frame.
+    starting_engine = "starting the engine" | "エンジン起動中";
+    no_engine = "no engine" | "エンジンなし";
+    status_new = "new" | "新規";
+    status_running = "running" | "実行中";
+    status_paused = "paused" | "一時停止";
+    status_stopped = "stopped" | "停止";
+    status_finished = "finished" | "完了";
+    prompt_keys = "Enter accepts   Esc leaves it as it was" | "Enter 確定   Esc 取り消し";
+    esc_closes = "Esc closes" | "Esc 閉じる";
+    hint_evolve = "evolve" | "進化開始";
+    hint_set = "set" | "確定";
+    hint_leave = "leave" | "取り消し";
+    hint_sign = "sign" | "符号";
+    hint_pane = "pane" | "画面";
+
+    // Models.
+    next = "Next" | "次の一歩";
+    engine_being_started = "The engine is being started." | "エンジンを起動しています。";
+    engine_gone(why: &str) = "The engine is gone: {why}" | "エンジンがいなくなりました: {why}";
+    looking_for_models = "Looking for models" | "モデルを探しています";
+    no_models = "No models here" | "モデルがありません";
+    next_with_run = "3 shows the evolution, 2 paints a merge by hand, 4 compares answers"
+        | "3 進化を見る   2 マージを手で作る   4 回答を比べる";
+    next_start(title: &str) = "Press s to evolve {title}, or 2 to paint a merge by hand"
+        | "s で{title}の進化を開始、2 でマージを手で作る";
+    models_counted(n: usize) = "Models ({n})" | "モデル（{n}）";
+    bundled_zoo = "the bundled zoo" | "付属のzoo";
+    head_name = "name" | "名前";
+    head_size = "size" | "容量";
+    head_layers = "layers" | "層数";
+    head_family = "family" | "系統";
+    head_vocab = "vocab" | "語彙";
+    head_dtype = "dtype" | "型";
+    head_fit(base: &str) = "with {base}" | "{base}との相性";
+    pick_base = " base" | " ベース";
+    pick_source(n: usize) = " src {n}" | " 元{n}";
+    is_base = "is the base" | "ベース";
+    fits = "fits" | "マージ可";
+    fits_not(why: &str) = "no: {why}" | "不可: {why}";
+    card_size(parameters: &str, bytes: &str, dtype: &str) = "{parameters} parameters in {bytes} ({dtype})"
+        | "パラメータ{parameters}、{bytes}（{dtype}）";
+    card_shape(layers: usize, hidden: usize, heads: usize, kv_heads: usize, vocab: usize)
+        = ", {layers} layers of width {hidden}, {heads} heads over {kv_heads} key-value heads, vocabulary {vocab}"
+        | "、幅{hidden}の{layers}層、ヘッド{heads}（KVヘッド{kv_heads}）、語彙{vocab}";
+    card_tied = ", tied embeddings" | "、埋め込み共有";
+    card_chat = ", chat template" | "、チャットテンプレートあり";
+
+    // Recipe.
+    recipe_title(method: &str, from: &str) = "{method} from {from}" | "{method}（{from}から）";
+    uniform_name = "uniform" | "均等";
+    base_name = "base" | "ベース";
+    file_name = "file" | "ファイル";
+    grid_waits = "The grid appears when the base model is known." | "ベースモデルが分かると表が現れます。";
+    weight = "weight" | "重み";
+    density = "density" | "密度";
+    input_embedding = "input embedding" | "入力埋め込み";
+    block(i: usize) = "block {i}" | "ブロック{i}";
+    final_head = "final norm and head" | "最終正規化とヘッド";
+    block_keys(cells: usize) = "{cells} cells: type a number, + -, or g for a gradient"
+        | "{cells}セル: 数値を入力、+ - で増減、g で勾配";
+    cell_words(track: &str, model: &str, place: &str, value: f64) = "{track} of {model}, {place}: {value:.3}"
+        | "{model}の{track}、{place}: {value:.3}";
+    base_lambda(base: &str, lambda: f64) = "base {base}, lambda {lambda}" | "ベース {base}、lambda {lambda}";
+    normalized = ", weights normalized" | "、重みは正規化";
+    file_at(path: &str) = "file {path}" | "ファイル {path}";
+    sample_answers = "Sample answers" | "サンプル回答";
+    sample_answering = "Sample answers: answering" | "サンプル回答: 回答中";
+    samples_wait = "The sample questions are answered anew after each edit."
+        | "編集のたびにサンプル問題を解き直します。";
+    question_numbered(n: usize) = "question {n}" | "問題{n}";
+    before = "before" | "前";
+    now = "now" | "今";
+    answer_is(gold: &str) = " answer {gold}" | " 正解 {gold}";
+
+    // Answers.
+    answers_wait = "Answers of the base, the sources, the best and any opened candidate appear here once a session runs; s starts one."
+        | "セッションが動くと、ベース・ソース・最良・開いた候補の回答がここに並びます。s で開始します。";
+    train_questions(n: usize, filter: &str) = "{n} training questions: {filter}" | "訓練問題 {n}問: {filter}";
+    test_questions(n: usize, filter: &str) = "{n} held-out questions: {filter}" | "検証問題 {n}問: {filter}";
+    filter_all = "all" | "すべて";
+    filter_different = "different" | "相違";
+    filter_gained = "gained" | "改善";
+    filter_lost = "lost" | "悪化";
+    answers_on_their_way = "The answers are on their way." | "回答を取り寄せています。";
+    filter_empty = "No question passes the filter; f goes on." | "この絞り込みに当てはまる問題はありません。f で次へ。";
+    share_of(share: &str, n: u64) = "{share} of {n}" | "{share}/{n}問";
+    none = "none" | "なし";
+    waiting = "waiting" | "待機中";
+    question_title(id: &str, gold: &str) = "{id} (answer {gold})" | "{id}（正解 {gold}）";
+    answer_facts(p_ja: f64, tokens: u64) = "  p(ja) {p_ja:.2}  {tokens} tokens" | "  p(ja) {p_ja:.2}  {tokens}トークン";
+    best_name = "best" | "最良";
+    by_hand = "by hand" | "手作り";
+    global_named(label: &str) = "global {label}" | "全体 {label}";
+}
+
+/// A pane's name on its tab.
+#[must_use]
+pub fn pane(pane: Pane) -> &'static str {
+    match pane {
+        Pane::Models => models(),
+        Pane::Recipe => recipe(),
+        Pane::Evolve => evolve(),
+        Pane::Answers => answers(),
+    }
+}
+
+/// A session's status in a word.
+#[must_use]
+pub fn status(status: Status) -> &'static str {
+    match status {
+        Status::New => status_new(),
+        Status::Running => status_running(),
+        Status::Paused => status_paused(),
+        Status::Stopped => status_stopped(),
+        Status::Finished => status_finished(),
+    }
+}
+
+/// A filter's name.
+#[must_use]
+pub fn filter(filter: Filter) -> &'static str {
+    match filter {
+        Filter::All => filter_all(),
+        Filter::Different => filter_different(),
+        Filter::Gained => filter_gained(),
+        Filter::Lost => filter_lost(),
+    }
+}
