@@ -16,6 +16,8 @@ mod inspect;
 mod merge;
 mod models;
 mod recipe;
+#[cfg(feature = "workbench")]
+mod replay;
 mod report;
 mod results;
 mod score;
@@ -97,6 +99,15 @@ enum Command {
         name: String,
         #[arg(long)]
         json: bool,
+    },
+    /// Play a session again in the workbench; nothing can be changed
+    #[cfg(feature = "workbench")]
+    Replay {
+        /// Name of the session, or a recorded session (FILE.jsonl); the bundled recording when absent
+        name: Option<String>,
+        /// Times its own speed
+        #[arg(long, default_value_t = 1.0, value_name = "X")]
+        speed: f64,
     },
     /// Write the bundled models out as ordinary checkpoints
     Zoo {
@@ -298,6 +309,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Attach { name }) => attach_headless::run(&name),
         Some(Command::Stop { name }) => stop::run(&name),
         Some(Command::Report { name, json }) => report::run(&name, json),
+        #[cfg(feature = "workbench")]
+        Some(Command::Replay { name, speed }) => replay::run(name.as_deref(), speed),
         Some(Command::Engine) => engine::run(),
         Some(Command::Worker) => worker::run(),
         Some(Command::Models { base, json }) => models::run(&base, json),

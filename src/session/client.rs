@@ -119,8 +119,7 @@ impl Client {
         requests: Arc<dyn Fn(Request) -> bool + Send + Sync>,
         messages: Receiver<Message>,
     ) -> anyhow::Result<Self> {
-        let sender = CommandSender { next: Arc::new(AtomicU64::new(1)), link: Link::Channel(requests) };
-        Self::greet(sender, messages)
+        Self::greet(CommandSender::over(requests), messages)
     }
 
     /// Says hello and checks that both sides speak the same version.
@@ -224,6 +223,13 @@ impl Client {
 }
 
 impl CommandSender {
+    /// A sender to something in this process that answers as an engine does; `take` is false once
+    /// it has ended.
+    #[must_use]
+    pub fn over(take: Arc<dyn Fn(Request) -> bool + Send + Sync>) -> Self {
+        Self { next: Arc::new(AtomicU64::new(1)), link: Link::Channel(take) }
+    }
+
     /// Sends a command; the number is that of its reply.
     pub fn send(&self, command: Command) -> anyhow::Result<u64> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 //! palette derive. What each is called stands in [`words::actions`].
 
 use super::app::Pane;
+use super::replay::Control;
 use super::words;
 
 /// Something to do, chosen by a key, in help or in the palette.
@@ -62,6 +63,46 @@ pub enum Action {
     CopyAnswer,
     CloseColumn,
     Zoom,
+    /// Of a replay.
+    Replay(Control),
+}
+
+impl Action {
+    /// Whether it changes neither a recipe, a session nor a file: what a replay allows.
+    #[must_use]
+    pub const fn only_looks(self) -> bool {
+        matches!(
+            self,
+            Self::Go(_)
+                | Self::NextPane
+                | Self::PreviousPane
+                | Self::Up
+                | Self::Down
+                | Self::Left
+                | Self::Right
+                | Self::PageUp
+                | Self::PageDown
+                | Self::First
+                | Self::Last
+                | Self::Help
+                | Self::Palette
+                | Self::Log
+                | Self::Mouse
+                | Self::Redraw
+                | Self::Suspend
+                | Self::Quit
+                | Self::EditCandidate
+                | Self::OpenCandidate
+                | Self::NextSample
+                | Self::Filter
+                | Self::PinBaseline
+                | Self::SwitchSplit
+                | Self::CopyAnswer
+                | Self::CloseColumn
+                | Self::Zoom
+                | Self::Replay(_)
+        )
+    }
 }
 
 /// One row of the table.
@@ -161,10 +202,25 @@ pub const TABLE: &[Entry] = &[
     row(Action::Quit, "quit", &["q", "ctrl-c"], ALL),
 ];
 
+/// Keys of a replay; while one plays they go before those of the panes.
+#[rustfmt::skip]
+pub const REPLAY: &[Entry] = &[
+    row(Action::Replay(Control::Pause), "replay-pause", &["space"], ALL),
+    row(Action::Replay(Control::Faster), "replay-faster", &[">"], ALL),
+    row(Action::Replay(Control::Slower), "replay-slower", &["<"], ALL),
+    row(Action::Replay(Control::Step), "replay-step", &["]"], ALL),
+];
+
 /// The row of an action.
 #[must_use]
 pub fn entry(action: Action) -> Option<&'static Entry> {
-    TABLE.iter().find(|e| e.action == action)
+    TABLE.iter().chain(REPLAY).find(|e| e.action == action)
+}
+
+/// What can be done in `pane`: while a session is replayed its keys and whatever only looks.
+pub fn here(pane: Pane, replaying: bool) -> impl Iterator<Item = &'static Entry> {
+    let of_replay = REPLAY.iter().filter(move |_| replaying);
+    of_replay.chain(in_pane(pane).filter(move |e| !replaying || e.action.only_looks()))
 }
 
 /// Actions that apply in `pane`, its own before those that apply everywhere.
@@ -180,9 +236,10 @@ mod tests {
 
     #[test]
     fn ids_and_actions_are_unique_and_labelled() {
-        for (i, a) in TABLE.iter().enumerate() {
+        let all: Vec<&Entry> = TABLE.iter().chain(REPLAY).collect();
+        for (i, a) in all.iter().enumerate() {
             assert!(!a.keys.is_empty() && !a.label().is_empty() && !a.panes.is_empty(), "{}", a.id);
-            for b in &TABLE[i + 1..] {
+            for b in &all[i + 1..] {
                 assert_ne!(a.id, b.id);
                 assert_ne!(a.action, b.action);
             }

@@ -9,6 +9,7 @@ use super::editor::Editor;
 use super::effect::{Ask, Effect};
 use super::overlays::Overlay;
 use super::pool::Models;
+use super::replay::Standing;
 use super::run::Run;
 use super::theme::Theme;
 use super::trial::Trial;
@@ -84,6 +85,8 @@ pub struct App {
     pub wish: Wish,
     /// The workbench is to close.
     pub quit: bool,
+    /// A session is played again, and how that stands.
+    pub replay: Option<Standing>,
 }
 
 /// What a person asked for on the command line.
@@ -123,6 +126,7 @@ impl App {
             effects: Vec::new(),
             wish,
             quit: false,
+            replay: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::replay::Control;
 use crate::recipe::Recipe;
 use crate::session::protocol::{CandidateId, Command, Split};
 
@@ -22,6 +23,8 @@ pub enum Effect {
     Redraw,
     /// Stop this process as Ctrl-Z does.
     Suspend,
+    /// Tell the player of a replay.
+    Replay(Control),
 }
 
 /// Why something was asked, kept until the reply comes.

@@ -2,13 +2,23 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{Action, TABLE, in_pane};
+use super::action::{Action, Entry, REPLAY, TABLE, in_pane};
 use super::app::Pane;
 
 /// The action of `key` in `pane`.
 #[must_use]
 pub fn action_for(key: KeyEvent, pane: Pane) -> Option<Action> {
-    in_pane(pane).find(|e| e.keys.iter().any(|k| parse(k) == Some(plain(key)))).map(|e| e.action)
+    among(key, in_pane(pane))
+}
+
+/// The action of `key` while a session is replayed: the replay's own keys go first.
+#[must_use]
+pub fn replay_action_for(key: KeyEvent, pane: Pane) -> Option<Action> {
+    among(key, REPLAY.iter().chain(in_pane(pane)))
+}
+
+fn among(key: KeyEvent, mut entries: impl Iterator<Item = &'static Entry>) -> Option<Action> {
+    entries.find(|e| e.keys.iter().any(|k| parse(k) == Some(plain(key)))).map(|e| e.action)
 }
 
 /// Code and modifiers as the table writes them: a capital letter stands for itself.

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 
 use super::app::App;
 use super::effect::Effect;
+use super::replay::{self, Control, Story};
 use super::update::mouse::Hit;
 use super::wake::{self, Wake};
 use super::{panes, signals, terminal};
@@ -31,10 +32,21 @@ pub enum End {
     Signal(i32),
 }
 
+/// Who tells what happens.
+pub enum Feed {
+    /// The engine of this home, started if there is none.
+    Engine(Home),
+    /// A session played again at this many times its speed.
+    Replay(Box<Story>, f64),
+}
+
 /// The workbench in a terminal.
 struct Looper {
     app: App,
-    home: Home,
+    /// Whose engine is looked for again when it is lost.
+    home: Option<Home>,
+    /// The player of a replay.
+    player: Option<Sender<Control>>,
     screen: terminal::Screen,
     wakes: Sender<Wake>,
     engine: Option<CommandSender>,
@@ -44,14 +56,20 @@ struct Looper {
 }
 
 /// Runs the workbench until it is closed.
-pub fn run(app: App, home: Home) -> anyhow::Result<(End, App)> {
+pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     signals::block();
     let (wakes, inbox) = mpsc::channel();
-    wake::listen_to_engine(home.clone(), wakes.clone())?;
+    let (home, player) = match feed {
+        Feed::Engine(home) => {
+            wake::listen_to_engine(home.clone(), wakes.clone())?;
+            (Some(home), None)
+        }
+        Feed::Replay(story, speed) => (None, Some(replay::play(*story, speed, wakes.clone())?)),
+    };
     let screen = terminal::Screen::take()?;
     signals::watch(wakes.clone())?;
     wake::listen_to_keys(wakes.clone())?;
-    let mut looper = Looper { app, home, screen, wakes, engine: None, hits: Vec::new(), retry: None };
+    let mut looper = Looper { app, home, player, screen, wakes, engine: None, hits: Vec::new(), retry: None };
     let end = looper.run(&inbox)?;
     Ok((end, looper.app))
 }
@@ -86,7 +104,9 @@ impl Looper {
             }
             if self.retry.is_some_and(|at| at <= Instant::now()) {
                 self.retry = None;
-                wake::listen_to_engine(self.home.clone(), self.wakes.clone())?;
+                if let Some(home) = &self.home {
+                    wake::listen_to_engine(home.clone(), self.wakes.clone())?;
+                }
             }
             if due.is_some_and(|at| at <= Instant::now()) {
                 self.app.settle();
@@ -116,6 +136,7 @@ impl Looper {
             }
             Wake::Written(path, outcome) => self.app.written(path, outcome),
             Wake::Read(path, outcome) => self.app.read(path, outcome),
+            Wake::Replay(standing) => self.app.replay = Some(standing),
             Wake::Signal(libc::SIGTSTP) => self.suspend()?,
             Wake::Signal(signal) => return Ok(Some(End::Signal(signal))),
         }
@@ -140,6 +161,12 @@ impl Looper {
                 Effect::Mouse(ours) => self.screen.mouse(ours)?,
                 Effect::Redraw => self.screen.redraw(),
                 Effect::Suspend => self.suspend()?,
+                Effect::Replay(control) => {
+                    if let Some(player) = &self.player {
+                        // The player ends when this loop does.
+                        let _ = player.send(control);
+                    }
+                }
             }
         }
         Ok(())

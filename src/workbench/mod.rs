@@ -18,6 +18,7 @@ pub mod pen;
 pub mod pool;
 pub mod receive;
 pub mod recording;
+pub mod replay;
 pub mod run;
 mod signals;
 pub mod svg;
@@ -32,7 +33,8 @@ pub mod words;
 
 use app::{App, Wish};
 use config::StartConfig;
-use looper::End;
+use looper::{End, Feed};
+use replay::Story;
 use theme::Theme;
 use words::Language;
 
@@ -62,13 +64,27 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         (None, None) => Wish::Look,
     };
     let app = App::new(Theme::from_env(), options.start.unwrap_or_default(), wish);
-    let (end, app) = looper::run(app, home)?;
+    let (end, app) = looper::run(app, Feed::Engine(home))?;
     match end {
         End::Quit => say_goodbye(&app),
         // The terminal is given back; now end as the signal asked.
         End::Signal(signal) => std::process::exit(128 + signal),
     }
     Ok(())
+}
+
+/// Plays a session again: nothing can be changed and no engine is needed.
+///
+/// # Errors
+/// The terminal can't be taken.
+pub fn play(story: Story, speed: f64) -> anyhow::Result<()> {
+    words::speak(Language::from_env());
+    let wish = Wish::Attach(story.name().to_owned());
+    let app = App::new(Theme::from_env(), StartConfig::default(), wish);
+    match looper::run(app, Feed::Replay(Box::new(story), speed))?.0 {
+        End::Quit => Ok(()),
+        End::Signal(signal) => std::process::exit(128 + signal),
+    }
 }
 
 /// On the normal screen: what goes on, and how to come back to it.

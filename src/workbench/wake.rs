@@ -6,6 +6,7 @@ use std::{fs, io, thread};
 
 use crossterm::event::{self, Event};
 
+use super::replay::Standing;
 use crate::recipe::Recipe;
 use crate::session::protocol::Message;
 use crate::session::{Client, CommandSender, Home};
@@ -28,6 +29,8 @@ pub enum Wake {
     /// A file was read.
     Read(PathBuf, Result<Box<Recipe>, String>),
     Signal(i32),
+    /// How a replay stands.
+    Replay(Standing),
 }
 
 /// Sends keys as they come, from a thread that does nothing else.

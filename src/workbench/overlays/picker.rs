@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::centred;
 use crate::recipe::Method;
 use crate::session::protocol::CandidateId;
-use crate::workbench::action::{Action, Entry, TABLE, in_pane};
+use crate::workbench::action::{Action, Entry, TABLE, here};
 use crate::workbench::app::Pane;
 use crate::workbench::keys::shown;
 use crate::workbench::pen::Pen;
@@ -56,14 +56,14 @@ impl Picker {
 
     /// What can be done in `pane`.
     #[must_use]
-    pub fn help(pane: Pane) -> Self {
+    pub fn help(pane: Pane, replaying: bool) -> Self {
         let keys = |e: &Entry| e.keys.iter().map(|k| shown(k)).collect::<Vec<_>>().join(" ");
         let item = |e: &'static Entry| Item {
             name: keys(e),
             about: e.label().to_owned(),
             choice: Choice::Do(e.action),
         };
-        Self::new(&words::help_title(pane.title()), in_pane(pane).map(item).collect())
+        Self::new(&words::help_title(pane.title()), here(pane, replaying).map(item).collect())
     }
 
     /// Every action by its name.
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn help_lists_what_applies_here() {
-        let help = Picker::help(Pane::Evolve);
+        let help = Picker::help(Pane::Evolve, false);
         assert!(help.items.iter().any(|i| i.choice == Choice::Do(Action::PauseResume)));
         assert!(!help.items.iter().any(|i| i.choice == Choice::Do(Action::Gradient)));
     }

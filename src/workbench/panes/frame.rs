@@ -3,11 +3,12 @@
 use ratatui::layout::Rect;
 
 use crate::session::protocol::Status;
-use crate::workbench::action::{Action, Entry, in_pane};
+use crate::workbench::action::{Action, Entry, here};
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::keys::shown;
 use crate::workbench::overlays::Overlay;
 use crate::workbench::pen::Pen;
+use crate::workbench::run::Run;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
@@ -32,6 +33,7 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
         (Link::Connecting, _) => (words::starting_engine().to_owned(), Tone::Dim),
         (Link::Lost(_), _) => (words::no_engine().to_owned(), Tone::Bad),
         (Link::Connected { device }, None) => (device.clone(), Tone::Dim),
+        (Link::Connected { .. }, Some(run)) if app.replay.is_some() => (replaying(app, run), Tone::Accent),
         (Link::Connected { .. }, Some(run)) => {
             let tone = match run.state.status {
                 Status::Running => Tone::Good,
@@ -64,9 +66,9 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
         pen.text((area.x + 1, area.y), area.width, text, pen.theme.tone(Tone::Dim));
         return;
     }
-    let hints = in_pane(app.pane).filter(|e| !e.hint().is_empty());
+    let hints = here(app.pane, app.replay.is_some()).filter(|e| !e.hint().is_empty());
     let mut hints: Vec<(String, &str)> = hints.map(hint).collect();
-    if app.run.is_none() {
+    if app.run.is_none() && app.replay.is_none() {
         hints.insert(0, ("s".to_owned(), words::hint_evolve()));
     }
     if app.pane == Pane::Recipe && app.editor.typing.is_some() {
@@ -99,6 +101,19 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
         let room = area.right().saturating_sub(x);
         pen.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
         x += length(hint);
+    }
+}
+
+/// What is replayed, how fast, and how far it is.
+fn replaying(app: &App, run: &Run) -> String {
+    let Some(standing) = app.replay else { return String::new() };
+    let at = run.state.seq;
+    if standing.paused {
+        words::replay_paused(&run.state.name, at, standing.of)
+    } else if at == standing.of {
+        words::replay_ended(&run.state.name, at)
+    } else {
+        words::replaying(&run.state.name, standing.speed, at, standing.of)
     }
 }
 

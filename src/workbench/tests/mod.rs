@@ -4,5 +4,6 @@ pub mod fixture;
 mod hostile;
 mod keys;
 mod pictures;
+mod replay;
 mod snapshots;
 mod words;

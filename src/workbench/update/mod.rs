@@ -11,7 +11,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::action::Action;
 use super::app::{App, Link, Pane};
 use super::effect::{Ask, Effect};
-use super::keys::action_for;
+use super::keys::{action_for, replay_action_for};
 use super::overlays::{Confirm, Overlay, Picker};
 use super::words;
 use crate::session::protocol::{Command, Status};
@@ -28,7 +28,9 @@ impl App {
         self.notice = None;
         if self.overlay.is_some() {
             self.overlay_key(key);
-        } else if self.pane == Pane::Recipe && self.typing_key(key) {
+        } else if let Some(action) = self.replay.and_then(|_| replay_action_for(key, self.pane)) {
+            self.act(action);
+        } else if self.pane == Pane::Recipe && self.replay.is_none() && self.typing_key(key) {
             // The number being typed took it.
         } else if let Some(action) = action_for(key, self.pane) {
             self.act(action);
@@ -58,7 +60,9 @@ impl App {
 
     /// Does what a key, help or the palette chose.
     pub fn act(&mut self, action: Action) {
+        let Some(action) = self.in_replay(action) else { return };
         match action {
+            Action::Replay(_) => {}
             Action::Go(pane) => self.pane = pane,
             Action::NextPane => self.turn(1),
             Action::PreviousPane => self.turn(Pane::ALL.len() - 1),
@@ -70,7 +74,9 @@ impl App {
             Action::PageDown => self.move_by(PAGE, 0),
             Action::First => self.move_by(isize::MIN / 2, 0),
             Action::Last => self.move_by(isize::MAX / 2, 0),
-            Action::Help => self.overlay = Some(Overlay::Picker(Picker::help(self.pane))),
+            Action::Help => {
+                self.overlay = Some(Overlay::Picker(Picker::help(self.pane, self.replay.is_some())));
+            }
             Action::Palette => self.overlay = Some(Overlay::Picker(Picker::palette())),
             Action::Sessions => {
                 self.ask(Ask::Sessions, Command::Sessions);

@@ -4,6 +4,7 @@
 use super::either;
 use crate::workbench::action::Action;
 use crate::workbench::app::Pane::{Answers, Evolve, Models, Recipe};
+use crate::workbench::replay::Control;
 
 macro_rules! actions {
     ($($action:pat => $hint:literal | $hint_ja:literal, $label:literal | $label_ja:literal;)*) => {
@@ -130,6 +131,14 @@ actions! {
         "Draw the screen anew" | "画面を描き直す";
     Action::Suspend => "" | "",
         "Go back to the shell for a while (fg returns)" | "いったんシェルに戻る（fgで復帰）";
+    Action::Replay(Control::Pause) => "pause/play" | "停止/再生",
+        "Pause the replay, or play on" | "再生を一時停止する・続ける";
+    Action::Replay(Control::Faster) => "faster" | "速く",
+        "Play twice as fast" | "2倍の速さで再生する";
+    Action::Replay(Control::Slower) => "slower" | "遅く",
+        "Play half as fast" | "半分の速さで再生する";
+    Action::Replay(Control::Step) => "step" | "1つ進む",
+        "Play the next event and pause" | "次の出来事だけ再生して止まる";
     Action::Help => "help" | "ヘルプ",
         "What can be done here" | "ここでできることの一覧";
     Action::Quit => "quit" | "終了",

@@ -14,6 +14,9 @@ words! {
     // The frame.
     starting_engine = "starting the engine" | "エンジン起動中";
     no_engine = "no engine" | "エンジンなし";
+    replaying(name: &str, speed: f64, at: u64, of: u64) = "{name} replay x{speed} {at}/{of}" | "{name} 再生 x{speed} {at}/{of}";
+    replay_paused(name: &str, at: u64, of: u64) = "{name} replay paused {at}/{of}" | "{name} 再生停止中 {at}/{of}";
+    replay_ended(name: &str, of: u64) = "{name} replay ended {of}/{of}" | "{name} 再生終了 {of}/{of}";
     status_new = "new" | "新規";
     status_running = "running" | "実行中";
     status_paused = "paused" | "一時停止";

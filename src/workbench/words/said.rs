@@ -28,6 +28,10 @@ words! {
         | "{name}が実行中です。別のセッションも始めますか？";
     starting(title: &str) = "Starting {title}" | "{title}を開始しています";
 
+    replay_only = "This is a replay: nothing can be changed here" | "これは再生です。ここでは何も変更できません";
+    replay_untried = "This is a replay: answers are kept only of recipes that the session evaluated"
+        | "これは再生です。回答が残っているのは、セッションが評価したレシピだけです";
+
     // Models.
     needs_a_source = "A merge needs at least one source" | "マージには少なくとも1つのソースが要ります";
     is_the_base(name: &str) = "{name} is the base; pick another base with b first"

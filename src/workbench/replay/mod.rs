@@ -1,0 +1,82 @@
+//! A session played again: a player on a thread of its own speaks the engine's protocol from a
+//! journal, or from a recorded session, at any speed. The workbench sees what it saw then; nothing
+//! can be changed, and no engine is needed.
+
+mod player;
+mod story;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::{io, thread};
+
+pub use story::Story;
+
+use super::action::Action;
+use super::app::App;
+use super::effect::Effect;
+use super::wake::Wake;
+use super::words;
+use crate::session::CommandSender;
+use player::{Input, Player};
+
+/// What a person may ask of the player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Control {
+    /// Pause, or go on.
+    Pause,
+    Faster,
+    Slower,
+    /// The next event alone.
+    Step,
+}
+
+/// How the replay stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// Recorded seconds a second.
+    pub speed: f64,
+    pub paused: bool,
+    /// Events in all.
+    pub of: u64,
+}
+
+/// Starts the player; its messages and its standing arrive as wakes, as an engine's do.
+///
+/// # Errors
+/// The thread can't be started.
+pub(super) fn play(story: Story, speed: f64, wakes: Sender<Wake>) -> io::Result<Sender<Control>> {
+    let (input, inbox) = mpsc::channel();
+    let (controls, asked) = mpsc::channel();
+    let requests = input.clone();
+    let sender = CommandSender::over(Arc::new(move |request| requests.send(Input::Request(request)).is_ok()));
+    let device = story.device();
+    let language = words::language();
+    thread::Builder::new().name("controls".into()).spawn(move || {
+        for control in asked {
+            if input.send(Input::Control(control)).is_err() {
+                return;
+            }
+        }
+    })?;
+    thread::Builder::new().name("player".into()).spawn(move || {
+        words::speak(language);
+        if wakes.send(Wake::Connected { sender, device }).is_ok() {
+            Player::new(story, speed, wakes).run(&inbox);
+        }
+    })?;
+    Ok(controls)
+}
+
+impl App {
+    /// Does what a replay allows; gives the action back that may go on.
+    pub(super) fn in_replay(&mut self, action: Action) -> Option<Action> {
+        match action {
+            Action::Replay(control) => self.effects.push(Effect::Replay(control)),
+            _ if self.replay.is_none() || action.only_looks() => return Some(action),
+            // The key that pauses a run pauses its replay.
+            Action::PauseResume => self.effects.push(Effect::Replay(Control::Pause)),
+            _ => self.complain(words::replay_only()),
+        }
+        None
+    }
+}
