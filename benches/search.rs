@@ -130,7 +130,7 @@ fn reference() {
 }
 
 /// CMA-ES with the full matrix.
-const FULL: &str = "active-cma-es";
+const FULL: &str = "cma-es";
 
 fn time() {
     println!("\nmilliseconds a generation outside evaluation: the median of 21 (the longest)");
@@ -195,7 +195,7 @@ type Part = fn(&[f64]) -> f64;
 
 fn mixed() {
     println!("\nevaluations to 1e-10, 20 real variables and 20 switches: median (how many of 10)");
-    let kinds = ["active-cma-es", "margin-cma-es", "sep-margin-cma-es"];
+    let kinds = ["cma-es", "margin-cma-es", "sep-margin-cma-es"];
     println!("{:<22}{:>20}{:>20}{:>20}", "", "cma-es, threshold", kinds[1], kinds[2]);
     let cases: [(&str, Part, Part); 4] = [
         ("SphereOneMax", sphere, ones),
@@ -234,7 +234,7 @@ fn conditional() {
     let active: Active =
         Arc::new(|x: &[f64]| (0..40).map(|j| j >= 20 || x[20 + j] > 0.5).collect::<Vec<bool>>());
     let told = [
-        ("cma-es, threshold", "active-cma-es", None),
+        ("cma-es, threshold", "cma-es", None),
         ("margin-cma-es", "margin-cma-es", None),
         ("margin-cma-es, told what is in use", "margin-cma-es", Some(&active)),
         ("sep-margin-cma-es", "sep-margin-cma-es", None),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use cmaes::{CMAESOptions, DVector};
+use yosegi::search::{GeneInfo, Genome, Optimiser};
 
 use crate::corpus::Question;
 use crate::export::{load_weights, read_shape, rounded};
@@ -253,47 +253,27 @@ fn evolve(
     wish: Wish,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     const POPULATION: usize = 16;
-    let genome: Vec<f64> = (0..pool.groups()).flat_map(|_| start).collect();
-    let clip = |x: &DVector<f64>| -> Vec<f64> { x.iter().map(|w| w.clamp(-0.3, 1.8)).collect() };
-    let mut best = (genome.clone(), f64::MIN);
-    let mut failure = None;
-    let mut count = 0usize;
-    let mean = {
-        let objective = |x: &DVector<f64>| -> f64 {
-            let genome = clip(x);
-            let result = pool.merge(|g, s| genome[g * 3 + s]).and_then(|model| score(&model, codec, items));
-            match result {
-                Ok((score, _)) => {
-                    let fitness = score.fitness();
-                    count += 1;
-                    if fitness > best.1 {
-                        best = (genome, fitness);
-                        eprintln!("evaluation {count}: {score}");
-                    }
-                    -fitness
-                }
-                Err(error) => {
-                    failure = Some(error);
-                    f64::NAN
-                }
-            }
-        };
-        let mut search = CMAESOptions::new(genome.clone(), 0.25)
-            .population_size(POPULATION)
-            .seed(wish.seed)
-            .build(objective)
-            .map_err(|error| anyhow!("CMA-ES: {error:?}"))?;
-        for _ in 0..wish.evaluations / POPULATION {
-            if search.next().is_some() {
-                break;
+    let start: Vec<f64> = (0..pool.groups()).flat_map(|_| start).collect();
+    let gene = |(i, &x): (usize, &f64)| GeneInfo::number(format!("w{i}"), (-0.3, 1.8), x, 0.25);
+    let genes: Vec<GeneInfo> = start.iter().enumerate().map(gene).collect();
+    let start = Genome(start);
+    let mut search = Optimiser::new("cma-es", &genes, &start, Some(POPULATION), wish.seed)?;
+    let mut best = (start.0, f64::MIN);
+    for generation in 0..wish.evaluations / POPULATION {
+        let mut told = Vec::with_capacity(POPULATION);
+        for (i, genome) in search.ask().into_iter().enumerate() {
+            let merged = pool.merge(|g, s| genome.0[g * 3 + s])?;
+            let (score, _) = score(&merged, codec, items)?;
+            let fitness = score.fitness();
+            told.push(fitness);
+            if fitness > best.1 {
+                best = (genome.0, fitness);
+                eprintln!("evaluation {}: {score}", generation * POPULATION + i + 1);
             }
         }
-        clip(search.mean())
-    };
-    match failure {
-        Some(error) => Err(error),
-        None => Ok((best.0, mean)),
+        search.tell(&told);
     }
+    Ok((best.0, search.mean().0))
 }
 
 #[cfg(test)]

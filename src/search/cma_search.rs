@@ -263,18 +263,6 @@ impl Strategy for CmaSearch {
         self.state.cma.constants().lambda
     }
 
-    fn restart_from(&mut self, mean: &[f64], seed: u64) {
-        let mut start = self.coordinates(mean, true);
-        for (x, (&binary, &raw)) in start.iter_mut().zip(self.meaning.binary.iter().zip(mean)) {
-            if binary {
-                *x = x.abs().max(0.5).copysign(raw);
-            }
-        }
-        let (step, lambda) = (self.step(), self.population());
-        self.state.cma = Cma::new(start, step, lambda, self.diagonal, self.active, seed);
-        self.state.watch = Watch::default();
-    }
-
     fn keeps(&self, point: &[f64]) -> bool {
         self.state.cma.is_far(&self.coordinates(point, true))
     }

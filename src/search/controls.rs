@@ -61,9 +61,6 @@ impl Strategy for Random {
         self.population
     }
 
-    /// There is no mean to move.
-    fn restart_from(&mut self, _mean: &[f64], _seed: u64) {}
-
     state_as_text!();
 }
 
@@ -143,9 +140,6 @@ impl Strategy for Grid {
     fn population(&self) -> usize {
         self.population
     }
-
-    /// There is no mean to move.
-    fn restart_from(&mut self, _mean: &[f64], _seed: u64) {}
 
     state_as_text!();
 }

@@ -20,6 +20,15 @@ pub struct GeneRange {
     pub sigma: f64,
 }
 
+impl GeneInfo {
+    /// A number between bounds that belongs to no recipe.
+    #[must_use]
+    pub fn number(name: impl Into<String>, bounds: (f64, f64), start: f64, sigma: f64) -> Self {
+        let (low, high) = bounds;
+        Self { name: name.into(), kind: GeneKind::Weight, source: 0, group: None, low, high, start, sigma }
+    }
+}
+
 impl GeneRange {
     /// A number that is not searched.
     #[must_use]

@@ -7,7 +7,6 @@
 //! that no probability gathers on a bound as it would with clamping.
 
 mod cma;
-mod cma_crate;
 mod cma_search;
 mod constants;
 mod controls;
@@ -32,3 +31,7 @@ pub use pareto::{crowding, dominates, fronts};
 pub use space::{Groups, Space, SpaceConfig, SpaceError};
 pub use strategy::Active;
 pub use table::{KINDS, OPTIMISERS, Options, Parameter, Row, optimiser_row, optimisers_help};
+
+/// Version of the search's arithmetic: a session's journal records it, since resuming proposes the
+/// same points only by the same arithmetic. 0 (in journals without it): CMA-ES of the `cmaes` crate.
+pub const VERSION: u32 = 1;

@@ -187,11 +187,6 @@ impl Strategy for Nsga {
         self.population
     }
 
-    fn restart_from(&mut self, mean: &[f64], seed: u64) {
-        self.start = mean.to_vec();
-        self.state = State { seed, generation: 0, parents: Vec::new() };
-    }
-
     fn front(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
         let first = self.state.parents.iter().filter(|m| m.front == 0);
         first.map(|m| (m.x.clone(), numbers(&m.objectives))).collect()

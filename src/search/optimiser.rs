@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::exact::{from_text, to_text};
 use super::gene::{GeneInfo, Genome, fold};
-use super::normal::reseeded;
 use super::strategy::{Active, Meaning, Plan, Strategy, Told};
 use super::table::{KINDS, Options, Row, optimiser_row};
 
@@ -71,7 +70,6 @@ pub struct Optimiser {
 /// What the ask/tell itself remembers.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
-    restarts: u64,
     generation: u64,
     /// The generation asked for and not yet told, as raw points.
     pending: Option<Vec<Vec<f64>>>,
@@ -233,29 +231,15 @@ impl Optimiser {
         self.strategy.front().into_iter().map(|(x, o)| (Genome(self.meaning.genome(&x)), o)).collect()
     }
 
-    /// Goes on from a genome made by hand: it becomes the mean, the step size stays, and what
-    /// CMA-ES had learnt of the shape (covariance, evolution paths) is forgotten, since it was
-    /// learnt elsewhere. A generation asked for and not told is dropped. New random numbers follow
-    /// from the seed and the number of restarts. The controls have no mean to move: nothing
-    /// changes but the dropped generation.
-    pub fn restart_from(&mut self, mean: &Genome) {
-        self.state.pending = None;
-        self.state.restarts += 1;
-        let seed = reseeded(self.seed, self.state.restarts);
-        let at = |i: usize| mean.0.get(i).copied().unwrap_or(f64::NAN);
-        let mean: Vec<f64> = self.meaning.genes.iter().enumerate().map(|(i, g)| fold(at(i), g)).collect();
-        self.strategy.restart_from(&mean, seed);
-    }
-
     /// Everything learnt so far as text, exact to the bit. `None` where the optimiser's state holds
     /// numbers that text can't; then it is rebuilt by telling it everything again.
     #[must_use]
     pub fn save(&self) -> Option<String> {
-        let State { restarts, generation, ref pending, ref injected, .. } = self.state;
+        let State { generation, ref pending, ref injected, .. } = self.state;
         let (pending, injected) = (pending.clone(), injected.clone());
         let (name, dim) = (self.row.name.to_owned(), self.meaning.genes.len());
         let strategy = Some((name, dim, self.seed, self.strategy.save()?));
-        to_text(&State { restarts, generation, pending, injected, strategy })
+        to_text(&State { generation, pending, injected, strategy })
     }
 
     /// Takes over what an optimiser of the same setup has saved.

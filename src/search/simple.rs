@@ -50,9 +50,5 @@ impl Strategy for SimpleEs {
         self.population
     }
 
-    fn restart_from(&mut self, mean: &[f64], seed: u64) {
-        self.state = State { mean: mean.to_vec(), rng: Generator::new(seed) };
-    }
-
     state_as_text!();
 }

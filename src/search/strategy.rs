@@ -26,8 +26,6 @@ pub(super) trait Strategy: Send {
     }
     /// Points of the next generation.
     fn population(&self) -> usize;
-    /// Forgets what was learnt and goes on from here with new random numbers.
-    fn restart_from(&mut self, mean: &[f64], seed: u64);
     /// Whether this point should take part in the next ranking too.
     fn keeps(&self, _point: &[f64]) -> bool {
         false

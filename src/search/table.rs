@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::cma_crate::Cma;
 use super::cma_search::{CmaSearch, Restarts};
 use super::constants::default_population;
 use super::controls::{Grid, Random};
@@ -60,17 +59,9 @@ const FACTOR: Parameter = Parameter {
 };
 
 /// Every optimiser, the default first.
-pub static OPTIMISERS: [Row; 11] = [
+pub static OPTIMISERS: [Row; 10] = [
     Row {
         name: "cma-es",
-        meaning: "CMA-ES of the cmaes crate",
-        least: 4,
-        population: default_population,
-        parameters: &[],
-        make: |p| Ok(Box::new(Cma::new(p.genes, &p.start, 1.0, p.population, p.seed))),
-    },
-    Row {
-        name: "active-cma-es",
         meaning: "CMA-ES with the full covariance matrix, up to some hundred genes",
         least: 2,
         population: default_population,

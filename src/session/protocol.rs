@@ -192,6 +192,10 @@ pub enum Event {
         dtype: String,
         /// How language was judged (`lid.176` or the fallback's name).
         language_by: String,
+        /// Version of the search that proposes its candidates ([`crate::search::VERSION`]); absent
+        /// in journals of earlier sessions.
+        #[serde(default)]
+        search: u32,
     },
     /// A reference point: a source alone, the base, the uniform merge, a global weighting.
     /// `failed` says why where it could not be measured; `scores` is empty then.

@@ -128,6 +128,7 @@ impl SessionState {
                 device,
                 dtype,
                 language_by,
+                search: _,
             } => {
                 self.created_ms = record.at_ms;
                 self.name.clone_from(name);

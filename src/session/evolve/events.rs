@@ -44,6 +44,7 @@ pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow
         device: facts.device.clone(),
         dtype: facts.dtype.clone(),
         language_by: facts.language_by.clone(),
+        search: crate::search::VERSION,
     })
 }
 

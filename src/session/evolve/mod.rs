@@ -37,8 +37,10 @@ pub struct Evolution {
     state: SessionState,
     /// A generation asked for and not yet stored.
     asked: Option<Vec<Genome>>,
-    /// A hand-made recipe became the best: the search goes on from there.
-    restart: Option<Genome>,
+    /// Hand-made recipes with their fitness that the optimiser has not been given yet.
+    injected: Vec<(Genome, f64)>,
+    /// Version of the search that made it.
+    made_by: u32,
 }
 
 /// What follows.
@@ -87,8 +89,9 @@ fn optimiser(config: &Config, space: &Space, start: &Genome) -> anyhow::Result<O
 impl Evolution {
     /// A run rebuilt from its events; the first is [`Event::Created`].
     pub fn replay(records: &[Record]) -> anyhow::Result<Self> {
-        let Some(Record { event: Event::Created { version, name, config: text, layers, .. }, .. }) =
-            records.first()
+        let Some(Record {
+            event: Event::Created { version, name, config: text, layers, search, .. }, ..
+        }) = records.first()
         else {
             bail!("the journal does not begin with the session's creation");
         };
@@ -103,7 +106,8 @@ impl Evolution {
             optimiser: None,
             state: SessionState::default(),
             asked: None,
-            restart: None,
+            injected: Vec::new(),
+            made_by: *search,
         };
         for record in records {
             run.apply(record)?;
@@ -130,28 +134,31 @@ impl Evolution {
             let same = asked.iter().zip(candidates).all(|(genome, c)| close(&genome.0, &c.genome));
             if !same || candidates.len() > asked.len() {
                 return Err(BadInput::error(format!(
-                    "generation {generation} of session `{}` was proposed by another version of the search: \
-                     it can be read and reported, but not resumed",
-                    self.state.name
+                    "generation {generation} of session `{}` was proposed by another version of the search \
+                     ({}, this one is {}): it can be read and reported, but not resumed",
+                    self.state.name,
+                    self.made_by,
+                    crate::search::VERSION,
                 )));
             }
             self.asked = None;
         }
-        let best = self.state.best;
         self.state.apply(record);
         match &record.event {
-            Event::Evaluated { id, .. } if self.state.best != best => self.restart_at(*id),
+            Event::Evaluated { id, .. } => self.inject_evaluated(*id),
             Event::GenerationFinished { .. } => self.tell(),
             _ => {}
         }
         Ok(())
     }
 
-    /// A hand-made recipe that became the best moves the search; a better one of its own does not.
-    fn restart_at(&mut self, id: CandidateId) {
+    /// A hand-made recipe that is a point of the space takes part in the next ranking.
+    fn inject_evaluated(&mut self, id: CandidateId) {
         let Some(entry) = self.state.entry(id) else { return };
         let by_hand = entry.candidate.origin == Origin::Hand && !entry.candidate.genome.is_empty();
-        self.restart = by_hand.then(|| Genome(entry.candidate.genome.clone()));
+        if let (true, Some(score)) = (by_hand, entry.train()) {
+            self.injected.push((Genome(entry.candidate.genome.clone()), score.fitness));
+        }
     }
 
     /// The optimiser learns a whole generation's fitness.
@@ -161,6 +168,9 @@ impl Evolution {
         if let Some(optimiser) = &mut self.optimiser
             && fitness.len() == optimiser.population()
         {
+            for (genome, fitness) in self.injected.drain(..) {
+                optimiser.inject(&genome, &[fitness]);
+            }
             optimiser.tell(&fitness);
         }
     }
@@ -178,9 +188,6 @@ impl Evolution {
             self.optimiser = Some(optimiser(&self.config, &self.space, &self.start())?);
         }
         let optimiser = self.optimiser.as_mut().context("an optimiser was just made")?;
-        if let Some(mean) = self.restart.take() {
-            optimiser.restart_from(&mean);
-        }
         let asked = optimiser.ask();
         self.asked = Some(asked.clone());
         Ok(asked)

@@ -89,6 +89,7 @@ pub fn events(generations: u64) -> Vec<Event> {
             device: "cpu".to_owned(),
             dtype: "bf16".to_owned(),
             language_by: "lid.176".to_owned(),
+            search: 1,
         },
         scored(0, "zoo:base", Origin::Base, model("zoo:base"), [(0.59, 0.61, 0.97), (0.608, 0.62, 0.96)]),
         scored(1, "zoo:ja", Origin::Source, model(SOURCES[0]), [(0.05, 0.05, 1.0), (0.044, 0.05, 1.0)]),
