@@ -277,7 +277,7 @@ impl Space {
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub(super) fn mean(values: &[f64]) -> f64 {
     // A value that all share is returned as it is, so that a recipe survives the way back.
     match values {
         [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => *first,

@@ -1,0 +1,347 @@
+//! The data flow space (Akiba et al. 2024, arXiv 2403.13187, section 3.2): which layers of which
+//! models a token passes, in which order, and how much of it enters each.
+//!
+//! All layers of all models, model by model, repeated r times, are the *slots*. A switch a slot
+//! says whether it is on the path, so that 2^(M r) paths are searched in place of M^T. As in the
+//! paper a path begins with the first layer of the first model and ends with its last one, and has
+//! that model's embedding, final norm and head; only what lies between is searched. At the start
+//! the first model's own layers are likely to be on, the first time they come, and all others
+//! seldom.
+//!
+//! The factor on what enters a layer comes from [`Scales`]; it matters only while its hop is on the
+//! path ([`PathSpace::active`]).
+
+mod scales;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use super::gene::{GeneInfo, GeneKind, GeneRange, Genome, fold, short_names};
+use super::strategy::Active;
+use crate::recipe::{LayerGroup, Method, Recipe, Step};
+pub use scales::Scales;
+
+/// Most slots of a space.
+const MOST_SLOTS: usize = 4096;
+/// Most genes of a space.
+const MOST_GENES: usize = 1 << 20;
+
+/// Everything that a path space is made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PathSpaceConfig {
+    /// The models; the first gives embedding, head, and the path's two ends.
+    pub models: Vec<String>,
+    /// Decoder blocks of each model.
+    pub layers: Vec<usize>,
+    /// How often the sequence of all layers is repeated (r).
+    pub repeats: usize,
+    pub scales: Scales,
+    /// Bounds, start and first step size of a scale. Equal bounds: no scale is searched.
+    pub scale: GeneRange,
+    /// First probability of the first model's own layers, and of all others.
+    pub likely: f64,
+    pub seldom: f64,
+    /// Most layers of a path; 0 sets no bound.
+    pub longest: usize,
+}
+
+/// Why a path space can't be made, or a recipe does not fit one.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PathError {
+    #[error("a path needs models: name at least one in space.path.models")]
+    NoModels,
+    #[error("{0} stands twice in space.path.models: name each model once")]
+    TwiceNamed(String),
+    #[error("{0} has no layers: take it out of space.path.models")]
+    NoLayers(String),
+    #[error("space.path.repeats is 0: every layer can be passed once at least, give 1 or more")]
+    NoRepeats,
+    #[error(
+        "{layers} layers, {repeats} times over, are over {MOST_SLOTS} slots: take fewer models or repeats"
+    )]
+    Slots { layers: usize, repeats: usize },
+    #[error("{0} genes are too many: take scales = \"hop\" or \"network\"")]
+    Genes(usize),
+    #[error(
+        "scales of a path run from {low} to {high} with start {start} and sigma {sigma}: give finite numbers \
+         on one side of 0 with min ≤ start ≤ max and sigma above 0"
+    )]
+    Scale { low: f64, high: f64, start: f64, sigma: f64 },
+    #[error("space.path.{key} is {value}: a probability lies between 0 and 1, give 0.01 to 0.99")]
+    Probability { key: &'static str, value: f64 },
+    #[error("space.path.longest is {found}: a path has its two ends at least, give {least} or more, or 0")]
+    Longest { found: usize, least: usize },
+    #[error("there is nothing to search: one layer passed once, and no scale; name more models or repeats")]
+    NothingToSearch,
+    #[error("the recipe is no path of {0} layers that this search space has: {1}")]
+    Recipe(usize, String),
+}
+
+/// A layer of a model, by their indices.
+type Place = (usize, usize);
+
+/// A search space over paths.
+#[derive(Clone, Debug)]
+pub struct PathSpace {
+    config: PathSpaceConfig,
+    /// Where each slot's layer is, in the order in which a path passes them.
+    slots: Vec<Place>,
+    genes: Vec<GeneInfo>,
+}
+
+/// One layer of a path that a genome stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Hop {
+    place: Place,
+    /// The slot that it comes from; the last layer has none.
+    slot: Option<usize>,
+}
+
+impl PathSpace {
+    /// Checks the numbers and lays out the genes: a switch a slot, then the scales.
+    pub fn new(config: PathSpaceConfig) -> Result<Self, PathError> {
+        check(&config)?;
+        let all = || (0..config.models.len()).flat_map(|m| (0..config.layers[m]).map(move |l| (m, l)));
+        let slots: Vec<Place> = (0..config.repeats).flat_map(|_| all()).collect();
+        // The very first slot is the path's fixed beginning.
+        let slots = slots[1..].to_vec();
+        let mut space = Self { config, slots, genes: Vec::new() };
+        let scales = space.scale_count();
+        if scales > MOST_GENES {
+            return Err(PathError::Genes(scales));
+        }
+        space.genes = space.lay_out();
+        if space.genes.is_empty() {
+            return Err(PathError::NothingToSearch);
+        }
+        Ok(space)
+    }
+
+    /// Number of genes.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.genes.len()
+    }
+
+    /// The genes, in genome order: a switch a slot, then the scales.
+    #[must_use]
+    pub fn genes(&self) -> &[GeneInfo] {
+        &self.genes
+    }
+
+    /// Which genes are switches.
+    #[must_use]
+    pub fn binary(&self) -> Vec<bool> {
+        (0..self.dim()).map(|i| i < self.slots.len()).collect()
+    }
+
+    /// What the space was made from.
+    #[must_use]
+    pub const fn config(&self) -> &PathSpaceConfig {
+        &self.config
+    }
+
+    /// Where the search begins: switches at their first probabilities, scales at their start.
+    #[must_use]
+    pub fn start(&self) -> Genome {
+        Genome(self.genes.iter().map(|g| g.start).collect())
+    }
+
+    /// The genome with every number in its bounds and every switch on or off. Missing numbers are
+    /// at their start.
+    #[must_use]
+    pub fn fold(&self, genome: &Genome) -> Genome {
+        let one = |(i, gene): (usize, &GeneInfo)| {
+            let x = fold(genome.0.get(i).copied().unwrap_or(f64::NAN), gene);
+            if i < self.slots.len() { f64::from(u8::from(x > 0.5)) } else { x }
+        };
+        Genome(self.genes.iter().enumerate().map(one).collect())
+    }
+
+    /// The recipe that a genome stands for. Any numbers are allowed.
+    #[must_use]
+    pub fn to_recipe(&self, genome: &Genome) -> Recipe {
+        let genome = self.fold(genome);
+        let hops = self.hops(&genome.0);
+        let mut recipe = Recipe::new(Method::Passthrough, Some(&self.config.models[0]));
+        recipe.path = hops
+            .iter()
+            .enumerate()
+            .map(|(t, hop)| Step {
+                model: self.config.models[hop.place.0].clone(),
+                layer: hop.place.1,
+                scale: if t == 0 { 1.0 } else { self.scale(&genome.0, &hops[t - 1], hop, t, hops.len()) },
+            })
+            .collect();
+        recipe
+    }
+
+    /// Which genes matter in a genome: every switch before the path has reached its greatest
+    /// length, and the scales of the hops that are on it.
+    #[must_use]
+    pub fn active(&self) -> Active {
+        let space = self.clone();
+        std::sync::Arc::new(move |genome: &[f64]| {
+            let genome = space.fold(&Genome(genome.to_vec())).0;
+            let hops = space.hops(&genome);
+            let mut out = vec![false; space.dim()];
+            let full = space.config.longest > 0 && hops.len() >= space.config.longest;
+            let last = hops.iter().rev().find_map(|hop| hop.slot).filter(|_| full);
+            out[..last.map_or(space.slots.len(), |slot| slot + 1)].fill(true);
+            space.mark_scales(&hops, &mut out);
+            out
+        })
+    }
+
+    /// The point of the space that stands for a path made by hand: each of its layers takes the
+    /// first slot that is left for it, scales move to their nearest bound, those of hops that the
+    /// path does not make are at their start.
+    pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, PathError> {
+        let path = &recipe.path;
+        let refuse = |why: String| Err(PathError::Recipe(path.len(), why));
+        let places = self.places(recipe)?;
+        let (first, last) = self.ends();
+        let n = places.len();
+        if n == 0 || recipe.donor() != self.config.models[0] {
+            return refuse(format!("it must be a path with base {}", self.config.models[0]));
+        }
+        if places[0] != first || places[n - 1] != last {
+            return refuse(format!("it must begin and end with the ends of {}", self.config.models[0]));
+        }
+        if self.config.longest > 0 && n > self.config.longest {
+            return refuse(format!("{} layers are the most here", self.config.longest));
+        }
+        if (path[0].scale - 1.0).abs() > 1e-9 {
+            return refuse("what enters the first layer has no scale here".to_owned());
+        }
+        let mut hops = vec![Hop { place: first, slot: None }];
+        let mut next = 0;
+        for place in places.iter().take(n - 1).skip(1) {
+            let Some(slot) = (next..self.slots.len()).find(|&slot| self.slots[slot] == *place) else {
+                return refuse(format!("its order needs more than {} repeats", self.config.repeats));
+            };
+            hops.push(Hop { place: *place, slot: Some(slot) });
+            next = slot + 1;
+        }
+        if n > 1 {
+            hops.push(Hop { place: last, slot: None });
+        }
+        let mut genome = self.start().0;
+        genome[..self.slots.len()].fill(0.0);
+        hops.iter().filter_map(|hop| hop.slot).for_each(|slot| genome[slot] = 1.0);
+        let scales: Vec<f64> = path.iter().map(|step| step.scale).collect();
+        if let Err(why) = self.put_scales(&hops, &scales, &mut genome) {
+            return refuse(why);
+        }
+        Ok(Genome(genome))
+    }
+
+    /// The path of a genome that is folded already.
+    fn hops(&self, genome: &[f64]) -> Vec<Hop> {
+        let (first, last) = self.ends();
+        let mut hops = vec![Hop { place: first, slot: None }];
+        let room = if self.config.longest == 0 { usize::MAX } else { self.config.longest };
+        for (slot, &place) in self.slots.iter().enumerate() {
+            // The last place is kept for the path's end.
+            if genome[slot] > 0.5 && hops.len() + 1 < room {
+                hops.push(Hop { place, slot: Some(slot) });
+            }
+        }
+        // A first model of one layer begins and ends with it: alone, it is passed once.
+        if first != last || hops.len() > 1 {
+            hops.push(Hop { place: last, slot: None });
+        }
+        hops
+    }
+
+    /// The first model's first and last layer.
+    fn ends(&self) -> (Place, Place) {
+        ((0, 0), (0, self.config.layers[0] - 1))
+    }
+
+    fn places(&self, recipe: &Recipe) -> Result<Vec<Place>, PathError> {
+        let place = |step: &Step| {
+            let model = self.config.models.iter().position(|m| *m == step.model);
+            let found = model.filter(|&m| step.layer < self.config.layers[m]);
+            let why = || format!("layer {} of {} is not in it", step.layer, step.model);
+            found.map(|m| (m, step.layer)).ok_or_else(|| PathError::Recipe(recipe.path.len(), why()))
+        };
+        recipe.path.iter().map(place).collect()
+    }
+
+    /// Layers of all models before a place: its row and column in the matrix of scales.
+    fn number(&self, (model, layer): Place) -> usize {
+        self.config.layers[..model].iter().sum::<usize>() + layer
+    }
+
+    fn all_layers(&self) -> usize {
+        self.config.layers.iter().sum()
+    }
+
+    fn lay_out(&self) -> Vec<GeneInfo> {
+        let short = short_names(&self.config.models);
+        let (first, last) = self.ends();
+        let mut genes = Vec::with_capacity(self.slots.len() + self.scale_count());
+        for (slot, &(model, layer)) in self.slots.iter().enumerate() {
+            let own = model == 0 && slot + 1 < self.config.layers[0] && (model, layer) != last;
+            debug_assert!((model, layer) != first || !own);
+            let name = format!("{}.{layer}{}", short[model], self.round(slot));
+            let start = if own { self.config.likely } else { self.config.seldom };
+            // As a number with a threshold at ½ (a control), the same first probability.
+            let sigma = ((start - 0.5).abs() / -super::normal::quantile(start.min(1.0 - start))).max(0.1);
+            genes.push(gene(name, (model, layer), GeneRange { low: 0.0, high: 1.0, start, sigma }));
+        }
+        self.lay_out_scales(&short, &mut genes);
+        genes
+    }
+
+    /// `#2` for a slot of the second repeat; nothing where there is one.
+    fn round(&self, slot: usize) -> String {
+        let round = (slot + 1) / self.all_layers() + 1;
+        if self.config.repeats > 1 { format!("#{round}") } else { String::new() }
+    }
+}
+
+fn gene(name: String, (model, layer): Place, range: GeneRange) -> GeneInfo {
+    let GeneRange { low, high, start, sigma } = range;
+    let (kind, group) = (GeneKind::Weight, Some(LayerGroup::Block(layer)));
+    GeneInfo { name, kind, source: model, group, low, high, start, sigma }
+}
+
+fn check(config: &PathSpaceConfig) -> Result<(), PathError> {
+    if config.models.is_empty() || config.layers.len() != config.models.len() {
+        return Err(PathError::NoModels);
+    }
+    for (i, model) in config.models.iter().enumerate() {
+        if config.models[..i].contains(model) {
+            return Err(PathError::TwiceNamed(model.clone()));
+        }
+        if config.layers[i] == 0 {
+            return Err(PathError::NoLayers(model.clone()));
+        }
+    }
+    if config.repeats == 0 {
+        return Err(PathError::NoRepeats);
+    }
+    let layers: usize = config.layers.iter().sum();
+    if layers.checked_mul(config.repeats).is_none_or(|slots| slots > MOST_SLOTS) {
+        return Err(PathError::Slots { layers, repeats: config.repeats });
+    }
+    let GeneRange { low, high, start, sigma } = config.scale;
+    let finite = [low, high, start, sigma].iter().all(|v| v.is_finite());
+    let ordered = low <= start && start <= high && (low > 0.0 || high < 0.0);
+    if !(finite && ordered && (low >= high || sigma > 0.0)) {
+        return Err(PathError::Scale { low, high, start, sigma });
+    }
+    for (key, value) in [("likely", config.likely), ("seldom", config.seldom)] {
+        if !(value > 0.0 && value < 1.0) {
+            return Err(PathError::Probability { key, value });
+        }
+    }
+    let least = if config.layers[0] == 1 { 1 } else { 2 };
+    if config.longest > 0 && config.longest < least {
+        return Err(PathError::Longest { found: config.longest, least });
+    }
+    Ok(())
+}
