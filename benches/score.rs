@@ -3,7 +3,7 @@
 //! Target: 250 answers in at most 50 ms on one core.
 
 use divan::Bencher;
-use yosegi::search::{GeneInfo, GeneKind, Genome, Optimiser};
+use yosegi::search::{GeneInfo, Genome, Optimiser};
 use yosegi::task::{Question, Rouge, Segmenter, Task, Verdict, bootstrap_medians, rouge};
 
 fn main() {
@@ -68,16 +68,7 @@ fn read_the_language_model(bencher: Bencher) {
 /// One generation, asked and told, after `told` others.
 #[divan::bench(args = [(18, 20), (18, 60), (198, 20), (198, 52)], sample_count = 10)]
 fn cma_es_generation(bencher: Bencher, (genes, told): (usize, usize)) {
-    let info = |i| GeneInfo {
-        name: format!("x{i}"),
-        kind: GeneKind::Weight,
-        source: 0,
-        group: None,
-        low: -1.0,
-        high: 2.0,
-        start: 0.5,
-        sigma: 0.2,
-    };
+    let info = |i| GeneInfo::number(format!("x{i}"), (-1.0, 2.0), 0.5, 0.2);
     let infos: Vec<GeneInfo> = (0..genes).map(info).collect();
     let step = |search: &mut Optimiser| {
         let fitness: Vec<f64> =

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
-use yosegi::search::{Active, GeneInfo, GeneKind, Genome, Optimiser, Options, Setup};
+use yosegi::search::{Active, GeneInfo, Genome, Optimiser, Options, Setup};
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -27,8 +27,7 @@ fn main() {
 }
 
 fn gene(i: usize, low: f64, high: f64, start: f64, sigma: f64) -> GeneInfo {
-    let name = format!("x{i}");
-    GeneInfo { name, kind: GeneKind::Weight, source: 0, group: None, low, high, start, sigma }
+    GeneInfo::number(format!("x{i}"), (low, high), start, sigma)
 }
 
 fn sphere(x: &[f64]) -> f64 {

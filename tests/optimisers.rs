@@ -6,22 +6,11 @@
 use std::sync::Arc;
 
 use yosegi::search::{
-    Active, GeneInfo, GeneKind, Genome, KINDS, OPTIMISERS, Optimiser, Options, Setup, dominates,
-    optimisers_help,
+    Active, GeneInfo, Genome, KINDS, OPTIMISERS, Optimiser, Options, Setup, dominates, optimisers_help,
 };
 
 fn genes(n: usize, low: f64, high: f64) -> Vec<GeneInfo> {
-    let gene = |i| GeneInfo {
-        name: format!("x{i}"),
-        kind: GeneKind::Weight,
-        source: 0,
-        group: None,
-        low,
-        high,
-        start: 0.7,
-        sigma: 0.3,
-    };
-    (0..n).map(gene).collect()
+    (0..n).map(|i| GeneInfo::number(format!("x{i}"), (low, high), 0.7, 0.3)).collect()
 }
 
 /// An optimiser over numbers between −5 and 5.

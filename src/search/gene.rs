@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::LayerGroup;
+use crate::recipe::Param;
 
 /// A point in the search space, one number a gene, in the order of [`Space::genes`](super::Space::genes).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ impl GeneInfo {
     #[must_use]
     pub fn number(name: impl Into<String>, bounds: (f64, f64), start: f64, sigma: f64) -> Self {
         let (low, high) = bounds;
-        Self { name: name.into(), kind: GeneKind::Weight, source: 0, group: None, low, high, start, sigma }
+        Self { name: name.into(), param: None, source: None, low, high, start, sigma }
     }
 }
 
@@ -41,24 +41,15 @@ impl GeneRange {
     }
 }
 
-/// What a gene rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GeneKind {
-    Weight,
-    Density,
-}
-
 /// One dimension of the space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GeneInfo {
-    /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene.
+    /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene, `lambda` for one of no source.
     pub name: String,
-    pub kind: GeneKind,
+    /// The recipe's parameter that it rules, if it is one's value.
+    pub param: Option<Param>,
     /// Index of the source in the recipe.
-    pub source: usize,
-    /// The layer group it rules; `None` rules all. A tied gene names [`LayerGroup::Embedding`].
-    pub group: Option<LayerGroup>,
+    pub source: Option<usize>,
     pub low: f64,
     pub high: f64,
     pub start: f64,

@@ -13,6 +13,7 @@ mod controls;
 mod eigen;
 mod exact;
 mod gene;
+mod layout;
 mod normal;
 mod nsga;
 mod optimiser;
@@ -26,11 +27,12 @@ mod strategy;
 mod table;
 
 pub use constants::default_population;
-pub use gene::{GeneInfo, GeneKind, GeneRange, Genome, fold};
+pub use gene::{GeneInfo, GeneRange, Genome, fold};
+pub use layout::Groups;
 pub use optimiser::{Optimiser, SearchError, Setup};
 pub use pareto::{crowding, dominates, fronts};
 pub use path::{PathError, PathSpace, PathSpaceConfig, Scales};
-pub use space::{Groups, Space, SpaceConfig, SpaceError};
+pub use space::{Searched, Space, SpaceConfig, SpaceError};
 pub use strategy::Active;
 pub use table::{KINDS, OPTIMISERS, Options, Parameter, Row, optimiser_row, optimisers_help};
 

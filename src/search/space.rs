@@ -1,33 +1,23 @@
 //! The parameter space: which numbers of a recipe are searched, and within which bounds.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::gene::{GeneInfo, GeneKind, GeneRange, Genome, fold, nearest, short_names};
-use crate::recipe::{LayerGroup, MaskStream, Method, Param, Recipe, Source, Values};
-
-/// How fine the genes are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Groups {
-    /// One gene a layer group: embedding, each block, final norm and head.
-    #[default]
-    Layer,
-    /// One gene for the whole model.
-    Global,
-}
+use super::gene::{GeneInfo, GeneRange, Genome, fold, nearest, short_names};
+use super::layout::{Groups, Layout};
+use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source, Values};
 
 /// Everything that a space is made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpaceConfig {
     pub method: Method,
     pub groups: Groups,
-    /// The embedding and the final norm and head share one gene (of [`Groups::Layer`]).
+    /// The embedding and the final norm and head share one gene.
     pub tie_ends: bool,
-    pub weight: GeneRange,
-    /// Not searched where the method has no density; recipes then say 1.
-    pub density: GeneRange,
-    pub normalize: Option<bool>,
-    pub lambda: f64,
+    /// Bounds of each parameter of the method; equal bounds fix it. One that is missing has the
+    /// method's default and does not stand in the recipes.
+    pub parameters: BTreeMap<Param, Searched>,
     pub base: String,
     /// The fine-tunes, in recipe order.
     pub sources: Vec<String>,
@@ -38,6 +28,19 @@ pub struct SpaceConfig {
     pub seed: u64,
 }
 
+/// A parameter's bounds, and how fine it is searched if not as the space says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Searched {
+    pub range: GeneRange,
+    pub groups: Option<Groups>,
+}
+
+impl From<GeneRange> for Searched {
+    fn from(range: GeneRange) -> Self {
+        Self { range, groups: None }
+    }
+}
+
 /// Why a space can't be made, or a recipe does not fit one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SpaceError {
@@ -46,16 +49,28 @@ pub enum SpaceError {
          give finite numbers with min ≤ start ≤ max and sigma above 0"
     )]
     Range { key: &'static str, low: f64, high: f64, start: f64, sigma: f64 },
-    #[error("a density lies in (0, 1], but the search space lets it run from {low} to {high}: narrow it")]
-    Density { low: f64, high: f64 },
+    #[error("{key} of the search space reaches {value}, but {key} of {method} {problem}")]
+    Bound { key: &'static str, method: &'static str, value: f64, problem: String },
+    #[error("{method} has no {key}: take it out of the search space (its parameters: {known})")]
+    Parameter { key: &'static str, method: &'static str, known: String },
+    #[error("{method} needs {key}: give it bounds or a value in the search space")]
+    Missing { key: &'static str, method: &'static str },
+    #[error("{key} of {method} is no number with fractions: give the search space one value for it")]
+    NoGene { key: &'static str, method: &'static str },
+    #[error("the search space's {0}")]
+    Groups(String),
     #[error("the search space has no sources: name at least one fine-tune")]
     NoSources,
     #[error("the source {0} stands twice in the search space: name each fine-tune once")]
     TwiceNamed(String),
     #[error("every number of the search space is fixed: give weight or density bounds that differ")]
     NothingToSearch,
+    #[error("the search space makes no recipe: {0}")]
+    Recipe(String),
     #[error("the recipe's {key} is {recipe}, this search space's is {space}: make them equal first")]
     Differs { key: &'static str, recipe: String, space: String },
+    #[error("the recipe has {0}, which no point of this search space has: take it out first")]
+    Foreign(&'static str),
     #[error("the recipe merges {0}, which is not a source of this search space: take it out first")]
     UnknownSource(String),
     #[error(
@@ -65,20 +80,30 @@ pub enum SpaceError {
     Blocks { key: &'static str, source_name: String, found: usize, layers: usize },
     #[error("the recipe's {key} of {source_name} is not a finite number: give it one")]
     NotFinite { key: &'static str, source_name: String },
-    #[error("the genome has {found} numbers, this search space has {dim} genes")]
-    Length { found: usize, dim: usize },
 }
 
 /// A search space over recipes of one method, base and list of sources.
 #[derive(Clone, Debug)]
 pub struct Space {
     config: SpaceConfig,
+    slots: Vec<Slot>,
     genes: Vec<GeneInfo>,
 }
 
+/// One parameter at one place of a recipe, with the genes that rule it.
+#[derive(Clone, Debug)]
+struct Slot {
+    spec: &'static ParamSpec,
+    /// Index of the source; `None` for a parameter of the whole merge.
+    source: Option<usize>,
+    /// Its genes' first index and number; `None` where it is fixed.
+    genes: Option<(usize, Layout)>,
+    fixed: f64,
+}
+
 impl Space {
-    /// Checks the bounds and lays out the genes: source by source, weights before densities,
-    /// layer groups from the input to the output.
+    /// Checks the bounds and lays out the genes: source by source, then the parameters of the whole
+    /// merge, each in the order of the method's table, groups from the input to the output.
     pub fn new(config: SpaceConfig) -> Result<Self, SpaceError> {
         if config.sources.is_empty() {
             return Err(SpaceError::NoSources);
@@ -88,19 +113,46 @@ impl Space {
                 return Err(SpaceError::TwiceNamed(source.clone()));
             }
         }
-        check_range("weight", config.weight)?;
-        if config.method.uses_density() {
-            let density = config.density;
-            check_range("density", density)?;
-            if density.low <= 0.0 || density.high > 1.0 {
-                return Err(SpaceError::Density { low: density.low, high: density.high });
-            }
+        check_parameters(&config)?;
+        let mut space = Self { slots: Vec::new(), genes: Vec::new(), config };
+        let names = short_names(&space.config.sources);
+        for (source, short) in names.iter().enumerate() {
+            space.lay_out(Scope::PerModel, Some(source), &format!("{short}."))?;
         }
-        let genes = genes_of(&config);
-        if genes.is_empty() {
+        space.lay_out(Scope::Global, None, "")?;
+        if space.genes.is_empty() {
             return Err(SpaceError::NothingToSearch);
         }
-        Ok(Self { config, genes })
+        let recipe = space.to_recipe(&space.start());
+        recipe.check(space.config.layers).map_err(|e| SpaceError::Recipe(e.to_string()))?;
+        Ok(space)
+    }
+
+    /// Adds the slots and genes of all parameters of a scope.
+    fn lay_out(&mut self, scope: Scope, source: Option<usize>, prefix: &str) -> Result<(), SpaceError> {
+        let Self { config, slots, genes } = self;
+        let per_model = config.method.per_model().any(|p| config.parameters.contains_key(&p.param));
+        for spec in config.method.parameters().iter().filter(|p| p.scope == scope) {
+            let Some(Searched { range, groups }) = config.parameters.get(&spec.param) else { continue };
+            let GeneRange { low, high, start, sigma } = *range;
+            let mut slot = Slot { spec, source, genes: None, fixed: start };
+            if !range.is_fixed() {
+                // Beside weights a factor on all of them is one number, unless asked otherwise.
+                let usual =
+                    if scope == Scope::Global && per_model { Groups::Global } else { config.groups.clone() };
+                let groups = groups.as_ref().unwrap_or(&usual);
+                let layout =
+                    Layout::new(groups, config.tie_ends, config.layers).map_err(SpaceError::Groups)?;
+                let first = genes.len();
+                for place in layout.places() {
+                    let name = format!("{prefix}{}{place}", spec.param.name());
+                    genes.push(GeneInfo { name, param: Some(spec.param), source, low, high, start, sigma });
+                }
+                slot.genes = Some((first, layout));
+            }
+            slots.push(slot);
+        }
+        Ok(())
     }
 
     /// Number of genes.
@@ -127,23 +179,13 @@ impl Space {
         Genome(self.genes.iter().map(|g| g.start).collect())
     }
 
-    /// The genome whose weights are all `weight` (folded into the bounds), densities at their start.
-    #[must_use]
-    pub fn uniform(&self, weight: f64) -> Genome {
-        Genome(
-            self.genes
-                .iter()
-                .map(|g| if g.kind == GeneKind::Weight { fold(weight, g) } else { g.start })
-                .collect(),
-        )
-    }
-
-    /// The genome with one weight a source for all its groups, in source order; a missing one is 0.
+    /// The genome with one weight a source for all its groups, in source order (a missing one is 0);
+    /// all else at its start.
     #[must_use]
     pub fn global(&self, weights: &[f64]) -> Genome {
-        let value = |g: &GeneInfo| match g.kind {
-            GeneKind::Weight => nearest(weights.get(g.source).copied().unwrap_or(0.0), g),
-            GeneKind::Density => g.start,
+        let value = |g: &GeneInfo| match (g.param, g.source) {
+            (Some(Param::Weight), Some(source)) => nearest(weights.get(source).copied().unwrap_or(0.0), g),
+            _ => g.start,
         };
         Genome(self.genes.iter().map(value).collect())
     }
@@ -160,32 +202,18 @@ impl Space {
     /// bounds, and one that is not a number is read as the gene's start.
     #[must_use]
     pub fn to_recipe(&self, genome: &Genome) -> Recipe {
-        let folded = self.fold(genome);
-        let mut sources: Vec<Source> = self.config.sources.iter().map(|model| self.constant(model)).collect();
-        let layers = self.config.layers;
-        for (gene, &value) in self.genes.iter().zip(&folded.0) {
-            let source = &mut sources[gene.source];
-            let slot = match gene.kind {
-                GeneKind::Weight => source.weight_mut(),
-                GeneKind::Density => source.density_mut(),
-            };
-            match gene.group {
-                None => *slot = Values::All(value),
-                Some(group) => {
-                    slot.set(group, layers, value);
-                    if self.config.tie_ends && group == LayerGroup::Embedding {
-                        slot.set(LayerGroup::Head, layers, value);
-                    }
-                }
-            }
-        }
+        let folded = self.fold(genome).0;
         let mut recipe = Recipe::new(self.config.method, Some(&self.config.base));
-        recipe.sources = sources;
-        if self.config.lambda.to_bits() != 1_f64.to_bits() {
-            recipe.parameters.set(Param::Lambda, self.config.lambda);
-        }
-        if let Some(normalize) = self.config.normalize {
-            recipe.parameters.set(Param::Normalize, normalize);
+        recipe.sources = self.config.sources.iter().map(|model| Source::new(model)).collect();
+        for slot in &self.slots {
+            let values = match &slot.genes {
+                Some((first, layout)) => layout.values(&folded[*first..*first + layout.places().len()]),
+                None => Values::All(slot.fixed),
+            };
+            match slot.source {
+                Some(source) => recipe.sources[source].parameters.set(slot.spec.param, values),
+                None => recipe.parameters.set(slot.spec.param, values),
+            }
         }
         recipe.mask = self.config.mask;
         recipe.seed = self.config.seed;
@@ -193,50 +221,47 @@ impl Space {
     }
 
     /// The point of the space nearest to a recipe made by hand: a source that the recipe leaves out
-    /// has weight 0, a gene that rules several groups takes their mean, and what lies outside the
+    /// has weight 0, a gene that rules several tensors takes their mean, and what lies outside the
     /// bounds moves to the bound. The mask's stream and seed are the space's own. A recipe that no
-    /// genome can stand for (another method, base, lambda, normalisation or source) is refused.
+    /// genome can stand for (another method, base, fixed parameter or source) is refused.
     pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, SpaceError> {
         self.check_frame(recipe)?;
-        let find = |model: &str| recipe.sources.iter().find(|s| s.model == model);
-        let mut out = Vec::with_capacity(self.dim());
-        for gene in &self.genes {
-            let Some(source) = find(&self.config.sources[gene.source]) else {
-                out.push(if gene.kind == GeneKind::Weight { nearest(0.0, gene) } else { gene.start });
-                continue;
+        let mut out = self.start().0;
+        for slot in &self.slots {
+            let Some((first, layout)) = &slot.genes else { continue };
+            let genes = &self.genes[*first..*first + layout.places().len()];
+            let numbers = match self.given(recipe, slot.spec, slot.source) {
+                Given::Absent => genes
+                    .iter()
+                    .map(|g| if slot.spec.param == Param::Weight { 0.0 } else { g.start })
+                    .collect(),
+                Given::Value(values) => layout.numbers(&values),
             };
-            let (key, values) = match gene.kind {
-                GeneKind::Weight => ("weight", source.weight()),
-                GeneKind::Density => ("density", source.density()),
-            };
-            let value = self.value(gene, values);
-            if !value.is_finite() {
-                return Err(SpaceError::NotFinite { key, source_name: source.model.clone() });
+            for (i, (number, gene)) in numbers.into_iter().zip(genes).enumerate() {
+                if !number.is_finite() {
+                    let source_name = slot.source.map_or("the merge", |s| &self.config.sources[s]).to_owned();
+                    return Err(SpaceError::NotFinite { key: slot.spec.param.name(), source_name });
+                }
+                out[first + i] = nearest(number, gene);
             }
-            out.push(nearest(value, gene));
         }
         Ok(Genome(out))
     }
 
-    fn constant(&self, model: &str) -> Source {
-        let source = Source::new(model).with(Param::Weight, self.config.weight.start);
-        if self.config.method.uses_density() {
-            source.with(Param::Density, self.config.density.start)
-        } else {
-            source
-        }
-    }
-
-    /// Mean of a recipe's values over the groups that a gene rules.
-    fn value(&self, gene: &GeneInfo, values: &Values) -> f64 {
-        let at = |group| values.at(group, self.config.layers).unwrap_or(f64::NAN);
-        match gene.group {
-            None => mean(&LayerGroup::all(self.config.layers).map(at).collect::<Vec<_>>()),
-            Some(LayerGroup::Embedding) if self.config.tie_ends => {
-                mean(&[at(LayerGroup::Embedding), at(LayerGroup::Head)])
+    /// A parameter's value in a recipe: the source's own, the whole merge's, the method's default.
+    fn given(&self, recipe: &Recipe, spec: &ParamSpec, source: Option<usize>) -> Given {
+        let own = match source {
+            None => None,
+            Some(i) => {
+                let model = &self.config.sources[i];
+                let Some(source) = recipe.sources.iter().find(|s| s.model == *model) else {
+                    return Given::Absent;
+                };
+                source.parameters.get(spec.param)
             }
-            Some(group) => at(group),
-        }
+        };
+        let given = own.or_else(|| recipe.parameters.get(spec.param)).cloned();
+        Given::Value(given.unwrap_or(Values::All(spec.default.unwrap_or(1.0))))
     }
 
     fn check_frame(&self, recipe: &Recipe) -> Result<(), SpaceError> {
@@ -244,32 +269,60 @@ impl Space {
         let differs = |key, recipe: &dyn std::fmt::Display, space: &dyn std::fmt::Display| {
             Err(SpaceError::Differs { key, recipe: recipe.to_string(), space: space.to_string() })
         };
+        let foreign = [
+            (!recipe.path.is_empty(), "a path"),
+            (!recipe.slices.is_empty(), "slices"),
+            (recipe.module.is_some(), "modules"),
+            (recipe.align.is_some(), "an alignment"),
+            (recipe.tokenizer.is_some(), "a vocabulary of its own"),
+        ];
+        if let Some((_, what)) = foreign.into_iter().find(|(has, _)| *has) {
+            return Err(SpaceError::Foreign(what));
+        }
         if recipe.method != config.method {
             return differs("method", &recipe.method.name(), &config.method.name());
         }
         if recipe.donor() != config.base {
             return differs("base", &recipe.donor(), &config.base);
         }
-        if (recipe.lambda() - config.lambda).abs() > 1e-9 {
-            return differs("lambda", &recipe.lambda(), &config.lambda);
-        }
-        let normalizes = config.normalize.unwrap_or(config.method.normalizes());
-        if recipe.normalizes() != normalizes {
-            return differs("normalize", &recipe.normalizes(), &normalizes);
-        }
         for source in &recipe.sources {
             if !config.sources.contains(&source.model) {
                 return Err(SpaceError::UnknownSource(source.model.clone()));
             }
-            for (key, values) in [("weight", source.weight()), ("density", source.density())] {
-                let Values::Each { layers: blocks, .. } = values else { continue };
-                if blocks.len() != config.layers {
-                    return Err(SpaceError::Blocks {
-                        key,
-                        source_name: source.model.clone(),
-                        found: blocks.len(),
-                        layers: config.layers,
-                    });
+            for (param, values) in source.parameters.iter() {
+                for (_, values) in values.parts() {
+                    let Values::Each { layers: blocks, .. } = values else { continue };
+                    if blocks.len() != config.layers {
+                        return Err(SpaceError::Blocks {
+                            key: param.name(),
+                            source_name: source.model.clone(),
+                            found: blocks.len(),
+                            layers: config.layers,
+                        });
+                    }
+                }
+            }
+        }
+        // What is not searched must be what the space has.
+        for spec in config.method.parameters().iter().filter(|p| !p.ignored) {
+            let own = config.parameters.get(&spec.param);
+            let Some(value) = own.map_or(spec.default, |s| s.range.is_fixed().then_some(s.range.start))
+            else {
+                continue;
+            };
+            let sources: Vec<Option<usize>> = match spec.scope {
+                Scope::Global => vec![None],
+                Scope::PerModel => (0..config.sources.len()).map(Some).collect(),
+            };
+            for source in sources {
+                let Given::Value(values) = self.given(recipe, spec, source) else { continue };
+                let other = values.values().into_iter().find(|v| (v - value).abs() > 1e-9 || v.is_nan());
+                match (other, spec.kind) {
+                    (Some(other), Kind::Flag) => {
+                        return differs(spec.param.name(), &(other != 0.0), &(value != 0.0));
+                    }
+                    (Some(other), _) => return differs(spec.param.name(), &other, &value),
+                    (None, _) => {}
                 }
             }
         }
@@ -277,51 +330,40 @@ impl Space {
     }
 }
 
-pub(super) fn mean(values: &[f64]) -> f64 {
-    // A value that all share is returned as it is, so that a recipe survives the way back.
-    match values {
-        [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => *first,
-        _ => values.iter().sum::<f64>() / values.len() as f64,
-    }
+/// What a recipe says of a parameter.
+enum Given {
+    /// The source takes no part.
+    Absent,
+    Value(Values),
 }
 
-fn check_range(key: &'static str, r: GeneRange) -> Result<(), SpaceError> {
-    let finite = [r.low, r.high, r.start, r.sigma].iter().all(|v| v.is_finite());
-    let ordered = r.low <= r.start && r.start <= r.high;
-    if finite && ordered && (r.is_fixed() || r.sigma > 0.0) {
-        Ok(())
-    } else {
-        Err(SpaceError::Range { key, low: r.low, high: r.high, start: r.start, sigma: r.sigma })
-    }
-}
-
-fn genes_of(config: &SpaceConfig) -> Vec<GeneInfo> {
-    let groups: Vec<Option<LayerGroup>> = match config.groups {
-        Groups::Global => vec![None],
-        Groups::Layer => LayerGroup::all(config.layers)
-            .filter(|&g| !(config.tie_ends && g == LayerGroup::Head))
-            .map(Some)
-            .collect(),
-    };
-    let mut kinds = vec![(GeneKind::Weight, "weight", config.weight)];
-    if config.method.uses_density() {
-        kinds.push((GeneKind::Density, "density", config.density));
-    }
-    let names = short_names(&config.sources);
-    let mut genes = Vec::new();
-    for (source, short) in names.iter().enumerate() {
-        for &(kind, word, range) in kinds.iter().filter(|(_, _, range)| !range.is_fixed()) {
-            for &group in &groups {
-                let place = match group {
-                    None => String::new(),
-                    Some(LayerGroup::Embedding) if config.tie_ends => "[embed+head]".to_owned(),
-                    Some(group) => format!("[{group}]"),
-                };
-                let GeneRange { low, high, start, sigma } = range;
-                let name = format!("{short}.{word}{place}");
-                genes.push(GeneInfo { name, kind, source, group, low, high, start, sigma });
+fn check_parameters(config: &SpaceConfig) -> Result<(), SpaceError> {
+    let method = config.method.name();
+    let specs = config.method.parameters();
+    for (param, Searched { range, .. }) in &config.parameters {
+        let key = param.name();
+        let Some(spec) = specs.iter().find(|p| p.param == *param && !p.ignored) else {
+            let known: Vec<&str> = specs.iter().filter(|p| !p.ignored).map(|p| p.param.name()).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(SpaceError::Parameter { key, method, known });
+        };
+        let GeneRange { low, high, start, sigma } = *range;
+        let finite = [low, high, start, sigma].iter().all(|v| v.is_finite());
+        if !(finite && low <= start && start <= high && (low >= high || sigma > 0.0)) {
+            return Err(SpaceError::Range { key, low, high, start, sigma });
+        }
+        if spec.kind != Kind::Number && !range.is_fixed() {
+            return Err(SpaceError::NoGene { key, method });
+        }
+        for value in [low, high] {
+            if let Some(problem) = spec.problem(value) {
+                return Err(SpaceError::Bound { key, method, value, problem });
             }
         }
     }
-    genes
+    let missing = |p: &&ParamSpec| p.default.is_none() && !config.parameters.contains_key(&p.param);
+    match specs.iter().find(missing) {
+        Some(spec) => Err(SpaceError::Missing { key: spec.param.name(), method }),
+        None => Ok(()),
+    }
 }

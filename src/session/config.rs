@@ -1,15 +1,18 @@
 //! The session's config: TOML in, a checked [`Config`] out. Every key with its default is
 //! listed here and nowhere else; `configs/zoo.toml` shows them in use.
 
+mod space;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
 use super::tasks::Tasks;
-use crate::recipe::{MaskStream, Method, Param, Recipe, Source};
-use crate::search::{self, GeneRange, Groups, Space, SpaceConfig};
+use crate::search;
 use crate::task::BUILTIN;
+
+pub use space::{Knob, Range, SpaceKeys};
 
 /// The default session, as bundled.
 pub const ZOO: &str = include_str!("../../configs/zoo.toml");
@@ -49,41 +52,6 @@ pub struct PoolConfig {
     pub base: String,
     /// Its fine-tunes, in recipe order.
     pub sources: Vec<String>,
-}
-
-/// `[space]`: what is searched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpaceKeys {
-    pub method: Method,
-    /// `layer` or `global`.
-    #[serde(default)]
-    pub groups: Groups,
-    /// One gene for the embedding and the final norm with the head, as the paper has it.
-    #[serde(default = "yes")]
-    pub tie_ends: bool,
-    #[serde(default = "default_weight")]
-    pub weight: Range,
-    /// Searched by methods that have a density; a constant 1 where it is left out.
-    #[serde(default)]
-    pub density: Option<Range>,
-    #[serde(default)]
-    pub normalize: Option<bool>,
-    #[serde(default = "one_f64")]
-    pub lambda: f64,
-    #[serde(default)]
-    pub mask: MaskStream,
-}
-
-/// Bounds of one kind of gene.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Range {
-    pub min: f64,
-    pub max: f64,
-    /// Step size of this kind alone, in place of `[search] sigma`.
-    #[serde(default)]
-    pub sigma: Option<f64>,
 }
 
 /// `[baselines]`: what is measured before the search, beside the base, the sources and the
@@ -163,17 +131,8 @@ fn auto() -> String {
 const fn one() -> u64 {
     1
 }
-const fn one_f64() -> f64 {
-    1.0
-}
-const fn yes() -> bool {
-    true
-}
 const fn sixth() -> f64 {
     1.0 / 6.0
-}
-const fn default_weight() -> Range {
-    Range { min: 0.0, max: 1.0, sigma: None }
 }
 
 impl Config {
@@ -200,12 +159,6 @@ impl Config {
         }
         let row = search::optimiser_row(&search.algorithm).map_err(|e| format!("`search.algorithm`: {e}"))?;
         row.options(&search.options).map_err(|e| format!("`search.options`: {e}"))?;
-        if space.density.is_some() && !space.method.uses_density() {
-            return Err(format!(
-                "`space.density` has no meaning for {}: take it out, or use ties, dare_linear or dare_ties",
-                space.method.name()
-            ));
-        }
         if let Some(bad) = baselines.grid.iter().find(|w| !w.is_finite()) {
             return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
         }
@@ -224,56 +177,9 @@ impl Config {
             Start::Word(word) if word != "grid" && word != "uniform" => {
                 Err(format!("`search.start` is \"{word}\": use \"grid\", \"uniform\" or a number"))
             }
-            // The space has its own checks of bounds; any number of blocks serves for them.
-            _ => self.space(1).map(|_| ()).map_err(|e| e.to_string()),
+            // The space has its own checks of bounds; any number of blocks that it needs serves for them.
+            _ => self.space(space.least_layers()).map(|_| ()).map_err(|e| e.to_string()),
         }
-    }
-
-    /// The search space for models of `layers` decoder blocks.
-    pub fn space(&self, layers: usize) -> anyhow::Result<Space> {
-        let keys = &self.space;
-        let range = |r: Range, fallback: f64| {
-            let start = match self.search.start {
-                Start::Number(x) => x,
-                Start::Word(_) => fallback.clamp(r.min, r.max.max(r.min)),
-            };
-            GeneRange { low: r.min, high: r.max, start, sigma: r.sigma.unwrap_or(self.search.sigma) }
-        };
-        let uniform = 1.0 / self.pool.sources.len() as f64;
-        let weight = range(keys.weight, uniform);
-        let density = keys.density.map_or(GeneRange::fixed(1.0), |r| range(r, f64::midpoint(r.min, r.max)));
-        Space::new(SpaceConfig {
-            method: keys.method,
-            groups: keys.groups,
-            tie_ends: keys.tie_ends,
-            weight,
-            density,
-            normalize: keys.normalize,
-            lambda: keys.lambda,
-            base: self.pool.base.clone(),
-            sources: self.pool.sources.clone(),
-            layers,
-            mask: keys.mask,
-            seed: self.seed,
-        })
-        .map_err(BadInput::error)
-    }
-
-    /// A merge with one weight a source everywhere and nothing dropped.
-    #[must_use]
-    pub fn global_recipe(&self, weights: &[f64]) -> Recipe {
-        let source = |(model, &weight): (&String, &f64)| Source::new(model).with(Param::Weight, weight);
-        let mut recipe = Recipe::new(self.space.method, Some(&self.pool.base));
-        recipe.sources = self.pool.sources.iter().zip(weights).map(source).collect();
-        if self.space.lambda.to_bits() != 1_f64.to_bits() {
-            recipe.parameters.set(Param::Lambda, self.space.lambda);
-        }
-        if let Some(normalize) = self.space.normalize {
-            recipe.parameters.set(Param::Normalize, normalize);
-        }
-        recipe.mask = self.space.mask;
-        recipe.seed = self.seed;
-        recipe
     }
 
     /// Every combination of the grid's weights, the last source's changing fastest.
@@ -353,8 +259,13 @@ fn reading_sentence(text: &str, place: &str, error: &toml::de::Error) -> String 
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map_or_else(|| place.to_owned(), |line| format!("{place}, line {line}"));
     let mut quoted = message.split('`').skip(1).step_by(2);
-    match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(key)) => {
+    let what = match () {
+        () if message.starts_with("unknown field") => "unknown key",
+        () if message.starts_with("unknown variant") => "there is no",
+        () => "",
+    };
+    match (what.is_empty(), quoted.next()) {
+        (false, Some(key)) => {
             let known: Vec<&str> = quoted.collect();
             let near = known
                 .iter()
@@ -365,7 +276,7 @@ fn reading_sentence(text: &str, place: &str, error: &toml::de::Error) -> String 
                 || format!("known here are {}", known.join(", ")),
                 |(_, k)| format!("did you mean `{k}`?"),
             );
-            format!("{place}: unknown key `{}`: {advice}", super::text::visible_line(key))
+            format!("{place}: {what} `{}`: {advice}", super::text::visible_line(key))
         }
         _ => format!("{place}: {}", super::text::visible_line(&message)),
     }

@@ -17,9 +17,9 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::gene::{GeneInfo, GeneKind, GeneRange, Genome, fold, short_names};
+use super::gene::{GeneInfo, GeneRange, Genome, fold, short_names};
 use super::strategy::Active;
-use crate::recipe::{LayerGroup, Method, Recipe, Step};
+use crate::recipe::{Method, Recipe, Step};
 pub use scales::Scales;
 
 /// Most slots of a space.
@@ -303,10 +303,9 @@ impl PathSpace {
     }
 }
 
-fn gene(name: String, (model, layer): Place, range: GeneRange) -> GeneInfo {
+fn gene(name: String, (model, _): Place, range: GeneRange) -> GeneInfo {
     let GeneRange { low, high, start, sigma } = range;
-    let (kind, group) = (GeneKind::Weight, Some(LayerGroup::Block(layer)));
-    GeneInfo { name, kind, source: model, group, low, high, start, sigma }
+    GeneInfo { source: Some(model), ..GeneInfo::number(name, (low, high), start, sigma) }
 }
 
 fn check(config: &PathSpaceConfig) -> Result<(), PathError> {

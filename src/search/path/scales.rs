@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::gene::{GeneInfo, GeneRange, nearest};
-use super::super::space::mean;
+use super::super::layout::mean;
 use super::{Hop, PathSpace, gene};
 
 /// How the scales of a path are encoded.
