@@ -117,6 +117,30 @@ fn weights_that_lie() {
     b.refused(&["inspect", "./zoo/ja"], &["../base/model.safetensors"]);
 }
 
+/// Values are looked at as they are merged, when other tensors were written already: nothing of that
+/// is left.
+#[test]
+fn values_that_are_not_finite() {
+    let b = Bench::new();
+    let file = b.path("zoo/ja/model.safetensors");
+    let whole = fs::read(&file).unwrap();
+    let recipe = b.recipe("last.toml", "", "");
+    let text = fs::read_to_string(&recipe).unwrap().replace("zoo:ja", "./zoo/ja");
+    fs::write(&recipe, text).unwrap();
+    let out = b.path("out");
+    let length = whole.len();
+    for (bits, place) in [([0xc0, 0x7f], length - 2), ([0x80, 0xff], length / 2 & !1)] {
+        let mut bad = whole.clone();
+        bad[place..place + 2].copy_from_slice(&bits);
+        fs::write(&file, &bad).unwrap();
+        let words = ["./zoo/ja", "model.", "1 values that are not finite", "at element"];
+        b.refused(&["merge", str(&recipe), "--shard-size", "20KB", "--out", str(&out)], &words);
+        let left = fs::read_dir(b.dir.path()).unwrap().map(|e| e.unwrap().file_name());
+        let left: Vec<_> = left.filter(|n| n.to_string_lossy().contains("out")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
 #[test]
 fn recipes_that_cannot_be() {
     let b = Bench::new();

@@ -31,11 +31,31 @@ weight = 0.75
 density = 0.4
 "#;
 
+/// A path whose scales change its tensors.
+const PATH: &str = r#"method = "passthrough"
+base = "zoo:base"
+path = [
+    { model = "zoo:base", layer = 0 },
+    { model = "zoo:ja", layer = 1, scale = 1.3 },
+    { model = "zoo:ja", layer = 2, scale = -0.7 },
+    { model = "zoo:base", layer = 4 },
+]
+"#;
+
 #[test]
 fn shards_hold_what_one_file_holds_and_a_killed_export_goes_on() {
+    in_shards(RECIPE, &["dare_ties", "zoo:math-add", "```toml"]);
+}
+
+#[test]
+fn a_folded_path_is_written_in_shards_like_any_merge() {
+    in_shards(PATH, &["A path of 4 steps", "zoo:ja", "```toml"]);
+}
+
+fn in_shards(text: &str, words: &[&str]) {
     let home = tempfile::tempdir().unwrap();
     let recipe = home.path().join("recipe.toml");
-    fs::write(&recipe, RECIPE).unwrap();
+    fs::write(&recipe, text).unwrap();
     let whole = home.path().join("whole");
     let run = |out: &Path, size: &str| {
         let mut command = yosegi(home.path());
@@ -87,10 +107,11 @@ fn shards_hold_what_one_file_holds_and_a_killed_export_goes_on() {
         assert_eq!(one.tensor(name).unwrap().data, many.tensor(name).unwrap().data, "{name}");
     }
     let card = fs::read_to_string(parts.join("README.md")).unwrap();
-    assert!(
-        card.contains("dare_ties") && card.contains("zoo:math-add") && card.contains("```toml"),
-        "{card}"
-    );
+    for word in words {
+        assert!(card.contains(word), "{card}");
+    }
+    let index = fs::read_to_string(parts.join("model.safetensors.index.json")).unwrap();
+    assert!(one.names().iter().all(|name| index.contains(name)));
 
     let again = run(&parts, "20KB").output().unwrap();
     assert_eq!(again.status.code(), Some(2));
@@ -115,6 +136,16 @@ fn a_dry_run_says_what_and_writes_nothing() {
         assert!(said.contains(word), "{said:?} should say {word}");
     }
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    fs::write(&recipe, PATH).unwrap();
+    let output = yosegi(home.path())
+        .args(["merge", recipe.to_str().unwrap(), "--dry-run", "--shard-size", "500KB"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    for word in ["a path of 4 steps, folded", "4 layers", "zoo:ja", "model-00001-of-0000", "memory"] {
+        assert!(said.contains(word), "{said:?} should say {word}");
+    }
+    fs::write(&recipe, RECIPE).unwrap();
     for (arguments, word) in [
         (&["--shard-size", "5XB", "--dry-run"][..], "5GB"),
         (&["--out", "/dev/null/x"][..], "/dev/null/x"),

@@ -127,7 +127,9 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
         assert_eq!(said, case.greedy, "{}", case.recipe);
 
         let out = folder.path().join(&case.recipe);
-        let apart = fold::export(&recipe, &route, &out, fold::BOUND, &Device::Cpu).unwrap().unwrap();
+        let options = yosegi::merge::Options::default();
+        let apart =
+            fold::export(&recipe, &route, &out, fold::BOUND, &Device::Cpu, &options).unwrap().1.unwrap();
         assert!(apart.logits < 0.01 && apart.same == apart.of, "{apart:?}");
         let stock = open(out.to_str().unwrap());
         assert_eq!(stock.config().num_hidden_layers, recipe.path.len());
@@ -141,7 +143,9 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
     let recipe = Recipe::open(&file).unwrap();
     let route = Route::open(&Route::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
     let out = folder.path().join("refused");
-    let error = fold::export(&recipe, &route, &out, 1e-7, &Device::Cpu).unwrap_err().to_string();
+    let error = fold::export(&recipe, &route, &out, 1e-7, &Device::Cpu, &yosegi::merge::Options::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("over the bound") && error.contains("--fold-bound") && !out.exists(), "{error}");
 }
 

@@ -7,6 +7,9 @@ use std::time::SystemTime;
 
 use super::CheckpointError;
 
+/// Pages are this long or shorter.
+const PAGE: usize = 1 << 16;
+
 /// The whole content of one file.
 pub(super) enum Bytes {
     /// And when the file was last changed.
@@ -29,6 +32,21 @@ impl Bytes {
         // by force while it is open ends the process (SIGBUS), as with any memory-mapped loader.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
         Ok(Self::Mapped(map, about.modified().ok()))
+    }
+
+    /// Gives the memory of a part that was read back, if it lies in this mapped file; reading it again
+    /// takes it from the file, or from the system's copy of it.
+    pub(super) fn release(&self, part: &[u8]) {
+        let Self::Mapped(map, _) = self else { return };
+        let Some(start) = part.as_ptr().addr().checked_sub(map.as_ptr().addr()) else { return };
+        // Only pages that lie wholly inside.
+        let (from, to) = (start.next_multiple_of(PAGE), (start + part.len()) / PAGE * PAGE);
+        if start + part.len() <= map.len() && from < to {
+            // SAFETY: the map is shared and read-only, so its pages come back with the file's bytes.
+            // An advice that is not taken changes nothing.
+            let _ =
+                unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, from, to - from) };
+        }
     }
 
     /// Length and time of change: two files that differ in content differ here, in all likelihood.

@@ -74,17 +74,41 @@ impl Checkpoint {
     pub fn open_with_progress(reference: &str, progress: OnProgress<'_>) -> Result<Self, CheckpointError> {
         if let Some((base, adapter)) = split_adapter(reference) {
             let model = Self::open_with_progress(base, progress)?;
-            let folder = match locate_adapter(adapter)? {
-                Ok(folder) => folder,
-                Err(id) => hub::fetch_adapter(&id, progress)?,
-            };
-            return model.adapted(reference, Adapter::open(adapter, &folder)?);
+            return model.with_adapter(reference, adapter, progress);
         }
         match locate(reference)? {
             Ok(Place::Zoo(model)) => Self::from_zoo(reference, model),
             Ok(Place::Folder(folder)) => Self::from_folder(reference, &folder),
             Err(id) => Self::from_folder(reference, &hub::fetch(&id, progress)?),
         }
+    }
+
+    /// Opens the checkpoint in `folder` under the name `reference`. Where that ends in `+adapter`,
+    /// the adapter is applied to it.
+    pub fn open_as(
+        reference: &str,
+        folder: &Path,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, CheckpointError> {
+        match reference.split_once('+') {
+            Some((base, adapter)) => {
+                Self::from_folder(base, folder)?.with_adapter(reference, adapter, progress)
+            }
+            None => Self::from_folder(reference, folder),
+        }
+    }
+
+    fn with_adapter(
+        self,
+        reference: &str,
+        adapter: &str,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, CheckpointError> {
+        let folder = match locate_adapter(adapter)? {
+            Ok(folder) => folder,
+            Err(id) => hub::fetch_adapter(&id, progress)?,
+        };
+        self.adapted(reference, Adapter::open(adapter, &folder)?)
     }
 
     /// This checkpoint with an adapter applied, called `reference`. Only shapes are looked at;
@@ -157,6 +181,11 @@ impl Checkpoint {
         }
         self.in_front.extend(files);
         Ok(self)
+    }
+
+    /// Gives back the memory that reading a tensor of this checkpoint took. It can be read again.
+    pub fn release(&self, view: &TensorView<'_>) {
+        self.shards.iter().for_each(|shard| shard.release(view.data));
     }
 
     fn at<'a>(&'a self, (shard, entry): &'a Spot) -> TensorView<'a> {

@@ -43,7 +43,7 @@ fn from_a_room(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// The error and its causes in one line; a cause that its effect already quotes is not said twice.
-fn sentence(error: &anyhow::Error) -> String {
+pub fn sentence(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for cause in error.chain() {
         let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");

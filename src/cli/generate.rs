@@ -57,7 +57,7 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
             let tokenizer = Tokenizer::from_json(&first.tokenizer_json()?)?;
             return Ok((decoder, tokenizer, first.config().eos_token_ids.clone()));
         }
-        let pool = merge::pool(&recipe, device)?;
+        let pool = merge::pool(&recipe, device, &super::fetch::open)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(merged.config(), &merged, device)?;

@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::follow::{note, out};
-use super::{fetch, models};
+use super::{chain, fetch, models};
 use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Device};
-use crate::merge::{Measured, Options, Outline, Pool, export, read_size};
+use crate::merge::{Measured, Options, Outline, Pool, Written, export, read_size};
 use crate::recipe::{Book, Recipe};
 use crate::session::Home;
 use crate::session::error::BadInput;
@@ -22,15 +22,19 @@ use crate::session::{align, fold, route::Route};
 
 #[derive(Debug, clap::Args)]
 pub struct Merge {
-    /// A recipe (TOML or mergekit's YAML)
+    /// A recipe (TOML or mergekit's YAML), or several of which one uses another's result by its name
     #[arg(required_unless_present = "session", conflicts_with = "session")]
     pub recipe: Option<PathBuf>,
     /// The best candidate of this session, in place of a recipe
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
     /// Folder to write; must not exist or be empty. A merge that was killed goes on where it stopped
-    #[arg(long, required_unless_present = "dry_run")]
+    #[arg(long, required_unless_present_any = ["dry_run", "intermediates"])]
     pub out: Option<PathBuf>,
+    /// Of several recipes: the folder that keeps the results that others use, each under its name;
+    /// what is there already is taken over. Without it they lie beside --out until that is written
+    #[arg(long, value_name = "DIR", conflicts_with = "session")]
+    pub intermediates: Option<PathBuf>,
     /// Seed of the mask stream, in place of the recipe's
     #[arg(long)]
     pub seed: Option<u64>,
@@ -51,46 +55,103 @@ pub struct Merge {
 
 /// Merges and writes, or says what would be written.
 pub fn run(args: &Merge) -> Result<()> {
-    let (mut recipe, measured) = match (&args.recipe, &args.session) {
+    let (recipe, measured) = match (&args.recipe, &args.session) {
         (_, Some(session)) => best_of(session)?,
         (Some(file), None) => {
-            let book = Book::open(file, args.lenient)?;
+            let mut book = Book::open(file, args.lenient)?;
             for warning in &book.warnings {
                 note(&visible(warning));
+            }
+            for recipe in &mut book.recipes {
+                recipe.seed = args.seed.unwrap_or(recipe.seed);
+            }
+            if book.recipes.len() > 1 {
+                return chain::run(&book, args);
             }
             (book.only()?, None)
         }
         (None, None) => return Err(BadInput::error("name a recipe, or a session with --session")),
     };
-    recipe.seed = args.seed.unwrap_or(recipe.seed);
-    let started = Instant::now();
-    if !recipe.path.is_empty() {
-        return match &args.out {
-            Some(folder) if !args.dry_run => export_path(&recipe, folder, args.fold_bound),
-            _ => Err(BadInput::error("a path is folded as it is written: give --out, without --dry-run")),
+    let recipe = Recipe { seed: args.seed.unwrap_or(recipe.seed), ..recipe };
+    if args.intermediates.is_some() {
+        return Err(BadInput::error(
+            "--intermediates is for a file of several recipes; this one holds one, which goes to --out",
+        ));
+    }
+    let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
+    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, open: &fetch::open };
+    match &args.out {
+        Some(folder) if !args.dry_run => out(&step.write(folder)?),
+        folder => out(step.plan(folder.as_deref())?.trim_end()),
+    }
+}
+
+/// Turns a reference into a checkpoint.
+pub type Open<'a> = &'a dyn Fn(&str) -> Result<Checkpoint>;
+
+/// One recipe on its way to a checkpoint.
+pub struct Step<'a> {
+    pub recipe: &'a Recipe,
+    pub options: &'a Options,
+    pub fold_bound: f64,
+    pub open: Open<'a>,
+}
+
+impl Step<'_> {
+    /// Merges, or folds a path, and writes; says in a line what was written.
+    pub fn write(&self, folder: &Path) -> Result<String> {
+        let started = Instant::now();
+        let Self { recipe, options, .. } = *self;
+        let (written, what) = if recipe.path.is_empty() {
+            let pool = pool(recipe, &lm::pick("auto")?, self.open)?;
+            let models = recipe.models().len() + usize::from(recipe.base.is_some());
+            let what = format!("{} of {models} models", recipe.method.name());
+            (export(recipe, &pool, folder, options)?, what)
+        } else {
+            self.fold(folder)?
         };
+        if written.kept > 0 {
+            note(&format!("{} of {} weight files were there already", written.kept, written.shards));
+        }
+        Ok(format!(
+            "{}: {what}, {} in {} file{}, {:.1} s",
+            folder.display(),
+            models::size(written.bytes),
+            written.shards,
+            if written.shards == 1 { "" } else { "s" },
+            started.elapsed().as_secs_f64()
+        ))
     }
-    let options = Options { shard_size: args.shard_size, measured };
-    let pool = pool(&recipe, &lm::pick("auto")?)?;
-    if args.dry_run {
-        let outline = Outline::of(&recipe, &pool, &options)?;
-        return out(plan(&recipe, &pool, &outline, args.out.as_deref()).trim_end());
+
+    /// Folds the recipe's path into an ordinary checkpoint; says how far it is from the path.
+    fn fold(&self, folder: &Path) -> Result<(Written, String)> {
+        let recipe = self.recipe;
+        let route = Route::open(&Route::names(recipe, &[]), self.open)?;
+        let device = lm::pick("auto")?;
+        let (written, apart) = fold::export(recipe, &route, folder, self.fold_bound, &device, self.options)?;
+        let found = apart.map_or_else(
+            || "not compared with the path".to_owned(),
+            |a| {
+                let share = format!("the same likeliest token at {} of {} positions", a.same, a.of);
+                format!("logits within {:.1e} of the path's greatest, {share}", a.logits)
+            },
+        );
+        let steps = recipe.path.len();
+        Ok((written, format!("a path of {steps} steps as {steps} layers of {}: {found}", recipe.donor())))
     }
-    let Some(folder) = &args.out else { return Err(BadInput::error("name a folder with --out")) };
-    let written = export(&recipe, &pool, folder, &options)?;
-    if written.kept > 0 {
-        note(&format!("{} of {} weight files were there already", written.kept, written.shards));
+
+    /// What would be written, from what.
+    pub fn plan(&self, folder: Option<&Path>) -> Result<String> {
+        let recipe = self.recipe;
+        if !recipe.path.is_empty() {
+            let route = Route::open(&Route::names(recipe, &[]), self.open)?;
+            let outline = fold::outline(recipe, &route, self.options)?;
+            return Ok(told(recipe, &route.models, &outline, folder));
+        }
+        let pool = pool(recipe, &lm::pick("auto")?, self.open)?;
+        let outline = Outline::of(recipe, &pool, self.options)?;
+        Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
     }
-    out(&format!(
-        "{}: {} of {} models, {} in {} file{}, {:.1} s",
-        folder.display(),
-        recipe.method.name(),
-        recipe.models().len() + usize::from(recipe.base.is_some()),
-        models::size(written.bytes),
-        written.shards,
-        if written.shards == 1 { "" } else { "s" },
-        started.elapsed().as_secs_f64()
-    ))
 }
 
 /// The recipe of a session's best candidate, and what was measured of it.
@@ -127,22 +188,27 @@ fn measured(from: String, entry: &Entry) -> Measured {
     }
 }
 
-/// What would be written, from what.
-fn plan(recipe: &Recipe, pool: &Pool, outline: &Outline, folder: Option<&Path>) -> String {
+/// A plan in words. The first of `models` gives config and tokenizer.
+fn told<'a>(
+    recipe: &Recipe,
+    models: impl IntoIterator<Item = &'a Checkpoint>,
+    outline: &Outline,
+    folder: Option<&Path>,
+) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: String| {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "  {key:<12}{value}");
     };
-    let donor = pool.base();
-    line("method", recipe.method.name().to_owned());
-    line("config", format!("of {}, {} layers", donor.reference(), outline.config["num_hidden_layers"]));
+    let path = format!("a path of {} steps, folded", recipe.path.len());
+    line("method", if recipe.path.is_empty() { recipe.method.name().to_owned() } else { path });
+    line("config", format!("of {}, {} layers", recipe.donor(), outline.config["num_hidden_layers"]));
     let tokenizer = match &recipe.tokenizer {
-        None => format!("of {}", donor.reference()),
+        None => format!("of {}", recipe.donor()),
         Some(_) => format!("as the recipe says, {} rows", outline.config["vocab_size"]),
     };
     line("tokenizer", tokenizer);
-    for model in std::iter::once(donor).chain(pool.sources()) {
+    for model in models {
         line("reads", reads(model));
     }
     for shard in &outline.shards {
@@ -163,15 +229,15 @@ fn reads(model: &Checkpoint) -> String {
 }
 
 /// The models of a recipe, its sources in the base's order where it asks for that.
-pub fn pool(recipe: &Recipe, device: &Device) -> Result<Pool> {
-    let Some(how) = &recipe.align else { return Pool::gather(recipe, fetch::open) };
+pub fn pool(recipe: &Recipe, device: &Device, open: Open<'_>) -> Result<Pool> {
+    let Some(how) = &recipe.align else { return Pool::gather(recipe, open) };
     let Some(base) = &recipe.base else {
         return Err(BadInput::error(
             "recipe: align brings sources into a base's order, and no base is named",
         ));
     };
-    let base = fetch::open(base)?;
-    let sources = recipe.models().into_iter().map(fetch::open).collect::<Result<_>>()?;
+    let base = open(base)?;
+    let sources = recipe.models().into_iter().map(open).collect::<Result<_>>()?;
     let found = align::in_base_order(&base, sources, how, device)?;
     for (source, found) in &found {
         for line in align::told(source.reference(), found) {
@@ -179,29 +245,6 @@ pub fn pool(recipe: &Recipe, device: &Device) -> Result<Pool> {
         }
     }
     Ok(Pool::new(base, found.into_iter().map(|(source, _)| source).collect())?)
-}
-
-/// Folds the recipe's path into an ordinary checkpoint; says how far it is from the path.
-fn export_path(recipe: &Recipe, out: &Path, bound: f64) -> Result<()> {
-    let started = Instant::now();
-    let route = Route::open(&Route::names(recipe, &[]), fetch::open)?;
-    let apart = fold::export(recipe, &route, out, bound, &lm::pick("auto")?)?;
-    let found = apart.map_or_else(
-        || "not compared with the path".to_owned(),
-        |a| {
-            let share = format!("the same likeliest token at {} of {} positions", a.same, a.of);
-            format!("logits within {:.1e} of the path's greatest, {share}", a.logits)
-        },
-    );
-    println!(
-        "{}: a path of {} steps as {} layers of {}: {found}, in {:.1} s",
-        out.display(),
-        recipe.path.len(),
-        recipe.path.len(),
-        recipe.donor(),
-        started.elapsed().as_secs_f64()
-    );
-    Ok(())
 }
 
 /// A bound on the difference of logits: a number above 0, or `off`.

@@ -3,6 +3,7 @@
 
 mod answers;
 mod attach_headless;
+mod chain;
 mod compare;
 mod engine;
 mod eval;

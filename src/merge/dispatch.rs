@@ -13,6 +13,7 @@ use super::fused::Fused;
 use super::kernel::{self, Keep, Task};
 use super::pool::CHUNK;
 use super::shares::Grid;
+use super::twister::Twister;
 #[cfg(target_arch = "x86_64")]
 use super::wide;
 
@@ -99,6 +100,22 @@ pub(super) fn extent(data: &[u8]) -> Extent {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn extent_avx512(data: &[u8]) -> Extent {
     Extent::of_bf16(data)
+}
+
+/// See [`Twister::bernoulli`].
+pub(super) fn bernoulli(stream: &mut Twister, density: f32, count: usize) -> Vec<u8> {
+    #[cfg(target_arch = "x86_64")]
+    if matches!(vectors(), Vectors::Wide) {
+        // SAFETY: `vectors` found the features on this CPU.
+        return unsafe { bernoulli_avx512(stream, density, count) };
+    }
+    stream.drawn(density, count)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn bernoulli_avx512(stream: &mut Twister, density: f32, count: usize) -> Vec<u8> {
+    stream.drawn(density, count)
 }
 
 /// See [`kernel::bins`].

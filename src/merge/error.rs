@@ -40,6 +40,10 @@ pub enum MergeError {
     Unsolved { n: usize, why: String },
     #[error("recipe: {what} can be read and written here, but not merged yet; leave it out")]
     NotYet { what: String },
+    #[error(
+        "recipe: the module is called {name}, and a {family} model has one, default, for mergekit as well; call it that"
+    )]
+    Module { name: String, family: String },
     #[error("{model}: {problem}")]
     Vocabulary { model: String, problem: String },
     #[error("recipe: chat_template is {name}, which is neither a template nor the name of one; {hint}")]

@@ -10,28 +10,14 @@
 //! above √ε in size the difference is of rounding's order; who exports a path measures it.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use rayon::prelude::*;
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights, tensor_shapes, write_folder};
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights, tensor_shapes};
 
-use super::MergeError;
-
-/// Small files that a folded path takes over from its first model.
-const CARRIED: [&str; 10] = [
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "LICENSE",
-];
+use super::pool::CHUNK;
+use super::{MergeError, work};
 
 /// One step of a path over models in a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +28,14 @@ pub struct FoldStep {
     pub layer: usize,
     /// Factor on what enters the layer: finite, not 0.
     pub scale: f32,
+}
+
+/// How a path folds into an ordinary decoder, worked out: a config, and what each tensor is made
+/// of. Nothing is made yet.
+pub struct Folding<'a> {
+    config: Value,
+    pieces: Vec<Piece<'a>>,
+    dtype: Dtype,
 }
 
 /// A path folded into an ordinary decoder: a config, and tensors of which those that did not
@@ -69,9 +63,9 @@ enum Change {
 }
 
 /// A tensor to make: its name, where its values are, and what becomes of them.
-struct Piece<'a> {
-    name: String,
-    shape: Vec<usize>,
+pub(super) struct Piece<'a> {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
     /// `None` for a bias that its own model does not have: zeros. An open checkpoint has every
     /// tensor that its config calls for.
     from: Option<TensorView<'a>>,
@@ -102,70 +96,82 @@ impl Weights for Folded<'_> {
     }
 }
 
-/// Folds the path `steps` over `models`, whose first gives embedding, final norm and head. Values
-/// are divided in f32 and rounded once, to `dtype`.
+impl<'a> Folding<'a> {
+    /// Works out the path `steps` over `models`, whose first gives embedding, final norm and head.
+    /// Values are divided in f32 and rounded once, to `dtype`.
+    pub fn new(models: &[&'a Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Result<Self, MergeError> {
+        let Some(first) = models.first() else { return refuse("it names no model".to_owned()) };
+        if steps.is_empty() {
+            return refuse("it has no steps: name at least one layer".to_owned());
+        }
+        let config = folded_config(models, steps, dtype)?;
+        let reread = ModelConfig::from_json(first.reference(), config.to_string().as_bytes())?;
+
+        let mut products = Vec::with_capacity(steps.len());
+        let mut product = 1.0_f64;
+        for (number, step) in steps.iter().enumerate() {
+            product *= f64::from(step.scale);
+            check_product(product, number)?;
+            products.push(product);
+        }
+        let piece = |(name, shape): (String, Vec<usize>)| {
+            let rest = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+            let Some((number, part)) = rest.and_then(|(n, part)| Some((n.parse::<usize>().ok()?, part)))
+            else {
+                let flip = name == "model.norm.weight" && product < 0.0;
+                let change = if flip { Change::Flip } else { Change::None };
+                return Piece { from: first.tensor(&name), name, shape, change };
+            };
+            let step = &steps[number];
+            let from = models[step.model].tensor(&format!("model.layers.{}.{part}", step.layer));
+            let change = change(part, products[number]);
+            Piece { name, shape, from, change }
+        };
+        let pieces = tensor_shapes(&reread).into_iter().map(piece).collect();
+        Ok(Self { config, pieces, dtype })
+    }
+
+    /// Config of the ordinary decoder: the first model's, with as many layers as the path has steps.
+    #[must_use]
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// The type of every tensor.
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// What each tensor is made of, from the input to the output.
+    pub(super) fn pieces(&self) -> &[Piece<'a>] {
+        &self.pieces
+    }
+
+    /// Makes every tensor that is not one of the models' as it is.
+    pub fn make(&self) -> Result<Folded<'a>, MergeError> {
+        let make = |piece: &Piece<'a>| {
+            let tensor = if let Some(view) = piece.kept(self.dtype) {
+                Tensor::Kept(view)
+            } else {
+                let mut data = vec![0; self.dtype.size() * piece.shape.iter().product::<usize>()];
+                piece.fill(self.dtype, &mut data)?;
+                Tensor::Made { shape: piece.shape.clone(), dtype: self.dtype, data }
+            };
+            Ok((piece.name.clone(), tensor))
+        };
+        let tensors = self.pieces.par_iter().map(make).collect::<Result<_, MergeError>>()?;
+        let names = self.pieces.iter().map(|p| p.name.clone()).collect();
+        Ok(Folded { config: self.config.clone(), names, tensors })
+    }
+}
+
+/// Folds the path `steps` over `models`, all at once; see [`Folding`].
 pub fn fold<'a>(
     models: &[&'a Checkpoint],
     steps: &[FoldStep],
     dtype: Dtype,
 ) -> Result<Folded<'a>, MergeError> {
-    let Some(first) = models.first() else { return refuse("it names no model".to_owned()) };
-    if steps.is_empty() {
-        return refuse("it has no steps: name at least one layer".to_owned());
-    }
-    let config = folded_config(models, steps, dtype)?;
-    let reread = ModelConfig::from_json(first.reference(), config.to_string().as_bytes())?;
-
-    let mut products = Vec::with_capacity(steps.len());
-    let mut product = 1.0_f64;
-    for (number, step) in steps.iter().enumerate() {
-        product *= f64::from(step.scale);
-        check_product(product, number)?;
-        products.push(product);
-    }
-    let piece = |(name, shape): (String, Vec<usize>)| {
-        let rest = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-        let Some((number, part)) = rest.and_then(|(n, part)| Some((n.parse::<usize>().ok()?, part))) else {
-            let flip = name == "model.norm.weight" && product < 0.0;
-            let change = if flip { Change::Flip } else { Change::None };
-            return Piece { from: first.tensor(&name), name, shape, change };
-        };
-        let step = &steps[number];
-        let from = models[step.model].tensor(&format!("model.layers.{}.{part}", step.layer));
-        let change = change(part, products[number]);
-        Piece { name, shape, from, change }
-    };
-    let pieces: Vec<Piece<'a>> = tensor_shapes(&reread).into_iter().map(piece).collect();
-    let names = pieces.iter().map(|p| p.name.clone()).collect();
-    let made: Result<HashMap<String, Tensor<'a>>, MergeError> =
-        pieces.into_par_iter().map(|piece| make(piece, dtype)).collect();
-    Ok(Folded { config, names, tensors: made? })
-}
-
-/// Writes a folded path to the folder `out`: its config and tensors, the small files of `first`, a
-/// model card and the recipe. `out` must not exist or be empty; on an error nothing is left there.
-pub fn write_folded(
-    folded: &Folded<'_>,
-    first: &Checkpoint,
-    card: &str,
-    recipe: &str,
-    out: &Path,
-) -> Result<(), MergeError> {
-    let views = folded.names.iter().filter_map(|name| folded.tensor(name).map(|v| (name.as_str(), v)));
-    let views: Vec<(&str, TensorView<'_>)> = views.collect();
-    let tensors: Vec<_> = views.iter().map(|(name, v)| (*name, v.dtype, v.shape, v.data)).collect();
-    write_folder(out, |sink| {
-        sink.file("config.json", format!("{:#}\n", folded.config).as_bytes())?;
-        for name in CARRIED {
-            if let Some(bytes) = first.file(name) {
-                sink.file(name, &bytes)?;
-            }
-        }
-        sink.file("README.md", card.as_bytes())?;
-        sink.file("recipe.toml", recipe.as_bytes())?;
-        sink.tensors(&tensors)
-    })?;
-    Ok(())
+    Folding::new(models, steps, dtype)?.make()
 }
 
 /// What becomes of a part of a step whose cumulative product is `product`.
@@ -181,40 +187,49 @@ fn change(part: &str, product: f64) -> Change {
     }
 }
 
-fn make(piece: Piece<'_>, dtype: Dtype) -> Result<(String, Tensor<'_>), MergeError> {
-    let Piece { name, shape, from, change } = piece;
-    let n = shape.iter().product();
-    let mut values = vec![0.0_f32; n];
-    if let Some(view) = from {
-        if view.dtype == dtype && matches!(change, Change::None) {
-            return Ok((name, Tensor::Kept(view)));
-        }
-        view.read_f32(0, &mut values);
+impl<'a> Piece<'a> {
+    /// The model's own tensor, where it goes in as it is.
+    fn kept(&self, dtype: Dtype) -> Option<TensorView<'a>> {
+        self.from.filter(|view| view.dtype == dtype && matches!(self.change, Change::None))
     }
-    match change {
-        Change::None => {}
-        Change::Divide(by) => values.iter_mut().for_each(|v| *v /= by),
-        Change::Flip => values.iter_mut().for_each(|v| *v = -*v),
-    }
-    let data = stored(&values, dtype);
-    let back = TensorView { dtype, shape: &shape, data: &data };
-    let mut check = vec![0.0; n];
-    back.read_f32(0, &mut check);
-    if check.iter().any(|v| !v.is_finite()) {
-        return refuse(format!(
-            "{name} leaves the range of {} when it is divided by the product of the scales before it; take scales nearer to 1",
-            dtype.name()
-        ));
-    }
-    Ok((name, Tensor::Made { shape, dtype, data }))
-}
 
-/// Values in a stored format, each rounded to the nearest, ties to even.
-fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
-    match dtype {
-        Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        Dtype::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
-        Dtype::BF16 => values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect(),
+    /// The tensor that it is made of.
+    pub(super) fn read(&self) -> Option<TensorView<'a>> {
+        self.from
+    }
+
+    /// Writes the tensor's values as `dtype`, each rounded to the nearest, ties to even. `out` has its
+    /// bytes.
+    pub(super) fn fill(&self, dtype: Dtype, out: &mut [u8]) -> Result<(), MergeError> {
+        if let Some(view) = self.kept(dtype) {
+            out.copy_from_slice(view.data);
+            return Ok(());
+        }
+        let Some(view) = self.from else {
+            out.fill(0);
+            return Ok(());
+        };
+        let finite = |(i, out): (usize, &mut [u8])| {
+            let mut values = vec![0.0_f32; out.len() / dtype.size()];
+            view.read_f32(i * CHUNK, &mut values);
+            match self.change {
+                Change::None => {}
+                Change::Divide(by) => values.iter_mut().for_each(|v| *v /= by),
+                Change::Flip => values.iter_mut().for_each(|v| *v = -*v),
+            }
+            work::store(dtype, &values, out);
+            let shape = [values.len()];
+            TensorView { dtype, shape: &shape, data: out }.read_f32(0, &mut values);
+            values.iter().all(|v| v.is_finite())
+        };
+        if out.par_chunks_mut(CHUNK * dtype.size()).enumerate().map(finite).reduce(|| true, |a, b| a && b) {
+            return Ok(());
+        }
+        refuse(format!(
+            "{} leaves the range of {} when it is divided by the product of the scales before it; take scales nearer to 1",
+            self.name,
+            dtype.name()
+        ))
     }
 }
 

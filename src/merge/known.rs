@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 use super::delta::Delta;
 use super::extent::Extent;
 use super::shares::Shares;
-use super::trim::Trim;
+use super::trim::{Cut, Trim};
 
 /// Of a tensor that the pool's models have under one name. Task vectors are those against the
 /// pool's base.
 pub(super) struct Known {
     /// Of all models together, if all store it as bfloat16.
-    pub(super) extent: Option<Extent>,
+    extent: OnceLock<Option<Extent>>,
+    remembers: bool,
     /// Magnitude order of each model's task vector in f32 and in bfloat16, made when first trimmed.
     trims: Vec<[OnceLock<Trim>; 2]>,
     /// Sums of each model's task vector under a drop mask.
@@ -19,18 +20,45 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Nothing yet, for a pool of so many models; each adds its extent.
-    pub(super) fn new(models: usize) -> Self {
+    /// Nothing yet, for a pool of so many models. Whether it `remembers` orders for the next candidate.
+    pub(super) fn new(models: usize, remembers: bool) -> Self {
         Self {
-            extent: Some(Extent::NONE),
+            remembers,
+            extent: OnceLock::new(),
             trims: (0..models).map(|_| Default::default()).collect(),
             shares: (0..models).map(|_| Shares::default()).collect(),
         }
     }
 
-    /// The magnitude order of a model's task vector.
-    pub(super) fn trim(&self, model: usize, delta: &Delta<'_>) -> &Trim {
-        self.trims[model][usize::from(delta.narrow)].get_or_init(|| Trim::new(delta))
+    /// The extent of all models together; `None` while it is not known, and where one does not store
+    /// the tensor as bfloat16.
+    pub(super) fn extent(&self) -> Option<Extent> {
+        self.extent.get().copied().flatten()
+    }
+
+    /// Whether the models' values were looked at.
+    pub(super) fn is_looked_at(&self) -> bool {
+        self.extent.get().is_some()
+    }
+
+    /// The models' values were looked at, with this extent.
+    pub(super) fn looked_at(&self, extent: Option<Extent>) {
+        // Whoever comes second found the same.
+        let _ = self.extent.set(extent);
+    }
+
+    /// Where to cut a model's task vector so that its `k` largest magnitudes are kept.
+    pub(super) fn cut(&self, model: usize, delta: &Delta<'_>, k: usize) -> Cut {
+        if !self.remembers {
+            return Trim::new(delta).cut(k, delta);
+        }
+        let slot = &self.trims[model][usize::from(delta.narrow)];
+        if slot.get().is_none() {
+            // Made outside of the slot, for it is made on all threads: one that waits for others may
+            // take up another merge meanwhile, and must not find the slot locked by itself.
+            let _ = slot.set(Trim::new(delta));
+        }
+        slot.get_or_init(|| Trim::new(delta)).cut(k, delta)
     }
 
     /// Sums of a model's task vector.

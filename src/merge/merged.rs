@@ -7,7 +7,6 @@ use rayon::prelude::*;
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 use crate::recipe::{LayerGroup, Recipe};
 
-use super::methods::Problem;
 use super::plan::{Plan, Planned};
 use super::run::Numbers;
 use super::twister::Twister;
@@ -119,11 +118,6 @@ impl Pool {
         let jobs: Vec<Job<'_>> = jobs.map(|((t, o), _)| (t, o.data.as_mut_slice())).collect();
         let bytes = jobs.iter().map(|(t, _)| self.traffic(t)).sum();
         let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHES;
-        let failed = |planned: &Planned, Problem(problem): Problem| MergeError::Method {
-            method: plan.method.name(),
-            tensor: planned.name.clone(),
-            problem,
-        };
         if plan.one_stream() {
             // mergekit draws from one stream: tensors in the order of the last of their inputs' names,
             // within a tensor the sources in recipe order.
@@ -132,12 +126,12 @@ impl Pool {
             let mut stream = Twister::new(plan.seed);
             for (planned, out) in jobs {
                 let numbers = Numbers::Stream(&mut stream);
-                self.merge_tensor(&plan, planned, numbers, out, large).map_err(|p| failed(planned, p))?;
+                self.merge_tensor(&plan, planned, numbers, out, large)?;
             }
         } else {
             jobs.into_par_iter().try_for_each(|(planned, out)| {
                 let numbers = Numbers::Counter(plan.seed);
-                self.merge_tensor(&plan, planned, numbers, out, large).map_err(|p| failed(planned, p))
+                self.merge_tensor(&plan, planned, numbers, out, large)
             })?;
         }
         let mut groups = vec![false; LayerGroup::count(plan.layers)];

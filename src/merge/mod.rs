@@ -46,8 +46,8 @@ mod work;
 pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
 pub use error::MergeError;
 pub use export::{
-    Extent, Measured, Options, Outline, Shard, Written, export, read_size, write_checkpoint, write_weights,
+    Extent, Measured, Options, Outline, Shard, Written, export, export_folded, read_size, write_checkpoint,
 };
-pub use fold::{FoldStep, Folded, fold, write_folded};
+pub use fold::{FoldStep, Folded, Folding, fold};
 pub use merged::{MergeStats, Merged};
 pub use pool::Pool;

@@ -1,6 +1,6 @@
 //! The models that take part: mapped and checked once, ready for any number of recipes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ pub struct Pool {
     pub(super) retokenized: bool,
     config: ModelConfig,
     /// By tensor name.
-    known: HashMap<String, Known>,
+    known: BTreeMap<String, Known>,
 }
 
 impl Pool {
@@ -52,7 +52,9 @@ impl Pool {
         Self::of(Some(base), sources)
     }
 
-    /// A pool of all that a recipe names, with the vocabulary that it asks for. `open` turns a reference into a checkpoint.
+    /// A pool of all that a recipe names, with the vocabulary that it asks for, to be merged once: a
+    /// tensor's values are looked at as it is merged, not before. `open` turns a reference into a
+    /// checkpoint.
     pub fn gather<E: From<MergeError>>(
         recipe: &Recipe,
         open: impl Fn(&str) -> Result<Checkpoint, E>,
@@ -62,14 +64,21 @@ impl Pool {
         let has_base = base.is_some();
         let mut models = vocab::prepare(recipe, base.into_iter().chain(sources).collect())?.into_iter();
         let base = if has_base { models.next() } else { None };
-        let mut pool = Self::of(base, models.collect())?;
+        let mut pool = Self::unseen(base, models.collect(), false)?;
         pool.retokenized = true;
         Ok(pool)
     }
 
-    /// A pool of any checkpoints, with or without a base. Whether their tensors fit each other is
-    /// checked for each recipe: slices may take layers from models of different depth.
+    /// A pool of any checkpoints, with or without a base, all values finite. Whether their tensors fit
+    /// each other is checked for each recipe: slices may take layers from models of different depth.
     pub fn of(base: Option<Checkpoint>, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
+        let pool = Self::unseen(base, sources, true)?;
+        pool.known.keys().try_for_each(|name| pool.look_at(name))?;
+        Ok(pool)
+    }
+
+    /// As [`Self::of`], with no value looked at; `often`: for more than one merge.
+    fn unseen(base: Option<Checkpoint>, sources: Vec<Checkpoint>, often: bool) -> Result<Self, MergeError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let has_base = base.is_some();
         let models: Vec<Checkpoint> = base.into_iter().chain(sources).collect();
@@ -77,19 +86,44 @@ impl Pool {
         let mut config = donor.config().clone();
         // A tied head is left out unless some input has one of its own; then the tied inputs
         // contribute their embeddings.
-        config.tie_word_embeddings = !models.iter().any(|m| m.tensor(LM_HEAD).is_some());
-        let mut known = HashMap::new();
+        config.tie_word_embeddings = !models.iter().any(|m| m.extent(LM_HEAD).is_some());
+        let mut known = BTreeMap::new();
         for model in &models {
             for (name, _) in tensor_shapes(model.config()).into_iter().chain(head(&config)) {
-                let found = view(model, &name).ok_or_else(|| misfit(model, donor, missing(&name)))?;
-                let extent = check_finite(model, &name, found)?;
-                let known = known.entry(name).or_insert_with(|| Known::new(models.len()));
-                // The extent of all counts only where each has one.
-                known.extent = known.extent.zip(extent).map(|(a, b)| a.and(b));
+                if model.extent(stored_name(model, &name)).is_none() {
+                    return Err(misfit(model, donor, missing(&name)));
+                }
+                known.entry(name).or_insert_with(|| Known::new(models.len(), often));
             }
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { id, models, has_base, retokenized: false, config, known })
+    }
+
+    /// Checks that a tensor's values are finite in every model that has it, unless that was done.
+    fn look_at(&self, name: &str) -> Result<(), MergeError> {
+        let Some(known) = self.known.get(name).filter(|known| !known.is_looked_at()) else { return Ok(()) };
+        let mut all = Some(Extent::NONE);
+        for model in &self.models {
+            let Some(found) = view(model, name) else { continue };
+            let extent = check_finite(model, name, found)?;
+            // The extent of all counts only where each has one.
+            all = all.zip(extent).map(|(a, b)| a.and(b));
+        }
+        known.looked_at(all);
+        Ok(())
+    }
+
+    /// Checks that the inputs of an output tensor are finite, unless that was done.
+    pub(super) fn look_at_inputs(&self, planned: &Planned) -> Result<(), MergeError> {
+        planned.feeds.iter().try_for_each(|feed| self.look_at(&feed.tensor))
+    }
+
+    /// Gives back the memory that reading the inputs of an output tensor took.
+    pub(super) fn release(&self, planned: &Planned) {
+        for feed in &planned.feeds {
+            self.models[feed.model].release(&self.view(feed));
+        }
     }
 
     /// The base checkpoint; of a pool without one, the first source, which gives config and
@@ -136,12 +170,12 @@ impl Pool {
 
     /// The name under which the model stores an input: a tied LM head is its embeddings.
     pub(super) fn stored_name<'f>(&self, feed: &'f Feed) -> &'f str {
-        if feed.tensor == LM_HEAD && !self.has_head(feed.model) { EMBEDDINGS } else { &feed.tensor }
+        stored_name(&self.models[feed.model], &feed.tensor)
     }
 
     /// Whether a model has an LM head of its own.
     pub(super) fn has_head(&self, model: usize) -> bool {
-        self.models[model].tensor(LM_HEAD).is_some()
+        self.models[model].extent(LM_HEAD).is_some()
     }
 
     /// What is known of an output's inputs, if they are one tensor of several models, measured
@@ -157,10 +191,14 @@ impl Pool {
 pub(super) const LM_HEAD: &str = "lm_head.weight";
 const EMBEDDINGS: &str = "model.embed_tokens.weight";
 
+/// The name under which a model stores a tensor: a tied LM head is its embeddings.
+fn stored_name<'n>(model: &Checkpoint, name: &'n str) -> &'n str {
+    if name == LM_HEAD && model.extent(LM_HEAD).is_none() { EMBEDDINGS } else { name }
+}
+
 /// A model's tensor; for a tied LM head its embeddings.
 fn view<'a>(model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
-    let tied = || (name == LM_HEAD).then(|| model.tensor(EMBEDDINGS)).flatten();
-    model.tensor(name).or_else(tied)
+    model.tensor(stored_name(model, name))
 }
 
 /// Name and shape of the LM head that a merge of this config has, if it has one: tied models put

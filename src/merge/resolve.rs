@@ -19,6 +19,10 @@ impl Pool {
         if !self.retokenized && (recipe.tokenizer.is_some() || recipe.chat_template.is_some()) {
             return not_yet("a tokenizer or chat template in a session");
         }
+        if let Some(module) = recipe.module.as_ref().filter(|m| m.name != "default") {
+            let (name, family) = (module.name.clone(), self.base().config().model_type.clone());
+            return Err(MergeError::Module { name, family });
+        }
         // An alignment was carried out when the pool's sources were opened.
         let place = |model: &str| self.place(model);
         for (key, model) in named(recipe) {

@@ -16,7 +16,7 @@ use super::pool::CHUNK;
 use super::prune::{Change, Draw};
 use super::shares::Grid;
 use super::twister::Twister;
-use super::{Pool, dispatch, trim};
+use super::{MergeError, Pool, dispatch, trim};
 
 /// Sums of |δ| below this are not matched (mergekit's `rescaled_masked_tensor`).
 const TINY: f32 = 1e-7;
@@ -64,11 +64,14 @@ impl Pool {
         numbers: Numbers<'_>,
         out: &mut [u8],
         large: bool,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), MergeError> {
+        self.look_at_inputs(planned)?;
         let inputs = planned.feeds.iter().map(|feed| self.view(feed)).collect();
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let recall = Recall { known: self.known(planned), large };
-        merge(plan.method, planned, &group, recall, numbers, out)
+        merge(plan.method, planned, &group, recall, numbers, out).map_err(|Problem(problem)| {
+            MergeError::Method { method: plan.method.name(), tensor: planned.name.clone(), problem }
+        })
     }
 }
 
@@ -174,8 +177,7 @@ impl Sieve<'_> {
                 let known = self.known.filter(|_| density > 0.0 && n > 0 && !cast);
                 if let Some(known) = known {
                     let delta = self.delta();
-                    let trim = known.trim(self.planned.feeds[input].model, &delta);
-                    let cut = trim.cut(trim::kept(density, n), &delta);
+                    let cut = known.cut(self.planned.feeds[input].model, &delta, trim::kept(density, n));
                     if self.quick && !rescale {
                         return Ok(Kept::Cut(cut));
                     }
@@ -225,7 +227,7 @@ impl Sieve<'_> {
     fn counted_scale(&self, key: Key, below: u32) -> Option<f32> {
         let delta = self.delta();
         let n = self.group.len();
-        let (grid, sums) = match self.known.and_then(|known| known.extent.map(|e| (known, e))) {
+        let (grid, sums) = match self.known.and_then(|known| known.extent().map(|e| (known, e))) {
             Some((known, extent)) => {
                 let grid = Grid::new(extent, n);
                 let shares = known.shares(self.planned.feeds[self.input].model);
@@ -280,7 +282,7 @@ fn quick_linear(
     let inputs =
         inputs.map(|(view, w)| Input { source: *view, weight: *w as f32, keep: Keep::All }).collect();
     let narrow = group.work == Dtype::BF16;
-    let extent = recall.known.and_then(|k| k.extent);
+    let extent = recall.known.and_then(Known::extent);
     let task = Task { base: group.inputs[0], inputs, narrow, rule: kernel::Rule::Linear, normalize, extent };
     task.fill(out, recall.large);
     Ok(())
@@ -311,7 +313,7 @@ fn quick_sum(
         narrow: group.work == Dtype::BF16,
         rule: kernel::Rule::Sum { consensus, lambda: lambda as f32 },
         normalize,
-        extent: recall.known.and_then(|k| k.extent),
+        extent: recall.known.and_then(Known::extent),
     };
     task.fill(out, recall.large);
 }

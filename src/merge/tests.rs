@@ -228,6 +228,13 @@ fn recipes_that_do_not_match_the_pool_are_refused() {
     let mut wide = recipe(Method::Ties);
     *wide.sources[0].density_mut() = Values::All(1.5);
     says(&wide, "source[0].density");
+    let module = |name: &str| {
+        let module =
+            crate::recipe::Module { name: name.to_owned(), parameters: crate::recipe::Parameters::new() };
+        Recipe { module: Some(module), ..recipe(Method::Ties) }
+    };
+    says(&module("text_decoder"), "a llama model has one, default");
+    pool.merge_into(&module("default"), &mut merged).unwrap();
 }
 
 #[test]

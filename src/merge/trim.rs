@@ -6,6 +6,9 @@
 //! vector the histogram finds the bin, and the k-th element is selected within it.
 
 use std::cmp::Reverse;
+use std::ops::Range;
+
+use rayon::prelude::*;
 
 use super::delta::Delta;
 use super::dispatch;
@@ -46,13 +49,10 @@ struct Counts<T> {
     counts: Box<[T]>,
 }
 
-impl<T: Copy + Default + PartialEq> Counts<T> {
-    /// Of all bins but the first, which holds the zeros.
-    fn new(bins: &[T]) -> Self {
-        let used = |n: &T| *n != T::default();
-        let first = 1 + bins[1..].iter().position(used).unwrap_or(bins.len() - 1);
-        let end = bins.iter().rposition(used).map_or(first, |last| first.max(last + 1));
-        Self { first, counts: bins[first..end].into() }
+impl<T: Copy + Default> Counts<T> {
+    /// Of the bins of `used`; no other counts anything, but for the first, which holds the zeros.
+    fn new(bins: &[T], used: Range<usize>) -> Self {
+        Self { first: used.start, counts: bins[used].into() }
     }
 
     fn of(&self, bin: usize) -> T {
@@ -79,23 +79,19 @@ impl Trim {
             keys.sort_unstable();
             return Self::Order(keys.into_iter().map(|(_, i)| i).collect());
         }
+        let pieces: Vec<Counts<u16>> = (0..delta.len().div_ceil(PIECE))
+            .into_par_iter()
+            .map_init(|| vec![0_u16; BINS], |counts, piece| count(delta, piece, counts))
+            .collect();
+        let first = pieces.iter().map(|p| p.first).min().unwrap_or(1);
+        let end = pieces.iter().map(|p| p.first + p.counts.len()).max().unwrap_or(1);
         let mut all = vec![0_usize; BINS];
-        let mut pieces = Vec::with_capacity(delta.len().div_ceil(PIECE));
-        let mut counts = vec![0_u16; BINS];
-        for piece in 0..delta.len().div_ceil(PIECE) {
-            counts.fill(0);
-            delta.each_block(piece_range(piece, delta.len()), |_, bins| {
-                for bin in bins {
-                    counts[usize::from(*bin)] += 1;
-                }
-            });
-            let counts = Counts::new(&counts);
-            for (n, c) in all[counts.first..].iter_mut().zip(&counts.counts) {
+        for piece in &pieces {
+            for (n, c) in all[piece.first..].iter_mut().zip(&piece.counts) {
                 *n += usize::from(*c);
             }
-            pieces.push(counts);
         }
-        let mut all = Counts::new(&all);
+        let mut all = Counts::new(&all, first..end.max(first));
         // From here on: elements in a bin and all above.
         let mut sum = 0;
         for n in all.counts.iter_mut().rev() {
@@ -116,6 +112,28 @@ impl Trim {
             Self::Histogram(histogram) => histogram.cut(k, delta),
         }
     }
+}
+
+/// How often each bin occurs in a piece. `counts` is all zeros before and after.
+fn count(delta: &Delta<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16> {
+    // Zeros counted as the largest, so that the least is that of the others.
+    let (mut least, mut most) = (0x7fff, 0);
+    delta.each_block(piece_range(piece, delta.len()), |_, bins| {
+        for bin in bins {
+            counts[usize::from(*bin)] += 1;
+        }
+        // 15 bits: signed comparisons, which vectors of any kind have, do as well.
+        for bin in bins {
+            least = least.min((bin.wrapping_sub(1) & 0x7fff) as i16);
+            most = most.max(*bin as i16);
+        }
+    });
+    let first = if most == 0 { 1 } else { least as usize + 1 };
+    let used = first..first.max(most as usize + 1);
+    let out = Counts::new(counts, used.clone());
+    counts[used].fill(0);
+    counts[0] = 0;
+    out
 }
 
 impl Histogram {
@@ -186,7 +204,7 @@ fn bin_of(value: f32) -> usize {
     (magnitude(value) >> 16) as usize
 }
 
-fn piece_range(piece: usize, n: usize) -> std::ops::Range<usize> {
+fn piece_range(piece: usize, n: usize) -> Range<usize> {
     piece * PIECE..n.min((piece + 1) * PIECE)
 }
 

@@ -1,6 +1,8 @@
 //! MT19937, as the CPU generator of `PyTorch` runs it after `manual_seed`: mergekit's drop masks
 //! are one such stream over all tensors.
 
+use super::dispatch;
+
 const N: usize = 624;
 const M: usize = 397;
 
@@ -30,6 +32,8 @@ impl Twister {
     }
 
     /// The next state, in pieces whose loops vectorise: none reads what it has just written.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into the copy for wide vectors
     fn refill(&mut self) {
         let state = &mut self.state;
         for i in 0..N - M {
@@ -44,6 +48,13 @@ impl Twister {
 
     /// One number an element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
     pub(super) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
+        dispatch::bernoulli(self, density, count)
+    }
+
+    /// See [`Self::bernoulli`].
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as above
+    pub(super) fn drawn(&mut self, density: f32, count: usize) -> Vec<u8> {
         // u < density · 2²⁴ for whole u; the product is exact.
         let below = (f64::from(density) * 16_777_216.0).ceil().clamp(0.0, 16_777_216.0) as u32;
         let mut keep = vec![0; count];

@@ -19,6 +19,12 @@ pub struct Book {
 }
 
 impl Book {
+    /// Recipes made in memory, each after those whose results it uses.
+    #[must_use]
+    pub fn of(recipes: Vec<Recipe>) -> Self {
+        Self { recipes, warnings: Vec::new(), place: "recipe".to_owned() }
+    }
+
     /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient`
     /// passes over unknown keys and keeps a warning for each.
     pub fn open(path: &Path, lenient: bool) -> Result<Self, RecipeError> {
@@ -67,7 +73,10 @@ impl Book {
             (Some(recipe), 0) => Ok(recipe),
             (_, others) => Err(RecipeError::Book {
                 place: self.place,
-                problem: format!("holds {} recipes; name a file with one", others + 1),
+                problem: format!(
+                    "holds {} recipes, where one is needed; yosegi merge makes a checkpoint of them",
+                    others + 1
+                ),
             }),
         }
     }
@@ -116,10 +125,50 @@ impl Book {
     /// The recipes whose results recipe `i` uses.
     #[must_use]
     pub fn uses(&self, i: usize) -> Vec<usize> {
-        let recipe = &self.recipes[i];
-        let models = recipe.models().into_iter().chain(recipe.base.as_deref());
-        let named = |model: &str| self.recipes.iter().position(|r| r.name.as_deref() == Some(model));
-        models.filter_map(named).collect()
+        let mut out: Vec<usize> =
+            self.recipes[i].references().into_iter().filter_map(|model| self.named(model)).collect();
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// Recipe `i`'s own and those on whose results it rests, in the order of their merging.
+    #[must_use]
+    pub fn rests_on(&self, i: usize) -> Vec<usize> {
+        let mut reached = vec![i];
+        let mut at = 0;
+        while let Some(next) = reached.get(at).copied() {
+            let new: Vec<usize> = self.uses(next).into_iter().filter(|u| !reached.contains(u)).collect();
+            reached.extend(new);
+            at += 1;
+        }
+        // A circle was refused when the text was read.
+        self.order().unwrap_or_default().into_iter().filter(|r| reached.contains(r)).collect()
+    }
+
+    /// The recipe whose result is the text's own: the one without a name, else the only one whose
+    /// result no other uses. `None` where several are used by none.
+    #[must_use]
+    pub fn last(&self) -> Option<usize> {
+        let nameless = self.recipes.iter().position(|r| r.name.is_none());
+        nameless.or_else(|| match self.unused().as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        })
+    }
+
+    /// Recipes whose results no other uses.
+    #[must_use]
+    pub fn unused(&self) -> Vec<usize> {
+        let used: Vec<usize> = (0..self.recipes.len()).flat_map(|i| self.uses(i)).collect();
+        (0..self.recipes.len()).filter(|i| !used.contains(i)).collect()
+    }
+
+    /// The recipe whose result a reference to a model means, with or without an adapter.
+    #[must_use]
+    pub fn named(&self, reference: &str) -> Option<usize> {
+        let plain = reference.split('+').next();
+        self.recipes.iter().position(|r| r.name.is_some() && r.name.as_deref() == plain)
     }
 
     fn checked(self) -> Result<Self, RecipeError> {
@@ -134,6 +183,23 @@ impl Book {
                 ));
             }
         }
+        if let Some(name) =
+            self.recipes.iter().filter_map(|r| r.name.as_deref()).find(|n| several && !is_name(n))
+        {
+            return bad(format!(
+                "has a recipe named {}; in a file of several a name is letters, digits, - _ and inner dots, \
+                 because its result is a folder that others use by it",
+                name.escape_debug()
+            ));
+        }
+        for recipe in self.recipes.iter().filter(|_| several) {
+            for reference in recipe.references() {
+                let (plain, revision) = reference.split_once('@').unwrap_or((reference, ""));
+                if !revision.is_empty() && self.named(plain).is_some() && !plain.contains('+') {
+                    return bad(format!("names a revision of {plain}, which is merged here and has none"));
+                }
+            }
+        }
         let nameless = self.recipes.iter().filter(|r| r.name.is_none()).count();
         if several && nameless > 1 {
             return bad(format!("has {nameless} recipes without a name; only the final one may have none"));
@@ -141,6 +207,11 @@ impl Book {
         self.order()?;
         Ok(self)
     }
+}
+
+/// Whether a name can be that of a folder and of a model.
+fn is_name(name: &str) -> bool {
+    !name.starts_with('.') && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
 /// Whether a file is in YAML, by its extension.

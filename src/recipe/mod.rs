@@ -136,6 +136,31 @@ impl Recipe {
         out
     }
 
+    /// Every model that the recipe names anywhere, each once: those that take part, bases, and those
+    /// that only give tokens.
+    #[must_use]
+    pub fn references(&self) -> Vec<&str> {
+        let mut out = self.models();
+        out.extend(self.base.as_deref());
+        out.extend(self.slices.iter().filter_map(|s| s.base.as_deref()));
+        if let Some(tokenizer) = &self.tokenizer {
+            if let TokenizerSource::Model(model) = &tokenizer.source {
+                out.push(model);
+            }
+            for (_, token) in &tokenizer.tokens {
+                match &token.source {
+                    Some(TokenOrigin::Model(model) | TokenOrigin::ModelToken { model, .. }) => {
+                        out.push(model);
+                    }
+                    Some(TokenOrigin::Zero) | None => {}
+                }
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        out.retain(|model| seen.insert(*model));
+        out
+    }
+
     /// One number for the whole merge: as given, else the method's default, else 1.
     #[must_use]
     pub fn global(&self, param: Param) -> f64 {

@@ -8,7 +8,7 @@ use super::error::BadInput;
 use super::route::Route;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
 use crate::lm::{Decoder, Device, PathStep, Tokenizer};
-use crate::merge::{FoldStep, Folded, fold, write_folded};
+use crate::merge::{FoldStep, Folded, Folding, Options, Outline, Written, export_folded};
 use crate::recipe::{Precision, Recipe};
 
 /// What the two are compared on.
@@ -40,14 +40,13 @@ pub fn export(
     out: &Path,
     bound: f64,
     device: &Device,
-) -> anyhow::Result<Option<Apart>> {
+    options: &Options,
+) -> anyhow::Result<(Written, Option<Apart>)> {
     check_out(out)?;
     let steps = route.steps(recipe)?;
-    let models: Vec<&Checkpoint> = route.models.iter().collect();
-    let fold_steps: Vec<FoldStep> =
-        steps.iter().map(|s| FoldStep { model: s.model, layer: s.layer, scale: s.scale }).collect();
-    let folded = fold(&models, &fold_steps, dtype(recipe, models[0])?)?;
-    let apart = if bound.is_infinite() { None } else { Some(compare(route, &steps, &folded, device)?) };
+    let folding = folding(recipe, route, &steps)?;
+    let apart =
+        if bound.is_infinite() { None } else { Some(compare(route, &steps, &folding.make()?, device)?) };
     if let Some(apart) = apart
         && (apart.logits.is_nan() || apart.logits > bound)
     {
@@ -57,8 +56,22 @@ pub fn export(
             apart.logits
         )));
     }
-    write_folded(&folded, models[0], &card(recipe, out, apart), &recipe.to_toml(), out)?;
-    Ok(apart)
+    let models: Vec<&Checkpoint> = route.models.iter().collect();
+    let texts = (card(recipe, out, apart, options), options.book(recipe).to_toml());
+    Ok((export_folded(&folding, &models, texts, out, options)?, apart))
+}
+
+/// What [`export`] would write.
+pub fn outline(recipe: &Recipe, route: &Route, options: &Options) -> anyhow::Result<Outline> {
+    let steps = route.steps(recipe)?;
+    Ok(Outline::of_path(&folding(recipe, route, &steps)?, options))
+}
+
+fn folding<'a>(recipe: &Recipe, route: &'a Route, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {
+    let models: Vec<&Checkpoint> = route.models.iter().collect();
+    let step = |s: &PathStep| FoldStep { model: s.model, layer: s.layer, scale: s.scale };
+    let steps: Vec<FoldStep> = steps.iter().map(step).collect();
+    Ok(Folding::new(&models, &steps, dtype(recipe, models[0])?)?)
 }
 
 /// Runs the path and its folded form on a few prompts, one after the other.
@@ -125,7 +138,7 @@ fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
 }
 
 /// The model card: the path, and how far the checkpoint is from it.
-fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>) -> String {
+fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>, options: &Options) -> String {
     let name = out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy());
     let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-generation\n");
     text.push_str("tags:\n- merge\n- yosegi\n---\n\n");
@@ -145,6 +158,6 @@ fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>) -> String {
             apart.logits, apart.same, apart.of
         );
     }
-    let _ = write!(text, "The recipe (`recipe.toml`):\n\n```toml\n{}```\n", recipe.to_toml());
+    let _ = write!(text, "The recipe (`recipe.toml`):\n\n```toml\n{}```\n", options.book(recipe).to_toml());
     text
 }

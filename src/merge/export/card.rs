@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::recipe::Recipe;
 
 use super::super::Pool;
+use super::Options;
 
 /// What a search measured of the merge.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +20,7 @@ pub struct Measured {
 }
 
 /// The card of a merge by a recipe.
-pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, measured: Option<&Measured>) -> String {
+pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Options) -> String {
     let mut card = head(out, &models(recipe));
     let donor = pool.base();
     let with = recipe.base.as_ref().map_or_else(String::new, |base| format!(" on the base {}", code(base)));
@@ -33,12 +34,13 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, measured: Opti
         donor.config().model_type,
         if recipe.tokenizer.is_some() { ", but for what the recipe says of it" } else { "" },
     );
-    if let Some(measured) = measured {
+    if let Some(measured) = &options.measured {
         table(measured, &mut card);
     }
-    let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", recipe.to_toml());
+    let book = options.book(recipe);
+    let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", book.to_toml());
     // Paths and alignments have no YAML.
-    if let Ok(yaml) = recipe.to_yaml() {
+    if let Ok(yaml) = book.to_yaml() {
         let _ = write!(card, "\nThe same for mergekit:\n\n```yaml\n{}\n```\n", yaml.trim_end());
     }
     card

@@ -3,6 +3,7 @@
 //! up where it stopped.
 
 mod card;
+mod folded;
 mod piecewise;
 mod plan;
 mod shards;
@@ -13,12 +14,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Staged, Weights};
-use crate::recipe::Recipe;
+use crate::checkpoint::{Checkpoint, Staged};
+use crate::recipe::{Book, Recipe};
 
 use super::{MergeError, Pool};
 
 pub use card::Measured;
+pub use folded::export_folded;
 use piecewise::Piecewise;
 pub use plan::Outline;
 pub use shards::{Extent, Shard, read_size};
@@ -47,11 +49,22 @@ pub struct Options {
     pub shard_size: u64,
     /// What was measured of this merge, for its model card.
     pub measured: Option<Measured>,
+    /// The recipes whose results this merge uses by their names, in the order of their merging; they
+    /// are written out with its own.
+    pub before: Vec<Recipe>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { shard_size: 5_000_000_000, measured: None }
+        Self { shard_size: 5_000_000_000, measured: None, before: Vec::new() }
+    }
+}
+
+impl Options {
+    /// A recipe with those that it rests on, as one text.
+    #[must_use]
+    pub fn book(&self, recipe: &Recipe) -> Book {
+        Book::of(self.before.iter().chain([recipe]).cloned().collect())
     }
 }
 
@@ -69,7 +82,8 @@ pub struct Written {
 struct Frame {
     config: Value,
     card: String,
-    recipe: Option<String>,
+    /// In TOML.
+    recipe: String,
 }
 
 /// As [`export`], by the usual options.
@@ -84,57 +98,11 @@ pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Re
     let outline = Outline::of(recipe, pool, options)?;
     let frame = Frame {
         config: outline.config.clone(),
-        card: card::of_recipe(recipe, out, pool, options.measured.as_ref()),
-        recipe: Some(recipe.to_toml()),
+        card: card::of_recipe(recipe, out, pool, options),
+        recipe: options.book(recipe).to_toml(),
     };
     let mut maker = Piecewise::new(recipe, pool)?;
-    write(out, &outline.shards, &outline.order(recipe, pool), &frame, pool.base(), &mut maker)
-}
-
-/// Writes tensors that are there already: `names` of `weights`, with `config` and a model card, the
-/// tokenizer's files from `donor`. For what is no merge by a recipe, such as a folded path.
-pub fn write_weights(
-    out: &Path,
-    config: &Value,
-    weights: &dyn Weights,
-    names: &[String],
-    donor: &Checkpoint,
-    card: &str,
-    options: &Options,
-) -> Result<Written, MergeError> {
-    let extent = |name: &String| {
-        let view = weights.tensor(name).ok_or_else(|| MergeError::Misfit {
-            model: out.display().to_string(),
-            base: donor.reference().to_owned(),
-            why: format!("it has no {name}"),
-        })?;
-        Ok(Extent { name: name.clone(), dtype: view.dtype, shape: view.shape.to_vec() })
-    };
-    let extents = names.iter().map(extent).collect::<Result<Vec<_>, MergeError>>()?;
-    let shards = shards::layout(extents, options.shard_size);
-    let frame = Frame { config: config.clone(), card: card.to_owned(), recipe: None };
-    // Nothing tells one set of ready tensors from another: such an export begins anew each time.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let order = format!("{} {}", std::process::id(), now.map_or(0, |t| t.as_nanos()));
-    write(out, &shards, &order, &frame, donor, &mut Ready(weights))
-}
-
-/// Tensors that lie somewhere already.
-struct Ready<'a>(&'a dyn Weights);
-
-impl Maker for Ready<'_> {
-    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
-        for (tensor, out) in tensors.iter().zip(out) {
-            if let Some(view) = self.0.tensor(&tensor.name) {
-                out.copy_from_slice(view.data);
-            }
-        }
-        Ok(())
-    }
-
-    fn skip(&mut self, _: &[Extent]) -> Result<(), MergeError> {
-        Ok(())
-    }
+    write(out, &outline.shards, &outline.order(recipe, pool, options), &frame, pool.base(), &mut maker)
 }
 
 fn write(
@@ -168,8 +136,5 @@ fn write_small(staged: &Staged, shards: &[Shard], frame: &Frame, donor: &Checkpo
         }
     }
     staged.file("README.md", frame.card.as_bytes())?;
-    if let Some(recipe) = &frame.recipe {
-        staged.file("recipe.toml", recipe.as_bytes())?;
-    }
-    Ok(())
+    staged.file("recipe.toml", frame.recipe.as_bytes())
 }

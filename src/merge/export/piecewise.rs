@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::recipe::Recipe;
 
-use super::super::methods::Problem;
 use super::super::plan::{Plan, Planned};
 use super::super::run::Numbers;
 use super::super::twister::Twister;
@@ -54,25 +53,22 @@ impl<'a> Piecewise<'a> {
 impl Maker for Piecewise<'_> {
     fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
         let (pool, plan) = (self.pool, &self.plan);
-        let failed = |planned: &Planned, Problem(problem): Problem| MergeError::Method {
-            method: plan.method.name(),
-            tensor: planned.name.clone(),
-            problem,
-        };
         let places = &self.order[self.next..self.next + tensors.len()];
         self.next += tensors.len();
-        let jobs: Vec<(&Planned, &mut [u8])> = places.iter().map(|i| &plan.tensors[*i]).zip(out).collect();
+        let jobs = || places.iter().map(|i| &plan.tensors[*i]);
         if let Some(stream) = &mut self.stream {
-            for (planned, out) in jobs {
-                let numbers = Numbers::Stream(&mut *stream);
-                pool.merge_tensor(plan, planned, numbers, out, false).map_err(|p| failed(planned, p))?;
+            for (planned, out) in jobs().zip(out) {
+                pool.merge_tensor(plan, planned, Numbers::Stream(&mut *stream), out, false)?;
             }
-            return Ok(());
+        } else {
+            let each: Vec<(&Planned, &mut [u8])> = jobs().zip(out).collect();
+            each.into_par_iter().try_for_each(|(planned, out)| {
+                pool.merge_tensor(plan, planned, Numbers::Counter(plan.seed), out, false)
+            })?;
         }
-        jobs.into_par_iter().try_for_each(|(planned, out)| {
-            let numbers = Numbers::Counter(plan.seed);
-            pool.merge_tensor(plan, planned, numbers, out, false).map_err(|p| failed(planned, p))
-        })
+        // Each input is read for one tensor alone.
+        jobs().for_each(|planned| pool.release(planned));
+        Ok(())
     }
 
     /// In one stream, what a tensor draws moves all that follow: it is made once more and dropped.

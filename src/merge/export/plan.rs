@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
 
 use super::super::{MergeError, Pool};
@@ -38,15 +39,25 @@ impl Outline {
     }
 
     /// A text that is the same only if the same files come out.
-    pub(super) fn order(&self, recipe: &Recipe, pool: &Pool) -> String {
-        let mut order = format!("yosegi {}\n{}\n", env!("CARGO_PKG_VERSION"), recipe.to_toml());
-        for model in std::iter::once(pool.base()).chain(pool.sources()) {
-            let _ = writeln!(order, "{} {} {}", model.reference(), model.stamp(), model.config().raw);
-        }
-        for shard in &self.shards {
-            let names: Vec<&str> = shard.tensors.iter().map(|t| t.name.as_str()).collect();
-            let _ = writeln!(order, "{} {} {}", shard.file, shard.bytes, names.join(" "));
-        }
-        order
+    pub(super) fn order(&self, recipe: &Recipe, pool: &Pool, options: &Options) -> String {
+        let models = std::iter::once(pool.base()).chain(pool.sources());
+        order(&options.book(recipe).to_toml(), models, &self.shards)
     }
+}
+
+/// A text that is the same only if the same files come out of `recipe` and `models`.
+pub(super) fn order<'a>(
+    recipe: &str,
+    models: impl Iterator<Item = &'a Checkpoint>,
+    shards: &[Shard],
+) -> String {
+    let mut order = format!("yosegi {}\n{recipe}\n", env!("CARGO_PKG_VERSION"));
+    for model in models {
+        let _ = writeln!(order, "{} {} {}", model.reference(), model.stamp(), model.config().raw);
+    }
+    for shard in shards {
+        let names: Vec<&str> = shard.tensors.iter().map(|t| t.name.as_str()).collect();
+        let _ = writeln!(order, "{} {} {}", shard.file, shard.bytes, names.join(" "));
+    }
+    order
 }

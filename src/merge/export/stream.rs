@@ -9,7 +9,7 @@ use super::super::MergeError;
 use super::shards::{Extent, Shard};
 
 /// Bytes made at a time, unless one tensor is larger. Two such pieces are in memory at most.
-const PIECE: u64 = 64 << 20;
+const PIECE: u64 = 16 << 20;
 
 /// What makes the tensors. They are asked for in the order of the shards, each once.
 pub(super) trait Maker {
@@ -22,23 +22,30 @@ pub(super) trait Maker {
 /// What goes to the writing thread.
 enum Part {
     Open(ShardWriter),
-    Bytes(Vec<u8>),
+    /// So many of the buffer.
+    Bytes(Vec<u8>, usize),
     Close,
 }
 
 /// Bytes of memory that writing these shards takes besides what the tensors are made of.
 pub(super) fn memory(shards: &[Shard]) -> u64 {
+    2 * largest(shards)
+}
+
+/// Bytes of the largest piece.
+fn largest(shards: &[Shard]) -> u64 {
     let pieces = shards.iter().flat_map(|s| pieces(&s.tensors)).map(|p| p.iter().map(Extent::bytes).sum());
-    2 * pieces.max().unwrap_or(0)
+    pieces.max().unwrap_or(0)
 }
 
 /// Writes every shard that is not there yet. Gives the number of those that were.
 pub(super) fn write(staged: &Staged, shards: &[Shard], maker: &mut dyn Maker) -> Result<usize, Failure> {
     let (to_disk, parts) = sync_channel(1);
     let (give_back, buffers) = sync_channel(2);
+    let room = largest(shards) as usize;
     for _ in 0..2 {
-        // The channel has room for both.
-        let _ = give_back.send(Vec::new());
+        // The channel has room for both; untouched, their pages take no memory.
+        let _ = give_back.send(vec![0; room]);
     }
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || write_parts(&parts, &give_back));
@@ -92,8 +99,8 @@ fn send(
         to_disk.send(Part::Open(file)).map_err(|_| lost())?;
         for piece in pieces(&shard.tensors) {
             let mut buffer = buffers.recv().map_err(|_| lost())?;
-            buffer.resize(piece.iter().map(Extent::bytes).sum::<u64>() as usize, 0);
-            let mut rest = buffer.as_mut_slice();
+            let bytes = piece.iter().map(Extent::bytes).sum::<u64>() as usize;
+            let mut rest = &mut buffer[..bytes];
             let mut out = Vec::with_capacity(piece.len());
             for tensor in piece {
                 let (own, after) = rest.split_at_mut(tensor.bytes() as usize);
@@ -101,7 +108,7 @@ fn send(
                 rest = after;
             }
             maker.make(piece, out).map_err(Failure::Merge)?;
-            to_disk.send(Part::Bytes(buffer)).map_err(|_| lost())?;
+            to_disk.send(Part::Bytes(buffer, bytes)).map_err(|_| lost())?;
         }
         to_disk.send(Part::Close).map_err(|_| lost())?;
     }
@@ -113,8 +120,8 @@ fn write_parts(parts: &Receiver<Part>, give_back: &SyncSender<Vec<u8>>) -> io::R
     for part in parts {
         match (part, &mut open) {
             (Part::Open(shard), open) => *open = Some(shard),
-            (Part::Bytes(buffer), Some(shard)) => {
-                shard.write(&buffer)?;
+            (Part::Bytes(buffer, bytes), Some(shard)) => {
+                shard.write(&buffer[..bytes])?;
                 // The other side may have ended on an error of its own.
                 let _ = give_back.send(buffer);
             }
@@ -123,7 +130,7 @@ fn write_parts(parts: &Receiver<Part>, give_back: &SyncSender<Vec<u8>>) -> io::R
                     shard.finish()?;
                 }
             }
-            (Part::Bytes(_), None) => return Err(io::Error::other("bytes outside a shard")),
+            (Part::Bytes(..), None) => return Err(io::Error::other("bytes outside a shard")),
         }
     }
     Ok(())

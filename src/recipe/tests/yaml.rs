@@ -130,6 +130,63 @@ fn several_documents_in_order_of_use() {
     assert!(both.only().unwrap_err().to_string().contains("holds 2 recipes"));
 }
 
+const CHAIN: &str = "\
+name: soup
+merge_method: linear
+models: [{model: org/a}, {model: org/b}]
+parameters: {weight: 0.5}
+---
+name: mixed
+merge_method: slerp
+base_model: soup+org/adapter
+models: [{model: org/c}]
+parameters: {t: 0.5}
+---
+merge_method: ties
+base_model: org/base
+models:
+  - {model: mixed, parameters: {weight: 0.5, density: 0.6}}
+tokenizer:
+  source: union
+  tokens:
+    <s>: {source: {kind: model_token, model: mixed, token: </s>}}
+";
+
+#[test]
+fn a_recipe_is_named_by_others() {
+    let chain = book(CHAIN).unwrap();
+    assert_eq!((chain.order().unwrap(), chain.last(), chain.unused()), (vec![0, 1, 2], Some(2), vec![2]));
+    assert_eq!(
+        (chain.rests_on(2), chain.rests_on(1), chain.rests_on(0)),
+        (vec![0, 1, 2], vec![0, 1], vec![0])
+    );
+    assert_eq!((chain.named("mixed+x"), chain.named("org/soup"), chain.named("none")), (Some(1), None, None));
+    // All named: the one that no other uses; where there are two, neither.
+    let named =
+        book(&CHAIN.replace("---\nmerge_method: ties", "---\nname: end\nmerge_method: ties")).unwrap();
+    assert_eq!(named.last(), Some(2));
+    let apart = named.to_yaml().unwrap().replace("mixed\n", "org/m\n").replace("name: org/m", "name: mixed");
+    assert_eq!(book(&apart).unwrap().last(), None, "{apart}");
+    // A token's source is a use as well.
+    let token = CHAIN.replace("{model: mixed, parameters", "{model: org/m, parameters");
+    assert_eq!(book(&token).unwrap().uses(2), [1]);
+    refused(&CHAIN.replace("model: org/c", "model: mixed"), &["wait for each other", "mixed"]);
+    for odd in ["a/b", "..", "a+b", "a b"] {
+        refused(&CHAIN.replace("name: soup", &format!("name: {odd}")), &["a recipe named", "letters"]);
+    }
+    refused(&CHAIN.replace("soup+org/adapter", "soup@v2"), &["revision of soup"]);
+}
+
+#[test]
+fn one_module_of_the_one_name() {
+    let text =
+        |modules: &str| format!("merge_method: linear\nparameters: {{weight: 1}}\nmodules:\n{modules}");
+    let module = |name: &str| format!("  {name}: {{models: [{{model: a}}, {{model: b}}]}}\n");
+    assert_eq!(one(&text(&module("default"))).module.unwrap().name, "default");
+    let two = module("text_decoder") + &module("vision_tower");
+    refused(&text(&two), &["m.yml:4", "text_decoder, vision_tower", "have one, default"]);
+}
+
 #[test]
 fn mistakes_are_named_with_their_line() {
     let with = |from: &str, to: &str| {
@@ -161,6 +218,7 @@ fn mistakes_are_named_with_their_line() {
         &with("      density: 0.5\n", "      density: 0.5\n      density: 0.5\n"),
         &["density is given twice"],
     );
+    refused(&with("merge_method: ties", "merge_method: ties\nbase_modle: x"), &["did you mean base_model?"]);
     refused("", &["merge_method", "no recipe"]);
     refused("merge_method: linear\nmodels: [{model: a}]\n", &["models[0].weight", "missing"]);
     let lenient =
@@ -195,13 +253,27 @@ fn what_yaml_cannot_say_stays_in_a_comment() {
     }
 }
 
+/// The recipes to start from, and all that were merged with mergekit: both notations of each.
 #[test]
 fn every_config_survives_the_way_to_yaml_and_back() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/recipes");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let recipe = Recipe::open(&file.unwrap().path()).unwrap();
-        let back = one(&recipe.to_yaml().unwrap());
-        assert_eq!(back, recipe);
-        assert_eq!(back.to_toml(), recipe.to_toml());
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tried = 0;
+    for folder in ["configs/recipes", "tests/golden/mergekit/recipes"] {
+        for file in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = file.unwrap().path();
+            let read = Book::open(&path, false).unwrap_or_else(|e| panic!("{e}"));
+            let toml = read.to_toml();
+            let yaml = book(&toml_book(&toml).to_yaml().unwrap()).unwrap();
+            assert_eq!(yaml.recipes, read.recipes, "{}", path.display());
+            assert_eq!(yaml.to_toml(), toml, "{}", path.display());
+            tried += 1;
+        }
     }
+    assert!(tried > 150, "{tried}");
+    let chain = book(CHAIN).unwrap();
+    assert_eq!(book(&toml_book(&chain.to_toml()).to_yaml().unwrap()).unwrap().recipes, chain.recipes);
+}
+
+fn toml_book(text: &str) -> Book {
+    Book::from_toml(text, "m.toml", false).unwrap()
 }

@@ -123,7 +123,12 @@ fn document(reader: &Reader<'_>, node: &Node, aside: Aside) -> Read<Recipe> {
     if *kind == "modules" {
         let modules = node.get("modules").map_or(&[][..], Node::entries);
         let [module] = modules else {
-            let problem = "must name one module; models of several parts are not merged here";
+            let names: Vec<&str> = modules.iter().map(|m| m.key.as_str()).collect();
+            let named = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let problem = format!(
+                "must name one module, and names {named}; the text models that are merged here have one, \
+                 default, for mergekit as well"
+            );
             return Err(reader.bad(node.get("modules").and_then(|n| n.line), "modules", problem));
         };
         path = format!("modules.{}.", module.key);

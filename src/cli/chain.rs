@@ -1,0 +1,236 @@
+//! `yosegi merge` of a file with several recipes, where one may use another's result by its name: all
+//! are merged in order, as mergekit-multi does.
+//!
+//! The last one's result goes to `--out`. The others lie in a folder each, under `--intermediates`,
+//! which keeps them, or hidden beside `--out` until that is written. Beside each stands a text of all that
+//! decided it, so that a result is taken over later only where it would come out the same.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::follow::{note, out};
+use super::merge::{Merge, Step};
+use super::{exit, fetch};
+use crate::checkpoint::{Checkpoint, check_out};
+use crate::merge::Options;
+use crate::recipe::Book;
+use crate::session::error::BadInput;
+
+/// Recipes on their way to checkpoints.
+struct Chain<'a> {
+    book: &'a Book,
+    args: &'a Merge,
+    /// Where the results that are not the last lie, and whether they stay there.
+    aside: PathBuf,
+    keep: bool,
+    /// The recipe whose result goes to `--out`.
+    last: Option<usize>,
+}
+
+/// Merges every recipe of the file, or says what would be written.
+pub fn run(book: &Book, args: &Merge) -> Result<()> {
+    let stamps = stamps(book)?;
+    let chain = Chain::new(book, args)?;
+    if args.dry_run {
+        return chain.plan();
+    }
+    if let Some(folder) = &args.out {
+        check_out(folder)?;
+    }
+    let made = chain.make(&stamps);
+    if chain.keep {
+        return made;
+    }
+    match made {
+        Ok(()) => fs::remove_dir_all(&chain.aside)
+            .with_context(|| format!("{} can't be removed, and is of no more use", chain.aside.display())),
+        Err(error) => {
+            // Only a folder with nothing in it goes.
+            if fs::remove_dir(&chain.aside).is_err() && chain.aside.exists() {
+                note(&format!(
+                    "what was merged so far lies in {} and is taken over next time",
+                    chain.aside.display()
+                ));
+            }
+            Err(error)
+        }
+    }
+}
+
+impl<'a> Chain<'a> {
+    fn new(book: &'a Book, args: &'a Merge) -> Result<Self> {
+        let name = |i: usize| book.recipes[i].name.clone().unwrap_or_default();
+        let file = args.recipe.as_deref().unwrap_or(Path::new("the file")).display();
+        let last = if args.out.is_some() || args.dry_run { book.last() } else { None };
+        let thrown: Vec<String> = book.unused().into_iter().filter(|i| Some(*i) != last).map(name).collect();
+        if args.out.is_none() && !args.dry_run && book.recipes.iter().any(|r| r.name.is_none()) {
+            return Err(BadInput::error(format!(
+                "{file} has a recipe without a name, whose result goes to --out: name a folder there"
+            )));
+        }
+        if args.out.is_some() && last.is_none() {
+            return Err(BadInput::error(format!(
+                "{file} has several results, {}, and --out takes one: take the name from the recipe that goes \
+                 there, or give --intermediates alone, which takes all",
+                thrown.join(" and ")
+            )));
+        }
+        if args.intermediates.is_none() && !args.dry_run && !thrown.is_empty() {
+            return Err(BadInput::error(format!(
+                "{file}: no recipe uses the result of {}, and it is not the one that goes to --out: give \
+                 --intermediates to keep it, or take it out",
+                thrown.join(" and ")
+            )));
+        }
+        let aside = match (&args.intermediates, &args.out) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(out)) => {
+                let mut hidden = OsString::from(".");
+                hidden.push(out.file_name().ok_or_else(|| BadInput::error("--out names no folder"))?);
+                hidden.push(".steps");
+                out.with_file_name(hidden)
+            }
+            (None, None) => PathBuf::new(),
+        };
+        Ok(Self { book, args, aside, keep: args.intermediates.is_some(), last })
+    }
+
+    fn make(&self, stamps: &[(String, String)]) -> Result<()> {
+        fs::create_dir_all(&self.aside)
+            .map_err(|e| BadInput::error(format!("{}: cannot be made: {e}", self.aside.display())))?;
+        for i in self.book.order()? {
+            let folder = match (&self.args.out, &self.book.recipes[i].name) {
+                (Some(out), _) if Some(i) == self.last => out.clone(),
+                (_, Some(name)) => {
+                    if self.is_there(i, name, stamps)? {
+                        note(&format!("{name}: taken over from {}", self.aside.display()));
+                        continue;
+                    }
+                    self.aside.join(name)
+                }
+                (_, None) => continue,
+            };
+            let options = self.options(i);
+            out(&self.step(i, &options, &|model| self.open(model)).write(&folder)?)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a result lies there that would come out the same. One that was made here of something else
+    /// is removed.
+    fn is_there(&self, i: usize, name: &str, stamps: &[(String, String)]) -> Result<bool> {
+        let (folder, mark) = (self.aside.join(name), self.aside.join(format!(".{name}.made")));
+        let wanted = self.order(i, stamps);
+        let found = fs::read_to_string(&mark).ok();
+        let stands = folder.join("config.json").exists();
+        if stands && found.as_ref() == Some(&wanted) {
+            return Ok(true);
+        }
+        let failed = |e: std::io::Error| BadInput::error(format!("{}: {e}", folder.display()));
+        if stands && found.is_some() {
+            note(&format!("{name}: made anew, for its recipe or models have changed"));
+            fs::remove_dir_all(&folder).map_err(failed)?;
+        }
+        check_out(&folder)?;
+        // The folder comes whole or not at all, so the text may stand first.
+        fs::write(&mark, wanted).map_err(failed)?;
+        Ok(false)
+    }
+
+    /// A text that is the same only if recipe `i` gives the same result.
+    fn order(&self, i: usize, stamps: &[(String, String)]) -> String {
+        let on = self.book.rests_on(i);
+        let recipes = on.iter().map(|r| self.book.recipes[*r].clone()).collect();
+        let mut text = format!(
+            "yosegi {}\nshards of {}, path bound {}\n{}\n",
+            env!("CARGO_PKG_VERSION"),
+            self.args.shard_size,
+            self.args.fold_bound,
+            Book::of(recipes).to_toml()
+        );
+        for (model, stamp) in stamps {
+            if on.iter().any(|r| self.book.recipes[*r].references().contains(&model.as_str())) {
+                // Writing to a `String` cannot fail.
+                let _ = writeln!(text, "{model} {stamp}");
+            }
+        }
+        text
+    }
+
+    fn options(&self, i: usize) -> Options {
+        let on = self.book.rests_on(i).into_iter().filter(|r| *r != i);
+        let before = on.map(|r| self.book.recipes[r].clone()).collect();
+        Options { shard_size: self.args.shard_size, measured: None, before }
+    }
+
+    fn step<'s>(&'s self, i: usize, options: &'s Options, open: super::merge::Open<'s>) -> Step<'s> {
+        Step { recipe: &self.book.recipes[i], options, fold_bound: self.args.fold_bound, open }
+    }
+
+    /// A model, or another recipe's result under that recipe's name.
+    fn open(&self, reference: &str) -> Result<Checkpoint> {
+        let name = self.book.named(reference).and_then(|i| self.book.recipes[i].name.as_deref());
+        let Some(name) = name else { return fetch::open(reference) };
+        Ok(Checkpoint::open_as(reference, &self.aside.join(name), &mut |_, _, _| ())?)
+    }
+
+    /// Says what would be written; of what rests on a result that is not there, only that it does.
+    fn plan(&self) -> Result<()> {
+        for i in self.book.order()? {
+            let recipe = &self.book.recipes[i];
+            let name = recipe.name.clone().unwrap_or_else(|| "the last one".to_owned());
+            let uses = self.book.uses(i);
+            let waits = uses.iter().filter_map(|u| self.book.recipes[*u].name.as_deref());
+            let waits: Vec<&str> = waits.collect();
+            let folder =
+                if Some(i) == self.last { self.args.out.clone() } else { Some(self.aside.join(&name)) };
+            if waits.is_empty() {
+                let options = self.options(i);
+                out(&format!(
+                    "{name}: {}",
+                    self.step(i, &options, &fetch::open).plan(folder.as_deref())?.trim_end()
+                ))?;
+            } else {
+                let method = recipe.method.name();
+                out(&format!(
+                    "{name}: {method}, of what comes from {}; its sizes are those then",
+                    waits.join(" and ")
+                ))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The models that no recipe of the file makes, each with what tells it from another. All are
+/// looked at before anything is merged.
+fn stamps(book: &Book) -> Result<Vec<(String, String)>> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    for recipe in &book.recipes {
+        for model in recipe.references() {
+            if book.named(model).is_some() || out.iter().any(|(m, _)| m == model) {
+                continue;
+            }
+            let opened = fetch::open(model).map_err(|error| hint(book, model, error))?;
+            out.push((model.to_owned(), format!("{} {}", opened.stamp(), opened.config().raw)));
+        }
+    }
+    Ok(out)
+}
+
+/// A plain word that is no model may be a recipe's name, misspelt.
+fn hint(book: &Book, model: &str, error: anyhow::Error) -> anyhow::Error {
+    if model.contains(['/', ':']) {
+        return error;
+    }
+    let names: Vec<&str> = book.recipes.iter().filter_map(|r| r.name.as_deref()).collect();
+    BadInput::error(format!(
+        "{}; the recipes of this file are named {}",
+        exit::sentence(&error),
+        names.join(", ")
+    ))
+}

@@ -1,0 +1,69 @@
+//! A folded path on its way to disk: like any other export, a few tensors at a time.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::checkpoint::Checkpoint;
+
+use super::super::MergeError;
+use super::super::fold::{Folding, Piece};
+use super::plan::{Outline, order};
+use super::shards::{Extent, layout};
+use super::stream::{self, Maker};
+use super::{Frame, Options, Written, write};
+
+impl Outline {
+    /// Works out what exporting a folded path would write.
+    #[must_use]
+    pub fn of_path(folding: &Folding<'_>, options: &Options) -> Self {
+        let dtype = folding.dtype();
+        let extent = |p: &Piece<'_>| Extent { name: p.name.clone(), dtype, shape: p.shape.clone() };
+        let shards = layout(folding.pieces().iter().map(extent), options.shard_size);
+        let memory = stream::memory(&shards);
+        Self { shards, config: folding.config().clone(), memory }
+    }
+}
+
+/// Folds a path and writes the result to the folder `out`: its tensors, its config, a model card and
+/// the recipe in TOML, the small files of the first of `models`, which are all that the path goes
+/// through. `out` must not exist or be empty, and is never half-written; an export that was killed
+/// goes on where it stopped.
+pub fn export_folded(
+    folding: &Folding<'_>,
+    models: &[&Checkpoint],
+    (card, recipe): (String, String),
+    out: &Path,
+    options: &Options,
+) -> Result<Written, MergeError> {
+    let donor = models.first().ok_or(MergeError::Empty)?;
+    let outline = Outline::of_path(folding, options);
+    let order = order(&recipe, models.iter().copied(), &outline.shards);
+    let frame = Frame { config: outline.config, card, recipe };
+    write(out, &outline.shards, &order, &frame, donor, &mut InOrder { folding, models, next: 0 })
+}
+
+/// The tensors of a folding, from the first to the last.
+struct InOrder<'a> {
+    folding: &'a Folding<'a>,
+    models: &'a [&'a Checkpoint],
+    next: usize,
+}
+
+impl Maker for InOrder<'_> {
+    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
+        let dtype = self.folding.dtype();
+        let pieces = &self.folding.pieces()[self.next..self.next + tensors.len()];
+        self.next += tensors.len();
+        pieces.par_iter().zip(out).try_for_each(|(piece, out)| piece.fill(dtype, out))?;
+        for view in pieces.iter().filter_map(Piece::read) {
+            self.models.iter().for_each(|model| model.release(&view));
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, tensors: &[Extent]) -> Result<(), MergeError> {
+        self.next += tensors.len();
+        Ok(())
+    }
+}
