@@ -129,7 +129,7 @@ fn values_that_are_not_finite() {
     fs::write(&recipe, text).unwrap();
     let out = b.path("out");
     let length = whole.len();
-    for (bits, place) in [([0xc0, 0x7f], length - 2), ([0x80, 0xff], length / 2 & !1)] {
+    for (bits, place) in [([0xc0, 0x7f], length - 2), ([0x80, 0xff], (length / 2) & !1)] {
         let mut bad = whole.clone();
         bad[place..place + 2].copy_from_slice(&bits);
         fs::write(&file, &bad).unwrap();

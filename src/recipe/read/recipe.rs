@@ -2,7 +2,7 @@
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
-use crate::recipe::{MaskStream, Method, Module, Param, Recipe, Slice, SliceSource, Source, Step};
+use crate::recipe::{BaseNeed, MaskStream, Method, Module, Param, Recipe, Slice, SliceSource, Source, Step};
 
 /// The keys of a recipe that are no parameters.
 const TOP: [&str; 14] = [
@@ -75,7 +75,28 @@ impl Reader<'_> {
             recipe.path.push(self.step(n, &format!("path[{i}]."))?);
         }
         // The values are checked one by one above, with their lines; this finds the rest.
-        self.checked(recipe)
+        let mut recipe = self.checked(recipe)?;
+        self.without_base(&mut recipe)?;
+        Ok(recipe)
+    }
+
+    /// Takes the base out of the sources where it is what the others are measured against. It may be
+    /// listed, as mergekit's recipes do, but has no parameters there.
+    fn without_base(&self, recipe: &mut Recipe) -> Read<()> {
+        let Some(base) = recipe.base.clone().filter(|_| recipe.method.spec().base != BaseNeed::Unused) else {
+            return Ok(());
+        };
+        let given = |s: &Source| s.model == base && !s.parameters.is_empty();
+        if let Some(i) = recipe.sources.iter().position(given) {
+            let key = format!("source[{i}]");
+            let problem = format!(
+                "is the base itself, which {} gives no parameters; take them out",
+                recipe.method.name()
+            );
+            self.refuse(self.bad(self.line_of(&key), &key, problem))?;
+        }
+        recipe.sources.retain(|s| s.model != base);
+        Ok(())
     }
 
     /// The recipe, if nothing is wrong with it as a whole.

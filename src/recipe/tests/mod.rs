@@ -55,6 +55,21 @@ fn reads_the_example() {
 }
 
 #[test]
+fn a_base_among_the_sources_is_no_source() {
+    let text = |extra: &str| {
+        format!(
+            "method = \"ties\"\nbase = \"b\"\nsource = [{{ model = \"b\"{extra} }}, {{ model = \"a\", weight = 0.5 }}]\n"
+        )
+    };
+    assert_eq!(read(&text("")).unwrap().models(), ["a"]);
+    assert_eq!(read(&text("")).unwrap().sources.len(), 1);
+    refused(&text(", weight = 1.0"), &["r.toml:3", "source[0]", "base itself"]);
+    // A mean counts it.
+    let linear = text(", weight = 1.0").replace("ties", "linear");
+    assert_eq!(read(&linear).unwrap().sources.len(), 2);
+}
+
+#[test]
 fn inline_sources_are_the_same() {
     let inline = "method = \"linear\"\nbase = \"b\"\nsource = [{ model = \"a\", weight = 1 }, { model = \"c\", weight = 2 }]\n";
     let mut recipe = read(inline).unwrap();
