@@ -1,6 +1,7 @@
 //! The session's config: TOML in, a checked [`Config`] out. Every key with its default is
 //! listed here and nowhere else; `configs/zoo.toml` shows them in use.
 
+mod racing;
 mod space;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use super::tasks::Tasks;
 use crate::search;
 use crate::task::BUILTIN;
 
+pub use racing::Racing;
 pub use space::{Knob, Range, SpaceKeys};
 
 /// The default session, as bundled.
@@ -41,6 +43,8 @@ pub struct Config {
     pub baselines: Baselines,
     #[serde(default)]
     pub search: Search,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub racing: Option<Racing>,
     pub budget: Budget,
 }
 
@@ -149,6 +153,9 @@ impl Config {
         super::home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
         let Self { pool, space, search, baselines, task, .. } = self;
         task.check()?;
+        if let Some(racing) = &self.racing {
+            racing.check(task)?;
+        }
         if pool.sources.is_empty() {
             return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
         }

@@ -355,6 +355,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
         }
         let judged: Vec<(&Question, &Verdict)> = judged.iter().map(|(q, v)| (*q, v)).collect();
         let means = task.means(&judged);
+        let values = judged.iter().map(|one| fitness.eval(&task.means(&[*one]))).collect();
         let score = Score {
             fitness: fitness.eval(&means),
             acc: means.correct,
@@ -369,6 +370,7 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
             tasks: Vec::new(),
             answers,
             seconds,
+            values,
         });
     }
     out

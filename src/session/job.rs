@@ -96,6 +96,9 @@ pub struct Measured {
     /// For each answer the time from the start of its batch until it was complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds: Vec<f64>,
+    /// What each answer brings to the fitness, in their order; empty for several tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f64>,
 }
 
 impl Job {

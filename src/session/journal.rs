@@ -457,6 +457,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::Baseline { .. } => "baseline",
         Event::GenerationStarted { .. } => "generation_started",
         Event::Evaluated { .. } => "evaluated",
+        Event::Block { .. } => "block",
         Event::Injected { .. } => "injected",
         Event::GenerationFinished { .. } => "generation_finished",
         Event::HeldOut { .. } => "held_out",

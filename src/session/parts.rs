@@ -101,7 +101,7 @@ impl Evaluator {
                         list.push((number, m));
                     }
                 }
-                cost = sum(cost, spent);
+                cost = cost.and(spent);
             }
             done += asked;
             let own = self.task(&part.task, &[Split::Train, Split::Test])?.weight;
@@ -135,15 +135,13 @@ fn together(split: Split, parts: &[Part], weights: &[f64], found: Vec<(usize, Me
     let tasks: Vec<TaskScore> = found.iter().map(score).collect();
     let seconds = found.iter().flat_map(|(_, m)| m.seconds.clone()).collect();
     let answers = found.into_iter().flat_map(|(_, m)| m.answers).collect();
-    Measured { split, score: combined(&asked, &tasks), metrics: BTreeMap::new(), tasks, answers, seconds }
-}
-
-fn sum(a: Cost, b: Cost) -> Cost {
-    Cost {
-        merge_s: a.merge_s + b.merge_s,
-        prefill_s: a.prefill_s + b.prefill_s,
-        decode_s: a.decode_s + b.decode_s,
-        score_s: a.score_s + b.score_s,
-        tokens: a.tokens + b.tokens,
+    Measured {
+        split,
+        score: combined(&asked, &tasks),
+        metrics: BTreeMap::new(),
+        tasks,
+        answers,
+        seconds,
+        values: Vec::new(),
     }
 }

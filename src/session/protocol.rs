@@ -162,6 +162,18 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            merge_s: self.merge_s + other.merge_s,
+            prefill_s: self.prefill_s + other.prefill_s,
+            decode_s: self.decode_s + other.decode_s,
+            score_s: self.score_s + other.score_s,
+            tokens: self.tokens + other.tokens,
+        }
+    }
+
     /// All seconds together.
     #[must_use]
     pub fn seconds(&self) -> f64 {
@@ -219,6 +231,17 @@ pub enum Event {
         outcome: Outcome,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tasks: Vec<TaskScore>,
+        /// It was stopped in a race: the score is that of the questions answered (`n`).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stopped: bool,
+    },
+    /// A candidate in a race answered the next block of training questions.
+    Block {
+        id: CandidateId,
+        /// Of the block alone.
+        score: Score,
+        /// What each question brought to the fitness, in the race's order.
+        values: Vec<f64>,
     },
     /// A hand-made recipe became a candidate.
     Injected {
@@ -338,6 +361,23 @@ pub struct Score {
     pub japanese: f64,
     /// Questions answered.
     pub n: u64,
+}
+
+impl Score {
+    /// The score of these questions and others together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let n = self.n + other.n;
+        let (a, b) = (self.n as f64, other.n as f64);
+        let mean = |x: f64, y: f64| (a * x + b * y) / (a + b).max(1.0);
+        Self {
+            fitness: mean(self.fitness, other.fitness),
+            acc: mean(self.acc, other.acc),
+            acc_ja: mean(self.acc_ja, other.acc_ja),
+            japanese: mean(self.japanese, other.japanese),
+            n,
+        }
+    }
 }
 
 /// Answers of one candidate to some questions, in the order asked.

@@ -69,7 +69,7 @@ pub fn comparison(state: &SessionState) -> Vec<Row> {
 fn best<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
     let mut best: Option<(&Entry, f64)> = None;
     for entry in entries {
-        if let Some(score) = entry.train()
+        if let Some(score) = entry.train().filter(|_| !entry.stopped)
             && best.is_none_or(|(_, fitness)| score.fitness > fitness)
         {
             best = Some((entry, score.fitness));

@@ -63,6 +63,15 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test_tasks: Vec<TaskScore>,
     pub cost: Cost,
+    /// What each question brought to the fitness, in a race's order; empty without one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f64>,
+    /// The score over the race's questions so far.
+    #[serde(skip)]
+    pub so_far: Score,
+    /// It was stopped in a race: its score is that of the questions answered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
 }
 
 impl Entry {
@@ -115,35 +124,7 @@ impl SessionState {
             self.tokens += cost.tokens;
         }
         match &record.event {
-            Event::Created {
-                version: _,
-                name,
-                config,
-                seed,
-                genes,
-                layers,
-                train_questions,
-                test_questions,
-                budget,
-                device,
-                dtype,
-                language_by,
-                search: _,
-            } => {
-                self.created_ms = record.at_ms;
-                self.name.clone_from(name);
-                self.config.clone_from(config);
-                self.seed = *seed;
-                self.genes.clone_from(genes);
-                self.layers = *layers;
-                self.train_questions = *train_questions;
-                self.test_questions = *test_questions;
-                self.budget = *budget;
-                self.device.clone_from(device);
-                self.dtype.clone_from(dtype);
-                self.language_by.clone_from(language_by);
-                self.status = Status::Running;
-            }
+            Event::Created { .. } => self.created(&record.event, record.at_ms),
             Event::Baseline { candidate, scores, failed } => {
                 self.baseline(candidate, scores, failed.as_deref(), record.cost);
             }
@@ -160,8 +141,18 @@ impl SessionState {
                 }
             }
             Event::Injected { candidate } => self.put(candidate, None),
-            Event::Evaluated { id, generation: _, outcome, tasks } => {
+            Event::Evaluated { id, generation: _, outcome, tasks, stopped } => {
+                if let Some(entry) = self.entry_mut(*id) {
+                    entry.stopped = *stopped;
+                }
                 self.evaluated(*id, outcome, tasks, record.cost);
+            }
+            Event::Block { id, score, values } => {
+                if let Some(entry) = self.entry_mut(*id) {
+                    entry.values.extend_from_slice(values);
+                    entry.so_far = entry.so_far.and(*score);
+                    entry.cost = entry.cost.and(record.cost.unwrap_or_default());
+                }
             }
             Event::GenerationFinished {
                 generation,
@@ -210,6 +201,40 @@ impl SessionState {
         }
     }
 
+    fn created(&mut self, event: &Event, at_ms: u64) {
+        let Event::Created {
+            version: _,
+            name,
+            config,
+            seed,
+            genes,
+            layers,
+            train_questions,
+            test_questions,
+            budget,
+            device,
+            dtype,
+            language_by,
+            search: _,
+        } = event
+        else {
+            return;
+        };
+        self.created_ms = at_ms;
+        self.name.clone_from(name);
+        self.config.clone_from(config);
+        self.seed = *seed;
+        self.genes.clone_from(genes);
+        self.layers = *layers;
+        self.train_questions = *train_questions;
+        self.test_questions = *test_questions;
+        self.budget = *budget;
+        self.device.clone_from(device);
+        self.dtype.clone_from(dtype);
+        self.language_by.clone_from(language_by);
+        self.status = Status::Running;
+    }
+
     fn put(&mut self, candidate: &Candidate, generation: Option<u64>) {
         self.entries.push(Entry {
             candidate: candidate.clone(),
@@ -219,6 +244,9 @@ impl SessionState {
             train_tasks: Vec::new(),
             test_tasks: Vec::new(),
             cost: Cost::default(),
+            values: Vec::new(),
+            so_far: Score::default(),
+            stopped: false,
         });
     }
 
@@ -253,8 +281,8 @@ impl SessionState {
         let Some(entry) = self.entry_mut(id) else { return };
         entry.outcome = Some(outcome.clone());
         entry.train_tasks = tasks.to_vec();
-        entry.cost = cost.unwrap_or_default();
-        let Some(score) = entry.train() else { return };
+        entry.cost = entry.cost.and(cost.unwrap_or_default());
+        let Some(score) = entry.train().filter(|_| !entry.stopped) else { return };
         let beaten = match self.best.and_then(|b| self.entry(b)).and_then(Entry::train) {
             None => true,
             Some(best) => score.fitness > best.fitness,

@@ -76,6 +76,67 @@ impl Fitness {
     }
 }
 
+impl Fitness {
+    /// Whether it is a weighted sum of shares (and a constant): then its mean over questions is its
+    /// value at their means.
+    #[must_use]
+    pub fn is_weighted_sum(&self) -> bool {
+        affine(&self.root).is_some()
+    }
+
+    /// The least and the greatest value that shares in [0, 1] can give.
+    #[must_use]
+    pub fn bounds(&self) -> (f64, f64) {
+        bounds(&self.root)
+    }
+}
+
+/// Whether a weighted sum holds no share at all (`Some(true)`), or some; `None` for what is none.
+fn affine(node: &Node) -> Option<bool> {
+    match node {
+        Node::Number(_) => Some(true),
+        Node::Both | Node::Correct | Node::Japanese | Node::Score | Node::Metric(_) => Some(false),
+        Node::Negative(inner) => affine(inner),
+        Node::Pair(op, pair) => {
+            let (a, b) = (affine(&pair.0)?, affine(&pair.1)?);
+            match op {
+                Op::Add | Op::Subtract => Some(a && b),
+                Op::Multiply => (a || b).then_some(a && b),
+                Op::Divide => b.then_some(a),
+                Op::Min | Op::Max => (a && b).then_some(true),
+            }
+        }
+    }
+}
+
+/// Interval arithmetic over shares in [0, 1].
+fn bounds(node: &Node) -> (f64, f64) {
+    match node {
+        Node::Number(v) => (*v, *v),
+        Node::Both | Node::Correct | Node::Japanese | Node::Score | Node::Metric(_) => (0.0, 1.0),
+        Node::Negative(inner) => {
+            let (low, high) = bounds(inner);
+            (-high, -low)
+        }
+        Node::Pair(op, pair) => {
+            let ((a, b), (c, d)) = (bounds(&pair.0), bounds(&pair.1));
+            let of = |corners: [f64; 4]| {
+                let low = corners.iter().copied().fold(f64::INFINITY, f64::min);
+                (low, corners.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+            };
+            match op {
+                Op::Add => (a + c, b + d),
+                Op::Subtract => (a - d, b - c),
+                Op::Multiply => of([a * c, a * d, b * c, b * d]),
+                Op::Divide if c > 0.0 || d < 0.0 => of([a / c, a / d, b / c, b / d]),
+                Op::Divide => (f64::NEG_INFINITY, f64::INFINITY),
+                Op::Min => (a.min(c), b.min(d)),
+                Op::Max => (a.max(c), b.max(d)),
+            }
+        }
+    }
+}
+
 fn eval(node: &Node, means: &Means) -> f64 {
     match node {
         Node::Number(v) => *v,
@@ -223,5 +284,29 @@ impl Parser<'_> {
     fn fail<T>(&self, what: &str) -> Result<T, TaskError> {
         let column = self.source[..self.source.len() - self.rest.len()].chars().count() + 1;
         Err(TaskError::FitnessSyntax { expression: self.source.to_owned(), column, what: what.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_told_from_the_rest_and_bounded() {
+        for (text, sum, bounds) in [
+            ("both + 0.05 * correct + 0.02 * japanese", true, (0.0, 1.07)),
+            ("(acc - 2 * japanese) / 2 + 1", true, (0.0, 1.5)),
+            ("-acc", true, (-1.0, 0.0)),
+            ("acc * japanese", false, (0.0, 1.0)),
+            ("min(acc, japanese) + 1", false, (1.0, 2.0)),
+            ("1 / acc", false, (f64::NEG_INFINITY, f64::INFINITY)),
+            ("max(1, 2) * acc", true, (0.0, 2.0)),
+        ] {
+            let fitness = Fitness::parse(text).unwrap();
+            assert_eq!(fitness.is_weighted_sum(), sum, "{text}");
+            let close = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a - b).abs() < 1e-12;
+            let (low, high) = fitness.bounds();
+            assert!(close(low, bounds.0) && close(high, bounds.1), "{text}: {low} to {high}");
+        }
     }
 }

@@ -129,7 +129,9 @@ impl Active {
             }
             Err(why) => Err(why.clone()),
         };
-        let event = self.run.measured(work, scores);
+        let values = splits.iter().flatten().find(|m| m.split == Split::Train);
+        let values = values.map(|m| m.values.clone()).unwrap_or_default();
+        let event = self.run.measured_with(work, scores, values);
         let candidate = match &event {
             Event::Baseline { candidate, .. } => candidate.id,
             _ => work.candidate.id,
@@ -155,6 +157,7 @@ impl Active {
         let ask = |&split: &Split| Ask {
             split,
             questions: match split {
+                Split::Train if work.questions.is_some() => work.questions.clone().unwrap_or_default(),
                 Split::Train => (0..state.train_questions).collect(),
                 Split::Test => (0..state.test_questions).collect(),
             },

@@ -53,6 +53,17 @@ impl Evolution {
     /// there is none. A fitness that is not a number counts as a failure.
     #[must_use]
     pub fn measured(&self, work: &Work, result: Result<Vec<SplitScore>, String>) -> Event {
+        self.measured_with(work, result, Vec::new())
+    }
+
+    /// The same with what each question brought to the fitness, for a block.
+    #[must_use]
+    pub fn measured_with(
+        &self,
+        work: &Work,
+        result: Result<Vec<SplitScore>, String>,
+        values: Vec<f64>,
+    ) -> Event {
         let result = result.and_then(|scores| {
             let numbers = scores.iter().all(|s| s.score.fitness.is_finite());
             if numbers { Ok(scores) } else { Err("the fitness is not a number".to_owned()) }
@@ -69,9 +80,12 @@ impl Evolution {
                 };
                 Event::Baseline { candidate, scores, failed }
             }
-            WorkKind::Fitness => {
+            WorkKind::Fitness | WorkKind::Block => {
                 let train = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Train);
                 let (outcome, tasks) = match result.map(train) {
+                    Ok(Some(s)) if work.kind == WorkKind::Block => {
+                        return self.block_answered(candidate.id, s.score, values);
+                    }
                     Ok(Some(s)) => (Outcome::Scored(s.score), s.tasks),
                     Ok(None) => (Outcome::Failed("no training question was answered".into()), Vec::new()),
                     Err(why) => (Outcome::Failed(why), Vec::new()),
@@ -80,7 +94,7 @@ impl Evolution {
                     Some(generation) => generation,
                     None => self.generation(),
                 };
-                Event::Evaluated { id: candidate.id, generation, outcome, tasks }
+                Event::Evaluated { id: candidate.id, generation, outcome, tasks, stopped: false }
             }
             WorkKind::HeldOut => {
                 let test = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Test);

@@ -16,6 +16,7 @@
 //! the *training* questions; held-out scores choose nothing.
 
 mod events;
+mod racing;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,8 @@ pub struct Work {
     pub kind: WorkKind,
     pub candidate: Candidate,
     pub splits: Vec<Split>,
+    /// The training questions to answer; all of them where it is left out.
+    pub questions: Option<Vec<usize>>,
 }
 
 /// Which event its scores become.
@@ -69,6 +72,8 @@ pub struct Work {
 pub enum WorkKind {
     Baseline,
     Fitness,
+    /// A part of the training questions.
+    Block,
     HeldOut,
 }
 
@@ -164,7 +169,7 @@ impl Evolution {
     /// The optimiser learns a whole generation's fitness.
     fn tell(&mut self) {
         let Some(generation) = self.state.generations.last() else { return };
-        let fitness: Vec<f64> = generation.candidates.iter().map(|&id| self.fitness(id)).collect();
+        let fitness = self.told(&generation.candidates);
         if let Some(optimiser) = &mut self.optimiser
             && fitness.len() == optimiser.population()
         {
@@ -227,7 +232,11 @@ impl Evolution {
             Status::New | Status::Running => {}
         }
         if let Some(entry) = self.waiting(Origin::Hand) {
-            return Ok(fitness_work(entry));
+            return Ok(if self.races(Origin::Hand) {
+                self.whole_by_hand(entry)
+            } else {
+                fitness_work(entry)
+            });
         }
         if let Some(work) = self.baseline() {
             return Ok(Next::Evaluate(work));
@@ -236,6 +245,9 @@ impl Evolution {
             return Ok(work);
         }
         if let Some(generation) = self.state.generations.last() {
+            if let Some(next) = self.race() {
+                return Ok(next);
+            }
             if let Some(entry) = self.waiting(Origin::Search) {
                 return Ok(fitness_work(entry));
             }
@@ -304,7 +316,7 @@ impl Evolution {
             Target::Model(_) => Vec::new(),
         };
         let candidate = Candidate { id: self.next_id(), label, origin, genome, target };
-        Some(Work { kind: WorkKind::Baseline, candidate, splits })
+        Some(Work { kind: WorkKind::Baseline, candidate, splits, questions: None })
     }
 
     fn next_id(&self) -> CandidateId {
@@ -315,7 +327,12 @@ impl Evolution {
     fn held_out(&self, id: CandidateId) -> Option<Next> {
         let entry = self.state.entry(id).filter(|e| e.test.is_none())?;
         let candidate = entry.candidate.clone();
-        Some(Next::Evaluate(Work { kind: WorkKind::HeldOut, candidate, splits: vec![Split::Test] }))
+        Some(Next::Evaluate(Work {
+            kind: WorkKind::HeldOut,
+            candidate,
+            splits: vec![Split::Test],
+            questions: None,
+        }))
     }
 
     fn generation_started(&mut self) -> anyhow::Result<Event> {
@@ -379,7 +396,7 @@ impl Evolution {
                 genome: genome.0,
             };
             let splits = vec![Split::Train, Split::Test];
-            return Ok(Next::Evaluate(Work { kind: WorkKind::Baseline, candidate, splits }));
+            return Ok(Next::Evaluate(Work { kind: WorkKind::Baseline, candidate, splits, questions: None }));
         }
         let leader = self.leader();
         let mean = mean.map(|e| e.candidate.id);
@@ -408,7 +425,7 @@ impl Evolution {
 
 fn fitness_work(entry: &Entry) -> Next {
     let candidate = entry.candidate.clone();
-    Next::Evaluate(Work { kind: WorkKind::Fitness, candidate, splits: vec![Split::Train] })
+    Next::Evaluate(Work { kind: WorkKind::Fitness, candidate, splits: vec![Split::Train], questions: None })
 }
 
 /// Equal but for the last digits, which another machine's exponential function may round

@@ -51,6 +51,23 @@ fn measure(work: &Work) -> Result<Vec<SplitScore>, String> {
     Ok(work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect())
 }
 
+/// What each question brings: right or wrong by a number that is the question's own, so that more
+/// come right as the fitness rises; a block's fitness is their mean.
+fn block(work: &Work) -> (Result<Vec<SplitScore>, String>, Vec<f64>) {
+    let whole = Work { kind: WorkKind::Baseline, ..work.clone() };
+    let fitness = match measure(&whole) {
+        Ok(scores) => scores[0].score.fitness,
+        Err(why) => return (Err(why), Vec::new()),
+    };
+    let questions = work.questions.as_deref().unwrap_or_default();
+    let values: Vec<f64> =
+        questions.iter().map(|q| if (q * 37 % 60) as f64 / 60.0 < fitness { 1.0 } else { 0.0 }).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let score = Score { fitness: mean, acc: mean, acc_ja: mean, japanese: 1.0, n: values.len() as u64 };
+    let scores = work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() });
+    (Ok(scores.collect()), values)
+}
+
 /// A journal in memory: what is applied is what was written.
 fn store(records: &mut Vec<Record>, run: &mut Evolution, event: &Event) {
     let text = serde_json::to_string(event).unwrap();
@@ -82,6 +99,11 @@ fn finish(mut records: Vec<Record>, mut run: Evolution, inject: Option<(usize, f
         }
         match run.step().unwrap() {
             Next::Record(event) => store(&mut records, &mut run, &event),
+            Next::Evaluate(work) if work.kind == WorkKind::Block => {
+                let (scores, values) = block(&work);
+                let event = run.measured_with(&work, scores, values);
+                store(&mut records, &mut run, &event);
+            }
             Next::Evaluate(work) => {
                 let event = run.measured(&work, measure(&work));
                 store(&mut records, &mut run, &event);
@@ -181,4 +203,55 @@ fn a_recipe_of_other_models_is_refused() {
     let mut recipe = run.config.global_recipe(&[0.5, 0.5]);
     recipe.sources[1].model = "z".into();
     assert!(run.inject(&recipe).unwrap_err().to_string().contains("not among the models"));
+}
+
+fn racing(error: f64) -> String {
+    CONFIG.replace("[search]", &format!("[racing]\nblock = 7\nerror = {error}\n[search]"))
+}
+
+fn start_with(text: &str, facts: &Facts) -> (Vec<Record>, Evolution) {
+    let config = Config::parse(text, "toy").unwrap();
+    let event = created("toy", text, &config, facts).unwrap();
+    let records = vec![Record { seq: 1, at_ms: 0, cost: None, event }];
+    let run = Evolution::replay(&records).unwrap();
+    (records, run)
+}
+
+#[test]
+fn a_race_answers_less_and_goes_on_from_any_event() {
+    let many = Facts { train_questions: 60, ..facts() };
+    let mut answered = Vec::new();
+    for (error, inject) in [(0.0, None), (0.2, None), (0.2, Some((30, 0.88)))] {
+        let (records, run) = start_with(&racing(error), &many);
+        let whole = finish(records, run, inject);
+        let mut state = SessionState::default();
+        for record in &whole {
+            state.apply(record);
+        }
+        answered.push(state.entries.iter().map(|e| e.values.len()).sum::<usize>());
+        let stopped: Vec<&Entry> = state.entries.iter().filter(|e| e.stopped).collect();
+        assert!(!stopped.is_empty());
+        assert!(stopped.iter().all(|e| e.train().unwrap().n == e.values.len() as u64 && e.values.len() < 60));
+        let best = state.best_entry().unwrap();
+        assert!(!best.stopped && best.values.len() == 60);
+        for cut in (1..whole.len()).step_by(3) {
+            let part = whole[..cut].to_vec();
+            let run = Evolution::replay(&part).unwrap();
+            let again = inject.filter(|(at, _)| cut <= *at);
+            assert_eq!(finish(part, run, again), whole, "cut after event {cut}");
+        }
+    }
+    let all = 23 * 60;
+    assert!(answered[0] < all && answered[1] < answered[0] * 3 / 4, "{answered:?} of {all}");
+}
+
+#[test]
+fn a_race_needs_a_sum_and_one_task() {
+    let says = |text: &str| Config::parse(text, "x").unwrap_err().to_string();
+    assert!(says(&racing(0.7)).contains("from 0 to 0.5"));
+    assert!(says(&racing(0.0).replace("block = 7", "block = 0")).contains("`racing.block` is 0"));
+    let product = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nfitness = \"acc * japanese\"");
+    assert!(says(&product).contains("weighted sum"));
+    let bar = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nat_least = 0.2");
+    assert!(says(&bar).contains("one [task]"));
 }

@@ -129,7 +129,7 @@ pub fn events(generations: u64) -> Vec<Event> {
             }
             sum += s.fitness;
             evaluations += 1;
-            out.push(Event::Evaluated { id: *k, generation, outcome, tasks: Vec::new() });
+            out.push(Event::Evaluated { id: *k, generation, outcome, tasks: Vec::new(), stopped: false });
         }
         id += POPULATION;
         if half {

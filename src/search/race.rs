@@ -1,0 +1,230 @@
+//! Racing: the candidates of a generation answer the questions block by block, in one fixed order,
+//! and one that has no part in what the generation is for stops.
+//!
+//! A search that goes by ranks needs to know who is in the better half, and the session who is its
+//! best. So a candidate stops when it can't enter the better half. Without a stated error that must
+//! be certain: `keep` others stay above it even if it gets every question that is left right and
+//! they get none. With one, a paired test on the questions answered so far does: the mean difference
+//! to the last of the better half lies below 0 by more than the error allows (a z test with the
+//! correction for a sample without replacement from a finite set, which questions in a random order
+//! are; the error is that of one comparison). Once only the better half is left, each of it goes on
+//! for as long as the same test does not set it below the session's best.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha12Rng;
+
+use super::normal::quantile;
+
+/// What a race goes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Race {
+    /// Questions of a whole evaluation.
+    pub total: usize,
+    /// The worst and the best that one question can bring.
+    pub bounds: (f64, f64),
+    /// Chance that one comparison stops a candidate that is no worse; 0: only what is certain.
+    pub error: f64,
+    /// Candidates in the better half.
+    pub keep: usize,
+}
+
+/// A candidate of the generation with what each question brought it so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner<'a> {
+    pub values: &'a [f64],
+    /// It has stopped, or answered everything.
+    pub done: bool,
+}
+
+impl Race {
+    /// Which of the candidates that still run stop now; looked at when all of them have answered the
+    /// same questions. `best` is what each question brought the session's best.
+    #[must_use]
+    pub fn stops(&self, runners: &[Runner], best: Option<&[f64]>) -> Vec<bool> {
+        let mut out = vec![false; runners.len()];
+        let mut order: Vec<usize> = (0..runners.len()).filter(|&i| self.counts(runners[i])).collect();
+        order.sort_by(|&a, &b| mean(runners[b].values).total_cmp(&mean(runners[a].values)));
+        let open = |i: &usize| !runners[*i].done;
+        if self.error <= 0.0 {
+            let lowest = |i: usize| self.bound(runners[i].values, self.bounds.0);
+            let mut lows: Vec<f64> = order.iter().map(|&i| lowest(i)).collect();
+            lows.sort_by(|a, b| b.total_cmp(a));
+            let Some(bar) = self.keep.checked_sub(1).and_then(|k| lows.get(k)) else { return out };
+            for &i in order.iter().filter(|i| open(i)) {
+                out[i] = self.bound(runners[i].values, self.bounds.1) < *bar;
+            }
+            return out;
+        }
+        let Some(&last) = self.keep.checked_sub(1).and_then(|k| order.get(k)) else { return out };
+        for &i in order[self.keep..].iter().filter(|i| open(i)) {
+            out[i] = self.below(runners[i].values, runners[last].values);
+        }
+        let left = order.iter().filter(|&&i| !out[i]).count();
+        if let (true, Some(best)) = (left <= self.keep, best) {
+            for &i in order.iter().filter(|i| open(i)) {
+                out[i] = out[i] || self.below(runners[i].values, best);
+            }
+        }
+        out
+    }
+
+    /// Those that run, and those that have answered everything.
+    fn counts(&self, runner: Runner) -> bool {
+        !runner.done || runner.values.len() >= self.total
+    }
+
+    /// The fitness if each question that is left brings `rest`.
+    fn bound(&self, values: &[f64], rest: f64) -> f64 {
+        let left = self.total.saturating_sub(values.len()) as f64;
+        (values.iter().sum::<f64>() + left * rest) / self.total.max(1) as f64
+    }
+
+    /// Whether `a` is worse than `b` by more than the error allows, on the questions that both have
+    /// answered. A difference that no question shows is none.
+    fn below(&self, a: &[f64], b: &[f64]) -> bool {
+        let pairs: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+        let n = pairs.len();
+        if n < 2 || n >= self.total {
+            return n >= self.total && mean(&pairs) < 0.0;
+        }
+        let difference = mean(&pairs);
+        let variance = pairs.iter().map(|d| (d - difference).powi(2)).sum::<f64>() / (n - 1) as f64;
+        let unseen = (self.total - n) as f64 / (self.total - 1) as f64;
+        difference < 0.0 && difference < quantile(self.error) * (variance / n as f64 * unseen).sqrt()
+    }
+}
+
+/// The order in which all candidates of a session answer its `n` questions.
+#[must_use]
+pub fn order(n: usize, seed: u64) -> Vec<usize> {
+    let mut out: Vec<usize> = (0..n).collect();
+    out.shuffle(&mut ChaCha12Rng::seed_from_u64(seed ^ 0x7ace));
+    out
+}
+
+/// Fitness to rank candidates by of which some stopped, from the mean of what each has and the
+/// number of its answers: one with fewer answers ranks behind every one with more, and among equals
+/// the mean decides. NaN is a failure and stays.
+#[must_use]
+pub fn ranked(found: &[(f64, usize)]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..found.len()).filter(|&i| !found[i].0.is_nan()).collect();
+    order.sort_by(|&a, &b| found[b].1.cmp(&found[a].1).then(found[b].0.total_cmp(&found[a].0)));
+    let mut out: Vec<f64> = found.iter().map(|f| f.0).collect();
+    let (mut bar, mut above) = (f64::INFINITY, None);
+    for &i in &order {
+        let (mean, answers) = found[i];
+        // Equal ones with as many answers stay equal.
+        let equal = above == Some((mean.to_bits(), answers));
+        let told = if equal {
+            bar
+        } else if mean < bar {
+            mean
+        } else {
+            bar - 1e-9 * (1.0 + bar.abs())
+        };
+        out[i] = told;
+        bar = told;
+        above = Some((mean.to_bits(), answers));
+    }
+    out
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stops(error: f64, keep: usize, values: &[Vec<f64>], best: Option<&[f64]>) -> Vec<bool> {
+        let race = Race { total: 10, bounds: (0.0, 1.0), error, keep };
+        let runners: Vec<Runner> = values.iter().map(|values| Runner { values, done: false }).collect();
+        race.stops(&runners, best)
+    }
+
+    fn row(right: usize, of: usize) -> Vec<f64> {
+        (0..of).map(|i| if i < right { 1.0 } else { 0.0 }).collect()
+    }
+
+    #[test]
+    fn certain_means_that_all_the_rest_right_is_not_enough() {
+        // 7 of 8 are at least 7 of 10; 4 of 8 at most 6.
+        assert_eq!(stops(0.0, 1, &[row(7, 8), row(4, 8)], None), [false, true]);
+        assert_eq!(stops(0.0, 1, &[row(7, 8), row(5, 8)], None), [false, false]);
+        assert_eq!(stops(0.0, 2, &[row(7, 8), row(4, 8)], None), [false, false]);
+        assert_eq!(stops(0.0, 0, &[row(7, 8)], None), [false]);
+    }
+
+    #[test]
+    fn a_certain_stop_never_ends_one_of_the_better_half() {
+        // Whatever the questions bring, whoever is stopped ends below `keep` others.
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let mut all = 0;
+        for _ in 0..300 {
+            let values: Vec<Vec<f64>> = (0..6)
+                .map(|i| {
+                    let mut row = row(i * 2, 10);
+                    row.shuffle(&mut rng);
+                    row
+                })
+                .collect();
+            for n in 1..10 {
+                let part: Vec<Vec<f64>> = values.iter().map(|v| v[..n].to_vec()).collect();
+                for (i, _) in stops(0.0, 3, &part, None).iter().enumerate().filter(|(_, s)| **s) {
+                    assert!(i < 3, "candidate {i} of 0..6, of which 3, 4 and 5 are the better half");
+                    all += 1;
+                }
+            }
+        }
+        assert!(all > 300, "{all}");
+    }
+
+    #[test]
+    fn the_paired_test_keeps_its_error() {
+        // Two equally good candidates: of many first comparisons, about one in twenty stops the worse.
+        let mut rng = ChaCha12Rng::seed_from_u64(2);
+        let race = Race { total: 1000, bounds: (0.0, 1.0), error: 0.05, keep: 1 };
+        let (a, b) = (row(500, 1000), row(500, 1000));
+        let mut stopped = 0;
+        for _ in 0..2000 {
+            let (mut a, mut b) = (a.clone(), b.clone());
+            a.shuffle(&mut rng);
+            b.shuffle(&mut rng);
+            stopped += usize::from(race.below(&a[..100], &b[..100]));
+        }
+        assert!((50..150).contains(&stopped), "{stopped} of 2000");
+    }
+
+    #[test]
+    fn the_better_half_goes_on_while_it_may_be_the_best() {
+        let best = row(10, 10);
+        assert_eq!(stops(0.05, 1, &[row(2, 8), row(0, 8)], Some(&best)), [true, true]);
+        assert_eq!(stops(0.05, 1, &[row(8, 8), row(0, 8)], Some(&best)), [false, true]);
+        // Nothing tells equal ones apart, also where every answer is the same.
+        assert_eq!(stops(0.05, 1, &[row(4, 8), row(4, 8)], Some(&row(4, 10))), [false, false]);
+        assert_eq!(stops(0.4, 1, &[row(1, 1), row(0, 1)], None), [false, false]);
+    }
+
+    #[test]
+    fn fewer_answers_rank_behind_more() {
+        let told = ranked(&[(0.9, 10), (0.5, 150), (0.95, 10), (f64::NAN, 0), (0.6, 150), (0.2, 20)]);
+        let mut order: Vec<usize> = (0..6).filter(|&i| i != 3).collect();
+        order.sort_by(|&a, &b| told[b].total_cmp(&told[a]));
+        assert_eq!(order, [4, 1, 5, 2, 0]);
+        assert!(told[3].is_nan());
+        assert!((told[4] - 0.6).abs() < 1e-12 && (told[1] - 0.5).abs() < 1e-12);
+        let equal = ranked(&[(0.5, 10), (0.5, 10)]);
+        assert_eq!(equal[0].to_bits(), equal[1].to_bits());
+    }
+
+    #[test]
+    fn the_order_is_one_of_all_questions() {
+        let mut order = order(50, 3);
+        assert_ne!(order, (0..50).collect::<Vec<_>>());
+        assert_eq!(order, super::order(50, 3));
+        order.sort_unstable();
+        assert_eq!(order, (0..50).collect::<Vec<_>>());
+    }
+}

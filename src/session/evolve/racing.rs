@@ -1,0 +1,106 @@
+//! A generation that races: which block of questions follows for whom, and who stops.
+
+use super::{Evolution, Next, Work, WorkKind};
+use crate::search::{Race, Runner, question_order};
+use crate::session::protocol::{CandidateId, Event, Origin, Outcome, Score, Split};
+use crate::session::state::Entry;
+use crate::task::Fitness;
+
+impl Evolution {
+    /// What follows for the candidates of the last generation, if some of them are not done.
+    pub(super) fn race(&self) -> Option<Next> {
+        let racing = self.config.racing?;
+        let generation = self.state.generations.last()?;
+        let entries: Vec<&Entry> =
+            generation.candidates.iter().filter_map(|&id| self.state.entry(id)).collect();
+        let open: Vec<&&Entry> = entries.iter().filter(|e| e.outcome.is_none()).collect();
+        let total = self.state.train_questions;
+        let fewest = open.iter().min_by_key(|e| e.values.len())?;
+        if let Some(whole) = open.iter().find(|e| e.values.len() >= total) {
+            return Some(Next::Record(self.scored(whole, false)));
+        }
+        let level = open.iter().all(|e| e.values.len() == fewest.values.len());
+        if level && !fewest.values.is_empty() {
+            let race = Race { total, bounds: self.bounds(), error: racing.error, keep: entries.len() / 2 };
+            let runners: Vec<Runner> =
+                entries.iter().map(|e| Runner { values: &e.values, done: e.outcome.is_some() }).collect();
+            let best = self.state.best_entry().filter(|e| e.values.len() >= total);
+            let stops = race.stops(&runners, best.map(|e| e.values.as_slice()));
+            if let Some(i) = stops.iter().position(|stop| *stop) {
+                return Some(Next::Record(self.scored(entries[i], true)));
+            }
+        }
+        Some(self.block(fewest, racing.block))
+    }
+
+    /// A hand-made recipe answers everything, in the race's order.
+    pub(super) fn whole_by_hand(&self, entry: &Entry) -> Next {
+        if entry.values.len() >= self.state.train_questions {
+            return Next::Record(self.scored(entry, false));
+        }
+        self.block(entry, self.state.train_questions)
+    }
+
+    fn block(&self, entry: &Entry, size: usize) -> Next {
+        let from = entry.values.len();
+        let to = (from + size).min(self.state.train_questions);
+        let order = question_order(self.state.train_questions, self.config.seed);
+        Next::Evaluate(Work {
+            kind: WorkKind::Block,
+            candidate: entry.candidate.clone(),
+            splits: vec![Split::Train],
+            questions: Some(order[from..to].to_vec()),
+        })
+    }
+
+    /// The end of a candidate's evaluation.
+    fn scored(&self, entry: &Entry, stopped: bool) -> Event {
+        Event::Evaluated {
+            id: entry.candidate.id,
+            generation: entry.generation.unwrap_or_else(|| self.generation()),
+            outcome: Outcome::Scored(entry.so_far),
+            tasks: Vec::new(),
+            stopped,
+        }
+    }
+
+    /// The worst and the best that one question can bring.
+    fn bounds(&self) -> (f64, f64) {
+        let fitness = &self.config.task.first().fitness;
+        Fitness::parse(fitness).map_or((f64::NEG_INFINITY, f64::INFINITY), |f| f.bounds())
+    }
+
+    /// The event of a block of answers.
+    pub(super) fn block_answered(&self, id: CandidateId, score: Score, values: Vec<f64>) -> Event {
+        if values.len() as u64 == score.n && values.iter().all(|v| v.is_finite()) {
+            return Event::Block { id, score, values };
+        }
+        let why = "the fitness is not a number".to_owned();
+        let generation = self.state.entry(id).and_then(|e| e.generation);
+        Event::Evaluated {
+            id,
+            generation: generation.unwrap_or_else(|| self.generation()),
+            outcome: Outcome::Failed(why),
+            tasks: Vec::new(),
+            stopped: false,
+        }
+    }
+
+    /// Fitness of the last generation's candidates as the optimiser is told it.
+    pub(super) fn told(&self, ids: &[CandidateId]) -> Vec<f64> {
+        let found = |&id: &CandidateId| {
+            let answers = self.state.entry(id).map_or(0, |e| e.values.len());
+            (self.fitness(id), answers)
+        };
+        let found: Vec<(f64, usize)> = ids.iter().map(found).collect();
+        match self.config.racing {
+            Some(_) => crate::search::ranked(&found),
+            None => found.into_iter().map(|(fitness, _)| fitness).collect(),
+        }
+    }
+
+    /// Whether this candidate's evaluation comes in blocks.
+    pub(super) fn races(&self, origin: Origin) -> bool {
+        self.config.racing.is_some() && matches!(origin, Origin::Search | Origin::Hand)
+    }
+}
