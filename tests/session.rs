@@ -76,6 +76,7 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
         tasks: Vec::new(),
         answers: questions.iter().map(answer).collect(),
         seconds: Vec::new(),
+        values: Vec::new(),
     }
 }
 
