@@ -28,8 +28,8 @@ SEARCHES = {
     "global": ({"groups": '"global"'}, ""),
     "halves": ({"groups": '"halves"'}, ""),
     "smooth": ({"groups": "{ smooth = 3 }"}, ""),
-    "racing": ({}, "\n[racing]\nblock = 10\n"),
-    "racing-error": ({}, "\n[racing]\nblock = 10\nerror = 0.05\n"),
+    "racing-sure": ({}, "\n[racing]\nblock = 10\n"),
+    "racing": ({}, "\n[racing]\nblock = 10\nerror = 0.3\n"),
 }
 
 
@@ -71,6 +71,8 @@ def read(journal):
         elif kind == "baseline":
             scores = {s["split"]: s["score"] for s in event["scores"]}
             base[event["candidate"]["label"]] = scores["test"]["acc_ja"]
+        elif kind == "block":
+            tokens += cost
         elif kind == "evaluated":
             tokens += cost
             scored = event["outcome"].get("scored")

@@ -9,9 +9,19 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
-use yosegi::session::journal::Reader;
+use yosegi::session::journal::{Journal, Reader};
 use yosegi::session::protocol::{Command, Event, Message, Reply};
 use yosegi::session::{Client, Home};
+
+/// Kills of the test that kills at random moments; `YOSEGI_KILLS=200` for a long run.
+fn kills() -> u64 {
+    std::env::var("YOSEGI_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
+}
+
+/// Evaluations that outlast the kills.
+fn evaluations() -> u64 {
+    (10 * kills()).max(200)
+}
 
 /// A small session on the zoo: 200 evaluations of 6 questions.
 fn config() -> String {
@@ -37,7 +47,7 @@ fn config() -> String {
         ("test_limit", "test_limit = 5"),
         ("grid", "grid = [0.7]"),
         ("population", "population = 4"),
-        ("evaluations", "evaluations = 200"),
+        ("evaluations", &format!("evaluations = {}", evaluations())),
     ] {
         text = replace(text, key, line);
     }
@@ -81,7 +91,7 @@ fn straight() -> &'static Vec<Event> {
         let stdout = String::from_utf8(output.stdout).unwrap();
         let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
         assert_eq!(last["event"], "finished");
-        assert_eq!(last["evaluations"], 200);
+        assert_eq!(last["evaluations"], evaluations());
         assert!(last["best"]["recipe"]["sources"].is_array() && last["best"]["train"].is_number(), "{last}");
         let events = events(home.path(), "straight");
         assert_eq!(stdout.lines().count(), events.len());
@@ -117,13 +127,13 @@ fn watch(child: &mut Child) -> mpsc::Receiver<u64> {
 }
 
 #[test]
-fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
+fn killed_at_random_moments_it_ends_as_if_undisturbed() {
     let _alone = alone();
     straight();
     let home = tempfile::tempdir().unwrap();
     let mut random = rand::rngs::StdRng::seed_from_u64(20);
     let mut seen = 0;
-    for kill in 0..20 {
+    for kill in 0..kills() {
         let mut child = evolve(home.path(), "killed").arg("--resume").spawn().unwrap();
         let told = watch(&mut child);
         if kill % 4 == 0 {
@@ -278,4 +288,55 @@ fn children(pid: u32) -> Vec<u32> {
     };
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     all.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(|&c| parent(c) == Some(pid)).collect()
+}
+
+/// A journal's files as they lie while it is written, cut at many places.
+#[test]
+fn a_journal_cut_anywhere_tells_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let mut journal = Journal::create(&home, "whole").unwrap();
+    for i in 0..300 {
+        journal.append(&Event::Stopped { reason: format!("{i} {}", "x".repeat(150)) }, None).unwrap();
+        // The first half moves from the log of changes to the file itself.
+        if i == 150 {
+            let db = rusqlite::Connection::open(home.session("whole").unwrap().join("journal.db")).unwrap();
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        }
+    }
+    let whole = journal.reader().records(1).unwrap();
+    let from = home.session("whole").unwrap();
+    let (file, log) = ("journal.db", "journal.db-wal");
+    let (mut tails, mut sentences) = (0, 0);
+    for (name, step) in [(log, 997), (file, 509)] {
+        let size = std::fs::metadata(from.join(name)).unwrap().len();
+        assert!(size > 10_000, "{name}: {size}");
+        for cut in (0..size).step_by(step) {
+            let into = home.session("cut").unwrap();
+            let _ = std::fs::remove_dir_all(&into);
+            std::fs::create_dir_all(&into).unwrap();
+            for copied in [file, log] {
+                // A cut file is one whose later changes are lost too.
+                if name == log || copied == file {
+                    std::fs::copy(from.join(copied), into.join(copied)).unwrap();
+                }
+            }
+            std::fs::File::options().write(true).open(into.join(name)).unwrap().set_len(cut).unwrap();
+            match Reader::open(&home, "cut").and_then(|reader| reader.records(1)) {
+                Ok(records) => {
+                    assert_eq!(records, whole[..records.len()], "{name} cut at {cut}");
+                    assert!(name == file || records.len() >= 150, "only the tail: {}", records.len());
+                    tails += 1;
+                }
+                Err(why) => {
+                    let why = why.to_string();
+                    let clear = ["no journal", "cannot be read as a journal", "is damaged"];
+                    assert!(clear.iter().any(|words| why.contains(words)), "{name} cut at {cut}: {why}");
+                    assert!(name == file, "{name} cut at {cut}: {why}");
+                    sentences += 1;
+                }
+            }
+        }
+    }
+    assert!(tails > 50 && sentences > 10, "{tails} {sentences}");
 }

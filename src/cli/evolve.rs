@@ -15,6 +15,8 @@ struct Plan {
     name: Option<String>,
     /// `None`: go on from the journal.
     config: Option<String>,
+    /// Let the session go on although it is over, up to so many evaluations.
+    extend: Option<u64>,
 }
 
 /// Opens the workbench on a session.
@@ -38,7 +40,7 @@ pub fn run(args: &Evolve, face: Option<Face>) -> anyhow::Result<()> {
 
 /// Evolves the bundled zoo headless: what `yosegi` does without a terminal.
 pub fn run_zoo() -> anyhow::Result<()> {
-    let plan = Plan { name: None, config: Some(ZOO.to_owned()) };
+    let plan = Plan { name: None, config: Some(ZOO.to_owned()), extend: None };
     headless(&Home::from_env()?, &plan, false)
 }
 
@@ -50,8 +52,12 @@ pub fn on_terminal() -> bool {
 
 /// Reads the config and finds out which session is meant.
 fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
-    let text = read(&args.config)?;
-    let place = args.config.display().to_string();
+    if let Some(name) = &args.extend {
+        return Ok(Plan { name: Some(name.clone()), config: None, extend: args.budget });
+    }
+    let path = args.config.as_deref().unwrap_or(Path::new(""));
+    let text = read(path)?;
+    let place = path.display().to_string();
     let config = Config::parse(&text, &place)?;
     let text = with_overrides(&text, args.seed, args.budget)?;
     let folder = std::env::current_dir()?;
@@ -61,10 +67,10 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
         let name = args.name.clone().unwrap_or_else(|| latest(home, &config.name));
         if list::exists(home, &name) {
             check_same(home, &name, args)?;
-            return Ok(Plan { name: Some(name), config: None });
+            return Ok(Plan { name: Some(name), config: None, extend: None });
         }
         note(&format!("there is no session `{name}` to resume: it begins now"));
-        return Ok(Plan { name: Some(name), config: Some(text) });
+        return Ok(Plan { name: Some(name), config: Some(text), extend: None });
     }
     if let Some(name) = &args.name {
         crate::session::home::check_name(name)?;
@@ -72,7 +78,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
             return Err(BadInput::error(crate::session::journal::exists_sentence(name)));
         }
     }
-    Ok(Plan { name: args.name.clone(), config: Some(text) })
+    Ok(Plan { name: args.name.clone(), config: Some(text), extend: None })
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -125,6 +131,9 @@ fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
 /// Starts or resumes on an engine; the session's name.
 fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
     let command = match (&plan.config, &plan.name) {
+        (None, Some(name)) if plan.extend.is_some() => {
+            Command::Extend { session: name.clone(), budget: plan.extend.unwrap_or_default() }
+        }
         (Some(config), name) => Command::Start { config: config.clone(), name: name.clone() },
         (None, Some(name)) => Command::Resume { session: name.clone() },
         (None, None) => anyhow::bail!("a session to resume has a name"),
@@ -140,6 +149,7 @@ fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
     let mut engine = Engine::start(home, WorkerKind::Process)?;
     let mut client = engine.connect()?;
     let finished = plan.config.is_none()
+        && plan.extend.is_none()
         && match &plan.name {
             Some(name) => Reader::open(home, name)?.state()?.status == Status::Finished,
             None => false,

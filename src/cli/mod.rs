@@ -231,13 +231,17 @@ pub struct Compare {
 #[derive(Debug, Args)]
 pub struct Evolve {
     /// A session's config (TOML)
-    pub config: PathBuf,
+    #[arg(required_unless_present = "extend")]
+    pub config: Option<PathBuf>,
     /// Name of the session, in place of the config's
     #[arg(long)]
     pub name: Option<String>,
     /// Run here and print progress, also when there is a terminal
     #[arg(long)]
     pub headless: bool,
+    /// Let this finished session go on, up to --budget evaluations in all
+    #[arg(long, value_name = "NAME", requires = "budget", conflicts_with_all = ["config", "name", "seed", "resume"])]
+    pub extend: Option<String>,
     /// Evaluations, in place of the config's
     #[arg(long)]
     pub budget: Option<u64>,

@@ -84,12 +84,18 @@ pub struct Search {
     /// Where the search begins.
     #[serde(default)]
     pub start: Start,
+    /// What `nsga2` weighs against each other on the training questions: `fitness`, `acc`, `acc_ja`,
+    /// `japanese`, or a task's name for its fitness. The best candidate is still the one of the
+    /// highest fitness.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<String>,
     /// Parameters of the optimiser that differ from its defaults.
     #[serde(default, skip_serializing_if = "search::Options::is_empty")]
     pub options: search::Options,
 }
 
-/// `grid` (the best global weighting), `uniform`, or one number for every gene.
+/// `grid` (the best global weighting), `uniform`, `session:NAME` (another session's best), a
+/// recipe's file, or one number for every gene.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Start {
@@ -97,12 +103,33 @@ pub enum Start {
     Word(String),
 }
 
-/// `[budget]`: when the search ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `[budget]`: when the search ends, whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Fitness evaluations of the search and of hand-made recipes; baselines are not counted.
     pub evaluations: u64,
+    /// Tokens generated, baselines included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Seconds spent on candidates, baselines included and pauses not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// A fitness on the training questions that is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// Generations in a row without a better best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stagnation: Option<u64>,
+}
+
+/// Figures of a score that can be an objective.
+const SCORES: [&str; 4] = ["fitness", "acc", "acc_ja", "japanese"];
+
+/// Whether a start is another session's best or a recipe's file.
+fn is_elsewhere(word: &str) -> bool {
+    let file = Path::new(word).extension().and_then(|e| e.to_str());
+    word.starts_with("session:") || file.is_some_and(|e| matches!(e, "toml" | "yml" | "yaml"))
 }
 
 impl Default for Search {
@@ -112,6 +139,7 @@ impl Default for Search {
             population: 0,
             sigma: sixth(),
             start: Start::default(),
+            objectives: Vec::new(),
             options: search::Options::new(),
         }
     }
@@ -155,6 +183,24 @@ impl Config {
         task.check()?;
         if let Some(racing) = &self.racing {
             racing.check(task)?;
+            if !search.objectives.is_empty() {
+                return Err("[racing] goes by one fitness: take it out, or `search.objectives`".into());
+            }
+        }
+        if !search.objectives.is_empty() && search.algorithm != "nsga2" {
+            return Err("`search.objectives` are for algorithm = \"nsga2\": take them out, or use it".into());
+        }
+        let known = |name: &String| {
+            SCORES.contains(&name.as_str()) || task.0.len() > 1 && task.0.iter().any(|t| t.name == *name)
+        };
+        if let Some(unknown) = search.objectives.iter().find(|name| !known(name)) {
+            let tasks = if task.0.len() > 1 { ", or a task's name" } else { "" };
+            return Err(format!("`search.objectives` names \"{unknown}\": use {}{tasks}", SCORES.join(", ")));
+        }
+        let limits = [("seconds", self.budget.seconds), ("target", self.budget.target)];
+        if let Some((key, bad)) = limits.into_iter().find(|(_, limit)| limit.is_some_and(|l| !l.is_finite()))
+        {
+            return Err(format!("`budget.{key}` is {}: give a finite number", bad.unwrap_or_default()));
         }
         if pool.sources.is_empty() {
             return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
@@ -181,11 +227,23 @@ impl Config {
             Start::Word(word) if word == "grid" && baselines.grid.is_empty() => {
                 Err("`search.start` is \"grid\", but `baselines.grid` is empty: give it weights such as [0.3, 0.6]".into())
             }
-            Start::Word(word) if word != "grid" && word != "uniform" => {
-                Err(format!("`search.start` is \"{word}\": use \"grid\", \"uniform\" or a number"))
+            Start::Word(word) if !matches!(word.as_str(), "grid" | "uniform") && !is_elsewhere(word) => {
+                Err(format!(
+                    "`search.start` is \"{word}\": use \"grid\", \"uniform\", \"session:NAME\", a recipe's \
+                     file, or a number"
+                ))
             }
             // The space has its own checks of bounds; any number of blocks that it needs serves for them.
             _ => self.space(space.least_layers()).map(|_| ()).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// The other session or the recipe that the search starts from, if it does.
+    #[must_use]
+    pub fn starts_elsewhere(&self) -> Option<&str> {
+        match &self.search.start {
+            Start::Word(word) if is_elsewhere(word) => Some(word),
+            _ => None,
         }
     }
 
@@ -244,6 +302,7 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
         }
     };
     replace(document.get_mut("pool").and_then(|t| t.get_mut("base")));
+    replace(document.get_mut("search").and_then(|t| t.get_mut("start")));
     match document.get_mut("task") {
         Some(toml_edit::Item::ArrayOfTables(tasks)) => {
             tasks.iter_mut().for_each(|task| replace(task.get_mut("use")));

@@ -43,6 +43,8 @@ pub enum Command {
     Pause { session: String },
     /// End the session now; it can still be resumed later.
     Stop { session: String },
+    /// Let a session that is over go on, up to this many evaluations in all.
+    Extend { session: String, budget: u64 },
     /// Evaluate a hand-made recipe as a candidate of the session.
     Inject { session: String, recipe: Box<Recipe> },
     /// Which training questions stream their answers while candidates are evaluated.
@@ -208,6 +210,9 @@ pub enum Event {
         /// in journals of earlier sessions.
         #[serde(default)]
         search: u32,
+        /// What else was found when it began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begin: Option<Box<Begin>>,
     },
     /// A reference point: a source alone, the base, the uniform merge, a global weighting.
     /// `failed` says why where it could not be measured; `scores` is empty then.
@@ -257,6 +262,9 @@ pub enum Event {
         mean_fitness: f64,
         std_fitness: f64,
         evaluations: u64,
+        /// Of several objectives: candidates that no other one beats in all of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        front: Vec<CandidateId>,
     },
     /// Score of the best so far on the held-out questions.
     HeldOut {
@@ -264,6 +272,14 @@ pub enum Event {
         score: Score,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tasks: Vec<TaskScore>,
+    },
+    /// The search proposes no more, for a reason that is not the number of evaluations.
+    Ended {
+        reason: String,
+    },
+    /// A session that was over goes on, up to this many evaluations; no other limit holds any more.
+    Extended {
+        budget: u64,
     },
     Paused,
     Resumed,
@@ -281,6 +297,17 @@ pub enum Event {
         evaluations: u64,
         recipe: Box<Recipe>,
     },
+}
+
+/// What was found when a session began, where there is something to say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    /// Where the search begins, if at another session's best or at a recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<f64>,
+    /// Held-out questions that stand among the training questions too.
+    #[serde(default)]
+    pub overlap: u64,
 }
 
 /// A dimension of the search space.

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::config::Config;
+use super::evolve::objectives;
 use super::protocol::{Cost, Origin, Outcome, Score, Status, TaskScore};
 use super::state::{Entry, SessionState};
 use super::text::visible_line;
@@ -179,6 +181,32 @@ pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> 
     ))
 }
 
+/// Of several objectives: the candidates that no other one beats in all of them, by the first.
+fn front_table(state: &SessionState) -> String {
+    let Ok(config) = Config::parse(&state.config, "the session's config") else { return String::new() };
+    let names = &config.search.objectives;
+    let mut front: Vec<(Vec<f64>, &Entry)> = state
+        .front
+        .iter()
+        .filter_map(|&id| state.entry(id))
+        .map(|entry| (objectives(names, entry), entry))
+        .collect();
+    if front.is_empty() {
+        return String::new();
+    }
+    front.sort_by(|a, b| b.0[0].total_cmp(&a.0[0]));
+    let mut out =
+        format!("\nno candidate beats these in all of {}, on the training questions:\n", names.join(", "));
+    for (values, entry) in front {
+        out.push_str(&clipped(&entry.candidate.label, 24));
+        for value in values {
+            let _ = write!(out, "{value:>8.3}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
 /// The whole session as text.
 #[must_use]
 pub fn text(state: &SessionState) -> String {
@@ -211,7 +239,15 @@ pub fn text(state: &SessionState) -> String {
         state.language_by,
         state.tokens
     );
+    if state.overlap > 0 {
+        let _ = writeln!(
+            out,
+            "{} of the held-out questions stand among the training questions too: their scores say too much\n",
+            state.overlap
+        );
+    }
     out.push_str(&comparison_table(&comparison(state)));
+    out.push_str(&front_table(state));
     if !state.generations.is_empty() {
         out.push('\n');
     }
@@ -256,6 +292,8 @@ pub fn json(state: &SessionState) -> serde_json::Value {
         "dtype": state.dtype,
         "language_by": state.language_by,
         "tokens": state.tokens,
+        "overlap": state.overlap,
+        "front": state.front,
         "comparison": comparison(state),
         "generations": state.generations,
         "seconds_per_candidate": spent(state),

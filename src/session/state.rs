@@ -45,6 +45,16 @@ pub struct SessionState {
     pub created_ms: u64,
     /// Tokens generated so far.
     pub tokens: u64,
+    /// Seconds spent on candidates so far.
+    pub seconds: f64,
+    /// Held-out questions that stand among the training questions too.
+    pub overlap: u64,
+    /// Why the search proposes no more, where it is not for the number of evaluations.
+    pub ended: Option<String>,
+    /// It has been extended: only the number of evaluations ends it.
+    pub extended: bool,
+    /// Of several objectives: candidates that no other one beats in all of them.
+    pub front: Vec<CandidateId>,
 }
 
 /// A candidate and what is known of it.
@@ -122,6 +132,7 @@ impl SessionState {
         self.updated_ms = record.at_ms;
         if let Some(cost) = &record.cost {
             self.tokens += cost.tokens;
+            self.seconds += cost.seconds();
         }
         match &record.event {
             Event::Created { .. } => self.created(&record.event, record.at_ms),
@@ -161,7 +172,9 @@ impl SessionState {
                 mean_fitness,
                 std_fitness,
                 evaluations,
+                front,
             } => {
+                self.front.clone_from(front);
                 if let Some(row) = self.generations.iter_mut().rev().find(|g| g.generation == *generation) {
                     row.complete = true;
                     row.best = Some(*best);
@@ -177,6 +190,8 @@ impl SessionState {
                     entry.test_tasks.clone_from(tasks);
                 }
             }
+            Event::Ended { reason } => self.ended = Some(reason.clone()),
+            Event::Extended { budget } => self.extend(*budget),
             Event::Paused => self.status = Status::Paused,
             Event::Resumed => {
                 self.status = Status::Running;
@@ -216,6 +231,7 @@ impl SessionState {
             dtype,
             language_by,
             search: _,
+            begin,
         } = event
         else {
             return;
@@ -232,7 +248,26 @@ impl SessionState {
         self.device.clone_from(device);
         self.dtype.clone_from(dtype);
         self.language_by.clone_from(language_by);
+        self.overlap = begin.as_ref().map_or(0, |b| b.overlap);
         self.status = Status::Running;
+    }
+
+    /// As it was before its end, but for what its end measured.
+    fn extend(&mut self, budget: u64) {
+        self.budget = budget;
+        self.status = Status::Running;
+        (self.finished, self.ended, self.reason) = (None, None, None);
+        self.extended = true;
+        let mut best: Option<(f64, CandidateId)> = None;
+        for entry in &self.entries {
+            let searched = matches!(entry.candidate.origin, Origin::Search | Origin::Hand);
+            if let (true, Some(score)) = (searched && !entry.stopped, entry.train())
+                && best.is_none_or(|(fitness, _)| score.fitness > fitness)
+            {
+                best = Some((score.fitness, entry.candidate.id));
+            }
+        }
+        self.best = best.map(|(_, id)| id);
     }
 
     fn put(&mut self, candidate: &Candidate, generation: Option<u64>) {

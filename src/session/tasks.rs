@@ -37,6 +37,9 @@ pub struct TaskConfig {
     /// How much this task counts beside the others; the task file's own weight where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+    /// Goes on although held-out questions stand among the training questions; the report says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overlap: bool,
     /// The fitness that a candidate must reach on this task's training questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Bar>,

@@ -11,7 +11,7 @@ use crate::session::evolve::{self, Evolution, Facts, Next, Work};
 use crate::session::home::Home;
 use crate::session::job::{Ask, Bench, Job, Measured};
 use crate::session::journal::{Journal, StoredQuestion};
-use crate::session::protocol::{Answer, Cost, Event, Live, Record, Split, SplitScore, Status};
+use crate::session::protocol::{Answer, Begin, Cost, Event, Live, Record, Split, SplitScore, Status};
 use crate::session::state::SessionState;
 
 /// Rates are means over this long.
@@ -39,7 +39,12 @@ impl Active {
         facts: &Facts,
         questions: &[StoredQuestion],
     ) -> anyhow::Result<Self> {
-        let created = evolve::created(name, text, config, facts)?;
+        let mut created = evolve::created(name, text, config, facts)?;
+        if let Event::Created { begin, .. } = &mut created {
+            let start = evolve::warm_start(home, config, &config.space(facts.layers)?)?;
+            let found = Begin { start, overlap: checked_overlap(config, questions)? };
+            *begin = Some(Box::new(found)).filter(|b| **b != Begin::default());
+        }
         let mut journal = Journal::create(home, name)?;
         let record = journal.begin(&created, questions)?;
         let run = Evolution::replay(&[record])?;
@@ -191,6 +196,20 @@ impl Active {
             memory_bytes,
             device: device.to_owned(),
         }
+    }
+}
+
+/// Held-out questions that stand among the training questions too: refused unless the config allows
+/// them.
+fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Result<u64> {
+    let (count, first) = evolve::overlap(questions);
+    let allowed = config.task.0.iter().any(|t| t.overlap);
+    match first.filter(|_| !allowed) {
+        None => Ok(count),
+        Some(first) => Err(BadInput::error(format!(
+            "{count} of the held-out questions stand among the training questions too (\"{first}\"): held-out scores \
+             would say too much; take other data, or set overlap = true under [task] and the report will say so"
+        ))),
     }
 }
 

@@ -7,10 +7,10 @@ use super::flights::TryCommand;
 use super::hub::{Flight, Hub, Inbound, Purpose, Start};
 use crate::session::config::Config;
 use crate::session::error::BadInput;
-use crate::session::evolve::Facts;
+use crate::session::evolve::{Evolution, Facts};
 use crate::session::home::Home;
 use crate::session::job::Ask;
-use crate::session::journal::{Reader, StoredQuestion, exists_sentence};
+use crate::session::journal::{Journal, Reader, StoredQuestion, exists_sentence};
 use crate::session::list;
 use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
@@ -65,6 +65,10 @@ impl Hub {
             Command::Resume { session } => match self.resume(line, id, session) {
                 Ok(true) => return,
                 Ok(false) => Reply::Done,
+                Err(why) => sentence(&why),
+            },
+            Command::Extend { session, budget } => match self.extend(line, id, session, budget) {
+                Ok(()) => return,
                 Err(why) => sentence(&why),
             },
             Command::Pause { session } => done(self.pause(&session)),
@@ -202,6 +206,15 @@ impl Hub {
         Ok(true)
     }
 
+    /// A session that is over goes on.
+    fn extend(&mut self, line: u64, request: u64, session: String, budget: u64) -> anyhow::Result<()> {
+        self.must_be_free()?;
+        let event = Evolution::replay(&Reader::open(&self.home, &session)?.records(1)?)?.extend(budget)?;
+        let record = Journal::open(&self.home, &session)?.append(&event, None)?;
+        self.broadcast(&session, &record);
+        self.resume(line, request, session).map(|_| ())
+    }
+
     /// Models and task are open: the session begins, or goes on.
     pub(super) fn opened(&mut self, start: &Start, facts: &Facts, questions: &[StoredQuestion]) {
         let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
@@ -259,8 +272,7 @@ impl Hub {
             Status::Finished => Err(BadInput::error(active::finished_sentence(session))),
             Status::Stopped => Err(BadInput::error(format!("session `{session}` is stopped already"))),
             Status::New | Status::Running | Status::Paused => {
-                let record =
-                    crate::session::journal::Journal::open(&self.home, session)?.append(&stopped, None)?;
+                let record = Journal::open(&self.home, session)?.append(&stopped, None)?;
                 self.broadcast(session, &record);
                 Ok(())
             }

@@ -45,6 +45,7 @@ pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow
         dtype: facts.dtype.clone(),
         language_by: facts.language_by.clone(),
         search: crate::search::VERSION,
+        begin: None,
     })
 }
 

@@ -16,6 +16,7 @@
 //! the *training* questions; held-out scores choose nothing.
 
 mod events;
+mod life;
 mod racing;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ mod tests;
 use anyhow::{Context, bail};
 
 pub use events::{Facts, created};
+pub use life::{objectives, overlap, warm_start};
 
 use super::config::{Config, Start};
 use super::error::BadInput;
@@ -39,7 +41,12 @@ pub struct Evolution {
     /// A generation asked for and not yet stored.
     asked: Option<Vec<Genome>>,
     /// Hand-made recipes with their fitness that the optimiser has not been given yet.
-    injected: Vec<(Genome, f64)>,
+    injected: Vec<(Genome, Vec<f64>)>,
+    /// Candidates of the optimiser's generation that have been measured: those of one that the
+    /// budget cut short and that an extension completes.
+    part: Vec<CandidateId>,
+    /// Where the search begins, if the journal says.
+    begin: Vec<f64>,
     /// Version of the search that made it.
     made_by: u32,
 }
@@ -95,7 +102,8 @@ impl Evolution {
     /// A run rebuilt from its events; the first is [`Event::Created`].
     pub fn replay(records: &[Record]) -> anyhow::Result<Self> {
         let Some(Record {
-            event: Event::Created { version, name, config: text, layers, search, .. }, ..
+            event: Event::Created { version, name, config: text, layers, search, begin, .. },
+            ..
         }) = records.first()
         else {
             bail!("the journal does not begin with the session's creation");
@@ -112,6 +120,8 @@ impl Evolution {
             state: SessionState::default(),
             asked: None,
             injected: Vec::new(),
+            part: Vec::new(),
+            begin: begin.as_ref().map(|b| b.start.clone()).unwrap_or_default(),
             made_by: *search,
         };
         for record in records {
@@ -162,21 +172,26 @@ impl Evolution {
         let Some(entry) = self.state.entry(id) else { return };
         let by_hand = entry.candidate.origin == Origin::Hand && !entry.candidate.genome.is_empty();
         if let (true, Some(score)) = (by_hand, entry.train()) {
-            self.injected.push((Genome(entry.candidate.genome.clone()), score.fitness));
+            let objectives = self.objectives(id, score.fitness);
+            self.injected.push((Genome(entry.candidate.genome.clone()), objectives));
         }
     }
 
     /// The optimiser learns a whole generation's fitness.
     fn tell(&mut self) {
         let Some(generation) = self.state.generations.last() else { return };
-        let fitness = self.told(&generation.candidates);
+        self.part.extend_from_slice(&generation.candidates);
+        let fitness = self.told(&self.part);
+        let rows: Vec<Vec<f64>> =
+            self.part.iter().zip(&fitness).map(|(&id, &fitness)| self.objectives(id, fitness)).collect();
         if let Some(optimiser) = &mut self.optimiser
             && fitness.len() == optimiser.population()
         {
-            for (genome, fitness) in self.injected.drain(..) {
-                optimiser.inject(&genome, &[fitness]);
+            self.part.clear();
+            for (genome, objectives) in self.injected.drain(..) {
+                optimiser.inject(&genome, &objectives);
             }
-            optimiser.tell(&fitness);
+            optimiser.tell_all(&rows);
         }
     }
 
@@ -193,13 +208,16 @@ impl Evolution {
             self.optimiser = Some(optimiser(&self.config, &self.space, &self.start())?);
         }
         let optimiser = self.optimiser.as_mut().context("an optimiser was just made")?;
-        let asked = optimiser.ask();
+        let asked = optimiser.ask().split_off(self.part.len());
         self.asked = Some(asked.clone());
         Ok(asked)
     }
 
     /// The first mean: where the config says.
     fn start(&self) -> Genome {
+        if !self.begin.is_empty() {
+            return self.space.fold(&Genome(self.begin.clone()));
+        }
         let from = match &self.config.search.start {
             Start::Word(word) if word == "grid" => self.best_of(Origin::Grid),
             Start::Word(_) => self.best_of(Origin::Uniform),
@@ -243,6 +261,12 @@ impl Evolution {
         }
         if let Some(work) = self.best_of(Origin::Grid).and_then(|id| self.held_out(id)) {
             return Ok(work);
+        }
+        if self.state.ended.is_some() {
+            return self.ending();
+        }
+        if let Some(reason) = self.limit() {
+            return Ok(Next::Record(Event::Ended { reason }));
         }
         if let Some(generation) = self.state.generations.last() {
             if let Some(next) = self.race() {
@@ -372,6 +396,7 @@ impl Evolution {
             mean_fitness: mean,
             std_fitness: variance.sqrt(),
             evaluations: self.state.evaluations,
+            front: self.front(),
         }
     }
 
@@ -385,7 +410,10 @@ impl Evolution {
     /// After the last generation: the distribution's mean, then the end.
     fn ending(&self) -> anyhow::Result<Next> {
         let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0);
-        let mean = self.state.entries.iter().find(|e| e.candidate.origin == Origin::Mean);
+        // An earlier end of an extended session measured another.
+        let last = self.state.generations.last().and_then(|g| g.candidates.last()).copied();
+        let newer = |e: &&Entry| last.is_none_or(|last| e.candidate.id > last);
+        let mean = self.state.entries.iter().filter(newer).find(|e| e.candidate.origin == Origin::Mean);
         if let (Some(optimiser), None) = (learnt, mean) {
             let genome = optimiser.mean();
             let candidate = Candidate {
@@ -412,7 +440,11 @@ impl Evolution {
             bail!("no merge could be evaluated; `yosegi report {}` lists why", self.state.name);
         };
         Ok(Next::Record(Event::Finished {
-            reason: format!("the budget of {} evaluations is used", self.state.budget),
+            reason: self
+                .state
+                .ended
+                .clone()
+                .unwrap_or_else(|| format!("the budget of {} evaluations is used", self.state.budget)),
             best,
             train: entry.train().unwrap_or_default(),
             test: entry.test.unwrap_or_default(),

@@ -90,6 +90,7 @@ pub fn events(generations: u64) -> Vec<Event> {
             dtype: "bf16".to_owned(),
             language_by: "lid.176".to_owned(),
             search: 1,
+            begin: None,
         },
         scored(0, "zoo:base", Origin::Base, model("zoo:base"), [(0.59, 0.61, 0.97), (0.608, 0.62, 0.96)]),
         scored(1, "zoo:ja", Origin::Source, model(SOURCES[0]), [(0.05, 0.05, 1.0), (0.044, 0.05, 1.0)]),
@@ -144,6 +145,7 @@ pub fn events(generations: u64) -> Vec<Event> {
             mean_fitness: sum / POPULATION as f64,
             std_fitness: 0.04,
             evaluations,
+            front: Vec::new(),
         });
         for (c, g) in centre.iter_mut().zip(&goal) {
             *c += (g - *c) * 0.16;

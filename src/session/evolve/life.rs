@@ -1,0 +1,140 @@
+//! When a search ends before its evaluations are used, how it goes on, and where it begins.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::Evolution;
+use crate::recipe::Recipe;
+use crate::search::{Space, dominates};
+use crate::session::config::Config;
+use crate::session::error::BadInput;
+use crate::session::home::Home;
+use crate::session::journal::{Reader, StoredQuestion};
+use crate::session::protocol::{CandidateId, Event, Origin, Split, Status, Target};
+use crate::session::state::Entry;
+use crate::session::text::visible_line;
+
+impl Evolution {
+    /// Why the search should propose no more, if a limit other than the evaluations is reached.
+    pub(super) fn limit(&self) -> Option<String> {
+        let (budget, state) = (&self.config.budget, &self.state);
+        if state.extended || state.ended.is_some() {
+            return None;
+        }
+        if let Some(tokens) = budget.tokens.filter(|t| state.tokens >= *t) {
+            return Some(format!("the budget of {tokens} tokens is used"));
+        }
+        if let Some(seconds) = budget.seconds.filter(|s| state.seconds >= *s) {
+            return Some(format!("the budget of {seconds} seconds is used"));
+        }
+        let best = state.best_entry().and_then(Entry::train).map(|s| s.fitness);
+        if let Some(target) = budget.target.filter(|t| best.is_some_and(|b| b >= *t)) {
+            return Some(format!("the fitness of {target} that was asked for is reached"));
+        }
+        let limit = budget.stagnation.filter(|g| *g > 0)?;
+        let newest = state.generations.iter().rev().find(|g| g.complete)?;
+        let same =
+            state.generations.iter().rev().filter(|g| g.complete).take_while(|g| g.best == newest.best);
+        // The generation that found it is the first of them.
+        (same.count() as u64 > limit).then(|| format!("{limit} generations in a row found nothing better"))
+    }
+
+    /// The event that lets a session go on that is over.
+    pub fn extend(&self, budget: u64) -> anyhow::Result<Event> {
+        let state = &self.state;
+        let name = &state.name;
+        if state.status != Status::Finished {
+            return Err(BadInput::error(format!(
+                "session `{name}` has not finished: go on with it by --resume, extend it once it has"
+            )));
+        }
+        if budget <= state.evaluations {
+            return Err(BadInput::error(format!(
+                "session `{name}` has used {} evaluations: extend it to more, by --budget N",
+                state.evaluations
+            )));
+        }
+        Ok(Event::Extended { budget })
+    }
+
+    /// Of several objectives: the candidates that no other one beats in all of them.
+    pub(super) fn front(&self) -> Vec<CandidateId> {
+        if self.config.search.objectives.is_empty() {
+            return Vec::new();
+        }
+        let searched =
+            |e: &&Entry| matches!(e.candidate.origin, Origin::Search | Origin::Hand) && e.train().is_some();
+        let entries: Vec<&Entry> = self.state.entries.iter().filter(searched).collect();
+        let rows: Vec<Vec<f64>> =
+            entries.iter().map(|e| objectives(&self.config.search.objectives, e)).collect();
+        let beaten = |row: &Vec<f64>| rows.iter().any(|other| dominates(other, row));
+        let kept = entries.iter().zip(&rows).filter(|(_, row)| !beaten(row));
+        kept.map(|(e, _)| e.candidate.id).collect()
+    }
+
+    /// What the optimiser is told of a candidate: its objectives, or its fitness alone.
+    pub(super) fn objectives(&self, id: CandidateId, fitness: f64) -> Vec<f64> {
+        let names = &self.config.search.objectives;
+        match self.state.entry(id) {
+            Some(entry) if !names.is_empty() => objectives(names, entry),
+            _ => vec![fitness],
+        }
+    }
+}
+
+/// A candidate's objectives on the training questions; NaN where it failed.
+#[must_use]
+pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
+    let score = entry.train();
+    let one = |name: &String| {
+        let of_task = || entry.train_tasks.iter().find(|t| t.task == *name).map(|t| t.score.fitness);
+        match (name.as_str(), score) {
+            (_, None) => f64::NAN,
+            ("fitness", Some(s)) => s.fitness,
+            ("acc", Some(s)) => s.acc,
+            ("acc_ja", Some(s)) => s.acc_ja,
+            ("japanese", Some(s)) => s.japanese,
+            _ => of_task().unwrap_or(f64::NAN),
+        }
+    };
+    names.iter().map(one).collect()
+}
+
+/// The genome that the config's search starts from, where that is another session's best or a
+/// recipe; empty where it is not.
+pub fn warm_start(home: &Home, config: &Config, space: &Space) -> anyhow::Result<Vec<f64>> {
+    let Some(from) = config.starts_elsewhere() else { return Ok(Vec::new()) };
+    let recipe = match from.strip_prefix("session:") {
+        Some(name) => best_recipe(home, name)?,
+        None => read_recipe(from)?,
+    };
+    let genome = space.from_recipe(&recipe).map_err(|e| BadInput::error(format!("`search.start`: {e}")))?;
+    Ok(genome.0)
+}
+
+fn best_recipe(home: &Home, name: &str) -> anyhow::Result<Recipe> {
+    let state = Reader::open(home, name)?.state()?;
+    if let Some(finish) = state.finished {
+        return Ok(finish.recipe);
+    }
+    match state.best_entry().map(|e| &e.candidate.target) {
+        Some(Target::Recipe(recipe)) => Ok((**recipe).clone()),
+        _ => Err(BadInput::error(format!("`search.start`: session `{name}` has no best candidate yet"))),
+    }
+}
+
+fn read_recipe(path: &str) -> anyhow::Result<Recipe> {
+    Recipe::open(Path::new(path)).map_err(|e| BadInput::error(format!("`search.start`: {e}")))
+}
+
+/// How many held-out questions stand among the training questions too, by their text without
+/// regard to spaces; the first of them.
+#[must_use]
+pub fn overlap(questions: &[StoredQuestion]) -> (u64, Option<String>) {
+    let plain = |q: &StoredQuestion| q.question.split_whitespace().collect::<String>();
+    let train: HashSet<String> = questions.iter().filter(|q| q.split == Split::Train).map(plain).collect();
+    let both = |q: &&StoredQuestion| q.split == Split::Test && train.contains(&plain(q));
+    let mut twice = questions.iter().filter(both);
+    let first = twice.next().map(|q| visible_line(&q.question).chars().take(60).collect());
+    (twice.count() as u64 + u64::from(first.is_some()), first)
+}
