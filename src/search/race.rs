@@ -56,9 +56,11 @@ impl Race {
             }
             return out;
         }
-        let Some(&last) = self.keep.checked_sub(1).and_then(|k| order.get(k)) else { return out };
-        for &i in order[self.keep..].iter().filter(|i| open(i)) {
-            out[i] = self.below(runners[i].values, runners[last].values);
+        // Where fewer are left than the better half holds, all of them belong to it.
+        if let Some(&last) = self.keep.checked_sub(1).and_then(|k| order.get(k)) {
+            for &i in order[self.keep..].iter().filter(|i| open(i)) {
+                out[i] = self.below(runners[i].values, runners[last].values);
+            }
         }
         let left = order.iter().filter(|&&i| !out[i]).count();
         if let (true, Some(best)) = (left <= self.keep, best) {
@@ -202,6 +204,9 @@ mod tests {
         let best = row(10, 10);
         assert_eq!(stops(0.05, 1, &[row(2, 8), row(0, 8)], Some(&best)), [true, true]);
         assert_eq!(stops(0.05, 1, &[row(8, 8), row(0, 8)], Some(&best)), [false, true]);
+        // Also where fewer are left than the better half holds.
+        let (far, near) = (row(1, 8), row(8, 8));
+        assert_eq!(stops(0.05, 3, &[near, far], Some(&best)), [false, true]);
         // Nothing tells equal ones apart, also where every answer is the same.
         assert_eq!(stops(0.05, 1, &[row(4, 8), row(4, 8)], Some(&row(4, 10))), [false, false]);
         assert_eq!(stops(0.4, 1, &[row(1, 1), row(0, 1)], None), [false, false]);
