@@ -392,6 +392,36 @@ fn a_crashing_worker_costs_one_candidate() {
 }
 
 #[test]
+fn a_killed_session_says_so_and_goes_on() {
+    let (_folder, home) = home();
+    let engine = Engine::start(&home, WorkerKind::Function(toy(Duration::from_millis(5)))).unwrap();
+    let mut client = engine.connect().unwrap();
+    let session = start(&mut client, CONFIG, None);
+    follow(&mut client, &session, 1, |r| r.seq == 12);
+    // Gone without a word, as after a kill: the journal has no end and nobody holds it.
+    drop(engine);
+    let engine = Engine::start(&home, WorkerKind::Function(toy(Duration::ZERO))).unwrap();
+    let mut client = engine.connect().unwrap();
+    let Reply::Sessions(rows) = client.call(Command::Sessions).unwrap() else { panic!() };
+    assert_eq!((rows[0].status, rows[0].interrupted), (Status::Stopped, true));
+    client.call(Command::Subscribe { session: session.clone(), since: 0 }).unwrap();
+    loop {
+        if let Message::Live { live: Live::Halted { reason }, .. } = client.recv().unwrap() {
+            assert!(reason.contains("killed"), "{reason}");
+            break;
+        }
+    }
+    assert_eq!(
+        client.call(Command::Resume { session: session.clone() }).unwrap(),
+        Reply::Started { session: session.clone() }
+    );
+    let records = follow(&mut client, &session, 1, |r| matches!(r.event, Event::Finished { .. }));
+    assert_eq!(events(&records), events(&whole_run(Duration::ZERO)));
+    let Reply::Sessions(rows) = client.call(Command::Sessions).unwrap() else { panic!() };
+    assert!(!rows[0].interrupted && rows[0].best_train.is_some());
+}
+
+#[test]
 fn one_writer_a_session() {
     let (_folder, home) = home();
     let engine = Engine::start(&home, WorkerKind::Function(toy(Duration::from_millis(20)))).unwrap();

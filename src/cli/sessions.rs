@@ -23,6 +23,7 @@ pub fn run(json: bool) -> anyhow::Result<()> {
     ))?;
     for row in rows {
         let status = match row.status {
+            _ if row.interrupted => "killed",
             Status::New => "new",
             Status::Running => "running",
             Status::Paused => "paused",

@@ -24,8 +24,15 @@ fn row(home: &Home, name: &str) -> Option<SessionRow> {
     if row.status == Status::Running && !is_locked(home, name) {
         // Its process was killed: it stands still and can be resumed.
         row.status = Status::Stopped;
+        row.interrupted = true;
     }
     Some(row)
+}
+
+/// Whether a session's process was killed while it ran: nobody runs it and its journal has no end.
+#[must_use]
+pub fn is_interrupted(home: &Home, name: &str) -> bool {
+    row(home, name).is_some_and(|row| row.interrupted)
 }
 
 /// Whether a session of this name has begun. One whose journal can't be read counts.

@@ -125,6 +125,9 @@ pub struct SessionRow {
     pub best_test: Option<f64>,
     /// Milliseconds since the Unix epoch of the last event.
     pub updated_ms: u64,
+    /// It stopped because its process was killed, not because somebody asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
 }
 
 /// Where a session stands.

@@ -363,6 +363,7 @@ impl SessionState {
             best_train: best.and_then(Entry::train).map(|s| s.fitness),
             best_test: best.and_then(|e| e.test).map(|s| s.acc_ja),
             updated_ms: self.updated_ms,
+            interrupted: false,
         }
     }
 }

@@ -208,7 +208,7 @@ impl App {
             return;
         }
         let session = run.state.name.clone();
-        let running = run.state.status == Status::Running;
+        let running = run.status() == Status::Running;
         let columns = match self.pane {
             Pane::Answers => self.answer_columns(),
             // A session at rest streams nothing: show the best candidate's stored answers.

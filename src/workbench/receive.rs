@@ -98,8 +98,11 @@ impl App {
                 if self.run.is_some() {
                     return;
                 }
-                let going = |r: &&SessionRow| matches!(r.status, Status::Running | Status::Paused);
-                let latest = self.sessions.iter().filter(going).max_by_key(|r| r.updated_ms);
+                let going =
+                    |r: &&SessionRow| r.interrupted || matches!(r.status, Status::Running | Status::Paused);
+                // What runs goes before what was killed, the latest of each first.
+                let latest =
+                    self.sessions.iter().filter(going).max_by_key(|r| (!r.interrupted, r.updated_ms));
                 if let Some(name) = latest.map(|r| r.name.clone()) {
                     self.open_session(&name);
                 }

@@ -12,6 +12,8 @@ const LONGEST_STREAM: usize = 16_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     pub state: SessionState,
+    /// It ended without an event: its process was killed, or the engine told to go.
+    pub halted: bool,
     /// All past events have been taken in.
     pub caught_up: bool,
     pub rate: Option<Rate>,
@@ -49,11 +51,21 @@ impl Run {
         Self { state, ..Self::default() }
     }
 
+    /// How it stands: a run that halted is at rest, whatever its journal says.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.state.status {
+            Status::New | Status::Running if self.halted => Status::Stopped,
+            status => status,
+        }
+    }
+
     /// Takes in a stored event.
     pub fn apply(&mut self, record: &Record) {
         // After a reconnection the past may overlap with what is known already.
         if record.seq > self.state.seq {
             self.state.apply(record);
+            self.halted = false;
         }
         if self.state.status != Status::Running {
             self.progress = None;
@@ -89,6 +101,7 @@ impl Run {
                 self.rate = Some(Rate { candidates_per_hour, tokens_per_second, eta_s, memory_bytes });
             }
             Live::Halted { .. } => {
+                self.halted = true;
                 self.progress = None;
                 self.rate = None;
             }

@@ -105,6 +105,7 @@ impl Hub {
 
     fn subscribe(&mut self, line: u64, id: u64, session: String, since: u64) {
         let own = self.active.as_ref().filter(|a| a.name == session);
+        let interrupted = own.is_none() && list::is_interrupted(&self.home, &session);
         let past = match own {
             Some(active) => active.journal().reader().records(since),
             None => Reader::open(&self.home, &session).and_then(|reader| reader.records(since)),
@@ -123,7 +124,11 @@ impl Hub {
         }
         to.outbox.push_past(Message::Boundary { session: session.clone(), next });
         if let Some(live) = watching {
-            to.outbox.push(Message::Live { session: Some(session), live });
+            to.outbox.push(Message::Live { session: Some(session.clone()), live });
+        }
+        if interrupted {
+            let reason = "its process was killed".to_owned();
+            to.outbox.push(Message::Live { session: Some(session), live: Live::Halted { reason } });
         }
     }
 

@@ -94,10 +94,15 @@ impl Prompt {
 pub fn draw(prompt: &Prompt, pen: &mut Pen<'_>, area: Rect) {
     let inner = pen.popup(centred(area, 64, 3), prompt.purpose.title());
     // Keep the cursor in sight: leave out letters on the left of a long line.
-    let mut from = 0;
     let room = usize::from(inner.width.saturating_sub(1));
-    while width(&visible(&prompt.text[from..prompt.at])) > room {
-        from += prompt.text[from..].graphemes(true).next().map_or(1, str::len);
+    let mut from = prompt.at;
+    let mut used = 0;
+    for (at, letter) in prompt.text[..prompt.at].grapheme_indices(true).rev() {
+        used += width(&visible(letter));
+        if used > room {
+            break;
+        }
+        from = at;
     }
     pen.text((inner.x, inner.y), inner.width, &prompt.text[from..], pen.theme.tone(Tone::Plain));
     let x = width(&visible(&prompt.text[from..prompt.at])) as u16;

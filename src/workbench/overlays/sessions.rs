@@ -34,7 +34,12 @@ pub fn draw(app: &App, cursor: usize, pen: &mut Pen<'_>, area: Rect) {
         let y = list.y + (i - top) as u16;
         let style = pen.theme.tone(if row.status == Status::Running { Tone::Good } else { Tone::Plain });
         pen.text((list.x, y), 24, &row.name, pen.theme.tone(Tone::Strong));
-        pen.text((list.x + 25, y), 9, words::status(row.status), style);
+        pen.text(
+            (list.x + 25, y),
+            9,
+            if row.interrupted { words::status_killed() } else { words::status(row.status) },
+            style,
+        );
         let figures = format!(
             "{:>5}/{:<5}  {:>8}  {:>8}",
             row.evaluations,

@@ -91,13 +91,13 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let fitness = best.and_then(Entry::train).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
     let held = best.and_then(|e| e.test).map_or_else(|| "-".to_owned(), |s| format!("{:.3}", s.fitness));
     let generation = generation.to_string();
-    let tone = match state.status {
+    let tone = match run.status() {
         Status::Running => Tone::Good,
         Status::Paused | Status::Stopped => Tone::Warn,
         Status::New | Status::Finished => Tone::Accent,
     };
     let pieces = [
-        (words::status(state.status), pen.theme.tone(tone)),
+        (words::status(run.status()), pen.theme.tone(tone)),
         (words::status_generation(), dim),
         (&generation, strong),
         (words::status_evaluations(), dim),

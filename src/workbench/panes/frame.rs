@@ -19,7 +19,10 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let mut x = area.x;
     for (i, pane) in Pane::ALL.into_iter().enumerate() {
         let here = pane == app.pane;
-        let text = if here || area.width >= 48 {
+        let text = if app.pane == Pane::Recipe && app.editor.typing.is_some() && area.width >= 76 {
+            // A digit alone belongs to the number that is being typed.
+            format!(" Alt-{} {} ", i + 1, pane.title())
+        } else if here || area.width >= 48 {
             format!(" {} {} ", i + 1, pane.title())
         } else {
             format!(" {} ", i + 1)
@@ -32,15 +35,16 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let (text, tone) = match (&app.link, &app.run) {
         (Link::Connecting, _) => (words::starting_engine().to_owned(), Tone::Dim),
         (Link::Lost(_), _) => (words::no_engine().to_owned(), Tone::Bad),
+        (Link::Connected { device }, None) if device.is_empty() => (words::ready().to_owned(), Tone::Dim),
         (Link::Connected { device }, None) => (device.clone(), Tone::Dim),
         (Link::Connected { .. }, Some(run)) if app.replay.is_some() => (replaying(app, run), Tone::Accent),
         (Link::Connected { .. }, Some(run)) => {
-            let tone = match run.state.status {
+            let tone = match run.status() {
                 Status::Running => Tone::Good,
                 Status::Paused | Status::Stopped => Tone::Warn,
                 Status::New | Status::Finished => Tone::Accent,
             };
-            (format!("{} {}", run.state.name, words::status(run.state.status)), tone)
+            (format!("{} {}", run.state.name, words::status(run.status())), tone)
         }
     };
     let room = area.right().saturating_sub(x + 1);

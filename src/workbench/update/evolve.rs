@@ -39,7 +39,7 @@ impl App {
         };
         let session = run.state.name.clone();
         match action {
-            Action::PauseResume => match run.state.status {
+            Action::PauseResume => match run.status() {
                 Status::New | Status::Running => {
                     let done = words::pauses(&session);
                     self.ask(Ask::Order(done), Command::Pause { session });
@@ -47,7 +47,7 @@ impl App {
                 Status::Paused | Status::Stopped => self.resume(&session),
                 Status::Finished => self.say(words::is_finished()),
             },
-            Action::Stop => match run.state.status {
+            Action::Stop => match run.status() {
                 Status::Finished | Status::Stopped => self.say(words::does_not_run()),
                 _ => {
                     let question = words::stop_question(&session);

@@ -170,7 +170,7 @@ impl App {
 
     /// Starts to evolve, or first asks when a session is running already.
     fn start_asked(&mut self) {
-        let running = self.run.as_ref().filter(|r| r.state.status == Status::Running);
+        let running = self.run.as_ref().filter(|r| r.status() == Status::Running);
         if let Some(run) = running {
             let question = words::start_beside(&run.state.name);
             self.overlay = Some(Overlay::Confirm(Confirm::new(question, Confirm::START)));

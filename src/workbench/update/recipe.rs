@@ -164,7 +164,7 @@ impl App {
             self.complain(words::no_session_to_inject());
             return;
         };
-        if !matches!(run.state.status, Status::Running | Status::Paused) {
+        if !matches!(run.status(), Status::Running | Status::Paused) {
             self.complain(words::has_ended(&run.state.name));
             return;
         }

@@ -13,6 +13,7 @@ words! {
 
     // The frame.
     starting_engine = "starting the engine" | "エンジン起動中";
+    ready = "ready" | "準備完了";
     no_engine = "no engine" | "エンジンなし";
     replaying(name: &str, speed: f64, at: u64, of: u64) = "{name} replay x{speed} {at}/{of}" | "{name} 再生 x{speed} {at}/{of}";
     replay_paused(name: &str, at: u64, of: u64) = "{name} replay paused {at}/{of}" | "{name} 再生停止中 {at}/{of}";
@@ -21,6 +22,7 @@ words! {
     status_running = "running" | "実行中";
     status_paused = "paused" | "一時停止";
     status_stopped = "stopped" | "停止";
+    status_killed = "killed" | "中断";
     status_finished = "finished" | "完了";
     prompt_keys = "Enter accepts   Esc leaves it as it was" | "Enter 確定   Esc 取り消し";
     esc_closes = "Esc closes" | "Esc 閉じる";

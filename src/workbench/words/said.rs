@@ -53,8 +53,8 @@ words! {
         | "重みは重みの列に、密度は密度の列にだけ貼り付けられます";
     nothing_to_undo = "Nothing to undo" | "元に戻す編集はありません";
     nothing_to_redo = "Nothing to redo" | "やり直す編集はありません";
-    number_being_typed = "A number is being typed: Enter sets it, Esc leaves it, Alt-1 to Alt-4 go to a pane"
-        | "数値の入力中です: Enter 確定、Esc 取り消し、Alt-1〜Alt-4 画面移動";
+    number_being_typed = "A number is being typed: Enter sets it, Esc leaves it, Alt-1..4 go to a pane"
+        | "数値の入力中です: Enter 確定、Esc 取り消し、Alt-1..4 画面移動";
     no_recipe_in(label: &str) = "{label} is a model as it is; there is no recipe to edit"
         | "{label}はモデルそのもので、編集するレシピがありません";
     in_editor(label: &str) = "{label} is in the editor; u brings back what was there"
