@@ -2,13 +2,13 @@
 //! screen to the way back after the line was lost.
 #![cfg(feature = "workbench")]
 
+mod given_back;
+mod lost;
 mod place;
-
-use std::thread;
-use std::time::Duration;
+mod storm;
+mod walk;
 
 use place::{PATIENCE, Place, Terminal};
-use yosegi::session::protocol::{Command, Reply, Status};
 
 /// Evaluations done, as the status line of Evolve says.
 fn evaluations(screen: &str) -> Option<u32> {
@@ -66,35 +66,42 @@ fn models_a_hand_made_recipe_and_a_run_that_outlives_the_terminal() {
 }
 
 #[test]
-fn a_lost_line_ends_the_workbench_and_not_the_run() {
+fn two_workbenches_see_one_session_and_both_may_steer() {
     let place = Place::new();
     let config = place.config(100_000);
-    let mut terminal =
-        Terminal::open(place.path(), &["evolve", config.to_str().expect("a plain path")], (40, 120));
-    terminal.shows("Generation");
-    let pid = place.client().pid;
-    // Moments that a person does not choose: odd milliseconds, in any pane.
-    for (keys, wait) in [("", 7), ("2+++", 43), ("4", 151), ("?", 311)] {
-        terminal.press(keys);
-        thread::sleep(Duration::from_millis(wait));
-        terminal.hang_up();
-        terminal.ends(PATIENCE);
-        terminal = Terminal::open(place.path(), &["attach", "zoo"], (40, 120));
-        terminal.shows("zoo running");
-    }
-    let mut client = place.client();
-    assert_eq!(client.pid, pid, "the engine is still the same");
-    let Ok(Reply::Sessions(rows)) = client.call(Command::Sessions) else { panic!("no list of sessions") };
-    assert_eq!(rows.len(), 1);
-    assert_eq!(rows[0].status, Status::Running);
-    // Signals give the terminal back.
-    let id = terminal.child.process_id().expect("it runs");
-    std::process::Command::new("kill").arg(id.to_string()).status().expect("kill is there");
-    assert_eq!(terminal.ends(PATIENCE), 143);
-    // What it wrote last may still be on its way.
-    let given_back = || {
-        let parser = terminal.parser.lock().expect("no panic there");
-        !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
-    };
-    terminal.until("back on the normal screen, with its cursor", |_| given_back());
+    let config = config.to_str().expect("a plain path");
+    let mut first = Terminal::open(place.path(), &["evolve", config], (40, 120));
+    first.shows("Generation 2");
+    let mut second = Terminal::open(place.path(), &["attach", "zoo"], (24, 80));
+    second.shows("Generation");
+    // One pauses, the other goes on; both say so.
+    second.press("p");
+    second.shows("zoo paused");
+    let screen = first.shows("zoo paused");
+    let done = evaluations(&screen).expect("evaluations are shown");
+    second.until("equal", |s| evaluations(s) == Some(done));
+    first.press("p");
+    second.until("further on", |s| s.contains("zoo running") && evaluations(s).is_some_and(|n| n > done));
+    // One closes; the other's run does not notice.
+    first.press("q");
+    assert_eq!(first.ends(PATIENCE), 0);
+    let done = evaluations(&second.screen()).unwrap_or(done);
+    second.until("still further", |s| evaluations(s).is_some_and(|n| n > done));
+    // The list has its best value.
+    second.press("S");
+    second.until("listed with its best value", |s| {
+        s.lines().any(|l| l.contains("zoo") && l.contains("running") && l.contains("0."))
+    });
+    second.press("\x1b");
+    // The engine is killed with it: the workbench says so and finds a new one; p takes it up again.
+    let engine = place.client().pid;
+    // SAFETY: a signal to the engine of this test's own home.
+    assert_eq!(unsafe { libc::kill(engine.cast_signed(), libc::SIGKILL) }, 0);
+    second.shows("zoo stopped");
+    let done = evaluations(&second.screen()).unwrap_or(done);
+    second.press("p");
+    second.until("taken up again", |s| s.contains("zoo running") && evaluations(s).is_some_and(|n| n > done));
+    assert_ne!(place.client().pid, engine);
+    second.press("q");
+    assert_eq!(second.ends(PATIENCE), 0);
 }

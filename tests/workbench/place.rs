@@ -27,16 +27,37 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub fn open(home: &Path, arguments: &[&str], (rows, cols): (u16, u16)) -> Self {
+    pub fn open(home: &Path, arguments: &[&str], size: (u16, u16)) -> Self {
+        Self::open_with(home, arguments, size, &[("TERM", "xterm-256color")])
+    }
+
+    /// With these environment variables; of those that choose colours and language no others.
+    pub fn open_with(home: &Path, arguments: &[&str], size: (u16, u16), set: &[(&str, &str)]) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_yosegi"));
+        command.args(arguments);
+        Self::run(home, command, size, set)
+    }
+
+    /// Any program.
+    pub fn run(
+        home: &Path,
+        mut command: CommandBuilder,
+        (rows, cols): (u16, u16),
+        set: &[(&str, &str)],
+    ) -> Self {
         let pair = native_pty_system()
             .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
             .expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_yosegi"));
-        command.args(arguments);
         command.env("YOSEGI_HOME", home);
-        command.env("TERM", "xterm-256color");
         command.env("HF_HOME", home.join("hf"));
-        command.env_remove("NO_COLOR");
+        for name in ["NO_COLOR", "COLORTERM", "TERM", "YOSEGI_ASCII", "YOSEGI_LANG", "LC_ALL", "LC_MESSAGES"]
+        {
+            command.env_remove(name);
+        }
+        command.env("LANG", "C.UTF-8");
+        for (name, value) in set {
+            command.env(name, value);
+        }
         command.cwd(home);
         let child = pair.slave.spawn_command(command).expect("the workbench starts");
         drop(pair.slave);
@@ -47,6 +68,9 @@ impl Terminal {
         )));
         let line = Arc::new(AtomicBool::new(true));
         let fd = pair.master.as_raw_fd().expect("a file");
+        // What is written waits for the workbench only as long as the test says.
+        // SAFETY: flags of an open file.
+        assert_eq!(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) }, 0);
         // SAFETY: a duplicate of an open file, owned by the reader from here on.
         let mut reader = unsafe { std::fs::File::from_raw_fd(libc::dup(fd)) };
         let (screen, open) = (parser.clone(), line.clone());
@@ -86,9 +110,64 @@ impl Terminal {
         self.until(&format!("shown: {text}"), |s| s.contains(text))
     }
 
+    /// Waits until what the terminal holds fulfils `what`.
+    pub fn cells(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
+        self.until(what, |_| holds(self.parser.lock().expect("no panic there").screen()));
+    }
+
+    /// Another size, as when a window is dragged.
+    pub fn resize(&self, (rows, cols): (u16, u16)) {
+        // The parser first: what is drawn for the new size must not reach an old one.
+        self.parser
+            .lock()
+            .expect("no panic there")
+            .screen_mut()
+            .set_size(rows.try_into().expect("rows"), cols.try_into().expect("columns"));
+        let master = self.master.as_ref().expect("open");
+        master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("a new size");
+    }
+
+    /// Whether the line takes whole lines and echoes them, as a shell leaves it.
+    pub fn is_cooked(&self) -> bool {
+        let fd = self.master.as_ref().and_then(|m| m.as_raw_fd()).expect("open");
+        // SAFETY: a struct of plain numbers for the call to fill, and an open file.
+        let flags = unsafe {
+            let mut termios: libc::termios = std::mem::zeroed();
+            assert_eq!(libc::tcgetattr(fd, &raw mut termios), 0);
+            termios.c_lflag
+        };
+        flags & libc::ICANON != 0 && flags & libc::ECHO != 0
+    }
+
+    /// Waits until the terminal is as it was before the workbench took it.
+    pub fn is_given_back(&self) {
+        self.cells("back on the normal screen, with its cursor", |s| {
+            !s.alternate_screen() && !s.hide_cursor()
+        });
+        self.until("lines are read and echoed again", |_| self.is_cooked());
+    }
+
+    /// Sends a signal to the workbench.
+    pub fn signal(&self, signal: i32) {
+        let id = self.child.process_id().expect("it runs");
+        // SAFETY: a signal to a child of ours that has not been waited for.
+        assert_eq!(unsafe { libc::kill(id.cast_signed(), signal) }, 0);
+    }
+
     pub fn press(&mut self, keys: &str) {
         let out = self.keys.as_mut().expect("open");
-        out.write_all(keys.as_bytes()).and_then(|()| out.flush()).expect("keys are taken");
+        let (start, mut left) = (Instant::now(), keys.as_bytes());
+        while !left.is_empty() {
+            match out.write(left) {
+                Ok(n) => left = &left[n..],
+                // The workbench has not read what came before.
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                    assert!(start.elapsed() < PATIENCE, "keys are not taken");
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(e) => panic!("keys are not taken: {e}"),
+            }
+        }
     }
 
     /// Waits for the process to end and gives its exit code.
