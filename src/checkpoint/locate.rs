@@ -52,7 +52,8 @@ impl HubId {
 }
 
 /// The hub cache of this machine, by the variables that `huggingface_hub` reads.
-pub(super) fn hub_cache() -> PathBuf {
+#[must_use]
+pub fn hub_cache() -> PathBuf {
     let set = |key: &str| env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(cache) = set("HF_HUB_CACHE") {
         return cache;

@@ -29,6 +29,7 @@ pub use discover::discover;
 pub use error::CheckpointError;
 pub use family::{FAMILIES, Family};
 pub use layout::tensor_shapes;
+pub use locate::hub_cache;
 pub use open::Checkpoint;
 pub use staged::{ShardWriter, Staged, shard_bytes};
 pub use summary::{Fit, ModelSummary};

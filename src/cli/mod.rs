@@ -5,6 +5,7 @@ mod answers;
 mod attach_headless;
 mod chain;
 mod compare;
+mod doctor;
 mod engine;
 mod eval;
 mod evolve;
@@ -14,8 +15,10 @@ mod fetch;
 mod follow;
 mod generate;
 mod inspect;
+mod manual;
 mod merge;
 mod models;
+mod page;
 mod recipe;
 #[cfg(feature = "workbench")]
 mod replay;
@@ -34,12 +37,15 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// Version, commit and features: `0.1.0 (c1b3d24f0, features: workbench)`.
+pub const VERSION: &str = env!("YOSEGI_VERSION");
+
 /// Evolve model merges, live, in a terminal.
 ///
 /// Without a subcommand the workbench opens; without a terminal the bundled zoo is evolved
 /// and progress is printed.
 #[derive(Debug, Parser)]
-#[command(name = "yosegi", version, propagate_version = true)]
+#[command(name = "yosegi", version = VERSION, propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -98,8 +104,12 @@ enum Command {
     Report {
         /// Name of the session
         name: String,
+        /// One JSON document on stdout
         #[arg(long)]
         json: bool,
+        /// Write one self-contained page: curve, best merge, baselines, gained and lost answers
+        #[arg(long, value_name = "FILE", conflicts_with = "json")]
+        html: Option<PathBuf>,
     },
     /// Play a session again in the workbench; nothing can be changed
     #[cfg(feature = "workbench")]
@@ -116,15 +126,25 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Draw the workbench's panes from a session's journal as SVG
+    /// Draw the workbench's panes from a session's journal as SVG or PNG
     #[cfg(feature = "workbench")]
-    Screenshot {
-        /// Folder for the pictures
-        #[arg(long, default_value = "screenshots")]
-        out: PathBuf,
-        /// Session to draw; the recorded one when absent
+    Screenshot(screenshot::Screenshot),
+    /// What this machine, terminal and home offer, and what to do about each gap
+    Doctor {
+        /// One JSON document on stdout
         #[arg(long)]
-        session: Option<String>,
+        json: bool,
+    },
+    /// Print a shell's completion script
+    Completions {
+        /// Shell to complete in
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write a page for each command into this folder instead
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// The process that owns the device (started on demand)
     #[command(hide = true)]
@@ -313,9 +333,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Attach { name }) if evolve::on_terminal() => open(Some(&name)),
         Some(Command::Attach { name }) => attach_headless::run(&name),
         Some(Command::Stop { name }) => stop::run(&name),
-        Some(Command::Report { name, json }) => report::run(&name, json),
+        Some(Command::Report { name, json, html }) => report::run(&name, json, html.as_deref()),
         #[cfg(feature = "workbench")]
         Some(Command::Replay { name, speed }) => replay::run(name.as_deref(), speed),
+        Some(Command::Doctor { json }) => doctor::run(json),
+        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Man { out }) => manual::man(out.as_deref()),
         Some(Command::Engine) => engine::run(),
         Some(Command::Worker) => worker::run(),
         Some(Command::Models { base, json }) => models::run(&base, json),
@@ -324,7 +347,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Recipe(command)) => recipe::run(&command),
         Some(Command::Zoo { out }) => zoo::run(&out),
         #[cfg(feature = "workbench")]
-        Some(Command::Screenshot { out, session }) => screenshot::run(&out, session.as_deref()),
+        Some(Command::Screenshot(args)) => screenshot::run(&args),
     }
 }
 

@@ -1,13 +1,22 @@
 //! `yosegi report`: a session's baselines, generations and best recipe.
 
-use super::follow::out;
+use std::path::Path;
+
+use super::follow::{note, out};
+use super::page;
 use crate::session::journal::Reader;
 use crate::session::{Home, report};
 
-/// Prints the report of a session, running or not.
-pub fn run(name: &str, json: bool) -> anyhow::Result<()> {
+/// Prints the report of a session, running or not, or writes it as a page.
+pub fn run(name: &str, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
     let home = Home::from_env()?;
-    let state = Reader::open(&home, name)?.state()?;
+    let reader = Reader::open(&home, name)?;
+    if let Some(file) = html {
+        page::write(&reader, file)?;
+        note(&format!("{}", file.display()));
+        return Ok(());
+    }
+    let state = reader.state()?;
     if json {
         return out(&serde_json::to_string(&report::json(&state))?);
     }

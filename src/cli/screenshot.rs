@@ -2,35 +2,118 @@
 //! this home.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::{Args, ValueEnum};
 
 use crate::session::{BadInput, Client, Home};
-use crate::workbench::recording::{RECORDED, Recording};
+use crate::workbench::app::Pane;
+use crate::workbench::recording::{RECORDED, Recording, SIZE, file_name};
+use crate::workbench::words::{self, Language};
 
-/// Draws every pane into `out`; a session of this home is also written there as the recording
+#[derive(Debug, Args)]
+pub struct Screenshot {
+    /// Folder for the pictures
+    #[arg(long, default_value = "screenshots")]
+    out: PathBuf,
+    /// Session to draw, or a recorded one (FILE.jsonl); the bundled recording when absent
+    #[arg(long)]
+    session: Option<String>,
+    /// Only this pane (in the language that `YOSEGI_LANG` names)
+    #[arg(long, value_enum)]
+    pane: Option<PaneArg>,
+    /// Columns and rows
+    #[arg(long, value_name = "COLUMNSxROWS", value_parser = size, requires = "pane")]
+    size: Option<(u16, u16)>,
+    /// Also as PNG (builds with --features png)
+    #[arg(long)]
+    png: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PaneArg {
+    Models,
+    Recipe,
+    Evolve,
+    Answers,
+}
+
+impl From<PaneArg> for Pane {
+    fn from(pane: PaneArg) -> Self {
+        match pane {
+            PaneArg::Models => Self::Models,
+            PaneArg::Recipe => Self::Recipe,
+            PaneArg::Evolve => Self::Evolve,
+            PaneArg::Answers => Self::Answers,
+        }
+    }
+}
+
+/// `120x40`, within what a terminal can be.
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let numbers = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match numbers {
+        Some((w @ 20..=500, h @ 6..=200)) => Ok((w, h)),
+        _ => Err("give columns (20 to 500) and rows (6 to 200), as 120x40".to_owned()),
+    }
+}
+
+/// Draws the panes into a folder; a session of this home is also written there as the recording
 /// (`session.jsonl`) from which it can be drawn again.
-pub fn run(out: &Path, session: Option<&str>) -> anyhow::Result<()> {
+pub fn run(args: &Screenshot) -> anyhow::Result<()> {
+    let out = &args.out;
+    if args.png && !cfg!(feature = "png") {
+        return Err(BadInput::error("this build draws SVG alone: build with --features png for PNG"));
+    }
+    let recording = recording(args)?;
     fs::create_dir_all(out)
-        .map_err(|e| BadInput(format!("cannot create the folder {}: {e}", out.display())))?;
-    let write = |name: &str, text: &str| {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(|e| BadInput(format!("cannot write {}: {e}", path.display())))?;
-        eprintln!("{}", path.display());
-        anyhow::Ok(())
-    };
-    let recording = match session {
-        None => Recording::from_lines(RECORDED).context("the recorded session")?,
-        Some(name) => {
-            let mut client = Client::connect_or_start(&Home::from_env()?)?;
-            let recording = Recording::of_session(&mut client, name)?;
-            write("session.jsonl", &recording.to_lines()?)?;
-            recording
+        .map_err(|e| BadInput::error(format!("cannot create the folder {}: {e}", out.display())))?;
+    if args.session.as_deref().is_some_and(|name| !is_file(name)) {
+        write(out, "session.jsonl", recording.to_lines()?.as_bytes())?;
+    }
+    let pictures = match args.pane {
+        None => recording.pictures(),
+        Some(pane) => {
+            words::speak(Language::from_env());
+            let svg = recording.picture(pane.into(), args.size.unwrap_or(SIZE));
+            vec![(format!("{}.svg", file_name(pane.into())), svg)]
         }
     };
-    for (name, svg) in recording.pictures() {
-        write(name, &svg)?;
+    for (name, svg) in pictures {
+        write(out, &name, svg.as_bytes())?;
+        #[cfg(feature = "png")]
+        if args.png {
+            let name = Path::new(&name).with_extension("png");
+            write(out, &name.display().to_string(), &crate::workbench::png::png(&svg)?)?;
+        }
     }
+    Ok(())
+}
+
+fn is_file(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "jsonl")
+}
+
+fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
+    match args.session.as_deref() {
+        None => Recording::from_lines(RECORDED).context("the recorded session"),
+        Some(file) if is_file(file) => {
+            let text = fs::read_to_string(file)
+                .map_err(|e| BadInput::error(format!("{file} cannot be read: {e}")))?;
+            Recording::from_lines(&text)
+                .map_err(|e| BadInput::error(format!("{file} is no recorded session: {e:#}")))
+        }
+        Some(name) => {
+            let mut client = Client::connect_or_start(&Home::from_env()?)?;
+            Recording::of_session(&mut client, name)
+        }
+    }
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    fs::write(&path, bytes).map_err(|e| BadInput::error(format!("cannot write {}: {e}", path.display())))?;
+    eprintln!("{}", path.display());
     Ok(())
 }

@@ -15,6 +15,8 @@ mod looper;
 pub mod overlays;
 pub mod panes;
 pub mod pen;
+#[cfg(feature = "png")]
+pub mod png;
 pub mod pool;
 pub mod receive;
 pub mod recording;
@@ -91,7 +93,7 @@ pub fn play(story: Story, speed: f64) -> anyhow::Result<()> {
 fn say_goodbye(app: &App) {
     let Some(run) = &app.run else { return };
     let name = &run.state.name;
-    match run.state.status {
+    match run.status() {
         Status::New | Status::Running => println!("{}", words::run_goes_on(name)),
         Status::Paused => println!("{}", words::run_is_paused(name)),
         Status::Stopped | Status::Finished => {}

@@ -4,6 +4,7 @@
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::app::{App, Pane, Wish};
 use super::config::{StartConfig, pool_of, task_of, watched_of};
 use super::effect::{Ask, Effect};
@@ -11,6 +12,7 @@ use super::overlays::Preset;
 use super::panes;
 use super::svg::picture;
 use super::theme::{Depth, Theme};
+use super::words::{self, Language};
 use crate::checkpoint::ModelSummary;
 use crate::recipe::{Recipe, Values};
 use crate::session::Client;
@@ -22,7 +24,8 @@ use crate::session::state::SessionState;
 /// Answers to this many questions of a split are kept.
 const QUESTIONS: usize = 24;
 /// Size of the pictures in cells.
-const SIZE: (u16, u16) = (126, 38);
+pub const SIZE: (u16, u16) = (126, 38);
+const THEME: Theme = Theme { depth: Depth::True, ascii: false };
 
 /// The recorded session that the pictures of the documentation show.
 pub const RECORDED: &str = include_str!("../../screenshots/session.jsonl");
@@ -232,19 +235,46 @@ impl Recording {
         }
     }
 
-    /// Every pane as a picture, by its file's name.
+    /// The pictures of the documentation, by their files' names: every pane, help over one, and
+    /// one in Japanese.
     #[must_use]
-    pub fn pictures(&self) -> Vec<(&'static str, String)> {
-        let mut app = self.workbench(Theme { depth: Depth::True, ascii: false });
-        let names = ["models.svg", "recipe.svg", "evolve.svg", "answers.svg"];
-        Pane::ALL
+    pub fn pictures(&self) -> Vec<(String, String)> {
+        let before = words::language();
+        words::speak(Language::English);
+        let mut out: Vec<(String, String)> = Pane::ALL
             .into_iter()
-            .zip(names)
-            .map(|(pane, name)| {
-                app.pane = pane;
-                let buffer = panes::frame_of(&app, SIZE);
-                (name, picture(&buffer, &format!("Yosegi: {}", pane.title())))
-            })
-            .collect()
+            .map(|pane| (format!("{}.svg", file_name(pane)), self.picture(pane, SIZE)))
+            .collect();
+        let mut app = self.workbench(THEME);
+        app.pane = Pane::Recipe;
+        app.act(Action::Help);
+        out.push(("help.svg".to_owned(), draw(&app, SIZE)));
+        words::speak(Language::Japanese);
+        out.push(("japanese.svg".to_owned(), self.picture(Pane::Evolve, SIZE)));
+        words::speak(before);
+        out
     }
+
+    /// A pane of the session at a size in cells, in this thread's language.
+    #[must_use]
+    pub fn picture(&self, pane: Pane, size: (u16, u16)) -> String {
+        let mut app = self.workbench(THEME);
+        app.pane = pane;
+        draw(&app, size)
+    }
+}
+
+/// A pane's name in a file's.
+#[must_use]
+pub const fn file_name(pane: Pane) -> &'static str {
+    match pane {
+        Pane::Models => "models",
+        Pane::Recipe => "recipe",
+        Pane::Evolve => "evolve",
+        Pane::Answers => "answers",
+    }
+}
+
+fn draw(app: &App, size: (u16, u16)) -> String {
+    picture(&panes::frame_of(app, size), &format!("Yosegi: {}", app.pane.title()))
 }

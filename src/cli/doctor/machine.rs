@@ -1,0 +1,112 @@
+//! Devices and memory.
+
+use std::path::Path;
+
+use super::{Finding, size};
+use crate::lm::{Device, pick};
+
+/// A 7B model in 16 bits with two task vectors, roughly.
+const COMFORTABLE: u64 = 48_000_000_000;
+/// The zoo, its answers and the engine.
+const ENOUGH: u64 = 1_500_000_000;
+
+pub fn look() -> Vec<Finding> {
+    vec![cpu(), gpu(), memory()]
+}
+
+fn cpu() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": ")).map(|p| p.1);
+    let found = format!("{}, {cores} threads, {}", name.unwrap_or("CPU"), instructions());
+    if instructions() == "no wide instructions" {
+        return Finding::note("cpu", found, "answers come several times faster on a CPU with AVX2 and FMA");
+    }
+    Finding::good("cpu", found)
+}
+
+/// The widest instructions that the kernels can use here.
+fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            return "AVX-512";
+        }
+        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            return "AVX2 and FMA";
+        }
+        "no wide instructions"
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        std::env::consts::ARCH
+    }
+}
+
+fn gpu() -> Finding {
+    let driver = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidiactl").exists();
+    match (pick("auto"), driver, cfg!(feature = "cuda")) {
+        (Ok(device @ Device::Composed(_)), ..) => Finding::good("gpu", format!("{} is used", device.name())),
+        (_, true, false) => Finding::note(
+            "gpu",
+            "there is an NVIDIA GPU, and this build has no GPU support",
+            "build with a CUDA toolkit: cargo build --release --features cuda",
+        ),
+        (_, true, true) => {
+            let why = pick("cuda").err().map_or_else(String::new, |e| e.to_string());
+            Finding::gap(
+                "gpu",
+                why,
+                "see whether nvidia-smi lists the GPU and its driver is as new as the toolkit",
+            )
+        }
+        (_, false, _) => Finding::note(
+            "gpu",
+            "none; the CPU does the work",
+            "the zoo needs none; for 7B models take a machine with a GPU",
+        ),
+    }
+}
+
+fn memory() -> Finding {
+    let Some((total, free)) = meminfo() else {
+        return Finding::note(
+            "memory",
+            "unknown here",
+            "see with the system's own tools that some GB are free",
+        );
+    };
+    let limit = cgroup_limit().filter(|l| *l < total);
+    let free = limit.map_or(free, |l| free.min(l));
+    let limited =
+        limit.map_or_else(String::new, |l| format!(", this group of processes may use {}", size(l)));
+    let found = format!("{} free of {}{limited}", size(free), size(total));
+    if free < ENOUGH {
+        Finding::gap("memory", found, "end other programs: even the zoo wants 1.5 GB")
+    } else if free < COMFORTABLE {
+        Finding::note(
+            "memory",
+            found,
+            "enough for the zoo and models of about a billion parameters; 7B models want 48 GB",
+        )
+    } else {
+        Finding::good("memory", found)
+    }
+}
+
+/// Bytes in all and available.
+fn meminfo() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let of = |key: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
+    };
+    Some((of("MemTotal:")?, of("MemAvailable:")?))
+}
+
+/// The memory limit of this process's control group, where there is one.
+fn cgroup_limit() -> Option<u64> {
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
+}

@@ -1,0 +1,83 @@
+//! What the terminal can show.
+
+use super::super::evolve::on_terminal;
+use super::{Finding, var};
+
+pub fn look() -> Vec<Finding> {
+    let mut out = vec![terminal(), letters()];
+    #[cfg(feature = "workbench")]
+    out.insert(1, colours());
+    if !var("TMUX").is_empty() {
+        out.push(Finding::note(
+            "tmux",
+            "copied answers reach your clipboard only if tmux lets them pass",
+            "in ~/.tmux.conf: set -g set-clipboard on",
+        ));
+    }
+    out
+}
+
+fn terminal() -> Finding {
+    let term = var("TERM");
+    if !on_terminal() {
+        let todo = "the workbench needs one; everything else works without";
+        return Finding::note("terminal", "this is none (input or output is redirected)", todo);
+    }
+    if term.is_empty() || term == "dumb" {
+        let todo = "set TERM to what your terminal is, such as xterm-256color";
+        return Finding::gap("terminal", format!("TERM is {term:?}"), todo);
+    }
+    Finding::good("terminal", term)
+}
+
+#[cfg(feature = "workbench")]
+fn colours() -> Finding {
+    use crate::workbench::theme::{Depth, Theme};
+    match Theme::from_env().depth {
+        Depth::True => Finding::good("colours", "16 million"),
+        Depth::Ansi256 => Finding::note(
+            "colours",
+            "256",
+            "if your terminal shows more: export COLORTERM=truecolor (SSH does not carry it over)",
+        ),
+        Depth::Ansi16 => Finding::note(
+            "colours",
+            "16",
+            "if your terminal shows more: export COLORTERM=truecolor, or TERM=xterm-256color",
+        ),
+        Depth::Mono => {
+            Finding::note("colours", "none, as NO_COLOR asks", "unset NO_COLOR for heat maps in colour")
+        }
+    }
+}
+
+/// Encoding and language.
+fn letters() -> Finding {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let locale = names.iter().map(|n| var(n)).find(|v| !v.is_empty()).unwrap_or_default();
+    let plain = locale.to_lowercase().replace('-', "");
+    let language = language();
+    if plain.contains("utf8") {
+        return Finding::good("letters", format!("{locale}; {language}"));
+    }
+    let shown = if locale.is_empty() { "no locale is set" } else { &locale };
+    Finding::note(
+        "letters",
+        format!("{shown}; {language}"),
+        "Japanese needs a terminal in UTF-8: export LANG=C.UTF-8; YOSEGI_ASCII=1 draws frames in ASCII",
+    )
+}
+
+#[cfg(feature = "workbench")]
+fn language() -> &'static str {
+    use crate::workbench::words::Language;
+    match Language::from_env() {
+        Language::English => "the workbench speaks English (YOSEGI_LANG=ja for Japanese)",
+        Language::Japanese => "the workbench speaks Japanese (YOSEGI_LANG=en for English)",
+    }
+}
+
+#[cfg(not(feature = "workbench"))]
+fn language() -> &'static str {
+    "built without the workbench"
+}

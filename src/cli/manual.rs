@@ -1,0 +1,32 @@
+//! `yosegi completions` and `yosegi man`: what shells and `man` know of the commands.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Cli;
+use crate::session::BadInput;
+
+/// Prints the completion script of a shell.
+pub fn completions(shell: Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "yosegi", &mut script);
+    std::io::stdout().lock().write_all(&script)?;
+    Ok(())
+}
+
+/// Prints the manual page, or writes one a command into a folder.
+pub fn man(out: Option<&Path>) -> anyhow::Result<()> {
+    let command = Cli::command();
+    let Some(folder) = out else {
+        clap_mangen::Man::new(command).render(&mut std::io::stdout().lock())?;
+        return Ok(());
+    };
+    let failed = |e: std::io::Error| {
+        BadInput::error(format!("the manual can't be written to {}: {e}", folder.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(command, folder).map_err(failed)
+}

@@ -1,0 +1,128 @@
+//! `yosegi report NAME --html FILE`: one self-contained page that a colleague can open: no script,
+//! no link, nothing loaded from elsewhere. Whatever a model or a data set wrote is escaped.
+
+mod answers;
+mod chart;
+mod recipe;
+mod style;
+mod tables;
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::session::BadInput;
+use crate::session::journal::Reader;
+use crate::session::protocol::Status;
+use crate::session::state::SessionState;
+use crate::session::text::visible;
+
+/// Writes the page of a session, all of it or nothing.
+pub fn write(reader: &Reader<'_>, file: &Path) -> anyhow::Result<()> {
+    let state = reader.state()?;
+    let text = page(&state, reader)?;
+    let mut aside = file.as_os_str().to_owned();
+    aside.push(format!(".part{}", std::process::id()));
+    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, file));
+    if let Err(why) = written {
+        let _ = std::fs::remove_file(&aside);
+        return Err(BadInput::error(format!("{} can't be written: {why}", file.display())));
+    }
+    Ok(())
+}
+
+/// The whole page.
+fn page(state: &SessionState, reader: &Reader<'_>) -> anyhow::Result<String> {
+    let mut out = String::new();
+    write!(
+        out,
+        concat!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+            "<title>{name}: a merge evolved by Yosegi</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
+        ),
+        name = escape(&state.name),
+        style = style::CSS,
+    )?;
+    header(state, &mut out)?;
+    chart::draw(state, &mut out)?;
+    tables::comparison(state, &mut out)?;
+    recipe::draw(state, &mut out)?;
+    answers::draw(state, reader, &mut out).context("the answers")?;
+    tables::generations(state, &mut out)?;
+    tables::details(state, &mut out)?;
+    writeln!(out, "<footer>Yosegi {}</footer>\n</main>\n</body>\n</html>", escape(super::VERSION))?;
+    Ok(out)
+}
+
+/// What the session was and what it found, in figures and in a sentence.
+fn header(state: &SessionState, out: &mut String) -> anyhow::Result<()> {
+    let status = match state.status {
+        Status::New => "new",
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Stopped => "stopped",
+        Status::Finished => "finished",
+    };
+    writeln!(
+        out,
+        "<header>\n<h1>{} <span class=\"status {status}\">{status}</span></h1>",
+        escape(&state.name)
+    )?;
+    if let Some(sentence) = tables::sentence(state) {
+        writeln!(out, "<p class=\"lead\">{}</p>", escape(&sentence))?;
+    }
+    let seconds = state.updated_ms.saturating_sub(state.created_ms) / 1000;
+    let figures = [
+        ("evaluations", format!("{} of {}", state.evaluations, state.budget)),
+        ("generations", state.generations.len().to_string()),
+        ("genes", state.genes.len().to_string()),
+        ("questions", format!("{} training, {} held out", state.train_questions, state.test_questions)),
+        ("tokens", grouped(state.tokens)),
+        (
+            "from first to last event",
+            format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
+        ),
+        ("seed", state.seed.to_string()),
+        ("device", format!("{} ({})", state.device, state.dtype)),
+    ];
+    out.push_str("<dl class=\"figures\">\n");
+    for (name, value) in figures {
+        writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value))?;
+    }
+    out.push_str("</dl>\n</header>\n");
+    Ok(())
+}
+
+/// Text for an element or an attribute: visible, and without markup of its own.
+fn escape(text: &str) -> String {
+    visible(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+/// A count with a gap after each three figures.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{a0}');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A share in per cent.
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |s| format!("{:.1}", 100.0 * s))
+}
+
+#[cfg(test)]
+mod tests;

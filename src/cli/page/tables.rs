@@ -1,0 +1,134 @@
+//! What the search is measured against, what it found, and how it went there.
+
+use std::fmt::Write;
+
+use super::{escape, percent};
+use crate::session::protocol::{Score, TaskScore};
+use crate::session::report::{self, Row};
+use crate::session::state::SessionState;
+
+/// What was found, in a sentence of measured figures.
+pub fn sentence(state: &SessionState) -> Option<String> {
+    let rows = report::comparison(state);
+    let rows = &rows;
+    let of =
+        |what: &'static str| rows.iter().filter(move |r| r.what == what).filter_map(|r| Some((r, r.test?)));
+    let (best, score) = of("evolved").next()?;
+    let part = |name: &str, score: Score| format!("{name} {}%", percent(Some(score.acc_ja)));
+    let mut others = Vec::new();
+    if let Some((_, base)) = of("base").next() {
+        others.push(part("the base", base));
+    }
+    if let Some((row, source)) = of("source").max_by(|a, b| a.1.acc_ja.total_cmp(&b.1.acc_ja)) {
+        others.push(part(&format!("the best source ({})", row.label), source));
+    }
+    if let Some((_, global)) = of("best global").next() {
+        others.push(part("the best global weighting", global));
+    }
+    let against = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+    Some(format!(
+        "The evolved merge {} answers {}% of {} held-out questions right and in Japanese{against}.",
+        best.label,
+        percent(Some(score.acc_ja)),
+        score.n,
+    ))
+}
+
+pub fn comparison(state: &SessionState, out: &mut String) -> std::fmt::Result {
+    let rows = report::comparison(state);
+    out.push_str(concat!(
+        "<section>\n<h2>What it is measured against</h2>\n<div class=\"scroll\"><table>\n<tr><th></th><th class=\"name\"></th>",
+        "<th>fitness</th><th>training</th><th>held out</th><th>any language</th><th>Japanese</th></tr>\n"
+    ));
+    for row in &rows {
+        let class = if matches!(row.what, "evolved" | "mean") { " class=\"found\"" } else { "" };
+        write!(out, "<tr{class}><td>{}</td><td class=\"name\">{}</td>", row.what, escape(&row.label))?;
+        if let Some(why) = &row.failed {
+            writeln!(out, "<td class=\"failed\" colspan=\"5\">failed: {}</td></tr>", escape(why))?;
+            continue;
+        }
+        scores(row.train, row.test, out)?;
+        parts(row, out)?;
+    }
+    out.push_str(
+        "</table></div>\n<p class=\"note\">training, held out: right and Japanese, in per cent. any language: right, \
+         whatever the language; Japanese: in Japanese, right or wrong; both held out.</p>\n</section>\n",
+    );
+    Ok(())
+}
+
+/// Each task's part, where there are several.
+fn parts(row: &Row, out: &mut String) -> std::fmt::Result {
+    for (i, task) in row.train_tasks.iter().enumerate().filter(|_| row.train_tasks.len() > 1) {
+        let name = task.task.rsplit('/').next().unwrap_or_default();
+        write!(out, "<tr><td></td><td class=\"name part\">{}</td>", escape(name))?;
+        scores(Some(task.score), row.test_tasks.get(i).map(|t: &TaskScore| t.score), out)?;
+    }
+    Ok(())
+}
+
+fn scores(train: Option<Score>, test: Option<Score>, out: &mut String) -> std::fmt::Result {
+    let fitness = train.map_or_else(|| "–".to_owned(), |s| format!("{:.3}", s.fitness));
+    writeln!(
+        out,
+        "<td>{fitness}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+        percent(train.map(|s| s.acc_ja)),
+        percent(test.map(|s| s.acc_ja)),
+        percent(test.map(|s| s.acc)),
+        percent(test.map(|s| s.japanese)),
+    )
+}
+
+pub fn generations(state: &SessionState, out: &mut String) -> std::fmt::Result {
+    if state.generations.iter().all(|g| !g.complete) {
+        return Ok(());
+    }
+    out.push_str(concat!(
+        "<section>\n<h2>Generation by generation</h2>\n<details><summary>All generations</summary><div class=\"scroll\"><table>\n",
+        "<tr><th>generation</th><th>evaluations</th><th>best</th><th class=\"name\"></th><th>held out</th><th>mean</th><th>deviation</th><th>σ</th></tr>\n"
+    ));
+    for g in state.generations.iter().filter(|g| g.complete) {
+        let best = g.best.and_then(|id| state.entry(id));
+        writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{:.3}</td><td class=\"name\">{}</td><td>{}</td><td>{:.3}</td><td>{:.3}</td><td>{:.3}</td></tr>",
+            g.generation,
+            g.evaluations,
+            g.best_fitness,
+            best.map_or_else(String::new, |e| escape(&e.candidate.label)),
+            percent(best.and_then(|e| e.test).map(|s| s.acc_ja)),
+            g.mean_fitness,
+            g.std_fitness,
+            g.sigma,
+        )?;
+    }
+    out.push_str("</table></div></details>\n</section>\n");
+    Ok(())
+}
+
+/// What a candidate cost, and the config word for word.
+pub fn details(state: &SessionState, out: &mut String) -> std::fmt::Result {
+    let s = report::spent(state);
+    out.push_str("<section>\n<h2>How it was run</h2>\n");
+    if s.candidates > 0 {
+        writeln!(
+            out,
+            "<p class=\"note\">A candidate took {:.3} s on average: merge {:.3}, prefill {:.3}, decode {:.3}, score {:.3}; {:.0} tokens. Language was judged by {}.</p>",
+            s.merge_s + s.prefill_s + s.decode_s + s.score_s,
+            s.merge_s,
+            s.prefill_s,
+            s.decode_s,
+            s.score_s,
+            s.tokens,
+            escape(&state.language_by),
+        )?;
+    }
+    if let Some(reason) = &state.reason {
+        writeln!(out, "<p class=\"note\">It ended: {}.</p>", escape(reason))?;
+    }
+    writeln!(
+        out,
+        "<details><summary>The session's config</summary><pre>{}</pre></details>\n</section>",
+        escape(&state.config)
+    )
+}
