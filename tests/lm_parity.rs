@@ -67,11 +67,10 @@ impl Fixture {
     fn options(&self, threads: usize, batch: usize) -> Options {
         Options {
             max_new_tokens: self.golden.max_new_tokens,
-            limits: Vec::new(),
             eos: self.checkpoint.config().eos_token_ids.clone(),
-            stop: Vec::new(),
             threads,
             batch,
+            ..Options::default()
         }
     }
 

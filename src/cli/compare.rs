@@ -159,7 +159,8 @@ fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Resul
     };
     let bench = Bench { base, sources, task: args.task.clone(), device: args.device.clone(), threads: 0 };
     let ask = [Ask { split, questions: (0..n).collect() }];
-    let work = Work { bench: &bench, fitness: "", target: &target, ask: &ask, watch: &[] };
+    let target = &target;
+    let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[], decoding: None };
     let (measured, cost) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false))?;
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);

@@ -17,11 +17,12 @@ use crate::session::evaluate::{Evaluator, Told, Work};
 use crate::session::job::{Ask, Bench, Measured};
 use crate::session::protocol::{Answer, Cost, Split, Target};
 use crate::session::text::visible_line;
-use crate::task::{Places, Suite, Task, TaskError};
+use crate::task::{Decoding, Places, Suite, Task, TaskError};
 
 /// A task that was measured.
 pub(super) struct Done {
     pub task: Task,
+    decoding: Decoding,
     pub measured: Measured,
     cost: Cost,
     seconds: f64,
@@ -108,10 +109,12 @@ fn one(
             eprint!("\r{done} of {of} questions{end}");
         }
     };
-    let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[] };
+    let decoding = args.decoding.over(task.decoding)?;
+    let given = (decoding != task.decoding).then_some(decoding);
+    let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[], decoding: given };
     let (measured, cost) = evaluator.evaluate(&work, &told, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };
-    Ok(Done { task, measured, cost, seconds: began.elapsed().as_secs_f64() })
+    Ok(Done { task, decoding, measured, cost, seconds: began.elapsed().as_secs_f64() })
 }
 
 /// Whether an error is data that is not on this machine.
@@ -158,6 +161,7 @@ fn task_json(args: &Eval, name: &str, done: &Done) -> Value {
         "japanese": score.japanese,
         "metrics": done.measured.metrics,
         "language": done.task.language,
+        "decoding": done.decoding,
         "data": done.task.sources,
         "tokens": done.cost.tokens,
         "seconds": done.seconds,

@@ -1,4 +1,4 @@
-//! `yosegi generate`: a model or a merge continues prompts, greedily.
+//! `yosegi generate`: a model or a merge continues prompts.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Generate, fetch, merge};
 use crate::checkpoint::Checkpoint;
-use crate::lm::{self, Decoder, Options, Tokenizer};
+use crate::lm::{self, Decoder, Decoding, Options, Tokenizer};
 use crate::merge::Merged;
 use crate::recipe::{Book, Recipe};
 use crate::session::BadInput;
@@ -25,10 +25,11 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
             return Err(BadInput::error("no prompt was given: use --prompt TEXT or --prompts FILE.jsonl"));
         }
     };
+    let decoding = arguments.decoding.over(Decoding::default())?;
     let device = lm::pick(&arguments.device)?;
     let (decoder, tokenizer, eos) = load(&arguments.model, &device)?;
     let ids = prompts.iter().map(|p| tokenizer.encode(p)).collect::<Result<Vec<_>, _>>()?;
-    let options = Options { max_new_tokens: arguments.max_tokens, eos, ..Options::default() };
+    let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };
     let quiet = AtomicBool::new(false);
     let (answers, _) = lm::generate(&decoder, &tokenizer, &ids, &options, &|_| false, &|_| {}, &quiet)?;
 

@@ -5,6 +5,7 @@ mod answers;
 mod attach_headless;
 mod chain;
 mod compare;
+mod decoding;
 mod doctor;
 mod engine;
 mod eval;
@@ -36,6 +37,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use decoding::DecodingArgs;
 
 /// Version, commit and features: `0.1.0 (c1b3d24f0, features: workbench)`.
 pub const VERSION: &str = env!("YOSEGI_VERSION");
@@ -167,6 +170,8 @@ pub struct Generate {
     /// Most tokens to generate for a prompt
     #[arg(long, default_value_t = 256)]
     pub max_tokens: usize,
+    #[command(flatten)]
+    pub decoding: DecodingArgs,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -191,6 +196,8 @@ pub struct Eval {
     /// Only the first N questions
     #[arg(long)]
     pub limit: Option<usize>,
+    #[command(flatten)]
+    pub decoding: DecodingArgs,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,

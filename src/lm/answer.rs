@@ -3,6 +3,7 @@
 use super::{Finish, Generated, Options, TextStream, Tokenizer};
 
 /// A growing answer.
+#[derive(Clone)]
 pub(super) struct Answer<'a> {
     pub tokens: Vec<u32>,
     options: &'a Options,
@@ -28,6 +29,11 @@ impl<'a> Answer<'a> {
             searched: 0,
             cut: None,
         }
+    }
+
+    /// Most tokens that it may have.
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Takes the next token; `Some` once the answer has ended with it.

@@ -9,13 +9,14 @@ use std::time::Instant;
 use super::{
     Finish, Generated, LmError, Options, Stream, Tokenizer,
     answer::Answer,
+    choose::Chooser,
     model::{Model, Workspace},
     ops::{Backend, Span},
 };
 
 /// Most rows of a forward pass while prompts run: few enough that activations stay in the
 /// second-level cache, enough that weights are read once for many.
-const PREFILL_ROWS: usize = 192;
+pub(super) const PREFILL_ROWS: usize = 192;
 
 /// What a generation is about; the same for all of its threads.
 pub(super) struct Job<'a> {
@@ -31,6 +32,14 @@ pub(super) struct Job<'a> {
     pub next: &'a AtomicUsize,
 }
 
+impl Job<'_> {
+    /// Most tokens of a prompt's answer, by a model of so many positions.
+    pub fn limit(&self, index: usize, positions: usize) -> usize {
+        let own = self.options.limits.get(index).copied().unwrap_or(usize::MAX);
+        self.options.max_new_tokens.min(own).min(positions - self.prompts[index].len())
+    }
+}
+
 /// A sequence in flight.
 struct Sequence<'a> {
     /// Which prompt it answers.
@@ -41,6 +50,8 @@ struct Sequence<'a> {
     /// The token to run next, once the prompt is through.
     token: u32,
     answer: Answer<'a>,
+    /// Where the next token is not simply the likeliest.
+    chooser: Option<Chooser<'a>>,
 }
 
 /// Sequences of one thread and their buffers.
@@ -56,6 +67,7 @@ pub(super) struct Batch<'a, B: Backend> {
     spans: Vec<Span>,
     rows: Vec<usize>,
     chosen: Vec<u32>,
+    logits: Vec<f32>,
     /// Seconds spent on prompts.
     pub prefill_s: f64,
 }
@@ -80,6 +92,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             spans: Vec::new(),
             rows: Vec::new(),
             chosen: Vec::new(),
+            logits: Vec::new(),
             prefill_s: 0.0,
         })
     }
@@ -122,11 +135,11 @@ impl<'a, B: Backend> Batch<'a, B> {
             };
             let prompt = &self.job.prompts[index];
             let (tokenizer, options) = (self.job.tokenizer, self.job.options);
-            let own = options.limits.get(index).copied().unwrap_or(usize::MAX);
-            let room = self.model.shape.max_positions - prompt.len();
-            let limit = options.max_new_tokens.min(own).min(room);
+            let limit = self.job.limit(index, self.model.shape.max_positions);
             let answer = Answer::new(tokenizer, options, limit, self.job.watched[index]);
-            let mut sequence = Sequence { index, slot, cached: 0, token: 0, answer };
+            let decoding = &options.decoding;
+            let chooser = (!decoding.is_plain()).then(|| Chooser::new(decoding, prompt));
+            let mut sequence = Sequence { index, slot, cached: 0, token: 0, answer, chooser };
             if limit == 0 {
                 self.end(sequence, Finish::Length, done);
                 continue;
@@ -163,10 +176,7 @@ impl<'a, B: Backend> Batch<'a, B> {
                 self.rows.push(self.ids.len() - 1);
                 at += 1;
             }
-            self.forward()?;
-            for i in 0..self.rows.len() {
-                self.live[from + i].token = self.chosen[i];
-            }
+            self.forward(from)?;
         }
         self.accept(first, done);
         Ok(())
@@ -181,10 +191,7 @@ impl<'a, B: Backend> Batch<'a, B> {
             self.rows.push(row);
             sequence.cached += 1;
         }
-        self.forward()?;
-        for (sequence, token) in self.live.iter_mut().zip(&self.chosen) {
-            sequence.token = *token;
-        }
+        self.forward(0)?;
         self.accept(0, done);
         Ok(())
     }
@@ -195,12 +202,25 @@ impl<'a, B: Backend> Batch<'a, B> {
         self.rows.clear();
     }
 
-    /// Runs the gathered rows and chooses a token for each of `self.rows`.
-    fn forward(&mut self) -> Result<(), LmError> {
+    /// Runs the gathered rows and chooses a token for each of `self.rows`, which are those of the
+    /// sequences from `first` on.
+    fn forward(&mut self, first: usize) -> Result<(), LmError> {
         self.model.forward(&self.ids, &self.spans, &self.rows, &mut self.workspace)?;
-        if !self.rows.is_empty() {
-            let vocab = self.model.shape.vocab;
-            self.model.backend.argmax(&self.workspace.logits, vocab, &mut self.chosen)?;
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let (backend, vocab) = (&self.model.backend, self.model.shape.vocab);
+        let sequences = &mut self.live[first..first + self.rows.len()];
+        if self.job.options.decoding.is_plain() {
+            backend.argmax(&self.workspace.logits, vocab, &mut self.chosen)?;
+            sequences.iter_mut().zip(&self.chosen).for_each(|(sequence, token)| sequence.token = *token);
+            return Ok(());
+        }
+        backend.read_into(&self.workspace.logits, vocab, &mut self.logits)?;
+        for (sequence, logits) in sequences.iter_mut().zip(self.logits.chunks_exact_mut(vocab)) {
+            if let Some(chooser) = &mut sequence.chooser {
+                sequence.token = chooser.choose(logits);
+            }
         }
         Ok(())
     }

@@ -257,6 +257,25 @@ impl Backend for Composed {
         Ok(())
     }
 
+    fn copy_slot(
+        &self,
+        cache: &mut Cache,
+        from: usize,
+        range: std::ops::Range<usize>,
+        to: usize,
+    ) -> Result<(), LmError> {
+        for all in [&cache.keys, &cache.values] {
+            for tensor in all {
+                for head in 0..cache.kv_heads {
+                    let at = |slot| (slot * cache.kv_heads + head) * cache.capacity + range.start;
+                    let part = tensor.narrow(0, at(from), range.len())?.copy()?;
+                    tensor.slice_set(&part, 0, at(to))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn embed(&self, table: &Tensor, ids: &[u32], out: &mut Option<Tensor>) -> Result<(), LmError> {
         let ids = Tensor::new(ids, &self.device)?;
         *out = Some(table.index_select(&ids, 0)?);

@@ -33,6 +33,16 @@ pub enum LmError {
     /// Not enough memory for activations or the key-value cache.
     #[error("cannot allocate {bytes} bytes for {what}: lower the batch size or the number of new tokens")]
     Memory { what: &'static str, bytes: usize },
+    /// The keys and values of the fewest sequences that can run are more than what is free.
+    #[error(
+        "{sequences} sequences of {tokens} tokens at once need {} of memory for keys and values, and {} are \
+         free: shorten the prompts, allow fewer new tokens, take fewer threads or beams, or free memory",
+        gib(*needed), gib(*free)
+    )]
+    Room { sequences: usize, tokens: usize, needed: usize, free: usize },
+    /// A way of decoding that cannot be.
+    #[error("{key} {why}")]
+    Decoding { key: &'static str, why: String },
     /// A refresh that does not fit the loaded model.
     #[error("refresh names {found} layer groups, the model has {expected}")]
     Groups { expected: usize, found: usize },
@@ -42,6 +52,11 @@ pub enum LmError {
     /// The tensor library failed.
     #[error("{0}")]
     Backend(String),
+}
+
+/// Bytes for a person.
+fn gib(bytes: usize) -> String {
+    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 impl From<candle_core::Error> for LmError {

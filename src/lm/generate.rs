@@ -1,4 +1,4 @@
-//! Greedy decoding of many prompts at once.
+//! Decoding of many prompts at once.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -7,13 +7,16 @@ use std::time::Instant;
 use super::{
     Decoder, LmError, Tokenizer,
     batch::{Batch, Job},
+    beams::Beams,
     decoder::Engine,
+    memory,
     model::{Model, Workspace},
     ops::{Backend, Span},
 };
+use crate::task::Decoding;
 
 /// How to decode.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Most tokens of an answer. The model's last position can end it before.
     pub max_new_tokens: usize,
@@ -23,6 +26,8 @@ pub struct Options {
     pub eos: Vec<u32>,
     /// Strings that end an answer; its text is cut where the first one begins.
     pub stop: Vec<String>,
+    /// How each token is chosen.
+    pub decoding: Decoding,
     /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
     pub threads: usize,
     /// Most sequences that a thread decodes at once; fewer where that is faster.
@@ -36,6 +41,7 @@ impl Default for Options {
             limits: Vec::new(),
             eos: Vec::new(),
             stop: Vec::new(),
+            decoding: Decoding::default(),
             threads: 0,
             batch: 128,
         }
@@ -92,8 +98,8 @@ pub enum Stream {
 /// step, with what there is.
 ///
 /// # Errors
-/// A prompt that is empty, too long, or has a token outside the vocabulary; no memory for the
-/// cache. Nothing is decoded then.
+/// A prompt that is empty, too long, or has a token outside the vocabulary; a way of decoding that
+/// cannot be; no memory for the cache of even one sequence. Nothing is decoded then.
 #[allow(clippy::too_many_arguments)]
 pub fn generate(
     decoder: &Decoder,
@@ -104,6 +110,7 @@ pub fn generate(
     on: &(dyn Fn(Stream) + Sync),
     cancel: &AtomicBool,
 ) -> Result<(Vec<Generated>, Timing), LmError> {
+    check_decoding(decoder, options)?;
     for (index, prompt) in prompts.iter().enumerate() {
         decoder.check_prompt(index, prompt)?;
     }
@@ -122,25 +129,46 @@ pub fn generate(
     }
 }
 
+fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {
+    options.decoding.check().map_err(|(key, why)| LmError::Decoding { key, why })?;
+    let (beams, most) = (options.decoding.num_beams, decoder.vocab() / (options.eos.len() + 1).max(2));
+    if beams > 1 && beams > most {
+        let why =
+            format!("is {beams}, more than a vocabulary of {} can serve: at most {most}", decoder.vocab());
+        return Err(LmError::Decoding { key: "num_beams", why });
+    }
+    Ok(())
+}
+
 fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<Generated>, Timing), LmError> {
     let began = Instant::now();
     let n = job.prompts.len();
     let threads = threads.clamp(1, n.max(1));
-    let most = job.options.batch.clamp(1, n.div_ceil(threads).max(1));
-    let slots = model.backend.batch(&model.shape, most);
-    let longest = job.prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let capacity = longest.saturating_add(job.options.max_new_tokens).min(model.shape.max_positions);
+    let beams = job.options.decoding.num_beams;
+    let most = job.options.batch.clamp(1, n.div_ceil(threads).saturating_mul(beams).max(1));
+    let longest = |i: usize| job.prompts[i].len() + job.limit(i, model.shape.max_positions);
+    let capacity = (0..n).map(longest).max().unwrap_or(0);
+    let slots = model.backend.batch(&model.shape, most).max(beams);
+    let slots = memory::slots(model, threads, slots, beams, capacity)?;
 
     let prefix = run_prefix(model, job)?;
     let prefix_s = began.elapsed().as_secs_f64();
     let answers: Vec<Mutex<Option<Generated>>> = (0..n).map(|_| Mutex::new(None)).collect();
     let thread = || -> Result<f64, LmError> {
-        let mut batch = Batch::new(model, job, prefix.as_ref(), slots, capacity)?;
-        batch.run(&|index, answer| {
+        let done = |index: usize, answer: Generated| {
             if let Ok(mut place) = answers[index].lock() {
                 *place = Some(answer);
             }
-        })?;
+        };
+        if beams > 1 {
+            let mut search = Beams::new(model, job, prefix.as_ref(), slots / beams, capacity)?;
+            search.run(&done)?;
+            let prefill_s = search.prefill_s;
+            search.close();
+            return Ok(prefill_s);
+        }
+        let mut batch = Batch::new(model, job, prefix.as_ref(), slots, capacity)?;
+        batch.run(&done)?;
         let prefill_s = batch.prefill_s;
         batch.close();
         Ok(prefill_s)

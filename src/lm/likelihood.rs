@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::{
     Decoder, LmError, Pair,
     decoder::Engine,
+    memory,
     model::{Model, Workspace},
     ops::{Backend, Span},
 };
@@ -117,6 +118,8 @@ fn run<B: Backend>(
         }
         _ => None,
     };
+    let threads = threads.clamp(1, groups.len().max(1));
+    let slots = memory::slots(model, threads, SLOTS, 1, capacity)?;
     let next = AtomicUsize::new(0);
     let out: Vec<Mutex<Vec<Likelihood>>> =
         groups.iter().map(|g| Mutex::new(vec![Likelihood::default(); g.len()])).collect();
@@ -125,7 +128,8 @@ fn run<B: Backend>(
             model,
             shared: prefix.as_ref().map(|w| (w, shared)),
             group: model.workspace(1, capacity)?,
-            batch: model.workspace(SLOTS, capacity)?,
+            batch: model.workspace(slots, capacity)?,
+            slots,
             ids: Vec::new(),
             spans: Vec::new(),
             rows: Vec::new(),
@@ -143,7 +147,6 @@ fn run<B: Backend>(
         model.put_back(worker.batch);
         Ok(())
     };
-    let threads = threads.clamp(1, groups.len().max(1));
     if threads == 1 {
         thread()?;
     } else {
@@ -169,6 +172,8 @@ struct Worker<'a, B: Backend> {
     shared: Option<(&'a Workspace<B>, usize)>,
     group: Workspace<B>,
     batch: Workspace<B>,
+    /// Most sequences in a forward pass.
+    slots: usize,
     ids: Vec<u32>,
     spans: Vec<Span>,
     rows: Vec<usize>,
@@ -192,7 +197,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             self.model.forward(&group[0].ids[shared..own], &[span], &[], &mut self.group)?;
         }
         for (place, input) in group.iter().enumerate() {
-            if self.pending.len() == SLOTS || self.ids.len() >= ROWS {
+            if self.pending.len() == self.slots || self.ids.len() >= ROWS {
                 self.flush()?;
             }
             let slot = self.pending.len();

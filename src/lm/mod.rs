@@ -3,18 +3,21 @@
 //! [`Decoder::load`] takes a checked config and anything that has tensors by name (a checkpoint,
 //! a merge); [`Decoder::refresh`] rewrites some layer groups in place for the next candidate;
 //! [`Decoder::load_path`] and [`Decoder::set_path`] run layers of several models in any order;
-//! [`generate`] decodes greedily, many sequences at once; [`likelihoods`] says how likely given
-//! continuations are. An answer never depends on its
-//! neighbours, the batch size, the order or the number of threads.
+//! [`generate`] decodes many sequences at once, each token the likeliest, drawn, or the best of
+//! several beams; [`likelihoods`] says how likely given continuations are. An answer never depends on
+//! its neighbours, the batch size, the order or the number of threads.
 //!
 //! One code path (`model`) runs on any backend; what differs between devices is in `ops` and
 //! its two implementations, `cpu` and `composed`.
 
 mod answer;
 mod batch;
+mod beam;
+mod beams;
 #[doc(hidden)]
 pub mod bench;
 mod chat;
+mod choose;
 mod composed;
 mod cpu;
 mod decoder;
@@ -22,6 +25,7 @@ mod device;
 mod error;
 mod generate;
 mod likelihood;
+mod memory;
 mod model;
 mod ops;
 mod pair;
@@ -34,7 +38,9 @@ mod tests;
 mod text;
 mod tokenizer;
 
+pub use crate::task::{Decoding, EarlyStopping};
 pub use chat::{ChatTemplate, Message};
+pub use choose::candidates;
 pub use decoder::Decoder;
 pub use device::{Device, pick};
 pub use error::LmError;

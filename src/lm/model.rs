@@ -119,6 +119,16 @@ impl<B: Backend> Model<B> {
         })
     }
 
+    /// Whether earlier generations left buffers for `threads` threads. Those that are too small
+    /// are dropped.
+    pub fn has_spare(&self, threads: usize, slots: usize, capacity: usize) -> bool {
+        let steps = self.steps.len();
+        self.spare.lock().is_ok_and(|mut spare| {
+            spare.retain(|w| w.steps >= steps && w.slots >= slots && w.capacity >= capacity);
+            spare.len() >= threads
+        })
+    }
+
     /// Gives buffers back for the next generation.
     pub fn put_back(&self, workspace: Workspace<B>) {
         if let Ok(mut spare) = self.spare.lock() {

@@ -7,6 +7,8 @@
 //! Activations are *rows*: one row a token, whatever sequence the token belongs to. Sequences of
 //! different length lie one after another without padding; a [`Span`] says which rows are whose.
 
+use std::ops::Range;
+
 use super::{
     LmError,
     rope::Rope,
@@ -107,6 +109,24 @@ pub(crate) trait Backend: Send + Sync + Sized {
         to: &mut Self::Cache,
         slot: usize,
     ) -> Result<(), LmError>;
+    /// Copies positions `range` of slot `from` into slot `to`, another one, of the same cache.
+    fn copy_slot(
+        &self,
+        cache: &mut Self::Cache,
+        from: usize,
+        range: Range<usize>,
+        to: usize,
+    ) -> Result<(), LmError>;
+    /// Bytes of one sequence's keys and values.
+    fn cache_bytes(&self, shape: &Shape, steps: usize, capacity: usize) -> usize {
+        [steps, 2 * shape.keys().features(), size_of::<f32>()]
+            .into_iter()
+            .fold(capacity, usize::saturating_mul)
+    }
+    /// Bytes that are free for caches; none where nobody knows.
+    fn free_bytes(&self) -> Option<usize> {
+        None
+    }
 
     /// `out = table[ids]`; every id is below the vocabulary's size.
     fn embed(&self, table: &Self::Table, ids: &[u32], out: &mut Self::Rows) -> Result<(), LmError>;
@@ -150,6 +170,12 @@ pub(crate) trait Backend: Send + Sync + Sized {
     fn argmax(&self, x: &Self::Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError>;
     /// The features of each row, without what a backend pads its blocks with.
     fn read_blocks(&self, x: &Self::Rows, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError>;
+    /// The first `width` values of each row, one row after another.
+    fn read_into(&self, x: &Self::Rows, width: usize, out: &mut Vec<f32>) -> Result<(), LmError> {
+        out.clear();
+        self.read(x, width)?.iter().for_each(|row| out.extend_from_slice(row));
+        Ok(())
+    }
     /// The first `width` values of each row.
     fn read(&self, x: &Self::Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError>;
 }

@@ -4,6 +4,7 @@ use super::Tokenizer;
 
 /// Text of a growing sequence of tokens. Each piece is whole characters; the pieces together are
 /// exactly the text of the whole sequence.
+#[derive(Clone)]
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
     /// All bytes so far (byte-level vocabularies), or the text so far.

@@ -20,7 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Device};
 use crate::merge::{Merged, Pool};
 use crate::recipe::{Align, Recipe};
-use crate::task::{Fitness, Places, Question, Task, Verdict};
+use crate::task::{Decoding, Fitness, Places, Question, Task, Verdict};
 
 /// A model alone with more parameters than this is let go once it has answered.
 const KEEP_ALONE: usize = 100_000_000;
@@ -74,6 +74,8 @@ pub struct Work<'a> {
     pub ask: &'a [Ask],
     /// Questions of the first split asked whose answers are told as they grow.
     pub watch: &'a [usize],
+    /// Instead of the task's own way of decoding.
+    pub decoding: Option<Decoding>,
 }
 
 impl Evaluator {

@@ -89,7 +89,8 @@ impl Evaluator {
                     note @ Told::Note(_) => told(note),
                 };
                 let (bench, fitness) = (&bench, part.fitness.as_str());
-                let here = Work { bench, fitness, target: work.target, ask: &ask, watch: &watch };
+                let (target, decoding) = (work.target, work.decoding);
+                let here = Work { bench, fitness, target, ask: &ask, watch: &watch, decoding };
                 // The next task is for the same model.
                 self.keep_large = number + 1 < parts.len();
                 let evaluated = self.evaluate(&here, &tell, cancel);

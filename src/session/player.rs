@@ -108,6 +108,7 @@ impl Player {
             limits: if matches!(task.length, Length::Tokens(_)) { Vec::new() } else { limits },
             eos: self.eos.clone(),
             stop: task.stop.clone(),
+            decoding: work.decoding.unwrap_or(task.decoding),
             threads: work.bench.threads,
             ..Options::default()
         };

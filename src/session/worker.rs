@@ -97,7 +97,7 @@ fn work(
                     }
                 }
             };
-            let work = Work { bench, fitness, target, ask, watch };
+            let work = Work { bench, fitness, target, ask, watch, decoding: None };
             let (splits, cost) = match parts.as_slice() {
                 [] => evaluator.evaluate(&work, &told, cancel)?,
                 parts => evaluator.evaluate_parts(&work, parts, &told, cancel)?,

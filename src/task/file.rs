@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Kind, Metric, Scorer, TaskError, language, nearest};
+use super::{Decoding, Kind, Metric, Scorer, TaskError, language, nearest};
 
 const KEYS: [&str; 21] = [
     "name",
@@ -73,6 +73,9 @@ pub(super) struct TaskConfig {
     #[serde(default)]
     pub stop: Vec<String>,
     pub max_new_tokens: Option<Length>,
+    /// `[decoding]`; greedy where it is left out.
+    #[serde(default)]
+    pub decoding: Decoding,
     #[serde(default)]
     pub extract: Extract,
     pub scorer: Option<Scorer>,
@@ -247,7 +250,7 @@ fn blank_line() -> String {
 
 /// Reads a task file; `file` is its name for messages.
 pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
-    let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots"]).collect();
+    let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots", "decoding"]).collect();
     let document = document(file, text)?;
     let root = document.as_table();
     check_columns(file, text, root)?;
@@ -258,6 +261,9 @@ pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
             check_keys(file, text, table, known)?;
             check_columns(file, text, table)?;
         }
+    }
+    if let Some(table) = root.get("decoding").and_then(toml_edit::Item::as_table_like) {
+        check_keys(file, text, table, &Decoding::KEYS)?;
     }
     let config: TaskConfig = read(file, text, &keys)?;
     check_values(file, &config)?;
@@ -318,6 +324,10 @@ fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
             "gold",
             "is missing: give the expression for the right choice's index, such as \"label\"",
         );
+    }
+    config.decoding.check().or_else(|(key, why)| wrong(key, why))?;
+    if config.kind != Kind::Generate && config.decoding != Decoding::default() {
+        return says("decoding", "needs kind = \"generate\": choices are compared, not written");
     }
     for metric in &config.metrics {
         if !metric.suits(config.kind) {

@@ -101,6 +101,7 @@ impl Task {
             test: Vec::new(),
             length: config.max_new_tokens.clone().unwrap_or(Length::Tokens(1)),
             stop: config.stop.clone(),
+            decoding: config.decoding,
             scorer: config.scorer(),
             metrics: if config.metrics.is_empty() { vec![config.metric()] } else { config.metrics.clone() },
             language,

@@ -5,6 +5,7 @@
 mod bootstrap;
 mod builtin;
 mod data;
+mod decoding;
 mod emoji;
 mod error;
 mod file;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bootstrap::bootstrap_medians;
 pub use builtin::{BUILTIN, SUITES};
+pub use decoding::{Decoding, EarlyStopping};
 pub use error::TaskError;
 pub use file::{Encode, Length, LengthRule};
 pub use fitness::{Fitness, Means};
@@ -134,6 +136,8 @@ pub struct Task {
     pub length: Length,
     /// An answer ends before the first of these strings.
     pub stop: Vec<String>,
+    /// How an answer's tokens are chosen.
+    pub decoding: Decoding,
     pub scorer: Scorer,
     /// What it reports; the first is its score.
     pub metrics: Vec<Metric>,

@@ -67,6 +67,27 @@ impl Cache {
         ((step * self.slots + slot) * self.kv_heads + head) * self.blocks * LANES * self.value_lines
     }
 
+    /// Bytes of one sequence.
+    pub fn bytes(shape: &Shape, steps: usize, capacity: usize) -> usize {
+        let position = LANES * (shape.head_dim + LANES * lines(shape.head_dim)) * size_of::<f32>();
+        [steps, shape.kv_heads, position].into_iter().fold(lines(capacity), usize::saturating_mul)
+    }
+
+    /// Copies positions `range` of one slot into another.
+    pub fn copy_slot(&mut self, from: usize, range: &std::ops::Range<usize>, to: usize) {
+        let (dim, width) = (self.head_dim, self.value_lines);
+        let (block0, block1) = (range.start / LANES, lines(range.end));
+        for step in 0..self.steps {
+            for head in 0..self.kv_heads {
+                let (at, to_at) = (self.key_at(step, from, head), self.key_at(step, to, head));
+                self.keys.copy_within(at + block0 * dim..at + block1 * dim, to_at + block0 * dim);
+                let (at, to_at) = (self.value_at(step, from, head), self.value_at(step, to, head));
+                let values = at + range.start * width..at + range.end * width;
+                self.values.copy_within(values, to_at + range.start * width);
+            }
+        }
+    }
+
     /// Copies the first `len` positions of slot 0 of `from` to a slot.
     pub fn copy_prefix(&mut self, from: &Self, len: usize, slot: usize) {
         let (key_lines, value_lines) = (lines(len) * self.head_dim, len * self.value_lines);

@@ -176,6 +176,25 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn copy_slot(
+        &self,
+        cache: &mut Cache,
+        from: usize,
+        range: std::ops::Range<usize>,
+        to: usize,
+    ) -> Result<(), LmError> {
+        cache.copy_slot(from, &range, to);
+        Ok(())
+    }
+
+    fn cache_bytes(&self, shape: &Shape, steps: usize, capacity: usize) -> usize {
+        Cache::bytes(shape, steps, capacity)
+    }
+
+    fn free_bytes(&self) -> Option<usize> {
+        super::memory::free()
+    }
+
     fn embed(&self, table: &Table, ids: &[u32], out: &mut Rows) -> Result<(), LmError> {
         let n = lines(table.width);
         out.resize(ids.len(), n);
@@ -249,6 +268,12 @@ impl Backend for Cpu {
         let block = |row: &[f32], i: usize| row[i * stride..][..blocks.width].to_vec();
         let row = |i: usize| (0..blocks.count).flat_map(|b| block(x.values(i), b)).collect();
         Ok((0..x.n).map(row).collect())
+    }
+
+    fn read_into(&self, x: &Rows, width: usize, out: &mut Vec<f32>) -> Result<(), LmError> {
+        out.clear();
+        (0..x.n).for_each(|i| out.extend_from_slice(&x.values(i)[..width]));
+        Ok(())
     }
 
     fn read(&self, x: &Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError> {

@@ -1,0 +1,177 @@
+//! How an answer is written: the likeliest token each time, a draw, or the best of several beams.
+
+use serde::{Deserialize, Serialize};
+
+/// `[decoding]` of a task file. The defaults are plain greedy decoding.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decoding {
+    /// What a token that prompt or answer already hold is made less likely by: a score above zero is
+    /// divided by it, one below multiplied (Keskar et al. 2019, arXiv 1909.05858). 1 does nothing.
+    pub repetition_penalty: f32,
+    /// Above 0 tokens are drawn, from scores divided by it; 0 takes the likeliest.
+    pub temperature: f32,
+    /// Draws from so many likeliest tokens alone; 0 from all.
+    pub top_k: usize,
+    /// Draws from the fewest likeliest tokens whose probabilities sum to this (Holtzman et al. 2020,
+    /// arXiv 1904.09751).
+    pub top_p: f64,
+    /// Of the draws. They depend on it and on the prompt alone.
+    pub seed: u64,
+    /// Above 1, beam search with so many beams.
+    pub num_beams: usize,
+    /// The power of its length that a beam's score is divided by.
+    pub length_penalty: f64,
+    pub early_stopping: EarlyStopping,
+}
+
+/// When beam search ends, in transformers' words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Word", into = "Word")]
+pub enum EarlyStopping {
+    /// Once no beam at its present length could be better than the worst complete answer.
+    #[default]
+    No,
+    /// Once there are as many complete answers as beams.
+    Yes,
+    /// Once no beam could ever become better.
+    Never,
+}
+
+/// As a file or a flag has it: true, false or "never".
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or \"never\"")]
+enum Word {
+    Truth(bool),
+    Text(String),
+}
+
+impl TryFrom<Word> for EarlyStopping {
+    type Error = String;
+
+    fn try_from(word: Word) -> Result<Self, String> {
+        match word {
+            Word::Truth(true) => Ok(Self::Yes),
+            Word::Truth(false) => Ok(Self::No),
+            Word::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl From<EarlyStopping> for Word {
+    fn from(stopping: EarlyStopping) -> Self {
+        match stopping {
+            EarlyStopping::No => Self::Truth(false),
+            EarlyStopping::Yes => Self::Truth(true),
+            EarlyStopping::Never => Self::Text("never".to_owned()),
+        }
+    }
+}
+
+impl std::str::FromStr for EarlyStopping {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self::Yes),
+            "false" => Ok(Self::No),
+            "never" => Ok(Self::Never),
+            other => Err(format!("{other:?} is none of true, false, \"never\"")),
+        }
+    }
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self {
+            repetition_penalty: 1.0,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed: 0,
+            num_beams: 1,
+            length_penalty: 1.0,
+            early_stopping: EarlyStopping::No,
+        }
+    }
+}
+
+/// Most beams of a search.
+const MOST_BEAMS: usize = 64;
+
+impl Decoding {
+    /// Keys of the table in a task file.
+    pub const KEYS: [&'static str; 8] = [
+        "repetition_penalty",
+        "temperature",
+        "top_k",
+        "top_p",
+        "seed",
+        "num_beams",
+        "length_penalty",
+        "early_stopping",
+    ];
+
+    /// Whether each token is simply the likeliest.
+    #[must_use]
+    #[allow(clippy::float_cmp)] // Exactly one is meant.
+    pub fn is_plain(&self) -> bool {
+        self.repetition_penalty == 1.0 && self.temperature == 0.0 && self.num_beams == 1
+    }
+
+    /// Whether all values can be used together; otherwise the key that is wrong, and why.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let wrong = |key, why: &str| Err((key, why.to_owned()));
+        if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
+            return wrong("repetition_penalty", "must be a number above 0: 1 is no penalty");
+        }
+        if !(self.temperature.is_finite() && self.temperature >= 0.0) {
+            return wrong("temperature", "must be 0 (the likeliest token) or above");
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return wrong("top_p", "must be above 0 and at most 1");
+        }
+        if !(1..=MOST_BEAMS).contains(&self.num_beams) {
+            return Err(("num_beams", format!("must be from 1 to {MOST_BEAMS}")));
+        }
+        if !self.length_penalty.is_finite() {
+            return wrong("length_penalty", "must be a number");
+        }
+        if self.num_beams > 1 && self.temperature > 0.0 {
+            return wrong("num_beams", "and temperature exclude each other: take one of them out");
+        }
+        if self.temperature == 0.0 && (self.top_k > 0 || self.top_p < 1.0) {
+            return wrong("temperature", "is 0, so that top_k and top_p do nothing: give one above 0");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_as_written() {
+        let all: Decoding = toml::from_str("num_beams = 5\nearly_stopping = \"never\"\ntop_k = 0").unwrap();
+        assert_eq!((all.num_beams, all.early_stopping), (5, EarlyStopping::Never));
+        assert_eq!(toml::from_str::<Decoding>(&toml::to_string(&all).unwrap()).unwrap(), all);
+        assert!(toml::from_str::<Decoding>("early_stopping = \"soon\"").is_err());
+        assert!(Decoding::default().is_plain() && Decoding::default().check().is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (text, key) in [
+            ("repetition_penalty = 0.0", "repetition_penalty"),
+            ("temperature = -1.0", "temperature"),
+            ("temperature = 1.0\ntop_p = 1.5", "top_p"),
+            ("num_beams = 0", "num_beams"),
+            ("num_beams = 3\ntemperature = 0.5", "num_beams"),
+            ("top_k = 5", "temperature"),
+            ("length_penalty = nan", "length_penalty"),
+        ] {
+            assert_eq!(toml::from_str::<Decoding>(text).unwrap().check().unwrap_err().0, key);
+        }
+    }
+}
