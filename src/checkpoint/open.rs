@@ -188,6 +188,13 @@ impl Checkpoint {
         self.shards.iter().for_each(|shard| shard.release(view.data));
     }
 
+    /// This checkpoint under another name.
+    #[must_use]
+    pub fn called(mut self, reference: &str) -> Self {
+        reference.clone_into(&mut self.reference);
+        self
+    }
+
     fn at<'a>(&'a self, (shard, entry): &'a Spot) -> TensorView<'a> {
         self.place(*shard, entry)
     }

@@ -157,7 +157,14 @@ fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Resul
         Target::Model(_) => (String::new(), Vec::new()),
         Target::Recipe(r) => (r.donor().to_owned(), r.sources.iter().map(|s| s.model.clone()).collect()),
     };
-    let bench = Bench { base, sources, task: args.task.clone(), device: args.device.clone(), threads: 0 };
+    let bench = Bench {
+        base,
+        sources,
+        task: args.task.clone(),
+        device: args.device.clone(),
+        threads: 0,
+        made: Vec::new(),
+    };
     let ask = [Ask { split, questions: (0..n).collect() }];
     let target = &target;
     let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[], decoding: None };

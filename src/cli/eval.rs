@@ -100,7 +100,14 @@ fn one(
         return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
     }
     let ask = [Ask { split, questions: (0..n).collect() }];
-    let bench = Bench { base, sources, task: name.to_owned(), device: args.device.clone(), threads: 0 };
+    let bench = Bench {
+        base,
+        sources,
+        task: name.to_owned(),
+        device: args.device.clone(),
+        threads: 0,
+        made: Vec::new(),
+    };
     let began = Instant::now();
     let progress = std::io::stderr().is_terminal();
     let told = move |told: Told| {

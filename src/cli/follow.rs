@@ -178,6 +178,14 @@ impl Teller {
                 let label = state.entry(*id).map_or("", |e| e.candidate.label.as_str());
                 note(&format!("  new best {label}: held out {:.1}%", 100.0 * score.acc_ja));
             }
+            Event::StageStarted { stage, name, .. } => {
+                let name = crate::session::text::visible_line(name);
+                note(&format!(
+                    "stage {stage} of {}, {name}: {} genes",
+                    state.stages.len(),
+                    state.genes.len()
+                ));
+            }
             Event::Injected { candidate } => note(&format!("  {} joins", candidate.label)),
             Event::Paused => note("paused"),
             Event::Resumed => note("resumed"),

@@ -18,7 +18,7 @@ use crate::session::journal::Reader;
 use crate::session::protocol::{Score, Target};
 use crate::session::state::Entry;
 use crate::session::text::visible;
-use crate::session::{align, fold, route::Route};
+use crate::session::{align, fold, route::Route, winners};
 
 #[derive(Debug, clap::Args)]
 pub struct Merge {
@@ -55,8 +55,9 @@ pub struct Merge {
 
 /// Merges and writes, or says what would be written.
 pub fn run(args: &Merge) -> Result<()> {
+    let mut made = Vec::new();
     let (recipe, measured) = match (&args.recipe, &args.session) {
-        (_, Some(session)) => best_of(session)?,
+        (_, Some(session)) => best_of(session, &mut made)?,
         (Some(file), None) => {
             let mut book = Book::open(file, args.lenient)?;
             for warning in &book.warnings {
@@ -79,7 +80,9 @@ pub fn run(args: &Merge) -> Result<()> {
         ));
     }
     let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
-    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, open: &fetch::open };
+    let device = lm::pick("auto")?;
+    let open = |name: &str| winners::open(name, &made, &device, &mut fetch::open);
+    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, open: &open };
     match &args.out {
         Some(folder) if !args.dry_run => out(&step.write(folder)?),
         folder => out(step.plan(folder.as_deref())?.trim_end()),
@@ -154,9 +157,11 @@ impl Step<'_> {
     }
 }
 
-/// The recipe of a session's best candidate, and what was measured of it.
-fn best_of(session: &str) -> Result<(Recipe, Option<Measured>)> {
+/// The recipe of a session's best candidate, and what was measured of it; the recipes of earlier
+/// stages' winners, which it may use, are put into `made`.
+fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Measured>)> {
     let state = Reader::open(&Home::from_env()?, session)?.state()?;
+    *made = state.made();
     let best = state.best_entry().ok_or_else(|| {
         BadInput::error(format!("the session {session} has measured no candidate yet: let it run first"))
     })?;

@@ -66,6 +66,12 @@ impl Merged {
         &self.config
     }
 
+    /// The tensors alone: name, shape, type, little-endian bytes.
+    #[must_use]
+    pub fn into_tensors(self) -> Vec<(String, Vec<usize>, Dtype, Vec<u8>)> {
+        self.tensors.into_iter().map(|t| (t.name, t.shape, t.dtype, t.data)).collect()
+    }
+
     /// Whether the tensors are those that `plan` makes; only their values may differ.
     fn fits(&self, pool: &Pool, plan: &Plan) -> bool {
         self.pool == pool.id

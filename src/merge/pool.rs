@@ -133,6 +133,12 @@ impl Pool {
         &self.models[0]
     }
 
+    /// The base checkpoint alone.
+    #[must_use]
+    pub fn into_base(mut self) -> Checkpoint {
+        self.models.swap_remove(0)
+    }
+
     /// The sources, in the order in which they were opened.
     #[must_use]
     pub fn sources(&self) -> &[Checkpoint] {

@@ -6,6 +6,7 @@
 //! walks in unbounded coordinates and is folded back at the bounds like a mirror ([`fold`]), so
 //! that no probability gathers on a bound as it would with clamping.
 
+mod any;
 mod cma;
 mod cma_search;
 mod constants;
@@ -27,6 +28,7 @@ mod stop;
 mod strategy;
 mod table;
 
+pub use any::{AnySpace, NoPoint};
 pub use constants::default_population;
 pub use gene::{GeneInfo, GeneRange, Genome, fold};
 pub use layout::Groups;

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
+use super::stages::{Stage, share_budget};
 use super::tasks::Tasks;
 use crate::search;
 use crate::task::BUILTIN;
@@ -38,6 +39,8 @@ pub struct Config {
     pub pool: PoolConfig,
     /// What good means.
     pub task: Tasks,
+    /// What is searched, how, and for how long; in a session of stages those of the stage at hand.
+    #[serde(default)]
     pub space: SpaceKeys,
     #[serde(default)]
     pub baselines: Baselines,
@@ -45,7 +48,14 @@ pub struct Config {
     pub search: Search,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub racing: Option<Racing>,
+    #[serde(default)]
     pub budget: Budget,
+    /// Searches one after another, in place of `space`, `search` and `budget`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stage: Vec<Stage>,
+    /// Index of the stage at hand.
+    #[serde(skip)]
+    pub at: usize,
 }
 
 /// `[pool]`: the models.
@@ -104,7 +114,7 @@ pub enum Start {
 }
 
 /// `[budget]`: when the search ends, whichever comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Fitness evaluations of the search and of hand-made recipes; baselines are not counted.
@@ -170,8 +180,11 @@ const fn sixth() -> f64 {
 impl Config {
     /// Reads and checks a config; `place` names it in messages.
     pub fn parse(text: &str, place: &str) -> anyhow::Result<Self> {
-        let config: Self =
+        let mut config: Self =
             toml::from_str(text).map_err(|e| BadInput::error(reading_sentence(text, place, &e)))?;
+        let keys: toml::Table = toml::from_str(text).unwrap_or_default();
+        let settled = config.settle(|key| keys.contains_key(key));
+        settled.map_err(|why| BadInput::error(format!("{place}: {why}")))?;
         config.check().map_err(|why| BadInput::error(format!("{place}: {why}")))?;
         Ok(config)
     }
@@ -179,13 +192,38 @@ impl Config {
     /// Everything that can be wrong without looking at a model or a task.
     fn check(&self) -> Result<(), String> {
         super::home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
-        let Self { pool, space, search, baselines, task, .. } = self;
+        let Self { pool, baselines, task, .. } = self;
         task.check()?;
         if let Some(racing) = &self.racing {
             racing.check(task)?;
-            if !search.objectives.is_empty() {
-                return Err("[racing] goes by one fitness: take it out, or `search.objectives`".into());
+        }
+        if pool.sources.is_empty() {
+            return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
+        }
+        for (i, source) in pool.sources.iter().enumerate() {
+            if pool.sources[..i].contains(source) {
+                return Err(format!("`pool.sources` names {source} twice: name each fine-tune once"));
             }
+        }
+        if let Some(bad) = baselines.grid.iter().find(|w| !w.is_finite()) {
+            return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
+        }
+        let points = baselines.grid.len().checked_pow(pool.sources.len() as u32);
+        if points.is_none_or(|n| n > 10_000) {
+            return Err(format!(
+                "`baselines.grid` with {} weights for {} sources makes over 10000 merges: give fewer weights",
+                baselines.grid.len(),
+                pool.sources.len()
+            ));
+        }
+        if self.stage.is_empty() { self.check_search() } else { self.check_stages() }
+    }
+
+    /// Of it, what a stage may say otherwise.
+    pub(super) fn check_search(&self) -> Result<(), String> {
+        let Self { space, search, baselines, task, .. } = self;
+        if self.racing.is_some() && !search.objectives.is_empty() {
+            return Err("[racing] goes by one fitness: take it out, or `search.objectives`".into());
         }
         if !search.objectives.is_empty() && search.algorithm != "nsga2" {
             return Err("`search.objectives` are for algorithm = \"nsga2\": take them out, or use it".into());
@@ -202,27 +240,8 @@ impl Config {
         {
             return Err(format!("`budget.{key}` is {}: give a finite number", bad.unwrap_or_default()));
         }
-        if pool.sources.is_empty() {
-            return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
-        }
-        for (i, source) in pool.sources.iter().enumerate() {
-            if pool.sources[..i].contains(source) {
-                return Err(format!("`pool.sources` names {source} twice: name each fine-tune once"));
-            }
-        }
         let row = search::optimiser_row(&search.algorithm).map_err(|e| format!("`search.algorithm`: {e}"))?;
         row.options(&search.options).map_err(|e| format!("`search.options`: {e}"))?;
-        if let Some(bad) = baselines.grid.iter().find(|w| !w.is_finite()) {
-            return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
-        }
-        let points = baselines.grid.len().checked_pow(pool.sources.len() as u32);
-        if points.is_none_or(|n| n > 10_000) {
-            return Err(format!(
-                "`baselines.grid` with {} weights for {} sources makes over 10000 merges: give fewer weights",
-                baselines.grid.len(),
-                pool.sources.len()
-            ));
-        }
         match &search.start {
             Start::Word(word) if word == "grid" && baselines.grid.is_empty() => {
                 Err("`search.start` is \"grid\", but `baselines.grid` is empty: give it weights such as [0.3, 0.6]".into())
@@ -234,7 +253,7 @@ impl Config {
                 ))
             }
             // The space has its own checks of bounds; any number of blocks that it needs serves for them.
-            _ => self.space(space.least_layers()).map(|_| ()).map_err(|e| e.to_string()),
+            _ => self.any_space(space.least_layers().max(2)).map(|_| ()).map_err(|e| e.to_string()),
         }
     }
 
@@ -277,7 +296,10 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
         document["seed"] = toml_edit::value(i64::try_from(seed)?);
     }
     if let Some(budget) = budget {
-        document["budget"]["evaluations"] = toml_edit::value(i64::try_from(budget)?);
+        match document.get_mut("stage") {
+            Some(toml_edit::Item::ArrayOfTables(stages)) => share_budget(stages, budget)?,
+            _ => document["budget"]["evaluations"] = toml_edit::value(i64::try_from(budget)?),
+        }
     }
     Ok(document.to_string())
 }
@@ -309,14 +331,25 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
         }
         task => replace(task.and_then(|t| t.get_mut("use"))),
     }
-    let sources = document.get_mut("pool").and_then(|t| t.get_mut("sources")).and_then(|s| s.as_array_mut());
-    for source in sources.into_iter().flat_map(|a| a.iter_mut()) {
-        if let Some(path) = source.as_str().and_then(absolute) {
-            *source = path.into();
-            changed = true;
+    let mut replace_all = |list: Option<&mut toml_edit::Item>| {
+        for model in list.and_then(|l| l.as_array_mut()).into_iter().flat_map(|a| a.iter_mut()) {
+            if let Some(path) = model.as_str().and_then(absolute) {
+                *model = path.into();
+                changed = true;
+            }
         }
+    };
+    replace_all(document.get_mut("pool").and_then(|t| t.get_mut("sources")));
+    replace_all(document.get_mut("space").and_then(of_path));
+    if let Some(toml_edit::Item::ArrayOfTables(stages)) = document.get_mut("stage") {
+        stages.iter_mut().for_each(|s| replace_all(s.get_mut("space").and_then(of_path)));
     }
     Ok(if changed { document.to_string() } else { text.to_owned() })
+}
+
+/// The list of a path space's models.
+fn of_path(space: &mut toml_edit::Item) -> Option<&mut toml_edit::Item> {
+    space.get_mut("path")?.get_mut("models")
 }
 
 /// One sentence from the reader's message: file, line, key, and the nearest known key.

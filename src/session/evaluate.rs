@@ -16,6 +16,7 @@ use super::journal::StoredQuestion;
 use super::player::{Player, Said};
 use super::protocol::{Answer, Cost, Score, Split, Target};
 use super::route::Route;
+use super::winners;
 use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Device};
 use crate::merge::{Merged, Pool};
@@ -35,17 +36,21 @@ pub struct Evaluator {
     tasks: HashMap<String, (Arc<Task>, Vec<Split>)>,
     /// The pool in use, and one before it.
     kitchens: Vec<Kitchen>,
-    alone: Option<(String, Player)>,
+    alone: Option<(String, Vec<Recipe>, Player)>,
     /// Keeps a large model once it has answered: another task follows.
     pub keep_large: bool,
     /// The models of the last path, and what runs it.
-    route: Option<(Vec<String>, Route, Option<Player>)>,
+    route: Option<(Key, Route, Option<Player>)>,
 }
+
+/// Names of models, and the recipes of those that are merged on the spot.
+type Key = (Vec<String>, Vec<Recipe>);
 
 /// A pool with the merge made from it and the decoder that runs it.
 struct Kitchen {
     base: String,
     sources: Vec<String>,
+    made: Vec<Recipe>,
     /// How the sources were brought into the base's order, if they were.
     align: Option<Align>,
     pool: Pool,
@@ -90,7 +95,7 @@ impl Evaluator {
         Fitness::parse(fitness).map_err(BadInput::error)?;
         let task = self.task(&bench.task, &[Split::Train, Split::Test])?;
         let device = self.device(&bench.device)?;
-        let layers = self.kitchen(&bench.base, &bench.sources, None, told)?.pool.layers();
+        let layers = self.kitchen(bench, &device, None, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
         if train == 0 || test == 0 {
@@ -137,7 +142,7 @@ impl Evaluator {
         let began = Instant::now();
         let device = self.device(&work.bench.device)?;
         let player = match work.target {
-            Target::Model(model) => self.alone(model, &device, &told)?,
+            Target::Model(model) => self.alone(work.bench, model, &device, &told)?,
             Target::Recipe(recipe) if !recipe.path.is_empty() => {
                 self.path(work.bench, recipe, &device, &told)?
             }
@@ -157,7 +162,8 @@ impl Evaluator {
             score_s: began.elapsed().as_secs_f64(),
             tokens: timing.tokens as u64,
         };
-        if !self.keep_large && self.alone.as_ref().is_some_and(|(_, player)| player.parameters > KEEP_ALONE) {
+        if !self.keep_large && self.alone.as_ref().is_some_and(|(.., player)| player.parameters > KEEP_ALONE)
+        {
             self.alone = None;
         }
         Ok((measured, cost))
@@ -198,23 +204,25 @@ impl Evaluator {
     /// The pool of these models, first in the list.
     fn kitchen(
         &mut self,
-        base: &str,
-        sources: &[String],
-        align: Option<&(Align, Device)>,
+        bench: &Bench,
+        device: &Device,
+        align: Option<&Align>,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Kitchen> {
-        let how = align.map(|(how, _)| how);
-        let same = |k: &Kitchen| k.base == base && k.sources == sources && k.align.as_ref() == how;
+        let Bench { base, sources, made, .. } = bench;
+        let same = |k: &Kitchen| {
+            k.base == *base && k.sources == *sources && k.made == *made && k.align.as_ref() == align
+        };
         if let Some(place) = self.kitchens.iter().position(same) {
             self.kitchens[..=place].rotate_right(1);
         } else {
             self.kitchens.truncate(1);
             let mut opened = Vec::with_capacity(sources.len());
             for source in sources {
-                opened.push(open(source, told)?);
+                opened.push(open(source, made, device, told)?);
             }
-            let first = open(base, told)?;
-            if let Some((how, device)) = align {
+            let first = open(base, made, device, told)?;
+            if let Some(how) = align {
                 let found = in_base_order(&first, opened, how, device)?;
                 for (source, found) in &found {
                     for line in align::told(source.reference(), found) {
@@ -226,9 +234,10 @@ impl Evaluator {
             let pool = Pool::new(first, opened).map_err(BadInput::error)?;
             let merged = Merged::new(&pool);
             let kitchen = Kitchen {
-                base: base.to_owned(),
-                sources: sources.to_vec(),
-                align: how.cloned(),
+                base: base.clone(),
+                sources: sources.clone(),
+                made: made.clone(),
+                align: align.cloned(),
                 pool,
                 merged,
                 player: None,
@@ -245,8 +254,7 @@ impl Evaluator {
         device: &Device,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Player> {
-        let align = recipe.align.clone().map(|how| (how, device.clone()));
-        let kitchen = self.kitchen(&bench.base, &bench.sources, align.as_ref(), told)?;
+        let kitchen = self.kitchen(bench, device, recipe.align.as_ref(), told)?;
         let stats = kitchen.pool.merge_into(recipe, &mut kitchen.merged).map_err(BadInput::error)?;
         // Taken out meanwhile: a decoder whose refresh failed is of no use.
         let player = match kitchen.player.take() {
@@ -268,10 +276,12 @@ impl Evaluator {
         device: &Device,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Player> {
-        let names = Route::names(recipe, &bench.sources);
-        let (route, player) = match self.route.take().filter(|(known, ..)| *known == names) {
+        let mut pool = bench.sources.clone();
+        pool.extend((!bench.base.is_empty()).then(|| bench.base.clone()));
+        let key = (Route::names(recipe, &pool), bench.made.clone());
+        let (route, player) = match self.route.take().filter(|(known, ..)| *known == key) {
             Some((_, route, player)) => (route, player),
-            None => (Route::open(&names, |name| open(name, told))?, None),
+            None => (Route::open(&key.0, |name| open(name, &bench.made, device, told))?, None),
         };
         let steps = route.steps(recipe)?;
         let player = match player {
@@ -281,23 +291,41 @@ impl Evaluator {
             }
             None => route.player(&steps, device)?,
         };
-        let (.., place) = self.route.insert((names, route, None));
+        let (.., place) = self.route.insert((key, route, None));
         Ok(place.insert(player))
     }
 
-    fn alone(&mut self, model: &str, device: &Device, told: &dyn Fn(Told)) -> anyhow::Result<&mut Player> {
-        let player = if let Some((_, player)) = self.alone.take().filter(|(name, _)| name == model) {
+    fn alone(
+        &mut self,
+        bench: &Bench,
+        model: &str,
+        device: &Device,
+        told: &dyn Fn(Told),
+    ) -> anyhow::Result<&mut Player> {
+        let same = |name: &str, made: &[Recipe]| name == model && made == bench.made;
+        let player = if let Some((.., player)) = self.alone.take().filter(|(name, made, _)| same(name, made))
+        {
             player
         } else {
-            let checkpoint = open(model, told)?;
+            let checkpoint = open(model, &bench.made, device, told)?;
             Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
         };
-        Ok(&mut self.alone.insert((model.to_owned(), player)).1)
+        Ok(&mut self.alone.insert((model.to_owned(), bench.made.clone(), player)).2)
     }
 }
 
+/// Opens a model, telling now and then how far its files have come.
+fn open(
+    reference: &str,
+    made: &[Recipe],
+    device: &Device,
+    told: &dyn Fn(Told),
+) -> anyhow::Result<Checkpoint> {
+    winners::open(reference, made, device, &mut |name| fetch(name, told))
+}
+
 /// Opens a checkpoint, telling now and then how far its files have come.
-fn open(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
+fn fetch(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
     let mut last = Instant::now();
     let mut progress = |file: &str, done: u64, of: u64| {
         if last.elapsed() > NOTE_EVERY {

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::evolve::Facts;
 use super::journal::StoredQuestion;
 use super::protocol::{Answer, Cost, Score, Split, Target, TaskScore};
+use crate::recipe::Recipe;
 
 /// Models and the task they answer. Two jobs with equal benches share what is loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bench {
     pub base: String,
     pub sources: Vec<String>,
@@ -19,6 +20,10 @@ pub struct Bench {
     pub device: String,
     /// 0 takes one a core.
     pub threads: usize,
+    /// Recipes of models that are merged on the spot, each under its own name (`stage:1`); one may
+    /// use those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<Recipe>,
 }
 
 /// Something for a worker to do.

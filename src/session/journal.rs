@@ -306,6 +306,7 @@ const fn kind(event: &Event) -> &'static str {
         Event::Created { .. } => "created",
         Event::Baseline { .. } => "baseline",
         Event::GenerationStarted { .. } => "generation_started",
+        Event::StageStarted { .. } => "stage_started",
         Event::Evaluated { .. } => "evaluated",
         Event::Block { .. } => "block",
         Event::Injected { .. } => "injected",

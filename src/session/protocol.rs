@@ -232,6 +232,18 @@ pub enum Event {
         mean: Vec<f64>,
         candidates: Vec<Candidate>,
     },
+    /// A stage after the first begins.
+    StageStarted {
+        /// From 2.
+        stage: u64,
+        name: String,
+        genes: Vec<Gene>,
+        /// The best of the stage before.
+        winner: Option<CandidateId>,
+        /// Its recipe, under the name by which it joins the pool (`stage:1`); a path joins none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recipe: Option<Box<Recipe>>,
+    },
     /// A candidate's fitness, or why it has none.
     Evaluated {
         id: CandidateId,

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::config::Config;
 use super::evolve::objectives;
-use super::protocol::{Cost, Origin, Outcome, Score, Status, TaskScore};
+use super::journey::{route, stages};
+use super::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
 use super::state::{Entry, SessionState};
 use super::text::visible_line;
 
@@ -246,12 +247,22 @@ pub fn text(state: &SessionState) -> String {
             state.overlap
         );
     }
+    for line in stages(state) {
+        let _ = writeln!(out, "{line}");
+    }
+    if !state.stages.is_empty() {
+        out.push('\n');
+    }
     out.push_str(&comparison_table(&comparison(state)));
     out.push_str(&front_table(state));
     if !state.generations.is_empty() {
         out.push('\n');
     }
     for generation in state.generations.iter().filter(|g| g.complete) {
+        if let Some(at) = state.begun.iter().position(|b| b.generation == generation.generation) {
+            let name = state.stages.get(at + 1).map_or("", String::as_str);
+            let _ = writeln!(out, "stage {}, {}", at + 2, visible_line(name));
+        }
         if let Some(line) = generation_line(state, generation.generation) {
             let _ = writeln!(out, "{line}");
         }
@@ -268,6 +279,19 @@ pub fn text(state: &SessionState) -> String {
             s.score_s,
             s.tokens
         );
+    }
+    let best = state.best_entry().map(|e| &e.candidate);
+    if let Some(Candidate { label, target: Target::Recipe(recipe), .. }) = best
+        && let Some(way) = route(recipe)
+    {
+        let (n, label) = (recipe.path.len(), visible_line(label));
+        let _ = writeln!(out, "\nthe path of the best ({label}), {n} layers:\n\n  {way}");
+    }
+    for begun in state.begun.iter().filter(|_| state.finished.is_some()) {
+        if let Some(recipe) = &begun.recipe {
+            let name = recipe.name.as_deref().map_or_else(String::new, visible_line);
+            let _ = writeln!(out, "\nthe recipe of {name}:\n\n{}", recipe.to_toml());
+        }
     }
     if let Some(finish) = &state.finished {
         let _ = writeln!(out, "\nthe final recipe:\n\n{}", finish.recipe.to_toml());
@@ -286,6 +310,8 @@ pub fn json(state: &SessionState) -> serde_json::Value {
         "budget": state.budget,
         "seed": state.seed,
         "genes": state.genes,
+        "stages": state.stages,
+        "stages_begun": state.begun,
         "train_questions": state.train_questions,
         "test_questions": state.test_questions,
         "device": state.device,

@@ -17,7 +17,12 @@ pub struct SessionState {
     /// The config's text, word for word.
     pub config: String,
     pub seed: u64,
+    /// Of the stage at hand.
     pub genes: Vec<Gene>,
+    /// Names of the stages, in order; empty where there is one.
+    pub stages: Vec<String>,
+    /// The stages after the first that have begun.
+    pub begun: Vec<Begun>,
     /// Decoder blocks of the models.
     pub layers: usize,
     pub train_questions: usize,
@@ -55,6 +60,21 @@ pub struct SessionState {
     pub extended: bool,
     /// Of several objectives: candidates that no other one beats in all of them.
     pub front: Vec<CandidateId>,
+}
+
+/// A stage after the first, as it began.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Begun {
+    /// Number of its first candidate.
+    pub first: CandidateId,
+    /// Its first generation.
+    pub generation: u64,
+    /// Evaluations of the session before it.
+    pub evaluations: u64,
+    /// The best of the stage before.
+    pub winner: Option<CandidateId>,
+    /// Its recipe, where it joined the pool.
+    pub recipe: Option<Recipe>,
 }
 
 /// A candidate and what is known of it.
@@ -151,6 +171,17 @@ impl SessionState {
                     self.put(candidate, Some(*generation));
                 }
             }
+            Event::StageStarted { stage: _, name: _, genes, winner, recipe } => {
+                self.genes.clone_from(genes);
+                self.ended = None;
+                self.begun.push(Begun {
+                    first: self.entries.len() as CandidateId,
+                    generation: self.generations.len() as u64 + 1,
+                    evaluations: self.evaluations,
+                    winner: *winner,
+                    recipe: recipe.as_deref().cloned(),
+                });
+            }
             Event::Injected { candidate } => self.put(candidate, None),
             Event::Evaluated { id, generation: _, outcome, tasks, stopped } => {
                 if let Some(entry) = self.entry_mut(*id) {
@@ -241,6 +272,7 @@ impl SessionState {
         self.config.clone_from(config);
         self.seed = *seed;
         self.genes.clone_from(genes);
+        self.stages = super::stages::names_in(config);
         self.layers = *layers;
         self.train_questions = *train_questions;
         self.test_questions = *test_questions;
@@ -341,6 +373,31 @@ impl SessionState {
     #[must_use]
     pub fn best_entry(&self) -> Option<&Entry> {
         self.best.and_then(|id| self.entry(id))
+    }
+
+    /// Index of the stage at hand.
+    #[must_use]
+    pub fn stage(&self) -> usize {
+        self.begun.len()
+    }
+
+    /// Number and name of the stage at hand, and how many there are, where there are several.
+    #[must_use]
+    pub fn stage_place(&self) -> Option<(usize, &str, usize)> {
+        let name = self.stages.get(self.stage())?;
+        Some((self.stage() + 1, name, self.stages.len()))
+    }
+
+    /// The first candidate that the stage at hand may have proposed.
+    #[must_use]
+    pub fn stage_first(&self) -> CandidateId {
+        self.begun.last().map_or(0, |b| b.first)
+    }
+
+    /// Recipes of the merges that joined the pool, each under its name.
+    #[must_use]
+    pub fn made(&self) -> Vec<Recipe> {
+        self.begun.iter().filter_map(|b| b.recipe.clone()).collect()
     }
 
     /// Reference points, in the order measured.

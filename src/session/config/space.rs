@@ -12,11 +12,17 @@ use super::{Config, Start};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source};
 use crate::search::{GeneRange, Groups, Searched, Space, SpaceConfig};
 use crate::session::error::BadInput;
+use crate::session::stages::PathKeys;
 
 /// `[space]`: what is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpaceKeys {
+    /// Of the merge that is searched, and, where paths are, of the uniform merge beside them.
+    #[serde(default = "task_arithmetic")]
     pub method: Method,
+    /// Search paths through layers in place of the numbers of a merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathKeys>,
     /// `"layer"`, `"global"`, `"halves"`, `{ bands = 3 }`, `{ smooth = 4 }` or
     /// `{ filters = ["mlp", "self_attn", "*"] }`.
     #[serde(default)]
@@ -62,8 +68,24 @@ pub struct Range {
     pub groups: Option<Groups>,
 }
 
+impl Default for SpaceKeys {
+    fn default() -> Self {
+        Self {
+            method: task_arithmetic(),
+            path: None,
+            groups: Groups::default(),
+            tie_ends: true,
+            mask: MaskStream::default(),
+            parameters: BTreeMap::new(),
+        }
+    }
+}
+
 const fn yes() -> bool {
     true
+}
+const fn task_arithmetic() -> Method {
+    Method::TaskArithmetic
 }
 
 impl SpaceKeys {

@@ -20,7 +20,6 @@ const RATE_WINDOW: Duration = Duration::from_mins(1);
 /// A session in the works.
 pub struct Active {
     pub name: String,
-    pub bench: Bench,
     /// Pause once the candidate in flight is stored.
     pub pausing: bool,
     journal: Journal,
@@ -41,14 +40,14 @@ impl Active {
     ) -> anyhow::Result<Self> {
         let mut created = evolve::created(name, text, config, facts)?;
         if let Event::Created { begin, .. } = &mut created {
-            let start = evolve::warm_start(home, config, &config.space(facts.layers)?)?;
+            let start = evolve::warm_start(home, config, &config.any_space(facts.layers)?)?;
             let found = Begin { start, overlap: checked_overlap(config, questions)? };
             *begin = Some(Box::new(found)).filter(|b| **b != Begin::default());
         }
         let mut journal = Journal::create(home, name)?;
         let record = journal.begin(&created, questions)?;
         let run = Evolution::replay(&[record])?;
-        Ok(Self::new(name, config, journal, run))
+        Ok(Self::new(name, journal, run))
     }
 
     /// A session that was paused, stopped or killed, as its journal left it; with the event that
@@ -81,20 +80,23 @@ impl Active {
         if let Some(record) = &record {
             run.apply(record)?;
         }
-        let config = run.config().clone();
-        Ok((Self::new(name, &config, journal, run), record))
+        Ok((Self::new(name, journal, run), record))
     }
 
-    fn new(name: &str, config: &Config, journal: Journal, run: Evolution) -> Self {
+    fn new(name: &str, journal: Journal, run: Evolution) -> Self {
         Self {
             name: name.to_owned(),
-            bench: bench(config),
             pausing: false,
             journal,
             run,
             done: VecDeque::new(),
             since: Instant::now(),
         }
+    }
+
+    /// The models that candidates are made from now, and the first task.
+    pub fn bench(&self) -> Bench {
+        Bench { made: self.state().made(), ..bench(self.run.config()) }
     }
 
     pub fn state(&self) -> &SessionState {
@@ -169,7 +171,7 @@ impl Active {
         };
         Job::Run {
             id,
-            bench: self.bench.clone(),
+            bench: self.bench(),
             fitness: self.run.config().task.first().fitness.clone(),
             target: work.candidate.target.clone(),
             ask: work.splits.iter().map(ask).collect(),
@@ -221,6 +223,7 @@ pub fn bench(config: &Config) -> Bench {
         task: config.task.first().name.clone(),
         device: config.device.clone(),
         threads: config.threads,
+        made: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The jobs that clients' requests turn into.
 
-use super::active;
+use super::active::{self, Active};
 use super::hub::{Flight, Hub, Purpose, Start};
 use crate::session::job::{Ask, Bench, Job};
 use crate::session::protocol::Target;
@@ -10,7 +10,7 @@ impl Hub {
     pub(super) fn try_flight(&self, line: u64, request: u64, command: TryCommand) -> Flight {
         let TryCommand { target, task, ask } = command;
         let (fitness, device, threads) = match &self.active {
-            Some(a) => (String::new(), a.bench.device.clone(), a.bench.threads),
+            Some(a) => (String::new(), a.bench().device, a.bench().threads),
             None => (String::new(), "auto".to_owned(), 0),
         };
         let (base, sources, label) = match &target {
@@ -21,14 +21,16 @@ impl Hub {
             }
         };
         // The models that the running session has open serve any recipe over some of them.
-        let open = self.active.as_ref().map(|a| &a.bench);
+        let open = self.active.as_ref().map(Active::bench);
+        let open = open.as_ref();
         let sources = match open {
             Some(bench) if bench.base == base && sources.iter().all(|s| bench.sources.contains(s)) => {
                 bench.sources.clone()
             }
             _ => sources,
         };
-        let bench = Bench { base, sources, task, device, threads };
+        let made = open.map(|bench| bench.made.clone()).unwrap_or_default();
+        let bench = Bench { base, sources, task, device, threads, made };
         let (watch, ask, parts) = (ask.questions.clone(), vec![ask], Vec::new());
         let job = Job::Run { id: 0, bench, fitness, watch, target, ask, parts };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }

@@ -27,10 +27,15 @@ pub struct Facts {
 
 /// The first event of a session.
 pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow::Result<Event> {
-    let space = config.space(facts.layers)?;
+    let space = config.any_space(facts.layers)?;
     let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
     // Mistakes in the search's numbers show before anything is measured.
     optimiser(config, &space, &space.start())?;
+    for at in 1..config.stage.len() {
+        let stage = config.at_stage(at);
+        let space = stage.any_space(facts.layers)?;
+        optimiser(&stage, &space, &space.start())?;
+    }
     Ok(Event::Created {
         version: VERSION,
         name: name.to_owned(),
@@ -40,7 +45,7 @@ pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow
         layers: facts.layers,
         train_questions: facts.train_questions,
         test_questions: facts.test_questions,
-        budget: config.budget.evaluations,
+        budget: config.evaluations(),
         device: facts.device.clone(),
         dtype: facts.dtype.clone(),
         language_by: facts.language_by.clone(),
@@ -137,7 +142,16 @@ impl Evolution {
             )));
         }
         let pool = &self.config.pool;
-        if recipe.donor() != pool.base {
+        let known = |model: &String| *model == pool.base || pool.sources.contains(model);
+        if let Some(step) = recipe.path.iter().find(|step| !known(&step.model)) {
+            return Err(BadInput::error(format!(
+                "the path passes {}, which is not among the models of session `{name}` ({}, {})",
+                step.model,
+                pool.base,
+                pool.sources.join(", ")
+            )));
+        }
+        if recipe.donor() != pool.base && recipe.path.is_empty() {
             return Err(BadInput::error(format!(
                 "the recipe's base is {}, that of session `{name}` is {}: make them the same",
                 recipe.donor(),

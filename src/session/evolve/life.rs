@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Evolution;
 use crate::recipe::Recipe;
-use crate::search::{Space, dominates};
+use crate::search::{AnySpace, dominates};
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::home::Home;
@@ -32,9 +32,11 @@ impl Evolution {
             return Some(format!("the fitness of {target} that was asked for is reached"));
         }
         let limit = budget.stagnation.filter(|g| *g > 0)?;
-        let newest = state.generations.iter().rev().find(|g| g.complete)?;
-        let same =
-            state.generations.iter().rev().filter(|g| g.complete).take_while(|g| g.best == newest.best);
+        // Those of an earlier stage say nothing of this one.
+        let first = state.begun.last().map_or(0, |b| b.generation);
+        let complete = || state.generations.iter().rev().filter(|g| g.complete && g.generation >= first);
+        let newest = complete().next()?;
+        let same = complete().take_while(|g| g.best == newest.best);
         // The generation that found it is the first of them.
         (same.count() as u64 > limit).then(|| format!("{limit} generations in a row found nothing better"))
     }
@@ -102,7 +104,7 @@ pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
 
 /// The genome that the config's search starts from, where that is another session's best or a
 /// recipe; empty where it is not.
-pub fn warm_start(home: &Home, config: &Config, space: &Space) -> anyhow::Result<Vec<f64>> {
+pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Result<Vec<f64>> {
     let Some(from) = config.starts_elsewhere() else { return Ok(Vec::new()) };
     let recipe = match from.strip_prefix("session:") {
         Some(name) => best_recipe(home, name)?,

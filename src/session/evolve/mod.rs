@@ -12,12 +12,18 @@
 //! generation proposes only as many candidates as the budget leaves; such a cut generation can
 //! win, but the optimiser learns nothing from it. Recipes injected while it runs come on top.
 //!
+//! In a session of stages each begins, after the mean of the one before, with a space and an
+//! optimiser of its own; what was measured stays, and the best of all stages is the best.
+//!
 //! The final recipe is the best candidate's or the mean's, whichever has the higher fitness on
 //! the *training* questions; held-out scores choose nothing.
 
 mod events;
 mod life;
 mod racing;
+#[cfg(test)]
+mod stage_tests;
+mod stages;
 #[cfg(test)]
 mod tests;
 
@@ -30,12 +36,14 @@ use super::config::{Config, Start};
 use super::error::BadInput;
 use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, Target, VERSION};
 use super::state::{Entry, SessionState};
-use crate::search::{Genome, Optimiser, Setup, Space};
+use crate::search::{AnySpace, Genome, Optimiser, Setup};
 
 /// A run: its config and everything that follows from its events so far.
 pub struct Evolution {
+    /// The config of the stage at hand, and of the whole session.
     config: Config,
-    space: Space,
+    whole: Config,
+    space: AnySpace,
     optimiser: Option<Optimiser>,
     state: SessionState,
     /// A generation asked for and not yet stored.
@@ -84,15 +92,15 @@ pub enum WorkKind {
     HeldOut,
 }
 
-fn optimiser(config: &Config, space: &Space, start: &Genome) -> anyhow::Result<Optimiser> {
+fn optimiser(config: &Config, space: &AnySpace, start: &Genome) -> anyhow::Result<Optimiser> {
     let setup = Setup {
         kind: &config.search.algorithm,
         genes: space.genes(),
-        binary: &[],
-        active: None,
+        binary: &space.binary(),
+        active: space.active(),
         start,
         population: Some(config.search.population).filter(|&p| p > 0),
-        seed: config.seed,
+        seed: config.seed.wrapping_add(config.at as u64),
         options: config.search.options.clone(),
     };
     Optimiser::with(setup).map_err(|e| BadInput::error(format!("[search]: {e}")))
@@ -111,10 +119,12 @@ impl Evolution {
         if *version > VERSION {
             return Err(BadInput::error("the session was made by a newer Yosegi: update yosegi"));
         }
-        let config = Config::parse(text, &format!("config of session `{name}`"))?;
-        let space = config.space(*layers)?;
+        let whole = Config::parse(text, &format!("config of session `{name}`"))?;
+        let config = whole.at_stage(0);
+        let space = config.any_space(*layers)?;
         let mut run = Self {
             config,
+            whole,
             space,
             optimiser: None,
             state: SessionState::default(),
@@ -136,7 +146,7 @@ impl Evolution {
         &self.state
     }
 
-    /// The session's config.
+    /// The session's config, as the stage at hand has it.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -162,6 +172,7 @@ impl Evolution {
         match &record.event {
             Event::Evaluated { id, .. } => self.inject_evaluated(*id),
             Event::GenerationFinished { .. } => self.tell(),
+            Event::StageStarted { .. } => self.enter_stage()?,
             _ => {}
         }
         Ok(())
@@ -215,7 +226,7 @@ impl Evolution {
 
     /// The first mean: where the config says.
     fn start(&self) -> Genome {
-        if !self.begin.is_empty() {
+        if self.config.at == 0 && !self.begin.is_empty() {
             return self.space.fold(&Genome(self.begin.clone()));
         }
         let from = match &self.config.search.start {
@@ -224,8 +235,11 @@ impl Evolution {
             Start::Number(_) => None,
         };
         match from.and_then(|id| self.state.entry(id)) {
-            Some(entry) => self.space.fold(&Genome(entry.candidate.genome.clone())),
-            None => self.space.start(),
+            Some(entry) if self.config.at == 0 => self.space.fold(&Genome(entry.candidate.genome.clone())),
+            Some(Entry { candidate: Candidate { target: Target::Recipe(recipe), .. }, .. }) => {
+                self.space.from_recipe(recipe).unwrap_or_else(|_| self.space.start())
+            }
+            _ => self.space.start(),
         }
     }
 
@@ -282,7 +296,7 @@ impl Evolution {
                 return Ok(work);
             }
         }
-        if self.state.evaluations < self.state.budget {
+        if self.state.evaluations < self.stage_budget() {
             return Ok(Next::Record(self.generation_started()?));
         }
         self.ending()
@@ -311,7 +325,8 @@ impl Evolution {
     /// The next baseline that has not been measured.
     fn baseline(&self) -> Option<Work> {
         let measured = self.state.baselines().count();
-        let pool = &self.config.pool;
+        // The first stage's pool: what later stages add is measured by then.
+        let (config, pool) = (&self.whole, &self.whole.pool);
         let model = |reference: &String| (reference.clone(), Target::Model(reference.clone()));
         let (origin, (label, target), splits) = if measured == 0 {
             (Origin::Base, model(&pool.base), vec![Split::Train, Split::Test])
@@ -319,19 +334,19 @@ impl Evolution {
             (Origin::Source, model(source), vec![Split::Train, Split::Test])
         } else if measured == pool.sources.len() + 1 {
             let n = pool.sources.len();
-            let recipe = self.config.global_recipe(&vec![1.0 / n as f64; n]);
+            let recipe = config.global_recipe(&vec![1.0 / n as f64; n]);
             (
                 Origin::Uniform,
                 ("uniform".to_owned(), Target::Recipe(Box::new(recipe))),
                 vec![Split::Train, Split::Test],
             )
         } else {
-            let grid = if self.config.baselines.grid.is_empty() { Vec::new() } else { self.config.grid() };
+            let grid = if config.baselines.grid.is_empty() { Vec::new() } else { config.grid() };
             let weights = grid.get(measured - pool.sources.len() - 2)?;
             let label = weights.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             (
                 Origin::Grid,
-                (label, Target::Recipe(Box::new(self.config.global_recipe(weights)))),
+                (label, Target::Recipe(Box::new(config.global_recipe(weights)))),
                 vec![Split::Train],
             )
         };
@@ -361,7 +376,7 @@ impl Evolution {
 
     fn generation_started(&mut self) -> anyhow::Result<Event> {
         let mut asked = self.ask()?;
-        let left = self.state.budget.saturating_sub(self.state.evaluations);
+        let left = self.stage_budget().saturating_sub(self.state.evaluations);
         asked.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let optimiser = self.optimiser.as_ref().context("asking makes an optimiser")?;
         let generation = self.generation() + 1;
@@ -410,10 +425,7 @@ impl Evolution {
     /// After the last generation: the distribution's mean, then the end.
     fn ending(&self) -> anyhow::Result<Next> {
         let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0);
-        // An earlier end of an extended session measured another.
-        let last = self.state.generations.last().and_then(|g| g.candidates.last()).copied();
-        let newer = |e: &&Entry| last.is_none_or(|last| e.candidate.id > last);
-        let mean = self.state.entries.iter().filter(newer).find(|e| e.candidate.origin == Origin::Mean);
+        let mean = self.stage_mean();
         if let (Some(optimiser), None) = (learnt, mean) {
             let genome = optimiser.mean();
             let candidate = Candidate {
@@ -426,9 +438,11 @@ impl Evolution {
             let splits = vec![Split::Train, Split::Test];
             return Ok(Next::Evaluate(Work { kind: WorkKind::Baseline, candidate, splits, questions: None }));
         }
+        if let Some(next) = self.next_stage()? {
+            return Ok(next);
+        }
         let leader = self.leader();
-        let mean = mean.map(|e| e.candidate.id);
-        let best = match mean {
+        let best = match self.best_of(Origin::Mean) {
             Some(mean) if self.fitness(mean) > self.fitness(leader) || self.fitness(leader).is_nan() => mean,
             _ => leader,
         };

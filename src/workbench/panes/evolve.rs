@@ -6,6 +6,7 @@ use super::samples::{self, Asked, Sample};
 use super::{population, scores};
 use crate::session::protocol::{Split, Status, Target};
 use crate::session::state::Entry;
+use crate::session::text::visible_line;
 use crate::workbench::answers::Fetch;
 use crate::workbench::app::{App, Link};
 use crate::workbench::pen::Pen;
@@ -127,6 +128,9 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         words.push(words::tokens(&count(state.tokens)));
     }
     words.push(state.device.clone());
+    if let Some((at, name, of)) = state.stage_place() {
+        words.insert(0, words::stage(at, of, &visible_line(name)));
+    }
     words.push(words::seed(state.seed));
     if let Some(reason) = &state.reason {
         words.push(reason.clone());
@@ -201,6 +205,9 @@ fn people(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
 fn best_grid(run: &Run) -> Option<Grid<'_>> {
     let best = run.state.best_entry()?;
     let Target::Recipe(recipe) = &best.candidate.target else { return None };
+    if !recipe.path.is_empty() {
+        return None;
+    }
     Some(Grid { recipe, layers: run.state.layers, cursor: None, block: None, typing: None })
 }
 

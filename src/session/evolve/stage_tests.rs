@@ -1,0 +1,163 @@
+//! Stages against a made-up fitness: what one hands to the next, and replay from every prefix.
+
+use super::*;
+use crate::session::protocol::{Score, SplitScore};
+
+const CONFIG: &str = r#"
+name = "toy"
+seed = 5
+[pool]
+base = "b"
+sources = ["x", "y"]
+[task]
+use = "toy"
+[[stage]]
+name = "weights"
+[stage.space]
+method = "task_arithmetic"
+weight = { min = -0.5, max = 1.5 }
+[stage.search]
+population = 5
+sigma = 0.3
+start = "uniform"
+[stage.budget]
+evaluations = 12
+[[stage]]
+[stage.space.path]
+models = ["stage:1", "y"]
+repeats = 2
+[stage.search]
+algorithm = "margin-cma-es"
+population = 6
+[stage.budget]
+evaluations = 20
+"#;
+
+/// A merge is best with x at 0.9; a path gains by each layer of y and loses by all else it adds.
+fn measure(work: &Work) -> Vec<SplitScore> {
+    let fitness = match &work.candidate.target {
+        Target::Model(_) => 0.05,
+        Target::Recipe(recipe) if recipe.path.is_empty() => {
+            let weights = recipe.sources[0].weight().values();
+            let miss = weights.iter().sum::<f64>() / weights.len() as f64 - 0.9;
+            0.4 * (-miss * miss).exp()
+        }
+        Target::Recipe(recipe) => {
+            let of_y = recipe.path.iter().filter(|s| s.model == "y").count().min(2) as f64;
+            let miss: f64 = recipe.path.iter().map(|s| (s.scale - 1.0).abs()).sum();
+            0.4 + 0.2 * of_y - 0.02 * recipe.path.len() as f64 - 0.1 * miss
+        }
+    };
+    let score = Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n: 10 };
+    work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect()
+}
+
+fn start(text: &str) -> (Vec<Record>, Evolution) {
+    let config = Config::parse(text, "toy").unwrap();
+    let facts = Facts { layers: 2, train_questions: 10, test_questions: 10, ..Facts::default() };
+    let event = created("toy", text, &config, &facts).unwrap();
+    let record = Record { seq: 1, at_ms: 0, cost: None, event: again(&event) };
+    let run = Evolution::replay(std::slice::from_ref(&record)).unwrap();
+    (vec![record], run)
+}
+
+/// As a journal gives it back.
+fn again(event: &Event) -> Event {
+    serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap()
+}
+
+fn finish(mut records: Vec<Record>, mut run: Evolution) -> Vec<Record> {
+    for _ in 0..10_000 {
+        let event = match run.step().unwrap() {
+            Next::Record(event) => event,
+            Next::Evaluate(work) => run.measured(&work, Ok(measure(&work))),
+            Next::Done => return records,
+            Next::Wait => panic!("nobody paused"),
+        };
+        let seq = records.len() as u64 + 1;
+        let record = Record { seq, at_ms: 0, cost: None, event: again(&event) };
+        run.apply(&record).unwrap();
+        records.push(record);
+    }
+    panic!("no end");
+}
+
+fn state(records: &[Record]) -> SessionState {
+    let mut state = SessionState::default();
+    for record in records {
+        state.apply(record);
+    }
+    state
+}
+
+#[test]
+fn the_winner_of_a_stage_is_a_model_of_the_next() {
+    let (records, run) = start(CONFIG);
+    let records = finish(records, run);
+    let state = state(&records);
+    assert_eq!((state.evaluations, state.budget), (32, 32));
+    assert_eq!(state.stage_place(), Some((2, "2", 2)));
+    let sizes: Vec<usize> = state.generations.iter().map(|g| g.candidates.len()).collect();
+    assert_eq!(sizes, [5, 5, 2, 6, 6, 6, 2]);
+    let begun = &state.begun[0];
+    assert_eq!((begun.generation, begun.evaluations), (4, 12));
+    assert_eq!(begun.recipe.as_ref().unwrap().name.as_deref(), Some("stage:1"));
+    // The winner is the best merge of its stage, mean included.
+    let merges = state.entries[..begun.first as usize]
+        .iter()
+        .filter(|e| matches!(e.candidate.origin, Origin::Search | Origin::Mean));
+    let best = merges.filter_map(Entry::train).map(|s| s.fitness).fold(0.0, f64::max);
+    let winner = state.entry(begun.winner.unwrap()).unwrap();
+    assert_eq!(winner.train().unwrap().fitness.to_bits(), best.to_bits());
+    // Each stage has a mean; the second's candidates are paths through the winner and y.
+    assert_eq!(state.entries.iter().filter(|e| e.candidate.origin == Origin::Mean).count(), 2);
+    for entry in &state.entries[begun.first as usize..] {
+        let Target::Recipe(recipe) = &entry.candidate.target else { panic!("{entry:?}") };
+        assert_eq!((recipe.donor(), recipe.path[0].layer), ("stage:1", 0));
+        assert!(recipe.path.iter().all(|s| s.model == "stage:1" || s.model == "y"));
+    }
+    assert!(state.genes.iter().any(|g| g.name == "y.1#2"), "{:?}", state.genes);
+    let finish = state.finished.as_ref().unwrap();
+    assert!(finish.train.fitness > 0.5 && !finish.recipe.path.is_empty(), "{finish:?}");
+    let lines = crate::session::journey::stages(&state);
+    assert!(lines[0].contains("weights: 12 evaluations") && lines[0].contains("is stage:1"), "{lines:?}");
+    assert!(lines[1].ends_with("2: 20 evaluations"), "{lines:?}");
+}
+
+#[test]
+fn a_run_cut_in_any_stage_goes_on_as_if_nothing_had_happened() {
+    for text in [CONFIG.to_owned(), CONFIG.replace("evaluations = 12", "evaluations = 0")] {
+        let (records, run) = start(&text);
+        let whole = finish(records, run);
+        for cut in 1..whole.len() {
+            let part = whole[..cut].to_vec();
+            let run = Evolution::replay(&part).unwrap();
+            assert_eq!(finish(part, run), whole, "cut after event {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_stage_without_evaluations_hands_on_the_best_merge_there_is() {
+    let (records, run) = start(&CONFIG.replace("evaluations = 12", "evaluations = 0"));
+    let state = state(&finish(records, run));
+    let winner = state.entry(state.begun[0].winner.unwrap()).unwrap();
+    assert_eq!(winner.candidate.origin, Origin::Uniform);
+    assert_eq!(state.evaluations, 20);
+}
+
+#[test]
+fn a_path_made_by_hand_takes_part_and_one_of_other_models_does_not() {
+    let text = CONFIG.replace("evaluations = 12", "evaluations = 0");
+    let (records, run) = start(&text);
+    let whole = finish(records, run);
+    let second = whole.iter().position(|r| matches!(r.event, Event::StageStarted { .. })).unwrap();
+    let run = Evolution::replay(&whole[..=second]).unwrap();
+    let mut recipe = run.space.to_recipe(&run.space.start());
+    let Event::Injected { candidate } = run.inject(&recipe).unwrap() else {
+        panic!("a path can be injected")
+    };
+    assert_eq!(candidate.genome.len(), run.space.genes().len());
+    recipe.path[0].model = "z".into();
+    assert!(run.inject(&recipe).unwrap_err().to_string().contains("passes z"));
+}

@@ -1,0 +1,290 @@
+//! A session in stages, and the keys of a path space. Each `[[stage]]` has a space, a search and a
+//! budget of its own; the merge that a stage ends with joins the pool of those after it as
+//! `stage:N`. So the parameters of a merge can be searched first, and then paths through the
+//! merged model and others (the paper's hybrid).
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{Budget, Config, Search, SpaceKeys, Start};
+use super::error::BadInput;
+use crate::search::{AnySpace, GeneRange, PathSpace, PathSpaceConfig, Scales};
+
+/// One `[[stage]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// What to call it; its number where it is left out.
+    #[serde(default)]
+    pub name: String,
+    pub space: SpaceKeys,
+    #[serde(default)]
+    pub search: Search,
+    pub budget: Budget,
+}
+
+/// `[space.path]`: the data flow space in place of a merge's parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathKeys {
+    /// Models that layers are taken from, of the pool or `stage:N`; empty takes the whole pool. The
+    /// first gives embedding, head, tokenizer and both ends of each path.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// How often the sequence of all layers is repeated.
+    #[serde(default = "one")]
+    pub repeats: usize,
+    /// `hop`, `matrix`, `network` or `none`.
+    #[serde(default)]
+    pub scales: Scales,
+    /// Bounds of a scale.
+    #[serde(default)]
+    pub scale: ScaleRange,
+    /// First probability of the first model's own layers.
+    #[serde(default = "likely")]
+    pub likely: f64,
+    /// First probability of every other layer.
+    #[serde(default = "seldom")]
+    pub seldom: f64,
+    /// Most layers of a path; 0 = no bound.
+    #[serde(default)]
+    pub longest: usize,
+}
+
+/// Bounds and first step size of a scale; the search begins at 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleRange {
+    pub min: f64,
+    pub max: f64,
+    #[serde(default = "step")]
+    pub sigma: f64,
+}
+
+impl Default for ScaleRange {
+    fn default() -> Self {
+        Self { min: 0.5, max: 1.5, sigma: step() }
+    }
+}
+
+const fn one() -> usize {
+    1
+}
+const fn likely() -> f64 {
+    0.9
+}
+const fn seldom() -> f64 {
+    0.1
+}
+const fn step() -> f64 {
+    0.1
+}
+
+/// Name of a stage's winner among the models, counted from 1.
+#[must_use]
+pub fn winner_name(stage: usize) -> String {
+    format!("stage:{stage}")
+}
+
+impl Config {
+    /// Takes the first stage's space, search and budget for the session's own; a config without
+    /// stages must have them itself.
+    pub(super) fn settle(&mut self, has: impl Fn(&str) -> bool) -> Result<(), String> {
+        let own: Vec<&str> = ["space", "search", "budget"].into_iter().filter(|key| has(key)).collect();
+        let Some(first) = self.stage.first().cloned() else {
+            return match ["space", "budget"].iter().find(|key| !own.contains(key)) {
+                Some(key) => Err(format!("missing key `{key}`")),
+                None => Ok(()),
+            };
+        };
+        if let Some(key) = own.first() {
+            return Err(format!("`{key}` stands beside `stage`: each stage has its own, move it there"));
+        }
+        (self.space, self.search, self.budget) = (first.space, first.search, first.budget);
+        Ok(())
+    }
+
+    /// The config as the stage with this index (from 0) has it: its own space, search and budget, and
+    /// the winners of earlier stages in the pool.
+    #[must_use]
+    pub fn at_stage(&self, at: usize) -> Self {
+        let mut config = self.clone();
+        let Some(stage) = self.stage.get(at) else { return config };
+        config.at = at;
+        (config.space, config.search, config.budget) =
+            (stage.space.clone(), stage.search.clone(), stage.budget);
+        let merged = self.stage[..at].iter().zip(1..).filter(|(stage, _)| stage.space.path.is_none());
+        config.pool.sources.extend(merged.map(|(_, number)| winner_name(number)));
+        config
+    }
+
+    /// Fitness evaluations of all stages together.
+    #[must_use]
+    pub fn evaluations(&self) -> u64 {
+        match self.stage.as_slice() {
+            [] => self.budget.evaluations,
+            stages => stages.iter().map(|s| s.budget.evaluations).sum(),
+        }
+    }
+
+    /// What can be wrong with the stages, each with the name of its place.
+    pub(super) fn check_stages(&self) -> Result<(), String> {
+        for (at, stage) in self.stage.iter().enumerate() {
+            let config = self.at_stage(at);
+            if at > 0 && !matches!(stage.search.start, Start::Number(_)) && stage.space.path.is_some() {
+                return Err(format!("stage {}: a path space has its own start: take `start` out", at + 1));
+            }
+            if at > 0 && config.starts_elsewhere().is_some() {
+                return Err(format!(
+                    "stage {}: only the first stage can begin elsewhere: take `start` out",
+                    at + 1
+                ));
+            }
+            config.check_search().map_err(|why| format!("stage {}: {why}", at + 1))?;
+        }
+        Ok(())
+    }
+
+    /// The search space for models of `layers` decoder blocks.
+    pub fn any_space(&self, layers: usize) -> anyhow::Result<AnySpace> {
+        let Some(keys) = &self.space.path else { return self.space(layers).map(AnySpace::Parameters) };
+        let pool = || std::iter::once(&self.pool.base).chain(&self.pool.sources);
+        let models: Vec<String> =
+            if keys.models.is_empty() { pool().cloned().collect() } else { keys.models.clone() };
+        if let Some(other) = models.iter().find(|m| pool().all(|p| p != *m)) {
+            let known: Vec<&str> = pool().map(String::as_str).collect();
+            return Err(BadInput::error(format!(
+                "`space.path.models` names {other}, which is not in the pool here ({})",
+                known.join(", ")
+            )));
+        }
+        let ScaleRange { min, max, sigma } = keys.scale;
+        let scale = GeneRange { low: min, high: max, start: 1.0_f64.max(min).min(max), sigma };
+        PathSpace::new(PathSpaceConfig {
+            layers: vec![layers; models.len()],
+            models,
+            repeats: keys.repeats,
+            scales: keys.scales,
+            scale,
+            likely: keys.likely,
+            seldom: keys.seldom,
+            longest: keys.longest,
+        })
+        .map(AnySpace::Path)
+        .map_err(BadInput::error)
+    }
+}
+
+/// Names of a config's stages, a number for one without; empty where there is one only.
+#[must_use]
+pub fn names_in(config: &str) -> Vec<String> {
+    let document: toml::Table = toml::from_str(config).unwrap_or_default();
+    let stages = document.get("stage").and_then(toml::Value::as_array);
+    let name = |(stage, number): (&toml::Value, usize)| {
+        let name = stage.get("name").and_then(toml::Value::as_str).filter(|name| !name.is_empty());
+        name.map_or_else(|| number.to_string(), str::to_owned)
+    };
+    stages.into_iter().flatten().zip(1..).map(name).collect()
+}
+
+/// A config's text with a budget shared out over its stages in proportion.
+pub(super) fn share_budget(stages: &mut toml_edit::ArrayOfTables, budget: u64) -> anyhow::Result<()> {
+    let of = |stage: &toml_edit::Table| {
+        stage.get("budget").and_then(|b| b.get("evaluations")).and_then(toml_edit::Item::as_integer)
+    };
+    let planned: Vec<u64> =
+        stages.iter().map(|s| of(s).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)).collect();
+    let all = planned.iter().sum::<u64>().max(1);
+    let (mut before, mut given) = (0, 0);
+    for (stage, planned) in stages.iter_mut().zip(planned) {
+        before += planned;
+        // Rounded sums, so that the parts make the whole.
+        let until = u64::try_from(u128::from(budget) * u128::from(before) / u128::from(all))?;
+        stage["budget"]["evaluations"] = toml_edit::value(i64::try_from(until - given)?);
+        given = until;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{ZOO, with_overrides};
+    use super::*;
+
+    const STAGES: &str = r#"
+        [pool]
+        base = "b"
+        sources = ["x", "y"]
+        [task]
+        use = "zoo"
+        [[stage]]
+        name = "weights"
+        [stage.space]
+        method = "task_arithmetic"
+        [stage.budget]
+        evaluations = 60
+        [[stage]]
+        [stage.space.path]
+        models = ["stage:1", "y"]
+        [stage.search]
+        algorithm = "margin-cma-es"
+        [stage.budget]
+        evaluations = 30
+    "#;
+
+    fn says(from: &str, to: &str) -> String {
+        assert!(STAGES.contains(from), "{from}");
+        Config::parse(&STAGES.replacen(from, to, 1), "x.toml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_stage_has_its_own_space_and_the_winners_before_it() {
+        let config = Config::parse(STAGES, "x.toml").unwrap();
+        assert_eq!((config.evaluations(), config.budget.evaluations), (90, 60));
+        assert_eq!(names_in(STAGES), ["weights", "2"]);
+        let second = config.at_stage(1);
+        assert_eq!(second.pool.sources, ["x", "y", "stage:1"]);
+        assert_eq!(second.search.algorithm, "margin-cma-es");
+        let AnySpace::Path(space) = second.any_space(4).unwrap() else { panic!("it is a path space") };
+        assert_eq!(space.config().models, ["stage:1", "y"]);
+        assert!(matches!(config.at_stage(0).any_space(4).unwrap(), AnySpace::Parameters(_)));
+        // A config without stages is one stage.
+        let zoo = Config::parse(ZOO, "zoo.toml").unwrap();
+        assert!(names_in(ZOO).is_empty());
+        assert_eq!(zoo.at_stage(0), zoo);
+    }
+
+    #[test]
+    fn a_budget_by_hand_is_shared_out() {
+        let shared = |budget| {
+            let text = with_overrides(STAGES, None, Some(budget)).unwrap();
+            let config = Config::parse(&text, "x.toml").unwrap();
+            config.stage.iter().map(|s| s.budget.evaluations).collect::<Vec<_>>()
+        };
+        assert_eq!(shared(9), [6, 3]);
+        assert_eq!(shared(10), [6, 4]);
+        assert_eq!(shared(0), [0, 0]);
+    }
+
+    #[test]
+    fn mistakes_name_the_stage() {
+        assert!(
+            says("[task]", "[budget]\nevaluations = 3\n[task]").contains("`budget` stands beside `stage`")
+        );
+        assert!(
+            says("\"stage:1\", \"y\"", "\"stage:2\"").contains("stage 2: `space.path.models` names stage:2")
+        );
+        assert!(says("margin-cma-es", "sgd").contains("stage 2: `search.algorithm`"));
+        assert!(says("models =", "modles =").contains("did you mean `models`"));
+        let start = "algorithm = \"margin-cma-es\"\nstart = \"uniform\"";
+        assert!(says("algorithm = \"margin-cma-es\"", start).contains("its own start"));
+        // A path is no model of the pool.
+        let paths = STAGES.replace("method = \"task_arithmetic\"", "path = { repeats = 2 }");
+        let error = Config::parse(&paths, "x.toml").unwrap_err().to_string();
+        assert!(error.contains("stage 2") && error.contains("stage:1"), "{error}");
+        let error =
+            Config::parse(&ZOO.replace("[budget]", "[baselines2]"), "x.toml").unwrap_err().to_string();
+        assert!(error.contains("baselines2"), "{error}");
+        let text = ZOO.replace("[budget]\nevaluations = 640", "");
+        assert!(Config::parse(&text, "x.toml").unwrap_err().to_string().contains("missing key `budget`"));
+    }
+}
