@@ -6,12 +6,14 @@
 Makes a base and two fine-tunes of random bfloat16 weights in a temporary folder, writes each recipe
 as both programs read it, and runs both as processes of their own, one after the other in every
 round. CPU seconds are user + system of the whole process, from start to end, files written; memory
-is the peak of anonymous pages (what must be held) and of all resident ones (mapped files as well).
+is the peak of anonymous pages (what must be held) and of all resident ones (mapped files as well), as
+`/usr/bin/time -v` counts them.
 Needs numpy; mergekit 0.1.5 beside it.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -173,7 +175,12 @@ def main():
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         folder = pathlib.Path(folder)
         for drift, name in enumerate(["base", *SOURCES]):
-            write_model(folder / name, options.size, drift)
+            # In a process of its own: a child's peak of memory begins at what its parent had.
+            writer = multiprocessing.Process(
+                target=write_model, args=(folder / name, options.size, drift)
+            )
+            writer.start()
+            writer.join()
         print(f"{options.size} × {1 + len(SOURCES)}, bfloat16, medians of {options.rounds} rounds")
         print(f"{'':28} {'CPU s':>8} {'s':>7} {'anonymous GB':>13} {'resident GB':>12}")
         for run in options.runs:

@@ -119,10 +119,13 @@ impl Pool {
         planned.feeds.iter().try_for_each(|feed| self.look_at(&feed.tensor))
     }
 
-    /// Gives back the memory that reading the inputs of an output tensor took.
+    /// Gives back the memory that reading the inputs of an output tensor took, in every model that has
+    /// them: all were looked at.
     pub(super) fn release(&self, planned: &Planned) {
         for feed in &planned.feeds {
-            self.models[feed.model].release(&self.view(feed));
+            for model in &self.models {
+                view(model, &feed.tensor).iter().for_each(|found| model.release(found));
+            }
         }
     }
 

@@ -210,6 +210,35 @@ fn misfits_are_named() {
     assert!(matches!(&error, MergeError::NotFinite { tensor, first: 7, count: 1, .. } if *tensor == name));
 }
 
+/// A tensor that the architecture does not have is passed over, as mergekit does; one that it has
+/// and the file lacks is named.
+#[test]
+fn extra_tensors_are_passed_over_and_missing_ones_named() {
+    let model = |name| model(name, &config(), Dtype::BF16, 7, 0.02);
+    let tensors = |from: &Checkpoint| -> Vec<(String, Vec<usize>, Dtype, Vec<u8>)> {
+        let one = |name: &&str| {
+            let view = from.tensor(name).unwrap();
+            ((*name).to_owned(), view.shape.to_vec(), view.dtype, view.data.to_vec())
+        };
+        from.names().iter().map(one).collect()
+    };
+    let open = |tensors: &[_]| Checkpoint::from_memory("a", &config(), tensors, BTreeMap::new());
+    let mut more = tensors(&model("a"));
+    // Even one that is not finite: it is not read.
+    let nan = 0x7fc0_u16.to_le_bytes().to_vec();
+    more.push(("model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(), vec![1], Dtype::BF16, nan));
+    let recipe = Recipe::uniform("base", &["a".into()], Method::Ties, 0.4);
+    let merged = |source| {
+        let base = super::tests::model("base", &config(), Dtype::BF16, 5, 0.0);
+        whole(&Pool::new(base, vec![source]).unwrap(), &recipe)
+    };
+    assert_eq!(merged(open(&more).unwrap()), merged(model("a")));
+    let mut fewer = tensors(&model("a"));
+    let (name, ..) = fewer.remove(3);
+    let error = open(&fewer).err().unwrap().to_string();
+    assert!(error.contains(&name) && error.contains("is missing"), "{error}");
+}
+
 #[test]
 fn recipes_that_do_not_match_the_pool_are_refused() {
     let pool = pool_of(Dtype::BF16);
