@@ -9,6 +9,7 @@
 //! | [`recipe`] | a whole merge as data |
 //! | [`task`] | what good means: questions, prompts, scores |
 //! | [`search`] | where to look next |
+//! | `gpu` | a CUDA card: memory, kernels, one queue |
 //! | [`merge`] | recipe + checkpoints → tensors |
 //! | [`lm`] | running a model |
 //! | [`session`] | one evolution run: protocol, engine, worker, journal |
@@ -16,6 +17,8 @@
 
 pub mod checkpoint;
 pub mod cli;
+#[cfg(any(feature = "cuda", test))]
+mod gpu;
 pub mod lm;
 pub mod merge;
 pub mod recipe;

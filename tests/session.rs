@@ -99,6 +99,7 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
                 train_questions: 4,
                 test_questions: 4,
                 device: "toy".into(),
+                device_note: "running on a toy: no GPU".into(),
                 dtype: "f32".into(),
                 language_by: "nobody".into(),
             };

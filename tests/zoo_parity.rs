@@ -50,7 +50,7 @@ fn compare(name: &str, said: &[Vec<u32>], golden: &Golden) {
 fn each_bundled_model_says_what_transformers_says() {
     let golden = golden();
     assert!(golden.prompts.len() >= 100);
-    let device = lm::pick("cpu").unwrap();
+    let device = lm::Device::Cpu;
     for name in ["base", "ja", "math-add", "math-mul"] {
         let model = Checkpoint::open(&format!("zoo:{name}")).unwrap();
         let decoder = Decoder::load(model.config(), &model, &device).unwrap();
@@ -67,6 +67,6 @@ fn a_merge_says_what_transformers_says_of_its_checkpoint() {
     let pool = Pool::open(recipe.donor(), &sources).unwrap();
     let mut merged = Merged::new(&pool);
     pool.merge_into(&recipe, &mut merged).unwrap();
-    let decoder = Decoder::load(pool.config(), &merged, &lm::pick("cpu").unwrap()).unwrap();
+    let decoder = Decoder::load(pool.config(), &merged, &lm::Device::Cpu).unwrap();
     compare("uniform", &said(&decoder, pool.base(), &golden), &golden);
 }

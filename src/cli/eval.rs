@@ -110,11 +110,13 @@ fn one(
     };
     let began = Instant::now();
     let progress = std::io::stderr().is_terminal();
-    let told = move |told: Told| {
-        if let (Told::Done { done, of }, true) = (told, progress) {
+    let told = move |told: Told| match told {
+        Told::Done { done, of } if progress => {
             let end = if done == of { "\n" } else { "" };
             eprint!("\r{done} of {of} questions{end}");
         }
+        Told::Note(text) => eprintln!("{}", crate::session::text::visible_line(&text)),
+        Told::Done { .. } | Told::Token { .. } => {}
     };
     let decoding = args.decoding.over(task.decoding)?;
     let given = (decoding != task.decoding).then_some(decoding);

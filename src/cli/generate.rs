@@ -26,7 +26,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
         }
     };
     let decoding = arguments.decoding.over(Decoding::default())?;
-    let device = lm::pick(&arguments.device)?;
+    let device = super::device(&arguments.device)?;
     let (decoder, tokenizer, eos) = load(&arguments.model, &device)?;
     let ids = prompts.iter().map(|p| tokenizer.encode(p)).collect::<Result<Vec<_>, _>>()?;
     let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::follow::{note, out};
 use super::{chain, fetch, models};
 use crate::checkpoint::Checkpoint;
-use crate::lm::{self, Device};
+use crate::lm::Device;
 use crate::merge::{Measured, Options, Outline, Pool, Written, export, read_size};
 use crate::recipe::{Book, Recipe};
 use crate::session::Home;
@@ -80,7 +80,7 @@ pub fn run(args: &Merge) -> Result<()> {
         ));
     }
     let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
-    let device = lm::pick("auto")?;
+    let device = super::device("auto")?;
     let open = |name: &str| winners::open(name, &made, &device, &mut fetch::open);
     let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, open: &open };
     match &args.out {
@@ -106,7 +106,7 @@ impl Step<'_> {
         let started = Instant::now();
         let Self { recipe, options, .. } = *self;
         let (written, what) = if recipe.path.is_empty() {
-            let pool = pool(recipe, &lm::pick("auto")?, self.open)?;
+            let pool = pool(recipe, &super::device("auto")?, self.open)?;
             let models = recipe.models().len() + usize::from(recipe.base.is_some());
             let what = format!("{} of {models} models", recipe.method.name());
             (export(recipe, &pool, folder, options)?, what)
@@ -130,7 +130,7 @@ impl Step<'_> {
     fn fold(&self, folder: &Path) -> Result<(Written, String)> {
         let recipe = self.recipe;
         let route = Route::open(&Route::names(recipe, &[]), self.open)?;
-        let device = lm::pick("auto")?;
+        let device = super::device("auto")?;
         let (written, apart) = fold::export(recipe, &route, folder, self.fold_bound, &device, self.options)?;
         let found = apart.map_or_else(
             || "not compared with the path".to_owned(),
@@ -151,7 +151,7 @@ impl Step<'_> {
             let outline = fold::outline(recipe, &route, self.options)?;
             return Ok(told(recipe, &route.models, &outline, folder));
         }
-        let pool = pool(recipe, &lm::pick("auto")?, self.open)?;
+        let pool = pool(recipe, &super::device("auto")?, self.open)?;
         let outline = Outline::of(recipe, &pool, self.options)?;
         Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
     }

@@ -358,6 +358,15 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
+/// The device of that name; says so where `auto` finds no GPU that it could use.
+fn device(name: &str) -> anyhow::Result<crate::lm::Device> {
+    let picked = crate::lm::pick(name)?;
+    if let Some(note) = &picked.note {
+        eprintln!("{note}");
+    }
+    Ok(picked.device)
+}
+
 /// Opens the workbench, on a session if one is named.
 #[cfg(feature = "workbench")]
 fn open(session: Option<&str>) -> anyhow::Result<()> {

@@ -14,10 +14,6 @@ use super::{
     ops::{Backend, Span},
 };
 
-/// Most rows of a forward pass while prompts run: few enough that activations stay in the
-/// second-level cache, enough that weights are read once for many.
-pub(super) const PREFILL_ROWS: usize = 192;
-
 /// What a generation is about; the same for all of its threads.
 pub(super) struct Job<'a> {
     pub tokenizer: &'a Tokenizer,
@@ -156,6 +152,7 @@ impl<'a, B: Backend> Batch<'a, B> {
 
     /// Runs the prompts of the sequences from `first` on, and takes their first tokens.
     fn prefill(&mut self, first: usize, done: &dyn Fn(usize, Generated)) -> Result<(), LmError> {
+        let most = self.model.backend.prefill_rows();
         let mut at = first;
         while at < self.live.len() {
             if self.job.cancel.load(Ordering::Relaxed) {
@@ -163,10 +160,10 @@ impl<'a, B: Backend> Batch<'a, B> {
             }
             self.clear();
             let from = at;
-            while at < self.live.len() && self.ids.len() < PREFILL_ROWS {
+            while at < self.live.len() && self.ids.len() < most {
                 let sequence = &mut self.live[at];
                 let prompt = &self.job.prompts[sequence.index];
-                let len = (prompt.len() - sequence.cached).min(PREFILL_ROWS - self.ids.len());
+                let len = (prompt.len() - sequence.cached).min(most - self.ids.len());
                 self.spans.push(Span { slot: sequence.slot, start: sequence.cached, len });
                 self.ids.extend_from_slice(&prompt[sequence.cached..sequence.cached + len]);
                 sequence.cached += len;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{
     Finish, Generated, LmError, Stream,
     answer::Answer,
-    batch::{Job, PREFILL_ROWS},
+    batch::Job,
     beam::Search,
     model::{Model, Workspace},
     ops::{Backend, Span},
@@ -127,7 +127,7 @@ impl<'a, B: Backend> Beams<'a, B> {
             group.cached = *len;
         }
         while group.cached < prompt.len() && !self.job.cancel.load(Ordering::Relaxed) {
-            let len = (prompt.len() - group.cached).min(PREFILL_ROWS);
+            let len = (prompt.len() - group.cached).min(self.model.backend.prefill_rows());
             let span = Span { slot, start: group.cached, len };
             let last = [len - 1];
             let rows = if group.cached + len == prompt.len() { last.as_slice() } else { &[] };

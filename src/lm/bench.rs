@@ -2,7 +2,7 @@
 
 use super::{
     Decoder, LmError, cpu,
-    decoder::Engine,
+    engine::with_model,
     model::Model,
     ops::{Backend, Span},
 };
@@ -22,10 +22,7 @@ pub fn attention(sequences: usize, context: usize, steps: usize) -> impl FnMut()
 /// One decode step of `sequences` sequences that have `context` tokens each, ready to run again
 /// and again: what a step costs when nobody interrupts it.
 pub fn step(decoder: &Decoder, sequences: usize, context: usize) -> Result<Step<'_>, LmError> {
-    match &decoder.engine {
-        Engine::Cpu(model) => forward(model, sequences, context),
-        Engine::Composed(model) => forward(model, sequences, context),
-    }
+    with_model!(&decoder.engine, model => forward(model, sequences, context))
 }
 
 /// See [`step`].

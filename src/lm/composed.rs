@@ -1,8 +1,5 @@
-//! The decoder's operations built from candle's own: runs wherever candle does.
-//!
-//! On a GPU this is the first, plain version (bf16, one kernel an operation, attention over a
-//! padded view of the cache); on candle's CPU device it is the reference that the fast kernels are
-//! tested against (f32).
+//! The decoder's operations built from candle's own, on its CPU device: the reference that the fast
+//! kernels are tested against.
 
 // Rows that were not written yet are `None`, and a factor of exactly one is left out.
 #![allow(clippy::ref_option, clippy::float_cmp)]
@@ -17,7 +14,7 @@ use super::{
 };
 use crate::checkpoint::{Dtype, TensorView};
 
-/// A candle device and the number format used there.
+/// A candle device and the number format used there (f32).
 pub(crate) struct Composed {
     device: Device,
     dtype: DType,
@@ -46,9 +43,8 @@ pub(crate) struct Cache {
 }
 
 impl Composed {
-    pub fn new(device: &Device) -> Self {
-        let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
-        Self { device: device.clone(), dtype }
+    pub const fn new() -> Self {
+        Self { device: Device::Cpu, dtype: DType::F32 }
     }
 
     fn upload(&self, view: &TensorView) -> Result<Tensor, LmError> {
@@ -170,6 +166,10 @@ impl Backend for Composed {
 
     fn batch(&self, _: &Shape, most: usize) -> usize {
         most
+    }
+
+    fn prefill_rows(&self) -> usize {
+        192
     }
 
     fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {

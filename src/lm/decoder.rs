@@ -2,8 +2,7 @@
 
 use super::{
     Device, LmError,
-    composed::Composed,
-    cpu::Cpu,
+    engine::{Engine, make_engine, with_model},
     model::{Block, Model, Step},
     ops::{Backend, Blocks, Span},
     rope::Rope,
@@ -17,20 +16,11 @@ pub struct Decoder {
     pub(super) engine: Engine,
 }
 
-/// The decoder's one code path, compiled for each backend.
-pub(super) enum Engine {
-    Cpu(Model<Cpu>),
-    Composed(Model<Composed>),
-}
-
 impl Decoder {
     /// Loads a model: checks the config, then every tensor's presence and shape.
     pub fn load(config: &ModelConfig, weights: &dyn Weights, device: &Device) -> Result<Self, LmError> {
         let shape = Shape::new(config)?;
-        let engine = match device {
-            Device::Cpu => Engine::Cpu(Model::load(Cpu::new(), shape, weights)?),
-            Device::Composed(device) => Engine::Composed(Model::load(Composed::new(device), shape, weights)?),
-        };
+        let engine = make_engine!(device, &shape, backend => Model::load(backend, shape, weights)?);
         Ok(Self { engine })
     }
 
@@ -41,19 +31,13 @@ impl Decoder {
         if groups.len() != expected {
             return Err(LmError::Groups { expected, found: groups.len() });
         }
-        match &mut self.engine {
-            Engine::Cpu(model) => model.refresh(weights, groups),
-            Engine::Composed(model) => model.refresh(weights, groups),
-        }
+        with_model!(&mut self.engine, model => model.refresh(weights, groups))
     }
 
     /// Logits of every position of one sequence, `[tokens][vocab]`, from a single forward pass.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
         self.check_prompt(0, tokens)?;
-        match &self.engine {
-            Engine::Cpu(model) => model.logits(tokens),
-            Engine::Composed(model) => model.logits(tokens),
-        }
+        with_model!(&self.engine, model => model.logits(tokens))
     }
 
     /// Number of tokens that the model knows.
@@ -69,10 +53,7 @@ impl Decoder {
     }
 
     pub(super) fn shape(&self) -> &Shape {
-        match &self.engine {
-            Engine::Cpu(model) => &model.shape,
-            Engine::Composed(model) => &model.shape,
-        }
+        with_model!(&self.engine, model => &model.shape)
     }
 
     /// A prompt must have tokens, all known, and leave room for one more.
@@ -121,7 +102,7 @@ impl<B: Backend> Model<B> {
         let shape = &shapes[0];
         let table = backend.table(shape.vocab, shape.hidden)?;
         let norm = backend.vector(shape.hidden)?;
-        let head = backend.matrix(&[Blocks::one(shape.vocab)], Blocks::one(shape.hidden), false)?;
+        let head = backend.head(shape.vocab, shape.hidden)?;
         let mut model = Self::new(backend, shapes, ropes, table, norm, head);
         model.refresh(weights, &vec![true; LayerGroup::count(model.shape.layers)])?;
         Ok(model)

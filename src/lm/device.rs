@@ -7,16 +7,22 @@ use super::LmError;
 pub enum Device {
     /// This machine's CPU, by the kernels of this crate (f32).
     Cpu,
-    /// Any candle device, by operations composed from candle's own: bf16 on a GPU; f32 on
-    /// candle's CPU device, which is the reference that the fast kernels are tested against.
-    Composed(candle_core::Device),
+    /// A CUDA card, by the kernels of this crate (bf16).
+    #[cfg(feature = "cuda")]
+    Cuda(crate::gpu::Card),
+    /// Candle's CPU device, by operations composed from candle's own (f32): slow, the reference that the fast
+    /// kernels are tested against.
+    Reference,
+    /// The CUDA kernels where there is no card.
+    #[cfg(test)]
+    Emulated(crate::gpu::emulated::Emulated),
 }
 
 impl Device {
-    /// Candle's CPU device through the composed operations: slow, for tests.
+    /// Slow, for tests.
     #[must_use]
     pub const fn reference() -> Self {
-        Self::Composed(candle_core::Device::Cpu)
+        Self::Reference
     }
 
     /// How to name it to a person and in the journal: `cpu`, `cpu (reference)`, `cuda:0`.
@@ -24,11 +30,11 @@ impl Device {
     pub fn name(&self) -> String {
         match self {
             Self::Cpu => "cpu".to_owned(),
-            Self::Composed(device) => match device.location() {
-                candle_core::DeviceLocation::Cpu => "cpu (reference)".to_owned(),
-                candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-                candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-            },
+            #[cfg(feature = "cuda")]
+            Self::Cuda(card) => format!("cuda:{}", card.ordinal()),
+            Self::Reference => "cpu (reference)".to_owned(),
+            #[cfg(test)]
+            Self::Emulated(card) => format!("{card:?}"),
         }
     }
 
@@ -36,20 +42,32 @@ impl Device {
     #[must_use]
     pub fn dtype(&self) -> &'static str {
         match self {
-            Self::Composed(device) if !device.is_cpu() => "bf16",
-            Self::Cpu | Self::Composed(_) => "f32",
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => "bf16",
+            Self::Cpu | Self::Reference => "f32",
+            #[cfg(test)]
+            Self::Emulated(_) => "emulated",
         }
     }
 }
 
+/// A device, and what a person should hear about how it was chosen.
+#[derive(Clone, Debug)]
+pub struct Picked {
+    pub device: Device,
+    /// Why `auto` took the CPU although this build knows GPUs: one line.
+    pub note: Option<String>,
+}
+
 /// The device of that name: `auto`, `cpu`, `cuda` or `cuda:1`.
 ///
-/// `auto` takes the first GPU and falls back to the CPU; a GPU that is asked for by name and not
-/// there is an error.
-pub fn pick(name: &str) -> Result<Device, LmError> {
+/// `auto` takes the first GPU and falls back to the CPU, with a note if this build knows GPUs; a GPU
+/// that is asked for by name and not there is an error.
+pub fn pick(name: &str) -> Result<Picked, LmError> {
+    let plain = |device| Picked { device, note: None };
     let ordinal = match name {
-        "auto" => return Ok(cuda(0).unwrap_or(Device::Cpu)),
-        "cpu" => return Ok(Device::Cpu),
+        "auto" => return Ok(auto()),
+        "cpu" => return Ok(plain(Device::Cpu)),
         "cuda" => 0,
         other => match other.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
             Some(ordinal) => ordinal,
@@ -60,15 +78,38 @@ pub fn pick(name: &str) -> Result<Device, LmError> {
             }
         },
     };
-    cuda(ordinal)
+    cuda(ordinal).map(plain)
+}
+
+#[cfg(feature = "cuda")]
+fn auto() -> Picked {
+    match crate::gpu::Card::new(0) {
+        Ok(card) => Picked { device: Device::Cuda(card), note: None },
+        Err(why) => Picked {
+            device: Device::Cpu,
+            note: Some(format!("running on the CPU: no GPU can be used ({})", reason(why))),
+        },
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn auto() -> Picked {
+    Picked { device: Device::Cpu, note: None }
+}
+
+#[cfg(feature = "cuda")]
+fn reason(fault: crate::gpu::Fault) -> String {
+    match fault {
+        crate::gpu::Fault::Failed(why) => why,
+        crate::gpu::Fault::Memory { .. } => "it has no free memory".to_owned(),
+    }
 }
 
 #[cfg(feature = "cuda")]
 fn cuda(ordinal: usize) -> Result<Device, LmError> {
-    candle_core::Device::new_cuda(ordinal).map(Device::Composed).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().next().unwrap_or("unknown reason");
-        LmError::Device(format!("GPU cuda:{ordinal} cannot be used ({reason}): use --device cpu or auto"))
+    crate::gpu::Card::new(ordinal).map(Device::Cuda).map_err(|why| {
+        let why = reason(why);
+        LmError::Device(format!("GPU cuda:{ordinal} cannot be used ({why}): use --device cpu or auto"))
     })
 }
 
@@ -86,8 +127,11 @@ mod tests {
 
     #[test]
     fn names() {
-        assert!(matches!(pick("cpu"), Ok(Device::Cpu)));
-        assert!(pick("auto").is_ok());
+        assert!(matches!(pick("cpu"), Ok(Picked { device: Device::Cpu, note: None })));
+        let auto = pick("auto").unwrap();
+        let fell_back = cfg!(feature = "cuda") && matches!(auto.device, Device::Cpu);
+        assert_eq!(auto.note.is_some(), fell_back, "{auto:?}");
+        assert!(auto.note.is_none_or(|note| note.contains("CPU") && !note.contains('\n')));
         let error = pick("tpu").unwrap_err().to_string();
         assert!(error.contains("tpu") && error.contains("auto"), "{error}");
         assert!(pick("cuda:x").is_err());

@@ -8,7 +8,7 @@ use super::{
     Decoder, LmError, Tokenizer,
     batch::{Batch, Job},
     beams::Beams,
-    decoder::Engine,
+    engine::with_model,
     memory,
     model::{Model, Workspace},
     ops::{Backend, Span},
@@ -120,13 +120,8 @@ pub fn generate(
     order.sort_by_key(|i| !watched[*i]);
     let next = AtomicUsize::new(0);
     let job = Job { tokenizer, prompts, options, watched: &watched, order: &order, on, cancel, next: &next };
-    match &decoder.engine {
-        Engine::Cpu(model) => {
-            let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            run(model, &job, if options.threads == 0 { cores } else { options.threads })
-        }
-        Engine::Composed(model) => run(model, &job, 1),
-    }
+    let threads = decoder.engine.threads(options.threads);
+    with_model!(&decoder.engine, model => run(model, &job, threads))
 }
 
 fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{
     Decoder, LmError, Pair,
-    decoder::Engine,
+    engine::with_model,
     memory,
     model::{Model, Workspace},
     ops::{Backend, Span},
@@ -57,12 +57,8 @@ pub fn likelihoods(
     for (index, group) in groups.iter().enumerate() {
         inputs.push(group.iter().map(|pair| input(decoder, index, pair)).collect::<Result<Vec<_>, _>>()?);
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if threads == 0 { cores } else { threads };
-    match &decoder.engine {
-        Engine::Cpu(model) => run(model, &inputs, threads, done, cancel),
-        Engine::Composed(model) => run(model, &inputs, 1, done, cancel),
-    }
+    let threads = decoder.engine.threads(threads);
+    with_model!(&decoder.engine, model => run(model, &inputs, threads, done, cancel))
 }
 
 fn input(decoder: &Decoder, index: usize, pair: &Pair) -> Result<Input, LmError> {

@@ -8,7 +8,7 @@
 //! its neighbours, the batch size, the order or the number of threads.
 //!
 //! One code path (`model`) runs on any backend; what differs between devices is in `ops` and
-//! its two implementations, `cpu` and `composed`.
+//! its implementations: `cpu`, `cuda`, and `composed` for reference.
 
 mod answer;
 mod batch;
@@ -20,8 +20,11 @@ mod chat;
 mod choose;
 mod composed;
 mod cpu;
+#[cfg(any(feature = "cuda", test))]
+mod cuda;
 mod decoder;
 mod device;
+mod engine;
 mod error;
 mod generate;
 mod likelihood;
@@ -42,7 +45,7 @@ pub use crate::task::{Decoding, EarlyStopping};
 pub use chat::{ChatTemplate, Message};
 pub use choose::candidates;
 pub use decoder::Decoder;
-pub use device::{Device, pick};
+pub use device::{Device, Picked, pick};
 pub use error::LmError;
 pub use generate::{Finish, Generated, Options, Stream, Timing, generate};
 pub use likelihood::{Likelihood, likelihoods};

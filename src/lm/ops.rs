@@ -1,8 +1,8 @@
 //! What a device must be able to do for the decoder: the only place where devices differ.
 //!
 //! The decoder is one code path over [`Backend`]. [`Cpu`](super::cpu::Cpu) runs this crate's own
-//! kernels on buffers that it reuses from step to step; [`Composed`](super::composed::Composed)
-//! builds each operation from candle's and so runs wherever candle does.
+//! kernels on buffers that it reuses from step to step, `cuda` its own on a card;
+//! [`Composed`](super::composed::Composed) builds each operation from candle's, for reference.
 //!
 //! Activations are *rows*: one row a token, whatever sequence the token belongs to. Sequences of
 //! different length lie one after another without padding; a [`Span`] says which rows are whose.
@@ -73,9 +73,15 @@ pub(crate) trait Backend: Send + Sync + Sized {
 
     /// How many sequences to decode at once where `most` are allowed: what is fastest here.
     fn batch(&self, shape: &Shape, most: usize) -> usize;
+    /// Most rows of a forward pass while prompts run.
+    fn prefill_rows(&self) -> usize;
 
     /// Room for a matrix with the given parts along `out`; `bias` adds a bias to each.
     fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self::Matrix, LmError>;
+    /// Room for the head, whose outputs are the logits.
+    fn head(&self, vocab: usize, hidden: usize) -> Result<Self::Matrix, LmError> {
+        self.matrix(&[Blocks::one(vocab)], Blocks::one(hidden), false)
+    }
     /// Writes part `part` of a matrix from a checked tensor `[out, in]`.
     fn write_matrix(&self, m: &mut Self::Matrix, part: usize, weight: &TensorView) -> Result<(), LmError>;
     /// Writes the bias of part `part` from a checked tensor `[out]`.

@@ -8,9 +8,7 @@
 
 use super::{
     Decoder, Device, LmError,
-    composed::Composed,
-    cpu::Cpu,
-    decoder::Engine,
+    engine::{make_engine, with_model},
     model::{Model, Step},
     ops::Backend,
     rope::Rope,
@@ -56,31 +54,22 @@ impl Decoder {
     pub fn load_path(parts: &[Part<'_>], steps: &[PathStep], device: &Device) -> Result<Self, LmError> {
         let (shapes, ropes) = shapes(parts)?;
         check(&shapes, parts, steps)?;
-        let engine = match device {
-            Device::Cpu => Engine::Cpu(Model::load_path(Cpu::new(), shapes, ropes, parts, steps)?),
-            Device::Composed(device) => {
-                Engine::Composed(Model::load_path(Composed::new(device), shapes, ropes, parts, steps)?)
-            }
-        };
+        let engine = make_engine!(device, &shapes[0], backend => {
+            Model::load_path(backend, shapes, ropes, parts, steps)?
+        });
         Ok(Self { engine })
     }
 
     /// Takes another path from the next run on. `parts` are those of [`Self::load_path`]; only
     /// layers that no path named before are read. After an error the path is the old one.
     pub fn set_path(&mut self, parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
-        match &mut self.engine {
-            Engine::Cpu(model) => model.set_path(parts, steps),
-            Engine::Composed(model) => model.set_path(parts, steps),
-        }
+        with_model!(&mut self.engine, model => model.set_path(parts, steps))
     }
 
     /// The path that runs now.
     #[must_use]
     pub fn path(&self) -> Vec<PathStep> {
-        match &self.engine {
-            Engine::Cpu(model) => model.path(),
-            Engine::Composed(model) => model.path(),
-        }
+        with_model!(&self.engine, model => model.path())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Decoder, LmError,
-    decoder::Engine,
+    engine::with_model,
     model::Model,
     ops::{Backend, Blocks, Span},
 };
@@ -20,10 +20,7 @@ impl Decoder {
     /// What every unit puts out on these tokens, step by step.
     pub fn units(&self, tokens: &[u32]) -> Result<Vec<StepUnits>, LmError> {
         self.check_prompt(0, tokens)?;
-        match &self.engine {
-            Engine::Cpu(model) => model.units(tokens),
-            Engine::Composed(model) => model.units(tokens),
-        }
+        with_model!(&self.engine, model => model.units(tokens))
     }
 }
 

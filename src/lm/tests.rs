@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::cpu::Cpu;
-use super::decoder::Engine;
+use super::engine::Engine;
 use super::model::Model;
 use super::shape::Shape;
 use super::{Decoder, Device, LmError};
@@ -106,7 +106,8 @@ fn twins_agree() {
 
 #[test]
 fn refresh_rewrites_the_groups_asked_for_and_no_other() {
-    for device in [Device::Cpu, Device::reference()] {
+    let card = crate::gpu::emulated::Emulated::new(crate::gpu::Format::F32, false);
+    for device in [Device::Cpu, Device::reference(), Device::Emulated(card)] {
         for tied in [true, false] {
             let config = config(&json!({ "tie_word_embeddings": tied }));
             let (one, two) = (Random::new(&config, 1), Random::new(&config, 2));

@@ -1,192 +1,198 @@
-//! A merge where the weights lie: base, sources and result are tensors of one candle device.
+//! A merge on a card: base, sources and result lie there.
 //!
-//! On CUDA it is one kernel a tensor (`kernel.cu`), which reads each input once and writes the result
-//! once, straight into the tensor that it is given: a view into a decoder's weights does as well as
-//! one of its own. On candle's CPU device the kernel's scalar twin runs, which is what tests compare.
-//! Thresholds and rescaling come with the task; they are made on the host, once a source.
-
-use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor, bail};
+//! One kernel a tensor (`kernel.cu`) reads each input once and writes the result once, straight to the
+//! address that it is given: a place among a decoder's weights does as well as any. Thresholds and rescaling
+//! come with the task; they are made on the host, once a source. In tests the same kernel
+//! runs on an emulated card.
 
 use super::kernel::Task;
-use super::launch::Launch;
+use super::launch::{Launch, MOST};
+use crate::gpu::{Arguments, Driver, Fault, Source};
 
-/// A task of the task-arithmetic family with its tensors on a device.
-struct Merge<'a> {
+const THREADS: usize = 256;
+/// Elements that one thread merges.
+const EACH: usize = 8;
+const NAMES: [&str; MOST] = ["merge_1", "merge_2", "merge_3", "merge_4", "merge_5"];
+
+/// What the kernel takes.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Merge {
     launch: Launch,
-    base: &'a Tensor,
-    sources: &'a [Tensor],
+    base: u64,
+    sources: [u64; MOST],
+    out: u64,
+    count: u64,
+    aligned: u32,
+    unused: u32,
 }
 
-/// Merges `sources` onto `base` into `out`, all of bfloat16 and of one length, contiguous, on one device.
-/// `false` if the kernel does not do such tasks: other methods, more than five sources, listed masks.
-pub(super) fn merge(task: &Task<'_>, base: &Tensor, sources: &[Tensor], out: &Tensor) -> Result<bool> {
+// SAFETY: `repr(C)`, numbers and addresses without gaps, in the order of the kernel's structure.
+unsafe impl Arguments for Merge {}
+
+/// Queues the merge of `count` elements from the addresses of base and sources to `out`, all of
+/// bfloat16. `false` if the kernel does not do such tasks: other methods, more than five sources, listed masks.
+///
+/// # Safety
+/// Each address leads to `count` elements on this card, kept until the queue is done with them.
+pub(super) unsafe fn merge<D: Driver>(
+    card: &D,
+    task: &Task<'_>,
+    base: u64,
+    sources: &[u64],
+    out: u64,
+    count: usize,
+) -> Result<bool, Fault> {
     let Some(launch) = Launch::of(task) else { return Ok(false) };
     if sources.len() != task.inputs.len() {
-        bail!("{} sources on the device for {} in the recipe", sources.len(), task.inputs.len());
+        return Err(Fault::Failed(format!(
+            "{} sources are on the card for {} in the recipe",
+            sources.len(),
+            task.inputs.len()
+        )));
     }
-    for tensor in sources.iter().chain([base, out]) {
-        if tensor.dtype() != DType::BF16 || !tensor.is_contiguous() || tensor.elem_count() != out.elem_count()
-        {
-            bail!("a merge on a device takes contiguous bfloat16 tensors of one length");
-        }
-    }
-    out.inplace_op1(&Merge { launch, base, sources })?;
+    // SAFETY: the caller's.
+    unsafe { queue(card, launch, base, sources, out, count)? };
     Ok(true)
 }
 
-impl InplaceOp1 for Merge<'_> {
-    fn name(&self) -> &'static str {
-        "merge"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        let bits = |t: &Tensor| -> Result<Vec<u16>> {
-            Ok(t.flatten_all()?.to_vec1::<half::bf16>()?.into_iter().map(half::bf16::to_bits).collect())
-        };
-        let base = bits(self.base)?;
-        let sources = self.sources.iter().map(bits).collect::<Result<Vec<_>>>()?;
-        let CpuStorage::BF16(out) = storage else { bail!("a merge on a device writes bfloat16") };
-        let out = &mut out[layout.start_offset()..][..base.len()];
-        let mut x = vec![0; sources.len()];
-        for (i, (out, base)) in out.iter_mut().zip(base).enumerate() {
-            x.iter_mut().zip(&sources).for_each(|(x, source)| *x = source[i]);
-            *out = half::bf16::from_bits(self.launch.element(base, &x, i as u64));
-        }
-        Ok(())
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, storage: &mut candle_core::CudaStorage, layout: &Layout) -> Result<()> {
-        cuda::launch(self, storage, layout)
-    }
-}
-
-#[cfg(feature = "cuda")]
-mod cuda {
-    use std::sync::OnceLock;
-
-    use candle_core::backend::BackendStorage;
-    use candle_core::cuda_backend::cudarc::driver::{
-        DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKernelArg,
+/// # Safety
+/// As for [`merge`].
+pub(super) unsafe fn queue<D: Driver>(
+    card: &D,
+    launch: Launch,
+    base: u64,
+    sources: &[u64],
+    out: u64,
+    count: usize,
+) -> Result<(), Fault> {
+    let kernels = card.compile(&Source {
+        name: NAMES[sources.len() - 1],
+        text: include_str!("kernel.cu"),
+        defines: &[("SOURCES", sources.len() as u32)],
+        kernels: &["merge"],
+    })?;
+    let Some(kernel) = kernels.first() else {
+        return Err(Fault::Failed("the merge kernel was not compiled".to_owned()));
     };
-    use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
-    use candle_core::{CudaStorage, Layout, Result, Storage, Tensor};
-
-    use super::Merge;
-    use crate::merge::launch::{Launch, MOST};
-
-    const SOURCE: &str = include_str!("kernel.cu");
-    const THREADS: u32 = 256;
-    /// Elements that one thread merges.
-    const EACH: usize = 8;
-    const MODULES: [&str; MOST] =
-        ["yosegi_merge_1", "yosegi_merge_2", "yosegi_merge_3", "yosegi_merge_4", "yosegi_merge_5"];
-
-    // SAFETY: `repr(C)`, plain numbers, the same fields in the same order as in `kernel.cu`.
-    unsafe impl DeviceRepr for Launch {}
-
-    /// The kernel for so many sources, compiled at the first call.
-    fn ptx(sources: usize) -> Result<&'static str> {
-        static COMPILED: [OnceLock<std::result::Result<String, String>>; MOST] =
-            [const { OnceLock::new() }; MOST];
-        let compiled = COMPILED[sources - 1].get_or_init(|| {
-            let options = CompileOptions {
-                // Each operation rounds once, and nothing is flushed: the bits are the CPU's.
-                fmad: Some(false),
-                ftz: Some(false),
-                prec_div: Some(true),
-                options: vec![format!("-DSOURCES={sources}")],
-                ..CompileOptions::default()
-            };
-            compile_ptx_with_opts(SOURCE, options).map(|ptx| ptx.to_src()).map_err(|error| error.to_string())
-        });
-        compiled
-            .as_deref()
-            .map_err(|why| candle_core::Error::Msg(format!("the merge kernel does not compile: {why}")))
-    }
-
-    pub(super) fn launch(op: &Merge<'_>, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {
-        let device = storage.device().clone();
-        let stream = device.cuda_stream();
-        let n = layout.shape().elem_count();
-        let function =
-            device.get_or_load_custom_func("merge", MODULES[op.sources.len() - 1], ptx(op.sources.len())?)?;
-        // Storages stay locked, and their slices marked as read, until the kernel is in the stream.
-        let inputs: Vec<&Tensor> = std::iter::once(op.base).chain(op.sources).collect();
-        let locked: Vec<_> = inputs.iter().map(|t| t.storage_and_layout()).collect();
-        let mut guards = Vec::with_capacity(locked.len());
-        let mut pointers = Vec::with_capacity(locked.len());
-        for (storage, layout) in &locked {
-            let Storage::Cuda(storage) = &**storage else {
-                candle_core::bail!("a tensor of the merge is not on the CUDA device");
-            };
-            let slice = storage.as_cuda_slice::<half::bf16>()?;
-            let (pointer, guard) = slice.device_ptr(&stream);
-            pointers.push(pointer + 2 * layout.start_offset() as u64);
-            guards.push(guard);
-        }
-        let slice = storage.as_cuda_slice_mut::<half::bf16>()?;
-        let (out, _written) = slice.device_ptr_mut(&stream);
-        let out = out + 2 * layout.start_offset() as u64;
-        let aligned = u32::from(pointers.iter().chain([&out]).all(|p| p.is_multiple_of(16)));
-        let elements = n as u64;
-        // Places without a source get the base, which is not read there.
-        pointers.resize(1 + MOST, pointers[0]);
-        let blocks = n.div_ceil(EACH * THREADS as usize) as u32;
-        let config =
-            LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 };
-        let mut builder = function.builder();
-        builder.arg(&op.launch);
-        for pointer in &pointers {
-            builder.arg(pointer);
-        }
-        builder.arg(&out).arg(&elements).arg(&aligned);
-        // SAFETY: the arguments are those of `merge` in `kernel.cu`; all tensors have `n` elements, and
-        // stay where they are until the stream is done with them.
-        unsafe { builder.launch(config) }.map_err(candle_core::Error::wrap)?;
-        Ok(())
-    }
+    // Places without a source get the base, which is not read there.
+    let mut all = [base; MOST];
+    all[..sources.len()].copy_from_slice(sources);
+    let aligned = all.iter().chain([&base, &out]).all(|address| address.is_multiple_of(16));
+    let arguments =
+        Merge { launch, base, sources: all, out, count: count as u64, aligned: aligned.into(), unused: 0 };
+    let blocks = count.div_ceil(EACH * THREADS);
+    // SAFETY: the caller's; the kernel stays within `count`.
+    unsafe { card.launch(kernel, [blocks, 1, 1], THREADS as u32, &arguments) }
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
-    use crate::merge::kernel::{self, Input, Keep, Rule};
+    use crate::gpu::{Format, emulated::Emulated};
+    use crate::merge::kernel::{self, BLOCK, Input, Keep, Rule};
+    use crate::merge::{mask::Key, round, trim::Cut};
+
+    const N: usize = 2 * BLOCK + 7;
+
+    /// Base and five sources with zeros, tiny numbers, numbers that are near the largest, and equal ones.
+    fn tensors() -> Vec<Vec<u8>> {
+        let mut state = 11_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 16_777_216.0 - 0.5
+        };
+        let base: Vec<f32> = (0..N).map(|i| noise() * [1.0, 1e-4, 0.0, 1e-38, 3e38][i % 5]).collect();
+        (0..=MOST)
+            .map(|k| {
+                let mut value = |i: usize| match i % 7 {
+                    _ if k == 0 => 0.0,
+                    same if same == k => 0.0,
+                    6 => -1.9 * base[i],
+                    _ => 0.1 * noise() * noise(),
+                };
+                (0..N).flat_map(|i| half::bf16::from_f32(base[i] + value(i)).to_le_bytes()).collect()
+            })
+            .collect()
+    }
+
+    fn keeps<'a>(i: usize) -> [Keep<'a>; 4] {
+        let key = Key::new(3, "t", i);
+        let cut = Cut { key: 0.01_f32.to_bits() & 0xffff_0000, last: 700 * i + 3 };
+        [
+            Keep::All,
+            Keep::Largest(cut),
+            Keep::Hashed { key, below: 1 << 15, scale: Some(round::bf16(1.9)) },
+            if i == 0 { Keep::All } else { Keep::Hashed { key, below: 9000, scale: None } },
+        ]
+    }
 
     #[test]
-    fn a_view_into_a_larger_tensor_is_written_in_place() {
-        let values = |seed: usize| -> Vec<half::bf16> {
-            (0..24).map(|i| half::bf16::from_f32(((i * seed) % 17) as f32 / 8.0 - 1.0)).collect()
-        };
-        let all: Vec<Vec<half::bf16>> = [3, 5, 7].into_iter().map(values).collect();
-        let bytes: Vec<Vec<u8>> =
-            all.iter().map(|t| t.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
-        let shape = [4, 6];
+    fn the_kernel_gives_the_bits_of_the_cpu_wherever_it_writes() {
+        let bytes = tensors();
+        let shape = [N];
         let view = |k: usize| TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes[k] };
+        let weights = [0.4, -0.9, 0.3, 0.0, 0.7].map(round::bf16);
+        let card = Emulated::new(Format::BF16, false);
+        // Off by `at` elements: at 8 the wide path, at 3 the narrow one.
+        let resident: Vec<_> = bytes
+            .iter()
+            .map(|tensor| {
+                let buffer = card.alloc("t", 2 * (N + 8)).unwrap();
+                card.upload(tensor, &buffer, 16).unwrap();
+                buffer
+            })
+            .collect();
+        for (consensus, lambda, normalize) in
+            [(true, 1.0, true), (true, 0.7, false), (false, 1.0, true), (false, -1.3, false)]
+        {
+            for (n, keep, at) in (1..=MOST).flat_map(|n| (0..4).map(move |k| (n, k, [8, 3][(n + k) % 2]))) {
+                let input =
+                    |i: usize| Input { source: view(i + 1), weight: weights[i], keep: keeps(i)[keep] };
+                let task = Task {
+                    base: view(0),
+                    inputs: (0..n).map(input).collect(),
+                    narrow: true,
+                    rule: Rule::Sum { consensus, lambda },
+                    normalize,
+                    extent: None,
+                };
+                let mut wanted = vec![0; 2 * N];
+                kernel::run(&task, 0, &mut wanted);
+                let out = card.alloc("out", 2 * (N + 11)).unwrap();
+                card.upload(&vec![0x55; 2 * (N + 11)], &out, 0).unwrap();
+                let address = |k: usize| card.address(&resident[k]) + 16;
+                let sources: Vec<u64> = (1..=n).map(address).collect();
+                let to = card.address(&out) + 2 * at as u64;
+                // SAFETY: every buffer holds N elements from there on.
+                assert!(unsafe { merge(&card, &task, address(0), &sources, to, N) }.unwrap());
+                let mut got = vec![0; 2 * (N + 11)];
+                card.download(&out, 0, &mut got).unwrap();
+                let what = format!("{n} sources, keep {keep}, {consensus} {lambda} {normalize}, at {at}");
+                assert!(got[2 * at..2 * (at + N)] == wanted, "{what}");
+                assert!(got[..2 * at].iter().chain(&got[2 * (at + N)..]).all(|b| *b == 0x55), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_tasks_are_left_to_the_cpu() {
+        let bytes = tensors();
+        let shape = [N];
+        let view = |k: usize| TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes[k] };
+        let card = Emulated::new(Format::BF16, false);
         let input = |k| Input { source: view(k), weight: 0.5, keep: Keep::All };
-        let task = Task {
-            base: view(0),
-            inputs: vec![input(1), input(2)],
-            narrow: true,
-            rule: Rule::Sum { consensus: true, lambda: 1.0 },
-            normalize: true,
-            extent: None,
-        };
-        let mut wanted = vec![0; 48];
-        kernel::run(&task, 0, &mut wanted);
-        let tensor = |k: usize| Tensor::from_vec(all[k].clone(), (4, 6), &Device::Cpu).unwrap();
-        let weights = Tensor::zeros((10, 6), DType::BF16, &Device::Cpu).unwrap();
-        let rows = weights.narrow(0, 3, 4).unwrap();
-        assert!(merge(&task, &tensor(0), &[tensor(1), tensor(2)], &rows).unwrap());
-        let got: Vec<half::bf16> = weights.flatten_all().unwrap().to_vec1().unwrap();
-        let got: Vec<u8> = got.iter().flat_map(|x| x.to_le_bytes()).collect();
-        assert_eq!(got[36..84], wanted);
-        assert!(got[..36].iter().chain(&got[84..]).all(|b| *b == 0));
-        assert!(merge(&task, &tensor(0), &[tensor(1)], &rows).is_err());
-        let linear = Task { rule: Rule::Linear, ..task };
-        assert!(!merge(&linear, &tensor(0), &[tensor(1), tensor(2)], &rows).unwrap());
+        let inputs = vec![input(1), input(2)];
+        let (narrow, normalize, extent) = (true, true, None);
+        let task = Task { base: view(0), inputs, narrow, rule: Rule::Linear, normalize, extent };
+        // SAFETY: nothing is queued.
+        let done = |task: &Task<'_>, sources: &[u64]| unsafe { merge(&card, task, 0, sources, 0, N) };
+        assert_eq!(done(&task, &[0, 0]), Ok(false));
+        let task = Task { rule: Rule::Sum { consensus: true, lambda: 1.0 }, ..task };
+        assert!(done(&task, &[0]).is_err());
+        let keep = vec![1; N];
+        let listed = Input { keep: Keep::Listed { keep: &keep, scale: None }, ..input(1) };
+        assert_eq!(done(&Task { inputs: vec![listed], ..task }, &[0]), Ok(false));
     }
 }

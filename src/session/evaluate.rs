@@ -31,7 +31,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(2);
 /// Everything loaded: models, merge, decoder, tasks. Lives as long as its worker.
 #[derive(Default)]
 pub struct Evaluator {
-    device: Option<(String, Device)>,
+    device: Option<(String, lm::Picked)>,
     /// Tasks by name, with the splits that were loaded.
     tasks: HashMap<String, (Arc<Task>, Vec<Split>)>,
     /// The pool in use, and one before it.
@@ -63,7 +63,7 @@ struct Kitchen {
 pub enum Told {
     /// More text of a watched question's answer.
     Token { question: usize, text: String },
-    /// What is being fetched.
+    /// What is being fetched, or was done otherwise than asked.
     Note(String),
     /// Questions done so far.
     Done { done: u64, of: u64 },
@@ -94,7 +94,7 @@ impl Evaluator {
     ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
         Fitness::parse(fitness).map_err(BadInput::error)?;
         let task = self.task(&bench.task, &[Split::Train, Split::Test])?;
-        let device = self.device(&bench.device)?;
+        let lm::Picked { device, note } = self.device(&bench.device)?.0;
         let layers = self.kitchen(bench, &device, None, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
@@ -116,6 +116,7 @@ impl Evaluator {
             train_questions: train,
             test_questions: test,
             device: device.name(),
+            device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
             language_by: task.language_by().to_owned(),
         };
@@ -124,7 +125,7 @@ impl Evaluator {
 
     /// Name of a bench's device.
     pub fn device_name(&mut self, bench: &Bench) -> anyhow::Result<String> {
-        Ok(self.device(&bench.device)?.name())
+        Ok(self.device(&bench.device)?.0.device.name())
     }
 
     /// Answers and scores of a target, split by split.
@@ -140,7 +141,10 @@ impl Evaluator {
         let fitness = Fitness::parse(fitness).map_err(BadInput::error)?;
         check_questions(&task, &work.bench.task, work.ask)?;
         let began = Instant::now();
-        let device = self.device(&work.bench.device)?;
+        let (lm::Picked { device, note }, new) = self.device(&work.bench.device)?;
+        if let (Some(note), true) = (note, new) {
+            told(Told::Note(note));
+        }
         let player = match work.target {
             Target::Model(model) => self.alone(work.bench, model, &device, &told)?,
             Target::Recipe(recipe) if !recipe.path.is_empty() => {
@@ -186,19 +190,20 @@ impl Evaluator {
         Ok(task)
     }
 
-    fn device(&mut self, name: &str) -> anyhow::Result<Device> {
-        if let Some((known, device)) = &self.device
+    /// The device of that name, and whether it was not in use before.
+    fn device(&mut self, name: &str) -> anyhow::Result<(lm::Picked, bool)> {
+        if let Some((known, picked)) = &self.device
             && known == name
         {
-            return Ok(device.clone());
+            return Ok((picked.clone(), false));
         }
-        let device = lm::pick(name).map_err(BadInput::error)?;
+        let picked = lm::pick(name).map_err(BadInput::error)?;
         // What was loaded lies on the device before.
         self.alone = None;
         self.route = None;
         self.kitchens.iter_mut().for_each(|k| k.player = None);
-        self.device = Some((name.to_owned(), device.clone()));
-        Ok(device)
+        self.device = Some((name.to_owned(), picked.clone()));
+        Ok((picked, true))
     }
 
     /// The pool of these models, first in the list.

@@ -74,6 +74,8 @@ pub enum Target {
 }
 
 /// What the engine sends.
+// Most of what is sent is events: a box for each would save no memory that counts.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Message {
@@ -206,6 +208,9 @@ pub enum Event {
         /// Fitness evaluations after which the search ends.
         budget: u64,
         device: String,
+        /// Why it is not the GPU that `auto` looked for, if it is not.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        device_note: String,
         dtype: String,
         /// How language was judged (`lid.176` or the fallback's name).
         language_by: String,

@@ -315,6 +315,7 @@ pub fn json(state: &SessionState) -> serde_json::Value {
         "train_questions": state.train_questions,
         "test_questions": state.test_questions,
         "device": state.device,
+        "device_note": state.device_note,
         "dtype": state.dtype,
         "language_by": state.language_by,
         "tokens": state.tokens,

@@ -30,6 +30,8 @@ pub struct SessionState {
     /// Fitness evaluations after which the search ends.
     pub budget: u64,
     pub device: String,
+    /// Why it is not the GPU that was looked for, if it is not.
+    pub device_note: String,
     pub dtype: String,
     pub language_by: String,
     /// Every candidate, baselines first; a candidate's id is its index here.
@@ -259,6 +261,7 @@ impl SessionState {
             test_questions,
             budget,
             device,
+            device_note,
             dtype,
             language_by,
             search: _,
@@ -278,6 +281,7 @@ impl SessionState {
         self.test_questions = *test_questions;
         self.budget = *budget;
         self.device.clone_from(device);
+        self.device_note.clone_from(device_note);
         self.dtype.clone_from(dtype);
         self.language_by.clone_from(language_by);
         self.overlap = begin.as_ref().map_or(0, |b| b.overlap);

@@ -46,11 +46,13 @@ fn instructions() -> &'static str {
 fn gpu() -> Finding {
     let driver = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidiactl").exists();
     match (pick("auto"), driver, cfg!(feature = "cuda")) {
-        (Ok(device @ Device::Composed(_)), ..) => Finding::good("gpu", format!("{} is used", device.name())),
+        (Ok(picked), ..) if !matches!(picked.device, Device::Cpu) => {
+            Finding::good("gpu", format!("{} is used", picked.device.name()))
+        }
         (_, true, false) => Finding::note(
             "gpu",
             "there is an NVIDIA GPU, and this build has no GPU support",
-            "build with a CUDA toolkit: cargo build --release --features cuda",
+            "build with it: cargo build --release --features cuda",
         ),
         (_, true, true) => {
             let why = pick("cuda").err().map_or_else(String::new, |e| e.to_string());

@@ -112,6 +112,12 @@ impl Backend for Cpu {
         if shape.parameters() * size_of::<f32>() <= CACHED { most.min(TILE_ROWS) } else { most }
     }
 
+    /// Few enough that activations stay in the second-level cache, enough that weights are read
+    /// once for many.
+    fn prefill_rows(&self) -> usize {
+        192
+    }
+
     fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
         Matrix::new(outs, ins, bias)
     }

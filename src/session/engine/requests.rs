@@ -238,6 +238,9 @@ impl Hub {
                     self.broadcast(&name, &record);
                 }
                 self.log("info", &format!("session `{name}` runs on {}", facts.device));
+                if !facts.device_note.is_empty() {
+                    self.log("note", &facts.device_note);
+                }
             }
             Err(why) => self.reply(start.line, start.request, sentence(&why)),
         }

@@ -21,6 +21,8 @@ pub struct Facts {
     pub train_questions: usize,
     pub test_questions: usize,
     pub device: String,
+    /// Why it is not the GPU that `auto` looked for, if it is not.
+    pub device_note: String,
     pub dtype: String,
     pub language_by: String,
 }
@@ -47,6 +49,7 @@ pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow
         test_questions: facts.test_questions,
         budget: config.evaluations(),
         device: facts.device.clone(),
+        device_note: facts.device_note.clone(),
         dtype: facts.dtype.clone(),
         language_by: facts.language_by.clone(),
         search: crate::search::VERSION,

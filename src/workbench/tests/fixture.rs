@@ -87,6 +87,7 @@ pub fn events(generations: u64) -> Vec<Event> {
             test_questions: 250,
             budget: 320,
             device: "cpu".to_owned(),
+            device_note: String::new(),
             dtype: "bf16".to_owned(),
             language_by: "lid.176".to_owned(),
             search: 1,

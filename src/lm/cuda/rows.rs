@@ -1,0 +1,87 @@
+//! Activations on a card: buffers that grow and are used again from step to step.
+
+use super::fault;
+use crate::gpu::{Driver, Format};
+use crate::lm::LmError;
+
+/// `[count, width]` numbers.
+pub(crate) struct Rows<D: Driver> {
+    pub data: Option<D::Buffer>,
+    pub count: usize,
+    pub width: usize,
+    pub format: Format,
+}
+
+impl<D: Driver> Default for Rows<D> {
+    fn default() -> Self {
+        Self { data: None, count: 0, width: 0, format: Format::F32 }
+    }
+}
+
+impl<D: Driver> Rows<D> {
+    /// Room for so many rows, which hold anything.
+    pub fn resize(&mut self, card: &D, count: usize, width: usize, format: Format) -> Result<(), LmError> {
+        let bytes = count * width * format.size();
+        if self.data.as_ref().is_none_or(|data| card.bytes(data) < bytes) {
+            // The old buffer goes first: there may not be room for both.
+            self.data = None;
+            self.data = Some(card.alloc("activations", bytes).map_err(fault)?);
+        }
+        (self.count, self.width, self.format) = (count, width, format);
+        Ok(())
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// Where the numbers lie; 0 without any.
+    pub fn address(&self, card: &D) -> u64 {
+        self.data.as_ref().map_or(0, |data| card.address(data))
+    }
+
+    /// The first `width` values of each row.
+    pub fn read(&self, card: &D, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
+        let Some(data) = &self.data else { return Ok(Vec::new()) };
+        let mut bytes = vec![0; self.count * self.width * self.format.size()];
+        card.download(data, 0, &mut bytes).map_err(fault)?;
+        let values: Vec<f32> = match self.format {
+            Format::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            Format::BF16 => {
+                bytes.as_chunks::<2>().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()
+            }
+        };
+        Ok(values.chunks_exact(self.width).map(|row| row[..width].to_vec()).collect())
+    }
+}
+
+/// Small numbers that go to the card once a step.
+pub(crate) struct Words<D: Driver>(Option<D::Buffer>);
+
+impl<D: Driver> Default for Words<D> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<D: Driver> Words<D> {
+    /// Room for `count` words; gives their buffer.
+    pub fn room(&mut self, card: &D, count: usize) -> Result<&D::Buffer, LmError> {
+        let fits = self.0.as_ref().is_some_and(|buffer| card.bytes(buffer) >= count * 4);
+        if !fits {
+            self.0 = None;
+        }
+        match &mut self.0 {
+            Some(buffer) => Ok(buffer),
+            none => Ok(none.insert(card.alloc("activations", (count * 4).max(1024)).map_err(fault)?)),
+        }
+    }
+
+    /// Sends words; gives the address where they lie.
+    pub fn send(&mut self, card: &D, words: impl Iterator<Item = u32>) -> Result<u64, LmError> {
+        let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+        let buffer = self.room(card, bytes.len() / 4)?;
+        card.upload(&bytes, buffer, 0).map_err(fault)?;
+        Ok(card.address(buffer))
+    }
+}

@@ -1,0 +1,149 @@
+//! The kernels and the code that launches them, on an emulated card, against transformers' logits and tokens
+//! (`tests/golden/transformers`) and against the CPU.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use serde::Deserialize;
+
+use crate::checkpoint::Checkpoint;
+use crate::gpu::{Format, emulated::Emulated};
+use crate::lm::{
+    Decoder, Device, Generated, Options, Pair, Part, PathStep, Tokenizer, generate, likelihoods,
+};
+
+#[derive(Deserialize)]
+struct Golden {
+    prompts: Vec<Vec<u32>>,
+    greedy: Vec<Vec<u32>>,
+    /// Of the first prompts, at their last three positions.
+    logits: Vec<Vec<Vec<f32>>>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transformers")
+}
+
+fn models() -> Vec<String> {
+    let folders = std::fs::read_dir(root()).unwrap().map(|e| e.unwrap());
+    let folders = folders.filter(|e| e.file_type().unwrap().is_dir());
+    let mut names: Vec<String> = folders.map(|e| e.file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert!(names.len() >= 14);
+    names
+}
+
+fn open(name: &str) -> (Checkpoint, Golden) {
+    let folder = root().join(name);
+    let golden = std::fs::read(folder.join("golden.json")).unwrap();
+    (Checkpoint::open(folder.to_str().unwrap()).unwrap(), serde_json::from_slice(&golden).unwrap())
+}
+
+fn load(checkpoint: &Checkpoint, device: &Device) -> Decoder {
+    Decoder::load(checkpoint.config(), checkpoint, device).unwrap()
+}
+
+fn card(format: Format, backwards: bool) -> Device {
+    Device::Emulated(Emulated::new(format, backwards))
+}
+
+/// The greatest difference as a share of the greatest value.
+fn apart(found: &[Vec<f32>], wanted: &[Vec<f32>]) -> f32 {
+    assert_eq!(found.len(), wanted.len());
+    let pairs = || found.iter().flatten().zip(wanted.iter().flatten());
+    let most = pairs().fold(0.0_f32, |m, (_, b)| m.max(b.abs()));
+    assert!(pairs().all(|(a, _)| a.is_finite()));
+    pairs().fold(0.0_f32, |m, (a, b)| m.max((a - b).abs())) / most
+}
+
+fn greedy(checkpoint: &Checkpoint, decoder: &Decoder, prompts: &[Vec<u32>], batch: usize) -> Vec<Generated> {
+    let tokenizer = Tokenizer::from_json(&checkpoint.tokenizer_json().unwrap()).unwrap();
+    let eos = checkpoint.config().eos_token_ids.clone();
+    let options = Options { max_new_tokens: 12, eos, batch, ..Options::default() };
+    let quiet = AtomicBool::new(false);
+    generate(decoder, &tokenizer, prompts, &options, &|_| false, &|_| {}, &quiet).unwrap().0
+}
+
+#[test]
+fn logits_and_tokens_are_those_of_transformers() {
+    for (place, name) in models().iter().enumerate() {
+        let (checkpoint, golden) = open(name);
+        let decoder = load(&checkpoint, &card(Format::F32, place % 2 == 1));
+        let reference = load(&checkpoint, &Device::Cpu);
+        for (prompt, wanted) in golden.prompts.iter().zip(&golden.logits).take(2) {
+            let found = decoder.logits(prompt).unwrap();
+            let last = apart(&found[found.len() - wanted.len()..], wanted);
+            assert!(last <= 1e-4, "{name}: {last}");
+            let all = apart(&found, &reference.logits(prompt).unwrap());
+            assert!(all <= 1e-5, "{name}: {all} from the CPU");
+        }
+        // Sequences of different length, more of them than places.
+        let prompts = &golden.prompts[..5];
+        for (answer, wanted) in greedy(&checkpoint, &decoder, prompts, 3).iter().zip(&golden.greedy) {
+            assert_eq!(answer.tokens, wanted[..answer.tokens.len()], "{name}");
+            assert!(answer.tokens.len() == 12.min(wanted.len()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn bfloat16_stays_near() {
+    for name in models() {
+        let (checkpoint, golden) = open(&name);
+        let decoder = load(&checkpoint, &card(Format::BF16, false));
+        let prompt = &golden.prompts[0];
+        let reference = load(&checkpoint, &Device::Cpu).logits(prompt).unwrap().concat();
+        let found = decoder.logits(prompt).unwrap().concat();
+        let square = |sum: f32, x: f32| sum + x * x;
+        let error = found.iter().zip(&reference).map(|(a, b)| a - b).fold(0.0, square);
+        // The weights alone are rounded by up to 2⁻⁹ each, and rounding adds up over the layers.
+        let share = (error / reference.iter().copied().fold(0.0, square)).sqrt();
+        assert!(share <= 0.03, "{name}: {share}");
+        // A step by itself does as the prompt does.
+        let one = &golden.prompts[..1];
+        assert_eq!(greedy(&checkpoint, &decoder, one, 1), greedy(&checkpoint, &decoder, one, 1));
+    }
+}
+
+#[test]
+fn no_result_depends_on_the_order_of_threads() {
+    for name in ["gemma3", "odd-head", "sliding"] {
+        let (checkpoint, golden) = open(name);
+        let bits = |backwards| {
+            let decoder = load(&checkpoint, &card(Format::BF16, backwards));
+            let logits = decoder.logits(&golden.prompts[1]).unwrap();
+            let bits: Vec<u32> = logits.iter().flatten().map(|x| x.to_bits()).collect();
+            (bits, greedy(&checkpoint, &decoder, &golden.prompts[..3], 2))
+        };
+        assert!(bits(false) == bits(true), "{name}");
+    }
+}
+
+#[test]
+fn shared_beginnings_likelihoods_and_paths() {
+    let (checkpoint, golden) = open("tied-gqa");
+    let device = card(Format::F32, true);
+    let (decoder, reference) = (load(&checkpoint, &device), load(&checkpoint, &Device::Cpu));
+    let begin = &golden.prompts[0];
+    let prompts: Vec<Vec<u32>> = (0..4).map(|i| [&begin[..], &golden.prompts[1 + i]].concat()).collect();
+    assert_eq!(greedy(&checkpoint, &decoder, &prompts, 4), greedy(&checkpoint, &reference, &prompts, 4));
+
+    let pair = |i: usize| Pair { context: begin.clone(), continuation: golden.prompts[i].clone() };
+    let groups = vec![vec![pair(1), pair(2)], vec![pair(3)]];
+    let quiet = AtomicBool::new(false);
+    let of = |d: &Decoder| likelihoods(d, &groups, 0, &|_| {}, &quiet).unwrap().concat();
+    for (a, b) in of(&decoder).iter().zip(of(&reference)) {
+        assert!((a.sum - b.sum).abs() < 1e-4 * b.sum.abs() && a.greedy == b.greedy, "{a:?} {b:?}");
+    }
+
+    let part = [Part { name: "a", config: checkpoint.config(), weights: &checkpoint }];
+    let steps =
+        [(0, 1.0), (1, 0.7), (0, -1.2), (1, 1.0)].map(|(layer, scale)| PathStep { model: 0, layer, scale });
+    let of = |device: &Device| {
+        let mut decoder = Decoder::load_path(&part, &steps[..2], device).unwrap();
+        decoder.logits(begin).unwrap();
+        decoder.set_path(&part, &steps).unwrap();
+        decoder.logits(begin).unwrap()
+    };
+    assert!(apart(&of(&device), &of(&Device::Cpu)) <= 1e-5);
+}

@@ -1,0 +1,73 @@
+//! The decoder's one code path, compiled for each backend.
+
+use super::{composed::Composed, cpu::Cpu, model::Model};
+
+// One a decoder: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
+pub(super) enum Engine {
+    Cpu(Model<Cpu>),
+    #[cfg(feature = "cuda")]
+    Cuda(Model<super::cuda::Gpu<crate::gpu::Card>>),
+    Reference(Model<Composed>),
+    #[cfg(test)]
+    Emulated(Model<super::cuda::Gpu<crate::gpu::emulated::Emulated>>),
+}
+
+/// Evaluates an expression with the engine's model, whatever its backend.
+macro_rules! with_model {
+    ($engine:expr, $model:ident => $body:expr) => {
+        match $engine {
+            $crate::lm::engine::Engine::Cpu($model) => $body,
+            #[cfg(feature = "cuda")]
+            $crate::lm::engine::Engine::Cuda($model) => $body,
+            $crate::lm::engine::Engine::Reference($model) => $body,
+            #[cfg(test)]
+            $crate::lm::engine::Engine::Emulated($model) => $body,
+        }
+    };
+}
+
+/// Makes the engine of a device: an expression of a backend gives the model.
+macro_rules! make_engine {
+    ($device:expr, $shape:expr, $backend:ident => $model:expr) => {
+        match $device {
+            $crate::lm::Device::Cpu => {
+                let $backend = $crate::lm::cpu::Cpu::new();
+                $crate::lm::engine::Engine::Cpu($model)
+            }
+            #[cfg(feature = "cuda")]
+            $crate::lm::Device::Cuda(card) => {
+                let $backend = $crate::lm::cuda::Gpu::new(card, $shape)?;
+                $crate::lm::engine::Engine::Cuda($model)
+            }
+            $crate::lm::Device::Reference => {
+                let $backend = $crate::lm::composed::Composed::new();
+                $crate::lm::engine::Engine::Reference($model)
+            }
+            #[cfg(test)]
+            $crate::lm::Device::Emulated(card) => {
+                let $backend = $crate::lm::cuda::Gpu::new(card, $shape)?;
+                $crate::lm::engine::Engine::Emulated($model)
+            }
+        }
+    };
+}
+
+pub(super) use {make_engine, with_model};
+
+impl Engine {
+    /// Threads that decode side by side where `asked` are wished for, 0 being all cores.
+    pub fn threads(&self, asked: usize) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Self::Cpu(_) if asked == 0 => cores(),
+            Self::Cpu(_) => asked,
+            // One queue.
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => 1,
+            Self::Reference(_) => 1,
+            #[cfg(test)]
+            Self::Emulated(_) => 1,
+        }
+    }
+}
