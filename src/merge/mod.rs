@@ -9,6 +9,7 @@ mod delta;
 #[cfg(any(test, feature = "cuda"))]
 mod device;
 mod dispatch;
+mod distance;
 mod error;
 mod export;
 mod extent;
@@ -44,6 +45,7 @@ mod wide;
 mod work;
 
 pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
+pub use distance::{Distances, Pair, distances};
 pub use error::MergeError;
 pub use export::{
     Extent, Measured, Options, Outline, Shard, Written, export, export_folded, read_size, write_checkpoint,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::ModelSummary;
+pub use crate::merge::Distances;
 use crate::recipe::Recipe;
 pub use crate::task::{Detail, Split};
 
@@ -33,6 +34,12 @@ pub enum Command {
     Hello { version: u32 },
     /// Models on this machine and what fits together.
     Models { base: Option<String> },
+    /// One model by its reference, fetched where needed, with its fit to a base.
+    Model { reference: String, base: Option<String> },
+    /// How far fine-tunes lie from their base, layer group by layer group.
+    Distances { base: String, sources: Vec<String> },
+    /// The questions of a split of a task.
+    Questions { task: String, split: Split },
     /// All sessions in the home folder.
     Sessions,
     /// Start a session from a config's text. `name` defaults to the config's.
@@ -100,6 +107,8 @@ pub enum Reply {
         device: String,
     },
     Models(Vec<ModelSummary>),
+    Distances(Distances),
+    Questions(Vec<WatchedQuestion>),
     Sessions(Vec<SessionRow>),
     Started {
         session: String,

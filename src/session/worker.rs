@@ -30,6 +30,7 @@ struct Current {
 /// Does jobs until stdin ends.
 pub fn run() -> anyhow::Result<()> {
     die_with_engine();
+    give_way();
     let out = Mutex::new(take_stdout()?);
     let say = |report: &Report| {
         let mut line = serde_json::to_vec(report).unwrap_or_default();
@@ -147,6 +148,15 @@ fn take_stdout() -> anyhow::Result<File> {
         anyhow::ensure!(own >= 0, "the worker has no stdout");
         libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO);
         Ok(File::from_raw_fd(own))
+    }
+}
+
+/// A key press goes before the search: the threads of a worker give way to the workbench and to
+/// whatever else a person does on the machine. On an idle machine this costs nothing.
+fn give_way() {
+    // SAFETY: nice takes a number and touches no memory. Where it is refused all stays as it was.
+    unsafe {
+        let _ = libc::nice(5);
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Action {
     ToggleSource,
     ChooseBase,
     Rescan,
+    AddModel,
+    Measure,
     TakePool,
     // Recipe
     StepUp,
@@ -45,15 +47,21 @@ pub enum Action {
     Redo,
     ChooseMethod,
     Reset,
+    TakeBest,
+    Compare,
+    ShowYaml,
     Save,
     Open,
     TryAgain,
+    EvolveHere,
     Inject,
     // Evolve
     PauseResume,
     Stop,
     EditCandidate,
     OpenCandidate,
+    Keep,
+    ShowRecipe,
     Watch,
     NextSample,
     // Answers
@@ -61,6 +69,7 @@ pub enum Action {
     PinBaseline,
     SwitchSplit,
     CopyAnswer,
+    Export,
     CloseColumn,
     Zoom,
     /// Of a replay.
@@ -93,6 +102,8 @@ impl Action {
                 | Self::Quit
                 | Self::EditCandidate
                 | Self::OpenCandidate
+                | Self::ShowRecipe
+                | Self::ShowYaml
                 | Self::NextSample
                 | Self::Filter
                 | Self::PinBaseline
@@ -150,6 +161,8 @@ pub const TABLE: &[Entry] = &[
     row(Action::ChooseBase, "choose-base", &["b"], &[Models]),
     row(Action::TakePool, "take-pool", &["enter"], &[Models]),
     row(Action::Rescan, "rescan", &["r"], &[Models]),
+    row(Action::AddModel, "add-model", &["a"], &[Models]),
+    row(Action::Measure, "measure", &["d"], &[Models]),
     row(Action::StepUp, "step-up", &["+", "="], &[Recipe]),
     row(Action::StepDown, "step-down", &["-"], &[Recipe]),
     row(Action::EnterNumber, "enter-number", &["enter"], &[Recipe]),
@@ -159,9 +172,13 @@ pub const TABLE: &[Entry] = &[
     row(Action::Redo, "redo", &["ctrl-r"], &[Recipe]),
     row(Action::ChooseMethod, "method", &["m"], &[Recipe]),
     row(Action::Reset, "reset", &["r"], &[Recipe]),
+    row(Action::TakeBest, "take-best", &["b"], &[Recipe]),
+    row(Action::Compare, "compare", &["d"], &[Recipe]),
+    row(Action::ShowYaml, "yaml", &["y"], &[Recipe]),
     row(Action::CopyColumn, "copy-column", &["c"], &[Recipe]),
     row(Action::PasteColumn, "paste-column", &["p"], &[Recipe]),
     row(Action::Inject, "inject", &["i"], &[Recipe, Evolve]),
+    row(Action::EvolveHere, "evolve-here", &["E"], &[Recipe]),
     row(Action::TryAgain, "try", &["t"], &[Recipe]),
     row(Action::Save, "save", &["w", "ctrl-s"], &[Recipe]),
     row(Action::Open, "open", &["o"], &[Recipe]),
@@ -170,13 +187,16 @@ pub const TABLE: &[Entry] = &[
     row(Action::Stop, "stop", &["x"], &[Evolve]),
     row(Action::OpenCandidate, "open-candidate", &["enter"], &[Evolve]),
     row(Action::EditCandidate, "edit-candidate", &["e"], &[Evolve]),
-    row(Action::Watch, "watch", &["w"], &[Evolve]),
+    row(Action::Keep, "keep", &["K"], &[Evolve]),
+    row(Action::ShowRecipe, "show-recipe", &["r"], &[Evolve, Answers]),
+    row(Action::Watch, "watch", &["W"], &[Recipe, Evolve]),
     row(Action::NextSample, "next-sample", &["n"], &[Evolve]),
     row(Action::Filter, "filter", &["f"], &[Answers]),
     row(Action::PinBaseline, "pin", &["b"], &[Answers]),
     row(Action::SwitchSplit, "split", &["t"], &[Answers]),
     row(Action::Zoom, "zoom", &["enter", "z"], &[Answers]),
     row(Action::CopyAnswer, "copy", &["y"], &[Answers]),
+    row(Action::Export, "export", &["e"], &[Answers]),
     row(Action::CloseColumn, "close-column", &["x"], &[Answers]),
     row(Action::Go(Models), "models", &["1", "alt-1"], ALL),
     row(Action::Go(Recipe), "recipe", &["2", "alt-2"], ALL),

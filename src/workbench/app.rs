@@ -7,6 +7,7 @@ use super::answers::AnswersView;
 use super::config::StartConfig;
 use super::editor::Editor;
 use super::effect::{Ask, Effect};
+use super::keymap::Keymap;
 use super::overlays::Overlay;
 use super::pool::Models;
 use super::replay::Standing;
@@ -58,6 +59,7 @@ pub struct Notice {
 /// Everything on the screen, and what is wanted of the world.
 pub struct App {
     pub theme: Theme,
+    pub keys: Keymap,
     pub pane: Pane,
     pub overlay: Option<Overlay>,
     pub notice: Option<Notice>,
@@ -77,6 +79,8 @@ pub struct App {
     /// The engine's log, oldest first.
     pub log: VecDeque<(String, String)>,
     pub mouse: bool,
+    /// The recipe to put into the session that is being started.
+    pub begin_with: Option<Box<crate::recipe::Recipe>>,
     /// What was asked of the engine and not answered yet.
     pub asked: HashMap<u64, Ask>,
     /// What the loop is to do in the world, oldest first.
@@ -108,6 +112,7 @@ impl App {
         let pool = config.pool();
         Self {
             theme,
+            keys: Keymap::default(),
             pane: if wish == Wish::Look { Pane::Models } else { Pane::Evolve },
             overlay: None,
             notice: None,
@@ -122,6 +127,7 @@ impl App {
             answers: AnswersView::default(),
             log: VecDeque::new(),
             mouse: false,
+            begin_with: None,
             asked: HashMap::new(),
             effects: Vec::new(),
             wish,
@@ -173,6 +179,7 @@ impl App {
         if !matches!(self.link, Link::Connected { .. }) {
             return;
         }
+        self.want_distances();
         self.want_trial();
         self.want_answers();
     }

@@ -1,7 +1,9 @@
 //! The session config that `s` starts: the bundled one, or the file named on the command line,
 //! with the models picked in the workbench.
 
-use toml_edit::{Array, DocumentMut, Item, Value, value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
+
+use crate::recipe::{Param, Recipe};
 
 use super::words;
 
@@ -59,6 +61,32 @@ impl StartConfig {
         let mut doc: DocumentMut = self.text.parse().unwrap_or_default();
         doc["pool"]["base"] = value(&pool.base);
         doc["pool"]["sources"] = value(pool.sources.iter().collect::<Array>());
+        doc.to_string()
+    }
+}
+
+impl StartConfig {
+    /// The config's text for a recipe made by hand: its models, method, factor and normalisation, so
+    /// that the recipe is a point of the space that is searched.
+    #[must_use]
+    pub fn for_recipe(&self, pool: &Pool, recipe: &Recipe) -> String {
+        let mut doc: DocumentMut = self.with_pool(pool).parse().unwrap_or_default();
+        doc["space"]["method"] = value(recipe.method.name());
+        if recipe.parameters.get(Param::Lambda).is_some() {
+            doc["space"]["lambda"] = value(recipe.lambda());
+        }
+        if recipe.parameters.get(Param::Normalize).is_some() {
+            doc["space"]["normalize"] = value(recipe.normalizes());
+        }
+        let has = doc["space"].get("density").is_some();
+        if recipe.method.uses_density() && !has {
+            let mut range = InlineTable::new();
+            range.insert("min", 0.1.into());
+            range.insert("max", 1.0.into());
+            doc["space"]["density"] = value(range);
+        } else if !recipe.method.uses_density() && has {
+            doc["space"]["density"] = Item::None;
+        }
         doc.to_string()
     }
 }

@@ -13,8 +13,10 @@ pub enum Effect {
     Send(Ask, Command),
     /// Write a recipe over the file's text, so that its comments stay.
     Write { path: PathBuf, recipe: Box<Recipe> },
+    /// Write a text.
+    WriteText { path: PathBuf, text: String },
     /// Read a recipe.
-    Read { path: PathBuf },
+    Read { path: PathBuf, why: Reading },
     /// Hand a text to the terminal's clipboard.
     Copy(String),
     /// Take the mouse, or give it back to the terminal.
@@ -27,10 +29,26 @@ pub enum Effect {
     Replay(Control),
 }
 
+/// What a recipe is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    Edit,
+    Compare,
+}
+
 /// Why something was asked, kept until the reply comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     Models,
+    /// A model that a person named.
+    Model(String),
+    /// Distances of these sources from this base.
+    Distances {
+        base: String,
+        sources: Vec<String>,
+    },
+    /// Questions to choose samples from.
+    Questions,
     Sessions,
     Start,
     Subscribe,

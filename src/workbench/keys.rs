@@ -1,24 +1,17 @@
-//! From a key press to an action, by the action table alone.
+//! Names of keys: as the action table and key files write them, and as people read them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{Action, Entry, REPLAY, TABLE, in_pane};
-use super::app::Pane;
-
-/// The action of `key` in `pane`.
+/// Whether `name` names a key.
 #[must_use]
-pub fn action_for(key: KeyEvent, pane: Pane) -> Option<Action> {
-    among(key, in_pane(pane))
+pub fn is_key(name: &str) -> bool {
+    parse(name).is_some()
 }
 
-/// The action of `key` while a session is replayed: the replay's own keys go first.
+/// Whether a key press is the key of that name.
 #[must_use]
-pub fn replay_action_for(key: KeyEvent, pane: Pane) -> Option<Action> {
-    among(key, REPLAY.iter().chain(in_pane(pane)))
-}
-
-fn among(key: KeyEvent, mut entries: impl Iterator<Item = &'static Entry>) -> Option<Action> {
-    entries.find(|e| e.keys.iter().any(|k| parse(k) == Some(plain(key)))).map(|e| e.action)
+pub fn means(name: &str, key: KeyEvent) -> bool {
+    parse(name) == Some(plain(key))
 }
 
 /// Code and modifiers as the table writes them: a capital letter stands for itself.
@@ -77,16 +70,12 @@ pub fn shown(name: &str) -> String {
     }
 }
 
-/// All keys of an action, as shown to people.
-#[must_use]
-pub fn keys_of(action: Action) -> String {
-    let keys = TABLE.iter().find(|e| e.action == action).map_or(&[][..], |e| e.keys);
-    keys.iter().map(|k| shown(k)).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workbench::action::{Action, in_pane};
+    use crate::workbench::app::Pane;
+    use crate::workbench::keymap::Keymap;
 
     #[test]
     fn every_key_parses_and_means_one_thing_in_a_pane() {
@@ -104,6 +93,7 @@ mod tests {
 
     #[test]
     fn keys_reach_their_actions() {
+        let action_for = |key, pane| Keymap::default().action_for(key, pane);
         let press = |code| KeyEvent::new(code, KeyModifiers::NONE);
         assert_eq!(action_for(press(KeyCode::Char('p')), Pane::Evolve), Some(Action::PauseResume));
         assert_eq!(action_for(press(KeyCode::Char('p')), Pane::Recipe), Some(Action::PasteColumn));
@@ -112,6 +102,6 @@ mod tests {
         assert_eq!(action_for(shifted, Pane::Models), Some(Action::Sessions));
         let ctrl = KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL);
         assert_eq!(action_for(ctrl, Pane::Evolve), Some(Action::Palette));
-        assert_eq!(keys_of(Action::Palette), ": Ctrl-P");
+        assert_eq!(["pageup", "ctrl-p", "S", "alt-1"].map(shown), ["PgUp", "Ctrl-P", "S", "Alt-1"]);
     }
 }

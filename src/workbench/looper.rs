@@ -135,7 +135,8 @@ impl Looper {
                 self.retry = Some(Instant::now() + RETRY);
             }
             Wake::Written(path, outcome) => self.app.written(path, outcome),
-            Wake::Read(path, outcome) => self.app.read(path, outcome),
+            Wake::Read(path, why, outcome) => self.app.read(path, why, outcome),
+            Wake::TextWritten(path, outcome) => self.app.exported(&path, outcome),
             Wake::Replay(standing) => self.app.replay = Some(standing),
             Wake::Signal(libc::SIGTSTP) => self.suspend()?,
             Wake::Signal(signal) => return Ok(Some(End::Signal(signal))),
@@ -156,7 +157,8 @@ impl Looper {
                     }
                 }
                 Effect::Write { path, recipe } => wake::write_recipe(path, recipe, self.wakes.clone()),
-                Effect::Read { path } => wake::read_recipe(path, self.wakes.clone()),
+                Effect::WriteText { path, text } => wake::write_text(path, text, self.wakes.clone()),
+                Effect::Read { path, why } => wake::read_recipe(path, why, self.wakes.clone()),
                 Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Mouse(ours) => self.screen.mouse(ours)?,
                 Effect::Redraw => self.screen.redraw(),

@@ -10,6 +10,8 @@ pub mod app;
 pub mod config;
 pub mod editor;
 pub mod effect;
+mod export;
+pub mod keymap;
 pub mod keys;
 mod looper;
 pub mod overlays;
@@ -35,6 +37,7 @@ pub mod words;
 
 use app::{App, Wish};
 use config::StartConfig;
+use keymap::Keymap;
 use looper::{End, Feed};
 use replay::Story;
 use theme::Theme;
@@ -65,7 +68,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         (None, Some(_)) => Wish::Start,
         (None, None) => Wish::Look,
     };
-    let app = App::new(Theme::from_env(), options.start.unwrap_or_default(), wish);
+    let mut app = App::new(Theme::from_env(), options.start.unwrap_or_default(), wish);
+    take_keys(&mut app);
     let (end, app) = looper::run(app, Feed::Engine(home))?;
     match end {
         End::Quit => say_goodbye(&app),
@@ -82,10 +86,21 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 pub fn play(story: Story, speed: f64) -> anyhow::Result<()> {
     words::speak(Language::from_env());
     let wish = Wish::Attach(story.name().to_owned());
-    let app = App::new(Theme::from_env(), StartConfig::default(), wish);
+    let mut app = App::new(Theme::from_env(), StartConfig::default(), wish);
+    take_keys(&mut app);
     match looper::run(app, Feed::Replay(Box::new(story), speed))?.0 {
         End::Quit => Ok(()),
         End::Signal(signal) => std::process::exit(128 + signal),
+    }
+}
+
+/// The person's own keys; what is wrong with them is said once and stays in the log.
+fn take_keys(app: &mut App) {
+    let (keys, problems) = Keymap::from_file();
+    app.keys = keys;
+    app.log.extend(problems.iter().map(|p| ("warn".to_owned(), p.clone())));
+    if let Some(first) = problems.into_iter().next() {
+        app.complain(first);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::config::Pool;
 use super::words;
 use crate::checkpoint::{Fit, ModelSummary};
+use crate::session::protocol::Distances;
 
 /// Most sources of a merge.
 pub const MOST_SOURCES: usize = 5;
@@ -16,13 +17,38 @@ pub struct Models {
     pub error: Option<String>,
     pub cursor: usize,
     pub pool: Pool,
+    /// Models that were named by hand.
+    pub added: Vec<String>,
+    /// How far the picked sources lie from the base.
+    pub apart: Apart,
+}
+
+/// Distances of the sources from the base: of which models, and what is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Apart {
+    #[default]
+    Unasked,
+    Asked(Pool),
+    Known(Pool, Box<Distances>),
+    Failed(Pool, String),
+}
+
+impl Apart {
+    /// The models that they are of.
+    #[must_use]
+    pub const fn pool(&self) -> Option<&Pool> {
+        match self {
+            Self::Unasked => None,
+            Self::Asked(pool) | Self::Known(pool, _) | Self::Failed(pool, _) => Some(pool),
+        }
+    }
 }
 
 impl Models {
     /// Nothing known but what the config names.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { list: None, error: None, cursor: 0, pool }
+        Self { list: None, error: None, cursor: 0, pool, added: Vec::new(), apart: Apart::Unasked }
     }
 
     /// The models, none before the engine has answered.
@@ -77,8 +103,27 @@ impl Models {
         self.pool.base = name;
     }
 
-    /// Takes in the engine's list and keeps the cursor on its model.
-    pub fn fill(&mut self, list: Vec<ModelSummary>) {
+    /// Takes in one model, in place of what was known of it; the cursor goes to a new one.
+    pub fn take_in(&mut self, model: ModelSummary, new: bool) {
+        let list = self.list.get_or_insert_default();
+        let at = list.iter().position(|m| m.reference == model.reference);
+        let at = at.unwrap_or_else(|| {
+            list.push(model.clone());
+            list.len() - 1
+        });
+        list[at] = model;
+        if new {
+            self.cursor = at;
+        }
+    }
+
+    /// Takes in the engine's list and keeps the cursor on its model, and models that were named by
+    /// hand in the list.
+    pub fn fill(&mut self, mut list: Vec<ModelSummary>) {
+        let by_hand = self.all().iter().filter(|m| self.added.contains(&m.reference));
+        let missing = by_hand.filter(|m| !list.iter().any(|l| l.reference == m.reference));
+        let missing: Vec<ModelSummary> = missing.cloned().collect();
+        list.extend(missing);
         let at = self.chosen().map(|m| m.reference.clone());
         self.cursor = list.iter().position(|m| Some(&m.reference) == at.as_ref()).unwrap_or(0);
         self.list = Some(list);

@@ -4,6 +4,8 @@ use super::answers::Fetch;
 use super::app::{App, Link, Pane, Wish};
 use super::config::{pool_of, task_of, watched_of};
 use super::effect::Ask;
+use super::overlays::{Overlay, Picker};
+use super::pool::Apart;
 use super::run::Run;
 use super::text::percent;
 use super::words;
@@ -17,7 +19,7 @@ impl App {
     pub fn connected(&mut self, device: String) {
         self.link = Link::Connected { device };
         self.asked.clear();
-        self.ask(Ask::Models, Command::Models { base: Some(self.models.pool.base.clone()) });
+        self.ask_models();
         self.ask(Ask::Sessions, Command::Sessions);
         // After a reconnection go on where the events ended.
         if let Some(run) = &self.run {
@@ -25,6 +27,7 @@ impl App {
             self.ask(Ask::Subscribe, Command::Subscribe { session, since });
         }
         self.trial.asked = None;
+        self.models.apart = Apart::Unasked;
         self.answers.fetched.retain(|_, f| matches!(f, Fetch::Here(_)));
     }
 
@@ -60,6 +63,15 @@ impl App {
             (Ask::Start, Reply::Started { session }) => {
                 self.say(words::is_evolving(&session));
                 self.open_session(&session);
+                if let Some(recipe) = self.begin_with.take() {
+                    let done = words::injected(&session);
+                    self.ask(Ask::Order(done), Command::Inject { session, recipe });
+                }
+            }
+            (Ask::Model(name), Reply::Models(list)) => self.model_added(&name, list),
+            (Ask::Distances { base, sources }, reply) => self.measured(base, sources, reply),
+            (Ask::Questions, Reply::Questions(all)) => {
+                self.overlay = Some(Overlay::Picker(Picker::questions(&all, &self.trial.questions)));
             }
             (Ask::Order(done), Reply::Done | Reply::Started { .. }) => self.say(done),
             (Ask::Answers { session, candidate, split }, reply) => {
@@ -75,6 +87,10 @@ impl App {
             }
             (Ask::Try { .. }, Reply::Answers(answers)) => self.trial.finish(id, answers),
             (Ask::Try { .. }, Reply::Error(why)) => self.trial.fail(id, why),
+            (Ask::Start, Reply::Error(why)) => {
+                self.begin_with = None;
+                self.complain(why);
+            }
             (_, Reply::Error(why)) => self.complain(why),
             _ => {}
         }
@@ -156,7 +172,7 @@ impl App {
         }
         self.models.pool = pool;
         self.pool_changed();
-        self.ask(Ask::Models, Command::Models { base: Some(self.models.pool.base.clone()) });
+        self.ask_models();
     }
 
     fn forget_failed(&mut self, id: u64, split: Split) {

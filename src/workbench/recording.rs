@@ -17,7 +17,7 @@ use crate::checkpoint::ModelSummary;
 use crate::recipe::{Recipe, Values};
 use crate::session::Client;
 use crate::session::protocol::{
-    Answers, Candidate, CandidateId, Command, Event, Message, Record, Reply, Split, Target,
+    Answers, Candidate, CandidateId, Command, Distances, Event, Message, Record, Reply, Split, Target,
 };
 use crate::session::state::SessionState;
 
@@ -38,6 +38,8 @@ pub struct Recording {
     pub answers: Vec<(CandidateId, Answers)>,
     /// Sample answers of the uniform merge and of the best.
     pub tried: Vec<Answers>,
+    /// How far the sources lie from the base.
+    pub distances: Option<Distances>,
 }
 
 /// Numbers of genomes and recipes in the figures that a picture can show.
@@ -81,6 +83,7 @@ enum Line {
     Record(Record),
     Answers { candidate: CandidateId, answers: Answers },
     Tried(Answers),
+    Distances(Distances),
 }
 
 impl Recording {
@@ -97,6 +100,7 @@ impl Recording {
                 Line::Record(record) => out.records.push(record),
                 Line::Answers { candidate, answers } => out.answers.push((candidate, answers)),
                 Line::Tried(answers) => out.tried.push(answers),
+                Line::Distances(distances) => out.distances = Some(distances),
             }
         }
         Ok(out)
@@ -112,8 +116,9 @@ impl Recording {
         let answers = self.answers.iter().cloned();
         let answers = answers.map(|(candidate, answers)| Line::Answers { candidate, answers });
         let tried = self.tried.iter().cloned().map(Line::Tried);
+        let distances = self.distances.iter().cloned().map(Line::Distances);
         let mut out = String::new();
-        for line in models.chain(records).chain(answers).chain(tried) {
+        for line in models.chain(records).chain(answers).chain(tried).chain(distances) {
             out.push_str(&serde_json::to_string(&line)?);
             out.push('\n');
         }
@@ -135,6 +140,12 @@ impl Recording {
         if let Reply::Models(list) = client.call(Command::Models { base: Some(pool.base.clone()) })? {
             let used = |name: &String| *name == pool.base || pool.sources.contains(name);
             out.models = list.into_iter().filter(|m| used(&m.reference)).collect();
+        }
+        let command = Command::Distances { base: pool.base.clone(), sources: pool.sources.clone() };
+        if let Reply::Distances(mut found) = client.call(command)? {
+            found.norms.iter_mut().flatten().for_each(shorten);
+            found.cosines.iter_mut().flat_map(|p| &mut p.cosines).for_each(shorten);
+            out.distances = Some(found);
         }
         let mut run = super::run::Run::new(session);
         run.state = state;
@@ -227,6 +238,7 @@ impl Recording {
                     let found = self.answers.iter().find(|(id, _)| id == candidate);
                     found.map_or(Reply::Done, |(_, answers)| Reply::Answers(answers.clone()))
                 }
+                Ask::Distances { .. } => self.distances.clone().map_or(Reply::Done, Reply::Distances),
                 Ask::Try { .. } => tried.map_or(Reply::Superseded, |a| Reply::Answers(a.clone())),
                 _ => Reply::Done,
             };

@@ -1,6 +1,6 @@
 //! The session on the screen: the fold over its events, and what is sent but never stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, WatchedQuestion};
 use crate::session::state::{Entry, SessionState};
@@ -25,6 +25,8 @@ pub struct Run {
     pub streams: BTreeMap<usize, Stream>,
     /// Which of the watched questions is shown first.
     pub first_sample: usize,
+    /// Candidates that a person keeps in sight.
+    pub kept: BTreeSet<CandidateId>,
 }
 
 /// An answer that is being written.
@@ -115,14 +117,17 @@ impl Run {
     pub fn listed(&self) -> Vec<&Entry> {
         let state = &self.state;
         let mut out: Vec<&Entry> = state.best_entry().into_iter().collect();
-        let aside = |e: &&Entry| matches!(e.candidate.origin, Origin::Hand | Origin::Mean);
+        let aside = |e: &&Entry| {
+            matches!(e.candidate.origin, Origin::Hand | Origin::Mean) || self.kept.contains(&e.candidate.id)
+        };
         out.extend(state.entries.iter().filter(aside).filter(|e| Some(e.candidate.id) != state.best));
         if let Some(generation) = state.generations.last() {
             let mut rows: Vec<&Entry> =
                 generation.candidates.iter().filter_map(|id| state.entry(*id)).collect();
             let fitness = |e: &Entry| e.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
             rows.sort_by(|a, b| fitness(b).total_cmp(&fitness(a)));
-            out.extend(rows.into_iter().filter(|e| Some(e.candidate.id) != state.best));
+            let shown = |e: &Entry| Some(e.candidate.id) == state.best || self.kept.contains(&e.candidate.id);
+            out.extend(rows.into_iter().filter(|e| !shown(e)));
         }
         out
     }

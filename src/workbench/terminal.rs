@@ -99,17 +99,15 @@ impl Screen {
         }
     }
 
-    /// Hands `text` to the terminal's clipboard by OSC 52; inside tmux also wrapped, since tmux
-    /// passes the bare sequence on only when it is told to.
+    /// Hands `text` to the terminal's clipboard by OSC 52. Inside tmux, which drops the sequence
+    /// unless it is told to pass it on, tmux itself is asked to take the text and hand it on.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        let sequence = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
-        let out = &mut self.backend;
-        out.write_all(sequence.as_bytes())?;
-        if std::env::var_os("TMUX").is_some() {
-            let inner = sequence.replace('\x1b', "\x1b\x1b");
-            write!(out, "\x1bPtmux;{inner}\x1b\\")?;
+        if std::env::var_os("TMUX").is_some() && load_tmux_buffer(text).is_ok() {
+            return Ok(());
         }
-        Write::flush(out)
+        let sequence = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
+        self.backend.write_all(sequence.as_bytes())?;
+        Write::flush(&mut self.backend)
     }
 
     /// Takes the terminal again after the process was stopped.
@@ -163,6 +161,26 @@ fn restore_on_panic() {
             }
         }));
     });
+}
+
+/// Starts `tmux load-buffer -w -` and writes `text` into it, away from the drawing thread.
+fn load_tmux_buffer(text: &str) -> io::Result<()> {
+    use std::process::{Command, Stdio};
+    let mut command = Command::new("tmux");
+    command
+        .args(["load-buffer", "-w", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let text = text.to_owned();
+    std::thread::Builder::new().name("tmux".into()).spawn(move || {
+        if let Some(mut stdin) = child.stdin.take() {
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        let _ = child.wait();
+    })?;
+    Ok(())
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -6,6 +6,7 @@ use std::{fs, io, thread};
 
 use crossterm::event::{self, Event};
 
+use super::effect::Reading;
 use super::replay::Standing;
 use crate::recipe::Recipe;
 use crate::session::protocol::Message;
@@ -27,7 +28,9 @@ pub enum Wake {
     /// A file was written.
     Written(PathBuf, Result<(), String>),
     /// A file was read.
-    Read(PathBuf, Result<Box<Recipe>, String>),
+    Read(PathBuf, Reading, Result<Box<Recipe>, String>),
+    /// A text was written.
+    TextWritten(PathBuf, Result<(), String>),
     Signal(i32),
     /// How a replay stands.
     Replay(Standing),
@@ -81,10 +84,18 @@ pub fn write_recipe(path: PathBuf, recipe: Box<Recipe>, wakes: Sender<Wake>) {
 }
 
 /// Reads a recipe away from the drawing thread.
-pub fn read_recipe(path: PathBuf, wakes: Sender<Wake>) {
+pub fn read_recipe(path: PathBuf, why: Reading, wakes: Sender<Wake>) {
     thread::spawn(move || {
         let outcome = Recipe::open(&path).map(Box::new).map_err(|e| e.to_string());
-        let _ = wakes.send(Wake::Read(path, outcome));
+        let _ = wakes.send(Wake::Read(path, why, outcome));
+    });
+}
+
+/// Writes a text away from the drawing thread.
+pub fn write_text(path: PathBuf, text: String, wakes: Sender<Wake>) {
+    thread::spawn(move || {
+        let outcome = write_aside(&path, &text).map_err(|e| e.to_string());
+        let _ = wakes.send(Wake::TextWritten(path, outcome));
     });
 }
 

@@ -1,16 +1,49 @@
 //! The edits: step, type, gradient, copy, paste, method, undo.
 
 use super::history::Kind;
-use super::{Cell, Editor, Track};
-use crate::recipe::{LayerGroup, Method};
+use super::{Cell, Column, Editor, spread};
+use crate::recipe::{Kind as ParamKind, LayerGroup, Method, ParamSpec, Values};
 use crate::workbench::words;
 
-/// What one press of `+` adds.
+/// What one press of `+` adds to a share or a weight.
 const STEP: f64 = 0.05;
-/// Weights beyond this are surely a slip of the finger.
+/// What it adds to a parameter that is searched in a narrow range.
+const FINE: f64 = 0.01;
+/// Numbers beyond this are surely a slip of the finger.
 const HEAVIEST: f64 = 10.0;
-/// A density of zero would drop everything.
+/// The least of a range that leaves out its lower end, as the editor has it.
 const THINNEST: f64 = 0.01;
+
+/// The number that `steps` presses of `+` make of `now`.
+fn stepped(spec: Option<&ParamSpec>, now: f64, steps: i32) -> f64 {
+    let narrow = spec.and_then(|s| s.gene).is_some_and(|(low, high)| high - low < 0.5);
+    let small = spec.is_some_and(|s| s.gene.is_none()) && now != 0.0 && now.abs() < FINE;
+    match spec.map(|s| s.kind) {
+        Some(ParamKind::Flag) => f64::from(u8::from(steps > 0)),
+        Some(ParamKind::Count) => now + f64::from(steps),
+        // Tolerances and distances: by factors of ten.
+        _ if small => now * 10_f64.powi(steps),
+        _ => {
+            let step = if narrow { FINE } else { STEP };
+            let at = now / step;
+            let whole = if steps > 0 { (at + 1e-6).floor() } else { (at - 1e-6).ceil() };
+            (((whole + f64::from(steps)) * step) * 1e4).round() / 1e4
+        }
+    }
+}
+
+/// The number nearest to `value` that the parameter may have.
+fn held(spec: Option<&ParamSpec>, value: f64) -> f64 {
+    let Some(spec) = spec else { return value.clamp(-HEAVIEST, HEAVIEST) };
+    if spec.range.holds(value) && value.abs() <= HEAVIEST {
+        return value;
+    }
+    let ParamSpec { range, kind, .. } = spec;
+    let most = if *kind == ParamKind::Count { 1e6 } else { HEAVIEST };
+    let low = if range.above { range.low + THINNEST } else { range.low };
+    let high = if range.below { range.high - THINNEST } else { range.high };
+    value.clamp(low.max(-most), high.min(most))
+}
 
 impl Editor {
     /// Does `edit` so that it can be undone; edits of one `kind` in a row are one step.
@@ -22,69 +55,117 @@ impl Editor {
     }
 
     fn put(&mut self, cell: Cell, value: f64) {
+        if self.scale(cell.row).is_some() {
+            return self.set_scale(cell.row, value.clamp(-HEAVIEST, HEAVIEST));
+        }
         let Some(column) = self.columns().get(cell.column).copied() else { return };
         let group = LayerGroup::from_index(cell.row, self.layers);
-        let layers = self.layers;
-        let Some(source) = self.recipe.sources.get_mut(column.source) else { return };
-        match column.track {
-            Track::Weight => source.weight_mut().set(group, layers, value.clamp(-HEAVIEST, HEAVIEST)),
-            Track::Density => source.density_mut().set(group, layers, value.clamp(THINNEST, 1.0)),
+        let (layers, spec) = (self.layers, column.spec(&self.recipe));
+        if let Some(values) = column.values_mut(&mut self.recipe) {
+            values.set(group, layers, held(spec, value));
         }
+    }
+
+    fn put_global(&mut self, spec: &'static ParamSpec, value: f64) {
+        self.recipe.parameters.set(spec.param, Values::All(held(Some(spec), value)));
     }
 
     fn cells(&self) -> Vec<Cell> {
         let b = self.block();
-        (b.top..=b.bottom)
-            .flat_map(|row| (b.left..=b.right).map(move |column| Cell { row, column }))
-            .collect()
+        let right = if self.recipe.path.is_empty() { b.right } else { b.left };
+        (b.top..=b.bottom).flat_map(|row| (b.left..=right).map(move |column| Cell { row, column })).collect()
     }
 
-    /// Moves every cell of the block to the next multiple of the step.
+    /// What the method declares of the parameter that the next edit changes.
+    #[must_use]
+    pub fn spec(&self) -> Option<&'static ParamSpec> {
+        self.global().or_else(|| self.column()?.spec(&self.recipe))
+    }
+
+    /// Moves every cell of the block, or the number in the strip, to the next multiple of its step.
     pub fn step(&mut self, steps: i32) {
-        let kind = Some(("step", self.block()));
-        self.change(kind, |editor| {
+        if let Some(spec) = self.global() {
+            let now = self.recipe.global(spec.param);
+            let at = super::Block { top: usize::MAX, ..self.block() };
+            return self.change(Some((spec.param.name(), at)), |editor| {
+                editor.put_global(spec, stepped(Some(spec), now, steps));
+            });
+        }
+        if self.columns().is_empty() && self.recipe.path.is_empty() {
+            return;
+        }
+        self.change(Some(("step", self.block())), |editor| {
+            let columns = editor.columns();
             for cell in editor.cells() {
                 let Some(now) = editor.value(cell) else { continue };
-                let at = now / STEP;
-                let whole = if steps > 0 { (at + 1e-6).floor() } else { (at - 1e-6).ceil() };
-                let next = (whole + f64::from(steps)) * STEP;
-                editor.put(cell, (next * 1e4).round() / 1e4);
+                let spec = columns.get(cell.column).and_then(|c| c.spec(&editor.recipe));
+                editor.put(cell, stepped(spec, now, steps));
             }
         });
+    }
+
+    /// Turns the yes or no under the cursor; false where there is none.
+    pub fn toggle_flag(&mut self) -> bool {
+        let Some(spec) = self.global().filter(|s| s.kind == ParamKind::Flag) else { return false };
+        let now = self.recipe.global(spec.param) != 0.0;
+        self.change(None, |editor| editor.put_global(spec, f64::from(u8::from(!now))));
+        true
     }
 
     /// Adds a letter to the number being typed; others than those of a number are ignored.
     pub fn type_letter(&mut self, letter: char) {
         let text = self.typing.get_or_insert_default();
-        let fits = text.len() < 8 && (letter.is_ascii_digit() || letter == '.' && !text.contains('.'));
-        if fits {
+        let exponent = letter == 'e' && !text.is_empty() && !text.contains('e');
+        let fits = letter.is_ascii_digit() || letter == '.' && !text.contains(['.', 'e']) || exponent;
+        if fits && text.len() < 8 {
             text.push(letter);
         }
     }
 
-    /// Turns the sign of the number being typed.
+    /// Turns the sign of the number being typed, or of its exponent.
     pub fn type_sign(&mut self) {
         let text = self.typing.get_or_insert_default();
+        if text.ends_with('e') {
+            text.push('-');
+            return;
+        }
         *text = text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned);
     }
 
     /// Ends typing and puts the number into the block.
     ///
     /// # Errors
-    /// The sentence to show when the text is no number.
+    /// The sentence to show when the text is no number, or none that the parameter may have.
     pub fn accept(&mut self) -> Result<(), String> {
         let Some(text) = self.typing.take() else { return Ok(()) };
         if text.is_empty() {
             return Ok(());
         }
         let value: f64 = text.parse().map_err(|_| words::not_a_number(&text))?;
+        let specs: Vec<&ParamSpec> = if let Some(spec) = self.global() {
+            vec![spec]
+        } else {
+            let (columns, b) = (self.columns(), self.block());
+            let covered = columns.iter().skip(b.left).take(b.right - b.left + 1);
+            covered.filter_map(|c| c.spec(&self.recipe)).collect()
+        };
+        if let Some(problem) = specs.iter().find_map(|s| Some((s.param, s.problem(value)?))) {
+            return Err(format!("{} {}", problem.0.name(), problem.1));
+        }
+        if value.abs() > HEAVIEST && specs.iter().all(|s| s.kind == ParamKind::Number) {
+            return Err(words::too_heavy(value));
+        }
         self.fill(value);
         Ok(())
     }
 
     /// Puts `value` into every cell of the block.
     pub fn fill(&mut self, value: f64) {
+        let global = self.global();
         self.change(None, |editor| {
+            if let Some(spec) = global {
+                return editor.put_global(spec, value);
+            }
             for cell in editor.cells() {
                 editor.put(cell, value);
             }
@@ -97,7 +178,7 @@ impl Editor {
     /// The sentence to show when the block has a single row.
     pub fn gradient(&mut self) -> Result<(), String> {
         let b = self.block();
-        if b.top == b.bottom {
+        if b.top == b.bottom || self.strip.is_some() {
             return Err(words::gradient_needs_rows().to_owned());
         }
         self.change(None, |editor| {
@@ -117,29 +198,34 @@ impl Editor {
 
     /// Copies the column under the cursor; the sentence says what was copied.
     pub fn copy_column(&mut self) -> Option<String> {
-        let column = *self.columns().get(self.cursor.column)?;
+        let column = self.column()?;
         let values =
             (0..self.rows()).filter_map(|row| self.value(Cell { row, column: self.cursor.column })).collect();
-        self.clipboard = Some((column.track, values));
-        let model = &self.recipe.sources.get(column.source)?.model;
-        Some(words::column_copied(model))
+        self.clipboard = Some((column.param, values));
+        let model = column.source.and_then(|i| self.recipe.sources.get(i));
+        Some(words::column_copied(model.map_or(column.param.name(), |s| &s.model)))
     }
 
-    /// Pastes the copied column over the one under the cursor.
+    /// Pastes the copied column over the one under the cursor, or over every one that the block
+    /// covers and that holds the same parameter.
     ///
     /// # Errors
     /// The sentence to show when there is nothing that could be pasted here.
     pub fn paste_column(&mut self) -> Result<(), String> {
-        let Some((track, values)) = self.clipboard.clone() else {
+        let Some((param, values)) = self.clipboard.clone() else {
             return Err(words::nothing_copied().to_owned());
         };
-        let column = self.cursor.column;
-        if self.columns().get(column).map(|c| c.track) != Some(track) {
+        let (columns, b) = (self.columns(), self.block());
+        let fits = |c: &usize| columns.get(*c).is_some_and(|c| c.param == param);
+        let over: Vec<usize> = (b.left..=b.right).filter(fits).collect();
+        if over.is_empty() || self.strip.is_some() {
             return Err(words::paste_mismatch().to_owned());
         }
         self.change(None, |editor| {
-            for (row, value) in values.into_iter().enumerate().take(editor.rows()) {
-                editor.put(Cell { row, column }, value);
+            for column in over {
+                for (row, value) in values.iter().enumerate().take(editor.rows()) {
+                    editor.put(Cell { row, column }, *value);
+                }
             }
         });
         Ok(())
@@ -147,17 +233,20 @@ impl Editor {
 
     /// Switches the merge method and keeps all numbers.
     pub fn set_method(&mut self, method: Method) {
-        let at = self.columns().get(self.cursor.column).copied();
+        let at = self.column();
         self.change(None, |editor| {
+            if !editor.recipe.path.is_empty() {
+                editor.recipe = editor.uniform();
+            }
             editor.recipe.method = method;
-            super::spread(&mut editor.recipe, editor.layers);
+            spread(&mut editor.recipe, editor.layers);
         });
         let columns = self.columns();
-        let same = |c: &super::Column| at.is_some_and(|a| a.source == c.source && a.track == c.track);
-        let source = |c: &super::Column| at.is_some_and(|a| a.source == c.source);
+        let same = |c: &Column| at.is_some_and(|a| a.source == c.source && a.param == c.param);
+        let source = |c: &Column| at.is_some_and(|a| a.source == c.source);
         let place = columns.iter().position(same).or_else(|| columns.iter().position(source));
         self.cursor.column = place.unwrap_or(0);
-        self.anchor = None;
+        self.home();
     }
 
     /// Takes back the last edit.
@@ -181,7 +270,12 @@ impl Editor {
         self.revision += 1;
         self.anchor = None;
         self.typing = None;
-        self.move_by(0, 0);
+        if self.strip.is_some_and(|i| i >= super::globals(&self.recipe).len()) {
+            self.strip = None;
+        }
+        if self.strip.is_none() {
+            self.move_by(0, 0);
+        }
         true
     }
 }
@@ -272,6 +366,8 @@ mod tests {
         e.fill(1.5);
         assert_eq!(e.value(at(0, 3)), Some(1.0));
         assert!(e.paste_column().is_err());
+        e.typing = Some("1.5".to_owned());
+        assert!(e.accept().is_err_and(|why| why.starts_with("density is 1.5")));
     }
 
     #[test]

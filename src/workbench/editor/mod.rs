@@ -1,30 +1,24 @@
-//! The recipe editor: a grid of layer groups × sources whose cells are the recipe's own numbers,
-//! with undo. Edits come in; a changed [`Recipe`] goes out.
+//! The recipe editor: a grid of layer groups × the sources' parameters whose cells are the recipe's
+//! own numbers, a strip of the numbers that count for the whole merge, and undo. Edits come in; a
+//! changed [`Recipe`] goes out. A path of layers takes the grid's place where the recipe is one.
 
+mod column;
+mod compare;
 mod edit;
 mod history;
+mod steps;
+mod template;
 
 use std::path::PathBuf;
 
 use history::History;
 
-use crate::recipe::{LayerGroup, Method, Param, Recipe, Source, Values};
+pub use column::{Column, columns, globals, value};
+pub use compare::{Compared, differ};
+pub use template::Template;
+
+use crate::recipe::{LayerGroup, Method, Param, ParamSpec, Recipe, Scope, Source, Values};
 use crate::workbench::words;
-
-/// Which number of a source a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Track {
-    Weight,
-    Density,
-}
-
-/// A column of the grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// Index into the recipe's sources.
-    pub source: usize,
-    pub track: Track,
-}
 
 /// A place in the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +57,8 @@ pub struct Editor {
     /// Decoder blocks of the base.
     pub layers: usize,
     pub cursor: Cell,
+    /// The cursor is in the strip above the grid, on this one of [`globals`].
+    pub strip: Option<usize>,
     /// The other corner of the selected block.
     pub anchor: Option<Cell>,
     /// The number being typed into the cell or block.
@@ -71,11 +67,15 @@ pub struct Editor {
     pub path: Option<PathBuf>,
     /// What it began as: `uniform`, `g12 #3`.
     pub began_as: String,
+    /// The recipe before the edits.
+    began: Recipe,
+    /// The recipe that changed cells are shown against.
+    pub compared: Option<Compared>,
     /// Counts changes, so that others can tell a new recipe from one they have seen.
     pub revision: u64,
     /// A person has edited it.
     touched: bool,
-    clipboard: Option<(Track, Vec<f64>)>,
+    clipboard: Option<(Param, Vec<f64>)>,
     history: History,
 }
 
@@ -83,14 +83,18 @@ impl Editor {
     /// The uniform merge of `sources` onto `base`.
     #[must_use]
     pub fn new(base: &str, sources: &[String], layers: usize) -> Self {
+        let recipe = uniform(Method::TaskArithmetic, base, sources, layers);
         Self {
-            recipe: uniform(Method::TaskArithmetic, base, sources, layers),
+            began: recipe.clone(),
+            recipe,
             layers,
             cursor: Cell::default(),
+            strip: None,
             anchor: None,
             typing: None,
             path: None,
             began_as: words::uniform_name().to_owned(),
+            compared: None,
             revision: 0,
             touched: false,
             clipboard: None,
@@ -104,17 +108,40 @@ impl Editor {
         self.touched
     }
 
-    /// Columns from left to right: each source's weight, and its density where the method
-    /// uses one.
+    /// The recipe as it was before the edits.
+    #[must_use]
+    pub const fn began(&self) -> &Recipe {
+        &self.began
+    }
+
+    /// Columns from left to right.
     #[must_use]
     pub fn columns(&self) -> Vec<Column> {
         columns(&self.recipe)
     }
 
-    /// Number of rows: embedding, blocks, head.
+    /// The column under the cursor; none in the strip and on a path.
+    #[must_use]
+    pub fn column(&self) -> Option<Column> {
+        if self.strip.is_some() {
+            return None;
+        }
+        self.columns().get(self.cursor.column).copied()
+    }
+
+    /// The parameter of the whole merge under the cursor.
+    #[must_use]
+    pub fn global(&self) -> Option<&'static ParamSpec> {
+        globals(&self.recipe).get(self.strip?).copied()
+    }
+
+    /// Number of rows: embedding, blocks, head; of a path its steps.
     #[must_use]
     pub fn rows(&self) -> usize {
-        LayerGroup::count(self.layers)
+        match self.recipe.path.as_slice() {
+            [] => LayerGroup::count(self.layers),
+            steps => steps.len(),
+        }
     }
 
     /// The cells that the next edit changes: the block, or the cell under the cursor.
@@ -132,21 +159,42 @@ impl Editor {
     /// A cell's number.
     #[must_use]
     pub fn value(&self, cell: Cell) -> Option<f64> {
+        if let Some(scale) = self.scale(cell.row) {
+            return Some(scale);
+        }
         let column = *self.columns().get(cell.column)?;
-        value(&self.recipe, column, LayerGroup::from_index(cell.row, self.layers))
+        value(&self.recipe, column, LayerGroup::from_index(cell.row, self.layers), self.layers)
     }
 
-    /// Moves the cursor by whole cells, staying inside the grid.
+    /// Moves the cursor by whole cells, staying inside the grid and the strip above it.
     pub fn move_by(&mut self, rows: isize, columns: isize) {
         let clamp =
             |at: usize, by: isize, len: usize| at.saturating_add_signed(by).min(len.saturating_sub(1));
-        self.cursor.row = clamp(self.cursor.row, rows, self.rows());
-        self.cursor.column = clamp(self.cursor.column, columns, self.columns().len());
+        let strip = globals(&self.recipe).len();
+        let wide = self.columns().len();
+        let grid = wide > 0 || !self.recipe.path.is_empty();
+        match self.strip {
+            Some(at) if rows <= 0 || !grid => {
+                self.strip = (strip > 0).then(|| clamp(at, columns, strip));
+            }
+            Some(_) => {
+                self.strip = None;
+                self.cursor.row = clamp(0, rows - 1, self.rows());
+            }
+            None if self.anchor.is_none() && strip > 0 && (!grid || (self.cursor.row == 0 && rows < 0)) => {
+                self.strip = Some(self.cursor.column.min(strip - 1));
+            }
+            None => {
+                self.cursor.row = clamp(self.cursor.row, rows, self.rows());
+                self.cursor.column = clamp(self.cursor.column, columns, wide);
+            }
+        }
     }
 
     /// Begins or ends a selection.
     pub fn toggle_selection(&mut self) {
-        self.anchor = if self.anchor.is_some() { None } else { Some(self.cursor) };
+        let begins = self.anchor.is_none() && self.strip.is_none();
+        self.anchor = begins.then_some(self.cursor);
     }
 
     /// Takes another recipe as a whole (undoable).
@@ -156,16 +204,22 @@ impl Editor {
             spread(&mut editor.recipe, editor.layers);
         });
         name.clone_into(&mut self.began_as);
+        self.began = self.recipe.clone();
+        self.home();
+    }
+
+    /// The cursor into the grid as it is now.
+    fn home(&mut self) {
         self.anchor = None;
         self.typing = None;
+        self.strip = None;
         self.move_by(0, 0);
     }
 
     /// Changes base, sources or depth; what stays in the pool keeps its numbers.
     pub fn set_pool(&mut self, base: &str, sources: &[String], layers: usize) {
-        let same = self.recipe.donor() == base
-            && self.layers == layers
-            && self.recipe.sources.iter().map(|s| &s.model).eq(sources);
+        let same =
+            self.recipe.donor() == base && self.layers == layers && sources_of(&self.recipe) == sources;
         if same {
             return;
         }
@@ -183,12 +237,19 @@ impl Editor {
             .collect();
         let touched = self.touched;
         self.change(None, |editor| {
+            if !editor.recipe.path.is_empty() || !editor.recipe.slices.is_empty() {
+                // Other models make another grid; a path or slices over those before end here.
+                editor.recipe = Recipe::new(Method::TaskArithmetic, None);
+            }
             editor.recipe.base = Some(base.to_owned());
             editor.recipe.sources = new;
             editor.layers = layers;
             spread(&mut editor.recipe, layers);
         });
         self.touched = touched;
+        if !touched {
+            self.began = self.recipe.clone();
+        }
         if unknown {
             // Before the depth was known there was nothing to go back to.
             self.history = History::default();
@@ -199,32 +260,25 @@ impl Editor {
     /// The uniform merge of the same models by the same method.
     #[must_use]
     pub fn uniform(&self) -> Recipe {
-        let sources: Vec<String> = self.recipe.sources.iter().map(|s| s.model.clone()).collect();
-        uniform(self.recipe.method, self.recipe.donor(), &sources, self.layers)
+        let sources = sources_of(&self.recipe);
+        let method = if self.recipe.path.is_empty() { self.recipe.method } else { Method::TaskArithmetic };
+        let mut recipe = uniform(method, self.recipe.donor(), &sources, self.layers);
+        for spec in globals(&recipe) {
+            if let Some(given @ Values::All(_)) = self.recipe.parameters.get(spec.param) {
+                recipe.parameters.set(spec.param, given.clone());
+            }
+        }
+        recipe
     }
 }
 
-/// Columns of a recipe's grid.
+/// The models that a recipe merges, without its base.
 #[must_use]
-pub fn columns(recipe: &Recipe) -> Vec<Column> {
-    let density = recipe.method.uses_density();
-    (0..recipe.sources.len())
-        .flat_map(|source| {
-            let weight = Column { source, track: Track::Weight };
-            let second = density.then_some(Column { source, track: Track::Density });
-            std::iter::once(weight).chain(second)
-        })
-        .collect()
-}
-
-/// A recipe's number for a column and layer group.
-#[must_use]
-pub fn value(recipe: &Recipe, column: Column, group: LayerGroup) -> Option<f64> {
-    let source = recipe.sources.get(column.source)?;
-    match column.track {
-        Track::Weight => source.weight().get(group),
-        Track::Density => source.density().get(group),
-    }
+pub fn sources_of(recipe: &Recipe) -> Vec<String> {
+    let models = recipe.models().into_iter().filter(|m| *m != recipe.donor());
+    let models: Vec<String> = models.map(str::to_owned).collect();
+    // A merge of one model onto nothing has that model alone.
+    if models.is_empty() { recipe.models().into_iter().map(str::to_owned).collect() } else { models }
 }
 
 fn uniform(method: Method, base: &str, sources: &[String], layers: usize) -> Recipe {
@@ -239,22 +293,54 @@ fn even_share(sources: &[String]) -> f64 {
     (1000.0 / sources.len().max(1) as f64).round() / 1000.0
 }
 
+/// What stands in for a number that a method needs and has no default for.
+const fn stand_in(method: Method) -> f64 {
+    match method {
+        Method::Slerp => 0.5,
+        // A distance between weights.
+        Method::Nearswap => 0.001,
+        _ => 1.0,
+    }
+}
+
 /// One number a group everywhere, and none missing of those that the method uses, so that each
-/// cell can be edited alone.
+/// cell can be edited alone. Filters stay, and so do paths and slices.
 fn spread(recipe: &mut Recipe, depth: usize) {
+    if !recipe.path.is_empty() || !recipe.slices.is_empty() {
+        return;
+    }
+    let method = recipe.method;
+    let whole = recipe.parameters.clone();
     for source in &mut recipe.sources {
-        for spec in recipe.method.per_model() {
-            if source.parameters.get(spec.param).is_none() {
-                let given = recipe.parameters.get(spec.param).cloned();
-                source.parameters.set(spec.param, given.unwrap_or(spec.default.unwrap_or(1.0).into()));
+        for spec in method.parameters() {
+            if spec.scope == Scope::Global {
+                // The same name may be one number for all here and one a model elsewhere.
+                source.parameters.remove(spec.param);
+            } else if !spec.ignored && source.parameters.get(spec.param).is_none() {
+                let given = whole.get(spec.param).cloned();
+                let values = given.unwrap_or_else(|| spec.default.unwrap_or_else(|| stand_in(method)).into());
+                source.parameters.set(spec.param, values);
             }
         }
         for (_, values) in source.parameters.iter_mut() {
-            values.spread(depth);
-            if let Values::Each { layers, .. } = values {
-                let last = layers.last().copied().unwrap_or(0.0);
-                layers.resize(depth, last);
-            }
+            spread_values(values, depth);
         }
+    }
+    for spec in method.parameters().iter().filter(|s| s.scope == Scope::Global && s.default.is_none()) {
+        spread_values(recipe.parameters.entry(spec.param, stand_in(method)), depth);
+    }
+}
+
+fn spread_values(values: &mut Values, depth: usize) {
+    if let Values::Filters(list) = values {
+        for entry in list {
+            spread_values(&mut entry.value, depth);
+        }
+        return;
+    }
+    values.spread(depth);
+    if let Values::Each { layers, .. } = values {
+        let last = layers.last().copied().unwrap_or(0.0);
+        layers.resize(depth, last);
     }
 }

@@ -3,13 +3,18 @@
 
 mod confirm;
 mod log;
+mod look;
 mod picker;
 mod prompt;
+mod reader;
 mod sessions;
+pub mod tour;
 
 pub use confirm::Confirm;
-pub use picker::{Choice, Picker, Preset};
+pub use look::Look;
+pub use picker::{Choice, Comparison, Picker, Preset};
 pub use prompt::{Prompt, Purpose};
+pub use reader::Reader;
 
 use ratatui::layout::Rect;
 
@@ -31,6 +36,12 @@ pub enum Overlay {
     Log {
         up: usize,
     },
+    /// A text to read and copy.
+    Reader(Reader),
+    /// A candidate's recipe.
+    Look(Look),
+    /// A step of the tour, from 0.
+    Tour(usize),
 }
 
 /// Draws the open overlay over `area`.
@@ -42,6 +53,9 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
         Some(Overlay::Confirm(confirm)) => confirm::draw(confirm, pen, area),
         Some(Overlay::Sessions { cursor }) => sessions::draw(app, *cursor, pen, area),
         Some(Overlay::Log { up }) => log::draw(app, *up, pen, area),
+        Some(Overlay::Reader(reader)) => reader::draw(reader, pen, area),
+        Some(Overlay::Look(look)) => look::draw(look, pen, area),
+        Some(Overlay::Tour(step)) => tour::draw(*step, pen, area),
     }
 }
 

@@ -1,12 +1,16 @@
 //! A list that narrows while one types: help, the palette, methods, what to start over from.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::Rect;
 
 use super::centred;
 use crate::recipe::Method;
-use crate::session::protocol::CandidateId;
+use crate::session::protocol::{CandidateId, WatchedQuestion};
 use crate::workbench::action::{Action, Entry, TABLE, here};
 use crate::workbench::app::Pane;
+use crate::workbench::editor::Template;
+use crate::workbench::keymap::Keymap;
 use crate::workbench::keys::shown;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::width;
@@ -19,15 +23,27 @@ pub enum Choice {
     Do(Action),
     Method(Method),
     Preset(Preset),
+    Compare(Comparison),
+    /// A training question to watch, by its index.
+    Question(usize),
+    Tour,
 }
 
 /// What the editor can start over from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    Uniform,
-    /// All weights zero.
-    Base,
+    Template(Template),
     Candidate(CandidateId),
+}
+
+/// What the recipe in the editor can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Nothing,
+    /// What the editor held before the edits.
+    Began,
+    File,
+    With(Preset),
 }
 
 /// One line of the list.
@@ -38,6 +54,14 @@ pub struct Item {
     /// What it is or does.
     pub about: String,
     pub choice: Choice,
+    /// Explained below the list while the cursor is on it.
+    pub more: Vec<String>,
+}
+
+impl Item {
+    fn new(name: String, about: String, choice: Choice) -> Self {
+        Self { name, about, choice, more: Vec::new() }
+    }
 }
 
 /// The list, what was typed, and the line under the cursor.
@@ -47,33 +71,29 @@ pub struct Picker {
     pub items: Vec<Item>,
     pub query: String,
     pub cursor: usize,
+    /// What is ticked, where several can be taken.
+    pub ticked: Option<BTreeSet<usize>>,
 }
 
 impl Picker {
     fn new(title: &str, items: Vec<Item>) -> Self {
-        Self { title: title.to_owned(), items, query: String::new(), cursor: 0 }
+        Self { title: title.to_owned(), items, query: String::new(), cursor: 0, ticked: None }
     }
 
     /// What can be done in `pane`.
     #[must_use]
-    pub fn help(pane: Pane, replaying: bool) -> Self {
-        let keys = |e: &Entry| e.keys.iter().map(|k| shown(k)).collect::<Vec<_>>().join(" ");
-        let item = |e: &'static Entry| Item {
-            name: keys(e),
-            about: e.label().to_owned(),
-            choice: Choice::Do(e.action),
-        };
-        Self::new(&words::help_title(pane.title()), here(pane, replaying).map(item).collect())
+    pub fn help(keymap: &Keymap, pane: Pane, replaying: bool) -> Self {
+        let keys = |e: &Entry| keymap.keys(e).into_iter().map(shown).collect::<Vec<_>>().join(" ");
+        let item = |e: &'static Entry| Item::new(keys(e), e.label().to_owned(), Choice::Do(e.action));
+        let tour = Item::new("->".to_owned(), words::tour_item().to_owned(), Choice::Tour);
+        let items = here(pane, replaying).map(item).chain([tour]).collect();
+        Self::new(&words::help_title(pane.title()), items)
     }
 
     /// Every action by its name.
     #[must_use]
     pub fn palette() -> Self {
-        let item = |e: &'static Entry| Item {
-            name: e.id.to_owned(),
-            about: e.label().to_owned(),
-            choice: Choice::Do(e.action),
-        };
+        let item = |e: &'static Entry| Item::new(e.id.to_owned(), e.label().to_owned(), Choice::Do(e.action));
         Self::new(words::palette_title(), TABLE.iter().map(item).collect())
     }
 
@@ -81,9 +101,8 @@ impl Picker {
     #[must_use]
     pub fn methods(now: Method) -> Self {
         let item = |m: Method| Item {
-            name: m.name().to_owned(),
-            about: words::method_about(m).to_owned(),
-            choice: Choice::Method(m),
+            more: m.parameters().iter().filter(|p| !p.ignored).map(|p| words::parameter_line(m, p)).collect(),
+            ..Item::new(m.name().to_owned(), words::method_about(m).to_owned(), Choice::Method(m))
         };
         let mut picker = Self::new(words::method_title(), Method::ALL.map(item).to_vec());
         picker.cursor = Method::ALL.iter().position(|m| *m == now).unwrap_or(0);
@@ -93,8 +112,40 @@ impl Picker {
     /// What the editor can start over from.
     #[must_use]
     pub fn presets(list: Vec<(Preset, String, String)>) -> Self {
-        let item = |(preset, name, about)| Item { name, about, choice: Choice::Preset(preset) };
+        let item = |(preset, name, about)| Item::new(name, about, Choice::Preset(preset));
         Self::new(words::presets_title(), list.into_iter().map(item).collect())
+    }
+
+    /// What the recipe in the editor can be compared with.
+    #[must_use]
+    pub fn comparisons(list: Vec<(Comparison, String, String)>) -> Self {
+        let item = |(with, name, about)| Item::new(name, about, Choice::Compare(with));
+        Self::new(words::compare_title(), list.into_iter().map(item).collect())
+    }
+
+    /// The training questions, those ticked that are watched.
+    #[must_use]
+    pub fn questions(all: &[WatchedQuestion], watched: &[usize]) -> Self {
+        let item = |q: &WatchedQuestion| {
+            let mut item = Item::new(q.index.to_string(), q.question.clone(), Choice::Question(q.index));
+            item.more = vec![q.question.clone(), words::answer_is(&q.gold).trim_start().to_owned()];
+            item
+        };
+        let mut picker = Self::new(words::questions_title(), all.iter().map(item).collect());
+        picker.ticked = Some(watched.iter().copied().collect());
+        picker.cursor = all.iter().position(|q| watched.contains(&q.index)).unwrap_or(0);
+        picker
+    }
+
+    /// Ticks the question under the cursor, or takes its tick away.
+    pub fn tick(&mut self) {
+        let Some(Choice::Question(index)) = self.chosen().map(|i| i.choice.clone()) else { return };
+        if let Some(ticked) = &mut self.ticked
+            && !ticked.remove(&index)
+        {
+            ticked.insert(index);
+        }
+        self.move_by(1);
     }
 
     /// The lines that hold every typed word.
@@ -105,7 +156,10 @@ impl Picker {
             let text = format!("{} {}", item.name, item.about).to_lowercase();
             query.split_whitespace().all(|word| text.contains(word))
         };
-        self.items.iter().filter(holds).collect()
+        let mut out: Vec<&Item> = self.items.iter().filter(holds).collect();
+        // What is called exactly so comes first.
+        out.sort_by_key(|item| item.name.to_lowercase() != query.trim());
+        out
     }
 
     /// The line under the cursor.
@@ -135,9 +189,11 @@ impl Picker {
 
 /// Draws the list.
 pub fn draw(picker: &Picker, pen: &mut Pen<'_>, area: Rect) {
-    let lines = picker.items.len() as u16;
+    let more = picker.items.iter().map(|i| i.more.len()).max().unwrap_or(0) as u16;
+    let more = if more > 0 && area.height > 14 { (more + 1).min(area.height / 2) } else { 0 };
+    let lines = picker.items.len() as u16 + more;
     let names = picker.items.iter().map(|i| width(&i.name)).max().unwrap_or(0).min(24) as u16;
-    let abouts = picker.items.iter().map(|i| width(&i.about)).max().unwrap_or(0) as u16;
+    let abouts = picker.items.iter().map(|i| width(&i.about)).max().unwrap_or(0).min(90) as u16;
     let inner = pen.popup(centred(area, names + abouts + 7, lines + 4), &picker.title);
     let used = pen.text((inner.x, inner.y), inner.width, "> ", pen.theme.tone(Tone::Accent));
     let room = inner.width.saturating_sub(used);
@@ -148,15 +204,30 @@ pub fn draw(picker: &Picker, pen: &mut Pen<'_>, area: Rect) {
     }
     pen.cursor_at(inner.x + used + typed, inner.y);
     let list = Pen::below(inner, 1);
+    let list = Rect::new(list.x, list.y, list.width, list.height.saturating_sub(more));
     let matching = picker.matching();
     let top = Pen::first_row(picker.cursor, matching.len(), list.height);
     for (row, item) in matching.iter().enumerate().skip(top).take(list.height.into()) {
         let y = list.y + (row - top) as u16;
+        let ticked = match (&item.choice, &picker.ticked) {
+            (Choice::Question(q), Some(ticked)) => ticked.contains(q),
+            _ => false,
+        };
+        if ticked {
+            pen.text((list.x, y), 1, "*", pen.theme.tone(Tone::Good));
+        }
         pen.text((list.x + 1, y), names, &item.name, pen.theme.tone(Tone::Accent));
         let x = list.x + names + 3;
         pen.text((x, y), list.right().saturating_sub(x), &item.about, pen.theme.tone(Tone::Plain));
         if row == picker.cursor {
             pen.mark_row(list, y);
+        }
+    }
+    if let Some(item) = picker.chosen().filter(|_| more > 0) {
+        let mut rest = Rect::new(inner.x + 1, list.bottom() + 1, inner.width.saturating_sub(2), more - 1);
+        for text in &item.more {
+            let used = pen.paragraph(rest, text, pen.theme.tone(Tone::Dim));
+            rest = Pen::below(rest, used);
         }
     }
     if matching.is_empty() {
@@ -184,7 +255,7 @@ mod tests {
 
     #[test]
     fn help_lists_what_applies_here() {
-        let help = Picker::help(Pane::Evolve, false);
+        let help = Picker::help(&Keymap::default(), Pane::Evolve, false);
         assert!(help.items.iter().any(|i| i.choice == Choice::Do(Action::PauseResume)));
         assert!(!help.items.iter().any(|i| i.choice == Choice::Do(Action::Gradient)));
     }

@@ -16,7 +16,9 @@ use crate::workbench::words;
 pub enum Purpose {
     Save,
     Open,
-    Watch,
+    Compare,
+    AddModel,
+    Export,
 }
 
 impl Purpose {
@@ -24,7 +26,9 @@ impl Purpose {
         match self {
             Self::Save => words::prompt_save(),
             Self::Open => words::prompt_open(),
-            Self::Watch => words::prompt_watch(),
+            Self::Compare => words::prompt_compare(),
+            Self::AddModel => words::prompt_add(),
+            Self::Export => words::prompt_export(),
         }
     }
 }

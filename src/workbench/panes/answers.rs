@@ -151,7 +151,10 @@ fn side(app: &App, pen: &mut Pen<'_>, area: Rect, who: Who, answer: Option<&Answ
         return;
     };
     let (words, style) = verdict(answer, *pen.theme);
-    let facts = words::answer_facts(answer.p_ja, answer.tokens);
+    let mark = |right: bool| pen.theme.verdict(right);
+    let differ = answer.lenient_correct.filter(|l| *l != answer.correct);
+    let both = differ.map(|l| words::strict_lenient(mark(answer.correct), mark(l)));
+    let facts = format!("{}{}", both.unwrap_or_default(), words::answer_facts(answer.p_ja, answer.tokens));
     let x = area.x + used + 2;
     let used = pen.text((x, area.y), area.right().saturating_sub(x), &words, style);
     let dim = pen.theme.tone(Tone::Dim);

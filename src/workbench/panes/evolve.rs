@@ -15,6 +15,7 @@ use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Chart, Level, Series};
 use crate::workbench::widgets::heat::Grid;
+use crate::workbench::widgets::route::Route;
 use crate::workbench::words;
 
 /// Draws the pane.
@@ -42,14 +43,14 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     chart(run, pen, rect(0, body.y, main, upper));
     let inner = pen.panel(rect(main, body.y, side, upper), words::reference_points(), false);
     scores::draw(run, pen, shrink(inner));
-    let best = best_grid(run);
+    let best = best_genome(run);
     let wide = body.width >= 110;
     match best {
-        Some(grid) if wide => {
-            let grid_width = (grid.compact_width() + 3).min(body.width / 3);
+        Some(best) if wide => {
+            let grid_width = (best.width() + 3).min(body.width / 3);
             let people_width = ((body.width - grid_width) * 2 / 5).max(44);
             people(app, run, pen, rect(0, lower.y, people_width, lower.height));
-            genome(run, &grid, pen, rect(people_width, lower.y, grid_width, lower.height));
+            genome(run, &best, pen, rect(people_width, lower.y, grid_width, lower.height));
             let x = people_width + grid_width;
             stream(app, run, pen, rect(x, lower.y, body.width - x, lower.height));
         }
@@ -165,6 +166,11 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         (0..complete.len()).filter_map(|i| Some((x(complete[i].generation), f(i)?))).collect()
     };
     let held = |i: usize| complete[i].best.and_then(|id| state.entry(id)?.test).map(|s| s.fitness);
+    let spread = |sign: f64| Series {
+        name: String::new(),
+        points: line(&|i| Some(complete[i].mean_fitness + sign * complete[i].std_fitness)),
+        style: pen.theme.tone(Tone::Dim),
+    };
     let series = vec![
         Series {
             name: words::series_best().to_owned(),
@@ -177,6 +183,9 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
             style: pen.theme.series(1),
         },
         Series { name: words::series_held_out().to_owned(), points: line(&held), style: pen.theme.series(2) },
+        // The spread of a generation: a standard deviation above and below its mean.
+        spread(1.0),
+        spread(-1.0),
     ];
     let mut levels = Vec::new();
     let fitness = |e: &Entry| e.train().map(|s| s.fitness);
@@ -202,19 +211,38 @@ fn people(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
     population::draw(app, run, pen, inner);
 }
 
-fn best_grid(run: &Run) -> Option<Grid<'_>> {
-    let best = run.state.best_entry()?;
-    let Target::Recipe(recipe) = &best.candidate.target else { return None };
-    if !recipe.path.is_empty() {
-        return None;
-    }
-    Some(Grid { recipe, layers: run.state.layers, cursor: None, block: None, typing: None })
+/// The best recipe: its grid, or the route of its path.
+enum Genome<'a> {
+    Grid(Grid<'a>),
+    Route(Route<'a>),
 }
 
-fn genome(run: &Run, grid: &Grid<'_>, pen: &mut Pen<'_>, area: Rect) {
+impl Genome<'_> {
+    fn width(&self) -> u16 {
+        match self {
+            Self::Grid(grid) => grid.compact_width(),
+            Self::Route(route) => route.width(),
+        }
+    }
+}
+
+fn best_genome(run: &Run) -> Option<Genome<'_>> {
+    let best = run.state.best_entry()?;
+    let Target::Recipe(recipe) = &best.candidate.target else { return None };
+    Some(if recipe.path.is_empty() {
+        Genome::Grid(Grid::still(recipe, run.state.layers))
+    } else {
+        Genome::Route(Route::still(&recipe.path, recipe.donor()))
+    })
+}
+
+fn genome(run: &Run, best: &Genome<'_>, pen: &mut Pen<'_>, area: Rect) {
     let label = run.state.best_entry().map_or("", |e| e.candidate.label.as_str());
     let inner = pen.panel(area, &words::best_labelled(label), false);
-    grid.draw(pen, inner);
+    match best {
+        Genome::Grid(grid) => grid.draw(pen, inner),
+        Genome::Route(route) => route.draw(pen, inner),
+    };
 }
 
 /// The watched questions with the answers that are being written, or, of a session at rest, with

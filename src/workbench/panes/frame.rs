@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::session::protocol::Status;
+use crate::workbench::action::entry as entry_of;
 use crate::workbench::action::{Action, Entry, here};
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::keys::shown;
@@ -71,9 +72,11 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
         return;
     }
     let hints = here(app.pane, app.replay.is_some()).filter(|e| !e.hint().is_empty());
-    let mut hints: Vec<(String, &str)> = hints.map(hint).collect();
+    let with_key = |h: &(String, &str)| !h.0.is_empty();
+    let mut hints: Vec<(String, &str)> = hints.map(|e| hint(app, e)).filter(with_key).collect();
     if app.run.is_none() && app.replay.is_none() {
-        hints.insert(0, ("s".to_owned(), words::hint_evolve()));
+        let start = entry_of(Action::StartEvolution).map(|e| hint(app, e).0);
+        hints.insert(0, (start.unwrap_or_default(), words::hint_evolve()));
     }
     if app.pane == Pane::Recipe && app.editor.typing.is_some() {
         hints = vec![
@@ -86,8 +89,9 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     // The last two, help and quit, are always there; the others as far as there is room.
     let fixed: Vec<(String, &str)> = [Action::Help, Action::Quit]
         .iter()
-        .filter_map(|a| crate::workbench::action::entry(*a))
-        .map(hint)
+        .filter_map(|a| entry_of(*a))
+        .map(|e| hint(app, e))
+        .filter(with_key)
         .collect();
     hints.retain(|h| !fixed.contains(h));
     let length = |h: &(String, &str)| (width(&h.0) + width(h.1) + 3) as u16;
@@ -122,8 +126,10 @@ fn replaying(app: &App, run: &Run) -> String {
 }
 
 /// An action's key and its word.
-fn hint(entry: &'static Entry) -> (String, &'static str) {
+fn hint(app: &App, entry: &'static Entry) -> (String, &'static str) {
+    let key = |entry: &'static Entry| app.keys.keys(entry).first().map(|k| shown(k));
+    let up = entry_of(Action::StepUp).filter(|_| entry.action == Action::StepDown);
     // One hint for both directions.
-    let keys = if entry.action == Action::StepDown { "+ -".to_owned() } else { shown(entry.keys[0]) };
-    (keys, entry.hint())
+    let keys = [up.and_then(key), key(entry)].into_iter().flatten().collect::<Vec<_>>();
+    (keys.join(" "), entry.hint())
 }

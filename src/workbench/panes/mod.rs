@@ -1,6 +1,7 @@
 //! The screen: tabs above, one of four panes, hints below, and whatever lies over it.
 
 mod answers;
+mod distances;
 mod evolve;
 mod frame;
 mod models;

@@ -2,9 +2,12 @@
 
 use ratatui::layout::Rect;
 
+use super::distances;
+
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};
 use crate::workbench::pen::Pen;
+use crate::workbench::pool::Apart;
 use crate::workbench::text::{bytes, count, cut, pad_left, width, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
@@ -20,6 +23,24 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let rest = Pen::below(area, list_rows);
     let detail = Rect::new(rest.x, rest.y, rest.width, rest.height.saturating_sub(foot));
     table(app, pen, list);
+    let map = distances::rows(app);
+    let wanted = matches!(app.models.apart, Apart::Known(..)) || detail.height >= 10;
+    let (detail, beside) = if !wanted || app.models.list.is_none() {
+        (detail, None)
+    } else if detail.width >= 110 && detail.height >= map.min(8) {
+        let card = detail.width * 2 / 5;
+        let right = Rect::new(detail.x + card, detail.y, detail.width - card, detail.height);
+        (Rect::new(detail.x, detail.y, card, detail.height), Some(right))
+    } else if detail.height >= 8 {
+        let rows = map.min(detail.height - 4);
+        let below = Pen::below(detail, detail.height - rows);
+        (Rect::new(detail.x, detail.y, detail.width, detail.height - rows), Some(below))
+    } else {
+        (detail, None)
+    };
+    if let Some(area) = beside {
+        distances::draw(app, pen, area);
+    }
     if detail.height > 2 {
         match app.models.chosen() {
             Some(model) => card(model, pen, detail),

@@ -43,7 +43,8 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         if here {
             style = style.patch(pen.theme.chosen());
         }
-        let label = pad(&entry.candidate.label, LABEL.into());
+        let kept = if run.kept.contains(&id) { "*" } else { "" };
+        let label = pad(&format!("{kept}{}", entry.candidate.label), LABEL.into());
         pen.text((area.x, y), LABEL, &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {

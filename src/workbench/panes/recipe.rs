@@ -1,15 +1,19 @@
 //! Recipe: the grid that is the editor, and the sample answers before and after the last edit.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::samples::{self, Asked, Sample};
-use crate::recipe::LayerGroup;
+use crate::recipe::{Kind, LayerGroup, Recipe};
 use crate::workbench::app::App;
-use crate::workbench::editor::Track;
+use crate::workbench::editor::{Editor, globals};
 use crate::workbench::pen::Pen;
+use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::{Theme, Tone};
 use crate::workbench::trial::Trial;
-use crate::workbench::widgets::heat::{Grid, short};
+use crate::workbench::update::mouse::Hit;
+use crate::workbench::widgets::heat::{Grid, figure, short};
+use crate::workbench::widgets::route::Route;
 use crate::workbench::words;
 
 /// Narrowest room for sample answers beside the grid.
@@ -19,53 +23,140 @@ const SAMPLES: u16 = 30;
 pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let editor = &app.editor;
     let grid = Grid {
-        recipe: &editor.recipe,
-        layers: editor.layers,
-        cursor: Some(editor.cursor),
+        cursor: editor.strip.is_none().then_some(editor.cursor),
         block: editor.anchor.map(|_| editor.block()),
-        typing: editor.typing.as_deref(),
+        typing: editor.typing.as_deref().filter(|_| editor.strip.is_none()),
+        compared: editor.compared.as_ref(),
+        live: true,
+        ..Grid::still(&editor.recipe, editor.layers)
     };
-    let wish = (grid.width() + 3).max(34);
+    let path = !editor.recipe.path.is_empty();
+    let wish = if path { route(editor).width() } else { grid.width() };
+    let wish = (wish + 3).max(34);
     let beside = area.width >= 34 + SAMPLES;
     let (left, right) = if beside {
         let wide = wish.min(area.width - SAMPLES.max(area.width * 2 / 5));
         let left = Rect::new(area.x, area.y, wide, area.height);
         (left, Rect::new(area.x + wide, area.y, area.width - wide, area.height))
     } else {
-        let rows = (editor.rows() as u16 + 6).min(area.height * 3 / 5);
+        let rows = (editor.rows() as u16 + 7).min(area.height * 3 / 5);
         let left = Rect::new(area.x, area.y, area.width, rows);
         (left, Pen::below(area, rows))
     };
-    let title = words::recipe_title(editor.recipe.method.name(), &editor.began_as);
-    let inner = pen.panel(left, &title, true);
+    let inner = pen.panel(left, &title(editor), true);
     if editor.layers == 0 {
         pen.paragraph(inner, words::grid_waits(), pen.theme.tone(Tone::Dim));
     } else {
+        let used = strip(editor, pen, inner);
+        let mut rest = Pen::below(inner, used);
         let notes = notes(app);
-        let rows = notes.len() as u16 + 1;
-        let room = inner.height.saturating_sub(if inner.height > 10 + rows { rows } else { 1 });
-        let used = grid.draw(pen, Rect::new(inner.x, inner.y, inner.width, room));
-        let rest = Pen::below(inner, used + u16::from(inner.height > used + rows));
-        let texts = notes.iter().map(String::as_str);
-        let tone = pen.theme.tone(Tone::Dim);
-        let mut free = rest;
-        for text in texts {
-            let used = pen.paragraph(free, text, tone);
-            free = Pen::below(free, used);
+        let lines = notes.iter().map(|n| wrap(n, rest.width.into()).len() as u16).sum::<u16>() + 1;
+        let room = rest.height.saturating_sub(if rest.height > 10 + lines { lines } else { 2 });
+        let main = Rect::new(rest.x, rest.y, rest.width, room);
+        let used = if path {
+            route(editor).draw(pen, main)
+        } else if !editor.recipe.slices.is_empty() {
+            slices(&editor.recipe, pen, main)
+        } else {
+            grid.draw(pen, main)
+        };
+        rest = Pen::below(rest, used + u16::from(rest.height > used + lines));
+        for text in &notes {
+            let used = pen.paragraph(rest, text, pen.theme.tone(Tone::Dim));
+            rest = Pen::below(rest, used);
         }
     }
     answers(app, pen, right);
 }
 
-/// Lines below the grid: the cell in words, the method in words.
+/// What the recipe is, what it came from, and what it is compared with.
+fn title(editor: &Editor) -> String {
+    let title = words::recipe_title(editor.recipe.method.name(), &editor.began_as);
+    match &editor.compared {
+        Some(other) => format!("{title}, {}", words::compared(editor.changes(), &other.name)),
+        None => title,
+    }
+}
+
+fn route(editor: &Editor) -> Route<'_> {
+    let block = editor.block();
+    Route {
+        cursor: Some(editor.cursor.row),
+        block: editor.anchor.map(|_| (block.top, block.bottom)),
+        typing: editor.typing.as_deref(),
+        compared: editor.compared.as_ref(),
+        live: true,
+        ..Route::still(&editor.recipe.path, editor.recipe.donor())
+    }
+}
+
+/// The numbers that count for the whole merge, in as many lines as they take; gives the lines.
+fn strip(editor: &Editor, pen: &mut Pen<'_>, area: Rect) -> u16 {
+    let all = globals(&editor.recipe);
+    let (mut x, mut y) = (area.x, area.y);
+    for (i, spec) in all.iter().enumerate() {
+        let here = editor.strip == Some(i);
+        let number = editor.recipe.global(spec.param);
+        let shown = |number: f64| match spec.kind {
+            Kind::Flag => words::yes_or_no(number != 0.0).to_owned(),
+            Kind::Count => format!("{number:.0}"),
+            Kind::Number => figure(number),
+        };
+        let typed = editor.typing.as_deref().filter(|_| here);
+        let old = editor.compared.as_ref().and_then(|c| c.global(&editor.recipe, spec.param));
+        let new = typed.map_or_else(|| shown(number), str::to_owned);
+        let text = match old {
+            Some(old) => format!("{}>{new}", shown(old)),
+            None => new,
+        };
+        let name = spec.param.name();
+        let wide = (width(name) + width(&text) + 4) as u16;
+        if x > area.x && x + wide > area.right() {
+            (x, y) = (area.x, y + 1);
+        }
+        if y >= area.bottom() {
+            break;
+        }
+        let room = area.right().saturating_sub(x);
+        let tone = if here { pen.theme.chosen() } else { pen.theme.tone(Tone::Strong) };
+        let used = pen.pieces((x, y), room, &[(name, pen.theme.tone(Tone::Dim)), (" ", Style::new())]);
+        let used = used + pen.text((x + used, y), room.saturating_sub(used), &text, tone);
+        if typed.is_some() {
+            pen.cursor_at(x + used, y);
+        }
+        pen.hit(Rect::new(x, y, used, 1), Hit::Global(i));
+        x += wide;
+    }
+    if all.is_empty() { 0 } else { y - area.y + 1 }
+}
+
+/// Runs of layers put one behind another: shown as they are.
+fn slices(recipe: &Recipe, pen: &mut Pen<'_>, area: Rect) -> u16 {
+    let lines: Vec<String> = recipe
+        .slices
+        .iter()
+        .enumerate()
+        .map(|(i, slice)| {
+            let sources = slice.sources.iter();
+            let run = |m: &str, (from, to): (usize, usize)| format!("{} {from}-{to}", short(m));
+            let all: Vec<String> = sources.map(|s| run(&s.model, s.layers)).collect();
+            format!("{:>3}  {}", i + 1, all.join(" + "))
+        })
+        .collect();
+    pen.lines(area, lines.iter().map(String::as_str), pen.theme.tone(Tone::Plain))
+}
+
+/// Lines below the grid: the cell in words, its parameter, the method.
 fn notes(app: &App) -> Vec<String> {
     let editor = &app.editor;
+    let recipe = &editor.recipe;
     let mut out = Vec::new();
-    if let (Some(column), Some(value)) =
-        (editor.columns().get(editor.cursor.column), editor.value(editor.cursor))
-    {
-        let model = short(&editor.recipe.sources[column.source].model);
-        let word = if column.track == Track::Weight { words::weight() } else { words::density() };
+    if let Some(step) = recipe.path.get(editor.cursor.row) {
+        out.push(words::step_words(editor.cursor.row + 1, step.layer, &short(&step.model), step.scale));
+    } else if let (Some(column), Some(value)) = (editor.column(), editor.value(editor.cursor)) {
+        let model = column
+            .source
+            .map_or_else(|| words::whole_merge().to_owned(), |i| short(&recipe.sources[i].model));
         let place = match LayerGroup::from_index(editor.cursor.row, editor.layers) {
             LayerGroup::Embedding => words::input_embedding().to_owned(),
             LayerGroup::Block(i) => words::block(i),
@@ -75,13 +166,19 @@ fn notes(app: &App) -> Vec<String> {
         out.push(if editor.anchor.is_some() {
             words::block_keys(cells)
         } else {
-            words::cell_words(word, &model, &place, value)
+            words::cell_words(column.param.name(), &model, &place, value)
         });
+        match editor.changed(editor.cursor) {
+            Some(Some(old)) => out.push(words::was(&figure(old))),
+            Some(None) => out.push(words::was_absent().to_owned()),
+            None => {}
+        }
     }
-    let recipe = &editor.recipe;
+    if let Some(spec) = editor.spec().filter(|_| editor.anchor.is_none()) {
+        out.push(words::parameter_line(recipe.method, spec));
+    }
     out.push(format!("{}: {}", recipe.method.name(), words::method_about(recipe.method)));
-    let normalized = if recipe.normalizes() { words::normalized() } else { "" };
-    out.push(format!("{}{normalized}", words::base_lambda(recipe.donor(), recipe.lambda())));
+    out.push(words::base_is(recipe.donor()));
     if let Some(path) = &editor.path {
         out.push(words::file_at(&path.display().to_string()));
     }

@@ -38,7 +38,9 @@ impl Sample {
 #[must_use]
 pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
     let number = answer.number.as_deref().unwrap_or("-");
-    let text = format!("{} {number} {}", theme.verdict(answer.correct), answer.language);
+    // Where the two scorers differ: the strict one's mark, then the lenient one's.
+    let lenient = answer.lenient_correct.filter(|l| *l != answer.correct).map_or("", |l| theme.verdict(l));
+    let text = format!("{}{lenient} {number} {}", theme.verdict(answer.correct), answer.language);
     let tone = match (counts(answer), answer.correct) {
         (true, _) => Tone::Good,
         (false, true) => Tone::Warn,

@@ -4,8 +4,8 @@
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::recipe::{Method, Param, Recipe, Source, Values};
 use crate::session::protocol::{
-    Answer, Answers, Candidate, Cost, Detail, Event, Gene, Live, Message, Origin, Outcome, Record, Reply,
-    Score, Split, SplitScore, Target, WatchedQuestion,
+    Answer, Answers, Candidate, Cost, Detail, Distances, Event, Gene, Live, Message, Origin, Outcome, Record,
+    Reply, Score, Split, SplitScore, Target, WatchedQuestion,
 };
 use crate::workbench::app::{App, Wish};
 use crate::workbench::config::{StartConfig, ZOO};
@@ -290,6 +290,33 @@ pub fn models() -> Vec<ModelSummary> {
     list
 }
 
+pub fn watched(index: usize) -> WatchedQuestion {
+    let (question, gold) = question(index);
+    WatchedQuestion { index, question, gold: gold.to_string() }
+}
+
+/// Fine-tunes that differ most in the middle.
+fn distances(base: &str, sources: &[String]) -> Distances {
+    let n = sources.len();
+    let groups = LAYERS + 2;
+    let norm = |i: usize, g: usize| 0.05 + 0.03 * (i as f64 + 1.0) * (g as f64 / 6.0 * 3.1).sin();
+    let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
+    Distances {
+        base: base.to_owned(),
+        sources: sources.to_vec(),
+        layers: LAYERS,
+        norms: (0..n).map(|i| (0..groups).map(|g| norm(i, g)).collect()).collect(),
+        cosines: pairs
+            .map(|(first, second)| crate::merge::Pair {
+                first,
+                second,
+                cosines: (0..groups).map(|g| 0.5 - 0.1 * (g * (first + second)) as f64).collect(),
+            })
+            .collect(),
+        left_out: 0,
+    }
+}
+
 /// The engine's replies to whatever the workbench has asked.
 pub fn serve(app: &mut App) {
     let mut id = 100;
@@ -320,6 +347,15 @@ pub fn serve(app: &mut App) {
                     let kind = (revision % 3) as usize;
                     Reply::Answers(answers("by hand", 0..3, |q| (q + kind) % 3))
                 }
+                Ask::Model(name) => {
+                    let model = models()
+                        .into_iter()
+                        .next_back()
+                        .map(|m| ModelSummary { reference: name.clone(), ..m });
+                    Reply::Models(model.into_iter().collect())
+                }
+                Ask::Distances { base, sources } => Reply::Distances(distances(base, sources)),
+                Ask::Questions => Reply::Questions((0..12).map(watched).collect()),
                 Ask::Subscribe | Ask::Order(_) => Reply::Done,
             };
             app.sent(id, ask);
@@ -344,10 +380,6 @@ pub fn evolving() -> App {
         app.receive(Message::Event { session: "zoo".to_owned(), record });
     }
     app.receive(Message::Boundary { session: "zoo".to_owned(), next: 1 });
-    let watched = |index: usize| {
-        let (question, gold) = question(index);
-        WatchedQuestion { index, question, gold: gold.to_string() }
-    };
     let mut live = |live| app.receive(Message::Live { session: Some("zoo".to_owned()), live });
     live(Live::Watching { questions: (0..3).map(watched).collect() });
     for question in 0..3 {

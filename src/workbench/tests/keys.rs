@@ -155,15 +155,25 @@ fn orders_go_to_the_session() {
     assert!(matches!(app.overlay, Some(Overlay::Confirm(_))));
     press(&mut app, "y");
     press(&mut app, "i");
-    press(&mut app, "w");
-    app.paste(" 7");
-    code(&mut app, KeyCode::Enter);
+    press(&mut app, "W");
     let names: Vec<String> = sent(&mut app)
         .iter()
         .map(|c| serde_json::to_value(c).unwrap()["do"].as_str().unwrap_or_default().to_owned())
         .collect();
-    assert_eq!(names, ["pause", "stop", "inject", "watch", "try"]);
-    assert_eq!(app.trial.questions, [0, 1, 2, 7]);
+    assert_eq!(names, ["pause", "stop", "inject", "questions"]);
+    // The questions come, and three of them are chosen: 0 goes, 7 comes.
+    let all = (0..12).map(fixture::watched).collect();
+    app.sent(900, Ask::Questions);
+    app.receive(Message::Reply { id: 900, reply: Reply::Questions(all) });
+    code(&mut app, KeyCode::Tab);
+    press(&mut app, "7");
+    code(&mut app, KeyCode::Tab);
+    code(&mut app, KeyCode::Enter);
+    assert_eq!(app.trial.questions, [1, 2, 7]);
+    let watch = sent(&mut app);
+    assert!(
+        matches!(&watch[..], [Command::Watch { questions, .. }, Command::Try { .. }] if *questions == [1, 2, 7])
+    );
 }
 
 #[test]

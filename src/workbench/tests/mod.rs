@@ -1,5 +1,6 @@
 //! The workbench without a terminal: keys in, frames out.
 
+mod editing;
 pub mod fixture;
 mod hostile;
 mod keys;

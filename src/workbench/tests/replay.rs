@@ -118,9 +118,12 @@ fn nothing_can_be_changed() {
     stage.act();
     let before = stage.app.editor.recipe.clone();
     let pool = stage.app.models.pool.clone();
-    for (pane, keys) in
-        [(Pane::Models, "sb"), (Pane::Recipe, "s+-0urwoipcgm"), (Pane::Evolve, "sxiw"), (Pane::Answers, "s")]
-    {
+    for (pane, keys) in [
+        (Pane::Models, "sb"),
+        (Pane::Recipe, "s+-0urwoipcgmbdE"),
+        (Pane::Evolve, "sxiWK"),
+        (Pane::Answers, "s"),
+    ] {
         for key in keys.chars() {
             stage.app.pane = pane;
             press(&mut stage.app, &key.to_string());

@@ -1,12 +1,15 @@
 //! Keys of the Evolve pane.
 
-use crate::session::protocol::{CandidateId, Command, Status};
+use crate::session::protocol::{CandidateId, Command, Split, Status, Target};
 use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
-use crate::workbench::overlays::{Confirm, Overlay, Prompt, Purpose};
+use crate::workbench::overlays::{Confirm, Look, Overlay};
 use crate::workbench::words;
+
+/// Sample questions beyond this many are not asked.
+const MOST_WATCHED: usize = 8;
 
 impl App {
     /// The candidate that keys act on.
@@ -29,8 +32,9 @@ impl App {
 
     pub(super) fn act_evolve(&mut self, action: Action) {
         if action == Action::Watch {
-            let text: Vec<String> = self.trial.questions.iter().map(usize::to_string).collect();
-            self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Watch, text.join(" "))));
+            let task = self.trial.task.clone();
+            self.say(words::reading_questions());
+            self.ask(Ask::Questions, Command::Questions { task, split: Split::Train });
             return;
         }
         let Some(run) = &mut self.run else {
@@ -62,6 +66,7 @@ impl App {
                     self.edit_candidate(id);
                 }
             }
+            Action::Keep => self.keep(),
             _ => self.open_candidate(),
         }
     }
@@ -91,26 +96,64 @@ impl App {
         self.pane = Pane::Answers;
     }
 
-    /// Changes the sample questions to those in `text`.
-    pub(super) fn watch(&mut self, text: &str) {
-        let numbers: Result<Vec<usize>, _> =
-            text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::parse).collect();
-        let of = self.run.as_ref().map_or(usize::MAX, |r| r.state.train_questions);
-        match numbers {
-            Ok(list) if list.is_empty() => self.complain(words::name_a_question()),
-            Ok(list) if list.iter().any(|q| *q >= of) => {
-                self.complain(words::question_range(of.saturating_sub(1)));
+    /// Keeps the candidate in the list and as a column of Answers, or lets it go.
+    fn keep(&mut self) {
+        let Some(id) = self.current_candidate() else { return };
+        let Some(run) = &mut self.run else { return };
+        let label = run.state.entry(id).map_or_else(String::new, |e| e.candidate.label.clone());
+        if run.kept.remove(&id) {
+            self.answers.opened.retain(|o| *o != id);
+            self.say(words::let_go(&label));
+        } else {
+            run.kept.insert(id);
+            if !self.answers.opened.contains(&id) {
+                self.answers.opened.push(id);
             }
-            Ok(mut list) => {
-                list.truncate(8);
-                let task = self.trial.task.clone();
-                self.trial.ask_others(task, list.clone());
-                if let Some(session) = self.session().map(str::to_owned) {
-                    let done = words::watching_others().to_owned();
-                    self.ask(Ask::Order(done), Command::Watch { session, questions: list });
-                }
+            self.say(words::kept(&label));
+        }
+    }
+
+    /// Opens the recipe of the candidate, or of the column, under the cursor.
+    pub(super) fn show_recipe(&mut self) {
+        let candidate = match self.pane {
+            Pane::Answers => match self.current_column() {
+                Some(Who::Hand) => None,
+                Some(who) => self.candidate_of(who),
+                None => return,
+            },
+            _ => match self.current_candidate() {
+                Some(id) => Some(id),
+                None => return,
+            },
+        };
+        let layers = self.run.as_ref().map_or(self.editor.layers, |r| r.state.layers);
+        let look = match candidate {
+            None => Look {
+                candidate,
+                label: words::by_hand().to_owned(),
+                recipe: Some(Box::new(self.editor.recipe.clone())),
+                layers: self.editor.layers,
+            },
+            Some(id) => {
+                let Some(entry) = self.run.as_ref().and_then(|r| r.state.entry(id)) else { return };
+                let recipe = match &entry.candidate.target {
+                    Target::Recipe(recipe) => Some(recipe.clone()),
+                    Target::Model(_) => None,
+                };
+                Look { candidate, label: entry.candidate.label.clone(), recipe, layers }
             }
-            Err(_) => self.complain(words::not_question_numbers(text)),
+        };
+        self.overlay = Some(Overlay::Look(look));
+    }
+
+    /// Changes the sample questions.
+    pub(super) fn watch(&mut self, mut questions: Vec<usize>) {
+        questions.truncate(MOST_WATCHED);
+        let task = self.trial.task.clone();
+        self.trial.ask_others(task, questions.clone());
+        if let Some(session) = self.session().map(str::to_owned) {
+            let done = words::watching_others().to_owned();
+            self.ask(Ask::Order(done), Command::Watch { session, questions });
         }
     }
 }

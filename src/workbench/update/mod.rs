@@ -2,6 +2,7 @@
 
 mod answers;
 mod evolve;
+mod models;
 pub mod mouse;
 mod overlay;
 mod recipe;
@@ -11,7 +12,6 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::action::Action;
 use super::app::{App, Link, Pane};
 use super::effect::{Ask, Effect};
-use super::keys::{action_for, replay_action_for};
 use super::overlays::{Confirm, Overlay, Picker};
 use super::words;
 use crate::session::protocol::{Command, Status};
@@ -28,11 +28,11 @@ impl App {
         self.notice = None;
         if self.overlay.is_some() {
             self.overlay_key(key);
-        } else if let Some(action) = self.replay.and_then(|_| replay_action_for(key, self.pane)) {
+        } else if let Some(action) = self.replay.and_then(|_| self.keys.replay_action_for(key, self.pane)) {
             self.act(action);
         } else if self.pane == Pane::Recipe && self.replay.is_none() && self.typing_key(key) {
             // The number being typed took it.
-        } else if let Some(action) = action_for(key, self.pane) {
+        } else if let Some(action) = self.keys.action_for(key, self.pane) {
             self.act(action);
         } else if key.code == KeyCode::Esc {
             self.escape();
@@ -52,7 +52,10 @@ impl App {
 
     fn escape(&mut self) {
         match self.pane {
-            Pane::Recipe => self.editor.anchor = None,
+            Pane::Recipe => {
+                self.editor.anchor = None;
+                self.editor.strip = None;
+            }
             Pane::Answers => self.answers.zoom = false,
             Pane::Models | Pane::Evolve => {}
         }
@@ -75,7 +78,8 @@ impl App {
             Action::First => self.move_by(isize::MIN / 2, 0),
             Action::Last => self.move_by(isize::MAX / 2, 0),
             Action::Help => {
-                self.overlay = Some(Overlay::Picker(Picker::help(self.pane, self.replay.is_some())));
+                self.overlay =
+                    Some(Overlay::Picker(Picker::help(&self.keys, self.pane, self.replay.is_some())));
             }
             Action::Palette => self.overlay = Some(Overlay::Picker(Picker::palette())),
             Action::Sessions => {
@@ -88,7 +92,12 @@ impl App {
             Action::Suspend => self.effects.push(Effect::Suspend),
             Action::Quit => self.quit = true,
             Action::StartEvolution => self.start_asked(),
-            Action::ToggleSource | Action::ChooseBase | Action::Rescan | Action::TakePool => {
+            Action::ToggleSource
+            | Action::ChooseBase
+            | Action::Rescan
+            | Action::AddModel
+            | Action::Measure
+            | Action::TakePool => {
                 self.act_models(action);
             }
             Action::StepUp
@@ -102,6 +111,10 @@ impl App {
             | Action::Redo
             | Action::ChooseMethod
             | Action::Reset
+            | Action::TakeBest
+            | Action::Compare
+            | Action::ShowYaml
+            | Action::EvolveHere
             | Action::Save
             | Action::Open
             | Action::TryAgain
@@ -110,12 +123,15 @@ impl App {
             | Action::Stop
             | Action::EditCandidate
             | Action::OpenCandidate
+            | Action::Keep
             | Action::Watch
             | Action::NextSample => self.act_evolve(action),
+            Action::ShowRecipe => self.show_recipe(),
             Action::Filter
             | Action::PinBaseline
             | Action::SwitchSplit
             | Action::CopyAnswer
+            | Action::Export
             | Action::CloseColumn
             | Action::Zoom => self.act_answers(action),
         }
@@ -136,30 +152,6 @@ impl App {
             Pane::Evolve => self.move_candidate(rows),
             Pane::Answers => self.move_answers(rows, columns),
         }
-    }
-
-    fn act_models(&mut self, action: Action) {
-        match action {
-            Action::ToggleSource => {
-                let outcome = self.models.toggle();
-                self.tell(outcome);
-                self.pool_changed();
-            }
-            Action::ChooseBase => {
-                self.models.choose_base();
-                self.pool_changed();
-                self.ask_models();
-            }
-            Action::TakePool => {
-                self.pool_changed();
-                self.pane = Pane::Recipe;
-            }
-            _ => self.ask_models(),
-        }
-    }
-
-    fn ask_models(&mut self) {
-        self.ask(Ask::Models, Command::Models { base: Some(self.models.pool.base.clone()) });
     }
 
     fn toggle_mouse(&mut self) {

@@ -7,7 +7,7 @@ use crate::session::protocol::CandidateId;
 use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
-use crate::workbench::editor::Cell;
+use crate::workbench::editor::{Cell, Editor};
 
 /// Something on the screen that a click means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +15,22 @@ pub enum Hit {
     Pane(Pane),
     Model(usize),
     Cell(Cell),
+    /// A number of the whole merge in the editor.
+    Global(usize),
     Candidate(CandidateId),
     /// A question and a column of Answers.
     Answer(usize, Who),
+}
+
+impl Editor {
+    /// Whether the cursor or the selected block is there.
+    fn holds(&self, hit: Hit) -> bool {
+        match hit {
+            Hit::Cell(cell) => self.strip.is_none() && self.block().contains(cell),
+            Hit::Global(at) => self.strip == Some(at),
+            _ => false,
+        }
+    }
 }
 
 impl App {
@@ -29,15 +42,30 @@ impl App {
         let at = Position::new(event.column, event.row);
         let hit = || hits.iter().rev().find(|(r, _)| r.contains(at)).map(|(_, hit)| *hit);
         match event.kind {
-            MouseEventKind::ScrollUp => self.act(Action::Up),
-            MouseEventKind::ScrollDown => self.act(Action::Down),
+            // Over a number of the recipe the wheel turns the number.
+            MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
+                let up = event.kind == MouseEventKind::ScrollUp;
+                let over = hit().filter(|_| self.pane == Pane::Recipe && self.replay.is_none());
+                match over {
+                    Some(hit @ (Hit::Cell(_) | Hit::Global(_))) => {
+                        if !self.editor.holds(hit) {
+                            self.click(hit);
+                        }
+                        self.editor.step(if up { 1 } else { -1 });
+                    }
+                    _ => self.act(if up { Action::Up } else { Action::Down }),
+                }
+            }
             MouseEventKind::Down(MouseButton::Left) => {
                 if let Some(hit) = hit() {
                     self.click(hit);
                 }
             }
             MouseEventKind::Drag(MouseButton::Left) => {
-                if let Some(Hit::Cell(cell)) = hit() {
+                if let Some(Hit::Cell(cell)) = hit()
+                    && self.editor.cursor != cell
+                    && self.editor.strip.is_none()
+                {
                     self.editor.anchor.get_or_insert(self.editor.cursor);
                     self.editor.cursor = cell;
                 }
@@ -51,8 +79,17 @@ impl App {
             Hit::Pane(pane) => self.pane = pane,
             Hit::Model(row) => self.models.cursor = row,
             Hit::Cell(cell) => {
+                let outcome = self.editor.accept();
+                self.tell(outcome);
                 self.editor.anchor = None;
+                self.editor.strip = None;
                 self.editor.cursor = cell;
+            }
+            Hit::Global(at) => {
+                let outcome = self.editor.accept();
+                self.tell(outcome);
+                self.editor.anchor = None;
+                self.editor.strip = Some(at);
             }
             Hit::Candidate(id) => self.candidate = Some(id),
             Hit::Answer(question, column) => {

@@ -5,7 +5,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::session::protocol::Status;
 use crate::workbench::action::Action;
 use crate::workbench::app::App;
-use crate::workbench::overlays::{Choice, Confirm, Overlay, Purpose};
+use crate::workbench::effect::{Effect, Reading};
+use crate::workbench::overlays::{Choice, Confirm, Overlay, Purpose, tour};
 use crate::workbench::words;
 
 impl App {
@@ -19,6 +20,12 @@ impl App {
         }
         match overlay {
             Overlay::Picker(picker) => match key.code {
+                KeyCode::Enter if picker.ticked.as_ref().is_some_and(|t| !t.is_empty()) => {
+                    let questions = picker.ticked.iter().flatten().copied().collect();
+                    self.overlay = None;
+                    self.watch(questions);
+                }
+                KeyCode::Tab if picker.ticked.is_some() => picker.tick(),
                 KeyCode::Enter => {
                     let choice = picker.chosen().map(|i| i.choice.clone());
                     self.overlay = None;
@@ -60,32 +67,76 @@ impl App {
                 KeyCode::Char('q' | 'L') => self.overlay = None,
                 _ => {}
             },
-            Overlay::Sessions { cursor } => {
-                let last = self.sessions.len().saturating_sub(1);
-                match key.code {
-                    KeyCode::Up | KeyCode::Char('k') => *cursor = cursor.saturating_sub(1),
-                    KeyCode::Down | KeyCode::Char('j') => *cursor = (*cursor + 1).min(last),
-                    KeyCode::Char('q' | 'S') => self.overlay = None,
-                    KeyCode::Enter => {
-                        let row = self.sessions.get(*cursor).map(|r| r.name.clone());
-                        self.overlay = None;
-                        if let Some(name) = row {
-                            self.open_session(&name);
-                        }
+            Overlay::Reader(_) => self.reader_key(key.code),
+            Overlay::Look(look) => match key.code {
+                KeyCode::Char('e') => {
+                    let candidate = look.candidate;
+                    self.overlay = None;
+                    if let Some(id) = candidate {
+                        self.edit_candidate(id);
                     }
-                    KeyCode::Char('r') => {
-                        let row = self.sessions.get(*cursor).map(|r| (r.name.clone(), r.status));
-                        self.overlay = None;
-                        if let Some((name, status)) = row {
-                            self.open_session(&name);
-                            if matches!(status, Status::Paused | Status::Stopped | Status::New) {
-                                self.resume(&name);
-                            }
-                        }
+                }
+                KeyCode::Char('q' | 'r') | KeyCode::Enter => self.overlay = None,
+                _ => {}
+            },
+            Overlay::Tour(step) => {
+                let next = match key.code {
+                    KeyCode::Enter | KeyCode::Right | KeyCode::Char(' ' | 'l' | 'j') | KeyCode::Down => {
+                        *step + 1
                     }
-                    _ => {}
+                    KeyCode::Left | KeyCode::Char('h' | 'k') | KeyCode::Up => step.saturating_sub(1),
+                    KeyCode::Char('q') => tour::STEPS,
+                    _ => *step,
+                };
+                self.tour(next);
+            }
+            Overlay::Sessions { .. } => self.sessions_key(key.code),
+        }
+    }
+
+    fn reader_key(&mut self, key: KeyCode) {
+        let Some(Overlay::Reader(reader)) = &mut self.overlay else { return };
+        match key {
+            KeyCode::Up | KeyCode::Char('k') => reader.scroll(-1),
+            KeyCode::Down | KeyCode::Char('j') => reader.scroll(1),
+            KeyCode::PageUp => reader.scroll(-10),
+            KeyCode::PageDown => reader.scroll(10),
+            KeyCode::Char('y') => {
+                let text = reader.text.clone();
+                self.say(words::letters_sent(text.chars().count()));
+                self.effects.push(Effect::Copy(text));
+            }
+            KeyCode::Char('q') | KeyCode::Enter => self.overlay = None,
+            _ => {}
+        }
+    }
+
+    fn sessions_key(&mut self, key: KeyCode) {
+        let last = self.sessions.len().saturating_sub(1);
+        let Some(Overlay::Sessions { cursor }) = &mut self.overlay else { return };
+        match key {
+            KeyCode::Up | KeyCode::Char('k') => *cursor = cursor.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => *cursor = (*cursor + 1).min(last),
+            KeyCode::Char('q' | 'S') => self.overlay = None,
+            KeyCode::Enter | KeyCode::Char('r') => {
+                let row = self.sessions.get(*cursor).map(|r| (r.name.clone(), r.status));
+                self.overlay = None;
+                let Some((name, status)) = row else { return };
+                self.open_session(&name);
+                let rests = matches!(status, Status::Paused | Status::Stopped | Status::New);
+                if key == KeyCode::Char('r') && rests {
+                    self.resume(&name);
                 }
             }
+            _ => {}
+        }
+    }
+
+    /// Shows a step of the tour beside its pane; past the last one it is over.
+    fn tour(&mut self, step: usize) {
+        self.overlay = (step < tour::STEPS).then_some(Overlay::Tour(step));
+        if step < tour::STEPS {
+            self.pane = tour::pane(step);
         }
     }
 
@@ -105,17 +156,24 @@ impl App {
             }
             Choice::Method(method) => self.editor.set_method(method),
             Choice::Preset(preset) => self.preset(preset),
+            Choice::Compare(with) => self.compare(with),
+            Choice::Question(index) => self.watch(vec![index]),
+            Choice::Tour => self.tour(0),
         }
     }
 
     fn submit(&mut self, purpose: Purpose, text: &str) {
         match purpose {
-            Purpose::Save | Purpose::Open if text.is_empty() => self.say(words::no_file_named()),
+            _ if text.is_empty() => self.say(words::no_file_named()),
             Purpose::Save => self.save(text),
             Purpose::Open => {
-                self.effects.push(crate::workbench::effect::Effect::Read { path: text.into() });
+                self.effects.push(Effect::Read { path: text.into(), why: Reading::Edit });
             }
-            Purpose::Watch => self.watch(text),
+            Purpose::Compare => {
+                self.effects.push(Effect::Read { path: text.into(), why: Reading::Compare });
+            }
+            Purpose::AddModel => self.add_model(text),
+            Purpose::Export => self.export(text),
         }
     }
 }

@@ -8,8 +8,10 @@ use crate::recipe::Recipe;
 use crate::session::protocol::{Command, Status, Target};
 use crate::workbench::action::Action;
 use crate::workbench::app::App;
-use crate::workbench::effect::{Ask, Effect};
-use crate::workbench::overlays::{Overlay, Picker, Preset, Prompt, Purpose};
+use crate::workbench::editor::{Compared, Template, sources_of};
+use crate::workbench::effect::{Ask, Effect, Reading};
+use crate::workbench::overlays::{Comparison, Overlay, Picker, Preset, Prompt, Purpose, Reader};
+use crate::workbench::widgets::heat::short;
 use crate::workbench::words;
 
 impl App {
@@ -25,6 +27,7 @@ impl App {
                 editor.typing = None;
                 return false;
             }
+            KeyCode::Char('e') if plain => editor.type_letter('e'),
             KeyCode::Char('-') => editor.type_sign(),
             KeyCode::Backspace => {
                 if let Some(text) = &mut editor.typing {
@@ -54,6 +57,8 @@ impl App {
         match action {
             Action::StepUp => editor.step(1),
             Action::StepDown => editor.step(-1),
+            // A yes or no turns at once.
+            Action::EnterNumber if editor.toggle_flag() => {}
             Action::EnterNumber => editor.typing = Some(String::new()),
             Action::Select => editor.toggle_selection(),
             Action::Gradient => {
@@ -93,16 +98,31 @@ impl App {
                 self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Open, text)));
             }
             Action::TryAgain => self.trial.asked = None,
+            Action::TakeBest => match self.run.as_ref().and_then(|r| r.state.best) {
+                Some(best) => self.edit_candidate(best),
+                None => self.say(words::no_best()),
+            },
+            Action::Compare => self.overlay = Some(Overlay::Picker(self.comparisons())),
+            Action::ShowYaml => self.show_yaml(),
+            Action::EvolveHere => self.evolve_here(),
             _ => self.inject(),
         }
     }
 
     /// What the editor can start over from.
     fn presets(&self) -> Picker {
-        let mut list = vec![
-            (Preset::Uniform, words::uniform_name().to_owned(), words::preset_uniform().to_owned()),
-            (Preset::Base, words::base_name().to_owned(), words::preset_base().to_owned()),
-        ];
+        Picker::presets(self.preset_list())
+    }
+
+    fn preset_list(&self) -> Vec<(Preset, String, String)> {
+        let sources = sources_of(&self.editor.recipe);
+        let templates = Template::for_sources(sources.len()).into_iter();
+        let mut list: Vec<_> = templates
+            .map(|t| {
+                let (name, about) = template_words(t, &sources);
+                (Preset::Template(t), name, about)
+            })
+            .collect();
         if let Some(run) = &self.run {
             for entry in run.listed().into_iter().chain(run.best_global()) {
                 if !matches!(entry.candidate.target, Target::Recipe(_)) {
@@ -115,22 +135,89 @@ impl App {
                 list.push((Preset::Candidate(id), entry.candidate.label.clone(), note));
             }
         }
-        Picker::presets(list)
+        list
+    }
+
+    /// What the recipe can be compared with.
+    fn comparisons(&self) -> Picker {
+        let began = words::compare_began_about(&self.editor.began_as);
+        let mut list = vec![
+            (Comparison::Began, words::compare_began().to_owned(), began),
+            (Comparison::Nothing, words::compare_none().to_owned(), words::compare_none_about().to_owned()),
+            (Comparison::File, words::compare_file().to_owned(), words::compare_file_about().to_owned()),
+        ];
+        let presets = self.preset_list().into_iter();
+        list.extend(presets.map(|(p, name, about)| (Comparison::With(p), name, about)));
+        Picker::comparisons(list)
+    }
+
+    /// Shows what differs from another recipe.
+    pub(super) fn compare(&mut self, with: Comparison) {
+        let other = match with {
+            Comparison::Nothing => {
+                self.editor.compared = None;
+                return;
+            }
+            Comparison::File => {
+                self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Compare, String::new())));
+                return;
+            }
+            Comparison::Began => Some((self.editor.began_as.clone(), self.editor.began().clone())),
+            Comparison::With(Preset::Template(template)) => {
+                let (name, _) = template_words(template, &sources_of(&self.editor.recipe));
+                Some((name, self.editor.template(template)))
+            }
+            Comparison::With(Preset::Candidate(id)) => {
+                let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
+                entry.and_then(|e| match &e.candidate.target {
+                    Target::Recipe(recipe) => Some((e.candidate.label.clone(), (**recipe).clone())),
+                    Target::Model(_) => None,
+                })
+            }
+        };
+        if let Some((name, recipe)) = other {
+            self.compare_with(&name, recipe);
+        }
+    }
+
+    fn compare_with(&mut self, name: &str, recipe: Recipe) {
+        self.editor.compared = Some(Compared { name: name.to_owned(), recipe });
+        self.say(words::compared_with_recipe(self.editor.changes(), name));
+    }
+
+    fn show_yaml(&mut self) {
+        match self.editor.recipe.to_yaml() {
+            Ok(text) => self.overlay = Some(Overlay::Reader(Reader::new(words::yaml_title(), text))),
+            Err(why) => self.complain(words::no_yaml(&why.to_string())),
+        }
+    }
+
+    /// Starts a session over the recipe's models and method, and puts the recipe into it.
+    fn evolve_here(&mut self) {
+        let running = self.run.as_ref().filter(|r| r.state.status == Status::Running);
+        if let Some(name) = running.map(|r| r.state.name.clone()) {
+            return self.complain(words::must_stop_first(&name));
+        }
+        if !self.editor.recipe.path.is_empty() || !self.editor.recipe.slices.is_empty() {
+            return self.complain(words::path_evolves_by_config());
+        }
+        if !matches!(self.link, crate::workbench::app::Link::Connected { .. }) {
+            return self.complain(words::engine_not_yet());
+        }
+        let recipe = self.editor.recipe.clone();
+        let config = self.config.for_recipe(&self.models.pool, &recipe);
+        self.begin_with = Some(Box::new(recipe));
+        self.ask(Ask::Start, Command::Start { config, name: None });
+        self.say(words::evolving_from_here());
     }
 
     /// Starts the editor over.
     pub fn preset(&mut self, preset: Preset) {
         match preset {
-            Preset::Uniform => {
-                let recipe = self.editor.uniform();
-                self.editor.take(recipe, words::uniform_name());
-            }
-            Preset::Base => {
-                let mut recipe = self.editor.uniform();
-                for source in &mut recipe.sources {
-                    *source.weight_mut() = crate::recipe::Values::All(0.0);
-                }
-                self.editor.take(recipe, words::base_name());
+            Preset::Template(template) => {
+                let (name, _) = template_words(template, &sources_of(&self.editor.recipe));
+                let recipe = self.editor.template(template);
+                self.editor.take(recipe, &name);
             }
             Preset::Candidate(id) => self.edit_candidate(id),
         }
@@ -153,7 +240,7 @@ impl App {
 
     fn take_recipe(&mut self, recipe: Recipe, name: &str) {
         recipe.donor().clone_into(&mut self.models.pool.base);
-        self.models.pool.sources = recipe.sources.iter().map(|s| s.model.clone()).collect();
+        self.models.pool.sources = sources_of(&recipe);
         self.editor.take(recipe, name);
         self.pane = crate::workbench::app::Pane::Recipe;
     }
@@ -192,8 +279,12 @@ impl App {
     }
 
     /// A recipe file was read, or not.
-    pub fn read(&mut self, path: PathBuf, outcome: Result<Box<Recipe>, String>) {
+    pub fn read(&mut self, path: PathBuf, why: Reading, outcome: Result<Box<Recipe>, String>) {
         match outcome {
+            Ok(recipe) if why == Reading::Compare => {
+                let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+                self.compare_with(&name.unwrap_or_else(|| path.display().to_string()), *recipe);
+            }
             Ok(recipe) => {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
                 self.take_recipe(*recipe, name.as_deref().unwrap_or(words::file_name()));
@@ -201,6 +292,23 @@ impl App {
                 self.editor.path = Some(path);
             }
             Err(why) => self.complain(why),
+        }
+    }
+}
+
+/// A template's name, and what it does.
+fn template_words(template: Template, sources: &[String]) -> (String, String) {
+    let first = short(sources.first().map_or("", String::as_str));
+    match template {
+        Template::Uniform => (words::uniform_name().to_owned(), words::preset_uniform().to_owned()),
+        Template::Base => (words::base_name().to_owned(), words::preset_base().to_owned()),
+        Template::Ramp => (words::template_ramp().to_owned(), words::template_ramp_about(&first)),
+        Template::Front => (words::template_front(&first), words::template_front_about().to_owned()),
+        Template::Back => (words::template_back(&first), words::template_back_about().to_owned()),
+        Template::Halves => (words::template_halves().to_owned(), words::template_halves_about(&first)),
+        Template::Only(i) => {
+            let model = short(sources.get(i).map_or("", String::as_str));
+            (words::template_only(&model), words::template_only_about().to_owned())
         }
     }
 }

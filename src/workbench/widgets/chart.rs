@@ -135,7 +135,7 @@ impl Chart {
     fn ends(&self, pen: &mut Pen<'_>, frame: &Frame, cells: u16) {
         let plot = frame.plot;
         let mut labels: Vec<(u16, String, Style)> = Vec::new();
-        for series in &self.series {
+        for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             if let Some((_, y)) = series.points.last() {
                 labels.push((frame.row(*y), format!("{} {y:.2}", series.name), series.style));
             }

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use crate::recipe::{LayerGroup, Recipe};
+use crate::recipe::{LayerGroup, Param, Recipe};
 use crate::session::protocol::Gene;
-use crate::workbench::editor::{Block, Cell, Column, Track, columns, value};
+use crate::workbench::editor::{Block, Cell, Column, Compared, columns, differ, value};
 use crate::workbench::pen::Pen;
 use crate::workbench::text::clip;
 use crate::workbench::theme::Tone;
@@ -18,10 +18,13 @@ const NAMES: u16 = 6;
 const NARROW: u16 = 6;
 const WIDE: u16 = 10;
 const COMPACT: u16 = 9;
+/// Two numbers beside each other.
+const PAIR: u16 = 12;
 /// Weights are coloured between these unless a search space says otherwise.
 pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 
 /// A recipe to draw as a grid.
+#[derive(Clone, Copy)]
 pub struct Grid<'a> {
     pub recipe: &'a Recipe,
     pub layers: usize,
@@ -30,19 +33,39 @@ pub struct Grid<'a> {
     pub block: Option<Block>,
     /// The number being typed into the cursor's cell.
     pub typing: Option<&'a str>,
+    /// The recipe that changed cells are marked against, with its number beside the new one.
+    pub compared: Option<&'a Compared>,
+    /// A click chooses a cell.
+    pub live: bool,
 }
 
-impl Grid<'_> {
+impl<'a> Grid<'a> {
+    /// A recipe to look at.
+    #[must_use]
+    pub fn still(recipe: &'a Recipe, layers: usize) -> Self {
+        Self { recipe, layers, cursor: None, block: None, typing: None, compared: None, live: false }
+    }
+
     /// Cells that the grid would like to have across.
     #[must_use]
     pub fn width(&self) -> u16 {
-        NAMES + WIDE * columns(self.recipe).len() as u16
+        NAMES + self.widest() * columns(self.recipe).len() as u16
     }
 
     /// Cells across that show every number.
     #[must_use]
     pub fn compact_width(&self) -> u16 {
         NAMES + COMPACT * columns(self.recipe).len() as u16
+    }
+
+    /// Rows that the whole grid takes.
+    #[must_use]
+    pub fn rows(&self) -> u16 {
+        head_rows(self.recipe, &columns(self.recipe)) + LayerGroup::count(self.layers) as u16
+    }
+
+    const fn widest(&self) -> u16 {
+        if self.compared.is_some() { PAIR } else { WIDE }
     }
 
     /// Draws the grid and gives the rows used.
@@ -52,7 +75,8 @@ impl Grid<'_> {
         if all.is_empty() || area.height < 2 || room < NARROW {
             return 0;
         }
-        let wide = (room / all.len() as u16).clamp(NARROW, WIDE);
+        let narrow = if self.compared.is_some() { PAIR } else { NARROW };
+        let wide = (room / all.len() as u16).clamp(narrow.min(room), self.widest());
         let fit = usize::from(room / wide);
         let left = self.cursor.map_or(0, |c| c.column.saturating_sub(fit - 1));
         let heads = self.heads(pen, area, &all, left, wide);
@@ -74,32 +98,48 @@ impl Grid<'_> {
         heads + shown as u16
     }
 
-    /// Source names over the columns, and which of weight and density a column is.
+    /// Source names over the columns, below them the parameter, and below that the filter.
     fn heads(&self, pen: &mut Pen<'_>, area: Rect, all: &[Column], left: usize, wide: u16) -> u16 {
-        let tracks = self.recipe.method.uses_density();
+        let rows = head_rows(self.recipe, all);
         let fit = usize::from((area.width - NAMES) / wide);
-        for (i, column) in all.iter().enumerate().skip(left).take(fit) {
+        let shown = all.iter().enumerate().skip(left).take(fit);
+        for (i, column) in shown {
             let x = area.x + NAMES + (i - left) as u16 * wide;
             let here = self.cursor.is_some_and(|c| c.column == i);
             let tone = if here { Tone::Accent } else { Tone::Plain };
-            let name = short(&self.recipe.sources[column.source].model);
-            if column.track == Track::Weight || i == left {
-                let span = if tracks && column.track == Track::Weight { wide * 2 - 1 } else { wide - 1 };
-                pen.text((x, area.y), span, &name, pen.theme.tone(tone));
+            let before = i.checked_sub(1).and_then(|b| all.get(b)).filter(|_| i > left);
+            if before.is_none_or(|b| b.source != column.source) {
+                let name = match column.source {
+                    Some(source) => short(&self.recipe.sources[source].model),
+                    None => words::whole_merge().to_owned(),
+                };
+                let span = all[i..].iter().take_while(|c| c.source == column.source).count();
+                let room = (span.min(fit + left - i) as u16 * wide).saturating_sub(1);
+                pen.text((x, area.y), room, &name, pen.theme.tone(tone));
             }
-            if tracks {
-                let word = if column.track == Track::Weight { words::weight() } else { words::density() };
-                pen.text((x, area.y + 1), wide - 1, word, pen.theme.tone(Tone::Dim));
+            if rows > 1 && before.is_none_or(|b| (b.source, b.param) != (column.source, column.param)) {
+                pen.text((x, area.y + 1), wide - 1, column.param.name(), pen.theme.tone(Tone::Dim));
+            }
+            if rows > 2 {
+                let filter = match column.filter(self.recipe) {
+                    Some(Some(part)) => part.trim_start_matches("self_"),
+                    Some(None) => words::other_tensors(),
+                    None => "",
+                };
+                pen.text((x, area.y + 2), wide - 1, filter, pen.theme.tone(Tone::Dim));
             }
         }
-        if tracks { 2 } else { 1 }
+        rows
     }
 
     fn cell(&self, pen: &mut Pen<'_>, area: Rect, cell: Cell, column: Column) {
         let group = LayerGroup::from_index(cell.row, self.layers);
-        let number = value(self.recipe, column, group).unwrap_or(0.0);
-        let (low, high) = if column.track == Track::Weight { WEIGHTS } else { (0.0, 1.0) };
-        let mut style = pen.theme.heat(number, low, high);
+        let number = value(self.recipe, column, group, self.layers);
+        let (low, high) = colours(self.recipe, column);
+        let mut style = match number {
+            Some(number) => pen.theme.heat(number, low, high),
+            None => pen.theme.tone(Tone::Dim),
+        };
         let here = self.cursor == Some(cell);
         if here || self.block.is_some_and(|b| b.cells() > 1 && b.contains(cell)) {
             style = style.add_modifier(Modifier::REVERSED);
@@ -109,7 +149,15 @@ impl Grid<'_> {
         }
         let wide = usize::from(area.width - 1);
         let typed = self.typing.filter(|_| here);
-        let figure = typed.map_or_else(|| format!("{number:.2}"), str::to_owned);
+        let figure = typed.map_or_else(|| number.map_or_else(|| "-".to_owned(), figure), str::to_owned);
+        let before = self.compared.map(|c| c.value(self.recipe, column, group, self.layers));
+        let figure = match before {
+            Some(Some(old)) if number.is_some_and(|n| differ(n, old)) => {
+                format!("{}>{figure}", self::figure(old))
+            }
+            Some(None) => format!("+{figure}"),
+            _ => figure,
+        };
         let text = if here && wide > 6 {
             format!("[{figure:>w$}]", w = wide - 2)
         } else {
@@ -119,10 +167,33 @@ impl Grid<'_> {
         if typed.is_some() {
             pen.cursor_at(area.x + (wide as u16).saturating_sub(u16::from(wide > 6)), area.y);
         }
-        if self.cursor.is_some() {
+        if self.live {
             pen.hit(area, Hit::Cell(cell));
         }
     }
+}
+
+/// Rows of the headings: one for names alone, a second where there is more than weights, a third
+/// where tensors are chosen by name.
+fn head_rows(recipe: &Recipe, all: &[Column]) -> u16 {
+    if all.iter().any(|c| c.filter(recipe).is_some()) {
+        return 3;
+    }
+    if all.iter().any(|c| c.param != Param::Weight) { 2 } else { 1 }
+}
+
+/// Between which numbers a column is coloured: those that a search may use.
+fn colours(recipe: &Recipe, column: Column) -> (f64, f64) {
+    if column.param == Param::Weight {
+        return WEIGHTS;
+    }
+    column.spec(recipe).and_then(|s| s.gene).unwrap_or((0.0, 1.0))
+}
+
+/// A number in four cells.
+#[must_use]
+pub fn figure(number: f64) -> String {
+    if number != 0.0 && number.abs() < 0.005 { format!("{number:.0e}") } else { format!("{number:.2}") }
 }
 
 /// A genome as one row of colours; neighbours share a cell where there are more genes than room.

@@ -1,4 +1,5 @@
-//! Things that more than one pane draws: heat maps and line charts.
+//! Things that more than one pane draws: heat maps, routes and line charts.
 
 pub mod chart;
 pub mod heat;
+pub mod route;

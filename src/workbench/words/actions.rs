@@ -35,6 +35,24 @@ actions! {
         "Paint a merge of the picked models by hand" | "選んだモデルのマージを手で作る";
     Action::Rescan => "" | "",
         "Look again for models on this machine" | "このマシンのモデルを探し直す";
+    Action::AddModel => "add" | "追加",
+        "Add a model: a folder, or org/name from the hub" | "モデルを追加する（フォルダ、またはハブの org/name）";
+    Action::Measure => "" | "",
+        "Measure how far the sources lie from the base, layer by layer" | "ソースがベースからどれだけ離れているかを層ごとに測る";
+    Action::TakeBest => "" | "",
+        "Take the best candidate so far into the editor" | "現在の最良の候補をエディタに取り込む";
+    Action::Compare => "compare" | "比較",
+        "Mark what differs from another recipe" | "別のレシピとの違いを示す";
+    Action::ShowYaml => "yaml" | "YAML",
+        "Show the recipe as mergekit writes it" | "レシピをmergekitの書式で見る";
+    Action::EvolveHere => "" | "",
+        "Start a new session that searches from this recipe" | "このレシピから探索する新しいセッションを始める";
+    Action::Keep => "keep" | "保持",
+        "Keep this candidate in the list and beside the answers, or let it go" | "この候補を一覧と回答に残す・外す";
+    Action::ShowRecipe => "recipe" | "レシピ",
+        "Look at this candidate's recipe or path" | "この候補のレシピまたは経路を見る";
+    Action::Export => "" | "",
+        "Write the table of answers to a CSV or JSONL file" | "回答の表をCSVまたはJSONLに書き出す";
     Action::StepUp => "" | "",
         "Raise the cell or the selected block by one step" | "セルまたは選択範囲を1段上げる";
     Action::StepDown => "step" | "増減",

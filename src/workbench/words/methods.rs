@@ -1,8 +1,8 @@
 //! Merge methods and their parameters explained. The English is the recipe room's own table, the
 //! Japanese stands here.
 
-use super::either;
-use crate::recipe::{Method, Param};
+use super::{Language, any_number, default_is, either, language, yes_or_no};
+use crate::recipe::{Kind, Method, Param, ParamSpec, Range};
 
 /// One line on what a method does.
 #[must_use]
@@ -37,7 +37,7 @@ pub fn method_about(method: Method) -> &'static str {
 /// What a parameter means in a method, in a line. The same parameter may mean something else in
 /// another method.
 #[must_use]
-pub fn param_about(method: Method, param: Param) -> &'static str {
+fn param_about(method: Method, param: Param) -> &'static str {
     let english = method.parameters().iter().find(|p| p.param == param).map_or("", |p| p.about);
     either(
         english,
@@ -70,4 +70,37 @@ pub fn param_about(method: Method, param: Param) -> &'static str {
             Param::Alpha => "数える重なりの上限",
         },
     )
+}
+
+/// A parameter with its meaning, its range and its default, in a line.
+#[must_use]
+pub fn parameter_line(method: Method, spec: &ParamSpec) -> String {
+    let mut out = format!("{}: {}", spec.param.name(), param_about(method, spec.param));
+    let range = match spec.kind {
+        Kind::Flag => format!("{}/{}", yes_or_no(true), yes_or_no(false)),
+        Kind::Number | Kind::Count => range_words(spec.range),
+    };
+    out.push_str("; ");
+    out.push_str(&range);
+    if let Some(default) = spec.default {
+        let default = match spec.kind {
+            Kind::Flag => yes_or_no(default != 0.0).to_owned(),
+            Kind::Number | Kind::Count => default.to_string(),
+        };
+        out.push_str("; ");
+        out.push_str(&default_is(&default));
+    }
+    out
+}
+
+fn range_words(range: Range) -> String {
+    if language() == Language::English {
+        return range.to_string();
+    }
+    let least = if range.above { "より大" } else { "以上" };
+    let most = if range.below { "未満" } else { "以下" };
+    let low = range.low.is_finite().then(|| format!("{}{least}", range.low));
+    let high = range.high.is_finite().then(|| format!("{}{most}", range.high));
+    let parts: Vec<String> = low.into_iter().chain(high).collect();
+    if parts.is_empty() { any_number().to_owned() } else { parts.join("、") }
 }

@@ -12,7 +12,7 @@ mod said;
 use std::cell::Cell;
 
 pub use evolve::*;
-pub use methods::{method_about, param_about};
+pub use methods::{method_about, parameter_line};
 pub use overlays::*;
 pub use panes::*;
 pub use said::*;

@@ -64,14 +64,31 @@ words! {
     card_tied = ", tied embeddings" | "、埋め込み共有";
     card_chat = ", chat template" | "、チャットテンプレートあり";
 
+    distances_title = "How far the sources lie from the base" | "ベースからの距離";
+    distances_norm = "per cent" | "割合%";
+    distances_cosine = "Cosine between two task vectors" | "タスクベクトル同士のコサイン";
+    distances_left_out(n: usize) = "{n} tensors differ in shape and are left out" | "形の違う{n}個のテンソルは除きました";
+    distances_wait(bytes: &str) = "d reads {bytes} and shows, layer by layer, where each source differs" | "d で{bytes}を読み、各ソースが違う層を示します";
+
     // Recipe.
     recipe_title(method: &str, from: &str) = "{method} from {from}" | "{method}（{from}から）";
     uniform_name = "uniform" | "均等";
     base_name = "base" | "ベース";
     file_name = "file" | "ファイル";
     grid_waits = "The grid appears when the base model is known." | "ベースモデルが分かると表が現れます。";
-    weight = "weight" | "重み";
-    density = "density" | "密度";
+    whole_merge = "all" | "全体";
+    other_tensors = "the rest" | "その他";
+    compared(n: usize, name: &str) = "{n} changed from {name}" | "{name}と{n}か所相違";
+    was(old: &str) = "was {old} there" | "比較先では {old}";
+    was_absent = "the other recipe has nothing there" | "比較先にはありません";
+    yes = "yes" | "はい";
+    no = "no" | "いいえ";
+    any_number = "any number" | "任意の数";
+    default_is(value: &str) = "default {value}" | "既定 {value}";
+    step_words(n: usize, layer: usize, model: &str, scale: f64) = "step {n}: layer {layer} of {model}, what enters it times {scale:.3}"
+        | "ステップ{n}: {model}の第{layer}層、入力を{scale:.3}倍";
+    route_begins = "embedding" | "埋め込み";
+    route_ends = "norm, head" | "正規化、ヘッド";
     input_embedding = "input embedding" | "入力埋め込み";
     block(i: usize) = "block {i}" | "ブロック{i}";
     final_head = "final norm and head" | "最終正規化とヘッド";
@@ -79,8 +96,7 @@ words! {
         | "{cells}セル: 数値を入力、+ - で増減、g で勾配";
     cell_words(track: &str, model: &str, place: &str, value: f64) = "{track} of {model}, {place}: {value:.3}"
         | "{model}の{track}、{place}: {value:.3}";
-    base_lambda(base: &str, lambda: f64) = "base {base}, lambda {lambda}" | "ベース {base}、lambda {lambda}";
-    normalized = ", weights normalized" | "、重みは正規化";
+    base_is(base: &str) = "base {base}" | "ベース {base}";
     file_at(path: &str) = "file {path}" | "ファイル {path}";
     sample_answers = "Sample answers" | "サンプル回答";
     sample_answering = "Sample answers: answering" | "サンプル回答: 回答中";
@@ -106,6 +122,7 @@ words! {
     none = "none" | "なし";
     waiting = "waiting" | "待機中";
     question_title(id: &str, gold: &str) = "{id} (answer {gold})" | "{id}（正解 {gold}）";
+    strict_lenient(strict: &str, lenient: &str) = "  strict {strict} lenient {lenient}" | "  厳格 {strict} 寛容 {lenient}";
     answer_facts(p_ja: f64, tokens: u64) = "  p(ja) {p_ja:.2}  {tokens} tokens" | "  p(ja) {p_ja:.2}  {tokens}トークン";
     best_name = "best" | "最良";
     by_hand = "by hand" | "手作り";
@@ -133,6 +150,12 @@ pub fn status(status: Status) -> &'static str {
         Status::Stopped => status_stopped(),
         Status::Finished => status_finished(),
     }
+}
+
+/// A yes or no.
+#[must_use]
+pub fn yes_or_no(yes_is: bool) -> &'static str {
+    if yes_is { yes() } else { no() }
 }
 
 /// A filter's name.

@@ -18,6 +18,15 @@ words! {
         = "{name} is finished: {train} of the training questions right and Japanese, {test} of the held-out ones"
         | "{name}が完了しました: 日本語で正解した割合は訓練問題{train}、検証問題{test}";
     run_halted(reason: &str) = "The run halted: {reason}. p resumes it" | "実行が止まりました: {reason}。p で再開します";
+    keys_unreadable(place: &str, why: &str) = "{place} can't be read, the usual keys hold: {why}"
+        | "{place}を読めないため既定のキーを使います: {why}";
+    keys_no_action(place: &str, id: &str, near: &str) = "{place}: there is no action {id}; did you mean {near}?"
+        | "{place}: {id}という操作はありません。{near}ですか？";
+    keys_no_list(place: &str, id: &str) = "{place}: {id}: give a key or a list of keys, each in quotes"
+        | "{place}: {id}: キーまたはキーの並びを引用符付きで書いてください";
+    keys_no_key(place: &str, id: &str, key: &str) = "{place}: {id}: \"{key}\" is no key" | "{place}: {id}: 「{key}」というキーはありません";
+    keys_conflict(place: &str, key: &str, wins: &str, loses: &str) = "{place}: {key} means both {wins} and {loses}; {wins} has it"
+        | "{place}: {key}は{wins}と{loses}の両方です。{wins}が使います";
     key_does_nothing(key: char) = "{key} does nothing here; ? lists what can be done"
         | "{key}はここでは使えません。? で操作を一覧します";
     mouse_ours = "The mouse is the workbench's now; M gives it back to the terminal"
@@ -49,8 +58,17 @@ words! {
         | "{model}の列をコピーしました。p で別の列に貼り付けます";
     nothing_copied = "Nothing copied yet; c copies the column under the cursor"
         | "まだ何もコピーしていません。c でカーソルの列をコピーします";
-    paste_mismatch = "Weights go over weights and densities over densities"
-        | "重みは重みの列に、密度は密度の列にだけ貼り付けられます";
+    paste_mismatch = "A column goes over one of the same parameter: weights over weights"
+        | "列は同じパラメータの列にだけ貼り付けられます（重みは重みへ）";
+    too_heavy(value: f64) = "{value} is surely a slip: the editor goes to 10" | "{value}は大きすぎます。エディタでは10までです";
+    compared_with_recipe(n: usize, name: &str) = "{n} numbers differ from {name}" | "{name}と{n}か所違います";
+    no_yaml(why: &str) = "mergekit has no way to write it: {why}" | "mergekitの書式では書けません: {why}";
+    no_best = "There is no best candidate yet" | "最良の候補がまだありません";
+    path_evolves_by_config = "A search over paths starts from a config: yosegi evolve configs/zoo-dfs.toml"
+        | "経路の探索は設定ファイルから始めます: yosegi evolve configs/zoo-dfs.toml";
+    evolving_from_here = "A new session is started and searches from this recipe" | "このレシピから探索する新しいセッションを始めます";
+    must_stop_first(name: &str) = "{name} is running, and the engine runs one at a time: pause it first (p in Evolve)"
+        | "{name}が実行中です。エンジンは1つずつ動かします。先に一時停止してください（進化画面の p）";
     nothing_to_undo = "Nothing to undo" | "元に戻す編集はありません";
     nothing_to_redo = "Nothing to redo" | "やり直す編集はありません";
     number_being_typed = "A number is being typed: Enter sets it, Esc leaves it, Alt-1..4 go to a pane"
@@ -69,7 +87,15 @@ words! {
     opened(path: &str) = "Opened {path}" | "{path}を開きました";
     no_file_named = "No file named" | "ファイル名がありません";
 
+    // Models.
+    adding(name: &str) = "Looking at {name}" | "{name}を調べています";
+    added(name: &str) = "{name} is in the list; space picks it" | "{name}を一覧に加えました。空白キーで選びます";
+    measuring = "Measuring the task vectors" | "タスクベクトルを測っています";
+
     // Evolve.
+    kept(label: &str) = "{label} is kept" | "{label}を残しました";
+    let_go(label: &str) = "{label} is let go" | "{label}を外しました";
+    reading_questions = "Reading the questions" | "問題を読み込んでいます";
     no_session = "There is no session yet; s starts one" | "セッションがまだありません。s で開始します";
     pauses(session: &str) = "{session} pauses after the candidate in flight; p goes on"
         | "{session}は評価中の候補が終わると一時停止します。p で再開します";
@@ -78,17 +104,15 @@ words! {
     stop_question(session: &str) = "Stop {session}? It can be resumed later." | "{session}を停止しますか？後で再開できます。";
     goes_on(session: &str) = "{session} goes on" | "{session}を再開しました";
     is_stopped(session: &str) = "{session} is stopped; p resumes it" | "{session}を停止しました。p で再開します";
-    name_a_question = "Name at least one question" | "問題番号を1つ以上入力してください";
-    question_range(last: usize) = "The questions are numbered 0 to {last}" | "問題番号は0から{last}までです";
     watching_others = "Other sample questions from now on" | "サンプル問題を変更しました";
-    not_question_numbers(text: &str) = "\"{text}\" is not a list of question numbers"
-        | "「{text}」は問題番号の並びではありません";
 
     // Answers.
     questions_filtered(n: usize, filter: &str) = "{n} questions: {filter}" | "{n}問: {filter}";
     compared_with(name: &str) = "The others are compared with {name}" | "{name}と比較します";
+    exported(path: &str) = "The answers are in {path}" | "回答を{path}に書き出しました";
+    no_answers_to_export = "No answers here to write yet" | "書き出す回答がまだありません";
     close_opened_only = "Only columns opened from Evolve can be closed" | "閉じられるのは進化画面から開いた列だけです";
-    letters_sent(n: usize) = "{n} characters sent to the terminal (OSC 52)" | "{n}文字を端末へ送りました（OSC 52）";
+    letters_sent(n: usize) = "{n} characters handed to the terminal; whether it keeps them is its own matter" | "{n}文字を端末に渡しました（端末が受け取ったかは分かりません）";
     no_answer_here = "No answer here to copy" | "コピーする回答がありません";
     more_letters(n: usize) = "[{n} more characters]" | "［残り{n}文字］";
 }

@@ -1,0 +1,92 @@
+//! The table of answers as a file: a row a question, the columns as on the screen.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::answers::Who;
+use super::app::App;
+use super::effect::Effect;
+use super::words;
+
+impl App {
+    /// Writes the questions that pass the filter, with every column's answer.
+    pub fn export(&mut self, path: &str) {
+        let questions = self.shown_questions();
+        let columns: Vec<Who> =
+            self.answer_columns().into_iter().filter(|w| self.column_answers(*w).is_some()).collect();
+        if questions.is_empty() || columns.is_empty() {
+            return self.say(words::no_answers_to_export());
+        }
+        let lines = Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case("jsonl"));
+        let text =
+            if lines { self.as_lines(&questions, &columns) } else { self.as_csv(&questions, &columns) };
+        self.effects.push(Effect::WriteText { path: path.into(), text });
+    }
+
+    /// The table was written, or not.
+    pub fn exported(&mut self, path: &Path, outcome: Result<(), String>) {
+        let path = path.display().to_string();
+        match outcome {
+            Ok(()) => self.say(words::exported(&path)),
+            Err(why) => self.complain(words::not_written(&path, &why)),
+        }
+    }
+
+    fn as_lines(&self, questions: &[usize], columns: &[Who]) -> String {
+        let mut out = String::new();
+        for question in questions {
+            let Some(any) = columns.iter().find_map(|w| self.answer(*w, *question)) else { continue };
+            let mut answers = Map::new();
+            for who in columns {
+                let Some(answer) = self.answer(*who, *question) else { continue };
+                let fields = json!({
+                    "text": answer.text, "number": answer.number, "correct": answer.correct,
+                    "lenient_correct": answer.lenient_correct, "language": answer.language,
+                    "tokens": answer.tokens,
+                });
+                answers.insert(self.column_name(*who), fields);
+            }
+            let row = json!({
+                "index": any.index, "id": any.id, "question": any.question, "gold": any.gold,
+                "answers": Value::Object(answers),
+            });
+            // Writing to a `String` can't fail.
+            let _ = writeln!(out, "{row}");
+        }
+        out
+    }
+
+    fn as_csv(&self, questions: &[usize], columns: &[Who]) -> String {
+        let mut head = ["index", "id", "question", "gold"].map(str::to_owned).to_vec();
+        for who in columns {
+            let name = self.column_name(*who);
+            head.extend(["text", "number", "correct", "language"].map(|field| format!("{name} {field}")));
+        }
+        let mut out = line(&head);
+        for question in questions {
+            let Some(any) = columns.iter().find_map(|w| self.answer(*w, *question)) else { continue };
+            let mut row = vec![any.index.to_string(), any.id.clone(), any.question.clone(), any.gold.clone()];
+            for who in columns {
+                match self.answer(*who, *question) {
+                    Some(a) => row.extend([
+                        a.text.clone(),
+                        a.number.clone().unwrap_or_default(),
+                        a.correct.to_string(),
+                        a.language.clone(),
+                    ]),
+                    None => row.extend(std::iter::repeat_n(String::new(), 4)),
+                }
+            }
+            out.push_str(&line(&row));
+        }
+        out
+    }
+}
+
+/// A line of CSV (RFC 4180), every field in quotes.
+fn line(fields: &[String]) -> String {
+    let quoted: Vec<String> = fields.iter().map(|f| format!("\"{}\"", f.replace('"', "\"\""))).collect();
+    format!("{}\r\n", quoted.join(","))
+}
