@@ -85,7 +85,7 @@ impl App {
     /// Asks for sample answers when the recipe has changed since they were asked. A newer request
     /// replaces an unfinished one, so a held key builds no queue.
     pub(super) fn want_trial(&mut self) {
-        let ready = self.editor.layers > 0 && !self.editor.recipe.sources.is_empty();
+        let ready = self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
         if !ready || self.editor.typing.is_some() || self.trial.asked == Some(self.editor.revision) {
             return;
         }

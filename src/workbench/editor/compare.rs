@@ -24,7 +24,7 @@ impl Compared {
     #[must_use]
     pub fn global(&self, recipe: &Recipe, param: Param) -> Option<f64> {
         let other = self.recipe.global(param);
-        ((recipe.global(param) - other).abs() >= SAME * other.abs().min(1.0)).then_some(other)
+        ((recipe.global(param) - other).abs() > SAME * other.abs().min(1.0)).then_some(other)
     }
 }
 

@@ -71,10 +71,10 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
 
 /// What the recipe is, what it came from, and what it is compared with.
 fn title(editor: &Editor) -> String {
-    let title = words::recipe_title(editor.recipe.method.name(), &editor.began_as);
+    let method = editor.recipe.method.name();
     match &editor.compared {
-        Some(other) => format!("{title}, {}", words::compared(editor.changes(), &other.name)),
-        None => title,
+        Some(other) => format!("{method}: {}", words::compared(editor.changes(), &other.name)),
+        None => words::recipe_title(method, &editor.began_as),
     }
 }
 

@@ -310,7 +310,7 @@ fn distances(base: &str, sources: &[String]) -> Distances {
             .map(|(first, second)| crate::merge::Pair {
                 first,
                 second,
-                cosines: (0..groups).map(|g| 0.5 - 0.1 * (g * (first + second)) as f64).collect(),
+                cosines: (0..groups).map(|g| 0.5 - 0.04 * (g * (first + second)) as f64).collect(),
             })
             .collect(),
         left_out: 0,
