@@ -35,15 +35,18 @@ fn a_rest_in_the_shell_and_back() {
     terminal.shows("shell> ");
     terminal.press(&format!("{} replay\r", env!("CARGO_BIN_EXE_yosegi")));
     terminal.shows("replay x1");
-    for _ in 0..2 {
+    for stops in 1..=2 {
         terminal.press("\x1a");
-        terminal.shows("Stopped");
+        // Only a shell that asks again takes what is typed.
+        terminal
+            .until("stopped", |s| s.matches("Stopped").count() == stops && s.trim_end().ends_with("shell>"));
         terminal.cells("the shell's own screen", |s| !s.alternate_screen() && !s.hide_cursor());
         terminal.press("fg\r");
         terminal.cells("back", |s| s.alternate_screen() && s.contents().contains("q quit"));
     }
     terminal.press("q");
     terminal.cells("the shell's own screen", |s| !s.alternate_screen() && !s.hide_cursor());
+    terminal.until("the shell asks again", |s| s.trim_end().ends_with("shell>"));
     terminal.press("echo still $((40 + 2))\r");
     terminal.shows("still 42");
     terminal.press("exit\r");
