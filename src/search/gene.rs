@@ -83,6 +83,10 @@ pub(super) fn nearest(x: f64, gene: &GeneInfo) -> f64 {
 /// then be the same stay whole.
 pub(super) fn short_names(sources: &[String]) -> Vec<String> {
     let short = |s: &str| {
+        // Not a place but a name: what a stage has merged.
+        if s.starts_with("stage:") {
+            return s.to_owned();
+        }
         let tail = s.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(s);
         tail.split('@').next().unwrap_or(tail).to_owned()
     };
