@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench decode`. `YOSEGI_BENCH_MODEL` names a checkpoint (a folder, `zoo:base`);
 //! without it a random model of the bundled zoo's shape is used. `benches/transformers_decode.py`
-//! measures the same with transformers.
+//! measures the same with transformers, `--mixed` what `mixed` does here; `fma` is what the
+//! machine's own multiply-adds allow, beside which `product` stands.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -67,6 +68,12 @@ fn prompts(n: usize, vocab: usize) -> Vec<Vec<u32>> {
     (0..n).map(|i| (0..PROMPT).map(|j| ((i * 131 + j * 17 + 5) % vocab) as u32).collect()).collect()
 }
 
+/// Prompts of 20 to 99 tokens, as `transformers_decode.py --mixed` has them.
+fn mixed_prompts(n: usize, vocab: usize) -> Vec<Vec<u32>> {
+    let token = |i: usize, j: usize| ((i * 131 + j * 17 + 5) % vocab) as u32;
+    (0..n).map(|i| (0..20 + i * 37 % 80).map(|j| token(i, j)).collect()).collect()
+}
+
 /// The fixtures' tokenizer: texts do not matter here.
 fn tokenizer() -> Tokenizer {
     let json = include_bytes!("../tests/golden/transformers/tied-gqa/tokenizer.json");
@@ -83,13 +90,23 @@ fn one_thread(bencher: Bencher, batch: usize) {
     decode(bencher, batch, 1);
 }
 
+/// Prompts of mixed length, 128 new tokens each.
+#[divan::bench(args = [64, 128], sample_count = 3, sample_size = 1)]
+fn mixed(bencher: Bencher, batch: usize) {
+    run(bencher, batch, 2, 128, mixed_prompts);
+}
+
 fn decode(bencher: Bencher, batch: usize, threads: usize) {
+    run(bencher, batch, threads, NEW, prompts);
+}
+
+fn run(bencher: Bencher, batch: usize, threads: usize, new: usize, ask: fn(usize, usize) -> Vec<Vec<u32>>) {
     let checkpoint = model();
     let decoder = Decoder::load(checkpoint.config(), &checkpoint, &Device::Cpu).expect("a decoder");
-    let (tokenizer, prompts) = (tokenizer(), prompts(batch, decoder.vocab()));
-    let options = Options { max_new_tokens: NEW, threads, batch, ..Options::default() };
+    let (tokenizer, prompts) = (tokenizer(), ask(batch, decoder.vocab()));
+    let options = Options { max_new_tokens: new, threads, batch, ..Options::default() };
     let quiet = AtomicBool::new(false);
-    bencher.counter(ItemsCount::new(batch * NEW)).bench_local(|| {
+    bencher.counter(ItemsCount::new(batch * new)).bench_local(|| {
         let (_, timing) =
             generate(&decoder, &tokenizer, &prompts, &options, &|_| false, &|_| {}, &quiet).expect("answers");
         timing
@@ -125,4 +142,53 @@ fn step(bencher: Bencher, (sequences, context): (usize, usize)) {
     let decoder = Decoder::load(checkpoint.config(), &checkpoint, &Device::Cpu).expect("a decoder");
     let mut run = yosegi::lm::bench::step(&decoder, sequences, context).expect("buffers");
     bencher.counter(ItemsCount::new(sequences)).bench_local(|| run().expect("a step"));
+}
+
+/// Multiply-adds a second that one thread can do at all, in registers alone.
+#[cfg(target_arch = "x86_64")]
+#[divan::bench(sample_count = 20)]
+fn fma(bencher: Bencher) {
+    const ROUNDS: usize = 100_000;
+    let wide = std::arch::is_x86_feature_detected!("avx512f");
+    if !wide && !std::arch::is_x86_feature_detected!("fma") {
+        return;
+    }
+    let lanes = if wide { 16 } else { 8 };
+    bencher.counter(ItemsCount::new(ROUNDS * CHAINS * lanes)).bench_local(|| {
+        let x = divan::black_box(0.999);
+        // SAFETY: the instructions were found above.
+        unsafe { if wide { chains_512(ROUNDS, x) } else { chains_256(ROUNDS, x) } }
+    });
+}
+
+/// Independent sums, enough to hide an addition's latency.
+#[cfg(target_arch = "x86_64")]
+const CHAINS: usize = 12;
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn chains_512(rounds: usize, x: f32) -> f32 {
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
+    let x = _mm512_set1_ps(x);
+    let mut sums = [x; CHAINS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(*sum, x, x);
+        }
+    }
+    sums.into_iter().map(|sum| _mm512_reduce_add_ps(sum)).sum()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn chains_256(rounds: usize, x: f32) -> f32 {
+    use std::arch::x86_64::{_mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps};
+    let x = _mm256_set1_ps(x);
+    let mut sums = [x; CHAINS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm256_fmadd_ps(*sum, x, x);
+        }
+    }
+    sums.into_iter().map(|sum| _mm256_cvtss_f32(sum)).sum()
 }

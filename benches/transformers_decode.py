@@ -1,14 +1,17 @@
 """The other side of `benches/decode.rs`: the same decoding by transformers on torch.
 
-    python transformers_decode.py FOLDER [--batch 128] [--prompt 60] [--new 100] [--threads 2] [--rounds 5]
+    python transformers_decode.py FOLDER [--batch 128] [--prompt 60 | --mixed] [--new 100] [--threads 2] [--rounds 5]
 
 FOLDER is a checkpoint; where there is none, a random one of the bundled zoo's shape is written
 there first, so that `YOSEGI_BENCH_MODEL=FOLDER cargo bench --bench decode` runs the very same.
-Prints the best and the median round: all tokens generated, over the wall time of `generate`.
+Prints the best and the median round: all tokens generated, over the wall time of `generate`, and
+over the process's CPU time. `--mixed` has prompts of 20 to 99 tokens, padded on the left, as the
+benchmark `mixed` there (with --new 128).
 """
 
 import argparse
 import pathlib
+import resource
 import statistics
 import time
 
@@ -25,11 +28,17 @@ def make(folder: pathlib.Path) -> None:
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
 
 
+def cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--prompt", type=int, default=60)
+    parser.add_argument("--mixed", action="store_true")
     parser.add_argument("--new", type=int, default=100)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -39,23 +48,30 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32).eval()
     vocab = model.config.vocab_size
-    ids = torch.tensor(
-        [[(i * 131 + j * 17 + 5) % vocab for j in range(args.prompt)] for i in range(args.batch)]
-    )
-    seconds = []
+    lengths = [20 + i * 37 % 80 if args.mixed else args.prompt for i in range(args.batch)]
+    longest = max(lengths)
+    ids = torch.tensor([
+        [0] * (longest - n) + [(i * 131 + j * 17 + 5) % vocab for j in range(n)] for i, n in enumerate(lengths)
+    ])
+    mask = torch.tensor([[0] * (longest - n) + [1] * n for n in lengths])
+    seconds, used = [], []
     with torch.inference_mode():
         for round in range(args.rounds + 1):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), cpu()
             out = model.generate(
-                ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=args.new,
+                ids, attention_mask=mask, do_sample=False, max_new_tokens=args.new,
                 min_new_tokens=args.new, pad_token_id=0,
             )
             if round > 0:  # the first one warms up
                 seconds.append(time.perf_counter() - began)
-            assert out.shape == (args.batch, args.prompt + args.new)
+                used.append(cpu() - before)
+            assert out.shape == (args.batch, longest + args.new)
     tokens = args.batch * args.new
     best, median = min(seconds), statistics.median(seconds)
-    print(f"batch {args.batch}, {args.threads} threads: {tokens / best:.0f} tokens/s best, {tokens / median:.0f} median")
+    print(
+        f"batch {args.batch}, {args.threads} threads: {tokens / best:.0f} tokens/s best, {tokens / median:.0f} "
+        f"median, {tokens / statistics.median(used):.0f} a CPU second"
+    )
 
 
 main()
