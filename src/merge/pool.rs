@@ -124,7 +124,9 @@ impl Pool {
     pub(super) fn release(&self, planned: &Planned) {
         for feed in &planned.feeds {
             for model in &self.models {
-                view(model, &feed.tensor).iter().for_each(|found| model.release(found));
+                if let Some(found) = view(model, &feed.tensor) {
+                    model.release(&found);
+                }
             }
         }
     }

@@ -10,7 +10,9 @@ use super::place::{PATIENCE, Place, Terminal};
 const SIZES: [(u16, u16); 4] = [(18, 60), (24, 80), (40, 120), (60, 200)];
 
 /// What a terminal says that it can, and which colours it may be sent.
-const DEPTHS: [(&[(&str, &str)], fn(Color) -> bool); 3] = [
+type Depth = (&'static [(&'static str, &'static str)], fn(Color) -> bool);
+
+const DEPTHS: [Depth; 3] = [
     (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], |_| true),
     (&[("TERM", "xterm")], |c| matches!(c, Color::Default | Color::Idx(0..16))),
     (&[("TERM", "xterm-256color"), ("NO_COLOR", "1")], |c| c == Color::Default),

@@ -59,7 +59,7 @@ struct Place {
 }
 
 /// What the copying kernel takes, but for how many positions.
-fn between<D: Driver>(card: &D, (from, to): (&Cache<D>, &Cache<D>), places: (Place, Place)) -> Copy {
+fn between<D: Driver>(card: &D, (from, to): (&Cache<D>, &Cache<D>), places: &[Place; 2]) -> Copy {
     Copy {
         from: card.address(&from.data),
         to: card.address(&to.data),
@@ -67,9 +67,9 @@ fn between<D: Driver>(card: &D, (from, to): (&Cache<D>, &Cache<D>), places: (Pla
         to_capacity: to.capacity as u32,
         from_slots: from.slots as u32,
         to_slots: to.slots as u32,
-        from_slot: places.0.slot,
-        to_slot: places.1.slot,
-        start: places.0.start,
+        from_slot: places[0].slot,
+        to_slot: places[1].slot,
+        start: places[0].start,
         length: 0,
     }
 }
@@ -201,8 +201,8 @@ impl<D: Driver> Backend for Gpu<D> {
         slot: usize,
     ) -> Result<(), LmError> {
         let length = len as u32;
-        let whole = (Place { slot: 0, start: 0 }, Place { slot: slot as u32, start: 0 });
-        let arguments = Copy { length, ..between(&self.card, (from, to), whole) };
+        let whole = [Place { slot: 0, start: 0 }, Place { slot: slot as u32, start: 0 }];
+        let arguments = Copy { length, ..between(&self.card, (from, to), &whole) };
         self.copy(from, arguments)
     }
 
@@ -214,9 +214,9 @@ impl<D: Driver> Backend for Gpu<D> {
         to: usize,
     ) -> Result<(), LmError> {
         let start = range.start as u32;
-        let places = (Place { slot: from as u32, start }, Place { slot: to as u32, start });
+        let places = [Place { slot: from as u32, start }, Place { slot: to as u32, start }];
         let length = range.len() as u32;
-        let arguments = Copy { length, ..between(&self.card, (cache, cache), places) };
+        let arguments = Copy { length, ..between(&self.card, (cache, cache), &places) };
         self.copy(cache, arguments)
     }
 

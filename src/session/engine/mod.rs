@@ -8,6 +8,7 @@ mod crew;
 mod deliver;
 mod flights;
 mod hub;
+mod look;
 mod outbox;
 mod requests;
 mod socket;

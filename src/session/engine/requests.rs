@@ -2,13 +2,10 @@
 
 use std::thread;
 
-use anyhow::Context;
-
 use super::active::{self, Active};
 use super::flights::TryCommand;
 use super::hub::{Flight, Hub, Inbound, Purpose, Start};
-use crate::checkpoint::{Checkpoint, Fit};
-use crate::merge::distances;
+use super::look;
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::evolve::{Evolution, Facts};
@@ -19,7 +16,6 @@ use crate::session::list;
 use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
 };
-use crate::task::{Places, Question, Task};
 
 impl Hub {
     pub(super) fn request(&mut self, line: u64, request: Request) {
@@ -40,36 +36,13 @@ impl Hub {
                 });
             }
             Command::Model { reference, base } => {
-                return self.in_background(line, id, move |_| {
-                    let base = base.filter(|b| *b != reference).map(|b| Checkpoint::open(&b)).transpose();
-                    let model = Checkpoint::open(&reference)?;
-                    let mut summary = model.summary();
-                    summary.fit = match base {
-                        Ok(Some(base)) => model.fit(&base),
-                        Ok(None) => Fit::IsBase,
-                        Err(why) => Fit::No(why.to_string()),
-                    };
-                    Ok(Reply::Models(vec![summary]))
-                });
+                return self.in_background(line, id, move |_| look::model(&reference, base));
             }
             Command::Distances { base, sources } => {
-                return self.in_background(line, id, move |_| {
-                    let open = |name: &String| Checkpoint::open(name);
-                    let sources = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-                    let found = distances(&open(&base)?, &sources, &|| false);
-                    found.map(Reply::Distances).context("the measurement was stopped")
-                });
+                return self.in_background(line, id, move |_| look::apart(&base, &sources));
             }
             Command::Questions { task, split } => {
-                return self.in_background(line, id, move |_| {
-                    let task = Task::load_splits(&task, &[split], &Places::from_env())?;
-                    let question = |(index, q): (usize, &Question)| WatchedQuestion {
-                        index,
-                        question: q.question.clone(),
-                        gold: q.gold.clone(),
-                    };
-                    Ok(Reply::Questions(task.questions(split).iter().enumerate().map(question).collect()))
-                });
+                return self.in_background(line, id, move |_| look::questions(&task, split));
             }
             Command::Sessions => {
                 return self.in_background(line, id, |home| Ok(Reply::Sessions(list::rows(home))));

@@ -1,0 +1,40 @@
+//! Replies that come from looking at models and tasks on disk, each worked out on a thread of its own.
+
+use anyhow::Context;
+
+use crate::checkpoint::{Checkpoint, Fit};
+use crate::merge::distances;
+use crate::session::protocol::{Reply, Split, WatchedQuestion};
+use crate::task::{Places, Question, Task};
+
+/// One model, and whether it fits to `base`.
+pub fn model(reference: &str, base: Option<String>) -> anyhow::Result<Reply> {
+    let base = base.filter(|b| b != reference).map(|b| Checkpoint::open(&b)).transpose();
+    let model = Checkpoint::open(reference)?;
+    let mut summary = model.summary();
+    summary.fit = match base {
+        Ok(Some(base)) => model.fit(&base),
+        Ok(None) => Fit::IsBase,
+        Err(why) => Fit::No(why.to_string()),
+    };
+    Ok(Reply::Models(vec![summary]))
+}
+
+/// How far the sources are from the base and from each other, by layer group.
+pub fn apart(base: &str, sources: &[String]) -> anyhow::Result<Reply> {
+    let open = |name: &String| Checkpoint::open(name);
+    let sources = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let found = distances(&Checkpoint::open(base)?, &sources, &|| false);
+    found.map(Reply::Distances).context("the measurement was stopped")
+}
+
+/// A task's questions.
+pub fn questions(task: &str, split: Split) -> anyhow::Result<Reply> {
+    let task = Task::load_splits(task, &[split], &Places::from_env())?;
+    let question = |(index, q): (usize, &Question)| WatchedQuestion {
+        index,
+        question: q.question.clone(),
+        gold: q.gold.clone(),
+    };
+    Ok(Reply::Questions(task.questions(split).iter().enumerate().map(question).collect()))
+}
