@@ -22,8 +22,9 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 #[test]
 fn every_session_config_loads() {
-    for path in files("configs") {
-        let text = fs::read_to_string(&path).unwrap();
+    // Keys have a test of their own, beside their table.
+    for path in files("configs").iter().filter(|path| !path.ends_with("keys.toml")) {
+        let text = fs::read_to_string(path).unwrap();
         Config::parse(&text, &path.display().to_string()).unwrap();
     }
 }

@@ -129,7 +129,11 @@ static const char *emulate(void (*of)(const void *), const u32 *grid, u32 count,
     for (block[2] = 0; block[2] < grid[2]; block[2]++)
         for (block[1] = 0; block[1] < grid[1]; block[1]++)
             for (block[0] = 0; block[0] < grid[0]; block[0]++)
-                if (!run_block(count, backwards)) return failure;
+                if (!run_block(count, backwards)) {
+                    // Whoever hangs in the middle begins anew next time.
+                    for (u32 t = 0; t < count; t++) threads[t].begun = 0;
+                    return failure;
+                }
     return failure[0] ? failure : 0;
 }
 

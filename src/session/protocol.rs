@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::ModelSummary;
-pub use crate::merge::Distances;
+pub use crate::merge::{Distances, Pair};
 use crate::recipe::Recipe;
 pub use crate::task::{Detail, Split};
 

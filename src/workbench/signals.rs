@@ -70,10 +70,13 @@ pub fn stop_self() {
     STOPPING.store(true, Ordering::SeqCst);
     let set = signal_set(&[libc::SIGTSTP]);
     // SAFETY: signal calls on our own process group and thread with a valid set. The group's
-    // other members (cargo, a shell's pipeline) stop by their own default action; this thread
+    // other members (cargo, a shell's pipeline) stop by their own default action. What that left
+    // pending here is dropped, or it would stop us a second time; then this thread
     // unblocks the signal, and its default action stops the whole process here.
     unsafe {
         libc::kill(0, libc::SIGTSTP);
+        libc::signal(libc::SIGTSTP, libc::SIG_IGN);
+        libc::signal(libc::SIGTSTP, libc::SIG_DFL);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
         libc::raise(libc::SIGTSTP);
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());

@@ -307,7 +307,7 @@ fn distances(base: &str, sources: &[String]) -> Distances {
         layers: LAYERS,
         norms: (0..n).map(|i| (0..groups).map(|g| norm(i, g)).collect()).collect(),
         cosines: pairs
-            .map(|(first, second)| crate::merge::Pair {
+            .map(|(first, second)| crate::session::protocol::Pair {
                 first,
                 second,
                 cosines: (0..groups).map(|g| 0.5 - 0.04 * (g * (first + second)) as f64).collect(),
