@@ -271,7 +271,7 @@ KERNEL(play_all, Task, 64) {
     part[THREAD] = a.x[THREAD];
     if (a.kind != 1) BARRIER();
     float other = part[63 - THREAD];
-    if (a.kind == 2 && THREAD < 10) BARRIER();
+    if (a.kind == 2 && THREAD < 32) BARRIER();
     if (a.kind != 3 || THREAD != 5) other += swapped(other, 1);
     a.x[THREAD + (a.kind == 4 ? 32 : 0)] = other;
     if (a.kind == 5) { struct quad q = load16(a.x + 1); store16(a.x, q); }
