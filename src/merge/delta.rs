@@ -41,10 +41,10 @@ impl Delta<'_> {
     /// Calls `f` with the first flat index and the bins (the upper 15 bits of the magnitudes) of each
     /// block of `range`, in order.
     pub(super) fn each_block(&self, range: Range<usize>, mut f: impl FnMut(usize, &[u16])) {
-        let mut bins = [0; BLOCK];
+        let (mut scratch, mut bins) = ([[0.0; BLOCK]; 2], [0; BLOCK]);
         for at in range.clone().step_by(BLOCK) {
             let n = BLOCK.min(range.end - at);
-            dispatch::bins(self, at, &mut bins[..n]);
+            dispatch::bins(self, at, &mut scratch, &mut bins[..n]);
             f(at, &bins[..n]);
         }
     }

@@ -10,12 +10,17 @@ use super::delta::Delta;
 use super::extent::Extent;
 #[cfg(target_arch = "x86_64")]
 use super::fused::Fused;
-use super::kernel::{self, Keep, Task};
+use super::guess::{self, AtLeast};
+use super::kernel::{self, Block, Keep, Task};
 use super::pool::CHUNK;
 use super::shares::Grid;
+#[cfg(target_arch = "x86_64")]
+use super::tally;
 use super::twister::Twister;
 #[cfg(target_arch = "x86_64")]
 use super::wide;
+#[cfg(target_arch = "x86_64")]
+use crate::checkpoint::Dtype;
 
 impl Task<'_> {
     /// Merges the whole tensor into `out`, on all threads. With `stream` the result is written past
@@ -119,28 +124,28 @@ fn bernoulli_avx512(stream: &mut Twister, density: f32, count: usize) -> Vec<u8>
 }
 
 /// See [`kernel::bins`].
-pub(super) fn bins(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
+pub(super) fn bins(delta: &Delta<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) {
     #[cfg(target_arch = "x86_64")]
     match vectors() {
         // SAFETY: `vectors` found the features on this CPU.
-        Vectors::Wide => return unsafe { bins_avx512(delta, at, out) },
+        Vectors::Wide => return unsafe { bins_avx512(delta, at, scratch, out) },
         // SAFETY: as above.
-        Vectors::Half => return unsafe { bins_avx2(delta, at, out) },
+        Vectors::Half => return unsafe { bins_avx2(delta, at, scratch, out) },
         Vectors::Plain => {}
     }
-    kernel::bins(delta, at, out);
+    kernel::bins(delta, at, scratch, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-fn bins_avx512(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
-    kernel::bins(delta, at, out);
+fn bins_avx512(delta: &Delta<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) {
+    kernel::bins(delta, at, scratch, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn bins_avx2(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
-    kernel::bins(delta, at, out);
+fn bins_avx2(delta: &Delta<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) {
+    kernel::bins(delta, at, scratch, out);
 }
 
 /// See [`kernel::count`].
@@ -157,6 +162,57 @@ pub(super) fn count(bins: &[u16], bin: u16) -> usize {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn count_avx512(bins: &[u16], bin: u16) -> usize {
     kernel::count(bins, bin)
+}
+
+/// Elements of `range` with at least each magnitude from `first` to `first + bins`. `extent`: of base and
+/// source together, where it is known.
+pub(super) fn tally(
+    delta: &Delta<'_>,
+    range: Range<usize>,
+    first: u16,
+    bins: u16,
+    extent: Option<Extent>,
+) -> AtLeast {
+    let mut counts = [0; guess::MOST + 1];
+    let mut rest = range.clone();
+    #[cfg(target_arch = "x86_64")]
+    if wide::available()
+        && extent.is_some_and(tally::is_exact)
+        && [delta.base, delta.source].iter().all(|view| view.dtype == Dtype::BF16)
+    {
+        let bytes = 2 * range.start..2 * range.end;
+        let (base, source) = (&delta.base.data[bytes.clone()], &delta.source.data[bytes]);
+        // SAFETY: the CPU has what it needs.
+        rest.start = range.end - unsafe { tally::at_least(base, source, first, &mut counts) };
+    }
+    let _ = extent;
+    guess::tally(delta, rest, first, bins, &mut counts);
+    counts
+}
+
+/// See [`kernel::at_least`].
+pub(super) fn at_least(bins: &[u16], bin: u16) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    match vectors() {
+        // SAFETY: `vectors` found the features on this CPU.
+        Vectors::Wide => return unsafe { at_least_avx512(bins, bin) },
+        // SAFETY: as above.
+        Vectors::Half => return unsafe { at_least_avx2(bins, bin) },
+        Vectors::Plain => {}
+    }
+    kernel::at_least(bins, bin)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn at_least_avx512(bins: &[u16], bin: u16) -> u32 {
+    kernel::at_least(bins, bin)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn at_least_avx2(bins: &[u16], bin: u16) -> u32 {
+    kernel::at_least(bins, bin)
 }
 
 /// See [`kernel::l1`].
@@ -187,7 +243,7 @@ fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Dtype, TensorView};
+    use crate::checkpoint::TensorView;
     use crate::merge::kernel::{Input, Rule};
     use crate::merge::mask::Key;
     use crate::merge::trim::Cut;

@@ -25,7 +25,7 @@ use super::trim::{Cut, magnitude};
 pub(super) const BLOCK: usize = 1024;
 
 /// One inner block of one tensor, as f32. Past the end of a tensor it holds anything.
-type Block = [f32; BLOCK];
+pub(super) type Block = [f32; BLOCK];
 
 /// Which elements of a task vector are kept, and by what the kept ones are multiplied.
 #[derive(Clone, Copy)]
@@ -276,20 +276,19 @@ fn store(values: &[f32], out: &mut [u8]) {
     }
 }
 
-/// The upper 15 bits of the magnitudes of the elements from `at` on, at most [`BLOCK`].
+/// The upper 15 bits of the magnitudes of the elements from `at` on, at most [`BLOCK`]. What `scratch`
+/// holds does not matter.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn bins(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
-    let mut base: Block = [0.0; BLOCK];
-    let mut values: Block = [0.0; BLOCK];
+pub(super) fn bins(delta: &Delta<'_>, at: usize, [base, values]: &mut [Block; 2], out: &mut [u16]) {
     load(&delta.base, at, &mut base[..out.len()]);
     load(&delta.source, at, &mut values[..out.len()]);
     if delta.narrow {
-        subtract::<true>(&base, &mut values);
+        subtract::<true>(base, values);
     } else {
-        subtract::<false>(&base, &mut values);
+        subtract::<false>(base, values);
     }
-    for (o, v) in out.iter_mut().zip(&values) {
+    for (o, v) in out.iter_mut().zip(&*values) {
         *o = (magnitude(*v) >> 16) as u16;
     }
 }
@@ -299,6 +298,13 @@ pub(super) fn bins(delta: &Delta<'_>, at: usize, out: &mut [u16]) {
 #[allow(clippy::inline_always)]
 pub(super) fn count(bins: &[u16], bin: u16) -> usize {
     usize::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b == bin)))
+}
+
+/// How many of `bins` are at least `bin`; at most [`BLOCK`].
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn at_least(bins: &[u16], bin: u16) -> u32 {
+    u32::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b >= bin)))
 }
 
 /// Sums of |δ| before and after masking over `range`, whose start is a multiple of [`BLOCK`]. Each |δ|

@@ -50,7 +50,7 @@ impl Known {
     /// Where to cut a model's task vector so that its `k` largest magnitudes are kept.
     pub(super) fn cut(&self, model: usize, delta: &Delta<'_>, k: usize) -> Cut {
         if !self.remembers {
-            return Trim::new(delta).cut(k, delta);
+            return Trim::once(k, delta, self.extent());
         }
         let slot = &self.trims[model][usize::from(delta.narrow)];
         if slot.get().is_none() {

@@ -19,6 +19,7 @@ mod fold;
 #[cfg(target_arch = "x86_64")]
 mod fused;
 mod group;
+mod guess;
 mod kernel;
 mod known;
 #[cfg(test)]
@@ -36,6 +37,8 @@ mod resolve;
 mod round;
 mod run;
 mod shares;
+#[cfg(target_arch = "x86_64")]
+mod tally;
 #[cfg(test)]
 mod tests;
 mod trim;

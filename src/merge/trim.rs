@@ -12,13 +12,15 @@ use rayon::prelude::*;
 
 use super::delta::Delta;
 use super::dispatch;
+use super::extent::Extent;
+use super::guess;
 use super::kernel::BLOCK;
 
 /// Tensors up to this many elements keep their whole order instead of a histogram.
 const SMALL: usize = 1 << 16;
 /// Elements that one histogram counts: no more than 16 bits can. Half as many would double the
 /// memory, twice as many the search for a cut.
-const PIECE: usize = 31 * BLOCK;
+pub(super) const PIECE: usize = 31 * BLOCK;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
 
@@ -72,6 +74,12 @@ pub(super) fn kept(density: f64, n: usize) -> usize {
 }
 
 impl Trim {
+    /// The cut for one `k`, of a task vector that is trimmed once; `extent` of base and source, where it is known.
+    pub(super) fn once(k: usize, delta: &Delta<'_>, extent: Option<Extent>) -> Cut {
+        let quick = if delta.narrow && delta.len() > SMALL { guess::cut(delta, k, extent) } else { None };
+        quick.unwrap_or_else(|| Self::new(delta).cut(k, delta))
+    }
+
     pub(super) fn new(delta: &Delta<'_>) -> Self {
         if delta.len() <= SMALL {
             let mut keys = Vec::with_capacity(delta.len());
@@ -156,7 +164,7 @@ impl Histogram {
 
 /// The cut at the `need`-th element of a bin in flat order: all have one magnitude. `pieces` are the
 /// bin's counts.
-fn in_flat_order(
+pub(super) fn in_flat_order(
     delta: &Delta<'_>,
     bin: usize,
     mut need: usize,
@@ -204,7 +212,7 @@ fn bin_of(value: f32) -> usize {
     (magnitude(value) >> 16) as usize
 }
 
-fn piece_range(piece: usize, n: usize) -> Range<usize> {
+pub(super) fn piece_range(piece: usize, n: usize) -> Range<usize> {
     piece * PIECE..n.min((piece + 1) * PIECE)
 }
 
