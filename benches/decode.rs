@@ -1,9 +1,9 @@
 //! Decoding speed: tokens a second of a batch, and the matrix product alone.
 //!
 //! `cargo bench --bench decode`. `YOSEGI_BENCH_MODEL` names a checkpoint (a folder, `zoo:base`);
-//! without it a random model of the bundled zoo's shape is used. `benches/transformers_decode.py`
-//! measures the same with transformers, `--mixed` what `mixed` does here; `fma` is what the
-//! machine's own multiply-adds allow, beside which `product` stands.
+//! without it a random model of the bundled zoo's shape is used. `fma` is what the machine's own
+//! multiply-adds allow, beside which `product` stands. `benches/against_transformers.py` sets whole
+//! generations beside those of transformers and llama.cpp.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -68,7 +68,7 @@ fn prompts(n: usize, vocab: usize) -> Vec<Vec<u32>> {
     (0..n).map(|i| (0..PROMPT).map(|j| ((i * 131 + j * 17 + 5) % vocab) as u32).collect()).collect()
 }
 
-/// Prompts of 20 to 99 tokens, as `transformers_decode.py --mixed` has them.
+/// Prompts of 20 to 99 tokens.
 fn mixed_prompts(n: usize, vocab: usize) -> Vec<Vec<u32>> {
     let token = |i: usize, j: usize| ((i * 131 + j * 17 + 5) % vocab) as u32;
     (0..n).map(|i| (0..20 + i * 37 % 80).map(|j| token(i, j)).collect()).collect()
