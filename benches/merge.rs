@@ -50,6 +50,8 @@ struct Line {
     /// Of each round, for all groups, and for one block.
     all: Times,
     one: Times,
+    /// Of a candidate that is the last one again: what is not merging.
+    none: Times,
     bytes: u64,
 }
 
@@ -91,8 +93,8 @@ impl Line {
     fn new(pool: &Pool, method: Method) -> Self {
         let mut recipe = Recipe::uniform("base", &SOURCES.map(str::to_owned), method, 0.4);
         recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5));
-        let (all, one) = (Times::default(), Times::default());
-        let mut line = Self { recipe, merged: Merged::new(pool), all, one, bytes: 0 };
+        let [all, one, none] = [const { Times { wall: Vec::new(), cpu: Vec::new() } }; 3];
+        let mut line = Self { recipe, merged: Merged::new(pool), all, one, none, bytes: 0 };
         // What is made once: pages, histograms, sums.
         let groups: Vec<LayerGroup> = LayerGroup::all(pool.layers()).collect();
         for _ in 0..3 {
@@ -136,13 +138,14 @@ fn main() {
             line.all.measure(|| pool.merge_into(&line.recipe, &mut line.merged).unwrap());
             line.next(&pool, &[LayerGroup::Block(5)]);
             line.one.measure(|| pool.merge_into(&line.recipe, &mut line.merged).unwrap());
+            line.none.measure(|| pool.merge_into(&line.recipe, &mut line.merged).unwrap());
         }
     }
     let copied = 2.0 * from.len() as f64 / 1e9;
     let copies: Vec<[f64; 2]> = copies.iter_mut().map(Times::medians).collect();
     let copy = [0, 1].map(|of| copies.iter().map(|c| copied / c[of]).fold(0.0, f64::max));
     println!("{threads} threads, medians of {rounds} rounds; base and 3 sources of 39 M bfloat16 parameters");
-    println!("{:15} | {:>24} | {:>24} | one block of 12", "", "by the clock", "by CPU seconds");
+    println!("{:15} | {:>24} | {:>24} | one block of 12    | none", "", "by the clock", "by CPU seconds");
     println!("{:15} | {:14.1} GB/s      | {:14.1} GB/s      |", "copy", copy[0], copy[1]);
     for line in &mut lines {
         let (all, one) = (line.all.medians(), line.one.medians());
@@ -151,6 +154,7 @@ fn main() {
             let speed = line.bytes as f64 / 1e9 / seconds;
             print!(" {:5.1} ms {speed:5.1} GB/s {:3.0}% |", 1e3 * seconds, 100.0 * speed / copy);
         }
-        println!(" 1/{:.1}, 1/{:.1}", all[0] / one[0], all[1] / one[1]);
+        let none = 1e3 * line.none.medians()[0];
+        println!(" 1/{:4.1} and 1/{:4.1} | {none:.2} ms", all[0] / one[0], all[1] / one[1]);
     }
 }

@@ -200,6 +200,9 @@ fn values(
 
 /// A block's tensor under the number of another block.
 fn in_layer(name: &str, from: usize, to: usize) -> String {
+    if from == to {
+        return name.to_owned();
+    }
     name.replacen(&format!("layers.{from}."), &format!("layers.{to}."), 1)
 }
 
