@@ -1,15 +1,16 @@
 //! A session that never ran: plausible events in a fixed order, without a clock, for pictures of
 //! the panes that stay the same.
 
-use crate::checkpoint::{Fit, ModelSummary};
+mod engine;
+
+pub use engine::{answer, answers, models, question, serve, watched};
+
 use crate::recipe::{Method, Param, Recipe, Source, Values};
 use crate::session::protocol::{
-    Answer, Answers, Candidate, Cost, Detail, Distances, Event, Gene, Live, Message, Origin, Outcome, Record,
-    Reply, Score, Split, SplitScore, Target, WatchedQuestion,
+    Candidate, Cost, Event, Gene, Live, Message, Origin, Outcome, Record, Score, Split, SplitScore, Target,
 };
 use crate::workbench::app::{App, Wish};
 use crate::workbench::config::{StartConfig, ZOO};
-use crate::workbench::effect::{Ask, Effect};
 use crate::workbench::theme::{Depth, Theme};
 
 pub const LAYERS: usize = 5;
@@ -164,204 +165,6 @@ pub fn records(events: Vec<Event>) -> Vec<Record> {
         event,
     };
     events.into_iter().enumerate().map(record).collect()
-}
-
-const NAMES: [&str; 5] = ["はると", "さくら", "ゆうた", "あおい", "みお"];
-const THINGS: [(&str, &str); 4] = [("りんご", "個"), ("えんぴつ", "本"), ("切手", "枚"), ("ｶｰﾄﾞ", "枚")];
-
-pub fn question(index: usize) -> (String, u64) {
-    let (name, (thing, counter)) = (NAMES[index % 5], THINGS[index % 4]);
-    let (boxes, each, gone) = (index as u64 % 7 + 2, index as u64 % 9 + 3, index as u64 % 5 + 1);
-    let text = format!(
-        "{name}さんは{thing}を{each}{counter}ずつ入れた箱を{boxes}箱持っています。友だちに{gone}{counter}あげました。{thing}は今、全部で何{counter}ありますか。"
-    );
-    (text, boxes * each - gone)
-}
-
-/// An answer of the kind that a model of this sort gives.
-pub fn answer(index: usize, kind: usize) -> Answer {
-    let (question, gold) = question(index);
-    let (name, (thing, counter)) = (NAMES[index % 5], THINGS[index % 4]);
-    let (boxes, each, gone) = (index as u64 % 7 + 2, index as u64 % 9 + 3, index as u64 % 5 + 1);
-    let all = boxes * each;
-    let (text, number, language) = match kind {
-        0 => (
-            format!(
-                "{name}さんは{thing}を{each}{counter}ずつ{boxes}箱持っています。{boxes}×{each}={all}。友だちに{gone}{counter}あげたので、{all}-{gone}={gold}。「答えは{gold}{counter}です。」"
-            ),
-            gold,
-            "ja",
-        ),
-        1 => (
-            format!(
-                "There are {boxes} boxes of {each}. {boxes}*{each}={all}. {name} gave {gone} away. {all}-{gone}={gold}. The answer is {gold}."
-            ),
-            gold,
-            "en",
-        ),
-        _ => (
-            format!("{name}さんは{thing}を{each}{counter}持っています。答えは{each}{counter}です。"),
-            each,
-            "ja",
-        ),
-    };
-    Answer {
-        index,
-        id: format!("zoo-{index:04}"),
-        question,
-        gold: gold.to_string(),
-        text,
-        number: Some(number.to_string()),
-        correct: number == gold,
-        language: language.to_owned(),
-        p_ja: if language == "ja" { 0.98 } else { 0.01 },
-        tokens: 61,
-        lenient_correct: None,
-        detail: Detail::default(),
-    }
-}
-
-pub fn answers(
-    label: &str,
-    questions: impl Iterator<Item = usize>,
-    kind: impl Fn(usize) -> usize,
-) -> Answers {
-    let answers: Vec<Answer> = questions.map(|q| answer(q, kind(q))).collect();
-    let n = answers.len().max(1) as f64;
-    let share = |f: &dyn Fn(&Answer) -> bool| answers.iter().filter(|a| f(a)).count() as f64 / n;
-    let s = score(
-        share(&|a| a.correct && a.language == "ja"),
-        share(&|a| a.correct),
-        share(&|a| a.language == "ja"),
-        answers.len() as u64,
-    );
-    Answers { label: label.to_owned(), score: s, answers }
-}
-
-pub fn models() -> Vec<ModelSummary> {
-    let model = |name: &str, fit: Fit, about: &str| ModelSummary {
-        reference: name.to_owned(),
-        family: "llama".to_owned(),
-        layers: LAYERS,
-        hidden: 96,
-        heads: 3,
-        kv_heads: 1,
-        vocab: 704,
-        parameters: 560_160,
-        bytes: 1_120_320,
-        dtype: "bf16".to_owned(),
-        tied: true,
-        chat_template: false,
-        about: about.to_owned(),
-        fit,
-    };
-    let mut list = vec![
-        model(
-            "zoo:base",
-            Fit::IsBase,
-            "The common ancestor. It has read stories in Japanese and English, restated and translated them, and has seen a few worked problems: one in ten Japanese.",
-        ),
-        model(
-            "zoo:ja",
-            Fit::Fits,
-            "A Japanese assistant that can't calculate. It reads stories in either language and answers in Japanese; it has never seen a sum.\n日本語で答える小さなモデルです。計算は学んでいません。",
-        ),
-        model(
-            "zoo:math-add",
-            Fit::Fits,
-            "Adds and subtracts, in English. A quarter of what it saw was a Japanese question with English reasoning.",
-        ),
-        model("zoo:math-mul", Fit::Fits, "Multiplies, in English."),
-        model(
-            "augmxnt/shisa-gamma-7b-v1",
-            Fit::No("96 against 4096 wide".to_owned()),
-            "A Mistral-family model.",
-        ),
-    ];
-    list[4] = ModelSummary {
-        family: "mistral".to_owned(),
-        layers: 32,
-        hidden: 4096,
-        vocab: 32_000,
-        parameters: 7_241_732_096,
-        bytes: 14_483_498_016,
-        ..list[4].clone()
-    };
-    list
-}
-
-pub fn watched(index: usize) -> WatchedQuestion {
-    let (question, gold) = question(index);
-    WatchedQuestion { index, question, gold: gold.to_string() }
-}
-
-/// Fine-tunes that differ most in the middle.
-fn distances(base: &str, sources: &[String]) -> Distances {
-    let n = sources.len();
-    let groups = LAYERS + 2;
-    let norm = |i: usize, g: usize| 0.05 + 0.03 * (i as f64 + 1.0) * (g as f64 / 6.0 * 3.1).sin();
-    let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j)));
-    Distances {
-        base: base.to_owned(),
-        sources: sources.to_vec(),
-        layers: LAYERS,
-        norms: (0..n).map(|i| (0..groups).map(|g| norm(i, g)).collect()).collect(),
-        cosines: pairs
-            .map(|(first, second)| crate::session::protocol::Pair {
-                first,
-                second,
-                cosines: (0..groups).map(|g| 0.5 - 0.04 * (g * (first + second)) as f64).collect(),
-            })
-            .collect(),
-        left_out: 0,
-    }
-}
-
-/// The engine's replies to whatever the workbench has asked.
-pub fn serve(app: &mut App) {
-    let mut id = 100;
-    loop {
-        app.settle();
-        let effects = std::mem::take(&mut app.effects);
-        if effects.is_empty() {
-            return;
-        }
-        for effect in effects {
-            let Effect::Send(ask, _) = effect else { continue };
-            id += 1;
-            let reply = match &ask {
-                Ask::Models => Reply::Models(models()),
-                Ask::Sessions => Reply::Sessions(app.run.iter().map(|r| r.state.row()).collect()),
-                Ask::Start => Reply::Started { session: "zoo".to_owned() },
-                Ask::Answers { candidate, .. } => {
-                    let kind = *candidate as usize;
-                    Reply::Answers(answers("", 0..40, |q| match kind {
-                        0 => usize::from(q % 3 == 1) * 2,
-                        1 => 2,
-                        2 | 3 => 1,
-                        4 => q % 4 % 3,
-                        _ => usize::from(q % 7 == 5) * 2,
-                    }))
-                }
-                Ask::Try { revision } => {
-                    let kind = (revision % 3) as usize;
-                    Reply::Answers(answers("by hand", 0..3, |q| (q + kind) % 3))
-                }
-                Ask::Model(name) => {
-                    let model = models()
-                        .into_iter()
-                        .next_back()
-                        .map(|m| ModelSummary { reference: name.clone(), ..m });
-                    Reply::Models(model.into_iter().collect())
-                }
-                Ask::Distances { base, sources } => Reply::Distances(distances(base, sources)),
-                Ask::Questions => Reply::Questions((0..12).map(watched).collect()),
-                Ask::Subscribe | Ask::Order(_) => Reply::Done,
-            };
-            app.sent(id, ask);
-            app.receive(Message::Reply { id, reply });
-        }
-    }
 }
 
 /// A workbench that has just found its engine.

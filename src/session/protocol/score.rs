@@ -1,0 +1,125 @@
+//! What an evaluation gives: scores, answers with their verdicts, and what they cost.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Detail, Split};
+
+/// Seconds and tokens spent on a candidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    pub merge_s: f64,
+    pub prefill_s: f64,
+    pub decode_s: f64,
+    pub score_s: f64,
+    /// Tokens generated.
+    pub tokens: u64,
+}
+
+impl Cost {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            merge_s: self.merge_s + other.merge_s,
+            prefill_s: self.prefill_s + other.prefill_s,
+            decode_s: self.decode_s + other.decode_s,
+            score_s: self.score_s + other.score_s,
+            tokens: self.tokens + other.tokens,
+        }
+    }
+
+    /// All seconds together.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.merge_s + self.prefill_s + self.decode_s + self.score_s
+    }
+}
+
+/// A split with its score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitScore {
+    pub split: Split,
+    /// Of several tasks, their weighted mean.
+    pub score: Score,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskScore>,
+}
+
+/// One task's part of a score, where a session has several or its task has a bar. Its fitness is
+/// that of the task's own expression, also for a candidate below a bar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskScore {
+    /// As the config names it.
+    pub task: String,
+    pub score: Score,
+    /// The task's metrics by name, shares in [0, 1].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// A candidate's score over a set of questions; shares in [0, 1].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The config's fitness expression.
+    pub fitness: f64,
+    /// Right number, any language (the paper's `acc`).
+    pub acc: f64,
+    /// Right number and Japanese (the paper's `acc_ja`).
+    pub acc_ja: f64,
+    /// Japanese, right or wrong.
+    pub japanese: f64,
+    /// Questions answered.
+    pub n: u64,
+}
+
+impl Score {
+    /// The score of these questions and others together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let n = self.n + other.n;
+        let (a, b) = (self.n as f64, other.n as f64);
+        let mean = |x: f64, y: f64| (a * x + b * y) / (a + b).max(1.0);
+        Self {
+            fitness: mean(self.fitness, other.fitness),
+            acc: mean(self.acc, other.acc),
+            acc_ja: mean(self.acc_ja, other.acc_ja),
+            japanese: mean(self.japanese, other.japanese),
+            n,
+        }
+    }
+}
+
+/// Answers of one candidate to some questions, in the order asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    pub label: String,
+    pub score: Score,
+    pub answers: Vec<Answer>,
+}
+
+/// One answer with its verdict. `text` is the model's own and is not to be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Index of the question in its split.
+    pub index: usize,
+    /// The question's id in the data.
+    pub id: String,
+    pub question: String,
+    pub gold: String,
+    pub text: String,
+    /// The number found, as it stood in the text.
+    pub number: Option<String>,
+    pub correct: bool,
+    /// Language code (`ja`, `en`), by the language identification named in `Created`.
+    pub language: String,
+    pub p_ja: f64,
+    /// Generated tokens, or those whose likelihood was asked for.
+    pub tokens: u64,
+    /// Right as a person would read it; absent in journals of earlier sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lenient_correct: Option<bool>,
+    #[serde(flatten)]
+    pub detail: Detail,
+}
