@@ -57,7 +57,9 @@ pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
                 return Err(BadInput::error(why));
             }
             Some(Message::Reply { id, reply }) if id == asked => return Ok(reply),
-            Some(Message::Live { live: Live::Log { level, text }, .. }) if level != "info" => {
+            Some(Message::Live { live: Live::Log { level, text, at_ms }, .. })
+                if level != "info" && at_ms >= client.since_ms =>
+            {
                 note(&crate::session::text::visible_line(&text));
             }
             _ => {}
@@ -93,7 +95,9 @@ pub fn follow(client: &mut Client, session: &str, telling: Telling) -> anyhow::R
                 "session `{session}` cannot go on: {reason}; when that is mended: \
                  `yosegi evolve … --name {session} --resume`"
             ),
-            Some(Message::Live { live: Live::Log { level, text }, .. }) if level != "info" => {
+            Some(Message::Live { live: Live::Log { level, text, at_ms }, .. })
+                if level != "info" && at_ms >= client.since_ms =>
+            {
                 note(&crate::session::text::visible_line(&text));
             }
             _ => {}

@@ -17,6 +17,7 @@ use anyhow::{Context, bail};
 
 use super::error::BadInput;
 use super::home::Home;
+use super::journal::now_ms;
 use super::protocol::{Command, Message, Reply, Request, VERSION};
 
 /// How long a started engine may take until it answers.
@@ -34,6 +35,8 @@ pub struct Client {
     pub pid: u32,
     /// The engine's device (`cpu`, `cuda:0`), empty until its first worker has looked.
     pub device: String,
+    /// When this connection was made, milliseconds since the Unix epoch.
+    pub since_ms: u64,
 }
 
 /// The sending half; clones share one connection and one count of requests.
@@ -124,7 +127,14 @@ impl Client {
 
     /// Says hello and checks that both sides speak the same version.
     fn greet(sender: CommandSender, messages: Receiver<Message>) -> anyhow::Result<Self> {
-        let mut client = Self { sender, messages, waiting: VecDeque::new(), pid: 0, device: String::new() };
+        let mut client = Self {
+            sender,
+            messages,
+            waiting: VecDeque::new(),
+            pid: 0,
+            device: String::new(),
+            since_ms: now_ms(),
+        };
         match client.call_within(Command::Hello { version: VERSION }, START_PATIENCE)? {
             Reply::Hello { version, pid, device } if version == VERSION => {
                 client.pid = pid;

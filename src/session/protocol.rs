@@ -181,7 +181,14 @@ pub enum Live {
     /// to go. The session can be resumed.
     Halted { reason: String },
     /// For the log overlay.
-    Log { level: String, text: String },
+    Log {
+        /// `info`, `note`, `warn` or `error`.
+        level: String,
+        text: String,
+        /// When it was said first, milliseconds since the Unix epoch: who connects is told the past.
+        #[serde(default)]
+        at_ms: u64,
+    },
 }
 
 /// A question shown while its answers stream.

@@ -1,13 +1,14 @@
 //! What the workbench knows and shows: plain data, changed by keys ([`super::update`]) and by
 //! messages from the engine ([`super::receive`]), read by the panes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::answers::AnswersView;
 use super::config::StartConfig;
 use super::editor::Editor;
 use super::effect::{Ask, Effect};
 use super::keymap::Keymap;
+use super::log::Log;
 use super::overlays::Overlay;
 use super::pool::Models;
 use super::replay::Standing;
@@ -76,8 +77,8 @@ pub struct App {
     /// The candidate that keys act on in Evolve; the best when `None`.
     pub candidate: Option<CandidateId>,
     pub answers: AnswersView,
-    /// The engine's log, oldest first.
-    pub log: VecDeque<(String, String)>,
+    /// What the engine said, and what was wrong with the person's own keys.
+    pub log: Log,
     pub mouse: bool,
     /// The recipe to put into the session that is being started.
     pub begin_with: Option<Box<crate::recipe::Recipe>>,
@@ -125,7 +126,7 @@ impl App {
             sessions: Vec::new(),
             candidate: None,
             answers: AnswersView::default(),
-            log: VecDeque::new(),
+            log: Log::default(),
             mouse: false,
             begin_with: None,
             asked: HashMap::new(),

@@ -13,6 +13,7 @@ pub mod effect;
 mod export;
 pub mod keymap;
 pub mod keys;
+pub mod log;
 mod looper;
 pub mod overlays;
 pub mod panes;
@@ -98,7 +99,9 @@ pub fn play(story: Story, speed: f64) -> anyhow::Result<()> {
 fn take_keys(app: &mut App) {
     let (keys, problems) = Keymap::from_file();
     app.keys = keys;
-    app.log.extend(problems.iter().map(|p| ("warn".to_owned(), p.clone())));
+    for problem in &problems {
+        app.log.add(0, "warn", problem);
+    }
     if let Some(first) = problems.into_iter().next() {
         app.complain(first);
     }

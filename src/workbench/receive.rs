@@ -1,7 +1,7 @@
 //! Messages from the engine into the state.
 
 use super::answers::Fetch;
-use super::app::{App, Link, Pane, Wish};
+use super::app::{App, Link, Notice, Pane, Wish};
 use super::config::{pool_of, task_of, watched_of};
 use super::effect::Ask;
 use super::overlays::{Overlay, Picker};
@@ -10,9 +10,6 @@ use super::run::Run;
 use super::text::percent;
 use super::words;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
-
-/// Lines of the engine's log that are kept.
-const LOG_LINES: usize = 1000;
 
 impl App {
     /// The engine answers: ask for what the first screen shows.
@@ -148,7 +145,13 @@ impl App {
         let Some(run) = self.run.as_mut().filter(|r| r.state.name == session) else { return };
         run.apply(record);
         match &record.event {
-            Event::Created { config, .. } => {
+            Event::Created { config, device_note, begin, .. } => {
+                if !device_note.is_empty() {
+                    self.log.add(record.at_ms, "note", device_note);
+                }
+                if let Some(begin) = begin.as_ref().filter(|b| b.overlap > 0) {
+                    self.log.add(record.at_ms, "note", &words::overlap(begin.overlap));
+                }
                 let (task, watched) = (task_of(config), watched_of(config));
                 self.trial.ask_others(task, watched);
                 self.follow_session(config);
@@ -190,11 +193,11 @@ impl App {
     fn live(&mut self, session: Option<&str>, live: Live) {
         match live {
             Live::TryToken { request, question, text } => self.trial.token(request, question, &text),
-            Live::Log { level, text } => {
-                if self.log.len() == LOG_LINES {
-                    self.log.pop_front();
+            Live::Log { level, text, at_ms } => {
+                // What matters is seen without opening the log, unless something is being said.
+                if self.log.add(at_ms, &level, &text) && self.notice.is_none() {
+                    self.notice = Some(Notice { text, bad: level == "error" });
                 }
-                self.log.push_back((level, text));
             }
             Live::Halted { reason } if session == self.session() => {
                 self.complain(words::run_halted(&reason));

@@ -2,7 +2,11 @@
 //! session, log lines to all. Nothing here waits for a client.
 
 use super::hub::Hub;
+use crate::session::journal::now_ms;
 use crate::session::protocol::{Live, Message, Record, Reply};
+
+/// Log lines that are kept for those who come later.
+const SAID: usize = 200;
 
 impl Hub {
     pub(super) fn reply(&mut self, line: u64, id: u64, reply: Reply) {
@@ -43,17 +47,30 @@ impl Hub {
         }
     }
 
+    /// What was logged before this client came.
+    pub(super) fn told_so_far(&self, to: u64) {
+        if let Some(line) = self.lines.get(&to) {
+            for live in &self.said {
+                line.outbox.push(Message::Live { session: None, live: live.clone() });
+            }
+        }
+    }
+
     /// For the engine's own log alone.
     pub(super) fn log_file(&self, level: &str, text: &str) {
         if self.idle.is_some() {
-            eprintln!("{} {level}: {text}", crate::session::journal::now_ms());
+            eprintln!("{} {level}: {text}", now_ms());
         }
     }
 
     /// For the log overlay of every client, and for the engine's own log.
     pub(super) fn log(&mut self, level: &str, text: &str) {
         self.log_file(level, text);
-        let live = Live::Log { level: level.to_owned(), text: text.to_owned() };
+        let live = Live::Log { level: level.to_owned(), text: text.to_owned(), at_ms: now_ms() };
+        if self.said.len() == SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back(live.clone());
         for line in self.lines.values() {
             line.outbox.push(Message::Live { session: None, live: live.clone() });
         }

@@ -61,6 +61,8 @@ pub struct Hub {
     pub(super) tries: VecDeque<Flight>,
     pub(super) starts: VecDeque<Flight>,
     pub(super) watches: HashMap<String, Vec<usize>>,
+    /// The last log lines, oldest first.
+    pub(super) said: VecDeque<Live>,
     /// The worker's device, once one has told.
     pub(super) device: String,
     /// Somebody asked the engine to end once nothing runs.
@@ -120,6 +122,7 @@ impl Hub {
             tries: VecDeque::new(),
             starts: VecDeque::new(),
             watches: HashMap::new(),
+            said: VecDeque::new(),
             device: String::new(),
             leaving: false,
             kind,

@@ -83,8 +83,10 @@ mod tests {
     #[test]
     fn a_slow_client_loses_live_messages_first_then_the_line() {
         let outbox = Outbox::default();
-        let live =
-            || Message::Live { session: None, live: Live::Log { level: "info".into(), text: String::new() } };
+        let live = || Message::Live {
+            session: None,
+            live: Live::Log { level: "info".into(), text: String::new(), at_ms: 0 },
+        };
         let reply = |id| Message::Reply { id, reply: Reply::Done };
         for _ in 0..LIVE_MAX * 2 {
             assert!(outbox.push(live()));

@@ -28,7 +28,8 @@ impl Hub {
             )),
             Command::Hello { .. } => {
                 let device = self.device.clone();
-                Reply::Hello { version: VERSION, pid: std::process::id(), device }
+                self.reply(line, id, Reply::Hello { version: VERSION, pid: std::process::id(), device });
+                return self.told_so_far(line);
             }
             Command::Models { base } => {
                 return self.in_background(line, id, move |_| {

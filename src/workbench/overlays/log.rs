@@ -11,20 +11,20 @@ use crate::workbench::words;
 /// Draws the log, scrolled `up` lines from its end.
 pub fn draw(app: &App, up: usize, pen: &mut Pen<'_>, area: Rect) {
     let inner = pen.popup(area, words::log_title());
-    if app.log.is_empty() {
+    if app.log.lines().next().is_none() {
         let text = words::log_empty();
         pen.text((inner.x, inner.y), inner.width, text, pen.theme.tone(Tone::Dim));
         return;
     }
     let rows = usize::from(inner.height);
     let mut lines = Vec::new();
-    for (level, text) in app.log.iter().rev() {
-        let tone = match level.to_lowercase().as_str() {
+    for said in app.log.lines().rev() {
+        let tone = match said.level.as_str() {
             "error" => Tone::Bad,
-            "warn" => Tone::Warn,
+            "warn" | "note" => Tone::Warn,
             _ => Tone::Plain,
         };
-        let wrapped = wrap(text, inner.width.into());
+        let wrapped = wrap(&said.text, inner.width.into());
         lines.extend(wrapped.into_iter().rev().map(|line| (line, tone)));
         if lines.len() >= rows + up {
             break;

@@ -13,7 +13,7 @@ use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
 use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
-use crate::workbench::widgets::chart::{Chart, Level, Series};
+use crate::workbench::widgets::chart::{Border, Chart, Level, Series};
 use crate::workbench::widgets::heat::Grid;
 use crate::workbench::widgets::route::Route;
 use crate::workbench::words;
@@ -128,7 +128,10 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         words.push(words::since_start(&duration(seconds)));
         words.push(words::tokens(&count(state.tokens)));
     }
-    words.push(state.device.clone());
+    words.push(format!("{} {}", state.device, state.dtype));
+    if !state.device_note.is_empty() {
+        words.push(words::fell_back().to_owned());
+    }
     if let Some((at, name, of)) = state.stage_place() {
         words.insert(0, words::stage(at, of, &visible_line(name)));
     }
@@ -136,9 +139,11 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     if let Some(reason) = &state.reason {
         words.push(reason.clone());
     }
-    let bar = progress_bar(run, 20);
-    pen.text((area.x + 1, area.y + 1), 20, &bar, pen.theme.series(0));
-    pen.text((area.x + 23, area.y + 1), area.width.saturating_sub(23), &words.join("   "), dim);
+    let cells = if area.width < 100 { 10 } else { 20 };
+    let bar = progress_bar(run, cells.into());
+    pen.text((area.x + 1, area.y + 1), cells, &bar, pen.theme.series(0));
+    let x = cells + 3;
+    pen.text((area.x + x, area.y + 1), area.width.saturating_sub(x), &words.join("   "), dim);
 }
 
 fn progress_bar(run: &Run, cells: usize) -> String {
@@ -198,8 +203,11 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let size = state.generations.first().map_or(1, |g| g.candidates.len().max(1));
     let planned = (state.budget as f64 / size as f64).ceil();
     let last = state.generations.last().map_or(1.0, |g| x(g.generation));
-    let chart = Chart { series, levels, x_max: axis_end(last, planned), x_title: words::axis_generation() };
-    chart.draw(pen, inner);
+    let begun = state.begun.iter().zip(state.stages.iter().skip(1));
+    let borders =
+        begun.map(|(b, name)| Border { name: visible_line(name), x: x(b.generation) - 0.5 }).collect();
+    let x_max = axis_end(last, planned);
+    Chart { series, levels, borders, x_max, x_title: words::axis_generation() }.draw(pen, inner);
 }
 
 fn people(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {

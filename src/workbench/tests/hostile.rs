@@ -62,7 +62,7 @@ fn evil_app() -> App {
     app.sessions = vec![app.run.as_ref().unwrap().state.row()];
     app.receive(Message::Live {
         session: None,
-        live: Live::Log { level: "error".to_owned(), text: EVIL.to_owned() },
+        live: Live::Log { level: "error".to_owned(), text: EVIL.to_owned(), at_ms: 1 },
     });
     app
 }

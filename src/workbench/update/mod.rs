@@ -86,7 +86,10 @@ impl App {
                 self.ask(Ask::Sessions, Command::Sessions);
                 self.overlay = Some(Overlay::Sessions { cursor: 0 });
             }
-            Action::Log => self.overlay = Some(Overlay::Log { up: 0 }),
+            Action::Log => {
+                self.log.read();
+                self.overlay = Some(Overlay::Log { up: 0 });
+            }
             Action::Mouse => self.toggle_mouse(),
             Action::Redraw => self.effects.push(Effect::Redraw),
             Action::Suspend => self.effects.push(Effect::Suspend),

@@ -21,10 +21,17 @@ pub struct Level {
     pub y: f64,
 }
 
+/// A place on the x axis where something else begins, drawn as an upright line with its name.
+pub struct Border {
+    pub name: String,
+    pub x: f64,
+}
+
 /// What the chart shows.
 pub struct Chart {
     pub series: Vec<Series>,
     pub levels: Vec<Level>,
+    pub borders: Vec<Border>,
     /// The x axis runs from 1 to this.
     pub x_max: f64,
     pub x_title: &'static str,
@@ -78,6 +85,7 @@ impl Chart {
                 pen.glyph(x, y, "-", pen.theme.tone(Tone::Dim));
             }
         }
+        self.borders(pen, &frame);
         let mut dots = vec![Dots::default(); usize::from(plot.width) * usize::from(plot.height)];
         for (index, series) in self.series.iter().enumerate().rev() {
             trace(&frame, &mut dots, index, &series.points);
@@ -91,6 +99,21 @@ impl Chart {
         }
         if ends > 0 {
             self.ends(pen, &frame, ends);
+        }
+    }
+
+    /// Upright lines, each name to the right of its line where there is room before the next.
+    fn borders(&self, pen: &mut Pen<'_>, frame: &Frame) {
+        let dim = pen.theme.tone(Tone::Dim);
+        let upright = if pen.theme.ascii { "|" } else { "│" };
+        let column = |border: &Border| frame.plot.x + (frame.dot((border.x, 0.0)).0 / 2) as u16;
+        for (i, border) in self.borders.iter().enumerate() {
+            let x = column(border);
+            for y in frame.plot.top()..frame.plot.bottom() {
+                pen.glyph(x, y, upright, dim);
+            }
+            let until = self.borders.get(i + 1).map_or(frame.plot.right(), &column);
+            pen.text((x + 2, frame.plot.y), until.saturating_sub(x + 2), &border.name, dim);
         }
     }
 

@@ -17,6 +17,7 @@ words! {
     since_start(time: &str) = "{time} since the start" | "開始から{time}";
     tokens(n: &str) = "{n} tokens" | "{n}トークン";
     stage(at: usize, of: usize, name: &str) = "stage {at}/{of} {name}" | "段階{at}/{of} {name}";
+    fell_back = "no GPU: see L" | "GPUなし: Lを参照";
     seed(n: u64) = "seed {n}" | "シード{n}";
     fitness = "Fitness" | "適応度";
     series_best = "best" | "最良";

@@ -3,6 +3,7 @@
 use super::words;
 
 words! {
+    unread(n: usize) = "new in the log: {n}" | "ログに新着{n}件";
     sure = "Sure?" | "確認";
     yes_no = "y yes   n no" | "y はい   n いいえ";
     log_title = "Log of the engine (Esc closes)" | "エンジンのログ（Escで閉じる）";

@@ -3,6 +3,9 @@
 use super::words;
 
 words! {
+    overlap(n: u64)
+        = "{n} of the held-out questions stand among the training questions too: their scores say too much."
+        | "検証用の質問のうち{n}件が訓練用にも含まれています。検証の得点は高めに出ます。";
     run_goes_on(name: &str) = "The run goes on. yosegi attach {name} brings it back."
         | "実行は続いています。yosegi attach {name} で戻れます。";
     run_is_paused(name: &str) = "{name} is paused. yosegi attach {name} brings it back."
