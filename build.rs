@@ -10,7 +10,7 @@ fn main() {
     }
     let var = |name: &str| std::env::var(name).unwrap_or_default();
     let mut words: Vec<String> = commit(Path::new(&var("CARGO_MANIFEST_DIR"))).into_iter().collect();
-    let features = ["workbench", "cuda", "png"]
+    let features = ["workbench", "cuda"]
         .into_iter()
         .filter(|name| std::env::var_os(format!("CARGO_FEATURE_{}", name.to_uppercase())).is_some());
     words.push(match features.collect::<Vec<_>>().join(" ").as_str() {

@@ -102,7 +102,7 @@ fn replays_and_pictures_refuse_with_a_sentence() {
     assert!(says(&["replay", "empty.jsonl"]).contains("no beginning"));
     assert!(says(&["report", "none", "--html", "x.html"]).contains("no session `none`"));
     assert!(says(&["screenshot", "--pane", "evolve", "--size", "5x5"]).contains("columns (20 to 500)"));
-    assert!(!cfg!(feature = "png") || says(&["screenshot", "--png", "--session", "none"]).contains("none"));
+    assert!(says(&["screenshot", "--png", "--session", "none"]).contains("none"));
     assert!(!at.join("x.html").exists());
 }
 
@@ -114,6 +114,15 @@ fn a_pane_is_drawn_at_any_size() {
         stdout(&yosegi(folder.path(), &["screenshot", "--pane", "evolve", "--size", size, "--out", "."]));
         let svg = std::fs::read_to_string(folder.path().join("evolve.svg")).unwrap();
         assert!(svg.contains(&format!("width=\"{width}\"")), "{}", &svg[..300]);
+    }
+    // As PNG too, or, where there is no font at all, a sentence that says so.
+    let drawn = yosegi(folder.path(), &["screenshot", "--pane", "answers", "--png", "--out", "png"]);
+    let said = String::from_utf8_lossy(&drawn.stderr);
+    match std::fs::read(folder.path().join("png/answers.png")) {
+        Ok(png) => {
+            assert!(drawn.status.success() && png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 20_000)
+        }
+        Err(_) => assert!(said.contains("no font was found on this machine"), "{said}"),
     }
     stdout(&yosegi(folder.path(), &["screenshot", "--out", "all"]));
     assert_eq!(std::fs::read_dir(folder.path().join("all")).unwrap().count(), 6);

@@ -1,15 +1,18 @@
 //! `yosegi screenshot`: the workbench's panes as pictures, of the recorded session or of one in
 //! this home.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use crate::session::text::visible_line;
 use crate::session::{BadInput, Client, Home};
 use crate::workbench::app::Pane;
-use crate::workbench::recording::{RECORDED, Recording, SIZE, file_name};
+use crate::workbench::picture::Fonts;
+use crate::workbench::recording::{RECORDED, Recording, SIZE};
 use crate::workbench::words::{self, Language};
 
 #[derive(Debug, Args)]
@@ -26,7 +29,7 @@ pub struct Screenshot {
     /// Columns and rows
     #[arg(long, value_name = "COLUMNSxROWS", value_parser = size, requires = "pane")]
     size: Option<(u16, u16)>,
-    /// Also as PNG (builds with --features png)
+    /// Also as PNG, with this machine's fonts
     #[arg(long)]
     png: bool,
 }
@@ -63,9 +66,6 @@ fn size(text: &str) -> Result<(u16, u16), String> {
 /// (`session.jsonl`) from which it can be drawn again.
 pub fn run(args: &Screenshot) -> anyhow::Result<()> {
     let out = &args.out;
-    if args.png && !cfg!(feature = "png") {
-        return Err(BadInput::error("this build draws SVG alone: build with --features png for PNG"));
-    }
     let recording = recording(args)?;
     fs::create_dir_all(out)
         .map_err(|e| BadInput::error(format!("cannot create the folder {}: {e}", out.display())))?;
@@ -76,19 +76,39 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
         None => recording.pictures(),
         Some(pane) => {
             words::speak(Language::from_env());
-            let svg = recording.picture(pane.into(), args.size.unwrap_or(SIZE));
-            vec![(format!("{}.svg", file_name(pane.into())), svg)]
+            vec![recording.picture(pane.into(), args.size.unwrap_or(SIZE))]
         }
     };
-    for (name, svg) in pictures {
-        write(out, &name, svg.as_bytes())?;
-        #[cfg(feature = "png")]
+    let mut fonts = if args.png { Fonts::of_this_machine() } else { Fonts::default() };
+    let mut missing = BTreeSet::new();
+    for picture in pictures {
+        write(out, &format!("{}.svg", picture.name), picture.svg().as_bytes())?;
         if args.png {
-            let name = Path::new(&name).with_extension("png");
-            write(out, &name.display().to_string(), &crate::workbench::png::png(&svg)?)?;
+            let drawn = picture.png(&mut fonts)?;
+            write(out, &format!("{}.png", picture.name), &drawn.bytes)?;
+            missing.extend(drawn.missing);
         }
     }
+    if !missing.is_empty() {
+        eprintln!("{}", without_a_font(&missing));
+    }
     Ok(())
+}
+
+/// What to do about letters that no font here can draw.
+fn without_a_font(missing: &BTreeSet<char>) -> String {
+    let japanese = |c: &char| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}');
+    let shown: String = missing.iter().take(12).collect();
+    let more = if missing.len() > 12 { format!(" and {} more", missing.len() - 12) } else { String::new() };
+    let install = if missing.iter().any(japanese) {
+        "install a Japanese font (Debian: fonts-noto-cjk)"
+    } else {
+        "install a font that has them"
+    };
+    let shown = visible_line(&shown);
+    format!(
+        "no font on this machine has {shown}{more}: boxes stand for them in the PNG; {install}, or take the SVG"
+    )
 }
 
 fn is_file(name: &str) -> bool {

@@ -18,15 +18,13 @@ mod looper;
 pub mod overlays;
 pub mod panes;
 pub mod pen;
-#[cfg(feature = "png")]
-pub mod png;
+pub mod picture;
 pub mod pool;
 pub mod receive;
 pub mod recording;
 pub mod replay;
 pub mod run;
 mod signals;
-pub mod svg;
 pub mod terminal;
 pub mod text;
 pub mod theme;

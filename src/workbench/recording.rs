@@ -10,7 +10,7 @@ use super::config::{StartConfig, pool_of, task_of, watched_of};
 use super::effect::{Ask, Effect};
 use super::overlays::Preset;
 use super::panes;
-use super::svg::picture;
+use super::picture::Picture;
 use super::theme::{Depth, Theme};
 use super::words::{self, Language};
 use crate::checkpoint::ModelSummary;
@@ -250,35 +250,32 @@ impl Recording {
     /// The pictures of the documentation, by their files' names: every pane, help over one, and
     /// one in Japanese.
     #[must_use]
-    pub fn pictures(&self) -> Vec<(String, String)> {
+    pub fn pictures(&self) -> Vec<Picture> {
         let before = words::language();
         words::speak(Language::English);
-        let mut out: Vec<(String, String)> = Pane::ALL
-            .into_iter()
-            .map(|pane| (format!("{}.svg", file_name(pane)), self.picture(pane, SIZE)))
-            .collect();
+        let mut out: Vec<Picture> = Pane::ALL.into_iter().map(|pane| self.picture(pane, SIZE)).collect();
         let mut app = self.workbench(THEME);
         app.pane = Pane::Recipe;
         app.act(Action::Help);
-        out.push(("help.svg".to_owned(), draw(&app, SIZE)));
+        out.push(draw(&app, "help", SIZE));
         words::speak(Language::Japanese);
-        out.push(("japanese.svg".to_owned(), self.picture(Pane::Evolve, SIZE)));
+        out.push(Picture { name: "japanese".to_owned(), ..self.picture(Pane::Evolve, SIZE) });
         words::speak(before);
         out
     }
 
     /// A pane of the session at a size in cells, in this thread's language.
     #[must_use]
-    pub fn picture(&self, pane: Pane, size: (u16, u16)) -> String {
+    pub fn picture(&self, pane: Pane, size: (u16, u16)) -> Picture {
         let mut app = self.workbench(THEME);
         app.pane = pane;
-        draw(&app, size)
+        draw(&app, file_name(pane), size)
     }
 }
 
 /// A pane's name in a file's.
 #[must_use]
-pub const fn file_name(pane: Pane) -> &'static str {
+const fn file_name(pane: Pane) -> &'static str {
     match pane {
         Pane::Models => "models",
         Pane::Recipe => "recipe",
@@ -287,6 +284,7 @@ pub const fn file_name(pane: Pane) -> &'static str {
     }
 }
 
-fn draw(app: &App, size: (u16, u16)) -> String {
-    picture(&panes::frame_of(app, size), &format!("Yosegi: {}", app.pane.title()))
+fn draw(app: &App, name: &str, size: (u16, u16)) -> Picture {
+    let title = format!("Yosegi: {}", app.pane.title());
+    Picture { name: name.to_owned(), title, frame: panes::frame_of(app, size) }
 }

@@ -1,0 +1,236 @@
+//! A frame as a picture: the cells of a buffer in a window, as SVG text or as the points of a PNG.
+//! Both draw the same things in the same places: backgrounds, frames as lines, braille as dots,
+//! and every letter in its own cell.
+
+mod fonts;
+mod png;
+mod svg;
+
+pub use fonts::Fonts;
+pub use png::Drawn;
+
+use ratatui::buffer::{Buffer, CellWidth};
+use ratatui::style::{Color, Modifier, Style};
+
+/// Size of a cell in pixels.
+const CELL: (u16, u16) = (9, 19);
+/// Room around the frame, and height of the window's bar.
+const MARGIN: u16 = 14;
+const BAR: u16 = 30;
+/// From a cell's top to the line that letters stand on.
+const ASCENT: u16 = 14;
+/// Height of letters, and of those two cells wide.
+const LETTER: (u16, u16) = (15, 17);
+/// The window's corners.
+const ROUND: u16 = 9;
+/// Opacity of what is dim.
+const DIM: f32 = 0.62;
+
+const BACKGROUND: Rgb = [0x1c, 0x19, 0x17];
+const FOREGROUND: Rgb = [0xe7, 0xe0, 0xd6];
+/// The three dots of the bar, from the left; their radius, and the space between them.
+const BUTTONS: [Rgb; 3] = [[0xc9, 0x6a, 0x5b], [0xd9, 0xa4, 0x41], [0x7f, 0x9f, 0x5f]];
+const BUTTON: (u16, u16) = (6, 20);
+
+/// Red, green, blue.
+type Rgb = [u8; 3];
+
+/// The palette that stands for a terminal's own colours.
+const PALETTE: [u32; 16] = [
+    0x0029_2524,
+    0x00e5_786d,
+    0x009b_bf74,
+    0x00e0_b25c,
+    0x007a_a7c7,
+    0x00c7_92c0,
+    0x006f_b7b7,
+    0x00d6_cfc4,
+    0x0078_716c,
+    0x00f1_9a8f,
+    0x00b5_d68f,
+    0x00f0_cb7f,
+    0x009c_c4e0,
+    0x00dd_b0d6,
+    0x0092_d0d0,
+    0x00fa_f5ee,
+];
+
+/// A frame that is to be drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Its file's name, without an ending.
+    pub name: String,
+    pub title: String,
+    pub frame: Buffer,
+}
+
+impl Picture {
+    /// As SVG.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        svg::draw(&self.frame, &self.title)
+    }
+
+    /// As PNG, with this machine's fonts.
+    ///
+    /// # Errors
+    /// There is no font here at all.
+    pub fn png(&self, fonts: &mut Fonts) -> anyhow::Result<Drawn> {
+        png::draw(&self.frame, fonts)
+    }
+
+    /// Width and height in pixels.
+    fn size(frame: &Buffer) -> (u16, u16) {
+        let area = frame.area();
+        (area.width * CELL.0 + 2 * MARGIN, area.height * CELL.1 + 2 * MARGIN + BAR)
+    }
+}
+
+/// Where a cell's upper left corner is.
+const fn place(x: u16, y: u16) -> (u16, u16) {
+    (MARGIN + x * CELL.0, MARGIN + BAR + y * CELL.1)
+}
+
+/// Centres of the bar's dots.
+fn buttons() -> impl Iterator<Item = ((u16, u16), Rgb)> {
+    (0..).zip(BUTTONS).map(|(i, fill)| ((MARGIN + 7 + i * BUTTON.1, BAR / 2 + 5), fill))
+}
+
+/// What is in a cell, and how it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+struct Glyph<'a> {
+    symbol: &'a str,
+    cells: u16,
+    ink: Rgb,
+    bold: bool,
+    dim: bool,
+}
+
+/// The glyphs of a row with their columns; a wide one stands for its two cells.
+fn glyphs(frame: &Buffer, y: u16) -> impl Iterator<Item = (u16, Glyph<'_>)> {
+    let width = frame.area().width;
+    let mut x = 0;
+    std::iter::from_fn(move || {
+        (x < width).then(|| {
+            let (at, cell) = (x, &frame[(x, y)]);
+            let symbol = cell.symbol();
+            let cells = symbol.cell_width().max(1);
+            let (bold, dim) = weight(cell.style());
+            x += cells;
+            (at, Glyph { symbol, cells, ink: colours(frame, at, y).0, bold, dim })
+        })
+    })
+}
+
+/// Runs of one background colour in a row: first column, columns, colour.
+fn backgrounds(frame: &Buffer, y: u16) -> impl Iterator<Item = (u16, u16, Rgb)> {
+    let width = frame.area().width;
+    let mut x = 0;
+    std::iter::from_fn(move || {
+        while x < width {
+            let (from, fill) = (x, colours(frame, x, y).1);
+            while x < width && colours(frame, x, y).1 == fill {
+                x += 1;
+            }
+            if let Some(fill) = fill {
+                return Some((from, x - from, fill));
+            }
+        }
+        None
+    })
+}
+
+/// A line of a frame: straight, or around a corner by way of the middle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stroke {
+    Straight((f64, f64), (f64, f64)),
+    Corner((f64, f64), (f64, f64), (f64, f64)),
+}
+
+/// Frames as lines, which join where the letters of a font would leave gaps.
+fn stroke(symbol: &str, x: u16, y: u16) -> Option<Stroke> {
+    let (w, h) = (f64::from(CELL.0), f64::from(CELL.1));
+    let (x, y) = (f64::from(x), f64::from(y));
+    let middle = (x + w / 2.0, y + h / 2.0);
+    let (left, right) = ((x, middle.1), (x + w, middle.1));
+    let (top, bottom) = ((middle.0, y), (middle.0, y + h));
+    Some(match symbol {
+        "─" => Stroke::Straight(left, right),
+        "│" => Stroke::Straight(top, bottom),
+        "╭" => Stroke::Corner(bottom, middle, right),
+        "╮" => Stroke::Corner(bottom, middle, left),
+        "╰" => Stroke::Corner(top, middle, right),
+        "╯" => Stroke::Corner(top, middle, left),
+        _ => return None,
+    })
+}
+
+/// The dots of a braille pattern, each from its left to its right end: fonts draw them in many
+/// sizes, a chart needs one.
+fn dots(symbol: &str, x: u16, y: u16) -> Option<Vec<(f64, f64)>> {
+    const PLACES: [(u32, u16, u16); 8] = [
+        (0x01, 0, 0),
+        (0x02, 0, 1),
+        (0x04, 0, 2),
+        (0x40, 0, 3),
+        (0x08, 1, 0),
+        (0x10, 1, 1),
+        (0x20, 1, 2),
+        (0x80, 1, 3),
+    ];
+    let c = u32::from(symbol.chars().next()?);
+    if !(0x2800..=0x28ff).contains(&c) {
+        return None;
+    }
+    let set = PLACES.iter().filter(|(bit, ..)| (c - 0x2800) & bit != 0);
+    let place = |(_, column, row): &(u32, u16, u16)| {
+        let cx = f64::from(x) + 2.25 + f64::from(*column) * 4.5;
+        (cx - 1.7, f64::from(y) + 2.4 + f64::from(*row) * 4.75)
+    };
+    Some(set.map(place).collect())
+}
+
+/// Length and thickness of a dot.
+const DOT: (f64, f64) = (3.4, 2.6);
+
+/// Bold, dim.
+fn weight(style: Style) -> (bool, bool) {
+    let has = |m| style.add_modifier.contains(m);
+    (has(Modifier::BOLD), has(Modifier::DIM) && !has(Modifier::BOLD))
+}
+
+/// Colours of a cell's letter and of its background, where it has one.
+fn colours(frame: &Buffer, x: u16, y: u16) -> (Rgb, Option<Rgb>) {
+    let cell = &frame[(x, y)];
+    let (fg, bg) = (rgb(cell.fg), rgb(cell.bg));
+    if cell.modifier.contains(Modifier::REVERSED) {
+        return (bg.unwrap_or(BACKGROUND), Some(fg.unwrap_or(FOREGROUND)));
+    }
+    (fg.unwrap_or(FOREGROUND), bg)
+}
+
+fn rgb(colour: Color) -> Option<Rgb> {
+    let index = match colour {
+        Color::Reset => return None,
+        Color::Rgb(r, g, b) => return Some([r, g, b]),
+        Color::Indexed(i) => usize::from(i % 16),
+        Color::Black => 0,
+        Color::Red => 1,
+        Color::Green => 2,
+        Color::Yellow => 3,
+        Color::Blue => 4,
+        Color::Magenta => 5,
+        Color::Cyan => 6,
+        Color::Gray => 7,
+        Color::DarkGray => 8,
+        Color::LightRed => 9,
+        Color::LightGreen => 10,
+        Color::LightYellow => 11,
+        Color::LightBlue => 12,
+        Color::LightMagenta => 13,
+        Color::LightCyan => 14,
+        Color::White => 15,
+    };
+    let [_, r, g, b] = PALETTE[index].to_be_bytes();
+    Some([r, g, b])
+}
