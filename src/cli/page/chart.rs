@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::escape;
 use crate::session::protocol::Origin;
 use crate::session::state::{Entry, Generation, SessionState};
 
@@ -52,6 +53,7 @@ pub fn draw(state: &SessionState, out: &mut String) -> std::fmt::Result {
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Fitness over the generations\">"
     )?;
     axes(&scale, &rows, out)?;
+    borders(state, &scale, &rows, out)?;
     for (_, y) in &levels {
         let y = scale.y(*y);
         writeln!(out, "<path class=\"level\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT)?;
@@ -138,6 +140,23 @@ fn axes(scale: &Scale, rows: &[&Generation], out: &mut String) -> std::fmt::Resu
     }
     let middle = LEFT + (WIDTH - LEFT - RIGHT) / 2.0;
     writeln!(out, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">generation</text>", HEIGHT - 6.0)
+}
+
+/// Where a stage begins, an upright line; its name, and that of the first, at the top.
+fn borders(state: &SessionState, scale: &Scale, rows: &[&Generation], out: &mut String) -> std::fmt::Result {
+    let Some(first) = state.stages.first() else { return Ok(()) };
+    let mut starts = vec![(LEFT, first)];
+    for (begun, name) in state.begun.iter().zip(&state.stages[1..]) {
+        // Between the generation before and its first.
+        let Some(place) = rows.iter().position(|g| g.generation >= begun.generation) else { continue };
+        let x = f64::midpoint(scale.x(place), scale.x(place.saturating_sub(1)));
+        writeln!(out, "<path class=\"border\" d=\"M{x:.1} {TOP}V{:.1}\"/>", HEIGHT - BOTTOM)?;
+        starts.push((x, name));
+    }
+    for (x, name) in starts {
+        writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + 6.0, TOP + 10.0, escape(name))?;
+    }
+    Ok(())
 }
 
 /// One standard deviation around the mean.

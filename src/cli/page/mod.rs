@@ -4,6 +4,7 @@
 mod answers;
 mod chart;
 mod recipe;
+mod stages;
 mod style;
 mod tables;
 
@@ -48,6 +49,7 @@ fn page(state: &SessionState, reader: &Reader<'_>) -> anyhow::Result<String> {
     )?;
     header(state, &mut out)?;
     chart::draw(state, &mut out)?;
+    stages::draw(state, &mut out)?;
     tables::comparison(state, &mut out)?;
     recipe::draw(state, &mut out)?;
     answers::draw(state, reader, &mut out).context("the answers")?;
@@ -92,7 +94,19 @@ fn header(state: &SessionState, out: &mut String) -> anyhow::Result<()> {
     for (name, value) in figures {
         writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", escape(&value))?;
     }
-    out.push_str("</dl>\n</header>\n");
+    out.push_str("</dl>\n");
+    if !state.device_note.is_empty() {
+        writeln!(out, "<p class=\"note\">{}.</p>", escape(state.device_note.trim_end_matches('.')))?;
+    }
+    if state.overlap > 0 {
+        writeln!(
+            out,
+            "<p class=\"note\">{} of the held-out questions stand among the training questions too: their scores \
+             say too much.</p>",
+            state.overlap
+        )?;
+    }
+    out.push_str("</header>\n");
     Ok(())
 }
 

@@ -30,7 +30,7 @@ td.part { color: var(--dim); padding-left: 2rem; }
 .failed { color: var(--bad); text-align: left; }
 svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--dim); font-size: 12px; }
-svg .axis { stroke: var(--line); } svg .level { stroke: var(--dim); stroke-dasharray: 2 4; }
+svg .axis { stroke: var(--line); } svg .border { stroke: var(--dim); } svg .level { stroke: var(--dim); stroke-dasharray: 2 4; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .line.best { stroke: var(--best); } .line.mean { stroke: var(--mean); } .line.held { stroke: var(--held); }
 .band { fill: var(--mean); opacity: .16; }

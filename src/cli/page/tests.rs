@@ -156,6 +156,55 @@ fn a_path_is_shown_as_a_route() {
 }
 
 #[test]
+fn stages_have_borders_and_winners() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let mut journal = journal(&home, grid());
+    let next = |id| candidate(id, Origin::Search, Target::Recipe(Box::new(grid())));
+    let won = crate::recipe::Recipe { name: Some("stage:1".to_owned()), ..grid() };
+    for event in [
+        event(serde_json::json!({
+            "event": "stage_started", "stage": 2, "name": "b", "genes": [], "winner": 2, "recipe": won,
+        })),
+        Event::GenerationStarted {
+            generation: 2,
+            sigma: 0.2,
+            mean: Vec::new(),
+            candidates: vec![next(3), next(4)],
+        },
+        event(serde_json::json!({
+            "event": "evaluated", "id": 3, "generation": 2, "outcome": { "scored": score(0.5) },
+        })),
+        event(serde_json::json!({
+            "event": "evaluated", "id": 4, "generation": 2, "outcome": { "scored": score(0.625) },
+        })),
+        event(serde_json::json!({
+            "event": "generation_finished", "generation": 2, "best": 2, "best_fitness": 0.75,
+            "mean_fitness": 0.56, "std_fitness": 0.06, "evaluations": 3,
+        })),
+    ] {
+        journal.append(&event, None).unwrap();
+    }
+    let mut state = journal.reader().state().unwrap();
+    state.stages = vec![EVIL.to_owned(), "paths".to_owned(), "later".to_owned()];
+    let page = page(&state, &journal.reader()).unwrap();
+    assert_nested(&page);
+    assert!(!page.contains("<script") && page.contains("class=\"border\""));
+    for part in [
+        // One evaluation, the winner with its held-out score, and what it is called from then on.
+        "<td>1</td><td class=\"name\">c2 ",
+        "<td>0.750</td><td>62.5</td><td class=\"name\">a model of the pool: stage:1</td>",
+        // The stage at hand: the better of its two, though the first stage's was better still.
+        "<td>2</td><td class=\"name\">c4 ",
+        "<td>0.625</td>",
+        "to come",
+        "The winner of stage 1",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_written_has_its_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path());
