@@ -29,7 +29,9 @@ DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
 DEVICE float minus(float a, float b) { return __fsub_rn(a, b); }
 DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float over(float a, float b) { return __fdiv_rn(a, b); }
-// a · b + c, rounded once or twice.
+// a · b + c, rounded once.
+DEVICE float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+// The same, rounded once or twice.
 DEVICE float mad(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
 // The value of the thread of this warp whose number differs by the bits of `mask`.

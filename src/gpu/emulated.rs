@@ -31,6 +31,21 @@ struct Inner {
     backwards: bool,
     /// Addresses and lengths of the buffers there are.
     buffers: Mutex<HashMap<u64, usize>>,
+    counts: Mutex<Counts>,
+    /// Which request for memory from now on is refused, once.
+    refuse: Mutex<Option<usize>>,
+}
+
+/// What was asked of a card so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Bytes sent to it, and brought back.
+    pub sent: usize,
+    pub brought: usize,
+    /// Launches of each kernel.
+    pub launches: HashMap<String, usize>,
+    /// Requests for memory, by what it was for.
+    pub asked: HashMap<&'static str, usize>,
 }
 
 /// Memory of an emulated card.
@@ -71,10 +86,32 @@ impl Emulated {
 
     /// A card with so many bytes.
     pub fn with_room(format: Format, backwards: bool, room: usize) -> Self {
-        Self(Arc::new(Inner { format, room, backwards, buffers: Mutex::default() }))
+        let (buffers, counts, refuse) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { format, room, backwards, buffers, counts, refuse }))
     }
 
-    fn used(&self) -> usize {
+    pub fn counts(&self) -> Counts {
+        self.0.counts.lock().unwrap().clone()
+    }
+
+    /// Refuses the next request for memory but `after`, once.
+    pub fn refuse(&self, after: usize) {
+        *self.0.refuse.lock().unwrap() = Some(after);
+    }
+
+    /// Whether a refusal still stands out; it does no more.
+    pub fn unrefused(&self) -> bool {
+        self.0.refuse.lock().unwrap().take().is_some()
+    }
+
+    fn refuses(&self) -> bool {
+        let mut refuse = self.0.refuse.lock().unwrap();
+        let now = *refuse == Some(0);
+        *refuse = refuse.and_then(|n| n.checked_sub(1));
+        now
+    }
+
+    pub fn used(&self) -> usize {
         self.0.buffers.lock().unwrap().values().sum()
     }
 
@@ -137,7 +174,8 @@ impl Driver for Emulated {
     }
 
     fn alloc(&self, what: &'static str, bytes: usize) -> Result<Buffer, Fault> {
-        if self.used().saturating_add(bytes) > self.0.room {
+        *self.0.counts.lock().unwrap().asked.entry(what).or_default() += 1;
+        if self.refuses() || self.used().saturating_add(bytes) > self.0.room {
             return Err(Fault::Memory { what, bytes });
         }
         let layout = layout(bytes);
@@ -162,6 +200,7 @@ impl Driver for Emulated {
 
     fn upload(&self, bytes: &[u8], to: &Buffer, at: usize) -> Result<(), Fault> {
         assert!(at + bytes.len() <= to.bytes);
+        self.0.counts.lock().unwrap().sent += bytes.len();
         // SAFETY: the range is inside the buffer, as was just asked.
         unsafe { to.at.add(at).copy_from(bytes.as_ptr(), bytes.len()) };
         Ok(())
@@ -169,6 +208,7 @@ impl Driver for Emulated {
 
     fn download(&self, from: &Buffer, at: usize, bytes: &mut [u8]) -> Result<(), Fault> {
         assert!(at + bytes.len() <= from.bytes);
+        self.0.counts.lock().unwrap().brought += bytes.len();
         // SAFETY: the range is inside the buffer, as was just asked.
         unsafe { from.at.add(at).copy_to(bytes.as_mut_ptr(), bytes.len()) };
         Ok(())
@@ -196,6 +236,7 @@ impl Driver for Emulated {
     ) -> Result<(), Fault> {
         // What CUDA allows.
         assert!(grid[0] < 1 << 31 && grid[1] < 1 << 16 && grid[2] < 1 << 16, "{} {grid:?}", kernel.0);
+        *self.0.counts.lock().unwrap().launches.entry(kernel.0.clone()).or_default() += 1;
         let grid = grid.map(|n| n as u32);
         let with = (&raw const *arguments).cast();
         let size = size_of::<A>() as u32;

@@ -166,6 +166,7 @@ DEVICE float plus(float a, float b) { return a + b; }
 DEVICE float minus(float a, float b) { return a - b; }
 DEVICE float times(float a, float b) { return a * b; }
 DEVICE float over(float a, float b) { return a / b; }
+DEVICE float fused(float a, float b, float c) { return fmaf(a, b, c); }
 DEVICE float mad(float a, float b, float c) { return a * b + c; }
 #define swapped(x, mask) as_float(exchange(as_bits(x), mask, __LINE__))
 #define swapped_bits(x, mask) exchange(x, mask, __LINE__)

@@ -26,6 +26,16 @@ pub enum Fault {
     Failed(String),
 }
 
+/// What became of a tensor that somebody was to write at an address of a card.
+pub(crate) enum Made<T> {
+    /// What it held is still right.
+    Kept,
+    /// It will be there, in the queue's order.
+    There,
+    /// Here it is, to be sent.
+    Here(T),
+}
+
 /// Plain numbers and addresses, as a kernel takes them.
 ///
 /// # Safety

@@ -3,12 +3,13 @@
 use super::{
     Device, LmError,
     engine::{Engine, make_engine, with_model},
+    fill::{Band, Fill, Source},
     model::{Block, Model, Step},
     ops::{Backend, Blocks, Span},
     rope::Rope,
     shape::Shape,
 };
-use crate::checkpoint::{ModelConfig, TensorView, Weights};
+use crate::checkpoint::{ModelConfig, Weights};
 use crate::recipe::LayerGroup;
 
 /// A decoder on a device, ready to run. Shared by the threads of a generation.
@@ -20,18 +21,23 @@ impl Decoder {
     /// Loads a model: checks the config, then every tensor's presence and shape.
     pub fn load(config: &ModelConfig, weights: &dyn Weights, device: &Device) -> Result<Self, LmError> {
         let shape = Shape::new(config)?;
-        let engine = make_engine!(device, &shape, backend => Model::load(backend, shape, weights)?);
+        let engine = make_engine!(device, &shape, backend => {
+            Model::load(backend, shape, &mut Source { weights, name: "" })?
+        });
         Ok(Self { engine })
     }
 
     /// Rewrites the weights of some layer groups of the first model in place; `groups` is in the order
     /// of [`LayerGroup::index`]. After an error the decoder's weights are a mixture: refresh again.
     pub fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
+        self.check_groups(groups)?;
+        let mut source = Source { weights, name: "" };
+        with_model!(&mut self.engine, model => model.refresh(&mut source, groups))
+    }
+
+    pub(super) fn check_groups(&self, groups: &[bool]) -> Result<(), LmError> {
         let expected = LayerGroup::count(self.shape().layers);
-        if groups.len() != expected {
-            return Err(LmError::Groups { expected, found: groups.len() });
-        }
-        with_model!(&mut self.engine, model => model.refresh(weights, groups))
+        if groups.len() == expected { Ok(()) } else { Err(LmError::Groups { expected, found: groups.len() }) }
     }
 
     /// Logits of every position of one sequence, `[tokens][vocab]`, from a single forward pass.
@@ -81,41 +87,39 @@ impl Decoder {
 
 impl<B: Backend> Model<B> {
     /// One model, its path every block once.
-    pub fn load(backend: B, shape: Shape, weights: &dyn Weights) -> Result<Self, LmError> {
+    pub fn load(backend: B, shape: Shape, fill: &mut impl Fill<B>) -> Result<Self, LmError> {
         let layers = shape.layers;
         let ropes = shape.ropes.clone();
-        let mut model = Self::with_ends(backend, vec![shape], ropes, weights)?;
+        let mut model = Self::with_ends(backend, vec![shape], ropes, fill)?;
         for layer in 0..layers {
-            let block = model.load_block(0, layer, weights, "")?;
+            let block = model.load_block(0, layer, fill)?;
             model.steps.push(Step { block, scale: 1.0 });
         }
         Ok(model)
     }
 
-    /// A model with embedding, final norm and head of `weights`, and no blocks yet.
+    /// A model with embedding, final norm and head, and no blocks yet.
     pub fn with_ends(
         backend: B,
         shapes: Vec<Shape>,
         ropes: Vec<Rope>,
-        weights: &dyn Weights,
+        fill: &mut impl Fill<B>,
     ) -> Result<Self, LmError> {
         let shape = &shapes[0];
         let table = backend.table(shape.vocab, shape.hidden)?;
         let norm = backend.vector(shape.hidden)?;
         let head = backend.head(shape.vocab, shape.hidden)?;
         let mut model = Self::new(backend, shapes, ropes, table, norm, head);
-        model.refresh(weights, &vec![true; LayerGroup::count(model.shape.layers)])?;
+        model.refresh(fill, &vec![true; LayerGroup::count(model.shape.layers)])?;
         Ok(model)
     }
 
-    /// Brings one more block to the device; gives its place among the blocks. `name` tells the
-    /// model from others in errors.
+    /// Brings one more block to the device; gives its place among the blocks.
     pub fn load_block(
         &mut self,
         model: usize,
         layer: usize,
-        weights: &dyn Weights,
-        name: &str,
+        fill: &mut impl Fill<B>,
     ) -> Result<usize, LmError> {
         let (b, shape) = (&self.backend, &self.shapes[model]);
         let (q, kv) = (shape.queries(), shape.keys());
@@ -140,20 +144,18 @@ impl<B: Backend> Model<B> {
             gate_up: b.matrix(&[inner, inner], hidden, shape.mlp_bias)?,
             down: b.matrix(&[hidden], inner, shape.mlp_bias)?,
         };
-        block.write(b, shape, &Source { weights, name }, layer)?;
+        block.write(b, shape, fill, layer)?;
         self.blocks.push(block);
         Ok(self.blocks.len() - 1)
     }
 
-    fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
+    /// Writes the weights of some layer groups of the first model in place.
+    pub fn refresh(&mut self, fill: &mut impl Fill<B>, groups: &[bool]) -> Result<(), LmError> {
         let (b, shape) = (&self.backend, &self.shape);
-        let source = Source { weights, name: "" };
         let asked = |group: LayerGroup| groups[group.index(shape.layers)];
         if asked(LayerGroup::Embedding) {
-            b.write_table(
-                &mut self.table,
-                &source.get("model.embed_tokens.weight", &[shape.vocab, shape.hidden])?,
-            )?;
+            let sizes = [shape.vocab, shape.hidden];
+            fill.table(b, &mut self.table, Band::whole("model.embed_tokens.weight", &sizes))?;
             if shape.tied {
                 b.tie(&self.table, &mut self.head)?;
             }
@@ -161,18 +163,15 @@ impl<B: Backend> Model<B> {
         for block in self.blocks.iter_mut().filter(|block| block.model == 0) {
             let layer = block.layer;
             if asked(LayerGroup::Block(layer)) {
-                block.write(b, shape, &source, layer)?;
+                block.write(b, shape, fill, layer)?;
             }
         }
         if asked(LayerGroup::Head) {
-            let norm = source.get("model.norm.weight", &[shape.hidden])?;
-            b.write_vector(&mut self.norm, &norm, shape.norm_offset)?;
+            let norm = [shape.hidden];
+            fill.vector(b, &mut self.norm, Band::whole("model.norm.weight", &norm), shape.norm_offset)?;
             if !shape.tied {
-                b.write_matrix(
-                    &mut self.head,
-                    0,
-                    &source.get("lm_head.weight", &[shape.vocab, shape.hidden])?,
-                )?;
+                let sizes = [shape.vocab, shape.hidden];
+                fill.matrix(b, &mut self.head, 0, Band::whole("lm_head.weight", &sizes))?;
             }
         }
         Ok(())
@@ -188,84 +187,71 @@ impl<B: Backend> Model<B> {
 
 impl<B: Backend> Block<B> {
     /// Writes all of one block's tensors.
-    fn write(&mut self, b: &B, shape: &Shape, source: &Source, i: usize) -> Result<(), LmError> {
+    fn write(&mut self, b: &B, shape: &Shape, fill: &mut impl Fill<B>, i: usize) -> Result<(), LmError> {
         let (hidden, inner) = (shape.hidden, shape.intermediate);
         let (q, kv) = (shape.queries().features(), shape.keys().features());
-        // Parts that lie in one tensor, or in one each; a matrix holds them all.
-        let linear = |m: &mut B::Matrix, parts: &[(&str, usize)], together: &str, ins, bias| {
-            let mut start = 0;
-            let rows: usize = parts.iter().map(|p| p.1).sum();
-            for (part, &(name, outs)) in parts.iter().enumerate() {
-                let (stored, from) =
-                    if shape.fused { (together, start..start + outs) } else { (name, 0..outs) };
-                let all = if shape.fused { rows } else { outs };
-                let name = format!("model.layers.{i}.{stored}");
-                let weight = source.get(&format!("{name}.weight"), &[all, ins])?;
-                b.write_matrix(m, part, &band(&weight, &from, &[outs, ins]))?;
-                if bias {
-                    let bias = source.get(&format!("{name}.bias"), &[all])?;
-                    b.write_bias(m, part, &band(&bias, &from, &[outs]))?;
-                }
-                start += outs;
-            }
-            Ok::<(), LmError>(())
+        let norm = |fill: &mut _, v: &mut B::Vector, name: &str, len: usize| {
+            let name = format!("model.layers.{i}.{name}.weight");
+            Fill::vector(fill, b, v, Band::whole(&name, &[len]), shape.norm_offset)
         };
-        let norm = |v: &mut B::Vector, name: &str, len: usize| {
-            let weight = source.get(&format!("model.layers.{i}.{name}.weight"), &[len])?;
-            b.write_vector(v, &weight, shape.norm_offset)
-        };
-        norm(&mut self.input_norm, "input_layernorm", hidden)?;
+        norm(fill, &mut self.input_norm, "input_layernorm", hidden)?;
         let parts = [("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)];
-        linear(&mut self.qkv, &parts, "self_attn.qkv_proj", hidden, shape.qkv_bias)?;
+        let qkv = Linear { layer: i, parts: &parts, together: "self_attn.qkv_proj", ins: hidden };
+        qkv.write(b, &mut self.qkv, fill, (shape.fused, shape.qkv_bias))?;
         if let Some((queries, keys)) = &mut self.qk_norm {
-            norm(queries, "self_attn.q_norm", shape.head_dim)?;
-            norm(keys, "self_attn.k_norm", shape.head_dim)?;
+            norm(fill, queries, "self_attn.q_norm", shape.head_dim)?;
+            norm(fill, keys, "self_attn.k_norm", shape.head_dim)?;
         }
-        let out = "self_attn.o_proj";
-        linear(&mut self.attention_out, &[(out, hidden)], out, q, shape.out_bias)?;
+        let out = Linear { layer: i, parts: &[("self_attn.o_proj", hidden)], together: "", ins: q };
+        out.write(b, &mut self.attention_out, fill, (false, shape.out_bias))?;
         // With norms after the sublayers, the one before the MLP has a name of its own.
         if let Some((attention, mlp)) = &mut self.post_norms {
-            norm(attention, "post_attention_layernorm", hidden)?;
-            norm(&mut self.mlp_norm, "pre_feedforward_layernorm", hidden)?;
-            norm(mlp, "post_feedforward_layernorm", hidden)?;
+            norm(fill, attention, "post_attention_layernorm", hidden)?;
+            norm(fill, &mut self.mlp_norm, "pre_feedforward_layernorm", hidden)?;
+            norm(fill, mlp, "post_feedforward_layernorm", hidden)?;
         } else {
-            norm(&mut self.mlp_norm, "post_attention_layernorm", hidden)?;
+            norm(fill, &mut self.mlp_norm, "post_attention_layernorm", hidden)?;
         }
         let parts = [("mlp.gate_proj", inner), ("mlp.up_proj", inner)];
-        linear(&mut self.gate_up, &parts, "mlp.gate_up_proj", hidden, shape.mlp_bias)?;
-        linear(&mut self.down, &[("mlp.down_proj", hidden)], "mlp.down_proj", inner, shape.mlp_bias)
+        let gate_up = Linear { layer: i, parts: &parts, together: "mlp.gate_up_proj", ins: hidden };
+        gate_up.write(b, &mut self.gate_up, fill, (shape.fused, shape.mlp_bias))?;
+        let down = Linear { layer: i, parts: &[("mlp.down_proj", hidden)], together: "", ins: inner };
+        down.write(b, &mut self.down, fill, (false, shape.mlp_bias))
     }
 }
 
-/// Some rows of a tensor, as a tensor of the given shape.
-fn band<'a>(view: &TensorView<'a>, rows: &std::ops::Range<usize>, shape: &'a [usize]) -> TensorView<'a> {
-    let row = shape[1..].iter().product::<usize>() * view.dtype.size();
-    TensorView { dtype: view.dtype, shape, data: &view.data[rows.start * row..rows.end * row] }
+/// Linear layers that are one matrix here.
+struct Linear<'a> {
+    /// Of which decoder block.
+    layer: usize,
+    /// Name and outputs of each.
+    parts: &'a [(&'a str, usize)],
+    /// Name of the tensor that holds all, where there is one.
+    together: &'a str,
+    ins: usize,
 }
 
-/// Weights by name, checked against what the config calls for.
-struct Source<'a> {
-    weights: &'a dyn Weights,
-    /// Which model it is, where there are several.
-    name: &'a str,
-}
-
-impl<'a> Source<'a> {
-    fn get(&self, tensor: &str, expected: &[usize]) -> Result<TensorView<'a>, LmError> {
-        let name =
-            || if self.name.is_empty() { tensor.to_owned() } else { format!("{tensor} of {}", self.name) };
-        let view = self.weights.tensor(tensor).ok_or_else(|| LmError::MissingTensor { name: name() })?;
-        if view.shape != expected {
-            return Err(LmError::Shape {
-                name: name(),
-                expected: expected.to_vec(),
-                found: view.shape.to_vec(),
-            });
+impl Linear<'_> {
+    /// Writes all parts, which lie in one tensor if `fused`.
+    fn write<B: Backend>(
+        &self,
+        b: &B,
+        to: &mut B::Matrix,
+        fill: &mut impl Fill<B>,
+        (fused, bias): (bool, bool),
+    ) -> Result<(), LmError> {
+        let mut first = 0;
+        let sum: usize = self.parts.iter().map(|p| p.1).sum();
+        for (part, &(name, rows)) in self.parts.iter().enumerate() {
+            let (stored, start, all) = if fused { (self.together, first, sum) } else { (name, 0, rows) };
+            let name = |kind| format!("model.layers.{}.{stored}.{kind}", self.layer);
+            let (weight, shape) = (name("weight"), [all, self.ins]);
+            fill.matrix(b, to, part, Band { name: &weight, shape: &shape, start, rows })?;
+            if bias {
+                fill.bias(b, to, part, Band { name: &name("bias"), shape: &[all], start, rows })?;
+            }
+            first += rows;
         }
-        let bytes = expected.iter().product::<usize>() * view.dtype.size();
-        if view.data.len() != bytes {
-            return Err(LmError::Bytes { name: name(), expected: bytes, found: view.data.len() });
-        }
-        Ok(view)
+        Ok(())
     }
 }

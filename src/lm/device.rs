@@ -46,7 +46,10 @@ impl Device {
             Self::Cuda(_) => "bf16",
             Self::Cpu | Self::Reference => "f32",
             #[cfg(test)]
-            Self::Emulated(_) => "emulated",
+            Self::Emulated(card) => match crate::gpu::Driver::format(card) {
+                crate::gpu::Format::F32 => "f32",
+                crate::gpu::Format::BF16 => "bf16",
+            },
         }
     }
 }

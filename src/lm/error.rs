@@ -30,14 +30,17 @@ pub enum LmError {
     /// A prompt that cannot be run.
     #[error("prompt {index}: {reason}")]
     Prompt { index: usize, reason: String },
-    /// Not enough memory for activations or the key-value cache.
-    #[error("cannot allocate {bytes} bytes for {what}: lower the batch size or the number of new tokens")]
+    /// Not enough memory for weights, activations or the key-value cache.
+    #[error(
+        "there is no room for {} of {what}: free memory, or take a smaller model or a smaller batch",
+        size(*bytes)
+    )]
     Memory { what: &'static str, bytes: usize },
     /// The keys and values of the fewest sequences that can run are more than what is free.
     #[error(
         "{sequences} sequences of {tokens} tokens at once need {} of memory for keys and values, and {} are \
          free: shorten the prompts, allow fewer new tokens, take fewer threads or beams, or free memory",
-        gib(*needed), gib(*free)
+        size(*needed), size(*free)
     )]
     Room { sequences: usize, tokens: usize, needed: usize, free: usize },
     /// A way of decoding that cannot be.
@@ -46,6 +49,9 @@ pub enum LmError {
     /// A refresh that does not fit the loaded model.
     #[error("refresh names {found} layer groups, the model has {expected}")]
     Groups { expected: usize, found: usize },
+    /// Whoever was to make the weights could not.
+    #[error("{0}")]
+    Made(String),
     /// A path that cannot be run.
     #[error("path: {0}")]
     Path(String),
@@ -55,8 +61,9 @@ pub enum LmError {
 }
 
 /// Bytes for a person.
-fn gib(bytes: usize) -> String {
-    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+fn size(bytes: usize) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 100.0 { format!("{mib:.2} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
 }
 
 impl From<candle_core::Error> for LmError {

@@ -26,6 +26,7 @@ mod decoder;
 mod device;
 mod engine;
 mod error;
+mod fill;
 mod generate;
 mod likelihood;
 mod memory;
@@ -44,6 +45,8 @@ mod tokenizer;
 pub use crate::task::{Decoding, EarlyStopping};
 pub use chat::{ChatTemplate, Message};
 pub use choose::candidates;
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use cuda::Make;
 pub use decoder::Decoder;
 pub use device::{Device, Picked, pick};
 pub use error::LmError;

@@ -9,6 +9,7 @@
 use super::{
     Decoder, Device, LmError,
     engine::{make_engine, with_model},
+    fill::Source,
     model::{Model, Step},
     ops::Backend,
     rope::Rope,
@@ -81,7 +82,8 @@ impl<B: Backend> Model<B> {
         parts: &[Part<'_>],
         steps: &[PathStep],
     ) -> Result<Self, LmError> {
-        let mut model = Self::with_ends(backend, shapes, ropes, parts[0].weights)?;
+        let mut ends = Source { weights: parts[0].weights, name: "" };
+        let mut model = Self::with_ends(backend, shapes, ropes, &mut ends)?;
         model.set_path(parts, steps)?;
         Ok(model)
     }
@@ -99,7 +101,11 @@ impl<B: Backend> Model<B> {
                 block
             } else {
                 let part = &parts[step.model];
-                self.load_block(step.model, step.layer, part.weights, part.name)?
+                self.load_block(
+                    step.model,
+                    step.layer,
+                    &mut Source { weights: part.weights, name: part.name },
+                )?
             };
             path.push(Step { block, scale: step.scale });
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::cpu::Cpu;
 use super::engine::Engine;
+use super::fill::Source;
 use super::model::Model;
 use super::shape::Shape;
 use super::{Decoder, Device, LmError};
@@ -79,7 +80,8 @@ fn one_result_on_every_instruction_set() {
         let mut first = None;
         for isa in super::cpu::Isa::all() {
             let shape = Shape::new(&config).unwrap();
-            let model = Model::load(Cpu::with(isa), shape, &weights).unwrap();
+            let model =
+                Model::load(Cpu::with(isa), shape, &mut Source { weights: &weights, name: "" }).unwrap();
             let found = bits(&model.logits(&tokens(40)).unwrap());
             assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{isa:?}");
         }

@@ -5,7 +5,6 @@
 //! come with the task; they are made on the host, once a source. In tests the same kernel
 //! runs on an emulated card.
 
-use super::kernel::Task;
 use super::launch::{Launch, MOST};
 use crate::gpu::{Arguments, Driver, Fault, Source};
 
@@ -31,33 +30,11 @@ struct Merge {
 unsafe impl Arguments for Merge {}
 
 /// Queues the merge of `count` elements from the addresses of base and sources to `out`, all of
-/// bfloat16. `false` if the kernel does not do such tasks: other methods, more than five sources, listed masks.
+/// bfloat16.
 ///
 /// # Safety
-/// Each address leads to `count` elements on this card, kept until the queue is done with them.
-pub(super) unsafe fn merge<D: Driver>(
-    card: &D,
-    task: &Task<'_>,
-    base: u64,
-    sources: &[u64],
-    out: u64,
-    count: usize,
-) -> Result<bool, Fault> {
-    let Some(launch) = Launch::of(task) else { return Ok(false) };
-    if sources.len() != task.inputs.len() {
-        return Err(Fault::Failed(format!(
-            "{} sources are on the card for {} in the recipe",
-            sources.len(),
-            task.inputs.len()
-        )));
-    }
-    // SAFETY: the caller's.
-    unsafe { queue(card, launch, base, sources, out, count)? };
-    Ok(true)
-}
-
-/// # Safety
-/// As for [`merge`].
+/// `launch` was made for as many sources. Each address leads to `count` elements on this card, kept until the
+/// queue is done with them.
 pub(super) unsafe fn queue<D: Driver>(
     card: &D,
     launch: Launch,
@@ -91,7 +68,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
     use crate::gpu::{Format, emulated::Emulated};
-    use crate::merge::kernel::{self, BLOCK, Input, Keep, Rule};
+    use crate::merge::kernel::{self, BLOCK, Input, Keep, Rule, Task};
     use crate::merge::{mask::Key, round, trim::Cut};
 
     const N: usize = 2 * BLOCK + 7;
@@ -166,7 +143,7 @@ mod tests {
                 let sources: Vec<u64> = (1..=n).map(address).collect();
                 let to = card.address(&out) + 2 * at as u64;
                 // SAFETY: every buffer holds N elements from there on.
-                assert!(unsafe { merge(&card, &task, address(0), &sources, to, N) }.unwrap());
+                unsafe { queue(&card, Launch::of(&task).unwrap(), address(0), &sources, to, N) }.unwrap();
                 let mut got = vec![0; 2 * (N + 11)];
                 card.download(&out, 0, &mut got).unwrap();
                 let what = format!("{n} sources, keep {keep}, {consensus} {lambda} {normalize}, at {at}");
@@ -177,22 +154,51 @@ mod tests {
     }
 
     #[test]
-    fn other_tasks_are_left_to_the_cpu() {
+    fn a_mean_is_that_of_the_cpu() {
         let bytes = tensors();
         let shape = [N];
         let view = |k: usize| TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes[k] };
         let card = Emulated::new(Format::BF16, false);
+        let resident = bytes.iter().map(|tensor| {
+            let buffer = card.alloc("t", 2 * N).unwrap();
+            card.upload(tensor, &buffer, 0).unwrap();
+            buffer
+        });
+        let resident: Vec<_> = resident.collect();
+        for (n, normalize) in (1..=MOST).flat_map(|n| [(n, true), (n, false)]) {
+            // No weight is a bfloat16: a mean is computed in f32.
+            let input = |i: usize| Input { source: view(i), weight: 0.3 + 0.17 * i as f32, keep: Keep::All };
+            let (narrow, rule, extent) = (n % 2 == 0, Rule::Linear, None);
+            let inputs = (1..=n).map(input).collect();
+            let task = Task { base: view(1), inputs, narrow, rule, normalize, extent };
+            let mut wanted = vec![0; 2 * N];
+            kernel::run(&task, 0, &mut wanted);
+            let out = card.alloc("out", 2 * N).unwrap();
+            let sources: Vec<u64> = (1..=n).map(|k| card.address(&resident[k])).collect();
+            let launch = Launch::of(&task).unwrap();
+            // SAFETY: every buffer holds N elements.
+            unsafe { queue(&card, launch, sources[0], &sources, card.address(&out), N) }.unwrap();
+            let mut got = vec![0; 2 * N];
+            card.download(&out, 0, &mut got).unwrap();
+            assert!(got == wanted, "{n} sources, {normalize}");
+        }
+    }
+
+    #[test]
+    fn other_tasks_are_left_to_the_cpu() {
+        let bytes = tensors();
+        let shape = [N];
+        let view = |k: usize| TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes[k] };
         let input = |k| Input { source: view(k), weight: 0.5, keep: Keep::All };
-        let inputs = vec![input(1), input(2)];
-        let (narrow, normalize, extent) = (true, true, None);
-        let task = Task { base: view(0), inputs, narrow, rule: Rule::Linear, normalize, extent };
-        // SAFETY: nothing is queued.
-        let done = |task: &Task<'_>, sources: &[u64]| unsafe { merge(&card, task, 0, sources, 0, N) };
-        assert_eq!(done(&task, &[0, 0]), Ok(false));
-        let task = Task { rule: Rule::Sum { consensus: true, lambda: 1.0 }, ..task };
-        assert!(done(&task, &[0]).is_err());
+        let (normalize, extent, rule) = (true, None, Rule::Sum { consensus: true, lambda: 1.0 });
+        let task = |inputs, narrow| Task { base: view(0), inputs, narrow, rule, normalize, extent };
+        assert!(Launch::of(&task(vec![input(1), input(2)], true)).is_some());
+        // In f32; without a source; of six; a mask that is a list.
+        assert!(Launch::of(&task(vec![input(1)], false)).is_none());
+        assert!(Launch::of(&task(Vec::new(), true)).is_none());
+        assert!(Launch::of(&task(vec![input(1); 6], true)).is_none());
         let keep = vec![1; N];
         let listed = Input { keep: Keep::Listed { keep: &keep, scale: None }, ..input(1) };
-        assert_eq!(done(&Task { inputs: vec![listed], ..task }, &[0]), Ok(false));
+        assert!(Launch::of(&task(vec![listed], true)).is_none());
     }
 }

@@ -44,6 +44,8 @@ pub enum MergeError {
         "recipe: the module is called {name}, and a {family} model has one, default, for mergekit as well; call it that"
     )]
     Module { name: String, family: String },
+    #[error("merging on the card: {0}")]
+    Card(String),
     #[error("{model}: {problem}")]
     Vocabulary { model: String, problem: String },
     #[error("recipe: chat_template is {name}, which is neither a template nor the name of one; {hint}")]

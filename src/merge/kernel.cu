@@ -1,4 +1,4 @@
-// The task-arithmetic family in one pass over one tensor, bfloat16 in and out. Compiled for each number
+// The task-arithmetic family, and linear, in one pass over one tensor, bfloat16 in and out. Compiled for each number
 // of sources, SOURCES. Line by line the rule of `kernel.rs`. Every operation is one IEEE operation, rounded
 // once: no contraction, no flushing, so the bits are those of the CPU.
 
@@ -21,6 +21,9 @@ struct Merge {
     float lambda;
     u32 consensus;
     u32 normalize;
+    // The weighted mean of the sources alone: the base, consensus, lambda and masks play no part.
+    u32 linear;
+    u32 spare;
     const u16 *base;
     // Those beyond SOURCES are not read.
     const u16 *sources[5];
@@ -57,7 +60,15 @@ DEVICE int kept(const struct Source *s, float delta, u64 i) {
     return magnitude > s->cut || (magnitude == s->cut && i <= s->last);
 }
 
+DEVICE u32 mean(const struct Merge *p, const u32 *x) {
+    float sum = 0.0f;
+    UNROLL
+    for (int s = 0; s < SOURCES; s++) sum = fused(widen(x[s]), p->source[s].weight, sum);
+    return narrow(p->normalize ? over(sum, p->total) : sum);
+}
+
 DEVICE u32 element(const struct Merge *p, u32 base, const u32 *x, u64 i) {
+    if (p->linear) return mean(p, x);
     float b = widen(base);
     float d[SOURCES];
     float sum = 0.0f;

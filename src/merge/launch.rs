@@ -30,18 +30,34 @@ pub(super) struct Launch {
     lambda: f32,
     consensus: u32,
     normalize: u32,
+    linear: u32,
+    unused: u32,
 }
 
 impl Launch {
-    /// The task, if it is one of the task-arithmetic family in bfloat16, of 1 to [`MOST`] sources, whose
-    /// masks need no memory.
+    /// Whether it is a mean of the sources, to which the base does not belong.
+    pub(super) const fn is_linear(&self) -> bool {
+        self.linear != 0
+    }
+
+    /// The task, if it is linear or one of the task-arithmetic family, in bfloat16, of 1 to [`MOST`] sources,
+    /// and its masks need no memory.
     pub(super) fn of(task: &Task<'_>) -> Option<Self> {
-        let Rule::Sum { consensus, lambda } = task.rule else { return None };
         let views = std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
-        let narrow = task.narrow && { views }.all(|v| v.dtype == Dtype::BF16);
-        if !narrow || !(1..=MOST).contains(&task.inputs.len()) {
+        let stored = { views }.all(|v| v.dtype == Dtype::BF16);
+        if !stored || !(1..=MOST).contains(&task.inputs.len()) {
             return None;
         }
+        let sum = task.inputs.iter().fold(0.0, |sum, input| sum + input.weight);
+        let (linear, consensus, lambda, total) = match task.rule {
+            // No work type: f32 from end to end.
+            Rule::Linear => (true, false, 1.0, sum),
+            Rule::Sum { consensus, lambda } if task.narrow => {
+                let total = round::bf16(sum);
+                (false, consensus, lambda, if total.abs() < 1e-8 { 1.0 } else { total })
+            }
+            Rule::Sum { .. } => return None,
+        };
         let mut source = [Source::default(); MOST];
         for (to, input) in source.iter_mut().zip(&task.inputs) {
             // A factor of 1 changes nothing: what it multiplies is rounded already.
@@ -57,13 +73,14 @@ impl Launch {
                 Keep::Listed { .. } => return None,
             }
         }
-        let total = round::bf16(task.inputs.iter().fold(0.0, |sum, input| sum + input.weight));
         Some(Self {
             source,
-            total: if total.abs() < 1e-8 { 1.0 } else { total },
+            total,
             lambda,
             consensus: consensus.into(),
             normalize: task.normalize.into(),
+            linear: linear.into(),
+            unused: 0,
         })
     }
 }

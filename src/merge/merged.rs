@@ -161,7 +161,7 @@ impl Pool {
 }
 
 /// Which tensors must be merged again to get from `old` to `new`.
-fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
+pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
     let all = |stale| vec![stale; new.tensors.len()];
     let Some(old) = old else { return all(true) };
     if new == old {

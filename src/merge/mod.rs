@@ -6,8 +6,7 @@
 
 mod align;
 mod delta;
-// Candidates are merged on the CPU until this has run on a card.
-#[cfg(test)]
+#[cfg(any(feature = "cuda", test))]
 mod device;
 mod dispatch;
 mod distance;
@@ -22,7 +21,7 @@ mod group;
 mod guess;
 mod kernel;
 mod known;
-#[cfg(test)]
+#[cfg(any(feature = "cuda", test))]
 mod launch;
 #[cfg(test)]
 mod laws;
@@ -33,6 +32,8 @@ mod order;
 mod plan;
 mod pool;
 mod prune;
+#[cfg(any(feature = "cuda", test))]
+mod resident;
 mod resolve;
 mod round;
 mod run;
@@ -57,3 +58,5 @@ pub use export::{
 pub use fold::{FoldStep, Folded, Folding, fold};
 pub use merged::{MergeStats, Merged};
 pub use pool::Pool;
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use resident::{Candidate, OnCard, Refused, Resident};

@@ -127,7 +127,7 @@ pub(super) fn merge(
     let rule =
         Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
     if quick {
-        quick_sum(group, base, &weights, &kept, rule, recall, out);
+        sum_task(group, base, &weights, &kept, rule, recall.known).fill(out, recall.large);
         return Ok(());
     }
     let parts = weights.iter().zip(&kept).map(|(&weight, kept)| match kept {
@@ -270,6 +270,64 @@ impl Numbers<'_> {
     }
 }
 
+/// What the card's kernel is told to merge a tensor as planned; none where it cannot. Of base and sources
+/// no more is read than the CPU reads before its own pass.
+#[cfg(any(feature = "cuda", test))]
+pub(super) fn launch(
+    method: Method,
+    planned: &Planned,
+    group: &Group<'_>,
+    known: Option<&Known>,
+    seed: u64,
+) -> Result<Option<super::launch::Launch>, Problem> {
+    let values = &planned.values;
+    let stored = planned.stored == Dtype::BF16 && group.inputs.iter().all(|view| view.dtype == Dtype::BF16);
+    if !stored || planned.work == Dtype::F16 {
+        return Ok(None);
+    }
+    let (consensus, sparsify) = match methods::rule(method) {
+        Rule::Whole(_) if method == Method::Linear => {
+            let (weights, normalize) = (values.each(Param::Weight), values.flag(Param::Normalize));
+            return Ok(super::launch::Launch::of(&linear_task(group, &weights, normalize, None)?));
+        }
+        Rule::Whole(_) => return Ok(None),
+        Rule::Family { consensus, sparsify } => (consensus, sparsify),
+    };
+    let base = group.base.ok_or_else(|| Problem("needs a base".to_owned()))?;
+    let mut kept = Vec::new();
+    for (place, input) in group.others().enumerate() {
+        let sieve = Sieve { planned, group, base, input, place, known, quick: true };
+        match sieve.keep_on_card(sparsify, seed)? {
+            Some(of_one) => kept.push(of_one),
+            None => return Ok(None),
+        }
+    }
+    let weights = values.others(Param::Weight, group);
+    let rule =
+        Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
+    Ok(super::launch::Launch::of(&sum_task(group, base, &weights, &kept, rule, None)))
+}
+
+#[cfg(any(feature = "cuda", test))]
+impl Sieve<'_> {
+    /// As [`Self::keep`], where that needs no memory for each element.
+    fn keep_on_card(&self, sparsify: Sparsify, seed: u64) -> Result<Option<Kept>, Problem> {
+        let values = &self.planned.values;
+        let density = match sparsify {
+            Sparsify::Nothing => 1.0,
+            Sparsify::Largest | Sparsify::AtRandom => values.others(Param::Density, self.group)[self.place],
+            Sparsify::WithoutOutliers | Sparsify::ByRank => return Ok(None),
+        };
+        if density >= 1.0 {
+            return Ok(Some(Kept::All));
+        }
+        if sparsify == Sparsify::Largest && (values.flag(Param::Rescale) || self.known.is_none()) {
+            return Ok(None);
+        }
+        self.keep(sparsify, &mut Numbers::Counter(seed)).map(Some)
+    }
+}
+
 fn quick_linear(
     group: &Group<'_>,
     weights: &[f64],
@@ -277,26 +335,33 @@ fn quick_linear(
     recall: Recall<'_>,
     out: &mut [u8],
 ) -> Result<(), Problem> {
+    linear_task(group, weights, normalize, recall.known)?.fill(out, recall.large);
+    Ok(())
+}
+
+fn linear_task<'a>(
+    group: &Group<'a>,
+    weights: &[f64],
+    normalize: bool,
+    known: Option<&Known>,
+) -> Result<Task<'a>, Problem> {
     methods::check_weights(weights, normalize)?;
     let inputs = group.inputs.iter().zip(weights);
     let inputs =
         inputs.map(|(view, w)| Input { source: *view, weight: *w as f32, keep: Keep::All }).collect();
     let narrow = group.work == Dtype::BF16;
-    let extent = recall.known.and_then(Known::extent);
-    let task = Task { base: group.inputs[0], inputs, narrow, rule: kernel::Rule::Linear, normalize, extent };
-    task.fill(out, recall.large);
-    Ok(())
+    let extent = known.and_then(Known::extent);
+    Ok(Task { base: group.inputs[0], inputs, narrow, rule: kernel::Rule::Linear, normalize, extent })
 }
 
-fn quick_sum(
-    group: &Group<'_>,
+fn sum_task<'a>(
+    group: &Group<'a>,
     base: usize,
     weights: &[f64],
-    kept: &[Kept],
+    kept: &'a [Kept],
     Sum { consensus, normalize, lambda }: Sum,
-    recall: Recall<'_>,
-    out: &mut [u8],
-) {
+    known: Option<&Known>,
+) -> Task<'a> {
     let inputs = group.others().zip(weights).zip(kept).map(|((input, weight), kept)| Input {
         source: group.inputs[input],
         weight: group.r(*weight as f32),
@@ -307,13 +372,12 @@ fn quick_sum(
             Kept::Listed { keep, scale } => Keep::Listed { keep, scale: *scale },
         },
     });
-    let task = Task {
+    Task {
         base: group.inputs[base],
         inputs: inputs.collect(),
         narrow: group.work == Dtype::BF16,
         rule: kernel::Rule::Sum { consensus, lambda: lambda as f32 },
         normalize,
-        extent: recall.known.and_then(Known::extent),
-    };
-    task.fill(out, recall.large);
+        extent: known.and_then(Known::extent),
+    }
 }

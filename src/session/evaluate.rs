@@ -13,13 +13,14 @@ use super::error::BadInput;
 use super::evolve::Facts;
 use super::job::{Ask, Bench, Measured};
 use super::journal::StoredQuestion;
+use super::kitchen::Kitchen;
 use super::player::{Player, Said};
 use super::protocol::{Answer, Cost, Score, Split, Target};
 use super::route::Route;
 use super::winners;
 use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Device};
-use crate::merge::{Merged, Pool};
+use crate::merge::Pool;
 use crate::recipe::{Align, Recipe};
 use crate::task::{Decoding, Fitness, Places, Question, Task, Verdict};
 
@@ -35,7 +36,7 @@ pub struct Evaluator {
     /// Tasks by name, with the splits that were loaded.
     tasks: HashMap<String, (Arc<Task>, Vec<Split>)>,
     /// The pool in use, and one before it.
-    kitchens: Vec<Kitchen>,
+    kitchens: Vec<(Order, Kitchen)>,
     alone: Option<(String, Vec<Recipe>, Player)>,
     /// Keeps a large model once it has answered: another task follows.
     pub keep_large: bool,
@@ -46,16 +47,14 @@ pub struct Evaluator {
 /// Names of models, and the recipes of those that are merged on the spot.
 type Key = (Vec<String>, Vec<Recipe>);
 
-/// A pool with the merge made from it and the decoder that runs it.
-struct Kitchen {
+/// What a kitchen was opened for.
+#[derive(PartialEq)]
+struct Order {
     base: String,
     sources: Vec<String>,
     made: Vec<Recipe>,
     /// How the sources were brought into the base's order, if they were.
     align: Option<Align>,
-    pool: Pool,
-    merged: Merged,
-    player: Option<Player>,
 }
 
 /// What an evaluation tells while it runs.
@@ -201,7 +200,7 @@ impl Evaluator {
         // What was loaded lies on the device before.
         self.alone = None;
         self.route = None;
-        self.kitchens.iter_mut().for_each(|k| k.player = None);
+        self.kitchens.iter_mut().for_each(|(_, kitchen)| kitchen.clear());
         self.device = Some((name.to_owned(), picked.clone()));
         Ok((picked, true))
     }
@@ -215,11 +214,11 @@ impl Evaluator {
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Kitchen> {
         let Bench { base, sources, made, .. } = bench;
-        let same = |k: &Kitchen| {
-            k.base == *base && k.sources == *sources && k.made == *made && k.align.as_ref() == align
-        };
-        if let Some(place) = self.kitchens.iter().position(same) {
+        let order =
+            Order { base: base.clone(), sources: sources.clone(), made: made.clone(), align: align.cloned() };
+        if let Some(place) = self.kitchens.iter().position(|(known, _)| *known == order) {
             self.kitchens[..=place].rotate_right(1);
+            self.kitchens[1..].iter_mut().for_each(|(_, other)| other.make_room());
         } else {
             self.kitchens.truncate(1);
             let mut opened = Vec::with_capacity(sources.len());
@@ -237,19 +236,10 @@ impl Evaluator {
                 opened = found.into_iter().map(|(source, _)| source).collect();
             }
             let pool = Pool::new(first, opened).map_err(BadInput::error)?;
-            let merged = Merged::new(&pool);
-            let kitchen = Kitchen {
-                base: base.clone(),
-                sources: sources.clone(),
-                made: made.clone(),
-                align: align.cloned(),
-                pool,
-                merged,
-                player: None,
-            };
-            self.kitchens.insert(0, kitchen);
+            self.kitchens.iter_mut().for_each(|(_, other)| other.make_room());
+            self.kitchens.insert(0, (order, Kitchen::new(pool)));
         }
-        Ok(&mut self.kitchens[0])
+        Ok(&mut self.kitchens[0].1)
     }
 
     fn merge(
@@ -259,17 +249,7 @@ impl Evaluator {
         device: &Device,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Player> {
-        let kitchen = self.kitchen(bench, device, recipe.align.as_ref(), told)?;
-        let stats = kitchen.pool.merge_into(recipe, &mut kitchen.merged).map_err(BadInput::error)?;
-        // Taken out meanwhile: a decoder whose refresh failed is of no use.
-        let player = match kitchen.player.take() {
-            Some(mut player) => {
-                player.decoder.refresh(&kitchen.merged, &stats.groups)?;
-                player
-            }
-            None => Player::load(kitchen.pool.base(), kitchen.merged.config(), &kitchen.merged, device)?,
-        };
-        Ok(kitchen.player.insert(player))
+        self.kitchen(bench, device, recipe.align.as_ref(), told)?.serve(recipe, device, told)
     }
 
     /// What runs a recipe's path: another path over the same models loads no more than the layers

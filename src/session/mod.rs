@@ -13,6 +13,7 @@ pub mod home;
 pub mod job;
 pub mod journal;
 pub mod journey;
+mod kitchen;
 pub mod list;
 pub mod lock;
 mod parts;

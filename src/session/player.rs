@@ -23,6 +23,9 @@ pub(super) struct Player {
     /// Of the checkpoint, where it has one that can be read; why not where it can't.
     chat: Result<Option<ChatTemplate>, String>,
     pub parameters: usize,
+    /// Of the decoder.
+    #[cfg(any(feature = "cuda", test))]
+    pub config: ModelConfig,
     /// Prompts as token ids.
     prompts: HashMap<(String, Split, usize), Vec<u32>>,
 }
@@ -64,7 +67,17 @@ impl Player {
         let eos = config.eos_token_ids.clone();
         let prefix = config.bos_token_id.or(eos.first().copied());
         let chat = ChatTemplate::of(checkpoint).map_err(|e| e.to_string());
-        Ok(Self { decoder, tokenizer, eos, prefix, chat, parameters, prompts: HashMap::new() })
+        Ok(Self {
+            decoder,
+            tokenizer,
+            eos,
+            prefix,
+            chat,
+            parameters,
+            #[cfg(any(feature = "cuda", test))]
+            config: config.clone(),
+            prompts: HashMap::new(),
+        })
     }
 
     /// Answers what is asked, in its order.

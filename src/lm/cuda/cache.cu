@@ -35,8 +35,7 @@ KERNEL(turn, Turn, 128) {
     if (norm) {
         float squares = 0.0f;
         for (u32 d = lane; d < DIM; d += 32) squares = mad(get(x[d]), get(x[d]), squares);
-        for (int mask = 16; mask; mask >>= 1) squares += swapped(squares, mask);
-        factor = 1.0f / sqrtf(squares / (float)DIM + a.eps);
+        factor = 1.0f / sqrtf(warp_sum(squares) / (float)DIM + a.eps);
     }
     real *to = head < HEADS ? x : a.keys + at;
     const float *cos = a.cos + (u64)position * a.half, *sin = a.sin + (u64)position * a.half;

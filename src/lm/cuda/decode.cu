@@ -25,6 +25,19 @@ struct Decode {
 
 DEVICE float capped(float score, float cap) { return cap > 0.0f ? cap * tanhf(score / cap) : score; }
 
+// A thread's features of KEYS neighbours from `j0` on; past the end the last one's, which count for nothing.
+DEVICE void gather(struct eight (*kept)[PACKS], const real *from, u32 j0, u32 end, u32 lane) {
+    UNROLL
+    for (int u = 0; u < KEYS; u++) {
+        u32 j = j0 + u < end ? j0 + u : end - 1;
+        UNROLL
+        for (int p = 0; p < PACKS; p++) {
+            u32 d = (p * LANES + lane) * 8;
+            kept[u][p] = fetch8(from + (u64)j * PITCH + (d < PITCH ? d : 0));
+        }
+    }
+}
+
 KERNEL(decode, Decode, 128) {
     SHARED float mixed[TEAMS * TILE * SPAN];
     SHARED float greatest[TEAMS * TILE];
@@ -62,16 +75,7 @@ KERNEL(decode, Decode, 128) {
         u32 j0 = begin + (round * TEAMS + team) * KEYS;
         struct eight kept[KEYS][PACKS];
         float score[KEYS][TILE];
-        UNROLL
-        for (int u = 0; u < KEYS; u++) {
-            // Past the end the last key is read again, and counts for nothing.
-            u32 j = j0 + u < end ? j0 + u : end - 1;
-            UNROLL
-            for (int p = 0; p < PACKS; p++) {
-                u32 d = (p * LANES + lane) * 8;
-                kept[u][p] = fetch8(keys + (u64)j * PITCH + (d < PITCH ? d : 0));
-            }
-        }
+        gather(kept, keys, j0, end, lane);
         UNROLL
         for (int u = 0; u < KEYS; u++) {
             UNROLL
@@ -87,15 +91,7 @@ KERNEL(decode, Decode, 128) {
                 }
             }
         }
-        UNROLL
-        for (int u = 0; u < KEYS; u++) {
-            u32 j = j0 + u < end ? j0 + u : end - 1;
-            UNROLL
-            for (int p = 0; p < PACKS; p++) {
-                u32 d = (p * LANES + lane) * 8;
-                kept[u][p] = fetch8(values + (u64)j * PITCH + (d < PITCH ? d : 0));
-            }
-        }
+        gather(kept, values, j0, end, lane);
         UNROLL
         for (int h = 0; h < TILE; h++) {
             float top = most[h];

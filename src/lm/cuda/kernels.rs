@@ -32,6 +32,7 @@ arguments! {
     Gate { x: u64, out: u64, width: u32, gelu: u32 }
     Squeeze { x: u64, count: u64, cap: f32, unused: u32 }
     Select { x: u64, rows: u64, out: u64, width: u32, unused: u32 }
+    Widen { x: u64, out: u64, count: u32, offset: f32 }
     Argmax { x: u64, out: u64, stride: u32, width: u32 }
     Turn {
         qkv: u64, keys: u64, values: u64, cos: u64, sin: u64, places: u64, query_norm: u64, key_norm: u64,
@@ -91,6 +92,7 @@ pub(super) struct Kernels<D: Driver> {
     pub gate: D::Kernel,
     pub squeeze: D::Kernel,
     pub select: D::Kernel,
+    pub widen: D::Kernel,
     pub argmax: D::Kernel,
     pub turn: D::Kernel,
     pub copy: D::Kernel,
@@ -113,7 +115,7 @@ impl<D: Driver> Kernels<D> {
         ]
         .map(|(name, value)| (name, value as u32));
         let of = |name, text, defines, kernels| card.compile(&Source { name, text, defines, kernels });
-        let names = ["embed", "add_norm", "add_bias", "gate", "squeeze", "select_rows", "argmax"];
+        let names = ["embed", "add_norm", "add_bias", "gate", "squeeze", "select_rows", "widen", "argmax"];
         let rows = concat!(include_str!("real.cu"), include_str!("rows.cu"));
         let rows = of("rows", rows, &[], &names)?;
         let attention = concat!(
@@ -124,9 +126,22 @@ impl<D: Driver> Kernels<D> {
         );
         let attention = of("attention", attention, &defines, &["turn", "copy", "decode", "prefill"])?;
         let few = || Fault::Failed("fewer kernels were compiled than asked for".to_owned());
-        let [embed, add_norm, add_bias, gate, squeeze, select, argmax] =
+        let [embed, add_norm, add_bias, gate, squeeze, select, widen, argmax] =
             rows.try_into().map_err(|_| few())?;
         let [turn, copy, decode, prefill] = attention.try_into().map_err(|_| few())?;
-        Ok(Self { embed, add_norm, add_bias, gate, squeeze, select, argmax, turn, copy, decode, prefill })
+        Ok(Self {
+            embed,
+            add_norm,
+            add_bias,
+            gate,
+            squeeze,
+            select,
+            widen,
+            argmax,
+            turn,
+            copy,
+            decode,
+            prefill,
+        })
     }
 }

@@ -9,6 +9,7 @@
 //! far faster than they run.
 
 mod cache;
+mod fill;
 mod kernels;
 mod rows;
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod tests;
 mod weights;
 
 use std::sync::{Mutex, PoisonError};
+
+pub(crate) use fill::Make;
 
 use cache::{Cache, sequence_bytes};
 use kernels::{
@@ -50,6 +53,8 @@ struct Scratch<D: Driver> {
     ids: Words<D>,
     rows: Words<D>,
     chosen: Words<D>,
+    /// Norms and biases that are made on the card, before they are widened.
+    made: Words<D>,
 }
 
 /// A sequence's place in a cache, from a position on.
@@ -86,7 +91,8 @@ impl<D: Driver + Clone> Gpu<D> {
     pub fn new(card: &D, shape: &Shape) -> Result<Self, LmError> {
         let made = Made::of(shape);
         let kernels = Kernels::new(card, made).map_err(fault)?;
-        let scratch = Scratch { ids: Words::default(), rows: Words::default(), chosen: Words::default() };
+        let [ids, rows, chosen, made_here] = std::array::from_fn(|_| Words::default());
+        let scratch = Scratch { ids, rows, chosen, made: made_here };
         Ok(Self { card: card.clone(), made, kernels, scratch: Mutex::new(scratch) })
     }
 }

@@ -80,3 +80,9 @@ DEVICE void store8(real *p, u32 n, const float *x) {
 
 // How many of eight from `at` on are below `width`.
 DEVICE u32 left8(u32 at, u32 width) { return width - at < 8 ? width - at : 8; }
+
+// The sum over a warp, in every thread of it.
+DEVICE float warp_sum(float x) {
+    for (int mask = 16; mask; mask >>= 1) x += swapped(x, mask);
+    return x;
+}

@@ -7,15 +7,18 @@ struct Embed {
     u32 width;
 };
 
+// A block copies a row.
+DEVICE void copy_row(const real *from, real *to, u32 width) {
+    for (u32 c = THREAD * 8; c < width; c += 128 * 8) {
+        float x[8];
+        load8(from + c, left8(c, width), x);
+        store8(to + c, left8(c, width), x);
+    }
+}
+
 // out = table[ids]: a block a row.
 KERNEL(embed, Embed, 128) {
-    const real *from = a.table + (u64)a.ids[BLOCK_X] * a.width;
-    real *to = a.out + (u64)BLOCK_X * a.width;
-    for (u32 c = THREAD * 8; c < a.width; c += 128 * 8) {
-        float x[8];
-        load8(from + c, left8(c, a.width), x);
-        store8(to + c, left8(c, a.width), x);
-    }
+    copy_row(a.table + (u64)a.ids[BLOCK_X] * a.width, a.out + (u64)BLOCK_X * a.width, a.width);
 }
 
 struct AddNorm {
@@ -55,7 +58,7 @@ KERNEL(add_norm, AddNorm, 256) {
         UNROLL
         for (int i = 0; i < 8; i++) squares = mad(v[i], v[i], squares);
     }
-    for (int mask = 16; mask; mask >>= 1) squares += swapped(squares, mask);
+    squares = warp_sum(squares);
     if (THREAD % 32 == 0) part[THREAD / 32] = squares;
     BARRIER();
     squares = 0.0f;
@@ -142,13 +145,20 @@ struct Select {
 
 // out = x[rows]: a block a row.
 KERNEL(select_rows, Select, 128) {
-    const real *from = a.x + (u64)a.rows[BLOCK_X] * a.width;
-    real *to = a.out + (u64)BLOCK_X * a.width;
-    for (u32 c = THREAD * 8; c < a.width; c += 128 * 8) {
-        float x[8];
-        load8(from + c, left8(c, a.width), x);
-        store8(to + c, left8(c, a.width), x);
-    }
+    copy_row(a.x + (u64)a.rows[BLOCK_X] * a.width, a.out + (u64)BLOCK_X * a.width, a.width);
+}
+
+struct Widen {
+    const u16 *x;
+    float *out;
+    u32 count;
+    float offset;
+};
+
+// out = x + offset, from bfloat16: what is merged on the card on its way into a norm or a bias.
+KERNEL(widen, Widen, 256) {
+    u32 i = BLOCK_X * 256 + THREAD;
+    if (i < a.count) a.out[i] = plus(as_float((u32)a.x[i] << 16), a.offset);
 }
 
 struct Argmax {

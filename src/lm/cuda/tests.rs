@@ -6,15 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 
-use crate::checkpoint::Checkpoint;
-use crate::gpu::{Format, emulated::Emulated};
+use crate::checkpoint::{Checkpoint, Dtype, TensorView, Weights, tensor_shapes};
+use crate::gpu::{Format, Made, emulated::Emulated};
 use crate::lm::{
     Decoder, Device, Generated, Options, Pair, Part, PathStep, Tokenizer, generate, likelihoods,
 };
+use crate::recipe::LayerGroup;
 
 #[derive(Deserialize)]
-struct Golden {
-    prompts: Vec<Vec<u32>>,
+pub(super) struct Golden {
+    pub prompts: Vec<Vec<u32>>,
     greedy: Vec<Vec<u32>>,
     /// Of the first prompts, at their last three positions.
     logits: Vec<Vec<Vec<f32>>>,
@@ -33,13 +34,13 @@ fn models() -> Vec<String> {
     names
 }
 
-fn open(name: &str) -> (Checkpoint, Golden) {
+pub(super) fn open(name: &str) -> (Checkpoint, Golden) {
     let folder = root().join(name);
     let golden = std::fs::read(folder.join("golden.json")).unwrap();
     (Checkpoint::open(folder.to_str().unwrap()).unwrap(), serde_json::from_slice(&golden).unwrap())
 }
 
-fn load(checkpoint: &Checkpoint, device: &Device) -> Decoder {
+pub(super) fn load(checkpoint: &Checkpoint, device: &Device) -> Decoder {
     Decoder::load(checkpoint.config(), checkpoint, device).unwrap()
 }
 
@@ -147,4 +148,69 @@ fn shared_beginnings_likelihoods_and_paths() {
         decoder.logits(begin).unwrap()
     };
     assert!(apart(&of(&device), &of(&Device::Cpu)) <= 1e-5);
+}
+
+/// A checkpoint's tensors as bfloat16.
+struct Narrow<'a>(&'a Checkpoint, std::collections::HashMap<String, (Vec<usize>, Vec<u8>)>);
+
+impl<'a> Narrow<'a> {
+    fn new(checkpoint: &'a Checkpoint) -> Self {
+        let narrow = |(name, shape): (String, Vec<usize>)| {
+            let view = checkpoint.tensor(&name).unwrap();
+            let mut values = vec![0.0; shape.iter().product()];
+            view.read_f32(0, &mut values);
+            let bytes = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+            (name, (shape, bytes))
+        };
+        Self(checkpoint, tensor_shapes(checkpoint.config()).into_iter().map(narrow).collect())
+    }
+}
+
+impl Weights for Narrow<'_> {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let (shape, data) = self.1.get(name)?;
+        Some(TensorView { dtype: Dtype::BF16, shape, data })
+    }
+}
+
+#[test]
+fn weights_made_on_the_card_are_those_that_were_sent() {
+    for name in models() {
+        let (checkpoint, golden) = open(&name);
+        let weights = Narrow::new(&checkpoint);
+        let device = card(Format::BF16, false);
+        let sent = Decoder::load(weights.0.config(), &weights, &device).unwrap();
+        // Somebody who writes every other tensor, and hands the others over.
+        let written = |name: &str, to: u64| {
+            let (_, data) = &weights.1[name];
+            // SAFETY: an emulated card's address is one of this process, with room for the tensor.
+            unsafe { std::slice::from_raw_parts_mut(to as *mut u8, data.len()) }.copy_from_slice(data);
+            Made::There
+        };
+        for odd in [0, 1] {
+            let mut asked = Vec::new();
+            let mut make = |name: &str, to: u64| {
+                asked.push(name.to_owned());
+                Ok(if asked.len() % 2 == odd {
+                    Made::Here((Dtype::BF16, weights.1[name].1.clone()))
+                } else {
+                    written(name, to)
+                })
+            };
+            let mut made = Decoder::load_made(checkpoint.config(), &device, &mut make).unwrap();
+            let prompt = &golden.prompts[0];
+            assert!(made.logits(prompt).unwrap() == sent.logits(prompt).unwrap(), "{name}");
+            // Each tensor once.
+            let mut all: Vec<String> = weights.1.keys().cloned().collect();
+            all.sort();
+            asked.sort();
+            assert_eq!(asked, all, "{name}");
+            // What is kept is left alone.
+            let groups = vec![true; LayerGroup::count(checkpoint.config().num_hidden_layers)];
+            made.remake(&groups, &mut |_, _| Ok(Made::Kept)).unwrap();
+            assert!(made.logits(prompt).unwrap() == sent.logits(prompt).unwrap(), "{name}");
+            let error = made.remake(&groups, &mut |name, _| Err(format!("no {name}"))).unwrap_err();
+            assert_eq!(error.to_string(), "no model.embed_tokens.weight");
+        }
+    }
 }

@@ -66,7 +66,7 @@ impl<D: Driver> Matrix<D> {
         send(card, weight, to, start * self.ins).map_err(fault)
     }
 
-    pub fn write_bias(&mut self, card: &D, part: usize, bias: &TensorView) -> Result<(), LmError> {
+    pub fn write_bias(&self, card: &D, part: usize, bias: &TensorView) -> Result<(), LmError> {
         match &self.bias {
             Some(to) => send_f32(card, bias, 0.0, to, self.starts[part]).map_err(fault),
             None => Ok(()),

@@ -1,0 +1,262 @@
+//! Candidates merged on the card: base and sources lie there, and the results go straight to where a decoder
+//! has its weights.
+//!
+//! What the kernel needs to know of a tensor beforehand (a cut, a factor) is worked out on the CPU from the
+//! mapped models, once a source, and remembered in the pool. A tensor's inputs are sent when it is first
+//! merged, as long as the card has room to spare; a tensor that the kernel cannot do is merged on the CPU
+//! and handed back, to be sent.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::device;
+use super::group::Group;
+use super::launch::{Launch, MOST};
+use super::merged::stale;
+use super::methods::{self, Problem, Rule, Sparsify};
+use super::plan::{Feed, Plan, Planned};
+use super::run::{self, Numbers};
+use super::{MergeError, Pool};
+use crate::checkpoint::{Dtype, ModelConfig, tensor_shapes};
+use crate::gpu::{Driver, Fault, Made};
+use crate::recipe::{LayerGroup, Method, Recipe};
+
+/// Share of the card's free memory that base and sources may take; the rest is for keys and values.
+const SHARE: f64 = 0.85;
+
+/// Base and sources of a pool on a card, and what its decoder was last given.
+pub(crate) struct Resident<D: Driver> {
+    card: D,
+    /// By model and the name under which it stores the tensor.
+    tensors: HashMap<(usize, String), D::Buffer>,
+    /// Bytes that may still be brought.
+    room: usize,
+    made: Option<Plan>,
+}
+
+/// Values of a tensor that was merged on the CPU.
+pub(crate) type Tensor = (Dtype, Vec<u8>);
+
+/// What is to be done about a tensor.
+#[derive(Clone)]
+enum Way {
+    /// It is what it was.
+    Keep,
+    /// The kernel is told this.
+    Card(Box<Launch>),
+    /// The kernel cannot.
+    Cpu,
+}
+
+/// A candidate on its way to the card.
+pub(crate) struct Candidate {
+    plan: Plan,
+    places: HashMap<String, usize>,
+    /// Of each tensor.
+    ways: Vec<Way>,
+    /// Whether a decoder for it must be made anew, not only written to.
+    pub rebuild: bool,
+    /// Whether each layer group is merged again, at least in part.
+    pub groups: Vec<bool>,
+    pub config: ModelConfig,
+    /// Tensors that the kernel could not do, and those whose inputs had no room on the card.
+    pub unlike: usize,
+    pub crowded: usize,
+    /// Tensors merged on the card.
+    pub done: usize,
+}
+
+/// A recipe that is for the CPU as a whole, and why.
+pub(crate) struct Refused(pub String);
+
+/// A [`Resident`] whatever the card.
+pub(crate) trait OnCard: Send {
+    /// Works a recipe out against the pool. `has_decoder`: the decoder that was filled last is still there;
+    /// what did not change is not merged again.
+    fn begin(
+        &mut self,
+        pool: &Pool,
+        recipe: &Recipe,
+        has_decoder: bool,
+    ) -> Result<Result<Candidate, Refused>, MergeError>;
+    /// Writes the candidate's tensor `name` to address `to`, as bfloat16.
+    fn make(
+        &mut self,
+        pool: &Pool,
+        candidate: &mut Candidate,
+        name: &str,
+        to: u64,
+    ) -> Result<Made<Tensor>, MergeError>;
+    /// Waits until the candidate is there.
+    fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError>;
+}
+
+fn failed(fault: Fault) -> MergeError {
+    MergeError::Card(match fault {
+        Fault::Memory { what, bytes } => format!("no room for {bytes} bytes of {what}"),
+        Fault::Failed(why) => why,
+    })
+}
+
+impl<D: Driver> Resident<D> {
+    /// Room for a pool's models on a card; nothing is sent yet. `loaded`: the decoder is there already.
+    pub(crate) fn new(card: D, pool: &Pool, loaded: bool) -> Self {
+        let elements = |(_, shape): (String, Vec<usize>)| shape.iter().product::<usize>();
+        let decoder = || tensor_shapes(pool.config()).into_iter().map(elements).sum::<usize>() * 2;
+        let free = card.free().unwrap_or(0).saturating_sub(if loaded { 0 } else { decoder() });
+        Self { card, tensors: HashMap::new(), room: (free as f64 * SHARE) as usize, made: None }
+    }
+
+    /// Where an input lies on the card; none where there is no room for it.
+    fn address(&mut self, pool: &Pool, feed: &Feed) -> Result<Option<u64>, Fault> {
+        let key = (feed.model, pool.stored_name(feed).to_owned());
+        if let Some(buffer) = self.tensors.get(&key) {
+            return Ok(Some(self.card.address(buffer)));
+        }
+        let data = pool.view(feed).data;
+        if data.len() > self.room {
+            return Ok(None);
+        }
+        let buffer = match self.card.alloc("base and sources", data.len()) {
+            Ok(buffer) => buffer,
+            Err(Fault::Memory { .. }) => {
+                self.room = 0;
+                return Ok(None);
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.card.upload(data, &buffer, 0)?;
+        self.room -= data.len();
+        let address = self.card.address(&buffer);
+        self.tensors.insert(key, buffer);
+        Ok(Some(address))
+    }
+
+    /// Queues one tensor's merge; `false` where its inputs have no room on the card.
+    fn merge(&mut self, pool: &Pool, planned: &Planned, launch: Launch, to: u64) -> Result<bool, Fault> {
+        let mut addresses = Vec::with_capacity(planned.feeds.len());
+        for feed in &planned.feeds {
+            match self.address(pool, feed)? {
+                Some(address) => addresses.push(address),
+                None => return Ok(false),
+            }
+        }
+        let base = match planned.base.filter(|_| !launch.is_linear()) {
+            Some(base) => addresses.remove(base),
+            // Not read: a mean is one of the sources alone.
+            None => addresses[0],
+        };
+        // SAFETY: every input holds as many elements, and so does the place of the tensor in the decoder. No
+        // buffer is freed before the queue has been waited for.
+        unsafe { device::queue(&self.card, launch, base, &addresses, to, planned.len())? };
+        Ok(true)
+    }
+}
+
+impl<D: Driver> OnCard for Resident<D> {
+    fn begin(
+        &mut self,
+        pool: &Pool,
+        recipe: &Recipe,
+        has_decoder: bool,
+    ) -> Result<Result<Candidate, Refused>, MergeError> {
+        let plan = pool.plan(recipe)?;
+        if let Some(why) = refused(&plan) {
+            return Ok(Err(Refused(why)));
+        }
+        let old = self.made.take().filter(|old| has_decoder && alike(old, &plan));
+        let rebuild = old.is_none();
+        let stale = stale(&plan, old.as_ref());
+        let jobs = plan.tensors.par_iter().zip(&stale);
+        let ways = jobs.map(|(planned, stale)| {
+            if !stale {
+                return Ok(Way::Keep);
+            }
+            pool.look_at_inputs(planned)?;
+            let inputs = planned.feeds.iter().map(|feed| pool.view(feed)).collect();
+            let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
+            let launch = run::launch(plan.method, planned, &group, pool.known(planned), plan.seed);
+            let told = |Problem(problem)| MergeError::Method {
+                method: plan.method.name(),
+                tensor: planned.name.clone(),
+                problem,
+            };
+            launch.map(|launch| launch.map_or(Way::Cpu, |known| Way::Card(Box::new(known)))).map_err(told)
+        });
+        let ways = ways.collect::<Result<Vec<_>, MergeError>>()?;
+        let mut groups = vec![false; LayerGroup::count(plan.layers)];
+        for (planned, stale) in plan.tensors.iter().zip(stale) {
+            groups[planned.group.index(plan.layers)] |= stale;
+        }
+        let places = plan.tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
+        let config = plan.config(pool);
+        let (unlike, crowded, done) = (0, 0, 0);
+        Ok(Ok(Candidate { plan, places, ways, rebuild, groups, config, unlike, crowded, done }))
+    }
+
+    fn make(
+        &mut self,
+        pool: &Pool,
+        candidate: &mut Candidate,
+        name: &str,
+        to: u64,
+    ) -> Result<Made<Tensor>, MergeError> {
+        let missing = || MergeError::Card(format!("the recipe makes no tensor {name}"));
+        let place = *candidate.places.get(name).ok_or_else(missing)?;
+        let planned = &candidate.plan.tensors[place];
+        match &candidate.ways[place] {
+            Way::Keep => return Ok(Made::Kept),
+            Way::Card(launch) => {
+                if self.merge(pool, planned, **launch, to).map_err(failed)? {
+                    candidate.done += 1;
+                    return Ok(Made::There);
+                }
+                candidate.crowded += 1;
+            }
+            Way::Cpu => candidate.unlike += 1,
+        }
+        let mut data = vec![0; planned.stored.size() * planned.len()];
+        let numbers = Numbers::Counter(candidate.plan.seed);
+        pool.merge_tensor(&candidate.plan, planned, numbers, &mut data, false)?;
+        Ok(Made::Here((planned.stored, data)))
+    }
+
+    fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError> {
+        if let Some(buffer) = self.tensors.values().next() {
+            self.card.download(buffer, 0, &mut [0; 2]).map_err(failed)?;
+        }
+        self.made = Some(candidate.plan);
+        Ok(())
+    }
+}
+
+/// Why a plan is for the CPU as a whole.
+fn refused(plan: &Plan) -> Option<String> {
+    let name = plan.method.name();
+    if plan.one_stream() {
+        return Some(format!("{name} with the mask of mergekit draws from one stream, which the CPU has"));
+    }
+    let done = match methods::rule(plan.method) {
+        Rule::Whole(_) => plan.method == Method::Linear,
+        Rule::Family { sparsify, .. } => {
+            matches!(sparsify, Sparsify::Nothing | Sparsify::Largest | Sparsify::AtRandom)
+        }
+    };
+    if !done {
+        return Some(format!(
+            "{name} is not among the methods that the card does (linear, task_arithmetic, ties, dare_linear, \
+             dare_ties)"
+        ));
+    }
+    let reads_base = plan.method != Method::Linear;
+    let most = plan.tensors.iter().map(|t| t.feeds.len() - usize::from(reads_base && t.base.is_some())).max();
+    most.filter(|n| *n > MOST).map(|n| format!("it has {n} sources and the card does at most {MOST}"))
+}
+
+/// Whether a decoder made for one plan has a place for every tensor of the other.
+fn alike(old: &Plan, new: &Plan) -> bool {
+    old.layers == new.layers
+        && old.tensors.len() == new.tensors.len()
+        && old.tensors.iter().zip(&new.tensors).all(|(a, b)| a.name == b.name && a.shape == b.shape)
+}

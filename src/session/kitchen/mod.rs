@@ -1,0 +1,79 @@
+//! A pool with the candidate made from it and the decoder that runs it: merged on the card where there is
+//! one that can, else on the CPU and sent.
+
+#[cfg(any(feature = "cuda", test))]
+mod card;
+#[cfg(test)]
+mod tests;
+
+use super::error::BadInput;
+use super::evaluate::Told;
+use super::player::Player;
+use crate::lm::Device;
+use crate::merge::{Merged, Pool};
+use crate::recipe::Recipe;
+
+/// A pool and what was made of it last.
+pub(super) struct Kitchen {
+    pub pool: Pool,
+    /// The last merge on the CPU.
+    merged: Merged,
+    player: Option<Player>,
+    /// Whether the decoder's weights are not those of `merged`.
+    strayed: bool,
+    #[cfg(any(feature = "cuda", test))]
+    card: card::Card,
+}
+
+impl Kitchen {
+    pub fn new(pool: Pool) -> Self {
+        Self {
+            merged: Merged::new(&pool),
+            pool,
+            player: None,
+            strayed: false,
+            #[cfg(any(feature = "cuda", test))]
+            card: card::Card::default(),
+        }
+    }
+
+    /// What runs the recipe's merge: of the last candidate all is kept that did not change.
+    pub fn serve(
+        &mut self,
+        recipe: &Recipe,
+        device: &Device,
+        told: &dyn Fn(Told),
+    ) -> anyhow::Result<&mut Player> {
+        #[cfg(any(feature = "cuda", test))]
+        if let Some(player) = self.on_card(recipe, device, told)? {
+            return Ok(self.player.insert(player));
+        }
+        let _ = told;
+        let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(BadInput::error)?;
+        // Taken out meanwhile: a decoder whose refresh failed is of no use.
+        let player = match self.player.take() {
+            Some(mut player) => {
+                if self.strayed {
+                    stats.groups.fill(true);
+                }
+                player.decoder.refresh(&self.merged, &stats.groups)?;
+                player
+            }
+            None => Player::load(self.pool.base(), self.merged.config(), &self.merged, device)?,
+        };
+        self.strayed = false;
+        Ok(self.player.insert(player))
+    }
+
+    /// Lets go of what lies on the device.
+    pub fn clear(&mut self) {
+        self.player = None;
+        self.make_room();
+    }
+
+    /// Lets go of base and sources on the device: a card has room for those of one pool.
+    pub fn make_room(&mut self) {
+        #[cfg(any(feature = "cuda", test))]
+        self.card.make_room();
+    }
+}

@@ -1,0 +1,232 @@
+//! Candidates merged on an emulated card beside candidates merged on the CPU and sent.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Value, json};
+
+use super::Kitchen;
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
+use crate::gpu::{Driver, Format, Made, emulated::Emulated};
+use crate::lm::{Decoder, Device, Options, Tokenizer, generate};
+use crate::merge::{Merged, OnCard, Pool, Resident};
+use crate::recipe::{LayerGroup, Method, Recipe, Values};
+use crate::session::evaluate::Told;
+use crate::session::player::Player;
+
+const LAYERS: usize = 3;
+const TOKENIZER: &[u8] = include_bytes!("../../../tests/golden/transformers/tied-gqa/tokenizer.json");
+
+fn config(tied: bool) -> Value {
+    json!({"model_type": "llama", "hidden_size": 48, "intermediate_size": 88, "num_hidden_layers": LAYERS,
+        "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 16, "vocab_size": 320,
+        "eos_token_id": 1, "bos_token_id": 0, "max_position_embeddings": 128, "attention_bias": true,
+        "tie_word_embeddings": tied})
+}
+
+/// Noise that all share, and some of its own; norms near one. `wide` tensors are f32.
+fn model(name: &str, tied: bool, seed: u32, wide: &str) -> Checkpoint {
+    let config = config(tied);
+    let read = ModelConfig::from_json(name, config.to_string().as_bytes()).unwrap();
+    let noise = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    let (mut common, mut own) = (7, seed);
+    let fill = |(tensor, shape): (String, Vec<usize>)| {
+        let n: usize = shape.iter().product();
+        let middle = if tensor.contains("norm") { 1.0 } else { 0.0 };
+        let drift = if seed == 0 { 0.0 } else { 0.15 };
+        let value = |_| middle + 0.3 * noise(&mut common) + drift * noise(&mut own);
+        let values: Vec<f32> = (0..n).map(value).collect();
+        if tensor.contains(wide) && !wide.is_empty() {
+            return (tensor, shape, Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect());
+        }
+        let narrow = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+        (tensor, shape, Dtype::BF16, narrow)
+    };
+    let tensors: Vec<_> = tensor_shapes(&read).into_iter().map(fill).collect();
+    let files = BTreeMap::from([("tokenizer.json".to_owned(), TOKENIZER.to_vec())]);
+    Checkpoint::from_memory(name, &config, &tensors, files).unwrap()
+}
+
+fn pool(tied: bool, wide: &str) -> Pool {
+    let sources = vec![model("a", tied, 1, ""), model("b", tied, 2, wide)];
+    Pool::new(model("base", tied, 0, ""), sources).unwrap()
+}
+
+fn recipe(method: Method, weight: f64, density: f64) -> Recipe {
+    let mut recipe = Recipe::uniform("base", &["a", "b"].map(str::to_owned), method, weight);
+    if !matches!(method, Method::Linear | Method::TaskArithmetic | Method::Slerp) {
+        recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(density));
+    }
+    recipe
+}
+
+const ON_CARD: [Method; 5] =
+    [Method::Linear, Method::TaskArithmetic, Method::Ties, Method::DareLinear, Method::DareTies];
+
+fn bits(decoder: &Decoder) -> Vec<u32> {
+    let tokens: Vec<u32> = (0..20).map(|i| (i * i * 7 + 3 * i) % 320).collect();
+    decoder.logits(&tokens).unwrap().iter().flatten().map(|x| x.to_bits()).collect()
+}
+
+fn greedy(decoder: &Decoder) -> Vec<Vec<u32>> {
+    let tokenizer = Tokenizer::from_json(TOKENIZER).unwrap();
+    let prompts: Vec<Vec<u32>> =
+        (2..6).map(|i| (0..4 + i).map(|j| (31 * i + 17 * j) % 320).collect()).collect();
+    let options = Options { max_new_tokens: 8, eos: vec![1], ..Options::default() };
+    let never = AtomicBool::new(false);
+    let (answers, _) =
+        generate(decoder, &tokenizer, &prompts, &options, &|_| false, &|_| {}, &never).unwrap();
+    answers.into_iter().map(|a| a.tokens).collect()
+}
+
+/// A decoder whose weights were merged on the CPU and sent.
+fn twin(pool: &Pool, recipe: &Recipe) -> Decoder {
+    let mut merged = Merged::new(pool);
+    pool.merge_into(recipe, &mut merged).unwrap();
+    let device = Device::Emulated(Emulated::new(Format::BF16, false));
+    Decoder::load(merged.config(), &merged, &device).unwrap()
+}
+
+/// A kitchen with a card, and what it told.
+struct Table {
+    kitchen: Kitchen,
+    card: Emulated,
+    notes: RefCell<Vec<String>>,
+}
+
+impl Table {
+    fn new(pool: Pool, room: usize) -> Self {
+        let card = Emulated::with_room(Format::BF16, false, room);
+        Self { kitchen: Kitchen::new(pool), card, notes: RefCell::default() }
+    }
+
+    fn serve(&mut self, recipe: &Recipe) -> &mut Player {
+        let told = |told: Told| {
+            if let Told::Note(text) = told {
+                self.notes.borrow_mut().push(text);
+            }
+        };
+        self.kitchen.serve(recipe, &Device::Emulated(self.card.clone()), &told).unwrap()
+    }
+
+    /// Serves a recipe; its decoder must be what the CPU's merge makes.
+    fn check(&mut self, recipe: &Recipe) {
+        let found = bits(&self.serve(recipe).decoder);
+        assert!(found == bits(&twin(&self.kitchen.pool, recipe)), "{:?}", recipe.method);
+    }
+
+    fn merges(&self) -> usize {
+        self.card.counts().launches.get("merge").copied().unwrap_or(0)
+    }
+}
+
+#[test]
+fn every_weight_is_that_of_the_cpu_to_the_bit() {
+    let pool = pool(false, "");
+    let card = Emulated::new(Format::BF16, true);
+    let mut resident = Resident::new(card.clone(), &pool, false);
+    for method in ON_CARD {
+        for density in [0.37, 1e-9, 1.0] {
+            let mut recipe = recipe(method, 0.45, density);
+            recipe.sources[1].weight_mut().set(LayerGroup::Block(1), LAYERS, -0.8);
+            let mut merged = Merged::new(&pool);
+            pool.merge_into(&recipe, &mut merged).unwrap();
+            let Ok(mut candidate) = resident.begin(&pool, &recipe, false).unwrap() else {
+                panic!("{method:?} is refused")
+            };
+            for (name, shape) in tensor_shapes(&candidate.config.clone()) {
+                let mut found = vec![0; 2 * shape.iter().product::<usize>()];
+                let place = card.alloc("place", found.len()).unwrap();
+                let made = resident.make(&pool, &mut candidate, &name, card.address(&place)).unwrap();
+                assert!(matches!(made, Made::There), "{method:?} {density} {name}");
+                card.download(&place, 0, &mut found).unwrap();
+                assert!(found == merged.tensor(&name).unwrap().data, "{method:?} {density} {name}");
+            }
+            assert_eq!((candidate.unlike, candidate.crowded), (0, 0));
+            resident.finish(candidate).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_new_candidate_sends_nothing_and_merges_what_changed() {
+    for (tied, tensors) in [(true, 41), (false, 42)] {
+        let mut table = Table::new(pool(tied, ""), usize::MAX);
+        let first = recipe(Method::DareTies, 0.5, 0.6);
+        table.check(&first);
+        let tokens = greedy(&table.serve(&first).decoder);
+        assert_eq!(tokens, greedy(&twin(&table.kitchen.pool, &first)));
+        assert_eq!(table.merges(), tensors, "the same recipe again merges nothing");
+        for method in ON_CARD {
+            table.serve(&recipe(method, 0.5, 0.6));
+            let before = table.card.counts().sent;
+            let mut next = recipe(method, 0.31, 0.7);
+            table.serve(&next);
+            assert_eq!(table.card.counts().sent, before, "a second {method:?} candidate");
+            let merges = table.merges();
+            next.sources[0].weight_mut().set(LayerGroup::Block(1), LAYERS, 0.9);
+            table.serve(&next);
+            // Seven matrices, the attention's four biases, two norms.
+            assert_eq!(table.merges() - merges, 7 + 4 + 2, "one block of {method:?}");
+            assert_eq!(table.card.counts().sent, before);
+            assert_eq!(greedy(&table.serve(&next).decoder), greedy(&twin(&table.kitchen.pool, &next)));
+            table.check(&next);
+        }
+        assert_eq!(*table.notes.borrow(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_the_card_cannot_do_is_done_on_the_cpu_and_said_once() {
+    let mut table = Table::new(pool(false, ""), usize::MAX);
+    table.check(&recipe(Method::Ties, 0.5, 0.5));
+    for weight in [0.5, 0.2] {
+        table.check(&recipe(Method::Breadcrumbs, weight, 0.5));
+        table.check(&recipe(Method::Ties, weight, 0.5));
+    }
+    let notes = table.notes.take();
+    assert!(notes.len() == 1 && notes[0].contains("breadcrumbs"), "{notes:?}");
+
+    // A source with f32 norms: those go over the CPU.
+    let mut table = Table::new(pool(true, "layernorm"), usize::MAX);
+    table.check(&recipe(Method::Ties, 0.5, 0.5));
+    table.check(&recipe(Method::Ties, 0.4, 0.5));
+    let notes = table.notes.take();
+    assert!(notes.len() == 1 && notes[0].contains("6 of 41"), "{notes:?}");
+    assert_eq!(table.merges(), 2 * 35);
+}
+
+#[test]
+fn sources_that_do_not_fit_are_merged_on_the_cpu() {
+    let all = Table::new(pool(false, ""), usize::MAX);
+    let bytes = |pool: &Pool| {
+        tensor_shapes(pool.config()).iter().map(|(_, s)| 2 * s.iter().product::<usize>()).sum::<usize>()
+    };
+    let model = bytes(&all.kitchen.pool);
+    // The decoder and two of the three models.
+    let mut table = Table::new(pool(false, ""), 3 * model + 100_000);
+    for weight in [0.5, 0.3] {
+        table.check(&recipe(Method::DareLinear, weight, 0.5));
+    }
+    let notes = table.notes.take();
+    assert!(notes.len() == 1 && notes[0].contains("memory"), "{notes:?}");
+    let merges = table.merges();
+    assert!(merges > 10 && merges < 2 * 42, "{merges}");
+}
+
+#[test]
+fn another_shape_is_another_decoder() {
+    let mut table = Table::new(pool(true, ""), usize::MAX);
+    table.check(&recipe(Method::Linear, 0.5, 0.5));
+    table.kitchen.make_room();
+    table.check(&recipe(Method::Linear, 0.2, 0.5));
+    table.kitchen.clear();
+    table.check(&recipe(Method::Linear, 0.2, 0.5));
+    let asked = table.card.counts().asked["weights"];
+    table.check(&recipe(Method::Linear, 0.7, 0.5));
+    assert_eq!(table.card.counts().asked["weights"], asked);
+}
