@@ -32,6 +32,9 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };
     let quiet = AtomicBool::new(false);
     let (answers, _) = lm::generate(&decoder, &tokenizer, &ids, &options, &|_| false, &|_| {}, &quiet)?;
+    if let Some(text) = decoder.news() {
+        eprintln!("{text}");
+    }
 
     let mut out = std::io::stdout().lock();
     for (prompt, answer) in prompts.iter().zip(answers) {

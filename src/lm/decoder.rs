@@ -46,6 +46,12 @@ impl Decoder {
         with_model!(&self.engine, model => model.logits(tokens))
     }
 
+    /// What a person should hear of the runs so far, once: that memory ran out, and what was done.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        with_model!(&self.engine, model => model.found().news())
+    }
+
     /// Number of tokens that the model knows.
     #[must_use]
     pub fn vocab(&self) -> usize {

@@ -7,7 +7,6 @@ use std::time::Instant;
 use super::{
     Decoder, LmError, Tokenizer,
     batch::{Batch, Job},
-    beams::Beams,
     engine::with_model,
     memory,
     model::{Model, Workspace},
@@ -143,11 +142,10 @@ fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<G
     let most = job.options.batch.clamp(1, n.div_ceil(threads).saturating_mul(beams).max(1));
     let longest = |i: usize| job.prompts[i].len() + job.limit(i, model.shape.max_positions);
     let capacity = (0..n).map(longest).max().unwrap_or(0);
-    let slots = model.backend.batch(&model.shape, most).max(beams);
-    let slots = memory::slots(model, threads, slots, beams, capacity)?;
-
     let prefix = run_prefix(model, job)?;
     let prefix_s = began.elapsed().as_secs_f64();
+    let slots = model.backend.batch(&model.shape, most).max(beams);
+    let slots = memory::slots(model, threads, slots, beams, capacity)?;
     let answers: Vec<Mutex<Option<Generated>>> = (0..n).map(|_| Mutex::new(None)).collect();
     let thread = || -> Result<f64, LmError> {
         let done = |index: usize, answer: Generated| {
@@ -155,14 +153,7 @@ fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<G
                 *place = Some(answer);
             }
         };
-        if beams > 1 {
-            let mut search = Beams::new(model, job, prefix.as_ref(), slots / beams, capacity)?;
-            search.run(&done)?;
-            let prefill_s = search.prefill_s;
-            search.close();
-            return Ok(prefill_s);
-        }
-        let mut batch = Batch::new(model, job, prefix.as_ref(), slots, capacity)?;
+        let mut batch = Batch::new(model, job, prefix.as_ref(), slots, capacity);
         batch.run(&done)?;
         let prefill_s = batch.prefill_s;
         batch.close();
@@ -182,6 +173,9 @@ fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<G
             Ok::<f64, LmError>(sum / threads as f64)
         })?
     };
+    if let Some((prefix, _)) = prefix {
+        model.put_back(prefix);
+    }
     let answers: Vec<Generated> = answers
         .into_iter()
         .map(|place| {
@@ -206,8 +200,32 @@ fn run_prefix<B: Backend>(model: &Model<B>, job: &Job) -> Result<Option<(Workspa
     if len == 0 {
         return Ok(None);
     }
-    let mut workspace = model.workspace(1, len)?;
     let span = Span { slot: 0, start: 0, len };
-    model.forward(&first[..len], &[span], &[], &mut workspace)?;
-    Ok(Some((workspace, len)))
+    Ok(alone(model, len, |w| model.forward(&first[..len], &[span], &[], w))?.map(|w| (w, len)))
+}
+
+/// Runs a single sequence of so many tokens in buffers of its own; none where memory has no room for it
+/// beside what else there is.
+pub(super) fn alone<B: Backend>(
+    model: &Model<B>,
+    capacity: usize,
+    run: impl Fn(&mut Workspace<B>) -> Result<(), LmError>,
+) -> Result<Option<Workspace<B>>, LmError> {
+    let attempt = || {
+        let mut workspace = model.workspace(1, capacity)?;
+        run(&mut workspace)?;
+        Ok(workspace)
+    };
+    let found = attempt().or_else(|error| match error {
+        LmError::Memory { .. } => {
+            model.give_up();
+            attempt()
+        }
+        other => Err(other),
+    });
+    match found {
+        Ok(workspace) => Ok(Some(workspace)),
+        Err(LmError::Memory { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::{
     Decoder, LmError, Pair,
     engine::with_model,
+    generate::alone,
     memory,
     model::{Model, Workspace},
     ops::{Backend, Span},
@@ -17,7 +18,7 @@ use super::{
 
 /// Rows that are gathered before a forward pass.
 const ROWS: usize = 192;
-/// Most sequences in a forward pass.
+/// Most sequences in a forward pass, with room.
 const SLOTS: usize = 32;
 
 /// What is known of a continuation.
@@ -105,42 +106,64 @@ fn run<B: Backend>(
 ) -> Result<Vec<Vec<Likelihood>>, LmError> {
     let shared = common(groups.iter().flatten());
     let capacity = groups.iter().flatten().map(|i| i.ids.len()).max().unwrap_or(1);
+    let span = Span { slot: 0, start: 0, len: shared };
     let prefix = match groups.iter().flatten().next() {
         Some(one) if shared > 0 => {
-            let mut workspace = model.workspace(1, shared)?;
-            let span = Span { slot: 0, start: 0, len: shared };
-            model.forward(&one.ids[..shared], &[span], &[], &mut workspace)?;
-            Some(workspace)
+            alone(model, shared, |w| model.forward(&one.ids[..shared], &[span], &[], w))?
         }
         _ => None,
     };
     let threads = threads.clamp(1, groups.len().max(1));
-    let slots = memory::slots(model, threads, SLOTS, 1, capacity)?;
+    // One slot more, for what a group has in common.
+    let slots = memory::slots(model, threads, SLOTS + 1, 1, capacity)?.max(2);
     let next = AtomicUsize::new(0);
+    let told: Vec<AtomicBool> = groups.iter().map(|_| AtomicBool::new(false)).collect();
     let out: Vec<Mutex<Vec<Likelihood>>> =
         groups.iter().map(|g| Mutex::new(vec![Likelihood::default(); g.len()])).collect();
     let thread = || -> Result<(), LmError> {
         let mut worker = Worker {
             model,
             shared: prefix.as_ref().map(|w| (w, shared)),
-            group: model.workspace(1, capacity)?,
-            batch: model.workspace(slots, capacity)?,
+            workspace: None,
             slots,
+            capacity,
             ids: Vec::new(),
             spans: Vec::new(),
             rows: Vec::new(),
             pending: Vec::new(),
             out: &out,
         };
+        let mut again = Vec::new();
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(group) = groups.get(index).filter(|_| !cancel.load(Ordering::Relaxed)) else { break };
-            worker.group(index, group)?;
-            done(index);
+            // Groups that memory had no room for, then new ones; in the end what waits.
+            let fresh = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < groups.len());
+            let cancelled = cancel.load(Ordering::Relaxed);
+            let index = if cancelled { None } else { again.pop().or_else(fresh) };
+            let ran = match index {
+                Some(index) => worker.group(index, &groups[index]),
+                None => worker.flush(),
+            };
+            match (ran, index) {
+                (Err(LmError::Memory { what, bytes }), _) => {
+                    again.extend(worker.shrink(what, bytes)?);
+                    again.extend(index);
+                    again.sort_unstable();
+                    again.dedup();
+                }
+                (Err(other), _) => return Err(other),
+                (Ok(()), Some(index)) => {
+                    if let Some(told) = told.get(index)
+                        && !told.swap(true, Ordering::Relaxed)
+                    {
+                        done(index);
+                    }
+                }
+                (Ok(()), None) => break,
+            }
         }
-        worker.flush()?;
-        model.put_back(worker.group);
-        model.put_back(worker.batch);
+        if let Some(workspace) = worker.workspace {
+            model.put_back(workspace);
+        }
         Ok(())
     };
     if threads == 1 {
@@ -166,10 +189,11 @@ fn run<B: Backend>(
 struct Worker<'a, B: Backend> {
     model: &'a Model<B>,
     shared: Option<(&'a Workspace<B>, usize)>,
-    group: Workspace<B>,
-    batch: Workspace<B>,
-    /// Most sequences in a forward pass.
+    /// The last slot holds what a group has in common. None while memory is looked for.
+    workspace: Option<Workspace<B>>,
+    /// Most sequences in a forward pass, and one.
     slots: usize,
+    capacity: usize,
     ids: Vec<u32>,
     spans: Vec<Span>,
     rows: Vec<usize>,
@@ -185,23 +209,28 @@ impl<'a, B: Backend> Worker<'a, B> {
         let own = if group.len() > 1 { common(group.iter()) } else { 0 };
         let b = &self.model.backend;
         let has_own = own > shared;
-        if has_own {
+        let last = self.slots - 1;
+        if self.workspace.is_none() {
+            self.workspace = Some(self.model.workspace(self.slots, self.capacity)?);
+        }
+        if let Some(w) = self.workspace.as_mut().filter(|_| has_own) {
             if let Some((from, len)) = self.shared {
-                b.copy_prefix(&from.cache, len, &mut self.group.cache, 0)?;
+                b.copy_prefix(&from.cache, len, &mut w.cache, last)?;
             }
-            let span = Span { slot: 0, start: shared, len: own - shared };
-            self.model.forward(&group[0].ids[shared..own], &[span], &[], &mut self.group)?;
+            let span = Span { slot: last, start: shared, len: own - shared };
+            self.model.forward(&group[0].ids[shared..own], &[span], &[], w)?;
         }
         for (place, input) in group.iter().enumerate() {
-            if self.pending.len() == self.slots || self.ids.len() >= ROWS {
+            if self.pending.len() == last || self.ids.len() >= ROWS {
                 self.flush()?;
             }
             let slot = self.pending.len();
+            let Some(w) = &mut self.workspace else { return Ok(()) };
             let start = if has_own {
-                b.copy_prefix(&self.group.cache, own, &mut self.batch.cache, slot)?;
+                b.copy_slot(&mut w.cache, last, 0..own, slot)?;
                 own
             } else if let Some((from, len)) = self.shared {
-                b.copy_prefix(&from.cache, len, &mut self.batch.cache, slot)?;
+                b.copy_prefix(&from.cache, len, &mut w.cache, slot)?;
                 len
             } else {
                 0
@@ -215,13 +244,28 @@ impl<'a, B: Backend> Worker<'a, B> {
         Ok(())
     }
 
+    /// Halves the batch. Gives the groups of those that waited: they are to be run again.
+    fn shrink(&mut self, what: &'static str, bytes: usize) -> Result<Vec<usize>, LmError> {
+        let spent = (self.workspace.take(), self.slots, self.capacity);
+        self.slots = memory::halved(self.model, spent, 2, (what, bytes))?;
+        self.clear();
+        Ok(self.pending.drain(..).map(|(group, ..)| group).collect())
+    }
+
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.spans.clear();
+        self.rows.clear();
+    }
+
     /// Runs what waits and writes its likelihoods down.
     fn flush(&mut self) -> Result<(), LmError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.model.forward(&self.ids, &self.spans, &self.rows, &mut self.batch)?;
-        let logits = self.model.backend.read(&self.batch.logits, self.model.shape.vocab)?;
+        let Some(w) = &mut self.workspace else { return Ok(()) };
+        self.model.forward(&self.ids, &self.spans, &self.rows, w)?;
+        let logits = self.model.backend.read(&w.logits, self.model.shape.vocab)?;
         let mut rows = logits.iter();
         for (group, place, targets) in self.pending.drain(..) {
             let mut likelihood = Likelihood { sum: 0.0, tokens: targets.len(), greedy: true };
@@ -234,9 +278,7 @@ impl<'a, B: Backend> Worker<'a, B> {
                 out[place] = likelihood;
             }
         }
-        self.ids.clear();
-        self.spans.clear();
-        self.rows.clear();
+        self.clear();
         Ok(())
     }
 }

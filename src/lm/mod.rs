@@ -13,7 +13,6 @@
 mod answer;
 mod batch;
 mod beam;
-mod beams;
 #[doc(hidden)]
 pub mod bench;
 mod chat;
@@ -28,6 +27,7 @@ mod engine;
 mod error;
 mod fill;
 mod generate;
+mod grow;
 mod likelihood;
 mod memory;
 mod model;

@@ -1,9 +1,10 @@
 //! The decoder itself, over any backend: blocks of weights, and the path through them.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
     LmError,
+    memory::Found,
     ops::{Attention, Backend, Span},
     rope::Rope,
     shape::Shape,
@@ -57,6 +58,7 @@ pub(crate) struct Model<B: Backend> {
     pub head: B::Matrix,
     /// Buffers of earlier generations, for the next: a cache's pages are costly to get anew.
     spare: Mutex<Vec<Workspace<B>>>,
+    found: Mutex<Found>,
 }
 
 /// Buffers for one thread's batch: activations that are reused from step to step, and the cache.
@@ -90,17 +92,26 @@ impl<B: Backend> Model<B> {
         head: B::Matrix,
     ) -> Self {
         let shape = shapes[0].clone();
-        let (blocks, steps, spare) = (Vec::new(), Vec::new(), Mutex::new(Vec::new()));
-        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, spare }
+        let (blocks, steps, spare) = (Vec::new(), Vec::new(), Mutex::default());
+        let found = Mutex::default();
+        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, spare, found }
     }
 
-    /// Buffers for `slots` sequences of at most `capacity` tokens each.
+    /// Buffers for `slots` sequences of at most `capacity` tokens each: the smallest kept ones that do.
+    /// Those of a batch are not taken for a single sequence.
     pub fn workspace(&self, slots: usize, capacity: usize) -> Result<Workspace<B>, LmError> {
-        let spare = self.spare.lock().ok().and_then(|mut spare| spare.pop());
         let steps = self.steps.len();
-        let fits = |w: &Workspace<B>| w.steps >= steps && w.slots >= slots && w.capacity >= capacity;
-        if let Some(spare) = spare.filter(fits) {
-            return Ok(spare);
+        let alike = |w: &Workspace<B>| (w.slots > 1) == (slots > 1);
+        let fits =
+            |w: &Workspace<B>| alike(w) && w.steps >= steps && w.slots >= slots && w.capacity >= capacity;
+        {
+            let mut spare = self.spare();
+            let places = (0..spare.len()).filter(|i| fits(&spare[*i]));
+            if let Some(place) = places.min_by_key(|i| spare[*i].slots * spare[*i].capacity) {
+                return Ok(spare.swap_remove(place));
+            }
+            // Too small for what is asked now.
+            spare.retain(|w| !alike(w) || slots > 1);
         }
         Ok(Workspace {
             cache: self.backend.cache(&self.shape, &self.ropes, steps, slots, capacity)?,
@@ -119,21 +130,41 @@ impl<B: Backend> Model<B> {
         })
     }
 
-    /// Whether earlier generations left buffers for `threads` threads. Those that are too small
-    /// are dropped.
-    pub fn has_spare(&self, threads: usize, slots: usize, capacity: usize) -> bool {
+    fn spare(&self) -> MutexGuard<'_, Vec<Workspace<B>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What memory is known to allow.
+    pub fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sequences of `capacity` tokens that each of `threads` kept batches has room for, where `wanted` are
+    /// wanted; 0 where there are fewer of them.
+    pub fn kept(&self, threads: usize, wanted: usize, capacity: usize) -> usize {
         let steps = self.steps.len();
-        self.spare.lock().is_ok_and(|mut spare| {
-            spare.retain(|w| w.steps >= steps && w.slots >= slots && w.capacity >= capacity);
-            spare.len() >= threads
-        })
+        let spare = self.spare();
+        let alike = |w: &&Workspace<B>| (w.slots > 1) == (wanted > 1);
+        let fit = spare.iter().filter(alike).filter(|w| w.steps >= steps && w.capacity >= capacity);
+        let mut slots: Vec<usize> = fit.map(|w| w.slots).collect();
+        slots.sort_unstable_by(|a, b| b.cmp(a));
+        slots.get(threads.max(1) - 1).copied().unwrap_or(0)
+    }
+
+    /// Bytes of all buffers that are kept, as far as they are keys and values.
+    pub fn kept_bytes(&self) -> usize {
+        let bytes = |w: &Workspace<B>| self.backend.cache_bytes(&self.shape, w.steps, w.capacity) * w.slots;
+        self.spare().iter().map(bytes).sum()
+    }
+
+    /// Frees all buffers that are kept.
+    pub fn give_up(&self) {
+        self.spare().clear();
     }
 
     /// Gives buffers back for the next generation.
     pub fn put_back(&self, workspace: Workspace<B>) {
-        if let Ok(mut spare) = self.spare.lock() {
-            spare.push(workspace);
-        }
+        self.spare().push(workspace);
     }
 
     /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of

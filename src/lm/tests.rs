@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::fill::Source;
 use super::model::Model;
 use super::shape::Shape;
-use super::{Decoder, Device, LmError};
+use super::{Decoder, Device, LmError, memory};
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 
 /// Tensors by name, f32.
@@ -192,4 +192,27 @@ fn more_than_there_is_memory_for_is_refused_in_words() {
     let run = super::generate(&decoder, &tokenizer, &[tokens(4)], &options, &|_| false, &|_| {}, &quiet);
     let said = run.unwrap_err().to_string();
     assert!(said.contains("GiB") && said.contains("260000004 tokens"), "{said}");
+}
+
+#[test]
+fn memory_that_is_not_there_is_said_in_words_and_remembered() {
+    let config = config(&json!({}));
+    let decoder = Decoder::load(&config, &Random::new(&config, 3), &Device::Cpu).unwrap();
+    let Engine::Cpu(model) = &decoder.engine else { panic!("the CPU's engine") };
+    let error = memory::slots(model, 2, 8, 1, 1 << 40).unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, LmError::Room { sequences: 2, .. }) && said.contains("GiB are free"), "{said}");
+
+    assert_eq!(memory::slots(model, 1, 8, 1, 96).unwrap(), 8);
+    let workspace = model.workspace(8, 96).unwrap();
+    assert_eq!(memory::halved(model, (Some(workspace), 8, 96), 1, ("activations", 1)).unwrap(), 4);
+    assert_eq!(memory::slots(model, 1, 8, 1, 96).unwrap(), 4);
+    assert_eq!(memory::slots(model, 1, 9, 3, 96).unwrap(), 3, "beams stay together");
+    assert_eq!(memory::slots(model, 1, 8, 1, 48).unwrap(), 8, "half as long");
+    assert_eq!(memory::halved(model, (None, 4, 96), 3, ("activations", 1)).unwrap(), 3);
+    let error = memory::halved(model, (None, 1, 96), 1, ("activations", 1 << 50)).unwrap_err();
+    assert!(matches!(error, LmError::Room { sequences: 1, tokens: 96, needed, .. } if needed >= 1 << 50));
+    let news = decoder.news().unwrap();
+    assert!(news.contains("8 sequences") && !news.contains('\n'), "{news}");
+    assert_eq!(decoder.news(), None);
 }

@@ -92,6 +92,9 @@ impl Player {
             Kind::Generate => self.write(work, task, told, cancel)?,
             Kind::Choice | Kind::Sentence => self.choose(work, task, told, cancel)?,
         };
+        if let Some(text) = self.decoder.news() {
+            told(Told::Note(text));
+        }
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
         }

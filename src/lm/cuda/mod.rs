@@ -11,6 +11,8 @@
 mod cache;
 mod fill;
 mod kernels;
+#[cfg(test)]
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
