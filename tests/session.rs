@@ -201,6 +201,7 @@ fn the_journal_is_what_was_sent() {
     assert_eq!(reader.records(1).unwrap(), sent);
     let state = reader.state().unwrap();
     assert_eq!((state.status, state.evaluations), (Status::Finished, 20));
+    assert_eq!((state.device.as_str(), state.dtype.as_str()), ("toy", "f32"));
     for entry in &state.entries {
         assert_eq!(reader.answers(entry.candidate.id, Split::Train).unwrap().len(), 4);
     }

@@ -78,6 +78,7 @@ fn close(a: f64, b: f64) -> bool {
 fn two_tasks_are_one_fitness_and_a_killed_session_ends_the_same() {
     let (home, events, whole) = run(TASKS);
     assert_eq!((whole.train_questions, whole.test_questions), (8, 5));
+    assert_eq!((whole.device.as_str(), whole.dtype.as_str()), ("cpu", "f32"));
     let base = whole.entries.iter().find(|e| e.candidate.origin == Origin::Base).unwrap();
     let bar = base.train_tasks[1].score.fitness;
     let (mut held, mut missed) = (0, 0);

@@ -33,6 +33,8 @@ mod plan;
 mod pool;
 mod prune;
 #[cfg(any(feature = "cuda", test))]
+mod random;
+#[cfg(any(feature = "cuda", test))]
 mod resident;
 mod resolve;
 mod round;
@@ -58,5 +60,7 @@ pub use export::{
 pub use fold::{FoldStep, Folded, Folding, fold};
 pub use merged::{MergeStats, Merged};
 pub use pool::Pool;
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use random::Random;
 #[cfg(any(feature = "cuda", test))]
 pub(crate) use resident::{Candidate, OnCard, Refused, Resident};

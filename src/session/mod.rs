@@ -9,6 +9,9 @@ pub mod error;
 pub mod evaluate;
 pub mod evolve;
 pub mod fold;
+#[cfg(any(feature = "cuda", test))]
+#[doc(hidden)]
+pub mod gpu_bench;
 pub mod home;
 pub mod job;
 pub mod journal;
