@@ -122,22 +122,18 @@ fn glyphs(frame: &Buffer, y: u16) -> impl Iterator<Item = (u16, Glyph<'_>)> {
     })
 }
 
-/// Runs of one background colour in a row: first column, columns, colour.
-fn backgrounds(frame: &Buffer, y: u16) -> impl Iterator<Item = (u16, u16, Rgb)> {
-    let width = frame.area().width;
-    let mut x = 0;
-    std::iter::from_fn(move || {
-        while x < width {
-            let (from, fill) = (x, colours(frame, x, y).1);
-            while x < width && colours(frame, x, y).1 == fill {
-                x += 1;
-            }
-            if let Some(fill) = fill {
-                return Some((from, x - from, fill));
-            }
+/// Runs of one background colour in a row: first column, columns, colour. A wide letter's second cell
+/// has the colour of its first, as on a terminal.
+fn backgrounds(frame: &Buffer, y: u16) -> Vec<(u16, u16, Rgb)> {
+    let mut runs: Vec<(u16, u16, Rgb)> = Vec::new();
+    for (x, glyph) in glyphs(frame, y) {
+        let Some(fill) = colours(frame, x, y).1 else { continue };
+        match runs.last_mut() {
+            Some((from, cells, before)) if *before == fill && *from + *cells == x => *cells += glyph.cells,
+            _ => runs.push((x, glyph.cells, fill)),
         }
-        None
-    })
+    }
+    runs
 }
 
 /// A line of a frame: straight, or around a corner by way of the middle.

@@ -173,4 +173,15 @@ mod tests {
         assert!(svg.contains("<text x=\"32 41\" y=\"58\" fill=\"#e7e0d6\">a&lt;</text>"), "{svg}");
         assert!(svg.contains("<title>a &amp; b</title>"));
     }
+
+    #[test]
+    fn a_wide_letter_has_one_background() {
+        let mut frame = Buffer::empty(Rect::new(0, 0, 8, 1));
+        frame.set_string(1, 0, "進化", Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
+        let svg = draw(&frame, "");
+        assert!(
+            svg.contains("<rect x=\"23\" y=\"44\" width=\"36\" height=\"19\" fill=\"#e7e0d6\"/>"),
+            "{svg}"
+        );
+    }
 }
