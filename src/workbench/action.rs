@@ -116,6 +116,25 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Whether it acts on the session that is shown, and on nothing while there is none.
+    #[must_use]
+    pub const fn needs_session(self) -> bool {
+        matches!(
+            self,
+            Self::PauseResume
+                | Self::Stop
+                | Self::Inject
+                | Self::EditCandidate
+                | Self::OpenCandidate
+                | Self::Keep
+                | Self::ShowRecipe
+                | Self::NextSample
+                | Self::TakeBest
+        )
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -259,6 +278,8 @@ mod tests {
         let all: Vec<&Entry> = TABLE.iter().chain(REPLAY).collect();
         for (i, a) in all.iter().enumerate() {
             assert!(!a.keys.is_empty() && !a.label().is_empty() && !a.panes.is_empty(), "{}", a.id);
+            // Terminals and multiplexers swallow Shift with such keys, or send the key alone.
+            assert!(a.keys.iter().all(|k| !k.contains("shift")), "{}", a.id);
             for b in &all[i + 1..] {
                 assert_ne!(a.id, b.id);
                 assert_ne!(a.action, b.action);

@@ -68,6 +68,8 @@ impl App {
             (Ask::Model(name), Reply::Models(list)) => self.model_added(&name, list),
             (Ask::Distances { base, sources }, reply) => self.measured(base, sources, reply),
             (Ask::Questions, Reply::Questions(all)) => {
+                // They were being read; now they are here.
+                self.notice = None;
                 self.overlay = Some(Overlay::Picker(Picker::questions(&all, &self.trial.questions)));
             }
             (Ask::Order(done), Reply::Done | Reply::Started { .. }) => self.say(done),

@@ -85,8 +85,9 @@ impl Picker {
     pub fn help(keymap: &Keymap, pane: Pane, replaying: bool) -> Self {
         let keys = |e: &Entry| keymap.keys(e).into_iter().map(shown).collect::<Vec<_>>().join(" ");
         let item = |e: &'static Entry| Item::new(keys(e), e.label().to_owned(), Choice::Do(e.action));
+        // First, so that `?` and Enter show a newcomer around.
         let tour = Item::new("->".to_owned(), words::tour_item().to_owned(), Choice::Tour);
-        let items = here(pane, replaying).map(item).chain([tour]).collect();
+        let items = std::iter::once(tour).chain(here(pane, replaying).map(item)).collect();
         Self::new(&words::help_title(pane.title()), items)
     }
 
@@ -256,6 +257,7 @@ mod tests {
     #[test]
     fn help_lists_what_applies_here() {
         let help = Picker::help(&Keymap::default(), Pane::Evolve, false);
+        assert_eq!(help.chosen().map(|i| &i.choice), Some(&Choice::Tour));
         assert!(help.items.iter().any(|i| i.choice == Choice::Do(Action::PauseResume)));
         assert!(!help.items.iter().any(|i| i.choice == Choice::Do(Action::Gradient)));
     }

@@ -10,10 +10,13 @@ use crate::workbench::keys::shown;
 use crate::workbench::overlays::Overlay;
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
-use crate::workbench::text::width;
+use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
 use crate::workbench::words;
+
+/// Lines that a sentence may take at the foot of the screen.
+const SENTENCE: u16 = 4;
 
 /// Tabs on the left, the session on the right.
 pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
@@ -60,8 +63,7 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     }
     if let Some(notice) = &app.notice {
         let tone = if notice.bad { Tone::Bad } else { Tone::Strong };
-        pen.text((area.x + 1, area.y), area.width.saturating_sub(1), &notice.text, pen.theme.tone(tone));
-        return;
+        return said(&notice.text, pen, area, tone);
     }
     if app.overlay.is_some() {
         let text = match app.overlay {
@@ -71,10 +73,12 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
         pen.text((area.x + 1, area.y), area.width, text, pen.theme.tone(Tone::Dim));
         return;
     }
-    let hints = here(app.pane, app.replay.is_some()).filter(|e| !e.hint().is_empty());
+    let idle = app.run.is_none();
+    let useful = |e: &&Entry| !(e.hint().is_empty() || idle && e.action.needs_session());
+    let hints = here(app.pane, app.replay.is_some()).filter(useful);
     let with_key = |h: &(String, &str)| !h.0.is_empty();
     let mut hints: Vec<(String, &str)> = hints.map(|e| hint(app, e)).filter(with_key).collect();
-    if app.run.is_none() && app.replay.is_none() {
+    if idle && app.replay.is_none() {
         let start = entry_of(Action::StartEvolution).map(|e| hint(app, e).0);
         hints.insert(0, (start.unwrap_or_default(), words::hint_evolve()));
     }
@@ -116,6 +120,21 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
         let room = area.right().saturating_sub(x);
         pen.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
         x += length(hint);
+    }
+}
+
+/// A sentence on the last line, and on those above it where it is longer than a line.
+fn said(text: &str, pen: &mut Pen<'_>, area: Rect, tone: Tone) {
+    let cells = area.width.saturating_sub(2).max(1);
+    let lines = wrap(text, cells.into());
+    let rows = (lines.len() as u16).clamp(1, SENTENCE).min(area.y + 1);
+    let lines = cut(lines, rows.into(), cells.into());
+    let top = area.y + 1 - rows;
+    for (y, line) in (top..=area.y).zip(&lines) {
+        for x in area.left()..area.right() {
+            pen.glyph(x, y, " ", pen.theme.tone(Tone::Plain));
+        }
+        pen.text((area.x + 1, y), area.width.saturating_sub(1), line, pen.theme.tone(tone));
     }
 }
 

@@ -165,6 +165,7 @@ fn orders_go_to_the_session() {
     let all = (0..12).map(fixture::watched).collect();
     app.sent(900, Ask::Questions);
     app.receive(Message::Reply { id: 900, reply: Reply::Questions(all) });
+    assert!(app.notice.is_none(), "the list is open: nothing is being read any more");
     code(&mut app, KeyCode::Tab);
     press(&mut app, "7");
     code(&mut app, KeyCode::Tab);

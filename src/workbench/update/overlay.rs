@@ -163,6 +163,7 @@ impl App {
     }
 
     fn submit(&mut self, purpose: Purpose, text: &str) {
+        let text = &from_home(text, std::env::var("HOME").ok());
         match purpose {
             _ if text.is_empty() => self.say(words::no_file_named()),
             Purpose::Save => self.save(text),
@@ -174,6 +175,29 @@ impl App {
             }
             Purpose::AddModel => self.add_model(text),
             Purpose::Export => self.export(text),
+        }
+    }
+}
+
+/// A path that begins at `~`, as a shell would read it.
+fn from_home(text: &str, home: Option<String>) -> String {
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => format!("{}/{rest}", home.trim_end_matches('/')),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_home;
+
+    #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = || Some("/home/me/".to_owned());
+        assert_eq!(from_home("~/r.toml", home()), "/home/me/r.toml");
+        assert_eq!(from_home("~/r.toml", None), "~/r.toml");
+        for as_it_is in ["r.toml", "/x/~/r.toml", "~other/r.toml", "org/name"] {
+            assert_eq!(from_home(as_it_is, home()), as_it_is);
         }
     }
 }

@@ -40,8 +40,8 @@ words! {
     no_models = "No models here" | "モデルがありません";
     next_with_run = "3 shows the evolution, 2 paints a merge by hand, 4 compares answers"
         | "3 進化を見る   2 マージを手で作る   4 回答を比べる";
-    next_start(title: &str) = "Press s to evolve {title}, or 2 to paint a merge by hand"
-        | "s で{title}の進化を開始、2 でマージを手で作る";
+    next_start(title: &str) = "Press s to evolve {title}, 2 to paint a merge by hand, ? for a tour"
+        | "s で{title}の進化を開始、2 でマージを手で作る、? でツアー";
     models_counted(n: usize) = "Models ({n})" | "モデル（{n}）";
     bundled_zoo = "the bundled zoo" | "付属のzoo";
     head_name = "name" | "名前";
@@ -105,7 +105,7 @@ words! {
     question_numbered(n: usize) = "question {n}" | "問題{n}";
     before = "before" | "前";
     now = "now" | "今";
-    answer_is(gold: &str) = " answer {gold}" | " 正解 {gold}";
+    answer_is(gold: &str) = " expected {gold}" | " 正解 {gold}";
 
     // Answers.
     answers_wait = "Answers of the base, the sources, the best and any opened candidate appear here once a session runs; s starts one."
@@ -121,7 +121,7 @@ words! {
     share_of(share: &str, n: u64) = "{share} of {n}" | "{share}/{n}問";
     none = "none" | "なし";
     waiting = "waiting" | "待機中";
-    question_title(id: &str, gold: &str) = "{id} (answer {gold})" | "{id}（正解 {gold}）";
+    question_title(id: &str, gold: &str) = "{id} (expected {gold})" | "{id}（正解 {gold}）";
     strict_lenient(strict: &str, lenient: &str) = "  strict {strict} lenient {lenient}" | "  厳格 {strict} 寛容 {lenient}";
     answer_facts(p_ja: f64, tokens: u64) = "  p(ja) {p_ja:.2}  {tokens} tokens" | "  p(ja) {p_ja:.2}  {tokens}トークン";
     best_name = "best" | "最良";
