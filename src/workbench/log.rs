@@ -40,6 +40,7 @@ impl Log {
     }
 
     /// All lines, oldest first.
+    #[must_use]
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
         self.lines.iter()
     }

@@ -76,3 +76,51 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::{Arc, mpsc};
+
+    use super::super::crew::WorkerKind;
+    use super::super::hub::Line;
+    use super::super::outbox::Outbox;
+    use super::*;
+    use crate::session::Home;
+
+    /// A client's line, and what comes over it.
+    fn connect(hub: &mut Hub, id: u64) -> Arc<Outbox> {
+        let outbox = Arc::new(Outbox::default());
+        hub.lines.insert(id, Line { outbox: outbox.clone(), subscribed: HashSet::new() });
+        outbox
+    }
+
+    fn told(outbox: &Outbox) -> Vec<String> {
+        outbox.close();
+        let mut out = Vec::new();
+        while let Some(message) = outbox.pop() {
+            let Message::Live { live: Live::Log { text, at_ms, .. }, .. } = message else {
+                panic!("{message:?}")
+            };
+            assert!(at_ms > 1_700_000_000_000);
+            out.push(text);
+        }
+        out
+    }
+
+    #[test]
+    fn who_comes_later_is_told_what_was_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inbound, _receiver) = mpsc::channel();
+        let mut hub = Hub::new(Home::at(folder.path()), WorkerKind::Process, inbound, None);
+        let first = connect(&mut hub, 1);
+        for i in 0..SAID + 3 {
+            hub.log("note", &i.to_string());
+        }
+        assert_eq!(told(&first).len(), SAID + 3);
+        let late = connect(&mut hub, 2);
+        hub.told_so_far(2);
+        let late = told(&late);
+        assert_eq!((late.len(), late[0].as_str()), (SAID, "3"));
+    }
+}

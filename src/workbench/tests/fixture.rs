@@ -3,7 +3,7 @@
 
 mod engine;
 
-pub use engine::{answer, answers, models, question, serve, watched};
+pub use engine::{answer, answers, question, serve, watched};
 
 use crate::recipe::{Method, Param, Recipe, Source, Values};
 use crate::session::protocol::{

@@ -4,6 +4,7 @@ mod editing;
 pub mod fixture;
 mod hostile;
 mod keys;
+mod notes;
 mod pictures;
 mod replay;
 mod snapshots;

@@ -97,23 +97,35 @@ impl Chart {
             let glyph = if pen.theme.ascii { "*".to_owned() } else { dot.to_string() };
             pen.glyph(x, y, &glyph, self.series[cell.series].style);
         }
+        self.border_names(pen, &frame);
         if ends > 0 {
             self.ends(pen, &frame, ends);
         }
     }
 
-    /// Upright lines, each name to the right of its line where there is room before the next.
-    fn borders(&self, pen: &mut Pen<'_>, frame: &Frame) {
-        let dim = pen.theme.tone(Tone::Dim);
-        let upright = if pen.theme.ascii { "|" } else { "│" };
+    /// Screen columns of the borders.
+    fn border_columns(&self, frame: &Frame) -> Vec<u16> {
         let column = |border: &Border| frame.plot.x + (frame.dot((border.x, 0.0)).0 / 2) as u16;
-        for (i, border) in self.borders.iter().enumerate() {
-            let x = column(border);
+        self.borders.iter().map(column).collect()
+    }
+
+    /// Upright lines.
+    fn borders(&self, pen: &mut Pen<'_>, frame: &Frame) {
+        let upright = if pen.theme.ascii { "|" } else { "│" };
+        for x in self.border_columns(frame) {
             for y in frame.plot.top()..frame.plot.bottom() {
-                pen.glyph(x, y, upright, dim);
+                pen.glyph(x, y, upright, pen.theme.tone(Tone::Dim));
             }
-            let until = self.borders.get(i + 1).map_or(frame.plot.right(), &column);
-            pen.text((x + 2, frame.plot.y), until.saturating_sub(x + 2), &border.name, dim);
+        }
+    }
+
+    /// Names at the foot of the upright lines, over whatever is there, as far as the next line.
+    fn border_names(&self, pen: &mut Pen<'_>, frame: &Frame) {
+        let columns = self.border_columns(frame);
+        let dim = pen.theme.tone(Tone::Dim);
+        for (i, (border, x)) in self.borders.iter().zip(&columns).enumerate() {
+            let until = columns.get(i + 1).copied().unwrap_or(frame.plot.right());
+            pen.text((x + 2, frame.plot.bottom() - 1), until.saturating_sub(x + 2), &border.name, dim);
         }
     }
 
