@@ -4,8 +4,10 @@
 
 mod given_back;
 mod lost;
+mod manners;
 mod place;
 mod storm;
+mod tmux;
 mod walk;
 
 use place::{PATIENCE, Place, Terminal};
@@ -32,7 +34,7 @@ fn models_a_hand_made_recipe_and_a_run_that_outlives_the_terminal() {
     // An edited cell: the sample answers are given anew, those before beside them.
     terminal.press("\t");
     terminal.shows("now ");
-    terminal.until("answered", |s| !s.contains("answering") && s.contains("answer "));
+    terminal.until("answered", |s| !s.contains("answering") && s.contains("expected "));
     terminal.press("1.25\r");
     let screen = terminal.shows("before ");
     assert!(screen.contains("1.25"), "{screen}");

@@ -15,6 +15,9 @@ use yosegi::session::{Client, Home};
 /// What a busy machine may take until something shows.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Bytes that are kept of what is written.
+const RAW: usize = 4 << 20;
+
 /// The workbench in a pseudo-terminal of its own.
 pub struct Terminal {
     master: Option<Box<dyn MasterPty + Send>>,
@@ -24,6 +27,8 @@ pub struct Terminal {
     reading: Option<JoinHandle<()>>,
     pub child: Box<dyn Child + Send + Sync>,
     pub parser: Arc<Mutex<vt100::Parser>>,
+    /// What was written last, byte for byte.
+    raw: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
@@ -74,6 +79,8 @@ impl Terminal {
         // SAFETY: a duplicate of an open file, owned by the reader from here on.
         let mut reader = unsafe { std::fs::File::from_raw_fd(libc::dup(fd)) };
         let (screen, open) = (parser.clone(), line.clone());
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let kept = raw.clone();
         let reading = thread::spawn(move || {
             let mut bytes = vec![0; 65_536];
             while open.load(Ordering::SeqCst) {
@@ -82,11 +89,20 @@ impl Terminal {
                 if unsafe { libc::poll(&raw mut poll, 1, 5) } > 0 {
                     let Ok(n @ 1..) = reader.read(&mut bytes) else { return };
                     screen.lock().expect("no panic there").process(&bytes[..n]);
+                    let mut kept = kept.lock().expect("no panic there");
+                    if kept.len() < RAW {
+                        kept.extend_from_slice(&bytes[..n]);
+                    }
                 }
             }
         });
         let keys = pair.master.take_writer().expect("a writer");
-        Self { master: Some(pair.master), keys: Some(keys), line, reading: Some(reading), child, parser }
+        Self { master: Some(pair.master), keys: Some(keys), line, reading: Some(reading), child, parser, raw }
+    }
+
+    /// What was written so far, as far as it is kept.
+    pub fn raw(&self) -> Vec<u8> {
+        self.raw.lock().expect("no panic there").clone()
     }
 
     pub fn screen(&self) -> String {

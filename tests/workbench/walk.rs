@@ -1,4 +1,4 @@
-//! Every pane and every overlay at four sizes and in three depths of colour: drawn whole, inside its
+//! Every pane and every overlay at four sizes and in four depths of colour: drawn whole, inside its
 //! frame, in no more colours than the terminal has, with the way out in sight.
 
 use vt100::{Color, Screen};
@@ -12,8 +12,9 @@ const SIZES: [(u16, u16); 4] = [(18, 60), (24, 80), (40, 120), (60, 200)];
 /// What a terminal says that it can, and which colours it may be sent.
 type Depth = (&'static [(&'static str, &'static str)], fn(Color) -> bool);
 
-const DEPTHS: [Depth; 3] = [
+const DEPTHS: [Depth; 4] = [
     (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], |_| true),
+    (&[("TERM", "xterm-256color")], |c| !matches!(c, Color::Rgb(..))),
     (&[("TERM", "xterm")], |c| matches!(c, Color::Default | Color::Idx(0..16))),
     (&[("TERM", "xterm-256color"), ("NO_COLOR", "1")], |c| c == Color::Default),
 ];
@@ -87,6 +88,12 @@ fn every_pane_and_overlay_of_a_fresh_workbench() {
                 ("o", words::prompt_open().to_owned()),
                 ("S", words::sessions_title().to_owned()),
                 ("L", words::log_title().to_owned()),
+                ("y", words::yaml_title().to_owned()),
+                ("d", words::compare_title().to_owned()),
+                ("W", words::questions_title().to_owned()),
+                // These two lie over Models.
+                ("\x1b1a", words::prompt_add().to_owned()),
+                ("?\r", words::tour_step(1, 5)),
             ] {
                 terminal.press(key);
                 let at = format!("{key} at {size:?} in {set:?}");
@@ -123,6 +130,22 @@ fn every_pane_of_a_session_played_again() {
                     assert_whole(s, allowed, &at);
                     true
                 });
+            }
+        }
+        // A candidate's recipe, and a whole answer.
+        for (keys, part) in [("3r", "Esc closes)"), ("\x1b4\r", "expected")] {
+            for size in SIZES {
+                terminal.resize(size);
+                terminal.press(keys);
+                let at = format!("{keys:?} at {size:?} in {set:?}");
+                let drawn = |s: &Screen| hints(s).contains("q quit") || hints(s).contains("Esc");
+                terminal.cells(&at, |s| s.contents().contains(part) && drawn(s));
+                terminal.cells(&at, |s| {
+                    assert_whole(s, allowed, &at);
+                    true
+                });
+                terminal.press("\x1b");
+                terminal.cells("closed", |s| hints(s).contains("? help"));
             }
         }
         // Colours where there are some: the grid is a heat map.
