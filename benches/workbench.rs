@@ -1,6 +1,7 @@
 //! What a person waits for, and what the workbench costs: the first frame (also with a 7B-shaped
 //! checkpoint in the list), a key while an evolution runs, answers to an edited cell; idle CPU, bytes to
-//! the terminal while evolving, memory. The real binary in a real pseudo-terminal; prints figures.
+//! the terminal while evolving, memory. The real binary in a real pseudo-terminal; prints each figure
+//! beside its bar, with the machine's load, since a figure taken on a busy machine says little.
 //!
 //! `cargo bench --bench workbench`
 
@@ -76,70 +77,128 @@ fn cpu_seconds(pid: u32) -> f64 {
     ticks as f64 / 100.0
 }
 
-/// What a workbench costs over some seconds.
-fn costs(what: &str, terminal: &Terminal, seconds: u64) {
+/// Processes that wanted a core over the last minute: a figure taken on a busy machine says little.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("?").to_owned()
+}
+
+/// A figure beside its bar: `most` is what it may be, in its own unit.
+fn row(what: &str, figure: f64, unit: &str, most: Option<f64>, more: &str) {
+    let bar = most.map_or_else(|| "-".to_owned(), |m| format!("<= {m} {unit}"));
+    let verdict = match most {
+        Some(most) if figure > most => "MISSED",
+        Some(_) => "met",
+        None => "",
+    };
+    let figure = format!("{figure:.1} {unit}");
+    println!("{what:<44} {figure:>11} {bar:>12} {verdict:<7} load {:<5} {more}", load());
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// What a workbench costs over some seconds: share of a core, and KB/s to the terminal.
+fn costs(terminal: &Terminal, seconds: u64) -> (f64, f64) {
     let pid = terminal.child.process_id().unwrap_or(0);
     let (cpu, bytes) = (cpu_seconds(pid), proc_number(pid, "io", "wchar:"));
     thread::sleep(Duration::from_secs(seconds));
     let share = (cpu_seconds(pid) - cpu) / seconds as f64 * 100.0;
-    let rate = (proc_number(pid, "io", "wchar:") - bytes) as f64 / seconds as f64 / 1024.0;
-    let memory = proc_number(pid, "status", "VmRSS:") as f64 / 1024.0;
-    println!("{what}: {share:.1}% of a core, {rate:.1} KB/s written, {memory:.0} MB resident");
+    (share, (proc_number(pid, "io", "wchar:") - bytes) as f64 / seconds as f64 / 1024.0)
+}
+
+/// Megabytes that the workbench's process holds.
+fn memory(terminal: &Terminal) -> f64 {
+    proc_number(terminal.child.process_id().unwrap_or(0), "status", "VmRSS:") as f64 / 1024.0
+}
+
+/// Time until the screen fulfils `holds`.
+fn quick(terminal: &Terminal, holds: impl Fn(&str) -> bool) -> Duration {
+    let start = Instant::now();
+    while !holds(&terminal.screen()) && start.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_micros(200));
+    }
+    start.elapsed()
+}
+
+/// From a changed cell to the three sample answers, sorted.
+fn edits(terminal: &mut Terminal) -> Vec<Duration> {
+    let mut times: Vec<Duration> = (0..20)
+        .map(|i| {
+            let start = Instant::now();
+            terminal.press(if i % 4 < 2 { "+" } else { "-" });
+            quick(terminal, |s| s.contains("answering"));
+            quick(terminal, |s| !s.contains("answering"));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    times
+}
+
+/// The bundled session, long enough and with few reference points.
+fn config(home: &Path) -> String {
+    let text = include_str!("../configs/zoo.toml")
+        .replace("grid = [0.1, 0.3, 0.6]", "grid = [0.6]")
+        .replace("evaluations = 640", "evaluations = 100000");
+    let path = home.join("long.toml");
+    std::fs::write(&path, text).expect("a config");
+    path.display().to_string()
 }
 
 fn main() {
     let place = Place::new();
     large_model(place.path()).expect("a sparse file");
-    let config = place.config(100_000);
-    let quick = |terminal: &Terminal, holds: &dyn Fn(&str) -> bool| {
-        let start = Instant::now();
-        while !holds(&terminal.screen()) && start.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_micros(200));
+    println!("with a 7B-shaped checkpoint in the list, at 120x40");
+    for engine in ["no engine yet", "engine running"] {
+        let mut firsts: Vec<(Duration, Duration)> = Vec::new();
+        let mut last = None;
+        for _ in 0..if engine == "no engine yet" { 1 } else { 5 } {
+            let terminal = Terminal::open(place.path(), &[], (40, 120));
+            let first = quick(&terminal, |s| s.contains("1 Models"));
+            let listed = first + quick(&terminal, |s| s.contains("zoo:math-mul"));
+            firsts.push((first, listed));
+            terminal.shows("mistral-7b-shaped");
+            last = Some(terminal);
         }
-        start.elapsed()
-    };
-    for engine in ["started", "running"] {
-        let terminal = Terminal::open(place.path(), &[], (40, 120));
-        let first = quick(&terminal, &|s| s.contains("1 Models"));
-        let models = first + quick(&terminal, &|s| s.contains("zoo:math-mul"));
-        println!("engine {engine}: first frame {first:.1?}, models listed {models:.1?}");
-        terminal.shows("mistral-7b-shaped");
-        if engine == "running" {
+        firsts.sort();
+        let (first, listed) = firsts[firsts.len() / 2];
+        row(&format!("first frame, {engine}"), ms(first), "ms", Some(100.0), "");
+        row(&format!("models listed, {engine}"), ms(listed), "ms", None, "");
+        if let (Some(mut terminal), "engine running") = (last, engine) {
             thread::sleep(Duration::from_secs(2));
-            costs("idle", &terminal, 10);
+            let (cpu, _) = costs(&terminal, 15);
+            row("idle", cpu, "%", Some(1.0), "of a core");
+            terminal.press("2");
+            terminal.until("answered", |s| !s.contains("answering") && s.contains("expected "));
+            let times = edits(&mut terminal);
+            let worst = format!("worst {:.0} ms", ms(times[19]));
+            row("edited cell to three answers, median", ms(times[10]), "ms", Some(1000.0), &worst);
         }
     }
-    let mut terminal =
-        Terminal::open(place.path(), &["evolve", config.to_str().expect("a plain path")], (40, 120));
+    let mut terminal = Terminal::open(place.path(), &["evolve", &config(place.path())], (40, 120));
     terminal.shows("Generation");
-    costs("evolving at 120x40", &terminal, 15);
+    println!("while the bundled session evolves on both cores");
+    let (cpu, rate) = costs(&terminal, 20);
+    row("bytes to the terminal", rate, "KB/s", Some(20.0), &format!("{cpu:.1}% of a core"));
     let mut times: Vec<Duration> = (0..100)
         .map(|_| {
             terminal.press("?");
-            let open = quick(&terminal, &|s| s.contains("What can be done"));
+            let open = quick(&terminal, |s| s.contains("What can be done"));
             terminal.press("\x1b");
-            quick(&terminal, &|s| !s.contains("What can be done"));
+            quick(&terminal, |s| !s.contains("What can be done"));
             thread::sleep(Duration::from_millis(30));
             open
         })
         .collect();
     times.sort();
-    println!(
-        "key to frame while evolving: median {:.1?}, p99 {:.1?}, worst {:.1?}",
-        times[50], times[98], times[99]
-    );
+    let more = format!("median {:.1} ms, worst {:.1} ms", ms(times[50]), ms(times[99]));
+    row("key to frame, 99th of 100", ms(times[98]), "ms", Some(16.0), &more);
     terminal.press("2");
-    terminal.until("answered", |s| !s.contains("answering") && s.contains("answer "));
-    let mut times: Vec<Duration> = (0..20)
-        .map(|i| {
-            terminal.press(if i % 4 < 2 { "+" } else { "-" });
-            quick(&terminal, &|s| s.contains("answering"));
-            quick(&terminal, &|s| !s.contains("answering"))
-        })
-        .collect();
-    times.sort();
-    println!(
-        "edited cell to three new answers while evolving: median {:.0?}, worst {:.0?}",
-        times[10], times[19]
-    );
+    terminal.until("answered", |s| !s.contains("answering") && s.contains("expected "));
+    let times = edits(&mut terminal);
+    let worst = format!("worst {:.0} ms", ms(times[19]));
+    row("edited cell to three answers, median", ms(times[10]), "ms", Some(1000.0), &worst);
+    row("memory of the workbench", memory(&terminal), "MB", Some(60.0), "");
 }
