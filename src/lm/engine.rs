@@ -56,6 +56,18 @@ macro_rules! make_engine {
 pub(super) use {make_engine, with_model};
 
 impl Engine {
+    /// Sequences that a thread decodes at once at most, where nothing is asked for: on a card the weights
+    /// are read once a step for all of them, so that only memory is a bound.
+    pub const fn most_at_once(&self) -> usize {
+        match self {
+            Self::Cpu(_) | Self::Reference(_) => 128,
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => 1024,
+            #[cfg(test)]
+            Self::Emulated(_) => 1024,
+        }
+    }
+
     /// Threads that decode side by side where `asked` are wished for, 0 being all cores.
     pub fn threads(&self, asked: usize) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);

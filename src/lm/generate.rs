@@ -29,7 +29,7 @@ pub struct Options {
     pub decoding: Decoding,
     /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
     pub threads: usize,
-    /// Most sequences that a thread decodes at once; fewer where that is faster.
+    /// Most sequences that a thread decodes at once; fewer where that is faster. 0 leaves it to the device.
     pub batch: usize,
 }
 
@@ -42,7 +42,7 @@ impl Default for Options {
             stop: Vec::new(),
             decoding: Decoding::default(),
             threads: 0,
-            batch: 128,
+            batch: 0,
         }
     }
 }
@@ -120,7 +120,8 @@ pub fn generate(
     let next = AtomicUsize::new(0);
     let job = Job { tokenizer, prompts, options, watched: &watched, order: &order, on, cancel, next: &next };
     let threads = decoder.engine.threads(options.threads);
-    with_model!(&decoder.engine, model => run(model, &job, threads))
+    let batch = if options.batch == 0 { decoder.engine.most_at_once() } else { options.batch };
+    with_model!(&decoder.engine, model => run(model, &job, threads, batch))
 }
 
 fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {
@@ -134,12 +135,17 @@ fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {
     Ok(())
 }
 
-fn run<B: Backend>(model: &Model<B>, job: &Job, threads: usize) -> Result<(Vec<Generated>, Timing), LmError> {
+fn run<B: Backend>(
+    model: &Model<B>,
+    job: &Job,
+    threads: usize,
+    batch: usize,
+) -> Result<(Vec<Generated>, Timing), LmError> {
     let began = Instant::now();
     let n = job.prompts.len();
     let threads = threads.clamp(1, n.max(1));
     let beams = job.options.decoding.num_beams;
-    let most = job.options.batch.clamp(1, n.div_ceil(threads).saturating_mul(beams).max(1));
+    let most = batch.clamp(1, n.div_ceil(threads).saturating_mul(beams).max(1));
     let longest = |i: usize| job.prompts[i].len() + job.limit(i, model.shape.max_positions);
     let capacity = (0..n).map(longest).max().unwrap_or(0);
     let prefix = run_prefix(model, job)?;
