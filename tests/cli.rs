@@ -120,7 +120,7 @@ fn a_pane_is_drawn_at_any_size() {
     let said = String::from_utf8_lossy(&drawn.stderr);
     match std::fs::read(folder.path().join("png/answers.png")) {
         Ok(png) => {
-            assert!(drawn.status.success() && png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 20_000)
+            assert!(drawn.status.success() && png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 20_000);
         }
         Err(_) => assert!(said.contains("no font was found on this machine"), "{said}"),
     }

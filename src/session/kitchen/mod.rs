@@ -72,7 +72,10 @@ impl Kitchen {
     }
 
     /// Lets go of base and sources on the device: a card has room for those of one pool.
-    #[cfg_attr(not(any(feature = "cuda", test)), allow(clippy::unused_self, reason = "the CPU holds nothing"))]
+    #[cfg_attr(
+        not(any(feature = "cuda", test)),
+        allow(clippy::unused_self, reason = "the CPU holds nothing")
+    )]
     pub fn make_room(&mut self) {
         #[cfg(any(feature = "cuda", test))]
         self.card.make_room();
