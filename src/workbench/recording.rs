@@ -15,11 +15,11 @@ use super::theme::{Depth, Theme};
 use super::words::{self, Language};
 use crate::checkpoint::ModelSummary;
 use crate::recipe::{Recipe, Values};
-use crate::session::Client;
 use crate::session::protocol::{
     Answers, Candidate, CandidateId, Command, Distances, Event, Message, Record, Reply, Split, Target,
 };
 use crate::session::state::SessionState;
+use crate::session::{BadInput, Client};
 
 /// Answers to this many questions of a split are kept.
 const QUESTIONS: usize = 24;
@@ -172,7 +172,7 @@ impl Recording {
     fn follow(&mut self, client: &mut Client, session: &str) -> anyhow::Result<()> {
         let name = session.to_owned();
         if let Reply::Error(why) = client.call(Command::Subscribe { session: name, since: 0 })? {
-            bail!("{why}");
+            return Err(BadInput::error(why));
         }
         loop {
             match client.recv()? {
