@@ -1,7 +1,9 @@
 //! The session's config: TOML in, a checked [`Config`] out. Every key with its default is
 //! listed here and nowhere else; `configs/zoo.toml` shows them in use.
 
+mod edit;
 mod racing;
+mod said;
 mod space;
 
 use std::path::Path;
@@ -9,11 +11,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
-use super::stages::{Stage, share_budget};
+use super::stages::Stage;
 use super::tasks::Tasks;
 use crate::search;
-use crate::task::BUILTIN;
+use said::reading_sentence;
 
+pub use edit::{with_absolute_paths, with_overrides};
 pub use racing::Racing;
 pub use space::{Knob, Range, SpaceKeys};
 
@@ -286,101 +289,6 @@ impl Config {
     }
 }
 
-/// A config's text with some values replaced, comments kept.
-pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> anyhow::Result<String> {
-    if seed.is_none() && budget.is_none() {
-        return Ok(text.to_owned());
-    }
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
-    if let Some(seed) = seed {
-        document["seed"] = toml_edit::value(i64::try_from(seed)?);
-    }
-    if let Some(budget) = budget {
-        match document.get_mut("stage") {
-            Some(toml_edit::Item::ArrayOfTables(stages)) => share_budget(stages, budget)?,
-            _ => document["budget"]["evaluations"] = toml_edit::value(i64::try_from(budget)?),
-        }
-    }
-    Ok(document.to_string())
-}
-
-/// A config's text with relative paths of models and task made absolute, since the engine works
-/// in another folder than the one who asks. Names that are no path here stay as they are.
-pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> {
-    let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return Ok(text.to_owned()) };
-    let absolute = |item: &str| -> Option<String> {
-        let path = Path::new(item);
-        let here = path.is_relative() && !BUILTIN.contains(&item) && !item.is_empty();
-        let path = here.then(|| folder.join(path)).filter(|p| p.exists())?;
-        path.canonicalize().ok()?.to_str().map(str::to_owned)
-    };
-    let mut changed = false;
-    let mut replace = |item: Option<&mut toml_edit::Item>| {
-        if let Some(item) = item
-            && let Some(path) = item.as_str().and_then(absolute)
-        {
-            *item = toml_edit::value(path);
-            changed = true;
-        }
-    };
-    replace(document.get_mut("pool").and_then(|t| t.get_mut("base")));
-    replace(document.get_mut("search").and_then(|t| t.get_mut("start")));
-    match document.get_mut("task") {
-        Some(toml_edit::Item::ArrayOfTables(tasks)) => {
-            tasks.iter_mut().for_each(|task| replace(task.get_mut("use")));
-        }
-        task => replace(task.and_then(|t| t.get_mut("use"))),
-    }
-    let mut replace_all = |list: Option<&mut toml_edit::Item>| {
-        for model in list.and_then(|l| l.as_array_mut()).into_iter().flat_map(|a| a.iter_mut()) {
-            if let Some(path) = model.as_str().and_then(absolute) {
-                *model = path.into();
-                changed = true;
-            }
-        }
-    };
-    replace_all(document.get_mut("pool").and_then(|t| t.get_mut("sources")));
-    replace_all(document.get_mut("space").and_then(of_path));
-    if let Some(toml_edit::Item::ArrayOfTables(stages)) = document.get_mut("stage") {
-        stages.iter_mut().for_each(|s| replace_all(s.get_mut("space").and_then(of_path)));
-    }
-    Ok(if changed { document.to_string() } else { text.to_owned() })
-}
-
-/// The list of a path space's models.
-fn of_path(space: &mut toml_edit::Item) -> Option<&mut toml_edit::Item> {
-    space.get_mut("path")?.get_mut("models")
-}
-
-/// One sentence from the reader's message: file, line, key, and the nearest known key.
-fn reading_sentence(text: &str, place: &str, error: &toml::de::Error) -> String {
-    let message = error.message().trim().replace('\n', ", ");
-    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let place = line.map_or_else(|| place.to_owned(), |line| format!("{place}, line {line}"));
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let what = match () {
-        () if message.starts_with("unknown field") => "unknown key",
-        () if message.starts_with("unknown variant") => "there is no",
-        () => "",
-    };
-    match (what.is_empty(), quoted.next()) {
-        (false, Some(key)) => {
-            let known: Vec<&str> = quoted.collect();
-            let near = known
-                .iter()
-                .map(|k| (strsim::jaro_winkler(k, key), k))
-                .filter(|(likeness, _)| *likeness > 0.6)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let advice = near.map_or_else(
-                || format!("known here are {}", known.join(", ")),
-                |(_, k)| format!("did you mean `{k}`?"),
-            );
-            format!("{place}: {what} `{}`: {advice}", super::text::visible_line(key))
-        }
-        _ => format!("{place}: {}", super::text::visible_line(&message)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,26 +331,5 @@ mod tests {
         let nothing =
             ZOO.replace("start = \"uniform\"", "start = \"grid\"").replace("grid = [", "grid = [] #");
         assert!(Config::parse(&nothing, "x.toml").unwrap_err().to_string().contains("baselines.grid"));
-    }
-
-    #[test]
-    fn paths_become_absolute_and_names_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        for sub in ["zoo", "models/ja"] {
-            std::fs::create_dir_all(folder.path().join(sub)).unwrap();
-        }
-        assert_eq!(with_absolute_paths(ZOO, folder.path()).unwrap(), ZOO);
-        let text = ZOO.replace("\"zoo:ja\"", "\"models/ja\"");
-        let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
-        assert!(Path::new(&config.pool.sources[0]).is_absolute());
-        assert_eq!(config.pool.sources[1], "zoo:math-add");
-    }
-
-    #[test]
-    fn overrides_keep_comments() {
-        let text = with_overrides(ZOO, Some(7), Some(12)).unwrap();
-        let config = Config::parse(&text, "x").unwrap();
-        assert_eq!((config.seed, config.budget.evaluations), (7, 12));
-        assert!(text.contains("# auto, cpu, cuda, cuda:1"));
     }
 }
