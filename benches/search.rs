@@ -194,8 +194,8 @@ type Part = fn(&[f64]) -> f64;
 
 fn mixed() {
     println!("\nevaluations to 1e-10, 20 real variables and 20 switches: median (how many of 10)");
-    let kinds = ["cma-es", "margin-cma-es", "sep-margin-cma-es"];
-    println!("{:<22}{:>20}{:>20}{:>20}", "", "cma-es, threshold", kinds[1], kinds[2]);
+    let kinds = ["cma-es", "margin-cma-es", "sep-margin-cma-es", "cat-cma-es"];
+    println!("{:<22}{:>20}{:>20}{:>20}{:>20}", "", "cma-es, threshold", kinds[1], kinds[2], kinds[3]);
     let cases: [(&str, Part, Part); 4] = [
         ("SphereOneMax", sphere, ones),
         ("SphereLeadingOnes", sphere, leading_ones),
@@ -238,6 +238,8 @@ fn conditional() {
         ("margin-cma-es, told what is in use", "margin-cma-es", Some(&active)),
         ("sep-margin-cma-es", "sep-margin-cma-es", None),
         ("sep-margin-cma-es, told what is in use", "sep-margin-cma-es", Some(&active)),
+        ("cat-cma-es", "cat-cma-es", None),
+        ("cat-cma-es, told what is in use", "cat-cma-es", Some(&active)),
     ];
     for (name, kind, active) in told {
         let run = |seed| {

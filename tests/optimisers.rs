@@ -115,7 +115,7 @@ fn the_smallest_sizes_are_searched() {
 
 #[test]
 fn without_a_difference_the_distribution_stays() {
-    for kind in ["cma-es", "sep-cma-es", "margin-cma-es"] {
+    for kind in ["cma-es", "sep-cma-es", "margin-cma-es", "cat-cma-es"] {
         let mut search = plain(kind, 4, None, 1);
         run(&mut search, 5, sphere);
         let (mean, sigma, points) = (search.mean(), search.sigma(), search.ask());
@@ -184,7 +184,7 @@ fn halves(half: usize) -> (Vec<GeneInfo>, Vec<bool>, Genome) {
 fn a_margin_keeps_every_switch_alive() {
     let (genes, binary, start) = halves(6);
     let value = |x: &[f64]| sphere(&x[..6]) + x[6..].iter().map(|b| 1.0 - b).sum::<f64>();
-    for kind in ["margin-cma-es", "sep-margin-cma-es"] {
+    for kind in ["margin-cma-es", "sep-margin-cma-es", "cat-cma-es", "sep-cat-cma-es"] {
         let mut search = Optimiser::with(setup(kind, &genes, &start, &binary)).unwrap();
         let best = run(&mut search, 400, value);
         assert!(best < 1e-9, "{kind}: {best}");
@@ -201,7 +201,7 @@ fn a_margin_keeps_every_switch_alive() {
 fn a_switch_starts_with_the_probability_that_it_is_given() {
     let (genes, binary, mut start) = halves(3);
     start.0[3..].copy_from_slice(&[0.1, 0.5, 0.8]);
-    for kind in ["cma-es", "margin-cma-es", "sep-margin-cma-es"] {
+    for kind in ["cma-es", "margin-cma-es", "sep-margin-cma-es", "cat-cma-es"] {
         let setup = Setup { population: Some(2000), ..setup(kind, &genes, &start, &binary) };
         let points = Optimiser::with(setup).unwrap().ask();
         for (j, p) in [(3, 0.1), (4, 0.5), (5, 0.8)] {
@@ -217,7 +217,7 @@ fn a_number_that_is_seldom_in_use_does_not_disturb_the_others() {
     let (genes, binary, start) = halves(3);
     let active: Active = Arc::new(|x: &[f64]| vec![x[3] > 0.5, true, true, true, true, true]);
     let value = |x: &[f64]| sphere(&x[1..3]) + 3.0 * x[3] + x[3] * (x[0] - 4.0).powi(2);
-    for kind in ["margin-cma-es", "sep-margin-cma-es"] {
+    for kind in ["margin-cma-es", "sep-margin-cma-es", "cat-cma-es"] {
         let setup = Setup { active: Some(active.clone()), ..setup(kind, &genes, &start, &binary) };
         let mut search = Optimiser::with(setup).unwrap();
         let best = run(&mut search, 200, value);

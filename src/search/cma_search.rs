@@ -36,6 +36,8 @@ pub(super) struct CmaSearch {
     scale: Vec<f64>,
     diagonal: bool,
     active: bool,
+    /// Whether it is told which genes mattered in a point.
+    conditional: bool,
     /// α, for the margin.
     margin: Option<f64>,
     restarts: Restarts,
@@ -68,8 +70,9 @@ impl CmaSearch {
         let scale: Vec<f64> =
             meaning.genes.iter().zip(&meaning.binary).map(|(g, &b)| if b { 1.0 } else { g.sigma }).collect();
         let least = 1.0 / (plan.genes.len() * plan.population) as f64;
+        let conditional = plan.conditional && plan.options.get("conditional").is_none_or(|&c| c > 0.5);
         // Negative weights have no meaning yet for numbers that a point did not use.
-        let active = margin.is_none() && !plan.conditional && plan.option("active") > 0.5;
+        let active = !conditional && plan.option("active") > 0.5;
         let start = hidden_start(&meaning, &plan.start, least.min(0.25));
         let start = start.iter().zip(&scale).map(|(x, s)| x / s).collect();
         Self {
@@ -82,6 +85,7 @@ impl CmaSearch {
             scale,
             diagonal,
             active,
+            conditional,
             restarts,
         }
     }
@@ -200,7 +204,7 @@ fn hidden_start(meaning: &Meaning, start: &[f64], least: f64) -> Vec<f64> {
 }
 
 /// Of all points that the mirrors at `low` and `high` fold to `x`, the one nearest to `mean`.
-fn nearest_image(x: f64, mean: f64, low: f64, high: f64) -> f64 {
+pub(super) fn nearest_image(x: f64, mean: f64, low: f64, high: f64) -> f64 {
     let period = 2.0 * (high - low);
     if !(period.is_finite() && period > 0.0 && mean.is_finite()) {
         return x;
@@ -228,7 +232,7 @@ impl Strategy for CmaSearch {
         } else {
             let x: Vec<Vec<f64>> =
                 order.iter().map(|&i| self.coordinates(&told.points[i], i >= told.sampled)).collect();
-            let rows = told.active.as_ref();
+            let rows = told.active.as_ref().filter(|_| self.conditional);
             let mut points = Vec::with_capacity(x.len());
             for (&i, x) in order.iter().zip(&x) {
                 let active = rows.map(|rows| rows[i].as_slice());

@@ -7,6 +7,7 @@
 //! that no probability gathers on a bound as it would with clamping.
 
 mod any;
+mod cat;
 mod cma;
 mod cma_search;
 mod constants;
@@ -14,6 +15,7 @@ mod controls;
 mod eigen;
 mod exact;
 mod gene;
+mod irt;
 mod layout;
 mod normal;
 mod nsga;
@@ -31,15 +33,17 @@ mod table;
 pub use any::{AnySpace, NoPoint};
 pub use constants::default_population;
 pub use gene::{GeneInfo, GeneRange, Genome, fold};
+pub use irt::{Answered, Estimate, Irt};
 pub use layout::Groups;
 pub use optimiser::{Optimiser, SearchError, Setup};
 pub use pareto::{crowding, dominates, fronts};
 pub use path::{PathError, PathSpace, PathSpaceConfig, Scales};
-pub use race::{Race, Runner, order as question_order, ranked};
+pub use race::{Race, Runner, above, order as question_order, ranked};
 pub use space::{Searched, Space, SpaceConfig, SpaceError};
 pub use strategy::Active;
 pub use table::{KINDS, OPTIMISERS, Options, Parameter, Row, optimiser_row, optimisers_help};
 
 /// Version of the search's arithmetic: a session's journal records it, since resuming proposes the
-/// same points only by the same arithmetic. 0 (in journals without it): CMA-ES of the `cmaes` crate.
-pub const VERSION: u32 = 1;
+/// same points only by the same arithmetic. 0 (in journals without it): CMA-ES of the `cmaes` crate. 1: with
+/// a margin it learnt from the better half alone.
+pub const VERSION: u32 = 2;

@@ -97,6 +97,12 @@ impl Race {
     }
 }
 
+/// The standard normal's deviation that a share `error` lies above: what a stated error allows.
+#[must_use]
+pub fn above(error: f64) -> f64 {
+    -quantile(error)
+}
+
 /// The order in which all candidates of a session answer its `n` questions.
 #[must_use]
 pub fn order(n: usize, seed: u64) -> Vec<usize> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cat::CatSearch;
 use super::cma_search::{CmaSearch, Restarts};
 use super::constants::default_population;
 use super::controls::{Grid, Random};
@@ -43,6 +44,13 @@ const ACTIVE: Parameter = Parameter {
     low: 0.0,
     high: 1.0,
 };
+const CONDITIONAL: Parameter = Parameter {
+    name: "conditional",
+    meaning: "1 learns a path's scale only where its hop is on the path, 0 everywhere; a control",
+    default: 1.0,
+    low: 0.0,
+    high: 1.0,
+};
 const MARGIN: Parameter = Parameter {
     name: "margin",
     meaning: "least probability of each side of a switch; 0 = 1/(n λ)",
@@ -59,13 +67,13 @@ const FACTOR: Parameter = Parameter {
 };
 
 /// Every optimiser, the default first.
-pub static OPTIMISERS: [Row; 10] = [
+pub static OPTIMISERS: [Row; 12] = [
     Row {
         name: "cma-es",
         meaning: "CMA-ES with the full covariance matrix, up to some hundred genes",
         least: 2,
         population: default_population,
-        parameters: &[ACTIVE],
+        parameters: &[ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::None))),
     },
     Row {
@@ -73,7 +81,7 @@ pub static OPTIMISERS: [Row; 10] = [
         meaning: "separable CMA-ES: one variance a gene, for thousands of genes",
         least: 2,
         population: default_population,
-        parameters: &[ACTIVE],
+        parameters: &[ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, true, None, Restarts::None))),
     },
     Row {
@@ -81,7 +89,7 @@ pub static OPTIMISERS: [Row; 10] = [
         meaning: "CMA-ES with margin, for switches and numbers together",
         least: 2,
         population: default_population,
-        parameters: &[MARGIN],
+        parameters: &[MARGIN, ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, false, Some(plan.option("margin")), Restarts::None))),
     },
     Row {
@@ -89,8 +97,24 @@ pub static OPTIMISERS: [Row; 10] = [
         meaning: "separable CMA-ES with margin, for thousands of switches and numbers",
         least: 2,
         population: default_population,
-        parameters: &[MARGIN],
+        parameters: &[MARGIN, ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, true, Some(plan.option("margin")), Restarts::None))),
+    },
+    Row {
+        name: "cat-cma-es",
+        meaning: "CatCMA with margin: a probability a switch, CMA-ES for the numbers",
+        least: 2,
+        population: default_population,
+        parameters: &[ACTIVE, CONDITIONAL],
+        make: |plan| Ok(Box::new(CatSearch::new(plan, false))),
+    },
+    Row {
+        name: "sep-cat-cma-es",
+        meaning: "the same with separable CMA-ES, for thousands of numbers",
+        least: 2,
+        population: default_population,
+        parameters: &[ACTIVE, CONDITIONAL],
+        make: |plan| Ok(Box::new(CatSearch::new(plan, true))),
     },
     Row {
         name: "ipop-cma-es",
