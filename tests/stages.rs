@@ -1,4 +1,4 @@
-//! Paths and stages with the real program on the real zoo: killed again and again, reported, exported.
+//! Paths, stages and estimates with the real program on the real zoo: killed again and again, reported, exported.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::io::{BufRead, BufReader};
@@ -111,4 +111,13 @@ fn a_killed_session_of_stages_ends_as_if_undisturbed_and_is_exported() {
         assert!(report.contains(word), "{word}: {report}");
     }
     export(home.path());
+}
+
+#[test]
+fn a_killed_session_with_an_estimator_ends_as_if_undisturbed() {
+    let config = include_str!("../configs/zoo.toml").replace("grid = [0.1, 0.3, 0.6]", "grid = [0.3, 0.6]");
+    let race = "\n[racing]\nblock = 2\nerror = 0.16\nsubset = 3\nfull = 2\n";
+    let home = killed(&(config + race), 5);
+    let report = said(home.path(), &["report", "s"]);
+    assert!(report.contains("have an estimate for their fitness; of "), "{report}");
 }

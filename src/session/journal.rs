@@ -309,6 +309,8 @@ const fn kind(event: &Event) -> &'static str {
         Event::StageStarted { .. } => "stage_started",
         Event::Evaluated { .. } => "evaluated",
         Event::Block { .. } => "block",
+        Event::Questions { .. } => "questions",
+        Event::Estimated { .. } => "estimated",
         Event::Injected { .. } => "injected",
         Event::GenerationFinished { .. } => "generation_finished",
         Event::HeldOut { .. } => "held_out",

@@ -28,6 +28,8 @@ pub mod stages;
 pub mod state;
 pub mod tasks;
 pub mod text;
+#[cfg(test)]
+mod toy;
 pub mod winners;
 pub mod worker;
 

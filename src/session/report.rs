@@ -208,6 +208,17 @@ fn front_table(state: &SessionState) -> String {
     out
 }
 
+/// How much the estimator's word was worth, where a session has one.
+fn estimator_line(state: &SessionState) -> Option<String> {
+    let off = state.off()?;
+    let guessed = state.entries.iter().filter(|e| e.stopped && e.estimate.is_some()).count();
+    Some(format!(
+        "{guessed} candidates have an estimate for their fitness; of {} that answered everything it was off by \
+         {:.3} on average, {:.3} at most",
+        off.candidates, off.mean, off.most
+    ))
+}
+
 /// The whole session as text.
 #[must_use]
 pub fn text(state: &SessionState) -> String {
@@ -255,6 +266,9 @@ pub fn text(state: &SessionState) -> String {
     }
     out.push_str(&comparison_table(&comparison(state)));
     out.push_str(&front_table(state));
+    if let Some(line) = estimator_line(state) {
+        let _ = writeln!(out, "\n{line}");
+    }
     if !state.generations.is_empty() {
         out.push('\n');
     }
@@ -321,6 +335,7 @@ pub fn json(state: &SessionState) -> serde_json::Value {
         "tokens": state.tokens,
         "overlap": state.overlap,
         "front": state.front,
+        "estimates_off": state.off(),
         "comparison": comparison(state),
         "generations": state.generations,
         "seconds_per_candidate": spent(state),

@@ -208,28 +208,8 @@ pub(super) fn share_budget(stages: &mut toml_edit::ArrayOfTables, budget: u64) -
 #[cfg(test)]
 mod tests {
     use super::super::config::{ZOO, with_overrides};
+    use super::super::toy::STAGES;
     use super::*;
-
-    const STAGES: &str = r#"
-        [pool]
-        base = "b"
-        sources = ["x", "y"]
-        [task]
-        use = "zoo"
-        [[stage]]
-        name = "weights"
-        [stage.space]
-        method = "task_arithmetic"
-        [stage.budget]
-        evaluations = 60
-        [[stage]]
-        [stage.space.path]
-        models = ["stage:1", "y"]
-        [stage.search]
-        algorithm = "margin-cma-es"
-        [stage.budget]
-        evaluations = 30
-    "#;
 
     fn says(from: &str, to: &str) -> String {
         assert!(STAGES.contains(from), "{from}");
@@ -239,7 +219,7 @@ mod tests {
     #[test]
     fn a_stage_has_its_own_space_and_the_winners_before_it() {
         let config = Config::parse(STAGES, "x.toml").unwrap();
-        assert_eq!((config.evaluations(), config.budget.evaluations), (90, 60));
+        assert_eq!((config.evaluations(), config.budget.evaluations), (32, 12));
         assert_eq!(names_in(STAGES), ["weights", "2"]);
         let second = config.at_stage(1);
         assert_eq!(second.pool.sources, ["x", "y", "stage:1"]);
@@ -260,8 +240,8 @@ mod tests {
             let config = Config::parse(&text, "x.toml").unwrap();
             config.stage.iter().map(|s| s.budget.evaluations).collect::<Vec<_>>()
         };
-        assert_eq!(shared(9), [6, 3]);
-        assert_eq!(shared(10), [6, 4]);
+        assert_eq!(shared(16), [6, 10]);
+        assert_eq!(shared(9), [3, 6]);
         assert_eq!(shared(0), [0, 0]);
     }
 
@@ -278,7 +258,8 @@ mod tests {
         let start = "algorithm = \"margin-cma-es\"\nstart = \"uniform\"";
         assert!(says("algorithm = \"margin-cma-es\"", start).contains("its own start"));
         // A path is no model of the pool.
-        let paths = STAGES.replace("method = \"task_arithmetic\"", "path = { repeats = 2 }");
+        let weights = "method = \"task_arithmetic\"\nweight = { min = -0.5, max = 1.5 }";
+        let paths = STAGES.replace(weights, "path = { repeats = 2 }");
         let error = Config::parse(&paths, "x.toml").unwrap_err().to_string();
         assert!(error.contains("stage 2") && error.contains("stage:1"), "{error}");
         let error =

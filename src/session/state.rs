@@ -6,7 +6,7 @@ mod apply;
 use serde::Serialize;
 
 use super::protocol::{
-    Candidate, CandidateId, Cost, Gene, Origin, Outcome, Score, SessionRow, Status, TaskScore,
+    Candidate, CandidateId, Cost, Gene, Off, Origin, Outcome, Score, SessionRow, Status, TaskScore,
 };
 use crate::recipe::Recipe;
 
@@ -96,7 +96,8 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test_tasks: Vec<TaskScore>,
     pub cost: Cost,
-    /// What each question brought to the fitness, in a race's order; empty without one.
+    /// What each question brought to the fitness, in a race's order (a baseline's in their own);
+    /// empty without one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
     /// The score over the race's questions so far.
@@ -105,6 +106,9 @@ pub struct Entry {
     /// It was stopped in a race: its score is that of the questions answered.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// What an estimator said of its fitness; where it was stopped, that is its fitness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<f64>,
 }
 
 impl Entry {
@@ -136,6 +140,9 @@ pub struct Generation {
     pub evaluations: u64,
     /// The best candidate so far.
     pub best: Option<CandidateId>,
+    /// The order in which it answers the questions, where an estimator has chosen one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<usize>,
 }
 
 /// How the search ended.
@@ -163,6 +170,16 @@ impl SessionState {
     #[must_use]
     pub fn best_entry(&self) -> Option<&Entry> {
         self.best.and_then(|id| self.entry(id))
+    }
+
+    /// How far estimates were off where a candidate answered everything after all.
+    #[must_use]
+    pub fn off(&self) -> Option<Off> {
+        let whole = |e: &Entry| Some((e.estimate? - e.train().filter(|_| !e.stopped)?.fitness).abs());
+        let off: Vec<f64> = self.entries.iter().filter_map(whole).collect();
+        let mean = off.iter().sum::<f64>() / off.len() as f64;
+        let most = off.iter().copied().fold(0.0, f64::max);
+        (!off.is_empty()).then_some(Off { candidates: off.len() as u64, mean, most })
     }
 
     /// Index of the stage at hand.

@@ -56,12 +56,17 @@ fn journal(home: &Home, recipe: crate::recipe::Recipe) -> Journal {
     let base = candidate(0, Origin::Base, Target::Model(EVIL.to_owned()));
     let scores = vec![split(Split::Train, score(0.5)), split(Split::Test, score(0.5))];
     let even: Vec<Answer> = (0..4).map(|i| answer(i, i % 2 == 0)).collect();
-    let baseline = Event::Baseline { candidate: base, scores, failed: None };
+    let baseline = Event::Baseline { candidate: base, scores, failed: None, values: Vec::new() };
     journal.append_with(&baseline, None, 0, &[(Split::Test, &even)]).unwrap();
     let failed = candidate(1, Origin::Source, Target::Model("zoo:ja".to_owned()));
     journal
         .append(
-            &Event::Baseline { candidate: failed, scores: Vec::new(), failed: Some(EVIL.to_owned()) },
+            &Event::Baseline {
+                candidate: failed,
+                scores: Vec::new(),
+                failed: Some(EVIL.to_owned()),
+                values: Vec::new(),
+            },
             None,
         )
         .unwrap();

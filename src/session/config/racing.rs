@@ -13,13 +13,25 @@ pub struct Racing {
     #[serde(default = "twenty")]
     pub block: usize,
     /// Chance that one look stops a candidate that is no worse; 0 stops only those that can't enter
-    /// the better half whatever the questions that are left bring.
+    /// the better half whatever the questions that are left bring. With an estimator it stops those
+    /// that are not the session's best by more than this chance allows; 0: that can't be.
     #[serde(default)]
     pub error: f64,
+    /// Questions that every candidate of a generation answers and from which an estimator tells its
+    /// fitness over all; 0: no estimator, the questions come in one order.
+    #[serde(default)]
+    pub subset: usize,
+    /// With the estimator: candidates of a generation, the best by estimate, that go on to all
+    /// questions for as long as they may be the session's best.
+    #[serde(default = "four")]
+    pub full: usize,
 }
 
 const fn twenty() -> usize {
     20
+}
+const fn four() -> usize {
+    4
 }
 
 impl Racing {
@@ -30,6 +42,12 @@ impl Racing {
         }
         if !(0.0..=0.5).contains(&self.error) {
             return Err(format!("`racing.error` is {}: give a number from 0 to 0.5", self.error));
+        }
+        if self.full == 0 {
+            return Err(
+                "`racing.full` is 0: the best of a session must have answered everything, give 1 or more"
+                    .into(),
+            );
         }
         if tasks.0.len() > 1 || tasks.has_bars() {
             return Err(

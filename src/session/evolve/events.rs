@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evolution, Work, WorkKind, optimiser};
+use super::propose::optimiser;
+use super::{Evolution, Work, WorkKind};
 use crate::recipe::Recipe;
 use crate::session::config::Config;
 use crate::session::error::BadInput;
@@ -65,7 +66,7 @@ impl Evolution {
         self.measured_with(work, result, Vec::new())
     }
 
-    /// The same with what each question brought to the fitness, for a block.
+    /// The same with what each training question brought to the fitness, for a block or an estimator.
     #[must_use]
     pub fn measured_with(
         &self,
@@ -87,7 +88,8 @@ impl Evolution {
                     Ok(scores) => (scores, None),
                     Err(why) => (Vec::new(), Some(why)),
                 };
-                Event::Baseline { candidate, scores, failed }
+                let values = if self.teaches(&values) { values } else { Vec::new() };
+                Event::Baseline { candidate, scores, failed, values }
             }
             WorkKind::Fitness | WorkKind::Block => {
                 let train = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Train);

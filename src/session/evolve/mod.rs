@@ -18,25 +18,29 @@
 //! The final recipe is the best candidate's or the mean's, whichever has the higher fitness on
 //! the *training* questions; held-out scores choose nothing.
 
+mod baselines;
+mod ending;
+mod estimate;
 mod events;
 mod life;
+mod propose;
 mod racing;
-#[cfg(test)]
-mod stage_tests;
 mod stages;
 #[cfg(test)]
 mod tests;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 pub use events::{Facts, created};
 pub use life::{objectives, overlap, warm_start};
 
-use super::config::{Config, Start};
+use super::config::Config;
 use super::error::BadInput;
-use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, Target, VERSION};
+use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, VERSION};
 use super::state::{Entry, SessionState};
-use crate::search::{AnySpace, Genome, Optimiser, Setup};
+use crate::search::{AnySpace, Genome, Optimiser};
+use estimate::Learnt;
+use propose::close;
 
 /// A run: its config and everything that follows from its events so far.
 pub struct Evolution {
@@ -57,6 +61,8 @@ pub struct Evolution {
     begin: Vec<f64>,
     /// Version of the search that made it.
     made_by: u32,
+    /// What an estimator has learnt for the generation at hand.
+    learnt: Option<Learnt>,
 }
 
 /// What follows.
@@ -92,20 +98,6 @@ pub enum WorkKind {
     HeldOut,
 }
 
-fn optimiser(config: &Config, space: &AnySpace, start: &Genome) -> anyhow::Result<Optimiser> {
-    let setup = Setup {
-        kind: &config.search.algorithm,
-        genes: space.genes(),
-        binary: &space.binary(),
-        active: space.active(),
-        start,
-        population: Some(config.search.population).filter(|&p| p > 0),
-        seed: config.seed.wrapping_add(config.at as u64),
-        options: config.search.options.clone(),
-    };
-    Optimiser::with(setup).map_err(|e| BadInput::error(format!("[search]: {e}")))
-}
-
 impl Evolution {
     /// A run rebuilt from its events; the first is [`Event::Created`].
     pub fn replay(records: &[Record]) -> anyhow::Result<Self> {
@@ -133,6 +125,7 @@ impl Evolution {
             part: Vec::new(),
             begin: begin.as_ref().map(|b| b.start.clone()).unwrap_or_default(),
             made_by: *search,
+            learnt: None,
         };
         for record in records {
             run.apply(record)?;
@@ -178,84 +171,6 @@ impl Evolution {
         Ok(())
     }
 
-    /// A hand-made recipe that is a point of the space takes part in the next ranking.
-    fn inject_evaluated(&mut self, id: CandidateId) {
-        let Some(entry) = self.state.entry(id) else { return };
-        let by_hand = entry.candidate.origin == Origin::Hand && !entry.candidate.genome.is_empty();
-        if let (true, Some(score)) = (by_hand, entry.train()) {
-            let objectives = self.objectives(id, score.fitness);
-            self.injected.push((Genome(entry.candidate.genome.clone()), objectives));
-        }
-    }
-
-    /// The optimiser learns a whole generation's fitness.
-    fn tell(&mut self) {
-        let Some(generation) = self.state.generations.last() else { return };
-        self.part.extend_from_slice(&generation.candidates);
-        let fitness = self.told(&self.part);
-        let rows: Vec<Vec<f64>> =
-            self.part.iter().zip(&fitness).map(|(&id, &fitness)| self.objectives(id, fitness)).collect();
-        if let Some(optimiser) = &mut self.optimiser
-            && fitness.len() == optimiser.population()
-        {
-            self.part.clear();
-            for (genome, objectives) in self.injected.drain(..) {
-                optimiser.inject(&genome, &objectives);
-            }
-            optimiser.tell_all(&rows);
-        }
-    }
-
-    fn fitness(&self, id: CandidateId) -> f64 {
-        self.state.entry(id).and_then(Entry::train).map_or(f64::NAN, |s| s.fitness)
-    }
-
-    /// The next generation's genomes; asked again, the same ones.
-    fn ask(&mut self) -> anyhow::Result<Vec<Genome>> {
-        if let Some(asked) = &self.asked {
-            return Ok(asked.clone());
-        }
-        if self.optimiser.is_none() {
-            self.optimiser = Some(optimiser(&self.config, &self.space, &self.start())?);
-        }
-        let optimiser = self.optimiser.as_mut().context("an optimiser was just made")?;
-        let asked = optimiser.ask().split_off(self.part.len());
-        self.asked = Some(asked.clone());
-        Ok(asked)
-    }
-
-    /// The first mean: where the config says.
-    fn start(&self) -> Genome {
-        if self.config.at == 0 && !self.begin.is_empty() {
-            return self.space.fold(&Genome(self.begin.clone()));
-        }
-        let from = match &self.config.search.start {
-            Start::Word(word) if word == "grid" => self.best_of(Origin::Grid),
-            Start::Word(_) => self.best_of(Origin::Uniform),
-            Start::Number(_) => None,
-        };
-        match from.and_then(|id| self.state.entry(id)) {
-            Some(entry) if self.config.at == 0 => self.space.fold(&Genome(entry.candidate.genome.clone())),
-            Some(Entry { candidate: Candidate { target: Target::Recipe(recipe), .. }, .. }) => {
-                self.space.from_recipe(recipe).unwrap_or_else(|_| self.space.start())
-            }
-            _ => self.space.start(),
-        }
-    }
-
-    /// The entry of an origin with the highest training fitness; the first of equals.
-    fn best_of(&self, origin: Origin) -> Option<CandidateId> {
-        let mut best: Option<(f64, CandidateId)> = None;
-        for entry in self.state.entries.iter().filter(|e| e.candidate.origin == origin) {
-            if let Some(score) = entry.train()
-                && best.is_none_or(|(fitness, _)| score.fitness > fitness)
-            {
-                best = Some((score.fitness, entry.candidate.id));
-            }
-        }
-        best.map(|(_, id)| id)
-    }
-
     /// What follows from all that happened so far.
     pub fn step(&mut self) -> anyhow::Result<Next> {
         match self.state.status {
@@ -282,10 +197,10 @@ impl Evolution {
         if let Some(reason) = self.limit() {
             return Ok(Next::Record(Event::Ended { reason }));
         }
+        if let Some(next) = self.race() {
+            return Ok(next);
+        }
         if let Some(generation) = self.state.generations.last() {
-            if let Some(next) = self.race() {
-                return Ok(next);
-            }
             if let Some(entry) = self.waiting(Origin::Search) {
                 return Ok(fitness_work(entry));
             }
@@ -322,44 +237,25 @@ impl Evolution {
         self.state.generations.len() as u64
     }
 
-    /// The next baseline that has not been measured.
-    fn baseline(&self) -> Option<Work> {
-        let measured = self.state.baselines().count();
-        // The first stage's pool: what later stages add is measured by then.
-        let (config, pool) = (&self.whole, &self.whole.pool);
-        let model = |reference: &String| (reference.clone(), Target::Model(reference.clone()));
-        let (origin, (label, target), splits) = if measured == 0 {
-            (Origin::Base, model(&pool.base), vec![Split::Train, Split::Test])
-        } else if let Some(source) = pool.sources.get(measured - 1) {
-            (Origin::Source, model(source), vec![Split::Train, Split::Test])
-        } else if measured == pool.sources.len() + 1 {
-            let n = pool.sources.len();
-            let recipe = config.global_recipe(&vec![1.0 / n as f64; n]);
-            (
-                Origin::Uniform,
-                ("uniform".to_owned(), Target::Recipe(Box::new(recipe))),
-                vec![Split::Train, Split::Test],
-            )
-        } else {
-            let grid = if config.baselines.grid.is_empty() { Vec::new() } else { config.grid() };
-            let weights = grid.get(measured - pool.sources.len() - 2)?;
-            let label = weights.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            (
-                Origin::Grid,
-                (label, Target::Recipe(Box::new(config.global_recipe(weights)))),
-                vec![Split::Train],
-            )
-        };
-        let genome = match &target {
-            Target::Recipe(recipe) => self.space.from_recipe(recipe).map(|g| g.0).unwrap_or_default(),
-            Target::Model(_) => Vec::new(),
-        };
-        let candidate = Candidate { id: self.next_id(), label, origin, genome, target };
-        Some(Work { kind: WorkKind::Baseline, candidate, splits, questions: None })
-    }
-
     fn next_id(&self) -> CandidateId {
         self.state.entries.len() as CandidateId
+    }
+
+    fn fitness(&self, id: CandidateId) -> f64 {
+        self.state.entry(id).and_then(Entry::train).map_or(f64::NAN, |s| s.fitness)
+    }
+
+    /// The entry of an origin with the highest training fitness; the first of equals.
+    fn best_of(&self, origin: Origin) -> Option<CandidateId> {
+        let mut best: Option<(f64, CandidateId)> = None;
+        for entry in self.state.entries.iter().filter(|e| e.candidate.origin == origin) {
+            if let Some(score) = entry.train()
+                && best.is_none_or(|(fitness, _)| score.fitness > fitness)
+            {
+                best = Some((score.fitness, entry.candidate.id));
+            }
+        }
+        best.map(|(_, id)| id)
     }
 
     /// The held-out questions for a candidate that has not answered them.
@@ -373,109 +269,9 @@ impl Evolution {
             questions: None,
         }))
     }
-
-    fn generation_started(&mut self) -> anyhow::Result<Event> {
-        let mut asked = self.ask()?;
-        let left = self.stage_budget().saturating_sub(self.state.evaluations);
-        asked.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        let optimiser = self.optimiser.as_ref().context("asking makes an optimiser")?;
-        let generation = self.generation() + 1;
-        let first = self.next_id();
-        let candidate = |(i, genome): (usize, Genome)| Candidate {
-            id: first + i as u64,
-            label: format!("g{generation} #{}", i + 1),
-            origin: Origin::Search,
-            target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
-            genome: genome.0,
-        };
-        Ok(Event::GenerationStarted {
-            generation,
-            sigma: optimiser.sigma(),
-            mean: optimiser.mean().0,
-            candidates: asked.into_iter().enumerate().map(candidate).collect(),
-        })
-    }
-
-    fn generation_finished(&self) -> Event {
-        let ids = self.state.generations.last().map(|g| g.candidates.as_slice()).unwrap_or_default();
-        let fitness: Vec<f64> =
-            ids.iter().map(|&id| self.fitness(id)).filter(|fitness| fitness.is_finite()).collect();
-        let n = fitness.len().max(1) as f64;
-        let mean = fitness.iter().sum::<f64>() / n;
-        let variance = fitness.iter().map(|f| (f - mean).powi(2)).sum::<f64>() / n;
-        let best = self.leader();
-        Event::GenerationFinished {
-            generation: self.generation(),
-            best,
-            best_fitness: Some(self.fitness(best)).filter(|f| f.is_finite()).unwrap_or(0.0),
-            mean_fitness: mean,
-            std_fitness: variance.sqrt(),
-            evaluations: self.state.evaluations,
-            front: self.front(),
-        }
-    }
-
-    /// The best candidate; where there is none yet, the best merge among the baselines.
-    fn leader(&self) -> CandidateId {
-        let baseline = || self.best_of(Origin::Grid).or_else(|| self.best_of(Origin::Uniform));
-        let merge = || self.state.entries.iter().find(|e| matches!(e.candidate.target, Target::Recipe(_)));
-        self.state.best.or_else(baseline).or_else(|| merge().map(|e| e.candidate.id)).unwrap_or(0)
-    }
-
-    /// After the last generation: the distribution's mean, then the end.
-    fn ending(&self) -> anyhow::Result<Next> {
-        let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0);
-        let mean = self.stage_mean();
-        if let (Some(optimiser), None) = (learnt, mean) {
-            let genome = optimiser.mean();
-            let candidate = Candidate {
-                id: self.next_id(),
-                label: "mean".to_owned(),
-                origin: Origin::Mean,
-                target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
-                genome: genome.0,
-            };
-            let splits = vec![Split::Train, Split::Test];
-            return Ok(Next::Evaluate(Work { kind: WorkKind::Baseline, candidate, splits, questions: None }));
-        }
-        if let Some(next) = self.next_stage()? {
-            return Ok(next);
-        }
-        let leader = self.leader();
-        let best = match self.best_of(Origin::Mean) {
-            Some(mean) if self.fitness(mean) > self.fitness(leader) || self.fitness(leader).is_nan() => mean,
-            _ => leader,
-        };
-        if let Some(work) = self.held_out(best) {
-            return Ok(work);
-        }
-        let entry = self.state.entry(best).context("the winner is a candidate")?;
-        let Target::Recipe(recipe) = &entry.candidate.target else {
-            bail!("no merge could be evaluated; `yosegi report {}` lists why", self.state.name);
-        };
-        Ok(Next::Record(Event::Finished {
-            reason: self
-                .state
-                .ended
-                .clone()
-                .unwrap_or_else(|| format!("the budget of {} evaluations is used", self.state.budget)),
-            best,
-            train: entry.train().unwrap_or_default(),
-            test: entry.test.unwrap_or_default(),
-            mean,
-            evaluations: self.state.evaluations,
-            recipe: recipe.clone(),
-        }))
-    }
 }
 
 fn fitness_work(entry: &Entry) -> Next {
     let candidate = entry.candidate.clone();
     Next::Evaluate(Work { kind: WorkKind::Fitness, candidate, splits: vec![Split::Train], questions: None })
-}
-
-/// Equal but for the last digits, which another machine's exponential function may round
-/// otherwise.
-fn close(a: &[f64], b: &[f64]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-9 * (1.0 + y.abs()))
 }

@@ -1,15 +1,18 @@
 //! A generation that races: which block of questions follows for whom, and who stops.
 
 use super::{Evolution, Next, Work, WorkKind};
-use crate::search::{Race, Runner, question_order};
+use crate::search::{Race, Runner};
 use crate::session::protocol::{CandidateId, Event, Origin, Outcome, Score, Split};
 use crate::session::state::Entry;
 use crate::task::Fitness;
 
 impl Evolution {
     /// What follows for the candidates of the last generation, if some of them are not done.
-    pub(super) fn race(&self) -> Option<Next> {
+    pub(super) fn race(&mut self) -> Option<Next> {
         let racing = self.config.racing?;
+        if racing.subset > 0 {
+            return self.estimated(&racing);
+        }
         let generation = self.state.generations.last()?;
         let entries: Vec<&Entry> =
             generation.candidates.iter().filter_map(|&id| self.state.entry(id)).collect();
@@ -41,10 +44,10 @@ impl Evolution {
         self.block(entry, self.state.train_questions)
     }
 
-    fn block(&self, entry: &Entry, size: usize) -> Next {
+    pub(super) fn block(&self, entry: &Entry, size: usize) -> Next {
         let from = entry.values.len();
         let to = (from + size).min(self.state.train_questions);
-        let order = question_order(self.state.train_questions, self.config.seed);
+        let order = self.order_of(entry);
         Next::Evaluate(Work {
             kind: WorkKind::Block,
             candidate: entry.candidate.clone(),
@@ -54,18 +57,22 @@ impl Evolution {
     }
 
     /// The end of a candidate's evaluation.
-    fn scored(&self, entry: &Entry, stopped: bool) -> Event {
+    pub(super) fn scored(&self, entry: &Entry, stopped: bool) -> Event {
+        self.scored_as(entry, entry.so_far, stopped)
+    }
+
+    pub(super) fn scored_as(&self, entry: &Entry, score: Score, stopped: bool) -> Event {
         Event::Evaluated {
             id: entry.candidate.id,
             generation: entry.generation.unwrap_or_else(|| self.generation()),
-            outcome: Outcome::Scored(entry.so_far),
+            outcome: Outcome::Scored(score),
             tasks: Vec::new(),
             stopped,
         }
     }
 
     /// The worst and the best that one question can bring.
-    fn bounds(&self) -> (f64, f64) {
+    pub(super) fn bounds(&self) -> (f64, f64) {
         let fitness = &self.config.task.first().fitness;
         Fitness::parse(fitness).map_or((f64::NEG_INFINITY, f64::INFINITY), |f| f.bounds())
     }
@@ -94,8 +101,9 @@ impl Evolution {
         };
         let found: Vec<(f64, usize)> = ids.iter().map(found).collect();
         match self.config.racing {
-            Some(_) => crate::search::ranked(&found),
-            None => found.into_iter().map(|(fitness, _)| fitness).collect(),
+            Some(racing) if racing.subset == 0 => crate::search::ranked(&found),
+            // With an estimator each has a fitness over all questions, told or estimated.
+            _ => found.into_iter().map(|(fitness, _)| fitness).collect(),
         }
     }
 

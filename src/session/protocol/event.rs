@@ -58,6 +58,9 @@ pub enum Event {
         scores: Vec<SplitScore>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
+        /// What each training question brought to the fitness, where an estimator learns from it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        values: Vec<f64>,
     },
     /// The search proposes a generation.
     GenerationStarted {
@@ -96,6 +99,23 @@ pub enum Event {
         score: Score,
         /// What each question brought to the fitness, in the race's order.
         values: Vec<f64>,
+    },
+    /// The estimator has chosen in which order a generation answers the training questions.
+    Questions {
+        generation: u64,
+        /// All of them, by index, those that tell most first.
+        order: Vec<usize>,
+        /// Candidates and baselines whose answers it has learnt from.
+        learnt: u64,
+    },
+    /// What the estimator says of a generation's candidates once they have answered its first
+    /// questions; a candidate that stops has this for its fitness.
+    Estimated {
+        generation: u64,
+        estimates: Vec<(CandidateId, f64)>,
+        /// How far off it was so far, where candidates have answered everything since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        off: Option<Off>,
     },
     /// A hand-made recipe became a candidate.
     Injected {
@@ -146,6 +166,15 @@ pub enum Event {
         evaluations: u64,
         recipe: Box<Recipe>,
     },
+}
+
+/// How far estimates of fitness were from the fitness over all questions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Off {
+    /// Candidates of which both are known.
+    pub candidates: u64,
+    pub mean: f64,
+    pub most: f64,
 }
 
 /// What was found when a session began, where there is something to say.

@@ -17,8 +17,11 @@ impl SessionState {
         }
         match &record.event {
             Event::Created { .. } => self.created(&record.event, record.at_ms),
-            Event::Baseline { candidate, scores, failed } => {
+            Event::Baseline { candidate, scores, failed, values } => {
                 self.baseline(candidate, scores, failed.as_deref(), record.cost);
+                if let Some(entry) = self.entries.last_mut() {
+                    entry.values.clone_from(values);
+                }
             }
             Event::GenerationStarted { generation, sigma, mean, candidates } => {
                 self.generations.push(Generation {
@@ -57,25 +60,19 @@ impl SessionState {
                     entry.cost = entry.cost.and(record.cost.unwrap_or_default());
                 }
             }
-            Event::GenerationFinished {
-                generation,
-                best,
-                best_fitness,
-                mean_fitness,
-                std_fitness,
-                evaluations,
-                front,
-            } => {
-                self.front.clone_from(front);
+            Event::Questions { generation, order, learnt: _ } => {
                 if let Some(row) = self.generations.iter_mut().rev().find(|g| g.generation == *generation) {
-                    row.complete = true;
-                    row.best = Some(*best);
-                    row.best_fitness = *best_fitness;
-                    row.mean_fitness = *mean_fitness;
-                    row.std_fitness = *std_fitness;
-                    row.evaluations = *evaluations;
+                    row.order.clone_from(order);
                 }
             }
+            Event::Estimated { generation: _, estimates, off: _ } => {
+                for &(id, fitness) in estimates {
+                    if let Some(entry) = self.entry_mut(id) {
+                        entry.estimate = Some(fitness);
+                    }
+                }
+            }
+            Event::GenerationFinished { .. } => self.generation_finished(&record.event),
             Event::HeldOut { id, score, tasks } => {
                 if let Some(entry) = self.entry_mut(*id) {
                     entry.test = Some(*score);
@@ -147,6 +144,30 @@ impl SessionState {
         self.status = Status::Running;
     }
 
+    fn generation_finished(&mut self, event: &Event) {
+        let Event::GenerationFinished {
+            generation,
+            best,
+            best_fitness,
+            mean_fitness,
+            std_fitness,
+            evaluations,
+            front,
+        } = event
+        else {
+            return;
+        };
+        self.front.clone_from(front);
+        if let Some(row) = self.generations.iter_mut().rev().find(|g| g.generation == *generation) {
+            row.complete = true;
+            row.best = Some(*best);
+            row.best_fitness = *best_fitness;
+            row.mean_fitness = *mean_fitness;
+            row.std_fitness = *std_fitness;
+            row.evaluations = *evaluations;
+        }
+    }
+
     /// As it was before its end, but for what its end measured.
     fn extend(&mut self, budget: u64) {
         self.budget = budget;
@@ -177,6 +198,7 @@ impl SessionState {
             values: Vec::new(),
             so_far: Score::default(),
             stopped: false,
+            estimate: None,
         });
     }
 

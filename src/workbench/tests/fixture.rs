@@ -56,7 +56,7 @@ fn scored(id: u64, label: &str, origin: Origin, target: Target, s: [(f64, f64, f
     let split =
         |split, n, (both, acc, ja)| SplitScore { split, score: score(both, acc, ja, n), tasks: Vec::new() };
     let scores = vec![split(Split::Train, 100, s[0]), split(Split::Test, 250, s[1])];
-    Event::Baseline { candidate, scores, failed: None }
+    Event::Baseline { candidate, scores, failed: None, values: Vec::new() }
 }
 
 fn weights(chance: &mut Chance, centre: &[f64], sigma: f64) -> Vec<f64> {

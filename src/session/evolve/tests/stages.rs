@@ -1,37 +1,7 @@
-//! Stages against a made-up fitness: what one hands to the next, and replay from every prefix.
+//! Stages: what one hands to the next, and replay from every prefix.
 
 use super::*;
-use crate::session::protocol::{Score, SplitScore};
-
-const CONFIG: &str = r#"
-name = "toy"
-seed = 5
-[pool]
-base = "b"
-sources = ["x", "y"]
-[task]
-use = "toy"
-[[stage]]
-name = "weights"
-[stage.space]
-method = "task_arithmetic"
-weight = { min = -0.5, max = 1.5 }
-[stage.search]
-population = 5
-sigma = 0.3
-start = "uniform"
-[stage.budget]
-evaluations = 12
-[[stage]]
-[stage.space.path]
-models = ["stage:1", "y"]
-repeats = 2
-[stage.search]
-algorithm = "margin-cma-es"
-population = 6
-[stage.budget]
-evaluations = 20
-"#;
+use crate::session::toy::STAGES;
 
 /// A merge is best with x at 0.9; a path gains by each layer of y and loses by all else it adds.
 fn measure(work: &Work) -> Vec<SplitScore> {
@@ -48,53 +18,18 @@ fn measure(work: &Work) -> Vec<SplitScore> {
             0.4 + 0.2 * of_y - 0.02 * recipe.path.len() as f64 - 0.1 * miss
         }
     };
-    let score = Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n: 10 };
-    work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect()
+    scores(work, fitness, 10)
 }
 
-fn start(text: &str) -> (Vec<Record>, Evolution) {
-    let config = Config::parse(text, "toy").unwrap();
-    let facts = Facts { layers: 2, train_questions: 10, test_questions: 10, ..Facts::default() };
-    let event = created("toy", text, &config, &facts).unwrap();
-    let record = Record { seq: 1, at_ms: 0, cost: None, event: again(&event) };
-    let run = Evolution::replay(std::slice::from_ref(&record)).unwrap();
-    (vec![record], run)
-}
-
-/// As a journal gives it back.
-fn again(event: &Event) -> Event {
-    serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap()
-}
-
-fn finish(mut records: Vec<Record>, mut run: Evolution) -> Vec<Record> {
-    for _ in 0..10_000 {
-        let event = match run.step().unwrap() {
-            Next::Record(event) => event,
-            Next::Evaluate(work) => run.measured(&work, Ok(measure(&work))),
-            Next::Done => return records,
-            Next::Wait => panic!("nobody paused"),
-        };
-        let seq = records.len() as u64 + 1;
-        let record = Record { seq, at_ms: 0, cost: None, event: again(&event) };
-        run.apply(&record).unwrap();
-        records.push(record);
-    }
-    panic!("no end");
-}
-
-fn state(records: &[Record]) -> SessionState {
-    let mut state = SessionState::default();
-    for record in records {
-        state.apply(record);
-    }
-    state
+fn finish(records: Vec<Record>, run: Evolution) -> Vec<Record> {
+    toy::finish(records, run, |_, _| None, |run, work| run.measured(work, Ok(measure(work))))
 }
 
 #[test]
 fn the_winner_of_a_stage_is_a_model_of_the_next() {
-    let (records, run) = start(CONFIG);
+    let (records, run) = start(STAGES);
     let records = finish(records, run);
-    let state = state(&records);
+    let state = folded(&records);
     assert_eq!((state.evaluations, state.budget), (32, 32));
     assert_eq!(state.stage_place(), Some((2, "2", 2)));
     let sizes: Vec<usize> = state.generations.iter().map(|g| g.candidates.len()).collect();
@@ -126,7 +61,7 @@ fn the_winner_of_a_stage_is_a_model_of_the_next() {
 
 #[test]
 fn a_run_cut_in_any_stage_goes_on_as_if_nothing_had_happened() {
-    for text in [CONFIG.to_owned(), CONFIG.replace("evaluations = 12", "evaluations = 0")] {
+    for text in [STAGES.to_owned(), STAGES.replace("evaluations = 12", "evaluations = 0")] {
         let (records, run) = start(&text);
         let whole = finish(records, run);
         for cut in 1..whole.len() {
@@ -139,8 +74,8 @@ fn a_run_cut_in_any_stage_goes_on_as_if_nothing_had_happened() {
 
 #[test]
 fn a_stage_without_evaluations_hands_on_the_best_merge_there_is() {
-    let (records, run) = start(&CONFIG.replace("evaluations = 12", "evaluations = 0"));
-    let state = state(&finish(records, run));
+    let (records, run) = start(&STAGES.replace("evaluations = 12", "evaluations = 0"));
+    let state = folded(&finish(records, run));
     let winner = state.entry(state.begun[0].winner.unwrap()).unwrap();
     assert_eq!(winner.candidate.origin, Origin::Uniform);
     assert_eq!(state.evaluations, 20);
@@ -148,7 +83,7 @@ fn a_stage_without_evaluations_hands_on_the_best_merge_there_is() {
 
 #[test]
 fn a_path_made_by_hand_takes_part_and_one_of_other_models_does_not() {
-    let text = CONFIG.replace("evaluations = 12", "evaluations = 0");
+    let text = STAGES.replace("evaluations = 12", "evaluations = 0");
     let (records, run) = start(&text);
     let whole = finish(records, run);
     let second = whole.iter().position(|r| matches!(r.event, Event::StageStarted { .. })).unwrap();

@@ -1,0 +1,54 @@
+//! What follows the last generation.
+
+use anyhow::{Context, bail};
+
+use super::{Evolution, Next, Work, WorkKind};
+use crate::session::protocol::{Candidate, Event, Origin, Split, Target};
+
+impl Evolution {
+    /// After the last generation: the distribution's mean, then the end.
+    pub(super) fn ending(&self) -> anyhow::Result<Next> {
+        let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0);
+        let mean = self.stage_mean();
+        if let (Some(optimiser), None) = (learnt, mean) {
+            let genome = optimiser.mean();
+            let candidate = Candidate {
+                id: self.next_id(),
+                label: "mean".to_owned(),
+                origin: Origin::Mean,
+                target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
+                genome: genome.0,
+            };
+            let splits = vec![Split::Train, Split::Test];
+            return Ok(Next::Evaluate(Work { kind: WorkKind::Baseline, candidate, splits, questions: None }));
+        }
+        if let Some(next) = self.next_stage()? {
+            return Ok(next);
+        }
+        let leader = self.leader();
+        let best = match self.best_of(Origin::Mean) {
+            Some(mean) if self.fitness(mean) > self.fitness(leader) || self.fitness(leader).is_nan() => mean,
+            _ => leader,
+        };
+        if let Some(work) = self.held_out(best) {
+            return Ok(work);
+        }
+        let entry = self.state.entry(best).context("the winner is a candidate")?;
+        let Target::Recipe(recipe) = &entry.candidate.target else {
+            bail!("no merge could be evaluated; `yosegi report {}` lists why", self.state.name);
+        };
+        Ok(Next::Record(Event::Finished {
+            reason: self
+                .state
+                .ended
+                .clone()
+                .unwrap_or_else(|| format!("the budget of {} evaluations is used", self.state.budget)),
+            best,
+            train: entry.train().unwrap_or_default(),
+            test: entry.test.unwrap_or_default(),
+            mean,
+            evaluations: self.state.evaluations,
+            recipe: recipe.clone(),
+        }))
+    }
+}

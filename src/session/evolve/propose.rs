@@ -1,0 +1,141 @@
+//! From the optimiser to a generation's candidates, and back with their fitness.
+
+use anyhow::Context;
+
+use super::Evolution;
+use crate::search::{AnySpace, Genome, Optimiser, Setup};
+use crate::session::config::{Config, Start};
+use crate::session::error::BadInput;
+use crate::session::protocol::{Candidate, CandidateId, Event, Origin, Target};
+use crate::session::state::Entry;
+
+pub(super) fn optimiser(config: &Config, space: &AnySpace, start: &Genome) -> anyhow::Result<Optimiser> {
+    let setup = Setup {
+        kind: &config.search.algorithm,
+        genes: space.genes(),
+        binary: &space.binary(),
+        active: space.active(),
+        start,
+        population: Some(config.search.population).filter(|&p| p > 0),
+        seed: config.seed.wrapping_add(config.at as u64),
+        options: config.search.options.clone(),
+    };
+    Optimiser::with(setup).map_err(|e| BadInput::error(format!("[search]: {e}")))
+}
+
+impl Evolution {
+    /// A hand-made recipe that is a point of the space takes part in the next ranking.
+    pub(super) fn inject_evaluated(&mut self, id: CandidateId) {
+        let Some(entry) = self.state.entry(id) else { return };
+        let by_hand = entry.candidate.origin == Origin::Hand && !entry.candidate.genome.is_empty();
+        if let (true, Some(score)) = (by_hand, entry.train()) {
+            let objectives = self.objectives(id, score.fitness);
+            self.injected.push((Genome(entry.candidate.genome.clone()), objectives));
+        }
+    }
+
+    /// The optimiser learns a whole generation's fitness.
+    pub(super) fn tell(&mut self) {
+        let Some(generation) = self.state.generations.last() else { return };
+        self.part.extend_from_slice(&generation.candidates);
+        let fitness = self.told(&self.part);
+        let rows: Vec<Vec<f64>> =
+            self.part.iter().zip(&fitness).map(|(&id, &fitness)| self.objectives(id, fitness)).collect();
+        if let Some(optimiser) = &mut self.optimiser
+            && fitness.len() == optimiser.population()
+        {
+            self.part.clear();
+            for (genome, objectives) in self.injected.drain(..) {
+                optimiser.inject(&genome, &objectives);
+            }
+            optimiser.tell_all(&rows);
+        }
+    }
+
+    /// The next generation's genomes; asked again, the same ones.
+    pub(super) fn ask(&mut self) -> anyhow::Result<Vec<Genome>> {
+        if let Some(asked) = &self.asked {
+            return Ok(asked.clone());
+        }
+        if self.optimiser.is_none() {
+            self.optimiser = Some(optimiser(&self.config, &self.space, &self.start())?);
+        }
+        let optimiser = self.optimiser.as_mut().context("an optimiser was just made")?;
+        let asked = optimiser.ask().split_off(self.part.len());
+        self.asked = Some(asked.clone());
+        Ok(asked)
+    }
+
+    /// The first mean: where the config says.
+    fn start(&self) -> Genome {
+        if self.config.at == 0 && !self.begin.is_empty() {
+            return self.space.fold(&Genome(self.begin.clone()));
+        }
+        let from = match &self.config.search.start {
+            Start::Word(word) if word == "grid" => self.best_of(Origin::Grid),
+            Start::Word(_) => self.best_of(Origin::Uniform),
+            Start::Number(_) => None,
+        };
+        match from.and_then(|id| self.state.entry(id)) {
+            Some(entry) if self.config.at == 0 => self.space.fold(&Genome(entry.candidate.genome.clone())),
+            Some(Entry { candidate: Candidate { target: Target::Recipe(recipe), .. }, .. }) => {
+                self.space.from_recipe(recipe).unwrap_or_else(|_| self.space.start())
+            }
+            _ => self.space.start(),
+        }
+    }
+
+    pub(super) fn generation_started(&mut self) -> anyhow::Result<Event> {
+        let mut asked = self.ask()?;
+        let left = self.stage_budget().saturating_sub(self.state.evaluations);
+        asked.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let optimiser = self.optimiser.as_ref().context("asking makes an optimiser")?;
+        let generation = self.generation() + 1;
+        let first = self.next_id();
+        let candidate = |(i, genome): (usize, Genome)| Candidate {
+            id: first + i as u64,
+            label: format!("g{generation} #{}", i + 1),
+            origin: Origin::Search,
+            target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
+            genome: genome.0,
+        };
+        Ok(Event::GenerationStarted {
+            generation,
+            sigma: optimiser.sigma(),
+            mean: optimiser.mean().0,
+            candidates: asked.into_iter().enumerate().map(candidate).collect(),
+        })
+    }
+
+    pub(super) fn generation_finished(&self) -> Event {
+        let ids = self.state.generations.last().map(|g| g.candidates.as_slice()).unwrap_or_default();
+        let fitness: Vec<f64> =
+            ids.iter().map(|&id| self.fitness(id)).filter(|fitness| fitness.is_finite()).collect();
+        let n = fitness.len().max(1) as f64;
+        let mean = fitness.iter().sum::<f64>() / n;
+        let variance = fitness.iter().map(|f| (f - mean).powi(2)).sum::<f64>() / n;
+        let best = self.leader();
+        Event::GenerationFinished {
+            generation: self.generation(),
+            best,
+            best_fitness: Some(self.fitness(best)).filter(|f| f.is_finite()).unwrap_or(0.0),
+            mean_fitness: mean,
+            std_fitness: variance.sqrt(),
+            evaluations: self.state.evaluations,
+            front: self.front(),
+        }
+    }
+
+    /// The best candidate; where there is none yet, the best merge among the baselines.
+    pub(super) fn leader(&self) -> CandidateId {
+        let baseline = || self.best_of(Origin::Grid).or_else(|| self.best_of(Origin::Uniform));
+        let merge = || self.state.entries.iter().find(|e| matches!(e.candidate.target, Target::Recipe(_)));
+        self.state.best.or_else(baseline).or_else(|| merge().map(|e| e.candidate.id)).unwrap_or(0)
+    }
+}
+
+/// Equal but for the last digits, which another machine's exponential function may round
+/// otherwise.
+pub(super) fn close(a: &[f64], b: &[f64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-9 * (1.0 + y.abs()))
+}

@@ -1,0 +1,39 @@
+//! Generations that race.
+
+use super::*;
+
+#[test]
+fn a_race_answers_less_and_goes_on_from_any_event() {
+    let many = Facts { train_questions: 60, ..facts() };
+    let mut answered = Vec::new();
+    for (error, inject) in [(0.0, None), (0.2, None), (0.2, Some((30, 0.88)))] {
+        let (records, run) = start_with(&racing(error), &many);
+        let whole = finish(records, run, inject);
+        let state = folded(&whole);
+        answered.push(state.entries.iter().map(|e| e.values.len()).sum::<usize>());
+        let stopped: Vec<&Entry> = state.entries.iter().filter(|e| e.stopped).collect();
+        assert!(!stopped.is_empty());
+        assert!(stopped.iter().all(|e| e.train().unwrap().n == e.values.len() as u64 && e.values.len() < 60));
+        let best = state.best_entry().unwrap();
+        assert!(!best.stopped && best.values.len() == 60);
+        for cut in (1..whole.len()).step_by(3) {
+            let part = whole[..cut].to_vec();
+            let run = Evolution::replay(&part).unwrap();
+            let again = inject.filter(|(at, _)| cut <= *at);
+            assert_eq!(finish(part, run, again), whole, "cut after event {cut}");
+        }
+    }
+    let all = 23 * 60;
+    assert!(answered[0] < all && answered[1] < answered[0] * 3 / 4, "{answered:?} of {all}");
+}
+
+#[test]
+fn a_race_needs_a_sum_and_one_task() {
+    let says = |text: &str| Config::parse(text, "x").unwrap_err().to_string();
+    assert!(says(&racing(0.7)).contains("from 0 to 0.5"));
+    assert!(says(&racing(0.0).replace("block = 7", "block = 0")).contains("`racing.block` is 0"));
+    let product = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nfitness = \"acc * japanese\"");
+    assert!(says(&product).contains("weighted sum"));
+    let bar = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nat_least = 0.2");
+    assert!(says(&bar).contains("one [task]"));
+}

@@ -1,0 +1,124 @@
+//! A session over a made-up task, for tests: its configs, a journal in memory, a run to the end.
+
+use super::config::Config;
+use super::evolve::{Evolution, Facts, Next, Work, created};
+use super::protocol::{Event, Record, Score, SplitScore};
+use super::state::SessionState;
+
+pub const CONFIG: &str = r#"
+name = "toy"
+seed = 5
+[pool]
+base = "b"
+sources = ["x", "y"]
+[task]
+use = "toy"
+[space]
+method = "task_arithmetic"
+weight = { min = -0.5, max = 1.5 }
+[baselines]
+grid = [0.2, 0.6]
+[search]
+population = 5
+sigma = 0.3
+start = "grid"
+[budget]
+evaluations = 23
+"#;
+
+/// A merge's weights first, then paths through the winner.
+pub const STAGES: &str = r#"
+name = "toy"
+seed = 5
+[pool]
+base = "b"
+sources = ["x", "y"]
+[task]
+use = "toy"
+[[stage]]
+name = "weights"
+[stage.space]
+method = "task_arithmetic"
+weight = { min = -0.5, max = 1.5 }
+[stage.search]
+population = 5
+sigma = 0.3
+start = "uniform"
+[stage.budget]
+evaluations = 12
+[[stage]]
+[stage.space.path]
+models = ["stage:1", "y"]
+repeats = 2
+[stage.search]
+algorithm = "margin-cma-es"
+population = 6
+[stage.budget]
+evaluations = 20
+"#;
+
+pub fn facts() -> Facts {
+    Facts { layers: 2, train_questions: 10, test_questions: 10, ..Facts::default() }
+}
+
+/// A fitness for all of a work's splits.
+pub fn scores(work: &Work, fitness: f64, n: u64) -> Vec<SplitScore> {
+    let score = Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n };
+    work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect()
+}
+
+/// As a journal gives it back.
+fn again(event: &Event) -> Event {
+    serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap()
+}
+
+/// A journal in memory: what is applied is what was written.
+pub fn store(records: &mut Vec<Record>, run: &mut Evolution, event: &Event) {
+    let record = Record { seq: records.len() as u64 + 1, at_ms: 0, cost: None, event: again(event) };
+    run.apply(&record).unwrap();
+    records.push(record);
+}
+
+pub fn start(text: &str) -> (Vec<Record>, Evolution) {
+    start_with(text, &facts())
+}
+
+pub fn start_with(text: &str, facts: &Facts) -> (Vec<Record>, Evolution) {
+    let config = Config::parse(text, "toy").unwrap();
+    start_from(&created("toy", text, &config, facts).unwrap())
+}
+
+pub fn start_from(event: &Event) -> (Vec<Record>, Evolution) {
+    let records = vec![Record { seq: 1, at_ms: 0, cost: None, event: again(event) }];
+    let run = Evolution::replay(&records).unwrap();
+    (records, run)
+}
+
+/// Runs to the end. `between` may put an event in before each step.
+pub fn finish(
+    mut records: Vec<Record>,
+    mut run: Evolution,
+    between: impl Fn(&[Record], &Evolution) -> Option<Event>,
+    answer: impl Fn(&Evolution, &Work) -> Event,
+) -> Vec<Record> {
+    for _ in 0..10_000 {
+        if let Some(event) = between(&records, &run) {
+            store(&mut records, &mut run, &event);
+        }
+        let event = match run.step().unwrap() {
+            Next::Record(event) => event,
+            Next::Evaluate(work) => answer(&run, &work),
+            Next::Done => return records,
+            Next::Wait => panic!("nobody paused"),
+        };
+        store(&mut records, &mut run, &event);
+    }
+    panic!("no end");
+}
+
+/// The state that a run's events make.
+pub fn folded(records: &[Record]) -> SessionState {
+    let mut state = SessionState::default();
+    records.iter().for_each(|record| state.apply(record));
+    state
+}
