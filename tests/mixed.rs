@@ -65,9 +65,10 @@ fn value(name: &str, x: &[f64]) -> f64 {
     let axis =
         |i: usize| if name.starts_with("Sphere") { 0.0 } else { 6.0 * i as f64 / (real.len() - 1) as f64 };
     let first: f64 = real.iter().enumerate().map(|(i, v)| 10f64.powf(axis(i)) * v * v).sum();
-    let right = match name.ends_with("LeadingOnes") {
-        true => switches.iter().take_while(|b| **b > 0.5).count(),
-        false => switches.iter().filter(|b| **b > 0.5).count(),
+    let right = if name.ends_with("LeadingOnes") {
+        switches.iter().take_while(|b| **b > 0.5).count()
+    } else {
+        switches.iter().filter(|b| **b > 0.5).count()
     };
     first + (switches.len() - right) as f64
 }
@@ -106,7 +107,9 @@ fn beside_the_peers(n: u64) {
     let cases: Vec<&Value> =
         golden["cases"].as_array().unwrap().iter().filter(|case| case["n"] == n).collect();
     assert_eq!(cases.len(), 4);
-    cases.into_iter().for_each(|case| beside_the_peer(case, limit));
+    for case in cases {
+        beside_the_peer(case, limit);
+    }
 }
 
 #[test]

@@ -119,6 +119,8 @@ pub fn finish(
 /// The state that a run's events make.
 pub fn folded(records: &[Record]) -> SessionState {
     let mut state = SessionState::default();
-    records.iter().for_each(|record| state.apply(record));
+    for record in records {
+        state.apply(record);
+    }
     state
 }

@@ -119,7 +119,9 @@ fn one_that_fails_ranks_last_beside_estimates() {
     let many = Facts { train_questions: 60, ..facts() };
     let (records, run) = start_with(&estimating(0.0), &many);
     let fails = |run: &Evolution, work: &Work| match work.kind {
-        WorkKind::Block if work.candidate.id % 3 == 0 => run.measured(work, Err("out of memory".into())),
+        WorkKind::Block if work.candidate.id.is_multiple_of(3) => {
+            run.measured(work, Err("out of memory".into()))
+        }
         _ => answer_all(run, work),
     };
     let state = folded(&toy::finish(records, run, |_, _| None, fails));
