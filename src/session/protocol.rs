@@ -10,7 +10,7 @@ mod score;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::event::{Begin, Candidate, Event, Gene, Origin, Outcome, Record};
+pub use self::event::{Begin, Candidate, Event, Gene, Off, Origin, Outcome, Record};
 pub use self::score::{Answer, Answers, Cost, Score, SplitScore, TaskScore};
 use crate::checkpoint::ModelSummary;
 pub use crate::merge::{Distances, Pair};
