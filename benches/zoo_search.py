@@ -5,9 +5,9 @@
     python3 benches/zoo_search.py [--seeds 10] [--evaluations 320] [--questions 150] [--only NAME,...] [--jobs 2]
 
 Each search is a bundled config with a few lines replaced, run headless. One that races or estimates has up to three
-times the evaluations, and no more tokens than plain per-layer CMA-ES used under the same seed. Held-out figures are the per cent of 250 questions answered right and in
-Japanese; tokens are those generated for the search's own candidates on training questions, as the journal has
-them. Runs that are there already (in --home) are not run again; one that was cut goes on. `--jobs 2` runs two
+times the evaluations, and no more tokens than plain per-layer CMA-ES used under the same seed. Held-out figures are
+the per cent of 250 questions answered right and in Japanese; tokens are those generated for the search's own
+candidates on training questions, as the journal has them. Runs that are there already (in --home) are not run again; one that was cut goes on. `--jobs 2` runs two
 searches of one thread each side by side instead of one of two threads.
 """
 
