@@ -11,7 +11,7 @@ use super::extent::Extent;
 #[cfg(target_arch = "x86_64")]
 use super::fused::Fused;
 use super::guess::{self, AtLeast};
-use super::kernel::{self, Block, Keep, Task};
+use super::kernel::{self, BLOCK, Block, Keep, Task};
 use super::pool::CHUNK;
 use super::shares::Grid;
 #[cfg(target_arch = "x86_64")]
@@ -218,6 +218,12 @@ fn at_least_avx2(bins: &[u16], bin: u16) -> u32 {
 /// See [`kernel::l1`].
 pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
     #[cfg(target_arch = "x86_64")]
+    if let Some((before, after, rest)) = whole_sums(delta, keep, grid, range.clone()) {
+        // Exact, as all such sums are.
+        let (more, kept) = kernel::l1(delta, keep, grid, rest);
+        return (before + more, after + kept);
+    }
+    #[cfg(target_arch = "x86_64")]
     match vectors() {
         // SAFETY: `vectors` found the features on this CPU.
         Vectors::Wide => return unsafe { l1_avx512(delta, keep, grid, range) },
@@ -226,6 +232,28 @@ pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usi
         Vectors::Plain => {}
     }
     kernel::l1(delta, keep, grid, range)
+}
+
+/// What [`l1`] gives of the whole blocks of `range`, and what is left of it, where sums of whole units do.
+#[cfg(target_arch = "x86_64")]
+fn whole_sums(
+    delta: &Delta<'_>,
+    keep: Keep<'_>,
+    grid: Grid,
+    range: Range<usize>,
+) -> Option<(f64, f64, Range<usize>)> {
+    let (Keep::Hashed { key, below, .. }, Some((unit, extent))) = (keep, grid.unit()) else { return None };
+    let stored = [delta.base, delta.source].iter().all(|view| view.dtype == Dtype::BF16);
+    let scale = (1.0 / unit) as f32;
+    if !(delta.narrow && stored && tally::is_exact(extent) && scale.is_normal() && wide::available()) {
+        return None;
+    }
+    let end = range.start + range.len() / BLOCK * BLOCK;
+    let bytes = 2 * range.start..2 * end;
+    let data = (&delta.base.data[bytes.clone()], &delta.source.data[bytes]);
+    // SAFETY: the CPU has what it needs.
+    let (all, kept) = unsafe { tally::sums(data, (key, below), range.start, scale) };
+    Some((all as f64 * unit, kept as f64 * unit, end..range.end))
 }
 
 #[cfg(target_arch = "x86_64")]

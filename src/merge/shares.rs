@@ -21,24 +21,36 @@ const SMALL: usize = 1 << 16;
 
 /// Rounds to multiples of a power of two, by adding and taking away what leaves no lower digits.
 #[derive(Clone, Copy)]
-pub(super) struct Grid(f64);
+pub(super) struct Grid {
+    shift: f64,
+    /// Of the values whose differences are summed up.
+    extent: Extent,
+}
+
+/// The shift in units: what is added to it keeps its whole part alone.
+const WHOLE: f64 = 1.5 * (1_u64 << 52) as f64;
 
 impl Grid {
     /// Leaves everything as it is.
-    pub(super) const NONE: Self = Self(0.0);
+    pub(super) const NONE: Self = Self { shift: 0.0, extent: Extent::NONE };
 
     /// For sums of `n` differences of values of this extent.
     pub(super) fn new(extent: Extent, n: usize) -> Self {
         let bits = (usize::BITS - n.leading_zeros()) as i32;
         // Differences are below 2^(most + 2 − 127), sums below 2^bits as much, which is 2⁵³ units.
         let unit = 2_f64.powi(i32::from(extent.most) + 2 - 127 + bits - 53);
-        Self(unit * 1.5 * 2_f64.powi(52))
+        Self { shift: unit * WHOLE, extent }
+    }
+
+    /// The unit and the values' extent; `None` where there is no grid.
+    pub(super) fn unit(self) -> Option<(f64, Extent)> {
+        (self.shift > 0.0).then_some((self.shift / WHOLE, self.extent))
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn round(self, x: f64) -> f64 {
-        (x + self.0) - self.0
+        (x + self.shift) - self.shift
     }
 }
 
@@ -105,7 +117,8 @@ fn sums(delta: &Delta<'_>, grid: Grid, key: Key) -> Box<[f32]> {
 mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
-    use crate::merge::{dispatch, kernel::Keep};
+    use crate::merge::dispatch;
+    use crate::merge::kernel::{self, Keep};
 
     #[test]
     fn equal_to_the_bit_on_both_ways() {
@@ -131,6 +144,7 @@ mod tests {
             for below in [1, 700, 32_768, 65_535, 65_536] {
                 let keep = Keep::Hashed { key, below, scale: None };
                 let (before, after) = dispatch::l1(&delta, keep, grid, 0..n);
+                assert_eq!((before, after), kernel::l1(&delta, keep, grid, 0..n));
                 assert_eq!(shares.get(&delta, grid, key, below), Some((before as f32, after as f32)));
                 let plain = dispatch::l1(&delta, keep, Grid::NONE, 0..n);
                 assert!((plain.0 / before - 1.0).abs() < 1e-9 && (plain.1 / after - 1.0).abs() < 1e-6);

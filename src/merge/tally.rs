@@ -1,11 +1,13 @@
-//! The count of `guess` in AVX-512 instructions: task vectors of 32 elements are made and compared in
-//! registers, base and source are read once.
+//! The count of `guess` and the sums of `shares` in AVX-512 instructions: task vectors of 32 elements are
+//! made, compared and summed up in registers, base and source are read once.
 
 #![allow(clippy::wildcard_imports)] // intrinsics
 
 use std::arch::x86_64::*;
 
 use super::extent::Extent;
+use super::kernel::BLOCK;
+use super::mask::{Key, MULTIPLIERS};
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
@@ -56,7 +58,64 @@ pub(super) unsafe fn at_least<const N: usize>(
     source.1.len() / 2
 }
 
-/// Bits of |R(x − b)| of 32 elements, in an order of their own.
+/// Σ|δ| of all elements and of those that the mask keeps, in units: |δ| · `scale`, rounded to whole
+/// numbers. `scale` is a power of two with sums below 2⁶³, and elements begin at a multiple of [`BLOCK`] of
+/// a tensor; only whole blocks of it are given. Otherwise as [`at_least`].
+///
+/// # Safety
+/// The CPU must be [`super::wide::available`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
+pub(super) unsafe fn sums(
+    (base, source): (&[u8], &[u8]),
+    (key, below): (Key, u32),
+    start: usize,
+    scale: f32,
+) -> (i64, i64) {
+    let scale = _mm512_set1_ps(scale);
+    let below = _mm512_set1_epi32(below as i32);
+    let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
+    let (mut all, mut some) = ([_mm512_setzero_si512(); 4], [_mm512_setzero_si512(); 4]);
+    let blocks = base.as_chunks::<{ 2 * BLOCK }>().0.iter().zip(source.as_chunks::<{ 2 * BLOCK }>().0);
+    for (at, (base, source)) in (start..).step_by(BLOCK).zip(blocks) {
+        let (k0, k1) = key.at(at >> 1).halves();
+        let (xor, add) = (_mm512_set1_epi32(k0 as i32), _mm512_set1_epi32(k1 as i32));
+        let pairs = ((at >> 1) as u32..).step_by(WIDTH / 2);
+        let vectors = base.as_chunks::<{ 2 * WIDTH }>().0.iter().zip(source.as_chunks::<{ 2 * WIDTH }>().0);
+        for (pair, (base, source)) in pairs.zip(vectors) {
+            // SAFETY: both are as long as a vector.
+            let (b, x) = unsafe {
+                (_mm512_loadu_si512(base.as_ptr().cast()), _mm512_loadu_si512(source.as_ptr().cast()))
+            };
+            let bins = magnitudes(b, x);
+            // The hash of `mask`: its lower half is the even element's number, its upper the odd one's.
+            let hash = _mm512_xor_si512(_mm512_add_epi32(lanes, _mm512_set1_epi32(pair as i32)), xor);
+            let hash = _mm512_xor_si512(hash, _mm512_srli_epi32::<16>(hash));
+            let hash = _mm512_add_epi32(_mm512_mullo_epi32(hash, first), add);
+            let hash = _mm512_xor_si512(hash, _mm512_srli_epi32::<15>(hash));
+            let hash = _mm512_mullo_epi32(hash, second);
+            let hash = _mm512_xor_si512(hash, _mm512_srli_epi32::<16>(hash));
+            let even = _mm512_cmplt_epu32_mask(_mm512_and_si512(hash, _mm512_set1_epi32(0xffff)), below);
+            let odd = _mm512_cmplt_epu32_mask(_mm512_srli_epi32::<16>(hash), below);
+            let halves = [_mm512_castsi512_si256(bins), _mm512_extracti64x4_epi64::<1>(bins)];
+            for (i, (half, kept)) in halves.into_iter().zip([even, odd]).enumerate() {
+                let size = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)));
+                let size = _mm512_mul_ps(size, scale);
+                let quarters = [_mm512_castps512_ps256(size), _mm512_extractf32x8_ps::<1>(size)];
+                for (j, quarter) in quarters.into_iter().enumerate() {
+                    let whole = _mm512_cvtps_epi64(quarter);
+                    let (sum, kept) = (2 * i + j, (kept >> (8 * j)) as u8);
+                    all[sum] = _mm512_add_epi64(all[sum], whole);
+                    some[sum] = _mm512_mask_add_epi64(some[sum], kept, some[sum], whole);
+                }
+            }
+        }
+    }
+    let sum = |of: [__m512i; 4]| of.into_iter().map(|v| _mm512_reduce_add_epi64(v)).sum();
+    (sum(all), sum(some))
+}
+
+/// Bits of |R(x − b)| of 32 elements: the even ones, then the odd ones.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn magnitudes(b: __m512i, x: __m512i) -> __m512i {
