@@ -23,8 +23,8 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let mut x = area.x;
     for (i, pane) in Pane::ALL.into_iter().enumerate() {
         let here = pane == app.pane;
-        let text = if app.pane == Pane::Recipe && app.editor.typing.is_some() && area.width >= 76 {
-            // A digit alone belongs to the number that is being typed.
+        let text = if app.pane == Pane::Recipe && area.width >= 76 {
+            // A digit alone begins a number there.
             format!(" Alt-{} {} ", i + 1, pane.title())
         } else if here || area.width >= 48 {
             format!(" {} {} ", i + 1, pane.title())

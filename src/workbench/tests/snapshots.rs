@@ -29,7 +29,7 @@ pub fn screen(app: &App, width: u16, height: u16) -> String {
 fn pictures(name: &str, app: &mut App) {
     fixture::serve(app);
     app.notice = None;
-    for (width, height) in [(80, 24), (120, 40)] {
+    for (width, height) in [(60, 18), (80, 24), (120, 40), (200, 60)] {
         insta::with_settings!({ snapshot_path => "../../../tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen(app, width, height));
         });
