@@ -7,7 +7,8 @@ use std::arch::x86_64::*;
 
 use super::extent::Extent;
 use super::kernel::BLOCK;
-use super::mask::{Key, MULTIPLIERS};
+use super::mask::Key;
+use super::wide::hash_pairs;
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
@@ -74,7 +75,6 @@ pub(super) unsafe fn sums(
     let scale = _mm512_set1_ps(scale);
     let below = _mm512_set1_epi32(below as i32);
     let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
     let (mut all, mut some) = ([_mm512_setzero_si512(); 4], [_mm512_setzero_si512(); 4]);
     let blocks = base.as_chunks::<{ 2 * BLOCK }>().0.iter().zip(source.as_chunks::<{ 2 * BLOCK }>().0);
     for (at, (base, source)) in (start..).step_by(BLOCK).zip(blocks) {
@@ -88,13 +88,8 @@ pub(super) unsafe fn sums(
                 (_mm512_loadu_si512(base.as_ptr().cast()), _mm512_loadu_si512(source.as_ptr().cast()))
             };
             let bins = magnitudes(b, x);
-            // The hash of `mask`: its lower half is the even element's number, its upper the odd one's.
-            let hash = _mm512_xor_si512(_mm512_add_epi32(lanes, _mm512_set1_epi32(pair as i32)), xor);
-            let hash = _mm512_xor_si512(hash, _mm512_srli_epi32::<16>(hash));
-            let hash = _mm512_add_epi32(_mm512_mullo_epi32(hash, first), add);
-            let hash = _mm512_xor_si512(hash, _mm512_srli_epi32::<15>(hash));
-            let hash = _mm512_mullo_epi32(hash, second);
-            let hash = _mm512_xor_si512(hash, _mm512_srli_epi32::<16>(hash));
+            // Its lower half is the even element's number, its upper the odd one's.
+            let hash = hash_pairs(_mm512_add_epi32(lanes, _mm512_set1_epi32(pair as i32)), xor, add);
             let even = _mm512_cmplt_epu32_mask(_mm512_and_si512(hash, _mm512_set1_epi32(0xffff)), below);
             let odd = _mm512_cmplt_epu32_mask(_mm512_srli_epi32::<16>(hash), below);
             let halves = [_mm512_castsi512_si256(bins), _mm512_extracti64x4_epi64::<1>(bins)];

@@ -397,11 +397,18 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn hash<const N: usize>(lanes: &Lanes<N>, i: usize, at: usize) -> __m512i {
-    let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
     let pair = _mm512_add_epi32(lanes.count, _mm512_set1_epi32((at >> 1) as u32 as i32));
-    let x = _mm512_xor_si512(pair, lanes.xor[i]);
+    hash_pairs(pair, lanes.xor[i], lanes.add[i])
+}
+
+/// `Key::pair` of 16 pairs, by the halves of their key.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn hash_pairs(pair: __m512i, xor: __m512i, add: __m512i) -> __m512i {
+    let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
+    let x = _mm512_xor_si512(pair, xor);
     let x = _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x));
-    let x = _mm512_add_epi32(_mm512_mullo_epi32(x, first), lanes.add[i]);
+    let x = _mm512_add_epi32(_mm512_mullo_epi32(x, first), add);
     let x = _mm512_xor_si512(x, _mm512_srli_epi32::<15>(x));
     let x = _mm512_mullo_epi32(x, second);
     _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x))
