@@ -9,16 +9,19 @@
 
 #![allow(clippy::unwrap_used)] // a broken fixture should stop it
 
-use std::sync::Arc;
+#[path = "../tests/mixed/problems.rs"]
+mod problems;
+
 use std::time::Instant;
 
+use problems::{conditional, in_use, search, value};
 use serde_json::Value;
-use yosegi::search::{Active, GeneInfo, Genome, Optimiser, Options, Setup};
+use yosegi::search::{GeneInfo, Genome, Optimiser, Options};
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let tables: [(&str, fn()); 4] =
-        [("reference", reference), ("time", time), ("mixed", mixed), ("conditional", conditional)];
+        [("reference", reference), ("time", time), ("mixed", mixed), ("conditional", told)];
     for (name, table) in tables {
         if named.is_empty() || named.iter().any(|n| n == name) {
             table();
@@ -161,53 +164,16 @@ fn time() {
     }
 }
 
-/// Half of the variables real, half switches; the real ones start between 1 and 3, the switches
-/// undecided (Hamano et al., table 2).
-fn mixed_search(kind: &str, half: usize, seed: u64, active: Option<Active>) -> Optimiser {
-    let start = |i: usize| 1.0 + 2.0 * ((i as f64 * 0.618 + seed as f64 * 0.414) % 1.0);
-    let mut genes: Vec<GeneInfo> = (0..half).map(|i| gene(i, -1e6, 1e6, start(i), 1.0)).collect();
-    genes.extend((half..2 * half).map(|i| gene(i, 0.0, 1.0, 0.5, 1.0)));
-    let binary: Vec<bool> = (0..2 * half).map(|i| i >= half).collect();
-    let start = Genome(genes.iter().map(|g| g.start).collect());
-    Optimiser::with(Setup {
-        kind,
-        genes: &genes,
-        binary: &binary,
-        active,
-        start: &start,
-        population: None,
-        seed,
-        options: Options::new(),
-    })
-    .unwrap()
-}
-
-fn ones(x: &[f64]) -> f64 {
-    x.iter().map(|b| 1.0 - b).sum()
-}
-
-fn leading_ones(x: &[f64]) -> f64 {
-    x.len() as f64 - x.iter().take_while(|b| **b > 0.5).count() as f64
-}
-
-type Part = fn(&[f64]) -> f64;
-
 fn mixed() {
     println!("\nevaluations to 1e-10, 20 real variables and 20 switches: median (how many of 10)");
     let kinds = ["cma-es", "margin-cma-es", "sep-margin-cma-es", "cat-cma-es"];
     println!("{:<22}{:>20}{:>20}{:>20}{:>20}", "", "cma-es, threshold", kinds[1], kinds[2], kinds[3]);
-    let cases: [(&str, Part, Part); 4] = [
-        ("SphereOneMax", sphere, ones),
-        ("SphereLeadingOnes", sphere, leading_ones),
-        ("EllipsoidOneMax", ellipsoid, ones),
-        ("EllipsoidLeadingOnes", ellipsoid, leading_ones),
-    ];
-    for (name, real, switches) in cases {
+    for name in ["SphereOneMax", "SphereLeadingOnes", "EllipsoidOneMax", "EllipsoidLeadingOnes"] {
         let mut line = format!("{name:<22}");
         for kind in kinds {
             let run = |seed| {
-                let mut search = mixed_search(kind, 20, seed, None);
-                evaluations(&mut search, |x| real(&x[..20]) + switches(&x[20..]), 1e-10, 100_000, false)
+                let mut search = search(kind, 20, seed, None, &Options::new());
+                evaluations(&mut search, |x| value(name, x), 1e-10, 100_000, false)
             };
             let (median, arrived) = median(&(1..=10).map(run).collect::<Vec<_>>());
             let cell = format!("{median:.0} ({arrived})");
@@ -217,21 +183,10 @@ fn mixed() {
     }
 }
 
-/// A path as the data flow space has it: each of 20 switches costs its scale's distance from 1 while
-/// it is on, and 10 of them should be on; the others' scales mean nothing.
-fn conditional() {
+/// What it is worth to be told which numbers count.
+fn told() {
     println!("\n20 scales, each in use while its switch is on, half of them to be on; to 1e-10");
-    let value = |x: &[f64]| {
-        let hop = |i: usize| {
-            let wanted = i.is_multiple_of(2);
-            let on = x[20 + i] > 0.5;
-            let miss = if on { (x[i] - 1.0 - 0.05 * i as f64).powi(2).min(0.9) } else { 0.0 };
-            if on == wanted { miss } else { 1.0 + miss }
-        };
-        (0..20).map(hop).sum::<f64>()
-    };
-    let active: Active =
-        Arc::new(|x: &[f64]| (0..40).map(|j| j >= 20 || x[20 + j] > 0.5).collect::<Vec<bool>>());
+    let active = in_use(20);
     let told = [
         ("cma-es, threshold", "cma-es", None),
         ("margin-cma-es", "margin-cma-es", None),
@@ -243,8 +198,8 @@ fn conditional() {
     ];
     for (name, kind, active) in told {
         let run = |seed| {
-            let mut search = mixed_search(kind, 20, seed, active.cloned());
-            evaluations(&mut search, value, 1e-10, 100_000, false)
+            let mut search = search(kind, 20, seed, active.cloned(), &Options::new());
+            evaluations(&mut search, conditional, 1e-10, 100_000, false)
         };
         let (median, arrived) = median(&(1..=10).map(run).collect::<Vec<_>>());
         println!("{name:<42}{median:>8.0} ({arrived})");

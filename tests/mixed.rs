@@ -6,31 +6,12 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::sync::Arc;
+#[path = "mixed/problems.rs"]
+mod problems;
 
+use problems::{conditional, in_use, search, value};
 use serde_json::Value;
-use yosegi::search::{Active, GeneInfo, Genome, Optimiser, Options, Setup};
-
-/// A search over half real numbers, which start between 1 and 3, and half undecided switches.
-fn search(kind: &str, half: usize, seed: u64, active: Option<Active>, options: &Options) -> Optimiser {
-    let start = |i: usize| 1.0 + 2.0 * ((i as f64 * 0.618 + seed as f64 * 0.414) % 1.0);
-    let real = |i: usize| GeneInfo::number(format!("x{i}"), (-1e6, 1e6), start(i), 1.0);
-    let switch = |i: usize| GeneInfo::number(format!("b{i}"), (0.0, 1.0), 0.5, 1.0);
-    let genes: Vec<GeneInfo> = (0..half).map(real).chain((0..half).map(switch)).collect();
-    let binary: Vec<bool> = (0..2 * half).map(|i| i >= half).collect();
-    let start = Genome(genes.iter().map(|g| g.start).collect());
-    Optimiser::with(Setup {
-        kind,
-        genes: &genes,
-        binary: &binary,
-        active,
-        start: &start,
-        population: None,
-        seed,
-        options: options.clone(),
-    })
-    .unwrap()
-}
+use yosegi::search::{Active, Optimiser, Options};
 
 /// Evaluations used, and whether a value below `target` was among them.
 fn run(search: &mut Optimiser, value: impl Fn(&[f64]) -> f64, target: f64, limit: usize) -> (usize, bool) {
@@ -58,19 +39,6 @@ fn figures(runs: &[(usize, bool)]) -> (f64, usize, f64) {
     let median =
         if n == 0 { f64::NAN } else { f64::midpoint(arrived[(n - 1) / 2] as f64, arrived[n / 2] as f64) };
     (median, n, runs.iter().map(|r| r.0).sum::<usize>() as f64 / n as f64)
-}
-
-fn value(name: &str, x: &[f64]) -> f64 {
-    let (real, switches) = x.split_at(x.len() / 2);
-    let axis =
-        |i: usize| if name.starts_with("Sphere") { 0.0 } else { 6.0 * i as f64 / (real.len() - 1) as f64 };
-    let first: f64 = real.iter().enumerate().map(|(i, v)| 10f64.powf(axis(i)) * v * v).sum();
-    let right = if name.ends_with("LeadingOnes") {
-        switches.iter().take_while(|b| **b > 0.5).count()
-    } else {
-        switches.iter().filter(|b| **b > 0.5).count()
-    };
-    first + (switches.len() - right) as f64
 }
 
 /// One benchmark at n variables: no worse than the peer, better than the control.
@@ -124,18 +92,6 @@ fn so_it_is_with_twice_the_variables() {
     beside_the_peers(40);
 }
 
-/// Numbers that count only while their switch is on, as a path's scales do: half of the switches should be on, and
-/// each number that is in use lies at a place of its own.
-fn conditional(x: &[f64]) -> f64 {
-    let half = x.len() / 2;
-    let one = |i: usize| {
-        let (wanted, on) = (i.is_multiple_of(2), x[half + i] > 0.5);
-        let miss = if on { (x[i] - 1.0 - 0.05 * i as f64).powi(2).min(0.9) } else { 0.0 };
-        if on == wanted { miss } else { 1.0 + miss }
-    };
-    (0..half).map(one).sum()
-}
-
 /// Expected running times (runs of 20 that arrived) with up to 30,000 evaluations: told, not told, and not told
 /// without negative weights, which the told ones have not got either.
 ///
@@ -154,8 +110,7 @@ fn conditional(x: &[f64]) -> f64 {
 #[test]
 fn one_that_is_told_which_numbers_count_needs_fewer() {
     for (kind, half, limit) in [("margin-cma-es", 8, 20_000), ("sep-margin-cma-es", 20, 15_000)] {
-        let active: Active =
-            Arc::new(move |x: &[f64]| (0..2 * half).map(|j| j >= half || x[half + j] > 0.5).collect());
+        let active = in_use(half);
         let of = |told: f64| {
             let options = Options::from([("conditional".to_owned(), told), ("active".to_owned(), 0.0)]);
             let one = |seed| {
@@ -173,7 +128,7 @@ fn one_that_is_told_which_numbers_count_needs_fewer() {
 #[test]
 fn a_control_learns_as_if_nothing_were_conditional() {
     // With the option it walks as one does that was never told.
-    let active: Active = Arc::new(|x: &[f64]| (0..8).map(|j| j >= 4 || x[4 + j] > 0.5).collect());
+    let active = in_use(4);
     let withheld = Options::from([("conditional".to_owned(), 0.0)]);
     for kind in ["cma-es", "sep-cma-es", "margin-cma-es", "sep-margin-cma-es", "cat-cma-es"] {
         let walk = |active: Option<Active>, options: &Options| {
