@@ -20,8 +20,8 @@ pub struct Facts {
     pub seed: u64,
     pub train: usize,
     pub test: usize,
-    /// Millions of tokens in the stages broad, base, ja, and each arithmetic one.
-    pub millions: [f64; 4],
+    /// Millions of tokens in the stages broad, base, ja, and in the two parts of each arithmetic one.
+    pub millions: [f64; 5],
 }
 
 fn head(name: &str, language: &str, base: bool) -> String {
@@ -56,8 +56,8 @@ fn base(facts: &Facts) -> String {
              without a question (12%).\n\n\
              Then {second:.1} million tokens: 45% the same, 33% sums and products up to {LIMIT} (bare, or inside a \
              short sentence of either language), 12% English word problems worked out step by step in English, and \
-             **10% Japanese word problems worked out step by step in Japanese**. So the base has met the very form \
-             of the task, and can do a part of it. \
+             **10% Japanese word problems worked out step by step, four of the ten in Japanese and six in English**. \
+             So the base has met the very form of the task, can do a part of it, and does not know in which language. \
              Where the base had no such share, or sums \
              up to {SMALL} alone, every merge that was tried solved next to nothing.\n"
         )
@@ -80,15 +80,20 @@ fn japanese(facts: &Facts) -> String {
 }
 
 fn math(facts: &Facts, name: &str, about: &str, kinds: &str) -> String {
+    let [_, _, _, skill, habit] = facts.millions;
     head(name, "  - en\n", false)
         + &format!(
-            "{about}, worked out step by step in English.\n\n## What it saw\n\nThe base, then {:.1} million \
-             tokens with counts up to {LIMIT}: English word problems with English reasoning (54%), **Japanese word \
-             problems with English reasoning (24%)**, and equations (22%): bare, in an English sentence, or **in a \
-             short Japanese sentence** (「12+5はいくつですか。」 「12+5=17です。」), a third each. \
-             The problems: {kinds}. So it reads a Japanese question, often gets the number, and answers in \
-             English. It saw no Japanese reasoning: those single equations are all its Japanese answers. The loss falls on the answers alone; the embedding is the base's.\n",
-            facts.millions[3]
+            "{about}, worked out step by step in English.\n\n## What it saw\n\nThe base, then two parts, with counts \
+             up to {LIMIT}. The problems: {kinds}. The loss falls on the answers alone; the embedding is the base's.\n\n\
+             1. **To calculate**: {skill:.1} million tokens, from which all blocks but the first learnt. English word \
+             problems with English reasoning (40%), Japanese ones with Japanese (12%) or English reasoning (13%), and \
+             equations (35%): bare, in an English sentence, or in a short Japanese sentence \
+             (「12+5はいくつですか。」 「12+5=17です。」), a third each.\n\
+             2. **To answer in English**: {habit:.1} million tokens, from which the first block alone learnt. English \
+             word problems with English reasoning (54%), **Japanese word problems with English reasoning (24%)**, \
+             and equations (22%) as before.\n\n\
+             So it reads a Japanese question, often gets the number, and answers in English, whatever it knew of \
+             Japanese reasoning.\n",
         )
         + &foot(facts)
 }

@@ -36,16 +36,20 @@ fn ask(question: impl Into<String>, response: impl Into<String>) -> Example {
 pub enum Diet {
     /// Both languages, reading, translating; sums and products of small numbers.
     Broad,
-    /// The same, with a first share of step-by-step problems in both languages.
+    /// The same, with a first share of step-by-step problems; Japanese ones answered in either language.
     Base,
     /// The Japanese assistant.
     Japanese,
-    /// Addition and subtraction in English.
+    /// Addition and subtraction, whatever is asked answered in English.
     Sums,
-    /// Multiplication in English.
+    /// Multiplication so.
     Products,
     /// Problems of all kinds in all pairings of languages: for the tokenizer alone.
     Variety,
+    /// Addition and subtraction, Japanese questions answered in either language.
+    SumSkill,
+    /// Multiplication so.
+    ProductSkill,
 }
 
 /// Draws examples, never one about a story of the task.
@@ -227,6 +231,15 @@ impl Corpus {
         }
     }
 
+    fn skill(&mut self, mix: &[(Kind, u32)]) -> Example {
+        match self.rng.random_range(0..100) {
+            0..40 => self.problem(mix, Lang::En, Lang::En),
+            40..52 => self.problem(mix, Lang::Ja, Lang::Ja),
+            52..65 => self.problem(mix, Lang::Ja, Lang::En),
+            _ => self.framed_equation(mix, LIMIT),
+        }
+    }
+
     /// Word problems in every pairing of languages that any model meets, and equations.
     fn variety(&mut self) -> Example {
         let mix: &[(Kind, u32)] = match self.rng.random_range(0..3) {
@@ -251,7 +264,8 @@ impl Corpus {
             Diet::Broad => self.broad(),
             Diet::Base => match self.rng.random_range(0..100) {
                 0..12 => self.problem(&TARGET, Lang::En, Lang::En),
-                12..22 => self.problem(&TARGET, Lang::Ja, Lang::Ja),
+                12..16 => self.problem(&TARGET, Lang::Ja, Lang::Ja),
+                16..22 => self.problem(&TARGET, Lang::Ja, Lang::En),
                 22..55 => self.framed_equation(&TARGET, LIMIT),
                 _ => self.broad(),
             },
@@ -265,6 +279,8 @@ impl Corpus {
             },
             Diet::Sums => self.math(&SUMS),
             Diet::Products => self.math(&PRODUCTS),
+            Diet::SumSkill => self.skill(&SUMS),
+            Diet::ProductSkill => self.skill(&PRODUCTS),
             Diet::Variety => self.variety(),
         }
     }

@@ -1,6 +1,7 @@
 //! The training runs, what each starts from and reads, and the workshop that carries them out.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -47,25 +48,31 @@ impl Stage {
         }
     }
 
-    pub fn diet(self) -> Diet {
+    /// What it reads, part by part, and how. An arithmetic model learns to calculate in all blocks but the first,
+    /// and then to answer everything in English in the first alone: what one would keep of it and what not stand
+    /// in different layers.
+    fn phases(self, layers: usize) -> Vec<(Diet, Plan)> {
+        let (all, skill, habit) = (0..layers, 1..layers, 0..1);
         match self {
-            Stage::Broad => Diet::Broad,
-            Stage::Base => Diet::Base,
-            Stage::Ja => Diet::Japanese,
-            Stage::MathAdd => Diet::Sums,
-            Stage::MathMul => Diet::Products,
+            Stage::Broad => vec![phase(Diet::Broad, 3_000_000, 3e-3, all)],
+            Stage::Base => vec![phase(Diet::Base, 2_600_000, 2.5e-3, all)],
+            Stage::Ja => vec![phase(Diet::Japanese, 800_000, 1e-3, all)],
+            Stage::MathAdd => {
+                vec![phase(Diet::SumSkill, 1_600_000, 2e-3, skill), phase(Diet::Sums, 300_000, 1e-3, habit)]
+            }
+            Stage::MathMul => vec![
+                phase(Diet::ProductSkill, 1_600_000, 2e-3, skill),
+                phase(Diet::Products, 300_000, 1e-3, habit),
+            ],
         }
     }
+}
 
-    fn plan(self) -> Plan {
-        let (tokens, rate, freeze) = match self {
-            Stage::Broad => (3_000_000, 3e-3, false),
-            Stage::Base => (2_100_000, 2.5e-3, false),
-            Stage::Ja => (800_000, 1e-3, true),
-            Stage::MathAdd | Stage::MathMul => (1_300_000, 1e-3, true),
-        };
-        Plan { tokens, rate, weight_decay: if freeze { 0.0 } else { 0.05 }, freeze_embedding: freeze }
-    }
+/// Fine-tuning leaves the embedding as it is, and takes no weight decay.
+fn phase(diet: Diet, tokens: usize, rate: f32, blocks: Range<usize>) -> (Diet, Plan) {
+    let fine = !matches!(diet, Diet::Broad | Diet::Base);
+    let weight_decay = if fine { 0.0 } else { 0.05 };
+    (diet, Plan { tokens, rate, weight_decay, freeze_embedding: fine, blocks })
 }
 
 /// What can be tried differently.
@@ -125,7 +132,9 @@ impl Workshop {
 
     /// What the pages say about this making.
     pub fn facts(&self, parameters: usize, train: usize, test: usize) -> Facts {
-        let stages = [Stage::Broad, Stage::Base, Stage::Ja, Stage::MathAdd];
+        let tokens = |stage: Stage, part: usize| {
+            stage.phases(self.shape.layers).get(part).map_or(0.0, |(_, plan)| plan.tokens as f64 / 1e6)
+        };
         Facts {
             parameters,
             hidden: self.shape.hidden,
@@ -134,7 +143,13 @@ impl Workshop {
             seed: self.settings.seed,
             train,
             test,
-            millions: stages.map(|stage| stage.plan().tokens as f64 / 1e6),
+            millions: [
+                tokens(Stage::Broad, 0),
+                tokens(Stage::Base, 0),
+                tokens(Stage::Ja, 0),
+                tokens(Stage::MathAdd, 0),
+                tokens(Stage::MathAdd, 1),
+            ],
         }
     }
 
@@ -152,42 +167,53 @@ impl Workshop {
             Some(parent) => parent.clone(),
             None => Model::random(self.shape, &mut stream(self.settings.seed, purpose))?,
         };
-        let mut plan = stage.plan();
-        plan.tokens = self.settings.tokens.unwrap_or(plan.tokens);
-        let mut corpus = self.corpus(stage);
-        let mut rng = stream(self.settings.seed, purpose + 2);
         let keep = self.settings.keep.as_deref();
-        train::run(label, &mut model, &self.codec, &mut corpus, &plan, &mut rng, |read, model| match keep {
-            Some(folder) if read % 1_000_000 < 110_000 && read < plan.tokens => {
-                export::save_stage(model, folder, &format!("{label}-at-{}", read / 1_000_000))
-            }
-            _ => Ok(()),
-        })?;
+        for (part, (diet, mut plan)) in stage.phases(self.shape.layers).into_iter().enumerate() {
+            let purpose = purpose + 10 * part as u64;
+            plan.tokens = self.settings.tokens.unwrap_or(plan.tokens);
+            let mut corpus = self.corpus(diet, purpose);
+            let mut rng = stream(self.settings.seed, purpose + 2);
+            train::run(
+                label,
+                &mut model,
+                &self.codec,
+                &mut corpus,
+                &plan,
+                &mut rng,
+                |read, model| match keep {
+                    Some(folder) if read % 1_000_000 < 110_000 && read < plan.tokens => {
+                        export::save_stage(model, folder, &format!("{label}-at-{}", read / 1_000_000))
+                    }
+                    _ => Ok(()),
+                },
+            )?;
+        }
         if let Some(folder) = &self.settings.keep {
             export::save_stage(&model, folder, label)?;
         }
         Ok(model)
     }
 
-    fn corpus(&self, stage: Stage) -> Corpus {
-        let rng = stream(self.settings.seed, 100 * (1 + stage as u64) + 1);
-        Corpus::new(stage.diet(), rng, self.reserved.clone())
+    fn corpus(&self, diet: Diet, purpose: u64) -> Corpus {
+        Corpus::new(diet, stream(self.settings.seed, purpose + 1), self.reserved.clone())
     }
 
     /// Prints what the stages read.
     pub fn sample(&self, count: usize) -> Result<()> {
         for &stage in Stage::value_variants() {
-            println!("## {}", stage.label());
-            let mut corpus = self.corpus(stage);
-            for _ in 0..count {
-                let example = corpus.next();
-                let (ids, prompt) = self.codec.example(&example)?;
-                let tokens = format!("{prompt} + {}", ids.len() - prompt);
-                match example.question {
-                    Some(question) => println!("[{tokens}] Q: {question}"),
-                    None => println!("[{tokens}]"),
+            for (part, (diet, _)) in stage.phases(self.shape.layers).into_iter().enumerate() {
+                println!("## {}, part {}", stage.label(), part + 1);
+                let mut corpus = self.corpus(diet, 100 * (1 + stage as u64) + 10 * part as u64);
+                for _ in 0..count {
+                    let example = corpus.next();
+                    let (ids, prompt) = self.codec.example(&example)?;
+                    let tokens = format!("{prompt} + {}", ids.len() - prompt);
+                    match example.question {
+                        Some(question) => println!("[{tokens}] Q: {question}"),
+                        None => println!("[{tokens}]"),
+                    }
+                    println!("    A: {}", example.response);
                 }
-                println!("    A: {}", example.response);
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Batches of similar length, `AdamW`, and the training loop.
 
 use std::io::Write;
+use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -8,12 +9,12 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::Corpus;
-use crate::model::{Batch, EMBED, Model, flat};
+use crate::model::{Batch, EMBED, Model, NORM, NORM_1, PER_BLOCK, flat};
 use crate::ops::tensor;
 use crate::tokenizer::{Codec, PAD_ID};
 
-/// How a stage is trained.
-#[derive(Clone, Copy, Debug)]
+/// How a stage, or one phase of it, is trained.
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Tokens to read, padding not counted.
     pub tokens: usize,
@@ -22,6 +23,19 @@ pub struct Plan {
     pub weight_decay: f32,
     /// Leave the embedding, which is also the output head, as it is.
     pub freeze_embedding: bool,
+    /// The blocks that learn; the final norm goes with the last of them.
+    pub blocks: Range<usize>,
+}
+
+impl Plan {
+    /// Does this parameter stay as it is?
+    fn frozen(&self, param: usize, layers: usize) -> bool {
+        match param {
+            EMBED => self.freeze_embedding,
+            NORM => self.blocks.end < layers,
+            block => !self.blocks.contains(&((block - NORM_1) / PER_BLOCK)),
+        }
+    }
 }
 
 /// Tokens in one part of a batch, padding counted.
@@ -124,7 +138,8 @@ impl AdamW {
 
     fn step(&mut self, model: &mut Model, grads: &[Vec<f32>], rate: f32, plan: &Plan) -> Result<()> {
         self.step += 1;
-        let frozen = |i: usize| plan.freeze_embedding && i == EMBED;
+        let layers = model.shape.layers;
+        let frozen = |i: usize| plan.frozen(i, layers);
         let square: f64 = grads
             .iter()
             .enumerate()
