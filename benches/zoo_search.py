@@ -4,11 +4,11 @@
     cargo build --release
     python3 benches/zoo_search.py [--seeds 10] [--evaluations 320] [--questions 150] [--only NAME,...] [--jobs 2]
 
-Each search is a bundled config with a few lines replaced, run headless. One that races or estimates has up to three
-times the evaluations, and no more tokens than plain per-layer CMA-ES used under the same seed. Held-out figures are
+Each search is a bundled config with a few lines replaced, run headless. One that races or estimates has up to nine
+times the evaluations, and half of the tokens that plain per-layer CMA-ES used under the same seed. Held-out figures are
 the per cent of 250 questions answered right and in Japanese; tokens are those generated for the search's own
-candidates on training questions, as the journal has them. Runs that are there already (in --home) are not run again; one that was cut goes on. `--jobs 2` runs two
-searches of one thread each side by side instead of one of two threads.
+candidates on training questions, as the journal has them. Runs that are there already (in --home) are not run again;
+one that was cut goes on. `--jobs 2` runs two searches of one thread each side by side instead of one of two threads.
 """
 
 import argparse
@@ -33,9 +33,10 @@ SEARCHES = {
     "halves": ("zoo", {"groups": '"halves"'}, "", 1),
     "smooth": ("zoo", {"groups": "{ smooth = 3 }"}, "", 1),
     "racing-sure": ("zoo", {}, "\n[racing]\nblock = 10\n", 1),
-    "racing": ("zoo", {}, "\n[racing]\nblock = 10\nerror = 0.3\n", 3),
-    "estimator": ("zoo", {}, ESTIMATOR, 3),
+    "racing": ("zoo", {}, "\n[racing]\nblock = 10\nerror = 0.3\nreliability = 0.8\n", 9),
+    "estimator": ("zoo", {}, ESTIMATOR, 9),
     "dfs": ("zoo-dfs", {}, "", 1),
+    "dfs-cat": ("zoo-dfs", {"algorithm": '"cat-cma-es"'}, "", 1),
     # Plain CMA-ES: switches are numbers with a threshold, and every scale is learnt from every path.
     "dfs-threshold": (
         "zoo-dfs",
@@ -52,6 +53,7 @@ BESIDE = {
     "racing": "per-layer",
     "estimator": "per-layer",
     "dfs": "dfs-threshold",
+    "dfs-cat": "dfs-threshold",
     "dfs-simple": "dfs-threshold",
 }
 
@@ -154,7 +156,7 @@ def main():
         out = {}
         # Plain per-layer CMA-ES first: the others' tokens are counted in its.
         for name in sorted(names, key=lambda name: name != "per-layer"):
-            tokens = out["per-layer"]["spent"] if "per-layer" in out else None
+            tokens = out["per-layer"]["spent"] // 2 if "per-layer" in out else None
             out[name] = read(run(name, seed, args, tokens))
             course, end = out[name]["course"], out[name]["end"]
             print(f"# {name} {seed}: held out {100 * end:.1f}, fitness {course[-1][2]:.4f}, "

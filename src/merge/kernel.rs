@@ -23,6 +23,8 @@ use super::trim::{Cut, magnitude};
 
 /// Elements of one inner block.
 pub(super) const BLOCK: usize = 1024;
+/// Sources whose blocks have room on the stack.
+const FEW: usize = 4;
 
 /// One inner block of one tensor, as f32. Past the end of a tensor it holds anything.
 pub(super) type Block = [f32; BLOCK];
@@ -123,12 +125,20 @@ fn sum<const NARROW: bool>(task: &Task<'_>, consensus: bool, lambda: f32, start:
     let total = round::work::<NARROW>(task.inputs.iter().fold(0.0, |sum, input| sum + input.weight));
     let total = if total.abs() < 1e-8 { 1.0 } else { total };
     let mut base: Block = [0.0; BLOCK];
-    let mut deltas: Vec<Block> = vec![[0.0; BLOCK]; task.inputs.len()];
+    // A candidate allocates nothing for as many sources as merges commonly have.
+    let mut few = [[0.0; BLOCK]; FEW];
+    let mut more = Vec::new();
+    let deltas: &mut [Block] = if let Some(few) = few.get_mut(..task.inputs.len()) {
+        few
+    } else {
+        more.resize(task.inputs.len(), [0.0; BLOCK]);
+        &mut more
+    };
     for (block, out) in out.chunks_mut(2 * BLOCK).enumerate() {
         let at = start + block * BLOCK;
         load(&task.base, at, &mut base[..out.len() / 2]);
         let mut mix: Block = [0.0; BLOCK];
-        for (input, delta) in task.inputs.iter().zip(&mut deltas) {
+        for (input, delta) in task.inputs.iter().zip(deltas.iter_mut()) {
             load(&input.source, at, &mut delta[..out.len() / 2]);
             subtract::<NARROW>(&base, delta);
             mask(input.keep, at, delta);
@@ -143,7 +153,7 @@ fn sum<const NARROW: bool>(task: &Task<'_>, consensus: bool, lambda: f32, start:
             }
         }
         if consensus {
-            elect::<NARROW>(task, &deltas, &mut mix);
+            elect::<NARROW>(task, deltas, &mut mix);
         } else {
             for m in &mut mix {
                 *m = round::work::<NARROW>(*m);

@@ -7,8 +7,14 @@
 //! they get none. With one, a paired test on the questions answered so far does: the mean difference
 //! to the last of the better half lies below 0 by more than the error allows (a z test with the
 //! correction for a sample without replacement from a finite set, which questions in a random order
-//! are; the error is that of one comparison). Once only the better half is left, each of it goes on
-//! for as long as the same test does not set it below the session's best.
+//! are; the error is that of one comparison).
+//!
+//! A search needs no exact ranks. With a stated reliability the whole generation stops once that
+//! share of the variance between its candidates is their own and not that of the questions asked
+//! so far (Hoyt 1941, <https://doi.org/10.1007/BF02289270>: 1 - MSE / MS of the two-way analysis of
+//! variance, with the same correction). At such a look, and once only the better half is left, a
+//! candidate goes on if the test sets it neither below the session's best nor, with a stated
+//! reliability, below the best of its generation: only who may be the best of all answers everything.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -25,6 +31,8 @@ pub struct Race {
     pub bounds: (f64, f64),
     /// Chance that one comparison stops a candidate that is no worse; 0: only what is certain.
     pub error: f64,
+    /// Share of the variance between candidates that must be theirs for the ranks to do; 0: not asked.
+    pub reliability: f64,
     /// Candidates in the better half.
     pub keep: usize,
 }
@@ -63,12 +71,42 @@ impl Race {
             }
         }
         let left = order.iter().filter(|&&i| !out[i]).count();
-        if let (true, Some(best)) = (left <= self.keep, best) {
+        let settled = || {
+            let rows: Vec<&[f64]> = order.iter().map(|&i| runners[i].values).collect();
+            self.reliability > 0.0 && self.reliable(&rows) >= self.reliability
+        };
+        if left <= self.keep || settled() {
+            let first = order.first().map(|&i| runners[i].values);
+            let ahead: Vec<&[f64]> =
+                best.into_iter().chain(first.filter(|_| self.reliability > 0.0)).collect();
             for &i in order.iter().filter(|i| open(i)) {
-                out[i] = out[i] || self.below(runners[i].values, best);
+                out[i] = out[i] || ahead.iter().any(|ahead| self.below(runners[i].values, ahead));
             }
         }
         out
+    }
+
+    /// Share of the variance between candidates' means that is not the questions': 1 where no question that
+    /// is left can change a rank, 0 or less where all of it may be chance. The questions are those that
+    /// all have answered.
+    fn reliable(&self, rows: &[&[f64]]) -> f64 {
+        let n = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+        let m = rows.len();
+        if n < 2 || m < 2 {
+            return 0.0;
+        }
+        let means: Vec<f64> = rows.iter().map(|row| mean(&row[..n])).collect();
+        let all = mean(&means);
+        let between = means.iter().map(|x| (x - all).powi(2)).sum::<f64>() / (m - 1) as f64;
+        let mut rest = 0.0;
+        for q in 0..n {
+            let question = rows.iter().map(|row| row[q]).sum::<f64>() / m as f64;
+            rest +=
+                rows.iter().zip(&means).map(|(row, x)| (row[q] - x - question + all).powi(2)).sum::<f64>();
+        }
+        let rest = rest / ((m - 1) * (n - 1)) as f64;
+        let unseen = self.total.saturating_sub(n) as f64 / (self.total - 1).max(1) as f64;
+        if between > 0.0 { 1.0 - rest / n as f64 * unseen / between } else { 0.0 }
     }
 
     /// Those that run, and those that have answered everything.
@@ -147,7 +185,7 @@ mod tests {
     use super::*;
 
     fn stops(error: f64, keep: usize, values: &[Vec<f64>], best: Option<&[f64]>) -> Vec<bool> {
-        let race = Race { total: 10, bounds: (0.0, 1.0), error, keep };
+        let race = Race { total: 10, bounds: (0.0, 1.0), error, reliability: 0.0, keep };
         let runners: Vec<Runner> = values.iter().map(|values| Runner { values, done: false }).collect();
         race.stops(&runners, best)
     }
@@ -193,7 +231,7 @@ mod tests {
     fn the_paired_test_keeps_its_error() {
         // Two equally good candidates: of many first comparisons, about one in twenty stops the worse.
         let mut rng = ChaCha12Rng::seed_from_u64(2);
-        let race = Race { total: 1000, bounds: (0.0, 1.0), error: 0.05, keep: 1 };
+        let race = Race { total: 1000, bounds: (0.0, 1.0), error: 0.05, reliability: 0.0, keep: 1 };
         let (a, b) = (row(500, 1000), row(500, 1000));
         let mut stopped = 0;
         for _ in 0..2000 {
@@ -216,6 +254,52 @@ mod tests {
         // Nothing tells equal ones apart, also where every answer is the same.
         assert_eq!(stops(0.05, 1, &[row(4, 8), row(4, 8)], Some(&row(4, 10))), [false, false]);
         assert_eq!(stops(0.4, 1, &[row(1, 1), row(0, 1)], None), [false, false]);
+    }
+
+    #[test]
+    fn reliability_is_cronbachs_alpha() {
+        // Over endless questions both are one number: k / (k - 1) (1 - sum of the items' variances / that of sums).
+        let mut rng = ChaCha12Rng::seed_from_u64(3);
+        let race = Race { total: usize::MAX, bounds: (0.0, 1.0), error: 0.3, reliability: 0.5, keep: 2 };
+        let variance = |x: &[f64]| {
+            let middle = mean(x);
+            x.iter().map(|x| (x - middle).powi(2)).sum::<f64>() / (x.len() - 1) as f64
+        };
+        for _ in 0..20 {
+            let rows: Vec<Vec<f64>> = (0..5)
+                .map(|i| {
+                    let mut row = row(2 + 2 * i, 12);
+                    row.shuffle(&mut rng);
+                    row
+                })
+                .collect();
+            let items: f64 =
+                (0..12).map(|q| variance(&rows.iter().map(|row| row[q]).collect::<Vec<_>>())).sum();
+            let sums: Vec<f64> = rows.iter().map(|row| row.iter().sum()).collect();
+            let alpha = 12.0 / 11.0 * (1.0 - items / variance(&sums));
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            let found = race.reliable(&rows);
+            assert!((found - alpha).abs() < 1e-9, "{found} {alpha}");
+            // Of a finite set less is left to chance, and nothing where all were asked.
+            let finite = |total| Race { total, ..race }.reliable(&rows);
+            assert!(finite(24) > found && (finite(12) - 1.0).abs() < 1e-12);
+        }
+        let same = row(3, 8);
+        assert!(race.reliable(&[&same, &same]).abs() < 1e-12 && race.reliable(&[&same]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_settled_generation_stops_but_for_who_may_be_the_best() {
+        let values = [row(8, 8), row(7, 8), row(6, 8)];
+        let stops = |reliability, best: Option<&[f64]>| {
+            let race = Race { total: 40, bounds: (0.0, 1.0), error: 0.1, reliability, keep: 2 };
+            race.stops(&values.each_ref().map(|values| Runner { values, done: false }), best)
+        };
+        // Nothing tells the last from the last of the better half, but much from the best.
+        assert_eq!(stops(0.0, None), [false; 3]);
+        assert_eq!(stops(0.9, None), [false; 3]);
+        assert_eq!(stops(0.3, None), [false, false, true]);
+        assert_eq!(stops(0.3, Some(&row(8, 8))), [false, false, true]);
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub struct Racing {
     /// that are not the session's best by more than this chance allows; 0: that can't be.
     #[serde(default)]
     pub error: f64,
+    /// Share of the variance between the candidates of a generation that must be theirs, not the questions', for
+    /// their ranks to do: then all stop but those that may be the session's best; 0: not asked.
+    #[serde(default)]
+    pub reliability: f64,
     /// Questions that every candidate of a generation answers and from which an estimator tells its
     /// fitness over all; 0: no estimator, the questions come in one order.
     #[serde(default)]
@@ -42,6 +46,19 @@ impl Racing {
         }
         if !(0.0..=0.5).contains(&self.error) {
             return Err(format!("`racing.error` is {}: give a number from 0 to 0.5", self.error));
+        }
+        if !(0.0..1.0).contains(&self.reliability) {
+            return Err(format!(
+                "`racing.reliability` is {}: give a number from 0 to below 1",
+                self.reliability
+            ));
+        }
+        if self.reliability > 0.0 && (self.error == 0.0 || self.subset > 0) {
+            return Err(
+                "`racing.reliability` goes with an `error` above 0 and without a `subset`: without a stated error \
+                 only what is certain stops, and an estimator ranks by itself"
+                    .into(),
+            );
         }
         if self.full == 0 {
             return Err(

@@ -24,7 +24,13 @@ impl Evolution {
         }
         let level = open.iter().all(|e| e.values.len() == fewest.values.len());
         if level && !fewest.values.is_empty() {
-            let race = Race { total, bounds: self.bounds(), error: racing.error, keep: entries.len() / 2 };
+            let race = Race {
+                total,
+                bounds: self.bounds(),
+                error: racing.error,
+                reliability: racing.reliability,
+                keep: entries.len() / 2,
+            };
             let runners: Vec<Runner> =
                 entries.iter().map(|e| Runner { values: &e.values, done: e.outcome.is_some() }).collect();
             let best = self.state.best_entry().filter(|e| e.values.len() >= total);

@@ -6,8 +6,15 @@ use super::*;
 fn a_race_answers_less_and_goes_on_from_any_event() {
     let many = Facts { train_questions: 60, ..facts() };
     let mut answered = Vec::new();
-    for (error, inject) in [(0.0, None), (0.2, None), (0.2, Some((30, 0.88)))] {
-        let (records, run) = start_with(&racing(error), &many);
+    let more = |text: &str| racing(0.2).replace("[search]", &format!("{text}\n[search]"));
+    for (text, inject) in [
+        (racing(0.0), None),
+        (racing(0.2), None),
+        (racing(0.2), Some((30, 0.88))),
+        (more("reliability = 0.6"), None),
+        (more("reliability = 0.6"), Some((30, 0.88))),
+    ] {
+        let (records, run) = start_with(&text, &many);
         let whole = finish(records, run, inject);
         let state = folded(&whole);
         answered.push(state.entries.iter().map(|e| e.values.len()).sum::<usize>());
@@ -25,6 +32,7 @@ fn a_race_answers_less_and_goes_on_from_any_event() {
     }
     let all = 23 * 60;
     assert!(answered[0] < all && answered[1] < answered[0] * 3 / 4, "{answered:?} of {all}");
+    assert!(answered[3] < answered[1], "{answered:?} of {all}");
 }
 
 #[test]
@@ -32,6 +40,10 @@ fn a_race_needs_a_sum_and_one_task() {
     let says = |text: &str| Config::parse(text, "x").unwrap_err().to_string();
     assert!(says(&racing(0.7)).contains("from 0 to 0.5"));
     assert!(says(&racing(0.0).replace("block = 7", "block = 0")).contains("`racing.block` is 0"));
+    let more = |error, text: &str| racing(error).replace("[search]", &format!("{text}\n[search]"));
+    assert!(says(&more(0.2, "reliability = 1.0")).contains("from 0 to below 1"));
+    assert!(says(&more(0.0, "reliability = 0.5")).contains("an `error` above 0"));
+    assert!(says(&more(0.2, "reliability = 0.5\nsubset = 5")).contains("without a `subset`"));
     let product = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nfitness = \"acc * japanese\"");
     assert!(says(&product).contains("weighted sum"));
     let bar = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nat_least = 0.2");
