@@ -17,7 +17,7 @@ use crate::search;
 use said::reading_sentence;
 
 pub use edit::{with_absolute_paths, with_overrides};
-pub use racing::Racing;
+pub use racing::{Order, Racing};
 pub use space::{Knob, Range, SpaceKeys};
 
 /// The default session, as bundled.

@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 use crate::session::tasks::Tasks;
 use crate::task::Fitness;
 
+/// The order in which candidates answer the questions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// One for the whole session.
+    #[default]
+    Fixed,
+    /// Drawn anew for each generation, in which all candidates answer in the same: where few
+    /// questions are asked, a search that is always asked the same ones learns these by heart.
+    Fresh,
+}
+
 /// `[racing]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +33,8 @@ pub struct Racing {
     /// their ranks to do: then all stop but those that may be the session's best; 0: not asked.
     #[serde(default)]
     pub reliability: f64,
+    #[serde(default)]
+    pub order: Order,
     /// Questions that every candidate of a generation answers and from which an estimator tells its
     /// fitness over all; 0: no estimator, the questions come in one order.
     #[serde(default)]
@@ -58,6 +72,11 @@ impl Racing {
                 "`racing.reliability` goes with an `error` above 0 and without a `subset`: without a stated error \
                  only what is certain stops, and an estimator ranks by itself"
                     .into(),
+            );
+        }
+        if self.order == Order::Fresh && self.subset > 0 {
+            return Err(
+                "`racing.order` goes without a `subset`: an estimator chooses the questions by itself".into(),
             );
         }
         if self.full == 0 {

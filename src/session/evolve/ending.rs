@@ -14,7 +14,7 @@ impl Evolution {
             let genome = optimiser.mean();
             let candidate = Candidate {
                 id: self.next_id(),
-                label: "mean".to_owned(),
+                label: self.mean_label(),
                 origin: Origin::Mean,
                 target: Target::Recipe(Box::new(self.space.to_recipe(&genome))),
                 genome: genome.0,
@@ -50,5 +50,13 @@ impl Evolution {
             evaluations: self.state.evaluations,
             recipe: recipe.clone(),
         }))
+    }
+
+    /// A session of stages has a mean for each.
+    fn mean_label(&self) -> String {
+        match self.state.stages.get(self.config.at) {
+            Some(stage) if self.whole.stage.len() > 1 => format!("mean of {stage}"),
+            _ => "mean".to_owned(),
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Evolution, Next};
 use crate::search::{Answered, Irt, above, question_order};
-use crate::session::config::Racing;
+use crate::session::config::{Order, Racing};
 use crate::session::protocol::{CandidateId, Event, Origin, Score};
 use crate::session::state::Entry;
 
@@ -79,7 +79,11 @@ impl Evolution {
         let row = entry.generation.and_then(|g| self.state.generations.get(g.checked_sub(1)? as usize));
         match row {
             Some(row) if !row.order.is_empty() => row.order.clone(),
-            _ => question_order(n, self.config.seed),
+            _ => {
+                let fresh = self.config.racing.is_some_and(|racing| racing.order == Order::Fresh);
+                let drawn = entry.generation.filter(|_| fresh).unwrap_or(0);
+                question_order(n, self.config.seed.wrapping_add(drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            }
         }
     }
 

@@ -34,12 +34,22 @@ impl Evolution {
             let runners: Vec<Runner> =
                 entries.iter().map(|e| Runner { values: &e.values, done: e.outcome.is_some() }).collect();
             let best = self.state.best_entry().filter(|e| e.values.len() >= total);
-            let stops = race.stops(&runners, best.map(|e| e.values.as_slice()));
+            let best = best.map(|best| self.as_answered_by(fewest, best));
+            let stops = race.stops(&runners, best.as_deref());
             if let Some(i) = stops.iter().position(|stop| *stop) {
                 return Some(Next::Record(self.scored(entries[i], true)));
             }
         }
         Some(self.block(fewest, racing.block))
+    }
+
+    /// What each question brought `whole`, which has answered all, in the order in which `entry` answers.
+    pub(super) fn as_answered_by(&self, entry: &Entry, whole: &Entry) -> Vec<f64> {
+        let mut of = vec![0.0; self.state.train_questions];
+        for (question, &value) in self.order_of(whole).into_iter().zip(&whole.values) {
+            of[question] = value;
+        }
+        self.order_of(entry).into_iter().map(|question| of[question]).collect()
     }
 
     /// A hand-made recipe answers everything, in the race's order.

@@ -189,7 +189,10 @@ fn help_does_what_it_lists() {
     code(&mut app, KeyCode::Enter);
     assert_eq!(app.editor.recipe.method, Method::DareTies);
     app.key(KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL));
-    press(&mut app, "quit");
+    press(&mut app, "quit#");
+    code(&mut app, KeyCode::Enter);
+    assert!(!app.quit && matches!(app.overlay, Some(Overlay::Picker(_))), "nothing matches: it stays");
+    code(&mut app, KeyCode::Backspace);
     code(&mut app, KeyCode::Enter);
     assert!(app.quit);
 }

@@ -26,10 +26,10 @@ impl App {
                     self.watch(questions);
                 }
                 KeyCode::Tab if picker.ticked.is_some() => picker.tick(),
+                // Where nothing matches, the list says so and stays.
                 KeyCode::Enter => {
-                    let choice = picker.chosen().map(|i| i.choice.clone());
-                    self.overlay = None;
-                    if let Some(choice) = choice {
+                    if let Some(choice) = picker.chosen().map(|i| i.choice.clone()) {
+                        self.overlay = None;
                         self.choose(&choice);
                     }
                 }

@@ -13,6 +13,8 @@ fn a_race_answers_less_and_goes_on_from_any_event() {
         (racing(0.2), Some((30, 0.88))),
         (more("reliability = 0.6"), None),
         (more("reliability = 0.6"), Some((30, 0.88))),
+        (more("order = \"fresh\""), None),
+        (more("reliability = 0.6\norder = \"fresh\""), Some((30, 0.88))),
     ] {
         let (records, run) = start_with(&text, &many);
         let whole = finish(records, run, inject);
@@ -36,6 +38,36 @@ fn a_race_answers_less_and_goes_on_from_any_event() {
 }
 
 #[test]
+fn a_fresh_order_is_one_for_a_generation_and_compares_question_by_question() {
+    let many = Facts { train_questions: 60, ..facts() };
+    let text = racing(0.2).replace("[search]", "order = \"fresh\"\n[search]");
+    let (records, run) = start_with(&text, &many);
+    let run = Evolution::replay(&finish(records, run, None)).unwrap();
+    let searched: Vec<&Entry> =
+        run.state.entries.iter().filter(|e| e.candidate.origin == Origin::Search).collect();
+    let mut orders: Vec<Vec<usize>> = Vec::new();
+    for generation in &run.state.generations {
+        let of = |e: &&&Entry| generation.candidates.contains(&e.candidate.id);
+        let all: Vec<Vec<usize>> = searched.iter().filter(of).map(|e| run.order_of(e)).collect();
+        assert!(all.iter().all(|order| *order == all[0]));
+        let mut questions = all[0].clone();
+        questions.sort_unstable();
+        assert_eq!(questions, (0..60).collect::<Vec<_>>());
+        assert!(!orders.contains(&all[0]));
+        orders.push(all[0].clone());
+    }
+    assert!(orders.len() > 3);
+    // Two that answered everything, in orders of their own.
+    let whole: Vec<&&Entry> = searched.iter().filter(|e| e.values.len() == 60).collect();
+    let (a, b) = (whole[0], whole[whole.len() - 1]);
+    assert_ne!(a.generation, b.generation);
+    for (question, value) in run.order_of(a).into_iter().zip(run.as_answered_by(a, b)) {
+        let at = run.order_of(b).into_iter().position(|q| q == question).unwrap();
+        assert_eq!(value.to_bits(), b.values[at].to_bits());
+    }
+}
+
+#[test]
 fn a_race_needs_a_sum_and_one_task() {
     let says = |text: &str| Config::parse(text, "x").unwrap_err().to_string();
     assert!(says(&racing(0.7)).contains("from 0 to 0.5"));
@@ -44,6 +76,8 @@ fn a_race_needs_a_sum_and_one_task() {
     assert!(says(&more(0.2, "reliability = 1.0")).contains("from 0 to below 1"));
     assert!(says(&more(0.0, "reliability = 0.5")).contains("an `error` above 0"));
     assert!(says(&more(0.2, "reliability = 0.5\nsubset = 5")).contains("without a `subset`"));
+    assert!(says(&more(0.2, "order = \"fresh\"\nsubset = 5")).contains("without a `subset`"));
+    assert!(says(&more(0.2, "order = \"new\"")).contains("fresh"));
     let product = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nfitness = \"acc * japanese\"");
     assert!(says(&product).contains("weighted sum"));
     let bar = racing(0.0).replace("use = \"toy\"", "use = \"toy\"\nat_least = 0.2");
