@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Component, Path, PathBuf};
 
 use super::zoo::{self, ZooModel};
-use super::{CheckpointError, adapter, open};
+use super::{CheckpointError, adapter, shards};
 
 /// Where a checkpoint lies.
 pub(super) enum Place {
@@ -111,7 +111,7 @@ pub(super) fn locate(reference: &str) -> Result<Result<Place, HubId>, Checkpoint
     }
     match HubId::parse(reference) {
         Some(id) => match id.snapshot(&hub_cache()) {
-            Some(folder) if open::is_complete(&folder) => Ok(Ok(Place::Folder(folder))),
+            Some(folder) if shards::is_complete(&folder) => Ok(Ok(Place::Folder(folder))),
             _ => Ok(Err(id)),
         },
         None => Err(CheckpointError::NotAReference { reference: reference.to_owned() }),

@@ -16,6 +16,7 @@ mod locate;
 mod lora;
 mod open;
 mod safetensors;
+mod shards;
 mod staged;
 mod summary;
 mod tensor;

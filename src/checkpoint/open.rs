@@ -1,9 +1,9 @@
 //! Opening a checkpoint: every header, shape and path is checked, no tensor data is read.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -16,11 +16,9 @@ use super::layout::tensor_shapes;
 use super::locate::{Place, locate, locate_adapter, split_adapter};
 use super::lora;
 use super::safetensors::{Entry, Header, make_header, read_header};
+use super::shards::{SINGLE, is_plain_name, shard_names};
 use super::zoo::ZooModel;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
-
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 
 /// A checkpoint with its tensors mapped and its config read.
 pub struct Checkpoint {
@@ -360,42 +358,4 @@ impl Weights for Checkpoint {
         let data = made.get_or_init(|| lora::apply(self.at(base), change, |e| self.place(*adapter, e)));
         Some(TensorView { dtype: base.1.dtype, shape: &base.1.shape, data })
     }
-}
-
-/// Whether a folder holds a config and all the weight files that its index lists.
-pub(super) fn is_complete(folder: &Path) -> bool {
-    folder.join("config.json").exists()
-        && shard_names("", folder).is_ok_and(|names| names.iter().all(|n| folder.join(n).exists()))
-}
-
-/// Weight files of a checkpoint folder: the single file, or those that the index lists.
-fn shard_names(reference: &str, folder: &Path) -> Result<Vec<String>, CheckpointError> {
-    if folder.join(SINGLE).exists() {
-        return Ok(vec![SINGLE.to_owned()]);
-    }
-    let file = format!("{reference}/{INDEX}");
-    let Ok(index) = fs::read(folder.join(INDEX)) else {
-        return Err(CheckpointError::NotAFolder { path: reference.to_owned(), missing: SINGLE });
-    };
-    let damaged =
-        |problem: &str| CheckpointError::Damaged { file: file.clone(), problem: problem.to_owned() };
-    let index: Value = serde_json::from_slice(&index).map_err(|e| damaged(&format!("not JSON: {e}")))?;
-    let map = index.get("weight_map").and_then(Value::as_object);
-    let map = map.filter(|m| !m.is_empty()).ok_or_else(|| damaged("has no weight_map"))?;
-    let mut names = BTreeSet::new();
-    for shard in map.values() {
-        let shard =
-            shard.as_str().ok_or_else(|| damaged("its weight_map holds something that is no name"))?;
-        if !is_plain_name(shard) {
-            return Err(CheckpointError::Escape { file, shard: printable(shard) });
-        }
-        names.insert(shard.to_owned());
-    }
-    Ok(names.into_iter().collect())
-}
-
-/// A file name without any folder in it.
-fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
 }

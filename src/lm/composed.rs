@@ -4,8 +4,11 @@
 // Rows that were not written yet are `None`, and a factor of exactly one is left out.
 #![allow(clippy::ref_option, clippy::float_cmp)]
 
+mod math;
+
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
+use self::math::{mix, rotate, squeezed, visible};
 use super::{
     LmError,
     ops::{Attention, Backend, Blocks, Span},
@@ -70,41 +73,6 @@ impl Composed {
 /// The tensor of rows that the decoder has filled.
 fn full(rows: &Option<Tensor>) -> Result<&Tensor, LmError> {
     rows.as_ref().ok_or_else(|| LmError::Backend("rows were read before they were written".to_owned()))
-}
-
-/// Rotates `[rows, heads, head_dim]` by cosines and sines `[rows, 1, pairs]`; the features past
-/// the pairs stay.
-fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, LmError> {
-    let (dim, half) = (x.dim(D::Minus1)?, cos.dim(D::Minus1)?);
-    let (low, high) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
-    let new_low = (low.broadcast_mul(cos)? - high.broadcast_mul(sin)?)?;
-    let new_high = (high.broadcast_mul(cos)? + low.broadcast_mul(sin)?)?;
-    let rest = x.narrow(D::Minus1, 2 * half, dim - 2 * half)?;
-    Ok(Tensor::cat(&[new_low, new_high, rest], D::Minus1)?)
-}
-
-/// Softmax attention of queries `[n, kv_heads, group · rows, head_dim]` over keys and values
-/// `[n, kv_heads, length, head_dim]`; `mask` is added to the scores (0 or -∞).
-fn mix(shape: &Shape, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Result<Tensor, LmError> {
-    let scale = f64::from(shape.score_scale);
-    let scores = (q.contiguous()?.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
-    let mut scores = scores.to_dtype(DType::F32)?;
-    if let Some(cap) = shape.score_cap {
-        scores = squeezed(&scores, cap)?;
-    }
-    let scores = scores.broadcast_add(mask)?;
-    let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
-    Ok(weights.matmul(&v.contiguous()?)?)
-}
-
-/// `cap · tanh(x / cap)`.
-fn squeezed(x: &Tensor, cap: f32) -> Result<Tensor, LmError> {
-    Ok(((x / f64::from(cap))?.tanh()? * f64::from(cap))?)
-}
-
-/// 0 where position `p` sees position `j`, else -∞.
-fn visible(p: usize, j: usize, window: Option<usize>) -> f32 {
-    if j <= p && window.is_none_or(|w| p - j < w) { 0.0 } else { f32::NEG_INFINITY }
 }
 
 impl Composed {

@@ -5,9 +5,12 @@
 
 #![allow(clippy::wildcard_imports)] // dozens of intrinsics
 
+mod lanes;
+
 use std::arch::x86_64::*;
 
-use super::fused::{Fused, Gate, How, MOST, Then};
+use self::lanes::Lanes;
+use super::fused::{Fused, Gate, How, MOST};
 use super::mask::MULTIPLIERS;
 
 /// Elements of one vector.
@@ -205,83 +208,6 @@ fn some<const N: usize, const HOW: u8, const HASHED: bool>(
     // SAFETY: all arrays are one vector long.
     unsafe { vectors::<N, HOW, HASHED>(lanes, start, sources, base.as_ptr(), to, WIDTH, false) };
     out.copy_from_slice(&made[..out.len()]);
-}
-
-/// What stays in registers over a piece.
-struct Lanes<const N: usize> {
-    /// The smallest magnitude kept, or the largest hash.
-    bound: [__m512i; N],
-    xor: [__m512i; N],
-    add: [__m512i; N],
-    /// Offsets by mantissa: those below 64, and the others.
-    low: [__m512i; N],
-    high: [__m512i; N],
-    offset: [__m512i; N],
-    weight: [__m512; N],
-    divisor: Option<__m512>,
-    reciprocals: [__m512; 2],
-    divides: bool,
-    reciprocal: __m512,
-    scales: bool,
-    lambda: __m512,
-    interleave: __m512i,
-    lower_bytes: __mmask64,
-    count: __m512i,
-}
-
-impl<const N: usize> Lanes<N> {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-    fn new(task: &Fused<'_>) -> Self {
-        let zero = _mm512_setzero_si512();
-        let bytes = |from: &[u8]| {
-            assert!(from.len() == 64);
-            // SAFETY: as long as a vector.
-            unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
-        };
-        let floats = |from: &[f32]| {
-            assert!(from.len() == 16);
-            // SAFETY: as long as a vector.
-            unsafe { _mm512_loadu_ps(from.as_ptr()) }
-        };
-        let factor = |i: usize| &task.parts[i].factor;
-        let mut reciprocals = [_mm512_setzero_ps(); 2];
-        let mut weight = [_mm512_setzero_ps(); N];
-        let mut divisor = None;
-        let mut then = Then { reciprocal: None, lambda: None };
-        match &task.how {
-            How::Linear { weights, divisor: by } => {
-                weight = std::array::from_fn(|i| _mm512_set1_ps(weights[i]));
-                divisor = by.map(|d| _mm512_set1_ps(d));
-            }
-            How::Sum { then: t } | How::Agree { then: t } => then = *t,
-            How::Mean { reciprocals: table, then: t } => {
-                reciprocals = [floats(&table[..16]), floats(&table[16..])];
-                then = *t;
-            }
-        }
-        // Word 2i of the result is word i of the vector, word 2i + 1 its word 16 + i.
-        let order: [u16; 32] = std::array::from_fn(|i| (i / 2 + 16 * (i % 2)) as u16);
-        Self {
-            bound: [zero; N],
-            xor: [zero; N],
-            add: [zero; N],
-            low: std::array::from_fn(|i| bytes(&factor(i).by_mantissa[..64])),
-            high: std::array::from_fn(|i| bytes(&factor(i).by_mantissa[64..])),
-            offset: std::array::from_fn(|i| _mm512_set1_epi16(factor(i).offset as i16)),
-            weight,
-            divisor,
-            reciprocals,
-            divides: then.reciprocal.is_some(),
-            reciprocal: _mm512_set1_ps(then.reciprocal.unwrap_or(1.0)),
-            scales: then.lambda.is_some(),
-            lambda: _mm512_set1_ps(then.lambda.unwrap_or(1.0)),
-            // SAFETY: 32 words are as long as a vector.
-            interleave: unsafe { _mm512_loadu_si512(order.as_ptr().cast()) },
-            // Unknown to the compiler, which makes an instruction more of what it knows.
-            lower_bytes: std::hint::black_box(0x5555_5555_5555_5555),
-            count: _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-        }
-    }
 }
 
 /// The even and the odd elements of a vector, as f32.

@@ -1,8 +1,11 @@
 //! The task file: TOML in, a checked [`TaskConfig`] out. Every key with its default stands here.
 
+mod check;
+
 use serde::Deserialize;
 
-use super::{Decoding, Kind, Metric, Scorer, TaskError, language, nearest};
+use self::check::{check_columns, check_keys, check_values, line_of};
+use super::{Decoding, Kind, Metric, Scorer, TaskError};
 
 const KEYS: [&str; 21] = [
     "name",
@@ -290,116 +293,4 @@ fn syntax(file: &str, text: &str, message: &str, span: Option<std::ops::Range<us
         line: line_of(text, span.map_or(0, |s| s.start)),
         message: message.replace('\n', ", "),
     }
-}
-
-fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
-    let wrong = |key, what: String| Err(TaskError::Value { file: file.to_owned(), key, what });
-    let says = |key, what: &str| wrong(key, what.to_owned());
-    match (&config.max_new_tokens, config.kind) {
-        (Some(Length::Tokens(0)), _) => {
-            return says("max_new_tokens", "is 0: give the most tokens that an answer may have");
-        }
-        (None, Kind::Generate) => {
-            return says("max_new_tokens", "is missing: give the most tokens that an answer may have");
-        }
-        _ => {}
-    }
-    if config.prompt.is_empty() && config.kind != Kind::Sentence {
-        return says("prompt", "is missing: give the template of one question");
-    }
-    match (&config.choices, config.kind) {
-        (None, Kind::Choice | Kind::Sentence) => {
-            return says("choices", "is missing: give a list of templates, or an expression for the list");
-        }
-        (Some(_), Kind::Generate) => {
-            return says("choices", "needs kind = \"choice\" or \"sentence\": set one");
-        }
-        (Some(Choices::Templates(all)), _) if all.len() < 2 => {
-            return says("choices", "has fewer than two entries: give at least two");
-        }
-        _ => {}
-    }
-    if config.kind != Kind::Generate && config.gold.is_none() && config.columns.answer.is_none() {
-        return says(
-            "gold",
-            "is missing: give the expression for the right choice's index, such as \"label\"",
-        );
-    }
-    config.decoding.check().or_else(|(key, why)| wrong(key, why))?;
-    if config.kind != Kind::Generate && config.decoding != Decoding::default() {
-        return says("decoding", "needs kind = \"generate\": choices are compared, not written");
-    }
-    for metric in &config.metrics {
-        if !metric.suits(config.kind) {
-            return wrong("metrics", format!("names {metric}, which is none for this kind of task"));
-        }
-    }
-    if !(config.weight.is_finite() && config.weight > 0.0) {
-        return says("weight", "must be a positive number");
-    }
-    if let Some(code) = &config.language
-        && code != "none"
-        && let Err(near) = language::check(code)
-    {
-        return wrong(
-            "language",
-            format!("{code:?} is not known: did you mean \"{near}\"? Use a code of lid.176, or \"none\""),
-        );
-    }
-    if config.stop.iter().any(String::is_empty) {
-        return says("stop", "holds an empty string, which would end every answer at once: take it out");
-    }
-    if let Extract::Regex(pattern) = &config.extract
-        && let Err(error) = regex::Regex::new(pattern)
-    {
-        let last = error.to_string();
-        let last = last.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        return wrong("extract", format!("is no regular expression ({last}): correct it"));
-    }
-    if config.train.is_none() && config.test.is_none() {
-        return says("train", "and test are both missing: say where the questions come from");
-    }
-    let columns = [
-        Some(&config.columns),
-        config.train.as_ref().and_then(|s| s.columns.as_ref()),
-        config.test.as_ref().and_then(|s| s.columns.as_ref()),
-        config.shots.as_ref().and_then(|s| s.columns.as_ref()),
-    ];
-    for Columns { question, answer, id } in columns.into_iter().flatten() {
-        if [question, answer, id].into_iter().flatten().any(|c| *c == Column::Number(0)) {
-            return says("columns", "names column 0: columns are numbered from 1");
-        }
-    }
-    Ok(())
-}
-
-fn check_columns(file: &str, text: &str, table: &dyn toml_edit::TableLike) -> Result<(), TaskError> {
-    match table.get("columns").and_then(toml_edit::Item::as_table_like) {
-        Some(columns) => check_keys(file, text, columns, &COLUMN_KEYS),
-        None => Ok(()),
-    }
-}
-
-fn check_keys(
-    file: &str,
-    text: &str,
-    table: &dyn toml_edit::TableLike,
-    known: &[&'static str],
-) -> Result<(), TaskError> {
-    for (key, _) in table.iter() {
-        if !known.contains(&key) {
-            let at = table.get_key_value(key).and_then(|(key, _)| key.span()).map_or(0, |s| s.start);
-            return Err(TaskError::UnknownKey {
-                file: file.to_owned(),
-                line: line_of(text, at),
-                key: key.to_owned(),
-                nearest: nearest(key, known),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn line_of(text: &str, byte: usize) -> usize {
-    text.as_bytes().iter().take(byte).filter(|b| **b == b'\n').count() + 1
 }

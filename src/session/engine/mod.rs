@@ -10,6 +10,7 @@ mod flights;
 mod hub;
 mod look;
 mod outbox;
+mod reports;
 mod requests;
 mod socket;
 
