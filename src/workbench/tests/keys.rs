@@ -178,6 +178,16 @@ fn orders_go_to_the_session() {
 }
 
 #[test]
+fn escape_and_a_digit_in_one_go_leave_the_list_for_the_pane() {
+    let mut app = fixture::fresh();
+    app.pane = Pane::Answers;
+    press(&mut app, "?");
+    app.key(KeyEvent::new(KeyCode::Char('3'), KeyModifiers::ALT));
+    assert!(app.overlay.is_none());
+    assert_eq!(app.pane, Pane::Evolve);
+}
+
+#[test]
 fn help_does_what_it_lists() {
     let mut app = fixture::fresh();
     app.pane = Pane::Recipe;

@@ -26,6 +26,11 @@ impl App {
             return;
         }
         self.notice = None;
+        // Escape with a letter close behind reads as Alt with that letter: either way the list is left.
+        let alt = matches!(key.code, KeyCode::Char(_)) && key.modifiers.contains(KeyModifiers::ALT);
+        if alt && !matches!(self.overlay, None | Some(Overlay::Prompt(_))) {
+            self.overlay = None;
+        }
         if self.overlay.is_some() {
             self.overlay_key(key);
         } else if let Some(action) = self.replay.and_then(|_| self.keys.replay_action_for(key, self.pane)) {
