@@ -21,6 +21,7 @@ fn small(text: &str) -> String {
     let line = |line: &str| match line.split(" =").next() {
         Some("train_limit") => "train_limit = 6".to_owned(),
         Some("test_limit") => "test_limit = 5".to_owned(),
+        Some("block") => "block = 2".to_owned(),
         Some("population") => "population = 5".to_owned(),
         Some("evaluations") => format!("evaluations = {evaluations}"),
         _ => line.to_owned(),
@@ -120,4 +121,14 @@ fn a_killed_session_with_an_estimator_ends_as_if_undisturbed() {
     let home = killed(&(config + race), 5);
     let report = said(home.path(), &["report", "s"]);
     assert!(report.contains("have an estimate for their fitness; of "), "{report}");
+}
+
+#[test]
+fn a_killed_race_ends_as_if_undisturbed() {
+    let home = killed(include_str!("../configs/zoo-race.toml"), 6);
+    let reader = Reader::open(&Home::at(home.path()), "s").unwrap();
+    let events = || reader.records(1).unwrap().into_iter().map(|r| r.event);
+    let stopped = events().filter(|e| matches!(e, Event::Evaluated { stopped: true, .. })).count();
+    let whole = events().filter(|e| matches!(e, Event::Evaluated { stopped: false, .. })).count();
+    assert!(stopped > 0 && whole > 0, "{stopped} stopped, {whole} answered everything");
 }

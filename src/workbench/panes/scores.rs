@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::session::protocol::Score;
+use crate::session::protocol::{Origin, Score};
 use crate::session::state::Entry;
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
@@ -44,8 +44,14 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let share = |score: Option<Score>, of: fn(&Score) -> f64| {
         score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))
     };
-    // Where there is too little room the last rows, what was found, stay.
-    let skip = rows.len().saturating_sub(usize::from(area.height.saturating_sub(1)));
+    // Where there is too little room the weakest sources go, then the first rows: what was found stays.
+    let room = usize::from(area.height.saturating_sub(1));
+    while rows.len() > room
+        && let Some(weakest) = weakest_source(&rows)
+    {
+        rows.remove(weakest);
+    }
+    let skip = rows.len().saturating_sub(room);
     let mut y = area.y + 1;
     for (entry, tone, label) in rows.iter().skip(skip) {
         let style = pen.theme.tone(*tone);
@@ -60,4 +66,35 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
         y += 1;
     }
     y - area.y
+}
+
+/// The row of the source with the lowest fitness, where there is more than one.
+fn weakest_source(rows: &[(&Entry, Tone, String)]) -> Option<usize> {
+    let fitness = |i: &usize| rows[*i].0.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
+    let sources: Vec<usize> =
+        (0..rows.len()).filter(|&i| rows[i].0.candidate.origin == Origin::Source).collect();
+    // Of equals the last one.
+    let weakest = sources.iter().rev().min_by(|a, b| fitness(a).total_cmp(&fitness(b))).copied();
+    weakest.filter(|_| sources.len() > 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workbench::tests::fixture;
+
+    #[test]
+    fn the_weakest_source_goes_first_and_the_last_one_stays() {
+        let app = fixture::evolving();
+        let run = app.run.as_ref().unwrap();
+        let mut rows: Vec<(&Entry, Tone, String)> =
+            run.references().into_iter().map(|e| (e, Tone::Plain, e.candidate.label.clone())).collect();
+        let mut gone = Vec::new();
+        while let Some(weakest) = weakest_source(&rows) {
+            gone.push(rows.remove(weakest).2);
+        }
+        assert_eq!(gone, ["zoo:math-mul", "zoo:math-add"]);
+        assert_eq!(rows[0].2, "zoo:base");
+        assert_eq!(rows[1].2, "zoo:ja");
+    }
 }
