@@ -55,6 +55,11 @@ pub struct SessionState {
     pub tokens: u64,
     /// Seconds spent on candidates so far.
     pub seconds: f64,
+    /// Tokens that may be generated and seconds that may be spent, where the config says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_seconds: Option<f64>,
     /// Held-out questions that stand among the training questions too.
     pub overlap: u64,
     /// Why the search proposes no more, where it is not for the number of evaluations.
@@ -182,6 +187,30 @@ impl SessionState {
         (!off.is_empty()).then_some(Off { candidates: off.len() as u64, mean, most })
     }
 
+    /// Share of the budget that is used: of evaluations, tokens or seconds, whichever is nearest its end. An
+    /// extended session goes by evaluations alone.
+    #[must_use]
+    pub fn used(&self) -> f64 {
+        let evaluations = self.evaluations as f64 / self.budget.max(1) as f64;
+        let tokens = self.most_tokens.map_or(0.0, |most| self.tokens as f64 / most.max(1) as f64);
+        let seconds = self.most_seconds.map_or(0.0, |most| self.seconds / most.max(f64::MIN_POSITIVE));
+        let spent = if self.extended { 0.0 } else { tokens.max(seconds) };
+        evaluations.max(spent).clamp(0.0, 1.0)
+    }
+
+    /// Seconds until the budget is used at these rates, by whichever of its parts ends first.
+    #[must_use]
+    pub fn seconds_left(&self, candidates_per_second: f64, tokens_per_second: f64) -> Option<f64> {
+        let until = |left: f64, per_second: f64| (per_second > 0.0).then(|| left.max(0.0) / per_second);
+        let evaluations = self.budget.saturating_sub(self.evaluations) as f64;
+        let limits = [
+            self.most_tokens.and_then(|most| until(most as f64 - self.tokens as f64, tokens_per_second)),
+            self.most_seconds.map(|most| (most - self.seconds).max(0.0)),
+        ];
+        let limits = limits.into_iter().flatten().filter(|_| !self.extended);
+        limits.chain(until(evaluations, candidates_per_second)).min_by(f64::total_cmp)
+    }
+
     /// Index of the stage at hand.
     #[must_use]
     pub fn stage(&self) -> usize {
@@ -229,5 +258,30 @@ impl SessionState {
             updated_ms: self.updated_ms,
             interrupted: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::stages::limits_in;
+
+    #[test]
+    fn the_part_of_a_budget_that_ends_first_counts() {
+        let text = "[budget]\nevaluations = 100\ntokens = 1000\nseconds = 50\n";
+        let (most_tokens, most_seconds) = limits_in(text);
+        let mut state = SessionState { budget: 100, most_tokens, most_seconds, ..SessionState::default() };
+        (state.evaluations, state.tokens, state.seconds) = (20, 500, 5.0);
+        assert!((state.used() - 0.5).abs() < 1e-12);
+        // 80 evaluations, 500 tokens, 45 seconds.
+        let left = |state: &SessionState, a, b| state.seconds_left(a, b).unwrap();
+        assert!((left(&state, 1.0, 50.0) - 10.0).abs() < 1e-12);
+        assert!((left(&state, 4.0, 5.0) - 20.0).abs() < 1e-12);
+        assert!((left(&state, 0.0, 0.0) - 45.0).abs() < 1e-12);
+        state.extended = true;
+        assert!((state.used() - 0.2).abs() < 1e-12);
+        assert!((left(&state, 1.0, 50.0) - 80.0).abs() < 1e-12);
+        assert_eq!(SessionState::default().seconds_left(0.0, 0.0), None);
+        assert_eq!(limits_in("[budget]\nevaluations = 100\n"), (None, None));
     }
 }

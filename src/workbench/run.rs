@@ -124,7 +124,12 @@ impl Run {
         if let Some(generation) = state.generations.last() {
             let mut rows: Vec<&Entry> =
                 generation.candidates.iter().filter_map(|id| state.entry(*id)).collect();
-            let fitness = |e: &Entry| e.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
+            // Those that race stand where they stand so far.
+            let running = |e: &Entry| if e.so_far.n > 0 { e.so_far.fitness } else { f64::NEG_INFINITY };
+            let fitness = |e: &Entry| match e.outcome {
+                Some(_) => e.train().map_or(f64::NEG_INFINITY, |s| s.fitness),
+                None => running(e),
+            };
             rows.sort_by(|a, b| fitness(b).total_cmp(&fitness(a)));
             let shown = |e: &Entry| Some(e.candidate.id) == state.best || self.kept.contains(&e.candidate.id);
             out.extend(rows.into_iter().filter(|e| !shown(e)));

@@ -189,12 +189,11 @@ impl Active {
         let seconds = now.duration_since(self.since).min(RATE_WINDOW).as_secs_f64().max(1e-3);
         let per_second = self.done.len() as f64 / seconds;
         let tokens: u64 = self.done.iter().map(|(_, tokens)| tokens).sum();
-        let state = self.state();
-        let left = state.budget.saturating_sub(state.evaluations) as f64;
+        let tokens_per_second = tokens as f64 / seconds;
         Live::Rate {
             candidates_per_hour: per_second * 3600.0,
-            tokens_per_second: tokens as f64 / seconds,
-            eta_s: (per_second > 0.0).then(|| left / per_second),
+            tokens_per_second,
+            eta_s: self.state().seconds_left(per_second, tokens_per_second),
             memory_bytes,
             device: device.to_owned(),
         }

@@ -132,6 +132,7 @@ impl SessionState {
         self.seed = *seed;
         self.genes.clone_from(genes);
         self.stages = stages::names_in(config);
+        (self.most_tokens, self.most_seconds) = stages::limits_in(config);
         self.layers = *layers;
         self.train_questions = *train_questions;
         self.test_questions = *test_questions;

@@ -147,8 +147,7 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
 }
 
 fn progress_bar(run: &Run, cells: usize) -> String {
-    let share = run.state.evaluations as f64 / run.state.budget.max(1) as f64;
-    let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
+    let full = (run.state.used() * cells as f64).round() as usize;
     format!("{}{}", "=".repeat(full), "-".repeat(cells - full))
 }
 

@@ -48,12 +48,19 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         pen.text((area.x, y), LABEL, &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {
+            // Of some of the questions, or an estimate.
+            (Some(Outcome::Scored(score)), _) if entry.stopped => {
+                (format!("~{:.3}", score.fitness), if here { style } else { dim })
+            }
             (Some(Outcome::Scored(score)), _) => (format!("{:.3}", score.fitness), style),
             (Some(Outcome::Failed(_)), _) => (words::failed().to_owned(), pen.theme.tone(Tone::Bad)),
             (None, Some((_, done, of))) => {
-                let share = done * 100 / of.max(1);
+                // A racing candidate has answered some in earlier blocks, and others follow.
+                let before = entry.values.len() as u64;
+                let share = (before + done) * 100 / of.max(run.state.train_questions as u64).max(1);
                 (format!("{share:>3}%"), pen.theme.tone(Tone::Warn))
             }
+            (None, None) if entry.so_far.n > 0 => (format!("~{:.3}", entry.so_far.fitness), dim),
             (None, None) => ("-".to_owned(), dim),
         };
         pen.text((area.x + LABEL + 1, y), FITNESS, &pad_left(&figure, width(&figure).max(5)), style);

@@ -93,7 +93,7 @@ mod tests {
         while let Some(weakest) = weakest_source(&rows) {
             gone.push(rows.remove(weakest).2);
         }
-        assert_eq!(gone, ["zoo:math-mul", "zoo:math-add"]);
+        assert_eq!(gone, ["zoo:math-add", "zoo:math-mul"]);
         assert_eq!(rows[0].2, "zoo:base");
         assert_eq!(rows[1].2, "zoo:ja");
     }

@@ -263,7 +263,8 @@ impl Player {
         }
         let per_second = (last.len() - 1) as f64 / seconds;
         let tokens: u64 = last[..last.len() - 1].iter().filter_map(|r| r.cost).map(|c| c.tokens).sum();
-        let left = self.story.state.budget.saturating_sub(self.evaluated) as f64;
+        // What is recorded ends where it ended, whatever it was that ended it.
+        let left = self.story.state.evaluations.saturating_sub(self.evaluated) as f64;
         Some(Live::Rate {
             candidates_per_hour: per_second * 3600.0,
             tokens_per_second: tokens as f64 / seconds,
