@@ -192,8 +192,8 @@ def main():
 def compare(name, other, these, those):
     """Until the other's final fitness is reached, seed by seed, as a share of what the other used in all; and
     until the median of its final fitness is, which every seed is held to alike. Then the expected running time of both
-    to the least, the quartiles and the most of the other's finals: what all runs used until they were there or ended,
-    for each that got there (Hansen et al. 2009)."""
+    to each of the other's finals: what all runs used until they were there or ended, for each that got there (Hansen et
+    al. 2009)."""
     finals = [run["course"][-1] for run in those]
     middle = statistics.median(final[2] for final in finals)
     for of, word in ((0, "tokens"), (1, "evaluations")):
@@ -204,9 +204,8 @@ def compare(name, other, these, those):
         print(f"{name}: {other}'s final fitness after {statistics.median(own):.2f} of its {word} (median; "
               f"{missed(own)} of {len(own)} never), its median {middle:.4f} after {statistics.median(same):.2f} "
               f"({missed(same)} never)")
-    ends = sorted(final[2] for final in finals)
     of = 0 if SEARCHES[name][3] > 1 else 1
-    for target in sorted({ends[round(q * (len(ends) - 1))] for q in (0, 0.25, 0.5, 0.75, 1)}):
+    for target in sorted({final[2] for final in finals}):
         said = []
         for label, runs in ((name, these), (other, those)):
             used = [reached(run["course"], target, of) for run in runs]

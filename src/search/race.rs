@@ -1,4 +1,4 @@
-//! Racing: the candidates of a generation answer the questions block by block, in one fixed order,
+//! Racing: the candidates of a generation answer the questions block by block, all in one order,
 //! and one that has no part in what the generation is for stops.
 //!
 //! A search that goes by ranks needs to know who is in the better half, and the session who is its
@@ -141,7 +141,7 @@ pub fn above(error: f64) -> f64 {
     -quantile(error)
 }
 
-/// The order in which all candidates of a session answer its `n` questions.
+/// The order in which all candidates of a session, or of one generation, answer its `n` questions.
 #[must_use]
 pub fn order(n: usize, seed: u64) -> Vec<usize> {
     let mut out: Vec<usize> = (0..n).collect();

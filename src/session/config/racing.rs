@@ -33,6 +33,7 @@ pub struct Racing {
     /// their ranks to do: then all stop but those that may be the session's best; 0: not asked.
     #[serde(default)]
     pub reliability: f64,
+    /// In which order the questions are asked.
     #[serde(default)]
     pub order: Order,
     /// Questions that every candidate of a generation answers and from which an estimator tells its

@@ -33,7 +33,8 @@ pub(super) fn reading_sentence(text: &str, place: &str, error: &toml::de::Error)
 /// The key whose value begins at this byte of its line.
 fn key_before(text: &str, value: usize) -> Option<&str> {
     let line = text.get(..value)?.rsplit('\n').next()?;
-    let key = line.trim_end().strip_suffix('=')?.trim();
+    // In an inline table others stand before it.
+    let key = line.trim_end().strip_suffix('=')?.rsplit(['{', ',']).next()?.trim();
     Some(key).filter(|key| !key.is_empty())
 }
 
@@ -55,6 +56,8 @@ mod tests {
         );
         let number = says("population = 16", "population = \"many\"");
         assert!(number.contains("`population`: invalid type"), "{number}");
+        let bound = says("weight = { min = -0.3, max = 1.8 }", "weight = { min = -0.3, max = \"a\" }");
+        assert!(bound.starts_with("x.toml") && !bound.contains("`weight = "), "{bound}");
         assert!(says("population = 16", "population =").starts_with("x.toml, line "));
     }
 }
