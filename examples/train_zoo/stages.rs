@@ -48,6 +48,11 @@ impl Stage {
         }
     }
 
+    /// Number of the random streams of one of its parts.
+    fn purpose(self, part: usize) -> u64 {
+        100 * (1 + self as u64) + 10 * part as u64
+    }
+
     /// What it reads, part by part, and how. An arithmetic model learns to calculate in all blocks but the first,
     /// and then to answer everything in English in the first alone: what one would keep of it and what not stand
     /// in different layers.
@@ -162,14 +167,13 @@ impl Workshop {
                 return export::load_weights(self.shape, &path);
             }
         }
-        let purpose = 100 * (1 + stage as u64);
         let mut model = match parent {
             Some(parent) => parent.clone(),
-            None => Model::random(self.shape, &mut stream(self.settings.seed, purpose))?,
+            None => Model::random(self.shape, &mut stream(self.settings.seed, stage.purpose(0)))?,
         };
         let keep = self.settings.keep.as_deref();
         for (part, (diet, mut plan)) in stage.phases(self.shape.layers).into_iter().enumerate() {
-            let purpose = purpose + 10 * part as u64;
+            let purpose = stage.purpose(part);
             plan.tokens = self.settings.tokens.unwrap_or(plan.tokens);
             let mut corpus = self.corpus(diet, purpose);
             let mut rng = stream(self.settings.seed, purpose + 2);
@@ -203,7 +207,7 @@ impl Workshop {
         for &stage in Stage::value_variants() {
             for (part, (diet, _)) in stage.phases(self.shape.layers).into_iter().enumerate() {
                 println!("## {}, part {}", stage.label(), part + 1);
-                let mut corpus = self.corpus(diet, 100 * (1 + stage as u64) + 10 * part as u64);
+                let mut corpus = self.corpus(diet, stage.purpose(part));
                 for _ in 0..count {
                     let example = corpus.next();
                     let (ids, prompt) = self.codec.example(&example)?;
