@@ -186,13 +186,11 @@ pub fn names_in(config: &str) -> Vec<String> {
     stages.into_iter().flatten().zip(1..).map(name).collect()
 }
 
-/// Tokens and seconds that a config's text allows a whole session.
-pub fn limits_in(config: &str) -> (Option<u64>, Option<f64>) {
-    let document: toml::Table = toml::from_str(config).unwrap_or_default();
-    let limit = |key| document.get("budget").and_then(|budget| budget.get(key));
-    let tokens = limit("tokens").and_then(toml::Value::as_integer).and_then(|n| u64::try_from(n).ok());
-    let number = |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|n| n as f64));
-    (tokens, limit("seconds").and_then(number))
+/// The budget of a whole session in a config's text.
+#[must_use]
+pub fn budget_in(config: &str) -> Budget {
+    let mut document: toml::Table = toml::from_str(config).unwrap_or_default();
+    document.remove("budget").and_then(|budget| budget.try_into().ok()).unwrap_or_default()
 }
 
 /// A config's text with a budget shared out over its stages in proportion.

@@ -125,6 +125,12 @@ impl Entry {
             _ => None,
         }
     }
+
+    /// Fitness on the training questions to sort by: below all others where there is none.
+    #[must_use]
+    pub fn fitness_or_least(&self) -> f64 {
+        self.train().map_or(f64::NEG_INFINITY, |s| s.fitness)
+    }
 }
 
 /// One generation's line in the chart.
@@ -264,12 +270,13 @@ impl SessionState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::stages::limits_in;
+    use crate::session::config::Budget;
+    use crate::session::stages::budget_in;
 
     #[test]
     fn the_part_of_a_budget_that_ends_first_counts() {
         let text = "[budget]\nevaluations = 100\ntokens = 1000\nseconds = 50\n";
-        let (most_tokens, most_seconds) = limits_in(text);
+        let Budget { tokens: most_tokens, seconds: most_seconds, .. } = budget_in(text);
         let mut state = SessionState { budget: 100, most_tokens, most_seconds, ..SessionState::default() };
         (state.evaluations, state.tokens, state.seconds) = (20, 500, 5.0);
         assert!((state.used() - 0.5).abs() < 1e-12);
@@ -282,6 +289,7 @@ mod tests {
         assert!((state.used() - 0.2).abs() < 1e-12);
         assert!((left(&state, 1.0, 50.0) - 80.0).abs() < 1e-12);
         assert_eq!(SessionState::default().seconds_left(0.0, 0.0), None);
-        assert_eq!(limits_in("[budget]\nevaluations = 100\n"), (None, None));
+        let Budget { tokens, seconds, .. } = budget_in("[budget]\nevaluations = 100\n");
+        assert_eq!((tokens, seconds), (None, None));
     }
 }

@@ -125,10 +125,9 @@ impl Run {
             let mut rows: Vec<&Entry> =
                 generation.candidates.iter().filter_map(|id| state.entry(*id)).collect();
             // Those that race stand where they stand so far.
-            let running = |e: &Entry| if e.so_far.n > 0 { e.so_far.fitness } else { f64::NEG_INFINITY };
             let fitness = |e: &Entry| match e.outcome {
-                Some(_) => e.train().map_or(f64::NEG_INFINITY, |s| s.fitness),
-                None => running(e),
+                None if e.so_far.n > 0 => e.so_far.fitness,
+                _ => e.fitness_or_least(),
             };
             rows.sort_by(|a, b| fitness(b).total_cmp(&fitness(a)));
             let shown = |e: &Entry| Some(e.candidate.id) == state.best || self.kept.contains(&e.candidate.id);
@@ -141,8 +140,7 @@ impl Run {
     #[must_use]
     pub fn best_global(&self) -> Option<&Entry> {
         let grid = self.state.entries.iter().filter(|e| e.candidate.origin == Origin::Grid);
-        let fitness = |e: &Entry| e.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
-        grid.max_by(|a, b| fitness(a).total_cmp(&fitness(b)))
+        grid.max_by(|a, b| a.fitness_or_least().total_cmp(&b.fitness_or_least()))
     }
 
     /// Reference points worth a row of their own: base, sources, uniform, the best global one.

@@ -64,14 +64,13 @@ fn winner(state: &SessionState, at: usize) -> Option<&Entry> {
     if let Some(next) = state.begun.get(at) {
         return state.entry(next.winner?);
     }
-    let fitness = |e: &Entry| e.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
     state
         .entries
         .iter()
         .filter(|e| e.candidate.id >= state.stage_first() && !e.stopped && e.train().is_some())
         .filter(|e| matches!(e.candidate.origin, Origin::Search | Origin::Hand))
         .rev()
-        .max_by(|a, b| fitness(a).total_cmp(&fitness(b)))
+        .max_by(|a, b| a.fitness_or_least().total_cmp(&b.fitness_or_least()))
 }
 
 /// Text of several lines for an element.

@@ -54,8 +54,8 @@ impl Evolution {
 
     /// A session of stages has a mean for each.
     fn mean_label(&self) -> String {
-        match self.state.stages.get(self.config.at) {
-            Some(stage) if self.whole.stage.len() > 1 => format!("mean of {stage}"),
+        match self.state.stage_place() {
+            Some((_, stage, of)) if of > 1 => format!("mean of {stage}"),
             _ => "mean".to_owned(),
         }
     }

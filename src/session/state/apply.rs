@@ -132,7 +132,8 @@ impl SessionState {
         self.seed = *seed;
         self.genes.clone_from(genes);
         self.stages = stages::names_in(config);
-        (self.most_tokens, self.most_seconds) = stages::limits_in(config);
+        let may = stages::budget_in(config);
+        (self.most_tokens, self.most_seconds) = (may.tokens, may.seconds);
         self.layers = *layers;
         self.train_questions = *train_questions;
         self.test_questions = *test_questions;

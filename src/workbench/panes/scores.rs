@@ -70,7 +70,7 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
 
 /// The row of the source with the lowest fitness, where there is more than one.
 fn weakest_source(rows: &[(&Entry, Tone, String)]) -> Option<usize> {
-    let fitness = |i: &usize| rows[*i].0.train().map_or(f64::NEG_INFINITY, |s| s.fitness);
+    let fitness = |i: &usize| rows[*i].0.fitness_or_least();
     let sources: Vec<usize> =
         (0..rows.len()).filter(|&i| rows[i].0.candidate.origin == Origin::Source).collect();
     // Of equals the last one.
