@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use toml_edit::{Item, Value};
+
 use crate::session::error::BadInput;
 use crate::session::stages::share_budget;
 use crate::task::BUILTIN;
@@ -17,15 +19,27 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
     }
     if let Some(budget) = budget {
         match document.get_mut("stage") {
-            Some(toml_edit::Item::ArrayOfTables(stages)) => share_budget(stages, budget)?,
+            Some(Item::ArrayOfTables(stages)) => share_budget(stages, budget)?,
             _ => document["budget"]["evaluations"] = toml_edit::value(i64::try_from(budget)?),
         }
     }
     Ok(document.to_string())
 }
 
-/// A config's text with relative paths of models and task made absolute, since the engine works
-/// in another folder than the one who asks. Names that are no path here stay as they are.
+/// Where a config names files and folders: keys from the top, `*` for every entry of a list.
+const PLACES: [&[&str]; 8] = [
+    &["pool", "base"],
+    &["pool", "sources", "*"],
+    &["task", "use"],
+    &["task", "*", "use"],
+    &["search", "start"],
+    &["space", "path", "models", "*"],
+    &["stage", "*", "search", "start"],
+    &["stage", "*", "space", "path", "models", "*"],
+];
+
+/// A config's text with relative paths of models, tasks and recipes made absolute, since the
+/// engine works in another folder than the one who asks. Names that are no path here stay as they are.
 pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> {
     let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return Ok(text.to_owned()) };
     let absolute = |item: &str| -> Option<String> {
@@ -35,41 +49,49 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
         path.canonicalize().ok()?.to_str().map(str::to_owned)
     };
     let mut changed = false;
-    let mut replace = |item: Option<&mut toml_edit::Item>| {
-        if let Some(item) = item
-            && let Some(path) = item.as_str().and_then(absolute)
-        {
-            *item = toml_edit::value(path);
-            changed = true;
-        }
-    };
-    replace(document.get_mut("pool").and_then(|t| t.get_mut("base")));
-    replace(document.get_mut("search").and_then(|t| t.get_mut("start")));
-    match document.get_mut("task") {
-        Some(toml_edit::Item::ArrayOfTables(tasks)) => {
-            tasks.iter_mut().for_each(|task| replace(task.get_mut("use")));
-        }
-        task => replace(task.and_then(|t| t.get_mut("use"))),
-    }
-    let mut replace_all = |list: Option<&mut toml_edit::Item>| {
-        for model in list.and_then(|l| l.as_array_mut()).into_iter().flat_map(|a| a.iter_mut()) {
-            if let Some(path) = model.as_str().and_then(absolute) {
-                *model = path.into();
+    for place in PLACES {
+        visit(document.as_item_mut(), place, &mut |value| {
+            if let Some(path) = value.as_str().and_then(absolute) {
+                let decor = value.decor().clone();
+                *value = path.into();
+                *value.decor_mut() = decor;
                 changed = true;
             }
-        }
-    };
-    replace_all(document.get_mut("pool").and_then(|t| t.get_mut("sources")));
-    replace_all(document.get_mut("space").and_then(of_path));
-    if let Some(toml_edit::Item::ArrayOfTables(stages)) = document.get_mut("stage") {
-        stages.iter_mut().for_each(|s| replace_all(s.get_mut("space").and_then(of_path)));
+        });
     }
     Ok(if changed { document.to_string() } else { text.to_owned() })
 }
 
-/// The list of a path space's models.
-fn of_path(space: &mut toml_edit::Item) -> Option<&mut toml_edit::Item> {
-    space.get_mut("path")?.get_mut("models")
+/// Calls `take` for every value at a place. What is not there stays away: `Item::get_mut` would put
+/// an empty entry in its place, and an empty `[space.path]` asks for another search.
+fn visit(item: &mut Item, place: &[&str], take: &mut dyn FnMut(&mut Value)) {
+    match (item, place) {
+        (Item::Value(value), _) => visit_value(value, place, take),
+        (Item::ArrayOfTables(tables), ["*", key, rest @ ..]) => {
+            tables.iter_mut().filter_map(|t| t.get_mut(key)).for_each(|item| visit(item, rest, take));
+        }
+        (Item::Table(table), [key, rest @ ..]) => {
+            if let Some(item) = table.get_mut(key) {
+                visit(item, rest, take);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn visit_value(value: &mut Value, place: &[&str], take: &mut dyn FnMut(&mut Value)) {
+    match (value, place) {
+        (value, []) => take(value),
+        (Value::Array(list), ["*", rest @ ..]) => {
+            list.iter_mut().for_each(|value| visit_value(value, rest, take));
+        }
+        (Value::InlineTable(table), [key, rest @ ..]) => {
+            if let Some(value) = table.get_mut(key) {
+                visit_value(value, rest, take);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +110,66 @@ mod tests {
         let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
         assert!(Path::new(&config.pool.sources[0]).is_absolute());
         assert_eq!(config.pool.sources[1], "zoo:math-add");
+    }
+
+    /// Every string of a document, by the keys that lead to it.
+    fn strings(value: &mut toml::Value, keys: &str, take: &mut dyn FnMut(&str, &mut String)) {
+        match value {
+            toml::Value::String(text) => take(keys, text),
+            toml::Value::Array(list) => list.iter_mut().for_each(|v| strings(v, &format!("{keys}.*"), take)),
+            toml::Value::Table(table) => {
+                table.iter_mut().for_each(|(k, v)| strings(v, &format!("{keys}.{k}"), take));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_config_with_relative_paths_says_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let here = |name: &str| format!("here/{}", name.replace([':', '/'], "-"));
+        let named = |keys: &str| {
+            [".base", ".sources.*", ".models.*", ".use", ".start"].iter().any(|end| keys.ends_with(end))
+        };
+        let mut configs: Vec<(String, String)> = std::fs::read_dir("configs")
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "toml") && !path.ends_with("keys.toml"))
+            .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
+            .collect();
+        assert!(configs.len() >= 5);
+        // The same keys in other forms of TOML.
+        let inline = r#"
+            pool = { base = "zoo:base", sources = ["zoo:ja"] }
+            task = [{ use = "a" }, { use = "b" }]
+            stage = [{ name = "w", space = { groups = "blocks" }, budget = { evaluations = 9 } },
+                { search = { start = "c.toml" }, space = { path = { models = ["stage:1", "zoo:ja"] } }, budget = { evaluations = 9 } }]
+        "#;
+        configs.push(("inline".into(), inline.into()));
+        let dotted = "pool.base = \"zoo:base\"\npool.sources = [\"zoo:ja\"] # one\ntask.use = \"a\"\nspace.weight.max = 2.0\n";
+        configs.push(("dotted".into(), dotted.into()));
+        for (name, text) in configs {
+            // A session may have the name of its task.
+            let text = text.replace("name = \"zoo\"", "name = \"first\"");
+            let mut given: toml::Value = toml::from_str(&text).unwrap();
+            let mut count = 0;
+            let mut relative = text.clone();
+            strings(&mut given, "", &mut |keys, word| {
+                if named(keys) && !word.starts_with("stage:") && !matches!(word.as_str(), "uniform" | "grid")
+                {
+                    std::fs::create_dir_all(root.join(here(word))).unwrap();
+                    relative = relative.replace(&format!("\"{word}\""), &format!("\"{}\"", here(word)));
+                    *word = root.join(here(word)).display().to_string();
+                    count += 1;
+                }
+            });
+            assert!(count >= 3, "{name}: {count}");
+            let stored = with_absolute_paths(&relative, &root).unwrap();
+            assert_eq!(toml::from_str::<toml::Value>(&stored).unwrap(), given, "{name}");
+            let comments = |text: &str| text.matches('#').count();
+            assert_eq!(comments(&stored), comments(&text), "{name}: a comment went missing");
+        }
     }
 
     #[test]
