@@ -5,6 +5,7 @@
 //!
 //! | room | holds |
 //! |---|---|
+//! | [`limits`] | every bound on what a file may ask for, and reading files under them |
 //! | [`checkpoint`] | a model on disk: where it is, what it is made of, its tensors |
 //! | [`recipe`] | a whole merge as data |
 //! | [`task`] | what good means: questions, prompts, scores |
@@ -19,6 +20,7 @@ pub mod checkpoint;
 pub mod cli;
 #[cfg(any(feature = "cuda", test))]
 mod gpu;
+pub mod limits;
 pub mod lm;
 pub mod merge;
 pub mod recipe;

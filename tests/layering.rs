@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use the rooms before it and itself.
-const ROOMS: [&str; 10] =
-    ["checkpoint", "recipe", "task", "search", "gpu", "merge", "lm", "session", "workbench", "cli"];
+const ROOMS: [&str; 11] =
+    ["limits", "checkpoint", "recipe", "task", "search", "gpu", "merge", "lm", "session", "workbench", "cli"];
 
 /// Rooms that know a device or a tensor library.
 const TENSOR_ROOMS: [&str; 2] = ["merge", "lm"];
@@ -74,6 +74,7 @@ fn sources() -> Vec<(usize, PathBuf, String)> {
     for (rank, room) in ROOMS.iter().enumerate() {
         let mut found = Vec::new();
         files(&src.join(room), &mut found);
+        found.extend(Some(src.join(format!("{room}.rs"))).filter(|file| file.exists()));
         assert!(!found.is_empty(), "no source files in src/{room}");
         out.extend(found.into_iter().map(|path| {
             let text = code(&path);

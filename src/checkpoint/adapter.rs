@@ -1,7 +1,6 @@
 //! A `LoRA` adapter beside its base: `adapter_config.json` and `adapter_model.safetensors` as PEFT
 //! 0.21 writes them. What it changes is found and checked here; the sums are made in `lora`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use super::CheckpointError;
 use super::bytes::Bytes;
 use super::fields::printable;
 use super::safetensors::{Entry, Header, read_header};
+use crate::limits;
 
 pub(super) const CONFIG: &str = "adapter_config.json";
 pub(super) const WEIGHTS: &str = "adapter_model.safetensors";
@@ -126,7 +126,8 @@ pub(super) fn is_adapter(folder: &Path) -> bool {
 
 /// The base that the adapter in `folder` was trained on, by its own word.
 pub(super) fn base_of(folder: &Path) -> Option<String> {
-    let config: Value = serde_json::from_slice(&fs::read(folder.join(CONFIG)).ok()?).ok()?;
+    let config: Value =
+        serde_json::from_slice(&limits::read(&folder.join(CONFIG), limits::SMALL_FILE).ok()?).ok()?;
     let base = config.get("base_model_name_or_path")?.as_str()?;
     (!base.is_empty()).then(|| printable(base))
 }
@@ -135,7 +136,7 @@ impl Adapter {
     /// Opens the adapter in `folder`, calling it `reference`.
     pub(super) fn open(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
         let refused = |problem: String| CheckpointError::Adapter { adapter: reference.to_owned(), problem };
-        let Ok(config) = fs::read(folder.join(CONFIG)) else {
+        let Ok(config) = limits::read(&folder.join(CONFIG), limits::SMALL_FILE) else {
             let what = if folder.join("config.json").exists() { "; it is a whole model" } else { "" };
             return Err(refused(format!("has no {CONFIG}{what}")));
         };
@@ -147,7 +148,7 @@ impl Adapter {
                 format!("has no {WEIGHTS}")
             }));
         }
-        let card = fs::read(folder.join("README.md")).ok();
+        let card = limits::read(&folder.join("README.md"), limits::SMALL_FILE).ok();
         Self::read(reference, &config, Bytes::map(&path)?, card)
     }
 

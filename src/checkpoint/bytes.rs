@@ -1,19 +1,18 @@
 //! Where the bytes of a safetensors file are: mapped from disk, embedded, or in memory.
 
-use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::SystemTime;
 
 use super::CheckpointError;
+use crate::limits::Mapped;
 
 /// Pages are this long or shorter.
 const PAGE: usize = 1 << 16;
 
 /// The whole content of one file.
 pub(super) enum Bytes {
-    /// And when the file was last changed.
-    Mapped(memmap2::Mmap, Option<SystemTime>),
+    Mapped(Mapped),
     Embedded(&'static [u8]),
     Owned(Vec<u8>),
 }
@@ -22,22 +21,21 @@ impl Bytes {
     /// Maps a file read-only. Its pages are read when touched.
     pub(super) fn map(path: &Path) -> Result<Self, CheckpointError> {
         let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(io)?;
-        let about = file.metadata().map_err(io)?;
-        if about.len() == 0 {
-            return Ok(Self::Owned(Vec::new()));
-        }
-        // SAFETY: the map is read-only and lives as long as the checkpoint. Checkpoint files are
-        // replaced, not rewritten in place, by every tool that writes them; one that is truncated
-        // by force while it is open ends the process (SIGBUS), as with any memory-mapped loader.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
-        Ok(Self::Mapped(map, about.modified().ok()))
+        Ok(Mapped::open(path).map_err(io)?.map_or_else(|| Self::Owned(Vec::new()), Self::Mapped))
+    }
+
+    /// An error if the file is not what it was when it was opened.
+    pub(super) fn unchanged(&self) -> Result<(), CheckpointError> {
+        let Self::Mapped(map) = self else { return Ok(()) };
+        let error = |what| CheckpointError::Changed { path: map.path().to_path_buf(), what };
+        map.changed().map_or(Ok(()), |what| Err(error(what)))
     }
 
     /// Gives the memory of a part that was read back, if it lies in this mapped file; reading it again
     /// takes it from the file, or from the system's copy of it.
     pub(super) fn release(&self, part: &[u8]) {
-        let Self::Mapped(map, _) = self else { return };
+        let Self::Mapped(mapped) = self else { return };
+        let map = mapped.map();
         let Some(start) = part.as_ptr().addr().checked_sub(map.as_ptr().addr()) else { return };
         // Only pages that lie wholly inside.
         let (from, to) = (start.next_multiple_of(PAGE), (start + part.len()) / PAGE * PAGE);
@@ -52,7 +50,7 @@ impl Bytes {
     /// Length and time of change: two files that differ in content differ here, in all likelihood.
     pub(super) fn stamp(&self) -> String {
         let changed = match self {
-            Self::Mapped(_, Some(time)) => time.duration_since(SystemTime::UNIX_EPOCH).ok(),
+            Self::Mapped(map) => map.modified().and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()),
             _ => None,
         };
         format!("{}@{}", self.len(), changed.map_or(0, |t| t.as_nanos()))
@@ -64,7 +62,7 @@ impl Deref for Bytes {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Mapped(map, _) => map,
+            Self::Mapped(map) => map,
             Self::Embedded(bytes) => bytes,
             Self::Owned(bytes) => bytes,
         }

@@ -5,9 +5,7 @@ use serde_json::Value;
 use super::CheckpointError;
 use super::family::{Bias, Family};
 use super::fields::{Reader, printable, token_ids};
-
-/// Upper bound on the number of layers: each costs a list of tensor names before a file is opened.
-const LAYER_LIMIT: usize = 4096;
+use crate::limits::LAYERS;
 
 /// What a decoder is made of: sizes in elements, from its `config.json`.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,8 +71,8 @@ impl ModelConfig {
             });
         };
         let num_hidden_layers = read.size("num_hidden_layers", None)?;
-        if num_hidden_layers > LAYER_LIMIT {
-            let problem = format!("is {num_hidden_layers}; at most {LAYER_LIMIT} are read");
+        if num_hidden_layers > LAYERS {
+            let problem = format!("is {num_hidden_layers}; at most {LAYERS} are read");
             return Err(read.problem("num_hidden_layers", problem));
         }
 

@@ -59,7 +59,7 @@ fn cached(cache: &Path) -> Vec<String> {
     let mut out = Vec::new();
     for folder in folders(cache) {
         let Some(id) = folder.strip_prefix("models--").map(|n| n.replacen("--", "/", 1)) else { continue };
-        let main = fs::read_to_string(cache.join(&folder).join("refs/main")).unwrap_or_default();
+        let main = crate::limits::read_text(&cache.join(&folder).join("refs/main"), 1000).unwrap_or_default();
         for commit in folders(&cache.join(&folder).join("snapshots")) {
             let name = if commit == main.trim() { id.clone() } else { format!("{id}@{commit}") };
             let snapshot = cache.join(&folder).join("snapshots").join(&commit);

@@ -34,6 +34,8 @@ pub enum CheckpointError {
     Escape { file: String, shard: String },
     #[error("{folder}: the shard {shard} listed in model.safetensors.index.json is missing; fetch it again")]
     MissingShard { folder: String, shard: String },
+    #[error("{path} {what}; what was read of it is not used: start again when the file is whole")]
+    Changed { path: PathBuf, what: String },
     #[error("{adapter} {problem}")]
     Adapter { adapter: String, problem: String },
     #[error("{out} exists and is not empty; name another folder or empty it first")]

@@ -4,9 +4,7 @@ use serde_json::Value;
 
 use super::CheckpointError;
 use super::family::{Family, Windows};
-
-/// Upper bound on each size in a config, so that products of two fit a `usize` with room.
-const SIZE_LIMIT: u64 = 1 << 28;
+use crate::limits::MODEL_SIZE;
 
 /// `{"rope_type": "default", "rope_theta": …}` says nothing beyond theta.
 fn is_plain_rope(scaling: &Value) -> bool {
@@ -55,11 +53,11 @@ impl Reader<'_> {
                 Err(self.problem(key, "is missing; a checkpoint without it cannot be read".into()))
             }
             (Some(value), _) => match value.as_u64() {
-                Some(n) if (1..=SIZE_LIMIT).contains(&n) => Ok(n as usize),
+                Some(n) if (1..=MODEL_SIZE).contains(&n) => Ok(n as usize),
                 _ => Err(self.problem(
                     key,
                     format!(
-                        "is {}; it must be a whole number from 1 to {SIZE_LIMIT}",
+                        "is {}; it must be a whole number from 1 to {MODEL_SIZE}",
                         printable(&value.to_string())
                     ),
                 )),

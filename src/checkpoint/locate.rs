@@ -43,7 +43,7 @@ impl HubId {
     /// The cached snapshot of this revision, if its folder exists.
     pub(super) fn snapshot(&self, cache: &Path) -> Option<PathBuf> {
         let folder = self.folder(cache);
-        let commit = std::fs::read_to_string(folder.join("refs").join(&self.revision));
+        let commit = crate::limits::read_text(&folder.join("refs").join(&self.revision), 1000);
         let commit = commit.map_or_else(|_| self.revision.clone(), |c| c.trim().to_owned());
         let inside = Path::new(&commit).components().all(|c| matches!(c, Component::Normal(_)));
         let snapshot = folder.join("snapshots").join(commit);

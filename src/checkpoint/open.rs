@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -19,6 +19,7 @@ use super::safetensors::{Entry, Header, make_header, read_header};
 use super::shards::{SINGLE, is_plain_name, shard_names};
 use super::zoo::ZooModel;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
+use crate::limits;
 
 /// A checkpoint with its tensors mapped and its config read.
 pub struct Checkpoint {
@@ -186,6 +187,11 @@ impl Checkpoint {
         self.shards.iter().for_each(|shard| shard.release(view.data));
     }
 
+    /// [`Weights::intact`] of every tensor.
+    pub fn all_intact(&self) -> Result<(), CheckpointError> {
+        self.shards.iter().try_for_each(Bytes::unchanged)
+    }
+
     /// This checkpoint under another name.
     #[must_use]
     pub fn called(mut self, reference: &str) -> Self {
@@ -210,10 +216,13 @@ impl Checkpoint {
 
     /// Opens the checkpoint in `folder`, calling it `reference`.
     pub(super) fn from_folder(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
-        let config = fs::read(folder.join("config.json")).map_err(|_| CheckpointError::NotAFolder {
-            path: reference.to_owned(),
-            missing: "config.json",
-        })?;
+        let config =
+            limits::read(&folder.join("config.json"), limits::SMALL_FILE).map_err(|e| match e.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                    CheckpointError::NotAFolder { path: reference.to_owned(), missing: "config.json" }
+                }
+                _ => CheckpointError::Io { path: folder.join("config.json"), source: e },
+            })?;
         let config = ModelConfig::from_json(reference, &config)?;
         let names = shard_names(reference, folder)?;
         let mut shards = Vec::with_capacity(names.len());
@@ -339,7 +348,12 @@ impl Checkpoint {
             return bytes.as_deref().map(Cow::Borrowed);
         }
         match &self.files {
-            Files::Folder(folder) if is_plain_name(name) => fs::read(folder.join(name)).ok().map(Cow::Owned),
+            Files::Folder(folder) if is_plain_name(name) => {
+                let vocabulary = ["tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"];
+                let most =
+                    if vocabulary.contains(&name) { limits::TOKENIZER_FILE } else { limits::SMALL_FILE };
+                limits::read(&folder.join(name), most).ok().map(Cow::Owned)
+            }
             Files::Folder(_) => None,
             Files::Zoo(model) => {
                 model.files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes))
@@ -357,5 +371,15 @@ impl Weights for Checkpoint {
         };
         let data = made.get_or_init(|| lora::apply(self.at(base), change, |e| self.place(*adapter, e)));
         Some(TensorView { dtype: base.1.dtype, shape: &base.1.shape, data })
+    }
+
+    fn intact(&self, name: &str) -> Result<(), CheckpointError> {
+        match self.tensors.get(name) {
+            None => Ok(()),
+            Some(Held::Stored((shard, _))) => self.shards[*shard].unchanged(),
+            Some(Held::Adapted { base: (shard, _), adapter, .. }) => {
+                self.shards[*shard].unchanged().and_then(|()| self.shards[*adapter].unchanged())
+            }
+        }
     }
 }

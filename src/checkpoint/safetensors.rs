@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use super::fields::printable;
 use super::{CheckpointError, Dtype};
-
-/// The format's own limit on the header, in bytes.
-const HEADER_LIMIT: u64 = 100_000_000;
+use crate::limits::SAFETENSORS_HEADER;
 
 /// A tensor of a file: its type, its shape, and where its bytes are from the start of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
         )));
     };
     let length = u64::from_le_bytes(*length);
-    if length > HEADER_LIMIT || length > rest.len() as u64 {
+    if length > SAFETENSORS_HEADER || length > rest.len() as u64 {
         return Err(damaged(format!(
             "claims a header of {length} bytes, but {} bytes follow; it is truncated or no safetensors file",
             rest.len()

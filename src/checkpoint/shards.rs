@@ -1,13 +1,13 @@
 //! The weight files of a checkpoint's folder.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Component, Path};
 
 use serde_json::Value;
 
 use super::CheckpointError;
 use super::fields::printable;
+use crate::limits;
 
 pub(super) const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -24,7 +24,7 @@ pub(super) fn shard_names(reference: &str, folder: &Path) -> Result<Vec<String>,
         return Ok(vec![SINGLE.to_owned()]);
     }
     let file = format!("{reference}/{INDEX}");
-    let Ok(index) = fs::read(folder.join(INDEX)) else {
+    let Ok(index) = limits::read(&folder.join(INDEX), limits::SMALL_FILE) else {
         return Err(CheckpointError::NotAFolder { path: reference.to_owned(), missing: SINGLE });
     };
     let damaged =

@@ -1,5 +1,7 @@
 //! Tensors as they lie in memory, and what can give them out.
 
+use super::CheckpointError;
+
 /// Element type of a stored tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
@@ -87,4 +89,10 @@ impl TensorView<'_> {
 pub trait Weights: Sync {
     /// The tensor called `name`, if there is one.
     fn tensor(&self, name: &str) -> Option<TensorView<'_>>;
+
+    /// Whether what was read of a tensor until now is what its file held when it was opened: asked after
+    /// reading, before the result is used.
+    fn intact(&self, _name: &str) -> Result<(), CheckpointError> {
+        Ok(())
+    }
 }

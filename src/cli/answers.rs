@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::limits;
 use crate::session::BadInput;
 use crate::task::{Kind, Places, Question, Split, Task, TaskError, Verdict};
 
@@ -35,7 +36,7 @@ pub fn is_file(name: &str) -> bool {
 /// Reads a file of answers.
 pub fn read(path: &str) -> anyhow::Result<Vec<Given>> {
     let bad = |what: String| BadInput::error(format!("{path}{what}"));
-    let text = std::fs::read_to_string(path)
+    let text = limits::read_text(Path::new(path), limits::DATA_FILE)
         .map_err(|e| bad(format!(" can't be read ({e}): give a file of JSON lines")))?;
     // A whole document first: what `eval --json` prints may stand on one line or on many.
     if let Ok(Value::Object(document)) = serde_json::from_str(&text)

@@ -125,7 +125,7 @@ impl<'a> Chain<'a> {
     fn is_there(&self, i: usize, name: &str, stamps: &[(String, String)]) -> Result<bool> {
         let (folder, mark) = (self.aside.join(name), self.aside.join(format!(".{name}.made")));
         let wanted = self.order(i, stamps);
-        let found = fs::read_to_string(&mark).ok();
+        let found = crate::limits::read_text(&mark, crate::limits::TEXT_FILE).ok();
         let stands = folder.join("config.json").exists();
         if stands && found.as_ref() == Some(&wanted) {
             return Ok(true);

@@ -84,7 +84,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
 fn read(path: &Path) -> anyhow::Result<String> {
     let known: [(&str, &str); 2] =
         [("configs/zoo.toml", ZOO), ("configs/evollm-jp.toml", include_str!("../../configs/evollm-jp.toml"))];
-    match std::fs::read_to_string(path) {
+    match crate::limits::read_text(path, crate::limits::TEXT_FILE) {
         Ok(text) => Ok(text),
         // The configs that the binary carries can be named from anywhere.
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -1,6 +1,6 @@
 //! `yosegi generate`: a model or a merge continues prompts.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Generate, fetch, merge};
 use crate::checkpoint::Checkpoint;
+use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, Options, Tokenizer};
 use crate::merge::Merged;
 use crate::recipe::{Book, Recipe};
@@ -25,6 +26,12 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
             return Err(BadInput::error("no prompt was given: use --prompt TEXT or --prompts FILE.jsonl"));
         }
     };
+    if arguments.max_tokens > TOKENS {
+        return Err(BadInput::error(format!(
+            "--max-tokens is {}: give {TOKENS} or less",
+            arguments.max_tokens
+        )));
+    }
     let decoding = arguments.decoding.over(Decoding::default())?;
     let device = super::device(&arguments.device)?;
     let (decoder, tokenizer, eos) = load(&arguments.model, &device)?;
@@ -77,15 +84,15 @@ fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer,
 /// The `prompt` of each line of a JSONL file; empty lines are passed over.
 fn read_prompts(path: &Path) -> anyhow::Result<Vec<String>> {
     let name = path.display();
-    let file = std::fs::File::open(path).map_err(|e| BadInput::error(format!("cannot read {name}: {e}")))?;
+    let text = crate::limits::read_text(path, crate::limits::DATA_FILE)
+        .map_err(|e| BadInput::error(format!("cannot read {name}: {e}")))?;
     let mut prompts = Vec::new();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
+    for (number, line) in text.lines().enumerate() {
         let bad = |why: String| BadInput::error(format!("{name}, line {}: {why}", number + 1));
-        let line = line.map_err(|e| bad(e.to_string()))?;
         if line.trim().is_empty() {
             continue;
         }
-        let value: Value = serde_json::from_str(&line).map_err(|e| bad(format!("not JSON: {e}")))?;
+        let value: Value = serde_json::from_str(line).map_err(|e| bad(format!("not JSON: {e}")))?;
         match value.get("prompt").and_then(Value::as_str) {
             Some(prompt) => prompts.push(prompt.to_owned()),
             None => return Err(bad("there is no text under \"prompt\"".to_owned())),

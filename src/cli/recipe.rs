@@ -1,12 +1,12 @@
 //! `yosegi recipe`: recipes as text, no model read.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::RecipeCommand;
+use crate::limits;
 use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, RecipeError, Scope};
 use crate::session::error::BadInput;
 
@@ -46,8 +46,8 @@ fn open(path: &Path, lenient: bool) -> Result<(Book, Notation)> {
     let read = if let Some(notation) = notation(path)? {
         (Book::open(path, lenient)?, notation)
     } else {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("stdin cannot be read as text")?;
+        let text = limits::take_text(std::io::stdin(), limits::TEXT_FILE)
+            .map_err(|e| BadInput::error(format!("stdin cannot be read as text: {e}")))?;
         match Book::from_toml(&text, "stdin", lenient) {
             Err(RecipeError::Syntax { .. }) => (Book::from_yaml(&text, "stdin", lenient)?, Notation::Yaml),
             book => (book?, Notation::Toml),

@@ -119,7 +119,7 @@ fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
     match args.session.as_deref() {
         None => Recording::from_lines(RECORDED).context("the recorded session"),
         Some(file) if is_file(file) => {
-            let text = fs::read_to_string(file)
+            let text = crate::limits::read_text(Path::new(file), crate::limits::DATA_FILE)
                 .map_err(|e| BadInput::error(format!("{file} cannot be read: {e}")))?;
             Recording::from_lines(&text)
                 .map_err(|e| BadInput::error(format!("{file} is no recorded session: {e:#}")))

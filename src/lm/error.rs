@@ -12,6 +12,9 @@ pub enum LmError {
     /// A tensor's bytes are fewer or more than its shape and dtype say.
     #[error("tensor {name} holds {found} bytes where its shape and dtype call for {expected}")]
     Bytes { name: String, expected: usize, found: usize },
+    /// A weight file that did not stay what it was.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// The config asks for something that the decoder does not do.
     #[error("{key} = {value} is not supported; supported: {supported}")]
     Unsupported { key: String, value: String, supported: &'static str },

@@ -74,7 +74,9 @@ impl<'a> Source<'a> {
         shape[0] = band.rows;
         let rows = band.range();
         let data = &view.data[rows.start * row..rows.end * row];
-        Ok(f(&TensorView { dtype: view.dtype, shape: &shape, data }))
+        let out = f(&TensorView { dtype: view.dtype, shape: &shape, data });
+        self.weights.intact(band.name)?;
+        Ok(out)
     }
 }
 

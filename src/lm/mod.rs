@@ -40,6 +40,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token_limits;
 mod tokenizer;
 
 pub use crate::task::{Decoding, EarlyStopping};

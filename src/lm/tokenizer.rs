@@ -1,26 +1,30 @@
 //! Text to token ids and back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{LmError, text::TextStream};
+use super::{LmError, text::TextStream, token_limits};
+use crate::limits::guarded;
 
 /// A checkpoint's tokenizer.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// For byte-level vocabularies the bytes of each token (empty for special ones, which are not
     /// text); `None` where a token's text depends on its neighbours.
-    bytes: Option<Vec<Vec<u8>>>,
+    bytes: Option<HashMap<u32, Vec<u8>>>,
 }
 
 impl Tokenizer {
     /// From the bytes of a `tokenizer.json`.
     pub fn from_json(json: &[u8]) -> Result<Self, LmError> {
-        let inner = tokenizers::Tokenizer::from_bytes(json)
-            .map_err(|e| LmError::Tokenizer(format!("tokenizer.json cannot be read: {e}")))?;
         let value: Value = serde_json::from_slice(json)
             .map_err(|e| LmError::Tokenizer(format!("tokenizer.json is not JSON: {e}")))?;
+        let unread = |why: String| LmError::Tokenizer(format!("tokenizer.json cannot be read: {why}"));
+        token_limits::check(&value).map_err(unread)?;
+        let inner = guarded(|| tokenizers::Tokenizer::from_bytes(json).map_err(|e| e.to_string()))
+            .unwrap_or_else(|| Err("its parts contradict each other".to_owned()))
+            .map_err(unread)?;
         let bytes = (value["decoder"]["type"] == "ByteLevel").then(|| byte_table(&inner));
         Ok(Self { inner, bytes })
     }
@@ -33,9 +37,8 @@ impl Tokenizer {
 
     /// Ids of a text, with or without the special tokens around it.
     pub fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>, LmError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, special)
+        let encoding = guarded(|| self.inner.encode_fast(text, special).map_err(|e| e.to_string()))
+            .unwrap_or_else(|| Err("parts of tokenizer.json contradict each other".to_owned()))
             .map_err(|e| LmError::Tokenizer(format!("the text cannot be encoded: {e}")))?;
         Ok(encoding.get_ids().to_vec())
     }
@@ -46,11 +49,10 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32]) -> String {
         match &self.bytes {
             Some(table) => {
-                let bytes: Vec<u8> =
-                    ids.iter().filter_map(|id| table.get(*id as usize)).flatten().copied().collect();
+                let bytes: Vec<u8> = ids.iter().filter_map(|id| table.get(id)).flatten().copied().collect();
                 String::from_utf8_lossy(&bytes).into_owned()
             }
-            None => self.inner.decode(ids, true).unwrap_or_default(),
+            None => guarded(|| self.inner.decode(ids, true)).and_then(Result::ok).unwrap_or_default(),
         }
     }
 
@@ -81,23 +83,23 @@ impl Tokenizer {
     /// Bytes of a token, where a token's bytes do not depend on its neighbours.
     pub(super) fn bytes(&self, id: u32) -> Option<&[u8]> {
         let table = self.bytes.as_ref()?;
-        Some(table.get(id as usize).map_or(&[], Vec::as_slice))
+        Some(table.get(&id).map_or(&[], Vec::as_slice))
     }
 }
 
 /// Bytes of each token of a byte-level vocabulary: every character of a spelling stands for one
 /// byte; an added token with other characters stands for itself.
-fn byte_table(tokenizer: &tokenizers::Tokenizer) -> Vec<Vec<u8>> {
+fn byte_table(tokenizer: &tokenizers::Tokenizer) -> HashMap<u32, Vec<u8>> {
     let alphabet = alphabet();
-    let special: Vec<u32> =
+    let special: HashSet<u32> =
         tokenizer.get_added_tokens_decoder().iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
     let vocabulary = tokenizer.get_vocab(true);
-    let size = vocabulary.values().max().map_or(0, |id| *id as usize + 1);
-    let mut table = vec![Vec::new(); size];
+    // By id and not in a list, for ids need not be close.
+    let mut table = HashMap::with_capacity(vocabulary.len());
     for (spelling, id) in vocabulary {
         if !special.contains(&id) {
             let bytes: Option<Vec<u8>> = spelling.chars().map(|c| alphabet.get(&c).copied()).collect();
-            table[id as usize] = bytes.unwrap_or_else(|| spelling.into_bytes());
+            table.insert(id, bytes.unwrap_or_else(|| spelling.into_bytes()));
         }
     }
     table

@@ -119,6 +119,12 @@ impl Pool {
         planned.feeds.iter().try_for_each(|feed| self.look_at(&feed.tensor))
     }
 
+    /// Whether the inputs of an output tensor stayed what they were until now.
+    pub(super) fn intact(&self, planned: &Planned) -> Result<(), MergeError> {
+        let input = |feed: &Feed| self.models[feed.model].intact(self.stored_name(feed));
+        planned.feeds.iter().try_for_each(input).map_err(MergeError::from)
+    }
+
     /// Gives back the memory that reading the inputs of an output tensor took, in every model that has
     /// them: all were looked at.
     pub(super) fn release(&self, planned: &Planned) {

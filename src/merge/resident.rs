@@ -182,6 +182,7 @@ impl<D: Driver> OnCard for Resident<D> {
                 tensor: planned.name.clone(),
                 problem,
             };
+            pool.intact(planned)?;
             launch.map(|launch| launch.map_or(Way::Cpu, |known| Way::Card(Box::new(known)))).map_err(told)
         });
         let ways = ways.collect::<Result<Vec<_>, MergeError>>()?;
@@ -208,7 +209,9 @@ impl<D: Driver> OnCard for Resident<D> {
         match &candidate.ways[place] {
             Way::Keep => return Ok(Made::Kept),
             Way::Card(launch) => {
-                if self.merge(pool, planned, **launch, to).map_err(failed)? {
+                let merged = self.merge(pool, planned, **launch, to);
+                pool.intact(planned)?;
+                if merged.map_err(failed)? {
                     candidate.done += 1;
                     return Ok(Made::There);
                 }

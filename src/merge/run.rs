@@ -69,8 +69,13 @@ impl Pool {
         let inputs = planned.feeds.iter().map(|feed| self.view(feed)).collect();
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let recall = Recall { known: self.known(planned), large };
-        merge(plan.method, planned, &group, recall, numbers, out).map_err(|Problem(problem)| {
-            MergeError::Method { method: plan.method.name(), tensor: planned.name.clone(), problem }
+        let done = merge(plan.method, planned, &group, recall, numbers, out);
+        // First of all: what a method complains of may come of it.
+        self.intact(planned)?;
+        done.map_err(|Problem(problem)| MergeError::Method {
+            method: plan.method.name(),
+            tensor: planned.name.clone(),
+            problem,
         })
     }
 }

@@ -6,6 +6,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item};
 
 use super::read::{Reader, Tree};
 use super::{Recipe, RecipeError};
+use crate::limits;
 
 /// The recipes of a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +30,7 @@ impl Book {
     /// passes over unknown keys and keeps a warning for each.
     pub fn open(path: &Path, lenient: bool) -> Result<Self, RecipeError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
+        let text = limits::read_text(path, limits::TEXT_FILE)
             .map_err(|e| RecipeError::Unreadable { path: shown.clone(), problem: e.to_string() })?;
         if is_yaml(path) {
             Self::from_yaml(&text, &shown, lenient)

@@ -5,6 +5,8 @@ use super::{
     Values,
 };
 
+use crate::limits::LAYERS;
+
 /// A key path and what is wrong with it.
 type Problem = (String, String);
 
@@ -72,8 +74,16 @@ impl Recipe {
                 "stands beside [[source]]; name whole models or slices, not both".into(),
             ));
         }
+        let mut blocks = 0_usize;
         for (k, slice) in self.slices.iter().enumerate() {
             self.check_slice(k, slice)?;
+            blocks = blocks.saturating_add(slice.len());
+        }
+        if blocks > LAYERS {
+            return Err((
+                "slice".into(),
+                format!("makes {blocks} blocks in all; {LAYERS} are merged at most"),
+            ));
         }
         for (path, parameters) in self.places() {
             check_parameters(self.method, &path, parameters)?;
@@ -180,6 +190,10 @@ impl Recipe {
         if let Some((param, _)) = self.parameters.iter().next() {
             let problem = "has no meaning for a path; give a step its scale instead";
             return Err((param.name().into(), problem.into()));
+        }
+        if self.path.len() > LAYERS {
+            let problem = format!("has {} steps; {LAYERS} are run at most", self.path.len());
+            return Err(("path".into(), problem));
         }
         for (i, Step { model, scale, .. }) in self.path.iter().enumerate() {
             if model.is_empty() {

@@ -1,5 +1,6 @@
 //! The parameters that merge methods have, by their mergekit names.
 
+use crate::limits::STEPS;
 use serde::{Deserialize, Serialize};
 
 /// A parameter of one or more merge methods. What it means, its range and its default are
@@ -230,6 +231,9 @@ impl ParamSpec {
                 }
                 _ => format!("is {value}; it must be {}", self.range),
             });
+        }
+        if self.kind == Kind::Count && value > STEPS as f64 {
+            return Some(format!("is {value}; it must be {STEPS} at most"));
         }
         let whole = value.fract() == 0.0;
         (self.kind == Kind::Count && !whole).then(|| format!("is {value}; it must be a whole number"))

@@ -20,6 +20,7 @@ use super::cma::{Cma, Point};
 use super::normal::{quantile, reseeded};
 use super::stop::Watch;
 use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+use crate::limits::{GENERATION, POPULATION};
 
 /// How runs follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +154,7 @@ impl CmaSearch {
                 state.grown += 1;
             }
             let large = self.population as f64 * libm::pow(self.factor, f64::from(state.grown));
-            let large = large.min(1e6);
+            let large = large.min(self.most());
             lambda = large as usize;
             if state.small {
                 // Hansen 2009: λ_s = λ (½ λ_large/λ)^(U²), σ = 10^(−2U).
@@ -165,6 +166,12 @@ impl CmaSearch {
         }
         state.cma = Cma::new(mean, step, lambda, self.diagonal, self.active, seed);
         self.state = state;
+    }
+
+    /// The population never grows beyond this.
+    fn most(&self) -> f64 {
+        let by_memory = GENERATION / self.meaning.genes.len().max(1);
+        POPULATION.min(by_memory).max(self.population) as f64
     }
 
     /// The mean, or the start where it is no number any more.

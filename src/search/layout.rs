@@ -1,5 +1,6 @@
 //! How fine a parameter is searched: the numbers that stand for its value in every tensor.
 
+use crate::limits::CURVE;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Filter, LayerGroup, Values};
@@ -50,6 +51,9 @@ impl Layout {
         let problem = match groups {
             Groups::Bands(n) | Groups::Smooth(n) if *n == 0 || *n > layers => Some(format!(
                 "groups asks for {n} numbers over {layers} blocks: give from 1 to {layers}, or \"layer\""
+            )),
+            Groups::Smooth(n) if *n > CURVE => Some(format!(
+                "groups asks for a curve through {n} points: give {CURVE} or less, or \"layer\""
             )),
             Groups::Filters(filters) if filters.last().is_none_or(|f| f != "*") => Some(
                 "the last of groups.filters must be \"*\", which stands for all other tensors".to_owned(),

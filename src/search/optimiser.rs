@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::exact::{from_text, to_text};
 use super::gene::{GeneInfo, Genome, fold};
 use super::strategy::{Active, Meaning, Plan, Strategy, Told};
-use super::table::{KINDS, Options, Row, optimiser_row};
+use super::table::{KINDS, Matrix, Options, Row, optimiser_row};
+use crate::limits;
 
 /// Why an optimiser can't be made or told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,10 @@ pub enum SearchError {
     OptionValue { kind: &'static str, name: &'static str, value: String, low: String, high: String },
     #[error("a population of {found} is too small for {kind}: give at least {least}, or 0 for the default")]
     Population { kind: &'static str, found: usize, least: usize },
+    #[error("a population of {found} for {dim} genes is more than is searched: give {most} or less")]
+    Crowd { found: usize, dim: usize, most: usize },
+    #[error("the search space has {found} genes, and {kind} takes {most} at most: {advice}")]
+    Genes { kind: &'static str, found: usize, most: usize, advice: &'static str },
     #[error("the search space has no genes: nothing can be searched")]
     NoGenes,
     #[error("the start has {found} numbers, the search space has {dim} genes")]
@@ -80,6 +85,30 @@ struct State {
     strategy: Option<(String, usize, u64, String)>,
 }
 
+/// Whether a generation, and what the optimiser keeps of the genes, can be held.
+fn check_size(row: &Row, binary: &[bool], population: usize) -> Result<(), SearchError> {
+    let dim = binary.len();
+    if dim > limits::GENES {
+        let advice = "take coarser groups";
+        return Err(SearchError::Genes { kind: row.name, found: dim, most: limits::GENES, advice });
+    }
+    let full = match row.matrix {
+        Matrix::None => 0,
+        Matrix::All => dim,
+        Matrix::Numbers => binary.iter().filter(|b| !**b).count(),
+    };
+    if full > limits::FULL_GENES {
+        let advice =
+            "take its separable kind, sep-cma-es, sep-margin-cma-es or sep-cat-cma-es, or coarser groups";
+        return Err(SearchError::Genes { kind: row.name, found: full, most: limits::FULL_GENES, advice });
+    }
+    let most = limits::POPULATION.min(limits::GENERATION / dim);
+    if population > most {
+        return Err(SearchError::Crowd { found: population, dim, most });
+    }
+    Ok(())
+}
+
 impl Optimiser {
     /// An optimiser over real genes with the row's default parameters.
     pub fn new(
@@ -114,6 +143,7 @@ impl Optimiser {
         if population < row.least {
             return Err(SearchError::Population { kind: row.name, found: population, least: row.least });
         }
+        check_size(row, &binary, population)?;
         let start: Vec<f64> = start.0.iter().zip(genes).map(|(&x, g)| fold(x, g)).collect();
         let conditional = setup.active.is_some();
         let plan = Plan { genes, binary: &binary, start, population, seed, options, conditional };

@@ -25,12 +25,23 @@ pub struct Parameter {
     pub high: f64,
 }
 
+/// Genes of a full covariance matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Matrix {
+    None,
+    All,
+    /// All that are no switches.
+    Numbers,
+}
+
 /// One optimiser.
 pub struct Row {
     pub name: &'static str,
     pub meaning: &'static str,
     /// The smallest population that it can work with.
     pub least: usize,
+    /// Which genes it keeps a full covariance matrix of.
+    pub(super) matrix: Matrix,
     /// Population for n genes unless one is given.
     pub population: fn(usize) -> usize,
     pub parameters: &'static [Parameter],
@@ -72,6 +83,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "cma-es",
         meaning: "CMA-ES with the full covariance matrix, up to some hundred genes",
         least: 2,
+        matrix: Matrix::All,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::None))),
@@ -80,6 +92,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "sep-cma-es",
         meaning: "separable CMA-ES: one variance a gene, for thousands of genes",
         least: 2,
+        matrix: Matrix::None,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, true, None, Restarts::None))),
@@ -88,6 +101,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "margin-cma-es",
         meaning: "CMA-ES with margin, for switches and numbers together",
         least: 2,
+        matrix: Matrix::All,
         population: default_population,
         parameters: &[MARGIN, ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, false, Some(plan.option("margin")), Restarts::None))),
@@ -96,6 +110,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "sep-margin-cma-es",
         meaning: "separable CMA-ES with margin, for thousands of switches and numbers",
         least: 2,
+        matrix: Matrix::None,
         population: default_population,
         parameters: &[MARGIN, ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, true, Some(plan.option("margin")), Restarts::None))),
@@ -104,6 +119,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "cat-cma-es",
         meaning: "CatCMA with margin: a probability a switch, CMA-ES for the numbers",
         least: 2,
+        matrix: Matrix::Numbers,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CatSearch::new(plan, false))),
@@ -112,6 +128,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "sep-cat-cma-es",
         meaning: "the same with separable CMA-ES, for thousands of numbers",
         least: 2,
+        matrix: Matrix::None,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
         make: |plan| Ok(Box::new(CatSearch::new(plan, true))),
@@ -120,6 +137,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "ipop-cma-es",
         meaning: "CMA-ES that restarts with a larger population once it has converged",
         least: 2,
+        matrix: Matrix::All,
         population: default_population,
         parameters: &[ACTIVE, FACTOR],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::Ipop))),
@@ -128,6 +146,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "bipop-cma-es",
         meaning: "CMA-ES that restarts with large and small populations in turn",
         least: 2,
+        matrix: Matrix::All,
         population: default_population,
         parameters: &[ACTIVE, FACTOR],
         make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::Bipop))),
@@ -136,6 +155,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "simple-es",
         meaning: "one parent, fixed step size, the best child is the next parent",
         least: 1,
+        matrix: Matrix::None,
         population: default_population,
         parameters: &[],
         make: |plan| Ok(Box::new(SimpleEs::new(plan))),
@@ -144,6 +164,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "random",
         meaning: "evenly between the bounds; a control",
         least: 1,
+        matrix: Matrix::None,
         population: default_population,
         parameters: &[],
         make: |plan| Ok(Box::new(Random::new(plan))),
@@ -152,6 +173,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "grid",
         meaning: "every combination of evenly spaced values, in scattered order; a control",
         least: 1,
+        matrix: Matrix::None,
         population: default_population,
         parameters: &[Parameter {
             name: "points",
@@ -166,6 +188,7 @@ pub static OPTIMISERS: [Row; 12] = [
         name: "nsga2",
         meaning: "NSGA-II: two or more objectives, ends in a Pareto front",
         least: 2,
+        matrix: Matrix::None,
         population: |_| 100,
         parameters: &[
             Parameter {

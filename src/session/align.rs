@@ -28,6 +28,11 @@ pub fn in_base_order(
         let found = align(base, &source, pair, BALANCE).map_err(BadInput::error)?;
         out.push((aligned(source, &found).map_err(BadInput::error)?, found));
     }
+    // A permuted source keeps what it was made of.
+    out.iter()
+        .map(|(source, _)| source)
+        .chain([base])
+        .try_for_each(|m| m.all_intact().map_err(BadInput::error))?;
     Ok(out)
 }
 

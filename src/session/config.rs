@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::error::BadInput;
 use super::stages::Stage;
 use super::tasks::Tasks;
+use crate::limits;
 use crate::search;
 use said::reading_sentence;
 
 pub use edit::{with_absolute_paths, with_overrides};
 pub use racing::{Order, Racing};
+pub(super) use space::in_reach;
 pub use space::{Knob, Range, SpaceKeys};
 
 /// The default session, as bundled.
@@ -180,6 +182,14 @@ const fn sixth() -> f64 {
     1.0 / 6.0
 }
 
+/// A count is at most so much; `key` is written in full.
+pub(super) fn within(key: &str, found: usize, most: usize) -> Result<(), String> {
+    if found <= most {
+        return Ok(());
+    }
+    Err(format!("`{key}` is {found}: give {most} or less"))
+}
+
 impl Config {
     /// Reads and checks a config; `place` names it in messages.
     pub fn parse(text: &str, place: &str) -> anyhow::Result<Self> {
@@ -197,6 +207,8 @@ impl Config {
         super::home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
         let Self { pool, baselines, task, .. } = self;
         task.check()?;
+        within("threads", self.threads, limits::THREADS)?;
+        within("stage", self.stage.len(), limits::TASKS)?;
         if let Some(racing) = &self.racing {
             racing.check(task)?;
         }
@@ -212,7 +224,7 @@ impl Config {
             return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
         }
         let points = baselines.grid.len().checked_pow(pool.sources.len() as u32);
-        if points.is_none_or(|n| n > 10_000) {
+        if points.is_none_or(|n| n > limits::GRID) {
             return Err(format!(
                 "`baselines.grid` with {} weights for {} sources makes over 10000 merges: give fewer weights",
                 baselines.grid.len(),
@@ -225,6 +237,14 @@ impl Config {
     /// Of it, what a stage may say otherwise.
     pub(super) fn check_search(&self) -> Result<(), String> {
         let Self { space, search, baselines, task, .. } = self;
+        within("search.population", search.population, limits::POPULATION)?;
+        if !(search.sigma > 0.0 && search.sigma <= limits::SIGMA) {
+            let most = limits::SIGMA;
+            return Err(format!(
+                "`search.sigma` is {}: give a number above 0 and at most {most}",
+                search.sigma
+            ));
+        }
         if self.racing.is_some() && !search.objectives.is_empty() {
             return Err("[racing] goes by one fitness: take it out, or `search.objectives`".into());
         }

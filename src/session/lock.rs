@@ -15,14 +15,14 @@ use super::home::Home;
 #[must_use]
 pub fn is_locked(home: &Home, name: &str) -> bool {
     let Ok(dir) = home.session(name) else { return false };
-    let Ok(file) = File::open(dir.join("lock")) else { return false };
+    let Ok(file) = crate::limits::open(&dir.join("lock")) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Process id of whoever took the session's lock last.
 #[must_use]
 pub fn lock_holder(home: &Home, name: &str) -> Option<u32> {
-    let text = std::fs::read_to_string(home.session(name).ok()?.join("lock")).ok()?;
+    let text = crate::limits::read_text(&home.session(name).ok()?.join("lock"), 1000).ok()?;
     text.trim().parse().ok()
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Budget, Config, Search, SpaceKeys, Start};
+use super::config::{Budget, Config, Search, SpaceKeys, Start, in_reach};
 use super::error::BadInput;
 use crate::search::{AnySpace, GeneRange, PathSpace, PathSpaceConfig, Scales};
 
@@ -158,6 +158,7 @@ impl Config {
             )));
         }
         let ScaleRange { min, max, sigma } = keys.scale;
+        in_reach("space.path.scale", [min, max, 1.0, sigma])?;
         let scale = GeneRange { low: min, high: max, start: 1.0_f64.max(min).min(max), sigma };
         PathSpace::new(PathSpaceConfig {
             layers: vec![layers; models.len()],

@@ -12,8 +12,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::config::within;
 use super::job::Part;
 use super::protocol::{Score, TaskScore};
+use crate::limits;
 
 /// One `[task]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,8 +87,19 @@ impl Tasks {
         if self.0.is_empty() {
             return Err("`task` is empty: name at least one task".into());
         }
+        within("task", self.0.len(), limits::TASKS)?;
         for (i, task) in self.0.iter().enumerate() {
             let name = &task.name;
+            within("task.train_limit", task.train_limit, limits::QUESTIONS)?;
+            within("task.test_limit", task.test_limit, limits::QUESTIONS)?;
+            if task.watch.len() > limits::WATCHED {
+                let most = limits::WATCHED;
+                return Err(format!(
+                    "`task.watch` names {} questions: name {most} or less",
+                    task.watch.len()
+                ));
+            }
+            task.watch.iter().try_for_each(|at| within("task.watch", *at, limits::QUESTIONS))?;
             if name.is_empty() {
                 return Err("`task.use` is empty: name a task".into());
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::place::Base;
 use super::{TaskError, nearest};
+use crate::limits;
 
 /// Names of files in a folder of `configs`, and their texts.
 macro_rules! embed {
@@ -99,7 +100,7 @@ fn read(reference: &str, what: &'static str, names: &[&'static str]) -> Result<(
             known: names.join(", "),
         });
     }
-    let text = std::fs::read_to_string(path)
+    let text = limits::read_text(path, limits::TEXT_FILE)
         .map_err(|source| TaskError::Read { path: reference.to_owned(), source })?;
     Ok((text, path.parent().unwrap_or(Path::new("")).to_owned()))
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::TOP_K;
+
 /// `[decoding]` of a task file. The defaults are plain greedy decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -127,6 +129,9 @@ impl Decoding {
         }
         if !(self.temperature.is_finite() && self.temperature >= 0.0) {
             return wrong("temperature", "must be 0 (the likeliest token) or above");
+        }
+        if self.top_k > TOP_K {
+            return Err(("top_k", format!("must be {TOP_K} at most")));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return wrong("top_p", "must be above 0 and at most 1");

@@ -2,10 +2,9 @@
 //! unknown words, costs. Formats as `MeCab` 0.996 writes them; every offset is checked, so a damaged
 //! file gives an error or no words, never a panic.
 
-use std::fs::File;
 use std::path::Path;
 
-use memmap2::Mmap;
+use crate::limits::Mapped;
 
 /// A word's ids and cost.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +37,7 @@ pub struct Dictionary {
     pub space: Class,
     /// By category.
     unknown: Vec<Vec<Token>>,
-    matrix: Mmap,
+    matrix: Mapped,
     /// Rows of the matrix.
     rights: usize,
 }
@@ -46,7 +45,7 @@ pub struct Dictionary {
 /// A double array over words and the tokens that it points to (`sys.dic`, `unk.dic`).
 #[derive(Debug)]
 struct Words {
-    map: Mmap,
+    map: Mapped,
     units: usize,
     tokens: usize,
     token_count: usize,
@@ -200,11 +199,10 @@ fn read_classes(bytes: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<Class>)> {
     (classes.len() == 0xffff && classes.iter().all(|c| c.default < count)).then(|| (names.collect(), classes))
 }
 
-fn map(path: &Path) -> Result<Mmap, String> {
+fn map(path: &Path) -> Result<Mapped, String> {
     let name = path.file_name().unwrap_or_default().display();
-    let file = File::open(path).map_err(|e| format!("{name} can't be read ({e})"))?;
-    // SAFETY: as with every mapped file, nobody may shorten the dictionary while it is in use.
-    unsafe { Mmap::map(&file) }.map_err(|e| format!("{name} can't be read ({e})"))
+    let mapped = Mapped::open(path).map_err(|e| format!("{name} can't be read ({e})"))?;
+    mapped.ok_or_else(|| format!("{name} is empty"))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {

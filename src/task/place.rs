@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::file::SplitConfig;
 use super::{TaskError, builtin};
+use crate::limits;
 
 /// Folders that hold data beside the task files themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ fn read_one(
 
 fn read_file(path: &Path) -> Result<Found, TaskError> {
     let name = path.display().to_string();
-    match std::fs::read(path) {
+    match limits::read(path, limits::DATA_FILE) {
         Ok(bytes) => Ok(Found { name, bytes: Cow::Owned(bytes) }),
         Err(source) => Err(TaskError::Read { path: name, source }),
     }
@@ -144,7 +145,7 @@ impl Hub<'_> {
             ));
         }
         let root = self.root.join(format!("datasets--{}", id.replace('/', "--")));
-        let commit = std::fs::read_to_string(root.join("refs").join(revision));
+        let commit = limits::read_text(&root.join("refs").join(revision), limits::TEXT_FILE);
         let snapshot = root.join("snapshots").join(commit.as_deref().map_or(revision, str::trim));
         if !snapshot.is_dir() {
             return Err(absent(format!(

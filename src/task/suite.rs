@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{BUILTIN, TaskError, builtin, file};
+use crate::limits::TASKS;
 
 /// Tasks by name or path, in the order of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,6 +24,10 @@ impl Suite {
         let mut suite: Self = file::read(&file, &text, &KEYS)?;
         if suite.tasks.is_empty() {
             return Err(TaskError::Value { file, key: "tasks", what: "is empty: name tasks".to_owned() });
+        }
+        if suite.tasks.len() > TASKS {
+            let what = format!("names {} tasks: name {TASKS} or less", suite.tasks.len());
+            return Err(TaskError::Value { file, key: "tasks", what });
         }
         if let Some(folder) = folder {
             suite.tasks = suite.tasks.iter().map(|task| placed(task, &folder)).collect();

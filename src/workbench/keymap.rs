@@ -13,6 +13,7 @@ use super::action::{Action, Entry, REPLAY, TABLE, in_pane};
 use super::app::Pane;
 use super::keys::{is_key, means};
 use super::words;
+use crate::limits;
 
 /// The keys of every action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Keymap {
     pub fn from_file() -> (Self, Vec<String>) {
         let Some(path) = Self::file() else { return Default::default() };
         let place = path.display().to_string();
-        match std::fs::read_to_string(&path) {
+        match limits::read_text(&path, limits::TEXT_FILE) {
             Ok(text) => Self::read(&text, &place),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Default::default(),
             Err(e) => (Self::default(), vec![words::keys_unreadable(&place, &e.to_string())]),

@@ -8,6 +8,7 @@ use crossterm::event::{self, Event};
 
 use super::effect::Reading;
 use super::replay::Standing;
+use crate::limits;
 use crate::recipe::Recipe;
 use crate::session::protocol::Message;
 use crate::session::{Client, CommandSender, Home};
@@ -76,8 +77,8 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
 /// Writes a recipe over what the file says, away from the drawing thread.
 pub fn write_recipe(path: PathBuf, recipe: Box<Recipe>, wakes: Sender<Wake>) {
     thread::spawn(move || {
-        let text =
-            fs::read_to_string(&path).map_or_else(|_| recipe.to_toml(), |before| recipe.write_back(&before));
+        let text = limits::read_text(&path, limits::TEXT_FILE)
+            .map_or_else(|_| recipe.to_toml(), |before| recipe.write_back(&before));
         let outcome = write_aside(&path, &text).map_err(|e| e.to_string());
         let _ = wakes.send(Wake::Written(path, outcome));
     });

@@ -56,6 +56,7 @@ impl Maker for InOrder<'_> {
         let pieces = &self.folding.pieces()[self.next..self.next + tensors.len()];
         self.next += tensors.len();
         pieces.par_iter().zip(out).try_for_each(|(piece, out)| piece.fill(dtype, out))?;
+        self.models.iter().try_for_each(|model| model.all_intact())?;
         for view in pieces.iter().filter_map(Piece::read) {
             self.models.iter().for_each(|model| model.release(&view));
         }

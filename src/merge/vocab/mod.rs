@@ -152,6 +152,7 @@ fn align(
             }
             Ok(remade)
         });
+        models.iter().try_for_each(Checkpoint::all_intact)?;
         let remade = remade
             .map_err(|problem| MergeError::Vocabulary { model: "recipe: tokenizer".to_owned(), problem })?;
         for (place, data) in places.iter().zip(remade) {

@@ -14,6 +14,7 @@ pub(super) use node::{Entry, Node, Tree};
 use node::Toml;
 
 use super::{Method, Param, Recipe, RecipeError};
+use crate::limits::LAYERS;
 
 impl Recipe {
     /// Reads a file that holds one recipe, in TOML or in mergekit's YAML by its extension.
@@ -158,6 +159,14 @@ impl<'a> Reader<'a> {
         match node.tree {
             Tree::Whole(n) if n >= 0 => Ok(n as usize),
             _ => Err(self.bad(node.line, path, "must be a whole number from 0")),
+        }
+    }
+
+    /// The number of a decoder block.
+    pub(super) fn layer_of(&self, node: &Node, path: &str) -> Read<usize> {
+        match self.count_of(node, path)? {
+            layer if layer <= LAYERS => Ok(layer),
+            layer => Err(self.bad(node.line, path, format!("is {layer}; no model has over {LAYERS} blocks"))),
         }
     }
 

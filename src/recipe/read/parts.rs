@@ -2,6 +2,7 @@
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
+use crate::limits::PAD_TO_MULTIPLE;
 use crate::recipe::{
     Align, AlignBy, Precision, TokenName, TokenOrigin, TokenSpec, TokenizerSource, TokenizerSpec,
 };
@@ -46,8 +47,9 @@ impl Reader<'_> {
         if let Some(n) = node.get("pad_to_multiple_of").filter(|n| !matches!(n.tree, Tree::Null)) {
             let key = format!("{path}.pad_to_multiple_of");
             let multiple = self.count_of(n, &key)?;
-            if multiple == 0 {
-                return Err(self.bad(n.line, &key, "must be a whole number from 1"));
+            if !(1..=PAD_TO_MULTIPLE).contains(&multiple) {
+                let problem = format!("must be a whole number from 1 to {PAD_TO_MULTIPLE}");
+                return Err(self.bad(n.line, &key, problem));
             }
             out.pad_to_multiple_of = Some(multiple);
         }

@@ -173,7 +173,7 @@ impl Reader<'_> {
         };
         match &n.tree {
             Tree::List(list) => match list.as_slice() {
-                [first, end] => Ok((self.count_of(first, &path)?, self.count_of(end, &path)?)),
+                [first, end] => Ok((self.layer_of(first, &path)?, self.layer_of(end, &path)?)),
                 _ => Err(self.bad(n.line, &path, shape)),
             },
             _ => Err(self.bad(n.line, &path, shape)),
@@ -188,6 +188,6 @@ impl Reader<'_> {
         let scale = node.get("scale").map_or(Ok(1.0), |n| {
             n.number().ok_or_else(|| self.bad(n.line, &format!("{path}scale"), "must be a finite number"))
         })?;
-        Ok(Step { model, layer: self.count_of(layer, &key)?, scale })
+        Ok(Step { model, layer: self.layer_of(layer, &key)?, scale })
     }
 }

@@ -277,3 +277,25 @@ fn every_config_survives_the_way_to_yaml_and_back() {
 fn toml_book(text: &str) -> Book {
     Book::from_toml(text, "m.toml", false).unwrap()
 }
+
+/// Aliases multiply: a text of some lines can stand for more than there is room for.
+#[test]
+fn what_aliases_stand_for_is_bounded() {
+    let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for i in 1..12 {
+        let all = vec![format!("*a{}", i - 1); 10].join(",");
+        bomb.push_str(&format!("a{i}: &a{i} [{all}]\n"));
+    }
+    let long = format!("a: &a {}\nb: [{}]\n", "y".repeat(1 << 20), vec!["*a"; 1000].join(","));
+    let keys = format!("a: &a {{{}: 1}}\nb: [{}]\n", "k".repeat(1 << 19), vec!["*a"; 1000].join(","));
+    for text in [&bomb, &long, &keys] {
+        let error = Book::from_yaml(text, "bomb.yaml", true).unwrap_err().to_string();
+        assert!(error.contains("bomb.yaml:") && error.contains("aliases stand for"), "{error}");
+    }
+    for deep in
+        ["[".repeat(100_000), "- ".repeat(10_000), "{a: ".repeat(50_000), format!("a: {}", "[".repeat(300))]
+    {
+        let error = Book::from_yaml(&deep, "deep.yaml", true).unwrap_err().to_string();
+        assert!(error.contains("deep.yaml"), "{error}");
+    }
+}

@@ -4,16 +4,24 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
+use crate::limits::{DEPTH, YAML_VALUES};
 use crate::recipe::RecipeError;
 use crate::recipe::read::{Entry, Node, Reader, Tree};
 
-/// Nodes of all documents together; aliases can multiply them.
-const MOST: usize = 200_000;
+/// So many bytes of a text count as one value.
+const TEXT_VALUE: usize = 64;
 
 /// A collection being read.
 enum Open {
     List(usize, Option<usize>, Vec<Node>),
     Map(usize, Option<usize>, Vec<Entry>, Option<(String, Option<usize>)>),
+}
+
+/// What an anchor names, and how many values it is with every alias in it written out.
+struct Anchored {
+    node: Node,
+    values: usize,
+    depth: usize,
 }
 
 /// The documents of a text that hold anything.
@@ -22,13 +30,26 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Node>, Re
         |line, problem: String| RecipeError::Syntax { notation: "YAML", place: reader.at(line), problem };
     let mut out = Vec::new();
     let mut stack: Vec<Open> = Vec::new();
-    let mut anchors: HashMap<usize, Node> = HashMap::new();
+    let mut anchors: HashMap<usize, Anchored> = HashMap::new();
+    // Values so far, every alias written out. A text has no more of its own than bytes.
+    let most = YAML_VALUES.saturating_add(text.len());
     let mut count = 0;
+    // Of each open collection, the count before it and the depth of what is in it.
+    let mut below: Vec<(usize, usize)> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) =
             event.map_err(|e| syntax(Some(e.marker().line()), e.info().replace('\n', " ")))?;
         let line = Some(span.start.line());
+        if matches!(event, Event::SequenceStart(..) | Event::MappingStart(..)) {
+            count += 1;
+            below.push((count - 1, 0));
+        }
+        let is_alias = matches!(event, Event::Alias(_));
+        let (mut depth, mut values) = (1, 1);
         let (anchor, node) = match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) if below.len() > DEPTH => {
+                return Err(syntax(line, format!("more than {DEPTH} lists and maps within each other")));
+            }
             Event::SequenceStart(anchor, _) => {
                 stack.push(Open::List(anchor, line, Vec::new()));
                 continue;
@@ -39,11 +60,18 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Node>, Re
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
+                count += 1 + text.len() / TEXT_VALUE;
+                values = 1 + text.len() / TEXT_VALUE;
                 let tree = if plain { scalar(&text) } else { Tree::Text(text.into_owned()) };
                 (anchor, Node { line, tree })
             }
             Event::Alias(anchor) => match anchors.get(&anchor) {
-                Some(node) => (0, node.clone()),
+                Some(named) if count.saturating_add(named.values) <= most => {
+                    count += named.values;
+                    depth = named.depth;
+                    (0, named.node.clone())
+                }
+                Some(_) => return Err(syntax(line, too_many())),
                 None => return Err(syntax(line, "an alias before its anchor is complete".into())),
             },
             Event::SequenceEnd | Event::MappingEnd => match stack.pop() {
@@ -55,12 +83,25 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Node>, Re
             },
             _ => continue,
         };
-        count += size(&node);
-        if count > MOST {
-            return Err(syntax(line, "more values than any recipe has".into()));
+        let collection = matches!(node.tree, Tree::List(_) | Tree::Map(_)) && !is_alias;
+        let before = if collection { below.pop() } else { None };
+        if let Some((_, inside)) = before {
+            depth = inside + 1;
+        }
+        if let Some((_, inside)) = below.last_mut() {
+            *inside = depth.max(*inside);
+        }
+        if below.len() + depth > DEPTH {
+            return Err(syntax(line, format!("more than {DEPTH} lists and maps within each other")));
+        }
+        if count > most {
+            return Err(syntax(line, too_many()));
         }
         if anchor > 0 {
-            anchors.insert(anchor, node.clone());
+            // It is copied here and at every alias.
+            values = before.map_or(values, |(before, _)| count - before);
+            count += values;
+            anchors.insert(anchor, Anchored { node: node.clone(), values, depth });
         }
         match stack.last_mut() {
             None => out.push(node),
@@ -85,12 +126,8 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Node>, Re
     Ok(out)
 }
 
-fn size(node: &Node) -> usize {
-    match &node.tree {
-        Tree::List(list) => 1 + list.len(),
-        Tree::Map(entries) => 1 + entries.len(),
-        _ => 1,
-    }
+fn too_many() -> String {
+    format!("aliases stand for more than {YAML_VALUES} values")
 }
 
 fn key_text(node: &Node) -> Option<String> {

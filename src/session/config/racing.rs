@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::within;
+use crate::limits::QUESTIONS;
 use crate::session::tasks::Tasks;
 use crate::task::Fitness;
 
@@ -56,6 +58,11 @@ const fn four() -> usize {
 impl Racing {
     /// Everything that can be wrong.
     pub(super) fn check(&self, tasks: &Tasks) -> Result<(), String> {
+        for (key, count) in
+            [("racing.block", self.block), ("racing.subset", self.subset), ("racing.full", self.full)]
+        {
+            within(key, count, QUESTIONS)?;
+        }
         if self.block == 0 {
             return Err("`racing.block` is 0: give the number of questions in a block".into());
         }

@@ -9,6 +9,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Config, Start};
+use crate::limits::{CURVE, LAYERS, SIGMA};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source};
 use crate::search::{GeneRange, Groups, Searched, Space, SpaceConfig};
 use crate::session::error::BadInput;
@@ -96,10 +97,11 @@ impl SpaceKeys {
             Knob::Flag(_) | Knob::Number(_) => None,
         });
         let least = |groups: &Groups| match groups {
-            Groups::Bands(n) | Groups::Smooth(n) => *n,
+            Groups::Bands(n) => *n,
+            Groups::Smooth(n) => (*n).min(CURVE),
             _ => 1,
         };
-        own.chain([&self.groups]).map(least).max().unwrap_or(1).clamp(1, 10_000)
+        own.chain([&self.groups]).map(least).max().unwrap_or(1).clamp(1, LAYERS)
     }
 
     /// The value that a parameter is fixed to.
@@ -109,6 +111,16 @@ impl SpaceKeys {
             Knob::Number(value) => Some(*value),
             Knob::Range(_) => None,
         }
+    }
+}
+
+/// Refuses numbers that no gene can work with.
+pub(in crate::session) fn in_reach(key: &str, numbers: [f64; 4]) -> anyhow::Result<()> {
+    match numbers.iter().find(|x| x.abs() > SIGMA) {
+        Some(far) => {
+            Err(BadInput::error(format!("`{key}` holds {far}: give numbers from -{SIGMA} to {SIGMA}")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -169,6 +181,7 @@ impl Config {
             _ => (default.unwrap_or(middle), (top - low) / 6.0),
         };
         let (start, sigma) = (range.start.unwrap_or(start), range.sigma.unwrap_or(sigma));
+        in_reach(&format!("space.{name}"), [low, high, start, sigma])?;
         Ok(Searched { range: GeneRange { low, high, start, sigma }, groups: range.groups.clone() })
     }
 

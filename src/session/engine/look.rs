@@ -24,7 +24,9 @@ pub fn model(reference: &str, base: Option<String>) -> anyhow::Result<Reply> {
 pub fn apart(base: &str, sources: &[String]) -> anyhow::Result<Reply> {
     let open = |name: &String| Checkpoint::open(name);
     let sources = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let found = distances(&Checkpoint::open(base)?, &sources, &|| false);
+    let base = Checkpoint::open(base)?;
+    let found = distances(&base, &sources, &|| false);
+    sources.iter().chain([&base]).try_for_each(Checkpoint::all_intact)?;
     found.map(Reply::Distances).context("the measurement was stopped")
 }
 

@@ -1,6 +1,7 @@
 //! What can be wrong with a task file beyond its syntax: unknown keys, and values that don't go together.
 
 use super::{COLUMN_KEYS, Choices, Column, Columns, Extract, Length, TaskConfig};
+use crate::limits;
 use crate::task::{Decoding, Kind, TaskError, language, nearest};
 
 pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
@@ -36,6 +37,14 @@ pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskEr
             "is missing: give the expression for the right choice's index, such as \"label\"",
         );
     }
+    let tokens = match &config.max_new_tokens {
+        Some(Length::Tokens(n) | Length::Rule { plus: n, .. }) => *n,
+        None => 0,
+    };
+    if tokens > limits::TOKENS {
+        return wrong("max_new_tokens", format!("is {tokens}: give {} or less", limits::TOKENS));
+    }
+    check_counts(config).or_else(|(key, what)| wrong(key, what))?;
     config.decoding.check().or_else(|(key, why)| wrong(key, why))?;
     if config.kind != Kind::Generate && config.decoding != Decoding::default() {
         return says("decoding", "needs kind = \"generate\": choices are compared, not written");
@@ -82,6 +91,25 @@ pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskEr
         }
     }
     Ok(())
+}
+
+/// Counts of rows and examples.
+fn check_counts(config: &TaskConfig) -> Result<(), (&'static str, String)> {
+    let most = limits::QUESTIONS;
+    let mut counts = Vec::new();
+    for (name, split) in [("train", &config.train), ("test", &config.test)] {
+        counts.extend(split.as_ref().map(|s| (name, s.skip.max(s.limit))));
+    }
+    counts.extend(config.shots.as_ref().map(|s| ("shots", s.skip.max(s.limit))));
+    if let Some((key, found)) = counts.into_iter().find(|(_, found)| *found > most) {
+        return Err((key, format!("skips, or is limited to, {found} rows: give {most} or less")));
+    }
+    match &config.shots {
+        Some(shots) if shots.count > limits::SHOTS => {
+            Err(("shots", format!("asks for {} examples: give {} or less", shots.count, limits::SHOTS)))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn check_columns(

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ab_glyph::{Font, FontVec};
 
+use crate::limits;
+
 /// Folders below a font folder that are looked into.
 const DEPTH: usize = 6;
 
@@ -108,7 +110,7 @@ impl Fonts {
 
     fn font(&mut self, at: usize) -> Option<&FontVec> {
         let file = &self.files[at];
-        let read = || FontVec::try_from_vec_and_index(std::fs::read(file).ok()?, 0).ok();
+        let read = || FontVec::try_from_vec_and_index(limits::read(file, limits::SMALL_FILE).ok()?, 0).ok();
         self.read.entry(at).or_insert_with(read).as_ref()
     }
 }

@@ -43,7 +43,7 @@ impl Story {
         };
         let path = Path::new(name);
         if path.extension().is_some_and(|e| e == "jsonl") {
-            let text = std::fs::read_to_string(path)
+            let text = crate::limits::read_text(path, crate::limits::DATA_FILE)
                 .map_err(|e| BadInput::error(format!("{name} cannot be read: {e}")))?;
             let recording = Recording::from_lines(&text)
                 .map_err(|e| BadInput::error(format!("{name} is no recorded session: {e:#}")))?;

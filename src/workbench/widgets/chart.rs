@@ -4,9 +4,13 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::limits::TICKS;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
+
+/// Heights beyond are drawn at the top.
+const HIGHEST: f64 = 1e100;
 
 /// A named line.
 pub struct Series {
@@ -132,12 +136,15 @@ impl Chart {
     /// Distance between two numbers on the y axis, and its end.
     fn scale(&self, height: u16) -> (f64, f64) {
         let values = self.series.iter().flat_map(|s| s.points.iter().map(|p| p.1));
-        let top = values.chain(self.levels.iter().map(|l| l.y)).fold(0.1, f64::max);
-        let most = f64::from(height / 2).clamp(2.0, 6.0);
-        let step = [0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0]
-            .into_iter()
-            .find(|s| (top * 1.05 / s).ceil() <= most)
-            .unwrap_or(1.0);
+        let finite = values.chain(self.levels.iter().map(|l| l.y)).filter(|y| y.is_finite());
+        let top = finite.fold(0.1, f64::max).min(HIGHEST);
+        let most = f64::from(height / 2).clamp(2.0, f64::from(TICKS));
+        let fits = |s: &f64| (top * 1.05 / s).ceil() <= most;
+        // Of fitness up to 1, then 2, 5 and 10 times any power of ten.
+        let power = 10_f64.powf(top.log10().floor() - 1.0).max(1.0);
+        let coarse = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0].map(|s| s * power);
+        let steps = [0.02, 0.05, 0.1, 0.2, 0.25, 0.5].into_iter().chain(coarse);
+        let step = steps.into_iter().find(fits).unwrap_or(top * 1.05);
         (step, (top * 1.02 / step).ceil() * step)
     }
 
@@ -153,9 +160,9 @@ impl Chart {
         for x in plot.left()..plot.right() {
             pen.glyph(x, plot.bottom(), horizontal, dim);
         }
-        for tick in 0..=(frame.y_max / step).round() as u32 {
+        for tick in 0..=((frame.y_max / step).round() as u32).min(TICKS) {
             let value = f64::from(tick) * step;
-            let text = format!("{value:>5.2}");
+            let text = format!("{:>5}", number(value));
             pen.text((plot.x - 6, frame.row(value)), 5, &text, dim);
         }
         let last = format!("{:.0}", frame.x_max);
@@ -172,11 +179,11 @@ impl Chart {
         let mut labels: Vec<(u16, String, Style)> = Vec::new();
         for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             if let Some((_, y)) = series.points.last() {
-                labels.push((frame.row(*y), format!("{} {y:.2}", series.name), series.style));
+                labels.push((frame.row(*y), format!("{} {}", series.name, number(*y)), series.style));
             }
         }
         for level in &self.levels {
-            let text = format!("{} {:.2}", level.name, level.y);
+            let text = format!("{} {}", level.name, number(level.y));
             labels.push((frame.row(level.y), text, pen.theme.tone(Tone::Dim)));
         }
         // From the highest down, each at its own height or the next free row below; then up again
@@ -196,6 +203,15 @@ impl Chart {
                 pen.text((plot.right() + 1, y), cells.saturating_sub(1), &text, style);
             }
         }
+    }
+}
+
+/// A number in five cells where it can be: `0.25`, `1234`, `2e7`.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size < 100.0 => format!("{value:.2}"),
+        size if size < 10_000.0 => format!("{value:.0}"),
+        _ => format!("{value:.0e}"),
     }
 }
 
@@ -222,5 +238,33 @@ fn trace(frame: &Frame, dots: &mut [Dots], series: usize, points: &[(f64, f64)])
             set(at(x0, x), at(y0, y));
         }
         before = Some((x, y));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[f64]) -> Chart {
+        let points = values.iter().enumerate().map(|(i, y)| (i as f64 + 1.0, *y)).collect();
+        let series = vec![Series { name: "best".into(), points, style: Style::default() }];
+        Chart { series, levels: Vec::new(), borders: Vec::new(), x_max: 5.0, x_title: "generation" }
+    }
+
+    /// Whatever the range, a handful of round numbers stand on the axis.
+    #[test]
+    fn the_axis_has_a_few_numbers_for_any_range() {
+        for (top, step) in [(0.9, 0.2), (1.0, 0.2), (4.0, 1.0), (70.0, 20.0), (1e6, 200_000.0), (1e8, 2e7)] {
+            let (found, y_max) = of(&[0.0, top]).scale(20);
+            assert!((found - step).abs() < step * 1e-9, "{top}: {found}");
+            assert!(y_max >= top);
+        }
+        for top in [0.0, -5.0, 1.0, 3.0, 1e9, 1e50, 1e300, f64::MAX, f64::INFINITY, f64::NAN] {
+            for height in [3, 10, 40] {
+                let (step, y_max) = of(&[0.5, top]).scale(height);
+                assert!((y_max / step).round() <= f64::from(TICKS), "{top}: {step} {y_max}");
+            }
+        }
+        assert_eq!([0.25, 99.5, 1234.0, 2e7, -1e6].map(number), ["0.25", "99.50", "1234", "2e7", "-1e6"]);
     }
 }

@@ -1,0 +1,36 @@
+//! Calls into libraries that may panic on what a file holds.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work`; `None` where it panics, and then nothing is printed. What `work` changed is not to be used.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                usual(panic);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work)).ok();
+    QUIET.set(before);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_panic_is_nothing() {
+        assert_eq!(super::guarded(|| 3), Some(3));
+        let none: Option<u8> = super::guarded(|| panic!("not printed"));
+        assert_eq!(none, None);
+    }
+}
