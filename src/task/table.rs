@@ -18,6 +18,7 @@ pub(super) struct Table {
 }
 
 /// One row; in a numbered table the columns are `"1"`, `"2"`, ….
+#[derive(Debug)]
 pub(super) struct Row {
     /// Line in the file, or row number where lines mean nothing, from 1.
     pub line: usize,
