@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use yosegi::recipe::Recipe;
+use yosegi::session::Home;
 use yosegi::session::config::Config;
+use yosegi::session::journal::Reader;
 use yosegi::task::{Places, Split, Task, TaskError};
 
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -54,4 +57,61 @@ fn every_task_loads_or_says_what_it_lacks() {
         }
     }
     assert!(Task::load("zoo").is_ok());
+}
+
+/// The program itself, given each shipped session config that the zoo can run with every model as a
+/// relative path: the journal holds that config, and the search has its genes.
+#[test]
+fn a_session_with_relative_paths_is_the_one_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().canonicalize().unwrap();
+    let home = at.join("home");
+    let yosegi = |arguments: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_yosegi"))
+            .args(arguments)
+            .current_dir(&at)
+            .env("YOSEGI_HOME", &home)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    };
+    yosegi(&["zoo", "--out", "zoo"]);
+    let small = [("train_limit", 3), ("test_limit", 3), ("evaluations", 2), ("population", 2), ("block", 2)];
+    for path in files("configs").iter().filter(|path| path.file_stem().unwrap() != "keys") {
+        let text = fs::read_to_string(path).unwrap();
+        if !text.contains("base = \"zoo:base\"") {
+            continue; // Models that a fresh machine lacks.
+        }
+        let mut document: toml_edit::DocumentMut = text.replace("\"zoo:", "\"zoo/").parse().unwrap();
+        let mut tables = vec![document.as_table_mut()];
+        while let Some(table) = tables.pop() {
+            for (key, size) in small {
+                if table.contains_key(key) {
+                    table[key] = toml_edit::value(size);
+                }
+            }
+            table.remove("watch");
+            table.remove("grid");
+            for (_, item) in table.iter_mut() {
+                match item {
+                    toml_edit::Item::Table(inner) => tables.push(inner),
+                    toml_edit::Item::ArrayOfTables(list) => tables.extend(list.iter_mut()),
+                    _ => {}
+                }
+            }
+        }
+        let given = document.to_string();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        fs::write(at.join("relative.toml"), &given).unwrap();
+        yosegi(&["evolve", "relative.toml", "--headless", "--name", name]);
+        let state = Reader::open(&Home::at(home.clone()), name).unwrap().state().unwrap();
+        let given = given.replace("\"zoo/", &format!("\"{}/zoo/", at.display()));
+        let given = Config::parse(&given, "given").unwrap();
+        assert_eq!(Config::parse(&state.config, "stored").unwrap(), given, "{name}");
+        if given.stage.is_empty() {
+            let space = given.any_space(state.layers).unwrap();
+            assert_eq!(state.genes.len(), space.genes().len(), "{name}");
+        }
+    }
 }
