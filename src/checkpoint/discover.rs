@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::adapter::{self, Adapter};
-use super::locate::{HubId, hub_cache};
+use super::cache::hub_cache;
+use super::locate::HubId;
 use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, zoo};
 
 /// All models found, each with its fit to `base` where one is named. A broken one is listed with

@@ -1,110 +1,125 @@
 //! Fetching a checkpoint from the Hugging Face hub into its cache.
 
-use std::env;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::Progress;
-use hf_hub::api::sync::{ApiBuilder, ApiError};
+use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::locate::{HubId, hub_cache};
-use super::{CheckpointError, adapter};
-
-/// Small files of a checkpoint that are fetched where the repository has them.
-const COMPANIONS: [&str; 8] = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "README.md",
-    "model.safetensors.index.json",
-];
+use super::cache::{access, hub_cache};
+use super::fields::printable;
+use super::locate::HubId;
+use super::shards::{INDEX, SINGLE, index_names};
+use super::{CheckpointError, adapter, companions, foreign};
+use crate::limits;
 
 /// Called while a file arrives: its name, bytes so far, bytes in all.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
-/// Fetches what is missing of the model `id` and returns the folder of its snapshot.
+/// Fetches what is missing of the model `id` and returns the folder of its snapshot. Config and
+/// companions come first: a snapshot with weights has them.
 pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
-    let wanted = |name: &str, sharded: bool| {
-        COMPANIONS.contains(&name)
-            || name == "model.safetensors" && !sharded
-            || name.starts_with("model-") && is_safetensors(name) && !name.contains('/')
+    let mut hub = Hub::ask(id, progress)?;
+    if !hub.names.contains("config.json") {
+        return Err(hub.failed("the repository holds no config.json".to_owned()));
+    }
+    let weights = [SINGLE, INDEX].into_iter().find(|name| hub.names.contains(*name));
+    let Some(weights) = weights else {
+        let names: Vec<&str> = hub.names.iter().map(String::as_str).collect();
+        let what = foreign::advice(&names, &id.repo);
+        return Err(hub.failed(what.unwrap_or_else(|| format!("the repository holds no {SINGLE}"))));
     };
-    fetch_files(id, progress, "config.json", "model.safetensors", wanted)
+    let companions: Vec<String> = hub.names.iter().filter(|n| companions::is_one(n)).cloned().collect();
+    let mut folder = PathBuf::new();
+    for name in companions {
+        let path = hub.get(&name)?;
+        if name == "config.json" {
+            folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        }
+    }
+    let path = hub.get(weights)?;
+    if weights == INDEX {
+        let file = format!("{}/{INDEX}", id.repo);
+        let index = limits::read(&path, limits::SMALL_FILE).map_err(|source| CheckpointError::Io { path, source })?;
+        for shard in index_names(&file, &index)? {
+            if !hub.names.contains(&shard) {
+                let shard = printable(&shard);
+                return Err(
+                    hub.failed(format!("its {INDEX} names {shard}, which the repository does not hold"))
+                );
+            }
+            hub.get(&shard)?;
+        }
+    }
+    Ok(folder)
 }
 
 /// As [`fetch`], for a `LoRA` adapter.
 pub(super) fn fetch_adapter(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
-    let wanted = |name: &str, _| matches!(name, adapter::CONFIG | adapter::WEIGHTS | "README.md");
-    fetch_files(id, progress, adapter::CONFIG, adapter::WEIGHTS, wanted)
-}
-
-/// Fetches the files that `wanted` picks (by name, and whether there is a shard index), among
-/// which must be `config` and some safetensors file, commonly called `weights`.
-fn fetch_files(
-    id: &HubId,
-    progress: OnProgress<'_>,
-    config: &str,
-    weights: &str,
-    wanted: impl Fn(&str, bool) -> bool,
-) -> Result<PathBuf, CheckpointError> {
-    let cache = hub_cache();
-    let failed = |why: String| CheckpointError::NotFetched {
-        reference: if id.revision == "main" {
-            id.repo.clone()
-        } else {
-            format!("{}@{}", id.repo, id.revision)
-        },
-        cache: cache.clone(),
-        why,
-    };
-    if is_offline() {
-        return Err(failed("HF_HUB_OFFLINE is set".to_owned()));
-    }
-    let mut builder = ApiBuilder::from_cache(Cache::new(cache.clone())).with_progress(false);
-    if let Ok(endpoint) = env::var("HF_ENDPOINT") {
-        builder = builder.with_endpoint(endpoint);
-    }
-    if let Ok(token) = env::var("HF_TOKEN") {
-        builder = builder.with_token(Some(token));
-    }
-    let api = builder.build().map_err(|e| failed(words(&e)))?;
-    let repo = api.repo(Repo::with_revision(id.repo.clone(), RepoType::Model, id.revision.clone()));
-    let info = repo.info().map_err(|e| failed(words(&e)))?;
-
-    let names: Vec<&str> = info.siblings.iter().map(|s| s.rfilename.as_str()).collect();
-    let sharded = names.contains(&"model.safetensors.index.json");
-    if !names.iter().any(|n| wanted(n, sharded) && is_safetensors(n)) {
-        return Err(failed(format!("the repository holds no {weights}")));
-    }
-    let mut folder = None;
-    for name in names.into_iter().filter(|n| wanted(n, sharded)) {
-        let bar = Bar { name: name.to_owned(), done: 0, of: 0, tell: progress };
-        // A snapshot that is partly there keeps its files.
-        let cached = id.snapshot(&cache).map(|s| s.join(name)).filter(|p| p.exists());
-        let path = match cached {
-            Some(path) => path,
-            None => repo
-                .download_with_progress(name, bar)
-                .map_err(|e| failed(format!("{name}: {}", words(&e))))?,
-        };
-        if name == config {
-            folder = path.parent().map(Path::to_path_buf);
+    let mut hub = Hub::ask(id, progress)?;
+    for name in [adapter::CONFIG, adapter::WEIGHTS] {
+        if !hub.names.contains(name) {
+            return Err(hub.failed(format!("the repository holds no {name}")));
         }
     }
-    folder.ok_or_else(|| failed(format!("the repository holds no {config}")))
+    if hub.names.contains("README.md") {
+        hub.get("README.md")?;
+    }
+    hub.get(adapter::WEIGHTS)?;
+    let config = hub.get(adapter::CONFIG)?;
+    Ok(config.parent().map(Path::to_path_buf).unwrap_or_default())
 }
 
-fn is_safetensors(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|e| e == "safetensors")
+/// One revision of a repository on the hub.
+struct Hub<'a> {
+    id: &'a HubId,
+    cache: PathBuf,
+    repo: ApiRepo,
+    /// Its files.
+    names: BTreeSet<String>,
+    progress: OnProgress<'a>,
 }
 
-/// Whether `HF_HUB_OFFLINE` asks for no network, as `huggingface_hub` reads it.
-fn is_offline() -> bool {
-    env::var("HF_HUB_OFFLINE")
-        .is_ok_and(|v| matches!(v.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
+impl<'a> Hub<'a> {
+    /// Asks the hub for the list of files.
+    fn ask(id: &'a HubId, progress: OnProgress<'a>) -> Result<Self, CheckpointError> {
+        let cache = hub_cache();
+        let failed = |why: String| not_fetched(id, &cache, why);
+        let access = access();
+        let endpoint = access.endpoint.ok_or_else(|| failed(format!("{} is set", access.offline)))?;
+        let api = ApiBuilder::from_cache(Cache::new(cache.clone()))
+            .with_progress(false)
+            .with_endpoint(endpoint)
+            .with_token(access.token)
+            .build()
+            .map_err(|e| failed(words(&e)))?;
+        let repo = api.repo(Repo::with_revision(id.repo.clone(), RepoType::Model, id.revision.clone()));
+        let info = repo.info().map_err(|e| failed(words(&e)))?;
+        let names = info.siblings.into_iter().map(|s| s.rfilename).collect();
+        Ok(Self { id, cache, repo, names, progress })
+    }
+
+    /// Where a file is in the cache; fetched if it is not there yet.
+    fn get(&mut self, name: &str) -> Result<PathBuf, CheckpointError> {
+        let cached = self.id.snapshot(&self.cache).map(|s| s.join(name)).filter(|p| p.exists());
+        if let Some(path) = cached {
+            return Ok(path);
+        }
+        let bar = Bar { name: printable(name), done: 0, of: 0, tell: &mut *self.progress };
+        let got = self.repo.download_with_progress(name, bar);
+        got.map_err(|e| self.failed(format!("{}: {}", printable(name), words(&e))))
+    }
+
+    fn failed(&self, why: String) -> CheckpointError {
+        not_fetched(self.id, &self.cache, why)
+    }
+}
+
+fn not_fetched(id: &HubId, cache: &Path, why: String) -> CheckpointError {
+    let reference =
+        if id.revision == "main" { id.repo.clone() } else { format!("{}@{}", id.repo, id.revision) };
+    CheckpointError::NotFetched { reference, cache: cache.to_path_buf(), why }
 }
 
 /// A network error in one plain line.

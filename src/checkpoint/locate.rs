@@ -1,8 +1,9 @@
 //! From a reference to the place where the checkpoint lies.
 
 use std::env;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::cache::{RepoKind, hub_cache, repo_folder, snapshot};
 use super::zoo::{self, ZooModel};
 use super::{CheckpointError, adapter, shards};
 
@@ -35,31 +36,10 @@ impl HubId {
             .then(|| Self { repo: repo.to_owned(), revision: revision.to_owned() })
     }
 
-    /// This model's folder in the hub cache `cache`.
-    fn folder(&self, cache: &Path) -> PathBuf {
-        cache.join(format!("models--{}", self.repo.replace('/', "--")))
-    }
-
     /// The cached snapshot of this revision, if its folder exists.
     pub(super) fn snapshot(&self, cache: &Path) -> Option<PathBuf> {
-        let folder = self.folder(cache);
-        let commit = crate::limits::read_text(&folder.join("refs").join(&self.revision), 1000);
-        let commit = commit.map_or_else(|_| self.revision.clone(), |c| c.trim().to_owned());
-        let inside = Path::new(&commit).components().all(|c| matches!(c, Component::Normal(_)));
-        let snapshot = folder.join("snapshots").join(commit);
-        (inside && snapshot.is_dir()).then_some(snapshot)
+        snapshot(&repo_folder(cache, RepoKind::Model, &self.repo), &self.revision)
     }
-}
-
-/// The hub cache of this machine, by the variables that `huggingface_hub` reads.
-#[must_use]
-pub fn hub_cache() -> PathBuf {
-    let set = |key: &str| env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(cache) = set("HF_HUB_CACHE") {
-        return cache;
-    }
-    let home = set("HF_HOME").or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("huggingface")));
-    home.unwrap_or_else(|| set("HOME").unwrap_or_default().join(".cache/huggingface")).join("hub")
 }
 
 /// `model+adapter` in its two parts; `None` for a plain model. A folder whose own name holds a
@@ -130,21 +110,5 @@ mod tests {
         for bad in ["a", "/a/b", "../b", "a/..", "a/b/c", "a/b@../../x", "a/b@", "./a", "a b/c", "zoo:base"] {
             assert_eq!(HubId::parse(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn snapshots_by_ref_and_by_commit() {
-        let cache = tempfile::tempdir().unwrap();
-        let model = cache.path().join("models--o--m");
-        std::fs::create_dir_all(model.join("refs")).unwrap();
-        std::fs::create_dir_all(model.join("snapshots/abc123")).unwrap();
-        std::fs::write(model.join("refs/main"), "abc123\n").unwrap();
-        std::fs::write(model.join("refs/evil"), "../../..").unwrap();
-        let find = |r: &str| HubId::parse(r).unwrap().snapshot(cache.path());
-        assert_eq!(find("o/m"), Some(model.join("snapshots/abc123")));
-        assert_eq!(find("o/m@abc123"), Some(model.join("snapshots/abc123")));
-        assert_eq!(find("o/m@evil"), None);
-        assert_eq!(find("o/m@v2"), None);
-        assert_eq!(find("o/other"), None);
     }
 }

@@ -4,12 +4,15 @@
 
 mod adapter;
 mod bytes;
+mod cache;
+mod companions;
 mod config;
 mod discover;
 mod error;
 mod family;
 mod fields;
 mod fit;
+mod foreign;
 mod hub;
 mod layout;
 mod locate;
@@ -25,12 +28,12 @@ mod tests;
 mod write;
 mod zoo;
 
+pub use cache::{RepoKind, hub_cache, repo_folder, snapshot};
 pub use config::ModelConfig;
 pub use discover::discover;
 pub use error::CheckpointError;
 pub use family::{FAMILIES, Family};
 pub use layout::tensor_shapes;
-pub use locate::hub_cache;
 pub use open::Checkpoint;
 pub use staged::{ShardWriter, Staged, shard_bytes};
 pub use summary::{Fit, ModelSummary};

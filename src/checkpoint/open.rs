@@ -1,7 +1,7 @@
 //! Opening a checkpoint: every header, shape and path is checked, no tensor data is read.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ use super::lora;
 use super::safetensors::{Entry, Header, make_header, read_header};
 use super::shards::{SINGLE, is_plain_name, shard_names};
 use super::zoo::ZooModel;
-use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
+use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions};
 use crate::limits;
 
 /// A checkpoint with its tensors mapped and its config read.
@@ -340,15 +340,29 @@ impl Checkpoint {
         })
     }
 
+    /// The small files that a copy or a merge takes along: tokenizer, chat templates, license. By
+    /// name, sorted.
+    #[must_use]
+    pub fn handed_on(&self) -> Vec<(String, Cow<'_, [u8]>)> {
+        let own: Vec<String> = match &self.files {
+            Files::Folder(folder) => companions::in_folder(folder),
+            Files::Zoo(model) => model.files.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            Files::Memory(files) => files.keys().cloned().collect(),
+        };
+        let names: BTreeSet<String> = own.into_iter().chain(self.in_front.keys().cloned()).collect();
+        let wanted = names.into_iter().filter(|name| companions::is_handed_on(name));
+        wanted.filter_map(|name| self.file(&name).map(|bytes| (name.clone(), bytes))).collect()
+    }
+
     /// Bytes of one of the checkpoint's small files (`README.md`, `generation_config.json`), if
-    /// it is there. `name` is a plain file name.
+    /// it is there. `name` is a plain file name, or a chat template's in its folder.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         if let Some(bytes) = self.in_front.get(name) {
             return bytes.as_deref().map(Cow::Borrowed);
         }
         match &self.files {
-            Files::Folder(folder) if is_plain_name(name) => {
+            Files::Folder(folder) if is_plain_name(name) || companions::is_one(name) => {
                 let vocabulary = ["tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"];
                 let most =
                     if vocabulary.contains(&name) { limits::TOKENIZER_FILE } else { limits::SMALL_FILE };

@@ -5,12 +5,12 @@ use std::path::{Component, Path};
 
 use serde_json::Value;
 
-use super::CheckpointError;
 use super::fields::printable;
+use super::{CheckpointError, foreign};
 use crate::limits;
 
 pub(super) const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// Whether a folder holds a config and all the weight files that its index lists.
 pub(super) fn is_complete(folder: &Path) -> bool {
@@ -23,13 +23,17 @@ pub(super) fn shard_names(reference: &str, folder: &Path) -> Result<Vec<String>,
     if folder.join(SINGLE).exists() {
         return Ok(vec![SINGLE.to_owned()]);
     }
-    let file = format!("{reference}/{INDEX}");
     let Ok(index) = limits::read(&folder.join(INDEX), limits::SMALL_FILE) else {
-        return Err(CheckpointError::NotAFolder { path: reference.to_owned(), missing: SINGLE });
+        return Err(foreign::only_foreign(reference, folder));
     };
+    index_names(&format!("{reference}/{INDEX}"), &index)
+}
+
+/// The weight files that an index lists; `file` names it in errors.
+pub(super) fn index_names(file: &str, index: &[u8]) -> Result<Vec<String>, CheckpointError> {
     let damaged =
-        |problem: &str| CheckpointError::Damaged { file: file.clone(), problem: problem.to_owned() };
-    let index: Value = serde_json::from_slice(&index).map_err(|e| damaged(&format!("not JSON: {e}")))?;
+        |problem: &str| CheckpointError::Damaged { file: file.to_owned(), problem: problem.to_owned() };
+    let index: Value = serde_json::from_slice(index).map_err(|e| damaged(&format!("not JSON: {e}")))?;
     let map = index.get("weight_map").and_then(Value::as_object);
     let map = map.filter(|m| !m.is_empty()).ok_or_else(|| damaged("has no weight_map"))?;
     let mut names = BTreeSet::new();
@@ -37,7 +41,7 @@ pub(super) fn shard_names(reference: &str, folder: &Path) -> Result<Vec<String>,
         let shard =
             shard.as_str().ok_or_else(|| damaged("its weight_map holds something that is no name"))?;
         if !is_plain_name(shard) {
-            return Err(CheckpointError::Escape { file, shard: printable(shard) });
+            return Err(CheckpointError::Escape { file: file.to_owned(), shard: printable(shard) });
         }
         names.insert(shard.to_owned());
     }

@@ -61,7 +61,9 @@ impl Staged {
             }
             for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
-                if entry.file_name() != ORDER {
+                if entry.file_type()?.is_dir() {
+                    fs::remove_dir_all(entry.path())?;
+                } else if entry.file_name() != ORDER {
                     fs::remove_file(entry.path())?;
                 }
             }
@@ -92,8 +94,11 @@ impl Staged {
         Ok(ShardWriter { file, from, to: self.folder.join(name) })
     }
 
-    /// Writes one small file.
+    /// Writes one small file; its name may hold one folder.
     pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if let Some((folder, _)) = name.split_once('/') {
+            fs::create_dir_all(self.folder.join(folder))?;
+        }
         let mut file = File::create(self.folder.join(name))?;
         file.write_all(bytes)?;
         file.sync_all()

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
 
+use crate::checkpoint::{RepoKind, hub_cache, repo_folder, snapshot};
+
 use super::file::SplitConfig;
 use super::{TaskError, builtin};
 use crate::limits;
@@ -14,7 +16,7 @@ pub struct Places {
     /// Data of built-in tasks that is not in the binary (`YOSEGI_DATA`, else `data` in
     /// `YOSEGI_HOME`, else `yosegi/data` in the XDG data folder).
     pub data: PathBuf,
-    /// The hub's cache (`HF_HUB_CACHE`, else `hub` in `HF_HOME`, else the XDG cache folder).
+    /// The hub's cache.
     pub hub: PathBuf,
 }
 
@@ -28,13 +30,7 @@ impl Places {
             var("YOSEGI_DATA").or_else(|| Some(var("YOSEGI_HOME")?.join("data"))).unwrap_or_else(|| {
                 var("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local/share")).join("yosegi/data")
             });
-        let hub = var("HF_HUB_CACHE")
-            .or_else(|| var("HUGGINGFACE_HUB_CACHE"))
-            .or_else(|| Some(var("HF_HOME")?.join("hub")))
-            .unwrap_or_else(|| {
-                var("XDG_CACHE_HOME").unwrap_or_else(|| home().join(".cache")).join("huggingface/hub")
-            });
-        Self { data, hub }
+        Self { data, hub: hub_cache() }
     }
 }
 
@@ -144,15 +140,13 @@ impl Hub<'_> {
                 "write it as hf:org/name, hf:org/name@revision or hf:org/name:file".to_owned(),
             ));
         }
-        let root = self.root.join(format!("datasets--{}", id.replace('/', "--")));
-        let commit = limits::read_text(&root.join("refs").join(revision), limits::TEXT_FILE);
-        let snapshot = root.join("snapshots").join(commit.as_deref().map_or(revision, str::trim));
-        if !snapshot.is_dir() {
+        let root = repo_folder(self.root, RepoKind::Dataset, id);
+        let Some(snapshot) = snapshot(&root, revision) else {
             return Err(absent(format!(
                 "fetch it with `hf download --repo-type dataset {id}` (looked for it in {})",
                 root.display()
             )));
-        }
+        };
         if let Some(wanted) = wanted {
             return Ok(vec![snapshot.join(wanted)]);
         }

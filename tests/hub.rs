@@ -1,0 +1,234 @@
+//! Fetching from a hub on this machine's loopback: what is asked for, what a merge hands on, and
+//! what is said where there is nothing to read.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+/// A hub with one repository, a folder. It serves until the test's process ends.
+struct Hub {
+    url: String,
+    asked: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Hub {
+    fn of(repo: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+        let (repo, seen) = (repo.to_path_buf(), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (repo, seen) = (repo.clone(), Arc::clone(&seen));
+                std::thread::spawn(move || serve(&stream, &repo, &seen));
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn asked(&self) -> BTreeSet<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// Answers one connection's requests.
+fn serve(stream: &TcpStream, repo: &Path, asked: &Mutex<BTreeSet<String>>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut first = String::new();
+        if reader.read_line(&mut first).ok()? == 0 {
+            return None;
+        }
+        let mut words = first.split_whitespace();
+        let (head, path) = (words.next()? == "HEAD", words.next()?.to_owned());
+        let mut range = None;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            if line.trim().is_empty() {
+                break;
+            }
+            let (key, value) = line.split_once(':')?;
+            if key.eq_ignore_ascii_case("range") {
+                range = value.trim().strip_prefix("bytes=").map(str::to_owned);
+            }
+        }
+        let (status, headers, body) = answer(&path, range.as_deref(), repo, asked);
+        let mut out = stream;
+        let length = body.len();
+        write!(out, "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n").ok()?;
+        if !head {
+            out.write_all(&body).ok()?;
+        }
+    }
+}
+
+fn answer(
+    path: &str,
+    range: Option<&str>,
+    repo: &Path,
+    asked: &Mutex<BTreeSet<String>>,
+) -> (&'static str, String, Vec<u8>) {
+    let commit = "a".repeat(40);
+    if path.starts_with("/api/") {
+        let names: Vec<_> = files(repo).into_iter().map(|f| serde_json::json!({ "rfilename": f })).collect();
+        let body = serde_json::json!({ "sha": commit, "siblings": names }).to_string();
+        return ("200 OK", "content-type: application/json\r\n".to_owned(), body.into_bytes());
+    }
+    let name = path.split_once("/resolve/main/").map_or("", |(_, name)| name);
+    let Ok(bytes) = fs::read(repo.join(name)) else { return ("404 Not Found", String::new(), Vec::new()) };
+    asked.lock().unwrap().insert(name.to_owned());
+    let etag: String = name.bytes().map(|b| format!("{b:02x}")).collect();
+    let headers = format!("etag: \"{etag}\"\r\nx-repo-commit: {commit}\r\naccept-ranges: bytes\r\n");
+    let Some((from, to)) = range.and_then(|r| r.split_once('-')) else { return ("200 OK", headers, bytes) };
+    let from: usize = from.parse().unwrap();
+    let to = to.parse().map_or(bytes.len(), |to: usize| (to + 1).min(bytes.len()));
+    let headers = format!("{headers}content-range: bytes {from}-{}/{}\r\n", to - 1, bytes.len());
+    ("206 Partial Content", headers, bytes[from..to].to_vec())
+}
+
+/// Files below a folder, by their paths in it.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            out.extend(files(&path).into_iter().map(|inner| format!("{name}/{inner}")));
+        } else {
+            out.insert(name);
+        }
+    }
+    out
+}
+
+fn yosegi(home: &Path, hub: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+    for key in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"]
+    {
+        command.env_remove(key);
+    }
+    command.args(arguments).current_dir(home).env("YOSEGI_HOME", home.join("home")).env("HOME", home);
+    command.env("HF_HOME", "~/hf").env("HF_ENDPOINT", hub).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A repository with a bundled model in a folder `repo` of `home`.
+fn repo(home: &Path) -> PathBuf {
+    let written = yosegi(home, "", &["zoo", "--out", "zoo"]);
+    assert!(written.status.success(), "{}", stderr(&written));
+    let repo = home.join("repo");
+    fs::rename(home.join("zoo/ja"), &repo).unwrap();
+    repo
+}
+
+const COMPANIONS: [&str; 10] = [
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "additional_chat_templates/tools.jinja",
+    "LICENSE",
+    "NOTICE.txt",
+];
+
+#[test]
+fn what_belongs_to_a_model_is_fetched_and_handed_on() {
+    let home = tempfile::tempdir().unwrap();
+    let repo = repo(home.path());
+    fs::create_dir(repo.join("additional_chat_templates")).unwrap();
+    for name in COMPANIONS {
+        fs::write(repo.join(name), "{}").unwrap();
+    }
+    fs::create_dir(repo.join("original")).unwrap();
+    for name in ["original/consolidated.00.pth", "pytorch_model.bin", "model.Q4.gguf", "figure.png"] {
+        fs::write(repo.join(name), "large").unwrap();
+    }
+    // A shard whose name says nothing, and one that the index does not name.
+    let weights = fs::read(repo.join("model.safetensors")).unwrap();
+    let names = safetensors::SafeTensors::deserialize(&weights).unwrap();
+    let map: serde_json::Map<_, _> =
+        names.names().into_iter().map(|n| (n.to_owned(), "weights.part-1.safetensors".into())).collect();
+    let index = serde_json::json!({ "metadata": {}, "weight_map": map });
+    fs::write(repo.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    fs::rename(repo.join("model.safetensors"), repo.join("weights.part-1.safetensors")).unwrap();
+    fs::write(repo.join("model-00001-of-00001.safetensors"), "another").unwrap();
+
+    let hub = Hub::of(&repo);
+    let recipe = "method = \"linear\"\n[[source]]\nmodel = \"some/model\"\nweight = 1.0\n";
+    fs::write(home.path().join("r.toml"), recipe).unwrap();
+    let made = yosegi(home.path(), &hub.url, &["merge", "r.toml", "--out", "out"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let asked = hub.asked();
+    let mut wanted: BTreeSet<&str> = COMPANIONS.into_iter().collect();
+    wanted.extend(["config.json", "README.md", "tokenizer.json", "model.safetensors.index.json"]);
+    wanted.insert("weights.part-1.safetensors");
+    for name in &wanted {
+        assert!(asked.contains(*name) || !repo.join(name).exists(), "{name} was not fetched: {asked:?}");
+    }
+    let beyond: Vec<_> =
+        asked.iter().filter(|n| !wanted.contains(n.as_str()) && *n != "tokenizer_config.json").collect();
+    assert!(beyond.is_empty(), "fetched beyond need: {beyond:?}");
+    let out = files(&home.path().join("out"));
+    for name in COMPANIONS {
+        assert!(out.contains(name), "{name} was not handed on: {out:?}");
+    }
+    // What is there is not fetched again, nor asked for.
+    hub.asked.lock().unwrap().clear();
+    let again = yosegi(home.path(), "http://127.0.0.1:9", &["inspect", "some/model"]);
+    assert!(again.status.success() && hub.asked().is_empty(), "{}", stderr(&again));
+}
+
+#[test]
+fn a_repository_that_cannot_be_read_says_what_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let repo = repo(home.path());
+    let weights = repo.join("model.safetensors");
+    for (name, says) in [
+        ("model.Q4_K_M.gguf", "gguf_file='model.Q4_K_M.gguf'"),
+        ("tf_model.h5", "from_tf=True"),
+        ("consolidated.00.pth", "convert_"),
+        ("README.md", "the repository holds no model.safetensors"),
+    ] {
+        let other = repo.join(name);
+        fs::rename(&weights, &other).unwrap();
+        let hub = Hub::of(&repo);
+        let shown = yosegi(home.path(), &hub.url, &["inspect", "some/model"]);
+        assert_eq!(shown.status.code(), Some(2));
+        assert!(stderr(&shown).contains(says), "{}", stderr(&shown));
+        assert!(hub.asked().is_empty(), "nothing is fetched in vain: {:?}", hub.asked());
+        // The folder says the same.
+        let shown = yosegi(home.path(), "", &["inspect", "repo"]);
+        let says = says.strip_prefix("the repository holds ").unwrap_or(says);
+        assert_eq!(shown.status.code(), Some(2));
+        assert!(stderr(&shown).contains(says), "{}", stderr(&shown));
+        fs::rename(&other, &weights).unwrap();
+    }
+    fs::write(repo.join("model.safetensors.index.json"), r#"{"weight_map": {"a": "gone.safetensors"}}"#)
+        .unwrap();
+    fs::remove_file(&weights).unwrap();
+    let shown = yosegi(home.path(), &Hub::of(&repo).url, &["inspect", "some/model"]);
+    assert!(
+        stderr(&shown).contains("gone.safetensors, which the repository does not hold"),
+        "{}",
+        stderr(&shown)
+    );
+    let mut offline = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+    offline.args(["inspect", "some/other"]).env("HOME", home.path()).env("HF_HOME", "$HOME/hf");
+    let shown = offline.env("TRANSFORMERS_OFFLINE", "1").output().unwrap();
+    let says = stderr(&shown);
+    assert!(
+        says.contains("TRANSFORMERS_OFFLINE is set") && says.contains("hf/hub)") && !says.contains('$'),
+        "{says}"
+    );
+}
