@@ -102,6 +102,7 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
                 device_note: "running on a toy: no GPU".into(),
                 dtype: "f32".into(),
                 language_by: "nobody".into(),
+                languages: vec!["ja".into()],
             };
             report(Report::Opened { id: *id, facts, questions });
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::follow::{Telling, catch_interrupt, follow, interrupted, note};
+use super::follow::{Telling, catch_interrupt, follow, interrupted};
+use super::say::note;
 use crate::session::client::ConnectError;
 use crate::session::journal::Reader;
 use crate::session::lock::{is_locked, lock_holder};
@@ -40,7 +41,7 @@ fn by_journal(home: &Home, name: &str) -> anyhow::Result<()> {
         }
         if !running || state.status == Status::Finished {
             note("");
-            note(&report::comparison_table(&report::comparison(&state)));
+            note(&report::comparison_table(&state));
             return Ok(());
         }
         if interrupted() {

@@ -7,19 +7,21 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 
 use super::answers::{self, Judged};
-use super::follow::{note, out};
+use super::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::session::BadInput;
+use crate::session::asked::Asked;
 use crate::session::evaluate::{Evaluator, Work};
 use crate::session::job::{Ask, Bench};
 use crate::session::protocol::{Split, Target};
 use crate::session::text::{visible, visible_line};
 use crate::task::{McNemar, Places, Task, Verdict, mcnemar};
 
-/// One side: what it is called, and its answers.
+/// One side: what it is called, its answers, and the language that they had to be in.
 struct Side<'a> {
     name: &'a str,
     answers: Vec<Judged>,
+    asked: Asked,
 }
 
 /// The questions that both answered, by which of them were right.
@@ -35,9 +37,12 @@ struct Groups<'a> {
 pub fn run(args: &Compare) -> anyhow::Result<()> {
     let mut evaluator = Evaluator::default();
     let mut side = |name| -> anyhow::Result<Side> {
-        let answers =
-            if answers::is_file(name) { from_file(name, args)? } else { asked(name, args, &mut evaluator)? };
-        Ok(Side { name, answers })
+        let (answers, asked) = if answers::is_file(name) {
+            from_file(name, args)?
+        } else {
+            answered(name, args, &mut evaluator)?
+        };
+        Ok(Side { name, answers, asked })
     };
     let (a, b) = (side(&args.a)?, side(&args.b)?);
     let groups = groups(&a, &b);
@@ -56,22 +61,24 @@ pub fn run(args: &Compare) -> anyhow::Result<()> {
     if args.json {
         let ids =
             |list: &[(&Judged, &Judged)]| list.iter().map(|(a, _)| a.question.id.clone()).collect::<Vec<_>>();
-        return out(&serde_json::to_string(&json!({
+        return say::json(&json!({
             "task": args.task, "a": a.name, "b": b.name, "n": n, "only_in_a": alone.0, "only_in_b": alone.1,
+            "language": a.asked.code(),
             "right_a": share(right_a), "right_b": share(right_b),
             "gained": ids(gained), "lost": ids(lost), "both": ids(both), "neither": ids(neither),
             "test": test.test.name(), "p": test.p,
-        }))?);
+        }));
     }
     out(&format!("A  {:>5.1}%  {}", 100.0 * share(right_a), visible_line(a.name)))?;
     out(&format!("B  {:>5.1}%  {}", 100.0 * share(right_b), visible_line(b.name)))?;
     out(&format!(
-        "gained {} (only B right), lost {} (only A right), both {}, neither {}, of {n} questions of {}",
+        "gained {} (only B right), lost {} (only A right), both {}, neither {}, of {n} questions of {}; what counts: {}",
         gained.len(),
         lost.len(),
         both.len(),
         neither.len(),
-        visible_line(&args.task)
+        visible_line(&args.task),
+        a.asked.right()
     ))?;
     out(&verdict(&test))?;
     for (what, list) in [("gained", gained), ("lost", lost)] {
@@ -134,14 +141,14 @@ fn groups<'a>(a: &'a Side, b: &'a Side) -> Groups<'a> {
     out
 }
 
-fn from_file(path: &str, args: &Compare) -> anyhow::Result<Vec<Judged>> {
+fn from_file(path: &str, args: &Compare) -> anyhow::Result<(Vec<Judged>, Asked)> {
     let given = answers::read(path)?;
     let task = answers::task_for(&args.task, &given, Some(split_of(args.split))).map_err(BadInput::error)?;
-    answers::judge(&task, given, path)
+    Ok((answers::judge(&task, given, path)?, Asked::by(&task)))
 }
 
 /// Lets a model or a merge answer the task.
-fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Result<Vec<Judged>> {
+fn answered(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Result<(Vec<Judged>, Asked)> {
     let split = split_of(args.split);
     let task = Task::load_splits(&args.task, &[split], &Places::from_env()).map_err(BadInput::error)?;
     let all = task.questions(split);
@@ -164,6 +171,7 @@ fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Resul
         device: args.device.clone(),
         threads: 0,
         made: Vec::new(),
+        earlier: false,
     };
     let ask = [Ask { split, questions: (0..n).collect() }];
     let target = &target;
@@ -171,17 +179,12 @@ fn asked(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Resul
     let (measured, cost) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false))?;
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
-    Ok(answers
-        .map(|answer| {
-            let right_language = match (&task.language, answer.detail.p_language) {
-                (None, _) => true,
-                (Some(_), Some(p)) => p > 0.5,
-                (Some(_), None) => answer.p_ja > 0.5,
-            };
-            let verdict = Verdict { correct: answer.correct, japanese: right_language, ..Verdict::default() };
-            Judged { question: all[answer.index].clone(), text: answer.text, verdict }
-        })
-        .collect())
+    let answers = answers.map(|answer| {
+        let japanese = answer.detail.in_language.unwrap_or(true);
+        let verdict = Verdict { correct: answer.correct, japanese, ..Verdict::default() };
+        Judged { question: all[answer.index].clone(), text: answer.text, verdict }
+    });
+    Ok((answers.collect(), Asked::by(&task)))
 }
 
 const fn split_of(split: SplitArg) -> Split {

@@ -8,11 +8,12 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::export::{self, Line};
-use super::follow::{note, out};
 use super::results::{self, Row};
+use super::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::recipe::{Book, Recipe};
 use crate::session::BadInput;
+use crate::session::asked::Asked;
 use crate::session::evaluate::{Evaluator, Told, Work};
 use crate::session::job::{Ask, Bench, Measured};
 use crate::session::protocol::{Answer, Cost, Split, Target};
@@ -70,7 +71,7 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
         export::write(file, &lines)?;
     }
     if args.json {
-        return out(&serde_json::to_string(&document(args, &suite, several, &rows))?);
+        return say::json(&document(args, &suite, several, &rows));
     }
     if args.markdown {
         return out(&results::markdown(&args.model, &suite.name, &rows));
@@ -107,6 +108,7 @@ fn one(
         device: args.device.clone(),
         threads: 0,
         made: Vec::new(),
+        earlier: false,
     };
     let began = Instant::now();
     let progress = std::io::stderr().is_terminal();
@@ -115,7 +117,7 @@ fn one(
             let end = if done == of { "\n" } else { "" };
             eprint!("\r{done} of {of} questions{end}");
         }
-        Told::Note(text) => eprintln!("{}", crate::session::text::visible_line(&text)),
+        Told::Note(text) => note(&visible_line(&text)),
         Told::Done { .. } | Told::Token { .. } => {}
     };
     let decoding = args.decoding.over(task.decoding)?;
@@ -182,11 +184,12 @@ fn task_json(args: &Eval, name: &str, done: &Done) -> Value {
 fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
     let (score, tokens) = (&done.measured.score, done.cost.tokens);
     note(&format!("{} answers, {tokens} tokens in {:.1} s", score.n, done.seconds));
-    let what = match (&done.task.language, results::is_number(&done.task)) {
-        (Some(code), true) => {
-            let language = if code == "ja" { "Japanese" } else { code.as_str() };
+    let asked = Asked::by(&done.task);
+    let what = match (asked.language(), results::is_number(&done.task)) {
+        (Some(language), true) => {
             format!(
-                "right number and {language} {:.1}%, right number {:.1}%, {language} {:.1}%",
+                "{} {:.1}%, right number {:.1}%, {language} {:.1}%",
+                asked.right_number(),
                 100.0 * score.acc_ja,
                 100.0 * score.acc,
                 100.0 * score.japanese

@@ -5,10 +5,11 @@ use serde_json::json;
 use super::Score;
 use super::answers::{self, Judged};
 use super::export::{self, Line};
-use super::follow::{note, out};
+use super::say::{self, note, out};
 use crate::session::BadInput;
+use crate::session::asked::Asked;
 use crate::session::text::visible_line;
-use crate::task::{Question, Task, Verdict};
+use crate::task::{Means, Question, Verdict};
 
 /// Prints each answer's verdict and the means.
 pub fn run(args: &Score) -> anyhow::Result<()> {
@@ -30,11 +31,11 @@ pub fn run(args: &Score) -> anyhow::Result<()> {
         .collect();
     if args.json {
         let answers: Vec<_> = judged.iter().map(answer_json).collect();
-        return out(&serde_json::to_string(&json!({
+        return say::json(&json!({
             "task": args.task, "n": judged.len(), "language_by": task.language_by(),
             "acc": means.correct, "acc_ja": means.both, "japanese": means.japanese,
             "metrics": metrics, "answers": answers,
-        }))?);
+        }));
     }
     out(&format!(
         "{:<16} {:>14} {:>7} {:>7}  {:<8} {:>6}",
@@ -45,21 +46,24 @@ pub fn run(args: &Score) -> anyhow::Result<()> {
     }
     let shares =
         metrics.iter().map(|(name, value)| format!("{name} {:.1}", 100.0 * value.as_f64().unwrap_or(0.0)));
-    let language = language_of(&task);
     note(&format!(
-        "{} answers: right{} {:.1}%, right in any language {:.1}%{}; {}",
+        "{} answers: {}; {}",
         judged.len(),
-        language.as_ref().map_or_else(String::new, |l| format!(" and {l}")),
-        100.0 * means.both,
-        100.0 * means.correct,
-        language.map_or_else(String::new, |l| format!(", {l} {:.1}%", 100.0 * means.japanese)),
+        shares_right(&Asked::by(&task), &means),
         shares.collect::<Vec<_>>().join(", ")
     ));
     Ok(())
 }
 
-fn language_of(task: &Task) -> Option<String> {
-    task.language.as_ref().map(|code| if code == "ja" { "Japanese".to_owned() } else { format!("in {code}") })
+/// How many are right, and how many are in the task's language where it asks for one.
+fn shares_right(asked: &Asked, means: &Means) -> String {
+    let both = format!("{} {:.1}%", asked.right(), 100.0 * means.both);
+    let Some(language) = asked.language() else { return both };
+    format!(
+        "{both}, right in any language {:.1}%, {language} {:.1}%",
+        100.0 * means.correct,
+        100.0 * means.japanese
+    )
 }
 
 fn line(j: &Judged) -> String {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use super::align::{self, in_base_order};
+use super::asked;
 use super::error::BadInput;
 use super::evolve::Facts;
 use super::job::{Ask, Bench, Measured};
@@ -72,7 +73,7 @@ pub enum Told {
 #[derive(Clone, Copy)]
 pub struct Work<'a> {
     pub bench: &'a Bench,
-    /// The fitness expression; empty takes right and Japanese.
+    /// The fitness expression; empty takes right and in the task's language.
     pub fitness: &'a str,
     pub target: &'a Target,
     pub ask: &'a [Ask],
@@ -118,6 +119,7 @@ impl Evaluator {
             device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
             language_by: task.language_by().to_owned(),
+            languages: vec![task.language.clone().unwrap_or_else(|| asked::NONE.to_owned())],
         };
         Ok((facts, questions))
     }
@@ -135,7 +137,10 @@ impl Evaluator {
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
         let splits: Vec<Split> = work.ask.iter().map(|a| a.split).collect();
-        let task = self.task(&work.bench.task, &splits)?;
+        let mut task = self.task(&work.bench.task, &splits)?;
+        if work.bench.earlier && task.differs_in_earlier_sessions() {
+            task = Arc::new(Task::clone(&task).as_in_earlier_sessions());
+        }
         let fitness = if work.fitness.is_empty() { "both" } else { work.fitness };
         let fitness = Fitness::parse(fitness).map_err(BadInput::error)?;
         check_questions(&task, &work.bench.task, work.ask)?;

@@ -10,6 +10,7 @@ use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
 use crate::lm::{Decoder, Device, PathStep, Tokenizer};
 use crate::merge::{FoldStep, Folded, Folding, Options, Outline, Written, export_folded};
 use crate::recipe::{Precision, Recipe};
+use crate::text::{fenced, visible_line};
 
 /// What the two are compared on.
 const PROMPTS: [&str; 4] = [
@@ -139,7 +140,7 @@ fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
 
 /// The model card: the path, and how far the checkpoint is from it.
 fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>, options: &Options) -> String {
-    let name = out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy());
+    let name = visible_line(&out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy()));
     let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-generation\n");
     text.push_str("tags:\n- merge\n- yosegi\n---\n\n");
     // Writing to a `String` cannot fail.
@@ -148,7 +149,7 @@ fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>, options: &Options) ->
         "# {name}\n\nA path of {} steps through layers of other models, its scales folded into the weights, made \
          with Yosegi. Embeddings, final norm, head, tokenizer and config are those of `{}`.\n\n",
         recipe.path.len(),
-        recipe.donor(),
+        visible_line(recipe.donor()).replace('`', "'"),
     );
     if let Some(apart) = apart {
         let _ = write!(
@@ -158,6 +159,7 @@ fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>, options: &Options) ->
             apart.logits, apart.same, apart.of
         );
     }
-    let _ = write!(text, "The recipe (`recipe.toml`):\n\n```toml\n{}```\n", options.book(recipe).to_toml());
+    let _ =
+        write!(text, "The recipe (`recipe.toml`):\n\n{}", fenced("toml", &options.book(recipe).to_toml()));
     text
 }

@@ -24,6 +24,9 @@ pub struct Bench {
     /// use those before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<Recipe>,
+    /// Tasks are read as in sessions that did not say which language they ask for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
 }
 
 /// Something for a worker to do.

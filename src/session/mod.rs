@@ -2,6 +2,7 @@
 //! events is the only truth and every view is a fold over it.
 
 pub mod align;
+pub mod asked;
 pub mod client;
 pub mod config;
 pub mod engine;

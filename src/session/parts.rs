@@ -48,6 +48,7 @@ impl Evaluator {
             all = Facts {
                 train_questions: before.train + facts.train_questions,
                 test_questions: before.test + facts.test_questions,
+                languages: [all.languages, facts.languages.clone()].concat(),
                 ..facts
             };
         }

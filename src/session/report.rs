@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::config::Config;
 use super::evolve::objectives;
 use super::journey::{route, stages};
@@ -103,43 +104,54 @@ pub fn spent(state: &SessionState) -> Spent {
 
 /// The comparison as a table of text; shares in per cent.
 #[must_use]
-pub fn comparison_table(rows: &[Row]) -> String {
-    let mut out = format!(
-        "{:<12} {:<24} {:>8} {:>8} {:>8} {:>8} {:>8}\n",
-        "", "", "fitness", "train", "held out", "any lang", "japanese"
-    );
-    for row in rows {
+pub fn comparison_table(state: &SessionState) -> String {
+    let asked = Asked::of(state);
+    let mut out = format!("{:<12} {:<24} {:>8} {:>8} {:>8}", "", "", "fitness", "train", "held out");
+    if let Some(language) = asked.column() {
+        let _ = write!(out, " {:>8} {language:>8}", "any lang");
+    }
+    out.push('\n');
+    for row in &comparison(state) {
         let label = clipped(&row.label, 24);
         if let Some(why) = &row.failed {
             let _ = writeln!(out, "{:<12} {label} failed: {}", row.what, visible_line(why));
             continue;
         }
-        score_line(&mut out, row.what, &label, row.train, row.test);
+        score_line(&mut out, &asked, (row.what, &label), row.train, row.test);
         for (i, part) in row.train_tasks.iter().enumerate().filter(|_| row.train_tasks.len() > 1) {
             let name = part.task.rsplit('/').next().unwrap_or_default();
             let label = clipped(&format!("  {name}"), 24);
-            score_line(&mut out, "", &label, Some(part.score), row.test_tasks.get(i).map(|t| t.score));
+            let test = row.test_tasks.get(i).map(|t| t.score);
+            score_line(&mut out, &asked, ("", &label), Some(part.score), test);
         }
     }
-    out.push_str(
-        "train, held out: right number and Japanese, in per cent; \
-         any lang: right number in any language, and japanese: answers in Japanese, held out\n",
-    );
+    let _ = write!(out, "train, held out: {}, in per cent", asked.right_number());
+    if let (Some(language), Some(column)) = (asked.language(), asked.column()) {
+        let _ = write!(
+            out,
+            "; any lang: right number in any language, and {column}: answers in {language}, held out"
+        );
+    }
+    out.push('\n');
     out
 }
 
-fn score_line(out: &mut String, what: &str, label: &str, train: Option<Score>, test: Option<Score>) {
+fn score_line(
+    out: &mut String,
+    asked: &Asked,
+    (what, label): (&str, &str),
+    train: Option<Score>,
+    test: Option<Score>,
+) {
     let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |s| format!("{:.1}", 100.0 * s));
     let fitness = train.map_or_else(|| "–".into(), |s| format!("{:.3}", s.fitness));
-    let _ = writeln!(
-        out,
-        "{what:<12} {label} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        fitness,
-        percent(train.map(|s| s.acc_ja)),
-        percent(test.map(|s| s.acc_ja)),
-        percent(test.map(|s| s.acc)),
-        percent(test.map(|s| s.japanese)),
-    );
+    let (right, held_out) = (percent(train.map(|s| s.acc_ja)), percent(test.map(|s| s.acc_ja)));
+    let _ = write!(out, "{what:<12} {label} {fitness:>8} {right:>8} {held_out:>8}");
+    if asked.column().is_some() {
+        let (any, language) = (percent(test.map(|s| s.acc)), percent(test.map(|s| s.japanese)));
+        let _ = write!(out, " {any:>8} {language:>8}");
+    }
+    out.push('\n');
 }
 
 /// A text in exactly `width` characters, safe to print.
@@ -264,7 +276,7 @@ pub fn text(state: &SessionState) -> String {
     if !state.stages.is_empty() {
         out.push('\n');
     }
-    out.push_str(&comparison_table(&comparison(state)));
+    out.push_str(&comparison_table(state));
     out.push_str(&front_table(state));
     if let Some(line) = estimator_line(state) {
         let _ = writeln!(out, "\n{line}");
@@ -332,6 +344,7 @@ pub fn json(state: &SessionState) -> serde_json::Value {
         "device_note": state.device_note,
         "dtype": state.dtype,
         "language_by": state.language_by,
+        "languages": state.languages,
         "tokens": state.tokens,
         "overlap": state.overlap,
         "front": state.front,

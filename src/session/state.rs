@@ -35,6 +35,8 @@ pub struct SessionState {
     pub device_note: String,
     pub dtype: String,
     pub language_by: String,
+    /// The language that each task asks for, `none` for none; empty where the journal does not say.
+    pub languages: Vec<String>,
     /// Every candidate, baselines first; a candidate's id is its index here.
     pub entries: Vec<Entry>,
     pub generations: Vec<Generation>,

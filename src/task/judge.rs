@@ -45,6 +45,10 @@ pub struct Detail {
     /// Probability of the task's language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_language: Option<f64>,
+    /// In the language that the task asks for, or it asks for none; absent in journals of earlier
+    /// sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_language: Option<bool>,
     /// This answer's values of metrics that are means over answers, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
@@ -156,6 +160,7 @@ impl Task {
         (verdict.language, verdict.p_ja) = (code, p_ja);
         verdict.japanese = wanted.is_none() || p > 0.5;
         verdict.detail.p_language = wanted.filter(|w| *w != "ja").map(|_| p);
+        verdict.detail.in_language = Some(verdict.japanese);
     }
 
     /// Judges the log-likelihoods of a question's choices, in their order: the likeliest one is the
@@ -175,6 +180,7 @@ impl Task {
             ..Verdict::default()
         };
         verdict.lenient_correct = verdict.correct;
+        verdict.detail.in_language = Some(true);
         verdict.detail.choice = best;
         verdict.detail.log_likelihoods = log_likelihoods.to_vec();
         if self.metrics.contains(&Metric::AccNorm) {

@@ -85,8 +85,6 @@ impl Task {
     fn from_config(config: &TaskConfig) -> Result<Self, TaskError> {
         let language = match (&config.language, config.kind) {
             (Some(code), Kind::Generate) => Some(code.clone()).filter(|c| c != "none"),
-            // The first task files left it out and meant Japanese.
-            (None, Kind::Generate) if config.metrics.is_empty() => Some("ja".to_owned()),
             _ => None,
         };
         let version =
@@ -105,6 +103,9 @@ impl Task {
             scorer: config.scorer(),
             metrics: if config.metrics.is_empty() { vec![config.metric()] } else { config.metrics.clone() },
             language,
+            open_language: config.language.is_none()
+                && config.kind == Kind::Generate
+                && config.metrics.is_empty(),
             weight: config.weight,
             chat: config.chat,
             encode: config.encode,
@@ -121,6 +122,22 @@ impl Task {
             segmenter,
             detector: Detector::shared(),
         })
+    }
+
+    /// This task as it was in sessions whose journals do not say which language was asked for: files
+    /// that named none meant Japanese then, unless they named metrics.
+    #[must_use]
+    pub fn as_in_earlier_sessions(mut self) -> Self {
+        if self.open_language {
+            self.language = Some("ja".to_owned());
+        }
+        self
+    }
+
+    /// Whether [`Self::as_in_earlier_sessions`] is another task.
+    #[must_use]
+    pub const fn differs_in_earlier_sessions(&self) -> bool {
+        self.open_language
     }
 
     /// Most tokens of the answer to a question; `tokens` counts a text's tokens.

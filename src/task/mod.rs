@@ -143,6 +143,8 @@ pub struct Task {
     pub metrics: Vec<Metric>,
     /// Language that an answer must be written in; none where any will do.
     pub language: Option<String>,
+    /// Its file says nothing of a language, nor of metrics.
+    open_language: bool,
     /// Its share in a fitness of several tasks.
     pub weight: f64,
     /// The prompt goes through the model's chat template.

@@ -78,10 +78,10 @@ pub struct AnswersView {
     pub fetched: HashMap<(CandidateId, Split), Fetch>,
 }
 
-/// Whether an answer counts: the right number, and Japanese.
+/// Whether an answer counts: right, and in the language that its task asks for.
 #[must_use]
 pub fn counts(answer: &Answer) -> bool {
-    answer.correct && answer.language == "ja"
+    answer.counts()
 }
 
 impl App {

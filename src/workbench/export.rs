@@ -9,6 +9,7 @@ use super::answers::Who;
 use super::app::App;
 use super::effect::Effect;
 use super::words;
+use crate::session::text::as_cell;
 
 impl App {
     /// Writes the questions that pass the filter, with every column's answer.
@@ -85,8 +86,9 @@ impl App {
     }
 }
 
-/// A line of CSV (RFC 4180), every field in quotes.
+/// A line of CSV (RFC 4180), every field in quotes, none of them a formula.
 fn line(fields: &[String]) -> String {
-    let quoted: Vec<String> = fields.iter().map(|f| format!("\"{}\"", f.replace('"', "\"\""))).collect();
+    let quoted: Vec<String> =
+        fields.iter().map(|f| format!("\"{}\"", as_cell(f).replace('"', "\"\""))).collect();
     format!("{}\r\n", quoted.join(","))
 }

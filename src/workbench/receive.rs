@@ -9,6 +9,7 @@ use super::pool::Apart;
 use super::run::Run;
 use super::text::percent;
 use super::words;
+use crate::session::asked::Asked;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 
 impl App {
@@ -159,8 +160,12 @@ impl App {
                 self.follow_session(config);
             }
             Event::Finished { train, test, .. } if run.caught_up => {
-                let (name, train, test) = (run.state.name.clone(), train.acc_ja, test.acc_ja);
-                self.say(words::finished_with(&name, &percent(train), &percent(test)));
+                let (name, asked) = (run.state.name.clone(), Asked::of(&run.state));
+                let (train, test) = (percent(train.acc_ja), percent(test.acc_ja));
+                self.say(match words::language_asked(&asked) {
+                    Some(language) => words::finished_with_in(&name, language, &train, &test),
+                    None => words::finished_with(&name, &train, &test),
+                });
             }
             // Answers that could not be had before may be had now.
             Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),

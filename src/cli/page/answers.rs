@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::escape;
+use crate::session::asked::Asked;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Answer, Origin, Split};
 use crate::session::state::{Entry, SessionState};
@@ -18,36 +19,32 @@ pub fn draw(state: &SessionState, reader: &Reader<'_>, out: &mut String) -> anyh
         let of = |entry: &Entry| reader.answers(entry.candidate.id, split);
         let (before, after) = (of(base)?, of(best)?);
         if !before.is_empty() && !after.is_empty() {
-            return compare((base, &before), (best, &after), words, out);
+            return compare((base, &before), (best, &after), (words, &Asked::of(state)), out);
         }
     }
     Ok(())
 }
 
-/// Right and, where the task asks for it, in Japanese.
-fn counts(answer: &Answer) -> bool {
-    answer.correct && answer.language == "ja"
-}
-
 fn compare(
     (base, before): (&Entry, &[Answer]),
     (best, after): (&Entry, &[Answer]),
-    questions: &str,
+    (questions, asked): (&str, &Asked),
     out: &mut String,
 ) -> anyhow::Result<()> {
     let pairs: Vec<(&Answer, &Answer)> =
         after.iter().filter_map(|a| before.iter().find(|b| b.index == a.index).map(|b| (b, a))).collect();
     let pick = |gained: bool| -> Vec<(&Answer, &Answer)> {
-        pairs.iter().copied().filter(|(b, a)| counts(a) == gained && counts(b) != gained).collect()
+        pairs.iter().copied().filter(|(b, a)| a.counts() == gained && b.counts() != gained).collect()
     };
     let (gained, lost) = (pick(true), pick(false));
     writeln!(
         out,
-        "<section>\n<h2>Gained and lost against {}</h2>\n<p class=\"note\">Of {} {questions}, {} are right and Japanese now \
+        "<section>\n<h2>Gained and lost against {}</h2>\n<p class=\"note\">Of {} {questions}, {} are {} now \
          that were not before, and {} no longer are.</p>",
         escape(&base.candidate.label),
         pairs.len(),
         gained.len(),
+        asked.right(),
         lost.len(),
     )?;
     let names = (base.candidate.label.as_str(), best.candidate.label.as_str());
@@ -82,7 +79,7 @@ fn article(before: &Answer, after: &Answer, names: (&str, &str), out: &mut Strin
         escape(&after.gold)
     )?;
     for (answer, name) in [(before, names.0), (after, names.1)] {
-        let class = if counts(answer) { "right" } else { "wrong" };
+        let class = if answer.counts() { "right" } else { "wrong" };
         writeln!(
             out,
             "<div class=\"answer {class}\"><div class=\"who\">{}: {} {}</div><p>{}</p></div>",

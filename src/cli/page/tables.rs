@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{escape, percent};
+use crate::session::asked::Asked;
 use crate::session::protocol::{Score, TaskScore};
 use crate::session::report::{self, Row};
 use crate::session::state::SessionState;
@@ -27,10 +28,11 @@ pub fn sentence(state: &SessionState) -> Option<String> {
     }
     let against = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
     Some(format!(
-        "The evolved merge {} answers {}% of {} held-out questions right and in Japanese{against}.",
+        "The evolved merge {} answers {}% of {} held-out questions {}{against}.",
         best.label,
         percent(Some(score.acc_ja)),
         score.n,
+        Asked::of(state).right_in(),
     ))
 }
 
@@ -38,45 +40,64 @@ pub fn comparison(state: &SessionState, out: &mut String) -> std::fmt::Result {
     let rows = report::comparison(state);
     out.push_str(concat!(
         "<section>\n<h2>What it is measured against</h2>\n<div class=\"scroll\"><table>\n<tr><th></th><th class=\"name\"></th>",
-        "<th>fitness</th><th>training</th><th>held out</th><th>any language</th><th>Japanese</th></tr>\n"
+        "<th>fitness</th><th>training</th><th>held out</th>"
     ));
+    let asked = Asked::of(state);
+    let columns = match asked.language() {
+        Some(language) => {
+            writeln!(out, "<th>any language</th><th>{}</th></tr>", escape(language))?;
+            5
+        }
+        None => {
+            out.push_str("</tr>\n");
+            3
+        }
+    };
     for row in &rows {
         let class = if matches!(row.what, "evolved" | "mean") { " class=\"found\"" } else { "" };
         write!(out, "<tr{class}><td>{}</td><td class=\"name\">{}</td>", row.what, escape(&row.label))?;
         if let Some(why) = &row.failed {
-            writeln!(out, "<td class=\"failed\" colspan=\"5\">failed: {}</td></tr>", escape(why))?;
+            writeln!(out, "<td class=\"failed\" colspan=\"{columns}\">failed: {}</td></tr>", escape(why))?;
             continue;
         }
-        scores(row.train, row.test, out)?;
-        parts(row, out)?;
+        scores(&asked, row.train, row.test, out)?;
+        parts(&asked, row, out)?;
     }
-    out.push_str(
-        "</table></div>\n<p class=\"note\">training, held out: right and Japanese, in per cent. any language: right, \
-         whatever the language; Japanese: in Japanese, right or wrong; both held out.</p>\n</section>\n",
-    );
+    write!(
+        out,
+        "</table></div>\n<p class=\"note\">training, held out: {}, in per cent.",
+        escape(&asked.right())
+    )?;
+    if let Some(language) = asked.language() {
+        let language = escape(language);
+        write!(
+            out,
+            " any language: right, whatever the language; {language}: in {language}, right or wrong; both held out."
+        )?;
+    }
+    out.push_str("</p>\n</section>\n");
     Ok(())
 }
 
 /// Each task's part, where there are several.
-fn parts(row: &Row, out: &mut String) -> std::fmt::Result {
+fn parts(asked: &Asked, row: &Row, out: &mut String) -> std::fmt::Result {
     for (i, task) in row.train_tasks.iter().enumerate().filter(|_| row.train_tasks.len() > 1) {
         let name = task.task.rsplit('/').next().unwrap_or_default();
         write!(out, "<tr><td></td><td class=\"name part\">{}</td>", escape(name))?;
-        scores(Some(task.score), row.test_tasks.get(i).map(|t: &TaskScore| t.score), out)?;
+        scores(asked, Some(task.score), row.test_tasks.get(i).map(|t: &TaskScore| t.score), out)?;
     }
     Ok(())
 }
 
-fn scores(train: Option<Score>, test: Option<Score>, out: &mut String) -> std::fmt::Result {
+fn scores(asked: &Asked, train: Option<Score>, test: Option<Score>, out: &mut String) -> std::fmt::Result {
     let fitness = train.map_or_else(|| "–".to_owned(), |s| format!("{:.3}", s.fitness));
-    writeln!(
-        out,
-        "<td>{fitness}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        percent(train.map(|s| s.acc_ja)),
-        percent(test.map(|s| s.acc_ja)),
-        percent(test.map(|s| s.acc)),
-        percent(test.map(|s| s.japanese)),
-    )
+    let (train, right) = (percent(train.map(|s| s.acc_ja)), percent(test.map(|s| s.acc_ja)));
+    write!(out, "<td>{fitness}</td><td>{train}</td><td>{right}</td>")?;
+    if asked.language().is_some() {
+        let (any, language) = (percent(test.map(|s| s.acc)), percent(test.map(|s| s.japanese)));
+        write!(out, "<td>{any}</td><td>{language}</td>")?;
+    }
+    writeln!(out, "</tr>")
 }
 
 pub fn generations(state: &SessionState, out: &mut String) -> std::fmt::Result {

@@ -41,7 +41,11 @@ impl Active {
         let mut created = evolve::created(name, text, config, facts)?;
         if let Event::Created { begin, .. } = &mut created {
             let start = evolve::warm_start(home, config, &config.any_space(facts.layers)?)?;
-            let found = Begin { start, overlap: checked_overlap(config, questions)? };
+            let found = Begin {
+                start,
+                overlap: checked_overlap(config, questions)?,
+                languages: facts.languages.clone(),
+            };
             *begin = Some(Box::new(found)).filter(|b| **b != Begin::default());
         }
         let mut journal = Journal::create(home, name)?;
@@ -96,7 +100,8 @@ impl Active {
 
     /// The models that candidates are made from now, and the first task.
     pub fn bench(&self) -> Bench {
-        Bench { made: self.state().made(), ..bench(self.run.config()) }
+        let state = self.state();
+        Bench { made: state.made(), earlier: state.languages.is_empty(), ..bench(self.run.config()) }
     }
 
     pub fn state(&self) -> &SessionState {
@@ -223,6 +228,7 @@ pub fn bench(config: &Config) -> Bench {
         device: config.device.clone(),
         threads: config.threads,
         made: Vec::new(),
+        earlier: false,
     }
 }
 

@@ -30,7 +30,8 @@ impl Hub {
             _ => sources,
         };
         let made = open.map(|bench| bench.made.clone()).unwrap_or_default();
-        let bench = Bench { base, sources, task, device, threads, made };
+        let earlier = open.is_some_and(|bench| bench.earlier && bench.task == task);
+        let bench = Bench { base, sources, task, device, threads, made, earlier };
         let (watch, ask, parts) = (ask.questions.clone(), vec![ask], Vec::new());
         let job = Job::Run { id: 0, bench, fitness, watch, target, ask, parts };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }

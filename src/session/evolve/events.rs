@@ -26,6 +26,9 @@ pub struct Facts {
     pub device_note: String,
     pub dtype: String,
     pub language_by: String,
+    /// The language that each task asks for, `none` for none.
+    #[serde(default)]
+    pub languages: Vec<String>,
 }
 
 /// The first event of a session.

@@ -186,6 +186,9 @@ pub struct Begin {
     /// Held-out questions that stand among the training questions too.
     #[serde(default)]
     pub overlap: u64,
+    /// The language that each task asks for, `none` for none; absent in journals of earlier sessions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
 }
 
 /// A dimension of the search space.

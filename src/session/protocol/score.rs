@@ -66,9 +66,10 @@ pub struct Score {
     pub fitness: f64,
     /// Right number, any language (the paper's `acc`).
     pub acc: f64,
-    /// Right number and Japanese (the paper's `acc_ja`).
+    /// Right, and in the language that the task asks for, if it asks for one (for Japanese the paper's
+    /// `acc_ja`).
     pub acc_ja: f64,
-    /// Japanese, right or wrong.
+    /// In that language, right or wrong.
     pub japanese: f64,
     /// Questions answered.
     pub n: u64,
@@ -122,4 +123,17 @@ pub struct Answer {
     pub lenient_correct: Option<bool>,
     #[serde(flatten)]
     pub detail: Detail,
+}
+
+impl Answer {
+    /// Right, and in the language that its task asks for.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.correct && self.detail.in_language.unwrap_or_else(|| self.in_language_by_chance())
+    }
+
+    /// As far as an earlier journal lets one know: choices have no language.
+    fn in_language_by_chance(&self) -> bool {
+        self.language.is_empty() || self.detail.p_language.unwrap_or(self.p_ja) > 0.5
+    }
 }

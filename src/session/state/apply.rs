@@ -143,6 +143,7 @@ impl SessionState {
         self.dtype.clone_from(dtype);
         self.language_by.clone_from(language_by);
         self.overlap = begin.as_ref().map_or(0, |b| b.overlap);
+        self.languages = begin.as_ref().map(|b| b.languages.clone()).unwrap_or_default();
         self.status = Status::Running;
     }
 

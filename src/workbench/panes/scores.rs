@@ -3,6 +3,7 @@
 
 use ratatui::layout::Rect;
 
+use crate::session::asked::Asked;
 use crate::session::protocol::{Origin, Score};
 use crate::session::state::Entry;
 use crate::workbench::pen::Pen;
@@ -17,12 +18,14 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let wide = area.width >= 42;
     let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
     let dim = pen.theme.tone(Tone::Dim);
+    let asked = Asked::of(&run.state);
+    let any = wide && asked.language().is_some();
     let mut head = format!("{}  {}", pad_left(words::score_train(), 7), pad_left(words::score_held_out(), 8));
-    if wide {
+    if any {
         head.push_str(&pad_left(words::score_any(), 10));
     }
-    let what = if wide { words::score_right_japanese() } else { words::score_right() };
-    pen.text((area.x, area.y), name, what, dim);
+    let what = if wide { words::what_counts(&asked) } else { words::score_right().to_owned() };
+    pen.text((area.x, area.y), name, &what, dim);
     pen.text((area.x + name, area.y), area.width, &head, dim);
     let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
     let global = run.best_global().map(|e| e.candidate.id);
@@ -58,7 +61,7 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
         pen.text((area.x, y), name - 1, label, style);
         let mut text =
             format!("{:>7}  {:>8}", share(entry.train(), |s| s.acc_ja), share(entry.test, |s| s.acc_ja));
-        if wide {
+        if any {
             let any = share(entry.test.or(entry.train()), |s| s.acc);
             text = format!("{text}{any:>10}");
         }

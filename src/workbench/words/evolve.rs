@@ -1,6 +1,21 @@
 //! Evolve: status lines, chart, population, reference points, samples.
 
 use super::words;
+use crate::session::asked::Asked;
+
+/// What counts as right, by the language that is asked for.
+pub fn what_counts(asked: &Asked) -> String {
+    language_asked(asked).map_or_else(|| score_right().to_owned(), score_right_in)
+}
+
+/// That language's name, if there is one.
+pub fn language_asked(asked: &Asked) -> Option<&str> {
+    if super::language() == super::Language::Japanese {
+        asked.language_in_japanese()
+    } else {
+        asked.language()
+    }
+}
 
 words! {
     welcome(title: &str, sources: &str, base: &str)
@@ -37,7 +52,7 @@ words! {
     no_candidate = "No candidate yet." | "候補はまだありません。";
     failed = "failed" | "失敗";
     not_in_space = "not a point of the space" | "探索空間の外";
-    score_right_japanese = "right, Japanese" | "正解かつ日本語";
+    score_right_in(language: &str) = "right, {language}" | "正解かつ{language}";
     score_right = "right" | "正解";
     score_train = "train" | "訓練";
     score_held_out = "held-out" | "検証";

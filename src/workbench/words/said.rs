@@ -18,8 +18,11 @@ words! {
     no_such_session(name: &str, known: &str) = "There is no session {name}. Known: {known}"
         | "セッション{name}はありません。あるもの: {known}";
     finished_with(name: &str, train: &str, test: &str)
-        = "{name} is finished: {train} of the training questions right and Japanese, {test} of the held-out ones"
-        | "{name}が完了しました: 日本語で正解した割合は訓練問題{train}、検証問題{test}";
+        = "{name} is finished: {train} of the training questions right, {test} of the held-out ones"
+        | "{name}が完了しました: 正解した割合は訓練問題{train}、検証問題{test}";
+    finished_with_in(name: &str, language: &str, train: &str, test: &str)
+        = "{name} is finished: {train} of the training questions right and {language}, {test} of the held-out ones"
+        | "{name}が完了しました: {language}で正解した割合は訓練問題{train}、検証問題{test}";
     run_halted(reason: &str) = "The run halted: {reason}. p resumes it" | "実行が止まりました: {reason}。p で再開します";
     keys_unreadable(place: &str, why: &str) = "{place} can't be read, the usual keys hold: {why}"
         | "{place}を読めないため既定のキーを使います: {why}";

@@ -97,7 +97,7 @@ fn a_search_starts_where_the_journal_says() {
     let mut event = created("toy", &text, &Config::parse(&text, "x").unwrap(), &facts()).unwrap();
     let begin = vec![0.7, 0.8, 0.9, 0.2, 0.1, 0.0];
     if let Event::Created { begin: found, .. } = &mut event {
-        let begin = crate::session::protocol::Begin { start: begin.clone(), overlap: 0 };
+        let begin = crate::session::protocol::Begin { start: begin.clone(), ..Default::default() };
         *found = Some(Box::new(begin));
     }
     let (records, run) = start_from(&event);
