@@ -15,6 +15,8 @@
 //! | [`lm`] | running a model |
 //! | [`session`] | one evolution run: protocol, engine, worker, journal |
 //! | [`cli`], [`workbench`] | two faces on the session's protocol |
+//!
+//! Beside them stands [`text`]: what every text of others passes on its way out.
 
 pub mod checkpoint;
 pub mod cli;
@@ -27,5 +29,6 @@ pub mod recipe;
 pub mod search;
 pub mod session;
 pub mod task;
+pub mod text;
 #[cfg(feature = "workbench")]
 pub mod workbench;

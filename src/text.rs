@@ -1,5 +1,8 @@
 //! Text that came from a model, a data set or a config must not drive the terminal.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 /// The text with every character that could move the cursor, recolour, hide or reorder shown as
 /// a visible symbol: `␛` for escape, `␍` for carriage return, `\u{202e}` for a bidi override.
 /// Line feeds and tabs stay as they are.
@@ -24,6 +27,44 @@ pub fn visible_line(text: &str) -> String {
     visible(text).replace('\n', "\u{240a}").replace('\t', " ")
 }
 
+/// A JSON document in which such characters stand as JSON's own escapes: the same document. They can
+/// only be inside its strings.
+#[must_use]
+pub fn as_json(document: &str) -> String {
+    let mut out = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c == '\u{7f}' || is_unsafe(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a `String` cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A text as a block of Markdown: fenced, by more backticks than it has itself in a row.
+#[must_use]
+pub fn fenced(kind: &str, text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}{kind}\n{}\n{fence}\n", visible(text.trim_end()))
+}
+
+/// A text as a cell of a CSV file: a spreadsheet takes one that begins like a formula for one, and
+/// computes it. An apostrophe before it makes it text; a number stays a number.
+#[must_use]
+pub fn as_cell(text: &str) -> Cow<'_, str> {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if formula && !text.parse::<f64>().is_ok_and(f64::is_finite) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// C1 controls, bidi controls, invisible format characters, tags and line separators.
 const fn is_unsafe(c: char) -> bool {
     matches!(c,
@@ -42,6 +83,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_block_of_code_cannot_be_left() {
+        assert_eq!(fenced("toml", "a = 1\n"), "```toml\na = 1\n```\n");
+        assert_eq!(fenced("", "```\n# x\u{1b}"), "````\n```\n# x␛\n````\n");
+    }
+
+    #[test]
+    fn cells_compute_nothing() {
+        for formula in
+            ["=1+1", "+cmd|' /C calc'!A0", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "-", "-inf"]
+        {
+            assert_eq!(as_cell(formula), format!("'{formula}"));
+        }
+        for text in ["-5", "+3.5", "-1e-3", "5", "a=b", "", "答え", " =1"] {
+            assert_eq!(as_cell(text), text);
+        }
+    }
+
+    #[test]
     fn nothing_reaches_the_terminal_but_text() {
         assert_eq!(visible("a\u{1b}[31mb\u{7}\r\nc"), "a␛[31mb␇␍\nc");
         assert_eq!(visible("x\u{9b}2J\u{202e}y\u{7f}"), "x\\u{9b}2J\\u{202e}y␡");
@@ -54,6 +113,14 @@ mod tests {
         fn every_text_is_made_safe(text in ".*") {
             let shown = visible_line(&text);
             proptest::prop_assert!(shown.chars().all(|c| !c.is_control() && !is_unsafe(c)));
+        }
+
+        #[test]
+        fn a_json_document_is_safe_and_the_same(text in "[\\PC\u{0}-\u{a0}\u{2028}\u{202e}\u{e0041}]*") {
+            let document = serde_json::to_string(&[&text]).unwrap();
+            let safe = as_json(&document);
+            proptest::prop_assert!(safe.chars().all(|c| !c.is_control() && !is_unsafe(c)));
+            proptest::prop_assert_eq!(serde_json::from_str::<Vec<String>>(&safe).unwrap(), vec![text]);
         }
     }
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::follow::{note, out};
 use super::merge::{Merge, Step};
+use super::say::{note, out};
 use super::{exit, fetch};
 use crate::checkpoint::{Checkpoint, check_out};
 use crate::merge::Options;

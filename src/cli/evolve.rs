@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use super::Evolve;
-use super::follow::{Telling, ask, catch_interrupt, follow, note};
+use super::follow::{Telling, ask, catch_interrupt, follow};
+use super::say::note;
 use crate::session::config::{Config, ZOO, with_absolute_paths, with_overrides};
 use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Reply, Status};

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use super::say::note;
 use crate::checkpoint::CheckpointError;
 use crate::lm::LmError;
 use crate::merge::MergeError;
 use crate::recipe::RecipeError;
 use crate::search::{SearchError, SpaceError};
 use crate::session::error::{Interrupted, is_bad_input};
+use crate::session::text::visible;
 use crate::task::TaskError;
 
 /// Wrong usage or bad input.
@@ -21,7 +23,7 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     if is_closed_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("yosegi: {}", crate::session::text::visible(&sentence(&error)));
+    note(&format!("yosegi: {}", sentence(&error)));
     if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         ExitCode::from(INTERRUPTED)
     } else if is_bad_input(&error) || error.chain().any(from_a_room) {
@@ -29,6 +31,17 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Says what is wrong with the arguments, or gives the help that they asked for. What they quote of
+/// themselves may be a name from elsewhere.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() || visible(&text) == text {
+        error.exit();
+    }
+    note(text.trim_end());
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
 }
 
 /// The rooms' own errors are about what they were given: a file, a key, a tensor, a device.

@@ -16,6 +16,7 @@ use super::answers::Judged;
 use crate::session::BadInput;
 use crate::session::job::Measured;
 use crate::session::protocol::Answer;
+use crate::session::text::as_cell;
 
 /// One row.
 pub struct Line {
@@ -132,13 +133,14 @@ fn as_csv(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
     writer.write_record(COLUMNS)?;
     let maybe = |value: Option<String>| value.unwrap_or_default();
     for l in lines {
+        let text = |value: &str| as_cell(value).into_owned();
         writer.write_record([
-            l.task.clone(),
-            l.id.clone(),
-            l.question.clone(),
-            l.gold.clone(),
-            l.text.clone(),
-            maybe(l.found.clone()),
+            text(&l.task),
+            text(&l.id),
+            text(&l.question),
+            text(&l.gold),
+            text(&l.text),
+            maybe(l.found.as_deref().map(text)),
             maybe(l.span.map(|s| s.0.to_string())),
             maybe(l.span.map(|s| s.1.to_string())),
             l.correct.to_string(),

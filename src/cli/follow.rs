@@ -1,10 +1,10 @@
 //! Following a session without a workbench: calm lines on stderr, or events as JSON lines on
 //! stdout.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::say::{self, note};
 use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
 use crate::session::state::SessionState;
 use crate::session::{BadInput, Client, Interrupted, report};
@@ -32,16 +32,6 @@ pub fn catch_interrupt() {
 /// Whether such a signal has come.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
-}
-
-/// Prints a line to stderr; a closed pipe there is nobody's loss.
-pub fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Prints a line to stdout; an error when nobody reads it any more.
-pub fn out(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
 /// Asks and waits; an error reply is bad input. For commands that come before a subscription:
@@ -122,7 +112,7 @@ impl Teller {
     fn event(&mut self, record: &Record) -> anyhow::Result<()> {
         self.state.apply(record);
         if self.telling.json && !matches!(record.event, Event::Finished { .. }) {
-            out(&json_line(record)?)?;
+            say::json(&json_line(record)?)?;
         }
         if self.live && self.telling.lines {
             self.line(&record.event);
@@ -149,7 +139,7 @@ impl Teller {
         ));
         if !state.entries.is_empty() {
             note(&format!("{} of {} evaluations are done already", state.evaluations, state.budget));
-            note(&report::comparison_table(&report::comparison(state)));
+            note(&report::comparison_table(state));
         }
     }
 
@@ -171,7 +161,7 @@ impl Teller {
             }
             Event::GenerationStarted { generation: 1, .. } => {
                 note("");
-                note(&report::comparison_table(&report::comparison(state)));
+                note(&report::comparison_table(state));
             }
             Event::GenerationFinished { generation, .. } => {
                 if let Some(line) = report::generation_line(state, *generation) {
@@ -202,7 +192,7 @@ impl Teller {
         let state = &self.state;
         if self.telling.lines {
             note("");
-            note(&report::comparison_table(&report::comparison(state)));
+            note(&report::comparison_table(state));
             let s = report::spent(state);
             note(&format!(
                 "{} evaluations in {:.0} s here; a candidate took {:.2} s (merge {:.3}, prefill {:.3}, decode {:.3}, score {:.3})",
@@ -217,7 +207,7 @@ impl Teller {
             note(&format!("the recipe and all else: `yosegi report {}`", state.name));
         }
         match (&state.finished, self.telling.json) {
-            (Some(finish), true) => out(&serde_json::to_string(&serde_json::json!({
+            (Some(finish), true) => say::json(&serde_json::json!({
                 "event": "finished",
                 "session": state.name,
                 "best": {"train": finish.train.acc_ja, "test": finish.test.acc_ja, "recipe": finish.recipe},
@@ -226,14 +216,14 @@ impl Teller {
                 "mean": finish.mean,
                 "evaluations": state.evaluations,
                 "seconds": self.began.elapsed().as_secs_f64(),
-            }))?),
+            })),
             _ => Ok(()),
         }
     }
 }
 
 /// An event with its number, time and cost, its own fields first.
-fn json_line(record: &Record) -> anyhow::Result<String> {
+fn json_line(record: &Record) -> anyhow::Result<serde_json::Value> {
     let mut value = serde_json::to_value(&record.event)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("seq".into(), record.seq.into());
@@ -242,5 +232,5 @@ fn json_line(record: &Record) -> anyhow::Result<String> {
             object.insert("cost".into(), serde_json::to_value(cost)?);
         }
     }
-    Ok(serde_json::to_string(&value)?)
+    Ok(value)
 }

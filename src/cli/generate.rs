@@ -1,13 +1,12 @@
 //! `yosegi generate`: a model or a merge continues prompts.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::{Generate, fetch, merge};
+use super::{Generate, fetch, merge, say};
 use crate::checkpoint::Checkpoint;
 use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, Options, Tokenizer};
@@ -15,7 +14,6 @@ use crate::merge::Merged;
 use crate::recipe::{Book, Recipe};
 use crate::session::BadInput;
 use crate::session::route::Route;
-use crate::session::text::visible;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
@@ -40,17 +38,14 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     let quiet = AtomicBool::new(false);
     let (answers, _) = lm::generate(&decoder, &tokenizer, &ids, &options, &|_| false, &|_| {}, &quiet)?;
     if let Some(text) = decoder.news() {
-        eprintln!("{text}");
+        say::note(&text);
     }
 
-    let mut out = std::io::stdout().lock();
     for (prompt, answer) in prompts.iter().zip(answers) {
         if arguments.json {
-            let line = json!({ "prompt": prompt, "text": answer.text, "tokens": answer.tokens });
-            writeln!(out, "{line}")?;
+            say::json(&json!({ "prompt": prompt, "text": answer.text, "tokens": answer.tokens }))?;
         } else {
-            // The model's own words do not get to drive the terminal.
-            writeln!(out, "{}", visible(&answer.text))?;
+            say::out(&answer.text)?;
         }
     }
     Ok(())

@@ -1,14 +1,14 @@
 //! `yosegi inspect`: a checkpoint's shape, tensors and vocabulary in words.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{fetch, models};
+use super::{fetch, models, say};
 use crate::checkpoint::{Checkpoint, ModelSummary};
 use crate::recipe::LayerGroup;
+use crate::session::text::visible_line;
 
 /// Describes each model; with several, also how each fits the first.
 pub fn run(references: &[String], json: bool) -> Result<()> {
@@ -20,16 +20,12 @@ pub fn run(references: &[String], json: bool) -> Result<()> {
         }
         summary
     });
-    let mut out = std::io::stdout().lock();
     if json {
         let documents: Vec<Value> = opened.iter().zip(summaries).map(|(m, s)| document(m, &s)).collect();
-        serde_json::to_writer_pretty(&mut out, &json!({ "models": documents }))?;
-        writeln!(out)?;
-        return Ok(());
+        return say::json_pretty(&json!({ "models": documents }));
     }
     let texts: Vec<String> = opened.iter().zip(summaries).map(|(m, s)| words(m, &s)).collect();
-    write!(out, "{}", texts.join("\n"))?;
-    Ok(())
+    say::out(texts.join("\n").trim_end())
 }
 
 fn document(model: &Checkpoint, summary: &ModelSummary) -> Value {
@@ -47,7 +43,7 @@ fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: String| {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "  {key:<12}{value}");
+        let _ = writeln!(text, "  {key:<12}{}", visible_line(&value));
     };
     if !summary.about.is_empty() {
         line("about", summary.about.clone());
@@ -79,11 +75,11 @@ fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
     );
     let extra = model.names().into_iter().filter(|n| LayerGroup::of_tensor(n).is_none()).collect::<Vec<_>>();
     if !extra.is_empty() {
-        let first: String = extra[0].chars().filter(|c| !c.is_control()).collect();
+        let first = visible_line(extra[0]);
         line("not merged", format!("{} tensors, such as {first}", extra.len()));
     }
     if summary.fit != crate::checkpoint::Fit::Unasked {
         line("fit", summary.fit.words().to_owned());
     }
-    format!("{}\n{text}", summary.reference)
+    format!("{}\n{text}", visible_line(&summary.reference))
 }

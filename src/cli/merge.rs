@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::follow::{note, out};
+use super::say::{note, out};
 use super::{chain, fetch, models};
 use crate::checkpoint::Checkpoint;
 use crate::lm::Device;
@@ -17,7 +17,7 @@ use crate::session::error::BadInput;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Score, Target};
 use crate::session::state::Entry;
-use crate::session::text::visible;
+use crate::session::text::visible_line;
 use crate::session::{align, fold, route::Route, winners};
 
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ pub fn run(args: &Merge) -> Result<()> {
         (Some(file), None) => {
             let mut book = Book::open(file, args.lenient)?;
             for warning in &book.warnings {
-                note(&visible(warning));
+                note(&visible_line(warning));
             }
             for recipe in &mut book.recipes {
                 recipe.seed = args.seed.unwrap_or(recipe.seed);
@@ -203,7 +203,7 @@ fn told<'a>(
     let mut text = String::new();
     let mut line = |key: &str, value: String| {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "  {key:<12}{value}");
+        let _ = writeln!(text, "  {key:<12}{}", visible_line(&value));
     };
     let path = format!("a path of {} steps, folded", recipe.path.len());
     line("method", if recipe.path.is_empty() { recipe.method.name().to_owned() } else { path });

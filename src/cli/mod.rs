@@ -25,6 +25,7 @@ mod recipe;
 mod replay;
 mod report;
 mod results;
+mod say;
 mod score;
 #[cfg(feature = "workbench")]
 mod screenshot;
@@ -324,7 +325,10 @@ pub enum SplitArg {
 /// Parses the arguments, runs the command and turns its outcome into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    exit::code(run(Cli::parse()))
+    match Cli::try_parse() {
+        Ok(cli) => exit::code(run(cli)),
+        Err(error) => exit::usage(&error),
+    }
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
@@ -362,7 +366,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 fn device(name: &str) -> anyhow::Result<crate::lm::Device> {
     let picked = crate::lm::pick(name)?;
     if let Some(note) = &picked.note {
-        eprintln!("{note}");
+        say::note(note);
     }
     Ok(picked.device)
 }

@@ -1,22 +1,15 @@
 //! `yosegi models`: what is here and what fits together.
 
-use std::io::Write;
-
 use anyhow::Result;
 
+use super::say;
 use crate::checkpoint::{ModelSummary, discover};
+use crate::session::text::visible_line;
 
 /// Lists the bundled models and those of the Hugging Face cache, each with its fit to `base`.
 pub fn run(base: &str, json: bool) -> Result<()> {
     let models = discover(Some(base));
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, &models)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{}", table(&models))?;
-    }
-    Ok(())
+    if json { say::json_pretty(&models) } else { say::out(table(&models).trim_end()) }
 }
 
 /// One line a model.
@@ -25,15 +18,15 @@ fn table(models: &[ModelSummary]) -> String {
     let row = |m: &ModelSummary| {
         let number = |n: usize| if n == 0 { "-".to_owned() } else { n.to_string() };
         [
-            m.reference.clone(),
-            if m.family.is_empty() { "-".to_owned() } else { m.family.clone() },
+            visible_line(&m.reference),
+            if m.family.is_empty() { "-".to_owned() } else { visible_line(&m.family) },
             number(m.layers),
             number(m.hidden),
             number(m.vocab),
             short(m.parameters, 1000, ["", " k", " M", " G"]),
             size(m.bytes),
             if m.dtype.is_empty() { "-".to_owned() } else { m.dtype.clone() },
-            m.fit.words().to_owned(),
+            visible_line(m.fit.words()),
         ]
     };
     let mut rows = vec![head.map(str::to_owned)];

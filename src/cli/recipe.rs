@@ -5,10 +5,11 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::RecipeCommand;
+use super::{RecipeCommand, say};
 use crate::limits;
 use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, RecipeError, Scope};
 use crate::session::error::BadInput;
+use crate::session::text::visible_line;
 
 /// Runs one of the subcommands.
 pub fn run(command: &RecipeCommand) -> Result<()> {
@@ -54,7 +55,7 @@ fn open(path: &Path, lenient: bool) -> Result<(Book, Notation)> {
         }
     };
     for warning in &read.0.warnings {
-        eprintln!("yosegi: {}", crate::session::text::visible(warning));
+        say::note(&format!("yosegi: {}", visible_line(warning)));
     }
     Ok(read)
 }
@@ -68,8 +69,15 @@ fn convert(input: &Path, output: &Path, lenient: bool) -> Result<()> {
         Notation::Yaml => book.to_yaml()?,
     };
     if target.is_none() {
-        print!("{text}");
-        return Ok(());
+        let again = |text: &str| match target.unwrap_or(other) {
+            Notation::Toml => Book::from_toml(text, "stdout", true),
+            Notation::Yaml => Book::from_yaml(text, "stdout", true),
+        };
+        let recipes = again(&text).map(|book| book.recipes);
+        return say::notation(&text, |safe| match (&recipes, again(safe)) {
+            (Ok(recipes), Ok(book)) => book.recipes == *recipes,
+            _ => false,
+        });
     }
     // Written aside and renamed, so that no half of a recipe is left.
     let mut aside = output.as_os_str().to_owned();
@@ -91,7 +99,8 @@ fn check(file: &Path, lenient: bool) -> Result<()> {
             (slices, _) => format!(" in {slices} slices"),
         };
         let models = recipe.models();
-        println!("{name}{} of {}{base}{parts}: in order", recipe.method.name(), models.join(", "));
+        let line = format!("{name}{} of {}{base}{parts}: in order", recipe.method.name(), models.join(", "));
+        say::out(&visible_line(&line))?;
     }
     Ok(())
 }
@@ -108,14 +117,14 @@ fn methods(name: Option<&str>, json: bool) -> Result<()> {
         }
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        say::json_pretty(&all)?;
         return Ok(());
     }
     for (i, spec) in all.into_iter().enumerate() {
         if i > 0 {
-            println!();
+            say::out("")?;
         }
-        print!("{}", described(spec));
+        say::out(described(spec).trim_end())?;
     }
     Ok(())
 }

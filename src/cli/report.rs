@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::follow::{note, out};
 use super::page;
+use super::say::{self, note, out};
 use crate::session::journal::Reader;
 use crate::session::{Home, report};
 
@@ -18,7 +18,7 @@ pub fn run(name: &str, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
     }
     let state = reader.state()?;
     if json {
-        return out(&serde_json::to_string(&report::json(&state))?);
+        return say::json(&report::json(&state));
     }
     out(report::text(&state).trim_end())
 }

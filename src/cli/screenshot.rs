@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::say::note;
 use crate::session::text::visible_line;
 use crate::session::{BadInput, Client, Home};
 use crate::workbench::app::Pane;
@@ -90,7 +91,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
         }
     }
     if !missing.is_empty() {
-        eprintln!("{}", without_a_font(&missing));
+        note(&without_a_font(&missing));
     }
     Ok(())
 }
@@ -134,6 +135,6 @@ fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let path = folder.join(name);
     fs::write(&path, bytes).map_err(|e| BadInput::error(format!("cannot write {}: {e}", path.display())))?;
-    eprintln!("{}", path.display());
+    note(&visible_line(&path.display().to_string()));
     Ok(())
 }

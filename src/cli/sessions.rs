@@ -1,7 +1,8 @@
 //! `yosegi sessions`: all sessions with their best values.
 
-use super::follow::out;
+use super::say::{self, out};
 use crate::session::protocol::Status;
+use crate::session::text::visible_line;
 use crate::session::{Home, list};
 
 /// Lists them, the latest first.
@@ -9,7 +10,7 @@ pub fn run(json: bool) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     let rows = list::rows(&home);
     if json {
-        return out(&serde_json::to_string(&rows)?);
+        return say::json(&rows);
     }
     if rows.is_empty() {
         return out(&format!(
@@ -35,7 +36,8 @@ pub fn run(json: bool) -> anyhow::Result<()> {
         let evaluations = format!("{}/{}", row.evaluations, row.budget);
         out(&format!(
             "{:<24} {status:<9} {evaluations:>13} {:>11} {fitness:>9} {test:>9}",
-            row.name, row.generation
+            visible_line(&row.name),
+            row.generation
         ))?;
     }
     Ok(())

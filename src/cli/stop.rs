@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::follow::{ask, note};
+use super::follow::ask;
+use super::say::note;
 use crate::session::client::ConnectError;
 use crate::session::lock::{is_locked, lock_holder};
 use crate::session::protocol::Command;

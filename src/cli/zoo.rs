@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::say;
 use crate::checkpoint::write_zoo;
+use crate::session::text::visible_line;
 
 /// Writes each bundled model to a folder of its name in `out`.
 pub fn run(out: &Path) -> Result<()> {
     for folder in write_zoo(out)? {
-        println!("{}", folder.display());
+        say::out(&visible_line(&folder.display().to_string()))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ mod text;
 
 use serde::Serialize;
 
-use super::follow::out;
+use super::say::{self, out};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,7 +59,7 @@ pub fn run(json: bool) -> anyhow::Result<()> {
     findings.extend(terminal::look());
     findings.extend(text::look());
     if json {
-        return out(&serde_json::to_string(&findings)?);
+        return say::json(&findings);
     }
     for finding in &findings {
         out(&line(finding))?;

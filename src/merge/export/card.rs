@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::recipe::Recipe;
+use crate::text::{fenced, visible_line};
 
 use super::super::Pool;
 use super::Options;
@@ -38,10 +39,10 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Opti
         table(measured, &mut card);
     }
     let book = options.book(recipe);
-    let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", book.to_toml());
+    let _ = write!(card, "\n## Recipe\n\n{}", fenced("toml", &book.to_toml()));
     // Paths and alignments have no YAML.
     if let Ok(yaml) = book.to_yaml() {
-        let _ = write!(card, "\nThe same for mergekit:\n\n```yaml\n{}\n```\n", yaml.trim_end());
+        let _ = write!(card, "\nThe same for mergekit:\n\n{}", fenced("yaml", &yaml));
     }
     card
 }
@@ -60,7 +61,7 @@ fn head(out: &Path, models: &[String]) -> String {
     card.push_str(
         "library_name: transformers\npipeline_tag: text-generation\ntags:\n- merge\n- yosegi\n---\n\n",
     );
-    let _ = write!(card, "# {name}\n\n");
+    let _ = write!(card, "# {}\n\n", visible_line(&name));
     card
 }
 
@@ -91,16 +92,22 @@ fn table(measured: &Measured, card: &mut String) {
     let _ = write!(
         card,
         "\n## Measured\n\nFrom {}; in brackets the number of questions.\n\n| | training ({train}) | {held_out} |\n|---|---|---|\n",
-        measured.from
+        visible_line(&measured.from)
     );
     for (name, train, test) in &measured.figures {
-        let _ = writeln!(card, "| {name} | {} | {} |", figure(*train), figure(*test));
+        let _ = writeln!(
+            card,
+            "| {} | {} | {} |",
+            visible_line(name).replace('|', "\\|"),
+            figure(*train),
+            figure(*test)
+        );
     }
 }
 
 /// As code in Markdown. A backtick cannot stand inside.
 fn code(text: &str) -> String {
-    format!("`{}`", text.replace(['`', '\n'], "'"))
+    format!("`{}`", visible_line(text).replace('`', "'"))
 }
 
 #[cfg(test)]

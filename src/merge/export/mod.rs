@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, Staged};
 use crate::recipe::{Book, Recipe};
+use crate::text::visible;
 
 use super::{MergeError, Pool};
 
@@ -25,22 +26,6 @@ use piecewise::Piecewise;
 pub use plan::Outline;
 pub use shards::{Extent, Shard, read_size};
 use stream::{Failure, Maker};
-
-/// Small files that a merge takes over from the model that gives its config.
-const CARRIED: [&str; 12] = [
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "LICENSE",
-    "NOTICE",
-];
 
 /// How a checkpoint is written.
 #[derive(Clone, Debug)]
@@ -130,11 +115,9 @@ fn write_small(staged: &Staged, shards: &[Shard], frame: &Frame, donor: &Checkpo
         staged.file("model.safetensors.index.json", index.as_bytes())?;
     }
     staged.file("config.json", format!("{:#}\n", frame.config).as_bytes())?;
-    for name in CARRIED {
-        if let Some(bytes) = donor.file(name) {
-            staged.file(name, &bytes)?;
-        }
+    for (name, bytes) in donor.handed_on() {
+        staged.file(&name, &bytes)?;
     }
-    staged.file("README.md", frame.card.as_bytes())?;
+    staged.file("README.md", visible(&frame.card).as_bytes())?;
     staged.file("recipe.toml", frame.recipe.as_bytes())
 }

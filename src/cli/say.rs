@@ -1,0 +1,36 @@
+//! The way out: every line that a command prints passes here, so that no text of a model, a file, a
+//! journal or a name drives the terminal, or what reads a log later.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::session::text::{as_json, visible};
+
+/// Prints a line to stderr; a closed pipe there is nobody's loss.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", visible(line));
+}
+
+/// Prints a line to stdout; an error when nobody reads it any more.
+pub fn out(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", visible(line))?)
+}
+
+/// Prints one JSON document on a line.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", as_json(&serde_json::to_string(value)?))?)
+}
+
+/// The same over several lines.
+pub fn json_pretty(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", as_json(&serde_json::to_string_pretty(value)?))?)
+}
+
+/// Prints a text in TOML or YAML, which must read back as it was. Both know JSON's escapes within
+/// double quotes; `same` says whether a text with them is still the same.
+pub fn notation(text: &str, same: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    let escaped = as_json(text);
+    let safe = if same(&escaped) { escaped } else { visible(text) };
+    Ok(write!(std::io::stdout(), "{safe}")?)
+}
