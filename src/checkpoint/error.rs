@@ -15,6 +15,8 @@ pub enum CheckpointError {
         "{path} is not a model folder: it has no {missing}; name the folder of a Hugging Face checkpoint"
     )]
     NotAFolder { path: String, missing: &'static str },
+    #[error("{path}: {what}")]
+    Tokenizer { path: String, what: String },
     #[error("{path} is not a model folder that is read here: {what}")]
     Foreign { path: String, what: String },
     #[error(

@@ -67,7 +67,7 @@ pub(super) fn advice(names: &[&str], model: &str) -> Option<String> {
 }
 
 /// Fit to stand in the single quotes of a command.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !matches!(c, '\'' | '"' | '\\' | '$' | '`')).collect()
 }
 

@@ -25,6 +25,7 @@ mod summary;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod tokenizer;
 mod write;
 mod zoo;
 

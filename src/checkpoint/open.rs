@@ -18,7 +18,7 @@ use super::lora;
 use super::safetensors::{Entry, Header, make_header, read_header};
 use super::shards::{SINGLE, is_plain_name, shard_names};
 use super::zoo::ZooModel;
-use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions};
+use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions, tokenizer};
 use crate::limits;
 
 /// A checkpoint with its tensors mapped and its config read.
@@ -332,12 +332,14 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str).collect()
     }
 
-    /// Bytes of `tokenizer.json`.
+    /// Bytes of `tokenizer.json`; where there is none, one is made of the tokenizer's other files.
     pub fn tokenizer_json(&self) -> Result<Cow<'_, [u8]>, CheckpointError> {
-        self.file("tokenizer.json").ok_or_else(|| CheckpointError::NotAFolder {
-            path: self.reference.clone(),
-            missing: "tokenizer.json",
-        })
+        match self.file("tokenizer.json") {
+            Some(bytes) => Ok(bytes),
+            None => {
+                tokenizer::make(&self.reference, &self.config.raw, &|name| self.file(name)).map(Cow::Owned)
+            }
+        }
     }
 
     /// The small files that a copy or a merge takes along: tokenizer, chat templates, license. By

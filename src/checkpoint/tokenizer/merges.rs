@@ -1,0 +1,35 @@
+//! The merges of a BPE whose file lists only pieces.
+
+use std::collections::HashMap;
+
+/// Every way to make a piece of two others, the pieces by their ids and then by the lengths of the
+/// halves, as transformers' `generate_merges` has them.
+pub(super) fn by_id(vocab: &HashMap<&str, u32>) -> Vec<[String; 2]> {
+    let mut found: Vec<(u32, usize, usize, u32, u32, &str, &str)> = Vec::new();
+    for (piece, id) in vocab {
+        let letters = piece.chars().count();
+        for (n, (at, _)) in piece.char_indices().enumerate().skip(1) {
+            let (left, right) = piece.split_at(at);
+            if let (Some(l), Some(r)) = (vocab.get(left), vocab.get(right)) {
+                found.push((*id, n, letters - n, *l, *r, left, right));
+            }
+        }
+    }
+    found.sort_unstable();
+    found.into_iter().map(|(.., left, right)| [left.to_owned(), right.to_owned()]).collect()
+}
+
+/// The same of pieces with scores, the best first, then by id and by the halves' own order.
+pub(super) fn by_score(pieces: &HashMap<&str, (f32, u32)>) -> Vec<[String; 2]> {
+    let mut found: Vec<(f32, u32, &str, &str)> = Vec::new();
+    for (piece, (score, id)) in pieces {
+        for (at, _) in piece.char_indices().skip(1) {
+            let (left, right) = piece.split_at(at);
+            if pieces.contains_key(left) && pieces.contains_key(right) {
+                found.push((-score, *id, left, right));
+            }
+        }
+    }
+    found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| (a.1, a.2, a.3).cmp(&(b.1, b.2, b.3))));
+    found.into_iter().map(|(.., left, right)| [left.to_owned(), right.to_owned()]).collect()
+}

@@ -1,0 +1,339 @@
+//! Tokens beside a vocabulary's own: those with names (`bos_token`), and those that were added.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value, json};
+
+use super::class::Class;
+use super::proto::{Kind, Model};
+use super::{Read, object};
+
+/// transformers' names, in its order.
+const NAMES: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// An added token with its flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Token {
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+}
+
+impl Token {
+    fn plain(content: &str, special: bool) -> Self {
+        let content = content.to_owned();
+        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: !special, special }
+    }
+
+    /// A token as a file has it: its text, or an object with flags.
+    fn read(value: &Value, special: Option<bool>) -> Option<Self> {
+        let map = match value {
+            Value::String(text) => return Some(Self::plain(text, special.unwrap_or(true))),
+            Value::Object(map) => map,
+            _ => return None,
+        };
+        let flag = |key: &str| map.get(key).and_then(Value::as_bool);
+        let special = special.or_else(|| flag("special")).unwrap_or(false);
+        Some(Self {
+            content: map.get("content")?.as_str()?.to_owned(),
+            single_word: flag("single_word").unwrap_or(false),
+            lstrip: flag("lstrip").unwrap_or(false),
+            rstrip: flag("rstrip").unwrap_or(false),
+            normalized: flag("normalized").unwrap_or(!special),
+            special,
+        })
+    }
+
+    fn json(&self, id: u32) -> Value {
+        json!({
+            "id": id, "content": self.content, "single_word": self.single_word, "lstrip": self.lstrip,
+            "rstrip": self.rstrip, "normalized": self.normalized, "special": self.special,
+        })
+    }
+}
+
+/// The text of a token in a file.
+pub(super) fn content(value: Option<&Value>) -> Option<String> {
+    Token::read(value?, None).map(|token| token.content)
+}
+
+/// Ids of a model's own tokens.
+pub(super) struct Vocabulary<'a> {
+    ids: HashMap<&'a str, u32>,
+    size: u32,
+}
+
+impl<'a> Vocabulary<'a> {
+    /// Of a `tokenizer.json`'s model.
+    pub(super) fn of(model: &'a Value) -> Self {
+        let ids: HashMap<&str, u32> = match &model["vocab"] {
+            Value::Object(map) => map
+                .iter()
+                .filter_map(|(t, id)| Some((t.as_str(), u32::try_from(id.as_u64()?).ok()?)))
+                .collect(),
+            Value::Array(list) => {
+                let texts = list.iter().enumerate();
+                texts.filter_map(|(id, pair)| Some((pair[0].as_str()?, id as u32))).collect()
+            }
+            _ => HashMap::new(),
+        };
+        let size = model["vocab"].as_array().map_or(ids.len(), Vec::len) as u32;
+        Self { ids, size }
+    }
+}
+
+/// Special and added tokens as the checkpoint's files have them.
+pub(super) struct Special {
+    /// By the ids that the files give them.
+    added: BTreeMap<u32, Token>,
+    /// Tokens with names; `None` where a file says that there is none.
+    named: Vec<(String, Option<Token>)>,
+    /// Further special tokens; those of the model's own file come here where no other file has any.
+    extra: Option<Vec<Token>>,
+    /// The same by their older name, of `special_tokens_map.json`.
+    additional: Vec<Token>,
+}
+
+impl Special {
+    pub(super) fn read(own: &Map<String, Value>, read: Read<'_>) -> Result<Self, String> {
+        let mut out = Self { added: BTreeMap::new(), named: Vec::new(), extra: None, additional: Vec::new() };
+        let list = |value: &Value| -> Vec<Token> {
+            value.as_array().into_iter().flatten().filter_map(|t| Token::read(t, None)).collect()
+        };
+        let filled = |key: &str| own.get(key).filter(|v| v.as_array().is_some_and(|a| !a.is_empty()));
+        let extra = filled("extra_special_tokens").or_else(|| own.get("additional_special_tokens"));
+        out.extra = extra.or_else(|| own.get("extra_special_tokens")).filter(|v| v.is_array()).map(list);
+        for (key, value) in own {
+            if key.ends_with("_token") && (value.is_null() || value.is_string() || value.is_object()) {
+                out.set(key, Token::read(value, None));
+            }
+        }
+        if let Some(table) = own.get("added_tokens_decoder").and_then(Value::as_object) {
+            for (id, token) in table {
+                let id = id.parse().map_err(|_| {
+                    format!("its added_tokens_decoder has a token {id:?}, which is no number")
+                })?;
+                let token = Token::read(token, None).filter(|_| token.is_object());
+                out.added.insert(
+                    id,
+                    token.ok_or_else(|| format!("its added_tokens_decoder's token {id} is none"))?,
+                );
+            }
+        } else {
+            out.older(read)?;
+        }
+        let by_text: HashMap<String, Token> =
+            out.added.values().map(|t| (t.content.clone(), t.clone())).collect();
+        for (_, token) in &mut out.named {
+            if let Some(token) = token
+                && let Some(same) = by_text.get(&token.content)
+            {
+                *token = same.clone();
+            }
+        }
+        Ok(out)
+    }
+
+    /// `special_tokens_map.json` and `added_tokens.json`, which count where there is no table of added
+    /// tokens.
+    fn older(&mut self, read: Read<'_>) -> Result<(), String> {
+        for (key, value) in object(read, "special_tokens_map.json")? {
+            if let Value::Array(list) = &value {
+                let more = list.iter().filter_map(|t| Token::read(t, Some(true)));
+                if key == "additional_special_tokens" {
+                    self.additional = more.collect();
+                } else if key == "extra_special_tokens" {
+                    let all = self.extra.get_or_insert_default();
+                    for token in more {
+                        if !all.contains(&token) {
+                            all.push(token);
+                        }
+                    }
+                }
+            } else if key.ends_with("_token") {
+                self.set(&key, Token::read(&value, Some(true)));
+            }
+        }
+        let named: Vec<String> = self.tokens().map(|t| t.content.clone()).collect();
+        for (text, id) in object(read, "added_tokens.json")? {
+            let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+            let id = id.ok_or_else(|| format!("its added_tokens.json gives {text:?} no number"))?;
+            let special = named.contains(&text) || self.extra.iter().flatten().any(|t| t.content == text);
+            self.added.insert(id, Token::plain(&text, special));
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, token: Option<Token>) {
+        match self.named.iter_mut().find(|(n, _)| n == name) {
+            Some((_, old)) => *old = token,
+            None => self.named.push((name.to_owned(), token)),
+        }
+    }
+
+    fn default(&mut self, name: &str, text: &str) {
+        if !self.named.iter().any(|(n, _)| n == name) {
+            self.named.push((name.to_owned(), Some(Token::plain(text, true))));
+        }
+    }
+
+    /// Named tokens that there are, in transformers' order.
+    fn tokens(&self) -> impl Iterator<Item = &Token> {
+        let of = |name: &str| self.named.iter().find(|(n, _)| n == name);
+        let usual = NAMES.into_iter().filter_map(of);
+        let others = self.named.iter().filter(|(n, _)| !NAMES.contains(&n.as_str()));
+        usual.chain(others).filter_map(|(_, token)| token.as_ref())
+    }
+
+    fn called(&self, name: &str) -> Option<&Token> {
+        self.named.iter().find(|(n, _)| n == name)?.1.as_ref()
+    }
+
+    /// The names that a class gives its tokens where no file does.
+    pub(super) fn class(&mut self, class: Class) {
+        let names: &[(&str, &str)] = match class {
+            Class::Llama => &[("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")],
+            Class::Gemma => &[
+                ("unk_token", "<unk>"),
+                ("bos_token", "<bos>"),
+                ("eos_token", "<eos>"),
+                ("pad_token", "<pad>"),
+                ("mask_token", "<mask>"),
+            ],
+            Class::Qwen2 => &[
+                ("unk_token", "<|endoftext|>"),
+                ("eos_token", "<|endoftext|>"),
+                ("pad_token", "<|endoftext|>"),
+            ],
+            Class::Gpt2 => &[
+                ("unk_token", "<|endoftext|>"),
+                ("bos_token", "<|endoftext|>"),
+                ("eos_token", "<|endoftext|>"),
+            ],
+            Class::Plain => &[],
+        };
+        names.iter().for_each(|(name, text)| self.default(name, text));
+        if matches!(class, Class::Qwen2 | Class::Gpt2) && !self.additional.is_empty() {
+            self.extra.get_or_insert_with(|| std::mem::take(&mut self.additional));
+        }
+    }
+
+    /// What a sentencepiece model says itself of special tokens.
+    pub(super) fn pieces(&mut self, model: &Model, class: Class) {
+        self.class(class);
+        let plain = class == Class::Plain;
+        if plain {
+            for (name, id, text) in [
+                ("bos_token", model.bos_id, &model.bos),
+                ("eos_token", model.eos_id, &model.eos),
+                ("unk_token", model.unk_id, &model.unk),
+            ] {
+                if id >= 0 {
+                    self.default(name, text);
+                }
+            }
+        }
+        if self.extra.is_none() {
+            // In a plain one, pieces of the user's are found by the words' pattern.
+            let kinds = |kind: Kind| kind == Kind::Control || kind == Kind::UserDefined && !plain;
+            let pieces = model.pieces.iter().filter(|p| kinds(p.kind));
+            let token = |p: &super::proto::Piece| Token {
+                normalized: false,
+                ..Token::plain(&p.text, p.kind == Kind::Control)
+            };
+            self.extra = Some(pieces.map(token).collect());
+        }
+    }
+
+    /// Gives pieces the names that the table of added tokens has for their ids.
+    pub(super) fn rename(&self, model: &mut Model) {
+        if model.unigram || self.added.is_empty() {
+            return;
+        }
+        let kept: Vec<String> = model
+            .pieces
+            .iter()
+            .enumerate()
+            .filter(|(id, _)| !self.added.contains_key(&(*id as u32)))
+            .map(|(_, p)| p.text.clone())
+            .collect();
+        let kept: std::collections::HashSet<&String> = kept.iter().collect();
+        for (id, token) in &self.added {
+            if let Some(piece) = model.pieces.get_mut(*id as usize)
+                && !kept.contains(&token.content)
+            {
+                piece.text.clone_from(&token.content);
+            }
+        }
+    }
+
+    /// Added tokens are found in the text as it is, before it is normalised.
+    pub(super) fn match_raw_text(&mut self) {
+        self.added.values_mut().for_each(|token| token.normalized = false);
+    }
+
+    /// The list of added tokens, and what puts special ones around a text.
+    pub(super) fn placed(
+        &self,
+        vocabulary: &Vocabulary<'_>,
+        own: &Map<String, Value>,
+    ) -> (Vec<Value>, Value) {
+        let mut all: Vec<Token> = self.added.values().cloned().collect();
+        let known: Vec<String> = all.iter().map(|t| t.content.clone()).collect();
+        let further = self.tokens().chain(self.extra.iter().flatten());
+        for token in further.filter(|t| !known.contains(&t.content)) {
+            if !all.contains(token) {
+                all.push(token.clone());
+            }
+        }
+        let names: Vec<&str> = self.tokens().map(|t| t.content.as_str()).collect();
+        let mut ids: HashMap<String, u32> = HashMap::new();
+        let mut placed: BTreeMap<u32, Token> = BTreeMap::new();
+        let mut next = vocabulary.size;
+        for mut token in all.into_iter().filter(|t| !t.content.is_empty()) {
+            token.special |= names.contains(&token.content.as_str());
+            let id = vocabulary.ids.get(token.content.as_str()).or_else(|| ids.get(&token.content)).copied();
+            let id = id.unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            });
+            ids.insert(token.content.clone(), id);
+            placed.insert(id, token);
+        }
+        let id =
+            |token: &Token| ids.get(&token.content).or_else(|| vocabulary.ids.get(token.content.as_str()));
+        let wanted = |key: &str, name: &str| {
+            let asked = own.get(key).and_then(Value::as_bool).unwrap_or(false);
+            self.called(name).filter(|_| asked).and_then(|t| Some((t.content.clone(), *id(t)?)))
+        };
+        let around = (wanted("add_bos_token", "bos_token"), wanted("add_eos_token", "eos_token"));
+        (placed.iter().map(|(id, token)| token.json(*id)).collect(), template(&around.0, &around.1))
+    }
+}
+
+type Placed = Option<(String, u32)>;
+
+/// What stands before and after a text, and before and after each of a pair.
+fn template(bos: &Placed, eos: &Placed) -> Value {
+    let one = |name: &str, kind: u32| {
+        let special = |t: &Placed| {
+            t.as_ref().map(|(text, _)| json!({ "SpecialToken": { "id": text, "type_id": kind } }))
+        };
+        let text = json!({ "Sequence": { "id": name, "type_id": kind } });
+        [special(bos), Some(text), special(eos)].into_iter().flatten().collect::<Vec<_>>()
+    };
+    let tokens: Map<String, Value> = [bos, eos]
+        .into_iter()
+        .flatten()
+        .map(|(text, id)| (text.clone(), json!({ "id": text, "ids": [id], "tokens": [text] })))
+        .collect();
+    let pair = [one("A", 0), one("B", 1)].concat();
+    json!({
+        "type": "TemplateProcessing", "single": one("A", 0), "pair": pair,
+        "special_tokens": tokens,
+    })
+}
