@@ -11,7 +11,7 @@ use super::cache::{access, hub_cache};
 use super::fields::printable;
 use super::locate::HubId;
 use super::shards::{INDEX, SINGLE, index_names};
-use super::{CheckpointError, adapter, companions, foreign};
+use super::{CheckpointError, adapter, companions, foreign, torch};
 use crate::limits;
 
 /// Called while a file arrives: its name, bytes so far, bytes in all.
@@ -24,7 +24,8 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
     if !hub.names.contains("config.json") {
         return Err(hub.failed("the repository holds no config.json".to_owned()));
     }
-    let weights = [SINGLE, INDEX].into_iter().find(|name| hub.names.contains(*name));
+    let weights =
+        [SINGLE, INDEX, torch::SINGLE, torch::INDEX].into_iter().find(|name| hub.names.contains(*name));
     let Some(weights) = weights else {
         let names: Vec<&str> = hub.names.iter().map(String::as_str).collect();
         let what = foreign::advice(&names, &id.repo);
@@ -39,14 +40,15 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
         }
     }
     let path = hub.get(weights)?;
-    if weights == INDEX {
-        let file = format!("{}/{INDEX}", id.repo);
-        let index = limits::read(&path, limits::SMALL_FILE).map_err(|source| CheckpointError::Io { path, source })?;
+    if weights == INDEX || weights == torch::INDEX {
+        let file = format!("{}/{weights}", id.repo);
+        let index =
+            limits::read(&path, limits::SMALL_FILE).map_err(|source| CheckpointError::Io { path, source })?;
         for shard in index_names(&file, &index)? {
             if !hub.names.contains(&shard) {
                 let shard = printable(&shard);
                 return Err(
-                    hub.failed(format!("its {INDEX} names {shard}, which the repository does not hold"))
+                    hub.failed(format!("its {weights} names {shard}, which the repository does not hold"))
                 );
             }
             hub.get(&shard)?;

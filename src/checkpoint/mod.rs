@@ -11,6 +11,7 @@ mod discover;
 mod error;
 mod family;
 mod fields;
+mod files;
 mod fit;
 mod foreign;
 mod hub;
@@ -18,6 +19,7 @@ mod layout;
 mod locate;
 mod lora;
 mod open;
+mod pickle;
 mod safetensors;
 mod shards;
 mod staged;
@@ -26,7 +28,9 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
+mod torch;
 mod write;
+mod zip;
 mod zoo;
 
 pub use cache::{RepoKind, hub_cache, repo_folder, snapshot};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -11,14 +11,15 @@ use serde_json::Value;
 use super::adapter::{Adapter, Change};
 use super::bytes::Bytes;
 use super::fields::printable;
+use super::files::Files;
 use super::hub::{self, OnProgress};
 use super::layout::tensor_shapes;
 use super::locate::{Place, locate, locate_adapter, split_adapter};
 use super::lora;
 use super::safetensors::{Entry, Header, make_header, read_header};
-use super::shards::{SINGLE, is_plain_name, shard_names};
+use super::shards::{SINGLE, shard_names};
 use super::zoo::ZooModel;
-use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions, tokenizer};
+use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions, tokenizer, torch};
 use crate::limits;
 
 /// A checkpoint with its tensors mapped and its config read.
@@ -51,13 +52,6 @@ impl Held {
             Self::Stored((_, entry)) | Self::Adapted { base: (_, entry), .. } => entry,
         }
     }
-}
-
-/// Where the small files (tokenizer, model card) are.
-enum Files {
-    Folder(PathBuf),
-    Zoo(&'static ZooModel),
-    Memory(BTreeMap<String, Vec<u8>>),
 }
 
 impl Checkpoint {
@@ -280,7 +274,8 @@ impl Checkpoint {
         let mut maps = Vec::with_capacity(shards.len());
         let mut first_file = String::new();
         for (number, (file, bytes)) in shards.into_iter().enumerate() {
-            let Header { tensors: found, foreign: other } = read_header(&bytes, &file)?;
+            let read = if torch::is_one(&file) { torch::read_header } else { read_header };
+            let Header { tensors: found, foreign: other } = read(&bytes, &file)?;
             tensors.extend(found.into_iter().map(|(name, entry)| (name, Held::Stored((number, entry)))));
             foreign.extend(other);
             maps.push(bytes);
@@ -346,11 +341,7 @@ impl Checkpoint {
     /// name, sorted.
     #[must_use]
     pub fn handed_on(&self) -> Vec<(String, Cow<'_, [u8]>)> {
-        let own: Vec<String> = match &self.files {
-            Files::Folder(folder) => companions::in_folder(folder),
-            Files::Zoo(model) => model.files.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            Files::Memory(files) => files.keys().cloned().collect(),
-        };
+        let own = self.files.names();
         let names: BTreeSet<String> = own.into_iter().chain(self.in_front.keys().cloned()).collect();
         let wanted = names.into_iter().filter(|name| companions::is_handed_on(name));
         wanted.filter_map(|name| self.file(&name).map(|bytes| (name.clone(), bytes))).collect()
@@ -363,19 +354,7 @@ impl Checkpoint {
         if let Some(bytes) = self.in_front.get(name) {
             return bytes.as_deref().map(Cow::Borrowed);
         }
-        match &self.files {
-            Files::Folder(folder) if is_plain_name(name) || companions::is_one(name) => {
-                let vocabulary = ["tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt"];
-                let most =
-                    if vocabulary.contains(&name) { limits::TOKENIZER_FILE } else { limits::SMALL_FILE };
-                limits::read(&folder.join(name), most).ok().map(Cow::Owned)
-            }
-            Files::Folder(_) => None,
-            Files::Zoo(model) => {
-                model.files.iter().find(|(n, _)| *n == name).map(|(_, bytes)| Cow::Borrowed(*bytes))
-            }
-            Files::Memory(files) => files.get(name).map(|bytes| Cow::Borrowed(bytes.as_slice())),
-        }
+        self.files.read(name)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use serde_json::Value;
 
 use super::fields::printable;
-use super::{CheckpointError, foreign};
+use super::{CheckpointError, foreign, torch};
 use crate::limits;
 
 pub(super) const SINGLE: &str = "model.safetensors";
@@ -23,10 +23,16 @@ pub(super) fn shard_names(reference: &str, folder: &Path) -> Result<Vec<String>,
     if folder.join(SINGLE).exists() {
         return Ok(vec![SINGLE.to_owned()]);
     }
-    let Ok(index) = limits::read(&folder.join(INDEX), limits::SMALL_FILE) else {
-        return Err(foreign::only_foreign(reference, folder));
-    };
-    index_names(&format!("{reference}/{INDEX}"), &index)
+    for name in [INDEX, torch::SINGLE, torch::INDEX] {
+        let path = folder.join(name);
+        if name == torch::SINGLE && path.exists() {
+            return Ok(vec![name.to_owned()]);
+        }
+        if let Ok(index) = limits::read(&path, limits::SMALL_FILE) {
+            return index_names(&format!("{reference}/{name}"), &index);
+        }
+    }
+    Err(foreign::only_foreign(reference, folder))
 }
 
 /// The weight files that an index lists; `file` names it in errors.
