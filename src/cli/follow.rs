@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::say::{self, note};
 use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
 use crate::session::state::SessionState;
+use crate::session::text::visible_line;
 use crate::session::{BadInput, Client, Interrupted, report};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -50,7 +51,7 @@ pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
             Some(Message::Live { live: Live::Log { level, text, at_ms }, .. })
                 if level != "info" && at_ms >= client.since_ms =>
             {
-                note(&crate::session::text::visible_line(&text));
+                note(&visible_line(&text));
             }
             _ => {}
         }
@@ -88,7 +89,7 @@ pub fn follow(client: &mut Client, session: &str, telling: Telling) -> anyhow::R
             Some(Message::Live { live: Live::Log { level, text, at_ms }, .. })
                 if level != "info" && at_ms >= client.since_ms =>
             {
-                note(&crate::session::text::visible_line(&text));
+                note(&visible_line(&text));
             }
             _ => {}
         }
@@ -129,13 +130,13 @@ impl Teller {
         let state = &self.state;
         note(&format!(
             "session {}: {} genes, {} training and {} held-out questions, {} evaluations, seed {}, on {}",
-            state.name,
+            visible_line(&state.name),
             state.genes.len(),
             state.train_questions,
             state.test_questions,
             state.budget,
             state.seed,
-            state.device
+            visible_line(&state.device)
         ));
         if !state.entries.is_empty() {
             note(&format!("{} of {} evaluations are done already", state.evaluations, state.budget));
@@ -154,7 +155,7 @@ impl Teller {
                 };
                 note(&format!(
                     "{:<14} train {}, held out {}",
-                    crate::session::text::visible_line(&candidate.label),
+                    visible_line(&candidate.label),
                     percent(entry.train()),
                     percent(entry.test)
                 ));
@@ -170,20 +171,21 @@ impl Teller {
             }
             Event::HeldOut { id, score, .. } if !state.generations.is_empty() => {
                 let label = state.entry(*id).map_or("", |e| e.candidate.label.as_str());
+                let label = visible_line(label);
                 note(&format!("  new best {label}: held out {:.1}%", 100.0 * score.acc_ja));
             }
             Event::StageStarted { stage, name, .. } => {
-                let name = crate::session::text::visible_line(name);
+                let name = visible_line(name);
                 note(&format!(
                     "stage {stage} of {}, {name}: {} genes",
                     state.stages.len(),
                     state.genes.len()
                 ));
             }
-            Event::Injected { candidate } => note(&format!("  {} joins", candidate.label)),
+            Event::Injected { candidate } => note(&format!("  {} joins", visible_line(&candidate.label))),
             Event::Paused => note("paused"),
             Event::Resumed => note("resumed"),
-            Event::Stopped { reason } => note(&crate::session::text::visible_line(reason)),
+            Event::Stopped { reason } => note(&visible_line(reason)),
             _ => {}
         }
     }
@@ -204,7 +206,7 @@ impl Teller {
                 s.decode_s,
                 s.score_s
             ));
-            note(&format!("the recipe and all else: `yosegi report {}`", state.name));
+            note(&format!("the recipe and all else: `yosegi report {}`", visible_line(&state.name)));
         }
         match (&state.finished, self.telling.json) {
             (Some(finish), true) => say::json(&serde_json::json!({

@@ -243,7 +243,7 @@ pub fn text(state: &SessionState) -> String {
         Status::Finished => "finished",
     };
     let reason = state.reason.as_deref().map_or(String::new(), |r| format!(": {}", visible_line(r)));
-    let _ = writeln!(out, "session {} is {status}{reason}", state.name);
+    let _ = writeln!(out, "session {} is {status}{reason}", visible_line(&state.name));
     let _ = writeln!(
         out,
         "{} of {} evaluations, {} generations, seed {}, {} genes, {} training and {} held-out questions",
@@ -259,8 +259,8 @@ pub fn text(state: &SessionState) -> String {
         out,
         "on {} ({}), language by {}, {} tokens generated\n",
         visible_line(&state.device),
-        state.dtype,
-        state.language_by,
+        visible_line(&state.dtype),
+        visible_line(&state.language_by),
         state.tokens
     );
     if state.overlap > 0 {

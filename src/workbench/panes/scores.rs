@@ -86,6 +86,34 @@ mod tests {
     use super::*;
     use crate::workbench::tests::fixture;
 
+    /// The heading over the table, in this thread's language.
+    fn heading(languages: &[&str]) -> String {
+        let mut app = fixture::evolving();
+        let run = app.run.as_mut().unwrap();
+        run.state.languages = languages.iter().map(|l| (*l).to_owned()).collect();
+        app.pane = crate::workbench::app::Pane::Evolve;
+        let screen = crate::workbench::tests::snapshots::screen(&app, 120, 40);
+        let line =
+            screen.lines().find(|l| l.contains(words::score_train()) && l.contains(words::score_held_out()));
+        line.and_then(|l| l.rsplit('│').nth(1)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_heading_names_the_language_that_is_asked_for() {
+        assert_eq!(heading(&["ja"]), "right, Japanese train held-out any lang");
+        assert_eq!(heading(&["de"]), "right, German train held-out any lang");
+        assert_eq!(heading(&["none"]), "right train held-out");
+        assert_eq!(heading(&["ja", "none"]), "right, the task's language train held-out any lang");
+        words::speak(words::Language::Japanese);
+        let japanese = [heading(&["ja"]), heading(&["de"]), heading(&["none"])];
+        words::speak(words::Language::English);
+        assert!(
+            japanese[0].starts_with("正解かつ日本語 ") && japanese[1].starts_with("正解かつドイツ語 "),
+            "{japanese:?}"
+        );
+        assert!(japanese[2].starts_with("正解 "), "{japanese:?}");
+    }
+
     #[test]
     fn the_weakest_source_goes_first_and_the_last_one_stays() {
         let app = fixture::evolving();

@@ -7,5 +7,5 @@ mod keys;
 mod notes;
 mod pictures;
 mod replay;
-mod snapshots;
+pub mod snapshots;
 mod words;
