@@ -31,16 +31,27 @@ pub fn visible_line(text: &str) -> String {
 /// only be inside its strings.
 #[must_use]
 pub fn as_json(document: &str) -> String {
+    escaped(document, |c, out| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    })
+}
+
+/// The same for TOML and YAML, as far as the characters are within double quotes.
+#[must_use]
+pub fn as_toml(document: &str) -> String {
+    escaped(document, |c, out| {
+        let code = u32::from(c);
+        let _ = if code > 0xffff { write!(out, "\\U{code:08x}") } else { write!(out, "\\u{code:04x}") };
+    })
+}
+
+fn escaped(document: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(document.len());
     for c in document.chars() {
-        if c == '\u{7f}' || is_unsafe(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a `String` cannot fail.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
-            out.push(c);
-        }
+        if c == '\u{7f}' || is_unsafe(c) { escape(c, &mut out) } else { out.push(c) }
     }
     out
 }

@@ -28,6 +28,21 @@ fn tensors_are_those_of_safetensors() {
     }
 }
 
+/// An adapter of `golden/lora`, and the same in a pickle.
+#[test]
+fn adapters_are_those_of_safetensors() {
+    let lora = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lora/tied-bf16");
+    let with = |adapter: &Path| {
+        Checkpoint::open(&format!("{}+{}", lora.display(), adapter.display()))
+            .map_err(|e| e.to_string())
+            .unwrap()
+    };
+    let (same, pickled) = (with(&lora.join("plain")), with(&golden("adapter")));
+    for tensor in same.names() {
+        assert_eq!(pickled.tensor(tensor).unwrap().data, same.tensor(tensor).unwrap().data, "{tensor}");
+    }
+}
+
 /// The folder `one` with another weight file.
 fn with(bytes: &[u8]) -> (tempfile::TempDir, Result<Checkpoint, String>) {
     let folder = tempfile::tempdir().unwrap();
@@ -49,7 +64,7 @@ fn what_is_not_to_be_read_says_why() {
         assert!(why.contains(says) && why.contains("pytorch_model.bin"), "{file}: {why}");
     }
     let why = with(b"no archive").1.err().unwrap();
-    assert!(why.contains("is no ZIP archive of PyTorch"), "{why}");
+    assert!(why.contains("is no pickle of PyTorch in a ZIP archive"), "{why}");
     let whole = fs::read(golden("one/pytorch_model.bin")).unwrap();
     for cut in [0, 30, whole.len() / 2, whole.len() - 1] {
         assert!(with(&whole[..cut]).1.is_err(), "{cut}");

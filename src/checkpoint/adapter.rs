@@ -1,20 +1,20 @@
 //! A `LoRA` adapter beside its base: `adapter_config.json` and `adapter_model.safetensors` as PEFT
 //! 0.21 writes them. What it changes is found and checked here; the sums are made in `lora`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::CheckpointError;
 use super::bytes::Bytes;
 use super::fields::printable;
 use super::safetensors::{Entry, Header, read_header};
+use super::{CheckpointError, torch};
 use crate::limits;
 
 pub(super) const CONFIG: &str = "adapter_config.json";
-pub(super) const WEIGHTS: &str = "adapter_model.safetensors";
+const WEIGHTS: &str = "adapter_model.safetensors";
 const PICKLED: &str = "adapter_model.bin";
 
 /// Ways of training or storing an adapter that are more than `W + scale · B·A`, by the key of
@@ -119,6 +119,11 @@ impl Patterns {
     }
 }
 
+/// The weight file of an adapter, of those that there are.
+pub(super) fn weights_in(there: impl Fn(&str) -> bool) -> Option<&'static str> {
+    [WEIGHTS, PICKLED].into_iter().find(|name| there(name))
+}
+
 /// Whether `folder` holds an adapter rather than a model.
 pub(super) fn is_adapter(folder: &Path) -> bool {
     folder.join(CONFIG).exists() && !folder.join("config.json").exists()
@@ -140,22 +145,16 @@ impl Adapter {
             let what = if folder.join("config.json").exists() { "; it is a whole model" } else { "" };
             return Err(refused(format!("has no {CONFIG}{what}")));
         };
-        let path: PathBuf = folder.join(WEIGHTS);
-        if !path.exists() {
-            return Err(refused(if folder.join(PICKLED).exists() {
-                format!("holds {PICKLED}, a pickle, which is not read; save it as {WEIGHTS}")
-            } else {
-                format!("has no {WEIGHTS}")
-            }));
-        }
+        let file = weights_in(|name| folder.join(name).exists());
+        let file = file.ok_or_else(|| refused(format!("has no {WEIGHTS}")))?;
         let card = limits::read(&folder.join("README.md"), limits::SMALL_FILE).ok();
-        Self::read(reference, &config, Bytes::map(&path)?, card)
+        Self::read(reference, &config, (file, Bytes::map(&folder.join(file))?), card)
     }
 
     fn read(
         reference: &str,
         config: &[u8],
-        bytes: Bytes,
+        (file, bytes): (&str, Bytes),
         card: Option<Vec<u8>>,
     ) -> Result<Self, CheckpointError> {
         let refused = |problem: String| CheckpointError::Adapter { adapter: reference.to_owned(), problem };
@@ -169,8 +168,9 @@ impl Adapter {
                 printable(&config.peft_type)
             )));
         }
-        let file = format!("{reference}/{WEIGHTS}");
-        let Header { mut tensors, foreign } = read_header(&bytes, &file)?;
+        let file = format!("{reference}/{file}");
+        let read = if torch::is_one(&file) { torch::read_header } else { read_header };
+        let Header { mut tensors, foreign } = read(&bytes, &file)?;
         let bad = |tensor: &str, problem: String| CheckpointError::Tensor {
             file: file.clone(),
             tensor: printable(tensor),

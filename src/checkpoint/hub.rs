@@ -60,15 +60,16 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
 /// As [`fetch`], for a `LoRA` adapter.
 pub(super) fn fetch_adapter(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
     let mut hub = Hub::ask(id, progress)?;
-    for name in [adapter::CONFIG, adapter::WEIGHTS] {
-        if !hub.names.contains(name) {
-            return Err(hub.failed(format!("the repository holds no {name}")));
-        }
+    if !hub.names.contains(adapter::CONFIG) {
+        return Err(hub.failed(format!("the repository holds no {}", adapter::CONFIG)));
     }
+    let Some(weights) = adapter::weights_in(|name| hub.names.contains(name)) else {
+        return Err(hub.failed("the repository holds no weights of an adapter".to_owned()));
+    };
     if hub.names.contains("README.md") {
         hub.get("README.md")?;
     }
-    hub.get(adapter::WEIGHTS)?;
+    hub.get(weights)?;
     let config = hub.get(adapter::CONFIG)?;
     Ok(config.parent().map(Path::to_path_buf).unwrap_or_default())
 }

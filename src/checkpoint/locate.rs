@@ -62,7 +62,9 @@ pub(super) fn locate_adapter(reference: &str) -> Result<Result<PathBuf, HubId>, 
     let refused = || CheckpointError::Adapter { adapter: reference.to_owned(), problem: problem.to_owned() };
     let id = HubId::parse(reference).ok_or_else(refused)?;
     let found = id.snapshot(&hub_cache());
-    Ok(found.filter(|f| f.join(adapter::CONFIG).exists() && f.join(adapter::WEIGHTS).exists()).ok_or(id))
+    Ok(found
+        .filter(|f| f.join(adapter::CONFIG).exists() && adapter::weights_in(|n| f.join(n).exists()).is_some())
+        .ok_or(id))
 }
 
 /// A reference as a path, `~/` being the home folder.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 /// Where a file's bytes are, from the start of the archive: from, to.
 pub(super) type Place = (usize, usize);
 
-const DAMAGED: &str = "is no ZIP archive of PyTorch, or is truncated";
+const DAMAGED: &str = "is no pickle of PyTorch in a ZIP archive, or is truncated";
 
 /// Files of an archive by name; an error is the end of a sentence on it.
 pub(super) fn places(bytes: &[u8]) -> Result<HashMap<String, Place>, &'static str> {

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::session::text::{as_json, visible};
+use crate::session::text::{as_json, as_toml, visible};
 
 /// Prints a line to stderr; a closed pipe there is nobody's loss.
 pub fn note(line: &str) {
@@ -27,10 +27,10 @@ pub fn json_pretty(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{}", as_json(&serde_json::to_string_pretty(value)?))?)
 }
 
-/// Prints a text in TOML or YAML, which must read back as it was. Both know JSON's escapes within
-/// double quotes; `same` says whether a text with them is still the same.
+/// Prints a text in TOML or YAML, which must read back as it was: both have escapes within double
+/// quotes. `same` says whether a text with them is still the same.
 pub fn notation(text: &str, same: impl Fn(&str) -> bool) -> anyhow::Result<()> {
-    let escaped = as_json(text);
+    let escaped = as_toml(text);
     let safe = if same(&escaped) { escaped } else { visible(text) };
     Ok(write!(std::io::stdout(), "{safe}")?)
 }

@@ -4,7 +4,7 @@
     python tests/golden/pickle/make.py
 
 `one` has `pytorch_model.bin`, `two` has it in two files with an index, `same` has the same weights in
-safetensors. Types are mixed, the head shares its storage with the embeddings, one tensor begins in the middle of
+safetensors, `adapter` the weights of an adapter of `../lora`. Types are mixed, the head shares its storage with the embeddings, one tensor begins in the middle of
 its storage. `bad` holds files that are not to be read: another name than PyTorch's, a tensor that does not lie row
 by row, one outside its storage, the format before PyTorch 1.6.
 """
@@ -14,7 +14,7 @@ import pathlib
 import shutil
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = pathlib.Path(__file__).parent
@@ -36,10 +36,10 @@ def main():
     weights["model.norm.weight"] = norm[16:32]
     weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.arange(4)
-    for name in ["one", "two", "same", "bad"]:
+    for name in ["one", "two", "same", "bad", "adapter"]:
         shutil.rmtree(HERE / name, ignore_errors=True)
         (HERE / name).mkdir()
-        if name != "bad":
+        if name not in ("bad", "adapter"):
             text = json.dumps(json.loads(config.to_json_string()) | {"architectures": ["LlamaForCausalLM"]}, indent=1)
             (HERE / name / "config.json").write_text(text + "\n")
     torch.save(weights, HERE / "one" / "pytorch_model.bin")
@@ -53,6 +53,9 @@ def main():
     (HERE / "two" / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=1) + "\n")
     floats = {name: t.clone().contiguous() for name, t in weights.items() if t.is_floating_point()}
     save_file(floats, HERE / "same" / "model.safetensors")
+    lora = HERE.parent / "lora" / "tied-bf16" / "plain"
+    shutil.copy(lora / "adapter_config.json", HERE / "adapter")
+    torch.save(load_file(lora / "adapter_model.safetensors"), HERE / "adapter" / "adapter_model.bin")
     torch.save({"model.norm.weight": norm, "x": Evil()}, HERE / "bad" / "name.bin")
     torch.save({"model.norm.weight": torch.randn(4, 8).t()}, HERE / "bad" / "strides.bin")
     torch.save({"model.norm.weight": norm}, HERE / "bad" / "old.bin", _use_new_zipfile_serialization=False)
