@@ -55,7 +55,7 @@ fn with(bytes: &[u8]) -> (tempfile::TempDir, Result<Checkpoint, String>) {
 #[test]
 fn what_is_not_to_be_read_says_why() {
     for (file, says) in [
-        ("name.bin", "asks for builtins.print, which is no part of a list of tensors; it is not run"),
+        ("name.bin", "asks for __builtin__.print, which is no part of a list of tensors; it is not run"),
         ("strides.bin", "tensor model.norm.weight does not lie row by row"),
         ("old.bin", "PyTorch before 1.6"),
         ("short.bin", "is missing"),

@@ -299,7 +299,8 @@ mod tests {
     }
 
     fn read(config: &Value, tensors: &[(&str, [usize; 2])]) -> Result<Adapter, String> {
-        Adapter::read("ad", config.to_string().as_bytes(), file(tensors), None).map_err(|e| e.to_string())
+        Adapter::read("ad", config.to_string().as_bytes(), (WEIGHTS, file(tensors)), None)
+            .map_err(|e| e.to_string())
     }
 
     fn pair(a: [usize; 2], b: [usize; 2]) -> Vec<(String, [usize; 2])> {
