@@ -63,7 +63,7 @@ fn task(scorer: &str) -> Task {
     std::fs::write(dir.path().join("b.tsv"), "two?\t2\n").unwrap();
     let path = dir.path().join("t.toml");
     let text = format!(
-        "name = 't'\nprompt = '{{{{ question }}}}'\nmax_new_tokens = 9\nscorer = '{scorer}'\n\
+        "name = 't'\nprompt = '{{{{ question }}}}'\nmax_new_tokens = 9\nlanguage = 'ja'\nscorer = '{scorer}'\n\
          [train]\ndata = 'a.tsv'\n[test]\ndata = 'b.tsv'\n"
     );
     std::fs::write(&path, text).unwrap();

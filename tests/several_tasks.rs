@@ -37,7 +37,7 @@ fn prepare(home: &Path, tasks: &str) {
     write("test.jsonl", &row("本が4冊あります。何冊ですか。", 4));
     write(
         "polite.toml",
-        "name = 'polite'\nprompt = \"Q: {{ question }}\\nA:\"\nstop = [\"\\n\"]\nmax_new_tokens = 40\n\
+        "name = 'polite'\nprompt = \"Q: {{ question }}\\nA:\"\nstop = [\"\\n\"]\nmax_new_tokens = 40\nlanguage = 'ja'\n\
          [train]\ndata = 'train.jsonl'\n[test]\ndata = 'test.jsonl'\n",
     );
     let config = format!(
