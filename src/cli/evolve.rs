@@ -148,6 +148,11 @@ fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
 fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
     catch_interrupt();
     let mut engine = Engine::start(home, WorkerKind::Process)?;
+    if let Some(why) = &engine.alone {
+        note(&format!(
+            "nobody can give this run commands: no socket can be made ({why}); attach follows its journal"
+        ));
+    }
     let mut client = engine.connect()?;
     let finished = plan.config.is_none()
         && plan.extend.is_none()
@@ -160,7 +165,7 @@ fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
         (Some(name), true) => name.clone(),
         _ => begin(&mut client, plan)?,
     };
-    let state = follow(&mut client, &session, Telling { json, lines: true });
+    let state = follow(&engine, client, &session, Telling { json, lines: true, looking: false });
     engine.stop();
     let state = state?;
     match state.status {

@@ -8,7 +8,7 @@ use super::say::{self, note};
 use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
 use crate::session::state::SessionState;
 use crate::session::text::visible_line;
-use crate::session::{BadInput, Client, Interrupted, report};
+use crate::session::{BadInput, Client, Engine, Interrupted, report};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -18,6 +18,7 @@ extern "C" fn on_interrupt(_: libc::c_int) {
 
 /// From now on Ctrl-C and SIGTERM end the work in order. A second one ends it at once.
 pub fn catch_interrupt() {
+    crate::session::signals::unblock_all();
     let handler = on_interrupt as *const () as libc::sighandler_t;
     // SAFETY: the handler only stores to an atomic; SA_RESETHAND gives the next signal its
     // default effect. A zeroed sigaction is a valid one with an empty mask.
@@ -41,7 +42,7 @@ pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
     let asked = client.send(command)?;
     loop {
         if interrupted() {
-            return Err(Interrupted("interrupted".into()).into());
+            return Err(Interrupted("interrupted before the engine answered; nothing is lost".into()).into());
         }
         match client.recv_timeout(Duration::from_millis(100))? {
             Some(Message::Reply { id, reply: Reply::Error(why) }) if id == asked => {
@@ -65,14 +66,28 @@ pub struct Telling {
     pub json: bool,
     /// Lines for a person on stderr.
     pub lines: bool,
+    /// The session runs in another process and goes on without this one.
+    pub looking: bool,
 }
 
 /// Follows a session from its first event until it ends, is paused or stopped, or a signal comes.
-/// `Finished` is the state's status only if it came to its end.
-pub fn follow(client: &mut Client, session: &str, telling: Telling) -> anyhow::Result<SessionState> {
-    ask(client, Command::Subscribe { session: session.into(), since: 1 })?;
+/// `Finished` is the state's status only if it came to its end. Where our own output is not read for
+/// long, the engine lets us go; it is connected to again and nothing is missed.
+pub fn follow(
+    engine: &Engine,
+    mut client: Client,
+    session: &str,
+    telling: Telling,
+) -> anyhow::Result<SessionState> {
+    ask(&mut client, Command::Subscribe { session: session.into(), since: 1 })?;
     let mut teller = Teller { telling, state: SessionState::default(), live: false, began: Instant::now() };
     loop {
+        if interrupted() && telling.looking {
+            return Err(Interrupted(format!(
+                "session `{session}` goes on without this window: `yosegi attach {session}` follows it again"
+            ))
+            .into());
+        }
         if interrupted() {
             return Err(Interrupted(format!(
                 "interrupted; the journal is intact: go on with `yosegi evolve … --name {session} --resume`"
@@ -82,14 +97,29 @@ pub fn follow(client: &mut Client, session: &str, telling: Telling) -> anyhow::R
         match client.recv_timeout(Duration::from_millis(100))? {
             Some(Message::Event { session: of, record }) if of == session => teller.event(&record)?,
             Some(Message::Boundary { .. }) => teller.boundary(),
-            Some(Message::Live { live: Live::Halted { reason }, .. }) => anyhow::bail!(
-                "session `{session}` cannot go on: {reason}; when that is mended: \
-                 `yosegi evolve … --name {session} --resume`"
-            ),
+            Some(Message::Live { live: Live::Halted { reason, killed }, .. }) => {
+                if telling.looking {
+                    teller.table();
+                }
+                anyhow::ensure!(
+                    !killed,
+                    "session `{session}` does not run: {reason}; go on with \
+                     `yosegi evolve … --name {session} --resume`"
+                );
+                anyhow::bail!(
+                    "session `{session}` cannot go on: {reason}; when that is mended: \
+                     `yosegi evolve … --name {session} --resume`"
+                )
+            }
             Some(Message::Live { live: Live::Log { level, text, at_ms }, .. })
                 if level != "info" && at_ms >= client.since_ms =>
             {
                 note(&visible_line(&text));
+            }
+            Some(Message::Live { live: Live::LetGo { .. }, .. }) => {
+                client = engine.connect()?;
+                let since = teller.state.seq + 1;
+                ask(&mut client, Command::Subscribe { session: session.into(), since })?;
             }
             _ => {}
         }
@@ -123,8 +153,8 @@ impl Teller {
 
     /// The past is told in one go.
     fn boundary(&mut self) {
-        self.live = true;
-        if !self.telling.lines {
+        let again = std::mem::replace(&mut self.live, true);
+        if again || !self.telling.lines {
             return;
         }
         let state = &self.state;
@@ -190,11 +220,15 @@ impl Teller {
         }
     }
 
+    fn table(&self) {
+        note("");
+        note(&report::comparison_table(&self.state));
+    }
+
     fn end(&self) -> anyhow::Result<()> {
         let state = &self.state;
         if self.telling.lines {
-            note("");
-            note(&report::comparison_table(state));
+            self.table();
             let s = report::spent(state);
             note(&format!(
                 "{} evaluations in {:.0} s here; a candidate took {:.2} s (merge {:.3}, prefill {:.3}, decode {:.3}, score {:.3})",

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::follow::ask;
 use super::say::note;
-use crate::session::client::ConnectError;
-use crate::session::lock::{is_locked, lock_holder};
+use crate::session::lock::{holder, is_locked};
 use crate::session::protocol::Command;
 use crate::session::{BadInput, Client, Home, list};
 
@@ -16,30 +15,27 @@ pub fn run(name: &str) -> anyhow::Result<()> {
         // The engine's own sentence for it names what there is.
         crate::session::journal::Reader::open(&home, name)?;
     }
-    let engine = match Client::connect(&home) {
-        Ok(client) => Some(client),
-        Err(ConnectError::NotRunning(_)) => None,
-        Err(ConnectError::Other(why)) => return Err(why),
-    };
-    let holder = lock_holder(&home, name).filter(|_| is_locked(&home, name));
-    match (holder, engine) {
-        (Some(pid), Some(mut client)) if pid == client.pid => {
-            ask(&mut client, Command::Stop { session: name.into() })?;
-            note(&format!("session `{name}` is stopped; resume it any time"));
-            Ok(())
-        }
-        (Some(pid), _) => headless_run(&home, name, pid),
-        (None, _) => Err(BadInput::error(format!(
+    let Some(holder) = holder(&home, name) else {
+        return Err(BadInput::error(format!(
             "session `{name}` is not running; `yosegi sessions` says how it stands"
-        ))),
+        )));
+    };
+    // Whoever runs it, an engine or a headless run, takes commands.
+    let answers = holder.socket.as_deref().map(Client::connect_at);
+    if let Some(Ok(mut client)) = answers {
+        ask(&mut client, Command::Stop { session: name.into() })?;
+        note(&format!("session `{name}` is stopped; resume it any time"));
+        return Ok(());
     }
+    by_signal(&home, name, holder.pid)
 }
 
-/// A headless run listens to SIGTERM.
-fn headless_run(home: &Home, name: &str, pid: u32) -> anyhow::Result<()> {
+/// A run that can't be asked listens to SIGTERM.
+fn by_signal(home: &Home, name: &str, pid: u32) -> anyhow::Result<()> {
+    let pid = libc::pid_t::try_from(pid)?;
     // SAFETY: kill touches no memory; the process holds the session's lock, so it is one of ours.
-    let sent = unsafe { libc::kill(libc::pid_t::try_from(pid)?, libc::SIGTERM) };
-    anyhow::ensure!(sent == 0, "process {pid} runs session `{name}` and cannot be told to end");
+    let sent = pid > 1 && unsafe { libc::kill(pid, libc::SIGTERM) } == 0;
+    anyhow::ensure!(sent, "process {pid} runs session `{name}` and cannot be told to end");
     let begin = Instant::now();
     while is_locked(home, name) {
         if begin.elapsed() > Duration::from_secs(10) {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
@@ -22,8 +22,12 @@ use super::protocol::{Command, Message, Reply, Request, VERSION};
 
 /// How long a started engine may take until it answers.
 const START_PATIENCE: Duration = Duration::from_secs(5);
-/// A line longer than this is not one of ours.
+/// A line longer than this is not one that an engine or a worker sends.
 pub(super) const LINE_MAX: u64 = 256 << 20;
+
+/// Messages that wait in a client until it takes them; more wait on the engine's side, which does not
+/// keep any number for it.
+pub(super) const UNREAD: usize = 1024;
 
 /// A connection to an engine.
 pub struct Client {
@@ -48,8 +52,18 @@ pub struct CommandSender {
 
 #[derive(Clone)]
 enum Link {
-    Socket(Arc<Mutex<UnixStream>>),
+    Socket(Arc<Wire>),
     Channel(Arc<dyn Fn(Request) -> bool + Send + Sync>),
+}
+
+/// A socket that is hung up with its last sender, although another thread reads from it.
+struct Wire(Mutex<UnixStream>);
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
 }
 
 /// Why there is no connection.
@@ -66,8 +80,15 @@ pub enum ConnectError {
 impl Client {
     /// Connects to the home's running engine.
     pub fn connect(home: &Home) -> Result<Self, ConnectError> {
-        let path = home.socket();
-        let stream = match UnixStream::connect(&path) {
+        match Self::connect_at(&home.socket()) {
+            Err(ConnectError::NotRunning(_)) => Err(ConnectError::NotRunning(home.root().to_owned())),
+            other => other,
+        }
+    }
+
+    /// Connects to whoever answers at a socket.
+    pub fn connect_at(path: &Path) -> Result<Self, ConnectError> {
+        let stream = match UnixStream::connect(path) {
             Ok(stream) => stream,
             Err(e)
                 if matches!(
@@ -75,19 +96,19 @@ impl Client {
                     std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
                 ) =>
             {
-                return Err(ConnectError::NotRunning(home.root().to_owned()));
+                return Err(ConnectError::NotRunning(path.to_owned()));
             }
             Err(e) => return Err(anyhow::Error::new(e).context(format!("{}", path.display())).into()),
         };
         let read = stream.try_clone().context("the engine's socket")?;
-        let (tx, messages) = mpsc::channel();
+        let (tx, messages) = mpsc::sync_channel(UNREAD);
         thread::Builder::new()
             .name("engine-messages".into())
-            .spawn(move || read_lines(read, |message| tx.send(message).is_ok()))
+            .spawn(move || read_lines(read, LINE_MAX, |message| tx.send(message).is_ok()))
             .context("starting a thread")?;
         let sender = CommandSender {
             next: Arc::new(AtomicU64::new(1)),
-            link: Link::Socket(Arc::new(Mutex::new(stream))),
+            link: Link::Socket(Arc::new(Wire(Mutex::new(stream)))),
         };
         Ok(Self::greet(sender, messages)?)
     }
@@ -198,7 +219,8 @@ impl Client {
         self.call_within(command, Duration::MAX)
     }
 
-    fn call_within(&mut self, command: Command, patience: Duration) -> anyhow::Result<Reply> {
+    /// The same; an error when the reply takes longer than this.
+    pub fn call_within(&mut self, command: Command, patience: Duration) -> anyhow::Result<Reply> {
         let start = Instant::now();
         let wanted = self.send(command)?;
         loop {
@@ -253,7 +275,7 @@ impl CommandSender {
             Link::Socket(stream) => {
                 let mut line = serde_json::to_vec(&request)?;
                 line.push(b'\n');
-                let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut stream = stream.0.lock().unwrap_or_else(PoisonError::into_inner);
                 stream.write_all(&line).map_err(|_| gone())?;
             }
         }
@@ -265,13 +287,18 @@ fn gone() -> anyhow::Error {
     anyhow::anyhow!("the engine is gone; its session can be resumed")
 }
 
-/// Reads JSON lines until the other side closes, a line is none, or `take` has had enough.
-pub(super) fn read_lines<T: serde::de::DeserializeOwned>(stream: impl Read, mut take: impl FnMut(T) -> bool) {
+/// Reads JSON lines of at most `longest` bytes until the other side closes, a line is none, or
+/// `take` has had enough.
+pub(super) fn read_lines<T: serde::de::DeserializeOwned>(
+    stream: impl Read,
+    longest: u64,
+    mut take: impl FnMut(T) -> bool,
+) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
         line.clear();
-        match reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+        match reader.by_ref().take(longest).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => match serde_json::from_slice(&line) {
                 Ok(value) => {

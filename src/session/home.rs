@@ -9,15 +9,18 @@ use anyhow::Context;
 
 use super::error::BadInput;
 
-/// The longest path that fits a Unix socket's address with room to spare (the limit is 108
-/// bytes on Linux, 104 on macOS, with the closing zero).
-const SOCKET_PATH_MAX: usize = 100;
+/// The longest path of the engine's socket: one of a headless run beside it has a longer name and
+/// must fit a Unix socket's address too (the limit is 108 bytes on Linux, 104 on macOS, with the
+/// closing zero).
+const SOCKET_PATH_MAX: usize = 92;
 
 /// The folder that holds everything Yosegi remembers: `sessions/NAME/journal.db`,
 /// `run/engine.sock`, `engine.log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
+    /// The socket at which this process answers for the sessions that it runs.
+    answering: Option<PathBuf>,
 }
 
 impl Home {
@@ -33,19 +36,31 @@ impl Home {
                 )
             })?;
         let root = std::path::absolute(&root).with_context(|| format!("{}", root.display()))?;
-        Ok(Self { root })
+        Ok(Self::at(root))
     }
 
     /// A home in a folder of one's own choice.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), answering: None }
     }
 
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The same home for a process that answers at `socket`: the locks of its sessions say so.
+    #[must_use]
+    pub(super) fn answering_at(&self, socket: PathBuf) -> Self {
+        Self { root: self.root.clone(), answering: Some(socket) }
+    }
+
+    /// The socket at which this process answers for the sessions that it runs.
+    #[must_use]
+    pub(super) fn answering(&self) -> Option<&Path> {
+        self.answering.as_deref()
     }
 
     /// Makes the home and its `sessions` folder, for this user alone.
@@ -86,9 +101,9 @@ impl Home {
         self.root.join("engine.log")
     }
 
-    /// Folder of the socket: `run` in the home, or, where that path is too long for a socket, a
+    /// Folder of the sockets: `run` in the home, or, where that path is too long for a socket, a
     /// folder of this user in the runtime folder, named after the home.
-    fn run_dir(&self) -> PathBuf {
+    pub(super) fn run_dir(&self) -> PathBuf {
         let dir = self.root.join("run");
         if dir.join("engine.sock").as_os_str().len() <= SOCKET_PATH_MAX {
             return dir;

@@ -88,7 +88,7 @@ impl Journal {
         std::fs::create_dir_all(&dir).map_err(|e| {
             BadInput::error(format!("cannot make {}: {e}; free some space or set YOSEGI_HOME", dir.display()))
         })?;
-        let journal = Self::open_dir(&dir, name, true)?;
+        let journal = Self::open_dir(home, &dir, name, true)?;
         if journal.next > 1 {
             return Err(BadInput::error(exists_sentence(name)));
         }
@@ -101,11 +101,11 @@ impl Journal {
         if !dir.join("journal.db").is_file() {
             return Err(BadInput::error(missing_sentence(home, name)));
         }
-        Self::open_dir(&dir, name, false)
+        Self::open_dir(home, &dir, name, false)
     }
 
-    fn open_dir(dir: &Path, name: &str, fresh: bool) -> anyhow::Result<Self> {
-        let lock = super::lock::lock(dir, name)?;
+    fn open_dir(home: &Home, dir: &Path, name: &str, fresh: bool) -> anyhow::Result<Self> {
+        let lock = super::lock::lock(home, dir, name)?;
         let path = dir.join("journal.db");
         let db = Connection::open(&path).with_context(|| format!("{}", path.display()))?;
         prepare(&db, &path, fresh)?;

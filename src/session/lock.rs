@@ -1,8 +1,9 @@
-//! One writer a session: a locked file beside the journal, with the writer's process id.
+//! One writer a session: a locked file beside the journal. It says who the writer is: its process
+//! id, and in the second line the socket at which it answers those who want to look or to command.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +11,22 @@ use anyhow::Context;
 
 use super::error::BadInput;
 use super::home::Home;
+
+/// Whoever lists sessions holds the lock for an instant to see whether it is free: a writer tries
+/// as often as this, [`BRIEF`] apart.
+const TRIES: u32 = 10;
+const BRIEF: Duration = Duration::from_millis(20);
+/// A lock's file holds two lines.
+const LOCK_MAX: u64 = 10_000;
+
+/// Who runs a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it answers; none where it can't be reached (an earlier program, a folder without sockets).
+    pub socket: Option<PathBuf>,
+}
 
 /// Whether some process holds the session's lock; a run without one was killed.
 #[must_use]
@@ -19,15 +36,27 @@ pub fn is_locked(home: &Home, name: &str) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Process id of whoever took the session's lock last.
+/// Who holds the session's lock; nobody where it is free.
 #[must_use]
-pub fn lock_holder(home: &Home, name: &str) -> Option<u32> {
-    let text = crate::limits::read_text(&home.session(name).ok()?.join("lock"), 1000).ok()?;
-    text.trim().parse().ok()
+pub fn holder(home: &Home, name: &str) -> Option<Holder> {
+    if !is_locked(home, name) {
+        return None;
+    }
+    let text = crate::limits::read_text(&home.session(name).ok()?.join("lock"), LOCK_MAX).ok()?;
+    let mut lines = text.lines();
+    // The lock has been taken but its file not been written yet.
+    let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
+    let socket = lines.next().filter(|line| !line.is_empty()).map(PathBuf::from);
+    // In a container the same folder may have another name.
+    let here = |path: PathBuf| match path.file_name() {
+        Some(file) if !path.exists() => home.run_dir().join(file),
+        _ => path,
+    };
+    Some(Holder { pid, socket: socket.map(here) })
 }
 
 /// Takes the session's lock, or says who has it.
-pub(super) fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
+pub(super) fn lock(home: &Home, dir: &Path, name: &str) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let mut file = File::options()
         .read(true)
@@ -36,14 +65,13 @@ pub(super) fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
         .truncate(false)
         .open(&path)
         .map_err(|e| BadInput::error(format!("cannot write {}: {e}", path.display())))?;
-    // Whoever lists sessions holds the lock for an instant to see whether it is free.
     let brief = |_| {
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(BRIEF);
         file.try_lock()
     };
     let mut taken = file.try_lock();
     if matches!(taken, Err(TryLockError::WouldBlock)) {
-        taken = (0..3).map(brief).find(Result::is_ok).unwrap_or(taken);
+        taken = (0..TRIES).map(brief).find(Result::is_ok).unwrap_or(taken);
     }
     match taken {
         Ok(()) => {}
@@ -53,15 +81,18 @@ pub(super) fn lock(dir: &Path, name: &str) -> anyhow::Result<File> {
             return Err(BadInput::error(format!(
                 "session `{name}` is being run by another process (pid {}): watch it with `yosegi attach {name}`, \
                  end it with `yosegi stop {name}`, or take another --name",
-                holder.trim()
+                holder.lines().next().unwrap_or_default().trim()
             )));
         }
         Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("locking {}", path.display())),
     }
+    let socket = home.answering().map(|path| path.display().to_string()).unwrap_or_default();
+    // In one write: a reader sees the old text or the new one.
+    let text = format!("{}\n{socket}\n", std::process::id());
     let mut name_self = || {
-        file.set_len(0)?;
         file.rewind()?;
-        writeln!(file, "{}", std::process::id())
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)
     };
     name_self().map_err(|e| {
         BadInput::error(format!("cannot write {}: {e}; free some space or set YOSEGI_HOME", path.display()))

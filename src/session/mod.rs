@@ -25,6 +25,7 @@ mod player;
 pub mod protocol;
 pub mod report;
 pub mod route;
+pub mod signals;
 pub mod stages;
 pub mod state;
 pub mod tasks;

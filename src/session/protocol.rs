@@ -177,9 +177,19 @@ pub enum Live {
         memory_bytes: u64,
         device: String,
     },
-    /// The run ended without an event: the journal could not be written, or the engine was told
-    /// to go. The session can be resumed.
-    Halted { reason: String },
+    /// A process runs the session: from the start of a subscription on, or again.
+    Runs { pid: u32 },
+    /// The run ended without an event: its process was killed, the journal could not be written,
+    /// or the engine was told to go. The session can be resumed.
+    Halted {
+        reason: String,
+        /// Its process is gone without a word.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        killed: bool,
+    },
+    /// The last word to a client that did not read what it was sent: it may connect again and go
+    /// on from its last sequence number.
+    LetGo { reason: String },
     /// For the log overlay.
     Log {
         /// `info`, `note`, `warn` or `error`.

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::client::read_lines;
+use super::client::{LINE_MAX, read_lines};
 use super::evaluate::{Evaluator, Told, Work};
 use super::job::{Job, Report};
+use super::signals;
 
 /// Progress is reported this often at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
@@ -29,6 +30,7 @@ struct Current {
 
 /// Does jobs until stdin ends.
 pub fn run() -> anyhow::Result<()> {
+    signals::start_clean();
     die_with_engine();
     give_way();
     let out = Mutex::new(take_stdout()?);
@@ -123,7 +125,7 @@ fn read_jobs(current: Arc<Mutex<Current>>) -> anyhow::Result<mpsc::Receiver<Job>
     thread::Builder::new()
         .name("jobs".into())
         .spawn(move || {
-            read_lines(std::io::stdin(), |job| {
+            read_lines(std::io::stdin(), LINE_MAX, |job| {
                 let Job::Cancel { id } = job else { return tx.send(job).is_ok() };
                 let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
                 // Numbers only grow: what is older than a cancelled job is done.

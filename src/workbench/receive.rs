@@ -206,10 +206,20 @@ impl App {
                     self.notice = Some(Notice { text, bad: level == "error" });
                 }
             }
-            Live::Halted { reason } if session == self.session() => {
+            Live::Halted { reason, killed } if session == self.session() => {
                 self.complain(words::run_halted(&reason));
                 if let Some(run) = &mut self.run {
-                    run.live(Live::Halted { reason });
+                    run.live(Live::Halted { reason, killed });
+                }
+            }
+            Live::Runs { pid } if session == self.session() => {
+                if let Some(run) = &mut self.run {
+                    let halted = run.halted;
+                    run.live(Live::Runs { pid });
+                    if halted {
+                        let name = run.state.name.clone();
+                        self.say(words::run_taken_up(&name, pid));
+                    }
                 }
             }
             live => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::words;
 use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, WatchedQuestion};
 use crate::session::state::{Entry, SessionState};
 
@@ -14,6 +15,8 @@ pub struct Run {
     pub state: SessionState,
     /// It ended without an event: its process was killed, or the engine told to go.
     pub halted: bool,
+    /// Its process is gone without a word.
+    pub killed: bool,
     /// All past events have been taken in.
     pub caught_up: bool,
     pub rate: Option<Rate>,
@@ -62,6 +65,15 @@ impl Run {
         }
     }
 
+    /// How it stands, in a word.
+    #[must_use]
+    pub fn status_word(&self) -> &'static str {
+        match self.status() {
+            Status::Stopped if self.halted && self.killed => words::status_killed(),
+            status => words::status(status),
+        }
+    }
+
     /// Takes in a stored event.
     pub fn apply(&mut self, record: &Record) {
         // After a reconnection the past may overlap with what is known already.
@@ -102,12 +114,13 @@ impl Run {
             Live::Rate { candidates_per_hour, tokens_per_second, eta_s, memory_bytes, device: _ } => {
                 self.rate = Some(Rate { candidates_per_hour, tokens_per_second, eta_s, memory_bytes });
             }
-            Live::Halted { .. } => {
-                self.halted = true;
+            Live::Runs { .. } => self.halted = false,
+            Live::Halted { killed, .. } => {
+                (self.halted, self.killed) = (true, killed);
                 self.progress = None;
                 self.rate = None;
             }
-            Live::TryToken { .. } | Live::Log { .. } => {}
+            Live::TryToken { .. } | Live::Log { .. } | Live::LetGo { .. } => {}
         }
     }
 

@@ -10,7 +10,7 @@ use super::effect::Reading;
 use super::replay::Standing;
 use crate::limits;
 use crate::recipe::Recipe;
-use crate::session::protocol::Message;
+use crate::session::protocol::{Live, Message};
 use crate::session::{Client, CommandSender, Home};
 
 /// A reason to look at the state again.
@@ -64,12 +64,16 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
         if wakes.send(Wake::Connected { sender, device }).is_err() {
             return;
         }
+        let mut why = "the connection was closed".to_owned();
         for message in messages {
+            if let Message::Live { live: Live::LetGo { reason }, .. } = &message {
+                why.clone_from(reason);
+            }
             if wakes.send(Wake::Engine(Box::new(message))).is_err() {
                 return;
             }
         }
-        let _ = wakes.send(Wake::Disconnected("the connection was closed".to_owned()));
+        let _ = wakes.send(Wake::Disconnected(why));
     })?;
     Ok(())
 }

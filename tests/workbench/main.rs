@@ -9,6 +9,7 @@ mod place;
 mod storm;
 mod tmux;
 mod walk;
+mod watched;
 
 use place::{PATIENCE, Place, Terminal};
 
@@ -99,7 +100,7 @@ fn two_workbenches_see_one_session_and_both_may_steer() {
     let engine = place.client().pid;
     // SAFETY: a signal to the engine of this test's own home.
     assert_eq!(unsafe { libc::kill(engine.cast_signed(), libc::SIGKILL) }, 0);
-    second.shows("zoo stopped");
+    second.shows("zoo killed");
     let done = evaluations(&second.screen()).unwrap_or(done);
     second.press("p");
     second.until("taken up again", |s| s.contains("zoo running") && evaluations(s).is_some_and(|n| n > done));

@@ -12,7 +12,7 @@ use std::thread;
 use anyhow::Context;
 
 use super::hub::Inbound;
-use crate::session::client::{own_program, read_lines};
+use crate::session::client::{LINE_MAX, own_program, read_lines};
 use crate::session::job::{Job, Report};
 
 /// What does a job and reports through the sink.
@@ -58,7 +58,9 @@ impl Worker {
         let stdin = child.stdin.take().context("the worker's input")?;
         let stdout = child.stdout.take().context("the worker's output")?;
         thread::Builder::new().name("worker-reports".into()).spawn(move || {
-            read_lines(stdout, |report| hub.send(Inbound::Report { worker: number, report }).is_ok());
+            read_lines(stdout, LINE_MAX, |report| {
+                hub.send(Inbound::Report { worker: number, report }).is_ok()
+            });
             let _ = hub.send(Inbound::WorkerGone { worker: number });
         })?;
         Ok(Self { number, hands: Hands::Process { child, stdin } })

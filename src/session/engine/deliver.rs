@@ -2,6 +2,7 @@
 //! session, log lines to all. Nothing here waits for a client.
 
 use super::hub::Hub;
+use super::outbox::Pushed;
 use crate::session::journal::now_ms;
 use crate::session::protocol::{Live, Message, Record, Reply};
 
@@ -14,35 +15,49 @@ impl Hub {
     }
 
     pub(super) fn send(&mut self, to: u64, message: Message) {
-        let gone = self.lines.get(&to).is_some_and(|line| !line.outbox.push(message));
-        if gone {
-            self.disconnect(to);
-        }
+        let Some(line) = self.lines.get(&to) else { return };
+        let pushed = line.outbox.push(message);
+        self.part_from([(to, pushed)]);
     }
 
-    /// A stored event, to everyone who follows the session.
+    /// A stored event, to everyone who follows the session and has not had it. Who missed some
+    /// before it is sent those first.
     pub(super) fn broadcast(&mut self, session: &str, record: &Record) {
-        self.tell_subscribers(session, || Message::Event {
-            session: session.to_owned(),
-            record: record.clone(),
-        });
+        let mut pushed = Vec::new();
+        for (id, line) in &mut self.lines {
+            let Some(next) = line.subscribed.get_mut(session).filter(|next| **next <= record.seq) else {
+                continue;
+            };
+            if *next < record.seq {
+                pushed.push((*id, line.outbox.push_past(session, *next, record.seq - 1)));
+            }
+            *next = record.seq + 1;
+            let (session, record) = (session.to_owned(), record.clone());
+            pushed.push((*id, line.outbox.push(Message::Event { session, record })));
+        }
+        self.part_from(pushed);
     }
 
     pub(super) fn live_to(&mut self, session: &str, live: &Live) {
-        self.tell_subscribers(session, || Message::Live {
-            session: Some(session.to_owned()),
-            live: live.clone(),
-        });
+        let follows = self.lines.iter().filter(|(_, line)| line.subscribed.contains_key(session));
+        let message = || Message::Live { session: Some(session.to_owned()), live: live.clone() };
+        let pushed: Vec<_> = follows.map(|(id, line)| (*id, line.outbox.push(message()))).collect();
+        self.part_from(pushed);
     }
 
-    fn tell_subscribers(&mut self, session: &str, message: impl Fn() -> Message) {
-        let gone: Vec<u64> = self
-            .lines
-            .iter()
-            .filter(|(_, line)| line.subscribed.contains(session) && !line.outbox.push(message()))
-            .map(|(id, _)| *id)
-            .collect();
-        for line in gone {
+    /// Forgets the clients that are gone, and those that were let go.
+    fn part_from(&mut self, pushed: impl IntoIterator<Item = (u64, Pushed)>) {
+        for (line, pushed) in pushed {
+            match pushed {
+                Pushed::Taken => continue,
+                Pushed::Gone => {}
+                Pushed::LetGo => {
+                    self.log_file(
+                        "warn",
+                        &format!("client {line} did not read what it was sent and was let go"),
+                    );
+                }
+            }
             self.disconnect(line);
         }
     }
@@ -51,7 +66,7 @@ impl Hub {
     pub(super) fn told_so_far(&self, to: u64) {
         if let Some(line) = self.lines.get(&to) {
             for live in &self.said {
-                line.outbox.push(Message::Live { session: None, live: live.clone() });
+                let _ = line.outbox.push(Message::Live { session: None, live: live.clone() });
             }
         }
     }
@@ -72,14 +87,15 @@ impl Hub {
         }
         self.said.push_back(live.clone());
         for line in self.lines.values() {
-            line.outbox.push(Message::Live { session: None, live: live.clone() });
+            // Who is gone is found out by what has to arrive.
+            let _ = line.outbox.push(Message::Live { session: None, live: live.clone() });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
     use std::sync::{Arc, mpsc};
 
     use super::super::crew::WorkerKind;
@@ -91,20 +107,21 @@ mod tests {
     /// A client's line, and what comes over it.
     fn connect(hub: &mut Hub, id: u64) -> Arc<Outbox> {
         let outbox = Arc::new(Outbox::default());
-        hub.lines.insert(id, Line { outbox: outbox.clone(), subscribed: HashSet::new() });
+        hub.lines.insert(id, Line { outbox: outbox.clone(), subscribed: HashMap::new() });
         outbox
     }
 
     fn told(outbox: &Outbox) -> Vec<String> {
         outbox.close();
         let mut out = Vec::new();
-        while let Some(message) = outbox.pop() {
+        outbox.drain(&Home::at("/nonexistent"), |message| {
             let Message::Live { live: Live::Log { text, at_ms, .. }, .. } = message else {
                 panic!("{message:?}")
             };
             assert!(at_ms > 1_700_000_000_000);
             out.push(text);
-        }
+            true
+        });
         out
     }
 

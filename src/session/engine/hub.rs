@@ -4,19 +4,21 @@
 //! One job is with the worker at a time. At each job's end, what follows is chosen in this
 //! order: a `Try` somebody waits for, a session to be opened, the running session's next step.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::active::Active;
 use super::crew::{Worker, WorkerKind};
+use super::elsewhere::{Elsewhere, News};
 use super::outbox::Outbox;
+use super::relay::TryElsewhere;
 use crate::session::config::Config;
 use crate::session::evolve::{Next, Work};
 use crate::session::home::Home;
 use crate::session::job::{Job, Report};
-use crate::session::protocol::{Event, Live, Reply, Request};
+use crate::session::protocol::{Event, Live, Message, Reply, Request};
 
 /// How often the hub looks up when nothing comes in.
 const TICK: Duration = Duration::from_millis(200);
@@ -47,6 +49,18 @@ pub enum Inbound {
         id: u64,
         reply: Reply,
     },
+    /// Something happened to a session that another process runs, or nobody.
+    Elsewhere {
+        session: String,
+        number: u64,
+        news: News,
+    },
+    /// What streams from a try in another process.
+    Tried {
+        line: u64,
+        request: u64,
+        live: Live,
+    },
     /// End now; the journal is complete as it is.
     Stop,
 }
@@ -61,6 +75,11 @@ pub struct Hub {
     pub(super) tries: VecDeque<Flight>,
     pub(super) starts: VecDeque<Flight>,
     pub(super) watches: HashMap<String, Vec<usize>>,
+    /// Sessions that somebody follows and that this engine does not run.
+    pub(super) elsewhere: HashMap<String, Elsewhere>,
+    pub(super) followers: u64,
+    /// Tries in other processes, by the line that asked.
+    pub(super) tries_elsewhere: HashMap<u64, TryElsewhere>,
     /// The last log lines, oldest first.
     pub(super) said: VecDeque<Live>,
     /// The worker's device, once one has told.
@@ -73,13 +92,15 @@ pub struct Hub {
     jobs: u64,
     /// End after this long without client and run.
     pub(super) idle: Option<Duration>,
-    busy_at: Instant,
+    pub(super) busy_at: Instant,
+    pub(super) worked_at: Instant,
 }
 
 /// A connected client.
 pub struct Line {
     pub outbox: Arc<Outbox>,
-    pub subscribed: HashSet<String>,
+    /// The sessions that it follows, each with the event that it awaits.
+    pub subscribed: HashMap<String, u64>,
 }
 
 /// A job and what it is for.
@@ -122,6 +143,9 @@ impl Hub {
             tries: VecDeque::new(),
             starts: VecDeque::new(),
             watches: HashMap::new(),
+            elsewhere: HashMap::new(),
+            followers: 0,
+            tries_elsewhere: HashMap::new(),
             said: VecDeque::new(),
             device: String::new(),
             leaving: false,
@@ -131,55 +155,57 @@ impl Hub {
             jobs: 0,
             idle,
             busy_at: Instant::now(),
+            worked_at: Instant::now(),
         }
     }
 
     /// Deals with what comes in until told to stop, or until nobody needs the engine.
-    /// `terminated` is asked now and then whether a signal says to end.
-    pub fn run(mut self, inbound: &Receiver<Inbound>, terminated: impl Fn() -> bool) {
+    pub fn run(mut self, inbound: &Receiver<Inbound>) {
         loop {
             match inbound.recv_timeout(TICK) {
                 Ok(Inbound::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(event) => self.take(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if terminated() {
-                break;
-            }
             self.advance();
+            self.rest_worker();
             if self.may_leave() {
                 break;
             }
         }
         if let Some(active) = self.active.take() {
-            let reason = "the engine was told to end".to_owned();
-            self.live_to(&active.name, &Live::Halted { reason });
+            let reason = "the process that ran it was told to end".to_owned();
+            self.live_to(&active.name, &Live::Halted { reason, killed: false });
         }
         for line in self.lines.values() {
             line.outbox.close();
         }
     }
 
-    fn may_leave(&mut self) -> bool {
-        let working = self.active.is_some() || self.flight.is_some() || !self.starts.is_empty();
-        if self.leaving && !working {
-            return true;
-        }
-        let Some(idle) = self.idle else { return false };
-        if working || !self.lines.is_empty() {
-            self.busy_at = Instant::now();
-        }
-        self.busy_at.elapsed() > idle
+    /// Whether this engine runs the session now.
+    pub(super) fn runs(&self, session: &str) -> bool {
+        self.active.as_ref().is_some_and(|a| a.name == session)
     }
 
     fn take(&mut self, event: Inbound) {
         match event {
             Inbound::Connect { line, outbox } => {
-                self.lines.insert(line, Line { outbox, subscribed: HashSet::new() });
+                self.lines.insert(line, Line { outbox, subscribed: HashMap::new() });
             }
             Inbound::Request { line, request } => self.request(line, request),
             Inbound::Disconnect { line } => self.disconnect(line),
-            Inbound::Reply { line, id, reply } => self.reply(line, id, reply),
+            Inbound::Reply { line, id, reply } => {
+                if self.tries_elsewhere.get(&line).is_some_and(|t| t.request == id) {
+                    self.tries_elsewhere.remove(&line);
+                }
+                self.reply(line, id, reply);
+            }
+            Inbound::Elsewhere { session, number, news } => self.news(&session, number, news),
+            Inbound::Tried { line, request, live } => {
+                if self.tries_elsewhere.get(&line).is_some_and(|t| t.request == request) {
+                    self.send(line, Message::Live { session: None, live });
+                }
+            }
             Inbound::Report { worker, report } => {
                 let current = self.worker.as_ref().is_some_and(|w| w.number == worker);
                 if current && self.flight.as_ref().is_some_and(|f| f.job.id() == report.id()) {
@@ -203,11 +229,12 @@ impl Hub {
             line.outbox.close();
         }
         self.drop_tries(line);
+        self.forget_elsewhere();
     }
 
     /// Forgets the `Try` requests of a line; returns their numbers.
     pub(super) fn drop_tries(&mut self, of: u64) -> Vec<u64> {
-        let mut dropped = Vec::new();
+        let mut dropped: Vec<u64> = self.tries_elsewhere.remove(&of).map(|t| t.request).into_iter().collect();
         self.tries.retain(|flight| match flight.purpose {
             Purpose::Try { line, request, .. } if line == of => {
                 dropped.push(request);
@@ -249,7 +276,7 @@ impl Hub {
                     let job = active.job(0, &work, &watch);
                     self.fly(Flight { job, purpose: Purpose::Work(work), dropped: false, failures: 0 });
                 }
-                Ok(Next::Wait | Next::Done) => self.active = None,
+                Ok(Next::Wait | Next::Done) => self.let_go(false),
                 Err(why) => self.halt(&format!("{why:#}")),
             }
         }
@@ -294,9 +321,10 @@ impl Hub {
 
     /// The running session can't go on: its journal can't be written or read.
     pub(super) fn halt(&mut self, reason: &str) {
-        let Some(active) = self.active.take() else { return };
-        self.log_file("error", &format!("session `{}`: {reason}", active.name));
-        self.live_to(&active.name, &Live::Halted { reason: reason.to_owned() });
+        let Some(name) = self.active.as_ref().map(|a| a.name.clone()) else { return };
+        self.log_file("error", &format!("session `{name}`: {reason}"));
+        self.live_to(&name, &Live::Halted { reason: reason.to_owned(), killed: false });
+        self.let_go(true);
         if matches!(&self.flight, Some(Flight { purpose: Purpose::Work(_), .. })) {
             self.cancel_flight();
         }

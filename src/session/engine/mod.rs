@@ -2,22 +2,29 @@
 //! faces. Requests come in over channels or a Unix socket, messages go out the same way; what
 //! happened is in the journal. The same engine runs as a process of its own ([`serve`]) and
 //! inside another ([`Engine`]: headless runs, tests).
+//!
+//! A session that another process runs is followed through that one's socket (`elsewhere`), and
+//! commands about it are handed on (`relay`): a client asks any engine and sees the same.
 
 mod active;
 mod crew;
 mod deliver;
+mod elsewhere;
 mod flights;
 mod hub;
 mod look;
 mod outbox;
+mod relay;
 mod reports;
 mod requests;
+mod rest;
 mod socket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -26,7 +33,8 @@ pub use socket::serve;
 
 use self::hub::{Hub, Inbound};
 use self::outbox::Outbox;
-use super::client::Client;
+use self::socket::Listening;
+use super::client::{Client, UNREAD};
 use super::home::Home;
 use super::protocol::Request;
 
@@ -34,20 +42,32 @@ use super::protocol::Request;
 pub struct Engine {
     inbound: Sender<Inbound>,
     thread: Option<JoinHandle<()>>,
-    lines: AtomicU64,
+    lines: Arc<AtomicU64>,
+    home: Home,
+    listening: Option<Listening>,
+    /// Why other processes can't look in, if they can't.
+    pub alone: Option<String>,
 }
 
 impl Engine {
-    /// Starts an engine over a home. It ends when dropped.
+    /// Starts an engine over a home. It serves other processes too, as the home's own engine does,
+    /// where the home is in a folder that can hold a socket. It ends when dropped.
     pub fn start(home: &Home, kind: WorkerKind) -> anyhow::Result<Self> {
         home.create()?;
         let (inbound, receiver) = mpsc::channel();
+        let lines = Arc::new(AtomicU64::new(1));
+        let (listening, alone) = match Listening::beside(home, &inbound, &lines) {
+            Ok(listening) => (Some(listening), None),
+            Err(why) => (None, Some(format!("{why:#}"))),
+        };
+        let home =
+            listening.as_ref().map_or_else(|| home.clone(), |l| home.answering_at(l.path().to_owned()));
         let hub = Hub::new(home.clone(), kind, inbound.clone(), None);
         let thread = thread::Builder::new()
             .name("engine".into())
-            .spawn(move || hub.run(&receiver, || false))
+            .spawn(move || hub.run(&receiver))
             .context("starting the engine's thread")?;
-        Ok(Self { inbound, thread: Some(thread), lines: AtomicU64::new(1) })
+        Ok(Self { inbound, thread: Some(thread), lines, home, listening, alone })
     }
 
     /// A client of this engine, over channels.
@@ -56,24 +76,23 @@ impl Engine {
         let outbox = Arc::new(Outbox::default());
         let gone = || anyhow::anyhow!("the engine has ended");
         self.inbound.send(Inbound::Connect { line, outbox: Arc::clone(&outbox) }).map_err(|_| gone())?;
-        let (tx, rx) = mpsc::channel();
-        thread::spawn(move || {
-            while let Some(message) = outbox.pop() {
-                if tx.send(message).is_err() {
-                    break;
-                }
-            }
-        });
+        let (tx, rx) = mpsc::sync_channel(UNREAD);
+        let home = self.home.clone();
+        thread::spawn(move || outbox.drain(&home, |message| tx.send(message).is_ok()));
         let hang_up = HangUp { inbound: self.inbound.clone(), line };
         let send = move |request: Request| hang_up.inbound.send(Inbound::Request { line, request }).is_ok();
         Client::in_process(Arc::new(send), rx)
     }
 
-    /// Ends the engine and its worker; the journal stays as it is.
+    /// Ends the engine and its worker, waiting for it a little while; the journal stays as it is.
     pub fn stop(&mut self) {
         let _ = self.inbound.send(Inbound::Stop);
+        self.listening = None;
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            let begin = Instant::now();
+            while !thread.is_finished() && begin.elapsed() < socket::END_PATIENCE {
+                thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }

@@ -102,7 +102,7 @@ impl Hub {
                 self.live_to(&name, &rate);
                 if pausing {
                     self.store(&Event::Paused);
-                    self.active = None;
+                    self.let_go(false);
                 }
             }
             Err(why) => self.halt(&format!("{why:#}")),

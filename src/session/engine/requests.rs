@@ -20,6 +20,13 @@ use crate::session::protocol::{
 impl Hub {
     pub(super) fn request(&mut self, line: u64, request: Request) {
         let id = request.id;
+        if self.hand_on(line, id, &request.command) {
+            if let Command::Watch { session, questions } = request.command {
+                // For when it runs here.
+                self.watches.insert(session, questions);
+            }
+            return;
+        }
         let reply = match request.command {
             Command::Hello { version } if version != VERSION => Reply::Error(format!(
                 "this engine speaks version {VERSION} of the protocol, the client version {version}: \
@@ -58,11 +65,16 @@ impl Hub {
                 if let Some(line) = self.lines.get_mut(&line) {
                     line.subscribed.remove(&session);
                 }
+                self.forget_elsewhere();
                 Reply::Done
             }
             Command::Try { target, task, split, questions } => {
                 for old in self.drop_tries(line) {
                     self.reply(line, old, Reply::Superseded);
+                }
+                if let Some(socket) = self.tries_at(line) {
+                    let command = Command::Try { target, task, split, questions };
+                    return self.try_elsewhere(line, id, socket, command);
                 }
                 let command = TryCommand { target, task, ask: Ask { split, questions } };
                 let flight = self.try_flight(line, id, command);
@@ -101,7 +113,7 @@ impl Hub {
     }
 
     /// Works out a reply on a thread of its own: reading many files takes its time.
-    fn in_background(
+    pub(super) fn in_background(
         &mut self,
         line: u64,
         id: u64,
@@ -116,31 +128,31 @@ impl Hub {
 
     fn subscribe(&mut self, line: u64, id: u64, session: String, since: u64) {
         let own = self.active.as_ref().filter(|a| a.name == session);
-        let interrupted = own.is_none() && list::is_interrupted(&self.home, &session);
-        let past = match own {
-            Some(active) => active.journal().reader().records(since),
-            None => Reader::open(&self.home, &session).and_then(|reader| reader.records(since)),
+        let last = match own {
+            Some(active) => active.journal().reader().last_seq(),
+            None => Reader::open(&self.home, &session).and_then(|reader| reader.last_seq()),
         };
-        let past = match past {
-            Ok(past) => past,
+        let last = match last {
+            Ok(last) => last,
             Err(why) => return self.reply(line, id, sentence(&why)),
         };
+        let (since, runs) = (since.max(1), own.is_some());
         self.reply(line, id, Reply::Done);
-        let next = past.last().map_or(since.max(1), |r| r.seq + 1);
-        let watching = self.watching(&session);
+        let next = since.max(last + 1);
+        let (stands, watching) = match self.elsewhere.get(&session) {
+            Some(elsewhere) if !runs => (elsewhere.stands.clone(), elsewhere.watching.clone()),
+            _ => (runs.then(|| Live::Runs { pid: std::process::id() }), self.watching(&session)),
+        };
         let Some(to) = self.lines.get_mut(&line) else { return };
-        to.subscribed.insert(session.clone());
-        for record in past {
-            to.outbox.push_past(Message::Event { session: session.clone(), record });
+        to.subscribed.insert(session.clone(), next);
+        if since < next {
+            let _ = to.outbox.push_past(&session, since, last);
         }
-        to.outbox.push_past(Message::Boundary { session: session.clone(), next });
-        if let Some(live) = watching {
-            to.outbox.push(Message::Live { session: Some(session.clone()), live });
+        self.send(line, Message::Boundary { session: session.clone(), next });
+        for live in [stands, watching].into_iter().flatten() {
+            self.send(line, Message::Live { session: Some(session.clone()), live });
         }
-        if interrupted {
-            let reason = "its process was killed".to_owned();
-            to.outbox.push(Message::Live { session: Some(session), live: Live::Halted { reason } });
-        }
+        self.follow_elsewhere(&session, next, false);
     }
 
     /// The text of the questions that are watched.
@@ -244,6 +256,12 @@ impl Hub {
             Ok((active, resumed)) => {
                 self.watches.entry(name.clone()).or_insert_with(|| start.config.task.first().watch.clone());
                 self.active = Some(active);
+                // Whoever followed it elsewhere follows it here.
+                self.elsewhere.remove(&name);
+                self.live_to(&name, &Live::Runs { pid: std::process::id() });
+                if let Some(watching) = self.watching(&name) {
+                    self.live_to(&name, &watching);
+                }
                 self.reply(start.line, start.request, Reply::Started { session: name.clone() });
                 if let Some(record) = resumed {
                     self.broadcast(&name, &record);
@@ -266,7 +284,7 @@ impl Hub {
             active.pausing = true;
         } else {
             self.store(&Event::Paused);
-            self.active = None;
+            self.let_go(false);
         }
         Ok(())
     }
@@ -282,7 +300,7 @@ impl Hub {
                 self.cancel_flight();
             }
             self.store(&stopped);
-            self.active = None;
+            self.let_go(false);
             return Ok(());
         }
         // Paused, or left behind by a process that was killed.

@@ -1,11 +1,17 @@
-//! The engine as a process: one a home, on a Unix socket in a folder of this user alone. It
-//! outlives the terminal it was started from and ends by itself when nobody needs it.
+//! The sockets at which clients are served, in a folder of this user alone, and the engine as a
+//! process: one a home. It outlives the terminal it was started from and ends by itself when
+//! nobody needs it.
+//!
+//! Whoever runs a session listens: the home's engine at `engine.sock`, a headless run at a socket
+//! of its own beside it, which the lock of its session names.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufWriter, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
@@ -17,17 +23,18 @@ use super::hub::{Hub, Inbound};
 use super::outbox::Outbox;
 use crate::session::client::read_lines;
 use crate::session::home::Home;
+use crate::session::signals;
 
 /// The engine ends after so long without a run and without a client.
 const IDLE: Duration = Duration::from_mins(1);
 /// A client whose socket takes nothing for so long is let go.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-
-static TERMINATED: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn on_terminate(_: libc::c_int) {
-    TERMINATED.store(true, Ordering::SeqCst);
-}
+/// A request longer than this is none.
+const REQUEST_MAX: u64 = 16 << 20;
+/// An engine that was told to end has so long to do it in order.
+pub(super) const END_PATIENCE: Duration = Duration::from_millis(1500);
+/// A socket that nobody listens at is somebody's who is just beginning, for so long.
+const FRESH: Duration = Duration::from_mins(1);
 
 /// Runs the home's engine until nobody needs it, or SIGTERM or SIGINT says to end. If the home
 /// has an engine already, nothing happens.
@@ -49,74 +56,193 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     // Whoever holds the lock is the one engine: a socket that lies there is a dead one's.
     let path = home.socket();
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).with_context(|| format!("{}", path.display()))?;
     let (inbound, receiver) = mpsc::channel();
-    let accepted = inbound.clone();
-    thread::Builder::new().name("accept".into()).spawn(move || {
-        for (line, stream) in (1..).zip(listener.incoming()) {
-            match stream {
-                Ok(stream) => {
-                    if let Err(why) = accept(stream, line, &accepted) {
-                        eprintln!("a client was not let in: {why:#}");
-                    }
-                }
-                Err(why) => {
-                    eprintln!("the socket: {why}");
-                    thread::sleep(Duration::from_millis(100));
-                }
-            }
-        }
+    let told = inbound.clone();
+    signals::when_told_to_end(move || {
+        let _ = told.send(Inbound::Stop);
+        thread::sleep(END_PATIENCE);
+        // Something takes too long. The journal is whole at any moment, and the worker ends with us.
+        eprintln!("told to end, and not done in time: ending at once");
+        std::process::exit(0);
     })?;
-    let hub = Hub::new(home.clone(), WorkerKind::Process, inbound, Some(IDLE));
-    hub.run(&receiver, || TERMINATED.load(Ordering::SeqCst));
-    let _ = std::fs::remove_file(&path);
+    let home = home.answering_at(path.clone());
+    let listening = Listening::at(&path, &home, &inbound, &Arc::new(AtomicU64::new(1)))?;
+    Hub::new(home, WorkerKind::Process, inbound, Some(IDLE)).run(&receiver);
+    drop(listening);
     // Let the writers send what is in their queues.
     thread::sleep(Duration::from_millis(100));
     Ok(())
 }
 
-/// Leaves the terminal's session, so that its end does not end the engine, and listens to
-/// SIGTERM and SIGINT.
+/// Leaves the terminal's session, so that its end does not end the engine.
 fn detach() {
-    // SAFETY: setsid and signal touch no memory of ours; the handler only stores to an atomic.
-    // setsid fails where this process leads a group already, and then there is no terminal to
-    // leave but the one it was started in by hand.
+    signals::start_clean();
+    // SAFETY: setsid and signal touch no memory of ours. setsid fails where this process leads a
+    // group already, and then there is no terminal to leave but the one it was started in by hand.
     unsafe {
         libc::setsid();
         libc::signal(libc::SIGHUP, libc::SIG_IGN);
-        let handler = on_terminate as *const () as libc::sighandler_t;
-        libc::signal(libc::SIGTERM, handler);
-        libc::signal(libc::SIGINT, handler);
+    }
+}
+
+/// A socket at which clients are let in, until this is dropped.
+pub struct Listening {
+    path: PathBuf,
+    over: Arc<AtomicBool>,
+}
+
+impl Listening {
+    /// Listens at `path`. Clients get their numbers from `lines`.
+    pub fn at(
+        path: &Path,
+        home: &Home,
+        inbound: &Sender<Inbound>,
+        lines: &Arc<AtomicU64>,
+    ) -> anyhow::Result<Self> {
+        let listener = UnixListener::bind(path).with_context(|| format!("{}", path.display()))?;
+        let over = Arc::new(AtomicBool::new(false));
+        let listening = Self { path: path.to_owned(), over: Arc::clone(&over) };
+        let (home, inbound, lines) = (home.clone(), inbound.clone(), Arc::clone(lines));
+        thread::Builder::new().name("accept".into()).spawn(move || {
+            for stream in listener.incoming() {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let let_in = stream.map_err(anyhow::Error::from).and_then(|stream| {
+                    accept(stream, lines.fetch_add(1, Ordering::Relaxed), &home, &inbound)
+                });
+                if let Err(why) = let_in {
+                    eprintln!("a client was not let in: {why:#}");
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+        })?;
+        Ok(listening)
+    }
+
+    /// Listens beside the home's engine, at a socket of this process alone.
+    pub fn beside(home: &Home, inbound: &Sender<Inbound>, lines: &Arc<AtomicU64>) -> anyhow::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        home.create_run_dir()?;
+        let (folder, host) = (home.run_dir(), host());
+        sweep(&folder, &host);
+        let mut tried = 0;
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("{host}-{}-{count}.sock", std::process::id()));
+            match Self::at(&path, &home.answering_at(path.clone()), inbound, lines) {
+                // One of that number in another container, or a dead one's.
+                Err(_) if path.exists() && tried < 100 => tried += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for clients.
+        let _ = UnixStream::connect(&self.path);
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What this machine's sockets begin with: a folder may be several machines' at once, and to each
+/// the others' sockets look dead.
+fn host() -> String {
+    let mut name = [0_u8; 256];
+    // SAFETY: the call fills the buffer up to one byte less than its length.
+    unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    format!("{:04x}", hasher.finish() & 0xffff)
+}
+
+/// Removes the sockets of this machine's processes that were killed.
+fn sweep(folder: &Path, host: &str) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let ours = name.to_str().is_some_and(|n| n.ends_with(".sock") && n.starts_with(host));
+        let old = || {
+            let made = entry.metadata().and_then(|m| m.modified()).ok()?;
+            made.elapsed().ok().filter(|age| *age > FRESH)
+        };
+        let refused =
+            || UnixStream::connect(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
+        if ours && old().is_some() && refused() {
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 
 /// Sets a client's two threads to work.
-fn accept(stream: UnixStream, line: u64, inbound: &Sender<Inbound>) -> anyhow::Result<()> {
+fn accept(stream: UnixStream, line: u64, home: &Home, inbound: &Sender<Inbound>) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     let outbox = Arc::new(Outbox::default());
     inbound.send(Inbound::Connect { line, outbox: Arc::clone(&outbox) }).context("the engine is ending")?;
     let read = stream.try_clone()?;
-    let inbound = inbound.clone();
+    let (asked, inbound, home) = (Arc::clone(&outbox), inbound.clone(), home.clone());
     thread::Builder::new().name(format!("client-{line}-in")).spawn(move || {
-        read_lines(read, |request| inbound.send(Inbound::Request { line, request }).is_ok());
+        read_lines(read, REQUEST_MAX, |request| {
+            asked.may_ask() && inbound.send(Inbound::Request { line, request }).is_ok()
+        });
         let _ = inbound.send(Inbound::Disconnect { line });
     })?;
     thread::Builder::new().name(format!("client-{line}-out")).spawn(move || {
-        let _ = write_messages(&stream, &outbox);
+        write_messages(&stream, &outbox, &home);
         let _ = stream.shutdown(std::net::Shutdown::Both);
     })?;
     Ok(())
 }
 
-fn write_messages(stream: &UnixStream, outbox: &Outbox) -> anyhow::Result<()> {
+fn write_messages(stream: &UnixStream, outbox: &Outbox, home: &Home) {
     let mut writer = BufWriter::new(stream);
     let mut line = Vec::new();
-    while let Some(message) = outbox.pop() {
+    outbox.drain(home, |message| {
         line.clear();
-        serde_json::to_writer(&mut line, &message)?;
+        if serde_json::to_writer(&mut line, &message).is_err() {
+            return false;
+        }
         line.push(b'\n');
-        writer.write_all(&line)?;
-        writer.flush()?;
+        let written = writer.write_all(&line).and_then(|()| writer.flush()).is_ok();
+        // A long reply is not kept for the next, which may be short.
+        line.shrink_to(1 << 16);
+        written
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_of_dead_processes_are_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let alive = UnixListener::bind(at("0a-1-0.sock")).unwrap();
+        for dead in ["0a-2-0.sock", "0a-3-0.sock", "0b-2-0.sock", "engine.sock"] {
+            drop(UnixListener::bind(at(dead)).unwrap());
+        }
+        let long_ago = std::time::SystemTime::now() - 2 * FRESH;
+        for old in ["0a-1-0.sock", "0a-2-0.sock", "0b-2-0.sock", "engine.sock"] {
+            let path = std::ffi::CString::new(at(old).to_str().unwrap()).unwrap();
+            let seconds = long_ago.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            let time = libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: 0 };
+            // SAFETY: a path with its closing zero, and two times.
+            assert_eq!(unsafe { libc::utimes(path.as_ptr(), [time, time].as_ptr()) }, 0);
+        }
+        sweep(folder.path(), "0a");
+        let left: Vec<bool> = ["0a-1-0.sock", "0a-2-0.sock", "0a-3-0.sock", "0b-2-0.sock", "engine.sock"]
+            .map(|name| at(name).exists())
+            .into();
+        assert_eq!(left, [true, false, true, true, true]);
+        drop(alive);
     }
-    Ok(())
 }

@@ -49,12 +49,26 @@ impl Reader<'_> {
 
     /// Events from sequence number `since` on, in order.
     pub fn records(&self, since: u64) -> anyhow::Result<Vec<Record>> {
+        self.some_records(since, u32::MAX)
+    }
+
+    /// Number of the last event; 0 where there is none.
+    pub fn last_seq(&self) -> anyhow::Result<u64> {
+        self.db()
+            .query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))
+            .map_err(|e| unreadable(&self.path, &e))
+    }
+
+    /// The first events, `most` at most, from sequence number `since` on.
+    pub fn some_records(&self, since: u64, most: u32) -> anyhow::Result<Vec<Record>> {
         let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
         let mut statement = self
             .db()
-            .prepare_cached("SELECT seq, at_ms, version, body, cost FROM events WHERE seq >= ? ORDER BY seq")
+            .prepare_cached(
+                "SELECT seq, at_ms, version, body, cost FROM events WHERE seq >= ? ORDER BY seq LIMIT ?",
+            )
             .map_err(broken)?;
-        let mut rows = statement.query([since]).map_err(broken)?;
+        let mut rows = statement.query(params![since, most]).map_err(broken)?;
         let mut out: Vec<Record> = Vec::new();
         // What a damaged file still holds comes first: it is told how far it goes.
         let damaged = |e: rusqlite::Error, read: usize| match read {

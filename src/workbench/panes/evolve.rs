@@ -99,7 +99,7 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         Status::New | Status::Finished => Tone::Accent,
     };
     let pieces = [
-        (words::status(run.status()), pen.theme.tone(tone)),
+        (run.status_word(), pen.theme.tone(tone)),
         (words::status_generation(), dim),
         (&generation, strong),
         (words::status_evaluations(), dim),

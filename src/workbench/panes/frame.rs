@@ -48,7 +48,7 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
                 Status::Paused | Status::Stopped => Tone::Warn,
                 Status::New | Status::Finished => Tone::Accent,
             };
-            (format!("{} {}", run.state.name, words::status(run.status())), tone)
+            (format!("{} {}", run.state.name, run.status_word()), tone)
         }
     };
     let room = area.right().saturating_sub(x + 1);

@@ -24,6 +24,7 @@ words! {
         = "{name} is finished: {train} of the training questions right and {language}, {test} of the held-out ones"
         | "{name}が完了しました: {language}で正解した割合は訓練問題{train}、検証問題{test}";
     run_halted(reason: &str) = "The run halted: {reason}. p resumes it" | "実行が止まりました: {reason}。p で再開します";
+    run_taken_up(name: &str, pid: u32) = "{name} goes on: process {pid} runs it" | "{name}が再開されました: プロセス{pid}が実行しています";
     keys_unreadable(place: &str, why: &str) = "{place} can't be read, the usual keys hold: {why}"
         | "{place}を読めないため既定のキーを使います: {why}";
     keys_no_action(place: &str, id: &str, near: &str) = "{place}: there is no action {id}; did you mean {near}?"

@@ -2,6 +2,8 @@
 //! a function with a made-up fitness; everything else is the real thing.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+mod elsewhere;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -409,7 +411,7 @@ fn a_killed_session_says_so_and_goes_on() {
     assert_eq!((rows[0].status, rows[0].interrupted), (Status::Stopped, true));
     client.call(Command::Subscribe { session: session.clone(), since: 0 }).unwrap();
     loop {
-        if let Message::Live { live: Live::Halted { reason }, .. } = client.recv().unwrap() {
+        if let Message::Live { live: Live::Halted { reason, killed: true }, .. } = client.recv().unwrap() {
             assert!(reason.contains("killed"), "{reason}");
             break;
         }
