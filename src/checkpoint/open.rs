@@ -327,6 +327,13 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str).collect()
     }
 
+    /// Whether it has a `tokenizer.json`. Without one, [`Self::tokenizer_json`] makes one of all the other
+    /// files: added tokens, special tokens and what stands around a text are in it already.
+    #[must_use]
+    pub fn has_tokenizer_json(&self) -> bool {
+        self.file("tokenizer.json").is_some()
+    }
+
     /// Bytes of `tokenizer.json`; where there is none, one is made of the tokenizer's other files.
     pub fn tokenizer_json(&self) -> Result<Cow<'_, [u8]>, CheckpointError> {
         match self.file("tokenizer.json") {

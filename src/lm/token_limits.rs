@@ -83,7 +83,11 @@ impl Sum {
             if regex.is_some_and(|text| repeats(text) > REPEATS) {
                 return Err(format!("has a pattern that repeats over {REPEATS} times"));
             }
-            if let Some(content) = step.get("content").and_then(Value::as_str) {
+            // At the beginning of a text it matches once.
+            let once = regex.is_some_and(|text| text.starts_with(r"\A") && !text.contains('|'));
+            let content = step.get("content").and_then(Value::as_str);
+            self.text += content.filter(|_| once).map_or(0, str::len);
+            if let Some(content) = content.filter(|_| !once) {
                 let plain = pattern.get("String").or(Some(pattern)).and_then(Value::as_str);
                 // What matches nothing matches between any two bytes.
                 let each = match plain.map_or(0, str::len) {
