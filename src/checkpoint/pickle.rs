@@ -25,7 +25,8 @@ type Dict = Rc<RefCell<Vec<(Rc<str>, Rc<Listed>)>>>;
 enum Value {
     Number(i64),
     Text(Rc<str>),
-    Tuple(Rc<[Self]>),
+    /// With how deep tuples are in it.
+    Tuple(Rc<[Self]>, usize),
     /// Of tensors by their names; whatever else a dictionary holds is passed over.
     Dict(Dict),
     /// A name within a module.
@@ -69,7 +70,7 @@ impl<'a> Machine<'a> {
             b'(' => self.marks.push(self.stack.len()),
             b'}' => self.stack.push(Value::Dict(Dict::default())),
             b']' => self.stack.push(Value::Other),
-            b')' => self.stack.push(Value::Tuple(Rc::new([]))),
+            b')' => self.stack.push(Value::Tuple(Rc::new([]), 1)),
             b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
             b'G' => {
                 self.take(8)?;
@@ -247,16 +248,18 @@ impl<'a> Machine<'a> {
     }
 
     fn push_tuple(&mut self, all: Vec<Value>) -> Result<(), String> {
-        if all.iter().any(|value| depth(value) >= DEPTH) {
+        let depth = |value: &Value| if let Value::Tuple(_, depth) = value { *depth } else { 0 };
+        let depth = 1 + all.iter().map(depth).max().unwrap_or(0);
+        if depth > DEPTH {
             return Err(DAMAGED.to_owned());
         }
-        self.stack.push(Value::Tuple(all.into()));
+        self.stack.push(Value::Tuple(all.into(), depth));
         Ok(())
     }
 
     /// `("storage", kind, key, device, elements)`.
     fn storage(&mut self) -> Result<(), String> {
-        let Value::Tuple(parts) = self.pop()? else { return Err(DAMAGED.to_owned()) };
+        let Value::Tuple(parts, _) = self.pop()? else { return Err(DAMAGED.to_owned()) };
         let [Value::Text(what), Value::Name(kind), Value::Text(key), ..] = &*parts else {
             return Err(DAMAGED.to_owned());
         };
@@ -269,7 +272,7 @@ impl<'a> Machine<'a> {
 
     /// What a name makes of its arguments.
     fn reduce(&mut self) -> Result<(), String> {
-        let (Value::Tuple(given), Value::Name(name)) = (self.pop()?, self.pop()?) else {
+        let (Value::Tuple(given, _), Value::Name(name)) = (self.pop()?, self.pop()?) else {
             return Err(DAMAGED.to_owned());
         };
         let made = match (&*name, &*given) {
@@ -280,8 +283,8 @@ impl<'a> Machine<'a> {
                 [
                     Value::Storage(kind, key),
                     Value::Number(offset),
-                    Value::Tuple(shape),
-                    Value::Tuple(strides),
+                    Value::Tuple(shape, _),
+                    Value::Tuple(strides, _),
                     ..,
                 ],
             ) => {
@@ -308,10 +311,6 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
-}
-
-fn depth(value: &Value) -> usize {
-    if let Value::Tuple(all) = value { 1 + all.iter().map(depth).max().unwrap_or(0) } else { 0 }
 }
 
 fn numbers(values: &[Value]) -> Result<Vec<i64>, String> {

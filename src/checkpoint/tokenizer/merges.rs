@@ -2,13 +2,35 @@
 
 use std::collections::HashMap;
 
+use super::proto::LONGEST;
+
+/// Which lengths pieces have, in bytes: only a cut into two of them is looked up.
+struct Lengths([bool; LONGEST + 1]);
+
+impl Lengths {
+    fn of<'a>(pieces: impl Iterator<Item = &'a str>) -> Self {
+        let mut out = [false; LONGEST + 1];
+        pieces.filter(|p| p.len() <= LONGEST).for_each(|p| out[p.len()] = true);
+        Self(out)
+    }
+
+    /// Longer ones, which only other files can give a name to, are not cut.
+    fn has(&self, length: usize) -> bool {
+        self.0.get(length) == Some(&true)
+    }
+}
+
 /// Every way to make a piece of two others, the pieces by their ids and then by the lengths of the
 /// halves, as transformers' `generate_merges` has them.
 pub(super) fn by_id(vocab: &HashMap<&str, u32>) -> Vec<[String; 2]> {
     let mut found: Vec<(u32, usize, usize, u32, u32, &str, &str)> = Vec::new();
+    let there = Lengths::of(vocab.keys().copied());
     for (piece, id) in vocab {
         let letters = piece.chars().count();
         for (n, (at, _)) in piece.char_indices().enumerate().skip(1) {
+            if !there.has(at) || !there.has(piece.len() - at) {
+                continue;
+            }
             let (left, right) = piece.split_at(at);
             if let (Some(l), Some(r)) = (vocab.get(left), vocab.get(right)) {
                 found.push((*id, n, letters - n, *l, *r, left, right));
@@ -22,8 +44,12 @@ pub(super) fn by_id(vocab: &HashMap<&str, u32>) -> Vec<[String; 2]> {
 /// The same of pieces with scores, the best first, then by id and by the halves' own order.
 pub(super) fn by_score(pieces: &HashMap<&str, (f32, u32)>) -> Vec<[String; 2]> {
     let mut found: Vec<(f32, u32, &str, &str)> = Vec::new();
+    let there = Lengths::of(pieces.keys().copied());
     for (piece, (score, id)) in pieces {
         for (at, _) in piece.char_indices().skip(1) {
+            if !there.has(at) || !there.has(piece.len() - at) {
+                continue;
+            }
             let (left, right) = piece.split_at(at);
             if pieces.contains_key(left) && pieces.contains_key(right) {
                 found.push((-score, *id, left, right));

@@ -1,6 +1,9 @@
 //! sentencepiece's model file: the part of its protocol buffer that says how text is cut. Lengths are
 //! checked against the file before anything is made.
 
+/// Bytes of the longest piece: each way to cut one is looked at. Published ones have some dozens.
+pub(super) const LONGEST: usize = 1024;
+
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -106,6 +109,7 @@ fn piece(bytes: &[u8]) -> Result<Piece, &'static str> {
     let mut out = Piece { text: String::new(), score: 0.0, kind: Kind::Normal };
     each(bytes, &mut |number, field| {
         match (number, &field) {
+            (1, _) if field.bytes().len() > LONGEST => return Err("has a piece of over 1,024 bytes"),
             (1, _) => out.text = field.text()?,
             (2, Field::Float(score)) if score.is_finite() => out.score = *score,
             (2, _) => return Err("gives a piece a score that is no number"),

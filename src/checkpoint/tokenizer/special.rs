@@ -1,6 +1,6 @@
 //! Tokens beside a vocabulary's own: those with names (`bos_token`), and those that were added.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ const NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// An added token with its flags.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Token {
     content: String,
     single_word: bool,
@@ -92,6 +92,8 @@ pub(super) struct Special {
     added: BTreeMap<u32, Token>,
     /// Tokens with names; `None` where a file says that there is none.
     named: Vec<(String, Option<Token>)>,
+    /// Places in that list by name.
+    places: HashMap<String, usize>,
     /// Further special tokens; those of the model's own file come here where no other file has any.
     extra: Option<Vec<Token>>,
     /// The same by their older name, of `special_tokens_map.json`.
@@ -100,7 +102,13 @@ pub(super) struct Special {
 
 impl Special {
     pub(super) fn read(own: &Map<String, Value>, read: Read<'_>) -> Result<Self, String> {
-        let mut out = Self { added: BTreeMap::new(), named: Vec::new(), extra: None, additional: Vec::new() };
+        let mut out = Self {
+            added: BTreeMap::new(),
+            named: Vec::new(),
+            places: HashMap::new(),
+            extra: None,
+            additional: Vec::new(),
+        };
         let list = |value: &Value| -> Vec<Token> {
             value.as_array().into_iter().flatten().filter_map(|t| Token::read(t, None)).collect()
         };
@@ -148,49 +156,49 @@ impl Special {
                     self.additional = more.collect();
                 } else if key == "extra_special_tokens" {
                     let all = self.extra.get_or_insert_default();
-                    for token in more {
-                        if !all.contains(&token) {
-                            all.push(token);
-                        }
-                    }
+                    let mut known: HashSet<Token> = all.iter().cloned().collect();
+                    all.extend(more.filter(|token| known.insert(token.clone())));
                 }
             } else if key.ends_with("_token") {
                 self.set(&key, Token::read(&value, Some(true)));
             }
         }
-        let named: Vec<String> = self.tokens().map(|t| t.content.clone()).collect();
+        let named: HashSet<String> =
+            self.tokens().chain(self.extra.iter().flatten()).map(|t| t.content.clone()).collect();
         for (text, id) in object(read, "added_tokens.json")? {
             let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
             let id = id.ok_or_else(|| format!("its added_tokens.json gives {text:?} no number"))?;
-            let special = named.contains(&text) || self.extra.iter().flatten().any(|t| t.content == text);
-            self.added.insert(id, Token::plain(&text, special));
+            self.added.insert(id, Token::plain(&text, named.contains(&text)));
         }
         Ok(())
     }
 
     fn set(&mut self, name: &str, token: Option<Token>) {
-        match self.named.iter_mut().find(|(n, _)| n == name) {
-            Some((_, old)) => *old = token,
-            None => self.named.push((name.to_owned(), token)),
+        match self.places.get(name) {
+            Some(place) => self.named[*place].1 = token,
+            None => {
+                self.places.insert(name.to_owned(), self.named.len());
+                self.named.push((name.to_owned(), token));
+            }
         }
     }
 
     fn default(&mut self, name: &str, text: &str) {
-        if !self.named.iter().any(|(n, _)| n == name) {
-            self.named.push((name.to_owned(), Some(Token::plain(text, true))));
+        if !self.places.contains_key(name) {
+            self.set(name, Some(Token::plain(text, true)));
         }
     }
 
     /// Named tokens that there are, in transformers' order.
     fn tokens(&self) -> impl Iterator<Item = &Token> {
-        let of = |name: &str| self.named.iter().find(|(n, _)| n == name);
+        let of = |name: &str| self.places.get(name).map(|place| &self.named[*place]);
         let usual = NAMES.into_iter().filter_map(of);
         let others = self.named.iter().filter(|(n, _)| !NAMES.contains(&n.as_str()));
         usual.chain(others).filter_map(|(_, token)| token.as_ref())
     }
 
     fn called(&self, name: &str) -> Option<&Token> {
-        self.named.iter().find(|(n, _)| n == name)?.1.as_ref()
+        self.named[*self.places.get(name)?].1.as_ref()
     }
 
     /// The names that a class gives its tokens where no file does.
@@ -254,14 +262,13 @@ impl Special {
         if model.unigram || self.added.is_empty() {
             return;
         }
-        let kept: Vec<String> = model
+        let kept: HashSet<String> = model
             .pieces
             .iter()
             .enumerate()
             .filter(|(id, _)| !self.added.contains_key(&(*id as u32)))
             .map(|(_, p)| p.text.clone())
             .collect();
-        let kept: std::collections::HashSet<&String> = kept.iter().collect();
         for (id, token) in &self.added {
             if let Some(piece) = model.pieces.get_mut(*id as usize)
                 && !kept.contains(&token.content)
@@ -283,14 +290,15 @@ impl Special {
         own: &Map<String, Value>,
     ) -> (Vec<Value>, Value) {
         let mut all: Vec<Token> = self.added.values().cloned().collect();
-        let known: Vec<String> = all.iter().map(|t| t.content.clone()).collect();
+        let known: HashSet<String> = all.iter().map(|t| t.content.clone()).collect();
+        let mut taken: HashSet<Token> = all.iter().cloned().collect();
         let further = self.tokens().chain(self.extra.iter().flatten());
         for token in further.filter(|t| !known.contains(&t.content)) {
-            if !all.contains(token) {
+            if taken.insert(token.clone()) {
                 all.push(token.clone());
             }
         }
-        let names: Vec<&str> = self.tokens().map(|t| t.content.as_str()).collect();
+        let names: HashSet<&str> = self.tokens().map(|t| t.content.as_str()).collect();
         let mut ids: HashMap<String, u32> = HashMap::new();
         let mut placed: BTreeMap<u32, Token> = BTreeMap::new();
         let mut next = vocabulary.size;
