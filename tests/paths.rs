@@ -211,12 +211,12 @@ fn paths_that_cannot_be_run_are_refused_in_words() {
     assert!(refuse(one, &vec![step(0, 0, 1.0); 5000]).contains("5000 steps"));
     let said = refuse(&models, &[step(0, 0, 1.0)]);
     assert!(said.contains("hidden_size") && said.contains("tied-gqa") && said.contains("96"), "{said}");
-    let spiral = {
+    let partial = {
         let mut config = models[0].config().clone();
-        config.rope_scaling = Some(serde_json::json!({"rope_type": "spiral", "factor": 2.0}));
+        (config.rope.kind, config.rope.partial) = ("linear", 0.25);
         config
     };
-    let parts = [Part { name: "stretched", config: &spiral, weights: &models[0] }];
+    let parts = [Part { name: "stretched", config: &partial, weights: &models[0] }];
     let error = Decoder::load_path(&parts, &[step(0, 0, 1.0)], &Device::Cpu).err().expect("an error");
-    assert!(error.to_string().contains("stretched") && error.to_string().contains("spiral"), "{error}");
+    assert!(error.to_string().contains("stretched") && error.to_string().contains("0.25"), "{error}");
 }

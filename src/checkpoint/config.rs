@@ -1,10 +1,12 @@
-//! `config.json` of a checkpoint, checked.
+//! `config.json` of a checkpoint, checked. What each key means where it is absent, null or in
+//! disagreement with another is what transformers 5.24 makes of it; `docs/config-keys.md` has the table.
 
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::family::{Bias, Family};
-use super::fields::{Reader, printable, token_ids};
+use super::family::{Bias, Family, HeadDim};
+use super::fields::{Given, Reader, printable};
+use super::rotary::{Around, Rotary};
 use crate::limits::LAYERS;
 
 /// What a decoder is made of: sizes in elements, from its `config.json`.
@@ -21,13 +23,10 @@ pub struct ModelConfig {
     pub head_dim: usize,
     pub vocab_size: usize,
     pub rms_norm_eps: f64,
-    pub rope_theta: f64,
-    /// Rope scaling as it stands in the file (`None` for plain rotary embeddings).
-    pub rope_scaling: Option<Value>,
-    /// Rotary base of blocks with a window, where it is another (Gemma 3).
-    pub rope_local_theta: Option<f64>,
-    /// Share of a head's features that turn.
-    pub partial_rotary_factor: f64,
+    /// How positions turn.
+    pub rope: Rotary,
+    /// How they turn in blocks with a window, where that is another way (Gemma 3).
+    pub rope_local: Option<Rotary>,
     pub max_position_embeddings: usize,
     /// Window of the blocks that have one; `None` where no block has.
     pub sliding_window: Option<usize>,
@@ -39,6 +38,7 @@ pub struct ModelConfig {
     pub attn_logit_softcapping: Option<f64>,
     /// Logits are squeezed into ± this by a tanh.
     pub final_logit_softcapping: Option<f64>,
+    /// Whether the LM head is the embeddings. Of a checkpoint that stores another head, it is not.
     pub tie_word_embeddings: bool,
     pub bos_token_id: Option<u32>,
     pub eos_token_ids: Vec<u32>,
@@ -70,63 +70,50 @@ impl ModelConfig {
                 known: Family::names(),
             });
         };
-        let num_hidden_layers = read.size("num_hidden_layers", None)?;
+        read.check_unused(family)?;
+        let num_hidden_layers = read.size("num_hidden_layers", family.sizes.layers)?;
         if num_hidden_layers > LAYERS {
             let problem = format!("is {num_hidden_layers}; at most {LAYERS} are read");
             return Err(read.problem("num_hidden_layers", problem));
         }
-
-        let hidden_size = read.size("hidden_size", None)?;
-        let num_attention_heads = read.size("num_attention_heads", None)?;
-        let kv_default = family.kv_heads.unwrap_or(num_attention_heads);
-        let num_key_value_heads = read.size("num_key_value_heads", Some(kv_default))?;
-        if num_attention_heads % num_key_value_heads != 0 {
-            return Err(read.problem(
-                "num_key_value_heads",
-                format!("is {num_key_value_heads}, which does not divide the {num_attention_heads} attention heads"),
-            ));
-        }
-        let has_head_dim = raw.get("head_dim").is_some_and(|v| !v.is_null()) || family.head_dim.is_some();
-        if !has_head_dim && hidden_size % num_attention_heads != 0 {
-            return Err(read.problem(
-                "hidden_size",
-                format!("is {hidden_size}, which {num_attention_heads} attention heads do not divide; add head_dim"),
-            ));
-        }
-        let head_dim =
-            read.size("head_dim", Some(family.head_dim.unwrap_or(hidden_size / num_attention_heads)))?;
-        let rope = read.rope(family)?;
+        let hidden_size = read.size("hidden_size", family.sizes.hidden)?;
+        let num_attention_heads = read.size("num_attention_heads", family.sizes.heads)?;
+        let num_key_value_heads = read.kv_heads(family, num_attention_heads)?;
+        let head_dim = read.head_dim(family, hidden_size, num_attention_heads)?;
+        let max_position_embeddings = read.size("max_position_embeddings", family.sizes.positions)?;
         let (sliding_window, windowed) = read.windows(family, num_hidden_layers)?;
+        let around = Around { family, max_positions: max_position_embeddings, windowed: &windowed };
+        let (rope, rope_local) = read.rope(&around)?;
+        let (query_pre_attn_scalar, attn_logit_softcapping, final_logit_softcapping) =
+            read.scores(family, head_dim)?;
         let bias = |bias| match bias {
-            Bias::Never => false,
-            Bias::Always => true,
-            Bias::Key(key) => read.flag(key).unwrap_or(false),
+            Bias::Never => Ok(false),
+            Bias::Always => Ok(true),
+            Bias::Key(key) => read.flag(key, false),
         };
-        // Gemma 2 and 3 call it hidden_activation, and transformers reads no other there.
-        let activation = raw.get("hidden_activation").or_else(|| raw.get("hidden_act"));
+        let vocab_size = read.size("vocab_size", family.sizes.vocab)?;
+        read.check_padding(family, vocab_size)?;
         Ok(Self {
-            intermediate_size: read.size("intermediate_size", None)?,
+            intermediate_size: read.size("intermediate_size", family.sizes.inner)?,
             num_hidden_layers,
-            vocab_size: read.size("vocab_size", None)?,
-            rms_norm_eps: read.positive("rms_norm_eps", 1e-6)?,
-            rope_theta: rope.theta,
-            rope_scaling: rope.scaling,
-            rope_local_theta: rope.local_theta,
-            partial_rotary_factor: rope.partial,
-            max_position_embeddings: read.size("max_position_embeddings", Some(family.max_positions))?,
+            vocab_size,
+            rms_norm_eps: read.share("rms_norm_eps", family.eps)?,
+            rope,
+            rope_local,
+            max_position_embeddings,
             sliding_window,
             windowed,
-            query_pre_attn_scalar: read.positive("query_pre_attn_scalar", head_dim as f64)?,
-            attn_logit_softcapping: read.optional("attn_logit_softcapping")?,
-            final_logit_softcapping: read.optional("final_logit_softcapping")?,
+            query_pre_attn_scalar,
+            attn_logit_softcapping,
+            final_logit_softcapping,
             head_dim,
-            tie_word_embeddings: read.flag("tie_word_embeddings").unwrap_or(family.tied),
-            bos_token_id: token_ids(raw.get("bos_token_id")).first().copied(),
-            eos_token_ids: token_ids(raw.get("eos_token_id")),
-            attention_bias: bias(family.qkv_bias),
-            out_bias: bias(family.out_bias),
-            mlp_bias: bias(family.mlp_bias),
-            hidden_act: activation.and_then(Value::as_str).unwrap_or(family.activation).to_owned(),
+            tie_word_embeddings: read.flag("tie_word_embeddings", family.tied)?,
+            bos_token_id: read.token("bos_token_id", family.bos)?,
+            eos_token_ids: read.tokens("eos_token_id", family.eos)?,
+            attention_bias: bias(family.qkv_bias)?,
+            out_bias: bias(family.out_bias)?,
+            mlp_bias: bias(family.mlp_bias)?,
+            hidden_act: read.activation(family)?,
             family,
             model_type,
             hidden_size,
@@ -134,6 +121,75 @@ impl ModelConfig {
             num_key_value_heads,
             raw,
         })
+    }
+}
+
+impl Reader<'_> {
+    fn kv_heads(&self, family: &Family, heads: usize) -> Result<usize, CheckpointError> {
+        let key = "num_key_value_heads";
+        let found = match self.count(key)? {
+            Given::Value(n) => n,
+            Given::Absent => family.kv_heads.absent.unwrap_or(heads),
+            Given::Null if family.kv_heads.nullable => heads,
+            Given::Null => return Err(self.unfit(key, &Value::Null, "a whole number")),
+        };
+        if heads.is_multiple_of(found) {
+            return Ok(found);
+        }
+        Err(self.problem(key, format!("is {found}, which does not divide the {heads} attention heads")))
+    }
+
+    fn head_dim(&self, family: &Family, hidden: usize, heads: usize) -> Result<usize, CheckpointError> {
+        if family.whole_heads && !hidden.is_multiple_of(heads) {
+            let problem = format!("is {hidden}, which {heads} attention heads do not divide");
+            return Err(self.problem("hidden_size", problem));
+        }
+        match (self.count("head_dim")?, family.head_dim) {
+            (Given::Value(n), _) | (Given::Absent, HeadDim::Fixed(n)) => Ok(n),
+            (Given::Absent, _) | (Given::Null, HeadDim::Shared) if hidden >= heads => Ok(hidden / heads),
+            (Given::Absent, _) | (Given::Null, HeadDim::Shared) => {
+                Err(self
+                    .problem("hidden_size", format!("is {hidden}, fewer than the {heads} attention heads")))
+            }
+            (Given::Null, _) => Err(self.unfit("head_dim", &Value::Null, "a whole number")),
+        }
+    }
+
+    /// What scores are divided by the root of, and the caps on scores and logits.
+    fn scores(
+        &self,
+        family: &Family,
+        head_dim: usize,
+    ) -> Result<(f64, Option<f64>, Option<f64>), CheckpointError> {
+        let Some(scores) = family.scores else { return Ok((head_dim as f64, None, None)) };
+        let cap = |key: &str, default: Option<f64>| match self.real(key)? {
+            Given::Value(0.0) => Err(self.unfit(key, &0.0.into(), "a number other than 0")),
+            // A tanh is odd: the sign of its scale goes away.
+            Given::Value(cap) => Ok(Some(cap.abs())),
+            Given::Absent => Ok(default),
+            Given::Null => Ok(None),
+        };
+        Ok((
+            self.size("query_pre_attn_scalar", scores.scalar as usize)? as f64,
+            cap("attn_logit_softcapping", scores.score_cap)?.filter(|_| scores.caps_scores),
+            cap("final_logit_softcapping", scores.logit_cap)?,
+        ))
+    }
+
+    fn activation(&self, family: &Family) -> Result<String, CheckpointError> {
+        if family.norm_plus_one
+            && self
+                .raw
+                .get("use_bidirectional_attention")
+                .is_some_and(|v| v.as_bool() != Some(false) && !v.is_null())
+        {
+            let problem = "asks for attention to later tokens too; such a model cannot write".to_owned();
+            return Err(self.problem("use_bidirectional_attention", problem));
+        }
+        let (key, default) = family.activation;
+        let found = self.text(key, default)?;
+        // The first Gemma's configs say gelu and mean its tanh formula.
+        Ok(if family.model_type == "gemma" && found == "gelu" { default } else { found }.to_owned())
     }
 }
 
@@ -155,7 +211,7 @@ mod tests {
     fn defaults_are_those_of_transformers() {
         let llama = read(&tiny()).unwrap();
         assert_eq!((llama.num_key_value_heads, llama.head_dim, llama.sliding_window), (4, 16, None));
-        assert!((llama.rope_theta - 10_000.0).abs() < f64::EPSILON);
+        assert!((llama.rope.theta - 10_000.0).abs() < f64::EPSILON);
         let mut mistral = tiny();
         mistral["model_type"] = json!("mistral");
         mistral["num_attention_heads"] = json!(8);
@@ -167,16 +223,20 @@ mod tests {
     fn rope_of_both_layouts() {
         let mut old = tiny();
         old["rope_theta"] = json!(500_000.0);
-        old["rope_scaling"] = json!({"rope_type": "llama3", "factor": 8.0});
+        let mut scaling =
+            json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0});
+        old["rope_scaling"] = scaling.clone();
         let mut new = tiny();
-        new["rope_parameters"] = json!({"rope_type": "llama3", "factor": 8.0, "rope_theta": 500_000.0});
+        scaling["rope_theta"] = json!(500_000.0);
+        new["rope_parameters"] = scaling;
         for config in [read(&old).unwrap(), read(&new).unwrap()] {
-            assert!((config.rope_theta - 500_000.0).abs() < f64::EPSILON);
-            assert_eq!(config.rope_scaling.unwrap()["factor"], json!(8.0));
+            assert!((config.rope.theta - 500_000.0).abs() < f64::EPSILON);
+            assert_eq!((config.rope.kind, config.rope.original), ("llama3", Some(2048.0)));
+            assert_eq!(config.rope.parameters["factor"], json!(8.0));
         }
         let mut plain = tiny();
         plain["rope_parameters"] = json!({"rope_type": "default", "rope_theta": 1e6});
-        assert_eq!(read(&plain).unwrap().rope_scaling, None);
+        assert_eq!(read(&plain).unwrap().rope, Rotary::plain(1e6));
     }
 
     #[test]

@@ -12,22 +12,76 @@ pub enum Bias {
     Key(&'static str),
 }
 
-/// Which blocks see only the last `sliding_window` positions, where the config does not list them
-/// (`layer_types`).
+/// Which blocks see only the last `sliding_window` positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Windows {
     /// None, whatever the config says.
     Never,
     /// Every block; a config without the key has this window.
     Every(Option<usize>),
-    /// With `use_sliding_window`, those from `max_window_layers` on.
+    /// As `layer_types` lists them; else with `use_sliding_window` those from `max_window_layers` on. A
+    /// config without `sliding_window` has 4096.
     Upper,
-    /// All but every n-th (`sliding_window_pattern`, with this default); a config without
-    /// `sliding_window` has 4096.
-    AllBut(usize),
+    /// As `layer_types` lists them; else all but every second. A config without `sliding_window` has
+    /// 4096.
+    ButSecond,
+    /// As [`Self::ButSecond`], but every `sliding_window_pattern`-th, with this default.
+    ButEvery(u32),
 }
 
-/// One family's row.
+impl Windows {
+    /// Whether blocks of one model may differ, and the config may list them.
+    #[must_use]
+    pub const fn are_listed(self) -> bool {
+        matches!(self, Self::Upper | Self::ButSecond | Self::ButEvery(_))
+    }
+}
+
+/// What `head_dim` means where it isn't a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadDim {
+    /// Absent or null: `hidden_size` / heads, rounded down.
+    Shared,
+    /// Absent: `hidden_size` / heads, rounded down; null is refused.
+    SharedIfAbsent,
+    /// Absent: this; null is refused.
+    Fixed(usize),
+}
+
+/// What `num_key_value_heads` means where it isn't a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvHeads {
+    /// Absent; `None`: one a query head.
+    pub absent: Option<usize>,
+    /// Whether null may stand for one a query head.
+    pub nullable: bool,
+}
+
+/// Gemma's numbers about attention scores and logits: what a config without them means.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// `query_pre_attn_scalar`.
+    pub scalar: u32,
+    /// `attn_logit_softcapping`.
+    pub score_cap: Option<f64>,
+    /// Whether that is applied: transformers' usual attention for Gemma 3 has none.
+    pub caps_scores: bool,
+    /// `final_logit_softcapping`.
+    pub logit_cap: Option<f64>,
+}
+
+/// What sizes a config without them means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    pub hidden: usize,
+    pub inner: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub vocab: usize,
+    pub positions: usize,
+}
+
+/// One family's row. Defaults are those of the family's config class in transformers 5.24.
 #[derive(Debug, PartialEq)]
 pub struct Family {
     /// `model_type` of its `config.json`.
@@ -49,19 +103,28 @@ pub struct Family {
     /// Query, key and value lie in one tensor, gate and up in another.
     pub fused: bool,
     pub windows: Windows,
-    /// Blocks with a window turn by `rope_local_base_freq`, unscaled.
+    /// Blocks with a window turn by rotary parameters of their own.
     pub local_rope: bool,
-    /// What a config without `head_dim` means; `None`: `hidden_size` / heads.
-    pub head_dim: Option<usize>,
-    /// What a config without `num_key_value_heads` means; `None`: one a query head.
-    pub kv_heads: Option<usize>,
-    /// What a config without `max_position_embeddings` means.
-    pub max_positions: usize,
+    /// A share of a head's features may turn, the others stay.
+    pub partial_rope: bool,
+    /// `original_max_position_embeddings` beside the rotary parameters always counts, with this default.
+    pub original_positions: Option<usize>,
+    pub sizes: Sizes,
+    pub head_dim: HeadDim,
+    /// `hidden_size` must be a multiple of the heads, even where `head_dim` says another size.
+    pub whole_heads: bool,
+    pub kv_heads: KvHeads,
+    pub eps: f64,
+    /// Where it has them, its config is read for them.
+    pub scores: Option<Scores>,
     /// What a config without `tie_word_embeddings` means.
     pub tied: bool,
-    /// What a config without an activation means.
-    pub activation: &'static str,
+    /// The key of the activation, and what a config without it means.
+    pub activation: (&'static str, &'static str),
     pub rope_theta: f64,
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
+    pub pad: Option<i64>,
 }
 
 const LLAMA: Family = Family {
@@ -76,15 +139,39 @@ const LLAMA: Family = Family {
     fused: false,
     windows: Windows::Never,
     local_rope: false,
-    head_dim: None,
-    kv_heads: None,
-    max_positions: 2048,
+    partial_rope: false,
+    original_positions: None,
+    sizes: Sizes { hidden: 4096, inner: 11_008, layers: 32, heads: 32, vocab: 32_000, positions: 2048 },
+    head_dim: HeadDim::Shared,
+    whole_heads: true,
+    kv_heads: KvHeads { absent: None, nullable: true },
+    eps: 1e-6,
+    scores: None,
     tied: false,
-    activation: "silu",
+    activation: ("hidden_act", "silu"),
     rope_theta: 10_000.0,
+    bos: Some(1),
+    eos: Some(2),
+    pad: None,
 };
 
-const PLAIN: Family = Family { qkv_bias: Bias::Never, out_bias: Bias::Never, mlp_bias: Bias::Never, ..LLAMA };
+const PLAIN: Family = Family {
+    qkv_bias: Bias::Never,
+    out_bias: Bias::Never,
+    mlp_bias: Bias::Never,
+    whole_heads: false,
+    ..LLAMA
+};
+
+const QWEN: Family = Family {
+    windows: Windows::Upper,
+    sizes: Sizes { inner: 22_016, vocab: 151_936, positions: 32_768, ..LLAMA.sizes },
+    head_dim: HeadDim::SharedIfAbsent,
+    kv_heads: KvHeads { absent: Some(32), nullable: true },
+    bos: None,
+    eos: None,
+    ..PLAIN
+};
 
 const GEMMA: Family = Family {
     model_type: "gemma",
@@ -92,11 +179,27 @@ const GEMMA: Family = Family {
     out_bias: Bias::Key("attention_bias"),
     norm_plus_one: true,
     scaled_embedding: true,
-    head_dim: Some(256),
-    max_positions: 8192,
+    sizes: Sizes { hidden: 3072, inner: 24_576, layers: 28, heads: 16, vocab: 256_000, positions: 8192 },
+    head_dim: HeadDim::Fixed(256),
+    kv_heads: KvHeads { absent: Some(16), nullable: false },
     tied: true,
-    activation: "gelu_pytorch_tanh",
+    activation: ("hidden_act", "gelu_pytorch_tanh"),
+    bos: Some(2),
+    eos: Some(1),
+    pad: Some(0),
     ..PLAIN
+};
+
+const GEMMA2: Family = Family {
+    model_type: "gemma2",
+    post_norms: true,
+    windows: Windows::ButSecond,
+    sizes: Sizes { hidden: 2304, inner: 9216, layers: 26, heads: 8, ..GEMMA.sizes },
+    whole_heads: true,
+    kv_heads: KvHeads { absent: Some(4), nullable: false },
+    scores: Some(Scores { scalar: 256, score_cap: Some(50.0), caps_scores: true, logit_cap: Some(30.0) }),
+    activation: ("hidden_activation", "gelu_pytorch_tanh"),
+    ..GEMMA
 };
 
 /// Every family that is read, merged and run here.
@@ -105,40 +208,44 @@ pub const FAMILIES: [Family; 8] = [
     Family {
         model_type: "mistral",
         windows: Windows::Every(Some(4096)),
-        kv_heads: Some(8),
-        max_positions: 131_072,
+        sizes: Sizes { inner: 14_336, positions: 131_072, ..LLAMA.sizes },
+        kv_heads: KvHeads { absent: Some(8), nullable: false },
         ..PLAIN
     },
-    Family {
-        model_type: "qwen2",
-        qkv_bias: Bias::Always,
-        windows: Windows::Upper,
-        max_positions: 32_768,
-        ..PLAIN
-    },
+    Family { model_type: "qwen2", qkv_bias: Bias::Always, ..QWEN },
     Family {
         model_type: "qwen3",
         qkv_bias: Bias::Key("attention_bias"),
         out_bias: Bias::Key("attention_bias"),
         qk_norm: true,
-        windows: Windows::Upper,
-        head_dim: Some(128),
-        max_positions: 32_768,
-        ..PLAIN
+        head_dim: HeadDim::Fixed(128),
+        ..QWEN
     },
     GEMMA,
-    Family { model_type: "gemma2", post_norms: true, windows: Windows::AllBut(2), ..GEMMA },
+    GEMMA2,
     Family {
         model_type: "gemma3_text",
-        post_norms: true,
         qk_norm: true,
-        windows: Windows::AllBut(6),
+        windows: Windows::ButEvery(6),
         local_rope: true,
-        max_positions: 131_072,
+        sizes: Sizes { vocab: 262_208, positions: 131_072, ..GEMMA2.sizes },
+        scores: Some(Scores { scalar: 256, score_cap: None, caps_scores: false, logit_cap: None }),
         rope_theta: 1_000_000.0,
-        ..GEMMA
+        ..GEMMA2
     },
-    Family { model_type: "phi3", fused: true, windows: Windows::Every(None), max_positions: 4096, ..PLAIN },
+    Family {
+        model_type: "phi3",
+        fused: true,
+        windows: Windows::Every(None),
+        partial_rope: true,
+        original_positions: Some(4096),
+        sizes: Sizes { hidden: 3072, inner: 8192, vocab: 32_064, positions: 4096, ..LLAMA.sizes },
+        head_dim: HeadDim::SharedIfAbsent,
+        eps: 1e-5,
+        eos: Some(32_000),
+        pad: Some(32_000),
+        ..PLAIN
+    },
 ];
 
 impl Family {

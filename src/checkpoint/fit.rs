@@ -33,10 +33,10 @@ impl Checkpoint {
         if mine.model_type != theirs.model_type {
             remarks.push(format!("a {} model on a {} base", mine.model_type, theirs.model_type));
         }
-        if mine.rope_theta.to_bits() != theirs.rope_theta.to_bits()
-            || mine.rope_scaling != theirs.rope_scaling
-        {
-            remarks.push(format!("rotary base of {:.0} against {:.0}", mine.rope_theta, theirs.rope_theta));
+        if mine.rope.theta.to_bits() != theirs.rope.theta.to_bits() {
+            remarks.push(format!("rotary base of {:.0} against {:.0}", mine.rope.theta, theirs.rope.theta));
+        } else if (&mine.rope, &mine.rope_local) != (&theirs.rope, &theirs.rope_local) {
+            remarks.push("positions turn in another way (rope_parameters)".to_owned());
         }
         if mine.tie_word_embeddings != theirs.tie_word_embeddings {
             remarks.push("only one of the two has an LM head of its own".to_owned());

@@ -12,12 +12,13 @@ use super::adapter::{Adapter, Change};
 use super::bytes::Bytes;
 use super::fields::printable;
 use super::files::Files;
+use super::head;
 use super::hub::{self, OnProgress};
 use super::layout::tensor_shapes;
 use super::locate::{Place, locate, locate_adapter, split_adapter};
 use super::lora;
-use super::safetensors::{Entry, Header, make_header, read_header};
-use super::shards::{SINGLE, shard_names};
+use super::safetensors::{Entry, make_header, read_header};
+use super::shards::{SINGLE, Shards};
 use super::zoo::ZooModel;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions, tokenizer, torch};
 use crate::limits;
@@ -34,7 +35,7 @@ pub struct Checkpoint {
 }
 
 /// Where a tensor's values are.
-enum Held {
+pub(super) enum Held {
     /// In a shard, as they are.
     Stored(Spot),
     /// A tensor of a shard that the adapter in shard `adapter` changes. It is made when first
@@ -43,7 +44,7 @@ enum Held {
 }
 
 /// Shard number and place in it.
-type Spot = (usize, Entry);
+pub(super) type Spot = (usize, Entry);
 
 impl Held {
     /// Type and shape, without making anything.
@@ -163,6 +164,7 @@ impl Checkpoint {
             self.tensors.insert(name, Held::Stored((self.shards.len(), entry)));
             self.shards.push(Bytes::Owned(data));
         }
+        head::settle(&mut self.config, &mut self.tensors, &self.shards);
         for (name, shape) in tensor_shapes(&self.config) {
             let found = self.tensors.get(&name).map(|held| &held.entry().shape);
             if found != Some(&shape) {
@@ -218,11 +220,11 @@ impl Checkpoint {
                 _ => CheckpointError::Io { path: folder.join("config.json"), source: e },
             })?;
         let config = ModelConfig::from_json(reference, &config)?;
-        let names = shard_names(reference, folder)?;
-        let mut shards = Vec::with_capacity(names.len());
-        for name in &names {
+        let listed = Shards::of(reference, folder)?;
+        let mut shards = Vec::with_capacity(listed.names.len());
+        for name in &listed.names {
             let path = folder.join(name);
-            if names.len() > 1 && !path.exists() {
+            if listed.names.len() > 1 && !path.exists() {
                 return Err(CheckpointError::MissingShard {
                     folder: reference.to_owned(),
                     shard: name.clone(),
@@ -230,7 +232,7 @@ impl Checkpoint {
             }
             shards.push((format!("{reference}/{name}"), Bytes::map(&path)?));
         }
-        Self::assemble(reference, config, shards, Files::Folder(folder.to_path_buf()))
+        Self::assemble(reference, config, (&listed, shards), Files::Folder(folder.to_path_buf()))
     }
 
     fn from_zoo(reference: &str, model: &'static ZooModel) -> Result<Self, CheckpointError> {
@@ -242,7 +244,7 @@ impl Checkpoint {
         };
         let config = ModelConfig::from_json(reference, file("config.json")?)?;
         let shard = (format!("{reference}/{SINGLE}"), Bytes::Embedded(file(SINGLE)?));
-        Self::assemble(reference, config, vec![shard], Files::Zoo(model))
+        Self::assemble(reference, config, (&Shards::single(SINGLE), vec![shard]), Files::Zoo(model))
     }
 
     /// A checkpoint in memory: its config, its tensors (name, shape, type, little-endian bytes) and
@@ -259,30 +261,25 @@ impl Checkpoint {
             bytes.extend_from_slice(data);
         }
         let shard = (format!("{reference}/{SINGLE}"), Bytes::Owned(bytes));
-        Self::assemble(reference, config, vec![shard], Files::Memory(files))
+        Self::assemble(reference, config, (&Shards::single(SINGLE), vec![shard]), Files::Memory(files))
     }
 
     /// Reads the headers and checks that every tensor of the architecture is there in its shape.
     fn assemble(
         reference: &str,
-        config: ModelConfig,
-        shards: Vec<(String, Bytes)>,
+        mut config: ModelConfig,
+        (listed, shards): (&Shards, Vec<(String, Bytes)>),
         files: Files,
     ) -> Result<Self, CheckpointError> {
-        let mut tensors = BTreeMap::new();
-        let mut foreign = BTreeMap::new();
-        let mut maps = Vec::with_capacity(shards.len());
-        let mut first_file = String::new();
-        for (number, (file, bytes)) in shards.into_iter().enumerate() {
-            let read = if torch::is_one(&file) { torch::read_header } else { read_header };
-            let Header { tensors: found, foreign: other } = read(&bytes, &file)?;
-            tensors.extend(found.into_iter().map(|(name, entry)| (name, Held::Stored((number, entry)))));
-            foreign.extend(other);
-            maps.push(bytes);
-            if first_file.is_empty() {
-                first_file = file;
-            }
-        }
+        let (names, maps): (Vec<String>, Vec<Bytes>) = shards.into_iter().unzip();
+        let headers = names.iter().zip(&maps).map(|(file, bytes)| {
+            if torch::is_one(file) { torch::read_header(bytes, file) } else { read_header(bytes, file) }
+        });
+        let joined = listed.join(headers.collect::<Result<_, _>>()?, &names)?;
+        let foreign = joined.foreign;
+        let mut tensors: BTreeMap<String, Held> =
+            joined.tensors.into_iter().map(|(name, spot)| (name, Held::Stored(spot))).collect();
+        head::settle(&mut config, &mut tensors, &maps);
         for (name, shape) in tensor_shapes(&config) {
             let problem = match (tensors.get(&name), foreign.get(&name)) {
                 (Some(held), _) if held.entry().shape == shape => continue,
@@ -292,7 +289,8 @@ impl Checkpoint {
                 (None, Some(dtype)) => format!("is stored as {dtype}; F32, F16 and BF16 are read"),
                 (None, None) => "is missing".to_owned(),
             };
-            return Err(CheckpointError::Tensor { file: first_file, tensor: name, problem });
+            let file = names.first().cloned().unwrap_or_default();
+            return Err(CheckpointError::Tensor { file, tensor: name, problem });
         }
         Ok(Self {
             reference: reference.to_owned(),

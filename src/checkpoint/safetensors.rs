@@ -1,12 +1,14 @@
 //! The safetensors format: an 8-byte little-endian header length, a JSON header, the data.
 //! Every number in the header is checked against the file before anything is allocated or read.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields::printable;
+use super::pairs::Pairs;
 use super::{CheckpointError, Dtype};
 use crate::limits::SAFETENSORS_HEADER;
 
@@ -52,14 +54,19 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
         )));
     }
     let (header, data) = rest.split_at(length as usize);
-    let header: BTreeMap<String, Value> = serde_json::from_slice(header)
+    let Pairs(header) = serde_json::from_slice::<Pairs<Value>>(header)
         .map_err(|e| damaged(format!("its header is not the JSON of a safetensors file: {e}")))?;
 
     let data_start = 8 + length as usize;
     let mut out = Header::default();
+    let mut ranges = Vec::with_capacity(header.len());
     for (name, value) in header {
         if name == "__metadata__" {
-            continue;
+            let texts = value.as_object().is_some_and(|map| map.values().all(Value::is_string));
+            if texts || value.is_null() {
+                continue;
+            }
+            return Err(damaged("its __metadata__ is not a list of texts".to_owned()));
         }
         let bad = |problem: String| CheckpointError::Tensor {
             file: file.to_owned(),
@@ -75,6 +82,7 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
                 data.len()
             )));
         }
+        ranges.push((start, end, name.clone()));
         let Some(dtype) = Dtype::from_name(&raw.dtype) else {
             out.foreign.insert(name, printable(&raw.dtype));
             continue;
@@ -97,7 +105,42 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
         };
         out.tensors.insert(name, entry);
     }
+    check_ranges(ranges, data.len() as u64, file)?;
     Ok(out)
+}
+
+/// Checks that the tensors fill the data one after another: the format allows neither gaps nor
+/// overlaps, in which two readers could see two things.
+fn check_ranges(mut ranges: Vec<(u64, u64, String)>, length: u64, file: &str) -> Result<(), CheckpointError> {
+    ranges.sort_unstable();
+    let mut last: (u64, &str) = (0, "");
+    for (start, end, name) in &ranges {
+        if *start != last.0 {
+            let problem = match (start.cmp(&last.0), last.1) {
+                (Ordering::Less, other) => {
+                    format!("begins at byte {start}, within {}, which ends at {}", printable(other), last.0)
+                }
+                (_, "") => format!("is the first and begins at byte {start}; the bytes before are nobody's"),
+                (_, other) => {
+                    format!("begins at byte {start}, but {} before it ends at {}", printable(other), last.0)
+                }
+            };
+            return Err(CheckpointError::Tensor { file: file.to_owned(), tensor: printable(name), problem });
+        }
+        last = (*end, name);
+    }
+    if last.0 == length {
+        return Ok(());
+    }
+    let problem = format!("its tensors end at byte {} of {length} bytes of data", last.0);
+    Err(CheckpointError::Damaged { file: file.to_owned(), problem })
+}
+
+impl Header {
+    /// Whether it lists a tensor of any type.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name) || self.foreign.contains_key(name)
+    }
 }
 
 /// The header, length included, of a file whose tensors follow in the order given: name, type,
@@ -162,6 +205,44 @@ mod tests {
         let huge = r#"{"a":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,8]}}"#;
         assert!(text(huge).contains("does not fill"));
         assert!(text(r#"{"a":3}"#).contains("broken header entry"));
+        assert!(text(r#"{"__metadata__":{"a":3}}"#).contains("__metadata__"));
+    }
+
+    /// A file of 8 bytes of data under this header.
+    fn says(header: &str) -> Result<Header, String> {
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.as_bytes());
+        file.extend([0; 8]);
+        read_header(&file, "f.safetensors").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_byte_belongs_to_one_tensor() {
+        let pair = |a: &str, b: &str| {
+            let entry = |name: &str, at: &str| {
+                format!(r#""{name}":{{"dtype":"F16","shape":[2],"data_offsets":{at}}}"#)
+            };
+            says(&format!("{{{},{}}}", entry("a", a), entry("b", b)))
+        };
+        assert_eq!(pair("[0,4]", "[4,8]").unwrap().tensors.len(), 2);
+        assert_eq!(pair("[4,8]", "[0,4]").unwrap().tensors.len(), 2);
+        let overlap = pair("[0,4]", "[2,6]").unwrap_err();
+        assert!(overlap.contains("f.safetensors: tensor b begins at byte 2, within a"), "{overlap}");
+        let twice = pair("[0,4]", "[0,4]").unwrap_err();
+        assert!(twice.contains("tensor b begins at byte 0, within a"), "{twice}");
+        let one = |at: &str, shape: &str| {
+            says(&format!(r#"{{"a":{{"dtype":"F16","shape":[{shape}],"data_offsets":{at}}}}}"#))
+        };
+        let first = one("[4,8]", "2").unwrap_err();
+        assert!(first.contains("tensor a is the first and begins at byte 4"), "{first}");
+        let rest = one("[0,4]", "2").unwrap_err();
+        assert!(rest.contains("its tensors end at byte 4 of 8"), "{rest}");
+        // Tensors of types that are not read count too, and so do empty ones.
+        let foreign = r#"{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[0],"data_offsets":[8,8]}}"#;
+        assert_eq!(says(foreign).unwrap().foreign.len(), 1);
+        let entry = r#""a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]}"#;
+        let twice = says(&format!("{{{entry},{entry}}}")).unwrap_err();
+        assert!(twice.contains("a is there twice"), "{twice}");
     }
 
     proptest! {

@@ -1,57 +1,129 @@
-//! The weight files of a checkpoint's folder.
+//! The weight files of a checkpoint's folder, and which of them a tensor is read from.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::fields::printable;
+use super::pairs::Pairs;
+use super::safetensors::{Entry, Header};
 use super::{CheckpointError, foreign, torch};
 use crate::limits;
 
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
+/// The weight files of a folder.
+#[derive(Debug)]
+pub(super) struct Shards {
+    pub(super) names: Vec<String>,
+    /// By tensor, the place of its file among `names`, where an index says so.
+    map: BTreeMap<String, usize>,
+    /// Name of that index in errors.
+    index: String,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: Option<Pairs<String>>,
+}
+
 /// Whether a folder holds a config and all the weight files that its index lists.
 pub(super) fn is_complete(folder: &Path) -> bool {
     folder.join("config.json").exists()
-        && shard_names("", folder).is_ok_and(|names| names.iter().all(|n| folder.join(n).exists()))
+        && Shards::of("", folder).is_ok_and(|shards| shards.names.iter().all(|n| folder.join(n).exists()))
 }
 
-/// Weight files of a checkpoint folder: the single file, or those that the index lists.
-pub(super) fn shard_names(reference: &str, folder: &Path) -> Result<Vec<String>, CheckpointError> {
-    if folder.join(SINGLE).exists() {
-        return Ok(vec![SINGLE.to_owned()]);
+impl Shards {
+    /// One file, and no index.
+    pub(super) fn single(name: &str) -> Self {
+        Self { names: vec![name.to_owned()], map: BTreeMap::new(), index: String::new() }
     }
-    for name in [INDEX, torch::SINGLE, torch::INDEX] {
-        let path = folder.join(name);
-        if name == torch::SINGLE && path.exists() {
-            return Ok(vec![name.to_owned()]);
+
+    /// Weight files of a checkpoint folder: the single file, or those that the index lists.
+    pub(super) fn of(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
+        for name in [SINGLE, INDEX, torch::SINGLE, torch::INDEX] {
+            let path = folder.join(name);
+            if [SINGLE, torch::SINGLE].contains(&name) {
+                if path.exists() {
+                    return Ok(Self::single(name));
+                }
+            } else if let Ok(index) = limits::read(&path, limits::SMALL_FILE) {
+                return Self::listed(&format!("{reference}/{name}"), &index);
+            }
         }
-        if let Ok(index) = limits::read(&path, limits::SMALL_FILE) {
-            return index_names(&format!("{reference}/{name}"), &index);
-        }
+        Err(foreign::only_foreign(reference, folder))
     }
-    Err(foreign::only_foreign(reference, folder))
+
+    /// The weight files that an index lists; `file` names it in errors.
+    fn listed(file: &str, index: &[u8]) -> Result<Self, CheckpointError> {
+        let damaged = |problem: String| CheckpointError::Damaged { file: file.to_owned(), problem };
+        let index: Index = serde_json::from_slice(index)
+            .map_err(|e| damaged(format!("is not the JSON of an index: {e}")))?;
+        let Some(Pairs(map)) = index.weight_map.filter(|map| !map.0.is_empty()) else {
+            return Err(damaged("has no weight_map".to_owned()));
+        };
+        if let Some(shard) = map.values().find(|shard| !is_plain_name(shard)) {
+            return Err(CheckpointError::Escape { file: file.to_owned(), shard: printable(shard) });
+        }
+        let mut names: Vec<String> = map.values().cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        let place = |shard: &String| names.binary_search(shard).unwrap_or_default();
+        let map = map.iter().map(|(tensor, shard)| (tensor.clone(), place(shard))).collect();
+        Ok(Self { names, map, index: file.to_owned() })
+    }
+
+    /// The tensors of all files, each from that which the index names, and those of other types. `files`
+    /// are the names of the files in errors, in the order of their headers.
+    pub(super) fn join(&self, headers: Vec<Header>, files: &[String]) -> Result<Joined, CheckpointError> {
+        let mut out = Joined::default();
+        let bad = |file: usize, tensor: &str, problem: String| CheckpointError::Tensor {
+            file: files[file].clone(),
+            tensor: printable(tensor),
+            problem,
+        };
+        for (tensor, place) in &self.map {
+            if !headers[*place].has(tensor) {
+                return Err(bad(
+                    *place,
+                    tensor,
+                    format!("is missing, but {} says that it is here", self.index),
+                ));
+            }
+        }
+        for (place, header) in headers.into_iter().enumerate() {
+            let elsewhere = |name: &str| self.map.get(name).is_some_and(|named| *named != place);
+            for (name, entry) in header.tensors {
+                if elsewhere(&name) {
+                    continue;
+                }
+                if let Some((other, _)) = out.tensors.get(&name) {
+                    let problem =
+                        format!("is in {} too, and {} names neither for it", files[*other], self.index);
+                    return Err(bad(place, &name, problem));
+                }
+                out.tensors.insert(name, (place, entry));
+            }
+            out.foreign.extend(header.foreign.into_iter().filter(|(name, _)| !elsewhere(name)));
+        }
+        Ok(out)
+    }
 }
 
 /// The weight files that an index lists; `file` names it in errors.
 pub(super) fn index_names(file: &str, index: &[u8]) -> Result<Vec<String>, CheckpointError> {
-    let damaged =
-        |problem: &str| CheckpointError::Damaged { file: file.to_owned(), problem: problem.to_owned() };
-    let index: Value = serde_json::from_slice(index).map_err(|e| damaged(&format!("not JSON: {e}")))?;
-    let map = index.get("weight_map").and_then(Value::as_object);
-    let map = map.filter(|m| !m.is_empty()).ok_or_else(|| damaged("has no weight_map"))?;
-    let mut names = BTreeSet::new();
-    for shard in map.values() {
-        let shard =
-            shard.as_str().ok_or_else(|| damaged("its weight_map holds something that is no name"))?;
-        if !is_plain_name(shard) {
-            return Err(CheckpointError::Escape { file: file.to_owned(), shard: printable(shard) });
-        }
-        names.insert(shard.to_owned());
-    }
-    Ok(names.into_iter().collect())
+    Shards::listed(file, index).map(|shards| shards.names)
+}
+
+/// What all weight files hold together.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// By name, the place of the file and what its header says.
+    pub(super) tensors: BTreeMap<String, (usize, Entry)>,
+    /// Type of those that are not read here.
+    pub(super) foreign: BTreeMap<String, String>,
 }
 
 /// A file name without any folder in it.

@@ -92,6 +92,101 @@ fn shards_open_like_one_file() {
     refused(folder.path(), "has no weight_map");
 }
 
+/// A folder with two files, and the index that the closure makes of the names in each.
+fn two_files(index: impl Fn(&mut serde_json::Map<String, Value>)) -> tempfile::TempDir {
+    let folder = folder();
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let all = tensors(&config());
+    let mut other = all[..1].to_vec();
+    other[0].3.fill(9);
+    let files =
+        [("a.safetensors", [&all[..4], &[]].concat()), ("b.safetensors", [&all[4..], &other].concat())];
+    let mut map = serde_json::Map::new();
+    for (file, tensors) in &files {
+        fs::write(folder.path().join(file), file_of(tensors)).unwrap();
+        map.extend(tensors.iter().map(|(name, ..)| (name.clone(), Value::from(*file))));
+    }
+    index(&mut map);
+    let index = json!({"metadata": {}, "weight_map": map}).to_string();
+    fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+    folder
+}
+
+#[test]
+fn the_index_says_where_a_tensor_is_read() {
+    let name = "model.embed_tokens.weight";
+    for (file, first) in [("a.safetensors", 0), ("b.safetensors", 9)] {
+        let folder = two_files(|map| drop(map.insert(name.to_owned(), file.into())));
+        let model = Checkpoint::open(folder.path().to_str().unwrap()).unwrap();
+        assert_eq!(model.tensor(name).unwrap().data[0], first, "{file}");
+    }
+    // Nothing says which of the two counts.
+    let folder = two_files(|map| drop(map.remove(name)));
+    refused(folder.path(), "b.safetensors: tensor model.embed_tokens.weight is in");
+    refused(folder.path(), "a.safetensors too");
+    // One that is in one file only is read where it is.
+    let folder = two_files(|map| {
+        map.insert(name.to_owned(), "a.safetensors".into());
+        map.remove("model.norm.weight");
+    });
+    assert!(Checkpoint::open(folder.path().to_str().unwrap()).is_ok());
+    let folder = two_files(|map| drop(map.insert("model.norm.weight".to_owned(), "a.safetensors".into())));
+    refused(folder.path(), "a.safetensors: tensor model.norm.weight is missing");
+
+    let folder = two_files(|map| drop(map.insert(name.to_owned(), "a.safetensors".into())));
+    let index = folder.path().join("model.safetensors.index.json");
+    let twice = fs::read_to_string(&index).unwrap();
+    let twice =
+        twice.replacen("\"weight_map\":{", "\"weight_map\":{\"model.norm.weight\":\"a.safetensors\",", 1);
+    fs::write(&index, twice).unwrap();
+    refused(folder.path(), "model.norm.weight is there twice");
+}
+
+/// A tied model's head is its embeddings only where it does not store another.
+#[test]
+fn another_head_that_is_stored_stays() {
+    let open = |change: &dyn Fn(&mut Tensors)| {
+        let mut all = tensors(&config());
+        change(&mut all);
+        Checkpoint::from_memory("m", &config(), &all, BTreeMap::new())
+    };
+    let (embed, head) = ("model.embed_tokens.weight", "lm_head.weight");
+    let copy = |all: &Tensors| {
+        let (_, shape, dtype, data) = all.iter().find(|t| t.0 == embed).unwrap().clone();
+        (head.to_owned(), shape, dtype, data)
+    };
+    let same = open(&|all| all.push(copy(all))).unwrap();
+    assert!(same.config().tie_word_embeddings && same.tensor(head).is_none());
+    // The same values in another type.
+    let wide = open(&|all| {
+        let (name, shape, dtype, data) = copy(all);
+        let view = super::TensorView { dtype, shape: &shape, data: &data };
+        let mut values = vec![0.0; view.len()];
+        view.read_f32(0, &mut values);
+        let data = values.iter().flat_map(|v: &f32| v.to_le_bytes()).collect();
+        all.push((name, shape, Dtype::F32, data));
+    });
+    assert!(wide.unwrap().config().tie_word_embeddings);
+    let other = open(&|all| {
+        let mut made = copy(all);
+        made.3[1] ^= 1;
+        all.push(made);
+    })
+    .unwrap();
+    assert!(!other.config().tie_word_embeddings && other.tensor(head).is_some());
+    assert_eq!(other.config().raw["tie_word_embeddings"], false);
+    let again = other.replaced(&config(), Vec::new(), BTreeMap::new()).unwrap();
+    assert!(!again.config().tie_word_embeddings);
+    // Without embeddings the head is them.
+    let alone = open(&|all| {
+        let made = copy(all);
+        all.retain(|t| t.0 != embed);
+        all.push(made);
+    })
+    .unwrap();
+    assert!(alone.tensor(embed).is_some() && alone.tensor(head).is_none());
+}
+
 #[test]
 fn broken_folders_are_refused_in_words() {
     let here = folder();

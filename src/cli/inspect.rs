@@ -62,7 +62,7 @@ fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
     line("mlp", format!("{}, {}", config.intermediate_size, config.hidden_act));
     line(
         "positions",
-        format!("rotary base {:.0}, up to {} tokens", config.rope_theta, config.max_position_embeddings),
+        format!("rotary base {:.0}, up to {} tokens", config.rope.theta, config.max_position_embeddings),
     );
     line(
         "vocabulary",

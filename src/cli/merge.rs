@@ -109,6 +109,7 @@ impl Step<'_> {
             let pool = pool(recipe, &super::device("auto")?, self.open)?;
             let models = recipe.models().len() + usize::from(recipe.base.is_some());
             let what = format!("{} of {models} models", recipe.method.name());
+            note_packing(pool.base());
             (export(recipe, &pool, folder, options)?, what)
         } else {
             self.fold(folder)?
@@ -130,6 +131,7 @@ impl Step<'_> {
     fn fold(&self, folder: &Path) -> Result<(Written, String)> {
         let recipe = self.recipe;
         let route = Route::open(&Route::names(recipe, &[]), self.open)?;
+        note_packing(&route.models[0]);
         let device = super::device("auto")?;
         let (written, apart) = fold::export(recipe, &route, folder, self.fold_bound, &device, self.options)?;
         let found = apart.map_or_else(
@@ -148,12 +150,24 @@ impl Step<'_> {
         let recipe = self.recipe;
         if !recipe.path.is_empty() {
             let route = Route::open(&Route::names(recipe, &[]), self.open)?;
+            note_packing(&route.models[0]);
             let outline = fold::outline(recipe, &route, self.options)?;
             return Ok(told(recipe, &route.models, &outline, folder));
         }
         let pool = pool(recipe, &super::device("auto")?, self.open)?;
+        note_packing(pool.base());
         let outline = Outline::of(recipe, &pool, self.options)?;
         Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
+    }
+}
+
+/// Says what of a config does not go into the merge's.
+fn note_packing(donor: &Checkpoint) {
+    for key in donor.config().packing() {
+        note(&visible_line(&format!(
+            "{}/config.json: {key} is left out: the weights that are merged and written are plain ones",
+            donor.reference()
+        )));
     }
 }
 

@@ -342,6 +342,7 @@ impl Backend for Composed {
         let gate = gate.contiguous()?;
         let gate = match activation {
             Activation::Silu => gate.silu()?,
+            Activation::Gelu => gate.gelu_erf()?,
             Activation::GeluTanh => gate.gelu()?,
         };
         *out = Some((gate * up)?);

@@ -3,9 +3,7 @@
 use serde_json::Value;
 
 use super::LmError;
-use crate::checkpoint::ModelConfig;
-
-const KINDS: &str = "default, linear, dynamic, yarn, longrope, llama3";
+use crate::checkpoint::{ModelConfig, Rotary};
 
 /// How positions turn a head's features: angular frequencies of the pairs, half of them as many as
 /// features turn. Feature d turns with feature d + half (the "rotate half" order of Hugging Face
@@ -18,36 +16,36 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// Frequencies by `rope_theta` and `rope_scaling`, in the arithmetic of transformers'
-    /// `modeling_rope_utils`.
-    pub fn new(config: &ModelConfig) -> Result<Self, LmError> {
-        let mut rope = Self::plain(config, config.rope_theta)?;
-        if let Some(scaling) = &config.rope_scaling {
-            let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
-            Scaling { config, scaling }.apply(kind.unwrap_or("default"), &mut rope)?;
-        }
-        Ok(rope)
+    /// Frequencies of the blocks, and of those with a window where they turn otherwise; in the
+    /// arithmetic of transformers' `modeling_rope_utils`.
+    pub fn of(config: &ModelConfig) -> Result<Vec<Self>, LmError> {
+        std::iter::once(&config.rope)
+            .chain(&config.rope_local)
+            .map(|rotary| Self::new(config, rotary))
+            .collect()
     }
 
-    /// Of blocks with a window, where they turn otherwise.
-    pub fn local(config: &ModelConfig) -> Result<Option<Self>, LmError> {
-        config.rope_local_theta.map(|theta| Self::plain(config, theta)).transpose()
-    }
-
-    fn plain(config: &ModelConfig, theta: f64) -> Result<Self, LmError> {
-        if theta.is_nan() || theta <= 0.0 {
-            return Err(LmError::Config(format!("rope_theta is {theta}")));
-        }
-        let turning = (config.head_dim as f64 * config.partial_rotary_factor) as usize;
-        if turning == 0 || turning > config.head_dim || !turning.is_multiple_of(2) {
+    fn new(config: &ModelConfig, rotary: &Rotary) -> Result<Self, LmError> {
+        let head = config.head_dim;
+        // An odd share is rounded up to whole pairs, each as fast as its place in the odd one says.
+        let turning = (head as f64 * rotary.partial) as usize;
+        let proportional = rotary.kind == "proportional";
+        let half = if proportional { head / 2 } else { turning.div_ceil(2) };
+        let all = !config.family.partial_rope;
+        if half == 0 || 2 * half > head || all && 2 * half != head {
             return Err(LmError::Config(format!(
-                "partial_rotary_factor = {} leaves {turning} of {} features to turn, which must be pairs",
-                config.partial_rotary_factor, config.head_dim
+                "partial_rotary_factor = {} leaves {turning} of {head} features to turn; a {} model turns {}",
+                rotary.partial,
+                config.model_type,
+                if all { "all of them" } else { "at least two, and no more than there are" }
             )));
         }
-        let dim = turning as f32;
-        let frequencies = (0..turning / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim)).collect();
-        Ok(Self { frequencies, factor: 1.0 })
+        let dim = if proportional { head } else { turning } as f32;
+        let theta = rotary.theta as f32;
+        let frequencies = (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / dim)).collect();
+        let mut rope = Self { frequencies, factor: 1.0 };
+        Scaling { config, rotary, turning }.apply(&mut rope)?;
+        Ok(rope)
     }
 
     /// Pairs that turn.
@@ -69,66 +67,87 @@ impl Rope {
 /// those already cached, and an answer would depend on how long it gets.
 pub(crate) fn positions(config: &ModelConfig) -> usize {
     let most = config.max_position_embeddings;
-    let Some(scaling) = config.rope_scaling.as_ref().filter(|s| is_long(s)) else { return most };
-    let original = original_positions(config, scaling);
-    most.min(original.map_or(most, |n| n as usize)).max(1)
+    let long = std::iter::once(&config.rope).chain(&config.rope_local).filter(|r| r.kind == "longrope");
+    long.filter_map(|rotary| rotary.original).fold(most, |most, n| most.min(n as usize)).max(1)
 }
 
-fn is_long(scaling: &Value) -> bool {
-    let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
-    matches!(kind, Some("longrope" | "su"))
-}
-
-/// `original_max_position_embeddings`, which Phi-3 keeps beside the scaling.
-fn original_positions(config: &ModelConfig, scaling: &Value) -> Option<f64> {
-    let key = "original_max_position_embeddings";
-    scaling.get(key).or_else(|| config.raw.get(key)).and_then(Value::as_f64).filter(|n| *n >= 1.0)
-}
-
-/// A `rope_scaling` and the config around it.
+/// What a rotation is scaled by, and the config around it.
 struct Scaling<'a> {
     config: &'a ModelConfig,
-    scaling: &'a Value,
+    rotary: &'a Rotary,
+    /// Features that turn.
+    turning: usize,
 }
 
 impl Scaling<'_> {
+    fn bad(&self, key: &str, must: &str) -> LmError {
+        let found = self.rotary.parameters.get(key).map_or("missing".to_owned(), Value::to_string);
+        let found: String = found.chars().filter(|c| !c.is_control()).take(60).collect();
+        LmError::Config(format!(
+            "{key} of its {} rotary positions is {found}; it must be {must}",
+            self.rotary.kind
+        ))
+    }
+
+    /// A number above 0.
     fn number(&self, key: &str) -> Result<f64, LmError> {
-        self.optional(key)
-            .ok_or_else(|| LmError::Config(format!("rope_scaling lacks a positive number {key}")))
+        self.optional(key)?.ok_or_else(|| self.bad(key, "a number above 0"))
     }
 
-    fn optional(&self, key: &str) -> Option<f64> {
-        self.scaling.get(key).and_then(Value::as_f64).filter(|x| *x > 0.0)
+    /// A number above 0, unless it is absent or null.
+    fn optional(&self, key: &str) -> Result<Option<f64>, LmError> {
+        match self.rotary.parameters.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_f64() {
+                Some(n) if n.is_finite() && n > 0.0 => Ok(Some(n)),
+                _ => Err(self.bad(key, "a number above 0")),
+            },
+        }
     }
 
-    fn original(&self) -> Result<f64, LmError> {
-        original_positions(self.config, self.scaling)
-            .ok_or_else(|| LmError::Config("rope_scaling lacks original_max_position_embeddings".to_owned()))
+    /// A number above 0; 0 is as good as none.
+    fn unless_zero(&self, key: &str) -> Result<Option<f64>, LmError> {
+        let zero = self.rotary.parameters.get(key).and_then(Value::as_f64) == Some(0.0);
+        if zero { Ok(None) } else { self.optional(key) }
     }
 
-    fn apply(&self, kind: &str, rope: &mut Rope) -> Result<(), LmError> {
-        match kind {
-            // The dynamic kind grows its base only beyond max_position_embeddings, where sequences end.
-            "default" | "dynamic" => Ok(()),
+    fn original(&self) -> f64 {
+        self.rotary.original.unwrap_or(self.config.max_position_embeddings as f64)
+    }
+
+    /// How much longer the sequences are than those trained on.
+    fn longer(&self) -> Result<f64, LmError> {
+        let ratio = self.config.max_position_embeddings as f64 / self.original();
+        Ok(self.optional("factor")?.unwrap_or(ratio))
+    }
+
+    fn apply(&self, rope: &mut Rope) -> Result<(), LmError> {
+        match self.rotary.kind {
             "linear" => {
                 let factor = self.number("factor")? as f32;
                 rope.frequencies.iter_mut().for_each(|f| *f /= factor);
                 Ok(())
             }
+            // It grows its base only beyond max_position_embeddings, where sequences end.
+            "dynamic" => self.number("factor").map(|_| ()),
+            "proportional" => {
+                let factor = self.optional("factor")?.unwrap_or(1.0) as f32;
+                let turning = (self.rotary.partial * self.config.head_dim as f64 / 2.0) as usize;
+                for (i, f) in rope.frequencies.iter_mut().enumerate() {
+                    *f = if i < turning { *f / factor } else { 0.0 };
+                }
+                Ok(())
+            }
             "llama3" => self.llama3(rope),
             "yarn" => self.yarn(rope),
-            "longrope" | "su" => self.long(rope),
-            other => Err(LmError::Unsupported {
-                key: "rope_scaling type".to_owned(),
-                value: other.to_owned(),
-                supported: KINDS,
-            }),
+            "longrope" => self.long(rope),
+            _ => Ok(()),
         }
     }
 
     /// Llama 3.1: slow pairs are slowed by `factor`, fast ones kept, with a ramp between.
     fn llama3(&self, rope: &mut Rope) -> Result<(), LmError> {
-        let (factor, original) = (self.number("factor")?, self.original()?);
+        let (factor, original) = (self.number("factor")?, self.original());
         let (low, high) = (self.number("low_freq_factor")?, self.number("high_freq_factor")?);
         for f in &mut rope.frequencies {
             let wavelength = std::f64::consts::TAU / f64::from(*f);
@@ -146,33 +165,37 @@ impl Scaling<'_> {
     /// `YaRN` (Peng et al., arXiv 2309.00071): slowed and kept frequencies blended by how often a pair
     /// turns within the original length, and a factor on cosines and sines.
     fn yarn(&self, rope: &mut Rope) -> Result<(), LmError> {
-        let original = self.original()?;
-        let factor = match self.optional("factor") {
-            Some(factor) => factor,
-            None => self.config.max_position_embeddings as f64 / original,
-        };
+        if !self.turning.is_multiple_of(2) {
+            let turning = self.turning;
+            return Err(LmError::Config(format!(
+                "partial_rotary_factor leaves {turning} features to yarn, which takes pairs"
+            )));
+        }
+        let (original, factor) = (self.original(), self.longer()?);
         let scale = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * factor.ln() + 1.0 };
-        rope.factor = match (
-            self.optional("attention_factor"),
-            self.optional("mscale"),
-            self.optional("mscale_all_dim"),
-        ) {
-            (Some(given), ..) => given,
-            (None, Some(m), Some(all)) => scale(m) / scale(all),
+        let both = (self.unless_zero("mscale")?, self.unless_zero("mscale_all_dim")?);
+        rope.factor = match (self.optional("attention_factor")?, both) {
+            (Some(given), _) => given,
+            (None, (Some(m), Some(all))) => scale(m) / scale(all),
             _ => scale(1.0),
         } as f32;
         let dim = 2 * rope.half();
-        let theta = self.config.rope_theta;
+        let theta = self.rotary.theta;
         let pair =
             |turns: f64| dim as f64 * (original / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
         let (low, high) = (
-            pair(self.optional("beta_fast").unwrap_or(32.0)),
-            pair(self.optional("beta_slow").unwrap_or(1.0)),
+            pair(self.unless_zero("beta_fast")?.unwrap_or(32.0)),
+            pair(self.unless_zero("beta_slow")?.unwrap_or(1.0)),
         );
-        let whole = self.scaling.get("truncate").and_then(Value::as_bool).unwrap_or(true);
+        // Null is no, as in Python.
+        let whole = self
+            .rotary
+            .parameters
+            .get("truncate")
+            .is_none_or(|v| !matches!(v, Value::Null | Value::Bool(false)));
         let (low, high) = if whole { (low.floor(), high.ceil()) } else { (low, high) };
         let (low, high) = (low.max(0.0), high.min(dim as f64 - 1.0));
-        let width = if low >= high { 0.001 } else { high - low };
+        let width = if low.to_bits() == high.to_bits() { 0.001 } else { high - low };
         for (i, f) in rope.frequencies.iter_mut().enumerate() {
             let slowed = ((i as f64 - low) / width).clamp(0.0, 1.0) as f32;
             *f = *f / factor as f32 * slowed + *f * (1.0 - slowed);
@@ -182,27 +205,27 @@ impl Scaling<'_> {
 
     /// `LongRoPE` (Ding et al., arXiv 2402.13753), the short factors: see [`positions`].
     fn long(&self, rope: &mut Rope) -> Result<(), LmError> {
-        let original = self.original()?;
-        let factors = self.scaling.get("short_factor").and_then(Value::as_array);
-        let factors: Vec<f64> = factors.into_iter().flatten().filter_map(Value::as_f64).collect();
-        if factors.len() != rope.half() || factors.iter().any(|f| f.is_nan() || *f <= 0.0) {
-            return Err(LmError::Config(format!(
-                "rope_scaling's short_factor must hold {} numbers above 0",
-                rope.half()
-            )));
-        }
-        let factor = match self.optional("factor") {
-            Some(factor) => factor,
-            None => self.config.max_position_embeddings as f64 / original,
-        };
-        rope.factor = match self.optional("attention_factor") {
+        let (original, factor) = (self.original(), self.longer()?);
+        rope.factor = match self.optional("attention_factor")? {
             Some(given) => given as f32,
             None if factor <= 1.0 => 1.0,
             None => (1.0 + factor.ln() / original.ln()).sqrt() as f32,
         };
+        // The long ones are not used, but a file with wrong ones is a damaged one.
+        self.factors("long_factor", rope.half())?;
+        let factors = self.factors("short_factor", rope.half())?;
         for (f, by) in rope.frequencies.iter_mut().zip(factors) {
             *f /= by as f32;
         }
         Ok(())
+    }
+
+    /// A number above 0 for each pair.
+    fn factors(&self, key: &str, half: usize) -> Result<Vec<f64>, LmError> {
+        let list = self.rotary.parameters.get(key).and_then(Value::as_array);
+        let above = |v: &Value| v.as_f64().filter(|n| n.is_finite() && *n > 0.0);
+        let found: Option<Vec<f64>> = list.and_then(|list| list.iter().map(above).collect());
+        let found = found.filter(|found| found.len() == half);
+        found.ok_or_else(|| self.bad(key, &format!("a list of {half} numbers above 0")))
     }
 }

@@ -8,12 +8,14 @@ use super::{
 use crate::checkpoint::ModelConfig;
 
 /// Functions of the gate.
-const ACTIVATIONS: &str = "silu, gelu_pytorch_tanh, gelu_new";
+const ACTIVATIONS: &str = "silu, gelu, gelu_pytorch_tanh, gelu_new";
 
 /// The function on the MLP's gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Silu,
+    /// GELU by the error function.
+    Gelu,
     /// GELU by its tanh formula.
     GeluTanh,
 }
@@ -74,8 +76,12 @@ impl Shape {
     pub fn new(config: &ModelConfig) -> Result<Self, LmError> {
         let family = config.family;
         let activation = match config.hidden_act.as_str() {
-            "silu" => Activation::Silu,
-            "gelu_pytorch_tanh" | "gelu_new" => Activation::GeluTanh,
+            "silu" | "swish" => Activation::Silu,
+            "gelu" | "gelu_python" => Activation::Gelu,
+            // One formula under the names that transformers has for it.
+            "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_new" | "gelu_fast" | "gelu_accurate" => {
+                Activation::GeluTanh
+            }
             other => {
                 return Err(LmError::Unsupported {
                     key: "hidden_act".to_owned(),
@@ -110,8 +116,7 @@ impl Shape {
                 config.head_dim
             )));
         }
-        let mut ropes = vec![Rope::new(config)?];
-        ropes.extend(Rope::local(config)?);
+        let ropes = Rope::of(config)?;
         let view = |windowed: &bool| View {
             window: config.sliding_window.filter(|_| *windowed).map(|w| w.max(1)),
             rotation: if *windowed { ropes.len() - 1 } else { 0 },

@@ -14,7 +14,9 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights, tensor_shapes};
+use crate::checkpoint::{
+    Checkpoint, Dtype, ModelConfig, Origin, TensorView, Weights, Windows, tensor_shapes,
+};
 
 use super::pool::CHUNK;
 use super::{MergeError, work};
@@ -274,19 +276,14 @@ fn folded_config(models: &[&Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Re
             ));
         }
     }
-    let mut config = first.config().raw.clone();
+    let origin = |step: &FoldStep| {
+        let model = models[step.model];
+        Origin { name: model.reference(), config: model.config(), layer: step.layer }
+    };
+    let origins: Vec<Origin<'_>> = steps.iter().map(origin).collect();
+    let mut config = first.config().of_layers(&origins)?.raw;
     if let Value::Object(map) = &mut config {
-        map.insert("num_hidden_layers".to_owned(), steps.len().into());
-        for key in PER_LAYER {
-            if map.get(key).is_some_and(Value::is_array) {
-                let of = |step: &FoldStep| models[step.model].config().raw.get(key)?.get(step.layer).cloned();
-                let list: Option<Vec<Value>> = steps.iter().map(of).collect();
-                let Some(list) = list else {
-                    return refuse(format!("not every model of it lists {key} for each layer"));
-                };
-                map.insert(key.to_owned(), list.into());
-            }
-        }
+        ModelConfig::unpack(map);
         for (key, biased) in [
             ("attention_bias", (|c: &ModelConfig| c.attention_bias) as fn(&ModelConfig) -> bool),
             ("mlp_bias", |c: &ModelConfig| c.mlp_bias),
@@ -307,9 +304,6 @@ fn folded_config(models: &[&Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Re
     }
     Ok(config)
 }
-
-/// Keys of a config that hold one value a layer.
-const PER_LAYER: [&str; 2] = ["layer_types", "no_rope_layers"];
 
 /// What keeps a layer of `mine` from being one of a decoder with the config `first`, in words.
 fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
@@ -336,25 +330,21 @@ fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
         return Some(format!("has {key} = {mine} against {theirs} of"));
     }
     let numbers = [
-        ("rope_theta", mine.rope_theta, first.rope_theta),
+        ("rope_theta", mine.rope.theta, first.rope.theta),
         ("rms_norm_eps", mine.rms_norm_eps, first.rms_norm_eps),
     ];
     if let Some((key, mine, theirs)) = numbers.into_iter().find(|(_, a, b)| a.to_bits() != b.to_bits()) {
         return Some(format!("has {key} = {mine} against {theirs} of"));
     }
-    if mine.rope_scaling != first.rope_scaling {
+    if mine.rope != first.rope {
         return Some("scales its rotary positions in another way than".to_owned());
     }
     if mine.hidden_act != first.hidden_act {
         return Some(format!("has hidden_act = {} against {} of", mine.hidden_act, first.hidden_act));
     }
-    if mine.sliding_window != first.sliding_window {
+    // Where layers differ in it, it goes with them.
+    if mine.sliding_window != first.sliding_window && first.family.windows != Windows::Upper {
         return Some("has another sliding window than".to_owned());
-    }
-    // Layers move to other places, where `max_window_layers` would give them another window.
-    let mixed = mine.windowed.contains(&true) && mine.windowed.contains(&false);
-    if mixed && !mine.raw.get("layer_types").is_some_and(Value::is_array) {
-        return Some("has a window in some layers and does not list which (layer_types), as must".to_owned());
     }
     if biased(mine) && mine.model_type != first.model_type && first.model_type != "llama" {
         return Some("has biases, for which there is no place in the family of".to_owned());

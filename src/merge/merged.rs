@@ -91,7 +91,6 @@ impl Merged {
         self.tensors.clear();
         self.tensors.extend(plan.tensors.iter().map(room));
         self.by_name = self.tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
-        self.config = plan.config(pool);
         self.pool = pool.id;
         self.made = None;
     }
@@ -119,6 +118,7 @@ impl Pool {
         if !out.fits(self, &plan) {
             out.make_room(self, &plan);
         }
+        out.config.clone_from(&plan.config);
         let stale = stale(&plan, out.made.take().as_ref());
         let jobs = plan.tensors.iter().zip(&mut out.tensors).zip(&stale).filter(|(_, stale)| **stale);
         let jobs: Vec<Job<'_>> = jobs.map(|((t, o), _)| (t, o.data.as_mut_slice())).collect();

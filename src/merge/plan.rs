@@ -1,7 +1,7 @@
 //! A recipe worked out against a pool: the list of output tensors, each with its inputs, its types
 //! and the value of every parameter.
 
-use crate::checkpoint::Dtype;
+use crate::checkpoint::{Dtype, ModelConfig};
 use crate::recipe::{LayerGroup, MaskStream, Method, Param};
 
 use super::group::Group;
@@ -14,6 +14,8 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     /// Decoder blocks of the result.
     pub(super) layers: usize,
+    /// Config of the result.
+    pub(super) config: ModelConfig,
     /// From the input to the output.
     pub(super) tensors: Vec<Planned>,
 }

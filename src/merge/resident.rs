@@ -191,7 +191,7 @@ impl<D: Driver> OnCard for Resident<D> {
             groups[planned.group.index(plan.layers)] |= stale;
         }
         let places = plan.tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
-        let config = plan.config(pool);
+        let config = plan.config.clone();
         let (unlike, crowded, done) = (0, 0, 0);
         Ok(Ok(Candidate { plan, places, ways, rebuild, groups, config, unlike, crowded, done }))
     }
@@ -259,7 +259,7 @@ fn refused(plan: &Plan) -> Option<String> {
 
 /// Whether a decoder made for one plan has a place for every tensor of the other.
 fn alike(old: &Plan, new: &Plan) -> bool {
-    old.layers == new.layers
+    old.config == new.config
         && old.tensors.len() == new.tensors.len()
         && old.tensors.iter().zip(&new.tensors).all(|(a, b)| a.name == b.name && a.shape == b.shape)
 }

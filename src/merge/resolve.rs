@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, tensor_shapes};
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Origin, tensor_shapes};
 use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
 
 use super::plan::{Feed, Plan, Planned, Values};
@@ -42,8 +42,7 @@ impl Pool {
 
         let last = outline.inputs(outline.slice(LayerGroup::Head).0);
         let has_head = last.iter().filter_map(|i| place(&i.model)).any(|i| self.has_head(i));
-        let mut config = self.base().config().clone();
-        config.num_hidden_layers = outline.layers();
+        let mut config = self.config_of(recipe, &outline)?;
         config.tie_word_embeddings = !has_head;
         let mut tensors = Vec::new();
         for (name, shape) in tensor_shapes(&config) {
@@ -62,8 +61,28 @@ impl Pool {
             mask: recipe.mask,
             seed: recipe.seed,
             layers: outline.layers(),
+            config: stored_config(config, &tensors),
             tensors,
         })
+    }
+
+    /// Config of the merge: the donor's. Where layers are moved, what is said of each layer is what the
+    /// slice's base says of it, or without one the slice's first model.
+    fn config_of(&self, recipe: &Recipe, outline: &Outline) -> Result<ModelConfig, MergeError> {
+        let donor = self.base().config();
+        if recipe.slices.is_empty() && donor.num_hidden_layers == outline.layers() {
+            return Ok(donor.clone());
+        }
+        let mut origins = Vec::with_capacity(outline.layers());
+        for layer in 0..outline.layers() {
+            let (slice, offset) = outline.slice(LayerGroup::Block(layer));
+            let inputs = outline.inputs(slice);
+            let input = inputs.iter().find(|i| i.is_base).or(inputs.first()).ok_or(MergeError::Empty)?;
+            let model = &self.models[self.place(&input.model).unwrap_or_default()];
+            let layer = input.first + offset;
+            origins.push(Origin { name: model.reference(), config: model.config(), layer });
+        }
+        Ok(donor.of_layers(&origins)?)
     }
 
     /// Why a tensor of `model` has no place in a model with the donor's config.
@@ -216,26 +235,22 @@ fn precision(given: Option<Precision>, key: &'static str) -> Result<Option<Dtype
     }
 }
 
-impl Plan {
-    /// Config of the merge: the donor's, with the number of layers, the type and the LM head that
-    /// the tensors have.
-    pub(super) fn config(&self, pool: &Pool) -> ModelConfig {
-        let mut config = pool.base().config().clone();
-        config.num_hidden_layers = self.layers;
-        config.tie_word_embeddings = !self.tensors.iter().any(|t| t.name == LM_HEAD);
-        let stored = self.tensors.first().map_or(Dtype::BF16, |t| t.stored);
-        let dtype = match stored {
-            Dtype::F32 => "float32",
-            Dtype::F16 => "float16",
-            Dtype::BF16 => "bfloat16",
-        };
-        if let Value::Object(map) = &mut config.raw {
-            map.insert("num_hidden_layers".to_owned(), self.layers.into());
-            map.insert("tie_word_embeddings".to_owned(), config.tie_word_embeddings.into());
-            // transformers 5 writes `dtype`, earlier ones `torch_dtype`.
-            let key = if map.contains_key("dtype") { "dtype" } else { "torch_dtype" };
-            map.insert(key.to_owned(), dtype.into());
-        }
-        config
+/// The config with the type and the LM head that the tensors have.
+fn stored_config(mut config: ModelConfig, tensors: &[Planned]) -> ModelConfig {
+    config.tie_word_embeddings = !tensors.iter().any(|t| t.name == LM_HEAD);
+    let stored = tensors.first().map_or(Dtype::BF16, |t| t.stored);
+    let dtype = match stored {
+        Dtype::F32 => "float32",
+        Dtype::F16 => "float16",
+        Dtype::BF16 => "bfloat16",
+    };
+    if let Value::Object(map) = &mut config.raw {
+        ModelConfig::unpack(map);
+        map.insert("num_hidden_layers".to_owned(), config.num_hidden_layers.into());
+        map.insert("tie_word_embeddings".to_owned(), config.tie_word_embeddings.into());
+        // transformers 5 writes `dtype`, earlier ones `torch_dtype`.
+        let key = if map.contains_key("dtype") { "dtype" } else { "torch_dtype" };
+        map.insert(key.to_owned(), dtype.into());
     }
+    config
 }

@@ -24,7 +24,6 @@ pub(super) struct Player {
     chat: Result<Option<ChatTemplate>, String>,
     pub parameters: usize,
     /// Of the decoder.
-    #[cfg(any(feature = "cuda", test))]
     pub config: ModelConfig,
     /// Prompts as token ids.
     prompts: HashMap<(String, Split, usize), Vec<u32>>,
@@ -74,7 +73,6 @@ impl Player {
             prefix,
             chat,
             parameters,
-            #[cfg(any(feature = "cuda", test))]
             config: config.clone(),
             prompts: HashMap::new(),
         })

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-
 use super::align::{self, in_base_order};
 use super::error::BadInput;
 use crate::checkpoint::Checkpoint;
@@ -33,13 +31,11 @@ pub fn open(
     let pool = pool(recipe, before, device, fetch, &|_| ())?;
     let mut merged = Merged::new(&pool);
     pool.merge_into(recipe, &mut merged).map_err(BadInput::error)?;
-    let first = pool.into_base();
-    let config = first.file("config.json").with_context(|| format!("{}: no config.json", recipe.donor()))?;
-    let mut config: serde_json::Value = serde_json::from_slice(&config)?;
-    config["tie_word_embeddings"] = merged.config().tie_word_embeddings.into();
-    config["vocab_size"] = merged.config().vocab_size.into();
-    config["num_hidden_layers"] = merged.config().num_hidden_layers.into();
-    let made = first.replaced(&config, merged.into_tensors(), BTreeMap::new()).map_err(BadInput::error)?;
+    let config = merged.config().raw.clone();
+    let made = pool
+        .into_base()
+        .replaced(&config, merged.into_tensors(), BTreeMap::new())
+        .map_err(BadInput::error)?;
     Ok(made.called(reference))
 }
 

@@ -3,7 +3,7 @@
 // Equal to the greatest value, and a factor of exactly one, are meant to the bit.
 #![allow(clippy::float_cmp)]
 
-use std::f32::consts::{FRAC_2_SQRT_PI, SQRT_2};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 use super::matrix::Rows;
 use super::simd::{Isa, Kernel, LANES, Line, Simd, lines};
@@ -128,6 +128,7 @@ impl Kernel for Gated<'_> {
     fn run<S: Simd>(self, s: S) {
         match self.activation {
             Activation::Silu => self.with(s, |_, g| g),
+            Activation::Gelu => self.exact(),
             // 0.5 g (1 + tanh u) = g / (1 + exp(-2u)), u = √(2/π) (g + 0.044715 g³).
             Activation::GeluTanh => self.with(s, |s, g| {
                 let cubic = s.fma(s.mul(s.splat(0.044_715), g), s.mul(g, g), g);
@@ -138,6 +139,19 @@ impl Kernel for Gated<'_> {
 }
 
 impl Gated<'_> {
+    /// `out = g · (1 + erf(g / √2)) / 2 · up`.
+    fn exact(self) {
+        let n = lines(self.width);
+        for i in 0..self.both.n {
+            let (gate, up) = self.both.row(i).split_at(n);
+            for ((g, u), o) in gate.iter().zip(up).zip(self.out.row_mut(i)) {
+                for ((g, u), o) in g.0.iter().zip(&u.0).zip(&mut o.0) {
+                    *o = 0.5 * g * (1.0 + libm::erff(g * FRAC_1_SQRT_2)) * u;
+                }
+            }
+        }
+    }
+
     /// `out = g / (1 + exp(-by(g))) · up`.
     #[inline(always)]
     fn with<S: Simd>(self, s: S, by: impl Fn(S, S::V) -> S::V) {

@@ -29,7 +29,7 @@ arguments! {
     Embed { table: u64, ids: u64, out: u64, width: u32, unused: u32 }
     AddNorm { x: u64, delta: u64, weight: u64, out: u64, width: u32, scale: f32, eps: f32, unused: u32 }
     Bias { x: u64, bias: u64, width: u32, unused: u32 }
-    Gate { x: u64, out: u64, width: u32, gelu: u32 }
+    Gate { x: u64, out: u64, width: u32, activation: u32 }
     Squeeze { x: u64, count: u64, cap: f32, unused: u32 }
     Select { x: u64, rows: u64, out: u64, width: u32, unused: u32 }
     Widen { x: u64, out: u64, count: u32, offset: f32 }

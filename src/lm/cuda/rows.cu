@@ -100,11 +100,13 @@ struct Gate {
     const real *x;
     real *out;
     u32 width;
-    u32 gelu;
+    u32 activation;
 };
 
-DEVICE float activated(float x, u32 gelu) {
-    if (gelu) return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+// 0: SiLU, 1: GELU by its tanh formula, 2: GELU by the error function.
+DEVICE float activated(float x, u32 activation) {
+    if (activation == 2) return 0.5f * x * (1.0f + erff(x * 0.70710678118f));
+    if (activation == 1) return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
     return x / (1.0f + expf(-x));
 }
 
@@ -118,7 +120,7 @@ KERNEL(gate, Gate, 128) {
     load8(x + c, n, g);
     load8(x + a.width + c, n, u);
     UNROLL
-    for (int i = 0; i < 8; i++) g[i] = activated(g[i], a.gelu) * u[i];
+    for (int i = 0; i < 8; i++) g[i] = activated(g[i], a.activation) * u[i];
     store8(a.out + (u64)BLOCK_X * a.width + c, n, g);
 }
 

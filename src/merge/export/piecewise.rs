@@ -42,7 +42,7 @@ impl<'a> Piecewise<'a> {
 
     /// `config.json` of the result.
     pub(super) fn config(&self) -> Value {
-        let mut config = self.plan.config(self.pool).raw;
+        let mut config = self.plan.config.raw.clone();
         if let Value::Object(map) = &mut config {
             map.remove("_name_or_path");
         }

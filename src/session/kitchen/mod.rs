@@ -51,7 +51,9 @@ impl Kitchen {
         let _ = told;
         let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(BadInput::error)?;
         // Taken out meanwhile: a decoder whose refresh failed is of no use.
-        let player = match self.player.take() {
+        let kept = self.player.take().filter(|player| player.config == *self.merged.config());
+        let player = match kept {
+            // Only the weights differ.
             Some(mut player) => {
                 if self.strayed {
                     stats.groups.fill(true);
