@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
-use yosegi::checkpoint::{Checkpoint, Dtype, tensor_shapes};
+use yosegi::checkpoint::{Checkpoint, Dtype, Weights, tensor_shapes};
 use yosegi::lm::Tokenizer;
 
 fn golden() -> &'static Path {
@@ -103,6 +104,71 @@ fn ids_are_those_of_transformers() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A folder with weights, a config and these tokenizer files: it runs, is scored and merged, and the merge
+/// hands the files on.
+#[test]
+fn such_models_run_and_merge() {
+    let place = tempfile::tempdir().unwrap();
+    let yosegi = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+        let output = command
+            .args(args)
+            .current_dir(place.path())
+            .env("YOSEGI_HOME", place.path().join("home"))
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for name in ["llama", "mistral-symbols", "gemma", "qwen2", "unigram"] {
+        let files = files(name);
+        for model in ["a", "b"] {
+            write(&place.path().join(name).join(model), name, &files);
+        }
+        let source = |model: &str| format!("[[source]]\nmodel = \"{name}/{model}\"\nweight = 0.5\n");
+        let recipe = format!("method = \"linear\"\n{}{}", source("a"), source("b"));
+        fs::write(place.path().join("r.toml"), recipe).unwrap();
+        let out = format!("{name}/out");
+        yosegi(&["merge", "r.toml", "--out", &out]);
+        for file in files.keys().filter(|f| *f != "config.json") {
+            assert!(place.path().join(&out).join(file).exists(), "{name}: {file}");
+        }
+        for model in [&format!("{name}/a"), "r.toml", &out] {
+            yosegi(&[
+                "generate",
+                model,
+                "--prompt",
+                "hello <sep> 日本語",
+                "--max-tokens",
+                "2",
+                "--device",
+                "cpu",
+            ]);
+            yosegi(&["eval", model, "--task", "zoo", "--limit", "2", "--device", "cpu"]);
+        }
+    }
+}
+
+/// Writes a checkpoint of these files with weights of no meaning.
+fn write(folder: &Path, name: &str, files: &BTreeMap<String, Vec<u8>>) {
+    fs::create_dir_all(folder).unwrap();
+    let model = checkpoint(name, files.clone());
+    let views: Vec<_> = model
+        .names()
+        .into_iter()
+        .map(|name| {
+            let view = model.tensor(name).unwrap();
+            let dtype = safetensors::Dtype::F32;
+            (name, safetensors::tensor::TensorView::new(dtype, view.shape.to_vec(), view.data).unwrap())
+        })
+        .collect();
+    fs::write(folder.join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
+    for (file, bytes) in files {
+        fs::write(folder.join(file), bytes).unwrap();
+    }
+    fs::write(folder.join("config.json"), model.config().raw.to_string()).unwrap();
 }
 
 #[test]
