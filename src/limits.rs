@@ -56,6 +56,15 @@ limits! {
     LAYERS: usize = 4096, "4,096",
         "Decoder blocks: of config.json, of a recipe's slices and paths, and the number of one of them",
         "Each costs a list of tensor names; the deepest published models have 126.";
+    MODELS: usize = 1024, "1,024",
+        "Models of one merge: sources, those of slices and of a path, `pool.sources`, `space.path.models`",
+        "Each is a checkpoint of mapped files, of which a process may have some thousands; people merge a dozen.";
+    FILTERS: usize = 4096, "4,096",
+        "Entries of one list of filters in a recipe",
+        "Each is tried on each tensor; a decoder has some dozen kinds of them.";
+    RECIPES: usize = 1024, "1,024",
+        "Recipes of one text",
+        "Each is a whole merge, and is looked for among the others.";
     MODEL_SIZE: u64 = 1 << 28, "268,435,456",
         "Each size in config.json: hidden, heads, vocabulary, positions, window",
         "Products of two fit a machine word with room.";

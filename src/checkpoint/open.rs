@@ -92,7 +92,8 @@ impl Checkpoint {
         }
     }
 
-    fn with_adapter(
+    /// This checkpoint with the `LoRA` adapter `adapter` applied, called `reference`.
+    pub fn with_adapter(
         self,
         reference: &str,
         adapter: &str,

@@ -16,9 +16,14 @@ use super::merge::{Merge, Step};
 use super::say::{note, out};
 use super::{exit, fetch};
 use crate::checkpoint::{Checkpoint, check_out};
+use crate::lm::Device;
 use crate::merge::Options;
 use crate::recipe::Book;
 use crate::session::error::BadInput;
+use crate::session::supply::Supply;
+
+/// Turns a reference into a checkpoint.
+type Fetch<'a> = &'a dyn Fn(&str) -> Result<Checkpoint>;
 
 /// Recipes on their way to checkpoints.
 struct Chain<'a> {
@@ -29,6 +34,8 @@ struct Chain<'a> {
     keep: bool,
     /// The recipe whose result goes to `--out`.
     last: Option<usize>,
+    /// On which alignments are worked out.
+    device: Device,
 }
 
 /// Merges every recipe of the file, or says what would be written.
@@ -96,7 +103,8 @@ impl<'a> Chain<'a> {
             }
             (None, None) => PathBuf::new(),
         };
-        Ok(Self { book, args, aside, keep: args.intermediates.is_some(), last })
+        let (device, keep) = (super::device("auto")?, args.intermediates.is_some());
+        Ok(Self { book, args, aside, keep, last, device })
     }
 
     fn make(&self, stamps: &[(String, String)]) -> Result<()> {
@@ -167,8 +175,15 @@ impl<'a> Chain<'a> {
         Options { shard_size: self.args.shard_size, measured: None, before }
     }
 
-    fn step<'s>(&'s self, i: usize, options: &'s Options, open: super::merge::Open<'s>) -> Step<'s> {
-        Step { recipe: &self.book.recipes[i], options, fold_bound: self.args.fold_bound, open }
+    fn step<'s>(&'s self, i: usize, options: &'s Options, fetch: Fetch<'s>) -> Step<'s> {
+        let supply = Supply {
+            made: &[],
+            device: &self.device,
+            fetch,
+            told: &note,
+            allow_non_finite: self.args.how.allow_non_finite,
+        };
+        Step { recipe: &self.book.recipes[i], options, fold_bound: self.args.fold_bound, supply }
     }
 
     /// A model, or another recipe's result under that recipe's name.

@@ -13,7 +13,7 @@ use crate::session::BadInput;
 use crate::session::asked::Asked;
 use crate::session::evaluate::{Evaluator, Work};
 use crate::session::job::{Ask, Bench};
-use crate::session::protocol::{Split, Target};
+use crate::session::protocol::Split;
 use crate::session::text::{visible, visible_line};
 use crate::task::{McNemar, Places, Task, Verdict, mcnemar};
 
@@ -159,19 +159,10 @@ fn answered(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Re
             args.task
         )));
     }
-    let target = super::eval::target(name)?;
-    let (base, sources) = match &target {
-        Target::Model(_) => (String::new(), Vec::new()),
-        Target::Recipe(r) => (r.donor().to_owned(), r.sources.iter().map(|s| s.model.clone()).collect()),
-    };
+    let target = super::eval::target(name, args.recipe.lenient)?;
     let bench = Bench {
-        base,
-        sources,
-        task: args.task.clone(),
-        device: args.device.clone(),
-        threads: 0,
-        made: Vec::new(),
-        earlier: false,
+        allow_non_finite: args.recipe.allow_non_finite,
+        ..Bench::of_task(&args.task, &args.device, 0)
     };
     let ask = [Ask { split, questions: (0..n).collect() }];
     let target = &target;

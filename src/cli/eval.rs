@@ -11,7 +11,7 @@ use super::export::{self, Line};
 use super::results::{self, Row};
 use super::say::{self, note, out};
 use super::{Eval, SplitArg};
-use crate::recipe::{Book, Recipe};
+use crate::recipe::Book;
 use crate::session::BadInput;
 use crate::session::asked::Asked;
 use crate::session::evaluate::{Evaluator, Told, Work};
@@ -31,7 +31,7 @@ pub(super) struct Done {
 
 /// Evaluates and prints the scores; with `--json` the answers too.
 pub fn run(args: &Eval) -> anyhow::Result<()> {
-    let target = target(&args.model)?;
+    let target = target(&args.model, args.recipe.lenient)?;
     args.export.as_deref().map_or(Ok(()), export::check)?;
     let suite = match (&args.suite, &args.task) {
         (Some(suite), _) => Suite::load(suite).map_err(BadInput::error)?,
@@ -90,10 +90,6 @@ fn one(
     split: Split,
     evaluator: &mut Evaluator,
 ) -> anyhow::Result<Done> {
-    let (base, sources) = match target {
-        Target::Model(_) => (String::new(), Vec::new()),
-        Target::Recipe(r) => (r.donor().to_owned(), r.sources.iter().map(|s| s.model.clone()).collect()),
-    };
     let task = Task::load_splits(name, &[split], &Places::from_env())?;
     let all = task.questions(split).len();
     let n = args.limit.map_or(all, |limit| limit.min(all));
@@ -101,15 +97,8 @@ fn one(
         return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
     }
     let ask = [Ask { split, questions: (0..n).collect() }];
-    let bench = Bench {
-        base,
-        sources,
-        task: name.to_owned(),
-        device: args.device.clone(),
-        threads: 0,
-        made: Vec::new(),
-        earlier: false,
-    };
+    let bench =
+        Bench { allow_non_finite: args.recipe.allow_non_finite, ..Bench::of_task(name, &args.device, 0) };
     let began = Instant::now();
     let progress = std::io::stderr().is_terminal();
     let told = move |told: Told| match told {
@@ -217,11 +206,11 @@ fn answer_json((a, seconds): (&Answer, &f64)) -> Value {
     value
 }
 
-/// A recipe where the name is that of a TOML file, else a model.
-pub fn target(name: &str) -> anyhow::Result<Target> {
+/// A recipe where the name is that of its file, else a model.
+pub fn target(name: &str, lenient: bool) -> anyhow::Result<Target> {
     let path = Path::new(name);
     if Book::is_file(path) {
-        return Recipe::open(path).map(|recipe| Target::Recipe(Box::new(recipe))).map_err(BadInput::error);
+        return Ok(Target::Recipe(Box::new(super::recipe::whole(path, lenient)?)));
     }
     Ok(Target::Model(name.to_owned()))
 }

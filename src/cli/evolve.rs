@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Evolve;
 use super::follow::{Telling, ask, catch_interrupt, follow};
 use super::say::note;
-use crate::session::config::{Config, ZOO, with_absolute_paths, with_overrides};
+use crate::session::config::{Config, ZOO, with_absolute_paths, with_lenient, with_overrides};
 use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Reply, Status};
 use crate::session::{BadInput, Client, Engine, Home, WorkerKind, list};
@@ -61,6 +61,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     let place = path.display().to_string();
     let config = Config::parse(&text, &place)?;
     let text = with_overrides(&text, args.seed, args.budget)?;
+    let text = if args.lenient { with_lenient(&text)? } else { text };
     let folder = std::env::current_dir()?;
     let text = with_absolute_paths(&text, &folder)?;
     Config::parse(&text, &place)?;

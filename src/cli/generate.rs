@@ -6,14 +6,16 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::{Generate, fetch, merge, say};
+use super::recipe::RecipeArgs;
+use super::say::note;
+use super::{Generate, fetch, say};
 use crate::checkpoint::Checkpoint;
 use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, Options, Tokenizer};
 use crate::merge::Merged;
-use crate::recipe::{Book, Recipe};
+use crate::recipe::Book;
 use crate::session::BadInput;
-use crate::session::route::Route;
+use crate::session::supply::Supply;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
@@ -32,7 +34,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     }
     let decoding = arguments.decoding.over(Decoding::default())?;
     let device = super::device(&arguments.device)?;
-    let (decoder, tokenizer, eos) = load(&arguments.model, &device)?;
+    let (decoder, tokenizer, eos) = load(&arguments.model, &arguments.recipe, &device)?;
     let ids = prompts.iter().map(|p| tokenizer.encode(p)).collect::<Result<Vec<_>, _>>()?;
     let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };
     let quiet = AtomicBool::new(false);
@@ -52,18 +54,29 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
 }
 
 /// A model, or the merge of a recipe, with its tokenizer and the tokens that end an answer.
-fn load(model: &str, device: &lm::Device) -> anyhow::Result<(Decoder, Tokenizer, Vec<u32>)> {
+fn load(
+    model: &str,
+    how: &RecipeArgs,
+    device: &lm::Device,
+) -> anyhow::Result<(Decoder, Tokenizer, Vec<u32>)> {
     let path = Path::new(model);
     if Book::is_file(path) {
-        let recipe = Recipe::open(path)?;
+        let recipe = super::recipe::whole(path, how.lenient)?;
+        let supply = Supply {
+            made: &[],
+            device,
+            fetch: &fetch::open,
+            told: &note,
+            allow_non_finite: how.allow_non_finite,
+        };
         if !recipe.path.is_empty() {
-            let route = Route::open(&Route::names(&recipe, &[]), fetch::open)?;
+            let route = supply.route(&recipe, &[])?;
             let decoder = route.decoder(&route.steps(&recipe)?, device)?;
             let first = &route.models[0];
             let tokenizer = Tokenizer::from_json(&first.tokenizer_json()?)?;
             return Ok((decoder, tokenizer, first.config().eos_token_ids.clone()));
         }
-        let pool = merge::pool(&recipe, device, &super::fetch::open)?;
+        let pool = supply.pool(&recipe, false)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(merged.config(), &merged, device)?;

@@ -9,16 +9,16 @@ use anyhow::Result;
 use super::say::{note, out};
 use super::{chain, fetch, models};
 use crate::checkpoint::Checkpoint;
-use crate::lm::Device;
-use crate::merge::{Measured, Options, Outline, Pool, Written, export, read_size};
+use crate::merge::{Measured, Options, Outline, Written, export, read_size};
 use crate::recipe::{Book, Recipe};
 use crate::session::Home;
 use crate::session::error::BadInput;
+use crate::session::fold;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Score, Target};
 use crate::session::state::Entry;
+use crate::session::supply::Supply;
 use crate::session::text::visible_line;
-use crate::session::{align, fold, route::Route, winners};
 
 #[derive(Debug, clap::Args)]
 pub struct Merge {
@@ -41,9 +41,8 @@ pub struct Merge {
     /// Most bytes of tensors in one file, such as 5GB or 500MB
     #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = read_size)]
     pub shard_size: u64,
-    /// Pass over unknown keys of the recipe, with a warning for each
-    #[arg(long)]
-    pub lenient: bool,
+    #[command(flatten)]
+    pub how: super::recipe::RecipeArgs,
     /// How far a folded path's logits may be from the path's own, relative to the greatest;
     /// off writes without comparing
     #[arg(long, value_parser = read_bound, default_value_t = crate::session::fold::BOUND)]
@@ -59,7 +58,7 @@ pub fn run(args: &Merge) -> Result<()> {
     let (recipe, measured) = match (&args.recipe, &args.session) {
         (_, Some(session)) => best_of(session, &mut made)?,
         (Some(file), None) => {
-            let mut book = Book::open(file, args.lenient)?;
+            let mut book = Book::open(file, args.how.lenient)?;
             for warning in &book.warnings {
                 note(&visible_line(warning));
             }
@@ -69,7 +68,7 @@ pub fn run(args: &Merge) -> Result<()> {
             if book.recipes.len() > 1 {
                 return chain::run(&book, args);
             }
-            (book.only()?, None)
+            (book.whole()?, None)
         }
         (None, None) => return Err(BadInput::error("name a recipe, or a session with --session")),
     };
@@ -81,23 +80,26 @@ pub fn run(args: &Merge) -> Result<()> {
     }
     let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
     let device = super::device("auto")?;
-    let open = |name: &str| winners::open(name, &made, &device, &mut fetch::open);
-    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, open: &open };
+    let supply = Supply {
+        made: &made,
+        device: &device,
+        fetch: &fetch::open,
+        told: &note,
+        allow_non_finite: args.how.allow_non_finite,
+    };
+    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, supply };
     match &args.out {
         Some(folder) if !args.dry_run => out(&step.write(folder)?),
         folder => out(step.plan(folder.as_deref())?.trim_end()),
     }
 }
 
-/// Turns a reference into a checkpoint.
-pub type Open<'a> = &'a dyn Fn(&str) -> Result<Checkpoint>;
-
 /// One recipe on its way to a checkpoint.
 pub struct Step<'a> {
     pub recipe: &'a Recipe,
     pub options: &'a Options,
     pub fold_bound: f64,
-    pub open: Open<'a>,
+    pub supply: Supply<'a>,
 }
 
 impl Step<'_> {
@@ -106,7 +108,7 @@ impl Step<'_> {
         let started = Instant::now();
         let Self { recipe, options, .. } = *self;
         let (written, what) = if recipe.path.is_empty() {
-            let pool = pool(recipe, &super::device("auto")?, self.open)?;
+            let pool = self.supply.pool(recipe, false)?;
             let models = recipe.models().len() + usize::from(recipe.base.is_some());
             let what = format!("{} of {models} models", recipe.method.name());
             note_packing(pool.base());
@@ -130,10 +132,10 @@ impl Step<'_> {
     /// Folds the recipe's path into an ordinary checkpoint; says how far it is from the path.
     fn fold(&self, folder: &Path) -> Result<(Written, String)> {
         let recipe = self.recipe;
-        let route = Route::open(&Route::names(recipe, &[]), self.open)?;
+        let route = self.supply.route(recipe, &[])?;
         note_packing(&route.models[0]);
-        let device = super::device("auto")?;
-        let (written, apart) = fold::export(recipe, &route, folder, self.fold_bound, &device, self.options)?;
+        let device = self.supply.device;
+        let (written, apart) = fold::export(recipe, &route, folder, self.fold_bound, device, self.options)?;
         let found = apart.map_or_else(
             || "not compared with the path".to_owned(),
             |a| {
@@ -149,12 +151,12 @@ impl Step<'_> {
     pub fn plan(&self, folder: Option<&Path>) -> Result<String> {
         let recipe = self.recipe;
         if !recipe.path.is_empty() {
-            let route = Route::open(&Route::names(recipe, &[]), self.open)?;
+            let route = self.supply.route(recipe, &[])?;
             note_packing(&route.models[0]);
             let outline = fold::outline(recipe, &route, self.options)?;
             return Ok(told(recipe, &route.models, &outline, folder));
         }
-        let pool = pool(recipe, &super::device("auto")?, self.open)?;
+        let pool = self.supply.pool(recipe, false)?;
         note_packing(pool.base());
         let outline = Outline::of(recipe, &pool, self.options)?;
         Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
@@ -245,25 +247,6 @@ fn told<'a>(
 fn reads(model: &Checkpoint) -> String {
     let summary = model.summary();
     format!("{}: {}, {}", summary.reference, models::size(summary.bytes), summary.dtype)
-}
-
-/// The models of a recipe, its sources in the base's order where it asks for that.
-pub fn pool(recipe: &Recipe, device: &Device, open: Open<'_>) -> Result<Pool> {
-    let Some(how) = &recipe.align else { return Pool::gather(recipe, open) };
-    let Some(base) = &recipe.base else {
-        return Err(BadInput::error(
-            "recipe: align brings sources into a base's order, and no base is named",
-        ));
-    };
-    let base = open(base)?;
-    let sources = recipe.models().into_iter().map(open).collect::<Result<_>>()?;
-    let found = align::in_base_order(&base, sources, how, device)?;
-    for (source, found) in &found {
-        for line in align::told(source.reference(), found) {
-            note(&line);
-        }
-    }
-    Ok(Pool::new(base, found.into_iter().map(|(source, _)| source).collect())?)
 }
 
 /// A bound on the difference of logits: a number above 0, or `off`.

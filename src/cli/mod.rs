@@ -40,6 +40,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use decoding::DecodingArgs;
+use recipe::RecipeArgs;
 
 /// Version, commit and features: `0.1.0 (c1b3d24f0, features: workbench)`.
 pub const VERSION: &str = env!("YOSEGI_VERSION");
@@ -173,6 +174,8 @@ pub struct Generate {
     pub max_tokens: usize,
     #[command(flatten)]
     pub decoding: DecodingArgs,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -199,6 +202,8 @@ pub struct Eval {
     pub limit: Option<usize>,
     #[command(flatten)]
     pub decoding: DecodingArgs,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -232,7 +237,7 @@ pub struct Score {
 
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// A model, a recipe (TOML), or a file of answers (JSONL, or what `eval --json` printed)
+    /// A model, a recipe (TOML or mergekit's YAML), or a file of answers (JSONL, or what `eval --json` printed)
     pub a: String,
     /// The same
     pub b: String,
@@ -245,6 +250,8 @@ pub struct Compare {
     /// Only the first N questions
     #[arg(long)]
     pub limit: Option<usize>,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -279,6 +286,9 @@ pub struct Evolve {
     /// Take up the session of that name where it ended
     #[arg(long)]
     pub resume: bool,
+    /// Pass over unknown keys of the recipe that the search starts from
+    #[arg(long)]
+    pub lenient: bool,
     /// JSON lines on stdout, one event each
     #[arg(long)]
     pub json: bool,

@@ -7,9 +7,20 @@ use anyhow::Result;
 
 use super::{RecipeCommand, say};
 use crate::limits;
-use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, RecipeError, Scope};
+use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, Recipe, RecipeError, Scope};
 use crate::session::error::BadInput;
 use crate::session::text::visible_line;
+
+/// How a recipe is taken, where one is named in a model's place.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RecipeArgs {
+    /// Pass over unknown keys of the recipe, with a warning for each
+    #[arg(long)]
+    pub lenient: bool,
+    /// Go on where the recipe's merge makes NaN or infinity
+    #[arg(long)]
+    pub allow_non_finite: bool,
+}
 
 /// Runs one of the subcommands.
 pub fn run(command: &RecipeCommand) -> Result<()> {
@@ -40,6 +51,12 @@ fn notation(path: &Path) -> Result<Option<Notation>> {
             path.display()
         ))),
     }
+}
+
+/// The recipe that a file is for, with those that it rests on; says what was passed over.
+pub fn whole(path: &Path, lenient: bool) -> Result<Recipe> {
+    let (book, _) = open(path, lenient)?;
+    Ok(book.whole()?)
 }
 
 /// Reads recipes and says what was passed over.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::delta::Delta;
 use super::extent::Extent;
+use super::finite;
 #[cfg(target_arch = "x86_64")]
 use super::fused::Fused;
 use super::guess::{self, AtLeast};
@@ -19,13 +20,13 @@ use super::tally;
 use super::twister::Twister;
 #[cfg(target_arch = "x86_64")]
 use super::wide;
-#[cfg(target_arch = "x86_64")]
 use crate::checkpoint::Dtype;
 
 impl Task<'_> {
     /// Merges the whole tensor into `out`, on all threads. With `stream` the result is written past
-    /// the caches: for outputs larger than they are, that are not read again at once.
-    pub(super) fn fill(&self, out: &mut [u8], stream: bool) {
+    /// the caches: for outputs larger than they are, that are not read again at once. Gives the number of
+    /// values that are not finite.
+    pub(super) fn fill(&self, out: &mut [u8], stream: bool) -> usize {
         let pieces = out.par_chunks_mut(2 * CHUNK).enumerate();
         #[cfg(target_arch = "x86_64")]
         if wide::available()
@@ -33,10 +34,16 @@ impl Task<'_> {
         {
             // SAFETY: the CPU has what it needs.
             pieces.for_each(|(i, out)| unsafe { wide::run(&fused, i * CHUNK, out, stream) });
-            return;
+            // A task with which that pass agrees cannot overflow.
+            return 0;
         }
         let _ = stream;
-        pieces.for_each(|(i, out)| self.run(i * CHUNK, out));
+        let proven = self.stays_finite();
+        let run = |(i, out): (usize, &mut [u8])| {
+            self.run(i * CHUNK, out);
+            if proven { 0 } else { finite::count(Dtype::BF16, out) }
+        };
+        pieces.map(run).sum()
     }
 
     /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.

@@ -13,9 +13,13 @@ pub enum MergeError {
     #[error("{model} cannot be merged onto {base}: {why}; choose fine-tunes of one base model")]
     Misfit { model: String, base: String, why: String },
     #[error(
-        "{model}: tensor {tensor} holds {count} values that are not finite, the first at element {first}; such a model cannot be merged"
+        "{model}: tensor {tensor} holds {count} values that are not finite, the first at element {first}; such a model cannot be merged, but with --allow-non-finite"
     )]
     NotFinite { model: String, tensor: String, count: usize, first: usize },
+    #[error(
+        "{tensor}: {method} makes {count} of {of} values NaN or infinite, as {dtype}, of models that are finite; take smaller weights or a type of wider range, or go on with --allow-non-finite"
+    )]
+    MadeNotFinite { tensor: String, count: usize, of: usize, method: &'static str, dtype: &'static str },
     #[error("recipe: {key} is {model}, which is not among the models loaded here ({}); load it first", .loaded.join(", "))]
     NotLoaded { key: String, model: String, loaded: Vec<String> },
     #[error(

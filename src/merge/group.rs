@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::checkpoint::{Dtype, TensorView};
 
+use super::finite;
 use super::pool::CHUNK;
 use super::work;
 
@@ -109,7 +110,8 @@ impl Group<'_> {
     pub(super) fn write(&self, out: &mut Out<'_>, f: impl Fn(&Block<'_>, &mut [f32]) + Sync) {
         let (dtype, work) = (out.dtype, out.computed);
         let size = dtype.size();
-        out.data.par_chunks_mut(CHUNK * size).enumerate().for_each(|(i, out)| {
+        let pieces = out.data.par_chunks_mut(CHUNK * size).enumerate();
+        let bad = pieces.map(|(i, out)| {
             let start = i * CHUNK;
             let mut made = [0.0; BLOCK];
             self.blocks(start..start + out.len() / size, |block| {
@@ -123,7 +125,9 @@ impl Group<'_> {
                 let at = (block.at - start) * size;
                 work::store(dtype, made, &mut out[at..at + block.len * size]);
             });
+            finite::count(dtype, out)
         });
+        out.bad = bad.sum();
     }
 }
 
@@ -134,4 +138,6 @@ pub(super) struct Out<'o> {
     /// The type to which the method's last operation rounds, before it is stored.
     pub(super) computed: Dtype,
     pub(super) data: &'o mut [u8],
+    /// How many values came out as not finite.
+    pub(super) bad: usize,
 }

@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod extent;
 mod factor;
+mod finite;
 mod fold;
 #[cfg(target_arch = "x86_64")]
 mod fused;
@@ -64,3 +65,4 @@ pub use pool::Pool;
 pub(crate) use random::Random;
 #[cfg(any(feature = "cuda", test))]
 pub(crate) use resident::{Candidate, OnCard, Refused, Resident};
+pub use vocab::with_template;

@@ -4,6 +4,7 @@
 use crate::checkpoint::{Dtype, ModelConfig};
 use crate::recipe::{LayerGroup, MaskStream, Method, Param};
 
+use super::MergeError;
 use super::group::Group;
 
 /// All that decides a merge's values.
@@ -50,6 +51,17 @@ pub(super) struct Feed {
 }
 
 impl Planned {
+    /// The error that so many of its values came out as not finite.
+    pub(super) fn not_finite(&self, method: Method, count: usize) -> MergeError {
+        MergeError::MadeNotFinite {
+            tensor: self.name.clone(),
+            count,
+            of: self.len(),
+            method: method.name(),
+            dtype: self.stored.name(),
+        }
+    }
+
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
         self.shape.iter().product()

@@ -1,6 +1,6 @@
 //! The models that take part: mapped and checked once, ready for any number of recipes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -24,9 +24,13 @@ pub struct Pool {
     pub(super) id: u64,
     /// The base first, if there is one.
     pub(super) models: Vec<Checkpoint>,
+    /// Place of each among all, by its reference; of equal ones the first.
+    places: HashMap<String, usize>,
     has_base: bool,
     /// Whether the models have the vocabulary that their recipe asks for.
     pub(super) retokenized: bool,
+    /// Whether values that are not finite are taken, in the models and in what is made of them.
+    pub(super) non_finite: bool,
     config: ModelConfig,
     /// By tensor name.
     known: BTreeMap<String, Known>,
@@ -44,12 +48,7 @@ impl Pool {
     /// A pool of checkpoints that are already open, all of one architecture: any recipe on whole
     /// models can be merged.
     pub fn new(base: Checkpoint, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
-        for source in &sources {
-            if let Fit::No(why) = source.fit(&base) {
-                return Err(misfit(source, &base, why));
-            }
-        }
-        Self::of(Some(base), sources)
+        Self::unseen(Some(base), sources, true)?.checked()
     }
 
     /// A pool of all that a recipe names, with the vocabulary that it asks for, to be merged once: a
@@ -60,21 +59,57 @@ impl Pool {
         open: impl Fn(&str) -> Result<Checkpoint, E>,
     ) -> Result<Self, E> {
         let base = recipe.base.as_deref().map(&open).transpose()?;
-        let sources: Vec<_> = recipe.models().into_iter().map(open).collect::<Result<_, E>>()?;
+        let sources: Vec<_> = recipe.models().into_iter().map(&open).collect::<Result<_, E>>()?;
+        let giver = recipe.vocabulary_giver().map(open).transpose()?;
+        Ok(Self::for_recipe(recipe, base, sources, giver.as_ref(), false)?)
+    }
+
+    /// As [`Self::gather`], of models that are open: the recipe's base, if it has one, and all others
+    /// that it names; `giver` is its [`Recipe::vocabulary_giver`]. `often`: for more than one merge.
+    pub fn for_recipe(
+        recipe: &Recipe,
+        base: Option<Checkpoint>,
+        sources: Vec<Checkpoint>,
+        giver: Option<&Checkpoint>,
+        often: bool,
+    ) -> Result<Self, MergeError> {
         let has_base = base.is_some();
-        let mut models = vocab::prepare(recipe, base.into_iter().chain(sources).collect())?.into_iter();
+        let mut models =
+            vocab::prepare(recipe, base.into_iter().chain(sources).collect(), giver)?.into_iter();
         let base = if has_base { models.next() } else { None };
-        let mut pool = Self::unseen(base, models.collect(), false)?;
+        let mut pool = Self::unseen(base, models.collect(), often)?;
         pool.retokenized = true;
         Ok(pool)
+    }
+
+    /// This pool, taking values that are not finite or refusing them, as it does otherwise.
+    #[must_use]
+    pub fn allowing_non_finite(mut self, allow: bool) -> Self {
+        self.non_finite = allow;
+        self
     }
 
     /// A pool of any checkpoints, with or without a base, all values finite. Whether their tensors fit
     /// each other is checked for each recipe: slices may take layers from models of different depth.
     pub fn of(base: Option<Checkpoint>, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
         let pool = Self::unseen(base, sources, true)?;
-        pool.known.keys().try_for_each(|name| pool.look_at(name))?;
-        Ok(pool)
+        pool.looked_at()
+    }
+
+    fn looked_at(self) -> Result<Self, MergeError> {
+        self.known.keys().try_for_each(|name| self.look_at(name))?;
+        Ok(self)
+    }
+
+    /// This pool, if its models are all of one architecture and every value is finite: any recipe on
+    /// whole models can be merged.
+    pub fn checked(self) -> Result<Self, MergeError> {
+        for source in self.sources() {
+            if let Fit::No(why) = source.fit(self.base()) {
+                return Err(misfit(source, self.base(), why));
+            }
+        }
+        self.looked_at()
     }
 
     /// As [`Self::of`], with no value looked at; `often`: for more than one merge.
@@ -97,7 +132,9 @@ impl Pool {
             }
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, models, has_base, retokenized: false, config, known })
+        let named = models.iter().enumerate().rev();
+        let places = named.map(|(i, m)| (m.reference().to_owned(), i)).collect();
+        Ok(Self { id, models, places, has_base, retokenized: false, non_finite: false, config, known })
     }
 
     /// Checks that a tensor's values are finite in every model that has it, unless that was done.
@@ -106,7 +143,10 @@ impl Pool {
         let mut all = Some(Extent::NONE);
         for model in &self.models {
             let Some(found) = view(model, name) else { continue };
-            let extent = check_finite(model, name, found)?;
+            let extent = match check_finite(model, name, found) {
+                Err(MergeError::NotFinite { .. }) if self.non_finite => None,
+                found => found?,
+            };
             // The extent of all counts only where each has one.
             all = all.zip(extent).map(|(a, b)| a.and(b));
         }
@@ -171,7 +211,7 @@ impl Pool {
 
     /// Place of a model among all, by its reference.
     pub(super) fn place(&self, reference: &str) -> Option<usize> {
-        self.models.iter().position(|m| m.reference() == reference)
+        self.places.get(reference).copied()
     }
 
     /// The tensor that an input is.

@@ -176,7 +176,8 @@ impl<D: Driver> OnCard for Resident<D> {
             pool.look_at_inputs(planned)?;
             let inputs = planned.feeds.iter().map(|feed| pool.view(feed)).collect();
             let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
-            let launch = run::launch(plan.method, planned, &group, pool.known(planned), plan.seed);
+            let launch =
+                run::launch(plan.method, planned, &group, pool.known(planned), plan.seed, pool.non_finite);
             let told = |Problem(problem)| MergeError::Method {
                 method: plan.method.name(),
                 tensor: planned.name.clone(),

@@ -69,14 +69,18 @@ impl Pool {
         let inputs = planned.feeds.iter().map(|feed| self.view(feed)).collect();
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let recall = Recall { known: self.known(planned), large };
-        let done = merge(plan.method, planned, &group, recall, numbers, out);
+        let bad = merge(plan.method, planned, &group, recall, numbers, out);
         // First of all: what a method complains of may come of it.
         self.intact(planned)?;
-        done.map_err(|Problem(problem)| MergeError::Method {
+        let bad = bad.map_err(|Problem(problem)| MergeError::Method {
             method: plan.method.name(),
             tensor: planned.name.clone(),
             problem,
-        })
+        })?;
+        if bad == 0 || self.non_finite {
+            return Ok(());
+        }
+        Err(planned.not_finite(plan.method, bad))
     }
 }
 
@@ -89,7 +93,7 @@ pub(super) struct Recall<'k> {
     pub(super) large: bool,
 }
 
-/// Merges a group as planned.
+/// Merges a group as planned. Gives the number of values that are not finite.
 pub(super) fn merge(
     method: Method,
     planned: &Planned,
@@ -97,7 +101,7 @@ pub(super) fn merge(
     recall: Recall<'_>,
     mut numbers: Numbers<'_>,
     out: &mut [u8],
-) -> Result<(), Problem> {
+) -> Result<usize, Problem> {
     let values = &planned.values;
     let quick = planned.stored == Dtype::BF16
         && match planned.work {
@@ -117,8 +121,9 @@ pub(super) fn merge(
         }
         Rule::Whole(merge) => {
             let mut sample = |n: usize| numbers.sample(&planned.name, n);
-            let mut out = Out { dtype: planned.stored, computed: planned.computed, data: out };
-            return merge(group, values, &mut sample, &mut out);
+            let mut out = Out { dtype: planned.stored, computed: planned.computed, data: out, bad: 0 };
+            merge(group, values, &mut sample, &mut out)?;
+            return Ok(out.bad);
         }
         Rule::Family { consensus, sparsify } => (consensus, sparsify),
     };
@@ -132,16 +137,15 @@ pub(super) fn merge(
     let rule =
         Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
     if quick {
-        sum_task(group, base, &weights, &kept, rule, recall.known).fill(out, recall.large);
-        return Ok(());
+        return Ok(sum_task(group, base, &weights, &kept, rule, recall.known).fill(out, recall.large));
     }
     let parts = weights.iter().zip(&kept).map(|(&weight, kept)| match kept {
         Kept::Listed { keep, scale } => Part { weight, keep: Some(keep), scale: *scale },
         _ => Part { weight, keep: None, scale: None },
     });
-    let mut out = Out { dtype: planned.stored, computed: planned.computed, data: out };
+    let mut out = Out { dtype: planned.stored, computed: planned.computed, data: out, bad: 0 };
     methods::sum(group, base, &parts.collect::<Vec<_>>(), rule, &mut out);
-    Ok(())
+    Ok(out.bad)
 }
 
 /// One source on its way into a merge of the task-arithmetic family.
@@ -276,7 +280,8 @@ impl Numbers<'_> {
 }
 
 /// What the card's kernel is told to merge a tensor as planned; none where it cannot. Of base and sources
-/// no more is read than the CPU reads before its own pass.
+/// no more is read than the CPU reads before its own pass. What may overflow is left to the CPU, which
+/// looks at what it makes, unless that is `allowed`.
 #[cfg(any(feature = "cuda", test))]
 pub(super) fn launch(
     method: Method,
@@ -284,6 +289,7 @@ pub(super) fn launch(
     group: &Group<'_>,
     known: Option<&Known>,
     seed: u64,
+    allowed: bool,
 ) -> Result<Option<super::launch::Launch>, Problem> {
     let values = &planned.values;
     let stored = planned.stored == Dtype::BF16 && group.inputs.iter().all(|view| view.dtype == Dtype::BF16);
@@ -293,7 +299,9 @@ pub(super) fn launch(
     let (consensus, sparsify) = match methods::rule(method) {
         Rule::Whole(_) if method == Method::Linear => {
             let (weights, normalize) = (values.each(Param::Weight), values.flag(Param::Normalize));
-            return Ok(super::launch::Launch::of(&linear_task(group, &weights, normalize, None)?));
+            let task = linear_task(group, &weights, normalize, known)?;
+            let fits = allowed || task.stays_finite();
+            return Ok(super::launch::Launch::of(&task).filter(|_| fits));
         }
         Rule::Whole(_) => return Ok(None),
         Rule::Family { consensus, sparsify } => (consensus, sparsify),
@@ -310,7 +318,9 @@ pub(super) fn launch(
     let weights = values.others(Param::Weight, group);
     let rule =
         Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
-    Ok(super::launch::Launch::of(&sum_task(group, base, &weights, &kept, rule, None)))
+    let task = sum_task(group, base, &weights, &kept, rule, known);
+    let fits = allowed || task.stays_finite();
+    Ok(super::launch::Launch::of(&task).filter(|_| fits))
 }
 
 #[cfg(any(feature = "cuda", test))]
@@ -339,9 +349,8 @@ fn quick_linear(
     normalize: bool,
     recall: Recall<'_>,
     out: &mut [u8],
-) -> Result<(), Problem> {
-    linear_task(group, weights, normalize, recall.known)?.fill(out, recall.large);
-    Ok(())
+) -> Result<usize, Problem> {
+    Ok(linear_task(group, weights, normalize, recall.known)?.fill(out, recall.large))
 }
 
 fn linear_task<'a>(

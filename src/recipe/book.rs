@@ -1,12 +1,13 @@
 //! A text with one recipe or several, where one may merge another's result.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item};
 
 use super::read::{Reader, Tree};
 use super::{Recipe, RecipeError};
-use crate::limits;
+use crate::limits::{self, RECIPES};
 
 /// The recipes of a text.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,14 @@ impl Book {
     #[must_use]
     pub fn of(recipes: Vec<Recipe>) -> Self {
         Self { recipes, warnings: Vec::new(), place: "recipe".to_owned() }
+    }
+
+    /// A recipe after those that it rests on, as the text of which it is the last.
+    #[must_use]
+    pub fn with(recipe: &Recipe) -> Self {
+        let mut recipes = recipe.before.clone();
+        recipes.push(Recipe { before: Vec::new(), ..recipe.clone() });
+        Self::of(recipes)
     }
 
     /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient`
@@ -68,18 +77,20 @@ impl Book {
         Self { recipes, warnings, place: place.to_owned() }.checked()
     }
 
-    /// The recipe of a text that holds only one.
-    pub fn only(mut self) -> Result<Recipe, RecipeError> {
-        match (self.recipes.pop(), self.recipes.len()) {
-            (Some(recipe), 0) => Ok(recipe),
-            (_, others) => Err(RecipeError::Book {
-                place: self.place,
-                problem: format!(
-                    "holds {} recipes, where one is needed; yosegi merge makes a checkpoint of them",
-                    others + 1
-                ),
-            }),
-        }
+    /// The recipe that the text is for: its only one, or the last with those that it rests on.
+    pub fn whole(self) -> Result<Recipe, RecipeError> {
+        let Some(last) = self.last() else {
+            let name = |i: usize| self.recipes[i].name.clone().unwrap_or_default();
+            let names: Vec<String> = self.unused().into_iter().map(name).collect();
+            let problem = format!(
+                "has several results, {}, where one is needed; take the name from the recipe that is meant",
+                names.join(" and ")
+            );
+            return Err(RecipeError::Book { place: self.place, problem });
+        };
+        let before = self.rests_on(last).into_iter().filter(|i| *i != last);
+        let before = before.map(|i| self.recipes[i].clone()).collect();
+        Ok(Recipe { before, ..self.recipes[last].clone() })
     }
 
     /// In TOML; reading it back gives the same recipes.
@@ -99,35 +110,58 @@ impl Book {
 
     /// In mergekit's YAML; reading it back gives the same recipes.
     pub fn to_yaml(&self) -> Result<String, RecipeError> {
-        let documents = self.recipes.iter().map(Recipe::to_yaml).collect::<Result<Vec<_>, _>>()?;
+        if let [recipe] = self.recipes.as_slice() {
+            return recipe.to_yaml();
+        }
+        let documents = self.recipes.iter().map(Recipe::to_yaml_document).collect::<Result<Vec<_>, _>>()?;
         Ok(documents.join("---\n"))
     }
 
-    /// Places in `recipes`, each after those whose result it uses.
+    /// Places in `recipes`, each after those whose result it uses; of those that are ready the first.
     pub fn order(&self) -> Result<Vec<usize>, RecipeError> {
-        let mut out: Vec<usize> = Vec::new();
-        while out.len() < self.recipes.len() {
-            let ready = |i: &usize| {
-                let uses = self.uses(*i);
-                !out.contains(i) && uses.iter().all(|u| out.contains(u))
-            };
-            let Some(next) = (0..self.recipes.len()).find(ready) else {
-                let stuck = (0..self.recipes.len()).find(|i| !out.contains(i)).unwrap_or_default();
-                let name = self.recipes[stuck].name.clone().unwrap_or_else(|| "the last one".into());
-                let problem =
-                    format!("has recipes that wait for each other, among them {name}; break the circle");
-                return Err(RecipeError::Book { place: self.place.clone(), problem });
-            };
-            out.push(next);
+        let names = self.names();
+        let mut waits: Vec<usize> = Vec::with_capacity(self.recipes.len());
+        let mut used_by: Vec<Vec<usize>> = vec![Vec::new(); self.recipes.len()];
+        for i in 0..self.recipes.len() {
+            let uses = self.uses_by(&names, i);
+            waits.push(uses.len());
+            uses.into_iter().for_each(|u| used_by[u].push(i));
         }
-        Ok(out)
+        let mut ready: std::collections::BTreeSet<usize> =
+            (0..self.recipes.len()).filter(|i| waits[*i] == 0).collect();
+        let mut out = Vec::with_capacity(self.recipes.len());
+        while let Some(next) = ready.pop_first() {
+            out.push(next);
+            for user in &used_by[next] {
+                waits[*user] -= 1;
+                if waits[*user] == 0 {
+                    ready.insert(*user);
+                }
+            }
+        }
+        if out.len() == self.recipes.len() {
+            return Ok(out);
+        }
+        let stuck = waits.iter().position(|w| *w > 0).unwrap_or_default();
+        let name = self.recipes[stuck].name.clone().unwrap_or_else(|| "the last one".into());
+        let problem = format!("has recipes that wait for each other, among them {name}; break the circle");
+        Err(RecipeError::Book { place: self.place.clone(), problem })
     }
 
     /// The recipes whose results recipe `i` uses.
     #[must_use]
     pub fn uses(&self, i: usize) -> Vec<usize> {
-        let mut out: Vec<usize> =
-            self.recipes[i].references().into_iter().filter_map(|model| self.named(model)).collect();
+        self.uses_by(&self.names(), i)
+    }
+
+    fn names(&self) -> HashMap<&str, usize> {
+        let named = self.recipes.iter().enumerate().rev();
+        named.filter_map(|(i, r)| r.name.as_deref().map(|name| (name, i))).collect()
+    }
+
+    fn uses_by(&self, names: &HashMap<&str, usize>, i: usize) -> Vec<usize> {
+        let named = |model: &str| names.get(plain(model)).copied();
+        let mut out: Vec<usize> = self.recipes[i].references().into_iter().filter_map(named).collect();
         out.sort_unstable();
         out.dedup();
         out
@@ -136,12 +170,11 @@ impl Book {
     /// Recipe `i`'s own and those on whose results it rests, in the order of their merging.
     #[must_use]
     pub fn rests_on(&self, i: usize) -> Vec<usize> {
-        let mut reached = vec![i];
-        let mut at = 0;
-        while let Some(next) = reached.get(at).copied() {
-            let new: Vec<usize> = self.uses(next).into_iter().filter(|u| !reached.contains(u)).collect();
-            reached.extend(new);
-            at += 1;
+        let names = self.names();
+        let mut reached = HashSet::from([i]);
+        let mut next = vec![i];
+        while let Some(at) = next.pop() {
+            next.extend(self.uses_by(&names, at).into_iter().filter(|u| reached.insert(*u)));
         }
         // A circle was refused when the text was read.
         self.order().unwrap_or_default().into_iter().filter(|r| reached.contains(r)).collect()
@@ -161,42 +194,40 @@ impl Book {
     /// Recipes whose results no other uses.
     #[must_use]
     pub fn unused(&self) -> Vec<usize> {
-        let used: Vec<usize> = (0..self.recipes.len()).flat_map(|i| self.uses(i)).collect();
+        let names = self.names();
+        let used: HashSet<usize> = (0..self.recipes.len()).flat_map(|i| self.uses_by(&names, i)).collect();
         (0..self.recipes.len()).filter(|i| !used.contains(i)).collect()
     }
 
     /// The recipe whose result a reference to a model means, with or without an adapter.
     #[must_use]
     pub fn named(&self, reference: &str) -> Option<usize> {
-        let plain = reference.split('+').next();
-        self.recipes.iter().position(|r| r.name.is_some() && r.name.as_deref() == plain)
+        self.recipes.iter().position(|r| r.name.is_some() && r.name.as_deref() == Some(plain(reference)))
     }
 
     fn checked(self) -> Result<Self, RecipeError> {
         let bad = |problem: String| Err(RecipeError::Book { place: self.place.clone(), problem });
         let several = self.recipes.len() > 1;
-        for (i, recipe) in self.recipes.iter().enumerate() {
-            let same = |r: &Recipe| recipe.name.is_some() && r.name == recipe.name;
-            if self.recipes[..i].iter().any(same) {
+        if self.recipes.len() > RECIPES {
+            return bad(format!("holds {} recipes; {RECIPES} are the most", self.recipes.len()));
+        }
+        let mut names = HashSet::new();
+        for name in self.recipes.iter().filter_map(|r| r.name.as_deref()) {
+            if !names.insert(name) {
+                return bad(format!("has two recipes named {name}; name each once"));
+            }
+            if several && !is_name(name) {
                 return bad(format!(
-                    "has two recipes named {}; name each once",
-                    recipe.name.clone().unwrap_or_default()
+                    "has a recipe named {}; in a file of several a name is letters, digits, - _ and inner \
+                     dots, because its result is a folder that others use by it",
+                    name.escape_debug()
                 ));
             }
-        }
-        if let Some(name) =
-            self.recipes.iter().filter_map(|r| r.name.as_deref()).find(|n| several && !is_name(n))
-        {
-            return bad(format!(
-                "has a recipe named {}; in a file of several a name is letters, digits, - _ and inner dots, \
-                 because its result is a folder that others use by it",
-                name.escape_debug()
-            ));
         }
         for recipe in self.recipes.iter().filter(|_| several) {
             for reference in recipe.references() {
                 let (plain, revision) = reference.split_once('@').unwrap_or((reference, ""));
-                if !revision.is_empty() && self.named(plain).is_some() && !plain.contains('+') {
+                if !revision.is_empty() && names.contains(plain) {
                     return bad(format!("names a revision of {plain}, which is merged here and has none"));
                 }
             }
@@ -208,6 +239,11 @@ impl Book {
         self.order()?;
         Ok(self)
     }
+}
+
+/// A reference without its adapter.
+fn plain(reference: &str) -> &str {
+    reference.split_once('+').map_or(reference, |(model, _)| model)
 }
 
 /// Whether a name can be that of a folder and of a model.

@@ -1,11 +1,13 @@
 //! Is a recipe in order, as far as that can be said without reading a model?
 
+use std::collections::{HashMap, HashSet};
+
 use super::{
     BaseNeed, Kind, LayerGroup, Method, Param, Parameters, Recipe, RecipeError, Scope, Slice, Source, Step,
-    Values,
+    TokenizerSource, Values,
 };
 
-use crate::limits::LAYERS;
+use crate::limits::{FILTERS, LAYERS, MODELS};
 
 /// A key path and what is wrong with it.
 type Problem = (String, String);
@@ -59,7 +61,14 @@ impl Recipe {
         if self.base.as_deref().is_some_and(str::is_empty) {
             return missing("base".into());
         }
+        let bounded = |key: &str, what: &str, count: usize, most: usize| {
+            let problem = || format!("gives {count} {what}; {most} are the most");
+            if count <= most { Ok(()) } else { Err((key.to_owned(), problem())) }
+        };
+        bounded("source", "models", self.sources.len(), MODELS)?;
+        bounded("slice", "slices", self.slices.len(), LAYERS)?;
         if !self.path.is_empty() {
+            bounded("path", "models", self.models().len(), MODELS)?;
             return self.check_path();
         }
         if self.method.spec().base == BaseNeed::Required && self.base.is_none() && self.slices.is_empty() {
@@ -85,6 +94,11 @@ impl Recipe {
                 format!("makes {blocks} blocks in all; {LAYERS} are merged at most"),
             ));
         }
+        bounded("slice", "models", self.models().len(), MODELS)?;
+        // One may be empty: the first gives the embeddings all the same, the last the head.
+        if !self.slices.is_empty() && self.slices.iter().all(Slice::is_empty) {
+            return Err(("slice".into(), "makes no layer at all; give some a range of layers".into()));
+        }
         for (path, parameters) in self.places() {
             check_parameters(self.method, &path, parameters)?;
             let global = |p: &Param| self.method.parameter(*p).is_some_and(|s| s.scope == Scope::Global);
@@ -102,12 +116,13 @@ impl Recipe {
         if sources.is_empty() {
             return Err(("source".into(), "is missing; a merge needs at least one [[source]]".into()));
         }
+        let mut places = HashMap::new();
         for (i, source) in sources.iter().enumerate() {
             let key = || format!("source[{i}].model");
             if source.model.is_empty() {
                 return Err((key(), "is missing; name a checkpoint".into()));
             }
-            if let Some(first) = sources[..i].iter().position(|s| s.model == source.model) {
+            if let Some(first) = places.insert(source.model.as_str(), i) {
                 let problem = format!("is {} again, as in source[{first}]; name each once", source.model);
                 return Err((key(), problem));
             }
@@ -139,17 +154,28 @@ impl Recipe {
         }
         let need = self.method.spec().base;
         let base = slice.base.as_deref().or(self.base.as_deref()).filter(|_| need != BaseNeed::Unused);
+        if slice.sources.len() > MODELS {
+            let problem = format!("gives {} models; {MODELS} are the most", slice.sources.len());
+            return Err((format!("{path}.source"), problem));
+        }
+        let mut seen = HashSet::new();
         for (i, source) in slice.sources.iter().enumerate() {
             let key = |name: &str| format!("{path}.source[{i}].{name}");
             let (first, end) = source.layers;
             if source.model.is_empty() {
                 return Err((key("model"), "is missing; name a checkpoint".into()));
             }
-            if slice.sources[..i].iter().any(|s| s.model == source.model) {
+            if !seen.insert(source.model.as_str()) {
                 return Err((key("model"), format!("is {} again; name each once in a slice", source.model)));
             }
-            if end <= first {
-                let problem = format!("is [{first}, {end}]; the second number is the block after the last");
+            if end < first {
+                let problem = format!(
+                    "is [{first}, {end}]; the second number is the block after the last, and not before the first"
+                );
+                return Err((key("layers"), problem));
+            }
+            if end > LAYERS {
+                let problem = format!("ends at {end}; models of over {LAYERS} layers are not read");
                 return Err((key("layers"), problem));
             }
             if end - first != slice.len() {
@@ -187,6 +213,14 @@ impl Recipe {
             let problem = "stands beside [[source]] or [[slice]]; a path names its models in its steps";
             return Err(("path".into(), problem.into()));
         }
+        if self.tokenizer.as_ref().is_some_and(|t| {
+            t.source != TokenizerSource::Base || !t.tokens.is_empty() || t.pad_to_multiple_of.is_some()
+        }) {
+            return Err((
+                "tokenizer".into(),
+                "has no meaning for a path, whose vocabulary is its base's".into(),
+            ));
+        }
         if let Some((param, _)) = self.parameters.iter().next() {
             let problem = "has no meaning for a path; give a step its scale instead";
             return Err((param.name().into(), problem.into()));
@@ -199,8 +233,12 @@ impl Recipe {
             if model.is_empty() {
                 return Err((format!("path[{i}].model"), "is missing; name a checkpoint".into()));
             }
-            if !scale.is_finite() {
-                return Err((format!("path[{i}].scale"), format!("is {scale}; it must be a finite number")));
+            // The hidden state is float32 at most.
+            if !(*scale as f32).is_finite() {
+                return Err((
+                    format!("path[{i}].scale"),
+                    format!("is {scale}; it must be a number that float32 can hold"),
+                ));
             }
         }
         Ok(())
@@ -264,6 +302,9 @@ fn check_parameters(method: Method, path: &str, parameters: &Parameters) -> Resu
             let (each, blocks) = match values {
                 Values::Filters(list) if list.is_empty() => {
                     return Err((path, "is an empty list; give at least one value".into()));
+                }
+                Values::Filters(list) if list.len() > FILTERS => {
+                    return Err((path, format!("has {} filters; {FILTERS} are the most", list.len())));
                 }
                 Values::Filters(_) => continue,
                 plain => (plain.values(), plain.values().len().saturating_sub(2)),

@@ -38,6 +38,9 @@ use serde::{Deserialize, Serialize};
 /// or a path of data flow through layers (`path`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
+    /// Recipes whose results this one uses by their names, each after those that it uses itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Recipe>,
     /// By which other recipes of the same text use the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -89,6 +92,7 @@ impl Recipe {
     #[must_use]
     pub fn new(method: Method, base: Option<&str>) -> Self {
         Self {
+            before: Vec::new(),
             name: None,
             method,
             base: base.map(str::to_owned),
@@ -126,14 +130,18 @@ impl Recipe {
     pub fn models(&self) -> Vec<&str> {
         let sources = self.sources.iter().map(|s| &s.model);
         let sliced = self.slices.iter().flat_map(|s| s.sources.iter().map(|s| &s.model));
-        let mut out: Vec<&str> = Vec::new();
-        for model in sources.chain(sliced).chain(self.path.iter().map(|s| &s.model)) {
-            let base = self.base.as_ref() == Some(model) && self.method.spec().base != BaseNeed::Unused;
-            if !base && !out.contains(&model.as_str()) {
-                out.push(model);
-            }
-        }
-        out
+        let mut seen = std::collections::HashSet::new();
+        let base = self.base.as_deref().filter(|_| self.method.spec().base != BaseNeed::Unused);
+        let all = sources.chain(sliced).chain(self.path.iter().map(|s| &s.model)).map(String::as_str);
+        all.filter(|model| Some(*model) != base && seen.insert(*model)).collect()
+    }
+
+    /// The model that gives the vocabulary and takes no other part.
+    #[must_use]
+    pub fn vocabulary_giver(&self) -> Option<&str> {
+        let TokenizerSource::Model(model) = &self.tokenizer.as_ref()?.source else { return None };
+        let part = self.base.as_ref() == Some(model) || self.models().contains(&model.as_str());
+        (!part).then_some(model)
     }
 
     /// Every model that the recipe names anywhere, each once: those that take part, bases, and those

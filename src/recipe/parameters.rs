@@ -57,6 +57,15 @@ impl Parameters {
         self.0.iter_mut().map(|(param, values)| (*param, values))
     }
 
+    /// These, and of `others` those that are not among them.
+    #[must_use]
+    pub fn over(mut self, others: &Self) -> Self {
+        for (param, values) in others.iter() {
+            self.0.entry(param).or_insert_with(|| values.clone());
+        }
+        self
+    }
+
     /// Whether none is given.
     #[must_use]
     pub fn is_empty(&self) -> bool {

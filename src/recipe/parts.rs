@@ -190,6 +190,35 @@ pub struct Step {
     pub scale: f64,
 }
 
+impl super::Recipe {
+    /// Gives models other names, here and in the recipes before it, where `change` has one.
+    pub fn rename_models(&mut self, change: &dyn Fn(&str) -> Option<String>) {
+        let rename = |name: &mut String| {
+            if let Some(other) = change(name) {
+                *name = other;
+            }
+        };
+        self.before.iter_mut().for_each(|recipe| recipe.rename_models(change));
+        self.base.iter_mut().for_each(rename);
+        self.sources.iter_mut().for_each(|s| rename(&mut s.model));
+        for slice in &mut self.slices {
+            slice.base.iter_mut().for_each(rename);
+            slice.sources.iter_mut().for_each(|s| rename(&mut s.model));
+        }
+        self.path.iter_mut().for_each(|step| rename(&mut step.model));
+        let Some(tokenizer) = &mut self.tokenizer else { return };
+        if let TokenizerSource::Model(model) = &mut tokenizer.source {
+            rename(model);
+        }
+        for (_, token) in &mut tokenizer.tokens {
+            match &mut token.source {
+                Some(TokenOrigin::Model(model) | TokenOrigin::ModelToken { model, .. }) => rename(model),
+                Some(TokenOrigin::Zero) | None => {}
+            }
+        }
+    }
+}
+
 const fn one() -> f64 {
     1.0
 }

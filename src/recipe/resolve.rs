@@ -2,7 +2,10 @@
 //! recipe, the method's default; filters and gradients as in mergekit 0.1.5 (`parameter_resolver`
 //! and `plan`).
 
-use super::{BaseNeed, Kind, LayerGroup, Param, Parameters, Recipe, RecipeError, Values};
+use super::{
+    BaseNeed, Kind, LayerGroup, Param, Parameters, Recipe, RecipeError, Slice, Source, TokenizerSource,
+    Values,
+};
 
 /// The shape of a merge in blocks: what each output block is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +116,7 @@ impl Recipe {
             let mut models = Vec::new();
             for (i, s) in slice.sources.iter().enumerate() {
                 let (first, end) = s.layers;
-                if end > depth(&s.model) {
+                if end > first && end > depth(&s.model) {
                     let problem = format!("ends at {end}, but {} has {} layers", s.model, depth(&s.model));
                     return Err(RecipeError::in_memory(&format!("slice[{k}].source[{i}].layers"), &problem));
                 }
@@ -126,6 +129,35 @@ impl Recipe {
         let each = lengths.iter().enumerate();
         let blocks = each.flat_map(|(slice, n)| (0..*n).map(move |offset| (slice, offset))).collect();
         Ok(Outline { blocks, lengths, inputs })
+    }
+
+    /// The same merge of models of `layers` blocks, said by whole models where it can be: a module of the one
+    /// name, one slice that takes all blocks of each model and the base's own vocabulary say nothing more.
+    #[must_use]
+    pub fn as_whole_models(&self, layers: usize) -> Self {
+        let mut out = self.clone();
+        let simple = out.slices.len() < 2;
+        if let Some(module) = out.module.take_if(|m| m.name == "default" && simple) {
+            out.parameters = module.parameters.over(&out.parameters);
+        }
+        out.tokenizer.take_if(|t| {
+            t.source == TokenizerSource::Base && t.tokens.is_empty() && t.pad_to_multiple_of.is_none()
+        });
+        let whole = |slice: &Slice| slice.sources.iter().all(|s| s.layers == (0, layers));
+        if let [slice] = out.slices.as_slice()
+            && whole(slice)
+            && slice.base.as_ref().is_none_or(|base| self.base.is_none() || self.base.as_ref() == Some(base))
+        {
+            let slice = slice.clone();
+            out.slices.clear();
+            out.base = out.base.or(slice.base);
+            out.parameters = slice.parameters.over(&out.parameters);
+            let measured = self.method.spec().base != BaseNeed::Unused;
+            let base = out.base.clone().filter(|_| measured);
+            let others = slice.sources.into_iter().filter(|s| Some(&s.model) != base.as_ref());
+            out.sources = others.map(|s| Source { model: s.model, parameters: s.parameters }).collect();
+        }
+        out
     }
 
     /// A parameter that all sources share, for one tensor.

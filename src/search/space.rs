@@ -225,6 +225,7 @@ impl Space {
     /// bounds moves to the bound. The mask's stream and seed are the space's own. A recipe that no
     /// genome can stand for (another method, base, fixed parameter or source) is refused.
     pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, SpaceError> {
+        let recipe = &recipe.as_whole_models(self.config.layers);
         self.check_frame(recipe)?;
         let mut out = self.start().0;
         for slot in &self.slots {
@@ -270,6 +271,7 @@ impl Space {
             Err(SpaceError::Differs { key, recipe: recipe.to_string(), space: space.to_string() })
         };
         let foreign = [
+            (!recipe.before.is_empty(), "other recipes before it"),
             (!recipe.path.is_empty(), "a path"),
             (!recipe.slices.is_empty(), "slices"),
             (recipe.module.is_some(), "modules"),

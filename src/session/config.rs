@@ -17,7 +17,7 @@ use crate::limits;
 use crate::search;
 use said::reading_sentence;
 
-pub use edit::{with_absolute_paths, with_overrides};
+pub use edit::{with_absolute_paths, with_lenient, with_overrides};
 pub use racing::{Order, Racing};
 pub(super) use space::in_reach;
 pub use space::{Knob, Range, SpaceKeys};
@@ -99,6 +99,9 @@ pub struct Search {
     /// Where the search begins.
     #[serde(default)]
     pub start: Start,
+    /// Passes over unknown keys of the recipe that it begins from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lenient: bool,
     /// What `nsga2` weighs against each other on the training questions: `fitness`, `acc`, `acc_ja`,
     /// `japanese`, or a task's name for its fitness. The best candidate is still the one of the
     /// highest fitness.
@@ -154,6 +157,7 @@ impl Default for Search {
             population: 0,
             sigma: sixth(),
             start: Start::default(),
+            lenient: false,
             objectives: Vec::new(),
             options: search::Options::new(),
         }
@@ -215,10 +219,14 @@ impl Config {
         if pool.sources.is_empty() {
             return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
         }
-        for (i, source) in pool.sources.iter().enumerate() {
-            if pool.sources[..i].contains(source) {
-                return Err(format!("`pool.sources` names {source} twice: name each fine-tune once"));
-            }
+        if pool.sources.len() > limits::MODELS {
+            let n = pool.sources.len();
+            let most = limits::MODELS;
+            return Err(format!("`pool.sources` names {n} models: {most} are the most of one merge"));
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(again) = pool.sources.iter().find(|source| !seen.insert(source.as_str())) {
+            return Err(format!("`pool.sources` names {again} twice: name each fine-tune once"));
         }
         if let Some(bad) = baselines.grid.iter().find(|w| !w.is_finite()) {
             return Err(format!("`baselines.grid` holds {bad}: give finite weights"));

@@ -1,14 +1,15 @@
 //! From a target to scored answers: merge what changed, bring the decoder up to date, let it
 //! answer, judge the answers. Everything loaded stays loaded for the next target.
 
+mod order;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::bail;
 
-use super::align::{self, in_base_order};
 use super::asked;
 use super::error::BadInput;
 use super::evolve::Facts;
@@ -18,17 +19,14 @@ use super::kitchen::Kitchen;
 use super::player::{Player, Said};
 use super::protocol::{Answer, Cost, Score, Split, Target};
 use super::route::Route;
-use super::winners;
-use crate::checkpoint::Checkpoint;
 use crate::lm::{self, Device};
 use crate::merge::Pool;
-use crate::recipe::{Align, Recipe};
+use crate::recipe::{Align, Method, Recipe};
 use crate::task::{Decoding, Fitness, Places, Question, Task, Verdict};
+use order::{Order, fetch, note, serves, supply};
 
 /// A model alone with more parameters than this is let go once it has answered.
 const KEEP_ALONE: usize = 100_000_000;
-/// How often news of a download are told at most.
-const NOTE_EVERY: Duration = Duration::from_secs(2);
 
 /// Everything loaded: models, merge, decoder, tasks. Lives as long as its worker.
 #[derive(Default)]
@@ -45,18 +43,8 @@ pub struct Evaluator {
     route: Option<(Key, Route, Option<Player>)>,
 }
 
-/// Names of models, and the recipes of those that are merged on the spot.
-type Key = (Vec<String>, Vec<Recipe>);
-
-/// What a kitchen was opened for.
-#[derive(PartialEq)]
-struct Order {
-    base: String,
-    sources: Vec<String>,
-    made: Vec<Recipe>,
-    /// How the sources were brought into the base's order, if they were.
-    align: Option<Align>,
-}
+/// Names of models, the recipes of those that are merged on the spot, and the chat template.
+type Key = (Vec<String>, Vec<Recipe>, Option<String>);
 
 /// What an evaluation tells while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +198,7 @@ impl Evaluator {
         Ok((picked, true))
     }
 
-    /// The pool of these models, first in the list.
+    /// The pool of a bench's models, first in the list.
     fn kitchen(
         &mut self,
         bench: &Bench,
@@ -218,35 +206,36 @@ impl Evaluator {
         align: Option<&Align>,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Kitchen> {
-        let Bench { base, sources, made, .. } = bench;
-        let order =
-            Order { base: base.clone(), sources: sources.clone(), made: made.clone(), align: align.cloned() };
+        self.kitchen_for(Order::of_bench(bench, align), || {
+            let Bench { base, sources, .. } = bench;
+            // All of one architecture, whatever a candidate takes of them, and looked at before any does.
+            let mut whole = Recipe::uniform(base, sources, Method::TaskArithmetic, 1.0);
+            whole.align = align.cloned();
+            let pool = supply(bench, device, &|name| fetch(name, told), &note(told)).pool(&whole, true)?;
+            pool.checked().map_err(BadInput::error)
+        })
+    }
+
+    /// The kitchen of that order, first in the list; `open` gives its pool where there is none yet.
+    fn kitchen_for(
+        &mut self,
+        order: Order,
+        open: impl FnOnce() -> anyhow::Result<Pool>,
+    ) -> anyhow::Result<&mut Kitchen> {
         if let Some(place) = self.kitchens.iter().position(|(known, _)| *known == order) {
             self.kitchens[..=place].rotate_right(1);
             self.kitchens[1..].iter_mut().for_each(|(_, other)| other.make_room());
         } else {
             self.kitchens.truncate(1);
-            let mut opened = Vec::with_capacity(sources.len());
-            for source in sources {
-                opened.push(open(source, made, device, told)?);
-            }
-            let first = open(base, made, device, told)?;
-            if let Some(how) = align {
-                let found = in_base_order(&first, opened, how, device)?;
-                for (source, found) in &found {
-                    for line in align::told(source.reference(), found) {
-                        told(Told::Note(line));
-                    }
-                }
-                opened = found.into_iter().map(|(source, _)| source).collect();
-            }
-            let pool = Pool::new(first, opened).map_err(BadInput::error)?;
+            let pool = open()?;
             self.kitchens.iter_mut().for_each(|(_, other)| other.make_room());
             self.kitchens.insert(0, (order, Kitchen::new(pool)));
         }
         Ok(&mut self.kitchens[0].1)
     }
 
+    /// What runs a recipe's merge: over the bench's models where they are all that it needs, which
+    /// then stay as they are for the next, else over models of its own.
     fn merge(
         &mut self,
         bench: &Bench,
@@ -254,7 +243,14 @@ impl Evaluator {
         device: &Device,
         told: &dyn Fn(Told),
     ) -> anyhow::Result<&mut Player> {
-        self.kitchen(bench, device, recipe.align.as_ref(), told)?.serve(recipe, device, told)
+        let kitchen = if serves(bench, recipe) {
+            self.kitchen(bench, device, recipe.align.as_ref(), told)?
+        } else {
+            self.kitchen_for(Order::of_recipe(bench, recipe), || {
+                supply(bench, device, &|name| fetch(name, told), &note(told)).pool(recipe, true)
+            })?
+        };
+        kitchen.serve(recipe, device, told)
     }
 
     /// What runs a recipe's path: another path over the same models loads no more than the layers
@@ -268,10 +264,14 @@ impl Evaluator {
     ) -> anyhow::Result<&mut Player> {
         let mut pool = bench.sources.clone();
         pool.extend((!bench.base.is_empty()).then(|| bench.base.clone()));
-        let key = (Route::names(recipe, &pool), bench.made.clone());
+        let made = bench.made.iter().chain(&recipe.before).cloned().collect();
+        let key = (Route::names(recipe, &pool), made, recipe.chat_template.clone());
         let (route, player) = match self.route.take().filter(|(known, ..)| *known == key) {
             Some((_, route, player)) => (route, player),
-            None => (Route::open(&key.0, |name| open(name, &bench.made, device, told))?, None),
+            None => {
+                let fetch = |name: &str| fetch(name, told);
+                (supply(bench, device, &fetch, &note(told)).route(recipe, &pool)?, None)
+            }
         };
         let steps = route.steps(recipe)?;
         let player = match player {
@@ -297,34 +297,12 @@ impl Evaluator {
         {
             player
         } else {
-            let checkpoint = open(model, &bench.made, device, told)?;
+            let fetch = |name: &str| fetch(name, told);
+            let checkpoint = supply(bench, device, &fetch, &note(told)).open(model)?;
             Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
         };
         Ok(&mut self.alone.insert((model.to_owned(), bench.made.clone(), player)).2)
     }
-}
-
-/// Opens a model, telling now and then how far its files have come.
-fn open(
-    reference: &str,
-    made: &[Recipe],
-    device: &Device,
-    told: &dyn Fn(Told),
-) -> anyhow::Result<Checkpoint> {
-    winners::open(reference, made, device, &mut |name| fetch(name, told))
-}
-
-/// Opens a checkpoint, telling now and then how far its files have come.
-fn fetch(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
-    let mut last = Instant::now();
-    let mut progress = |file: &str, done: u64, of: u64| {
-        if last.elapsed() > NOTE_EVERY {
-            last = Instant::now();
-            let mega = |bytes: u64| bytes / 1_000_000;
-            told(Told::Note(format!("{reference}: {file}, {} of {} MB", mega(done), mega(of))));
-        }
-    };
-    Checkpoint::open_with_progress(reference, &mut progress).map_err(BadInput::error)
 }
 
 fn check_questions(task: &Task, name: &str, ask: &[Ask]) -> anyhow::Result<()> {

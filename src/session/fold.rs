@@ -1,6 +1,7 @@
 //! A path exported as an ordinary checkpoint, and the proof that it is the same model: the folded
 //! weights are run beside the path before anything is written.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -60,6 +61,20 @@ pub fn export(
     let models: Vec<&Checkpoint> = route.models.iter().collect();
     let texts = (card(recipe, out, apart, options), options.book(recipe).to_toml());
     Ok((export_folded(&folding, &models, texts, out, options)?, apart))
+}
+
+/// A recipe's path as an ordinary model in memory. It is not compared with the path.
+pub fn in_memory(recipe: &Recipe, mut route: Route) -> anyhow::Result<Checkpoint> {
+    let steps = route.steps(recipe)?;
+    let (config, tensors) = {
+        let folded = folding(recipe, &route, &steps)?.make()?;
+        let held = |name: &String| {
+            folded.tensor(name).map(|v| (name.clone(), v.shape.to_vec(), v.dtype, v.data.to_vec()))
+        };
+        (folded.config().clone(), folded.names().iter().filter_map(held).collect())
+    };
+    let first = route.models.swap_remove(0);
+    first.replaced(&config, tensors, BTreeMap::new()).map_err(BadInput::error)
 }
 
 /// What [`export`] would write.

@@ -27,6 +27,26 @@ pub struct Bench {
     /// Tasks are read as in sessions that did not say which language they ask for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub earlier: bool,
+    /// Takes values that are not finite, in models and in what is made of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_non_finite: bool,
+}
+
+impl Bench {
+    /// A task alone: each target is of models of its own.
+    #[must_use]
+    pub fn of_task(task: &str, device: &str, threads: usize) -> Self {
+        Self {
+            base: String::new(),
+            sources: Vec::new(),
+            task: task.to_owned(),
+            device: device.to_owned(),
+            threads,
+            made: Vec::new(),
+            earlier: false,
+            allow_non_finite: false,
+        }
+    }
 }
 
 /// Something for a worker to do.

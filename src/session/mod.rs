@@ -21,6 +21,7 @@ mod kitchen;
 pub mod list;
 pub mod lock;
 mod parts;
+pub mod place;
 mod player;
 pub mod protocol;
 pub mod report;
@@ -28,11 +29,11 @@ pub mod route;
 pub mod signals;
 pub mod stages;
 pub mod state;
+pub mod supply;
 pub mod tasks;
 pub mod text;
 #[cfg(test)]
 mod toy;
-pub mod winners;
 pub mod worker;
 
 pub use client::{Client, CommandSender};

@@ -17,6 +17,8 @@ impl Route {
     #[must_use]
     pub fn names(recipe: &Recipe, pool: &[String]) -> Vec<String> {
         let mut names = vec![recipe.donor().to_owned()];
+        // Its models vote for one chat template; no others do.
+        let pool = if recipe.chat_template.is_some() { &[] } else { pool };
         for name in pool.iter().chain(recipe.path.iter().map(|step| &step.model)) {
             if !names.contains(name) {
                 names.push(name.clone());

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Budget, Config, Search, SpaceKeys, Start, in_reach};
 use super::error::BadInput;
+use crate::limits::MODELS;
 use crate::search::{AnySpace, GeneRange, PathSpace, PathSpaceConfig, Scales};
 
 /// One `[[stage]]`.
@@ -150,7 +151,14 @@ impl Config {
         let pool = || std::iter::once(&self.pool.base).chain(&self.pool.sources);
         let models: Vec<String> =
             if keys.models.is_empty() { pool().cloned().collect() } else { keys.models.clone() };
-        if let Some(other) = models.iter().find(|m| pool().all(|p| p != *m)) {
+        if models.len() > MODELS {
+            let n = models.len();
+            return Err(BadInput::error(format!(
+                "`space.path.models` names {n} models: {MODELS} are the most"
+            )));
+        }
+        let here: std::collections::HashSet<&String> = pool().collect();
+        if let Some(other) = models.iter().find(|m| !here.contains(m)) {
             let known: Vec<&str> = pool().map(String::as_str).collect();
             return Err(BadInput::error(format!(
                 "`space.path.models` names {other}, which is not in the pool here ({})",

@@ -135,7 +135,13 @@ impl Looper {
                 self.retry = Some(Instant::now() + RETRY);
             }
             Wake::Written(path, outcome) => self.app.written(path, outcome),
-            Wake::Read(path, why, outcome) => self.app.read(path, why, outcome),
+            Wake::Read(path, why, outcome) => {
+                let outcome = outcome.map(|(recipe, notes)| {
+                    self.app.passed_over(&notes);
+                    recipe
+                });
+                self.app.read(path, why, outcome);
+            }
             Wake::TextWritten(path, outcome) => self.app.exported(&path, outcome),
             Wake::Replay(standing) => self.app.replay = Some(standing),
             Wake::Signal(libc::SIGTSTP) => self.suspend()?,

@@ -9,7 +9,8 @@ use crossterm::event::{self, Event};
 use super::effect::Reading;
 use super::replay::Standing;
 use crate::limits;
-use crate::recipe::Recipe;
+use crate::recipe::{Book, Recipe, RecipeError};
+use crate::session::place::make_absolute;
 use crate::session::protocol::{Live, Message};
 use crate::session::{Client, CommandSender, Home};
 
@@ -28,8 +29,8 @@ pub enum Wake {
     Disconnected(String),
     /// A file was written.
     Written(PathBuf, Result<(), String>),
-    /// A file was read.
-    Read(PathBuf, Reading, Result<Box<Recipe>, String>),
+    /// A file was read, with what was passed over in it.
+    Read(PathBuf, Reading, Result<(Box<Recipe>, Vec<String>), String>),
     /// A text was written.
     TextWritten(PathBuf, Result<(), String>),
     Signal(i32),
@@ -88,10 +89,20 @@ pub fn write_recipe(path: PathBuf, recipe: Box<Recipe>, wakes: Sender<Wake>) {
     });
 }
 
-/// Reads a recipe away from the drawing thread.
+/// Reads a recipe away from the drawing thread. Unknown keys are passed over and told; the engine works in
+/// another folder, so relative ones are made absolute.
 pub fn read_recipe(path: PathBuf, why: Reading, wakes: Sender<Wake>) {
     thread::spawn(move || {
-        let outcome = Recipe::open(&path).map(Box::new).map_err(|e| e.to_string());
+        let read = || {
+            let mut book = Book::open(&path, true)?;
+            let notes = std::mem::take(&mut book.warnings);
+            let mut recipe = book.whole()?;
+            if let Ok(here) = std::env::current_dir() {
+                make_absolute(&mut recipe, &here);
+            }
+            Ok((Box::new(recipe), notes))
+        };
+        let outcome = read().map_err(|e: RecipeError| e.to_string());
         let _ = wakes.send(Wake::Read(path, why, outcome));
     });
 }

@@ -49,7 +49,7 @@ impl Options {
     /// A recipe with those that it rests on, as one text.
     #[must_use]
     pub fn book(&self, recipe: &Recipe) -> Book {
-        Book::of(self.before.iter().chain([recipe]).cloned().collect())
+        Book::of(self.before.iter().cloned().chain(Book::with(recipe).recipes).collect())
     }
 }
 

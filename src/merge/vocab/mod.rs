@@ -43,15 +43,35 @@ type Made = (String, Vec<usize>, Dtype, Vec<u8>);
 
 /// The models of `recipe` with one vocabulary and the chat template that it asks for. `models[0]`
 /// gives config and tokenizer (the base, where there is one); the others are the sources.
-pub fn prepare(recipe: &Recipe, models: Vec<Checkpoint>) -> Result<Vec<Checkpoint>, MergeError> {
-    let chat = match &recipe.chat_template {
-        Some(asked) => chat::template(asked, in_recipe_order(recipe, &models).iter().map(|i| &models[*i]))?,
-        None => None,
-    };
-    let mut models = match &recipe.tokenizer {
-        Some(spec) => align(recipe, spec, models)?,
+///
+/// `giver`: the model whose tokenizer the recipe asks for, where that takes no other part.
+pub fn prepare(
+    recipe: &Recipe,
+    models: Vec<Checkpoint>,
+    giver: Option<&Checkpoint>,
+) -> Result<Vec<Checkpoint>, MergeError> {
+    let chat = template(recipe, &models)?;
+    let models = match &recipe.tokenizer {
+        Some(spec) => align(recipe, spec, models, giver)?,
         None => models,
     };
+    put_template(chat, models)
+}
+
+/// The models with the chat template that `recipe` asks for in the first of them.
+pub fn with_template(recipe: &Recipe, models: Vec<Checkpoint>) -> Result<Vec<Checkpoint>, MergeError> {
+    let chat = template(recipe, &models)?;
+    put_template(chat, models)
+}
+
+fn template(recipe: &Recipe, models: &[Checkpoint]) -> Result<Option<String>, MergeError> {
+    match &recipe.chat_template {
+        Some(asked) => chat::template(asked, in_recipe_order(recipe, models).iter().map(|i| &models[*i])),
+        None => Ok(None),
+    }
+}
+
+fn put_template(chat: Option<String>, mut models: Vec<Checkpoint>) -> Result<Vec<Checkpoint>, MergeError> {
     if let Some(template) = chat
         && !models.is_empty()
     {
@@ -85,6 +105,7 @@ fn align(
     recipe: &Recipe,
     spec: &TokenizerSpec,
     models: Vec<Checkpoint>,
+    giver: Option<&Checkpoint>,
 ) -> Result<Vec<Checkpoint>, MergeError> {
     let Some(donor) = models.first() else { return Ok(models) };
     let mut tokens = Vec::with_capacity(models.len());
@@ -95,17 +116,25 @@ fn align(
         tokens.push(Tokens::read(if same { donor } else { model })?);
     }
     let order = in_recipe_order(recipe, &models);
-    let giver = match &spec.source {
-        TokenizerSource::Union | TokenizerSource::Base => 0,
-        TokenizerSource::Model(name) => {
-            models.iter().position(|m| m.reference() == name).ok_or_else(|| MergeError::NotLoaded {
-                key: "tokenizer.source".to_owned(),
-                model: name.clone(),
-                loaded: models.iter().map(|m| m.reference().to_owned()).collect(),
-            })?
-        }
+    let named = |name: &String| models.iter().position(|m| m.reference() == name);
+    let (place, giver) = match &spec.source {
+        TokenizerSource::Union | TokenizerSource::Base => (Some(0), donor),
+        TokenizerSource::Model(name) => match (named(name), giver) {
+            (Some(place), _) => (Some(place), &models[place]),
+            (None, Some(giver)) if giver.reference() == name => (None, giver),
+            (None, _) => {
+                return Err(MergeError::NotLoaded {
+                    key: "tokenizer.source".to_owned(),
+                    model: name.clone(),
+                    loaded: models.iter().map(|m| m.reference().to_owned()).collect(),
+                });
+            }
+        },
     };
-    let mut target = tokens[giver].clone();
+    let mut target = match place {
+        Some(place) => tokens[place].clone(),
+        None => Tokens::read(giver)?,
+    };
     let before = target.ids.len();
     if spec.source == TokenizerSource::Union {
         target.unite(&tokens);
@@ -115,7 +144,7 @@ fn align(
     let pad = spec.pad_to_multiple_of.unwrap_or(1).max(1);
     let rows = target.rows().next_multiple_of(pad);
 
-    let files = files(&models[giver], &target, grown);
+    let files = files(giver, &target, grown);
     let rules: HashMap<&str, &TokenSpec> = spec.tokens.iter().map(|(t, rule)| (t.as_str(), rule)).collect();
     let any_head = order.iter().any(|i| models[*i].tensor(HEAD).is_some());
     let mut made: Vec<Vec<Made>> = models.iter().map(|_| Vec::new()).collect();
@@ -164,9 +193,9 @@ fn align(
             made[*place].extend(data.map(|data| ((*name).to_owned(), vec![rows, hidden], dtype, data)));
         }
     }
-    let ids = token_ids(&models[giver]);
+    let ids = token_ids(giver);
     let with_ids = |config: &mut Value| {
-        if giver != 0 {
+        if place != Some(0) {
             for (key, id) in &ids {
                 config[key] = id.clone();
             }

@@ -19,7 +19,7 @@ use crate::limits::LAYERS;
 impl Recipe {
     /// Reads a file that holds one recipe, in TOML or in mergekit's YAML by its extension.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        super::Book::open(path, false)?.only()
+        super::Book::open(path, false)?.whole()
     }
 
     /// Reads a recipe from TOML; `place` names the text in messages (a file, or `stdin`).

@@ -65,19 +65,20 @@ impl Node {
 }
 
 /// The tree of a TOML document.
-pub(in crate::recipe) struct Toml<'a> {
-    text: &'a str,
+pub(in crate::recipe) struct Toml {
+    /// Where each line ends.
+    ends: Vec<usize>,
 }
 
-impl<'a> Toml<'a> {
-    pub const fn new(text: &'a str) -> Self {
-        Self { text }
+impl Toml {
+    pub fn new(text: &str) -> Self {
+        Self { ends: text.match_indices('\n').map(|(at, _)| at).collect() }
     }
 
     /// Line of a place in the text.
     pub fn line(&self, span: Option<std::ops::Range<usize>>) -> Option<usize> {
-        let before = self.text.get(..span?.start)?;
-        Some(before.matches('\n').count() + 1)
+        let at = span?.start;
+        Some(self.ends.partition_point(|end| *end < at) + 1)
     }
 
     /// A table and all below it.

@@ -2,6 +2,7 @@
 
 use super::node::{Node, Tree};
 use super::{Read, Reader};
+use crate::recipe::yaml::number_in;
 use crate::recipe::{Filter, Kind, Method, Param, ParamSpec, Parameters, Values};
 
 const GROUPS: [&str; 3] = ["embed", "layers", "head"];
@@ -84,13 +85,27 @@ impl Reader<'_> {
     fn number(&self, node: &Node, path: &str, spec: &ParamSpec) -> Read<f64> {
         let value = match (spec.kind, &node.tree) {
             (Kind::Flag, Tree::Flag(flag)) => return Ok(f64::from(u8::from(*flag))),
+            // mergekit's reader (pydantic) turns these into each other.
             (Kind::Flag, Tree::Whole(0 | 1)) if self.yaml => node.number(),
+            (Kind::Flag, Tree::Text(text)) if self.yaml && flag_in(text).is_some() => {
+                flag_in(text).map(|flag| f64::from(u8::from(flag)))
+            }
+            (Kind::Number | Kind::Count, Tree::Flag(flag)) if self.yaml => Some(f64::from(u8::from(*flag))),
             (Kind::Flag, _) => return Err(self.bad(node.line, path, "must be true or false")),
             // PyYAML takes 1e-5 for a text, and mergekit turns it into the number.
-            (_, Tree::Text(text)) if self.yaml => text.parse().ok().filter(|n: &f64| n.is_finite()),
+            (_, Tree::Text(text)) if self.yaml => number_in(text).filter(|n| n.is_finite()),
             (Kind::Number | Kind::Count, _) => node.number(),
         };
         let value = value.ok_or_else(|| self.bad(node.line, path, "must be a finite number"))?;
         spec.problem(value).map_or(Ok(value), |problem| Err(self.bad(node.line, path, problem)))
+    }
+}
+
+/// A yes or no as a text, as pydantic reads it.
+fn flag_in(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),
+        "0" | "false" | "f" | "no" | "n" | "off" => Some(false),
+        _ => None,
     }
 }

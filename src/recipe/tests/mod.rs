@@ -1,5 +1,6 @@
 //! Reading, writing and checking recipes.
 
+mod forms;
 mod yaml;
 
 use proptest::prelude::*;
@@ -254,7 +255,7 @@ proptest! {
         };
         let book = Book::from_yaml(&text, "r.yml", false);
         prop_assert!(book.is_ok(), "{:?}\n{}", book, text);
-        let back = book.unwrap().only().unwrap();
+        let back = book.unwrap().whole().unwrap();
         prop_assert_eq!(&back, &recipe, "{}", text);
     }
 

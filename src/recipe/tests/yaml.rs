@@ -10,7 +10,7 @@ fn book(text: &str) -> Result<Book, String> {
 }
 
 fn one(text: &str) -> Recipe {
-    let recipe = book(text).and_then(|b| b.only().map_err(|e| e.to_string()));
+    let recipe = book(text).and_then(|b| b.whole().map_err(|e| e.to_string()));
     recipe.unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
@@ -127,7 +127,12 @@ fn several_documents_in_order_of_use() {
     assert_eq!(Book::from_toml(&both.to_toml(), "", false).unwrap().recipes, both.recipes);
     refused(&text.replace("model: a,", "model: last,"), &["m.yml", "wait for each other", "last"]);
     refused(&text.replace("name: first\n", "name: last\n"), &["two recipes named last"]);
-    assert!(both.only().unwrap_err().to_string().contains("holds 2 recipes"));
+    // The last brings along what it rests on.
+    let whole = both.clone().whole().unwrap();
+    assert_eq!(whole.before, [both.recipes[1].clone()]);
+    let again = book(&whole.to_yaml().unwrap()).unwrap().whole().unwrap();
+    assert_eq!(again, whole);
+    assert_eq!(Book::from_toml(&whole.to_toml(), "", false).unwrap().whole().unwrap(), whole);
 }
 
 const CHAIN: &str = "\

@@ -5,15 +5,15 @@ mod values;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
-use super::{MaskStream, Method, Param, Parameters, Recipe, Source};
+use super::{Book, MaskStream, Method, Param, Parameters, Recipe, Source};
 use values::{set_values, value_of};
 
 impl Recipe {
     /// This recipe as TOML; reading it back gives the same recipe. Parameters that the method
-    /// does not have are left out.
+    /// does not have are left out. Recipes that it rests on stand before it.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        self.to_document().to_string()
+        if self.before.is_empty() { self.to_document().to_string() } else { Book::with(self).to_toml() }
     }
 
     pub(super) fn to_document(&self) -> DocumentMut {
@@ -26,8 +26,8 @@ impl Recipe {
     /// A text that is no recipe in TOML is replaced.
     #[must_use]
     pub fn write_back(&self, original: &str) -> String {
-        let (Ok(mut document), Ok(old)) = (original.parse::<DocumentMut>(), Self::from_toml(original, ""))
-        else {
+        let old = if self.before.is_empty() { Self::from_toml(original, "").ok() } else { None };
+        let (Ok(mut document), Some(old)) = (original.parse::<DocumentMut>(), old) else {
             return self.to_toml();
         };
         self.write_into(&mut document, Some(&old));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parse::scalar;
+use super::scalar::scalar;
 use crate::recipe::read::{Entry, Node, Tree};
 
 /// A tree as a block of lines.
@@ -87,7 +87,18 @@ fn quoted(text: &str) -> String {
         || text.starts_with(".i")
         || text.starts_with(".N")
         || text.starts_with(".I");
-    if start && !date && !special && text.chars().all(safe) && matches!(scalar(text), Tree::Text(_)) {
+    // Other readers of YAML take more for numbers.
+    let bare = text.replace('_', "");
+    let number = bare.parse::<f64>().is_ok()
+        || bare.starts_with(|c: char| c.is_ascii_digit())
+            && bare.get(1..2).is_some_and(|c| "oOxXbB".contains(c));
+    if start
+        && !date
+        && !special
+        && !number
+        && text.chars().all(safe)
+        && matches!(scalar(text), Tree::Text(_))
+    {
         return text.to_owned();
     }
     let mut out = String::from("\"");

@@ -8,7 +8,11 @@
 
 mod emit;
 mod parse;
+mod scalar;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod write;
 
+pub(super) use scalar::number_in;
 pub(super) use schema::read;

@@ -1,9 +1,10 @@
-//! YAML text → trees, one a document. Plain scalars are read as `PyYAML` reads them.
+//! YAML text → trees, one a document. Plain scalars, merge keys and tags are read as `PyYAML` reads them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
+use super::scalar::{scalar, tagged};
 use crate::limits::{DEPTH, YAML_VALUES};
 use crate::recipe::RecipeError;
 use crate::recipe::read::{Entry, Node, Reader, Tree};
@@ -11,123 +12,345 @@ use crate::recipe::read::{Entry, Node, Reader, Tree};
 /// So many bytes of a text count as one value.
 const TEXT_VALUE: usize = 64;
 
-/// A collection being read.
-enum Open {
-    List(usize, Option<usize>, Vec<Node>),
-    Map(usize, Option<usize>, Vec<Entry>, Option<(String, Option<usize>)>),
+/// What YAML's own tags begin with, as the parser gives them.
+const CORE: &str = "tag:yaml.org,2002:";
+
+/// A document, and which of its top-level keys hold anchors that other keys use.
+pub(super) struct Document {
+    pub root: Node,
+    pub holders: HashSet<String>,
 }
 
-/// What an anchor names, and how many values it is with every alias in it written out.
-struct Anchored {
-    node: Node,
+/// A collection being read.
+enum Open {
+    List(Head, Vec<Node>),
+    Map(Head, Map),
+}
+
+/// Where a collection begins, its anchor (0 for none), how many values were read before it, and how deep
+/// that is which stands in it.
+struct Head {
+    anchor: usize,
+    line: Option<usize>,
+    before: usize,
+    inside: usize,
+}
+
+/// A mapping being read.
+#[derive(Default)]
+struct Map {
+    entries: Vec<Entry>,
+    /// Place of each key among them.
+    keys: HashMap<String, usize>,
+    /// What each merge key brings.
+    merged: Vec<Vec<Entry>>,
+    /// The key whose value comes next; without a text the merge key.
+    key: Option<(Option<String>, Option<usize>)>,
+}
+
+/// How many values something is with every alias in it written out, and how deep.
+#[derive(Clone, Copy)]
+struct Extent {
     values: usize,
     depth: usize,
 }
 
+/// Something with an anchor, and the place of the top-level key that it stands under.
+struct Anchored {
+    node: Node,
+    extent: Extent,
+    under: Option<usize>,
+}
+
 /// The documents of a text that hold anything.
-pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Node>, RecipeError> {
-    let syntax =
-        |line, problem: String| RecipeError::Syntax { notation: "YAML", place: reader.at(line), problem };
-    let mut out = Vec::new();
-    let mut stack: Vec<Open> = Vec::new();
-    let mut anchors: HashMap<usize, Anchored> = HashMap::new();
-    // Values so far, every alias written out. A text has no more of its own than bytes.
-    let most = YAML_VALUES.saturating_add(text.len());
-    let mut count = 0;
-    // Of each open collection, the count before it and the depth of what is in it.
-    let mut below: Vec<(usize, usize)> = Vec::new();
+pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Document>, RecipeError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder {
+        reader,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        count: 0,
+        // A text has no more of its own than bytes.
+        most: YAML_VALUES.saturating_add(text.len()),
+        holders: HashSet::new(),
+        out: Vec::new(),
+    };
     for event in Parser::new_from_str(text) {
         let (event, span) =
-            event.map_err(|e| syntax(Some(e.marker().line()), e.info().replace('\n', " ")))?;
-        let line = Some(span.start.line());
-        if matches!(event, Event::SequenceStart(..) | Event::MappingStart(..)) {
-            count += 1;
-            below.push((count - 1, 0));
-        }
-        let is_alias = matches!(event, Event::Alias(_));
-        let (mut depth, mut values) = (1, 1);
-        let (anchor, node) = match event {
-            Event::SequenceStart(..) | Event::MappingStart(..) if below.len() > DEPTH => {
-                return Err(syntax(line, format!("more than {DEPTH} lists and maps within each other")));
-            }
-            Event::SequenceStart(anchor, _) => {
-                stack.push(Open::List(anchor, line, Vec::new()));
-                continue;
-            }
-            Event::MappingStart(anchor, _) => {
-                stack.push(Open::Map(anchor, line, Vec::new(), None));
-                continue;
-            }
-            Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain && tag.is_none();
-                count += 1 + text.len() / TEXT_VALUE;
-                values = 1 + text.len() / TEXT_VALUE;
-                let tree = if plain { scalar(&text) } else { Tree::Text(text.into_owned()) };
-                (anchor, Node { line, tree })
-            }
-            Event::Alias(anchor) => match anchors.get(&anchor) {
-                Some(named) if count.saturating_add(named.values) <= most => {
-                    count += named.values;
-                    depth = named.depth;
-                    (0, named.node.clone())
-                }
-                Some(_) => return Err(syntax(line, too_many())),
-                None => return Err(syntax(line, "an alias before its anchor is complete".into())),
-            },
-            Event::SequenceEnd | Event::MappingEnd => match stack.pop() {
-                Some(Open::List(anchor, line, list)) => (anchor, Node { line, tree: Tree::List(list) }),
-                Some(Open::Map(anchor, line, entries, _)) => {
-                    (anchor, Node { line, tree: Tree::Map(entries) })
-                }
-                None => continue,
-            },
-            _ => continue,
-        };
-        let collection = matches!(node.tree, Tree::List(_) | Tree::Map(_)) && !is_alias;
-        let before = if collection { below.pop() } else { None };
-        if let Some((_, inside)) = before {
-            depth = inside + 1;
-        }
-        if let Some((_, inside)) = below.last_mut() {
-            *inside = depth.max(*inside);
-        }
-        if below.len() + depth > DEPTH {
-            return Err(syntax(line, format!("more than {DEPTH} lists and maps within each other")));
-        }
-        if count > most {
-            return Err(syntax(line, too_many()));
-        }
-        if anchor > 0 {
-            // It is copied here and at every alias.
-            values = before.map_or(values, |(before, _)| count - before);
-            count += values;
-            anchors.insert(anchor, Anchored { node: node.clone(), values, depth });
-        }
-        match stack.last_mut() {
-            None => out.push(node),
-            Some(Open::List(_, _, list)) => list.push(node),
-            Some(Open::Map(_, _, entries, key)) => match key.take() {
-                None => {
-                    *key = Some((
-                        key_text(&node).ok_or_else(|| syntax(line, "a key that is no text".into()))?,
-                        line,
-                    ));
-                }
-                Some((name, at)) => {
-                    if entries.iter().any(|e| e.key == name) {
-                        return Err(syntax(at, format!("{name} is given twice")));
-                    }
-                    entries.push(Entry { key: name, line: at, value: node });
-                }
-            },
-        }
+            event.map_err(|e| builder.syntax(Some(e.marker().line()), e.info().replace('\n', " ")))?;
+        builder.take(event, Some(span.start.line()))?;
     }
-    out.retain(|n| !matches!(n.tree, Tree::Null));
+    let mut out = builder.out;
+    out.retain(|d| !matches!(d.root.tree, Tree::Null));
     Ok(out)
 }
 
-fn too_many() -> String {
-    format!("aliases stand for more than {YAML_VALUES} values")
+struct Builder<'r, 'p> {
+    reader: &'r Reader<'p>,
+    stack: Vec<Open>,
+    anchors: HashMap<usize, Anchored>,
+    /// Values so far, every alias written out, and how many there may be.
+    count: usize,
+    most: usize,
+    /// Places of the document's keys that hold anchors for others.
+    holders: HashSet<usize>,
+    out: Vec<Document>,
+}
+
+impl Builder<'_, '_> {
+    fn syntax(&self, line: Option<usize>, problem: impl Into<String>) -> RecipeError {
+        RecipeError::Syntax { notation: "YAML", place: self.reader.at(line), problem: problem.into() }
+    }
+
+    fn take(&mut self, event: Event<'_>, line: Option<usize>) -> Result<(), RecipeError> {
+        match event {
+            Event::SequenceStart(anchor, tag) => {
+                let head = self.open(anchor, tag.as_deref(), "seq", line)?;
+                self.stack.push(Open::List(head, Vec::new()));
+                Ok(())
+            }
+            Event::MappingStart(anchor, tag) => {
+                let head = self.open(anchor, tag.as_deref(), "map", line)?;
+                self.stack.push(Open::Map(head, Map::default()));
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = style == ScalarStyle::Plain && tag.is_none();
+                if plain && text == "<<" && self.awaits_key() {
+                    self.merge_key(line);
+                    return Ok(());
+                }
+                let values = 1 + text.len() / TEXT_VALUE;
+                self.count = self.count.saturating_add(values);
+                let found = match tag.as_deref().map(kind) {
+                    None if plain => Ok(scalar(&text)),
+                    None | Some(Kind::Unspecific) => Ok(Tree::Text(text.to_string())),
+                    Some(Kind::Core(name)) => tagged(name, &text).ok_or(name),
+                    Some(Kind::Other(name)) => Err(name),
+                };
+                let tree = found.map_err(|name| {
+                    let text: String = text.chars().take(40).collect();
+                    self.syntax(line, format!("{text:?} has the tag {name:?}, which it cannot have"))
+                })?;
+                self.put(Node { line, tree }, anchor, Extent { values, depth: 1 }, line)
+            }
+            Event::Alias(anchor) => {
+                let under = self.top_place();
+                let Some(found) = self.anchors.get(&anchor) else {
+                    return Err(self.syntax(line, "an alias before its anchor is complete"));
+                };
+                let extent = found.extent;
+                if let Some(holder) = found.under.filter(|h| under != Some(*h)) {
+                    self.holders.insert(holder);
+                }
+                // Before it is copied.
+                self.spend(extent.values, line)?;
+                let node = self.anchors[&anchor].node.clone();
+                self.put(node, 0, extent, line)
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
+                Some(Open::List(head, list)) => {
+                    self.close(&head, Node { line: head.line, tree: Tree::List(list) })
+                }
+                Some(Open::Map(head, map)) => {
+                    let mut holders = HashSet::new();
+                    if self.stack.is_empty() {
+                        let held = std::mem::take(&mut self.holders);
+                        let named = held.iter().filter_map(|place| map.entries.get(*place));
+                        holders = named.map(|e| e.key.clone()).collect();
+                    }
+                    let (entries, twice) = map.whole();
+                    for key in twice {
+                        let place = self.reader.at(head.line);
+                        let key = key.escape_debug();
+                        let told = format!("{place}: {key} comes twice under <<; read as by PyYAML 6.0.4");
+                        self.reader.warnings.borrow_mut().push(told);
+                    }
+                    let root = Node { line: head.line, tree: Tree::Map(entries) };
+                    if self.stack.is_empty() {
+                        self.out.push(Document { root, holders });
+                        return Ok(());
+                    }
+                    self.close(&head, root)
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// A collection begins.
+    fn open(
+        &mut self,
+        anchor: usize,
+        tag: Option<&Tag>,
+        expected: &str,
+        line: Option<usize>,
+    ) -> Result<Head, RecipeError> {
+        match tag.map(kind) {
+            None | Some(Kind::Unspecific) => {}
+            Some(Kind::Core(name)) if name == expected => {}
+            Some(Kind::Core(odd) | Kind::Other(odd)) => {
+                return Err(self.syntax(line, format!("the tag {odd:?}, which nothing in a recipe has")));
+            }
+        }
+        if self.stack.len() >= DEPTH {
+            return Err(self.too_deep(line));
+        }
+        self.count = self.count.saturating_add(1);
+        Ok(Head { anchor, line, before: self.count - 1, inside: 0 })
+    }
+
+    fn too_deep(&self, line: Option<usize>) -> RecipeError {
+        self.syntax(line, format!("more than {DEPTH} lists and maps within each other"))
+    }
+
+    /// Counts values and refuses too many.
+    fn spend(&mut self, values: usize, line: Option<usize>) -> Result<(), RecipeError> {
+        self.count = self.count.saturating_add(values);
+        if self.count > self.most {
+            return Err(self.syntax(line, format!("aliases stand for more than {YAML_VALUES} values")));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, head: &Head, node: Node) -> Result<(), RecipeError> {
+        let extent = Extent { values: self.count - head.before, depth: head.inside + 1 };
+        self.put(node, head.anchor, extent, head.line)
+    }
+
+    /// A node that is complete goes where it belongs.
+    fn put(
+        &mut self,
+        node: Node,
+        anchor: usize,
+        extent: Extent,
+        line: Option<usize>,
+    ) -> Result<(), RecipeError> {
+        if self.stack.len() + extent.depth > DEPTH + 1 {
+            return Err(self.too_deep(line));
+        }
+        if let Some(Open::List(head, _) | Open::Map(head, _)) = self.stack.last_mut() {
+            head.inside = head.inside.max(extent.depth);
+        }
+        if anchor > 0 {
+            // It is copied here and at every alias.
+            self.spend(extent.values, line)?;
+            let under = self.top_place();
+            self.anchors.insert(anchor, Anchored { node: node.clone(), extent, under });
+        }
+        match self.stack.last_mut() {
+            None => {
+                self.holders.clear();
+                self.out.push(Document { root: node, holders: HashSet::new() });
+                Ok(())
+            }
+            Some(Open::List(_, list)) => {
+                list.push(node);
+                Ok(())
+            }
+            Some(Open::Map(_, map)) => match map.key.take() {
+                None => {
+                    let text = key_text(&node).ok_or_else(|| self.syntax(line, "a key that is no text"))?;
+                    if let Some(Open::Map(_, map)) = self.stack.last_mut() {
+                        map.key = Some((Some(text), line));
+                    }
+                    Ok(())
+                }
+                Some((None, at)) => self.merge(node, at),
+                Some((Some(name), at)) => self.entry(name, at, node),
+            },
+        }
+    }
+
+    fn entry(&mut self, name: String, line: Option<usize>, node: Node) -> Result<(), RecipeError> {
+        let Some(Open::Map(_, map)) = self.stack.last_mut() else { return Ok(()) };
+        if let Some(first) = map.keys.get(&name).copied() {
+            // The last one counts, as in PyYAML, if that is taken at all.
+            map.entries[first].value = node;
+            let problem = "is given twice; take one out";
+            return self.reader.refuse(self.reader.bad(line, &name.escape_debug().to_string(), problem));
+        }
+        map.keys.insert(name.clone(), map.entries.len());
+        map.entries.push(Entry { key: name, line, value: node });
+        Ok(())
+    }
+
+    /// Takes in what stands under a merge key: a mapping, or a list of them, an earlier one before a later.
+    fn merge(&mut self, node: Node, line: Option<usize>) -> Result<(), RecipeError> {
+        let maps = match node.tree {
+            Tree::Map(entries) => vec![entries],
+            Tree::List(list) if list.iter().all(Node::is_map) => list
+                .into_iter()
+                .map(|n| if let Tree::Map(entries) = n.tree { entries } else { Vec::new() })
+                .collect(),
+            _ => return Err(self.syntax(line, "<< is followed by neither a mapping nor a list of mappings")),
+        };
+        let Some(Open::Map(_, map)) = self.stack.last_mut() else { return Ok(()) };
+        map.merged.push(maps.into_iter().flatten().collect());
+        Ok(())
+    }
+
+    fn awaits_key(&self) -> bool {
+        matches!(self.stack.last(), Some(Open::Map(_, map)) if map.key.is_none())
+    }
+
+    fn merge_key(&mut self, line: Option<usize>) {
+        if let Some(Open::Map(_, map)) = self.stack.last_mut() {
+            map.key = Some((None, line));
+        }
+    }
+
+    /// The place of the document's own key whose value is being read.
+    fn top_place(&self) -> Option<usize> {
+        match self.stack.first() {
+            Some(Open::Map(_, map)) if map.key.is_some() => Some(map.entries.len()),
+            _ => None,
+        }
+    }
+}
+
+impl Map {
+    /// Its own entries after those that merge keys bring and it does not have itself, and the keys of those
+    /// that they bring more than once. Of these the last counts, of one character the first: `PyYAML` 6.0.4
+    /// compares keys by identity, which Python shares among the shortest texts alone. (YAML itself, and
+    /// releases before, take the first.)
+    fn whole(self) -> (Vec<Entry>, Vec<String>) {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let (mut out, mut twice): (Vec<Entry>, Vec<String>) = (Vec::new(), Vec::new());
+        for entry in self.merged.into_iter().flatten().filter(|e| !self.keys.contains_key(&e.key)) {
+            let Some(place) = places.get(&entry.key).copied() else {
+                places.insert(entry.key.clone(), out.len());
+                out.push(entry);
+                continue;
+            };
+            twice.push(entry.key.clone());
+            if entry.key.chars().nth(1).is_some() {
+                out[place] = entry;
+            }
+        }
+        out.extend(self.entries);
+        (out, twice)
+    }
+}
+
+/// What a tag says.
+enum Kind<'t> {
+    /// `!`: a text, a list or a map, as it stands there.
+    Unspecific,
+    /// One of YAML's own, by its short name.
+    Core(&'t str),
+    /// One that no recipe has.
+    Other(&'t str),
+}
+
+fn kind(tag: &Tag) -> Kind<'_> {
+    match (tag.handle.as_str(), tag.suffix.as_str()) {
+        ("!", "") | ("", "!") => Kind::Unspecific,
+        (CORE | "!!", name) => Kind::Core(name),
+        ("", name) => name.strip_prefix(CORE).map_or(Kind::Other(name), Kind::Core),
+        (_, name) => Kind::Other(name),
+    }
 }
 
 fn key_text(node: &Node) -> Option<String> {
@@ -137,28 +360,4 @@ fn key_text(node: &Node) -> Option<String> {
         Tree::Flag(flag) => Some(flag.to_string()),
         _ => None,
     }
-}
-
-/// What a plain scalar is by YAML 1.1, as `PyYAML` has it, but for a number with an exponent and no
-/// point, which is a number here.
-pub(super) fn scalar(text: &str) -> Tree {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Tree::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Tree::Flag(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Tree::Flag(false),
-        _ => {}
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let numeric = digits.starts_with(|c: char| c.is_ascii_digit())
-        || digits.strip_prefix('.').is_some_and(|d| d.starts_with(|c: char| c.is_ascii_digit()));
-    if numeric {
-        let bare = text.replace('_', "");
-        if let Ok(n) = bare.strip_prefix('+').unwrap_or(&bare).parse::<i64>() {
-            return Tree::Whole(n);
-        }
-        if let Ok(n) = bare.parse::<f64>() {
-            return Tree::Number(n);
-        }
-    }
-    Tree::Text(text.to_owned())
 }

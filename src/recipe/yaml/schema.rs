@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parse::documents;
+use super::parse::{Document, documents};
 use crate::recipe::read::parts::given;
-use crate::recipe::read::{Node, Read, Reader, Tree};
+use crate::recipe::read::{Entry, Node, Read, Reader, Tree};
 use crate::recipe::{
     BaseNeed, Filter, MaskStream, Method, Module, Parameters, Recipe, RecipeError, Scope, Slice, SliceSource,
     Source, TokenizerSource, TokenizerSpec, Values,
@@ -68,9 +68,10 @@ pub(in crate::recipe) fn read(
     let mut asides = asides(text, &reader)?;
     asides.resize(trees.len().max(asides.len()), Aside::default());
     let mut recipes = Vec::new();
-    for (tree, aside) in trees.iter().zip(asides) {
+    for (tree, aside) in trees.into_iter().zip(asides) {
         reader.forget();
-        recipes.push(document(&reader, tree, aside)?);
+        let root = without_holders(&reader, tree);
+        recipes.push(document(&reader, &root, aside)?);
     }
     Ok((recipes, reader.warnings.take()))
 }
@@ -94,6 +95,22 @@ fn asides(text: &str, reader: &Reader<'_>) -> Read<Vec<Aside>> {
         }
     }
     Ok(out)
+}
+
+/// A document without the keys that are no recipe's and only hold anchors for the others, which mergekit
+/// passes over; each is told.
+fn without_holders(reader: &Reader<'_>, document: Document) -> Node {
+    let Document { mut root, holders } = document;
+    if let Tree::Map(entries) = &mut root.tree {
+        let spare = |e: &Entry| holders.contains(&e.key) && !TOP.contains(&e.key.as_str());
+        for entry in entries.iter().filter(|e| spare(e)) {
+            let place = reader.at(entry.line);
+            let told = format!("{place}: {} only holds anchors; passed over", entry.key.escape_debug());
+            reader.warnings.borrow_mut().push(told);
+        }
+        entries.retain(|e| !spare(e));
+    }
+    root
 }
 
 fn document(reader: &Reader<'_>, node: &Node, aside: Aside) -> Read<Recipe> {
@@ -264,8 +281,12 @@ fn models(reader: &Reader<'_>, node: &Node, path: &str, recipe: &mut Recipe) -> 
         if measured && recipe.base.as_ref() == Some(&model) {
             // The base has no part of its own; mergekit passes over what is given for it.
             if let Some(odd) = given(n, "parameters").filter(|p| !p.entries().is_empty()) {
-                let problem = format!("stand at the base, which {} gives none; take them out", method.name());
-                reader.refuse(reader.bad(odd.line, &format!("{key}parameters"), problem))?;
+                let place = reader.at(odd.line);
+                let told = format!(
+                    "{place}: {key}parameters stand at the base, which {} gives none; passed over, as mergekit does",
+                    method.name()
+                );
+                reader.warnings.borrow_mut().push(told);
             }
             continue;
         }

@@ -26,6 +26,21 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
     Ok(document.to_string())
 }
 
+/// A config's text that passes over unknown keys of the recipe that its search begins from.
+pub fn with_lenient(text: &str) -> anyhow::Result<String> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
+    match document.get_mut("stage") {
+        // Only the first stage can begin from one.
+        Some(toml_edit::Item::ArrayOfTables(stages)) => {
+            if let Some(first) = stages.get_mut(0) {
+                first["search"]["lenient"] = toml_edit::value(true);
+            }
+        }
+        _ => document["search"]["lenient"] = toml_edit::value(true),
+    }
+    Ok(document.to_string())
+}
+
 /// Where a config names files and folders: keys from the top, `*` for every entry of a list.
 const PLACES: [&[&str]; 8] = [
     &["pool", "base"],

@@ -229,6 +229,7 @@ pub fn bench(config: &Config) -> Bench {
         threads: config.threads,
         made: Vec::new(),
         earlier: false,
+        allow_non_finite: false,
     }
 }
 

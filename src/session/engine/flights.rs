@@ -1,6 +1,6 @@
 //! The jobs that clients' requests turn into.
 
-use super::active::{self, Active};
+use super::active;
 use super::hub::{Flight, Hub, Purpose, Start};
 use crate::session::job::{Ask, Bench, Job};
 use crate::session::protocol::Target;
@@ -13,25 +13,20 @@ impl Hub {
             Some(a) => (String::new(), a.bench().device, a.bench().threads),
             None => (String::new(), "auto".to_owned(), 0),
         };
-        let (base, sources, label) = match &target {
-            Target::Model(model) => (String::new(), Vec::new(), model.clone()),
-            Target::Recipe(r) => {
-                let sources: Vec<String> = r.sources.iter().map(|s| s.model.clone()).collect();
-                (r.donor().to_owned(), sources, "by hand".to_owned())
-            }
+        let label = match &target {
+            Target::Model(model) => model.clone(),
+            Target::Recipe(_) => "by hand".to_owned(),
         };
-        // The models that the running session has open serve any recipe over some of them.
-        let open = self.active.as_ref().map(Active::bench);
-        let open = open.as_ref();
-        let sources = match open {
-            Some(bench) if bench.base == base && sources.iter().all(|s| bench.sources.contains(s)) => {
-                bench.sources.clone()
+        // The models that the running session has open serve any recipe over some of them; without one
+        // the recipe's own do.
+        let bench = match &self.active {
+            Some(active) => {
+                let open = active.bench();
+                let earlier = open.earlier && open.task == task;
+                Bench { task, earlier, ..open }
             }
-            _ => sources,
+            None => Bench::of_task(&task, &device, threads),
         };
-        let made = open.map(|bench| bench.made.clone()).unwrap_or_default();
-        let earlier = open.is_some_and(|bench| bench.earlier && bench.task == task);
-        let bench = Bench { base, sources, task, device, threads, made, earlier };
         let (watch, ask, parts) = (ask.questions.clone(), vec![ask], Vec::new());
         let job = Job::Run { id: 0, bench, fitness, watch, target, ask, parts };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Evolution;
-use crate::recipe::Recipe;
+use crate::recipe::{Book, Recipe};
 use crate::search::{AnySpace, dominates};
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::home::Home;
 use crate::session::journal::{Reader, StoredQuestion};
+use crate::session::place::name_as_in;
 use crate::session::protocol::{CandidateId, Event, Origin, Split, Status, Target};
 use crate::session::state::Entry;
 use crate::session::text::visible_line;
@@ -108,7 +109,7 @@ pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Res
     let Some(from) = config.starts_elsewhere() else { return Ok(Vec::new()) };
     let recipe = match from.strip_prefix("session:") {
         Some(name) => best_recipe(home, name)?,
-        None => read_recipe(from)?,
+        None => read_recipe(from, config)?,
     };
     let genome = space.from_recipe(&recipe).map_err(|e| BadInput::error(format!("`search.start`: {e}")))?;
     Ok(genome.0)
@@ -125,8 +126,15 @@ fn best_recipe(home: &Home, name: &str) -> anyhow::Result<Recipe> {
     }
 }
 
-fn read_recipe(path: &str) -> anyhow::Result<Recipe> {
-    Recipe::open(Path::new(path)).map_err(|e| BadInput::error(format!("`search.start`: {e}")))
+fn read_recipe(path: &str, config: &Config) -> anyhow::Result<Recipe> {
+    let book = Book::open(Path::new(path), config.search.lenient);
+    let recipe = book.and_then(Book::whole);
+    let mut recipe = recipe.map_err(|e| BadInput::error(format!("`search.start`: {e}")))?;
+    let pool = &config.pool;
+    // The config's folders were made absolute where it was given, those of the recipe were not.
+    let pool: Vec<&str> = std::iter::once(&pool.base).chain(&pool.sources).map(String::as_str).collect();
+    name_as_in(&mut recipe, &pool);
+    Ok(recipe)
 }
 
 /// How many held-out questions stand among the training questions too, by their text without

@@ -218,9 +218,11 @@ impl Editor {
 
     /// Changes base, sources or depth; what stays in the pool keeps its numbers.
     pub fn set_pool(&mut self, base: &str, sources: &[String], layers: usize) {
-        let same =
-            self.recipe.donor() == base && self.layers == layers && sources_of(&self.recipe) == sources;
-        if same {
+        let same = self.recipe.donor() == base && sources_of(&self.recipe) == sources;
+        // A path or slices have no grid that another depth changes.
+        let free = !self.recipe.path.is_empty() || !self.recipe.slices.is_empty();
+        if same && (self.layers == layers || free) {
+            self.layers = layers;
             return;
         }
         let share = even_share(sources);

@@ -102,7 +102,7 @@ fn the_strip_holds_what_counts_for_the_whole_merge() {
 fn filters_are_shown_as_what_they_are_and_kept() {
     let text = "method = \"ties\"\nbase = \"zoo:base\"\n\n[[source]]\nmodel = \"zoo:ja\"\n\
                 weight = [{ filter = \"mlp\", value = [0.0, 1.0] }, { value = 0.25 }]\ndensity = 0.5\n";
-    let recipe = Book::from_toml(text, "r.toml", false).unwrap().only().unwrap();
+    let recipe = Book::from_toml(text, "r.toml", false).unwrap().whole().unwrap();
     let mut app = painting();
     app.read("r.toml".into(), Reading::Edit, Ok(Box::new(recipe)));
     let shown = screen(&app, 120, 40);
@@ -123,8 +123,34 @@ fn filters_are_shown_as_what_they_are_and_kept() {
     assert_eq!(list[1].value.at(block, fixture::LAYERS), Some(0.75));
     assert_eq!(list[0].value.at(block, fixture::LAYERS), Some(0.5));
     // And written and read again it is the same recipe.
-    let again = Book::from_toml(&app.editor.recipe.to_toml(), "r.toml", false).unwrap().only().unwrap();
+    let again = Book::from_toml(&app.editor.recipe.to_toml(), "r.toml", false).unwrap().whole().unwrap();
     assert_eq!(again, app.editor.recipe);
+}
+
+/// Slices, and recipes before the one that is opened, come to the engine as they were read, also when the
+/// base turns out to have another depth.
+#[test]
+fn what_the_grid_cannot_show_is_tried_as_it_was_read() {
+    let slices = "slices: [{sources: [{model: zoo:base, layer_range: [0, 3]}, {model: zoo:ja, layer_range: [1, 4]}]}]\n\
+                  merge_method: slerp\nbase_model: zoo:base\nparameters: {t: 0.5}\n";
+    let several = "name: first\nmerge_method: linear\nmodels: [{model: zoo:ja}, {model: zoo:math-add}]\nparameters: {weight: 0.5}\n---\n\
+                   merge_method: slerp\nbase_model: zoo:base\nmodels: [{model: first}]\nparameters: {t: 0.5}\ntokenizer_source: base\n";
+    for (text, free) in [(slices, true), (several, false)] {
+        let recipe = Book::from_yaml(text, "r.yaml", false).unwrap().whole().unwrap();
+        let mut app = painting();
+        app.read("r.yaml".into(), Reading::Edit, Ok(Box::new(recipe.clone())));
+        let (sources, depth) = (app.models.pool.sources.clone(), fixture::LAYERS + usize::from(free));
+        app.editor.set_pool("zoo:base", &sources, depth);
+        let shown = app.editor.recipe.clone();
+        assert_eq!(
+            (&shown.slices, &shown.before, &shown.tokenizer),
+            (&recipe.slices, &recipe.before, &recipe.tokenizer)
+        );
+        assert_eq!(shown.models(), recipe.models());
+        // And it is written with all that it rests on.
+        let again = Book::from_toml(&shown.to_toml(), "r.toml", false).unwrap().whole().unwrap();
+        assert_eq!(again, shown);
+    }
 }
 
 #[test]
@@ -184,7 +210,7 @@ fn the_recipe_as_mergekit_writes_it_can_be_read_and_copied() {
     press(&mut app, "y");
     let Some(Overlay::Reader(reader)) = &app.overlay else { panic!() };
     assert!(reader.text.contains("merge_method: task_arithmetic"), "{}", reader.text);
-    let again = Book::from_yaml(&reader.text, "r.yml", false).unwrap().only().unwrap();
+    let again = Book::from_yaml(&reader.text, "r.yml", false).unwrap().whole().unwrap();
     assert_eq!(again.sources.len(), 3);
     screen(&app, 60, 18);
     press(&mut app, "jjjy");

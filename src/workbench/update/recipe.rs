@@ -198,7 +198,8 @@ impl App {
         if let Some(name) = running.map(|r| r.state.name.clone()) {
             return self.complain(words::must_stop_first(&name));
         }
-        if !self.editor.recipe.path.is_empty() || !self.editor.recipe.slices.is_empty() {
+        let Recipe { path, slices, before, .. } = &self.editor.recipe;
+        if !path.is_empty() || !slices.is_empty() || !before.is_empty() {
             return self.complain(words::path_evolves_by_config());
         }
         if !matches!(self.link, crate::workbench::app::Link::Connected { .. }) {
@@ -241,6 +242,11 @@ impl App {
     fn take_recipe(&mut self, recipe: Recipe, name: &str) {
         recipe.donor().clone_into(&mut self.models.pool.base);
         self.models.pool.sources = sources_of(&recipe);
+        // Else its numbers would be spread over the layers of the models before.
+        let layers = self.models.layers();
+        if layers > 0 {
+            self.editor.layers = layers;
+        }
         self.editor.take(recipe, name);
         self.pane = crate::workbench::app::Pane::Recipe;
     }
@@ -275,6 +281,15 @@ impl App {
                 self.editor.path = Some(path);
             }
             Err(why) => self.complain(words::not_written(&path.display().to_string(), &why)),
+        }
+    }
+
+    /// What a recipe file holds that is no recipe's stands in the log.
+    pub fn passed_over(&mut self, notes: &[String]) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.map_or(0, |d| d.as_millis() as u64);
+        for note in notes {
+            self.log.add(now, "note", note);
         }
     }
 

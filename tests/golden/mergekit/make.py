@@ -395,6 +395,42 @@ EXACT = {
     },
 }
 
+# The base listed with values of its own, which count for nothing, and slices of no layers, whose models give
+# embeddings, final norm and head.
+BASE = {"base": {"weight": 0.9, "density": 0.1}}
+EXACT |= {
+    "ties_base_listed": merge("ties", BASE | spread(["a", "b"], weight=[0.4, 0.7], density=[0.5, 0.3]), "base"),
+    "dare_ties_base_listed": merge(
+        "dare_ties", spread(["a"], weight=[0.4], density=[0.5]) | BASE | spread(["c"], weight=[0.7], density=[0.3]), "base"
+    ),
+    "slices_empty_last": {
+        "merge_method": "passthrough",
+        "slices": [
+            {"sources": [{"model": "ua", "layer_range": [0, 3]}]},
+            {"sources": [{"model": "ub", "layer_range": [4, 4]}]},
+        ],
+    },
+    "slices_empty_first": {
+        "merge_method": "ties",
+        "base_model": "base",
+        "slices": [
+            {
+                "sources": [
+                    {"model": "base", "layer_range": [0, 0]},
+                    {"model": "c", "layer_range": [2, 2], "parameters": {"weight": [0.9, 0.1]}},
+                ]
+            },
+            {
+                "sources": [
+                    {"model": "base", "layer_range": [0, 5]},
+                    {"model": "a", "layer_range": [1, 6], "parameters": {"weight": [0.2, 0.8]}},
+                ]
+            },
+        ],
+        "parameters": {"density": 0.5},
+    },
+}
+
 # Within a unit in the last place: sines, norms and sums over whole tensors.
 PAIR = {"models": ["ua", "ub"], "base": None}
 NEAR = {
@@ -486,7 +522,10 @@ def as_toml(document, seed):
     if document["merge_method"] == "karcher" and "base_model" in document:
         models.append({"model": document["base_model"]})
     for model in models:
-        lines += ["", "[[source]]", f'model = "{model["model"]}"'] + pairs(model.get("parameters"))
+        measured = document["merge_method"] not in ("linear", "passthrough", "karcher", "multislerp")
+        base = measured and model["model"] == document.get("base_model")
+        parameters = None if base else model.get("parameters")
+        lines += ["", "[[source]]", f'model = "{model["model"]}"'] + pairs(parameters)
     for slice in document.get("slices", []):
         lines += ["", "[[slice]]"]
         if "base_model" in slice:

@@ -1,0 +1,68 @@
+//! Other words for the same recipe, and texts that are too long.
+
+use super::super::Book;
+use super::{read, refused};
+
+/// A recipe in other words says the same to what knows only whole models.
+#[test]
+fn other_words_for_whole_models() {
+    let yaml = |text: &str| Book::from_yaml(text, "m.yml", false).unwrap().whole().unwrap();
+    let plain = yaml(
+        "merge_method: ties\nbase_model: b\nparameters: {density: 0.5, normalize: false}\n\
+         models: [{model: a, parameters: {weight: 0.7}}, {model: c, parameters: {weight: [0, 1]}}]\n",
+    );
+    let slices = "merge_method: ties\nparameters: {density: 0.1, normalize: false}\nslices:\n  - base_model: b\n    \
+                  parameters: {density: 0.5}\n    sources: [{model: b, layer_range: [0, 4]}, {model: a, layer_range: [0, 4], \
+                  parameters: {weight: 0.7}}, {model: c, layer_range: [0, 4], parameters: {weight: [0, 1]}}]\n";
+    assert_eq!(yaml(slices).as_whole_models(4), plain);
+    assert_eq!(yaml(slices).as_whole_models(5), yaml(slices), "not all of five");
+    let module = "merge_method: ties\nbase_model: b\ntokenizer_source: base\nparameters: {density: 0.1, normalize: false}\n\
+                  modules: {default: {parameters: {density: 0.5}, models: [{model: a, parameters: {weight: 0.7}}, \
+                  {model: c, parameters: {weight: [0, 1]}}]}}\n";
+    assert_eq!(yaml(module).as_whole_models(4), plain);
+    assert_eq!(plain.as_whole_models(4), plain);
+}
+
+/// Texts of a hundred thousand parts are read or refused at once: what is compared pairwise takes minutes.
+#[test]
+fn long_texts_are_refused_by_their_number() {
+    let n = 100_000;
+    let sources: String = (0..n).map(|i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n")).collect();
+    refused(&format!("method = \"linear\"\n{sources}"), &["r.toml", "source gives 100000 models", "1024"]);
+    refused(&format!("method = \"linear\"\n{}", sources.replace("m1\"", "m0\"")), &["100000 models"]);
+    let steps: String = (0..n).map(|i| format!("[[path]]\nmodel = \"m\"\nlayer = 0\n# {i}\n")).collect();
+    refused(&format!("method = \"passthrough\"\nbase = \"m\"\n{steps}"), &["path has 100000 steps"]);
+    let slices: String =
+        (0..n).map(|i| format!("[[slice]]\nsource = [{{ model = \"m{i}\", layers = [0, 1] }}]\n")).collect();
+    refused(&format!("method = \"passthrough\"\n{slices}"), &["slice gives 100000 slices"]);
+    let filters = vec!["{ filter = \"mlp\", value = 1.0 }"; n].join(", ");
+    let one =
+        |weight: &str| format!("method = \"linear\"\nsource = [{{ model = \"m\", weight = {weight} }}]\n");
+    refused(&one(&format!("[{filters}]")), &["has 100000 filters"]);
+    // A gradient may have as many points as it likes.
+    assert!(read(&one(&format!("[{}]", vec!["0.5"; n].join(", ")))).is_ok());
+    let many: String = (0..n).map(|i| format!("[[recipe]]\nname = \"r{i}\"\nmethod = \"linear\"\nsource = [{{ model = \"m\", weight = 1 }}]\n")).collect();
+    let error = Book::from_toml(&many, "r.toml", false).unwrap_err().to_string();
+    assert!(error.contains("holds 100000 recipes"), "{error}");
+    refused(
+        "method = \"passthrough\"\n[[slice]]\nsource = [{ model = \"m\", layers = [0, 9223372036854775807] }]\n",
+        &["no model has over 4096"],
+    );
+
+    let yaml = |text: &str| Book::from_yaml(text, "m.yml", false).unwrap_err().to_string();
+    let models: String =
+        (0..n).map(|i| format!("  - {{model: m{i}, parameters: {{weight: 1}}}}\n")).collect();
+    let error = yaml(&format!("merge_method: linear\nmodels:\n{models}"));
+    assert!(error.contains("models gives 100000 models"), "{error}");
+    let tokens: String = (0..n).map(|i| format!("    t{i}: {{source: a}}\n")).collect();
+    let text = format!(
+        "merge_method: linear\nmodels: [{{model: a, parameters: {{weight: 1}}}}]\ntokenizer:\n  source: union\n  tokens:\n{tokens}"
+    );
+    assert_eq!(
+        Book::from_yaml(&text, "m.yml", false).unwrap().recipes[0].tokenizer.as_ref().unwrap().tokens.len(),
+        n
+    );
+    let documents =
+        "---\nmerge_method: linear\nname: a\nmodels: [{model: a, parameters: {weight: 1}}]\n".repeat(n / 10);
+    assert!(yaml(&documents).contains("10000 recipes"), "{}", yaml(&documents));
+}

@@ -1,0 +1,113 @@
+//! What a plain scalar of YAML is: by YAML 1.1, as `PyYAML` resolves it, which mergekit reads with.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::recipe::read::Tree;
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap_or_else(|e| unreachable!("a pattern of this file: {e}"))
+}
+
+/// `PyYAML`'s patterns (`resolver.py`), without words, which [`scalar`] lists.
+static FLOAT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*)$",
+    )
+});
+static WHOLE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$",
+    )
+});
+static DATE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-[0-9][0-9]?-[0-9][0-9]?(?:[Tt]|[ \t]+)[0-9][0-9]?:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?(?:[ \t]*(?:Z|[-+][0-9][0-9]?(?::[0-9]{2})?))?)$",
+    )
+});
+
+/// A plain scalar without a tag.
+pub(super) fn scalar(text: &str) -> Tree {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Tree::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Tree::Flag(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Tree::Flag(false),
+        ".nan" | ".NaN" | ".NAN" => return Tree::Number(f64::NAN),
+        // A key of its own, and what PyYAML has no value for.
+        "<<" | "=" => return Tree::Other,
+        _ => {}
+    }
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) {
+        return Tree::Text(text.to_owned());
+    }
+    let (sign, digits) = match text.split_at(1) {
+        ("-", rest) => (-1.0, rest),
+        ("+", rest) => (1.0, rest),
+        _ => (1.0, text),
+    };
+    if matches!(digits, ".inf" | ".Inf" | ".INF") {
+        return Tree::Number(sign * f64::INFINITY);
+    }
+    let bare = digits.replace('_', "");
+    if FLOAT.is_match(text) {
+        return sexagesimal(&bare).map_or_else(|| Tree::Text(text.to_owned()), |n| Tree::Number(sign * n));
+    }
+    if WHOLE.is_match(text) {
+        return whole(&bare, sign < 0.0).unwrap_or_else(|| Tree::Text(text.to_owned()));
+    }
+    if DATE.is_match(text) { Tree::Other } else { Tree::Text(text.to_owned()) }
+}
+
+/// A scalar with one of YAML's own tags, by its short name; `None` where it cannot be that, or the tag is
+/// one that no recipe has.
+pub(super) fn tagged(tag: &str, text: &str) -> Option<Tree> {
+    Some(match (tag, scalar(text)) {
+        ("str", _) => Tree::Text(text.to_owned()),
+        ("null", _) => Tree::Null,
+        ("bool", flag @ Tree::Flag(_)) => flag,
+        ("int", whole @ Tree::Whole(_)) => whole,
+        ("int", Tree::Text(text)) => Tree::Whole(text.trim().parse().ok()?),
+        ("float", Tree::Whole(n)) => Tree::Number(n as f64),
+        ("float", number @ Tree::Number(_)) => number,
+        ("float", Tree::Text(text)) => Tree::Number(number_in(&text)?),
+        _ => return None,
+    })
+}
+
+/// A number that YAML takes for a text (`1e-3`), as Python's `float` reads it.
+pub(in crate::recipe) fn number_in(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let inside = text.split('_').all(|part| !part.is_empty()) || !text.contains('_');
+    let digits = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    if inside && digits { text.replace('_', "").parse().ok() } else { None }
+}
+
+/// `1:30` is 90, and 1.5 is 1.5.
+fn sexagesimal(text: &str) -> Option<f64> {
+    let mut out = 0.0;
+    for part in text.split(':') {
+        out = out * 60.0 + part.parse::<f64>().ok()?;
+    }
+    Some(out)
+}
+
+fn whole(digits: &str, negative: bool) -> Option<Tree> {
+    let magnitude = if let Some(bits) = digits.strip_prefix("0b") {
+        u128::from_str_radix(bits, 2)
+    } else if let Some(hex) = digits.strip_prefix("0x") {
+        u128::from_str_radix(hex, 16)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        u128::from_str_radix(digits, 8)
+    } else if digits.contains(':') {
+        return sexagesimal(digits).map(|n| Tree::Whole(if negative { -n as i64 } else { n as i64 }));
+    } else {
+        digits.parse()
+    };
+    let Ok(magnitude) = magnitude else {
+        // More digits than any number here has.
+        return digits.parse().ok().map(|n: f64| Tree::Number(if negative { -n } else { n }));
+    };
+    let signed = i128::try_from(magnitude).ok()? * if negative { -1 } else { 1 };
+    Some(i64::try_from(signed).map_or(Tree::Number(signed as f64), Tree::Whole))
+}
