@@ -4,10 +4,12 @@
 mod guard;
 mod map;
 mod read;
+mod shown;
 
 pub use guard::guarded;
 pub use map::Mapped;
 pub use read::{File, open, read, read_text, take_text};
+pub use shown::shown;
 
 /// One bound, for the page of all of them.
 pub struct Limit {

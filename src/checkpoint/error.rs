@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::limits::shown;
+
 /// Why a checkpoint cannot be used. Each message names the file, tensor or key, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -36,7 +38,10 @@ pub enum CheckpointError {
     Family { reference: String, family: String, known: Vec<String> },
     #[error("{file} lists the shard {shard}, which is outside its folder; such an index is not followed")]
     Escape { file: String, shard: String },
-    #[error("{folder}: the shard {shard} listed in model.safetensors.index.json is missing; fetch it again")]
+    #[error(
+        "{folder}: the shard {} listed in model.safetensors.index.json is missing; fetch it again",
+        shown(shard)
+    )]
     MissingShard { folder: String, shard: String },
     #[error("{path} {what}; what was read of it is not used: start again when the file is whole")]
     Changed { path: PathBuf, what: String },

@@ -1,5 +1,7 @@
 //! What can go wrong when a model is loaded or run, each in one sentence that names the place.
 
+use crate::limits::shown;
+
 /// Errors of this room.
 #[derive(Debug, thiserror::Error)]
 pub enum LmError {
@@ -16,16 +18,16 @@ pub enum LmError {
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// The config asks for something that the decoder does not do.
-    #[error("{key} = {value} is not supported; supported: {supported}")]
+    #[error("{key} = {} is not supported; supported: {supported}", shown(value))]
     Unsupported { key: String, value: String, supported: &'static str },
     /// The config's numbers contradict each other.
-    #[error("the config is not usable: {0}")]
+    #[error("the config is not usable: {}", shown(.0))]
     Config(String),
     /// No such device, or a build without it.
     #[error("{0}")]
     Device(String),
     /// `tokenizer.json` cannot be read or a text cannot be encoded.
-    #[error("tokenizer: {0}")]
+    #[error("tokenizer: {}", shown(.0))]
     Tokenizer(String),
     /// A chat template that cannot be used, or that refuses the messages.
     #[error("chat template: {0}")]

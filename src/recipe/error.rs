@@ -1,15 +1,17 @@
 //! What can be wrong with a recipe, each in one sentence.
 
+use crate::limits::shown;
+
 /// Why a recipe cannot be used. `place` is `file:line`, or `recipe` for one that was made in memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
-    #[error("{place}: not {notation}: {problem}")]
+    #[error("{place}: not {notation}: {}", shown(problem))]
     Syntax { notation: &'static str, place: String, problem: String },
-    #[error("{place}: unknown key {key}; {hint}")]
+    #[error("{place}: unknown key {}; {hint}", shown(key))]
     UnknownKey { place: String, key: String, hint: String },
-    #[error("{place}: {key} {problem}")]
+    #[error("{place}: {} {}", shown(key), shown(problem))]
     Value { place: String, key: String, problem: String },
-    #[error("{place}: {problem}")]
+    #[error("{place}: {}", shown(problem))]
     Book { place: String, problem: String },
     #[error("{path}: {problem}; name a recipe, in TOML or in mergekit's YAML")]
     Unreadable { path: String, problem: String },

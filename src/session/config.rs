@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::error::BadInput;
 use super::stages::Stage;
 use super::tasks::Tasks;
-use crate::limits;
+use crate::limits::{self, shown};
 use crate::search;
 use said::reading_sentence;
 
@@ -201,8 +201,8 @@ impl Config {
             toml::from_str(text).map_err(|e| BadInput::error(reading_sentence(text, place, &e)))?;
         let keys: toml::Table = toml::from_str(text).unwrap_or_default();
         let settled = config.settle(|key| keys.contains_key(key));
-        settled.map_err(|why| BadInput::error(format!("{place}: {why}")))?;
-        config.check().map_err(|why| BadInput::error(format!("{place}: {why}")))?;
+        settled.map_err(|why| BadInput::error(format!("{place}: {}", shown(&why))))?;
+        config.check().map_err(|why| BadInput::error(format!("{place}: {}", shown(&why))))?;
         Ok(config)
     }
 

@@ -1,5 +1,7 @@
 //! What can be wrong with a task, each in one sentence: what, where, what to do.
 
+use crate::limits::shown;
+
 /// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
@@ -8,24 +10,28 @@ pub enum TaskError {
          Built in are {known}"
     )]
     UnknownTask { what: &'static str, name: String, nearest: &'static str, known: String },
-    #[error("{path} can't be read ({source}): check the path and its permissions")]
+    #[error("{} can't be read ({source}): check the path and its permissions", shown(path))]
     Read { path: String, source: std::io::Error },
-    #[error("{file}, line {line}: {message}")]
+    #[error("{file}, line {line}: {}", shown(message))]
     Syntax { file: String, line: usize, message: String },
-    #[error("{file}, line {line}: unknown key {key:?}, did you mean \"{nearest}\"?")]
+    #[error("{file}, line {line}: unknown key \"{}\", did you mean \"{nearest}\"?", shown(key))]
     UnknownKey { file: String, line: usize, key: String, nearest: &'static str },
-    #[error("{file}: {key} {what}")]
+    #[error("{file}: {key} {}", shown(what))]
     Value { file: String, key: &'static str, what: String },
-    #[error("{file}: the {key} does not work ({message}): it may use the data's columns, here {columns}")]
+    #[error(
+        "{file}: the {key} does not work ({}): it may use the data's columns, here {}",
+        shown(message),
+        shown(columns)
+    )]
     Template { file: String, key: &'static str, message: String, columns: String },
-    #[error("{file} needs {what}: {todo}")]
+    #[error("{file} needs {}: {}", shown(what), shown(todo))]
     Absent { file: String, what: String, todo: String },
     #[error(
         "the MeCab dictionary in {folder} can't be used: {why}; give a folder with sys.dic, unk.dic, \
          char.bin and matrix.bin, such as the Python package unidic_lite's"
     )]
     Dictionary { folder: String, why: String },
-    #[error("{data}, line {line}: {what}")]
+    #[error("{data}, line {line}: {}", shown(what))]
     Row { data: String, line: usize, what: String },
     #[error("{data}, line {line}: there is no column {column:?}{hint}: set `columns` in {file}")]
     Column { file: String, data: String, line: usize, column: String, hint: String },
@@ -40,9 +46,13 @@ pub enum TaskError {
          take them out of one, or held-out scores mean nothing"
     )]
     Overlap { file: String, count: usize, example: String },
-    #[error("fitness {expression:?}, character {column}: {what}")]
+    #[error("fitness \"{}\", character {column}: {}", shown(expression), shown(what))]
     FitnessSyntax { expression: String, column: usize, what: String },
-    #[error("fitness {expression:?}: unknown name {name:?}, did you mean \"{nearest}\"?")]
+    #[error(
+        "fitness \"{}\": unknown name \"{}\", did you mean \"{nearest}\"?",
+        shown(expression),
+        shown(name)
+    )]
     FitnessName { expression: String, name: String, nearest: &'static str },
 }
 

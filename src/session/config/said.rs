@@ -22,12 +22,18 @@ pub(super) fn reading_sentence(text: &str, place: &str, error: &toml::de::Error)
             || format!("known here are {}", known.join(", ")),
             |(_, k)| format!("did you mean `{k}`?"),
         );
-        return format!("{place}: {what} `{}`: {advice}", crate::session::text::visible_line(key));
+        return format!(
+            "{place}: {what} `{}`: {advice}",
+            crate::session::text::visible_line(&crate::limits::shown(key))
+        );
     }
     let key = error.span().and_then(|span| key_before(text, span.start));
     let key = key.map_or_else(String::new, |key| format!("`{key}`: "));
     let message = message.replace("expected a sequence", "expected a list: put it in [ ]");
-    format!("{place}: {}", crate::session::text::visible_line(&format!("{key}{message}")))
+    format!(
+        "{place}: {}",
+        crate::session::text::visible_line(&crate::limits::shown(&format!("{key}{message}")))
+    )
 }
 
 /// The key whose value begins at this byte of its line.

@@ -103,6 +103,13 @@ pub struct Line {
     pub subscribed: HashMap<String, u64>,
 }
 
+/// However the engine ends, in a panic too, whoever waits for it hears so.
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}
+
 /// A job and what it is for.
 pub struct Flight {
     pub job: Job,

@@ -306,4 +306,17 @@ mod tests {
         assert!(!rx.recv().unwrap());
         thread.join().unwrap();
     }
+
+    #[test]
+    fn who_waits_hears_of_an_engine_that_panics() {
+        let outbox = std::sync::Arc::new(Outbox::default());
+        let line = super::super::hub::Line { outbox: outbox.clone(), subscribed: Default::default() };
+        let waiting = std::thread::spawn(move || outbox.pop());
+        let engine = std::thread::spawn(move || {
+            let _held = line;
+            std::panic::resume_unwind(Box::new("no message"));
+        });
+        assert!(engine.join().is_err());
+        assert_eq!(waiting.join().unwrap(), None);
+    }
 }

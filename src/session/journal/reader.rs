@@ -95,8 +95,10 @@ impl Reader<'_> {
             }
             let body: String = row.get(3).map_err(broken)?;
             let cost: Option<String> = row.get(4).map_err(broken)?;
-            let event = serde_json::from_str(&body)
-                .with_context(|| format!("{}: event {seq} cannot be read", self.path.display()))?;
+            let event = serde_json::from_str(&body).map_err(|e| {
+                let why = crate::limits::shown(&e.to_string());
+                anyhow::anyhow!("{}: event {seq} cannot be read: {why}", self.path.display())
+            })?;
             let cost = cost.as_deref().map(serde_json::from_str).transpose()?;
             out.push(Record { seq, at_ms: row.get(1).map_err(broken)?, cost, event });
         }

@@ -64,7 +64,10 @@ impl Thrift<'_> {
                 self.varint()?;
             }
             DOUBLE => self.at = self.at.checked_add(8)?,
-            BINARY => self.at = self.at.checked_add(usize::try_from(self.varint()?).ok()?)?,
+            BINARY => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                self.at = self.at.checked_add(length)?;
+            }
             k if LISTS.contains(&k) => {
                 let (element, size) = self.list()?;
                 for _ in 0..size {

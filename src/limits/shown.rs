@@ -1,0 +1,46 @@
+//! Foreign text in a message.
+
+/// Characters of a foreign text that a message shows.
+const MOST: usize = 1000;
+/// Of a longer one, so many from its start and its end.
+const ENDS: (usize, usize) = (700, 200);
+
+/// A text from a file as a message shows it: on one line, control characters as escapes, the middle of a long
+/// one left out.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= MOST {
+        return plain(text.chars());
+    }
+    let (start, end) = (text.chars().take(ENDS.0), text.chars().skip(count - ENDS.1));
+    format!("{} … {}", plain(start), plain(end))
+}
+
+fn plain(text: impl Iterator<Item = char>) -> String {
+    let mut out = String::new();
+    for c in text {
+        match c {
+            // Marks that turn the text around, and separators of lines.
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+                out.extend(c.escape_unicode());
+            }
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_short_and_on_one_line() {
+        assert_eq!(shown("りんご \"x\""), "りんご \"x\"");
+        assert_eq!(shown("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
+        let long = shown(&"長い".repeat(1000));
+        assert!(long.chars().count() < MOST && long.contains(" … "), "{long}");
+    }
+}
