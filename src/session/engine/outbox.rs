@@ -317,6 +317,6 @@ mod tests {
             std::panic::resume_unwind(Box::new("no message"));
         });
         assert!(engine.join().is_err());
-        assert_eq!(waiting.join().unwrap(), None);
+        assert!(waiting.join().unwrap().is_none());
     }
 }
