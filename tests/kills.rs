@@ -32,7 +32,7 @@ enum Kind {
     Headless,
 }
 
-/// A small session on the zoo: 60 evaluations of 6 questions.
+/// A small session on the zoo: 80 evaluations of 6 questions.
 fn config(seed: u32) -> String {
     let mut text = include_str!("../configs/zoo.toml").to_owned();
     for (key, value) in [
@@ -41,7 +41,7 @@ fn config(seed: u32) -> String {
         ("test_limit", "5".to_owned()),
         ("grid", "[0.7]".to_owned()),
         ("population", "4".to_owned()),
-        ("evaluations", "60".to_owned()),
+        ("evaluations", "80".to_owned()),
     ] {
         let lines: Vec<String> =
             text.lines()
@@ -160,8 +160,9 @@ fn kill_workers(home: &Path, seed: u32, times: u32, random: &mut StdRng) -> u32 
     let told = watch(&mut child);
     let (mut seen, mut killed) = (0, 0);
     while killed < times {
-        // Two events on: the first may have been on its way when the worker was killed.
-        let wanted = seen + random.random_range(2..=3);
+        // What the killed worker had in hand, or was given next, is stored by then: a generation may
+        // end and another begin in between.
+        let wanted = seen + random.random_range(4..=5);
         if !moment(&told, &mut seen, wanted, random) {
             break;
         }
@@ -169,10 +170,8 @@ fn kill_workers(home: &Path, seed: u32, times: u32, random: &mut StdRng) -> u32 
             // SAFETY: kill touches no memory; the process was a child of the run just now.
             killed += u32::from(unsafe { libc::kill(worker.cast_signed(), libc::SIGKILL) } == 0);
         }
-        // What was told meanwhile is from before.
-        while let Ok(seq) = told.try_recv() {
-            seen = seen.max(seq);
-        }
+        // What is stored by now is from before, although it may not have been told yet.
+        seen = Reader::open(&Home::at(home), "s").and_then(|r| r.last_seq()).unwrap();
     }
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

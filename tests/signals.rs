@@ -82,7 +82,11 @@ fn worker(pid: u32) -> u32 {
     loop {
         let all = std::fs::read_dir("/proc").unwrap().flatten();
         let mut ids = all.filter_map(|e| e.file_name().to_str()?.parse().ok());
-        if let Some(child) = ids.find(|&child| parent(child) == Some(pid)) {
+        // It has become one: its arguments are a worker's.
+        let is_worker = |child: u32| {
+            std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|c| c.ends_with(b"worker\0"))
+        };
+        if let Some(child) = ids.find(|&child| parent(child) == Some(pid) && is_worker(child)) {
             return child;
         }
         assert!(begin.elapsed() < PATIENCE, "no worker");

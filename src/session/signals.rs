@@ -37,10 +37,12 @@ pub fn start_clean() {
     unblock_all();
 }
 
-/// Blocks no signal on this thread, and on those that it starts.
+/// Blocks no signal on this thread and on those that it starts, and is told how children end. For a
+/// process that keeps what else its parent ignores, as `nohup` has a hang-up ignored.
 pub fn unblock_all() {
     // SAFETY: an empty set made by the call that makes one; the old one is not asked for.
     unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());

@@ -13,7 +13,7 @@ use yosegi::recipe::{Method, Param, Recipe, Source};
 use yosegi::session::engine::WorkerFunction;
 use yosegi::session::evolve::Facts;
 use yosegi::session::job::{Job, Measured, Report};
-use yosegi::session::journal::{Reader, StoredQuestion};
+use yosegi::session::journal::{Journal, Reader, StoredQuestion};
 use yosegi::session::protocol::{
     Answer, Command, Cost, Detail, Event, Live, Message, Record, Reply, Score, Split, Status, Target,
 };
@@ -434,10 +434,10 @@ fn one_writer_a_session() {
     let session = start(&mut client, CONFIG, None);
     let other = Engine::start(&home, WorkerKind::Function(toy(Duration::ZERO))).unwrap();
     let mut second = other.connect().unwrap();
-    match second.call(Command::Resume { session: session.clone() }).unwrap() {
-        Reply::Error(why) => assert!(why.contains("is being run by another process"), "{why}"),
-        other => panic!("{other:?}"),
-    }
+    let why = Journal::open(&home, &session).err().unwrap().to_string();
+    assert!(why.contains("is being run by another process"), "{why}");
+    // Who asks for it to go on is told that it does.
+    assert_eq!(second.call(Command::Resume { session: session.clone() }).unwrap(), Reply::Done);
     // Reading is free.
     let seen = Reader::open(&home, &session).unwrap().records(1).unwrap();
     assert!(!seen.is_empty());

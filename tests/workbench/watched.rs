@@ -85,7 +85,7 @@ fn workers(pid: u32) -> usize {
 #[test]
 fn a_headless_run_is_live_from_its_start_to_its_end() {
     let place = Place::new();
-    let config = place.config(150);
+    let config = place.config(400);
     let run = Headless::start(&place, &config, &[]);
     let early = attach(&place);
     let seen = is_live(&early, 0);
@@ -108,7 +108,7 @@ fn a_headless_run_is_live_from_its_start_to_its_end() {
     let late = attach(&place);
     for terminal in [&early, &middle, &late] {
         let screen = terminal.until("its end", |s| s.contains("seen finished"));
-        assert_eq!(evaluations(&screen), Some(150), "{screen}");
+        assert_eq!(evaluations(&screen), Some(400), "{screen}");
     }
 }
 

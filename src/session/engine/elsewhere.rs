@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the hub is told of a session elsewhere.
 pub enum News {
-    /// Commands reach the process that runs it at this socket; at none any more.
+    /// Commands reach the process that runs it at this socket; nobody runs it.
     At(Option<PathBuf>),
     /// Something for those who follow it.
     Message(Message),
@@ -79,6 +79,7 @@ impl Elsewhere {
                 self.at.clone_from(at);
                 if at.is_none() {
                     self.watching = None;
+                    self.stands = self.stands.take().filter(|s| matches!(s, Live::Halted { .. }));
                 }
             }
             News::Message(Message::Live {
@@ -135,7 +136,7 @@ impl Follower {
                         told = Some(holder.clone());
                     }
                     if self.through(&holder) {
-                        missed = 0;
+                        (told, missed) = (None, 0);
                     } else {
                         // It has ended just now, or can't be reached at all.
                         self.tail();
@@ -145,6 +146,7 @@ impl Follower {
                 }
                 None => {
                     (told, missed) = (None, 0);
+                    self.say(News::At(None));
                     self.tail();
                     if !self.ended && list::is_interrupted(&self.home, &self.session) {
                         self.live(Live::Halted { reason: "its process was killed".to_owned(), killed: true });
