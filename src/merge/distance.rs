@@ -23,6 +23,18 @@ pub struct Distances {
     pub cosines: Vec<Pair>,
     /// Tensors that were left out since some source lacks them or has them in another shape.
     pub left_out: usize,
+    /// For each source how many of its numbers are not finite; empty where all are. They count as
+    /// equal to the base's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_finite: Vec<u64>,
+    /// The same of the base; they count as zero, and every source as equal there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub base_not_finite: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Two sources, by their place, and the cosine in each group.
@@ -48,6 +60,8 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
     let n = sources.len();
     let mut groups = vec![Sums { base: 0.0, products: vec![0.0; n * n] }; LayerGroup::count(layers)];
     let mut left_out = 0;
+    // Of the base, then of each source.
+    let mut odd = vec![0_u64; n + 1];
     for name in base.names() {
         if stop() {
             return None;
@@ -60,7 +74,7 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
         let there: Option<Vec<TensorView<'_>>> =
             sources.iter().map(|s| s.tensor(name).filter(|t| t.shape == here.shape)).collect();
         match there {
-            Some(there) => add(sums, here, &there),
+            Some(there) => add(sums, &mut odd, here, &there),
             None => left_out += 1,
         }
     }
@@ -84,23 +98,44 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
             })
             .collect(),
         left_out,
+        base_not_finite: odd[0],
+        not_finite: if odd[1..].iter().all(|n| *n == 0) { Vec::new() } else { odd.split_off(1) },
     })
 }
 
-/// Adds one tensor's part.
-fn add(sums: &mut Sums, base: TensorView<'_>, sources: &[TensorView<'_>]) {
+/// Adds one tensor's part. What is not finite is counted in `odd` (the base, then each source) and
+/// has no length.
+fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[TensorView<'_>]) {
     let n = sources.len();
     let mut here = vec![0.0_f32; BLOCK];
+    let mut again = vec![0.0_f32; BLOCK];
     let mut deltas = vec![vec![0.0_f32; BLOCK]; n];
     for at in (0..base.len()).step_by(BLOCK) {
         let len = BLOCK.min(base.len() - at);
-        base.read_f32(at, &mut here[..len]);
-        sums.base += dot(&here[..len], &here[..len]);
-        for (delta, source) in deltas.iter_mut().zip(sources) {
-            source.read_f32(at, &mut delta[..len]);
-            for (d, b) in delta[..len].iter_mut().zip(&here) {
+        let here = &mut here[..len];
+        base.read_f32(at, here);
+        let mut holes = Vec::new();
+        if !all_finite(here) {
+            holes.extend((0..len).filter(|k| !here[*k].is_finite()));
+            holes.iter().for_each(|k| here[*k] = 0.0);
+            odd[0] += holes.len() as u64;
+        }
+        sums.base += dot(here, here);
+        for ((delta, source), odd) in deltas.iter_mut().zip(sources).zip(&mut odd[1..]) {
+            let delta = &mut delta[..len];
+            source.read_f32(at, delta);
+            for (d, b) in delta.iter_mut().zip(here.iter()) {
                 *d -= b;
             }
+            if !all_finite(delta) {
+                source.read_f32(at, &mut again[..len]);
+                for (d, s) in delta.iter_mut().zip(&again).filter(|(d, _)| !d.is_finite()) {
+                    // Two numbers far apart have a difference, if none that is a float.
+                    *d = if s.is_finite() { f32::MAX.copysign(*d) } else { 0.0 };
+                    *odd += u64::from(!s.is_finite());
+                }
+            }
+            holes.iter().for_each(|k| delta[*k] = 0.0);
         }
         for i in 0..n {
             for j in i..n {
@@ -108,6 +143,11 @@ fn add(sums: &mut Sums, base: TensorView<'_>, sources: &[TensorView<'_>]) {
             }
         }
     }
+}
+
+/// Whether all are numbers: a sum of zeros, which the compiler makes wide.
+fn all_finite(values: &[f32]) -> bool {
+    values.iter().map(|v| v * 0.0).sum::<f32>() == 0.0
 }
 
 /// Σ a·b, in eight lanes of f64.
@@ -167,5 +207,54 @@ mod tests {
         assert!(found.norms[0].iter().all(|n| *n == 0.0));
         assert!(found.cosines[0].cosines.iter().all(|c| *c == 0.0));
         assert!(found.norms[1].iter().any(|n| *n > 0.0));
+    }
+
+    /// The zoo's `ja` with some numbers of a tensor replaced.
+    fn changed(tensor: &str, at: &[(usize, f32)]) -> (tempfile::TempDir, Checkpoint) {
+        let folder = tempfile::tempdir().unwrap();
+        let written = crate::checkpoint::write_zoo(folder.path()).unwrap();
+        let ja = written.iter().find(|w| w.ends_with("ja")).unwrap();
+        let path = ja.join("model.safetensors");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let head: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        let from = head[tensor]["data_offsets"][0].as_u64().unwrap() as usize + 8 + length;
+        assert_eq!(head[tensor]["dtype"], "BF16");
+        for (k, value) in at {
+            let two = half::bf16::from_f32(*value).to_le_bytes();
+            bytes[from + 2 * k..from + 2 * k + 2].copy_from_slice(&two);
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let opened = Checkpoint::open(ja.to_str().unwrap()).unwrap();
+        (folder, opened)
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_counted_and_have_no_length() {
+        let open = |name: &str| Checkpoint::open(name).unwrap();
+        let tensor = "model.layers.1.mlp.down_proj.weight";
+        let odd = [(0, f32::NAN), (5, f32::INFINITY), (9, f32::NEG_INFINITY)];
+        let (_folder, model) = changed(tensor, &odd);
+        let found = distances(&open("zoo:base"), &[model, open("zoo:math-add")], &|| false).unwrap();
+        assert_eq!((found.not_finite.as_slice(), found.base_not_finite), ([3, 0].as_slice(), 0));
+        let mut all = found.norms.iter().flatten().chain(found.cosines.iter().flat_map(|p| &p.cosines));
+        assert!(all.all(|v| v.is_finite()));
+        // But for those three numbers it is as far as it was.
+        let before =
+            distances(&open("zoo:base"), &[open("zoo:ja"), open("zoo:math-add")], &|| false).unwrap();
+        assert_eq!((before.not_finite.len(), before.base_not_finite), (0, 0));
+        let place = LayerGroup::Block(1).index(found.layers);
+        for (row, (now, then)) in found.norms[0].iter().zip(&before.norms[0]).enumerate() {
+            let near = row == place && (now - then).abs() < 0.05 * then;
+            assert!(near || (now - then).abs() < 1e-12, "{row}: {now} {then}");
+        }
+        // In the base the same; and a number as far off as one can be is still one.
+        let (_folder, model) = changed(tensor, &odd);
+        let found = distances(&model, &[open("zoo:base")], &|| false).unwrap();
+        assert_eq!((found.not_finite.len(), found.base_not_finite), (0, 3));
+        let (_folder, far) = changed(tensor, &[(0, 3.3e38), (1, -3.3e38)]);
+        let (_other, near) = changed(tensor, &[(0, -3.3e38), (1, 3.3e38)]);
+        let found = distances(&far, &[near, open("zoo:ja")], &|| false).unwrap();
+        assert!(found.norms.iter().flatten().all(|v| v.is_finite()) && found.not_finite.is_empty());
     }
 }

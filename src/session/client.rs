@@ -18,6 +18,7 @@ use anyhow::{Context, bail};
 use super::error::BadInput;
 use super::home::Home;
 use super::journal::now_ms;
+use super::line::encode;
 use super::protocol::{Command, Message, Reply, Request, VERSION};
 
 /// How long a started engine may take until it answers.
@@ -273,8 +274,7 @@ impl CommandSender {
                 }
             }
             Link::Socket(stream) => {
-                let mut line = serde_json::to_vec(&request)?;
-                line.push(b'\n');
+                let line = encode(&request)?;
                 let mut stream = stream.0.lock().unwrap_or_else(PoisonError::into_inner);
                 stream.write_all(&line).map_err(|_| gone())?;
             }

@@ -18,6 +18,7 @@ pub mod job;
 pub mod journal;
 pub mod journey;
 mod kitchen;
+pub mod line;
 pub mod list;
 pub mod lock;
 mod parts;

@@ -23,6 +23,8 @@ use super::hub::{Hub, Inbound};
 use super::outbox::Outbox;
 use crate::session::client::read_lines;
 use crate::session::home::Home;
+use crate::session::line::encode;
+use crate::session::protocol::{Message, Reply};
 use crate::session::signals;
 
 /// The engine ends after so long without a run and without a client.
@@ -204,18 +206,24 @@ fn accept(stream: UnixStream, line: u64, home: &Home, inbound: &Sender<Inbound>)
 
 fn write_messages(stream: &UnixStream, outbox: &Outbox, home: &Home) {
     let mut writer = BufWriter::new(stream);
-    let mut line = Vec::new();
-    outbox.drain(home, |message| {
-        line.clear();
-        if serde_json::to_writer(&mut line, &message).is_err() {
-            return false;
-        }
-        line.push(b'\n');
-        let written = writer.write_all(&line).and_then(|()| writer.flush()).is_ok();
-        // A long reply is not kept for the next, which may be short.
-        line.shrink_to(1 << 16);
-        written
+    outbox.drain(home, |message| match readable(&message) {
+        Some(line) => writer.write_all(&line).and_then(|()| writer.flush()).is_ok(),
+        None => true,
     });
+}
+
+/// A message as a line that the other side can read. Of a reply that can't be said, why; what is only
+/// for show is left out then, and an event is in the journal because it can be read.
+fn readable(message: &Message) -> Option<Vec<u8>> {
+    let why = match (encode(message), message) {
+        (Ok(line), _) => return Some(line),
+        (Err(why), Message::Reply { id, .. }) => {
+            let reply = Reply::Error(format!("the answer can't be told: {why}"));
+            Message::Reply { id: *id, reply }
+        }
+        (Err(_), _) => return None,
+    };
+    encode(&why).ok()
 }
 
 #[cfg(test)]

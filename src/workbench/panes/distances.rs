@@ -23,7 +23,8 @@ pub fn rows(app: &App) -> u16 {
     match &app.models.apart {
         Apart::Known(_, found) => {
             let pairs = found.cosines.len() as u16;
-            found.sources.len() as u16 + 4 + if pairs > 0 { pairs + 1 } else { 0 }
+            let odd = not_finite(found).len() as u16;
+            found.sources.len() as u16 + 4 + odd + if pairs > 0 { pairs + 1 } else { 0 }
         }
         _ => 3,
     }
@@ -50,6 +51,14 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     pen.paragraph(inner, &text, pen.theme.tone(Tone::Dim));
 }
 
+/// A line for each model that holds numbers which are not finite.
+fn not_finite(found: &Distances) -> Vec<String> {
+    let base = std::iter::once((&found.base, &found.base_not_finite));
+    let sources = found.sources.iter().zip(&found.not_finite);
+    let odd = base.chain(sources).filter(|(_, n)| **n > 0);
+    odd.map(|(model, n)| words::distances_not_finite(&short(model), *n)).collect()
+}
+
 fn map(found: &Distances, pen: &mut Pen<'_>, area: Rect) {
     let groups = LayerGroup::count(found.layers) as u16;
     let names: Vec<String> = found.sources.iter().map(|s| short(s)).collect();
@@ -74,6 +83,12 @@ fn map(found: &Distances, pen: &mut Pen<'_>, area: Rect) {
         pen.text((area.x, y), name, label, pen.theme.tone(Tone::Plain));
         row(pen, (left, y), wide, cells, norms, (-highest, highest), &|v| format!("{:.1}", v * 100.0));
         y += 1;
+    }
+    for line in not_finite(found) {
+        if y < area.bottom() {
+            pen.text((area.x, y), area.width, &line, pen.theme.tone(Tone::Warn));
+            y += 1;
+        }
     }
     if found.cosines.is_empty() || y + 1 >= area.bottom() {
         return;
