@@ -18,6 +18,9 @@
 //!
 //! Beside them stands [`text`]: what every text of others passes on its way out.
 
+#[macro_use]
+mod print;
+
 pub mod checkpoint;
 pub mod cli;
 #[cfg(any(feature = "cuda", test))]

@@ -54,6 +54,7 @@ pub fn on_terminal() -> bool {
 /// Reads the config and finds out which session is meant.
 fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     if let Some(name) = &args.extend {
+        Reader::open(home, name)?;
         return Ok(Plan { name: Some(name.clone()), config: None, extend: args.budget });
     }
     let path = args.config.as_deref().unwrap_or(Path::new(""));
@@ -148,6 +149,8 @@ fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
 
 fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
     catch_interrupt();
+    // Who reads the events may leave: the run goes on, and its journal has them all.
+    crate::print::goes_on();
     let mut engine = Engine::start(home, WorkerKind::Process)?;
     if let Some(why) = &engine.alone {
         note(&format!(

@@ -9,7 +9,7 @@ use crate::merge::MergeError;
 use crate::recipe::RecipeError;
 use crate::search::{SearchError, SpaceError};
 use crate::session::error::{Interrupted, is_bad_input};
-use crate::session::text::visible;
+use crate::session::text::{in_locale, visible};
 use crate::task::TaskError;
 
 /// Wrong usage or bad input.
@@ -23,7 +23,8 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     if is_closed_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    note(&format!("yosegi: {}", sentence(&error)));
+    // A standard error that nobody reads changes nothing about the code.
+    note(&in_locale(format!("yosegi: {}", sentence(&error))));
     if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         ExitCode::from(INTERRUPTED)
     } else if is_bad_input(&error) || error.chain().any(from_a_room) {

@@ -54,6 +54,7 @@ pub struct Merge {
 
 /// Merges and writes, or says what would be written.
 pub fn run(args: &Merge) -> Result<()> {
+    crate::print::goes_on();
     let mut made = Vec::new();
     let (recipe, measured) = match (&args.recipe, &args.session) {
         (_, Some(session)) => best_of(session, &mut made)?,

@@ -1,30 +1,29 @@
 //! The way out: every line that a command prints passes here, so that no text of a model, a file, a
 //! journal or a name drives the terminal, or what reads a log later.
 
-use std::io::Write;
-
 use serde::Serialize;
 
+use crate::print::to_out;
 use crate::session::text::{as_json, as_toml, visible};
 
 /// Prints a line to stderr; a closed pipe there is nobody's loss.
 pub fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", visible(line));
+    eprintln!("{}", visible(line));
 }
 
-/// Prints a line to stdout; an error when nobody reads it any more.
+/// Prints a line to stdout. Where nobody reads it any more a command that only prints ends here.
 pub fn out(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", visible(line))?)
+    Ok(to_out(format_args!("{}\n", visible(line)))?)
 }
 
 /// Prints one JSON document on a line.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", as_json(&serde_json::to_string(value)?))?)
+    Ok(to_out(format_args!("{}\n", as_json(&serde_json::to_string(value)?)))?)
 }
 
 /// The same over several lines.
 pub fn json_pretty(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{}", as_json(&serde_json::to_string_pretty(value)?))?)
+    Ok(to_out(format_args!("{}\n", as_json(&serde_json::to_string_pretty(value)?)))?)
 }
 
 /// Prints a text in TOML or YAML, which must read back as it was: both have escapes within double
@@ -32,5 +31,5 @@ pub fn json_pretty(value: &impl Serialize) -> anyhow::Result<()> {
 pub fn notation(text: &str, same: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let escaped = as_toml(text);
     let safe = if same(&escaped) { escaped } else { visible(text) };
-    Ok(write!(std::io::stdout(), "{safe}")?)
+    Ok(to_out(format_args!("{safe}"))?)
 }

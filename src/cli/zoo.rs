@@ -10,6 +10,7 @@ use crate::session::text::visible_line;
 
 /// Writes each bundled model to a folder of its name in `out`.
 pub fn run(out: &Path) -> Result<()> {
+    crate::print::goes_on();
     for folder in write_zoo(out)? {
         say::out(&visible_line(&folder.display().to_string()))?;
     }
