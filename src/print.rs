@@ -46,6 +46,7 @@ pub(crate) fn to_err(text: Arguments<'_>) {
 }
 
 /// What `print!` and `println!` do.
+#[allow(dead_code)]
 pub(crate) fn out(text: Arguments<'_>) {
     if let Err(why) = to_out(text) {
         to_err(format_args!("yosegi: the output can't be written: {why}\n"));
@@ -53,10 +54,13 @@ pub(crate) fn out(text: Arguments<'_>) {
     }
 }
 
+// Not every build prints in every way.
+#[allow(unused_macros)]
 macro_rules! print {
     ($($text:tt)*) => { $crate::print::out(format_args!($($text)*)) };
 }
 
+#[allow(unused_macros)]
 macro_rules! println {
     () => { $crate::print::out(format_args!("\n")) };
     ($($text:tt)*) => { $crate::print::out(format_args!("{}\n", format_args!($($text)*))) };

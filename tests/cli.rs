@@ -127,3 +127,212 @@ fn a_pane_is_drawn_at_any_size() {
     stdout(&yosegi(folder.path(), &["screenshot", "--out", "all"]));
     assert_eq!(std::fs::read_dir(folder.path().join("all")).unwrap().count(), 6);
 }
+
+/// A session of a few candidates, run to its end.
+fn evolve(home: &Path, name: &str, space: &str, search: &str) {
+    let config = format!(
+        "name = \"{name}\"\nseed = 1\n[pool]\nbase = \"zoo:base\"\nsources = [\"zoo:ja\", \"zoo:math-add\"]\n\
+         [task]\nuse = \"zoo\"\ntrain_limit = 4\ntest_limit = 2\n{space}\n[search]\n{search}\n\
+         [budget]\nevaluations = 6\n"
+    );
+    std::fs::write(home.join(format!("{name}.toml")), config).unwrap();
+    stdout(&yosegi(home, &["evolve", &format!("{name}.toml"), "--headless"]));
+}
+
+#[cfg(feature = "workbench")]
+#[test]
+fn every_kind_of_session_has_its_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let spaces = [
+        ("whole", "[space]\nmethod = \"ties\"", "population = 3"),
+        ("halves", "[space]\nmethod = \"task_arithmetic\"\ngroups = \"halves\"", "population = 3"),
+        (
+            "filters",
+            "[space]\nmethod = \"task_arithmetic\"\ngroups = { filters = [\"mlp\", \"*\"] }",
+            "population = 3",
+        ),
+        (
+            "path",
+            "[space.path]\nmodels = [\"zoo:base\", \"zoo:ja\"]\nrepeats = 1",
+            "algorithm = \"cat-cma-es\"\npopulation = 3",
+        ),
+    ];
+    for (name, space, search) in spaces {
+        evolve(home, name, space, search);
+        let output = yosegi(home, &["screenshot", "--session", name, "--out", name]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        stdout(&output);
+        assert!(!said.contains("no sample answers"), "{name}: {said}");
+        for pane in ["models", "recipe", "evolve", "answers", "help", "japanese"] {
+            let picture = std::fs::read_to_string(home.join(name).join(format!("{pane}.svg"))).unwrap();
+            assert!(picture.starts_with("<svg"), "{name}: {pane}");
+        }
+        // What was recorded is drawn again without the session.
+        let recorded = format!("{name}/session.jsonl");
+        let again = ["screenshot", "--session", &recorded, "--pane", "recipe", "--out", "again"];
+        stdout(&yosegi(home, &again));
+        let read = |path: &Path| std::fs::read_to_string(path.join("recipe.svg")).unwrap();
+        assert_eq!(read(&home.join(name)), read(&home.join("again")), "{name}");
+    }
+    // The engine that answered for the pictures.
+    let client = yosegi::session::Client::connect(&yosegi::session::Home::at(home.join("home")));
+    client.unwrap().send(yosegi::session::protocol::Command::Shutdown).unwrap();
+}
+
+#[test]
+fn a_session_that_is_not_there_is_named_with_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    evolve(home, "nanban", "[space]\nmethod = \"task_arithmetic\"", "population = 3");
+    let commands: [&[&str]; 7] = [
+        &["attach", "nanbam"],
+        &["stop", "nanbam"],
+        &["report", "nanbam"],
+        &["merge", "--session", "nanbam", "--out", "merged"],
+        &["evolve", "--extend", "nanbam", "--budget", "9"],
+        #[cfg(feature = "workbench")]
+        &["replay", "nanbam"],
+        #[cfg(feature = "workbench")]
+        &["screenshot", "--session", "nanbam", "--out", "pictures"],
+        #[cfg(not(feature = "workbench"))]
+        &["attach", "nanbam"],
+        #[cfg(not(feature = "workbench"))]
+        &["attach", "nanbam"],
+    ];
+    for command in commands {
+        let why = refused(&yosegi(home, command));
+        assert!(why.contains("no session `nanbam`") && why.contains("`nanban`"), "{command:?}: {why}");
+        assert_eq!(why.trim_end().lines().count(), 1, "{command:?}: {why}");
+    }
+    assert!(!home.join("pictures").exists() && !home.join("merged").exists());
+}
+
+/// Runs with a reader that is gone before anything is printed.
+fn without_a_reader(home: &Path, arguments: &[&str], both: bool) -> Output {
+    let mut pipe = [0; 2];
+    // SAFETY: makes two file descriptors, of which this test owns both.
+    assert_eq!(unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+    // SAFETY: the reading end, closed once.
+    unsafe { libc::close(pipe[0]) };
+    // SAFETY: the writing end, owned from here on.
+    let end = unsafe { <std::fs::File as std::os::fd::FromRawFd>::from_raw_fd(pipe[1]) };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+    command.args(arguments).current_dir(home).env("YOSEGI_HOME", home.join("home"));
+    command.env("HF_HOME", home.join("hf")).env("YOSEGI_LANG", "en").stdin(std::process::Stdio::null());
+    if both {
+        command.stderr(end.try_clone().unwrap());
+    } else {
+        command.stderr(std::process::Stdio::piped());
+    }
+    command.stdout(end).spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    std::fs::write(
+        home.join("r.yaml"),
+        "merge_method: linear\nmodels:\n  - model: zoo:ja\n    parameters: {weight: 1.0}\n",
+    )
+    .unwrap();
+    evolve(home, "nanban", "[space]\nmethod = \"task_arithmetic\"", "population = 3");
+    let commands: [&[&str]; 17] = [
+        &["--help"],
+        &["models"],
+        &["models", "--json"],
+        &["inspect", "zoo:ja"],
+        &["inspect", "zoo:ja", "--json"],
+        &["recipe", "methods"],
+        &["recipe", "methods", "--json"],
+        &["recipe", "check", "r.yaml"],
+        &["recipe", "convert", "r.yaml", "-"],
+        &["sessions"],
+        &["report", "nanban"],
+        &["report", "nanban", "--json"],
+        &["doctor"],
+        &["completions", "bash"],
+        &["man"],
+        &["generate", "zoo:ja", "--prompt", "1", "--max-tokens", "2"],
+        &["attach", "nanban"],
+    ];
+    for command in commands {
+        for both in [false, true] {
+            let output = without_a_reader(home, command, both);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{command:?}: {:?} {said}", output.status);
+            assert!(
+                !said.contains("panicked") && !said.to_lowercase().contains("pipe"),
+                "{command:?}: {said}"
+            );
+        }
+    }
+    // An error's code stays what it is.
+    assert_eq!(without_a_reader(home, &["report", "none"], true).status.code(), Some(2));
+}
+
+#[test]
+fn what_writes_files_or_runs_goes_on_without_a_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    evolve(home, "first", "[space]\nmethod = \"task_arithmetic\"", "population = 3");
+    for both in [false, true] {
+        let name = if both { "both" } else { "out" };
+        let run = ["evolve", "first.toml", "--headless", "--json", "--name", name];
+        let output = without_a_reader(home, &run, both);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        if !both {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(said.matches("nobody reads the output any more").count(), 1, "{said}");
+        }
+        let sessions = stdout(&yosegi(home, &["sessions"]));
+        let line = sessions.lines().find(|l| l.starts_with(name)).unwrap_or_default();
+        assert!(line.contains("finished") && line.contains("6/6"), "{sessions}");
+        let out = format!("merged-{name}");
+        assert!(
+            without_a_reader(home, &["merge", "--session", "first", "--out", &out], both).status.success()
+        );
+        assert!(home.join(out).join("config.json").is_file());
+    }
+}
+
+#[test]
+fn a_locale_without_utf8_has_its_tables_in_ascii() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    evolve(
+        home,
+        "a-rather-long-name-of-a-session",
+        "[space]\nmethod = \"task_arithmetic\"",
+        "population = 3",
+    );
+    let config = std::fs::read_to_string(home.join("a-rather-long-name-of-a-session.toml")).unwrap();
+    let config = config.replace("evaluations = 6", "evaluations = 3").replace("zoo:math-add", "zoo:math-mul");
+    std::fs::write(home.join("b.toml"), config).unwrap();
+    let run = |arguments: &[&str], locale: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+        command.args(arguments).current_dir(home).env("YOSEGI_HOME", home.join("home"));
+        for name in ["LC_ALL", "LC_CTYPE", "LANG", "YOSEGI_LANG"] {
+            command.env_remove(name);
+        }
+        let output = command.envs(locale.iter().copied()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8(text).unwrap()
+    };
+    let name = "a-rather-long-name-of-a-session";
+    for (n, locale) in
+        [("LC_ALL", "C"), ("LC_CTYPE", "POSIX"), ("LANG", "ja_JP.eucJP")].into_iter().enumerate()
+    {
+        let session = format!("run-{n}");
+        for arguments in
+            [&["sessions"][..], &["report", name], &["evolve", "b.toml", "--headless", "--name", &session]]
+        {
+            let text = run(arguments, &[locale]);
+            assert!(text.is_ascii() && !text.is_empty(), "{arguments:?}: {text}");
+        }
+    }
+    let text =
+        run(&["evolve", "b.toml", "--headless", "--name", "wide"], &[("LC_ALL", "C.UTF-8"), ("LANG", "C")]);
+    assert!(text.contains('±') && text.contains('σ'), "{text}");
+}

@@ -39,6 +39,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::session::Home;
+use crate::session::journal::Reader;
 use decoding::DecodingArgs;
 use recipe::RecipeArgs;
 
@@ -351,7 +353,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Evolve(args)) => evolve::run(&args, FACE),
         Some(Command::Sessions { json }) => sessions::run(json),
-        Some(Command::Attach { name }) if evolve::on_terminal() => open(Some(&name)),
+        Some(Command::Attach { name }) if evolve::on_terminal() => {
+            // What is not there is said here, and no workbench opens over it.
+            Reader::open(&Home::from_env()?, &name)?;
+            open(Some(&name))
+        }
         Some(Command::Attach { name }) => attach_headless::run(&name),
         Some(Command::Stop { name }) => stop::run(&name),
         Some(Command::Report { name, json, html }) => report::run(&name, json, html.as_deref()),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::eval::Done;
-use crate::session::text::visible_line;
+use crate::session::text::{in_locale, visible_line};
 use crate::task::{Kind, Metric, Scorer, Task};
 
 /// A task of a suite: measured, or why it was left out.
@@ -61,7 +61,7 @@ pub(super) fn table(suite: &str, rows: &[Row]) -> String {
         };
     }
     let _ = write!(out, "{:width$}  {:>5}  {:>7.1}  {}", "mean", "", 100.0 * mean(rows), of(suite, rows));
-    out
+    in_locale(out)
 }
 
 /// `of 8 tasks`, or how many of a suite's are in a mean.
@@ -94,7 +94,7 @@ pub(super) fn markdown(model: &str, suite: &str, rows: &[Row]) -> String {
     let _ = write!(head, " Mean {} |", cell(&of(suite, rows)));
     rule.push_str("---:|");
     let _ = write!(body, " {:.1} |", 100.0 * mean(rows));
-    format!("{head}\n{rule}\n{body}")
+    in_locale(format!("{head}\n{rule}\n{body}"))
 }
 
 /// `results`, `versions`, `n-samples` as lm-evaluation-harness writes them: each metric with its

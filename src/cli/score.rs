@@ -8,7 +8,7 @@ use super::export::{self, Line};
 use super::say::{self, note, out};
 use crate::session::BadInput;
 use crate::session::asked::Asked;
-use crate::session::text::visible_line;
+use crate::session::text::{in_locale, visible_line};
 use crate::task::{Means, Question, Verdict};
 
 /// Prints each answer's verdict and the means.
@@ -70,7 +70,7 @@ fn line(j: &Judged) -> String {
     let Verdict { number, correct, lenient_correct, language, p_ja, .. } = &j.verdict;
     let word = |yes: bool| if yes { "yes" } else { "no" };
     let cut = |text: &str, n: usize| visible_line(text).chars().take(n).collect::<String>();
-    format!(
+    in_locale(format!(
         "{:<16} {:>14} {:>7} {:>7}  {:<8} {:>6.3}",
         cut(&j.question.id, 16),
         cut(number.as_deref().unwrap_or("–"), 14),
@@ -78,7 +78,7 @@ fn line(j: &Judged) -> String {
         word(*lenient_correct),
         language,
         p_ja
-    )
+    ))
 }
 
 fn answer_json(j: &Judged) -> serde_json::Value {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::say::note;
+use crate::session::journal::Reader;
 use crate::session::text::visible_line;
 use crate::session::{BadInput, Client, Home};
 use crate::workbench::app::Pane;
@@ -66,6 +67,7 @@ fn size(text: &str) -> Result<(u16, u16), String> {
 /// Draws the panes into a folder; a session of this home is also written there as the recording
 /// (`session.jsonl`) from which it can be drawn again.
 pub fn run(args: &Screenshot) -> anyhow::Result<()> {
+    crate::print::goes_on();
     let out = &args.out;
     let recording = recording(args)?;
     fs::create_dir_all(out)
@@ -126,8 +128,15 @@ fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
                 .map_err(|e| BadInput::error(format!("{file} is no recorded session: {e:#}")))
         }
         Some(name) => {
-            let mut client = Client::connect_or_start(&Home::from_env()?)?;
-            Recording::of_session(&mut client, name)
+            let home = Home::from_env()?;
+            // What is not there is said before an engine is started for it.
+            Reader::open(&home, name)?;
+            let mut client = Client::connect_or_start(&home)?;
+            let recording = Recording::of_session(&mut client, name)?;
+            if let Some(why) = &recording.without {
+                eprintln!("the pictures have no sample answers: {}", visible_line(why));
+            }
+            Ok(recording)
         }
     }
 }

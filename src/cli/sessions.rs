@@ -2,7 +2,7 @@
 
 use super::say::{self, out};
 use crate::session::protocol::Status;
-use crate::session::text::visible_line;
+use crate::session::text::{in_locale, visible_line};
 use crate::session::{Home, list};
 
 /// Lists them, the latest first.
@@ -34,11 +34,11 @@ pub fn run(json: bool) -> anyhow::Result<()> {
         let fitness = row.best_train.map_or_else(|| "–".into(), |f| format!("{f:.3}"));
         let test = row.best_test.map_or_else(|| "–".into(), |t| format!("{:.1}%", 100.0 * t));
         let evaluations = format!("{}/{}", row.evaluations, row.budget);
-        out(&format!(
+        out(&in_locale(format!(
             "{:<24} {status:<9} {evaluations:>13} {:>11} {fitness:>9} {test:>9}",
             visible_line(&row.name),
             row.generation
-        ))?;
+        )))?;
     }
     Ok(())
 }

@@ -169,6 +169,20 @@ impl Values {
         }
     }
 
+    /// Changes every number where it stands; the form stays.
+    pub fn change_each(&mut self, change: &mut impl FnMut(&mut f64)) {
+        match self {
+            Self::All(v) => change(v),
+            Self::Each { embed, layers, head } => {
+                change(embed);
+                layers.iter_mut().for_each(&mut *change);
+                change(head);
+            }
+            Self::Gradient(points) => points.iter_mut().for_each(change),
+            Self::Filters(list) => list.iter_mut().for_each(|f| f.value.change_each(change)),
+        }
+    }
+
     /// Every form inside this one with the key path that leads to it (`[1].value`), itself first.
     #[must_use]
     pub fn parts(&self) -> Vec<(String, &Self)> {

@@ -11,7 +11,7 @@ use super::evolve::objectives;
 use super::journey::{route, stages};
 use super::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
 use super::state::{Entry, SessionState};
-use super::text::visible_line;
+use super::text::{in_locale, speaks_unicode, visible_line};
 
 /// One line of the comparison: what the search is measured against, and what it found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -125,6 +125,7 @@ pub fn comparison_table(state: &SessionState) -> String {
             score_line(&mut out, &asked, ("", &label), Some(part.score), test);
         }
     }
+    out = in_locale(out);
     let _ = write!(out, "train, held out: {}, in per cent", asked.right_number());
     if let (Some(language), Some(column)) = (asked.language(), asked.column()) {
         let _ = write!(
@@ -159,7 +160,7 @@ fn clipped(text: &str, width: usize) -> String {
     let safe = visible_line(text);
     let n = safe.chars().count();
     if n > width {
-        safe.chars().take(width - 1).chain(['…']).collect()
+        safe.chars().take(width - 1).chain([if speaks_unicode() { '…' } else { '~' }]).collect()
     } else {
         safe + &" ".repeat(width - n)
     }
@@ -181,7 +182,7 @@ pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> 
         0 => String::new(),
         n => format!(", {n} failed"),
     };
-    Some(format!(
+    Some(in_locale(format!(
         "generation {:>3}   {:>5}/{} evaluations   best {:.3} ({}{test})   mean {:.3} ± {:.3}   σ {:.3}{failed}",
         row.generation,
         row.evaluations,
@@ -191,7 +192,7 @@ pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> 
         row.mean_fitness,
         row.std_fitness,
         row.sigma,
-    ))
+    )))
 }
 
 /// Of several objectives: the candidates that no other one beats in all of them, by the first.

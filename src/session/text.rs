@@ -1,3 +1,50 @@
 //! Text that came from a model, a data set or a config, on its way out.
 
 pub use crate::text::{as_cell, as_json, as_toml, visible, visible_line};
+
+/// Whether the locale's letters are UTF-8: what `LC_ALL` says, else `LC_CTYPE`, else `LANG`. Where
+/// none of them is set nothing is known of the terminal, and most are.
+#[must_use]
+pub fn speaks_unicode() -> bool {
+    is_unicode(|name| std::env::var(name).unwrap_or_default())
+}
+
+fn is_unicode(var: impl Fn(&str) -> String) -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().map(var).find(|v| !v.is_empty());
+    set.is_none_or(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
+}
+
+/// Our own marks in a table or a line, in the letters that the locale has.
+#[must_use]
+pub fn in_locale(text: String) -> String {
+    if speaks_unicode() { text } else { in_ascii(&text) }
+}
+
+/// Our own marks in ASCII.
+fn in_ascii(text: &str) -> String {
+    text.replace('–', "-").replace('…', "...").replace('×', "x").replace('±', "+-").replace('σ', "sigma")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_decides_on_letters() {
+        let with = |set: &[(&str, &str)]| {
+            is_unicode(|name| set.iter().find(|s| s.0 == name).map_or(String::new(), |s| s.1.to_owned()))
+        };
+        assert!(with(&[]));
+        for yes in ["C.UTF-8", "ja_JP.UTF-8", "en_US.utf8", "C.utf8"] {
+            assert!(with(&[("LANG", yes)]), "{yes}");
+            assert!(with(&[("LC_ALL", yes), ("LC_CTYPE", "C"), ("LANG", "POSIX")]), "{yes}");
+        }
+        for no in ["C", "POSIX", "en_US", "ja_JP.eucJP", "de_DE.ISO-8859-1"] {
+            assert!(!with(&[("LANG", no)]), "{no}");
+            assert!(!with(&[("LC_CTYPE", no), ("LANG", "C.UTF-8")]), "{no}");
+            assert!(!with(&[("LC_ALL", no), ("LC_CTYPE", "C.UTF-8"), ("LANG", "C.UTF-8")]), "{no}");
+        }
+        let line = "mean 0.500 ± 0.010   σ 0.1   –  a…";
+        assert_eq!(in_ascii(line), "mean 0.500 +- 0.010   sigma 0.1   -  a...");
+    }
+}

@@ -14,7 +14,7 @@ use super::picture::Picture;
 use super::theme::{Depth, Theme};
 use super::words::{self, Language};
 use crate::checkpoint::ModelSummary;
-use crate::recipe::{Recipe, Values};
+use crate::recipe::Recipe;
 use crate::session::protocol::{
     Answers, Candidate, CandidateId, Command, Distances, Event, Message, Record, Reply, Split, Target,
 };
@@ -40,6 +40,8 @@ pub struct Recording {
     pub tried: Vec<Answers>,
     /// How far the sources lie from the base.
     pub distances: Option<Distances>,
+    /// Why there are no sample answers.
+    pub without: Option<String>,
 }
 
 /// Numbers of genomes and recipes in the figures that a picture can show.
@@ -64,9 +66,7 @@ fn round(event: &mut Event) {
 fn round_recipe(recipe: &mut Recipe) {
     for source in &mut recipe.sources {
         for (_, values) in source.parameters.iter_mut() {
-            let mut short = values.values();
-            short.iter_mut().for_each(shorten);
-            *values = Values::from_slice(&short);
+            values.change_each(&mut shorten);
         }
     }
 }
@@ -137,9 +137,12 @@ impl Recording {
             state.apply(record);
         }
         let pool = pool_of(&state.config);
-        if let Reply::Models(list) = client.call(Command::Models { base: Some(pool.base.clone()) })? {
-            let used = |name: &String| *name == pool.base || pool.sources.contains(name);
-            out.models = list.into_iter().filter(|m| used(&m.reference)).collect();
+        for reference in [&pool.base].into_iter().chain(&pool.sources).filter(|r| !r.is_empty()) {
+            let base = Some(pool.base.clone());
+            let command = Command::Model { reference: reference.clone(), base, here: true };
+            if let Reply::Models(list) = client.call(command)? {
+                out.models.extend(list);
+            }
         }
         let command = Command::Distances { base: pool.base.clone(), sources: pool.sources.clone() };
         if let Reply::Distances(mut found) = client.call(command)? {
@@ -160,10 +163,19 @@ impl Recording {
         }
         let best = run.state.best_entry().map(|e| e.candidate.target.clone());
         if let Some(Target::Recipe(best)) = best {
-            let models: Vec<String> = best.sources.iter().map(|s| s.model.clone()).collect();
-            let uniform = super::editor::Editor::new(best.donor(), &models, run.state.layers).recipe;
+            let models =
+                if best.sources.is_empty() { super::editor::sources_of(&best) } else { pool.sources };
+            let base = if pool.base.is_empty() { best.donor() } else { &pool.base };
+            let uniform = super::editor::Editor::new(base, &models, run.state.layers).recipe;
             for recipe in [uniform, *best] {
-                out.tried.push(Self::tried(client, &run.state.config, recipe)?);
+                // A recipe that can't be merged any more (its models are gone) has no sample answers.
+                match Self::tried(client, &run.state.config, recipe)? {
+                    Ok(answers) => out.tried.push(answers),
+                    Err(why) => {
+                        out.without = Some(why);
+                        break;
+                    }
+                }
             }
         }
         Ok(out)
@@ -186,7 +198,7 @@ impl Recording {
         }
     }
 
-    fn tried(client: &mut Client, config: &str, recipe: Recipe) -> anyhow::Result<Answers> {
+    fn tried(client: &mut Client, config: &str, recipe: Recipe) -> anyhow::Result<Result<Answers, String>> {
         let command = Command::Try {
             target: Target::Recipe(Box::new(recipe)),
             task: task_of(config),
@@ -194,7 +206,8 @@ impl Recording {
             questions: watched_of(config),
         };
         match client.call(command)? {
-            Reply::Answers(answers) => Ok(answers),
+            Reply::Answers(answers) => Ok(Ok(answers)),
+            Reply::Error(why) => Ok(Err(why)),
             other => bail!("sample answers: {other:?}"),
         }
     }

@@ -49,7 +49,11 @@ impl Theme {
         } else {
             Depth::Ansi16
         };
-        Self { depth, ascii: !matches!(var("YOSEGI_ASCII").as_str(), "" | "0") }
+        let ascii = match var("YOSEGI_ASCII").as_str() {
+            "" => !crate::session::text::speaks_unicode(),
+            asked => asked != "0",
+        };
+        Self { depth, ascii }
     }
 
     /// Style of a text.

@@ -53,6 +53,7 @@ fn colours() -> Finding {
 
 /// Encoding and language.
 fn letters() -> Finding {
+    // As `session::text::speaks_unicode` reads them.
     let names = ["LC_ALL", "LC_CTYPE", "LANG"];
     let locale = names.iter().map(|n| var(n)).find(|v| !v.is_empty()).unwrap_or_default();
     let plain = locale.to_lowercase().replace('-', "");
@@ -64,7 +65,7 @@ fn letters() -> Finding {
     Finding::note(
         "letters",
         format!("{shown}; {language}"),
-        "Japanese needs a terminal in UTF-8: export LANG=C.UTF-8; YOSEGI_ASCII=1 draws frames in ASCII",
+        "Japanese needs a terminal in UTF-8: export LANG=C.UTF-8; under another locale frames and tables are in ASCII (YOSEGI_ASCII=0 or 1 says otherwise)",
     )
 }
 
