@@ -33,7 +33,7 @@ pub struct TaskConfig {
     /// Held-out questions; 0 = all.
     #[serde(default)]
     pub test_limit: usize,
-    /// Training questions whose answers stream; of the first task.
+    /// Training questions whose answers stream; of the first task. None named: the first three.
     #[serde(default)]
     pub watch: Vec<usize>,
     /// How much this task counts beside the others; the task file's own weight where it is left out.
@@ -45,6 +45,20 @@ pub struct TaskConfig {
     /// The fitness that a candidate must reach on this task's training questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Bar>,
+}
+
+/// Training questions that are watched where a config names none.
+pub const UNNAMED_WATCH: std::ops::Range<usize> = 0..3;
+
+impl TaskConfig {
+    /// The training questions whose answers stream, of so many: those named, else the first ones.
+    #[must_use]
+    pub fn watched(&self, questions: usize) -> Vec<usize> {
+        if self.watch.is_empty() {
+            return UNNAMED_WATCH.filter(|q| *q < questions).collect();
+        }
+        self.watch.clone()
+    }
 }
 
 /// A number, or `"base"`: what the base reaches.

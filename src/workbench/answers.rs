@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::app::{App, Pane};
 use super::effect::Ask;
 use super::words;
-use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split, Status};
+use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split};
 
 /// Answers of a candidate: on their way, here, or not to be had.
 #[derive(Clone, Debug, PartialEq)]
@@ -208,11 +208,11 @@ impl App {
             return;
         }
         let session = run.state.name.clone();
-        let running = run.status() == Status::Running;
         let columns = match self.pane {
             Pane::Answers => self.answer_columns(),
-            // A session at rest streams nothing: show the best candidate's stored answers.
-            Pane::Evolve if !running && run.streams.is_empty() => vec![Who::Best],
+            // Where nothing streams (the session is at rest, its task picks among choices, its candidates
+            // are too short) the best candidate's stored answers are shown.
+            Pane::Evolve if run.streams.is_empty() => vec![Who::Best],
             _ => return,
         };
         let split = if self.pane == Pane::Answers { self.answers.split } else { Split::Train };

@@ -1,17 +1,19 @@
 //! The session config that `s` starts: the bundled one, or the file named on the command line,
 //! with the models picked in the workbench.
 
+use serde::{Deserialize, Serialize};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
 
 use crate::recipe::{Param, Recipe};
 
 use super::words;
+use crate::session::tasks::UNNAMED_WATCH;
 
 /// The bundled default session.
 pub const ZOO: &str = include_str!("../../configs/zoo.toml");
 
 /// Base and sources of a merge.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     pub base: String,
     pub sources: Vec<String>,
@@ -125,7 +127,7 @@ pub fn watched_of(config: &str) -> Vec<usize> {
     let list = first_task(&doc).and_then(|t| t.get("watch")).and_then(Item::as_array).cloned();
     let numbers = list.iter().flatten().filter_map(Value::as_integer);
     let questions: Vec<usize> = numbers.filter_map(|n| usize::try_from(n).ok()).collect();
-    if questions.is_empty() { vec![0, 1, 2] } else { questions }
+    if questions.is_empty() { UNNAMED_WATCH.collect() } else { questions }
 }
 
 #[cfg(test)]

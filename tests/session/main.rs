@@ -329,6 +329,40 @@ fn a_watched_question_streams_while_it_runs() {
     assert!(seen["watching"] == 1 && seen["token"] > 10 && seen["rate"] > 10, "{seen:?}");
 }
 
+/// A task of one's own names no questions to watch, and its candidates are short: twenty a second.
+#[test]
+fn a_fast_run_streams_from_its_first_generation_also_where_nothing_is_named() {
+    let (_folder, home) = home();
+    let engine = Engine::start(&home, WorkerKind::Function(toy(Duration::from_millis(50)))).unwrap();
+    let mut client = engine.connect().unwrap();
+    let config = CONFIG.replace("watch = [1]\n", "").replace("evaluations = 20", "evaluations = 30");
+    let session = start(&mut client, &config, None);
+    client.call(Command::Subscribe { session: session.clone(), since: 1 }).unwrap();
+    let (mut watching, mut tokens, mut generations) = (Vec::new(), 0, 0);
+    loop {
+        match client.recv().unwrap() {
+            Message::Live { live: Live::Watching { questions }, .. } => {
+                watching = questions.into_iter().map(|q| q.index).collect();
+            }
+            Message::Live { live: Live::Token { question, .. }, .. } => {
+                assert!(watching.contains(&question));
+                tokens += 1;
+            }
+            Message::Event { record, .. } => match record.event {
+                Event::GenerationFinished { .. } => {
+                    // Three a candidate, of five candidates.
+                    assert!(tokens >= 15, "generation {generations}: {tokens} tokens");
+                    (tokens, generations) = (0, generations + 1);
+                }
+                Event::Finished { .. } => break,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    assert_eq!((watching, generations), (vec![0, 1, 2], 6));
+}
+
 #[test]
 fn the_latest_try_wins_and_goes_before_the_run() {
     let (_folder, home) = home();

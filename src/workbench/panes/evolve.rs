@@ -174,19 +174,27 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         name: String::new(),
         points: line(&|i| Some(complete[i].mean_fitness + sign * complete[i].std_fitness)),
         style: pen.theme.tone(Tone::Dim),
+        mark: '.',
     };
     let series = vec![
         Series {
             name: words::series_best().to_owned(),
             points: line(&|i| Some(complete[i].best_fitness)),
             style: pen.theme.series(0),
+            mark: '*',
         },
         Series {
             name: words::series_mean().to_owned(),
             points: line(&|i| Some(complete[i].mean_fitness)),
             style: pen.theme.series(1),
+            mark: 'o',
         },
-        Series { name: words::series_held_out().to_owned(), points: line(&held), style: pen.theme.series(2) },
+        Series {
+            name: words::series_held_out().to_owned(),
+            points: line(&held),
+            style: pen.theme.series(2),
+            mark: '+',
+        },
         // The spread of a generation: a standard deviation above and below its mean.
         spread(1.0),
         spread(-1.0),

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use crate::session::protocol::Answer;
 use crate::workbench::answers::counts;
 use crate::workbench::pen::Pen;
-use crate::workbench::text::{cut, wrap};
+use crate::workbench::text::{cut, visible, width, wrap};
 use crate::workbench::theme::{Theme, Tone};
 use crate::workbench::words;
 
@@ -90,13 +90,35 @@ fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: &[Sa
     let rest = Pen::below(area, asked_rows);
     let n = samples.len().max(1) as u16;
     let wide = (rest.width.saturating_sub(2 * (n - 1))) / n;
+    // What is expected stands beside the last heading where it fits there whole, else above all.
+    let fits = samples
+        .last()
+        .is_none_or(|s| heading(s, *pen.theme) + 1 + width(&words::answer_is(gold)) <= wide.into());
+    let above = u16::from(!fits && rest.height > 2);
+    if above > 0 {
+        expected(pen, Rect::new(rest.x, rest.y, rest.width, 1), gold);
+    }
+    let rest = Pen::below(rest, above);
     let mut used = 0;
     for (i, sample) in samples.iter().enumerate() {
         let x = rest.x + i as u16 * (wide + 2);
-        let last = i + 1 == samples.len();
-        used = used.max(column(pen, Rect::new(x, rest.y, wide, rest.height), sample, last.then_some(gold)));
+        let beside = (above == 0 && i + 1 == samples.len()).then_some(gold);
+        used = used.max(column(pen, Rect::new(x, rest.y, wide, rest.height), sample, beside));
     }
-    asked_rows + used
+    asked_rows + above + used
+}
+
+/// Cells that a sample's heading takes.
+fn heading(sample: &Sample, theme: Theme) -> usize {
+    let verdict = sample.answer.as_ref().map_or(0, |a| width(&verdict(a, theme).0) + 1);
+    width(&visible(&sample.title)) + verdict
+}
+
+/// The right answer at the right of a row: of a long one the beginning, and what it is gives way first.
+fn expected(pen: &mut Pen<'_>, row: Rect, gold: &str) {
+    let text = words::answer_is(gold);
+    let text = if width(&text) <= row.width.into() { text } else { gold.to_owned() };
+    pen.right(row, row.y, &text, pen.theme.tone(Tone::Dim));
 }
 
 fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) -> u16 {
@@ -110,7 +132,7 @@ fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) ->
     }
     if let Some(gold) = gold {
         let rest = Rect::new(area.x + used, area.y, area.width.saturating_sub(used), 1);
-        pen.right(rest, area.y, &words::answer_is(gold), pen.theme.tone(Tone::Dim));
+        expected(pen, rest, gold);
     }
     let body = Pen::below(area, 1);
     let mut text = sample.text.trim_start().to_owned();

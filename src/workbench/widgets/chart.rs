@@ -17,6 +17,8 @@ pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
     pub style: Style,
+    /// What draws it where there are no dots, also beside its name: each line its own.
+    pub mark: char,
 }
 
 /// A height to compare with, drawn as a broken line.
@@ -74,7 +76,8 @@ impl Chart {
     /// Draws the chart into `area`.
     pub fn draw(&self, pen: &mut Pen<'_>, area: Rect) {
         let names = self.series.iter().map(|s| &s.name).chain(self.levels.iter().map(|l| &l.name));
-        let ends = names.map(|n| width(n) + 6).max().unwrap_or(0).min(20) as u16;
+        let mark = if pen.theme.ascii { 2 } else { 0 };
+        let ends = names.map(|n| width(n) + 6 + mark).max().unwrap_or(0).min(20) as u16;
         let ends = if area.width > 50 { ends } else { 0 };
         if area.width < 12 + ends || area.height < 5 {
             return;
@@ -98,8 +101,9 @@ impl Chart {
             let x = plot.x + (i % usize::from(plot.width)) as u16;
             let y = plot.y + (i / usize::from(plot.width)) as u16;
             let dot = char::from_u32(0x2800 + u32::from(cell.bits)).unwrap_or('*');
-            let glyph = if pen.theme.ascii { "*".to_owned() } else { dot.to_string() };
-            pen.glyph(x, y, &glyph, self.series[cell.series].style);
+            let series = &self.series[cell.series];
+            let glyph = if pen.theme.ascii { series.mark } else { dot };
+            pen.glyph(x, y, &glyph.to_string(), series.style);
         }
         self.border_names(pen, &frame);
         if ends > 0 {
@@ -179,7 +183,9 @@ impl Chart {
         let mut labels: Vec<(u16, String, Style)> = Vec::new();
         for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             if let Some((_, y)) = series.points.last() {
-                labels.push((frame.row(*y), format!("{} {}", series.name, number(*y)), series.style));
+                let mark = if pen.theme.ascii { format!("{} ", series.mark) } else { String::new() };
+                let text = format!("{mark}{} {}", series.name, number(*y));
+                labels.push((frame.row(*y), text, series.style));
             }
         }
         for level in &self.levels {
@@ -247,7 +253,7 @@ mod tests {
 
     fn of(values: &[f64]) -> Chart {
         let points = values.iter().enumerate().map(|(i, y)| (i as f64 + 1.0, *y)).collect();
-        let series = vec![Series { name: "best".into(), points, style: Style::default() }];
+        let series = vec![Series { name: "best".into(), points, style: Style::default(), mark: '*' }];
         Chart { series, levels: Vec::new(), borders: Vec::new(), x_max: 5.0, x_title: "generation" }
     }
 
