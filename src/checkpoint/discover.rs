@@ -23,6 +23,14 @@ pub fn discover(base: Option<&str>) -> Vec<ModelSummary> {
         .collect()
 }
 
+/// One model as it is on this machine, with its fit to `base`: never fetched, and listed with the
+/// reason where it can't be read.
+#[must_use]
+pub fn look_up(reference: &str, base: Option<&str>) -> ModelSummary {
+    let base = base.map(|reference| (reference, open_local(reference)));
+    summarise(reference, &open_local(reference), base.as_ref().map(|(r, b)| (*r, b.as_ref())))
+}
+
 /// Opens without ever fetching.
 fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
     use super::locate::{Place, locate, locate_adapter, split_adapter};

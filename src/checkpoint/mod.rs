@@ -40,7 +40,7 @@ mod zoo;
 
 pub use cache::{RepoKind, hub_cache, repo_folder, snapshot};
 pub use config::ModelConfig;
-pub use discover::discover;
+pub use discover::{discover, look_up};
 pub use error::CheckpointError;
 pub use family::{FAMILIES, Family, Windows};
 pub use layers::Origin;

@@ -134,7 +134,7 @@ fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
             let mut client = Client::connect_or_start(&home)?;
             let recording = Recording::of_session(&mut client, name)?;
             if let Some(why) = &recording.without {
-                eprintln!("the pictures have no sample answers: {}", visible_line(why));
+                note(&format!("the pictures have no sample answers: {}", visible_line(why)));
             }
             Ok(recording)
         }

@@ -38,7 +38,14 @@ pub enum Command {
     /// Models on this machine and what fits together.
     Models { base: Option<String> },
     /// One model by its reference, fetched where needed, with its fit to a base.
-    Model { reference: String, base: Option<String> },
+    Model {
+        reference: String,
+        base: Option<String>,
+        /// Only as it is on this machine: nothing is fetched, and what can't be read is listed with
+        /// the reason.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        here: bool,
+    },
     /// How far fine-tunes lie from their base, layer group by layer group.
     Distances { base: String, sources: Vec<String> },
     /// The questions of a split of a task.

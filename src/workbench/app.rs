@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use super::answers::AnswersView;
 use super::config::StartConfig;
+use super::desk::Desks;
 use super::editor::Editor;
 use super::effect::{Ask, Effect};
 use super::keymap::Keymap;
 use super::log::Log;
-use super::overlays::Overlay;
+use super::overlays::{Overlay, Purpose};
 use super::pool::Models;
 use super::replay::Standing;
 use super::run::Run;
@@ -92,6 +93,12 @@ pub struct App {
     pub quit: bool,
     /// A session is played again, and how that stands.
     pub replay: Option<Standing>,
+    /// What of the hand work is stored.
+    pub desks: Desks,
+    /// What was typed into a prompt and came to nothing: the next one begins with it.
+    pub typed: HashMap<Purpose, String>,
+    /// When the engine was found, milliseconds since the Unix epoch: what was said before is past.
+    pub since_ms: u64,
 }
 
 /// What a person asked for on the command line.
@@ -134,6 +141,9 @@ impl App {
             wish,
             quit: false,
             replay: None,
+            desks: Desks::default(),
+            typed: HashMap::new(),
+            since_ms: 0,
         }
     }
 
@@ -177,6 +187,7 @@ impl App {
     /// answers that the open columns lack. Called once before each draw, so that of many edits in
     /// a row only the last is tried.
     pub fn settle(&mut self) {
+        self.keep_desks();
         if !matches!(self.link, Link::Connected { .. }) {
             return;
         }

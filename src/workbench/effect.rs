@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::desk::{Desk, Whose};
 use super::replay::Control;
-use crate::recipe::Recipe;
+use super::write::{Content, Over};
 use crate::session::protocol::{CandidateId, Command, Split};
 
 /// Something outside the workbench's state.
@@ -11,10 +12,14 @@ use crate::session::protocol::{CandidateId, Command, Split};
 pub enum Effect {
     /// Ask the engine; the request's number is remembered with its purpose.
     Send(Ask, Command),
-    /// Write a recipe over the file's text, so that its comments stay.
-    Write { path: PathBuf, recipe: Box<Recipe> },
-    /// Write a text.
-    WriteText { path: PathBuf, text: String },
+    /// Write the recipe in the editor.
+    Write { path: PathBuf, content: Content, over: Over },
+    /// Write the answers.
+    WriteText { path: PathBuf, text: String, over: Over },
+    /// Store what lies on a desk.
+    Keep { whose: Whose, desk: Box<Desk> },
+    /// Read what lies on a session's desk.
+    ReadDesk(String),
     /// Read a recipe.
     Read { path: PathBuf, why: Reading },
     /// Hand a text to the terminal's clipboard.
@@ -42,6 +47,8 @@ pub enum Ask {
     Models,
     /// A model that a person named.
     Model(String),
+    /// A model that is listed whether or not it is found.
+    Listed,
     /// Distances of these sources from this base.
     Distances {
         base: String,

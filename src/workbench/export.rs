@@ -8,30 +8,44 @@ use serde_json::{Map, Value, json};
 use super::answers::Who;
 use super::app::App;
 use super::effect::Effect;
+use super::overlays::{Does, Purpose};
 use super::words;
+use super::write::{Over, Unwritten};
 use crate::session::text::as_cell;
 
 impl App {
-    /// Writes the questions that pass the filter, with every column's answer.
-    pub fn export(&mut self, path: &str) {
+    /// Writes the questions that pass the filter, with every column's answer, in the format that the
+    /// name's ending says.
+    pub fn export(&mut self, path: &str, over: bool) {
         let questions = self.shown_questions();
         let columns: Vec<Who> =
             self.answer_columns().into_iter().filter(|w| self.column_answers(*w).is_some()).collect();
         if questions.is_empty() || columns.is_empty() {
             return self.say(words::no_answers_to_export());
         }
-        let lines = Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case("jsonl"));
-        let text =
-            if lines { self.as_lines(&questions, &columns) } else { self.as_csv(&questions, &columns) };
-        self.effects.push(Effect::WriteText { path: path.into(), text });
+        let ending = Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase());
+        let text = match ending.as_deref() {
+            Some("jsonl") => self.as_lines(&questions, &columns),
+            None | Some("csv") => self.as_csv(&questions, &columns),
+            Some(_) => {
+                self.ask_again(Purpose::Export, path);
+                return self.complain(words::answers_ending(path));
+            }
+        };
+        let over = if over { Over::Anything } else { Over::Nothing };
+        self.effects.push(Effect::WriteText { path: path.into(), text, over });
     }
 
     /// The table was written, or not.
-    pub fn exported(&mut self, path: &Path, outcome: Result<(), String>) {
+    pub fn exported(&mut self, path: &Path, outcome: Result<(), Unwritten>) {
         let path = path.display().to_string();
         match outcome {
             Ok(()) => self.say(words::exported(&path)),
-            Err(why) => self.complain(words::not_written(&path, &why)),
+            Err(Unwritten::Failed(why)) => {
+                self.ask_again(Purpose::Export, &path);
+                self.complain(words::not_written(&path, &why));
+            }
+            Err(why) => self.ask_over(&path, &why, Does::ExportOver(path.clone())),
         }
     }
 

@@ -13,19 +13,27 @@ pub struct Line {
     /// `info`, `note`, `warn`, `error`.
     pub level: String,
     pub text: String,
+    /// The session that it is about, where it is about one.
+    pub session: Option<String>,
+    /// More than information, and nobody has looked at it.
+    unread: bool,
 }
 
 /// The lines, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     lines: VecDeque<Line>,
-    unread: usize,
 }
 
 impl Log {
     /// Takes in a line; whether it is new and more than information. An engine tells its past again
     /// to who comes back, and a session says once more what it found when it began.
     pub fn add(&mut self, at_ms: u64, level: &str, text: &str) -> bool {
+        self.add_of(None, at_ms, level, text)
+    }
+
+    /// The same of a session.
+    pub fn add_of(&mut self, session: Option<&str>, at_ms: u64, level: &str, text: &str) -> bool {
         let again = |l: &Line| l.text == text && (l.at_ms == at_ms || level == "note" && l.level == "note");
         if self.lines.iter().any(again) {
             return false;
@@ -33,9 +41,9 @@ impl Log {
         if self.lines.len() == LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back(Line { at_ms, level: level.to_owned(), text: text.to_owned() });
         let matters = level != "info";
-        self.unread += usize::from(matters);
+        let (level, text, session) = (level.to_owned(), text.to_owned(), session.map(str::to_owned));
+        self.lines.push_back(Line { at_ms, level, text, session, unread: matters });
         matters
     }
 
@@ -45,15 +53,17 @@ impl Log {
         self.lines.iter()
     }
 
-    /// Lines that are more than information and that nobody has looked at.
+    /// Lines that are more than information and that nobody has looked at. What is about a session
+    /// other than the one shown is no news.
     #[must_use]
-    pub fn unread(&self) -> usize {
-        self.unread
+    pub fn unread(&self, shown: Option<&str>) -> usize {
+        let news = |l: &&Line| l.unread && l.session.as_deref().is_none_or(|s| Some(s) == shown);
+        self.lines.iter().filter(news).count()
     }
 
     /// Somebody looks at it.
     pub fn read(&mut self) {
-        self.unread = 0;
+        self.lines.iter_mut().for_each(|l| l.unread = false);
     }
 }
 
@@ -72,9 +82,9 @@ mod tests {
         assert!(!log.add(0, "note", "running on the CPU"));
         // The same trouble at another time is another line.
         assert!(log.add(9, "warn", "g1 #2: it was killed"));
-        assert_eq!((log.lines().count(), log.unread()), (4, 3));
+        assert_eq!((log.lines().count(), log.unread(None)), (4, 3));
         log.read();
-        assert_eq!(log.unread(), 0);
+        assert_eq!(log.unread(None), 0);
         for i in 0..2000 {
             log.add(i, "info", &i.to_string());
         }

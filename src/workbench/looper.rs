@@ -2,17 +2,20 @@
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossterm::event::Event;
 use ratatui::layout::Rect;
 
 use super::app::App;
+use super::desk::{Desk, Whose};
 use super::effect::Effect;
 use super::replay::{self, Control, Story};
 use super::update::mouse::Hit;
 use super::wake::{self, Wake};
 use super::{panes, signals, terminal};
+use crate::session::line::Unsayable;
 use crate::session::{CommandSender, Home};
 
 /// What the engine sends is drawn at most this often; a key is drawn at once.
@@ -53,6 +56,8 @@ struct Looper {
     hits: Vec<(Rect, Hit)>,
     /// When to look for the engine again.
     retry: Option<Instant>,
+    /// Who stores the desks.
+    keeper: Option<(Sender<(Whose, Box<Desk>)>, JoinHandle<()>)>,
 }
 
 /// Runs the workbench until it is closed.
@@ -69,9 +74,18 @@ pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     let screen = terminal::Screen::take()?;
     signals::watch(wakes.clone())?;
     wake::listen_to_keys(wakes.clone())?;
-    let mut looper = Looper { app, home, player, screen, wakes, engine: None, hits: Vec::new(), retry: None };
-    let end = looper.run(&inbox)?;
-    Ok((end, looper.app))
+    let keeper = home.clone().map(|home| wake::keep_desks(home, wakes.clone())).transpose()?;
+    let mut looper =
+        Looper { app, home, player, screen, wakes, engine: None, hits: Vec::new(), retry: None, keeper };
+    let end = looper.run(&inbox);
+    // What was changed last is stored before the terminal is given back.
+    looper.app.keep_desks();
+    looper.act()?;
+    if let Some((keep, keeper)) = looper.keeper.take() {
+        drop(keep);
+        let _ = keeper.join();
+    }
+    Ok((end?, looper.app))
 }
 
 impl Looper {
@@ -125,8 +139,9 @@ impl Looper {
             Wake::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
             Wake::Input(_) => {}
             Wake::Engine(message) => self.app.receive(*message),
-            Wake::Connected { sender, device } => {
+            Wake::Connected { sender, device, since_ms } => {
                 self.engine = Some(sender);
+                self.app.since_ms = since_ms;
                 self.app.connected(device);
             }
             Wake::Disconnected(why) => {
@@ -136,13 +151,15 @@ impl Looper {
             }
             Wake::Written(path, outcome) => self.app.written(path, outcome),
             Wake::Read(path, why, outcome) => {
-                let outcome = outcome.map(|(recipe, notes)| {
+                let outcome = outcome.map(|(recipe, notes, text)| {
                     self.app.passed_over(&notes);
-                    recipe
+                    (recipe, text)
                 });
                 self.app.read(path, why, outcome);
             }
             Wake::TextWritten(path, outcome) => self.app.exported(&path, outcome),
+            Wake::Desk(session, desk) => self.app.take_desk(&session, desk),
+            Wake::NotKept(path, why) => self.app.not_kept(&path, &why),
             Wake::Replay(standing) => self.app.replay = Some(standing),
             Wake::Signal(libc::SIGTSTP) => self.suspend()?,
             Wake::Signal(signal) => return Ok(Some(End::Signal(signal))),
@@ -158,12 +175,29 @@ impl Looper {
             match effect {
                 Effect::Send(ask, command) => {
                     // Without an engine the connection's end is reported by its own thread.
-                    if let Some(Ok(id)) = self.engine.as_ref().map(|e| e.send(command)) {
-                        self.app.sent(id, ask);
+                    match self.engine.as_ref().map(|e| e.send(command)) {
+                        Some(Ok(id)) => self.app.sent(id, ask),
+                        Some(Err(why)) if why.is::<Unsayable>() => self.app.complain(why.to_string()),
+                        _ => {}
                     }
                 }
-                Effect::Write { path, recipe } => wake::write_recipe(path, recipe, self.wakes.clone()),
-                Effect::WriteText { path, text } => wake::write_text(path, text, self.wakes.clone()),
+                Effect::Write { path, content, over } => {
+                    wake::write_recipe(path, content, over, self.wakes.clone());
+                }
+                Effect::WriteText { path, text, over } => {
+                    wake::write_text(path, text, over, self.wakes.clone());
+                }
+                Effect::Keep { whose, desk } => {
+                    if let Some((keep, _)) = &self.keeper {
+                        // It ends when this loop does.
+                        let _ = keep.send((whose, desk));
+                    }
+                }
+                Effect::ReadDesk(session) => {
+                    if let Some(home) = &self.home {
+                        wake::read_desk(home.clone(), session, self.wakes.clone());
+                    }
+                }
                 Effect::Read { path, why } => wake::read_recipe(path, why, self.wakes.clone()),
                 Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Mouse(ours) => self.screen.mouse(ours)?,

@@ -8,6 +8,7 @@ pub mod action;
 pub mod answers;
 pub mod app;
 pub mod config;
+pub mod desk;
 pub mod editor;
 pub mod effect;
 mod export;
@@ -33,9 +34,11 @@ pub mod update;
 mod wake;
 pub mod widgets;
 pub mod words;
+pub mod write;
 
 use app::{App, Wish};
 use config::StartConfig;
+use desk::{Desk, Whose};
 use keymap::Keymap;
 use looper::{End, Feed};
 use replay::Story;
@@ -69,6 +72,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     };
     let mut app = App::new(Theme::from_env(), options.start.unwrap_or_default(), wish);
     take_keys(&mut app);
+    take_desk(&mut app, &home);
     let (end, app) = looper::run(app, Feed::Engine(home))?;
     match end {
         End::Quit => say_goodbye(&app),
@@ -103,6 +107,21 @@ fn take_keys(app: &mut App) {
     if let Some(first) = problems.into_iter().next() {
         app.complain(first);
     }
+}
+
+/// What lay on the home's desk when the workbench was closed.
+fn take_desk(app: &mut App, home: &Home) {
+    let alone = app.wish == Wish::Look;
+    let mut read = |whose: &Whose| {
+        Desk::read(home, whose).unwrap_or_else(|(path, why)| {
+            app.desk_unreadable(&path, &why);
+            Desk::default()
+        })
+    };
+    let desk = read(&Whose::Home);
+    let last = desk.last.clone().filter(|name| alone && home.session(name).is_ok());
+    let last = last.map(|name| read(&Whose::Session(name)));
+    app.take_home_desk(desk, last, alone);
 }
 
 /// On the normal screen: what goes on, and how to come back to it.

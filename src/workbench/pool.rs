@@ -19,6 +19,12 @@ pub struct Models {
     pub pool: Pool,
     /// Models that were named by hand.
     pub added: Vec<String>,
+    /// Models of the shown session.
+    pub shown: Vec<String>,
+    /// Of the listed models those that the engine's own list lacks.
+    pub outside: Vec<String>,
+    /// The base against which those were last asked for.
+    pub asked_for: Option<String>,
     /// How far the picked sources lie from the base.
     pub apart: Apart,
 }
@@ -48,7 +54,17 @@ impl Models {
     /// Nothing known but what the config names.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { list: None, error: None, cursor: 0, pool, added: Vec::new(), apart: Apart::Unasked }
+        Self {
+            list: None,
+            error: None,
+            cursor: 0,
+            pool,
+            added: Vec::new(),
+            shown: Vec::new(),
+            outside: Vec::new(),
+            asked_for: None,
+            apart: Apart::Unasked,
+        }
     }
 
     /// The models, none before the engine has answered.
@@ -117,11 +133,26 @@ impl Models {
         }
     }
 
-    /// Takes in the engine's list and keeps the cursor on its model, and models that were named by
-    /// hand in the list.
+    /// Models that are listed wherever they lie: those named by hand, the shown session's, those
+    /// picked.
+    #[must_use]
+    pub fn named(&self) -> Vec<&str> {
+        let all = self.added.iter().chain(&self.shown).chain([&self.pool.base]).chain(&self.pool.sources);
+        let mut out: Vec<&str> = Vec::new();
+        for name in all.filter(|n| !n.is_empty()) {
+            if !out.contains(&name.as_str()) {
+                out.push(name);
+            }
+        }
+        out
+    }
+
+    /// Takes in the engine's list and keeps the cursor on its model, and models that were named in
+    /// the list.
     pub fn fill(&mut self, mut list: Vec<ModelSummary>) {
-        let by_hand = self.all().iter().filter(|m| self.added.contains(&m.reference));
-        let missing = by_hand.filter(|m| !list.iter().any(|l| l.reference == m.reference));
+        let named = self.named();
+        let named = self.all().iter().filter(|m| named.contains(&m.reference.as_str()));
+        let missing = named.filter(|m| !list.iter().any(|l| l.reference == m.reference));
         let missing: Vec<ModelSummary> = missing.cloned().collect();
         list.extend(missing);
         let at = self.chosen().map(|m| m.reference.clone());

@@ -3,6 +3,7 @@
 use super::answers::Fetch;
 use super::app::{App, Link, Notice, Pane, Wish};
 use super::config::{pool_of, task_of, watched_of};
+use super::editor::Editor;
 use super::effect::Ask;
 use super::overlays::{Overlay, Picker};
 use super::pool::Apart;
@@ -55,6 +56,7 @@ impl App {
             (Ask::Models, Reply::Models(list)) => {
                 self.models.fill(list);
                 self.pool_changed();
+                self.ask_listed();
             }
             (Ask::Models, Reply::Error(why)) => self.models.error = Some(why),
             (Ask::Sessions, Reply::Sessions(rows)) => self.sessions(rows),
@@ -67,6 +69,9 @@ impl App {
                 }
             }
             (Ask::Model(name), Reply::Models(list)) => self.model_added(&name, list),
+            (Ask::Model(name), Reply::Error(why)) => self.not_added(&name, why),
+            (Ask::Listed, Reply::Models(list)) => self.model_listed(list),
+            (Ask::Listed, _) => {}
             (Ask::Distances { base, sources }, reply) => self.measured(base, sources, reply),
             (Ask::Questions, Reply::Questions(all)) => {
                 // They were being read; now they are here.
@@ -141,6 +146,7 @@ impl App {
         self.answers.opened.clear();
         self.answers.question = None;
         self.pane = Pane::Evolve;
+        self.ask_desk(name);
         self.ask(Ask::Subscribe, Command::Subscribe { session: name.to_owned(), since: 0 });
     }
 
@@ -150,10 +156,10 @@ impl App {
         match &record.event {
             Event::Created { config, device_note, begin, .. } => {
                 if !device_note.is_empty() {
-                    self.log.add(record.at_ms, "note", device_note);
+                    self.log.add_of(Some(session), record.at_ms, "note", device_note);
                 }
                 if let Some(begin) = begin.as_ref().filter(|b| b.overlap > 0) {
-                    self.log.add(record.at_ms, "note", &words::overlap(begin.overlap));
+                    self.log.add_of(Some(session), record.at_ms, "note", &words::overlap(begin.overlap));
                 }
                 let (task, watched) = (task_of(config), watched_of(config));
                 self.trial.ask_others(task, watched);
@@ -177,8 +183,15 @@ impl App {
     /// The session's models are the ones to pick and paint from, unless a recipe has been begun.
     fn follow_session(&mut self, config: &str) {
         let pool = pool_of(config);
-        if self.editor.is_touched() || pool.sources.is_empty() {
+        self.models.shown = [&pool.base].into_iter().chain(&pool.sources).cloned().collect();
+        self.ask_listed();
+        let gives_way = self.gives_way(&pool);
+        if self.editor.is_touched() && !gives_way || pool.sources.is_empty() {
             return;
+        }
+        if gives_way {
+            self.editor = Editor::new(&pool.base, &pool.sources, 0);
+            self.trial.asked = None;
         }
         self.models.pool = pool;
         self.pool_changed();
@@ -201,8 +214,11 @@ impl App {
         match live {
             Live::TryToken { request, question, text } => self.trial.token(request, question, &text),
             Live::Log { level, text, at_ms } => {
-                // What matters is seen without opening the log, unless something is being said.
-                if self.log.add(at_ms, &level, &text) && self.notice.is_none() {
+                // What matters is seen without opening the log, unless something is being said. What
+                // was said before this workbench came, or of another session, stands in the log.
+                let here = session.is_none_or(|s| Some(s) == self.session()) && at_ms >= self.since_ms;
+                let matters = self.log.add_of(session, at_ms, &level, &text);
+                if matters && here && self.notice.is_none() {
                     self.notice = Some(Notice { text, bad: level == "error" });
                 }
             }

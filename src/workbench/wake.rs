@@ -1,13 +1,16 @@
 //! Whatever wakes the loop, in one channel: keys, the engine, files, signals.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
-use std::{fs, io, thread};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+use std::{io, thread};
 
 use crossterm::event::{self, Event};
 
+use super::desk::{Desk, Whose};
 use super::effect::Reading;
 use super::replay::Standing;
+use super::write::{self, Content, Over, Unwritten};
 use crate::limits;
 use crate::recipe::{Book, Recipe, RecipeError};
 use crate::session::place::make_absolute;
@@ -24,15 +27,21 @@ pub enum Wake {
     Connected {
         sender: CommandSender,
         device: String,
+        /// When, milliseconds since the Unix epoch.
+        since_ms: u64,
     },
     /// There is no engine, and why.
     Disconnected(String),
-    /// A file was written.
-    Written(PathBuf, Result<(), String>),
-    /// A file was read, with what was passed over in it.
-    Read(PathBuf, Reading, Result<(Box<Recipe>, Vec<String>), String>),
-    /// A text was written.
-    TextWritten(PathBuf, Result<(), String>),
+    /// The recipe was written, and what the file holds now.
+    Written(PathBuf, Result<String, Unwritten>),
+    /// A recipe was read, with what was passed over in it and its file's text.
+    Read(PathBuf, Reading, Result<(Box<Recipe>, Vec<String>, String), String>),
+    /// The answers were written.
+    TextWritten(PathBuf, Result<(), Unwritten>),
+    /// What lies on a session's desk, or which file is damaged and how.
+    Desk(String, Result<Desk, (PathBuf, String)>),
+    /// A desk could not be stored.
+    NotKept(PathBuf, String),
     Signal(i32),
     /// How a replay stands.
     Replay(Standing),
@@ -60,9 +69,9 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
                 return;
             }
         };
-        let device = client.device.clone();
+        let (device, since_ms) = (client.device.clone(), client.since_ms);
         let (sender, messages) = client.split();
-        if wakes.send(Wake::Connected { sender, device }).is_err() {
+        if wakes.send(Wake::Connected { sender, device, since_ms }).is_err() {
             return;
         }
         let mut why = "the connection was closed".to_owned();
@@ -79,12 +88,10 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a recipe over what the file says, away from the drawing thread.
-pub fn write_recipe(path: PathBuf, recipe: Box<Recipe>, wakes: Sender<Wake>) {
+/// Writes the recipe away from the drawing thread.
+pub fn write_recipe(path: PathBuf, content: Content, over: Over, wakes: Sender<Wake>) {
     thread::spawn(move || {
-        let text = limits::read_text(&path, limits::TEXT_FILE)
-            .map_or_else(|_| recipe.to_toml(), |before| recipe.write_back(&before));
-        let outcome = write_aside(&path, &text).map_err(|e| e.to_string());
+        let outcome = write::write(&path, &content, &over);
         let _ = wakes.send(Wake::Written(path, outcome));
     });
 }
@@ -100,46 +107,50 @@ pub fn read_recipe(path: PathBuf, why: Reading, wakes: Sender<Wake>) {
             if let Ok(here) = std::env::current_dir() {
                 make_absolute(&mut recipe, &here);
             }
-            Ok((Box::new(recipe), notes))
+            let text = limits::read_text(&path, limits::TEXT_FILE).unwrap_or_default();
+            Ok((Box::new(recipe), notes, text))
         };
         let outcome = read().map_err(|e: RecipeError| e.to_string());
         let _ = wakes.send(Wake::Read(path, why, outcome));
     });
 }
 
-/// Writes a text away from the drawing thread.
-pub fn write_text(path: PathBuf, text: String, wakes: Sender<Wake>) {
+/// Reads what lies on a session's desk.
+pub fn read_desk(home: Home, session: String, wakes: Sender<Wake>) {
     thread::spawn(move || {
-        let outcome = write_aside(&path, &text).map_err(|e| e.to_string());
-        let _ = wakes.send(Wake::TextWritten(path, outcome));
+        let desk = Desk::read(&home, &Whose::Session(session.clone()));
+        let _ = wakes.send(Wake::Desk(session, desk));
     });
 }
 
-/// A reader of `path` sees the old text or the new one, never a part.
-fn write_aside(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let mut aside = name.to_os_string();
-    aside.push(format!(".{}.part", std::process::id()));
-    let aside = path.with_file_name(aside);
-    let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    written
+/// Stores desks one after another, the latest of those that wait; ends when the sender is dropped.
+pub fn keep_desks(
+    home: Home,
+    wakes: Sender<Wake>,
+) -> io::Result<(Sender<(Whose, Box<Desk>)>, JoinHandle<()>)> {
+    let (sender, desks) = mpsc::channel::<(Whose, Box<Desk>)>();
+    let keeper = thread::Builder::new().name("desks".into()).spawn(move || {
+        while let Ok((whose, desk)) = desks.recv() {
+            let mut latest = vec![(whose, desk)];
+            while let Ok((whose, desk)) = desks.try_recv() {
+                latest.retain(|(before, _)| *before != whose);
+                latest.push((whose, desk));
+            }
+            for (whose, desk) in latest {
+                let path = Desk::path(&home, &whose);
+                if let Err(why) = desk.write(&path) {
+                    let _ = wakes.send(Wake::NotKept(path, why.to_string()));
+                }
+            }
+        }
+    })?;
+    Ok((sender, keeper))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_written_whole_or_not_at_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("recipe.toml");
-        write_aside(&path, "a = 1\n").unwrap();
-        write_aside(&path, "a = 2\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "a = 2\n");
-        assert!(write_aside(&folder.path().join("none/recipe.toml"), "").is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
+/// Writes a text away from the drawing thread.
+pub fn write_text(path: PathBuf, text: String, over: Over, wakes: Sender<Wake>) {
+    thread::spawn(move || {
+        let outcome = write::write(&path, &Content::Text(text), &over).map(|_| ());
+        let _ = wakes.send(Wake::TextWritten(path, outcome));
+    });
 }

@@ -3,6 +3,7 @@
 #![cfg(feature = "workbench")]
 
 mod given_back;
+mod hand;
 mod lost;
 mod manners;
 mod place;

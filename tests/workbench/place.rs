@@ -55,8 +55,16 @@ impl Terminal {
             .expect("a pseudo-terminal");
         command.env("YOSEGI_HOME", home);
         command.env("HF_HOME", home.join("hf"));
-        for name in ["NO_COLOR", "COLORTERM", "TERM", "YOSEGI_ASCII", "YOSEGI_LANG", "LC_ALL", "LC_MESSAGES"]
-        {
+        for name in [
+            "NO_COLOR",
+            "COLORTERM",
+            "TERM",
+            "YOSEGI_ASCII",
+            "YOSEGI_LANG",
+            "LC_ALL",
+            "LC_CTYPE",
+            "LC_MESSAGES",
+        ] {
             command.env_remove(name);
         }
         command.env("LANG", "C.UTF-8");

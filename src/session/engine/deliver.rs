@@ -65,8 +65,8 @@ impl Hub {
     /// What was logged before this client came.
     pub(super) fn told_so_far(&self, to: u64) {
         if let Some(line) = self.lines.get(&to) {
-            for live in &self.said {
-                let _ = line.outbox.push(Message::Live { session: None, live: live.clone() });
+            for message in &self.said {
+                let _ = line.outbox.push(message.clone());
             }
         }
     }
@@ -78,17 +78,19 @@ impl Hub {
         }
     }
 
-    /// For the log overlay of every client, and for the engine's own log.
-    pub(super) fn log(&mut self, level: &str, text: &str) {
+    /// For the log overlay of every client, and for the engine's own log. What is about a session
+    /// names it: who looks at another one is not disturbed by it.
+    pub(super) fn log(&mut self, session: Option<&str>, level: &str, text: &str) {
         self.log_file(level, text);
         let live = Live::Log { level: level.to_owned(), text: text.to_owned(), at_ms: now_ms() };
         if self.said.len() == SAID {
             self.said.pop_front();
         }
-        self.said.push_back(live.clone());
+        let message = Message::Live { session: session.map(str::to_owned), live };
+        self.said.push_back(message.clone());
         for line in self.lines.values() {
             // Who is gone is found out by what has to arrive.
-            let _ = line.outbox.push(Message::Live { session: None, live: live.clone() });
+            let _ = line.outbox.push(message.clone());
         }
     }
 }
@@ -132,7 +134,7 @@ mod tests {
         let mut hub = Hub::new(Home::at(folder.path()), WorkerKind::Process, inbound, None);
         let first = connect(&mut hub, 1);
         for i in 0..SAID + 3 {
-            hub.log("note", &i.to_string());
+            hub.log(None, "note", &i.to_string());
         }
         assert_eq!(told(&first).len(), SAID + 3);
         let late = connect(&mut hub, 2);

@@ -81,7 +81,7 @@ pub struct Hub {
     /// Tries in other processes, by the line that asked.
     pub(super) tries_elsewhere: HashMap<u64, TryElsewhere>,
     /// The last log lines, oldest first.
-    pub(super) said: VecDeque<Live>,
+    pub(super) said: VecDeque<Message>,
     /// The worker's device, once one has told.
     pub(super) device: String,
     /// Somebody asked the engine to end once nothing runs.

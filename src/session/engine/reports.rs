@@ -14,7 +14,7 @@ impl Hub {
                 Purpose::Work(work) => Some(Live::Token { candidate: work.candidate.id, question, text }),
                 Purpose::Start(_) => None,
             }),
-            Report::Note { text, .. } => self.log("note", &text),
+            Report::Note { text, .. } => self.log_run("note", &text),
             Report::Progress { done, of, .. } => self.streamed(|purpose| match purpose {
                 Purpose::Work(work) => Some(Live::Progress { candidate: work.candidate.id, done, of }),
                 Purpose::Try { .. } | Purpose::Start(_) => None,
@@ -48,6 +48,15 @@ impl Hub {
         }
     }
 
+    /// Logs what concerns the run, or, where what is in flight is none of its candidates, whoever
+    /// listens.
+    fn log_run(&mut self, level: &str, text: &str) {
+        let tried =
+            matches!(&self.flight, Some(Flight { purpose: Purpose::Try { .. } | Purpose::Start(_), .. }));
+        let session = self.active.as_ref().filter(|_| !tried).map(|a| a.name.clone());
+        self.log(session.as_deref(), level, text);
+    }
+
     /// Sends on what streams from the job in flight, to whom it concerns.
     fn streamed(&mut self, live: impl FnOnce(&Purpose) -> Option<Live>) {
         let Some(flight) = self.flight.as_ref().filter(|f| !f.dropped) else { return };
@@ -78,11 +87,11 @@ impl Hub {
             Purpose::Work(ref work) => {
                 let label = &work.candidate.label;
                 if flight.failures < 2 {
-                    self.log("warn", &format!("{label}: {why}; trying again with a fresh worker"));
+                    self.log_run("warn", &format!("{label}: {why}; trying again with a fresh worker"));
                     self.worker = None;
                     self.fly(flight);
                 } else {
-                    self.log("error", &format!("{label}: {why}"));
+                    self.log_run("error", &format!("{label}: {why}"));
                     let work = work.clone();
                     self.measured(&work, Err(why));
                 }

@@ -6,6 +6,7 @@ use super::active::{self, Active};
 use super::flights::TryCommand;
 use super::hub::{Flight, Hub, Inbound, Purpose, Start};
 use super::look;
+use crate::checkpoint::look_up;
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::evolve::{Evolution, Facts};
@@ -43,8 +44,13 @@ impl Hub {
                     Ok(Reply::Models(crate::checkpoint::discover(base.as_deref())))
                 });
             }
-            Command::Model { reference, base } => {
-                return self.in_background(line, id, move |_| look::model(&reference, base));
+            Command::Model { reference, base, here } => {
+                return self.in_background(line, id, move |_| {
+                    if here {
+                        return Ok(Reply::Models(vec![look_up(&reference, base.as_deref())]));
+                    }
+                    look::model(&reference, base)
+                });
             }
             Command::Distances { base, sources } => {
                 return self.in_background(line, id, move |_| look::apart(&base, &sources));
@@ -254,7 +260,8 @@ impl Hub {
         };
         match made {
             Ok((active, resumed)) => {
-                self.watches.entry(name.clone()).or_insert_with(|| start.config.task.first().watch.clone());
+                let first = start.config.task.first();
+                self.watches.entry(name.clone()).or_insert_with(|| first.watched(facts.train_questions));
                 self.active = Some(active);
                 // Whoever followed it elsewhere follows it here.
                 self.elsewhere.remove(&name);
@@ -266,9 +273,9 @@ impl Hub {
                 if let Some(record) = resumed {
                     self.broadcast(&name, &record);
                 }
-                self.log("info", &format!("session `{name}` runs on {}", facts.device));
+                self.log(Some(&name), "info", &format!("session `{name}` runs on {}", facts.device));
                 if !facts.device_note.is_empty() {
-                    self.log("note", &facts.device_note);
+                    self.log(Some(&name), "note", &facts.device_note);
                 }
             }
             Err(why) => self.reply(start.line, start.request, sentence(&why)),

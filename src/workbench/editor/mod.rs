@@ -5,7 +5,9 @@
 mod column;
 mod compare;
 mod edit;
+mod hand;
 mod history;
+mod pool;
 mod steps;
 mod template;
 
@@ -15,9 +17,10 @@ use history::History;
 
 pub use column::{Column, columns, globals, value};
 pub use compare::{Compared, differ};
+pub use hand::Hand;
 pub use template::Template;
 
-use crate::recipe::{LayerGroup, Method, Param, ParamSpec, Recipe, Scope, Source, Values};
+use crate::recipe::{LayerGroup, Method, Param, ParamSpec, Recipe, Scope, Values};
 use crate::workbench::words;
 
 /// A place in the grid.
@@ -65,6 +68,8 @@ pub struct Editor {
     pub typing: Option<String>,
     /// Where it was last written to or read from.
     pub path: Option<PathBuf>,
+    /// What the file held then: as long as it does, it is this recipe's own.
+    pub on_file: Option<String>,
     /// What it began as: `uniform`, `g12 #3`.
     pub began_as: String,
     /// The recipe before the edits.
@@ -75,6 +80,8 @@ pub struct Editor {
     pub revision: u64,
     /// A person has edited it.
     touched: bool,
+    /// It was taken up from an earlier sitting and not changed since.
+    taken_up: bool,
     clipboard: Option<(Param, Vec<f64>)>,
     history: History,
 }
@@ -93,10 +100,12 @@ impl Editor {
             anchor: None,
             typing: None,
             path: None,
+            on_file: None,
             began_as: words::uniform_name().to_owned(),
             compared: None,
             revision: 0,
             touched: false,
+            taken_up: false,
             clipboard: None,
             history: History::default(),
         }
@@ -213,49 +222,6 @@ impl Editor {
         self.anchor = None;
         self.typing = None;
         self.strip = None;
-        self.move_by(0, 0);
-    }
-
-    /// Changes base, sources or depth; what stays in the pool keeps its numbers.
-    pub fn set_pool(&mut self, base: &str, sources: &[String], layers: usize) {
-        let same = self.recipe.donor() == base && sources_of(&self.recipe) == sources;
-        // A path or slices have no grid that another depth changes.
-        let free = !self.recipe.path.is_empty() || !self.recipe.slices.is_empty();
-        if same && (self.layers == layers || free) {
-            self.layers = layers;
-            return;
-        }
-        let share = even_share(sources);
-        let unknown = self.layers == 0;
-        let new = sources
-            .iter()
-            .map(|model| {
-                let kept = self.recipe.sources.iter().find(|s| s.model == *model);
-                match kept {
-                    Some(source) if self.layers == layers => source.clone(),
-                    _ => Source::new(model).with(Param::Weight, share),
-                }
-            })
-            .collect();
-        let touched = self.touched;
-        self.change(None, |editor| {
-            if !editor.recipe.path.is_empty() || !editor.recipe.slices.is_empty() {
-                // Other models make another grid; a path or slices over those before end here.
-                editor.recipe = Recipe::new(Method::TaskArithmetic, None);
-            }
-            editor.recipe.base = Some(base.to_owned());
-            editor.recipe.sources = new;
-            editor.layers = layers;
-            spread(&mut editor.recipe, layers);
-        });
-        self.touched = touched;
-        if !touched {
-            self.began = self.recipe.clone();
-        }
-        if unknown {
-            // Before the depth was known there was nothing to go back to.
-            self.history = History::default();
-        }
         self.move_by(0, 0);
     }
 

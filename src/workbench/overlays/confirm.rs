@@ -3,28 +3,35 @@
 use ratatui::layout::Rect;
 
 use super::centred;
-use crate::workbench::action::Action;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::words;
 
+/// What yes does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Does {
+    /// Starts a session.
+    Start,
+    /// Stops the session.
+    Stop,
+    /// Writes the recipe over the file of this name.
+    SaveOver(String),
+    /// Writes the answers over it.
+    ExportOver(String),
+}
+
 /// The question, and what yes does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
     pub question: String,
-    pub does: Action,
+    pub does: Does,
 }
 
 impl Confirm {
-    /// Yes starts a session.
-    pub const START: Action = Action::StartEvolution;
-    /// Yes stops the session.
-    pub const STOP: Action = Action::Stop;
-
     /// A question for `does`.
     #[must_use]
-    pub fn new(question: String, does: Action) -> Self {
+    pub fn new(question: String, does: Does) -> Self {
         Self { question, does }
     }
 }

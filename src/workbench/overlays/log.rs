@@ -24,7 +24,9 @@ pub fn draw(app: &App, up: usize, pen: &mut Pen<'_>, area: Rect) {
             "warn" | "note" => Tone::Warn,
             _ => Tone::Plain,
         };
-        let wrapped = wrap(&said.text, inner.width.into());
+        let elsewhere = said.session.as_deref().filter(|s| Some(*s) != app.session());
+        let text = elsewhere.map_or_else(|| said.text.clone(), |name| format!("{name}: {}", said.text));
+        let wrapped = wrap(&text, inner.width.into());
         lines.extend(wrapped.into_iter().rev().map(|line| (line, tone)));
         if lines.len() >= rows + up {
             break;

@@ -10,7 +10,7 @@ mod reader;
 mod sessions;
 pub mod tour;
 
-pub use confirm::Confirm;
+pub use confirm::{Confirm, Does};
 pub use look::Look;
 pub use picker::{Choice, Comparison, Picker, Preset};
 pub use prompt::{Prompt, Purpose};

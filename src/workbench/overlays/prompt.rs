@@ -12,7 +12,7 @@ use crate::workbench::theme::Tone;
 use crate::workbench::words;
 
 /// What the line is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     Save,
     Open,

@@ -101,10 +101,11 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let length = |h: &(String, &str)| (width(&h.0) + width(h.1) + 3) as u16;
     let tail: u16 = fixed.iter().map(length).sum();
     let mut x = area.x + 1;
-    if app.log.unread() > 0 {
+    let unread = app.log.unread(app.session());
+    if unread > 0 {
         // Notes and warnings that nobody has read yet.
         let key = entry_of(Action::Log).map(|e| hint(app, e).0).unwrap_or_default();
-        let text = format!("{key} {}", words::unread(app.log.unread()));
+        let text = format!("{key} {}", words::unread(unread));
         x += pen.text((x, area.y), area.right().saturating_sub(x + tail), &text, pen.theme.tone(Tone::Warn))
             + 3;
     }

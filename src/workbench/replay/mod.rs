@@ -60,7 +60,7 @@ pub(super) fn play(story: Story, speed: f64, wakes: Sender<Wake>) -> io::Result<
     })?;
     thread::Builder::new().name("player".into()).spawn(move || {
         words::speak(language);
-        if wakes.send(Wake::Connected { sender, device }).is_ok() {
+        if wakes.send(Wake::Connected { sender, device, since_ms: 0 }).is_ok() {
             Player::new(story, speed, wakes).run(&inbox);
         }
     })?;

@@ -104,7 +104,7 @@ fn filters_are_shown_as_what_they_are_and_kept() {
                 weight = [{ filter = \"mlp\", value = [0.0, 1.0] }, { value = 0.25 }]\ndensity = 0.5\n";
     let recipe = Book::from_toml(text, "r.toml", false).unwrap().whole().unwrap();
     let mut app = painting();
-    app.read("r.toml".into(), Reading::Edit, Ok(Box::new(recipe)));
+    app.read("r.toml".into(), Reading::Edit, Ok((Box::new(recipe), String::new())));
     let shown = screen(&app, 120, 40);
     assert!(shown.contains("mlp") && shown.contains("the rest") && shown.contains("density"), "{shown}");
     let columns = app.editor.columns();
@@ -138,7 +138,7 @@ fn what_the_grid_cannot_show_is_tried_as_it_was_read() {
     for (text, free) in [(slices, true), (several, false)] {
         let recipe = Book::from_yaml(text, "r.yaml", false).unwrap().whole().unwrap();
         let mut app = painting();
-        app.read("r.yaml".into(), Reading::Edit, Ok(Box::new(recipe.clone())));
+        app.read("r.yaml".into(), Reading::Edit, Ok((Box::new(recipe.clone()), String::new())));
         let (sources, depth) = (app.models.pool.sources.clone(), fixture::LAYERS + usize::from(free));
         app.editor.set_pool("zoo:base", &sources, depth);
         let shown = app.editor.recipe.clone();
@@ -196,7 +196,7 @@ fn what_changed_is_marked_with_both_numbers() {
     // Against a file, by the sources' names.
     let mut other = app.editor.uniform();
     other.sources.swap(0, 2);
-    app.read("other.toml".into(), Reading::Compare, Ok(Box::new(other)));
+    app.read("other.toml".into(), Reading::Compare, Ok((Box::new(other), String::new())));
     assert_eq!(app.editor.changes(), 1);
     press(&mut app, "d");
     press(&mut app, "nothing");
@@ -225,7 +225,7 @@ fn a_path_is_a_route_whose_factors_can_be_edited() {
     let mut recipe = Recipe::new(Method::Passthrough, Some("zoo:base"));
     recipe.path = vec![step("zoo:base", 0, 1.0), step("zoo:ja", 1, 1.3), step("zoo:base", 4, 0.5)];
     let mut app = painting();
-    app.read("path.toml".into(), Reading::Edit, Ok(Box::new(recipe.clone())));
+    app.read("path.toml".into(), Reading::Edit, Ok((Box::new(recipe.clone()), String::new())));
     assert_eq!(app.editor.recipe, recipe);
     code(&mut app, KeyCode::Down);
     press(&mut app, "+");
@@ -374,7 +374,7 @@ fn answers_are_exported_as_shown() {
     app.pane = Pane::Answers;
     fixture::serve(&mut app);
     let text = |app: &mut App, path: &str| {
-        app.export(path);
+        app.export(path, false);
         app.effects.iter().rev().find_map(|e| match e {
             Effect::WriteText { text, .. } => Some(text.clone()),
             _ => None,

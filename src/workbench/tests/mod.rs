@@ -1,5 +1,6 @@
 //! The workbench without a terminal: keys in, frames out.
 
+mod desk;
 mod editing;
 pub mod fixture;
 mod hostile;
@@ -7,5 +8,6 @@ mod keys;
 mod notes;
 mod pictures;
 mod replay;
+mod saving;
 pub mod snapshots;
 mod words;

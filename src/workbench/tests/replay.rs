@@ -41,7 +41,7 @@ impl Stage {
         while !enough(&self.app) {
             match self.inbox.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("never {what}")) {
                 Wake::Engine(message) => self.app.receive(*message),
-                Wake::Connected { sender, device } => {
+                Wake::Connected { sender, device, .. } => {
                     self.engine = Some(sender);
                     self.app.connected(device);
                 }

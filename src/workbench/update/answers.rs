@@ -5,7 +5,7 @@ use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
-use crate::workbench::overlays::{Overlay, Prompt, Purpose};
+use crate::workbench::overlays::Purpose;
 use crate::workbench::words;
 
 impl App {
@@ -65,7 +65,7 @@ impl App {
             Action::Export => {
                 let name = self.session().unwrap_or("yosegi").to_owned();
                 let text = format!("{name}-answers.csv");
-                self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Export, text)));
+                self.prompt(Purpose::Export, text);
             }
             Action::CloseColumn => match self.current_column() {
                 Some(Who::Candidate(id)) if self.answers.opened.contains(&id) => {

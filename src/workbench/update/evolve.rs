@@ -5,7 +5,7 @@ use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
-use crate::workbench::overlays::{Confirm, Look, Overlay};
+use crate::workbench::overlays::{Confirm, Does, Look, Overlay};
 use crate::workbench::words;
 
 /// Sample questions beyond this many are not asked.
@@ -55,7 +55,7 @@ impl App {
                 Status::Finished | Status::Stopped => self.say(words::does_not_run()),
                 _ => {
                     let question = words::stop_question(&session);
-                    self.overlay = Some(Overlay::Confirm(Confirm::new(question, Confirm::STOP)));
+                    self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Stop)));
                 }
             },
             Action::NextSample => {

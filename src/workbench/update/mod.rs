@@ -12,7 +12,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::action::Action;
 use super::app::{App, Link, Pane};
 use super::effect::{Ask, Effect};
-use super::overlays::{Confirm, Overlay, Picker};
+use super::overlays::{Confirm, Does, Overlay, Picker};
 use super::words;
 use crate::session::protocol::{Command, Status};
 
@@ -173,7 +173,7 @@ impl App {
         let running = self.run.as_ref().filter(|r| r.status() == Status::Running);
         if let Some(run) = running {
             let question = words::start_beside(&run.state.name);
-            self.overlay = Some(Overlay::Confirm(Confirm::new(question, Confirm::START)));
+            self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Start)));
         } else {
             self.start();
         }

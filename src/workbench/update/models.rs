@@ -1,11 +1,13 @@
 //! Keys of the Models pane, and what the engine says of models and their distances.
 
+use std::path::Path;
+
 use crate::checkpoint::ModelSummary;
 use crate::session::protocol::{Command, Reply};
 use crate::workbench::action::Action;
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::effect::Ask;
-use crate::workbench::overlays::{Overlay, Prompt, Purpose};
+use crate::workbench::overlays::Purpose;
 use crate::workbench::pool::Apart;
 use crate::workbench::words;
 
@@ -30,29 +32,46 @@ impl App {
                 self.pane = Pane::Recipe;
             }
             Action::AddModel => {
-                self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::AddModel, String::new())));
+                self.prompt(Purpose::AddModel, String::new());
             }
             Action::Measure => self.measure(),
             _ => self.ask_models(),
         }
     }
 
-    /// Asks for the models of this machine, and again for those that were named by hand.
+    /// Asks for the models of this machine.
     pub(in crate::workbench) fn ask_models(&mut self) {
         let base = Some(self.models.pool.base.clone());
-        self.ask(Ask::Models, Command::Models { base: base.clone() });
-        for reference in self.models.added.clone() {
-            let ask = Ask::Model(reference.clone());
-            self.ask(ask, Command::Model { reference, base: base.clone() });
+        self.models.asked_for = None;
+        self.ask(Ask::Models, Command::Models { base });
+    }
+
+    /// Asks for the models that are listed wherever they lie and that this machine's list lacks.
+    /// Nothing is fetched for it.
+    pub(in crate::workbench) fn ask_listed(&mut self) {
+        let Some(list) = &self.models.list else { return };
+        let base = self.models.pool.base.clone();
+        let fits_this = self.models.asked_for.as_ref() == Some(&base);
+        let known = |name: &str| list.iter().any(|m| m.reference == name);
+        let outside =
+            |name: &&str| !known(name) || !fits_this && self.models.outside.iter().any(|o| o == name);
+        let missing: Vec<String> =
+            self.models.named().into_iter().filter(outside).map(str::to_owned).collect();
+        self.models.asked_for = Some(base.clone());
+        for reference in missing {
+            if !self.models.outside.contains(&reference) {
+                self.models.outside.push(reference.clone());
+            }
+            self.ask(Ask::Listed, Command::Model { reference, base: Some(base.clone()), here: true });
         }
     }
 
     /// Asks for a model by its folder or its name on the hub.
     pub(super) fn add_model(&mut self, name: &str) {
-        let reference = name.trim().to_owned();
+        let reference = from_here(name.trim());
         self.say(words::adding(&reference));
         let base = Some(self.models.pool.base.clone());
-        self.ask(Ask::Model(reference.clone()), Command::Model { reference, base });
+        self.ask(Ask::Model(reference.clone()), Command::Model { reference, base, here: false });
     }
 
     /// A model that was asked for by name.
@@ -61,9 +80,25 @@ impl App {
         let new = !self.models.added.iter().any(|n| n == name);
         if new {
             self.models.added.push(name.to_owned());
-            self.say(words::added(name));
+        }
+        self.say(words::added(name));
+        if !self.models.outside.iter().any(|n| n == name) {
+            self.models.outside.push(name.to_owned());
         }
         self.models.take_in(model, new);
+        self.pool_changed();
+    }
+
+    /// A model that was asked for by name and can't be had: the name stays to be mended.
+    pub(in crate::workbench) fn not_added(&mut self, name: &str, why: String) {
+        self.ask_again(Purpose::AddModel, name);
+        self.complain(why);
+    }
+
+    /// A model that is listed wherever it lies.
+    pub(in crate::workbench) fn model_listed(&mut self, list: Vec<ModelSummary>) {
+        let Some(model) = list.into_iter().next() else { return };
+        self.models.take_in(model, false);
         self.pool_changed();
     }
 
@@ -103,5 +138,29 @@ impl App {
             Reply::Error(why) => Apart::Failed(pool, why),
             _ => return,
         };
+    }
+}
+
+/// A folder named from where the workbench was started, for an engine that was started elsewhere;
+/// other names as they are.
+fn from_here(name: &str) -> String {
+    let path = Path::new(name);
+    let folder = path.is_relative() && (name.starts_with('.') || path.is_dir());
+    let absolute = folder.then(|| std::path::absolute(path).ok()).flatten();
+    absolute.map_or_else(|| name.to_owned(), |p| p.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_here;
+
+    #[test]
+    fn a_folder_is_named_from_where_one_stands() {
+        let here = std::env::current_dir().unwrap().display().to_string();
+        assert_eq!(from_here("src"), format!("{here}/src"));
+        assert_eq!(from_here("./nothing-here"), format!("{here}/nothing-here"));
+        for as_it_is in ["zoo:ja", "org/name", "org/name@rev", "/models/mine"] {
+            assert_eq!(from_here(as_it_is), as_it_is);
+        }
     }
 }

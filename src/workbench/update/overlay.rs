@@ -6,8 +6,9 @@ use crate::session::protocol::Status;
 use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::effect::{Effect, Reading};
-use crate::workbench::overlays::{Choice, Confirm, Overlay, Purpose, tour};
+use crate::workbench::overlays::{Choice, Confirm, Does, Overlay, Prompt, Purpose, tour};
 use crate::workbench::words;
+use crate::workbench::write::Unwritten;
 
 impl App {
     pub(super) fn overlay_key(&mut self, key: KeyEvent) {
@@ -15,7 +16,10 @@ impl App {
         let closes = key.code == KeyCode::Esc || (control && key.code == KeyCode::Char('c'));
         let Some(overlay) = &mut self.overlay else { return };
         if closes {
-            self.overlay = None;
+            let left = self.overlay.take();
+            if let Some(Overlay::Confirm(confirm)) = left {
+                self.say_no(confirm.does);
+            }
             return;
         }
         match overlay {
@@ -52,11 +56,20 @@ impl App {
             }
             Overlay::Confirm(confirm) => match key.code {
                 KeyCode::Char('y' | 'Y') | KeyCode::Enter => {
-                    let does = confirm.does;
+                    let does = confirm.does.clone();
                     self.overlay = None;
-                    if does == Confirm::START { self.start() } else { self.stop() }
+                    match does {
+                        Does::Start => self.start(),
+                        Does::Stop => self.stop(),
+                        Does::SaveOver(path) => self.save(&path, true),
+                        Does::ExportOver(path) => self.export(&path, true),
+                    }
                 }
-                KeyCode::Char('n' | 'N' | 'q') => self.overlay = None,
+                KeyCode::Char('n' | 'N' | 'q') => {
+                    let does = confirm.does.clone();
+                    self.overlay = None;
+                    self.say_no(does);
+                }
                 _ => {}
             },
             Overlay::Log { up } => match key.code {
@@ -166,7 +179,7 @@ impl App {
         let text = &from_home(text, std::env::var("HOME").ok());
         match purpose {
             _ if text.is_empty() => self.say(words::no_file_named()),
-            Purpose::Save => self.save(text),
+            Purpose::Save => self.save(text, false),
             Purpose::Open => {
                 self.effects.push(Effect::Read { path: text.into(), why: Reading::Edit });
             }
@@ -174,7 +187,41 @@ impl App {
                 self.effects.push(Effect::Read { path: text.into(), why: Reading::Compare });
             }
             Purpose::AddModel => self.add_model(text),
-            Purpose::Export => self.export(text),
+            Purpose::Export => self.export(text, false),
+        }
+    }
+
+    /// Opens a line to type. It begins with what was typed there before and came to nothing, else
+    /// with `text`.
+    pub(super) fn prompt(&mut self, purpose: Purpose, text: String) {
+        let text = self.typed.remove(&purpose).unwrap_or(text);
+        self.overlay = Some(Overlay::Prompt(Prompt::new(purpose, text)));
+    }
+
+    /// What was typed came to nothing: it stands in the line again, at once or, where something
+    /// else has the keys, the next time.
+    pub(in crate::workbench) fn ask_again(&mut self, purpose: Purpose, text: &str) {
+        self.typed.insert(purpose, text.to_owned());
+        if self.overlay.is_none() {
+            self.prompt(purpose, String::new());
+        }
+    }
+
+    /// A file there was, or the one changed elsewhere, is asked about.
+    pub(in crate::workbench) fn ask_over(&mut self, path: &str, why: &Unwritten, does: Does) {
+        let question = match why {
+            Unwritten::Changed => words::overwrite_changed(path),
+            _ => words::overwrite(path),
+        };
+        self.overlay = Some(Overlay::Confirm(Confirm::new(question, does)));
+    }
+
+    /// A question was answered with no: a file's name can be typed again.
+    fn say_no(&mut self, does: Does) {
+        match does {
+            Does::Start | Does::Stop => {}
+            Does::SaveOver(path) => self.ask_again(Purpose::Save, &path),
+            Does::ExportOver(path) => self.ask_again(Purpose::Export, &path),
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::editor::{Compared, Template, sources_of};
 use crate::workbench::effect::{Ask, Effect, Reading};
-use crate::workbench::overlays::{Comparison, Overlay, Picker, Preset, Prompt, Purpose, Reader};
+use crate::workbench::overlays::{Comparison, Does, Overlay, Picker, Preset, Purpose, Reader};
 use crate::workbench::widgets::heat::short;
 use crate::workbench::words;
+use crate::workbench::write::{Content, Over, Unwritten};
 
 impl App {
     /// Digits begin a number; while one is typed, all keys belong to it.
@@ -91,11 +92,11 @@ impl App {
             Action::Save => {
                 let path = editor.path.clone().unwrap_or_else(|| PathBuf::from("recipe.toml"));
                 let text = path.display().to_string();
-                self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Save, text)));
+                self.prompt(Purpose::Save, text);
             }
             Action::Open => {
                 let text = editor.path.as_ref().map_or_else(String::new, |p| p.display().to_string());
-                self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Open, text)));
+                self.prompt(Purpose::Open, text);
             }
             Action::TryAgain => self.trial.asked = None,
             Action::TakeBest => match self.run.as_ref().and_then(|r| r.state.best) {
@@ -159,7 +160,7 @@ impl App {
                 return;
             }
             Comparison::File => {
-                self.overlay = Some(Overlay::Prompt(Prompt::new(Purpose::Compare, String::new())));
+                self.prompt(Purpose::Compare, String::new());
                 return;
             }
             Comparison::Began => Some((self.editor.began_as.clone(), self.editor.began().clone())),
@@ -267,20 +268,48 @@ impl App {
         self.ask(Ask::Order(done), Command::Inject { session, recipe: Box::new(recipe) });
     }
 
-    /// Writes the recipe to `path`.
-    pub(super) fn save(&mut self, path: &str) {
-        let recipe = Box::new(self.editor.recipe.clone());
-        self.effects.push(Effect::Write { path: PathBuf::from(path), recipe });
+    /// Writes the recipe to `path`, in the notation that its ending names.
+    pub(super) fn save(&mut self, path: &str, over: bool) {
+        let file = PathBuf::from(path);
+        let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
+        let content = match ending.as_deref() {
+            None | Some("toml") => Ok(Content::Toml(Box::new(self.editor.recipe.clone()))),
+            Some("yaml" | "yml") => {
+                let yaml = self.editor.recipe.to_yaml();
+                yaml.map(Content::Text).map_err(|why| words::no_yaml(&why.to_string()))
+            }
+            Some(_) => Err(words::recipe_ending(path)),
+        };
+        let content = match content {
+            Ok(content) => content,
+            Err(why) => {
+                self.ask_again(Purpose::Save, path);
+                return self.complain(why);
+            }
+        };
+        let own = self.editor.path.as_ref().filter(|p| **p == file).and(self.editor.on_file.clone());
+        let over = match own {
+            _ if over => Over::Anything,
+            Some(text) => Over::This(text),
+            None => Over::Nothing,
+        };
+        self.effects.push(Effect::Write { path: file, content, over });
     }
 
     /// A recipe file was written, or not.
-    pub fn written(&mut self, path: PathBuf, outcome: Result<(), String>) {
+    pub fn written(&mut self, path: PathBuf, outcome: Result<String, Unwritten>) {
+        let name = path.display().to_string();
         match outcome {
-            Ok(()) => {
-                self.say(words::written(&path.display().to_string()));
+            Ok(text) => {
+                self.say(words::written(&name));
                 self.editor.path = Some(path);
+                self.editor.on_file = Some(text);
             }
-            Err(why) => self.complain(words::not_written(&path.display().to_string(), &why)),
+            Err(Unwritten::Failed(why)) => {
+                self.ask_again(Purpose::Save, &name);
+                self.complain(words::not_written(&name, &why));
+            }
+            Err(why) => self.ask_over(&name, &why, Does::SaveOver(name.clone())),
         }
     }
 
@@ -294,19 +323,24 @@ impl App {
     }
 
     /// A recipe file was read, or not.
-    pub fn read(&mut self, path: PathBuf, why: Reading, outcome: Result<Box<Recipe>, String>) {
+    pub fn read(&mut self, path: PathBuf, why: Reading, outcome: Result<(Box<Recipe>, String), String>) {
         match outcome {
-            Ok(recipe) if why == Reading::Compare => {
+            Ok((recipe, _)) if why == Reading::Compare => {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
                 self.compare_with(&name.unwrap_or_else(|| path.display().to_string()), *recipe);
             }
-            Ok(recipe) => {
+            Ok((recipe, text)) => {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
                 self.take_recipe(*recipe, name.as_deref().unwrap_or(words::file_name()));
                 self.say(words::opened(&path.display().to_string()));
                 self.editor.path = Some(path);
+                self.editor.on_file = Some(text);
             }
-            Err(why) => self.complain(why),
+            Err(problem) => {
+                let purpose = if why == Reading::Compare { Purpose::Compare } else { Purpose::Open };
+                self.ask_again(purpose, &path.display().to_string());
+                self.complain(problem);
+            }
         }
     }
 }

@@ -80,9 +80,9 @@ actions! {
     Action::TryAgain => "" | "",
         "Ask the sample questions again" | "サンプル問題をもう一度解かせる";
     Action::Save => "write" | "保存",
-        "Write the recipe to a TOML file" | "レシピをTOMLファイルに書き出す";
+        "Write the recipe to a file: TOML, or mergekit's YAML by its ending" | "レシピをファイルに書き出す（拡張子でTOMLかmergekitのYAML）";
     Action::Open => "open" | "開く",
-        "Open a recipe from a TOML file" | "TOMLファイルのレシピを開く";
+        "Open a recipe from a file: TOML, or mergekit's YAML" | "ファイルのレシピを開く（TOMLかmergekitのYAML）";
     Action::StartEvolution => "" | "",
         "Start to evolve" | "進化を始める";
     Action::PauseResume => "pause" | "一時停止",

@@ -68,6 +68,7 @@ words! {
     distances_norm = "per cent" | "割合%";
     distances_cosine = "Cosine between two task vectors" | "タスクベクトル同士のコサイン";
     distances_left_out(n: usize) = "{n} tensors differ in shape and are left out" | "形の違う{n}個のテンソルは除きました";
+    distances_not_finite(model: &str, n: u64) = "{model}: {n} numbers are not finite (NaN or infinite)" | "{model}: {n}個の数値が有限ではありません（NaNか無限大）";
     distances_wait(bytes: &str) = "d reads {bytes} and shows, layer by layer, where each source differs" | "d で{bytes}を読み、各ソースが違う層を示します";
 
     // Recipe.

@@ -91,6 +91,19 @@ words! {
         | "手作りのレシピが{session}の候補になりました";
     written(path: &str) = "Written to {path}" | "{path}に書き出しました";
     not_written(path: &str, why: &str) = "{path} can't be written: {why}" | "{path}に書き出せません: {why}";
+    recipe_ending(path: &str) = "{path}: a recipe is written as .toml, or in mergekit's notation as .yaml or .yml"
+        | "{path}: レシピの拡張子は .toml、mergekitの書式なら .yaml か .yml です";
+    answers_ending(path: &str) = "{path}: answers are written as .csv or .jsonl"
+        | "{path}: 回答の拡張子は .csv か .jsonl です";
+    overwrite(path: &str) = "{path} exists already. Write over it?" | "{path}はすでにあります。上書きしますか？";
+    overwrite_changed(path: &str) = "{path} was changed by another program since. Write over it?"
+        | "{path}はその後ほかのプログラムが変更しました。上書きしますか？";
+    hand_is_back = "The recipe made by hand is in the editor again" | "手作りのレシピをエディタに戻しました";
+    desk_unreadable(path: &str, why: &str)
+        = "The stored hand work can't be read and is put aside ({path} gets the ending .aside): {why}"
+        | "保存された手作業を読めないため脇に置きました（{path}に .aside を付けます）: {why}";
+    desk_not_kept(path: &str, why: &str) = "Hand work can't be stored in {path}: {why}. Write the recipe with w"
+        | "手作業を{path}に保存できません: {why}。w でレシピを書き出してください";
     opened(path: &str) = "Opened {path}" | "{path}を開きました";
     no_file_named = "No file named" | "ファイル名がありません";
 

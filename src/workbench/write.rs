@@ -1,0 +1,174 @@
+//! Files that a person names are written whole or not at all, and never over something else without
+//! a word.
+
+use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::limits;
+use crate::recipe::Recipe;
+
+/// What is to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A recipe in TOML, over the file's text, so that its comments stay.
+    Toml(Box<Recipe>),
+    Text(String),
+}
+
+/// What may be written over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Nothing.
+    Nothing,
+    /// A file that holds this text: it was read or written here and is as it was.
+    This(String),
+    /// Whatever is there: a person said so.
+    Anything,
+}
+
+/// Why a file was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unwritten {
+    /// There is a file already: it is to be asked about.
+    Exists,
+    /// Another program has changed it since: it is to be asked about.
+    Changed,
+    Failed(String),
+}
+
+impl From<io::Error> for Unwritten {
+    fn from(why: io::Error) -> Self {
+        Self::Failed(why.to_string())
+    }
+}
+
+/// Writes, and gives the text that the file now holds.
+///
+/// # Errors
+/// Something is there that may not be written over, or the file can't be written.
+pub fn write(path: &Path, content: &Content, over: &Over) -> Result<String, Unwritten> {
+    let there = match fs::metadata(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => false,
+        Err(e) => return Err(e.into()),
+        Ok(found) if found.is_dir() => {
+            return Err(Unwritten::Failed("it is a folder: give the file a name in it".to_owned()));
+        }
+        Ok(found) if !found.is_file() => {
+            return Err(Unwritten::Failed("it is no ordinary file".to_owned()));
+        }
+        Ok(_) => true,
+    };
+    let before = || limits::read_text(path, limits::TEXT_FILE);
+    match over {
+        Over::Nothing if there => return Err(Unwritten::Exists),
+        Over::This(text) if there && before().ok().as_ref() != Some(text) => return Err(Unwritten::Changed),
+        Over::Anything | Over::Nothing | Over::This(_) => {}
+    }
+    let text = match content {
+        Content::Toml(recipe) if there => {
+            before().map_or_else(|_| recipe.to_toml(), |before| recipe.write_back(&before))
+        }
+        Content::Toml(recipe) => recipe.to_toml(),
+        Content::Text(text) => text.clone(),
+    };
+    if !there && *over != Over::Anything {
+        // Another program may be as fast.
+        return match aside(path, text.as_bytes(), |aside, path| fs::hard_link(aside, path)) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(Unwritten::Exists),
+            // Not every file system has links.
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                write_over(path, text.as_bytes()).map_err(|_| e)?;
+                Ok(text)
+            }
+            done => Ok(done.map(|()| text)?),
+        };
+    }
+    write_over(path, text.as_bytes())?;
+    Ok(text)
+}
+
+/// Writes over whatever the file holds: a reader sees the old text or the new one, never a part. A
+/// link stays one, and the file behind it is written.
+///
+/// # Errors
+/// The file can't be written; it is as it was.
+pub fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mode = fs::metadata(path).map(|m| m.permissions()).ok();
+    aside(path, bytes, |aside, path| {
+        if let Some(mode) = mode {
+            fs::set_permissions(aside, mode)?;
+        }
+        fs::rename(aside, path)
+    })
+}
+
+/// Writes a new file of a name that nobody can guess beside `path`, then puts it there.
+fn aside(path: &Path, bytes: &[u8], put: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
+    let aside: PathBuf = path.with_file_name(hidden);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&aside)?;
+    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| put(&aside, path));
+    let _ = fs::remove_file(&aside);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Content {
+        Content::Text(text.to_owned())
+    }
+
+    #[test]
+    fn files_are_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recipe.toml");
+        write(&path, &text("a = 1\n"), &Over::Nothing).unwrap();
+        write_over(&path, b"a = 2\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a = 2\n");
+        let none = folder.path().join("none/recipe.toml");
+        assert!(matches!(write(&none, &text(""), &Over::Nothing), Err(Unwritten::Failed(_))));
+        assert!(matches!(write(folder.path(), &text(""), &Over::Anything), Err(Unwritten::Failed(_))));
+        assert!(matches!(
+            write(Path::new("/dev/null"), &text(""), &Over::Anything),
+            Err(Unwritten::Failed(_))
+        ));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_written_over_without_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.csv");
+        let first = write(&path, &text("one"), &Over::Nothing).unwrap();
+        assert_eq!(write(&path, &text("two"), &Over::Nothing), Err(Unwritten::Exists));
+        // What was written here is this person's own, as long as nobody else touches it.
+        let second = write(&path, &text("two"), &Over::This(first.clone())).unwrap();
+        assert_eq!(write(&path, &text("three"), &Over::This(first)), Err(Unwritten::Changed));
+        fs::remove_file(&path).unwrap();
+        write(&path, &text("three"), &Over::This(second)).unwrap();
+        write(&path, &text("four"), &Over::Anything).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "four");
+    }
+
+    #[test]
+    fn a_link_stays_one_and_permissions_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("r.toml"), folder.path().join("link.toml"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, &text("new"), &Over::Anything).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+}
