@@ -32,6 +32,9 @@ pub enum Whose {
     Session(String),
 }
 
+/// A file that can't be read, and why; none where a newer version wrote it.
+pub type Damaged = (PathBuf, Option<String>);
+
 /// What is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
@@ -85,7 +88,7 @@ impl Desk {
     ///
     /// # Errors
     /// The file's path and what is wrong with it.
-    pub fn read(home: &Home, whose: &Whose) -> Result<Self, (PathBuf, String)> {
+    pub fn read(home: &Home, whose: &Whose) -> Result<Self, Damaged> {
         let path = Self::path(home, whose);
         let text = match limits::read_text(&path, limits::TEXT_FILE) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Self::default()),
@@ -94,8 +97,8 @@ impl Desk {
         let read = text.and_then(|text| serde_json::from_str::<Self>(&text).map_err(|e| e.to_string()));
         let why = match read {
             Ok(desk) if desk.version <= VERSION => return Ok(desk),
-            Ok(_) => "it was written by a newer version".to_owned(),
-            Err(why) => why,
+            Ok(_) => None,
+            Err(why) => Some(why),
         };
         let _ = fs::rename(&path, path.with_extension("json.aside"));
         Err((path, why))
@@ -161,14 +164,14 @@ impl App {
     }
 
     /// What lay on the shown session's desk is here.
-    pub fn take_desk(&mut self, session: &str, read: Result<Desk, (PathBuf, String)>) {
+    pub fn take_desk(&mut self, session: &str, read: Result<Desk, Damaged>) {
         if self.session() != Some(session) {
             return;
         }
         let desk = match read {
             Ok(desk) => desk,
             Err((path, why)) => {
-                self.desk_unreadable(&path, &why);
+                self.desk_unreadable(&path, why.as_deref());
                 Desk::default()
             }
         };
@@ -194,7 +197,8 @@ impl App {
     }
 
     /// Says that a desk's file is damaged.
-    pub fn desk_unreadable(&mut self, path: &Path, why: &str) {
+    pub fn desk_unreadable(&mut self, path: &Path, why: Option<&str>) {
+        let why = why.unwrap_or(words::newer_file());
         let text = words::desk_unreadable(&path.display().to_string(), why);
         self.log.add(0, "warn", &text);
         self.complain(text);

@@ -41,11 +41,13 @@ impl App {
         let path = path.display().to_string();
         match outcome {
             Ok(()) => self.say(words::exported(&path)),
-            Err(Unwritten::Failed(why)) => {
-                self.ask_again(Purpose::Export, &path);
-                self.complain(words::not_written(&path, &why));
-            }
-            Err(why) => self.ask_over(&path, &why, Does::ExportOver(path.clone())),
+            Err(unwritten) => match unwritten.why() {
+                Some(why) => {
+                    self.ask_again(Purpose::Export, &path);
+                    self.complain(words::not_written(&path, &why));
+                }
+                None => self.ask_over(&path, &unwritten, Does::ExportOver(path.clone())),
+            },
         }
     }
 

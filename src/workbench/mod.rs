@@ -114,7 +114,7 @@ fn take_desk(app: &mut App, home: &Home) {
     let alone = app.wish == Wish::Look;
     let mut read = |whose: &Whose| {
         Desk::read(home, whose).unwrap_or_else(|(path, why)| {
-            app.desk_unreadable(&path, &why);
+            app.desk_unreadable(&path, why.as_deref());
             Desk::default()
         })
     };

@@ -7,7 +7,7 @@ use std::{io, thread};
 
 use crossterm::event::{self, Event};
 
-use super::desk::{Desk, Whose};
+use super::desk::{Damaged, Desk, Whose};
 use super::effect::Reading;
 use super::replay::Standing;
 use super::write::{self, Content, Over, Unwritten};
@@ -39,7 +39,7 @@ pub enum Wake {
     /// The answers were written.
     TextWritten(PathBuf, Result<(), Unwritten>),
     /// What lies on a session's desk, or which file is damaged and how.
-    Desk(String, Result<Desk, (PathBuf, String)>),
+    Desk(String, Result<Desk, Damaged>),
     /// A desk could not be stored.
     NotKept(PathBuf, String),
     Signal(i32),

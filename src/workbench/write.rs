@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::words;
 use crate::limits;
 use crate::recipe::Recipe;
 
@@ -35,7 +36,24 @@ pub enum Unwritten {
     Exists,
     /// Another program has changed it since: it is to be asked about.
     Changed,
+    /// There is a folder of that name.
+    Folder,
+    /// It is a device, a pipe, a socket.
+    Odd,
     Failed(String),
+}
+
+impl Unwritten {
+    /// In words, where it is not to be asked about.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Self::Exists | Self::Changed => None,
+            Self::Folder => Some(words::it_is_a_folder().to_owned()),
+            Self::Odd => Some(words::it_is_no_file().to_owned()),
+            Self::Failed(why) => Some(why.clone()),
+        }
+    }
 }
 
 impl From<io::Error> for Unwritten {
@@ -52,12 +70,8 @@ pub fn write(path: &Path, content: &Content, over: &Over) -> Result<String, Unwr
     let there = match fs::metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => false,
         Err(e) => return Err(e.into()),
-        Ok(found) if found.is_dir() => {
-            return Err(Unwritten::Failed("it is a folder: give the file a name in it".to_owned()));
-        }
-        Ok(found) if !found.is_file() => {
-            return Err(Unwritten::Failed("it is no ordinary file".to_owned()));
-        }
+        Ok(found) if found.is_dir() => return Err(Unwritten::Folder),
+        Ok(found) if !found.is_file() => return Err(Unwritten::Odd),
         Ok(_) => true,
     };
     let before = || limits::read_text(path, limits::TEXT_FILE);
@@ -135,11 +149,8 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "a = 2\n");
         let none = folder.path().join("none/recipe.toml");
         assert!(matches!(write(&none, &text(""), &Over::Nothing), Err(Unwritten::Failed(_))));
-        assert!(matches!(write(folder.path(), &text(""), &Over::Anything), Err(Unwritten::Failed(_))));
-        assert!(matches!(
-            write(Path::new("/dev/null"), &text(""), &Over::Anything),
-            Err(Unwritten::Failed(_))
-        ));
+        assert_eq!(write(folder.path(), &text(""), &Over::Anything), Err(Unwritten::Folder));
+        assert_eq!(write(Path::new("/dev/null"), &text(""), &Over::Anything), Err(Unwritten::Odd));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

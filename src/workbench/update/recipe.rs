@@ -305,11 +305,13 @@ impl App {
                 self.editor.path = Some(path);
                 self.editor.on_file = Some(text);
             }
-            Err(Unwritten::Failed(why)) => {
-                self.ask_again(Purpose::Save, &name);
-                self.complain(words::not_written(&name, &why));
-            }
-            Err(why) => self.ask_over(&name, &why, Does::SaveOver(name.clone())),
+            Err(unwritten) => match unwritten.why() {
+                Some(why) => {
+                    self.ask_again(Purpose::Save, &name);
+                    self.complain(words::not_written(&name, &why));
+                }
+                None => self.ask_over(&name, &unwritten, Does::SaveOver(name.clone())),
+            },
         }
     }
 

@@ -95,6 +95,9 @@ words! {
         | "{path}: レシピの拡張子は .toml、mergekitの書式なら .yaml か .yml です";
     answers_ending(path: &str) = "{path}: answers are written as .csv or .jsonl"
         | "{path}: 回答の拡張子は .csv か .jsonl です";
+    it_is_a_folder = "it is a folder; give the file a name in it" | "フォルダです。中のファイル名を付けてください";
+    it_is_no_file = "it is no ordinary file" | "通常のファイルではありません";
+    newer_file = "it was written by a newer version" | "新しい版が書いたファイルです";
     overwrite(path: &str) = "{path} exists already. Write over it?" | "{path}はすでにあります。上書きしますか？";
     overwrite_changed(path: &str) = "{path} was changed by another program since. Write over it?"
         | "{path}はその後ほかのプログラムが変更しました。上書きしますか？";
