@@ -121,7 +121,9 @@ impl Hub {
             Ok(elsewhere) => {
                 self.elsewhere.insert(session.to_owned(), elsewhere);
             }
-            Err(why) => self.log("error", &format!("session `{session}` is not followed: {why}")),
+            Err(why) => {
+                self.log(Some(session), "error", &format!("session `{session}` is not followed: {why}"))
+            }
         }
     }
 

@@ -28,7 +28,7 @@ impl Hub {
             self.worked_at = Instant::now();
         } else if self.worker.is_some() && self.worked_at.elapsed() > WORKER_IDLE {
             self.worker = None;
-            self.log("info", "the worker had nothing to do and has given its memory back");
+            self.log(None, "info", "the worker had nothing to do and has given its memory back");
         }
     }
 
