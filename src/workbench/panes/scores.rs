@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(heading(&["ja"]), "right, Japanese train held-out any lang");
         assert_eq!(heading(&["de"]), "right, German train held-out any lang");
         assert_eq!(heading(&["none"]), "right train held-out");
-        assert_eq!(heading(&["ja", "none"]), "right, the task's language train held-out any lang");
+        assert_eq!(heading(&["ja", "none"]), "right, as asked train held-out any lang");
         words::speak(words::Language::Japanese);
         let japanese = [heading(&["ja"]), heading(&["de"]), heading(&["none"])];
         words::speak(words::Language::English);

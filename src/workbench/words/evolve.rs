@@ -3,17 +3,21 @@
 use super::words;
 use crate::session::asked::Asked;
 
-/// What counts as right, by the language that is asked for.
+/// What counts as right, by the language that is asked for, in the width of `right, Japanese`.
 pub fn what_counts(asked: &Asked) -> String {
-    language_asked(asked).map_or_else(|| score_right().to_owned(), score_right_in)
+    match language_asked(asked) {
+        _ if *asked == Asked::Mixed => score_right_as_asked().to_owned(),
+        Some(language) => score_right_in(language),
+        None => score_right().to_owned(),
+    }
 }
 
-/// That language's name, if there is one.
+/// What an answer must be beside right, if anything: `Japanese`.
 pub fn language_asked(asked: &Asked) -> Option<&str> {
-    if super::language() == super::Language::Japanese {
-        asked.language_in_japanese()
-    } else {
-        asked.language()
+    match asked {
+        Asked::Mixed => Some(in_the_language_asked()),
+        _ if super::language() == super::Language::Japanese => asked.language_in_japanese(),
+        _ => asked.language(),
     }
 }
 
@@ -53,6 +57,8 @@ words! {
     failed = "failed" | "失敗";
     not_in_space = "not a point of the space" | "探索空間の外";
     score_right_in(language: &str) = "right, {language}" | "正解かつ{language}";
+    score_right_as_asked = "right, as asked" | "正解（言語も）";
+    in_the_language_asked = "in the task's language" | "課題の言語";
     score_right = "right" | "正解";
     score_train = "train" | "訓練";
     score_held_out = "held-out" | "検証";
