@@ -312,7 +312,7 @@ fn journal(home: &Home) {
     let text = || EVIL.to_owned();
     let question =
         StoredQuestion { split: Split::Test, index: 0, id: text(), question: text(), gold: text() };
-    journal.begin(&created, &[question]).unwrap();
+    journal.begin(&created, &[question], &[]).unwrap();
     let scores = json!([{ "split": "train", "score": score }, { "split": "test", "score": score }]);
     for told in [
         json!({ "event": "baseline", "candidate": candidate(0, "base"), "scores": scores }),

@@ -35,6 +35,12 @@ pub(super) fn is_handed_on(name: &str) -> bool {
     NAMED.iter().any(|(n, handed)| *n == name && *handed) || is_legal(name) || is_template(name)
 }
 
+/// Whether this file decides what a model answers.
+pub(super) fn decides(name: &str) -> bool {
+    let about = ["README.md", "USE_POLICY.md", "AUTHORS"].contains(&name);
+    is_template(name) || !about && NAMED.iter().any(|(n, _)| *n == name)
+}
+
 /// Names of the files in a checkpoint's folder, those of its chat templates with their folder.
 pub(super) fn in_folder(folder: &Path) -> Vec<String> {
     let names = |folder: &Path| -> Vec<String> {

@@ -5,10 +5,11 @@
 //! these shards are parts; with another order the folder is begun anew.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::own::{new_file, own_file, own_folder};
 use super::safetensors::make_header;
 use super::write::{check_out, parent_of};
 use super::{CheckpointError, Dtype};
@@ -42,10 +43,14 @@ impl Staged {
         hidden.push(name);
         hidden.push(".part");
         let folder = parent_of(out).join(hidden);
-        fs::create_dir_all(&folder).map_err(failed)?;
-        let path = folder.join(ORDER);
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = options.map_err(failed)?;
+        fs::create_dir_all(parent_of(out)).map_err(failed)?;
+        own_folder(&folder).map_err(failed)?;
+        let (mut file, made) = own_file(&folder.join(ORDER)).map_err(failed)?;
+        if made && !is_ours(&folder).map_err(failed)? {
+            let _ = fs::remove_file(folder.join(ORDER));
+            let what = format!("{} holds files that no export has written: empty it first", folder.display());
+            return Err(failed(io::Error::other(what)));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -79,7 +84,7 @@ impl Staged {
     /// Whether the shard `name` of `bytes` bytes was finished by an earlier writer.
     #[must_use]
     pub fn has(&self, name: &str, bytes: u64) -> bool {
-        fs::metadata(self.folder.join(name)).is_ok_and(|m| m.len() == bytes)
+        fs::symlink_metadata(self.folder.join(name)).is_ok_and(|m| m.is_file() && m.len() == bytes)
     }
 
     /// Opens a shard for its tensors' bytes, which follow in this order: name, type, shape.
@@ -89,7 +94,7 @@ impl Staged {
         tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])>,
     ) -> io::Result<ShardWriter> {
         let from = self.folder.join(format!("{name}.part"));
-        let mut file = File::create(&from)?;
+        let mut file = anew(&from)?;
         file.write_all(&make_header(tensors))?;
         Ok(ShardWriter { file, from, to: self.folder.join(name) })
     }
@@ -99,7 +104,7 @@ impl Staged {
         if let Some((folder, _)) = name.split_once('/') {
             fs::create_dir_all(self.folder.join(folder))?;
         }
-        let mut file = File::create(self.folder.join(name))?;
+        let mut file = anew(&self.folder.join(name))?;
         file.write_all(bytes)?;
         file.sync_all()
     }
@@ -151,6 +156,24 @@ impl Staged {
     }
 }
 
+/// Whether a folder without an order is one of ours: an empty one, or one that was killed when all was there and the
+/// order gone already.
+fn is_ours(folder: &Path) -> io::Result<bool> {
+    let names: Vec<OsString> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    let shard = |name: &OsString| Path::new(name).extension().is_some_and(|e| e == "safetensors");
+    let whole = names.iter().any(|n| n == "config.json") && names.iter().any(shard);
+    Ok(whole || names.iter().all(|name| name == ORDER))
+}
+
+/// A new file in place of one that was left there.
+fn anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => new_file(path),
+    }
+}
+
 impl ShardWriter {
     /// Appends bytes of tensors.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -181,6 +204,40 @@ mod tests {
         let mut shard = staged.shard(name, [("t", Dtype::BF16, &SHAPE[..])].into_iter())?;
         shard.write(&[1, 2, 3, 4])?;
         shard.finish()
+    }
+
+    /// What lies beside the target may have been put there by somebody else.
+    #[test]
+    fn what_is_not_ours_is_neither_emptied_nor_written() {
+        use std::os::unix::fs::symlink;
+        let parent = tempfile::tempdir().unwrap();
+        let at = |name: &str| parent.path().join(name);
+        let refused = |out: &str| Staged::begin(&at(out), "one").err().unwrap().to_string();
+        fs::create_dir(at("victim")).unwrap();
+        fs::write(at("victim/model.safetensors"), "precious").unwrap();
+        symlink(at("victim"), at(".a.part")).unwrap();
+        assert!(refused("a").contains(".a.part is a link"), "{}", refused("a"));
+        fs::create_dir(at(".b.part")).unwrap();
+        symlink(at("victim/model.safetensors"), at(".b.part/.yosegi-order")).unwrap();
+        assert!(refused("b").contains(".yosegi-order is a link"), "{}", refused("b"));
+        fs::create_dir(at(".c.part")).unwrap();
+        fs::write(at(".c.part/notes.txt"), "precious").unwrap();
+        assert!(refused("c").contains("no export has written"), "{}", refused("c"));
+        assert_eq!(fs::read_dir(at(".c.part")).unwrap().count(), 1);
+
+        // Within a folder of ours a link is replaced by a file.
+        fs::create_dir(at(".d.part")).unwrap();
+        fs::write(at(".d.part/.yosegi-order"), "one").unwrap();
+        for name in ["model-1.safetensors", "model-1.safetensors.part", "config.json"] {
+            symlink(at("victim/model.safetensors"), at(".d.part").join(name)).unwrap();
+        }
+        let staged = Staged::begin(&at("d"), "one").unwrap();
+        assert!(!staged.has("model-1.safetensors", 8));
+        put(&staged, "model-1.safetensors").unwrap();
+        staged.file("config.json", b"{}").unwrap();
+        staged.finish().unwrap();
+        assert!(fs::symlink_metadata(at("d/model-1.safetensors")).unwrap().is_file());
+        assert_eq!(fs::read(at("victim/model.safetensors")).unwrap(), b"precious");
     }
 
     #[test]

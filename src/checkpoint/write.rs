@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use super::own::{new_file, new_folder};
 use super::safetensors::make_header;
 use super::{CheckpointError, Dtype};
 
@@ -16,15 +17,14 @@ pub struct Sink<'a> {
 impl Sink<'_> {
     /// Writes one small file.
     pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::create(self.folder.join(name))?;
+        let mut file = new_file(&self.folder.join(name))?;
         file.write_all(bytes)?;
         file.sync_all()
     }
 
     /// Writes `model.safetensors` from name, type, shape and bytes of each tensor, in order.
     pub fn tensors(&self, tensors: &[(&str, Dtype, &[usize], &[u8])]) -> io::Result<()> {
-        let mut file =
-            BufWriter::with_capacity(1 << 20, File::create(self.folder.join("model.safetensors"))?);
+        let mut file = BufWriter::with_capacity(1 << 20, new_file(&self.folder.join("model.safetensors"))?);
         file.write_all(&make_header(tensors.iter().map(|(n, d, s, _)| (*n, *d, *s))))?;
         for (.., data) in tensors {
             file.write_all(data)?;
@@ -53,26 +53,19 @@ pub fn write_folder(
 ) -> Result<(), CheckpointError> {
     let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
     check_out(out)?;
-    let name = out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
+    out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
     let parent = parent_of(out);
     fs::create_dir_all(parent).map_err(failed)?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}.part", std::process::id()));
-    let folder = parent.join(hidden);
-
-    let result = fs::create_dir(&folder).and_then(|()| {
-        fill(&Sink { folder: &folder })?;
-        File::open(&folder)?.sync_all()?;
+    // Where anything fails it is removed again.
+    let folder = new_folder(parent).map_err(failed)?;
+    let filled = fill(&Sink { folder: folder.path() }).and_then(|()| {
+        File::open(folder.path())?.sync_all()?;
         // Over an empty folder, a rename replaces it.
-        fs::rename(&folder, out)?;
-        File::open(parent)?.sync_all()
+        fs::rename(folder.path(), out)
     });
-    result.map_err(|source| {
-        // Best effort: what matters is that `out` itself was never half-written.
-        let _ = fs::remove_dir_all(&folder);
-        failed(source)
-    })
+    filled.map_err(failed)?;
+    let _ = folder.keep();
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
 }
 
 #[cfg(test)]
@@ -94,6 +87,13 @@ mod tests {
         fs::create_dir(&out).unwrap();
         write_folder(&out, |sink| sink.file("config.json", b"{}")).unwrap();
         assert_eq!(fs::read(out.join("config.json")).unwrap(), b"{}");
+        // Rights as any other folder's and file's.
+        let rights = |path: &Path| fs::metadata(path).unwrap().permissions();
+        let usual = tempfile::tempdir().unwrap();
+        fs::create_dir(usual.path().join("folder")).unwrap();
+        fs::write(usual.path().join("file"), "").unwrap();
+        assert_eq!(rights(&out), rights(&usual.path().join("folder")));
+        assert_eq!(rights(&out.join("config.json")), rights(&usual.path().join("file")));
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
 
         let again = write_folder(&out, |_| Ok(())).unwrap_err().to_string();

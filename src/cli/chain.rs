@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use super::merge::{Merge, Step};
 use super::say::{note, out};
 use super::{exit, fetch};
-use crate::checkpoint::{Checkpoint, check_out};
+use crate::checkpoint::{Checkpoint, check_out, own_folder, write_whole};
 use crate::lm::Device;
 use crate::merge::Options;
 use crate::recipe::Book;
@@ -108,8 +108,14 @@ impl<'a> Chain<'a> {
     }
 
     fn make(&self, stamps: &[(String, String)]) -> Result<()> {
-        fs::create_dir_all(&self.aside)
-            .map_err(|e| BadInput::error(format!("{}: cannot be made: {e}", self.aside.display())))?;
+        let made = || {
+            if let Some(parent) = self.aside.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            // One that a person names may lie behind a link; one of our own name may not.
+            if self.keep { fs::create_dir_all(&self.aside) } else { own_folder(&self.aside) }
+        };
+        made().map_err(|e| BadInput::error(format!("{}: cannot be made: {e}", self.aside.display())))?;
         for i in self.book.order()? {
             let folder = match (&self.args.out, &self.book.recipes[i].name) {
                 (Some(out), _) if Some(i) == self.last => out.clone(),
@@ -145,7 +151,7 @@ impl<'a> Chain<'a> {
         }
         check_out(&folder)?;
         // The folder comes whole or not at all, so the text may stand first.
-        fs::write(&mark, wanted).map_err(failed)?;
+        write_whole(&mark, wanted.as_bytes()).map_err(failed)?;
         Ok(false)
     }
 

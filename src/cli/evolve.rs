@@ -67,9 +67,10 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     let text = with_absolute_paths(&text, &folder)?;
     Config::parse(&text, &place)?;
     if args.resume {
-        let name = args.name.clone().unwrap_or_else(|| latest(home, &config.name));
+        let name = args.name.clone().map_or_else(|| latest(home, &config.name), Ok)?;
         if list::exists(home, &name) {
             check_same(home, &name, args)?;
+            tell_other_config(home, &name, &text, &place)?;
             return Ok(Plan { name: Some(name), config: None, extend: None });
         }
         note(&format!("there is no session `{name}` to resume: it begins now"));
@@ -106,15 +107,16 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// The session that was touched last among `name`, `name-2`, …, those that have not finished
 /// before those that have; `name` where there is none.
-fn latest(home: &Home, name: &str) -> String {
+fn latest(home: &Home, name: &str) -> anyhow::Result<String> {
     let numbered = |other: &str| {
         other.strip_prefix(name).is_some_and(|rest| {
             rest.is_empty() || rest.strip_prefix('-').is_some_and(|n| n.parse::<u32>().is_ok())
         })
     };
-    let mut rows: Vec<_> = list::rows(home).into_iter().filter(|row| numbered(&row.name)).collect();
+    let mut rows: Vec<_> =
+        list::rows(home)?.into_iter().filter(|row| row.problem.is_none() && numbered(&row.name)).collect();
     rows.sort_by_key(|row| row.status == Status::Finished);
-    rows.first().map_or_else(|| name.to_owned(), |row| row.name.clone())
+    Ok(rows.first().map_or_else(|| name.to_owned(), |row| row.name.clone()))
 }
 
 /// A resumed session keeps the seed and budget that it began with.
@@ -129,6 +131,20 @@ fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
     };
     differs("seed", state.seed, args.seed)?;
     differs("budget", state.budget, args.budget)
+}
+
+/// Says so where the config given is not the one that the session began with and goes on with.
+fn tell_other_config(home: &Home, name: &str, text: &str, place: &str) -> anyhow::Result<()> {
+    let (state, _) = Reader::open(home, name)?.legible_state()?;
+    let (Ok(given), Ok(own)) = (Config::parse(text, place), Config::parse(&state.config, name)) else {
+        return Ok(());
+    };
+    if given != own {
+        note(&format!(
+            "{place} is not as it was when session `{name}` began: the session goes on with what it began with"
+        ));
+    }
+    Ok(())
 }
 
 /// Starts or resumes on an engine; the session's name.

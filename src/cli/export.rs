@@ -1,8 +1,6 @@
 //! Answers with their verdicts as a table for other programs: CSV or Parquet, one row a question.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -117,15 +115,8 @@ pub fn write(path: &Path, lines: &[Line]) -> anyhow::Result<()> {
         Some("csv") => as_csv(lines)?,
         _ => as_parquet(lines)?,
     };
-    let mut aside = PathBuf::from(path).into_os_string();
-    aside.push(format!(".part{}", std::process::id()));
-    let written = File::create(&aside)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&aside, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&aside);
-    }
-    written.with_context(|| format!("{} can't be written", path.display()))
+    crate::checkpoint::write_whole(path, &bytes)
+        .map_err(|why| BadInput::error(format!("{} can't be written: {why}", path.display())))
 }
 
 fn as_csv(lines: &[Line]) -> anyhow::Result<Vec<u8>> {

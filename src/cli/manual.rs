@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::Cli;
+use crate::checkpoint::write_whole;
 use crate::session::BadInput;
 
 /// Prints the completion script of a shell.
@@ -28,5 +29,18 @@ pub fn man(out: Option<&Path>) -> anyhow::Result<()> {
         BadInput::error(format!("the manual can't be written to {}: {e}", folder.display()))
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(command, folder).map_err(failed)
+    let mut command = command.disable_help_subcommand(true);
+    command.build();
+    pages(&command, folder).map_err(failed)
+}
+
+/// A page for a command and for each of those below it.
+fn pages(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        pages(below, folder)?;
+    }
+    let page = clap_mangen::Man::new(command.clone());
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    write_whole(&folder.join(page.get_filename()), &text)
 }

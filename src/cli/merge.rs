@@ -15,6 +15,7 @@ use crate::session::Home;
 use crate::session::error::BadInput;
 use crate::session::fold;
 use crate::session::journal::Reader;
+use crate::session::prints::model_changes;
 use crate::session::protocol::{Score, Target};
 use crate::session::state::Entry;
 use crate::session::supply::Supply;
@@ -177,7 +178,14 @@ fn note_packing(donor: &Checkpoint) {
 /// The recipe of a session's best candidate, and what was measured of it; the recipes of earlier
 /// stages' winners, which it may use, are put into `made`.
 fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Measured>)> {
-    let state = Reader::open(&Home::from_env()?, session)?.state()?;
+    let reader = Reader::open(&Home::from_env()?, session)?;
+    let (state, lost) = reader.legible_state()?;
+    if let Some(trouble) = lost {
+        if state.seq == 0 {
+            return Err(trouble.into());
+        }
+        note(&trouble.what);
+    }
     *made = state.made();
     let best = state.best_entry().ok_or_else(|| {
         BadInput::error(format!("the session {session} has measured no candidate yet: let it run first"))
@@ -188,6 +196,15 @@ fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Meas
             best.candidate.label
         )));
     };
+    // What is merged of other files than those that were measured is something else.
+    let prints = reader.prints()?;
+    for reference in recipe.references().iter().filter(|name| !name.starts_with("stage:")) {
+        for change in model_changes(reference, &prints)? {
+            note(&format!(
+                "{change} since session `{session}` measured it: its figures may not be those of this merge"
+            ));
+        }
+    }
     let from = format!("session `{}`, candidate {} ({})", session, best.candidate.id, best.candidate.label);
     Ok((recipe.as_ref().clone(), Some(measured(from, best))))
 }

@@ -96,11 +96,7 @@ fn convert(input: &Path, output: &Path, lenient: bool) -> Result<()> {
             _ => false,
         });
     }
-    // Written aside and renamed, so that no half of a recipe is left.
-    let mut aside = output.as_os_str().to_owned();
-    aside.push(".part");
-    std::fs::write(&aside, text)
-        .and_then(|()| std::fs::rename(&aside, output))
+    crate::checkpoint::write_whole(output, text.as_bytes())
         .map_err(|e| BadInput::error(format!("{}: cannot be written: {e}", output.display())))
 }
 

@@ -4,8 +4,13 @@ use std::path::Path;
 
 use super::page;
 use super::say::{self, note, out};
-use crate::session::journal::Reader;
+use crate::session::journal::{Reader, Trouble};
 use crate::session::{Home, report};
+
+/// Says of a damaged journal that the report is not of all of it.
+fn told(lost: Option<Trouble>) -> anyhow::Result<()> {
+    lost.map_or(Ok(()), |trouble| Err(trouble.into()))
+}
 
 /// Prints the report of a session, running or not, or writes it as a page.
 pub fn run(name: &str, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
@@ -14,11 +19,20 @@ pub fn run(name: &str, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
     if let Some(file) = html {
         page::write(&reader, file)?;
         note(&format!("{}", file.display()));
-        return Ok(());
+        return told(reader.legible_state()?.1);
     }
-    let state = reader.state()?;
+    let (state, lost) = reader.legible_state()?;
+    if let (Some(trouble), 0) = (&lost, state.seq) {
+        return Err(trouble.clone().into());
+    }
     if json {
-        return say::json(&report::json(&state));
+        let mut value = report::json(&state);
+        if let (Some(trouble), Some(object)) = (&lost, value.as_object_mut()) {
+            object.insert("damaged".into(), trouble.what.clone().into());
+        }
+        say::json(&value)?;
+    } else {
+        out(report::text(&state).trim_end())?;
     }
-    out(report::text(&state).trim_end())
+    told(lost)
 }

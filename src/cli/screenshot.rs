@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::say::note;
+use crate::checkpoint::write_whole;
 use crate::session::journal::Reader;
 use crate::session::text::visible_line;
 use crate::session::{BadInput, Client, Home};
@@ -143,7 +144,8 @@ fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let path = folder.join(name);
-    fs::write(&path, bytes).map_err(|e| BadInput::error(format!("cannot write {}: {e}", path.display())))?;
+    write_whole(&path, bytes)
+        .map_err(|e| BadInput::error(format!("cannot write {}: {e}", path.display())))?;
     note(&visible_line(&path.display().to_string()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `yosegi sessions`: all sessions with their best values.
+//! `yosegi sessions`: all sessions with their best values, and what is the matter with a journal.
 
 use super::say::{self, out};
 use crate::session::protocol::Status;
@@ -8,7 +8,7 @@ use crate::session::{Home, list};
 /// Lists them, the latest first.
 pub fn run(json: bool) -> anyhow::Result<()> {
     let home = Home::from_env()?;
-    let rows = list::rows(&home);
+    let rows = list::rows(&home)?;
     if json {
         return say::json(&rows);
     }
@@ -19,11 +19,12 @@ pub fn run(json: bool) -> anyhow::Result<()> {
         ));
     }
     out(&format!(
-        "{:<24} {:<9} {:>13} {:>11} {:>9} {:>9}",
+        "{:<24} {:<10} {:>13} {:>11} {:>9} {:>9}",
         "session", "status", "evaluations", "generation", "fitness", "held out"
     ))?;
-    for row in rows {
+    for row in &rows {
         let status = match row.status {
+            _ if row.problem.is_some() => row.problem.as_ref().map_or("", |p| p.kind.name()),
             _ if row.interrupted => "killed",
             Status::New => "new",
             Status::Running => "running",
@@ -33,12 +34,18 @@ pub fn run(json: bool) -> anyhow::Result<()> {
         };
         let fitness = row.best_train.map_or_else(|| "–".into(), |f| format!("{f:.3}"));
         let test = row.best_test.map_or_else(|| "–".into(), |t| format!("{:.1}%", 100.0 * t));
-        let evaluations = format!("{}/{}", row.evaluations, row.budget);
+        // Of what can't be read at all nothing is known.
+        let unknown = row.problem.is_some() && row.budget == 0;
+        let known = |text: String| if unknown { "–".to_owned() } else { text };
+        let evaluations = known(format!("{}/{}", row.evaluations, row.budget));
+        let generation = known(row.generation.to_string());
         out(&in_locale(format!(
-            "{:<24} {status:<9} {evaluations:>13} {:>11} {fitness:>9} {test:>9}",
-            visible_line(&row.name),
-            row.generation
+            "{:<24} {status:<10} {evaluations:>13} {generation:>11} {fitness:>9} {test:>9}",
+            visible_line(&row.name)
         )))?;
+    }
+    for (row, problem) in rows.iter().filter_map(|row| Some((row, row.problem.as_ref()?))) {
+        out(&format!("\n{}: {}", row.name, visible_line(&problem.what)))?;
     }
     Ok(())
 }

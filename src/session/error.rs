@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::journal::Trouble;
+
 /// Wrong usage or bad input, as one sentence: what, where, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -14,10 +16,10 @@ impl BadInput {
     }
 }
 
-/// Whether an error, or one of its causes, is a [`BadInput`].
+/// Whether an error, or one of its causes, is a [`BadInput`] or trouble with a journal's file.
 #[must_use]
 pub fn is_bad_input(error: &anyhow::Error) -> bool {
-    error.chain().any(<dyn std::error::Error>::is::<BadInput>)
+    error.chain().any(|cause| cause.is::<BadInput>() || cause.is::<Trouble>())
 }
 
 /// The work was interrupted (Ctrl-C, SIGTERM); nothing is lost. Exit code 130.

@@ -17,8 +17,10 @@ use super::job::{Ask, Bench, Measured};
 use super::journal::StoredQuestion;
 use super::kitchen::Kitchen;
 use super::player::{Player, Said};
+use super::prints::check_task;
 use super::protocol::{Answer, Cost, Score, Split, Target};
 use super::route::Route;
+use crate::checkpoint::FilePrint;
 use crate::lm::{self, Device};
 use crate::merge::Pool;
 use crate::recipe::{Align, Method, Recipe};
@@ -72,6 +74,13 @@ pub struct Work<'a> {
 }
 
 impl Evaluator {
+    /// Forgets all that is loaded: a session begins, or goes on, with the files as they are now.
+    pub(super) fn forget(&mut self) {
+        self.tasks.clear();
+        self.kitchens.clear();
+        (self.alone, self.route) = (None, None);
+    }
+
     /// Opens a bench and says what it is like. A limit of 0 takes all questions.
     pub fn open(
         &mut self,
@@ -81,7 +90,7 @@ impl Evaluator {
         told: &dyn Fn(Told),
     ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
         Fitness::parse(fitness).map_err(BadInput::error)?;
-        let task = self.task(&bench.task, &[Split::Train, Split::Test])?;
+        let task = self.task(&bench.task, &[Split::Train, Split::Test], &bench.prints)?;
         let lm::Picked { device, note } = self.device(&bench.device)?.0;
         let layers = self.kitchen(bench, &device, None, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
@@ -108,6 +117,7 @@ impl Evaluator {
             dtype: device.dtype().to_owned(),
             language_by: task.language_by().to_owned(),
             languages: vec![task.language.clone().unwrap_or_else(|| asked::NONE.to_owned())],
+            prints: task.prints(&bench.task, train, test).map_err(BadInput::error)?,
         };
         Ok((facts, questions))
     }
@@ -125,7 +135,7 @@ impl Evaluator {
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
         let splits: Vec<Split> = work.ask.iter().map(|a| a.split).collect();
-        let mut task = self.task(&work.bench.task, &splits)?;
+        let mut task = self.task(&work.bench.task, &splits, &work.bench.prints)?;
         if work.bench.earlier && task.differs_in_earlier_sessions() {
             task = Arc::new(Task::clone(&task).as_in_earlier_sessions());
         }
@@ -165,9 +175,15 @@ impl Evaluator {
         Ok((measured, cost))
     }
 
-    /// A task with at least these splits.
-    pub(super) fn task(&mut self, name: &str, splits: &[Split]) -> anyhow::Result<Arc<Task>> {
-        let mut wanted = splits.to_vec();
+    /// A task with at least these splits, as `prints` have it where there are any.
+    pub(super) fn task(
+        &mut self,
+        name: &str,
+        splits: &[Split],
+        prints: &[FilePrint],
+    ) -> anyhow::Result<Arc<Task>> {
+        let whole = [Split::Train, Split::Test];
+        let mut wanted = if prints.is_empty() { splits } else { &whole }.to_vec();
         if let Some((task, loaded)) = self.tasks.get(name) {
             if splits.iter().all(|s| loaded.contains(s)) {
                 return Ok(Arc::clone(task));
@@ -177,6 +193,7 @@ impl Evaluator {
         wanted.sort_by_key(|s| s.name());
         wanted.dedup();
         let task = Task::load_splits(name, &wanted, &Places::from_env()).map_err(BadInput::error)?;
+        check_task(name, &task, prints)?;
         let task = Arc::new(task);
         self.tasks.insert(name.to_owned(), (Arc::clone(&task), wanted));
         Ok(task)
@@ -211,7 +228,8 @@ impl Evaluator {
             // All of one architecture, whatever a candidate takes of them, and looked at before any does.
             let mut whole = Recipe::uniform(base, sources, Method::TaskArithmetic, 1.0);
             whole.align = align.cloned();
-            let pool = supply(bench, device, &|name| fetch(name, told), &note(told)).pool(&whole, true)?;
+            let pool =
+                supply(bench, device, &|name| fetch(name, bench, told), &note(told)).pool(&whole, true)?;
             pool.checked().map_err(BadInput::error)
         })
     }
@@ -247,7 +265,7 @@ impl Evaluator {
             self.kitchen(bench, device, recipe.align.as_ref(), told)?
         } else {
             self.kitchen_for(Order::of_recipe(bench, recipe), || {
-                supply(bench, device, &|name| fetch(name, told), &note(told)).pool(recipe, true)
+                supply(bench, device, &|name| fetch(name, bench, told), &note(told)).pool(recipe, true)
             })?
         };
         kitchen.serve(recipe, device, told)
@@ -269,7 +287,7 @@ impl Evaluator {
         let (route, player) = match self.route.take().filter(|(known, ..)| *known == key) {
             Some((_, route, player)) => (route, player),
             None => {
-                let fetch = |name: &str| fetch(name, told);
+                let fetch = |name: &str| fetch(name, bench, told);
                 (supply(bench, device, &fetch, &note(told)).route(recipe, &pool)?, None)
             }
         };
@@ -297,7 +315,7 @@ impl Evaluator {
         {
             player
         } else {
-            let fetch = |name: &str| fetch(name, told);
+            let fetch = |name: &str| fetch(name, bench, told);
             let checkpoint = supply(bench, device, &fetch, &note(told)).open(model)?;
             Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
         };
@@ -353,7 +371,9 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
         }
         let judged: Vec<(&Question, &Verdict)> = judged.iter().map(|(q, v)| (*q, v)).collect();
         let means = task.means(&judged);
-        let values = judged.iter().map(|one| fitness.eval(&task.means(&[*one]))).collect();
+        let values: Vec<f64> = judged.iter().map(|one| fitness.eval(&task.means(&[*one]))).collect();
+        // Of a fitness that is no weighted sum a question's own value may be none, and nobody asks for it.
+        let values = if values.iter().all(|v| v.is_finite()) { values } else { Vec::new() };
         let score = Score {
             fitness: fitness.eval(&means),
             acc: means.correct,

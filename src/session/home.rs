@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::error::BadInput;
+use super::journal::may_write;
+use crate::checkpoint::{own_folder, user_id};
 
 /// The longest path of the engine's socket: one of a headless run beside it has a longer name and
 /// must fit a Unix socket's address too (the limit is 108 bytes on Linux, 104 on macOS, with the
@@ -81,31 +83,67 @@ impl Home {
         Ok(self.sessions().join(name))
     }
 
-    /// Names of all sessions that have a journal, sorted.
+    /// Names of all sessions that have a journal, sorted; none where the folder can't be read.
     #[must_use]
     pub fn session_names(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.sessions()) else { return Vec::new() };
-        let mut names: Vec<String> = entries
-            .flatten()
-            .filter(|e| e.path().join("journal.db").is_file())
-            .filter_map(|e| e.file_name().into_string().ok())
-            .filter(|name| check_name(name).is_ok())
-            .collect();
+        self.session_folders().unwrap_or_default()
+    }
+
+    /// Names of all sessions that have something called a journal, sorted.
+    ///
+    /// # Errors
+    /// The folder of all sessions is there and can't be read.
+    pub fn session_folders(&self) -> anyhow::Result<Vec<String>> {
+        let folder = self.sessions();
+        let unreadable = |e: std::io::Error| {
+            BadInput::error(format!(
+                "{} cannot be read ({e}): check who may read it, or set YOSEGI_HOME to another folder",
+                folder.display()
+            ))
+        };
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(unreadable(e)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(unreadable)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            // Whatever lies there, and also what this user may not look into.
+            let journal = std::fs::symlink_metadata(entry.path().join("journal.db"));
+            let none = journal.is_err_and(|e| {
+                matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+            });
+            if !none && check_name(&name).is_ok() {
+                names.push(name);
+            }
+        }
         names.sort();
-        names
+        Ok(names)
     }
 
     /// What the engine and its workers print.
     #[must_use]
     pub fn engine_log(&self) -> PathBuf {
-        self.root.join("engine.log")
+        let folder = if self.is_read_only() { self.run_dir() } else { self.root.clone() };
+        folder.join("engine.log")
     }
 
-    /// Folder of the sockets: `run` in the home, or, where that path is too long for a socket, a
-    /// folder of this user in the runtime folder, named after the home.
+    /// Whether the home is there and can be looked at only.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.root.exists() && !may_write(&self.root)
+    }
+
+    /// Folder of the sockets: `run` in the home, or, where that path is too long for a socket or the home can't be
+    /// written, a folder of this user in the runtime folder, named after the home.
     pub(super) fn run_dir(&self) -> PathBuf {
         let dir = self.root.join("run");
-        if dir.join("engine.sock").as_os_str().len() <= SOCKET_PATH_MAX {
+        let socket = dir.join("engine.sock");
+        // An engine that listens already is where it was.
+        let serves = socket.exists() || !self.is_read_only();
+        if socket.as_os_str().len() <= SOCKET_PATH_MAX && serves {
             return dir;
         }
         let mut hasher = std::collections::hash_map::DefaultHasher::new();
@@ -133,18 +171,16 @@ impl Home {
 
     /// Makes the socket's folder, 0700, and refuses one that belongs to somebody else.
     pub fn create_run_dir(&self) -> anyhow::Result<()> {
-        self.create()?;
-        let dir = self.run_dir();
-        private_dir(&dir)?;
-        // In a folder that others may write, somebody could have put a link there.
-        let found = std::fs::symlink_metadata(&dir).with_context(|| format!("{}", dir.display()))?;
-        if found.uid() != user_id() || !found.is_dir() {
-            return Err(BadInput::error(format!(
-                "{} belongs to another user: remove it or set YOSEGI_HOME to a shorter path",
-                dir.display()
-            )));
+        if !self.is_read_only() {
+            self.create()?;
         }
-        Ok(())
+        let dir = self.run_dir();
+        // In a folder that others may write, somebody could have put a link or a folder of theirs there: whose it
+        // is comes before anything is changed.
+        own_folder(&dir).map_err(|e| {
+            BadInput::error(format!("{e}; or set YOSEGI_HOME to a shorter path, which needs no folder there"))
+        })?;
+        private_dir(&dir)
     }
 }
 
@@ -170,17 +206,12 @@ fn private_dir(dir: &Path) -> anyhow::Result<()> {
             ))
         })?;
     }
-    let mode = std::fs::metadata(dir).with_context(|| format!("{}", dir.display()))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        // A folder that somebody made by hand; closing it needs no more than owning it.
+    let found = std::fs::metadata(dir).with_context(|| format!("{}", dir.display()))?;
+    if found.permissions().mode() & 0o077 != 0 && found.uid() == user_id() {
+        // A folder that was made by hand; closing it needs no more than owning it.
         let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
     }
     Ok(())
-}
-
-fn user_id() -> u32 {
-    // SAFETY: getuid has no arguments, cannot fail and touches no memory.
-    unsafe { libc::getuid() }
 }
 
 #[cfg(test)]
@@ -194,6 +225,35 @@ mod tests {
             assert!(home.session(bad).is_err(), "{bad:?}");
         }
         assert_eq!(home.session("zoo-2").unwrap(), PathBuf::from("/tmp/h/sessions/zoo-2"));
+    }
+
+    /// Somebody else may have put a folder, or a link to one of ours, where the socket's folder must be.
+    #[test]
+    fn a_run_folder_that_is_not_ours_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        home.create().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let victim = folder.path().join("victim");
+        std::fs::create_dir(&victim).unwrap();
+        std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let run = home.root().join("run");
+        std::os::unix::fs::symlink(&victim, &run).unwrap();
+        let why = home.create_run_dir().unwrap_err();
+        assert!(why.to_string().contains("is a link") && super::super::is_bad_input(&why), "{why}");
+        assert_eq!(mode(&victim), 0o755);
+        std::fs::remove_file(&run).unwrap();
+        if user_id() == 0 {
+            std::fs::create_dir(&run).unwrap();
+            std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o777)).unwrap();
+            std::os::unix::fs::chown(&run, Some(12345), None).unwrap();
+            let why = home.create_run_dir().unwrap_err().to_string();
+            assert!(why.contains("another user"), "{why}");
+            assert_eq!(mode(&run), 0o777);
+            std::fs::remove_dir(&run).unwrap();
+        }
+        home.create_run_dir().unwrap();
+        assert_eq!(mode(&run), 0o700);
     }
 
     #[test]

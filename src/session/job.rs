@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::evolve::Facts;
 use super::journal::StoredQuestion;
 use super::protocol::{Answer, Cost, Score, Split, Target, TaskScore};
+use crate::checkpoint::FilePrint;
 use crate::recipe::Recipe;
 
 /// Models and the task they answer. Two jobs with equal benches share what is loaded.
@@ -30,6 +31,9 @@ pub struct Bench {
     /// Takes values that are not finite, in models and in what is made of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_non_finite: bool,
+    /// What models and tasks must be like when they are opened; empty takes them as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prints: Vec<FilePrint>,
 }
 
 impl Bench {
@@ -45,6 +49,7 @@ impl Bench {
             made: Vec::new(),
             earlier: false,
             allow_non_finite: false,
+            prints: Vec::new(),
         }
     }
 }
@@ -53,8 +58,18 @@ impl Bench {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
-    /// Open models and task and say what they are like. Limits of 0 mean all questions.
-    Open { id: u64, bench: Bench, fitness: String, train_limit: usize, test_limit: usize, parts: Vec<Part> },
+    /// Open models and task anew and say what they are like. Limits of 0 mean all questions. A file among
+    /// `known` that nobody has touched since need not be read for its print.
+    Open {
+        id: u64,
+        bench: Bench,
+        fitness: String,
+        train_limit: usize,
+        test_limit: usize,
+        parts: Vec<Part>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<FilePrint>,
+    },
     /// Answer questions and score the answers.
     Run {
         id: u64,
@@ -107,6 +122,11 @@ pub enum Report {
     Done { id: u64, device: String, splits: Vec<Measured>, cost: Cost },
     /// The job could not be done, in one sentence.
     Failed { id: u64, why: String },
+    /// It was done, and what came out is no fitness: another worker would find the same.
+    Unfit { id: u64, why: String },
+    /// Models or task are not what the bench's prints say: whatever is measured now does not go with what was
+    /// measured before.
+    Changed { id: u64, why: String },
 }
 
 /// Answers to one split's questions.
@@ -129,6 +149,15 @@ pub struct Measured {
     pub values: Vec<f64>,
 }
 
+impl Measured {
+    /// Why it is no fitness, if it is none.
+    #[must_use]
+    pub fn unfit(&self) -> Option<String> {
+        let of_tasks = || self.tasks.iter().find_map(|t| Some(format!("{}: {}", t.task, t.score.unfit()?)));
+        of_tasks().or_else(|| self.score.unfit())
+    }
+}
+
 impl Job {
     /// Its number.
     #[must_use]
@@ -149,7 +178,9 @@ impl Report {
             | Self::Note { id, .. }
             | Self::Progress { id, .. }
             | Self::Done { id, .. }
-            | Self::Failed { id, .. } => *id,
+            | Self::Failed { id, .. }
+            | Self::Unfit { id, .. }
+            | Self::Changed { id, .. } => *id,
         }
     }
 }

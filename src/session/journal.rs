@@ -1,5 +1,7 @@
 //! The journal: one `SQLite` file a session, an append-only table of events and the answers.
 //!
+//! Beside them stand fingerprints of all that the session reads (models, task, questions).
+//!
 //! It is the only truth; every view is a fold over it. A candidate's answers and the event that
 //! tells of them are written in one transaction, so that a run killed at any moment has lost at
 //! most the candidate in flight. WAL with `synchronous = NORMAL`: a killed process loses no
@@ -8,21 +10,28 @@
 //!
 //! One process writes (an exclusive lock on `lock` beside the file); any number may read.
 
+mod open;
 mod reader;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::error::BadInput;
 use super::home::Home;
 use super::protocol::{Answer, CandidateId, Cost, Detail, Event, Record, Split, VERSION};
+use crate::checkpoint::FilePrint;
+pub(super) use open::{has_begun, may_write};
 use reader::Db;
 pub use reader::Reader;
+pub use trouble::{Trouble, TroubleKind};
 
 /// Marks the file as a journal of Yosegi (`PRAGMA application_id`: "YOSG").
 const APPLICATION_ID: i64 = 0x594f_5347;
@@ -44,6 +53,9 @@ CREATE TABLE IF NOT EXISTS answers (
     candidate INTEGER NOT NULL, split TEXT NOT NULL, idx INTEGER NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (candidate, split, idx)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    file TEXT PRIMARY KEY, hash TEXT NOT NULL, stamp TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// A question as the journal keeps it, once for all candidates.
@@ -57,7 +69,7 @@ pub struct StoredQuestion {
 }
 
 /// What is stored of an answer; question and gold stand in `questions`.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 struct Body {
     text: String,
     number: Option<String>,
@@ -98,8 +110,12 @@ impl Journal {
     /// Opens the journal of an existing session for writing on.
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let dir = home.session(name)?;
-        if !dir.join("journal.db").is_file() {
+        let path = dir.join("journal.db");
+        if !path.is_file() {
             return Err(BadInput::error(missing_sentence(home, name)));
+        }
+        if !(may_write(&path) && may_write(&dir)) {
+            return Err(Trouble::read_only(&path).into());
         }
         Self::open_dir(home, &dir, name, false)
     }
@@ -108,10 +124,10 @@ impl Journal {
         let lock = super::lock::lock(home, dir, name)?;
         let path = dir.join("journal.db");
         let db = Connection::open(&path).with_context(|| format!("{}", path.display()))?;
-        prepare(&db, &path, fresh)?;
+        open::prepare(&db, &path, fresh)?;
         let last: u64 = db
             .query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))
-            .map_err(|e| unreadable(&path, &e))?;
+            .map_err(|e| Trouble::of(&path, &e))?;
         Ok(Self { db, path, next: last + 1, _lock: lock })
     }
 
@@ -127,7 +143,8 @@ impl Journal {
         self.append_with(event, cost, 0, &[])
     }
 
-    /// Stores an event together with a candidate's answers, in one transaction.
+    /// Stores an event together with a candidate's answers, in one transaction. What can't be read back as it was
+    /// written (a number that is not finite) is an error, and nothing is stored.
     pub fn append_with(
         &mut self,
         event: &Event,
@@ -135,24 +152,12 @@ impl Journal {
         candidate: CandidateId,
         answers: &[(Split, &[Answer])],
     ) -> anyhow::Result<Record> {
-        let at_ms = now_ms();
-        let body = serde_json::to_string(event)?;
-        let cost_text = cost.as_ref().map(serde_json::to_string).transpose()?;
-        let full = |e: rusqlite::Error| {
-            anyhow::anyhow!(
-                "cannot write {}: {e}; free some space there, then resume the session",
-                self.path.display()
-            )
-        };
-        let tx = self.db.transaction().map_err(full)?;
-        tx.prepare_cached(
-            "INSERT INTO events (seq, at_ms, version, kind, body, cost) VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .and_then(|mut s| s.execute(params![self.next, at_ms, VERSION, kind(event), body, cost_text]))
-        .map_err(full)?;
+        let (seq, path) = (self.next, self.path.clone());
+        let tx = self.db.transaction().map_err(|e| full(&path, &e))?;
+        let record = put(&tx, &path, seq, event, cost)?;
         for (split, answers) in answers {
             for answer in *answers {
-                let body = serde_json::to_string(&Body {
+                let body = Body {
                     text: answer.text.clone(),
                     number: answer.number.clone(),
                     correct: answer.correct,
@@ -161,23 +166,32 @@ impl Journal {
                     tokens: answer.tokens,
                     lenient_correct: answer.lenient_correct,
                     detail: answer.detail.clone(),
-                })?;
+                };
+                let text = serde_json::to_string(&body)?;
+                if serde_json::from_str::<Body>(&text).ok().as_ref() != Some(&body) {
+                    return Err(no_way_back(&path, &format!("the answer to question {}", answer.index + 1)));
+                }
                 tx.prepare_cached(
                     "INSERT OR REPLACE INTO answers (candidate, split, idx, body) VALUES (?, ?, ?, ?)",
                 )
-                .and_then(|mut s| s.execute(params![candidate, split_name(*split), answer.index, body]))
-                .map_err(full)?;
+                .and_then(|mut s| s.execute(params![candidate, split_name(*split), answer.index, text]))
+                .map_err(|e| full(&path, &e))?;
             }
         }
-        tx.commit().map_err(full)?;
-        let seq = self.next;
+        tx.commit().map_err(|e| full(&path, &e))?;
         self.next += 1;
-        Ok(Record { seq, at_ms, cost, event: serde_json::from_str(&body)? })
+        Ok(record)
     }
 
-    /// Stores the questions, and the first event, in one transaction.
-    pub fn begin(&mut self, event: &Event, questions: &[StoredQuestion]) -> anyhow::Result<Record> {
-        let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
+    /// Stores the questions, the fingerprints of what the session reads and the first event, in one transaction.
+    pub fn begin(
+        &mut self,
+        event: &Event,
+        questions: &[StoredQuestion],
+        prints: &[FilePrint],
+    ) -> anyhow::Result<Record> {
+        let (seq, path) = (self.next, self.path.clone());
+        let broken = |e: rusqlite::Error| Trouble::of(&path, &e);
         let tx = self.db.transaction().map_err(broken)?;
         for q in questions {
             tx.prepare_cached(
@@ -186,88 +200,75 @@ impl Journal {
             .and_then(|mut s| s.execute(params![split_name(q.split), q.index, q.id, q.question, q.gold]))
             .map_err(broken)?;
         }
+        put_prints(&tx, prints).map_err(broken)?;
+        let record = put(&tx, &path, seq, event, None)?;
         tx.commit().map_err(broken)?;
-        self.append(event, None)
+        self.next += 1;
+        Ok(record)
+    }
+
+    /// Stores fingerprints in place of those of the same files. No prints change nothing.
+    pub fn keep_prints(&mut self, prints: &[FilePrint]) -> anyhow::Result<()> {
+        let tx = self.db.transaction().map_err(|e| full(&self.path, &e))?;
+        put_prints(&tx, prints).and_then(|()| tx.commit()).map_err(|e| full(&self.path, &e))
     }
 
     /// The same file for reading.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader { db: Db::Shared(&self.db), path: self.path.clone() }
+        Reader { db: Db::Shared(&self.db), path: self.path.clone(), read_only: false, _copy: None }
     }
 }
 
-/// Whether there is anything in a journal's file. A process killed before its first event leaves
-/// a file without tables, or with empty ones; a file that is no journal counts as something.
-pub(super) fn has_begun(path: &Path) -> bool {
-    if !path.is_file() {
-        return false;
+/// Stores an event under a number and reads it back.
+fn put(
+    tx: &Transaction<'_>,
+    path: &Path,
+    seq: u64,
+    event: &Event,
+    cost: Option<Cost>,
+) -> anyhow::Result<Record> {
+    let at_ms = now_ms();
+    let body = serde_json::to_string(event)?;
+    let cost_text = cost.as_ref().map(serde_json::to_string).transpose()?;
+    tx.prepare_cached("INSERT INTO events (seq, at_ms, version, kind, body, cost) VALUES (?, ?, ?, ?, ?, ?)")
+        .and_then(|mut s| s.execute(params![seq, at_ms, VERSION, kind(event), body, cost_text]))
+        .map_err(|e| full(path, &e))?;
+    let (body, cost_text): (String, Option<String>) = tx
+        .prepare_cached("SELECT body, cost FROM events WHERE seq = ?")
+        .and_then(|mut s| s.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))))
+        .map_err(|e| full(path, &e))?;
+    let back: Option<Event> = serde_json::from_str(&body).ok();
+    let cost_back: Option<Option<Cost>> = cost_text.as_deref().map(serde_json::from_str).transpose().ok();
+    match (back, cost_back) {
+        (Some(back), Some(cost_back)) if back == *event && cost_back == cost => {
+            Ok(Record { seq, at_ms, cost, event: back })
+        }
+        _ => Err(no_way_back(path, &format!("event {seq} ({})", kind(event)))),
     }
-    let look = || -> rusqlite::Result<bool> {
-        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        db.busy_timeout(Duration::from_secs(10))?;
-        let is = |sql: &str| db.query_row(sql, [], |row| row.get::<_, bool>(0));
-        Ok(!is("SELECT count(*) = 0 FROM sqlite_master")? && is("SELECT EXISTS (SELECT 1 FROM events)")?)
-    };
-    look().unwrap_or(true)
 }
 
-/// Sets a connection up for writing and makes the tables of a new file.
-fn prepare(db: &Connection, path: &Path, fresh: bool) -> anyhow::Result<()> {
-    let broken = |e: rusqlite::Error| unreadable(path, &e);
-    db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
-    let empty: bool =
-        db.query_row("SELECT count(*) = 0 FROM sqlite_master", [], |row| row.get(0)).map_err(broken)?;
-    if empty && fresh {
-        db.pragma_update(None, "application_id", APPLICATION_ID).map_err(broken)?;
-        db.pragma_update(None, "user_version", VERSION).map_err(broken)?;
-    } else {
-        check(db, path)?;
-    }
-    db.pragma_update(None, "journal_mode", "WAL").map_err(broken)?;
-    db.pragma_update(None, "synchronous", "NORMAL").map_err(broken)?;
-    db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;")).map_err(broken)
-}
-
-/// Refuses what is no journal, or one of a newer program.
-fn check(db: &Connection, path: &Path) -> anyhow::Result<()> {
-    let broken = |e: rusqlite::Error| unreadable(path, &e);
-    db.busy_timeout(Duration::from_secs(10)).map_err(broken)?;
-    let id: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(broken)?;
-    if id != APPLICATION_ID {
-        return Err(BadInput::error(format!(
-            "{} is no journal of Yosegi: move it away or choose another session name",
-            path.display()
-        )));
-    }
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(broken)?;
-    if version > i64::from(VERSION) {
-        return Err(newer(path, version));
+fn put_prints(tx: &Transaction<'_>, prints: &[FilePrint]) -> rusqlite::Result<()> {
+    for print in prints {
+        tx.prepare_cached("INSERT OR REPLACE INTO files (file, hash, stamp) VALUES (?, ?, ?)")?
+            .execute(params![print.file, print.hash, print.stamp])?;
     }
     Ok(())
 }
 
-fn newer(path: &Path, version: i64) -> anyhow::Error {
-    BadInput::error(format!(
-        "{} was written by a newer Yosegi (journal version {version}, this one knows {VERSION}): update yosegi",
+fn full(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
+    anyhow::anyhow!(
+        "cannot write {}: {error}; free some space there, then resume the session",
         path.display()
-    ))
+    )
 }
 
-fn unreadable(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
-    use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
-    if let Some(CannotOpen | DiskFull | PermissionDenied | ReadOnly | SystemIoFailure) =
-        error.sqlite_error_code()
-    {
-        return BadInput::error(format!(
-            "{} cannot be written ({error}): free some space there, or set YOSEGI_HOME to another folder",
-            path.display()
-        ));
-    }
-    BadInput::error(format!(
-        "{} cannot be read as a journal ({error}): copy it back from a backup, or delete the session's folder",
+fn no_way_back(path: &Path, what: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{what} holds something that could not be read back from {}, such as a number that is not finite: it was not \
+         written, and all before it stands",
         path.display()
-    ))
+    )
 }
 
 /// What to say when a session is already there.

@@ -1,32 +1,68 @@
 //! All sessions of a home.
 
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
 use super::home::Home;
-use super::journal::{Reader, has_begun};
+use super::journal::{Reader, Trouble, TroubleKind, has_begun};
 use super::lock::is_locked;
 use super::protocol::{SessionRow, Status};
+use super::state::SessionState;
 
-/// One line a session, the latest first. A journal that can't be read is left out.
-#[must_use]
-pub fn rows(home: &Home) -> Vec<SessionRow> {
-    let mut rows: Vec<SessionRow> = home.session_names().iter().filter_map(|name| row(home, name)).collect();
+/// One line a session, the latest first; a journal that can't be read, or not to its end, says so in its line.
+///
+/// # Errors
+/// The folder of all sessions is there and can't be read.
+pub fn rows(home: &Home) -> anyhow::Result<Vec<SessionRow>> {
+    let mut rows: Vec<SessionRow> =
+        home.session_folders()?.iter().filter_map(|name| row(home, name)).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.updated_ms));
-    rows
+    Ok(rows)
 }
 
 fn row(home: &Home, name: &str) -> Option<SessionRow> {
-    let state = Reader::open(home, name).ok()?.state().ok()?;
-    if state.seq == 0 {
-        return None;
+    let path = home.session(name).ok()?.join("journal.db");
+    let read = Reader::open(home, name).and_then(|reader| {
+        let (state, lost) = reader.legible_state()?;
+        Ok((state, lost.or_else(|| reader.read_only_trouble())))
+    });
+    let (state, problem) = match read {
+        Ok((state, None)) if state.seq == 0 => {
+            // Its process may be about to begin.
+            if is_locked(home, name) {
+                return None;
+            }
+            (state, Some(Trouble::empty(&path)))
+        }
+        Ok(found) => found,
+        Err(_) if is_locked(home, name) && !has_begun(&path) => return None,
+        Err(why) => {
+            let trouble = why
+                .downcast::<Trouble>()
+                .unwrap_or_else(|why| Trouble { kind: TroubleKind::Unreadable, what: format!("{why:#}") });
+            (SessionState::default(), Some(trouble))
+        }
+    };
+    let mut row = SessionRow { problem, ..state.row() };
+    if row.updated_ms == 0 {
+        row.updated_ms = changed_ms(&path);
     }
-    let mut row = state.row();
     // The folder's name is what commands take, also after it has been renamed.
     name.clone_into(&mut row.name);
-    if row.status == Status::Running && !is_locked(home, name) {
+    let whole = row.problem.as_ref().is_none_or(|p| p.kind == TroubleKind::ReadOnly);
+    if whole && row.status == Status::Running && !is_locked(home, name) {
         // Its process was killed: it stands still and can be resumed.
         row.status = Status::Stopped;
         row.interrupted = true;
     }
     Some(row)
+}
+
+/// When a file was written last, for one that can't say so itself.
+fn changed_ms(path: &Path) -> u64 {
+    let changed = std::fs::symlink_metadata(path).and_then(|about| about.modified());
+    let since = changed.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |d| d.as_millis() as u64)
 }
 
 /// Whether a session's process was killed while it ran: nobody runs it and its journal has no end.

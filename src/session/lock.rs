@@ -3,6 +3,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -63,6 +64,7 @@ pub(super) fn lock(home: &Home, dir: &Path, name: &str) -> anyhow::Result<File> 
         .write(true)
         .create(true)
         .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(&path)
         .map_err(|e| BadInput::error(format!("cannot write {}: {e}", path.display())))?;
     let brief = |_| {

@@ -24,6 +24,7 @@ pub mod lock;
 mod parts;
 pub mod place;
 mod player;
+pub mod prints;
 pub mod protocol;
 pub mod report;
 pub mod route;

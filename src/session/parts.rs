@@ -45,10 +45,15 @@ impl Evaluator {
             questions.extend(
                 of_part.into_iter().map(|q| StoredQuestion { index: q.index + before.of(q.split), ..q }),
             );
+            let mut prints = std::mem::take(&mut all.prints);
+            // What several tasks share is said once.
+            let new: Vec<_> = facts.prints.iter().filter(|p| !prints.contains(p)).cloned().collect();
+            prints.extend(new);
             all = Facts {
                 train_questions: before.train + facts.train_questions,
                 test_questions: before.test + facts.test_questions,
                 languages: [all.languages, facts.languages.clone()].concat(),
+                prints,
                 ..facts
             };
         }
@@ -69,7 +74,7 @@ impl Evaluator {
         let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); work.ask.len()];
         for (number, part) in parts.iter().enumerate() {
             let bench = Bench { task: part.task.clone(), ..work.bench.clone() };
-            let size = self.size(&part.task, (part.train_limit, part.test_limit))?;
+            let size = self.size(&bench, (part.train_limit, part.test_limit))?;
             let here = |split: Split, index: &usize| {
                 index.checked_sub(before.of(split)).filter(|i| *i < size.of(split))
             };
@@ -106,7 +111,7 @@ impl Evaluator {
                 cost = cost.and(spent);
             }
             done += asked;
-            let own = self.task(&part.task, &[Split::Train, Split::Test])?.weight;
+            let own = self.task(&part.task, &[Split::Train, Split::Test], &work.bench.prints)?.weight;
             weights.push(part.weight.unwrap_or(own));
             before = Size { train: before.train + size.train, test: before.test + size.test };
         }
@@ -119,8 +124,8 @@ impl Evaluator {
         Ok((measured, cost))
     }
 
-    fn size(&mut self, task: &str, limits: (usize, usize)) -> anyhow::Result<Size> {
-        let task = self.task(task, &[Split::Train, Split::Test])?;
+    fn size(&mut self, bench: &Bench, limits: (usize, usize)) -> anyhow::Result<Size> {
+        let task = self.task(&bench.task, &[Split::Train, Split::Test], &bench.prints)?;
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         Ok(Size { train: take(task.train.len(), limits.0), test: take(task.test.len(), limits.1) })
     }

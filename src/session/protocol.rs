@@ -11,7 +11,8 @@ mod score;
 use serde::{Deserialize, Serialize};
 
 pub use self::event::{Begin, Candidate, Event, Gene, Off, Origin, Outcome, Record};
-pub use self::score::{Answer, Answers, Cost, Score, SplitScore, TaskScore};
+pub use self::score::{Answer, Answers, Cost, FITNESS_MAX, Score, SplitScore, TaskScore};
+use super::journal::Trouble;
 use crate::checkpoint::ModelSummary;
 pub use crate::merge::{Distances, Pair};
 use crate::recipe::Recipe;
@@ -149,6 +150,9 @@ pub struct SessionRow {
     /// It stopped because its process was killed, not because somebody asked for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// What is the matter with its journal, if anything is; the rest of the row is what could be read of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Trouble>,
 }
 
 /// Where a session stands.

@@ -210,6 +210,12 @@ pub(super) fn share_budget(stages: &mut toml_edit::ArrayOfTables, budget: u64) -
     let planned: Vec<u64> =
         stages.iter().map(|s| of(s).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)).collect();
     let all = planned.iter().sum::<u64>().max(1);
+    if i64::try_from(budget).is_err() {
+        return Err(BadInput::error(format!(
+            "--budget {budget} is too large: give a number up to {}",
+            i64::MAX
+        )));
+    }
     let (mut before, mut given) = (0, 0);
     for (stage, planned) in stages.iter_mut().zip(planned) {
         before += planned;

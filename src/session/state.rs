@@ -265,6 +265,7 @@ impl SessionState {
             best_test: best.and_then(|e| e.test).map(|s| s.acc_ja),
             updated_ms: self.updated_ms,
             interrupted: false,
+            problem: None,
         }
     }
 }

@@ -14,8 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config::within;
 use super::job::Part;
-use super::protocol::{Score, TaskScore};
+use super::protocol::{FITNESS_MAX, Score, TaskScore};
 use crate::limits;
+use crate::task::Fitness;
 
 /// One `[task]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,15 +124,28 @@ impl Tasks {
             if i > 0 && !task.watch.is_empty() {
                 return Err(format!("`task.watch` of {name}: only the first [[task]] can be watched"));
             }
-            if let Some(weight) = task.weight.filter(|w| !w.is_finite() || *w < 0.0) {
-                return Err(format!("`task.weight` of {name} is {weight}: give a number from 0 up"));
+            if let Some(weight) = task.weight.filter(|w| !(0.0..=FITNESS_MAX).contains(w)) {
+                return Err(format!(
+                    "`task.weight` of {name} is {weight:e}: give a number from 0 to {FITNESS_MAX:e}"
+                ));
+            }
+            let fitness = Fitness::parse(&task.fitness).map_err(|e| format!("`task.fitness`: {e}"))?;
+            let (least, most) = fitness.bounds();
+            // What divides by a share has no bounds; a candidate of it that has no fitness fails alone.
+            if fitness.is_weighted_sum() && !(least >= -FITNESS_MAX && most <= FITNESS_MAX) {
+                return Err(format!(
+                    "`task.fitness` of {name} runs from {least:e} to {most:e}: candidates are ranked by numbers \
+                     within ±{FITNESS_MAX:e}, give smaller factors"
+                ));
             }
             match &task.at_least {
                 Some(Bar::Word(word)) if word != "base" => {
                     return Err(format!("`task.at_least` of {name} is \"{word}\": use \"base\" or a number"));
                 }
-                Some(Bar::Number(bar)) if !bar.is_finite() => {
-                    return Err(format!("`task.at_least` of {name} is {bar}: give a finite number"));
+                Some(Bar::Number(bar)) if !(bar.abs() <= FITNESS_MAX) => {
+                    return Err(format!(
+                        "`task.at_least` of {name} is {bar:e}: give a number within ±{FITNESS_MAX:e}"
+                    ));
                 }
                 _ => {}
             }

@@ -14,7 +14,8 @@ use anyhow::Context;
 
 use super::client::{LINE_MAX, read_lines};
 use super::evaluate::{Evaluator, Told, Work};
-use super::job::{Job, Report};
+use super::job::{Job, Measured, Report};
+use super::prints::{Changed, of_models};
 use super::signals;
 
 /// Progress is reported this often at most.
@@ -52,6 +53,9 @@ pub fn run() -> anyhow::Result<()> {
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut evaluator, &job, &say, &cancel)));
         let report = match done {
             Ok(Ok(report)) => report,
+            Ok(Err(why)) if why.chain().any(<dyn std::error::Error>::is::<Changed>) => {
+                Report::Changed { id, why: format!("{why:#}") }
+            }
             Ok(Err(why)) => Report::Failed { id, why: format!("{why:#}") },
             Err(panic) => {
                 // What was loaded may be half changed.
@@ -73,17 +77,19 @@ fn work(
     cancel: &AtomicBool,
 ) -> anyhow::Result<Report> {
     match job {
-        Job::Open { id, bench, fitness, train_limit, test_limit, parts } => {
+        Job::Open { id, bench, fitness, train_limit, test_limit, parts, known } => {
             let told = |told: Told| {
                 if let Told::Note(text) = told {
                     say(&Report::Note { id: *id, text });
                 }
             };
+            evaluator.forget();
             let limits = (*train_limit, *test_limit);
-            let (facts, questions) = match parts.as_slice() {
+            let (mut facts, questions) = match parts.as_slice() {
                 [] => evaluator.open(bench, fitness, limits, &told)?,
                 parts => evaluator.open_parts(bench, parts, &told)?,
             };
+            facts.prints.extend(of_models(bench, known)?);
             Ok(Report::Opened { id: *id, facts, questions })
         }
         Job::Run { id, bench, fitness, target, ask, watch, parts } => {
@@ -105,7 +111,10 @@ fn work(
                 [] => evaluator.evaluate(&work, &told, cancel)?,
                 parts => evaluator.evaluate_parts(&work, parts, &told, cancel)?,
             };
-            Ok(Report::Done { id, device: evaluator.device_name(bench)?, splits, cost })
+            match splits.iter().find_map(Measured::unfit) {
+                Some(why) => Ok(Report::Unfit { id, why }),
+                None => Ok(Report::Done { id, device: evaluator.device_name(bench)?, splits, cost }),
+            }
         }
         Job::Cancel { id } => Ok(Report::Failed { id: *id, why: "cancelled".into() }),
     }

@@ -1,10 +1,10 @@
-//! The session config that `s` starts: the bundled one, or the file named on the command line,
-//! with the models picked in the workbench.
+//! The session config that `s` and `E` start: that of the session on the screen, else the bundled one or the
+//! file named on the command line, with the models picked in the workbench.
 
 use serde::{Deserialize, Serialize};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
 
-use crate::recipe::{Param, Recipe};
+use crate::recipe::{Method, Param, Recipe};
 
 use super::words;
 use crate::session::tasks::UNNAMED_WATCH;
@@ -36,6 +36,27 @@ impl Default for StartConfig {
 }
 
 impl StartConfig {
+    /// The config of a session: its task, space, search and budget, for one beside it.
+    #[must_use]
+    pub fn of_session(name: &str, text: &str) -> Self {
+        let mut doc: DocumentMut = text.parse().unwrap_or_default();
+        let own = doc.get("name").and_then(Item::as_str).unwrap_or("session");
+        let numbered = |rest: &str| rest.strip_prefix('-').is_some_and(|n| n.parse::<u32>().is_ok());
+        let kin = name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || numbered(rest));
+        let text = if kin {
+            text.to_owned()
+        } else {
+            // It ran under a name of its own: so is the next one called, with a number.
+            let decor = doc.get("name").and_then(Item::as_value).map(|own| own.decor().clone());
+            doc["name"] = value(name);
+            if let (Some(decor), Some(new)) = (decor, doc["name"].as_value_mut()) {
+                *new.decor_mut() = decor;
+            }
+            doc.to_string()
+        };
+        Self { text, name: None, title: name.to_owned() }
+    }
+
     /// The models that it names.
     #[must_use]
     pub fn pool(&self) -> Pool {
@@ -73,6 +94,7 @@ impl StartConfig {
     #[must_use]
     pub fn for_recipe(&self, pool: &Pool, recipe: &Recipe) -> String {
         let mut doc: DocumentMut = self.with_pool(pool).parse().unwrap_or_default();
+        for_weights(&mut doc, recipe.method);
         doc["space"]["method"] = value(recipe.method.name());
         if recipe.parameters.get(Param::Lambda).is_some() {
             doc["space"]["lambda"] = value(recipe.lambda());
@@ -90,6 +112,33 @@ impl StartConfig {
             doc["space"]["density"] = Item::None;
         }
         doc.to_string()
+    }
+}
+
+/// Makes one search for the weights of a merge of a config's stages or paths, and leaves out of its space what
+/// the method has no parameter for.
+fn for_weights(doc: &mut DocumentMut, method: Method) {
+    if let Some(Item::ArrayOfTables(stages)) = doc.remove("stage") {
+        let weights = stages.iter().find(|s| s.get("space").is_some_and(|space| space.get("path").is_none()));
+        let stage = weights.or_else(|| stages.get(0)).cloned().unwrap_or_default();
+        for key in ["space", "search", "budget"] {
+            if let Some(item) = stage.get(key) {
+                doc.insert(key, item.clone());
+            }
+        }
+    }
+    let Some(space) = doc.get_mut("space").and_then(Item::as_table_like_mut) else { return };
+    let foreign = |key: &str| Param::from_name(key).is_some_and(|param| !method.uses(param));
+    let keys: Vec<String> = space.iter().map(|(key, _)| key.to_owned()).filter(|key| foreign(key)).collect();
+    for key in keys {
+        space.remove(&key);
+    }
+    if space.remove("path").is_some()
+        && let Some(search) = doc.get_mut("search").and_then(Item::as_table_like_mut)
+    {
+        // An optimiser of switches has nothing to switch.
+        search.remove("algorithm");
+        search.remove("options");
     }
 }
 
@@ -133,6 +182,47 @@ pub fn watched_of(config: &str) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A session's config serves for a recipe made by hand, whatever it searches itself.
+    #[test]
+    fn any_sessions_config_serves_for_a_recipe() {
+        let own = "[task]\nuse = \"mgsm_ja\"\ntrain_limit = 7\n[pool]\nbase = \"zoo:base\"\nsources = [\"zoo:ja\"]\n";
+        let budget = "budget = { evaluations = 42 }\n";
+        let path = "[search]\nalgorithm = \"margin-cma-es\"\n[space]\npath = { repeats = 1 }\n";
+        let gamma = "[space]\nmethod = \"breadcrumbs\"\ngamma = 0.1\nweight = { min = 0.0, max = 1.0 }\n";
+        let of_stages = format!(
+            "[[stage]]\n{budget}[stage.space]\npath = {{ repeats = 1 }}\n[[stage]]\n{budget}[stage.space]\nmethod = \"ties\"\ndensity = 0.5\n"
+        );
+        let texts = [
+            ZOO.to_owned(),
+            format!("{budget}{own}{path}"),
+            format!("{budget}{own}{gamma}"),
+            format!("{own}{of_stages}"),
+        ];
+        let recipe = Recipe::new(Method::TaskArithmetic, Some("zoo:base"));
+        for text in texts {
+            crate::session::config::Config::parse(&text, "the session's").unwrap();
+            let config = StartConfig::of_session("mine", &text);
+            let text = config.for_recipe(&config.pool(), &recipe);
+            let made = crate::session::config::Config::parse(&text, "made").unwrap();
+            assert_eq!(made.name, "mine");
+            assert!(made.space.path.is_none() && made.stage.is_empty(), "{text}");
+            assert_eq!(made.space.method, Method::TaskArithmetic);
+            if text.contains("mgsm_ja") {
+                assert_eq!((made.task.first().train_limit, made.budget.evaluations), (7, 42), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_beside_another_is_called_after_it() {
+        let name = |session: &str| {
+            let config = StartConfig::of_session(session, "name = \"zoo\" # a comment\n");
+            assert!(config.text.contains("# a comment") && config.name.is_none());
+            config.text.split('"').nth(1).unwrap().to_owned()
+        };
+        assert_eq!([name("zoo"), name("zoo-2"), name("seen"), name("zoom")], ["zoo", "zoo", "seen", "zoom"]);
+    }
 
     #[test]
     fn the_bundled_config_is_read_and_rewritten() {

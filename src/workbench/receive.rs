@@ -119,8 +119,10 @@ impl App {
                 if self.run.is_some() {
                     return;
                 }
-                let going =
-                    |r: &&SessionRow| r.interrupted || matches!(r.status, Status::Running | Status::Paused);
+                let going = |r: &&SessionRow| {
+                    r.problem.is_none()
+                        && (r.interrupted || matches!(r.status, Status::Running | Status::Paused))
+                };
                 // What runs goes before what was killed, the latest of each first.
                 let latest =
                     self.sessions.iter().filter(going).max_by_key(|r| (!r.interrupted, r.updated_ms));

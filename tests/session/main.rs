@@ -105,6 +105,7 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
                 dtype: "f32".into(),
                 language_by: "nobody".into(),
                 languages: vec!["ja".into()],
+                prints: Vec::new(),
             };
             report(Report::Opened { id: *id, facts, questions });
         }
@@ -524,7 +525,16 @@ fn journals_that_cannot_be_read_say_so() {
         .execute_batch("CREATE TABLE t (x)")
         .unwrap();
     assert!(says("foreign").contains("no journal of Yosegi"), "{}", says("foreign"));
-    // Those that can be read are listed all the same.
-    let names: Vec<String> = yosegi::session::list::rows(&home).into_iter().map(|r| r.name).collect();
-    assert_eq!(names, ["toy"]);
+    // All are listed, each with what is the matter.
+    let mut listed: Vec<(String, &str)> = yosegi::session::list::rows(&home)
+        .unwrap()
+        .into_iter()
+        .map(|r| (r.name, r.problem.map_or("", |p| p.kind.name())))
+        .collect();
+    listed.sort();
+    println!("{listed:?}");
+    let of = |name: &str| listed.iter().find(|(n, _)| n == name).map(|(_, kind)| *kind);
+    assert_eq!(of("toy"), Some(""));
+    assert_eq!(of("newer"), Some("newer"));
+    assert_eq!(of("foreign"), Some("foreign"));
 }

@@ -105,11 +105,17 @@ fn free_bytes(path: &Path) -> Option<u64> {
 }
 
 fn sessions(home: &Home) -> Finding {
-    let rows = list::rows(home);
-    let broken = home.session_names().len().saturating_sub(rows.len());
+    let rows = match list::rows(home) {
+        Ok(rows) => rows,
+        Err(why) => {
+            let todo = "make it readable, or set YOSEGI_HOME to another folder";
+            return Finding::gap("sessions", format!("{why:#}"), todo);
+        }
+    };
+    let broken = rows.iter().filter(|r| r.problem.is_some()).count();
     let unfinished: Vec<&str> = rows
         .iter()
-        .filter(|r| matches!(r.status, Status::Stopped | Status::Paused))
+        .filter(|r| r.problem.is_none() && matches!(r.status, Status::Stopped | Status::Paused))
         .map(|r| r.name.as_str())
         .collect();
     let found = match rows.len() {
@@ -117,9 +123,12 @@ fn sessions(home: &Home) -> Finding {
         n => format!("{n}, {} unfinished", unfinished.len()),
     };
     if broken > 0 {
-        let todo =
-            "`yosegi report NAME` says what is wrong with a journal; `yosegi sessions` lists those that read";
-        return Finding::gap("sessions", format!("{found}; {broken} can't be read"), todo);
+        let todo = "`yosegi sessions` says of each what is the matter and what to do";
+        return Finding::gap(
+            "sessions",
+            format!("{found}; {broken} with a journal that is not as it should be"),
+            todo,
+        );
     }
     if let Some(name) = unfinished.first() {
         let todo = format!("`yosegi attach {name}` and p, or `yosegi evolve CONFIG --name {name} --resume`");

@@ -21,16 +21,13 @@ use crate::session::text::visible;
 
 /// Writes the page of a session, all of it or nothing.
 pub fn write(reader: &Reader<'_>, file: &Path) -> anyhow::Result<()> {
-    let state = reader.state()?;
-    let text = page(&state, reader)?;
-    let mut aside = file.as_os_str().to_owned();
-    aside.push(format!(".part{}", std::process::id()));
-    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, file));
-    if let Err(why) = written {
-        let _ = std::fs::remove_file(&aside);
-        return Err(BadInput::error(format!("{} can't be written: {why}", file.display())));
+    let (state, lost) = reader.legible_state()?;
+    if let (Some(trouble), 0) = (lost, state.seq) {
+        return Err(trouble.into());
     }
-    Ok(())
+    let text = page(&state, reader)?;
+    crate::checkpoint::write_whole(file, text.as_bytes())
+        .map_err(|why| BadInput::error(format!("{} can't be written: {why}", file.display())))
 }
 
 /// The whole page.

@@ -51,7 +51,7 @@ fn journal(home: &Home, recipe: crate::recipe::Recipe) -> Journal {
         let a = answer(index, true);
         StoredQuestion { split: Split::Test, index, id: a.id, question: a.question, gold: a.gold }
     };
-    journal.begin(&created, &(0..4).map(stored).collect::<Vec<_>>()).unwrap();
+    journal.begin(&created, &(0..4).map(stored).collect::<Vec<_>>(), &[]).unwrap();
     let split = |split, score| SplitScore { split, score, tasks: Vec::new() };
     let base = candidate(0, Origin::Base, Target::Model(EVIL.to_owned()));
     let scores = vec![split(Split::Train, score(0.5)), split(Split::Test, score(0.5))];

@@ -15,12 +15,12 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
     }
     let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
     if let Some(seed) = seed {
-        document["seed"] = toml_edit::value(i64::try_from(seed)?);
+        document["seed"] = toml_edit::value(whole("seed", seed)?);
     }
     if let Some(budget) = budget {
         match document.get_mut("stage") {
             Some(Item::ArrayOfTables(stages)) => share_budget(stages, budget)?,
-            _ => document["budget"]["evaluations"] = toml_edit::value(i64::try_from(budget)?),
+            _ => document["budget"]["evaluations"] = toml_edit::value(whole("budget", budget)?),
         }
     }
     Ok(document.to_string())
@@ -39,6 +39,13 @@ pub fn with_lenient(text: &str) -> anyhow::Result<String> {
         _ => document["search"]["lenient"] = toml_edit::value(true),
     }
     Ok(document.to_string())
+}
+
+/// A number as TOML holds it.
+fn whole(key: &str, number: u64) -> anyhow::Result<i64> {
+    i64::try_from(number).map_err(|_| {
+        BadInput::error(format!("--{key} {number} is too large: give a number up to {}", i64::MAX))
+    })
 }
 
 /// Where a config names files and folders: keys from the top, `*` for every entry of a list.

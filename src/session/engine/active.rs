@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
-
+use crate::checkpoint::FilePrint;
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::evolve::{self, Evolution, Facts, Next, Work};
 use crate::session::home::Home;
 use crate::session::job::{Ask, Bench, Job, Measured};
 use crate::session::journal::{Journal, StoredQuestion};
+use crate::session::prints;
 use crate::session::protocol::{Answer, Begin, Cost, Event, Live, Record, Split, SplitScore, Status};
 use crate::session::state::SessionState;
 
@@ -22,10 +22,14 @@ pub struct Active {
     pub name: String,
     /// Pause once the candidate in flight is stored.
     pub pausing: bool,
+    /// What is to be said when it goes on.
+    pub notes: Vec<String>,
     journal: Journal,
     run: Evolution,
     done: VecDeque<(Instant, u64)>,
     since: Instant,
+    /// What models and task are like: they stay so while it runs.
+    prints: Vec<FilePrint>,
 }
 
 impl Active {
@@ -49,48 +53,74 @@ impl Active {
             *begin = Some(Box::new(found)).filter(|b| **b != Begin::default());
         }
         let mut journal = Journal::create(home, name)?;
-        let record = journal.begin(&created, questions)?;
+        let record = journal.begin(&created, questions, &facts.prints)?;
         let run = Evolution::replay(&[record])?;
-        Ok(Self::new(name, journal, run))
+        Ok(Self::new(name, journal, run, facts))
     }
 
-    /// A session that was paused, stopped or killed, as its journal left it; with the event that
-    /// tells of its resumption, if it had been told to end.
-    pub fn resume(home: &Home, name: &str, facts: &Facts) -> anyhow::Result<(Self, Option<Record>)> {
+    /// A session that was paused, stopped or killed, or that is over and goes on up to `extend` evaluations, as its
+    /// journal left it; with the event that tells of its resumption, if it had been told to end. Where models or
+    /// task are not what they were, nothing is written.
+    pub fn resume(
+        home: &Home,
+        name: &str,
+        facts: &Facts,
+        questions: &[StoredQuestion],
+        extend: Option<u64>,
+    ) -> anyhow::Result<(Self, Option<Record>)> {
         let mut journal = Journal::open(home, name)?;
         let mut run = Evolution::replay(&journal.reader().records(1)?)?;
         let state = run.state();
-        if state.status == Status::Finished {
-            return Err(BadInput::error(finished_sentence(name)));
-        }
+        let event = match (extend, state.status) {
+            (Some(budget), _) => Some(run.extend(budget)?),
+            (None, Status::Finished) => return Err(BadInput::error(finished_sentence(name))),
+            (None, Status::Paused | Status::Stopped) => Some(Event::Resumed),
+            (None, Status::New | Status::Running) => None,
+        };
+        prints::check(state, &journal.reader(), facts, questions)?;
         let was = (state.layers, state.train_questions, state.test_questions);
         let is = (facts.layers, facts.train_questions, facts.test_questions);
         if was != is {
-            bail!(
+            return Err(BadInput::error(format!(
                 "session `{name}` was started with {} blocks, {} training and {} held-out questions, \
-                 now there are {}, {} and {}: put the models and the task back as they were",
-                was.0,
-                was.1,
-                was.2,
-                is.0,
-                is.1,
-                is.2
-            );
+                 now there are {}, {} and {}: put the models and the task back as they were, or start another session \
+                 under a new --name",
+                was.0, was.1, was.2, is.0, is.1, is.2
+            )));
         }
-        let record = match state.status {
-            Status::Paused | Status::Stopped => Some(journal.append(&Event::Resumed, None)?),
-            Status::New | Status::Running | Status::Finished => None,
-        };
+        let unprinted = journal.reader().prints()?.is_empty() && !facts.prints.is_empty();
+        // Stamps of files that were touched or moved, and whose content is the same.
+        journal.keep_prints(&facts.prints)?;
+        let record = event.map(|event| journal.append(&event, None)).transpose()?;
         if let Some(record) = &record {
             run.apply(record)?;
         }
-        Ok((Self::new(name, journal, run), record))
+        let mut active = Self::new(name, journal, run, facts);
+        let state = active.state();
+        let elsewhere = (&state.device, &state.dtype) != (&facts.device, &facts.dtype);
+        let mut notes = Vec::new();
+        if unprinted {
+            notes.push(format!(
+                "session `{name}` was begun by an earlier Yosegi that took no fingerprints: its questions are as they \
+                 were, whether the models are can't be told; from now on a change will be noticed"
+            ));
+        }
+        if elsewhere {
+            notes.push(format!(
+                "session `{name}` began on {} ({}) and goes on on {} ({}): the last digits of what is measured may differ",
+                state.device, state.dtype, facts.device, facts.dtype
+            ));
+        }
+        active.notes = notes;
+        Ok((active, record))
     }
 
-    fn new(name: &str, journal: Journal, run: Evolution) -> Self {
+    fn new(name: &str, journal: Journal, run: Evolution, facts: &Facts) -> Self {
         Self {
             name: name.to_owned(),
             pausing: false,
+            notes: Vec::new(),
+            prints: facts.prints.clone(),
             journal,
             run,
             done: VecDeque::new(),
@@ -101,7 +131,8 @@ impl Active {
     /// The models that candidates are made from now, and the first task.
     pub fn bench(&self) -> Bench {
         let state = self.state();
-        Bench { made: state.made(), earlier: state.languages.is_empty(), ..bench(self.run.config()) }
+        let (made, prints) = (state.made(), self.prints.clone());
+        Bench { made, prints, earlier: state.languages.is_empty(), ..bench(self.run.config()) }
     }
 
     pub fn state(&self) -> &SessionState {
@@ -230,6 +261,7 @@ pub fn bench(config: &Config) -> Bench {
         made: Vec::new(),
         earlier: false,
         allow_non_finite: false,
+        prints: Vec::new(),
     }
 }
 

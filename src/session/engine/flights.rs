@@ -42,6 +42,7 @@ impl Hub {
             train_limit: task.train_limit,
             test_limit: task.test_limit,
             parts: start.config.task.parts(),
+            known: start.known.clone(),
         };
         Flight { job, purpose: Purpose::Start(start), dropped: false, failures: 0 }
     }

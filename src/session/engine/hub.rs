@@ -14,6 +14,7 @@ use super::crew::{Worker, WorkerKind};
 use super::elsewhere::{Elsewhere, News};
 use super::outbox::Outbox;
 use super::relay::TryElsewhere;
+use crate::checkpoint::FilePrint;
 use crate::session::config::Config;
 use crate::session::evolve::{Next, Work};
 use crate::session::home::Home;
@@ -137,6 +138,10 @@ pub struct Start {
     pub name: Option<String>,
     /// The session is there already and goes on.
     pub resume: bool,
+    /// It is over, and goes on up to so many evaluations.
+    pub extend: Option<u64>,
+    /// Fingerprints of what it reads, as its journal has them.
+    pub known: Vec<FilePrint>,
 }
 
 impl Hub {

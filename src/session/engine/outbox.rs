@@ -173,18 +173,25 @@ fn tell_past(
 ) -> bool {
     let read = |reader: &Reader, since: u64| {
         let left = u32::try_from(until + 1 - since).unwrap_or(u32::MAX);
-        reader.some_records(since, BATCH.min(left))
+        reader.legible_some(since, BATCH.min(left))
     };
     let mut next = since;
     let told = Reader::open(home, session).and_then(|reader| {
         while next <= until {
-            let records = read(&reader, next)?;
-            anyhow::ensure!(!records.is_empty(), "event {next} of session `{session}` is missing");
+            let (records, lost) = read(&reader, next)?;
+            anyhow::ensure!(
+                !records.is_empty() || lost.is_some(),
+                "event {next} of session `{session}` is missing"
+            );
             for record in records {
                 next = record.seq + 1;
                 if !take(Message::Event { session: session.to_owned(), record }) {
                     return Ok(false);
                 }
+            }
+            // Of a journal that is damaged all is told that can be read, and then what is the matter.
+            if let Some(trouble) = lost {
+                return Err(trouble.into());
             }
         }
         Ok(true)

@@ -24,6 +24,26 @@ impl Hub {
                     self.failed(flight, why);
                 }
             }
+            Report::Unfit { why, .. } => {
+                let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
+                match flight.purpose {
+                    Purpose::Work(work) => {
+                        self.log("error", &format!("{}: {why}", work.candidate.label));
+                        self.measured(&work, Err(why));
+                    }
+                    Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),
+                    Purpose::Start(_) => {}
+                }
+            }
+            Report::Changed { why, .. } => {
+                let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
+                match flight.purpose {
+                    // Nothing is stored: the candidate waits until all is as it was.
+                    Purpose::Work(_) => self.halt(&why),
+                    Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),
+                    Purpose::Start(start) => self.reply(start.line, start.request, Reply::Error(why)),
+                }
+            }
             Report::Opened { facts, questions, .. } => {
                 self.device.clone_from(&facts.device);
                 if let Some(Flight { purpose: Purpose::Start(start), .. }) = self.flight.take() {

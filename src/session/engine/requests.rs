@@ -59,7 +59,7 @@ impl Hub {
                 return self.in_background(line, id, move |_| look::questions(&task, split));
             }
             Command::Sessions => {
-                return self.in_background(line, id, |home| Ok(Reply::Sessions(list::rows(home))));
+                return self.in_background(line, id, |home| list::rows(home).map(Reply::Sessions));
             }
             Command::Answers { session, candidate, split } => {
                 return self.in_background(line, id, move |home| {
@@ -211,6 +211,8 @@ impl Hub {
             config,
             name,
             resume: false,
+            extend: None,
+            known: Vec::new(),
         })));
         Ok(())
     }
@@ -221,45 +223,59 @@ impl Hub {
             active.pausing = false;
             return Ok(false);
         }
-        let state = Reader::open(&self.home, &session)?.state()?;
+        let reader = Reader::open(&self.home, &session)?;
+        reader.must_be_writable()?;
+        let state = reader.state()?;
         if state.status == Status::Finished {
             return Err(BadInput::error(active::finished_sentence(&session)));
         }
         self.must_be_free()?;
-        let config = Config::parse(&state.config, &format!("config of session `{session}`"))?;
-        let text = state.config;
-        let name = Some(session);
-        self.starts.push_back(Self::start_flight(Box::new(Start {
-            line,
-            request,
-            text,
-            config,
-            name,
-            resume: true,
-        })));
+        self.go_on(line, request, &reader, session, state.config, None)?;
         Ok(true)
     }
 
-    /// A session that is over goes on.
+    /// A session that is over goes on. Its journal is told once models and task are open and are what they were:
+    /// whatever is wrong with them leaves it as it is.
     fn extend(&mut self, line: u64, request: u64, session: String, budget: u64) -> anyhow::Result<()> {
         self.must_be_free()?;
-        let event = Evolution::replay(&Reader::open(&self.home, &session)?.records(1)?)?.extend(budget)?;
-        let record = Journal::open(&self.home, &session)?.append(&event, None)?;
-        self.broadcast(&session, &record);
-        self.resume(line, request, session).map(|_| ())
+        let reader = Reader::open(&self.home, &session)?;
+        reader.must_be_writable()?;
+        let run = Evolution::replay(&reader.records(1)?)?;
+        run.extend(budget)?;
+        self.go_on(line, request, &reader, session, run.state().config.clone(), Some(budget))
+    }
+
+    /// Opens models and task of a session that is there already.
+    fn go_on(
+        &mut self,
+        line: u64,
+        request: u64,
+        reader: &Reader<'_>,
+        session: String,
+        text: String,
+        extend: Option<u64>,
+    ) -> anyhow::Result<()> {
+        let config = Config::parse(&text, &format!("config of session `{session}`"))?;
+        let (name, known) = (Some(session), reader.prints()?);
+        let start = Start { line, request, text, config, name, resume: true, extend, known };
+        self.starts.push_back(Self::start_flight(Box::new(start)));
+        Ok(())
     }
 
     /// Models and task are open: the session begins, or goes on.
     pub(super) fn opened(&mut self, start: &Start, facts: &Facts, questions: &[StoredQuestion]) {
         let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
         let made = if start.resume {
-            Active::resume(&self.home, &name, facts)
+            Active::resume(&self.home, &name, facts, questions, start.extend)
         } else {
             Active::create(&self.home, &name, &start.text, &start.config, facts, questions)
                 .map(|active| (active, None))
         };
         match made {
             Ok((active, resumed)) => {
+                for note in &active.notes {
+                    self.log("note", note);
+                }
                 let first = start.config.task.first();
                 self.watches.entry(name.clone()).or_insert_with(|| first.watched(facts.train_questions));
                 self.active = Some(active);

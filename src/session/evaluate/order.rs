@@ -8,6 +8,7 @@ use crate::lm::Device;
 use crate::recipe::{Align, Precision, Recipe, TokenizerSpec};
 use crate::session::error::BadInput;
 use crate::session::job::Bench;
+use crate::session::prints::check_model;
 use crate::session::supply::Supply;
 
 /// How often news of a download are told at most.
@@ -77,8 +78,8 @@ pub(super) fn note(told: &dyn Fn(Told)) -> impl Fn(&str) {
     move |line: &str| told(Told::Note(line.to_owned()))
 }
 
-/// Opens a checkpoint, telling now and then how far its files have come.
-pub(super) fn fetch(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
+/// Opens a checkpoint, telling now and then how far its files have come. It must be what the bench's prints say.
+pub(super) fn fetch(reference: &str, bench: &Bench, told: &dyn Fn(Told)) -> anyhow::Result<Checkpoint> {
     let mut last = Instant::now();
     let mut progress = |file: &str, done: u64, of: u64| {
         if last.elapsed() > NOTE_EVERY {
@@ -87,5 +88,7 @@ pub(super) fn fetch(reference: &str, told: &dyn Fn(Told)) -> anyhow::Result<Chec
             told(Told::Note(format!("{reference}: {file}, {} of {} MB", mega(done), mega(of))));
         }
     };
-    Checkpoint::open_with_progress(reference, &mut progress).map_err(BadInput::error)
+    let opened = Checkpoint::open_with_progress(reference, &mut progress).map_err(BadInput::error)?;
+    check_model(reference, &bench.prints)?;
+    Ok(opened)
 }

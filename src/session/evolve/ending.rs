@@ -3,12 +3,14 @@
 use anyhow::{Context, bail};
 
 use super::{Evolution, Next, Work, WorkKind};
+use crate::search::Optimiser;
 use crate::session::protocol::{Candidate, Event, Origin, Split, Target};
 
 impl Evolution {
     /// After the last generation: the distribution's mean, then the end.
     pub(super) fn ending(&self) -> anyhow::Result<Next> {
-        let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0);
+        let whole = |o: &&Optimiser| o.mean().0.iter().all(|number| number.is_finite());
+        let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0).filter(whole);
         let mean = self.stage_mean();
         if let (Some(optimiser), None) = (learnt, mean) {
             let genome = optimiser.mean();

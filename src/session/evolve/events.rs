@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::propose::optimiser;
 use super::{Evolution, Work, WorkKind};
+use crate::checkpoint::FilePrint;
 use crate::recipe::Recipe;
 use crate::session::config::Config;
 use crate::session::error::BadInput;
 use crate::session::protocol::{
-    Candidate, Event, Gene, Origin, Outcome, Split, SplitScore, Status, Target, TaskScore, VERSION,
+    Candidate, Event, Gene, Origin, Outcome, Score, Split, SplitScore, Status, Target, TaskScore, VERSION,
 };
 
 /// What the models and the task are like: known once they are open.
@@ -29,6 +30,9 @@ pub struct Facts {
     /// The language that each task asks for, `none` for none.
     #[serde(default)]
     pub languages: Vec<String>,
+    /// Fingerprints of all that the session reads: the models' files, task, questions and examples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prints: Vec<FilePrint>,
 }
 
 /// The first event of a session.
@@ -78,10 +82,11 @@ impl Evolution {
         values: Vec<f64>,
     ) -> Event {
         let result = result.and_then(|scores| {
-            let numbers = scores.iter().all(|s| s.score.fitness.is_finite());
-            if numbers { Ok(scores) } else { Err("the fitness is not a number".to_owned()) }
+            let scores: Vec<SplitScore> = scores.into_iter().map(|s| self.under_bars(s)).collect();
+            let all = scores.iter().flat_map(|s| s.tasks.iter().map(|t| &t.score).chain([&s.score]));
+            let unfit = all.into_iter().find_map(Score::unfit);
+            unfit.map_or(Ok(scores), Err)
         });
-        let result = result.map(|scores| scores.into_iter().map(|s| self.under_bars(s)).collect());
         let mut candidate = work.candidate.clone();
         match work.kind {
             WorkKind::Baseline => {

@@ -116,7 +116,8 @@ pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Res
 }
 
 fn best_recipe(home: &Home, name: &str) -> anyhow::Result<Recipe> {
-    let state = Reader::open(home, name)?.state()?;
+    // Of a damaged journal what can be read serves.
+    let (state, _) = Reader::open(home, name)?.legible_state()?;
     if let Some(finish) = state.finished {
         return Ok(finish.recipe);
     }

@@ -29,8 +29,6 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
-use anyhow::bail;
-
 pub use events::{Facts, created};
 pub use life::{objectives, overlap, warm_start};
 
@@ -106,7 +104,10 @@ impl Evolution {
             ..
         }) = records.first()
         else {
-            bail!("the journal does not begin with the session's creation");
+            return Err(BadInput::error(
+                "the journal does not begin with the session's creation: copy it back from a backup, or delete the \
+                 session's folder",
+            ));
         };
         if *version > VERSION {
             return Err(BadInput::error("the session was made by a newer Yosegi: update yosegi"));

@@ -85,11 +85,19 @@ impl Evolution {
         }
     }
 
+    /// The event of the next generation, or of the search's end where it knows none.
     pub(super) fn generation_started(&mut self) -> anyhow::Result<Event> {
         let mut asked = self.ask()?;
         let left = self.stage_budget().saturating_sub(self.state.evaluations);
         asked.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         let optimiser = self.optimiser.as_ref().context("asking makes an optimiser")?;
+        let (sigma, mean) = (optimiser.sigma(), optimiser.mean().0);
+        let genes = asked.iter().flat_map(|genome| &genome.0).chain(&mean).chain([&sigma]);
+        if !genes.into_iter().all(|number| number.is_finite()) {
+            let reason =
+                "the search has run out of all numbers: its step size or mean is not finite any more";
+            return Ok(Event::Ended { reason: reason.to_owned() });
+        }
         let generation = self.generation() + 1;
         let first = self.next_id();
         let candidate = |(i, genome): (usize, Genome)| Candidate {
@@ -101,8 +109,8 @@ impl Evolution {
         };
         Ok(Event::GenerationStarted {
             generation,
-            sigma: optimiser.sigma(),
-            mean: optimiser.mean().0,
+            sigma,
+            mean,
             candidates: asked.into_iter().enumerate().map(candidate).collect(),
         })
     }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use tempfile::TempDir;
 
-use super::{Body, StoredQuestion, check, missing_sentence, newer, split_name, unreadable};
+use super::open::{self, Looking};
+use super::{Body, StoredQuestion, Trouble, missing_sentence, split_name};
+use crate::checkpoint::FilePrint;
 use crate::session::error::BadInput;
 use crate::session::home::Home;
 use crate::session::protocol::{Answer, Answers, CandidateId, Outcome, Record, Score, Split, VERSION};
@@ -15,6 +17,24 @@ use crate::session::state::SessionState;
 pub struct Reader<'a> {
     pub(super) db: Db<'a>,
     pub(super) path: PathBuf,
+    pub(super) read_only: bool,
+    pub(super) _copy: Option<TempDir>,
+}
+
+/// Why an event can't be read.
+enum Illegible {
+    /// It is of a newer program.
+    Version(i64),
+    /// The file is damaged there.
+    Row(rusqlite::Error),
+    /// It is not what it should be.
+    Event(String),
+}
+
+impl From<rusqlite::Error> for Illegible {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Row(error)
+    }
 }
 
 pub(super) enum Db<'a> {
@@ -26,16 +46,11 @@ impl Reader<'static> {
     /// Opens a session's journal for reading.
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let path = home.session(name)?.join("journal.db");
-        if !path.is_file() {
+        if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
             return Err(BadInput::error(missing_sentence(home, name)));
         }
-        // Read-write flags without writing: a reader of a WAL file must be able to make its
-        // shared-memory file when the writer was killed.
-        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .map_err(|e| unreadable(&path, &e))?;
-        check(&db, &path)?;
-        db.pragma_update(None, "query_only", true).map_err(|e| unreadable(&path, &e))?;
-        Ok(Self { db: Db::Own(db), path })
+        let Looking { db, read_only, copy } = open::look(&path)?;
+        Ok(Self { db: Db::Own(db), path, read_only, _copy: copy })
     }
 }
 
@@ -47,21 +62,52 @@ impl Reader<'_> {
         }
     }
 
-    /// Events from sequence number `since` on, in order.
+    /// An error where the journal can be looked at only.
+    pub fn must_be_writable(&self) -> anyhow::Result<()> {
+        self.read_only_trouble().map_or(Ok(()), |trouble| Err(trouble.into()))
+    }
+
+    /// What to say of a journal that can be looked at only; `None` for one that can be written.
+    #[must_use]
+    pub fn read_only_trouble(&self) -> Option<Trouble> {
+        self.read_only.then(|| Trouble::read_only(&self.path))
+    }
+
+    /// Events from sequence number `since` on, in order; an error where one of them can't be read.
     pub fn records(&self, since: u64) -> anyhow::Result<Vec<Record>> {
-        self.some_records(since, u32::MAX)
+        let (records, lost) = self.legible(since)?;
+        lost.map_or(Ok(records), |trouble| Err(trouble.into()))
     }
 
-    /// Number of the last event; 0 where there is none.
+    /// Number of the last event; 0 where there is none. Where the file is damaged, that of the first event that
+    /// can't be read: whoever reads up to there hears of it.
     pub fn last_seq(&self) -> anyhow::Result<u64> {
-        self.db()
-            .query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))
-            .map_err(|e| unreadable(&self.path, &e))
+        let found =
+            self.db().query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get::<_, u64>(0));
+        match found {
+            Ok(last) => Ok(last),
+            Err(e) => match self.legible(1)?.0.last() {
+                Some(last) => Ok(last.seq + 1),
+                None => Err(Trouble::of(&self.path, &e).into()),
+            },
+        }
     }
 
-    /// The first events, `most` at most, from sequence number `since` on.
+    /// The first events, `most` at most, from sequence number `since` on; an error where one of them can't be read.
     pub fn some_records(&self, since: u64, most: u32) -> anyhow::Result<Vec<Record>> {
-        let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
+        let (records, lost) = self.legible_some(since, most)?;
+        lost.map_or(Ok(records), |trouble| Err(trouble.into()))
+    }
+
+    /// Events from sequence number `since` on, in order, up to the first that can't be read, and what is the matter
+    /// with that one.
+    pub fn legible(&self, since: u64) -> anyhow::Result<(Vec<Record>, Option<Trouble>)> {
+        self.legible_some(since, u32::MAX)
+    }
+
+    /// The same of the first `most` events from there on.
+    pub fn legible_some(&self, since: u64, most: u32) -> anyhow::Result<(Vec<Record>, Option<Trouble>)> {
+        let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let mut statement = self
             .db()
             .prepare_cached(
@@ -70,53 +116,96 @@ impl Reader<'_> {
             .map_err(broken)?;
         let mut rows = statement.query(params![since, most]).map_err(broken)?;
         let mut out: Vec<Record> = Vec::new();
-        // What a damaged file still holds comes first: it is told how far it goes.
-        let damaged = |e: rusqlite::Error, read: usize| match read {
-            0 => unreadable(&self.path, &e),
-            n => BadInput::error(format!(
-                "{} is damaged ({e}): {n} events from number {} on can be read and the rest is lost; copy it back \
-                 from a backup",
-                self.path.display(),
-                since.max(1)
-            )),
-        };
-        while let Some(row) = rows.next().map_err(|e| damaged(e, out.len()))? {
-            let seq: u64 = row.get(0).map_err(broken)?;
-            let version: u32 = row.get(2).map_err(broken)?;
-            if version > VERSION {
-                return Err(newer(&self.path, i64::from(version)));
-            }
+        loop {
             let expected = out.last().map_or_else(|| since.max(1), |r| r.seq + 1);
-            if seq != expected {
-                bail!(
-                    "{}: event {expected} is missing; copy the file back from a backup",
-                    self.path.display()
-                );
+            match self.next(&mut rows, expected) {
+                Ok(Some(record)) => out.push(record),
+                Ok(None) => return Ok((out, None)),
+                Err(Illegible::Version(version)) => {
+                    return Ok((out, Some(Trouble::newer(&self.path, version))));
+                }
+                Err(Illegible::Row(e)) if out.is_empty() => return Err(broken(e).into()),
+                Err(Illegible::Row(e)) => {
+                    let trouble = Trouble::damaged_after(&self.path, &e, out.len(), since);
+                    return Ok((out, Some(trouble)));
+                }
+                Err(Illegible::Event(e)) => {
+                    let trouble = Trouble::damaged_after(&self.path, &e, out.len(), since);
+                    return Ok((out, Some(trouble)));
+                }
             }
-            let body: String = row.get(3).map_err(broken)?;
-            let cost: Option<String> = row.get(4).map_err(broken)?;
-            let event = serde_json::from_str(&body).map_err(|e| {
-                let why = crate::limits::shown(&e.to_string());
-                anyhow::anyhow!("{}: event {seq} cannot be read: {why}", self.path.display())
-            })?;
-            let cost = cost.as_deref().map(serde_json::from_str).transpose()?;
-            out.push(Record { seq, at_ms: row.get(1).map_err(broken)?, cost, event });
+        }
+    }
+
+    fn next(&self, rows: &mut rusqlite::Rows<'_>, expected: u64) -> Result<Option<Record>, Illegible> {
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let (seq, at_ms, version): (u64, u64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if version > VERSION {
+            return Err(Illegible::Version(i64::from(version)));
+        }
+        if seq != expected {
+            return Err(Illegible::Event(format!("event {expected} is missing")));
+        }
+        let (body, cost): (String, Option<String>) = (row.get(3)?, row.get(4)?);
+        let illegible = |e: serde_json::Error| {
+            let null = if body.contains("null") { "; a number in it may not have been finite" } else { "" };
+            let why = crate::limits::shown(&e.to_string());
+            Illegible::Event(format!("event {seq} cannot be read: {why}{null}"))
+        };
+        let event = serde_json::from_str(&body).map_err(illegible)?;
+        let cost = cost.as_deref().map(serde_json::from_str).transpose().map_err(illegible)?;
+        Ok(Some(Record { seq, at_ms, cost, event }))
+    }
+
+    /// The session as it stands; an error where an event can't be read.
+    pub fn state(&self) -> anyhow::Result<SessionState> {
+        let (state, lost) = self.legible_state()?;
+        lost.map_or(Ok(state), |trouble| Err(trouble.into()))
+    }
+
+    /// The session as far as it can be read, and what is the matter where that is not to its end.
+    pub fn legible_state(&self) -> anyhow::Result<(SessionState, Option<Trouble>)> {
+        let (records, lost) = self.legible(1)?;
+        let mut state = SessionState::default();
+        records.iter().for_each(|record| state.apply(record));
+        Ok((state, lost))
+    }
+
+    /// Fingerprints of what the session reads; empty in journals of earlier versions.
+    pub fn prints(&self) -> anyhow::Result<Vec<FilePrint>> {
+        let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
+        let known = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'files')";
+        if !self.db().query_row(known, [], |row| row.get::<_, bool>(0)).map_err(broken)? {
+            return Ok(Vec::new());
+        }
+        let mut statement =
+            self.db().prepare_cached("SELECT file, hash, stamp FROM files ORDER BY file").map_err(broken)?;
+        let print = |row: &rusqlite::Row<'_>| {
+            Ok(FilePrint { file: row.get(0)?, hash: row.get(1)?, stamp: row.get(2)? })
+        };
+        Ok(statement.query_map([], print).and_then(Iterator::collect).map_err(broken)?)
+    }
+
+    /// All stored questions.
+    pub fn questions(&self) -> anyhow::Result<Vec<StoredQuestion>> {
+        let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
+        let sql = "SELECT idx, id, question, gold FROM questions WHERE split = ? ORDER BY idx";
+        let mut out = Vec::new();
+        for split in [Split::Train, Split::Test] {
+            let mut statement = self.db().prepare_cached(sql).map_err(broken)?;
+            let question = |row: &rusqlite::Row<'_>| {
+                let (index, id, question, gold) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok(StoredQuestion { split, index, id, question, gold })
+            };
+            let found = statement.query_map([split_name(split)], question).and_then(Iterator::collect);
+            out.extend(found.map_err(broken).map(|all: Vec<_>| all)?);
         }
         Ok(out)
     }
 
-    /// The session as it stands.
-    pub fn state(&self) -> anyhow::Result<SessionState> {
-        let mut state = SessionState::default();
-        for record in self.records(1)? {
-            state.apply(&record);
-        }
-        Ok(state)
-    }
-
     /// The stored answers of a candidate; empty where it has none on that split.
     pub fn answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Vec<Answer>> {
-        let broken = |e: rusqlite::Error| unreadable(&self.path, &e);
+        let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let mut statement = self
             .db()
             .prepare_cached(
@@ -129,8 +218,8 @@ impl Reader<'_> {
         let mut out = Vec::new();
         while let Some(row) = rows.next().map_err(broken)? {
             let body: String = row.get(1).map_err(broken)?;
-            let body: Body = serde_json::from_str(&body)
-                .with_context(|| format!("{}: an answer cannot be read", self.path.display()))?;
+            let body: Body =
+                serde_json::from_str(&body).map_err(|e| Trouble::answer(&self.path, candidate, &e))?;
             out.push(Answer {
                 index: row.get(0).map_err(broken)?,
                 id: row.get(2).map_err(broken)?,
@@ -151,7 +240,7 @@ impl Reader<'_> {
 
     /// The answers of a candidate with its label and score, as a face shows them.
     pub fn labelled_answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Answers> {
-        let state = self.state()?;
+        let (state, _) = self.legible_state()?;
         let Some(entry) = state.entry(candidate) else {
             return Err(BadInput::error(format!("the session has no candidate {candidate}")));
         };
@@ -184,6 +273,6 @@ impl Reader<'_> {
                 },
             )
             .optional()
-            .map_err(|e| unreadable(&self.path, &e))
+            .map_err(|e| Trouble::of(&self.path, &e).into())
     }
 }

@@ -75,7 +75,30 @@ pub struct Score {
     pub n: u64,
 }
 
+/// The largest fitness, up or down, that candidates are ranked by: sums and squares of as many as a session may
+/// have stay finite.
+pub const FITNESS_MAX: f64 = 1e100;
+
 impl Score {
+    /// Why candidates can't be ranked by it, if they can't.
+    #[must_use]
+    pub fn unfit(&self) -> Option<String> {
+        let shares = [self.acc, self.acc_ja, self.japanese];
+        if self.fitness.is_nan() {
+            return Some(
+                "the fitness is not a number: `task.fitness` divides 0 by 0, or adds up infinities".into(),
+            );
+        }
+        if self.fitness.abs() > FITNESS_MAX {
+            return Some(format!(
+                "the fitness is {:e}, and candidates are ranked by numbers within ±{FITNESS_MAX:e}: change \
+                 `task.fitness`",
+                self.fitness
+            ));
+        }
+        shares.iter().any(|s| !s.is_finite()).then(|| "a share of the answers is not a number".to_owned())
+    }
+
     /// The score of these questions and others together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -32,12 +32,20 @@ pub fn draw(app: &App, cursor: usize, pen: &mut Pen<'_>, area: Rect) {
     let top = Pen::first_row(cursor, app.sessions.len(), rows);
     for (i, row) in app.sessions.iter().enumerate().skip(top).take(rows.into()) {
         let y = list.y + (i - top) as u16;
-        let style = pen.theme.tone(if row.status == Status::Running { Tone::Good } else { Tone::Plain });
+        let style = pen.theme.tone(match row.status {
+            _ if row.problem.is_some() => Tone::Warn,
+            Status::Running => Tone::Good,
+            _ => Tone::Plain,
+        });
         pen.text((list.x, y), 24, &row.name, pen.theme.tone(Tone::Strong));
         pen.text(
             (list.x + 25, y),
             9,
-            if row.interrupted { words::status_killed() } else { words::status(row.status) },
+            match &row.problem {
+                Some(problem) => words::trouble(problem.kind),
+                None if row.interrupted => words::status_killed(),
+                None => words::status(row.status),
+            },
             style,
         );
         let figures = format!(

@@ -87,6 +87,32 @@ fn s_starts_the_bundled_zoo_with_the_picked_models() {
     assert!(!config.contains("\"zoo:math-mul\"") && config.contains("\"zoo:math-add\""));
 }
 
+/// Another session like the one on the screen, not the zoo's.
+#[test]
+fn s_and_e_start_from_the_session_on_the_screen() {
+    let mut app = fixture::evolving();
+    let own = crate::workbench::config::ZOO
+        .replace("use = \"zoo\"", "use = \"mgsm_ja\"")
+        .replace("evaluations = 640", "evaluations = 33");
+    let run = app.run.as_mut().unwrap();
+    run.state.status = crate::session::protocol::Status::Finished;
+    run.state.config = own;
+    run.state.name = "mine".to_owned();
+    for key in ["s", "E"] {
+        app.pane = Pane::Recipe;
+        press(&mut app, key);
+        let commands = sent(&mut app);
+        let started = commands.iter().find_map(|c| match c {
+            Command::Start { config, name: None } => Some(config),
+            _ => None,
+        });
+        let Some(config) = started else { panic!("{key}: {commands:?}") };
+        let config = crate::session::config::Config::parse(config, "config").unwrap();
+        let task = config.task.first().name.as_str();
+        assert_eq!((task, config.budget.evaluations, config.name.as_str()), ("mgsm_ja", 33, "mine"), "{key}");
+    }
+}
+
 #[test]
 fn the_command_line_can_ask_for_a_session() {
     let mut app = App::new(fixture::theme(), StartConfig::default(), Wish::Attach("mine".to_owned()));

@@ -11,6 +11,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::action::Action;
 use super::app::{App, Link, Pane};
+use super::config::StartConfig;
 use super::effect::{Ask, Effect};
 use super::overlays::{Confirm, Does, Overlay, Picker};
 use super::words;
@@ -185,8 +186,20 @@ impl App {
             self.complain(words::engine_not_yet());
             return;
         }
-        let config = self.config.with_pool(&self.models.pool);
-        self.ask(Ask::Start, Command::Start { config, name: self.config.name.clone() });
-        self.say(words::starting(&self.config.title));
+        let next = self.next_config();
+        let config = next.with_pool(&self.models.pool);
+        self.ask(Ask::Start, Command::Start { config, name: next.name });
+        self.say(words::starting(&next.title));
+    }
+
+    /// What is started next: another session like the one on the screen, or what was named at the start.
+    #[must_use]
+    pub fn next_config(&self) -> StartConfig {
+        match &self.run {
+            Some(run) if !run.state.config.is_empty() => {
+                StartConfig::of_session(&run.state.name, &run.state.config)
+            }
+            _ => self.config.clone(),
+        }
     }
 }

@@ -207,7 +207,7 @@ impl App {
             return self.complain(words::engine_not_yet());
         }
         let recipe = self.editor.recipe.clone();
-        let config = self.config.for_recipe(&self.models.pool, &recipe);
+        let config = self.next_config().for_recipe(&self.models.pool, &recipe);
         self.begin_with = Some(Box::new(recipe));
         self.ask(Ask::Start, Command::Start { config, name: None });
         self.say(words::evolving_from_here());

@@ -1,6 +1,7 @@
 //! The frame around the panes, Models, Recipe and Answers.
 
 use super::words;
+use crate::session::journal::TroubleKind;
 use crate::session::protocol::Status;
 use crate::workbench::answers::Filter;
 use crate::workbench::app::Pane;
@@ -24,6 +25,12 @@ words! {
     status_stopped = "stopped" | "停止";
     status_killed = "killed" | "中断";
     status_finished = "finished" | "完了";
+    trouble_damaged = "damaged" | "破損";
+    trouble_newer = "newer" | "新版";
+    trouble_foreign = "foreign" | "別物";
+    trouble_empty = "empty" | "空";
+    trouble_unreadable = "no access" | "読取不可";
+    trouble_read_only = "read-only" | "読取専用";
     prompt_keys = "Enter accepts   Esc leaves it as it was" | "Enter 確定   Esc 取り消し";
     esc_closes = "Esc closes" | "Esc 閉じる";
     hint_evolve = "evolve" | "進化開始";
@@ -150,6 +157,19 @@ pub fn status(status: Status) -> &'static str {
         Status::Paused => status_paused(),
         Status::Stopped => status_stopped(),
         Status::Finished => status_finished(),
+    }
+}
+
+/// What is the matter with a session's journal, in a word.
+#[must_use]
+pub fn trouble(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Damaged => trouble_damaged(),
+        TroubleKind::Newer => trouble_newer(),
+        TroubleKind::Foreign => trouble_foreign(),
+        TroubleKind::Empty => trouble_empty(),
+        TroubleKind::Unreadable => trouble_unreadable(),
+        TroubleKind::ReadOnly => trouble_read_only(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod course;
 mod ends;
 mod estimates;
+mod numbers;
 mod races;
 mod stages;
 

@@ -1,0 +1,187 @@
+//! What a model's files hold, each told by a fingerprint: a session sees by them whether it goes on with the
+//! very models that it began with.
+//!
+//! A print is of the whole content, so that one changed weight shows. Reading all of a large model takes its
+//! time; a file that the system says has not been touched since its print was taken is not read again.
+
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
+
+use super::locate::{Place, locate, locate_adapter, split_adapter};
+use super::shards::{INDEX, SINGLE, Shards};
+use super::{CheckpointError, adapter, companions, hub, torch};
+use crate::limits;
+
+/// Bytes read at a time.
+const PIECE: usize = 1 << 22;
+
+/// A file, or a part of one, as it was when somebody looked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePrint {
+    /// What it is called: `org/name/config.json`, a path.
+    pub file: String,
+    /// Fingerprint of the content.
+    pub hash: String,
+    /// Device, inode, length and time of the last change, by the system's word; empty for what is no file.
+    /// Two equal stamps say that nobody has touched the file in between.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stamp: String,
+}
+
+impl FilePrint {
+    /// Of a content in memory.
+    #[must_use]
+    pub fn of(file: impl Into<String>, content: &[u8]) -> Self {
+        Self { file: file.into(), hash: text(xxh3_128(content)), stamp: String::new() }
+    }
+}
+
+/// Prints of all the files of a model that decide what it answers, sorted by name. A file among `known` with the
+/// same stamp is not read again.
+pub fn prints(reference: &str, known: &[FilePrint]) -> Result<Vec<FilePrint>, CheckpointError> {
+    let mut out = Vec::new();
+    let mut paths = Vec::new();
+    gather(reference, &mut paths, &mut out)?;
+    let read: Result<Vec<FilePrint>, CheckpointError> = paths
+        .into_par_iter()
+        .map(|(file, path)| {
+            of_file(file, &path, known).map_err(|source| CheckpointError::Io { path, source })
+        })
+        .collect();
+    out.extend(read?);
+    out.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(out)
+}
+
+/// The files of a model with their names; the bundled ones have their prints at once.
+fn gather(
+    reference: &str,
+    paths: &mut Vec<(String, PathBuf)>,
+    out: &mut Vec<FilePrint>,
+) -> Result<(), CheckpointError> {
+    if let Some((base, name)) = split_adapter(reference) {
+        gather(base, paths, out)?;
+        let folder = match locate_adapter(name)? {
+            Ok(folder) => folder,
+            Err(id) => hub::fetch_adapter(&id, &mut |_, _, _| ())?,
+        };
+        let weights = adapter::weights_in(|file| folder.join(file).exists());
+        let files = weights.into_iter().chain([adapter::CONFIG]);
+        paths.extend(files.map(|file| (format!("{name}/{file}"), folder.join(file))));
+        return Ok(());
+    }
+    let folder = match locate(reference)? {
+        Ok(Place::Zoo(model)) => {
+            let decides = |name: &str| companions::decides(name) || name == SINGLE;
+            let files = model.files.iter().filter(|(name, _)| decides(name));
+            out.extend(files.map(|(name, bytes)| FilePrint::of(format!("{reference}/{name}"), bytes)));
+            return Ok(());
+        }
+        Ok(Place::Folder(folder)) => folder,
+        Err(id) => hub::fetch(&id, &mut |_, _, _| ())?,
+    };
+    let weights = Shards::of(reference, &folder)?.names;
+    let decides = |name: &String| companions::decides(name) || is_index(name);
+    let small = companions::in_folder(&folder).into_iter().filter(decides);
+    let named = |name: String| (format!("{}/{name}", reference.trim_end_matches('/')), folder.join(&name));
+    paths.extend(weights.into_iter().chain(small).map(named));
+    Ok(())
+}
+
+/// Whether a file says which weights lie where.
+fn is_index(name: &str) -> bool {
+    [INDEX, torch::INDEX].contains(&name)
+}
+
+fn of_file(file: String, path: &Path, known: &[FilePrint]) -> io::Result<FilePrint> {
+    // A folder, a device or a pipe is refused.
+    let mut from = limits::open(path)?;
+    let stamp = stamp(&from.metadata()?);
+    if let Some(same) = known.iter().find(|k| k.file == file && k.stamp == stamp) {
+        return Ok(same.clone());
+    }
+    let (mut hash, mut piece) = (Xxh3Default::new(), vec![0; PIECE]);
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(n) => hash.update(&piece[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(FilePrint { file, hash: text(hash.digest128()), stamp })
+}
+
+/// The time of the last change of content, owner, mode or name, which no program can set as it can the time of
+/// writing.
+fn stamp(about: &Metadata) -> String {
+    let (dev, ino, len) = (about.dev(), about.ino(), about.len());
+    format!("{dev}:{ino}:{len}:{}.{:09}", about.ctime(), about.ctime_nsec())
+}
+
+fn text(hash: u128) -> String {
+    format!("{hash:032x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::super::write_zoo;
+    use super::*;
+
+    #[test]
+    fn one_changed_weight_shows_and_a_copy_does_not() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = write_zoo(out.path()).unwrap().swap_remove(1);
+        let reference = folder.to_str().unwrap();
+        let was = prints(reference, &[]).unwrap();
+        let names: Vec<&str> = was.iter().map(|p| p.file.rsplit('/').next().unwrap()).collect();
+        assert!(names.contains(&"model.safetensors") && names.contains(&"tokenizer.json"), "{names:?}");
+        assert!(!names.contains(&"README.md"));
+        let hashes = |prints: &[FilePrint]| prints.iter().map(|p| p.hash.clone()).collect::<Vec<_>>();
+        let bundled = prints("zoo:ja", &[]).unwrap();
+        assert_eq!(hashes(&bundled), hashes(&was));
+        assert!(bundled.iter().all(|p| p.file.starts_with("zoo:ja/") && p.stamp.is_empty()));
+
+        // One bit, the length and the time of writing as before.
+        let path = folder.join("model.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        let is = prints(reference, &was).unwrap();
+        let differ: Vec<&str> =
+            was.iter().zip(&is).filter(|(a, b)| a.hash != b.hash).map(|(a, _)| a.file.as_str()).collect();
+        assert_eq!(differ, [format!("{reference}/model.safetensors")]);
+
+        // The same bytes written again are the same.
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(hashes(&prints(reference, &was).unwrap()), hashes(&was));
+    }
+
+    #[test]
+    fn what_nobody_touched_is_not_read_again() {
+        let out = tempfile::tempdir().unwrap();
+        let path = out.path().join("file");
+        fs::write(&path, "content").unwrap();
+        let was = of_file("file".into(), &path, &[]).unwrap();
+        assert_eq!(was.hash, FilePrint::of("file", b"content").hash);
+        // A print that is taken over is one that was not computed.
+        let marked = FilePrint { hash: "taken over".into(), ..was.clone() };
+        assert_eq!(of_file("file".into(), &path, std::slice::from_ref(&marked)).unwrap(), marked);
+        fs::write(&path, "changed").unwrap();
+        let is = of_file("file".into(), &path, &[marked]).unwrap();
+        assert_eq!(is.hash, FilePrint::of("file", b"changed").hash);
+        assert!(of_file("folder".into(), out.path(), &[]).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! What is written can be read back, or is not written.
+
+use super::*;
+use crate::session::protocol::{Candidate, Origin, Target};
+
+fn started(sigma: f64, genome: f64) -> Event {
+    let candidate = Candidate {
+        id: 0,
+        label: "g1 #1".into(),
+        origin: Origin::Search,
+        genome: vec![genome],
+        target: Target::Model("m".into()),
+    };
+    Event::GenerationStarted { generation: 1, sigma, mean: vec![0.5], candidates: vec![candidate] }
+}
+
+fn answer(p_ja: f64) -> Answer {
+    serde_json::from_value(serde_json::json!({
+        "index": 0, "id": "q", "question": "?", "gold": "1", "text": "1", "number": "1", "correct": true,
+        "language": "ja", "p_ja": 0.5, "tokens": 1
+    }))
+    .map(|a: Answer| Answer { p_ja, ..a })
+    .unwrap()
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let mut journal = Journal::create(&home, "s").unwrap();
+    journal.append(&started(0.1, 0.2), None).unwrap();
+    let fine = Event::Stopped { reason: "x".into() };
+    for bad in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        for event in [started(bad, 0.2), started(0.1, bad)] {
+            let why = journal.append(&event, None).unwrap_err().to_string();
+            assert!(why.contains("event 2 (generation_started)") && why.contains("not finite"), "{why}");
+        }
+        let cost = Cost { merge_s: bad, ..Cost::default() };
+        assert!(journal.append(&fine, Some(cost)).is_err());
+        let answers = [answer(bad)];
+        assert!(journal.append_with(&fine, None, 0, &[(Split::Train, &answers)]).is_err());
+        assert!(journal.begin(&started(bad, 0.2), &[], &[]).is_err());
+    }
+    // Nothing of it is there, and it goes on.
+    assert_eq!((journal.next_seq(), journal.reader().records(1).unwrap().len()), (2, 1));
+    let answers = [answer(0.5)];
+    journal.append_with(&fine, None, 0, &[(Split::Train, &answers)]).unwrap();
+    assert_eq!(journal.reader().records(1).unwrap().len(), 2);
+}
+
+/// Journals of earlier versions may hold a number that was not finite.
+#[test]
+fn what_comes_before_an_illegible_event_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let mut journal = Journal::create(&home, "s").unwrap();
+    for _ in 0..3 {
+        journal.append(&started(0.1, 0.2), None).unwrap();
+    }
+    drop(journal);
+    let db = Connection::open(home.session("s").unwrap().join("journal.db")).unwrap();
+    db.execute("UPDATE events SET body = replace(body, '0.1', 'null') WHERE seq = 3", []).unwrap();
+    let reader = Reader::open(&home, "s").unwrap();
+    let (records, lost) = reader.legible(1).unwrap();
+    let lost = lost.unwrap();
+    assert_eq!((records.len(), lost.kind), (2, TroubleKind::Damaged));
+    for words in ["event 3 cannot be read", "may not have been finite", "2 events from number 1"] {
+        assert!(lost.what.contains(words), "{words}: {lost}");
+    }
+    assert_eq!(reader.legible_state().unwrap().0.seq, 2);
+    assert!(reader.state().is_err() && reader.records(3).is_err());
+    assert!(crate::session::is_bad_input(&reader.state().unwrap_err()));
+    let row = crate::session::list::rows(&home).unwrap().remove(0);
+    assert_eq!(row.problem.map(|p| p.kind), Some(TroubleKind::Damaged));
+}

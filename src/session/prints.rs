@@ -1,0 +1,140 @@
+//! A session goes on with the models, the task and the questions that it began with, or not at all: numbers that
+//! were measured on different things must not stand in one journal.
+
+use super::error::BadInput;
+use super::evolve::Facts;
+use super::job::Bench;
+use super::journal::{Reader, StoredQuestion};
+use super::state::SessionState;
+use crate::checkpoint::FilePrint;
+use crate::task::{Task, printed_questions};
+
+/// The files that are named in a sentence at most.
+const NAMED: usize = 3;
+
+/// Something that a session reads is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Changed(pub String);
+
+/// Whether a session may go on with what its models and task are like now. The sentence names what has changed,
+/// and what to do.
+pub fn check(
+    state: &SessionState,
+    reader: &Reader<'_>,
+    facts: &Facts,
+    questions: &[StoredQuestion],
+) -> anyhow::Result<()> {
+    let was = reader.prints()?;
+    let mut found =
+        if was.is_empty() || facts.prints.is_empty() { Vec::new() } else { differences(&was, &facts.prints) };
+    if found.is_empty() {
+        found.extend(other_question(&reader.questions()?, questions));
+        let (was, is) = (&state.language_by, &facts.language_by);
+        if was != is {
+            found.push(format!("what tells languages apart has changed from {was} to {is}"));
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(BadInput::error(format!(
+        "{} since session `{}` began, and what was measured before would not go with what is measured now: put it back \
+         as it was, or start another session under a new --name",
+        listed(&found),
+        state.name
+    )))
+}
+
+/// What is not as it was, each in words that follow its name: `x has changed`.
+fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
+    let find = |list: &[FilePrint], file: &str| list.iter().find(|p| p.file == file).cloned();
+    let mut out = Vec::new();
+    for old in was {
+        match find(is, &old.file) {
+            Some(new) if new.hash == old.hash => {}
+            Some(_) => out.push(format!("{} has changed", old.file)),
+            None => out.push(format!("{} has gone", old.file)),
+        }
+    }
+    let new = is.iter().filter(|new| find(was, &new.file).is_none());
+    out.extend(new.map(|new| format!("{} has come new", new.file)));
+    out
+}
+
+/// The first question that is another one, for journals that hold no prints.
+fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<String> {
+    if was.is_empty() {
+        return None;
+    }
+    let same_place = |q: &StoredQuestion| is.iter().find(|p| (p.split, p.index) == (q.split, q.index));
+    was.iter().find_map(|old| {
+        let of = old.split.name();
+        let (number, id) = (old.index + 1, super::text::visible_line(&old.id));
+        match same_place(old) {
+            Some(new) if new == old => None,
+            Some(new) if new.question == old.question && new.gold != old.gold => Some(format!(
+                "the right answer to question {number} ({id}) of the task's {of} data has changed"
+            )),
+            _ => Some(format!("question {number} ({id}) of the task's {of} data has changed")),
+        }
+    })
+}
+
+fn listed(found: &[String]) -> String {
+    let mut out = found[..found.len().min(NAMED)].join(", ");
+    if found.len() > NAMED {
+        out.push_str(&format!(", and {} more have changed", found.len() - NAMED));
+    }
+    out
+}
+
+/// Fingerprints of a bench's models, as their files are now.
+pub fn of_models(bench: &Bench, known: &[FilePrint]) -> anyhow::Result<Vec<FilePrint>> {
+    let mut out: Vec<FilePrint> = Vec::new();
+    for model in std::iter::once(&bench.base).chain(&bench.sources) {
+        out.extend(crate::checkpoint::prints(model, known).map_err(BadInput::error)?);
+    }
+    Ok(out)
+}
+
+/// An error where a model's files, just opened, are not those that `wanted` holds prints of. Prints of other
+/// models say nothing.
+pub fn check_model(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<()> {
+    refuse(&model_changes(reference, wanted)?)
+}
+
+/// What of a model's files is not as `wanted` has it, in words.
+pub fn model_changes(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<Vec<String>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is = crate::checkpoint::prints(reference, wanted).map_err(BadInput::error)?;
+    let ours: Vec<FilePrint> =
+        wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
+    Ok(if ours.is_empty() { Vec::new() } else { differences(&ours, &is) })
+}
+
+/// An error where a task, just loaded with both splits, is not the one that `wanted` holds prints of.
+pub fn check_task(reference: &str, task: &Task, wanted: &[FilePrint]) -> anyhow::Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    // How many questions the session asks stands in their prints.
+    let count = |what: &str| {
+        let of = format!("({what} questions of {reference})");
+        wanted.iter().find(|p| p.file.ends_with(&of)).and_then(printed_questions).unwrap_or(0)
+    };
+    let (train, test) = (count("training"), count("held-out"));
+    let is = task.prints(reference, train, test).map_err(BadInput::error)?;
+    let ours: Vec<FilePrint> =
+        wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
+    if ours.is_empty() { Ok(()) } else { refuse(&differences(&ours, &is)) }
+}
+
+fn refuse(found: &[String]) -> anyhow::Result<()> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(Changed(format!("{} while the session ran: put it back as it was", listed(found))).into())
+}

@@ -1,0 +1,149 @@
+//! What a task asks and how it scores, each part told by a fingerprint: the task file, the questions that are
+//! asked, the examples before them, what judges language and words.
+
+use std::fmt::Write;
+
+use super::{Split, Task, TaskError, builtin};
+use crate::checkpoint::FilePrint;
+
+/// What tells the languages of answers apart.
+const LANGUAGE: &str = "the language identification";
+/// What cuts answers into words.
+const WORDS: &str = "the segmentation into words";
+
+impl Task {
+    /// Prints of a task loaded from `reference` with both its splits, over its first `train` and `test` questions. Questions and
+    /// examples that are not among those asked leave no trace, nor do comments in the task file.
+    pub fn prints(&self, reference: &str, train: usize, test: usize) -> Result<Vec<FilePrint>, TaskError> {
+        let (file, text, _) = builtin::find(reference)?;
+        let mut out = vec![FilePrint::of(file, canonical(&text).as_bytes())];
+        let (mut examples, mut any) = (Vec::new(), false);
+        for (split, n, what) in [(Split::Train, train, "training"), (Split::Test, test, "held-out")] {
+            let mut content = Vec::new();
+            for question in self.questions(split).iter().take(n) {
+                content.extend(serde_json::to_vec(question).unwrap_or_default());
+                content.extend_from_slice(self.ask(question)?.as_bytes());
+                content.push(0);
+                for example in self.examples(question) {
+                    any = true;
+                    for text in [&example.prompt, &example.answer] {
+                        examples.extend_from_slice(text.as_bytes());
+                        examples.push(0);
+                    }
+                }
+            }
+            let data = self.sources.get(split.name()).map_or(reference, String::as_str);
+            let FilePrint { file, hash, stamp } =
+                FilePrint::of(format!("{data} ({what} questions of {reference})"), &content);
+            out.push(FilePrint { file, hash: format!("{n}:{hash}"), stamp });
+        }
+        if any {
+            let data = self.sources.get("shots").map_or(reference, String::as_str);
+            out.push(FilePrint::of(format!("{data} (examples of {reference})"), &examples));
+        }
+        let names =
+            [Some((LANGUAGE, self.language_by())), self.segmenter.map(|segmenter| (WORDS, segmenter.name()))];
+        let named = |(what, name): (&str, &str)| FilePrint {
+            file: what.to_owned(),
+            hash: name.to_owned(),
+            stamp: String::new(),
+        };
+        out.extend(names.into_iter().flatten().map(named));
+        Ok(out)
+    }
+}
+
+/// How many questions a print of [`Task::prints`] is over, where it is one of questions.
+#[must_use]
+pub fn printed_questions(print: &FilePrint) -> Option<usize> {
+    print.hash.split_once(':')?.0.parse().ok()
+}
+
+/// A TOML text without its comments and in one order.
+fn canonical(text: &str) -> String {
+    fn put(value: &toml::Value, out: &mut String) {
+        match value {
+            toml::Value::Table(table) => {
+                let mut keys: Vec<&String> = table.keys().collect();
+                keys.sort();
+                out.push('{');
+                for key in keys {
+                    let _ = write!(out, "{key:?}:");
+                    put(&table[key], out);
+                }
+                out.push('}');
+            }
+            toml::Value::Array(all) => {
+                out.push('[');
+                all.iter().for_each(|one| put(one, out));
+                out.push(']');
+            }
+            other => {
+                let _ = write!(out, "{other:?},");
+            }
+        }
+    }
+    let Ok(table) = toml::from_str::<toml::Table>(text) else { return text.to_owned() };
+    let mut out = String::new();
+    put(&toml::Value::Table(table), &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn write(folder: &Path, name: &str, text: &str) -> String {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    const TASK: &str = "name = \"t\"\nlanguage = \"none\"\nprompt = \"{{ question }} \"\nmax_new_tokens = 4\n\
+                        [shots]\ncount = 1\ndata = \"shots.jsonl\"\nseparator = \" \"\ndraw = \"first\"\n\
+                        [train]\ndata = \"train.jsonl\"\n[test]\ndata = \"test.jsonl\"\n";
+
+    #[test]
+    fn what_changed_is_named_and_what_is_not_used_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = |q: &str, a: u32| format!("{{\"question\": \"{q}\", \"answer\": \"{a}\"}}\n");
+        let train = [row("one", 1), row("two", 2), row("three", 3)].concat();
+        let at = folder.path();
+        let (data, shots) = (write(at, "train.jsonl", &train), write(at, "shots.jsonl", &row("s", 7)));
+        let held_out = write(at, "test.jsonl", &row("four", 4));
+        let task = write(at, "task.toml", TASK);
+        let now = || Task::load(&task).unwrap().prints(&task, 2, 1).unwrap();
+        let was = now();
+        let differs = |what: &str| {
+            let is = now();
+            let list: Vec<String> =
+                was.iter().zip(&is).filter(|(a, b)| a != b).map(|(a, _)| a.file.clone()).collect();
+            assert_eq!(was.len(), is.len(), "{what}");
+            list
+        };
+        assert!(differs("nothing").is_empty());
+
+        write(at, "train.jsonl", &train.replace("\"2\"", "\"9\""));
+        assert_eq!(differs("gold"), [format!("{data} (training questions of {task})")]);
+        // The third is not asked.
+        write(at, "train.jsonl", &(train.replace("\"3\"", "\"9\"") + &row("five", 5)));
+        assert!(differs("unused").is_empty());
+        write(at, "train.jsonl", &train);
+
+        write(at, "test.jsonl", &row("for", 4));
+        assert_eq!(differs("question"), [format!("{held_out} (held-out questions of {task})")]);
+        write(at, "test.jsonl", &row("four", 4));
+
+        write(at, "shots.jsonl", &row("s", 8));
+        assert_eq!(differs("example"), [format!("{shots} (examples of {task})")]);
+        write(at, "shots.jsonl", &row("s", 7));
+
+        write(at, "task.toml", &format!("# a comment\n{}", TASK.replace("count = 1", "count   =  1")));
+        assert!(differs("comment").is_empty());
+        write(at, "task.toml", &TASK.replace("max_new_tokens = 4", "max_new_tokens = 5"));
+        assert_eq!(differs("task"), [task.clone()]);
+    }
+}
