@@ -53,7 +53,10 @@ impl Engine {
     /// Starts an engine over a home. It serves other processes too, as the home's own engine does,
     /// where the home is in a folder that can hold a socket. It ends when dropped.
     pub fn start(home: &Home, kind: WorkerKind) -> anyhow::Result<Self> {
-        home.create()?;
+        // One that can be looked at only is looked at.
+        if !home.is_read_only() {
+            home.create()?;
+        }
         let (inbound, receiver) = mpsc::channel();
         let lines = Arc::new(AtomicU64::new(1));
         let (listening, alone) = match Listening::beside(home, &inbound, &lines) {
