@@ -130,6 +130,7 @@ mod tests {
                 best_test: None,
                 updated_ms: 1,
                 interrupted: false,
+                problem: None,
             };
             let question = WatchedQuestion { index: 0, question: "q".to_owned(), gold: "g".to_owned() };
             vec![

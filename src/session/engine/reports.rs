@@ -28,7 +28,8 @@ impl Hub {
                 let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
                 match flight.purpose {
                     Purpose::Work(work) => {
-                        self.log("error", &format!("{}: {why}", work.candidate.label));
+                        let session = self.active.as_ref().map(|a| a.name.clone());
+                        self.log(session.as_deref(), "error", &format!("{}: {why}", work.candidate.label));
                         self.measured(&work, Err(why));
                     }
                     Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),

@@ -274,7 +274,7 @@ impl Hub {
         match made {
             Ok((active, resumed)) => {
                 for note in &active.notes {
-                    self.log("note", note);
+                    self.log(Some(&name), "note", note);
                 }
                 let first = start.config.task.first();
                 self.watches.entry(name.clone()).or_insert_with(|| first.watched(facts.train_questions));
