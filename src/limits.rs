@@ -88,6 +88,18 @@ limits! {
     WORD: usize = 10_000, "10,000",
         "`max_input_chars_per_word` of a tokenizer",
         "A word is tried against the vocabulary in the square of its length; BERT has 100.";
+    TEMPLATE_SOURCE: usize = 4 << 20, "4 MiB",
+        "Bytes of a chat template, a prompt template or an expression",
+        "Published ones have up to 20 KB.";
+    TEMPLATE_STEPS: u64 = 2_000_000, "2,000,000",
+        "Steps of one rendering of a template; 64 bytes of text that it makes are one, and so are two items",
+        "A chat of a thousand turns takes some ten thousand; an endless loop ends in a second, with 128 MB at most.";
+    TEMPLATE_TEXT: usize = 16 << 20, "16 MiB",
+        "Bytes of the text that a template gives",
+        "A prompt of millions of tokens fits.";
+    TEMPLATE_SECONDS: u64 = 10, "10",
+        "Seconds of one rendering of a template",
+        "Comparing two values that hold the same lists many times takes no step.";
     PARQUET_PAGE: usize = 256 * MIB as usize, "256 MiB",
         "Bytes of one Parquet page, unpacked",
         "Writers aim at 1 MiB; 48 KB can claim 15 GB.";

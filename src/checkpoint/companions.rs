@@ -23,7 +23,7 @@ const NAMED: [(&str, bool); 14] = [
 ];
 
 /// Folder of chat templates that have names.
-const TEMPLATES: &str = "additional_chat_templates";
+pub(super) const TEMPLATES: &str = "additional_chat_templates";
 
 /// Whether a repository's file is fetched with the model.
 pub(super) fn is_one(name: &str) -> bool {

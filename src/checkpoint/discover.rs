@@ -7,7 +7,7 @@ use std::path::Path;
 use super::adapter::{self, Adapter};
 use super::cache::hub_cache;
 use super::locate::HubId;
-use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, zoo};
+use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, has_chat_template, zoo};
 
 /// All models found, each with its fit to `base` where one is named. A broken one is listed with
 /// the reason, never a failure.
@@ -150,17 +150,10 @@ impl Checkpoint {
             bytes,
             dtype: dtype.to_owned(),
             tied: config.tie_word_embeddings,
-            chat_template: self.has_chat_template(),
+            chat_template: has_chat_template(self),
             about: self.file("README.md").map(|card| first_lines(&card)).unwrap_or_default(),
             fit: Fit::Unasked,
         }
-    }
-
-    fn has_chat_template(&self) -> bool {
-        let config = self.file("tokenizer_config.json");
-        let config: Option<serde_json::Value> = config.and_then(|c| serde_json::from_slice(&c).ok());
-        config.is_some_and(|c| c.get("chat_template").is_some_and(|t| !t.is_null()))
-            || self.file("chat_template.jinja").is_some()
     }
 }
 

@@ -33,6 +33,7 @@ mod summary;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tokenizer;
 mod torch;
 mod windows;
@@ -54,5 +55,6 @@ pub use rotary::Rotary;
 pub use staged::{ShardWriter, Staged, shard_bytes};
 pub use summary::{Fit, ModelSummary};
 pub use tensor::{Dtype, TensorView, Weights};
+pub use text::{Class, NAMED, TextFiles, Token, chat_template, end_tokens, has_chat_template};
 pub use write::{Sink, check_out, write_folder};
 pub use zoo::{NAMES as ZOO_NAMES, write_zoo};

@@ -362,6 +362,18 @@ impl Checkpoint {
         }
         self.files.read(name)
     }
+
+    /// Names and texts of `additional_chat_templates/*.jinja`, by name.
+    #[must_use]
+    pub fn more_templates(&self) -> Vec<(String, Cow<'_, [u8]>)> {
+        let own = self.files.names();
+        let names: BTreeSet<String> = own.into_iter().chain(self.in_front.keys().cloned()).collect();
+        let template = |file: &String| {
+            let name = file.strip_prefix(companions::TEMPLATES)?.strip_prefix('/')?.strip_suffix(".jinja")?;
+            Some((name.to_owned(), self.file(file)?))
+        };
+        names.iter().filter_map(template).collect()
+    }
 }
 
 impl Weights for Checkpoint {

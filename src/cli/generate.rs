@@ -11,7 +11,7 @@ use super::say::note;
 use super::{Generate, fetch, say};
 use crate::checkpoint::Checkpoint;
 use crate::limits::TOKENS;
-use crate::lm::{self, Decoder, Decoding, Options, Tokenizer};
+use crate::lm::{self, Decoder, Decoding, Options, Reader};
 use crate::merge::Merged;
 use crate::recipe::Book;
 use crate::session::BadInput;
@@ -34,11 +34,13 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     }
     let decoding = arguments.decoding.over(Decoding::default())?;
     let device = super::device(&arguments.device)?;
-    let (decoder, tokenizer, eos) = load(&arguments.model, &arguments.recipe, &device)?;
-    let ids = prompts.iter().map(|p| tokenizer.encode(p)).collect::<Result<Vec<_>, _>>()?;
+    let (decoder, reader) = load(&arguments.model, &arguments.recipe, &device)?;
+    let ids = prompts.iter().map(|p| reader.prompt(p)).collect::<Result<Vec<_>, _>>()?;
+    let eos = reader.ends.clone();
     let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };
     let quiet = AtomicBool::new(false);
-    let (answers, _) = lm::generate(&decoder, &tokenizer, &ids, &options, &|_| false, &|_| {}, &quiet)?;
+    let (answers, _) =
+        lm::generate(&decoder, &reader.tokenizer, &ids, &options, &|_| false, &|_| {}, &quiet)?;
     if let Some(text) = decoder.news() {
         say::note(&text);
     }
@@ -53,12 +55,8 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A model, or the merge of a recipe, with its tokenizer and the tokens that end an answer.
-fn load(
-    model: &str,
-    how: &RecipeArgs,
-    device: &lm::Device,
-) -> anyhow::Result<(Decoder, Tokenizer, Vec<u32>)> {
+/// A model, or the merge of a recipe, and how its files read and write text.
+fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(Decoder, Reader)> {
     let path = Path::new(model);
     if Book::is_file(path) {
         let recipe = super::recipe::whole(path, how.lenient)?;
@@ -72,21 +70,17 @@ fn load(
         if !recipe.path.is_empty() {
             let route = supply.route(&recipe, &[])?;
             let decoder = route.decoder(&route.steps(&recipe)?, device)?;
-            let first = &route.models[0];
-            let tokenizer = Tokenizer::from_json(&first.tokenizer_json()?)?;
-            return Ok((decoder, tokenizer, first.config().eos_token_ids.clone()));
+            return Ok((decoder, Reader::of(&route.models[0])?));
         }
         let pool = supply.pool(&recipe, false)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(merged.config(), &merged, device)?;
-        let tokenizer = Tokenizer::from_json(&pool.base().tokenizer_json()?)?;
-        return Ok((decoder, tokenizer, pool.config().eos_token_ids.clone()));
+        return Ok((decoder, Reader::of(pool.base())?));
     }
     let checkpoint = Checkpoint::open(model)?;
     let decoder = Decoder::load(checkpoint.config(), &checkpoint, device).context(model.to_owned())?;
-    let tokenizer = Tokenizer::from_json(&checkpoint.tokenizer_json()?).context(model.to_owned())?;
-    Ok((decoder, tokenizer, checkpoint.config().eos_token_ids.clone()))
+    Ok((decoder, Reader::of(&checkpoint)?))
 }
 
 /// The `prompt` of each line of a JSONL file; empty lines are passed over.

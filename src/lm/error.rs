@@ -26,6 +26,9 @@ pub enum LmError {
     /// No such device, or a build without it.
     #[error("{0}")]
     Device(String),
+    /// A checkpoint's files of text cannot be used.
+    #[error("{0}")]
+    Files(String),
     /// `tokenizer.json` cannot be read or a text cannot be encoded.
     #[error("tokenizer: {}", shown(.0))]
     Tokenizer(String),

@@ -35,6 +35,7 @@ mod ops;
 mod pair;
 mod path;
 mod probe;
+mod reader;
 mod rope;
 mod shape;
 #[cfg(test)]
@@ -56,5 +57,6 @@ pub use likelihood::{Likelihood, likelihoods};
 pub use pair::Pair;
 pub use path::{Part, PathStep};
 pub use probe::StepUnits;
+pub use reader::Reader;
 pub use text::TextStream;
 pub use tokenizer::Tokenizer;

@@ -14,6 +14,18 @@ impl Tokenizer {
     /// to the continuation. `prefix` (the beginning-of-sequence token, else the end's) stands for an
     /// empty context. (`_encode_pair` and `loglikelihood` of lm-evaluation-harness.)
     pub fn joined(&self, context: &str, continuation: &str, prefix: u32) -> Result<Pair, LmError> {
+        // A text that brings its own first token gets no second one.
+        let whole = format!("{context}{continuation}");
+        let special = self.spelling(prefix).is_none_or(|bos| !whole.starts_with(&bos));
+        self.join(context, continuation, prefix, special)
+    }
+
+    /// As [`Self::joined`], after a rendered chat, whose template wrote every special token that belongs there.
+    pub fn joined_chat(&self, context: &str, continuation: &str, prefix: u32) -> Result<Pair, LmError> {
+        self.join(context, continuation, prefix, false)
+    }
+
+    fn join(&self, context: &str, continuation: &str, prefix: u32, special: bool) -> Result<Pair, LmError> {
         if context.is_empty() {
             return self.alone(continuation, prefix);
         }
@@ -22,9 +34,6 @@ impl Tokenizer {
         }
         let bare = context.trim_end();
         let whole = format!("{context}{continuation}");
-        // A text that brings its own first token gets no second one.
-        let bos = self.spelling(prefix);
-        let special = bos.is_none_or(|bos| !whole.starts_with(&bos));
         if bare.is_empty() {
             // Nothing but white space: it all belongs to the continuation.
             return self.alone(&whole, prefix);

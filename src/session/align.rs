@@ -71,7 +71,7 @@ fn activations(
             base.reference()
         )));
     }
-    let tokenizer = Tokenizer::from_json(&base.tokenizer_json().map_err(BadInput::error)?)?;
+    let tokenizer = Tokenizer::of(base).map_err(BadInput::error)?;
     let decoder = Decoder::load(model.config(), model, device).map_err(BadInput::error)?;
     let mut layers = vec![LayerActivations::default(); model.config().num_hidden_layers];
     for text in texts {

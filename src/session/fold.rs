@@ -124,11 +124,11 @@ pub fn compare(
 fn prompts(model: &Checkpoint) -> anyhow::Result<Vec<Vec<u32>>> {
     let config = model.config();
     let most = config.max_position_embeddings.saturating_sub(1).clamp(1, 128);
-    let Ok(json) = model.tokenizer_json() else {
+    if model.tokenizer_json().is_err() {
         let ids = (0..most.min(32)).map(|i| (i * 7919 % config.vocab_size) as u32);
         return Ok(vec![ids.collect()]);
     };
-    let tokenizer = Tokenizer::from_json(&json)?;
+    let tokenizer = Tokenizer::of(model)?;
     let mut out = Vec::new();
     for text in PROMPTS {
         let mut ids = tokenizer.encode(text)?;

@@ -86,7 +86,7 @@ fn questions(size: &Size, tokenizer: &Tokenizer) -> anyhow::Result<Vec<Vec<u32>>
 fn parity(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::Result<()> {
     for name in ["zoo:base", "zoo:ja", "zoo:math-add", "zoo:math-mul"] {
         let checkpoint = Checkpoint::open(name)?;
-        let tokenizer = Tokenizer::from_json(&checkpoint.tokenizer_json()?)?;
+        let tokenizer = Tokenizer::of(&checkpoint)?;
         let prompts = questions(size, &tokenizer)?;
         let eos = checkpoint.config().eos_token_ids.clone();
         let options = Options { max_new_tokens: size.tokens, eos, batch: size.batch, ..Options::default() };
@@ -146,7 +146,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 fn zoo_candidate(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::Result<()> {
     let sources = ["zoo:ja", "zoo:math-add", "zoo:math-mul"].map(str::to_owned);
     let pool = Pool::open("zoo:base", &sources)?;
-    let tokenizer = Tokenizer::from_json(&pool.base().tokenizer_json()?)?;
+    let tokenizer = Tokenizer::of(pool.base())?;
     let mut prompts = questions(size, &tokenizer)?;
     prompts.truncate(1);
     let options = Options { max_new_tokens: 1, ..Options::default() };

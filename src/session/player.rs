@@ -4,24 +4,19 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::error::BadInput;
 use super::evaluate::{Told, Work};
 use super::protocol::Split;
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
-use crate::lm::{self, ChatTemplate, Decoder, Device, Message, Options, Pair, Stream, Timing, Tokenizer};
+use crate::lm::{self, Decoder, Device, Message, Options, Pair, Reader, Stream, Timing};
 use crate::task::{Encode, Kind, Length, Question, Task};
 
 /// A decoder with what it needs to read and write text.
 pub(super) struct Player {
     pub decoder: Decoder,
-    tokenizer: Tokenizer,
-    eos: Vec<u32>,
-    /// Stands for an empty context: the beginning-of-sequence token, else the end's.
-    prefix: Option<u32>,
-    /// Of the checkpoint, where it has one that can be read; why not where it can't.
-    chat: Result<Option<ChatTemplate>, String>,
+    reader: Reader,
     pub parameters: usize,
     /// Of the decoder.
     pub config: ModelConfig,
@@ -56,22 +51,14 @@ impl Player {
         config: &ModelConfig,
         decoder: Decoder,
     ) -> anyhow::Result<Self> {
-        let json = checkpoint.tokenizer_json().map_err(BadInput::error)?;
-        let tokenizer = Tokenizer::from_json(&json)
-            .with_context(|| format!("the tokenizer of {}", checkpoint.reference()))?;
+        let reader = Reader::of(checkpoint).map_err(BadInput::error)?;
         let parameters = config.vocab_size * config.hidden_size
             + config.num_hidden_layers
                 * config.hidden_size
                 * (config.hidden_size * 2 + config.intermediate_size * 3);
-        let eos = config.eos_token_ids.clone();
-        let prefix = config.bos_token_id.or(eos.first().copied());
-        let chat = ChatTemplate::of(checkpoint).map_err(|e| e.to_string());
         Ok(Self {
             decoder,
-            tokenizer,
-            eos,
-            prefix,
-            chat,
+            reader,
             parameters,
             config: config.clone(),
             prompts: HashMap::new(),
@@ -111,8 +98,8 @@ impl Player {
         let places = places(work);
         for &(split, index) in &places {
             let question = &task.questions(split)[index];
-            let limit =
-                task.most_tokens(question, |text| self.tokenizer.ids(text, false).map(|ids| ids.len()))?;
+            let limit = task
+                .most_tokens(question, |text| self.reader.tokenizer.ids(text, false).map(|ids| ids.len()))?;
             let prompt = self.prompt(task, &work.bench.task, split, index)?;
             prompts.push(fit(prompt, self.decoder.max_positions(), limit));
             limits.push(limit);
@@ -120,7 +107,7 @@ impl Player {
         let options = Options {
             max_new_tokens: limits.iter().copied().max().unwrap_or(0),
             limits: if matches!(task.length, Length::Tokens(_)) { Vec::new() } else { limits },
-            eos: self.eos.clone(),
+            eos: self.reader.ends.clone(),
             stop: task.stop.clone(),
             decoding: work.decoding.unwrap_or(task.decoding),
             threads: work.bench.threads,
@@ -140,7 +127,7 @@ impl Player {
             }
         };
         let (generated, timing) =
-            lm::generate(&self.decoder, &self.tokenizer, &prompts, &options, &watched, &on, cancel)?;
+            lm::generate(&self.decoder, &self.reader.tokenizer, &prompts, &options, &watched, &on, cancel)?;
         let said = generated.into_iter().zip(&finished).map(|(g, at)| Said {
             text: g.text,
             log_likelihoods: None,
@@ -181,16 +168,18 @@ impl Player {
 
     /// A question's choices after its prompt, as tokens.
     fn pairs(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Pair>> {
-        let Some(prefix) = self.prefix else {
+        let Some(prefix) = self.reader.prefix() else {
             bail!(BadInput::error(
-                "the model's config.json has neither bos_token_id nor eos_token_id: add one"
+                "the model names neither a beginning-of-sequence nor an end-of-sequence token: add bos_token_id \
+                 or eos_token_id to its config.json"
             ))
         };
         let prompt = self.text(task, question)?;
         let pair = |choice: &String| match task.encode {
-            Encode::Joined => self.tokenizer.joined(&prompt, choice, prefix),
+            Encode::Joined if task.chat => self.reader.tokenizer.joined_chat(&prompt, choice, prefix),
+            Encode::Joined => self.reader.tokenizer.joined(&prompt, choice, prefix),
             Encode::Apart => {
-                self.tokenizer.apart(&prompt, choice, self.eos.first().copied().unwrap_or(prefix))
+                self.reader.tokenizer.apart(&prompt, choice, self.reader.eos().unwrap_or(prefix))
             }
         };
         question.choices.iter().map(|choice| Ok(pair(choice)?)).collect()
@@ -202,7 +191,7 @@ impl Player {
         if !task.chat {
             return task.prompt(question).map_err(BadInput::error);
         }
-        let template = match &self.chat {
+        let template = match self.reader.chat() {
             Ok(Some(template)) => template,
             Ok(None) => {
                 return Err(BadInput::error(format!(
@@ -229,11 +218,11 @@ impl Player {
             return Ok(prompt.clone());
         }
         let text = self.text(task, &task.questions(split)[index])?;
-        // A chat template writes the first token itself.
-        let bos = self.prefix.and_then(|id| self.tokenizer.spelling(id));
-        let brings_its_own = task.chat && bos.is_some_and(|bos| text.starts_with(&bos));
-        let special = task.encode == Encode::Joined && !brings_its_own;
-        let prompt = self.tokenizer.ids(&text, special)?;
+        let prompt = if task.chat || task.encode == Encode::Apart {
+            self.reader.chat_prompt(&text)?
+        } else {
+            self.reader.prompt(&text)?
+        };
         self.prompts.insert(key, prompt.clone());
         Ok(prompt)
     }

@@ -10,6 +10,7 @@ mod emoji;
 mod error;
 mod file;
 mod fitness;
+pub(crate) mod jinja;
 mod judge;
 mod language;
 mod lattice;

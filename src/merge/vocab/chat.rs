@@ -1,8 +1,6 @@
 //! The chat template of a merge: carried over from its models, by name, or as given.
 
-use serde_json::Value;
-
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, chat_template};
 
 use super::super::MergeError;
 
@@ -48,21 +46,7 @@ pub(super) fn template<'a>(
 
 /// A model's own template, the default one where it has several, without space around it.
 fn of_model(model: &Checkpoint) -> Option<String> {
-    let text = if let Some(bytes) = model.file("chat_template.jinja") {
-        String::from_utf8_lossy(&bytes).into_owned()
-    } else {
-        let config: Value = serde_json::from_slice(&model.file("tokenizer_config.json")?).ok()?;
-        match config.get("chat_template")? {
-            Value::String(text) => text.clone(),
-            Value::Array(several) => several
-                .iter()
-                .find(|t| t.get("name").and_then(Value::as_str) == Some("default"))?
-                .get("template")?
-                .as_str()?
-                .to_owned(),
-            _ => return None,
-        }
-    };
+    let (text, _) = chat_template(model).ok()??;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -82,6 +82,7 @@ fn put_template(chat: Option<String>, mut models: Vec<Checkpoint>) -> Result<Vec
             ("tokenizer_config.json".to_owned(), Some(pretty(&Value::Object(config)))),
             ("chat_template.jinja".to_owned(), Some(template.into_bytes())),
             ("chat_template.json".to_owned(), None),
+            ("additional_chat_templates/default.jinja".to_owned(), None),
         ]);
         let config = donor.config().raw.clone();
         models.insert(0, donor.replaced(&config, Vec::new(), files)?);

@@ -1,10 +1,13 @@
 //! Text to token ids and back.
 
+mod build;
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::{LmError, text::TextStream, token_limits};
+use crate::checkpoint::{Checkpoint, Class, TextFiles};
 use crate::limits::guarded;
 
 /// A checkpoint's tokenizer.
@@ -16,15 +19,42 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// From the bytes of a `tokenizer.json`.
+    /// A checkpoint's, from all of its files ([`TextFiles`]).
+    ///
+    /// # Errors
+    /// A file that is missing, broken, or says what cannot be.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
+        let files = TextFiles::read(checkpoint).map_err(|e| LmError::Files(e.to_string()))?;
+        let json = checkpoint.tokenizer_json().map_err(|e| LmError::Files(e.to_string()))?;
+        // Made of other files, it is what its class makes already.
+        let made = checkpoint.file("tokenizer.json").is_none();
+        let named = |e: LmError| LmError::Files(format!("the tokenizer of {}: {e}", checkpoint.reference()));
+        Self::with_files(&json, &files, made).map_err(named)
+    }
+
+    /// From the bytes of a `tokenizer.json` alone.
     pub fn from_json(json: &[u8]) -> Result<Self, LmError> {
-        let value: Value = serde_json::from_slice(json)
-            .map_err(|e| LmError::Tokenizer(format!("tokenizer.json is not JSON: {e}")))?;
-        let unread = |why: String| LmError::Tokenizer(format!("tokenizer.json cannot be read: {why}"));
-        token_limits::check(&value).map_err(unread)?;
-        let inner = guarded(|| tokenizers::Tokenizer::from_bytes(json).map_err(|e| e.to_string()))
-            .unwrap_or_else(|| Err("its parts contradict each other".to_owned()))
-            .map_err(unread)?;
+        let value = value(json)?;
+        Self::new(read(json, &value)?, &value)
+    }
+
+    fn with_files(json: &[u8], files: &TextFiles, made: bool) -> Result<Self, LmError> {
+        let mut value = value(json)?;
+        let mut inner = if made || files.class == Class::File {
+            read(json, &value)?
+        } else {
+            value = build::as_class(value, files)?;
+            read(value.to_string().as_bytes(), &value)?
+        };
+        build::add(&mut inner, files)?;
+        inner.set_encode_special_tokens(files.split_special);
+        Self::new(inner, &value)
+    }
+
+    fn new(mut inner: tokenizers::Tokenizer, value: &Value) -> Result<Self, LmError> {
+        // A prompt is neither cut nor filled up, whatever was saved.
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| LmError::Tokenizer(e.to_string()))?;
         let bytes = (value["decoder"]["type"] == "ByteLevel").then(|| byte_table(&inner));
         Ok(Self { inner, bytes })
     }
@@ -85,6 +115,18 @@ impl Tokenizer {
         let table = self.bytes.as_ref()?;
         Some(table.get(&id).map_or(&[], Vec::as_slice))
     }
+}
+
+fn read(json: &[u8], value: &Value) -> Result<tokenizers::Tokenizer, LmError> {
+    let unread = |why: String| LmError::Tokenizer(format!("tokenizer.json cannot be read: {why}"));
+    token_limits::check(value).map_err(unread)?;
+    guarded(|| tokenizers::Tokenizer::from_bytes(json).map_err(|e| e.to_string()))
+        .unwrap_or_else(|| Err("its parts contradict each other".to_owned()))
+        .map_err(unread)
+}
+
+fn value(json: &[u8]) -> Result<Value, LmError> {
+    serde_json::from_slice(json).map_err(|e| LmError::Tokenizer(format!("tokenizer.json is not JSON: {e}")))
 }
 
 /// Bytes of each token of a byte-level vocabulary: every character of a spelling stands for one
@@ -152,7 +194,7 @@ mod tests {
     }"#;
 
     fn byte_level() -> Tokenizer {
-        let json = include_bytes!("../../tests/golden/transformers/tied-gqa/tokenizer.json");
+        let json = include_bytes!("../../../tests/golden/transformers/tied-gqa/tokenizer.json");
         Tokenizer::from_json(json).unwrap()
     }
 
