@@ -26,10 +26,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn ids(value: &Value) -> Vec<u32> {
-    value.as_array().unwrap().iter().map(|v| u32::try_from(v.as_u64().unwrap()).unwrap()).collect()
-}
-
 fn json_of(name: &str) -> Value {
     serde_json::from_slice(&fs::read(golden().join("tokens").join(name)).unwrap()).unwrap()
 }
