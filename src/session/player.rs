@@ -56,13 +56,7 @@ impl Player {
             + config.num_hidden_layers
                 * config.hidden_size
                 * (config.hidden_size * 2 + config.intermediate_size * 3);
-        Ok(Self {
-            decoder,
-            reader,
-            parameters,
-            config: config.clone(),
-            prompts: HashMap::new(),
-        })
+        Ok(Self { decoder, reader, parameters, config: config.clone(), prompts: HashMap::new() })
     }
 
     /// Answers what is asked, in its order.
