@@ -33,7 +33,7 @@ pub enum TaskError {
     Dictionary { folder: String, why: String },
     #[error("{data}, line {line}: {}", shown(what))]
     Row { data: String, line: usize, what: String },
-    #[error("{data}, line {line}: there is no column {column:?}{hint}: set `columns` in {file}")]
+    #[error("{data}, line {line}: there is no column \"{}\"{hint}: set `columns` in {file}", shown(column))]
     Column { file: String, data: String, line: usize, column: String, hint: String },
     #[error("{data} holds no questions: {file} needs at least one in each split")]
     Empty { file: String, data: String },
