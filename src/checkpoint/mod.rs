@@ -50,7 +50,7 @@ pub use layers::Origin;
 pub use layout::tensor_shapes;
 pub use open::Checkpoint;
 pub use own::{new_file, own_file, own_folder, user_id, write_whole};
-pub use prints::{FilePrint, prints};
+pub use prints::{FilePrint, prints, unprinted};
 pub use rotary::Rotary;
 pub use staged::{ShardWriter, Staged, shard_bytes};
 pub use summary::{Fit, ModelSummary};

@@ -59,6 +59,21 @@ pub fn prints(reference: &str, known: &[FilePrint]) -> Result<Vec<FilePrint>, Ch
     Ok(out)
 }
 
+/// Bytes that [`prints`] would have to read.
+#[must_use]
+pub fn unprinted(reference: &str, known: &[FilePrint]) -> u64 {
+    let (mut paths, mut bundled) = (Vec::new(), Vec::new());
+    // What is the matter with the model is said when it is opened.
+    let _ = gather(reference, &mut paths, &mut bundled);
+    let read = |(file, path): &(String, PathBuf)| {
+        let about = path.metadata().ok()?;
+        let stamp = stamp(&about);
+        let same = known.iter().any(|k| k.file == *file && k.stamp == stamp);
+        (!same).then_some(about.len())
+    };
+    paths.iter().filter_map(read).sum()
+}
+
 /// The files of a model with their names; the bundled ones have their prints at once.
 fn gather(
     reference: &str,
@@ -176,6 +191,15 @@ mod tests {
         fs::write(&path, "content").unwrap();
         let was = of_file("file".into(), &path, &[]).unwrap();
         assert_eq!(was.hash, FilePrint::of("file", b"content").hash);
+        let folder = write_zoo(out.path()).unwrap().swap_remove(0);
+        let reference = folder.to_str().unwrap();
+        let known = prints(reference, &[]).unwrap();
+        assert_eq!(unprinted(reference, &known), 0);
+        let bytes = fs::metadata(folder.join("config.json")).unwrap().len();
+        let but_one: Vec<FilePrint> =
+            known.into_iter().filter(|k| !k.file.ends_with("/config.json")).collect();
+        assert_eq!(unprinted(reference, &but_one), bytes);
+        assert_eq!(unprinted("zoo:ja", &[]), 0);
         // A print that is taken over is one that was not computed.
         let marked = FilePrint { hash: "taken over".into(), ..was.clone() };
         assert_eq!(of_file("file".into(), &path, std::slice::from_ref(&marked)).unwrap(), marked);

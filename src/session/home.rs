@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -142,7 +143,7 @@ impl Home {
         let dir = self.root.join("run");
         let socket = dir.join("engine.sock");
         // An engine that listens already is where it was.
-        let serves = socket.exists() || !self.is_read_only();
+        let serves = !self.is_read_only() || UnixStream::connect(&socket).is_ok();
         if socket.as_os_str().len() <= SOCKET_PATH_MAX && serves {
             return dir;
         }

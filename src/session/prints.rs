@@ -12,6 +12,9 @@ use crate::task::{Task, printed_questions};
 /// The files that are named in a sentence at most.
 const NAMED: usize = 3;
 
+/// Reading so many bytes takes long enough to be told.
+const LONG: u64 = 4_000_000_000;
+
 /// Something that a session reads is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -89,10 +92,22 @@ fn listed(found: &[String]) -> String {
     out
 }
 
-/// Fingerprints of a bench's models, as their files are now.
-pub fn of_models(bench: &Bench, known: &[FilePrint]) -> anyhow::Result<Vec<FilePrint>> {
+/// Fingerprints of a bench's models, as their files are now; `told` hears of what takes its time.
+pub fn of_models(
+    bench: &Bench,
+    known: &[FilePrint],
+    told: &dyn Fn(String),
+) -> anyhow::Result<Vec<FilePrint>> {
+    let models = || std::iter::once(&bench.base).chain(&bench.sources);
+    let bytes: u64 = models().map(|model| crate::checkpoint::unprinted(model, known)).sum();
+    if bytes > LONG {
+        told(format!(
+            "taking fingerprints of {:.1} GB of models: once, and again only of what is touched",
+            bytes as f64 / 1e9
+        ));
+    }
     let mut out: Vec<FilePrint> = Vec::new();
-    for model in std::iter::once(&bench.base).chain(&bench.sources) {
+    for model in models() {
         out.extend(crate::checkpoint::prints(model, known).map_err(BadInput::error)?);
     }
     Ok(out)

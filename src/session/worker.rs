@@ -89,7 +89,7 @@ fn work(
                 [] => evaluator.open(bench, fitness, limits, &told)?,
                 parts => evaluator.open_parts(bench, parts, &told)?,
             };
-            facts.prints.extend(of_models(bench, known)?);
+            facts.prints.extend(of_models(bench, known, &|text| told(Told::Note(text)))?);
             Ok(Report::Opened { id: *id, facts, questions })
         }
         Job::Run { id, bench, fitness, target, ask, watch, parts } => {

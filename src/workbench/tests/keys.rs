@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::fixture;
 use super::snapshots::screen;
 use crate::recipe::Method;
-use crate::session::protocol::{Command, Message, Reply, Target};
+use crate::session::protocol::{Command, Message, Reply, SessionRow, Target};
 use crate::workbench::action::Action;
 use crate::workbench::answers::{Filter, Who};
 use crate::workbench::app::{App, Pane, Wish};
@@ -110,6 +110,22 @@ fn s_and_e_start_from_the_session_on_the_screen() {
         let config = crate::session::config::Config::parse(config, "config").unwrap();
         let task = config.task.first().name.as_str();
         assert_eq!((task, config.budget.evaluations, config.name.as_str()), ("mgsm_ja", 33, "mine"), "{key}");
+    }
+}
+
+#[test]
+fn the_list_of_sessions_says_what_is_the_matter() {
+    use crate::session::journal::{Trouble, TroubleKind};
+    let mut app = fixture::evolving();
+    let row = app.run.as_ref().unwrap().state.row();
+    let kinds = [TroubleKind::Damaged, TroubleKind::Newer, TroubleKind::Unreadable, TroubleKind::ReadOnly];
+    let problem = |kind| Some(Trouble { kind, what: "why".to_owned() });
+    app.sessions =
+        kinds.into_iter().map(|kind| SessionRow { problem: problem(kind), ..row.clone() }).collect();
+    app.overlay = Some(Overlay::Sessions { cursor: 0 });
+    let screen = screen(&app, 100, 30);
+    for word in ["damaged", "newer", "no access", "read-only"] {
+        assert!(screen.contains(word), "{word}: {screen}");
     }
 }
 
