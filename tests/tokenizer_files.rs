@@ -59,8 +59,7 @@ fn checkpoint(name: &str, files: BTreeMap<String, Vec<u8>>) -> Checkpoint {
 }
 
 fn tokenizer(name: &str) -> Tokenizer {
-    let model = checkpoint(name, files(name));
-    Tokenizer::from_json(&model.tokenizer_json().unwrap()).unwrap()
+    Tokenizer::of(&checkpoint(name, files(name))).unwrap()
 }
 
 fn checksum(ids: &[u32]) -> u32 {

@@ -26,8 +26,8 @@ impl Tokenizer {
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
         let files = TextFiles::read(checkpoint).map_err(|e| LmError::Files(e.to_string()))?;
         let json = checkpoint.tokenizer_json().map_err(|e| LmError::Files(e.to_string()))?;
-        // Made of other files, it is what its class makes already.
-        let made = checkpoint.file("tokenizer.json").is_none();
+        // Made of other files, it is what its class makes already, with all that is added to it.
+        let made = !checkpoint.has_tokenizer_json();
         let named = |e: LmError| LmError::Files(format!("the tokenizer of {}: {e}", checkpoint.reference()));
         Self::with_files(&json, &files, made).map_err(named)
     }
@@ -46,7 +46,9 @@ impl Tokenizer {
             value = build::as_class(value, files)?;
             read(value.to_string().as_bytes(), &value)?
         };
-        build::add(&mut inner, files)?;
+        if !made {
+            build::add(&mut inner, files)?;
+        }
         inner.set_encode_special_tokens(files.split_special);
         Self::new(inner, &value)
     }
