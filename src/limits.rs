@@ -76,7 +76,7 @@ limits! {
     TOKEN_ID: u32 = 1 << 24, "16,777,216",
         "Ids in tokenizer.json",
         "Rows of embeddings; the largest published vocabularies have a million.";
-    TOKEN_GROWTH: usize = 1024, "1,024",
+    TOKEN_GROWTH: usize = 4096, "4,096",
         "Bytes that a tokenizer's normalizers or decoders may make of one byte of text, one after another",
         "NFKC makes 11 of one at most; a chain of replacements multiplies.";
     TOKEN_TEXT: usize = 1 << 16, "65,536",

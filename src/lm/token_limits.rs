@@ -89,8 +89,12 @@ impl Sum {
             self.text += content.filter(|_| once).map_or(0, str::len);
             if let Some(content) = content.filter(|_| !once) {
                 let plain = pattern.get("String").or(Some(pattern)).and_then(Value::as_str);
+                let least = match regex {
+                    Some(text) => usize::from(!matches_nothing(text)),
+                    None => plain.map_or(0, str::len),
+                };
                 // What matches nothing matches between any two bytes.
-                let each = match plain.map_or(0, str::len) {
+                let each = match least {
                     0 => content.len() + 1,
                     bytes => content.len().div_ceil(bytes).max(1),
                 };
@@ -121,6 +125,12 @@ impl Sum {
         }
         Ok(())
     }
+}
+
+/// Whether a pattern matches where there is nothing; where that can't be said, it does.
+fn matches_nothing(pattern: &str) -> bool {
+    let compiled = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
+    compiled.map_or(true, |regex| regex.is_match(""))
 }
 
 /// The product of all counts in a pattern, such as 6 of `(a{2}b){3}`.
@@ -187,14 +197,14 @@ mod tests {
         let usual = json!({"type": "Sequence", "normalizers": [
             {"type": "NFKC"}, {"type": "Prepend", "prepend": "▁"}, replace(" ", "▁".to_owned())]});
         assert_eq!(check(&json!({ "normalizer": usual, "model": {} })), Ok(()));
-        assert!(says("normalizer", &replace("a", "a".repeat(5000))).contains("over 1024 bytes of one"));
+        assert!(says("normalizer", &replace("a", "a".repeat(5000))).contains("over 4096 bytes of one"));
         let chain: Vec<Value> = (0..4).map(|_| replace("a", "a".repeat(10))).collect();
         for (part, list) in [("normalizer", "normalizers"), ("decoder", "decoders")] {
-            assert!(says(part, &json!({"type": "Sequence", list: chain})).contains("over 1024 bytes of one"));
+            assert!(says(part, &json!({"type": "Sequence", list: chain})).contains("over 4096 bytes of one"));
         }
         // A pattern that is no text, and one without its type.
-        let empty = json!({"pattern": {"Regex": "x*"}, "content": "y".repeat(2000)});
-        assert!(says("normalizer", &empty).contains("over 1024"));
+        let empty = json!({"pattern": {"Regex": "x*"}, "content": "y".repeat(5000)});
+        assert!(says("normalizer", &empty).contains("over 4096"));
         assert!(says("normalizer", &json!({"prepend": "x".repeat(70_000)})).contains("around every text"));
         let ids = json!({"single": [{"SpecialToken": {"id": "a", "type_id": 0}}],
             "special_tokens": {"a": {"id": "a", "ids": vec![1; 70_000], "tokens": []}}});

@@ -202,7 +202,7 @@ fn read_classes(bytes: &[u8]) -> Option<(Vec<Vec<u8>>, Vec<Class>)> {
 fn map(path: &Path) -> Result<Mapped, String> {
     let name = path.file_name().unwrap_or_default().display();
     let mapped = Mapped::open(path).map_err(|e| format!("{name} can't be read ({e})"))?;
-    mapped.ok_or_else(|| format!("{name} is empty"))
+    mapped.ok_or_else(|| format!("{name} is no MeCab dictionary: it is empty"))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
