@@ -378,3 +378,27 @@ fn a_search_begins_from_any_notation() {
         assert!(start.contains(&wanted), "{start}");
     }
 }
+
+/// In a session such a candidate fails with the sentence, at once, and the session goes on to its end.
+#[test]
+fn a_candidate_that_overflows_ranks_last() {
+    let place = Place::new();
+    let file = place.path("ja/model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    let last = bytes.len() - 2;
+    // 1e38 as the last weight.
+    bytes[last..].copy_from_slice(&[0x96, 0x7e]);
+    fs::write(&file, bytes).unwrap();
+    let config = "name = \"large\"\ndevice = \"cpu\"\n[pool]\nbase = \"zoo:base\"\nsources = [\"./ja\", \"zoo:math-add\"]\n\
+                  [task]\nuse = \"zoo\"\ntrain_limit = 2\ntest_limit = 2\n\
+                  [space]\nmethod = \"task_arithmetic\"\ngroups = \"global\"\nweight = { min = -2.0, max = 100000.0 }\n\
+                  [search]\nalgorithm = \"random\"\npopulation = 4\n[budget]\nevaluations = 8\n";
+    fs::write(place.path("c.toml"), config).unwrap();
+    let out = place.try_run(&["evolve", "c.toml", "--headless", "--json"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{said}");
+    assert!(!said.contains("trying again"), "{said}");
+    let events = String::from_utf8(out.stdout).unwrap();
+    let failed = events.lines().filter(|line| line.contains("values NaN or infinite")).count();
+    assert!(failed > 0 && events.contains("\"event\":\"finished\""), "{events}");
+}

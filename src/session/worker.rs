@@ -15,6 +15,7 @@ use anyhow::Context;
 use super::client::{LINE_MAX, read_lines};
 use super::evaluate::{Evaluator, Told, Work};
 use super::job::{Job, Measured, Report};
+use super::kitchen::is_settled;
 use super::prints::{Changed, of_models};
 use super::signals;
 
@@ -56,6 +57,7 @@ pub fn run() -> anyhow::Result<()> {
             Ok(Err(why)) if why.chain().any(<dyn std::error::Error>::is::<Changed>) => {
                 Report::Changed { id, why: format!("{why:#}") }
             }
+            Ok(Err(why)) if is_settled(&why) => Report::Unfit { id, why: format!("{why:#}") },
             Ok(Err(why)) => Report::Failed { id, why: format!("{why:#}") },
             Err(panic) => {
                 // What was loaded may be half changed.

@@ -10,8 +10,22 @@ use super::error::BadInput;
 use super::evaluate::Told;
 use super::player::Player;
 use crate::lm::Device;
-use crate::merge::{Merged, Pool};
+use crate::merge::{MergeError, Merged, Pool};
 use crate::recipe::Recipe;
+
+/// An error with which a merge ended. One of values that are not finite stays what it is: who tries
+/// candidates knows it by that.
+fn failure(error: MergeError) -> anyhow::Error {
+    match error {
+        MergeError::MadeNotFinite { .. } => anyhow::Error::new(error),
+        other => BadInput::error(other),
+    }
+}
+
+/// Whether the same candidate would fail alike, however often it is tried.
+pub(super) fn is_settled(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(MergeError::MadeNotFinite { .. })))
+}
 
 /// A pool and what was made of it last.
 pub(super) struct Kitchen {
@@ -49,7 +63,7 @@ impl Kitchen {
             return Ok(self.player.insert(player));
         }
         let _ = told;
-        let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(BadInput::error)?;
+        let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(failure)?;
         // Taken out meanwhile: a decoder whose refresh failed is of no use.
         let kept = self.player.take().filter(|player| player.config == *self.merged.config());
         let player = match kept {
