@@ -125,6 +125,26 @@ fn only_the_workbench_names_the_terminal_library() {
     }
 }
 
+/// Files are read by `limits`, which refuses what is too long or no file; what the kernel writes, and a
+/// file that is open anyway, need no bound.
+#[test]
+fn files_are_read_under_a_bound() {
+    let free = ["lm/memory.rs", "engine/reports.rs", "doctor/machine.rs", "doctor/home.rs", "limits/"];
+    for (_, path, text) in sources() {
+        let name = path.display().to_string();
+        if name.contains("tests") || free.iter().any(|f| name.contains(f)) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for reads in ["fs::read(", "fs::read_to_string(", "Mmap::map("] {
+            assert!(
+                !code.contains(reads),
+                "{name} reads a file by {reads}…): use limits::read or limits::read_text"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_check_sees_uses() {
     assert_eq!(rooms_used("use crate::merge::Pool;"), ["merge"]);
