@@ -33,7 +33,7 @@ pub struct Reader {
     pub read: fn(&mut Lab, &[u8]) -> Outcome,
 }
 
-pub const COUNT: usize = 19;
+pub const COUNT: usize = 22;
 
 macro_rules! readers {
     ($($name:literal $place:literal $share:literal, $change:expr, $read:expr;)*) => {
@@ -58,6 +58,9 @@ readers! {
     "index" "index" 5, |rng, s| text(rng, &s.indices, Notation::Json), index;
     "tokenizer" "tokenizer" 12, |rng, s| text(rng, &s.tokenizers, Notation::Json), tokenizer;
     "vocabulary" "" 5, |rng, s| text(rng, &s.tokenizers[..1], Notation::Json), vocabulary;
+    "pieces" "pieces" 6, |rng, s| bytes(rng, &s.pieces), pieces;
+    "words" "/a" 8, words_change, words;
+    "pickle" "pickled" 6, |rng, s| bytes(rng, &s.pickles), pickle;
     "adapter" "plain" 5, |rng, s| text(rng, &s.adapters, Notation::Json), |lab, b| adapter(lab, "adapter_config.json", b);
     "adapter-weights" "plain" 4, |rng, s| weights(rng, &s.adapter_weights),
         |lab, b| adapter(lab, "adapter_model.safetensors", b);
@@ -99,6 +102,17 @@ fn event(rng: &mut ChaCha8Rng, seeds: &Seeds) -> Vec<u8> {
     [&(number as u64 + 1).to_le_bytes(), text.as_slice()].concat()
 }
 
+/// The files beside `tokenizer.json` that say how a text is read.
+const WORDS: [&str; 3] = ["tokenizer_config.json", "generation_config.json", "chat_template.jinja"];
+
+/// The number of a file, and its changed text.
+fn words_change(rng: &mut ChaCha8Rng, seeds: &Seeds) -> Vec<u8> {
+    let number = rng.random_range(0..WORDS.len());
+    let notation = if WORDS[number].ends_with("json") { Notation::Json } else { Notation::Lines };
+    let text = mutate::text(rng, &seeds.words[number], notation);
+    [&[number as u8], text.as_slice()].concat()
+}
+
 /// A worker's folder, with whole models and data in it; only one file at a time is broken.
 pub struct Lab {
     dir: TempDir,
@@ -118,13 +132,18 @@ impl Lab {
             fs::write(lab.path(name), text).unwrap();
         }
         for name in ["data.jsonl", "data.csv", "data.tsv", "data.parquet"] {
-            let columns = if name.ends_with("parquet") { "gold = \"answers.list | length\"\n" } else { "" };
+            let columns = if name.ends_with("parquet") { "gold = \"answers | length\"\n" } else { "" };
             let header = "columns = { question = \"question\", answer = \"answer\" }\n";
             let text = format!(
                 "name = \"t\"\nprompt = \"{{{{ question }}}}\"\nmax_new_tokens = 4\n{columns}{header}[test]\ndata = \"{name}\"\n"
             );
             fs::write(lab.path(&format!("{name}.toml")), text).unwrap();
         }
+        lab.copy(&golden.join("sentencepiece/models/llama"), "pieces");
+        for name in ["config.json", "model.safetensors"] {
+            fs::copy(lab.path("base").join(name), lab.path("pieces").join(name)).unwrap();
+        }
+        lab.copy(&golden.join("pickle/one"), "pickled");
         fs::create_dir_all(lab.path("home/sessions/s")).unwrap();
         lab
     }
@@ -264,6 +283,40 @@ fn tokenizer(_: &mut Lab, bytes: &[u8]) -> Outcome {
     let _ = tokenizer.decode(&ids);
     let _ = tokenizer.decode(&(0..20).collect::<Vec<u32>>());
     Ok(())
+}
+
+/// A tokenizer made of sentencepiece's model.
+fn pieces(lab: &mut Lab, bytes: &[u8]) -> Outcome {
+    lab.put("pieces/tokenizer.model", bytes);
+    let model = open(lab, "pieces")?;
+    let json = model.tokenizer_json().map_err(told)?;
+    let told = |e: yosegi::lm::LmError| vec![format!("pieces: {e:#}")];
+    let tokenizer = Tokenizer::from_json(&json).map_err(told)?;
+    tokenizer.ids("a b 個 <s> 12", true).map(|_| ()).map_err(told)
+}
+
+/// All that says how a text is read, and a conversation as the chat template has it.
+fn words(lab: &mut Lab, bytes: &[u8]) -> Outcome {
+    let (number, text) = bytes.split_first().unwrap();
+    let path = lab.path("a").join(WORDS[usize::from(*number)]);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, text).unwrap();
+    let told = |e: &dyn std::fmt::Display| vec![format!("/a: {e:#}")];
+    let outcome = open(lab, "a").and_then(|model| {
+        let reader = yosegi::lm::Reader::of(&model).map_err(|e| told(&e))?;
+        reader.prompt("a b").map_err(|e| told(&e))?;
+        reader.chat_prompt("a b").map(|_| ()).map_err(|e| told(&e))
+    });
+    fs::write(&path, whole).unwrap();
+    outcome
+}
+
+fn pickle(lab: &mut Lab, bytes: &[u8]) -> Outcome {
+    lab.put("pickled/pytorch_model.bin", bytes);
+    let model = open(lab, "pickled")?;
+    Decoder::load(model.config(), &model, &Device::Cpu)
+        .map(|_| ())
+        .map_err(|e| vec![format!("pickled: {e:#}")])
 }
 
 /// Two vocabularies made one.

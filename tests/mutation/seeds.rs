@@ -29,6 +29,12 @@ pub struct Seeds {
     pub indices: Vec<Vec<u8>>,
     pub safetensors: Vec<Vec<u8>>,
     pub tokenizers: Vec<Vec<u8>>,
+    /// `tokenizer.model`.
+    pub pieces: Vec<Vec<u8>>,
+    /// tokenizer_config.json, generation_config.json, chat_template.jinja.
+    pub words: Vec<Vec<u8>>,
+    /// `pytorch_model.bin`.
+    pub pickles: Vec<Vec<u8>>,
     /// `adapter_config.json`.
     pub adapters: Vec<Vec<u8>>,
     pub adapter_weights: Vec<Vec<u8>>,
@@ -96,6 +102,13 @@ impl Seeds {
             indices: vec![index()],
             safetensors: all(&["tests/golden/tokenizer/models/base/model.safetensors"]),
             tokenizers,
+            pieces: all(&["tests/golden/sentencepiece/models/llama/tokenizer.model"]),
+            words: all(&[
+                "tests/golden/tokenizer/models/a/tokenizer_config.json",
+                "tests/golden/tokenizer/models/a/generation_config.json",
+                "tests/golden/tokenizer/models/a/chat_template.jinja",
+            ]),
+            pickles: all(&["tests/golden/pickle/one/pytorch_model.bin"]),
             adapters: all(&["tests/golden/lora/tied-bf16/plain/adapter_config.json"]),
             adapter_weights: all(&["tests/golden/lora/tied-bf16/plain/adapter_model.safetensors"]),
             journal,
