@@ -175,6 +175,11 @@ impl<'a> Reader<'a> {
         let Tree::List(list) = &node.tree else {
             return Err(self.bad(node.line, path, format!("must be written as {shown}")));
         };
+        // Before each is read.
+        if list.len() > LAYERS {
+            let problem = format!("gives {} entries; {LAYERS} are the most", list.len());
+            return Err(self.bad(node.line, path, problem));
+        }
         match list.iter().enumerate().find(|(_, n)| !n.is_map()) {
             Some((i, odd)) => Err(self.bad(odd.line, &format!("{path}[{i}]"), "must be a table")),
             None => Ok(list),

@@ -2,6 +2,7 @@
 
 use super::node::{Node, Tree};
 use super::{Read, Reader};
+use crate::limits::FILTERS;
 use crate::recipe::yaml::number_in;
 use crate::recipe::{Filter, Kind, Method, Param, ParamSpec, Parameters, Values};
 
@@ -25,6 +26,10 @@ impl Reader<'_> {
         self.note(path, node.line);
         match &node.tree {
             Tree::List(list) if list.iter().any(Node::is_map) => {
+                if list.len() > FILTERS {
+                    let problem = format!("has {} filters; {FILTERS} are the most", list.len());
+                    return Err(self.bad(node.line, path, problem));
+                }
                 let filters =
                     list.iter().enumerate().map(|(i, n)| self.filter(n, &format!("{path}[{i}]"), spec));
                 Ok(Values::Filters(filters.collect::<Read<_>>()?))

@@ -28,13 +28,15 @@ fn other_words_for_whole_models() {
 fn long_texts_are_refused_by_their_number() {
     let n = 100_000;
     let sources: String = (0..n).map(|i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n")).collect();
-    refused(&format!("method = \"linear\"\n{sources}"), &["r.toml", "source gives 100000 models", "1024"]);
-    refused(&format!("method = \"linear\"\n{}", sources.replace("m1\"", "m0\"")), &["100000 models"]);
+    refused(&format!("method = \"linear\"\n{sources}"), &["r.toml", "source gives 100000 entries", "4096"]);
+    refused(&format!("method = \"linear\"\n{}", sources.replace("m1\"", "m0\"")), &["100000 entries"]);
+    let fewer: String = (0..2000).map(|i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n")).collect();
+    refused(&format!("method = \"linear\"\n{fewer}"), &["source gives 2000 models", "1024"]);
     let steps: String = (0..n).map(|i| format!("[[path]]\nmodel = \"m\"\nlayer = 0\n# {i}\n")).collect();
-    refused(&format!("method = \"passthrough\"\nbase = \"m\"\n{steps}"), &["path has 100000 steps"]);
+    refused(&format!("method = \"passthrough\"\nbase = \"m\"\n{steps}"), &["path gives 100000 entries"]);
     let slices: String =
         (0..n).map(|i| format!("[[slice]]\nsource = [{{ model = \"m{i}\", layers = [0, 1] }}]\n")).collect();
-    refused(&format!("method = \"passthrough\"\n{slices}"), &["slice gives 100000 slices"]);
+    refused(&format!("method = \"passthrough\"\n{slices}"), &["slice gives 100000 entries"]);
     let filters = vec!["{ filter = \"mlp\", value = 1.0 }"; n].join(", ");
     let one =
         |weight: &str| format!("method = \"linear\"\nsource = [{{ model = \"m\", weight = {weight} }}]\n");
@@ -53,7 +55,7 @@ fn long_texts_are_refused_by_their_number() {
     let models: String =
         (0..n).map(|i| format!("  - {{model: m{i}, parameters: {{weight: 1}}}}\n")).collect();
     let error = yaml(&format!("merge_method: linear\nmodels:\n{models}"));
-    assert!(error.contains("models gives 100000 models"), "{error}");
+    assert!(error.contains("models gives 100000 entries"), "{error}");
     let tokens: String = (0..n).map(|i| format!("    t{i}: {{source: a}}\n")).collect();
     let text = format!(
         "merge_method: linear\nmodels: [{{model: a, parameters: {{weight: 1}}}}]\ntokenizer:\n  source: union\n  tokens:\n{tokens}"
