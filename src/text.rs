@@ -51,7 +51,11 @@ pub fn as_toml(document: &str) -> String {
 fn escaped(document: &str, escape: impl Fn(char, &mut String)) -> String {
     let mut out = String::with_capacity(document.len());
     for c in document.chars() {
-        if c == '\u{7f}' || is_unsafe(c) { escape(c, &mut out) } else { out.push(c) }
+        if c == '\u{7f}' || is_unsafe(c) {
+            escape(c, &mut out);
+        } else {
+            out.push(c);
+        }
     }
     out
 }

@@ -1,5 +1,6 @@
 //! Fetching from a hub on this machine's loopback: what is asked for, what a merge hands on, and
 //! what is said where there is nothing to read.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Weights in PyTorch's pickles: the same tensors as in safetensors, and nothing that a file asks for is
+//! Weights in `PyTorch`'s pickles: the same tensors as in safetensors, and nothing that a file asks for is
 //! run. The fixtures and the script that made them are in `golden/pickle`.
 #![allow(clippy::unwrap_used)] // a broken fixture should stop it
 

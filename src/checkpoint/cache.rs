@@ -172,9 +172,17 @@ mod tests {
 
     use super::*;
 
-    /// What a set of variables gives, all others being unset.
-    fn with<T>(set: &[(&str, &str)], ask: impl Fn(&Variables<'_>) -> T) -> T {
-        ask(&Variables(&|key| set.iter().find(|(k, _)| *k == key).map(|(_, value)| OsString::from(value))))
+    /// Where the cache is under a set of variables, all others being unset.
+    fn cache_with(set: &[(&str, &str)]) -> PathBuf {
+        Variables(&|key| lookup(set, key)).cache()
+    }
+
+    fn access_with(set: &[(&str, &str)]) -> Access {
+        Variables(&|key| lookup(set, key)).access()
+    }
+
+    fn lookup(set: &[(&str, &str)], key: &str) -> Option<OsString> {
+        set.iter().find(|(k, _)| *k == key).map(|(_, value)| OsString::from(value))
     }
 
     /// The paths are those that `huggingface_hub.constants.HF_HUB_CACHE` has under these variables.
@@ -199,7 +207,7 @@ mod tests {
             (vec![home, ("HF_HUB_CACHE", ""), ("HF_HOME", "")], "/h/.cache/huggingface/hub"),
             (vec![("HOME", "/h/"), ("HF_HUB_CACHE", "~/c")], "/h/c"),
         ] {
-            assert_eq!(with(&set, |v| v.cache()), Path::new(cache), "{set:?}");
+            assert_eq!(cache_with(&set), Path::new(cache), "{set:?}");
         }
     }
 
@@ -209,7 +217,8 @@ mod tests {
         let home = folder.path().to_str().unwrap();
         let ask = |set: &[(&str, &str)]| {
             let all: Vec<_> = set.iter().copied().chain([("HF_HOME", home), ("HOME", "/h")]).collect();
-            with(&all, |v| (v.access().endpoint, v.access().token))
+            let access = access_with(&all);
+            (access.endpoint, access.token)
         };
         let hub = Some("https://huggingface.co".to_owned());
         assert_eq!(ask(&[]), (hub.clone(), None));

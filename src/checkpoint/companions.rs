@@ -68,7 +68,8 @@ fn is_text(name: &str) -> bool {
 
 fn is_template(name: &str) -> bool {
     let file = name.strip_prefix(TEMPLATES).and_then(|rest| rest.strip_prefix('/'));
-    file.is_some_and(|f| f.len() > ".jinja".len() && f.ends_with(".jinja") && !f.contains('/'))
+    let stem = file.and_then(|f| f.strip_suffix(".jinja"));
+    stem.is_some_and(|s| !s.is_empty() && !s.contains('/'))
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ pub(super) fn only_foreign(reference: &str, folder: &Path) -> CheckpointError {
 /// the way to a checkpoint. `None`: nothing that is known.
 pub(super) fn advice(names: &[&str], model: &str) -> Option<String> {
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|n| is(&n.to_ascii_lowercase()));
-    let ends = |end: &'static str| move |n: &str| n.ends_with(end);
     let quoted = quoted(model);
     let convert = |with: &str, how: &str| {
         format!(
@@ -33,37 +32,42 @@ pub(super) fn advice(names: &[&str], model: &str) -> Option<String> {
     if let Some(name) = find(&|n| n.starts_with("adapter_model")) {
         return Some(format!("{name} is a LoRA adapter: name it as BASE+{model}"));
     }
-    if let Some(name) = find(&|n| n.ends_with(".bin") && n.contains("model")) {
+    if let Some(name) = find(&|n| ends(n, "bin") && n.contains("model")) {
         let todo = convert("transformers", "");
         return Some(format!(
             "its weights are {name}, a pickle of PyTorch, and safetensors are read here; {todo}"
         ));
     }
-    if let Some(name) = find(&ends(".gguf")) {
+    if let Some(name) = find(&|n| ends(n, "gguf")) {
         let todo = convert("transformers", &format!(", gguf_file='{}'", self::quoted(name)));
         return Some(format!(
             "its weights are {name}, a file for llama.cpp; take the model that it was made from, or {todo}"
         ));
     }
-    if let Some(name) = find(&|n| n.ends_with(".h5") || n.ends_with(".msgpack") || n.contains(".ckpt")) {
-        let from = if name.ends_with(".msgpack") { "from_flax=True" } else { "from_tf=True" };
+    if let Some(name) = find(&|n| ends(n, "h5") || ends(n, "msgpack") || n.contains(".ckpt")) {
+        let from = if ends(name, "msgpack") { "from_flax=True" } else { "from_tf=True" };
         let todo = convert("transformers 4 (pip install 'transformers<5')", &format!(", {from}"));
         return Some(format!(
             "its weights are {name}, of TensorFlow or Flax, and safetensors are read here; {todo}"
         ));
     }
-    if let Some(name) = find(&|n| n.ends_with(".pt") || n.ends_with(".pth")) {
+    if let Some(name) = find(&|n| ends(n, "pt") || ends(n, "pth")) {
         return Some(format!(
             "its weights are {name}, a pickle of PyTorch without a model's usual names; take the model in Hugging Face's \
              form, or convert it with the script of its family in transformers (models/*/convert_*_to_hf.py)"
         ));
     }
-    if let Some(name) = find(&ends(".safetensors")) {
+    if let Some(name) = find(&|n| ends(n, "safetensors")) {
         return Some(format!(
             "it has {name}, but neither {SINGLE} nor {SINGLE}.index.json, which says what is in several files; rename a single file to {SINGLE}"
         ));
     }
     None
+}
+
+/// Whether a file's name ends so, in letters of any case.
+fn ends(name: &str, end: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case(end))
 }
 
 /// Fit to stand in the single quotes of a command.

@@ -1,4 +1,4 @@
-//! The pickle in which PyTorch lists a model's tensors. It is read as data: of the names in it only
+//! The pickle in which `PyTorch` lists a model's tensors. It is read as data: of the names in it only
 //! those of tensors mean something, every other one is refused, and nothing is ever run.
 
 use std::cell::RefCell;
@@ -39,7 +39,7 @@ enum Value {
 }
 
 const DAMAGED: &str = "is no pickle of PyTorch, or is damaged";
-/// Tuples within tuples; PyTorch's own are three deep.
+/// Tuples within tuples; `PyTorch`'s own are three deep.
 const DEPTH: usize = 16;
 
 /// Reads the list of tensors; an error is the end of a sentence on it.
@@ -69,9 +69,8 @@ impl<'a> Machine<'a> {
             b'.' => return Ok(false),
             b'(' => self.marks.push(self.stack.len()),
             b'}' => self.stack.push(Value::Dict(Dict::default())),
-            b']' => self.stack.push(Value::Other),
             b')' => self.stack.push(Value::Tuple(Rc::new([]), 1)),
-            b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
+            b']' | b'N' | 0x88 | 0x89 => self.stack.push(Value::Other),
             b'G' => {
                 self.take(8)?;
                 self.stack.push(Value::Other);
@@ -119,7 +118,7 @@ impl<'a> Machine<'a> {
             }
             b'Q' => self.storage()?,
             b'R' => self.reduce()?,
-            b'b' => drop(self.pop()?),
+            b'a' | b'b' => drop(self.pop()?),
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set(&[key, value])?;
@@ -128,7 +127,6 @@ impl<'a> Machine<'a> {
                 let all = self.marked()?;
                 self.set(&all)?;
             }
-            b'a' => drop(self.pop()?),
             b'e' => drop(self.marked()?),
             other => {
                 return Err(format!(

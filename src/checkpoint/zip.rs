@@ -1,4 +1,4 @@
-//! A ZIP archive whose files are stored as they are, which is how PyTorch keeps tensors: where each
+//! A ZIP archive whose files are stored as they are, which is how `PyTorch` keeps tensors: where each
 //! file's bytes lie. Every number is checked against the archive before it is followed.
 
 use std::collections::HashMap;

@@ -68,12 +68,10 @@ pub(super) fn choose(config: &Value, own: &Map<String, Value>) -> Result<Class, 
     let Some(said) = said else { return Ok(registered(model_type).unwrap_or(Class::Plain)) };
     let class = named(said.strip_suffix("Fast").unwrap_or(&said));
     match registered(model_type) {
-        None => class,
-        Some(of_model) if class == Ok(of_model) => class,
-        // What repositories of these models say is known to be wrong.
         Some(Class::Plain) => Ok(Class::Plain),
+        // What repositories of these models say is known to be wrong.
         Some(of_model) if model_type == "qwen2" => Ok(of_model),
-        Some(_) => class,
+        _ => class,
     }
 }
 

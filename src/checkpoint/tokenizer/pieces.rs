@@ -28,7 +28,7 @@ fn ids(model: &Model) -> HashMap<&str, u32> {
     model.pieces.iter().enumerate().map(|(id, piece)| (piece.text.as_str(), id as u32)).collect()
 }
 
-fn replace(from: Value, to: &str) -> Value {
+fn replace(from: &Value, to: &str) -> Value {
     json!({ "type": "Replace", "pattern": from, "content": to })
 }
 
@@ -41,7 +41,7 @@ fn regex(pattern: &str) -> Value {
 }
 
 fn decoder(byte_fallback: bool, fuse: bool, strip: bool) -> Value {
-    let mut all = vec![replace(text(SPACE), " ")];
+    let mut all = vec![replace(&text(SPACE), " ")];
     if byte_fallback {
         all.push(json!({ "type": "ByteFallback" }));
     }
@@ -88,7 +88,7 @@ pub(super) fn gemma(model: &Model, own: &Map<String, Value>) -> Parts {
     let unk = super::special::content(own.get("unk_token")).unwrap_or_else(|| "<unk>".to_owned());
     Parts {
         model: bpe(&vocab, &merges::by_id(&vocab), Some(&unk), json!({})),
-        normalizer: replace(text(" "), SPACE),
+        normalizer: replace(&text(" "), SPACE),
         pre_tokenizer: json!({
             "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false,
         }),
@@ -119,17 +119,17 @@ pub(super) fn plain(model: &Model, own: &Map<String, Value>, special: &mut Speci
         normalizers.push(json!({ "type": "Precompiled", "precompiled_charsmap": table }));
     }
     if model.remove_extra_whitespaces {
-        normalizers.push(replace(regex(r"\A +| +\z"), ""));
-        normalizers.push(replace(regex(" {2,}"), " "));
+        normalizers.push(replace(&regex(r"\A +| +\z"), ""));
+        normalizers.push(replace(&regex(" {2,}"), " "));
     }
     if model.escape_whitespaces {
-        normalizers.push(replace(text(" "), SPACE));
+        normalizers.push(replace(&text(" "), SPACE));
     }
     let mut pre = Vec::new();
     if model.add_dummy_prefix {
         // Metaspace leaves the prefix out where the text begins with one, sentencepiece does not.
         if legacy {
-            normalizers.push(replace(regex(r"\A▁"), "▁▁"));
+            normalizers.push(replace(&regex(r"\A▁"), "▁▁"));
         }
         pre.push(metaspace(if legacy { "always" } else { "first" }));
         special.match_raw_text();

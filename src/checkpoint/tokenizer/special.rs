@@ -319,18 +319,20 @@ impl Special {
             self.called(name).filter(|_| asked).and_then(|t| Some((t.content.clone(), *id(t)?)))
         };
         let around = (wanted("add_bos_token", "bos_token"), wanted("add_eos_token", "eos_token"));
-        (placed.iter().map(|(id, token)| token.json(*id)).collect(), template(&around.0, &around.1))
+        (
+            placed.iter().map(|(id, token)| token.json(*id)).collect(),
+            template(around.0.as_ref(), around.1.as_ref()),
+        )
     }
 }
 
-type Placed = Option<(String, u32)>;
+type Placed<'a> = Option<&'a (String, u32)>;
 
 /// What stands before and after a text, and before and after each of a pair.
-fn template(bos: &Placed, eos: &Placed) -> Value {
+fn template(bos: Placed<'_>, eos: Placed<'_>) -> Value {
     let one = |name: &str, kind: u32| {
-        let special = |t: &Placed| {
-            t.as_ref().map(|(text, _)| json!({ "SpecialToken": { "id": text, "type_id": kind } }))
-        };
+        let special =
+            |t: Placed<'_>| t.map(|(text, _)| json!({ "SpecialToken": { "id": text, "type_id": kind } }));
         let text = json!({ "Sequence": { "id": name, "type_id": kind } });
         [special(bos), Some(text), special(eos)].into_iter().flatten().collect::<Vec<_>>()
     };
