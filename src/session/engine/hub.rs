@@ -187,7 +187,10 @@ impl Hub {
         }
         if let Some(active) = self.active.take() {
             let reason = "the process that ran it was told to end".to_owned();
-            self.live_to(&active.name, &Live::Halted { reason, killed: false });
+            let name = active.name.clone();
+            // Whoever hears of it may take it up at once.
+            drop(active);
+            self.live_to(&name, &Live::Halted { reason, killed: false });
         }
         for line in self.lines.values() {
             line.outbox.close();
@@ -335,8 +338,8 @@ impl Hub {
     pub(super) fn halt(&mut self, reason: &str) {
         let Some(name) = self.active.as_ref().map(|a| a.name.clone()) else { return };
         self.log_file("error", &format!("session `{name}`: {reason}"));
-        self.live_to(&name, &Live::Halted { reason: reason.to_owned(), killed: false });
         self.let_go(true);
+        self.live_to(&name, &Live::Halted { reason: reason.to_owned(), killed: false });
         if matches!(&self.flight, Some(Flight { purpose: Purpose::Work(_), .. })) {
             self.cancel_flight();
         }

@@ -131,8 +131,7 @@ impl Hub {
                 self.broadcast(&name, &record);
                 self.live_to(&name, &rate);
                 if pausing {
-                    self.store(&Event::Paused);
-                    self.let_go(false);
+                    self.end_with(&Event::Paused);
                 }
             }
             Err(why) => self.halt(&format!("{why:#}")),

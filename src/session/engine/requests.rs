@@ -306,8 +306,7 @@ impl Hub {
         if measuring {
             active.pausing = true;
         } else {
-            self.store(&Event::Paused);
-            self.let_go(false);
+            self.end_with(&Event::Paused);
         }
         Ok(())
     }
@@ -322,8 +321,7 @@ impl Hub {
             if self.measuring() {
                 self.cancel_flight();
             }
-            self.store(&stopped);
-            self.let_go(false);
+            self.end_with(&stopped);
             return Ok(());
         }
         // Paused, or left behind by a process that was killed.

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::hub::Hub;
+use crate::session::protocol::Event;
 
 /// A worker without a job for so long is let go with all that it has loaded.
 const WORKER_IDLE: Duration = Duration::from_mins(10);
@@ -29,6 +30,20 @@ impl Hub {
         } else if self.worker.is_some() && self.worked_at.elapsed() > WORKER_IDLE {
             self.worker = None;
             self.log(None, "info", "the worker had nothing to do and has given its memory back");
+        }
+    }
+
+    /// The running session ends with this event. Whoever hears of it may take the session up at once,
+    /// so that it is let go before it is told.
+    pub(super) fn end_with(&mut self, event: &Event) {
+        let Some(active) = &mut self.active else { return };
+        let name = active.name.clone();
+        match active.store(event) {
+            Ok(record) => {
+                self.let_go(false);
+                self.broadcast(&name, &record);
+            }
+            Err(why) => self.halt(&format!("{why:#}")),
         }
     }
 
