@@ -8,7 +8,7 @@ mod shown;
 
 pub use guard::guarded;
 pub use map::Mapped;
-pub use read::{File, open, read, read_text, take_text};
+pub use read::{File, open, read, read_text, regular_file, take_text};
 pub use shown::shown;
 
 /// One bound, for the page of all of them.

@@ -16,6 +16,11 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether something is a regular file, or what else it is, by its name alone: it is not opened.
+pub fn regular_file(path: &Path) -> io::Result<()> {
+    regular(&std::fs::metadata(path)?)
+}
+
 fn regular(about: &std::fs::Metadata) -> io::Result<()> {
     let kind = about.file_type();
     let what = match () {

@@ -29,8 +29,10 @@ pub(super) struct Looking {
 
 /// Opens a journal's file to look at it.
 pub(super) fn look(path: &Path) -> Result<Looking, Trouble> {
-    // The file first: SQLite tells a missing right in many ways.
-    limits::open(path).map_err(|e| Trouble::unreadable(path, &e))?;
+    // The file first: SQLite tells a missing right in many ways. It is not opened for that: closing it would
+    // let go of every lock that this process has on it, and the next reader elsewhere, taking itself for the last,
+    // would remove the log from under the writer here.
+    limits::regular_file(path).and_then(|()| may_read(path)).map_err(|e| Trouble::unreadable(path, &e))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let found = if may_write(path) && may_write(folder) {
         // Read-write flags without writing: a reader of a WAL file must be able to make its shared-memory file
@@ -90,9 +92,20 @@ fn unchanging(path: &Path) -> std::ffi::OsString {
 
 /// Whether this process may write there, by the system's word.
 pub(in crate::session) fn may_write(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    may(path, libc::W_OK).is_ok()
+}
+
+fn may_read(path: &Path) -> io::Result<()> {
+    may(path, libc::R_OK)
+}
+
+fn may(path: &Path, what: libc::c_int) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: the path is a string that ends in a zero and outlives the call, which changes nothing.
-    unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::W_OK, libc::AT_EACCESS) == 0 }
+    match unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), what, libc::AT_EACCESS) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Whether there is anything in a journal's file. A process killed before its first event leaves
@@ -151,6 +164,31 @@ mod tests {
 
     fn count(db: &Connection) -> u64 {
         db.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Locks of a file are a process's: who closes it in any place lets go of them in all.
+    #[test]
+    fn looking_at_a_journal_leaves_its_writer_the_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let mut journal = Journal::create(&home, "s").unwrap();
+        journal.append(&Event::Paused, None).unwrap();
+        let path = home.session("s").unwrap().join("journal.db");
+        let locks = || {
+            let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+            let own = format!(" {} ", std::process::id());
+            let all = fs::read_to_string("/proc/locks").unwrap_or_default();
+            all.lines().filter(|l| l.contains(&own) && l.contains(&format!(":{inode} "))).count()
+        };
+        let before = locks();
+        let reader = Reader::open(&home, "s").unwrap();
+        assert_eq!(count_of(&reader), 1);
+        drop(reader);
+        assert!(before > 0 && locks() == before, "{before} locks before, {} after", locks());
+    }
+
+    fn count_of(reader: &Reader) -> u64 {
+        reader.last_seq().unwrap()
     }
 
     /// What a user finds who may not write: the file alone, or with the log that a killed process left.
