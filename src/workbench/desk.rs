@@ -24,10 +24,9 @@ const VERSION: u32 = 1;
 const FILE: &str = "workbench.json";
 
 /// Whose desk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Whose {
     /// The home's: what was made while no session was shown, and the models added.
-    #[default]
     Home,
     Session(String),
 }
@@ -127,8 +126,8 @@ pub struct Desks {
     home: Desk,
     /// The shown session's, once it has been read.
     session: Option<(String, Desk)>,
-    /// With whose desk the recipe in the editor lies.
-    owner: Whose,
+    /// With whose desk the recipe in the editor lies; none until one is at hand.
+    owner: Option<Whose>,
     /// A session was opened while a recipe of another desk lay there, taken up and not changed.
     foreign: bool,
     /// Told once that it can't be stored.
@@ -142,13 +141,14 @@ impl App {
     pub fn take_home_desk(&mut self, desk: Desk, last: Option<Desk>, alone: bool) {
         self.models.added.clone_from(&desk.added);
         if alone {
+            self.desks.owner = Some(Whose::Home);
             let session = desk.last.clone().zip(last.and_then(|d| d.hand));
             if let Some(pool) = &desk.pool {
                 self.models.pool = pool.clone();
                 self.editor = super::editor::Editor::new(&pool.base, &pool.sources, 0);
             }
             if let Some((name, hand)) = session {
-                self.desks.owner = Whose::Session(name);
+                self.desks.owner = Some(Whose::Session(name));
                 self.take_hand(hand);
             } else if let Some(hand) = desk.hand.clone() {
                 self.take_hand(hand);
@@ -175,7 +175,7 @@ impl App {
                 Desk::default()
             }
         };
-        let owner = Whose::Session(session.to_owned());
+        let owner = Some(Whose::Session(session.to_owned()));
         if let Some(run) = &mut self.run {
             run.kept.extend(&desk.kept);
         }
@@ -208,7 +208,7 @@ impl App {
     pub(super) fn ask_desk(&mut self, session: &str) {
         self.desks.session = None;
         self.desks.foreign =
-            self.editor.is_taken_up() && self.desks.owner != Whose::Session(session.to_owned());
+            self.editor.is_taken_up() && self.desks.owner != Some(Whose::Session(session.to_owned()));
         self.effects.push(Effect::ReadDesk(session.to_owned()));
     }
 
@@ -242,7 +242,7 @@ impl App {
         }
         let mut now = Desk { added: self.models.added.clone(), ..self.desks.home.clone() };
         match &self.desks.owner {
-            Whose::Home => {
+            Some(Whose::Home) => {
                 now.last = None;
                 if shown.is_none() {
                     let picked = self.models.pool != self.config.pool();
@@ -250,8 +250,8 @@ impl App {
                     now.hand = hand;
                 }
             }
-            Whose::Session(name) if hand.is_some() => now.last = Some(name.clone()),
-            Whose::Session(_) => {}
+            Some(Whose::Session(name)) if hand.is_some() => now.last = Some(name.clone()),
+            Some(Whose::Session(_)) | None => {}
         }
         if now != self.desks.home {
             self.effects.push(Effect::Keep { whose: Whose::Home, desk: Box::new(now.clone()) });

@@ -34,15 +34,15 @@ fn hand_work_and_kept_candidates_are_there_again() {
     terminal.shows("is kept");
     terminal.press("2");
     terminal.shows("embed");
-    terminal.press("-0.75\r");
-    terminal.shows("-0.75");
+    terminal.press("0.75\r");
+    terminal.shows(" 0.75");
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.signal(libc::SIGKILL);
     terminal.ends(PATIENCE);
     let mut terminal = Terminal::open(place.path(), &["attach", "zoo"], (40, 120));
     terminal.until("kept", |s| s.lines().any(|l| l.contains("│*g") || l.contains("│ *g")));
     terminal.press("2");
-    terminal.shows("-0.75");
+    terminal.shows(" 0.75");
     terminal.press("q");
     assert_eq!(terminal.ends(PATIENCE), 0);
 }
