@@ -44,7 +44,7 @@ fn checkpoint(name: &str, files: BTreeMap<String, Vec<u8>>) -> Checkpoint {
     let shape = json!({
         "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 4,
         "num_key_value_heads": 1, "vocab_size": 640, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
-        "tie_word_embeddings": true,
+        "tie_word_embeddings": true, "pad_token_id": null, "bos_token_id": null, "eos_token_id": null,
     });
     config.as_object_mut().unwrap().extend(shape.as_object().unwrap().clone());
     let whole = yosegi::checkpoint::ModelConfig::from_json(name, config.to_string().as_bytes()).unwrap();

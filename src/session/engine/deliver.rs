@@ -5,6 +5,7 @@ use super::hub::Hub;
 use super::outbox::Pushed;
 use crate::session::journal::now_ms;
 use crate::session::protocol::{Live, Message, Record, Reply};
+use crate::session::text::visible_line;
 
 /// Log lines that are kept for those who come later.
 const SAID: usize = 200;
@@ -74,7 +75,7 @@ impl Hub {
     /// For the engine's own log alone.
     pub(super) fn log_file(&self, level: &str, text: &str) {
         if self.idle.is_some() {
-            eprintln!("{} {level}: {text}", now_ms());
+            eprintln!("{} {level}: {}", now_ms(), visible_line(text));
         }
     }
 

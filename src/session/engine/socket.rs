@@ -114,7 +114,10 @@ impl Listening {
                     accept(stream, lines.fetch_add(1, Ordering::Relaxed), &home, &inbound)
                 });
                 if let Err(why) = let_in {
-                    eprintln!("a client was not let in: {why:#}");
+                    eprintln!(
+                        "a client was not let in: {}",
+                        crate::session::text::visible_line(&format!("{why:#}"))
+                    );
                     thread::sleep(Duration::from_millis(100));
                 }
             }
