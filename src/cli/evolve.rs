@@ -18,6 +18,8 @@ struct Plan {
     config: Option<String>,
     /// Let the session go on although it is over, up to so many evaluations.
     extend: Option<u64>,
+    /// What to say once it goes on: the config given is not its own.
+    other: Option<String>,
 }
 
 /// Opens the workbench on a session.
@@ -41,7 +43,7 @@ pub fn run(args: &Evolve, face: Option<Face>) -> anyhow::Result<()> {
 
 /// Evolves the bundled zoo headless: what `yosegi` does without a terminal.
 pub fn run_zoo() -> anyhow::Result<()> {
-    let plan = Plan { name: None, config: Some(ZOO.to_owned()), extend: None };
+    let plan = Plan { name: None, config: Some(ZOO.to_owned()), extend: None, other: None };
     headless(&Home::from_env()?, &plan, false)
 }
 
@@ -55,7 +57,7 @@ pub fn on_terminal() -> bool {
 fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     if let Some(name) = &args.extend {
         Reader::open(home, name)?;
-        return Ok(Plan { name: Some(name.clone()), config: None, extend: args.budget });
+        return Ok(Plan { name: Some(name.clone()), config: None, extend: args.budget, other: None });
     }
     let path = args.config.as_deref().unwrap_or(Path::new(""));
     let text = read(path)?;
@@ -70,11 +72,11 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
         let name = args.name.clone().map_or_else(|| latest(home, &config.name), Ok)?;
         if list::exists(home, &name) {
             check_same(home, &name, args)?;
-            tell_other_config(home, &name, &text, &place)?;
-            return Ok(Plan { name: Some(name), config: None, extend: None });
+            let other = other_config(home, &name, &text, &place)?;
+            return Ok(Plan { name: Some(name), config: None, extend: None, other });
         }
         note(&format!("there is no session `{name}` to resume: it begins now"));
-        return Ok(Plan { name: Some(name), config: Some(text), extend: None });
+        return Ok(Plan { name: Some(name), config: Some(text), extend: None, other: None });
     }
     if let Some(name) = &args.name {
         crate::session::home::check_name(name)?;
@@ -82,7 +84,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
             return Err(BadInput::error(crate::session::journal::exists_sentence(name)));
         }
     }
-    Ok(Plan { name: args.name.clone(), config: Some(text), extend: None })
+    Ok(Plan { name: args.name.clone(), config: Some(text), extend: None, other: None })
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -133,18 +135,16 @@ fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
     differs("budget", state.budget, args.budget)
 }
 
-/// Says so where the config given is not the one that the session began with and goes on with.
-fn tell_other_config(home: &Home, name: &str, text: &str, place: &str) -> anyhow::Result<()> {
+/// What to say where the config given is not the one that the session began with and goes on with.
+fn other_config(home: &Home, name: &str, text: &str, place: &str) -> anyhow::Result<Option<String>> {
     let (state, _) = Reader::open(home, name)?.legible_state()?;
     let (Ok(given), Ok(own)) = (Config::parse(text, place), Config::parse(&state.config, name)) else {
-        return Ok(());
+        return Ok(None);
     };
-    if given != own {
-        note(&format!(
-            "{place} is not as it was when session `{name}` began: the session goes on with what it began with"
-        ));
-    }
-    Ok(())
+    let said = format!(
+        "{place} is not as it was when session `{name}` began: the session goes on with what it began with"
+    );
+    Ok((given != own).then_some(said))
 }
 
 /// Starts or resumes on an engine; the session's name.
@@ -157,7 +157,9 @@ fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
         (None, Some(name)) => Command::Resume { session: name.clone() },
         (None, None) => anyhow::bail!("a session to resume has a name"),
     };
-    match ask(client, command)? {
+    let reply = ask(client, command)?;
+    plan.other.iter().for_each(|line| note(line));
+    match reply {
         Reply::Started { session } => Ok(session),
         _ => plan.name.clone().ok_or_else(|| anyhow::anyhow!("the engine did not name the session")),
     }

@@ -125,9 +125,9 @@ impl Tasks {
                 return Err(format!("`task.watch` of {name}: only the first [[task]] can be watched"));
             }
             if let Some(weight) = task.weight.filter(|w| !(0.0..=FITNESS_MAX).contains(w)) {
-                return Err(format!(
-                    "`task.weight` of {name} is {weight:e}: give a number from 0 to {FITNESS_MAX:e}"
-                ));
+                let most =
+                    if weight > FITNESS_MAX { format!(" to {FITNESS_MAX:e}") } else { " up".to_owned() };
+                return Err(format!("`task.weight` of {name} is {weight}: give a number from 0{most}"));
             }
             let fitness = Fitness::parse(&task.fitness).map_err(|e| format!("`task.fitness`: {e}"))?;
             let (least, most) = fitness.bounds();
