@@ -124,6 +124,8 @@ impl Builder<'_, '_> {
                 self.count = self.count.saturating_add(values);
                 let found = match tag.as_deref().map(kind) {
                     None if plain => Ok(scalar(&text)),
+                    // PyYAML asks what a plain one is all the same.
+                    Some(Kind::Unspecific) if style == ScalarStyle::Plain => Ok(scalar(&text)),
                     None | Some(Kind::Unspecific) => Ok(Tree::Text(text.to_string())),
                     Some(Kind::Core(name)) => tagged(name, &text).ok_or(name),
                     Some(Kind::Other(name)) => Err(name),
@@ -336,7 +338,7 @@ impl Map {
 
 /// What a tag says.
 enum Kind<'t> {
-    /// `!`: a text, a list or a map, as it stands there.
+    /// `!`: what it is without a tag.
     Unspecific,
     /// One of YAML's own, by its short name.
     Core(&'t str),
