@@ -242,7 +242,8 @@ fn a_small_scale_meets_epsilon() {
 #[test]
 fn the_config_is_that_of_a_stock_model() {
     let listed = json!({"layer_types": ["full_attention", "sliding_attention", "full_attention"],
-                        "eos_token_id": [1, 2, 3], "_name_or_path": "x", "attention_bias": true});
+                        "model_type": "qwen2", "use_sliding_window": true, "sliding_window": 8,
+                        "eos_token_id": [1, 2, 3], "_name_or_path": "x"});
     let (a, b) = (model("a", &config(&listed), 1), model("b", &config(&listed), 2));
     let steps = [(1, 1), (0, 0), (1, 1), (0, 2)].map(|(model, layer)| FoldStep { model, layer, scale: -0.5 });
     let folded = fold(&[&a, &b], &steps, Dtype::BF16).unwrap();

@@ -1,4 +1,5 @@
-//! Opening a checkpoint: every header, shape and path is checked, no tensor data is read.
+//! Opening a checkpoint: every header, shape and path is checked, no tensor data is read but the LM head
+//! that a tied model stores (see `head`).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
