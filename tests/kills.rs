@@ -43,14 +43,10 @@ fn config(seed: u32) -> String {
         ("population", "4".to_owned()),
         ("evaluations", "80".to_owned()),
     ] {
-        let lines: Vec<String> =
-            text.lines()
-                .map(|l| {
-                    if l.starts_with(&format!("{key} =")) { format!("{key} = {value}") } else { l.to_owned() }
-                })
-                .collect();
-        assert_ne!(lines.join("\n"), text.trim_end(), "{key}");
-        text = lines.join("\n");
+        let is_key = |l: &str| l.starts_with(&format!("{key} ="));
+        assert!(text.lines().any(is_key), "{key}");
+        let line = |l: &str| if is_key(l) { format!("{key} = {value}") } else { l.to_owned() };
+        text = text.lines().map(line).collect::<Vec<_>>().join("\n");
     }
     text
 }

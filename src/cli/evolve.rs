@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::Evolve;
-use super::follow::{Telling, ask, catch_interrupt, follow};
+use super::follow::{Telling, ask, catch_interrupt, follow, interrupted, interruption};
 use super::say::note;
 use crate::session::config::{Config, ZOO, with_absolute_paths, with_lenient, with_overrides};
 use crate::session::journal::Reader;
@@ -185,7 +185,11 @@ fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
     let session = match (&plan.name, finished) {
         // Nothing is left to do but to tell how it ended.
         (Some(name), true) => name.clone(),
-        _ => begin(&mut client, plan)?,
+        _ => begin(&mut client, plan).map_err(|why| match &plan.name {
+            // It has begun all the same, or had before.
+            Some(name) if interrupted() && list::exists(home, name) => interruption(name),
+            _ => why,
+        })?,
     };
     let state = follow(&engine, client, &session, Telling { json, lines: true, looking: false });
     engine.stop();

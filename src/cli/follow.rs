@@ -36,6 +36,14 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
+/// What a run says that is told to end.
+pub fn interruption(session: &str) -> anyhow::Error {
+    Interrupted(format!(
+        "interrupted; the journal is intact: go on with `yosegi evolve … --name {session} --resume`"
+    ))
+    .into()
+}
+
 /// Asks and waits; an error reply is bad input. For commands that come before a subscription:
 /// messages other than the reply and the log are dropped.
 pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
@@ -89,10 +97,7 @@ pub fn follow(
             .into());
         }
         if interrupted() {
-            return Err(Interrupted(format!(
-                "interrupted; the journal is intact: go on with `yosegi evolve … --name {session} --resume`"
-            ))
-            .into());
+            return Err(interruption(session));
         }
         match client.recv_timeout(Duration::from_millis(100))? {
             Some(Message::Event { session: of, record }) if of == session => teller.event(&record)?,

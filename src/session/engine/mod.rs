@@ -43,6 +43,8 @@ pub struct Engine {
     inbound: Sender<Inbound>,
     thread: Option<JoinHandle<()>>,
     lines: Arc<AtomicU64>,
+    /// Lines that are this process's own.
+    own: AtomicU64,
     home: Home,
     listening: Option<Listening>,
     /// Why other processes can't look in, if they can't.
@@ -70,12 +72,14 @@ impl Engine {
             .name("engine".into())
             .spawn(move || hub.run(&receiver))
             .context("starting the engine's thread")?;
-        Ok(Self { inbound, thread: Some(thread), lines, home, listening, alone })
+        let own = AtomicU64::new(0);
+        Ok(Self { inbound, thread: Some(thread), lines, own, home, listening, alone })
     }
 
     /// A client of this engine, over channels.
     pub fn connect(&self) -> anyhow::Result<Client> {
         let line = self.lines.fetch_add(1, Ordering::Relaxed);
+        self.own.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::default());
         let gone = || anyhow::anyhow!("the engine has ended");
         self.inbound.send(Inbound::Connect { line, outbox: Arc::clone(&outbox) }).map_err(|_| gone())?;
@@ -95,6 +99,10 @@ impl Engine {
             let begin = Instant::now();
             while !thread.is_finished() && begin.elapsed() < socket::END_PATIENCE {
                 thread::sleep(Duration::from_millis(5));
+            }
+            // Let the writers send what is in the queues of other processes.
+            if self.lines.load(Ordering::Relaxed) > self.own.load(Ordering::Relaxed) + 1 {
+                thread::sleep(socket::FLUSH);
             }
         }
     }

@@ -35,6 +35,8 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 const REQUEST_MAX: u64 = 16 << 20;
 /// An engine that was told to end has so long to do it in order.
 pub(super) const END_PATIENCE: Duration = Duration::from_millis(1500);
+/// Time for the last messages to leave.
+pub(super) const FLUSH: Duration = Duration::from_millis(150);
 /// A socket that nobody listens at is somebody's who is just beginning, for so long.
 const FRESH: Duration = Duration::from_mins(1);
 
@@ -72,7 +74,7 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     Hub::new(home, WorkerKind::Process, inbound, Some(IDLE)).run(&receiver);
     drop(listening);
     // Let the writers send what is in their queues.
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(FLUSH);
     Ok(())
 }
 
