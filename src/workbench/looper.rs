@@ -2,18 +2,16 @@
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossterm::event::Event;
 use ratatui::layout::Rect;
 
 use super::app::App;
-use super::desk::{Desk, Whose};
 use super::effect::Effect;
 use super::replay::{self, Control, Story};
 use super::update::mouse::Hit;
-use super::wake::{self, Wake};
+use super::wake::{self, Keeper, Wake};
 use super::{panes, signals, terminal};
 use crate::session::line::Unsayable;
 use crate::session::{CommandSender, Home};
@@ -57,7 +55,7 @@ struct Looper {
     /// When to look for the engine again.
     retry: Option<Instant>,
     /// Who stores the desks.
-    keeper: Option<(Sender<(Whose, Box<Desk>)>, JoinHandle<()>)>,
+    keeper: Option<Keeper>,
 }
 
 /// Runs the workbench until it is closed.

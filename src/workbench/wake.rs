@@ -123,11 +123,11 @@ pub fn read_desk(home: Home, session: String, wakes: Sender<Wake>) {
     });
 }
 
+/// Where desks are sent to be stored, and who stores them.
+pub type Keeper = (Sender<(Whose, Box<Desk>)>, JoinHandle<()>);
+
 /// Stores desks one after another, the latest of those that wait; ends when the sender is dropped.
-pub fn keep_desks(
-    home: Home,
-    wakes: Sender<Wake>,
-) -> io::Result<(Sender<(Whose, Box<Desk>)>, JoinHandle<()>)> {
+pub fn keep_desks(home: Home, wakes: Sender<Wake>) -> io::Result<Keeper> {
     let (sender, desks) = mpsc::channel::<(Whose, Box<Desk>)>();
     let keeper = thread::Builder::new().name("desks".into()).spawn(move || {
         while let Ok((whose, desk)) = desks.recv() {
