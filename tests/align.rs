@@ -157,7 +157,8 @@ fn model(config: &serde_json::Value, mut seed: u32) -> Checkpoint {
 }
 
 fn config(heads: usize, groups: usize, inner: usize, bias: bool) -> serde_json::Value {
-    json!({"model_type": "llama", "hidden_size": 10, "intermediate_size": inner, "num_hidden_layers": 2,
+    // Every number of heads that is tried divides 72, as they must in a llama model.
+    json!({"model_type": "llama", "hidden_size": 72, "intermediate_size": inner, "num_hidden_layers": 2,
            "num_attention_heads": heads, "num_key_value_heads": groups, "head_dim": 6, "vocab_size": 9,
            "tie_word_embeddings": true, "attention_bias": bias, "mlp_bias": bias})
 }
