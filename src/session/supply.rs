@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
+
 use super::align::{self, in_base_order};
 use super::error::BadInput;
 use super::fold;
@@ -88,7 +90,8 @@ impl Supply<'_> {
             }
             sources = found.into_iter().map(|(source, _)| source).collect();
         }
-        let giver = recipe.vocabulary_giver().map(|name| supply.open(name)).transpose()?;
+        let open = |name| supply.open(name).context("recipe: tokenizer.source cannot be read");
+        let giver = recipe.vocabulary_giver().map(open).transpose()?;
         let pool = Pool::for_recipe(recipe, base, sources, giver.as_ref(), often).map_err(BadInput::error)?;
         Ok(pool.allowing_non_finite(self.allow_non_finite))
     }
