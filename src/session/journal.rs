@@ -239,7 +239,7 @@ fn put(
         .and_then(|mut s| s.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))))
         .map_err(|e| full(path, &e))?;
     let back: Option<Event> = serde_json::from_str(&body).ok();
-    let cost_back: Option<Option<Cost>> = cost_text.as_deref().map(serde_json::from_str).transpose().ok();
+    let cost_back = cost_text.as_deref().map(serde_json::from_str::<Cost>).transpose().ok();
     match (back, cost_back) {
         (Some(back), Some(cost_back)) if back == *event && cost_back == cost => {
             Ok(Record { seq, at_ms, cost, event: back })
