@@ -125,7 +125,10 @@ fn engine_ends(is_stuck: bool) {
     let mut client = client(&home);
     let asked = client.send(Command::Start { config: CONFIG.into(), name: Some("s".into()) }).unwrap();
     let worker = worker(engine.id());
-    if !is_stuck {
+    if is_stuck {
+        // Wherever it is, opening models or before: it does and says nothing any more.
+        signal(worker, libc::SIGSTOP);
+    } else {
         loop {
             match client.recv_timeout(PATIENCE).unwrap().unwrap() {
                 Message::Reply { id, reply } if id == asked => {
@@ -142,9 +145,6 @@ fn engine_ends(is_stuck: bool) {
             assert_eq!(signals(pid, "SigIgn") & (1 << (libc::SIGTERM - 1)), 0);
             assert_eq!(signals(pid, "SigIgn") & (1 << (libc::SIGCHLD - 1)), 0);
         }
-    } else {
-        // Wherever it is, opening models or before: it does and says nothing any more.
-        signal(worker, libc::SIGSTOP);
     }
     signal(engine.id(), libc::SIGTERM);
     assert!(engine.ends().success());

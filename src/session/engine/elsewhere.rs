@@ -28,6 +28,8 @@ const SOON: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the hub is told of a session elsewhere.
+// Most news is messages.
+#[allow(clippy::large_enum_variant)]
 pub enum News {
     /// Commands reach the process that runs it at this socket; nobody runs it.
     At(Option<PathBuf>),

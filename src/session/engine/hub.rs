@@ -25,6 +25,8 @@ use crate::session::protocol::{Event, Live, Message, Reply, Request};
 const TICK: Duration = Duration::from_millis(200);
 
 /// What comes in.
+// Most of it is reports and events.
+#[allow(clippy::large_enum_variant)]
 pub enum Inbound {
     Connect {
         line: u64,
@@ -95,6 +97,8 @@ pub struct Hub {
     pub(super) idle: Option<Duration>,
     pub(super) busy_at: Instant,
     pub(super) worked_at: Instant,
+    /// Memory that was freed since has been given back.
+    pub(super) rested: bool,
 }
 
 /// A connected client.
@@ -168,6 +172,7 @@ impl Hub {
             idle,
             busy_at: Instant::now(),
             worked_at: Instant::now(),
+            rested: true,
         }
     }
 
@@ -213,6 +218,8 @@ impl Hub {
                 if self.tries_elsewhere.get(&line).is_some_and(|t| t.request == id) {
                     self.tries_elsewhere.remove(&line);
                 }
+                // Lists and answers are large and soon forgotten.
+                self.rested = false;
                 self.reply(line, id, reply);
             }
             Inbound::Elsewhere { session, number, news } => self.news(&session, number, news),

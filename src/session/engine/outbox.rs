@@ -43,6 +43,8 @@ struct Queue {
     closed: bool,
 }
 
+// Most of what waits is messages.
+#[allow(clippy::large_enum_variant)]
 enum Item {
     /// With its size in bytes.
     Message(Message, usize),

@@ -9,6 +9,9 @@ use crate::session::protocol::Event;
 /// A worker without a job for so long is let go with all that it has loaded.
 const WORKER_IDLE: Duration = Duration::from_mins(10);
 
+/// What was told of a session at its end has been sent and forgotten after so long.
+const SETTLED: Duration = Duration::from_secs(2);
+
 impl Hub {
     /// Whether nobody needs the engine any more.
     pub(super) fn may_leave(&mut self) -> bool {
@@ -26,7 +29,10 @@ impl Hub {
     /// Gives back what the worker has loaded once nothing was asked of it for long.
     pub(super) fn rest_worker(&mut self) {
         if self.flight.is_some() || self.active.is_some() {
-            self.worked_at = Instant::now();
+            (self.worked_at, self.rested) = (Instant::now(), false);
+        } else if !self.rested && self.worked_at.elapsed() > SETTLED {
+            self.rested = true;
+            give_back_memory();
         } else if self.worker.is_some() && self.worked_at.elapsed() > WORKER_IDLE {
             self.worker = None;
             self.log(None, "info", "the worker had nothing to do and has given its memory back");
@@ -54,7 +60,6 @@ impl Hub {
         let Some(active) = self.active.take() else { return };
         let (name, next) = (active.name.clone(), active.journal().next_seq());
         drop(active);
-        give_back_memory();
         if self.lines.values().any(|l| l.subscribed.contains_key(&name)) {
             self.follow_elsewhere(&name, next, ended);
         }
