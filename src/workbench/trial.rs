@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::app::App;
+use super::app::{App, Wish};
 use super::effect::Ask;
 use crate::session::protocol::{Answer, Answers, Command, Split, Target};
 
@@ -85,7 +85,9 @@ impl App {
     /// Asks for sample answers when the recipe has changed since they were asked. A newer request
     /// replaces an unfinished one, so a held key builds no queue.
     pub(super) fn want_trial(&mut self) {
-        let ready = self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
+        // The process that runs the session which is about to be shown has the models open: it is the one to ask.
+        let attached = !matches!(self.wish, Wish::Attach(_));
+        let ready = attached && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
         if !ready || self.editor.typing.is_some() || self.trial.asked == Some(self.editor.revision) {
             return;
         }

@@ -74,7 +74,10 @@ impl Hub {
         if follows.keys().any(|session| self.runs(session)) {
             return None;
         }
-        follows.keys().find_map(|session| self.elsewhere.get(session)?.at.clone())
+        // Perhaps it has not been reached yet.
+        let held = |session: &String| holder(&self.home, session)?.socket;
+        let at = |session: &String| self.elsewhere.get(session)?.at.clone().or_else(|| held(session));
+        follows.keys().find_map(at).filter(|socket| Some(socket.as_path()) != self.home.answering())
     }
 
     /// Has something tried in another process. The answer and what streams come back on `line`.
