@@ -22,6 +22,20 @@ fn matrix() -> &'static Value {
     MATRIX.get_or_init(|| serde_json::from_slice(&fs::read(golden().join("tokens.json")).unwrap()).unwrap())
 }
 
+/// The conversations of the templates, their fields in order.
+fn messages() -> Vec<minijinja::Value> {
+    #[derive(serde::Deserialize)]
+    struct All {
+        templates: Vec<One>,
+    }
+    #[derive(serde::Deserialize)]
+    struct One {
+        messages: minijinja::Value,
+    }
+    let all: All = serde_json::from_slice(&fs::read(golden().join("tokens.json")).unwrap()).unwrap();
+    all.templates.into_iter().map(|one| one.messages).collect()
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
@@ -37,6 +51,8 @@ fn folder(cell: &Value, to: &Path) {
     fs::write(to.join("tokenizer.json"), tokenizer.to_string()).unwrap();
     let mut config = json_of("config.json");
     config["model_type"] = json!(cell["family"].as_str().unwrap_or("llama"));
+    // Some families' own one lies beyond this vocabulary.
+    config["pad_token_id"] = Value::Null;
     config.as_object_mut().unwrap().extend(cell["config"].as_object().cloned().unwrap_or_default());
     fs::write(to.join("config.json"), config.to_string()).unwrap();
     for (name, content) in cell["files"].as_object().unwrap() {
@@ -143,13 +159,13 @@ fn every_template_renders_as_in_transformers() {
     let mut wrong = Vec::new();
     let all = matrix()["templates"].as_array().unwrap();
     let tokens = matrix()["variables"].as_object().unwrap();
-    for one in all {
+    for (one, messages) in all.iter().zip(messages()) {
         let source = match one["template"].as_str() {
             Some(source) => source.to_owned(),
             None => fs::read_to_string(golden().join("templates").join(text(&one["file"]))).unwrap(),
         };
         let rendered = ChatTemplate::new(&source, tokens.clone(), "cell".to_owned())
-            .and_then(|t| t.render_values(&one["messages"], one["prompt"] == true));
+            .and_then(|t| t.render_values(&messages, one["prompt"] == true));
         let same = match (&rendered, one["text"].as_str()) {
             (Ok(ours), Some(theirs)) => ours == theirs,
             (Err(_), None) => true,

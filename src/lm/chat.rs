@@ -4,6 +4,7 @@
 //! Jinja with `trim_blocks` and `lstrip_blocks`, Python's string methods, `tojson`, `raise_exception`,
 //! `strftime_now`, `{% generation %}`, and the special tokens by name, within the limits of `task::jinja`.
 
+use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -65,25 +66,26 @@ impl ChatTemplate {
     /// # Errors
     /// What the template raises or does wrong, or the limit that it passes.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, LmError> {
-        self.render_values(&json!(messages), add_generation_prompt)
+        self.render_values(messages, add_generation_prompt)
     }
 
     /// As [`Self::render`], of messages with whatever fields they have.
     ///
     /// # Errors
     /// As [`Self::render`].
-    pub fn render_values(
+    pub fn render_values<M: Serialize + ?Sized>(
         &self,
-        messages: &serde_json::Value,
+        messages: &M,
         add_generation_prompt: bool,
     ) -> Result<String, LmError> {
         let mut variables = self.tokens.clone();
-        variables.insert("messages".to_owned(), messages.clone());
         variables.insert("add_generation_prompt".to_owned(), json!(add_generation_prompt));
         // Always given, so that `tools is defined` says what it says there.
         variables.insert("tools".to_owned(), serde_json::Value::Null);
         variables.insert("documents".to_owned(), serde_json::Value::Null);
-        let text = self.jinja.render(Value::from(Serde(&variables)));
+        // Fields keep their order.
+        let messages = Value::from(Serde(messages));
+        let text = self.jinja.render(context! { messages, ..Value::from(Serde(&variables)) });
         text.map_err(|e| LmError::Chat(format!("{}: {e}", self.place)))
     }
 }

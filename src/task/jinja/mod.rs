@@ -44,15 +44,14 @@ pub enum Rules {
 #[derive(Debug)]
 pub struct Jinja {
     environment: Arc<Environment<'static>>,
-    /// Whether its template has blocks.
+    /// Its template, in minijinja's words.
+    source: Arc<str>,
+    /// Whether it has blocks, or takes much stack.
     blocks: bool,
     patience: Duration,
     /// Whether a template was given up: it may still run.
     given_up: AtomicBool,
 }
-
-/// The one template in its environment.
-const NAME: &str = "template";
 
 impl Jinja {
     /// Without a template yet.
@@ -85,6 +84,7 @@ impl Jinja {
         });
         Self {
             environment: Arc::new(environment),
+            source: Arc::from(""),
             blocks: false,
             patience: Duration::from_secs(TEMPLATE_SECONDS),
             given_up: AtomicBool::new(false),
@@ -110,11 +110,13 @@ impl Jinja {
     /// What is wrong with it, in one line.
     pub fn set(&mut self, source: &str) -> Result<(), String> {
         check_size(source)?;
-        self.blocks = source.contains("{%");
-        // Nobody else has it: a template that was given up was set before.
-        let environment =
-            Arc::get_mut(&mut self.environment).ok_or("it was given up before, and still runs")?;
-        environment.add_template_owned(NAME, prepare::prepare(source)).map_err(|e| sentence(&e))
+        let (prepared, deep) = prepare::prepare(source)?;
+        self.blocks = deep || prepared.contains("{%");
+        self.source = Arc::from(prepared);
+        let source = Arc::clone(&self.source);
+        self.run(self.blocks, move |environment| {
+            environment.template_from_str(&source).map(|_| ()).map_err(|e| sentence(&e))
+        })
     }
 
     /// Renders its template.
@@ -122,10 +124,8 @@ impl Jinja {
     /// # Errors
     /// What the template does wrong or raises, or the limit that it passes, in one line.
     pub fn render(&self, variables: Value) -> Result<String, String> {
-        self.run(self.blocks, move |environment| {
-            let template = environment.get_template(NAME).map_err(|e| sentence(&e))?;
-            write(|out| template.render_captured_to(variables, out).map(|_| ()))
-        })
+        let source = Arc::clone(&self.source);
+        self.run(self.blocks, move |environment| write(environment, &source, variables))
     }
 
     /// Renders a template that is given with it.
@@ -134,11 +134,9 @@ impl Jinja {
     /// As [`Self::set`] and [`Self::render`].
     pub fn render_text(&self, source: &str, variables: Value) -> Result<String, String> {
         check_size(source)?;
-        let prepared = prepare::prepare(source);
-        self.run(prepared.contains("{%"), move |environment| {
-            let template = environment.template_from_str(&prepared).map_err(|e| sentence(&e))?;
-            write(|out| template.render_captured_to(variables, out).map(|_| ()))
-        })
+        let (prepared, deep) = prepare::prepare(source)?;
+        let blocks = deep || prepared.contains("{%");
+        self.run(blocks, move |environment| write(environment, &prepared, variables))
     }
 
     /// The value of an expression; `None` where it is undefined.
@@ -147,8 +145,8 @@ impl Jinja {
     /// As [`Self::render`].
     pub fn evaluate(&self, expression: &str, variables: Value) -> Result<Option<serde_json::Value>, String> {
         check_size(expression)?;
-        let prepared = prepare::prepare_expression(expression);
-        self.run(false, move |environment| {
+        let (prepared, deep) = prepare::prepare_expression(expression)?;
+        self.run(deep, move |environment| {
             let compiled = environment.compile_expression(&prepared).map_err(|e| sentence(&e))?;
             let value = compiled.eval(variables).map_err(|e| sentence(&e))?;
             if value.is_undefined() {
@@ -222,9 +220,11 @@ impl Write for Limited<'_> {
     }
 }
 
-fn write(render: impl FnOnce(Limited<'_>) -> Result<(), Error>) -> Result<String, String> {
+/// Renders a text in minijinja's words.
+fn write(environment: &Environment<'_>, source: &str, variables: Value) -> Result<String, String> {
+    let template = environment.template_from_str(source).map_err(|e| sentence(&e))?;
     let mut out = Vec::new();
-    render(Limited(&mut out)).map_err(|e| sentence(&e))?;
+    template.render_captured_to(variables, Limited(&mut out)).map_err(|e| sentence(&e))?;
     String::from_utf8(out).map_err(|e| e.to_string())
 }
 
@@ -278,8 +278,13 @@ fn items(state: &mut State, mut args: Rest<Value>) -> Result<Value, Error> {
 }
 
 /// Python's `+`: of texts and lists one behind the other, of numbers their sum.
-#[expect(clippy::needless_pass_by_value, reason = "a function takes its arguments so")]
-fn sum(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
+fn sum(state: &mut State, parts: Rest<Value>) -> Result<Value, Error> {
+    let mut parts = parts.0.into_iter();
+    let first = parts.next().unwrap_or(Value::UNDEFINED);
+    parts.try_fold(first, |left, right| plus(state, &left, &right))
+}
+
+fn plus(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
         pay(state, a.len().saturating_add(b.len()))?;
         return Ok(Value::from(format!("{a}{b}")));
@@ -288,7 +293,7 @@ fn sum(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
         || left.kind() == ValueKind::Bool
         || right.kind() == ValueKind::Bool
     {
-        if let (Some(a), Some(b)) = (integer(&left), integer(&right)) {
+        if let (Some(a), Some(b)) = (integer(left), integer(right)) {
             let sum = a.checked_add(b).ok_or_else(|| wrong("the sum is too large"))?;
             return Ok(i64::try_from(sum).map_or_else(|_| Value::from(sum), Value::from));
         }
@@ -297,7 +302,7 @@ fn sum(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
         }
     }
     let list = |v: &Value| matches!(v.kind(), ValueKind::Seq | ValueKind::Iterable);
-    if list(&left) && list(&right) && left.is_tuple() == right.is_tuple() {
+    if list(left) && list(right) && left.is_tuple() == right.is_tuple() {
         let mut all = Vec::new();
         for item in left.try_iter()?.chain(right.try_iter()?) {
             // A place in a list.

@@ -26,7 +26,7 @@ struct Edit {
 
 /// Edits, in the order in which they were found.
 #[derive(Default)]
-struct Edits(Vec<Edit>);
+struct Edits(Vec<Edit>, usize);
 
 impl Edits {
     fn put(&mut self, at: usize, gone: usize, text: &str) {
@@ -41,8 +41,16 @@ impl Edits {
     }
 }
 
+/// Tokens of one expression: a parser goes down one call a token at worst.
+const TOKENS: usize = 20_000;
+/// So many need no more stack than any thread has.
+const FEW: usize = 100;
+
+/// A text in minijinja's words, and whether reading it takes much stack.
+pub(super) type Prepared = (String, bool);
+
 /// The template in minijinja's words, with `\n` for every end of a line.
-pub(super) fn prepare(source: &str) -> String {
+pub(super) fn prepare(source: &str) -> Result<Prepared, String> {
     let source = &source.replace("\r\n", "\n").replace('\r', "\n");
     let mut edits = Edits::default();
     let mut at = 0;
@@ -61,14 +69,19 @@ pub(super) fn prepare(source: &str) -> String {
 }
 
 /// An expression alone in minijinja's words.
-pub(super) fn prepare_expression(source: &str) -> String {
+pub(super) fn prepare_expression(source: &str) -> Result<Prepared, String> {
     let mut edits = Edits::default();
     expression(source, 0, "\0", &mut edits);
     apply(source, edits)
 }
 
-fn apply(source: &str, edits: Edits) -> String {
-    let mut edits = edits.0;
+fn apply(source: &str, edits: Edits) -> Result<Prepared, String> {
+    let Edits(mut edits, most) = edits;
+    if most > TOKENS {
+        return Err(format!(
+            "an expression in it has {most} parts, more than the {TOKENS} that one may have"
+        ));
+    }
     edits.sort_by_key(|edit| (edit.at, edit.order));
     let mut out = String::with_capacity(source.len());
     let mut done = 0;
@@ -78,7 +91,7 @@ fn apply(source: &str, edits: Edits) -> String {
         done = at + gone;
     }
     out.push_str(&source[done..]);
-    out
+    Ok((out, most > FEW))
 }
 
 /// The end of a raw block that begins at `open`; `None` where another block does.
@@ -164,8 +177,13 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
     let mut first = delimiter == "%}";
     // Of a loop: before its `in`, and behind it.
     let (mut before_in, mut items) = (false, false);
+    let mut tokens = 0;
     while at < source.len() {
         let rest = &source[at..];
+        if !rest.starts_with(|c: char| c.is_ascii_whitespace()) {
+            tokens += 1;
+            edits.1 = edits.1.max(tokens);
+        }
         let deep = levels.len() > 1;
         let Some(level) = levels.last_mut() else { break };
         if !deep && rest.strip_prefix(['-', '+']).unwrap_or(rest).starts_with(delimiter) {
@@ -230,8 +248,11 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
                 level.open_product = true;
             }
             b'+' if level.value => {
-                level.close(edits);
-                edits.open(level.sum, SUM);
+                level.close_product(edits);
+                // One call for all that are added, however many.
+                if !level.open_sum {
+                    edits.open(level.sum, SUM);
+                }
                 edits.put(at, 1, ",");
                 level.next_product(end);
                 level.open_sum = true;
@@ -314,7 +335,7 @@ mod tests {
             ("{{- 'x' % -b -}}", "{{- M( 'x' , -b) -}}"),
             ("{{ x ~ a * b % c.d[0] | f(1) * e }}", "{{ x ~ M( a * b , c.d[0] | f(1)) * e }}"),
             ("{{ a % b % c ~ d }}", "{{ M( M( a , b) , c) ~ d }}"),
-            ("{{ a % b + c ~ d - e + f }}", "{{ S( S( M( a , b) , c ~ d) - e , f) }}"),
+            ("{{ a % b + c ~ d + e - f + g }}", "{{ S( S( M( a , b) , c ~ d , e) - f , g) }}"),
             ("{{ a + b if c + d else -e + (f+g) }}", "{{ S( a , b) if S( c , d) else S( -e , ( S(f,g))) }}"),
             ("{% set x = a + '+' %}", "{% set x = S( a , '+') %}"),
             ("{% if loop.index0 % 2 == 0 and x %}", "{% if M( loop.index0 , 2) == 0 and x %}"),
@@ -328,7 +349,7 @@ mod tests {
                 .replace(" I(", &format!(" {ITEMS}("))
                 .replace(" M(", &format!(" {MODULO}("))
                 .replace("{ M(", &format!("{{ {MODULO}("));
-            assert_eq!(prepare(from), to, "{from}");
+            assert_eq!(prepare(from).unwrap().0, to, "{from}");
         }
     }
 
@@ -345,9 +366,12 @@ mod tests {
             "{{",
             "{{é}}",
         ] {
-            assert_eq!(prepare(text), text);
+            assert_eq!(prepare(text).unwrap().0, text);
         }
-        assert_eq!(prepare("{%- generation -%}x{% endgeneration %}"), "{%- with -%}x{% endwith %}");
-        assert_eq!(prepare_expression("n % 3"), format!(" {MODULO}(n , 3)"));
+        assert_eq!(
+            prepare("{%- generation -%}x{% endgeneration %}").unwrap().0,
+            "{%- with -%}x{% endwith %}"
+        );
+        assert_eq!(prepare_expression("n % 3").unwrap().0, format!(" {MODULO}(n , 3)"));
     }
 }

@@ -91,6 +91,7 @@ def folder(cell, d):
     (d / "tokenizer.json").write_text(json.dumps(tokenizer))
     config = json.loads((OUT / "config.json").read_text())
     config["model_type"] = cell.get("family", "llama")
+    config["pad_token_id"] = None
     config.update(cell.get("config", {}))
     (d / "config.json").write_text(json.dumps(config))
     for name, content in cell.get("files", {}).items():
