@@ -48,8 +48,9 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    fn new(kind: TroubleKind, what: String) -> Self {
-        Self { kind, what }
+    fn new(kind: TroubleKind, what: &str) -> Self {
+        // A damaged file's own words are in it.
+        Self { kind, what: crate::limits::shown(what) }
     }
 
     pub(super) fn newer(path: &Path, version: i64) -> Self {
@@ -57,7 +58,7 @@ impl Trouble {
             "{} was written by a newer Yosegi (journal version {version}, this one knows {VERSION}): update yosegi",
             path.display()
         );
-        Self::new(TroubleKind::Newer, what)
+        Self::new(TroubleKind::Newer, &what)
     }
 
     pub(super) fn foreign(path: &Path) -> Self {
@@ -65,7 +66,7 @@ impl Trouble {
             "{} is no journal of Yosegi: move it away or choose another session name",
             path.display()
         );
-        Self::new(TroubleKind::Foreign, what)
+        Self::new(TroubleKind::Foreign, &what)
     }
 
     pub(crate) fn empty(path: &Path) -> Self {
@@ -74,7 +75,7 @@ impl Trouble {
              again under this name, copy the file back from a backup, or delete the session's folder",
             path.display()
         );
-        Self::new(TroubleKind::Empty, what)
+        Self::new(TroubleKind::Empty, &what)
     }
 
     pub(super) fn read_only(path: &Path) -> Self {
@@ -83,7 +84,7 @@ impl Trouble {
              folder writable, or copy the session's folder into another YOSEGI_HOME",
             path.display()
         );
-        Self::new(TroubleKind::ReadOnly, what)
+        Self::new(TroubleKind::ReadOnly, &what)
     }
 
     pub(super) fn unreadable(path: &Path, error: &impl std::fmt::Display) -> Self {
@@ -91,7 +92,7 @@ impl Trouble {
             "{} cannot be read ({error}): check who may read the file and its folder, or copy it back from a backup",
             path.display()
         );
-        Self::new(TroubleKind::Unreadable, what)
+        Self::new(TroubleKind::Unreadable, &what)
     }
 
     /// `read` events from number `since` on came before the place that is damaged.
@@ -110,7 +111,7 @@ impl Trouble {
                 .and_then(Path::file_name)
                 .map_or_else(|| "NAME".into(), |name| name.to_string_lossy())
         );
-        Self::new(TroubleKind::Damaged, what)
+        Self::new(TroubleKind::Damaged, &what)
     }
 
     pub(super) fn answer(path: &Path, candidate: u64, error: &impl std::fmt::Display) -> Self {
@@ -118,7 +119,7 @@ impl Trouble {
             "{}: an answer of candidate {candidate} cannot be read ({error}): copy the file back from a backup",
             path.display()
         );
-        Self::new(TroubleKind::Damaged, what)
+        Self::new(TroubleKind::Damaged, &what)
     }
 
     /// What `SQLite` says of a file, in our words.
@@ -131,12 +132,12 @@ impl Trouble {
                 "{} cannot be written ({error}): free some space there, or set YOSEGI_HOME to another folder",
                 path.display()
             );
-            return Self::new(TroubleKind::Unreadable, what);
+            return Self::new(TroubleKind::Unreadable, &what);
         }
         let what = format!(
             "{} cannot be read as a journal ({error}): copy it back from a backup, or delete the session's folder",
             path.display()
         );
-        Self::new(TroubleKind::Damaged, what)
+        Self::new(TroubleKind::Damaged, &what)
     }
 }
