@@ -46,7 +46,7 @@ readers! {
     "recipe" "r.toml" 30, |rng, s| text(rng, &s.recipes, Notation::Toml), |lab, b| recipe(&lab.put("r.toml", b));
     "yaml" "r.yaml" 30, |rng, s| text(rng, &s.yaml, Notation::Yaml), |lab, b| recipe(&lab.put("r.yaml", b));
     "config" "c.toml" 30, |rng, s| text(rng, &s.configs, Notation::Toml), config;
-    "task" ".tmp" 15, |rng, s| text(rng, &s.tasks, Notation::Toml), task;
+    "task" "/" 15, |rng, s| text(rng, &s.tasks, Notation::Toml), task;
     "suite" "suite.toml" 3, |rng, s| text(rng, &s.suites, Notation::Toml), suite;
     "keys" "keys.toml" 5, |rng, s| text(rng, &s.keys, Notation::Toml), keys;
     "jsonl" "data.jsonl" 12, |rng, s| text(rng, &s.jsonl, Notation::Json), |lab, b| data(lab, "data.jsonl", b);
