@@ -62,7 +62,6 @@ fn what_grows_without_bound_is_stopped() {
         "{{ range(99999) | list | tojson(separators=('x' * 1000000, ':')) }}".to_owned(),
         "{{ ('x ' * 1000000) | wordwrap(1, wrapstring='y' * 1000000) }}".to_owned(),
         "{{ ([1] * 99999999) | list | length }}".to_owned(),
-        "{{ range(99999) | batch(2, 'x') | list | length ~ ([0] * 9999999) | map('string') | list }}"
             .to_owned(),
         grown("{% set ns.s = ns.s ~ ns.s %}", ""),
         grown("{% set ns.s = ns.s + ns.s %}", ""),
@@ -72,7 +71,6 @@ fn what_grows_without_bound_is_stopped() {
         grown("{% set ns.s = '%s%s' % (ns.s, ns.s) %}", ""),
         grown("{% set ns.s = '{0}{0}'.format(ns.s) %}", ""),
         grown("{% set ns.l = ns.l + ns.l %}", "{{ ns.l | length }}{{ ns.l | list | length }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l }}"),
         grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | tojson }}"),
         grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | string }}"),
         grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l ~ '' }}"),
