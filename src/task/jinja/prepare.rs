@@ -345,10 +345,12 @@ mod tests {
             ("{%- for a, b in x if a % 2 recursive -%}", "{%- for a, b in I( x) if M( a , 2) recursive -%}"),
             ("{% for a in b % c if d in e %}", "{% for a in I( M( b , c)) if d in e %}"),
         ] {
-            let to = to
-                .replace(" I(", &format!(" {ITEMS}("))
-                .replace(" M(", &format!(" {MODULO}("))
-                .replace("{ M(", &format!("{{ {MODULO}("));
+            // S, M and I stand for the functions.
+            let to = [("S(", SUM), ("M(", MODULO), ("I(", ITEMS)]
+                .into_iter()
+                .fold(to.to_owned(), |to, (short, name)| {
+                    to.replace(&format!(" {short}"), &format!(" {name}("))
+                });
             assert_eq!(prepare(from).unwrap().0, to, "{from}");
         }
     }

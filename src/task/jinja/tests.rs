@@ -62,7 +62,6 @@ fn what_grows_without_bound_is_stopped() {
         "{{ range(99999) | list | tojson(separators=('x' * 1000000, ':')) }}".to_owned(),
         "{{ ('x ' * 1000000) | wordwrap(1, wrapstring='y' * 1000000) }}".to_owned(),
         "{{ ([1] * 99999999) | list | length }}".to_owned(),
-            .to_owned(),
         grown("{% set ns.s = ns.s ~ ns.s %}", ""),
         grown("{% set ns.s = ns.s + ns.s %}", ""),
         grown("{% set ns.s = [ns.s, ns.s] | join %}", ""),
