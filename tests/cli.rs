@@ -1,4 +1,5 @@
 //! The commands around a session: what they print, what they write, and how they refuse.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -83,7 +83,7 @@ fn answer(
     let name = path.split_once("/resolve/main/").map_or("", |(_, name)| name);
     let Ok(bytes) = fs::read(repo.join(name)) else { return ("404 Not Found", String::new(), Vec::new()) };
     asked.lock().unwrap().insert(name.to_owned());
-    let etag: String = name.bytes().map(|b| format!("{b:02x}")).collect();
+    let etag = name.bytes().map(|b| format!("{b:02x}")).collect::<Vec<_>>().concat();
     let headers = format!("etag: \"{etag}\"\r\nx-repo-commit: {commit}\r\naccept-ranges: bytes\r\n");
     let Some((from, to)) = range.and_then(|r| r.split_once('-')) else { return ("200 OK", headers, bytes) };
     let from: usize = from.parse().unwrap();

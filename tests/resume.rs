@@ -39,7 +39,7 @@ fn config() -> String {
         ("test_limit", "test_limit = 5"),
         ("grid", "grid = [0.7]"),
         ("population", "population = 4"),
-        ("evaluations", &format!("evaluations = {}", EVALUATIONS)),
+        ("evaluations", &format!("evaluations = {EVALUATIONS}")),
     ] {
         text = replace(text, key, line);
     }

@@ -18,7 +18,9 @@ const CHILD: &str = "YOSEGI_SHORTENED";
 fn recipe(folder: &Path) -> Recipe {
     let (base, ja) = (folder.join("base"), folder.join("ja"));
     let text = format!(
-        "method = \"ties\"\nbase = {base:?}\n[[source]]\nmodel = {ja:?}\nweight = 0.5\ndensity = 0.5\n"
+        "method = \"ties\"\nbase = '{}'\n[[source]]\nmodel = '{}'\nweight = 0.5\ndensity = 0.5\n",
+        base.display(),
+        ja.display()
     );
     Recipe::from_toml(&text, "r.toml").unwrap()
 }

@@ -172,7 +172,8 @@ fn write(folder: &Path, name: &str, files: &BTreeMap<String, Vec<u8>>) {
 
 #[test]
 fn what_cannot_be_made_says_why() {
-    let says = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+    type Files = BTreeMap<String, Vec<u8>>;
+    let says = |change: &dyn Fn(&mut Files)| {
         let mut all = files("llama");
         change(&mut all);
         checkpoint("some/model", all).tokenizer_json().unwrap_err().to_string()

@@ -105,7 +105,7 @@ fn models_and_their_files() {
     assert!(!fine && error.contains("hidden_act"), "{error}");
     // Files that are no such files, and a card.
     for (name, text) in [
-        ("tokenizer.json", format!("{{\"model\": {{\"type\": {:?}}}}}", EVIL)),
+        ("tokenizer.json", format!("{{\"model\": {{\"type\": {EVIL:?}}}}}")),
         ("tokenizer.json", EVIL.to_owned()),
         ("model.safetensors", EVIL.to_owned()),
         ("README.md", EVIL.to_owned()),

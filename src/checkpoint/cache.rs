@@ -137,21 +137,20 @@ impl Variables<'_> {
         while let Some((before, after)) = rest.split_once('$') {
             out.push_str(before);
             let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let (name, length) = match after.strip_prefix('{').and_then(|a| a.split_once('}')) {
-                Some((name, _)) => (name, name.len() + 2),
-                None => {
+            let (name, length) =
+                if let Some((name, _)) = after.strip_prefix('{').and_then(|a| a.split_once('}')) {
+                    (name, name.len() + 2)
+                } else {
                     let end = after.find(|c| !word(c)).unwrap_or(after.len());
                     (&after[..end], end)
-                }
-            };
+                };
             let value =
                 if name.is_empty() { None } else { (self.0)(name).and_then(|v| v.into_string().ok()) };
-            match value {
-                Some(value) => out.push_str(&value),
-                None => {
-                    out.push('$');
-                    out.push_str(&after[..length]);
-                }
+            if let Some(value) = value {
+                out.push_str(&value)
+            } else {
+                out.push('$');
+                out.push_str(&after[..length]);
             }
             rest = &after[length..];
         }

@@ -171,7 +171,7 @@ impl Reader<'_> {
         };
         Ok((
             self.size("query_pre_attn_scalar", scores.scalar as usize)? as f64,
-            cap("attn_logit_softcapping", scores.score_cap)?.filter(|_| scores.caps_scores),
+            cap("attn_logit_softcapping", scores.score_cap)?.filter(|_| scores.capped),
             cap("final_logit_softcapping", scores.logit_cap)?,
         ))
     }

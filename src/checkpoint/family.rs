@@ -65,7 +65,7 @@ pub struct Scores {
     /// `attn_logit_softcapping`.
     pub score_cap: Option<f64>,
     /// Whether that is applied: transformers' usual attention for Gemma 3 has none.
-    pub caps_scores: bool,
+    pub capped: bool,
     /// `final_logit_softcapping`.
     pub logit_cap: Option<f64>,
 }
@@ -197,7 +197,7 @@ const GEMMA2: Family = Family {
     sizes: Sizes { hidden: 2304, inner: 9216, layers: 26, heads: 8, ..GEMMA.sizes },
     whole_heads: true,
     kv_heads: KvHeads { absent: Some(4), nullable: false },
-    scores: Some(Scores { scalar: 256, score_cap: Some(50.0), caps_scores: true, logit_cap: Some(30.0) }),
+    scores: Some(Scores { scalar: 256, score_cap: Some(50.0), capped: true, logit_cap: Some(30.0) }),
     activation: ("hidden_activation", "gelu_pytorch_tanh"),
     ..GEMMA
 };
@@ -229,7 +229,7 @@ pub const FAMILIES: [Family; 8] = [
         windows: Windows::ButEvery(6),
         local_rope: true,
         sizes: Sizes { vocab: 262_208, positions: 131_072, ..GEMMA2.sizes },
-        scores: Some(Scores { scalar: 256, score_cap: None, caps_scores: false, logit_cap: None }),
+        scores: Some(Scores { scalar: 256, score_cap: None, capped: false, logit_cap: None }),
         rope_theta: 1_000_000.0,
         ..GEMMA2
     },

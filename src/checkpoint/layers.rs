@@ -72,7 +72,9 @@ impl ModelConfig {
 
     /// Takes what is said of packed weights out of a config for plain ones.
     pub fn unpack(config: &mut serde_json::Map<String, Value>) {
-        PACKING.iter().for_each(|key| drop(config.remove(*key)));
+        for key in PACKING {
+            config.remove(key);
+        }
     }
 }
 

@@ -42,8 +42,11 @@ const DAMAGED: &str = "is no pickle of PyTorch, or is damaged";
 /// Tuples within tuples; `PyTorch`'s own are three deep.
 const DEPTH: usize = 16;
 
+/// Tensors by name, in the file's order.
+type Tensors = Vec<(Rc<str>, Rc<Listed>)>;
+
 /// Reads the list of tensors; an error is the end of a sentence on it.
-pub(super) fn tensors(bytes: &[u8]) -> Result<Vec<(Rc<str>, Rc<Listed>)>, String> {
+pub(super) fn tensors(bytes: &[u8]) -> Result<Tensors, String> {
     let mut machine = Machine { rest: bytes, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
     while machine.step()? {}
     match machine.stack.pop() {

@@ -117,7 +117,9 @@ fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[Tensor
         let mut holes = Vec::new();
         if !all_finite(here) {
             holes.extend((0..len).filter(|k| !here[*k].is_finite()));
-            holes.iter().for_each(|k| here[*k] = 0.0);
+            for k in &holes {
+                here[*k] = 0.0;
+            }
             odd[0] += holes.len() as u64;
         }
         sums.base += dot(here, here);
@@ -135,7 +137,9 @@ fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[Tensor
                     *odd += u64::from(!s.is_finite());
                 }
             }
-            holes.iter().for_each(|k| delta[*k] = 0.0);
+            for k in &holes {
+                delta[*k] = 0.0;
+            }
         }
         for i in 0..n {
             for j in i..n {

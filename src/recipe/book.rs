@@ -125,7 +125,9 @@ impl Book {
         for i in 0..self.recipes.len() {
             let uses = self.uses_by(&names, i);
             waits.push(uses.len());
-            uses.into_iter().for_each(|u| used_by[u].push(i));
+            for used in uses {
+                used_by[used].push(i);
+            }
         }
         let mut ready: std::collections::BTreeSet<usize> =
             (0..self.recipes.len()).filter(|i| waits[*i] == 0).collect();

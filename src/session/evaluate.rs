@@ -284,13 +284,13 @@ impl Evaluator {
         pool.extend((!bench.base.is_empty()).then(|| bench.base.clone()));
         let made = bench.made.iter().chain(&recipe.before).cloned().collect();
         let key = (Route::names(recipe, &pool), made, recipe.chat_template.clone());
-        let (route, player) = match self.route.take().filter(|(known, ..)| *known == key) {
-            Some((_, route, player)) => (route, player),
-            None => {
+        let (route, player) =
+            if let Some((_, route, player)) = self.route.take().filter(|(known, ..)| *known == key) {
+                (route, player)
+            } else {
                 let fetch = |name: &str| fetch(name, bench, told);
                 (supply(bench, device, &fetch, &note(told)).route(recipe, &pool)?, None)
-            }
-        };
+            };
         let steps = route.steps(recipe)?;
         let player = match player {
             Some(mut player) => {

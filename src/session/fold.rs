@@ -127,7 +127,7 @@ fn prompts(model: &Checkpoint) -> anyhow::Result<Vec<Vec<u32>>> {
     if model.tokenizer_json().is_err() {
         let ids = (0..most.min(32)).map(|i| (i * 7919 % config.vocab_size) as u32);
         return Ok(vec![ids.collect()]);
-    };
+    }
     let tokenizer = Tokenizer::of(model)?;
     let mut out = Vec::new();
     for text in PROMPTS {

@@ -269,7 +269,7 @@ mod tests {
         for value in values {
             match encode(&value) {
                 Ok(line) => {
-                    assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1, "{value:?}");
+                    assert_eq!(line.split(|b| *b == b'\n').count(), 2, "{value:?}");
                     let read: T = serde_json::from_slice(&line).expect("what is sent can be read");
                     assert!(!finite || read == value, "{value:?} became {read:?}");
                 }

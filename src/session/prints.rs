@@ -1,6 +1,8 @@
 //! A session goes on with the models, the task and the questions that it began with, or not at all: numbers that
 //! were measured on different things must not stand in one journal.
 
+use std::fmt::Write;
+
 use super::error::BadInput;
 use super::evolve::Facts;
 use super::job::Bench;
@@ -87,7 +89,7 @@ fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<Strin
 fn listed(found: &[String]) -> String {
     let mut out = found[..found.len().min(NAMED)].join(", ");
     if found.len() > NAMED {
-        out.push_str(&format!(", and {} more have changed", found.len() - NAMED));
+        let _ = write!(out, ", and {} more have changed", found.len() - NAMED);
     }
     out
 }

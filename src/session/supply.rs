@@ -86,7 +86,9 @@ impl Supply<'_> {
             };
             let found = in_base_order(base, sources, how, self.device)?;
             for (source, found) in &found {
-                align::told(source.reference(), found).iter().for_each(|line| (self.told)(line));
+                for line in align::told(source.reference(), found) {
+                    (self.told)(&line);
+                }
             }
             sources = found.into_iter().map(|(source, _)| source).collect();
         }

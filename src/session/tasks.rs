@@ -142,7 +142,7 @@ impl Tasks {
                 Some(Bar::Word(word)) if word != "base" => {
                     return Err(format!("`task.at_least` of {name} is \"{word}\": use \"base\" or a number"));
                 }
-                Some(Bar::Number(bar)) if !(bar.abs() <= FITNESS_MAX) => {
+                Some(Bar::Number(bar)) if bar.is_nan() || bar.abs() > FITNESS_MAX => {
                     return Err(format!(
                         "`task.at_least` of {name} is {bar:e}: give a number within ±{FITNESS_MAX:e}"
                     ));

@@ -156,7 +156,7 @@ impl Looper {
                 self.app.read(path, why, outcome);
             }
             Wake::TextWritten(path, outcome) => self.app.exported(&path, outcome),
-            Wake::Desk(session, desk) => self.app.take_desk(&session, desk),
+            Wake::Desk(session, desk) => self.app.take_desk(&session, *desk),
             Wake::NotKept(path, why) => self.app.not_kept(&path, &why),
             Wake::Replay(standing) => self.app.replay = Some(standing),
             Wake::Signal(libc::SIGTSTP) => self.suspend()?,

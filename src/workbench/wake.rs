@@ -39,7 +39,7 @@ pub enum Wake {
     /// The answers were written.
     TextWritten(PathBuf, Result<(), Unwritten>),
     /// What lies on a session's desk, or which file is damaged and how.
-    Desk(String, Result<Desk, Damaged>),
+    Desk(String, Box<Result<Desk, Damaged>>),
     /// A desk could not be stored.
     NotKept(PathBuf, String),
     Signal(i32),
@@ -119,7 +119,7 @@ pub fn read_recipe(path: PathBuf, why: Reading, wakes: Sender<Wake>) {
 pub fn read_desk(home: Home, session: String, wakes: Sender<Wake>) {
     thread::spawn(move || {
         let desk = Desk::read(&home, &Whose::Session(session.clone()));
-        let _ = wakes.send(Wake::Desk(session, desk));
+        let _ = wakes.send(Wake::Desk(session, Box::new(desk)));
     });
 }
 

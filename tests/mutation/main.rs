@@ -112,7 +112,9 @@ fn no_input_breaks_a_reader() {
             }
         }
     }
-    threads.into_iter().for_each(|t| t.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let failures = failures.lock().unwrap();
     assert!(
         failures.is_empty(),

@@ -90,7 +90,7 @@ pub fn text(rng: &mut ChaCha8Rng, seed: &[u8], notation: Notation) -> Vec<u8> {
     if WHOLE.get() {
         return out;
     }
-    for _ in 0..1 + rng.random_range(0..3_usize) {
+    for _ in 0..=rng.random_range(0..3_usize) {
         out = change(rng, out, notation);
     }
     out
@@ -165,6 +165,11 @@ fn change(rng: &mut ChaCha8Rng, mut out: Vec<u8>, notation: Notation) -> Vec<u8>
     out
 }
 
+/// One text of many.
+fn texts(of: std::ops::Range<usize>, text: impl Fn(usize) -> String) -> String {
+    of.map(text).collect::<Vec<_>>().concat()
+}
+
 /// What only this notation has.
 fn own(rng: &mut ChaCha8Rng, out: &mut Vec<u8>, notation: Notation) {
     let many = 1 << rng.random_range(1..12);
@@ -172,11 +177,11 @@ fn own(rng: &mut ChaCha8Rng, out: &mut Vec<u8>, notation: Notation) {
         (Notation::Toml, 0) => format!("{} = 1\n", vec!["a"; many].join(".")),
         (Notation::Toml, 1) => format!("[{}]\n", vec!["a"; many].join(".")),
         (Notation::Toml, 2) => format!("a = {}1{}\n", "{a = ".repeat(many), "}".repeat(many)),
-        (Notation::Toml, _) => (0..many).map(|i| format!("[[stage]]\nname = \"{i}\"\n")).collect(),
+        (Notation::Toml, _) => texts(0..many, |i| format!("[[stage]]\nname = \"{i}\"\n")),
         (Notation::Yaml, 0) => {
             let all = |i: usize| vec![format!("*b{i}"); 10].join(",");
             let mut bomb = "b0: &b0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
-            (0..many.min(12)).for_each(|i| bomb.push_str(&format!("b{}: &b{} [{}]\n", i + 1, i + 1, all(i))));
+            bomb += &texts(0..many.min(12), |i| format!("b{}: &b{} [{}]\n", i + 1, i + 1, all(i)));
             bomb + &format!("models: *b{}\n", many.min(12))
         }
         (Notation::Yaml, 1) => {
@@ -241,7 +246,7 @@ pub fn bytes(rng: &mut ChaCha8Rng, seed: &[u8]) -> Vec<u8> {
     if WHOLE.get() {
         return out;
     }
-    for _ in 0..1 + rng.random_range(0..4_usize) {
+    for _ in 0..=rng.random_range(0..4_usize) {
         out = bytes_once(rng, out);
     }
     out

@@ -239,10 +239,10 @@ fn keys(_: &mut Lab, _: &[u8]) -> Outcome {
 fn data(lab: &mut Lab, name: &str, bytes: &[u8]) -> Outcome {
     lab.put(name, bytes);
     let task = lab.path(&format!("{name}.toml"));
-    Task::load_splits(task.to_str().unwrap(), &[Split::Test], &Places::from_env()).map(|_| ()).or_else(|e| {
+    Task::load_splits(task.to_str().unwrap(), &[Split::Test], &Places::from_env()).map(|_| ()).map_err(|e| {
         // A template that does not suit the data names the task.
         let text = format!("{e:#}");
-        if text.contains(name) { Err(vec![text]) } else { Err(vec![format!("{name}: {text}")]) }
+        if text.contains(name) { vec![text] } else { vec![format!("{name}: {text}")] }
     })
 }
 

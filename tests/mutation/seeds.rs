@@ -31,7 +31,7 @@ pub struct Seeds {
     pub tokenizers: Vec<Vec<u8>>,
     /// `tokenizer.model`.
     pub pieces: Vec<Vec<u8>>,
-    /// tokenizer_config.json, generation_config.json, chat_template.jinja.
+    /// `tokenizer_config.json`, `generation_config.json`, `chat_template.jinja`.
     pub words: Vec<Vec<u8>>,
     /// `pytorch_model.bin`.
     pub pickles: Vec<Vec<u8>>,

@@ -30,10 +30,9 @@ impl Class {
         let declared = declared.map(|name| name.strip_suffix("Fast").unwrap_or(name));
         let name = match (family, declared) {
             // Their own class is said to be wrong so often that it does not count.
-            ("qwen2", _) => "Qwen2Tokenizer",
+            ("qwen2", _) | ("qwen3", None) => "Qwen2Tokenizer",
             ("mistral" | "phi3", _) => "",
             (_, Some("LlamaTokenizer")) if has_bytes(tokenizer) => "",
-            ("qwen3", None) => "Qwen2Tokenizer",
             ("gemma" | "gemma2" | "gemma3_text", None) => "GemmaTokenizer",
             (_, declared) => declared.unwrap_or(""),
         };

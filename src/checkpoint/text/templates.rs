@@ -1,7 +1,5 @@
 //! A checkpoint's chat templates: which there are, and which one a chat takes.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::super::{Checkpoint, CheckpointError};
@@ -65,7 +63,7 @@ pub fn has_chat_template(checkpoint: &Checkpoint) -> bool {
     !matches!(chat_template(checkpoint), Ok(None))
 }
 
-fn text(checkpoint: &Checkpoint, name: &str, bytes: &Cow<'_, [u8]>) -> Result<String, CheckpointError> {
+fn text(checkpoint: &Checkpoint, name: &str, bytes: &[u8]) -> Result<String, CheckpointError> {
     String::from_utf8(bytes.to_vec()).map_err(|_| CheckpointError::Damaged {
         file: format!("{}: {name}", checkpoint.reference()),
         problem: "is not UTF-8 text".to_owned(),

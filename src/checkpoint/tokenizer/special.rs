@@ -174,12 +174,11 @@ impl Special {
     }
 
     fn set(&mut self, name: &str, token: Option<Token>) {
-        match self.places.get(name) {
-            Some(place) => self.named[*place].1 = token,
-            None => {
-                self.places.insert(name.to_owned(), self.named.len());
-                self.named.push((name.to_owned(), token));
-            }
+        if let Some(place) = self.places.get(name) {
+            self.named[*place].1 = token
+        } else {
+            self.places.insert(name.to_owned(), self.named.len());
+            self.named.push((name.to_owned(), token));
         }
     }
 
@@ -224,7 +223,9 @@ impl Special {
             ],
             Class::Plain => &[],
         };
-        names.iter().for_each(|(name, text)| self.default(name, text));
+        for (name, text) in names {
+            self.default(name, text);
+        }
         if matches!(class, Class::Qwen2 | Class::Gpt2) && !self.additional.is_empty() {
             self.extra.get_or_insert_with(|| std::mem::take(&mut self.additional));
         }

@@ -43,15 +43,12 @@ pub fn comparison(state: &SessionState, out: &mut String) -> std::fmt::Result {
         "<th>fitness</th><th>training</th><th>held out</th>"
     ));
     let asked = Asked::of(state);
-    let columns = match asked.language() {
-        Some(language) => {
-            writeln!(out, "<th>any language</th><th>{}</th></tr>", escape(language))?;
-            5
-        }
-        None => {
-            out.push_str("</tr>\n");
-            3
-        }
+    let columns = if let Some(language) = asked.language() {
+        writeln!(out, "<th>any language</th><th>{}</th></tr>", escape(language))?;
+        5
+    } else {
+        out.push_str("</tr>\n");
+        3
     };
     for row in &rows {
         let class = if matches!(row.what, "evolved" | "mean") { " class=\"found\"" } else { "" };

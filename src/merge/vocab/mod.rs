@@ -102,6 +102,24 @@ fn in_recipe_order(recipe: &Recipe, models: &[Checkpoint]) -> Vec<usize> {
     out
 }
 
+/// The model whose vocabulary the merge begins with, and its place among `models` if it is one of them.
+fn vocabulary_of<'a>(
+    source: &TokenizerSource,
+    models: &'a [Checkpoint],
+    giver: Option<&'a Checkpoint>,
+) -> Result<(Option<usize>, &'a Checkpoint), MergeError> {
+    let TokenizerSource::Model(name) = source else { return Ok((Some(0), &models[0])) };
+    match (models.iter().position(|m| m.reference() == name), giver) {
+        (Some(place), _) => Ok((Some(place), &models[place])),
+        (None, Some(giver)) if giver.reference() == name => Ok((None, giver)),
+        (None, _) => Err(MergeError::NotLoaded {
+            key: "tokenizer.source".to_owned(),
+            model: name.clone(),
+            loaded: models.iter().map(|m| m.reference().to_owned()).collect(),
+        }),
+    }
+}
+
 fn align(
     recipe: &Recipe,
     spec: &TokenizerSpec,
@@ -117,21 +135,7 @@ fn align(
         tokens.push(Tokens::read(if same { donor } else { model })?);
     }
     let order = in_recipe_order(recipe, &models);
-    let named = |name: &String| models.iter().position(|m| m.reference() == name);
-    let (place, giver) = match &spec.source {
-        TokenizerSource::Union | TokenizerSource::Base => (Some(0), donor),
-        TokenizerSource::Model(name) => match (named(name), giver) {
-            (Some(place), _) => (Some(place), &models[place]),
-            (None, Some(giver)) if giver.reference() == name => (None, giver),
-            (None, _) => {
-                return Err(MergeError::NotLoaded {
-                    key: "tokenizer.source".to_owned(),
-                    model: name.clone(),
-                    loaded: models.iter().map(|m| m.reference().to_owned()).collect(),
-                });
-            }
-        },
-    };
+    let (place, giver) = vocabulary_of(&spec.source, &models, giver)?;
     let mut target = match place {
         Some(place) => tokens[place].clone(),
         None => Tokens::read(giver)?,

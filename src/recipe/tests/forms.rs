@@ -23,19 +23,23 @@ fn other_words_for_whole_models() {
     assert_eq!(plain.as_whole_models(4), plain);
 }
 
+fn texts(many: usize, text: impl Fn(usize) -> String) -> String {
+    (0..many).map(text).collect::<Vec<_>>().concat()
+}
+
 /// Texts of a hundred thousand parts are read or refused at once: what is compared pairwise takes minutes.
 #[test]
 fn long_texts_are_refused_by_their_number() {
     let n = 100_000;
-    let sources: String = (0..n).map(|i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n")).collect();
+    let sources: String = texts(n, |i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n"));
     refused(&format!("method = \"linear\"\n{sources}"), &["r.toml", "source gives 100000 entries", "4096"]);
     refused(&format!("method = \"linear\"\n{}", sources.replace("m1\"", "m0\"")), &["100000 entries"]);
-    let fewer: String = (0..2000).map(|i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n")).collect();
+    let fewer: String = texts(2000, |i| format!("[[source]]\nmodel = \"m{i}\"\nweight = 1\n"));
     refused(&format!("method = \"linear\"\n{fewer}"), &["source gives 2000 models", "1024"]);
-    let steps: String = (0..n).map(|i| format!("[[path]]\nmodel = \"m\"\nlayer = 0\n# {i}\n")).collect();
+    let steps: String = texts(n, |i| format!("[[path]]\nmodel = \"m\"\nlayer = 0\n# {i}\n"));
     refused(&format!("method = \"passthrough\"\nbase = \"m\"\n{steps}"), &["path gives 100000 entries"]);
     let slices: String =
-        (0..n).map(|i| format!("[[slice]]\nsource = [{{ model = \"m{i}\", layers = [0, 1] }}]\n")).collect();
+        texts(n, |i| format!("[[slice]]\nsource = [{{ model = \"m{i}\", layers = [0, 1] }}]\n"));
     refused(&format!("method = \"passthrough\"\n{slices}"), &["slice gives 100000 entries"]);
     let filters = vec!["{ filter = \"mlp\", value = 1.0 }"; n].join(", ");
     let one =
@@ -43,7 +47,11 @@ fn long_texts_are_refused_by_their_number() {
     refused(&one(&format!("[{filters}]")), &["has 100000 filters"]);
     // A gradient may have as many points as it likes.
     assert!(read(&one(&format!("[{}]", vec!["0.5"; n].join(", ")))).is_ok());
-    let many: String = (0..n).map(|i| format!("[[recipe]]\nname = \"r{i}\"\nmethod = \"linear\"\nsource = [{{ model = \"m\", weight = 1 }}]\n")).collect();
+    let many: String = texts(n, |i| {
+        format!(
+            "[[recipe]]\nname = \"r{i}\"\nmethod = \"linear\"\nsource = [{{ model = \"m\", weight = 1 }}]\n"
+        )
+    });
     let error = Book::from_toml(&many, "r.toml", false).unwrap_err().to_string();
     assert!(error.contains("holds 100000 recipes"), "{error}");
     refused(
@@ -52,11 +60,10 @@ fn long_texts_are_refused_by_their_number() {
     );
 
     let yaml = |text: &str| Book::from_yaml(text, "m.yml", false).unwrap_err().to_string();
-    let models: String =
-        (0..n).map(|i| format!("  - {{model: m{i}, parameters: {{weight: 1}}}}\n")).collect();
+    let models: String = texts(n, |i| format!("  - {{model: m{i}, parameters: {{weight: 1}}}}\n"));
     let error = yaml(&format!("merge_method: linear\nmodels:\n{models}"));
     assert!(error.contains("models gives 100000 entries"), "{error}");
-    let tokens: String = (0..n).map(|i| format!("    t{i}: {{source: a}}\n")).collect();
+    let tokens: String = texts(n, |i| format!("    t{i}: {{source: a}}\n"));
     let text = format!(
         "merge_method: linear\nmodels: [{{model: a, parameters: {{weight: 1}}}}]\ntokenizer:\n  source: union\n  tokens:\n{tokens}"
     );

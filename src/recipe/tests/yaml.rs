@@ -1,5 +1,7 @@
 //! mergekit's YAML: each construct of its own examples, mistakes with their lines, several documents.
 
+use std::fmt::Write;
+
 use super::super::{
     Book, Filter, LayerGroup, MaskStream, Method, Param, Precision, Recipe, TokenName, TokenOrigin,
     TokenizerSource, Values,
@@ -289,7 +291,7 @@ fn what_aliases_stand_for_is_bounded() {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for i in 1..12 {
         let all = vec![format!("*a{}", i - 1); 10].join(",");
-        bomb.push_str(&format!("a{i}: &a{i} [{all}]\n"));
+        writeln!(bomb, "a{i}: &a{i} [{all}]").unwrap();
     }
     let long = format!("a: &a {}\nb: [{}]\n", "y".repeat(1 << 20), vec!["*a"; 1000].join(","));
     let keys = format!("a: &a {{{}: 1}}\nb: [{}]\n", "k".repeat(1 << 19), vec!["*a"; 1000].join(","));

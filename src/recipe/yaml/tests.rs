@@ -1,5 +1,7 @@
-//! Texts as PyYAML and mergekit 0.1.5 read them (`tests/golden/recipe/notation.py`), and what YAML may hold
+//! Texts as `PyYAML` and mergekit 0.1.5 read them (`tests/golden/recipe/notation.py`), and what YAML may hold
 //! that no recipe has.
+
+use std::fmt::Write;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -107,12 +109,12 @@ fn what_no_recipe_has_is_refused_in_a_sentence() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let list = vec![format!("*a{}", i - 1); 9].join(", ");
-        bomb += &format!("a{i}: &a{i} [{list}]\n");
+        writeln!(bomb, "a{i}: &a{i} [{list}]").unwrap();
     }
     refused(&bomb, "aliases stand for more than");
     let mut merged = "a0: &a0 {k0: 1, k1: 1, k2: 1, k3: 1}\n".to_owned();
     for i in 1..24 {
-        merged += &format!("a{i}: &a{i} {{x: *a{0}, y: *a{0}, <<: *a{0}}}\n", i - 1);
+        writeln!(merged, "a{i}: &a{i} {{x: *a{0}, y: *a{0}, <<: *a{0}}}", i - 1).unwrap();
     }
     refused(&merged, "aliases stand for more than");
     refused(&("[".repeat(5000) + &"]".repeat(5000)), "not YAML");

@@ -210,11 +210,13 @@ impl Follower {
                 self.ended = true;
                 self.live(Live::Halted { reason, killed });
             }
-            // It says so of itself, and so did we.
-            Message::Live { live: Live::Runs { .. } | Live::LetGo { .. }, .. } => {}
+            // What it says of itself, and so did we; and what is no news.
+            Message::Live { live: Live::Runs { .. } | Live::LetGo { .. }, .. }
+            | Message::Event { .. }
+            | Message::Boundary { .. }
+            | Message::Reply { .. } => {}
             // For all who are connected there, and so for those who look from here.
             message @ Message::Live { .. } => self.say(News::Message(message)),
-            Message::Event { .. } | Message::Boundary { .. } | Message::Reply { .. } => {}
         }
     }
 

@@ -319,7 +319,10 @@ mod tests {
     #[test]
     fn who_waits_hears_of_an_engine_that_panics() {
         let outbox = std::sync::Arc::new(Outbox::default());
-        let line = super::super::hub::Line { outbox: outbox.clone(), subscribed: Default::default() };
+        let line = super::super::hub::Line {
+            outbox: outbox.clone(),
+            subscribed: std::collections::HashMap::default(),
+        };
         let waiting = std::thread::spawn(move || outbox.pop());
         let engine = std::thread::spawn(move || {
             let _held = line;

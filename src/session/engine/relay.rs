@@ -125,7 +125,7 @@ impl Hub {
                 self.elsewhere.insert(session.to_owned(), elsewhere);
             }
             Err(why) => {
-                self.log(Some(session), "error", &format!("session `{session}` is not followed: {why}"))
+                self.log(Some(session), "error", &format!("session `{session}` is not followed: {why}"));
             }
         }
     }

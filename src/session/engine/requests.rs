@@ -66,7 +66,7 @@ impl Hub {
                     Reader::open(home, &session)?.labelled_answers(candidate, split).map(Reply::Answers)
                 });
             }
-            Command::Subscribe { session, since } => return self.subscribe(line, id, session, since),
+            Command::Subscribe { session, since } => return self.subscribe(line, id, &session, since),
             Command::Unsubscribe { session } => {
                 if let Some(line) = self.lines.get_mut(&line) {
                     line.subscribed.remove(&session);
@@ -132,11 +132,11 @@ impl Hub {
         });
     }
 
-    fn subscribe(&mut self, line: u64, id: u64, session: String, since: u64) {
+    fn subscribe(&mut self, line: u64, id: u64, session: &str, since: u64) {
         let own = self.active.as_ref().filter(|a| a.name == session);
         let last = match own {
             Some(active) => active.journal().reader().last_seq(),
-            None => Reader::open(&self.home, &session).and_then(|reader| reader.last_seq()),
+            None => Reader::open(&self.home, session).and_then(|reader| reader.last_seq()),
         };
         let last = match last {
             Ok(last) => last,
@@ -145,20 +145,20 @@ impl Hub {
         let (since, runs) = (since.max(1), own.is_some());
         self.reply(line, id, Reply::Done);
         let next = since.max(last + 1);
-        let (stands, watching) = match self.elsewhere.get(&session) {
+        let (stands, watching) = match self.elsewhere.get(session) {
             Some(elsewhere) if !runs => (elsewhere.stands.clone(), elsewhere.watching.clone()),
-            _ => (runs.then(|| Live::Runs { pid: std::process::id() }), self.watching(&session)),
+            _ => (runs.then(|| Live::Runs { pid: std::process::id() }), self.watching(session)),
         };
         let Some(to) = self.lines.get_mut(&line) else { return };
-        to.subscribed.insert(session.clone(), next);
+        to.subscribed.insert(session.to_owned(), next);
         if since < next {
-            let _ = to.outbox.push_past(&session, since, last);
+            let _ = to.outbox.push_past(session, since, last);
         }
-        self.send(line, Message::Boundary { session: session.clone(), next });
+        self.send(line, Message::Boundary { session: session.to_owned(), next });
         for live in [stands, watching].into_iter().flatten() {
-            self.send(line, Message::Live { session: Some(session.clone()), live });
+            self.send(line, Message::Live { session: Some(session.to_owned()), live });
         }
-        self.follow_elsewhere(&session, next, false);
+        self.follow_elsewhere(session, next, false);
     }
 
     /// The text of the questions that are watched.

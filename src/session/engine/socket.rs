@@ -176,7 +176,8 @@ fn sweep(folder: &Path, host: &str) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
-        let ours = name.to_str().is_some_and(|n| n.ends_with(".sock") && n.starts_with(host));
+        let ours = path.extension().is_some_and(|e| e == "sock")
+            && name.to_str().is_some_and(|n| n.starts_with(host));
         let old = || {
             let made = entry.metadata().and_then(|m| m.modified()).ok()?;
             made.elapsed().ok().filter(|age| *age > FRESH)

@@ -118,7 +118,7 @@ impl Reader<'_> {
         let mut out: Vec<Record> = Vec::new();
         loop {
             let expected = out.last().map_or_else(|| since.max(1), |r| r.seq + 1);
-            match self.next(&mut rows, expected) {
+            match Self::next(&mut rows, expected) {
                 Ok(Some(record)) => out.push(record),
                 Ok(None) => return Ok((out, None)),
                 Err(Illegible::Version(version)) => {
@@ -137,7 +137,7 @@ impl Reader<'_> {
         }
     }
 
-    fn next(&self, rows: &mut rusqlite::Rows<'_>, expected: u64) -> Result<Option<Record>, Illegible> {
+    fn next(rows: &mut rusqlite::Rows<'_>, expected: u64) -> Result<Option<Record>, Illegible> {
         let Some(row) = rows.next()? else { return Ok(None) };
         let (seq, at_ms, version): (u64, u64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
         if version > VERSION {
@@ -167,7 +167,9 @@ impl Reader<'_> {
     pub fn legible_state(&self) -> anyhow::Result<(SessionState, Option<Trouble>)> {
         let (records, lost) = self.legible(1)?;
         let mut state = SessionState::default();
-        records.iter().for_each(|record| state.apply(record));
+        for record in &records {
+            state.apply(record);
+        }
         Ok((state, lost))
     }
 

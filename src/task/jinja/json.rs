@@ -29,15 +29,13 @@ pub(super) fn to_json(state: &mut State, value: &Value, args: All) -> Result<Str
     let [ascii, indent, separators, sort] = arguments(args, names)?;
     let indent = match indent {
         None => None,
-        Some(value) => Some(match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => {
-                let width =
-                    i64::try_from(value).map_err(|_| wrong("tojson: indent is a number or a text"))?;
-                let width = usize::try_from(width).unwrap_or(0);
-                pay(state, width)?;
-                " ".repeat(width)
-            }
+        Some(value) => Some(if let Some(text) = value.as_str() {
+            text.to_owned()
+        } else {
+            let width = i64::try_from(value).map_err(|_| wrong("tojson: indent is a number or a text"))?;
+            let width = usize::try_from(width).unwrap_or(0);
+            pay(state, width)?;
+            " ".repeat(width)
         }),
     };
     let (comma, colon) = match separators {

@@ -1,5 +1,7 @@
 //! Python's format operator: `'%s: %5.2f' % (name, value)`, `'%(name)s' % row`.
 
+use std::fmt::Write;
+
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
 
@@ -37,9 +39,9 @@ impl Values<'_> {
         self.list.get(self.taken - 1).cloned().ok_or_else(|| wrong("not enough arguments for format string"))
     }
 
-    fn measure(&mut self, measure: Measure) -> Result<usize, Error> {
+    fn measure(&mut self, measure: &Measure) -> Result<usize, Error> {
         match measure {
-            Measure::Number(n) => Ok(n),
+            Measure::Number(n) => Ok(*n),
             Measure::Next => usize::try_from(self.next()?).map_err(|_| wrong("* wants a number from 0 up")),
         }
     }
@@ -71,15 +73,15 @@ fn one(state: &mut State, field: Field<'_>, values: &mut Values<'_>, out: &mut S
         return Ok(());
     }
     let mut spec = format!("%{}", field.flags);
-    let width = values.measure(field.width)?;
+    let width = values.measure(&field.width)?;
     pay(state, width)?;
     if width > 0 {
         spec.push_str(&width.to_string());
     }
     if let Some(precision) = field.precision {
-        let precision = values.measure(precision)?;
+        let precision = values.measure(&precision)?;
         pay(state, precision)?;
-        spec.push_str(&format!(".{precision}"));
+        let _ = write!(spec, ".{precision}");
     }
     let value = match (field.key, values.map) {
         (Some(key), Some(map)) => {

@@ -15,13 +15,12 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, args: &[Value
     }
     let found = match (value.as_str(), value.kind()) {
         (Some(text), _) => of_text(state, text, name, args)?,
-        (None, ValueKind::Map) if name == "copy" => Some(value.clone()),
+        (None, ValueKind::Map | ValueKind::Seq) if name == "copy" => Some(value.clone()),
         (None, ValueKind::Seq) if name == "index" => {
             let (what,): (&Value,) = from_args(args)?;
             let place = value.try_iter()?.position(|item| item == *what);
             Some(Value::from(place.ok_or_else(|| wrong(format!("{what} is not in the list")))?))
         }
-        (None, ValueKind::Seq) if name == "copy" => Some(value.clone()),
         _ => None,
     };
     found.map_or_else(|| pycompat::unknown_method_callback(state, value, name, args), Ok)
@@ -167,26 +166,7 @@ fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Opti
         }
         "expandtabs" => {
             let (size,): (Option<usize>,) = from_args(args)?;
-            let size = size.unwrap_or(8);
-            pay(state, text.matches('\t').count().saturating_mul(size))?;
-            let mut column = 0;
-            let expand = text.chars().map(|c| match c {
-                '\t' if size > 0 => {
-                    let fill = size - column % size;
-                    column += fill;
-                    " ".repeat(fill)
-                }
-                '\t' => String::new(),
-                '\n' | '\r' => {
-                    column = 0;
-                    c.to_string()
-                }
-                _ => {
-                    column += 1;
-                    c.to_string()
-                }
-            });
-            Value::from(expand.collect::<String>())
+            Value::from(expand_tabs(state, text, size.unwrap_or(8))?)
         }
         "format" | "format_map" => {
             // Widths and precisions are numbers from the text: they are paid for before anything is made.
@@ -198,6 +178,29 @@ fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Opti
         _ => return Ok(None),
     };
     Ok(Some(out))
+}
+
+/// Every tab as spaces up to the next multiple of `size` columns.
+fn expand_tabs(state: &State, text: &str, size: usize) -> Result<String, Error> {
+    pay(state, text.matches('\t').count().saturating_mul(size))?;
+    let mut column = 0;
+    let expand = text.chars().map(|c| match c {
+        '\t' if size > 0 => {
+            let fill = size - column % size;
+            column += fill;
+            " ".repeat(fill)
+        }
+        '\t' => String::new(),
+        '\n' | '\r' => {
+            column = 0;
+            c.to_string()
+        }
+        _ => {
+            column += 1;
+            c.to_string()
+        }
+    });
+    Ok(expand.collect())
 }
 
 /// `startswith` and `endswith` of a part.
@@ -307,9 +310,9 @@ fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if inside {
-            out.extend(c.to_lowercase())
+            out.extend(c.to_lowercase());
         } else {
-            out.extend(c.to_uppercase())
+            out.extend(c.to_uppercase());
         }
         inside = c.is_alphabetic();
     }

@@ -4,6 +4,7 @@ use super::words;
 use crate::session::asked::Asked;
 
 /// What counts as right, by the language that is asked for, in the width of `right, Japanese`.
+#[must_use]
 pub fn what_counts(asked: &Asked) -> String {
     match language_asked(asked) {
         _ if *asked == Asked::Mixed => score_right_as_asked().to_owned(),
@@ -13,6 +14,7 @@ pub fn what_counts(asked: &Asked) -> String {
 }
 
 /// What an answer must be beside right, if anything: `Japanese`.
+#[must_use]
 pub fn language_asked(asked: &Asked) -> Option<&str> {
     match asked {
         Asked::Mixed => Some(in_the_language_asked()),

@@ -9,7 +9,7 @@ fn a_fitness_that_is_no_number_fails_the_candidate_alone() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e200] {
         let (records, run) = start(CONFIG);
         let answer = |run: &Evolution, work: &Work| {
-            let every_third = work.candidate.id % 3 == 0 && work.candidate.origin == Origin::Search;
+            let every_third = work.candidate.id.is_multiple_of(3) && work.candidate.origin == Origin::Search;
             let fitness = if every_third { bad } else { 0.5 };
             run.measured(work, Ok(scores(work, fitness, 10)))
         };
@@ -30,7 +30,7 @@ fn a_fitness_that_is_no_number_fails_the_candidate_alone() {
     // The largest that is taken leaves means and variances finite: whatever is stored can be read back.
     let (records, run) = start(CONFIG);
     let answer = |run: &Evolution, work: &Work| {
-        let sign = if work.candidate.id % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if work.candidate.id.is_multiple_of(2) { 1.0 } else { -1.0 };
         run.measured(work, Ok(scores(work, sign * crate::session::protocol::FITNESS_MAX, 10)))
     };
     let whole = crate::session::toy::finish(records, run, |_, _| None, answer);
