@@ -147,7 +147,7 @@ impl Variables<'_> {
             let value =
                 if name.is_empty() { None } else { (self.0)(name).and_then(|v| v.into_string().ok()) };
             if let Some(value) = value {
-                out.push_str(&value)
+                out.push_str(&value);
             } else {
                 out.push('$');
                 out.push_str(&after[..length]);

@@ -115,7 +115,7 @@ impl Room {
             for column in 0..group.num_columns() {
                 match group.get_column_reader(column).map_err(|e| broken(&e))? {
                     ColumnReader::ByteArrayColumnReader(texts) => {
-                        self.add(texts, &mut held, parquet::data_type::ByteArray::len)?
+                        self.add(texts, &mut held, parquet::data_type::ByteArray::len)?;
                     }
                     ColumnReader::FixedLenByteArrayColumnReader(texts) => {
                         self.add(texts, &mut held, |t: &FixedLenByteArray| t.len())?;

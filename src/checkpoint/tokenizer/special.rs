@@ -175,7 +175,7 @@ impl Special {
 
     fn set(&mut self, name: &str, token: Option<Token>) {
         if let Some(place) = self.places.get(name) {
-            self.named[*place].1 = token
+            self.named[*place].1 = token;
         } else {
             self.places.insert(name.to_owned(), self.named.len());
             self.named.push((name.to_owned(), token));

@@ -168,6 +168,15 @@ impl Level {
 /// Words between values.
 const WORDS: [&str; 9] = ["and", "or", "not", "in", "is", "if", "else", "recursive", "elif"];
 
+/// The tag that marks what a model writes does nothing else.
+fn rename_tag(tag: &str, at: usize, edits: &mut Edits) {
+    match tag {
+        "generation" => edits.put(at, tag.len(), "with"),
+        "endgeneration" => edits.put(at, tag.len(), "endwith"),
+        _ => {}
+    }
+}
+
 /// Reads from `at` to the delimiter; gives where the text goes on.
 fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> usize {
     let bytes = source.as_bytes();
@@ -216,14 +225,7 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
             }
             _ if is_word(byte) => {
                 if std::mem::take(&mut first) {
-                    let other = match text {
-                        "generation" => Some("with"),
-                        "endgeneration" => Some("endwith"),
-                        _ => None,
-                    };
-                    if let Some(word) = other {
-                        edits.put(at, text.len(), word);
-                    }
+                    rename_tag(text, at, edits);
                     before_in = text == "for";
                     level.part(end, edits);
                 } else if WORDS.contains(&text) {
