@@ -25,7 +25,9 @@ fn what_never_ends_is_stopped() {
     ] {
         let error = render(source).unwrap_err();
         assert!(
-            error.contains(&TEMPLATE_STEPS.to_string()) || error.contains("recursion"),
+            error.contains(&TEMPLATE_STEPS.to_string())
+                || error.contains("bytes of text")
+                || error.contains("recursion"),
             "{source}: {error}"
         );
         assert!(!error.contains('\n'), "{error}");
@@ -34,8 +36,9 @@ fn what_never_ends_is_stopped() {
 
 #[test]
 fn what_grows_without_bound_is_stopped() {
+    // Often enough for any limit, and seldom enough that a walk over it ends soon after it was given up.
     let doubling =
-        "{% set ns = namespace(s='0123456789', l=[1], d={}) %}{% for i in range(60) %}STEP{% endfor %}END";
+        "{% set ns = namespace(s='0123456789', l=[1], d={}) %}{% for i in range(26) %}STEP{% endfor %}END";
     let grown = |step: &str, end: &str| doubling.replace("STEP", step).replace("END", end);
     let sources = [
         "{{ ('x' * 1000000) | replace('x', 'y' * 1000000) }}".to_owned(),
