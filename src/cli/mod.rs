@@ -12,6 +12,7 @@ mod eval;
 mod evolve;
 mod exit;
 mod export;
+mod face;
 mod fetch;
 mod follow;
 mod generate;
@@ -42,6 +43,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::session::Home;
 use crate::session::journal::Reader;
 use decoding::DecodingArgs;
+use face::{FACE, open};
 use recipe::RecipeArgs;
 
 /// Version, commit and features: `0.1.0 (c1b3d24f0, features: workbench)`.
@@ -386,21 +388,3 @@ fn device(name: &str) -> anyhow::Result<crate::lm::Device> {
     }
     Ok(picked.device)
 }
-
-/// Opens the workbench, on a session if one is named.
-#[cfg(feature = "workbench")]
-fn open(session: Option<&str>) -> anyhow::Result<()> {
-    crate::workbench::run(crate::workbench::Options { start: None, attach: session.map(str::to_owned) })
-}
-
-/// Without a workbench a terminal is served like a pipe.
-#[cfg(not(feature = "workbench"))]
-fn open(session: Option<&str>) -> anyhow::Result<()> {
-    session.map_or_else(evolve::run_zoo, attach_headless::run)
-}
-
-/// What shows a session that `evolve` has started.
-#[cfg(feature = "workbench")]
-const FACE: Option<evolve::Face> = Some(|session| open(Some(session)));
-#[cfg(not(feature = "workbench"))]
-const FACE: Option<evolve::Face> = None;

@@ -10,14 +10,14 @@ use crate::checkpoint::ModelConfig;
 /// Functions of the gate.
 const ACTIVATIONS: &str = "silu, gelu, gelu_pytorch_tanh, gelu_new";
 
-/// The function on the MLP's gate.
+/// The function on the MLP's gate, numbered as `rows.cu` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
-    Silu,
-    /// GELU by the error function.
-    Gelu,
+    Silu = 0,
     /// GELU by its tanh formula.
-    GeluTanh,
+    GeluTanh = 1,
+    /// GELU by the error function.
+    Gelu = 2,
 }
 
 /// What attention of one layer looks like.

@@ -249,7 +249,7 @@ impl Config {
         if !(search.sigma > 0.0 && search.sigma <= limits::SIGMA) {
             let most = limits::SIGMA;
             return Err(format!(
-                "`search.sigma` is {}: give a number above 0 and at most {most}",
+                "`search.sigma` is {:?}: give a number above 0 and at most {most}",
                 search.sigma
             ));
         }

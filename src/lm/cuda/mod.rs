@@ -346,11 +346,7 @@ impl<D: Driver> Backend for Gpu<D> {
             x: gate_up.address(&self.card),
             out: out.address(&self.card),
             width: width as u32,
-            activation: match activation {
-                Activation::Silu => 0,
-                Activation::GeluTanh => 1,
-                Activation::Gelu => 2,
-            },
+            activation: activation as u32,
         };
         self.launch(&self.kernels.gate, [out.count, width.div_ceil(STRETCH), 1], ROW, &arguments)
     }
