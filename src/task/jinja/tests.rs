@@ -36,10 +36,15 @@ fn what_never_ends_is_stopped() {
 
 #[test]
 fn what_grows_without_bound_is_stopped() {
-    // Often enough for any limit, and seldom enough that a walk over it ends soon after it was given up.
-    let doubling =
-        "{% set ns = namespace(s='0123456789', l=[1], d={}) %}{% for i in range(26) %}STEP{% endfor %}END";
-    let grown = |step: &str, end: &str| doubling.replace("STEP", step).replace("END", end);
+    let doubled = |times: u32, step: &str, end: &str| {
+        format!(
+            "{{% set ns = namespace(s='0123456789', l=['0123456789' * 100], d={{'a': '0123456789' * 100}}) %}}\
+             {{% for i in range({times}) %}}{step}{{% endfor %}}{end}"
+        )
+    };
+    let grown = |step: &str, end: &str| doubled(60, step, end);
+    // 262 MB of text from 18 lists, and a walk over them that ends soon after it was stopped.
+    let nested = |end: &str| doubled(18, "{% set ns.l = [ns.l, ns.l] %}", end);
     let sources = [
         "{{ ('x' * 1000000) | replace('x', 'y' * 1000000) }}".to_owned(),
         "{{ ('x' * 1000000).replace('x', 'y' * 1000000) }}".to_owned(),
@@ -73,19 +78,19 @@ fn what_grows_without_bound_is_stopped() {
         grown("{% set ns.s = '%s%s' % (ns.s, ns.s) %}", ""),
         grown("{% set ns.s = '{0}{0}'.format(ns.s) %}", ""),
         grown("{% set ns.l = ns.l + ns.l %}", "{{ ns.l | length }}{{ ns.l | list | length }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | tojson }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | string }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l ~ '' }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ '%s' % [ns.l] }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ '%r' % [ns.l] }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | center(3) }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | wordcount }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | striptags }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ raise_exception(ns.l) }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ '{}'.format(ns.l) }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ','.join(ns.l) }}"),
-        grown("{% set ns.l = [ns.l, ns.l] %}", "{{ ns.l | pprint }}"),
-        grown("{% set ns.d = {'a': ns.d, 'b': ns.d} %}", "{{ ns.d | tojson }}"),
+        nested("{{ ns.l | tojson }}"),
+        nested("{{ ns.l | string }}"),
+        nested("{{ ns.l ~ '' }}"),
+        nested("{{ '%s' % [ns.l] }}"),
+        nested("{{ '%r' % [ns.l] }}"),
+        nested("{{ ns.l | center(3) }}"),
+        nested("{{ ns.l | wordcount }}"),
+        nested("{{ ns.l | striptags }}"),
+        nested("{{ raise_exception(ns.l) }}"),
+        nested("{{ '{}'.format(ns.l) }}"),
+        nested("{{ ','.join(ns.l) }}"),
+        nested("{{ ns.l | pprint }}"),
+        doubled(18, "{% set ns.d = {'a': ns.d, 'b': ns.d} %}", "{{ ns.d | tojson }}"),
     ];
     for source in sources {
         let error = render(&source).unwrap_err();
