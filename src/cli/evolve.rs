@@ -72,7 +72,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
         let name = args.name.clone().map_or_else(|| latest(home, &config.name), Ok)?;
         if list::exists(home, &name) {
             check_same(home, &name, args)?;
-            let other = other_config(home, &name, &text, &place)?;
+            let other = other_config(home, &name, &text, &place, args)?;
             return Ok(Plan { name: Some(name), config: None, extend: None, other });
         }
         note(&format!("there is no session `{name}` to resume: it begins now"));
@@ -136,11 +136,18 @@ fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
 }
 
 /// What to say where the config given is not the one that the session began with and goes on with.
-fn other_config(home: &Home, name: &str, text: &str, place: &str) -> anyhow::Result<Option<String>> {
+fn other_config(
+    home: &Home,
+    name: &str,
+    text: &str,
+    place: &str,
+    args: &Evolve,
+) -> anyhow::Result<Option<String>> {
     let (state, _) = Reader::open(home, name)?.legible_state()?;
-    let (Ok(given), Ok(own)) = (Config::parse(text, place), Config::parse(&state.config, name)) else {
+    let (Ok(mut given), Ok(own)) = (Config::parse(text, place), Config::parse(&state.config, name)) else {
         return Ok(None);
     };
+    given.take_overrides(&own, args.seed.is_none(), args.budget.is_none(), !args.lenient);
     let said = format!(
         "{place} is not as it was when session `{name}` began: the session goes on with what it began with"
     );

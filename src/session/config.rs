@@ -234,9 +234,10 @@ impl Config {
         let points = baselines.grid.len().checked_pow(pool.sources.len() as u32);
         if points.is_none_or(|n| n > limits::GRID) {
             return Err(format!(
-                "`baselines.grid` with {} weights for {} sources makes over 10000 merges: give fewer weights",
+                "`baselines.grid` with {} weights for {} sources makes over {} merges: give fewer weights",
                 baselines.grid.len(),
-                pool.sources.len()
+                pool.sources.len(),
+                limits::GRID
             ));
         }
         if self.stage.is_empty() { self.check_search() } else { self.check_stages() }
@@ -285,6 +286,27 @@ impl Config {
             }
             // The space has its own checks of bounds; any number of blocks that it needs serves for them.
             _ => self.any_space(space.least_layers().max(2)).map(|_| ()).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Takes from `other` what a command line can say beside a config's file: each where it is asked for.
+    pub fn take_overrides(&mut self, other: &Self, seed: bool, budget: bool, lenient: bool) {
+        if seed {
+            self.seed = other.seed;
+        }
+        if budget {
+            self.budget.evaluations = other.budget.evaluations;
+        }
+        if lenient {
+            self.search.lenient = other.search.lenient;
+        }
+        for (stage, other) in self.stage.iter_mut().zip(&other.stage) {
+            if budget {
+                stage.budget.evaluations = other.budget.evaluations;
+            }
+            if lenient {
+                stage.search.lenient = other.search.lenient;
+            }
         }
     }
 

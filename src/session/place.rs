@@ -41,8 +41,9 @@ pub fn name_as_in(recipe: &mut Recipe, pool: &[&str]) {
     recipe.rename_models(&change);
 }
 
-/// A reference's folder in full; none where it has none in `folder`.
-fn absolute(model: &str, folder: &Path) -> Option<String> {
+/// A reference's folder in full, and its adapter's; none where it has none in `folder`.
+#[must_use]
+pub fn absolute(model: &str, folder: &Path) -> Option<String> {
     let whole = |part: &str| {
         let path = Path::new(part);
         let path = (path.is_relative() && !part.is_empty()).then(|| folder.join(path))?;

@@ -202,26 +202,21 @@ pub fn budget_in(config: &str) -> Budget {
     document.remove("budget").and_then(|budget| budget.try_into().ok()).unwrap_or_default()
 }
 
-/// A config's text with a budget shared out over its stages in proportion.
-pub(super) fn share_budget(stages: &mut toml_edit::ArrayOfTables, budget: u64) -> anyhow::Result<()> {
-    let of = |stage: &toml_edit::Table| {
+/// Shares a budget out over a config's stages in proportion.
+pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget: u64) -> anyhow::Result<()> {
+    let of = |stage: &dyn toml_edit::TableLike| {
         stage.get("budget").and_then(|b| b.get("evaluations")).and_then(toml_edit::Item::as_integer)
     };
     let planned: Vec<u64> =
-        stages.iter().map(|s| of(s).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)).collect();
+        stages.iter().map(|s| of(&**s).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)).collect();
     let all = planned.iter().sum::<u64>().max(1);
-    if i64::try_from(budget).is_err() {
-        return Err(BadInput::error(format!(
-            "--budget {budget} is too large: give a number up to {}",
-            i64::MAX
-        )));
-    }
     let (mut before, mut given) = (0, 0);
     for (stage, planned) in stages.iter_mut().zip(planned) {
         before += planned;
         // Rounded sums, so that the parts make the whole.
         let until = u64::try_from(u128::from(budget) * u128::from(before) / u128::from(all))?;
-        stage["budget"]["evaluations"] = toml_edit::value(i64::try_from(until - given)?);
+        let budget = stage.entry("budget").or_insert_with(toml_edit::table);
+        budget["evaluations"] = toml_edit::value(i64::try_from(until - given)?);
         given = until;
     }
     Ok(())

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use toml_edit::{Item, Value};
+use toml_edit::{InlineTable, Item, TableLike, Value};
 
 use crate::session::error::BadInput;
+use crate::session::place;
 use crate::session::stages::share_budget;
 use crate::task::BUILTIN;
 
@@ -18,9 +19,10 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
         document["seed"] = toml_edit::value(whole("seed", seed)?);
     }
     if let Some(budget) = budget {
-        match document.get_mut("stage") {
-            Some(Item::ArrayOfTables(stages)) => share_budget(stages, budget)?,
-            _ => document["budget"]["evaluations"] = toml_edit::value(whole("budget", budget)?),
+        let number = whole("budget", budget)?;
+        match stages(&mut document) {
+            Some(mut stages) => share_budget(&mut stages, budget)?,
+            None => document["budget"]["evaluations"] = toml_edit::value(number),
         }
     }
     Ok(document.to_string())
@@ -29,16 +31,29 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
 /// A config's text that passes over unknown keys of the recipe that its search begins from.
 pub fn with_lenient(text: &str) -> anyhow::Result<String> {
     let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
-    match document.get_mut("stage") {
+    match stages(&mut document) {
         // Only the first stage can begin from one.
-        Some(toml_edit::Item::ArrayOfTables(stages)) => {
-            if let Some(first) = stages.get_mut(0) {
-                first["search"]["lenient"] = toml_edit::value(true);
+        Some(mut stages) => {
+            if let Some(first) = stages.first_mut() {
+                let search = first.entry("search").or_insert_with(|| Item::Value(InlineTable::new().into()));
+                search["lenient"] = toml_edit::value(true);
             }
         }
-        _ => document["search"]["lenient"] = toml_edit::value(true),
+        None => document["search"]["lenient"] = toml_edit::value(true),
     }
     Ok(document.to_string())
+}
+
+/// A config's stages, as `[[stage]]` or as a list of inline tables; `None` where it has none.
+fn stages(document: &mut toml_edit::DocumentMut) -> Option<Vec<&mut dyn TableLike>> {
+    match document.get_mut("stage")? {
+        Item::ArrayOfTables(tables) => Some(tables.iter_mut().map(|t| t as &mut dyn TableLike).collect()),
+        Item::Value(Value::Array(list)) => {
+            let tables = list.iter_mut().filter_map(Value::as_inline_table_mut);
+            Some(tables.map(|t| t as &mut dyn TableLike).collect())
+        }
+        _ => None,
+    }
 }
 
 /// A number as TOML holds it.
@@ -66,9 +81,15 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
     let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return Ok(text.to_owned()) };
     let absolute = |item: &str| -> Option<String> {
         let path = Path::new(item);
-        let here = path.is_relative() && !BUILTIN.contains(&item) && !item.is_empty();
-        let path = here.then(|| folder.join(path)).filter(|p| p.exists())?;
-        path.canonicalize().ok()?.to_str().map(str::to_owned)
+        if !path.is_relative() || BUILTIN.contains(&item) || item.is_empty() {
+            return None;
+        }
+        let path = folder.join(path);
+        if path.exists() {
+            return path.canonicalize().ok()?.to_str().map(str::to_owned);
+        }
+        // A model's folder with its adapter's.
+        place::absolute(item, folder)
     };
     let mut changed = false;
     for place in PLACES {
@@ -132,6 +153,13 @@ mod tests {
         let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
         assert!(Path::new(&config.pool.sources[0]).is_absolute());
         assert_eq!(config.pool.sources[1], "zoo:math-add");
+        std::fs::create_dir(folder.path().join("lora")).unwrap();
+        for (given, part) in [("models/ja+lora", "/ja+/"), ("zoo:ja+lora", "zoo:ja+/")] {
+            let text = ZOO.replace("\"zoo:ja\"", &format!("\"{given}\""));
+            let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
+            let source = &config.pool.sources[0];
+            assert!(source.contains(part) && source.ends_with("/lora"), "{source}");
+        }
     }
 
     /// Every string of a document, by the keys that lead to it.
@@ -191,6 +219,21 @@ mod tests {
             assert_eq!(toml::from_str::<toml::Value>(&stored).unwrap(), given, "{name}");
             let comments = |text: &str| text.matches('#').count();
             assert_eq!(comments(&stored), comments(&text), "{name}: a comment went missing");
+        }
+    }
+
+    #[test]
+    fn overrides_reach_stages_in_either_form() {
+        let tables = include_str!("../../../configs/zoo-hybrid.toml");
+        let inline = "name = \"x\"\npool = { base = \"zoo:base\", sources = [\"zoo:ja\"] }\ntask.use = \"zoo\"\n\
+            stage = [{ space = { method = \"linear\" }, budget = { evaluations = 30 } }, \
+            { space = { path = {} }, budget = { evaluations = 10 } }]\n";
+        for text in [tables, inline] {
+            let text = with_lenient(&with_overrides(text, Some(3), Some(80)).unwrap()).unwrap();
+            let config = Config::parse(&text, "x").unwrap();
+            let given: Vec<u64> = config.stage.iter().map(|s| s.budget.evaluations).collect();
+            assert_eq!(given.iter().sum::<u64>(), 80, "{text}");
+            assert!(config.stage[0].search.lenient && !config.stage[1].search.lenient && config.seed == 3);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::checkpoint::ModelSummary;
+use crate::session::place::absolute;
 use crate::session::protocol::{Command, Reply};
 use crate::workbench::action::Action;
 use crate::workbench::app::{App, Link, Pane};
@@ -146,8 +147,12 @@ impl App {
 fn from_here(name: &str) -> String {
     let path = Path::new(name);
     let folder = path.is_relative() && (name.starts_with('.') || path.is_dir());
-    let absolute = folder.then(|| std::path::absolute(path).ok()).flatten();
-    absolute.map_or_else(|| name.to_owned(), |p| p.display().to_string())
+    if let Some(path) = folder.then(|| std::path::absolute(path).ok()).flatten() {
+        return path.display().to_string();
+    }
+    // A folder with an adapter's.
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| absolute(name, &here)).unwrap_or_else(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -159,6 +164,8 @@ mod tests {
         let here = std::env::current_dir().unwrap().display().to_string();
         assert_eq!(from_here("src"), format!("{here}/src"));
         assert_eq!(from_here("./nothing-here"), format!("{here}/nothing-here"));
+        assert_eq!(from_here("src+tests"), format!("{here}/src+{here}/tests"));
+        assert_eq!(from_here("zoo:ja+tests"), format!("zoo:ja+{here}/tests"));
         for as_it_is in ["zoo:ja", "org/name", "org/name@rev", "/models/mine"] {
             assert_eq!(from_here(as_it_is), as_it_is);
         }
