@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a broken fixture should stop it
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -42,9 +43,13 @@ impl Place {
     }
 
     fn merge(&self, args: &[&str]) -> Output {
+        self.run(&[&["merge", "chain.yml"], args].concat())
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
         command.env("YOSEGI_HOME", self.path("home")).current_dir(self.0.path()).stdin(Stdio::null());
-        command.args(["merge", "chain.yml"]).args(args).output().unwrap()
+        command.args(args).output().unwrap()
     }
 
     /// Names of what lies in the folder, the recipes and the home apart.
@@ -165,4 +170,26 @@ fn what_a_chain_cannot_do_is_said() {
     let (_, said) = done(&place.merge(&["--out", "o"]));
     assert!(said.contains("maths: taken over"), "{said}");
     assert_eq!(place.names(), ["o"]);
+}
+
+/// Each of twenty-four recipes uses all before it: made anew for each that asks, they would be eight million merges.
+#[test]
+fn a_result_that_several_ask_for_is_made_once() {
+    let mut text = String::new();
+    for i in 0..24 {
+        let ja = "  - {model: zoo:ja, parameters: {weight: 1.0}}";
+        writeln!(text, "name: r{i}\nmerge_method: linear\nmodels:\n{ja}").unwrap();
+        for before in 0..i {
+            writeln!(text, "  - {{model: r{before}, parameters: {{weight: 0.5}}}}").unwrap();
+        }
+        text += "  - {model: zoo:math-add, parameters: {weight: 0.5}}\n---\n";
+    }
+    let place = Place::new(text.trim_end_matches("---\n"));
+    done(&place.merge(&["--out", "out"]));
+    let tokens = |model: &str| {
+        let (out, _) =
+            done(&place.run(&["generate", model, "--prompt", "りんごが3個", "--max-tokens", "8", "--json"]));
+        out
+    };
+    assert_eq!(tokens("chain.yml"), tokens("out"));
 }

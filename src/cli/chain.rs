@@ -166,6 +166,9 @@ impl<'a> Chain<'a> {
             self.args.fold_bound,
             Book::of(recipes).to_toml()
         );
+        if self.args.how.allow_non_finite {
+            text.push_str("values that are not finite\n");
+        }
         for (model, stamp) in stamps {
             if on.iter().any(|r| self.book.recipes[*r].references().contains(&model.as_str())) {
                 // Writing to a `String` cannot fail.

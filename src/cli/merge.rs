@@ -1,5 +1,6 @@
 //! `yosegi merge`: a recipe, or a session's best one, in; a Hugging Face checkpoint out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -198,8 +199,11 @@ fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Meas
     };
     // What is merged of other files than those that were measured is something else.
     let prints = reader.prints()?;
-    for reference in recipe.references().iter().filter(|name| !name.starts_with("stage:")) {
-        for change in model_changes(reference, &prints)? {
+    let all = made.iter().chain(&recipe.before).chain([&**recipe]);
+    let models: BTreeSet<&str> =
+        all.flat_map(Recipe::references).filter(|name| !name.starts_with("stage:")).collect();
+    for model in models {
+        for change in model_changes(model, &prints)? {
             note(&format!(
                 "{change} since session `{session}` measured it: its figures may not be those of this merge"
             ));
