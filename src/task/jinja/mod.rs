@@ -14,18 +14,21 @@ mod percent;
 mod prepare;
 mod text;
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
-use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, State, Template, UndefinedBehavior};
 
 use crate::limits::{TEMPLATE_SECONDS, TEMPLATE_SOURCE, TEMPLATE_STEPS, TEMPLATE_TEXT};
 
+/// The name of a template that is kept.
+const OWN: &str = "template";
 /// How deep loops, macros and blocks may stand in each other.
 const DEPTH: usize = 200;
 /// The stack of the thread on which templates run: address space, of which no more is taken than is used.
@@ -43,14 +46,15 @@ pub enum Rules {
 /// Templates and expressions, and the rules that they follow.
 #[derive(Debug)]
 pub struct Jinja {
+    /// With its template, if it has one, under the name [`OWN`].
     environment: Arc<Environment<'static>>,
-    /// Its template, in minijinja's words.
+    /// Its template's source, in minijinja's words.
     source: Arc<str>,
-    /// Whether it has blocks, or takes much stack.
+    /// Whether that has blocks, or takes much stack.
     blocks: bool,
     patience: Duration,
-    /// Whether a template was given up: it may still run.
-    given_up: AtomicBool,
+    /// Hashes of the sources that were given up: each may still run, so none is begun again.
+    given_up: Mutex<HashSet<u64>>,
 }
 
 impl Jinja {
@@ -87,7 +91,7 @@ impl Jinja {
             source: Arc::from(""),
             blocks: false,
             patience: Duration::from_secs(TEMPLATE_SECONDS),
-            given_up: AtomicBool::new(false),
+            given_up: Mutex::default(),
         }
     }
 
@@ -112,11 +116,14 @@ impl Jinja {
         check_size(source)?;
         let (prepared, deep) = prepare::prepare(source)?;
         self.blocks = deep || prepared.contains("{%");
-        self.source = Arc::from(prepared);
-        let source = Arc::clone(&self.source);
-        self.run(self.blocks, move |environment| {
-            environment.template_from_str(&source).map(|_| ()).map_err(|e| sentence(&e))
-        })
+        self.source = Arc::from(prepared.as_str());
+        let compiled = self.run(&self.source, self.blocks, move |environment| {
+            let mut environment = environment.clone();
+            environment.add_template_owned(OWN, prepared).map_err(|e| sentence(&e))?;
+            Ok(environment)
+        })?;
+        self.environment = Arc::new(compiled);
+        Ok(())
     }
 
     /// Renders its template.
@@ -124,8 +131,9 @@ impl Jinja {
     /// # Errors
     /// What the template does wrong or raises, or the limit that it passes, in one line.
     pub fn render(&self, variables: Value) -> Result<String, String> {
-        let source = Arc::clone(&self.source);
-        self.run(self.blocks, move |environment| write(environment, &source, variables))
+        self.run(&self.source, self.blocks, move |environment| {
+            write(&environment.get_template(OWN).map_err(|e| sentence(&e))?, variables)
+        })
     }
 
     /// Renders a template that is given with it.
@@ -136,7 +144,10 @@ impl Jinja {
         check_size(source)?;
         let (prepared, deep) = prepare::prepare(source)?;
         let blocks = deep || prepared.contains("{%");
-        self.run(blocks, move |environment| write(environment, &prepared, variables))
+        let key = prepared.clone();
+        self.run(&key, blocks, move |environment| {
+            write(&environment.template_from_str(&prepared).map_err(|e| sentence(&e))?, variables)
+        })
     }
 
     /// The value of an expression; `None` where it is undefined.
@@ -146,7 +157,8 @@ impl Jinja {
     pub fn evaluate(&self, expression: &str, variables: Value) -> Result<Option<serde_json::Value>, String> {
         check_size(expression)?;
         let (prepared, deep) = prepare::prepare_expression(expression)?;
-        self.run(deep, move |environment| {
+        let key = prepared.clone();
+        self.run(&key, deep, move |environment| {
             let compiled = environment.compile_expression(&prepared).map_err(|e| sentence(&e))?;
             let value = compiled.eval(variables).map_err(|e| sentence(&e))?;
             if value.is_undefined() {
@@ -156,10 +168,11 @@ impl Jinja {
         })
     }
 
-    /// Runs it, on a thread of its own where it has `blocks`: without them nothing can be made that is deep or
-    /// holds one list many times.
+    /// Runs what `source` says, on a thread of its own where it has `blocks`: without them nothing can be made
+    /// that is deep or holds one list many times.
     fn run<T: Send + 'static>(
         &self,
+        source: &str,
         blocks: bool,
         run: impl FnOnce(&Environment<'static>) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
@@ -167,7 +180,11 @@ impl Jinja {
             return run(&self.environment);
         }
         let late = || format!("it takes more than {} seconds and was given up", self.patience.as_secs_f64());
-        if self.given_up.load(Ordering::Relaxed) {
+        let mut hasher = DefaultHasher::new();
+        source.hash(&mut hasher);
+        let key = hasher.finish();
+        let given_up = || self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if given_up().contains(&key) {
             return Err(late());
         }
         let environment = Arc::clone(&self.environment);
@@ -185,7 +202,7 @@ impl Jinja {
                 out
             }
             Err(RecvTimeoutError::Timeout) => {
-                self.given_up.store(true, Ordering::Relaxed);
+                given_up().insert(key);
                 Err(late())
             }
             Err(RecvTimeoutError::Disconnected) => Err("it makes the template library fail".to_owned()),
@@ -220,9 +237,7 @@ impl Write for Limited<'_> {
     }
 }
 
-/// Renders a text in minijinja's words.
-fn write(environment: &Environment<'_>, source: &str, variables: Value) -> Result<String, String> {
-    let template = environment.template_from_str(source).map_err(|e| sentence(&e))?;
+fn write(template: &Template<'_, '_>, variables: Value) -> Result<String, String> {
     let mut out = Vec::new();
     template.render_captured_to(variables, Limited(&mut out)).map_err(|e| sentence(&e))?;
     String::from_utf8(out).map_err(|e| e.to_string())

@@ -169,15 +169,39 @@ fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Opti
             Value::from(expand_tabs(state, text, size.unwrap_or(8))?)
         }
         "format" | "format_map" => {
-            // Widths and precisions are numbers from the text: they are paid for before anything is made.
-            for number in text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()) {
-                pay(state, number.parse().unwrap_or(usize::MAX / 2))?;
+            for number in widths(text) {
+                pay(state, number)?;
             }
             return Ok(None);
         }
         _ => return Ok(None),
     };
     Ok(Some(out))
+}
+
+/// Widths and precisions in the fields of Python's `format`, to be paid for before anything is made.
+fn widths(text: &str) -> Vec<usize> {
+    let (mut depth, mut after_colon) = (0_usize, false);
+    let mut numbers = vec![String::new()];
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '{' if depth == 0 && rest.next_if_eq(&'{').is_some() => {}
+            '{' => depth += 1,
+            '}' => {
+                depth = depth.saturating_sub(1);
+                after_colon &= depth > 0;
+            }
+            ':' if depth > 0 => after_colon = true,
+            _ => {}
+        }
+        match numbers.last_mut() {
+            Some(number) if after_colon && c.is_ascii_digit() => number.push(c),
+            Some(number) if !number.is_empty() => numbers.push(String::new()),
+            _ => {}
+        }
+    }
+    numbers.iter().filter(|n| !n.is_empty()).map(|n| n.parse().unwrap_or(usize::MAX / 2)).collect()
 }
 
 /// Every tab as spaces up to the next multiple of `size` columns.
