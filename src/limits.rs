@@ -46,9 +46,12 @@ limits! {
     DATA_FILE: u64 = 4096 * MIB, "4 GiB",
         "Bytes of a file of questions, answers, prompts, or of a recorded session",
         "It is held in memory as a whole.";
-    LINE: u64 = 64 * MIB, "64 MiB",
-        "Bytes of one document that is read from standard input or of one line of a protocol",
-        "Who writes without end is told so.";
+    MESSAGE: u64 = 256 * MIB, "256 MiB",
+        "Bytes of one line that an engine or a worker sends",
+        "The answers of a candidate to all questions are one.";
+    REQUEST: u64 = 16 * MIB, "16 MiB",
+        "Bytes of one line that a client sends to an engine",
+        "A config with its recipes is one; many clients may write at once.";
     DEPTH: usize = 128, "128",
         "Brackets within brackets, of JSON, TOML and YAML",
         "Readers and droppers of trees go down one call a level.";

@@ -1,5 +1,7 @@
 //! Foreign text in a message.
 
+use crate::text::is_unsafe;
+
 /// Characters of a foreign text that a message shows.
 const MOST: usize = 1000;
 /// Of a longer one, so many from its start and its end.
@@ -21,10 +23,8 @@ fn plain(text: impl Iterator<Item = char>) -> String {
     let mut out = String::new();
     for c in text {
         match c {
-            // Marks that turn the text around, and separators of lines.
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                out.extend(c.escape_unicode());
-            }
+            // Joiners too: a name may differ from another by them alone.
+            c if is_unsafe(c) || matches!(c, '\u{200c}' | '\u{200d}') => out.extend(c.escape_unicode()),
             c if c.is_control() => out.extend(c.escape_default()),
             c => out.push(c),
         }

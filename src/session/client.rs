@@ -20,11 +20,10 @@ use super::home::Home;
 use super::journal::now_ms;
 use super::line::encode;
 use super::protocol::{Command, Message, Reply, Request, VERSION};
+use crate::limits::MESSAGE;
 
 /// How long a started engine may take until it answers.
 const START_PATIENCE: Duration = Duration::from_secs(5);
-/// A line longer than this is not one that an engine or a worker sends.
-pub(super) const LINE_MAX: u64 = 256 << 20;
 
 /// Messages that wait in a client until it takes them; more wait on the engine's side, which does not
 /// keep any number for it.
@@ -105,7 +104,7 @@ impl Client {
         let (tx, messages) = mpsc::sync_channel(UNREAD);
         thread::Builder::new()
             .name("engine-messages".into())
-            .spawn(move || read_lines(read, LINE_MAX, |message| tx.send(message).is_ok()))
+            .spawn(move || read_lines(read, MESSAGE, |message| tx.send(message).is_ok()))
             .context("starting a thread")?;
         let sender = CommandSender {
             next: Arc::new(AtomicU64::new(1)),

@@ -154,7 +154,12 @@ impl Measured {
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         let of_tasks = || self.tasks.iter().find_map(|t| Some(format!("{}: {}", t.task, t.score.unfit()?)));
-        of_tasks().or_else(|| self.score.unfit())
+        let likely = |a: &Answer| a.detail.log_likelihoods.iter().all(|l| l.is_finite());
+        let of_answers = || {
+            let odd = self.answers.iter().find(|a| !likely(a))?;
+            Some(format!("a likelihood of {} question {} is not finite", self.split.name(), odd.index + 1))
+        };
+        of_tasks().or_else(|| self.score.unfit()).or_else(of_answers)
     }
 }
 

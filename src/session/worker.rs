@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::client::{LINE_MAX, read_lines};
+use super::client::read_lines;
 use super::evaluate::{Evaluator, Told, Work};
 use super::job::{Job, Measured, Report};
 use super::kitchen::is_settled;
+use super::line::{Unsayable, encode};
 use super::prints::{Changed, of_models};
 use super::signals;
+use crate::limits::MESSAGE;
 
 /// Progress is reported this often at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
@@ -37,8 +39,8 @@ pub fn run() -> anyhow::Result<()> {
     give_way();
     let out = Mutex::new(take_stdout()?);
     let say = |report: &Report| {
-        let mut line = serde_json::to_vec(report).unwrap_or_default();
-        line.push(b'\n');
+        let failed = |why: &Unsayable| Report::Failed { id: report.id(), why: why.to_string() };
+        let line = encode(report).or_else(|why| encode(&failed(&why))).unwrap_or_default();
         let written = out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
         if written.is_err() {
             // Nobody listens any more.
@@ -136,7 +138,7 @@ fn read_jobs(current: Arc<Mutex<Current>>) -> anyhow::Result<mpsc::Receiver<Job>
     thread::Builder::new()
         .name("jobs".into())
         .spawn(move || {
-            read_lines(std::io::stdin(), LINE_MAX, |job| {
+            read_lines(std::io::stdin(), MESSAGE, |job| {
                 let Job::Cancel { id } = job else { return tx.send(job).is_ok() };
                 let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
                 // Numbers only grow: what is older than a cancelled job is done.

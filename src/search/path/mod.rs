@@ -19,13 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use super::gene::{GeneInfo, GeneRange, Genome, fold, short_names};
 use super::strategy::Active;
+use crate::limits::GENES;
 use crate::recipe::{Method, Recipe, Step};
 pub use scales::Scales;
 
 /// Most slots of a space.
 const MOST_SLOTS: usize = 4096;
-/// Most genes of a space.
-const MOST_GENES: usize = 1 << 20;
 
 /// Everything that a path space is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +107,7 @@ impl PathSpace {
         let slots = slots[1..].to_vec();
         let mut space = Self { config, slots, genes: Vec::new() };
         let scales = space.scale_count();
-        if scales > MOST_GENES {
+        if scales > GENES {
             return Err(PathError::Genes(scales));
         }
         space.genes = space.lay_out();

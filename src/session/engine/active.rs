@@ -255,13 +255,7 @@ pub fn bench(config: &Config) -> Bench {
     Bench {
         base: config.pool.base.clone(),
         sources: config.pool.sources.clone(),
-        task: config.task.first().name.clone(),
-        device: config.device.clone(),
-        threads: config.threads,
-        made: Vec::new(),
-        earlier: false,
-        allow_non_finite: false,
-        prints: Vec::new(),
+        ..Bench::of_task(&config.task.first().name, &config.device, config.threads)
     }
 }
 

@@ -12,8 +12,10 @@ use std::thread;
 use anyhow::Context;
 
 use super::hub::Inbound;
-use crate::session::client::{LINE_MAX, own_program, read_lines};
+use crate::limits::MESSAGE;
+use crate::session::client::{own_program, read_lines};
 use crate::session::job::{Job, Report};
+use crate::session::line::encode;
 
 /// What does a job and reports through the sink.
 pub type WorkerFunction = dyn Fn(&Job, &mut dyn FnMut(Report)) + Send + Sync;
@@ -58,7 +60,7 @@ impl Worker {
         let stdin = child.stdin.take().context("the worker's input")?;
         let stdout = child.stdout.take().context("the worker's output")?;
         thread::Builder::new().name("worker-reports".into()).spawn(move || {
-            read_lines(stdout, LINE_MAX, |report| {
+            read_lines(stdout, MESSAGE, |report| {
                 hub.send(Inbound::Report { worker: number, report }).is_ok()
             });
             let _ = hub.send(Inbound::WorkerGone { worker: number });
@@ -70,11 +72,7 @@ impl Worker {
     pub fn give(&mut self, job: &Job) -> anyhow::Result<()> {
         match &mut self.hands {
             Hands::Thread(tx) => tx.send(job.clone()).context("the worker is gone"),
-            Hands::Process { stdin, .. } => {
-                let mut line = serde_json::to_vec(job)?;
-                line.push(b'\n');
-                stdin.write_all(&line).context("the worker is gone")
-            }
+            Hands::Process { stdin, .. } => stdin.write_all(&encode(job)?).context("the worker is gone"),
         }
     }
 

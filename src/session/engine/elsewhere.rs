@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 // Most news is messages.
 #[allow(clippy::large_enum_variant)]
 pub enum News {
-    /// Commands reach the process that runs it at this socket; nobody runs it.
+    /// Where commands reach the process that runs it; `None`: nobody runs it.
     At(Option<PathBuf>),
     /// Something for those who follow it.
     Message(Message),

@@ -9,10 +9,6 @@ impl Hub {
     /// A job for a request to try something now.
     pub(super) fn try_flight(&self, line: u64, request: u64, command: TryCommand) -> Flight {
         let TryCommand { target, task, ask } = command;
-        let (fitness, device, threads) = match &self.active {
-            Some(a) => (String::new(), a.bench().device, a.bench().threads),
-            None => (String::new(), "auto".to_owned(), 0),
-        };
         let label = match &target {
             Target::Model(model) => model.clone(),
             Target::Recipe(_) => "by hand".to_owned(),
@@ -25,9 +21,9 @@ impl Hub {
                 let earlier = open.earlier && open.task == task;
                 Bench { task, earlier, ..open }
             }
-            None => Bench::of_task(&task, &device, threads),
+            None => Bench::of_task(&task, "auto", 0),
         };
-        let (watch, ask, parts) = (ask.questions.clone(), vec![ask], Vec::new());
+        let (watch, ask, parts, fitness) = (ask.questions.clone(), vec![ask], Vec::new(), String::new());
         let job = Job::Run { id: 0, bench, fitness, watch, target, ask, parts };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
     }

@@ -98,7 +98,7 @@ pub struct Hub {
     pub(super) busy_at: Instant,
     pub(super) worked_at: Instant,
     /// Memory that was freed since has been given back.
-    pub(super) rested: bool,
+    pub(super) freed_at: Option<Instant>,
 }
 
 /// A connected client.
@@ -172,7 +172,7 @@ impl Hub {
             idle,
             busy_at: Instant::now(),
             worked_at: Instant::now(),
-            rested: true,
+            freed_at: None,
         }
     }
 
@@ -219,7 +219,7 @@ impl Hub {
                     self.tries_elsewhere.remove(&line);
                 }
                 // Lists and answers are large and soon forgotten.
-                self.rested = false;
+                self.freed_at = Some(Instant::now());
                 self.reply(line, id, reply);
             }
             Inbound::Elsewhere { session, number, news } => self.news(&session, number, news),

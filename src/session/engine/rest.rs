@@ -29,9 +29,10 @@ impl Hub {
     /// Gives back what the worker has loaded once nothing was asked of it for long.
     pub(super) fn rest_worker(&mut self) {
         if self.flight.is_some() || self.active.is_some() {
-            (self.worked_at, self.rested) = (Instant::now(), false);
-        } else if !self.rested && self.worked_at.elapsed() > SETTLED {
-            self.rested = true;
+            self.worked_at = Instant::now();
+            self.freed_at = Some(self.worked_at);
+        } else if self.freed_at.is_some_and(|at| at.elapsed() > SETTLED) {
+            self.freed_at = None;
             give_back_memory();
         } else if self.worker.is_some() && self.worked_at.elapsed() > WORKER_IDLE {
             self.worker = None;

@@ -31,8 +31,6 @@ use crate::session::signals;
 const IDLE: Duration = Duration::from_mins(1);
 /// A client whose socket takes nothing for so long is let go.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// A request longer than this is none.
-const REQUEST_MAX: u64 = 16 << 20;
 /// An engine that was told to end has so long to do it in order.
 pub(super) const END_PATIENCE: Duration = Duration::from_millis(1500);
 /// Time for the last messages to leave.
@@ -198,7 +196,7 @@ fn accept(stream: UnixStream, line: u64, home: &Home, inbound: &Sender<Inbound>)
     let read = stream.try_clone()?;
     let (asked, inbound, home) = (Arc::clone(&outbox), inbound.clone(), home.clone());
     thread::Builder::new().name(format!("client-{line}-in")).spawn(move || {
-        read_lines(read, REQUEST_MAX, |request| {
+        read_lines(read, crate::limits::REQUEST, |request| {
             asked.may_ask() && inbound.send(Inbound::Request { line, request }).is_ok()
         });
         let _ = inbound.send(Inbound::Disconnect { line });
