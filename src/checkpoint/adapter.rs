@@ -41,7 +41,7 @@ const VARIANTS: [(&str, &str); 14] = [
 const MOVED_BASE: [&str; 5] = ["pissa", "olora", "loftq", "corda", "lora_ga"];
 
 /// What an adapter does to one tensor of its base.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Change {
     /// A linear layer's `[rows, columns]` plus `scale · B·A`: A `[r, columns]`, B `[rows, r]`.
     Linear { a: Entry, b: Entry, scale: f32 },
@@ -295,7 +295,7 @@ mod tests {
         let mut bytes = make_header(tensors.iter().map(|(n, s)| (*n, Dtype::F32, s.as_slice())));
         let data: usize = tensors.iter().map(|(_, s)| 4 * s[0] * s[1]).sum();
         bytes.resize(bytes.len() + data, 0);
-        Bytes::Owned(bytes)
+        Bytes::from(bytes)
     }
 
     fn read(config: &Value, tensors: &[(&str, [usize; 2])]) -> Result<Adapter, String> {

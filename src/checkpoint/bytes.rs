@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::CheckpointError;
@@ -10,18 +11,26 @@ use crate::limits::Mapped;
 /// Pages are this long or shorter.
 const PAGE: usize = 1 << 16;
 
-/// The whole content of one file.
+/// The whole content of one file. A clone is the same bytes.
+#[derive(Clone)]
 pub(super) enum Bytes {
-    Mapped(Mapped),
+    Mapped(Arc<Mapped>),
     Embedded(&'static [u8]),
-    Owned(Vec<u8>),
+    Owned(Arc<Vec<u8>>),
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(Arc::new(bytes))
+    }
 }
 
 impl Bytes {
     /// Maps a file read-only. Its pages are read when touched.
     pub(super) fn map(path: &Path) -> Result<Self, CheckpointError> {
         let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
-        Ok(Mapped::open(path).map_err(io)?.map_or_else(|| Self::Owned(Vec::new()), Self::Mapped))
+        let mapped = Mapped::open(path).map_err(io)?.map(Arc::new);
+        Ok(mapped.map_or_else(|| Self::from(Vec::new()), Self::Mapped))
     }
 
     /// An error if the file is not what it was when it was opened.

@@ -9,6 +9,7 @@ use super::shards::is_plain_name;
 use super::zoo::ZooModel;
 use crate::limits;
 
+#[derive(Clone)]
 pub(super) enum Files {
     Folder(PathBuf),
     Zoo(&'static ZooModel),

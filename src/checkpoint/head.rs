@@ -68,7 +68,8 @@ impl Head {
 fn same(a: TensorView<'_>, b: TensorView<'_>) -> bool {
     const PIECE: usize = 1 << 16;
     if a.shape != b.shape || a.dtype == b.dtype {
-        return a.shape == b.shape && a.data == b.data;
+        // Two names of one storage need no look at it.
+        return a.shape == b.shape && (std::ptr::eq(a.data, b.data) || a.data == b.data);
     }
     let (mut one, mut other) = (vec![0.0; PIECE], vec![0.0; PIECE]);
     (0..a.len()).step_by(PIECE).all(|start| {

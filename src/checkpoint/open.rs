@@ -24,7 +24,8 @@ use super::zoo::ZooModel;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights, companions, tokenizer, torch};
 use crate::limits;
 
-/// A checkpoint with its tensors mapped and its config read.
+/// A checkpoint with its tensors mapped and its config read. A clone holds the same weights.
+#[derive(Clone)]
 pub struct Checkpoint {
     reference: String,
     config: ModelConfig,
@@ -36,6 +37,7 @@ pub struct Checkpoint {
 }
 
 /// Where a tensor's values are.
+#[derive(Clone)]
 pub(super) enum Held {
     /// In a shard, as they are.
     Stored(Spot),
@@ -164,7 +166,7 @@ impl Checkpoint {
         for (name, shape, dtype, data) in tensors {
             let entry = Entry { dtype, shape, start: 0, end: data.len() };
             self.tensors.insert(name, Held::Stored((self.shards.len(), entry)));
-            self.shards.push(Bytes::Owned(data));
+            self.shards.push(Bytes::from(data));
         }
         head::settle(&mut self.config, &mut self.tensors, &self.shards);
         for (name, shape) in tensor_shapes(&self.config) {
@@ -262,7 +264,7 @@ impl Checkpoint {
         for (.., data) in tensors {
             bytes.extend_from_slice(data);
         }
-        let shard = (format!("{reference}/{SINGLE}"), Bytes::Owned(bytes));
+        let shard = (format!("{reference}/{SINGLE}"), Bytes::from(bytes));
         Self::assemble(reference, config, (&Shards::single(SINGLE), vec![shard]), Files::Memory(files))
     }
 

@@ -49,8 +49,12 @@ impl Shards {
                 if path.exists() {
                     return Ok(Self::single(name));
                 }
-            } else if let Ok(index) = limits::read(&path, limits::SMALL_FILE) {
-                return Self::listed(&format!("{reference}/{name}"), &index);
+                continue;
+            }
+            match limits::read(&path, limits::SMALL_FILE) {
+                Ok(index) => return Self::listed(&format!("{reference}/{name}"), &index),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(CheckpointError::Io { path, source }),
             }
         }
         Err(foreign::only_foreign(reference, folder))

@@ -102,7 +102,7 @@ impl Staged {
     /// Writes one small file; its name may hold one folder.
     pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if let Some((folder, _)) = name.split_once('/') {
-            fs::create_dir_all(self.folder.join(folder))?;
+            own_folder(&self.folder.join(folder))?;
         }
         let mut file = anew(&self.folder.join(name))?;
         file.write_all(bytes)?;

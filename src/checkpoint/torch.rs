@@ -30,8 +30,11 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
         });
     }
     let places = zip::places(bytes).map_err(damaged)?;
-    let list = places.keys().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
-    let list = list.ok_or_else(|| damaged("has no data.pkl, which lists the tensors"))?;
+    let mut lists = places.keys().filter(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
+    let list = lists.next().ok_or_else(|| damaged("has no data.pkl, which lists the tensors"))?;
+    if lists.next().is_some() {
+        return Err(damaged("has two data.pkl, and one lists the tensors"));
+    }
     let root = list.strip_suffix("data.pkl").unwrap_or_default();
     let of = |place: &Place| &bytes[place.0..place.1];
     if places.get(&format!("{root}byteorder")).is_some_and(|place| of(place) != b"little") {

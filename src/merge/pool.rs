@@ -10,6 +10,7 @@ use crate::recipe::Recipe;
 
 use super::dispatch;
 use super::extent::Extent;
+use super::finite;
 use super::known::Known;
 use super::plan::{Feed, Planned};
 use super::{MergeError, vocab};
@@ -289,7 +290,7 @@ fn check_finite(model: &Checkpoint, name: &str, view: TensorView<'_>) -> Result<
     };
     let bad =
         |element: &[u8]| u16::from_le_bytes([element[size - 2], element[size - 1]]) & exponent == exponent;
-    let count = pieces.map(|c| c.chunks_exact(size).filter(|e| bad(e)).count()).sum();
+    let count = pieces.map(|c| finite::count(view.dtype, c)).sum();
     if count == 0 {
         return Ok(None);
     }
