@@ -70,6 +70,7 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Document>
         stack: Vec::new(),
         anchors: HashMap::new(),
         count: 0,
+        copies: 0,
         // A text has no more of its own than bytes.
         most: YAML_VALUES.saturating_add(text.len()),
         holders: HashSet::new(),
@@ -92,6 +93,8 @@ struct Builder<'r, 'p> {
     /// Values so far, every alias written out, and how many there may be.
     count: usize,
     most: usize,
+    /// Values that are kept beside the tree, for aliases.
+    copies: usize,
     /// Places of the document's keys that hold anchors for others.
     holders: HashSet<usize>,
     out: Vec<Document>,
@@ -210,7 +213,7 @@ impl Builder<'_, '_> {
     /// Counts values and refuses too many.
     fn spend(&mut self, values: usize, line: Option<usize>) -> Result<(), RecipeError> {
         self.count = self.count.saturating_add(values);
-        if self.count > self.most {
+        if self.count.saturating_add(self.copies) > self.most {
             return Err(self.syntax(line, format!("aliases stand for more than {YAML_VALUES} values")));
         }
         Ok(())
@@ -237,7 +240,8 @@ impl Builder<'_, '_> {
         }
         if anchor > 0 {
             // It is copied here and at every alias.
-            self.spend(extent.values, line)?;
+            self.copies = self.copies.saturating_add(extent.values);
+            self.spend(0, line)?;
             let under = self.top_place();
             self.anchors.insert(anchor, Anchored { node: node.clone(), extent, under });
         }
