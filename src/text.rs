@@ -81,7 +81,7 @@ pub fn as_cell(text: &str) -> Cow<'_, str> {
 }
 
 /// C1 controls, bidi controls, invisible format characters, tags and line separators.
-const fn is_unsafe(c: char) -> bool {
+pub(crate) const fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
         | '\u{61c}'

@@ -67,6 +67,13 @@ fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
     out
 }
 
+/// The same of those files alone that `wanted` has too; of other files nothing is known.
+fn differences_within(wanted: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
+    let ours: Vec<FilePrint> =
+        wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
+    if ours.is_empty() { Vec::new() } else { differences(&ours, is) }
+}
+
 /// The first question that is another one, for journals that hold no prints.
 fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<String> {
     if was.is_empty() {
@@ -89,7 +96,7 @@ fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<Strin
 fn listed(found: &[String]) -> String {
     let mut out = found[..found.len().min(NAMED)].join(", ");
     if found.len() > NAMED {
-        let _ = write!(out, ", and {} more have changed", found.len() - NAMED);
+        let _ = write!(out, ", and {} more", found.len() - NAMED);
     }
     out
 }
@@ -127,9 +134,7 @@ pub fn model_changes(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<Ve
         return Ok(Vec::new());
     }
     let is = crate::checkpoint::prints(reference, wanted).map_err(BadInput::error)?;
-    let ours: Vec<FilePrint> =
-        wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
-    Ok(if ours.is_empty() { Vec::new() } else { differences(&ours, &is) })
+    Ok(differences_within(wanted, &is))
 }
 
 /// An error where a task, just loaded with both splits, is not the one that `wanted` holds prints of.
@@ -144,9 +149,7 @@ pub fn check_task(reference: &str, task: &Task, wanted: &[FilePrint]) -> anyhow:
     };
     let (train, test) = (count("training"), count("held-out"));
     let is = task.prints(reference, train, test).map_err(BadInput::error)?;
-    let ours: Vec<FilePrint> =
-        wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
-    if ours.is_empty() { Ok(()) } else { refuse(&differences(&ours, &is)) }
+    refuse(&differences_within(wanted, &is))
 }
 
 fn refuse(found: &[String]) -> anyhow::Result<()> {

@@ -2,16 +2,34 @@
 
 pub use crate::text::{as_cell, as_json, as_toml, visible, visible_line};
 
-/// Whether the locale's letters are UTF-8: what `LC_ALL` says, else `LC_CTYPE`, else `LANG`. Where
-/// none of them is set nothing is known of the terminal, and most are.
+/// Whether what we draw may go beyond ASCII: as `YOSEGI_ASCII` says, else as the locale does. Where no
+/// locale is set nothing is known of the terminal, and most can.
 #[must_use]
 pub fn speaks_unicode() -> bool {
     is_unicode(|name| std::env::var(name).unwrap_or_default())
 }
 
+/// The locale of letters, if one is set: what `LC_ALL` says, else `LC_CTYPE`, else `LANG`.
+#[must_use]
+pub fn locale() -> Option<String> {
+    locale_of(|name| std::env::var(name).unwrap_or_default())
+}
+
+/// Whether a locale's letters are UTF-8.
+#[must_use]
+pub fn is_utf8(locale: &str) -> bool {
+    locale.to_lowercase().replace('-', "").contains("utf8")
+}
+
+fn locale_of(var: impl Fn(&str) -> String) -> Option<String> {
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().map(var).find(|v| !v.is_empty())
+}
+
 fn is_unicode(var: impl Fn(&str) -> String) -> bool {
-    let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().map(var).find(|v| !v.is_empty());
-    set.is_none_or(|locale| locale.to_lowercase().replace('-', "").contains("utf8"))
+    match var("YOSEGI_ASCII").as_str() {
+        "" => locale_of(var).is_none_or(|locale| is_utf8(&locale)),
+        asked => asked == "0",
+    }
 }
 
 /// Our own marks in a table or a line, in the letters that the locale has.
@@ -35,6 +53,8 @@ mod tests {
             is_unicode(|name| set.iter().find(|s| s.0 == name).map_or(String::new(), |s| s.1.to_owned()))
         };
         assert!(with(&[]));
+        assert!(with(&[("YOSEGI_ASCII", "0"), ("LANG", "C")]));
+        assert!(!with(&[("YOSEGI_ASCII", "1"), ("LANG", "C.UTF-8")]));
         for yes in ["C.UTF-8", "ja_JP.UTF-8", "en_US.utf8", "C.utf8"] {
             assert!(with(&[("LANG", yes)]), "{yes}");
             assert!(with(&[("LC_ALL", yes), ("LC_CTYPE", "C"), ("LANG", "POSIX")]), "{yes}");

@@ -186,9 +186,9 @@ impl App {
     fn follow_session(&mut self, config: &str) {
         let pool = pool_of(config);
         self.models.shown = [&pool.base].into_iter().chain(&pool.sources).cloned().collect();
-        self.ask_listed();
         let gives_way = self.gives_way(&pool);
         if self.editor.is_touched() && !gives_way || pool.sources.is_empty() {
+            self.ask_listed();
             return;
         }
         if gives_way {

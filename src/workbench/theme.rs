@@ -49,11 +49,7 @@ impl Theme {
         } else {
             Depth::Ansi16
         };
-        let ascii = match var("YOSEGI_ASCII").as_str() {
-            "" => !crate::session::text::speaks_unicode(),
-            asked => asked != "0",
-        };
-        Self { depth, ascii }
+        Self { depth, ascii: !crate::session::text::speaks_unicode() }
     }
 
     /// Style of a text.

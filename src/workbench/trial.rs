@@ -86,8 +86,8 @@ impl App {
     /// replaces an unfinished one, so a held key builds no queue.
     pub(super) fn want_trial(&mut self) {
         // The process that runs the session which is about to be shown has the models open: it is the one to ask.
-        let attached = !matches!(self.wish, Wish::Attach(_));
-        let ready = attached && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
+        let none_waits = !matches!(self.wish, Wish::Attach(_));
+        let ready = none_waits && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
         if !ready || self.editor.typing.is_some() || self.trial.asked == Some(self.editor.revision) {
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::super::evolve::on_terminal;
 use super::{Finding, var};
+use crate::session::text::{is_utf8, locale};
 
 pub fn look() -> Vec<Finding> {
     let mut out = vec![terminal(), letters()];
@@ -53,12 +54,9 @@ fn colours() -> Finding {
 
 /// Encoding and language.
 fn letters() -> Finding {
-    // As `session::text::speaks_unicode` reads them.
-    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
-    let locale = names.iter().map(|n| var(n)).find(|v| !v.is_empty()).unwrap_or_default();
-    let plain = locale.to_lowercase().replace('-', "");
+    let locale = locale().unwrap_or_default();
     let language = language();
-    if plain.contains("utf8") {
+    if is_utf8(&locale) {
         return Finding::good("letters", format!("{locale}; {language}"));
     }
     let shown = if locale.is_empty() { "no locale is set" } else { &locale };

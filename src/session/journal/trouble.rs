@@ -124,12 +124,18 @@ impl Trouble {
 
     /// What `SQLite` says of a file, in our words.
     pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure,
+        };
+        if let Some(DatabaseBusy | DatabaseLocked) = error.sqlite_error_code() {
+            let what = format!("{} is in use by another program ({error}): try again", path.display());
+            return Self::new(TroubleKind::Unreadable, &what);
+        }
         if let Some(CannotOpen | DiskFull | PermissionDenied | ReadOnly | SystemIoFailure) =
             error.sqlite_error_code()
         {
             let what = format!(
-                "{} cannot be written ({error}): free some space there, or set YOSEGI_HOME to another folder",
+                "{} cannot be read or written ({error}): free some space there, or set YOSEGI_HOME to another folder",
                 path.display()
             );
             return Self::new(TroubleKind::Unreadable, &what);
