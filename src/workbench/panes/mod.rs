@@ -1,14 +1,10 @@
 //! The screen: tabs above, one of four panes, hints below, and whatever lies over it.
 
 mod answers;
-mod distances;
 mod evolve;
 mod frame;
 mod models;
-mod population;
 mod recipe;
-mod samples;
-mod scores;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

@@ -1,6 +1,6 @@
 //! The interface in Japanese: everything is drawn, in its columns, and nothing is left in English.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -106,15 +106,22 @@ fn says_something(line: &str) -> bool {
     texts.into_iter().any(|t| t.split(' ').collect::<Vec<_>>().windows(2).any(|p| word(p[0]) && word(p[1])))
 }
 
+/// All source files below a folder.
+fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { sources(&path, out) } else { out.push(path) }
+    }
+}
+
 #[test]
 fn what_is_said_stands_in_one_place() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/workbench");
     let mut found = Vec::new();
-    let mut files: Vec<_> = ["panes", "overlays", "update", "editor", "widgets"]
-        .iter()
-        .flat_map(|room| std::fs::read_dir(folder.join(room)).unwrap())
-        .map(|f| f.unwrap().path())
-        .collect();
+    let mut files = Vec::new();
+    for room in ["panes", "overlays", "update", "editor", "widgets"] {
+        sources(&folder.join(room), &mut files);
+    }
     files.extend(
         ["mod", "app", "answers", "pool", "receive", "run", "trial"]
             .map(|f| folder.join(f).with_extension("rs")),

@@ -3,3 +3,4 @@
 pub mod chart;
 pub mod heat;
 pub mod route;
+pub mod samples;

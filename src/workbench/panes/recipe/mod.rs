@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::samples::{self, Asked, Sample};
 use crate::recipe::{Kind, LayerGroup, Recipe};
 use crate::workbench::app::App;
 use crate::workbench::editor::{Editor, globals};
@@ -14,6 +13,7 @@ use crate::workbench::trial::Trial;
 use crate::workbench::update::mouse::Hit;
 use crate::workbench::widgets::heat::{Grid, figure, short};
 use crate::workbench::widgets::route::Route;
+use crate::workbench::widgets::samples::{self, Asked, Sample};
 use crate::workbench::words;
 
 /// Narrowest room for sample answers beside the grid.

@@ -1,8 +1,8 @@
 //! Models: what is on this machine, what fits together, and which are picked.
 
-use ratatui::layout::Rect;
+mod distances;
 
-use super::distances;
+use ratatui::layout::Rect;
 
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};

@@ -1,9 +1,10 @@
 //! Evolve: the run at a glance.
 
+mod population;
+mod scores;
+
 use ratatui::layout::Rect;
 
-use super::samples::{self, Asked, Sample};
-use super::{population, scores};
 use crate::session::protocol::{Split, Status, Target};
 use crate::session::state::Entry;
 use crate::session::text::visible_line;
@@ -16,6 +17,7 @@ use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Border, Chart, Level, Series};
 use crate::workbench::widgets::heat::Grid;
 use crate::workbench::widgets::route::Route;
+use crate::workbench::widgets::samples::{self, Asked, Sample};
 use crate::workbench::words;
 
 /// Draws the pane.

@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::samples::verdict;
 use crate::session::protocol::{Answer, Split};
 use crate::workbench::answers::{Fetch, Who};
 use crate::workbench::app::App;
@@ -12,6 +11,7 @@ use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::update::mouse::Hit;
 use crate::workbench::widgets::heat::short;
+use crate::workbench::widgets::samples::verdict;
 use crate::workbench::words;
 
 /// Cells of a question's number and of a model's column.
