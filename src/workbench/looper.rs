@@ -9,8 +9,8 @@ use ratatui::layout::Rect;
 
 use super::app::App;
 use super::effect::Effect;
+use super::panes::Hit;
 use super::replay::{self, Control, Story};
-use super::update::mouse::Hit;
 use super::wake::{self, Keeper, Wake};
 use super::{panes, signals, terminal};
 use crate::session::line::Unsayable;

@@ -5,9 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
+use super::panes::Hit;
 use super::text::{clip, visible, width, wrap};
 use super::theme::{Theme, Tone};
-use super::update::mouse::Hit;
 
 /// Draws into a frame and remembers where the cursor is and what can be clicked.
 pub struct Pen<'a> {

@@ -298,6 +298,6 @@ const fn file_name(pane: Pane) -> &'static str {
 }
 
 fn draw(app: &App, name: &str, size: (u16, u16)) -> Picture {
-    let title = format!("Yosegi: {}", app.pane.title());
+    let title = format!("Yosegi: {}", words::pane(app.pane));
     Picture { name: name.to_owned(), title, frame: panes::frame_of(app, size) }
 }

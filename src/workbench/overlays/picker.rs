@@ -88,7 +88,7 @@ impl Picker {
         // First, so that `?` and Enter show a newcomer around.
         let tour = Item::new("->".to_owned(), words::tour_item().to_owned(), Choice::Tour);
         let items = std::iter::once(tour).chain(here(pane, replaying).map(item)).collect();
-        Self::new(&words::help_title(pane.title()), items)
+        Self::new(&words::help_title(words::pane(pane)), items)
     }
 
     /// Every action by its name.

@@ -8,11 +8,11 @@ use crate::workbench::action::{Action, Entry, here};
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::keys::shown;
 use crate::workbench::overlays::Overlay;
+use crate::workbench::panes::Hit;
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::Tone;
-use crate::workbench::update::mouse::Hit;
 use crate::workbench::words;
 
 /// Lines that a sentence may take at the foot of the screen.
@@ -25,9 +25,9 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
         let here = pane == app.pane;
         let text = if app.pane == Pane::Recipe && area.width >= 76 {
             // A digit alone begins a number there.
-            format!(" Alt-{} {} ", i + 1, pane.title())
+            format!(" Alt-{} {} ", i + 1, words::pane(pane))
         } else if here || area.width >= 48 {
-            format!(" {} {} ", i + 1, pane.title())
+            format!(" {} {} ", i + 1, words::pane(pane))
         } else {
             format!(" {} ", i + 1)
         };

@@ -3,6 +3,7 @@
 mod answers;
 mod evolve;
 mod frame;
+mod hit;
 mod models;
 mod recipe;
 
@@ -12,7 +13,7 @@ use ratatui::layout::{Position, Rect};
 use super::app::{App, Pane};
 use super::overlays;
 use super::pen::Pen;
-use super::update::mouse::Hit;
+pub use hit::Hit;
 
 /// What a frame tells beside its cells.
 #[derive(Clone, Debug, Default, PartialEq)]

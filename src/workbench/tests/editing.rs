@@ -14,7 +14,7 @@ use crate::workbench::editor::{Cell, Template, columns, globals};
 use crate::workbench::effect::{Ask, Effect, Reading};
 use crate::workbench::overlays::{Overlay, Preset};
 use crate::workbench::panes;
-use crate::workbench::update::mouse::Hit;
+use crate::workbench::panes::Hit;
 
 fn code(app: &mut App, code: KeyCode) {
     app.key(KeyEvent::from(code));

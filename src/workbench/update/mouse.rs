@@ -3,24 +3,10 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use crate::session::protocol::CandidateId;
 use crate::workbench::action::Action;
-use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
-use crate::workbench::editor::{Cell, Editor};
-
-/// Something on the screen that a click means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hit {
-    Pane(Pane),
-    Model(usize),
-    Cell(Cell),
-    /// A number of the whole merge in the editor.
-    Global(usize),
-    Candidate(CandidateId),
-    /// A question and a column of Answers.
-    Answer(usize, Who),
-}
+use crate::workbench::editor::Editor;
+use crate::workbench::panes::Hit;
 
 impl Editor {
     /// Whether the cursor or the selected block is there.

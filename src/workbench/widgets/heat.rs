@@ -6,10 +6,10 @@ use ratatui::style::Modifier;
 use crate::recipe::{LayerGroup, Param, Recipe};
 use crate::session::protocol::Gene;
 use crate::workbench::editor::{Block, Cell, Column, Compared, columns, differ, value};
+use crate::workbench::panes::Hit;
 use crate::workbench::pen::Pen;
 use crate::workbench::text::clip;
 use crate::workbench::theme::Tone;
-use crate::workbench::update::mouse::Hit;
 use crate::workbench::words;
 
 /// Cells of the row names and the gap after them.

@@ -7,9 +7,9 @@ use ratatui::style::Modifier;
 use super::heat::{figure, short};
 use crate::recipe::Step;
 use crate::workbench::editor::{Cell, Compared};
+use crate::workbench::panes::Hit;
 use crate::workbench::pen::Pen;
 use crate::workbench::theme::Tone;
-use crate::workbench::update::mouse::Hit;
 use crate::workbench::words;
 
 /// Cells of a step's number and the gap after it.

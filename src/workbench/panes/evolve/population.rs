@@ -4,11 +4,11 @@ use ratatui::layout::Rect;
 
 use crate::session::protocol::{Origin, Outcome};
 use crate::workbench::app::App;
+use crate::workbench::panes::Hit;
 use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
 use crate::workbench::text::{pad, pad_left, width};
 use crate::workbench::theme::Tone;
-use crate::workbench::update::mouse::Hit;
 use crate::workbench::widgets::heat::strip;
 use crate::workbench::words;
 

@@ -6,11 +6,11 @@ use ratatui::layout::Rect;
 
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};
+use crate::workbench::panes::Hit;
 use crate::workbench::pen::Pen;
 use crate::workbench::pool::Apart;
 use crate::workbench::text::{bytes, count, cut, pad_left, width, wrap};
 use crate::workbench::theme::Tone;
-use crate::workbench::update::mouse::Hit;
 use crate::workbench::words;
 
 /// Draws the pane.

@@ -1,7 +1,11 @@
 //! What the workbench knows and shows: plain data, changed by keys ([`super::update`]) and by
 //! messages from the engine ([`super::receive`]), read by the panes.
 
+mod pane;
+
 use std::collections::HashMap;
+
+pub use pane::Pane;
 
 use super::answers::AnswersView;
 use super::config::StartConfig;
@@ -16,28 +20,7 @@ use super::replay::Standing;
 use super::run::Run;
 use super::theme::Theme;
 use super::trial::Trial;
-use super::words;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
-
-/// The four panes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pane {
-    Models,
-    Recipe,
-    Evolve,
-    Answers,
-}
-
-impl Pane {
-    /// From left to right.
-    pub const ALL: [Self; 4] = [Self::Models, Self::Recipe, Self::Evolve, Self::Answers];
-
-    /// Its name on the tab.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        words::pane(self)
-    }
-}
 
 /// The connection to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
