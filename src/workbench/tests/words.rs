@@ -119,12 +119,11 @@ fn what_is_said_stands_in_one_place() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/workbench");
     let mut found = Vec::new();
     let mut files = Vec::new();
-    for room in ["panes", "overlays", "update", "editor", "widgets"] {
+    for room in ["app", "panes", "overlays", "update", "editor", "widgets"] {
         sources(&folder.join(room), &mut files);
     }
     files.extend(
-        ["mod", "app", "answers", "pool", "receive", "run", "trial"]
-            .map(|f| folder.join(f).with_extension("rs")),
+        ["mod", "answers", "pool", "receive", "run", "trial"].map(|f| folder.join(f).with_extension("rs")),
     );
     assert!(files.len() > 25, "the folders have moved: {files:?}");
     for file in files {

@@ -1,11 +1,7 @@
 //! Keys and actions into the state, a file a pane.
 
-mod answers;
-mod evolve;
-mod models;
 pub mod mouse;
 mod overlay;
-mod recipe;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 

@@ -11,7 +11,7 @@ use crate::workbench::words;
 use crate::workbench::write::Unwritten;
 
 impl App {
-    pub(super) fn overlay_key(&mut self, key: KeyEvent) {
+    pub(in crate::workbench) fn overlay_key(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let closes = key.code == KeyCode::Esc || (control && key.code == KeyCode::Char('c'));
         let Some(overlay) = &mut self.overlay else { return };
@@ -193,7 +193,7 @@ impl App {
 
     /// Opens a line to type. It begins with what was typed there before and came to nothing, else
     /// with `text`.
-    pub(super) fn prompt(&mut self, purpose: Purpose, text: String) {
+    pub(in crate::workbench) fn prompt(&mut self, purpose: Purpose, text: String) {
         let text = self.typed.remove(&purpose).unwrap_or(text);
         self.overlay = Some(Overlay::Prompt(Prompt::new(purpose, text)));
     }

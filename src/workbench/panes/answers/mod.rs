@@ -1,5 +1,7 @@
 //! Answers: questions down, models across, and the full texts of two of them side by side.
 
+mod update;
+
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 

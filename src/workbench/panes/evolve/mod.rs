@@ -2,6 +2,7 @@
 
 mod population;
 mod scores;
+mod update;
 
 use ratatui::layout::Rect;
 

@@ -1,6 +1,7 @@
 //! Models: what is on this machine, what fits together, and which are picked.
 
 mod distances;
+mod update;
 
 use ratatui::layout::Rect;
 

@@ -1,5 +1,7 @@
 //! Recipe: the grid that is the editor, and the sample answers before and after the last edit.
 
+mod update;
+
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 

@@ -18,7 +18,7 @@ impl App {
         shown.iter().copied().find(|q| *q >= chosen).or_else(|| shown.last().copied())
     }
 
-    pub(super) fn move_answers(&mut self, rows: isize, columns: isize) {
+    pub(in crate::workbench) fn move_answers(&mut self, rows: isize, columns: isize) {
         if columns != 0 {
             let all = self.answer_columns();
             let at = self.current_place().saturating_add_signed(columns);
@@ -40,7 +40,7 @@ impl App {
         self.answers.scroll = 0;
     }
 
-    pub(super) fn act_answers(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_answers(&mut self, action: Action) {
         match action {
             Action::Filter => {
                 self.answers.filter = self.answers.filter.next();

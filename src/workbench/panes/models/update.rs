@@ -16,7 +16,7 @@ use crate::workbench::words;
 const MEASURED_UNASKED: u64 = 1 << 30;
 
 impl App {
-    pub(super) fn act_models(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_models(&mut self, action: Action) {
         match action {
             Action::ToggleSource => {
                 let outcome = self.models.toggle();
@@ -68,7 +68,7 @@ impl App {
     }
 
     /// Asks for a model by its folder or its name on the hub.
-    pub(super) fn add_model(&mut self, name: &str) {
+    pub(in crate::workbench) fn add_model(&mut self, name: &str) {
         let reference = from_here(name.trim());
         self.say(words::adding(&reference));
         let base = Some(self.models.pool.base.clone());

@@ -21,7 +21,7 @@ impl App {
         self.candidate.filter(there).or_else(|| listed.first().map(|e| e.candidate.id))
     }
 
-    pub(super) fn move_candidate(&mut self, rows: isize) {
+    pub(in crate::workbench) fn move_candidate(&mut self, rows: isize) {
         let current = self.current_candidate();
         let Some(run) = &self.run else { return };
         let listed: Vec<CandidateId> = run.listed().iter().map(|e| e.candidate.id).collect();
@@ -30,7 +30,7 @@ impl App {
         self.candidate = listed.get(at).copied();
     }
 
-    pub(super) fn act_evolve(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_evolve(&mut self, action: Action) {
         if action == Action::Watch {
             let task = self.trial.task.clone();
             self.say(words::reading_questions());
@@ -72,13 +72,13 @@ impl App {
     }
 
     /// Asks for a session to go on.
-    pub(super) fn resume(&mut self, session: &str) {
+    pub(in crate::workbench) fn resume(&mut self, session: &str) {
         let done = words::goes_on(session);
         self.ask(Ask::Order(done), Command::Resume { session: session.to_owned() });
     }
 
     /// Asks for the session on the screen to end.
-    pub(super) fn stop(&mut self) {
+    pub(in crate::workbench) fn stop(&mut self) {
         if let Some(session) = self.session().map(str::to_owned) {
             let done = words::is_stopped(&session);
             self.ask(Ask::Order(done), Command::Stop { session });
@@ -114,7 +114,7 @@ impl App {
     }
 
     /// Opens the recipe of the candidate, or of the column, under the cursor.
-    pub(super) fn show_recipe(&mut self) {
+    pub(in crate::workbench) fn show_recipe(&mut self) {
         let candidate = match self.pane {
             Pane::Answers => match self.current_column() {
                 Some(Who::Hand) => None,
@@ -147,7 +147,7 @@ impl App {
     }
 
     /// Changes the sample questions.
-    pub(super) fn watch(&mut self, mut questions: Vec<usize>) {
+    pub(in crate::workbench) fn watch(&mut self, mut questions: Vec<usize>) {
         questions.truncate(MOST_WATCHED);
         let task = self.trial.task.clone();
         self.trial.ask_others(task, questions.clone());

@@ -17,7 +17,7 @@ use crate::workbench::write::{Content, Over, Unwritten};
 
 impl App {
     /// Digits begin a number; while one is typed, all keys belong to it.
-    pub(super) fn typing_key(&mut self, key: KeyEvent) -> bool {
+    pub(in crate::workbench) fn typing_key(&mut self, key: KeyEvent) -> bool {
         let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         let editor = &mut self.editor;
         match key.code {
@@ -53,7 +53,7 @@ impl App {
         self.tell(outcome);
     }
 
-    pub(super) fn act_recipe(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_recipe(&mut self, action: Action) {
         let editor = &mut self.editor;
         match action {
             Action::StepUp => editor.step(1),
@@ -153,7 +153,7 @@ impl App {
     }
 
     /// Shows what differs from another recipe.
-    pub(super) fn compare(&mut self, with: Comparison) {
+    pub(in crate::workbench) fn compare(&mut self, with: Comparison) {
         let other = match with {
             Comparison::Nothing => {
                 self.editor.compared = None;
@@ -226,7 +226,7 @@ impl App {
     }
 
     /// Takes a candidate's recipe into the editor.
-    pub(super) fn edit_candidate(&mut self, id: u64) {
+    pub(in crate::workbench) fn edit_candidate(&mut self, id: u64) {
         let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
         let Some(candidate) = entry.map(|e| e.candidate.clone()) else { return };
         let Target::Recipe(recipe) = candidate.target else {
@@ -269,7 +269,7 @@ impl App {
     }
 
     /// Writes the recipe to `path`, in the notation that its ending names.
-    pub(super) fn save(&mut self, path: &str, over: bool) {
+    pub(in crate::workbench) fn save(&mut self, path: &str, over: bool) {
         let file = PathBuf::from(path);
         let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
         let content = match ending.as_deref() {
