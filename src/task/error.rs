@@ -1,5 +1,6 @@
 //! What can be wrong with a task, each in one sentence: what, where, what to do.
 
+use super::template::Variables;
 use crate::limits::shown;
 
 /// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
@@ -56,6 +57,27 @@ pub enum TaskError {
     FitnessName { expression: String, name: String, nearest: &'static str },
 }
 
+impl TaskError {
+    /// A template or expression that failed, with the columns that it may use.
+    pub(super) fn template(file: &str, key: &'static str, message: &str, variables: &Variables) -> Self {
+        let columns: Vec<String> = variables.keys().map(|k| snippet(k)).collect();
+        Self::Template {
+            file: file.to_owned(),
+            key,
+            message: message.to_owned(),
+            columns: columns.join(", "),
+        }
+    }
+
+    /// The same error with the task file's name where it lacks one.
+    pub(super) fn in_file(mut self, name: &str) -> Self {
+        if let Self::Template { file, .. } = &mut self {
+            name.clone_into(file);
+        }
+        self
+    }
+}
+
 /// A short piece of foreign text for a message; `{:?}` then makes control characters visible.
 pub(super) fn snippet(text: &str) -> String {
     const LENGTH: usize = 40;
@@ -64,4 +86,9 @@ pub(super) fn snippet(text: &str) -> String {
         out.push('…');
     }
     out
+}
+
+/// The known name nearest to a mistyped one.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> &'a str {
+    known.iter().min_by_key(|k| strsim::damerau_levenshtein(name, k)).copied().unwrap_or("")
 }

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-use super::data::{self, Loaded, Source};
-use super::file::{self, Extract, Length, TaskConfig};
-use super::shots::{self, Pool};
-use super::template::Variables;
-use super::{Detector, Kind, Metric, Places, Question, Scorer, Segmenter, Split, Task, TaskError, builtin};
+use super::config::{self, Extract, Length, TaskConfig};
+use super::data::{Loaded, Pool, Source, builtin, check_overlap, draw};
+use super::{Detector, Kind, Metric, Places, Question, Scorer, Segmenter, Split, Task, TaskError};
 
 impl Task {
     /// Loads a built-in task by name (`zoo`, `mgsm_ja`) or a task file by path, with all its data.
@@ -28,7 +26,7 @@ impl Task {
     /// A task without a split that is asked for; else whatever is wrong with file and data.
     pub fn load_splits(reference: &str, splits: &[Split], places: &Places) -> Result<Self, TaskError> {
         let (file, text, base) = builtin::find(reference)?;
-        let config = file::parse(&file, &text)?;
+        let config = config::parse(&file, &text)?;
         let source = Source { file: &file, task: &config, base: &base, places, examples: false };
         let mut task = Self::from_config(&config)?;
         let pool =
@@ -43,7 +41,7 @@ impl Task {
             };
             let Loaded { data, mut questions } = source.load(place)?;
             if let (Some(shots), Some(pool)) = (&config.shots, &pool) {
-                let drawn = shots::draw(shots, pool, questions.len(), pool.is(place));
+                let drawn = draw(shots, pool, questions.len(), pool.is(place));
                 questions.iter_mut().zip(drawn).for_each(|(q, shots)| q.shots = shots);
             }
             task.sources.insert(split.name(), data);
@@ -53,7 +51,7 @@ impl Task {
             }
         }
         Self::check_other(&source, &task)?;
-        data::check_overlap(&file, &config.prompt, &task.train, &task.test)?;
+        check_overlap(&file, &config.prompt, &task.train, &task.test)?;
         if let Some(pool) = pool {
             task.sources.insert("shots", pool.data);
             task.examples = pool.examples;
@@ -76,9 +74,9 @@ impl Task {
         let Some(loaded) = loaded else { return Ok(()) };
         let (file, template) = (source.file, &source.task.prompt);
         if task.train.is_empty() {
-            data::check_overlap(file, template, &loaded.questions, &task.test)
+            check_overlap(file, template, &loaded.questions, &task.test)
         } else {
-            data::check_overlap(file, template, &task.train, &loaded.questions)
+            check_overlap(file, template, &task.train, &loaded.questions)
         }
     }
 
@@ -176,26 +174,5 @@ impl TaskConfig {
         } else {
             Metric::Acc
         }
-    }
-}
-
-impl TaskError {
-    /// A template or expression that failed, with the columns that it may use.
-    pub(super) fn template(file: &str, key: &'static str, message: &str, variables: &Variables) -> Self {
-        let columns: Vec<String> = variables.keys().map(|k| super::error::snippet(k)).collect();
-        Self::Template {
-            file: file.to_owned(),
-            key,
-            message: message.to_owned(),
-            columns: columns.join(", "),
-        }
-    }
-
-    /// The same error with the task file's name where it lacks one.
-    fn in_file(mut self, name: &str) -> Self {
-        if let Self::Template { file, .. } = &mut self {
-            name.clone_into(file);
-        }
-        self
     }
 }

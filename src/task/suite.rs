@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{BUILTIN, TaskError, builtin, file};
+use super::data::builtin;
+use super::{BUILTIN, TaskError, config};
 use crate::limits::TASKS;
 
 /// Tasks by name or path, in the order of the report.
@@ -21,7 +22,7 @@ impl Suite {
     /// relative to it.
     pub fn load(reference: &str) -> Result<Self, TaskError> {
         let (file, text, folder) = builtin::find_suite(reference)?;
-        let mut suite: Self = file::read(&file, &text, &KEYS)?;
+        let mut suite: Self = config::read(&file, &text, &KEYS)?;
         if suite.tasks.is_empty() {
             return Err(TaskError::Value { file, key: "tasks", what: "is empty: name tasks".to_owned() });
         }

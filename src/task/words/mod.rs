@@ -1,11 +1,16 @@
 //! A text as words, for the metrics that compare words: ROUGE and the F1 of extracted answers.
 
+mod emoji;
+mod lattice;
+mod mecab;
+mod neologdn;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::TaskError;
-use super::mecab::Dictionary;
-use super::neologdn::normalise;
+use crate::task::TaskError;
+use mecab::Dictionary;
+pub(in crate::task) use neologdn::normalise;
 
 /// What cuts a text into words.
 #[derive(Debug)]
@@ -70,10 +75,9 @@ impl Segmenter {
         // MeCab's strings end at the first NUL, and it passes over a byte order mark.
         let text = text.split('\0').next().unwrap_or_default().trim_start_matches('\u{feff}');
         match self {
-            Self::MeCab(dictionary) => super::lattice::words(dictionary, text)
-                .into_iter()
-                .map(|range| text[range].to_owned())
-                .collect(),
+            Self::MeCab(dictionary) => {
+                lattice::words(dictionary, text).into_iter().map(|range| text[range].to_owned()).collect()
+            }
             Self::Classes => by_classes(text),
         }
     }

@@ -6,7 +6,7 @@ use super::emoji::is_emoji;
 /// The text as the reference's tokenizer sees it (evomerge's `MecabTokenizer.normalize_answer`
 /// and the jp-stable harness's `normalize_answer`, which agree): no emoji, [`neologdn`], single
 /// spaces. Case stays.
-pub(super) fn normalise(text: &str) -> String {
+pub(in crate::task) fn normalise(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !is_emoji(*c)).collect();
     let mut out = String::with_capacity(plain.len());
     for word in neologdn(&plain).split(is_python_space).filter(|w| !w.is_empty()) {
@@ -19,7 +19,7 @@ pub(super) fn normalise(text: &str) -> String {
 }
 
 /// What Python's `str.split()` splits on: Unicode's white space and the four ASCII separators.
-pub(super) fn is_python_space(c: char) -> bool {
+pub(in crate::task) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 

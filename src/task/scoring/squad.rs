@@ -1,9 +1,9 @@
 //! Exact match and F1 of extracted answers, as the jp-stable harness scores `JSQuAD` and JAQKET
 //! (its `jasquad` metric: that of `SQuAD` 1.1 over words of `MeCab`, full-width marks dropped, case kept).
 
-use super::neologdn::normalise;
 use super::rouge::common;
-use super::segment::Segmenter;
+use crate::task::Segmenter;
+use crate::task::words::normalise;
 
 /// Scores of one answer against the best of its right answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

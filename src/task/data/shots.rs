@@ -2,25 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::data::{Loaded, Source};
-use super::file::{Data, Draw, ShotConfig, SplitConfig};
 use super::python_random::PythonRandom;
-use super::template;
-use super::{Question, TaskError};
+use super::questions::{Loaded, Source};
+use crate::task::config::{Data, Draw, ShotConfig, SplitConfig};
+use crate::task::question::Example;
+use crate::task::{Question, TaskError, template};
 
 /// Examples to draw from.
-pub(super) struct Pool {
+pub(in crate::task) struct Pool {
     /// Where they come from, for reports.
     pub data: String,
     pub examples: Vec<Example>,
     config: SplitConfig,
-}
-
-/// A question with its answer, as the text that a model is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Example {
-    pub prompt: String,
-    pub answer: String,
 }
 
 impl Pool {
@@ -83,7 +76,7 @@ impl Pool {
 ///
 /// `same` says that the questions are the pool itself: one example more is drawn, and the question
 /// is left out of its own examples.
-pub(super) fn draw(shots: &ShotConfig, pool: &Pool, n: usize, same: bool) -> Vec<Vec<usize>> {
+pub(in crate::task) fn draw(shots: &ShotConfig, pool: &Pool, n: usize, same: bool) -> Vec<Vec<usize>> {
     let k = shots.count;
     let more = usize::from(same);
     if shots.draw == Draw::First {

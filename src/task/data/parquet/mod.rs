@@ -11,7 +11,6 @@ use ::parquet::record::{Field, Row as Record};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::table::Row;
 use crate::limits::{CELL_RATIO, PARQUET_PAGE, guarded};
 
 /// Beyond what goes by the file's length.
@@ -22,7 +21,7 @@ const VALUE: u64 = 64;
 const FEW: usize = 16;
 
 /// All rows of a file.
-pub(super) fn rows(bytes: &[u8]) -> Result<Vec<Row>, String> {
+pub(in crate::task) fn rows(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     guarded(|| read(bytes)).unwrap_or_else(|| Err(unreadable("its numbers contradict each other")))
 }
 
@@ -35,7 +34,7 @@ fn broken(error: &ParquetError) -> String {
     unreadable(&error.to_string())
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<Row>, String> {
+fn read(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     match pages::is_shallow(bytes) {
         Some(true) => {}
         Some(false) => return Err(unreadable("its schema has too many levels")),
@@ -51,7 +50,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Row>, String> {
         let cells = object(&record.map_err(|e| broken(&e))?);
         held += cells.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum::<u64>();
         room.holds(held)?;
-        out.push(Row { line: out.len() + 1, cells });
+        out.push(cells);
     }
     Ok(out)
 }
@@ -218,7 +217,7 @@ mod tests {
     #[test]
     fn what_a_few_bytes_stand_for_is_bounded() {
         let honest = rows(&same("How many?", 1000)).unwrap();
-        assert_eq!((honest.len(), &honest[999].cells["question"]), (1000, &json!("How many?")));
+        assert_eq!((honest.len(), &honest[999]["question"]), (1000, &json!("How many?")));
         // A dictionary says one long text a hundred thousand times; a run says null five million times.
         for file in [same(&"y".repeat(100_000), 100_000), same("", 5_000_000)] {
             assert!(file.len() < 100_000, "{}", file.len());

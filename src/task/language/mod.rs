@@ -1,11 +1,13 @@
 //! In which language an answer is written.
 
+mod fasttext;
+
 use std::sync::OnceLock;
 
-use super::lid::Lid;
+pub use fasttext::Lid;
 
 /// fastText's language identifier (CC BY-SA 3.0, see zoo/lid/ATTRIBUTION.md).
-const LID_176: &[u8] = include_bytes!("../../zoo/lid/lid.176.ftz");
+const LID_176: &[u8] = include_bytes!("../../../zoo/lid/lid.176.ftz");
 
 /// A text's language.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,12 +70,12 @@ impl Detector {
 }
 
 /// Whether a code is one of lid.176's; the nearest one where it is not.
-pub(super) fn check(code: &str) -> Result<(), String> {
+pub(in crate::task) fn check(code: &str) -> Result<(), String> {
     let codes: Vec<&str> = match Detector::shared() {
         Detector::FastText(model) => model.codes().collect(),
         Detector::Letters => vec!["ja"],
     };
-    if codes.contains(&code) { Ok(()) } else { Err(super::nearest(code, &codes).to_owned()) }
+    if codes.contains(&code) { Ok(()) } else { Err(super::error::nearest(code, &codes).to_owned()) }
 }
 
 fn by_model(model: &Lid, text: &str, wanted: &str) -> Language {

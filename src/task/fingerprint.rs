@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use super::{Split, Task, TaskError, builtin};
+use super::data::builtin;
+use super::{Split, Task, TaskError};
 use crate::checkpoint::FilePrint;
 
 /// What tells the languages of answers apart.

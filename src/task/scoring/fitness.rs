@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Metric, TaskError, nearest};
+use super::Metric;
+use crate::task::TaskError;
+use crate::task::error::nearest;
 
 /// Means over a candidate's answers, each in [0, 1].
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,11 +1,13 @@
 //! The task file: TOML in, a checked [`TaskConfig`] out. Every key with its default stands here.
 
 mod check;
+mod decoding;
 
 use serde::Deserialize;
 
 use self::check::{check_columns, check_keys, check_values, line_of};
-use super::{Decoding, Kind, Metric, Scorer, TaskError};
+pub use self::decoding::{Decoding, EarlyStopping};
+use super::{Kind, Metric, Scorer, TaskError};
 
 const KEYS: [&str; 21] = [
     "name",
@@ -48,7 +50,7 @@ const COLUMN_KEYS: [&str; 3] = ["question", "answer", "id"];
 
 /// A task file as it stands.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct TaskConfig {
+pub(in crate::task) struct TaskConfig {
     pub name: String,
     /// For reports, as the harness gives each task a version.
     #[serde(default)]
@@ -97,7 +99,7 @@ pub(super) struct TaskConfig {
 
 /// Where one split's questions come from.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub(super) struct SplitConfig {
+pub(in crate::task) struct SplitConfig {
     pub data: Data,
     /// Of a dataset in the hub's cache: which of its configurations and splits.
     pub config: Option<String>,
@@ -116,7 +118,7 @@ pub(super) struct SplitConfig {
 /// is there.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected a path or a list of paths")]
-pub(super) enum Data {
+pub(in crate::task) enum Data {
     #[default]
     None,
     One(String),
@@ -135,7 +137,7 @@ impl Data {
 
 /// `[shots]`: solved examples before the question.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct ShotConfig {
+pub(in crate::task) struct ShotConfig {
     pub count: usize,
     /// Where they come from; the training split's data where it is left out.
     pub data: Option<Data>,
@@ -160,7 +162,7 @@ pub(super) struct ShotConfig {
 /// How examples are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Draw {
+pub(in crate::task) enum Draw {
     /// Anew for each question in order, with Python's `random.Random(seed).sample`, as
     /// lm-evaluation-harness does.
     #[default]
@@ -173,7 +175,7 @@ pub(super) enum Draw {
 
 /// Which columns hold what; a default depends on the data's format.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub(super) struct Columns {
+pub(in crate::task) struct Columns {
     pub question: Option<Column>,
     pub answer: Option<Column>,
     pub id: Option<Column>,
@@ -182,7 +184,7 @@ pub(super) struct Columns {
 /// A column by number from 1 (of TSV or CSV without a header) or by name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected a column by name or by number")]
-pub(super) enum Column {
+pub(in crate::task) enum Column {
     Number(usize),
     Name(String),
 }
@@ -190,7 +192,7 @@ pub(super) enum Column {
 /// The choices of a question: an expression that gives a list, or a template for each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected an expression or a list of templates")]
-pub(super) enum Choices {
+pub(in crate::task) enum Choices {
     Expression(String),
     Templates(Vec<String>),
 }
@@ -229,7 +231,7 @@ pub enum LengthRule {
 /// Which part of an answer is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Extract {
+pub(in crate::task) enum Extract {
     /// All of it.
     #[default]
     None,
@@ -252,7 +254,7 @@ fn blank_line() -> String {
 }
 
 /// Reads a task file; `file` is its name for messages.
-pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
+pub(in crate::task) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
     let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots", "decoding"]).collect();
     let document = document(file, text)?;
     let root = document.as_table();
@@ -274,7 +276,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
 }
 
 /// Reads a TOML file whose first level has these keys.
-pub(super) fn read<T: serde::de::DeserializeOwned>(
+pub(in crate::task) fn read<T: serde::de::DeserializeOwned>(
     file: &str,
     text: &str,
     known: &[&'static str],

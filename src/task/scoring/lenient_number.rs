@@ -11,14 +11,14 @@
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 
 /// The number as it stands in the normalised text, with its value.
-pub(super) fn last(text: &str) -> Option<(String, f64)> {
+pub(in crate::task) fn last(text: &str) -> Option<(String, f64)> {
     let (chars, found) = find(text)?;
     Some((chars[found.start..found.end].iter().collect(), found.value))
 }
 
 /// Where that number stands in the text as it was given, as byte positions. `None` where the
 /// normalised text does not fall into the pieces of the given one (conjoining Hangul).
-pub(super) fn span(text: &str) -> Option<(usize, usize)> {
+pub(in crate::task) fn span(text: &str) -> Option<(usize, usize)> {
     let (chars, found) = find(text)?;
     let (mut start, mut end, mut at) = (None, None, 0);
     for (place, piece) in pieces(text) {
@@ -72,7 +72,7 @@ fn find(text: &str) -> Option<(Vec<char>, Found)> {
 }
 
 /// Equal up to rounding: 0.1 + 0.2 in an answer is as good as 0.3.
-pub(super) fn equal(found: Option<f64>, gold: Option<f64>) -> bool {
+pub(in crate::task) fn equal(found: Option<f64>, gold: Option<f64>) -> bool {
     matches!((found, gold), (Some(a), Some(b)) if (a - b).abs() <= 1e-9 * b.abs().max(1.0))
 }
 

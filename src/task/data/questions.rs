@@ -4,15 +4,17 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::error::snippet;
-use super::file::{Choices, Column, Columns, SplitConfig, TaskConfig};
-use super::place::{Base, Places};
-use super::table::{Row, Table};
-use super::template::{self, Variables};
-use super::{Kind, Question, Scorer, TaskError, nearest, number, place, table};
+use super::builtin::Base;
+use super::locate::{self, Places};
+use super::table::{self, Row, Table};
+use crate::task::config::{Choices, Column, Columns, SplitConfig, TaskConfig};
+use crate::task::error::{nearest, snippet};
+use crate::task::scoring::number;
+use crate::task::template::{self, Variables};
+use crate::task::{Kind, Question, Scorer, TaskError};
 
 /// What a split is read with.
-pub(super) struct Source<'a> {
+pub(in crate::task) struct Source<'a> {
     /// The task file's name for messages.
     pub file: &'a str,
     pub task: &'a TaskConfig,
@@ -23,7 +25,7 @@ pub(super) struct Source<'a> {
 }
 
 /// A split's questions, and the name of the file that they came from.
-pub(super) struct Loaded {
+pub(in crate::task) struct Loaded {
     pub data: String,
     pub questions: Vec<Question>,
 }
@@ -33,7 +35,7 @@ impl Source<'_> {
     pub fn load(&self, split: &SplitConfig) -> Result<Loaded, TaskError> {
         let columns = split.columns.as_ref().unwrap_or(&self.task.columns);
         let header = has_header(columns);
-        let found = place::read(self.file, split, self.base, self.places)?;
+        let found = locate::read(self.file, split, self.base, self.places)?;
         let data = found.first().map(|f| f.name.clone()).unwrap_or_default();
         let mut questions = Vec::new();
         let limit = if split.limit == 0 { usize::MAX } else { split.limit };
@@ -59,7 +61,7 @@ impl Source<'_> {
 
 /// No question may stand in both splits: none with the same text, prompt and choices, white space
 /// aside.
-pub(super) fn check_overlap(
+pub(in crate::task) fn check_overlap(
     file: &str,
     template: &str,
     train: &[Question],

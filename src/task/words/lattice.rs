@@ -19,7 +19,7 @@ struct Node {
 }
 
 /// Byte ranges of the words of `text`. White space between words belongs to none.
-pub(super) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<usize>> {
+pub(in crate::task) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<usize>> {
     // Node 0 is the beginning; `ends[i]` lists the nodes that end at byte i.
     let mut nodes = vec![Node { word: 0..0, right: 0, cost: 0, before: 0 }];
     let mut ends: Vec<Vec<usize>> = vec![Vec::new(); text.len() + 1];

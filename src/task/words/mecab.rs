@@ -58,7 +58,7 @@ const HEADER: usize = 72;
 impl Dictionary {
     /// Opens a folder with `sys.dic`, `unk.dic`, `char.bin` and `matrix.bin`; the error is one
     /// sentence without the folder's name.
-    pub(super) fn open(folder: &Path) -> Result<Self, String> {
+    pub(in crate::task) fn open(folder: &Path) -> Result<Self, String> {
         let words = Words::open(&folder.join("sys.dic"))?;
         let unk = Words::open(&folder.join("unk.dic"))?;
         let (names, classes) = read_classes(&map(&folder.join("char.bin"))?).ok_or("char.bin is damaged")?;
@@ -80,7 +80,7 @@ impl Dictionary {
 
     /// Calls `each` with every word that `text` begins with: its length in bytes and a token. In
     /// the dictionary's order, shorter words first.
-    pub(super) fn prefixes(&self, text: &[u8], mut each: impl FnMut(usize, Token)) {
+    pub(in crate::task) fn prefixes(&self, text: &[u8], mut each: impl FnMut(usize, Token)) {
         self.words.prefixes(text, |length, value| {
             for token in self.words.tokens(value) {
                 each(length, token);
@@ -89,19 +89,19 @@ impl Dictionary {
     }
 
     /// The tokens of unknown words of a category.
-    pub(super) fn unknown(&self, category: usize) -> &[Token] {
+    pub(in crate::task) fn unknown(&self, category: usize) -> &[Token] {
         self.unknown.get(category).map_or(&[], Vec::as_slice)
     }
 
     /// Cost of two words side by side: of the right id of one and the left id of the next.
-    pub(super) fn transition(&self, right: u16, left: u16) -> i32 {
+    pub(in crate::task) fn transition(&self, right: u16, left: u16) -> i32 {
         let at = 4 + 2 * (usize::from(right) + self.rights * usize::from(left));
         self.matrix.get(at..at + 2).map_or(0, |b| i32::from(i16::from_le_bytes([b[0], b[1]])))
     }
 
     /// The class of the first character of `text` and its length in bytes. `MeCab` knows no
     /// characters beyond U+FFFF: they are all of U+0000's class.
-    pub(super) fn class(&self, text: &str) -> (Class, usize) {
+    pub(in crate::task) fn class(&self, text: &str) -> (Class, usize) {
         let Some(c) = text.chars().next() else { return (Class::default(), 1) };
         let code = if c.len_utf8() == 4 { 0 } else { c as usize };
         (self.classes.get(code).copied().unwrap_or_default(), c.len_utf8())

@@ -35,13 +35,13 @@ pub fn rouge(gold: &[String], answer: &[String]) -> Rouge {
 }
 
 /// Harmonic mean of precision and recall, in the reference's order of operations.
-pub(super) fn f1(common: usize, gold: usize, answer: usize) -> f64 {
+pub(in crate::task) fn f1(common: usize, gold: usize, answer: usize) -> f64 {
     let (precision, recall) = (common as f64 / answer.max(1) as f64, common as f64 / gold.max(1) as f64);
     if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
 
 /// How many items two lists share, counted as often as both hold them.
-pub(super) fn common<T: Eq + Hash>(gold: &[T], answer: &[T]) -> usize {
+pub(in crate::task) fn common<T: Eq + Hash>(gold: &[T], answer: &[T]) -> usize {
     let mut left: HashMap<&T, usize> = HashMap::new();
     for item in gold {
         *left.entry(item).or_default() += 1;

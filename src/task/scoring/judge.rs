@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::file::Extract;
-use super::language::Language;
-use super::{Kind, Metric, Question, Scorer, Task, lenient, number, rouge, squad};
+use super::{Metric, lenient_number, number, rouge, squad};
+use crate::task::config::Extract;
+use crate::task::{Kind, Language, Question, Scorer, Task};
 
 /// What is to be said of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -73,8 +73,8 @@ impl Task {
     #[must_use]
     pub fn score(&self, question: &Question, text: &str) -> Verdict {
         let gold = number::gold(&question.gold);
-        let lenient = lenient::last(text);
-        let lenient_correct = lenient::equal(lenient.as_ref().map(|n| n.1), gold);
+        let lenient = lenient_number::last(text);
+        let lenient_correct = lenient_number::equal(lenient.as_ref().map(|n| n.1), gold);
         let span_of = |found: &str| {
             let start = found.as_ptr() as usize - text.as_ptr() as usize;
             (start, start + found.len())
@@ -91,7 +91,7 @@ impl Task {
             }
             Scorer::NumberLenient => {
                 verdict.correct = lenient_correct;
-                verdict.detail.span = lenient.as_ref().and_then(|_| lenient::span(text));
+                verdict.detail.span = lenient.as_ref().and_then(|_| lenient_number::span(text));
                 #[expect(clippy::float_cmp, reason = "the reference compares floats for equality")]
                 let reference = matches!((number::last(text), gold), (Some((_, v)), Some(g)) if v == g);
                 verdict.detail.reference_correct = Some(reference);

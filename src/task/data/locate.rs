@@ -6,9 +6,11 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::checkpoint::{RepoKind, hub_cache, repo_folder, snapshot};
 
-use super::file::SplitConfig;
-use super::{TaskError, builtin};
+use super::builtin::{self, Base};
+use super::table::DataFile;
 use crate::limits;
+use crate::task::TaskError;
+use crate::task::config::SplitConfig;
 
 /// Folders that hold data beside the task files themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,30 +36,17 @@ impl Places {
     }
 }
 
-/// Where a task file stands, for its relative paths.
-pub(super) enum Base {
-    /// In the binary: paths name embedded data, else files in the data folder.
-    Builtin,
-    Folder(PathBuf),
-}
-
-/// A data file's bytes, with its name for messages.
-pub(super) struct Found {
-    pub name: String,
-    pub bytes: Cow<'static, [u8]>,
-}
-
 /// Extensions of data files.
 const KINDS: [&str; 5] = ["jsonl", "json", "tsv", "csv", "parquet"];
 
 /// Finds and reads what a split's `data` names: the first of its alternatives that is there. A
 /// dataset in shards is several files.
-pub(super) fn read(
+pub(in crate::task) fn read(
     file: &str,
     split: &SplitConfig,
     base: &Base,
     places: &Places,
-) -> Result<Vec<Found>, TaskError> {
+) -> Result<Vec<DataFile>, TaskError> {
     let mut first: Option<TaskError> = None;
     for data in split.data.all() {
         match read_one(file, data, split, base, places) {
@@ -78,7 +67,7 @@ fn read_one(
     split: &SplitConfig,
     base: &Base,
     places: &Places,
-) -> Result<Vec<Found>, TaskError> {
+) -> Result<Vec<DataFile>, TaskError> {
     if let Some(dataset) = data.strip_prefix("hf:") {
         let hub = Hub { file, dataset, root: &places.hub, split };
         return hub.files()?.iter().map(|path| read_file(path)).collect();
@@ -88,7 +77,7 @@ fn read_one(
         Base::Builtin => {
             if let Some(text) = builtin::embedded(data) {
                 let bytes = Cow::Borrowed(text.as_bytes());
-                return Ok(vec![Found { name: format!("<{data}>"), bytes }]);
+                return Ok(vec![DataFile { name: format!("<{data}>"), bytes }]);
             }
             let path = places.data.join(data);
             if !path.exists() {
@@ -107,10 +96,10 @@ fn read_one(
     Ok(vec![read_file(&path)?])
 }
 
-fn read_file(path: &Path) -> Result<Found, TaskError> {
+fn read_file(path: &Path) -> Result<DataFile, TaskError> {
     let name = path.display().to_string();
     match limits::read(path, limits::DATA_FILE) {
-        Ok(bytes) => Ok(Found { name, bytes: Cow::Owned(bytes) }),
+        Ok(bytes) => Ok(DataFile { name, bytes: Cow::Owned(bytes) }),
         Err(source) => Err(TaskError::Read { path: name, source }),
     }
 }

@@ -100,7 +100,7 @@ const RANGES: [(u32, u32); 92] = [
 
 /// Whether the reference's normalisation drops this character. Joiners, variation selectors and
 /// keycap marks are no emoji by themselves and stay.
-pub(super) fn is_emoji(c: char) -> bool {
+pub(in crate::task) fn is_emoji(c: char) -> bool {
     let code = c as u32;
     let at = RANGES.partition_point(|range| range.1 < code);
     RANGES.get(at).is_some_and(|range| range.0 <= code)

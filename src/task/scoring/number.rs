@@ -7,7 +7,7 @@ use regex::Regex;
 /// The last match of `\d*\.?\d+` with its value, as Python's `re.findall` and `float` give them
 /// (evomerge's `extract_answer_number`). The digits are Unicode's (category Nd), so `１８` is 18;
 /// commas, signs and kanji numerals are not seen: `1,234円` is 234, `-5` is 5, `十八` is nothing.
-pub(super) fn last(text: &str) -> Option<(&str, f64)> {
+pub(in crate::task) fn last(text: &str) -> Option<(&str, f64)> {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     let pattern = PATTERN.get_or_init(|| Regex::new(r"\d*\.?\d+").expect("a constant pattern"));
     let found = pattern.find_iter(text).last()?.as_str();
@@ -15,7 +15,7 @@ pub(super) fn last(text: &str) -> Option<(&str, f64)> {
 }
 
 /// A gold answer's value: thousands commas are dropped.
-pub(super) fn gold(text: &str) -> Option<f64> {
+pub(in crate::task) fn gold(text: &str) -> Option<f64> {
     let plain: String = text.trim().chars().filter(|c| *c != ',').collect();
     plain.parse::<f64>().ok().filter(|v| v.is_finite())
 }
@@ -45,7 +45,7 @@ fn ascii_digit(c: char) -> Option<char> {
 
 /// The harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, dots stripped at both ends,
 /// commas dropped; its value where that is a whole number.
-pub(super) fn harness(text: &str) -> Option<(&str, Option<f64>)> {
+pub(in crate::task) fn harness(text: &str) -> Option<(&str, Option<f64>)> {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     let pattern = PATTERN.get_or_init(|| Regex::new(r"-?[0-9.,]+").expect("a constant pattern"));
     let found = pattern.find_iter(text).last()?.as_str();

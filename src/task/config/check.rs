@@ -2,7 +2,8 @@
 
 use super::{COLUMN_KEYS, Choices, Column, Columns, Extract, Length, TaskConfig};
 use crate::limits;
-use crate::task::{Decoding, Kind, TaskError, language, nearest};
+use crate::task::error::nearest;
+use crate::task::{Decoding, Kind, TaskError, language};
 
 pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
     let wrong = |key, what: String| Err(TaskError::Value { file: file.to_owned(), key, what });

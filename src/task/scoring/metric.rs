@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Means, Verdict, bootstrap_medians};
+use super::{Means, Verdict, bootstrap_medians};
+use crate::task::Kind;
 
 /// A figure over a task's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,7 +101,7 @@ impl std::fmt::Display for Metric {
 /// Means over verdicts, with the right choice of each where there are choices; of ROUGE the
 /// reference's bootstrap median of means.
 /// The first of `metrics` is the score.
-pub(super) fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<usize>)]) -> Means {
+pub(in crate::task) fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<usize>)]) -> Means {
     let n = verdicts.len().max(1) as f64;
     let share = |is: &dyn Fn(&Verdict) -> bool| verdicts.iter().filter(|(v, _)| is(v)).count() as f64 / n;
     let mut out = Means {

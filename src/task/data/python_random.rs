@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use rand_mt::Mt;
 
 /// A generator in a state.
-pub(super) struct PythonRandom(Mt);
+pub(in crate::task) struct PythonRandom(Mt);
 
 impl PythonRandom {
     /// `random.Random(seed)`: the seed's 32-bit words, low first, are the key.

@@ -2,9 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::place::Base;
-use super::{TaskError, nearest};
 use crate::limits;
+use crate::task::TaskError;
+use crate::task::error::nearest;
+
+/// Where a task file stands, for its relative paths.
+pub(in crate::task) enum Base {
+    /// In the binary: paths name embedded data, else files in the data folder.
+    Builtin,
+    Folder(PathBuf),
+}
 
 /// Names of files in a folder of `configs`, and their texts.
 macro_rules! embed {
@@ -12,7 +19,7 @@ macro_rules! embed {
         #[doc = $doc]
         pub const $names: [&str; $count] = [$($name),*];
         const $files: [&str; $count] =
-            [$(include_str!(concat!("../../configs/", $folder, "/", $name, ".toml"))),*];
+            [$(include_str!(concat!("../../../configs/", $folder, "/", $name, ".toml"))),*];
     };
 }
 
@@ -57,12 +64,12 @@ embed!(
 embed!(SUITES, SUITE_FILES, "The built-in suites' names.", "suites", 3, ["ja8", "ja8-0.2", "mgsm"]);
 
 const DATA: [(&str, &str); 2] = [
-    ("zoo/task/train.jsonl", include_str!("../../zoo/task/train.jsonl")),
-    ("zoo/task/test.jsonl", include_str!("../../zoo/task/test.jsonl")),
+    ("zoo/task/train.jsonl", include_str!("../../../zoo/task/train.jsonl")),
+    ("zoo/task/test.jsonl", include_str!("../../../zoo/task/test.jsonl")),
 ];
 
 /// A data file that the binary carries.
-pub(super) fn embedded(path: &str) -> Option<&'static str> {
+pub(in crate::task) fn embedded(path: &str) -> Option<&'static str> {
     DATA.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
 
@@ -72,7 +79,7 @@ fn embedded_file(name: &str, names: &[&str], files: &[&'static str]) -> Option<&
 }
 
 /// Name for messages, text, and base for relative paths of a task.
-pub(super) fn find(reference: &str) -> Result<(String, String, Base), TaskError> {
+pub(in crate::task) fn find(reference: &str) -> Result<(String, String, Base), TaskError> {
     if let Some(text) = embedded_file(reference, &BUILTIN, &FILES) {
         return Ok((format!("<{reference}.toml>"), text.to_owned(), Base::Builtin));
     }
@@ -81,7 +88,7 @@ pub(super) fn find(reference: &str) -> Result<(String, String, Base), TaskError>
 }
 
 /// Name for messages, text, and folder of a suite; no folder where it is built in.
-pub(super) fn find_suite(reference: &str) -> Result<(String, String, Option<PathBuf>), TaskError> {
+pub(in crate::task) fn find_suite(reference: &str) -> Result<(String, String, Option<PathBuf>), TaskError> {
     if let Some(text) = embedded_file(reference, &SUITES, &SUITE_FILES) {
         return Ok((format!("<{reference}.toml>"), text.to_owned(), None));
     }

@@ -1,15 +1,21 @@
 //! Data files → rows of named columns: JSON lines, a JSON list, `SQuAD`'s nesting, TSV, CSV, Parquet.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::TaskError;
 use super::parquet;
-use super::place::Found;
+use crate::task::TaskError;
+
+/// A data file's bytes, with its name for messages.
+pub(in crate::task) struct DataFile {
+    pub name: String,
+    pub bytes: Cow<'static, [u8]>,
+}
 
 /// Rows of one file, with the numbers that messages give them.
-pub(super) struct Table {
+pub(in crate::task) struct Table {
     /// The file's name for messages.
     pub name: String,
     /// Its columns are numbered: a TSV or CSV file without a header.
@@ -19,24 +25,24 @@ pub(super) struct Table {
 
 /// One row; in a numbered table the columns are `"1"`, `"2"`, ….
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in crate::task) struct Row {
     /// Line in the file, or row number where lines mean nothing, from 1.
     pub line: usize,
     pub cells: Map<String, Value>,
 }
 
 /// Reads a file by its extension. `header` says whether TSV and CSV begin with names.
-pub(super) fn read(found: &Found, header: bool) -> Result<Table, TaskError> {
-    let extension = Path::new(found.name.trim_end_matches('>')).extension().and_then(|e| e.to_str());
-    let at = At(&found.name);
+pub(in crate::task) fn read(file: &DataFile, header: bool) -> Result<Table, TaskError> {
+    let extension = Path::new(file.name.trim_end_matches('>')).extension().and_then(|e| e.to_str());
+    let at = At(&file.name);
     let rows = match extension {
-        Some("parquet") => parquet::rows(&found.bytes).map_err(|what| at.row(1, what))?,
-        Some("tsv") => tsv(&at, at.text(&found.bytes)?, header)?,
-        Some("csv") => comma_separated(&at, at.text(&found.bytes)?, header)?,
-        _ => json(&at, at.text(&found.bytes)?)?,
+        Some("parquet") => numbered(parquet::rows(&file.bytes).map_err(|what| at.row(1, what))?),
+        Some("tsv") => tsv(&at, at.text(&file.bytes)?, header)?,
+        Some("csv") => comma_separated(&at, at.text(&file.bytes)?, header)?,
+        _ => json(&at, at.text(&file.bytes)?)?,
     };
-    let numbered = !header && matches!(extension, Some("tsv" | "csv"));
-    Ok(Table { name: found.name.clone(), numbered, rows })
+    let numbered_columns = !header && matches!(extension, Some("tsv" | "csv"));
+    Ok(Table { name: file.name.clone(), numbered: numbered_columns, rows })
 }
 
 /// The file that rows stand in, for messages.
@@ -70,6 +76,11 @@ impl At<'_> {
     fn json(&self, line: usize, error: &serde_json::Error) -> TaskError {
         self.row(line, format!("this is not JSON ({error}): write one object a line"))
     }
+}
+
+/// Rows where lines mean nothing, numbered from 1.
+fn numbered(all: Vec<Map<String, Value>>) -> Vec<Row> {
+    all.into_iter().enumerate().map(|(i, cells)| Row { line: i + 1, cells }).collect()
 }
 
 /// Lines that are not blank, with their numbers.

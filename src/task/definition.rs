@@ -1,0 +1,117 @@
+//! A task: its questions, how they are put to a model, and how the answers are judged.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use super::config::{Encode, Extract, Length};
+use super::question::Example;
+use super::scoring::means;
+use super::{
+    Decoding, Detector, Kind, Means, Metric, Question, Scorer, Segmenter, Split, TaskError, Verdict, template,
+};
+
+/// Questions, how they are put to a model, and how its answers are judged.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub name: String,
+    /// As the task file gives it, for reports.
+    pub version: Option<String>,
+    pub kind: Kind,
+    /// Empty where only the other split was loaded.
+    pub train: Vec<Question>,
+    pub test: Vec<Question>,
+    /// An answer ends after so many tokens at the latest.
+    pub length: Length,
+    /// An answer ends before the first of these strings.
+    pub stop: Vec<String>,
+    /// How an answer's tokens are chosen.
+    pub decoding: Decoding,
+    pub scorer: Scorer,
+    /// What it reports; the first is its score.
+    pub metrics: Vec<Metric>,
+    /// Language that an answer must be written in; none where any will do.
+    pub language: Option<String>,
+    /// Its file says nothing of a language, nor of metrics.
+    pub(super) open_language: bool,
+    /// Its share in a fitness of several tasks.
+    pub weight: f64,
+    /// The prompt goes through the model's chat template.
+    pub chat: bool,
+    /// How choices are joined to prompts as tokens.
+    pub encode: Encode,
+    /// Stands once before the examples.
+    pub description: String,
+    /// One question's template, in minijinja, with the row's columns as variables.
+    pub template: String,
+    /// Between examples.
+    pub separator: String,
+    /// Files that the questions and examples came from: `train`, `test`, `shots`.
+    pub sources: HashMap<&'static str, String>,
+    pub(super) examples: Vec<Example>,
+    pub(super) extract: Extract,
+    pub(super) pattern: Option<Regex>,
+    /// Words of texts, where a metric compares words.
+    pub(super) segmenter: Option<&'static Segmenter>,
+    pub(super) detector: &'static Detector,
+}
+
+impl Task {
+    /// The text that a model is given for a question: description, examples, question.
+    pub fn prompt(&self, question: &Question) -> Result<String, TaskError> {
+        let mut out = self.description.clone();
+        for example in self.examples(question) {
+            out.push_str(&example.prompt);
+            out.push_str(&example.answer);
+            out.push_str(&self.separator);
+        }
+        out.push_str(&self.ask(question)?);
+        Ok(out)
+    }
+
+    /// The question's own part of the prompt.
+    pub fn ask(&self, question: &Question) -> Result<String, TaskError> {
+        let mut variables = question.row.clone();
+        variables.entry("question").or_insert_with(|| question.question.clone().into());
+        variables.entry("id").or_insert_with(|| question.id.clone().into());
+        template::render(&self.template, &variables)
+            .map_err(|e| TaskError::template(&self.name, "prompt", &e, &variables))
+    }
+
+    /// The solved examples before a question.
+    pub fn examples<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Example> {
+        question.shots.iter().filter_map(|i| self.examples.get(*i))
+    }
+
+    /// The questions of a split.
+    #[must_use]
+    pub fn questions(&self, split: Split) -> &[Question] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// How language is judged: `lid.176`, or the fallback's name.
+    #[must_use]
+    pub fn language_by(&self) -> &'static str {
+        self.detector.name()
+    }
+
+    /// A metric's name in reports, which says so where words were not cut as the published scores
+    /// have it.
+    #[must_use]
+    pub fn label(&self, metric: Metric) -> String {
+        match self.segmenter.filter(|_| metric.needs_words()) {
+            Some(segmenter) => segmenter.label(metric.name()),
+            None => metric.name().to_owned(),
+        }
+    }
+
+    /// Means over the verdicts on some answers.
+    #[must_use]
+    pub fn means(&self, judged: &[(&Question, &Verdict)]) -> Means {
+        let verdicts: Vec<_> = judged.iter().map(|(q, v)| (*v, q.gold_choice)).collect();
+        means(&self.metrics, &verdicts)
+    }
+}

@@ -1,0 +1,46 @@
+//! One question of a task, and a solved example as a model is shown it.
+
+use serde::{Deserialize, Serialize};
+
+use super::template::Variables;
+
+/// A question with the answer that counts as right.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// From the data's `id` column, else the row's number from 1.
+    pub id: String,
+    /// What a person is shown.
+    pub question: String,
+    /// The right answer as the data gives it; of a worked solution what follows the last `####`.
+    pub gold: String,
+    /// All accepted answers; `gold` alone where it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub golds: Vec<String>,
+    /// Of a task of choices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The right one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gold_choice: Option<usize>,
+    /// The data's columns, the variables of the task's templates.
+    #[serde(skip)]
+    pub row: Variables,
+    /// Examples before it, by their index.
+    #[serde(skip)]
+    pub shots: Vec<usize>,
+}
+
+/// A question with its answer, as the text that a model is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    pub prompt: String,
+    pub answer: String,
+}
+
+impl Question {
+    /// All answers that count as right.
+    pub fn accepted(&self) -> impl Iterator<Item = &str> {
+        let one = self.golds.is_empty().then_some(self.gold.as_str());
+        one.into_iter().chain(self.golds.iter().map(String::as_str))
+    }
+}

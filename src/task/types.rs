@@ -1,0 +1,53 @@
+//! The choices that a task file makes: its kind, its scorer, and which of its questions are asked.
+
+use serde::{Deserialize, Serialize};
+
+/// Which questions of a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// The questions that fitness is measured on.
+    #[default]
+    Train,
+    /// Held out: never used by the search.
+    Test,
+}
+
+/// What a model does with a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Writes an answer.
+    #[default]
+    Generate,
+    /// Takes the choice whose text is likeliest after the prompt.
+    Choice,
+    /// Takes the likeliest of some whole sentences.
+    Sentence,
+}
+
+/// What makes a written answer right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scorer {
+    /// The published evaluation's rule: the last match of `\d*\.?\d+`, whatever it may be.
+    #[default]
+    Number,
+    /// Reads numbers as a person would: thousands commas, signs, full-width digits, kanji numerals.
+    NumberLenient,
+    /// lm-evaluation-harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, if whole.
+    Mgsm,
+    /// The text, or what is extracted from it, is one of the accepted answers.
+    ExactMatch,
+}
+
+impl Split {
+    /// Its name in task files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        }
+    }
+}
