@@ -22,8 +22,6 @@ mod group;
 mod guess;
 mod kernel;
 mod known;
-#[cfg(any(feature = "cuda", test))]
-mod launch;
 #[cfg(test)]
 mod laws;
 mod mask;
@@ -35,8 +33,6 @@ mod pool;
 mod prune;
 #[cfg(any(feature = "cuda", test))]
 mod random;
-#[cfg(any(feature = "cuda", test))]
-mod resident;
 mod resolve;
 mod round;
 mod run;
@@ -53,6 +49,8 @@ mod wide;
 mod work;
 
 pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use device::{Candidate, OnCard, Refused, Resident};
 pub use distance::{Distances, Pair, distances};
 pub use error::MergeError;
 pub use export::{
@@ -63,6 +61,4 @@ pub use merged::{MergeStats, Merged};
 pub use pool::Pool;
 #[cfg(any(feature = "cuda", test))]
 pub(crate) use random::Random;
-#[cfg(any(feature = "cuda", test))]
-pub(crate) use resident::{Candidate, OnCard, Refused, Resident};
 pub use vocab::with_template;

@@ -1,4 +1,4 @@
-// After `kernel.cu`. Random weights where no model is at hand: a benchmark makes them on the card.
+// After `merge.cu`. Random weights where no model is at hand: a benchmark makes them on the card.
 
 struct Noise {
     u16 *out;

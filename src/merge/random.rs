@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use super::MergeError;
-use super::device;
+use super::device::launch::Launch;
+use super::device::queue;
 use super::kernel::{Input, Keep, Rule, Task};
-use super::launch::Launch;
 use super::mask::{Key, threshold};
 use super::round;
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, tensor_shapes};
@@ -47,7 +47,7 @@ impl<D: Driver> Random<D> {
     pub(crate) fn new(card: D, config: &ModelConfig, sources: usize) -> Result<Self, MergeError> {
         let kernels = card.compile(&Source {
             name: "noise",
-            text: concat!(include_str!("kernel.cu"), include_str!("noise.cu")),
+            text: concat!(include_str!("device/merge.cu"), include_str!("noise.cu")),
             defines: &[("SOURCES", 1)],
             kernels: &["noise"],
         });
@@ -109,8 +109,7 @@ impl<D: Driver> Random<D> {
         };
         let addresses: Vec<u64> = models.iter().map(|buffer| self.card.address(buffer)).collect();
         // SAFETY: every model has `count` elements there, and so has the decoder's place for this tensor.
-        unsafe { device::queue(&self.card, launch, addresses[0], &addresses[1..], to, *count) }
-            .map_err(failed)
+        unsafe { queue::queue(&self.card, launch, addresses[0], &addresses[1..], to, *count) }.map_err(failed)
     }
 
     /// Waits until all that was queued is done.

@@ -290,7 +290,7 @@ pub(super) fn launch(
     known: Option<&Known>,
     seed: u64,
     allowed: bool,
-) -> Result<Option<super::launch::Launch>, Problem> {
+) -> Result<Option<super::device::launch::Launch>, Problem> {
     let values = &planned.values;
     let stored = planned.stored == Dtype::BF16 && group.inputs.iter().all(|view| view.dtype == Dtype::BF16);
     if !stored || planned.work == Dtype::F16 {
@@ -301,7 +301,7 @@ pub(super) fn launch(
             let (weights, normalize) = (values.each(Param::Weight), values.flag(Param::Normalize));
             let task = linear_task(group, &weights, normalize, known)?;
             let fits = allowed || task.stays_finite();
-            return Ok(super::launch::Launch::of(&task).filter(|_| fits));
+            return Ok(super::device::launch::Launch::of(&task).filter(|_| fits));
         }
         Rule::Whole(_) => return Ok(None),
         Rule::Family { consensus, sparsify } => (consensus, sparsify),
@@ -320,7 +320,7 @@ pub(super) fn launch(
         Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
     let task = sum_task(group, base, &weights, &kept, rule, known);
     let fits = allowed || task.stays_finite();
-    Ok(super::launch::Launch::of(&task).filter(|_| fits))
+    Ok(super::device::launch::Launch::of(&task).filter(|_| fits))
 }
 
 #[cfg(any(feature = "cuda", test))]

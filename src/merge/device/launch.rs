@@ -1,16 +1,16 @@
-//! What the CUDA kernel is told of a task: the fields of `kernel.cu`, in their order.
+//! What the CUDA kernel is told of a task: the fields of `merge.cu`, in their order.
 
-use super::kernel::{Keep, Rule, Task};
-use super::round;
 use crate::checkpoint::Dtype;
+use crate::merge::kernel::{Keep, Rule, Task};
+use crate::merge::round;
 
 /// Most sources that the kernel is compiled for.
-pub(super) const MOST: usize = 5;
+pub(crate) const MOST: usize = 5;
 
 /// One source's part, as the kernel reads it.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub(super) struct Source {
+pub(crate) struct Source {
     weight: f32,
     scale: f32,
     hashed: u32,
@@ -24,7 +24,7 @@ pub(super) struct Source {
 /// A task without its tensors, as the kernel reads it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(super) struct Launch {
+pub(crate) struct Launch {
     source: [Source; MOST],
     total: f32,
     lambda: f32,
@@ -36,13 +36,13 @@ pub(super) struct Launch {
 
 impl Launch {
     /// Whether it is a mean of the sources, to which the base does not belong.
-    pub(super) const fn is_linear(&self) -> bool {
+    pub(crate) const fn is_linear(&self) -> bool {
         self.linear != 0
     }
 
     /// The task, if it is linear or one of the task-arithmetic family, in bfloat16, of 1 to [`MOST`] sources,
     /// and its masks need no memory.
-    pub(super) fn of(task: &Task<'_>) -> Option<Self> {
+    pub(crate) fn of(task: &Task<'_>) -> Option<Self> {
         let views = std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
         let stored = { views }.all(|v| v.dtype == Dtype::BF16);
         if !stored || !(1..=MOST).contains(&task.inputs.len()) {

@@ -10,16 +10,16 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::device;
-use super::group::Group;
 use super::launch::{Launch, MOST};
-use super::merged::stale;
-use super::methods::{self, Problem, Rule, Sparsify};
-use super::plan::{Feed, Plan, Planned};
-use super::run::{self, Numbers};
-use super::{MergeError, Pool};
+use super::queue;
 use crate::checkpoint::{Dtype, ModelConfig, tensor_shapes};
 use crate::gpu::{Driver, Fault, Made};
+use crate::merge::group::Group;
+use crate::merge::merged::stale;
+use crate::merge::methods::{self, Problem, Rule, Sparsify};
+use crate::merge::plan::{Feed, Plan, Planned};
+use crate::merge::run::{self, Numbers};
+use crate::merge::{MergeError, Pool};
 use crate::recipe::{LayerGroup, Method, Recipe};
 
 /// Share of the card's free memory that base and sources may take; the rest is for keys and values.
@@ -149,7 +149,7 @@ impl<D: Driver> Resident<D> {
         };
         // SAFETY: every input holds as many elements, and so does the place of the tensor in the decoder. No
         // buffer is freed before the queue has been waited for.
-        unsafe { device::queue(&self.card, launch, base, &addresses, to, planned.len())? };
+        unsafe { queue::queue(&self.card, launch, base, &addresses, to, planned.len())? };
         Ok(true)
     }
 }

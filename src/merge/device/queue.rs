@@ -1,6 +1,6 @@
 //! A merge on a card: base, sources and result lie there.
 //!
-//! One kernel a tensor (`kernel.cu`) reads each input once and writes the result once, straight to the
+//! One kernel a tensor (`merge.cu`) reads each input once and writes the result once, straight to the
 //! address that it is given: a place among a decoder's weights does as well as any. Thresholds and rescaling
 //! come with the task; they are made on the host, once a source. In tests the same kernel
 //! runs on an emulated card.
@@ -35,7 +35,7 @@ unsafe impl Arguments for Merge {}
 /// # Safety
 /// `launch` was made for as many sources. Each address leads to `count` elements on this card, kept until the
 /// queue is done with them.
-pub(super) unsafe fn queue<D: Driver>(
+pub(crate) unsafe fn queue<D: Driver>(
     card: &D,
     launch: Launch,
     base: u64,
@@ -45,7 +45,7 @@ pub(super) unsafe fn queue<D: Driver>(
 ) -> Result<(), Fault> {
     let kernels = card.compile(&Source {
         name: NAMES[sources.len() - 1],
-        text: include_str!("kernel.cu"),
+        text: include_str!("merge.cu"),
         defines: &[("SOURCES", sources.len() as u32)],
         kernels: &["merge"],
     })?;
