@@ -1,10 +1,10 @@
 //! Doors for the benchmarks into kernels that are private otherwise.
 
 use super::{
-    Decoder, LmError, cpu,
+    Decoder, LmError,
+    backend::{Backend, Span, cpu},
     engine::with_model,
     model::Model,
-    ops::{Backend, Span},
 };
 
 /// A product of `rows` × `ins` activations with a weight `[outs, ins]`, ready to run again and

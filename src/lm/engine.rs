@@ -1,16 +1,19 @@
 //! The decoder's one code path, compiled for each backend.
 
-use super::{composed::Composed, cpu::Cpu, model::Model};
+use super::{
+    backend::{candle::Composed, cpu::Cpu},
+    model::Model,
+};
 
 // One a decoder: a box would save nothing.
 #[allow(clippy::large_enum_variant)]
 pub(super) enum Engine {
     Cpu(Model<Cpu>),
     #[cfg(feature = "cuda")]
-    Cuda(Model<super::cuda::Gpu<crate::gpu::Card>>),
+    Cuda(Model<super::backend::cuda::Gpu<crate::gpu::Card>>),
     Reference(Model<Composed>),
     #[cfg(test)]
-    Emulated(Model<super::cuda::Gpu<crate::gpu::emulated::Emulated>>),
+    Emulated(Model<super::backend::cuda::Gpu<crate::gpu::emulated::Emulated>>),
 }
 
 /// Evaluates an expression with the engine's model, whatever its backend.
@@ -32,21 +35,21 @@ macro_rules! make_engine {
     ($device:expr, $shape:expr, $backend:ident => $model:expr) => {
         match $device {
             $crate::lm::Device::Cpu => {
-                let $backend = $crate::lm::cpu::Cpu::new();
+                let $backend = $crate::lm::backend::cpu::Cpu::new();
                 $crate::lm::engine::Engine::Cpu($model)
             }
             #[cfg(feature = "cuda")]
             $crate::lm::Device::Cuda(card) => {
-                let $backend = $crate::lm::cuda::Gpu::new(card, $shape)?;
+                let $backend = $crate::lm::backend::cuda::Gpu::new(card, $shape)?;
                 $crate::lm::engine::Engine::Cuda($model)
             }
             $crate::lm::Device::Reference => {
-                let $backend = $crate::lm::composed::Composed::new();
+                let $backend = $crate::lm::backend::candle::Composed::new();
                 $crate::lm::engine::Engine::Reference($model)
             }
             #[cfg(test)]
             $crate::lm::Device::Emulated(card) => {
-                let $backend = $crate::lm::cuda::Gpu::new(card, $shape)?;
+                let $backend = $crate::lm::backend::cuda::Gpu::new(card, $shape)?;
                 $crate::lm::engine::Engine::Emulated($model)
             }
         }

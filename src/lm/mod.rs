@@ -10,53 +10,34 @@
 //! One code path (`model`) runs on any backend; what differs between devices is in `ops` and
 //! its implementations: `cpu`, `cuda`, and `composed` for reference.
 
-mod answer;
-mod batch;
-mod beam;
+mod backend;
 #[doc(hidden)]
 pub mod bench;
-mod chat;
-mod choose;
-mod composed;
-mod cpu;
-#[cfg(any(feature = "cuda", test))]
-mod cuda;
 mod decoder;
+mod decoding;
 mod device;
 mod engine;
 mod error;
-mod fill;
-mod generate;
-mod grow;
-mod likelihood;
-mod memory;
+#[cfg(any(feature = "cuda", test))]
+mod made_on_device;
 mod model;
-mod ops;
-mod pair;
 mod path;
 mod probe;
-mod reader;
 mod rope;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
-mod token_limits;
-mod tokenizer;
 
 pub use crate::task::{Decoding, EarlyStopping};
-pub use chat::{ChatTemplate, Message};
-pub use choose::candidates;
 #[cfg(any(feature = "cuda", test))]
-pub(crate) use cuda::Make;
+pub(crate) use backend::cuda::Make;
 pub use decoder::Decoder;
+pub use decoding::{
+    Finish, Generated, Likelihood, Options, Stream, Timing, candidates, generate, likelihoods,
+};
 pub use device::{Device, Picked, pick};
 pub use error::LmError;
-pub use generate::{Finish, Generated, Options, Stream, Timing, generate};
-pub use likelihood::{Likelihood, likelihoods};
-pub use pair::Pair;
 pub use path::{Part, PathStep};
 pub use probe::StepUnits;
-pub use reader::Reader;
-pub use text::TextStream;
-pub use tokenizer::Tokenizer;
+pub use text::{ChatTemplate, Message, Pair, Reader, TextStream, Tokenizer};

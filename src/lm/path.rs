@@ -8,10 +8,9 @@
 
 use super::{
     Decoder, Device, LmError,
+    backend::Backend,
     engine::{make_engine, with_model},
-    fill::Source,
-    model::{Model, Step},
-    ops::Backend,
+    model::{Model, Source, Step},
     rope::Rope,
     shape::Shape,
 };

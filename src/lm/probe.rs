@@ -2,9 +2,10 @@
 
 use super::{
     Decoder, LmError,
+    backend::{Backend, Span},
     engine::with_model,
     model::Model,
-    ops::{Backend, Blocks, Span},
+    shape::Blocks,
 };
 
 /// Outputs of one step's units, a row a token.

@@ -2,7 +2,6 @@
 
 use super::{
     LmError,
-    ops::Blocks,
     rope::{self, Rope},
 };
 use crate::checkpoint::ModelConfig;
@@ -18,6 +17,26 @@ pub(crate) enum Activation {
     GeluTanh = 1,
     /// GELU by the error function.
     Gelu = 2,
+}
+
+/// One side of a weight matrix: `count` blocks of `width` features each (heads of a projection,
+/// or one block for a plain feature vector). A backend may pad each block as its kernels like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blocks {
+    pub count: usize,
+    pub width: usize,
+}
+
+impl Blocks {
+    /// One block of `width` features.
+    pub const fn one(width: usize) -> Self {
+        Self { count: 1, width }
+    }
+
+    /// Features in all.
+    pub const fn features(self) -> usize {
+        self.count * self.width
+    }
 }
 
 /// What attention of one layer looks like.

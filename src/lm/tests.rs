@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::cpu::Cpu;
+use super::backend::cpu::Cpu;
+use super::decoding::batch_size;
 use super::engine::Engine;
-use super::fill::Source;
-use super::model::Model;
+use super::model::{Model, Source};
 use super::shape::Shape;
-use super::{Decoder, Device, LmError, memory};
+use super::{Decoder, Device, LmError};
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 
 /// Tensors by name, f32.
@@ -78,7 +78,7 @@ fn one_result_on_every_instruction_set() {
         let config = config(&change);
         let weights = Random::new(&config, 5);
         let mut first = None;
-        for isa in super::cpu::Isa::all() {
+        for isa in super::backend::cpu::Isa::all() {
             let shape = Shape::new(&config).unwrap();
             let model =
                 Model::load(Cpu::with(isa), shape, &mut Source { weights: &weights, name: "" }).unwrap();
@@ -178,10 +178,10 @@ fn numbers_that_are_none_choose_token_0_and_do_not_panic() {
     let decoder = Decoder::load(&config, &weights, &device).unwrap();
     let Engine::Cpu(model) = &decoder.engine else { panic!("the CPU was asked for") };
     let mut workspace = model.workspace(1, 8).unwrap();
-    let span = super::ops::Span { slot: 0, start: 0, len: 5 };
+    let span = super::backend::Span { slot: 0, start: 0, len: 5 };
     model.forward(&tokens(5), &[span], &[3, 4], &mut workspace).unwrap();
     let mut chosen = Vec::new();
-    super::ops::Backend::argmax(&model.backend, &workspace.logits, 71, &mut chosen).unwrap();
+    super::backend::Backend::argmax(&model.backend, &workspace.logits, 71, &mut chosen).unwrap();
     assert_eq!(chosen, [0, 0]);
 }
 
@@ -203,18 +203,18 @@ fn memory_that_is_not_there_is_said_in_words_and_remembered() {
     let config = config(&json!({}));
     let decoder = Decoder::load(&config, &Random::new(&config, 3), &Device::Cpu).unwrap();
     let Engine::Cpu(model) = &decoder.engine else { panic!("the CPU's engine") };
-    let error = memory::slots(model, 2, 8, 1, 1 << 40).unwrap_err();
+    let error = batch_size::slots(model, 2, 8, 1, 1 << 40).unwrap_err();
     let said = error.to_string();
     assert!(matches!(error, LmError::Room { sequences: 2, .. }) && said.contains("GiB are free"), "{said}");
 
-    assert_eq!(memory::slots(model, 1, 8, 1, 96).unwrap(), 8);
+    assert_eq!(batch_size::slots(model, 1, 8, 1, 96).unwrap(), 8);
     let workspace = model.workspace(8, 96).unwrap();
-    assert_eq!(memory::halved(model, (Some(workspace), 8, 96), 1, ("activations", 1)).unwrap(), 4);
-    assert_eq!(memory::slots(model, 1, 8, 1, 96).unwrap(), 4);
-    assert_eq!(memory::slots(model, 1, 9, 3, 96).unwrap(), 3, "beams stay together");
-    assert_eq!(memory::slots(model, 1, 8, 1, 48).unwrap(), 8, "half as long");
-    assert_eq!(memory::halved(model, (None, 4, 96), 3, ("activations", 1)).unwrap(), 3);
-    let error = memory::halved(model, (None, 1, 96), 1, ("activations", 1 << 50)).unwrap_err();
+    assert_eq!(batch_size::halved(model, (Some(workspace), 8, 96), 1, ("activations", 1)).unwrap(), 4);
+    assert_eq!(batch_size::slots(model, 1, 8, 1, 96).unwrap(), 4);
+    assert_eq!(batch_size::slots(model, 1, 9, 3, 96).unwrap(), 3, "beams stay together");
+    assert_eq!(batch_size::slots(model, 1, 8, 1, 48).unwrap(), 8, "half as long");
+    assert_eq!(batch_size::halved(model, (None, 4, 96), 3, ("activations", 1)).unwrap(), 3);
+    let error = batch_size::halved(model, (None, 1, 96), 1, ("activations", 1 << 50)).unwrap_err();
     assert!(matches!(error, LmError::Room { sequences: 1, tokens: 96, needed, .. } if needed >= 1 << 50));
     let news = decoder.news().unwrap();
     assert!(news.contains("8 sequences") && !news.contains('\n'), "{news}");

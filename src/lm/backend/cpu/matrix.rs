@@ -1,0 +1,145 @@
+//! Weights as the matrix kernel wants them, and activations beside them.
+//!
+//! A weight `[out, in]` is packed into *panels* of 32 output features: for each input feature the
+//! 32 weights that it meets, on two cache lines. Each block of features (a head, a part of a
+//! fused projection) is padded to whole lines with zeros, so that heads never share a vector.
+
+use super::simd::{LANES, Line, floats, floats_mut, lines};
+use crate::lm::{LmError, shape::Blocks};
+
+/// Lines of a panel: what one input feature meets at a time.
+pub(crate) const PANEL: usize = 2;
+
+/// A packed weight.
+pub(crate) struct Matrix {
+    /// `[panels][depth][PANEL]` lines.
+    pub panels: Vec<Line>,
+    /// Input features, padding included.
+    pub depth: usize,
+    /// Output lines, a multiple of [`PANEL`].
+    pub out_lines: usize,
+    /// `[out_lines]`.
+    pub bias: Option<Vec<Line>>,
+    outs: Vec<Blocks>,
+    ins: Blocks,
+}
+
+/// Lines of a side of a matrix with its blocks padded.
+pub(crate) const fn padded(blocks: Blocks) -> usize {
+    blocks.count * lines(blocks.width)
+}
+
+impl Matrix {
+    pub fn new(outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self, LmError> {
+        let out_lines = outs.iter().map(|b| padded(*b)).sum::<usize>().next_multiple_of(PANEL);
+        let depth = padded(ins) * LANES;
+        Ok(Self {
+            panels: zeros("weights", out_lines * depth)?,
+            depth,
+            out_lines,
+            bias: if bias { Some(zeros("weights", out_lines)?) } else { None },
+            outs: outs.to_vec(),
+            ins,
+        })
+    }
+
+    /// Packs part `part` from `rows` of floats, `[out][in]`.
+    pub fn write<'a>(&mut self, part: usize, rows: impl Fn(usize, &mut [f32]) + 'a) {
+        let first = self.outs[..part].iter().map(|b| padded(*b)).sum::<usize>() * LANES;
+        let (outs, ins) = (self.outs[part], self.ins);
+        let mut row = vec![0.0; ins.features()];
+        let panels = floats_mut(&mut self.panels);
+        for out in 0..outs.features() {
+            rows(out, &mut row);
+            let place = first + out / outs.width * lines(outs.width) * LANES + out % outs.width;
+            let (panel, lane) = (place / (PANEL * LANES), place % (PANEL * LANES));
+            let column = &mut panels[panel * self.depth * PANEL * LANES + lane..];
+            for (block, values) in row.chunks_exact(ins.width).enumerate() {
+                let k = block * lines(ins.width) * LANES;
+                let places = column[k * PANEL * LANES..].iter_mut().step_by(PANEL * LANES);
+                places.zip(values).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+
+    /// Writes the bias of part `part`.
+    pub fn write_bias(&mut self, part: usize, values: &[f32]) {
+        let first = self.outs[..part].iter().map(|b| padded(*b)).sum::<usize>() * LANES;
+        let width = self.outs[part].width;
+        if let Some(bias) = &mut self.bias {
+            let bias = &mut floats_mut(bias)[first..];
+            for (block, values) in values.chunks_exact(width).enumerate() {
+                let at = block * lines(width) * LANES;
+                bias[at..at + width].copy_from_slice(values);
+            }
+        }
+    }
+}
+
+/// An embedding: `[vocab]` rows of whole lines.
+pub(crate) struct Table {
+    pub data: Vec<Line>,
+    pub width: usize,
+}
+
+/// A norm's weight.
+pub(crate) struct Vector {
+    pub data: Vec<Line>,
+    pub width: usize,
+}
+
+/// Activations: one row a token.
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub data: Vec<Line>,
+    /// Rows in use.
+    pub n: usize,
+    /// Lines from one row to the next: odd, so that rows do not crowd the same cache sets.
+    pub stride: usize,
+}
+
+impl Rows {
+    /// Makes room for `n` rows of `lines` lines; what they held is lost.
+    pub fn resize(&mut self, n: usize, lines: usize) {
+        self.n = n;
+        self.stride = lines.next_multiple_of(PANEL) + 1;
+        if self.data.len() < n * self.stride {
+            self.data.resize(n * self.stride, Line::ZERO);
+        }
+    }
+
+    /// Lines of row `i`.
+    pub fn row(&self, i: usize) -> &[Line] {
+        &self.data[i * self.stride..(i + 1) * self.stride]
+    }
+
+    /// Lines of row `i`, to write.
+    pub fn row_mut(&mut self, i: usize) -> &mut [Line] {
+        &mut self.data[i * self.stride..(i + 1) * self.stride]
+    }
+
+    /// Values of row `i`.
+    pub fn values(&self, i: usize) -> &[f32] {
+        floats(self.row(i))
+    }
+}
+
+/// Zeroed lines, or an error where there is no memory for them.
+#[allow(clippy::cast_ptr_alignment)] // The layout asks for a line's alignment.
+pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> {
+    let bytes = n.saturating_mul(size_of::<Line>());
+    let layout = std::alloc::Layout::array::<Line>(n).map_err(|_| LmError::Memory { what, bytes })?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout has a size above zero; all-zero bytes are a valid `Line`; the box takes
+    // over an allocation of exactly its layout. Zeroed pages come from the system untouched, so
+    // that a cache costs memory only where it is used.
+    unsafe {
+        let start = std::alloc::alloc_zeroed(layout).cast::<Line>();
+        if start.is_null() {
+            return Err(LmError::Memory { what, bytes });
+        }
+        Ok(Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, n)).into_vec())
+    }
+}

@@ -1,0 +1,277 @@
+//! Our own kernels: f32 on the CPU, one thread each call, no allocation once warm.
+//!
+//! Weights come in as tensors of any float dtype and are packed once; rows go in and out. Every
+//! result is the same to the bit for any batch, any neighbours and any instruction set, because
+//! each output is a fixed chain of operations over its own row.
+
+// A kernel is compiled for the instruction set of the function that it is inlined into.
+#![allow(clippy::inline_always)]
+
+mod attention;
+mod cache;
+mod free_memory;
+mod matmul;
+mod matrix;
+mod rowwise;
+mod simd;
+
+use cache::Cache;
+use matrix::{Matrix, Rows, Table, Vector, zeros};
+pub(crate) use simd::Isa;
+use simd::{LANES, floats, floats_mut, lines};
+
+use crate::checkpoint::TensorView;
+use crate::lm::{
+    LmError,
+    backend::{Attention, Backend, Span},
+    rope::Rope,
+    shape::{Activation, Blocks, Shape},
+};
+
+/// Weights of so many bytes stay in the last-level cache.
+const CACHED: usize = 8 << 20;
+/// Rows of the tallest tile of the matrix product.
+const TILE_ROWS: usize = 12;
+
+/// The CPU, with the instruction set to use.
+pub(crate) struct Cpu {
+    isa: Isa,
+}
+
+impl Cpu {
+    /// With the best instruction set here.
+    pub fn new() -> Self {
+        Self::with(Isa::detect())
+    }
+
+    /// With this instruction set.
+    pub const fn with(isa: Isa) -> Self {
+        Self { isa }
+    }
+}
+
+/// A matrix product for the benchmarks; see [`bench`](crate::lm::bench).
+pub(crate) fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
+    let fill = |row: usize, values: &mut [f32]| {
+        values.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 7 + i) % 13) as f32 * 0.1 - 0.6);
+    };
+    let mut weight = Matrix::new(&[Blocks::one(outs)], Blocks::one(ins), false).expect("memory for a bench");
+    weight.write(0, fill);
+    let (mut x, mut out) = (Rows::default(), Rows::default());
+    x.resize(rows, lines(ins));
+    (0..rows).for_each(|i| fill(i, &mut floats_mut(x.row_mut(i))[..ins]));
+    let isa = Isa::detect();
+    move || matmul::matmul(isa, &x, &weight, &mut out)
+}
+
+/// Attention for the benchmarks; see [`bench`](crate::lm::bench).
+pub(crate) fn attention(sequences: usize, context: usize, steps: usize) -> impl FnMut() {
+    let config = serde_json::json!({
+        "model_type": "llama", "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 1,
+        "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 8,
+    });
+    let config = crate::checkpoint::ModelConfig::from_json("bench", config.to_string().as_bytes());
+    let shape = Shape::new(&config.expect("a config")).expect("a shape");
+    let mut cache = Cache::new(&shape, &shape.ropes, steps, sequences, context).expect("memory for a bench");
+    let (mut qkv, mut out) = (Rows::default(), Rows::default());
+    qkv.resize(sequences, 10);
+    qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
+    cache.keys.iter_mut().chain(&mut cache.values).for_each(|line| line.0.fill(0.1));
+    let spans: Vec<Span> = (0..sequences).map(|slot| Span { slot, start: context - 1, len: 1 }).collect();
+    let isa = Isa::detect();
+    move || {
+        for step in 0..steps {
+            let layer = Attention { shape: &shape, view: shape.views[0], qk_norm: None, step };
+            attention::attend(isa, &layer, &mut qkv, &mut cache, &spans, &mut out);
+        }
+    }
+}
+
+impl Backend for Cpu {
+    type Matrix = Matrix;
+    type Table = Table;
+    type Vector = Vector;
+    type Rows = Rows;
+    type Cache = Cache;
+
+    /// Weights that stay in the cache need no large batch to be read once for many rows, and a
+    /// small one keeps the keys and values near too: on the bundled zoo's shape 12 sequences
+    /// decode 1.5 times as fast as 128. Larger models read their weights from memory.
+    fn batch(&self, shape: &Shape, most: usize) -> usize {
+        if shape.parameters() * size_of::<f32>() <= CACHED { most.min(TILE_ROWS) } else { most }
+    }
+
+    /// Few enough that activations stay in the second-level cache, enough that weights are read
+    /// once for many.
+    fn prefill_rows(&self) -> usize {
+        192
+    }
+
+    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
+        Matrix::new(outs, ins, bias)
+    }
+
+    fn write_matrix(&self, m: &mut Matrix, part: usize, weight: &TensorView) -> Result<(), LmError> {
+        m.write(part, |out, row| weight.read_f32(out * row.len(), row));
+        Ok(())
+    }
+
+    fn write_bias(&self, m: &mut Matrix, part: usize, bias: &TensorView) -> Result<(), LmError> {
+        let mut values = vec![0.0; bias.shape.iter().product()];
+        bias.read_f32(0, &mut values);
+        m.write_bias(part, &values);
+        Ok(())
+    }
+
+    fn table(&self, vocab: usize, hidden: usize) -> Result<Table, LmError> {
+        Ok(Table { data: zeros("weights", vocab.saturating_mul(lines(hidden)))?, width: hidden })
+    }
+
+    fn write_table(&self, t: &mut Table, weight: &TensorView) -> Result<(), LmError> {
+        let width = t.width;
+        for (i, row) in t.data.chunks_exact_mut(lines(width)).enumerate() {
+            weight.read_f32(i * width, &mut floats_mut(row)[..width]);
+        }
+        Ok(())
+    }
+
+    fn tie(&self, table: &Table, head: &mut Matrix) -> Result<(), LmError> {
+        let stride = lines(table.width) * LANES;
+        let data = floats(&table.data);
+        head.write(0, |out, row| row.copy_from_slice(&data[out * stride..out * stride + row.len()]));
+        Ok(())
+    }
+
+    fn vector(&self, len: usize) -> Result<Vector, LmError> {
+        Ok(Vector { data: zeros("weights", lines(len))?, width: len })
+    }
+
+    fn write_vector(&self, v: &mut Vector, weight: &TensorView, offset: f32) -> Result<(), LmError> {
+        let values = &mut floats_mut(&mut v.data)[..v.width];
+        weight.read_f32(0, values);
+        for w in values {
+            *w += offset;
+        }
+        Ok(())
+    }
+
+    fn cache(
+        &self,
+        shape: &Shape,
+        ropes: &[Rope],
+        steps: usize,
+        slots: usize,
+        capacity: usize,
+    ) -> Result<Cache, LmError> {
+        Cache::new(shape, ropes, steps, slots, capacity)
+    }
+
+    fn copy_prefix(&self, from: &Cache, len: usize, to: &mut Cache, slot: usize) -> Result<(), LmError> {
+        to.copy_prefix(from, len, slot);
+        Ok(())
+    }
+
+    fn copy_slot(
+        &self,
+        cache: &mut Cache,
+        from: usize,
+        range: std::ops::Range<usize>,
+        to: usize,
+    ) -> Result<(), LmError> {
+        cache.copy_slot(from, &range, to);
+        Ok(())
+    }
+
+    fn cache_bytes(&self, shape: &Shape, steps: usize, capacity: usize) -> usize {
+        Cache::bytes(shape, steps, capacity)
+    }
+
+    fn free_bytes(&self) -> Option<usize> {
+        free_memory::free_memory()
+    }
+
+    fn embed(&self, table: &Table, ids: &[u32], out: &mut Rows) -> Result<(), LmError> {
+        let n = lines(table.width);
+        out.resize(ids.len(), n);
+        for (i, id) in ids.iter().enumerate() {
+            out.row_mut(i)[..n].copy_from_slice(&table.data[*id as usize * n..][..n]);
+        }
+        Ok(())
+    }
+
+    fn add_norm(
+        &self,
+        x: &mut Rows,
+        delta: &Rows,
+        scale: f32,
+        weight: &Vector,
+        eps: f32,
+        out: &mut Rows,
+    ) -> Result<(), LmError> {
+        rowwise::add_norm(self.isa, x, delta, scale, &weight.data, weight.width, eps, out);
+        Ok(())
+    }
+
+    fn linear(&self, x: &Rows, m: &Matrix, out: &mut Rows) -> Result<(), LmError> {
+        matmul::matmul(self.isa, x, m, out);
+        Ok(())
+    }
+
+    fn attend(
+        &self,
+        layer: &Attention<'_, Vector>,
+        qkv: &mut Rows,
+        cache: &mut Cache,
+        spans: &[Span],
+        out: &mut Rows,
+    ) -> Result<(), LmError> {
+        attention::attend(self.isa, layer, qkv, cache, spans, out);
+        Ok(())
+    }
+
+    fn gate(
+        &self,
+        gate_up: &Rows,
+        width: usize,
+        activation: Activation,
+        out: &mut Rows,
+    ) -> Result<(), LmError> {
+        rowwise::gate(self.isa, gate_up, width, activation, out);
+        Ok(())
+    }
+
+    fn squeeze(&self, x: &mut Rows, cap: f32) -> Result<(), LmError> {
+        rowwise::squeeze(self.isa, x, cap);
+        Ok(())
+    }
+
+    fn select(&self, x: &Rows, rows: &[usize], out: &mut Rows) -> Result<(), LmError> {
+        out.resize(rows.len(), x.stride - 1);
+        for (i, from) in rows.iter().enumerate() {
+            out.row_mut(i).copy_from_slice(x.row(*from));
+        }
+        Ok(())
+    }
+
+    fn argmax(&self, x: &Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError> {
+        rowwise::argmax(self.isa, x, width, out);
+        Ok(())
+    }
+
+    fn read_blocks(&self, x: &Rows, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError> {
+        let stride = lines(blocks.width) * LANES;
+        let block = |row: &[f32], i: usize| row[i * stride..][..blocks.width].to_vec();
+        let row = |i: usize| (0..blocks.count).flat_map(|b| block(x.values(i), b)).collect();
+        Ok((0..x.n).map(row).collect())
+    }
+
+    fn read_into(&self, x: &Rows, width: usize, out: &mut Vec<f32>) -> Result<(), LmError> {
+        out.clear();
+        (0..x.n).for_each(|i| out.extend_from_slice(&x.values(i)[..width]));
+        Ok(())
+    }
+
+    fn read(&self, x: &Rows, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
+        Ok((0..x.n).map(|i| x.values(i)[..width].to_vec()).collect())
+    }
+}

@@ -1,0 +1,138 @@
+//! Weights on a card: written in place, part by part, so that a new candidate keeps every address.
+
+use std::sync::Arc;
+
+use super::fault;
+use crate::checkpoint::{Dtype, TensorView};
+use crate::gpu::{Driver, Fault, Format};
+use crate::lm::{LmError, shape::Blocks};
+
+/// Numbers that are converted before they are sent.
+const CHUNK: usize = 1 << 20;
+
+/// Linear layers, fused along their outputs.
+pub(crate) struct Matrix<D: Driver> {
+    /// `[outs, ins]`; none while a head waits for the embedding that it may share.
+    pub weight: Option<Arc<D::Buffer>>,
+    /// `[outs]`, f32.
+    pub bias: Option<D::Buffer>,
+    pub outs: usize,
+    pub ins: usize,
+    /// Format of what comes out.
+    pub made: Format,
+    /// First output of each part.
+    pub starts: Vec<usize>,
+}
+
+/// An embedding, `[vocab, hidden]`.
+pub(crate) struct Table<D: Driver> {
+    pub data: Arc<D::Buffer>,
+    pub hidden: usize,
+}
+
+/// A norm's weight, f32.
+pub(crate) struct Vector<D: Driver> {
+    pub data: D::Buffer,
+}
+
+impl<D: Driver> Matrix<D> {
+    pub fn new(card: &D, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self, LmError> {
+        let starts = outs.iter().scan(0, |at, b| Some(std::mem::replace(at, *at + b.features()))).collect();
+        let outs = outs.iter().map(|b| b.features()).sum::<usize>();
+        let ins = ins.features();
+        let weight = card.alloc("weights", outs * ins * card.format().size()).map_err(fault)?;
+        let bias = if bias {
+            let zeros = card.alloc("weights", outs * 4).map_err(fault)?;
+            card.upload(&vec![0; outs * 4], &zeros, 0).map_err(fault)?;
+            Some(zeros)
+        } else {
+            None
+        };
+        Ok(Self { weight: Some(Arc::new(weight)), bias, outs, ins, made: card.format(), starts })
+    }
+
+    /// A head: logits come out in f32, and an embedding can be its weight.
+    pub const fn head(vocab: usize, hidden: usize) -> Self {
+        Self { weight: None, bias: None, outs: vocab, ins: hidden, made: Format::F32, starts: Vec::new() }
+    }
+
+    pub fn write(&mut self, card: &D, part: usize, weight: &TensorView) -> Result<(), LmError> {
+        let start = self.starts.get(part).copied().unwrap_or(0);
+        let bytes = self.outs * self.ins * card.format().size();
+        let to = match &self.weight {
+            Some(to) => to,
+            None => self.weight.insert(Arc::new(card.alloc("weights", bytes).map_err(fault)?)),
+        };
+        send(card, weight, to, start * self.ins).map_err(fault)
+    }
+
+    pub fn write_bias(&self, card: &D, part: usize, bias: &TensorView) -> Result<(), LmError> {
+        match &self.bias {
+            Some(to) => send_f32(card, bias, 0.0, to, self.starts[part]).map_err(fault),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<D: Driver> Table<D> {
+    pub fn new(card: &D, vocab: usize, hidden: usize) -> Result<Self, LmError> {
+        let data = card.alloc("weights", vocab * hidden * card.format().size()).map_err(fault)?;
+        Ok(Self { data: Arc::new(data), hidden })
+    }
+
+    pub fn write(&self, card: &D, weight: &TensorView) -> Result<(), LmError> {
+        send(card, weight, &self.data, 0).map_err(fault)
+    }
+}
+
+impl<D: Driver> Vector<D> {
+    pub fn new(card: &D, len: usize) -> Result<Self, LmError> {
+        Ok(Self { data: card.alloc("weights", len * 4).map_err(fault)? })
+    }
+
+    pub fn write(&self, card: &D, weight: &TensorView, offset: f32) -> Result<(), LmError> {
+        send_f32(card, weight, offset, &self.data, 0).map_err(fault)
+    }
+}
+
+/// Writes a tensor in the card's format from number `at` on.
+fn send<D: Driver>(card: &D, from: &TensorView, to: &D::Buffer, at: usize) -> Result<(), Fault> {
+    let format = card.format();
+    match (from.dtype, format) {
+        (Dtype::BF16, Format::BF16) | (Dtype::F32, Format::F32) => {
+            card.upload(from.data, to, at * format.size())
+        }
+        (_, Format::F32) => send_f32(card, from, 0.0, to, at),
+        (_, Format::BF16) => convert(from, |values, start| {
+            let narrow: Vec<u8> =
+                values.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect();
+            card.upload(&narrow, to, (at + start) * 2)
+        }),
+    }
+}
+
+/// Writes a tensor's values plus `offset`, in f32, from number `at` on.
+fn send_f32<D: Driver>(
+    card: &D,
+    from: &TensorView,
+    offset: f32,
+    to: &D::Buffer,
+    at: usize,
+) -> Result<(), Fault> {
+    convert(from, |values, start| {
+        let bytes: Vec<u8> = values.iter().flat_map(|x| (x + offset).to_le_bytes()).collect();
+        card.upload(&bytes, to, (at + start) * 4)
+    })
+}
+
+/// Shows a tensor's values stretch by stretch, each with its first one's index.
+fn convert(from: &TensorView, mut each: impl FnMut(&[f32], usize) -> Result<(), Fault>) -> Result<(), Fault> {
+    let all: usize = from.shape.iter().product();
+    let mut values = vec![0.0; all.min(CHUNK)];
+    for start in (0..all).step_by(CHUNK) {
+        let values = &mut values[..CHUNK.min(all - start)];
+        from.read_f32(start, values);
+        each(values, start)?;
+    }
+    Ok(())
+}

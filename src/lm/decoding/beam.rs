@@ -1,0 +1,160 @@
+//! Beam search over one prompt's answers, as transformers does it (`_beam_search`, version 5), to
+//! the sequence: which tokens each beam takes, which answers are complete, and when it ends.
+//!
+//! One thing differs: where stop strings end so many candidates that fewer than `num_beams` can go on,
+//! those go on alone; transformers fills up with beams that can win nothing.
+
+use super::{answer::Answer, options::Finish, sampler::Seen};
+use crate::task::{Decoding, EarlyStopping};
+
+/// An answer that still grows.
+#[derive(Clone)]
+pub(super) struct Beam<'a> {
+    answer: Answer<'a>,
+    /// Sum of its tokens' log-probabilities, the penalty applied.
+    score: f64,
+    seen: Seen,
+}
+
+impl Beam<'_> {
+    /// The token to run next.
+    pub fn token(&self) -> u32 {
+        self.answer.tokens.last().copied().unwrap_or(0)
+    }
+}
+
+/// A complete answer.
+struct Complete<'a> {
+    answer: Answer<'a>,
+    finish: Finish,
+    /// By its length.
+    score: f64,
+}
+
+/// A search in progress.
+pub(super) struct Search<'a> {
+    decoding: &'a Decoding,
+    /// Most tokens of an answer.
+    limit: usize,
+    /// Candidates of a step: enough that `num_beams` go on when the others end.
+    keep: usize,
+    /// Best first.
+    pub running: Vec<Beam<'a>>,
+    complete: Vec<Complete<'a>>,
+    length: usize,
+}
+
+impl<'a> Search<'a> {
+    /// Before the first token; `ends` is how many tokens end an answer.
+    pub fn new(
+        decoding: &'a Decoding,
+        prompt: &[u32],
+        answer: Answer<'a>,
+        limit: usize,
+        ends: usize,
+    ) -> Self {
+        let start = Beam { answer, score: 0.0, seen: Seen::of(prompt) };
+        let keep = (1 + ends).max(2) * decoding.num_beams;
+        Self { decoding, limit, keep, running: vec![start], complete: Vec::new(), length: 0 }
+    }
+
+    /// One token more, from the logits of each running beam, `[running][vocab]`, which are spoilt.
+    /// Gives for each beam that runs now the place of the one that it grew from; none once the
+    /// search has ended.
+    pub fn advance(&mut self, logits: &mut [f32]) -> Vec<usize> {
+        self.length += 1;
+        let beams = self.decoding.num_beams;
+        let mut next = Vec::with_capacity(beams);
+        let mut parents = Vec::with_capacity(beams);
+        let full = self.complete.len() == beams;
+        let closed = full && self.decoding.early_stopping == EarlyStopping::Yes;
+        let mut ended = Vec::new();
+        for (place, (score, parent, token)) in self.candidates(logits).into_iter().enumerate() {
+            let from = &self.running[parent];
+            let mut answer = from.answer.clone();
+            match answer.push(token) {
+                None if next.len() < beams => {
+                    let mut seen = from.seen.clone();
+                    seen.add(token);
+                    next.push(Beam { answer, score, seen });
+                    parents.push(parent);
+                }
+                // Only what is among the best can be an answer; the others stood by.
+                Some(finish) if place < beams && !closed => {
+                    ended.push(Complete { answer, finish, score: self.by_length(score, self.length) });
+                }
+                _ => {}
+            }
+        }
+        self.complete.append(&mut ended);
+        self.complete.sort_by(|a, b| b.score.total_cmp(&a.score));
+        self.complete.truncate(beams);
+        if next.is_empty() || self.is_over(next[0].score) {
+            // The best of what runs still stands in for an answer that was cancelled.
+            return Vec::new();
+        }
+        self.running = next;
+        parents
+    }
+
+    /// Score, beam and token of the best continuations, best first, the first of equals before.
+    fn candidates(&self, logits: &mut [f32]) -> Vec<(f64, usize, u32)> {
+        let vocab = logits.len() / self.running.len().max(1);
+        let mut best: Vec<(f64, usize, u32)> = Vec::with_capacity(self.keep + 1);
+        for (parent, (row, beam)) in logits.chunks_exact_mut(vocab.max(1)).zip(&self.running).enumerate() {
+            log_softmax(row);
+            beam.seen.penalise(row, self.decoding.repetition_penalty);
+            for (token, p) in row.iter().enumerate() {
+                let score = beam.score + f64::from(*p);
+                let worst = if best.len() < self.keep { f64::NEG_INFINITY } else { best[self.keep - 1].0 };
+                if score > worst {
+                    let at = best.partition_point(|(s, _, _)| *s >= score);
+                    best.insert(at, (score, parent, token as u32));
+                    best.truncate(self.keep);
+                }
+            }
+        }
+        if best.is_empty() {
+            // Nothing is a number: go on as greedy decoding does.
+            best.push((f64::MIN, 0, 0));
+        }
+        best
+    }
+
+    fn by_length(&self, score: f64, length: usize) -> f64 {
+        score / (length as f64).powf(self.decoding.length_penalty)
+    }
+
+    /// Whether no beam can still become an answer; `best` is the score of the best one.
+    fn is_over(&self, best: f64) -> bool {
+        if self.complete.len() < self.decoding.num_beams {
+            return false;
+        }
+        let length = match self.decoding.early_stopping {
+            EarlyStopping::Yes => return true,
+            EarlyStopping::Never if self.decoding.length_penalty > 0.0 => self.limit,
+            EarlyStopping::Never | EarlyStopping::No => self.length,
+        };
+        let worst = self.complete.last().map_or(f64::NEG_INFINITY, |c| c.score);
+        self.by_length(best, length) <= worst
+    }
+
+    /// The best answer, or the best beam of a search that was cancelled.
+    pub fn best(mut self) -> Option<(Answer<'a>, Finish)> {
+        if self.complete.is_empty() {
+            return self.running.into_iter().next().map(|beam| (beam.answer, Finish::Cancelled));
+        }
+        let best = self.complete.swap_remove(0);
+        Some((best.answer, best.finish))
+    }
+}
+
+/// Logits to log-probabilities.
+fn log_softmax(row: &mut [f32]) {
+    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = row.iter().map(|v| f64::from(v - top).exp()).sum();
+    let shift = f64::from(top) + sum.ln();
+    for v in row {
+        *v = (f64::from(*v) - shift) as f32;
+    }
+}

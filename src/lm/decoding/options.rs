@@ -1,0 +1,79 @@
+//! What a generation is asked for, and what it gives.
+
+use crate::task::Decoding;
+
+/// How to decode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Most tokens of an answer. The model's last position can end it before.
+    pub max_new_tokens: usize,
+    /// A lower limit for each prompt, in their order; may be empty.
+    pub limits: Vec<usize>,
+    /// Tokens that end an answer.
+    pub eos: Vec<u32>,
+    /// Strings that end an answer; its text is cut where the first one begins.
+    pub stop: Vec<String>,
+    /// How each token is chosen.
+    pub decoding: Decoding,
+    /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
+    pub threads: usize,
+    /// Most sequences that a thread decodes at once; fewer where that is faster. 0 leaves it to the device.
+    pub batch: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 256,
+            limits: Vec::new(),
+            eos: Vec::new(),
+            stop: Vec::new(),
+            decoding: Decoding::default(),
+            threads: 0,
+            batch: 0,
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// Everything that the model said, the token that ended it included.
+    pub tokens: Vec<u32>,
+    /// Its text: without special tokens, up to the first stop string.
+    pub text: String,
+    pub finish: Finish,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// An end-of-sequence token.
+    Eos,
+    /// A stop string.
+    Stop,
+    /// The limit of new tokens, or the model's last position.
+    Length,
+    /// The caller cancelled.
+    Cancelled,
+}
+
+/// Where the time went: the two add up to the wall time of the whole call.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// Running prompts, mean over the threads.
+    pub prefill_s: f64,
+    /// The rest.
+    pub decode_s: f64,
+    /// Tokens generated.
+    pub tokens: usize,
+}
+
+/// What happens while answers grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// More text of a watched answer: whole characters.
+    Text { index: usize, text: String },
+    /// An answer is complete.
+    Done { index: usize },
+}

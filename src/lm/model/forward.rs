@@ -1,0 +1,96 @@
+//! One pass of tokens through the path of blocks.
+
+use super::{Model, Workspace};
+use crate::lm::{
+    LmError,
+    backend::{Attention, Backend, Span},
+};
+
+/// Shown a step's place, its heads' outputs and its gated neurons.
+pub(crate) type Seen<'a, B> =
+    dyn FnMut(usize, &<B as Backend>::Rows, &<B as Backend>::Rows) -> Result<(), LmError> + 'a;
+
+impl<B: Backend> Model<B> {
+    /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of
+    /// the given rows, in ascending order, in the workspace. Without rows it only fills the cache.
+    ///
+    /// Every id is below `vocab`, every span within the workspace's slots and capacity.
+    pub fn forward(
+        &self,
+        ids: &[u32],
+        spans: &[Span],
+        rows: &[usize],
+        w: &mut Workspace<B>,
+    ) -> Result<(), LmError> {
+        self.forward_seen(ids, spans, rows, w, &mut |_, _, _| Ok(()))
+    }
+
+    /// As [`Self::forward`]; `see` is shown, for each step, the heads' outputs and the gated
+    /// neurons of the rows that are still run.
+    pub fn forward_seen(
+        &self,
+        ids: &[u32],
+        spans: &[Span],
+        rows: &[usize],
+        w: &mut Workspace<B>,
+        see: &mut Seen<'_, B>,
+    ) -> Result<(), LmError> {
+        let b = &self.backend;
+        b.embed(&self.table, ids, &mut w.x)?;
+        w.delta = B::Rows::default();
+        for (place, step) in self.steps.iter().enumerate() {
+            let block = &self.blocks[step.block];
+            let shape = &self.shapes[block.model];
+            let scale = if place == 0 { step.scale * self.shape.embed_scale } else { step.scale };
+            b.add_norm(&mut w.x, &w.delta, scale, &block.input_norm, shape.eps, &mut w.normed)?;
+            b.linear(&w.normed, &block.qkv, &mut w.qkv)?;
+            let attention = Attention {
+                shape,
+                view: shape.views[block.layer],
+                qk_norm: block.qk_norm.as_ref().map(|(q, k)| (q, k)),
+                step: place,
+            };
+            b.attend(&attention, &mut w.qkv, &mut w.cache, spans, &mut w.mixed)?;
+            if place + 1 == self.steps.len() && rows.len() < ids.len() {
+                // Nobody reads the other rows any more.
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                b.select(&w.x, rows, &mut w.last)?;
+                std::mem::swap(&mut w.x, &mut w.last);
+                b.select(&w.mixed, rows, &mut w.last)?;
+                std::mem::swap(&mut w.mixed, &mut w.last);
+            }
+            b.linear(&w.mixed, &block.attention_out, &mut w.delta)?;
+            if let Some((norm, _)) = &block.post_norms {
+                w.norm_delta(b, norm, shape.eps)?;
+            }
+            b.add_norm(&mut w.x, &w.delta, 1.0, &block.mlp_norm, shape.eps, &mut w.normed)?;
+            b.linear(&w.normed, &block.gate_up, &mut w.gate_up)?;
+            b.gate(&w.gate_up, shape.intermediate, shape.activation, &mut w.gated)?;
+            see(place, &w.mixed, &w.gated)?;
+            b.linear(&w.gated, &block.down, &mut w.delta)?;
+            if let Some((_, norm)) = &block.post_norms {
+                w.norm_delta(b, norm, shape.eps)?;
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        b.add_norm(&mut w.x, &w.delta, 1.0, &self.norm, self.shape.eps, &mut w.normed)?;
+        b.linear(&w.normed, &self.head, &mut w.logits)?;
+        match self.shape.logit_cap {
+            Some(cap) => b.squeeze(&mut w.logits, cap),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<B: Backend> Workspace<B> {
+    /// A norm over what a sublayer gives, before it joins the residual stream.
+    fn norm_delta(&mut self, b: &B, norm: &B::Vector, eps: f32) -> Result<(), LmError> {
+        b.add_norm(&mut self.delta, &B::Rows::default(), 1.0, norm, eps, &mut self.normed)?;
+        std::mem::swap(&mut self.delta, &mut self.normed);
+        Ok(())
+    }
+}

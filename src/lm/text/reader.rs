@@ -1,0 +1,88 @@
+//! How a checkpoint reads and writes text: tokenizer, chat template, special tokens, what ends an answer. All
+//! its files count, in the way of transformers 5 (`checkpoint::TextFiles`), for whoever runs a model.
+
+use super::{ChatTemplate, Message, Tokenizer};
+use crate::checkpoint::{Checkpoint, TextFiles, end_tokens};
+use crate::lm::LmError;
+
+/// A checkpoint's way with text.
+pub struct Reader {
+    pub tokenizer: Tokenizer,
+    /// Tokens that end an answer.
+    pub ends: Vec<u32>,
+    /// The beginning-of-sequence token and the end-of-sequence token that the files name, else the config's.
+    bos: Option<u32>,
+    eos: Option<u32>,
+    /// The template; why not, where it cannot be used.
+    chat: Result<Option<ChatTemplate>, LmError>,
+}
+
+impl Reader {
+    /// From a checkpoint's files. A chat template that cannot be used is an error only once a chat is asked for.
+    ///
+    /// # Errors
+    /// A file that is missing, broken or says what cannot be.
+    pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
+        let bad = |e: crate::checkpoint::CheckpointError| LmError::Files(e.to_string());
+        let tokenizer = Tokenizer::of(checkpoint)?;
+        let files = TextFiles::read(checkpoint).map_err(bad)?;
+        let named = |name: &str| files.named(name).and_then(|text| tokenizer.id(text));
+        let config = checkpoint.config();
+        Ok(Self {
+            ends: end_tokens(checkpoint).map_err(bad)?,
+            bos: named("bos_token").or(if named("eos_token").is_none() { config.bos_token_id } else { None }),
+            eos: named("eos_token").or(config.eos_token_ids.first().copied()),
+            chat: ChatTemplate::of(checkpoint),
+            tokenizer,
+        })
+    }
+
+    /// What stands for an empty context, as in lm-evaluation-harness: the token that begins a sequence, else
+    /// the one that ends it.
+    #[must_use]
+    pub fn prefix(&self) -> Option<u32> {
+        self.bos.or(self.eos)
+    }
+
+    /// The token that ends a sequence.
+    #[must_use]
+    pub fn eos(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// The checkpoint's chat template; `None` where it has none.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn chat(&self) -> Result<Option<&ChatTemplate>, &LmError> {
+        self.chat.as_ref().map(Option::as_ref)
+    }
+
+    /// Ids of a prompt, with what the tokenizer puts around a text.
+    ///
+    /// # Errors
+    /// A text that cannot be encoded.
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>, LmError> {
+        self.tokenizer.ids(text, true)
+    }
+
+    /// Ids of a rendered chat: its template wrote every special token that belongs there.
+    ///
+    /// # Errors
+    /// A text that cannot be encoded.
+    pub fn chat_prompt(&self, text: &str) -> Result<Vec<u32>, LmError> {
+        self.tokenizer.ids(text, false)
+    }
+
+    /// Ids of a conversation; `None` without a template.
+    ///
+    /// # Errors
+    /// A template that cannot be used, or that refuses the messages.
+    pub fn conversation(&self, messages: &[Message]) -> Option<Result<Vec<u32>, LmError>> {
+        let template = match &self.chat {
+            Ok(template) => template.as_ref()?,
+            Err(why) => return Some(Err(LmError::Files(why.to_string()))),
+        };
+        Some(template.render(messages, true).and_then(|text| self.chat_prompt(&text)))
+    }
+}
