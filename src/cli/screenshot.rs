@@ -14,9 +14,9 @@ use crate::session::journal::Reader;
 use crate::session::text::visible_line;
 use crate::session::{BadInput, Client, Home};
 use crate::workbench::app::Pane;
+use crate::workbench::messages::{self, Language};
 use crate::workbench::picture::Fonts;
 use crate::workbench::recording::{RECORDED, Recording, SIZE};
-use crate::workbench::words::{self, Language};
 
 #[derive(Debug, Args)]
 pub struct Screenshot {
@@ -79,7 +79,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
     let pictures = match args.pane {
         None => recording.pictures(),
         Some(pane) => {
-            words::speak(Language::from_env());
+            messages::speak(Language::from_env());
             vec![recording.picture(pane.into(), args.size.unwrap_or(SIZE))]
         }
     };

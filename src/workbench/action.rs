@@ -1,9 +1,9 @@
 //! Everything that a person can do, once: the table from which keys, the hint bar, help and the
-//! palette derive. What each is called stands in [`words::actions`].
+//! palette derive. What each is called stands in [`messages::actions`].
 
 use super::app::Pane;
+use super::messages;
 use super::replay::Control;
-use super::words;
 
 /// Something to do, chosen by a key, in help or in the palette.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,13 +150,13 @@ impl Entry {
     /// What it does, in a line.
     #[must_use]
     pub fn label(&self) -> &'static str {
-        words::actions::label(self.action)
+        messages::actions::label(self.action)
     }
 
     /// A word or two for the hint bar; empty where it is not hinted.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        words::actions::hint(self.action)
+        messages::actions::hint(self.action)
     }
 }
 

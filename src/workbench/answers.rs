@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::app::{App, Pane};
 use super::effect::Ask;
-use super::words;
+use super::messages;
 use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split};
 
 /// Answers of a candidate: on their way, here, or not to be had.
@@ -54,7 +54,7 @@ impl Filter {
     /// Its name on the screen.
     #[must_use]
     pub fn name(self) -> &'static str {
-        words::filter(self)
+        messages::filter(self)
     }
 }
 
@@ -95,7 +95,7 @@ impl App {
                 out.push(Who::Best);
             }
         }
-        if self.trial.now.is_some() && self.answers.split == Split::Train {
+        if self.preview.now.is_some() && self.answers.split == Split::Train {
             out.push(Who::Hand);
         }
         out.extend(self.answers.opened.iter().map(|id| Who::Candidate(*id)));
@@ -116,12 +116,12 @@ impl App {
     #[must_use]
     pub fn column_name(&self, who: Who) -> String {
         match who {
-            Who::Best => words::best_name().to_owned(),
-            Who::Hand => words::by_hand().to_owned(),
+            Who::Best => messages::best_name().to_owned(),
+            Who::Hand => messages::by_hand().to_owned(),
             Who::Candidate(id) => {
                 let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
                 match entry.map(|e| &e.candidate) {
-                    Some(c) if c.origin == Origin::Grid => words::global_named(&c.label),
+                    Some(c) if c.origin == Origin::Grid => messages::global_named(&c.label),
                     Some(c) => c.label.clone(),
                     None => format!("#{id}"),
                 }
@@ -133,7 +133,7 @@ impl App {
     #[must_use]
     pub fn column_answers(&self, who: Who) -> Option<&Answers> {
         if who == Who::Hand {
-            return self.trial.now.as_ref();
+            return self.preview.now.as_ref();
         }
         let id = self.candidate_of(who)?;
         match self.answers.fetched.get(&(id, self.answers.split)) {

@@ -6,7 +6,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
 
 use crate::recipe::{Method, Param, Recipe};
 
-use super::words;
+use super::messages;
 use crate::session::tasks::UNNAMED_WATCH;
 
 /// The bundled default session.
@@ -31,7 +31,7 @@ pub struct StartConfig {
 
 impl Default for StartConfig {
     fn default() -> Self {
-        Self { text: ZOO.to_owned(), name: None, title: words::bundled_zoo().to_owned() }
+        Self { text: ZOO.to_owned(), name: None, title: messages::bundled_zoo().to_owned() }
     }
 }
 

@@ -12,7 +12,7 @@ use super::app::App;
 use super::config::Pool;
 use super::editor::Hand;
 use super::effect::Effect;
-use super::words;
+use super::messages;
 use super::write::write_over;
 use crate::limits;
 use crate::session::Home;
@@ -190,7 +190,7 @@ impl App {
             // What was in the editor lies with its own desk.
             self.desks.foreign = false;
             self.take_hand(hand);
-            self.say(words::hand_is_back());
+            self.say(messages::hand_is_back());
         }
         self.desks.owner = owner;
         self.desks.session = Some((session.to_owned(), desk));
@@ -198,8 +198,8 @@ impl App {
 
     /// Says that a desk's file is damaged.
     pub fn desk_unreadable(&mut self, path: &Path, why: Option<&str>) {
-        let why = why.unwrap_or(words::newer_file());
-        let text = words::desk_unreadable(&path.display().to_string(), why);
+        let why = why.unwrap_or(messages::newer_file());
+        let text = messages::desk_unreadable(&path.display().to_string(), why);
         self.log.add(0, "warn", &text);
         self.complain(text);
     }
@@ -262,7 +262,7 @@ impl App {
     /// A desk could not be stored: said once.
     pub fn not_kept(&mut self, path: &Path, why: &str) {
         if !std::mem::replace(&mut self.desks.failed, true) {
-            let text = words::desk_not_kept(&path.display().to_string(), why);
+            let text = messages::desk_not_kept(&path.display().to_string(), why);
             self.log.add(0, "warn", &text);
             self.complain(text);
         }

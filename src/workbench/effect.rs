@@ -30,7 +30,7 @@ pub enum Effect {
     Redraw,
     /// Stop this process as Ctrl-Z does.
     Suspend,
-    /// Tell the player of a replay.
+    /// Pause, step or change the speed of a replay.
     Replay(Control),
 }
 

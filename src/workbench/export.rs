@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::answers::Who;
 use super::app::App;
 use super::effect::Effect;
+use super::messages;
 use super::overlays::{Does, Purpose};
-use super::words;
 use super::write::{Over, Unwritten};
 use crate::session::text::as_cell;
 
@@ -21,7 +21,7 @@ impl App {
         let columns: Vec<Who> =
             self.answer_columns().into_iter().filter(|w| self.column_answers(*w).is_some()).collect();
         if questions.is_empty() || columns.is_empty() {
-            return self.say(words::no_answers_to_export());
+            return self.say(messages::no_answers_to_export());
         }
         let ending = Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase());
         let text = match ending.as_deref() {
@@ -29,7 +29,7 @@ impl App {
             None | Some("csv") => self.as_csv(&questions, &columns),
             Some(_) => {
                 self.ask_again(Purpose::Export, path);
-                return self.complain(words::answers_ending(path));
+                return self.complain(messages::answers_ending(path));
             }
         };
         let over = if over { Over::Anything } else { Over::Nothing };
@@ -40,11 +40,11 @@ impl App {
     pub fn exported(&mut self, path: &Path, outcome: Result<(), Unwritten>) {
         let path = path.display().to_string();
         match outcome {
-            Ok(()) => self.say(words::exported(&path)),
+            Ok(()) => self.say(messages::exported(&path)),
             Err(unwritten) => match unwritten.why() {
                 Some(why) => {
                     self.ask_again(Purpose::Export, &path);
-                    self.complain(words::not_written(&path, &why));
+                    self.complain(messages::not_written(&path, &why));
                 }
                 None => self.ask_over(&path, &unwritten, Does::ExportOver(path.clone())),
             },

@@ -12,7 +12,7 @@ use toml_edit::{DocumentMut, Item, Value};
 use super::action::{Action, Entry, REPLAY, TABLE, in_pane};
 use super::app::Pane;
 use super::keys::{is_key, means};
-use super::words;
+use super::messages;
 use crate::limits::{self, shown};
 
 /// The keys of every action.
@@ -41,7 +41,7 @@ impl Keymap {
         match limits::read_text(&path, limits::TEXT_FILE) {
             Ok(text) => Self::read(&text, &place),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Default::default(),
-            Err(e) => (Self::default(), vec![words::keys_unreadable(&place, &e.to_string())]),
+            Err(e) => (Self::default(), vec![messages::keys_unreadable(&place, &e.to_string())]),
         }
     }
 
@@ -54,21 +54,21 @@ impl Keymap {
             Ok(doc) => doc,
             Err(e) => {
                 let why = e.to_string().lines().next().unwrap_or_default().to_owned();
-                return (out, vec![words::keys_unreadable(place, &shown(&why))]);
+                return (out, vec![messages::keys_unreadable(place, &shown(&why))]);
             }
         };
         for (id, item) in doc.iter() {
             let Some(entry) = all().find(|e| e.id == id) else {
                 let near = all().min_by_key(|e| strsim::damerau_levenshtein(e.id, id)).map_or("", |e| e.id);
-                problems.push(words::keys_no_action(place, &shown(id), near));
+                problems.push(messages::keys_no_action(place, &shown(id), near));
                 continue;
             };
             let Some(names) = names(item) else {
-                problems.push(words::keys_no_list(place, &shown(id)));
+                problems.push(messages::keys_no_list(place, &shown(id)));
                 continue;
             };
             for bad in names.iter().filter(|n| !is_key(n)) {
-                problems.push(words::keys_no_key(place, id, &shown(bad)));
+                problems.push(messages::keys_no_key(place, id, &shown(bad)));
             }
             out.own.insert(entry.id, names.into_iter().filter(|n| is_key(n)).collect());
         }
@@ -116,7 +116,7 @@ impl Keymap {
                     if let Some(first) = before {
                         let own = self.own.contains_key(entry.id) && !self.own.contains_key(first.id);
                         let (wins, loses) = if own { (entry, first) } else { (first, entry) };
-                        let text = words::keys_conflict(place, &shown(name), wins.id, loses.id);
+                        let text = messages::keys_conflict(place, &shown(name), wins.id, loses.id);
                         if !out.contains(&text) {
                             out.push(text);
                         }

@@ -7,20 +7,23 @@
 pub mod action;
 pub mod answers;
 pub mod app;
+pub mod canvas;
 pub mod config;
 pub mod desk;
 pub mod editor;
 pub mod effect;
+mod event;
+mod event_loop;
 mod export;
 pub mod keymap;
 pub mod keys;
 pub mod log;
-mod looper;
+pub mod messages;
 pub mod overlays;
 pub mod panes;
-pub mod pen;
 pub mod picture;
 pub mod pool;
+pub mod preview;
 pub mod receive;
 pub mod recording;
 pub mod replay;
@@ -29,21 +32,18 @@ mod signals;
 pub mod terminal;
 pub mod text;
 pub mod theme;
-pub mod trial;
 pub mod update;
-mod wake;
 pub mod widgets;
-pub mod words;
 pub mod write;
 
-use app::{App, Wish};
+use app::{App, Startup};
 use config::StartConfig;
 use desk::{Desk, Whose};
+use event_loop::{End, Feed};
 use keymap::Keymap;
-use looper::{End, Feed};
-use replay::Story;
+use messages::Language;
+use replay::ReplaySource;
 use theme::Theme;
-use words::Language;
 
 use crate::session::Home;
 use crate::session::protocol::Status;
@@ -64,16 +64,16 @@ pub struct Options {
 /// The home can't be used, or the terminal can't be taken.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let home = Home::from_env()?;
-    words::speak(Language::from_env());
-    let wish = match (&options.attach, &options.start) {
-        (Some(name), _) => Wish::Attach(name.clone()),
-        (None, Some(_)) => Wish::Start,
-        (None, None) => Wish::Look,
+    messages::speak(Language::from_env());
+    let startup = match (&options.attach, &options.start) {
+        (Some(name), _) => Startup::Attach(name.clone()),
+        (None, Some(_)) => Startup::Start,
+        (None, None) => Startup::ShowRunning,
     };
-    let mut app = App::new(Theme::from_env(), options.start.unwrap_or_default(), wish);
+    let mut app = App::new(Theme::from_env(), options.start.unwrap_or_default(), startup);
     take_keys(&mut app);
     take_desk(&mut app, &home);
-    let (end, app) = looper::run(app, Feed::Engine(home))?;
+    let (end, app) = event_loop::run(app, Feed::Engine(home))?;
     match end {
         End::Quit => say_goodbye(&app),
         // The terminal is given back; now end as the signal asked.
@@ -86,12 +86,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The terminal can't be taken.
-pub fn play(story: Story, speed: f64) -> anyhow::Result<()> {
-    words::speak(Language::from_env());
-    let wish = Wish::Attach(story.name().to_owned());
-    let mut app = App::new(Theme::from_env(), StartConfig::default(), wish);
+pub fn play(source: ReplaySource, speed: f64) -> anyhow::Result<()> {
+    messages::speak(Language::from_env());
+    let startup = Startup::Attach(source.name().to_owned());
+    let mut app = App::new(Theme::from_env(), StartConfig::default(), startup);
     take_keys(&mut app);
-    match looper::run(app, Feed::Replay(Box::new(story), speed))?.0 {
+    match event_loop::run(app, Feed::Replay(Box::new(source), speed))?.0 {
         End::Quit => Ok(()),
         End::Signal(signal) => std::process::exit(128 + signal),
     }
@@ -111,7 +111,7 @@ fn take_keys(app: &mut App) {
 
 /// What lay on the home's desk when the workbench was closed.
 fn take_desk(app: &mut App, home: &Home) {
-    let alone = app.wish == Wish::Look;
+    let alone = app.startup == Startup::ShowRunning;
     let mut read = |whose: &Whose| {
         Desk::read(home, whose).unwrap_or_else(|(path, why)| {
             app.desk_unreadable(&path, why.as_deref());
@@ -129,8 +129,8 @@ fn say_goodbye(app: &App) {
     let Some(run) = &app.run else { return };
     let name = &run.state.name;
     match run.status() {
-        Status::New | Status::Running => println!("{}", words::run_goes_on(name)),
-        Status::Paused => println!("{}", words::run_is_paused(name)),
+        Status::New | Status::Running => println!("{}", messages::run_goes_on(name)),
+        Status::Paused => println!("{}", messages::run_is_paused(name)),
         Status::Stopped | Status::Finished => {}
     }
 }

@@ -1,7 +1,7 @@
 //! The models on this machine, and which of them are picked.
 
 use super::config::Pool;
-use super::words;
+use super::messages;
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::session::protocol::Distances;
 
@@ -94,19 +94,19 @@ impl Models {
         let name = &model.reference;
         if let Some(at) = self.pool.sources.iter().position(|s| s == name) {
             if self.pool.sources.len() == 1 {
-                return Err(words::needs_a_source().to_owned());
+                return Err(messages::needs_a_source().to_owned());
             }
             self.pool.sources.remove(at);
             return Ok(());
         }
         if *name == self.pool.base {
-            return Err(words::is_the_base(name));
+            return Err(messages::is_the_base(name));
         }
         if let Fit::No(why) = &model.fit {
-            return Err(words::cannot_merge(name, &self.pool.base, why));
+            return Err(messages::cannot_merge(name, &self.pool.base, why));
         }
         if self.pool.sources.len() == MOST_SOURCES {
-            return Err(words::too_many_sources(MOST_SOURCES));
+            return Err(messages::too_many_sources(MOST_SOURCES));
         }
         self.pool.sources.push(name.clone());
         Ok(())

@@ -1,15 +1,15 @@
 //! Messages from the engine into the state.
 
 use super::answers::Fetch;
-use super::app::{App, Link, Notice, Pane, Wish};
+use super::app::{App, Link, Notice, Pane, Startup};
 use super::config::{pool_of, task_of, watched_of};
 use super::editor::Editor;
 use super::effect::Ask;
+use super::messages;
 use super::overlays::{Overlay, Picker};
 use super::pool::Apart;
 use super::run::Run;
 use super::text::percent;
-use super::words;
 use crate::session::asked::Asked;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 
@@ -25,7 +25,7 @@ impl App {
             let (session, since) = (run.state.name.clone(), run.state.seq);
             self.ask(Ask::Subscribe, Command::Subscribe { session, since });
         }
-        self.trial.asked = None;
+        self.preview.asked = None;
         self.models.apart = Apart::Unasked;
         self.answers.fetched.retain(|_, f| matches!(f, Fetch::Here(_)));
     }
@@ -34,7 +34,7 @@ impl App {
     pub fn disconnected(&mut self, why: &str) {
         self.link = Link::Lost(why.to_owned());
         self.asked.clear();
-        self.complain(words::engine_lost(why));
+        self.complain(messages::engine_lost(why));
     }
 
     /// Takes in one message.
@@ -61,10 +61,10 @@ impl App {
             (Ask::Models, Reply::Error(why)) => self.models.error = Some(why),
             (Ask::Sessions, Reply::Sessions(rows)) => self.sessions(rows),
             (Ask::Start, Reply::Started { session }) => {
-                self.say(words::is_evolving(&session));
+                self.say(messages::is_evolving(&session));
                 self.open_session(&session);
                 if let Some(recipe) = self.begin_with.take() {
-                    let done = words::injected(&session);
+                    let done = messages::injected(&session);
                     self.ask(Ask::Order(done), Command::Inject { session, recipe });
                 }
             }
@@ -76,7 +76,7 @@ impl App {
             (Ask::Questions, Reply::Questions(all)) => {
                 // They were being read; now they are here.
                 self.notice = None;
-                self.overlay = Some(Overlay::Picker(Picker::questions(&all, &self.trial.questions)));
+                self.overlay = Some(Overlay::Picker(Picker::questions(&all, &self.preview.questions)));
             }
             (Ask::Order(done), Reply::Done | Reply::Started { .. }) => self.say(done),
             (Ask::Answers { session, candidate, split }, reply) => {
@@ -90,8 +90,8 @@ impl App {
                 };
                 self.answers.fetched.insert((candidate, split), fetch);
             }
-            (Ask::Try { .. }, Reply::Answers(answers)) => self.trial.finish(id, answers),
-            (Ask::Try { .. }, Reply::Error(why)) => self.trial.fail(id, why),
+            (Ask::Try { .. }, Reply::Answers(answers)) => self.preview.finish(id, answers),
+            (Ask::Try { .. }, Reply::Error(why)) => self.preview.fail(id, why),
             (Ask::Start, Reply::Error(why)) => {
                 self.begin_with = None;
                 self.complain(why);
@@ -104,18 +104,18 @@ impl App {
     /// The list of sessions is here: fulfil what the command line asked for.
     fn sessions(&mut self, rows: Vec<SessionRow>) {
         self.sessions = rows;
-        match std::mem::take(&mut self.wish) {
-            Wish::Attach(name) => {
+        match std::mem::take(&mut self.startup) {
+            Startup::Attach(name) => {
                 if self.sessions.iter().any(|r| r.name == name) {
                     self.open_session(&name);
                 } else {
                     let known: Vec<&str> = self.sessions.iter().map(|r| r.name.as_str()).collect();
-                    let known = if known.is_empty() { words::none().to_owned() } else { known.join(", ") };
-                    self.complain(words::no_such_session(&name, &known));
+                    let known = if known.is_empty() { messages::none().to_owned() } else { known.join(", ") };
+                    self.complain(messages::no_such_session(&name, &known));
                 }
             }
-            Wish::Start => self.start(),
-            Wish::Look => {
+            Startup::Start => self.start(),
+            Startup::ShowRunning => {
                 if self.run.is_some() {
                     return;
                 }
@@ -161,18 +161,18 @@ impl App {
                     self.log.add_of(Some(session), record.at_ms, "note", device_note);
                 }
                 if let Some(begin) = begin.as_ref().filter(|b| b.overlap > 0) {
-                    self.log.add_of(Some(session), record.at_ms, "note", &words::overlap(begin.overlap));
+                    self.log.add_of(Some(session), record.at_ms, "note", &messages::overlap(begin.overlap));
                 }
                 let (task, watched) = (task_of(config), watched_of(config));
-                self.trial.ask_others(task, watched);
+                self.preview.ask_others(task, watched);
                 self.follow_session(config);
             }
             Event::Finished { train, test, .. } if run.caught_up => {
                 let (name, asked) = (run.state.name.clone(), Asked::of(&run.state));
                 let (train, test) = (percent(train.acc_ja), percent(test.acc_ja));
-                self.say(match words::language_asked(&asked) {
-                    Some(language) => words::finished_with_in(&name, language, &train, &test),
-                    None => words::finished_with(&name, &train, &test),
+                self.say(match messages::language_asked(&asked) {
+                    Some(language) => messages::finished_with_in(&name, language, &train, &test),
+                    None => messages::finished_with(&name, &train, &test),
                 });
             }
             // Answers that could not be had before may be had now.
@@ -193,7 +193,7 @@ impl App {
         }
         if gives_way {
             self.editor = Editor::new(&pool.base, &pool.sources, 0);
-            self.trial.asked = None;
+            self.preview.asked = None;
         }
         self.models.pool = pool;
         self.pool_changed();
@@ -214,7 +214,7 @@ impl App {
 
     fn live(&mut self, session: Option<&str>, live: Live) {
         match live {
-            Live::TryToken { request, question, text } => self.trial.token(request, question, &text),
+            Live::TryToken { request, question, text } => self.preview.token(request, question, &text),
             Live::Log { level, text, at_ms } => {
                 // What matters is seen without opening the log, unless something is being said. What
                 // was said before this workbench came, or of another session, stands in the log.
@@ -225,7 +225,7 @@ impl App {
                 }
             }
             Live::Halted { reason, killed } if session == self.session() => {
-                self.complain(words::run_halted(&reason));
+                self.complain(messages::run_halted(&reason));
                 if let Some(run) = &mut self.run {
                     run.live(Live::Halted { reason, killed });
                 }
@@ -236,7 +236,7 @@ impl App {
                     run.live(Live::Runs { pid });
                     if halted {
                         let name = run.state.name.clone();
-                        self.say(words::run_taken_up(&name, pid));
+                        self.say(messages::run_taken_up(&name, pid));
                     }
                 }
             }

@@ -5,14 +5,14 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
-use super::app::{App, Pane, Wish};
+use super::app::{App, Pane, Startup};
 use super::config::{StartConfig, pool_of, task_of, watched_of};
 use super::effect::{Ask, Effect};
+use super::messages::{self, Language};
 use super::overlays::Preset;
 use super::panes;
 use super::picture::Picture;
 use super::theme::{Depth, Theme};
-use super::words::{self, Language};
 use crate::checkpoint::ModelSummary;
 use crate::recipe::Recipe;
 use crate::session::protocol::{
@@ -215,7 +215,7 @@ impl Recording {
     /// The workbench as it stands at the recording's end.
     #[must_use]
     pub fn workbench(&self, theme: Theme) -> App {
-        let mut app = App::new(theme, StartConfig::default(), Wish::Look);
+        let mut app = App::new(theme, StartConfig::default(), Startup::ShowRunning);
         app.connected("cpu".to_owned());
         self.serve(&mut app, None);
         let mut state = SessionState::default();
@@ -264,16 +264,16 @@ impl Recording {
     /// one in Japanese.
     #[must_use]
     pub fn pictures(&self) -> Vec<Picture> {
-        let before = words::language();
-        words::speak(Language::English);
+        let before = messages::language();
+        messages::speak(Language::English);
         let mut out: Vec<Picture> = Pane::ALL.into_iter().map(|pane| self.picture(pane, SIZE)).collect();
         let mut app = self.workbench(THEME);
         app.pane = Pane::Recipe;
         app.act(Action::Help);
         out.push(draw(&app, "help", SIZE));
-        words::speak(Language::Japanese);
+        messages::speak(Language::Japanese);
         out.push(Picture { name: "japanese".to_owned(), ..self.picture(Pane::Evolve, SIZE) });
-        words::speak(before);
+        messages::speak(before);
         out
     }
 
@@ -298,6 +298,6 @@ const fn file_name(pane: Pane) -> &'static str {
 }
 
 fn draw(app: &App, name: &str, size: (u16, u16)) -> Picture {
-    let title = format!("Yosegi: {}", words::pane(app.pane));
+    let title = format!("Yosegi: {}", messages::pane(app.pane));
     Picture { name: name.to_owned(), title, frame: panes::frame_of(app, size) }
 }

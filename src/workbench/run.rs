@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::words;
+use super::messages;
 use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, WatchedQuestion};
 use crate::session::state::{Entry, SessionState};
 
@@ -69,8 +69,8 @@ impl Run {
     #[must_use]
     pub fn status_word(&self) -> &'static str {
         match self.status() {
-            Status::Stopped if self.halted && self.killed => words::status_killed(),
-            status => words::status(status),
+            Status::Stopped if self.halted && self.killed => messages::status_killed(),
+            status => messages::status(status),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use super::wake::Wake;
+use super::event::AppEvent;
 
 /// A stop signal that we sent ourselves and that is not to be taken for a new one.
 static STOPPING: AtomicBool = AtomicBool::new(false);
@@ -27,7 +27,7 @@ pub fn block() {
 }
 
 /// Starts the threads that report signals and watch for the terminal's end.
-pub fn watch(wakes: Sender<Wake>) -> std::io::Result<()> {
+pub fn watch(events: Sender<AppEvent>) -> std::io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         let set = signal_set(&TAKEN);
         loop {
@@ -37,7 +37,7 @@ pub fn watch(wakes: Sender<Wake>) -> std::io::Result<()> {
             if failed != 0 || (signal == libc::SIGTSTP && STOPPING.load(Ordering::SeqCst)) {
                 continue;
             }
-            if wakes.send(Wake::Signal(signal)).is_err() {
+            if events.send(AppEvent::Signal(signal)).is_err() {
                 return;
             }
         }

@@ -7,7 +7,7 @@ use ratatui::buffer::CellWidth;
 use textwrap::WordSeparator;
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::words;
+use super::messages;
 use crate::session::text::visible_line;
 
 /// No more than this many characters of one text are laid out in a frame.
@@ -93,7 +93,7 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
         wrap_line(&line, cells, &mut out);
     }
     if end < text.len() {
-        out.push(words::more_letters(text[end..].chars().count()));
+        out.push(messages::more_letters(text[end..].chars().count()));
     }
     out
 }

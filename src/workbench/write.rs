@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::words;
+use super::messages;
 use crate::limits;
 use crate::recipe::Recipe;
 
@@ -49,8 +49,8 @@ impl Unwritten {
     pub fn why(&self) -> Option<String> {
         match self {
             Self::Exists | Self::Changed => None,
-            Self::Folder => Some(words::it_is_a_folder().to_owned()),
-            Self::Odd => Some(words::it_is_no_file().to_owned()),
+            Self::Folder => Some(messages::it_is_a_folder().to_owned()),
+            Self::Odd => Some(messages::it_is_no_file().to_owned()),
             Self::Failed(why) => Some(why.clone()),
         }
     }

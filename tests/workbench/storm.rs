@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use yosegi::session::protocol::{Candidate, Event, Origin, Outcome, Record, Score};
+use yosegi::workbench::messages;
 use yosegi::workbench::recording::{RECORDED, Recording};
-use yosegi::workbench::words;
 
 use super::place::{PATIENCE, Place, Terminal};
 
@@ -140,11 +140,11 @@ fn pasted_megabytes() {
     terminal.shows("embed");
     // Into a line it goes without its line ends, as far as a line goes.
     terminal.press("w");
-    terminal.shows(words::prompt_save());
+    terminal.shows(messages::prompt_save());
     terminal.press(&paste(&"x\x07y\n".repeat(700_000)));
     terminal.until("pasted", |s| s.contains("xyxyxyxyxy"));
     terminal.press("\x1b");
-    terminal.until("closed", |s| !s.contains(words::prompt_save()));
+    terminal.until("closed", |s| !s.contains(messages::prompt_save()));
     // As keys, from a terminal that does not mark what is pasted.
     terminal.press(&"zZ".repeat(50_000));
     terminal.press("\x1b1");

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use yosegi::workbench::words;
+use yosegi::workbench::messages;
 
 use super::place::{PATIENCE, Place};
 
@@ -84,7 +84,7 @@ fn every_pane_at_every_size_inside_tmux() {
             }
         }
         tmux.keys(&["?"]);
-        tmux.until("help", |s| s.contains(&words::help_title(words::answers())));
+        tmux.until("help", |s| s.contains(&messages::help_title(messages::answers())));
         tmux.keys(&["Escape"]);
         tmux.until("closed", |s| s.trim_end().ends_with("q quit"));
     }

@@ -2,7 +2,7 @@
 //! frame, in no more colours than the terminal has, with the way out in sight.
 
 use vt100::{Color, Screen};
-use yosegi::workbench::words;
+use yosegi::workbench::messages;
 
 use super::place::{PATIENCE, Place, Terminal};
 
@@ -80,20 +80,20 @@ fn every_pane_and_overlay_of_a_fresh_workbench() {
             terminal.press("\x1b2");
             terminal.cells("the grid is there", |s| s.contents().contains("embed"));
             for (key, title) in [
-                ("?", words::help_title(words::recipe())),
-                (":", words::palette_title().to_owned()),
-                ("m", words::method_title().to_owned()),
-                ("r", words::presets_title().to_owned()),
-                ("w", words::prompt_save().to_owned()),
-                ("o", words::prompt_open().to_owned()),
-                ("S", words::sessions_title().to_owned()),
-                ("L", words::log_title().to_owned()),
-                ("y", words::yaml_title().to_owned()),
-                ("d", words::compare_title().to_owned()),
-                ("W", words::questions_title().to_owned()),
+                ("?", messages::help_title(messages::recipe())),
+                (":", messages::palette_title().to_owned()),
+                ("m", messages::method_title().to_owned()),
+                ("r", messages::presets_title().to_owned()),
+                ("w", messages::prompt_save().to_owned()),
+                ("o", messages::prompt_open().to_owned()),
+                ("S", messages::sessions_title().to_owned()),
+                ("L", messages::log_title().to_owned()),
+                ("y", messages::yaml_title().to_owned()),
+                ("d", messages::compare_title().to_owned()),
+                ("W", messages::questions_title().to_owned()),
                 // These two lie over Models.
-                ("\x1b1a", words::prompt_add().to_owned()),
-                ("?\r", words::tour_step(1, 5)),
+                ("\x1b1a", messages::prompt_add().to_owned()),
+                ("?\r", messages::tour_step(1, 5)),
             ] {
                 terminal.press(key);
                 let at = format!("{key} at {size:?} in {set:?}");

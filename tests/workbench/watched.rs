@@ -8,7 +8,7 @@ use std::time::Duration;
 use yosegi::session::journal::Reader;
 use yosegi::session::protocol::Event;
 use yosegi::session::{Home, list};
-use yosegi::workbench::words;
+use yosegi::workbench::messages;
 
 use super::evaluations;
 use super::place::{PATIENCE, Place, Terminal};
@@ -66,7 +66,7 @@ fn is_live(terminal: &Terminal, after: u32) -> u32 {
     let screen = terminal.until("live", |s| {
         s.contains("seen running")
             && evaluations(s).is_some_and(|n| n > after)
-            && !s.contains(words::samples_appear())
+            && !s.contains(messages::samples_appear())
     });
     evaluations(&screen).expect("it was there")
 }

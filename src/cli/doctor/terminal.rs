@@ -69,7 +69,7 @@ fn letters() -> Finding {
 
 #[cfg(feature = "workbench")]
 fn language() -> &'static str {
-    use crate::workbench::words::Language;
+    use crate::workbench::messages::Language;
     match Language::from_env() {
         Language::English => "the workbench speaks English (YOSEGI_LANG=ja for Japanese)",
         Language::Japanese => "the workbench speaks Japanese (YOSEGI_LANG=en for English)",

@@ -16,10 +16,10 @@ use super::keymap::Keymap;
 use super::log::Log;
 use super::overlays::{Overlay, Purpose};
 use super::pool::Models;
+use super::preview::Preview;
 use super::replay::Standing;
 use super::run::Run;
 use super::theme::Theme;
-use super::trial::Trial;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
 
 /// The connection to the engine.
@@ -53,7 +53,7 @@ pub struct App {
     pub config: StartConfig,
     pub models: Models,
     pub editor: Editor,
-    pub trial: Trial,
+    pub preview: Preview,
     /// The session that is shown.
     pub run: Option<Run>,
     /// All sessions of this home.
@@ -70,8 +70,8 @@ pub struct App {
     pub asked: HashMap<u64, Ask>,
     /// What the loop is to do in the world, oldest first.
     pub effects: Vec<Effect>,
-    /// The session to open, or the wish to start at once, before the engine has answered.
-    pub wish: Wish,
+    /// What the command line asked for, until the engine has answered.
+    pub startup: Startup,
     /// The workbench is to close.
     pub quit: bool,
     /// A session is played again, and how that stands.
@@ -86,10 +86,10 @@ pub struct App {
 
 /// What a person asked for on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Wish {
+pub enum Startup {
     /// Show the running session, if there is one.
     #[default]
-    Look,
+    ShowRunning,
     /// Open this session.
     Attach(String),
     /// Start the given config.
@@ -99,17 +99,17 @@ pub enum Wish {
 impl App {
     /// Before anything is known.
     #[must_use]
-    pub fn new(theme: Theme, config: StartConfig, wish: Wish) -> Self {
+    pub fn new(theme: Theme, config: StartConfig, startup: Startup) -> Self {
         let pool = config.pool();
         Self {
             theme,
             keys: Keymap::default(),
-            pane: if wish == Wish::Look { Pane::Models } else { Pane::Evolve },
+            pane: if startup == Startup::ShowRunning { Pane::Models } else { Pane::Evolve },
             overlay: None,
             notice: None,
             link: Link::Connecting,
             editor: Editor::new(&pool.base, &pool.sources, 0),
-            trial: Trial::new(config.task(), config.watched()),
+            preview: Preview::new(config.task(), config.watched()),
             models: Models::new(pool),
             config,
             run: None,
@@ -121,7 +121,7 @@ impl App {
             begin_with: None,
             asked: HashMap::new(),
             effects: Vec::new(),
-            wish,
+            startup,
             quit: false,
             replay: None,
             desks: Desks::default(),
@@ -155,7 +155,7 @@ impl App {
     /// A request has been sent under this number.
     pub fn sent(&mut self, id: u64, ask: Ask) {
         if let Ask::Try { .. } = ask {
-            self.trial.begin(id);
+            self.preview.begin(id);
         }
         self.asked.insert(id, ask);
     }
@@ -175,7 +175,7 @@ impl App {
             return;
         }
         self.want_distances();
-        self.want_trial();
+        self.want_preview();
         self.want_answers();
     }
 }

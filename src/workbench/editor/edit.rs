@@ -3,7 +3,7 @@
 use super::history::Kind;
 use super::{Cell, Column, Editor, spread};
 use crate::recipe::{Kind as ParamKind, LayerGroup, Method, ParamSpec, Values};
-use crate::workbench::words;
+use crate::workbench::messages;
 
 /// What one press of `+` adds to a share or a weight.
 const STEP: f64 = 0.05;
@@ -142,7 +142,7 @@ impl Editor {
         if text.is_empty() {
             return Ok(());
         }
-        let value: f64 = text.parse().map_err(|_| words::not_a_number(&text))?;
+        let value: f64 = text.parse().map_err(|_| messages::not_a_number(&text))?;
         let specs: Vec<&ParamSpec> = if let Some(spec) = self.global() {
             vec![spec]
         } else {
@@ -154,7 +154,7 @@ impl Editor {
             return Err(format!("{} {}", problem.0.name(), problem.1));
         }
         if value.abs() > HEAVIEST && specs.iter().all(|s| s.kind == ParamKind::Number) {
-            return Err(words::too_heavy(value));
+            return Err(messages::too_heavy(value));
         }
         self.fill(value);
         Ok(())
@@ -180,7 +180,7 @@ impl Editor {
     pub fn gradient(&mut self) -> Result<(), String> {
         let b = self.block();
         if b.top == b.bottom || self.strip.is_some() {
-            return Err(words::gradient_needs_rows().to_owned());
+            return Err(messages::gradient_needs_rows().to_owned());
         }
         self.change(None, |editor| {
             for column in b.left..=b.right {
@@ -204,7 +204,7 @@ impl Editor {
             (0..self.rows()).filter_map(|row| self.value(Cell { row, column: self.cursor.column })).collect();
         self.clipboard = Some((column.param, values));
         let model = column.source.and_then(|i| self.recipe.sources.get(i));
-        Some(words::column_copied(model.map_or(column.param.name(), |s| &s.model)))
+        Some(messages::column_copied(model.map_or(column.param.name(), |s| &s.model)))
     }
 
     /// Pastes the copied column over the one under the cursor, or over every one that the block
@@ -214,13 +214,13 @@ impl Editor {
     /// The sentence to show when there is nothing that could be pasted here.
     pub fn paste_column(&mut self) -> Result<(), String> {
         let Some((param, values)) = self.clipboard.clone() else {
-            return Err(words::nothing_copied().to_owned());
+            return Err(messages::nothing_copied().to_owned());
         };
         let (columns, b) = (self.columns(), self.block());
         let fits = |c: &usize| columns.get(*c).is_some_and(|c| c.param == param);
         let over: Vec<usize> = (b.left..=b.right).filter(fits).collect();
         if over.is_empty() || self.strip.is_some() {
-            return Err(words::paste_mismatch().to_owned());
+            return Err(messages::paste_mismatch().to_owned());
         }
         self.change(None, |editor| {
             for column in over {

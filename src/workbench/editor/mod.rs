@@ -21,7 +21,7 @@ pub use hand::Hand;
 pub use template::Template;
 
 use crate::recipe::{LayerGroup, Method, Param, ParamSpec, Recipe, Scope, Values};
-use crate::workbench::words;
+use crate::workbench::messages;
 
 /// A place in the grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Editor {
             typing: None,
             path: None,
             on_file: None,
-            began_as: words::uniform_name().to_owned(),
+            began_as: messages::uniform_name().to_owned(),
             compared: None,
             revision: 0,
             touched: false,

@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::centred;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// What yes does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,16 +37,16 @@ impl Confirm {
 }
 
 /// Draws the question.
-pub fn draw(confirm: &Confirm, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(confirm: &Confirm, canvas: &mut Canvas<'_>, area: Rect) {
     let lines = wrap(&confirm.question, 52);
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(24) as u16;
-    let inner = pen.popup(centred(area, wide + 4, lines.len() as u16 + 4), words::sure());
+    let inner = canvas.popup(centred(area, wide + 4, lines.len() as u16 + 4), messages::sure());
     for (i, line) in lines.iter().enumerate() {
         let y = inner.y + i as u16;
         if y < inner.bottom() {
-            pen.text((inner.x + 1, y), inner.width, line, pen.theme.tone(Tone::Plain));
+            canvas.text((inner.x + 1, y), inner.width, line, canvas.theme.tone(Tone::Plain));
         }
     }
     let y = inner.bottom().saturating_sub(1);
-    pen.text((inner.x + 1, y), inner.width, words::yes_no(), pen.theme.tone(Tone::Accent));
+    canvas.text((inner.x + 1, y), inner.width, messages::yes_no(), canvas.theme.tone(Tone::Accent));
 }

@@ -3,17 +3,17 @@
 use ratatui::layout::Rect;
 
 use crate::workbench::app::App;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::text::wrap;
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// Draws the log, scrolled `up` lines from its end.
-pub fn draw(app: &App, up: usize, pen: &mut Pen<'_>, area: Rect) {
-    let inner = pen.popup(area, words::log_title());
+pub fn draw(app: &App, up: usize, canvas: &mut Canvas<'_>, area: Rect) {
+    let inner = canvas.popup(area, messages::log_title());
     if app.log.lines().next().is_none() {
-        let text = words::log_empty();
-        pen.text((inner.x, inner.y), inner.width, text, pen.theme.tone(Tone::Dim));
+        let text = messages::log_empty();
+        canvas.text((inner.x, inner.y), inner.width, text, canvas.theme.tone(Tone::Dim));
         return;
     }
     let rows = usize::from(inner.height);
@@ -35,6 +35,6 @@ pub fn draw(app: &App, up: usize, pen: &mut Pen<'_>, area: Rect) {
     let up = up.min(lines.len().saturating_sub(rows));
     let shown = lines.iter().skip(up).take(rows).collect::<Vec<_>>();
     for (i, (line, tone)) in shown.into_iter().rev().enumerate() {
-        pen.text((inner.x, inner.y + i as u16), inner.width, line, pen.theme.tone(*tone));
+        canvas.text((inner.x, inner.y + i as u16), inner.width, line, canvas.theme.tone(*tone));
     }
 }

@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 use super::centred;
 use crate::recipe::Recipe;
 use crate::session::protocol::CandidateId;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::Grid;
-use crate::workbench::widgets::route::Route;
-use crate::workbench::words;
+use crate::workbench::widgets::path_map::PathMap;
 
 /// Whose recipe is looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,27 +23,27 @@ pub struct Look {
 }
 
 /// Draws the recipe.
-pub fn draw(look: &Look, pen: &mut Pen<'_>, area: Rect) {
-    let title = words::look_title(&look.label);
+pub fn draw(look: &Look, canvas: &mut Canvas<'_>, area: Rect) {
+    let title = messages::look_title(&look.label);
     let Some(recipe) = &look.recipe else {
-        let inner = pen.popup(centred(area, 60, 5), &title);
-        pen.paragraph(inner, &words::look_model(&look.label), pen.theme.tone(Tone::Plain));
+        let inner = canvas.popup(centred(area, 60, 5), &title);
+        canvas.paragraph(inner, &messages::look_model(&look.label), canvas.theme.tone(Tone::Plain));
         return;
     };
     let grid = Grid::still(recipe, look.layers);
-    let route = Route::still(&recipe.path, recipe.donor());
+    let path_map = PathMap::still(&recipe.path, recipe.donor());
     let path = !recipe.path.is_empty();
     let (wide, rows) =
-        if path { (route.width(), recipe.path.len() as u16 + 3) } else { (grid.width(), grid.rows()) };
-    let inner = pen.popup(centred(area, wide.max(44) + 4, rows + 5), &title);
+        if path { (path_map.width(), recipe.path.len() as u16 + 3) } else { (grid.width(), grid.rows()) };
+    let inner = canvas.popup(centred(area, wide.max(44) + 4, rows + 5), &title);
     let main = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height.saturating_sub(2));
-    let used = if path { route.draw(pen, main) } else { grid.draw(pen, main) };
-    let rest = Pen::below(inner, used);
-    let about = format!(" {}: {}", recipe.method.name(), words::method_about(recipe.method));
+    let used = if path { path_map.draw(canvas, main) } else { grid.draw(canvas, main) };
+    let rest = Canvas::below(inner, used);
+    let about = format!(" {}: {}", recipe.method.name(), messages::method_about(recipe.method));
     let room = Rect::new(rest.x, rest.y, rest.width, rest.height.saturating_sub(1).min(2));
-    pen.paragraph(room, &about, pen.theme.tone(Tone::Dim));
+    canvas.paragraph(room, &about, canvas.theme.tone(Tone::Dim));
     if rest.height > 0 {
         let y = inner.bottom() - 1;
-        pen.text((inner.x + 1, y), inner.width, words::look_keys(), pen.theme.tone(Tone::Accent));
+        canvas.text((inner.x + 1, y), inner.width, messages::look_keys(), canvas.theme.tone(Tone::Accent));
     }
 }

@@ -19,7 +19,7 @@ pub use reader::Reader;
 use ratatui::layout::Rect;
 
 use super::app::App;
-use super::pen::Pen;
+use super::canvas::Canvas;
 
 /// The overlay that has the keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,17 +45,17 @@ pub enum Overlay {
 }
 
 /// Draws the open overlay over `area`.
-pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     match &app.overlay {
         None => {}
-        Some(Overlay::Picker(picker)) => picker::draw(picker, pen, area),
-        Some(Overlay::Prompt(prompt)) => prompt::draw(prompt, pen, area),
-        Some(Overlay::Confirm(confirm)) => confirm::draw(confirm, pen, area),
-        Some(Overlay::Sessions { cursor }) => sessions::draw(app, *cursor, pen, area),
-        Some(Overlay::Log { up }) => log::draw(app, *up, pen, area),
-        Some(Overlay::Reader(reader)) => reader::draw(reader, pen, area),
-        Some(Overlay::Look(look)) => look::draw(look, pen, area),
-        Some(Overlay::Tour(step)) => tour::draw(*step, pen, area),
+        Some(Overlay::Picker(picker)) => picker::draw(picker, canvas, area),
+        Some(Overlay::Prompt(prompt)) => prompt::draw(prompt, canvas, area),
+        Some(Overlay::Confirm(confirm)) => confirm::draw(confirm, canvas, area),
+        Some(Overlay::Sessions { cursor }) => sessions::draw(app, *cursor, canvas, area),
+        Some(Overlay::Log { up }) => log::draw(app, *up, canvas, area),
+        Some(Overlay::Reader(reader)) => reader::draw(reader, canvas, area),
+        Some(Overlay::Look(look)) => look::draw(look, canvas, area),
+        Some(Overlay::Tour(step)) => tour::draw(*step, canvas, area),
     }
 }
 

@@ -9,13 +9,13 @@ use crate::recipe::Method;
 use crate::session::protocol::{CandidateId, WatchedQuestion};
 use crate::workbench::action::{Action, Entry, TABLE, here};
 use crate::workbench::app::Pane;
+use crate::workbench::canvas::Canvas;
 use crate::workbench::editor::Template;
 use crate::workbench::keymap::Keymap;
 use crate::workbench::keys::shown;
-use crate::workbench::pen::Pen;
+use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// What choosing an item does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,26 +86,31 @@ impl Picker {
         let keys = |e: &Entry| keymap.keys(e).into_iter().map(shown).collect::<Vec<_>>().join(" ");
         let item = |e: &'static Entry| Item::new(keys(e), e.label().to_owned(), Choice::Do(e.action));
         // First, so that `?` and Enter show a newcomer around.
-        let tour = Item::new("->".to_owned(), words::tour_item().to_owned(), Choice::Tour);
+        let tour = Item::new("->".to_owned(), messages::tour_item().to_owned(), Choice::Tour);
         let items = std::iter::once(tour).chain(here(pane, replaying).map(item)).collect();
-        Self::new(&words::help_title(words::pane(pane)), items)
+        Self::new(&messages::help_title(messages::pane(pane)), items)
     }
 
     /// Every action by its name.
     #[must_use]
     pub fn palette() -> Self {
         let item = |e: &'static Entry| Item::new(e.id.to_owned(), e.label().to_owned(), Choice::Do(e.action));
-        Self::new(words::palette_title(), TABLE.iter().map(item).collect())
+        Self::new(messages::palette_title(), TABLE.iter().map(item).collect())
     }
 
     /// The merge methods; the cursor is on the present one.
     #[must_use]
     pub fn methods(now: Method) -> Self {
         let item = |m: Method| Item {
-            more: m.parameters().iter().filter(|p| !p.ignored).map(|p| words::parameter_line(m, p)).collect(),
-            ..Item::new(m.name().to_owned(), words::method_about(m).to_owned(), Choice::Method(m))
+            more: m
+                .parameters()
+                .iter()
+                .filter(|p| !p.ignored)
+                .map(|p| messages::parameter_line(m, p))
+                .collect(),
+            ..Item::new(m.name().to_owned(), messages::method_about(m).to_owned(), Choice::Method(m))
         };
-        let mut picker = Self::new(words::method_title(), Method::ALL.map(item).to_vec());
+        let mut picker = Self::new(messages::method_title(), Method::ALL.map(item).to_vec());
         picker.cursor = Method::ALL.iter().position(|m| *m == now).unwrap_or(0);
         picker
     }
@@ -114,14 +119,14 @@ impl Picker {
     #[must_use]
     pub fn presets(list: Vec<(Preset, String, String)>) -> Self {
         let item = |(preset, name, about)| Item::new(name, about, Choice::Preset(preset));
-        Self::new(words::presets_title(), list.into_iter().map(item).collect())
+        Self::new(messages::presets_title(), list.into_iter().map(item).collect())
     }
 
     /// What the recipe in the editor can be compared with.
     #[must_use]
     pub fn comparisons(list: Vec<(Comparison, String, String)>) -> Self {
         let item = |(with, name, about)| Item::new(name, about, Choice::Compare(with));
-        Self::new(words::compare_title(), list.into_iter().map(item).collect())
+        Self::new(messages::compare_title(), list.into_iter().map(item).collect())
     }
 
     /// The training questions, those ticked that are watched.
@@ -129,10 +134,10 @@ impl Picker {
     pub fn questions(all: &[WatchedQuestion], watched: &[usize]) -> Self {
         let item = |q: &WatchedQuestion| {
             let mut item = Item::new(q.index.to_string(), q.question.clone(), Choice::Question(q.index));
-            item.more = vec![q.question.clone(), words::answer_is(&q.gold).trim_start().to_owned()];
+            item.more = vec![q.question.clone(), messages::answer_is(&q.gold).trim_start().to_owned()];
             item
         };
-        let mut picker = Self::new(words::questions_title(), all.iter().map(item).collect());
+        let mut picker = Self::new(messages::questions_title(), all.iter().map(item).collect());
         picker.ticked = Some(watched.iter().copied().collect());
         picker.cursor = all.iter().position(|q| watched.contains(&q.index)).unwrap_or(0);
         picker
@@ -189,25 +194,25 @@ impl Picker {
 }
 
 /// Draws the list.
-pub fn draw(picker: &Picker, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(picker: &Picker, canvas: &mut Canvas<'_>, area: Rect) {
     let more = picker.items.iter().map(|i| i.more.len()).max().unwrap_or(0) as u16;
     let more = if more > 0 && area.height > 14 { (more + 1).min(area.height / 2) } else { 0 };
     let lines = picker.items.len() as u16 + more;
     let names = picker.items.iter().map(|i| width(&i.name)).max().unwrap_or(0).min(24) as u16;
     let abouts = picker.items.iter().map(|i| width(&i.about)).max().unwrap_or(0).min(90) as u16;
-    let inner = pen.popup(centred(area, names + abouts + 7, lines + 4), &picker.title);
-    let used = pen.text((inner.x, inner.y), inner.width, "> ", pen.theme.tone(Tone::Accent));
+    let inner = canvas.popup(centred(area, names + abouts + 7, lines + 4), &picker.title);
+    let used = canvas.text((inner.x, inner.y), inner.width, "> ", canvas.theme.tone(Tone::Accent));
     let room = inner.width.saturating_sub(used);
-    let typed = pen.text((inner.x + used, inner.y), room, &picker.query, pen.theme.tone(Tone::Plain));
+    let typed = canvas.text((inner.x + used, inner.y), room, &picker.query, canvas.theme.tone(Tone::Plain));
     if picker.query.is_empty() {
-        let hint = words::search_hint();
-        pen.text((inner.x + used, inner.y), room, hint, pen.theme.tone(Tone::Dim));
+        let hint = messages::search_hint();
+        canvas.text((inner.x + used, inner.y), room, hint, canvas.theme.tone(Tone::Dim));
     }
-    pen.cursor_at(inner.x + used + typed, inner.y);
-    let list = Pen::below(inner, 1);
+    canvas.cursor_at(inner.x + used + typed, inner.y);
+    let list = Canvas::below(inner, 1);
     let list = Rect::new(list.x, list.y, list.width, list.height.saturating_sub(more));
     let matching = picker.matching();
-    let top = Pen::first_row(picker.cursor, matching.len(), list.height);
+    let top = Canvas::first_row(picker.cursor, matching.len(), list.height);
     for (row, item) in matching.iter().enumerate().skip(top).take(list.height.into()) {
         let y = list.y + (row - top) as u16;
         let ticked = match (&item.choice, &picker.ticked) {
@@ -215,24 +220,24 @@ pub fn draw(picker: &Picker, pen: &mut Pen<'_>, area: Rect) {
             _ => false,
         };
         if ticked {
-            pen.text((list.x, y), 1, "*", pen.theme.tone(Tone::Good));
+            canvas.text((list.x, y), 1, "*", canvas.theme.tone(Tone::Good));
         }
-        pen.text((list.x + 1, y), names, &item.name, pen.theme.tone(Tone::Accent));
+        canvas.text((list.x + 1, y), names, &item.name, canvas.theme.tone(Tone::Accent));
         let x = list.x + names + 3;
-        pen.text((x, y), list.right().saturating_sub(x), &item.about, pen.theme.tone(Tone::Plain));
+        canvas.text((x, y), list.right().saturating_sub(x), &item.about, canvas.theme.tone(Tone::Plain));
         if row == picker.cursor {
-            pen.mark_row(list, y);
+            canvas.mark_row(list, y);
         }
     }
     if let Some(item) = picker.chosen().filter(|_| more > 0) {
         let mut rest = Rect::new(inner.x + 1, list.bottom() + 1, inner.width.saturating_sub(2), more - 1);
         for text in &item.more {
-            let used = pen.paragraph(rest, text, pen.theme.tone(Tone::Dim));
-            rest = Pen::below(rest, used);
+            let used = canvas.paragraph(rest, text, canvas.theme.tone(Tone::Dim));
+            rest = Canvas::below(rest, used);
         }
     }
     if matching.is_empty() {
-        pen.text((list.x, list.y), list.width, words::nothing_found(), pen.theme.tone(Tone::Dim));
+        canvas.text((list.x, list.y), list.width, messages::nothing_found(), canvas.theme.tone(Tone::Dim));
     }
 }
 

@@ -6,10 +6,10 @@ use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::centred;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::text::{visible, width};
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// What the line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,11 +24,11 @@ pub enum Purpose {
 impl Purpose {
     fn title(self) -> &'static str {
         match self {
-            Self::Save => words::prompt_save(),
-            Self::Open => words::prompt_open(),
-            Self::Compare => words::prompt_compare(),
-            Self::AddModel => words::prompt_add(),
-            Self::Export => words::prompt_export(),
+            Self::Save => messages::prompt_save(),
+            Self::Open => messages::prompt_open(),
+            Self::Compare => messages::prompt_compare(),
+            Self::AddModel => messages::prompt_add(),
+            Self::Export => messages::prompt_export(),
         }
     }
 }
@@ -95,8 +95,8 @@ impl Prompt {
 }
 
 /// Draws the line.
-pub fn draw(prompt: &Prompt, pen: &mut Pen<'_>, area: Rect) {
-    let inner = pen.popup(centred(area, 64, 3), prompt.purpose.title());
+pub fn draw(prompt: &Prompt, canvas: &mut Canvas<'_>, area: Rect) {
+    let inner = canvas.popup(centred(area, 64, 3), prompt.purpose.title());
     // Keep the cursor in sight: leave out letters on the left of a long line.
     let room = usize::from(inner.width.saturating_sub(1));
     let mut from = prompt.at;
@@ -108,9 +108,9 @@ pub fn draw(prompt: &Prompt, pen: &mut Pen<'_>, area: Rect) {
         }
         from = at;
     }
-    pen.text((inner.x, inner.y), inner.width, &prompt.text[from..], pen.theme.tone(Tone::Plain));
+    canvas.text((inner.x, inner.y), inner.width, &prompt.text[from..], canvas.theme.tone(Tone::Plain));
     let x = width(&visible(&prompt.text[from..prompt.at])) as u16;
-    pen.cursor_at(inner.x + x, inner.y);
+    canvas.cursor_at(inner.x + x, inner.y);
 }
 
 #[cfg(test)]

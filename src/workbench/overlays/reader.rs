@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::centred;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// The text, scrolled down by some lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,24 +31,29 @@ impl Reader {
 }
 
 /// Draws the text; lines that are too long are cut and marked.
-pub fn draw(reader: &Reader, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(reader: &Reader, canvas: &mut Canvas<'_>, area: Rect) {
     let lines: Vec<&str> = reader.text.lines().collect();
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(width(&reader.title) + 4) as u16;
-    let inner = pen.popup(centred(area, wide + 4, lines.len() as u16 + 3), &reader.title);
+    let inner = canvas.popup(centred(area, wide + 4, lines.len() as u16 + 3), &reader.title);
     let rows = inner.height.saturating_sub(1);
     let down = reader.down.min(lines.len().saturating_sub(rows.into()));
     for (i, line) in lines.iter().skip(down).take(rows.into()).enumerate() {
         let comment = line.trim_start().starts_with('#');
         let tone = if comment { Tone::Dim } else { Tone::Plain };
-        pen.text(
+        canvas.text(
             (inner.x + 1, inner.y + i as u16),
             inner.width.saturating_sub(1),
             line,
-            pen.theme.tone(tone),
+            canvas.theme.tone(tone),
         );
     }
     if inner.height > 0 {
         let room = inner.width.saturating_sub(1);
-        pen.text((inner.x + 1, inner.bottom() - 1), room, words::text_keys(), pen.theme.tone(Tone::Accent));
+        canvas.text(
+            (inner.x + 1, inner.bottom() - 1),
+            room,
+            messages::text_keys(),
+            canvas.theme.tone(Tone::Accent),
+        );
     }
 }

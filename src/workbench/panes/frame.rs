@@ -6,40 +6,40 @@ use crate::session::protocol::Status;
 use crate::workbench::action::entry as entry_of;
 use crate::workbench::action::{Action, Entry, here};
 use crate::workbench::app::{App, Link, Pane};
+use crate::workbench::canvas::Canvas;
 use crate::workbench::keys::shown;
+use crate::workbench::messages;
 use crate::workbench::overlays::Overlay;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// Lines that a sentence may take at the foot of the screen.
 const SENTENCE: u16 = 4;
 
 /// Tabs on the left, the session on the right.
-pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let mut x = area.x;
     for (i, pane) in Pane::ALL.into_iter().enumerate() {
         let here = pane == app.pane;
         let text = if app.pane == Pane::Recipe && area.width >= 76 {
             // A digit alone begins a number there.
-            format!(" Alt-{} {} ", i + 1, words::pane(pane))
+            format!(" Alt-{} {} ", i + 1, messages::pane(pane))
         } else if here || area.width >= 48 {
-            format!(" {} {} ", i + 1, words::pane(pane))
+            format!(" {} {} ", i + 1, messages::pane(pane))
         } else {
             format!(" {} ", i + 1)
         };
-        let style = if here { pen.theme.chosen() } else { pen.theme.tone(Tone::Plain) };
-        let used = pen.text((x, area.y), area.right().saturating_sub(x), &text, style);
-        pen.hit(Rect::new(x, area.y, used, 1), Hit::Pane(pane));
+        let style = if here { canvas.theme.chosen() } else { canvas.theme.tone(Tone::Plain) };
+        let used = canvas.text((x, area.y), area.right().saturating_sub(x), &text, style);
+        canvas.hit(Rect::new(x, area.y, used, 1), Hit::Pane(pane));
         x += used;
     }
     let (text, tone) = match (&app.link, &app.run) {
-        (Link::Connecting, _) => (words::starting_engine().to_owned(), Tone::Dim),
-        (Link::Lost(_), _) => (words::no_engine().to_owned(), Tone::Bad),
-        (Link::Connected { device }, None) if device.is_empty() => (words::ready().to_owned(), Tone::Dim),
+        (Link::Connecting, _) => (messages::starting_engine().to_owned(), Tone::Dim),
+        (Link::Lost(_), _) => (messages::no_engine().to_owned(), Tone::Bad),
+        (Link::Connected { device }, None) if device.is_empty() => (messages::ready().to_owned(), Tone::Dim),
         (Link::Connected { device }, None) => (device.clone(), Tone::Dim),
         (Link::Connected { .. }, Some(run)) if app.replay.is_some() => (replaying(app, run), Tone::Accent),
         (Link::Connected { .. }, Some(run)) => {
@@ -53,24 +53,24 @@ pub fn header(app: &App, pen: &mut Pen<'_>, area: Rect) {
     };
     let room = area.right().saturating_sub(x + 1);
     let rest = Rect::new(area.right() - room, area.y, room, 1);
-    pen.right(rest, area.y, &text, pen.theme.tone(tone));
+    canvas.right(rest, area.y, &text, canvas.theme.tone(tone));
 }
 
 /// What was said last, or the keys that matter here.
-pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     for x in area.left()..area.right() {
-        pen.glyph(x, area.y, " ", pen.theme.tone(Tone::Plain));
+        canvas.glyph(x, area.y, " ", canvas.theme.tone(Tone::Plain));
     }
     if let Some(notice) = &app.notice {
         let tone = if notice.bad { Tone::Bad } else { Tone::Strong };
-        return said(&notice.text, pen, area, tone);
+        return said(&notice.text, canvas, area, tone);
     }
     if app.overlay.is_some() {
         let text = match app.overlay {
-            Some(Overlay::Prompt(_)) => words::prompt_keys(),
-            _ => words::esc_closes(),
+            Some(Overlay::Prompt(_)) => messages::prompt_keys(),
+            _ => messages::esc_closes(),
         };
-        pen.text((area.x + 1, area.y), area.width, text, pen.theme.tone(Tone::Dim));
+        canvas.text((area.x + 1, area.y), area.width, text, canvas.theme.tone(Tone::Dim));
         return;
     }
     let idle = app.run.is_none();
@@ -80,14 +80,14 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let mut hints: Vec<(String, &str)> = hints.map(|e| hint(app, e)).filter(with_key).collect();
     if idle && app.replay.is_none() {
         let start = entry_of(Action::StartEvolution).map(|e| hint(app, e).0);
-        hints.insert(0, (start.unwrap_or_default(), words::hint_evolve()));
+        hints.insert(0, (start.unwrap_or_default(), messages::hint_evolve()));
     }
     if app.pane == Pane::Recipe && app.editor.typing.is_some() {
         hints = vec![
-            ("Enter".to_owned(), words::hint_set()),
-            ("Esc".to_owned(), words::hint_leave()),
-            ("-".to_owned(), words::hint_sign()),
-            ("Alt-1..4".to_owned(), words::hint_pane()),
+            ("Enter".to_owned(), messages::hint_set()),
+            ("Esc".to_owned(), messages::hint_leave()),
+            ("-".to_owned(), messages::hint_sign()),
+            ("Alt-1..4".to_owned(), messages::hint_pane()),
         ];
     }
     // The last two, help and quit, are always there; the others as far as there is room.
@@ -105,27 +105,31 @@ pub fn footer(app: &App, pen: &mut Pen<'_>, area: Rect) {
     if unread > 0 {
         // Notes and warnings that nobody has read yet.
         let key = entry_of(Action::Log).map(|e| hint(app, e).0).unwrap_or_default();
-        let text = format!("{key} {}", words::unread(unread));
-        x += pen.text((x, area.y), area.right().saturating_sub(x + tail), &text, pen.theme.tone(Tone::Warn))
-            + 3;
+        let text = format!("{key} {}", messages::unread(unread));
+        x += canvas.text(
+            (x, area.y),
+            area.right().saturating_sub(x + tail),
+            &text,
+            canvas.theme.tone(Tone::Warn),
+        ) + 3;
     }
-    let (accent, dim) = (pen.theme.tone(Tone::Accent), pen.theme.tone(Tone::Dim));
+    let (accent, dim) = (canvas.theme.tone(Tone::Accent), canvas.theme.tone(Tone::Dim));
     for hint in &hints {
         if x + length(hint) + tail > area.right() {
             break;
         }
-        pen.pieces((x, area.y), length(hint), &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
+        canvas.pieces((x, area.y), length(hint), &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
         x += length(hint);
     }
     for hint in &fixed {
         let room = area.right().saturating_sub(x);
-        pen.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
+        canvas.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
         x += length(hint);
     }
 }
 
 /// A sentence on the last line, and on those above it where it is longer than a line.
-fn said(text: &str, pen: &mut Pen<'_>, area: Rect, tone: Tone) {
+fn said(text: &str, canvas: &mut Canvas<'_>, area: Rect, tone: Tone) {
     let cells = area.width.saturating_sub(2).max(1);
     let lines = wrap(text, cells.into());
     let rows = (lines.len() as u16).clamp(1, SENTENCE).min(area.y + 1);
@@ -133,9 +137,9 @@ fn said(text: &str, pen: &mut Pen<'_>, area: Rect, tone: Tone) {
     let top = area.y + 1 - rows;
     for (y, line) in (top..=area.y).zip(&lines) {
         for x in area.left()..area.right() {
-            pen.glyph(x, y, " ", pen.theme.tone(Tone::Plain));
+            canvas.glyph(x, y, " ", canvas.theme.tone(Tone::Plain));
         }
-        pen.text((area.x + 1, y), area.width.saturating_sub(1), line, pen.theme.tone(tone));
+        canvas.text((area.x + 1, y), area.width.saturating_sub(1), line, canvas.theme.tone(tone));
     }
 }
 
@@ -144,11 +148,11 @@ fn replaying(app: &App, run: &Run) -> String {
     let Some(standing) = app.replay else { return String::new() };
     let at = run.state.seq;
     if standing.paused {
-        words::replay_paused(&run.state.name, at, standing.of)
+        messages::replay_paused(&run.state.name, at, standing.of)
     } else if at == standing.of {
-        words::replay_ended(&run.state.name, at)
+        messages::replay_ended(&run.state.name, at)
     } else {
-        words::replaying(&run.state.name, standing.speed, at, standing.of)
+        messages::replaying(&run.state.name, standing.speed, at, standing.of)
     }
 }
 

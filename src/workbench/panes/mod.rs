@@ -11,8 +11,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::app::{App, Pane};
+use super::canvas::Canvas;
 use super::overlays;
-use super::pen::Pen;
 pub use hit::Hit;
 
 /// What a frame tells beside its cells.
@@ -27,23 +27,23 @@ pub struct Drawn {
 /// Draws the whole screen into an empty `buffer`.
 pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
     let area = *buffer.area();
-    let mut pen = Pen::new(buffer, &app.theme);
+    let mut canvas = Canvas::new(buffer, &app.theme);
     if area.width == 0 || area.height == 0 {
         return Drawn::default();
     }
-    frame::header(app, &mut pen, Rect::new(area.x, area.y, area.width, 1));
+    frame::header(app, &mut canvas, Rect::new(area.x, area.y, area.width, 1));
     let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(2));
     match app.pane {
-        Pane::Models => models::draw(app, &mut pen, body),
-        Pane::Recipe => recipe::draw(app, &mut pen, body),
-        Pane::Evolve => evolve::draw(app, &mut pen, body),
-        Pane::Answers => answers::draw(app, &mut pen, body),
+        Pane::Models => models::draw(app, &mut canvas, body),
+        Pane::Recipe => recipe::draw(app, &mut canvas, body),
+        Pane::Evolve => evolve::draw(app, &mut canvas, body),
+        Pane::Answers => answers::draw(app, &mut canvas, body),
     }
-    overlays::draw(app, &mut pen, body);
+    overlays::draw(app, &mut canvas, body);
     if area.height > 1 {
-        frame::footer(app, &mut pen, Rect::new(area.x, area.bottom() - 1, area.width, 1));
+        frame::footer(app, &mut canvas, Rect::new(area.x, area.bottom() - 1, area.width, 1));
     }
-    Drawn { cursor: pen.cursor, hits: pen.hits }
+    Drawn { cursor: canvas.cursor, hits: canvas.hits }
 }
 
 /// A frame of the given width and height.

@@ -36,28 +36,28 @@ pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<Drawn> {
         );
     }
     let (width, height) = Picture::size(frame);
-    let mut canvas = Canvas::new(width, height);
-    canvas.window(ROUND);
+    let mut raster = Raster::new(width, height);
+    raster.window(ROUND);
     for ((x, y), fill) in buttons() {
         let centre = (f64::from(x), f64::from(y));
-        canvas.along(&[centre, centre], 2.0 * f64::from(BUTTON.0), fill, 1.0);
+        raster.along(&[centre, centre], 2.0 * f64::from(BUTTON.0), fill, 1.0);
     }
     let mut missing = BTreeSet::new();
     for y in 0..frame.area().height {
         for (x, cells, fill) in backgrounds(frame, y) {
             let at = place(x, y);
-            canvas.fill(at, (cells * CELL.0, CELL.1), fill);
+            raster.fill(at, (cells * CELL.0, CELL.1), fill);
         }
         for (x, glyph) in glyphs(frame, y) {
-            cell(&mut canvas, place(x, y), &glyph, fonts, &mut missing);
+            cell(&mut raster, place(x, y), &glyph, fonts, &mut missing);
         }
     }
-    Ok(Drawn { bytes: canvas.encode()?, missing })
+    Ok(Drawn { bytes: raster.encode()?, missing })
 }
 
 /// What is in one cell.
 fn cell(
-    canvas: &mut Canvas,
+    raster: &mut Raster,
     at: (u16, u16),
     glyph: &Glyph<'_>,
     fonts: &mut Fonts,
@@ -69,14 +69,14 @@ fn cell(
     }
     if let Some(dots) = dots(glyph.symbol, at.0, at.1) {
         for (x, y) in dots {
-            canvas.along(&[(x, y), (x + DOT.0, y)], DOT.1, glyph.ink, opacity);
+            raster.along(&[(x, y), (x + DOT.0, y)], DOT.1, glyph.ink, opacity);
         }
         return;
     }
     if let Some(stroke) = stroke(glyph.symbol, at.0, at.1) {
-        canvas.clip = Some((at, (at.0 + CELL.0, at.1 + CELL.1)));
-        canvas.along(&points(stroke), LINE, glyph.ink, opacity);
-        canvas.clip = None;
+        raster.clip = Some((at, (at.0 + CELL.0, at.1 + CELL.1)));
+        raster.along(&points(stroke), LINE, glyph.ink, opacity);
+        raster.clip = None;
         return;
     }
     let mut x = at.0;
@@ -87,10 +87,10 @@ fn cell(
         }
         let cells = if i == 0 { glyph.cells } else { 1 };
         if let Some(font) = fonts.font_for(c, glyph.bold) {
-            canvas.letter(font, c, (x, at.1), cells, glyph.ink, opacity);
+            raster.letter(font, c, (x, at.1), cells, glyph.ink, opacity);
         } else {
             missing.insert(c);
-            canvas.hollow((x + 1, at.1 + 3), (cells * CELL.0 - 2, ASCENT - 2), glyph.ink);
+            raster.hollow((x + 1, at.1 + 3), (cells * CELL.0 - 2, ASCENT - 2), glyph.ink);
         }
     }
 }
@@ -110,7 +110,7 @@ fn points(stroke: Stroke) -> Vec<(f64, f64)> {
 }
 
 /// Points in red, green, blue and opacity.
-struct Canvas {
+struct Raster {
     width: usize,
     height: usize,
     rgba: Vec<u8>,
@@ -118,7 +118,7 @@ struct Canvas {
     clip: Option<((u16, u16), (u16, u16))>,
 }
 
-impl Canvas {
+impl Raster {
     fn new(width: u16, height: u16) -> Self {
         let (width, height) = (usize::from(width * SCALE), usize::from(height * SCALE));
         Self { width, height, rgba: vec![0; width * height * 4], clip: None }
@@ -144,7 +144,7 @@ impl Canvas {
         dot[3] = (whole * 255.0).round() as u8;
     }
 
-    /// The window: all of the canvas but its corners.
+    /// The window: all of the raster but its corners.
     fn window(&mut self, round: u16) {
         let r = f64::from(round * SCALE);
         let (w, h) = (self.width as f64, self.height as f64);

@@ -1,25 +1,25 @@
-//! A session played again: a player on a thread of its own speaks the engine's protocol from a
+//! A session played again: a thread of its own speaks the engine's protocol from a
 //! journal, or from a recorded session, at any speed. The workbench sees what it saw then; nothing
 //! can be changed, and no engine is needed.
 
-mod player;
-mod story;
+mod playback;
+mod source;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::{io, thread};
 
-pub use story::Story;
+pub use source::ReplaySource;
 
 use super::action::Action;
 use super::app::App;
 use super::effect::Effect;
-use super::wake::Wake;
-use super::words;
+use super::event::AppEvent;
+use super::messages;
 use crate::session::CommandSender;
-use player::{Input, Player};
+use playback::{Input, Playback};
 
-/// What a person may ask of the player.
+/// What a person may ask of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Control {
     /// Pause, or go on.
@@ -40,17 +40,21 @@ pub struct Standing {
     pub of: u64,
 }
 
-/// Starts the player; its messages and its standing arrive as wakes, as an engine's do.
+/// Starts the playback. Its messages and its standing arrive as events, as an engine's messages do.
 ///
 /// # Errors
 /// The thread can't be started.
-pub(super) fn play(story: Story, speed: f64, wakes: Sender<Wake>) -> io::Result<Sender<Control>> {
+pub(super) fn play(
+    source: ReplaySource,
+    speed: f64,
+    events: Sender<AppEvent>,
+) -> io::Result<Sender<Control>> {
     let (input, inbox) = mpsc::channel();
     let (controls, asked) = mpsc::channel();
     let requests = input.clone();
     let sender = CommandSender::over(Arc::new(move |request| requests.send(Input::Request(request)).is_ok()));
-    let device = story.device();
-    let language = words::language();
+    let device = source.device();
+    let language = messages::language();
     thread::Builder::new().name("controls".into()).spawn(move || {
         for control in asked {
             if input.send(Input::Control(control)).is_err() {
@@ -58,10 +62,10 @@ pub(super) fn play(story: Story, speed: f64, wakes: Sender<Wake>) -> io::Result<
             }
         }
     })?;
-    thread::Builder::new().name("player".into()).spawn(move || {
-        words::speak(language);
-        if wakes.send(Wake::Connected { sender, device, since_ms: 0 }).is_ok() {
-            Player::new(story, speed, wakes).run(&inbox);
+    thread::Builder::new().name("playback".into()).spawn(move || {
+        messages::speak(language);
+        if events.send(AppEvent::Connected { sender, device, since_ms: 0 }).is_ok() {
+            Playback::new(source, speed, events).run(&inbox);
         }
     })?;
     Ok(controls)
@@ -75,7 +79,7 @@ impl App {
             _ if self.replay.is_none() || action.only_looks() => return Some(action),
             // The key that pauses a run pauses its replay.
             Action::PauseResume => self.effects.push(Effect::Replay(Control::Pause)),
-            _ => self.complain(words::replay_only()),
+            _ => self.complain(messages::replay_only()),
         }
         None
     }

@@ -6,7 +6,7 @@ use super::fixture;
 use super::keys::press;
 use crate::session::Home;
 use crate::session::protocol::{Event, Message, Record};
-use crate::workbench::app::{App, Pane, Wish};
+use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::{Pool, StartConfig};
 use crate::workbench::desk::{Desk, Whose};
 use crate::workbench::effect::Effect;
@@ -22,9 +22,9 @@ fn keep(app: &mut App, home: &Home) {
 }
 
 /// A workbench that starts in this home.
-fn start(home: &Home, wish: Wish) -> App {
-    let alone = wish == Wish::Look;
-    let mut app = App::new(fixture::theme(), StartConfig::default(), wish);
+fn start(home: &Home, startup: Startup) -> App {
+    let alone = startup == Startup::ShowRunning;
+    let mut app = App::new(fixture::theme(), StartConfig::default(), startup);
     let desk = Desk::read(home, &Whose::Home).unwrap();
     let last = desk.last.clone().map(|name| Desk::read(home, &Whose::Session(name)).unwrap());
     app.take_home_desk(desk, last, alone);
@@ -63,7 +63,7 @@ fn home(folder: &Path) -> Home {
 fn a_recipe_made_without_a_session_is_there_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let home = home(folder.path());
-    let mut app = start(&home, Wish::Look);
+    let mut app = start(&home, Startup::ShowRunning);
     keep(&mut app, &home);
     assert!(!Desk::path(&home, &Whose::Home).exists(), "nothing was made");
     app.pane = Pane::Recipe;
@@ -71,7 +71,7 @@ fn a_recipe_made_without_a_session_is_there_at_the_next_start() {
     keep(&mut app, &home);
     let made = app.editor.recipe.clone();
 
-    let mut again = start(&home, Wish::Look);
+    let mut again = start(&home, Startup::ShowRunning);
     assert_eq!((&again.editor.recipe, again.editor.layers), (&made, app.editor.layers));
     assert!(again.editor.is_touched() && again.editor.is_taken_up());
     // It is compared with what it began as, and goes on from there.
@@ -82,7 +82,7 @@ fn a_recipe_made_without_a_session_is_there_at_the_next_start() {
     press(&mut again, "u");
     assert_eq!(again.editor.recipe, made);
     // Who asks for a session is not shown it in another one's place.
-    assert!(!start(&home, Wish::Attach("x".to_owned())).editor.is_touched());
+    assert!(!start(&home, Startup::Attach("x".to_owned())).editor.is_touched());
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn what_was_kept_and_made_in_a_session_comes_back_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let home = home(folder.path());
     let zoo = session(&home, "zoo", &fixture::SOURCES);
-    let mut app = start(&home, Wish::Attach("zoo".to_owned()));
+    let mut app = start(&home, Startup::Attach("zoo".to_owned()));
     open(&mut app, &home, &zoo);
     app.candidate = Some(41);
     press(&mut app, "K");
@@ -99,18 +99,18 @@ fn what_was_kept_and_made_in_a_session_comes_back_with_it() {
     keep(&mut app, &home);
     let made = app.editor.recipe.clone();
 
-    let mut again = start(&home, Wish::Attach("zoo".to_owned()));
+    let mut again = start(&home, Startup::Attach("zoo".to_owned()));
     open(&mut again, &home, &zoo);
     assert_eq!(again.editor.recipe, made);
     assert!(again.run.as_ref().unwrap().kept.contains(&41) && again.answers.opened.contains(&41));
     // It is there as well where the session has ended and none is shown.
-    assert_eq!(start(&home, Wish::Look).editor.recipe, made);
+    assert_eq!(start(&home, Startup::ShowRunning).editor.recipe, made);
     // Let go, it stays away.
     again.pane = Pane::Evolve;
     again.candidate = Some(41);
     press(&mut again, "K");
     keep(&mut again, &home);
-    let mut third = start(&home, Wish::Attach("zoo".to_owned()));
+    let mut third = start(&home, Startup::Attach("zoo".to_owned()));
     open(&mut third, &home, &zoo);
     assert!(third.run.as_ref().unwrap().kept.is_empty() && third.answers.opened.is_empty());
 }
@@ -121,7 +121,7 @@ fn each_session_has_its_own_desk_and_none_is_overwritten() {
     let home = home(folder.path());
     let zoo = session(&home, "zoo", &fixture::SOURCES);
     let two = session(&home, "two", &fixture::SOURCES[..2]);
-    let mut app = start(&home, Wish::Look);
+    let mut app = start(&home, Startup::ShowRunning);
     app.pane = Pane::Recipe;
     press(&mut app, "+");
     keep(&mut app, &home);
@@ -130,7 +130,7 @@ fn each_session_has_its_own_desk_and_none_is_overwritten() {
     open(&mut app, &home, &zoo);
     keep(&mut app, &home);
     assert_eq!(app.editor.recipe, alone);
-    let mut app = start(&home, Wish::Attach("two".to_owned()));
+    let mut app = start(&home, Startup::Attach("two".to_owned()));
     open(&mut app, &home, &two);
     fixture::serve(&mut app);
     app.pane = Pane::Recipe;
@@ -142,7 +142,7 @@ fn each_session_has_its_own_desk_and_none_is_overwritten() {
     // A session with other models and an empty desk shows its own, whichever comes first.
     let third = session(&home, "third", &fixture::SOURCES[1..]);
     for desk_first in [true, false] {
-        let mut again = start(&home, Wish::Look);
+        let mut again = start(&home, Startup::ShowRunning);
         assert_eq!(again.editor.recipe, of_two, "the last one made");
         again.open_session("third");
         let events = |app: &mut App| {
@@ -172,7 +172,7 @@ fn models_named_by_hand_and_those_of_the_session_stay_listed() {
     let folder = tempfile::tempdir().unwrap();
     let home = home(folder.path());
     let own = session(&home, "own", &["zoo:ja", "/models/tuned"]);
-    let mut app = start(&home, Wish::Look);
+    let mut app = start(&home, Startup::ShowRunning);
     press(&mut app, "a");
     press(&mut app, "/models/mine");
     app.key(crossterm::event::KeyCode::Enter.into());
@@ -184,7 +184,7 @@ fn models_named_by_hand_and_those_of_the_session_stay_listed() {
         .write(&Desk::path(&home, &Whose::Home))
         .unwrap();
 
-    let mut again = start(&home, Wish::Attach("own".to_owned()));
+    let mut again = start(&home, Startup::Attach("own".to_owned()));
     open(&mut again, &home, &own);
     fixture::serve(&mut again);
     for name in ["/models/mine", "/models/tuned"] {

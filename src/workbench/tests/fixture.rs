@@ -9,7 +9,7 @@ use crate::recipe::{Method, Param, Recipe, Source, Values};
 use crate::session::protocol::{
     Candidate, Cost, Event, Gene, Live, Message, Origin, Outcome, Record, Score, Split, SplitScore, Target,
 };
-use crate::workbench::app::{App, Wish};
+use crate::workbench::app::{App, Startup};
 use crate::workbench::config::{StartConfig, ZOO};
 use crate::workbench::theme::{Depth, Theme};
 
@@ -169,7 +169,7 @@ pub fn records(events: Vec<Event>) -> Vec<Record> {
 
 /// A workbench that has just found its engine.
 pub fn fresh() -> App {
-    let mut app = App::new(theme(), StartConfig::default(), Wish::Look);
+    let mut app = App::new(theme(), StartConfig::default(), Startup::ShowRunning);
     app.connected("cpu".to_owned());
     serve(&mut app);
     app

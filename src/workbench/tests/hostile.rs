@@ -37,9 +37,9 @@ fn evil_app() -> App {
         model.about = EVIL.repeat(30);
         model.fit = Fit::No(EVIL.to_owned());
     }
-    app.trial.now = Some(answers.clone());
-    app.trial.before = Some(answers.clone());
-    app.trial.error = Some(EVIL.to_owned());
+    app.preview.now = Some(answers.clone());
+    app.preview.before = Some(answers.clone());
+    app.preview.error = Some(EVIL.to_owned());
     app.editor.recipe.base = Some(EVIL.to_owned());
     app.editor.recipe.sources[0].model = EVIL.to_owned();
     app.editor.path = Some(EVIL.into());

@@ -10,7 +10,7 @@ use crate::recipe::Method;
 use crate::session::protocol::{Command, Message, Reply, SessionRow, Target};
 use crate::workbench::action::Action;
 use crate::workbench::answers::{Filter, Who};
-use crate::workbench::app::{App, Pane, Wish};
+use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::StartConfig;
 use crate::workbench::effect::{Ask, Effect};
 use crate::workbench::overlays::Overlay;
@@ -55,23 +55,23 @@ fn a_held_key_asks_once_with_the_latest_value() {
 fn answers_before_stay_beside_answers_now() {
     let mut app = fixture::fresh();
     app.pane = Pane::Recipe;
-    let first = app.trial.now.clone();
+    let first = app.preview.now.clone();
     assert!(first.is_some());
     press(&mut app, "+");
     app.settle();
     app.effects.clear();
     app.sent(500, Ask::Try { revision: 1 });
-    assert_eq!(app.trial.before, first);
+    assert_eq!(app.preview.before, first);
     // Superseded at once by a newer request: what was before stays.
     app.sent(501, Ask::Try { revision: 2 });
     app.receive(Message::Reply { id: 500, reply: Reply::Superseded });
-    assert_eq!(app.trial.before, first);
+    assert_eq!(app.preview.before, first);
     let late = fixture::answers("", 0..3, |_| 1);
     app.receive(Message::Reply { id: 500, reply: Reply::Answers(late) });
-    assert_eq!(app.trial.now, None);
+    assert_eq!(app.preview.now, None);
     let answers = fixture::answers("", 0..3, |_| 2);
     app.receive(Message::Reply { id: 501, reply: Reply::Answers(answers.clone()) });
-    assert_eq!(app.trial.now, Some(answers));
+    assert_eq!(app.preview.now, Some(answers));
 }
 
 #[test]
@@ -131,11 +131,11 @@ fn the_list_of_sessions_says_what_is_the_matter() {
 
 #[test]
 fn the_command_line_can_ask_for_a_session() {
-    let mut app = App::new(fixture::theme(), StartConfig::default(), Wish::Attach("mine".to_owned()));
+    let mut app = App::new(fixture::theme(), StartConfig::default(), Startup::Attach("mine".to_owned()));
     app.connected("cpu".to_owned());
     fixture::serve(&mut app);
     assert!(app.notice.as_ref().is_some_and(|n| n.text.contains("no session mine")));
-    let mut app = App::new(fixture::theme(), StartConfig::default(), Wish::Start);
+    let mut app = App::new(fixture::theme(), StartConfig::default(), Startup::Start);
     app.connected("cpu".to_owned());
     fixture::serve(&mut app);
     assert_eq!(app.session(), Some("zoo"));
@@ -212,7 +212,7 @@ fn orders_go_to_the_session() {
     press(&mut app, "7");
     code(&mut app, KeyCode::Tab);
     code(&mut app, KeyCode::Enter);
-    assert_eq!(app.trial.questions, [1, 2, 7]);
+    assert_eq!(app.preview.questions, [1, 2, 7]);
     let watch = sent(&mut app);
     assert!(
         matches!(&watch[..], [Command::Watch { questions, .. }, Command::Try { .. }] if *questions == [1, 2, 7])

@@ -195,7 +195,7 @@ fn what_is_expected_is_never_cut() {
     press(&mut app, "+");
     fixture::serve(&mut app);
     let gold = "1234567890.25";
-    for answers in [&mut app.trial.now, &mut app.trial.before].into_iter().flatten() {
+    for answers in [&mut app.preview.now, &mut app.preview.before].into_iter().flatten() {
         for answer in &mut answers.answers {
             gold.clone_into(&mut answer.gold);
             answer.number = Some("98765432100".to_owned());

@@ -9,43 +9,43 @@ use super::keys::press;
 use super::snapshots::screen;
 use crate::session::protocol::Status;
 use crate::session::{CommandSender, Home};
-use crate::workbench::app::{App, Pane, Wish};
+use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::StartConfig;
 use crate::workbench::effect::Effect;
-use crate::workbench::replay::{self, Control, Story};
-use crate::workbench::wake::Wake;
+use crate::workbench::event::AppEvent;
+use crate::workbench::replay::{self, Control, ReplaySource};
 
-/// A workbench that a player feeds.
+/// A workbench that shows a replay.
 struct Stage {
     app: App,
-    inbox: Receiver<Wake>,
+    inbox: Receiver<AppEvent>,
     engine: Option<CommandSender>,
-    player: Sender<Control>,
+    playback: Sender<Control>,
 }
 
 impl Stage {
-    fn open(speed: f64) -> (Self, Story) {
+    fn open(speed: f64) -> (Self, ReplaySource) {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
-        let story = Story::open(&home, None).unwrap();
-        let again = Story::open(&home, None).unwrap();
-        let wish = Wish::Attach(story.name().to_owned());
-        let app = App::new(fixture::theme(), StartConfig::default(), wish);
-        let (wakes, inbox) = mpsc::channel();
-        let player = replay::play(story, speed, wakes).unwrap();
-        (Self { app, inbox, engine: None, player }, again)
+        let source = ReplaySource::open(&home, None).unwrap();
+        let again = ReplaySource::open(&home, None).unwrap();
+        let startup = Startup::Attach(source.name().to_owned());
+        let app = App::new(fixture::theme(), StartConfig::default(), startup);
+        let (events, inbox) = mpsc::channel();
+        let playback = replay::play(source, speed, events).unwrap();
+        (Self { app, inbox, engine: None, playback }, again)
     }
 
     /// Takes in what comes until `enough`.
     fn until(&mut self, what: &str, enough: impl Fn(&App) -> bool) {
         while !enough(&self.app) {
             match self.inbox.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("never {what}")) {
-                Wake::Engine(message) => self.app.receive(*message),
-                Wake::Connected { sender, device, .. } => {
+                AppEvent::Engine(message) => self.app.receive(*message),
+                AppEvent::Connected { sender, device, .. } => {
                     self.engine = Some(sender);
                     self.app.connected(device);
                 }
-                Wake::Replay(standing) => self.app.replay = Some(standing),
+                AppEvent::Replay(standing) => self.app.replay = Some(standing),
                 _ => {}
             }
             self.app.settle();
@@ -60,7 +60,7 @@ impl Stage {
                     let id = self.engine.as_ref().unwrap().send(command).unwrap();
                     self.app.sent(id, ask);
                 }
-                Effect::Replay(control) => self.player.send(control).unwrap(),
+                Effect::Replay(control) => self.playback.send(control).unwrap(),
                 _ => {}
             }
         }
@@ -73,11 +73,11 @@ fn seq(app: &App) -> u64 {
 
 #[test]
 fn a_session_is_seen_again_to_its_end() {
-    let (mut stage, story) = Stage::open(65_536.0);
-    let of = story.records.len() as u64;
+    let (mut stage, source) = Stage::open(65_536.0);
+    let of = source.records.len() as u64;
     stage.until("played to its end", |a| seq(a) == of);
-    assert_eq!(stage.app.run.as_ref().unwrap().state, story.state);
-    assert_eq!(story.state.status, Status::Finished);
+    assert_eq!(stage.app.run.as_ref().unwrap().state, source.state);
+    assert_eq!(source.state.status, Status::Finished);
     assert!(screen(&stage.app, 80, 24).contains(&format!("replay ended {of}/{of}")));
     // Answers that the recording holds are there to read.
     stage.app.pane = Pane::Answers;
@@ -85,7 +85,7 @@ fn a_session_is_seen_again_to_its_end() {
     // The best candidate's recipe was evaluated: its answers are its sample answers too.
     stage.app.pane = Pane::Evolve;
     press(&mut stage.app, "e");
-    stage.until("answered by hand", |a| a.trial.now.is_some());
+    stage.until("answered by hand", |a| a.preview.now.is_some());
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::action::Action;
 use super::app::{App, Link, Pane};
 use super::config::StartConfig;
 use super::effect::{Ask, Effect};
+use super::messages;
 use super::overlays::{Confirm, Does, Overlay, Picker};
-use super::words;
 use crate::session::protocol::{Command, Status};
 
 /// Rows of a page.
@@ -41,7 +41,7 @@ impl App {
         } else if let KeyCode::Char(c) = key.code
             && !key.modifiers.contains(KeyModifiers::CONTROL)
         {
-            self.say(words::key_does_nothing(c));
+            self.say(messages::key_does_nothing(c));
         }
     }
 
@@ -162,14 +162,14 @@ impl App {
     fn toggle_mouse(&mut self) {
         self.mouse = !self.mouse;
         self.effects.push(Effect::Mouse(self.mouse));
-        self.say(if self.mouse { words::mouse_ours() } else { words::mouse_theirs() });
+        self.say(if self.mouse { messages::mouse_ours() } else { messages::mouse_theirs() });
     }
 
     /// Starts to evolve, or first asks when a session is running already.
     fn start_asked(&mut self) {
         let running = self.run.as_ref().filter(|r| r.status() == Status::Running);
         if let Some(run) = running {
-            let question = words::start_beside(&run.state.name);
+            let question = messages::start_beside(&run.state.name);
             self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Start)));
         } else {
             self.start();
@@ -179,13 +179,13 @@ impl App {
     /// Asks the engine to start the config with the picked models.
     pub(super) fn start(&mut self) {
         if !matches!(self.link, Link::Connected { .. }) {
-            self.complain(words::engine_not_yet());
+            self.complain(messages::engine_not_yet());
             return;
         }
         let next = self.next_config();
         let config = next.with_pool(&self.models.pool);
         self.ask(Ask::Start, Command::Start { config, name: next.name });
-        self.say(words::starting(&next.title));
+        self.say(messages::starting(&next.title));
     }
 
     /// What is started next: another session like the one on the screen, or what was named at the start.

@@ -6,8 +6,8 @@ use crate::session::protocol::Status;
 use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::effect::{Effect, Reading};
+use crate::workbench::messages;
 use crate::workbench::overlays::{Choice, Confirm, Does, Overlay, Prompt, Purpose, tour};
-use crate::workbench::words;
 use crate::workbench::write::Unwritten;
 
 impl App {
@@ -116,7 +116,7 @@ impl App {
             KeyCode::PageDown => reader.scroll(10),
             KeyCode::Char('y') => {
                 let text = reader.text.clone();
-                self.say(words::letters_sent(text.chars().count()));
+                self.say(messages::letters_sent(text.chars().count()));
                 self.effects.push(Effect::Copy(text));
             }
             KeyCode::Char('q') | KeyCode::Enter => self.overlay = None,
@@ -178,7 +178,7 @@ impl App {
     fn submit(&mut self, purpose: Purpose, text: &str) {
         let text = &from_home(text, std::env::var("HOME").ok());
         match purpose {
-            _ if text.is_empty() => self.say(words::no_file_named()),
+            _ if text.is_empty() => self.say(messages::no_file_named()),
             Purpose::Save => self.save(text, false),
             Purpose::Open => {
                 self.effects.push(Effect::Read { path: text.into(), why: Reading::Edit });
@@ -210,8 +210,8 @@ impl App {
     /// A file there was, or the one changed elsewhere, is asked about.
     pub(in crate::workbench) fn ask_over(&mut self, path: &str, why: &Unwritten, does: Does) {
         let question = match why {
-            Unwritten::Changed => words::overwrite_changed(path),
-            _ => words::overwrite(path),
+            Unwritten::Changed => messages::overwrite_changed(path),
+            _ => messages::overwrite(path),
         };
         self.overlay = Some(Overlay::Confirm(Confirm::new(question, does)));
     }

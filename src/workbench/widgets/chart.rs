@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::limits::TICKS;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
@@ -74,9 +74,9 @@ impl Frame {
 
 impl Chart {
     /// Draws the chart into `area`.
-    pub fn draw(&self, pen: &mut Pen<'_>, area: Rect) {
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let names = self.series.iter().map(|s| &s.name).chain(self.levels.iter().map(|l| &l.name));
-        let mark = if pen.theme.ascii { 2 } else { 0 };
+        let mark = if canvas.theme.ascii { 2 } else { 0 };
         let ends = names.map(|n| width(n) + 6 + mark).max().unwrap_or(0).min(20) as u16;
         let ends = if area.width > 50 { ends } else { 0 };
         if area.width < 12 + ends || area.height < 5 {
@@ -85,14 +85,14 @@ impl Chart {
         let plot = Rect::new(area.x + 6, area.y, area.width - 7 - ends, area.height - 2);
         let (step, y_max) = self.scale(plot.height);
         let frame = Frame { plot, x_max: self.x_max.max(2.0), y_max };
-        self.axes(pen, &frame, step);
+        self.axes(canvas, &frame, step);
         for level in &self.levels {
             let y = frame.row(level.y);
             for x in (plot.left()..plot.right()).step_by(2) {
-                pen.glyph(x, y, "-", pen.theme.tone(Tone::Dim));
+                canvas.glyph(x, y, "-", canvas.theme.tone(Tone::Dim));
             }
         }
-        self.borders(pen, &frame);
+        self.borders(canvas, &frame);
         let mut dots = vec![Dots::default(); usize::from(plot.width) * usize::from(plot.height)];
         for (index, series) in self.series.iter().enumerate().rev() {
             trace(&frame, &mut dots, index, &series.points);
@@ -102,12 +102,12 @@ impl Chart {
             let y = plot.y + (i / usize::from(plot.width)) as u16;
             let dot = char::from_u32(0x2800 + u32::from(cell.bits)).unwrap_or('*');
             let series = &self.series[cell.series];
-            let glyph = if pen.theme.ascii { series.mark } else { dot };
-            pen.glyph(x, y, &glyph.to_string(), series.style);
+            let glyph = if canvas.theme.ascii { series.mark } else { dot };
+            canvas.glyph(x, y, &glyph.to_string(), series.style);
         }
-        self.border_names(pen, &frame);
+        self.border_names(canvas, &frame);
         if ends > 0 {
-            self.ends(pen, &frame, ends);
+            self.ends(canvas, &frame, ends);
         }
     }
 
@@ -118,22 +118,22 @@ impl Chart {
     }
 
     /// Upright lines.
-    fn borders(&self, pen: &mut Pen<'_>, frame: &Frame) {
-        let upright = if pen.theme.ascii { "|" } else { "│" };
+    fn borders(&self, canvas: &mut Canvas<'_>, frame: &Frame) {
+        let upright = if canvas.theme.ascii { "|" } else { "│" };
         for x in self.border_columns(frame) {
             for y in frame.plot.top()..frame.plot.bottom() {
-                pen.glyph(x, y, upright, pen.theme.tone(Tone::Dim));
+                canvas.glyph(x, y, upright, canvas.theme.tone(Tone::Dim));
             }
         }
     }
 
     /// Names at the foot of the upright lines, over whatever is there, as far as the next line.
-    fn border_names(&self, pen: &mut Pen<'_>, frame: &Frame) {
+    fn border_names(&self, canvas: &mut Canvas<'_>, frame: &Frame) {
         let columns = self.border_columns(frame);
-        let dim = pen.theme.tone(Tone::Dim);
+        let dim = canvas.theme.tone(Tone::Dim);
         for (i, (border, x)) in self.borders.iter().zip(&columns).enumerate() {
             let until = columns.get(i + 1).copied().unwrap_or(frame.plot.right());
-            pen.text((x + 2, frame.plot.bottom() - 1), until.saturating_sub(x + 2), &border.name, dim);
+            canvas.text((x + 2, frame.plot.bottom() - 1), until.saturating_sub(x + 2), &border.name, dim);
         }
     }
 
@@ -152,45 +152,45 @@ impl Chart {
         (step, (top * 1.02 / step).ceil() * step)
     }
 
-    fn axes(&self, pen: &mut Pen<'_>, frame: &Frame, step: f64) {
-        let dim = pen.theme.tone(Tone::Dim);
+    fn axes(&self, canvas: &mut Canvas<'_>, frame: &Frame, step: f64) {
+        let dim = canvas.theme.tone(Tone::Dim);
         let plot = frame.plot;
         let (vertical, corner, horizontal) =
-            if pen.theme.ascii { ("|", "+", "-") } else { ("│", "╰", "─") };
+            if canvas.theme.ascii { ("|", "+", "-") } else { ("│", "╰", "─") };
         for y in plot.top()..plot.bottom() {
-            pen.glyph(plot.x - 1, y, vertical, dim);
+            canvas.glyph(plot.x - 1, y, vertical, dim);
         }
-        pen.glyph(plot.x - 1, plot.bottom(), corner, dim);
+        canvas.glyph(plot.x - 1, plot.bottom(), corner, dim);
         for x in plot.left()..plot.right() {
-            pen.glyph(x, plot.bottom(), horizontal, dim);
+            canvas.glyph(x, plot.bottom(), horizontal, dim);
         }
         for tick in 0..=((frame.y_max / step).round() as u32).min(TICKS) {
             let value = f64::from(tick) * step;
             let text = format!("{:>5}", number(value));
-            pen.text((plot.x - 6, frame.row(value)), 5, &text, dim);
+            canvas.text((plot.x - 6, frame.row(value)), 5, &text, dim);
         }
         let last = format!("{:.0}", frame.x_max);
         let y = plot.bottom() + 1;
-        pen.text((plot.x, y), 2, "1", dim);
+        canvas.text((plot.x, y), 2, "1", dim);
         let title_x = plot.x + plot.width.saturating_sub(width(self.x_title) as u16) / 2;
-        pen.text((title_x, y), plot.width, self.x_title, dim);
-        pen.right(Rect::new(plot.x, y, plot.width, 1), y, &last, dim);
+        canvas.text((title_x, y), plot.width, self.x_title, dim);
+        canvas.right(Rect::new(plot.x, y, plot.width, 1), y, &last, dim);
     }
 
     /// Names and last values to the right of the lines, moved apart where they would overlap.
-    fn ends(&self, pen: &mut Pen<'_>, frame: &Frame, cells: u16) {
+    fn ends(&self, canvas: &mut Canvas<'_>, frame: &Frame, cells: u16) {
         let plot = frame.plot;
         let mut labels: Vec<(u16, String, Style)> = Vec::new();
         for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             if let Some((_, y)) = series.points.last() {
-                let mark = if pen.theme.ascii { format!("{} ", series.mark) } else { String::new() };
+                let mark = if canvas.theme.ascii { format!("{} ", series.mark) } else { String::new() };
                 let text = format!("{mark}{} {}", series.name, number(*y));
                 labels.push((frame.row(*y), text, series.style));
             }
         }
         for level in &self.levels {
             let text = format!("{} {}", level.name, number(level.y));
-            labels.push((frame.row(level.y), text, pen.theme.tone(Tone::Dim)));
+            labels.push((frame.row(level.y), text, canvas.theme.tone(Tone::Dim)));
         }
         // From the highest down, each at its own height or the next free row below; then up again
         // where the bottom is reached.
@@ -206,7 +206,7 @@ impl Chart {
         }
         for (y, (_, text, style)) in rows.into_iter().zip(labels) {
             if y >= plot.top() {
-                pen.text((plot.right() + 1, y), cells.saturating_sub(1), &text, style);
+                canvas.text((plot.right() + 1, y), cells.saturating_sub(1), &text, style);
             }
         }
     }

@@ -5,12 +5,12 @@ use ratatui::style::Modifier;
 
 use crate::recipe::{LayerGroup, Param, Recipe};
 use crate::session::protocol::Gene;
+use crate::workbench::canvas::Canvas;
 use crate::workbench::editor::{Block, Cell, Column, Compared, columns, differ, value};
+use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
 use crate::workbench::text::clip;
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// Cells of the row names and the gap after them.
 const NAMES: u16 = 6;
@@ -69,7 +69,7 @@ impl<'a> Grid<'a> {
     }
 
     /// Draws the grid and gives the rows used.
-    pub fn draw(&self, pen: &mut Pen<'_>, area: Rect) -> u16 {
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         let all = columns(self.recipe);
         let room = area.width.saturating_sub(NAMES);
         if all.is_empty() || area.height < 2 || room < NARROW {
@@ -79,27 +79,32 @@ impl<'a> Grid<'a> {
         let wide = (room / all.len() as u16).clamp(narrow.min(room), self.widest());
         let fit = usize::from(room / wide);
         let left = self.cursor.map_or(0, |c| c.column.saturating_sub(fit - 1));
-        let heads = self.heads(pen, area, &all, left, wide);
-        let body = Pen::below(area, heads);
+        let heads = self.heads(canvas, area, &all, left, wide);
+        let body = Canvas::below(area, heads);
         let rows = LayerGroup::count(self.layers);
-        let top = Pen::first_row(self.cursor.map_or(0, |c| c.row), rows, body.height);
+        let top = Canvas::first_row(self.cursor.map_or(0, |c| c.row), rows, body.height);
         let shown = rows.saturating_sub(top).min(body.height.into());
         for row in top..top + shown {
             let y = body.y + (row - top) as u16;
             let group = LayerGroup::from_index(row, self.layers);
             let here = self.cursor.is_some_and(|c| c.row == row);
             let tone = if here { Tone::Strong } else { Tone::Dim };
-            pen.text((area.x, y), NAMES - 1, &format!("{:>5}", group.to_string()), pen.theme.tone(tone));
+            canvas.text(
+                (area.x, y),
+                NAMES - 1,
+                &format!("{:>5}", group.to_string()),
+                canvas.theme.tone(tone),
+            );
             for (i, column) in all.iter().enumerate().skip(left).take(fit) {
                 let x = area.x + NAMES + (i - left) as u16 * wide;
-                self.cell(pen, Rect::new(x, y, wide, 1), Cell { row, column: i }, *column);
+                self.cell(canvas, Rect::new(x, y, wide, 1), Cell { row, column: i }, *column);
             }
         }
         heads + shown as u16
     }
 
     /// Source names over the columns, below them the parameter, and below that the filter.
-    fn heads(&self, pen: &mut Pen<'_>, area: Rect, all: &[Column], left: usize, wide: u16) -> u16 {
+    fn heads(&self, canvas: &mut Canvas<'_>, area: Rect, all: &[Column], left: usize, wide: u16) -> u16 {
         let rows = head_rows(self.recipe, all);
         let fit = usize::from((area.width - NAMES) / wide);
         let shown = all.iter().enumerate().skip(left).take(fit);
@@ -111,34 +116,34 @@ impl<'a> Grid<'a> {
             if before.is_none_or(|b| b.source != column.source) {
                 let name = match column.source {
                     Some(source) => short(&self.recipe.sources[source].model),
-                    None => words::whole_merge().to_owned(),
+                    None => messages::whole_merge().to_owned(),
                 };
                 let span = all[i..].iter().take_while(|c| c.source == column.source).count();
                 let room = (span.min(fit + left - i) as u16 * wide).saturating_sub(1);
-                pen.text((x, area.y), room, &name, pen.theme.tone(tone));
+                canvas.text((x, area.y), room, &name, canvas.theme.tone(tone));
             }
             if rows > 1 && before.is_none_or(|b| (b.source, b.param) != (column.source, column.param)) {
-                pen.text((x, area.y + 1), wide - 1, column.param.name(), pen.theme.tone(Tone::Dim));
+                canvas.text((x, area.y + 1), wide - 1, column.param.name(), canvas.theme.tone(Tone::Dim));
             }
             if rows > 2 {
                 let filter = match column.filter(self.recipe) {
                     Some(Some(part)) => part.trim_start_matches("self_"),
-                    Some(None) => words::other_tensors(),
+                    Some(None) => messages::other_tensors(),
                     None => "",
                 };
-                pen.text((x, area.y + 2), wide - 1, filter, pen.theme.tone(Tone::Dim));
+                canvas.text((x, area.y + 2), wide - 1, filter, canvas.theme.tone(Tone::Dim));
             }
         }
         rows
     }
 
-    fn cell(&self, pen: &mut Pen<'_>, area: Rect, cell: Cell, column: Column) {
+    fn cell(&self, canvas: &mut Canvas<'_>, area: Rect, cell: Cell, column: Column) {
         let group = LayerGroup::from_index(cell.row, self.layers);
         let number = value(self.recipe, column, group, self.layers);
         let (low, high) = colours(self.recipe, column);
         let mut style = match number {
-            Some(number) => pen.theme.heat(number, low, high),
-            None => pen.theme.tone(Tone::Dim),
+            Some(number) => canvas.theme.heat(number, low, high),
+            None => canvas.theme.tone(Tone::Dim),
         };
         let here = self.cursor == Some(cell);
         if here || self.block.is_some_and(|b| b.cells() > 1 && b.contains(cell)) {
@@ -163,12 +168,12 @@ impl<'a> Grid<'a> {
         } else {
             format!("{figure:>wide$}")
         };
-        pen.text((area.x, area.y), area.width - 1, &text, style);
+        canvas.text((area.x, area.y), area.width - 1, &text, style);
         if typed.is_some() {
-            pen.cursor_at(area.x + (wide as u16).saturating_sub(u16::from(wide > 6)), area.y);
+            canvas.cursor_at(area.x + (wide as u16).saturating_sub(u16::from(wide > 6)), area.y);
         }
         if self.live {
-            pen.hit(area, Hit::Cell(cell));
+            canvas.hit(area, Hit::Cell(cell));
         }
     }
 }
@@ -197,7 +202,7 @@ pub fn figure(number: f64) -> String {
 }
 
 /// A genome as one row of colours; neighbours share a cell where there are more genes than room.
-pub fn strip(pen: &mut Pen<'_>, area: Rect, genome: &[f64], genes: &[Gene]) {
+pub fn strip(canvas: &mut Canvas<'_>, area: Rect, genome: &[f64], genes: &[Gene]) {
     let room = usize::from(area.width);
     if genome.is_empty() || room == 0 || area.height == 0 {
         return;
@@ -209,11 +214,11 @@ pub fn strip(pen: &mut Pen<'_>, area: Rect, genome: &[f64], genes: &[Gene]) {
         let part = &genome[from..to];
         let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
         let (low, high) = genes.get(from).map_or(WEIGHTS, |g| (g.low, g.high));
-        let style = pen.theme.heat(mean, low, high);
-        let mark = pen.theme.heat_mark(mean, high).to_string();
+        let style = canvas.theme.heat(mean, low, high);
+        let mark = canvas.theme.heat_mark(mean, high).to_string();
         for k in 0..wide {
             let glyph = if k == 0 { mark.as_str() } else { " " };
-            pen.glyph(area.x + (i * wide + k) as u16, area.y, glyph, style);
+            canvas.glyph(area.x + (i * wide + k) as u16, area.y, glyph, style);
         }
     }
 }

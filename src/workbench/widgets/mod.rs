@@ -2,5 +2,5 @@
 
 pub mod chart;
 pub mod heat;
-pub mod route;
+pub mod path_map;
 pub mod samples;

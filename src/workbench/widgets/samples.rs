@@ -5,10 +5,10 @@ use ratatui::style::Style;
 
 use crate::session::protocol::Answer;
 use crate::workbench::answers::counts;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::text::{cut, visible, width, wrap};
 use crate::workbench::theme::{Theme, Tone};
-use crate::workbench::words;
 
 /// One text with its heading.
 pub struct Sample {
@@ -58,7 +58,7 @@ pub struct Asked {
 
 /// Draws as many questions as there is room for. Each has the rows that it needs; where they are
 /// too few, each has its share, and what a short one leaves goes to the next.
-pub fn draw_all(pen: &mut Pen<'_>, area: Rect, all: &[Asked]) {
+pub fn draw_all(canvas: &mut Canvas<'_>, area: Rect, all: &[Asked]) {
     let need = |asked: &Asked| {
         let cells = usize::from(area.width);
         let n = asked.samples.len().max(1);
@@ -72,13 +72,13 @@ pub fn draw_all(pen: &mut Pen<'_>, area: Rect, all: &[Asked]) {
         let share = (rest.height + 1) / (fit - i) as u16;
         let rows = need(asked).min(share.max(4)).min(rest.height);
         let part = Rect::new(rest.x, rest.y, rest.width, rows.saturating_sub(u16::from(i + 1 < fit)));
-        draw(pen, part, &asked.question, &asked.gold, &asked.samples);
-        rest = Pen::below(rest, rows);
+        draw(canvas, part, &asked.question, &asked.gold, &asked.samples);
+        rest = Canvas::below(rest, rows);
     }
 }
 
 /// Draws a question and its samples side by side, and gives the rows used.
-fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: &[Sample]) -> u16 {
+fn draw(canvas: &mut Canvas<'_>, area: Rect, question: &str, gold: &str, samples: &[Sample]) -> u16 {
     if area.height < 2 || area.width < 8 {
         return 0;
     }
@@ -86,24 +86,24 @@ fn draw(pen: &mut Pen<'_>, area: Rect, question: &str, gold: &str, samples: &[Sa
     let most = (area.height * 2 / 5).max(1);
     let head = Rect::new(area.x, area.y, area.width, most);
     let lines = cut(wrap(question, area.width.into()), most.into(), area.width.into());
-    let asked_rows = pen.lines(head, lines.iter().map(String::as_str), pen.theme.tone(Tone::Dim));
-    let rest = Pen::below(area, asked_rows);
+    let asked_rows = canvas.lines(head, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Dim));
+    let rest = Canvas::below(area, asked_rows);
     let n = samples.len().max(1) as u16;
     let wide = (rest.width.saturating_sub(2 * (n - 1))) / n;
     // What is expected stands beside the last heading where it fits there whole, else above all.
     let fits = samples
         .last()
-        .is_none_or(|s| heading(s, *pen.theme) + 1 + width(&words::answer_is(gold)) <= wide.into());
+        .is_none_or(|s| heading(s, *canvas.theme) + 1 + width(&messages::answer_is(gold)) <= wide.into());
     let above = u16::from(!fits && rest.height > 2);
     if above > 0 {
-        expected(pen, Rect::new(rest.x, rest.y, rest.width, 1), gold);
+        expected(canvas, Rect::new(rest.x, rest.y, rest.width, 1), gold);
     }
-    let rest = Pen::below(rest, above);
+    let rest = Canvas::below(rest, above);
     let mut used = 0;
     for (i, sample) in samples.iter().enumerate() {
         let x = rest.x + i as u16 * (wide + 2);
         let beside = (above == 0 && i + 1 == samples.len()).then_some(gold);
-        used = used.max(column(pen, Rect::new(x, rest.y, wide, rest.height), sample, beside));
+        used = used.max(column(canvas, Rect::new(x, rest.y, wide, rest.height), sample, beside));
     }
     asked_rows + above + used
 }
@@ -115,26 +115,26 @@ fn heading(sample: &Sample, theme: Theme) -> usize {
 }
 
 /// The right answer at the right of a row: of a long one the beginning, and what it is gives way first.
-fn expected(pen: &mut Pen<'_>, row: Rect, gold: &str) {
-    let text = words::answer_is(gold);
+fn expected(canvas: &mut Canvas<'_>, row: Rect, gold: &str) {
+    let text = messages::answer_is(gold);
     let text = if width(&text) <= row.width.into() { text } else { gold.to_owned() };
-    pen.right(row, row.y, &text, pen.theme.tone(Tone::Dim));
+    canvas.right(row, row.y, &text, canvas.theme.tone(Tone::Dim));
 }
 
-fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) -> u16 {
-    let mut used = pen.text((area.x, area.y), area.width, &sample.title, sample.style);
+fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&str>) -> u16 {
+    let mut used = canvas.text((area.x, area.y), area.width, &sample.title, sample.style);
     if let Some(answer) = &sample.answer {
-        let (text, style) = verdict(answer, *pen.theme);
+        let (text, style) = verdict(answer, *canvas.theme);
         if used > 0 {
             used += 1;
         }
-        used += pen.text((area.x + used, area.y), area.width.saturating_sub(used), &text, style);
+        used += canvas.text((area.x + used, area.y), area.width.saturating_sub(used), &text, style);
     }
     if let Some(gold) = gold {
         let rest = Rect::new(area.x + used, area.y, area.width.saturating_sub(used), 1);
-        expected(pen, rest, gold);
+        expected(canvas, rest, gold);
     }
-    let body = Pen::below(area, 1);
+    let body = Canvas::below(area, 1);
     let mut text = sample.text.trim_start().to_owned();
     if sample.open {
         text.push('_');
@@ -143,5 +143,5 @@ fn column(pen: &mut Pen<'_>, area: Rect, sample: &Sample, gold: Option<&str>) ->
     // Of a text that is being written the end matters, of a finished one the beginning.
     let skip = if sample.open { lines.len().saturating_sub(body.height.into()) } else { 0 };
     let shown = lines.iter().skip(skip).map(String::as_str);
-    1 + pen.lines(body, shown, pen.theme.tone(Tone::Plain))
+    1 + canvas.lines(body, shown, canvas.theme.tone(Tone::Plain))
 }

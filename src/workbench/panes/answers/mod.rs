@@ -8,25 +8,25 @@ use ratatui::style::Modifier;
 use crate::session::protocol::{Answer, Split};
 use crate::workbench::answers::{Fetch, Who};
 use crate::workbench::app::App;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
 use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
 use crate::workbench::widgets::samples::verdict;
-use crate::workbench::words;
 
 /// Cells of a question's number and of a model's column.
 const NUMBER: u16 = 5;
 const COLUMN: u16 = 11;
 
 /// Draws the pane.
-pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = app.answer_columns();
     let view = &app.answers;
     if columns.is_empty() {
-        let inner = pen.panel(area, words::answers(), true);
-        pen.paragraph(inner, words::answers_wait(), pen.theme.tone(Tone::Dim));
+        let inner = canvas.panel(area, messages::answers(), true);
+        canvas.paragraph(inner, messages::answers_wait(), canvas.theme.tone(Tone::Dim));
         return;
     }
     let shown = app.shown_questions();
@@ -34,18 +34,18 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
     let rows = if view.zoom { 0 } else { (area.height / 2).max(6).min(area.height) };
     if rows > 0 {
         let title = match view.split {
-            Split::Train => words::train_questions(shown.len(), view.filter.name()),
-            Split::Test => words::test_questions(shown.len(), view.filter.name()),
+            Split::Train => messages::train_questions(shown.len(), view.filter.name()),
+            Split::Test => messages::test_questions(shown.len(), view.filter.name()),
         };
-        let inner = pen.panel(Rect::new(area.x, area.y, area.width, rows), &title, true);
-        table(app, pen, inner, &columns, &shown, question);
+        let inner = canvas.panel(Rect::new(area.x, area.y, area.width, rows), &title, true);
+        table(app, canvas, inner, &columns, &shown, question);
     }
-    texts(app, pen, Pen::below(area, rows), question);
+    texts(app, canvas, Canvas::below(area, rows), question);
 }
 
 fn table(
     app: &App,
-    pen: &mut Pen<'_>,
+    canvas: &mut Canvas<'_>,
     area: Rect,
     columns: &[Who],
     shown: &[usize],
@@ -57,65 +57,66 @@ fn table(
     let fit = usize::from(area.right().saturating_sub(left) / COLUMN).max(1);
     let from = at.saturating_sub(fit - 1);
     let pinned = app.pinned_column();
-    let (dim, strong) = (pen.theme.tone(Tone::Dim), pen.theme.tone(Tone::Strong));
+    let (dim, strong) = (canvas.theme.tone(Tone::Dim), canvas.theme.tone(Tone::Strong));
     for (i, who) in columns.iter().enumerate().skip(from).take(fit) {
         let x = left + (i - from) as u16 * COLUMN;
         let mut name = short(&app.column_name(*who));
         if pinned == Some(*who) {
             name.insert(0, '=');
         }
-        let style = if i == at { pen.theme.tone(Tone::Accent).add_modifier(Modifier::BOLD) } else { strong };
-        pen.text((x, area.y), COLUMN - 1, &name, style);
-        pen.text((x, area.y + 1), COLUMN - 1, &summary(app, *who), dim);
+        let style =
+            if i == at { canvas.theme.tone(Tone::Accent).add_modifier(Modifier::BOLD) } else { strong };
+        canvas.text((x, area.y), COLUMN - 1, &name, style);
+        canvas.text((x, area.y + 1), COLUMN - 1, &summary(app, *who), dim);
     }
-    let body = Pen::below(area, 2);
+    let body = Canvas::below(area, 2);
     let row_at = shown.iter().position(|q| Some(*q) == question).unwrap_or(0);
-    let top = Pen::first_row(row_at, shown.len(), body.height);
+    let top = Canvas::first_row(row_at, shown.len(), body.height);
     for (row, q) in shown.iter().enumerate().skip(top).take(body.height.into()) {
         let y = body.y + (row - top) as u16;
         let here = row == row_at;
-        let style = if here { pen.theme.chosen() } else { dim };
-        pen.text((area.x, y), NUMBER - 1, &format!("{q:>4}"), style);
+        let style = if here { canvas.theme.chosen() } else { dim };
+        canvas.text((area.x, y), NUMBER - 1, &format!("{q:>4}"), style);
         if asked > 0
             && let Some(answer) = columns.iter().find_map(|who| app.answer(*who, *q))
         {
-            pen.text((area.x + NUMBER, y), asked, &answer.question, pen.theme.tone(Tone::Plain));
+            canvas.text((area.x + NUMBER, y), asked, &answer.question, canvas.theme.tone(Tone::Plain));
         }
         for (i, who) in columns.iter().enumerate().skip(from).take(fit) {
             let x = left + (i - from) as u16 * COLUMN;
             let (text, mut style) = match app.answer(*who, *q) {
-                Some(answer) => verdict(answer, *pen.theme),
+                Some(answer) => verdict(answer, *canvas.theme),
                 None => (String::new(), dim),
             };
             if here && i == at {
-                style = style.patch(pen.theme.chosen());
+                style = style.patch(canvas.theme.chosen());
             }
             let text = pad(&text, usize::from(COLUMN - 2));
-            pen.text((x, y), COLUMN - 1, &text, style);
-            pen.hit(Rect::new(x, y, COLUMN, 1), Hit::Answer(*q, *who));
+            canvas.text((x, y), COLUMN - 1, &text, style);
+            canvas.hit(Rect::new(x, y, COLUMN, 1), Hit::Answer(*q, *who));
         }
     }
     if shown.is_empty() {
         let waiting = columns.iter().any(|who| app.column_answers(*who).is_none());
-        let text = if waiting { words::answers_on_their_way() } else { words::filter_empty() };
-        pen.text((body.x, body.y), body.width, text, dim);
+        let text = if waiting { messages::answers_on_their_way() } else { messages::filter_empty() };
+        canvas.text((body.x, body.y), body.width, text, dim);
     }
 }
 
 /// Under a column's name: its score, or why there is none.
 fn summary(app: &App, who: Who) -> String {
     if let Some(answers) = app.column_answers(who) {
-        return words::share_of(&percent(answers.score.acc_ja), answers.score.n);
+        return messages::share_of(&percent(answers.score.acc_ja), answers.score.n);
     }
     let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
     match fetch {
-        Some(Fetch::Failed(_)) => words::none().to_owned(),
-        _ => words::waiting().to_owned(),
+        Some(Fetch::Failed(_)) => messages::none().to_owned(),
+        _ => messages::waiting().to_owned(),
     }
 }
 
 /// The question, and the pinned column's answer beside the current one's.
-fn texts(app: &App, pen: &mut Pen<'_>, area: Rect, question: Option<usize>) {
+fn texts(app: &App, canvas: &mut Canvas<'_>, area: Rect, question: Option<usize>) {
     if area.height < 3 {
         return;
     }
@@ -123,46 +124,46 @@ fn texts(app: &App, pen: &mut Pen<'_>, area: Rect, question: Option<usize>) {
     let pinned = app.pinned_column().filter(|p| Some(*p) != here);
     let found = |who: Option<Who>| who.zip(question).and_then(|(w, q)| app.answer(w, q));
     let any = app.answer_columns().into_iter().find_map(|w| found(Some(w)));
-    let title = any.map_or_else(String::new, |a| words::question_title(&a.id, &a.gold));
-    let inner = pen.panel(area, &title, app.answers.zoom);
+    let title = any.map_or_else(String::new, |a| messages::question_title(&a.id, &a.gold));
+    let inner = canvas.panel(area, &title, app.answers.zoom);
     let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
     let asked = any.map_or("", |a| a.question.as_str());
     let most = Rect::new(inner.x, inner.y, inner.width, (inner.height / 2).max(1));
-    let used = pen.paragraph(most, asked, pen.theme.tone(Tone::Strong));
+    let used = canvas.paragraph(most, asked, canvas.theme.tone(Tone::Strong));
     let gap = u16::from(inner.height > used + 4);
-    let rest = Pen::below(inner, used + gap);
+    let rest = Canvas::below(inner, used + gap);
     let sides: Vec<Who> = pinned.into_iter().chain(here).collect();
     let n = sides.len().max(1) as u16;
     let wide = rest.width.saturating_sub(2 * (n - 1)) / n;
     for (i, who) in sides.into_iter().enumerate() {
         let column = Rect::new(rest.x + i as u16 * (wide + 2), rest.y, wide, rest.height);
-        side(app, pen, column, who, found(Some(who)));
+        side(app, canvas, column, who, found(Some(who)));
     }
 }
 
-fn side(app: &App, pen: &mut Pen<'_>, area: Rect, who: Who, answer: Option<&Answer>) {
+fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: Who, answer: Option<&Answer>) {
     let name = short(&app.column_name(who));
     let here = app.current_column() == Some(who);
-    let style = pen.theme.tone(if here { Tone::Accent } else { Tone::Plain });
-    let used = pen.text((area.x, area.y), area.width, &name, style);
+    let style = canvas.theme.tone(if here { Tone::Accent } else { Tone::Plain });
+    let used = canvas.text((area.x, area.y), area.width, &name, style);
     let Some(answer) = answer else {
         let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
         if let Some(Fetch::Failed(why)) = fetch {
-            pen.paragraph(Pen::below(area, 1), why, pen.theme.tone(Tone::Warn));
+            canvas.paragraph(Canvas::below(area, 1), why, canvas.theme.tone(Tone::Warn));
         }
         return;
     };
-    let (words, style) = verdict(answer, *pen.theme);
-    let mark = |right: bool| pen.theme.verdict(right);
+    let (words, style) = verdict(answer, *canvas.theme);
+    let mark = |right: bool| canvas.theme.verdict(right);
     let differ = answer.lenient_correct.filter(|l| *l != answer.correct);
-    let both = differ.map(|l| words::strict_lenient(mark(answer.correct), mark(l)));
-    let facts = format!("{}{}", both.unwrap_or_default(), words::answer_facts(answer.p_ja, answer.tokens));
+    let both = differ.map(|l| messages::strict_lenient(mark(answer.correct), mark(l)));
+    let facts = format!("{}{}", both.unwrap_or_default(), messages::answer_facts(answer.p_ja, answer.tokens));
     let x = area.x + used + 2;
-    let used = pen.text((x, area.y), area.right().saturating_sub(x), &words, style);
-    let dim = pen.theme.tone(Tone::Dim);
-    pen.text((x + used, area.y), area.right().saturating_sub(x + used), &facts, dim);
-    let body = Pen::below(area, 1);
+    let used = canvas.text((x, area.y), area.right().saturating_sub(x), &words, style);
+    let dim = canvas.theme.tone(Tone::Dim);
+    canvas.text((x + used, area.y), area.right().saturating_sub(x + used), &facts, dim);
+    let body = Canvas::below(area, 1);
     let lines = wrap(answer.text.trim_start(), body.width.into());
     let skip = app.answers.scroll.min(lines.len().saturating_sub(1));
-    pen.lines(body, lines.iter().skip(skip).map(String::as_str), pen.theme.tone(Tone::Plain));
+    canvas.lines(body, lines.iter().skip(skip).map(String::as_str), canvas.theme.tone(Tone::Plain));
 }

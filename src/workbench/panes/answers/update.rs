@@ -5,8 +5,8 @@ use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
+use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
-use crate::workbench::words;
 
 impl App {
     /// The question under the cursor, by its index in the split.
@@ -45,12 +45,12 @@ impl App {
             Action::Filter => {
                 self.answers.filter = self.answers.filter.next();
                 let shown = self.shown_questions().len();
-                self.say(words::questions_filtered(shown, self.answers.filter.name()));
+                self.say(messages::questions_filtered(shown, self.answers.filter.name()));
             }
             Action::PinBaseline => {
                 self.answers.pinned = self.current_column();
                 if let Some(who) = self.answers.pinned {
-                    self.say(words::compared_with(&self.column_name(who)));
+                    self.say(messages::compared_with(&self.column_name(who)));
                 }
             }
             Action::SwitchSplit => {
@@ -71,7 +71,7 @@ impl App {
                 Some(Who::Candidate(id)) if self.answers.opened.contains(&id) => {
                     self.answers.opened.retain(|o| *o != id);
                 }
-                _ => self.say(words::close_opened_only()),
+                _ => self.say(messages::close_opened_only()),
             },
             _ => {
                 self.answers.zoom = !self.answers.zoom;
@@ -86,9 +86,9 @@ impl App {
         if let Some(text) = answer.map(|a| a.text.clone()) {
             let letters = text.chars().count();
             self.effects.push(Effect::Copy(text));
-            self.say(words::letters_sent(letters));
+            self.say(messages::letters_sent(letters));
         } else {
-            self.say(words::no_answer_here());
+            self.say(messages::no_answer_here());
         }
     }
 }

@@ -11,56 +11,56 @@ use crate::session::state::Entry;
 use crate::session::text::visible_line;
 use crate::workbench::answers::Fetch;
 use crate::workbench::app::{App, Link};
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::run::Run;
 use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Border, Chart, Level, Series};
 use crate::workbench::widgets::heat::Grid;
-use crate::workbench::widgets::route::Route;
+use crate::workbench::widgets::path_map::PathMap;
 use crate::workbench::widgets::samples::{self, Asked, Sample};
-use crate::workbench::words;
 
 /// Draws the pane.
-pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(run) = &app.run else {
-        welcome(app, pen, area);
+        welcome(app, canvas, area);
         return;
     };
     let head = Rect::new(area.x, area.y, area.width, 2.min(area.height));
-    status(run, pen, head);
-    let body = Pen::below(area, 2);
+    status(run, canvas, head);
+    let body = Canvas::below(area, 2);
     let side = (body.width * 2 / 5).clamp(30, 48).min(body.width);
     let main = body.width - side;
     let upper = if body.height < 16 { body.height / 2 } else { (body.height * 9 / 20).max(10) };
-    let lower = Pen::below(body, upper);
+    let lower = Canvas::below(body, upper);
     let rect = |x: u16, y: u16, w: u16, h: u16| Rect::new(body.x + x, y, w, h);
     if body.width < 64 {
         // Too narrow for two columns: the chart, then the population, then a sample.
-        chart(run, pen, rect(0, body.y, body.width, upper));
+        chart(run, canvas, rect(0, body.y, body.width, upper));
         let rows = lower.height / 2;
-        people(app, run, pen, rect(0, lower.y, body.width, rows));
-        stream(app, run, pen, Pen::below(lower, rows));
+        people(app, run, canvas, rect(0, lower.y, body.width, rows));
+        stream(app, run, canvas, Canvas::below(lower, rows));
         return;
     }
-    chart(run, pen, rect(0, body.y, main, upper));
-    let inner = pen.panel(rect(main, body.y, side, upper), words::reference_points(), false);
-    scores::draw(run, pen, shrink(inner));
+    chart(run, canvas, rect(0, body.y, main, upper));
+    let inner = canvas.panel(rect(main, body.y, side, upper), messages::reference_points(), false);
+    scores::draw(run, canvas, shrink(inner));
     let best = best_genome(run);
     let wide = body.width >= 110;
     match best {
         Some(best) if wide => {
             let grid_width = (best.width() + 3).min(body.width / 3);
             let people_width = ((body.width - grid_width) * 2 / 5).max(44);
-            people(app, run, pen, rect(0, lower.y, people_width, lower.height));
-            genome(run, &best, pen, rect(people_width, lower.y, grid_width, lower.height));
+            people(app, run, canvas, rect(0, lower.y, people_width, lower.height));
+            genome(run, &best, canvas, rect(people_width, lower.y, grid_width, lower.height));
             let x = people_width + grid_width;
-            stream(app, run, pen, rect(x, lower.y, body.width - x, lower.height));
+            stream(app, run, canvas, rect(x, lower.y, body.width - x, lower.height));
         }
         _ => {
             let half = body.width / 2;
-            people(app, run, pen, rect(0, lower.y, half, lower.height));
-            stream(app, run, pen, rect(half, lower.y, body.width - half, lower.height));
+            people(app, run, canvas, rect(0, lower.y, half, lower.height));
+            stream(app, run, canvas, rect(half, lower.y, body.width - half, lower.height));
         }
     }
 }
@@ -70,24 +70,24 @@ fn shrink(area: Rect) -> Rect {
 }
 
 /// Nothing runs: say what can.
-fn welcome(app: &App, pen: &mut Pen<'_>, area: Rect) {
-    let inner = shrink(pen.panel(area, words::evolve(), true));
+fn welcome(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let inner = shrink(canvas.panel(area, messages::evolve(), true));
     let pool = &app.models.pool;
     let text = match &app.link {
-        Link::Connecting => words::engine_being_started().to_owned(),
-        Link::Lost(why) => words::engine_gone(why),
-        Link::Connected { .. } => words::welcome(&app.config.title, &pool.sources.join(", "), &pool.base),
+        Link::Connecting => messages::engine_being_started().to_owned(),
+        Link::Lost(why) => messages::engine_gone(why),
+        Link::Connected { .. } => messages::welcome(&app.config.title, &pool.sources.join(", "), &pool.base),
     };
     let room = Rect::new(inner.x, inner.y + inner.height / 4, inner.width.min(72), inner.height * 3 / 4);
-    pen.paragraph(room, &text, pen.theme.tone(Tone::Plain));
+    canvas.paragraph(room, &text, canvas.theme.tone(Tone::Plain));
 }
 
 /// Two lines: how far it is, and how fast.
-fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
+fn status(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let state = &run.state;
-    let (strong, dim) = (pen.theme.tone(Tone::Strong), pen.theme.tone(Tone::Dim));
+    let (strong, dim) = (canvas.theme.tone(Tone::Strong), canvas.theme.tone(Tone::Dim));
     if !run.caught_up && state.seq == 0 {
-        pen.text((area.x + 1, area.y), area.width, words::reading_journal(), dim);
+        canvas.text((area.x + 1, area.y), area.width, messages::reading_journal(), dim);
         return;
     }
     let generation = state.generations.last().map_or(0, |g| g.generation);
@@ -102,51 +102,51 @@ fn status(run: &Run, pen: &mut Pen<'_>, area: Rect) {
         Status::New | Status::Finished => Tone::Accent,
     };
     let pieces = [
-        (run.status_word(), pen.theme.tone(tone)),
-        (words::status_generation(), dim),
+        (run.status_word(), canvas.theme.tone(tone)),
+        (messages::status_generation(), dim),
         (&generation, strong),
-        (words::status_evaluations(), dim),
+        (messages::status_evaluations(), dim),
         (&done, strong),
-        (words::status_best(), dim),
+        (messages::status_best(), dim),
         (&fitness, strong),
-        (words::status_held_out(), dim),
+        (messages::status_held_out(), dim),
         (&held, strong),
     ];
-    pen.pieces((area.x + 1, area.y), area.width.saturating_sub(1), &pieces);
+    canvas.pieces((area.x + 1, area.y), area.width.saturating_sub(1), &pieces);
     if area.height < 2 {
         return;
     }
     let mut words = Vec::new();
     if let Some(rate) = &run.rate {
-        words.push(words::per_hour(&count(rate.candidates_per_hour.max(0.0) as u64)));
-        words.push(words::tokens_per_second(&count(rate.tokens_per_second.max(0.0) as u64)));
+        words.push(messages::per_hour(&count(rate.candidates_per_hour.max(0.0) as u64)));
+        words.push(messages::tokens_per_second(&count(rate.tokens_per_second.max(0.0) as u64)));
         if let Some(eta) = rate.eta_s {
-            words.push(words::time_left(&duration(eta)));
+            words.push(messages::time_left(&duration(eta)));
         }
         if rate.memory_bytes > 0 {
             words.push(bytes(rate.memory_bytes));
         }
     } else {
         let seconds = state.updated_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
-        words.push(words::since_start(&duration(seconds)));
-        words.push(words::tokens(&count(state.tokens)));
+        words.push(messages::since_start(&duration(seconds)));
+        words.push(messages::tokens(&count(state.tokens)));
     }
     words.push(format!("{} {}", state.device, state.dtype));
     if !state.device_note.is_empty() {
-        words.push(words::fell_back().to_owned());
+        words.push(messages::fell_back().to_owned());
     }
     if let Some((at, name, of)) = state.stage_place() {
-        words.insert(0, words::stage(at, of, &visible_line(name)));
+        words.insert(0, messages::stage(at, of, &visible_line(name)));
     }
-    words.push(words::seed(state.seed));
+    words.push(messages::seed(state.seed));
     if let Some(reason) = &state.reason {
         words.push(reason.clone());
     }
     let cells = if area.width < 100 { 10 } else { 20 };
     let bar = progress_bar(run, cells.into());
-    pen.text((area.x + 1, area.y + 1), cells, &bar, pen.theme.series(0));
+    canvas.text((area.x + 1, area.y + 1), cells, &bar, canvas.theme.series(0));
     let x = cells + 3;
-    pen.text((area.x + x, area.y + 1), area.width.saturating_sub(x), &words.join("   "), dim);
+    canvas.text((area.x + x, area.y + 1), area.width.saturating_sub(x), &words.join("   "), dim);
 }
 
 fn progress_bar(run: &Run, cells: usize) -> String {
@@ -163,8 +163,8 @@ fn axis_end(last: f64, planned: f64) -> f64 {
 }
 
 /// Best, mean and held-out fitness over the generations.
-fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
-    let inner = pen.panel(area, words::fitness(), false);
+fn chart(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
+    let inner = canvas.panel(area, messages::fitness(), false);
     let state = &run.state;
     let complete: Vec<_> = state.generations.iter().filter(|g| g.complete).collect();
     let first = state.generations.first().map_or(0, |g| g.generation);
@@ -176,26 +176,26 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let spread = |sign: f64| Series {
         name: String::new(),
         points: line(&|i| Some(complete[i].mean_fitness + sign * complete[i].std_fitness)),
-        style: pen.theme.tone(Tone::Dim),
+        style: canvas.theme.tone(Tone::Dim),
         mark: '.',
     };
     let series = vec![
         Series {
-            name: words::series_best().to_owned(),
+            name: messages::series_best().to_owned(),
             points: line(&|i| Some(complete[i].best_fitness)),
-            style: pen.theme.series(0),
+            style: canvas.theme.series(0),
             mark: '*',
         },
         Series {
-            name: words::series_mean().to_owned(),
+            name: messages::series_mean().to_owned(),
             points: line(&|i| Some(complete[i].mean_fitness)),
-            style: pen.theme.series(1),
+            style: canvas.theme.series(1),
             mark: 'o',
         },
         Series {
-            name: words::series_held_out().to_owned(),
+            name: messages::series_held_out().to_owned(),
             points: line(&held),
-            style: pen.theme.series(2),
+            style: canvas.theme.series(2),
             mark: '+',
         },
         // The spread of a generation: a standard deviation above and below its mean.
@@ -205,7 +205,7 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let mut levels = Vec::new();
     let fitness = |e: &Entry| e.train().map(|s| s.fitness);
     let base = state.baselines().find(|e| e.candidate.origin == crate::session::protocol::Origin::Base);
-    for (name, entry) in [(words::level_base(), base), (words::level_global(), run.best_global())] {
+    for (name, entry) in [(messages::level_base(), base), (messages::level_global(), run.best_global())] {
         if let Some(y) = entry.and_then(fitness) {
             levels.push(Level { name: name.to_owned(), y });
         }
@@ -217,29 +217,29 @@ fn chart(run: &Run, pen: &mut Pen<'_>, area: Rect) {
     let borders =
         begun.map(|(b, name)| Border { name: visible_line(name), x: x(b.generation) - 0.5 }).collect();
     let x_max = axis_end(last, planned);
-    Chart { series, levels, borders, x_max, x_title: words::axis_generation() }.draw(pen, inner);
+    Chart { series, levels, borders, x_max, x_title: messages::axis_generation() }.draw(canvas, inner);
 }
 
-fn people(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
+fn people(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let title = match run.state.generations.last() {
-        Some(g) => words::generation_numbered(g.generation),
-        None => words::population().to_owned(),
+        Some(g) => messages::generation_numbered(g.generation),
+        None => messages::population().to_owned(),
     };
-    let inner = pen.panel(area, &title, true);
-    population::draw(app, run, pen, inner);
+    let inner = canvas.panel(area, &title, true);
+    population::draw(app, run, canvas, inner);
 }
 
-/// The best recipe: its grid, or the route of its path.
+/// The best recipe: a grid of weights, or the map of its path.
 enum Genome<'a> {
     Grid(Grid<'a>),
-    Route(Route<'a>),
+    PathMap(PathMap<'a>),
 }
 
 impl Genome<'_> {
     fn width(&self) -> u16 {
         match self {
             Self::Grid(grid) => grid.compact_width(),
-            Self::Route(route) => route.width(),
+            Self::PathMap(path_map) => path_map.width(),
         }
     }
 }
@@ -250,23 +250,23 @@ fn best_genome(run: &Run) -> Option<Genome<'_>> {
     Some(if recipe.path.is_empty() {
         Genome::Grid(Grid::still(recipe, run.state.layers))
     } else {
-        Genome::Route(Route::still(&recipe.path, recipe.donor()))
+        Genome::PathMap(PathMap::still(&recipe.path, recipe.donor()))
     })
 }
 
-fn genome(run: &Run, best: &Genome<'_>, pen: &mut Pen<'_>, area: Rect) {
+fn genome(run: &Run, best: &Genome<'_>, canvas: &mut Canvas<'_>, area: Rect) {
     let label = run.state.best_entry().map_or("", |e| e.candidate.label.as_str());
-    let inner = pen.panel(area, &words::best_labelled(label), false);
+    let inner = canvas.panel(area, &messages::best_labelled(label), false);
     match best {
-        Genome::Grid(grid) => grid.draw(pen, inner),
-        Genome::Route(route) => route.draw(pen, inner),
+        Genome::Grid(grid) => grid.draw(canvas, inner),
+        Genome::PathMap(path_map) => path_map.draw(canvas, inner),
     };
 }
 
 /// The watched questions with the answers that are being written, or, of a session at rest, with
 /// the best candidate's.
-fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
-    let inner = shrink(pen.panel(area, words::samples(), false));
+fn stream(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
+    let inner = shrink(canvas.panel(area, messages::samples(), false));
     if inner.height < 3 {
         return;
     }
@@ -276,8 +276,8 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         let watched = &run.watching[(i + run.first_sample) % n];
         if let Some(stream) = run.streams.get(&watched.index) {
             let entry = run.state.entry(stream.candidate);
-            let title = entry.map_or(words::reference_point(), |e| e.candidate.label.as_str()).to_owned();
-            let style = pen.theme.tone(Tone::Accent);
+            let title = entry.map_or(messages::reference_point(), |e| e.candidate.label.as_str()).to_owned();
+            let style = canvas.theme.tone(Tone::Accent);
             let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
             rows.push(Asked {
                 question: watched.question.clone(),
@@ -290,11 +290,11 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         && let Some(id) = run.state.best
         && let Some(Fetch::Here(stored)) = app.answers.fetched.get(&(id, Split::Train))
     {
-        let style = pen.theme.tone(Tone::Accent);
-        let label = run.state.entry(id).map_or(words::best_name(), |e| e.candidate.label.as_str());
-        for question in &app.trial.questions {
+        let style = canvas.theme.tone(Tone::Accent);
+        let label = run.state.entry(id).map_or(messages::best_name(), |e| e.candidate.label.as_str());
+        for question in &app.preview.questions {
             if let Some(answer) = stored.answers.iter().find(|a| a.index == *question) {
-                let sample = Sample { style, ..Sample::done(label, answer, *pen.theme) };
+                let sample = Sample { style, ..Sample::done(label, answer, *canvas.theme) };
                 rows.push(Asked {
                     question: answer.question.clone(),
                     gold: answer.gold.clone(),
@@ -304,8 +304,8 @@ fn stream(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
         }
     }
     if rows.is_empty() {
-        pen.paragraph(inner, words::samples_appear(), pen.theme.tone(Tone::Dim));
+        canvas.paragraph(inner, messages::samples_appear(), canvas.theme.tone(Tone::Dim));
         return;
     }
-    samples::draw_all(pen, inner, &rows);
+    samples::draw_all(canvas, inner, &rows);
 }

@@ -4,31 +4,34 @@ use ratatui::layout::Rect;
 
 use crate::session::protocol::{Origin, Outcome};
 use crate::workbench::app::App;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
 use crate::workbench::run::Run;
 use crate::workbench::text::{pad, pad_left, width};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::strip;
-use crate::workbench::words;
 
 /// Cells of a label and of a fitness.
 const LABEL: u16 = 10;
 const FITNESS: u16 = 6;
 
 /// Draws the rows.
-pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let listed = run.listed();
-    let dim = pen.theme.tone(Tone::Dim);
+    let dim = canvas.theme.tone(Tone::Dim);
     if listed.is_empty() {
-        let text =
-            if run.state.generations.is_empty() { words::references_first() } else { words::no_candidate() };
-        pen.paragraph(area, text, dim);
+        let text = if run.state.generations.is_empty() {
+            messages::references_first()
+        } else {
+            messages::no_candidate()
+        };
+        canvas.paragraph(area, text, dim);
         return;
     }
     let current = app.current_candidate();
     let at = listed.iter().position(|e| Some(e.candidate.id) == current).unwrap_or(0);
-    let top = Pen::first_row(at, listed.len(), area.height);
+    let top = Canvas::first_row(at, listed.len(), area.height);
     for (i, entry) in listed.iter().enumerate().skip(top).take(area.height.into()) {
         let y = area.y + (i - top) as u16;
         let id = entry.candidate.id;
@@ -39,13 +42,13 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
             _ => Tone::Plain,
         };
         let here = Some(id) == current;
-        let mut style = pen.theme.tone(tone);
+        let mut style = canvas.theme.tone(tone);
         if here {
-            style = style.patch(pen.theme.chosen());
+            style = style.patch(canvas.theme.chosen());
         }
         let kept = if run.kept.contains(&id) { "*" } else { "" };
         let label = pad(&format!("{kept}{}", entry.candidate.label), LABEL.into());
-        pen.text((area.x, y), LABEL, &label, style);
+        canvas.text((area.x, y), LABEL, &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {
             // Of some of the questions, or an estimate.
@@ -53,28 +56,28 @@ pub fn draw(app: &App, run: &Run, pen: &mut Pen<'_>, area: Rect) {
                 (format!("~{:.3}", score.fitness), if here { style } else { dim })
             }
             (Some(Outcome::Scored(score)), _) => (format!("{:.3}", score.fitness), style),
-            (Some(Outcome::Failed(_)), _) => (words::failed().to_owned(), pen.theme.tone(Tone::Bad)),
+            (Some(Outcome::Failed(_)), _) => (messages::failed().to_owned(), canvas.theme.tone(Tone::Bad)),
             (None, Some((_, done, of))) => {
                 // A racing candidate has answered some in earlier blocks, and others follow.
                 let before = entry.values.len() as u64;
                 let share = (before + done) * 100 / of.max(run.state.train_questions as u64).max(1);
-                (format!("{share:>3}%"), pen.theme.tone(Tone::Warn))
+                (format!("{share:>3}%"), canvas.theme.tone(Tone::Warn))
             }
             (None, None) if entry.so_far.n > 0 => (format!("~{:.3}", entry.so_far.fitness), dim),
             (None, None) => ("-".to_owned(), dim),
         };
-        pen.text((area.x + LABEL + 1, y), FITNESS, &pad_left(&figure, width(&figure).max(5)), style);
+        canvas.text((area.x + LABEL + 1, y), FITNESS, &pad_left(&figure, width(&figure).max(5)), style);
         let used = LABEL + FITNESS + 2;
         let room = Rect::new(area.x + used, y, area.width.saturating_sub(used), 1);
         match &entry.outcome {
             Some(Outcome::Failed(why)) => {
-                pen.text((room.x, y), room.width, why, pen.theme.tone(Tone::Bad));
+                canvas.text((room.x, y), room.width, why, canvas.theme.tone(Tone::Bad));
             }
             _ if entry.candidate.genome.is_empty() => {
-                pen.text((room.x, y), room.width, words::not_in_space(), dim);
+                canvas.text((room.x, y), room.width, messages::not_in_space(), dim);
             }
-            _ => strip(pen, room, &entry.candidate.genome, &run.state.genes),
+            _ => strip(canvas, room, &entry.candidate.genome, &run.state.genes),
         }
-        pen.hit(Rect::new(area.x, y, area.width, 1), Hit::Candidate(id));
+        canvas.hit(Rect::new(area.x, y, area.width, 1), Hit::Candidate(id));
     }
 }

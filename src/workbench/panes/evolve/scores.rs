@@ -6,43 +6,44 @@ use ratatui::layout::Rect;
 use crate::session::asked::Asked;
 use crate::session::protocol::{Origin, Score};
 use crate::session::state::Entry;
-use crate::workbench::pen::Pen;
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::run::Run;
 use crate::workbench::text::{pad_left, percent};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
-use crate::workbench::words;
 
 /// Draws the table and gives the rows used.
-pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
+pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let wide = area.width >= 42;
     let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
-    let dim = pen.theme.tone(Tone::Dim);
+    let dim = canvas.theme.tone(Tone::Dim);
     let asked = Asked::of(&run.state);
     let any = wide && asked.language().is_some();
-    let mut head = format!("{}  {}", pad_left(words::score_train(), 7), pad_left(words::score_held_out(), 8));
+    let mut head =
+        format!("{}  {}", pad_left(messages::score_train(), 7), pad_left(messages::score_held_out(), 8));
     if any {
-        head.push_str(&pad_left(words::score_any(), 10));
+        head.push_str(&pad_left(messages::score_any(), 10));
     }
-    let what = if wide { words::what_counts(&asked) } else { words::score_right().to_owned() };
-    pen.text((area.x, area.y), name, &what, dim);
-    pen.text((area.x + name, area.y), area.width, &head, dim);
+    let what = if wide { messages::what_counts(&asked) } else { messages::score_right().to_owned() };
+    canvas.text((area.x, area.y), name, &what, dim);
+    canvas.text((area.x + name, area.y), area.width, &head, dim);
     let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
     let global = run.best_global().map(|e| e.candidate.id);
     for entry in run.references() {
         let label = if Some(entry.candidate.id) == global {
-            words::best_global().to_owned()
+            messages::best_global().to_owned()
         } else {
             short(&entry.candidate.label)
         };
         rows.push((entry, Tone::Plain, label));
     }
     if let Some(best) = run.state.best_entry() {
-        rows.push((best, Tone::Good, words::best_of(&best.candidate.label)));
+        rows.push((best, Tone::Good, messages::best_of(&best.candidate.label)));
     }
     let mean = run.state.finished.as_ref().and_then(|f| f.mean);
     if let Some(mean) = mean.and_then(|id| run.state.entry(id)) {
-        rows.push((mean, Tone::Accent, words::search_mean().to_owned()));
+        rows.push((mean, Tone::Accent, messages::search_mean().to_owned()));
     }
     let share = |score: Option<Score>, of: fn(&Score) -> f64| {
         score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))
@@ -57,15 +58,15 @@ pub fn draw(run: &Run, pen: &mut Pen<'_>, area: Rect) -> u16 {
     let skip = rows.len().saturating_sub(room);
     let mut y = area.y + 1;
     for (entry, tone, label) in rows.iter().skip(skip) {
-        let style = pen.theme.tone(*tone);
-        pen.text((area.x, y), name - 1, label, style);
+        let style = canvas.theme.tone(*tone);
+        canvas.text((area.x, y), name - 1, label, style);
         let mut text =
             format!("{:>7}  {:>8}", share(entry.train(), |s| s.acc_ja), share(entry.test, |s| s.acc_ja));
         if any {
             let any = share(entry.test.or(entry.train()), |s| s.acc);
             text = format!("{text}{any:>10}");
         }
-        pen.text((area.x + name, y), area.width.saturating_sub(name), &text, style);
+        canvas.text((area.x + name, y), area.width.saturating_sub(name), &text, style);
         y += 1;
     }
     y - area.y
@@ -93,8 +94,9 @@ mod tests {
         run.state.languages = languages.iter().map(|l| (*l).to_owned()).collect();
         app.pane = crate::workbench::app::Pane::Evolve;
         let screen = crate::workbench::tests::snapshots::screen(&app, 120, 40);
-        let line =
-            screen.lines().find(|l| l.contains(words::score_train()) && l.contains(words::score_held_out()));
+        let line = screen
+            .lines()
+            .find(|l| l.contains(messages::score_train()) && l.contains(messages::score_held_out()));
         line.and_then(|l| l.rsplit('│').nth(1)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
@@ -104,9 +106,9 @@ mod tests {
         assert_eq!(heading(&["de"]), "right, German train held-out any lang");
         assert_eq!(heading(&["none"]), "right train held-out");
         assert_eq!(heading(&["ja", "none"]), "right, as asked train held-out any lang");
-        words::speak(words::Language::Japanese);
+        messages::speak(messages::Language::Japanese);
         let japanese = [heading(&["ja"]), heading(&["de"]), heading(&["none"])];
-        words::speak(words::Language::English);
+        messages::speak(messages::Language::English);
         assert!(
             japanese[0].starts_with("正解かつ日本語 ") && japanese[1].starts_with("正解かつドイツ語 "),
             "{japanese:?}"

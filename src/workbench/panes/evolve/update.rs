@@ -5,8 +5,8 @@ use crate::workbench::action::Action;
 use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
+use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Look, Overlay};
-use crate::workbench::words;
 
 /// Sample questions beyond this many are not asked.
 const MOST_WATCHED: usize = 8;
@@ -32,29 +32,29 @@ impl App {
 
     pub(in crate::workbench) fn act_evolve(&mut self, action: Action) {
         if action == Action::Watch {
-            let task = self.trial.task.clone();
-            self.say(words::reading_questions());
+            let task = self.preview.task.clone();
+            self.say(messages::reading_questions());
             self.ask(Ask::Questions, Command::Questions { task, split: Split::Train });
             return;
         }
         let Some(run) = &mut self.run else {
-            self.complain(words::no_session());
+            self.complain(messages::no_session());
             return;
         };
         let session = run.state.name.clone();
         match action {
             Action::PauseResume => match run.status() {
                 Status::New | Status::Running => {
-                    let done = words::pauses(&session);
+                    let done = messages::pauses(&session);
                     self.ask(Ask::Order(done), Command::Pause { session });
                 }
                 Status::Paused | Status::Stopped => self.resume(&session),
-                Status::Finished => self.say(words::is_finished()),
+                Status::Finished => self.say(messages::is_finished()),
             },
             Action::Stop => match run.status() {
-                Status::Finished | Status::Stopped => self.say(words::does_not_run()),
+                Status::Finished | Status::Stopped => self.say(messages::does_not_run()),
                 _ => {
-                    let question = words::stop_question(&session);
+                    let question = messages::stop_question(&session);
                     self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Stop)));
                 }
             },
@@ -73,14 +73,14 @@ impl App {
 
     /// Asks for a session to go on.
     pub(in crate::workbench) fn resume(&mut self, session: &str) {
-        let done = words::goes_on(session);
+        let done = messages::goes_on(session);
         self.ask(Ask::Order(done), Command::Resume { session: session.to_owned() });
     }
 
     /// Asks for the session on the screen to end.
     pub(in crate::workbench) fn stop(&mut self) {
         if let Some(session) = self.session().map(str::to_owned) {
-            let done = words::is_stopped(&session);
+            let done = messages::is_stopped(&session);
             self.ask(Ask::Order(done), Command::Stop { session });
         }
     }
@@ -103,13 +103,13 @@ impl App {
         let label = run.state.entry(id).map_or_else(String::new, |e| e.candidate.label.clone());
         if run.kept.remove(&id) {
             self.answers.opened.retain(|o| *o != id);
-            self.say(words::let_go(&label));
+            self.say(messages::let_go(&label));
         } else {
             run.kept.insert(id);
             if !self.answers.opened.contains(&id) {
                 self.answers.opened.push(id);
             }
-            self.say(words::kept(&label));
+            self.say(messages::kept(&label));
         }
     }
 
@@ -130,7 +130,7 @@ impl App {
         let look = match candidate {
             None => Look {
                 candidate,
-                label: words::by_hand().to_owned(),
+                label: messages::by_hand().to_owned(),
                 recipe: Some(Box::new(self.editor.recipe.clone())),
                 layers: self.editor.layers,
             },
@@ -149,10 +149,10 @@ impl App {
     /// Changes the sample questions.
     pub(in crate::workbench) fn watch(&mut self, mut questions: Vec<usize>) {
         questions.truncate(MOST_WATCHED);
-        let task = self.trial.task.clone();
-        self.trial.ask_others(task, questions.clone());
+        let task = self.preview.task.clone();
+        self.preview.ask_others(task, questions.clone());
         if let Some(session) = self.session().map(str::to_owned) {
-            let done = words::watching_others().to_owned();
+            let done = messages::watching_others().to_owned();
             self.ask(Ask::Order(done), Command::Watch { session, questions });
         }
     }

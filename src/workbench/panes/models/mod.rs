@@ -7,23 +7,23 @@ use ratatui::layout::Rect;
 
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};
+use crate::workbench::canvas::Canvas;
+use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
 use crate::workbench::pool::Apart;
 use crate::workbench::text::{bytes, count, cut, pad_left, width, wrap};
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// Draws the pane.
-pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let models = app.models.all();
     let next = next_step(app);
     let foot = if area.height > 12 { 3 } else { 0 };
     let list_rows = (models.len() as u16 + 3).clamp(5, (area.height.saturating_sub(foot) * 3 / 5).max(5));
     let list = Rect::new(area.x, area.y, area.width, list_rows.min(area.height));
-    let rest = Pen::below(area, list_rows);
+    let rest = Canvas::below(area, list_rows);
     let detail = Rect::new(rest.x, rest.y, rest.width, rest.height.saturating_sub(foot));
-    table(app, pen, list);
+    table(app, canvas, list);
     let map = distances::rows(app);
     let wanted = matches!(app.models.apart, Apart::Known(..)) || detail.height >= 10;
     let (detail, beside) = if !wanted || app.models.list.is_none() {
@@ -34,37 +34,42 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
         (Rect::new(detail.x, detail.y, card, detail.height), Some(right))
     } else if detail.height >= 8 {
         let rows = map.min(detail.height - 4);
-        let below = Pen::below(detail, detail.height - rows);
+        let below = Canvas::below(detail, detail.height - rows);
         (Rect::new(detail.x, detail.y, detail.width, detail.height - rows), Some(below))
     } else {
         (detail, None)
     };
     if let Some(area) = beside {
-        distances::draw(app, pen, area);
+        distances::draw(app, canvas, area);
     }
     if detail.height > 2 {
         match app.models.chosen() {
-            Some(model) => card(model, pen, detail),
+            Some(model) => card(model, canvas, detail),
             None => {
-                pen.panel(detail, "", false);
+                canvas.panel(detail, "", false);
             }
         }
     }
     if foot > 0 {
         let inner =
-            pen.panel(Rect::new(area.x, area.bottom() - foot, area.width, foot), words::next(), false);
-        pen.text((inner.x + 1, inner.y), inner.width.saturating_sub(1), &next, pen.theme.tone(Tone::Accent));
+            canvas.panel(Rect::new(area.x, area.bottom() - foot, area.width, foot), messages::next(), false);
+        canvas.text(
+            (inner.x + 1, inner.y),
+            inner.width.saturating_sub(1),
+            &next,
+            canvas.theme.tone(Tone::Accent),
+        );
     }
 }
 
 /// What a person would do now.
 fn next_step(app: &App) -> String {
     match &app.link {
-        Link::Connecting => words::engine_being_started().to_owned(),
-        Link::Lost(why) => words::engine_gone(why),
-        Link::Connected { .. } if app.models.list.is_none() => words::looking_for_models().to_owned(),
-        Link::Connected { .. } if app.run.is_some() => words::next_with_run().to_owned(),
-        Link::Connected { .. } => words::next_start(&app.config.title),
+        Link::Connecting => messages::engine_being_started().to_owned(),
+        Link::Lost(why) => messages::engine_gone(why),
+        Link::Connected { .. } if app.models.list.is_none() => messages::looking_for_models().to_owned(),
+        Link::Connected { .. } if app.run.is_some() => messages::next_with_run().to_owned(),
+        Link::Connected { .. } => messages::next_start(&app.config.title),
     }
 }
 
@@ -81,11 +86,11 @@ enum Fact {
 impl Fact {
     fn head(self) -> &'static str {
         match self {
-            Self::Size => words::head_size(),
-            Self::Layers => words::head_layers(),
-            Self::Family => words::head_family(),
-            Self::Vocab => words::head_vocab(),
-            Self::Dtype => words::head_dtype(),
+            Self::Size => messages::head_size(),
+            Self::Layers => messages::head_layers(),
+            Self::Family => messages::head_family(),
+            Self::Vocab => messages::head_vocab(),
+            Self::Dtype => messages::head_dtype(),
         }
     }
 
@@ -115,19 +120,22 @@ const COLUMNS: [(Fact, u16); 5] =
 /// Least room for the words on what fits.
 const FIT: u16 = 16;
 
-fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
+fn table(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let models = app.models.all();
-    let title =
-        if models.is_empty() { words::models().to_owned() } else { words::models_counted(models.len()) };
-    let inner = pen.panel(area, &title, true);
-    let dim = pen.theme.tone(Tone::Dim);
+    let title = if models.is_empty() {
+        messages::models().to_owned()
+    } else {
+        messages::models_counted(models.len())
+    };
+    let inner = canvas.panel(area, &title, true);
+    let dim = canvas.theme.tone(Tone::Dim);
     if models.is_empty() {
         let text = match (&app.models.error, &app.models.list) {
             (Some(why), _) => why.clone(),
-            (None, None) => words::looking_for_models().to_owned(),
-            (None, Some(_)) => words::no_models().to_owned(),
+            (None, None) => messages::looking_for_models().to_owned(),
+            (None, Some(_)) => messages::no_models().to_owned(),
         };
-        pen.text((inner.x + 1, inner.y), inner.width, &text, dim);
+        canvas.text((inner.x + 1, inner.y), inner.width, &text, dim);
         return;
     }
     let longest = models.iter().map(|m| width(&m.reference)).max().unwrap_or(8) as u16;
@@ -142,33 +150,33 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
         })
         .collect();
     let mut x = inner.x + 9 + name;
-    pen.text((inner.x + 8, inner.y), name, words::head_name(), dim);
+    canvas.text((inner.x + 8, inner.y), name, messages::head_name(), dim);
     for (fact, wide) in columns.iter().copied() {
         let text = fact.placed(fact.head().to_owned(), *wide);
-        pen.text((x, inner.y), *wide, &text, dim);
+        canvas.text((x, inner.y), *wide, &text, dim);
         x += wide + 1;
     }
     let fit_x = x;
     let fit_room = inner.right().saturating_sub(fit_x);
-    pen.text((fit_x, inner.y), fit_room, &words::head_fit(&app.models.pool.base), dim);
-    let body = Pen::below(inner, 1);
-    let top = Pen::first_row(app.models.cursor, models.len(), body.height);
+    canvas.text((fit_x, inner.y), fit_room, &messages::head_fit(&app.models.pool.base), dim);
+    let body = Canvas::below(inner, 1);
+    let top = Canvas::first_row(app.models.cursor, models.len(), body.height);
     for (i, model) in models.iter().enumerate().skip(top).take(body.height.into()) {
         let y = body.y + (i - top) as u16;
         let (mark, tone) = pick(app, model);
-        pen.text((inner.x, y), 7, &mark, pen.theme.tone(tone));
-        pen.text((inner.x + 8, y), name, &model.reference, pen.theme.tone(Tone::Strong));
+        canvas.text((inner.x, y), 7, &mark, canvas.theme.tone(tone));
+        canvas.text((inner.x + 8, y), name, &model.reference, canvas.theme.tone(Tone::Strong));
         let mut x = inner.x + 9 + name;
         for (fact, wide) in columns.iter().copied() {
             let text = fact.placed(fact.of(model), *wide);
-            pen.text((x, y), *wide, &text, pen.theme.tone(Tone::Plain));
+            canvas.text((x, y), *wide, &text, canvas.theme.tone(Tone::Plain));
             x += wide + 1;
         }
         let (fit, tone) = fit_words(&model.fit);
-        pen.text((fit_x, y), fit_room, &fit, pen.theme.tone(tone));
-        pen.hit(Rect::new(inner.x, y, inner.width, 1), Hit::Model(i));
+        canvas.text((fit_x, y), fit_room, &fit, canvas.theme.tone(tone));
+        canvas.hit(Rect::new(inner.x, y, inner.width, 1), Hit::Model(i));
         if i == app.models.cursor {
-            pen.mark_row(inner, y);
+            canvas.mark_row(inner, y);
         }
     }
 }
@@ -176,10 +184,10 @@ fn table(app: &App, pen: &mut Pen<'_>, area: Rect) {
 /// How a model takes part.
 fn pick(app: &App, model: &ModelSummary) -> (String, Tone) {
     if model.reference == app.models.pool.base {
-        return (words::pick_base().to_owned(), Tone::Accent);
+        return (messages::pick_base().to_owned(), Tone::Accent);
     }
     match app.models.pool.sources.iter().position(|s| *s == model.reference) {
-        Some(at) => (words::pick_source(at + 1), Tone::Good),
+        Some(at) => (messages::pick_source(at + 1), Tone::Good),
         None => (String::new(), Tone::Plain),
     }
 }
@@ -187,32 +195,38 @@ fn pick(app: &App, model: &ModelSummary) -> (String, Tone) {
 fn fit_words(fit: &Fit) -> (String, Tone) {
     match fit {
         Fit::Unasked => (String::new(), Tone::Dim),
-        Fit::IsBase => (words::is_base().to_owned(), Tone::Accent),
-        Fit::Fits => (words::fits().to_owned(), Tone::Good),
+        Fit::IsBase => (messages::is_base().to_owned(), Tone::Accent),
+        Fit::Fits => (messages::fits().to_owned(), Tone::Good),
         Fit::Caution(why) => (why.clone(), Tone::Warn),
-        Fit::No(why) => (words::fits_not(why), Tone::Bad),
+        Fit::No(why) => (messages::fits_not(why), Tone::Bad),
     }
 }
 
 /// The model under the cursor: its card and its shape.
-fn card(model: &ModelSummary, pen: &mut Pen<'_>, area: Rect) {
-    let inner = pen.panel(area, &model.reference, false);
+fn card(model: &ModelSummary, canvas: &mut Canvas<'_>, area: Rect) {
+    let inner = canvas.panel(area, &model.reference, false);
     let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
-    let mut shape = words::card_size(&count(model.parameters), &bytes(model.bytes), &model.dtype);
-    shape.push_str(&words::card_shape(model.layers, model.hidden, model.heads, model.kv_heads, model.vocab));
+    let mut shape = messages::card_size(&count(model.parameters), &bytes(model.bytes), &model.dtype);
+    shape.push_str(&messages::card_shape(
+        model.layers,
+        model.hidden,
+        model.heads,
+        model.kv_heads,
+        model.vocab,
+    ));
     if model.tied {
-        shape.push_str(words::card_tied());
+        shape.push_str(messages::card_tied());
     }
     if model.chat_template {
-        shape.push_str(words::card_chat());
+        shape.push_str(messages::card_chat());
     }
-    let used = pen.paragraph(inner, &shape, pen.theme.tone(Tone::Dim));
-    let mut rest = Pen::below(inner, used);
+    let used = canvas.paragraph(inner, &shape, canvas.theme.tone(Tone::Dim));
+    let mut rest = Canvas::below(inner, used);
     let (words, tone) = fit_words(&model.fit);
     if matches!(model.fit, Fit::Caution(_) | Fit::No(_)) {
-        let used = pen.paragraph(rest, &words, pen.theme.tone(tone));
-        rest = Pen::below(rest, used);
+        let used = canvas.paragraph(rest, &words, canvas.theme.tone(tone));
+        rest = Canvas::below(rest, used);
     }
     let about = cut(wrap(&model.about, rest.width.into()), rest.height.into(), rest.width.into());
-    pen.lines(rest, about.iter().map(String::as_str), pen.theme.tone(Tone::Plain));
+    canvas.lines(rest, about.iter().map(String::as_str), canvas.theme.tone(Tone::Plain));
 }

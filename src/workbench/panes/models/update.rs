@@ -8,9 +8,9 @@ use crate::session::protocol::{Command, Reply};
 use crate::workbench::action::Action;
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::effect::Ask;
+use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
 use crate::workbench::pool::Apart;
-use crate::workbench::words;
 
 /// Models of more bytes than this together are measured only when asked for: it takes a while.
 const MEASURED_UNASKED: u64 = 1 << 30;
@@ -70,7 +70,7 @@ impl App {
     /// Asks for a model by its folder or its name on the hub.
     pub(in crate::workbench) fn add_model(&mut self, name: &str) {
         let reference = from_here(name.trim());
-        self.say(words::adding(&reference));
+        self.say(messages::adding(&reference));
         let base = Some(self.models.pool.base.clone());
         self.ask(Ask::Model(reference.clone()), Command::Model { reference, base, here: false });
     }
@@ -82,7 +82,7 @@ impl App {
         if new {
             self.models.added.push(name.to_owned());
         }
-        self.say(words::added(name));
+        self.say(messages::added(name));
         if !self.models.outside.iter().any(|n| n == name) {
             self.models.outside.push(name.to_owned());
         }
@@ -106,7 +106,7 @@ impl App {
     fn measure(&mut self) {
         let pool = self.models.pool.clone();
         if pool.sources.is_empty() {
-            return self.complain(words::needs_a_source());
+            return self.complain(messages::needs_a_source());
         }
         self.models.apart = Apart::Asked(pool.clone());
         let command = Command::Distances { base: pool.base.clone(), sources: pool.sources.clone() };

@@ -7,22 +7,22 @@ use ratatui::style::Style;
 
 use crate::recipe::{Kind, LayerGroup, Recipe};
 use crate::workbench::app::App;
+use crate::workbench::canvas::Canvas;
 use crate::workbench::editor::{Editor, globals};
+use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
+use crate::workbench::preview::Preview;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::{Theme, Tone};
-use crate::workbench::trial::Trial;
 use crate::workbench::widgets::heat::{Grid, figure, short};
-use crate::workbench::widgets::route::Route;
+use crate::workbench::widgets::path_map::PathMap;
 use crate::workbench::widgets::samples::{self, Asked, Sample};
-use crate::workbench::words;
 
 /// Narrowest room for sample answers beside the grid.
 const SAMPLES: u16 = 30;
 
 /// Draws the pane.
-pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
+pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let editor = &app.editor;
     let grid = Grid {
         cursor: editor.strip.is_none().then_some(editor.cursor),
@@ -33,74 +33,74 @@ pub fn draw(app: &App, pen: &mut Pen<'_>, area: Rect) {
         ..Grid::still(&editor.recipe, editor.layers)
     };
     let path = !editor.recipe.path.is_empty();
-    let wish = if path { route(editor).width() } else { grid.width() };
-    let wish = (wish + 3).max(34);
+    let wanted = if path { path_map(editor).width() } else { grid.width() };
+    let wanted = (wanted + 3).max(34);
     let beside = area.width >= 34 + SAMPLES;
     let (left, right) = if beside {
-        let wide = wish.min(area.width - SAMPLES.max(area.width * 2 / 5));
+        let wide = wanted.min(area.width - SAMPLES.max(area.width * 2 / 5));
         let left = Rect::new(area.x, area.y, wide, area.height);
         (left, Rect::new(area.x + wide, area.y, area.width - wide, area.height))
     } else {
         let rows = (editor.rows() as u16 + 7).min(area.height * 3 / 5);
         let left = Rect::new(area.x, area.y, area.width, rows);
-        (left, Pen::below(area, rows))
+        (left, Canvas::below(area, rows))
     };
-    let inner = pen.panel(left, &title(editor), true);
+    let inner = canvas.panel(left, &title(editor), true);
     if editor.layers == 0 {
-        pen.paragraph(inner, words::grid_waits(), pen.theme.tone(Tone::Dim));
+        canvas.paragraph(inner, messages::grid_waits(), canvas.theme.tone(Tone::Dim));
     } else {
-        let used = strip(editor, pen, inner);
-        let mut rest = Pen::below(inner, used);
+        let used = strip(editor, canvas, inner);
+        let mut rest = Canvas::below(inner, used);
         let notes = notes(app);
         let lines = notes.iter().map(|n| wrap(n, rest.width.into()).len() as u16).sum::<u16>() + 1;
         let room = rest.height.saturating_sub(if rest.height > 10 + lines { lines } else { 2 });
         let main = Rect::new(rest.x, rest.y, rest.width, room);
         let used = if path {
-            route(editor).draw(pen, main)
+            path_map(editor).draw(canvas, main)
         } else if !editor.recipe.slices.is_empty() {
-            slices(&editor.recipe, pen, main)
+            slices(&editor.recipe, canvas, main)
         } else {
-            grid.draw(pen, main)
+            grid.draw(canvas, main)
         };
-        rest = Pen::below(rest, used + u16::from(rest.height > used + lines));
+        rest = Canvas::below(rest, used + u16::from(rest.height > used + lines));
         for text in &notes {
-            let used = pen.paragraph(rest, text, pen.theme.tone(Tone::Dim));
-            rest = Pen::below(rest, used);
+            let used = canvas.paragraph(rest, text, canvas.theme.tone(Tone::Dim));
+            rest = Canvas::below(rest, used);
         }
     }
-    answers(app, pen, right);
+    answers(app, canvas, right);
 }
 
 /// What the recipe is, what it came from, and what it is compared with.
 fn title(editor: &Editor) -> String {
     let method = editor.recipe.method.name();
     match &editor.compared {
-        Some(other) => format!("{method}: {}", words::compared(editor.changes(), &other.name)),
-        None => words::recipe_title(method, &editor.began_as),
+        Some(other) => format!("{method}: {}", messages::compared(editor.changes(), &other.name)),
+        None => messages::recipe_title(method, &editor.began_as),
     }
 }
 
-fn route(editor: &Editor) -> Route<'_> {
+fn path_map(editor: &Editor) -> PathMap<'_> {
     let block = editor.block();
-    Route {
+    PathMap {
         cursor: Some(editor.cursor.row),
         block: editor.anchor.map(|_| (block.top, block.bottom)),
         typing: editor.typing.as_deref(),
         compared: editor.compared.as_ref(),
         live: true,
-        ..Route::still(&editor.recipe.path, editor.recipe.donor())
+        ..PathMap::still(&editor.recipe.path, editor.recipe.donor())
     }
 }
 
 /// The numbers that count for the whole merge, in as many lines as they take; gives the lines.
-fn strip(editor: &Editor, pen: &mut Pen<'_>, area: Rect) -> u16 {
+fn strip(editor: &Editor, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let all = globals(&editor.recipe);
     let (mut x, mut y) = (area.x, area.y);
     for (i, spec) in all.iter().enumerate() {
         let here = editor.strip == Some(i);
         let number = editor.recipe.global(spec.param);
         let shown = |number: f64| match spec.kind {
-            Kind::Flag => words::yes_or_no(number != 0.0).to_owned(),
+            Kind::Flag => messages::yes_or_no(number != 0.0).to_owned(),
             Kind::Count => format!("{number:.0}"),
             Kind::Number => figure(number),
         };
@@ -120,20 +120,20 @@ fn strip(editor: &Editor, pen: &mut Pen<'_>, area: Rect) -> u16 {
             break;
         }
         let room = area.right().saturating_sub(x);
-        let tone = if here { pen.theme.chosen() } else { pen.theme.tone(Tone::Strong) };
-        let used = pen.pieces((x, y), room, &[(name, pen.theme.tone(Tone::Dim)), (" ", Style::new())]);
-        let used = used + pen.text((x + used, y), room.saturating_sub(used), &text, tone);
+        let tone = if here { canvas.theme.chosen() } else { canvas.theme.tone(Tone::Strong) };
+        let used = canvas.pieces((x, y), room, &[(name, canvas.theme.tone(Tone::Dim)), (" ", Style::new())]);
+        let used = used + canvas.text((x + used, y), room.saturating_sub(used), &text, tone);
         if typed.is_some() {
-            pen.cursor_at(x + used, y);
+            canvas.cursor_at(x + used, y);
         }
-        pen.hit(Rect::new(x, y, used, 1), Hit::Global(i));
+        canvas.hit(Rect::new(x, y, used, 1), Hit::Global(i));
         x += wide;
     }
     if all.is_empty() { 0 } else { y - area.y + 1 }
 }
 
 /// Runs of layers put one behind another: shown as they are.
-fn slices(recipe: &Recipe, pen: &mut Pen<'_>, area: Rect) -> u16 {
+fn slices(recipe: &Recipe, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let lines: Vec<String> = recipe
         .slices
         .iter()
@@ -145,7 +145,7 @@ fn slices(recipe: &Recipe, pen: &mut Pen<'_>, area: Rect) -> u16 {
             format!("{:>3}  {}", i + 1, all.join(" + "))
         })
         .collect();
-    pen.lines(area, lines.iter().map(String::as_str), pen.theme.tone(Tone::Plain))
+    canvas.lines(area, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Plain))
 }
 
 /// Lines below the grid: the cell in words, its parameter, the method.
@@ -154,82 +154,84 @@ fn notes(app: &App) -> Vec<String> {
     let recipe = &editor.recipe;
     let mut out = Vec::new();
     if let Some(step) = recipe.path.get(editor.cursor.row) {
-        out.push(words::step_words(editor.cursor.row + 1, step.layer, &short(&step.model), step.scale));
+        out.push(messages::step_words(editor.cursor.row + 1, step.layer, &short(&step.model), step.scale));
     } else if let (Some(column), Some(value)) = (editor.column(), editor.value(editor.cursor)) {
         let model = column
             .source
-            .map_or_else(|| words::whole_merge().to_owned(), |i| short(&recipe.sources[i].model));
+            .map_or_else(|| messages::whole_merge().to_owned(), |i| short(&recipe.sources[i].model));
         let place = match LayerGroup::from_index(editor.cursor.row, editor.layers) {
-            LayerGroup::Embedding => words::input_embedding().to_owned(),
-            LayerGroup::Block(i) => words::block(i),
-            LayerGroup::Head => words::final_head().to_owned(),
+            LayerGroup::Embedding => messages::input_embedding().to_owned(),
+            LayerGroup::Block(i) => messages::block(i),
+            LayerGroup::Head => messages::final_head().to_owned(),
         };
         let cells = editor.block().cells();
         out.push(if editor.anchor.is_some() {
-            words::block_keys(cells)
+            messages::block_keys(cells)
         } else {
-            words::cell_words(column.param.name(), &model, &place, value)
+            messages::cell_words(column.param.name(), &model, &place, value)
         });
         match editor.changed(editor.cursor) {
-            Some(Some(old)) => out.push(words::was(&figure(old))),
-            Some(None) => out.push(words::was_absent().to_owned()),
+            Some(Some(old)) => out.push(messages::was(&figure(old))),
+            Some(None) => out.push(messages::was_absent().to_owned()),
             None => {}
         }
     }
     if let Some(spec) = editor.spec().filter(|_| editor.anchor.is_none()) {
-        out.push(words::parameter_line(recipe.method, spec));
+        out.push(messages::parameter_line(recipe.method, spec));
     }
-    out.push(format!("{}: {}", recipe.method.name(), words::method_about(recipe.method)));
-    out.push(words::base_is(recipe.donor()));
+    out.push(format!("{}: {}", recipe.method.name(), messages::method_about(recipe.method)));
+    out.push(messages::base_is(recipe.donor()));
     if let Some(path) = &editor.path {
-        out.push(words::file_at(&path.display().to_string()));
+        out.push(messages::file_at(&path.display().to_string()));
     }
     out
 }
 
-fn answers(app: &App, pen: &mut Pen<'_>, area: Rect) {
-    let trial = &app.trial;
-    let title = if trial.request.is_some() { words::sample_answering() } else { words::sample_answers() };
-    let inner = pen.panel(area, title, false);
+fn answers(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
+    let preview = &app.preview;
+    let title =
+        if preview.request.is_some() { messages::sample_answering() } else { messages::sample_answers() };
+    let inner = canvas.panel(area, title, false);
     let mut inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
-    if let Some(why) = &trial.error {
-        let used = pen.paragraph(inner, why, pen.theme.tone(Tone::Bad));
-        inner = Pen::below(inner, used + 1);
+    if let Some(why) = &preview.error {
+        let used = canvas.paragraph(inner, why, canvas.theme.tone(Tone::Bad));
+        inner = Canvas::below(inner, used + 1);
     }
-    if trial.now.is_none() && trial.before.is_none() && trial.request.is_none() {
-        if trial.error.is_none() {
-            pen.paragraph(inner, words::samples_wait(), pen.theme.tone(Tone::Dim));
+    if preview.now.is_none() && preview.before.is_none() && preview.request.is_none() {
+        if preview.error.is_none() {
+            canvas.paragraph(inner, messages::samples_wait(), canvas.theme.tone(Tone::Dim));
         }
         return;
     }
-    let all: Vec<Asked> = trial.questions.iter().map(|q| asked(app, *pen.theme, *q)).collect();
-    samples::draw_all(pen, inner, &all);
+    let all: Vec<Asked> = preview.questions.iter().map(|q| asked(app, *canvas.theme, *q)).collect();
+    samples::draw_all(canvas, inner, &all);
 }
 
 /// A sample question with the answers before and after the last edit.
 fn asked(app: &App, theme: Theme, question: usize) -> Asked {
-    let trial = &app.trial;
-    let now = Trial::answer(trial.now.as_ref(), question);
-    let before = Trial::answer(trial.before.as_ref(), question);
+    let preview = &app.preview;
+    let now = Preview::answer(preview.now.as_ref(), question);
+    let before = Preview::answer(preview.before.as_ref(), question);
     let known = now.or(before).map(|a| (a.question.clone(), a.gold.clone()));
     let watched = || {
         let list = &app.run.as_ref()?.watching;
         list.iter().find(|w| w.index == question).map(|w| (w.question.clone(), w.gold.clone()))
     };
-    let (text, gold) = known.or_else(watched).unwrap_or((words::question_numbered(question), "?".to_owned()));
+    let (text, gold) =
+        known.or_else(watched).unwrap_or((messages::question_numbered(question), "?".to_owned()));
     let mut samples = Vec::new();
     if let Some(answer) = before {
-        samples.push(Sample::done(words::before(), answer, theme));
+        samples.push(Sample::done(messages::before(), answer, theme));
     }
     let style = theme.tone(Tone::Accent);
     match now {
-        Some(answer) => samples.push(Sample { style, ..Sample::done(words::now(), answer, theme) }),
+        Some(answer) => samples.push(Sample { style, ..Sample::done(messages::now(), answer, theme) }),
         None => samples.push(Sample {
-            title: words::now().to_owned(),
+            title: messages::now().to_owned(),
             style,
-            text: trial.streams.get(&question).cloned().unwrap_or_default(),
+            text: preview.streams.get(&question).cloned().unwrap_or_default(),
             answer: None,
-            open: trial.request.is_some(),
+            open: preview.request.is_some(),
         }),
     }
     Asked { question: text, gold, samples }

@@ -10,9 +10,9 @@ use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::editor::{Compared, Template, sources_of};
 use crate::workbench::effect::{Ask, Effect, Reading};
+use crate::workbench::messages;
 use crate::workbench::overlays::{Comparison, Does, Overlay, Picker, Preset, Purpose, Reader};
 use crate::workbench::widgets::heat::short;
-use crate::workbench::words;
 use crate::workbench::write::{Content, Over, Unwritten};
 
 impl App {
@@ -42,7 +42,7 @@ impl App {
                 return key.code == KeyCode::Tab;
             }
             _ => {
-                self.say(words::number_being_typed());
+                self.say(messages::number_being_typed());
             }
         }
         true
@@ -77,12 +77,12 @@ impl App {
             }
             Action::Undo => {
                 if !editor.undo() {
-                    self.say(words::nothing_to_undo());
+                    self.say(messages::nothing_to_undo());
                 }
             }
             Action::Redo => {
                 if !editor.redo() {
-                    self.say(words::nothing_to_redo());
+                    self.say(messages::nothing_to_redo());
                 }
             }
             Action::ChooseMethod => {
@@ -98,10 +98,10 @@ impl App {
                 let text = editor.path.as_ref().map_or_else(String::new, |p| p.display().to_string());
                 self.prompt(Purpose::Open, text);
             }
-            Action::TryAgain => self.trial.asked = None,
+            Action::TryAgain => self.preview.asked = None,
             Action::TakeBest => match self.run.as_ref().and_then(|r| r.state.best) {
                 Some(best) => self.edit_candidate(best),
-                None => self.say(words::no_best()),
+                None => self.say(messages::no_best()),
             },
             Action::Compare => self.overlay = Some(Overlay::Picker(self.comparisons())),
             Action::ShowYaml => self.show_yaml(),
@@ -130,9 +130,9 @@ impl App {
                     continue;
                 }
                 let id = entry.candidate.id;
-                let best = if run.state.best == Some(id) { words::preset_best() } else { "" };
-                let fitness = entry.train().map(|s| words::preset_fitness(s.fitness));
-                let note = format!("{best}{}", fitness.as_deref().unwrap_or(words::preset_unscored()));
+                let best = if run.state.best == Some(id) { messages::preset_best() } else { "" };
+                let fitness = entry.train().map(|s| messages::preset_fitness(s.fitness));
+                let note = format!("{best}{}", fitness.as_deref().unwrap_or(messages::preset_unscored()));
                 list.push((Preset::Candidate(id), entry.candidate.label.clone(), note));
             }
         }
@@ -141,11 +141,19 @@ impl App {
 
     /// What the recipe can be compared with.
     fn comparisons(&self) -> Picker {
-        let began = words::compare_began_about(&self.editor.began_as);
+        let began = messages::compare_began_about(&self.editor.began_as);
         let mut list = vec![
-            (Comparison::Began, words::compare_began().to_owned(), began),
-            (Comparison::Nothing, words::compare_none().to_owned(), words::compare_none_about().to_owned()),
-            (Comparison::File, words::compare_file().to_owned(), words::compare_file_about().to_owned()),
+            (Comparison::Began, messages::compare_began().to_owned(), began),
+            (
+                Comparison::Nothing,
+                messages::compare_none().to_owned(),
+                messages::compare_none_about().to_owned(),
+            ),
+            (
+                Comparison::File,
+                messages::compare_file().to_owned(),
+                messages::compare_file_about().to_owned(),
+            ),
         ];
         let presets = self.preset_list().into_iter();
         list.extend(presets.map(|(p, name, about)| (Comparison::With(p), name, about)));
@@ -183,13 +191,13 @@ impl App {
 
     fn compare_with(&mut self, name: &str, recipe: Recipe) {
         self.editor.compared = Some(Compared { name: name.to_owned(), recipe });
-        self.say(words::compared_with_recipe(self.editor.changes(), name));
+        self.say(messages::compared_with_recipe(self.editor.changes(), name));
     }
 
     fn show_yaml(&mut self) {
         match self.editor.recipe.to_yaml() {
-            Ok(text) => self.overlay = Some(Overlay::Reader(Reader::new(words::yaml_title(), text))),
-            Err(why) => self.complain(words::no_yaml(&why.to_string())),
+            Ok(text) => self.overlay = Some(Overlay::Reader(Reader::new(messages::yaml_title(), text))),
+            Err(why) => self.complain(messages::no_yaml(&why.to_string())),
         }
     }
 
@@ -197,20 +205,20 @@ impl App {
     fn evolve_here(&mut self) {
         let running = self.run.as_ref().filter(|r| r.state.status == Status::Running);
         if let Some(name) = running.map(|r| r.state.name.clone()) {
-            return self.complain(words::must_stop_first(&name));
+            return self.complain(messages::must_stop_first(&name));
         }
         let Recipe { path, slices, before, .. } = &self.editor.recipe;
         if !path.is_empty() || !slices.is_empty() || !before.is_empty() {
-            return self.complain(words::path_evolves_by_config());
+            return self.complain(messages::path_evolves_by_config());
         }
         if !matches!(self.link, crate::workbench::app::Link::Connected { .. }) {
-            return self.complain(words::engine_not_yet());
+            return self.complain(messages::engine_not_yet());
         }
         let recipe = self.editor.recipe.clone();
         let config = self.next_config().for_recipe(&self.models.pool, &recipe);
         self.begin_with = Some(Box::new(recipe));
         self.ask(Ask::Start, Command::Start { config, name: None });
-        self.say(words::evolving_from_here());
+        self.say(messages::evolving_from_here());
     }
 
     /// Starts the editor over.
@@ -230,14 +238,14 @@ impl App {
         let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
         let Some(candidate) = entry.map(|e| e.candidate.clone()) else { return };
         let Target::Recipe(recipe) = candidate.target else {
-            self.say(words::no_recipe_in(&candidate.label));
+            self.say(messages::no_recipe_in(&candidate.label));
             return;
         };
         if let Some(layers) = self.run.as_ref().map(|r| r.state.layers).filter(|l| *l > 0) {
             self.editor.layers = layers;
         }
         self.take_recipe(*recipe, &candidate.label);
-        self.say(words::in_editor(&candidate.label));
+        self.say(messages::in_editor(&candidate.label));
     }
 
     fn take_recipe(&mut self, recipe: Recipe, name: &str) {
@@ -255,16 +263,16 @@ impl App {
     /// Asks for the hand-made recipe to be evaluated as a candidate.
     fn inject(&mut self) {
         let Some(run) = &self.run else {
-            self.complain(words::no_session_to_inject());
+            self.complain(messages::no_session_to_inject());
             return;
         };
         if !matches!(run.status(), Status::Running | Status::Paused) {
-            self.complain(words::has_ended(&run.state.name));
+            self.complain(messages::has_ended(&run.state.name));
             return;
         }
         let session = run.state.name.clone();
         let recipe = self.editor.recipe.clone();
-        let done = words::injected(&session);
+        let done = messages::injected(&session);
         self.ask(Ask::Order(done), Command::Inject { session, recipe: Box::new(recipe) });
     }
 
@@ -276,9 +284,9 @@ impl App {
             None | Some("toml") => Ok(Content::Toml(Box::new(self.editor.recipe.clone()))),
             Some("yaml" | "yml") => {
                 let yaml = self.editor.recipe.to_yaml();
-                yaml.map(Content::Text).map_err(|why| words::no_yaml(&why.to_string()))
+                yaml.map(Content::Text).map_err(|why| messages::no_yaml(&why.to_string()))
             }
-            Some(_) => Err(words::recipe_ending(path)),
+            Some(_) => Err(messages::recipe_ending(path)),
         };
         let content = match content {
             Ok(content) => content,
@@ -301,14 +309,14 @@ impl App {
         let name = path.display().to_string();
         match outcome {
             Ok(text) => {
-                self.say(words::written(&name));
+                self.say(messages::written(&name));
                 self.editor.path = Some(path);
                 self.editor.on_file = Some(text);
             }
             Err(unwritten) => match unwritten.why() {
                 Some(why) => {
                     self.ask_again(Purpose::Save, &name);
-                    self.complain(words::not_written(&name, &why));
+                    self.complain(messages::not_written(&name, &why));
                 }
                 None => self.ask_over(&name, &unwritten, Does::SaveOver(name.clone())),
             },
@@ -333,8 +341,8 @@ impl App {
             }
             Ok((recipe, text)) => {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-                self.take_recipe(*recipe, name.as_deref().unwrap_or(words::file_name()));
-                self.say(words::opened(&path.display().to_string()));
+                self.take_recipe(*recipe, name.as_deref().unwrap_or(messages::file_name()));
+                self.say(messages::opened(&path.display().to_string()));
                 self.editor.path = Some(path);
                 self.editor.on_file = Some(text);
             }
@@ -351,15 +359,15 @@ impl App {
 fn template_words(template: Template, sources: &[String]) -> (String, String) {
     let first = short(sources.first().map_or("", String::as_str));
     match template {
-        Template::Uniform => (words::uniform_name().to_owned(), words::preset_uniform().to_owned()),
-        Template::Base => (words::base_name().to_owned(), words::preset_base().to_owned()),
-        Template::Ramp => (words::template_ramp().to_owned(), words::template_ramp_about(&first)),
-        Template::Front => (words::template_front(&first), words::template_front_about().to_owned()),
-        Template::Back => (words::template_back(&first), words::template_back_about().to_owned()),
-        Template::Halves => (words::template_halves().to_owned(), words::template_halves_about(&first)),
+        Template::Uniform => (messages::uniform_name().to_owned(), messages::preset_uniform().to_owned()),
+        Template::Base => (messages::base_name().to_owned(), messages::preset_base().to_owned()),
+        Template::Ramp => (messages::template_ramp().to_owned(), messages::template_ramp_about(&first)),
+        Template::Front => (messages::template_front(&first), messages::template_front_about().to_owned()),
+        Template::Back => (messages::template_back(&first), messages::template_back_about().to_owned()),
+        Template::Halves => (messages::template_halves().to_owned(), messages::template_halves_about(&first)),
         Template::Only(i) => {
             let model = short(sources.get(i).map_or("", String::as_str));
-            (words::template_only(&model), words::template_only_about().to_owned())
+            (messages::template_only(&model), messages::template_only_about().to_owned())
         }
     }
 }

@@ -8,22 +8,22 @@ use super::fixture;
 use super::keys::press;
 use super::snapshots::screen;
 use crate::workbench::app::{App, Pane};
+use crate::workbench::messages::{self, Language};
 use crate::workbench::text::width;
-use crate::workbench::words::{self, Language};
 
 /// The language of this test's thread, English again at its end.
 struct Speaking;
 
 impl Speaking {
     fn japanese() -> Self {
-        words::speak(Language::Japanese);
+        messages::speak(Language::Japanese);
         Self
     }
 }
 
 impl Drop for Speaking {
     fn drop(&mut self) {
-        words::speak(Language::English);
+        messages::speak(Language::English);
     }
 }
 
@@ -123,7 +123,7 @@ fn what_is_said_stands_in_one_place() {
         sources(&folder.join(room), &mut files);
     }
     files.extend(
-        ["mod", "answers", "pool", "receive", "run", "trial"].map(|f| folder.join(f).with_extension("rs")),
+        ["mod", "answers", "pool", "receive", "run", "preview"].map(|f| folder.join(f).with_extension("rs")),
     );
     assert!(files.len() > 25, "the folders have moved: {files:?}");
     for file in files {
@@ -132,5 +132,5 @@ fn what_is_said_stands_in_one_place() {
         found.extend(code.lines().filter(|l| says_something(l)).map(|l| format!("{}: {l}", file.display())));
     }
     assert!(found.is_empty(), "these belong into words/, with their Japanese:\n{}", found.join("\n"));
-    assert!(says_something(r#"pen.text(at, 9, "Sure of it?")"#) && !says_something("// \"Not a phrase\""));
+    assert!(says_something(r#"canvas.text(at, 9, "Sure of it?")"#) && !says_something("// \"Not a phrase\""));
 }

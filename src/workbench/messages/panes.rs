@@ -95,8 +95,8 @@ words! {
     default_is(value: &str) = "default {value}" | "既定 {value}";
     step_words(n: usize, layer: usize, model: &str, scale: f64) = "step {n}: layer {layer} of {model}, what enters it times {scale:.3}"
         | "ステップ{n}: {model}の第{layer}層、入力を{scale:.3}倍";
-    route_begins = "embedding" | "埋め込み";
-    route_ends = "norm, head" | "正規化、ヘッド";
+    path_begins = "embedding" | "埋め込み";
+    path_ends = "norm, head" | "正規化、ヘッド";
     input_embedding = "input embedding" | "入力埋め込み";
     block(i: usize) = "block {i}" | "ブロック{i}";
     final_head = "final norm and head" | "最終正規化とヘッド";

@@ -1,4 +1,4 @@
-//! A path of data flow, drawn as a route through stacks of layers: a column a model, a row a step,
+//! A path of data flow, drawn as a line through stacks of layers: a column a model, a row a step,
 //! the number of the layer at each stop, and the factor on what enters it.
 
 use ratatui::layout::Rect;
@@ -6,11 +6,11 @@ use ratatui::style::Modifier;
 
 use super::heat::{figure, short};
 use crate::recipe::Step;
+use crate::workbench::canvas::Canvas;
 use crate::workbench::editor::{Cell, Compared};
+use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pen::Pen;
 use crate::workbench::theme::Tone;
-use crate::workbench::words;
 
 /// Cells of a step's number and the gap after it.
 const NAMES: u16 = 5;
@@ -23,7 +23,7 @@ const WIDE: u16 = 16;
 const STRONGEST: f64 = 2.0;
 
 /// A path to draw.
-pub struct Route<'a> {
+pub struct PathMap<'a> {
     pub path: &'a [Step],
     /// The model of the embeddings and the head, the first stack.
     pub base: &'a str,
@@ -38,7 +38,7 @@ pub struct Route<'a> {
     pub live: bool,
 }
 
-impl<'a> Route<'a> {
+impl<'a> PathMap<'a> {
     /// A path to look at.
     #[must_use]
     pub fn still(path: &'a [Step], base: &'a str) -> Self {
@@ -56,14 +56,14 @@ impl<'a> Route<'a> {
         out
     }
 
-    /// Cells that the route would like to have across.
+    /// Cells across that the map would like to have.
     #[must_use]
     pub fn width(&self) -> u16 {
         NAMES + self.stacks().len() as u16 * WIDE.min(12) + SCALE
     }
 
-    /// Draws the route and gives the rows used.
-    pub fn draw(&self, pen: &mut Pen<'_>, area: Rect) -> u16 {
+    /// Draws the map and gives the rows used.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         let stacks = self.stacks();
         let room = area.width.saturating_sub(NAMES + SCALE);
         if area.height < 3 || room < NARROW {
@@ -73,32 +73,32 @@ impl<'a> Route<'a> {
         let x_of = |stack: usize| area.x + NAMES + stack as u16 * wide;
         let fits = |stack: usize| (stack as u16 + 1) * wide <= room;
         for (i, name) in stacks.iter().enumerate().filter(|(i, _)| fits(*i)) {
-            pen.text((x_of(i), area.y), wide - 1, &short(name), pen.theme.tone(Tone::Plain));
+            canvas.text((x_of(i), area.y), wide - 1, &short(name), canvas.theme.tone(Tone::Plain));
         }
-        let body = Pen::below(area, 1);
+        let body = Canvas::below(area, 1);
         let ends = u16::from(body.height > 4) * 2;
         let rows = body.height - ends;
-        let top = Pen::first_row(self.cursor.unwrap_or(0), self.path.len(), rows);
+        let top = Canvas::first_row(self.cursor.unwrap_or(0), self.path.len(), rows);
         let shown = self.path.len().saturating_sub(top).min(rows.into());
         let mut y = body.y;
-        let dim = pen.theme.tone(Tone::Dim);
+        let dim = canvas.theme.tone(Tone::Dim);
         if ends > 0 {
-            pen.text((x_of(0), y), room + SCALE, words::route_begins(), dim);
+            canvas.text((x_of(0), y), room + SCALE, messages::path_begins(), dim);
             y += 1;
         }
         for row in top..top + shown {
             let before = if row == 0 { Some(0) } else { self.stack(&stacks, row - 1) };
             if let Some(stack) = self.stack(&stacks, row).filter(|s| fits(*s)) {
-                connect(pen, y, before.filter(|b| fits(*b)).map(&x_of), x_of(stack));
-                self.stop(pen, (x_of(stack), y), row);
+                connect(canvas, y, before.filter(|b| fits(*b)).map(&x_of), x_of(stack));
+                self.stop(canvas, (x_of(stack), y), row);
             }
-            self.names(pen, area, y, row);
+            self.names(canvas, area, y, row);
             y += 1;
         }
         if ends > 0 && top + shown == self.path.len() {
             let last = self.path.len().checked_sub(1).and_then(|r| self.stack(&stacks, r));
-            connect(pen, y, last.filter(|b| fits(*b)).map(x_of), x_of(0));
-            pen.text((x_of(0), y), room + SCALE, words::route_ends(), dim);
+            connect(canvas, y, last.filter(|b| fits(*b)).map(x_of), x_of(0));
+            canvas.text((x_of(0), y), room + SCALE, messages::path_ends(), dim);
             y += 1;
         }
         y - area.y
@@ -109,26 +109,26 @@ impl<'a> Route<'a> {
         stacks.iter().position(|s| *s == step.model)
     }
 
-    /// A layer that the route passes.
-    fn stop(&self, pen: &mut Pen<'_>, at: (u16, u16), row: usize) {
+    /// A layer on the path.
+    fn stop(&self, canvas: &mut Canvas<'_>, at: (u16, u16), row: usize) {
         let Some(step) = self.path.get(row) else { return };
-        let mut style = pen.theme.heat(step.scale, -STRONGEST, STRONGEST).add_modifier(Modifier::BOLD);
+        let mut style = canvas.theme.heat(step.scale, -STRONGEST, STRONGEST).add_modifier(Modifier::BOLD);
         let here = self.cursor == Some(row);
         if here || self.block.is_some_and(|(from, to)| (from..=to).contains(&row)) {
             style = style.add_modifier(Modifier::REVERSED);
         }
-        pen.text(at, 5, &format!("{:^5}", step.layer), style);
+        canvas.text(at, 5, &format!("{:^5}", step.layer), style);
         if self.live {
-            pen.hit(Rect::new(at.0, at.1, 5, 1), Hit::Cell(Cell { row, column: 0 }));
+            canvas.hit(Rect::new(at.0, at.1, 5, 1), Hit::Cell(Cell { row, column: 0 }));
         }
     }
 
     /// The step's number on the left, its factor on the right.
-    fn names(&self, pen: &mut Pen<'_>, area: Rect, y: u16, row: usize) {
+    fn names(&self, canvas: &mut Canvas<'_>, area: Rect, y: u16, row: usize) {
         let Some(step) = self.path.get(row) else { return };
         let here = self.cursor == Some(row);
-        let tone = pen.theme.tone(if here { Tone::Strong } else { Tone::Dim });
-        pen.text((area.x, y), NAMES - 1, &format!("{:>4}", row + 1), tone);
+        let tone = canvas.theme.tone(if here { Tone::Strong } else { Tone::Dim });
+        canvas.text((area.x, y), NAMES - 1, &format!("{:>4}", row + 1), tone);
         let x = area.right().saturating_sub(SCALE);
         let typed = self.typing.filter(|_| here);
         let text = typed.map_or_else(|| figure(step.scale), str::to_owned);
@@ -138,25 +138,25 @@ impl<'a> Route<'a> {
             Some(Some(old)) if old != step => "*",
             _ => "x",
         };
-        let used = pen.text((x, y), SCALE, &format!(" {mark}{text}"), tone);
+        let used = canvas.text((x, y), SCALE, &format!(" {mark}{text}"), tone);
         if typed.is_some() {
-            pen.cursor_at(x + used, y);
+            canvas.cursor_at(x + used, y);
         }
         if self.live {
-            pen.hit(Rect::new(x, y, SCALE, 1), Hit::Cell(Cell { row, column: 0 }));
+            canvas.hit(Rect::new(x, y, SCALE, 1), Hit::Cell(Cell { row, column: 0 }));
         }
     }
 }
 
 /// The line from the stack before to this one.
-fn connect(pen: &mut Pen<'_>, y: u16, from: Option<u16>, to: u16) {
+fn connect(canvas: &mut Canvas<'_>, y: u16, from: Option<u16>, to: u16) {
     let Some(from) = from.filter(|f| *f != to) else { return };
-    let style = pen.theme.series(0);
-    let (line, right, left) = if pen.theme.ascii { ("-", "`", "'") } else { ("─", "╰", "╯") };
+    let style = canvas.theme.series(0);
+    let (line, right, left) = if canvas.theme.ascii { ("-", "`", "'") } else { ("─", "╰", "╯") };
     let (a, b) = if from < to { (from + 2, to) } else { (to + 5, from + 3) };
     for x in a..b {
-        pen.glyph(x, y, line, style);
+        canvas.glyph(x, y, line, style);
     }
     let corner = if from < to { (from + 2, right) } else { (from + 2, left) };
-    pen.glyph(corner.0, y, corner.1, style);
+    canvas.glyph(corner.0, y, corner.1, style);
 }

@@ -5,17 +5,17 @@
 pub mod actions;
 mod evolve;
 mod methods;
+mod notices;
 mod overlays;
 mod panes;
-mod said;
 
 use std::cell::Cell;
 
 pub use evolve::*;
 pub use methods::{method_about, parameter_line};
+pub use notices::*;
 pub use overlays::*;
 pub use panes::*;
-pub use said::*;
 
 /// A language of the interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,22 +70,22 @@ pub(super) fn either(english: &'static str, japanese: &'static str) -> &'static 
 /// `name(model: &str, n: usize) = "{n} of {model}" | "{model}の{n}件";`.
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident $(($($arg:ident: $type:ty),+))? = $en:literal | $ja:literal;)*) => {
-        $($crate::workbench::words::words!(@row $(#[$doc])* $name $(($($arg: $type),+))? $en, $ja);)*
+        $($crate::workbench::messages::words!(@row $(#[$doc])* $name $(($($arg: $type),+))? $en, $ja);)*
     };
     (@row $(#[$doc:meta])* $name:ident $en:literal, $ja:literal) => {
         $(#[$doc])*
         #[must_use]
         pub fn $name() -> &'static str {
-            $crate::workbench::words::either($en, $ja)
+            $crate::workbench::messages::either($en, $ja)
         }
     };
     (@row $(#[$doc:meta])* $name:ident ($($arg:ident: $type:ty),+) $en:literal, $ja:literal) => {
         $(#[$doc])*
         #[must_use]
         pub fn $name($($arg: $type),+) -> String {
-            match $crate::workbench::words::language() {
-                $crate::workbench::words::Language::English => format!($en),
-                $crate::workbench::words::Language::Japanese => format!($ja),
+            match $crate::workbench::messages::language() {
+                $crate::workbench::messages::Language::English => format!($en),
+                $crate::workbench::messages::Language::Japanese => format!($ja),
             }
         }
     };

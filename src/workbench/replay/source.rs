@@ -17,21 +17,21 @@ use crate::workbench::recording::{RECORDED, Recording};
 const SAME: f64 = 2e-3;
 
 /// A session from its first event to its last.
-pub struct Story {
+pub struct ReplaySource {
     pub records: Vec<Record>,
     /// The session at its end.
     pub state: SessionState,
-    answers: Source,
+    answers: AnswerStore,
 }
 
 /// Where answers come from.
-enum Source {
+enum AnswerStore {
     /// The journal in this home; opened anew for each question, since it belongs to one thread.
     Journal(Home, String),
     Recording(Box<Recording>),
 }
 
-impl Story {
+impl ReplaySource {
     /// The session of that name in the home, a recorded session's file (`….jsonl`), or, without a
     /// name, the recording that the program carries.
     ///
@@ -50,15 +50,15 @@ impl Story {
             return Self::of_recording(recording);
         }
         let records = Reader::open(home, name)?.records(1)?;
-        Self::new(records, Source::Journal(home.clone(), name.to_owned()))
+        Self::new(records, AnswerStore::Journal(home.clone(), name.to_owned()))
     }
 
     fn of_recording(mut recording: Recording) -> anyhow::Result<Self> {
         let records = std::mem::take(&mut recording.records);
-        Self::new(records, Source::Recording(Box::new(recording)))
+        Self::new(records, AnswerStore::Recording(Box::new(recording)))
     }
 
-    fn new(records: Vec<Record>, answers: Source) -> anyhow::Result<Self> {
+    fn new(records: Vec<Record>, answers: AnswerStore) -> anyhow::Result<Self> {
         if !matches!(records.first().map(|r| &r.event), Some(Event::Created { .. })) {
             return Err(BadInput::error("the session has no beginning: there is nothing to replay"));
         }
@@ -89,8 +89,8 @@ impl Story {
     /// The session's own models, as far as they are known here.
     pub(super) fn models(&self) -> Vec<ModelSummary> {
         match &self.answers {
-            Source::Recording(recording) => recording.models.clone(),
-            Source::Journal(..) => {
+            AnswerStore::Recording(recording) => recording.models.clone(),
+            AnswerStore::Journal(..) => {
                 let pool = pool_of(&self.state.config);
                 let used = |m: &ModelSummary| m.reference == pool.base || pool.sources.contains(&m.reference);
                 discover(Some(&pool.base)).into_iter().filter(used).collect()
@@ -104,11 +104,11 @@ impl Story {
             self.state.entry(candidate).ok_or_else(|| format!("there is no candidate {candidate}"))?;
         let score: Option<Score> = if split == Split::Train { entry.train() } else { entry.test };
         let answers = match &self.answers {
-            Source::Journal(home, name) => {
+            AnswerStore::Journal(home, name) => {
                 let reader = Reader::open(home, name);
                 reader.and_then(|r| r.answers(candidate, split)).map_err(|e| format!("{e:#}"))?
             }
-            Source::Recording(recording) => {
+            AnswerStore::Recording(recording) => {
                 let kept = recording.answers.iter().find(|(id, _)| *id == candidate && split == Split::Train);
                 kept.map(|(_, a)| a.answers.clone()).unwrap_or_default()
             }

@@ -1,15 +1,16 @@
-//! The player: recorded time runs on at a chosen speed, and what lies behind it is sent.
+//! Plays a session's records: recorded time runs at a chosen speed, and every record that it has passed is
+//! sent as an engine would send it. Requests are answered from the record.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::story::Story;
+use super::source::ReplaySource;
 use super::{Control, Standing};
 use crate::session::protocol::{
     CandidateId, Command, Event, Live, Message, Record, Reply, Request, Split, Target, WatchedQuestion,
 };
-use crate::workbench::wake::Wake;
-use crate::workbench::words;
+use crate::workbench::event::AppEvent;
+use crate::workbench::messages;
 
 /// A pause in the record that is longer plays as one of this many seconds.
 const LONGEST_GAP: f64 = 5.0;
@@ -22,7 +23,7 @@ const RATE_OVER: usize = 16;
 const SLOWEST: f64 = 1.0 / 16.0;
 const FASTEST: f64 = 65_536.0;
 
-/// What the player is asked.
+/// What is sent to the playback.
 pub enum Input {
     Request(Request),
     Control(Control),
@@ -43,8 +44,8 @@ enum What {
 }
 
 /// A replay under way.
-pub struct Player {
-    story: Story,
+pub struct Playback {
+    source: ReplaySource,
     beats: Vec<Beat>,
     /// The beat that is sent next.
     next: usize,
@@ -60,14 +61,14 @@ pub struct Player {
     evaluated: u64,
     /// The answers that are being written.
     writing: Option<(CandidateId, Vec<(usize, String)>)>,
-    wakes: Sender<Wake>,
+    events: Sender<AppEvent>,
 }
 
-impl Player {
-    pub fn new(story: Story, speed: f64, wakes: Sender<Wake>) -> Self {
-        let beats = beats(&story.records);
+impl Playback {
+    pub fn new(source: ReplaySource, speed: f64, events: Sender<AppEvent>) -> Self {
+        let beats = beats(&source.records);
         Self {
-            story,
+            source,
             beats,
             next: 0,
             now: 0.0,
@@ -77,7 +78,7 @@ impl Player {
             seq: 0,
             evaluated: 0,
             writing: None,
-            wakes,
+            events,
         }
     }
 
@@ -142,12 +143,12 @@ impl Player {
         self.next += 1;
         match beat.what {
             What::Event(index) => {
-                let record = self.story.records[index].clone();
+                let record = self.source.records[index].clone();
                 let evaluated = matches!(record.event, Event::Evaluated { .. });
                 self.evaluated += u64::from(evaluated);
                 let rate = if evaluated { self.rate(index) } else { None };
                 self.seq = record.seq;
-                let session = self.story.name().to_owned();
+                let session = self.source.name().to_owned();
                 self.send(Message::Event { session, record }) && rate.is_none_or(|rate| self.live(rate))
             }
             What::Piece { candidate, number } => self.piece(candidate, number),
@@ -155,16 +156,16 @@ impl Player {
     }
 
     fn send(&self, message: Message) -> bool {
-        self.wakes.send(Wake::Engine(Box::new(message))).is_ok()
+        self.events.send(AppEvent::Engine(Box::new(message))).is_ok()
     }
 
     fn live(&self, live: Live) -> bool {
-        self.send(Message::Live { session: Some(self.story.name().to_owned()), live })
+        self.send(Message::Live { session: Some(self.source.name().to_owned()), live })
     }
 
     fn tell_standing(&self) -> bool {
-        let of = self.story.records.last().map_or(0, |r| r.seq);
-        self.wakes.send(Wake::Replay(Standing { speed: self.speed, paused: self.paused, of })).is_ok()
+        let of = self.source.records.last().map_or(0, |r| r.seq);
+        self.events.send(AppEvent::Replay(Standing { speed: self.speed, paused: self.paused, of })).is_ok()
     }
 
     fn control(&mut self, control: Control) -> bool {
@@ -192,39 +193,39 @@ impl Player {
     /// Answers a request as an engine would that may change nothing.
     fn answer(&mut self, Request { id, command }: Request) -> bool {
         let reply = match command {
-            Command::Models { .. } => Reply::Models(self.story.models()),
-            Command::Sessions => Reply::Sessions(vec![self.story.state.row()]),
+            Command::Models { .. } => Reply::Models(self.source.models()),
+            Command::Sessions => Reply::Sessions(vec![self.source.state.row()]),
             Command::Subscribe { since, .. } => return self.subscribe(id, since),
             Command::Answers { candidate, split, .. } => {
-                self.story.answers(candidate, split).map_or_else(Reply::Error, Reply::Answers)
+                self.source.answers(candidate, split).map_or_else(Reply::Error, Reply::Answers)
             }
             Command::Try { target: Target::Recipe(recipe), split: Split::Train, questions, .. } => {
-                match self.story.tried(&recipe, &questions) {
+                match self.source.tried(&recipe, &questions) {
                     Some(answers) => Reply::Answers(answers),
-                    None => Reply::Error(words::replay_untried().to_owned()),
+                    None => Reply::Error(messages::replay_untried().to_owned()),
                 }
             }
             Command::Unsubscribe { .. } | Command::Hello { .. } => Reply::Done,
-            _ => Reply::Error(words::replay_only().to_owned()),
+            _ => Reply::Error(messages::replay_only().to_owned()),
         };
         self.send(Message::Reply { id, reply })
     }
 
     /// What has been played so far, the boundary, and time begins.
     fn subscribe(&mut self, id: u64, since: u64) -> bool {
-        let session = self.story.name().to_owned();
+        let session = self.source.name().to_owned();
         if self.next == 0 && !self.beat() {
             return false;
         }
         let past: Vec<Record> =
-            self.story.records.iter().filter(|r| r.seq >= since && r.seq <= self.seq).cloned().collect();
+            self.source.records.iter().filter(|r| r.seq >= since && r.seq <= self.seq).cloned().collect();
         for record in past {
             if !self.send(Message::Event { session: session.clone(), record }) {
                 return false;
             }
         }
-        let questions = self.story.watched().into_iter().filter_map(|index| {
-            let answer = self.story.question(index)?;
+        let questions = self.source.watched().into_iter().filter_map(|index| {
+            let answer = self.source.question(index)?;
             Some(WatchedQuestion { index, question: answer.question, gold: answer.gold })
         });
         let questions = questions.collect();
@@ -237,8 +238,8 @@ impl Player {
     /// Sends a piece of each watched answer of a candidate.
     fn piece(&mut self, candidate: CandidateId, number: usize) -> bool {
         if self.writing.as_ref().is_none_or(|(id, _)| *id != candidate) {
-            let watched = self.story.watched();
-            let answers = self.story.answers(candidate, Split::Train).map(|a| a.answers).unwrap_or_default();
+            let watched = self.source.watched();
+            let answers = self.source.answers(candidate, Split::Train).map(|a| a.answers).unwrap_or_default();
             let texts = answers.into_iter().filter(|a| watched.contains(&a.index));
             self.writing = Some((candidate, texts.map(|a| (a.index, a.text)).collect()));
         }
@@ -253,7 +254,7 @@ impl Player {
 
     /// Rates over the last evaluations before the record at `index`.
     fn rate(&self, index: usize) -> Option<Live> {
-        let before = self.story.records[..=index].iter().rev();
+        let before = self.source.records[..=index].iter().rev();
         let last: Vec<&Record> =
             before.filter(|r| matches!(r.event, Event::Evaluated { .. })).take(RATE_OVER).collect();
         let (newest, oldest) = (last.first()?, last.last()?);
@@ -264,13 +265,13 @@ impl Player {
         let per_second = (last.len() - 1) as f64 / seconds;
         let tokens: u64 = last[..last.len() - 1].iter().filter_map(|r| r.cost).map(|c| c.tokens).sum();
         // What is recorded ends where it ended, whatever it was that ended it.
-        let left = self.story.state.evaluations.saturating_sub(self.evaluated) as f64;
+        let left = self.source.state.evaluations.saturating_sub(self.evaluated) as f64;
         Some(Live::Rate {
             candidates_per_hour: per_second * 3600.0,
             tokens_per_second: tokens as f64 / seconds,
             eta_s: Some(left / per_second),
             memory_bytes: 0,
-            device: self.story.device(),
+            device: self.source.device(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The loop: wake at once, take in everything that waits, draw once.
+//! The event loop: takes in every event that waits, does what the state asks for, then draws one frame.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -9,9 +9,9 @@ use ratatui::layout::Rect;
 
 use super::app::App;
 use super::effect::Effect;
+use super::event::{self, AppEvent, Keeper};
 use super::panes::Hit;
-use super::replay::{self, Control, Story};
-use super::wake::{self, Keeper, Wake};
+use super::replay::{self, Control, ReplaySource};
 use super::{panes, signals, terminal};
 use crate::session::line::Unsayable;
 use crate::session::{CommandSender, Home};
@@ -38,18 +38,18 @@ pub enum Feed {
     /// The engine of this home, started if there is none.
     Engine(Home),
     /// A session played again at this many times its speed.
-    Replay(Box<Story>, f64),
+    Replay(Box<ReplaySource>, f64),
 }
 
 /// The workbench in a terminal.
-struct Looper {
+struct EventLoop {
     app: App,
     /// Whose engine is looked for again when it is lost.
     home: Option<Home>,
-    /// The player of a replay.
-    player: Option<Sender<Control>>,
+    /// Where a replay's controls go.
+    playback: Option<Sender<Control>>,
     screen: terminal::Screen,
-    wakes: Sender<Wake>,
+    events: Sender<AppEvent>,
     engine: Option<CommandSender>,
     hits: Vec<(Rect, Hit)>,
     /// When to look for the engine again.
@@ -61,33 +61,42 @@ struct Looper {
 /// Runs the workbench until it is closed.
 pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     signals::block();
-    let (wakes, inbox) = mpsc::channel();
-    let (home, player) = match feed {
+    let (events, inbox) = mpsc::channel();
+    let (home, playback) = match feed {
         Feed::Engine(home) => {
-            wake::listen_to_engine(home.clone(), wakes.clone())?;
+            event::listen_to_engine(home.clone(), events.clone())?;
             (Some(home), None)
         }
-        Feed::Replay(story, speed) => (None, Some(replay::play(*story, speed, wakes.clone())?)),
+        Feed::Replay(source, speed) => (None, Some(replay::play(*source, speed, events.clone())?)),
     };
     let screen = terminal::Screen::take()?;
-    signals::watch(wakes.clone())?;
-    wake::listen_to_keys(wakes.clone())?;
-    let keeper = home.clone().map(|home| wake::keep_desks(home, wakes.clone())).transpose()?;
-    let mut looper =
-        Looper { app, home, player, screen, wakes, engine: None, hits: Vec::new(), retry: None, keeper };
-    let end = looper.run(&inbox);
+    signals::watch(events.clone())?;
+    event::listen_to_keys(events.clone())?;
+    let keeper = home.clone().map(|home| event::keep_desks(home, events.clone())).transpose()?;
+    let mut event_loop = EventLoop {
+        app,
+        home,
+        playback,
+        screen,
+        events,
+        engine: None,
+        hits: Vec::new(),
+        retry: None,
+        keeper,
+    };
+    let end = event_loop.run(&inbox);
     // What was changed last is stored before the terminal is given back.
-    looper.app.keep_desks();
-    looper.act()?;
-    if let Some((keep, keeper)) = looper.keeper.take() {
+    event_loop.app.keep_desks();
+    event_loop.act()?;
+    if let Some((keep, keeper)) = event_loop.keeper.take() {
         drop(keep);
         let _ = keeper.join();
     }
-    Ok((end?, looper.app))
+    Ok((end?, event_loop.app))
 }
 
-impl Looper {
-    fn run(&mut self, inbox: &Receiver<Wake>) -> anyhow::Result<End> {
+impl EventLoop {
+    fn run(&mut self, inbox: &Receiver<AppEvent>) -> anyhow::Result<End> {
         self.draw()?;
         let mut drawn = Instant::now();
         // When the next frame is due; `None` while nothing has changed.
@@ -96,18 +105,18 @@ impl Looper {
             let wait = [due, self.retry].into_iter().flatten().min();
             let first = match wait {
                 Some(at) => match inbox.recv_timeout(at.saturating_duration_since(Instant::now())) {
-                    Ok(wake) => Some(wake),
+                    Ok(event) => Some(event),
                     Err(RecvTimeoutError::Timeout) => None,
                     Err(RecvTimeoutError::Disconnected) => return Ok(End::Quit),
                 },
                 None => Some(inbox.recv()?),
             };
             let waiting = first.into_iter().chain(std::iter::from_fn(|| inbox.try_recv().ok()));
-            for wake in waiting.take(BURST) {
-                let pace = if matches!(wake, Wake::Input(_)) { KEY_FRAME } else { FRAME };
+            for event in waiting.take(BURST) {
+                let pace = if matches!(event, AppEvent::Input(_)) { KEY_FRAME } else { FRAME };
                 let at = drawn + pace;
                 due = Some(due.map_or(at, |d| d.min(at)));
-                if let Some(end) = self.take_in(wake)? {
+                if let Some(end) = self.take_in(event)? {
                     return Ok(end);
                 }
             }
@@ -117,7 +126,7 @@ impl Looper {
             if self.retry.is_some_and(|at| at <= Instant::now()) {
                 self.retry = None;
                 if let Some(home) = &self.home {
-                    wake::listen_to_engine(home.clone(), self.wakes.clone())?;
+                    event::listen_to_engine(home.clone(), self.events.clone())?;
                 }
             }
             if due.is_some_and(|at| at <= Instant::now()) {
@@ -130,37 +139,37 @@ impl Looper {
         }
     }
 
-    fn take_in(&mut self, wake: Wake) -> anyhow::Result<Option<End>> {
-        match wake {
-            Wake::Input(Event::Key(key)) => self.app.key(key),
-            Wake::Input(Event::Paste(text)) => self.app.paste(&text),
-            Wake::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
-            Wake::Input(_) => {}
-            Wake::Engine(message) => self.app.receive(*message),
-            Wake::Connected { sender, device, since_ms } => {
+    fn take_in(&mut self, event: AppEvent) -> anyhow::Result<Option<End>> {
+        match event {
+            AppEvent::Input(Event::Key(key)) => self.app.key(key),
+            AppEvent::Input(Event::Paste(text)) => self.app.paste(&text),
+            AppEvent::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
+            AppEvent::Input(_) => {}
+            AppEvent::Engine(message) => self.app.receive(*message),
+            AppEvent::Connected { sender, device, since_ms } => {
                 self.engine = Some(sender);
                 self.app.since_ms = since_ms;
                 self.app.connected(device);
             }
-            Wake::Disconnected(why) => {
+            AppEvent::Disconnected(why) => {
                 self.engine = None;
                 self.app.disconnected(&why);
                 self.retry = Some(Instant::now() + RETRY);
             }
-            Wake::Written(path, outcome) => self.app.written(path, outcome),
-            Wake::Read(path, why, outcome) => {
+            AppEvent::Written(path, outcome) => self.app.written(path, outcome),
+            AppEvent::Read(path, why, outcome) => {
                 let outcome = outcome.map(|(recipe, notes, text)| {
                     self.app.passed_over(&notes);
                     (recipe, text)
                 });
                 self.app.read(path, why, outcome);
             }
-            Wake::TextWritten(path, outcome) => self.app.exported(&path, outcome),
-            Wake::Desk(session, desk) => self.app.take_desk(&session, *desk),
-            Wake::NotKept(path, why) => self.app.not_kept(&path, &why),
-            Wake::Replay(standing) => self.app.replay = Some(standing),
-            Wake::Signal(libc::SIGTSTP) => self.suspend()?,
-            Wake::Signal(signal) => return Ok(Some(End::Signal(signal))),
+            AppEvent::TextWritten(path, outcome) => self.app.exported(&path, outcome),
+            AppEvent::Desk(session, desk) => self.app.take_desk(&session, *desk),
+            AppEvent::NotKept(path, why) => self.app.not_kept(&path, &why),
+            AppEvent::Replay(standing) => self.app.replay = Some(standing),
+            AppEvent::Signal(libc::SIGTSTP) => self.suspend()?,
+            AppEvent::Signal(signal) => return Ok(Some(End::Signal(signal))),
         }
         // A reply may come before the loop turns again: what is asked is sent at once.
         self.act()?;
@@ -180,10 +189,10 @@ impl Looper {
                     }
                 }
                 Effect::Write { path, content, over } => {
-                    wake::write_recipe(path, content, over, self.wakes.clone());
+                    event::write_recipe(path, content, over, self.events.clone());
                 }
                 Effect::WriteText { path, text, over } => {
-                    wake::write_text(path, text, over, self.wakes.clone());
+                    event::write_text(path, text, over, self.events.clone());
                 }
                 Effect::Keep { whose, desk } => {
                     if let Some((keep, _)) = &self.keeper {
@@ -193,18 +202,18 @@ impl Looper {
                 }
                 Effect::ReadDesk(session) => {
                     if let Some(home) = &self.home {
-                        wake::read_desk(home.clone(), session, self.wakes.clone());
+                        event::read_desk(home.clone(), session, self.events.clone());
                     }
                 }
-                Effect::Read { path, why } => wake::read_recipe(path, why, self.wakes.clone()),
+                Effect::Read { path, why } => event::read_recipe(path, why, self.events.clone()),
                 Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Mouse(ours) => self.screen.mouse(ours)?,
                 Effect::Redraw => self.screen.redraw(),
                 Effect::Suspend => self.suspend()?,
                 Effect::Replay(control) => {
-                    if let Some(player) = &self.player {
-                        // The player ends when this loop does.
-                        let _ = player.send(control);
+                    if let Some(playback) = &self.playback {
+                        // The playback ends when this loop does.
+                        let _ = playback.send(control);
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! The pen that panes draw with. All text passes through it, so nothing that a model wrote can
+//! The canvas that panes draw with. All text passes through it, so nothing that a model wrote can
 //! reach the terminal as anything but visible letters, and nothing is drawn outside the screen.
 
 use ratatui::buffer::Buffer;
@@ -10,7 +10,7 @@ use super::text::{clip, visible, width, wrap};
 use super::theme::{Theme, Tone};
 
 /// Draws into a frame and remembers where the cursor is and what can be clicked.
-pub struct Pen<'a> {
+pub struct Canvas<'a> {
     pub buffer: &'a mut Buffer,
     pub theme: &'a Theme,
     /// What lies where, for the mouse.
@@ -19,8 +19,8 @@ pub struct Pen<'a> {
     pub cursor: Option<Position>,
 }
 
-impl<'a> Pen<'a> {
-    /// A pen on an empty frame.
+impl<'a> Canvas<'a> {
+    /// A canvas on an empty frame.
     pub fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
         Self { buffer, theme, hits: Vec::new(), cursor: None }
     }

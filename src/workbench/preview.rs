@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::app::{App, Wish};
+use super::app::{App, Startup};
 use super::effect::Ask;
 use crate::session::protocol::{Answer, Answers, Command, Split, Target};
 
 /// Sample questions and the answers that the hand-made recipe gives.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trial {
+pub struct Preview {
     /// Name of the task.
     pub task: String,
     /// The watched training questions.
@@ -27,7 +27,7 @@ pub struct Trial {
     pub error: Option<String>,
 }
 
-impl Trial {
+impl Preview {
     /// Nothing asked yet.
     #[must_use]
     pub fn new(task: String, questions: Vec<usize>) -> Self {
@@ -84,20 +84,20 @@ impl Trial {
 impl App {
     /// Asks for sample answers when the recipe has changed since they were asked. A newer request
     /// replaces an unfinished one, so a held key builds no queue.
-    pub(super) fn want_trial(&mut self) {
+    pub(super) fn want_preview(&mut self) {
         // The process that runs the session which is about to be shown has the models open: it is the one to ask.
-        let none_waits = !matches!(self.wish, Wish::Attach(_));
+        let none_waits = !matches!(self.startup, Startup::Attach(_));
         let ready = none_waits && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
-        if !ready || self.editor.typing.is_some() || self.trial.asked == Some(self.editor.revision) {
+        if !ready || self.editor.typing.is_some() || self.preview.asked == Some(self.editor.revision) {
             return;
         }
         let revision = self.editor.revision;
-        self.trial.asked = Some(revision);
+        self.preview.asked = Some(revision);
         let command = Command::Try {
             target: Target::Recipe(Box::new(self.editor.recipe.clone())),
-            task: self.trial.task.clone(),
+            task: self.preview.task.clone(),
             split: Split::Train,
-            questions: self.trial.questions.clone(),
+            questions: self.preview.questions.clone(),
         };
         self.ask(Ask::Try { revision }, command);
     }

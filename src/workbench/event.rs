@@ -1,4 +1,5 @@
-//! Whatever wakes the loop, in one channel: keys, the engine, files, signals.
+//! What the event loop waits for, in one channel: keys, messages of the engine, files read and written,
+//! signals. Each source sends from a thread of its own.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
@@ -17,8 +18,8 @@ use crate::session::place::make_absolute;
 use crate::session::protocol::{Live, Message};
 use crate::session::{Client, CommandSender, Home};
 
-/// A reason to look at the state again.
-pub enum Wake {
+/// Something that happened outside the state.
+pub enum AppEvent {
     /// A key, a paste, a new size.
     Input(Event),
     /// The engine has something to say.
@@ -48,10 +49,10 @@ pub enum Wake {
 }
 
 /// Sends keys as they come, from a thread that does nothing else.
-pub fn listen_to_keys(wakes: Sender<Wake>) -> io::Result<()> {
+pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = event::read() {
-            if wakes.send(Wake::Input(event)).is_err() {
+            if events.send(AppEvent::Input(event)).is_err() {
                 return;
             }
         }
@@ -60,18 +61,18 @@ pub fn listen_to_keys(wakes: Sender<Wake>) -> io::Result<()> {
 }
 
 /// Finds or starts the engine, then hands on its messages until it is gone.
-pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
+pub fn listen_to_engine(home: Home, events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("engine".into()).spawn(move || {
         let client = match Client::connect_or_start(&home) {
             Ok(client) => client,
             Err(why) => {
-                let _ = wakes.send(Wake::Disconnected(format!("{why:#}")));
+                let _ = events.send(AppEvent::Disconnected(format!("{why:#}")));
                 return;
             }
         };
         let (device, since_ms) = (client.device.clone(), client.since_ms);
         let (sender, messages) = client.split();
-        if wakes.send(Wake::Connected { sender, device, since_ms }).is_err() {
+        if events.send(AppEvent::Connected { sender, device, since_ms }).is_err() {
             return;
         }
         let mut why = "the connection was closed".to_owned();
@@ -79,26 +80,26 @@ pub fn listen_to_engine(home: Home, wakes: Sender<Wake>) -> io::Result<()> {
             if let Message::Live { live: Live::LetGo { reason }, .. } = &message {
                 why.clone_from(reason);
             }
-            if wakes.send(Wake::Engine(Box::new(message))).is_err() {
+            if events.send(AppEvent::Engine(Box::new(message))).is_err() {
                 return;
             }
         }
-        let _ = wakes.send(Wake::Disconnected(why));
+        let _ = events.send(AppEvent::Disconnected(why));
     })?;
     Ok(())
 }
 
 /// Writes the recipe away from the drawing thread.
-pub fn write_recipe(path: PathBuf, content: Content, over: Over, wakes: Sender<Wake>) {
+pub fn write_recipe(path: PathBuf, content: Content, over: Over, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let outcome = write::write(&path, &content, &over);
-        let _ = wakes.send(Wake::Written(path, outcome));
+        let _ = events.send(AppEvent::Written(path, outcome));
     });
 }
 
 /// Reads a recipe away from the drawing thread. Unknown keys are passed over and told; the engine works in
 /// another folder, so relative ones are made absolute.
-pub fn read_recipe(path: PathBuf, why: Reading, wakes: Sender<Wake>) {
+pub fn read_recipe(path: PathBuf, why: Reading, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let read = || {
             let mut book = Book::open(&path, true)?;
@@ -111,15 +112,15 @@ pub fn read_recipe(path: PathBuf, why: Reading, wakes: Sender<Wake>) {
             Ok((Box::new(recipe), notes, text))
         };
         let outcome = read().map_err(|e: RecipeError| e.to_string());
-        let _ = wakes.send(Wake::Read(path, why, outcome));
+        let _ = events.send(AppEvent::Read(path, why, outcome));
     });
 }
 
 /// Reads what lies on a session's desk.
-pub fn read_desk(home: Home, session: String, wakes: Sender<Wake>) {
+pub fn read_desk(home: Home, session: String, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let desk = Desk::read(&home, &Whose::Session(session.clone()));
-        let _ = wakes.send(Wake::Desk(session, Box::new(desk)));
+        let _ = events.send(AppEvent::Desk(session, Box::new(desk)));
     });
 }
 
@@ -127,7 +128,7 @@ pub fn read_desk(home: Home, session: String, wakes: Sender<Wake>) {
 pub type Keeper = (Sender<(Whose, Box<Desk>)>, JoinHandle<()>);
 
 /// Stores desks one after another, the latest of those that wait; ends when the sender is dropped.
-pub fn keep_desks(home: Home, wakes: Sender<Wake>) -> io::Result<Keeper> {
+pub fn keep_desks(home: Home, events: Sender<AppEvent>) -> io::Result<Keeper> {
     let (sender, desks) = mpsc::channel::<(Whose, Box<Desk>)>();
     let keeper = thread::Builder::new().name("desks".into()).spawn(move || {
         while let Ok((whose, desk)) = desks.recv() {
@@ -139,7 +140,7 @@ pub fn keep_desks(home: Home, wakes: Sender<Wake>) -> io::Result<Keeper> {
             for (whose, desk) in latest {
                 let path = Desk::path(&home, &whose);
                 if let Err(why) = desk.write(&path) {
-                    let _ = wakes.send(Wake::NotKept(path, why.to_string()));
+                    let _ = events.send(AppEvent::NotKept(path, why.to_string()));
                 }
             }
         }
@@ -148,9 +149,9 @@ pub fn keep_desks(home: Home, wakes: Sender<Wake>) -> io::Result<Keeper> {
 }
 
 /// Writes a text away from the drawing thread.
-pub fn write_text(path: PathBuf, text: String, over: Over, wakes: Sender<Wake>) {
+pub fn write_text(path: PathBuf, text: String, over: Over, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let outcome = write::write(&path, &Content::Text(text), &over).map(|_| ());
-        let _ = wakes.send(Wake::TextWritten(path, outcome));
+        let _ = events.send(AppEvent::TextWritten(path, outcome));
     });
 }
