@@ -13,6 +13,7 @@
 //! | `gpu` | a CUDA card: memory, kernels, one queue |
 //! | [`merge`] | recipe + checkpoints → tensors |
 //! | [`lm`] | running a model |
+//! | [`evaluate`] | recipe or model and tasks → answers, scores, cost |
 //! | [`session`] | one evolution run: protocol, engine, worker, journal |
 //! | [`cli`], [`workbench`] | two faces on the session's protocol |
 //!
@@ -23,6 +24,8 @@ mod print;
 
 pub mod checkpoint;
 pub mod cli;
+pub mod error;
+pub mod evaluate;
 #[cfg(any(feature = "cuda", test))]
 mod gpu;
 pub mod limits;

@@ -4,18 +4,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use the rooms before it and itself.
-const ROOMS: [&str; 11] =
-    ["limits", "checkpoint", "recipe", "task", "search", "gpu", "merge", "lm", "session", "workbench", "cli"];
+const ROOMS: [&str; 13] = [
+    "error",
+    "limits",
+    "checkpoint",
+    "recipe",
+    "task",
+    "search",
+    "gpu",
+    "merge",
+    "lm",
+    "evaluate",
+    "session",
+    "workbench",
+    "cli",
+];
 
 /// Rooms that know a device or a tensor library.
 const TENSOR_ROOMS: [&str; 2] = ["merge", "lm"];
 
 /// Uses of a lower room that the order alone would allow but the design does not.
-const FORBIDDEN: [(&str, &str); 13] = [
+const FORBIDDEN: [(&str, &str); 15] = [
     ("gpu", "checkpoint"),
     ("gpu", "recipe"),
     ("gpu", "task"),
     ("gpu", "search"),
+    ("evaluate", "search"),
+    ("workbench", "evaluate"),
     ("workbench", "lm"),
     ("workbench", "merge"),
     ("workbench", "search"),

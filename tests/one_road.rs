@@ -9,10 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
+use yosegi::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, Target};
 use yosegi::recipe::Book;
-use yosegi::session::evaluate::{Evaluator, Work};
-use yosegi::session::job::{Ask, Bench};
-use yosegi::session::protocol::{Split, Target};
+use yosegi::task::Split;
 
 const BASE: &str = "zoo:base";
 
@@ -238,15 +237,15 @@ fn every_command_takes_every_form_and_agrees() {
 #[test]
 fn a_session_takes_every_form_too() {
     let place = Place::new();
-    let session = Bench {
+    let session = EvalSetup {
         base: BASE.to_owned(),
         sources: ["zoo:ja", "zoo:math-add"].map(str::to_owned).to_vec(),
-        ..Bench::of_task("zoo", "cpu", 0)
+        ..EvalSetup::of_task("zoo", "cpu", 0)
     };
-    let alone = Bench::of_task("zoo", "cpu", 0);
+    let alone = EvalSetup::of_task("zoo", "cpu", 0);
     let ask = [Ask { split: Split::Test, questions: vec![0, 1] }];
-    let answers = |evaluator: &mut Evaluator, bench: &Bench, target: &Target| -> Vec<String> {
-        let work = Work { bench, fitness: "", target, ask: &ask, watch: &[], decoding: None };
+    let answers = |evaluator: &mut Evaluator, setup: &EvalSetup, target: &Target| -> Vec<String> {
+        let work = EvalRequest { setup, fitness: "", target, ask: &ask, watch: &[], decoding: None };
         let (measured, _) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false)).unwrap();
         measured[0].answers.iter().map(|a| a.text.clone()).collect()
     };

@@ -11,9 +11,9 @@ use std::sync::atomic::AtomicBool;
 use serde::Deserialize;
 use serde_json::Value;
 use yosegi::checkpoint::{Checkpoint, Weights};
+use yosegi::evaluate::{PathModels, path_export};
 use yosegi::lm::{Decoder, Device, Options, Part, PathStep, Tokenizer, generate};
 use yosegi::recipe::Recipe;
-use yosegi::session::{fold, route::Route};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -121,15 +121,18 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
     for case in &golden.cases {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/paths").join(&case.recipe);
         let recipe = Recipe::open(&file).unwrap();
-        let route = Route::open(&Route::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
+        let route =
+            PathModels::open(&PathModels::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
         let decoder = route.decoder(&route.steps(&recipe).unwrap(), &Device::Cpu).unwrap();
         let said = say(&decoder, &route.models[0], &case.prompts, golden.max_new_tokens);
         assert_eq!(said, case.greedy, "{}", case.recipe);
 
         let out = folder.path().join(&case.recipe);
         let options = yosegi::merge::Options::default();
-        let apart =
-            fold::export(&recipe, &route, &out, fold::BOUND, &Device::Cpu, &options).unwrap().1.unwrap();
+        let apart = path_export::export(&recipe, &route, &out, path_export::BOUND, &Device::Cpu, &options)
+            .unwrap()
+            .1
+            .unwrap();
         assert!(apart.logits < 0.01 && apart.same == apart.of, "{apart:?}");
         let stock = open(out.to_str().unwrap());
         assert_eq!(stock.config().num_hidden_layers, recipe.path.len());
@@ -141,11 +144,13 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
     // Over the bound nothing is written.
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/paths/scaled-bf16.toml");
     let recipe = Recipe::open(&file).unwrap();
-    let route = Route::open(&Route::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
+    let route =
+        PathModels::open(&PathModels::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
     let out = folder.path().join("refused");
-    let error = fold::export(&recipe, &route, &out, 1e-7, &Device::Cpu, &yosegi::merge::Options::default())
-        .unwrap_err()
-        .to_string();
+    let error =
+        path_export::export(&recipe, &route, &out, 1e-7, &Device::Cpu, &yosegi::merge::Options::default())
+            .unwrap_err()
+            .to_string();
     assert!(error.contains("over the bound") && error.contains("--fold-bound") && !out.exists(), "{error}");
 }
 

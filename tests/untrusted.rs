@@ -9,8 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use yosegi::evaluate::StoredQuestion;
 use yosegi::session::Home;
-use yosegi::session::journal::{Journal, StoredQuestion};
+use yosegi::session::journal::Journal;
 use yosegi::session::protocol::{Event, Split};
 
 /// Escape, bell, carriage return, a direction override, a line separator, C1, a tag, DEL.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::error::BadInput;
 use crate::limits;
-use crate::session::BadInput;
 use crate::task::{Kind, Places, Question, Split, Task, TaskError, Verdict};
 
 /// One answer as a file gives it.

@@ -16,11 +16,11 @@ use super::merge::{Merge, Step};
 use super::say::{note, out};
 use super::{exit, fetch};
 use crate::checkpoint::{Checkpoint, check_out, own_folder, write_whole};
+use crate::error::BadInput;
+use crate::evaluate::ModelSources;
 use crate::lm::Device;
 use crate::merge::Options;
 use crate::recipe::Book;
-use crate::session::error::BadInput;
-use crate::session::supply::Supply;
 
 /// Turns a reference into a checkpoint.
 type Fetch<'a> = &'a dyn Fn(&str) -> Result<Checkpoint>;
@@ -185,7 +185,7 @@ impl<'a> Chain<'a> {
     }
 
     fn step<'s>(&'s self, i: usize, options: &'s Options, fetch: Fetch<'s>) -> Step<'s> {
-        let supply = Supply {
+        let supply = ModelSources {
             made: &[],
             device: &self.device,
             fetch,

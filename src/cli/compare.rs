@@ -9,19 +9,17 @@ use serde_json::json;
 use super::answers::{self, Judged};
 use super::say::{self, note, out};
 use super::{Compare, SplitArg};
-use crate::session::BadInput;
-use crate::session::asked::Asked;
-use crate::session::evaluate::{Evaluator, Work};
-use crate::session::job::{Ask, Bench};
-use crate::session::protocol::Split;
-use crate::session::text::{visible, visible_line};
-use crate::task::{McNemar, Places, Task, Verdict, mcnemar};
+use crate::error::BadInput;
+use crate::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator};
+use crate::task::AnswerLanguage;
+use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
+use crate::text::{visible, visible_line};
 
 /// One side: what it is called, its answers, and the language that they had to be in.
 struct Side<'a> {
     name: &'a str,
     answers: Vec<Judged>,
-    asked: Asked,
+    asked: AnswerLanguage,
 }
 
 /// The questions that both answered, by which of them were right.
@@ -141,14 +139,18 @@ fn groups<'a>(a: &'a Side, b: &'a Side) -> Groups<'a> {
     out
 }
 
-fn from_file(path: &str, args: &Compare) -> anyhow::Result<(Vec<Judged>, Asked)> {
+fn from_file(path: &str, args: &Compare) -> anyhow::Result<(Vec<Judged>, AnswerLanguage)> {
     let given = answers::read(path)?;
     let task = answers::task_for(&args.task, &given, Some(split_of(args.split))).map_err(BadInput::error)?;
-    Ok((answers::judge(&task, given, path)?, Asked::by(&task)))
+    Ok((answers::judge(&task, given, path)?, AnswerLanguage::of_task(&task)))
 }
 
 /// Lets a model or a merge answer the task.
-fn answered(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Result<(Vec<Judged>, Asked)> {
+fn answered(
+    name: &str,
+    args: &Compare,
+    evaluator: &mut Evaluator,
+) -> anyhow::Result<(Vec<Judged>, AnswerLanguage)> {
     let split = split_of(args.split);
     let task = Task::load_splits(&args.task, &[split], &Places::from_env()).map_err(BadInput::error)?;
     let all = task.questions(split);
@@ -160,13 +162,13 @@ fn answered(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Re
         )));
     }
     let target = super::eval::target(name, args.recipe.lenient)?;
-    let bench = Bench {
+    let setup = EvalSetup {
         allow_non_finite: args.recipe.allow_non_finite,
-        ..Bench::of_task(&args.task, &args.device, 0)
+        ..EvalSetup::of_task(&args.task, &args.device, 0)
     };
     let ask = [Ask { split, questions: (0..n).collect() }];
     let target = &target;
-    let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[], decoding: None };
+    let work = EvalRequest { setup: &setup, fitness: "", target, ask: &ask, watch: &[], decoding: None };
     let (measured, cost) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false))?;
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
@@ -175,7 +177,7 @@ fn answered(name: &str, args: &Compare, evaluator: &mut Evaluator) -> anyhow::Re
         let verdict = Verdict { correct: answer.correct, japanese, ..Verdict::default() };
         Judged { question: all[answer.index].clone(), text: answer.text, verdict }
     });
-    Ok((answers.collect(), Asked::by(&task)))
+    Ok((answers.collect(), AnswerLanguage::of_task(&task)))
 }
 
 const fn split_of(split: SplitArg) -> Split {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::session::BadInput;
+use crate::error::BadInput;
 use crate::task::{Decoding, EarlyStopping};
 
 /// Flags of `generate` and `eval`.

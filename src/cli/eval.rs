@@ -11,14 +11,12 @@ use super::export::{self, Line};
 use super::results::{self, Row};
 use super::say::{self, note, out};
 use super::{Eval, SplitArg};
+use crate::error::BadInput;
+use crate::evaluate::{Answer, Ask, Cost, EvalRequest, EvalSetup, Evaluator, Measured, Progress, Target};
 use crate::recipe::Book;
-use crate::session::BadInput;
-use crate::session::asked::Asked;
-use crate::session::evaluate::{Evaluator, Told, Work};
-use crate::session::job::{Ask, Bench, Measured};
-use crate::session::protocol::{Answer, Cost, Split, Target};
-use crate::session::text::visible_line;
-use crate::task::{Decoding, Places, Suite, Task, TaskError};
+use crate::task::AnswerLanguage;
+use crate::task::{Decoding, Places, Split, Suite, Task, TaskError};
+use crate::text::visible_line;
 
 /// A task that was measured.
 pub(super) struct Done {
@@ -97,21 +95,23 @@ fn one(
         return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
     }
     let ask = [Ask { split, questions: (0..n).collect() }];
-    let bench =
-        Bench { allow_non_finite: args.recipe.allow_non_finite, ..Bench::of_task(name, &args.device, 0) };
+    let setup = EvalSetup {
+        allow_non_finite: args.recipe.allow_non_finite,
+        ..EvalSetup::of_task(name, &args.device, 0)
+    };
     let began = Instant::now();
     let progress = std::io::stderr().is_terminal();
-    let told = move |told: Told| match told {
-        Told::Done { done, of } if progress => {
+    let told = move |told: Progress| match told {
+        Progress::Done { done, of } if progress => {
             let end = if done == of { "\n" } else { "" };
             eprint!("\r{done} of {of} questions{end}");
         }
-        Told::Note(text) => note(&visible_line(&text)),
-        Told::Done { .. } | Told::Token { .. } => {}
+        Progress::Note(text) => note(&visible_line(&text)),
+        Progress::Done { .. } | Progress::Token { .. } => {}
     };
     let decoding = args.decoding.over(task.decoding)?;
     let given = (decoding != task.decoding).then_some(decoding);
-    let work = Work { bench: &bench, fitness: "", target, ask: &ask, watch: &[], decoding: given };
+    let work = EvalRequest { setup: &setup, fitness: "", target, ask: &ask, watch: &[], decoding: given };
     let (measured, cost) = evaluator.evaluate(&work, &told, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };
     Ok(Done { task, decoding, measured, cost, seconds: began.elapsed().as_secs_f64() })
@@ -173,7 +173,7 @@ fn task_json(args: &Eval, name: &str, done: &Done) -> Value {
 fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
     let (score, tokens) = (&done.measured.score, done.cost.tokens);
     note(&format!("{} answers, {tokens} tokens in {:.1} s", score.n, done.seconds));
-    let asked = Asked::by(&done.task);
+    let asked = AnswerLanguage::of_task(&done.task);
     let what = match (asked.language(), results::is_number(&done.task)) {
         (Some(language), true) => {
             format!(

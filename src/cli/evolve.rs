@@ -6,10 +6,11 @@ use std::path::Path;
 use super::Evolve;
 use super::follow::{Telling, ask, catch_interrupt, follow, interrupted, interruption};
 use super::say::note;
+use crate::error::BadInput;
 use crate::session::config::{Config, ZOO, with_absolute_paths, with_lenient, with_overrides};
 use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Reply, Status};
-use crate::session::{BadInput, Client, Engine, Home, WorkerKind, list};
+use crate::session::{Client, Engine, Home, WorkerKind, list};
 
 /// What to run: the session's name, and its config unless it goes on from its journal.
 struct Plan {

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use super::say::note;
 use crate::checkpoint::CheckpointError;
+use crate::error::{BadInput, Interrupted};
 use crate::lm::LmError;
 use crate::merge::MergeError;
 use crate::recipe::RecipeError;
 use crate::search::{SearchError, SpaceError};
-use crate::session::error::{Interrupted, is_bad_input};
+use crate::session::journal::Trouble;
 use crate::session::text::{in_locale, visible};
 use crate::task::TaskError;
 
@@ -27,7 +28,7 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     note(&in_locale(format!("yosegi: {}", sentence(&error))));
     if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         ExitCode::from(INTERRUPTED)
-    } else if is_bad_input(&error) || error.chain().any(from_a_room) {
+    } else if error.chain().any(is_about_input) {
         ExitCode::from(BAD_INPUT)
     } else {
         ExitCode::FAILURE
@@ -45,9 +46,12 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
 }
 
-/// The rooms' own errors are about what they were given: a file, a key, a tensor, a device.
-fn from_a_room(cause: &(dyn std::error::Error + 'static)) -> bool {
-    cause.is::<CheckpointError>()
+/// Whether an error is about what was given: a sentence for the person who typed, trouble with a journal, or a
+/// room's own error about a file, a key, a tensor, a device.
+fn is_about_input(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.is::<BadInput>()
+        || cause.is::<Trouble>()
+        || cause.is::<CheckpointError>()
         || cause.is::<RecipeError>()
         || cause.is::<MergeError>()
         || cause.is::<LmError>()

@@ -11,10 +11,9 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
 use super::answers::Judged;
-use crate::session::BadInput;
-use crate::session::job::Measured;
-use crate::session::protocol::Answer;
-use crate::session::text::as_cell;
+use crate::error::BadInput;
+use crate::evaluate::{Answer, Measured};
+use crate::text::as_cell;
 
 /// One row.
 pub struct Line {

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::say::{self, note};
+use crate::error::{BadInput, Interrupted};
 use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
 use crate::session::state::SessionState;
 use crate::session::text::visible_line;
-use crate::session::{BadInput, Client, Engine, Interrupted, report};
+use crate::session::{Client, Engine, report};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 

@@ -10,12 +10,12 @@ use super::recipe::RecipeArgs;
 use super::say::note;
 use super::{Generate, fetch, say};
 use crate::checkpoint::Checkpoint;
+use crate::error::BadInput;
+use crate::evaluate::ModelSources;
 use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, Options, Reader};
 use crate::merge::Merged;
 use crate::recipe::Book;
-use crate::session::BadInput;
-use crate::session::supply::Supply;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
@@ -60,7 +60,7 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
     let path = Path::new(model);
     if Book::is_file(path) {
         let recipe = super::recipe::whole(path, how.lenient)?;
-        let supply = Supply {
+        let supply = ModelSources {
             made: &[],
             device,
             fetch: &fetch::open,

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use super::Cli;
 use crate::checkpoint::write_whole;
-use crate::session::BadInput;
+use crate::error::BadInput;
 
 /// Prints the completion script of a shell.
 pub fn completions(shell: Shell) -> anyhow::Result<()> {

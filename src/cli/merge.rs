@@ -10,17 +10,16 @@ use anyhow::Result;
 use super::say::{note, out};
 use super::{chain, fetch, models};
 use crate::checkpoint::Checkpoint;
+use crate::error::BadInput;
+use crate::evaluate::fingerprints::model_changes;
+use crate::evaluate::{ModelSources, path_export};
 use crate::merge::{Measured, Options, Outline, Written, export, read_size};
 use crate::recipe::{Book, Recipe};
 use crate::session::Home;
-use crate::session::error::BadInput;
-use crate::session::fold;
 use crate::session::journal::Reader;
-use crate::session::prints::model_changes;
 use crate::session::protocol::{Score, Target};
 use crate::session::state::Entry;
-use crate::session::supply::Supply;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 #[derive(Debug, clap::Args)]
 pub struct Merge {
@@ -47,7 +46,7 @@ pub struct Merge {
     pub how: super::recipe::RecipeArgs,
     /// How far a folded path's logits may be from the path's own, relative to the greatest;
     /// off writes without comparing
-    #[arg(long, value_parser = read_bound, default_value_t = crate::session::fold::BOUND)]
+    #[arg(long, value_parser = read_bound, default_value_t = path_export::BOUND)]
     pub fold_bound: f64,
     /// Say what would be written, with sizes, and write nothing
     #[arg(long)]
@@ -83,7 +82,7 @@ pub fn run(args: &Merge) -> Result<()> {
     }
     let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
     let device = super::device("auto")?;
-    let supply = Supply {
+    let supply = ModelSources {
         made: &made,
         device: &device,
         fetch: &fetch::open,
@@ -102,7 +101,7 @@ pub struct Step<'a> {
     pub recipe: &'a Recipe,
     pub options: &'a Options,
     pub fold_bound: f64,
-    pub supply: Supply<'a>,
+    pub supply: ModelSources<'a>,
 }
 
 impl Step<'_> {
@@ -138,7 +137,8 @@ impl Step<'_> {
         let route = self.supply.route(recipe, &[])?;
         note_packing(&route.models[0]);
         let device = self.supply.device;
-        let (written, apart) = fold::export(recipe, &route, folder, self.fold_bound, device, self.options)?;
+        let (written, apart) =
+            path_export::export(recipe, &route, folder, self.fold_bound, device, self.options)?;
         let found = apart.map_or_else(
             || "not compared with the path".to_owned(),
             |a| {
@@ -156,7 +156,7 @@ impl Step<'_> {
         if !recipe.path.is_empty() {
             let route = self.supply.route(recipe, &[])?;
             note_packing(&route.models[0]);
-            let outline = fold::outline(recipe, &route, self.options)?;
+            let outline = path_export::outline(recipe, &route, self.options)?;
             return Ok(told(recipe, &route.models, &outline, folder));
         }
         let pool = self.supply.pool(recipe, false)?;

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{RecipeCommand, say};
+use crate::error::BadInput;
 use crate::limits;
 use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, Recipe, RecipeError, Scope};
-use crate::session::error::BadInput;
 use crate::session::text::visible_line;
 
 /// How a recipe is taken, where one is named in a model's place.

@@ -1,7 +1,8 @@
 //! `yosegi replay`: a finished session, or a recorded one, played again in the workbench.
 
 use super::evolve::on_terminal;
-use crate::session::{BadInput, Home};
+use crate::error::BadInput;
+use crate::session::Home;
 use crate::workbench::replay::ReplaySource;
 
 /// Plays it at `speed` times its own speed.

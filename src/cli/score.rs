@@ -6,9 +6,9 @@ use super::Score;
 use super::answers::{self, Judged};
 use super::export::{self, Line};
 use super::say::{self, note, out};
-use crate::session::BadInput;
-use crate::session::asked::Asked;
+use crate::error::BadInput;
 use crate::session::text::{in_locale, visible_line};
+use crate::task::AnswerLanguage;
 use crate::task::{Means, Question, Verdict};
 
 /// Prints each answer's verdict and the means.
@@ -49,14 +49,14 @@ pub fn run(args: &Score) -> anyhow::Result<()> {
     note(&format!(
         "{} answers: {}; {}",
         judged.len(),
-        shares_right(&Asked::by(&task), &means),
+        shares_right(&AnswerLanguage::of_task(&task), &means),
         shares.collect::<Vec<_>>().join(", ")
     ));
     Ok(())
 }
 
 /// How many are right, and how many are in the task's language where it asks for one.
-fn shares_right(asked: &Asked, means: &Means) -> String {
+fn shares_right(asked: &AnswerLanguage, means: &Means) -> String {
     let both = format!("{} {:.1}%", asked.right(), 100.0 * means.both);
     let Some(language) = asked.language() else { return both };
     format!(

@@ -10,9 +10,10 @@ use clap::{Args, ValueEnum};
 
 use super::say::note;
 use crate::checkpoint::write_whole;
+use crate::error::BadInput;
 use crate::session::journal::Reader;
 use crate::session::text::visible_line;
-use crate::session::{BadInput, Client, Home};
+use crate::session::{Client, Home};
 use crate::workbench::app::Pane;
 use crate::workbench::messages::{self, Language};
 use crate::workbench::picture::Fonts;

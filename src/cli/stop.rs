@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::follow::ask;
 use super::say::note;
+use crate::error::BadInput;
 use crate::session::lock::{holder, is_locked};
 use crate::session::protocol::Command;
-use crate::session::{BadInput, Client, Home, list};
+use crate::session::{Client, Home, list};
 
 /// Ends it; it can be resumed.
 pub fn run(name: &str) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod check;
 mod error;
 mod group;
 mod method;
+pub mod model_paths;
 mod param;
 mod parameters;
 mod parts;

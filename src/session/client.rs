@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::error::BadInput;
 use super::home::Home;
 use super::journal::now_ms;
 use super::line::encode;
 use super::protocol::{Command, Message, Reply, Request, VERSION};
+use crate::error::BadInput;
 use crate::limits::MESSAGE;
 
 /// How long a started engine may take until it answers.

@@ -7,9 +7,8 @@ use std::time::Instant;
 use anyhow::Context;
 use serde_json::json;
 
-use super::evaluate::Told;
-use super::kitchen::Kitchen;
 use crate::checkpoint::{Checkpoint, ModelConfig};
+use crate::evaluate::{CandidateModel, Progress};
 use crate::gpu::{Driver, Made};
 use crate::lm::{Decoder, Device, Options, Timing, Tokenizer, generate};
 use crate::merge::{Pool, Random};
@@ -150,15 +149,15 @@ fn zoo_candidate(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::R
     let mut prompts = questions(size, &tokenizer)?;
     prompts.truncate(1);
     let options = Options { max_new_tokens: 1, ..Options::default() };
-    let mut kitchen = Kitchen::new(pool);
+    let mut kitchen = CandidateModel::new(pool);
     let mut seconds = Vec::new();
     // Sources are sent and sums made by the first two.
     for round in 0..size.rounds + 2 {
         let mut recipe = Recipe::uniform("zoo:base", &sources, Method::DareTies, 0.4 + 0.01 * round as f64);
         recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5 + 0.01 * round as f64));
         let began = Instant::now();
-        let player = kitchen.serve(&recipe, device, &|told: Told| {
-            if let Told::Note(text) = told {
+        let player = kitchen.prepare(&recipe, device, &|told: Progress| {
+            if let Progress::Note(text) = told {
                 eprintln!("{text}");
             }
         })?;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::error::BadInput;
 use super::journal::may_write;
 use crate::checkpoint::{own_folder, user_id};
+use crate::error::BadInput;
 
 /// The longest path of the engine's socket: one of a headless run beside it has a longer name and
 /// must fit a Unix socket's address too (the limit is 108 bytes on Linux, 104 on macOS, with the
@@ -241,7 +241,7 @@ mod tests {
         let run = home.root().join("run");
         std::os::unix::fs::symlink(&victim, &run).unwrap();
         let why = home.create_run_dir().unwrap_err();
-        assert!(why.to_string().contains("is a link") && super::super::is_bad_input(&why), "{why}");
+        assert!(why.to_string().contains("is a link") && why.is::<BadInput>(), "{why}");
         assert_eq!(mode(&victim), 0o755);
         std::fs::remove_file(&run).unwrap();
         if user_id() == 0 {

@@ -24,10 +24,11 @@ use anyhow::Context;
 use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::error::BadInput;
 use super::home::Home;
 use super::protocol::{Answer, CandidateId, Cost, Detail, Event, Record, Split, VERSION};
 use crate::checkpoint::FilePrint;
+use crate::error::BadInput;
+use crate::evaluate::StoredQuestion;
 pub(super) use open::{has_begun, may_write};
 use reader::Db;
 pub use reader::Reader;
@@ -57,16 +58,6 @@ CREATE TABLE IF NOT EXISTS files (
     file TEXT PRIMARY KEY, hash TEXT NOT NULL, stamp TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
-
-/// A question as the journal keeps it, once for all candidates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredQuestion {
-    pub split: Split,
-    pub index: usize,
-    pub id: String,
-    pub question: String,
-    pub gold: String,
-}
 
 /// What is stored of an answer; question and gold stand in `questions`.
 #[derive(PartialEq, Serialize, Deserialize)]

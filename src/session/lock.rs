@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::error::BadInput;
 use super::home::Home;
+use crate::error::BadInput;
 
 /// Whoever lists sessions holds the lock for an instant to see whether it is free: a writer tries
 /// as often as this, [`BRIEF`] apart.

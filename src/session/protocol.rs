@@ -6,14 +6,13 @@
 //! beside them in the [`Record`]. [`Live`] things are sent and forgotten.
 
 mod event;
-mod score;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::event::{Begin, Candidate, Event, Gene, Off, Origin, Outcome, Record};
-pub use self::score::{Answer, Answers, Cost, FITNESS_MAX, Score, SplitScore, TaskScore};
 use super::journal::Trouble;
 use crate::checkpoint::ModelSummary;
+pub use crate::evaluate::{Answer, Answers, Cost, Score, SplitScore, Target, TaskScore};
 pub use crate::merge::{Distances, Pair};
 use crate::recipe::Recipe;
 pub use crate::task::{Detail, Split};
@@ -79,16 +78,6 @@ pub enum Command {
     Try { target: Target, task: String, split: Split, questions: Vec<usize> },
     /// Stop the engine once nothing runs.
     Shutdown,
-}
-
-/// What is asked to answer: a model as it is, or a merge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// `zoo:ja`, a folder, `org/name[@revision]`.
-    Model(String),
-    /// A merge.
-    Recipe(Box<Recipe>),
 }
 
 /// What the engine sends.

@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::asked::Asked;
 use super::config::Config;
 use super::evolve::objectives;
 use super::journey::{route, stages};
 use super::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
 use super::state::{Entry, SessionState};
 use super::text::{in_locale, speaks_unicode, visible_line};
+use crate::task::AnswerLanguage;
 
 /// One line of the comparison: what the search is measured against, and what it found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -105,7 +105,7 @@ pub fn spent(state: &SessionState) -> Spent {
 /// The comparison as a table of text; shares in per cent.
 #[must_use]
 pub fn comparison_table(state: &SessionState) -> String {
-    let asked = Asked::of(state);
+    let asked = AnswerLanguage::of_tasks(&state.languages);
     let mut out = format!("{:<12} {:<24} {:>8} {:>8} {:>8}", "", "", "fitness", "train", "held out");
     if let Some(language) = asked.column() {
         let _ = write!(out, " {:>8} {language:>8}", "any lang");
@@ -139,7 +139,7 @@ pub fn comparison_table(state: &SessionState) -> String {
 
 fn score_line(
     out: &mut String,
-    asked: &Asked,
+    asked: &AnswerLanguage,
     (what, label): (&str, &str),
     train: Option<Score>,
     test: Option<Score>,

@@ -1,9 +1,10 @@
 //! A session over a made-up task, for tests: its configs, a journal in memory, a run to the end.
 
 use super::config::Config;
-use super::evolve::{Evolution, Facts, Next, Work, created};
+use super::evolve::{Evolution, Next, Work, created};
 use super::protocol::{Event, Record, Score, SplitScore};
 use super::state::SessionState;
+use crate::evaluate::SetupFacts;
 
 pub const CONFIG: &str = r#"
 name = "toy"
@@ -57,8 +58,8 @@ population = 6
 evaluations = 20
 "#;
 
-pub fn facts() -> Facts {
-    Facts { layers: 2, train_questions: 10, test_questions: 10, ..Facts::default() }
+pub fn facts() -> SetupFacts {
+    SetupFacts { layers: 2, train_questions: 10, test_questions: 10, ..SetupFacts::default() }
 }
 
 /// A fitness for all of a work's splits.
@@ -83,7 +84,7 @@ pub fn start(text: &str) -> (Vec<Record>, Evolution) {
     start_with(text, &facts())
 }
 
-pub fn start_with(text: &str, facts: &Facts) -> (Vec<Record>, Evolution) {
+pub fn start_with(text: &str, facts: &SetupFacts) -> (Vec<Record>, Evolution) {
     let config = Config::parse(text, "toy").unwrap();
     start_from(&created("toy", text, &config, facts).unwrap())
 }

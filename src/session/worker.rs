@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::client::read_lines;
-use super::evaluate::{Evaluator, Told, Work};
-use super::job::{Job, Measured, Report};
-use super::kitchen::is_settled;
+use super::job::{Job, Report};
 use super::line::{Unsayable, encode};
-use super::prints::{Changed, of_models};
 use super::signals;
+use crate::evaluate::fingerprints::{Changed, of_models};
+use crate::evaluate::{EvalRequest, Evaluator, Measured, Progress, is_settled};
 use crate::limits::MESSAGE;
 
 /// Progress is reported this often at most.
@@ -81,28 +80,28 @@ fn work(
     cancel: &AtomicBool,
 ) -> anyhow::Result<Report> {
     match job {
-        Job::Open { id, bench, fitness, train_limit, test_limit, parts, known } => {
-            let told = |told: Told| {
-                if let Told::Note(text) = told {
+        Job::Open { id, setup, fitness, train_limit, test_limit, parts, known } => {
+            let told = |told: Progress| {
+                if let Progress::Note(text) = told {
                     say(&Report::Note { id: *id, text });
                 }
             };
             evaluator.forget();
             let limits = (*train_limit, *test_limit);
             let (mut facts, questions) = match parts.as_slice() {
-                [] => evaluator.open(bench, fitness, limits, &told)?,
-                parts => evaluator.open_parts(bench, parts, &told)?,
+                [] => evaluator.open(setup, fitness, limits, &told)?,
+                parts => evaluator.open_parts(setup, parts, &told)?,
             };
-            facts.prints.extend(of_models(bench, known, &|text| told(Told::Note(text)))?);
+            facts.prints.extend(of_models(setup, known, &|text| told(Progress::Note(text)))?);
             Ok(Report::Opened { id: *id, facts, questions })
         }
-        Job::Run { id, bench, fitness, target, ask, watch, parts } => {
+        Job::Run { id, setup, fitness, target, ask, watch, parts } => {
             let id = *id;
             let last = Mutex::new(Instant::now());
-            let told = |told: Told| match told {
-                Told::Note(text) => say(&Report::Note { id, text }),
-                Told::Token { question, text } => say(&Report::Token { id, question, text }),
-                Told::Done { done, of } => {
+            let told = |told: Progress| match told {
+                Progress::Note(text) => say(&Report::Note { id, text }),
+                Progress::Token { question, text } => say(&Report::Token { id, question, text }),
+                Progress::Done { done, of } => {
                     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                     if done == of || last.elapsed() > PROGRESS_EVERY {
                         *last = Instant::now();
@@ -110,14 +109,14 @@ fn work(
                     }
                 }
             };
-            let work = Work { bench, fitness, target, ask, watch, decoding: None };
+            let work = EvalRequest { setup, fitness, target, ask, watch, decoding: None };
             let (splits, cost) = match parts.as_slice() {
                 [] => evaluator.evaluate(&work, &told, cancel)?,
                 parts => evaluator.evaluate_parts(&work, parts, &told, cancel)?,
             };
             match splits.iter().find_map(Measured::unfit) {
                 Some(why) => Ok(Report::Unfit { id, why }),
-                None => Ok(Report::Done { id, device: evaluator.device_name(bench)?, splits, cost }),
+                None => Ok(Report::Done { id, device: evaluator.device_name(setup)?, splits, cost }),
             }
         }
         Job::Cancel { id } => Ok(Report::Failed { id: *id, why: "cancelled".into() }),

@@ -2,6 +2,7 @@
 //! name of a built-in task comes in; prompts, stop strings and verdicts on answers go out, and a
 //! [`Fitness`] turns the verdicts' means into the one number that the search climbs. No models here.
 
+mod answer_language;
 mod config;
 mod data;
 mod definition;
@@ -17,6 +18,7 @@ mod template;
 mod types;
 mod words;
 
+pub use answer_language::{AnswerLanguage, NO_LANGUAGE};
 pub use config::{Decoding, EarlyStopping, Encode, Length, LengthRule};
 pub use data::{BUILTIN, Places, SUITES};
 pub use definition::Task;

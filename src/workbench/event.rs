@@ -13,8 +13,8 @@ use super::effect::Reading;
 use super::replay::Standing;
 use super::write::{self, Content, Over, Unwritten};
 use crate::limits;
+use crate::recipe::model_paths::make_absolute;
 use crate::recipe::{Book, Recipe, RecipeError};
-use crate::session::place::make_absolute;
 use crate::session::protocol::{Live, Message};
 use crate::session::{Client, CommandSender, Home};
 

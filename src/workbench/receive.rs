@@ -10,8 +10,8 @@ use super::overlays::{Overlay, Picker};
 use super::pool::Apart;
 use super::run::Run;
 use super::text::percent;
-use crate::session::asked::Asked;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
+use crate::task::AnswerLanguage;
 
 impl App {
     /// The engine answers: ask for what the first screen shows.
@@ -168,7 +168,7 @@ impl App {
                 self.follow_session(config);
             }
             Event::Finished { train, test, .. } if run.caught_up => {
-                let (name, asked) = (run.state.name.clone(), Asked::of(&run.state));
+                let (name, asked) = (run.state.name.clone(), AnswerLanguage::of_tasks(&run.state.languages));
                 let (train, test) = (percent(train.acc_ja), percent(test.acc_ja));
                 self.say(match messages::language_asked(&asked) {
                     Some(language) => messages::finished_with_in(&name, language, &train, &test),

@@ -14,12 +14,13 @@ use super::panes;
 use super::picture::Picture;
 use super::theme::{Depth, Theme};
 use crate::checkpoint::ModelSummary;
+use crate::error::BadInput;
 use crate::recipe::Recipe;
+use crate::session::Client;
 use crate::session::protocol::{
     Answers, Candidate, CandidateId, Command, Distances, Event, Message, Record, Reply, Split, Target,
 };
 use crate::session::state::SessionState;
-use crate::session::{BadInput, Client};
 
 /// Answers to this many questions of a split are kept.
 const QUESTIONS: usize = 24;

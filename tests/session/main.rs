@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use yosegi::evaluate::{Measured, SetupFacts, StoredQuestion};
 use yosegi::recipe::{Method, Param, Recipe, Source};
 use yosegi::session::engine::WorkerFunction;
-use yosegi::session::evolve::Facts;
-use yosegi::session::job::{Job, Measured, Report};
-use yosegi::session::journal::{Journal, Reader, StoredQuestion};
+use yosegi::session::job::{Job, Report};
+use yosegi::session::journal::{Journal, Reader};
 use yosegi::session::protocol::{
     Answer, Command, Cost, Detail, Event, Live, Message, Record, Reply, Score, Split, Status, Target,
 };
@@ -96,7 +96,7 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
             };
             let questions =
                 (0..4).flat_map(|i| [question(Split::Train, i), question(Split::Test, i)]).collect();
-            let facts = Facts {
+            let facts = SetupFacts {
                 layers: 2,
                 train_questions: 4,
                 test_questions: 4,

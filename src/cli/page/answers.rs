@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::escape;
-use crate::session::asked::Asked;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Answer, Origin, Split};
 use crate::session::state::{Entry, SessionState};
+use crate::task::AnswerLanguage;
 
 /// Questions shown of each kind; the rest is counted.
 const SHOWN: usize = 40;
@@ -19,7 +19,12 @@ pub fn draw(state: &SessionState, reader: &Reader<'_>, out: &mut String) -> anyh
         let of = |entry: &Entry| reader.answers(entry.candidate.id, split);
         let (before, after) = (of(base)?, of(best)?);
         if !before.is_empty() && !after.is_empty() {
-            return compare((base, &before), (best, &after), (words, &Asked::of(state)), out);
+            return compare(
+                (base, &before),
+                (best, &after),
+                (words, &AnswerLanguage::of_tasks(&state.languages)),
+                out,
+            );
         }
     }
     Ok(())
@@ -28,7 +33,7 @@ pub fn draw(state: &SessionState, reader: &Reader<'_>, out: &mut String) -> anyh
 fn compare(
     (base, before): (&Entry, &[Answer]),
     (best, after): (&Entry, &[Answer]),
-    (questions, asked): (&str, &Asked),
+    (questions, asked): (&str, &AnswerLanguage),
     out: &mut String,
 ) -> anyhow::Result<()> {
     let pairs: Vec<(&Answer, &Answer)> =

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::session::BadInput;
+use crate::error::BadInput;
 use crate::session::journal::Reader;
 use crate::session::protocol::Status;
 use crate::session::state::SessionState;

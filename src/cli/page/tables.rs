@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::{escape, percent};
-use crate::session::asked::Asked;
 use crate::session::protocol::{Score, TaskScore};
 use crate::session::report::{self, Row};
 use crate::session::state::SessionState;
+use crate::task::AnswerLanguage;
 
 /// What was found, in a sentence of measured figures.
 pub fn sentence(state: &SessionState) -> Option<String> {
@@ -32,7 +32,7 @@ pub fn sentence(state: &SessionState) -> Option<String> {
         best.label,
         percent(Some(score.acc_ja)),
         score.n,
-        Asked::of(state).right_in(),
+        AnswerLanguage::of_tasks(&state.languages).right_in(),
     ))
 }
 
@@ -42,7 +42,7 @@ pub fn comparison(state: &SessionState, out: &mut String) -> std::fmt::Result {
         "<section>\n<h2>What it is measured against</h2>\n<div class=\"scroll\"><table>\n<tr><th></th><th class=\"name\"></th>",
         "<th>fitness</th><th>training</th><th>held out</th>"
     ));
-    let asked = Asked::of(state);
+    let asked = AnswerLanguage::of_tasks(&state.languages);
     let columns = if let Some(language) = asked.language() {
         writeln!(out, "<th>any language</th><th>{}</th></tr>", escape(language))?;
         5
@@ -77,7 +77,7 @@ pub fn comparison(state: &SessionState, out: &mut String) -> std::fmt::Result {
 }
 
 /// Each task's part, where there are several.
-fn parts(asked: &Asked, row: &Row, out: &mut String) -> std::fmt::Result {
+fn parts(asked: &AnswerLanguage, row: &Row, out: &mut String) -> std::fmt::Result {
     for (i, task) in row.train_tasks.iter().enumerate().filter(|_| row.train_tasks.len() > 1) {
         let name = task.task.rsplit('/').next().unwrap_or_default();
         write!(out, "<tr><td></td><td class=\"name part\">{}</td>", escape(name))?;
@@ -86,7 +86,12 @@ fn parts(asked: &Asked, row: &Row, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn scores(asked: &Asked, train: Option<Score>, test: Option<Score>, out: &mut String) -> std::fmt::Result {
+fn scores(
+    asked: &AnswerLanguage,
+    train: Option<Score>,
+    test: Option<Score>,
+    out: &mut String,
+) -> std::fmt::Result {
     let fitness = train.map_or_else(|| "–".to_owned(), |s| format!("{:.3}", s.fitness));
     let (train, right) = (percent(train.map(|s| s.acc_ja)), percent(test.map(|s| s.acc_ja)));
     write!(out, "<td>{fitness}</td><td>{train}</td><td>{right}</td>")?;

@@ -1,9 +1,10 @@
 //! The page of a small session whose every text tries to be markup.
 
 use super::*;
+use crate::evaluate::StoredQuestion;
 use crate::recipe::{Method, Param, Source, Values};
 use crate::session::Home;
-use crate::session::journal::{Journal, StoredQuestion};
+use crate::session::journal::Journal;
 use crate::session::protocol::{Answer, Candidate, Detail, Event, Origin, Score, Split, SplitScore, Target};
 
 const EVIL: &str = "<script>alert('1')</script>\"&\x1b[2J\u{202e}";

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use toml_edit::{InlineTable, Item, TableLike, Value};
 
-use crate::session::error::BadInput;
-use crate::session::place;
-use crate::session::stages::share_budget;
+use super::stages::share_budget;
+use crate::error::BadInput;
+use crate::recipe::model_paths;
 use crate::task::BUILTIN;
 
 /// A config's text with some values replaced, comments kept.
@@ -89,7 +89,7 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
             return path.canonicalize().ok()?.to_str().map(str::to_owned);
         }
         // A model's folder with its adapter's.
-        place::absolute(item, folder)
+        model_paths::absolute(item, folder)
     };
     let mut changed = false;
     for place in PLACES {

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tasks::Tasks;
 use super::within;
 use crate::limits::QUESTIONS;
-use crate::session::tasks::Tasks;
 use crate::task::Fitness;
 
 /// The order in which candidates answer the questions.

@@ -8,12 +8,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::stages::PathKeys;
 use super::{Config, Start};
+use crate::error::BadInput;
 use crate::limits::{CURVE, LAYERS, SIGMA};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source};
 use crate::search::{GeneRange, Groups, Searched, Space, SpaceConfig};
-use crate::session::error::BadInput;
-use crate::session::stages::PathKeys;
 
 /// `[space]`: what is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::FilePrint;
+use crate::error::BadInput;
+use crate::evaluate::{Ask, EvalSetup, Measured, SetupFacts, StoredQuestion};
 use crate::session::config::Config;
-use crate::session::error::BadInput;
-use crate::session::evolve::{self, Evolution, Facts, Next, Work};
+use crate::session::evolve::{self, Evolution, Next, Work};
 use crate::session::home::Home;
-use crate::session::job::{Ask, Bench, Job, Measured};
-use crate::session::journal::{Journal, StoredQuestion};
-use crate::session::prints;
+use crate::session::job::Job;
+use crate::session::journal::Journal;
 use crate::session::protocol::{Answer, Begin, Cost, Event, Live, Record, Split, SplitScore, Status};
+use crate::session::resume_check;
 use crate::session::state::SessionState;
 
 /// Rates are means over this long.
@@ -39,7 +40,7 @@ impl Active {
         name: &str,
         text: &str,
         config: &Config,
-        facts: &Facts,
+        facts: &SetupFacts,
         questions: &[StoredQuestion],
     ) -> anyhow::Result<Self> {
         let mut created = evolve::created(name, text, config, facts)?;
@@ -64,7 +65,7 @@ impl Active {
     pub fn resume(
         home: &Home,
         name: &str,
-        facts: &Facts,
+        facts: &SetupFacts,
         questions: &[StoredQuestion],
         extend: Option<u64>,
     ) -> anyhow::Result<(Self, Option<Record>)> {
@@ -77,7 +78,7 @@ impl Active {
             (None, Status::Paused | Status::Stopped) => Some(Event::Resumed),
             (None, Status::New | Status::Running) => None,
         };
-        prints::check(state, &journal.reader(), facts, questions)?;
+        resume_check::check(state, &journal.reader(), facts, questions)?;
         let was = (state.layers, state.train_questions, state.test_questions);
         let is = (facts.layers, facts.train_questions, facts.test_questions);
         if was != is {
@@ -115,7 +116,7 @@ impl Active {
         Ok((active, record))
     }
 
-    fn new(name: &str, journal: Journal, run: Evolution, facts: &Facts) -> Self {
+    fn new(name: &str, journal: Journal, run: Evolution, facts: &SetupFacts) -> Self {
         Self {
             name: name.to_owned(),
             pausing: false,
@@ -129,10 +130,10 @@ impl Active {
     }
 
     /// The models that candidates are made from now, and the first task.
-    pub fn bench(&self) -> Bench {
+    pub fn setup(&self) -> EvalSetup {
         let state = self.state();
         let (made, prints) = (state.made(), self.prints.clone());
-        Bench { made, prints, earlier: state.languages.is_empty(), ..bench(self.run.config()) }
+        EvalSetup { made, prints, earlier: state.languages.is_empty(), ..setup(self.run.config()) }
     }
 
     pub fn state(&self) -> &SessionState {
@@ -207,7 +208,7 @@ impl Active {
         };
         Job::Run {
             id,
-            bench: self.bench(),
+            setup: self.setup(),
             fitness: self.run.config().task.first().fitness.clone(),
             target: work.candidate.target.clone(),
             ask: work.splits.iter().map(ask).collect(),
@@ -251,11 +252,11 @@ fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Res
 }
 
 /// The models and task that a config names.
-pub fn bench(config: &Config) -> Bench {
-    Bench {
+pub fn setup(config: &Config) -> EvalSetup {
+    EvalSetup {
         base: config.pool.base.clone(),
         sources: config.pool.sources.clone(),
-        ..Bench::of_task(&config.task.first().name, &config.device, config.threads)
+        ..EvalSetup::of_task(&config.task.first().name, &config.device, config.threads)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::active;
 use super::hub::{Flight, Hub, Purpose, Start};
-use crate::session::job::{Ask, Bench, Job};
-use crate::session::protocol::Target;
+use crate::evaluate::{Ask, EvalSetup, Target};
+use crate::session::job::Job;
 
 impl Hub {
     /// A job for a request to try something now.
@@ -15,16 +15,16 @@ impl Hub {
         };
         // The models that the running session has open serve any recipe over some of them; without one
         // the recipe's own do.
-        let bench = match &self.active {
+        let setup = match &self.active {
             Some(active) => {
-                let open = active.bench();
+                let open = active.setup();
                 let earlier = open.earlier && open.task == task;
-                Bench { task, earlier, ..open }
+                EvalSetup { task, earlier, ..open }
             }
-            None => Bench::of_task(&task, "auto", 0),
+            None => EvalSetup::of_task(&task, "auto", 0),
         };
         let (watch, ask, parts, fitness) = (ask.questions.clone(), vec![ask], Vec::new(), String::new());
-        let job = Job::Run { id: 0, bench, fitness, watch, target, ask, parts };
+        let job = Job::Run { id: 0, setup, fitness, watch, target, ask, parts };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
     }
 
@@ -33,7 +33,7 @@ impl Hub {
         let task = start.config.task.first();
         let job = Job::Open {
             id: 0,
-            bench: active::bench(&start.config),
+            setup: active::setup(&start.config),
             fitness: task.fitness.clone(),
             train_limit: task.train_limit,
             test_limit: task.test_limit,

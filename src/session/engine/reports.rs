@@ -2,8 +2,9 @@
 
 use super::crew::Worker;
 use super::hub::{Flight, Hub, Purpose};
+use crate::evaluate::Measured;
 use crate::session::evolve::Work;
-use crate::session::job::{Measured, Report};
+use crate::session::job::Report;
 use crate::session::protocol::{Answers, Cost, Event, Live, Message, Reply};
 
 impl Hub {

@@ -7,12 +7,12 @@ use super::flights::TryCommand;
 use super::hub::{Flight, Hub, Inbound, Purpose, Start};
 use super::look;
 use crate::checkpoint::look_up;
+use crate::error::BadInput;
+use crate::evaluate::{Ask, SetupFacts, StoredQuestion};
 use crate::session::config::Config;
-use crate::session::error::BadInput;
-use crate::session::evolve::{Evolution, Facts};
+use crate::session::evolve::Evolution;
 use crate::session::home::Home;
-use crate::session::job::Ask;
-use crate::session::journal::{Journal, Reader, StoredQuestion, exists_sentence};
+use crate::session::journal::{Journal, Reader, exists_sentence};
 use crate::session::list;
 use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
@@ -263,7 +263,7 @@ impl Hub {
     }
 
     /// Models and task are open: the session begins, or goes on.
-    pub(super) fn opened(&mut self, start: &Start, facts: &Facts, questions: &[StoredQuestion]) {
+    pub(super) fn opened(&mut self, start: &Start, facts: &SetupFacts, questions: &[StoredQuestion]) {
         let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
         let made = if start.resume {
             Active::resume(&self.home, &name, facts, questions, start.extend)

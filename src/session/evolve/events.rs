@@ -3,40 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::propose::optimiser;
 use super::{Evolution, Work, WorkKind};
-use crate::checkpoint::FilePrint;
+use crate::error::BadInput;
+use crate::evaluate::SetupFacts;
 use crate::recipe::Recipe;
 use crate::session::config::Config;
-use crate::session::error::BadInput;
 use crate::session::protocol::{
     Candidate, Event, Gene, Origin, Outcome, Score, Split, SplitScore, Status, Target, TaskScore, VERSION,
 };
 
-/// What the models and the task are like: known once they are open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// Decoder blocks.
-    pub layers: usize,
-    pub train_questions: usize,
-    pub test_questions: usize,
-    pub device: String,
-    /// Why it is not the GPU that `auto` looked for, if it is not.
-    pub device_note: String,
-    pub dtype: String,
-    pub language_by: String,
-    /// The language that each task asks for, `none` for none.
-    #[serde(default)]
-    pub languages: Vec<String>,
-    /// Fingerprints of all that the session reads: the models' files, task, questions and examples.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub prints: Vec<FilePrint>,
-}
-
 /// The first event of a session.
-pub fn created(name: &str, text: &str, config: &Config, facts: &Facts) -> anyhow::Result<Event> {
+pub fn created(name: &str, text: &str, config: &Config, facts: &SetupFacts) -> anyhow::Result<Event> {
     let space = config.any_space(facts.layers)?;
     let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
     // Mistakes in the search's numbers show before anything is measured.

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Evolution;
+use crate::error::BadInput;
+use crate::evaluate::StoredQuestion;
+use crate::recipe::model_paths::name_as_in;
 use crate::recipe::{Book, Recipe};
 use crate::search::{AnySpace, dominates};
 use crate::session::config::Config;
-use crate::session::error::BadInput;
 use crate::session::home::Home;
-use crate::session::journal::{Reader, StoredQuestion};
-use crate::session::place::name_as_in;
+use crate::session::journal::Reader;
 use crate::session::protocol::{CandidateId, Event, Origin, Split, Status, Target};
 use crate::session::state::Entry;
 use crate::session::text::visible_line;

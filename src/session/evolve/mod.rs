@@ -29,13 +29,13 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
-pub use events::{Facts, created};
+pub use events::created;
 pub use life::{objectives, overlap, warm_start};
 
 use super::config::Config;
-use super::error::BadInput;
 use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, VERSION};
 use super::state::{Entry, SessionState};
+use crate::error::BadInput;
 use crate::search::{AnySpace, Genome, Optimiser};
 use estimate::Learnt;
 use propose::close;

@@ -3,9 +3,9 @@
 use anyhow::Context;
 
 use super::Evolution;
+use crate::error::BadInput;
 use crate::search::{AnySpace, Genome, Optimiser, Setup};
 use crate::session::config::{Config, Start};
-use crate::session::error::BadInput;
 use crate::session::protocol::{Candidate, CandidateId, Event, Origin, Target};
 use crate::session::state::Entry;
 

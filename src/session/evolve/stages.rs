@@ -4,8 +4,8 @@ use anyhow::Context;
 
 use super::{Evolution, Next};
 use crate::recipe::Recipe;
+use crate::session::config::stages::winner_name;
 use crate::session::protocol::{CandidateId, Event, Gene, Origin, Target};
-use crate::session::stages::winner_name;
 use crate::session::state::Entry;
 
 impl Evolution {

@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tempfile::TempDir;
 
 use super::open::{self, Looking};
-use super::{Body, StoredQuestion, Trouble, missing_sentence, split_name};
+use super::{Body, Trouble, missing_sentence, split_name};
 use crate::checkpoint::FilePrint;
-use crate::session::error::BadInput;
+use crate::error::BadInput;
+use crate::evaluate::StoredQuestion;
 use crate::session::home::Home;
 use crate::session::protocol::{Answer, Answers, CandidateId, Outcome, Record, Score, Split, VERSION};
 use crate::session::state::SessionState;

@@ -69,7 +69,7 @@ fn what_comes_before_an_illegible_event_is_read() {
     }
     assert_eq!(reader.legible_state().unwrap().0.seq, 2);
     assert!(reader.state().is_err() && reader.records(3).is_err());
-    assert!(crate::session::is_bad_input(&reader.state().unwrap_err()));
+    assert!(reader.state().unwrap_err().is::<Trouble>());
     let row = crate::session::list::rows(&home).unwrap().remove(0);
     assert_eq!(row.problem.map(|p| p.kind), Some(TroubleKind::Damaged));
 }

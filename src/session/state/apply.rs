@@ -1,10 +1,10 @@
 //! The fold itself: what each event changes.
 
 use super::{Begun, Entry, Finish, Generation, SessionState};
+use crate::session::config::stages;
 use crate::session::protocol::{
     Candidate, CandidateId, Cost, Event, Origin, Outcome, Record, Score, Split, SplitScore, Status, TaskScore,
 };
-use crate::session::stages;
 
 impl SessionState {
     /// Takes in the next event.

@@ -1,13 +1,13 @@
 //! Evolve: status lines, chart, population, reference points, samples.
 
 use super::words;
-use crate::session::asked::Asked;
+use crate::task::AnswerLanguage;
 
 /// What counts as right, by the language that is asked for, in the width of `right, Japanese`.
 #[must_use]
-pub fn what_counts(asked: &Asked) -> String {
+pub fn what_counts(asked: &AnswerLanguage) -> String {
     match language_asked(asked) {
-        _ if *asked == Asked::Mixed => score_right_as_asked().to_owned(),
+        _ if *asked == AnswerLanguage::Mixed => score_right_as_asked().to_owned(),
         Some(language) => score_right_in(language),
         None => score_right().to_owned(),
     }
@@ -15,9 +15,9 @@ pub fn what_counts(asked: &Asked) -> String {
 
 /// What an answer must be beside right, if anything: `Japanese`.
 #[must_use]
-pub fn language_asked(asked: &Asked) -> Option<&str> {
+pub fn language_asked(asked: &AnswerLanguage) -> Option<&str> {
     match asked {
-        Asked::Mixed => Some(in_the_language_asked()),
+        AnswerLanguage::Mixed => Some(in_the_language_asked()),
         _ if super::language() == super::Language::Japanese => asked.language_in_japanese(),
         _ => asked.language(),
     }

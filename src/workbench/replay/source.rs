@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::checkpoint::{ModelSummary, discover};
+use crate::error::BadInput;
 use crate::recipe::{LayerGroup, Recipe};
+use crate::session::Home;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Answer, Answers, CandidateId, Event, Record, Score, Split, Target};
 use crate::session::state::SessionState;
-use crate::session::{BadInput, Home};
 use crate::workbench::config::{pool_of, watched_of};
 use crate::workbench::recording::{RECORDED, Recording};
 

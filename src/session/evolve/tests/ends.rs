@@ -74,7 +74,7 @@ fn the_smallest_sessions_have_an_end() {
         CONFIG.replace("evaluations = 23", "evaluations = 1"),
     ];
     for text in &small {
-        let one = Facts { train_questions: 1, test_questions: 1, ..facts() };
+        let one = SetupFacts { train_questions: 1, test_questions: 1, ..facts() };
         for facts in [facts(), one] {
             let (records, run) = start_with(text, &facts);
             assert!(folded(&finish(records, run, None)).finished.is_some(), "{text}");
@@ -126,7 +126,7 @@ fn two_objectives_end_in_a_front() {
 
 #[test]
 fn questions_that_stand_on_both_sides_are_counted() {
-    use crate::session::journal::StoredQuestion;
+    use crate::evaluate::StoredQuestion;
     let question = |split, index, text: &str| StoredQuestion {
         split,
         index,

@@ -29,7 +29,7 @@ fn finish_all(records: Vec<Record>, run: Evolution, inject: Option<usize>) -> Ve
 
 #[test]
 fn everybody_answers_a_part_and_the_best_answer_all() {
-    let many = Facts { train_questions: 60, ..facts() };
+    let many = SetupFacts { train_questions: 60, ..facts() };
     let (records, run) = start_with(&estimating(0.0), &many);
     let whole = finish_all(records, run, None);
     let state = folded(&whole);
@@ -76,7 +76,7 @@ fn everybody_answers_a_part_and_the_best_answer_all() {
 
 #[test]
 fn estimates_go_on_from_any_event() {
-    let many = Facts { train_questions: 60, ..facts() };
+    let many = SetupFacts { train_questions: 60, ..facts() };
     for (error, inject) in [(0.0, None), (0.16, None), (0.16, Some(60))] {
         let (records, run) = start_with(&estimating(error), &many);
         let whole = finish_all(records, run, inject);
@@ -101,7 +101,7 @@ fn an_estimate_of_anything_has_an_end() {
         (estimating(0.5).replace("evaluations = 43", "evaluations = 1"), 60),
         (estimating(0.5).replace("full = 2", "full = 100"), 60),
     ] {
-        let facts = Facts { train_questions: questions, ..facts() };
+        let facts = SetupFacts { train_questions: questions, ..facts() };
         let (records, run) = start_with(&text, &facts);
         // Baselines that tell nothing of single questions, as of another program.
         let state = folded(&finish(records, run, None));
@@ -116,7 +116,7 @@ fn an_estimate_of_anything_has_an_end() {
 
 #[test]
 fn one_that_fails_ranks_last_beside_estimates() {
-    let many = Facts { train_questions: 60, ..facts() };
+    let many = SetupFacts { train_questions: 60, ..facts() };
     let (records, run) = start_with(&estimating(0.0), &many);
     let fails = |run: &Evolution, work: &Work| match work.kind {
         WorkKind::Block if work.candidate.id.is_multiple_of(3) => {

@@ -8,6 +8,7 @@ mod races;
 mod stages;
 
 use super::*;
+use crate::evaluate::SetupFacts;
 use crate::recipe::LayerGroup;
 use crate::session::protocol::{SplitScore, Target};
 use crate::session::toy::{self, CONFIG, facts, folded, scores, start, start_from, start_with, store};

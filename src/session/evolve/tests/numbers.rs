@@ -31,7 +31,7 @@ fn a_fitness_that_is_no_number_fails_the_candidate_alone() {
     let (records, run) = start(CONFIG);
     let answer = |run: &Evolution, work: &Work| {
         let sign = if work.candidate.id.is_multiple_of(2) { 1.0 } else { -1.0 };
-        run.measured(work, Ok(scores(work, sign * crate::session::protocol::FITNESS_MAX, 10)))
+        run.measured(work, Ok(scores(work, sign * crate::evaluate::FITNESS_MAX, 10)))
     };
     let whole = crate::session::toy::finish(records, run, |_, _| None, answer);
     assert!(folded(&whole).finished.is_some());

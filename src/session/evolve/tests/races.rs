@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_race_answers_less_and_goes_on_from_any_event() {
-    let many = Facts { train_questions: 60, ..facts() };
+    let many = SetupFacts { train_questions: 60, ..facts() };
     let mut answered = Vec::new();
     let more = |text: &str| racing(0.2).replace("[search]", &format!("{text}\n[search]"));
     for (text, inject) in [
@@ -39,7 +39,7 @@ fn a_race_answers_less_and_goes_on_from_any_event() {
 
 #[test]
 fn a_fresh_order_is_one_for_a_generation_and_compares_question_by_question() {
-    let many = Facts { train_questions: 60, ..facts() };
+    let many = SetupFacts { train_questions: 60, ..facts() };
     let text = racing(0.2).replace("[search]", "order = \"fresh\"\n[search]");
     let (records, run) = start_with(&text, &many);
     let run = Evolution::replay(&finish(records, run, None)).unwrap();

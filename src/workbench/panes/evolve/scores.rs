@@ -3,9 +3,9 @@
 
 use ratatui::layout::Rect;
 
-use crate::session::asked::Asked;
 use crate::session::protocol::{Origin, Score};
 use crate::session::state::Entry;
+use crate::task::AnswerLanguage;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::run::Run;
@@ -18,7 +18,7 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let wide = area.width >= 42;
     let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
     let dim = canvas.theme.tone(Tone::Dim);
-    let asked = Asked::of(&run.state);
+    let asked = AnswerLanguage::of_tasks(&run.state.languages);
     let any = wide && asked.language().is_some();
     let mut head =
         format!("{}  {}", pad_left(messages::score_train(), 7), pad_left(messages::score_held_out(), 8));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::checkpoint::ModelSummary;
-use crate::session::place::absolute;
+use crate::recipe::model_paths::absolute;
 use crate::session::protocol::{Command, Reply};
 use crate::workbench::action::Action;
 use crate::workbench::app::{App, Link, Pane};

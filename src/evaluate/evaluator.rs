@@ -1,8 +1,6 @@
 //! From a target to scored answers: merge what changed, bring the decoder up to date, let it
 //! answer, judge the answers. Everything loaded stays loaded for the next target.
 
-mod order;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,22 +8,19 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use super::asked;
-use super::error::BadInput;
-use super::evolve::Facts;
-use super::job::{Ask, Bench, Measured};
-use super::journal::StoredQuestion;
-use super::kitchen::Kitchen;
-use super::player::{Player, Said};
-use super::prints::check_task;
-use super::protocol::{Answer, Cost, Score, Split, Target};
-use super::route::Route;
+use super::candidate_model::CandidateModel;
+use super::fingerprints::check_task;
+use super::path_models::PathModels;
+use super::pool_key::{PoolKey, fetch, note, serves, supply};
+use super::score::{Answer, Cost, Score};
+use super::task_runner::{Said, TaskRunner};
+use super::types::{Ask, EvalSetup, Measured, Progress, SetupFacts, StoredQuestion, Target};
 use crate::checkpoint::FilePrint;
+use crate::error::BadInput;
 use crate::lm::{self, Device};
 use crate::merge::Pool;
 use crate::recipe::{Align, Method, Recipe};
-use crate::task::{Decoding, Fitness, Places, Question, Task, Verdict};
-use order::{Order, fetch, note, serves, supply};
+use crate::task::{Decoding, Fitness, NO_LANGUAGE, Places, Question, Split, Task, Verdict};
 
 /// A model alone with more parameters than this is let go once it has answered.
 const KEEP_ALONE: usize = 100_000_000;
@@ -37,32 +32,21 @@ pub struct Evaluator {
     /// Tasks by name, with the splits that were loaded.
     tasks: HashMap<String, (Arc<Task>, Vec<Split>)>,
     /// The pool in use, and one before it.
-    kitchens: Vec<(Order, Kitchen)>,
-    alone: Option<(String, Vec<Recipe>, Player)>,
+    kitchens: Vec<(PoolKey, CandidateModel)>,
+    alone: Option<(String, Vec<Recipe>, TaskRunner)>,
     /// Keeps a large model once it has answered: another task follows.
     pub keep_large: bool,
     /// The models of the last path, and what runs it.
-    route: Option<(Key, Route, Option<Player>)>,
+    route: Option<(Key, PathModels, Option<TaskRunner>)>,
 }
 
 /// Names of models, the recipes of those that are merged on the spot, and the chat template.
 type Key = (Vec<String>, Vec<Recipe>, Option<String>);
 
-/// What an evaluation tells while it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// More text of a watched question's answer.
-    Token { question: usize, text: String },
-    /// What is being fetched, or was done otherwise than asked.
-    Note(String),
-    /// Questions done so far.
-    Done { done: u64, of: u64 },
-}
-
 /// What is to be evaluated.
 #[derive(Clone, Copy)]
-pub struct Work<'a> {
-    pub bench: &'a Bench,
+pub struct EvalRequest<'a> {
+    pub setup: &'a EvalSetup,
     /// The fitness expression; empty takes right and in the task's language.
     pub fitness: &'a str,
     pub target: &'a Target,
@@ -75,28 +59,28 @@ pub struct Work<'a> {
 
 impl Evaluator {
     /// Forgets all that is loaded: a session begins, or goes on, with the files as they are now.
-    pub(super) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.tasks.clear();
         self.kitchens.clear();
         (self.alone, self.route) = (None, None);
     }
 
-    /// Opens a bench and says what it is like. A limit of 0 takes all questions.
+    /// Opens a setup and says what it is like. A limit of 0 takes all questions.
     pub fn open(
         &mut self,
-        bench: &Bench,
+        setup: &EvalSetup,
         fitness: &str,
         limits: (usize, usize),
-        told: &dyn Fn(Told),
-    ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
+        told: &dyn Fn(Progress),
+    ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
         Fitness::parse(fitness).map_err(BadInput::error)?;
-        let task = self.task(&bench.task, &[Split::Train, Split::Test], &bench.prints)?;
-        let lm::Picked { device, note } = self.device(&bench.device)?.0;
-        let layers = self.kitchen(bench, &device, None, told)?.pool.layers();
+        let task = self.task(&setup.task, &[Split::Train, Split::Test], &setup.prints)?;
+        let lm::Picked { device, note } = self.device(&setup.device)?.0;
+        let layers = self.candidate_model(setup, &device, None, told)?.pool.layers();
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
         if train == 0 || test == 0 {
-            return Err(BadInput::error(format!("the task {} has no questions: give it some", bench.task)));
+            return Err(BadInput::error(format!("the task {} has no questions: give it some", setup.task)));
         }
         let stored = |split: Split, n: usize| {
             task.questions(split).iter().take(n).enumerate().map(move |(index, q)| StoredQuestion {
@@ -108,7 +92,7 @@ impl Evaluator {
             })
         };
         let questions = stored(Split::Train, train).chain(stored(Split::Test, test)).collect();
-        let facts = Facts {
+        let facts = SetupFacts {
             layers,
             train_questions: train,
             test_questions: test,
@@ -116,49 +100,49 @@ impl Evaluator {
             device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
             language_by: task.language_by().to_owned(),
-            languages: vec![task.language.clone().unwrap_or_else(|| asked::NONE.to_owned())],
-            prints: task.prints(&bench.task, train, test).map_err(BadInput::error)?,
+            languages: vec![task.language.clone().unwrap_or_else(|| NO_LANGUAGE.to_owned())],
+            prints: task.prints(&setup.task, train, test).map_err(BadInput::error)?,
         };
         Ok((facts, questions))
     }
 
-    /// Name of a bench's device.
-    pub fn device_name(&mut self, bench: &Bench) -> anyhow::Result<String> {
-        Ok(self.device(&bench.device)?.0.device.name())
+    /// Name of a setup's device.
+    pub fn device_name(&mut self, setup: &EvalSetup) -> anyhow::Result<String> {
+        Ok(self.device(&setup.device)?.0.device.name())
     }
 
     /// Answers and scores of a target, split by split.
     pub fn evaluate(
         &mut self,
-        work: &Work<'_>,
-        told: &(dyn Fn(Told) + Sync),
+        work: &EvalRequest<'_>,
+        told: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
         let splits: Vec<Split> = work.ask.iter().map(|a| a.split).collect();
-        let mut task = self.task(&work.bench.task, &splits, &work.bench.prints)?;
-        if work.bench.earlier && task.differs_in_earlier_sessions() {
+        let mut task = self.task(&work.setup.task, &splits, &work.setup.prints)?;
+        if work.setup.earlier && task.differs_in_earlier_sessions() {
             task = Arc::new(Task::clone(&task).as_in_earlier_sessions());
         }
         let fitness = if work.fitness.is_empty() { "both" } else { work.fitness };
         let fitness = Fitness::parse(fitness).map_err(BadInput::error)?;
-        check_questions(&task, &work.bench.task, work.ask)?;
+        check_questions(&task, &work.setup.task, work.ask)?;
         let began = Instant::now();
-        let (lm::Picked { device, note }, new) = self.device(&work.bench.device)?;
+        let (lm::Picked { device, note }, new) = self.device(&work.setup.device)?;
         if let (Some(note), true) = (note, new) {
-            told(Told::Note(note));
+            told(Progress::Note(note));
         }
-        let player = match work.target {
-            Target::Model(model) => self.alone(work.bench, model, &device, &told)?,
+        let runner = match work.target {
+            Target::Model(model) => self.alone(work.setup, model, &device, &told)?,
             Target::Recipe(recipe) if !recipe.path.is_empty() => {
-                self.path(work.bench, recipe, &device, &told)?
+                self.path(work.setup, recipe, &device, &told)?
             }
-            Target::Recipe(recipe) => self.merge(work.bench, recipe, &device, &told)?,
+            Target::Recipe(recipe) => self.merge(work.setup, recipe, &device, &told)?,
         };
         let merge_s = began.elapsed().as_secs_f64();
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
         }
-        let (said, timing) = player.answer(work, &task, told, cancel)?;
+        let (said, timing) = runner.answer(work, &task, told, cancel)?;
         let began = Instant::now();
         let measured = judge(work.ask, &task, &fitness, said);
         let cost = Cost {
@@ -168,7 +152,7 @@ impl Evaluator {
             score_s: began.elapsed().as_secs_f64(),
             tokens: timing.tokens as u64,
         };
-        if !self.keep_large && self.alone.as_ref().is_some_and(|(.., player)| player.parameters > KEEP_ALONE)
+        if !self.keep_large && self.alone.as_ref().is_some_and(|(.., runner)| runner.parameters > KEEP_ALONE)
         {
             self.alone = None;
         }
@@ -210,36 +194,36 @@ impl Evaluator {
         // What was loaded lies on the device before.
         self.alone = None;
         self.route = None;
-        self.kitchens.iter_mut().for_each(|(_, kitchen)| kitchen.clear());
+        self.kitchens.iter_mut().for_each(|(_, candidate_model)| candidate_model.clear());
         self.device = Some((name.to_owned(), picked.clone()));
         Ok((picked, true))
     }
 
-    /// The pool of a bench's models, first in the list.
-    fn kitchen(
+    /// The pool of a setup's models, first in the list.
+    fn candidate_model(
         &mut self,
-        bench: &Bench,
+        setup: &EvalSetup,
         device: &Device,
         align: Option<&Align>,
-        told: &dyn Fn(Told),
-    ) -> anyhow::Result<&mut Kitchen> {
-        self.kitchen_for(Order::of_bench(bench, align), || {
-            let Bench { base, sources, .. } = bench;
+        told: &dyn Fn(Progress),
+    ) -> anyhow::Result<&mut CandidateModel> {
+        self.kitchen_for(PoolKey::of_setup(setup, align), || {
+            let EvalSetup { base, sources, .. } = setup;
             // All of one architecture, whatever a candidate takes of them, and looked at before any does.
             let mut whole = Recipe::uniform(base, sources, Method::TaskArithmetic, 1.0);
             whole.align = align.cloned();
             let pool =
-                supply(bench, device, &|name| fetch(name, bench, told), &note(told)).pool(&whole, true)?;
+                supply(setup, device, &|name| fetch(name, setup, told), &note(told)).pool(&whole, true)?;
             pool.checked().map_err(BadInput::error)
         })
     }
 
-    /// The kitchen of that order, first in the list; `open` gives its pool where there is none yet.
+    /// The candidate_model of that order, first in the list; `open` gives its pool where there is none yet.
     fn kitchen_for(
         &mut self,
-        order: Order,
+        order: PoolKey,
         open: impl FnOnce() -> anyhow::Result<Pool>,
-    ) -> anyhow::Result<&mut Kitchen> {
+    ) -> anyhow::Result<&mut CandidateModel> {
         if let Some(place) = self.kitchens.iter().position(|(known, _)| *known == order) {
             self.kitchens[..=place].rotate_right(1);
             self.kitchens[1..].iter_mut().for_each(|(_, other)| other.make_room());
@@ -247,79 +231,79 @@ impl Evaluator {
             self.kitchens.truncate(1);
             let pool = open()?;
             self.kitchens.iter_mut().for_each(|(_, other)| other.make_room());
-            self.kitchens.insert(0, (order, Kitchen::new(pool)));
+            self.kitchens.insert(0, (order, CandidateModel::new(pool)));
         }
         Ok(&mut self.kitchens[0].1)
     }
 
-    /// What runs a recipe's merge: over the bench's models where they are all that it needs, which
+    /// What runs a recipe's merge: over the setup's models where they are all that it needs, which
     /// then stay as they are for the next, else over models of its own.
     fn merge(
         &mut self,
-        bench: &Bench,
+        setup: &EvalSetup,
         recipe: &Recipe,
         device: &Device,
-        told: &dyn Fn(Told),
-    ) -> anyhow::Result<&mut Player> {
-        let kitchen = if serves(bench, recipe) {
-            self.kitchen(bench, device, recipe.align.as_ref(), told)?
+        told: &dyn Fn(Progress),
+    ) -> anyhow::Result<&mut TaskRunner> {
+        let candidate_model = if serves(setup, recipe) {
+            self.candidate_model(setup, device, recipe.align.as_ref(), told)?
         } else {
-            self.kitchen_for(Order::of_recipe(bench, recipe), || {
-                supply(bench, device, &|name| fetch(name, bench, told), &note(told)).pool(recipe, true)
+            self.kitchen_for(PoolKey::of_recipe(setup, recipe), || {
+                supply(setup, device, &|name| fetch(name, setup, told), &note(told)).pool(recipe, true)
             })?
         };
-        kitchen.serve(recipe, device, told)
+        candidate_model.prepare(recipe, device, told)
     }
 
     /// What runs a recipe's path: another path over the same models loads no more than the layers
     /// that it is the first to name.
     fn path(
         &mut self,
-        bench: &Bench,
+        setup: &EvalSetup,
         recipe: &Recipe,
         device: &Device,
-        told: &dyn Fn(Told),
-    ) -> anyhow::Result<&mut Player> {
-        let mut pool = bench.sources.clone();
-        pool.extend((!bench.base.is_empty()).then(|| bench.base.clone()));
-        let made = bench.made.iter().chain(&recipe.before).cloned().collect();
-        let key = (Route::names(recipe, &pool), made, recipe.chat_template.clone());
-        let (route, player) =
-            if let Some((_, route, player)) = self.route.take().filter(|(known, ..)| *known == key) {
-                (route, player)
+        told: &dyn Fn(Progress),
+    ) -> anyhow::Result<&mut TaskRunner> {
+        let mut pool = setup.sources.clone();
+        pool.extend((!setup.base.is_empty()).then(|| setup.base.clone()));
+        let made = setup.made.iter().chain(&recipe.before).cloned().collect();
+        let key = (PathModels::names(recipe, &pool), made, recipe.chat_template.clone());
+        let (route, runner) =
+            if let Some((_, route, runner)) = self.route.take().filter(|(known, ..)| *known == key) {
+                (route, runner)
             } else {
-                let fetch = |name: &str| fetch(name, bench, told);
-                (supply(bench, device, &fetch, &note(told)).route(recipe, &pool)?, None)
+                let fetch = |name: &str| fetch(name, setup, told);
+                (supply(setup, device, &fetch, &note(told)).route(recipe, &pool)?, None)
             };
         let steps = route.steps(recipe)?;
-        let player = match player {
-            Some(mut player) => {
-                route.redirect(&mut player, &steps)?;
-                player
+        let runner = match runner {
+            Some(mut runner) => {
+                route.redirect(&mut runner, &steps)?;
+                runner
             }
-            None => route.player(&steps, device)?,
+            None => route.runner(&steps, device)?,
         };
         let (.., place) = self.route.insert((key, route, None));
-        Ok(place.insert(player))
+        Ok(place.insert(runner))
     }
 
     fn alone(
         &mut self,
-        bench: &Bench,
+        setup: &EvalSetup,
         model: &str,
         device: &Device,
-        told: &dyn Fn(Told),
-    ) -> anyhow::Result<&mut Player> {
-        let same = |name: &str, made: &[Recipe]| name == model && made == bench.made;
-        let player = if let Some((.., player)) = self.alone.take().filter(|(name, made, _)| same(name, made))
+        told: &dyn Fn(Progress),
+    ) -> anyhow::Result<&mut TaskRunner> {
+        let same = |name: &str, made: &[Recipe]| name == model && made == setup.made;
+        let runner = if let Some((.., runner)) = self.alone.take().filter(|(name, made, _)| same(name, made))
         {
-            player
+            runner
         } else {
-            let fetch = |name: &str| fetch(name, bench, told);
-            let checkpoint = supply(bench, device, &fetch, &note(told)).open(model)?;
-            Player::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
+            let fetch = |name: &str| fetch(name, setup, told);
+            let checkpoint = supply(setup, device, &fetch, &note(told)).open(model)?;
+            TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
         };
-        Ok(&mut self.alone.insert((model.to_owned(), bench.made.clone(), player)).2)
+        Ok(&mut self.alone.insert((model.to_owned(), setup.made.clone(), runner)).2)
     }
 }
 

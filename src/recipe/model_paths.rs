@@ -1,8 +1,9 @@
-//! Where a recipe's models lie, for a process that works in another folder than the one who asks.
+//! A recipe's models by paths that hold in any folder. A recipe with relative folders comes in from a face, one with
+//! absolute folders goes to the engine, which works in another folder.
 
 use std::path::{Path, PathBuf};
 
-use crate::recipe::Recipe;
+use super::Recipe;
 
 /// The recipe with relative folders made absolute, seen from `folder`. Names that are no folder there, and
 /// those of recipes before it, stay as they are.

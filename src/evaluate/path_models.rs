@@ -1,17 +1,17 @@
 //! A recipe's path with its models opened: what runs it, and what folds it.
 
-use super::error::BadInput;
-use super::player::Player;
+use super::task_runner::TaskRunner;
 use crate::checkpoint::Checkpoint;
+use crate::error::BadInput;
 use crate::lm::{Decoder, Device, Part, PathStep};
 use crate::recipe::Recipe;
 
 /// Models that paths go through; the first gives embedding, final norm, head and tokenizer.
-pub struct Route {
+pub struct PathModels {
     pub models: Vec<Checkpoint>,
 }
 
-impl Route {
+impl PathModels {
     /// Names of the models that a recipe's path goes through, its base first; those of `pool` come
     /// next whether it names them or not, so that other paths over the pool find them in place.
     #[must_use]
@@ -61,14 +61,14 @@ impl Route {
         Decoder::load_path(&self.parts(), steps, device).map_err(BadInput::error)
     }
 
-    /// A player on the path.
-    pub(super) fn player(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<Player> {
+    /// A runner on the path.
+    pub(super) fn runner(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<TaskRunner> {
         let first = &self.models[0];
-        Player::with_decoder(first, first.config(), self.decoder(steps, device)?)
+        TaskRunner::with_decoder(first, first.config(), self.decoder(steps, device)?)
     }
 
-    /// Sends a player of [`Self::player`] along another path.
-    pub(super) fn redirect(&self, player: &mut Player, steps: &[PathStep]) -> anyhow::Result<()> {
-        player.decoder.set_path(&self.parts(), steps).map_err(BadInput::error)
+    /// Sends a runner of [`Self::runner`] along another path.
+    pub(super) fn redirect(&self, runner: &mut TaskRunner, steps: &[PathStep]) -> anyhow::Result<()> {
+        runner.decoder.set_path(&self.parts(), steps).map_err(BadInput::error)
     }
 }

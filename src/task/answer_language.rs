@@ -1,21 +1,21 @@
-//! The language that a task asks its answers to be in, as headings name it.
+//! The language that a task asks its answers to be in, as headings and tables name it. A task, or the codes that a
+//! session's journal keeps, comes in; words in English and Japanese go out. Both faces call it.
 
-use super::state::SessionState;
-use crate::task::Task;
+use super::Task;
 
 /// The language that must be right where an answer counts as right.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum AnswerLanguage {
     /// Any will do.
     Any,
     /// This one, by its code.
     In(String),
-    /// A session's tasks do not agree.
+    /// Several tasks do not agree.
     Mixed,
 }
 
-/// What `Begin::languages` has for a task that asks for none.
-pub const NONE: &str = "none";
+/// Stands for the language of a task that asks for none.
+pub const NO_LANGUAGE: &str = "none";
 
 /// Languages by their codes; others go by the code.
 const NAMES: [(&str, &str, &str); 20] = [
@@ -49,21 +49,21 @@ fn names(code: &str) -> (&str, &str) {
         .map_or((code, code), |(_, english, japanese)| (*english, *japanese))
 }
 
-impl Asked {
+impl AnswerLanguage {
     /// What a task asks for.
     #[must_use]
-    pub fn by(task: &Task) -> Self {
+    pub fn of_task(task: &Task) -> Self {
         task.language.clone().map_or(Self::Any, Self::In)
     }
 
-    /// What a session's tasks ask for. Journals of the time when every session was shown as if it
-    /// asked for Japanese do not say.
+    /// What several tasks ask for, by the codes that a session's journal keeps ([`NO_LANGUAGE`] for a task that asks
+    /// for none). Journals from before that keep no code; every session then asked for Japanese.
     #[must_use]
-    pub fn of(state: &SessionState) -> Self {
-        match state.languages.as_slice() {
+    pub fn of_tasks(codes: &[String]) -> Self {
+        match codes {
             [] => Self::In("ja".to_owned()),
-            [first, rest @ ..] if rest.iter().any(|l| l != first) => Self::Mixed,
-            [first, ..] if first == NONE => Self::Any,
+            [first, rest @ ..] if rest.iter().any(|code| code != first) => Self::Mixed,
+            [first, ..] if first == NO_LANGUAGE => Self::Any,
             [first, ..] => Self::In(first.clone()),
         }
     }
@@ -139,9 +139,9 @@ mod tests {
 
     #[test]
     fn headings_name_what_is_asked_for() {
-        let of = |languages: &[&str]| {
-            let languages = languages.iter().map(|l| (*l).to_owned()).collect();
-            let asked = Asked::of(&SessionState { languages, ..SessionState::default() });
+        let of = |codes: &[&str]| {
+            let codes: Vec<String> = codes.iter().map(|code| (*code).to_owned()).collect();
+            let asked = AnswerLanguage::of_tasks(&codes);
             (asked.right(), asked.right_in(), asked.column())
         };
         let said = |a: &str, b: &str, c: Option<&str>| (a.to_owned(), b.to_owned(), c.map(str::to_owned));

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use super::error::BadInput;
-use super::evaluate::{Told, Work};
-use super::protocol::Split;
+use super::evaluator::EvalRequest;
+use super::types::Progress;
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
+use crate::error::BadInput;
 use crate::lm::{self, Decoder, Device, Message, Options, Pair, Reader, Stream, Timing};
-use crate::task::{Encode, Kind, Length, Question, Task};
+use crate::task::{Encode, Kind, Length, Question, Split, Task};
 
 /// A decoder with what it needs to read and write text.
-pub(super) struct Player {
+pub struct TaskRunner {
     pub decoder: Decoder,
     reader: Reader,
     pub parameters: usize,
@@ -25,7 +25,7 @@ pub(super) struct Player {
 }
 
 /// What a model said to a question.
-pub(super) struct Said {
+pub struct Said {
     pub text: String,
     /// Of a task of choices, in their order.
     pub log_likelihoods: Option<Vec<f64>>,
@@ -34,7 +34,7 @@ pub(super) struct Said {
     pub seconds: f64,
 }
 
-impl Player {
+impl TaskRunner {
     /// A decoder over `weights`, with the tokenizer of `checkpoint`.
     pub fn load(
         checkpoint: &Checkpoint,
@@ -45,7 +45,7 @@ impl Player {
         Self::with_decoder(checkpoint, config, Decoder::load(config, weights, device)?)
     }
 
-    /// A player over a decoder of a model with this config, with the tokenizer of `checkpoint`.
+    /// A runner over a decoder of a model with this config, with the tokenizer of `checkpoint`.
     pub fn with_decoder(
         checkpoint: &Checkpoint,
         config: &ModelConfig,
@@ -62,9 +62,9 @@ impl Player {
     /// Answers what is asked, in its order.
     pub fn answer(
         &mut self,
-        work: &Work<'_>,
+        work: &EvalRequest<'_>,
         task: &Task,
-        told: &(dyn Fn(Told) + Sync),
+        told: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Said>, Timing)> {
         let out = match task.kind {
@@ -72,7 +72,7 @@ impl Player {
             Kind::Choice | Kind::Sentence => self.choose(work, task, told, cancel)?,
         };
         if let Some(text) = self.decoder.news() {
-            told(Told::Note(text));
+            told(Progress::Note(text));
         }
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
@@ -82,9 +82,9 @@ impl Player {
 
     fn write(
         &mut self,
-        work: &Work<'_>,
+        work: &EvalRequest<'_>,
         task: &Task,
-        told: &(dyn Fn(Told) + Sync),
+        told: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Said>, Timing)> {
         let mut prompts = Vec::new();
@@ -94,7 +94,7 @@ impl Player {
             let question = &task.questions(split)[index];
             let limit = task
                 .most_tokens(question, |text| self.reader.tokenizer.ids(text, false).map(|ids| ids.len()))?;
-            let prompt = self.prompt(task, &work.bench.task, split, index)?;
+            let prompt = self.prompt(task, &work.setup.task, split, index)?;
             prompts.push(fit(prompt, self.decoder.max_positions(), limit));
             limits.push(limit);
         }
@@ -104,7 +104,7 @@ impl Player {
             eos: self.reader.ends.clone(),
             stop: task.stop.clone(),
             decoding: work.decoding.unwrap_or(task.decoding),
-            threads: work.bench.threads,
+            threads: work.setup.threads,
             ..Options::default()
         };
         let first = work.ask.first().map(|a| a.split);
@@ -114,10 +114,10 @@ impl Player {
         // Microseconds, from whichever thread an answer is completed on.
         let finished: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
         let on = |stream: Stream| match stream {
-            Stream::Text { index, text } => told(Told::Token { question: places[index].1, text }),
+            Stream::Text { index, text } => told(Progress::Token { question: places[index].1, text }),
             Stream::Done { index } => {
                 finished[index].store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-                told(Told::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+                told(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
             }
         };
         let (generated, timing) =
@@ -133,9 +133,9 @@ impl Player {
 
     fn choose(
         &mut self,
-        work: &Work<'_>,
+        work: &EvalRequest<'_>,
         task: &Task,
-        told: &(dyn Fn(Told) + Sync),
+        told: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Said>, Timing)> {
         let began = Instant::now();
@@ -145,8 +145,8 @@ impl Player {
             groups.push(self.pairs(task, &task.questions(split)[index])?);
         }
         let (done, of) = (AtomicU64::new(0), places.len() as u64);
-        let on = |_| told(Told::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
-        let found = lm::likelihoods(&self.decoder, &groups, work.bench.threads, &on, cancel)?;
+        let on = |_| told(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+        let found = lm::likelihoods(&self.decoder, &groups, work.setup.threads, &on, cancel)?;
         let said: Vec<Said> = found
             .iter()
             .map(|group| Said {
@@ -223,7 +223,7 @@ impl Player {
 }
 
 /// What is asked, one question after another.
-fn places(work: &Work<'_>) -> Vec<(Split, usize)> {
+fn places(work: &EvalRequest<'_>) -> Vec<(Split, usize)> {
     work.ask.iter().flat_map(|a| a.questions.iter().map(|&index| (a.split, index))).collect()
 }
 

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Budget, Config, Search, SpaceKeys, Start, in_reach};
-use super::error::BadInput;
+use super::space::in_reach;
+use super::{Budget, Config, Search, SpaceKeys, Start};
+use crate::error::BadInput;
 use crate::limits::MODELS;
 use crate::search::{AnySpace, GeneRange, PathSpace, PathSpaceConfig, Scales};
 
@@ -224,9 +225,9 @@ pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget:
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{ZOO, with_overrides};
-    use super::super::toy::STAGES;
+    use super::super::{ZOO, with_overrides};
     use super::*;
+    use crate::session::toy::STAGES;
 
     fn says(from: &str, to: &str) -> String {
         assert!(STAGES.contains(from), "{from}");

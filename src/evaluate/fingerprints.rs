@@ -3,12 +3,9 @@
 
 use std::fmt::Write;
 
-use super::error::BadInput;
-use super::evolve::Facts;
-use super::job::Bench;
-use super::journal::{Reader, StoredQuestion};
-use super::state::SessionState;
+use super::types::EvalSetup;
 use crate::checkpoint::FilePrint;
+use crate::error::BadInput;
 use crate::task::{Task, printed_questions};
 
 /// The files that are named in a sentence at most.
@@ -22,37 +19,8 @@ const LONG: u64 = 4_000_000_000;
 #[error("{0}")]
 pub struct Changed(pub String);
 
-/// Whether a session may go on with what its models and task are like now. The sentence names what has changed,
-/// and what to do.
-pub fn check(
-    state: &SessionState,
-    reader: &Reader<'_>,
-    facts: &Facts,
-    questions: &[StoredQuestion],
-) -> anyhow::Result<()> {
-    let was = reader.prints()?;
-    let mut found =
-        if was.is_empty() || facts.prints.is_empty() { Vec::new() } else { differences(&was, &facts.prints) };
-    if found.is_empty() {
-        found.extend(other_question(&reader.questions()?, questions));
-        let (was, is) = (&state.language_by, &facts.language_by);
-        if was != is {
-            found.push(format!("what tells languages apart has changed from {was} to {is}"));
-        }
-    }
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(BadInput::error(format!(
-        "{} since session `{}` began, and what was measured before would not go with what is measured now: put it back \
-         as it was, or start another session under a new --name",
-        listed(&found),
-        state.name
-    )))
-}
-
 /// What is not as it was, each in words that follow its name: `x has changed`.
-fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
+pub fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
     let find = |list: &[FilePrint], file: &str| list.iter().find(|p| p.file == file).cloned();
     let mut out = Vec::new();
     for old in was {
@@ -74,26 +42,7 @@ fn differences_within(wanted: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
     if ours.is_empty() { Vec::new() } else { differences(&ours, is) }
 }
 
-/// The first question that is another one, for journals that hold no prints.
-fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<String> {
-    if was.is_empty() {
-        return None;
-    }
-    let same_place = |q: &StoredQuestion| is.iter().find(|p| (p.split, p.index) == (q.split, q.index));
-    was.iter().find_map(|old| {
-        let of = old.split.name();
-        let (number, id) = (old.index + 1, super::text::visible_line(&old.id));
-        match same_place(old) {
-            Some(new) if new == old => None,
-            Some(new) if new.question == old.question && new.gold != old.gold => Some(format!(
-                "the right answer to question {number} ({id}) of the task's {of} data has changed"
-            )),
-            _ => Some(format!("question {number} ({id}) of the task's {of} data has changed")),
-        }
-    })
-}
-
-fn listed(found: &[String]) -> String {
+pub fn listed(found: &[String]) -> String {
     let mut out = found[..found.len().min(NAMED)].join(", ");
     if found.len() > NAMED {
         let _ = write!(out, ", and {} more", found.len() - NAMED);
@@ -101,13 +50,13 @@ fn listed(found: &[String]) -> String {
     out
 }
 
-/// Fingerprints of a bench's models, as their files are now; `told` hears of what takes its time.
+/// Fingerprints of a setup's models, as their files are now; `told` hears of what takes its time.
 pub fn of_models(
-    bench: &Bench,
+    setup: &EvalSetup,
     known: &[FilePrint],
     told: &dyn Fn(String),
 ) -> anyhow::Result<Vec<FilePrint>> {
-    let models = || std::iter::once(&bench.base).chain(&bench.sources);
+    let models = || std::iter::once(&setup.base).chain(&setup.sources);
     let bytes: u64 = models().map(|model| crate::checkpoint::unprinted(model, known)).sum();
     if bytes > LONG {
         told(format!(

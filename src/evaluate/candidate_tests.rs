@@ -6,17 +6,17 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 
-use super::Kitchen;
+use super::candidate_model::CandidateModel;
+use super::task_runner::TaskRunner;
+use super::types::Progress;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
 use crate::gpu::{Driver, Format, Made, emulated::Emulated};
 use crate::lm::{Decoder, Device, Options, Tokenizer, generate};
 use crate::merge::{Merged, OnCard, Pool, Resident};
 use crate::recipe::{LayerGroup, Method, Recipe, Values};
-use crate::session::evaluate::Told;
-use crate::session::player::Player;
 
 const LAYERS: usize = 3;
-const TOKENIZER: &[u8] = include_bytes!("../../../tests/golden/transformers/tied-gqa/tokenizer.json");
+const TOKENIZER: &[u8] = include_bytes!("../../tests/golden/transformers/tied-gqa/tokenizer.json");
 
 fn config(tied: bool) -> Value {
     json!({"model_type": "llama", "hidden_size": 48, "intermediate_size": 88, "num_hidden_layers": LAYERS,
@@ -91,9 +91,9 @@ fn twin(pool: &Pool, recipe: &Recipe) -> Decoder {
     Decoder::load(merged.config(), &merged, &device).unwrap()
 }
 
-/// A kitchen with a card, and what it told.
+/// A candidate_model with a card, and what it told.
 struct Table {
-    kitchen: Kitchen,
+    candidate_model: CandidateModel,
     card: Emulated,
     notes: RefCell<Vec<String>>,
 }
@@ -101,22 +101,22 @@ struct Table {
 impl Table {
     fn new(pool: Pool, room: usize) -> Self {
         let card = Emulated::with_room(Format::BF16, false, room);
-        Self { kitchen: Kitchen::new(pool), card, notes: RefCell::default() }
+        Self { candidate_model: CandidateModel::new(pool), card, notes: RefCell::default() }
     }
 
-    fn serve(&mut self, recipe: &Recipe) -> &mut Player {
-        let told = |told: Told| {
-            if let Told::Note(text) = told {
+    fn serve(&mut self, recipe: &Recipe) -> &mut TaskRunner {
+        let told = |told: Progress| {
+            if let Progress::Note(text) = told {
                 self.notes.borrow_mut().push(text);
             }
         };
-        self.kitchen.serve(recipe, &Device::Emulated(self.card.clone()), &told).unwrap()
+        self.candidate_model.prepare(recipe, &Device::Emulated(self.card.clone()), &told).unwrap()
     }
 
     /// Serves a recipe; its decoder must be what the CPU's merge makes.
     fn check(&mut self, recipe: &Recipe) {
         let found = bits(&self.serve(recipe).decoder);
-        assert!(found == bits(&twin(&self.kitchen.pool, recipe)), "{:?}", recipe.method);
+        assert!(found == bits(&twin(&self.candidate_model.pool, recipe)), "{:?}", recipe.method);
     }
 
     fn merges(&self) -> usize {
@@ -159,7 +159,7 @@ fn a_new_candidate_sends_nothing_and_merges_what_changed() {
         let first = recipe(Method::DareTies, 0.5, 0.6);
         table.check(&first);
         let tokens = greedy(&table.serve(&first).decoder);
-        assert_eq!(tokens, greedy(&twin(&table.kitchen.pool, &first)));
+        assert_eq!(tokens, greedy(&twin(&table.candidate_model.pool, &first)));
         assert_eq!(table.merges(), tensors, "the same recipe again merges nothing");
         for method in ON_CARD {
             table.serve(&recipe(method, 0.5, 0.6));
@@ -173,7 +173,10 @@ fn a_new_candidate_sends_nothing_and_merges_what_changed() {
             // Seven matrices, the attention's four biases, two norms.
             assert_eq!(table.merges() - merges, 7 + 4 + 2, "one block of {method:?}");
             assert_eq!(table.card.counts().sent, before);
-            assert_eq!(greedy(&table.serve(&next).decoder), greedy(&twin(&table.kitchen.pool, &next)));
+            assert_eq!(
+                greedy(&table.serve(&next).decoder),
+                greedy(&twin(&table.candidate_model.pool, &next))
+            );
             table.check(&next);
         }
         assert_eq!(*table.notes.borrow(), Vec::<String>::new());
@@ -206,7 +209,7 @@ fn sources_that_do_not_fit_are_merged_on_the_cpu() {
     let bytes = |pool: &Pool| {
         tensor_shapes(pool.config()).iter().map(|(_, s)| 2 * s.iter().product::<usize>()).sum::<usize>()
     };
-    let model = bytes(&all.kitchen.pool);
+    let model = bytes(&all.candidate_model.pool);
     // The decoder and two of the three models.
     let mut table = Table::new(pool(false, ""), 3 * model + 100_000);
     for weight in [0.5, 0.3] {
@@ -222,9 +225,9 @@ fn sources_that_do_not_fit_are_merged_on_the_cpu() {
 fn another_shape_is_another_decoder() {
     let mut table = Table::new(pool(true, ""), usize::MAX);
     table.check(&recipe(Method::Linear, 0.5, 0.5));
-    table.kitchen.make_room();
+    table.candidate_model.make_room();
     table.check(&recipe(Method::Linear, 0.2, 0.5));
-    table.kitchen.clear();
+    table.candidate_model.clear();
     table.check(&recipe(Method::Linear, 0.2, 0.5));
     let asked = table.card.counts().asked["weights"];
     table.check(&recipe(Method::Linear, 0.7, 0.5));

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::error::BadInput;
-use super::route::Route;
+use super::path_models::PathModels;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
+use crate::error::BadInput;
 use crate::lm::{Decoder, Device, PathStep, Tokenizer};
 use crate::merge::{FoldStep, Folded, Folding, Options, Outline, Written, export_folded};
 use crate::recipe::{Precision, Recipe};
@@ -38,7 +38,7 @@ pub struct Apart {
 /// `bound`; an infinite bound leaves the comparison out (which needs memory for the model).
 pub fn export(
     recipe: &Recipe,
-    route: &Route,
+    route: &PathModels,
     out: &Path,
     bound: f64,
     device: &Device,
@@ -64,7 +64,7 @@ pub fn export(
 }
 
 /// A recipe's path as an ordinary model in memory. It is not compared with the path.
-pub fn in_memory(recipe: &Recipe, mut route: Route) -> anyhow::Result<Checkpoint> {
+pub fn in_memory(recipe: &Recipe, mut route: PathModels) -> anyhow::Result<Checkpoint> {
     let steps = route.steps(recipe)?;
     let (config, tensors) = {
         let folded = folding(recipe, &route, &steps)?.make()?;
@@ -78,12 +78,12 @@ pub fn in_memory(recipe: &Recipe, mut route: Route) -> anyhow::Result<Checkpoint
 }
 
 /// What [`export`] would write.
-pub fn outline(recipe: &Recipe, route: &Route, options: &Options) -> anyhow::Result<Outline> {
+pub fn outline(recipe: &Recipe, route: &PathModels, options: &Options) -> anyhow::Result<Outline> {
     let steps = route.steps(recipe)?;
     Ok(Outline::of_path(&folding(recipe, route, &steps)?, options))
 }
 
-fn folding<'a>(recipe: &Recipe, route: &'a Route, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {
+fn folding<'a>(recipe: &Recipe, route: &'a PathModels, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {
     let models: Vec<&Checkpoint> = route.models.iter().collect();
     let step = |s: &PathStep| FoldStep { model: s.model, layer: s.layer, scale: s.scale };
     let steps: Vec<FoldStep> = steps.iter().map(step).collect();
@@ -92,7 +92,7 @@ fn folding<'a>(recipe: &Recipe, route: &'a Route, steps: &[PathStep]) -> anyhow:
 
 /// Runs the path and its folded form on a few prompts, one after the other.
 pub fn compare(
-    route: &Route,
+    route: &PathModels,
     steps: &[PathStep],
     folded: &Folded<'_>,
     device: &Device,

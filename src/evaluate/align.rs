@@ -1,7 +1,7 @@
 //! Sources brought into the base's order before they are merged, where the recipe asks for it.
 
-use super::error::BadInput;
 use crate::checkpoint::Checkpoint;
+use crate::error::BadInput;
 use crate::lm::{Decoder, Device, Tokenizer};
 use crate::merge::{Activations, Alignment, LayerActivations, align, aligned};
 use crate::recipe::{Align, AlignBy};

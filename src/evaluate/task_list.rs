@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
-use super::evaluate::{Evaluator, Told, Work};
-use super::evolve::Facts;
-use super::job::{Ask, Bench, Measured, Part};
-use super::journal::StoredQuestion;
-use super::protocol::{Cost, Split, TaskScore};
-use super::tasks::combined;
+use super::evaluator::{EvalRequest, Evaluator};
+use super::score::{Cost, TaskScore, combined};
+use super::types::{Ask, EvalSetup, Measured, Progress, SetupFacts, StoredQuestion, TaskSpec};
+use crate::task::Split;
 
 /// How many questions of each split a task has in a session.
 #[derive(Clone, Copy, Default)]
@@ -29,18 +27,18 @@ impl Size {
 
 impl Evaluator {
     /// As [`Self::open`], for several tasks.
-    pub(super) fn open_parts(
+    pub fn open_parts(
         &mut self,
-        bench: &Bench,
-        parts: &[Part],
-        told: &dyn Fn(Told),
-    ) -> anyhow::Result<(Facts, Vec<StoredQuestion>)> {
-        let mut all = Facts::default();
+        setup: &EvalSetup,
+        parts: &[TaskSpec],
+        told: &dyn Fn(Progress),
+    ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
+        let mut all = SetupFacts::default();
         let mut questions = Vec::new();
         for part in parts {
-            let bench = Bench { task: part.task.clone(), ..bench.clone() };
+            let setup = EvalSetup { task: part.task.clone(), ..setup.clone() };
             let limits = (part.train_limit, part.test_limit);
-            let (facts, of_part) = self.open(&bench, &part.fitness, limits, told)?;
+            let (facts, of_part) = self.open(&setup, &part.fitness, limits, told)?;
             let before = Size { train: all.train_questions, test: all.test_questions };
             questions.extend(
                 of_part.into_iter().map(|q| StoredQuestion { index: q.index + before.of(q.split), ..q }),
@@ -49,7 +47,7 @@ impl Evaluator {
             // What several tasks share is said once.
             let new: Vec<_> = facts.prints.iter().filter(|p| !prints.contains(p)).cloned().collect();
             prints.extend(new);
-            all = Facts {
+            all = SetupFacts {
                 train_questions: before.train + facts.train_questions,
                 test_questions: before.test + facts.test_questions,
                 languages: [all.languages, facts.languages.clone()].concat(),
@@ -61,11 +59,11 @@ impl Evaluator {
     }
 
     /// As [`Self::evaluate`], for several tasks; the work's own task and fitness are not looked at.
-    pub(super) fn evaluate_parts(
+    pub fn evaluate_parts(
         &mut self,
-        work: &Work<'_>,
-        parts: &[Part],
-        told: &(dyn Fn(Told) + Sync),
+        work: &EvalRequest<'_>,
+        parts: &[TaskSpec],
+        told: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
         let of: u64 = work.ask.iter().map(|a| a.questions.len() as u64).sum();
@@ -73,8 +71,8 @@ impl Evaluator {
         let mut weights = Vec::with_capacity(parts.len());
         let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); work.ask.len()];
         for (number, part) in parts.iter().enumerate() {
-            let bench = Bench { task: part.task.clone(), ..work.bench.clone() };
-            let size = self.size(&bench, (part.train_limit, part.test_limit))?;
+            let setup = EvalSetup { task: part.task.clone(), ..work.setup.clone() };
+            let size = self.size(&setup, (part.train_limit, part.test_limit))?;
             let here = |split: Split, index: &usize| {
                 index.checked_sub(before.of(split)).filter(|i| *i < size.of(split))
             };
@@ -87,16 +85,16 @@ impl Evaluator {
             let watch: Vec<usize> = work.watch.iter().filter_map(|i| here(first, i)).collect();
             let asked: u64 = ask.iter().map(|a| a.questions.len() as u64).sum();
             if asked > 0 {
-                let tell = |news: Told| match news {
-                    Told::Token { question, text } => {
-                        told(Told::Token { question: question + before.of(first), text });
+                let tell = |news: Progress| match news {
+                    Progress::Token { question, text } => {
+                        told(Progress::Token { question: question + before.of(first), text });
                     }
-                    Told::Done { done: here, of: _ } => told(Told::Done { done: done + here, of }),
-                    note @ Told::Note(_) => told(note),
+                    Progress::Done { done: here, of: _ } => told(Progress::Done { done: done + here, of }),
+                    note @ Progress::Note(_) => told(note),
                 };
-                let (bench, fitness) = (&bench, part.fitness.as_str());
+                let (setup, fitness) = (&setup, part.fitness.as_str());
                 let (target, decoding) = (work.target, work.decoding);
-                let here = Work { bench, fitness, target, ask: &ask, watch: &watch, decoding };
+                let here = EvalRequest { setup, fitness, target, ask: &ask, watch: &watch, decoding };
                 // The next task is for the same model.
                 self.keep_large = number + 1 < parts.len();
                 let evaluated = self.evaluate(&here, &tell, cancel);
@@ -111,7 +109,7 @@ impl Evaluator {
                 cost = cost.and(spent);
             }
             done += asked;
-            let own = self.task(&part.task, &[Split::Train, Split::Test], &work.bench.prints)?.weight;
+            let own = self.task(&part.task, &[Split::Train, Split::Test], &work.setup.prints)?.weight;
             weights.push(part.weight.unwrap_or(own));
             before = Size { train: before.train + size.train, test: before.test + size.test };
         }
@@ -124,15 +122,15 @@ impl Evaluator {
         Ok((measured, cost))
     }
 
-    fn size(&mut self, bench: &Bench, limits: (usize, usize)) -> anyhow::Result<Size> {
-        let task = self.task(&bench.task, &[Split::Train, Split::Test], &bench.prints)?;
+    fn size(&mut self, setup: &EvalSetup, limits: (usize, usize)) -> anyhow::Result<Size> {
+        let task = self.task(&setup.task, &[Split::Train, Split::Test], &setup.prints)?;
         let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
         Ok(Size { train: take(task.train.len(), limits.0), test: take(task.test.len(), limits.1) })
     }
 }
 
 /// One split's measurements of several tasks as one.
-fn together(split: Split, parts: &[Part], weights: &[f64], found: Vec<(usize, Measured)>) -> Measured {
+fn together(split: Split, parts: &[TaskSpec], weights: &[f64], found: Vec<(usize, Measured)>) -> Measured {
     let asked: Vec<f64> = found.iter().map(|(number, _)| weights[*number]).collect();
     let score = |(number, m): &(usize, Measured)| TaskScore {
         task: parts[*number].task.clone(),

@@ -5,25 +5,26 @@ mod edit;
 mod racing;
 mod said;
 mod space;
+pub mod stages;
+pub mod tasks;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::BadInput;
-use super::stages::Stage;
-use super::tasks::Tasks;
+use crate::error::BadInput;
 use crate::limits::{self, shown};
 use crate::search;
 use said::reading_sentence;
+use stages::Stage;
+use tasks::Tasks;
 
 pub use edit::{with_absolute_paths, with_lenient, with_overrides};
 pub use racing::{Order, Racing};
-pub(super) use space::in_reach;
 pub use space::{Knob, Range, SpaceKeys};
 
 /// The default session, as bundled.
-pub const ZOO: &str = include_str!("../../configs/zoo.toml");
+pub const ZOO: &str = include_str!("../../../configs/zoo.toml");
 
 /// A session's config.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -347,7 +348,7 @@ mod tests {
     fn the_bundled_configs_are_valid() {
         let zoo = Config::parse(ZOO, "configs/zoo.toml").unwrap();
         assert_eq!(zoo.grid().len(), zoo.baselines.grid.len().pow(3));
-        let paper = include_str!("../../configs/evollm-jp.toml");
+        let paper = include_str!("../../../configs/evollm-jp.toml");
         let paper = Config::parse(paper, "configs/evollm-jp.toml").unwrap();
         let space = paper.space(32).unwrap();
         assert_eq!(space.dim(), 198);
@@ -361,7 +362,7 @@ mod tests {
             let text = ZOO.replace(from, to);
             assert_ne!(text, ZOO, "{from}");
             let error = Config::parse(&text, "x.toml").unwrap_err();
-            assert!(super::super::is_bad_input(&error));
+            assert!(error.is::<BadInput>());
             error.to_string()
         };
         let unknown = says("algorithm =", "algoritm =");

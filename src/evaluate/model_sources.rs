@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Context;
 
 use super::align::{self, in_base_order};
-use super::error::BadInput;
-use super::fold;
-use super::route::Route;
+use super::path_export;
+use super::path_models::PathModels;
 use crate::checkpoint::Checkpoint;
+use crate::error::BadInput;
 use crate::lm::Device;
 use crate::merge::{Merged, Pool, with_template};
 use crate::recipe::Recipe;
 
 /// Where models come from.
 #[derive(Clone, Copy)]
-pub struct Supply<'a> {
+pub struct ModelSources<'a> {
     /// Recipes whose results go by their names, each after those that it uses.
     pub made: &'a [Recipe],
     /// On which alignments by activations are worked out.
@@ -31,7 +31,7 @@ pub struct Supply<'a> {
     pub allow_non_finite: bool,
 }
 
-impl Supply<'_> {
+impl ModelSources<'_> {
     /// Opens `reference`: the result of one of the recipes, with or without an adapter, or a model.
     pub fn open(&self, reference: &str) -> anyhow::Result<Checkpoint> {
         self.with(None, |making| making.open(reference))
@@ -45,7 +45,7 @@ impl Supply<'_> {
 
     /// The models that a recipe's path goes through, its base first with the chat template that the
     /// recipe asks for, and those of `pool` beside them.
-    pub fn route(&self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<Route> {
+    pub fn route(&self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
         self.with(Some(recipe), |making| making.route(recipe, pool))
     }
 
@@ -64,7 +64,7 @@ impl Supply<'_> {
 /// What one recipe is made of, while it is made.
 #[derive(Clone, Copy)]
 struct Making<'a> {
-    supply: Supply<'a>,
+    supply: ModelSources<'a>,
     /// The recipes that go by their names here.
     made: &'a [Recipe],
     /// How often each name is asked for.
@@ -105,7 +105,7 @@ impl Making<'_> {
         let model = if recipe.before.is_empty() {
             Self { made, ..self }.result(recipe)
         } else {
-            Supply { made, ..self.supply }.with(Some(recipe), |making| making.result(recipe))
+            ModelSources { made, ..self.supply }.with(Some(recipe), |making| making.result(recipe))
         }?;
         let model = model.called(reference);
         if self.uses.get(reference).is_some_and(|uses| *uses > 1) {
@@ -116,7 +116,7 @@ impl Making<'_> {
 
     fn result(self, recipe: &Recipe) -> anyhow::Result<Checkpoint> {
         if !recipe.path.is_empty() {
-            return fold::in_memory(recipe, self.route(recipe, &[])?);
+            return path_export::in_memory(recipe, self.route(recipe, &[])?);
         }
         let pool = self.pool(recipe, false)?;
         let mut merged = Merged::new(&pool);
@@ -151,8 +151,8 @@ impl Making<'_> {
         Ok(pool.allowing_non_finite(self.supply.allow_non_finite))
     }
 
-    fn route(self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<Route> {
-        let mut route = Route::open(&Route::names(recipe, pool), |name| self.open(name))?;
+    fn route(self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
+        let mut route = PathModels::open(&PathModels::names(recipe, pool), |name| self.open(name))?;
         route.models = with_template(recipe, route.models).map_err(BadInput::error)?;
         Ok(route)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detail, Split};
+use crate::task::{Detail, Split};
 
 /// Seconds and tokens spent on a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -112,6 +112,22 @@ impl Score {
             japanese: mean(self.japanese, other.japanese),
             n,
         }
+    }
+}
+
+/// The figures of all tasks in one: weighted means, and the number of all questions.
+#[must_use]
+pub fn combined(weights: &[f64], scores: &[TaskScore]) -> Score {
+    let total: f64 = weights.iter().sum();
+    let mean = |of: fn(&Score) -> f64| {
+        weights.iter().zip(scores).map(|(w, s)| w * of(&s.score)).sum::<f64>() / total
+    };
+    Score {
+        fitness: mean(|s| s.fitness),
+        acc: mean(|s| s.acc),
+        acc_ja: mean(|s| s.acc_ja),
+        japanese: mean(|s| s.japanese),
+        n: scores.iter().map(|s| s.score.n).sum(),
     }
 }
 

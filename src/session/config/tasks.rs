@@ -12,9 +12,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::config::within;
-use super::job::Part;
-use super::protocol::{FITNESS_MAX, Score, TaskScore};
+use super::within;
+use crate::evaluate::{FITNESS_MAX, TaskScore, TaskSpec};
 use crate::limits;
 use crate::task::Fitness;
 
@@ -86,8 +85,8 @@ impl Tasks {
 
     /// What a worker must know of each task; empty for a single one, which its job names anyway.
     #[must_use]
-    pub fn parts(&self) -> Vec<Part> {
-        let part = |task: &TaskConfig| Part {
+    pub fn parts(&self) -> Vec<TaskSpec> {
+        let part = |task: &TaskConfig| TaskSpec {
             task: task.name.clone(),
             fitness: task.fitness.clone(),
             weight: task.weight,
@@ -175,22 +174,6 @@ impl Tasks {
     #[must_use]
     pub fn has_bars(&self) -> bool {
         self.0.iter().any(|t| t.at_least.is_some())
-    }
-}
-
-/// The figures of all tasks in one: weighted means, and the number of all questions.
-#[must_use]
-pub fn combined(weights: &[f64], scores: &[TaskScore]) -> Score {
-    let total: f64 = weights.iter().sum();
-    let mean = |of: fn(&Score) -> f64| {
-        weights.iter().zip(scores).map(|(w, s)| w * of(&s.score)).sum::<f64>() / total
-    };
-    Score {
-        fitness: mean(|s| s.fitness),
-        acc: mean(|s| s.acc),
-        acc_ja: mean(|s| s.acc_ja),
-        japanese: mean(|s| s.japanese),
-        n: scores.iter().map(|s| s.score.n).sum(),
     }
 }
 

@@ -1,0 +1,110 @@
+//! A pool's models with the candidate merged from them last and the decoder that runs it. A recipe over the pool comes
+//! in, a runner with the candidate's weights goes out; tensors that did not change are kept. The merge is made on the
+//! GPU where one can make it, else on the CPU and sent. The evaluator calls it.
+
+#[cfg(any(feature = "cuda", test))]
+use super::on_device::OnDevice;
+use super::task_runner::TaskRunner;
+use super::types::Progress;
+use crate::error::BadInput;
+use crate::lm::Device;
+use crate::merge::{MergeError, Merged, Pool};
+use crate::recipe::Recipe;
+
+/// Values that are not finite keep their own error: a session takes it for the candidate's fault, not the input's.
+fn merge_failure(error: MergeError) -> anyhow::Error {
+    match error {
+        MergeError::MadeNotFinite { .. } => anyhow::Error::new(error),
+        other => BadInput::error(other),
+    }
+}
+
+/// Whether the same candidate would fail with this error again, however often it is tried.
+#[must_use]
+pub fn is_settled(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(MergeError::MadeNotFinite { .. })))
+}
+
+/// A pool and what was merged from it last.
+pub struct CandidateModel {
+    /// The models that recipes are merged from.
+    pub pool: Pool,
+    /// The last merge on the CPU.
+    merged: Merged,
+    runner: Option<TaskRunner>,
+    /// Whether the decoder's weights are another candidate's than `merged`: the last merge was made on the device.
+    decoder_stale: bool,
+    #[cfg(any(feature = "cuda", test))]
+    on_device: OnDevice,
+}
+
+impl CandidateModel {
+    /// Nothing is merged yet.
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self {
+            merged: Merged::new(&pool),
+            pool,
+            runner: None,
+            decoder_stale: false,
+            #[cfg(any(feature = "cuda", test))]
+            on_device: OnDevice::default(),
+        }
+    }
+
+    /// Merges the recipe and brings the decoder up to date. Layer groups whose parameters are those of the last
+    /// candidate are not merged again.
+    ///
+    /// # Errors
+    /// A recipe that the pool cannot make, values that are not finite, or a device without room.
+    pub fn prepare(
+        &mut self,
+        recipe: &Recipe,
+        device: &Device,
+        progress: &dyn Fn(Progress),
+    ) -> anyhow::Result<&mut TaskRunner> {
+        #[cfg(any(feature = "cuda", test))]
+        {
+            let (pool, whole) = (&self.pool, self.decoder_stale);
+            if let Some(runner) =
+                self.on_device.merge(pool, recipe, device, (&mut self.runner, whole), progress)?
+            {
+                self.decoder_stale = true;
+                return Ok(self.runner.insert(runner));
+            }
+        }
+        let _ = progress;
+        let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(merge_failure)?;
+        // Taken out meanwhile: a decoder whose refresh failed is of no use.
+        let kept = self.runner.take().filter(|runner| runner.config == *self.merged.config());
+        let runner = match kept {
+            // Only the weights differ.
+            Some(mut runner) => {
+                if self.decoder_stale {
+                    stats.groups.fill(true);
+                }
+                runner.decoder.refresh(&self.merged, &stats.groups)?;
+                runner
+            }
+            None => TaskRunner::load(self.pool.base(), self.merged.config(), &self.merged, device)?,
+        };
+        self.decoder_stale = false;
+        Ok(self.runner.insert(runner))
+    }
+
+    /// Lets go of all that lies on the device.
+    pub fn clear(&mut self) {
+        self.runner = None;
+        self.make_room();
+    }
+
+    /// Lets go of base and sources on the device: a card has room for those of one pool.
+    #[cfg_attr(
+        not(any(feature = "cuda", test)),
+        allow(clippy::unused_self, reason = "the CPU holds nothing")
+    )]
+    pub fn make_room(&mut self) {
+        #[cfg(any(feature = "cuda", test))]
+        self.on_device.make_room();
+    }
+}

@@ -1,0 +1,123 @@
+//! Merging a candidate on the card where its decoder runs. A pool and a recipe come in; a runner whose decoder holds the
+//! merge goes out, or none where the merge is one for the CPU. [`super::CandidateModel`] calls it.
+
+use std::collections::BTreeSet;
+
+use super::task_runner::TaskRunner;
+use super::types::Progress;
+use crate::error::BadInput;
+use crate::lm::{Decoder, Device, Make};
+use crate::merge::{Candidate, OnCard, Pool, Refused, Resident};
+use crate::recipe::Recipe;
+
+/// A pool's models on a card, and which notes were told.
+#[derive(Default)]
+pub(super) struct OnDevice {
+    resident: Option<Box<dyn OnCard>>,
+    told: BTreeSet<&'static str>,
+}
+
+/// Room for a pool's models on the device, if it is a card.
+fn resident(device: &Device, pool: &Pool, loaded: bool) -> Option<Box<dyn OnCard>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(card) => Some(Box::new(Resident::new(card.clone(), pool, loaded))),
+        #[cfg(test)]
+        Device::Emulated(card) => {
+            use crate::gpu::{Driver, Format};
+            let narrow = card.format() == Format::BF16;
+            narrow.then(|| Box::new(Resident::new(card.clone(), pool, loaded)) as Box<dyn OnCard>)
+        }
+        Device::Cpu | Device::Reference => None,
+    }
+}
+
+impl OnDevice {
+    /// Lets go of the pool's models on the card.
+    pub fn make_room(&mut self) {
+        self.resident = None;
+    }
+
+    /// Merges the recipe into the decoder of `runner`, which is taken out and handed back; `None` leaves the merge to
+    /// the CPU. `merged_here`: the decoder's weights are this card's last merge, so what is alike need not be made again.
+    pub fn merge(
+        &mut self,
+        pool: &Pool,
+        recipe: &Recipe,
+        device: &Device,
+        (runner, merged_here): (&mut Option<TaskRunner>, bool),
+        progress: &dyn Fn(Progress),
+    ) -> anyhow::Result<Option<TaskRunner>> {
+        let mut resident = match self.resident.take() {
+            Some(resident) => resident,
+            None => match resident(device, pool, runner.is_some()) {
+                Some(resident) => resident,
+                None => return Ok(None),
+            },
+        };
+        let mut candidate = match resident.begin(pool, recipe, runner.is_some() && merged_here) {
+            Ok(Ok(candidate)) => candidate,
+            Ok(Err(Refused(why))) => {
+                self.resident = Some(resident);
+                self.note_once("refused", progress, || format!("merging on the CPU, not on the GPU: {why}"));
+                return Ok(None);
+            }
+            Err(error) => {
+                // What lies on the card is as good as before.
+                self.resident = Some(resident);
+                return Err(BadInput::error(error));
+            }
+        };
+        // From here on the decoder's weights are a mixture until all is done.
+        let taken = runner.take();
+        let config = candidate.config.clone();
+        let (groups, rebuild) = (candidate.groups.clone(), candidate.rebuild);
+        let mut make = |name: &str, to: u64| {
+            resident.make(pool, &mut candidate, name, to).map_err(|error| error.to_string())
+        };
+        let make: &mut Make<'_> = &mut make;
+        let runner = match taken {
+            Some(mut runner) if runner.config == config || !rebuild => {
+                runner.decoder.remake(&groups, make)?;
+                runner
+            }
+            other => {
+                // Its room is needed.
+                drop(other);
+                TaskRunner::with_decoder(pool.base(), &config, Decoder::load_made(&config, device, make)?)?
+            }
+        };
+        self.note_detours(&candidate, progress);
+        resident.finish(candidate).map_err(BadInput::error)?;
+        self.resident = Some(resident);
+        Ok(Some(runner))
+    }
+
+    /// Tells something the first time.
+    fn note_once(&mut self, key: &'static str, progress: &dyn Fn(Progress), text: impl FnOnce() -> String) {
+        if self.told.insert(key) {
+            progress(Progress::Note(text()));
+        }
+    }
+
+    /// Tells once what was merged on the CPU after all.
+    fn note_detours(&mut self, candidate: &Candidate, progress: &dyn Fn(Progress)) {
+        let Candidate { unlike, crowded, done, .. } = *candidate;
+        let all = unlike + crowded + done;
+        if unlike > 0 {
+            self.note_once("unlike", progress, || {
+                format!(
+                    "{unlike} of {all} tensors are merged on the CPU and sent: the GPU's kernel does bfloat16 in and out"
+                )
+            });
+        }
+        if crowded > 0 {
+            self.note_once("crowded", progress, || {
+                format!(
+                    "{crowded} of {all} tensors are merged on the CPU and sent: base and sources do not all fit into \
+                     the GPU's memory"
+                )
+            });
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The plain data of an evaluation: what is asked ([`EvalSetup`], [`Target`], [`Ask`]), what is told meanwhile
+//! ([`Progress`]), what comes out ([`SetupFacts`], [`StoredQuestion`], [`Measured`]). A session's jobs carry them
+//! between processes and its journal keeps them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::score::{Answer, Score, TaskScore};
+use crate::checkpoint::FilePrint;
+use crate::recipe::Recipe;
+use crate::task::Split;
+
+/// Models and the task they answer. Two jobs with equal setups share what is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalSetup {
+    pub base: String,
+    pub sources: Vec<String>,
+    pub task: String,
+    /// `auto`, `cpu`, `cuda`, `cuda:N`.
+    pub device: String,
+    /// 0 takes one a core.
+    pub threads: usize,
+    /// Recipes of models that are merged on the spot, each under its own name (`stage:1`); one may
+    /// use those before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<Recipe>,
+    /// Tasks are read as in sessions that did not say which language they ask for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
+    /// Takes values that are not finite, in models and in what is made of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_non_finite: bool,
+    /// What models and tasks must be like when they are opened; empty takes them as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prints: Vec<FilePrint>,
+}
+
+impl EvalSetup {
+    /// A task alone: each target is of models of its own.
+    #[must_use]
+    pub fn of_task(task: &str, device: &str, threads: usize) -> Self {
+        Self {
+            base: String::new(),
+            sources: Vec::new(),
+            task: task.to_owned(),
+            device: device.to_owned(),
+            threads,
+            made: Vec::new(),
+            earlier: false,
+            allow_non_finite: false,
+            prints: Vec::new(),
+        }
+    }
+}
+
+/// One of several tasks in a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    pub task: String,
+    /// The fitness expression.
+    pub fitness: String,
+    /// The task file's own where it is left out.
+    pub weight: Option<f64>,
+    /// Questions taken of each split; 0 = all.
+    pub train_limit: usize,
+    pub test_limit: usize,
+}
+
+/// Questions of a split, by their index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    pub split: Split,
+    pub questions: Vec<usize>,
+}
+
+/// What is asked to answer: a model as it is, or a merge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// `zoo:ja`, a folder, `org/name[@revision]`.
+    Model(String),
+    /// A merge.
+    Recipe(Box<Recipe>),
+}
+
+/// What an evaluation tells while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More text of a watched question's answer.
+    Token { question: usize, text: String },
+    /// What is being fetched, or was done otherwise than asked.
+    Note(String),
+    /// Questions done so far.
+    Done { done: u64, of: u64 },
+}
+
+/// What the models and the task are like: known once they are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupFacts {
+    /// Decoder blocks.
+    pub layers: usize,
+    pub train_questions: usize,
+    pub test_questions: usize,
+    pub device: String,
+    /// Why it is not the GPU that `auto` looked for, if it is not.
+    pub device_note: String,
+    pub dtype: String,
+    pub language_by: String,
+    /// The language that each task asks for, `none` for none.
+    #[serde(default)]
+    pub languages: Vec<String>,
+    /// Fingerprints of all that the session reads: the models' files, task, questions and examples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prints: Vec<FilePrint>,
+}
+
+/// A question as the journal keeps it, once for all candidates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredQuestion {
+    pub split: Split,
+    pub index: usize,
+    pub id: String,
+    pub question: String,
+    pub gold: String,
+}
+
+/// Answers to one split's questions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub split: Split,
+    pub score: Score,
+    /// The task's metrics by name, shares in [0, 1].
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// Each task's part, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskScore>,
+    pub answers: Vec<Answer>,
+    /// For each answer the time from the start of its batch until it was complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seconds: Vec<f64>,
+    /// What each answer brings to the fitness, in their order; empty for several tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f64>,
+}
+
+impl Measured {
+    /// Why it is no fitness, if it is none.
+    #[must_use]
+    pub fn unfit(&self) -> Option<String> {
+        let of_tasks = || self.tasks.iter().find_map(|t| Some(format!("{}: {}", t.task, t.score.unfit()?)));
+        let likely = |a: &Answer| a.detail.log_likelihoods.iter().all(|l| l.is_finite());
+        let of_answers = || {
+            let odd = self.answers.iter().find(|a| !likely(a))?;
+            Some(format!("a likelihood of {} question {} is not finite", self.split.name(), odd.index + 1))
+        };
+        of_tasks().or_else(|| self.score.unfit()).or_else(of_answers)
+    }
+}
