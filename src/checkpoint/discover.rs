@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::adapter::{self, Adapter};
-use super::cache::hub_cache;
-use super::locate::HubId;
+use super::hub::cache::hub_cache;
+use super::hub::id::HubId;
 use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, has_chat_template, zoo};
 
 /// All models found, each with its fit to `base` where one is named. A broken one is listed with

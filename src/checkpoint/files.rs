@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::companions;
-use super::shards::is_plain_name;
+use super::formats::shards::is_plain_name;
 use super::zoo::ZooModel;
 use crate::limits;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::layout::tensor_shapes;
+use super::config::shapes::tensor_shapes;
 use super::{Checkpoint, Fit, ModelConfig};
 
 impl Fit {

@@ -3,43 +3,17 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::cache::{RepoKind, hub_cache, repo_folder, snapshot};
+use super::CheckpointError;
+use super::adapter::{self, config::CONFIG};
+use super::formats::shards;
+use super::hub::cache::hub_cache;
+use super::hub::id::HubId;
 use super::zoo::{self, ZooModel};
-use super::{CheckpointError, adapter, shards};
 
 /// Where a checkpoint lies.
 pub(super) enum Place {
     Zoo(&'static ZooModel),
     Folder(PathBuf),
-}
-
-/// `org/name` with an optional revision on the Hugging Face hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HubId {
-    pub(super) repo: String,
-    pub(super) revision: String,
-}
-
-impl HubId {
-    /// Reads `org/name[@revision]`; `None` for anything else. Neither part can climb out of a
-    /// cache folder.
-    pub(super) fn parse(reference: &str) -> Option<Self> {
-        let (repo, revision) = reference.split_once('@').unwrap_or((reference, "main"));
-        let (org, name) = repo.split_once('/')?;
-        let word = |s: &str| {
-            !s.is_empty()
-                && !s.starts_with('.')
-                && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        let revision_ok = revision.split('/').all(word);
-        (word(org) && word(name) && revision_ok)
-            .then(|| Self { repo: repo.to_owned(), revision: revision.to_owned() })
-    }
-
-    /// The cached snapshot of this revision, if its folder exists.
-    pub(super) fn snapshot(&self, cache: &Path) -> Option<PathBuf> {
-        snapshot(&repo_folder(cache, RepoKind::Model, &self.repo), &self.revision)
-    }
 }
 
 /// `model+adapter` in its two parts; `None` for a plain model. A folder whose own name holds a
@@ -63,7 +37,7 @@ pub(super) fn locate_adapter(reference: &str) -> Result<Result<PathBuf, HubId>, 
     let id = HubId::parse(reference).ok_or_else(refused)?;
     let found = id.snapshot(&hub_cache());
     Ok(found
-        .filter(|f| f.join(adapter::CONFIG).exists() && adapter::weights_in(|n| f.join(n).exists()).is_some())
+        .filter(|f| f.join(CONFIG).exists() && adapter::weights_in(|n| f.join(n).exists()).is_some())
         .ok_or(id))
 }
 
@@ -97,20 +71,5 @@ pub(super) fn locate(reference: &str) -> Result<Result<Place, HubId>, Checkpoint
             _ => Ok(Err(id)),
         },
         None => Err(CheckpointError::NotAReference { reference: reference.to_owned() }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hub_ids() {
-        let id = HubId::parse("augmxnt/shisa-gamma-7b-v1@refs/pr/3").unwrap();
-        assert_eq!((id.repo.as_str(), id.revision.as_str()), ("augmxnt/shisa-gamma-7b-v1", "refs/pr/3"));
-        assert_eq!(HubId::parse("a/b").unwrap().revision, "main");
-        for bad in ["a", "/a/b", "../b", "a/..", "a/b/c", "a/b@../../x", "a/b@", "./a", "a b/c", "zoo:base"] {
-            assert_eq!(HubId::parse(bad), None, "{bad}");
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::safetensors::make_header;
+use super::formats::safetensors::make_header;
 use super::{Checkpoint, Dtype, Fit, ModelConfig, Weights, tensor_shapes, write_folder};
 
 fn config() -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::class::Class;
 use super::{MERGES, Parts, VOCAB};
-use crate::checkpoint::fields::printable;
+use crate::checkpoint::untrusted::printable;
 
 /// How Qwen 2 cuts a text into words.
 const QWEN_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::CheckpointError;
-use super::fields::printable;
+use crate::checkpoint::untrusted::printable;
 use class::Class;
 use special::Special;
 
@@ -118,7 +118,7 @@ fn unknown(reference: &str, class: &str) -> String {
 }
 
 fn convert(reference: &str) -> String {
-    let name = super::foreign::quoted(reference);
+    let name = crate::checkpoint::untrusted::quoted(reference);
     format!(
         "convert it with transformers: python -c \"from transformers import AutoTokenizer as T; \
          T.from_pretrained('{name}').save_pretrained('{name}')\""

@@ -9,10 +9,10 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::own::{new_file, own_file, own_folder};
-use super::safetensors::make_header;
-use super::write::{check_out, parent_of};
-use super::{CheckpointError, Dtype};
+use super::check_out;
+use super::safe_files::{new_file, own_file, own_folder, parent_of};
+use crate::checkpoint::formats::safetensors::make_header;
+use crate::checkpoint::{CheckpointError, Dtype};
 
 const ORDER: &str = ".yosegi-order";
 

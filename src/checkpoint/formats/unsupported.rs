@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use super::CheckpointError;
-use super::shards::SINGLE;
+use super::safetensors::SINGLE;
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::untrusted;
 
 /// What a folder without safetensors holds instead.
-pub(super) fn only_foreign(reference: &str, folder: &Path) -> CheckpointError {
+pub(in crate::checkpoint) fn only_foreign(reference: &str, folder: &Path) -> CheckpointError {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
@@ -20,9 +21,9 @@ pub(super) fn only_foreign(reference: &str, folder: &Path) -> CheckpointError {
 
 /// In words, what the files of `model` are where none is a safetensors file of a checkpoint, with
 /// the way to a checkpoint. `None`: nothing that is known.
-pub(super) fn advice(names: &[&str], model: &str) -> Option<String> {
+pub(in crate::checkpoint) fn advice(names: &[&str], model: &str) -> Option<String> {
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|n| is(&n.to_ascii_lowercase()));
-    let quoted = quoted(model);
+    let quoted = untrusted::quoted(model);
     let convert = |with: &str, how: &str| {
         format!(
             "convert it with {with}: python -c \"from transformers import AutoModelForCausalLM as M; \
@@ -39,7 +40,7 @@ pub(super) fn advice(names: &[&str], model: &str) -> Option<String> {
         ));
     }
     if let Some(name) = find(&|n| ends(n, "gguf")) {
-        let todo = convert("transformers", &format!(", gguf_file='{}'", self::quoted(name)));
+        let todo = convert("transformers", &format!(", gguf_file='{}'", untrusted::quoted(name)));
         return Some(format!(
             "its weights are {name}, a file for llama.cpp; take the model that it was made from, or {todo}"
         ));
@@ -68,11 +69,6 @@ pub(super) fn advice(names: &[&str], model: &str) -> Option<String> {
 /// Whether a file's name ends so, in letters of any case.
 fn ends(name: &str, end: &str) -> bool {
     Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case(end))
-}
-
-/// Fit to stand in the single quotes of a command.
-pub(super) fn quoted(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !matches!(c, '\'' | '"' | '\\' | '$' | '`')).collect()
 }
 
 #[cfg(test)]

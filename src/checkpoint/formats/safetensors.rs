@@ -2,33 +2,20 @@
 //! Every number in the header is checked against the file before anything is allocated or read.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fields::printable;
-use super::pairs::Pairs;
-use super::{CheckpointError, Dtype};
+use super::header::{Entry, Header};
+use super::unique_keys::Pairs;
+use crate::checkpoint::untrusted::printable;
+use crate::checkpoint::{CheckpointError, Dtype};
 use crate::limits::SAFETENSORS_HEADER;
 
-/// A tensor of a file: its type, its shape, and where its bytes are from the start of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) dtype: Dtype,
-    pub(super) shape: Vec<usize>,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
-
-/// What a header says.
-#[derive(Debug, Default)]
-pub(super) struct Header {
-    /// Tensors of an element type that is read here.
-    pub(super) tensors: BTreeMap<String, Entry>,
-    /// Tensors of other types (integer buffers, 8-bit floats), with their type's name.
-    pub(super) foreign: BTreeMap<String, String>,
-}
+/// The file of a checkpoint that has one.
+pub(in crate::checkpoint) const SINGLE: &str = "model.safetensors";
+/// The list of files of a checkpoint in several.
+pub(in crate::checkpoint) const INDEX: &str = "model.safetensors.index.json";
 
 #[derive(Deserialize)]
 struct RawEntry {
@@ -38,7 +25,7 @@ struct RawEntry {
 }
 
 /// Reads and checks the header of a whole file in `bytes`; `file` names it in errors.
-pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
+pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
     let damaged = |problem: String| CheckpointError::Damaged { file: file.to_owned(), problem };
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(damaged(format!(
@@ -136,16 +123,11 @@ fn check_ranges(mut ranges: Vec<(u64, u64, String)>, length: u64, file: &str) ->
     Err(CheckpointError::Damaged { file: file.to_owned(), problem })
 }
 
-impl Header {
-    /// Whether it lists a tensor of any type.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name) || self.foreign.contains_key(name)
-    }
-}
-
 /// The header, length included, of a file whose tensors follow in the order given: name, type,
 /// shape. The header is padded with spaces to a multiple of 8 bytes.
-pub(super) fn make_header<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])>) -> Vec<u8> {
+pub(in crate::checkpoint) fn make_header<'a>(
+    tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])>,
+) -> Vec<u8> {
     let mut map = serde_json::Map::new();
     map.insert("__metadata__".to_owned(), serde_json::json!({"format": "pt"}));
     let mut offset = 0;

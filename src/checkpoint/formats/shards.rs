@@ -5,19 +5,18 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use super::fields::printable;
-use super::pairs::Pairs;
-use super::safetensors::{Entry, Header};
-use super::{CheckpointError, foreign, torch};
+use super::header::{Entry, Header};
+use super::safetensors::{INDEX, SINGLE};
+use super::unique_keys::Pairs;
+use super::{torch, unsupported};
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::untrusted::printable;
 use crate::limits;
-
-pub(super) const SINGLE: &str = "model.safetensors";
-pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// The weight files of a folder.
 #[derive(Debug)]
-pub(super) struct Shards {
-    pub(super) names: Vec<String>,
+pub(in crate::checkpoint) struct Shards {
+    pub(in crate::checkpoint) names: Vec<String>,
     /// By tensor, the place of its file among `names`, where an index says so.
     map: BTreeMap<String, usize>,
     /// Name of that index in errors.
@@ -30,19 +29,19 @@ struct Index {
 }
 
 /// Whether a folder holds a config and all the weight files that its index lists.
-pub(super) fn is_complete(folder: &Path) -> bool {
+pub(in crate::checkpoint) fn is_complete(folder: &Path) -> bool {
     folder.join("config.json").exists()
         && Shards::of("", folder).is_ok_and(|shards| shards.names.iter().all(|n| folder.join(n).exists()))
 }
 
 impl Shards {
     /// One file, and no index.
-    pub(super) fn single(name: &str) -> Self {
+    pub(in crate::checkpoint) fn single(name: &str) -> Self {
         Self { names: vec![name.to_owned()], map: BTreeMap::new(), index: String::new() }
     }
 
     /// Weight files of a checkpoint folder: the single file, or those that the index lists.
-    pub(super) fn of(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
+    pub(in crate::checkpoint) fn of(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
         for name in [SINGLE, INDEX, torch::SINGLE, torch::INDEX] {
             let path = folder.join(name);
             if [SINGLE, torch::SINGLE].contains(&name) {
@@ -57,7 +56,7 @@ impl Shards {
                 Err(source) => return Err(CheckpointError::Io { path, source }),
             }
         }
-        Err(foreign::only_foreign(reference, folder))
+        Err(unsupported::only_foreign(reference, folder))
     }
 
     /// The weight files that an index lists; `file` names it in errors.
@@ -81,7 +80,11 @@ impl Shards {
 
     /// The tensors of all files, each from that which the index names, and those of other types. `files`
     /// are the names of the files in errors, in the order of their headers.
-    pub(super) fn join(&self, headers: Vec<Header>, files: &[String]) -> Result<Joined, CheckpointError> {
+    pub(in crate::checkpoint) fn join(
+        &self,
+        headers: Vec<Header>,
+        files: &[String],
+    ) -> Result<Joined, CheckpointError> {
         let mut out = Joined::default();
         let bad = |file: usize, tensor: &str, problem: String| CheckpointError::Tensor {
             file: files[file].clone(),
@@ -117,21 +120,21 @@ impl Shards {
 }
 
 /// The weight files that an index lists; `file` names it in errors.
-pub(super) fn index_names(file: &str, index: &[u8]) -> Result<Vec<String>, CheckpointError> {
+pub(in crate::checkpoint) fn index_names(file: &str, index: &[u8]) -> Result<Vec<String>, CheckpointError> {
     Shards::listed(file, index).map(|shards| shards.names)
 }
 
 /// What all weight files hold together.
 #[derive(Debug, Default)]
-pub(super) struct Joined {
+pub(in crate::checkpoint) struct Joined {
     /// By name, the place of the file and what its header says.
-    pub(super) tensors: BTreeMap<String, (usize, Entry)>,
+    pub(in crate::checkpoint) tensors: BTreeMap<String, (usize, Entry)>,
     /// Type of those that are not read here.
-    pub(super) foreign: BTreeMap<String, String>,
+    pub(in crate::checkpoint) foreign: BTreeMap<String, String>,
 }
 
 /// A file name without any folder in it.
-pub(super) fn is_plain_name(name: &str) -> bool {
+pub(in crate::checkpoint) fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
 }

@@ -48,17 +48,17 @@ pub fn snapshot(repo: &Path, revision: &str) -> Option<PathBuf> {
 }
 
 /// How the hub is asked.
-pub(super) struct Access {
+pub(in crate::checkpoint) struct Access {
     /// `None`: no network.
-    pub(super) endpoint: Option<String>,
+    pub(in crate::checkpoint) endpoint: Option<String>,
     /// Says who asks.
-    pub(super) token: Option<String>,
+    pub(in crate::checkpoint) token: Option<String>,
     /// The variable that forbids the network.
-    pub(super) offline: &'static str,
+    pub(in crate::checkpoint) offline: &'static str,
 }
 
 /// How the environment says that the hub is asked.
-pub(super) fn access() -> Access {
+pub(in crate::checkpoint) fn access() -> Access {
     Variables(&|key| env::var_os(key)).access()
 }
 

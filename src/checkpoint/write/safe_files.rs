@@ -24,7 +24,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let folder = super::write::parent_of(path);
+    let folder = parent_of(path);
     // The rights of any other file; the user's mask takes its part.
     let rights = Permissions::from_mode(0o666);
     let mut file =
@@ -34,13 +34,18 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|e| e.error)
 }
 
+/// The folder in which `out` lies.
+pub(in crate::checkpoint) fn parent_of(out: &Path) -> &Path {
+    out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A new file; an error where anything has that name.
 pub fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 /// A new folder in `folder` under a name that can't be guessed, with the rights of any other.
-pub(super) fn new_folder(folder: &Path) -> io::Result<TempDir> {
+pub(in crate::checkpoint) fn new_folder(folder: &Path) -> io::Result<TempDir> {
     let rights = Permissions::from_mode(0o777);
     Builder::new().prefix(".yosegi-").suffix(".part").permissions(rights).tempdir_in(folder)
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::bytes::Bytes;
-use super::open::Held;
+use super::stored::Held;
 use super::{ModelConfig, TensorView};
 
 const EMBEDDINGS: &str = "model.embed_tokens.weight";

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::CheckpointError;
 use super::family::{Family, Windows};
-use super::fields::{Given, Reader, printable};
+use super::fields::{Given, Reader};
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::untrusted::printable;
 
 /// Names of the kinds of layers that configs list.
 pub(super) const FULL: &str = "full_attention";

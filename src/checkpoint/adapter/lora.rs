@@ -2,19 +2,19 @@
 //! f32, their product times the scale in f32, added to the base's values in f32, rounded once to
 //! the base's type. (An embedding's change is rounded on its own first, as there.)
 
-use super::adapter::Change;
-use super::safetensors::Entry;
-use super::{Dtype, TensorView};
+use super::Delta;
+use crate::checkpoint::formats::header::Entry;
+use crate::checkpoint::{Dtype, TensorView};
 
 /// The bytes of `base` changed; `part` gives the adapter's tensors.
-pub(super) fn apply<'a>(
+pub(in crate::checkpoint) fn apply<'a>(
     base: TensorView<'_>,
-    change: &'a Change,
+    change: &'a Delta,
     part: impl Fn(&'a Entry) -> TensorView<'a>,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(base.data.len());
     match change {
-        Change::Whole(entry) => {
+        Delta::Whole(entry) => {
             let mut row = vec![0.0; 1 << 12];
             let view = part(entry);
             for start in (0..view.len()).step_by(row.len()) {
@@ -23,7 +23,7 @@ pub(super) fn apply<'a>(
                 write(base.dtype, row, &mut out);
             }
         }
-        Change::Linear { a, b, scale } => {
+        Delta::Linear { a, b, scale } => {
             let (a, b) = (whole(part(a)), whole(part(b)));
             let (rows, columns) = (base.shape[0], base.shape[1]);
             add_rows(base, *scale, false, &mut out, |row, sum| {
@@ -31,7 +31,7 @@ pub(super) fn apply<'a>(
                 low_rank(&b[row * rank..(row + 1) * rank], &a, columns, sum);
             });
         }
-        Change::Embedding { a, b, scale } => {
+        Delta::Embedding { a, b, scale } => {
             // Row t of (B·A)ᵀ is B · column t of A; B is turned once so that rows run.
             let (a, b) = (whole(part(a)), whole(part(b)));
             let (tokens, hidden) = (base.shape[0], base.shape[1]);
@@ -113,7 +113,7 @@ fn round(dtype: Dtype, value: f32) -> f32 {
 }
 
 /// Appends values as little-endian `dtype`, rounded to nearest even.
-pub(super) fn write(dtype: Dtype, values: &[f32], out: &mut Vec<u8>) {
+pub(in crate::checkpoint) fn write(dtype: Dtype, values: &[f32], out: &mut Vec<u8>) {
     match dtype {
         Dtype::F32 => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
         Dtype::F16 => out.extend(values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes())),

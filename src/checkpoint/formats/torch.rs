@@ -3,22 +3,22 @@
 
 use std::path::Path;
 
-use super::fields::printable;
+use super::header::{Entry, Header};
 use super::pickle::{self, Listed};
-use super::safetensors::{Entry, Header};
 use super::zip::{self, Place};
-use super::{CheckpointError, Dtype};
+use crate::checkpoint::untrusted::printable;
+use crate::checkpoint::{CheckpointError, Dtype};
 
-pub(super) const SINGLE: &str = "pytorch_model.bin";
-pub(super) const INDEX: &str = "pytorch_model.bin.index.json";
+pub(in crate::checkpoint) const SINGLE: &str = "pytorch_model.bin";
+pub(in crate::checkpoint) const INDEX: &str = "pytorch_model.bin.index.json";
 
 /// Whether a weight file is one of these.
-pub(super) fn is_one(file: &str) -> bool {
+pub(in crate::checkpoint) fn is_one(file: &str) -> bool {
     Path::new(file).extension().is_some_and(|e| e.eq_ignore_ascii_case("bin"))
 }
 
 /// What is in a whole file in `bytes`; `file` names it in errors.
-pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
+pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
     let damaged =
         |problem: &str| CheckpointError::Damaged { file: file.to_owned(), problem: problem.to_owned() };
     if bytes.starts_with(&[0x80, 0x02, 0x8a, 0x0a]) {
@@ -26,7 +26,7 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
             path: file.to_owned(),
             what: "it is a pickle as PyTorch before 1.6 wrote it; save it again: python -c \"import torch; \
                    torch.save(torch.load('FILE', weights_only=True), 'FILE')\""
-                .replace("FILE", &super::foreign::quoted(file)),
+                .replace("FILE", &crate::checkpoint::untrusted::quoted(file)),
         });
     }
     let places = zip::places(bytes).map_err(damaged)?;

@@ -1,13 +1,22 @@
-//! `config.json` of a checkpoint, checked. What each key means where it is absent, null or in
-//! disagreement with another is what transformers 5.24 makes of it; `docs/config-keys.md` has the table.
+//! `config.json` of a checkpoint. In: its bytes. Out: a [`ModelConfig`], every key checked. What a key means where it
+//! is absent, null or in disagreement with another is what transformers 5.24 makes of it; `docs/config-keys.md` has
+//! the table. Families are rows of `family`.
+
+pub(super) mod family;
+mod fields;
+pub(super) mod layers;
+pub(super) mod rotary;
+pub(super) mod shapes;
+mod windows;
 
 use serde_json::Value;
 
 use super::CheckpointError;
-use super::family::{Bias, Family, HeadDim};
-use super::fields::{Given, Reader, printable};
-use super::rotary::{Around, Rotary};
+use super::untrusted::printable;
 use crate::limits::LAYERS;
+use family::{Bias, Family, HeadDim};
+use fields::{Given, Reader};
+use rotary::{Around, Rotary};
 
 /// What a decoder is made of: sizes in elements, from its `config.json`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! Which tensors a decoder of the supported families has, and their shapes.
 
-use super::ModelConfig;
+use crate::checkpoint::ModelConfig;
 
 /// Name and shape of every tensor that a decoder with this config needs, from the input to the
 /// output. `lm_head.weight` is listed only where the embeddings are not tied.

@@ -1,13 +1,16 @@
 //! Writing a checkpoint: into a folder beside the target, synced, then renamed, so that a
 //! half-written one is never found under the name asked for.
 
+pub(super) mod resumable;
+pub(super) mod safe_files;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::own::{new_file, new_folder};
-use super::safetensors::make_header;
-use super::{CheckpointError, Dtype};
+use crate::checkpoint::formats::safetensors::make_header;
+use crate::checkpoint::{CheckpointError, Dtype};
+use safe_files::{new_file, new_folder, parent_of};
 
 /// Where a checkpoint's files go while it is written.
 pub struct Sink<'a> {
@@ -38,11 +41,6 @@ pub fn check_out(out: &Path) -> Result<(), CheckpointError> {
     let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
     let free = !out.exists() || out.is_dir() && fs::read_dir(out).map_err(failed)?.next().is_none();
     if free { Ok(()) } else { Err(CheckpointError::OutNotEmpty { out: out.to_path_buf() }) }
-}
-
-/// The folder in which `out` lies.
-pub(super) fn parent_of(out: &Path) -> &Path {
-    out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the folder `out` of what `fill` writes. `out` may exist if it is empty; on any error

@@ -4,10 +4,11 @@
 
 use serde_json::{Map, Value};
 
-use super::CheckpointError;
 use super::family::Family;
-use super::fields::{Reader, printable};
+use super::fields::Reader;
 use super::windows::{FULL, SLIDING};
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::untrusted::printable;
 
 const ORIGINAL: &str = "original_max_position_embeddings";
 const PARTIAL: &str = "partial_rotary_factor";

@@ -13,9 +13,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
+use super::adapter::{self, config::CONFIG};
+use super::formats::safetensors::{INDEX, SINGLE};
+use super::formats::shards::Shards;
+use super::formats::torch;
+use super::hub::fetch::{fetch, fetch_adapter};
 use super::locate::{Place, locate, locate_adapter, split_adapter};
-use super::shards::{INDEX, SINGLE, Shards};
-use super::{CheckpointError, adapter, companions, hub, torch};
+use super::{CheckpointError, companions};
 use crate::limits;
 
 /// Bytes read at a time.
@@ -84,10 +88,10 @@ fn gather(
         gather(base, paths, out)?;
         let folder = match locate_adapter(name)? {
             Ok(folder) => folder,
-            Err(id) => hub::fetch_adapter(&id, &mut |_, _, _| ())?,
+            Err(id) => fetch_adapter(&id, &mut |_, _, _| ())?,
         };
         let weights = adapter::weights_in(|file| folder.join(file).exists());
-        let files = weights.into_iter().chain([adapter::CONFIG]);
+        let files = weights.into_iter().chain([CONFIG]);
         paths.extend(files.map(|file| (format!("{name}/{file}"), folder.join(file))));
         return Ok(());
     }
@@ -99,7 +103,7 @@ fn gather(
             return Ok(());
         }
         Ok(Place::Folder(folder)) => folder,
-        Err(id) => hub::fetch(&id, &mut |_, _, _| ())?,
+        Err(id) => fetch(&id, &mut |_, _, _| ())?,
     };
     let weights = Shards::of(reference, &folder)?.names;
     let decides = |name: &String| companions::decides(name) || is_index(name);

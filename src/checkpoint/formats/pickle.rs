@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::fields::printable;
+use crate::checkpoint::untrusted::printable;
 
 /// A tensor of the list: where its values are, and how they lie there.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,10 +8,13 @@ use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
 use super::cache::{access, hub_cache};
-use super::fields::printable;
-use super::locate::HubId;
-use super::shards::{INDEX, SINGLE, index_names};
-use super::{CheckpointError, adapter, companions, foreign, torch};
+use super::id::HubId;
+use crate::checkpoint::adapter::{self, config::CONFIG};
+use crate::checkpoint::formats::safetensors::{INDEX, SINGLE};
+use crate::checkpoint::formats::shards::index_names;
+use crate::checkpoint::formats::{torch, unsupported};
+use crate::checkpoint::untrusted::printable;
+use crate::checkpoint::{CheckpointError, companions};
 use crate::limits;
 
 /// Called while a file arrives: its name, bytes so far, bytes in all.
@@ -19,7 +22,7 @@ pub type OnProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
 /// Fetches what is missing of the model `id` and returns the folder of its snapshot. Config and
 /// companions come first: a snapshot with weights has them.
-pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
+pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
     let mut hub = Hub::ask(id, progress)?;
     if !hub.names.contains("config.json") {
         return Err(hub.failed("the repository holds no config.json".to_owned()));
@@ -28,7 +31,7 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
         [SINGLE, INDEX, torch::SINGLE, torch::INDEX].into_iter().find(|name| hub.names.contains(*name));
     let Some(weights) = weights else {
         let names: Vec<&str> = hub.names.iter().map(String::as_str).collect();
-        let what = foreign::advice(&names, &id.repo);
+        let what = unsupported::advice(&names, &id.repo);
         return Err(hub.failed(what.unwrap_or_else(|| format!("the repository holds no {SINGLE}"))));
     };
     let companions: Vec<String> = hub.names.iter().filter(|n| companions::is_one(n)).cloned().collect();
@@ -58,10 +61,13 @@ pub(super) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, Che
 }
 
 /// As [`fetch`], for a `LoRA` adapter.
-pub(super) fn fetch_adapter(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
+pub(in crate::checkpoint) fn fetch_adapter(
+    id: &HubId,
+    progress: OnProgress<'_>,
+) -> Result<PathBuf, CheckpointError> {
     let mut hub = Hub::ask(id, progress)?;
-    if !hub.names.contains(adapter::CONFIG) {
-        return Err(hub.failed(format!("the repository holds no {}", adapter::CONFIG)));
+    if !hub.names.contains(CONFIG) {
+        return Err(hub.failed(format!("the repository holds no {}", CONFIG)));
     }
     let Some(weights) = adapter::weights_in(|name| hub.names.contains(name)) else {
         return Err(hub.failed("the repository holds no weights of an adapter".to_owned()));
@@ -70,7 +76,7 @@ pub(super) fn fetch_adapter(id: &HubId, progress: OnProgress<'_>) -> Result<Path
         hub.get("README.md")?;
     }
     hub.get(weights)?;
-    let config = hub.get(adapter::CONFIG)?;
+    let config = hub.get(CONFIG)?;
     Ok(config.parent().map(Path::to_path_buf).unwrap_or_default())
 }
 

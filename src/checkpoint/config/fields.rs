@@ -3,14 +3,10 @@
 
 use serde_json::Value;
 
-use super::CheckpointError;
 use super::family::Family;
+use crate::checkpoint::CheckpointError;
+use crate::checkpoint::untrusted::printable;
 use crate::limits::MODEL_SIZE;
-
-/// Untrusted text for a message: no control characters, not too long.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
-}
 
 /// What stands under a key.
 #[derive(Clone, Copy, Debug, PartialEq)]

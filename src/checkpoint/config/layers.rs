@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::family::Windows;
 use super::windows::{FULL, SLIDING};
-use super::{CheckpointError, ModelConfig};
+use crate::checkpoint::{CheckpointError, ModelConfig};
 
 /// Keys of a config that hold one value a layer.
 const PER_LAYER: [&str; 2] = [LAYER_TYPES, "no_rope_layers"];

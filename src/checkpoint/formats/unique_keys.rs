@@ -23,7 +23,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<T>, A::Error> {
                 let mut out = std::collections::BTreeMap::new();
                 while let Some((key, value)) = map.next_entry::<String, T>()? {
-                    let name = super::fields::printable(&key);
+                    let name = crate::checkpoint::untrusted::printable(&key);
                     if out.insert(key, value).is_some() {
                         return Err(A::Error::custom(format!("{name} is there twice")));
                     }

@@ -1,0 +1,91 @@
+//! A checkpoint made of another: with an adapter applied, or with tensors and files put in place of its own. Only
+//! shapes are looked at here; no values are computed.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::adapter::{Adapter, Delta};
+use super::bytes::Bytes;
+use super::config::shapes::tensor_shapes;
+use super::formats::header::Entry;
+use super::lm_head;
+use super::stored::Held;
+use super::untrusted::printable;
+use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
+
+impl Checkpoint {
+    /// This checkpoint with an adapter applied, called `reference`. Only shapes are looked at;
+    /// a changed tensor is made when it is first asked for.
+    pub(super) fn adapted(mut self, reference: &str, adapter: Adapter) -> Result<Self, CheckpointError> {
+        let Adapter { file, bytes, deltas, card } = adapter;
+        let number = self.shards.len();
+        let tied = self.config.tie_word_embeddings;
+        for (name, delta) in deltas {
+            let bad = |problem: String| CheckpointError::Tensor {
+                file: file.clone(),
+                tensor: printable(&name),
+                problem,
+            };
+            if tied && name == "lm_head.weight" {
+                return Err(bad("is changed, but the base ties its LM head to its embeddings; merge the two with PEFT first".into()));
+            }
+            let base = match self.tensors.remove(&name) {
+                Some(Held::Stored(base)) => base,
+                Some(Held::Adapted { .. }) => {
+                    return Err(bad(format!("is changed in {} already; name one adapter", self.reference)));
+                }
+                None => return Err(bad(format!("is changed, but {} does not have it", self.reference))),
+            };
+            let wanted = match &delta {
+                Delta::Linear { a, b, .. } => vec![b.shape[0], a.shape[1]],
+                Delta::Embedding { a, b, .. } => vec![a.shape[1], b.shape[0]],
+                Delta::Whole(entry) => entry.shape.clone(),
+            };
+            if base.1.shape != wanted {
+                return Err(bad(format!(
+                    "is for a tensor of shape {wanted:?}, but {} has {:?}",
+                    self.reference, base.1.shape
+                )));
+            }
+            let held = match delta {
+                Delta::Whole(entry) if entry.dtype == base.1.dtype => Held::Stored((number, entry)),
+                delta => Held::Adapted { base, adapter: number, delta, made: OnceLock::new() },
+            };
+            self.tensors.insert(name, held);
+        }
+        self.shards.push(bytes);
+        self.in_front.extend(card.map(|card| ("README.md".to_owned(), Some(card))));
+        reference.clone_into(&mut self.reference);
+        Ok(self)
+    }
+
+    /// This checkpoint with `config`, some tensors (name, shape, type, little-endian bytes) and
+    /// some small files in place of its own. A file that is `None` is hidden.
+    pub fn replaced(
+        mut self,
+        config: &Value,
+        tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)>,
+        files: BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<Self, CheckpointError> {
+        self.config = ModelConfig::from_json(&self.reference, config.to_string().as_bytes())?;
+        for (name, shape, dtype, data) in tensors {
+            let entry = Entry { dtype, shape, start: 0, end: data.len() };
+            self.tensors.insert(name, Held::Stored((self.shards.len(), entry)));
+            self.shards.push(Bytes::from(data));
+        }
+        lm_head::settle(&mut self.config, &mut self.tensors, &self.shards);
+        for (name, shape) in tensor_shapes(&self.config) {
+            let found = self.tensors.get(&name).map(|held| &held.entry().shape);
+            if found != Some(&shape) {
+                let problem = found.map_or("is missing".to_owned(), |f| {
+                    format!("has shape {f:?}, but the new config makes it {shape:?}")
+                });
+                return Err(CheckpointError::Tensor { file: self.reference, tensor: name, problem });
+            }
+        }
+        self.in_front.extend(files);
+        Ok(self)
+    }
+}

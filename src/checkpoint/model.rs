@@ -1,0 +1,153 @@
+//! An open checkpoint: its config, its tensors by name, and the small files beside them. Made by `open` and `derive`;
+//! every other room reads models through it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::adapter::lora;
+use super::bytes::Bytes;
+use super::companions;
+use super::files::Files;
+use super::formats::header::Entry;
+use super::stored::{Held, Spot};
+use super::tokenizer;
+use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
+
+/// A checkpoint with its tensors mapped and its config read. A clone holds the same weights.
+#[derive(Clone)]
+pub struct Checkpoint {
+    pub(super) reference: String,
+    pub(super) config: ModelConfig,
+    pub(super) shards: Vec<Bytes>,
+    pub(super) tensors: BTreeMap<String, Held>,
+    pub(super) files: Files,
+    /// Small files that stand in front of the checkpoint's own; `None` hides one.
+    pub(super) in_front: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+impl Checkpoint {
+    /// The name under which it was opened.
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// Lengths and times of change of its weight files, to tell whether they are what they were.
+    #[must_use]
+    pub fn stamp(&self) -> String {
+        self.shards.iter().map(Bytes::stamp).collect::<Vec<_>>().join(" ")
+    }
+
+    #[must_use]
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Names of all tensors, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).collect()
+    }
+
+    /// Whether it has a `tokenizer.json`. Without one, [`Self::tokenizer_json`] makes one of all the other
+    /// files: added tokens, special tokens and what stands around a text are in it already.
+    #[must_use]
+    pub fn has_tokenizer_json(&self) -> bool {
+        self.file("tokenizer.json").is_some()
+    }
+
+    /// Bytes of `tokenizer.json`; where there is none, one is made of the tokenizer's other files.
+    pub fn tokenizer_json(&self) -> Result<Cow<'_, [u8]>, CheckpointError> {
+        match self.file("tokenizer.json") {
+            Some(bytes) => Ok(bytes),
+            None => {
+                tokenizer::make(&self.reference, &self.config.raw, &|name| self.file(name)).map(Cow::Owned)
+            }
+        }
+    }
+
+    /// The small files that a copy or a merge takes along: tokenizer, chat templates, license. By
+    /// name, sorted.
+    #[must_use]
+    pub fn handed_on(&self) -> Vec<(String, Cow<'_, [u8]>)> {
+        let own = self.files.names();
+        let names: BTreeSet<String> = own.into_iter().chain(self.in_front.keys().cloned()).collect();
+        let wanted = names.into_iter().filter(|name| companions::is_handed_on(name));
+        wanted.filter_map(|name| self.file(&name).map(|bytes| (name.clone(), bytes))).collect()
+    }
+
+    /// Bytes of one of the checkpoint's small files (`README.md`, `generation_config.json`), if
+    /// it is there. `name` is a plain file name, or a chat template's in its folder.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        if let Some(bytes) = self.in_front.get(name) {
+            return bytes.as_deref().map(Cow::Borrowed);
+        }
+        self.files.read(name)
+    }
+
+    /// Names and texts of `additional_chat_templates/*.jinja`, by name.
+    #[must_use]
+    pub fn more_templates(&self) -> Vec<(String, Cow<'_, [u8]>)> {
+        let own = self.files.names();
+        let names: BTreeSet<String> = own.into_iter().chain(self.in_front.keys().cloned()).collect();
+        let template = |file: &String| {
+            let name = file.strip_prefix(companions::TEMPLATES)?.strip_prefix('/')?.strip_suffix(".jinja")?;
+            Some((name.to_owned(), self.file(file)?))
+        };
+        names.iter().filter_map(template).collect()
+    }
+
+    /// Gives back the memory that reading a tensor of this checkpoint took. It can be read again.
+    pub fn release(&self, view: &TensorView<'_>) {
+        self.shards.iter().for_each(|shard| shard.release(view.data));
+    }
+
+    /// [`Weights::intact`] of every tensor.
+    pub fn all_intact(&self) -> Result<(), CheckpointError> {
+        self.shards.iter().try_for_each(Bytes::unchanged)
+    }
+
+    /// This checkpoint under another name.
+    #[must_use]
+    pub fn called(mut self, reference: &str) -> Self {
+        reference.clone_into(&mut self.reference);
+        self
+    }
+
+    fn at<'a>(&'a self, (shard, entry): &'a Spot) -> TensorView<'a> {
+        self.place(*shard, entry)
+    }
+
+    fn place<'a>(&'a self, shard: usize, entry: &'a Entry) -> TensorView<'a> {
+        let data = &self.shards[shard][entry.start..entry.end];
+        TensorView { dtype: entry.dtype, shape: &entry.shape, data }
+    }
+
+    /// Type and shape of a tensor. Unlike [`Weights::tensor`] this never makes an adapted one.
+    #[must_use]
+    pub fn extent(&self, name: &str) -> Option<(Dtype, &[usize])> {
+        self.tensors.get(name).map(|held| (held.entry().dtype, held.entry().shape.as_slice()))
+    }
+}
+
+impl Weights for Checkpoint {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let (base, adapter, delta, made) = match self.tensors.get(name)? {
+            Held::Stored(spot) => return Some(self.at(spot)),
+            Held::Adapted { base, adapter, delta, made } => (base, adapter, delta, made),
+        };
+        let data = made.get_or_init(|| lora::apply(self.at(base), delta, |e| self.place(*adapter, e)));
+        Some(TensorView { dtype: base.1.dtype, shape: &base.1.shape, data })
+    }
+
+    fn intact(&self, name: &str) -> Result<(), CheckpointError> {
+        match self.tensors.get(name) {
+            None => Ok(()),
+            Some(Held::Stored((shard, _))) => self.shards[*shard].unchanged(),
+            Some(Held::Adapted { base: (shard, _), adapter, .. }) => {
+                self.shards[*shard].unchanged().and_then(|()| self.shards[*adapter].unchanged())
+            }
+        }
+    }
+}
