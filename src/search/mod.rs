@@ -6,42 +6,32 @@
 //! walks in unbounded coordinates and is folded back at the bounds like a mirror ([`fold`]), so
 //! that no probability gathers on a bound as it would with clamping.
 
-mod any;
-mod cat;
+mod baselines;
 mod cma;
-mod cma_search;
-mod constants;
-mod controls;
-mod eigen;
-mod exact;
-mod gene;
+mod error;
 mod irt;
-mod layout;
 mod normal;
 mod nsga;
 mod optimiser;
 mod pareto;
-mod path;
 mod race;
-mod shape;
-mod simple;
+mod simple_es;
 mod space;
-mod stop;
 mod strategy;
 mod table;
 
-pub use any::{AnySpace, NoPoint};
-pub use constants::default_population;
-pub use gene::{GeneInfo, GeneRange, Genome, fold};
+pub use cma::default_population;
+pub use error::SearchError;
 pub use irt::{Answered, Estimate, Irt};
-pub use layout::Groups;
-pub use optimiser::{Optimiser, SearchError, Setup};
+pub use optimiser::{Optimiser, Setup};
 pub use pareto::{crowding, dominates, fronts};
-pub use path::{PathError, PathSpace, PathSpaceConfig, Scales};
 pub use race::{Race, Runner, above, order as question_order, ranked};
-pub use space::{Searched, Space, SpaceConfig, SpaceError};
-pub use strategy::Active;
-pub use table::{KINDS, OPTIMISERS, Options, Parameter, Row, optimiser_row, optimisers_help};
+pub use space::{
+    Active, AnySpace, GeneInfo, GeneRange, Genome, Groups, NoPoint, PathError, PathSpace, PathSpaceConfig,
+    Scales, Searched, Space, SpaceConfig, SpaceError, fold,
+};
+pub use strategy::Options;
+pub use table::{KINDS, OPTIMISERS, Parameter, Row, optimiser_row, optimisers_help};
 
 /// Version of the search's arithmetic: a session's journal records it, since resuming proposes the
 /// same points only by the same arithmetic. 0 (in journals without it): CMA-ES of the `cmaes` crate. 1: with

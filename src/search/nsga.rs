@@ -5,11 +5,10 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
-use serde::{Deserialize, Serialize};
 
 use super::normal::stream;
 use super::pareto::{crowding, fronts};
-use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+use super::strategy::{Meaning, Plan, Strategy, Told};
 
 pub(super) struct Nsga {
     meaning: Meaning,
@@ -19,25 +18,21 @@ pub(super) struct Nsga {
     crossover_index: f64,
     mutation_index: f64,
     start: Vec<f64>,
-    state: State,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct State {
     seed: u64,
     generation: u64,
     /// At most `population` of them, best first, with its front and crowding.
     parents: Vec<Member>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 struct Member {
     x: Vec<f64>,
-    /// `None` is a failure.
-    objectives: Vec<Option<f64>>,
+    /// −∞ for a failure.
+    objectives: Vec<f64>,
+    /// Place of its front, 0 for the first.
     front: usize,
-    /// Crowding distance; `None` is infinite.
-    room: Option<f64>,
+    /// Crowding distance within it.
+    crowding: f64,
 }
 
 impl Nsga {
@@ -49,17 +44,18 @@ impl Nsga {
             crossover_index: plan.option("crossover_index"),
             mutation_index: plan.option("mutation_index"),
             start: plan.start.clone(),
-            state: State { seed: plan.seed, generation: 0, parents: Vec::new() },
+            seed: plan.seed,
+            generation: 0,
+            parents: Vec::new(),
         }
     }
 
     /// The better of two drawn at random.
     fn parent(&self, rng: &mut ChaCha12Rng) -> &Member {
-        let parents = &self.state.parents;
+        let parents = &self.parents;
         let (a, b) = (rng.random_range(0..parents.len() as u64), rng.random_range(0..parents.len() as u64));
         let (a, b) = (&parents[a as usize], &parents[b as usize]);
-        let room = |m: &Member| m.room.unwrap_or(f64::INFINITY);
-        if b.front < a.front || (b.front == a.front && room(b) > room(a)) { b } else { a }
+        if b.front < a.front || (b.front == a.front && b.crowding > a.crowding) { b } else { a }
     }
 
     /// Two children.
@@ -128,15 +124,11 @@ impl Nsga {
     }
 }
 
-fn numbers(objectives: &[Option<f64>]) -> Vec<f64> {
-    objectives.iter().map(|o| o.unwrap_or(f64::NEG_INFINITY)).collect()
-}
-
 impl Strategy for Nsga {
     fn sample(&mut self) -> Vec<Vec<f64>> {
-        let mut rng = stream(self.state.seed, self.state.generation);
+        let mut rng = stream(self.seed, self.generation);
         let mut out = Vec::with_capacity(self.population + 1);
-        if self.state.parents.is_empty() {
+        if self.parents.is_empty() {
             out.push(self.meaning.genome(&self.start));
             out.resize_with(self.population, || self.meaning.genome(&self.meaning.anywhere(&mut rng)));
         }
@@ -148,24 +140,24 @@ impl Strategy for Nsga {
     }
 
     fn tell(&mut self, told: &Told) {
-        self.state.generation += 1;
+        self.generation += 1;
         let member = |(x, o): (&Vec<f64>, &Vec<f64>)| Member {
             x: self.meaning.genome(x),
-            objectives: o.iter().map(|o| Some(*o).filter(|o| o.is_finite())).collect(),
+            objectives: o.iter().map(|&o| if o.is_finite() { o } else { f64::NEG_INFINITY }).collect(),
             front: 0,
-            room: None,
+            crowding: 0.0,
         };
-        let mut all = std::mem::take(&mut self.state.parents);
+        let mut all = std::mem::take(&mut self.parents);
         all.extend(told.points.iter().zip(told.objectives).map(member));
-        let objectives: Vec<Vec<f64>> = all.iter().map(|m| numbers(&m.objectives)).collect();
+        let objectives: Vec<Vec<f64>> = all.iter().map(|m| m.objectives.clone()).collect();
         let mut order = Vec::new();
         for (level, front) in fronts(&objectives).into_iter().enumerate() {
-            let room = crowding(&front, &objectives);
-            let mut members: Vec<(usize, f64)> = front.into_iter().zip(room).collect();
+            let distances = crowding(&front, &objectives);
+            let mut members: Vec<(usize, f64)> = front.into_iter().zip(distances).collect();
             members.sort_by(|a, b| b.1.total_cmp(&a.1));
-            for &(i, room) in &members {
+            for &(i, distance) in &members {
                 all[i].front = level;
-                all[i].room = Some(room).filter(|r| r.is_finite());
+                all[i].crowding = distance;
             }
             order.extend(members.iter().map(|(i, _)| *i));
             if order.len() >= self.population {
@@ -173,13 +165,13 @@ impl Strategy for Nsga {
             }
         }
         order.truncate(self.population);
-        self.state.parents = order.into_iter().map(|i| all[i].clone()).collect();
+        self.parents = order.into_iter().map(|i| all[i].clone()).collect();
     }
 
     /// The parent with the highest first objective.
     fn mean(&self) -> Vec<f64> {
-        let first = |m: &Member| m.objectives.first().copied().flatten().unwrap_or(f64::NEG_INFINITY);
-        let best = self.state.parents.iter().rev().max_by(|a, b| first(a).total_cmp(&first(b)));
+        let first = |m: &Member| m.objectives.first().copied().unwrap_or(f64::NEG_INFINITY);
+        let best = self.parents.iter().rev().max_by(|a, b| first(a).total_cmp(&first(b)));
         best.map_or_else(|| self.start.clone(), |m| m.x.clone())
     }
 
@@ -188,9 +180,7 @@ impl Strategy for Nsga {
     }
 
     fn front(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
-        let first = self.state.parents.iter().filter(|m| m.front == 0);
-        first.map(|m| (m.x.clone(), numbers(&m.objectives))).collect()
+        let first = self.parents.iter().filter(|m| m.front == 0);
+        first.map(|m| (m.x.clone(), m.objectives.clone())).collect()
     }
-
-    state_as_text!();
 }

@@ -1,42 +1,10 @@
 //! One ask/tell over every optimiser.
 
-use serde::{Deserialize, Serialize};
-
-use super::exact::{from_text, to_text};
-use super::gene::{GeneInfo, Genome, fold};
-use super::strategy::{Active, Meaning, Plan, Strategy, Told};
-use super::table::{KINDS, Matrix, Options, Row, optimiser_row};
+use super::error::SearchError;
+use super::space::{Active, GeneInfo, Genome, fold};
+use super::strategy::{Meaning, Options, Plan, Strategy, Told};
+use super::table::{Matrix, Row, optimiser_row};
 use crate::limits;
-
-/// Why an optimiser can't be made or told.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SearchError {
-    #[error("there is no optimiser \"{name}\", did you mean \"{nearest}\"? (known: {})", KINDS.join(", "))]
-    Kind { name: String, nearest: &'static str },
-    #[error("{kind} has no parameter \"{name}\": {advice}")]
-    Option { kind: &'static str, name: String, advice: String },
-    #[error("{name} of {kind} is {value}: give a number from {low} to {high}")]
-    OptionValue { kind: &'static str, name: &'static str, value: String, low: String, high: String },
-    #[error("a population of {found} is too small for {kind}: give at least {least}, or 0 for the default")]
-    Population { kind: &'static str, found: usize, least: usize },
-    #[error("a population of {found} for {dim} genes is more than is searched: give {most} or less")]
-    Crowd { found: usize, dim: usize, most: usize },
-    #[error("the search space has {found} genes, and {kind} takes {most} at most: {advice}")]
-    Genes { kind: &'static str, found: usize, most: usize, advice: &'static str },
-    #[error("the search space has no genes: nothing can be searched")]
-    NoGenes,
-    #[error("the start has {found} numbers, the search space has {dim} genes")]
-    Start { found: usize, dim: usize },
-    #[error("gene {0} has a first step size that is not above 0: set sigma")]
-    Sigma(String),
-    #[error(
-        "a grid of {points} values for each of {dim} genes has over 1000000000 points: take fewer points, \
-         or fewer genes (global groups)"
-    )]
-    Grid { points: u64, dim: usize },
-    #[error("the saved state is not one of {kind} over {dim} genes: leave it out and replay the journal")]
-    State { kind: &'static str, dim: usize },
-}
 
 /// What an optimiser is made from.
 #[derive(Clone)]
@@ -62,27 +30,17 @@ pub struct Setup<'a> {
 /// Proposes a generation of genomes ([`Self::ask`]), learns from their fitness ([`Self::tell`]).
 ///
 /// Everything follows from the seed, the fitness told and the genomes injected: to rebuild an
-/// optimiser, make it again and tell it the same, or load what [`Self::save`] gave.
+/// optimiser, make it again and tell it the same.
 pub struct Optimiser {
-    row: &'static Row,
     meaning: Meaning,
     active: Option<Active>,
-    seed: u64,
     strategy: Box<dyn Strategy>,
-    state: State,
-}
-
-/// What the ask/tell itself remembers.
-#[derive(Default, Serialize, Deserialize)]
-struct State {
+    /// Generations told.
     generation: u64,
     /// The generation asked for and not yet told, as raw points.
     pending: Option<Vec<Vec<f64>>>,
-    /// Genomes that take part in the next ranking, with their objectives (`None` is a failure).
-    injected: Vec<(Vec<f64>, Vec<Option<f64>>)>,
-    /// The strategy's own state with the name, genes and seed that it belongs to; only in a saved
-    /// text.
-    strategy: Option<(String, usize, u64, String)>,
+    /// Genomes from outside that take part in the next ranking, with their objectives (−∞ for a failure).
+    injected: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
 /// Whether a generation, and what the optimiser keeps of the genes, can be held.
@@ -149,17 +107,24 @@ impl Optimiser {
         let plan = Plan { genes, binary: &binary, start, population, seed, options, conditional };
         let strategy = (row.make)(&plan)?;
         let meaning = Meaning::new(&plan);
-        Ok(Self { row, meaning, active: setup.active, seed, strategy, state: State::default() })
+        Ok(Self {
+            meaning,
+            active: setup.active,
+            strategy,
+            generation: 0,
+            pending: None,
+            injected: Vec::new(),
+        })
     }
 
     /// The next generation, inside the bounds. Asked again before [`Self::tell`], it is the same one.
     pub fn ask(&mut self) -> Vec<Genome> {
-        let points = match self.state.pending.take() {
+        let points = match self.pending.take() {
             Some(points) => points,
             None => self.strategy.sample(),
         };
         let genomes = points.iter().map(|p| Genome(self.meaning.genome(p))).collect();
-        self.state.pending = Some(points);
+        self.pending = Some(points);
         genomes
     }
 
@@ -172,18 +137,18 @@ impl Optimiser {
 
     /// The same with several objectives a candidate. An optimiser of one objective takes the first.
     pub fn tell_all(&mut self, objectives: &[Vec<f64>]) {
-        let Some(mut points) = self.state.pending.take() else { return };
-        self.state.generation += 1;
+        let Some(mut points) = self.pending.take() else { return };
+        self.generation += 1;
         let sampled = points.len();
         let count = objectives.iter().map(Vec::len).max().unwrap_or(1).max(1);
         let number = |f: Option<&f64>| f.copied().filter(|f| !f.is_nan()).unwrap_or(f64::NEG_INFINITY);
         let mut rows: Vec<Vec<f64>> = (0..sampled)
             .map(|i| (0..count).map(|m| number(objectives.get(i).and_then(|o| o.get(m)))).collect())
             .collect();
-        let injected = std::mem::take(&mut self.state.injected);
+        let injected = std::mem::take(&mut self.injected);
         for (genome, values) in &injected {
             points.push(genome.clone());
-            rows.push((0..count).map(|m| number(values.get(m).and_then(Option::as_ref))).collect());
+            rows.push((0..count).map(|m| number(values.get(m))).collect());
         }
         let active = self.active.as_ref().map(|active| {
             let row = |point: &Vec<f64>| {
@@ -201,7 +166,7 @@ impl Optimiser {
         sorted.sort_by(|a, b| b.total_cmp(a));
         let bar = sorted[(sampled - 1) / 2];
         self.strategy.tell(&told);
-        self.state.injected = injected
+        self.injected = injected
             .into_iter()
             .zip(&told.fitness[sampled..])
             .filter(|((genome, _), fitness)| **fitness > bar && self.strategy.keeps(genome))
@@ -215,8 +180,8 @@ impl Optimiser {
     pub fn inject(&mut self, genome: &Genome, objectives: &[f64]) {
         let at = |j: usize| genome.0.get(j).copied().unwrap_or(f64::NAN);
         let point = self.meaning.genes.iter().enumerate().map(|(j, g)| fold(at(j), g)).collect();
-        let values = objectives.iter().map(|o| Some(*o).filter(|o| o.is_finite())).collect();
-        self.state.injected.push((point, values));
+        let values = objectives.iter().map(|&o| if o.is_finite() { o } else { f64::NEG_INFINITY }).collect();
+        self.injected.push((point, values));
     }
 
     /// Mean of the search distribution, inside the bounds; for the controls the best point so far.
@@ -238,13 +203,13 @@ impl Optimiser {
     /// Candidates of the generation asked for, or else of the next one. Restarts may change it.
     #[must_use]
     pub fn population(&self) -> usize {
-        self.state.pending.as_ref().map_or_else(|| self.strategy.population(), Vec::len)
+        self.pending.as_ref().map_or_else(|| self.strategy.population(), Vec::len)
     }
 
     /// Generations told so far.
     #[must_use]
     pub const fn generation(&self) -> u64 {
-        self.state.generation
+        self.generation
     }
 
     /// Why going on is of no use, where the optimiser knows: a stopping criterion's name. One that
@@ -259,30 +224,5 @@ impl Optimiser {
     #[must_use]
     pub fn front(&self) -> Vec<(Genome, Vec<f64>)> {
         self.strategy.front().into_iter().map(|(x, o)| (Genome(self.meaning.genome(&x)), o)).collect()
-    }
-
-    /// Everything learnt so far as text, exact to the bit. `None` where the optimiser's state holds
-    /// numbers that text can't; then it is rebuilt by telling it everything again.
-    #[must_use]
-    pub fn save(&self) -> Option<String> {
-        let State { generation, ref pending, ref injected, .. } = self.state;
-        let (pending, injected) = (pending.clone(), injected.clone());
-        let (name, dim) = (self.row.name.to_owned(), self.meaning.genes.len());
-        let strategy = Some((name, dim, self.seed, self.strategy.save()?));
-        to_text(&State { generation, pending, injected, strategy })
-    }
-
-    /// Takes over what an optimiser of the same setup has saved.
-    pub fn load(&mut self, text: &str) -> Result<(), SearchError> {
-        let dim = self.meaning.genes.len();
-        let other = || SearchError::State { kind: self.row.name, dim };
-        let mut state: State = from_text(text).ok_or_else(other)?;
-        let (name, genes, seed, strategy) = state.strategy.take().ok_or_else(other)?;
-        let same = (name.as_str(), genes, seed) == (self.row.name, dim, self.seed);
-        if !same || !self.strategy.load(&strategy) {
-            return Err(other());
-        }
-        self.state = state;
-        Ok(())
     }
 }

@@ -1,16 +1,15 @@
 //! What an optimiser is to the ask/tell above it: points out, fitness in. Points are raw: in the
 //! units of the genes, not folded into their bounds, and a real number where the gene is a switch.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 
-use super::gene::{GeneInfo, fold};
-use super::table::Options;
+use super::space::{GeneInfo, fold};
 
-/// Which genes matter in a genome: a scale only while its hop is on the path. One answer a gene.
-pub type Active = Arc<dyn Fn(&[f64]) -> Vec<bool> + Send + Sync>;
+/// Values of an optimiser's parameters by name.
+pub type Options = BTreeMap<String, f64>;
 
 /// One way to search.
 pub(super) trait Strategy: Send {
@@ -38,10 +37,6 @@ pub(super) trait Strategy: Send {
     fn front(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
         Vec::new()
     }
-    /// The state as text that [`Self::load`] reads back to the bit.
-    fn save(&self) -> Option<String>;
-    /// Takes over a saved state; false where it is not one.
-    fn load(&mut self, text: &str) -> bool;
 }
 
 /// A generation with its fitness, higher is better, never NaN. Injected points follow the sampled.
@@ -124,17 +119,3 @@ impl Meaning {
         self.genes.iter().map(|g| f64::midpoint(g.low, g.high)).collect()
     }
 }
-
-/// `save` and `load` of a strategy whose state is its field `state`.
-macro_rules! state_as_text {
-    () => {
-        fn save(&self) -> Option<String> {
-            super::exact::to_text(&self.state)
-        }
-
-        fn load(&mut self, text: &str) -> bool {
-            super::exact::from_text(text).map(|state| self.state = state).is_some()
-        }
-    };
-}
-pub(super) use state_as_text;

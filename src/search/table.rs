@@ -1,19 +1,12 @@
 //! The table of optimisers: the one place that names them. Config reading, messages and help
 //! follow from it; a new optimiser is a row here and a file beside it.
 
-use std::collections::BTreeMap;
-
-use super::cat::CatSearch;
-use super::cma_search::{CmaSearch, Restarts};
-use super::constants::default_population;
-use super::controls::{Grid, Random};
+use super::baselines::{Grid, Random};
+use super::cma::{CatSearch, CmaSearch, Restarts, default_population};
+use super::error::SearchError;
 use super::nsga::Nsga;
-use super::optimiser::SearchError;
-use super::simple::SimpleEs;
-use super::strategy::{Plan, Strategy};
-
-/// Values of an optimiser's parameters by name.
-pub type Options = BTreeMap<String, f64>;
+use super::simple_es::SimpleEs;
+use super::strategy::{Options, Plan, Strategy};
 
 /// A number that an optimiser can be given.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +71,7 @@ const FACTOR: Parameter = Parameter {
 };
 
 /// Every optimiser, the default first.
-pub static OPTIMISERS: [Row; 12] = [
+pub static OPTIMISERS: &[Row] = &[
     Row {
         name: "cma-es",
         meaning: "CMA-ES with the full covariance matrix, up to some hundred genes",
@@ -226,6 +219,7 @@ pub fn optimiser_row(name: &str) -> Result<&'static Row, SearchError> {
     OPTIMISERS.iter().find(|row| row.name == name).ok_or_else(|| SearchError::Kind {
         name: name.to_owned(),
         nearest: nearest(name, OPTIMISERS.iter().map(|row| row.name)).unwrap_or_default(),
+        known: KINDS.join(", "),
     })
 }
 
@@ -259,7 +253,7 @@ impl Row {
 #[must_use]
 pub fn optimisers_help() -> String {
     let mut out = Vec::new();
-    for row in &OPTIMISERS {
+    for row in OPTIMISERS {
         out.push(format!("{:<18} {}", row.name, row.meaning));
         for p in row.parameters {
             out.push(format!(

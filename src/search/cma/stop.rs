@@ -1,17 +1,15 @@
 //! When a run of CMA-ES has nothing more to find (Hansen 2009, "Benchmarking a BI-population
 //! CMA-ES", section 2; pycma's defaults).
 
-use serde::{Deserialize, Serialize};
-
-use super::cma::Cma;
+use super::distribution::Cma;
 
 /// What a run's fitness has looked like.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Watch {
+#[derive(Clone, Debug, Default)]
+pub(in crate::search) struct Watch {
     /// Best and median fitness of each generation.
     best: Vec<f64>,
     median: Vec<f64>,
-    stopped: Option<String>,
+    stopped: Option<&'static str>,
 }
 
 /// σ√C below this share of the first step sizes (`TolX`).
@@ -28,17 +26,16 @@ const REASONS: [&str; 6] = ["unsound numbers", "TolX", "TolFun", "TolXUp", "Cond
 
 impl Watch {
     /// Takes a generation's fitness, best first, after `cma` has learnt it.
-    pub(super) fn tell(&mut self, cma: &Cma, ranked: &[f64]) {
+    pub(in crate::search) fn tell(&mut self, cma: &Cma, ranked: &[f64]) {
         self.best.push(ranked[0]);
         self.median.push(ranked[ranked.len() / 2]);
         let reason = self.reason(cma, ranked);
-        self.stopped = self.stopped.take().or(reason.map(str::to_owned));
+        self.stopped = self.stopped.or(reason);
     }
 
     /// The first criterion met.
-    pub(super) fn stopped(&self) -> Option<&'static str> {
-        let stopped = self.stopped.as_deref()?;
-        REASONS.into_iter().find(|r| *r == stopped)
+    pub(in crate::search) const fn stopped(&self) -> Option<&'static str> {
+        self.stopped
     }
 
     fn reason(&self, cma: &Cma, ranked: &[f64]) -> Option<&'static str> {

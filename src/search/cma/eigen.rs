@@ -5,7 +5,7 @@
 
 /// Eigenvalues (n), not sorted, and eigenvectors as the rows of an n × n matrix. `a` is n × n,
 /// row by row, symmetric. `None` where it does not converge (numbers that are not finite).
-pub(super) fn eigen(mut a: Vec<f64>, n: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+pub(in crate::search) fn eigen(mut a: Vec<f64>, n: usize) -> Option<(Vec<f64>, Vec<f64>)> {
     let (mut diagonal, mut off, reflections) = tridiagonal(&mut a, n);
     let mut rows = identity(n);
     ql(&mut diagonal, &mut off, &mut rows, n)?;
@@ -122,14 +122,14 @@ fn length(a: f64, b: f64) -> f64 {
     if large == 0.0 { 0.0 } else { large * (1.0 + (small / large) * (small / large)).sqrt() }
 }
 
-pub(super) fn identity(n: usize) -> Vec<f64> {
+pub(in crate::search) fn identity(n: usize) -> Vec<f64> {
     let mut out = vec![0.0; n * n];
     out.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
     out
 }
 
 /// aᵀb in four partial sums, always the same ones.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(in crate::search) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0f64; 4];
     let (left, right) = (a.chunks_exact(4), b.chunks_exact(4));
     let rest: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
@@ -142,7 +142,7 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// `to` ← `to` + `factor` · `from`.
-pub(super) fn add(to: &mut [f64], factor: f64, from: &[f64]) {
+pub(in crate::search) fn add(to: &mut [f64], factor: f64, from: &[f64]) {
     for (x, y) in to.iter_mut().zip(from) {
         *x += factor * y;
     }
@@ -150,8 +150,8 @@ pub(super) fn add(to: &mut [f64], factor: f64, from: &[f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::normal::{normals, stream};
     use super::*;
+    use crate::search::normal::{normals, stream};
 
     #[test]
     fn vectors_diagonalise_and_are_orthonormal() {

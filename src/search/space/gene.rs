@@ -1,5 +1,7 @@
 //! The dimensions of a search space: what each number rules, and how it is kept in bounds.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Param;
@@ -8,6 +10,9 @@ use crate::recipe::Param;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Genome(pub Vec<f64>);
+
+/// Which genes matter in a genome: a scale only while its hop is on the path. One answer a gene.
+pub type Active = Arc<dyn Fn(&[f64]) -> Vec<bool> + Send + Sync>;
 
 /// Bounds, start and first step size of one kind of gene. Equal bounds make a constant, not a gene.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +41,7 @@ impl GeneRange {
         Self { low: value, high: value, start: value, sigma: 0.0 }
     }
 
-    pub(super) fn is_fixed(self) -> bool {
+    pub(in crate::search) fn is_fixed(self) -> bool {
         self.low >= self.high
     }
 }
@@ -74,14 +79,25 @@ pub fn fold(x: f64, gene: &GeneInfo) -> f64 {
     if inside.is_finite() { inside.clamp(low, high) } else { gene.start }
 }
 
+/// Of all points that the mirrors at `low` and `high` fold to `x`, the one nearest to `mean`.
+pub(in crate::search) fn nearest_image(x: f64, mean: f64, low: f64, high: f64) -> f64 {
+    let period = 2.0 * (high - low);
+    if !(period.is_finite() && period > 0.0 && mean.is_finite()) {
+        return x;
+    }
+    let shifted = |x: f64| x + period * ((mean - x) / period).round();
+    let (same, mirrored) = (shifted(x), shifted(2.0 * low - x));
+    if (same - mean).abs() <= (mirrored - mean).abs() { same } else { mirrored }
+}
+
 /// The number inside the gene's bounds that is nearest to `x`.
-pub(super) fn nearest(x: f64, gene: &GeneInfo) -> f64 {
+pub(in crate::search) fn nearest(x: f64, gene: &GeneInfo) -> f64 {
     x.clamp(gene.low, gene.high)
 }
 
 /// `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`; names that would
 /// then be the same stay whole.
-pub(super) fn short_names(sources: &[String]) -> Vec<String> {
+pub(in crate::search) fn short_names(sources: &[String]) -> Vec<String> {
     let short = |s: &str| {
         // Not a place but a name: what a stage has merged.
         if s.starts_with("stage:") {
@@ -93,4 +109,19 @@ pub(super) fn short_names(sources: &[String]) -> Vec<String> {
     let shorts: Vec<String> = sources.iter().map(|s| short(s)).collect();
     let alone = |name: &String| shorts.iter().filter(|s| *s == name).count() == 1 && !name.is_empty();
     sources.iter().zip(&shorts).map(|(whole, name)| if alone(name) { name } else { whole }.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest_image;
+
+    #[test]
+    fn the_nearest_image_folds_back_to_the_same_point() {
+        for (x, mean, image) in
+            [(0.4, 0.5, 0.4), (0.9, 1.2, 1.1), (0.2, -0.15, -0.2), (0.9, 2.7, 2.9), (0.9, 3.3, 3.1)]
+        {
+            assert!((nearest_image(x, mean, 0.0, 1.0) - image).abs() < 1e-12, "{x} near {mean}");
+        }
+        assert!((nearest_image(0.4, 0.5, 0.4, 0.4) - 0.4).abs() < 1e-12);
+    }
 }

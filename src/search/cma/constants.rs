@@ -1,8 +1,6 @@
 //! The constants of CMA-ES: Hansen's tutorial (arXiv 1604.00772), table 1, for the full matrix;
 //! Ros & Hansen 2008 for the diagonal one.
 
-use serde::{Deserialize, Serialize};
-
 /// Default population, 4 + ⌊3 ln n⌋ (Hansen, arXiv 1604.00772, table 1).
 #[must_use]
 pub fn default_population(dim: usize) -> usize {
@@ -10,8 +8,8 @@ pub fn default_population(dim: usize) -> usize {
 }
 
 /// Symbols as in the tutorial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Constants {
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::search) struct Constants {
     pub n: usize,
     pub lambda: usize,
     /// How many weights are above 0; those sum to 1.
@@ -32,7 +30,7 @@ impl Constants {
     /// For n ≥ 1 variables and λ ≥ 2 points. `diagonal` learns (n + 2)/3 times as fast, which n
     /// instead of n²/2 numbers allow (Ros & Hansen 2008, section 3). `active` keeps the negative
     /// weights; without it they are 0.
-    pub(super) fn new(n: usize, lambda: usize, diagonal: bool, active: bool) -> Self {
+    pub(in crate::search) fn new(n: usize, lambda: usize, diagonal: bool, active: bool) -> Self {
         let dim = n as f64;
         let half = libm::log(f64::midpoint(lambda as f64, 1.0));
         let raw: Vec<f64> = (1..=lambda).map(|i| half - libm::log(i as f64)).collect();
@@ -67,7 +65,7 @@ impl Constants {
 
     /// Generations after which the eigenvectors have aged enough to be computed anew: then their
     /// O(n³) costs no more than a tenth of what O(n²) updates cost in between (tutorial, B.2).
-    pub(super) fn eigen_gap(&self) -> u64 {
+    pub(in crate::search) fn eigen_gap(&self) -> u64 {
         (1.0 / ((self.c_1 + self.c_mu) * self.n as f64 * 10.0)).ceil().max(1.0) as u64
     }
 }

@@ -1,9 +1,8 @@
 //! One face on every kind of search space.
 
-use super::gene::{GeneInfo, Genome};
+use super::gene::{Active, GeneInfo, Genome};
+use super::parameters::{Space, SpaceError};
 use super::path::{PathError, PathSpace};
-use super::space::{Space, SpaceError};
-use super::strategy::Active;
 use crate::recipe::Recipe;
 
 /// What a session searches.

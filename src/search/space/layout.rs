@@ -28,7 +28,7 @@ pub enum Groups {
 
 /// The numbers of one parameter, for models of `layers` blocks.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Layout {
+pub(in crate::search) struct Layout {
     groups: Groups,
     /// The embedding and the head share one number.
     tie_ends: bool,
@@ -47,7 +47,7 @@ const MLP: [&str; 4] =
     ["mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight", "post_attention_layernorm.weight"];
 
 impl Layout {
-    pub(super) fn new(groups: &Groups, tie_ends: bool, layers: usize) -> Result<Self, String> {
+    pub(in crate::search) fn new(groups: &Groups, tie_ends: bool, layers: usize) -> Result<Self, String> {
         let problem = match groups {
             Groups::Bands(n) | Groups::Smooth(n) if *n == 0 || *n > layers => Some(format!(
                 "groups asks for {n} numbers over {layers} blocks: give from 1 to {layers}, or \"layer\""
@@ -70,7 +70,7 @@ impl Layout {
     }
 
     /// What each number rules, in words for a gene's name: `[3]`, `[embed+head]`; empty for all.
-    pub(super) fn places(&self) -> Vec<String> {
+    pub(in crate::search) fn places(&self) -> Vec<String> {
         let layers = self.layers;
         let middle: Vec<String> = match &self.groups {
             Groups::Global => return vec![String::new()],
@@ -96,7 +96,7 @@ impl Layout {
     }
 
     /// The parameter's value that the numbers stand for; as many as [`Self::places`].
-    pub(super) fn values(&self, numbers: &[f64]) -> Values {
+    pub(in crate::search) fn values(&self, numbers: &[f64]) -> Values {
         match &self.groups {
             Groups::Global => return Values::All(numbers[0]),
             Groups::Filters(filters) => {
@@ -130,7 +130,7 @@ impl Layout {
     /// The numbers that stand nearest to a parameter's value: means over what each number rules;
     /// of points with lines between, the least squares. `values` has one value a block where it has
     /// one for each. NaN where the value leaves a tensor out.
-    pub(super) fn numbers(&self, values: &Values) -> Vec<f64> {
+    pub(in crate::search) fn numbers(&self, values: &Values) -> Vec<f64> {
         let embed = resolved(values, "model.embed_tokens.weight", LayerGroup::Embedding, self.layers);
         let head = [
             resolved(values, "model.norm.weight", LayerGroup::Head, self.layers),
@@ -230,7 +230,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     parts.map(|(share, x)| share * x).reduce(|s, x| s + x).unwrap_or(0.0)
 }
 
-pub(super) fn mean(values: &[f64]) -> f64 {
+pub(in crate::search) fn mean(values: &[f64]) -> f64 {
     // A value that all share is returned as it is, so that a recipe survives the way back.
     match values {
         [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => *first,

@@ -14,24 +14,24 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use serde::{Deserialize, Serialize};
 
-use super::cma::{Cma, Point};
-use super::normal::{quantile, reseeded};
+use super::distribution::{Cma, Point};
 use super::stop::Watch;
-use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
 use crate::limits::{GENERATION, POPULATION};
+use crate::search::normal::{quantile, reseeded};
+use crate::search::space::{GeneInfo, nearest_image};
+use crate::search::strategy::{Meaning, Plan, Strategy, Told};
 
 /// How runs follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Restarts {
+pub(in crate::search) enum Restarts {
     None,
     Ipop,
     Bipop,
 }
 
 /// A run of CMA-ES after another.
-pub(super) struct CmaSearch {
+pub(in crate::search) struct CmaSearch {
     meaning: Meaning,
     /// First step size of each gene; 1 for a switch.
     scale: Vec<f64>,
@@ -49,7 +49,6 @@ pub(super) struct CmaSearch {
     state: State,
 }
 
-#[derive(Serialize, Deserialize)]
 struct State {
     cma: Cma,
     watch: Watch,
@@ -66,7 +65,12 @@ struct State {
 
 impl CmaSearch {
     /// `margin` of `Some(0)` is 1/(n λ).
-    pub(super) fn new(plan: &Plan, diagonal: bool, margin: Option<f64>, restarts: Restarts) -> Self {
+    pub(in crate::search) fn new(
+        plan: &Plan,
+        diagonal: bool,
+        margin: Option<f64>,
+        restarts: Restarts,
+    ) -> Self {
         let meaning = Meaning::new(plan);
         let scale: Vec<f64> =
             meaning.genes.iter().zip(&meaning.binary).map(|(g, &b)| if b { 1.0 } else { g.sigma }).collect();
@@ -201,24 +205,13 @@ impl State {
 /// The start with each switch's value read as its probability: the mean of a hidden number with
 /// deviation 1, kept `least` away from certainty, plus the middle that [`CmaSearch::raw`] adds.
 fn hidden_start(meaning: &Meaning, start: &[f64], least: f64) -> Vec<f64> {
-    let one = |((&x, gene), &binary): ((&f64, &super::gene::GeneInfo), &bool)| {
+    let one = |((&x, gene), &binary): ((&f64, &GeneInfo), &bool)| {
         if !binary {
             return x;
         }
         quantile(((x - gene.low) / (gene.high - gene.low)).clamp(least, 1.0 - least))
     };
     start.iter().zip(&meaning.genes).zip(&meaning.binary).map(one).collect()
-}
-
-/// Of all points that the mirrors at `low` and `high` fold to `x`, the one nearest to `mean`.
-pub(super) fn nearest_image(x: f64, mean: f64, low: f64, high: f64) -> f64 {
-    let period = 2.0 * (high - low);
-    if !(period.is_finite() && period > 0.0 && mean.is_finite()) {
-        return x;
-    }
-    let shifted = |x: f64| x + period * ((mean - x) / period).round();
-    let (same, mirrored) = (shifted(x), shifted(2.0 * low - x));
-    if (same - mean).abs() <= (mirrored - mean).abs() { same } else { mirrored }
 }
 
 impl Strategy for CmaSearch {
@@ -280,22 +273,5 @@ impl Strategy for CmaSearch {
 
     fn stopped(&self) -> Option<&'static str> {
         self.state.watch.stopped()
-    }
-
-    state_as_text!();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nearest_image;
-
-    #[test]
-    fn the_nearest_image_folds_back_to_the_same_point() {
-        for (x, mean, image) in
-            [(0.4, 0.5, 0.4), (0.9, 1.2, 1.1), (0.2, -0.15, -0.2), (0.9, 2.7, 2.9), (0.9, 3.3, 3.1)]
-        {
-            assert!((nearest_image(x, mean, 0.0, 1.0) - image).abs() < 1e-12, "{x} near {mean}");
-        }
-        assert!((nearest_image(0.4, 0.5, 0.4, 0.4) - 0.4).abs() < 1e-12);
     }
 }

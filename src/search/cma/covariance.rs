@@ -1,20 +1,18 @@
 //! The covariance matrix of CMA-ES: all of it, or its diagonal alone.
 
-use serde::{Deserialize, Serialize};
-
 use super::eigen::{add, dot, eigen, identity};
 
 /// C of N(m, σ² C) over n variables.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum Shape {
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::search) enum Shape {
     Full(Full),
     /// The variances (n).
     Diagonal(Vec<f64>),
 }
 
 /// C with its eigenvectors as they were `age` updates ago: C = B D² Bᵀ.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Full {
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::search) struct Full {
     n: usize,
     /// n × n, row by row.
     c: Vec<f64>,
@@ -27,14 +25,14 @@ pub(super) struct Full {
 
 /// `factor` · y yᵀ to be added to C. Where `active` is false, y is unknown: the variable adds its
 /// own variance and no covariance.
-pub(super) struct Term<'a> {
+pub(in crate::search) struct Term<'a> {
     pub factor: f64,
     pub y: &'a [f64],
     pub active: Option<&'a [bool]>,
 }
 
 impl Shape {
-    pub(super) fn new(n: usize, diagonal: bool) -> Self {
+    pub(in crate::search) fn new(n: usize, diagonal: bool) -> Self {
         if diagonal {
             return Self::Diagonal(vec![1.0; n]);
         }
@@ -42,7 +40,7 @@ impl Shape {
     }
 
     /// C^½ z = B D z, a sample of N(0, C) for z of N(0, I).
-    pub(super) fn spread(&self, z: &[f64]) -> Vec<f64> {
+    pub(in crate::search) fn spread(&self, z: &[f64]) -> Vec<f64> {
         match self {
             Self::Diagonal(c) => z.iter().zip(c).map(|(z, c)| z * c.sqrt()).collect(),
             Self::Full(full) => full.combine(z.iter().zip(&full.d).map(|(z, d)| z * d)),
@@ -50,7 +48,7 @@ impl Shape {
     }
 
     /// C^−½ y = B D⁻¹ Bᵀ y.
-    pub(super) fn whiten(&self, y: &[f64]) -> Vec<f64> {
+    pub(in crate::search) fn whiten(&self, y: &[f64]) -> Vec<f64> {
         match self {
             Self::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y / c.sqrt()).collect(),
             Self::Full(full) => full.combine(full.along_axes(y)),
@@ -58,7 +56,7 @@ impl Shape {
     }
 
     /// ‖C^−½ y‖².
-    pub(super) fn square(&self, y: &[f64]) -> f64 {
+    pub(in crate::search) fn square(&self, y: &[f64]) -> f64 {
         match self {
             Self::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y * y / c).sum(),
             Self::Full(full) => full.along_axes(y).map(|t| t * t).sum(),
@@ -66,7 +64,7 @@ impl Shape {
     }
 
     /// C ← `keep` · C + Σ terms. The eigenvectors follow once they are `gap` updates old.
-    pub(super) fn update(&mut self, keep: f64, terms: &[Term], gap: u64) {
+    pub(in crate::search) fn update(&mut self, keep: f64, terms: &[Term], gap: u64) {
         let n = self.n();
         let mut diagonal: Vec<f64> = (0..n).map(|j| self.variance(j)).collect();
         let unknown: Vec<f64> = (0..n)
@@ -104,7 +102,7 @@ impl Shape {
         }
     }
 
-    pub(super) fn variance(&self, j: usize) -> f64 {
+    pub(in crate::search) fn variance(&self, j: usize) -> f64 {
         match self {
             Self::Diagonal(c) => c[j],
             Self::Full(full) => full.c[j * full.n + j],
@@ -112,7 +110,7 @@ impl Shape {
     }
 
     /// Standard deviations along the axes: the shortest and the longest.
-    pub(super) fn axes(&self) -> (f64, f64) {
+    pub(in crate::search) fn axes(&self) -> (f64, f64) {
         let range = |axes: &mut dyn Iterator<Item = f64>| {
             axes.fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)))
         };
@@ -123,7 +121,7 @@ impl Shape {
     }
 
     /// Whether every number is finite and every variance above 0.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(in crate::search) fn is_sound(&self) -> bool {
         let sound = |c: &f64| c.is_finite() && *c > 0.0;
         match self {
             Self::Diagonal(c) => c.iter().all(sound),

@@ -1,13 +1,14 @@
-//! Controls, which learn nothing: random search and a grid.
+//! Baselines, which learn nothing: random search and a grid.
 
-use serde::{Deserialize, Serialize};
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
 
-use super::exact::Generator;
-use super::optimiser::SearchError;
-use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+use super::error::SearchError;
+use super::space::GeneInfo;
+use super::strategy::{Meaning, Plan, Strategy, Told};
 
 /// The best point so far.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Default)]
 struct Best(Option<(f64, Vec<f64>)>);
 
 impl Best {
@@ -28,40 +29,37 @@ impl Best {
 pub(super) struct Random {
     meaning: Meaning,
     population: usize,
-    state: RandomState,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct RandomState {
-    rng: Generator,
+    rng: ChaCha12Rng,
     best: Best,
 }
 
 impl Random {
     pub(super) fn new(plan: &Plan) -> Self {
-        let state = RandomState { rng: Generator::new(plan.seed), best: Best::default() };
-        Self { meaning: Meaning::new(plan), population: plan.population, state }
+        Self {
+            meaning: Meaning::new(plan),
+            population: plan.population,
+            rng: ChaCha12Rng::seed_from_u64(plan.seed),
+            best: Best::default(),
+        }
     }
 }
 
 impl Strategy for Random {
     fn sample(&mut self) -> Vec<Vec<f64>> {
-        (0..self.population).map(|_| self.meaning.anywhere(&mut self.state.rng.0)).collect()
+        (0..self.population).map(|_| self.meaning.anywhere(&mut self.rng)).collect()
     }
 
     fn tell(&mut self, told: &Told) {
-        self.state.best.take(told);
+        self.best.take(told);
     }
 
     fn mean(&self) -> Vec<f64> {
-        self.state.best.or(|| self.meaning.middle())
+        self.best.or(|| self.meaning.middle())
     }
 
     fn population(&self) -> usize {
         self.population
     }
-
-    state_as_text!();
 }
 
 /// Every combination of `points` evenly spaced values a gene, bounds included (a switch has two).
@@ -73,11 +71,7 @@ pub(super) struct Grid {
     total: u64,
     stride: u64,
     population: usize,
-    state: GridState,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct GridState {
+    /// Index of the next combination.
     next: u64,
     best: Best,
 }
@@ -98,12 +92,12 @@ impl Grid {
         while gcd(stride, total) > 1 {
             stride += 1;
         }
-        let state = GridState { next: plan.seed % total, best: Best::default() };
-        Ok(Self { meaning, points, total, stride, population: plan.population, state })
+        let (population, next) = (plan.population, plan.seed % total);
+        Ok(Self { meaning, points, total, stride, population, next, best: Best::default() })
     }
 
     fn point(&self, mut index: u64) -> Vec<f64> {
-        let mut one = |(gene, &binary): (&super::gene::GeneInfo, &bool)| {
+        let mut one = |(gene, &binary): (&GeneInfo, &bool)| {
             let points = if binary { 2 } else { self.points };
             let at = index % points;
             index /= points;
@@ -122,24 +116,22 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 impl Strategy for Grid {
     fn sample(&mut self) -> Vec<Vec<f64>> {
-        let first = self.state.next;
+        let first = self.next;
         let step =
             |i: usize| (u128::from(first) + i as u128 * u128::from(self.stride)) % u128::from(self.total);
-        self.state.next = step(self.population) as u64;
+        self.next = step(self.population) as u64;
         (0..self.population).map(|i| self.point(step(i) as u64)).collect()
     }
 
     fn tell(&mut self, told: &Told) {
-        self.state.best.take(told);
+        self.best.take(told);
     }
 
     fn mean(&self) -> Vec<f64> {
-        self.state.best.or(|| self.meaning.middle())
+        self.best.or(|| self.meaning.middle())
     }
 
     fn population(&self) -> usize {
         self.population
     }
-
-    state_as_text!();
 }

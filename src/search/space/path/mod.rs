@@ -17,8 +17,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::gene::{GeneInfo, GeneRange, Genome, fold, short_names};
-use super::strategy::Active;
+use super::gene::{Active, GeneInfo, GeneRange, Genome, fold, short_names};
 use crate::limits::GENES;
 use crate::recipe::{Method, Recipe, Step};
 pub use scales::Scales;
@@ -288,7 +287,8 @@ impl PathSpace {
             let name = format!("{}.{layer}{}", short[model], self.round(slot));
             let start = if own { self.config.likely } else { self.config.seldom };
             // As a number with a threshold at ½ (a control), the same first probability.
-            let sigma = ((start - 0.5).abs() / -super::normal::quantile(start.min(1.0 - start))).max(0.1);
+            let sigma =
+                ((start - 0.5).abs() / -crate::search::normal::quantile(start.min(1.0 - start))).max(0.1);
             genes.push(gene(name, (model, layer), GeneRange { low: 0.0, high: 1.0, start, sigma }));
         }
         self.lay_out_scales(&short, &mut genes);

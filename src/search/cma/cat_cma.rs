@@ -7,19 +7,17 @@
 //! no dimension of the covariance matrix, so that fewer evaluations do than with a margin on hidden numbers.
 
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 
-use super::cma::{Cma, Point};
-use super::cma_search::nearest_image;
-use super::gene::GeneInfo;
-use super::normal::{reseeded, stream};
+use super::distribution::{Cma, Point};
 use super::stop::Watch;
-use super::strategy::{Meaning, Plan, Strategy, Told, state_as_text};
+use crate::search::normal::{reseeded, stream};
+use crate::search::space::{GeneInfo, nearest_image};
+use crate::search::strategy::{Meaning, Plan, Strategy, Told};
 
 /// Signal to noise at which δ stays (ASNG's α).
 const SIGNAL: f64 = 1.5;
 
-pub(super) struct CatSearch {
+pub(in crate::search) struct CatSearch {
     meaning: Meaning,
     /// Indices of the real genes and of the switches.
     real: Vec<usize>,
@@ -34,7 +32,6 @@ pub(super) struct CatSearch {
     state: State,
 }
 
-#[derive(Serialize, Deserialize)]
 struct State {
     /// Of the real genes, in units of their first steps; none where all are switches.
     cma: Option<Cma>,
@@ -50,7 +47,7 @@ struct State {
 }
 
 impl CatSearch {
-    pub(super) fn new(plan: &Plan, diagonal: bool) -> Self {
+    pub(in crate::search) fn new(plan: &Plan, diagonal: bool) -> Self {
         let meaning = Meaning::new(plan);
         let (switches, real): (Vec<usize>, Vec<usize>) =
             (0..plan.genes.len()).partition(|&j| meaning.binary[j]);
@@ -240,8 +237,6 @@ impl Strategy for CatSearch {
     fn stopped(&self) -> Option<&'static str> {
         self.state.watch.stopped()
     }
-
-    state_as_text!();
 }
 
 /// Weights of the better half of λ points, best first.

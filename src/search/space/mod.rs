@@ -1,0 +1,16 @@
+//! What is searched: a space maps a genome (one number a gene) to a recipe and back. Bounds and models come in from a
+//! session's config, genes and recipes go out. Parameters of a merge ([`Space`]) and paths through layers
+//! ([`PathSpace`]) stand behind one [`AnySpace`].
+
+mod any;
+mod gene;
+mod layout;
+mod parameters;
+mod path;
+
+pub use any::{AnySpace, NoPoint};
+pub(super) use gene::nearest_image;
+pub use gene::{Active, GeneInfo, GeneRange, Genome, fold};
+pub use layout::Groups;
+pub use parameters::{Searched, Space, SpaceConfig, SpaceError};
+pub use path::{PathError, PathSpace, PathSpaceConfig, Scales};
