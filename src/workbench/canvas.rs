@@ -150,6 +150,13 @@ impl<'a> Canvas<'a> {
         self.hits.push((area, hit));
     }
 
+    /// A box of at most the given size in the middle of `area`.
+    #[must_use]
+    pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
+        let (width, height) = (width.min(area.width), height.min(area.height));
+        Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
+    }
+
     /// What is left of `area` under its first `rows`.
     #[must_use]
     pub fn below(area: Rect, rows: u16) -> Rect {

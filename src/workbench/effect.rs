@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::desk::{Desk, Whose};
+use super::files::desk::{Desk, Whose};
+use super::files::write::{Content, Over};
 use super::replay::Control;
-use super::write::{Content, Over};
 use crate::session::protocol::{CandidateId, Command, Split};
 
 /// Something outside the workbench's state.

@@ -8,10 +8,10 @@ use std::{io, thread};
 
 use crossterm::event::{self, Event};
 
-use super::desk::{Damaged, Desk, Whose};
 use super::effect::Reading;
+use super::files::desk::{Damaged, Desk, Whose};
+use super::files::write::{self, Content, Over, Unwritten};
 use super::replay::Standing;
-use super::write::{self, Content, Over, Unwritten};
 use crate::limits;
 use crate::recipe::model_paths::make_absolute;
 use crate::recipe::{Book, Recipe, RecipeError};

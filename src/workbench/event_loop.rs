@@ -10,9 +10,10 @@ use ratatui::layout::Rect;
 use super::app::App;
 use super::effect::Effect;
 use super::event::{self, AppEvent, Keeper};
+use super::panes;
 use super::panes::Hit;
 use super::replay::{self, Control, ReplaySource};
-use super::{panes, signals, terminal};
+use super::terminal::{self, signals};
 use crate::session::line::Unsayable;
 use crate::session::{CommandSender, Home};
 

@@ -5,16 +5,14 @@
 //! database is touched on the thread that draws.
 
 pub mod action;
-pub mod answers;
 pub mod app;
 pub mod canvas;
 pub mod config;
-pub mod desk;
 pub mod editor;
 pub mod effect;
 mod event;
 mod event_loop;
-mod export;
+pub mod files;
 pub mod keymap;
 pub mod keys;
 pub mod log;
@@ -22,24 +20,19 @@ pub mod messages;
 pub mod overlays;
 pub mod panes;
 pub mod picture;
-pub mod pool;
-pub mod preview;
 pub mod receive;
 pub mod recording;
 pub mod replay;
-pub mod run;
-mod signals;
 pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod update;
 pub mod widgets;
-pub mod write;
 
 use app::{App, Startup};
 use config::StartConfig;
-use desk::{Desk, Whose};
 use event_loop::{End, Feed};
+use files::desk::{Desk, Whose};
 use keymap::Keymap;
 use messages::Language;
 use replay::ReplaySource;

@@ -1,14 +1,14 @@
 //! Messages from the engine into the state.
 
-use super::answers::Fetch;
 use super::app::{App, Link, Notice, Pane, Startup};
 use super::config::{pool_of, task_of, watched_of};
 use super::editor::Editor;
 use super::effect::Ask;
 use super::messages;
 use super::overlays::{Overlay, Picker};
-use super::pool::Apart;
-use super::run::Run;
+use super::panes::answers::state::Fetch;
+use super::panes::evolve::state::Run;
+use super::panes::models::state::Apart;
 use super::text::percent;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 use crate::task::AnswerLanguage;

@@ -151,7 +151,7 @@ impl Recording {
             found.cosines.iter_mut().flat_map(|p| &mut p.cosines).for_each(shorten);
             out.distances = Some(found);
         }
-        let mut run = super::run::Run::new(session);
+        let mut run = super::panes::evolve::state::Run::new(session);
         run.state = state;
         let shown = run.references().into_iter().chain(run.state.best_entry());
         for candidate in shown.map(|e| e.candidate.id).collect::<Vec<_>>() {

@@ -7,18 +7,18 @@ use std::collections::HashMap;
 
 pub use pane::Pane;
 
-use super::answers::AnswersView;
 use super::config::StartConfig;
-use super::desk::Desks;
 use super::editor::Editor;
 use super::effect::{Ask, Effect};
+use super::files::desk::Desks;
 use super::keymap::Keymap;
 use super::log::Log;
 use super::overlays::{Overlay, Purpose};
-use super::pool::Models;
-use super::preview::Preview;
+use super::panes::answers::state::AnswersView;
+use super::panes::evolve::state::Run;
+use super::panes::models::state::Models;
+use super::panes::recipe::state::Preview;
 use super::replay::Standing;
-use super::run::Run;
 use super::theme::Theme;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
 

@@ -3,8 +3,8 @@
 use super::words;
 use crate::session::journal::TroubleKind;
 use crate::session::protocol::Status;
-use crate::workbench::answers::Filter;
 use crate::workbench::app::Pane;
+use crate::workbench::panes::answers::state::Filter;
 
 words! {
     models = "Models" | "モデル";
@@ -179,13 +179,15 @@ pub fn yes_or_no(yes_is: bool) -> &'static str {
     if yes_is { yes() } else { no() }
 }
 
-/// A filter's name.
-#[must_use]
-pub fn filter(filter: Filter) -> &'static str {
-    match filter {
-        Filter::All => filter_all(),
-        Filter::Different => filter_different(),
-        Filter::Gained => filter_gained(),
-        Filter::Lost => filter_lost(),
+impl Filter {
+    /// Its name on the screen.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => filter_all(),
+            Self::Different => filter_different(),
+            Self::Gained => filter_gained(),
+            Self::Lost => filter_lost(),
+        }
     }
 }

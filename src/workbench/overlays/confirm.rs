@@ -2,7 +2,6 @@
 
 use ratatui::layout::Rect;
 
-use super::centred;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::text::{width, wrap};
@@ -40,7 +39,7 @@ impl Confirm {
 pub fn draw(confirm: &Confirm, canvas: &mut Canvas<'_>, area: Rect) {
     let lines = wrap(&confirm.question, 52);
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(24) as u16;
-    let inner = canvas.popup(centred(area, wide + 4, lines.len() as u16 + 4), messages::sure());
+    let inner = canvas.popup(Canvas::centred(area, wide + 4, lines.len() as u16 + 4), messages::sure());
     for (i, line) in lines.iter().enumerate() {
         let y = inner.y + i as u16;
         if y < inner.bottom() {

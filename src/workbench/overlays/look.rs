@@ -2,7 +2,6 @@
 
 use ratatui::layout::Rect;
 
-use super::centred;
 use crate::recipe::Recipe;
 use crate::session::protocol::CandidateId;
 use crate::workbench::canvas::Canvas;
@@ -26,7 +25,7 @@ pub struct Look {
 pub fn draw(look: &Look, canvas: &mut Canvas<'_>, area: Rect) {
     let title = messages::look_title(&look.label);
     let Some(recipe) = &look.recipe else {
-        let inner = canvas.popup(centred(area, 60, 5), &title);
+        let inner = canvas.popup(Canvas::centred(area, 60, 5), &title);
         canvas.paragraph(inner, &messages::look_model(&look.label), canvas.theme.tone(Tone::Plain));
         return;
     };
@@ -35,7 +34,7 @@ pub fn draw(look: &Look, canvas: &mut Canvas<'_>, area: Rect) {
     let path = !recipe.path.is_empty();
     let (wide, rows) =
         if path { (path_map.width(), recipe.path.len() as u16 + 3) } else { (grid.width(), grid.rows()) };
-    let inner = canvas.popup(centred(area, wide.max(44) + 4, rows + 5), &title);
+    let inner = canvas.popup(Canvas::centred(area, wide.max(44) + 4, rows + 5), &title);
     let main = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height.saturating_sub(2));
     let used = if path { path_map.draw(canvas, main) } else { grid.draw(canvas, main) };
     let rest = Canvas::below(inner, used);

@@ -4,6 +4,7 @@
 mod confirm;
 mod log;
 mod look;
+mod overlay;
 mod picker;
 mod prompt;
 mod reader;
@@ -12,6 +13,7 @@ pub mod tour;
 
 pub use confirm::{Confirm, Does};
 pub use look::Look;
+pub use overlay::Overlay;
 pub use picker::{Choice, Comparison, Picker, Preset};
 pub use prompt::{Prompt, Purpose};
 pub use reader::Reader;
@@ -20,29 +22,6 @@ use ratatui::layout::Rect;
 
 use super::app::App;
 use super::canvas::Canvas;
-
-/// The overlay that has the keys.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Overlay {
-    /// Help, palette, method, start over.
-    Picker(Picker),
-    Prompt(Prompt),
-    Confirm(Confirm),
-    /// All sessions.
-    Sessions {
-        cursor: usize,
-    },
-    /// The engine's log, scrolled `up` lines from its end.
-    Log {
-        up: usize,
-    },
-    /// A text to read and copy.
-    Reader(Reader),
-    /// A candidate's recipe.
-    Look(Look),
-    /// A step of the tour, from 0.
-    Tour(usize),
-}
 
 /// Draws the open overlay over `area`.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -57,10 +36,4 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         Some(Overlay::Look(look)) => look::draw(look, canvas, area),
         Some(Overlay::Tour(step)) => tour::draw(*step, canvas, area),
     }
-}
-
-/// A box of at most the given size in the middle of `area`.
-fn centred(area: Rect, width: u16, height: u16) -> Rect {
-    let (width, height) = (width.min(area.width), height.min(area.height));
-    Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
 }

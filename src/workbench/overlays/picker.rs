@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use ratatui::layout::Rect;
 
-use super::centred;
 use crate::recipe::Method;
 use crate::session::protocol::{CandidateId, WatchedQuestion};
 use crate::workbench::action::{Action, Entry, TABLE, here};
@@ -200,7 +199,7 @@ pub fn draw(picker: &Picker, canvas: &mut Canvas<'_>, area: Rect) {
     let lines = picker.items.len() as u16 + more;
     let names = picker.items.iter().map(|i| width(&i.name)).max().unwrap_or(0).min(24) as u16;
     let abouts = picker.items.iter().map(|i| width(&i.about)).max().unwrap_or(0).min(90) as u16;
-    let inner = canvas.popup(centred(area, names + abouts + 7, lines + 4), &picker.title);
+    let inner = canvas.popup(Canvas::centred(area, names + abouts + 7, lines + 4), &picker.title);
     let used = canvas.text((inner.x, inner.y), inner.width, "> ", canvas.theme.tone(Tone::Accent));
     let room = inner.width.saturating_sub(used);
     let typed = canvas.text((inner.x + used, inner.y), room, &picker.query, canvas.theme.tone(Tone::Plain));

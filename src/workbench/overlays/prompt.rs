@@ -5,7 +5,6 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::centred;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::text::{visible, width};
@@ -96,7 +95,7 @@ impl Prompt {
 
 /// Draws the line.
 pub fn draw(prompt: &Prompt, canvas: &mut Canvas<'_>, area: Rect) {
-    let inner = canvas.popup(centred(area, 64, 3), prompt.purpose.title());
+    let inner = canvas.popup(Canvas::centred(area, 64, 3), prompt.purpose.title());
     // Keep the cursor in sight: leave out letters on the left of a long line.
     let room = usize::from(inner.width.saturating_sub(1));
     let mut from = prompt.at;

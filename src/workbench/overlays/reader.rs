@@ -2,7 +2,6 @@
 
 use ratatui::layout::Rect;
 
-use super::centred;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::text::width;
@@ -34,7 +33,7 @@ impl Reader {
 pub fn draw(reader: &Reader, canvas: &mut Canvas<'_>, area: Rect) {
     let lines: Vec<&str> = reader.text.lines().collect();
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(width(&reader.title) + 4) as u16;
-    let inner = canvas.popup(centred(area, wide + 4, lines.len() as u16 + 3), &reader.title);
+    let inner = canvas.popup(Canvas::centred(area, wide + 4, lines.len() as u16 + 3), &reader.title);
     let rows = inner.height.saturating_sub(1);
     let down = reader.down.min(lines.len().saturating_sub(rows.into()));
     for (i, line) in lines.iter().skip(down).take(rows.into()).enumerate() {

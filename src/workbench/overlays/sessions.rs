@@ -2,7 +2,6 @@
 
 use ratatui::layout::Rect;
 
-use super::centred;
 use crate::session::protocol::Status;
 use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
@@ -13,7 +12,7 @@ use crate::workbench::theme::Tone;
 /// Draws the list.
 pub fn draw(app: &App, cursor: usize, canvas: &mut Canvas<'_>, area: Rect) {
     let lines = app.sessions.len().max(1) as u16;
-    let inner = canvas.popup(centred(area, 76, lines + 4), messages::sessions_title());
+    let inner = canvas.popup(Canvas::centred(area, 76, lines + 4), messages::sessions_title());
     let dim = canvas.theme.tone(Tone::Dim);
     let head = format!(
         "{:<34} {}  {}  {}",

@@ -11,7 +11,7 @@ use crate::workbench::keys::shown;
 use crate::workbench::messages;
 use crate::workbench::overlays::Overlay;
 use crate::workbench::panes::Hit;
-use crate::workbench::run::Run;
+use crate::workbench::panes::evolve::state::Run;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::Tone;
 

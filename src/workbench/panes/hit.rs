@@ -2,9 +2,9 @@
 //! `update/mouse.rs` looks a click up in what the last frame said.
 
 use crate::session::protocol::CandidateId;
-use crate::workbench::answers::Who;
 use crate::workbench::app::Pane;
 use crate::workbench::editor::Cell;
+use crate::workbench::panes::answers::state::Who;
 
 /// Something on the screen that a click means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

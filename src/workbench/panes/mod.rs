@@ -1,11 +1,11 @@
 //! The screen: tabs above, one of four panes, hints below, and whatever lies over it.
 
-mod answers;
-mod evolve;
+pub mod answers;
+pub mod evolve;
 mod frame;
 mod hit;
-mod models;
-mod recipe;
+pub mod models;
+pub mod recipe;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

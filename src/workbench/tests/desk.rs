@@ -8,8 +8,8 @@ use crate::session::Home;
 use crate::session::protocol::{Event, Message, Record};
 use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::{Pool, StartConfig};
-use crate::workbench::desk::{Desk, Whose};
 use crate::workbench::effect::Effect;
+use crate::workbench::files::desk::{Desk, Whose};
 
 /// Stores what the workbench wants stored, as its loop does.
 fn keep(app: &mut App, home: &Home) {

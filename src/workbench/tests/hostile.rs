@@ -6,10 +6,10 @@ use ratatui::layout::Rect;
 use super::fixture;
 use crate::checkpoint::Fit;
 use crate::session::protocol::{Answers, Live, Message, Split, WatchedQuestion};
-use crate::workbench::answers::Fetch;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::overlays::{Overlay, Prompt, Purpose};
 use crate::workbench::panes;
+use crate::workbench::panes::answers::state::Fetch;
 
 const EVIL: &str = "\x1b[2J\x1b]0;owned\x07\x1b]52;c;AAAA\x07\u{9b}31m\r\n\u{202e}drawkcab\u{200b}\u{feff}\x00\x7f\u{85}\u{2028}\u{e0041}終\t";
 

@@ -9,12 +9,12 @@ use super::snapshots::screen;
 use crate::recipe::Method;
 use crate::session::protocol::{Command, Message, Reply, SessionRow, Target};
 use crate::workbench::action::Action;
-use crate::workbench::answers::{Filter, Who};
 use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::StartConfig;
 use crate::workbench::effect::{Ask, Effect};
 use crate::workbench::overlays::Overlay;
 use crate::workbench::panes;
+use crate::workbench::panes::answers::state::{Filter, Who};
 
 pub fn press(app: &mut App, keys: &str) {
     for c in keys.chars() {

@@ -5,7 +5,7 @@ use super::keys::press;
 use super::snapshots::screen;
 use crate::session::protocol::{Begin, Event, Live, Message};
 use crate::workbench::app::{App, Pane};
-use crate::workbench::pool::Apart;
+use crate::workbench::panes::models::state::Apart;
 
 const NOTE: &str = "running on the CPU: no GPU can be used (no driver)";
 

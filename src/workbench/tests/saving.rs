@@ -10,8 +10,8 @@ use super::keys::press;
 use crate::recipe::{Recipe, Step};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::{Effect, Reading};
+use crate::workbench::files::write;
 use crate::workbench::overlays::{Overlay, Prompt, Purpose};
-use crate::workbench::write;
 
 /// Writes what the workbench wants written, as its loop does.
 fn act(app: &mut App) {

@@ -6,9 +6,9 @@ use crate::session::protocol::Status;
 use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::effect::{Effect, Reading};
+use crate::workbench::files::write::Unwritten;
 use crate::workbench::messages;
 use crate::workbench::overlays::{Choice, Confirm, Does, Overlay, Prompt, Purpose, tour};
-use crate::workbench::write::Unwritten;
 
 impl App {
     pub(in crate::workbench) fn overlay_key(&mut self, key: KeyEvent) {

@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::session::protocol::Answer;
-use crate::workbench::answers::counts;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::text::{cut, visible, width, wrap};
@@ -41,7 +40,7 @@ pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
     // Where the two scorers differ: the strict one's mark, then the lenient one's.
     let lenient = answer.lenient_correct.filter(|l| *l != answer.correct).map_or("", |l| theme.verdict(l));
     let text = format!("{}{lenient} {number} {}", theme.verdict(answer.correct), answer.language);
-    let tone = match (counts(answer), answer.correct) {
+    let tone = match (answer.counts(), answer.correct) {
         (true, _) => Tone::Good,
         (false, true) => Tone::Warn,
         (false, false) => Tone::Bad,

@@ -1,16 +1,19 @@
 //! Answers: questions down, models across, and the full texts of two of them side by side.
 
+mod columns;
+mod export;
+pub mod state;
 mod update;
 
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use crate::session::protocol::{Answer, Split};
-use crate::workbench::answers::{Fetch, Who};
 use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
+use crate::workbench::panes::answers::state::{Fetch, Who};
 use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;

@@ -2,11 +2,11 @@
 
 use crate::session::protocol::Split;
 use crate::workbench::action::Action;
-use crate::workbench::answers::Who;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
 use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
+use crate::workbench::panes::answers::state::Who;
 
 impl App {
     /// The question under the cursor, by its index in the split.

@@ -2,6 +2,7 @@
 
 mod population;
 mod scores;
+pub mod state;
 mod update;
 
 use ratatui::layout::Rect;
@@ -9,11 +10,11 @@ use ratatui::layout::Rect;
 use crate::session::protocol::{Split, Status, Target};
 use crate::session::state::Entry;
 use crate::session::text::visible_line;
-use crate::workbench::answers::Fetch;
 use crate::workbench::app::{App, Link};
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::run::Run;
+use crate::workbench::panes::answers::state::Fetch;
+use crate::workbench::panes::evolve::state::Run;
 use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Border, Chart, Level, Series};

@@ -7,7 +7,7 @@ use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::run::Run;
+use crate::workbench::panes::evolve::state::Run;
 use crate::workbench::text::{pad, pad_left, width};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::strip;

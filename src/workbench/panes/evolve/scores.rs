@@ -8,7 +8,7 @@ use crate::session::state::Entry;
 use crate::task::AnswerLanguage;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::run::Run;
+use crate::workbench::panes::evolve::state::Run;
 use crate::workbench::text::{pad_left, percent};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;

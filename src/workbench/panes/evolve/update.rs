@@ -2,11 +2,11 @@
 
 use crate::session::protocol::{CandidateId, Command, Split, Status, Target};
 use crate::workbench::action::Action;
-use crate::workbench::answers::Who;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Look, Overlay};
+use crate::workbench::panes::answers::state::Who;
 
 /// Sample questions beyond this many are not asked.
 const MOST_WATCHED: usize = 8;

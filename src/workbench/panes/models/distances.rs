@@ -8,7 +8,7 @@ use crate::session::protocol::Distances;
 use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::pool::Apart;
+use crate::workbench::panes::models::state::Apart;
 use crate::workbench::text::{bytes, width};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;

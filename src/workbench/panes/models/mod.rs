@@ -1,6 +1,7 @@
 //! Models: what is on this machine, what fits together, and which are picked.
 
 mod distances;
+pub mod state;
 mod update;
 
 use ratatui::layout::Rect;
@@ -10,7 +11,7 @@ use crate::workbench::app::{App, Link};
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::pool::Apart;
+use crate::workbench::panes::models::state::Apart;
 use crate::workbench::text::{bytes, count, cut, pad_left, width, wrap};
 use crate::workbench::theme::Tone;
 

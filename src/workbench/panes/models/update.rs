@@ -10,7 +10,7 @@ use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
-use crate::workbench::pool::Apart;
+use crate::workbench::panes::models::state::Apart;
 
 /// Models of more bytes than this together are measured only when asked for: it takes a while.
 const MEASURED_UNASKED: u64 = 1 << 30;

@@ -1,5 +1,7 @@
 //! Recipe: the grid that is the editor, and the sample answers before and after the last edit.
 
+mod preview;
+pub mod state;
 mod update;
 
 use ratatui::layout::Rect;
@@ -11,12 +13,10 @@ use crate::workbench::canvas::Canvas;
 use crate::workbench::editor::{Editor, globals};
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::preview::Preview;
 use crate::workbench::text::{width, wrap};
-use crate::workbench::theme::{Theme, Tone};
+use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::{Grid, figure, short};
 use crate::workbench::widgets::path_map::PathMap;
-use crate::workbench::widgets::samples::{self, Asked, Sample};
 
 /// Narrowest room for sample answers beside the grid.
 const SAMPLES: u16 = 30;
@@ -68,7 +68,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             rest = Canvas::below(rest, used);
         }
     }
-    answers(app, canvas, right);
+    preview::draw(app, canvas, right);
 }
 
 /// What the recipe is, what it came from, and what it is compared with.
@@ -185,54 +185,4 @@ fn notes(app: &App) -> Vec<String> {
         out.push(messages::file_at(&path.display().to_string()));
     }
     out
-}
-
-fn answers(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let preview = &app.preview;
-    let title =
-        if preview.request.is_some() { messages::sample_answering() } else { messages::sample_answers() };
-    let inner = canvas.panel(area, title, false);
-    let mut inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
-    if let Some(why) = &preview.error {
-        let used = canvas.paragraph(inner, why, canvas.theme.tone(Tone::Bad));
-        inner = Canvas::below(inner, used + 1);
-    }
-    if preview.now.is_none() && preview.before.is_none() && preview.request.is_none() {
-        if preview.error.is_none() {
-            canvas.paragraph(inner, messages::samples_wait(), canvas.theme.tone(Tone::Dim));
-        }
-        return;
-    }
-    let all: Vec<Asked> = preview.questions.iter().map(|q| asked(app, *canvas.theme, *q)).collect();
-    samples::draw_all(canvas, inner, &all);
-}
-
-/// A sample question with the answers before and after the last edit.
-fn asked(app: &App, theme: Theme, question: usize) -> Asked {
-    let preview = &app.preview;
-    let now = Preview::answer(preview.now.as_ref(), question);
-    let before = Preview::answer(preview.before.as_ref(), question);
-    let known = now.or(before).map(|a| (a.question.clone(), a.gold.clone()));
-    let watched = || {
-        let list = &app.run.as_ref()?.watching;
-        list.iter().find(|w| w.index == question).map(|w| (w.question.clone(), w.gold.clone()))
-    };
-    let (text, gold) =
-        known.or_else(watched).unwrap_or((messages::question_numbered(question), "?".to_owned()));
-    let mut samples = Vec::new();
-    if let Some(answer) = before {
-        samples.push(Sample::done(messages::before(), answer, theme));
-    }
-    let style = theme.tone(Tone::Accent);
-    match now {
-        Some(answer) => samples.push(Sample { style, ..Sample::done(messages::now(), answer, theme) }),
-        None => samples.push(Sample {
-            title: messages::now().to_owned(),
-            style,
-            text: preview.streams.get(&question).cloned().unwrap_or_default(),
-            answer: None,
-            open: preview.request.is_some(),
-        }),
-    }
-    Asked { question: text, gold, samples }
 }

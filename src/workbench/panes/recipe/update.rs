@@ -10,10 +10,10 @@ use crate::workbench::action::Action;
 use crate::workbench::app::App;
 use crate::workbench::editor::{Compared, Template, sources_of};
 use crate::workbench::effect::{Ask, Effect, Reading};
+use crate::workbench::files::write::{Content, Over, Unwritten};
 use crate::workbench::messages;
 use crate::workbench::overlays::{Comparison, Does, Overlay, Picker, Preset, Purpose, Reader};
 use crate::workbench::widgets::heat::short;
-use crate::workbench::write::{Content, Over, Unwritten};
 
 impl App {
     /// Digits begin a number; while one is typed, all keys belong to it.

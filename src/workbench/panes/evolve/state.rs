@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::messages;
 use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, WatchedQuestion};
 use crate::session::state::{Entry, SessionState};
+use crate::workbench::messages;
 
 /// Streamed text beyond this length is not kept.
 const LONGEST_STREAM: usize = 16_000;

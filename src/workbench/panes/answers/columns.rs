@@ -1,88 +1,13 @@
-//! Answers side by side: which columns, which questions, and what has been fetched.
+//! The table of answers worked out from the state: its columns, each column's answers, the questions that pass
+//! the filter, and the requests for answers that are still missing. Drawing, keys and export call it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::app::{App, Pane};
-use super::effect::Ask;
-use super::messages;
+use super::state::{Fetch, Filter, Who};
 use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split};
-
-/// Answers of a candidate: on their way, here, or not to be had.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fetch {
-    Waiting,
-    Here(Answers),
-    Failed(String),
-}
-
-/// A column of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// A baseline, or a candidate that was opened.
-    Candidate(CandidateId),
-    /// The best so far, whichever that is.
-    Best,
-    /// The recipe in the editor, on the sample questions.
-    Hand,
-}
-
-/// Which questions are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Filter {
-    #[default]
-    All,
-    /// Another verdict or number than the pinned column's.
-    Different,
-    /// Right here, wrong there.
-    Gained,
-    /// Wrong here, right there.
-    Lost,
-}
-
-impl Filter {
-    /// The next one round.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        match self {
-            Self::All => Self::Different,
-            Self::Different => Self::Gained,
-            Self::Gained => Self::Lost,
-            Self::Lost => Self::All,
-        }
-    }
-
-    /// Its name on the screen.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        messages::filter(self)
-    }
-}
-
-/// State of the Answers pane.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AnswersView {
-    pub split: Split,
-    pub filter: Filter,
-    /// Candidates opened from Evolve.
-    pub opened: Vec<CandidateId>,
-    /// The column under the cursor; the best when `None`.
-    pub current: Option<Who>,
-    /// The question under the cursor, by its index in the split.
-    pub question: Option<usize>,
-    /// The column that others are compared with; the first when `None`.
-    pub pinned: Option<Who>,
-    /// The texts have the whole pane.
-    pub zoom: bool,
-    /// Lines that the texts are scrolled down by.
-    pub scroll: usize,
-    pub fetched: HashMap<(CandidateId, Split), Fetch>,
-}
-
-/// Whether an answer counts: right, and in the language that its task asks for.
-#[must_use]
-pub fn counts(answer: &Answer) -> bool {
-    answer.counts()
-}
+use crate::workbench::app::{App, Pane};
+use crate::workbench::effect::Ask;
+use crate::workbench::messages;
 
 impl App {
     /// Columns of the Answers pane, from left to right.
@@ -196,13 +121,13 @@ impl App {
         match filter {
             Filter::All => true,
             Filter::Different => (a.correct, &a.language, &a.number) != (b.correct, &b.language, &b.number),
-            Filter::Gained => counts(a) && !counts(b),
-            Filter::Lost => !counts(a) && counts(b),
+            Filter::Gained => a.counts() && !b.counts(),
+            Filter::Lost => !a.counts() && b.counts(),
         }
     }
 
     /// Asks for the answers that the open columns lack.
-    pub(super) fn want_answers(&mut self) {
+    pub(in crate::workbench) fn want_answers(&mut self) {
         let Some(run) = &self.run else { return };
         if !run.caught_up {
             return;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use super::event::AppEvent;
+use crate::workbench::event::AppEvent;
 
 /// A stop signal that we sent ourselves and that is not to be taken for a new one.
 static STOPPING: AtomicBool = AtomicBool::new(false);

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::app::{App, Startup};
-use super::effect::Ask;
-use crate::session::protocol::{Answer, Answers, Command, Split, Target};
+use crate::session::protocol::{Answer, Answers};
 
 /// Sample questions and the answers that the hand-made recipe gives.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,27 +76,5 @@ impl Preview {
     #[must_use]
     pub fn answer(answers: Option<&Answers>, question: usize) -> Option<&Answer> {
         answers?.answers.iter().find(|a| a.index == question)
-    }
-}
-
-impl App {
-    /// Asks for sample answers when the recipe has changed since they were asked. A newer request
-    /// replaces an unfinished one, so a held key builds no queue.
-    pub(super) fn want_preview(&mut self) {
-        // The process that runs the session which is about to be shown has the models open: it is the one to ask.
-        let none_waits = !matches!(self.startup, Startup::Attach(_));
-        let ready = none_waits && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
-        if !ready || self.editor.typing.is_some() || self.preview.asked == Some(self.editor.revision) {
-            return;
-        }
-        let revision = self.editor.revision;
-        self.preview.asked = Some(revision);
-        let command = Command::Try {
-            target: Target::Recipe(Box::new(self.editor.recipe.clone())),
-            task: self.preview.task.clone(),
-            split: Split::Train,
-            questions: self.preview.questions.clone(),
-        };
-        self.ask(Ask::Try { revision }, command);
     }
 }

@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::messages;
 use crate::limits;
 use crate::recipe::Recipe;
+use crate::workbench::messages;
 
 /// What is to be written.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,9 @@
 //! The models on this machine, and which of them are picked.
 
-use super::config::Pool;
-use super::messages;
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::session::protocol::Distances;
+use crate::workbench::config::Pool;
+use crate::workbench::messages;
 
 /// Most sources of a merge.
 pub const MOST_SOURCES: usize = 5;

@@ -1,6 +1,8 @@
 //! The terminal as a resource: taken at the start, given back however the program ends, and
 //! written one whole frame at a time.
 
+pub(super) mod signals;
+
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::answers::Who;
-use super::app::App;
-use super::effect::Effect;
-use super::messages;
-use super::overlays::{Does, Purpose};
-use super::write::{Over, Unwritten};
 use crate::session::text::as_cell;
+use crate::workbench::app::App;
+use crate::workbench::effect::Effect;
+use crate::workbench::files::write::{Over, Unwritten};
+use crate::workbench::messages;
+use crate::workbench::overlays::{Does, Purpose};
+use crate::workbench::panes::answers::state::Who;
 
 impl App {
     /// Writes the questions that pass the filter, with every column's answer, in the format that the
