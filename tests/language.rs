@@ -103,9 +103,56 @@ fn earlier_sessions_keep_their_meaning() {
         assert_eq!(task.language.as_deref(), asked, "{named}");
         let english = "The answer is 3, as anybody can see for themselves.";
         let question = Question { gold: "3".into(), ..Question::default() };
-        assert_eq!(task.score(&question, english).japanese, asked.is_none(), "{named}");
+        assert_eq!(task.score(&question, english).in_language, asked.is_none(), "{named}");
         let task = task.as_in_earlier_sessions();
         assert_eq!(task.language.as_deref(), earlier, "{named}");
-        assert_eq!(task.score(&question, english).japanese, earlier.is_none(), "{named}");
+        assert_eq!(task.score(&question, english).in_language, earlier.is_none(), "{named}");
+    }
+}
+
+/// Every document of a French task says `acc_in_language`, `in_language` and `p_language`.
+#[test]
+fn shares_of_a_french_task_are_named_for_the_tasks_language() {
+    let folder = folder("language = 'fr'");
+    let config = std::fs::read_to_string(folder.path().join("s.toml")).unwrap();
+    let config = config
+        .replace("use = 'task.toml'", "use = 'task.toml'\nfitness = 'acc_in_language + 0.1 * in_language'");
+    std::fs::write(folder.path().join("s.toml"), config).unwrap();
+    let run = |args: &[&str]| text(&yosegi(folder.path(), args));
+    let json =
+        |args: &[&str]| -> Value { serde_json::from_slice(&yosegi(folder.path(), args).stdout).unwrap() };
+    let no_japanese = |text: &str| {
+        for name in ["acc_ja", "\"japanese\"", "p_ja"] {
+            assert!(!text.contains(name), "{name} in {text}");
+        }
+    };
+    let answers = "{\"id\":\"1\",\"gold\":\"3\",\"text\":\"La réponse est 3, comme tout le monde peut le voir.\"}\n\
+        {\"id\":\"2\",\"gold\":\"4\",\"text\":\"答えは4個です。\"}\n";
+    std::fs::write(folder.path().join("a.jsonl"), answers).unwrap();
+    let score = ["score", "--task", "task.toml", "--answers", "a.jsonl", "--export", "a.csv"];
+    let found = json(&[&score[..], &["--json"]].concat());
+    let of = |name: &str| found[name].as_f64();
+    assert_eq!((of("acc"), of("acc_in_language"), of("in_language")), (Some(1.0), Some(0.5), Some(0.5)));
+    assert!(found["answers"][0]["p_language"].as_f64().unwrap() > 0.9);
+    assert!(run(&score).contains("p(fr)"));
+    no_japanese(&found.to_string());
+    let table = std::fs::read_to_string(folder.path().join("a.csv")).unwrap();
+    assert!(table.contains("p_ja,p_language") && table.lines().nth(1).unwrap().contains(",fr,,"), "{table}");
+
+    let found = json(&["eval", "zoo:base", "--task", "task.toml", "--json"]);
+    assert!(found["acc_in_language"].is_number() && found["in_language"].is_number(), "{found}");
+    let block = found["results"].as_object().unwrap().values().next().unwrap();
+    assert!(block["acc_in_language,none"].is_number(), "{block}");
+    assert!(found["answers"][0]["p_language"].is_number() && found["answers"][0]["in_language"].is_boolean());
+    no_japanese(&found.to_string());
+
+    let events =
+        String::from_utf8(yosegi(folder.path(), &["evolve", "s.toml", "--headless", "--json"]).stdout)
+            .unwrap();
+    assert!(events.contains("\"acc_in_language\":") && events.contains("\"in_language\":"), "{events}");
+    let report = json(&["report", "s", "--json"]);
+    assert!(report["comparison"][0]["train"]["acc_in_language"].is_number(), "{report}");
+    for document in [events, report.to_string()] {
+        no_japanese(&document);
     }
 }

@@ -94,9 +94,9 @@ fn reference_scorer_agrees_with_python() {
             && verdict.value == value
             && verdict.correct == row.correct
             && verdict.language == row.language
-            && verdict.japanese == (row.p_ja > 0.5)
-            && (verdict.p_ja - row.p_ja).abs() <= 1e-3;
-        farthest = farthest.max((verdict.p_ja - row.p_ja).abs());
+            && verdict.in_language == (row.p_ja > 0.5)
+            && (verdict.p_language.value() - row.p_ja).abs() <= 1e-3;
+        farthest = farthest.max((verdict.p_language.value() - row.p_ja).abs());
         if !same {
             wrong.push(format!(
                 "{:?}: {verdict:?}, reference {:?} {:?} {} {}",
@@ -130,7 +130,7 @@ fn rouge_agrees_with_python() {
         for (ours, theirs) in found.iter().zip(row.rouge) {
             assert!((ours - theirs).abs() < 1e-12, "{:?}: {found:?}, reference {:?}", row.text, row.rouge);
         }
-        let japanese = |text: &str| detector.detect(text).p_ja >= 0.5;
+        let japanese = |text: &str| detector.detect(text).p_language >= 0.5;
         strict.push(if japanese(&row.reference) && !japanese(&row.text) { [0.0; 3] } else { found });
         all.push(found);
     }
@@ -265,7 +265,7 @@ fn language_falls_back_to_letters_and_says_so() {
         ("", false),
     ] {
         let language = detector.detect(text);
-        assert_eq!(language.p_ja > 0.5, japanese, "{text}");
+        assert_eq!(language.p_language > 0.5, japanese, "{text}");
         assert_eq!(language.code == "ja", japanese, "{text}");
     }
     let mut cut = include_bytes!("../zoo/lid/lid.176.ftz").to_vec();
@@ -450,7 +450,7 @@ fn the_zoos_task_is_in_the_binary() {
     }
     let verdict =
         task.score(&task.test[0], &format!(" のこりを数えます。答えは{}個です。", task.test[0].gold));
-    assert!(verdict.correct && verdict.japanese && verdict.language == "ja");
+    assert!(verdict.correct && verdict.in_language && verdict.language == "ja");
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn mgsm_says_what_to_put_where_and_reads_it() {
 
 #[test]
 fn fitness_expressions() {
-    let means = Means { both: 0.5, correct: 0.75, japanese: 0.25, ..Means::default() };
+    let means = Means { both: 0.5, correct: 0.75, in_language: 0.25, ..Means::default() };
     let close = |expression: &str, value: f64| {
         let got = Fitness::parse(expression).unwrap().eval(&means);
         assert!((got - value).abs() < 1e-12, "{expression}: {got}");
@@ -529,8 +529,8 @@ proptest! {
     ) {
         for task in [shared("number"), shared("number_lenient")] {
             let verdict = task.score(&question(&gold), &text);
-            prop_assert!((0.0..=1.0).contains(&verdict.p_ja));
-            prop_assert_eq!(verdict.japanese, verdict.p_ja > 0.5);
+            prop_assert!((0.0..=1.0).contains(&verdict.p_language.value()));
+            prop_assert_eq!(verdict.in_language, verdict.p_language.value() > 0.5);
             prop_assert_eq!(verdict.number.is_some(), verdict.value.is_some());
             prop_assert!(verdict.number.is_some() || !verdict.correct);
         }

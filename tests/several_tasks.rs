@@ -86,7 +86,7 @@ fn two_tasks_are_one_fitness_and_a_killed_session_ends_the_same() {
         let Some(train) = entry.train() else { panic!("{:?}", entry.outcome) };
         let [zoo, polite] = entry.train_tasks.as_slice() else { panic!("{entry:?}") };
         assert_eq!((zoo.score.n, polite.score.n, train.n), (6, 2, 8));
-        assert!(close(zoo.score.fitness, zoo.score.acc_ja + 0.02 * zoo.score.japanese));
+        assert!(close(zoo.score.fitness, zoo.score.acc_in_language + 0.02 * zoo.score.in_language));
         assert!(close(train.acc, (3.0 * zoo.score.acc + polite.score.acc) / 4.0));
         if polite.score.fitness < bar {
             missed += 1;

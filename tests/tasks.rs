@@ -256,14 +256,14 @@ fn each_mgsm_language_runs() {
         let right = task.score(&task.test[0], answer);
         assert!(right.correct && right.language == code, "{code}: {right:?}");
         // The small model is seldom sure of Swahili.
-        assert!(right.japanese || code == "sw", "{code}: {right:?}");
+        assert!(right.in_language || code == "sw", "{code}: {right:?}");
         let other = if code == "en" {
             "したがって、答えは18ドルです。"
         } else {
             "So the answer must be 18."
         };
         let wrong = task.score(&task.test[0], other);
-        assert!(wrong.correct && !wrong.japanese, "{code}: {wrong:?}");
+        assert!(wrong.correct && !wrong.in_language, "{code}: {wrong:?}");
     }
     let english = Task::load_splits("mgsm_en", &[Split::Train, Split::Test], &places).unwrap();
     assert_eq!(english.train.len(), 1069);

@@ -137,7 +137,7 @@ pub fn judge(task: &Task, given: Vec<Given>, path: &str) -> anyhow::Result<Vec<J
             (Kind::Generate, _) => task.score(&question, &text),
             // A choice's likelihood can't be had from its text, but an evaluation tells what came of it.
             (_, Some(correct)) => {
-                Verdict { correct, lenient_correct: correct, japanese: true, ..Verdict::default() }
+                Verdict { correct, lenient_correct: correct, in_language: true, ..Verdict::default() }
             }
             (_, None) => {
                 return Err(BadInput::error(format!(

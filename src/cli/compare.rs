@@ -120,7 +120,7 @@ fn tell(what: &str, list: &[(&Judged, &Judged)], verbose: bool) -> anyhow::Resul
 
 /// Right, and in the language that the task asks for where it asks for one.
 const fn is_right(verdict: &Verdict) -> bool {
-    verdict.correct && verdict.japanese
+    verdict.correct && verdict.in_language
 }
 
 fn groups<'a>(a: &'a Side, b: &'a Side) -> Groups<'a> {
@@ -173,8 +173,8 @@ fn answered(
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
     let answers = answers.map(|answer| {
-        let japanese = answer.detail.in_language.unwrap_or(true);
-        let verdict = Verdict { correct: answer.correct, japanese, ..Verdict::default() };
+        let in_language = answer.in_language.unwrap_or(true);
+        let verdict = Verdict { correct: answer.correct, in_language, ..Verdict::default() };
         Judged { question: all[answer.index].clone(), text: answer.text, verdict }
     });
     Ok((answers.collect(), AnswerLanguage::of_task(&task)))

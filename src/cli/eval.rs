@@ -15,7 +15,7 @@ use crate::error::BadInput;
 use crate::evaluate::{Answer, Ask, Cost, EvalRequest, EvalSetup, Evaluator, Measured, Progress, Target};
 use crate::recipe::Book;
 use crate::task::AnswerLanguage;
-use crate::task::{Decoding, Places, Split, Suite, Task, TaskError};
+use crate::task::{Decoding, Places, Split, Suite, Task, TaskError, share_names};
 use crate::text::visible_line;
 
 /// A task that was measured.
@@ -152,13 +152,14 @@ fn document(args: &Eval, suite: &Suite, several: bool, rows: &[Row]) -> Value {
 
 fn task_json(args: &Eval, name: &str, done: &Done) -> Value {
     let score = &done.measured.score;
+    let [acc_in_language, in_language] = share_names(done.task.language.as_deref());
     json!({
         "task": name,
         "split": args.split.name(),
         "n": score.n,
         "acc": score.acc,
-        "acc_ja": score.acc_ja,
-        "japanese": score.japanese,
+        acc_in_language: score.acc_in_language,
+        in_language: score.in_language,
         "metrics": done.measured.metrics,
         "language": done.task.language,
         "decoding": done.decoding,
@@ -179,9 +180,9 @@ fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
             format!(
                 "{} {:.1}%, right number {:.1}%, {language} {:.1}%",
                 asked.right_number(),
-                100.0 * score.acc_ja,
+                100.0 * score.acc_in_language,
                 100.0 * score.acc,
-                100.0 * score.japanese
+                100.0 * score.in_language
             )
         }
         _ => results::figures(done),
@@ -197,12 +198,11 @@ fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
 fn answer_json((a, seconds): (&Answer, &f64)) -> Value {
     let mut value = json!({
         "id": a.id, "question": a.question, "gold": a.gold, "text": a.text, "number": a.number,
-        "correct": a.correct, "lenient_correct": a.lenient_correct, "language": a.language, "p_ja": a.p_ja,
-        "tokens": a.tokens, "seconds": seconds,
+        "correct": a.correct, "lenient_correct": a.lenient_correct, "language": a.language,
+        "in_language": a.in_language, "tokens": a.tokens, "seconds": seconds,
     });
-    if let (Value::Object(all), Ok(Value::Object(more))) = (&mut value, serde_json::to_value(&a.detail)) {
-        all.extend(more);
-    }
+    say::extend(&mut value, &a.p_language);
+    say::extend(&mut value, &a.detail);
     value
 }
 

@@ -13,6 +13,7 @@ use parquet::schema::parser::parse_message_type;
 use super::answers::Judged;
 use crate::error::BadInput;
 use crate::evaluate::{Answer, Measured};
+use crate::task::LanguageProbability;
 use crate::text::as_cell;
 
 /// One row.
@@ -32,9 +33,8 @@ pub struct Line {
     /// By the published rule, where the task's scorer is the lenient one.
     pub reference_correct: Option<bool>,
     pub language: String,
-    pub p_ja: f64,
-    /// Probability of the task's language, where that is not Japanese.
-    pub p_language: Option<f64>,
+    /// Stands in the column `p_ja` or `p_language`.
+    pub p_language: LanguageProbability,
     /// Tokens generated and seconds from the start until the answer was complete, where they are
     /// known.
     pub tokens: Option<u64>,
@@ -61,8 +61,7 @@ impl Line {
             lenient_correct: answer.lenient_correct,
             reference_correct: answer.detail.reference_correct,
             language: answer.language.clone(),
-            p_ja: answer.p_ja,
-            p_language: answer.detail.p_language,
+            p_language: answer.p_language,
             tokens: Some(answer.tokens),
             seconds,
         }
@@ -83,10 +82,23 @@ impl Line {
             lenient_correct: Some(v.lenient_correct),
             reference_correct: v.detail.reference_correct,
             language: v.language.clone(),
-            p_ja: v.p_ja,
-            p_language: v.detail.p_language,
+            p_language: v.p_language,
             tokens: None,
             seconds: None,
+        }
+    }
+
+    const fn p_japanese(&self) -> Option<f64> {
+        match self.p_language {
+            LanguageProbability::Japanese(p) => Some(p),
+            LanguageProbability::Other(_) => None,
+        }
+    }
+
+    const fn p_other(&self) -> Option<f64> {
+        match self.p_language {
+            LanguageProbability::Japanese(_) => None,
+            LanguageProbability::Other(p) => Some(p),
         }
     }
 }
@@ -137,8 +149,8 @@ fn as_csv(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
             maybe(l.lenient_correct.map(|v| v.to_string())),
             maybe(l.reference_correct.map(|v| v.to_string())),
             l.language.clone(),
-            l.p_ja.to_string(),
-            maybe(l.p_language.map(|v| v.to_string())),
+            maybe(l.p_japanese().map(|v| v.to_string())),
+            maybe(l.p_other().map(|v| v.to_string())),
             maybe(l.tokens.map(|v| v.to_string())),
             maybe(l.seconds.map(|v| v.to_string())),
         ])?;
@@ -178,7 +190,7 @@ const SCHEMA: &str = "message answers {
     optional boolean lenient_correct;
     optional boolean reference_correct;
     required binary language (utf8);
-    required double p_ja;
+    optional double p_ja;
     optional double p_language;
     optional int64 tokens;
     optional double seconds;
@@ -204,8 +216,8 @@ fn as_parquet(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
     column::<BoolType>(&mut group, lines, true, |l| l.lenient_correct)?;
     column::<BoolType>(&mut group, lines, true, |l| l.reference_correct)?;
     column::<ByteArrayType>(&mut group, lines, false, |l| text(&l.language))?;
-    column::<DoubleType>(&mut group, lines, false, |l| Some(l.p_ja))?;
-    column::<DoubleType>(&mut group, lines, true, |l| l.p_language)?;
+    column::<DoubleType>(&mut group, lines, true, Line::p_japanese)?;
+    column::<DoubleType>(&mut group, lines, true, Line::p_other)?;
     column::<Int64Type>(&mut group, lines, true, |l| l.tokens.map(|t| t as i64))?;
     column::<DoubleType>(&mut group, lines, true, |l| l.seconds)?;
     group.close()?;

@@ -149,7 +149,7 @@ impl Teller {
     fn event(&mut self, record: &Record) -> anyhow::Result<()> {
         self.state.apply(record);
         if self.telling.json && !matches!(record.event, Event::Finished { .. }) {
-            say::json(&json_line(record)?)?;
+            say::json(&json_line(record, &self.state)?)?;
         }
         if self.live && self.telling.lines {
             self.line(&record.event);
@@ -187,7 +187,7 @@ impl Teller {
             Event::Baseline { candidate, .. } => {
                 let Some(entry) = state.entry(candidate.id) else { return };
                 let percent = |s: Option<crate::session::protocol::Score>| {
-                    s.map_or_else(|| "failed".into(), |s| format!("{:.1}%", 100.0 * s.acc_ja))
+                    s.map_or_else(|| "failed".into(), |s| format!("{:.1}%", 100.0 * s.acc_in_language))
                 };
                 note(&format!(
                     "{:<14} train {}, held out {}",
@@ -208,7 +208,7 @@ impl Teller {
             Event::HeldOut { id, score, .. } if !state.generations.is_empty() => {
                 let label = state.entry(*id).map_or("", |e| e.candidate.label.as_str());
                 let label = visible_line(label);
-                note(&format!("  new best {label}: held out {:.1}%", 100.0 * score.acc_ja));
+                note(&format!("  new best {label}: held out {:.1}%", 100.0 * score.acc_in_language));
             }
             Event::StageStarted { stage, name, .. } => {
                 let name = visible_line(name);
@@ -249,23 +249,27 @@ impl Teller {
             note(&format!("the recipe and all else: `yosegi report {}`", visible_line(&state.name)));
         }
         match (&state.finished, self.telling.json) {
-            (Some(finish), true) => say::json(&serde_json::json!({
-                "event": "finished",
-                "session": state.name,
-                "best": {"train": finish.train.acc_ja, "test": finish.test.acc_ja, "recipe": finish.recipe},
-                "scores": {"train": finish.train, "test": finish.test},
-                "candidate": finish.best,
-                "mean": finish.mean,
-                "evaluations": state.evaluations,
-                "seconds": self.began.elapsed().as_secs_f64(),
-            })),
+            (Some(finish), true) => {
+                let mut last = serde_json::json!({
+                    "event": "finished",
+                    "session": state.name,
+                    "best": {"train": finish.train.acc_in_language, "test": finish.test.acc_in_language, "recipe": finish.recipe},
+                    "scores": {"train": finish.train, "test": finish.test},
+                    "candidate": finish.best,
+                    "mean": finish.mean,
+                    "evaluations": state.evaluations,
+                    "seconds": self.began.elapsed().as_secs_f64(),
+                });
+                report::name_shares(&mut last, state);
+                say::json(&last)
+            }
             _ => Ok(()),
         }
     }
 }
 
 /// An event with its number, time and cost, its own fields first.
-fn json_line(record: &Record) -> anyhow::Result<serde_json::Value> {
+fn json_line(record: &Record, state: &SessionState) -> anyhow::Result<serde_json::Value> {
     let mut value = serde_json::to_value(&record.event)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("seq".into(), record.seq.into());
@@ -274,5 +278,6 @@ fn json_line(record: &Record) -> anyhow::Result<serde_json::Value> {
             object.insert("cost".into(), serde_json::to_value(cost)?);
         }
     }
+    report::name_shares(&mut value, state);
     Ok(value)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::eval::Done;
 use crate::session::text::{in_locale, visible_line};
-use crate::task::{Kind, Metric, Scorer, Task};
+use crate::task::{Kind, Metric, Scorer, Task, share_names};
 
 /// A task of a suite: measured, or why it was left out.
 pub(super) struct Row {
@@ -113,7 +113,8 @@ pub(super) fn harness(rows: &[Row]) -> Map<String, Value> {
             }
         }
         if done.task.language.is_some() {
-            block.insert("acc_ja,none".to_owned(), json!(done.measured.score.acc_ja));
+            let [name, _] = share_names(done.task.language.as_deref());
+            block.insert(format!("{name},none"), json!(done.measured.score.acc_in_language));
         }
         results.insert(name.clone(), Value::Object(block));
         versions.insert(name.clone(), json!(done.task.version));

@@ -2,6 +2,7 @@
 //! journal or a name drives the terminal, or what reads a log later.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::print::to_out;
 use crate::session::text::{as_json, as_toml, visible};
@@ -24,6 +25,13 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// The same over several lines.
 pub fn json_pretty(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(to_out(format_args!("{}\n", as_json(&serde_json::to_string_pretty(value)?)))?)
+}
+
+/// Adds the fields of `more` to a JSON object.
+pub fn extend(object: &mut Value, more: &impl Serialize) {
+    if let (Value::Object(all), Ok(Value::Object(more))) = (object, serde_json::to_value(more)) {
+        all.extend(more);
+    }
 }
 
 /// Prints a text in TOML or YAML, which must read back as it was: both have escapes within double

@@ -9,7 +9,7 @@ use super::say::{self, note, out};
 use crate::error::BadInput;
 use crate::session::text::{in_locale, visible_line};
 use crate::task::AnswerLanguage;
-use crate::task::{Means, Question, Verdict};
+use crate::task::{Means, Question, Verdict, share_names};
 
 /// Prints each answer's verdict and the means.
 pub fn run(args: &Score) -> anyhow::Result<()> {
@@ -31,15 +31,21 @@ pub fn run(args: &Score) -> anyhow::Result<()> {
         .collect();
     if args.json {
         let answers: Vec<_> = judged.iter().map(answer_json).collect();
+        let [acc_in_language, in_language] = share_names(task.language.as_deref());
         return say::json(&json!({
             "task": args.task, "n": judged.len(), "language_by": task.language_by(),
-            "acc": means.correct, "acc_ja": means.both, "japanese": means.japanese,
+            "acc": means.correct, acc_in_language: means.both, in_language: means.in_language,
             "metrics": metrics, "answers": answers,
         }));
     }
     out(&format!(
         "{:<16} {:>14} {:>7} {:>7}  {:<8} {:>6}",
-        "id", "found", "right", "lenient", "language", "p(ja)"
+        "id",
+        "found",
+        "right",
+        "lenient",
+        "language",
+        format!("p({})", task.language.as_deref().unwrap_or("ja"))
     ))?;
     for j in &judged {
         out(&line(j))?;
@@ -62,12 +68,12 @@ fn shares_right(asked: &AnswerLanguage, means: &Means) -> String {
     format!(
         "{both}, right in any language {:.1}%, {language} {:.1}%",
         100.0 * means.correct,
-        100.0 * means.japanese
+        100.0 * means.in_language
     )
 }
 
 fn line(j: &Judged) -> String {
-    let Verdict { number, correct, lenient_correct, language, p_ja, .. } = &j.verdict;
+    let Verdict { number, correct, lenient_correct, language, p_language, .. } = &j.verdict;
     let word = |yes: bool| if yes { "yes" } else { "no" };
     let cut = |text: &str, n: usize| visible_line(text).chars().take(n).collect::<String>();
     in_locale(format!(
@@ -77,15 +83,17 @@ fn line(j: &Judged) -> String {
         word(*correct),
         word(*lenient_correct),
         language,
-        p_ja
+        p_language.value()
     ))
 }
 
 fn answer_json(j: &Judged) -> serde_json::Value {
     let v = &j.verdict;
-    json!({
+    let mut value = json!({
         "id": j.question.id, "gold": j.question.gold, "text": j.text, "number": v.number, "span": v.span,
-        "correct": v.correct, "lenient_correct": v.lenient_correct, "language": v.language, "p_ja": v.p_ja,
-        "reference_correct": v.reference_correct, "right_language": v.japanese, "metrics": v.metrics,
-    })
+        "correct": v.correct, "lenient_correct": v.lenient_correct, "language": v.language,
+        "reference_correct": v.reference_correct, "right_language": v.in_language, "metrics": v.metrics,
+    });
+    say::extend(&mut value, &v.p_language);
+    value
 }

@@ -346,9 +346,10 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
                 number: verdict.number.clone(),
                 correct: verdict.correct,
                 language: verdict.language.clone(),
-                p_ja: verdict.p_ja,
+                p_language: verdict.p_language,
                 tokens: said.tokens as u64,
                 lenient_correct: Some(verdict.lenient_correct),
+                in_language: Some(verdict.in_language),
                 detail: verdict.detail.clone(),
             });
             judged.push((question, verdict));
@@ -361,8 +362,8 @@ fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Me
         let score = Score {
             fitness: fitness.eval(&means),
             acc: means.correct,
-            acc_ja: means.both,
-            japanese: means.japanese,
+            acc_in_language: means.both,
+            in_language: means.in_language,
             n: answers.len() as u64,
         };
         out.push(Measured {

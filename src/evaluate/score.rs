@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::{Detail, Split};
+use crate::task::{Detail, LanguageProbability, Split};
 
 /// Seconds and tokens spent on a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,11 +66,13 @@ pub struct Score {
     pub fitness: f64,
     /// Right number, any language (the paper's `acc`).
     pub acc: f64,
-    /// Right, and in the language that the task asks for, if it asks for one (for Japanese the paper's
-    /// `acc_ja`).
-    pub acc_ja: f64,
-    /// In that language, right or wrong.
-    pub japanese: f64,
+    /// Right, and in the language that the task asks for, if it asks for one. Journals and wire lines say `acc_ja`
+    /// for every language, after the paper's metric for Japanese.
+    #[serde(rename = "acc_ja", alias = "acc_in_language")]
+    pub acc_in_language: f64,
+    /// In that language, right or wrong; `japanese` in journals and wire lines.
+    #[serde(rename = "japanese", alias = "in_language")]
+    pub in_language: f64,
     /// Questions answered.
     pub n: u64,
 }
@@ -83,7 +85,7 @@ impl Score {
     /// Why candidates can't be ranked by it, if they can't.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
-        let shares = [self.acc, self.acc_ja, self.japanese];
+        let shares = [self.acc, self.acc_in_language, self.in_language];
         if self.fitness.is_nan() {
             return Some(
                 "the fitness is not a number: `task.fitness` divides 0 by 0, or adds up infinities".into(),
@@ -108,8 +110,8 @@ impl Score {
         Self {
             fitness: mean(self.fitness, other.fitness),
             acc: mean(self.acc, other.acc),
-            acc_ja: mean(self.acc_ja, other.acc_ja),
-            japanese: mean(self.japanese, other.japanese),
+            acc_in_language: mean(self.acc_in_language, other.acc_in_language),
+            in_language: mean(self.in_language, other.in_language),
             n,
         }
     }
@@ -125,8 +127,8 @@ pub fn combined(weights: &[f64], scores: &[TaskScore]) -> Score {
     Score {
         fitness: mean(|s| s.fitness),
         acc: mean(|s| s.acc),
-        acc_ja: mean(|s| s.acc_ja),
-        japanese: mean(|s| s.japanese),
+        acc_in_language: mean(|s| s.acc_in_language),
+        in_language: mean(|s| s.in_language),
         n: scores.iter().map(|s| s.score.n).sum(),
     }
 }
@@ -154,12 +156,16 @@ pub struct Answer {
     pub correct: bool,
     /// Language code (`ja`, `en`), by the language identification named in `Created`.
     pub language: String,
-    pub p_ja: f64,
+    #[serde(flatten)]
+    pub p_language: LanguageProbability,
     /// Generated tokens, or those whose likelihood was asked for.
     pub tokens: u64,
     /// Right as a person would read it; absent in journals of earlier sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lenient_correct: Option<bool>,
+    /// In the language that the task asks for, or it asks for none; absent in journals of earlier sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_language: Option<bool>,
     #[serde(flatten)]
     pub detail: Detail,
 }
@@ -168,11 +174,11 @@ impl Answer {
     /// Right, and in the language that its task asks for.
     #[must_use]
     pub fn counts(&self) -> bool {
-        self.correct && self.detail.in_language.unwrap_or_else(|| self.in_language_by_chance())
+        self.correct && self.in_language.unwrap_or_else(|| self.in_language_by_chance())
     }
 
     /// As far as an earlier journal lets one know: choices have no language.
     fn in_language_by_chance(&self) -> bool {
-        self.language.is_empty() || self.detail.p_language.unwrap_or(self.p_ja) > 0.5
+        self.language.is_empty() || self.p_language.value() > 0.5
     }
 }

@@ -29,6 +29,7 @@ use super::protocol::{Answer, CandidateId, Cost, Detail, Event, Record, Split, V
 use crate::checkpoint::FilePrint;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
+use crate::task::LanguageProbability;
 pub(super) use open::{has_begun, may_write};
 use reader::Db;
 pub use reader::Reader;
@@ -66,10 +67,13 @@ struct Body {
     number: Option<String>,
     correct: bool,
     language: String,
-    p_ja: f64,
+    #[serde(flatten)]
+    p_language: LanguageProbability,
     tokens: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lenient_correct: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_language: Option<bool>,
     #[serde(flatten)]
     detail: Detail,
 }
@@ -153,9 +157,10 @@ impl Journal {
                     number: answer.number.clone(),
                     correct: answer.correct,
                     language: answer.language.clone(),
-                    p_ja: answer.p_ja,
+                    p_language: answer.p_language,
                     tokens: answer.tokens,
                     lenient_correct: answer.lenient_correct,
+                    in_language: answer.in_language,
                     detail: answer.detail.clone(),
                 };
                 let text = serde_json::to_string(&body)?;

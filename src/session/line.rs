@@ -36,6 +36,7 @@ mod tests {
         Record, Reply, Request, Score, SessionRow, Split, SplitScore, Status, Target, TaskScore,
         WatchedQuestion,
     };
+    use crate::task::LanguageProbability;
 
     /// Numbers, one after another, wherever a message has some.
     struct Numbers(Vec<f64>, usize);
@@ -48,7 +49,13 @@ mod tests {
 
         fn score(&mut self) -> Score {
             let n = self.1 as u64;
-            Score { fitness: self.next(), acc: self.next(), acc_ja: self.next(), japanese: self.next(), n }
+            Score {
+                fitness: self.next(),
+                acc: self.next(),
+                acc_in_language: self.next(),
+                in_language: self.next(),
+                n,
+            }
         }
 
         fn tasks(&mut self) -> Vec<TaskScore> {
@@ -85,9 +92,10 @@ mod tests {
                 number: None,
                 correct: false,
                 language: "ja".to_owned(),
-                p_ja: self.next(),
+                p_language: LanguageProbability::Japanese(self.next()),
                 tokens: 1,
                 lenient_correct: None,
+                in_language: None,
                 detail: Detail::default(),
             };
             Answers { label: String::new(), score: self.score(), answers: vec![answer] }

@@ -11,7 +11,7 @@ use super::journey::{route, stages};
 use super::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
 use super::state::{Entry, SessionState};
 use super::text::{in_locale, speaks_unicode, visible_line};
-use crate::task::AnswerLanguage;
+use crate::task::{AnswerLanguage, share_names};
 
 /// One line of the comparison: what the search is measured against, and what it found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -146,10 +146,11 @@ fn score_line(
 ) {
     let percent = |share: Option<f64>| share.map_or_else(|| "–".into(), |s| format!("{:.1}", 100.0 * s));
     let fitness = train.map_or_else(|| "–".into(), |s| format!("{:.3}", s.fitness));
-    let (right, held_out) = (percent(train.map(|s| s.acc_ja)), percent(test.map(|s| s.acc_ja)));
+    let (right, held_out) =
+        (percent(train.map(|s| s.acc_in_language)), percent(test.map(|s| s.acc_in_language)));
     let _ = write!(out, "{what:<12} {label} {fitness:>8} {right:>8} {held_out:>8}");
     if asked.column().is_some() {
-        let (any, language) = (percent(test.map(|s| s.acc)), percent(test.map(|s| s.japanese)));
+        let (any, language) = (percent(test.map(|s| s.acc)), percent(test.map(|s| s.in_language)));
         let _ = write!(out, " {any:>8} {language:>8}");
     }
     out.push('\n');
@@ -172,8 +173,9 @@ pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> 
     let row = state.generations.iter().rev().find(|g| g.generation == generation)?;
     let best = row.best.and_then(|id| state.entry(id));
     let label = best.map_or("", |e| e.candidate.label.as_str());
-    let test =
-        best.and_then(|e| e.test).map_or(String::new(), |s| format!(", held out {:.1}%", 100.0 * s.acc_ja));
+    let test = best
+        .and_then(|e| e.test)
+        .map_or(String::new(), |s| format!(", held out {:.1}%", 100.0 * s.acc_in_language));
     let failed = row
         .candidates
         .iter()
@@ -329,7 +331,7 @@ pub fn text(state: &SessionState) -> String {
 /// The whole session as one JSON document.
 #[must_use]
 pub fn json(state: &SessionState) -> serde_json::Value {
-    serde_json::json!({
+    let mut document = serde_json::json!({
         "session": state.name,
         "status": state.status,
         "reason": state.reason,
@@ -356,5 +358,34 @@ pub fn json(state: &SessionState) -> serde_json::Value {
         "best": state.finished.as_ref().map(|f| serde_json::json!({
             "candidate": f.best, "train": f.train, "test": f.test, "recipe": f.recipe,
         })),
-    })
+    });
+    name_shares(&mut document, state);
+    document
+}
+
+/// Gives the shares of each score in a document the names that [`share_names`] says.
+pub fn name_shares(document: &mut serde_json::Value, state: &SessionState) {
+    let names = share_names(state.languages.iter().map(String::as_str));
+    if names != JAPANESE {
+        rename_shares(document, names);
+    }
+}
+
+/// The names in a score's written form.
+const JAPANESE: [&str; 2] = ["acc_ja", "japanese"];
+
+fn rename_shares(value: &mut serde_json::Value, names: [&str; 2]) {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.values_mut().for_each(|inner| rename_shares(inner, names));
+            let is_score = ["fitness", "acc", "acc_ja", "japanese"].iter().all(|key| map.contains_key(*key));
+            for (old, new) in JAPANESE.into_iter().zip(names).filter(|_| is_score) {
+                if let Some(share) = map.remove(old) {
+                    map.insert(new.to_owned(), share);
+                }
+            }
+        }
+        serde_json::Value::Array(all) => all.iter_mut().for_each(|inner| rename_shares(inner, names)),
+        _ => {}
+    }
 }

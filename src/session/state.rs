@@ -262,7 +262,7 @@ impl SessionState {
             budget: self.budget,
             generation: self.generations.last().map_or(0, |g| g.generation),
             best_train: best.and_then(Entry::train).map(|s| s.fitness),
-            best_test: best.and_then(|e| e.test).map(|s| s.acc_ja),
+            best_test: best.and_then(|e| e.test).map(|s| s.acc_in_language),
             updated_ms: self.updated_ms,
             interrupted: false,
             problem: None,

@@ -64,7 +64,7 @@ pub fn facts() -> SetupFacts {
 
 /// A fitness for all of a work's splits.
 pub fn scores(work: &Work, fitness: f64, n: u64) -> Vec<SplitScore> {
-    let score = Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n };
+    let score = Score { fitness, acc: fitness, acc_in_language: fitness, in_language: 1.0, n };
     work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect()
 }
 

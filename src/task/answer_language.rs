@@ -49,6 +49,17 @@ fn names(code: &str) -> (&str, &str) {
         .map_or((code, code), |(_, english, japanese)| (*english, *japanese))
 }
 
+/// What documents for other programs call a score's two shares of answers in the language of its tasks: of right
+/// answers, and of all. Tasks that ask for Japanese or for none have the names of the paper's metrics.
+#[must_use]
+pub fn share_names<'a>(languages: impl IntoIterator<Item = &'a str>) -> [&'static str; 2] {
+    if languages.into_iter().all(|code| code == "ja" || code == NO_LANGUAGE) {
+        ["acc_ja", "japanese"]
+    } else {
+        ["acc_in_language", "in_language"]
+    }
+}
+
 impl AnswerLanguage {
     /// What a task asks for.
     #[must_use]

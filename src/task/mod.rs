@@ -18,13 +18,13 @@ mod template;
 mod types;
 mod words;
 
-pub use answer_language::{AnswerLanguage, NO_LANGUAGE};
+pub use answer_language::{AnswerLanguage, NO_LANGUAGE, share_names};
 pub use config::{Decoding, EarlyStopping, Encode, Length, LengthRule};
 pub use data::{BUILTIN, Places, SUITES};
 pub use definition::Task;
 pub use error::TaskError;
 pub use fingerprint::printed_questions;
-pub use language::{Detector, Language, Lid};
+pub use language::{Detector, Language, LanguageProbability, Lid};
 pub use question::{Example, Question};
 pub use scoring::{
     Detail, Fitness, McNemar, Means, Metric, Rouge, Squad, Test, Verdict, bootstrap_medians, mcnemar, rouge,

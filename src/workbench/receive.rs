@@ -169,7 +169,7 @@ impl App {
             }
             Event::Finished { train, test, .. } if run.caught_up => {
                 let (name, asked) = (run.state.name.clone(), AnswerLanguage::of_tasks(&run.state.languages));
-                let (train, test) = (percent(train.acc_ja), percent(test.acc_ja));
+                let (train, test) = (percent(train.acc_in_language), percent(test.acc_in_language));
                 self.say(match messages::language_asked(&asked) {
                     Some(language) => messages::finished_with_in(&name, language, &train, &test),
                     None => messages::finished_with(&name, &train, &test),

@@ -19,6 +19,7 @@ use yosegi::session::protocol::{
 };
 use yosegi::session::state::SessionState;
 use yosegi::session::{Client, Engine, Home, WorkerKind};
+use yosegi::task::LanguageProbability;
 
 const CONFIG: &str = r#"
 name = "toy"
@@ -56,7 +57,7 @@ fn fitness(target: &Target) -> f64 {
 
 fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
     let f = fitness(target);
-    let score = Score { fitness: f, acc: f, acc_ja: f, japanese: 1.0, n: questions.len() as u64 };
+    let score = Score { fitness: f, acc: f, acc_in_language: f, in_language: 1.0, n: questions.len() as u64 };
     let answer = |&index: &usize| Answer {
         index,
         id: format!("q{index}"),
@@ -66,9 +67,10 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
         number: Some(f.to_string()),
         correct: false,
         language: "ja".into(),
-        p_ja: 1.0,
+        p_language: LanguageProbability::Japanese(1.0),
         tokens: 7,
         lenient_correct: None,
+        in_language: None,
         detail: Detail::default(),
     };
     Measured {

@@ -92,7 +92,13 @@ fn storm(events: u64) -> String {
             if let Event::Evaluated { id: i, generation: g, outcome, .. } = &mut event {
                 let fitness = 0.5 + (generation * 500 + k) as f64 * 1e-6;
                 (*i, *g) = (id + k, generation);
-                *outcome = Outcome::Scored(Score { fitness, acc: 0.5, acc_ja: 0.5, japanese: 1.0, n: 300 });
+                *outcome = Outcome::Scored(Score {
+                    fitness,
+                    acc: 0.5,
+                    acc_in_language: 0.5,
+                    in_language: 1.0,
+                    n: 300,
+                });
             }
             add(&mut seq, event);
         }

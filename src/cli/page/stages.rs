@@ -31,7 +31,7 @@ pub fn draw(state: &SessionState, out: &mut String) -> std::fmt::Result {
             evaluations(state, at),
             winner.map_or_else(|| "–".to_owned(), |e| escape(&e.candidate.label)),
             winner.and_then(Entry::train).map_or_else(|| "–".to_owned(), |s| format!("{:.3}", s.fitness)),
-            percent(winner.and_then(|e| e.test).map(|s| s.acc_ja)),
+            percent(winner.and_then(|e| e.test).map(|s| s.acc_in_language)),
             joins.map_or_else(String::new, |name| format!("a model of the pool: {}", escape(&name))),
         )?;
     }

@@ -15,12 +15,14 @@ pub fn sentence(state: &SessionState) -> Option<String> {
     let of =
         |what: &'static str| rows.iter().filter(move |r| r.what == what).filter_map(|r| Some((r, r.test?)));
     let (best, score) = of("evolved").next()?;
-    let part = |name: &str, score: Score| format!("{name} {}%", percent(Some(score.acc_ja)));
+    let part = |name: &str, score: Score| format!("{name} {}%", percent(Some(score.acc_in_language)));
     let mut others = Vec::new();
     if let Some((_, base)) = of("base").next() {
         others.push(part("the base", base));
     }
-    if let Some((row, source)) = of("source").max_by(|a, b| a.1.acc_ja.total_cmp(&b.1.acc_ja)) {
+    if let Some((row, source)) =
+        of("source").max_by(|a, b| a.1.acc_in_language.total_cmp(&b.1.acc_in_language))
+    {
         others.push(part(&format!("the best source ({})", row.label), source));
     }
     if let Some((_, global)) = of("best global").next() {
@@ -30,7 +32,7 @@ pub fn sentence(state: &SessionState) -> Option<String> {
     Some(format!(
         "The evolved merge {} answers {}% of {} held-out questions {}{against}.",
         best.label,
-        percent(Some(score.acc_ja)),
+        percent(Some(score.acc_in_language)),
         score.n,
         AnswerLanguage::of_tasks(&state.languages).right_in(),
     ))
@@ -93,10 +95,11 @@ fn scores(
     out: &mut String,
 ) -> std::fmt::Result {
     let fitness = train.map_or_else(|| "–".to_owned(), |s| format!("{:.3}", s.fitness));
-    let (train, right) = (percent(train.map(|s| s.acc_ja)), percent(test.map(|s| s.acc_ja)));
+    let (train, right) =
+        (percent(train.map(|s| s.acc_in_language)), percent(test.map(|s| s.acc_in_language)));
     write!(out, "<td>{fitness}</td><td>{train}</td><td>{right}</td>")?;
     if asked.language().is_some() {
-        let (any, language) = (percent(test.map(|s| s.acc)), percent(test.map(|s| s.japanese)));
+        let (any, language) = (percent(test.map(|s| s.acc)), percent(test.map(|s| s.in_language)));
         write!(out, "<td>{any}</td><td>{language}</td>")?;
     }
     writeln!(out, "</tr>")
@@ -119,7 +122,7 @@ pub fn generations(state: &SessionState, out: &mut String) -> std::fmt::Result {
             g.evaluations,
             g.best_fitness,
             best.map_or_else(String::new, |e| escape(&e.candidate.label)),
-            percent(best.and_then(|e| e.test).map(|s| s.acc_ja)),
+            percent(best.and_then(|e| e.test).map(|s| s.acc_in_language)),
             g.mean_fitness,
             g.std_fitness,
             g.sigma,

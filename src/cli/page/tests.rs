@@ -6,6 +6,7 @@ use crate::recipe::{Method, Param, Source, Values};
 use crate::session::Home;
 use crate::session::journal::Journal;
 use crate::session::protocol::{Answer, Candidate, Detail, Event, Origin, Score, Split, SplitScore, Target};
+use crate::task::LanguageProbability;
 
 const EVIL: &str = "<script>alert('1')</script>\"&\x1b[2J\u{202e}";
 
@@ -19,15 +20,16 @@ fn answer(index: usize, correct: bool) -> Answer {
         number: Some(EVIL.to_owned()),
         correct,
         language: "ja".to_owned(),
-        p_ja: 1.0,
+        p_language: LanguageProbability::Japanese(1.0),
         tokens: 9,
         lenient_correct: None,
+        in_language: None,
         detail: Detail::default(),
     }
 }
 
 fn score(fitness: f64) -> Score {
-    Score { fitness, acc: fitness, acc_ja: fitness, japanese: 1.0, n: 4 }
+    Score { fitness, acc: fitness, acc_in_language: fitness, in_language: 1.0, n: 4 }
 }
 
 fn candidate(id: u64, origin: Origin, target: Target) -> Candidate {

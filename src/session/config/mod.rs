@@ -103,9 +103,9 @@ pub struct Search {
     /// Passes over unknown keys of the recipe that it begins from.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lenient: bool,
-    /// What `nsga2` weighs against each other on the training questions: `fitness`, `acc`, `acc_ja`,
-    /// `japanese`, or a task's name for its fitness. The best candidate is still the one of the
-    /// highest fitness.
+    /// What `nsga2` weighs against each other on the training questions: `fitness`, `acc`,
+    /// `acc_in_language` (or `acc_ja`), `in_language` (or `japanese`), or a task's name for its fitness. The
+    /// best candidate is still the one with the highest fitness.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<String>,
     /// Parameters of the optimiser that differ from its defaults.
@@ -143,7 +143,7 @@ pub struct Budget {
 }
 
 /// Figures of a score that can be an objective.
-const SCORES: [&str; 4] = ["fitness", "acc", "acc_ja", "japanese"];
+const SCORES: [&str; 6] = ["fitness", "acc", "acc_in_language", "acc_ja", "in_language", "japanese"];
 
 /// Whether a start is another session's best or a recipe's file.
 fn is_elsewhere(word: &str) -> bool {

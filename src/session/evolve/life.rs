@@ -96,8 +96,8 @@ pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
             (_, None) => f64::NAN,
             ("fitness", Some(s)) => s.fitness,
             ("acc", Some(s)) => s.acc,
-            ("acc_ja", Some(s)) => s.acc_ja,
-            ("japanese", Some(s)) => s.japanese,
+            ("acc_in_language" | "acc_ja", Some(s)) => s.acc_in_language,
+            ("in_language" | "japanese", Some(s)) => s.in_language,
             _ => of_task().unwrap_or(f64::NAN),
         }
     };

@@ -232,9 +232,10 @@ impl Reader<'_> {
                 number: body.number,
                 correct: body.correct,
                 language: body.language,
-                p_ja: body.p_ja,
+                p_language: body.p_language,
                 tokens: body.tokens,
                 lenient_correct: body.lenient_correct,
+                in_language: body.in_language,
                 detail: body.detail,
             });
         }

@@ -1,7 +1,7 @@
 //! What is written can be read back, or is not written.
 
 use super::*;
-use crate::session::protocol::{Candidate, Origin, Target};
+use crate::session::protocol::{Candidate, Origin, Score, Target};
 
 fn started(sigma: f64, genome: f64) -> Event {
     let candidate = Candidate {
@@ -14,12 +14,12 @@ fn started(sigma: f64, genome: f64) -> Event {
     Event::GenerationStarted { generation: 1, sigma, mean: vec![0.5], candidates: vec![candidate] }
 }
 
-fn answer(p_ja: f64) -> Answer {
+fn answer(p: f64) -> Answer {
     serde_json::from_value(serde_json::json!({
         "index": 0, "id": "q", "question": "?", "gold": "1", "text": "1", "number": "1", "correct": true,
         "language": "ja", "p_ja": 0.5, "tokens": 1
     }))
-    .map(|a: Answer| Answer { p_ja, ..a })
+    .map(|a: Answer| Answer { p_language: LanguageProbability::Japanese(p), ..a })
     .unwrap()
 }
 
@@ -72,4 +72,26 @@ fn what_comes_before_an_illegible_event_is_read() {
     assert!(reader.state().unwrap_err().is::<Trouble>());
     let row = crate::session::list::rows(&home).unwrap().remove(0);
     assert_eq!(row.problem.map(|p| p.kind), Some(TroubleKind::Damaged));
+}
+
+/// Earlier journals have `p_ja` beside `p_language`; both names of a score's shares are read, today's written.
+#[test]
+fn either_name_of_a_language_figure_is_read() {
+    let body = |more: &str| -> Body {
+        let text = format!(
+            "{{\"text\":\"1\",\"number\":\"1\",\"correct\":true,\"language\":\"fr\",\"tokens\":1,{more}\
+             \"in_language\":true}}"
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let both = body("\"p_ja\":0.0,\"p_language\":0.75,");
+    assert_eq!(both.p_language, LanguageProbability::Other(0.75));
+    assert_eq!(both.in_language, Some(true));
+    assert_eq!(body("\"p_ja\":0.5,").p_language, LanguageProbability::Japanese(0.5));
+    assert!(serde_json::to_string(&both).unwrap().contains("\"p_language\":0.75"));
+    let score = Score { fitness: 1.0, acc: 1.0, acc_in_language: 0.5, in_language: 0.25, n: 4 };
+    let text = serde_json::to_string(&score).unwrap();
+    assert!(text.contains("\"acc_ja\":0.5") && text.contains("\"japanese\":0.25"), "{text}");
+    let renamed = text.replace("acc_ja", "acc_in_language").replace("japanese", "in_language");
+    assert_eq!(serde_json::from_str::<Score>(&renamed).unwrap(), score);
 }

@@ -5,6 +5,7 @@ mod fasttext;
 use std::sync::OnceLock;
 
 pub use fasttext::Lid;
+use serde::{Deserialize, Serialize};
 
 /// fastText's language identifier (CC BY-SA 3.0, see zoo/lid/ATTRIBUTION.md).
 const LID_176: &[u8] = include_bytes!("../../../zoo/lid/lid.176.ftz");
@@ -14,10 +15,74 @@ const LID_176: &[u8] = include_bytes!("../../../zoo/lid/lid.176.ftz");
 pub struct Language {
     /// Code of the likeliest language (`ja`, `en`), or `other`.
     pub code: String,
-    /// Probability of Japanese, in [0, 1].
-    pub p_ja: f64,
     /// Probability of the language asked for, in [0, 1].
-    pub p: f64,
+    pub p_language: f64,
+}
+
+/// The probability, in [0, 1], that an answer is in the task's language; in Japanese where the task asks for none.
+///
+/// Written as `p_ja` for Japanese and as `p_language` for another language. Earlier journals hold both for another
+/// language, and then `p_language` is read.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub enum LanguageProbability {
+    Japanese(f64),
+    Other(f64),
+}
+
+/// [`LanguageProbability`] as it is written.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Written {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_ja: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p_language: Option<f64>,
+}
+
+impl LanguageProbability {
+    /// The probability `p` of a task's language.
+    #[must_use]
+    pub fn of(language: Option<&str>, p: f64) -> Self {
+        if is_other(language) { Self::Other(p) } else { Self::Japanese(p) }
+    }
+
+    /// The probability alone.
+    #[must_use]
+    pub const fn value(self) -> f64 {
+        match self {
+            Self::Japanese(p) | Self::Other(p) => p,
+        }
+    }
+}
+
+impl Default for LanguageProbability {
+    fn default() -> Self {
+        Self::Japanese(0.0)
+    }
+}
+
+impl TryFrom<Written> for LanguageProbability {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let Written { p_ja, p_language } = written;
+        p_language.map(Self::Other).or(p_ja.map(Self::Japanese)).ok_or("missing field `p_ja` or `p_language`")
+    }
+}
+
+impl From<LanguageProbability> for Written {
+    fn from(p: LanguageProbability) -> Self {
+        match p {
+            LanguageProbability::Japanese(p) => Self { p_ja: Some(p), p_language: None },
+            LanguageProbability::Other(p) => Self { p_ja: None, p_language: Some(p) },
+        }
+    }
+}
+
+/// Whether a task asks for a language other than Japanese.
+fn is_other(language: Option<&str>) -> bool {
+    language.is_some_and(|code| code != "ja")
 }
 
 /// What judges language.
@@ -85,7 +150,7 @@ fn by_model(model: &Lid, text: &str, wanted: &str) -> Language {
     let of = |code: &str| {
         scores.iter().find(|(label, _)| *label == code).map_or(0.0, |(_, p)| f64::from(p.min(1.0)))
     };
-    Language { code: best.to_owned(), p_ja: of("ja"), p: of(wanted) }
+    Language { code: best.to_owned(), p_language: of(wanted) }
 }
 
 fn by_letters(text: &str, wanted: &str) -> Language {
@@ -97,7 +162,7 @@ fn by_letters(text: &str, wanted: &str) -> Language {
         any_kana |= kana(c);
         japanese += u32::from(kana(c) || kanji(c));
     }
-    let p_ja = if any_kana { f64::from(japanese) / f64::from(letters) } else { 0.0 };
-    let code = if p_ja > 0.5 { "ja" } else { "other" };
-    Language { code: code.to_owned(), p_ja, p: if wanted == "ja" { p_ja } else { 0.0 } }
+    let p_japanese = if any_kana { f64::from(japanese) / f64::from(letters) } else { 0.0 };
+    let code = if p_japanese > 0.5 { "ja" } else { "other" };
+    Language { code: code.to_owned(), p_language: if wanted == "ja" { p_japanese } else { 0.0 } }
 }

@@ -9,35 +9,36 @@ use crate::task::error::nearest;
 /// Means over a candidate's answers, each in [0, 1].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Means {
-    /// Right and in the task's language (`acc_ja`).
+    /// Right and in the task's language (`acc_in_language`, `acc_ja`).
     pub both: f64,
     /// Right (`acc`).
     pub correct: f64,
     /// In the task's language, right or wrong.
-    pub japanese: f64,
+    pub in_language: f64,
     /// The task's first metric.
     pub score: f64,
     /// All of the task's metrics by name.
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// A parsed fitness expression such as `both + 0.05 * correct + 0.02 * japanese`: numbers, the
-/// names of [`Means`] (also `acc` for `correct`, `acc_ja` for `both`) and of the task's metrics
-/// (`f1`, `rouge2`), `+ - * /`, brackets, `min(a, b)` and `max(a, b)`.
+/// A parsed fitness expression such as `both + 0.05 * correct + 0.02 * in_language`: numbers, the
+/// names of [`Means`] (also `acc` for `correct`, `acc_in_language` or `acc_ja` for `both`, `japanese` for
+/// `in_language`) and of the task's metrics (`f1`, `rouge2`), `+ - * /`, brackets, `min(a, b)` and `max(a, b)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitness {
     source: String,
     root: Node,
 }
 
-const NAMES: [&str; 8] = ["both", "correct", "japanese", "score", "acc", "acc_ja", "min", "max"];
+const NAMES: [&str; 10] =
+    ["both", "correct", "in_language", "japanese", "score", "acc", "acc_in_language", "acc_ja", "min", "max"];
 
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
     Number(f64),
     Both,
     Correct,
-    Japanese,
+    InLanguage,
     Score,
     Metric(Metric),
     Negative(Box<Node>),
@@ -97,7 +98,7 @@ impl Fitness {
 fn affine(node: &Node) -> Option<bool> {
     match node {
         Node::Number(_) => Some(true),
-        Node::Both | Node::Correct | Node::Japanese | Node::Score | Node::Metric(_) => Some(false),
+        Node::Both | Node::Correct | Node::InLanguage | Node::Score | Node::Metric(_) => Some(false),
         Node::Negative(inner) => affine(inner),
         Node::Pair(op, pair) => {
             let (a, b) = (affine(&pair.0)?, affine(&pair.1)?);
@@ -115,7 +116,7 @@ fn affine(node: &Node) -> Option<bool> {
 fn bounds(node: &Node) -> (f64, f64) {
     match node {
         Node::Number(v) => (*v, *v),
-        Node::Both | Node::Correct | Node::Japanese | Node::Score | Node::Metric(_) => (0.0, 1.0),
+        Node::Both | Node::Correct | Node::InLanguage | Node::Score | Node::Metric(_) => (0.0, 1.0),
         Node::Negative(inner) => {
             let (low, high) = bounds(inner);
             (-high, -low)
@@ -144,7 +145,7 @@ fn eval(node: &Node, means: &Means) -> f64 {
         Node::Number(v) => *v,
         Node::Both => means.both,
         Node::Correct => means.correct,
-        Node::Japanese => means.japanese,
+        Node::InLanguage => means.in_language,
         Node::Score => means.score,
         // A metric that the task does not report is worth nothing.
         Node::Metric(metric) => means.metrics.get(metric.name()).copied().unwrap_or(0.0),
@@ -235,9 +236,9 @@ impl Parser<'_> {
         let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
         let name = &self.rest[..end];
         let node = match name {
-            "both" | "acc_ja" => Node::Both,
+            "both" | "acc_in_language" | "acc_ja" => Node::Both,
             "correct" | "acc" => Node::Correct,
-            "japanese" => Node::Japanese,
+            "in_language" | "japanese" => Node::InLanguage,
             "score" => Node::Score,
             "min" | "max" => {
                 let op = if name == "min" { Op::Min } else { Op::Max };
@@ -296,11 +297,11 @@ mod tests {
     #[test]
     fn sums_are_told_from_the_rest_and_bounded() {
         for (text, sum, bounds) in [
-            ("both + 0.05 * correct + 0.02 * japanese", true, (0.0, 1.07)),
+            ("both + 0.05 * correct + 0.02 * in_language", true, (0.0, 1.07)),
             ("(acc - 2 * japanese) / 2 + 1", true, (0.0, 1.5)),
             ("-acc", true, (-1.0, 0.0)),
             ("acc * japanese", false, (0.0, 1.0)),
-            ("min(acc, japanese) + 1", false, (1.0, 2.0)),
+            ("min(acc_in_language, japanese) + 1", false, (1.0, 2.0)),
             ("1 / acc", false, (f64::NEG_INFINITY, f64::INFINITY)),
             ("max(1, 2) * acc", true, (0.0, 2.0)),
         ] {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Metric, lenient_number, number, rouge, squad};
 use crate::task::config::Extract;
-use crate::task::{Kind, Language, Question, Scorer, Task};
+use crate::task::{Kind, Language, LanguageProbability, Question, Scorer, Task};
 
 /// What is to be said of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,11 +22,11 @@ pub struct Verdict {
     pub lenient_correct: bool,
     /// Code of the likeliest language (`ja`, `en`), or `other` where only letters are counted.
     pub language: String,
-    /// Probability that the answer is Japanese, in [0, 1].
-    pub p_ja: f64,
+    #[serde(flatten)]
+    pub p_language: LanguageProbability,
     /// The task's language condition holds: the probability of its language is above one half.
     /// True where the task has none.
-    pub japanese: bool,
+    pub in_language: bool,
     /// What a task without numbers adds.
     #[serde(flatten)]
     pub detail: Detail,
@@ -42,13 +42,6 @@ pub struct Detail {
     /// The verdict of [`Scorer::Number`], where the task's scorer is [`Scorer::NumberLenient`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_correct: Option<bool>,
-    /// Probability of the task's language.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p_language: Option<f64>,
-    /// In the language that the task asks for, or it asks for none; absent in journals of earlier
-    /// sessions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub in_language: Option<bool>,
     /// This answer's values of metrics that are means over answers, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
@@ -150,17 +143,16 @@ impl Task {
     /// (P ≥ 0.5) an answer in another counts as empty.
     fn answers_in_wrong_language(&self, gold: &str, answer: &str) -> bool {
         let Some(wanted) = self.language.as_deref() else { return false };
-        let p = |text| self.detector.detect_as(text, wanted).p;
+        let p = |text| self.detector.detect_as(text, wanted).p_language;
         p(gold) >= 0.5 && p(answer) < 0.5
     }
 
     fn judge_language(&self, text: &str, verdict: &mut Verdict) {
         let wanted = self.language.as_deref();
-        let Language { code, p_ja, p } = self.detector.detect_as(text, wanted.unwrap_or("ja"));
-        (verdict.language, verdict.p_ja) = (code, p_ja);
-        verdict.japanese = wanted.is_none() || p > 0.5;
-        verdict.detail.p_language = wanted.filter(|w| *w != "ja").map(|_| p);
-        verdict.detail.in_language = Some(verdict.japanese);
+        let Language { code, p_language } = self.detector.detect_as(text, wanted.unwrap_or("ja"));
+        verdict.language = code;
+        verdict.p_language = LanguageProbability::of(wanted, p_language);
+        verdict.in_language = wanted.is_none() || p_language > 0.5;
     }
 
     /// Judges the log-likelihoods of a question's choices, in their order: the likeliest one is the
@@ -176,11 +168,10 @@ impl Task {
         let mut verdict = Verdict {
             number: best.and_then(|b| question.choices.get(b).cloned()),
             correct: best.is_some() && best == gold && !tied,
-            japanese: true,
+            in_language: true,
             ..Verdict::default()
         };
         verdict.lenient_correct = verdict.correct;
-        verdict.detail.in_language = Some(true);
         verdict.detail.choice = best;
         verdict.detail.log_likelihoods = log_likelihoods.to_vec();
         if self.metrics.contains(&Metric::AccNorm) {

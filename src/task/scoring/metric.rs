@@ -105,9 +105,9 @@ pub(in crate::task) fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<u
     let n = verdicts.len().max(1) as f64;
     let share = |is: &dyn Fn(&Verdict) -> bool| verdicts.iter().filter(|(v, _)| is(v)).count() as f64 / n;
     let mut out = Means {
-        both: share(&|v| v.correct && v.japanese),
+        both: share(&|v| v.correct && v.in_language),
         correct: share(&|v| v.correct),
-        japanese: share(&|v| v.japanese),
+        in_language: share(&|v| v.in_language),
         ..Means::default()
     };
     let pairs: Vec<(usize, usize)> =

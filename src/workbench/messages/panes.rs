@@ -131,7 +131,7 @@ words! {
     waiting = "waiting" | "待機中";
     question_title(id: &str, gold: &str) = "{id} (expected {gold})" | "{id}（正解 {gold}）";
     strict_lenient(strict: &str, lenient: &str) = "  strict {strict} lenient {lenient}" | "  厳格 {strict} 寛容 {lenient}";
-    answer_facts(p_ja: f64, tokens: u64) = "  p(ja) {p_ja:.2}  {tokens} tokens" | "  p(ja) {p_ja:.2}  {tokens}トークン";
+    answer_facts(language: &str, p: f64, tokens: u64) = "  p({language}) {p:.2}  {tokens} tokens" | "  p({language}) {p:.2}  {tokens}トークン";
     best_name = "best" | "最良";
     by_hand = "by hand" | "手作り";
     global_named(label: &str) = "global {label}" | "全体 {label}";

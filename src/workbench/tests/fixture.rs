@@ -47,8 +47,8 @@ pub fn recipe(weights: &[f64]) -> Recipe {
     }
 }
 
-fn score(both: f64, acc: f64, japanese: f64, n: u64) -> Score {
-    Score { fitness: both + 0.05 * acc + 0.02 * japanese, acc, acc_ja: both, japanese, n }
+fn score(both: f64, acc: f64, in_language: f64, n: u64) -> Score {
+    Score { fitness: both + 0.05 * acc + 0.02 * in_language, acc, acc_in_language: both, in_language, n }
 }
 
 fn scored(id: u64, label: &str, origin: Origin, target: Target, s: [(f64, f64, f64); 2]) -> Event {

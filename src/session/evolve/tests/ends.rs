@@ -99,7 +99,7 @@ fn two_objectives_end_in_a_front() {
                 // Japanese falls where accuracy rises.
                 let mut scores = measure(&work);
                 for s in scores.iter_mut().flatten() {
-                    s.score.japanese = 1.0 - s.score.acc * s.score.acc;
+                    s.score.in_language = 1.0 - s.score.acc * s.score.acc;
                 }
                 let event = run.measured(&work, scores);
                 store(&mut records, &mut run, &event);

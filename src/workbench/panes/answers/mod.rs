@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use crate::session::protocol::{Answer, Split};
+use crate::task::{AnswerLanguage, LanguageProbability};
 use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
@@ -106,10 +107,21 @@ fn table(
     }
 }
 
+/// The code of the language that an answer's probability is of.
+fn language(app: &App, answer: &Answer) -> String {
+    let session = app.run.as_ref().map(|run| AnswerLanguage::of_tasks(&run.state.languages));
+    match answer.p_language {
+        LanguageProbability::Japanese(_) => "ja".to_owned(),
+        LanguageProbability::Other(_) => {
+            session.as_ref().and_then(AnswerLanguage::code).unwrap_or("language").to_owned()
+        }
+    }
+}
+
 /// Under a column's name: its score, or why there is none.
 fn summary(app: &App, who: Who) -> String {
     if let Some(answers) = app.column_answers(who) {
-        return messages::share_of(&percent(answers.score.acc_ja), answers.score.n);
+        return messages::share_of(&percent(answers.score.acc_in_language), answers.score.n);
     }
     let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
     match fetch {
@@ -160,7 +172,11 @@ fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: Who, answer: Option
     let mark = |right: bool| canvas.theme.verdict(right);
     let differ = answer.lenient_correct.filter(|l| *l != answer.correct);
     let both = differ.map(|l| messages::strict_lenient(mark(answer.correct), mark(l)));
-    let facts = format!("{}{}", both.unwrap_or_default(), messages::answer_facts(answer.p_ja, answer.tokens));
+    let facts = format!(
+        "{}{}",
+        both.unwrap_or_default(),
+        messages::answer_facts(&language(app, answer), answer.p_language.value(), answer.tokens)
+    );
     let x = area.x + used + 2;
     let used = canvas.text((x, area.y), area.right().saturating_sub(x), &words, style);
     let dim = canvas.theme.tone(Tone::Dim);

@@ -60,8 +60,11 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     for (entry, tone, label) in rows.iter().skip(skip) {
         let style = canvas.theme.tone(*tone);
         canvas.text((area.x, y), name - 1, label, style);
-        let mut text =
-            format!("{:>7}  {:>8}", share(entry.train(), |s| s.acc_ja), share(entry.test, |s| s.acc_ja));
+        let mut text = format!(
+            "{:>7}  {:>8}",
+            share(entry.train(), |s| s.acc_in_language),
+            share(entry.test, |s| s.acc_in_language)
+        );
         if any {
             let any = share(entry.test.or(entry.train()), |s| s.acc);
             text = format!("{text}{any:>10}");
