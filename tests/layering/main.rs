@@ -1,5 +1,9 @@
 //! The rooms import only downwards, and only the rooms that may hold tensors name the tensor library.
 
+mod graph;
+mod source;
+
+use graph::Graph;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -55,12 +59,7 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
 
 /// Source text without comments (doc comments may name any room).
 fn code(path: &Path) -> String {
-    fs::read_to_string(path)
-        .expect("a readable source file")
-        .lines()
-        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
-        .collect::<Vec<_>>()
-        .join("\n")
+    source::without_text(&fs::read_to_string(path).expect("a readable source file"))
 }
 
 /// Every room that `code` names as `crate::room`, also inside `use crate::{a::…, b::…}`.
@@ -157,6 +156,33 @@ fn files_are_read_under_a_bound() {
                 "{name} reads a file by {reads}…): use limits::read or limits::read_text"
             );
         }
+    }
+}
+
+/// Files that use each other's items cannot be read, moved or tested apart. A parent and its own children may.
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles = Graph::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).circles();
+    let lines: Vec<String> = circles.iter().map(|circle| circle.join(" ")).collect();
+    assert!(lines.is_empty(), "files in circles:\n{}", lines.join("\n"));
+}
+
+/// A folder is looked through before it is read: 20 files at most. The commands are one file each, however many.
+#[test]
+fn no_folder_is_crowded_and_no_file_is_long() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    files(&src.with_file_name("tests"), &mut all);
+    let mut folders = std::collections::BTreeMap::<PathBuf, usize>::new();
+    for path in &all {
+        let lines = fs::read_to_string(path).expect("a readable source file").lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+        *folders.entry(path.parent().expect("a folder").to_owned()).or_default() += 1;
+    }
+    for (folder, count) in folders {
+        let one_kind = folder == src.join("cli") || folder == src.with_file_name("tests");
+        assert!(one_kind || count <= 20, "{} holds {count} files", folder.display());
     }
 }
 
