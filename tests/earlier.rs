@@ -71,7 +71,11 @@ fn covers(now: &Value, earlier: &Value, at: &str) {
             for (key, value) in earlier.iter().filter(|(key, _)| !TIMES.contains(&key.as_str())) {
                 let new = RENAMED.iter().find(|(old, _)| old == key).map_or(key.as_str(), |(_, new)| *new);
                 let found = now.get(key).or_else(|| now.get(new));
-                covers(found.unwrap_or_else(|| panic!("{at}: no {key} any more")), value, &format!("{at}.{key}"));
+                covers(
+                    found.unwrap_or_else(|| panic!("{at}: no {key} any more")),
+                    value,
+                    &format!("{at}.{key}"),
+                );
             }
         }
         (Value::Array(now), Value::Array(earlier)) => {
@@ -171,7 +175,8 @@ fn earlier_answers_are_taken() {
     let compared =
         yosegi(folder.path(), &["compare", "eval.json", "zoo:base", "--task", "polite.toml", "--json"]);
     assert_eq!(lines(&compared)[0]["right_a"], 1.0, "{compared}");
-    let scored = yosegi(folder.path(), &["score", "--task", "polite.toml", "--answers", "eval.json", "--json"]);
+    let scored =
+        yosegi(folder.path(), &["score", "--task", "polite.toml", "--answers", "eval.json", "--json"]);
     assert_eq!(lines(&scored)[0]["acc"], 1.0, "{scored}");
 }
 
@@ -179,6 +184,6 @@ fn earlier_answers_are_taken() {
 #[cfg(feature = "workbench")]
 #[test]
 fn key_files_are_read() {
-    let (_, problems) = yosegi::workbench::Keymap::read(&text("keys.toml"), "keys.toml");
+    let (_, problems) = yosegi::workbench::keymap::Keymap::read(&text("keys.toml"), "keys.toml");
     assert!(problems.is_empty(), "{problems:?}");
 }

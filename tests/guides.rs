@@ -64,7 +64,8 @@ fn follow(guide: &str) {
         }
     }
     assert!(script.contains("\nyosegi "), "{} shows no command", page.display());
-    let path = format!("{}:{}", Path::new(YOSEGI).parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path =
+        format!("{}:{}", Path::new(YOSEGI).parent().unwrap().display(), std::env::var("PATH").unwrap());
     let out = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
@@ -85,7 +86,8 @@ fn follow(guide: &str) {
 /// A part of a config is one that the bundled session can have in place of its own.
 fn a_fragment_fits_the_bundled_config(page: &Path, text: &str) {
     let part: toml::Table = text.parse().unwrap_or_else(|e| panic!("{}: {e}", page.display()));
-    let mut whole: toml::Table = fs::read_to_string(root().join("configs/zoo.toml")).unwrap().parse().unwrap();
+    let mut whole: toml::Table =
+        fs::read_to_string(root().join("configs/zoo.toml")).unwrap().parse().unwrap();
     whole.extend(part);
     Config::parse(&whole.to_string(), &page.display().to_string()).unwrap();
 }
@@ -126,16 +128,20 @@ fn every_command_shown_exists_with_its_flags() {
     let mut seen = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        let shown = text.split('`').flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("yosegi "));
+        let shown =
+            text.split('`').flat_map(str::lines).filter_map(|line| line.trim().strip_prefix("yosegi "));
         for line in shown {
             let words: Vec<&str> = line.split('#').next().unwrap().split_whitespace().collect();
-            let Some(command) = words.first().filter(|w| w.starts_with(|c: char| c.is_ascii_lowercase())) else {
+            let Some(command) = words.first().filter(|w| w.starts_with(|c: char| c.is_ascii_lowercase()))
+            else {
                 continue;
             };
             let out = Command::new(YOSEGI).args([command, "--help"]).output().unwrap();
             assert!(out.status.success(), "{}: there is no `yosegi {command}`", page.display());
             let help = String::from_utf8(out.stdout).unwrap();
-            for flag in words.iter().map(|w| w.trim_matches(['[', ']', ',', '.'])).filter(|w| w.starts_with("--")) {
+            for flag in
+                words.iter().map(|w| w.trim_matches(['[', ']', ',', '.'])).filter(|w| w.starts_with("--"))
+            {
                 assert!(help.contains(flag), "{}: `yosegi {command}` has no {flag}", page.display());
             }
             seen += 1;
@@ -152,7 +158,11 @@ fn every_link_leads_somewhere() {
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let file = link.split('#').next().unwrap();
             if !file.is_empty() && !file.contains("://") {
-                assert!(page.parent().unwrap().join(file).exists(), "{}: {link} leads nowhere", page.display());
+                assert!(
+                    page.parent().unwrap().join(file).exists(),
+                    "{}: {link} leads nowhere",
+                    page.display()
+                );
             }
         }
     }
