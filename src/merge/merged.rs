@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 use crate::recipe::{LayerGroup, Recipe};
 
-use super::plan::{Plan, Planned};
+use super::parity::mt19937::Twister;
+use super::plan::planned::{Plan, Planned};
 use super::run::Numbers;
-use super::twister::Twister;
 use super::{MergeError, Pool};
 
 /// Outputs of more bytes than this are written past the caches.

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use super::MergeError;
 use super::device::launch::Launch;
 use super::device::queue;
-use super::kernel::{Input, Keep, Rule, Task};
-use super::mask::{Key, threshold};
-use super::round;
+use super::kernels::kernel::{Input, Keep, Rule, Task};
+use super::kernels::mask::{Key, threshold};
+use super::kernels::round;
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, tensor_shapes};
 use crate::gpu::{Arguments, Driver, Fault, Source};
 

@@ -5,18 +5,20 @@ use rayon::prelude::*;
 use crate::checkpoint::Dtype;
 use crate::recipe::{MaskStream, Method, Param};
 
-use super::delta::Delta;
-use super::group::{Group, Out};
-use super::kernel::{self, Input, Keep, Task};
-use super::known::Known;
-use super::mask::{self, Key};
+use super::kernels::dispatch;
+use super::kernels::group::{Group, Out};
+use super::kernels::kernel::{self, Input, Keep, Task};
+use super::kernels::mask::{self, Key};
+use super::kernels::mask_l1::Grid;
+use super::kernels::task_vector::Delta;
+use super::kernels::trim;
 use super::methods::{self, Part, Problem, Rule, SAMPLE, Sparsify, Sum};
-use super::plan::{Plan, Planned};
-use super::pool::CHUNK;
-use super::prune::{Change, Draw};
-use super::shares::Grid;
-use super::twister::Twister;
-use super::{MergeError, Pool, dispatch, trim};
+use super::parity::mt19937::Twister;
+use super::parity::prune::{Change, Draw};
+use super::plan::planned::{Plan, Planned};
+use super::plan::pool::CHUNK;
+use super::plan::tensor_cache::Known;
+use super::{MergeError, Pool};
 
 /// Sums of |δ| below this are not matched (mergekit's `rescaled_masked_tensor`).
 const TINY: f32 = 1e-7;

@@ -1,8 +1,8 @@
 //! What the CUDA kernel is told of a task: the fields of `merge.cu`, in their order.
 
 use crate::checkpoint::Dtype;
-use crate::merge::kernel::{Keep, Rule, Task};
-use crate::merge::round;
+use crate::merge::kernels::kernel::{Keep, Rule, Task};
+use crate::merge::kernels::round;
 
 /// Most sources that the kernel is compiled for.
 pub(crate) const MOST: usize = 5;

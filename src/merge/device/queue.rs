@@ -68,8 +68,10 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
     use crate::gpu::{Format, emulated::Emulated};
-    use crate::merge::kernel::{self, BLOCK, Input, Keep, Rule, Task};
-    use crate::merge::{mask::Key, round, trim::Cut};
+    use crate::merge::kernels::kernel::{self, BLOCK, Input, Keep, Rule, Task};
+    use crate::merge::kernels::mask::Key;
+    use crate::merge::kernels::round;
+    use crate::merge::kernels::trim::Cut;
 
     const N: usize = 2 * BLOCK + 7;
 

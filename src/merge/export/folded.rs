@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::checkpoint::Checkpoint;
 
 use super::super::MergeError;
-use super::super::fold::{Folding, Piece};
+use super::super::fold_scales::{Folding, Piece};
 use super::plan::{Outline, order};
 use super::shards::{Extent, layout};
 use super::stream::{self, Maker};

@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use crate::recipe::Recipe;
 
-use super::super::plan::{Plan, Planned};
 use super::super::run::Numbers;
-use super::super::twister::Twister;
 use super::super::{MergeError, Pool};
 use super::shards::Extent;
 use super::stream::Maker;
+use crate::merge::parity::mt19937::Twister;
+use crate::merge::plan::planned::{Plan, Planned};
 
 /// A recipe worked out against a pool, and how far it has been made.
 pub(super) struct Piecewise<'a> {

@@ -6,7 +6,7 @@
 use crate::checkpoint::Dtype;
 
 use super::{Block, Group, Out};
-use crate::merge::group::BLOCK;
+use crate::merge::kernels::group::BLOCK;
 
 /// One model's part.
 pub(in crate::merge) struct Part<'a> {
@@ -46,7 +46,7 @@ pub(in crate::merge) fn sum(
 fn typed<const WORK: u8>(group: &Group<'_>, base: usize, parts: &[Part<'_>], rule: Sum, out: &mut Out<'_>) {
     let r = |x: f32| match WORK {
         0 => x,
-        1 => crate::merge::round::bf16(x),
+        1 => crate::merge::kernels::round::bf16(x),
         _ => half::f16::from_f32(x).to_f32(),
     };
     let others: Vec<usize> = group.others().collect();

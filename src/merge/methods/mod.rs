@@ -22,8 +22,8 @@ pub(super) use plain::check_weights;
 use crate::checkpoint::Dtype;
 use crate::recipe::{Method, Param};
 
-use super::group::{Block, Group, Out};
-use super::plan::Values;
+use super::kernels::group::{Block, Group, Out};
+use super::plan::planned::Values;
 
 /// Why a tensor cannot be merged; the caller says which one.
 #[derive(Debug)]

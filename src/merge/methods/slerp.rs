@@ -2,7 +2,7 @@
 //! or without a base, on whole tensors, rows or columns.
 
 use super::{Group, Out, Problem};
-use crate::merge::group::BLOCK;
+use crate::merge::kernels::group::BLOCK;
 
 /// `slerp` (mergekit's `slerp.py`): `t` = 0 is the base, 1 the other input. In f32 whatever the
 /// inputs are: a·sin((1−t)θ)/sin θ + b·sin(tθ)/sin θ, θ the angle between the two; straight where

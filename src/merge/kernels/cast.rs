@@ -10,7 +10,7 @@ use super::round;
 /// `x` rounded to `dtype` (nearest, ties to even), as f32.
 #[inline(always)]
 #[allow(clippy::inline_always)] // must be inlined into the vectorised passes
-pub(super) fn to(dtype: Dtype, x: f32) -> f32 {
+pub(crate) fn to(dtype: Dtype, x: f32) -> f32 {
     match dtype {
         Dtype::F32 => x,
         Dtype::BF16 => round::bf16(x),
@@ -20,12 +20,12 @@ pub(super) fn to(dtype: Dtype, x: f32) -> f32 {
 
 /// The type to which torch promotes a mixture: the widest if one holds the others, f32 for
 /// bfloat16 with float16.
-pub(super) fn promote(a: Dtype, b: Dtype) -> Dtype {
+pub(crate) fn promote(a: Dtype, b: Dtype) -> Dtype {
     if a == b { a } else { Dtype::F32 }
 }
 
 /// Writes `values` as little-endian `dtype`, rounding.
-pub(super) fn store(dtype: Dtype, values: &[f32], out: &mut [u8]) {
+pub(crate) fn store(dtype: Dtype, values: &[f32], out: &mut [u8]) {
     match dtype {
         Dtype::F32 => {
             for (o, v) in out.as_chunks_mut::<4>().0.iter_mut().zip(values) {
@@ -46,7 +46,7 @@ pub(super) fn store(dtype: Dtype, values: &[f32], out: &mut [u8]) {
 }
 
 /// Elements `at..at + out.len()` of a tensor, rounded to `dtype`.
-pub(super) fn load(view: &TensorView<'_>, dtype: Dtype, at: usize, out: &mut [f32]) {
+pub(crate) fn load(view: &TensorView<'_>, dtype: Dtype, at: usize, out: &mut [f32]) {
     view.read_f32(at, out);
     if view.dtype != dtype && dtype != Dtype::F32 {
         for x in out {

@@ -20,7 +20,7 @@ const WIDTH: usize = 32;
 const AHEAD: usize = 1024;
 
 /// Whether this CPU has what the pass needs.
-pub(super) fn available() -> bool {
+pub(crate) fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
@@ -35,7 +35,7 @@ pub(super) fn available() -> bool {
 /// # Safety
 /// The CPU must be [`available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-pub(super) unsafe fn run(task: &Fused<'_>, start: usize, out: &mut [u8], stream: bool) {
+pub(crate) unsafe fn run(task: &Fused<'_>, start: usize, out: &mut [u8], stream: bool) {
     match task.parts.len() {
         1 => of_sources::<1>(task, start, out, stream),
         2 => of_sources::<2>(task, start, out, stream),
@@ -330,7 +330,7 @@ fn hash<const N: usize>(lanes: &Lanes<N>, i: usize, at: usize) -> __m512i {
 /// `Key::pair` of 16 pairs, by the halves of their key.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn hash_pairs(pair: __m512i, xor: __m512i, add: __m512i) -> __m512i {
+pub(crate) fn hash_pairs(pair: __m512i, xor: __m512i, add: __m512i) -> __m512i {
     let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
     let x = _mm512_xor_si512(pair, xor);
     let x = _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x));

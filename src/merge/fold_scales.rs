@@ -18,8 +18,9 @@ use crate::checkpoint::{
     Checkpoint, Dtype, ModelConfig, Origin, TensorView, Weights, Windows, tensor_shapes,
 };
 
-use super::pool::CHUNK;
-use super::{MergeError, work};
+use super::MergeError;
+use super::kernels::cast;
+use super::plan::pool::CHUNK;
 
 /// One step of a path over models in a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -219,7 +220,7 @@ impl<'a> Piece<'a> {
                 Change::Divide(by) => values.iter_mut().for_each(|v| *v /= by),
                 Change::Flip => values.iter_mut().for_each(|v| *v = -*v),
             }
-            work::store(dtype, &values, out);
+            cast::store(dtype, &values, out);
             let shape = [values.len()];
             TensorView { dtype, shape: &shape, data: out }.read_f32(0, &mut values);
             values.iter().all(|v| v.is_finite())

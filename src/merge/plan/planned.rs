@@ -4,55 +4,55 @@
 use crate::checkpoint::{Dtype, ModelConfig};
 use crate::recipe::{LayerGroup, MaskStream, Method, Param};
 
-use super::MergeError;
-use super::group::Group;
+use crate::merge::MergeError;
+use crate::merge::kernels::group::Group;
 
 /// All that decides a merge's values.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
-    pub(super) method: Method,
-    pub(super) mask: MaskStream,
-    pub(super) seed: u64,
+pub(crate) struct Plan {
+    pub(crate) method: Method,
+    pub(crate) mask: MaskStream,
+    pub(crate) seed: u64,
     /// Decoder blocks of the result.
-    pub(super) layers: usize,
+    pub(crate) layers: usize,
     /// Config of the result.
-    pub(super) config: ModelConfig,
+    pub(crate) config: ModelConfig,
     /// From the input to the output.
-    pub(super) tensors: Vec<Planned>,
+    pub(crate) tensors: Vec<Planned>,
 }
 
 /// One output tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Planned {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
+pub(crate) struct Planned {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
     /// Layer group of the result.
-    pub(super) group: LayerGroup,
+    pub(crate) group: LayerGroup,
     /// In recipe order.
-    pub(super) feeds: Vec<Feed>,
+    pub(crate) feeds: Vec<Feed>,
     /// Which of the feeds is the base.
-    pub(super) base: Option<usize>,
+    pub(crate) base: Option<usize>,
     /// The type to which inputs are cast, and in which the method computes.
-    pub(super) work: Dtype,
+    pub(crate) work: Dtype,
     /// The type of the method's result.
-    pub(super) computed: Dtype,
+    pub(crate) computed: Dtype,
     /// The type in which it is stored.
-    pub(super) stored: Dtype,
-    pub(super) values: Values,
+    pub(crate) stored: Dtype,
+    pub(crate) values: Values,
 }
 
 /// One input of an output tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     /// Place of the model in the pool.
-    pub(super) model: usize,
+    pub(crate) model: usize,
     /// The tensor's name in that model, which in a slice is not the output's.
-    pub(super) tensor: String,
+    pub(crate) tensor: String,
 }
 
 impl Planned {
     /// The error that so many of its values came out as not finite.
-    pub(super) fn not_finite(&self, method: Method, count: usize) -> MergeError {
+    pub(crate) fn not_finite(&self, method: Method, count: usize) -> MergeError {
         MergeError::MadeNotFinite {
             tensor: self.name.clone(),
             count,
@@ -63,14 +63,14 @@ impl Planned {
     }
 
     /// Number of elements.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
 /// Values of a method's parameters for one output tensor. They are compared by their bits.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Values {
+pub(crate) struct Values {
     /// By parameter.
     shared: Vec<(Param, u64)>,
     /// By parameter, one for each input; none for a base that the parameter passes over.
@@ -78,23 +78,23 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub(super) fn set_shared(&mut self, param: Param, value: f64) {
+    pub(crate) fn set_shared(&mut self, param: Param, value: f64) {
         self.shared.push((param, value.to_bits()));
     }
 
-    pub(super) fn set_each(&mut self, param: Param, values: &[Option<f64>]) {
+    pub(crate) fn set_each(&mut self, param: Param, values: &[Option<f64>]) {
         self.each.push((param, values.iter().map(|v| v.map(f64::to_bits)).collect()));
     }
 
     /// A parameter of the whole tensor.
-    pub(super) fn shared(&self, param: Param) -> f64 {
+    pub(crate) fn shared(&self, param: Param) -> f64 {
         let found = self.shared.iter().find(|(p, _)| *p == param);
         debug_assert!(found.is_some(), "no value for {param:?}");
         found.map(|(_, bits)| f64::from_bits(*bits)).unwrap_or_default()
     }
 
     /// A yes-or-no parameter of the whole tensor.
-    pub(super) fn flag(&self, param: Param) -> bool {
+    pub(crate) fn flag(&self, param: Param) -> bool {
         self.shared(param) != 0.0
     }
 
@@ -104,7 +104,7 @@ impl Values {
     }
 
     /// A parameter of every input.
-    pub(super) fn each(&self, param: Param) -> Vec<f64> {
+    pub(crate) fn each(&self, param: Param) -> Vec<f64> {
         let found = self.each.iter().find(|(p, _)| *p == param);
         found.map_or_else(Vec::new, |(_, values)| {
             values.iter().map(|v| v.map(f64::from_bits).unwrap_or_default()).collect()
@@ -112,12 +112,12 @@ impl Values {
     }
 
     /// A parameter of every input but the base.
-    pub(super) fn others(&self, param: Param, group: &Group<'_>) -> Vec<f64> {
+    pub(crate) fn others(&self, param: Param, group: &Group<'_>) -> Vec<f64> {
         group.others().map(|i| self.input(param, i).unwrap_or_default()).collect()
     }
 
     /// A parameter of the first input, which may have none.
-    pub(super) fn maybe(&self, param: Param) -> Option<f64> {
+    pub(crate) fn maybe(&self, param: Param) -> Option<f64> {
         self.input(param, 0)
     }
 }

@@ -3,7 +3,7 @@
 //! Where exponents prove that nothing can overflow, nothing is looked at; elsewhere each piece is, right
 //! after it was written, while it is in the cache.
 
-use super::extent::Extent;
+use super::exponents::Extent;
 use super::kernel::{Rule, Task};
 use crate::checkpoint::Dtype;
 
@@ -11,7 +11,7 @@ use crate::checkpoint::Dtype;
 const MOST: f64 = 1e38;
 
 /// How many of little-endian values are NaN or infinite.
-pub(super) fn count(dtype: Dtype, data: &[u8]) -> usize {
+pub(crate) fn count(dtype: Dtype, data: &[u8]) -> usize {
     match dtype {
         Dtype::BF16 => narrow(data, 0x7f80),
         Dtype::F16 => narrow(data, 0x7c00),
@@ -39,7 +39,7 @@ fn narrow(data: &[u8], from: i16) -> usize {
 
 impl Task<'_> {
     /// Whether no step can leave the finite numbers, by the exponents of all that goes in.
-    pub(super) fn stays_finite(&self) -> bool {
+    pub(crate) fn stays_finite(&self) -> bool {
         let Some(Extent { most, .. }) = self.extent.filter(|e| e.most < 255) else { return false };
         // A value is below two to the power of its exponent and one more.
         let largest = f64::from(i32::from(most) - 126).exp2();
@@ -88,7 +88,7 @@ impl Task<'_> {
 mod tests {
     use super::*;
     use crate::checkpoint::TensorView;
-    use crate::merge::kernel::{Input, Keep};
+    use crate::merge::kernels::kernel::{Input, Keep};
 
     #[test]
     fn every_kind_is_counted_in_every_type() {

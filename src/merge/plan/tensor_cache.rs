@@ -2,14 +2,14 @@
 
 use std::sync::OnceLock;
 
-use super::delta::Delta;
-use super::extent::Extent;
-use super::shares::Shares;
-use super::trim::{Cut, Trim};
+use crate::merge::kernels::exponents::Extent;
+use crate::merge::kernels::mask_l1::Shares;
+use crate::merge::kernels::task_vector::Delta;
+use crate::merge::kernels::trim::{Cut, Trim};
 
 /// Of a tensor that the pool's models have under one name. Task vectors are those against the
 /// pool's base.
-pub(super) struct Known {
+pub(crate) struct Known {
     /// Of all models together, if all store it as bfloat16.
     extent: OnceLock<Option<Extent>>,
     remembers: bool,
@@ -21,7 +21,7 @@ pub(super) struct Known {
 
 impl Known {
     /// Nothing yet, for a pool of so many models. Whether it `remembers` orders for the next candidate.
-    pub(super) fn new(models: usize, remembers: bool) -> Self {
+    pub(crate) fn new(models: usize, remembers: bool) -> Self {
         Self {
             remembers,
             extent: OnceLock::new(),
@@ -32,23 +32,23 @@ impl Known {
 
     /// The extent of all models together; `None` while it is not known, and where one does not store
     /// the tensor as bfloat16.
-    pub(super) fn extent(&self) -> Option<Extent> {
+    pub(crate) fn extent(&self) -> Option<Extent> {
         self.extent.get().copied().flatten()
     }
 
     /// Whether the models' values were looked at.
-    pub(super) fn is_looked_at(&self) -> bool {
+    pub(crate) fn is_looked_at(&self) -> bool {
         self.extent.get().is_some()
     }
 
     /// The models' values were looked at, with this extent.
-    pub(super) fn looked_at(&self, extent: Option<Extent>) {
+    pub(crate) fn looked_at(&self, extent: Option<Extent>) {
         // Whoever comes second found the same.
         let _ = self.extent.set(extent);
     }
 
     /// Where to cut a model's task vector so that its `k` largest magnitudes are kept.
-    pub(super) fn cut(&self, model: usize, delta: &Delta<'_>, k: usize) -> Cut {
+    pub(crate) fn cut(&self, model: usize, delta: &Delta<'_>, k: usize) -> Cut {
         if !self.remembers {
             return Trim::once(k, delta, self.extent());
         }
@@ -62,7 +62,7 @@ impl Known {
     }
 
     /// Sums of a model's task vector.
-    pub(super) fn shares(&self, model: usize) -> &Shares {
+    pub(crate) fn shares(&self, model: usize) -> &Shares {
         &self.shares[model]
     }
 }

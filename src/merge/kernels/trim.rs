@@ -10,36 +10,36 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::delta::Delta;
 use super::dispatch;
-use super::extent::Extent;
+use super::exponents::Extent;
 use super::guess;
 use super::kernel::BLOCK;
+use super::task_vector::Delta;
 
 /// Tensors up to this many elements keep their whole order instead of a histogram.
 const SMALL: usize = 1 << 16;
 /// Elements that one histogram counts: no more than 16 bits can. Half as many would double the
 /// memory, twice as many the search for a cut.
-pub(super) const PIECE: usize = 31 * BLOCK;
+pub(crate) const PIECE: usize = 31 * BLOCK;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
 
 /// What is kept of a task vector: all above `key`, and those equal to it up to flat index `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) key: u32,
-    pub(super) last: usize,
+pub(crate) struct Cut {
+    pub(crate) key: u32,
+    pub(crate) last: usize,
 }
 
 /// Made once per task vector; answers any density.
-pub(super) enum Trim {
+pub(crate) enum Trim {
     /// Flat indices, largest magnitude first, equal ones in flat order.
     Order(Vec<u32>),
     Histogram(Histogram),
 }
 
 /// How many elements each magnitude has, zero left out.
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     all: Counts<usize>,
     /// Of each [`PIECE`].
     pieces: Vec<Counts<u16>>,
@@ -64,23 +64,23 @@ impl<T: Copy + Default> Counts<T> {
 
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn magnitude(value: f32) -> u32 {
+pub(crate) fn magnitude(value: f32) -> u32 {
     value.to_bits() & 0x7fff_ffff
 }
 
 /// `max(1, ⌊density · n⌋)`, mergekit's count of kept elements.
-pub(super) fn kept(density: f64, n: usize) -> usize {
+pub(crate) fn kept(density: f64, n: usize) -> usize {
     ((density * n as f64) as usize).clamp(1, n.max(1))
 }
 
 impl Trim {
     /// The cut for one `k`, of a task vector that is trimmed once; `extent` of base and source, where it is known.
-    pub(super) fn once(k: usize, delta: &Delta<'_>, extent: Option<Extent>) -> Cut {
+    pub(crate) fn once(k: usize, delta: &Delta<'_>, extent: Option<Extent>) -> Cut {
         let quick = if delta.narrow && delta.len() > SMALL { guess::cut(delta, k, extent) } else { None };
         quick.unwrap_or_else(|| Self::new(delta).cut(k, delta))
     }
 
-    pub(super) fn new(delta: &Delta<'_>) -> Self {
+    pub(crate) fn new(delta: &Delta<'_>) -> Self {
         if delta.len() <= SMALL {
             let mut keys = Vec::with_capacity(delta.len());
             delta.for_each(0..delta.len(), |i, v| keys.push((Reverse(magnitude(v)), i as u32)));
@@ -111,7 +111,7 @@ impl Trim {
 
     /// Where to cut so that exactly `k` elements are kept, 1 ≤ k ≤ n. Where zeros would be among them,
     /// all are "kept": it makes no difference.
-    pub(super) fn cut(&self, k: usize, delta: &Delta<'_>) -> Cut {
+    pub(crate) fn cut(&self, k: usize, delta: &Delta<'_>) -> Cut {
         match self {
             Self::Order(order) => match order.get(k - 1) {
                 Some(&last) => Cut { key: magnitude(delta.get(last as usize)), last: last as usize },
@@ -164,7 +164,7 @@ impl Histogram {
 
 /// The cut at the `need`-th element of a bin in flat order: all have one magnitude. `pieces` are the
 /// bin's counts.
-pub(super) fn in_flat_order(
+pub(crate) fn in_flat_order(
     delta: &Delta<'_>,
     bin: usize,
     mut need: usize,
@@ -212,7 +212,7 @@ fn bin_of(value: f32) -> usize {
     (magnitude(value) >> 16) as usize
 }
 
-pub(super) fn piece_range(piece: usize, n: usize) -> Range<usize> {
+pub(crate) fn piece_range(piece: usize, n: usize) -> Range<usize> {
     piece * PIECE..n.min((piece + 1) * PIECE)
 }
 
@@ -220,7 +220,7 @@ pub(super) fn piece_range(piece: usize, n: usize) -> Range<usize> {
 mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
-    use crate::merge::round;
+    use crate::merge::kernels::round;
 
     /// What a stable descending sort keeps.
     fn by_sorting(values: &[f32], k: usize) -> Vec<bool> {

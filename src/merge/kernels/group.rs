@@ -9,55 +9,55 @@ use rayon::prelude::*;
 
 use crate::checkpoint::{Dtype, TensorView};
 
+use super::cast;
 use super::finite;
-use super::pool::CHUNK;
-use super::work;
+use crate::merge::plan::pool::CHUNK;
 
 /// Elements of one inner block.
-pub(super) const BLOCK: usize = 1024;
+pub(crate) const BLOCK: usize = 1024;
 
 /// Inputs of one output tensor, all of one shape.
 #[derive(Clone)]
-pub(super) struct Group<'a> {
+pub(crate) struct Group<'a> {
     /// In recipe order.
-    pub(super) inputs: Vec<TensorView<'a>>,
+    pub(crate) inputs: Vec<TensorView<'a>>,
     /// Which of them is the base.
-    pub(super) base: Option<usize>,
-    pub(super) shape: &'a [usize],
+    pub(crate) base: Option<usize>,
+    pub(crate) shape: &'a [usize],
     /// The type in which the method computes.
-    pub(super) work: Dtype,
+    pub(crate) work: Dtype,
 }
 
 /// The values of one block of all inputs.
-pub(super) struct Block<'b> {
+pub(crate) struct Block<'b> {
     /// Flat index of the first element.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// Elements in this block.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     values: &'b [f32],
 }
 
 impl Block<'_> {
     /// One input's values, in the work type.
-    pub(super) fn of(&self, input: usize) -> &[f32] {
+    pub(crate) fn of(&self, input: usize) -> &[f32] {
         &self.values[input * BLOCK..input * BLOCK + self.len]
     }
 }
 
 impl Group<'_> {
     /// Number of elements.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
     /// Length of the last axis, and how many rows of it there are: a vector is one row.
-    pub(super) fn rows(&self) -> (usize, usize) {
+    pub(crate) fn rows(&self) -> (usize, usize) {
         let columns = self.shape.last().copied().unwrap_or(1);
         (self.len().checked_div(columns).unwrap_or(0), columns)
     }
 
     /// The inputs that are not the base, in recipe order.
-    pub(super) fn others(&self) -> impl Iterator<Item = usize> + Clone {
+    pub(crate) fn others(&self) -> impl Iterator<Item = usize> + Clone {
         let base = self.base;
         (0..self.inputs.len()).filter(move |i| Some(*i) != base)
     }
@@ -65,29 +65,29 @@ impl Group<'_> {
     /// `x` rounded to the work type.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn r(&self, x: f32) -> f32 {
-        work::to(self.work, x)
+    pub(crate) fn r(&self, x: f32) -> f32 {
+        cast::to(self.work, x)
     }
 
     /// A sum rounded to the work type.
-    pub(super) fn r64(&self, x: f64) -> f32 {
+    pub(crate) fn r64(&self, x: f64) -> f32 {
         self.r(x as f32)
     }
 
     /// Calls `f` with each block of `range`, in order.
-    pub(super) fn blocks(&self, range: std::ops::Range<usize>, mut f: impl FnMut(Block<'_>)) {
+    pub(crate) fn blocks(&self, range: std::ops::Range<usize>, mut f: impl FnMut(Block<'_>)) {
         let mut values = vec![0.0; BLOCK * self.inputs.len()];
         for at in range.clone().step_by(BLOCK) {
             let len = BLOCK.min(range.end - at);
             for (input, values) in self.inputs.iter().zip(values.chunks_mut(BLOCK)) {
-                work::load(input, self.work, at, &mut values[..len]);
+                cast::load(input, self.work, at, &mut values[..len]);
             }
             f(Block { at, len, values: &values });
         }
     }
 
     /// `width` sums over all elements: `f` adds a block's part to them.
-    pub(super) fn sums(&self, width: usize, f: impl Fn(&Block<'_>, &mut [f64]) + Sync) -> Vec<f64> {
+    pub(crate) fn sums(&self, width: usize, f: impl Fn(&Block<'_>, &mut [f64]) + Sync) -> Vec<f64> {
         let n = self.len();
         let parts: Vec<Vec<f64>> = (0..n.div_ceil(CHUNK))
             .into_par_iter()
@@ -107,7 +107,7 @@ impl Group<'_> {
     }
 
     /// Writes the output: `f` fills a block of it.
-    pub(super) fn write(&self, out: &mut Out<'_>, f: impl Fn(&Block<'_>, &mut [f32]) + Sync) {
+    pub(crate) fn write(&self, out: &mut Out<'_>, f: impl Fn(&Block<'_>, &mut [f32]) + Sync) {
         let (dtype, work) = (out.dtype, out.computed);
         let size = dtype.size();
         let pieces = out.data.par_chunks_mut(CHUNK * size).enumerate();
@@ -119,11 +119,11 @@ impl Group<'_> {
                 f(&block, made);
                 if work != Dtype::F32 {
                     for x in made.iter_mut() {
-                        *x = work::to(work, *x);
+                        *x = cast::to(work, *x);
                     }
                 }
                 let at = (block.at - start) * size;
-                work::store(dtype, made, &mut out[at..at + block.len * size]);
+                cast::store(dtype, made, &mut out[at..at + block.len * size]);
             });
             finite::count(dtype, out)
         });
@@ -132,12 +132,12 @@ impl Group<'_> {
 }
 
 /// Where a result goes.
-pub(super) struct Out<'o> {
+pub(crate) struct Out<'o> {
     /// The type in which it is stored.
-    pub(super) dtype: Dtype,
+    pub(crate) dtype: Dtype,
     /// The type to which the method's last operation rounds, before it is stored.
-    pub(super) computed: Dtype,
-    pub(super) data: &'o mut [u8],
+    pub(crate) computed: Dtype,
+    pub(crate) data: &'o mut [u8],
     /// How many values came out as not finite.
-    pub(super) bad: usize,
+    pub(crate) bad: usize,
 }

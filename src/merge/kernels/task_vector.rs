@@ -10,21 +10,21 @@ use super::round;
 
 /// A task vector where it is computed: `source − base`, rounded to the work type.
 #[derive(Clone, Copy)]
-pub(super) struct Delta<'a> {
-    pub(super) base: TensorView<'a>,
-    pub(super) source: TensorView<'a>,
+pub(crate) struct Delta<'a> {
+    pub(crate) base: TensorView<'a>,
+    pub(crate) source: TensorView<'a>,
     /// Whether the work type is bfloat16.
-    pub(super) narrow: bool,
+    pub(crate) narrow: bool,
 }
 
 impl Delta<'_> {
     /// Number of elements.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.source.len()
     }
 
     /// One element.
-    pub(super) fn get(&self, at: usize) -> f32 {
+    pub(crate) fn get(&self, at: usize) -> f32 {
         let mut out = [0.0];
         self.read(at, &mut [0.0], &mut out);
         out[0]
@@ -40,7 +40,7 @@ impl Delta<'_> {
 
     /// Calls `f` with the first flat index and the bins (the upper 15 bits of the magnitudes) of each
     /// block of `range`, in order.
-    pub(super) fn each_block(&self, range: Range<usize>, mut f: impl FnMut(usize, &[u16])) {
+    pub(crate) fn each_block(&self, range: Range<usize>, mut f: impl FnMut(usize, &[u16])) {
         let (mut scratch, mut bins) = ([[0.0; BLOCK]; 2], [0; BLOCK]);
         for at in range.clone().step_by(BLOCK) {
             let n = BLOCK.min(range.end - at);
@@ -50,7 +50,7 @@ impl Delta<'_> {
     }
 
     /// Calls `f` with flat index and value of each element of `range`, in order.
-    pub(super) fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
+    pub(crate) fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
         self.position(range.clone(), {
             let mut i = range.start;
             move |v| {
@@ -62,7 +62,7 @@ impl Delta<'_> {
     }
 
     /// Flat index of the first element of `range` for which `found` holds, else the range's end.
-    pub(super) fn position(&self, range: Range<usize>, mut found: impl FnMut(f32) -> bool) -> usize {
+    pub(crate) fn position(&self, range: Range<usize>, mut found: impl FnMut(f32) -> bool) -> usize {
         let mut base = [0.0; BLOCK];
         let mut values = [0.0; BLOCK];
         for at in range.clone().step_by(BLOCK) {

@@ -10,9 +10,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::delta::Delta;
-use super::extent::Extent;
+use super::exponents::Extent;
 use super::mask::Key;
+use super::task_vector::Delta;
 
 /// Numbers that a mask distinguishes.
 const NUMBERS: usize = 1 << 16;
@@ -21,7 +21,7 @@ const SMALL: usize = 1 << 16;
 
 /// Rounds to multiples of a power of two, by adding and taking away what leaves no lower digits.
 #[derive(Clone, Copy)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     shift: f64,
     /// Of the values whose differences are summed up.
     extent: Extent,
@@ -32,10 +32,10 @@ const WHOLE: f64 = 1.5 * (1_u64 << 52) as f64;
 
 impl Grid {
     /// Leaves everything as it is.
-    pub(super) const NONE: Self = Self { shift: 0.0, extent: Extent::NONE };
+    pub(crate) const NONE: Self = Self { shift: 0.0, extent: Extent::NONE };
 
     /// For sums of `n` differences of values of this extent.
-    pub(super) fn new(extent: Extent, n: usize) -> Self {
+    pub(crate) fn new(extent: Extent, n: usize) -> Self {
         let bits = (usize::BITS - n.leading_zeros()) as i32;
         // Differences are below 2^(most + 2 − 127), sums below 2^bits as much, which is 2⁵³ units.
         let unit = 2_f64.powi(i32::from(extent.most) + 2 - 127 + bits - 53);
@@ -43,20 +43,20 @@ impl Grid {
     }
 
     /// The unit and the values' extent; `None` where there is no grid.
-    pub(super) fn unit(self) -> Option<(f64, Extent)> {
+    pub(crate) fn unit(self) -> Option<(f64, Extent)> {
         (self.shift > 0.0).then_some((self.shift / WHOLE, self.extent))
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn round(self, x: f64) -> f64 {
+    pub(crate) fn round(self, x: f64) -> f64 {
         (x + self.shift) - self.shift
     }
 }
 
 /// What is known of one task vector's sums.
 #[derive(Default)]
-pub(super) struct Shares(Mutex<Known>);
+pub(crate) struct Shares(Mutex<Known>);
 
 #[derive(Default)]
 enum Known {
@@ -71,7 +71,7 @@ enum Known {
 impl Shares {
     /// Σ|δ| of all elements, and of those whose number is below `below`; `None` at the first call
     /// with a key, or if it is as easy to sum them up.
-    pub(super) fn get(&self, delta: &Delta<'_>, grid: Grid, key: Key, below: u32) -> Option<(f32, f32)> {
+    pub(crate) fn get(&self, delta: &Delta<'_>, grid: Grid, key: Key, below: u32) -> Option<(f32, f32)> {
         if delta.len() <= SMALL || !delta.narrow {
             return None;
         }
@@ -117,8 +117,8 @@ fn sums(delta: &Delta<'_>, grid: Grid, key: Key) -> Box<[f32]> {
 mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
-    use crate::merge::dispatch;
-    use crate::merge::kernel::{self, Keep};
+    use crate::merge::kernels::dispatch;
+    use crate::merge::kernels::kernel::{self, Keep};
 
     #[test]
     fn equal_to_the_bit_on_both_ways() {

@@ -9,18 +9,18 @@ use super::round;
 
 /// `x → R(R(x·scale)·weight)` for bfloat16 `x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Factor {
+pub(crate) struct Factor {
     /// Added to the bits of `x`, with wrap-around: the exponent's part, and the sign of `weight`.
-    pub(super) offset: u16,
+    pub(crate) offset: u16,
     /// Added to that, by the 7 bits of the mantissa of `x`.
-    pub(super) by_mantissa: [u8; 128],
+    pub(crate) by_mantissa: [u8; 128],
     /// `x` and the result differ in magnitude by 2^`exponent` to 2^(`exponent` + 1).
-    pub(super) exponent: i32,
+    pub(crate) exponent: i32,
 }
 
 impl Factor {
     /// `None` if `1·scale·weight` is zero or not a normal number.
-    pub(super) fn new(scale: f32, weight: f32) -> Option<Self> {
+    pub(crate) fn new(scale: f32, weight: f32) -> Option<Self> {
         let map = |x: f32| round::bf16(round::bf16(x * scale) * weight);
         let one = map(1.0);
         if !one.is_normal() || !map(1.992_187_5).is_normal() {

@@ -5,13 +5,14 @@ use serde_json::Value;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Origin, tensor_shapes};
 use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
 
-use super::plan::{Feed, Plan, Planned, Values};
+use super::planned::{Feed, Plan, Planned, Values};
 use super::pool::LM_HEAD;
-use super::{MergeError, Pool, methods, work};
+use crate::merge::kernels::cast;
+use crate::merge::{MergeError, Pool, methods};
 
 impl Pool {
     /// Works a recipe out against this pool, and checks it.
-    pub(super) fn plan(&self, recipe: &Recipe) -> Result<Plan, MergeError> {
+    pub(crate) fn plan(&self, recipe: &Recipe) -> Result<Plan, MergeError> {
         let not_yet = |what: &str| Err(MergeError::NotYet { what: what.to_owned() });
         if !recipe.path.is_empty() {
             return not_yet("a path through layers");
@@ -133,7 +134,7 @@ impl Pool {
                 shape: views[odd].shape.to_vec(),
             });
         }
-        let promoted = views.iter().map(|v| v.dtype).reduce(work::promote).unwrap_or(Dtype::F32);
+        let promoted = views.iter().map(|v| v.dtype).reduce(cast::promote).unwrap_or(Dtype::F32);
         let work = work.unwrap_or(promoted);
         let computed = methods::computed(recipe.method, work);
         let shape = first.shape.to_vec();

@@ -5,10 +5,10 @@
 
 use std::arch::x86_64::*;
 
-use super::extent::Extent;
+use super::avx512::hash_pairs;
+use super::exponents::Extent;
 use super::kernel::BLOCK;
 use super::mask::Key;
-use super::wide::hash_pairs;
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
@@ -17,7 +17,7 @@ const MOST: usize = 65_535;
 
 /// Whether differences of such values are zero or normal numbers: the rounding instruction would
 /// flush others. They are multiples of the smallest value's unit in the last place.
-pub(super) fn is_exact(extent: Extent) -> bool {
+pub(crate) fn is_exact(extent: Extent) -> bool {
     extent.least > 7 && extent.most < 254
 }
 
@@ -26,9 +26,9 @@ pub(super) fn is_exact(extent: Extent) -> bool {
 /// is returned. Both are little-endian bfloat16 of one length, with an extent that [`is_exact`].
 ///
 /// # Safety
-/// The CPU must be [`super::wide::available`].
+/// The CPU must be [`super::avx512::available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn at_least<const N: usize>(
+pub(crate) unsafe fn at_least<const N: usize>(
     base: &[u8],
     source: &[u8],
     first: u16,
@@ -64,9 +64,9 @@ pub(super) unsafe fn at_least<const N: usize>(
 /// a tensor; only whole blocks of it are given. Otherwise as [`at_least`].
 ///
 /// # Safety
-/// The CPU must be [`super::wide::available`].
+/// The CPU must be [`super::avx512::available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
-pub(super) unsafe fn sums(
+pub(crate) unsafe fn sums(
     (base, source): (&[u8], &[u8]),
     (key, below): (Key, u32),
     start: usize,

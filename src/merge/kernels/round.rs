@@ -3,7 +3,7 @@
 /// `x` rounded to the nearest bfloat16, ties to even, as f32. Not meant for NaN with a payload.
 #[inline(always)]
 #[allow(clippy::inline_always)] // must be inlined into the vectorised passes
-pub(super) fn bf16(x: f32) -> f32 {
+pub(crate) fn bf16(x: f32) -> f32 {
     let bits = x.to_bits();
     f32::from_bits(bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
 }
@@ -11,7 +11,7 @@ pub(super) fn bf16(x: f32) -> f32 {
 /// `x` rounded to the work type: bfloat16 if `NARROW`, else as it is.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn work<const NARROW: bool>(x: f32) -> f32 {
+pub(crate) fn work<const NARROW: bool>(x: f32) -> f32 {
     if NARROW { bf16(x) } else { x }
 }
 

@@ -7,7 +7,7 @@
 //! reciprocals, trimming and electing compare 16-bit integers. [`Fused::of`] proves from the
 //! exponents of all that goes in that nothing can underflow, or leaves the tensor to `kernel`.
 
-use super::extent::Extent;
+use super::exponents::Extent;
 use super::factor::Factor;
 use super::kernel::{Keep, Rule, Task};
 use super::mask::Key;
@@ -15,29 +15,29 @@ use super::round;
 use crate::checkpoint::Dtype;
 
 /// Most sources that this pass is compiled for.
-pub(super) const MOST: usize = 5;
+pub(crate) const MOST: usize = 5;
 
 /// A task in the form that the pass reads.
 #[derive(Clone, Debug)]
-pub(super) struct Fused<'a> {
-    pub(super) base: &'a [u8],
+pub(crate) struct Fused<'a> {
+    pub(crate) base: &'a [u8],
     /// 1 to [`MOST`].
-    pub(super) parts: Vec<Part<'a>>,
-    pub(super) how: How,
+    pub(crate) parts: Vec<Part<'a>>,
+    pub(crate) how: How,
 }
 
 /// One source's part.
 #[derive(Clone, Debug)]
-pub(super) struct Part<'a> {
-    pub(super) data: &'a [u8],
-    pub(super) gate: Gate,
-    pub(super) factor: Factor,
+pub(crate) struct Part<'a> {
+    pub(crate) data: &'a [u8],
+    pub(crate) gate: Gate,
+    pub(crate) factor: Factor,
 }
 
 /// Which elements of a task vector are kept. Both kinds in one task: only with the key 0, which keeps
 /// all.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Gate {
+pub(crate) enum Gate {
     /// Magnitudes above `key`, and those equal to it up to flat index `last`.
     Largest { key: u16, last: usize },
     /// `u · 2¹⁶` below `below`, which is at least 1.
@@ -46,7 +46,7 @@ pub(super) enum Gate {
 
 /// How the parts are put together.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum How {
+pub(crate) enum How {
     /// Weighted mean of the sources themselves, divided by the number.
     Linear { weights: [f32; MOST], divisor: Option<f32> },
     /// Sum of task vectors.
@@ -59,14 +59,14 @@ pub(super) enum How {
 
 /// Multiplications of the sum, each rounded; `None` is 1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Then {
-    pub(super) reciprocal: Option<f32>,
-    pub(super) lambda: Option<f32>,
+pub(crate) struct Then {
+    pub(crate) reciprocal: Option<f32>,
+    pub(crate) lambda: Option<f32>,
 }
 
 impl<'a> Fused<'a> {
     /// The task, if this pass can do it to the bit.
-    pub(super) fn of(task: &Task<'a>) -> Option<Self> {
+    pub(crate) fn of(task: &Task<'a>) -> Option<Self> {
         let extent = task.extent?;
         let views = || std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
         if !task.narrow || views().any(|v| v.dtype != Dtype::BF16) || extent.most == 255 {
@@ -172,9 +172,9 @@ fn exponent(x: f32) -> i32 {
 mod tests {
     use super::*;
     use crate::checkpoint::TensorView;
-    use crate::merge::kernel::{self, BLOCK, Input};
-    use crate::merge::trim::Cut;
-    use crate::merge::wide;
+    use crate::merge::kernels::avx512;
+    use crate::merge::kernels::kernel::{self, BLOCK, Input};
+    use crate::merge::kernels::trim::Cut;
 
     const N: usize = 2 * BLOCK + 333;
 
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_fused_pass_gives_the_same_bits() {
-        if !wide::available() {
+        if !avx512::available() {
             println!("this CPU has no AVX-512 with bfloat16: not tried");
             return;
         }
@@ -247,7 +247,7 @@ mod tests {
                     let mut out = vec![0; 2 * N + 64];
                     let out = &mut out[shift..shift + 2 * (N - start)];
                     // SAFETY: the CPU has what it needs.
-                    unsafe { wide::run(&fused, start, out, stream) };
+                    unsafe { avx512::run(&fused, start, out, stream) };
                     let differ = out.iter().zip(&wanted[2 * start..]).position(|(a, b)| a != b);
                     assert_eq!(differ, None, "{rule:?} {sources} {keep} {normalize} from {start}");
                     tried += 1;

@@ -10,11 +10,11 @@
 
 /// Key of one task vector's mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(u32, u32);
+pub(crate) struct Key(u32, u32);
 
 impl Key {
     /// For the source at place `source` of the recipe.
-    pub(super) fn new(seed: u64, tensor: &str, source: usize) -> Self {
+    pub(crate) fn new(seed: u64, tensor: &str, source: usize) -> Self {
         let mut name = 0xcbf2_9ce4_8422_2325_u64;
         for byte in tensor.bytes() {
             name = (name ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -26,14 +26,14 @@ impl Key {
     /// The key for pairs from `start` on, where `start`'s low half is counted by the caller.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn at(self, start: usize) -> Self {
+    pub(crate) fn at(self, start: usize) -> Self {
         Self(self.0, self.1.wrapping_add((start as u64 >> 32) as u32))
     }
 
     /// The hash of the pair whose number has the low half `low`.
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    pub(super) fn pair(self, low: u32) -> u32 {
+    pub(crate) fn pair(self, low: u32) -> u32 {
         let mut x = low ^ self.0;
         x ^= x >> 16;
         x = x.wrapping_mul(MULTIPLIERS[0]).wrapping_add(self.1);
@@ -43,17 +43,17 @@ impl Key {
     }
 
     /// Both halves, for the vectorised copies of [`Self::pair`].
-    pub(super) fn halves(self) -> (u32, u32) {
+    pub(crate) fn halves(self) -> (u32, u32) {
         (self.0, self.1)
     }
 }
 
 /// Those of `lowbias32`.
-pub(super) const MULTIPLIERS: [u32; 2] = [0x7feb_352d, 0x846c_a68b];
+pub(crate) const MULTIPLIERS: [u32; 2] = [0x7feb_352d, 0x846c_a68b];
 
 /// `density · 2¹⁶` to the nearest, at least 1: elements whose `u · 2¹⁶` is below it are kept.
 /// `density` is above 0 and below 1.
-pub(super) fn threshold(density: f64) -> u32 {
+pub(crate) fn threshold(density: f64) -> u32 {
     ((density * 65_536.0).round() as u32).max(1)
 }
 

@@ -6,34 +6,34 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::delta::Delta;
-use super::extent::Extent;
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+#[cfg(target_arch = "x86_64")]
+use super::count_avx512;
+use super::exponents::Extent;
 use super::finite;
 #[cfg(target_arch = "x86_64")]
 use super::fused::Fused;
 use super::guess::{self, AtLeast};
 use super::kernel::{self, BLOCK, Block, Keep, Task};
-use super::pool::CHUNK;
-use super::shares::Grid;
-#[cfg(target_arch = "x86_64")]
-use super::tally;
-use super::twister::Twister;
-#[cfg(target_arch = "x86_64")]
-use super::wide;
+use super::mask_l1::Grid;
+use super::task_vector::Delta;
 use crate::checkpoint::Dtype;
+use crate::merge::parity::mt19937::Twister;
+use crate::merge::plan::pool::CHUNK;
 
 impl Task<'_> {
     /// Merges the whole tensor into `out`, on all threads. With `stream` the result is written past
     /// the caches: for outputs larger than they are, that are not read again at once. Gives the number of
     /// values that are not finite.
-    pub(super) fn fill(&self, out: &mut [u8], stream: bool) -> usize {
+    pub(crate) fn fill(&self, out: &mut [u8], stream: bool) -> usize {
         let pieces = out.par_chunks_mut(2 * CHUNK).enumerate();
         #[cfg(target_arch = "x86_64")]
-        if wide::available()
+        if avx512::available()
             && let Some(fused) = Fused::of(self)
         {
             // SAFETY: the CPU has what it needs.
-            pieces.for_each(|(i, out)| unsafe { wide::run(&fused, i * CHUNK, out, stream) });
+            pieces.for_each(|(i, out)| unsafe { avx512::run(&fused, i * CHUNK, out, stream) });
             // A task with which that pass agrees cannot overflow.
             return 0;
         }
@@ -48,7 +48,7 @@ impl Task<'_> {
 
     /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
     /// `start` is a multiple of [`BLOCK`].
-    pub(super) fn run(&self, start: usize, out: &mut [u8]) {
+    pub(crate) fn run(&self, start: usize, out: &mut [u8]) {
         #[cfg(target_arch = "x86_64")]
         match vectors() {
             // SAFETY: `vectors` found the features on this CPU.
@@ -99,7 +99,7 @@ fn run_avx2(task: &Task<'_>, start: usize, out: &mut [u8]) {
 }
 
 /// Extent of little-endian bfloat16.
-pub(super) fn extent(data: &[u8]) -> Extent {
+pub(crate) fn extent(data: &[u8]) -> Extent {
     #[cfg(target_arch = "x86_64")]
     if matches!(vectors(), Vectors::Wide) {
         // SAFETY: `vectors` found the features on this CPU.
@@ -115,7 +115,7 @@ fn extent_avx512(data: &[u8]) -> Extent {
 }
 
 /// See [`Twister::bernoulli`].
-pub(super) fn bernoulli(stream: &mut Twister, density: f32, count: usize) -> Vec<u8> {
+pub(crate) fn bernoulli(stream: &mut Twister, density: f32, count: usize) -> Vec<u8> {
     #[cfg(target_arch = "x86_64")]
     if matches!(vectors(), Vectors::Wide) {
         // SAFETY: `vectors` found the features on this CPU.
@@ -131,7 +131,7 @@ fn bernoulli_avx512(stream: &mut Twister, density: f32, count: usize) -> Vec<u8>
 }
 
 /// See [`kernel::bins`].
-pub(super) fn bins(delta: &Delta<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) {
+pub(crate) fn bins(delta: &Delta<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) {
     #[cfg(target_arch = "x86_64")]
     match vectors() {
         // SAFETY: `vectors` found the features on this CPU.
@@ -156,7 +156,7 @@ fn bins_avx2(delta: &Delta<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [
 }
 
 /// See [`kernel::count`].
-pub(super) fn count(bins: &[u16], bin: u16) -> usize {
+pub(crate) fn count(bins: &[u16], bin: u16) -> usize {
     #[cfg(target_arch = "x86_64")]
     if matches!(vectors(), Vectors::Wide) {
         // SAFETY: `vectors` found the features on this CPU.
@@ -173,7 +173,7 @@ fn count_avx512(bins: &[u16], bin: u16) -> usize {
 
 /// Elements of `range` with at least each magnitude from `first` to `first + bins`. `extent`: of base and
 /// source together, where it is known.
-pub(super) fn tally(
+pub(crate) fn tally(
     delta: &Delta<'_>,
     range: Range<usize>,
     first: u16,
@@ -183,14 +183,14 @@ pub(super) fn tally(
     let mut counts = [0; guess::MOST + 1];
     let mut rest = range.clone();
     #[cfg(target_arch = "x86_64")]
-    if wide::available()
-        && extent.is_some_and(tally::is_exact)
+    if avx512::available()
+        && extent.is_some_and(count_avx512::is_exact)
         && [delta.base, delta.source].iter().all(|view| view.dtype == Dtype::BF16)
     {
         let bytes = 2 * range.start..2 * range.end;
         let (base, source) = (&delta.base.data[bytes.clone()], &delta.source.data[bytes]);
         // SAFETY: the CPU has what it needs.
-        rest.start = range.end - unsafe { tally::at_least(base, source, first, &mut counts) };
+        rest.start = range.end - unsafe { count_avx512::at_least(base, source, first, &mut counts) };
     }
     let _ = extent;
     guess::tally(delta, rest, first, bins, &mut counts);
@@ -198,7 +198,7 @@ pub(super) fn tally(
 }
 
 /// See [`kernel::at_least`].
-pub(super) fn at_least(bins: &[u16], bin: u16) -> u32 {
+pub(crate) fn at_least(bins: &[u16], bin: u16) -> u32 {
     #[cfg(target_arch = "x86_64")]
     match vectors() {
         // SAFETY: `vectors` found the features on this CPU.
@@ -223,7 +223,7 @@ fn at_least_avx2(bins: &[u16], bin: u16) -> u32 {
 }
 
 /// See [`kernel::l1`].
-pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
+pub(crate) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
     #[cfg(target_arch = "x86_64")]
     if let Some((before, after, rest)) = whole_sums(delta, keep, grid, range.clone()) {
         // Exact, as all such sums are.
@@ -252,14 +252,15 @@ fn whole_sums(
     let (Keep::Hashed { key, below, .. }, Some((unit, extent))) = (keep, grid.unit()) else { return None };
     let stored = [delta.base, delta.source].iter().all(|view| view.dtype == Dtype::BF16);
     let scale = (1.0 / unit) as f32;
-    if !(delta.narrow && stored && tally::is_exact(extent) && scale.is_normal() && wide::available()) {
+    if !(delta.narrow && stored && count_avx512::is_exact(extent) && scale.is_normal() && avx512::available())
+    {
         return None;
     }
     let end = range.start + range.len() / BLOCK * BLOCK;
     let bytes = 2 * range.start..2 * end;
     let data = (&delta.base.data[bytes.clone()], &delta.source.data[bytes]);
     // SAFETY: the CPU has what it needs.
-    let (all, kept) = unsafe { tally::sums(data, (key, below), range.start, scale) };
+    let (all, kept) = unsafe { count_avx512::sums(data, (key, below), range.start, scale) };
     Some((all as f64 * unit, kept as f64 * unit, end..range.end))
 }
 
@@ -279,9 +280,9 @@ fn l1_avx2(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -
 mod tests {
     use super::*;
     use crate::checkpoint::TensorView;
-    use crate::merge::kernel::{Input, Rule};
-    use crate::merge::mask::Key;
-    use crate::merge::trim::Cut;
+    use crate::merge::kernels::kernel::{Input, Rule};
+    use crate::merge::kernels::mask::Key;
+    use crate::merge::kernels::trim::Cut;
 
     type Run = Box<dyn Fn(&Task<'_>, &mut [u8])>;
     type L1 = Box<dyn Fn(&Delta<'_>, Keep<'_>) -> (f64, f64)>;

@@ -10,22 +10,23 @@ use rayon::prelude::*;
 
 use crate::checkpoint::{Dtype, TensorView};
 
-use super::mask::{self, Key};
-use super::pool::CHUNK;
-use super::trim::{Cut, kept, magnitude};
-use super::twister::Twister;
-use super::{order, work};
+use super::mt19937::Twister;
+use super::torch_sum;
+use crate::merge::kernels::cast;
+use crate::merge::kernels::mask::{self, Key};
+use crate::merge::kernels::trim::{Cut, kept, magnitude};
+use crate::merge::plan::pool::CHUNK;
 
 /// A source minus the base, in the work type.
 #[derive(Clone, Copy)]
-pub(super) struct Change<'a> {
-    pub(super) base: TensorView<'a>,
-    pub(super) source: TensorView<'a>,
-    pub(super) work: Dtype,
+pub(crate) struct Change<'a> {
+    pub(crate) base: TensorView<'a>,
+    pub(crate) source: TensorView<'a>,
+    pub(crate) work: Dtype,
 }
 
 /// Where random numbers come from.
-pub(super) enum Draw<'a> {
+pub(crate) enum Draw<'a> {
     /// One stream for the whole merge.
     Stream(&'a mut Twister),
     /// A number for each (seed, tensor, source, element).
@@ -33,20 +34,20 @@ pub(super) enum Draw<'a> {
 }
 
 impl Change<'_> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.source.len()
     }
 
     /// Elements from `at` on.
-    pub(super) fn read(&self, at: usize, out: &mut [f32]) {
+    pub(crate) fn read(&self, at: usize, out: &mut [f32]) {
         const PIECE: usize = 1024;
         let mut base = [0.0; PIECE];
         for (i, out) in out.chunks_mut(PIECE).enumerate() {
             let base = &mut base[..out.len()];
-            work::load(&self.base, self.work, at + i * PIECE, base);
-            work::load(&self.source, self.work, at + i * PIECE, out);
+            cast::load(&self.base, self.work, at + i * PIECE, base);
+            cast::load(&self.source, self.work, at + i * PIECE, out);
             for (d, b) in out.iter_mut().zip(base) {
-                *d = work::to(self.work, *d - *b);
+                *d = cast::to(self.work, *d - *b);
             }
         }
     }
@@ -75,13 +76,13 @@ impl Change<'_> {
     }
 
     /// The max(1, ⌊density·n⌋) largest magnitudes; none at density ≤ 0.
-    pub(super) fn largest(&self, density: f64) -> Vec<u8> {
+    pub(crate) fn largest(&self, density: f64) -> Vec<u8> {
         let count = if density <= 0.0 { 0 } else { kept(density, self.len()).min(self.len()) };
         self.window(0..count, |v| !magnitude(v))
     }
 
     /// What a cut keeps.
-    pub(super) fn kept_by(&self, cut: Cut) -> Vec<u8> {
+    pub(crate) fn kept_by(&self, cut: Cut) -> Vec<u8> {
         let mut out = vec![0; self.len()];
         out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
             let mut values = vec![0.0; out.len()];
@@ -96,7 +97,7 @@ impl Change<'_> {
 
     /// breadcrumbs: ⌊density·n⌋ elements below the ⌊gamma·n⌋ largest magnitudes; fewer of the
     /// largest are left out where the density asks for it.
-    pub(super) fn without_outliers(&self, density: f64, gamma: f64) -> Vec<u8> {
+    pub(crate) fn without_outliers(&self, density: f64, gamma: f64) -> Vec<u8> {
         let n = self.len();
         let count = ((density * n as f64) as usize).min(n);
         let top = (gamma * n as f64) as usize;
@@ -105,11 +106,14 @@ impl Change<'_> {
     }
 
     /// DARE: each element with probability `density`.
-    pub(super) fn at_random(&self, density: f64, draw: Draw<'_>) -> Vec<u8> {
+    pub(crate) fn at_random(&self, density: f64, draw: Draw<'_>) -> Vec<u8> {
         let n = self.len();
         // f16 draws in f32.
-        let rounded =
-            if self.work == Dtype::BF16 { super::round::bf16(density as f32) } else { density as f32 };
+        let rounded = if self.work == Dtype::BF16 {
+            crate::merge::kernels::round::bf16(density as f32)
+        } else {
+            density as f32
+        };
         match draw {
             Draw::Stream(stream) => stream.bernoulli(rounded, n),
             Draw::Hash(key) => {
@@ -122,11 +126,11 @@ impl Change<'_> {
     /// DELLA: each element with a probability that grows with the rank of its magnitude in its
     /// row, from density − ε to density + ε; a vector is one row. In a row of one element, for
     /// which mergekit divides by zero, the probability is the density.
-    pub(super) fn by_rank(&self, density: f64, epsilon: f64, columns: usize, mut draw: Draw<'_>) -> Vec<u8> {
+    pub(crate) fn by_rank(&self, density: f64, epsilon: f64, columns: usize, mut draw: Draw<'_>) -> Vec<u8> {
         let n = self.len();
         // f16 computes and draws in f32.
         let ranks = if self.work == Dtype::BF16 { Dtype::BF16 } else { Dtype::F32 };
-        let r = |x: f32| work::to(ranks, x);
+        let r = |x: f32| cast::to(ranks, x);
         // Ranks are counted after rounding to the work type.
         let rank = |i: usize| r(r(i as f32) + 1.0);
         let (lowest, highest) = (rank(0), rank(columns.saturating_sub(1)));
@@ -167,16 +171,16 @@ impl Change<'_> {
 
     /// The factor by which Σ|δ| of what is kept becomes what it was before; `None` where either
     /// is nearly zero. Sums are in torch's order.
-    pub(super) fn rescale(&self, keep: &[u8]) -> Option<f32> {
+    pub(crate) fn rescale(&self, keep: &[u8]) -> Option<f32> {
         // f16 sums in f32.
-        let r = |x: f32| if self.work == Dtype::BF16 { super::round::bf16(x) } else { x };
-        let before = order::sum(self.len(), |at, out| {
+        let r = |x: f32| if self.work == Dtype::BF16 { crate::merge::kernels::round::bf16(x) } else { x };
+        let before = torch_sum::sum(self.len(), |at, out| {
             self.read(at, out);
             for v in out.iter_mut() {
                 *v = v.abs();
             }
         });
-        let after = order::sum(self.len(), |at, out| {
+        let after = torch_sum::sum(self.len(), |at, out| {
             self.read(at, out);
             for (v, keep) in out.iter_mut().zip(&keep[at..]) {
                 *v = if *keep == 0 { 0.0 } else { v.abs() };

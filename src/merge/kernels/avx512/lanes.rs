@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::merge::fused::{Fused, How, Then};
+use crate::merge::kernels::fused::{Fused, How, Then};
 
 /// What stays in registers over a piece.
 pub(super) struct Lanes<const N: usize> {

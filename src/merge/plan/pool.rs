@@ -8,30 +8,30 @@ use rayon::prelude::*;
 use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights, tensor_shapes};
 use crate::recipe::Recipe;
 
-use super::dispatch;
-use super::extent::Extent;
-use super::finite;
-use super::known::Known;
-use super::plan::{Feed, Planned};
-use super::{MergeError, vocab};
+use super::planned::{Feed, Planned};
+use super::tensor_cache::Known;
+use crate::merge::kernels::dispatch;
+use crate::merge::kernels::exponents::Extent;
+use crate::merge::kernels::finite;
+use crate::merge::{MergeError, vocab};
 
 /// Elements of one parallel piece of a tensor; fixed, so that sums do not depend on threads.
-pub(super) const CHUNK: usize = 1 << 16;
+pub(crate) const CHUNK: usize = 1 << 16;
 
 /// A base and its sources. Weights stay where they are mapped; task vectors are computed inside
 /// each pass from the two, which reads no more than a stored task vector would.
 pub struct Pool {
-    /// Tells one pool from another, so that a [`super::Merged`] is never reused across pools.
-    pub(super) id: u64,
+    /// Tells one pool from another, so that a [`crate::merge::Merged`] is never reused across pools.
+    pub(crate) id: u64,
     /// The base first, if there is one.
-    pub(super) models: Vec<Checkpoint>,
+    pub(crate) models: Vec<Checkpoint>,
     /// Place of each among all, by its reference; of equal ones the first.
     places: HashMap<String, usize>,
     has_base: bool,
     /// Whether the models have the vocabulary that their recipe asks for.
-    pub(super) retokenized: bool,
+    pub(crate) retokenized: bool,
     /// Whether values that are not finite are taken, in the models and in what is made of them.
-    pub(super) non_finite: bool,
+    pub(crate) non_finite: bool,
     config: ModelConfig,
     /// By tensor name.
     known: BTreeMap<String, Known>,
@@ -156,19 +156,19 @@ impl Pool {
     }
 
     /// Checks that the inputs of an output tensor are finite, unless that was done.
-    pub(super) fn look_at_inputs(&self, planned: &Planned) -> Result<(), MergeError> {
+    pub(crate) fn look_at_inputs(&self, planned: &Planned) -> Result<(), MergeError> {
         planned.feeds.iter().try_for_each(|feed| self.look_at(&feed.tensor))
     }
 
     /// Whether the inputs of an output tensor stayed what they were until now.
-    pub(super) fn intact(&self, planned: &Planned) -> Result<(), MergeError> {
+    pub(crate) fn intact(&self, planned: &Planned) -> Result<(), MergeError> {
         let input = |feed: &Feed| self.models[feed.model].intact(self.stored_name(feed));
         planned.feeds.iter().try_for_each(input).map_err(MergeError::from)
     }
 
     /// Gives back the memory that reading the inputs of an output tensor took, in every model that has
     /// them: all were looked at.
-    pub(super) fn release(&self, planned: &Planned) {
+    pub(crate) fn release(&self, planned: &Planned) {
         for feed in &planned.feeds {
             for model in &self.models {
                 if let Some(found) = view(model, &feed.tensor) {
@@ -211,34 +211,34 @@ impl Pool {
     }
 
     /// Place of a model among all, by its reference.
-    pub(super) fn place(&self, reference: &str) -> Option<usize> {
+    pub(crate) fn place(&self, reference: &str) -> Option<usize> {
         self.places.get(reference).copied()
     }
 
     /// The tensor that an input is.
-    pub(super) fn view(&self, feed: &Feed) -> TensorView<'_> {
+    pub(crate) fn view(&self, feed: &Feed) -> TensorView<'_> {
         view(&self.models[feed.model], &feed.tensor).expect("the plan found it")
     }
 
     /// As [`Self::view`], where it is not known to exist.
-    pub(super) fn find(&self, feed: &Feed) -> Result<TensorView<'_>, MergeError> {
+    pub(crate) fn find(&self, feed: &Feed) -> Result<TensorView<'_>, MergeError> {
         let model = &self.models[feed.model];
         view(model, &feed.tensor).ok_or_else(|| misfit(model, self.base(), missing(&feed.tensor)))
     }
 
     /// The name under which the model stores an input: a tied LM head is its embeddings.
-    pub(super) fn stored_name<'f>(&self, feed: &'f Feed) -> &'f str {
+    pub(crate) fn stored_name<'f>(&self, feed: &'f Feed) -> &'f str {
         stored_name(&self.models[feed.model], &feed.tensor)
     }
 
     /// Whether a model has an LM head of its own.
-    pub(super) fn has_head(&self, model: usize) -> bool {
+    pub(crate) fn has_head(&self, model: usize) -> bool {
         self.models[model].extent(LM_HEAD).is_some()
     }
 
     /// What is known of an output's inputs, if they are one tensor of several models, measured
     /// against the pool's base or nothing.
-    pub(super) fn known(&self, planned: &Planned) -> Option<&Known> {
+    pub(crate) fn known(&self, planned: &Planned) -> Option<&Known> {
         let base = planned.base.map(|base| planned.feeds[base].model);
         let usual = base.is_none_or(|model| model == 0 && self.has_base);
         let alike = planned.feeds.iter().all(|feed| feed.tensor == planned.name);
@@ -246,7 +246,7 @@ impl Pool {
     }
 }
 
-pub(super) const LM_HEAD: &str = "lm_head.weight";
+pub(crate) const LM_HEAD: &str = "lm_head.weight";
 const EMBEDDINGS: &str = "model.embed_tokens.weight";
 
 /// The name under which a model stores a tensor: a tied LM head is its embeddings.
@@ -269,7 +269,7 @@ fn missing(tensor: &str) -> String {
     format!("its {tensor} is missing")
 }
 
-pub(super) fn misfit(model: &Checkpoint, base: &Checkpoint, why: String) -> MergeError {
+pub(crate) fn misfit(model: &Checkpoint, base: &Checkpoint, why: String) -> MergeError {
     MergeError::Misfit { model: model.reference().to_owned(), base: base.reference().to_owned(), why }
 }
 

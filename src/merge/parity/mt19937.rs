@@ -1,19 +1,19 @@
 //! MT19937, as the CPU generator of `PyTorch` runs it after `manual_seed`: mergekit's drop masks
 //! are one such stream over all tensors.
 
-use super::dispatch;
+use crate::merge::kernels::dispatch;
 
 const N: usize = 624;
 const M: usize = 397;
 
 /// Matsumoto and Nishimura's Mersenne twister, 32-bit outputs.
-pub(super) struct Twister {
+pub(crate) struct Twister {
     state: [u32; N],
     next: usize,
 }
 
 impl Twister {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut state = [0; N];
         state[0] = seed as u32;
         for i in 1..N {
@@ -23,7 +23,7 @@ impl Twister {
         Self { state, next: N }
     }
 
-    pub(super) fn draw(&mut self) -> u32 {
+    pub(crate) fn draw(&mut self) -> u32 {
         if self.next == N {
             self.refill();
         }
@@ -47,14 +47,14 @@ impl Twister {
     }
 
     /// One number an element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
-    pub(super) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
+    pub(crate) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
         dispatch::bernoulli(self, density, count)
     }
 
     /// See [`Self::bernoulli`].
     #[inline(always)]
     #[allow(clippy::inline_always)] // as above
-    pub(super) fn drawn(&mut self, density: f32, count: usize) -> Vec<u8> {
+    pub(crate) fn drawn(&mut self, density: f32, count: usize) -> Vec<u8> {
         // u < density · 2²⁴ for whole u; the product is exact.
         let below = (f64::from(density) * 16_777_216.0).ceil().clamp(0.0, 16_777_216.0) as u32;
         let mut keep = vec![0; count];
@@ -76,7 +76,7 @@ impl Twister {
 
     /// A whole number below `n`, as `torch.randint` draws it: one output modulo `n`, of 64 bits from
     /// n = 2²⁸ on.
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         if n < 1 << 28 {
             return u64::from(self.draw()) % n;
         }
@@ -85,7 +85,7 @@ impl Twister {
     }
 
     /// `(u mod 2²⁴) / 2²⁴`, torch's uniform f32.
-    pub(super) fn uniform(&mut self) -> f32 {
+    pub(crate) fn uniform(&mut self) -> f32 {
         (self.draw() & 0x00ff_ffff) as f32 / 16_777_216.0
     }
 }

@@ -5,12 +5,12 @@ mod models;
 
 use proptest::prelude::*;
 
-use super::group::Group;
+use super::kernels::cast;
+use super::kernels::group::Group;
 use super::methods::{Problem, computed};
-use super::plan::{Planned, Values};
+use super::parity::mt19937::Twister;
+use super::plan::planned::{Planned, Values};
 use super::run::{Numbers, Recall, merge};
-use super::twister::Twister;
-use super::work;
 use crate::checkpoint::{Dtype, TensorView};
 use crate::recipe::{BaseNeed, LayerGroup, Method, Param, Scope};
 
@@ -74,14 +74,14 @@ impl Bench {
             .iter()
             .map(|(dtype, values)| {
                 let mut out = vec![0; values.len() * dtype.size()];
-                work::store(*dtype, values, &mut out);
+                cast::store(*dtype, values, &mut out);
                 out
             })
             .collect();
         let views = self.inputs.iter().zip(&bytes);
         let views: Vec<_> =
             views.map(|((dtype, _), data)| TensorView { dtype: *dtype, shape: &self.shape, data }).collect();
-        let dtype = views.iter().map(|v| v.dtype).reduce(work::promote).unwrap();
+        let dtype = views.iter().map(|v| v.dtype).reduce(cast::promote).unwrap();
         let base = (self.method.spec().base != BaseNeed::Unused).then_some(0);
         let planned = Planned {
             name: "model.norm.weight".to_owned(),
@@ -184,7 +184,7 @@ proptest! {
         let plain = Bench { stored: Some(Dtype::F32), ..quick.clone() };
         let (Ok((_, quick)), Ok((_, plain))) = (quick.run(), plain.run()) else { return Ok(()) };
         for (q, p) in quick.iter().zip(plain) {
-            prop_assert_eq!(q.to_bits(), work::to(Dtype::BF16, p).to_bits());
+            prop_assert_eq!(q.to_bits(), cast::to(Dtype::BF16, p).to_bits());
         }
     }
 }

@@ -9,25 +9,25 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::delta::Delta;
 use super::dispatch;
-use super::extent::Extent;
+use super::exponents::Extent;
 use super::kernel::BLOCK;
+use super::task_vector::Delta;
 use super::trim::{Cut, PIECE, in_flat_order, piece_range};
 
 /// Magnitudes whose elements are counted at most.
-pub(super) const MOST: usize = 12;
+pub(crate) const MOST: usize = 12;
 /// Of so many blocks one is looked at for the guess.
 const EVERY: usize = 64;
 /// Least blocks of a sample: tensors with fewer elements are looked at more closely.
 const LEAST: usize = 32;
 
 /// Elements with at least each magnitude of a window.
-pub(super) type AtLeast = [u32; MOST + 1];
+pub(crate) type AtLeast = [u32; MOST + 1];
 
 /// The cut that keeps the `k` largest magnitudes, or `None` if the guess was wrong. `extent`: of base and
 /// source together, where it is known.
-pub(super) fn cut(delta: &Delta<'_>, k: usize, extent: Option<Extent>) -> Option<Cut> {
+pub(crate) fn cut(delta: &Delta<'_>, k: usize, extent: Option<Extent>) -> Option<Cut> {
     let n = delta.len();
     let (first, bins) = window(delta, k)?;
     let pieces: Vec<AtLeast> = (0..n.div_ceil(PIECE))
@@ -52,7 +52,7 @@ pub(super) fn cut(delta: &Delta<'_>, k: usize, extent: Option<Extent>) -> Option
 
 /// Elements of `range` with at least each magnitude from `first` to `first + bins`, without a special
 /// instruction.
-pub(super) fn tally(delta: &Delta<'_>, range: Range<usize>, first: u16, bins: u16, counts: &mut AtLeast) {
+pub(crate) fn tally(delta: &Delta<'_>, range: Range<usize>, first: u16, bins: u16, counts: &mut AtLeast) {
     delta.each_block(range, |_, block| {
         for (count, bin) in counts.iter_mut().zip(first..=first + bins) {
             *count += dispatch::at_least(block, bin);
@@ -96,7 +96,7 @@ fn window(delta: &Delta<'_>, k: usize) -> Option<(u16, u16)> {
 mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
-    use crate::merge::trim::{Trim, kept};
+    use crate::merge::kernels::trim::{Trim, kept};
 
     fn noise(mut state: u32) -> impl FnMut() -> f32 {
         move || {

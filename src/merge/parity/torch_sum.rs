@@ -15,7 +15,7 @@ type Stripe = [f32; STRIPE];
 
 /// The sum of `n` values of f32, in torch's order on one thread. `read` fills a buffer with the
 /// values from a flat index on; it is asked for them in order.
-pub(super) fn sum(n: usize, mut read: impl FnMut(usize, &mut [f32])) -> f32 {
+pub(crate) fn sum(n: usize, mut read: impl FnMut(usize, &mut [f32])) -> f32 {
     let vectors = n / LANES;
     let stripes = vectors / ROWS;
     let power = (usize::BITS - stripes.saturating_sub(1).leading_zeros()) as usize / LEVELS;

@@ -14,24 +14,24 @@ use std::ops::Range;
 
 use crate::checkpoint::TensorView;
 
-use super::delta::Delta;
-use super::extent::Extent;
+use super::exponents::Extent;
 use super::mask::Key;
+use super::mask_l1::Grid;
 use super::round;
-use super::shares::Grid;
+use super::task_vector::Delta;
 use super::trim::{Cut, magnitude};
 
 /// Elements of one inner block.
-pub(super) const BLOCK: usize = 1024;
+pub(crate) const BLOCK: usize = 1024;
 /// Sources whose blocks have room on the stack.
 const FEW: usize = 4;
 
 /// One inner block of one tensor, as f32. Past the end of a tensor it holds anything.
-pub(super) type Block = [f32; BLOCK];
+pub(crate) type Block = [f32; BLOCK];
 
 /// Which elements of a task vector are kept, and by what the kept ones are multiplied.
 #[derive(Clone, Copy)]
-pub(super) enum Keep<'a> {
+pub(crate) enum Keep<'a> {
     All,
     Largest(Cut),
     /// The hash's 16 bits below a threshold; rescaled.
@@ -48,7 +48,7 @@ pub(super) enum Keep<'a> {
 }
 
 impl Keep<'_> {
-    pub(super) fn scale(self) -> Option<f32> {
+    pub(crate) fn scale(self) -> Option<f32> {
         match self {
             Self::All | Self::Largest(_) => None,
             Self::Hashed { scale, .. } | Self::Listed { scale, .. } => scale,
@@ -58,16 +58,16 @@ impl Keep<'_> {
 
 /// One source's part in a merge of one tensor.
 #[derive(Clone, Copy)]
-pub(super) struct Input<'a> {
-    pub(super) source: TensorView<'a>,
+pub(crate) struct Input<'a> {
+    pub(crate) source: TensorView<'a>,
     /// Already rounded to the work type (f32 for linear).
-    pub(super) weight: f32,
-    pub(super) keep: Keep<'a>,
+    pub(crate) weight: f32,
+    pub(crate) keep: Keep<'a>,
 }
 
 /// How the inputs are put together.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// Weighted mean of the sources; the base is not read.
     Linear,
     /// Weighted sum of task vectors.
@@ -75,21 +75,21 @@ pub(super) enum Rule {
 }
 
 /// A whole merge of one tensor.
-pub(super) struct Task<'a> {
-    pub(super) base: TensorView<'a>,
-    pub(super) inputs: Vec<Input<'a>>,
-    pub(super) narrow: bool,
-    pub(super) rule: Rule,
-    pub(super) normalize: bool,
+pub(crate) struct Task<'a> {
+    pub(crate) base: TensorView<'a>,
+    pub(crate) inputs: Vec<Input<'a>>,
+    pub(crate) narrow: bool,
+    pub(crate) rule: Rule,
+    pub(crate) normalize: bool,
     /// Of base and sources together, if they are bfloat16: lets the faster pass be taken.
-    pub(super) extent: Option<Extent>,
+    pub(crate) extent: Option<Extent>,
 }
 
 /// Merges elements `start..start + out.len() / 2` into `out`, as little-endian bfloat16.
 /// `start` is a multiple of [`BLOCK`].
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn run(task: &Task<'_>, start: usize, out: &mut [u8]) {
+pub(crate) fn run(task: &Task<'_>, start: usize, out: &mut [u8]) {
     match (task.rule, task.narrow) {
         (Rule::Linear, _) => linear(task, start, out),
         (Rule::Sum { consensus, lambda }, true) => sum::<true>(task, consensus, lambda, start, out),
@@ -290,7 +290,7 @@ fn store(values: &[f32], out: &mut [u8]) {
 /// holds does not matter.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn bins(delta: &Delta<'_>, at: usize, [base, values]: &mut [Block; 2], out: &mut [u16]) {
+pub(crate) fn bins(delta: &Delta<'_>, at: usize, [base, values]: &mut [Block; 2], out: &mut [u16]) {
     load(&delta.base, at, &mut base[..out.len()]);
     load(&delta.source, at, &mut values[..out.len()]);
     if delta.narrow {
@@ -306,14 +306,14 @@ pub(super) fn bins(delta: &Delta<'_>, at: usize, [base, values]: &mut [Block; 2]
 /// How many of `bins` are `bin`; at most [`BLOCK`].
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn count(bins: &[u16], bin: u16) -> usize {
+pub(crate) fn count(bins: &[u16], bin: u16) -> usize {
     usize::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b == bin)))
 }
 
 /// How many of `bins` are at least `bin`; at most [`BLOCK`].
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn at_least(bins: &[u16], bin: u16) -> u32 {
+pub(crate) fn at_least(bins: &[u16], bin: u16) -> u32 {
     u32::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b >= bin)))
 }
 
@@ -321,7 +321,7 @@ pub(super) fn at_least(bins: &[u16], bin: u16) -> u32 {
 /// is rounded to a multiple of `grid` first; see `shares`.
 #[inline(always)]
 #[allow(clippy::inline_always)]
-pub(super) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
+pub(crate) fn l1(delta: &Delta<'_>, keep: Keep<'_>, grid: Grid, range: Range<usize>) -> (f64, f64) {
     let mut base: Block = [0.0; BLOCK];
     let mut values: Block = [0.0; BLOCK];
     let mut sums = (0.0, 0.0);

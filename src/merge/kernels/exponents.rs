@@ -5,21 +5,21 @@
 
 /// Biased exponents of the smallest value that is not zero, and of the largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(crate) struct Extent {
     /// 0 if a value is subnormal; 255 if all are zero.
-    pub(super) least: u8,
+    pub(crate) least: u8,
     /// 255 if a value is not finite.
-    pub(super) most: u8,
+    pub(crate) most: u8,
 }
 
 impl Extent {
     /// Of a tensor without values.
-    pub(super) const NONE: Self = Self { least: 255, most: 0 };
+    pub(crate) const NONE: Self = Self { least: 255, most: 0 };
 
     /// Of little-endian bfloat16.
     #[inline(always)]
     #[allow(clippy::inline_always)] // into the copy for wide vectors
-    pub(super) fn of_bf16(data: &[u8]) -> Self {
+    pub(crate) fn of_bf16(data: &[u8]) -> Self {
         // Twice the bits, which takes the sign off; less one, so that zero becomes the largest.
         let (mut least, mut most) = (u16::MAX, 0);
         for element in data.as_chunks::<2>().0 {
@@ -32,7 +32,7 @@ impl Extent {
     }
 
     /// Of two tensors together.
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self { least: self.least.min(other.least), most: self.most.max(other.most) }
     }
 }
