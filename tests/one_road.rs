@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
-use yosegi::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, Target};
+use yosegi::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, Target, TaskSpec};
 use yosegi::recipe::Book;
 use yosegi::task::Split;
 
@@ -237,16 +237,17 @@ fn every_command_takes_every_form_and_agrees() {
 #[test]
 fn a_session_takes_every_form_too() {
     let place = Place::new();
+    let zoo = || vec![TaskSpec::whole("zoo")];
     let session = EvalSetup {
         base: BASE.to_owned(),
         sources: ["zoo:ja", "zoo:math-add"].map(str::to_owned).to_vec(),
-        ..EvalSetup::of_task("zoo", "cpu", 0)
+        ..EvalSetup::of_tasks(zoo(), "cpu", 0)
     };
-    let alone = EvalSetup::of_task("zoo", "cpu", 0);
+    let alone = EvalSetup::of_tasks(zoo(), "cpu", 0);
     let ask = [Ask { split: Split::Test, questions: vec![0, 1] }];
     let answers = |evaluator: &mut Evaluator, setup: &EvalSetup, target: &Target| -> Vec<String> {
-        let work = EvalRequest { setup, fitness: "", target, ask: &ask, watch: &[], decoding: None };
-        let (measured, _) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false)).unwrap();
+        let request = EvalRequest { setup, target, ask: &ask, watch: &[], decoding: None };
+        let (measured, _) = evaluator.evaluate(&request, &|_| (), &AtomicBool::new(false)).unwrap();
         measured[0].answers.iter().map(|a| a.text.clone()).collect()
     };
     let mut shared = Evaluator::default();

@@ -121,15 +121,15 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
     for case in &golden.cases {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/paths").join(&case.recipe);
         let recipe = Recipe::open(&file).unwrap();
-        let route =
+        let path =
             PathModels::open(&PathModels::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
-        let decoder = route.decoder(&route.steps(&recipe).unwrap(), &Device::Cpu).unwrap();
-        let said = say(&decoder, &route.models[0], &case.prompts, golden.max_new_tokens);
+        let decoder = path.decoder(&path.steps(&recipe).unwrap(), &Device::Cpu).unwrap();
+        let said = say(&decoder, &path.checkpoints[0], &case.prompts, golden.max_new_tokens);
         assert_eq!(said, case.greedy, "{}", case.recipe);
 
         let out = folder.path().join(&case.recipe);
         let options = yosegi::merge::Options::default();
-        let apart = path_export::export(&recipe, &route, &out, path_export::BOUND, &Device::Cpu, &options)
+        let apart = path_export::export(&recipe, &path, &out, path_export::BOUND, &Device::Cpu, &options)
             .unwrap()
             .1
             .unwrap();
@@ -144,11 +144,11 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
     // Over the bound nothing is written.
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/paths/scaled-bf16.toml");
     let recipe = Recipe::open(&file).unwrap();
-    let route =
+    let path =
         PathModels::open(&PathModels::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
     let out = folder.path().join("refused");
     let error =
-        path_export::export(&recipe, &route, &out, 1e-7, &Device::Cpu, &yosegi::merge::Options::default())
+        path_export::export(&recipe, &path, &out, 1e-7, &Device::Cpu, &yosegi::merge::Options::default())
             .unwrap_err()
             .to_string();
     assert!(error.contains("over the bound") && error.contains("--fold-bound") && !out.exists(), "{error}");

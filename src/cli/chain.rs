@@ -185,14 +185,14 @@ impl<'a> Chain<'a> {
     }
 
     fn step<'s>(&'s self, i: usize, options: &'s Options, fetch: Fetch<'s>) -> Step<'s> {
-        let supply = ModelSources {
+        let sources = ModelSources {
             made: &[],
             device: &self.device,
             fetch,
             told: &note,
             allow_non_finite: self.args.how.allow_non_finite,
         };
-        Step { recipe: &self.book.recipes[i], options, fold_bound: self.args.fold_bound, supply }
+        Step { recipe: &self.book.recipes[i], options, fold_bound: self.args.fold_bound, sources }
     }
 
     /// A model, or another recipe's result under that recipe's name.

@@ -10,7 +10,7 @@ use super::answers::{self, Judged};
 use super::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::error::BadInput;
-use crate::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator};
+use crate::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, TaskSpec};
 use crate::task::AnswerLanguage;
 use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
 use crate::text::{visible, visible_line};
@@ -164,12 +164,12 @@ fn answered(
     let target = super::eval::target(name, args.recipe.lenient)?;
     let setup = EvalSetup {
         allow_non_finite: args.recipe.allow_non_finite,
-        ..EvalSetup::of_task(&args.task, &args.device, 0)
+        ..EvalSetup::of_tasks(vec![TaskSpec::whole(&args.task)], &args.device, 0)
     };
     let ask = [Ask { split, questions: (0..n).collect() }];
     let target = &target;
-    let work = EvalRequest { setup: &setup, fitness: "", target, ask: &ask, watch: &[], decoding: None };
-    let (measured, cost) = evaluator.evaluate(&work, &|_| (), &AtomicBool::new(false))?;
+    let request = EvalRequest { setup: &setup, target, ask: &ask, watch: &[], decoding: None };
+    let (measured, cost) = evaluator.evaluate(&request, &|_| (), &AtomicBool::new(false))?;
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
     let answers = answers.map(|answer| {

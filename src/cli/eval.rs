@@ -12,7 +12,9 @@ use super::results::{self, Row};
 use super::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::error::BadInput;
-use crate::evaluate::{Answer, Ask, Cost, EvalRequest, EvalSetup, Evaluator, Measured, Progress, Target};
+use crate::evaluate::{
+    Answer, Ask, Cost, EvalRequest, EvalSetup, Evaluator, Measured, Progress, Target, TaskSpec,
+};
 use crate::recipe::Book;
 use crate::task::AnswerLanguage;
 use crate::task::{Decoding, Places, Split, Suite, Task, TaskError, share_names};
@@ -97,12 +99,12 @@ fn one(
     let ask = [Ask { split, questions: (0..n).collect() }];
     let setup = EvalSetup {
         allow_non_finite: args.recipe.allow_non_finite,
-        ..EvalSetup::of_task(name, &args.device, 0)
+        ..EvalSetup::of_tasks(vec![TaskSpec::whole(name)], &args.device, 0)
     };
     let began = Instant::now();
-    let progress = std::io::stderr().is_terminal();
-    let told = move |told: Progress| match told {
-        Progress::Done { done, of } if progress => {
+    let on_terminal = std::io::stderr().is_terminal();
+    let progress = move |news: Progress| match news {
+        Progress::Done { done, of } if on_terminal => {
             let end = if done == of { "\n" } else { "" };
             eprint!("\r{done} of {of} questions{end}");
         }
@@ -111,8 +113,8 @@ fn one(
     };
     let decoding = args.decoding.over(task.decoding)?;
     let given = (decoding != task.decoding).then_some(decoding);
-    let work = EvalRequest { setup: &setup, fitness: "", target, ask: &ask, watch: &[], decoding: given };
-    let (measured, cost) = evaluator.evaluate(&work, &told, &AtomicBool::new(false))?;
+    let request = EvalRequest { setup: &setup, target, ask: &ask, watch: &[], decoding: given };
+    let (measured, cost) = evaluator.evaluate(&request, &progress, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };
     Ok(Done { task, decoding, measured, cost, seconds: began.elapsed().as_secs_f64() })
 }

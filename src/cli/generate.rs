@@ -60,7 +60,7 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
     let path = Path::new(model);
     if Book::is_file(path) {
         let recipe = super::recipe::whole(path, how.lenient)?;
-        let supply = ModelSources {
+        let sources = ModelSources {
             made: &[],
             device,
             fetch: &fetch::open,
@@ -68,11 +68,11 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
             allow_non_finite: how.allow_non_finite,
         };
         if !recipe.path.is_empty() {
-            let route = supply.route(&recipe, &[])?;
-            let decoder = route.decoder(&route.steps(&recipe)?, device)?;
-            return Ok((decoder, Reader::of(&route.models[0])?));
+            let path = sources.path_models(&recipe, &[])?;
+            let decoder = path.decoder(&path.steps(&recipe)?, device)?;
+            return Ok((decoder, Reader::of(&path.checkpoints[0])?));
         }
-        let pool = supply.pool(&recipe, false)?;
+        let pool = sources.pool(&recipe, false)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(merged.config(), &merged, device)?;

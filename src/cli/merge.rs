@@ -82,14 +82,14 @@ pub fn run(args: &Merge) -> Result<()> {
     }
     let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
     let device = super::device("auto")?;
-    let supply = ModelSources {
+    let sources = ModelSources {
         made: &made,
         device: &device,
         fetch: &fetch::open,
         told: &note,
         allow_non_finite: args.how.allow_non_finite,
     };
-    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, supply };
+    let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, sources };
     match &args.out {
         Some(folder) if !args.dry_run => out(&step.write(folder)?),
         folder => out(step.plan(folder.as_deref())?.trim_end()),
@@ -101,7 +101,7 @@ pub struct Step<'a> {
     pub recipe: &'a Recipe,
     pub options: &'a Options,
     pub fold_bound: f64,
-    pub supply: ModelSources<'a>,
+    pub sources: ModelSources<'a>,
 }
 
 impl Step<'_> {
@@ -110,7 +110,7 @@ impl Step<'_> {
         let started = Instant::now();
         let Self { recipe, options, .. } = *self;
         let (written, what) = if recipe.path.is_empty() {
-            let pool = self.supply.pool(recipe, false)?;
+            let pool = self.sources.pool(recipe, false)?;
             let models = recipe.models().len() + usize::from(recipe.base.is_some());
             let what = format!("{} of {models} models", recipe.method.name());
             note_packing(pool.base());
@@ -134,11 +134,11 @@ impl Step<'_> {
     /// Folds the recipe's path into an ordinary checkpoint; says how far it is from the path.
     fn fold(&self, folder: &Path) -> Result<(Written, String)> {
         let recipe = self.recipe;
-        let route = self.supply.route(recipe, &[])?;
-        note_packing(&route.models[0]);
-        let device = self.supply.device;
+        let path = self.sources.path_models(recipe, &[])?;
+        note_packing(&path.checkpoints[0]);
+        let device = self.sources.device;
         let (written, apart) =
-            path_export::export(recipe, &route, folder, self.fold_bound, device, self.options)?;
+            path_export::export(recipe, &path, folder, self.fold_bound, device, self.options)?;
         let found = apart.map_or_else(
             || "not compared with the path".to_owned(),
             |a| {
@@ -154,12 +154,12 @@ impl Step<'_> {
     pub fn plan(&self, folder: Option<&Path>) -> Result<String> {
         let recipe = self.recipe;
         if !recipe.path.is_empty() {
-            let route = self.supply.route(recipe, &[])?;
-            note_packing(&route.models[0]);
-            let outline = path_export::outline(recipe, &route, self.options)?;
-            return Ok(told(recipe, &route.models, &outline, folder));
+            let path = self.sources.path_models(recipe, &[])?;
+            note_packing(&path.checkpoints[0]);
+            let outline = path_export::outline(recipe, &path, self.options)?;
+            return Ok(told(recipe, &path.checkpoints, &outline, folder));
         }
-        let pool = self.supply.pool(recipe, false)?;
+        let pool = self.sources.pool(recipe, false)?;
         note_packing(pool.base());
         let outline = Outline::of(recipe, &pool, self.options)?;
         Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))

@@ -1,59 +1,43 @@
-//! From a target to scored answers: merge what changed, bring the decoder up to date, let it
-//! answer, judge the answers. Everything loaded stays loaded for the next target.
+//! A setup, a target and a list of questions in; answers, scores and their cost out. What is loaded stays loaded for the
+//! next request. A session's worker, `yosegi eval` and `yosegi compare` each hold one [`Evaluator`].
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::bail;
 
-use super::candidate_model::CandidateModel;
-use super::fingerprints::check_task;
-use super::path_models::PathModels;
-use super::pool_key::{PoolKey, fetch, note, serves, supply};
-use super::score::{Answer, Cost, Score};
-use super::task_runner::{Said, TaskRunner};
+use super::judge::judge;
+use super::loaded_models::LoadedModels;
+use super::loaded_tasks::LoadedTasks;
+use super::score::Cost;
+use super::task_list::{check_asked, listed, together};
+use super::task_runner::TaskQuestions;
 use super::types::{Ask, EvalSetup, Measured, Progress, SetupFacts, StoredQuestion, Target};
-use crate::checkpoint::FilePrint;
 use crate::error::BadInput;
-use crate::lm::{self, Device};
-use crate::merge::Pool;
-use crate::recipe::{Align, Method, Recipe};
-use crate::task::{Decoding, Fitness, NO_LANGUAGE, Places, Question, Split, Task, Verdict};
+use crate::lm;
+use crate::task::{Decoding, NO_LANGUAGE, Split};
 
-/// A model alone with more parameters than this is let go once it has answered.
-const KEEP_ALONE: usize = 100_000_000;
-
-/// Everything loaded: models, merge, decoder, tasks. Lives as long as its worker.
+/// Models and tasks that are loaded.
 #[derive(Default)]
 pub struct Evaluator {
-    device: Option<(String, lm::Picked)>,
-    /// Tasks by name, with the splits that were loaded.
-    tasks: HashMap<String, (Arc<Task>, Vec<Split>)>,
-    /// The pool in use, and one before it.
-    kitchens: Vec<(PoolKey, CandidateModel)>,
-    alone: Option<(String, Vec<Recipe>, TaskRunner)>,
+    tasks: LoadedTasks,
+    models: LoadedModels,
     /// Keeps a large model once it has answered: another task follows.
     pub keep_large: bool,
-    /// The models of the last path, and what runs it.
-    route: Option<(Key, PathModels, Option<TaskRunner>)>,
 }
-
-/// Names of models, the recipes of those that are merged on the spot, and the chat template.
-type Key = (Vec<String>, Vec<Recipe>, Option<String>);
 
 /// What is to be evaluated.
 #[derive(Clone, Copy)]
 pub struct EvalRequest<'a> {
+    /// The models, the tasks and the device.
     pub setup: &'a EvalSetup,
-    /// The fitness expression; empty takes right and in the task's language.
-    pub fitness: &'a str,
+    /// What answers.
     pub target: &'a Target,
+    /// The questions, by their index in the list of all tasks' questions.
     pub ask: &'a [Ask],
     /// Questions of the first split asked whose answers are told as they grow.
     pub watch: &'a [usize],
-    /// Instead of the task's own way of decoding.
+    /// Instead of the tasks' own way of decoding.
     pub decoding: Option<Decoding>,
 }
 
@@ -61,320 +45,128 @@ impl Evaluator {
     /// Forgets all that is loaded: a session begins, or goes on, with the files as they are now.
     pub fn forget(&mut self) {
         self.tasks.clear();
-        self.kitchens.clear();
-        (self.alone, self.route) = (None, None);
+        self.models.clear();
     }
 
-    /// Opens a setup and says what it is like. A limit of 0 takes all questions.
+    /// Opens a setup's models and tasks, and says what they are like.
+    ///
+    /// # Errors
+    /// A model or a task that cannot be read, models that do not fit together, or a task without questions.
     pub fn open(
         &mut self,
         setup: &EvalSetup,
-        fitness: &str,
-        limits: (usize, usize),
-        told: &dyn Fn(Progress),
+        progress: &dyn Fn(Progress),
     ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
-        Fitness::parse(fitness).map_err(BadInput::error)?;
-        let task = self.task(&setup.task, &[Split::Train, Split::Test], &setup.prints)?;
-        let lm::Picked { device, note } = self.device(&setup.device)?.0;
-        let layers = self.candidate_model(setup, &device, None, told)?.pool.layers();
-        let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
-        let (train, test) = (take(task.train.len(), limits.0), take(task.test.len(), limits.1));
-        if train == 0 || test == 0 {
-            return Err(BadInput::error(format!("the task {} has no questions: give it some", setup.task)));
-        }
-        let stored = |split: Split, n: usize| {
-            task.questions(split).iter().take(n).enumerate().map(move |(index, q)| StoredQuestion {
-                split,
-                index,
-                id: q.id.clone(),
-                question: q.question.clone(),
-                gold: q.gold.clone(),
-            })
-        };
-        let questions = stored(Split::Train, train).chain(stored(Split::Test, test)).collect();
-        let facts = SetupFacts {
-            layers,
-            train_questions: train,
-            test_questions: test,
+        let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
+        let lm::Picked { device, note } = self.models.device(&setup.device)?.0;
+        let mut facts = SetupFacts {
+            layers: self.models.open(setup, &device, progress)?,
             device: device.name(),
             device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
-            language_by: task.language_by().to_owned(),
-            languages: vec![task.language.clone().unwrap_or_else(|| NO_LANGUAGE.to_owned())],
-            prints: task.prints(&setup.task, train, test).map_err(BadInput::error)?,
+            ..SetupFacts::default()
         };
-        Ok((facts, questions))
+        for task in &tasks {
+            let (name, count) = (&task.spec.task, task.count);
+            if count.train == 0 || count.test == 0 {
+                return Err(BadInput::error(format!("the task {name} has no questions: give it some")));
+            }
+            facts.train_questions += count.train;
+            facts.test_questions += count.test;
+            task.task.language_by().clone_into(&mut facts.language_by);
+            facts.languages.push(task.task.language.clone().unwrap_or_else(|| NO_LANGUAGE.to_owned()));
+            let mut prints = task.task.prints(name, count.train, count.test).map_err(BadInput::error)?;
+            // What several tasks share is listed once.
+            prints.retain(|print| !facts.prints.contains(print));
+            facts.prints.extend(prints);
+        }
+        Ok((facts, tasks.iter().flat_map(|task| task.stored()).collect()))
     }
 
     /// Name of a setup's device.
+    ///
+    /// # Errors
+    /// A device that this machine does not have.
     pub fn device_name(&mut self, setup: &EvalSetup) -> anyhow::Result<String> {
-        Ok(self.device(&setup.device)?.0.device.name())
+        Ok(self.models.device(&setup.device)?.0.device.name())
     }
 
-    /// Answers and scores of a target, split by split.
+    /// Lets a target answer questions and judges the answers, split by split.
+    ///
+    /// # Errors
+    /// A model, a recipe, a task or a question that is not there or cannot be used, a device without room, or a
+    /// cancelled request.
     pub fn evaluate(
         &mut self,
-        work: &EvalRequest<'_>,
-        told: &(dyn Fn(Progress) + Sync),
+        request: &EvalRequest<'_>,
+        progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<Measured>, Cost)> {
-        let splits: Vec<Split> = work.ask.iter().map(|a| a.split).collect();
-        let mut task = self.task(&work.setup.task, &splits, &work.setup.prints)?;
-        if work.setup.earlier && task.differs_in_earlier_sessions() {
-            task = Arc::new(Task::clone(&task).as_in_earlier_sessions());
-        }
-        let fitness = if work.fitness.is_empty() { "both" } else { work.fitness };
-        let fitness = Fitness::parse(fitness).map_err(BadInput::error)?;
-        check_questions(&task, &work.setup.task, work.ask)?;
+        let EvalRequest { setup, ask, .. } = *request;
+        let splits: Vec<Split> = ask.iter().map(|a| a.split).collect();
+        let tasks = listed(setup, &splits, &mut self.tasks)?;
+        check_asked(&tasks, ask)?;
         let began = Instant::now();
-        let (lm::Picked { device, note }, new) = self.device(&work.setup.device)?;
+        let (lm::Picked { device, note }, new) = self.models.device(&setup.device)?;
         if let (Some(note), true) = (note, new) {
-            told(Progress::Note(note));
+            progress(Progress::Note(note));
         }
-        let runner = match work.target {
-            Target::Model(model) => self.alone(work.setup, model, &device, &told)?,
-            Target::Recipe(recipe) if !recipe.path.is_empty() => {
-                self.path(work.setup, recipe, &device, &told)?
-            }
-            Target::Recipe(recipe) => self.merge(work.setup, recipe, &device, &told)?,
-        };
-        let merge_s = began.elapsed().as_secs_f64();
+        let runner = self.models.runner(setup, request.target, &device, progress)?;
+        let mut cost = Cost { merge_s: began.elapsed().as_secs_f64(), ..Cost::default() };
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
         }
-        let (said, timing) = runner.answer(work, &task, told, cancel)?;
-        let began = Instant::now();
-        let measured = judge(work.ask, &task, &fitness, said);
-        let cost = Cost {
-            merge_s,
-            prefill_s: timing.prefill_s,
-            decode_s: timing.decode_s,
-            score_s: began.elapsed().as_secs_f64(),
-            tokens: timing.tokens as u64,
-        };
-        if !self.keep_large && self.alone.as_ref().is_some_and(|(.., runner)| runner.parameters > KEEP_ALONE)
-        {
-            self.alone = None;
+        let first = splits.first().copied().unwrap_or(Split::Train);
+        let count = |ask: &[Ask]| ask.iter().map(|a| a.questions.len() as u64).sum::<u64>();
+        let (all, mut done_before) = (count(ask), 0);
+        let alone = tasks.len() == 1;
+        let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); ask.len()];
+        for (at, task) in tasks.iter().enumerate() {
+            let own = task.own_of(ask);
+            if count(&own) == 0 && !alone {
+                continue;
+            }
+            let watch: Vec<usize> = request.watch.iter().filter_map(|i| task.own_index(first, *i)).collect();
+            let before = task.before.of(first);
+            let tell = |news: Progress| {
+                progress(match news {
+                    Progress::Token { question, text } => {
+                        Progress::Token { question: question + before, text }
+                    }
+                    Progress::Done { done, .. } => Progress::Done { done: done_before + done, of: all },
+                    note @ Progress::Note(_) => note,
+                });
+            };
+            let questions = TaskQuestions {
+                task: &task.task,
+                name: &task.spec.task,
+                ask: &own,
+                watch: &watch,
+                decoding: request.decoding,
+                threads: setup.threads,
+            };
+            let (answers, timing) = runner.answer(&questions, &tell, cancel)?;
+            let began = Instant::now();
+            let measured = judge(&own, &task.task, &task.fitness, answers);
+            for ((list, mut m), own) in found.iter_mut().zip(measured).zip(&own) {
+                if alone || !own.questions.is_empty() {
+                    m.answers.iter_mut().for_each(|answer| answer.index += task.before.of(m.split));
+                    list.push((at, m));
+                }
+            }
+            cost = cost.and(Cost {
+                merge_s: 0.0,
+                prefill_s: timing.prefill_s,
+                decode_s: timing.decode_s,
+                score_s: began.elapsed().as_secs_f64(),
+                tokens: timing.tokens as u64,
+            });
+            done_before += count(&own);
         }
+        if !self.keep_large {
+            self.models.drop_large();
+        }
+        let measured = ask.iter().zip(found).map(|(a, found)| together(&tasks, a.split, found)).collect();
         Ok((measured, cost))
     }
-
-    /// A task with at least these splits, as `prints` have it where there are any.
-    pub(super) fn task(
-        &mut self,
-        name: &str,
-        splits: &[Split],
-        prints: &[FilePrint],
-    ) -> anyhow::Result<Arc<Task>> {
-        let whole = [Split::Train, Split::Test];
-        let mut wanted = if prints.is_empty() { splits } else { &whole }.to_vec();
-        if let Some((task, loaded)) = self.tasks.get(name) {
-            if splits.iter().all(|s| loaded.contains(s)) {
-                return Ok(Arc::clone(task));
-            }
-            wanted.extend(loaded);
-        }
-        wanted.sort_by_key(|s| s.name());
-        wanted.dedup();
-        let task = Task::load_splits(name, &wanted, &Places::from_env()).map_err(BadInput::error)?;
-        check_task(name, &task, prints)?;
-        let task = Arc::new(task);
-        self.tasks.insert(name.to_owned(), (Arc::clone(&task), wanted));
-        Ok(task)
-    }
-
-    /// The device of that name, and whether it was not in use before.
-    fn device(&mut self, name: &str) -> anyhow::Result<(lm::Picked, bool)> {
-        if let Some((known, picked)) = &self.device
-            && known == name
-        {
-            return Ok((picked.clone(), false));
-        }
-        let picked = lm::pick(name).map_err(BadInput::error)?;
-        // What was loaded lies on the device before.
-        self.alone = None;
-        self.route = None;
-        self.kitchens.iter_mut().for_each(|(_, candidate_model)| candidate_model.clear());
-        self.device = Some((name.to_owned(), picked.clone()));
-        Ok((picked, true))
-    }
-
-    /// The pool of a setup's models, first in the list.
-    fn candidate_model(
-        &mut self,
-        setup: &EvalSetup,
-        device: &Device,
-        align: Option<&Align>,
-        told: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut CandidateModel> {
-        self.kitchen_for(PoolKey::of_setup(setup, align), || {
-            let EvalSetup { base, sources, .. } = setup;
-            // All of one architecture, whatever a candidate takes of them, and looked at before any does.
-            let mut whole = Recipe::uniform(base, sources, Method::TaskArithmetic, 1.0);
-            whole.align = align.cloned();
-            let pool =
-                supply(setup, device, &|name| fetch(name, setup, told), &note(told)).pool(&whole, true)?;
-            pool.checked().map_err(BadInput::error)
-        })
-    }
-
-    /// The candidate_model of that order, first in the list; `open` gives its pool where there is none yet.
-    fn kitchen_for(
-        &mut self,
-        order: PoolKey,
-        open: impl FnOnce() -> anyhow::Result<Pool>,
-    ) -> anyhow::Result<&mut CandidateModel> {
-        if let Some(place) = self.kitchens.iter().position(|(known, _)| *known == order) {
-            self.kitchens[..=place].rotate_right(1);
-            self.kitchens[1..].iter_mut().for_each(|(_, other)| other.make_room());
-        } else {
-            self.kitchens.truncate(1);
-            let pool = open()?;
-            self.kitchens.iter_mut().for_each(|(_, other)| other.make_room());
-            self.kitchens.insert(0, (order, CandidateModel::new(pool)));
-        }
-        Ok(&mut self.kitchens[0].1)
-    }
-
-    /// What runs a recipe's merge: over the setup's models where they are all that it needs, which
-    /// then stay as they are for the next, else over models of its own.
-    fn merge(
-        &mut self,
-        setup: &EvalSetup,
-        recipe: &Recipe,
-        device: &Device,
-        told: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
-        let candidate_model = if serves(setup, recipe) {
-            self.candidate_model(setup, device, recipe.align.as_ref(), told)?
-        } else {
-            self.kitchen_for(PoolKey::of_recipe(setup, recipe), || {
-                supply(setup, device, &|name| fetch(name, setup, told), &note(told)).pool(recipe, true)
-            })?
-        };
-        candidate_model.prepare(recipe, device, told)
-    }
-
-    /// What runs a recipe's path: another path over the same models loads no more than the layers
-    /// that it is the first to name.
-    fn path(
-        &mut self,
-        setup: &EvalSetup,
-        recipe: &Recipe,
-        device: &Device,
-        told: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
-        let mut pool = setup.sources.clone();
-        pool.extend((!setup.base.is_empty()).then(|| setup.base.clone()));
-        let made = setup.made.iter().chain(&recipe.before).cloned().collect();
-        let key = (PathModels::names(recipe, &pool), made, recipe.chat_template.clone());
-        let (route, runner) =
-            if let Some((_, route, runner)) = self.route.take().filter(|(known, ..)| *known == key) {
-                (route, runner)
-            } else {
-                let fetch = |name: &str| fetch(name, setup, told);
-                (supply(setup, device, &fetch, &note(told)).route(recipe, &pool)?, None)
-            };
-        let steps = route.steps(recipe)?;
-        let runner = match runner {
-            Some(mut runner) => {
-                route.redirect(&mut runner, &steps)?;
-                runner
-            }
-            None => route.runner(&steps, device)?,
-        };
-        let (.., place) = self.route.insert((key, route, None));
-        Ok(place.insert(runner))
-    }
-
-    fn alone(
-        &mut self,
-        setup: &EvalSetup,
-        model: &str,
-        device: &Device,
-        told: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
-        let same = |name: &str, made: &[Recipe]| name == model && made == setup.made;
-        let runner = if let Some((.., runner)) = self.alone.take().filter(|(name, made, _)| same(name, made))
-        {
-            runner
-        } else {
-            let fetch = |name: &str| fetch(name, setup, told);
-            let checkpoint = supply(setup, device, &fetch, &note(told)).open(model)?;
-            TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
-        };
-        Ok(&mut self.alone.insert((model.to_owned(), setup.made.clone(), runner)).2)
-    }
-}
-
-fn check_questions(task: &Task, name: &str, ask: &[Ask]) -> anyhow::Result<()> {
-    for a in ask {
-        let n = task.questions(a.split).len();
-        if let Some(index) = a.questions.iter().find(|&&i| i >= n) {
-            return Err(BadInput::error(format!(
-                "the task {name} has {n} questions there, none with index {index}: count from 0"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Verdicts, answer by answer, and their means.
-fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Said>) -> Vec<Measured> {
-    let mut said = said.into_iter();
-    let mut out = Vec::new();
-    for a in ask {
-        let mut judged: Vec<(&Question, Verdict)> = Vec::new();
-        let (mut answers, mut seconds) = (Vec::new(), Vec::new());
-        for (&index, said) in a.questions.iter().zip(said.by_ref()) {
-            let question = &task.questions(a.split)[index];
-            let verdict = match &said.log_likelihoods {
-                Some(all) => task.choose(question, all),
-                None => task.score(question, &said.text),
-            };
-            let text = match &verdict.detail.choice {
-                Some(choice) => question.choices.get(*choice).cloned().unwrap_or_default(),
-                None => said.text,
-            };
-            seconds.push(said.seconds);
-            answers.push(Answer {
-                index,
-                id: question.id.clone(),
-                question: question.question.clone(),
-                gold: question.gold.clone(),
-                text,
-                number: verdict.number.clone(),
-                correct: verdict.correct,
-                language: verdict.language.clone(),
-                p_language: verdict.p_language,
-                tokens: said.tokens as u64,
-                lenient_correct: Some(verdict.lenient_correct),
-                in_language: Some(verdict.in_language),
-                detail: verdict.detail.clone(),
-            });
-            judged.push((question, verdict));
-        }
-        let judged: Vec<(&Question, &Verdict)> = judged.iter().map(|(q, v)| (*q, v)).collect();
-        let means = task.means(&judged);
-        let values: Vec<f64> = judged.iter().map(|one| fitness.eval(&task.means(&[*one]))).collect();
-        // Of a fitness that is no weighted sum a question's own value may be none, and nobody asks for it.
-        let values = if values.iter().all(|v| v.is_finite()) { values } else { Vec::new() };
-        let score = Score {
-            fitness: fitness.eval(&means),
-            acc: means.correct,
-            acc_in_language: means.both,
-            in_language: means.in_language,
-            n: answers.len() as u64,
-        };
-        out.push(Measured {
-            split: a.split,
-            score,
-            metrics: means.metrics,
-            tasks: Vec::new(),
-            answers,
-            seconds,
-            values,
-        });
-    }
-    out
 }

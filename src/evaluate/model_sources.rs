@@ -45,8 +45,8 @@ impl ModelSources<'_> {
 
     /// The models that a recipe's path goes through, its base first with the chat template that the
     /// recipe asks for, and those of `pool` beside them.
-    pub fn route(&self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
-        self.with(Some(recipe), |making| making.route(recipe, pool))
+    pub fn path_models(&self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
+        self.with(Some(recipe), |making| making.path_models(recipe, pool))
     }
 
     /// Runs `run` with all recipes that go by their names where `recipe` is made.
@@ -116,7 +116,7 @@ impl Making<'_> {
 
     fn result(self, recipe: &Recipe) -> anyhow::Result<Checkpoint> {
         if !recipe.path.is_empty() {
-            return path_export::in_memory(recipe, self.route(recipe, &[])?);
+            return path_export::in_memory(recipe, self.path_models(recipe, &[])?);
         }
         let pool = self.pool(recipe, false)?;
         let mut merged = Merged::new(&pool);
@@ -151,9 +151,9 @@ impl Making<'_> {
         Ok(pool.allowing_non_finite(self.supply.allow_non_finite))
     }
 
-    fn route(self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
-        let mut route = PathModels::open(&PathModels::names(recipe, pool), |name| self.open(name))?;
-        route.models = with_template(recipe, route.models).map_err(BadInput::error)?;
-        Ok(route)
+    fn path_models(self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
+        let mut path = PathModels::open(&PathModels::names(recipe, pool), |name| self.open(name))?;
+        path.checkpoints = with_template(recipe, path.checkpoints).map_err(BadInput::error)?;
+        Ok(path)
     }
 }

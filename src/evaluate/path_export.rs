@@ -38,17 +38,17 @@ pub struct Apart {
 /// `bound`; an infinite bound leaves the comparison out (which needs memory for the model).
 pub fn export(
     recipe: &Recipe,
-    route: &PathModels,
+    path: &PathModels,
     out: &Path,
     bound: f64,
     device: &Device,
     options: &Options,
 ) -> anyhow::Result<(Written, Option<Apart>)> {
     check_out(out)?;
-    let steps = route.steps(recipe)?;
-    let folding = folding(recipe, route, &steps)?;
+    let steps = path.steps(recipe)?;
+    let folding = folding(recipe, path, &steps)?;
     let apart =
-        if bound.is_infinite() { None } else { Some(compare(route, &steps, &folding.make()?, device)?) };
+        if bound.is_infinite() { None } else { Some(compare(path, &steps, &folding.make()?, device)?) };
     if let Some(apart) = apart
         && (apart.logits.is_nan() || apart.logits > bound)
     {
@@ -58,33 +58,33 @@ pub fn export(
             apart.logits
         )));
     }
-    let models: Vec<&Checkpoint> = route.models.iter().collect();
+    let models: Vec<&Checkpoint> = path.checkpoints.iter().collect();
     let texts = (card(recipe, out, apart, options), options.book(recipe).to_toml());
     Ok((export_folded(&folding, &models, texts, out, options)?, apart))
 }
 
 /// A recipe's path as an ordinary model in memory. It is not compared with the path.
-pub fn in_memory(recipe: &Recipe, mut route: PathModels) -> anyhow::Result<Checkpoint> {
-    let steps = route.steps(recipe)?;
+pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkpoint> {
+    let steps = path.steps(recipe)?;
     let (config, tensors) = {
-        let folded = folding(recipe, &route, &steps)?.make()?;
+        let folded = folding(recipe, &path, &steps)?.make()?;
         let held = |name: &String| {
             folded.tensor(name).map(|v| (name.clone(), v.shape.to_vec(), v.dtype, v.data.to_vec()))
         };
         (folded.config().clone(), folded.names().iter().filter_map(held).collect())
     };
-    let first = route.models.swap_remove(0);
+    let first = path.checkpoints.swap_remove(0);
     first.replaced(&config, tensors, BTreeMap::new()).map_err(BadInput::error)
 }
 
 /// What [`export`] would write.
-pub fn outline(recipe: &Recipe, route: &PathModels, options: &Options) -> anyhow::Result<Outline> {
-    let steps = route.steps(recipe)?;
-    Ok(Outline::of_path(&folding(recipe, route, &steps)?, options))
+pub fn outline(recipe: &Recipe, path: &PathModels, options: &Options) -> anyhow::Result<Outline> {
+    let steps = path.steps(recipe)?;
+    Ok(Outline::of_path(&folding(recipe, path, &steps)?, options))
 }
 
-fn folding<'a>(recipe: &Recipe, route: &'a PathModels, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {
-    let models: Vec<&Checkpoint> = route.models.iter().collect();
+fn folding<'a>(recipe: &Recipe, path: &'a PathModels, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {
+    let models: Vec<&Checkpoint> = path.checkpoints.iter().collect();
     let step = |s: &PathStep| FoldStep { model: s.model, layer: s.layer, scale: s.scale };
     let steps: Vec<FoldStep> = steps.iter().map(step).collect();
     Ok(Folding::new(&models, &steps, dtype(recipe, models[0])?)?)
@@ -92,12 +92,12 @@ fn folding<'a>(recipe: &Recipe, route: &'a PathModels, steps: &[PathStep]) -> an
 
 /// Runs the path and its folded form on a few prompts, one after the other.
 pub fn compare(
-    route: &PathModels,
+    path: &PathModels,
     steps: &[PathStep],
     folded: &Folded<'_>,
     device: &Device,
 ) -> anyhow::Result<Apart> {
-    let first = &route.models[0];
+    let first = &path.checkpoints[0];
     let prompts = prompts(first)?;
     let logits = |decoder: Decoder| -> anyhow::Result<Vec<Vec<f32>>> {
         let mut rows = Vec::new();
@@ -106,7 +106,7 @@ pub fn compare(
         }
         Ok(rows)
     };
-    let path = logits(route.decoder(steps, device)?)?;
+    let path = logits(path.decoder(steps, device)?)?;
     let config = ModelConfig::from_json("the folded path", folded.config().to_string().as_bytes())?;
     let stock = logits(Decoder::load(&config, folded, device)?)?;
 

@@ -8,7 +8,7 @@ use crate::recipe::Recipe;
 
 /// Models that paths go through; the first gives embedding, final norm, head and tokenizer.
 pub struct PathModels {
-    pub models: Vec<Checkpoint>,
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 impl PathModels {
@@ -32,19 +32,20 @@ impl PathModels {
         names: &[String],
         mut open: impl FnMut(&str) -> anyhow::Result<Checkpoint>,
     ) -> anyhow::Result<Self> {
-        let models = names.iter().map(|name| open(name)).collect::<anyhow::Result<_>>()?;
-        Ok(Self { models })
+        let checkpoints = names.iter().map(|name| open(name)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { checkpoints })
     }
 
     /// The recipe's path over these models.
     pub fn steps(&self, recipe: &Recipe) -> anyhow::Result<Vec<PathStep>> {
         let step = |(i, step): (usize, &crate::recipe::Step)| {
-            let model = self.models.iter().position(|m| m.reference() == step.model).ok_or_else(|| {
-                BadInput::error(format!(
-                    "recipe: path[{i}].model is {}, which is not loaded here",
-                    step.model
-                ))
-            })?;
+            let model =
+                self.checkpoints.iter().position(|m| m.reference() == step.model).ok_or_else(|| {
+                    BadInput::error(format!(
+                        "recipe: path[{i}].model is {}, which is not loaded here",
+                        step.model
+                    ))
+                })?;
             Ok(PathStep { model, layer: step.layer, scale: step.scale as f32 })
         };
         recipe.path.iter().enumerate().map(step).collect()
@@ -53,7 +54,10 @@ impl PathModels {
     /// What a decoder takes layers from.
     #[must_use]
     pub fn parts(&self) -> Vec<Part<'_>> {
-        self.models.iter().map(|m| Part { name: m.reference(), config: m.config(), weights: m }).collect()
+        self.checkpoints
+            .iter()
+            .map(|m| Part { name: m.reference(), config: m.config(), weights: m })
+            .collect()
     }
 
     /// A decoder on the path, with layers of these models.
@@ -62,13 +66,13 @@ impl PathModels {
     }
 
     /// A runner on the path.
-    pub(super) fn runner(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<TaskRunner> {
-        let first = &self.models[0];
+    pub fn runner(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<TaskRunner> {
+        let first = &self.checkpoints[0];
         TaskRunner::with_decoder(first, first.config(), self.decoder(steps, device)?)
     }
 
     /// Sends a runner of [`Self::runner`] along another path.
-    pub(super) fn redirect(&self, runner: &mut TaskRunner, steps: &[PathStep]) -> anyhow::Result<()> {
+    pub fn redirect(&self, runner: &mut TaskRunner, steps: &[PathStep]) -> anyhow::Result<()> {
         runner.decoder.set_path(&self.parts(), steps).map_err(BadInput::error)
     }
 }

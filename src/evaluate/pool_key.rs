@@ -1,19 +1,10 @@
-//! Which models an evaluation works with, and where they come from.
+//! What tells one pool of models from another, so that a loaded one serves again. A setup or a recipe comes in, a key
+//! that can be compared goes out. The loaded models call it.
 
-use std::time::{Duration, Instant};
-
-use super::fingerprints::check_model;
-use super::model_sources::ModelSources;
-use super::types::{EvalSetup, Progress};
-use crate::checkpoint::Checkpoint;
-use crate::error::BadInput;
-use crate::lm::Device;
+use super::types::EvalSetup;
 use crate::recipe::{Align, Precision, Recipe, TokenizerSpec};
 
-/// How often news of a download are told at most.
-const NOTE_EVERY: Duration = Duration::from_secs(2);
-
-/// What a candidate_model was opened for: the models of a session, or those of one recipe.
+/// What a pool was opened for: the models of a setup, or those of one recipe.
 #[derive(PartialEq)]
 pub(super) struct PoolKey {
     base: Option<String>,
@@ -55,43 +46,9 @@ impl PoolKey {
     }
 }
 
-/// Whether a setup's models are all that a recipe needs, and would give the same merge as its own.
-pub(super) fn serves(setup: &EvalSetup, recipe: &Recipe) -> bool {
+/// Whether a setup's models are all that a recipe needs, and would give the same merge as the recipe's own pool.
+pub(super) fn covers(setup: &EvalSetup, recipe: &Recipe) -> bool {
     let plain = recipe.tokenizer.is_none() && recipe.chat_template.is_none() && recipe.before.is_empty();
     let has = |model: &str| model == setup.base || setup.sources.iter().any(|s| s == model);
     plain && recipe.donor() == setup.base && recipe.references().into_iter().all(has)
-}
-
-/// Where a setup's models come from.
-pub(super) fn supply<'a>(
-    setup: &'a EvalSetup,
-    device: &'a Device,
-    fetch: &'a dyn Fn(&str) -> anyhow::Result<Checkpoint>,
-    told: &'a dyn Fn(&str),
-) -> ModelSources<'a> {
-    ModelSources { made: &setup.made, device, fetch, told, allow_non_finite: setup.allow_non_finite }
-}
-
-/// Tells a line as a note.
-pub(super) fn note(told: &dyn Fn(Progress)) -> impl Fn(&str) {
-    move |line: &str| told(Progress::Note(line.to_owned()))
-}
-
-/// Opens a checkpoint, telling now and then how far its files have come. It must be what the setup's prints say.
-pub(super) fn fetch(
-    reference: &str,
-    setup: &EvalSetup,
-    told: &dyn Fn(Progress),
-) -> anyhow::Result<Checkpoint> {
-    let mut last = Instant::now();
-    let mut progress = |file: &str, done: u64, of: u64| {
-        if last.elapsed() > NOTE_EVERY {
-            last = Instant::now();
-            let mega = |bytes: u64| bytes / 1_000_000;
-            told(Progress::Note(format!("{reference}: {file}, {} of {} MB", mega(done), mega(of))));
-        }
-    };
-    let opened = Checkpoint::open_with_progress(reference, &mut progress).map_err(BadInput::error)?;
-    check_model(reference, &setup.prints)?;
-    Ok(opened)
 }

@@ -1,23 +1,25 @@
-//! Several tasks for one candidate: their questions stand one after another, so that a journal, a
-//! face and a watched question know them by one index, and their scores become one.
+//! A setup's tasks as one list of questions: those of the first task come first, and an index counts on through the
+//! next. Indices of the list come in, each task's own go out; afterwards the tasks' measurements become one. The
+//! evaluator calls it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
-use super::evaluator::{EvalRequest, Evaluator};
-use super::score::{Cost, TaskScore, combined};
-use super::types::{Ask, EvalSetup, Measured, Progress, SetupFacts, StoredQuestion, TaskSpec};
-use crate::task::Split;
+use super::loaded_tasks::LoadedTasks;
+use super::score::{TaskScore, combined};
+use super::types::{Ask, EvalSetup, Measured, StoredQuestion, TaskSpec};
+use crate::error::BadInput;
+use crate::task::{Fitness, Split, Task};
 
-/// How many questions of each split a task has in a session.
+/// Questions of each split, counted.
 #[derive(Clone, Copy, Default)]
-struct Size {
-    train: usize,
-    test: usize,
+pub(super) struct Counts {
+    pub train: usize,
+    pub test: usize,
 }
 
-impl Size {
-    const fn of(self, split: Split) -> usize {
+impl Counts {
+    pub const fn of(self, split: Split) -> usize {
         match split {
             Split::Train => self.train,
             Split::Test => self.test,
@@ -25,128 +27,164 @@ impl Size {
     }
 }
 
-impl Evaluator {
-    /// As [`Self::open`], for several tasks.
-    pub fn open_parts(
-        &mut self,
-        setup: &EvalSetup,
-        parts: &[TaskSpec],
-        told: &dyn Fn(Progress),
-    ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
-        let mut all = SetupFacts::default();
-        let mut questions = Vec::new();
-        for part in parts {
-            let setup = EvalSetup { task: part.task.clone(), ..setup.clone() };
-            let limits = (part.train_limit, part.test_limit);
-            let (facts, of_part) = self.open(&setup, &part.fitness, limits, told)?;
-            let before = Size { train: all.train_questions, test: all.test_questions };
-            questions.extend(
-                of_part.into_iter().map(|q| StoredQuestion { index: q.index + before.of(q.split), ..q }),
-            );
-            let mut prints = std::mem::take(&mut all.prints);
-            // What several tasks share is said once.
-            let new: Vec<_> = facts.prints.iter().filter(|p| !prints.contains(p)).cloned().collect();
-            prints.extend(new);
-            all = SetupFacts {
-                train_questions: before.train + facts.train_questions,
-                test_questions: before.test + facts.test_questions,
-                languages: [all.languages, facts.languages.clone()].concat(),
-                prints,
-                ..facts
-            };
+/// A task and where its questions stand in the list.
+pub(super) struct ListedTask<'a> {
+    pub spec: &'a TaskSpec,
+    pub task: Arc<Task>,
+    pub fitness: Fitness,
+    /// Questions of the tasks before it.
+    pub before: Counts,
+    /// Its own questions, as many as its limits leave.
+    pub count: Counts,
+}
+
+/// Loads a setup's tasks with these splits. Of other splits a task has no questions here.
+pub(super) fn listed<'a>(
+    setup: &'a EvalSetup,
+    splits: &[Split],
+    loaded: &mut LoadedTasks,
+) -> anyhow::Result<Vec<ListedTask<'a>>> {
+    let mut before = Counts::default();
+    let mut out = Vec::with_capacity(setup.tasks.len());
+    for spec in &setup.tasks {
+        let fitness = Fitness::parse(&spec.fitness).map_err(BadInput::error)?;
+        let mut task = loaded.get(&spec.task, splits, &setup.prints)?;
+        if setup.earlier && task.differs_in_earlier_sessions() {
+            task = Arc::new(Task::clone(&task).as_in_earlier_sessions());
         }
-        Ok((all, questions))
+        let take = |split: Split, limit: usize| match (task.questions(split).len(), limit) {
+            _ if !splits.contains(&split) => 0,
+            (all, 0) => all,
+            (all, limit) => all.min(limit),
+        };
+        let count =
+            Counts { train: take(Split::Train, spec.train_limit), test: take(Split::Test, spec.test_limit) };
+        out.push(ListedTask { spec, task, fitness, before, count });
+        before = Counts { train: before.train + count.train, test: before.test + count.test };
+    }
+    Ok(out)
+}
+
+/// An error where a question is asked that no task has.
+pub(super) fn check_asked(tasks: &[ListedTask<'_>], ask: &[Ask]) -> anyhow::Result<()> {
+    for a in ask {
+        let n: usize = tasks.iter().map(|listed| listed.count.of(a.split)).sum();
+        let Some(index) = a.questions.iter().find(|&&index| index >= n) else { continue };
+        let names: Vec<&str> = tasks.iter().map(|listed| listed.spec.task.as_str()).collect();
+        let who = match names.as_slice() {
+            [one] => format!("the task {one} has"),
+            all => format!("the tasks {} have", all.join(", ")),
+        };
+        return Err(BadInput::error(format!(
+            "{who} {n} questions there, none with index {index}: count from 0"
+        )));
+    }
+    Ok(())
+}
+
+impl ListedTask<'_> {
+    /// The task's own index of a question of the list, if it is one of its questions.
+    pub fn own_index(&self, split: Split, index: usize) -> Option<usize> {
+        index.checked_sub(self.before.of(split)).filter(|own| *own < self.count.of(split))
     }
 
-    /// As [`Self::evaluate`], for several tasks; the work's own task and fitness are not looked at.
-    pub fn evaluate_parts(
-        &mut self,
-        work: &EvalRequest<'_>,
-        parts: &[TaskSpec],
-        told: &(dyn Fn(Progress) + Sync),
-        cancel: &AtomicBool,
-    ) -> anyhow::Result<(Vec<Measured>, Cost)> {
-        let of: u64 = work.ask.iter().map(|a| a.questions.len() as u64).sum();
-        let (mut before, mut done, mut cost) = (Size::default(), 0, Cost::default());
-        let mut weights = Vec::with_capacity(parts.len());
-        let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); work.ask.len()];
-        for (number, part) in parts.iter().enumerate() {
-            let setup = EvalSetup { task: part.task.clone(), ..work.setup.clone() };
-            let size = self.size(&setup, (part.train_limit, part.test_limit))?;
-            let here = |split: Split, index: &usize| {
-                index.checked_sub(before.of(split)).filter(|i| *i < size.of(split))
-            };
-            let local = |a: &Ask| Ask {
-                split: a.split,
-                questions: a.questions.iter().filter_map(|i| here(a.split, i)).collect(),
-            };
-            let ask: Vec<Ask> = work.ask.iter().map(local).collect();
-            let first = work.ask.first().map_or(Split::Train, |a| a.split);
-            let watch: Vec<usize> = work.watch.iter().filter_map(|i| here(first, i)).collect();
-            let asked: u64 = ask.iter().map(|a| a.questions.len() as u64).sum();
-            if asked > 0 {
-                let tell = |news: Progress| match news {
-                    Progress::Token { question, text } => {
-                        told(Progress::Token { question: question + before.of(first), text });
-                    }
-                    Progress::Done { done: here, of: _ } => told(Progress::Done { done: done + here, of }),
-                    note @ Progress::Note(_) => told(note),
-                };
-                let (setup, fitness) = (&setup, part.fitness.as_str());
-                let (target, decoding) = (work.target, work.decoding);
-                let here = EvalRequest { setup, fitness, target, ask: &ask, watch: &watch, decoding };
-                // The next task is for the same model.
-                self.keep_large = number + 1 < parts.len();
-                let evaluated = self.evaluate(&here, &tell, cancel);
-                self.keep_large = false;
-                let (measured, spent) = evaluated?;
-                for ((list, mut m), a) in found.iter_mut().zip(measured).zip(&ask) {
-                    if !a.questions.is_empty() {
-                        m.answers.iter_mut().for_each(|answer| answer.index += before.of(m.split));
-                        list.push((number, m));
-                    }
-                }
-                cost = cost.and(spent);
-            }
-            done += asked;
-            let own = self.task(&part.task, &[Split::Train, Split::Test], &work.setup.prints)?.weight;
-            weights.push(part.weight.unwrap_or(own));
-            before = Size { train: before.train + size.train, test: before.test + size.test };
-        }
-        let measured = work
-            .ask
-            .iter()
-            .zip(found)
-            .map(|(a, of_parts)| together(a.split, parts, &weights, of_parts))
-            .collect();
-        Ok((measured, cost))
+    /// Those questions that are its own, by its own indices.
+    pub fn own_of(&self, ask: &[Ask]) -> Vec<Ask> {
+        let own = |a: &Ask| Ask {
+            split: a.split,
+            questions: a.questions.iter().filter_map(|index| self.own_index(a.split, *index)).collect(),
+        };
+        ask.iter().map(own).collect()
     }
 
-    fn size(&mut self, setup: &EvalSetup, limits: (usize, usize)) -> anyhow::Result<Size> {
-        let task = self.task(&setup.task, &[Split::Train, Split::Test], &setup.prints)?;
-        let take = |all: usize, limit: usize| if limit == 0 { all } else { all.min(limit) };
-        Ok(Size { train: take(task.train.len(), limits.0), test: take(task.test.len(), limits.1) })
+    /// Its questions under the list's indices, training questions first.
+    pub fn stored(&self) -> impl Iterator<Item = StoredQuestion> {
+        [Split::Train, Split::Test].into_iter().flat_map(move |split| {
+            let questions = self.task.questions(split).iter().take(self.count.of(split));
+            questions.enumerate().map(move |(index, q)| StoredQuestion {
+                split,
+                index: index + self.before.of(split),
+                id: q.id.clone(),
+                question: q.question.clone(),
+                gold: q.gold.clone(),
+            })
+        })
     }
 }
 
-/// One split's measurements of several tasks as one.
-fn together(split: Split, parts: &[TaskSpec], weights: &[f64], found: Vec<(usize, Measured)>) -> Measured {
-    let asked: Vec<f64> = found.iter().map(|(number, _)| weights[*number]).collect();
-    let score = |(number, m): &(usize, Measured)| TaskScore {
-        task: parts[*number].task.clone(),
+/// One split's measurements, each with its task's place in the list, as one. A task alone stays as it is.
+pub(super) fn together(
+    tasks: &[ListedTask<'_>],
+    split: Split,
+    mut found: Vec<(usize, Measured)>,
+) -> Measured {
+    if tasks.len() == 1
+        && let Some((_, alone)) = found.pop()
+    {
+        return alone;
+    }
+    let weight = |listed: &ListedTask<'_>| listed.spec.weight.unwrap_or(listed.task.weight);
+    let weights: Vec<f64> = found.iter().map(|(at, _)| weight(&tasks[*at])).collect();
+    let score = |(at, m): &(usize, Measured)| TaskScore {
+        task: tasks[*at].spec.task.clone(),
         score: m.score,
         metrics: m.metrics.clone(),
     };
-    let tasks: Vec<TaskScore> = found.iter().map(score).collect();
+    let scores: Vec<TaskScore> = found.iter().map(score).collect();
     let seconds = found.iter().flat_map(|(_, m)| m.seconds.clone()).collect();
-    let answers = found.into_iter().flat_map(|(_, m)| m.answers).collect();
     Measured {
         split,
-        score: combined(&asked, &tasks),
+        score: combined(&weights, &scores),
         metrics: BTreeMap::new(),
-        tasks,
-        answers,
+        tasks: scores,
+        answers: found.into_iter().flat_map(|(_, m)| m.answers).collect(),
         seconds,
         values: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task of so many training questions and held-out ones, in a folder.
+    fn task(folder: &std::path::Path, name: &str, train: usize, test: usize) -> TaskSpec {
+        let lines =
+            |n: usize| (0..n).map(|i| format!("{{\"question\":\"{name} {i}\",\"answer\":\"{i}\"}}\n"));
+        std::fs::write(folder.join(format!("{name}.train.jsonl")), lines(train).collect::<String>()).unwrap();
+        std::fs::write(folder.join(format!("{name}.test.jsonl")), lines(test).collect::<String>()).unwrap();
+        let text = format!(
+            "name = \"{name}\"\nprompt = \"{{{{ question }}}}\"\nmax_new_tokens = 8\nstop = [\"\\n\"]\nscorer = \"number\"\n\
+             [train]\ndata = \"{name}.train.jsonl\"\n[test]\ndata = \"{name}.test.jsonl\"\n"
+        );
+        let file = folder.join(format!("{name}.toml"));
+        std::fs::write(&file, text).unwrap();
+        TaskSpec::whole(file.to_str().unwrap())
+    }
+
+    #[test]
+    fn an_index_counts_on_through_the_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (task(folder.path(), "a", 4, 2), task(folder.path(), "b", 3, 5));
+        let a = TaskSpec { train_limit: 2, ..a };
+        let setup = EvalSetup::of_tasks(vec![a, b], "cpu", 0);
+        let both = [Split::Train, Split::Test];
+        let tasks = listed(&setup, &both, &mut LoadedTasks::default()).unwrap();
+        let stored: Vec<(Split, usize, String)> =
+            tasks.iter().flat_map(|t| t.stored()).map(|q| (q.split, q.index, q.question)).collect();
+        let train = |at: usize, question: &str| (Split::Train, at, question.to_owned());
+        assert_eq!(stored.len(), 2 + 2 + 3 + 5);
+        assert!(stored.contains(&train(1, "a 1")) && stored.contains(&train(2, "b 0")));
+        assert!(stored.contains(&(Split::Test, 6, "b 4".to_owned())));
+        let ask = [Ask { split: Split::Train, questions: vec![4, 0, 2] }];
+        assert_eq!(tasks[0].own_of(&ask)[0].questions, [0]);
+        assert_eq!(tasks[1].own_of(&ask)[0].questions, [2, 0]);
+        check_asked(&tasks, &ask).unwrap();
+        let beyond = [Ask { split: Split::Train, questions: vec![1, 5] }];
+        let why = check_asked(&tasks, &beyond).unwrap_err().to_string();
+        assert!(why.contains("have 5 questions there, none with index 5"), "{why}");
+        // What is not asked for is not read.
+        let only = listed(&setup, &[Split::Test], &mut LoadedTasks::default()).unwrap();
+        assert_eq!((only[1].before.test, only[1].count.train, only[1].task.train.len()), (2, 0, 0));
     }
 }

@@ -1,4 +1,5 @@
-//! A decoder that answers a task's questions: written answers, or the likelihoods of choices.
+//! A decoder that answers a task's questions: written answers, or the likelihoods of choices. Questions come in, what the
+//! model said to each goes out, with progress meanwhile. The evaluator calls it for each task of a request.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,36 +7,63 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use super::evaluator::EvalRequest;
-use super::types::Progress;
+use super::types::{Ask, Progress};
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
 use crate::error::BadInput;
 use crate::lm::{self, Decoder, Device, Message, Options, Pair, Reader, Stream, Timing};
-use crate::task::{Encode, Kind, Length, Question, Split, Task};
+use crate::task::{Decoding, Encode, Kind, Length, Question, Split, Task};
 
 /// A decoder with what it needs to read and write text.
 pub struct TaskRunner {
     pub decoder: Decoder,
     reader: Reader,
+    /// The decoder's parameters, roughly.
     pub parameters: usize,
-    /// Of the decoder.
+    /// The decoder's config.
     pub config: ModelConfig,
-    /// Prompts as token ids.
+    /// Prompts as token ids, by the task's name, the split and the question's index.
     prompts: HashMap<(String, Split, usize), Vec<u32>>,
 }
 
+/// Questions of one task.
+pub struct TaskQuestions<'a> {
+    pub task: &'a Task,
+    /// As the setup names the task.
+    pub name: &'a str,
+    /// The questions, by the task's own indices.
+    pub ask: &'a [Ask],
+    /// Questions of the first split asked whose answers are told as they grow.
+    pub watch: &'a [usize],
+    /// Instead of the task's own way of decoding.
+    pub decoding: Option<Decoding>,
+    /// 0 takes one a core.
+    pub threads: usize,
+}
+
 /// What a model said to a question.
-pub struct Said {
+pub struct ModelAnswer {
+    /// Empty where the task is one of choices.
     pub text: String,
-    /// Of a task of choices, in their order.
+    /// Of each choice, in their order, where the task is one of choices.
     pub log_likelihoods: Option<Vec<f64>>,
+    /// Generated, or those whose likelihood was asked for.
     pub tokens: usize,
     /// From the start of the batch until the answer was complete.
     pub seconds: f64,
 }
 
+impl TaskQuestions<'_> {
+    /// One question after another, in the order asked.
+    fn places(&self) -> Vec<(Split, usize)> {
+        self.ask.iter().flat_map(|a| a.questions.iter().map(|&index| (a.split, index))).collect()
+    }
+}
+
 impl TaskRunner {
     /// A decoder over `weights`, with the tokenizer of `checkpoint`.
+    ///
+    /// # Errors
+    /// A tokenizer that cannot be read, weights that are missing, or a device without room.
     pub fn load(
         checkpoint: &Checkpoint,
         config: &ModelConfig,
@@ -46,6 +74,9 @@ impl TaskRunner {
     }
 
     /// A runner over a decoder of a model with this config, with the tokenizer of `checkpoint`.
+    ///
+    /// # Errors
+    /// A tokenizer that cannot be read.
     pub fn with_decoder(
         checkpoint: &Checkpoint,
         config: &ModelConfig,
@@ -59,20 +90,22 @@ impl TaskRunner {
         Ok(Self { decoder, reader, parameters, config: config.clone(), prompts: HashMap::new() })
     }
 
-    /// Answers what is asked, in its order.
+    /// Answers the questions, in their order.
+    ///
+    /// # Errors
+    /// A prompt that cannot be made, a model without a token that the task needs, a device without room, or `cancel`.
     pub fn answer(
         &mut self,
-        work: &EvalRequest<'_>,
-        task: &Task,
-        told: &(dyn Fn(Progress) + Sync),
+        questions: &TaskQuestions<'_>,
+        progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
-    ) -> anyhow::Result<(Vec<Said>, Timing)> {
-        let out = match task.kind {
-            Kind::Generate => self.write(work, task, told, cancel)?,
-            Kind::Choice | Kind::Sentence => self.choose(work, task, told, cancel)?,
+    ) -> anyhow::Result<(Vec<ModelAnswer>, Timing)> {
+        let out = match questions.task.kind {
+            Kind::Generate => self.write(questions, progress, cancel)?,
+            Kind::Choice | Kind::Sentence => self.choose(questions, progress, cancel)?,
         };
         if let Some(text) = self.decoder.news() {
-            told(Progress::Note(text));
+            progress(Progress::Note(text));
         }
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
@@ -82,19 +115,19 @@ impl TaskRunner {
 
     fn write(
         &mut self,
-        work: &EvalRequest<'_>,
-        task: &Task,
-        told: &(dyn Fn(Progress) + Sync),
+        questions: &TaskQuestions<'_>,
+        progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
-    ) -> anyhow::Result<(Vec<Said>, Timing)> {
+    ) -> anyhow::Result<(Vec<ModelAnswer>, Timing)> {
+        let task = questions.task;
         let mut prompts = Vec::new();
         let mut limits = Vec::new();
-        let places = places(work);
+        let places = questions.places();
         for &(split, index) in &places {
             let question = &task.questions(split)[index];
             let limit = task
                 .most_tokens(question, |text| self.reader.tokenizer.ids(text, false).map(|ids| ids.len()))?;
-            let prompt = self.prompt(task, &work.setup.task, split, index)?;
+            let prompt = self.prompt(task, questions.name, split, index)?;
             prompts.push(fit(prompt, self.decoder.max_positions(), limit));
             limits.push(limit);
         }
@@ -103,26 +136,26 @@ impl TaskRunner {
             limits: if matches!(task.length, Length::Tokens(_)) { Vec::new() } else { limits },
             eos: self.reader.ends.clone(),
             stop: task.stop.clone(),
-            decoding: work.decoding.unwrap_or(task.decoding),
-            threads: work.setup.threads,
+            decoding: questions.decoding.unwrap_or(task.decoding),
+            threads: questions.threads,
             ..Options::default()
         };
-        let first = work.ask.first().map(|a| a.split);
-        let watched = |i: usize| Some(places[i].0) == first && work.watch.contains(&places[i].1);
+        let first = questions.ask.first().map(|a| a.split);
+        let watched = |i: usize| Some(places[i].0) == first && questions.watch.contains(&places[i].1);
         let (done, of) = (AtomicU64::new(0), places.len() as u64);
         let began = Instant::now();
         // Microseconds, from whichever thread an answer is completed on.
         let finished: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
         let on = |stream: Stream| match stream {
-            Stream::Text { index, text } => told(Progress::Token { question: places[index].1, text }),
+            Stream::Text { index, text } => progress(Progress::Token { question: places[index].1, text }),
             Stream::Done { index } => {
                 finished[index].store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-                told(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+                progress(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
             }
         };
         let (generated, timing) =
             lm::generate(&self.decoder, &self.reader.tokenizer, &prompts, &options, &watched, &on, cancel)?;
-        let said = generated.into_iter().zip(&finished).map(|(g, at)| Said {
+        let said = generated.into_iter().zip(&finished).map(|(g, at)| ModelAnswer {
             text: g.text,
             log_likelihoods: None,
             tokens: g.tokens.len(),
@@ -133,23 +166,22 @@ impl TaskRunner {
 
     fn choose(
         &mut self,
-        work: &EvalRequest<'_>,
-        task: &Task,
-        told: &(dyn Fn(Progress) + Sync),
+        questions: &TaskQuestions<'_>,
+        progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
-    ) -> anyhow::Result<(Vec<Said>, Timing)> {
+    ) -> anyhow::Result<(Vec<ModelAnswer>, Timing)> {
         let began = Instant::now();
         let mut groups = Vec::new();
-        let places = places(work);
+        let places = questions.places();
         for &(split, index) in &places {
-            groups.push(self.pairs(task, &task.questions(split)[index])?);
+            groups.push(self.continuations(questions.task, &questions.task.questions(split)[index])?);
         }
         let (done, of) = (AtomicU64::new(0), places.len() as u64);
-        let on = |_| told(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
-        let found = lm::likelihoods(&self.decoder, &groups, work.setup.threads, &on, cancel)?;
-        let said: Vec<Said> = found
+        let on = |_| progress(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
+        let found = lm::likelihoods(&self.decoder, &groups, questions.threads, &on, cancel)?;
+        let said: Vec<ModelAnswer> = found
             .iter()
-            .map(|group| Said {
+            .map(|group| ModelAnswer {
                 text: String::new(),
                 log_likelihoods: Some(group.iter().map(|l| l.sum).collect()),
                 tokens: group.iter().map(|l| l.tokens).sum(),
@@ -161,7 +193,7 @@ impl TaskRunner {
     }
 
     /// A question's choices after its prompt, as tokens.
-    fn pairs(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Pair>> {
+    fn continuations(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Pair>> {
         let Some(prefix) = self.reader.prefix() else {
             bail!(BadInput::error(
                 "the model names neither a beginning-of-sequence nor an end-of-sequence token: add bos_token_id \
@@ -220,11 +252,6 @@ impl TaskRunner {
         self.prompts.insert(key, prompt.clone());
         Ok(prompt)
     }
-}
-
-/// What is asked, one question after another.
-fn places(work: &EvalRequest<'_>) -> Vec<(Split, usize)> {
-    work.ask.iter().flat_map(|a| a.questions.iter().map(|&index| (a.split, index))).collect()
 }
 
 /// A prompt that leaves room for an answer of `limit` tokens: what is too long loses its beginning,

@@ -11,12 +11,16 @@ use crate::checkpoint::FilePrint;
 use crate::recipe::Recipe;
 use crate::task::Split;
 
-/// Models and the task they answer. Two jobs with equal setups share what is loaded.
+/// Models, the tasks that they answer, and the device. Two jobs with equal setups share what is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvalSetup {
+    /// The common ancestor; empty where each target names models of its own.
     pub base: String,
+    /// Its fine-tunes, in recipe order.
     pub sources: Vec<String>,
-    pub task: String,
+    /// Their questions stand one task behind another under one index for each split: those of the first task come
+    /// first, and the index counts on through the next.
+    pub tasks: Vec<TaskSpec>,
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
     pub device: String,
     /// 0 takes one a core.
@@ -37,13 +41,13 @@ pub struct EvalSetup {
 }
 
 impl EvalSetup {
-    /// A task alone: each target is of models of its own.
+    /// Tasks alone: each target names models of its own.
     #[must_use]
-    pub fn of_task(task: &str, device: &str, threads: usize) -> Self {
+    pub fn of_tasks(tasks: Vec<TaskSpec>, device: &str, threads: usize) -> Self {
         Self {
             base: String::new(),
             sources: Vec::new(),
-            task: task.to_owned(),
+            tasks,
             device: device.to_owned(),
             threads,
             made: Vec::new(),
@@ -54,17 +58,33 @@ impl EvalSetup {
     }
 }
 
-/// One of several tasks in a session.
+/// A task with what is asked of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
+    /// A built-in task's name, or the path of a task file.
     pub task: String,
     /// The fitness expression.
     pub fitness: String,
-    /// The task file's own where it is left out.
+    /// How much it counts beside the other tasks; the task file's own weight where it is left out.
     pub weight: Option<f64>,
-    /// Questions taken of each split; 0 = all.
+    /// Training questions taken; 0 = all.
     pub train_limit: usize,
+    /// Held-out questions taken; 0 = all.
     pub test_limit: usize,
+}
+
+impl TaskSpec {
+    /// All of a task's questions; an answer counts where it is right and in the task's language.
+    #[must_use]
+    pub fn whole(task: &str) -> Self {
+        Self {
+            task: task.to_owned(),
+            fitness: "both".to_owned(),
+            weight: None,
+            train_limit: 0,
+            test_limit: 0,
+        }
+    }
 }
 
 /// Questions of a split, by their index.

@@ -4,36 +4,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::FilePrint;
-use crate::evaluate::{Ask, Cost, EvalSetup, Measured, SetupFacts, StoredQuestion, Target, TaskSpec};
+use crate::evaluate::{Ask, Cost, EvalSetup, Measured, SetupFacts, StoredQuestion, Target};
 
 /// Something for a worker to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
-    /// Open models and task anew and say what they are like. Limits of 0 mean all questions. A file among
-    /// `known` that nobody has touched since need not be read for its print.
+    /// Open models and tasks anew and say what they are like. A file among `known` that nobody has touched since need
+    /// not be read for its print.
     Open {
         id: u64,
         setup: EvalSetup,
-        fitness: String,
-        train_limit: usize,
-        test_limit: usize,
-        parts: Vec<TaskSpec>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         known: Vec<FilePrint>,
     },
     /// Answer questions and score the answers.
-    Run {
-        id: u64,
-        setup: EvalSetup,
-        fitness: String,
-        target: Target,
-        ask: Vec<Ask>,
-        watch: Vec<usize>,
-        /// The tasks that the questions are of, where there are several: those of the first come
-        /// first, and an index counts on through the next.
-        parts: Vec<TaskSpec>,
-    },
+    Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<Ask>, watch: Vec<usize> },
     /// Forget the job with this number if it is still running.
     Cancel { id: u64 },
 }

@@ -80,25 +80,21 @@ fn work(
     cancel: &AtomicBool,
 ) -> anyhow::Result<Report> {
     match job {
-        Job::Open { id, setup, fitness, train_limit, test_limit, parts, known } => {
-            let told = |told: Progress| {
-                if let Progress::Note(text) = told {
+        Job::Open { id, setup, known } => {
+            let progress = |news: Progress| {
+                if let Progress::Note(text) = news {
                     say(&Report::Note { id: *id, text });
                 }
             };
             evaluator.forget();
-            let limits = (*train_limit, *test_limit);
-            let (mut facts, questions) = match parts.as_slice() {
-                [] => evaluator.open(setup, fitness, limits, &told)?,
-                parts => evaluator.open_parts(setup, parts, &told)?,
-            };
-            facts.prints.extend(of_models(setup, known, &|text| told(Progress::Note(text)))?);
+            let (mut facts, questions) = evaluator.open(setup, &progress)?;
+            facts.prints.extend(of_models(setup, known, &|text| progress(Progress::Note(text)))?);
             Ok(Report::Opened { id: *id, facts, questions })
         }
-        Job::Run { id, setup, fitness, target, ask, watch, parts } => {
+        Job::Run { id, setup, target, ask, watch } => {
             let id = *id;
             let last = Mutex::new(Instant::now());
-            let told = |told: Progress| match told {
+            let progress = |news: Progress| match news {
                 Progress::Note(text) => say(&Report::Note { id, text }),
                 Progress::Token { question, text } => say(&Report::Token { id, question, text }),
                 Progress::Done { done, of } => {
@@ -109,11 +105,8 @@ fn work(
                     }
                 }
             };
-            let work = EvalRequest { setup, fitness, target, ask, watch, decoding: None };
-            let (splits, cost) = match parts.as_slice() {
-                [] => evaluator.evaluate(&work, &told, cancel)?,
-                parts => evaluator.evaluate_parts(&work, parts, &told, cancel)?,
-            };
+            let request = EvalRequest { setup, target, ask, watch, decoding: None };
+            let (splits, cost) = evaluator.evaluate(&request, &progress, cancel)?;
             match splits.iter().find_map(Measured::unfit) {
                 Some(why) => Ok(Report::Unfit { id, why }),
                 None => Ok(Report::Done { id, device: evaluator.device_name(setup)?, splits, cost }),

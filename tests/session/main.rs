@@ -87,8 +87,8 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
 /// Does every job at once, after `pause`.
 fn toy(pause: Duration) -> Arc<WorkerFunction> {
     Arc::new(move |job: &Job, report: &mut dyn FnMut(Report)| match job {
-        Job::Open { id, train_limit, .. } => {
-            assert_eq!(*train_limit, 0);
+        Job::Open { id, setup, .. } => {
+            assert_eq!(setup.tasks[0].train_limit, 0);
             let question = |split, index| StoredQuestion {
                 split,
                 index,

@@ -83,17 +83,17 @@ impl Tasks {
         &self.0[0]
     }
 
-    /// What a worker must know of each task; empty for a single one, which its job names anyway.
+    /// The tasks as an evaluation takes them.
     #[must_use]
-    pub fn parts(&self) -> Vec<TaskSpec> {
-        let part = |task: &TaskConfig| TaskSpec {
+    pub fn specs(&self) -> Vec<TaskSpec> {
+        let spec = |task: &TaskConfig| TaskSpec {
             task: task.name.clone(),
             fitness: task.fitness.clone(),
             weight: task.weight,
             train_limit: task.train_limit,
             test_limit: task.test_limit,
         };
-        if self.0.len() == 1 { Vec::new() } else { self.0.iter().map(part).collect() }
+        self.0.iter().map(spec).collect()
     }
 
     /// Everything that can be wrong without looking at a task.

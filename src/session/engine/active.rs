@@ -129,7 +129,7 @@ impl Active {
         }
     }
 
-    /// The models that candidates are made from now, and the first task.
+    /// The models that candidates are made from now, and the tasks.
     pub fn setup(&self) -> EvalSetup {
         let state = self.state();
         let (made, prints) = (state.made(), self.prints.clone());
@@ -209,11 +209,9 @@ impl Active {
         Job::Run {
             id,
             setup: self.setup(),
-            fitness: self.run.config().task.first().fitness.clone(),
             target: work.candidate.target.clone(),
             ask: work.splits.iter().map(ask).collect(),
             watch: watch.to_vec(),
-            parts: self.run.config().task.parts(),
         }
     }
 
@@ -251,12 +249,12 @@ fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Res
     }
 }
 
-/// The models and task that a config names.
+/// The models and tasks that a config names.
 pub fn setup(config: &Config) -> EvalSetup {
     EvalSetup {
         base: config.pool.base.clone(),
         sources: config.pool.sources.clone(),
-        ..EvalSetup::of_task(&config.task.first().name, &config.device, config.threads)
+        ..EvalSetup::of_tasks(config.task.specs(), &config.device, config.threads)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::active;
 use super::hub::{Flight, Hub, Purpose, Start};
-use crate::evaluate::{Ask, EvalSetup, Target};
+use crate::evaluate::{Ask, EvalSetup, Target, TaskSpec};
 use crate::session::job::Job;
 
 impl Hub {
@@ -18,28 +18,19 @@ impl Hub {
         let setup = match &self.active {
             Some(active) => {
                 let open = active.setup();
-                let earlier = open.earlier && open.task == task;
-                EvalSetup { task, earlier, ..open }
+                let earlier = open.earlier && open.tasks.first().is_some_and(|open| open.task == task);
+                EvalSetup { tasks: vec![TaskSpec::whole(&task)], earlier, ..open }
             }
-            None => EvalSetup::of_task(&task, "auto", 0),
+            None => EvalSetup::of_tasks(vec![TaskSpec::whole(&task)], "auto", 0),
         };
-        let (watch, ask, parts, fitness) = (ask.questions.clone(), vec![ask], Vec::new(), String::new());
-        let job = Job::Run { id: 0, setup, fitness, watch, target, ask, parts };
+        let (watch, ask) = (ask.questions.clone(), vec![ask]);
+        let job = Job::Run { id: 0, setup, watch, target, ask };
         Flight { job, purpose: Purpose::Try { line, request, label }, dropped: false, failures: 0 }
     }
 
-    /// A job that opens a session's models and task.
+    /// A job that opens a session's models and tasks.
     pub(super) fn start_flight(start: Box<Start>) -> Flight {
-        let task = start.config.task.first();
-        let job = Job::Open {
-            id: 0,
-            setup: active::setup(&start.config),
-            fitness: task.fitness.clone(),
-            train_limit: task.train_limit,
-            test_limit: task.test_limit,
-            parts: start.config.task.parts(),
-            known: start.known.clone(),
-        };
+        let job = Job::Open { id: 0, setup: active::setup(&start.config), known: start.known.clone() };
         Flight { job, purpose: Purpose::Start(start), dropped: false, failures: 0 }
     }
 }

@@ -1,0 +1,39 @@
+//! Tasks that were read, kept for the next request. A name and the splits wanted come in, a task goes out that is what
+//! the session's fingerprints say. The evaluator calls it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fingerprints::check_task;
+use crate::checkpoint::FilePrint;
+use crate::error::BadInput;
+use crate::task::{Places, Split, Task};
+
+/// Tasks by name, each with the splits that were read.
+#[derive(Default)]
+pub(super) struct LoadedTasks(HashMap<String, (Arc<Task>, Vec<Split>)>);
+
+impl LoadedTasks {
+    /// Forgets all: the files are read anew.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// A task with at least these splits. With fingerprints both are read and compared.
+    pub fn get(&mut self, name: &str, splits: &[Split], prints: &[FilePrint]) -> anyhow::Result<Arc<Task>> {
+        let mut wanted = if prints.is_empty() { splits.to_vec() } else { vec![Split::Train, Split::Test] };
+        if let Some((task, read)) = self.0.get(name) {
+            if splits.iter().all(|split| read.contains(split)) {
+                return Ok(Arc::clone(task));
+            }
+            wanted.extend(read);
+        }
+        wanted.sort_by_key(|split| split.name());
+        wanted.dedup();
+        let task = Task::load_splits(name, &wanted, &Places::from_env()).map_err(BadInput::error)?;
+        check_task(name, &task, prints)?;
+        let task = Arc::new(task);
+        self.0.insert(name.to_owned(), (Arc::clone(&task), wanted));
+        Ok(task)
+    }
+}
