@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 use yosegi::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, Target, TaskSpec};
-use yosegi::recipe::Book;
+use yosegi::recipe::RecipeFile;
 use yosegi::task::Split;
 
 const BASE: &str = "zoo:base";
@@ -258,7 +258,7 @@ fn a_session_takes_every_form_too() {
         .enumerate()
         .map(|(number, (_, notation, text))| {
             let file = place.put(number, notation, &text.replace("./", &here));
-            let recipe = Book::open(&place.path(&file), true).unwrap().whole().unwrap();
+            let recipe = RecipeFile::open(&place.path(&file), true).unwrap().into_recipe().unwrap();
             // As it goes to a worker, and into a journal.
             let sent = serde_json::to_string(&Target::Recipe(Box::new(recipe))).unwrap();
             serde_json::from_str(&sent).unwrap()

@@ -20,14 +20,14 @@ use crate::error::BadInput;
 use crate::evaluate::ModelSources;
 use crate::lm::Device;
 use crate::merge::Options;
-use crate::recipe::Book;
+use crate::recipe::RecipeFile;
 
 /// Turns a reference into a checkpoint.
 type Fetch<'a> = &'a dyn Fn(&str) -> Result<Checkpoint>;
 
 /// Recipes on their way to checkpoints.
 struct Chain<'a> {
-    book: &'a Book,
+    recipe_file: &'a RecipeFile,
     args: &'a Merge,
     /// Where the results that are not the last lie, and whether they stay there.
     aside: PathBuf,
@@ -39,9 +39,9 @@ struct Chain<'a> {
 }
 
 /// Merges every recipe of the file, or says what would be written.
-pub fn run(book: &Book, args: &Merge) -> Result<()> {
-    let stamps = stamps(book)?;
-    let chain = Chain::new(book, args)?;
+pub fn run(recipe_file: &RecipeFile, args: &Merge) -> Result<()> {
+    let stamps = stamps(recipe_file)?;
+    let chain = Chain::new(recipe_file, args)?;
     if args.dry_run {
         return chain.plan();
     }
@@ -69,12 +69,13 @@ pub fn run(book: &Book, args: &Merge) -> Result<()> {
 }
 
 impl<'a> Chain<'a> {
-    fn new(book: &'a Book, args: &'a Merge) -> Result<Self> {
-        let name = |i: usize| book.recipes[i].name.clone().unwrap_or_default();
+    fn new(recipe_file: &'a RecipeFile, args: &'a Merge) -> Result<Self> {
+        let name = |i: usize| recipe_file.recipes[i].name.clone().unwrap_or_default();
         let file = args.recipe.as_deref().unwrap_or(Path::new("the file")).display();
-        let last = if args.out.is_some() || args.dry_run { book.last() } else { None };
-        let thrown: Vec<String> = book.unused().into_iter().filter(|i| Some(*i) != last).map(name).collect();
-        if args.out.is_none() && !args.dry_run && book.recipes.iter().any(|r| r.name.is_none()) {
+        let last = if args.out.is_some() || args.dry_run { recipe_file.result() } else { None };
+        let thrown: Vec<String> =
+            recipe_file.unused().into_iter().filter(|i| Some(*i) != last).map(name).collect();
+        if args.out.is_none() && !args.dry_run && recipe_file.recipes.iter().any(|r| r.name.is_none()) {
             return Err(BadInput::error(format!(
                 "{file} has a recipe without a name, whose result goes to --out: name a folder there"
             )));
@@ -104,7 +105,7 @@ impl<'a> Chain<'a> {
             (None, None) => PathBuf::new(),
         };
         let (device, keep) = (super::device("auto")?, args.intermediates.is_some());
-        Ok(Self { book, args, aside, keep, last, device })
+        Ok(Self { recipe_file, args, aside, keep, last, device })
     }
 
     fn make(&self, stamps: &[(String, String)]) -> Result<()> {
@@ -116,8 +117,8 @@ impl<'a> Chain<'a> {
             if self.keep { fs::create_dir_all(&self.aside) } else { own_folder(&self.aside) }
         };
         made().map_err(|e| BadInput::error(format!("{}: cannot be made: {e}", self.aside.display())))?;
-        for i in self.book.order()? {
-            let folder = match (&self.args.out, &self.book.recipes[i].name) {
+        for i in self.recipe_file.merge_order()? {
+            let folder = match (&self.args.out, &self.recipe_file.recipes[i].name) {
                 (Some(out), _) if Some(i) == self.last => out.clone(),
                 (_, Some(name)) => {
                     if self.is_there(i, name, stamps)? {
@@ -157,20 +158,20 @@ impl<'a> Chain<'a> {
 
     /// A text that is the same only if recipe `i` gives the same result.
     fn order(&self, i: usize, stamps: &[(String, String)]) -> String {
-        let on = self.book.rests_on(i);
-        let recipes = on.iter().map(|r| self.book.recipes[*r].clone()).collect();
+        let on = self.recipe_file.dependencies(i);
+        let recipes = on.iter().map(|r| self.recipe_file.recipes[*r].clone()).collect();
         let mut text = format!(
             "yosegi {}\nshards of {}, path bound {}\n{}\n",
             env!("CARGO_PKG_VERSION"),
             self.args.shard_size,
             self.args.fold_bound,
-            Book::of(recipes).to_toml()
+            RecipeFile::from_recipes(recipes).to_toml()
         );
         if self.args.how.allow_non_finite {
             text.push_str("values that are not finite\n");
         }
         for (model, stamp) in stamps {
-            if on.iter().any(|r| self.book.recipes[*r].references().contains(&model.as_str())) {
+            if on.iter().any(|r| self.recipe_file.recipes[*r].references().contains(&model.as_str())) {
                 // Writing to a `String` cannot fail.
                 let _ = writeln!(text, "{model} {stamp}");
             }
@@ -179,8 +180,8 @@ impl<'a> Chain<'a> {
     }
 
     fn options(&self, i: usize) -> Options {
-        let on = self.book.rests_on(i).into_iter().filter(|r| *r != i);
-        let before = on.map(|r| self.book.recipes[r].clone()).collect();
+        let on = self.recipe_file.dependencies(i).into_iter().filter(|r| *r != i);
+        let before = on.map(|r| self.recipe_file.recipes[r].clone()).collect();
         Options { shard_size: self.args.shard_size, measured: None, before }
     }
 
@@ -192,23 +193,24 @@ impl<'a> Chain<'a> {
             told: &note,
             allow_non_finite: self.args.how.allow_non_finite,
         };
-        Step { recipe: &self.book.recipes[i], options, fold_bound: self.args.fold_bound, sources }
+        Step { recipe: &self.recipe_file.recipes[i], options, fold_bound: self.args.fold_bound, sources }
     }
 
     /// A model, or another recipe's result under that recipe's name.
     fn open(&self, reference: &str) -> Result<Checkpoint> {
-        let name = self.book.named(reference).and_then(|i| self.book.recipes[i].name.as_deref());
+        let name =
+            self.recipe_file.named(reference).and_then(|i| self.recipe_file.recipes[i].name.as_deref());
         let Some(name) = name else { return fetch::open(reference) };
         Ok(Checkpoint::open_as(reference, &self.aside.join(name), &mut |_, _, _| ())?)
     }
 
     /// Says what would be written; of what rests on a result that is not there, only that it does.
     fn plan(&self) -> Result<()> {
-        for i in self.book.order()? {
-            let recipe = &self.book.recipes[i];
+        for i in self.recipe_file.merge_order()? {
+            let recipe = &self.recipe_file.recipes[i];
             let name = recipe.name.clone().unwrap_or_else(|| "the last one".to_owned());
-            let uses = self.book.uses(i);
-            let waits = uses.iter().filter_map(|u| self.book.recipes[*u].name.as_deref());
+            let uses = self.recipe_file.uses(i);
+            let waits = uses.iter().filter_map(|u| self.recipe_file.recipes[*u].name.as_deref());
             let waits: Vec<&str> = waits.collect();
             let folder =
                 if Some(i) == self.last { self.args.out.clone() } else { Some(self.aside.join(&name)) };
@@ -232,14 +234,14 @@ impl<'a> Chain<'a> {
 
 /// The models that no recipe of the file makes, each with what tells it from another. All are
 /// looked at before anything is merged.
-fn stamps(book: &Book) -> Result<Vec<(String, String)>> {
+fn stamps(recipe_file: &RecipeFile) -> Result<Vec<(String, String)>> {
     let mut out: Vec<(String, String)> = Vec::new();
-    for recipe in &book.recipes {
+    for recipe in &recipe_file.recipes {
         for model in recipe.references() {
-            if book.named(model).is_some() || out.iter().any(|(m, _)| m == model) {
+            if recipe_file.named(model).is_some() || out.iter().any(|(m, _)| m == model) {
                 continue;
             }
-            let opened = fetch::open(model).map_err(|error| hint(book, model, error))?;
+            let opened = fetch::open(model).map_err(|error| hint(recipe_file, model, error))?;
             out.push((model.to_owned(), format!("{} {}", opened.stamp(), opened.config().raw)));
         }
     }
@@ -247,11 +249,11 @@ fn stamps(book: &Book) -> Result<Vec<(String, String)>> {
 }
 
 /// A plain word that is no model may be a recipe's name, misspelt.
-fn hint(book: &Book, model: &str, error: anyhow::Error) -> anyhow::Error {
+fn hint(recipe_file: &RecipeFile, model: &str, error: anyhow::Error) -> anyhow::Error {
     if model.contains(['/', ':']) {
         return error;
     }
-    let names: Vec<&str> = book.recipes.iter().filter_map(|r| r.name.as_deref()).collect();
+    let names: Vec<&str> = recipe_file.recipes.iter().filter_map(|r| r.name.as_deref()).collect();
     BadInput::error(format!(
         "{}; the recipes of this file are named {}",
         exit::sentence(&error),

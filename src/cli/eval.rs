@@ -15,7 +15,7 @@ use crate::error::BadInput;
 use crate::evaluate::{
     Answer, Ask, Cost, EvalRequest, EvalSetup, Evaluator, Measured, Progress, Target, TaskSpec,
 };
-use crate::recipe::Book;
+use crate::recipe::RecipeFile;
 use crate::task::AnswerLanguage;
 use crate::task::{Decoding, Places, Split, Suite, Task, TaskError, share_names};
 use crate::text::visible_line;
@@ -211,7 +211,7 @@ fn answer_json((a, seconds): (&Answer, &f64)) -> Value {
 /// A recipe where the name is that of its file, else a model.
 pub fn target(name: &str, lenient: bool) -> anyhow::Result<Target> {
     let path = Path::new(name);
-    if Book::is_file(path) {
+    if RecipeFile::is_file(path) {
         return Ok(Target::Recipe(Box::new(super::recipe::whole(path, lenient)?)));
     }
     Ok(Target::Model(name.to_owned()))

@@ -15,7 +15,7 @@ use crate::evaluate::ModelSources;
 use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, Options, Reader};
 use crate::merge::Merged;
-use crate::recipe::Book;
+use crate::recipe::RecipeFile;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
@@ -58,7 +58,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
 /// A model, or the merge of a recipe, and how its files read and write text.
 fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(Decoder, Reader)> {
     let path = Path::new(model);
-    if Book::is_file(path) {
+    if RecipeFile::is_file(path) {
         let recipe = super::recipe::whole(path, how.lenient)?;
         let sources = ModelSources {
             made: &[],

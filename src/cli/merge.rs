@@ -14,7 +14,7 @@ use crate::error::BadInput;
 use crate::evaluate::fingerprints::model_changes;
 use crate::evaluate::{ModelSources, path_export};
 use crate::merge::{Measured, Options, Outline, Written, export, read_size};
-use crate::recipe::{Book, Recipe};
+use crate::recipe::{Recipe, RecipeFile};
 use crate::session::Home;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Score, Target};
@@ -60,17 +60,17 @@ pub fn run(args: &Merge) -> Result<()> {
     let (recipe, measured) = match (&args.recipe, &args.session) {
         (_, Some(session)) => best_of(session, &mut made)?,
         (Some(file), None) => {
-            let mut book = Book::open(file, args.how.lenient)?;
-            for warning in &book.warnings {
+            let mut recipe_file = RecipeFile::open(file, args.how.lenient)?;
+            for warning in &recipe_file.warnings {
                 note(&visible_line(warning));
             }
-            for recipe in &mut book.recipes {
+            for recipe in &mut recipe_file.recipes {
                 recipe.seed = args.seed.unwrap_or(recipe.seed);
             }
-            if book.recipes.len() > 1 {
-                return chain::run(&book, args);
+            if recipe_file.recipes.len() > 1 {
+                return chain::run(&recipe_file, args);
             }
-            (book.whole()?, None)
+            (recipe_file.into_recipe()?, None)
         }
         (None, None) => return Err(BadInput::error("name a recipe, or a session with --session")),
     };

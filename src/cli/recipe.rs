@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{RecipeCommand, say};
 use crate::error::BadInput;
 use crate::limits;
-use crate::recipe::{BaseNeed, Book, Kind, Method, MethodSpec, Recipe, RecipeError, Scope};
+use crate::recipe::{BaseNeed, Kind, Method, MethodSpec, Recipe, RecipeError, RecipeFile, Scope};
 use crate::session::text::visible_line;
 
 /// How a recipe is taken, where one is named in a model's place.
@@ -55,20 +55,22 @@ fn notation(path: &Path) -> Result<Option<Notation>> {
 
 /// The recipe that a file is for, with those that it rests on; says what was passed over.
 pub fn whole(path: &Path, lenient: bool) -> Result<Recipe> {
-    let (book, _) = open(path, lenient)?;
-    Ok(book.whole()?)
+    let (recipe_file, _) = open(path, lenient)?;
+    Ok(recipe_file.into_recipe()?)
 }
 
 /// Reads recipes and says what was passed over.
-fn open(path: &Path, lenient: bool) -> Result<(Book, Notation)> {
+fn open(path: &Path, lenient: bool) -> Result<(RecipeFile, Notation)> {
     let read = if let Some(notation) = notation(path)? {
-        (Book::open(path, lenient)?, notation)
+        (RecipeFile::open(path, lenient)?, notation)
     } else {
         let text = limits::take_text(std::io::stdin(), limits::TEXT_FILE)
             .map_err(|e| BadInput::error(format!("stdin cannot be read as text: {e}")))?;
-        match Book::from_toml(&text, "stdin", lenient) {
-            Err(RecipeError::Syntax { .. }) => (Book::from_yaml(&text, "stdin", lenient)?, Notation::Yaml),
-            book => (book?, Notation::Toml),
+        match RecipeFile::from_toml(&text, "stdin", lenient) {
+            Err(RecipeError::Syntax { .. }) => {
+                (RecipeFile::from_yaml(&text, "stdin", lenient)?, Notation::Yaml)
+            }
+            recipe_file => (recipe_file?, Notation::Toml),
         }
     };
     for warning in &read.0.warnings {
@@ -79,20 +81,20 @@ fn open(path: &Path, lenient: bool) -> Result<(Book, Notation)> {
 
 fn convert(input: &Path, output: &Path, lenient: bool) -> Result<()> {
     let target = notation(output)?;
-    let (book, from) = open(input, lenient)?;
+    let (recipe_file, from) = open(input, lenient)?;
     let other = if from == Notation::Toml { Notation::Yaml } else { Notation::Toml };
     let text = match target.unwrap_or(other) {
-        Notation::Toml => book.to_toml(),
-        Notation::Yaml => book.to_yaml()?,
+        Notation::Toml => recipe_file.to_toml(),
+        Notation::Yaml => recipe_file.to_yaml()?,
     };
     if target.is_none() {
         let again = |text: &str| match target.unwrap_or(other) {
-            Notation::Toml => Book::from_toml(text, "stdout", true),
-            Notation::Yaml => Book::from_yaml(text, "stdout", true),
+            Notation::Toml => RecipeFile::from_toml(text, "stdout", true),
+            Notation::Yaml => RecipeFile::from_yaml(text, "stdout", true),
         };
-        let recipes = again(&text).map(|book| book.recipes);
+        let recipes = again(&text).map(|recipe_file| recipe_file.recipes);
         return say::notation(&text, |safe| match (&recipes, again(safe)) {
-            (Ok(recipes), Ok(book)) => book.recipes == *recipes,
+            (Ok(recipes), Ok(recipe_file)) => recipe_file.recipes == *recipes,
             _ => false,
         });
     }
@@ -101,9 +103,9 @@ fn convert(input: &Path, output: &Path, lenient: bool) -> Result<()> {
 }
 
 fn check(file: &Path, lenient: bool) -> Result<()> {
-    let (book, _) = open(file, lenient)?;
-    for i in book.order()? {
-        let recipe = &book.recipes[i];
+    let (recipe_file, _) = open(file, lenient)?;
+    for i in recipe_file.merge_order()? {
+        let recipe = &recipe_file.recipes[i];
         let name = recipe.name.as_deref().map(|n| format!("{n}: ")).unwrap_or_default();
         let base = recipe.base.as_deref().map(|b| format!(" on {b}")).unwrap_or_default();
         let parts = match (recipe.slices.len(), recipe.path.len()) {

@@ -59,7 +59,7 @@ pub fn export(
         )));
     }
     let models: Vec<&Checkpoint> = path.checkpoints.iter().collect();
-    let texts = (card(recipe, out, apart, options), options.book(recipe).to_toml());
+    let texts = (card(recipe, out, apart, options), options.recipe_file(recipe).to_toml());
     Ok((export_folded(&folding, &models, texts, out, options)?, apart))
 }
 
@@ -174,7 +174,10 @@ fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>, options: &Options) ->
             apart.logits, apart.same, apart.of
         );
     }
-    let _ =
-        write!(text, "The recipe (`recipe.toml`):\n\n{}", fenced("toml", &options.book(recipe).to_toml()));
+    let _ = write!(
+        text,
+        "The recipe (`recipe.toml`):\n\n{}",
+        fenced("toml", &options.recipe_file(recipe).to_toml())
+    );
     text
 }

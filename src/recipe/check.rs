@@ -324,17 +324,3 @@ fn check_parameters(method: Method, path: &str, parameters: &Parameters) -> Resu
     }
     Ok(())
 }
-
-impl Slice {
-    /// Number of output blocks, by the first source.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.sources.first().map_or(0, |s| s.layers.1.saturating_sub(s.layers.0))
-    }
-
-    /// Whether it makes no block at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}

@@ -12,7 +12,7 @@ pub enum RecipeError {
     #[error("{place}: {} {}", shown(key), shown(problem))]
     Value { place: String, key: String, problem: String },
     #[error("{place}: {}", shown(problem))]
-    Book { place: String, problem: String },
+    File { place: String, problem: String },
     #[error("{path}: {problem}; name a recipe, in TOML or in mergekit's YAML")]
     Unreadable { path: String, problem: String },
 }

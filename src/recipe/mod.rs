@@ -1,7 +1,6 @@
 //! A merge as data: which checkpoints, which method, which parameters for each tensor. Text comes
 //! in, a checked [`Recipe`] goes out; no tensors here.
 
-mod book;
 mod check;
 mod error;
 mod group;
@@ -11,6 +10,7 @@ mod param;
 mod parameters;
 mod parts;
 mod read;
+mod recipe_file;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,6 @@ mod values;
 mod write;
 mod yaml;
 
-pub use book::Book;
 pub use error::RecipeError;
 pub use group::LayerGroup;
 pub use method::{BaseNeed, MaskStream, Method, MethodSpec};
@@ -28,6 +27,7 @@ pub use parts::{
     Align, AlignBy, Module, Precision, Slice, SliceSource, Source, Step, TokenName, TokenOrigin, TokenSpec,
     TokenizerSource, TokenizerSpec,
 };
+pub use recipe_file::RecipeFile;
 pub use resolve::{Input, Outline, Place};
 pub use values::{Filter, Values};
 

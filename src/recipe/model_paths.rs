@@ -65,7 +65,7 @@ pub fn absolute(model: &str, folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Book;
+    use crate::recipe::RecipeFile;
 
     #[test]
     fn folders_become_absolute_and_names_stay() {
@@ -78,7 +78,7 @@ mod tests {
                     merge_method: ties\nbase_model: zoo:base\nparameters: {weight: 1, density: 0.5}\n\
                     tokenizer: {source: deep/b, tokens: {t: {source: a}}}\n\
                     models: [{model: first}, {model: x+y}, {model: a+lora}, {model: first+lora}, {model: org/c+lora}, {model: none}]\n";
-        let mut recipe = Book::from_yaml(text, "", false).unwrap().whole().unwrap();
+        let mut recipe = RecipeFile::from_yaml(text, "", false).unwrap().into_recipe().unwrap();
         make_absolute(&mut recipe, &here);
         let at = |name: &str| here.join(name).display().to_string();
         let wanted = [

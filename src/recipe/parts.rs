@@ -64,6 +64,20 @@ pub struct Slice {
     pub parameters: Parameters,
 }
 
+impl Slice {
+    /// Number of output blocks, by the first source.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sources.first().map_or(0, |s| s.layers.1.saturating_sub(s.layers.0))
+    }
+
+    /// Whether it makes no block at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Blocks of one model in a slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceSource {

@@ -14,7 +14,7 @@ use super::files::write::{self, Content, Over, Unwritten};
 use super::replay::Standing;
 use crate::limits;
 use crate::recipe::model_paths::make_absolute;
-use crate::recipe::{Book, Recipe, RecipeError};
+use crate::recipe::{Recipe, RecipeError, RecipeFile};
 use crate::session::protocol::{Live, Message};
 use crate::session::{Client, CommandSender, Home};
 
@@ -102,9 +102,9 @@ pub fn write_recipe(path: PathBuf, content: Content, over: Over, events: Sender<
 pub fn read_recipe(path: PathBuf, why: Reading, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let read = || {
-            let mut book = Book::open(&path, true)?;
-            let notes = std::mem::take(&mut book.warnings);
-            let mut recipe = book.whole()?;
+            let mut recipe_file = RecipeFile::open(&path, true)?;
+            let notes = std::mem::take(&mut recipe_file.warnings);
+            let mut recipe = recipe_file.into_recipe()?;
             if let Ok(here) = std::env::current_dir() {
                 make_absolute(&mut recipe, &here);
             }

@@ -10,7 +10,7 @@ use yosegi::checkpoint::Checkpoint;
 use yosegi::limits;
 use yosegi::lm::{Decoder, Device, Tokenizer};
 use yosegi::merge::Pool;
-use yosegi::recipe::{Book, Recipe};
+use yosegi::recipe::{Recipe, RecipeFile};
 use yosegi::search::{Optimiser, Setup};
 use yosegi::session::Home;
 use yosegi::session::config::Config;
@@ -173,16 +173,17 @@ fn told(error: impl std::fmt::Display) -> Vec<String> {
 }
 
 fn recipe(path: &Path) -> Outcome {
-    let book = Book::open(path, false).or_else(|_| Book::open(path, true)).map_err(told)?;
-    for recipe in &book.recipes {
+    let recipe_file =
+        RecipeFile::open(path, false).or_else(|_| RecipeFile::open(path, true)).map_err(told)?;
+    for recipe in &recipe_file.recipes {
         // What can be said of it beyond reading need not hold, but is told too.
         let _ = recipe.check(5);
     }
-    let _ = book.to_yaml();
+    let _ = recipe_file.to_yaml();
     let place = path.display().to_string();
-    let again =
-        Book::from_toml(&book.to_toml(), &place, true).map_err(|e| told(format!("written anew: {e}")))?;
-    assert_eq!(again.recipes.len(), book.recipes.len());
+    let again = RecipeFile::from_toml(&recipe_file.to_toml(), &place, true)
+        .map_err(|e| told(format!("written anew: {e}")))?;
+    assert_eq!(again.recipes.len(), recipe_file.recipes.len());
     Ok(())
 }
 

@@ -38,10 +38,10 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Opti
     if let Some(measured) = &options.measured {
         table(measured, &mut card);
     }
-    let book = options.book(recipe);
-    let _ = write!(card, "\n## Recipe\n\n{}", fenced("toml", &book.to_toml()));
+    let recipe_file = options.recipe_file(recipe);
+    let _ = write!(card, "\n## Recipe\n\n{}", fenced("toml", &recipe_file.to_toml()));
     // Paths and alignments have no YAML.
-    if let Ok(yaml) = book.to_yaml() {
+    if let Ok(yaml) = recipe_file.to_yaml() {
         let _ = write!(card, "\nThe same for mergekit:\n\n{}", fenced("yaml", &yaml));
     }
     card

@@ -15,7 +15,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, Staged};
-use crate::recipe::{Book, Recipe};
+use crate::recipe::{Recipe, RecipeFile};
 use crate::text::visible;
 
 use super::{MergeError, Pool};
@@ -48,8 +48,10 @@ impl Default for Options {
 impl Options {
     /// A recipe with those that it rests on, as one text.
     #[must_use]
-    pub fn book(&self, recipe: &Recipe) -> Book {
-        Book::of(self.before.iter().cloned().chain(Book::with(recipe).recipes).collect())
+    pub fn recipe_file(&self, recipe: &Recipe) -> RecipeFile {
+        RecipeFile::from_recipes(
+            self.before.iter().cloned().chain(RecipeFile::from_recipe(recipe).recipes).collect(),
+        )
     }
 }
 
@@ -84,7 +86,7 @@ pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Re
     let frame = Frame {
         config: outline.config.clone(),
         card: card::of_recipe(recipe, out, pool, options),
-        recipe: options.book(recipe).to_toml(),
+        recipe: options.recipe_file(recipe).to_toml(),
     };
     let mut maker = Piecewise::new(recipe, pool)?;
     write(out, &outline.shards, &outline.order(recipe, pool, options), &frame, pool.base(), &mut maker)

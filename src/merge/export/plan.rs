@@ -41,7 +41,7 @@ impl Outline {
     /// A text that is the same only if the same files come out.
     pub(super) fn order(&self, recipe: &Recipe, pool: &Pool, options: &Options) -> String {
         let models = std::iter::once(pool.base()).chain(pool.sources());
-        order(&options.book(recipe).to_toml(), models, &self.shards)
+        order(&options.recipe_file(recipe).to_toml(), models, &self.shards)
     }
 }
 

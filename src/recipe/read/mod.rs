@@ -7,21 +7,16 @@ mod values;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::Path;
 
 pub(super) use node::{Entry, Node, Tree};
 
 use node::Toml;
+pub(super) use values::number_in;
 
 use super::{Method, Param, Recipe, RecipeError};
 use crate::limits::LAYERS;
 
 impl Recipe {
-    /// Reads a file that holds one recipe, in TOML or in mergekit's YAML by its extension.
-    pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        super::Book::open(path, false)?.whole()
-    }
-
     /// Reads a recipe from TOML; `place` names the text in messages (a file, or `stdin`).
     pub fn from_toml(text: &str, place: &str) -> Result<Self, RecipeError> {
         let reader = Reader::new(place, false);

@@ -3,7 +3,6 @@
 use super::node::{Node, Tree};
 use super::{Read, Reader};
 use crate::limits::FILTERS;
-use crate::recipe::yaml::number_in;
 use crate::recipe::{Filter, Kind, Method, Param, ParamSpec, Parameters, Values};
 
 const GROUPS: [&str; 3] = ["embed", "layers", "head"];
@@ -104,6 +103,14 @@ impl Reader<'_> {
         let value = value.ok_or_else(|| self.bad(node.line, path, "must be a finite number"))?;
         spec.problem(value).map_or(Ok(value), |problem| Err(self.bad(node.line, path, problem)))
     }
+}
+
+/// A number that YAML takes for a text (`1e-3`), as Python's `float` reads it.
+pub(in crate::recipe) fn number_in(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let inside = text.split('_').all(|part| !part.is_empty()) || !text.contains('_');
+    let digits = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    if inside && digits { text.replace('_', "").parse().ok() } else { None }
 }
 
 /// A yes or no as a text, as pydantic reads it.

@@ -1,12 +1,12 @@
 //! Other words for the same recipe, and texts that are too long.
 
-use super::super::Book;
+use super::super::RecipeFile;
 use super::{read, refused};
 
 /// A recipe in other words says the same to what knows only whole models.
 #[test]
 fn other_words_for_whole_models() {
-    let yaml = |text: &str| Book::from_yaml(text, "m.yml", false).unwrap().whole().unwrap();
+    let yaml = |text: &str| RecipeFile::from_yaml(text, "m.yml", false).unwrap().into_recipe().unwrap();
     let plain = yaml(
         "merge_method: ties\nbase_model: b\nparameters: {density: 0.5, normalize: false}\n\
          models: [{model: a, parameters: {weight: 0.7}}, {model: c, parameters: {weight: [0, 1]}}]\n",
@@ -52,14 +52,14 @@ fn long_texts_are_refused_by_their_number() {
             "[[recipe]]\nname = \"r{i}\"\nmethod = \"linear\"\nsource = [{{ model = \"m\", weight = 1 }}]\n"
         )
     });
-    let error = Book::from_toml(&many, "r.toml", false).unwrap_err().to_string();
+    let error = RecipeFile::from_toml(&many, "r.toml", false).unwrap_err().to_string();
     assert!(error.contains("holds 100000 recipes"), "{error}");
     refused(
         "method = \"passthrough\"\n[[slice]]\nsource = [{ model = \"m\", layers = [0, 9223372036854775807] }]\n",
         &["no model has over 4096"],
     );
 
-    let yaml = |text: &str| Book::from_yaml(text, "m.yml", false).unwrap_err().to_string();
+    let yaml = |text: &str| RecipeFile::from_yaml(text, "m.yml", false).unwrap_err().to_string();
     let models: String = texts(n, |i| format!("  - {{model: m{i}, parameters: {{weight: 1}}}}\n"));
     let error = yaml(&format!("merge_method: linear\nmodels:\n{models}"));
     assert!(error.contains("models gives 100000 entries"), "{error}");
@@ -68,7 +68,12 @@ fn long_texts_are_refused_by_their_number() {
         "merge_method: linear\nmodels: [{{model: a, parameters: {{weight: 1}}}}]\ntokenizer:\n  source: union\n  tokens:\n{tokens}"
     );
     assert_eq!(
-        Book::from_yaml(&text, "m.yml", false).unwrap().recipes[0].tokenizer.as_ref().unwrap().tokens.len(),
+        RecipeFile::from_yaml(&text, "m.yml", false).unwrap().recipes[0]
+            .tokenizer
+            .as_ref()
+            .unwrap()
+            .tokens
+            .len(),
         n
     );
     let documents =

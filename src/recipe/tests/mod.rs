@@ -6,7 +6,7 @@ mod yaml;
 use proptest::prelude::*;
 
 use super::{
-    BaseNeed, Book, Filter, Kind, LayerGroup, MaskStream, Method, Param, ParamSpec, Parameters, Recipe,
+    BaseNeed, Filter, Kind, LayerGroup, MaskStream, Method, Param, ParamSpec, Parameters, Recipe, RecipeFile,
     Scope, Source, Values,
 };
 
@@ -253,17 +253,17 @@ proptest! {
                 return Ok(());
             }
         };
-        let book = Book::from_yaml(&text, "r.yml", false);
-        prop_assert!(book.is_ok(), "{:?}\n{}", book, text);
-        let back = book.unwrap().whole().unwrap();
+        let recipe_file = RecipeFile::from_yaml(&text, "r.yml", false);
+        prop_assert!(recipe_file.is_ok(), "{:?}\n{}", recipe_file, text);
+        let back = recipe_file.unwrap().into_recipe().unwrap();
         prop_assert_eq!(&back, &recipe, "{}", text);
     }
 
     #[test]
     fn any_text_is_a_recipe_or_an_error(text in ".{0,200}", yaml in "[-a-z:{}&*!\\[\\],#'\"| \n]{0,80}") {
         let _ = read(&text);
-        let _ = Book::from_yaml(&text, "r.yml", true);
-        let _ = Book::from_yaml(&yaml, "r.yml", true);
+        let _ = RecipeFile::from_yaml(&text, "r.yml", true);
+        let _ = RecipeFile::from_yaml(&yaml, "r.yml", true);
     }
 }
 

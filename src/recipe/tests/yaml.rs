@@ -3,21 +3,21 @@
 use std::fmt::Write;
 
 use super::super::{
-    Book, Filter, LayerGroup, MaskStream, Method, Param, Precision, Recipe, TokenName, TokenOrigin,
+    Filter, LayerGroup, MaskStream, Method, Param, Precision, Recipe, RecipeFile, TokenName, TokenOrigin,
     TokenizerSource, Values,
 };
 
-fn book(text: &str) -> Result<Book, String> {
-    Book::from_yaml(text, "m.yml", false).map_err(|e| e.to_string())
+fn recipe_file(text: &str) -> Result<RecipeFile, String> {
+    RecipeFile::from_yaml(text, "m.yml", false).map_err(|e| e.to_string())
 }
 
 fn one(text: &str) -> Recipe {
-    let recipe = book(text).and_then(|b| b.whole().map_err(|e| e.to_string()));
+    let recipe = recipe_file(text).and_then(|b| b.into_recipe().map_err(|e| e.to_string()));
     recipe.unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
 fn refused(text: &str, needles: &[&str]) {
-    let message = book(text).expect_err(text);
+    let message = recipe_file(text).expect_err(text);
     for needle in needles {
         assert!(message.contains(needle), "{message:?} should say {needle:?}");
     }
@@ -123,18 +123,18 @@ fn vocabulary_settings() {
 #[test]
 fn several_documents_in_order_of_use() {
     let text = "name: last\nmerge_method: slerp\nbase_model: first\nmodels: [{model: x}]\nparameters: {t: 0.5}\n---\nname: first\nmerge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}]\n";
-    let both = book(text).unwrap();
-    assert_eq!((both.order().unwrap(), both.uses(0)), (vec![1, 0], vec![1]));
-    assert_eq!(book(&both.to_yaml().unwrap()).unwrap().recipes, both.recipes);
-    assert_eq!(Book::from_toml(&both.to_toml(), "", false).unwrap().recipes, both.recipes);
+    let both = recipe_file(text).unwrap();
+    assert_eq!((both.merge_order().unwrap(), both.uses(0)), (vec![1, 0], vec![1]));
+    assert_eq!(recipe_file(&both.to_yaml().unwrap()).unwrap().recipes, both.recipes);
+    assert_eq!(RecipeFile::from_toml(&both.to_toml(), "", false).unwrap().recipes, both.recipes);
     refused(&text.replace("model: a,", "model: last,"), &["m.yml", "wait for each other", "last"]);
     refused(&text.replace("name: first\n", "name: last\n"), &["two recipes named last"]);
     // The last brings along what it rests on.
-    let whole = both.clone().whole().unwrap();
+    let whole = both.clone().into_recipe().unwrap();
     assert_eq!(whole.before, [both.recipes[1].clone()]);
-    let again = book(&whole.to_yaml().unwrap()).unwrap().whole().unwrap();
+    let again = recipe_file(&whole.to_yaml().unwrap()).unwrap().into_recipe().unwrap();
     assert_eq!(again, whole);
-    assert_eq!(Book::from_toml(&whole.to_toml(), "", false).unwrap().whole().unwrap(), whole);
+    assert_eq!(RecipeFile::from_toml(&whole.to_toml(), "", false).unwrap().into_recipe().unwrap(), whole);
 }
 
 const CHAIN: &str = "\
@@ -161,22 +161,25 @@ tokenizer:
 
 #[test]
 fn a_recipe_is_named_by_others() {
-    let chain = book(CHAIN).unwrap();
-    assert_eq!((chain.order().unwrap(), chain.last(), chain.unused()), (vec![0, 1, 2], Some(2), vec![2]));
+    let chain = recipe_file(CHAIN).unwrap();
     assert_eq!(
-        (chain.rests_on(2), chain.rests_on(1), chain.rests_on(0)),
+        (chain.merge_order().unwrap(), chain.result(), chain.unused()),
+        (vec![0, 1, 2], Some(2), vec![2])
+    );
+    assert_eq!(
+        (chain.dependencies(2), chain.dependencies(1), chain.dependencies(0)),
         (vec![0, 1, 2], vec![0, 1], vec![0])
     );
     assert_eq!((chain.named("mixed+x"), chain.named("org/soup"), chain.named("none")), (Some(1), None, None));
     // All named: the one that no other uses; where there are two, neither.
     let named =
-        book(&CHAIN.replace("---\nmerge_method: ties", "---\nname: end\nmerge_method: ties")).unwrap();
-    assert_eq!(named.last(), Some(2));
+        recipe_file(&CHAIN.replace("---\nmerge_method: ties", "---\nname: end\nmerge_method: ties")).unwrap();
+    assert_eq!(named.result(), Some(2));
     let apart = named.to_yaml().unwrap().replace("mixed\n", "org/m\n").replace("name: org/m", "name: mixed");
-    assert_eq!(book(&apart).unwrap().last(), None, "{apart}");
+    assert_eq!(recipe_file(&apart).unwrap().result(), None, "{apart}");
     // A token's source is a use as well.
     let token = CHAIN.replace("{model: mixed, parameters", "{model: org/m, parameters");
-    assert_eq!(book(&token).unwrap().uses(2), [1]);
+    assert_eq!(recipe_file(&token).unwrap().uses(2), [1]);
     refused(&CHAIN.replace("model: org/c", "model: mixed"), &["wait for each other", "mixed"]);
     for odd in ["a/b", "..", "a+b", "a b"] {
         refused(&CHAIN.replace("name: soup", &format!("name: {odd}")), &["a recipe named", "letters"]);
@@ -228,8 +231,11 @@ fn mistakes_are_named_with_their_line() {
     refused(&with("merge_method: ties", "merge_method: ties\nbase_modle: x"), &["did you mean base_model?"]);
     refused("", &["merge_method", "no recipe"]);
     refused("merge_method: linear\nmodels: [{model: a}]\n", &["models[0].weight", "missing"]);
-    let lenient =
-        Book::from_yaml(&with("      weight: 1.0", "      weight: 1.0\n      nonsense: 3"), "m.yml", true);
+    let lenient = RecipeFile::from_yaml(
+        &with("      weight: 1.0", "      weight: 1.0\n      nonsense: 3"),
+        "m.yml",
+        true,
+    );
     let warnings = lenient.unwrap().warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("m.yml:6"), "{warnings:?}");
 }
@@ -268,21 +274,21 @@ fn every_config_survives_the_way_to_yaml_and_back() {
     for folder in ["configs/recipes", "tests/golden/mergekit/recipes"] {
         for file in std::fs::read_dir(root.join(folder)).unwrap() {
             let path = file.unwrap().path();
-            let read = Book::open(&path, false).unwrap_or_else(|e| panic!("{e}"));
+            let read = RecipeFile::open(&path, false).unwrap_or_else(|e| panic!("{e}"));
             let toml = read.to_toml();
-            let yaml = book(&toml_book(&toml).to_yaml().unwrap()).unwrap();
+            let yaml = recipe_file(&toml_file(&toml).to_yaml().unwrap()).unwrap();
             assert_eq!(yaml.recipes, read.recipes, "{}", path.display());
             assert_eq!(yaml.to_toml(), toml, "{}", path.display());
             tried += 1;
         }
     }
     assert!(tried > 150, "{tried}");
-    let chain = book(CHAIN).unwrap();
-    assert_eq!(book(&toml_book(&chain.to_toml()).to_yaml().unwrap()).unwrap().recipes, chain.recipes);
+    let chain = recipe_file(CHAIN).unwrap();
+    assert_eq!(recipe_file(&toml_file(&chain.to_toml()).to_yaml().unwrap()).unwrap().recipes, chain.recipes);
 }
 
-fn toml_book(text: &str) -> Book {
-    Book::from_toml(text, "m.toml", false).unwrap()
+fn toml_file(text: &str) -> RecipeFile {
+    RecipeFile::from_toml(text, "m.toml", false).unwrap()
 }
 
 /// Aliases multiply: a text of some lines can stand for more than there is room for.
@@ -296,13 +302,13 @@ fn what_aliases_stand_for_is_bounded() {
     let long = format!("a: &a {}\nb: [{}]\n", "y".repeat(1 << 20), vec!["*a"; 1000].join(","));
     let keys = format!("a: &a {{{}: 1}}\nb: [{}]\n", "k".repeat(1 << 19), vec!["*a"; 1000].join(","));
     for text in [&bomb, &long, &keys] {
-        let error = Book::from_yaml(text, "bomb.yaml", true).unwrap_err().to_string();
+        let error = RecipeFile::from_yaml(text, "bomb.yaml", true).unwrap_err().to_string();
         assert!(error.contains("bomb.yaml:") && error.contains("aliases stand for"), "{error}");
     }
     for deep in
         ["[".repeat(100_000), "- ".repeat(10_000), "{a: ".repeat(50_000), format!("a: {}", "[".repeat(300))]
     {
-        let error = Book::from_yaml(&deep, "deep.yaml", true).unwrap_err().to_string();
+        let error = RecipeFile::from_yaml(&deep, "deep.yaml", true).unwrap_err().to_string();
         assert!(error.contains("deep.yaml"), "{error}");
     }
 }

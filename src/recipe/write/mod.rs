@@ -5,36 +5,18 @@ mod values;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
-use super::{Book, MaskStream, Method, Param, Parameters, Recipe, Source};
+use super::{MaskStream, Method, Param, Parameters, Recipe, Source};
 use values::{set_values, value_of};
 
 impl Recipe {
-    /// This recipe as TOML; reading it back gives the same recipe. Parameters that the method
-    /// does not have are left out. Recipes that it rests on stand before it.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        if self.before.is_empty() { self.to_document().to_string() } else { Book::with(self).to_toml() }
-    }
-
     pub(super) fn to_document(&self) -> DocumentMut {
         let mut document = DocumentMut::new();
         self.write_into(&mut document, None);
         document
     }
 
-    /// This recipe written over `original`: what did not change keeps its comments and layout.
-    /// A text that is no recipe in TOML is replaced.
-    #[must_use]
-    pub fn write_back(&self, original: &str) -> String {
-        let old = if self.before.is_empty() { Self::from_toml(original, "").ok() } else { None };
-        let (Ok(mut document), Some(old)) = (original.parse::<DocumentMut>(), old) else {
-            return self.to_toml();
-        };
-        self.write_into(&mut document, Some(&old));
-        document.to_string()
-    }
-
-    fn write_into(&self, document: &mut DocumentMut, old: Option<&Self>) {
+    /// Writes over `document`, of which `old` was read.
+    pub(super) fn write_into(&self, document: &mut DocumentMut, old: Option<&Self>) {
         let table = document.as_table_mut();
         set_text(table, "name", self.name.as_deref());
         set(table, "method", self.method.name().into());

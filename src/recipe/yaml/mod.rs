@@ -14,5 +14,4 @@ mod schema;
 mod tests;
 mod write;
 
-pub(super) use scalar::number_in;
 pub(super) use schema::read;

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::recipe::read::Tree;
+use crate::recipe::read::{Tree, number_in};
 
 fn pattern(text: &str) -> Regex {
-    Regex::new(text).unwrap_or_else(|e| unreachable!("a pattern of this file: {e}"))
+    Regex::new(text).expect("a constant pattern")
 }
 
 /// `PyYAML`'s patterns (`resolver.py`), without words, which [`scalar`] lists.
@@ -73,14 +73,6 @@ pub(super) fn tagged(tag: &str, text: &str) -> Option<Tree> {
         ("float", Tree::Text(text)) => Tree::Number(number_in(&text)?),
         _ => return None,
     })
-}
-
-/// A number that YAML takes for a text (`1e-3`), as Python's `float` reads it.
-pub(in crate::recipe) fn number_in(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let inside = text.split('_').all(|part| !part.is_empty()) || !text.contains('_');
-    let digits = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
-    if inside && digits { text.replace('_', "").parse().ok() } else { None }
 }
 
 /// `1:30` is 90, and 1.5 is 1.5.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::parse::documents;
-use crate::recipe::Book;
+use crate::recipe::RecipeFile;
 use crate::recipe::read::{Reader, Tree};
 
 #[derive(Deserialize)]
@@ -70,11 +70,11 @@ fn recipes_are_what_mergekit_makes_of_them() {
     let cases = golden().recipes;
     assert!(cases.len() > 30);
     for Case { name, text, read } in cases {
-        let found = Book::from_yaml(&text, "m.yml", false);
+        let found = RecipeFile::from_yaml(&text, "m.yml", false);
         match read {
             Some(plain) => {
-                let wanted =
-                    Book::from_yaml(&plain, "plain.yml", false).unwrap_or_else(|e| panic!("{name}: {e}"));
+                let wanted = RecipeFile::from_yaml(&plain, "plain.yml", false)
+                    .unwrap_or_else(|e| panic!("{name}: {e}"));
                 let found = found.unwrap_or_else(|e| panic!("{name}: {e}"));
                 assert_eq!(found.recipes, wanted.recipes, "{name}");
                 assert_eq!(
@@ -102,7 +102,7 @@ fn recipes_are_what_mergekit_makes_of_them() {
 #[test]
 fn what_no_recipe_has_is_refused_in_a_sentence() {
     let refused = |text: &str, needle: &str| {
-        let error = Book::from_yaml(text, "m.yml", false).unwrap_err().to_string();
+        let error = RecipeFile::from_yaml(text, "m.yml", false).unwrap_err().to_string();
         assert!(error.contains(needle) && error.contains("m.yml:"), "{error}");
     };
     // Each alias nine of the one before.
@@ -134,8 +134,8 @@ fn what_no_recipe_has_is_refused_in_a_sentence() {
 #[test]
 fn the_last_of_two_counts_if_lenient() {
     let text = "merge_method: ties\nmerge_method: linear\nmodels: [{model: a, parameters: {weight: 1, weight: 2}}]\n";
-    let book = Book::from_yaml(text, "m.yml", true).unwrap();
-    assert_eq!(book.warnings.len(), 2, "{:?}", book.warnings);
+    let recipe_file = RecipeFile::from_yaml(text, "m.yml", true).unwrap();
+    assert_eq!(recipe_file.warnings.len(), 2, "{:?}", recipe_file.warnings);
     let plain = "merge_method: linear\nmodels: [{model: a, parameters: {weight: 2}}]\n";
-    assert_eq!(book.recipes, Book::from_yaml(plain, "m.yml", false).unwrap().recipes);
+    assert_eq!(recipe_file.recipes, RecipeFile::from_yaml(plain, "m.yml", false).unwrap().recipes);
 }

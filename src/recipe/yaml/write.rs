@@ -4,18 +4,12 @@ use super::emit;
 use super::schema::{Aside, MARK, groups};
 use crate::recipe::read::{Entry, Node, Tree};
 use crate::recipe::{
-    BaseNeed, Book, Kind, MaskStream, Method, Parameters, Precision, Recipe, RecipeError, TokenName,
-    TokenOrigin, TokenSpec, TokenizerSource, TokenizerSpec, Values,
+    BaseNeed, Kind, MaskStream, Method, Parameters, Precision, Recipe, RecipeError, TokenName, TokenOrigin,
+    TokenSpec, TokenizerSource, TokenizerSpec, Values,
 };
 
 impl Recipe {
-    /// This recipe in mergekit's YAML; reading it back gives the same recipe. What mergekit has no
-    /// key for stands in one comment line; a path and an alignment are refused. Recipes that it rests
-    /// on are documents before it.
-    pub fn to_yaml(&self) -> Result<String, RecipeError> {
-        if self.before.is_empty() { self.to_yaml_document() } else { Book::with(self).to_yaml() }
-    }
-
+    /// One document, without the recipes that this one depends on.
     pub(in crate::recipe) fn to_yaml_document(&self) -> Result<String, RecipeError> {
         let refused = |key: &str, problem: &str| Err(RecipeError::in_memory(key, problem));
         if !self.path.is_empty() {

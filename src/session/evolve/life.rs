@@ -7,7 +7,7 @@ use super::Evolution;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
 use crate::recipe::model_paths::name_as_in;
-use crate::recipe::{Book, Recipe};
+use crate::recipe::{Recipe, RecipeFile};
 use crate::search::{AnySpace, dominates};
 use crate::session::config::Config;
 use crate::session::home::Home;
@@ -129,8 +129,8 @@ fn best_recipe(home: &Home, name: &str) -> anyhow::Result<Recipe> {
 }
 
 fn read_recipe(path: &str, config: &Config) -> anyhow::Result<Recipe> {
-    let book = Book::open(Path::new(path), config.search.lenient);
-    let recipe = book.and_then(Book::whole);
+    let recipe_file = RecipeFile::open(Path::new(path), config.search.lenient);
+    let recipe = recipe_file.and_then(RecipeFile::into_recipe);
     let mut recipe = recipe.map_err(|e| BadInput::error(format!("`search.start`: {e}")))?;
     let pool = &config.pool;
     // The config's folders were made absolute where it was given, those of the recipe were not.

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use super::fixture;
 use super::keys::press;
 use super::snapshots::screen;
-use crate::recipe::{Book, LayerGroup, Method, Param, Recipe, Scope, Step, Values};
+use crate::recipe::{LayerGroup, Method, Param, Recipe, RecipeFile, Scope, Step, Values};
 use crate::session::protocol::{Command, Message, Reply, Target};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::editor::{Cell, Template, columns, globals};
@@ -102,7 +102,7 @@ fn the_strip_holds_what_counts_for_the_whole_merge() {
 fn filters_are_shown_as_what_they_are_and_kept() {
     let text = "method = \"ties\"\nbase = \"zoo:base\"\n\n[[source]]\nmodel = \"zoo:ja\"\n\
                 weight = [{ filter = \"mlp\", value = [0.0, 1.0] }, { value = 0.25 }]\ndensity = 0.5\n";
-    let recipe = Book::from_toml(text, "r.toml", false).unwrap().whole().unwrap();
+    let recipe = RecipeFile::from_toml(text, "r.toml", false).unwrap().into_recipe().unwrap();
     let mut app = painting();
     app.read("r.toml".into(), Reading::Edit, Ok((Box::new(recipe), String::new())));
     let shown = screen(&app, 120, 40);
@@ -123,7 +123,8 @@ fn filters_are_shown_as_what_they_are_and_kept() {
     assert_eq!(list[1].value.at(block, fixture::LAYERS), Some(0.75));
     assert_eq!(list[0].value.at(block, fixture::LAYERS), Some(0.5));
     // And written and read again it is the same recipe.
-    let again = Book::from_toml(&app.editor.recipe.to_toml(), "r.toml", false).unwrap().whole().unwrap();
+    let again =
+        RecipeFile::from_toml(&app.editor.recipe.to_toml(), "r.toml", false).unwrap().into_recipe().unwrap();
     assert_eq!(again, app.editor.recipe);
 }
 
@@ -136,7 +137,7 @@ fn what_the_grid_cannot_show_is_tried_as_it_was_read() {
     let several = "name: first\nmerge_method: linear\nmodels: [{model: zoo:ja}, {model: zoo:math-add}]\nparameters: {weight: 0.5}\n---\n\
                    merge_method: slerp\nbase_model: zoo:base\nmodels: [{model: first}]\nparameters: {t: 0.5}\ntokenizer_source: base\n";
     for (text, free) in [(slices, true), (several, false)] {
-        let recipe = Book::from_yaml(text, "r.yaml", false).unwrap().whole().unwrap();
+        let recipe = RecipeFile::from_yaml(text, "r.yaml", false).unwrap().into_recipe().unwrap();
         let mut app = painting();
         app.read("r.yaml".into(), Reading::Edit, Ok((Box::new(recipe.clone()), String::new())));
         let (sources, depth) = (app.models.pool.sources.clone(), fixture::LAYERS + usize::from(free));
@@ -148,7 +149,7 @@ fn what_the_grid_cannot_show_is_tried_as_it_was_read() {
         );
         assert_eq!(shown.models(), recipe.models());
         // And it is written with all that it rests on.
-        let again = Book::from_toml(&shown.to_toml(), "r.toml", false).unwrap().whole().unwrap();
+        let again = RecipeFile::from_toml(&shown.to_toml(), "r.toml", false).unwrap().into_recipe().unwrap();
         assert_eq!(again, shown);
     }
 }
@@ -210,7 +211,7 @@ fn the_recipe_as_mergekit_writes_it_can_be_read_and_copied() {
     press(&mut app, "y");
     let Some(Overlay::Reader(reader)) = &app.overlay else { panic!() };
     assert!(reader.text.contains("merge_method: task_arithmetic"), "{}", reader.text);
-    let again = Book::from_yaml(&reader.text, "r.yml", false).unwrap().whole().unwrap();
+    let again = RecipeFile::from_yaml(&reader.text, "r.yml", false).unwrap().into_recipe().unwrap();
     assert_eq!(again.sources.len(), 3);
     screen(&app, 60, 18);
     press(&mut app, "jjjy");

@@ -1,4 +1,5 @@
-//! A text with one recipe or several, where one may merge another's result.
+//! A file of one recipe or several, where one may merge another's result: TOML, or mergekit's YAML. Text comes in;
+//! recipes, the order in which to merge them, and text go out. The commands and the workbench open recipes here.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -9,34 +10,34 @@ use super::read::{Reader, Tree};
 use super::{Recipe, RecipeError};
 use crate::limits::{self, RECIPES};
 
-/// The recipes of a text.
+/// The recipes of one file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Book {
-    /// As they stand in the text; at least one.
+pub struct RecipeFile {
+    /// In the file's order; at least one.
     pub recipes: Vec<Recipe>,
-    /// What was passed over, one sentence each (see `lenient`).
+    /// One sentence for each thing that was ignored (unknown keys where `lenient`).
     pub warnings: Vec<String>,
-    /// Names the text in messages.
+    /// The file's name for messages.
     place: String,
 }
 
-impl Book {
+impl RecipeFile {
     /// Recipes made in memory, each after those whose results it uses.
     #[must_use]
-    pub fn of(recipes: Vec<Recipe>) -> Self {
+    pub fn from_recipes(recipes: Vec<Recipe>) -> Self {
         Self { recipes, warnings: Vec::new(), place: "recipe".to_owned() }
     }
 
-    /// A recipe after those that it rests on, as the text of which it is the last.
+    /// A recipe preceded by those that it depends on.
     #[must_use]
-    pub fn with(recipe: &Recipe) -> Self {
+    pub fn from_recipe(recipe: &Recipe) -> Self {
         let mut recipes = recipe.before.clone();
         recipes.push(Recipe { before: Vec::new(), ..recipe.clone() });
-        Self::of(recipes)
+        Self::from_recipes(recipes)
     }
 
-    /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient`
-    /// passes over unknown keys and keeps a warning for each.
+    /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient` ignores unknown keys and
+    /// keeps a warning for each.
     pub fn open(path: &Path, lenient: bool) -> Result<Self, RecipeError> {
         let shown = path.display().to_string();
         let text = limits::read_text(path, limits::TEXT_FILE)
@@ -77,27 +78,30 @@ impl Book {
         Self { recipes, warnings, place: place.to_owned() }.checked()
     }
 
-    /// The recipe that the text is for: its only one, or the last with those that it rests on.
-    pub fn whole(self) -> Result<Recipe, RecipeError> {
-        let Some(last) = self.last() else {
+    /// The recipe whose result the file is for, with those that it depends on in [`Recipe::before`].
+    ///
+    /// # Errors
+    /// A file with several results that no other recipe uses.
+    pub fn into_recipe(self) -> Result<Recipe, RecipeError> {
+        let Some(last) = self.result() else {
             let name = |i: usize| self.recipes[i].name.clone().unwrap_or_default();
             let names: Vec<String> = self.unused().into_iter().map(name).collect();
             let problem = format!(
                 "has several results, {}, where one is needed; take the name from the recipe that is meant",
                 names.join(" and ")
             );
-            return Err(RecipeError::Book { place: self.place, problem });
+            return Err(RecipeError::File { place: self.place, problem });
         };
-        let before = self.rests_on(last).into_iter().filter(|i| *i != last);
+        let before = self.dependencies(last).into_iter().filter(|i| *i != last);
         let before = before.map(|i| self.recipes[i].clone()).collect();
         Ok(Recipe { before, ..self.recipes[last].clone() })
     }
 
-    /// In TOML; reading it back gives the same recipes.
+    /// As TOML; reading it back gives the same recipes.
     #[must_use]
     pub fn to_toml(&self) -> String {
         if let [recipe] = self.recipes.as_slice() {
-            return recipe.to_toml();
+            return recipe.to_document().to_string();
         }
         let mut tables = ArrayOfTables::new();
         for recipe in &self.recipes {
@@ -108,17 +112,20 @@ impl Book {
         document.to_string()
     }
 
-    /// In mergekit's YAML; reading it back gives the same recipes.
+    /// As mergekit's YAML; reading it back gives the same recipes.
+    ///
+    /// # Errors
+    /// A path or an alignment, which mergekit's YAML has no key for.
     pub fn to_yaml(&self) -> Result<String, RecipeError> {
-        if let [recipe] = self.recipes.as_slice() {
-            return recipe.to_yaml();
-        }
         let documents = self.recipes.iter().map(Recipe::to_yaml_document).collect::<Result<Vec<_>, _>>()?;
         Ok(documents.join("---\n"))
     }
 
-    /// Places in `recipes`, each after those whose result it uses; of those that are ready the first.
-    pub fn order(&self) -> Result<Vec<usize>, RecipeError> {
+    /// The order in which to merge: indices of `recipes`, each after those whose results it uses.
+    ///
+    /// # Errors
+    /// Recipes that use each other's results in a circle.
+    pub fn merge_order(&self) -> Result<Vec<usize>, RecipeError> {
         let names = self.names();
         let mut waits: Vec<usize> = Vec::with_capacity(self.recipes.len());
         let mut used_by: Vec<Vec<usize>> = vec![Vec::new(); self.recipes.len()];
@@ -147,7 +154,7 @@ impl Book {
         let stuck = waits.iter().position(|w| *w > 0).unwrap_or_default();
         let name = self.recipes[stuck].name.clone().unwrap_or_else(|| "the last one".into());
         let problem = format!("has recipes that wait for each other, among them {name}; break the circle");
-        Err(RecipeError::Book { place: self.place.clone(), problem })
+        Err(RecipeError::File { place: self.place.clone(), problem })
     }
 
     /// The recipes whose results recipe `i` uses.
@@ -169,23 +176,23 @@ impl Book {
         out
     }
 
-    /// Recipe `i`'s own and those on whose results it rests, in the order of their merging.
+    /// Recipe `i` and all those whose results it needs, in the order of merging.
     #[must_use]
-    pub fn rests_on(&self, i: usize) -> Vec<usize> {
+    pub fn dependencies(&self, i: usize) -> Vec<usize> {
         let names = self.names();
         let mut reached = HashSet::from([i]);
         let mut next = vec![i];
         while let Some(at) = next.pop() {
             next.extend(self.uses_by(&names, at).into_iter().filter(|u| reached.insert(*u)));
         }
-        // A circle was refused when the text was read.
-        self.order().unwrap_or_default().into_iter().filter(|r| reached.contains(r)).collect()
+        // A circle was refused when the file was read.
+        self.merge_order().unwrap_or_default().into_iter().filter(|r| reached.contains(r)).collect()
     }
 
-    /// The recipe whose result is the text's own: the one without a name, else the only one whose
-    /// result no other uses. `None` where several are used by none.
+    /// The recipe whose result is the file's own: the one without a name, else the only one whose result no other
+    /// uses. `None` where there are several of these.
     #[must_use]
-    pub fn last(&self) -> Option<usize> {
+    pub fn result(&self) -> Option<usize> {
         let nameless = self.recipes.iter().position(|r| r.name.is_none());
         nameless.or_else(|| match self.unused().as_slice() {
             [one] => Some(*one),
@@ -208,7 +215,7 @@ impl Book {
     }
 
     fn checked(self) -> Result<Self, RecipeError> {
-        let bad = |problem: String| Err(RecipeError::Book { place: self.place.clone(), problem });
+        let bad = |problem: String| Err(RecipeError::File { place: self.place.clone(), problem });
         let several = self.recipes.len() > 1;
         if self.recipes.len() > RECIPES {
             return bad(format!("holds {} recipes; {RECIPES} are the most", self.recipes.len()));
@@ -238,8 +245,46 @@ impl Book {
         if several && nameless > 1 {
             return bad(format!("has {nameless} recipes without a name; only the final one may have none"));
         }
-        self.order()?;
+        self.merge_order()?;
         Ok(self)
+    }
+}
+
+impl Recipe {
+    /// Reads a file that holds one recipe, in TOML or in mergekit's YAML by its extension.
+    ///
+    /// # Errors
+    /// A file that can't be read, or holds no recipe or several results.
+    pub fn open(path: &Path) -> Result<Self, RecipeError> {
+        RecipeFile::open(path, false)?.into_recipe()
+    }
+
+    /// This recipe as TOML, preceded by those that it depends on; reading it back gives the same recipe. Parameters
+    /// that the method does not have are left out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        RecipeFile::from_recipe(self).to_toml()
+    }
+
+    /// This recipe as mergekit's YAML, with those that it depends on as documents before it; reading it back gives the
+    /// same recipe. What mergekit has no key for stands in one comment line.
+    ///
+    /// # Errors
+    /// A path or an alignment, which mergekit's YAML has no key for.
+    pub fn to_yaml(&self) -> Result<String, RecipeError> {
+        RecipeFile::from_recipe(self).to_yaml()
+    }
+
+    /// This recipe written over `original`: what did not change keeps its comments and layout. A text that is no
+    /// single recipe in TOML is replaced.
+    #[must_use]
+    pub fn write_back(&self, original: &str) -> String {
+        let old = if self.before.is_empty() { Self::from_toml(original, "").ok() } else { None };
+        let (Ok(mut document), Some(old)) = (original.parse::<DocumentMut>(), old) else {
+            return self.to_toml();
+        };
+        self.write_into(&mut document, Some(&old));
+        document.to_string()
     }
 }
 
