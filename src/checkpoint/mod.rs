@@ -8,7 +8,7 @@
 //! | safetensors, PyTorch archives, shards | `formats` |
 //! | `LoRA` adapters | `adapter` |
 //! | the Hugging Face hub and its cache | `hub` |
-//! | tokenizers made of a checkpoint's files, chat templates, end tokens | `tokenizer`, `text` |
+//! | tokenizer files and classes, chat templates, end tokens | `tokenizer` |
 //! | writing a checkpoint | `write` |
 
 mod adapter;
@@ -32,7 +32,6 @@ mod summary;
 mod tensor;
 #[cfg(test)]
 mod tests;
-mod text;
 mod tokenizer;
 mod untrusted;
 mod write;
@@ -50,7 +49,9 @@ pub use hub::cache::{RepoKind, hub_cache, repo_folder, snapshot};
 pub use model::Checkpoint;
 pub use summary::{Fit, ModelSummary};
 pub use tensor::{Dtype, TensorView, Weights};
-pub use text::{Class, NAMED, TextFiles, Token, chat_template, end_tokens, has_chat_template};
+pub use tokenizer::chat_template::{chat_template, has_chat_template};
+pub use tokenizer::end_tokens::end_tokens;
+pub use tokenizer::{Class, NAMED, Parts, Token, TokenizerFiles};
 pub use write::resumable::{ShardWriter, Staged, shard_bytes};
 pub use write::safe_files::{new_file, own_file, own_folder, user_id, write_whole};
 pub use write::{Sink, check_out, write_folder};

@@ -10,7 +10,7 @@ use super::companions;
 use super::files::Files;
 use super::formats::header::Entry;
 use super::stored::{Held, Spot};
-use super::tokenizer;
+use super::tokenizer::convert;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
 
 /// A checkpoint with its tensors mapped and its config read. A clone holds the same weights.
@@ -60,9 +60,7 @@ impl Checkpoint {
     pub fn tokenizer_json(&self) -> Result<Cow<'_, [u8]>, CheckpointError> {
         match self.file("tokenizer.json") {
             Some(bytes) => Ok(bytes),
-            None => {
-                tokenizer::make(&self.reference, &self.config.raw, &|name| self.file(name)).map(Cow::Owned)
-            }
+            None => convert::make(&self.reference, &self.config.raw, &|name| self.file(name)).map(Cow::Owned),
         }
     }
 

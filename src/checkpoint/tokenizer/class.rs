@@ -1,77 +1,127 @@
-//! Which of transformers' tokenizers a checkpoint means.
+//! Which of transformers' tokenizer classes a checkpoint is read with, as `AutoTokenizer` of transformers 5.24 finds
+//! it. In: the model's family, `tokenizer_class` of its files, and `tokenizer.json`. Out: a [`Class`], and the special
+//! tokens that it has where the files name none. What each class builds is in `parts`.
 
 use serde_json::{Map, Value};
 
-/// How a tokenizer is made of its files.
+/// A tokenizer class, with the keys of `tokenizer_config.json` that change what it builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// A sentencepiece model read as Llama's is, whatever it says of itself.
-    Llama,
-    /// The same for Gemma's.
+pub enum Class {
+    /// `TokenizersBackend`: `tokenizer.json`, or a sentencepiece model, as it says of itself.
+    Backend,
+    /// `LlamaTokenizer`: ▁ for spaces, one before the text, or with `legacy` before each part between special
+    /// tokens; none without `prefix`.
+    Llama { prefix: bool, legacy: bool },
+    /// `GemmaTokenizer`: ▁ for spaces, none before the text.
     Gemma,
-    /// A sentencepiece model as it says itself.
-    Plain,
-    /// Byte-level BPE, split as Qwen 2 splits.
-    Qwen2,
-    /// The same, as GPT-2.
-    Gpt2,
+    /// `Qwen2Tokenizer`: bytes, NFC, single digits.
+    Qwen2 { prefix: bool },
+    /// `GPT2Tokenizer`: bytes.
+    Gpt2 { prefix: bool },
+    /// `GPTNeoXTokenizer`: bytes, NFC, and nothing around a text.
+    NeoX { prefix: bool },
+    /// `CohereTokenizer`: bytes, NFC, single digits.
+    Cohere { prefix: bool },
 }
 
-/// The class that belongs to a `model_type`; `None` where any may stand there.
-fn registered(model_type: &str) -> Option<Class> {
+const BACKEND: &str = "TokenizersBackend";
+
+/// The class that transformers registers for a model type; `None` for one that may have any.
+fn registered(model_type: &str) -> Option<&'static str> {
     match model_type {
-        "qwen2" | "qwen3" => Some(Class::Qwen2),
-        "gemma" | "gemma2" | "gemma3" | "gemma3_text" => Some(Class::Gemma),
-        "mistral" | "phi3" => Some(Class::Plain),
+        "qwen2" | "qwen3" => Some("Qwen2Tokenizer"),
+        "gemma" | "gemma2" | "gemma3" | "gemma3_text" => Some("GemmaTokenizer"),
+        "mistral" | "phi3" => Some(BACKEND),
         _ => None,
     }
 }
 
-/// Classes of transformers 5.24 that make a tokenizer of their own of other files.
-const OTHERS: [&str; 16] = [
-    "BloomTokenizer",
-    "CamembertTokenizer",
-    "CodeGenTokenizer",
-    "CodeLlamaTokenizer",
-    "CohereTokenizer",
-    "GPTNeoXTokenizer",
-    "GPTNeoXJapaneseTokenizer",
-    "BertTokenizer",
-    "BertJapaneseTokenizer",
-    "MBartTokenizer",
-    "NllbTokenizer",
-    "RobertaTokenizer",
-    "T5Tokenizer",
-    "XGLMTokenizer",
-    "XLMRobertaTokenizer",
-    "XLNetTokenizer",
-];
-
-fn named(class: &str) -> Result<Class, String> {
-    match class {
-        "LlamaTokenizer" => Ok(Class::Llama),
-        "GemmaTokenizer" => Ok(Class::Gemma),
-        "Qwen2Tokenizer" => Ok(Class::Qwen2),
-        "GPT2Tokenizer" => Ok(Class::Gpt2),
-        other if OTHERS.contains(&other) => Err(other.to_owned()),
-        _ => Ok(Class::Plain),
-    }
+/// The name of a checkpoint's class without `Fast`. `config` is its `config.json`, `own` its
+/// `tokenizer_config.json`, `tokenizer` its `tokenizer.json` where there is one.
+pub(super) fn name(config: &Value, own: &Map<String, Value>, tokenizer: Option<&[u8]>) -> String {
+    let text = |value: Option<&Value>| {
+        value.and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned)
+    };
+    let registered = registered(config.get("model_type").and_then(Value::as_str).unwrap_or_default());
+    let declared = text(own.get("tokenizer_class")).or_else(|| text(config.get("tokenizer_class")));
+    let Some(declared) = declared else { return registered.unwrap_or(BACKEND).to_owned() };
+    let declared = declared.strip_suffix("Fast").unwrap_or(&declared);
+    let name = match registered {
+        Some(BACKEND) => BACKEND,
+        // What repositories of these models declare is known to be wrong.
+        Some(own) if config["model_type"] == "qwen2" => own,
+        // Llama 3's files declare the class of Llama 2, whose pieces are no bytes.
+        _ if declared == "LlamaTokenizer" && tokenizer.is_some_and(has_bytes) => BACKEND,
+        _ => declared,
+    };
+    name.to_owned()
 }
 
-/// The class of a checkpoint, as `AutoTokenizer` finds it; an error is the name of one that is not
-/// made here.
-pub(super) fn choose(config: &Value, own: &Map<String, Value>) -> Result<Class, String> {
-    let text =
-        |value: Option<&Value>| value.and_then(Value::as_str).filter(|c| !c.is_empty()).map(str::to_owned);
-    let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    let said = text(own.get("tokenizer_class")).or_else(|| text(config.get("tokenizer_class")));
-    let Some(said) = said else { return Ok(registered(model_type).unwrap_or(Class::Plain)) };
-    let class = named(said.strip_suffix("Fast").unwrap_or(&said));
-    match registered(model_type) {
-        Some(Class::Plain) => Ok(Class::Plain),
-        // What repositories of these models say is known to be wrong.
-        Some(of_model) if model_type == "qwen2" => Ok(of_model),
-        _ => class,
+/// Whether a `tokenizer.json` cuts text into bytes.
+fn has_bytes(tokenizer: &[u8]) -> bool {
+    const WORD: &[u8] = b"\"ByteLevel\"";
+    tokenizer.windows(WORD.len()).any(|w| w == WORD)
+}
+
+impl Class {
+    /// The class of that name; a name that is not known stands for [`Self::Backend`], as in transformers.
+    pub(super) fn named(name: &str, own: &Map<String, Value>) -> Self {
+        let flag = |key: &str, default: bool| own.get(key).and_then(Value::as_bool).unwrap_or(default);
+        let prefix = |default: bool| flag("add_prefix_space", default);
+        match name {
+            "LlamaTokenizer" => Self::Llama { prefix: prefix(true), legacy: flag("legacy", false) },
+            "GemmaTokenizer" => Self::Gemma,
+            "Qwen2Tokenizer" => Self::Qwen2 { prefix: prefix(false) },
+            "GPT2Tokenizer" => Self::Gpt2 { prefix: prefix(false) },
+            "GPTNeoXTokenizer" => Self::NeoX { prefix: prefix(false) },
+            "CohereTokenizer" => Self::Cohere { prefix: prefix(false) },
+            _ => Self::Backend,
+        }
+    }
+
+    /// The special tokens, by name, that the class has where the files name none.
+    pub(super) const fn special_tokens(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Backend => &[],
+            Self::Llama { .. } => &[("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")],
+            Self::Gemma => &[
+                ("unk_token", "<unk>"),
+                ("bos_token", "<bos>"),
+                ("eos_token", "<eos>"),
+                ("pad_token", "<pad>"),
+                ("mask_token", "<mask>"),
+            ],
+            Self::Qwen2 { .. } => &[
+                ("unk_token", "<|endoftext|>"),
+                ("eos_token", "<|endoftext|>"),
+                ("pad_token", "<|endoftext|>"),
+            ],
+            Self::Gpt2 { .. } => &[
+                ("unk_token", "<|endoftext|>"),
+                ("bos_token", "<|endoftext|>"),
+                ("eos_token", "<|endoftext|>"),
+            ],
+            Self::NeoX { .. } => &[
+                ("unk_token", "<|endoftext|>"),
+                ("bos_token", "<|endoftext|>"),
+                ("eos_token", "<|endoftext|>"),
+                ("pad_token", "<|padding|>"),
+            ],
+            Self::Cohere { .. } => &[
+                ("unk_token", "<UNK>"),
+                ("bos_token", "<BOS_TOKEN>"),
+                ("eos_token", "<|END_OF_TURN_TOKEN|>"),
+                ("pad_token", "<PAD>"),
+                ("cls_token", "<CLS>"),
+                ("sep_token", "<SEP>"),
+                ("mask_token", "<MASK_TOKEN>"),
+            ],
+        }
+    }
+
+    /// The special token called `name` that the class has where the files name none.
+    pub(super) fn special_token(self, name: &str) -> Option<&'static str> {
+        self.special_tokens().iter().find(|(n, _)| *n == name).map(|(_, token)| *token)
     }
 }
 
@@ -83,22 +133,37 @@ mod tests {
 
     #[test]
     fn a_class_is_found_as_transformers_finds_it() {
-        let of = |model: &str, class: Value| {
+        const BYTES: &[u8] = br#"{"decoder": {"type": "ByteLevel"}}"#;
+        let of = |model: &str, class: Value, tokenizer| {
             let own = json!({ "tokenizer_class": class });
-            choose(&json!({ "model_type": model }), own.as_object().unwrap())
+            name(&json!({ "model_type": model }), own.as_object().unwrap(), tokenizer)
         };
-        assert_eq!(of("llama", json!("LlamaTokenizer")), Ok(Class::Llama));
-        assert_eq!(of("llama", json!("LlamaTokenizerFast")), Ok(Class::Llama));
-        assert_eq!(of("llama", json!("GPT2Tokenizer")), Ok(Class::Gpt2));
-        assert_eq!(of("llama", json!("PreTrainedTokenizerFast")), Ok(Class::Plain));
-        assert_eq!(of("llama", json!(null)), Ok(Class::Plain));
-        assert_eq!(of("mistral", json!("LlamaTokenizer")), Ok(Class::Plain));
-        assert_eq!(of("phi3", json!("LlamaTokenizer")), Ok(Class::Plain));
-        assert_eq!(of("qwen2", json!("LlamaTokenizer")), Ok(Class::Qwen2));
-        assert_eq!(of("qwen3", json!("LlamaTokenizer")), Ok(Class::Llama));
-        assert_eq!(of("gemma2", json!(null)), Ok(Class::Gemma));
-        assert_eq!(of("llama", json!("T5Tokenizer")), Err("T5Tokenizer".to_owned()));
+        for (model, class, found) in [
+            ("llama", json!("LlamaTokenizer"), "LlamaTokenizer"),
+            ("llama", json!("LlamaTokenizerFast"), "LlamaTokenizer"),
+            ("llama", json!("GPT2Tokenizer"), "GPT2Tokenizer"),
+            ("llama", json!("PreTrainedTokenizerFast"), "PreTrainedTokenizer"),
+            ("llama", json!(null), BACKEND),
+            ("mistral", json!("LlamaTokenizer"), BACKEND),
+            ("phi3", json!("LlamaTokenizer"), BACKEND),
+            ("qwen2", json!("LlamaTokenizer"), "Qwen2Tokenizer"),
+            ("qwen3", json!("LlamaTokenizer"), "LlamaTokenizer"),
+            ("gemma2", json!(null), "GemmaTokenizer"),
+        ] {
+            assert_eq!(of(model, class.clone(), None), found, "{model} {class}");
+        }
+        assert_eq!(of("llama", json!("LlamaTokenizer"), Some(BYTES)), BACKEND);
+        assert_eq!(of("qwen2", json!("LlamaTokenizer"), Some(BYTES)), "Qwen2Tokenizer");
+        let own = Map::new();
+        assert_eq!(Class::named("PreTrainedTokenizer", &own), Class::Backend);
+        assert_eq!(Class::named("LlamaTokenizer", &own), Class::Llama { prefix: true, legacy: false });
+    }
+
+    #[test]
+    fn config_json_declares_a_class_where_the_tokenizers_file_is_silent() {
         let config = json!({ "model_type": "llama", "tokenizer_class": "LlamaTokenizer" });
-        assert_eq!(choose(&config, &Map::new()), Ok(Class::Llama));
+        assert_eq!(name(&config, &Map::new(), None), "LlamaTokenizer");
+        let own = json!({ "tokenizer_class": "GPT2Tokenizer" });
+        assert_eq!(name(&config, own.as_object().unwrap(), None), "GPT2Tokenizer");
     }
 }

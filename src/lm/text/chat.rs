@@ -9,7 +9,7 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use crate::checkpoint::{Checkpoint, TextFiles, chat_template};
+use crate::checkpoint::{Checkpoint, TokenizerFiles, chat_template};
 use crate::lm::LmError;
 use crate::task::jinja::{Jinja, Rules};
 
@@ -45,9 +45,21 @@ impl ChatTemplate {
     /// A file that cannot be used, or a template that is none: which file, and what is wrong.
     pub fn of(checkpoint: &Checkpoint) -> Result<Option<Self>, LmError> {
         let bad = |e: crate::checkpoint::CheckpointError| LmError::Files(e.to_string());
+        if chat_template(checkpoint).map_err(bad)?.is_none() {
+            return Ok(None);
+        }
+        Self::with_files(checkpoint, &TokenizerFiles::read(checkpoint).map_err(bad)?)
+    }
+
+    /// The same where the tokenizer's files are read already.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn with_files(checkpoint: &Checkpoint, files: &TokenizerFiles) -> Result<Option<Self>, LmError> {
+        let bad = |e: crate::checkpoint::CheckpointError| LmError::Files(e.to_string());
         let Some((source, file)) = chat_template(checkpoint).map_err(bad)? else { return Ok(None) };
-        let files = TextFiles::read(checkpoint).map_err(bad)?;
-        let tokens = files.named.into_iter().map(|(name, token)| (name, json!(token.content))).collect();
+        let named = files.named.iter();
+        let tokens = named.map(|(name, token)| (name.clone(), json!(token.content))).collect();
         Self::new(&source, tokens, format!("{file} of {}", checkpoint.reference())).map(Some)
     }
 

@@ -1,8 +1,8 @@
 //! How a checkpoint reads and writes text: tokenizer, chat template, special tokens, what ends an answer. All
-//! its files count, in the way of transformers 5 (`checkpoint::TextFiles`), for whoever runs a model.
+//! its files count, in the way of transformers 5 (`checkpoint::TokenizerFiles`), for whoever runs a model.
 
 use super::{ChatTemplate, Message, Tokenizer};
-use crate::checkpoint::{Checkpoint, TextFiles, end_tokens};
+use crate::checkpoint::{Checkpoint, TokenizerFiles, end_tokens};
 use crate::lm::LmError;
 
 /// A checkpoint's way with text.
@@ -24,15 +24,15 @@ impl Reader {
     /// A file that is missing, broken or says what cannot be.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
         let bad = |e: crate::checkpoint::CheckpointError| LmError::Files(e.to_string());
-        let tokenizer = Tokenizer::of(checkpoint)?;
-        let files = TextFiles::read(checkpoint).map_err(bad)?;
+        let files = TokenizerFiles::read(checkpoint).map_err(bad)?;
+        let tokenizer = Tokenizer::from_files(&files, checkpoint.reference())?;
         let named = |name: &str| files.named(name).and_then(|text| tokenizer.id(text));
         let config = checkpoint.config();
         Ok(Self {
             ends: end_tokens(checkpoint).map_err(bad)?,
             bos: named("bos_token").or(if named("eos_token").is_none() { config.bos_token_id } else { None }),
             eos: named("eos_token").or(config.eos_token_ids.first().copied()),
-            chat: ChatTemplate::of(checkpoint),
+            chat: ChatTemplate::with_files(checkpoint, &files),
             tokenizer,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::{token_limits, tokenizer_class};
-use crate::checkpoint::{Checkpoint, Class, TextFiles};
+use crate::checkpoint::{Checkpoint, TokenizerFiles};
 use crate::limits::guarded;
 use crate::lm::LmError;
 
@@ -18,17 +18,21 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// A checkpoint's, from all of its files ([`TextFiles`]).
+    /// A checkpoint's, from all of its files.
     ///
     /// # Errors
     /// A file that is missing, broken, or says what cannot be.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
-        let files = TextFiles::read(checkpoint).map_err(|e| LmError::Files(e.to_string()))?;
-        let json = checkpoint.tokenizer_json().map_err(|e| LmError::Files(e.to_string()))?;
-        // Made of other files, it is what its class makes already, with all that is added to it.
-        let made = !checkpoint.has_tokenizer_json();
-        let named = |e: LmError| LmError::Files(format!("the tokenizer of {}: {e}", checkpoint.reference()));
-        Self::with_files(&json, &files, made).map_err(named)
+        let files = TokenizerFiles::read(checkpoint).map_err(|e| LmError::Files(e.to_string()))?;
+        Self::from_files(&files, checkpoint.reference())
+    }
+
+    /// From the files of the checkpoint `reference`, which are read already.
+    ///
+    /// # Errors
+    /// A `tokenizer.json` that is broken, or does not go with the other files.
+    pub fn from_files(files: &TokenizerFiles, reference: &str) -> Result<Self, LmError> {
+        Self::with_files(files).map_err(|e| LmError::Files(format!("the tokenizer of {reference}: {e}")))
     }
 
     /// From the bytes of a `tokenizer.json` alone.
@@ -37,15 +41,15 @@ impl Tokenizer {
         Self::new(read(json, &value)?, &value)
     }
 
-    fn with_files(json: &[u8], files: &TextFiles, made: bool) -> Result<Self, LmError> {
-        let mut value = value(json)?;
-        let mut inner = if made || files.class == Class::File {
-            read(json, &value)?
-        } else {
-            value = tokenizer_class::as_class(value, files)?;
+    fn with_files(files: &TokenizerFiles) -> Result<Self, LmError> {
+        let mut value = value(&files.json)?;
+        let mut inner = if let Some(parts) = files.parts() {
+            value = tokenizer_class::as_class(value, files.class, parts)?;
             read(value.to_string().as_bytes(), &value)?
+        } else {
+            read(&files.json, &value)?
         };
-        if !made {
+        if !files.converted {
             tokenizer_class::add(&mut inner, files)?;
         }
         inner.set_encode_special_tokens(files.split_special);

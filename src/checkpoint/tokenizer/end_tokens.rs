@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Checkpoint, CheckpointError};
-use super::File;
+use super::json_file::Place;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// The end tokens as transformers 5's `generate` has them: `eos_token_id` of `generation_config.json`, alone,
 /// where that file is there and can be read; else that of `config.json`. Without either nothing ends an answer
@@ -22,8 +22,8 @@ pub fn end_tokens(checkpoint: &Checkpoint) -> Result<Vec<u32>, CheckpointError> 
         Some(generation) => ("generation_config.json", generation.get("eos_token_id")),
         None => ("config.json", checkpoint.config().raw.get("eos_token_id")),
     };
-    let file = File { checkpoint, name, key: "eos_token_id".to_owned() };
-    let bad = || file.bad("must be a token's number or a list of them");
+    let place = Place { checkpoint, file: name, key: "eos_token_id".to_owned() };
+    let bad = || place.bad("must be a token's number or a list of them");
     let list = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(all)) if all.is_empty() => return Err(bad()),

@@ -1,35 +1,19 @@
-//! A sentencepiece model as the parts of a `tokenizer.json`.
+//! A sentencepiece model as the parts of a `tokenizer.json`: of a class that builds its own, or by what the model says
+//! of itself.
 
 use std::collections::HashMap;
 
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
-use super::proto::{Kind, Model};
+use super::merges;
+use super::sentencepiece_file::{Kind, Model};
 use super::special::Special;
-use super::{Parts, merges};
-
-const SPACE: &str = "▁";
-
-fn bpe(vocab: &HashMap<&str, u32>, merges: &[[String; 2]], unk: Option<&str>, own: Value) -> Value {
-    let mut model = json!({
-        "type": "BPE", "dropout": null, "unk_token": unk, "continuing_subword_prefix": null,
-        "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
-        "vocab": vocab, "merges": merges,
-    });
-    if let (Some(model), Value::Object(own)) = (model.as_object_mut(), own) {
-        model.extend(own);
-    }
-    model
-}
+use crate::checkpoint::tokenizer::parts::{Parts, SPACE, metaspace, piece_decoder, piece_model, replace};
 
 /// Ids of the pieces; of two alike the last one's.
 fn ids(model: &Model) -> HashMap<&str, u32> {
     model.pieces.iter().enumerate().map(|(id, piece)| (piece.text.as_str(), id as u32)).collect()
-}
-
-fn replace(from: &Value, to: &str) -> Value {
-    json!({ "type": "Replace", "pattern": from, "content": to })
 }
 
 fn text(pattern: &str) -> Value {
@@ -40,24 +24,6 @@ fn regex(pattern: &str) -> Value {
     json!({ "Regex": pattern })
 }
 
-fn decoder(byte_fallback: bool, fuse: bool, strip: bool) -> Value {
-    let mut all = vec![replace(&text(SPACE), " ")];
-    if byte_fallback {
-        all.push(json!({ "type": "ByteFallback" }));
-    }
-    if fuse {
-        all.push(json!({ "type": "Fuse" }));
-    }
-    if strip {
-        all.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
-    }
-    json!({ "type": "Sequence", "decoders": all })
-}
-
-fn metaspace(scheme: &str) -> Value {
-    json!({ "type": "Metaspace", "replacement": SPACE, "prepend_scheme": scheme, "split": false })
-}
-
 fn flag(own: &Map<String, Value>, key: &str, default: bool) -> bool {
     match own.get(key) {
         None => default,
@@ -65,39 +31,15 @@ fn flag(own: &Map<String, Value>, key: &str, default: bool) -> bool {
     }
 }
 
-/// As `LlamaTokenizer`.
-pub(super) fn llama(model: &Model, own: &Map<String, Value>) -> Parts {
+/// With what its class builds, whatever the model says of itself.
+pub(super) fn of_class(model: &Model, parts: Parts) -> Parts {
     let vocab = ids(model);
-    let prefix = own.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(true);
-    let scheme = match (prefix, flag(own, "legacy", false)) {
-        (false, _) => "never",
-        (true, true) => "always",
-        (true, false) => "first",
-    };
-    Parts {
-        model: bpe(&vocab, &merges::by_id(&vocab), None, json!({})),
-        normalizer: Value::Null,
-        pre_tokenizer: metaspace(scheme),
-        decoder: decoder(true, true, prefix),
-    }
-}
-
-/// As `GemmaTokenizer`.
-pub(super) fn gemma(model: &Model, own: &Map<String, Value>) -> Parts {
-    let vocab = ids(model);
-    let unk = super::special::content(own.get("unk_token")).unwrap_or_else(|| "<unk>".to_owned());
-    Parts {
-        model: bpe(&vocab, &merges::by_id(&vocab), Some(&unk), json!({})),
-        normalizer: replace(&text(" "), SPACE),
-        pre_tokenizer: json!({
-            "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false,
-        }),
-        decoder: decoder(true, true, false),
-    }
+    let merges = merges::by_id(&vocab);
+    parts.with(json!(vocab), json!(merges))
 }
 
 /// As the model says of itself.
-pub(super) fn plain(model: &Model, own: &Map<String, Value>, special: &mut Special) -> Parts {
+pub(super) fn by_itself(model: &Model, own: &Map<String, Value>, special: &mut Special) -> Parts {
     let user: Vec<&str> =
         model.pieces.iter().filter(|p| p.kind == Kind::UserDefined).map(|p| p.text.as_str()).collect();
     let body = if model.unigram {
@@ -109,8 +51,12 @@ pub(super) fn plain(model: &Model, own: &Map<String, Value>, special: &mut Speci
     } else {
         let normal = model.pieces.iter().enumerate().filter(|(_, p)| p.kind == Kind::Normal);
         let normal = normal.map(|(id, p)| (p.text.as_str(), (p.score, id as u32))).collect();
-        let own = json!({ "byte_fallback": model.byte_fallback, "ignore_merges": !user.is_empty() });
-        bpe(&ids(model), &merges::by_score(&normal), Some(&model.unk), own)
+        let mut bpe = piece_model(Some(&model.unk));
+        bpe["byte_fallback"] = model.byte_fallback.into();
+        bpe["ignore_merges"] = (!user.is_empty()).into();
+        bpe["vocab"] = json!(ids(model));
+        bpe["merges"] = json!(merges::by_score(&normal));
+        bpe
     };
     let legacy = flag(own, "legacy", true);
     let mut normalizers = Vec::new();
@@ -150,6 +96,6 @@ pub(super) fn plain(model: &Model, own: &Map<String, Value>, special: &mut Speci
         } else {
             json!({ "type": "Sequence", "pretokenizers": pre })
         },
-        decoder: decoder(model.byte_fallback, prefix || model.byte_fallback, prefix),
+        decoder: piece_decoder(model.byte_fallback, prefix || model.byte_fallback, prefix),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::proto::LONGEST;
+use super::sentencepiece_file::LONGEST;
 
 /// Which lengths pieces have, in bytes: only a cut into two of them is looked up.
 struct Lengths([bool; LONGEST + 1]);

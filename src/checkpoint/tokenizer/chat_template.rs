@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Checkpoint, CheckpointError};
-use super::{File, object};
+use super::json_file::{Place, object};
+use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// The template of a chat without tools, with the name of the file that it stands in. `chat_template.jinja`
 /// and `additional_chat_templates/*.jinja`, where there are any, stand in for what `tokenizer_config.json`
@@ -22,9 +22,9 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<Option<(String, &'static
         return text(checkpoint, FILE, &bytes).map(|text| Some((text, FILE)));
     }
     let name = "tokenizer_config.json";
-    let file = File { checkpoint, name, key: "chat_template".to_owned() };
+    let place = Place { checkpoint, file: name, key: "chat_template".to_owned() };
     let several = |names: &[String]| {
-        file.bad(&format!(
+        place.bad(&format!(
             "has several templates and none called default ({}): name one of them default, or add {FILE}",
             names.join(", ")
         ))
@@ -47,7 +47,8 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<Option<(String, &'static
         }
         Some(_) => None,
     };
-    let all = found.ok_or_else(|| file.bad("must be a text, or a list of objects with name and template"))?;
+    let all =
+        found.ok_or_else(|| place.bad("must be a text, or a list of objects with name and template"))?;
     if all.is_empty() {
         return Ok(None);
     }

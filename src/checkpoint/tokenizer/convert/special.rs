@@ -4,61 +4,33 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::class::Class;
-use super::proto::{Kind, Model};
+use super::sentencepiece_file::{Kind, Model, Piece};
 use super::{Read, object};
+use crate::checkpoint::tokenizer::{Class, NAMED, Token};
 
-/// transformers' names, in its order.
-const NAMES: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// An added token with its flags.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Token {
-    content: String,
-    single_word: bool,
-    lstrip: bool,
-    rstrip: bool,
-    normalized: bool,
-    special: bool,
+/// A token as these files have it: a text is special, an object by its flag. `forced` overrides both.
+fn read_token(value: &Value, forced: Option<bool>) -> Option<Token> {
+    let mut token = Token::read(value, forced.unwrap_or(value.is_string()))?;
+    if let Some(special) = forced {
+        token.special = special;
+        if value.get("normalized").and_then(Value::as_bool).is_none() {
+            token.normalized = !special;
+        }
+    }
+    Some(token)
 }
 
-impl Token {
-    fn plain(content: &str, special: bool) -> Self {
-        let content = content.to_owned();
-        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: !special, special }
-    }
-
-    /// A token as a file has it: its text, or an object with flags.
-    fn read(value: &Value, special: Option<bool>) -> Option<Self> {
-        let map = match value {
-            Value::String(text) => return Some(Self::plain(text, special.unwrap_or(true))),
-            Value::Object(map) => map,
-            _ => return None,
-        };
-        let flag = |key: &str| map.get(key).and_then(Value::as_bool);
-        let special = special.or_else(|| flag("special")).unwrap_or(false);
-        Some(Self {
-            content: map.get("content")?.as_str()?.to_owned(),
-            single_word: flag("single_word").unwrap_or(false),
-            lstrip: flag("lstrip").unwrap_or(false),
-            rstrip: flag("rstrip").unwrap_or(false),
-            normalized: flag("normalized").unwrap_or(!special),
-            special,
-        })
-    }
-
-    fn json(&self, id: u32) -> Value {
-        json!({
-            "id": id, "content": self.content, "single_word": self.single_word, "lstrip": self.lstrip,
-            "rstrip": self.rstrip, "normalized": self.normalized, "special": self.special,
-        })
-    }
+/// A token as `tokenizer.json` lists it.
+fn json_of(token: &Token, id: u32) -> Value {
+    json!({
+        "id": id, "content": token.content, "single_word": token.single_word, "lstrip": token.lstrip,
+        "rstrip": token.rstrip, "normalized": token.normalized, "special": token.special,
+    })
 }
 
 /// The text of a token in a file.
 pub(super) fn content(value: Option<&Value>) -> Option<String> {
-    Token::read(value?, None).map(|token| token.content)
+    read_token(value?, None).map(|token| token.content)
 }
 
 /// Ids of a model's own tokens.
@@ -110,14 +82,14 @@ impl Special {
             additional: Vec::new(),
         };
         let list = |value: &Value| -> Vec<Token> {
-            value.as_array().into_iter().flatten().filter_map(|t| Token::read(t, None)).collect()
+            value.as_array().into_iter().flatten().filter_map(|t| read_token(t, None)).collect()
         };
         let filled = |key: &str| own.get(key).filter(|v| v.as_array().is_some_and(|a| !a.is_empty()));
         let extra = filled("extra_special_tokens").or_else(|| own.get("additional_special_tokens"));
         out.extra = extra.or_else(|| own.get("extra_special_tokens")).filter(|v| v.is_array()).map(list);
         for (key, value) in own {
             if key.ends_with("_token") && (value.is_null() || value.is_string() || value.is_object()) {
-                out.set(key, Token::read(value, None));
+                out.set(key, read_token(value, None));
             }
         }
         if let Some(table) = own.get("added_tokens_decoder").and_then(Value::as_object) {
@@ -125,7 +97,7 @@ impl Special {
                 let id = id.parse().map_err(|_| {
                     format!("its added_tokens_decoder has a token {id:?}, which is no number")
                 })?;
-                let token = Token::read(token, None).filter(|_| token.is_object());
+                let token = read_token(token, None).filter(|_| token.is_object());
                 out.added.insert(
                     id,
                     token.ok_or_else(|| format!("its added_tokens_decoder's token {id} is none"))?,
@@ -151,7 +123,7 @@ impl Special {
     fn older(&mut self, read: Read<'_>) -> Result<(), String> {
         for (key, value) in object(read, "special_tokens_map.json")? {
             if let Value::Array(list) = &value {
-                let more = list.iter().filter_map(|t| Token::read(t, Some(true)));
+                let more = list.iter().filter_map(|t| read_token(t, Some(true)));
                 if key == "additional_special_tokens" {
                     self.additional = more.collect();
                 } else if key == "extra_special_tokens" {
@@ -160,7 +132,7 @@ impl Special {
                     all.extend(more.filter(|token| known.insert(token.clone())));
                 }
             } else if key.ends_with("_token") {
-                self.set(&key, Token::read(&value, Some(true)));
+                self.set(&key, read_token(&value, Some(true)));
             }
         }
         let named: HashSet<String> =
@@ -191,8 +163,8 @@ impl Special {
     /// Named tokens that there are, in transformers' order.
     fn tokens(&self) -> impl Iterator<Item = &Token> {
         let of = |name: &str| self.places.get(name).map(|place| &self.named[*place]);
-        let usual = NAMES.into_iter().filter_map(of);
-        let others = self.named.iter().filter(|(n, _)| !NAMES.contains(&n.as_str()));
+        let usual = NAMED.into_iter().filter_map(of);
+        let others = self.named.iter().filter(|(n, _)| !NAMED.contains(&n.as_str()));
         usual.chain(others).filter_map(|(_, token)| token.as_ref())
     }
 
@@ -202,31 +174,10 @@ impl Special {
 
     /// The names that a class gives its tokens where no file does.
     pub(super) fn class(&mut self, class: Class) {
-        let names: &[(&str, &str)] = match class {
-            Class::Llama => &[("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")],
-            Class::Gemma => &[
-                ("unk_token", "<unk>"),
-                ("bos_token", "<bos>"),
-                ("eos_token", "<eos>"),
-                ("pad_token", "<pad>"),
-                ("mask_token", "<mask>"),
-            ],
-            Class::Qwen2 => &[
-                ("unk_token", "<|endoftext|>"),
-                ("eos_token", "<|endoftext|>"),
-                ("pad_token", "<|endoftext|>"),
-            ],
-            Class::Gpt2 => &[
-                ("unk_token", "<|endoftext|>"),
-                ("bos_token", "<|endoftext|>"),
-                ("eos_token", "<|endoftext|>"),
-            ],
-            Class::Plain => &[],
-        };
-        for (name, text) in names {
+        for (name, text) in class.special_tokens() {
             self.default(name, text);
         }
-        if matches!(class, Class::Qwen2 | Class::Gpt2) && !self.additional.is_empty() {
+        if matches!(class, Class::Qwen2 { .. } | Class::Gpt2 { .. }) && !self.additional.is_empty() {
             self.extra.get_or_insert_with(|| std::mem::take(&mut self.additional));
         }
     }
@@ -234,7 +185,7 @@ impl Special {
     /// What a sentencepiece model says itself of special tokens.
     pub(super) fn pieces(&mut self, model: &Model, class: Class) {
         self.class(class);
-        let plain = class == Class::Plain;
+        let plain = class == Class::Backend;
         if plain {
             for (name, id, text) in [
                 ("bos_token", model.bos_id, &model.bos),
@@ -250,10 +201,8 @@ impl Special {
             // In a plain one, pieces of the user's are found by the words' pattern.
             let kinds = |kind: Kind| kind == Kind::Control || kind == Kind::UserDefined && !plain;
             let pieces = model.pieces.iter().filter(|p| kinds(p.kind));
-            let token = |p: &super::proto::Piece| Token {
-                normalized: false,
-                ..Token::plain(&p.text, p.kind == Kind::Control)
-            };
+            let token =
+                |p: &Piece| Token { normalized: false, ..Token::plain(&p.text, p.kind == Kind::Control) };
             self.extra = Some(pieces.map(token).collect());
         }
     }
@@ -321,7 +270,7 @@ impl Special {
         };
         let around = (wanted("add_bos_token", "bos_token"), wanted("add_eos_token", "eos_token"));
         (
-            placed.iter().map(|(id, token)| token.json(*id)).collect(),
+            placed.iter().map(|(id, token)| json_of(token, *id)).collect(),
             template(around.0.as_ref(), around.1.as_ref()),
         )
     }

@@ -209,7 +209,8 @@ fn cut<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8], &'static str> {
 mod tests {
     use super::*;
 
-    const MODEL: &[u8] = include_bytes!("../../../tests/golden/sentencepiece/models/llama/tokenizer.model");
+    const MODEL: &[u8] =
+        include_bytes!("../../../../tests/golden/sentencepiece/models/llama/tokenizer.model");
 
     #[test]
     fn a_model_is_read_and_its_halves_are_refused() {

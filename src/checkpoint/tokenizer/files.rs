@@ -1,75 +1,44 @@
-//! What a checkpoint's files say about text beside `tokenizer.json`, read as transformers 5 reads them:
-//! `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json`, the chat templates, and which
-//! tokens end an answer.
-//!
-//! | file, key | counts |
-//! |---|---|
-//! | `tokenizer.json`: `truncation`, `padding` | never |
-//! | `tokenizer_config.json`: `tokenizer_class` | chooses the [`Class`], with the model's family |
-//! | … `bos_token`, `eos_token`, … | text or object; what is left out is the class's own |
-//! | … `added_tokens_decoder` | added to the tokenizer; where it is there, the next two files do not count |
-//! | `special_tokens_map.json` | before `tokenizer_config.json` |
-//! | `added_tokens.json` | added to the tokenizer |
-//! | … `add_bos_token`, `add_eos_token` | never: `tokenizer.json`'s own post-processor counts |
-//! | `chat_template.jinja`, `additional_chat_templates/*.jinja` | before `chat_template` of `tokenizer_config.json` |
-//! | `generation_config.json`: `eos_token_id` | alone where the file is there; else `config.json`'s |
-
-mod class;
-mod ends;
-mod templates;
+//! A checkpoint's tokenizer, as its files describe it. In: an open checkpoint. Out: [`TokenizerFiles`], every file read
+//! once: `tokenizer.json` (or one made of the other files), the class, and the tokens to add. `lm` builds the
+//! tokenizer of it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-pub use class::Class;
-pub use ends::end_tokens;
-pub use templates::{chat_template, has_chat_template};
+use super::class::{self, Class};
+use super::json_file::{Place, object};
+use super::parts::Parts;
+use super::token::{NAMED, Token};
+use crate::checkpoint::{Checkpoint, CheckpointError};
 
-use super::{Checkpoint, CheckpointError};
-
-/// Special tokens that have a name of their own, in transformers' order.
-pub const NAMED: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// A token that was added to a tokenizer's own.
+/// All that the files say of a tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    pub content: String,
-    /// Matches whole words alone.
-    pub single_word: bool,
-    /// Takes the whitespace before it, behind it.
-    pub lstrip: bool,
-    pub rstrip: bool,
-    /// Is looked for in the normalized text.
-    pub normalized: bool,
-    /// Is no text.
-    pub special: bool,
-}
-
-/// What the files say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextFiles {
+pub struct TokenizerFiles {
+    /// Bytes of `tokenizer.json`.
+    pub json: Vec<u8>,
+    /// There is no such file: it was made of the others, and has in it what its class builds and the tokens below.
+    pub converted: bool,
     pub class: Class,
-    /// Special tokens by name, those of a model's own (`image_token`) too.
+    /// Special tokens by name; also those that only this model has (`image_token`).
     pub named: Vec<(String, Token)>,
     /// Special tokens without a name.
     pub extra: Vec<Token>,
-    /// Tokens to be added, by the number that the files give them.
+    /// Tokens to add, by the ids that the files give them.
     pub added: BTreeMap<u64, Token>,
-    /// Special tokens in a text are read as text.
+    /// Special tokens that stand in a text are read as text.
     pub split_special: bool,
 }
 
-impl TextFiles {
+impl TokenizerFiles {
     /// Reads a checkpoint's files.
     ///
     /// # Errors
     /// A file that is not JSON or says something that cannot be: file, key, and what to do.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
-        let tokenizer = checkpoint.tokenizer_json()?;
+        let json = checkpoint.tokenizer_json()?.into_owned();
         let mut config = object(checkpoint, "tokenizer_config.json")?;
-        let class = Class::of(checkpoint.config().model_type.as_str(), &config, &tokenizer);
+        let class = Class::named(&class::name(&checkpoint.config().raw, &config, Some(&json)), &config);
         let mut added = BTreeMap::new();
         let decoder = config.remove("added_tokens_decoder");
         let mut merged = config;
@@ -78,7 +47,7 @@ impl TextFiles {
         {
             merged.insert("extra_special_tokens".to_owned(), extra);
         }
-        let from = |key: &str| File { checkpoint, name: "tokenizer_config.json", key: key.to_owned() };
+        let from = |key: &str| Place { checkpoint, file: "tokenizer_config.json", key: key.to_owned() };
         if let Some(decoder) = decoder {
             let bad = || from("added_tokens_decoder").bad("must be an object of numbers and tokens");
             for (number, token) in decoder.as_object().ok_or_else(bad)? {
@@ -93,12 +62,12 @@ impl TextFiles {
             {
                 merged.insert("extra_special_tokens".to_owned(), extra);
             }
-            older(checkpoint, &merged, &tokenizer, &mut added)?;
+            older(checkpoint, &merged, &json, &mut added)?;
         }
         let mut named = Vec::new();
         for name in NAMED {
             let value = match merged.remove(name) {
-                None => class.default(name).map(|text| Value::String(text.to_owned())),
+                None => class.special_token(name).map(|text| Value::String(text.to_owned())),
                 Some(Value::Null) => None,
                 given => given,
             };
@@ -135,13 +104,27 @@ impl TextFiles {
             }
         }
         let split_special = merged.get("split_special_tokens") == Some(&Value::Bool(true));
-        Ok(Self { class, named, extra, added, split_special })
+        Ok(Self {
+            json,
+            converted: !checkpoint.has_tokenizer_json(),
+            class,
+            named,
+            extra,
+            added,
+            split_special,
+        })
     }
 
     /// The text of a special token by name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&str> {
         self.named.iter().find(|(n, _)| n == name).map(|(_, token)| token.content.as_str())
+    }
+
+    /// What the class builds in place of `tokenizer.json`'s own parts; `None` where that counts as it is.
+    #[must_use]
+    pub fn parts(&self) -> Option<Parts> {
+        if self.converted { None } else { self.class.parts(self.named("unk_token")) }
     }
 }
 
@@ -174,10 +157,10 @@ fn older(
             || listed.is_some_and(|all| all.iter().any(is))
     };
     for (text, number) in object(checkpoint, "added_tokens.json")? {
-        let file = File { checkpoint, name: "added_tokens.json", key: text.clone() };
-        let number = number.as_u64().ok_or_else(|| file.bad("must be the token's number"))?;
+        let place = Place { checkpoint, file: "added_tokens.json", key: text.clone() };
+        let number = number.as_u64().ok_or_else(|| place.bad("must be the token's number"))?;
         let special = special(&text);
-        added.insert(number, Token { special, normalized: !special, ..Token::plain(text) });
+        added.insert(number, Token::plain(&text, special));
     }
     let json: Value = serde_json::from_slice(tokenizer).unwrap_or_default();
     for entry in json["added_tokens"].as_array().into_iter().flatten() {
@@ -186,47 +169,6 @@ fn older(
         }
     }
     Ok(())
-}
-
-impl Token {
-    fn plain(content: String) -> Self {
-        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: true, special: false }
-    }
-
-    /// A token as a text, or as an object; a text is special where `special` is said.
-    fn read(value: &Value, special: bool) -> Option<Self> {
-        if let Some(text) = value.as_str() {
-            return Some(Self { special, normalized: !special, ..Self::plain(text.to_owned()) });
-        }
-        let content = value.get("content")?.as_str()?.to_owned();
-        let flag = |key: &str| value.get(key).and_then(Value::as_bool);
-        let special = flag("special").unwrap_or(special);
-        Some(Self {
-            content,
-            single_word: flag("single_word").unwrap_or(false),
-            lstrip: flag("lstrip").unwrap_or(false),
-            rstrip: flag("rstrip").unwrap_or(false),
-            normalized: flag("normalized").unwrap_or(!special),
-            special,
-        })
-    }
-}
-
-/// A place in a checkpoint's file, for messages.
-struct File<'a> {
-    checkpoint: &'a Checkpoint,
-    name: &'static str,
-    key: String,
-}
-
-impl File<'_> {
-    fn bad(&self, problem: &str) -> CheckpointError {
-        CheckpointError::Config {
-            file: format!("{}: {}", self.checkpoint.reference(), self.name),
-            key: self.key.clone(),
-            problem: problem.to_owned(),
-        }
-    }
 }
 
 /// Whether Python would call it true.
@@ -242,18 +184,4 @@ fn is_something(value: &Value) -> bool {
 
 fn is_typed(value: &Value) -> bool {
     value.get("__type").and_then(Value::as_str) == Some("AddedToken")
-}
-
-/// A JSON file's object; empty where there is none.
-fn object(checkpoint: &Checkpoint, name: &'static str) -> Result<Map<String, Value>, CheckpointError> {
-    let Some(bytes) = checkpoint.file(name) else { return Ok(Map::new()) };
-    let damaged = |problem: String| CheckpointError::Damaged {
-        file: format!("{}: {name}", checkpoint.reference()),
-        problem,
-    };
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(damaged("is not a JSON object".to_owned())),
-        Err(e) => Err(damaged(format!("is not JSON ({e})"))),
-    }
 }
