@@ -154,6 +154,28 @@ fn every_file_is_read_as_transformers_reads_it() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cells.len(), wrong.join("\n"));
 }
 
+/// Where `tokenizer_config.json` names no class, that of `config.json` counts, as in transformers 5.24.
+#[test]
+fn config_json_may_name_the_tokenizers_class() {
+    let ids = |tokenizer: &str, config: Value, files: Value| {
+        read(&json!({"tokenizer": tokenizer, "config": config, "files": files})).unwrap()["ids"].clone()
+    };
+    for (tokenizer, class) in [("piece", "LlamaTokenizer"), ("byte", "GPT2TokenizerFast")] {
+        let named = json!({"tokenizer_config.json": {"tokenizer_class": class}});
+        let there = ids(tokenizer, json!({}), named);
+        let here = ids(tokenizer, json!({"tokenizer_class": class}), json!({}));
+        assert_eq!(here, there, "{class}");
+    }
+    let class = json!({"tokenizer_class": "LlamaTokenizer"});
+    assert_ne!(ids("piece", class.clone(), json!({})), ids("piece", json!({}), json!({})));
+    // A tokenizer of bytes is none of Llama's, whoever says so.
+    assert_eq!(ids("byte", class, json!({})), ids("byte", json!({}), json!({})));
+    let prefix =
+        json!({"tokenizer_config.json": {"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": true}});
+    let ids = ids("byte", json!({"model_type": "qwen2"}), prefix);
+    assert_eq!((&ids[0], &ids[1]), (&json!([1, 225, 262, 265, 83, 280]), &json!([1, 1, 306, 2])));
+}
+
 #[test]
 fn every_template_renders_as_in_transformers() {
     let mut wrong = Vec::new();
