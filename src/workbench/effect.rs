@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::action::ReplayAction;
 use super::files::desk::{Desk, Whose};
 use super::files::write::{Content, Over};
-use super::replay::Control;
 use crate::session::protocol::{CandidateId, Command, Split};
 
 /// Something outside the workbench's state.
@@ -31,7 +31,7 @@ pub enum Effect {
     /// Stop this process as Ctrl-Z does.
     Suspend,
     /// Pause, step or change the speed of a replay.
-    Replay(Control),
+    Replay(ReplayAction),
 }
 
 /// What a recipe is read for.

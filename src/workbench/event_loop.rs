@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use crossterm::event::Event;
 use ratatui::layout::Rect;
 
+use super::action::ReplayAction;
 use super::app::App;
 use super::effect::Effect;
 use super::event::{self, AppEvent, Keeper};
 use super::panes;
 use super::panes::Hit;
-use super::replay::{self, Control, ReplaySource};
+use super::replay::{self, ReplaySource};
 use super::terminal::{self, signals};
 use crate::session::line::Unsayable;
 use crate::session::{CommandSender, Home};
@@ -48,7 +49,7 @@ struct EventLoop {
     /// Whose engine is looked for again when it is lost.
     home: Option<Home>,
     /// Where a replay's controls go.
-    playback: Option<Sender<Control>>,
+    playback: Option<Sender<ReplayAction>>,
     screen: terminal::Screen,
     events: Sender<AppEvent>,
     engine: Option<CommandSender>,

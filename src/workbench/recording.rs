@@ -4,7 +4,7 @@
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
+use super::action::{Action, AppAction};
 use super::app::{App, Pane, Startup};
 use super::config::{StartConfig, pool_of, task_of, watched_of};
 use super::effect::{Ask, Effect};
@@ -270,7 +270,7 @@ impl Recording {
         let mut out: Vec<Picture> = Pane::ALL.into_iter().map(|pane| self.picture(pane, SIZE)).collect();
         let mut app = self.workbench(THEME);
         app.pane = Pane::Recipe;
-        app.act(Action::Help);
+        app.act(Action::App(AppAction::Help));
         out.push(draw(&app, "help", SIZE));
         messages::speak(Language::Japanese);
         out.push(Picture { name: "japanese".to_owned(), ..self.picture(Pane::Evolve, SIZE) });

@@ -228,7 +228,7 @@ fn suite(lab: &mut Lab, bytes: &[u8]) -> Outcome {
 fn keys(lab: &mut Lab, bytes: &[u8]) -> Outcome {
     let path = lab.put("keys.toml", bytes);
     let text = limits::read_text(&path, limits::TEXT_FILE).map_err(|e| told(format!("keys.toml: {e}")))?;
-    let (_, problems) = yosegi::workbench::keymap::Keymap::read(&text, "keys.toml");
+    let (_, problems) = yosegi::workbench::action::keymap::Keymap::read(&text, "keys.toml");
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 

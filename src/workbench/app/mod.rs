@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 pub use pane::Pane;
 
+use super::action::keymap::Keymap;
 use super::config::StartConfig;
 use super::editor::Editor;
 use super::effect::{Ask, Effect};
 use super::files::desk::Desks;
-use super::keymap::Keymap;
 use super::log::Log;
 use super::overlays::{Overlay, Purpose};
 use super::panes::answers::state::AnswersView;

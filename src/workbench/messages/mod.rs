@@ -2,7 +2,6 @@
 //! without one of the two does not compile. What comes from elsewhere (errors of the engine, model
 //! cards, questions and answers, names of candidates) is shown as it is.
 
-pub mod actions;
 mod evolve;
 mod methods;
 mod notices;

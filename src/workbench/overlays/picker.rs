@@ -6,12 +6,12 @@ use ratatui::layout::Rect;
 
 use crate::recipe::Method;
 use crate::session::protocol::{CandidateId, WatchedQuestion};
-use crate::workbench::action::{Action, Entry, TABLE, here};
+use crate::workbench::action::key_names::shown;
+use crate::workbench::action::keymap::Keymap;
+use crate::workbench::action::{Action, here, table};
 use crate::workbench::app::Pane;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::editor::Template;
-use crate::workbench::keymap::Keymap;
-use crate::workbench::keys::shown;
 use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
@@ -82,8 +82,8 @@ impl Picker {
     /// What can be done in `pane`.
     #[must_use]
     pub fn help(keymap: &Keymap, pane: Pane, replaying: bool) -> Self {
-        let keys = |e: &Entry| keymap.keys(e).into_iter().map(shown).collect::<Vec<_>>().join(" ");
-        let item = |e: &'static Entry| Item::new(keys(e), e.label().to_owned(), Choice::Do(e.action));
+        let keys = |a: Action| keymap.keys(a).into_iter().map(shown).collect::<Vec<_>>().join(" ");
+        let item = |a: Action| Item::new(keys(a), a.row().label().to_owned(), Choice::Do(a));
         // First, so that `?` and Enter show a newcomer around.
         let tour = Item::new("->".to_owned(), messages::tour_item().to_owned(), Choice::Tour);
         let items = std::iter::once(tour).chain(here(pane, replaying).map(item)).collect();
@@ -93,8 +93,8 @@ impl Picker {
     /// Every action by its name.
     #[must_use]
     pub fn palette() -> Self {
-        let item = |e: &'static Entry| Item::new(e.id.to_owned(), e.label().to_owned(), Choice::Do(e.action));
-        Self::new(messages::palette_title(), TABLE.iter().map(item).collect())
+        let item = |a: &Action| Item::new(a.row().id.to_owned(), a.row().label().to_owned(), Choice::Do(*a));
+        Self::new(messages::palette_title(), table().iter().map(item).collect())
     }
 
     /// The merge methods; the cursor is on the present one.
@@ -243,15 +243,19 @@ pub fn draw(picker: &Picker, canvas: &mut Canvas<'_>, area: Rect) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workbench::action::{EvolveAction, RecipeAction};
 
     #[test]
     fn typing_narrows_and_enter_takes_the_first() {
         let mut picker = Picker::palette();
-        assert_eq!(picker.matching().len(), TABLE.len());
+        assert_eq!(picker.matching().len(), table().len());
         for c in "undo".chars() {
             picker.type_letter(c);
         }
-        assert_eq!(picker.chosen().map(|i| i.choice.clone()), Some(Choice::Do(Action::Undo)));
+        assert_eq!(
+            picker.chosen().map(|i| i.choice.clone()),
+            Some(Choice::Do(Action::Recipe(RecipeAction::Undo)))
+        );
         picker.move_by(100);
         assert!(picker.chosen().is_some());
         picker.type_letter('#');
@@ -262,7 +266,7 @@ mod tests {
     fn help_lists_what_applies_here() {
         let help = Picker::help(&Keymap::default(), Pane::Evolve, false);
         assert_eq!(help.chosen().map(|i| &i.choice), Some(&Choice::Tour));
-        assert!(help.items.iter().any(|i| i.choice == Choice::Do(Action::PauseResume)));
-        assert!(!help.items.iter().any(|i| i.choice == Choice::Do(Action::Gradient)));
+        assert!(help.items.iter().any(|i| i.choice == Choice::Do(Action::Evolve(EvolveAction::PauseResume))));
+        assert!(!help.items.iter().any(|i| i.choice == Choice::Do(Action::Recipe(RecipeAction::Gradient))));
     }
 }

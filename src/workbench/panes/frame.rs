@@ -3,11 +3,11 @@
 use ratatui::layout::Rect;
 
 use crate::session::protocol::Status;
-use crate::workbench::action::entry as entry_of;
-use crate::workbench::action::{Action, Entry, here};
+use crate::workbench::action::key_names::shown;
+use crate::workbench::action::row::Needs;
+use crate::workbench::action::{Action, AppAction, EvolveAction, RecipeAction, here};
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::canvas::Canvas;
-use crate::workbench::keys::shown;
 use crate::workbench::messages;
 use crate::workbench::overlays::Overlay;
 use crate::workbench::panes::Hit;
@@ -74,13 +74,16 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let idle = app.run.is_none();
-    let useful = |e: &&Entry| !(e.hint().is_empty() || idle && e.action.needs_session());
+    let useful = |a: &Action| {
+        let row = a.row();
+        !(row.hint().is_empty() || idle && row.needs == Needs::Session)
+    };
     let hints = here(app.pane, app.replay.is_some()).filter(useful);
     let with_key = |h: &(String, &str)| !h.0.is_empty();
-    let mut hints: Vec<(String, &str)> = hints.map(|e| hint(app, e)).filter(with_key).collect();
+    let mut hints: Vec<(String, &str)> = hints.map(|a| hint(app, a)).filter(with_key).collect();
     if idle && app.replay.is_none() {
-        let start = entry_of(Action::StartEvolution).map(|e| hint(app, e).0);
-        hints.insert(0, (start.unwrap_or_default(), messages::hint_evolve()));
+        let (start, _) = hint(app, Action::Evolve(EvolveAction::StartEvolution));
+        hints.insert(0, (start, messages::hint_evolve()));
     }
     if app.pane == Pane::Recipe && app.editor.typing.is_some() {
         hints = vec![
@@ -91,10 +94,9 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         ];
     }
     // The last two, help and quit, are always there; the others as far as there is room.
-    let fixed: Vec<(String, &str)> = [Action::Help, Action::Quit]
-        .iter()
-        .filter_map(|a| entry_of(*a))
-        .map(|e| hint(app, e))
+    let fixed: Vec<(String, &str)> = [AppAction::Help, AppAction::Quit]
+        .map(|a| hint(app, Action::App(a)))
+        .into_iter()
         .filter(with_key)
         .collect();
     hints.retain(|h| !fixed.contains(h));
@@ -104,7 +106,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let unread = app.log.unread(app.session());
     if unread > 0 {
         // Notes and warnings that nobody has read yet.
-        let key = entry_of(Action::Log).map(|e| hint(app, e).0).unwrap_or_default();
+        let (key, _) = hint(app, Action::App(AppAction::Log));
         let text = format!("{key} {}", messages::unread(unread));
         x += canvas.text(
             (x, area.y),
@@ -157,10 +159,11 @@ fn replaying(app: &App, run: &Run) -> String {
 }
 
 /// An action's key and its word.
-fn hint(app: &App, entry: &'static Entry) -> (String, &'static str) {
-    let key = |entry: &'static Entry| app.keys.keys(entry).first().map(|k| shown(k));
-    let up = entry_of(Action::StepUp).filter(|_| entry.action == Action::StepDown);
+fn hint(app: &App, action: Action) -> (String, &'static str) {
+    let key = |action: Action| app.keys.keys(action).first().map(|k| shown(k));
     // One hint for both directions.
-    let keys = [up.and_then(key), key(entry)].into_iter().flatten().collect::<Vec<_>>();
-    (keys.join(" "), entry.hint())
+    let both = action == Action::Recipe(RecipeAction::StepDown);
+    let up = both.then(|| key(Action::Recipe(RecipeAction::StepUp))).flatten();
+    let keys = [up, key(action)].into_iter().flatten().collect::<Vec<_>>();
+    (keys.join(" "), action.row().hint())
 }

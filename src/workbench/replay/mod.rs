@@ -11,24 +11,11 @@ use std::{io, thread};
 
 pub use source::ReplaySource;
 
-use super::action::Action;
-use super::app::App;
-use super::effect::Effect;
+use super::action::ReplayAction;
 use super::event::AppEvent;
 use super::messages;
 use crate::session::CommandSender;
 use playback::{Input, Playback};
-
-/// What a person may ask of a replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Control {
-    /// Pause, or go on.
-    Pause,
-    Faster,
-    Slower,
-    /// The next event alone.
-    Step,
-}
 
 /// How the replay stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,7 +35,7 @@ pub(super) fn play(
     source: ReplaySource,
     speed: f64,
     events: Sender<AppEvent>,
-) -> io::Result<Sender<Control>> {
+) -> io::Result<Sender<ReplayAction>> {
     let (input, inbox) = mpsc::channel();
     let (controls, asked) = mpsc::channel();
     let requests = input.clone();
@@ -69,18 +56,4 @@ pub(super) fn play(
         }
     })?;
     Ok(controls)
-}
-
-impl App {
-    /// Does what a replay allows; gives the action back that may go on.
-    pub(super) fn in_replay(&mut self, action: Action) -> Option<Action> {
-        match action {
-            Action::Replay(control) => self.effects.push(Effect::Replay(control)),
-            _ if self.replay.is_none() || action.only_looks() => return Some(action),
-            // The key that pauses a run pauses its replay.
-            Action::PauseResume => self.effects.push(Effect::Replay(Control::Pause)),
-            _ => self.complain(messages::replay_only()),
-        }
-        None
-    }
 }

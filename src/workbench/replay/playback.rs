@@ -4,11 +4,12 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::Standing;
 use super::source::ReplaySource;
-use super::{Control, Standing};
 use crate::session::protocol::{
     CandidateId, Command, Event, Live, Message, Record, Reply, Request, Split, Target, WatchedQuestion,
 };
+use crate::workbench::action::ReplayAction;
 use crate::workbench::event::AppEvent;
 use crate::workbench::messages;
 
@@ -26,7 +27,7 @@ const FASTEST: f64 = 65_536.0;
 /// What is sent to the playback.
 pub enum Input {
     Request(Request),
-    Control(Control),
+    Control(ReplayAction),
 }
 
 /// Something that happens at a recorded time.
@@ -168,12 +169,12 @@ impl Playback {
         self.events.send(AppEvent::Replay(Standing { speed: self.speed, paused: self.paused, of })).is_ok()
     }
 
-    fn control(&mut self, control: Control) -> bool {
+    fn control(&mut self, control: ReplayAction) -> bool {
         match control {
-            Control::Pause => self.paused = !self.paused,
-            Control::Faster => self.speed = (self.speed * 2.0).min(FASTEST),
-            Control::Slower => self.speed = (self.speed / 2.0).max(SLOWEST),
-            Control::Step => {
+            ReplayAction::Pause => self.paused = !self.paused,
+            ReplayAction::Faster => self.speed = (self.speed * 2.0).min(FASTEST),
+            ReplayAction::Slower => self.speed = (self.speed / 2.0).max(SLOWEST),
+            ReplayAction::Step => {
                 self.paused = true;
                 while let Some(beat) = self.beats.get(self.next) {
                     let event = matches!(beat.what, What::Event(_));

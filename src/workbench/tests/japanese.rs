@@ -125,6 +125,8 @@ fn what_is_said_stands_in_one_place() {
     files.extend(
         ["mod", "answers", "pool", "receive", "run", "preview"].map(|f| folder.join(f).with_extension("rs")),
     );
+    // The row of an action holds its messages in both languages, or does not compile.
+    files.retain(|f| f.file_name().is_some_and(|name| name != "actions.rs"));
     assert!(files.len() > 25, "the folders have moved: {files:?}");
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();

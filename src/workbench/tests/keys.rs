@@ -8,7 +8,7 @@ use super::fixture;
 use super::snapshots::screen;
 use crate::recipe::Method;
 use crate::session::protocol::{Command, Message, Reply, SessionRow, Target};
-use crate::workbench::action::Action;
+use crate::workbench::action::{Action, AppAction};
 use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::StartConfig;
 use crate::workbench::effect::{Ask, Effect};
@@ -157,7 +157,7 @@ fn candidates_open_in_editor_and_answers() {
     assert_eq!(app.editor.recipe.sources[0].weight(), recipe.sources[0].weight());
     press(&mut app, "u");
     assert_eq!(app.editor.recipe, app.editor.uniform());
-    app.act(Action::Go(Pane::Evolve));
+    app.act(Action::App(AppAction::GoEvolve));
     code(&mut app, KeyCode::Enter);
     assert_eq!(app.pane, Pane::Answers);
     assert_eq!(app.current_column(), Some(Who::Candidate(id)));

@@ -9,18 +9,19 @@ use super::keys::press;
 use super::snapshots::screen;
 use crate::session::protocol::Status;
 use crate::session::{CommandSender, Home};
+use crate::workbench::action::ReplayAction;
 use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::StartConfig;
 use crate::workbench::effect::Effect;
 use crate::workbench::event::AppEvent;
-use crate::workbench::replay::{self, Control, ReplaySource};
+use crate::workbench::replay::{self, ReplaySource};
 
 /// A workbench that shows a replay.
 struct Stage {
     app: App,
     inbox: Receiver<AppEvent>,
     engine: Option<CommandSender>,
-    playback: Sender<Control>,
+    playback: Sender<ReplayAction>,
 }
 
 impl Stage {

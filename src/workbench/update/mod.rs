@@ -1,20 +1,20 @@
-//! Keys and actions into the state, a file a pane.
+//! Keys, pastes and mouse events come in; each is handed to the overlay or the pane that it is for, and
+//! changes the state.
+//!
+//! A key becomes an [`Action`] by the person's key table; what an action does stands in
+//! `panes/<pane>/update.rs`, for those of every pane in `everywhere.rs`. The event loop calls.
 
-pub mod mouse;
+mod everywhere;
+mod mouse;
 mod overlay;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::action::Action;
-use super::app::{App, Link, Pane};
-use super::config::StartConfig;
-use super::effect::{Ask, Effect};
+use super::action::{Action, EvolveAction, ReplayAction};
+use super::app::{App, Pane};
+use super::effect::Effect;
 use super::messages;
-use super::overlays::{Confirm, Does, Overlay, Picker};
-use crate::session::protocol::{Command, Status};
-
-/// Rows of a page.
-const PAGE: isize = 10;
+use super::overlays::Overlay;
 
 impl App {
     /// Takes in a key press.
@@ -63,139 +63,24 @@ impl App {
         }
     }
 
-    /// Does what a key, help or the palette chose.
+    /// Does what a key, help or the palette chose. While a session is replayed, only what changes nothing.
     pub fn act(&mut self, action: Action) {
-        let Some(action) = self.in_replay(action) else { return };
+        if self.replay.is_some() && !action.only_looks() {
+            // The key that pauses a run pauses its replay.
+            return match action {
+                Action::Evolve(EvolveAction::PauseResume) => {
+                    self.effects.push(Effect::Replay(ReplayAction::Pause));
+                }
+                _ => self.complain(messages::replay_only()),
+            };
+        }
         match action {
-            Action::Replay(_) => {}
-            Action::Go(pane) => self.pane = pane,
-            Action::NextPane => self.turn(1),
-            Action::PreviousPane => self.turn(Pane::ALL.len() - 1),
-            Action::Up => self.move_by(-1, 0),
-            Action::Down => self.move_by(1, 0),
-            Action::Left => self.move_by(0, -1),
-            Action::Right => self.move_by(0, 1),
-            Action::PageUp => self.move_by(-PAGE, 0),
-            Action::PageDown => self.move_by(PAGE, 0),
-            Action::First => self.move_by(isize::MIN / 2, 0),
-            Action::Last => self.move_by(isize::MAX / 2, 0),
-            Action::Help => {
-                self.overlay =
-                    Some(Overlay::Picker(Picker::help(&self.keys, self.pane, self.replay.is_some())));
-            }
-            Action::Palette => self.overlay = Some(Overlay::Picker(Picker::palette())),
-            Action::Sessions => {
-                self.ask(Ask::Sessions, Command::Sessions);
-                self.overlay = Some(Overlay::Sessions { cursor: 0 });
-            }
-            Action::Log => {
-                self.log.read();
-                self.overlay = Some(Overlay::Log { up: 0 });
-            }
-            Action::Mouse => self.toggle_mouse(),
-            Action::Redraw => self.effects.push(Effect::Redraw),
-            Action::Suspend => self.effects.push(Effect::Suspend),
-            Action::Quit => self.quit = true,
-            Action::StartEvolution => self.start_asked(),
-            Action::ToggleSource
-            | Action::ChooseBase
-            | Action::Rescan
-            | Action::AddModel
-            | Action::Measure
-            | Action::TakePool => {
-                self.act_models(action);
-            }
-            Action::StepUp
-            | Action::StepDown
-            | Action::EnterNumber
-            | Action::Select
-            | Action::Gradient
-            | Action::CopyColumn
-            | Action::PasteColumn
-            | Action::Undo
-            | Action::Redo
-            | Action::ChooseMethod
-            | Action::Reset
-            | Action::TakeBest
-            | Action::Compare
-            | Action::ShowYaml
-            | Action::EvolveHere
-            | Action::Save
-            | Action::Open
-            | Action::TryAgain
-            | Action::Inject => self.act_recipe(action),
-            Action::PauseResume
-            | Action::Stop
-            | Action::EditCandidate
-            | Action::OpenCandidate
-            | Action::Keep
-            | Action::Watch
-            | Action::NextSample => self.act_evolve(action),
-            Action::ShowRecipe => self.show_recipe(),
-            Action::Filter
-            | Action::PinBaseline
-            | Action::SwitchSplit
-            | Action::CopyAnswer
-            | Action::Export
-            | Action::CloseColumn
-            | Action::Zoom => self.act_answers(action),
-        }
-    }
-
-    fn turn(&mut self, by: usize) {
-        let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
-        self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
-    }
-
-    fn move_by(&mut self, rows: isize, columns: isize) {
-        match self.pane {
-            Pane::Models => {
-                let last = self.models.all().len().saturating_sub(1);
-                self.models.cursor = self.models.cursor.saturating_add_signed(rows).min(last);
-            }
-            Pane::Recipe => self.editor.move_by(rows, columns),
-            Pane::Evolve => self.move_candidate(rows),
-            Pane::Answers => self.move_answers(rows, columns),
-        }
-    }
-
-    fn toggle_mouse(&mut self) {
-        self.mouse = !self.mouse;
-        self.effects.push(Effect::Mouse(self.mouse));
-        self.say(if self.mouse { messages::mouse_ours() } else { messages::mouse_theirs() });
-    }
-
-    /// Starts to evolve, or first asks when a session is running already.
-    fn start_asked(&mut self) {
-        let running = self.run.as_ref().filter(|r| r.status() == Status::Running);
-        if let Some(run) = running {
-            let question = messages::start_beside(&run.state.name);
-            self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Start)));
-        } else {
-            self.start();
-        }
-    }
-
-    /// Asks the engine to start the config with the picked models.
-    pub(super) fn start(&mut self) {
-        if !matches!(self.link, Link::Connected { .. }) {
-            self.complain(messages::engine_not_yet());
-            return;
-        }
-        let next = self.next_config();
-        let config = next.with_pool(&self.models.pool);
-        self.ask(Ask::Start, Command::Start { config, name: next.name });
-        self.say(messages::starting(&next.title));
-    }
-
-    /// What is started next: another session like the one on the screen, or what was named at the start.
-    #[must_use]
-    pub fn next_config(&self) -> StartConfig {
-        match &self.run {
-            Some(run) if !run.state.config.is_empty() => {
-                StartConfig::of_session(&run.state.name, &run.state.config)
-            }
-            _ => self.config.clone(),
+            Action::Models(action) => self.act_models(action),
+            Action::Recipe(action) => self.act_recipe(action),
+            Action::Evolve(action) => self.act_evolve(action),
+            Action::Answers(action) => self.act_answers(action),
+            Action::App(action) => self.act_everywhere(action),
+            Action::Replay(action) => self.effects.push(Effect::Replay(action)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use crate::workbench::action::Action;
+use crate::workbench::action::{Action, AppAction};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::editor::Editor;
 use crate::workbench::panes::Hit;
@@ -39,7 +39,7 @@ impl App {
                         }
                         self.editor.step(if up { 1 } else { -1 });
                     }
-                    _ => self.act(if up { Action::Up } else { Action::Down }),
+                    _ => self.act(Action::App(if up { AppAction::Up } else { AppAction::Down })),
                 }
             }
             MouseEventKind::Down(MouseButton::Left) => {

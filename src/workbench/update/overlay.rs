@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::session::protocol::Status;
-use crate::workbench::action::Action;
+use crate::workbench::action::{Action, AppAction};
 use crate::workbench::app::App;
 use crate::workbench::effect::{Effect, Reading};
 use crate::workbench::files::write::Unwritten;
@@ -157,13 +157,11 @@ impl App {
         match *choice {
             Choice::Do(action) => {
                 // An action that belongs to another pane is done there.
-                let entry = crate::workbench::action::entry(action);
-                if let Some(pane) = entry.and_then(|e| e.panes.first())
-                    && !entry.is_some_and(|e| e.panes.contains(&self.pane))
-                {
+                let panes = action.row().panes;
+                if let Some(pane) = panes.first().filter(|_| !panes.contains(&self.pane)) {
                     self.pane = *pane;
                 }
-                if action != Action::Help {
+                if action != Action::App(AppAction::Help) {
                     self.act(action);
                 }
             }

@@ -1,5 +1,6 @@
 //! Answers: questions down, models across, and the full texts of two of them side by side.
 
+pub mod actions;
 mod columns;
 mod export;
 pub mod state;

@@ -1,7 +1,7 @@
 //! Keys of the Answers pane.
 
 use crate::session::protocol::Split;
-use crate::workbench::action::Action;
+use crate::workbench::action::AnswersAction;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
 use crate::workbench::messages;
@@ -40,20 +40,20 @@ impl App {
         self.answers.scroll = 0;
     }
 
-    pub(in crate::workbench) fn act_answers(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_answers(&mut self, action: AnswersAction) {
         match action {
-            Action::Filter => {
+            AnswersAction::Filter => {
                 self.answers.filter = self.answers.filter.next();
                 let shown = self.shown_questions().len();
                 self.say(messages::questions_filtered(shown, self.answers.filter.name()));
             }
-            Action::PinBaseline => {
+            AnswersAction::PinBaseline => {
                 self.answers.pinned = self.current_column();
                 if let Some(who) = self.answers.pinned {
                     self.say(messages::compared_with(&self.column_name(who)));
                 }
             }
-            Action::SwitchSplit => {
+            AnswersAction::SwitchSplit => {
                 self.answers.split = match self.answers.split {
                     Split::Train => Split::Test,
                     Split::Test => Split::Train,
@@ -61,19 +61,19 @@ impl App {
                 self.answers.question = None;
                 self.answers.scroll = 0;
             }
-            Action::CopyAnswer => self.copy_answer(),
-            Action::Export => {
+            AnswersAction::CopyAnswer => self.copy_answer(),
+            AnswersAction::Export => {
                 let name = self.session().unwrap_or("yosegi").to_owned();
                 let text = format!("{name}-answers.csv");
                 self.prompt(Purpose::Export, text);
             }
-            Action::CloseColumn => match self.current_column() {
+            AnswersAction::CloseColumn => match self.current_column() {
                 Some(Who::Candidate(id)) if self.answers.opened.contains(&id) => {
                     self.answers.opened.retain(|o| *o != id);
                 }
                 _ => self.say(messages::close_opened_only()),
             },
-            _ => {
+            AnswersAction::Zoom => {
                 self.answers.zoom = !self.answers.zoom;
                 self.answers.scroll = 0;
             }

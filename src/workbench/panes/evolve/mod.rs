@@ -1,7 +1,9 @@
 //! Evolve: the run at a glance.
 
+pub mod actions;
 mod population;
 mod scores;
+mod start;
 pub mod state;
 mod update;
 

@@ -1,7 +1,8 @@
 //! Keys of the Evolve pane.
 
 use crate::session::protocol::{CandidateId, Command, Split, Status, Target};
-use crate::workbench::action::Action;
+use crate::workbench::action::EvolveAction;
+use crate::workbench::action::row::Needs;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
@@ -30,45 +31,62 @@ impl App {
         self.candidate = listed.get(at).copied();
     }
 
-    pub(in crate::workbench) fn act_evolve(&mut self, action: Action) {
-        if action == Action::Watch {
-            let task = self.preview.task.clone();
-            self.say(messages::reading_questions());
-            self.ask(Ask::Questions, Command::Questions { task, split: Split::Train });
-            return;
+    pub(in crate::workbench) fn act_evolve(&mut self, action: EvolveAction) {
+        // The recipe made by hand, a column of Answers, can be looked at without a session.
+        let needs_session = action.row().needs == Needs::Session && action != EvolveAction::ShowRecipe;
+        if needs_session && self.run.is_none() {
+            return self.complain(messages::no_session());
         }
-        let Some(run) = &mut self.run else {
-            self.complain(messages::no_session());
-            return;
-        };
-        let session = run.state.name.clone();
         match action {
-            Action::PauseResume => match run.status() {
-                Status::New | Status::Running => {
-                    let done = messages::pauses(&session);
-                    self.ask(Ask::Order(done), Command::Pause { session });
-                }
-                Status::Paused | Status::Stopped => self.resume(&session),
-                Status::Finished => self.say(messages::is_finished()),
-            },
-            Action::Stop => match run.status() {
-                Status::Finished | Status::Stopped => self.say(messages::does_not_run()),
-                _ => {
-                    let question = messages::stop_question(&session);
-                    self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Stop)));
-                }
-            },
-            Action::NextSample => {
-                run.first_sample = (run.first_sample + 1) % run.watching.len().max(1);
-            }
-            Action::EditCandidate => {
+            EvolveAction::StartEvolution => self.start_asked(),
+            EvolveAction::PauseResume => self.pause_or_resume(),
+            EvolveAction::Stop => self.ask_to_stop(),
+            EvolveAction::OpenCandidate => self.open_candidate(),
+            EvolveAction::EditCandidate => {
                 if let Some(id) = self.current_candidate() {
                     self.edit_candidate(id);
                 }
             }
-            Action::Keep => self.keep(),
-            _ => self.open_candidate(),
+            EvolveAction::Keep => self.keep(),
+            EvolveAction::ShowRecipe => self.show_recipe(),
+            EvolveAction::Watch => self.ask_questions(),
+            EvolveAction::NextSample => {
+                if let Some(run) = &mut self.run {
+                    run.first_sample = (run.first_sample + 1) % run.watching.len().max(1);
+                }
+            }
         }
+    }
+
+    fn pause_or_resume(&mut self) {
+        let Some(run) = &self.run else { return };
+        let session = run.state.name.clone();
+        match run.status() {
+            Status::New | Status::Running => {
+                let done = messages::pauses(&session);
+                self.ask(Ask::Order(done), Command::Pause { session });
+            }
+            Status::Paused | Status::Stopped => self.resume(&session),
+            Status::Finished => self.say(messages::is_finished()),
+        }
+    }
+
+    fn ask_to_stop(&mut self) {
+        let Some(run) = &self.run else { return };
+        match run.status() {
+            Status::Finished | Status::Stopped => self.say(messages::does_not_run()),
+            Status::New | Status::Running | Status::Paused => {
+                let question = messages::stop_question(&run.state.name);
+                self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Stop)));
+            }
+        }
+    }
+
+    /// Asks for the training questions, to choose samples from.
+    fn ask_questions(&mut self) {
+        let task = self.preview.task.clone();
+        self.say(messages::reading_questions());
+        self.ask(Ask::Questions, Command::Questions { task, split: Split::Train });
     }
 
     /// Asks for a session to go on.

@@ -1,5 +1,6 @@
 //! Models: what is on this machine, what fits together, and which are picked.
 
+pub mod actions;
 mod distances;
 pub mod state;
 mod update;

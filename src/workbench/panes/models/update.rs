@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::checkpoint::ModelSummary;
 use crate::recipe::model_paths::absolute;
 use crate::session::protocol::{Command, Reply};
-use crate::workbench::action::Action;
+use crate::workbench::action::ModelsAction;
 use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
@@ -16,27 +16,27 @@ use crate::workbench::panes::models::state::Apart;
 const MEASURED_UNASKED: u64 = 1 << 30;
 
 impl App {
-    pub(in crate::workbench) fn act_models(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_models(&mut self, action: ModelsAction) {
         match action {
-            Action::ToggleSource => {
+            ModelsAction::ToggleSource => {
                 let outcome = self.models.toggle();
                 self.tell(outcome);
                 self.pool_changed();
             }
-            Action::ChooseBase => {
+            ModelsAction::ChooseBase => {
                 self.models.choose_base();
                 self.pool_changed();
                 self.ask_models();
             }
-            Action::TakePool => {
+            ModelsAction::TakePool => {
                 self.pool_changed();
                 self.pane = Pane::Recipe;
             }
-            Action::AddModel => {
+            ModelsAction::AddModel => {
                 self.prompt(Purpose::AddModel, String::new());
             }
-            Action::Measure => self.measure(),
-            _ => self.ask_models(),
+            ModelsAction::Measure => self.measure(),
+            ModelsAction::Rescan => self.ask_models(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Recipe: the grid that is the editor, and the sample answers before and after the last edit.
 
+pub mod actions;
 mod preview;
 pub mod state;
 mod update;

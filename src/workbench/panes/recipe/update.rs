@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::recipe::Recipe;
 use crate::session::protocol::{Command, Status, Target};
-use crate::workbench::action::Action;
+use crate::workbench::action::RecipeAction;
 use crate::workbench::app::App;
 use crate::workbench::editor::{Compared, Template, sources_of};
 use crate::workbench::effect::{Ask, Effect, Reading};
@@ -53,60 +53,60 @@ impl App {
         self.tell(outcome);
     }
 
-    pub(in crate::workbench) fn act_recipe(&mut self, action: Action) {
+    pub(in crate::workbench) fn act_recipe(&mut self, action: RecipeAction) {
         let editor = &mut self.editor;
         match action {
-            Action::StepUp => editor.step(1),
-            Action::StepDown => editor.step(-1),
+            RecipeAction::StepUp => editor.step(1),
+            RecipeAction::StepDown => editor.step(-1),
             // A yes or no turns at once.
-            Action::EnterNumber if editor.toggle_flag() => {}
-            Action::EnterNumber => editor.typing = Some(String::new()),
-            Action::Select => editor.toggle_selection(),
-            Action::Gradient => {
+            RecipeAction::EnterNumber if editor.toggle_flag() => {}
+            RecipeAction::EnterNumber => editor.typing = Some(String::new()),
+            RecipeAction::Select => editor.toggle_selection(),
+            RecipeAction::Gradient => {
                 let outcome = editor.gradient();
                 self.tell(outcome);
             }
-            Action::CopyColumn => {
+            RecipeAction::CopyColumn => {
                 if let Some(text) = editor.copy_column() {
                     self.say(text);
                 }
             }
-            Action::PasteColumn => {
+            RecipeAction::PasteColumn => {
                 let outcome = editor.paste_column();
                 self.tell(outcome);
             }
-            Action::Undo => {
+            RecipeAction::Undo => {
                 if !editor.undo() {
                     self.say(messages::nothing_to_undo());
                 }
             }
-            Action::Redo => {
+            RecipeAction::Redo => {
                 if !editor.redo() {
                     self.say(messages::nothing_to_redo());
                 }
             }
-            Action::ChooseMethod => {
+            RecipeAction::ChooseMethod => {
                 self.overlay = Some(Overlay::Picker(Picker::methods(editor.recipe.method)));
             }
-            Action::Reset => self.overlay = Some(Overlay::Picker(self.presets())),
-            Action::Save => {
+            RecipeAction::Reset => self.overlay = Some(Overlay::Picker(self.presets())),
+            RecipeAction::Save => {
                 let path = editor.path.clone().unwrap_or_else(|| PathBuf::from("recipe.toml"));
                 let text = path.display().to_string();
                 self.prompt(Purpose::Save, text);
             }
-            Action::Open => {
+            RecipeAction::Open => {
                 let text = editor.path.as_ref().map_or_else(String::new, |p| p.display().to_string());
                 self.prompt(Purpose::Open, text);
             }
-            Action::TryAgain => self.preview.asked = None,
-            Action::TakeBest => match self.run.as_ref().and_then(|r| r.state.best) {
+            RecipeAction::TryAgain => self.preview.asked = None,
+            RecipeAction::TakeBest => match self.run.as_ref().and_then(|r| r.state.best) {
                 Some(best) => self.edit_candidate(best),
                 None => self.say(messages::no_best()),
             },
-            Action::Compare => self.overlay = Some(Overlay::Picker(self.comparisons())),
-            Action::ShowYaml => self.show_yaml(),
-            Action::EvolveHere => self.evolve_here(),
-            _ => self.inject(),
+            RecipeAction::Compare => self.overlay = Some(Overlay::Picker(self.comparisons())),
+            RecipeAction::ShowYaml => self.show_yaml(),
+            RecipeAction::EvolveHere => self.evolve_here(),
+            RecipeAction::Inject => self.inject(),
         }
     }
 

@@ -73,17 +73,17 @@ pub fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workbench::action::{Action, in_pane};
+    use crate::workbench::action::keymap::Keymap;
+    use crate::workbench::action::{Action, AppAction, EvolveAction, RecipeAction, in_pane};
     use crate::workbench::app::Pane;
-    use crate::workbench::keymap::Keymap;
 
     #[test]
     fn every_key_parses_and_means_one_thing_in_a_pane() {
         for pane in Pane::ALL {
             let mut seen = Vec::new();
-            for entry in in_pane(pane) {
-                for name in entry.keys {
-                    let key = parse(name).unwrap_or_else(|| panic!("{name} of {}", entry.id));
+            for action in in_pane(pane) {
+                for name in action.row().keys {
+                    let key = parse(name).unwrap_or_else(|| panic!("{name} of {action:?}"));
                     assert!(!seen.contains(&key), "{name} means two things in {pane:?}");
                     seen.push(key);
                 }
@@ -95,13 +95,19 @@ mod tests {
     fn keys_reach_their_actions() {
         let action_for = |key, pane| Keymap::default().action_for(key, pane);
         let press = |code| KeyEvent::new(code, KeyModifiers::NONE);
-        assert_eq!(action_for(press(KeyCode::Char('p')), Pane::Evolve), Some(Action::PauseResume));
-        assert_eq!(action_for(press(KeyCode::Char('p')), Pane::Recipe), Some(Action::PasteColumn));
-        assert_eq!(action_for(press(KeyCode::Char('?')), Pane::Models), Some(Action::Help));
+        assert_eq!(
+            action_for(press(KeyCode::Char('p')), Pane::Evolve),
+            Some(Action::Evolve(EvolveAction::PauseResume))
+        );
+        assert_eq!(
+            action_for(press(KeyCode::Char('p')), Pane::Recipe),
+            Some(Action::Recipe(RecipeAction::PasteColumn))
+        );
+        assert_eq!(action_for(press(KeyCode::Char('?')), Pane::Models), Some(Action::App(AppAction::Help)));
         let shifted = KeyEvent::new(KeyCode::Char('S'), KeyModifiers::SHIFT);
-        assert_eq!(action_for(shifted, Pane::Models), Some(Action::Sessions));
+        assert_eq!(action_for(shifted, Pane::Models), Some(Action::App(AppAction::Sessions)));
         let ctrl = KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL);
-        assert_eq!(action_for(ctrl, Pane::Evolve), Some(Action::Palette));
+        assert_eq!(action_for(ctrl, Pane::Evolve), Some(Action::App(AppAction::Palette)));
         assert_eq!(["pageup", "ctrl-p", "S", "alt-1"].map(shown), ["PgUp", "Ctrl-P", "S", "Alt-1"]);
     }
 }

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use crossterm::event::KeyEvent;
 use toml_edit::{DocumentMut, Item, Value};
 
-use super::action::{Action, Entry, REPLAY, TABLE, in_pane};
-use super::app::Pane;
-use super::keys::{is_key, means};
-use super::messages;
+use super::key_names::{is_key, means};
+use super::{Action, all, in_pane, of_replay, table};
 use crate::limits::{self, shown};
+use crate::workbench::app::Pane;
+use crate::workbench::messages;
 
 /// The keys of every action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +58,11 @@ impl Keymap {
             }
         };
         for (id, item) in doc.iter() {
-            let Some(entry) = all().find(|e| e.id == id) else {
-                let near = all().min_by_key(|e| strsim::damerau_levenshtein(e.id, id)).map_or("", |e| e.id);
+            let mut known = all().map(|action| action.row().id);
+            let Some(name) = known.find(|known| *known == id) else {
+                let near = all().map(|action| action.row().id);
+                let near =
+                    near.min_by_key(|known| strsim::damerau_levenshtein(known, id)).unwrap_or_default();
                 problems.push(messages::keys_no_action(place, &shown(id), near));
                 continue;
             };
@@ -70,7 +73,7 @@ impl Keymap {
             for bad in names.iter().filter(|n| !is_key(n)) {
                 problems.push(messages::keys_no_key(place, id, &shown(bad)));
             }
-            out.own.insert(entry.id, names.into_iter().filter(|n| is_key(n)).collect());
+            out.own.insert(name, names.into_iter().filter(|n| is_key(n)).collect());
         }
         problems.extend(out.conflicts(place));
         (out, problems)
@@ -78,10 +81,11 @@ impl Keymap {
 
     /// The keys of an action.
     #[must_use]
-    pub fn keys<'a>(&'a self, entry: &'a Entry) -> Vec<&'a str> {
-        match self.own.get(entry.id) {
+    pub fn keys(&self, action: Action) -> Vec<&str> {
+        let row = action.row();
+        match self.own.get(row.id) {
             Some(keys) => keys.iter().map(String::as_str).collect(),
-            None => entry.keys.to_vec(),
+            None => row.keys.to_vec(),
         }
     }
 
@@ -95,43 +99,39 @@ impl Keymap {
     /// The action of `key` while a session is replayed: the replay's own keys go first.
     #[must_use]
     pub fn replay_action_for(&self, key: KeyEvent, pane: Pane) -> Option<Action> {
-        self.among(key, REPLAY.iter().chain(in_pane(pane)))
+        self.among(key, of_replay().chain(in_pane(pane)))
     }
 
-    fn among(&self, key: KeyEvent, entries: impl Iterator<Item = &'static Entry>) -> Option<Action> {
-        let has = |e: &&Entry| self.keys(e).iter().any(|k| means(k, key));
-        let found: Vec<&Entry> = entries.filter(has).collect();
-        let own = found.iter().find(|e| self.own.contains_key(e.id));
-        own.or_else(|| found.first()).map(|e| e.action)
+    fn among(&self, key: KeyEvent, actions: impl Iterator<Item = Action>) -> Option<Action> {
+        let has = |a: &Action| self.keys(*a).iter().any(|k| means(k, key));
+        let found: Vec<Action> = actions.filter(has).collect();
+        let own = found.iter().find(|a| self.own.contains_key(a.row().id));
+        own.or_else(|| found.first()).copied()
     }
 
     /// A sentence for each key that means two things in a pane.
     fn conflicts(&self, place: &str) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         for pane in Pane::ALL {
-            let mut seen: Vec<(String, &Entry)> = Vec::new();
-            for entry in in_pane(pane) {
-                for name in self.keys(entry) {
-                    let before = seen.iter().find(|(k, _)| k == name).map(|(_, e)| *e);
+            let mut seen: Vec<(String, &str)> = Vec::new();
+            for action in in_pane(pane) {
+                let id = action.row().id;
+                for name in self.keys(action) {
+                    let before = seen.iter().find(|(k, _)| k == name).map(|(_, id)| *id);
                     if let Some(first) = before {
-                        let own = self.own.contains_key(entry.id) && !self.own.contains_key(first.id);
-                        let (wins, loses) = if own { (entry, first) } else { (first, entry) };
-                        let text = messages::keys_conflict(place, &shown(name), wins.id, loses.id);
+                        let own = self.own.contains_key(id) && !self.own.contains_key(first);
+                        let (wins, loses) = if own { (id, first) } else { (first, id) };
+                        let text = messages::keys_conflict(place, &shown(name), wins, loses);
                         if !out.contains(&text) {
                             out.push(text);
                         }
                     }
-                    seen.push((name.to_owned(), entry));
+                    seen.push((name.to_owned(), id));
                 }
             }
         }
         out
     }
-}
-
-/// Every row of the table, those of a replay last.
-fn all() -> impl Iterator<Item = &'static Entry> {
-    TABLE.iter().chain(REPLAY)
 }
 
 /// A key or a list of keys.
@@ -159,16 +159,17 @@ pub fn default_file() -> String {
         several => several.iter().map(|p| format!("{p:?}")).collect::<Vec<_>>().join(", "),
     };
     let mut last = String::new();
-    for (entry, replay) in TABLE.iter().map(|e| (e, false)).chain(REPLAY.iter().map(|e| (e, true))) {
-        let heading = if replay { "A replay".to_owned() } else { heading(entry.panes) };
+    for (action, replay) in table().iter().map(|a| (*a, false)).chain(of_replay().map(|a| (a, true))) {
+        let row = action.row();
+        let heading = if replay { "A replay".to_owned() } else { heading(row.panes) };
         if heading != last {
             // Writing to a `String` can't fail.
             let _ = writeln!(out, "\n# {heading}");
             last = heading;
         }
-        let keys: Vec<String> = entry.keys.iter().map(|k| format!("{k:?}")).collect();
-        let line = format!("{} = [{}]", entry.id, keys.join(", "));
-        let _ = writeln!(out, "{line:<38} # {}", entry.label());
+        let keys: Vec<String> = row.keys.iter().map(|k| format!("{k:?}")).collect();
+        let line = format!("{} = [{}]", row.id, keys.join(", "));
+        let _ = writeln!(out, "{line:<38} # {}", row.label());
     }
     out
 }
@@ -178,6 +179,7 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
+    use crate::workbench::action::{AppAction, EvolveAction, RecipeAction};
 
     fn press(c: char) -> KeyEvent {
         KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)
@@ -194,8 +196,8 @@ mod tests {
         assert_eq!(text, default_file());
         let (keymap, problems) = Keymap::read(&text, "keys.toml");
         assert_eq!(problems, Vec::<String>::new());
-        for entry in all() {
-            assert_eq!(keymap.keys(entry), entry.keys, "{}", entry.id);
+        for action in all() {
+            assert_eq!(keymap.keys(action), action.row().keys, "{action:?}");
         }
     }
 
@@ -204,11 +206,14 @@ mod tests {
         let text =
             "pause = \"z\"\nstop = []\nundoo = [\"u\"]\nredo = [\"hyper-x\"]\nkeep = 3\nlog = [\"p\"]\n";
         let (keymap, problems) = Keymap::read(text, "keys.toml");
-        assert_eq!(keymap.action_for(press('z'), Pane::Evolve), Some(Action::PauseResume));
+        assert_eq!(
+            keymap.action_for(press('z'), Pane::Evolve),
+            Some(Action::Evolve(EvolveAction::PauseResume))
+        );
         assert_eq!(keymap.action_for(press('x'), Pane::Evolve), None);
         // In Recipe p pastes by the table, but the file gives it to the log.
-        assert_eq!(keymap.action_for(press('p'), Pane::Recipe), Some(Action::Log));
-        assert_eq!(keymap.action_for(press('u'), Pane::Recipe), Some(Action::Undo));
+        assert_eq!(keymap.action_for(press('p'), Pane::Recipe), Some(Action::App(AppAction::Log)));
+        assert_eq!(keymap.action_for(press('u'), Pane::Recipe), Some(Action::Recipe(RecipeAction::Undo)));
         assert_eq!(
             problems,
             [

@@ -1,0 +1,47 @@
+//! Starting to evolve: what `s` starts, and with which models.
+//!
+//! Called for the action, by the question that comes first where a session runs, and for
+//! `yosegi evolve CONFIG`.
+
+use crate::session::protocol::{Command, Status};
+use crate::workbench::app::{App, Link};
+use crate::workbench::config::StartConfig;
+use crate::workbench::effect::Ask;
+use crate::workbench::messages;
+use crate::workbench::overlays::{Confirm, Does, Overlay};
+
+impl App {
+    /// Starts to evolve, or first asks when a session is running already.
+    pub(super) fn start_asked(&mut self) {
+        let running = self.run.as_ref().filter(|r| r.status() == Status::Running);
+        if let Some(run) = running {
+            let question = messages::start_beside(&run.state.name);
+            self.overlay = Some(Overlay::Confirm(Confirm::new(question, Does::Start)));
+        } else {
+            self.start();
+        }
+    }
+
+    /// Asks the engine to start the config with the picked models.
+    pub(in crate::workbench) fn start(&mut self) {
+        if !matches!(self.link, Link::Connected { .. }) {
+            self.complain(messages::engine_not_yet());
+            return;
+        }
+        let next = self.next_config();
+        let config = next.with_pool(&self.models.pool);
+        self.ask(Ask::Start, Command::Start { config, name: next.name });
+        self.say(messages::starting(&next.title));
+    }
+
+    /// What is started next: another session like the one on the screen, or what was named at the start.
+    #[must_use]
+    pub fn next_config(&self) -> StartConfig {
+        match &self.run {
+            Some(run) if !run.state.config.is_empty() => {
+                StartConfig::of_session(&run.state.name, &run.state.config)
+            }
+            _ => self.config.clone(),
+        }
+    }
+}
