@@ -274,7 +274,7 @@ impl SessionState {
 mod tests {
     use super::*;
     use crate::session::config::Budget;
-    use crate::session::config::stages::budget_in;
+    use crate::session::config::budget_in;
 
     #[test]
     fn the_part_of_a_budget_that_ends_first_counts() {

@@ -7,7 +7,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
 use crate::recipe::{Method, Param, Recipe};
 
 use super::messages;
-use crate::session::config::tasks::UNNAMED_WATCH;
+use crate::session::config::UNNAMED_WATCH;
 
 /// The bundled default session.
 pub const ZOO: &str = include_str!("../../configs/zoo.toml");

@@ -1,10 +1,11 @@
-//! A config's text changed by hand's overrides, or for a program in another folder; comments stay.
+//! A config's text changed: by what a command line overrides, or so that it holds in another folder. Comments stay. Both
+//! faces call it before they send a config to the engine.
 
 use std::path::Path;
 
 use toml_edit::{InlineTable, Item, TableLike, Value};
 
-use super::stages::share_budget;
+use super::budget::share_budget;
 use crate::error::BadInput;
 use crate::recipe::model_paths;
 use crate::task::BUILTIN;

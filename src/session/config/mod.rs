@@ -1,27 +1,42 @@
-//! The session's config: TOML in, a checked [`Config`] out. Every key with its default is
-//! listed here and nowhere else; `configs/zoo.toml` shows them in use.
+//! A session's config: TOML text in, a checked [`Config`] out, or a sentence with file, line and key. The engine, both
+//! faces and the journal's readers call it.
+//!
+//! Every key with its default stands here and nowhere else, one file for each of the config's tables;
+//! `configs/zoo.toml` shows them in use. [`with_overrides`] and its neighbours change a config's text and keep its
+//! comments.
 
+mod baselines;
+mod bounds;
+mod budget;
 mod edit;
+mod path_space;
+mod pool;
 mod racing;
 mod said;
+mod search;
 mod space;
-pub mod stages;
-pub mod tasks;
-
-use std::path::Path;
+mod stages;
+mod tasks;
 
 use serde::{Deserialize, Serialize};
 
+use super::home;
 use crate::error::BadInput;
 use crate::limits::{self, shown};
-use crate::search;
+use crate::search::AnySpace;
+use bounds::within;
 use said::reading_sentence;
-use stages::Stage;
-use tasks::Tasks;
 
+pub use baselines::Baselines;
+pub use budget::{Budget, budget_in};
 pub use edit::{with_absolute_paths, with_lenient, with_overrides};
+pub use path_space::{PathKeys, ScaleRange};
+pub use pool::PoolConfig;
 pub use racing::{Order, Racing};
+pub use search::{Search, Start};
 pub use space::{Knob, Range, SpaceKeys};
+pub use stages::{Stage, stage_names, winner_name};
+pub use tasks::{Bar, TaskConfig, Tasks, UNNAMED_WATCH};
 
 /// The default session, as bundled.
 pub const ZOO: &str = include_str!("../../../configs/zoo.toml");
@@ -42,18 +57,23 @@ pub struct Config {
     /// Threads that answer questions; 0 takes one a core.
     #[serde(default)]
     pub threads: usize,
+    /// The models.
     pub pool: PoolConfig,
-    /// What good means.
+    /// What good means: one `[task]`, or several `[[task]]`.
     pub task: Tasks,
-    /// What is searched, how, and for how long; in a session of stages those of the stage at hand.
+    /// What is searched; in a session of stages the space of the stage at hand, and so are `search` and `budget`.
     #[serde(default)]
     pub space: SpaceKeys,
+    /// What is measured before the search.
     #[serde(default)]
     pub baselines: Baselines,
+    /// How the space is searched.
     #[serde(default)]
     pub search: Search,
+    /// Candidates that cannot win stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub racing: Option<Racing>,
+    /// When the search ends.
     #[serde(default)]
     pub budget: Budget,
     /// Searches one after another, in place of `space`, `search` and `budget`.
@@ -64,118 +84,8 @@ pub struct Config {
     pub at: usize,
 }
 
-/// `[pool]`: the models.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PoolConfig {
-    /// The common ancestor.
-    pub base: String,
-    /// Its fine-tunes, in recipe order.
-    pub sources: Vec<String>,
-}
-
-/// `[baselines]`: what is measured before the search, beside the base, the sources and the
-/// uniform merge.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Baselines {
-    /// Every combination of these global weights over the sources.
-    #[serde(default)]
-    pub grid: Vec<f64>,
-}
-
-/// `[search]`: how the space is searched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Search {
-    /// A name from the table of optimisers ([`search::OPTIMISERS`]).
-    #[serde(default = "cma_es")]
-    pub algorithm: String,
-    /// Candidates a generation; 0 = 4 + ⌊3 ln n⌋.
-    #[serde(default)]
-    pub population: usize,
-    /// First step size, in the genes' units.
-    #[serde(default = "sixth")]
-    pub sigma: f64,
-    /// Where the search begins.
-    #[serde(default)]
-    pub start: Start,
-    /// Passes over unknown keys of the recipe that it begins from.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub lenient: bool,
-    /// What `nsga2` weighs against each other on the training questions: `fitness`, `acc`,
-    /// `acc_in_language` (or `acc_ja`), `in_language` (or `japanese`), or a task's name for its fitness. The
-    /// best candidate is still the one with the highest fitness.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub objectives: Vec<String>,
-    /// Parameters of the optimiser that differ from its defaults.
-    #[serde(default, skip_serializing_if = "search::Options::is_empty")]
-    pub options: search::Options,
-}
-
-/// `grid` (the best global weighting), `uniform`, `session:NAME` (another session's best), a
-/// recipe's file, or one number for every gene.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Start {
-    Number(f64),
-    Word(String),
-}
-
-/// `[budget]`: when the search ends, whichever comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// Fitness evaluations of the search and of hand-made recipes; baselines are not counted.
-    pub evaluations: u64,
-    /// Tokens generated, baselines included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<u64>,
-    /// Seconds spent on candidates, baselines included and pauses not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<f64>,
-    /// A fitness on the training questions that is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<f64>,
-    /// Generations in a row without a better best.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stagnation: Option<u64>,
-}
-
-/// Figures of a score that can be an objective.
-const SCORES: [&str; 6] = ["fitness", "acc", "acc_in_language", "acc_ja", "in_language", "japanese"];
-
-/// Whether a start is another session's best or a recipe's file.
-fn is_elsewhere(word: &str) -> bool {
-    let file = Path::new(word).extension().and_then(|e| e.to_str());
-    word.starts_with("session:") || file.is_some_and(|e| matches!(e, "toml" | "yml" | "yaml"))
-}
-
-impl Default for Search {
-    fn default() -> Self {
-        Self {
-            algorithm: cma_es(),
-            population: 0,
-            sigma: sixth(),
-            start: Start::default(),
-            lenient: false,
-            objectives: Vec::new(),
-            options: search::Options::new(),
-        }
-    }
-}
-
-impl Default for Start {
-    fn default() -> Self {
-        Self::Number(0.5)
-    }
-}
-
 fn default_name() -> String {
     "session".into()
-}
-fn cma_es() -> String {
-    "cma-es".into()
 }
 fn auto() -> String {
     "auto".into()
@@ -183,20 +93,11 @@ fn auto() -> String {
 const fn one() -> u64 {
     1
 }
-const fn sixth() -> f64 {
-    1.0 / 6.0
-}
-
-/// A count is at most so much; `key` is written in full.
-pub(super) fn within(key: &str, found: usize, most: usize) -> Result<(), String> {
-    if found <= most {
-        return Ok(());
-    }
-    Err(format!("`{key}` is {found}: give {most} or less"))
-}
-
 impl Config {
     /// Reads and checks a config; `place` names it in messages.
+    ///
+    /// # Errors
+    /// A sentence with `place`, line, key and what to write instead.
     pub fn parse(text: &str, place: &str) -> anyhow::Result<Self> {
         let mut config: Self =
             toml::from_str(text).map_err(|e| BadInput::error(reading_sentence(text, place, &e)))?;
@@ -209,88 +110,31 @@ impl Config {
 
     /// Everything that can be wrong without looking at a model or a task.
     fn check(&self) -> Result<(), String> {
-        super::home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
-        let Self { pool, baselines, task, .. } = self;
-        task.check()?;
+        home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
+        self.task.check()?;
         within("threads", self.threads, limits::THREADS)?;
         within("stage", self.stage.len(), limits::TASKS)?;
         if let Some(racing) = &self.racing {
-            racing.check(task)?;
+            racing.check(&self.task)?;
         }
-        if pool.sources.is_empty() {
-            return Err("`pool.sources` is empty: name at least one fine-tune of the base".into());
-        }
-        if pool.sources.len() > limits::MODELS {
-            let n = pool.sources.len();
-            let most = limits::MODELS;
-            return Err(format!("`pool.sources` names {n} models: {most} are the most of one merge"));
-        }
-        let mut seen = std::collections::HashSet::new();
-        if let Some(again) = pool.sources.iter().find(|source| !seen.insert(source.as_str())) {
-            return Err(format!("`pool.sources` names {again} twice: name each fine-tune once"));
-        }
-        if let Some(bad) = baselines.grid.iter().find(|w| !w.is_finite()) {
-            return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
-        }
-        let points = baselines.grid.len().checked_pow(pool.sources.len() as u32);
-        if points.is_none_or(|n| n > limits::GRID) {
-            return Err(format!(
-                "`baselines.grid` with {} weights for {} sources makes over {} merges: give fewer weights",
-                baselines.grid.len(),
-                pool.sources.len(),
-                limits::GRID
-            ));
-        }
+        self.pool.check()?;
+        self.baselines.check(self.pool.sources.len())?;
         if self.stage.is_empty() { self.check_search() } else { self.check_stages() }
     }
 
-    /// Of it, what a stage may say otherwise.
-    pub(super) fn check_search(&self) -> Result<(), String> {
-        let Self { space, search, baselines, task, .. } = self;
-        within("search.population", search.population, limits::POPULATION)?;
-        if !(search.sigma > 0.0 && search.sigma <= limits::SIGMA) {
-            let most = limits::SIGMA;
-            return Err(format!(
-                "`search.sigma` is {:?}: give a number above 0 and at most {most}",
-                search.sigma
-            ));
-        }
-        if self.racing.is_some() && !search.objectives.is_empty() {
+    /// Checks what each stage has of its own: space, search and budget.
+    fn check_search(&self) -> Result<(), String> {
+        self.search.check(&self.task, &self.baselines)?;
+        if self.racing.is_some() && !self.search.objectives.is_empty() {
             return Err("[racing] goes by one fitness: take it out, or `search.objectives`".into());
         }
-        if !search.objectives.is_empty() && search.algorithm != "nsga2" {
-            return Err("`search.objectives` are for algorithm = \"nsga2\": take them out, or use it".into());
-        }
-        let known = |name: &String| {
-            SCORES.contains(&name.as_str()) || task.0.len() > 1 && task.0.iter().any(|t| t.name == *name)
-        };
-        if let Some(unknown) = search.objectives.iter().find(|name| !known(name)) {
-            let tasks = if task.0.len() > 1 { ", or a task's name" } else { "" };
-            return Err(format!("`search.objectives` names \"{unknown}\": use {}{tasks}", SCORES.join(", ")));
-        }
-        let limits = [("seconds", self.budget.seconds), ("target", self.budget.target)];
-        if let Some((key, bad)) = limits.into_iter().find(|(_, limit)| limit.is_some_and(|l| !l.is_finite()))
-        {
-            return Err(format!("`budget.{key}` is {}: give a finite number", bad.unwrap_or_default()));
-        }
-        let row = search::optimiser_row(&search.algorithm).map_err(|e| format!("`search.algorithm`: {e}"))?;
-        row.options(&search.options).map_err(|e| format!("`search.options`: {e}"))?;
-        match &search.start {
-            Start::Word(word) if word == "grid" && baselines.grid.is_empty() => {
-                Err("`search.start` is \"grid\", but `baselines.grid` is empty: give it weights such as [0.3, 0.6]".into())
-            }
-            Start::Word(word) if !matches!(word.as_str(), "grid" | "uniform") && !is_elsewhere(word) => {
-                Err(format!(
-                    "`search.start` is \"{word}\": use \"grid\", \"uniform\", \"session:NAME\", a recipe's \
-                     file, or a number"
-                ))
-            }
-            // The space has its own checks of bounds; any number of blocks that it needs serves for them.
-            _ => self.any_space(space.least_layers().max(2)).map(|_| ()).map_err(|e| e.to_string()),
-        }
+        self.budget.check()?;
+        // The space checks its own bounds; any number of decoder blocks that it can be laid over serves for that.
+        self.any_space(self.space.least_layers().max(2)).map(|_| ()).map_err(|e| e.to_string())
     }
 
-    /// Takes from `other` what a command line can say beside a config's file: each where it is asked for.
+    /// Takes over the seed, the budget and the leniency of `other`, each where its flag is set: what a command line may
+    /// say beside a config's file.
     pub fn take_overrides(&mut self, other: &Self, seed: bool, budget: bool, lenient: bool) {
         if seed {
             self.seed = other.seed;
@@ -311,32 +155,21 @@ impl Config {
         }
     }
 
-    /// The other session or the recipe that the search starts from, if it does.
-    #[must_use]
-    pub fn starts_elsewhere(&self) -> Option<&str> {
-        match &self.search.start {
-            Start::Word(word) if is_elsewhere(word) => Some(word),
-            _ => None,
-        }
-    }
-
-    /// Every combination of the grid's weights, the last source's changing fastest.
+    /// The weights of each global merge among the baselines.
     #[must_use]
     pub fn grid(&self) -> Vec<Vec<f64>> {
-        let mut points = vec![Vec::new()];
-        for _ in &self.pool.sources {
-            points = points
-                .into_iter()
-                .flat_map(|point: Vec<f64>| {
-                    self.baselines.grid.iter().map(move |&w| {
-                        let mut longer = point.clone();
-                        longer.push(w);
-                        longer
-                    })
-                })
-                .collect();
+        self.baselines.points(self.pool.sources.len())
+    }
+
+    /// The search space for models of `layers` decoder blocks.
+    ///
+    /// # Errors
+    /// A space that its method or so many blocks do not allow, as a sentence that names the key.
+    pub fn any_space(&self, layers: usize) -> anyhow::Result<AnySpace> {
+        match &self.space.path {
+            Some(path) => path.space(&self.pool, layers).map(AnySpace::Path),
+            None => self.space(layers).map(AnySpace::Parameters),
         }
-        points
     }
 }
 

@@ -1,9 +1,9 @@
-//! `[racing]`: candidates answer in blocks, and those that can't win stop.
+//! `[racing]`: candidates answer the training questions in blocks, and those that cannot win stop.
 
 use serde::{Deserialize, Serialize};
 
+use super::bounds::within;
 use super::tasks::Tasks;
-use super::within;
 use crate::limits::QUESTIONS;
 use crate::task::Fitness;
 
@@ -14,8 +14,8 @@ pub enum Order {
     /// One for the whole session.
     #[default]
     Fixed,
-    /// Drawn anew for each generation, in which all candidates answer in the same: where few
-    /// questions are asked, a search that is always asked the same ones learns these by heart.
+    /// Drawn anew for each generation and the same for all its candidates. Where few questions are asked, a search that
+    /// always sees the same ones fits those alone.
     Fresh,
 }
 
@@ -23,27 +23,27 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Racing {
-    /// Questions that a candidate answers before the next look.
+    /// Questions that a candidate answers between two looks at the ranks.
     #[serde(default = "twenty")]
     pub block: usize,
-    /// Chance that one look stops a candidate that is no worse; 0 stops only those that can't enter
-    /// the better half whatever the questions that are left bring. With an estimator it stops those
-    /// that are not the session's best by more than this chance allows; 0: that can't be.
+    /// Probability that one look stops a candidate that belongs to the better half. At 0 a candidate stops only if it
+    /// cannot reach the better half whatever the remaining questions bring. With an estimator: the probability that a
+    /// stopped candidate would have been the session's best; at 0 only if it cannot be.
     #[serde(default)]
     pub error: f64,
-    /// Share of the variance between the candidates of a generation that must be theirs, not the questions', for
-    /// their ranks to do: then all stop but those that may be the session's best; 0: not asked.
+    /// Stop the generation when the reliability of its ranks reaches this value (the share of the variance between
+    /// candidates that is theirs, not the questions'); candidates that may beat the session's best continue. 0: never.
     #[serde(default)]
     pub reliability: f64,
     /// In which order the questions are asked.
     #[serde(default)]
     pub order: Order,
-    /// Questions that every candidate of a generation answers and from which an estimator tells its
-    /// fitness over all; 0: no estimator, the questions come in one order.
+    /// Questions that every candidate of a generation answers first; an estimator predicts the fitness over all
+    /// questions from them. 0: no estimator.
     #[serde(default)]
     pub subset: usize,
-    /// With the estimator: candidates of a generation, the best by estimate, that go on to all
-    /// questions for as long as they may be the session's best.
+    /// With the estimator: the number of candidates, the best by estimate, that go on to all questions for as long as
+    /// they may be the session's best.
     #[serde(default = "four")]
     pub full: usize,
 }

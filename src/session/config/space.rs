@@ -8,17 +8,19 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::stages::PathKeys;
-use super::{Config, Start};
+use super::Config;
+use super::bounds::in_reach;
+use super::path_space::PathKeys;
+use super::search::Start;
 use crate::error::BadInput;
-use crate::limits::{CURVE, LAYERS, SIGMA};
+use crate::limits::{CURVE, LAYERS};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source};
 use crate::search::{GeneRange, Groups, Searched, Space, SpaceConfig};
 
 /// `[space]`: what is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpaceKeys {
-    /// Of the merge that is searched, and, where paths are, of the uniform merge beside them.
+    /// Of the merge that is searched; where paths are searched, of the uniform merge among the baselines.
     #[serde(default = "task_arithmetic")]
     pub method: Method,
     /// Search paths through layers in place of the numbers of a merge.
@@ -33,13 +35,13 @@ pub struct SpaceKeys {
     pub tie_ends: bool,
     #[serde(default)]
     pub mask: MaskStream,
-    /// Each of the method's parameters that is searched or fixed. A weight that is left out runs from
-    /// 0 to 1, a density is 1, all else has the method's default.
+    /// The method's parameters that are searched or fixed. A weight that is left out is searched from 0 to 1, a density
+    /// is 1, any other parameter has the method's default.
     #[serde(flatten)]
     pub parameters: BTreeMap<Param, Knob>,
 }
 
-/// How a parameter is treated.
+/// A parameter's value, or the bounds within which it is searched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Knob {
@@ -90,7 +92,7 @@ const fn task_arithmetic() -> Method {
 }
 
 impl SpaceKeys {
-    /// Blocks that a model needs at least for this space.
+    /// The fewest decoder blocks that this space can be laid over.
     pub(super) fn least_layers(&self) -> usize {
         let own = self.parameters.values().filter_map(|knob| match knob {
             Knob::Range(range) => range.groups.as_ref(),
@@ -114,18 +116,11 @@ impl SpaceKeys {
     }
 }
 
-/// Refuses numbers that no gene can work with.
-pub(in crate::session) fn in_reach(key: &str, numbers: [f64; 4]) -> anyhow::Result<()> {
-    match numbers.iter().find(|x| x.abs() > SIGMA) {
-        Some(far) => {
-            Err(BadInput::error(format!("`{key}` holds {far}: give numbers from -{SIGMA} to {SIGMA}")))
-        }
-        None => Ok(()),
-    }
-}
-
 impl Config {
-    /// The search space for models of `layers` decoder blocks.
+    /// The space of a merge's parameters, for models of `layers` decoder blocks.
+    ///
+    /// # Errors
+    /// A parameter that the method has not, or bounds that it does not allow.
     pub fn space(&self, layers: usize) -> anyhow::Result<Space> {
         let keys = &self.space;
         let mut parameters = BTreeMap::new();

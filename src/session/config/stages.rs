@@ -1,15 +1,13 @@
-//! A session in stages, and the keys of a path space. Each `[[stage]]` has a space, a search and a
-//! budget of its own; the merge that a stage ends with joins the pool of those after it as
-//! `stage:N`. So the parameters of a merge can be searched first, and then paths through the
-//! merged model and others (the paper's hybrid).
+//! `[[stage]]`: searches one after another, each with a space, a search and a budget of its own. The merge that a stage
+//! ends with joins the pool of the later ones as `stage:N`. So the parameters of a merge can be searched first, and then
+//! paths through the merged model and others (the hybrid of Akiba et al. 2024).
 
 use serde::{Deserialize, Serialize};
 
-use super::space::in_reach;
-use super::{Budget, Config, Search, SpaceKeys, Start};
-use crate::error::BadInput;
-use crate::limits::MODELS;
-use crate::search::{AnySpace, GeneRange, PathSpace, PathSpaceConfig, Scales};
+use super::Config;
+use super::budget::Budget;
+use super::search::{Search, Start};
+use super::space::SpaceKeys;
 
 /// One `[[stage]]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,63 +20,6 @@ pub struct Stage {
     #[serde(default)]
     pub search: Search,
     pub budget: Budget,
-}
-
-/// `[space.path]`: the data flow space in place of a merge's parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PathKeys {
-    /// Models that layers are taken from, of the pool or `stage:N`; empty takes the whole pool. The
-    /// first gives embedding, head, tokenizer and both ends of each path.
-    #[serde(default)]
-    pub models: Vec<String>,
-    /// How often the sequence of all layers is repeated.
-    #[serde(default = "one")]
-    pub repeats: usize,
-    /// `hop`, `matrix`, `network` or `none`.
-    #[serde(default)]
-    pub scales: Scales,
-    /// Bounds of a scale.
-    #[serde(default)]
-    pub scale: ScaleRange,
-    /// First probability of the first model's own layers.
-    #[serde(default = "likely")]
-    pub likely: f64,
-    /// First probability of every other layer.
-    #[serde(default = "seldom")]
-    pub seldom: f64,
-    /// Most layers of a path; 0 = no bound.
-    #[serde(default)]
-    pub longest: usize,
-}
-
-/// Bounds and first step size of a scale; the search begins at 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScaleRange {
-    pub min: f64,
-    pub max: f64,
-    #[serde(default = "step")]
-    pub sigma: f64,
-}
-
-impl Default for ScaleRange {
-    fn default() -> Self {
-        Self { min: 0.5, max: 1.5, sigma: step() }
-    }
-}
-
-const fn one() -> usize {
-    1
-}
-const fn likely() -> f64 {
-    0.9
-}
-const fn seldom() -> f64 {
-    0.1
-}
-const fn step() -> f64 {
-    0.1
 }
 
 /// Name of a stage's winner among the models, counted from 1.
@@ -128,14 +69,14 @@ impl Config {
         }
     }
 
-    /// What can be wrong with the stages, each with the name of its place.
+    /// Checks each stage; a fault is told with the stage's number.
     pub(super) fn check_stages(&self) -> Result<(), String> {
         for (at, stage) in self.stage.iter().enumerate() {
             let config = self.at_stage(at);
             if at > 0 && !matches!(stage.search.start, Start::Number(_)) && stage.space.path.is_some() {
                 return Err(format!("stage {}: a path space has its own start: take `start` out", at + 1));
             }
-            if at > 0 && config.starts_elsewhere().is_some() {
+            if at > 0 && config.search.starts_elsewhere().is_some() {
                 return Err(format!(
                     "stage {}: only the first stage can begin elsewhere: take `start` out",
                     at + 1
@@ -145,48 +86,11 @@ impl Config {
         }
         Ok(())
     }
-
-    /// The search space for models of `layers` decoder blocks.
-    pub fn any_space(&self, layers: usize) -> anyhow::Result<AnySpace> {
-        let Some(keys) = &self.space.path else { return self.space(layers).map(AnySpace::Parameters) };
-        let pool = || std::iter::once(&self.pool.base).chain(&self.pool.sources);
-        let models: Vec<String> =
-            if keys.models.is_empty() { pool().cloned().collect() } else { keys.models.clone() };
-        if models.len() > MODELS {
-            let n = models.len();
-            return Err(BadInput::error(format!(
-                "`space.path.models` names {n} models: {MODELS} are the most"
-            )));
-        }
-        let here: std::collections::HashSet<&String> = pool().collect();
-        if let Some(other) = models.iter().find(|m| !here.contains(m)) {
-            let known: Vec<&str> = pool().map(String::as_str).collect();
-            return Err(BadInput::error(format!(
-                "`space.path.models` names {other}, which is not in the pool here ({})",
-                known.join(", ")
-            )));
-        }
-        let ScaleRange { min, max, sigma } = keys.scale;
-        in_reach("space.path.scale", [min, max, 1.0, sigma])?;
-        let scale = GeneRange { low: min, high: max, start: 1.0_f64.max(min).min(max), sigma };
-        PathSpace::new(PathSpaceConfig {
-            layers: vec![layers; models.len()],
-            models,
-            repeats: keys.repeats,
-            scales: keys.scales,
-            scale,
-            likely: keys.likely,
-            seldom: keys.seldom,
-            longest: keys.longest,
-        })
-        .map(AnySpace::Path)
-        .map_err(BadInput::error)
-    }
 }
 
-/// Names of a config's stages, a number for one without; empty where there is one only.
+/// Names of the stages in a config's text, a number for one without a name; empty where the config has no stages.
 #[must_use]
-pub fn names_in(config: &str) -> Vec<String> {
+pub fn stage_names(config: &str) -> Vec<String> {
     let document: toml::Table = toml::from_str(config).unwrap_or_default();
     let stages = document.get("stage").and_then(toml::Value::as_array);
     let name = |(stage, number): (&toml::Value, usize)| {
@@ -196,37 +100,11 @@ pub fn names_in(config: &str) -> Vec<String> {
     stages.into_iter().flatten().zip(1..).map(name).collect()
 }
 
-/// The budget of a whole session in a config's text.
-#[must_use]
-pub fn budget_in(config: &str) -> Budget {
-    let mut document: toml::Table = toml::from_str(config).unwrap_or_default();
-    document.remove("budget").and_then(|budget| budget.try_into().ok()).unwrap_or_default()
-}
-
-/// Shares a budget out over a config's stages in proportion.
-pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget: u64) -> anyhow::Result<()> {
-    let of = |stage: &dyn toml_edit::TableLike| {
-        stage.get("budget").and_then(|b| b.get("evaluations")).and_then(toml_edit::Item::as_integer)
-    };
-    let planned: Vec<u64> =
-        stages.iter().map(|s| of(&**s).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)).collect();
-    let all = planned.iter().sum::<u64>().max(1);
-    let (mut before, mut given) = (0, 0);
-    for (stage, planned) in stages.iter_mut().zip(planned) {
-        before += planned;
-        // Rounded sums, so that the parts make the whole.
-        let until = u64::try_from(u128::from(budget) * u128::from(before) / u128::from(all))?;
-        let budget = stage.entry("budget").or_insert_with(toml_edit::table);
-        budget["evaluations"] = toml_edit::value(i64::try_from(until - given)?);
-        given = until;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{ZOO, with_overrides};
     use super::*;
+    use crate::search::AnySpace;
     use crate::session::toy::STAGES;
 
     fn says(from: &str, to: &str) -> String {
@@ -238,7 +116,7 @@ mod tests {
     fn a_stage_has_its_own_space_and_the_winners_before_it() {
         let config = Config::parse(STAGES, "x.toml").unwrap();
         assert_eq!((config.evaluations(), config.budget.evaluations), (32, 12));
-        assert_eq!(names_in(STAGES), ["weights", "2"]);
+        assert_eq!(stage_names(STAGES), ["weights", "2"]);
         let second = config.at_stage(1);
         assert_eq!(second.pool.sources, ["x", "y", "stage:1"]);
         assert_eq!(second.search.algorithm, "margin-cma-es");
@@ -247,7 +125,7 @@ mod tests {
         assert!(matches!(config.at_stage(0).any_space(4).unwrap(), AnySpace::Parameters(_)));
         // A config without stages is one stage.
         let zoo = Config::parse(ZOO, "zoo.toml").unwrap();
-        assert!(names_in(ZOO).is_empty());
+        assert!(stage_names(ZOO).is_empty());
         assert_eq!(zoo.at_stage(0), zoo);
     }
 

@@ -1,10 +1,9 @@
-//! What a session is good for: one `[task]`, or several as `[[task]]`, each with a weight and, if
-//! wanted, a bar that no candidate may fall below.
+//! `[task]`, or several `[[task]]`: what candidates are scored on. Each has a weight and, if wanted, a bar: the least
+//! fitness that a candidate must reach on it.
 //!
-//! The fitness of a candidate is the weighted mean of its tasks' fitness. A candidate below a bar
-//! gets, in its place, minus the sum of what it lacks: it ranks behind all that hold the bars, and
-//! among its like the one nearest to them leads (the feasibility rule of Deb 2000). Bars look at
-//! the training questions alone.
+//! A candidate's fitness is the weighted mean of its tasks' fitness. A candidate below a bar has instead minus the sum
+//! of what it lacks, so that it ranks behind all that reach the bars, and among those below them the nearest leads (the
+//! feasibility rule of Deb 2000). Bars are held against the training questions alone.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::within;
+use super::bounds::within;
 use crate::evaluate::{FITNESS_MAX, TaskScore, TaskSpec};
 use crate::limits;
 use crate::task::Fitness;
@@ -33,13 +32,13 @@ pub struct TaskConfig {
     /// Held-out questions; 0 = all.
     #[serde(default)]
     pub test_limit: usize,
-    /// Training questions whose answers stream; of the first task. None named: the first three.
+    /// Training questions whose answers stream, of the first task. Where none is named: the first three.
     #[serde(default)]
     pub watch: Vec<usize>,
     /// How much this task counts beside the others; the task file's own weight where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
-    /// Goes on although held-out questions stand among the training questions; the report says so.
+    /// Allows held-out questions that are among the training questions too; the report says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
     /// The fitness that a candidate must reach on this task's training questions.

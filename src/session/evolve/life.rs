@@ -107,7 +107,7 @@ pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
 /// The genome that the config's search starts from, where that is another session's best or a
 /// recipe; empty where it is not.
 pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Result<Vec<f64>> {
-    let Some(from) = config.starts_elsewhere() else { return Ok(Vec::new()) };
+    let Some(from) = config.search.starts_elsewhere() else { return Ok(Vec::new()) };
     let recipe = match from.strip_prefix("session:") {
         Some(name) => best_recipe(home, name)?,
         None => read_recipe(from, config)?,

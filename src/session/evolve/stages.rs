@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::{Evolution, Next};
 use crate::recipe::Recipe;
-use crate::session::config::stages::winner_name;
+use crate::session::config::winner_name;
 use crate::session::protocol::{CandidateId, Event, Gene, Origin, Target};
 use crate::session::state::Entry;
 

@@ -1,7 +1,7 @@
 //! The fold itself: what each event changes.
 
 use super::{Begun, Entry, Finish, Generation, SessionState};
-use crate::session::config::stages;
+use crate::session::config::{budget_in, stage_names};
 use crate::session::protocol::{
     Candidate, CandidateId, Cost, Event, Origin, Outcome, Record, Score, Split, SplitScore, Status, TaskScore,
 };
@@ -131,8 +131,8 @@ impl SessionState {
         self.config.clone_from(config);
         self.seed = *seed;
         self.genes.clone_from(genes);
-        self.stages = stages::names_in(config);
-        let may = stages::budget_in(config);
+        self.stages = stage_names(config);
+        let may = budget_in(config);
         (self.most_tokens, self.most_seconds) = (may.tokens, may.seconds);
         self.layers = *layers;
         self.train_questions = *train_questions;

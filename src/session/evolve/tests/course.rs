@@ -92,7 +92,7 @@ fn a_recipe_of_other_models_is_refused() {
 #[test]
 fn a_search_starts_where_the_journal_says() {
     let config = Config::parse(&CONFIG.replace("start = \"grid\"", "start = \"session:old\""), "x").unwrap();
-    assert_eq!(config.starts_elsewhere(), Some("session:old"));
+    assert_eq!(config.search.starts_elsewhere(), Some("session:old"));
     let text = CONFIG.replace("start = \"grid\"", "start = \"best.toml\"");
     let mut event = created("toy", &text, &Config::parse(&text, "x").unwrap(), &facts()).unwrap();
     let begin = vec![0.7, 0.8, 0.9, 0.2, 0.1, 0.0];
