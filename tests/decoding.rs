@@ -15,7 +15,8 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use yosegi::checkpoint::Checkpoint;
 use yosegi::lm::{
-    Decoder, Decoding, Device, Finish, Generated, LmError, Options, Stream, Tokenizer, candidates, generate,
+    Decoder, Decoding, Device, Finish, Generated, GenerationEvent, LmError, Options, Sampling, Tokenizer,
+    generate,
 };
 
 #[derive(Deserialize)]
@@ -168,7 +169,7 @@ fn draws_are_from_what_transformers_leaves() {
                 let penalty = decoding.repetition_penalty;
                 *score = if *score < 0.0 { *score * penalty } else { *score / penalty };
             }
-            let found: BTreeMap<u32, f64> = candidates(&scores, &decoding).into_iter().collect();
+            let found: BTreeMap<u32, f64> = Sampling::of(&decoding).candidates(&scores).into_iter().collect();
             let total: f64 = found.values().sum();
             let at = (&model.name, decoding, draw.prompt);
             let kept: Vec<u32> = found.keys().copied().collect();
@@ -267,13 +268,13 @@ fn streams_tell_the_answers_text() {
         let middle: Vec<char> = plain[0].text.chars().filter(|c| *c != '\u{FFFD}').collect();
         options.stop = vec![middle[middle.len() / 2..].iter().take(1).collect()];
         let texts = Mutex::new(vec![String::new(); 6]);
-        let on = |event: Stream| {
-            if let Stream::Text { index, text } = event {
+        let on = |event: GenerationEvent| {
+            if let GenerationEvent::Text { index, text } = event {
                 texts.lock().unwrap()[index].push_str(&text);
             }
         };
         let quiet = AtomicBool::new(false);
-        let run = |on: &(dyn Fn(Stream) + Sync)| {
+        let run = |on: &(dyn Fn(GenerationEvent) + Sync)| {
             generate(
                 &fixture.decoder,
                 &fixture.tokenizer,
@@ -299,8 +300,8 @@ fn a_cancelled_search_returns_what_there_is() {
     let decoding = Decoding { num_beams: 3, ..Decoding::default() };
     let options = Options { max_new_tokens: 30, decoding, batch: 3, threads: 1, ..Options::default() };
     let cancel = AtomicBool::new(false);
-    let stop = |event: Stream| {
-        if matches!(event, Stream::Done { .. }) {
+    let stop = |event: GenerationEvent| {
+        if matches!(event, GenerationEvent::Done { .. }) {
             cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         }
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use yosegi::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
-use yosegi::lm::{Decoder, Device, Part, PathStep};
+use yosegi::lm::{Decoder, Device, PathModel, PathStep};
 use yosegi::merge::{FoldStep, Folded, fold};
 
 const HIDDEN: usize = 12;
@@ -205,7 +205,7 @@ proptest! {
         let (a, b) = (model("a", &config, 5), model("b", &config, 6));
         let models = [&a, &b];
         let folded = fold(&models, &steps, Dtype::F32).unwrap();
-        let parts = models.map(|m| Part { name: m.reference(), config: m.config(), weights: m });
+        let parts = models.map(|m| PathModel { name: m.reference(), config: m.config(), weights: m });
         let path: Vec<PathStep> =
             steps.iter().map(|s| PathStep { model: s.model, layer: s.layer, scale: s.scale }).collect();
         let path = Decoder::load_path(&parts, &path, &Device::Cpu).unwrap();

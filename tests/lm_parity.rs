@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 use yosegi::checkpoint::{Checkpoint, FAMILIES};
-use yosegi::lm::{Decoder, Device, Finish, Generated, Options, Stream, Tokenizer, generate};
+use yosegi::lm::{Decoder, Device, Finish, Generated, GenerationEvent, Options, Tokenizer, generate};
 
 const MODELS: [&str; 14] = [
     "tied-gqa",
@@ -183,9 +183,9 @@ fn streamed_text_is_the_answers_text() {
         let n = fixture.golden.prompts.len();
         let texts = Mutex::new(vec![String::new(); n]);
         let done = Mutex::new(Vec::new());
-        let on = |event: Stream| match event {
-            Stream::Text { index, text } => texts.lock().unwrap()[index].push_str(&text),
-            Stream::Done { index } => done.lock().unwrap().push(index),
+        let on = |event: GenerationEvent| match event {
+            GenerationEvent::Text { index, text } => texts.lock().unwrap()[index].push_str(&text),
+            GenerationEvent::Done { index } => done.lock().unwrap().push(index),
         };
         let mut options = fixture.options(2, 5);
         let quiet = AtomicBool::new(false);
@@ -267,8 +267,8 @@ fn a_cancelled_run_returns_what_there_is() {
     let fixture = fixtures().next().unwrap();
     let decoder = fixture.decoder(&Device::Cpu);
     let cancel = AtomicBool::new(false);
-    let stop = |event: Stream| {
-        if matches!(event, Stream::Text { .. }) {
+    let stop = |event: GenerationEvent| {
+        if matches!(event, GenerationEvent::Text { .. }) {
             cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         }
     };

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use yosegi::checkpoint::{Checkpoint, Dtype, FAMILIES, ModelConfig, Weights};
-use yosegi::lm::{Decoder, Device, Options, Part, PathStep, Tokenizer, generate};
+use yosegi::lm::{Decoder, Device, Options, PathModel, PathStep, Tokenizer, generate};
 use yosegi::merge::{Merged, Pool, write_checkpoint};
 use yosegi::recipe::Recipe;
 
@@ -201,7 +201,7 @@ fn moved_layers_keep_their_windows() {
             }
 
             let model = pool.base();
-            let part = Part { name: "m", config: model.config(), weights: model };
+            let part = PathModel { name: "m", config: model.config(), weights: model };
             let steps: Vec<PathStep> =
                 stack.layers.iter().map(|&layer| PathStep { model: 0, layer, scale: 1.0 }).collect();
             let path = Decoder::load_path(&[part], &steps, &Device::Cpu).unwrap();

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use yosegi::checkpoint::{Checkpoint, Weights};
 use yosegi::evaluate::{PathModels, path_export};
-use yosegi::lm::{Decoder, Device, Options, Part, PathStep, Tokenizer, generate};
+use yosegi::lm::{Decoder, Device, Options, PathModel, PathStep, Tokenizer, generate};
 use yosegi::recipe::Recipe;
 
 #[derive(Deserialize)]
@@ -63,8 +63,8 @@ fn open(name: &str) -> Checkpoint {
     Checkpoint::from_memory(name, &config, &tensors, BTreeMap::new()).unwrap()
 }
 
-fn parts(models: &[Checkpoint]) -> Vec<Part<'_>> {
-    models.iter().map(|m| Part { name: m.reference(), config: m.config(), weights: m }).collect()
+fn parts(models: &[Checkpoint]) -> Vec<PathModel<'_>> {
+    models.iter().map(|m| PathModel { name: m.reference(), config: m.config(), weights: m }).collect()
 }
 
 fn say(decoder: &Decoder, first: &Checkpoint, prompts: &[Vec<u32>], most: usize) -> Vec<Vec<u32>> {
@@ -221,7 +221,7 @@ fn paths_that_cannot_be_run_are_refused_in_words() {
         (config.rope.kind, config.rope.partial) = ("linear", 0.25);
         config
     };
-    let parts = [Part { name: "stretched", config: &partial, weights: &models[0] }];
+    let parts = [PathModel { name: "stretched", config: &partial, weights: &models[0] }];
     let error = Decoder::load_path(&parts, &[step(0, 0, 1.0)], &Device::Cpu).err().expect("an error");
     assert!(error.to_string().contains("stretched") && error.to_string().contains("0.25"), "{error}");
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 use yosegi::checkpoint::Checkpoint;
-use yosegi::lm::{Decoder, Device, Options, Pair, Tokenizer, generate, likelihoods};
+use yosegi::lm::{Continuation, Decoder, Device, Options, Tokenizer, generate, likelihoods};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -77,11 +77,11 @@ fn texts_logits_and_likelihoods() {
             assert!(off <= 1e-4 * expected.largest, "{:?}, token {at}: {off}", prompt.text);
         }
     }
-    let groups: Vec<Vec<Pair>> = real
+    let groups: Vec<Vec<Continuation>> = real
         .golden
         .pairs
         .iter()
-        .map(|p| vec![Pair { context: p.context.clone(), continuation: p.continuation.clone() }])
+        .map(|p| vec![Continuation { context: p.context.clone(), tokens: p.continuation.clone() }])
         .collect();
     let found = likelihoods(&real.decoder, &groups, 2, &|_| {}, &AtomicBool::new(false)).unwrap();
     for (found, expected) in found.iter().zip(&real.golden.pairs) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use yosegi::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
-use yosegi::lm::{Decoder, Device, Part, PathStep};
+use yosegi::lm::{Decoder, Device, PathModel, PathStep};
 use yosegi::merge::{Merged, Pool, write_checkpoint};
 use yosegi::recipe::Recipe;
 
@@ -91,7 +91,7 @@ proptest! {
         };
         let text: String = slices.iter().map(slice).collect();
         let recipe = Recipe::from_toml(&format!("method = \"passthrough\"\n{text}"), "r.toml").unwrap();
-        let parts = models.each_ref().map(|m| Part { name: m.reference(), config: m.config(), weights: m });
+        let parts = models.each_ref().map(|m| PathModel { name: m.reference(), config: m.config(), weights: m });
         let steps: Vec<PathStep> = slices
             .iter()
             .flat_map(|(of, first, end)| (*first..*end).map(|layer| PathStep { model: *of, layer, scale: 1.0 }))

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 use yosegi::checkpoint::Checkpoint;
-use yosegi::lm::{Decoder, Device, Likelihood, Pair, Tokenizer, likelihoods};
+use yosegi::lm::{Continuation, Decoder, Device, Likelihood, Tokenizer, likelihoods};
 use yosegi::task::{BUILTIN, Kind, Length, Metric, Places, Question, SUITES, Split, Suite, Task, Verdict};
 
 fn golden_folder() -> PathBuf {
@@ -104,7 +104,7 @@ impl Model {
         Self { decoder: Decoder::load(checkpoint.config(), &checkpoint, device).unwrap(), tokenizer }
     }
 
-    fn pairs(&self, task: &Task) -> Vec<Vec<Pair>> {
+    fn pairs(&self, task: &Task) -> Vec<Vec<Continuation>> {
         let pairs = |q: &Question| {
             let prompt = task.prompt(q).unwrap();
             q.choices.iter().map(|c| self.tokenizer.joined(&prompt, c, 0).unwrap()).collect()
@@ -112,7 +112,7 @@ impl Model {
         task.test.iter().map(pairs).collect()
     }
 
-    fn run(&self, groups: &[Vec<Pair>], threads: usize) -> Vec<Vec<Likelihood>> {
+    fn run(&self, groups: &[Vec<Continuation>], threads: usize) -> Vec<Vec<Likelihood>> {
         likelihoods(&self.decoder, groups, threads, &|_| {}, &AtomicBool::new(false)).unwrap()
     }
 }
@@ -176,7 +176,7 @@ fn published_choices_and_sentences_are_as_likely_as_in_lm_evaluation_harness() {
 fn likelihoods_do_not_depend_on_company() {
     let model = Model::new(&Device::Cpu);
     let pair = |context: &str, continuation: &str| model.tokenizer.joined(context, continuation, 0).unwrap();
-    let groups: Vec<Vec<Pair>> = vec![
+    let groups: Vec<Vec<Continuation>> = vec![
         vec![pair("りんごが3個あります。全部で", "3個です。"), pair("りんごが3個あります。全部で", "5個")],
         vec![pair("", "ひとつの文。"), pair("", "もうひとつの文です。"), pair("", "x")],
         vec![pair("りんごが 3 ", "a"), pair("別の文脈", "b"), pair("りんご", "c")],
@@ -189,26 +189,26 @@ fn likelihoods_do_not_depend_on_company() {
             let alone = model.run(&[vec![pair.clone()]], 1);
             assert_eq!(alone[0][0], *likelihood);
             // The logits of the whole sequence say the same.
-            let tokens: Vec<u32> = pair.context.iter().chain(&pair.continuation).copied().collect();
+            let tokens: Vec<u32> = pair.context.iter().chain(&pair.tokens).copied().collect();
             let rows = model.decoder.logits(&tokens).unwrap();
             let mut sum = 0.0;
-            for (i, token) in pair.continuation.iter().enumerate() {
+            for (i, token) in pair.tokens.iter().enumerate() {
                 let row = &rows[pair.context.len() - 1 + i];
                 let most = f64::from(row.iter().copied().fold(f32::MIN, f32::max));
                 let total: f64 = row.iter().map(|v| (f64::from(*v) - most).exp()).sum();
                 sum += f64::from(row[*token as usize]) - most - total.ln();
             }
             assert!((sum - likelihood.sum).abs() < 1e-9);
-            assert_eq!(likelihood.tokens, pair.continuation.len());
+            assert_eq!(likelihood.tokens, pair.tokens.len());
         }
     }
-    let long = Pair { context: vec![3; 5000], continuation: vec![4, 5] };
-    let cut = Pair { context: vec![3; 3071], continuation: vec![4, 5] };
+    let long = Continuation { context: vec![3; 5000], tokens: vec![4, 5] };
+    let cut = Continuation { context: vec![3; 3071], tokens: vec![4, 5] };
     assert_eq!(model.run(&[vec![long]], 1), model.run(&[vec![cut]], 1), "the beginning is cut off");
     for (bad, word) in [
-        (Pair { context: vec![], continuation: vec![1] }, "no tokens"),
-        (Pair { context: vec![1], continuation: vec![9999] }, "token 9999"),
-        (Pair { context: vec![1], continuation: vec![1; 4000] }, "shorten"),
+        (Continuation { context: vec![], tokens: vec![1] }, "no tokens"),
+        (Continuation { context: vec![1], tokens: vec![9999] }, "token 9999"),
+        (Continuation { context: vec![1], tokens: vec![1; 4000] }, "shorten"),
     ] {
         let quiet = AtomicBool::new(false);
         let error = likelihoods(&model.decoder, &[vec![bad]], 1, &|_| {}, &quiet).unwrap_err().to_string();
@@ -224,7 +224,7 @@ fn spaces_at_a_contexts_end_belong_to_what_follows() {
     assert_eq!(spaced, bare);
     let apart = model.tokenizer.apart("3 + 2 = ", "5", 1).unwrap();
     assert_eq!(model.tokenizer.apart("", "5", 1).unwrap().context, [1]);
-    assert_eq!(apart.continuation, model.tokenizer.ids("5", false).unwrap());
+    assert_eq!(apart.tokens, model.tokenizer.ids("5", false).unwrap());
     assert_eq!(model.tokenizer.joined("", "5", 0).unwrap().context, [0]);
     assert!(model.tokenizer.joined("x", "", 0).is_err());
 }

@@ -10,7 +10,7 @@ use super::candidate_model::CandidateModel;
 use super::task_runner::TaskRunner;
 use super::types::Progress;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
-use crate::gpu::{Driver, Format, Made, emulated::Emulated};
+use crate::gpu::{DeviceWrite, Driver, Format, emulated::Emulated};
 use crate::lm::{Decoder, Device, Options, Tokenizer, generate};
 use crate::merge::{Merged, OnCard, Pool, Resident};
 use crate::recipe::{LayerGroup, Method, Recipe, Values};
@@ -142,7 +142,7 @@ fn every_weight_is_that_of_the_cpu_to_the_bit() {
                 let mut found = vec![0; 2 * shape.iter().product::<usize>()];
                 let place = card.alloc("place", found.len()).unwrap();
                 let made = resident.make(&pool, &mut candidate, &name, card.address(&place)).unwrap();
-                assert!(matches!(made, Made::There), "{method:?} {density} {name}");
+                assert!(matches!(made, DeviceWrite::Queued), "{method:?} {density} {name}");
                 card.download(&place, 0, &mut found).unwrap();
                 assert!(found == merged.tensor(&name).unwrap().data, "{method:?} {density} {name}");
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::task_runner::TaskRunner;
 use super::types::Progress;
 use crate::error::BadInput;
-use crate::lm::{Decoder, Device, Make};
+use crate::lm::{Decoder, Device, MakeTensor};
 use crate::merge::{Candidate, OnCard, Pool, Refused, Resident};
 use crate::recipe::Recipe;
 
@@ -75,7 +75,7 @@ impl OnDevice {
         let mut make = |name: &str, to: u64| {
             resident.make(pool, &mut candidate, name, to).map_err(|error| error.to_string())
         };
-        let make: &mut Make<'_> = &mut make;
+        let make: &mut MakeTensor<'_> = &mut make;
         let runner = match taken {
             Some(mut runner) if runner.config == config || !rebuild => {
                 runner.decoder.remake(&groups, make)?;

@@ -3,7 +3,7 @@
 use super::task_runner::TaskRunner;
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
-use crate::lm::{Decoder, Device, Part, PathStep};
+use crate::lm::{Decoder, Device, PathModel, PathStep};
 use crate::recipe::Recipe;
 
 /// Models that paths go through; the first gives embedding, final norm, head and tokenizer.
@@ -53,10 +53,10 @@ impl PathModels {
 
     /// What a decoder takes layers from.
     #[must_use]
-    pub fn parts(&self) -> Vec<Part<'_>> {
+    pub fn parts(&self) -> Vec<PathModel<'_>> {
         self.checkpoints
             .iter()
-            .map(|m| Part { name: m.reference(), config: m.config(), weights: m })
+            .map(|m| PathModel { name: m.reference(), config: m.config(), weights: m })
             .collect()
     }
 

@@ -10,7 +10,7 @@ use anyhow::bail;
 use super::types::{Ask, Progress};
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
 use crate::error::BadInput;
-use crate::lm::{self, Decoder, Device, Message, Options, Pair, Reader, Stream, Timing};
+use crate::lm::{self, Continuation, Decoder, Device, GenerationEvent, Message, Options, Reader, Timing};
 use crate::task::{Decoding, Encode, Kind, Length, Question, Split, Task};
 
 /// A decoder with what it needs to read and write text.
@@ -146,9 +146,11 @@ impl TaskRunner {
         let began = Instant::now();
         // Microseconds, from whichever thread an answer is completed on.
         let finished: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
-        let on = |stream: Stream| match stream {
-            Stream::Text { index, text } => progress(Progress::Token { question: places[index].1, text }),
-            Stream::Done { index } => {
+        let on = |stream: GenerationEvent| match stream {
+            GenerationEvent::Text { index, text } => {
+                progress(Progress::Token { question: places[index].1, text })
+            }
+            GenerationEvent::Done { index } => {
                 finished[index].store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
                 progress(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
             }
@@ -193,7 +195,7 @@ impl TaskRunner {
     }
 
     /// A question's choices after its prompt, as tokens.
-    fn continuations(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Pair>> {
+    fn continuations(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Continuation>> {
         let Some(prefix) = self.reader.prefix() else {
             bail!(BadInput::error(
                 "the model names neither a beginning-of-sequence nor an end-of-sequence token: add bos_token_id \

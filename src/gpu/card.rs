@@ -1,6 +1,7 @@
-//! A CUDA card through its driver: one context, one stream, cuBLAS, kernels compiled by NVRTC.
+//! [`Card`]: a CUDA card through its driver, with one context, one stream, cuBLAS, and kernels compiled by NVRTC.
 //!
-//! Events are not recorded (there is one stream), and freed memory stays in the pool.
+//! Events are not recorded, since there is one stream; freed memory stays in the driver's pool. `lm::device` opens
+//! it; `lm` and `merge` use it as a [`Driver`].
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -14,7 +15,7 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
 
-use super::{Arguments, Driver, Fault, Format, Product, Source, find};
+use super::{Arguments, Driver, Fault, Format, KernelSource, Product, find};
 
 const PRELUDE: &str = include_str!("device.h");
 
@@ -46,11 +47,14 @@ fn failed(error: impl fmt::Display) -> Fault {
 }
 
 impl Card {
-    /// The card with this number, or why it cannot be used.
+    /// The card with this number.
+    ///
+    /// # Errors
+    /// A library that is missing, a card that does not exist, or one that the driver refuses.
     pub fn new(ordinal: usize) -> Result<Self, Fault> {
-        find::libraries().map_err(Fault::Failed)?;
+        libraries::open().map_err(Fault::Failed)?;
         let context = CudaContext::new(ordinal).map_err(failed)?;
-        // SAFETY: everything happens on one stream, in its order.
+        // SAFETY: everything happens on one stream, in order, so no event is needed.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().map_err(failed)?;
         let blas = CudaBlas::new(Arc::clone(&stream)).map_err(failed)?;
@@ -75,13 +79,13 @@ impl Card {
         self.0.stream.context().ordinal()
     }
 
-    /// What its maker calls it.
+    /// The model's name, such as `NVIDIA H100`.
     #[must_use]
     pub fn model(&self) -> String {
         self.0.stream.context().name().unwrap_or_else(|_| "a CUDA card".to_owned())
     }
 
-    /// Bytes that the pool holds and nobody uses.
+    /// Bytes that the pool holds unused.
     fn idle(&self) -> Result<usize, Fault> {
         let Some(pool) = self.0.pool else { return Ok(0) };
         let read = |attribute| {
@@ -96,10 +100,10 @@ impl Card {
         Ok(reserved.saturating_sub(used))
     }
 
-    fn ptx(&self, source: &Source<'_>) -> Result<Ptx, Fault> {
+    fn ptx(&self, source: &KernelSource<'_>) -> Result<Ptx, Fault> {
         let (major, minor) = self.0.stream.context().compute_capability().map_err(failed)?;
         let options = |arch: bool| CompileOptions {
-            // Each operation rounds as on a CPU; what may be contracted says so.
+            // Each operation rounds as on a CPU; `mad` in `device.h` marks what may be contracted.
             fmad: Some(false),
             ftz: Some(false),
             prec_div: Some(true),
@@ -130,11 +134,11 @@ impl Card {
     }
 }
 
-/// A kernel's one argument, by value.
+/// A kernel's only argument, passed by value.
 #[repr(transparent)]
 struct Value<A>(A);
 
-// SAFETY: `A` is plain numbers, as the kernel takes them, by the contract of `Arguments`.
+// SAFETY: by the contract of `Arguments`, `A` is plain numbers in the layout that the kernel expects.
 unsafe impl<A: Arguments> DeviceRepr for Value<A> {}
 
 impl Driver for Card {
@@ -146,7 +150,7 @@ impl Driver for Card {
     }
 
     fn alloc(&self, what: &'static str, bytes: usize) -> Result<CudaSlice<u8>, Fault> {
-        // SAFETY: whoever asks writes before it reads.
+        // SAFETY: `Driver::alloc` promises no values: callers write before they read.
         unsafe { self.0.stream.alloc(bytes.max(1)) }.map_err(|error| {
             if error.0 == sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY {
                 Fault::Memory { what, bytes }
@@ -170,7 +174,7 @@ impl Driver for Card {
         }
         self.0.stream.context().bind_to_thread().map_err(failed)?;
         let place = self.address(to) + at as u64;
-        // SAFETY: the range is inside the buffer; pageable memory is read before the call returns.
+        // SAFETY: the range is inside the buffer; pageable host memory is read before the call returns.
         unsafe { result::memcpy_htod_async(place, bytes, self.0.stream.cu_stream()) }.map_err(failed)
     }
 
@@ -182,7 +186,7 @@ impl Driver for Card {
         self.0.stream.synchronize().map_err(failed)
     }
 
-    fn compile(&self, source: &Source<'_>) -> Result<Vec<CudaFunction>, Fault> {
+    fn compile(&self, source: &KernelSource<'_>) -> Result<Vec<CudaFunction>, Fault> {
         let key = format!("{} {:?}", source.name, source.defines);
         let mut modules = self.0.modules.lock().unwrap_or_else(PoisonError::into_inner);
         let module = if let Some(module) = modules.get(&key) {
@@ -210,7 +214,7 @@ impl Driver for Card {
         let value = Value(*arguments);
         let mut builder = self.0.stream.launch_builder(kernel);
         builder.arg(&value);
-        // SAFETY: the caller's.
+        // SAFETY: the caller promises what `Driver::launch` asks for.
         unsafe { builder.launch(config) }.map(|_| ()).map_err(failed)
     }
 
@@ -222,7 +226,7 @@ impl Driver for Card {
         let (one, zero) = (1.0_f32, 0.0_f32);
         let [m, n, k] = [p.m, p.n, p.k].map(|x| x as i32);
         self.0.stream.context().bind_to_thread().map_err(failed)?;
-        // SAFETY: the caller's, and the two factors live until the call returns.
+        // SAFETY: the caller promises what `Driver::multiply` asks for; the two factors live until the call returns.
         unsafe {
             blas::gemm_ex(
                 *self.0.blas.handle(),
@@ -233,14 +237,14 @@ impl Driver for Card {
                 k,
                 (&raw const one).cast(),
                 p.a as *const c_void,
-                kind(p.given),
+                kind(p.input),
                 k,
                 p.b as *const c_void,
-                kind(p.given),
+                kind(p.input),
                 k,
                 (&raw const zero).cast(),
                 p.c as *mut c_void,
-                kind(p.made),
+                kind(p.output),
                 m,
                 cublas::cublasComputeType_t::CUBLAS_COMPUTE_32F,
                 cublas::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT_TENSOR_OP,

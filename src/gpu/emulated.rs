@@ -1,7 +1,7 @@
-//! A card that is not there: the kernels as a C compiler makes them, memory with watched edges.
+//! [`Emulated`]: a card for tests, on the CPU. A C compiler makes the kernels, and the edges of memory are watched.
 //!
-//! Fresh memory holds NaN, so that reading what nobody wrote shows; bytes beyond a buffer's end are
-//! looked at after every kernel, so that writing there is an error.
+//! Fresh memory holds NaN, so that a read of unwritten memory shows. After every kernel the bytes beyond each buffer's
+//! end are checked, so that a write past the end is an error.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::HashMap;
@@ -9,11 +9,11 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use super::{Arguments, Driver, Fault, Format, Product, Source};
+use super::{Arguments, Driver, Fault, Format, KernelSource, Product};
 
 const PRELUDE: &str = include_str!("host.h");
 const ALIGN: usize = 256;
-/// Bytes after a buffer that nobody may write.
+/// Bytes after a buffer that no kernel may write.
 const EDGE: usize = 512;
 const WATCH: u8 = 0xff;
 
@@ -25,18 +25,18 @@ pub struct Emulated(Arc<Inner>);
 
 struct Inner {
     format: Format,
-    /// Bytes that it has.
+    /// Its memory in bytes.
     room: usize,
-    /// Whether the threads of a block are played from the last to the first.
+    /// Whether the threads of a block run from the last to the first.
     backwards: bool,
-    /// Addresses and lengths of the buffers there are.
+    /// Addresses and lengths of the allocated buffers.
     buffers: Mutex<HashMap<u64, usize>>,
     counts: Mutex<Counts>,
-    /// Which request for memory from now on is refused, once.
+    /// After how many more requests for memory one is refused, once.
     refuse: Mutex<Option<usize>>,
 }
 
-/// What was asked of a card so far.
+/// What a card has been asked to do so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Bytes sent to it, and brought back.
@@ -55,9 +55,9 @@ pub(crate) struct Buffer {
     card: Arc<Inner>,
 }
 
-// SAFETY: whoever has the buffer has its memory; kernels run within a call.
+// SAFETY: the buffer owns its memory, and kernels run within a call.
 unsafe impl Send for Buffer {}
-// SAFETY: see above; nothing is written through a shared reference outside `launch` and `multiply`.
+// SAFETY: as above; only `upload`, `launch` and `multiply` write through a shared reference, each within its call.
 unsafe impl Sync for Buffer {}
 
 fn layout(bytes: usize) -> Layout {
@@ -72,7 +72,7 @@ impl Drop for Buffer {
     }
 }
 
-/// Says which card a test is for where it fails.
+/// Names the card in the message of a failing test.
 impl std::fmt::Debug for Emulated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "emulated {:?}{}", self.0.format, if self.0.backwards { ", backwards" } else { "" })
@@ -84,7 +84,7 @@ impl Emulated {
         Self::with_room(format, backwards, usize::MAX)
     }
 
-    /// A card with so many bytes.
+    /// A card with so many bytes of memory.
     pub fn with_room(format: Format, backwards: bool, room: usize) -> Self {
         let (buffers, counts, refuse) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { format, room, backwards, buffers, counts, refuse }))
@@ -94,12 +94,12 @@ impl Emulated {
         self.0.counts.lock().unwrap().clone()
     }
 
-    /// Refuses the next request for memory but `after`, once.
+    /// Refuses one request for memory, after `after` more have been granted.
     pub fn refuse(&self, after: usize) {
         *self.0.refuse.lock().unwrap() = Some(after);
     }
 
-    /// Whether a refusal still stands out; it does no more.
+    /// Whether a refusal has not happened yet; it is called off.
     pub fn unrefused(&self) -> bool {
         self.0.refuse.lock().unwrap().take().is_some()
     }
@@ -117,7 +117,7 @@ impl Emulated {
 
     fn edges_hold(&self, kernel: &str) -> Result<(), Fault> {
         for (at, bytes) in self.0.buffers.lock().unwrap().iter() {
-            // SAFETY: the buffer is in the list, so it is there, with its edge behind it.
+            // SAFETY: a buffer in the list is allocated, with its edge behind it.
             let edge = unsafe { std::slice::from_raw_parts((*at as *const u8).add(*bytes), EDGE) };
             if edge.iter().any(|b| *b != WATCH) {
                 return Err(Fault::Failed(format!("{kernel} writes past the end of {bytes} bytes")));
@@ -137,8 +137,8 @@ impl Emulated {
 #[derive(Clone)]
 pub(crate) struct Kernel(String, Function);
 
-/// A library made of a source, once a process.
-fn library(source: &Source<'_>, format: Format) -> usize {
+/// Compiles a source to a library, once in a process; returns the handle.
+fn library(source: &KernelSource<'_>, format: Format) -> usize {
     static MADE: Mutex<Option<HashMap<String, usize>>> = Mutex::new(None);
     let wide = u32::from(format == Format::F32);
     let define = |(name, value): &(&str, u32)| format!("#define {name} {value}");
@@ -179,7 +179,7 @@ impl Driver for Emulated {
             return Err(Fault::Memory { what, bytes });
         }
         let layout = layout(bytes);
-        // SAFETY: the layout is not empty; every byte is written before a slice of it is made.
+        // SAFETY: the layout is not empty, and every byte is written at once.
         let at = unsafe {
             let at = alloc(layout);
             assert!(!at.is_null());
@@ -201,7 +201,7 @@ impl Driver for Emulated {
     fn upload(&self, bytes: &[u8], to: &Buffer, at: usize) -> Result<(), Fault> {
         assert!(at + bytes.len() <= to.bytes);
         self.0.counts.lock().unwrap().sent += bytes.len();
-        // SAFETY: the range is inside the buffer, as was just asked.
+        // SAFETY: the assertion above: the range is inside the buffer.
         unsafe { to.at.add(at).copy_from(bytes.as_ptr(), bytes.len()) };
         Ok(())
     }
@@ -209,12 +209,12 @@ impl Driver for Emulated {
     fn download(&self, from: &Buffer, at: usize, bytes: &mut [u8]) -> Result<(), Fault> {
         assert!(at + bytes.len() <= from.bytes);
         self.0.counts.lock().unwrap().brought += bytes.len();
-        // SAFETY: the range is inside the buffer, as was just asked.
+        // SAFETY: the assertion above: the range is inside the buffer.
         unsafe { from.at.add(at).copy_to(bytes.as_mut_ptr(), bytes.len()) };
         Ok(())
     }
 
-    fn compile(&self, source: &Source<'_>) -> Result<Vec<Kernel>, Fault> {
+    fn compile(&self, source: &KernelSource<'_>) -> Result<Vec<Kernel>, Fault> {
         let library = library(source, self.0.format) as *mut c_void;
         let kernel = |name: &&str| {
             let symbol = CString::new(*name).unwrap();
@@ -240,10 +240,10 @@ impl Driver for Emulated {
         let grid = grid.map(|n| n as u32);
         let with = (&raw const *arguments).cast();
         let size = size_of::<A>() as u32;
-        // SAFETY: the caller's.
+        // SAFETY: the caller promises what `Driver::launch` asks for.
         let said = unsafe { kernel.1(grid.as_ptr(), threads, with, size, c_int::from(self.0.backwards)) };
         if !said.is_null() {
-            // SAFETY: a kernel says nothing or a string.
+            // SAFETY: a kernel returns null or a string that ends in 0.
             let said = unsafe { CStr::from_ptr(said) };
             return Err(Fault::Failed(format!("{}: {}", kernel.0, said.to_string_lossy())));
         }
@@ -251,14 +251,14 @@ impl Driver for Emulated {
     }
 
     unsafe fn multiply(&self, p: &Product) -> Result<(), Fault> {
-        let (given, made) = (p.given.size(), p.made.size());
-        assert!(self.holds(p.a, p.k * p.m * given), "the weight of a product");
-        assert!(self.holds(p.b, p.k * p.n * given), "the rows of a product");
-        assert!(self.holds(p.c, p.m * p.n * made), "the result of a product");
+        let (input, output) = (p.input.size(), p.output.size());
+        assert!(self.holds(p.a, p.k * p.m * input), "the weight of a product");
+        assert!(self.holds(p.b, p.k * p.n * input), "the rows of a product");
+        assert!(self.holds(p.c, p.m * p.n * output), "the result of a product");
         let read = |at: u64, n: usize| -> Vec<f32> {
-            // SAFETY: `n` numbers lie there, as was just asked.
+            // SAFETY: the assertions above: `n` numbers lie there.
             unsafe {
-                match p.given {
+                match p.input {
                     Format::F32 => std::slice::from_raw_parts(at as *const f32, n).to_vec(),
                     Format::BF16 => std::slice::from_raw_parts(at as *const half::bf16, n)
                         .iter()
@@ -273,9 +273,9 @@ impl Driver for Emulated {
                 let pairs = a[i * p.k..][..p.k].iter().zip(&b[j * p.k..][..p.k]);
                 let sum = pairs.fold(0.0_f32, |sum, (a, b)| a.mul_add(*b, sum));
                 let place = i + j * p.m;
-                // SAFETY: the result has m · n numbers, as was just asked.
+                // SAFETY: the assertion above: the result has m · n numbers.
                 unsafe {
-                    match p.made {
+                    match p.output {
                         Format::F32 => (p.c as *mut f32).add(place).write(sum),
                         Format::BF16 => (p.c as *mut half::bf16).add(place).write(half::bf16::from_f32(sum)),
                     }
@@ -320,7 +320,7 @@ KERNEL(play_all, Task, 64) {
 
     fn play(kind: u32, backwards: bool) -> Result<Vec<f32>, Fault> {
         let card = Emulated::new(Format::F32, backwards);
-        let source = Source { name: "play", text: TEXT, defines: &[], kernels: &["play_all"] };
+        let source = KernelSource { name: "play", text: TEXT, defines: &[], kernels: &["play_all"] };
         let kernel = &card.compile(&source)?[0];
         let x = card.alloc("x", 256)?;
         let bytes: Vec<u8> = (0..64).flat_map(|i| ((i + 100 * kind) as f32).to_le_bytes()).collect();

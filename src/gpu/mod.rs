@@ -1,18 +1,18 @@
-//! A card: memory of its own, kernels that are compiled for a model's shape when they are first
-//! needed, and one queue in which everything happens in order.
+//! A CUDA card: memory of its own, kernels compiled at run time for a model's shape, and one queue in which
+//! everything happens in order.
 //!
-//! What runs there is text in the C that CUDA and a C compiler have in common, under one of two
-//! preludes: `device.h` makes it a CUDA kernel (compiled by NVRTC at run time: [`Card`]), `host.h`
-//! makes it an ordinary function that plays the threads of a block one after another
-//! ([`Emulated`](emulated::Emulated), for tests). So the very kernels that a GPU runs, and the code that
-//! launches them, are tested where there is none.
+//! `merge` and `lm` write their kernels in the C that CUDA and a C compiler have in common, and run them through
+//! [`Driver`]. It has two implementations, each with its own prelude: `card` with `device.h` makes CUDA
+//! kernels (compiled by NVRTC), `emulated` with `host.h` makes ordinary functions that run the threads of a
+//! block one after another, for tests. So the kernels that a GPU runs, and the code that launches them, are
+//! tested on machines without one. Another kind of card is another implementation of [`Driver`].
 
 #[cfg(feature = "cuda")]
 mod card;
 #[cfg(test)]
 pub(crate) mod emulated;
 #[cfg(feature = "cuda")]
-mod find;
+mod libraries;
 
 #[cfg(feature = "cuda")]
 pub use card::Card;
@@ -26,29 +26,29 @@ pub enum Fault {
     Failed(String),
 }
 
-/// What became of a tensor that somebody was to write at an address of a card.
-pub(crate) enum Made<T> {
-    /// What it held is still right.
-    Kept,
-    /// It will be there, in the queue's order.
-    There,
-    /// Here it is, to be sent.
-    Here(T),
+/// How a tensor that was to be written at an address on a card got there.
+pub(crate) enum DeviceWrite<T> {
+    /// The address already holds it.
+    Unchanged,
+    /// A kernel that writes it is queued.
+    Queued,
+    /// It was made on the host and is still to be sent.
+    OnHost(T),
 }
 
-/// Plain numbers and addresses, as a kernel takes them.
+/// A kernel's arguments: plain numbers and addresses.
 ///
 /// # Safety
-/// `repr(C)`, with the fields of the kernel's structure in their order, and no padding that is read.
+/// The type is `repr(C)`, has the fields of the kernel's structure in the same order, and no padding.
 pub(crate) unsafe trait Arguments: Copy {}
 
-/// Text of some kernels and what it is compiled for.
-pub(crate) struct Source<'a> {
+/// Source text of some kernels, and what it is compiled for.
+pub(crate) struct KernelSource<'a> {
     pub name: &'a str,
     pub text: &'a str,
     /// Macros and their values.
     pub defines: &'a [(&'a str, u32)],
-    /// The kernels, in the order in which they are given back.
+    /// Names of the kernels, in the order in which they are returned.
     pub kernels: &'a [&'a str],
 }
 
@@ -60,6 +60,7 @@ pub enum Format {
 }
 
 impl Format {
+    /// Bytes of a number.
     pub const fn size(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -78,36 +79,40 @@ pub(crate) struct Product {
     pub a: u64,
     pub b: u64,
     pub c: u64,
-    /// Of `a` and `b`.
-    pub given: Format,
-    /// Of `c`.
-    pub made: Format,
+    /// Number format of `a` and `b`.
+    pub input: Format,
+    /// Number format of `c`.
+    pub output: Format,
 }
 
-/// What a card does. All calls are queued in order; only [`Driver::download`] waits.
+/// What a card can do. All calls are queued in order; only [`Driver::download`] waits. Every method fails with a
+/// [`Fault`].
 pub(crate) trait Driver: Send + Sync {
-    /// Bytes on the card, from an address that is a multiple of 256. They change in the queue's order,
+    /// Memory on the card, at an address that is a multiple of 256. Its bytes change in the queue's order,
     /// whoever holds the buffer.
     type Buffer: Send + Sync;
+    /// A compiled kernel.
     type Kernel: Clone + Send + Sync;
 
     /// Number format of weights and activations.
     fn format(&self) -> Format;
-    /// Room for so many bytes, which hold anything; `what` names it in errors.
+    /// Allocates so many bytes, whose values are undefined; `what` names them in errors.
     fn alloc(&self, what: &'static str, bytes: usize) -> Result<Self::Buffer, Fault>;
+    /// Size of a buffer.
     fn bytes(&self, buffer: &Self::Buffer) -> usize;
+    /// Address of a buffer on the card.
     fn address(&self, buffer: &Self::Buffer) -> u64;
     /// Writes bytes from offset `at` on.
     fn upload(&self, bytes: &[u8], to: &Self::Buffer, at: usize) -> Result<(), Fault>;
-    /// Reads bytes from offset `at` on, once all that was queued is done.
+    /// Reads bytes from offset `at` on, after everything queued before is done.
     fn download(&self, from: &Self::Buffer, at: usize, bytes: &mut [u8]) -> Result<(), Fault>;
-    /// Compiles kernels; the same source again costs nothing.
-    fn compile(&self, source: &Source<'_>) -> Result<Vec<Self::Kernel>, Fault>;
+    /// Compiles kernels. The same source is compiled once.
+    fn compile(&self, source: &KernelSource<'_>) -> Result<Vec<Self::Kernel>, Fault>;
     /// Queues a kernel over a grid of blocks of `threads` threads.
     ///
     /// # Safety
-    /// `arguments` are those of the kernel, and every address in them leads to as much memory of this card
-    /// as the kernel reads or writes there, kept until the queue is done with it.
+    /// `arguments` are of the kernel's own type, and every address in them points to as much memory of this card as
+    /// the kernel reads or writes there. That memory is kept until the kernel has run.
     unsafe fn launch<A: Arguments>(
         &self,
         kernel: &Self::Kernel,
@@ -118,8 +123,8 @@ pub(crate) trait Driver: Send + Sync {
     /// Queues a matrix product.
     ///
     /// # Safety
-    /// The addresses lead to matrices of the sizes and formats that `product` says.
+    /// The addresses point to matrices of the sizes and formats that `product` says, kept until it has run.
     unsafe fn multiply(&self, product: &Product) -> Result<(), Fault>;
-    /// Bytes that can still be had.
+    /// Bytes that can still be allocated.
     fn free(&self) -> Result<usize, Fault>;
 }

@@ -1,34 +1,44 @@
-//! A model in memory: loaded once, its weights rewritten in place for each new merge.
+//! [`Decoder`]: a model on a device, loaded once, its weights rewritten in place for each new merge.
+//!
+//! In: a config, weights by name and a device. `decoding` runs it; `path` and `made_on_device` load it in
+//! other ways.
 
 use super::{
     Device, LmError,
     engine::{Engine, make_engine, with_model},
-    model::{Model, Source},
-    shape::Shape,
+    model::{HostWeights, Model},
+    shape::DecoderShape,
 };
 use crate::checkpoint::{ModelConfig, Weights};
 use crate::recipe::LayerGroup;
 
-/// A decoder on a device, ready to run. Shared by the threads of a generation.
+/// A model on a device, ready to run. The threads of a generation share it.
 pub struct Decoder {
     pub(super) engine: Engine,
 }
 
 impl Decoder {
-    /// Loads a model: checks the config, then every tensor's presence and shape.
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// A config that cannot run, a tensor that is missing or has another shape, no memory on the device.
     pub fn load(config: &ModelConfig, weights: &dyn Weights, device: &Device) -> Result<Self, LmError> {
-        let shape = Shape::new(config)?;
+        let shape = DecoderShape::new(config)?;
         let engine = make_engine!(device, &shape, backend => {
-            Model::load(backend, shape, &mut Source { weights, name: "" })?
+            Model::load(backend, shape, &mut HostWeights { weights, name: "" })?
         });
         Ok(Self { engine })
     }
 
-    /// Rewrites the weights of some layer groups of the first model in place; `groups` is in the order
-    /// of [`LayerGroup::index`]. After an error the decoder's weights are a mixture: refresh again.
+    /// Rewrites the weights of some layer groups of the first model in place; `groups` is in the order of
+    /// [`LayerGroup::index`].
+    ///
+    /// # Errors
+    /// Another number of groups than the model has, or a tensor that is missing or has another shape. The
+    /// weights are then partly new, partly old: refresh again.
     pub fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
         self.check_groups(groups)?;
-        let mut source = Source { weights, name: "" };
+        let mut source = HostWeights { weights, name: "" };
         with_model!(&mut self.engine, model => model.refresh(&mut source, groups))
     }
 
@@ -38,15 +48,18 @@ impl Decoder {
     }
 
     /// Logits of every position of one sequence, `[tokens][vocab]`, from a single forward pass.
+    ///
+    /// # Errors
+    /// A prompt that cannot be run, or no memory.
     pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
         self.check_prompt(0, tokens)?;
         with_model!(&self.engine, model => model.logits(tokens))
     }
 
-    /// What a person should hear of the runs so far, once: that memory ran out, and what was done.
+    /// A sentence for the user, once: that memory ran out, and how many sequences run at once since.
     #[must_use]
     pub fn news(&self) -> Option<String> {
-        with_model!(&self.engine, model => model.found().news())
+        with_model!(&self.engine, model => model.memory_limit().news())
     }
 
     /// Number of tokens that the model knows.
@@ -61,11 +74,11 @@ impl Decoder {
         self.shape().max_positions
     }
 
-    pub(super) fn shape(&self) -> &Shape {
+    pub(super) fn shape(&self) -> &DecoderShape {
         with_model!(&self.engine, model => &model.shape)
     }
 
-    /// A prompt must have tokens, all known, and leave room for one more.
+    /// A prompt must have tokens, all in the vocabulary, and leave room for one more.
     pub(super) fn check_prompt(&self, index: usize, tokens: &[u32]) -> Result<(), LmError> {
         let fail = |reason: String| Err(LmError::Prompt { index, reason });
         if tokens.is_empty() {

@@ -1,4 +1,8 @@
-//! Where a model runs.
+//! The devices that a model can run on, and how a user names them.
+//!
+//! In: a name (`auto`, `cpu`, `cuda`, `cuda:1`). Out: a [`Device`] to load a decoder on. Called by the commands,
+//! by workers, and by whoever loads a decoder. A new device is a variant here, its name in [`pick`], and a
+//! backend (`lm/backend`).
 
 use super::LmError;
 
@@ -10,22 +14,21 @@ pub enum Device {
     /// A CUDA card, by the kernels of this crate (bf16).
     #[cfg(feature = "cuda")]
     Cuda(crate::gpu::Card),
-    /// Candle's CPU device, by operations composed from candle's own (f32): slow, the reference that the fast
-    /// kernels are tested against.
+    /// Candle's CPU device, by candle's own operations (f32): slow, the reference for tests of the kernels.
     Reference,
-    /// The CUDA kernels where there is no card.
+    /// The CUDA kernels on an emulated card.
     #[cfg(test)]
     Emulated(crate::gpu::emulated::Emulated),
 }
 
 impl Device {
-    /// Slow, for tests.
+    /// The slow reference device, for tests.
     #[must_use]
     pub const fn reference() -> Self {
         Self::Reference
     }
 
-    /// How to name it to a person and in the journal: `cpu`, `cpu (reference)`, `cuda:0`.
+    /// Its name, for the user and the journal: `cpu`, `cpu (reference)`, `cuda:0`.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -38,7 +41,7 @@ impl Device {
         }
     }
 
-    /// Number format of weights and activations there.
+    /// Number format of weights and activations on it.
     #[must_use]
     pub fn dtype(&self) -> &'static str {
         match self {
@@ -54,18 +57,20 @@ impl Device {
     }
 }
 
-/// A device, and what a person should hear about how it was chosen.
+/// A device, and a remark for the user on how it was chosen.
 #[derive(Clone, Debug)]
 pub struct Picked {
     pub device: Device,
-    /// Why `auto` took the CPU although this build knows GPUs: one line.
+    /// One line: why `auto` took the CPU although this build supports GPUs.
     pub note: Option<String>,
 }
 
 /// The device of that name: `auto`, `cpu`, `cuda` or `cuda:1`.
 ///
-/// `auto` takes the first GPU and falls back to the CPU, with a note if this build knows GPUs; a GPU
-/// that is asked for by name and not there is an error.
+/// `auto` takes the first GPU and falls back to the CPU, with a note if this build supports GPUs.
+///
+/// # Errors
+/// A name that is none of these, or a GPU that cannot be used.
 pub fn pick(name: &str) -> Result<Picked, LmError> {
     let plain = |device| Picked { device, note: None };
     let ordinal = match name {

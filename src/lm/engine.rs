@@ -1,36 +1,40 @@
-//! The decoder's one code path, compiled for each backend.
+//! The list of backends: a [`Model`] on each, and the macros that run code on whichever a decoder has.
+//!
+//! A new backend is a variant of [`Engine`] and an arm in each of the two macros. `Decoder`, `path` and
+//! `decoding` use them.
 
 use super::{
-    backend::{candle::Composed, cpu::Cpu},
+    backend::{candle::Candle, cpu::Cpu},
     model::Model,
 };
 
-// One a decoder: a box would save nothing.
+// There is one for each decoder: a box would save nothing.
 #[allow(clippy::large_enum_variant)]
+/// A decoder's model on its backend.
 pub(super) enum Engine {
     Cpu(Model<Cpu>),
     #[cfg(feature = "cuda")]
-    Cuda(Model<super::backend::cuda::Gpu<crate::gpu::Card>>),
-    Reference(Model<Composed>),
+    Cuda(Model<super::backend::cuda::Cuda<crate::gpu::Card>>),
+    Candle(Model<Candle>),
     #[cfg(test)]
-    Emulated(Model<super::backend::cuda::Gpu<crate::gpu::emulated::Emulated>>),
+    Emulated(Model<super::backend::cuda::Cuda<crate::gpu::emulated::Emulated>>),
 }
 
-/// Evaluates an expression with the engine's model, whatever its backend.
+/// Evaluates an expression with the engine's model, compiled for each backend.
 macro_rules! with_model {
     ($engine:expr, $model:ident => $body:expr) => {
         match $engine {
             $crate::lm::engine::Engine::Cpu($model) => $body,
             #[cfg(feature = "cuda")]
             $crate::lm::engine::Engine::Cuda($model) => $body,
-            $crate::lm::engine::Engine::Reference($model) => $body,
+            $crate::lm::engine::Engine::Candle($model) => $body,
             #[cfg(test)]
             $crate::lm::engine::Engine::Emulated($model) => $body,
         }
     };
 }
 
-/// Makes the engine of a device: an expression of a backend gives the model.
+/// Makes an engine on a device: the expression makes the model from the backend that it is given.
 macro_rules! make_engine {
     ($device:expr, $shape:expr, $backend:ident => $model:expr) => {
         match $device {
@@ -40,16 +44,16 @@ macro_rules! make_engine {
             }
             #[cfg(feature = "cuda")]
             $crate::lm::Device::Cuda(card) => {
-                let $backend = $crate::lm::backend::cuda::Gpu::new(card, $shape)?;
+                let $backend = $crate::lm::backend::cuda::Cuda::new(card, $shape)?;
                 $crate::lm::engine::Engine::Cuda($model)
             }
             $crate::lm::Device::Reference => {
-                let $backend = $crate::lm::backend::candle::Composed::new();
-                $crate::lm::engine::Engine::Reference($model)
+                let $backend = $crate::lm::backend::candle::Candle::cpu();
+                $crate::lm::engine::Engine::Candle($model)
             }
             #[cfg(test)]
             $crate::lm::Device::Emulated(card) => {
-                let $backend = $crate::lm::backend::cuda::Gpu::new(card, $shape)?;
+                let $backend = $crate::lm::backend::cuda::Cuda::new(card, $shape)?;
                 $crate::lm::engine::Engine::Emulated($model)
             }
         }
@@ -57,32 +61,3 @@ macro_rules! make_engine {
 }
 
 pub(super) use {make_engine, with_model};
-
-impl Engine {
-    /// Sequences that a thread decodes at once at most, where nothing is asked for: on a card the weights
-    /// are read once a step for all of them, so that only memory is a bound.
-    pub const fn most_at_once(&self) -> usize {
-        match self {
-            Self::Cpu(_) | Self::Reference(_) => 128,
-            #[cfg(feature = "cuda")]
-            Self::Cuda(_) => 1024,
-            #[cfg(test)]
-            Self::Emulated(_) => 1024,
-        }
-    }
-
-    /// Threads that decode side by side where `asked` are wished for, 0 being all cores.
-    pub fn threads(&self, asked: usize) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        match self {
-            Self::Cpu(_) if asked == 0 => cores(),
-            Self::Cpu(_) => asked,
-            // One queue.
-            #[cfg(feature = "cuda")]
-            Self::Cuda(_) => 1,
-            Self::Reference(_) => 1,
-            #[cfg(test)]
-            Self::Emulated(_) => 1,
-        }
-    }
-}

@@ -1,4 +1,4 @@
-//! What can go wrong when a model is loaded or run, each in one sentence that names the place.
+//! Errors of loading or running a model. Each message names the file, tensor or key, and what to do.
 
 use crate::limits::shown;
 
@@ -14,7 +14,7 @@ pub enum LmError {
     /// A tensor's bytes are fewer or more than its shape and dtype say.
     #[error("tensor {name} holds {found} bytes where its shape and dtype call for {expected}")]
     Bytes { name: String, expected: usize, found: usize },
-    /// A weight file that did not stay what it was.
+    /// A weight file that changed or cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// The config asks for something that the decoder does not do.
@@ -26,13 +26,13 @@ pub enum LmError {
     /// No such device, or a build without it.
     #[error("{0}")]
     Device(String),
-    /// A checkpoint's files of text cannot be used.
+    /// A checkpoint's tokenizer or chat-template files cannot be used.
     #[error("{0}")]
     Files(String),
     /// `tokenizer.json` cannot be read or a text cannot be encoded.
     #[error("tokenizer: {}", shown(.0))]
     Tokenizer(String),
-    /// A chat template that cannot be used, or that refuses the messages.
+    /// A chat template that cannot be used or that refuses the messages.
     #[error("chat template: {0}")]
     Chat(String),
     /// A prompt that cannot be run.
@@ -44,22 +44,22 @@ pub enum LmError {
         size(*bytes)
     )]
     Memory { what: &'static str, bytes: usize },
-    /// The keys and values of the fewest sequences that can run are more than what is free.
+    /// The keys and values of the smallest possible batch need more memory than is free.
     #[error(
         "{sequences} sequences of {tokens} tokens at once need {} of memory for keys and values, and {} are \
          free: shorten the prompts, allow fewer new tokens, take fewer threads or beams, or free memory",
         size(*needed), size(*free)
     )]
     Room { sequences: usize, tokens: usize, needed: usize, free: usize },
-    /// A way of decoding that cannot be.
+    /// A decoding option that is out of range.
     #[error("{key} {why}")]
     Decoding { key: &'static str, why: String },
     /// A refresh that does not fit the loaded model.
     #[error("refresh names {found} layer groups, the model has {expected}")]
     Groups { expected: usize, found: usize },
-    /// Whoever was to make the weights could not.
+    /// A merge that was to write weights on the card failed.
     #[error("{0}")]
-    Made(String),
+    DeviceWeights(String),
     /// A path that cannot be run.
     #[error("path: {0}")]
     Path(String),
@@ -68,7 +68,7 @@ pub enum LmError {
     Backend(String),
 }
 
-/// Bytes for a person.
+/// A number of bytes, to read.
 fn size(bytes: usize) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 100.0 { format!("{mib:.2} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }
@@ -76,7 +76,7 @@ fn size(bytes: usize) -> String {
 
 impl From<candle_core::Error> for LmError {
     fn from(error: candle_core::Error) -> Self {
-        // Its `Display` appends a backtrace when RUST_BACKTRACE is set: the first line says it all.
+        // Its `Display` appends a backtrace when RUST_BACKTRACE is set: the first line is enough.
         let text = error.to_string();
         Self::Backend(text.lines().next().unwrap_or("tensor library error").to_owned())
     }

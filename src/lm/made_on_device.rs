@@ -1,45 +1,54 @@
-//! Decoders whose weights are made on the card where they run.
+//! Decoders whose weights a merge writes directly on the card.
+//!
+//! In: a config, a device and a [`MakeTensor`]. Called by the evaluation of candidates on a card, which passes
+//! `merge`'s resident models.
 
 use super::{
     Decoder, Device, LmError,
-    backend::cuda::{Gpu, Make, Maker},
+    backend::cuda::{Cuda, DeviceWeights},
     engine::Engine,
-    model::Model,
-    shape::Shape,
+    model::{MakeTensor, Model},
+    shape::DecoderShape,
 };
 use crate::checkpoint::ModelConfig;
 
 impl Decoder {
-    /// As [`Self::load`], all weights made on the card.
+    /// As [`Self::load`], with all weights made on the card.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; [`LmError::DeviceWeights`] with the merge's message.
     pub(crate) fn load_made(
         config: &ModelConfig,
         device: &Device,
-        make: &mut Make<'_>,
+        make: &mut MakeTensor<'_>,
     ) -> Result<Self, LmError> {
-        let shape = Shape::new(config)?;
-        let mut fill = Maker(make);
+        let shape = DecoderShape::new(config)?;
+        let mut weights = DeviceWeights(make);
         let engine = match device {
             #[cfg(feature = "cuda")]
-            Device::Cuda(card) => Engine::Cuda(Model::load(Gpu::new(card, &shape)?, shape, &mut fill)?),
+            Device::Cuda(card) => Engine::Cuda(Model::load(Cuda::new(card, &shape)?, shape, &mut weights)?),
             #[cfg(test)]
             Device::Emulated(card) => {
-                Engine::Emulated(Model::load(Gpu::new(card, &shape)?, shape, &mut fill)?)
+                Engine::Emulated(Model::load(Cuda::new(card, &shape)?, shape, &mut weights)?)
             }
             Device::Cpu | Device::Reference => return Err(no_card()),
         };
         Ok(Self { engine })
     }
 
-    /// As [`Self::refresh`], the groups' weights made on the card.
-    pub(crate) fn remake(&mut self, groups: &[bool], make: &mut Make<'_>) -> Result<(), LmError> {
+    /// As [`Self::refresh`], with the groups' weights made on the card.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`]; [`LmError::DeviceWeights`] with the merge's message.
+    pub(crate) fn remake(&mut self, groups: &[bool], make: &mut MakeTensor<'_>) -> Result<(), LmError> {
         self.check_groups(groups)?;
-        let mut fill = Maker(make);
+        let mut weights = DeviceWeights(make);
         match &mut self.engine {
             #[cfg(feature = "cuda")]
-            Engine::Cuda(model) => model.refresh(&mut fill, groups),
+            Engine::Cuda(model) => model.refresh(&mut weights, groups),
             #[cfg(test)]
-            Engine::Emulated(model) => model.refresh(&mut fill, groups),
-            Engine::Cpu(_) | Engine::Reference(_) => Err(no_card()),
+            Engine::Emulated(model) => model.refresh(&mut weights, groups),
+            Engine::Cpu(_) | Engine::Candle(_) => Err(no_card()),
         }
     }
 }

@@ -1,14 +1,20 @@
-//! Running a model: prompts come in as token ids, answers go out.
+//! Running a model: prompts come in as token ids, answers and likelihoods go out.
 //!
-//! [`Decoder::load`] takes a checked config and anything that has tensors by name (a checkpoint,
-//! a merge); [`Decoder::refresh`] rewrites some layer groups in place for the next candidate;
-//! [`Decoder::load_path`] and [`Decoder::set_path`] run layers of several models in any order;
-//! [`generate`] decodes many sequences at once, each token the likeliest, drawn, or the best of
-//! several beams; [`likelihoods`] says how likely given continuations are. An answer never depends on
-//! its neighbours, the batch size, the order or the number of threads.
+//! [`Decoder::load`] takes a checked config and tensors by name (a checkpoint, a merge); [`Decoder::refresh`]
+//! rewrites some layer groups in place for the next candidate; [`Decoder::load_path`] and
+//! [`Decoder::set_path`] run layers of several models in any order. [`generate`] decodes many sequences at
+//! once, greedily, by sampling or by beam search; [`likelihoods`] scores given continuations. An answer never
+//! depends on its neighbours, the batch size, the order or the number of threads.
 //!
-//! One code path (`model`) runs on any backend; what differs between devices is in `ops` and
-//! its implementations: `cpu`, `cuda`, and `composed` for reference.
+//! | folder | holds |
+//! |---|---|
+//! | `text` | tokenizer, chat template, text as tokens arrive |
+//! | `decoding` | generation and likelihoods: batches, sampler, beam search |
+//! | `model` | weights, the path of blocks, the forward pass: one code path for all devices |
+//! | `backend` | the operations of each device: CPU, CUDA, candle |
+//!
+//! A model family is a row of `checkpoint::family`, from which `shape` and `model::load` follow; a backend is
+//! a folder of `backend` and a row of `engine`; a device's name is in `device`.
 
 mod backend;
 #[doc(hidden)]
@@ -22,22 +28,22 @@ mod error;
 mod made_on_device;
 mod model;
 mod path;
-mod probe;
 mod rope;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod unit_outputs;
 
 pub use crate::task::{Decoding, EarlyStopping};
-#[cfg(any(feature = "cuda", test))]
-pub(crate) use backend::cuda::Make;
 pub use decoder::Decoder;
 pub use decoding::{
-    Finish, Generated, Likelihood, Options, Stream, Timing, candidates, generate, likelihoods,
+    Finish, Generated, GenerationEvent, Likelihood, Options, Sampling, Timing, generate, likelihoods,
 };
 pub use device::{Device, Picked, pick};
 pub use error::LmError;
-pub use path::{Part, PathStep};
-pub use probe::StepUnits;
-pub use text::{ChatTemplate, Message, Pair, Reader, TextStream, Tokenizer};
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use model::MakeTensor;
+pub use path::{PathModel, PathStep};
+pub use text::{ChatTemplate, Continuation, Message, Reader, TextStream, Tokenizer};
+pub use unit_outputs::StepUnits;

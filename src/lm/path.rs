@@ -1,28 +1,27 @@
 //! Data flow through layers of several models: any sequence of (model, layer, input scale).
 //!
-//! At a step with scale w the residual stream x enters as w · x (Akiba et al. 2024, arXiv
-//! 2403.13187, "data flow space"). Embedding, final norm, head and tokenizer are the first model's.
-//! A layer is brought to the device when a path first names it and then stays, so that another path
-//! over the same layers costs a list of steps; a layer that occurs twice has one set of weights
-//! and two places in the cache.
+//! At a step with scale w the residual stream x enters as w · x (Akiba et al. 2024, arXiv 2403.13187, "data
+//! flow space"). Embedding, final norm, head and tokenizer are the first model's. A layer is loaded when a
+//! path first names it and then stays, so that another path over the same layers costs a list of steps. A
+//! layer that occurs twice has one set of weights and two places in the cache.
 
 use super::{
     Decoder, Device, LmError,
     backend::Backend,
     engine::{make_engine, with_model},
-    model::{Model, Source, Step},
+    model::{HostWeights, Model, Step},
     rope::Rope,
-    shape::Shape,
+    shape::DecoderShape,
 };
 use crate::checkpoint::{ModelConfig, Weights};
 
 /// Most steps of a path; each has its own keys and values.
 const STEP_LIMIT: usize = 4096;
 
-/// A model that a path can take layers from.
+/// A model from which a path can take layers.
 #[derive(Clone, Copy)]
-pub struct Part<'a> {
-    /// How to name it in errors.
+pub struct PathModel<'a> {
+    /// Its name in errors.
     pub name: &'a str,
     pub config: &'a ModelConfig,
     pub weights: &'a dyn Weights,
@@ -48,25 +47,31 @@ impl PathStep {
 }
 
 impl Decoder {
-    /// Loads what a path over `parts` needs, and runs that path. The models must have the same
-    /// hidden size and heads; rotary positions, sliding window, MLP size, biases and the norms'
-    /// ε are each step's own.
-    pub fn load_path(parts: &[Part<'_>], steps: &[PathStep], device: &Device) -> Result<Self, LmError> {
-        let (shapes, ropes) = shapes(parts)?;
-        check(&shapes, parts, steps)?;
+    /// Loads the layers of a path over `models`. The models must have the same hidden size and heads; rotary
+    /// positions, sliding window, MLP size, biases and the norms' ε are each step's own.
+    ///
+    /// # Errors
+    /// [`LmError::Path`] for models that do not fit together and steps that do not exist; otherwise as
+    /// [`Self::load`].
+    pub fn load_path(models: &[PathModel<'_>], steps: &[PathStep], device: &Device) -> Result<Self, LmError> {
+        let (shapes, ropes) = shapes(models)?;
+        check(&shapes, models, steps)?;
         let engine = make_engine!(device, &shapes[0], backend => {
-            Model::load_path(backend, shapes, ropes, parts, steps)?
+            Model::load_path(backend, shapes, ropes, models, steps)?
         });
         Ok(Self { engine })
     }
 
-    /// Takes another path from the next run on. `parts` are those of [`Self::load_path`]; only
-    /// layers that no path named before are read. After an error the path is the old one.
-    pub fn set_path(&mut self, parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
-        with_model!(&mut self.engine, model => model.set_path(parts, steps))
+    /// Takes another path from the next run on. `models` are those of [`Self::load_path`]; only layers that no
+    /// path has named before are read.
+    ///
+    /// # Errors
+    /// As [`Self::load_path`]. The path is then the old one.
+    pub fn set_path(&mut self, models: &[PathModel<'_>], steps: &[PathStep]) -> Result<(), LmError> {
+        with_model!(&mut self.engine, model => model.set_path(models, steps))
     }
 
-    /// The path that runs now.
+    /// The present path.
     #[must_use]
     pub fn path(&self) -> Vec<PathStep> {
         with_model!(&self.engine, model => model.path())
@@ -76,34 +81,34 @@ impl Decoder {
 impl<B: Backend> Model<B> {
     fn load_path(
         backend: B,
-        shapes: Vec<Shape>,
+        shapes: Vec<DecoderShape>,
         ropes: Vec<Rope>,
-        parts: &[Part<'_>],
+        models: &[PathModel<'_>],
         steps: &[PathStep],
     ) -> Result<Self, LmError> {
-        let mut ends = Source { weights: parts[0].weights, name: "" };
+        let mut ends = HostWeights { weights: models[0].weights, name: "" };
         let mut model = Self::with_ends(backend, shapes, ropes, &mut ends)?;
-        model.set_path(parts, steps)?;
+        model.set_path(models, steps)?;
         Ok(model)
     }
 
-    fn set_path(&mut self, parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
-        if parts.len() != self.shapes.len() {
-            let (loaded, found) = (self.shapes.len(), parts.len());
+    fn set_path(&mut self, models: &[PathModel<'_>], steps: &[PathStep]) -> Result<(), LmError> {
+        if models.len() != self.shapes.len() {
+            let (loaded, found) = (self.shapes.len(), models.len());
             return Err(LmError::Path(format!("{found} models are given where {loaded} are loaded")));
         }
-        check(&self.shapes, parts, steps)?;
+        check(&self.shapes, models, steps)?;
         let mut path = Vec::with_capacity(steps.len());
         for step in steps {
             let here = self.blocks.iter().position(|b| (b.model, b.layer) == (step.model, step.layer));
             let block = if let Some(block) = here {
                 block
             } else {
-                let part = &parts[step.model];
+                let from = &models[step.model];
                 self.load_block(
                     step.model,
                     step.layer,
-                    &mut Source { weights: part.weights, name: part.name },
+                    &mut HostWeights { weights: from.weights, name: from.name },
                 )?
             };
             path.push(Step { block, scale: step.scale });
@@ -121,13 +126,13 @@ impl<B: Backend> Model<B> {
     }
 }
 
-/// Shapes of models that run together, and their rotations, each once.
-fn shapes(parts: &[Part<'_>]) -> Result<(Vec<Shape>, Vec<Rope>), LmError> {
-    let mut shapes: Vec<Shape> = Vec::with_capacity(parts.len());
+/// Shapes of models that run together, and their rotations, each listed once.
+fn shapes(models: &[PathModel<'_>]) -> Result<(Vec<DecoderShape>, Vec<Rope>), LmError> {
+    let mut shapes: Vec<DecoderShape> = Vec::with_capacity(models.len());
     let mut ropes: Vec<Rope> = Vec::new();
-    for part in parts {
-        let mut shape =
-            Shape::new(part.config).map_err(|error| LmError::Path(format!("{}: {error}", part.name)))?;
+    for model in models {
+        let mut shape = DecoderShape::new(model.config)
+            .map_err(|error| LmError::Path(format!("{}: {error}", model.name)))?;
         if let Some(first) = shapes.first() {
             for (key, mine, theirs) in [
                 ("hidden_size", shape.hidden, first.hidden),
@@ -138,7 +143,7 @@ fn shapes(parts: &[Part<'_>]) -> Result<(Vec<Shape>, Vec<Rope>), LmError> {
                 if mine != theirs {
                     return Err(LmError::Path(format!(
                         "{} has {key} = {mine} where {} has {theirs}: layers of the two cannot follow one another",
-                        part.name, parts[0].name
+                        model.name, models[0].name
                     )));
                 }
             }
@@ -150,7 +155,7 @@ fn shapes(parts: &[Part<'_>]) -> Result<(Vec<Shape>, Vec<Rope>), LmError> {
             })
         };
         let places: Vec<usize> = shape.ropes.iter().map(&mut place).collect();
-        for view in &mut shape.views {
+        for view in &mut shape.attention {
             view.rotation = places[view.rotation];
         }
         shapes.push(shape);
@@ -161,8 +166,8 @@ fn shapes(parts: &[Part<'_>]) -> Result<(Vec<Shape>, Vec<Rope>), LmError> {
     Ok((shapes, ropes))
 }
 
-/// Every step names a layer that there is, and a scale that leaves something.
-fn check(shapes: &[Shape], parts: &[Part<'_>], steps: &[PathStep]) -> Result<(), LmError> {
+/// Checks that every step names an existing layer and a usable scale.
+fn check(shapes: &[DecoderShape], models: &[PathModel<'_>], steps: &[PathStep]) -> Result<(), LmError> {
     let refuse = |why: String| Err(LmError::Path(why));
     if steps.is_empty() {
         return refuse("it has no steps: name at least one layer".to_owned());
@@ -181,7 +186,7 @@ fn check(shapes: &[Shape], parts: &[Part<'_>], steps: &[PathStep]) -> Result<(),
         if step.layer >= shape.layers {
             return refuse(format!(
                 "step {place} names layer {} of {}, which has {} layers, counted from 0",
-                step.layer, parts[step.model].name, shape.layers
+                step.layer, models[step.model].name, shape.layers
             ));
         }
         if !step.scale.is_finite() || step.scale == 0.0 {

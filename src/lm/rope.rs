@@ -1,13 +1,16 @@
-//! Rotary positions: how fast each pair of features turns.
+//! Rotary positions: how fast each pair of features turns, by transformers' `modeling_rope_utils`.
+//!
+//! In: a config's rotary parameters. Out: a [`Rope`] for each kind of layer, from which backends make
+//! tables of cosines and sines. Called by `shape` and by the backends' caches.
 
 use serde_json::Value;
 
 use super::LmError;
 use crate::checkpoint::{ModelConfig, Rotary};
 
-/// How positions turn a head's features: angular frequencies of the pairs, half of them as many as
-/// features turn. Feature d turns with feature d + half (the "rotate half" order of Hugging Face
-/// checkpoints); features past the turning ones stay.
+/// How positions rotate a head's features: an angular frequency for each pair. Feature d is paired with
+/// feature d + half, where half is the number of pairs (the "rotate half" order of Hugging Face
+/// checkpoints). Features beyond the pairs are left alone (partial rotary positions).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rope {
     frequencies: Vec<f32>,
@@ -16,8 +19,11 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// Frequencies of the blocks, and of those with a window where they turn otherwise; in the
-    /// arithmetic of transformers' `modeling_rope_utils`.
+    /// The rotation of layers with full attention, then that of layers with a sliding window if they have
+    /// their own.
+    ///
+    /// # Errors
+    /// [`LmError::Config`] for a parameter that is missing, not a number above 0, or leaves no pair.
     pub fn of(config: &ModelConfig) -> Result<Vec<Self>, LmError> {
         std::iter::once(&config.rope)
             .chain(&config.rope_local)
@@ -27,7 +33,7 @@ impl Rope {
 
     fn new(config: &ModelConfig, rotary: &Rotary) -> Result<Self, LmError> {
         let head = config.head_dim;
-        // An odd share is rounded up to whole pairs, each as fast as its place in the odd one says.
+        // An odd number of features is rounded up to whole pairs; their frequencies follow from the odd number.
         let turning = (head as f64 * rotary.partial) as usize;
         let proportional = rotary.kind == "proportional";
         let half = if proportional { head / 2 } else { turning.div_ceil(2) };
@@ -48,7 +54,7 @@ impl Rope {
         Ok(rope)
     }
 
-    /// Pairs that turn.
+    /// Number of pairs that turn.
     pub fn half(&self) -> usize {
         self.frequencies.len()
     }
@@ -62,20 +68,20 @@ impl Rope {
     }
 }
 
-/// Positions that a model's rotation holds for: `LongRoPE`'s short factors end at
-/// `original_max_position_embeddings`. Beyond, its keys would have to turn by other factors than
-/// those already cached, and an answer would depend on how long it gets.
+/// The longest sequence for which a model's rotation holds: `LongRoPE`'s short factors end at
+/// `original_max_position_embeddings`. Beyond it, keys would rotate by other factors than those already
+/// cached, and an answer would depend on its length.
 pub(crate) fn positions(config: &ModelConfig) -> usize {
     let most = config.max_position_embeddings;
     let long = std::iter::once(&config.rope).chain(&config.rope_local).filter(|r| r.kind == "longrope");
     long.filter_map(|rotary| rotary.original).fold(most, |most, n| most.min(n as usize)).max(1)
 }
 
-/// What a rotation is scaled by, and the config around it.
+/// Rotary scaling (`rope_scaling`), and the config that it is read from.
 struct Scaling<'a> {
     config: &'a ModelConfig,
     rotary: &'a Rotary,
-    /// Features that turn.
+    /// Number of features that turn.
     turning: usize,
 }
 
@@ -105,7 +111,7 @@ impl Scaling<'_> {
         }
     }
 
-    /// A number above 0; 0 is as good as none.
+    /// A number above 0; 0 counts as absent.
     fn unless_zero(&self, key: &str) -> Result<Option<f64>, LmError> {
         let zero = self.rotary.parameters.get(key).and_then(Value::as_f64) == Some(0.0);
         if zero { Ok(None) } else { self.optional(key) }
@@ -115,7 +121,7 @@ impl Scaling<'_> {
         self.rotary.original.unwrap_or(self.config.max_position_embeddings as f64)
     }
 
-    /// How much longer the sequences are than those trained on.
+    /// By how much sequences are longer than in training.
     fn longer(&self) -> Result<f64, LmError> {
         let ratio = self.config.max_position_embeddings as f64 / self.original();
         Ok(self.optional("factor")?.unwrap_or(ratio))
@@ -128,7 +134,7 @@ impl Scaling<'_> {
                 rope.frequencies.iter_mut().for_each(|f| *f /= factor);
                 Ok(())
             }
-            // It grows its base only beyond max_position_embeddings, where sequences end.
+            // Its base grows only beyond max_position_embeddings, where sequences end here.
             "dynamic" => self.number("factor").map(|_| ()),
             "proportional" => {
                 let factor = self.optional("factor")?.unwrap_or(1.0) as f32;
@@ -145,7 +151,7 @@ impl Scaling<'_> {
         }
     }
 
-    /// Llama 3.1: slow pairs are slowed by `factor`, fast ones kept, with a ramp between.
+    /// Llama 3.1: slow pairs are slowed by `factor`, fast pairs kept, with a ramp in between.
     fn llama3(&self, rope: &mut Rope) -> Result<(), LmError> {
         let (factor, original) = (self.number("factor")?, self.original());
         let (low, high) = (self.number("low_freq_factor")?, self.number("high_freq_factor")?);
@@ -187,7 +193,7 @@ impl Scaling<'_> {
             pair(self.unless_zero("beta_fast")?.unwrap_or(32.0)),
             pair(self.unless_zero("beta_slow")?.unwrap_or(1.0)),
         );
-        // Null is no, as in Python.
+        // Null counts as false, as in Python.
         let whole = self
             .rotary
             .parameters
@@ -211,7 +217,7 @@ impl Scaling<'_> {
             None if factor <= 1.0 => 1.0,
             None => (1.0 + factor.ln() / original.ln()).sqrt() as f32,
         };
-        // The long ones are not used, but a file with wrong ones is a damaged one.
+        // The long factors are not used, but a file in which they are wrong is damaged.
         self.factors("long_factor", rope.half())?;
         let factors = self.factors("short_factor", rope.half())?;
         for (f, by) in rope.frequencies.iter_mut().zip(factors) {

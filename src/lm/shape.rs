@@ -1,4 +1,7 @@
-//! The numbers of a decoder, checked once, so that nothing after this can be out of range.
+//! A decoder's sizes and constants, taken from a checkpoint's config.
+//!
+//! In: a [`ModelConfig`]. Out: a [`DecoderShape`] whose numbers have been checked, so that no backend has
+//! to check them again. Called when a decoder is loaded.
 
 use super::{
     LmError,
@@ -6,10 +9,10 @@ use super::{
 };
 use crate::checkpoint::ModelConfig;
 
-/// Functions of the gate.
+/// Named in the error for an activation that is not supported.
 const ACTIVATIONS: &str = "silu, gelu, gelu_pytorch_tanh, gelu_new";
 
-/// The function on the MLP's gate, numbered as `rows.cu` numbers it.
+/// The function on the MLP's gate. The numbers are those of `backend/cuda/rows.cu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Silu = 0,
@@ -19,38 +22,38 @@ pub(crate) enum Activation {
     Gelu = 2,
 }
 
-/// One side of a weight matrix: `count` blocks of `width` features each (heads of a projection,
-/// or one block for a plain feature vector). A backend may pad each block as its kernels like.
+/// The features on one side of a weight matrix: blocks of equal width. A projection to heads has a block
+/// for each head, anything else a single block. A backend may pad each block for its kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Blocks {
-    pub count: usize,
+pub(crate) struct Features {
+    pub blocks: usize,
     pub width: usize,
 }
 
-impl Blocks {
-    /// One block of `width` features.
+impl Features {
+    /// A single block of `width` features.
     pub const fn one(width: usize) -> Self {
-        Self { count: 1, width }
+        Self { blocks: 1, width }
     }
 
-    /// Features in all.
-    pub const fn features(self) -> usize {
-        self.count * self.width
+    /// The number of features.
+    pub const fn total(self) -> usize {
+        self.blocks * self.width
     }
 }
 
-/// What attention of one layer looks like.
+/// How one layer's attention differs from another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    /// How many positions back it sees, itself included.
+pub(crate) struct LayerAttention {
+    /// Sliding window: how many positions it sees, its own included. `None` sees all.
     pub window: Option<usize>,
-    /// Place of its rotation among those of all models that run together.
+    /// Index of its rotation among the ropes of the models that run together.
     pub rotation: usize,
 }
 
 /// Sizes and constants of a decoder.
 #[derive(Clone, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct DecoderShape {
     pub layers: usize,
     pub hidden: usize,
     pub intermediate: usize,
@@ -60,22 +63,22 @@ pub(crate) struct Shape {
     pub vocab: usize,
     /// Added to the mean square in every norm.
     pub eps: f32,
-    /// Positions that the model was made for; sequences end there.
+    /// Positions that the model was trained for; sequences end there.
     pub max_positions: usize,
-    /// Of each layer.
-    pub views: Vec<View>,
+    /// For each layer.
+    pub attention: Vec<LayerAttention>,
     pub tied: bool,
     /// Query, key and value projections have a bias.
     pub qkv_bias: bool,
     /// The attention's output projection has a bias.
     pub out_bias: bool,
     pub mlp_bias: bool,
-    /// The rotations that `views` name.
+    /// The rotations that `attention` refers to.
     pub ropes: Vec<Rope>,
     pub activation: Activation,
     /// Factor on attention scores.
     pub score_scale: f32,
-    /// Scores, and logits, are squeezed into ± this by a tanh.
+    /// Soft caps of attention scores and of logits: `cap · tanh(x / cap)`.
     pub score_cap: Option<f32>,
     pub logit_cap: Option<f32>,
     /// Factor on embeddings.
@@ -84,14 +87,18 @@ pub(crate) struct Shape {
     pub norm_offset: f32,
     /// A norm on each head's queries and keys.
     pub qk_norm: bool,
-    /// Norms on what attention and MLP give.
+    /// Norms on the outputs of attention and MLP.
     pub post_norms: bool,
     /// Query, key and value are stored as one tensor, gate and up as another.
     pub fused: bool,
 }
 
-impl Shape {
-    /// Checks a config and takes what the decoder needs of it.
+impl DecoderShape {
+    /// Checks a config and takes what the decoder needs.
+    ///
+    /// # Errors
+    /// [`LmError::Unsupported`] for an activation that no backend has, [`LmError::Config`] for numbers that
+    /// are zero, too large or contradict each other.
     pub fn new(config: &ModelConfig) -> Result<Self, LmError> {
         let family = config.family;
         let activation = match config.hidden_act.as_str() {
@@ -136,7 +143,7 @@ impl Shape {
             )));
         }
         let ropes = Rope::of(config)?;
-        let view = |windowed: &bool| View {
+        let attention = |windowed: &bool| LayerAttention {
             window: config.sliding_window.filter(|_| *windowed).map(|w| w.max(1)),
             rotation: if *windowed { ropes.len() - 1 } else { 0 },
         };
@@ -150,7 +157,7 @@ impl Shape {
             vocab: config.vocab_size,
             eps: config.rms_norm_eps as f32,
             max_positions: rope::positions(config),
-            views: config.windowed.iter().map(view).collect(),
+            attention: config.windowed.iter().map(attention).collect(),
             tied: config.tie_word_embeddings,
             qkv_bias: config.attention_bias,
             out_bias: config.out_bias,
@@ -168,19 +175,19 @@ impl Shape {
         })
     }
 
-    /// Weights that a token meets, norms and biases left out.
+    /// Number of weights that a token is multiplied by, norms and biases left out.
     pub const fn parameters(&self) -> usize {
-        let heads = 2 * self.queries().features() + 2 * self.keys().features();
+        let heads = 2 * self.queries().total() + 2 * self.keys().total();
         self.layers * self.hidden * (heads + 3 * self.intermediate) + self.vocab * self.hidden
     }
 
     /// Query heads as features of a projection.
-    pub const fn queries(&self) -> Blocks {
-        Blocks { count: self.heads, width: self.head_dim }
+    pub const fn queries(&self) -> Features {
+        Features { blocks: self.heads, width: self.head_dim }
     }
 
     /// Key (or value) heads as features of a projection.
-    pub const fn keys(&self) -> Blocks {
-        Blocks { count: self.kv_heads, width: self.head_dim }
+    pub const fn keys(&self) -> Features {
+        Features { blocks: self.kv_heads, width: self.head_dim }
     }
 }

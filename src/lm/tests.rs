@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::backend::cpu::Cpu;
 use super::decoding::batch_size;
 use super::engine::Engine;
-use super::model::{Model, Source};
-use super::shape::Shape;
+use super::model::{HostWeights, Model};
+use super::shape::DecoderShape;
 use super::{Decoder, Device, LmError};
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 
@@ -79,9 +79,9 @@ fn one_result_on_every_instruction_set() {
         let weights = Random::new(&config, 5);
         let mut first = None;
         for isa in super::backend::cpu::Isa::all() {
-            let shape = Shape::new(&config).unwrap();
+            let shape = DecoderShape::new(&config).unwrap();
             let model =
-                Model::load(Cpu::with(isa), shape, &mut Source { weights: &weights, name: "" }).unwrap();
+                Model::load(Cpu::with(isa), shape, &mut HostWeights { weights: &weights, name: "" }).unwrap();
             let found = bits(&model.logits(&tokens(40)).unwrap());
             assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{isa:?}");
         }

@@ -10,7 +10,7 @@ use super::kernels::kernel::{Input, Keep, Rule, Task};
 use super::kernels::mask::{Key, threshold};
 use super::kernels::round;
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, tensor_shapes};
-use crate::gpu::{Arguments, Driver, Fault, Source};
+use crate::gpu::{Arguments, Driver, Fault, KernelSource};
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -45,7 +45,7 @@ fn failed(fault: Fault) -> MergeError {
 impl<D: Driver> Random<D> {
     /// Models of this shape: a base and so many sources that differ from it a little.
     pub(crate) fn new(card: D, config: &ModelConfig, sources: usize) -> Result<Self, MergeError> {
-        let kernels = card.compile(&Source {
+        let kernels = card.compile(&KernelSource {
             name: "noise",
             text: concat!(include_str!("device/merge.cu"), include_str!("noise.cu")),
             defines: &[("SOURCES", 1)],

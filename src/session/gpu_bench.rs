@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::checkpoint::{Checkpoint, ModelConfig};
 use crate::evaluate::{CandidateModel, Progress};
-use crate::gpu::{Driver, Made};
+use crate::gpu::{DeviceWrite, Driver};
 use crate::lm::{Decoder, Device, Options, Timing, Tokenizer, generate};
 use crate::merge::{Pool, Random};
 use crate::recipe::{LayerGroup, Method, Recipe, Values};
@@ -186,7 +186,7 @@ fn random<D: Driver + Clone>(
         let models = &models;
         move |name: &str, to: u64| {
             models.make(candidate, name, to).map_err(|error| error.to_string())?;
-            Ok(Made::There)
+            Ok(DeviceWrite::Queued)
         }
     };
     let mut decoder = Decoder::load_made(&config, device, &mut make(0))?;

@@ -1,11 +1,21 @@
-//! What a device must be able to do for the decoder: the only place where devices differ.
+//! The operations that a device must provide to run a decoder: the [`Backend`] trait, and one folder for
+//! each implementation.
 //!
-//! The decoder is one code path over [`Backend`]. [`Cpu`](super::cpu::Cpu) runs this crate's own
-//! kernels on buffers that it reuses from step to step, `cuda` its own on a card;
-//! [`Composed`](super::composed::Composed) builds each operation from candle's, for reference.
+//! In: checked tensors, token ids, and which rows belong to which sequence ([`Span`]). Out: activations,
+//! logits, chosen ids. `model` calls it; it is the only place where devices differ.
 //!
-//! Activations are *rows*: one row a token, whatever sequence the token belongs to. Sequences of
-//! different length lie one after another without padding; a [`Span`] says which rows are whose.
+//! | folder | runs on | kernels |
+//! |---|---|---|
+//! | `cpu` | this machine's CPU, f32 | our own, in Rust |
+//! | `cuda` | an NVIDIA card, bf16; in tests an emulated card | our own, in CUDA C |
+//! | `candle` | candle's CPU device, f32 | candle's operations: the reference for tests |
+//!
+//! To add a backend: a folder here that implements [`Backend`], its variant in `lm/engine.rs` (the enum
+//! and two macros), and the name by which a user asks for it in `lm/device.rs`. The compiler finds
+//! whatever match lacks it; `lm/tests.rs` compares every backend with the reference.
+//!
+//! Activations are *rows*, one row a token. Sequences of different length lie one after another without
+//! padding.
 
 pub(crate) mod candle;
 pub(crate) mod cpu;
@@ -18,13 +28,13 @@ use crate::checkpoint::TensorView;
 use crate::lm::{
     LmError,
     rope::Rope,
-    shape::{Activation, Blocks, Shape, View},
+    shape::{Activation, DecoderShape, Features, LayerAttention},
 };
 
-/// Consecutive tokens of one sequence within a batch of rows.
+/// Consecutive tokens of one sequence among the rows of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Place of the sequence in the key-value cache.
+    /// The sequence's slot in the key-value cache.
     pub slot: usize,
     /// Position of the first of these tokens in its sequence; all before it are in the cache.
     pub start: usize,
@@ -32,18 +42,20 @@ pub(crate) struct Span {
     pub len: usize,
 }
 
-/// One step's attention.
-pub(crate) struct Attention<'a, V> {
-    pub shape: &'a Shape,
-    pub view: View,
-    /// Weights of the norms on each head's queries and keys.
+/// What attention needs to know of the decoder step at hand; `V` is the backend's norm weight.
+pub(crate) struct AttentionStep<'a, V> {
+    pub shape: &'a DecoderShape,
+    pub layer: LayerAttention,
+    /// Weights of the norms on each head's queries and keys, in families that have them.
     pub qk_norm: Option<(&'a V, &'a V)>,
-    /// Place of the step in the cache.
+    /// Index of the step in the cache.
     pub step: usize,
 }
 
-/// Operations of a device. All are exact functions of each row alone: no result depends on which
-/// other rows are in the batch.
+/// Operations of a device.
+///
+/// Every operation is a function of each row alone: no result depends on which other rows are in the
+/// batch. An `Err` means that memory ran out ([`LmError::Memory`]) or that the device failed.
 pub(crate) trait Backend: Send + Sync + Sized {
     /// Weight of a linear layer, `[out, in]`, possibly several fused along `out`.
     type Matrix: Send + Sync;
@@ -56,37 +68,51 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// Keys and values of some sequences at every step of the decoder.
     type Cache: Send + Sync;
 
-    /// How many sequences to decode at once where `most` are allowed: what is fastest here.
-    fn batch(&self, shape: &Shape, most: usize) -> usize;
-    /// Most rows of a forward pass while prompts run.
+    /// Most sequences that one thread decodes at once, unless the caller asks for a number.
+    const DEFAULT_BATCH: usize;
+    /// Whether several threads may run at once. A device with one queue takes one.
+    const PARALLEL: bool;
+
+    /// Threads to use where `asked` are asked for; 0 asks for one on each core.
+    fn threads(asked: usize) -> usize {
+        match asked {
+            _ if !Self::PARALLEL => 1,
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            _ => asked,
+        }
+    }
+
+    /// The fastest number of sequences to decode at once, at most `most`.
+    fn batch_size(&self, shape: &DecoderShape, most: usize) -> usize;
+    /// Most rows of a forward pass while prompts are read.
     fn prefill_rows(&self) -> usize;
 
-    /// Room for a matrix with the given parts along `out`; `bias` adds a bias to each.
-    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self::Matrix, LmError>;
-    /// Room for the head, whose outputs are the logits.
+    /// Allocates a matrix whose outputs are the given parts, one after another; `bias` adds a bias to each.
+    fn matrix(&self, outs: &[Features], ins: Features, bias: bool) -> Result<Self::Matrix, LmError>;
+    /// Allocates the language-model head, whose outputs are the logits.
     fn head(&self, vocab: usize, hidden: usize) -> Result<Self::Matrix, LmError> {
-        self.matrix(&[Blocks::one(vocab)], Blocks::one(hidden), false)
+        self.matrix(&[Features::one(vocab)], Features::one(hidden), false)
     }
     /// Writes part `part` of a matrix from a checked tensor `[out, in]`.
     fn write_matrix(&self, m: &mut Self::Matrix, part: usize, weight: &TensorView) -> Result<(), LmError>;
     /// Writes the bias of part `part` from a checked tensor `[out]`.
     fn write_bias(&self, m: &mut Self::Matrix, part: usize, bias: &TensorView) -> Result<(), LmError>;
-    /// Room for an embedding.
+    /// Allocates an embedding.
     fn table(&self, vocab: usize, hidden: usize) -> Result<Self::Table, LmError>;
     /// Writes an embedding from a checked tensor.
     fn write_table(&self, t: &mut Self::Table, weight: &TensorView) -> Result<(), LmError>;
-    /// Makes a head `[vocab, hidden]` of the embedding (tied weights).
+    /// Makes the embedding the head's weight `[vocab, hidden]` (tied weights).
     fn tie(&self, table: &Self::Table, head: &mut Self::Matrix) -> Result<(), LmError>;
-    /// Room for a norm's weight.
+    /// Allocates a norm's weight.
     fn vector(&self, len: usize) -> Result<Self::Vector, LmError>;
-    /// Writes a norm's weight, a checked tensor's values plus `offset`.
+    /// Writes a norm's weight: a checked tensor's values plus `offset`.
     fn write_vector(&self, v: &mut Self::Vector, weight: &TensorView, offset: f32) -> Result<(), LmError>;
 
-    /// Cache for `slots` sequences of at most `capacity` tokens through `steps` decoder steps,
-    /// each of which turns by one of `ropes`.
+    /// Allocates a cache for `slots` sequences of at most `capacity` tokens through `steps` decoder steps,
+    /// each of which rotates by one of `ropes`.
     fn cache(
         &self,
-        shape: &Shape,
+        shape: &DecoderShape,
         ropes: &[Rope],
         steps: usize,
         slots: usize,
@@ -100,7 +126,7 @@ pub(crate) trait Backend: Send + Sync + Sized {
         to: &mut Self::Cache,
         slot: usize,
     ) -> Result<(), LmError>;
-    /// Copies positions `range` of slot `from` into slot `to`, another one, of the same cache.
+    /// Copies positions `range` of slot `from` to slot `to` of the same cache; the two differ.
     fn copy_slot(
         &self,
         cache: &mut Self::Cache,
@@ -109,19 +135,17 @@ pub(crate) trait Backend: Send + Sync + Sized {
         to: usize,
     ) -> Result<(), LmError>;
     /// Bytes of one sequence's keys and values.
-    fn cache_bytes(&self, shape: &Shape, steps: usize, capacity: usize) -> usize {
-        [steps, 2 * shape.keys().features(), size_of::<f32>()]
-            .into_iter()
-            .fold(capacity, usize::saturating_mul)
+    fn cache_bytes(&self, shape: &DecoderShape, steps: usize, capacity: usize) -> usize {
+        [steps, 2 * shape.keys().total(), size_of::<f32>()].into_iter().fold(capacity, usize::saturating_mul)
     }
-    /// Bytes that are free for caches; none where nobody knows.
+    /// Bytes that are free for caches, if the device can say.
     fn free_bytes(&self) -> Option<usize> {
         None
     }
 
     /// `out = table[ids]`; every id is below the vocabulary's size.
     fn embed(&self, table: &Self::Table, ids: &[u32], out: &mut Self::Rows) -> Result<(), LmError>;
-    /// `x = (x + delta) · scale; out = x / rms(x) · weight`, with an empty `delta` left out.
+    /// `x = (x + delta) · scale; out = x / rms(x) · weight`. An empty `delta` is skipped.
     fn add_norm(
         &self,
         x: &mut Self::Rows,
@@ -138,7 +162,7 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// side by side. `qkv` holds the query, key and value parts of a fused projection.
     fn attend(
         &self,
-        layer: &Attention<'_, Self::Vector>,
+        attention: &AttentionStep<'_, Self::Vector>,
         qkv: &mut Self::Rows,
         cache: &mut Self::Cache,
         spans: &[Span],
@@ -153,14 +177,14 @@ pub(crate) trait Backend: Send + Sync + Sized {
         out: &mut Self::Rows,
     ) -> Result<(), LmError>;
     /// `x = cap · tanh(x / cap)`.
-    fn squeeze(&self, x: &mut Self::Rows, cap: f32) -> Result<(), LmError>;
+    fn softcap(&self, x: &mut Self::Rows, cap: f32) -> Result<(), LmError>;
     /// `out[i] = x[rows[i]]`.
     fn select(&self, x: &Self::Rows, rows: &[usize], out: &mut Self::Rows) -> Result<(), LmError>;
     /// For each row the index of its greatest value among the first `width`: the lowest such
     /// index, and NaN counts as less than everything.
     fn argmax(&self, x: &Self::Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError>;
-    /// The features of each row, without what a backend pads its blocks with.
-    fn read_blocks(&self, x: &Self::Rows, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError>;
+    /// The features of each row, without the padding that a backend puts between blocks.
+    fn read_features(&self, x: &Self::Rows, features: Features) -> Result<Vec<Vec<f32>>, LmError>;
     /// The first `width` values of each row, one row after another.
     fn read_into(&self, x: &Self::Rows, width: usize, out: &mut Vec<f32>) -> Result<(), LmError> {
         out.clear();

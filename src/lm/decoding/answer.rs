@@ -1,4 +1,5 @@
-//! One sequence's answer while it grows: its tokens, its text, and whether it has ended.
+//! One answer while it grows: its tokens, its text, and whether an end token, a stop string or the limit has ended
+//! it. Used by `sequence` and `beam`.
 
 use super::options::{Finish, Generated, Options};
 use crate::lm::{TextStream, Tokenizer};
@@ -8,13 +9,13 @@ use crate::lm::{TextStream, Tokenizer};
 pub(super) struct Answer<'a> {
     pub tokens: Vec<u32>,
     options: &'a Options,
-    /// Most tokens that it may have (the model's positions can end before the options' limit).
+    /// Most tokens that it may have.
     limit: usize,
-    /// The text so far, where someone needs it before the end.
+    /// The text so far, if it is streamed or searched for stop strings.
     text: Option<TextStream<'a>>,
     /// Bytes already searched for stop strings.
     searched: usize,
-    /// End of the text: where a stop string begins.
+    /// Where a stop string begins: the end of the text.
     cut: Option<usize>,
 }
 
@@ -37,7 +38,7 @@ impl<'a> Answer<'a> {
         self.limit
     }
 
-    /// Takes the next token; `Some` once the answer has ended with it.
+    /// Adds the next token; `Some` if the answer ends with it.
     pub fn push(&mut self, token: u32) -> Option<Finish> {
         self.tokens.push(token);
         if self.options.eos.contains(&token) {
@@ -55,9 +56,8 @@ impl<'a> Answer<'a> {
         (self.tokens.len() >= self.limit).then_some(Finish::Length)
     }
 
-    /// Text to stream now: whole characters, without an end that may be the start of a stop
-    /// string.
-    pub fn news(&mut self) -> String {
+    /// Text to stream now: whole characters, without a tail that may be the start of a stop string.
+    pub fn new_text(&mut self) -> String {
         let Some(text) = &mut self.text else { return String::new() };
         let bytes = text.bytes();
         let held = self.options.stop.iter().map(|stop| overlap(bytes, stop.as_bytes())).max().unwrap_or(0);
@@ -65,7 +65,7 @@ impl<'a> Answer<'a> {
         text.take(end)
     }
 
-    /// The answer as it ends, and what of its text was not streamed yet.
+    /// The final answer, and the part of its text that was not streamed yet.
     pub fn close(mut self, tokenizer: &Tokenizer, finish: Finish) -> (Generated, String) {
         let Some(mut stream) = self.text.take() else {
             let text = tokenizer.decode(self.text_tokens(finish));
@@ -77,7 +77,7 @@ impl<'a> Answer<'a> {
         (Generated { text, tokens: self.tokens, finish }, stream.rest(end))
     }
 
-    /// The tokens that are text: all but the one that ended it.
+    /// The tokens that are text: all but an end token.
     fn text_tokens(&self, finish: Finish) -> &[u32] {
         match finish {
             Finish::Eos => &self.tokens[..self.tokens.len() - 1],
@@ -86,13 +86,13 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Where the earliest stop string begins, looking from byte `from` on.
+/// Where the first stop string begins, searched from byte `from` on.
 fn find_stop(bytes: &[u8], from: usize, stops: &[String]) -> Option<usize> {
     let find = |stop: &String| bytes[from..].windows(stop.len()).position(|w| w == stop.as_bytes());
     stops.iter().filter(|s| !s.is_empty()).filter_map(find).min().map(|at| from + at)
 }
 
-/// Bytes at the end of `bytes` that begin `stop`.
+/// Length of the longest end of `bytes` that is a beginning of `stop`.
 fn overlap(bytes: &[u8], stop: &[u8]) -> usize {
     (1..stop.len().min(bytes.len() + 1)).rev().find(|n| bytes.ends_with(&stop[..*n])).unwrap_or(0)
 }

@@ -1,4 +1,7 @@
-//! How many sequences there is memory for, beforehand and when it turns out to be less.
+//! How many sequences fit in memory: estimated before a run, and halved when memory runs out.
+//!
+//! In: a model, threads, and the wanted number of sequences. Out: slots for each thread's cache. Called by
+//! `generate`, `likelihood` and `batch`.
 
 use crate::lm::{
     LmError,
@@ -6,18 +9,17 @@ use crate::lm::{
     model::{Model, Workspace},
 };
 
-/// Share of the free memory that caches and logits may take: the rest is for activations and for
-/// whoever else runs here.
-const SHARE: f64 = 0.8;
+/// Share of the free memory that caches and logits may take. The rest is for activations and other programs.
+const MEMORY_SHARE: f64 = 0.8;
 
 /// Slots of each thread's cache, at most `wanted`, in multiples of `group`, for sequences of
 /// `capacity` tokens.
 ///
-/// What earlier generations left counts as free: it serves again if it is nearly as large as memory
-/// allows, else it is given up here.
+/// Buffers kept from earlier generations count as free: they are used again if they are nearly as large as memory
+/// allows, else freed here.
 ///
 /// # Errors
-/// Not even one group for one thread fits.
+/// [`LmError::Room`] if not even one group for each thread fits.
 pub(crate) fn slots<B: Backend>(
     model: &Model<B>,
     threads: usize,
@@ -26,7 +28,7 @@ pub(crate) fn slots<B: Backend>(
     capacity: usize,
 ) -> Result<usize, LmError> {
     let group = group.max(1);
-    let most = model.found().most.map_or(usize::MAX, |most| (most / capacity.max(1)).max(group));
+    let most = model.memory_limit().positions.map_or(usize::MAX, |most| (most / capacity.max(1)).max(group));
     let wanted = wanted.min(most) / group * group;
     let kept = model.kept(threads, wanted, capacity).min(wanted) / group * group;
     if kept == wanted && kept > 0 {
@@ -38,7 +40,7 @@ pub(crate) fn slots<B: Backend>(
     if kept > 0 && kept.saturating_mul(4) >= reachable.saturating_mul(3) {
         return Ok(kept);
     }
-    model.give_up();
+    model.free_kept();
     let free = model.backend.free_bytes();
     match fits(free) {
         0 => Err(LmError::Room {
@@ -51,11 +53,11 @@ pub(crate) fn slots<B: Backend>(
     }
 }
 
-/// Half as many slots, in multiples of `group`, once `what` of so many bytes had no room. Frees the
-/// workspace that ran out, and those that are kept.
+/// Half as many slots, in multiples of `group`, after an allocation of `bytes` for `what` failed. Frees the
+/// workspace that ran out and those that are kept.
 ///
 /// # Errors
-/// There is one group only.
+/// [`LmError::Room`] or [`LmError::Memory`] if there is only one group.
 pub(crate) fn halved<B: Backend>(
     model: &Model<B>,
     (workspace, slots, capacity): (Option<Workspace<B>>, usize, usize),
@@ -64,32 +66,32 @@ pub(crate) fn halved<B: Backend>(
 ) -> Result<usize, LmError> {
     let left = model.backend.free_bytes();
     drop(workspace);
-    model.give_up();
+    model.free_kept();
     let half = slots / 2 / group * group;
     // The last step before one group may be less than half.
     let half = if slots > group { half.max(group) } else { half };
     if half > 0 {
-        model.found().ran_out(slots, half, capacity);
+        model.memory_limit().ran_out(slots, half, capacity);
         return Ok(half);
     }
     let (Some(left), Some(free)) = (left, model.backend.free_bytes()) else {
         return Err(LmError::Memory { what, bytes });
     };
-    // What was taken, and what more was asked for.
+    // What the workspace held, and what more was asked for.
     let needed = free.saturating_sub(left).saturating_add(bytes);
     Err(LmError::Room { tokens: capacity, sequences: group, needed, free })
 }
 
-/// Bytes that a sequence of so many tokens takes: keys, values and logits.
+/// Bytes for a sequence of `capacity` tokens: keys, values and logits.
 fn sequence_bytes<B: Backend>(model: &Model<B>, capacity: usize) -> usize {
     let cache = model.backend.cache_bytes(&model.shape, model.steps.len(), capacity);
     let row = size_of::<f32>() * (2 * model.shape.vocab + 4 * model.shape.intermediate);
     cache.saturating_add(row)
 }
 
-/// The most slots, at most `wanted`, that fit in every thread's part; 0 where a group does not.
+/// The most slots, at most `wanted`, that fit in each thread's part of `free`; 0 if not even a group fits.
 fn fitting(free: usize, bytes: usize, threads: usize, wanted: usize, group: usize) -> usize {
-    let part = (free as f64 * SHARE) as usize / threads.max(1);
+    let part = (free as f64 * MEMORY_SHARE) as usize / threads.max(1);
     let slots = (part / bytes.max(1)).min(wanted);
     slots - slots % group.max(1)
 }

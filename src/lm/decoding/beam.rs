@@ -1,19 +1,19 @@
-//! Beam search over one prompt's answers, as transformers does it (`_beam_search`, version 5), to
-//! the sequence: which tokens each beam takes, which answers are complete, and when it ends.
+//! Beam search over one prompt's answers, as transformers does it (`_beam_search`, version 5): which tokens each
+//! beam takes, which answers are complete, and when the search ends.
 //!
-//! One thing differs: where stop strings end so many candidates that fewer than `num_beams` can go on,
-//! those go on alone; transformers fills up with beams that can win nothing.
+//! One thing differs: where stop strings end so many candidates that fewer than `num_beams` remain, those go on
+//! alone; transformers adds beams that cannot win.
 
-use super::{answer::Answer, options::Finish, sampler::Seen};
+use super::{answer::Answer, options::Finish, sampler::SeenTokens};
 use crate::task::{Decoding, EarlyStopping};
 
-/// An answer that still grows.
+/// An unfinished answer.
 #[derive(Clone)]
 pub(super) struct Beam<'a> {
     answer: Answer<'a>,
-    /// Sum of its tokens' log-probabilities, the penalty applied.
+    /// Sum of its tokens' log-probabilities, after the repetition penalty.
     score: f64,
-    seen: Seen,
+    seen: SeenTokens,
 }
 
 impl Beam<'_> {
@@ -27,16 +27,16 @@ impl Beam<'_> {
 struct Complete<'a> {
     answer: Answer<'a>,
     finish: Finish,
-    /// By its length.
+    /// Normalised by its length.
     score: f64,
 }
 
 /// A search in progress.
-pub(super) struct Search<'a> {
+pub(super) struct BeamSearch<'a> {
     decoding: &'a Decoding,
     /// Most tokens of an answer.
     limit: usize,
-    /// Candidates of a step: enough that `num_beams` go on when the others end.
+    /// Candidates of a step: enough that `num_beams` can go on when the others end.
     keep: usize,
     /// Best first.
     pub running: Vec<Beam<'a>>,
@@ -44,7 +44,7 @@ pub(super) struct Search<'a> {
     length: usize,
 }
 
-impl<'a> Search<'a> {
+impl<'a> BeamSearch<'a> {
     /// Before the first token; `ends` is how many tokens end an answer.
     pub fn new(
         decoding: &'a Decoding,
@@ -53,14 +53,13 @@ impl<'a> Search<'a> {
         limit: usize,
         ends: usize,
     ) -> Self {
-        let start = Beam { answer, score: 0.0, seen: Seen::of(prompt) };
+        let start = Beam { answer, score: 0.0, seen: SeenTokens::of(prompt) };
         let keep = (1 + ends).max(2) * decoding.num_beams;
         Self { decoding, limit, keep, running: vec![start], complete: Vec::new(), length: 0 }
     }
 
-    /// One token more, from the logits of each running beam, `[running][vocab]`, which are spoilt.
-    /// Gives for each beam that runs now the place of the one that it grew from; none once the
-    /// search has ended.
+    /// Adds a token, from the logits of each running beam, `[running][vocab]`, which are overwritten. Returns for
+    /// each new running beam the index of its parent; empty once the search has ended.
     pub fn advance(&mut self, logits: &mut [f32]) -> Vec<usize> {
         self.length += 1;
         let beams = self.decoding.num_beams;
@@ -79,7 +78,7 @@ impl<'a> Search<'a> {
                     next.push(Beam { answer, score, seen });
                     parents.push(parent);
                 }
-                // Only what is among the best can be an answer; the others stood by.
+                // Only the best `num_beams` candidates can become answers.
                 Some(finish) if place < beams && !closed => {
                     ended.push(Complete { answer, finish, score: self.by_length(score, self.length) });
                 }
@@ -90,14 +89,14 @@ impl<'a> Search<'a> {
         self.complete.sort_by(|a, b| b.score.total_cmp(&a.score));
         self.complete.truncate(beams);
         if next.is_empty() || self.is_over(next[0].score) {
-            // The best of what runs still stands in for an answer that was cancelled.
+            // Running beams are kept: the best of them is the answer of a cancelled search.
             return Vec::new();
         }
         self.running = next;
         parents
     }
 
-    /// Score, beam and token of the best continuations, best first, the first of equals before.
+    /// Score, beam and token of the best continuations, best first, equals in their order.
     fn candidates(&self, logits: &mut [f32]) -> Vec<(f64, usize, u32)> {
         let vocab = logits.len() / self.running.len().max(1);
         let mut best: Vec<(f64, usize, u32)> = Vec::with_capacity(self.keep + 1);
@@ -115,7 +114,7 @@ impl<'a> Search<'a> {
             }
         }
         if best.is_empty() {
-            // Nothing is a number: go on as greedy decoding does.
+            // No score is a number: take token 0, as greedy decoding does.
             best.push((f64::MIN, 0, 0));
         }
         best
@@ -125,7 +124,7 @@ impl<'a> Search<'a> {
         score / (length as f64).powf(self.decoding.length_penalty)
     }
 
-    /// Whether no beam can still become an answer; `best` is the score of the best one.
+    /// Whether no beam can still beat the complete answers; `best` is the score of the best beam.
     fn is_over(&self, best: f64) -> bool {
         if self.complete.len() < self.decoding.num_beams {
             return false;
@@ -149,7 +148,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Logits to log-probabilities.
+/// Turns logits into log-probabilities.
 fn log_softmax(row: &mut [f32]) {
     let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = row.iter().map(|v| f64::from(v - top).exp()).sum();

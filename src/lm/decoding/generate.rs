@@ -1,4 +1,8 @@
-//! Decoding of many prompts at once.
+//! Generation: answers to many prompts, decoded at once.
+//!
+//! In: a decoder, its tokenizer, prompts as ids, [`Options`]. Out: answers in the prompts' order, and timing.
+//! What all prompts begin with runs once; then each thread runs a `Batch`. Called by evaluation and by
+//! `yosegi generate`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -8,8 +12,8 @@ use super::{
     batch::Batch,
     batch_size,
     job::Job,
-    options::{Finish, Generated, Options, Stream, Timing},
-    prefix::alone,
+    options::{Finish, Generated, GenerationEvent, Options, Timing},
+    prefix::run_alone,
 };
 use crate::lm::{
     Decoder, LmError, Tokenizer,
@@ -20,13 +24,13 @@ use crate::lm::{
 
 /// Answers all prompts, in their order.
 ///
-/// Answers for which `watch` is true are streamed to `on` as they grow; `on` hears of every answer
-/// that is complete, from whichever thread. When `cancel` becomes true the call returns within a
-/// step, with what there is.
+/// Answers for which `watch` is true are streamed to `on` as they grow, watched prompts first; `on` is also told,
+/// from any thread, of every answer that is complete. When `cancel` becomes true the call returns within a
+/// step, with the answers so far.
 ///
 /// # Errors
-/// A prompt that is empty, too long, or has a token outside the vocabulary; a way of decoding that
-/// cannot be; no memory for the cache of even one sequence. Nothing is decoded then.
+/// A prompt that is empty, too long, or has a token outside the vocabulary; decoding options that are out of
+/// range; no memory for the cache of even one sequence. Nothing is decoded then.
 #[allow(clippy::too_many_arguments)]
 pub fn generate(
     decoder: &Decoder,
@@ -34,7 +38,7 @@ pub fn generate(
     prompts: &[Vec<u32>],
     options: &Options,
     watch: &dyn Fn(usize) -> bool,
-    on: &(dyn Fn(Stream) + Sync),
+    on: &(dyn Fn(GenerationEvent) + Sync),
     cancel: &AtomicBool,
 ) -> Result<(Vec<Generated>, Timing), LmError> {
     check_decoding(decoder, options)?;
@@ -42,14 +46,12 @@ pub fn generate(
         decoder.check_prompt(index, prompt)?;
     }
     let watched: Vec<bool> = (0..prompts.len()).map(watch).collect();
-    // Those that someone watches go first; otherwise in order.
+    // Watched prompts first, otherwise in order.
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|i| !watched[*i]);
     let next = AtomicUsize::new(0);
     let job = Job { tokenizer, prompts, options, watched: &watched, order: &order, on, cancel, next: &next };
-    let threads = decoder.engine.threads(options.threads);
-    let batch = if options.batch == 0 { decoder.engine.most_at_once() } else { options.batch };
-    with_model!(&decoder.engine, model => run(model, &job, threads, batch))
+    with_model!(&decoder.engine, model => run(model, &job))
 }
 
 fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {
@@ -63,22 +65,18 @@ fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {
     Ok(())
 }
 
-fn run<B: Backend>(
-    model: &Model<B>,
-    job: &Job,
-    threads: usize,
-    batch: usize,
-) -> Result<(Vec<Generated>, Timing), LmError> {
+fn run<B: Backend>(model: &Model<B>, job: &Job) -> Result<(Vec<Generated>, Timing), LmError> {
     let began = Instant::now();
     let n = job.prompts.len();
-    let threads = threads.clamp(1, n.max(1));
+    let threads = B::threads(job.options.threads).clamp(1, n.max(1));
+    let batch = if job.options.batch == 0 { B::DEFAULT_BATCH } else { job.options.batch };
     let beams = job.options.decoding.num_beams;
     let most = batch.clamp(1, n.div_ceil(threads).saturating_mul(beams).max(1));
     let longest = |i: usize| job.prompts[i].len() + job.limit(i, model.shape.max_positions);
     let capacity = (0..n).map(longest).max().unwrap_or(0);
     let prefix = run_prefix(model, job)?;
     let prefix_s = began.elapsed().as_secs_f64();
-    let slots = model.backend.batch(&model.shape, most).max(beams);
+    let slots = model.backend.batch_size(&model.shape, most).max(beams);
     let slots = batch_size::slots(model, threads, slots, beams, capacity)?;
     let answers: Vec<Mutex<Option<Generated>>> = (0..n).map(|_| Mutex::new(None)).collect();
     let thread = || -> Result<f64, LmError> {
@@ -126,7 +124,7 @@ fn run<B: Backend>(
     Ok((answers, timing))
 }
 
-/// Runs what all prompts begin with, once. At least one token of each prompt is left over.
+/// Runs the common beginning of all prompts once. At least one token of each prompt is left over.
 fn run_prefix<B: Backend>(model: &Model<B>, job: &Job) -> Result<Option<(Workspace<B>, usize)>, LmError> {
     let [first, rest @ ..] = job.prompts else { return Ok(None) };
     let common = |p: &Vec<u32>| p.iter().zip(first).take_while(|(a, b)| a == b).count().min(p.len() - 1);
@@ -135,5 +133,5 @@ fn run_prefix<B: Backend>(model: &Model<B>, job: &Job) -> Result<Option<(Workspa
         return Ok(None);
     }
     let span = Span { slot: 0, start: 0, len };
-    Ok(alone(model, len, |w| model.forward(&first[..len], &[span], &[], w))?.map(|w| (w, len)))
+    Ok(run_alone(model, len, |w| model.forward(&first[..len], &[span], &[], w))?.map(|w| (w, len)))
 }

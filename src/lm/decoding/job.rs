@@ -1,11 +1,11 @@
-//! A generation as all of its threads see it.
+//! A generation as its threads see it: prompts, options, and the queue that they share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use super::options::{Options, Stream};
+use super::options::{GenerationEvent, Options};
 use crate::lm::Tokenizer;
 
-/// What a generation is about; the same for all of its threads.
+/// What all threads of a generation share.
 pub(super) struct Job<'a> {
     pub tokenizer: &'a Tokenizer,
     pub prompts: &'a [Vec<u32>],
@@ -13,14 +13,14 @@ pub(super) struct Job<'a> {
     pub watched: &'a [bool],
     /// The order in which prompts are taken.
     pub order: &'a [usize],
-    pub on: &'a (dyn Fn(Stream) + Sync),
+    pub on: &'a (dyn Fn(GenerationEvent) + Sync),
     pub cancel: &'a AtomicBool,
-    /// The place in that order of the next prompt that no thread has taken.
+    /// Index in that order of the next prompt that no thread has taken.
     pub next: &'a AtomicUsize,
 }
 
 impl Job<'_> {
-    /// Most tokens of a prompt's answer, by a model of so many positions.
+    /// Most tokens of a prompt's answer, for a model of so many positions.
     pub fn limit(&self, index: usize, positions: usize) -> usize {
         let own = self.options.limits.get(index).copied().unwrap_or(usize::MAX);
         self.options.max_new_tokens.min(own).min(positions - self.prompts[index].len())

@@ -1,93 +1,92 @@
-//! How likely given continuations are, exactly: the sum of their tokens' log-probabilities.
+//! Likelihoods of given continuations: the exact sum of their tokens' log-probabilities.
 //!
-//! Continuations come in groups (the choices of one question). What all sequences begin with runs
-//! once, then what a group's sequences begin with runs once, then only the rest of each. Every row
-//! is an exact function of its own sequence, so that neither grouping nor batch changes a bit.
+//! In: a decoder and groups of [`Continuation`]s (the choices of one question). Out: a [`Likelihood`] each. What
+//! all sequences begin with runs once, then what a group's sequences begin with, then only the rest of each.
+//! Every row is a function of its own sequence alone, so grouping and batching do not change a bit.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{batch_size, prefix::alone};
+use super::{batch_size, prefix::run_alone};
 use crate::lm::{
-    Decoder, LmError, Pair,
+    Continuation, Decoder, LmError,
     backend::{Backend, Span},
     engine::with_model,
     model::{Model, Workspace},
 };
 
-/// Rows that are gathered before a forward pass.
-const ROWS: usize = 192;
-/// Most sequences in a forward pass, with room.
-const SLOTS: usize = 32;
+/// A forward pass runs when so many rows are gathered.
+const ROWS_PER_PASS: usize = 192;
+/// Most sequences in a forward pass, if memory allows.
+const SEQUENCES_PER_PASS: usize = 32;
 
-/// What is known of a continuation.
+/// How likely a continuation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Likelihood {
     /// Sum of the tokens' natural log-probabilities.
     pub sum: f64,
     /// Number of those tokens.
     pub tokens: usize,
-    /// Each of them is the likeliest at its place.
+    /// Whether each of them is the likeliest at its position.
     pub greedy: bool,
 }
 
-/// A sequence without its last token, which nothing follows.
+/// A sequence to run: context and continuation without the last token, whose logits nobody needs.
 struct Input {
     ids: Vec<u32>,
-    /// Index in `ids` whose logits judge the continuation's first token.
+    /// Index in `ids` of the token whose logits predict the continuation's first token.
     first: usize,
     targets: Vec<u32>,
 }
 
-/// Likelihoods of all pairs, group by group. `done` hears of each group that is complete.
-/// `threads` is as in [`Options`](crate::lm::Options). A sequence longer than the model's positions
-/// loses its beginning, as in lm-evaluation-harness. When `cancel` becomes true the call returns
-/// early, with zeros for what is missing.
+/// Likelihoods of all continuations, group by group. `done` is called for each group that is complete. `threads`
+/// is as in [`Options`](crate::lm::Options). A sequence longer than the model's positions loses its
+/// beginning, as in lm-evaluation-harness. When `cancel` becomes true the call returns early, with zeros for
+/// what is missing.
 ///
 /// # Errors
 /// A token outside the vocabulary, a continuation longer than the model's positions, no memory.
 pub fn likelihoods(
     decoder: &Decoder,
-    groups: &[Vec<Pair>],
+    groups: &[Vec<Continuation>],
     threads: usize,
     done: &(dyn Fn(usize) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Vec<Vec<Likelihood>>, LmError> {
     let mut inputs = Vec::with_capacity(groups.len());
     for (index, group) in groups.iter().enumerate() {
-        inputs.push(group.iter().map(|pair| input(decoder, index, pair)).collect::<Result<Vec<_>, _>>()?);
+        inputs.push(group.iter().map(|one| input(decoder, index, one)).collect::<Result<Vec<_>, _>>()?);
     }
-    let threads = decoder.engine.threads(threads);
     with_model!(&decoder.engine, model => run(model, &inputs, threads, done, cancel))
 }
 
-fn input(decoder: &Decoder, index: usize, pair: &Pair) -> Result<Input, LmError> {
+fn input(decoder: &Decoder, index: usize, continuation: &Continuation) -> Result<Input, LmError> {
     let most = decoder.max_positions();
     let fail = |reason: String| Err(LmError::Prompt { index, reason });
-    if pair.context.is_empty() || pair.continuation.is_empty() {
+    if continuation.context.is_empty() || continuation.tokens.is_empty() {
         return fail("context or continuation has no tokens: give each at least one".to_owned());
     }
-    if pair.continuation.len() > most {
+    if continuation.tokens.len() > most {
         return fail(format!(
             "its continuation has {} tokens and the model has room for {most}: shorten it",
-            pair.continuation.len()
+            continuation.tokens.len()
         ));
     }
-    let mut ids = pair.context.clone();
-    ids.extend_from_slice(&pair.continuation[..pair.continuation.len() - 1]);
+    let mut ids = continuation.context.clone();
+    ids.extend_from_slice(&continuation.tokens[..continuation.tokens.len() - 1]);
     let cut = ids.len().saturating_sub(most);
     ids.drain(..cut);
-    if let Some(id) = ids.iter().chain(&pair.continuation).find(|t| **t as usize >= decoder.vocab()) {
+    if let Some(id) = ids.iter().chain(&continuation.tokens).find(|t| **t as usize >= decoder.vocab()) {
         return fail(format!(
             "token {id} is outside the model's vocabulary of {}: is this the model's tokenizer?",
             decoder.vocab()
         ));
     }
-    let first = ids.len() - pair.continuation.len();
-    Ok(Input { ids, first, targets: pair.continuation.clone() })
+    let first = ids.len() - continuation.tokens.len();
+    Ok(Input { ids, first, targets: continuation.tokens.clone() })
 }
 
-/// Tokens that all inputs begin with, none of whose logits are asked for.
+/// Number of tokens that all inputs begin with and whose logits nobody needs.
 fn common<'a>(mut inputs: impl Iterator<Item = &'a Input>) -> usize {
     let Some(one) = inputs.next() else { return 0 };
     inputs.fold(one.first, |len, other| {
@@ -108,19 +107,19 @@ fn run<B: Backend>(
     let span = Span { slot: 0, start: 0, len: shared };
     let prefix = match groups.iter().flatten().next() {
         Some(one) if shared > 0 => {
-            alone(model, shared, |w| model.forward(&one.ids[..shared], &[span], &[], w))?
+            run_alone(model, shared, |w| model.forward(&one.ids[..shared], &[span], &[], w))?
         }
         _ => None,
     };
-    let threads = threads.clamp(1, groups.len().max(1));
-    // One slot more, for what a group has in common.
-    let slots = batch_size::slots(model, threads, SLOTS + 1, 1, capacity)?.max(2);
+    let threads = B::threads(threads).clamp(1, groups.len().max(1));
+    // One slot more, for the common beginning of a group.
+    let slots = batch_size::slots(model, threads, SEQUENCES_PER_PASS + 1, 1, capacity)?.max(2);
     let next = AtomicUsize::new(0);
     let told: Vec<AtomicBool> = groups.iter().map(|_| AtomicBool::new(false)).collect();
     let out: Vec<Mutex<Vec<Likelihood>>> =
         groups.iter().map(|g| Mutex::new(vec![Likelihood::default(); g.len()])).collect();
     let thread = || -> Result<(), LmError> {
-        let mut worker = Worker {
+        let mut scorer = Scorer {
             model,
             shared: prefix.as_ref().map(|w| (w, shared)),
             workspace: None,
@@ -134,17 +133,17 @@ fn run<B: Backend>(
         };
         let mut again = Vec::new();
         loop {
-            // Groups that memory had no room for, then new ones; in the end what waits.
+            // Groups to repeat after memory ran out, then new ones, in the end the waiting sequences.
             let fresh = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < groups.len());
             let cancelled = cancel.load(Ordering::Relaxed);
             let index = if cancelled { None } else { again.pop().or_else(fresh) };
             let ran = match index {
-                Some(index) => worker.group(index, &groups[index]),
-                None => worker.flush(),
+                Some(index) => scorer.group(index, &groups[index]),
+                None => scorer.flush(),
             };
             match (ran, index) {
                 (Err(LmError::Memory { what, bytes }), _) => {
-                    again.extend(worker.shrink(what, bytes)?);
+                    again.extend(scorer.shrink(what, bytes)?);
                     again.extend(index);
                     again.sort_unstable();
                     again.dedup();
@@ -160,7 +159,7 @@ fn run<B: Backend>(
                 (Ok(()), None) => break,
             }
         }
-        if let Some(workspace) = worker.workspace {
+        if let Some(workspace) = scorer.workspace {
             model.put_back(workspace);
         }
         Ok(())
@@ -185,24 +184,25 @@ fn run<B: Backend>(
 }
 
 /// One thread's sequences that wait for a forward pass.
-struct Worker<'a, B: Backend> {
+struct Scorer<'a, B: Backend> {
     model: &'a Model<B>,
     shared: Option<(&'a Workspace<B>, usize)>,
-    /// The last slot holds what a group has in common. None while memory is looked for.
+    /// The last slot holds the common beginning of a group. `None` before the first group and while a smaller batch
+    /// is being found.
     workspace: Option<Workspace<B>>,
-    /// Most sequences in a forward pass, and one.
+    /// Most sequences in a forward pass, plus one.
     slots: usize,
     capacity: usize,
     ids: Vec<u32>,
     spans: Vec<Span>,
     rows: Vec<usize>,
-    /// Group, place in it, and targets of each waiting sequence.
+    /// Group, index in it, and targets of each waiting sequence.
     pending: Vec<(usize, usize, &'a [u32])>,
     out: &'a [Mutex<Vec<Likelihood>>],
 }
 
-impl<'a, B: Backend> Worker<'a, B> {
-    /// Puts a group's sequences in line, its common beginning run once.
+impl<'a, B: Backend> Scorer<'a, B> {
+    /// Queues a group's sequences, after running their common beginning once.
     fn group(&mut self, index: usize, group: &'a [Input]) -> Result<(), LmError> {
         let shared = self.shared.map_or(0, |(_, len)| len);
         let own = if group.len() > 1 { common(group.iter()) } else { 0 };
@@ -220,7 +220,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             self.model.forward(&group[0].ids[shared..own], &[span], &[], w)?;
         }
         for (place, input) in group.iter().enumerate() {
-            if self.pending.len() == last || self.ids.len() >= ROWS {
+            if self.pending.len() == last || self.ids.len() >= ROWS_PER_PASS {
                 self.flush()?;
             }
             let slot = self.pending.len();
@@ -243,7 +243,7 @@ impl<'a, B: Backend> Worker<'a, B> {
         Ok(())
     }
 
-    /// Halves the batch. Gives the groups of those that waited: they are to be run again.
+    /// Halves the batch. Returns the groups of the waiting sequences, which must be run again.
     fn shrink(&mut self, what: &'static str, bytes: usize) -> Result<Vec<usize>, LmError> {
         let spent = (self.workspace.take(), self.slots, self.capacity);
         self.slots = batch_size::halved(self.model, spent, 2, (what, bytes))?;
@@ -257,7 +257,7 @@ impl<'a, B: Backend> Worker<'a, B> {
         self.rows.clear();
     }
 
-    /// Runs what waits and writes its likelihoods down.
+    /// Runs the waiting sequences and stores their likelihoods.
     fn flush(&mut self) -> Result<(), LmError> {
         if self.pending.is_empty() {
             return Ok(());
@@ -282,8 +282,7 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 }
 
-/// A token's log-probability under these logits, and whether it is the likeliest, the first of
-/// equals.
+/// A token's log-probability under these logits, and whether it is the likeliest (of equals, the first).
 fn judge(logits: &[f32], target: usize) -> (f64, bool) {
     let mut best = 0;
     for (i, v) in logits.iter().enumerate() {

@@ -1,4 +1,7 @@
-//! From prompts to answers, and from continuations to their likelihoods, over a loaded decoder.
+//! Generation and likelihoods over a loaded decoder.
+//!
+//! `generate` and `likelihood` are the two ways in. Each thread of a generation runs a `batch` of live
+//! `sequence`s; a sequence grows by the `sampler` or by `beam` search, and its `answer` says when it ends.
 
 mod answer;
 mod batch;
@@ -14,5 +17,5 @@ mod sequence;
 
 pub use generate::generate;
 pub use likelihood::{Likelihood, likelihoods};
-pub use options::{Finish, Generated, Options, Stream, Timing};
-pub use sampler::candidates;
+pub use options::{Finish, Generated, GenerationEvent, Options, Timing};
+pub use sampler::Sampling;

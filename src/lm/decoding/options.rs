@@ -1,23 +1,23 @@
-//! What a generation is asked for, and what it gives.
+//! What a generation is asked for and what it returns.
 
 use crate::task::Decoding;
 
 /// How to decode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Most tokens of an answer. The model's last position can end it before.
+    /// Most tokens of an answer. The model's last position can end it earlier.
     pub max_new_tokens: usize,
-    /// A lower limit for each prompt, in their order; may be empty.
+    /// A tighter limit for each prompt, in their order; may be empty.
     pub limits: Vec<usize>,
     /// Tokens that end an answer.
     pub eos: Vec<u32>,
-    /// Strings that end an answer; its text is cut where the first one begins.
+    /// Strings that end an answer; its text is cut before the first one.
     pub stop: Vec<String>,
-    /// How each token is chosen.
+    /// Greedy, sampled or beam search.
     pub decoding: Decoding,
     /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
     pub threads: usize,
-    /// Most sequences that a thread decodes at once; fewer where that is faster. 0 leaves it to the device.
+    /// Most sequences that a thread decodes at once; fewer if that is faster. 0 leaves it to the device.
     pub batch: usize,
 }
 
@@ -38,9 +38,9 @@ impl Default for Options {
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
-    /// Everything that the model said, the token that ended it included.
+    /// All generated tokens, the one that ended the answer included.
     pub tokens: Vec<u32>,
-    /// Its text: without special tokens, up to the first stop string.
+    /// The text, without special tokens, up to the first stop string.
     pub text: String,
     pub finish: Finish,
 }
@@ -58,21 +58,21 @@ pub enum Finish {
     Cancelled,
 }
 
-/// Where the time went: the two add up to the wall time of the whole call.
+/// Where the time went: prefill and decode add up to the wall time of the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timing {
-    /// Running prompts, mean over the threads.
+    /// Reading prompts; mean over the threads.
     pub prefill_s: f64,
-    /// The rest.
+    /// Everything else.
     pub decode_s: f64,
     /// Tokens generated.
     pub tokens: usize,
 }
 
-/// What happens while answers grow.
+/// What is reported while answers grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// More text of a watched answer: whole characters.
+pub enum GenerationEvent {
+    /// More text of a watched answer, in whole characters.
     Text { index: usize, text: String },
     /// An answer is complete.
     Done { index: usize },

@@ -1,4 +1,5 @@
-//! A single sequence in buffers of its own: what several sequences begin with runs once.
+//! One sequence in buffers of its own: the common beginning of several sequences, run once. Called by `generate`
+//! and `likelihood`, which copy its cache.
 
 use crate::lm::{
     LmError,
@@ -6,9 +7,9 @@ use crate::lm::{
     model::{Model, Workspace},
 };
 
-/// Runs a single sequence of so many tokens in buffers of its own; none where memory has no room for it
-/// beside what else there is.
-pub(super) fn alone<B: Backend>(
+/// Runs a single sequence of `capacity` tokens in buffers of its own. `None` if there is no memory for it, even
+/// after kept buffers were freed.
+pub(super) fn run_alone<B: Backend>(
     model: &Model<B>,
     capacity: usize,
     run: impl Fn(&mut Workspace<B>) -> Result<(), LmError>,
@@ -20,7 +21,7 @@ pub(super) fn alone<B: Backend>(
     };
     let found = attempt().or_else(|error| match error {
         LmError::Memory { .. } => {
-            model.give_up();
+            model.free_kept();
             attempt()
         }
         other => Err(other),

@@ -1,59 +1,60 @@
-//! How an answer grows: one sequence, token by token, or the beams of a search. `batch` runs what either
-//! asks for and hands back what came out.
+//! A live sequence: one prompt's answer while it grows, either a single sequence or the beams of a search.
+//!
+//! `batch` asks each sequence for its next rows ([`Sequence::gather`]), runs them, and gives back the likeliest
+//! token ([`Sequence::take`]) or the logits ([`Sequence::sample`]).
 
-use super::{answer::Answer, beam::Search, job::Job, options::Finish, sampler::Chooser};
+use super::{answer::Answer, beam::BeamSearch, job::Job, options::Finish, sampler::Sampler};
 use crate::lm::{
     LmError,
     backend::{Backend, Span},
     model::{Model, Workspace},
 };
 
-/// An answer that is growing.
-pub(super) enum Growth<'a> {
-    One(One<'a>),
+/// An answer while it grows.
+pub(super) enum SequenceState<'a> {
+    Single(Single<'a>),
     Beams(Beams<'a>),
 }
 
-/// One sequence.
-pub(super) struct One<'a> {
+/// One sequence, token by token.
+pub(super) struct Single<'a> {
     answer: Answer<'a>,
-    /// Where the next token is not simply the likeliest.
-    chooser: Option<Chooser<'a>>,
-    /// The next token, until it is taken.
+    /// `None` for plain greedy decoding, where the device picks the likeliest token.
+    sampler: Option<Sampler>,
+    /// The next token, until it is added to the answer.
     chosen: Option<u32>,
 }
 
 /// The beams of one prompt.
 pub(super) struct Beams<'a> {
-    search: Search<'a>,
-    /// Whether a place in the cache holds the prompt.
+    search: BeamSearch<'a>,
+    /// For each slot, whether it holds the prompt.
     filled: Vec<bool>,
     /// Whether the search has ended.
     over: bool,
 }
 
 /// A prompt in flight: its answer, and where its keys and values lie.
-pub(super) struct Live<'a> {
+pub(super) struct Sequence<'a> {
     /// Which prompt it answers.
     pub index: usize,
-    /// Its places in the cache; of a search the first so many are those of the beams that run, in their
-    /// order.
+    /// Its slots in the cache. In a search the first ones belong to the running beams, in their order.
     pub slots: Vec<usize>,
     /// Tokens in the cache.
     pub cached: usize,
-    growth: Growth<'a>,
+    state: SequenceState<'a>,
 }
 
-/// Rows of a forward pass.
+/// The rows of one forward pass.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(super) struct ForwardInput {
     pub ids: Vec<u32>,
     pub spans: Vec<Span>,
-    /// Those whose logits are asked for.
+    /// Indices of the rows whose logits are needed.
     pub asked: Vec<usize>,
 }
 
-impl Rows {
+impl ForwardInput {
     pub fn clear(&mut self) {
         self.ids.clear();
         self.spans.clear();
@@ -61,38 +62,38 @@ impl Rows {
     }
 }
 
-impl<'a> Live<'a> {
+impl<'a> Sequence<'a> {
     /// A prompt's answer before its first token, of at most `limit`.
     pub fn new(job: &'a Job<'a>, index: usize, limit: usize) -> Self {
         let (options, prompt) = (job.options, job.prompts[index].as_slice());
-        // Of a search what is watched is told when it is complete: the best beam changes on the way.
+        // A beam search streams nothing before its end: the best beam changes on the way.
         let answer = Answer::new(job.tokenizer, options, limit, job.watched[index]);
         let decoding = &options.decoding;
-        let growth = if decoding.num_beams > 1 {
-            let search = Search::new(decoding, prompt, answer, limit, options.eos.len());
-            Growth::Beams(Beams { search, filled: vec![false; decoding.num_beams], over: false })
+        let state = if decoding.num_beams > 1 {
+            let search = BeamSearch::new(decoding, prompt, answer, limit, options.eos.len());
+            SequenceState::Beams(Beams { search, filled: vec![false; decoding.num_beams], over: false })
         } else {
-            let chooser = (!decoding.is_plain()).then(|| Chooser::new(decoding, prompt));
-            Growth::One(One { answer, chooser, chosen: None })
+            let sampler = (!decoding.is_plain()).then(|| Sampler::new(decoding, prompt));
+            SequenceState::Single(Single { answer, sampler, chosen: None })
         };
-        Self { index, slots: Vec::new(), cached: 0, growth }
+        Self { index, slots: Vec::new(), cached: 0, state }
     }
 
-    /// Takes the sequence out of the cache; what it said stays said. A search begins anew, which ends in
-    /// the same answer.
+    /// Takes the sequence out of the cache; its tokens so far are kept. A beam search starts again, which ends
+    /// in the same answer.
     pub fn put_back(self, job: &'a Job<'a>, limit: usize) -> Self {
-        match self.growth {
-            Growth::One(_) => Self { slots: Vec::new(), cached: 0, ..self },
-            Growth::Beams(_) => Self::new(job, self.index, limit),
+        match self.state {
+            SequenceState::Single(_) => Self { slots: Vec::new(), cached: 0, ..self },
+            SequenceState::Beams(_) => Self::new(job, self.index, limit),
         }
     }
 
-    /// Adds at most `room` rows: what is known of the sequence and not in the cache. Gives whether that
-    /// was all; then the last row's logits, or those of each beam, are asked for.
-    pub fn gather(&mut self, prompt: &[u32], room: usize, rows: &mut Rows) -> bool {
-        let said = match &self.growth {
-            Growth::One(one) => one.answer.tokens.as_slice(),
-            Growth::Beams(beams) if self.cached >= prompt.len() => {
+    /// Adds at most `room` rows: tokens of the sequence that are not in the cache yet. Returns whether these
+    /// were all; then the logits of the last row, or of each beam, are asked for.
+    pub fn gather(&mut self, prompt: &[u32], room: usize, rows: &mut ForwardInput) -> bool {
+        let said = match &self.state {
+            SequenceState::Single(single) => single.answer.tokens.as_slice(),
+            SequenceState::Beams(beams) if self.cached >= prompt.len() => {
                 for (beam, slot) in beams.search.running.iter().zip(&self.slots) {
                     rows.asked.push(rows.ids.len());
                     rows.ids.push(beam.token());
@@ -101,7 +102,7 @@ impl<'a> Live<'a> {
                 self.cached += 1;
                 return true;
             }
-            Growth::Beams(_) => &[],
+            SequenceState::Beams(_) => &[],
         };
         let left = prompt.len() + said.len() - self.cached;
         let len = left.min(room);
@@ -114,36 +115,36 @@ impl<'a> Live<'a> {
         len == left
     }
 
-    /// How many rows' logits [`Self::gather`] asks for in the end.
+    /// Number of rows whose logits [`Self::gather`] asks for once all rows are in.
     pub fn asks(&self, prompt: &[u32]) -> usize {
-        match &self.growth {
-            Growth::Beams(beams) if self.cached > prompt.len() => beams.search.running.len(),
+        match &self.state {
+            SequenceState::Beams(beams) if self.cached > prompt.len() => beams.search.running.len(),
             _ => 1,
         }
     }
 
-    /// Takes the likeliest token.
+    /// Accepts the likeliest token as the next one.
     pub fn take(&mut self, token: u32) {
-        if let Growth::One(one) = &mut self.growth {
-            one.chosen = Some(token);
+        if let SequenceState::Single(single) = &mut self.state {
+            single.chosen = Some(token);
         }
     }
 
-    /// Chooses from the logits of the rows asked for, `[rows][vocab]`, which are spoilt; moves the caches
-    /// of beams to those that grew from them.
-    pub fn choose<B: Backend>(
+    /// Samples the next token from the logits of the rows asked for, `[rows][vocab]`, which are overwritten. In a
+    /// beam search it advances all beams and copies caches from parents to children.
+    pub fn sample<B: Backend>(
         &mut self,
         logits: &mut [f32],
         prompt: usize,
         model: &Model<B>,
         workspace: &mut Workspace<B>,
     ) -> Result<(), LmError> {
-        let beams = match &mut self.growth {
-            Growth::One(one) => {
-                one.chosen = one.chooser.as_mut().map(|chooser| chooser.choose(logits));
+        let beams = match &mut self.state {
+            SequenceState::Single(single) => {
+                single.chosen = single.sampler.as_mut().map(|sampler| sampler.sample(logits));
                 return Ok(());
             }
-            Growth::Beams(beams) => beams,
+            SequenceState::Beams(beams) => beams,
         };
         beams.filled[0] |= self.cached == prompt;
         let parents = beams.search.advance(logits);
@@ -151,14 +152,14 @@ impl<'a> Live<'a> {
             beams.over = true;
             return Ok(());
         }
-        // The first beam that grew from another keeps its place, the next ones get a copy.
+        // A parent's first child keeps its slot, the others get a copy in a free slot.
         let mut taken = vec![false; self.slots.len()];
         let keeps: Vec<bool> = parents.iter().map(|p| !std::mem::replace(&mut taken[*p], true)).collect();
         let mut open = (0..taken.len()).filter(|place| !taken[*place]).collect::<Vec<_>>().into_iter();
         let mut places = Vec::with_capacity(self.slots.len());
         for (&parent, keeps) in parents.iter().zip(keeps) {
             let place = if keeps { Some(parent) } else { open.next() };
-            // There are as many places as beams, so that none is ever short.
+            // There are as many slots as beams, so one is always left.
             let Some(place) = place else { continue };
             if place != parent {
                 let start = if beams.filled[place] { prompt } else { 0 };
@@ -176,25 +177,25 @@ impl<'a> Live<'a> {
 
     /// Adds the chosen token to the answer; `Some` once it has ended.
     pub fn accept(&mut self) -> Option<Finish> {
-        match &mut self.growth {
-            Growth::One(one) => one.chosen.take().and_then(|token| one.answer.push(token)),
-            Growth::Beams(beams) => beams.over.then_some(Finish::Length),
+        match &mut self.state {
+            SequenceState::Single(single) => single.chosen.take().and_then(|token| single.answer.push(token)),
+            SequenceState::Beams(beams) => beams.over.then_some(Finish::Length),
         }
     }
 
     /// Text to stream now.
-    pub fn news(&mut self) -> String {
-        match &mut self.growth {
-            Growth::One(one) => one.answer.news(),
-            Growth::Beams(_) => String::new(),
+    pub fn new_text(&mut self) -> String {
+        match &mut self.state {
+            SequenceState::Single(single) => single.answer.new_text(),
+            SequenceState::Beams(_) => String::new(),
         }
     }
 
-    /// The answer as it ends, and why it did; none of a search that has nothing.
+    /// The final answer and why it ended; `None` for a search that has none.
     pub fn answer(self, finish: Finish) -> Option<(Answer<'a>, Finish)> {
-        match self.growth {
-            Growth::One(one) => Some((one.answer, finish)),
-            Growth::Beams(beams) => {
+        match self.state {
+            SequenceState::Single(single) => Some((single.answer, finish)),
+            SequenceState::Beams(beams) => {
                 let (answer, finish) = beams.search.best()?;
                 let finish = if answer.limit() == 0 { Finish::Length } else { finish };
                 Some((answer, finish))

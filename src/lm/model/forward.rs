@@ -1,20 +1,21 @@
-//! One pass of tokens through the path of blocks.
+//! One forward pass: tokens in, logits of the rows that are asked for out; keys and values go to the cache.
+//! Called by `decoding` and by whoever wants logits or units of a single sequence.
 
 use super::{Model, Workspace};
 use crate::lm::{
     LmError,
-    backend::{Attention, Backend, Span},
+    backend::{AttentionStep, Backend, Span},
 };
 
-/// Shown a step's place, its heads' outputs and its gated neurons.
-pub(crate) type Seen<'a, B> =
+/// Called for each step with its index, its heads' outputs and its gated neurons.
+pub(crate) type StepObserver<'a, B> =
     dyn FnMut(usize, &<B as Backend>::Rows, &<B as Backend>::Rows) -> Result<(), LmError> + 'a;
 
 impl<B: Backend> Model<B> {
-    /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of
-    /// the given rows, in ascending order, in the workspace. Without rows it only fills the cache.
+    /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of the given
+    /// rows, in ascending order, in the workspace. Without rows it only fills the cache.
     ///
-    /// Every id is below `vocab`, every span within the workspace's slots and capacity.
+    /// Every id must be below `vocab`, every span within the workspace's slots and capacity.
     pub fn forward(
         &self,
         ids: &[u32],
@@ -25,15 +26,15 @@ impl<B: Backend> Model<B> {
         self.forward_seen(ids, spans, rows, w, &mut |_, _, _| Ok(()))
     }
 
-    /// As [`Self::forward`]; `see` is shown, for each step, the heads' outputs and the gated
-    /// neurons of the rows that are still run.
+    /// As [`Self::forward`]; `see` is called at each step with the heads' outputs and the gated neurons of the
+    /// rows that still run.
     pub fn forward_seen(
         &self,
         ids: &[u32],
         spans: &[Span],
         rows: &[usize],
         w: &mut Workspace<B>,
-        see: &mut Seen<'_, B>,
+        see: &mut StepObserver<'_, B>,
     ) -> Result<(), LmError> {
         let b = &self.backend;
         b.embed(&self.table, ids, &mut w.x)?;
@@ -44,15 +45,15 @@ impl<B: Backend> Model<B> {
             let scale = if place == 0 { step.scale * self.shape.embed_scale } else { step.scale };
             b.add_norm(&mut w.x, &w.delta, scale, &block.input_norm, shape.eps, &mut w.normed)?;
             b.linear(&w.normed, &block.qkv, &mut w.qkv)?;
-            let attention = Attention {
+            let attention = AttentionStep {
                 shape,
-                view: shape.views[block.layer],
+                layer: shape.attention[block.layer],
                 qk_norm: block.qk_norm.as_ref().map(|(q, k)| (q, k)),
                 step: place,
             };
             b.attend(&attention, &mut w.qkv, &mut w.cache, spans, &mut w.mixed)?;
             if place + 1 == self.steps.len() && rows.len() < ids.len() {
-                // Nobody reads the other rows any more.
+                // No other row is read after the last step's attention.
                 if rows.is_empty() {
                     return Ok(());
                 }
@@ -80,14 +81,14 @@ impl<B: Backend> Model<B> {
         b.add_norm(&mut w.x, &w.delta, 1.0, &self.norm, self.shape.eps, &mut w.normed)?;
         b.linear(&w.normed, &self.head, &mut w.logits)?;
         match self.shape.logit_cap {
-            Some(cap) => b.squeeze(&mut w.logits, cap),
+            Some(cap) => b.softcap(&mut w.logits, cap),
             None => Ok(()),
         }
     }
 }
 
 impl<B: Backend> Workspace<B> {
-    /// A norm over what a sublayer gives, before it joins the residual stream.
+    /// Applies a norm to a sublayer's output before it joins the residual stream.
     fn norm_delta(&mut self, b: &B, norm: &B::Vector, eps: f32) -> Result<(), LmError> {
         b.add_norm(&mut self.delta, &B::Rows::default(), 1.0, norm, eps, &mut self.normed)?;
         std::mem::swap(&mut self.delta, &mut self.normed);

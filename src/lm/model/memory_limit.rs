@@ -1,26 +1,28 @@
-//! What running out of memory has taught about a model's batches.
+//! What running out of memory has taught about the size of a model's batches.
+//!
+//! `decoding::batch_size` writes and reads it; [`crate::lm::Decoder::news`] tells the user once.
 
-/// What memory allows of a batch, as far as it was found out by running out of it.
+/// The largest batch that memory allows, as far as it is known from running out.
 #[derive(Default)]
-pub(crate) struct Found {
-    /// Most positions of one thread's cache; none while memory never ran out.
-    pub most: Option<usize>,
-    /// Sequences at once before and after, until somebody was told.
+pub(crate) struct MemoryLimit {
+    /// Most positions of one thread's cache; `None` if memory never ran out.
+    pub positions: Option<usize>,
+    /// Sequences at once before and after, until the user has been told.
     news: Option<(usize, usize)>,
     told: bool,
 }
 
-impl Found {
-    /// Memory ran out with so many sequences of `capacity` tokens; half of them may go on.
+impl MemoryLimit {
+    /// Records that memory ran out with `slots` sequences of `capacity` tokens, and that `half` of them go on.
     pub fn ran_out(&mut self, slots: usize, half: usize, capacity: usize) {
         let positions = half.saturating_mul(capacity);
-        self.most = Some(self.most.map_or(positions, |most| most.min(positions)));
+        self.positions = Some(self.positions.map_or(positions, |most| most.min(positions)));
         if !self.told {
             self.news = Some((self.news.map_or(slots, |(before, _)| before), half));
         }
     }
 
-    /// What a person should hear: once.
+    /// A sentence for the user, once.
     pub fn news(&mut self) -> Option<String> {
         let (before, after) = self.news.take()?;
         self.told = true;

@@ -1,4 +1,8 @@
-//! The decoder itself, over any backend: blocks of weights, and the path through them.
+//! The decoder's one code path over any backend: weights, and the path of blocks that a token travels.
+//!
+//! `load` writes tensors from a [`WeightSource`]; `forward` runs tokens; `workspace` keeps the buffers between
+//! generations; `memory_limit` remembers what did not fit. `decoding` and `Decoder` call them through
+//! `with_model!`.
 
 mod forward;
 mod load;
@@ -6,26 +10,29 @@ mod memory_limit;
 mod weight_source;
 mod workspace;
 
-pub(crate) use weight_source::{Band, Fill, Source};
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use weight_source::MakeTensor;
+pub(crate) use weight_source::{HostWeights, TensorRows, WeightSource};
 pub(crate) use workspace::Workspace;
 
 use std::sync::Mutex;
 
-use self::memory_limit::Found;
-use super::{backend::Backend, rope::Rope, shape::Shape};
+use self::memory_limit::MemoryLimit;
+use super::{backend::Backend, rope::Rope, shape::DecoderShape};
 
 /// Weights of one decoder block.
 pub(crate) struct Block<B: Backend> {
-    /// Whose block it is: a model, and its layer there.
+    /// The model that it comes from, among those that run together.
     pub model: usize,
+    /// Its layer in that model.
     pub layer: usize,
     pub input_norm: B::Vector,
     /// Query, key and value projections, fused.
     pub qkv: B::Matrix,
-    /// Of each head's queries, and keys.
+    /// Norms on each head's queries and keys.
     pub qk_norm: Option<(B::Vector, B::Vector)>,
     pub attention_out: B::Matrix,
-    /// Of what attention, and the MLP, give.
+    /// Norms on the outputs of attention and MLP.
     pub post_norms: Option<(B::Vector, B::Vector)>,
     pub mlp_norm: B::Vector,
     /// Gate and up projections, fused.
@@ -33,9 +40,8 @@ pub(crate) struct Block<B: Backend> {
     pub down: B::Matrix,
 }
 
-/// One step of the path that a token travels: a block, and a factor on what enters it. A stock
-/// model is every block once, in order, with factor 1. Steps share blocks; each step has its own
-/// keys and values.
+/// One step of the path that a token travels: a block, and a factor on its input. In an ordinary model every
+/// block occurs once, in order, with factor 1. Steps share blocks; each step has its own keys and values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Step {
     pub block: usize,
@@ -45,27 +51,27 @@ pub(crate) struct Step {
 /// A decoder's weights on a device.
 pub(crate) struct Model<B: Backend> {
     pub backend: B,
-    /// Of the first model, whose embedding, final norm and head are used.
-    pub shape: Shape,
-    /// Of every model that blocks come from. Hidden size and heads are the same in all.
-    pub shapes: Vec<Shape>,
-    /// The rotations that shapes name by their views.
+    /// The first model's; its embedding, final norm and head are used.
+    pub shape: DecoderShape,
+    /// Every model's that blocks come from. Hidden size and heads are the same in all.
+    pub shapes: Vec<DecoderShape>,
+    /// The rotations that shapes name by their attention.
     pub ropes: Vec<Rope>,
     pub table: B::Table,
     pub blocks: Vec<Block<B>>,
     pub steps: Vec<Step>,
     pub norm: B::Vector,
     pub head: B::Matrix,
-    /// Buffers of earlier generations, for the next: a cache's pages are costly to get anew.
+    /// Buffers of earlier generations, for the next one: a cache's pages are costly to get anew.
     spare: Mutex<Vec<Workspace<B>>>,
-    found: Mutex<Found>,
+    memory_limit: Mutex<MemoryLimit>,
 }
 
 impl<B: Backend> Model<B> {
-    /// A model without blocks; `shapes` holds at least one.
+    /// A model without blocks. `shapes` is not empty.
     pub fn new(
         backend: B,
-        shapes: Vec<Shape>,
+        shapes: Vec<DecoderShape>,
         ropes: Vec<Rope>,
         table: B::Table,
         norm: B::Vector,
@@ -73,7 +79,7 @@ impl<B: Backend> Model<B> {
     ) -> Self {
         let shape = shapes[0].clone();
         let (blocks, steps, spare) = (Vec::new(), Vec::new(), Mutex::default());
-        let found = Mutex::default();
-        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, spare, found }
+        let memory_limit = Mutex::default();
+        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, spare, memory_limit }
     }
 }

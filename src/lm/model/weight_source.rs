@@ -1,21 +1,29 @@
-//! Who writes a model's tensors: here from memory; `cuda::fill` has them made on the card.
+//! Where a model's weights come from, as the loader sees it: a [`WeightSource`] writes one tensor, or some of
+//! its rows, to its place in the decoder.
+//!
+//! [`HostWeights`] writes from memory (a checkpoint, or a merge on the CPU); on a card
+//! `backend::cuda::DeviceWeights` has a merge write them in place. Called by `load`.
 
 use std::ops::Range;
 
+#[cfg(any(feature = "cuda", test))]
+use crate::checkpoint::Dtype;
 use crate::checkpoint::{TensorView, Weights};
+#[cfg(any(feature = "cuda", test))]
+use crate::gpu::DeviceWrite;
 use crate::lm::{LmError, backend::Backend};
 
-/// Some rows of a tensor of a model.
+/// Some rows of a named tensor.
 #[derive(Clone, Copy)]
-pub(crate) struct Band<'a> {
+pub(crate) struct TensorRows<'a> {
     pub name: &'a str,
-    /// Of the whole tensor.
+    /// Shape of the whole tensor.
     pub shape: &'a [usize],
     pub start: usize,
     pub rows: usize,
 }
 
-impl<'a> Band<'a> {
+impl<'a> TensorRows<'a> {
     /// All of a tensor.
     pub fn whole(name: &'a str, shape: &'a [usize]) -> Self {
         Self { name, shape, start: 0, rows: shape[0] }
@@ -26,29 +34,37 @@ impl<'a> Band<'a> {
     }
 }
 
-/// Writes tensors to their places in a decoder.
-pub(crate) trait Fill<B: Backend> {
-    /// Writes rows of a weight `[out, in]` to part `part` of a matrix. The parts of a matrix that are
-    /// rows of one tensor come in order.
-    fn matrix(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: Band<'_>) -> Result<(), LmError>;
+/// Writes tensors to their places in a decoder. Every method fails with [`LmError`] if the tensor is missing, has
+/// another shape or size than the config calls for, or cannot be written on the device.
+pub(crate) trait WeightSource<B: Backend> {
+    /// Writes rows of a weight `[out, in]` to part `part` of a matrix. Parts that are rows of one tensor are
+    /// written in order.
+    fn matrix(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: TensorRows<'_>)
+    -> Result<(), LmError>;
     /// Writes rows of a bias `[out]` to part `part` of a matrix.
-    fn bias(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: Band<'_>) -> Result<(), LmError>;
+    fn bias(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: TensorRows<'_>) -> Result<(), LmError>;
     /// Writes an embedding.
-    fn table(&mut self, b: &B, to: &mut B::Table, from: Band<'_>) -> Result<(), LmError>;
+    fn table(&mut self, b: &B, to: &mut B::Table, from: TensorRows<'_>) -> Result<(), LmError>;
     /// Writes a norm's weight, plus `offset`.
-    fn vector(&mut self, b: &B, to: &mut B::Vector, from: Band<'_>, offset: f32) -> Result<(), LmError>;
+    fn vector(&mut self, b: &B, to: &mut B::Vector, from: TensorRows<'_>, offset: f32)
+    -> Result<(), LmError>;
 }
 
-/// Weights by name, checked against what the config calls for.
-pub(crate) struct Source<'a> {
+/// Writes the tensor of that name to an address on the card, as bfloat16, and says how it went. The error is a
+/// sentence for the user.
+#[cfg(any(feature = "cuda", test))]
+pub(crate) type MakeTensor<'m> = dyn FnMut(&str, u64) -> Result<DeviceWrite<(Dtype, Vec<u8>)>, String> + 'm;
+
+/// Weights in memory, by name, each checked against the shape that the config calls for.
+pub(crate) struct HostWeights<'a> {
     pub weights: &'a dyn Weights,
-    /// Which model it is, where there are several.
+    /// Names the model in errors; empty where there is only one.
     pub name: &'a str,
 }
 
-impl<'a> Source<'a> {
-    fn get(&self, band: &Band<'_>) -> Result<TensorView<'a>, LmError> {
-        let (tensor, expected) = (band.name, band.shape);
+impl<'a> HostWeights<'a> {
+    fn get(&self, rows: &TensorRows<'_>) -> Result<TensorView<'a>, LmError> {
+        let (tensor, expected) = (rows.name, rows.shape);
         let name =
             || if self.name.is_empty() { tensor.to_owned() } else { format!("{tensor} of {}", self.name) };
         let view = self.weights.tensor(tensor).ok_or_else(|| LmError::MissingTensor { name: name() })?;
@@ -66,34 +82,50 @@ impl<'a> Source<'a> {
         Ok(view)
     }
 
-    /// Shows the rows as a tensor of their own.
-    fn show<T>(&self, band: &Band<'_>, f: impl FnOnce(&TensorView) -> T) -> Result<T, LmError> {
-        let view = self.get(band)?;
-        let row = band.shape[1..].iter().product::<usize>() * view.dtype.size();
-        let mut shape = band.shape.to_vec();
-        shape[0] = band.rows;
-        let rows = band.range();
-        let data = &view.data[rows.start * row..rows.end * row];
-        let out = f(&TensorView { dtype: view.dtype, shape: &shape, data });
-        self.weights.intact(band.name)?;
-        Ok(out)
+    /// Passes the rows to `write` as a tensor of their own.
+    fn with(
+        &self,
+        rows: &TensorRows<'_>,
+        write: impl FnOnce(&TensorView) -> Result<(), LmError>,
+    ) -> Result<(), LmError> {
+        let view = self.get(rows)?;
+        let row = rows.shape[1..].iter().product::<usize>() * view.dtype.size();
+        let mut shape = rows.shape.to_vec();
+        shape[0] = rows.rows;
+        let range = rows.range();
+        let data = &view.data[range.start * row..range.end * row];
+        let written = write(&TensorView { dtype: view.dtype, shape: &shape, data });
+        self.weights.intact(rows.name)?;
+        written
     }
 }
 
-impl<B: Backend> Fill<B> for Source<'_> {
-    fn matrix(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: Band<'_>) -> Result<(), LmError> {
-        self.show(&from, |weight| b.write_matrix(to, part, weight))?
+impl<B: Backend> WeightSource<B> for HostWeights<'_> {
+    fn matrix(
+        &mut self,
+        b: &B,
+        to: &mut B::Matrix,
+        part: usize,
+        from: TensorRows<'_>,
+    ) -> Result<(), LmError> {
+        self.with(&from, |weight| b.write_matrix(to, part, weight))
     }
 
-    fn bias(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: Band<'_>) -> Result<(), LmError> {
-        self.show(&from, |bias| b.write_bias(to, part, bias))?
+    fn bias(&mut self, b: &B, to: &mut B::Matrix, part: usize, from: TensorRows<'_>) -> Result<(), LmError> {
+        self.with(&from, |bias| b.write_bias(to, part, bias))
     }
 
-    fn table(&mut self, b: &B, to: &mut B::Table, from: Band<'_>) -> Result<(), LmError> {
-        self.show(&from, |weight| b.write_table(to, weight))?
+    fn table(&mut self, b: &B, to: &mut B::Table, from: TensorRows<'_>) -> Result<(), LmError> {
+        self.with(&from, |weight| b.write_table(to, weight))
     }
 
-    fn vector(&mut self, b: &B, to: &mut B::Vector, from: Band<'_>, offset: f32) -> Result<(), LmError> {
-        self.show(&from, |weight| b.write_vector(to, weight, offset))?
+    fn vector(
+        &mut self,
+        b: &B,
+        to: &mut B::Vector,
+        from: TensorRows<'_>,
+        offset: f32,
+    ) -> Result<(), LmError> {
+        self.with(&from, |weight| b.write_vector(to, weight, offset))
     }
 }

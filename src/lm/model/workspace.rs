@@ -1,11 +1,14 @@
-//! Buffers of a batch, kept from one generation to the next.
+//! Buffers of one thread's batch, kept from one generation to the next.
+//!
+//! A generation takes a workspace ([`Model::workspace`]) and puts it back; `decoding::batch_size` asks what
+//! is kept when it sizes a batch, and frees it where memory is short.
 
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{Model, memory_limit::Found};
+use super::{Model, memory_limit::MemoryLimit};
 use crate::lm::{LmError, backend::Backend};
 
-/// Buffers for one thread's batch: activations that are reused from step to step, and the cache.
+/// Activations, reused from step to step, and the cache of one thread's batch.
 pub(crate) struct Workspace<B: Backend> {
     pub cache: B::Cache,
     pub steps: usize,
@@ -13,7 +16,7 @@ pub(crate) struct Workspace<B: Backend> {
     pub capacity: usize,
     /// The residual stream.
     pub(super) x: B::Rows,
-    /// What the last sublayer adds to it; the next norm does the adding.
+    /// The last sublayer's output. The next norm adds it to `x`.
     pub(super) delta: B::Rows,
     pub(super) normed: B::Rows,
     pub(super) qkv: B::Rows,
@@ -21,13 +24,13 @@ pub(crate) struct Workspace<B: Backend> {
     pub(super) gate_up: B::Rows,
     pub(super) gated: B::Rows,
     pub(super) last: B::Rows,
-    /// Of the rows that were asked for, `[rows, vocab]`.
+    /// Logits of the rows that were asked for, `[rows, vocab]`.
     pub logits: B::Rows,
 }
 
 impl<B: Backend> Model<B> {
-    /// Buffers for `slots` sequences of at most `capacity` tokens each: the smallest kept ones that do.
-    /// Those of a batch are not taken for a single sequence.
+    /// Buffers for `slots` sequences of at most `capacity` tokens each: the smallest kept ones that are large
+    /// enough, else new ones. Those of a batch are not taken for a single sequence.
     pub fn workspace(&self, slots: usize, capacity: usize) -> Result<Workspace<B>, LmError> {
         let steps = self.steps.len();
         let alike = |w: &Workspace<B>| (w.slots > 1) == (slots > 1);
@@ -39,7 +42,7 @@ impl<B: Backend> Model<B> {
             if let Some(place) = places.min_by_key(|i| spare[*i].slots * spare[*i].capacity) {
                 return Ok(spare.swap_remove(place));
             }
-            // Too small for what is asked now.
+            // What is kept is too small.
             spare.retain(|w| !alike(w) || slots > 1);
         }
         Ok(Workspace {
@@ -63,13 +66,13 @@ impl<B: Backend> Model<B> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What memory is known to allow.
-    pub fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known about memory so far.
+    pub fn memory_limit(&self) -> MutexGuard<'_, MemoryLimit> {
+        self.memory_limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sequences of `capacity` tokens that each of `threads` kept batches has room for, where `wanted` are
-    /// wanted; 0 where there are fewer of them.
+    /// How many sequences of `capacity` tokens fit in each of `threads` kept workspaces; 0 if fewer are kept.
+    /// `wanted` says whether a batch or a single sequence is to run.
     pub fn kept(&self, threads: usize, wanted: usize, capacity: usize) -> usize {
         let steps = self.steps.len();
         let spare = self.spare();
@@ -80,14 +83,14 @@ impl<B: Backend> Model<B> {
         slots.get(threads.max(1) - 1).copied().unwrap_or(0)
     }
 
-    /// Bytes of all buffers that are kept, as far as they are keys and values.
+    /// Bytes of the keys and values in all kept buffers.
     pub fn kept_bytes(&self) -> usize {
         let bytes = |w: &Workspace<B>| self.backend.cache_bytes(&self.shape, w.steps, w.capacity) * w.slots;
         self.spare().iter().map(bytes).sum()
     }
 
-    /// Frees all buffers that are kept.
-    pub fn give_up(&self) {
+    /// Frees all kept buffers.
+    pub fn free_kept(&self) {
         self.spare().clear();
     }
 

@@ -9,7 +9,7 @@ mod tokenizer;
 mod tokenizer_class;
 
 pub use chat::{ChatTemplate, Message};
-pub use continuation::Pair;
+pub use continuation::Continuation;
 pub use reader::Reader;
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -6,7 +6,7 @@
 //! runs on an emulated card.
 
 use super::launch::{Launch, MOST};
-use crate::gpu::{Arguments, Driver, Fault, Source};
+use crate::gpu::{Arguments, Driver, Fault, KernelSource};
 
 const THREADS: usize = 256;
 /// Elements that one thread merges.
@@ -43,7 +43,7 @@ pub(crate) unsafe fn queue<D: Driver>(
     out: u64,
     count: usize,
 ) -> Result<(), Fault> {
-    let kernels = card.compile(&Source {
+    let kernels = card.compile(&KernelSource {
         name: NAMES[sources.len() - 1],
         text: include_str!("merge.cu"),
         defines: &[("SOURCES", sources.len() as u32)],

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::launch::{Launch, MOST};
 use super::queue;
 use crate::checkpoint::{Dtype, ModelConfig, tensor_shapes};
-use crate::gpu::{Driver, Fault, Made};
+use crate::gpu::{DeviceWrite, Driver, Fault};
 use crate::merge::kernels::group::Group;
 use crate::merge::merged::stale;
 use crate::merge::methods::{self, Problem, Rule, Sparsify};
@@ -87,7 +87,7 @@ pub(crate) trait OnCard: Send {
         candidate: &mut Candidate,
         name: &str,
         to: u64,
-    ) -> Result<Made<Tensor>, MergeError>;
+    ) -> Result<DeviceWrite<Tensor>, MergeError>;
     /// Waits until the candidate is there.
     fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError>;
 }
@@ -203,18 +203,18 @@ impl<D: Driver> OnCard for Resident<D> {
         candidate: &mut Candidate,
         name: &str,
         to: u64,
-    ) -> Result<Made<Tensor>, MergeError> {
+    ) -> Result<DeviceWrite<Tensor>, MergeError> {
         let missing = || MergeError::Card(format!("the recipe makes no tensor {name}"));
         let place = *candidate.places.get(name).ok_or_else(missing)?;
         let planned = &candidate.plan.tensors[place];
         match &candidate.ways[place] {
-            Way::Keep => return Ok(Made::Kept),
+            Way::Keep => return Ok(DeviceWrite::Unchanged),
             Way::Card(launch) => {
                 let merged = self.merge(pool, planned, **launch, to);
                 pool.intact(planned)?;
                 if merged.map_err(failed)? {
                     candidate.done += 1;
-                    return Ok(Made::There);
+                    return Ok(DeviceWrite::Queued);
                 }
                 candidate.crowded += 1;
             }
@@ -223,7 +223,7 @@ impl<D: Driver> OnCard for Resident<D> {
         let mut data = vec![0; planned.stored.size() * planned.len()];
         let numbers = Numbers::Counter(candidate.plan.seed);
         pool.merge_tensor(&candidate.plan, planned, numbers, &mut data, false)?;
-        Ok(Made::Here((planned.stored, data)))
+        Ok(DeviceWrite::OnHost((planned.stored, data)))
     }
 
     fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError> {

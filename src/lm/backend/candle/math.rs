@@ -1,11 +1,11 @@
-//! The formulas: rotation, attention, caps.
+//! Formulas that candle has no operation for: rotary positions, masked attention, soft caps.
 
 use candle_core::{D, DType, Tensor};
 
-use crate::lm::{LmError, shape::Shape};
+use crate::lm::{LmError, shape::DecoderShape};
 
-/// Rotates `[rows, heads, head_dim]` by cosines and sines `[rows, 1, pairs]`; the features past
-/// the pairs stay.
+/// Rotates `[rows, heads, head_dim]` by cosines and sines `[rows, 1, pairs]`. Features beyond the pairs are
+/// left alone.
 pub(super) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, LmError> {
     let (dim, half) = (x.dim(D::Minus1)?, cos.dim(D::Minus1)?);
     let (low, high) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
@@ -18,7 +18,7 @@ pub(super) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor, L
 /// Softmax attention of queries `[n, kv_heads, group · rows, head_dim]` over keys and values
 /// `[n, kv_heads, length, head_dim]`; `mask` is added to the scores (0 or -∞).
 pub(super) fn mix(
-    shape: &Shape,
+    shape: &DecoderShape,
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
@@ -28,7 +28,7 @@ pub(super) fn mix(
     let scores = (q.contiguous()?.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
     let mut scores = scores.to_dtype(DType::F32)?;
     if let Some(cap) = shape.score_cap {
-        scores = squeezed(&scores, cap)?;
+        scores = softcapped(&scores, cap)?;
     }
     let scores = scores.broadcast_add(mask)?;
     let weights = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
@@ -36,7 +36,7 @@ pub(super) fn mix(
 }
 
 /// `cap · tanh(x / cap)`.
-pub(super) fn squeezed(x: &Tensor, cap: f32) -> Result<Tensor, LmError> {
+pub(super) fn softcapped(x: &Tensor, cap: f32) -> Result<Tensor, LmError> {
     Ok(((x / f64::from(cap))?.tanh()? * f64::from(cap))?)
 }
 

@@ -1,29 +1,31 @@
-//! The decoder's operations built from candle's own, on its CPU device: the reference that the fast
-//! kernels are tested against.
+//! The candle backend: each operation built from candle's own, on candle's CPU device, in f32.
+//!
+//! Slow; it is the reference that the fast kernels are tested against (`lm/tests.rs`). Nothing but the
+//! constructor assumes the CPU: every tensor is made on `device` in `dtype`.
 
-// Rows that were not written yet are `None`, and a factor of exactly one is left out.
+// Rows that were never written are `None`; a factor of exactly one is skipped.
 #![allow(clippy::ref_option, clippy::float_cmp)]
 
 mod math;
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use self::math::{mix, rotate, squeezed, visible};
+use self::math::{mix, rotate, softcapped, visible};
 use crate::checkpoint::{Dtype, TensorView};
 use crate::lm::{
     LmError,
-    backend::{Attention, Backend, Span},
+    backend::{AttentionStep, Backend, Span},
     rope::Rope,
-    shape::{Activation, Blocks, Shape},
+    shape::{Activation, DecoderShape, Features},
 };
 
-/// A candle device and the number format used there (f32).
-pub(crate) struct Composed {
+/// The candle backend: a candle device, and the number format of weights and activations there.
+pub(crate) struct Candle {
     device: Device,
     dtype: DType,
 }
 
-/// Parts of a linear layer fused along its outputs.
+/// A linear layer, or several fused along their outputs.
 pub(crate) struct Matrix {
     /// `[out, in]`.
     weight: Tensor,
@@ -33,20 +35,21 @@ pub(crate) struct Matrix {
     starts: Vec<usize>,
 }
 
-/// Keys and values; the positions' rotations beside them.
+/// Keys and values, with the cosines and sines by which queries and keys are rotated.
 pub(crate) struct Cache {
     /// For each step, `[slots · kv_heads · capacity, head_dim]`.
     keys: Vec<Tensor>,
     values: Vec<Tensor>,
-    /// Cosines and sines of each rotation, `[capacity, 1, pairs that turn]`.
-    turns: Vec<(Tensor, Tensor)>,
+    /// Cosines and sines of each rotation, `[capacity, 1, pairs]`.
+    rotations: Vec<(Tensor, Tensor)>,
     slots: usize,
     capacity: usize,
     kv_heads: usize,
 }
 
-impl Composed {
-    pub const fn new() -> Self {
+impl Candle {
+    /// Candle's CPU device, in f32.
+    pub const fn cpu() -> Self {
         Self { device: Device::Cpu, dtype: DType::F32 }
     }
 
@@ -70,21 +73,21 @@ impl Composed {
     }
 }
 
-/// The tensor of rows that the decoder has filled.
+/// The tensor of rows that have been written.
 fn full(rows: &Option<Tensor>) -> Result<&Tensor, LmError> {
     rows.as_ref().ok_or_else(|| LmError::Backend("rows were read before they were written".to_owned()))
 }
 
-impl Composed {
-    /// All sequences have one new token: one padded batch over the longest.
+impl Candle {
+    /// Attention where every sequence has one new token: one batch, padded to the longest sequence.
     fn decode(
         &self,
-        layer: &Attention<'_, Tensor>,
+        attention: &AttentionStep<'_, Tensor>,
         q: &Tensor,
         cache: &Cache,
         spans: &[Span],
     ) -> Result<Tensor, LmError> {
-        let (shape, step, window) = (layer.shape, layer.step, layer.view.window);
+        let (shape, step, window) = (attention.shape, attention.step, attention.layer.window);
         let (n, group) = (spans.len(), shape.heads / shape.kv_heads);
         let longest = spans.iter().map(|s| s.start + 1).max().unwrap_or(1);
         let slots = self.indices(spans.iter().map(|s| s.slot))?;
@@ -99,15 +102,15 @@ impl Composed {
         Ok(out.reshape((n, shape.heads * shape.head_dim))?)
     }
 
-    /// One sequence's new tokens, `q` `[len, heads · head_dim]`.
+    /// Attention of one sequence's new tokens; `q` is `[len, heads · head_dim]`.
     fn prefill(
         &self,
-        layer: &Attention<'_, Tensor>,
+        attention: &AttentionStep<'_, Tensor>,
         q: &Tensor,
         cache: &Cache,
         span: &Span,
     ) -> Result<Tensor, LmError> {
-        let (shape, step, window) = (layer.shape, layer.step, layer.view.window);
+        let (shape, step, window) = (attention.shape, attention.step, attention.layer.window);
         let (group, length) = (shape.heads / shape.kv_heads, span.start + span.len);
         let view = |t: &Tensor| -> Result<Tensor, LmError> {
             let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
@@ -125,14 +128,17 @@ impl Composed {
     }
 }
 
-impl Backend for Composed {
+impl Backend for Candle {
     type Matrix = Matrix;
     type Table = Tensor;
     type Vector = Tensor;
     type Rows = Option<Tensor>;
     type Cache = Cache;
 
-    fn batch(&self, _: &Shape, most: usize) -> usize {
+    const DEFAULT_BATCH: usize = 128;
+    const PARALLEL: bool = false;
+
+    fn batch_size(&self, _: &DecoderShape, most: usize) -> usize {
         most
     }
 
@@ -140,11 +146,11 @@ impl Backend for Composed {
         192
     }
 
-    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
-        let out = outs.iter().map(|b| b.features()).sum::<usize>();
-        let starts = outs.iter().scan(0, |at, b| Some(std::mem::replace(at, *at + b.features())));
+    fn matrix(&self, outs: &[Features], ins: Features, bias: bool) -> Result<Matrix, LmError> {
+        let out = outs.iter().map(|b| b.total()).sum::<usize>();
+        let starts = outs.iter().scan(0, |at, b| Some(std::mem::replace(at, *at + b.total())));
         Ok(Matrix {
-            weight: self.zeros((out, ins.features()))?,
+            weight: self.zeros((out, ins.total()))?,
             bias: if bias { Some(self.zeros(out)?) } else { None },
             starts: starts.collect(),
         })
@@ -188,7 +194,7 @@ impl Backend for Composed {
 
     fn cache(
         &self,
-        shape: &Shape,
+        shape: &DecoderShape,
         ropes: &[Rope],
         steps: usize,
         slots: usize,
@@ -199,14 +205,14 @@ impl Backend for Composed {
             let t = Tensor::from_vec(t, (capacity, 1, pairs), &self.device)?;
             Ok(t.to_dtype(self.dtype)?)
         };
-        let turns = ropes.iter().map(|rope| {
+        let rotations = ropes.iter().map(|rope| {
             let (cos, sin) = rope.tables(capacity);
             Ok((table(cos, rope.half())?, table(sin, rope.half())?))
         });
         Ok(Cache {
             keys: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
             values: (0..steps).map(|_| self.zeros(rows)).collect::<Result<_, _>>()?,
-            turns: turns.collect::<Result<_, LmError>>()?,
+            rotations: rotations.collect::<Result<_, LmError>>()?,
             slots,
             capacity,
             kv_heads: shape.kv_heads,
@@ -282,24 +288,24 @@ impl Backend for Composed {
 
     fn attend(
         &self,
-        layer: &Attention<'_, Tensor>,
+        attention: &AttentionStep<'_, Tensor>,
         qkv: &mut Option<Tensor>,
         cache: &mut Cache,
         spans: &[Span],
         out: &mut Option<Tensor>,
     ) -> Result<(), LmError> {
-        let (shape, step) = (layer.shape, layer.step);
+        let (shape, step) = (attention.shape, attention.step);
         let qkv = full(qkv)?;
         let (rows, dim) = (qkv.dim(0)?, shape.head_dim);
         let (queries, keys) = (shape.heads * dim, shape.kv_heads * dim);
         let places = || spans.iter().flat_map(|s| (0..s.len).map(move |i| (s.slot, s.start + i)));
         let positions = self.indices(places().map(|(_, p)| p))?;
-        let (cos, sin) = &cache.turns[layer.view.rotation];
+        let (cos, sin) = &cache.rotations[attention.layer.rotation];
         let (cos, sin) = (cos.index_select(&positions, 0)?, sin.index_select(&positions, 0)?);
         let q = qkv.narrow(1, 0, queries)?.reshape((rows, shape.heads, dim))?;
         let k = qkv.narrow(1, queries, keys)?.reshape((rows, shape.kv_heads, dim))?;
         let v = qkv.narrow(1, queries + keys, keys)?.reshape((rows * shape.kv_heads, dim))?;
-        let (q, k) = match layer.qk_norm {
+        let (q, k) = match attention.qk_norm {
             Some((queries, keys)) => {
                 let norm = |x: &Tensor, weight| candle_nn::ops::rms_norm(&x.contiguous()?, weight, shape.eps);
                 (norm(&q, queries)?, norm(&k, keys)?)
@@ -317,12 +323,12 @@ impl Backend for Composed {
 
         let q = q.reshape((rows, queries))?;
         *out = Some(if spans.iter().all(|s| s.len == 1) {
-            self.decode(layer, &q, cache, spans)?
+            self.decode(attention, &q, cache, spans)?
         } else {
             let mut parts = Vec::with_capacity(spans.len());
             let mut first = 0;
             for span in spans {
-                parts.push(self.prefill(layer, &q.narrow(0, first, span.len)?, cache, span)?);
+                parts.push(self.prefill(attention, &q.narrow(0, first, span.len)?, cache, span)?);
                 first += span.len;
             }
             Tensor::cat(&parts, 0)?
@@ -349,8 +355,8 @@ impl Backend for Composed {
         Ok(())
     }
 
-    fn squeeze(&self, x: &mut Option<Tensor>, cap: f32) -> Result<(), LmError> {
-        *x = Some(squeezed(full(x)?, cap)?);
+    fn softcap(&self, x: &mut Option<Tensor>, cap: f32) -> Result<(), LmError> {
+        *x = Some(softcapped(full(x)?, cap)?);
         Ok(())
     }
 
@@ -367,8 +373,8 @@ impl Backend for Composed {
         Ok(())
     }
 
-    fn read_blocks(&self, x: &Option<Tensor>, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError> {
-        self.read(x, blocks.features())
+    fn read_features(&self, x: &Option<Tensor>, features: Features) -> Result<Vec<Vec<f32>>, LmError> {
+        self.read(x, features.total())
     }
 
     fn read(&self, x: &Option<Tensor>, width: usize) -> Result<Vec<Vec<f32>>, LmError> {

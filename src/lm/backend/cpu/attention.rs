@@ -1,38 +1,39 @@
-//! Causal attention over the cache, a row at a time.
+//! Causal attention over the cache, one row at a time.
 //!
-//! A score is one chain of fused multiply-adds over the features; the softmax's sum runs over
-//! blocks of 16 positions counted from the start of the sequence, and a head's output is one
-//! chain over the positions: nothing depends on the rest of the batch.
+//! In: rows of fused queries, keys and values, and the cache. Out: the heads' outputs; keys and values are
+//! appended to the cache. A score is one chain of fused multiply-adds over the features; the softmax's sum
+//! runs over blocks of 16 positions counted from the start of the sequence; a head's output is one chain
+//! over the positions. So no result depends on the rest of the batch.
 
 use super::cache::Cache;
 use super::matrix::{Rows, Vector, padded};
 use super::rowwise::{norm_line, tanh};
 use super::simd::{Isa, Kernel, LANES, Line, Simd, floats_mut, lines};
-use crate::lm::backend::{Attention, Span};
+use crate::lm::backend::{AttentionStep, Span};
 
 /// Query heads that share one pass over keys or values.
 const HEADS: usize = 4;
 /// Blocks of keys, or lines of values, in a tile.
-const TILE: usize = 4;
+const TILE_LINES: usize = 4;
 
 /// See [`Backend::attend`](crate::lm::backend::Backend::attend).
 pub(crate) fn attend(
     isa: Isa,
-    layer: &Attention<'_, Vector>,
+    attention: &AttentionStep<'_, Vector>,
     qkv: &mut Rows,
     cache: &mut Cache,
     spans: &[Span],
     out: &mut Rows,
 ) {
-    let shape = layer.shape;
+    let shape = attention.shape;
     out.resize(qkv.n, padded(shape.queries()));
     assert!(qkv.stride >= padded(shape.queries()) + 2 * padded(shape.keys()));
     assert_eq!(qkv.n, spans.iter().map(|s| s.len).sum::<usize>());
-    isa.run(Attend { layer, qkv, cache, spans, out });
+    isa.run(Attend { attention, qkv, cache, spans, out });
 }
 
 struct Attend<'a> {
-    layer: &'a Attention<'a, Vector>,
+    attention: &'a AttentionStep<'a, Vector>,
     qkv: &'a mut Rows,
     cache: &'a mut Cache,
     spans: &'a [Span],
@@ -42,26 +43,26 @@ struct Attend<'a> {
 impl Kernel for Attend<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { layer, qkv, cache, spans, out } = self;
-        let (shape, step) = (layer.shape, layer.step);
+        let Self { attention, qkv, cache, spans, out } = self;
+        let (shape, step) = (attention.shape, attention.step);
         let group = shape.heads / shape.kv_heads;
         let width = lines(shape.head_dim);
         let mut first = 0;
         for span in spans {
             assert!(span.start + span.len <= cache.blocks * LANES, "cache too short");
             for i in 0..span.len {
-                append(s, layer, qkv.row_mut(first + i), cache, span.slot, span.start + i);
+                append(s, attention, qkv.row_mut(first + i), cache, span.slot, span.start + i);
             }
             for i in 0..span.len {
                 let (queries, outs) = (qkv.row(first + i), out.row_mut(first + i));
                 for head in 0..shape.kv_heads {
                     for h in (0..group).step_by(HEADS) {
-                        let place = Place {
+                        let place = HeadQuery {
                             step,
                             slot: span.slot,
                             head,
                             position: span.start + i,
-                            window: layer.view.window,
+                            window: attention.layer.window,
                             scale: shape.score_scale,
                             cap: shape.score_cap,
                         };
@@ -81,27 +82,27 @@ impl Kernel for Attend<'_> {
     }
 }
 
-/// Norms (where there are such norms) and rotates a row's queries and keys in place, and stores its
-/// keys and values.
+/// Applies the norms on queries and keys (in families that have them), rotates both in place, and stores
+/// the row's keys and values in the cache.
 #[inline(always)]
 fn append<S: Simd>(
     s: S,
-    layer: &Attention<'_, Vector>,
+    attention: &AttentionStep<'_, Vector>,
     row: &mut [Line],
     cache: &mut Cache,
     slot: usize,
     position: usize,
 ) {
-    let (shape, step) = (layer.shape, layer.step);
+    let (shape, step) = (attention.shape, attention.step);
     let (dim, width) = (shape.head_dim, lines(shape.head_dim));
-    if let Some((queries, keys)) = layer.qk_norm {
+    if let Some((queries, keys)) = attention.qk_norm {
         for (head, line) in row[..(shape.heads + shape.kv_heads) * width].chunks_exact_mut(width).enumerate()
         {
             let weight = if head < shape.heads { queries } else { keys };
             norm_line(s, line, &weight.data, dim, shape.eps);
         }
     }
-    let (half, (cos, sin)) = &cache.turns[layer.view.rotation];
+    let (half, (cos, sin)) = &cache.rotations[attention.layer.rotation];
     let half = *half;
     let (cos, sin) = (&cos[position * half..][..half], &sin[position * half..][..half]);
     for head in 0..shape.heads + shape.kv_heads {
@@ -123,8 +124,8 @@ fn append<S: Simd>(
     }
 }
 
-/// Which query looks at which keys.
-struct Place {
+/// One row's query heads of one key head: where their keys lie, and how scores are scaled.
+struct HeadQuery {
     step: usize,
     slot: usize,
     head: usize,
@@ -134,10 +135,10 @@ struct Place {
     cap: Option<f32>,
 }
 
-/// `H` query heads of one row over their common key-value head. `q` and `out` begin at the first
-/// of them.
+/// Attention of `H` query heads of one row that share a key-value head. `q` and `out` begin at the first
+/// of these heads.
 #[inline(always)]
-fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &Place, out: &mut [Line]) {
+fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &HeadQuery, out: &mut [Line]) {
     let (dim, width) = (cache.head_dim, cache.value_lines);
     let low = place.window.map_or(0, |w| (place.position + 1).saturating_sub(w));
     let (block0, blocks) = (low / LANES, place.position / LANES + 1);
@@ -151,7 +152,7 @@ fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &P
 
     let mut block = 0;
     while block < n {
-        let tile = (n - block).min(TILE);
+        let tile = (n - block).min(TILE_LINES);
         // SAFETY: `q` holds H heads of `width` lines (dim ≤ 16 · width), `keys` n blocks of `dim`
         // lines, `scores` H rows of n lines, and block + tile ≤ n.
         unsafe {
@@ -161,7 +162,7 @@ fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &P
                 1 => score::<S, H, 1>(s, q, width * LANES, k, dim, to, n),
                 2 => score::<S, H, 2>(s, q, width * LANES, k, dim, to, n),
                 3 => score::<S, H, 3>(s, q, width * LANES, k, dim, to, n),
-                _ => score::<S, H, TILE>(s, q, width * LANES, k, dim, to, n),
+                _ => score::<S, H, TILE_LINES>(s, q, width * LANES, k, dim, to, n),
             }
         }
         block += tile;
@@ -169,9 +170,9 @@ fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &P
 
     let mut scale = s.splat(place.scale);
     if let Some(cap) = place.cap {
-        let squeezed = s.splat(place.scale / cap);
+        let inverse = s.splat(place.scale / cap);
         for line in scores.iter_mut() {
-            s.store(s.mul(tanh(s, s.mul(s.load(line), squeezed)), s.splat(cap)), line);
+            s.store(s.mul(tanh(s, s.mul(s.load(line), inverse)), s.splat(cap)), line);
         }
         scale = s.splat(1.0);
     }
@@ -200,7 +201,7 @@ fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &P
     let (j0, j1) = (low, place.position + 1);
     let mut line = 0;
     while line < width {
-        let tile = (width - line).min(TILE);
+        let tile = (width - line).min(TILE_LINES);
         // SAFETY: `scores` holds H rows of n · 16 weights of the positions from block0 · 16 on,
         // `values` at least j1 positions of `width` lines, `out` H heads of `width` lines
         // (checked by the slice below), and line + tile ≤ width.
@@ -213,15 +214,19 @@ fn heads<S: Simd, const H: usize>(s: S, q: &[Line], cache: &mut Cache, place: &P
                 1 => mix::<S, H, 1>(s, weights, n, range, v, width, &inverse, to),
                 2 => mix::<S, H, 2>(s, weights, n, range, v, width, &inverse, to),
                 3 => mix::<S, H, 3>(s, weights, n, range, v, width, &inverse, to),
-                _ => mix::<S, H, TILE>(s, weights, n, range, v, width, &inverse, to),
+                _ => mix::<S, H, TILE_LINES>(s, weights, n, range, v, width, &inverse, to),
             }
         }
         line += tile;
     }
 }
 
-/// Scores of `H` queries (`q_stride` floats apart) with `B` blocks of keys (`dim` lines each), to
+/// Scores of `H` queries (`q_stride` floats apart) with `B` blocks of keys (`dim` lines each), written to
 /// rows `stride` lines apart.
+///
+/// # Safety
+/// `q` holds `H` queries of `dim` floats, `keys` `B` blocks of `dim` lines, and `to` has room for `H` rows
+/// of `B` lines.
 #[inline(always)]
 unsafe fn score<S: Simd, const H: usize, const B: usize>(
     s: S,
@@ -232,7 +237,7 @@ unsafe fn score<S: Simd, const H: usize, const B: usize>(
     to: *mut Line,
     stride: usize,
 ) {
-    // SAFETY: the caller vouches for H queries, B blocks and H rows of B lines.
+    // SAFETY: all offsets stay within what the caller promises.
     unsafe {
         let mut acc = [[s.splat(0.0); B]; H];
         for d in 0..dim {
@@ -255,8 +260,12 @@ unsafe fn score<S: Simd, const H: usize, const B: usize>(
     }
 }
 
-/// `L` lines of the weighted sums of values for `H` heads, over positions `j0..j1`; the weights'
-/// rows are `n` lines long and begin at position `origin`.
+/// `L` lines of the weighted sums of values for `H` heads over positions `j0..j1`. The weights' rows are
+/// `n` lines long and begin at position `origin`.
+///
+/// # Safety
+/// `weights` holds `H` rows of `n` lines that reach to position `j1`, `values` `j1` positions of at least
+/// `L` lines `width` lines apart, and `to` has room for `H` rows of `L` lines `width` lines apart.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn mix<S: Simd, const H: usize, const L: usize>(
@@ -269,7 +278,7 @@ unsafe fn mix<S: Simd, const H: usize, const L: usize>(
     inverse: &[f32; H],
     to: *mut Line,
 ) {
-    // SAFETY: the caller vouches for the weights, j1 positions of values and H rows of L lines.
+    // SAFETY: all offsets stay within what the caller promises.
     unsafe {
         let mut acc = [[s.splat(0.0); L]; H];
         for j in j0..j1 {

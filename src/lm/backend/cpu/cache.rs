@@ -1,30 +1,30 @@
-//! Keys and values of the sequences in flight.
+//! The CPU's key-value cache, with the cosines and sines by which queries and keys are rotated.
 //!
-//! Head-major: a sequence's keys (values) at one step and head lie together. Keys are stored in
-//! blocks of 16 positions, feature by feature, so that one vector holds 16 positions' worth of a
-//! feature and scores need no horizontal sums; values are stored position by position.
+//! Head-major: the keys (values) of one sequence at one step and head lie together. Keys are stored in
+//! blocks of 16 positions, feature by feature, so that one vector holds a feature of 16 positions and
+//! scores need no horizontal sums. Values are stored position by position.
 
 use super::matrix::zeros;
 use super::simd::{LANES, Line, lines};
-use crate::lm::{LmError, rope::Rope, shape::Shape};
+use crate::lm::{LmError, rope::Rope, shape::DecoderShape};
 
-/// Number of pairs, and their cosines and sines at each position.
-pub(crate) type Turn = (usize, (Vec<f32>, Vec<f32>));
+/// Number of pairs that turn, and their cosines and sines, `[capacity][pairs]`.
+pub(crate) type RotaryTable = (usize, (Vec<f32>, Vec<f32>));
 
-/// Cache of `slots` sequences.
+/// Keys and values of `slots` sequences.
 pub(crate) struct Cache {
     /// `[step][slot][kv head][block of 16 positions][head_dim]` lines, a lane a position.
     pub keys: Vec<Line>,
     /// `[step][slot][kv head][position][value_lines]`.
     pub values: Vec<Line>,
-    /// Of each rotation the pairs that turn, and their cosines and sines, `[capacity][pairs]`.
-    pub turns: Vec<Turn>,
-    /// Scores of the heads at work, scratch.
+    /// For each rotation of the decoder.
+    pub rotations: Vec<RotaryTable>,
+    /// Scratch: attention scores of the heads being computed.
     pub scores: Vec<Line>,
     slots: usize,
     steps: usize,
     kv_heads: usize,
-    /// Blocks of 16 positions a sequence has room for.
+    /// Features of 16 positions a sequence has room for.
     pub blocks: usize,
     pub head_dim: usize,
     /// Lines of one value.
@@ -33,7 +33,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub fn new(
-        shape: &Shape,
+        shape: &DecoderShape,
         ropes: &[Rope],
         steps: usize,
         slots: usize,
@@ -44,7 +44,7 @@ impl Cache {
         Ok(Self {
             keys: zeros("the key cache", sequences.saturating_mul(shape.head_dim))?,
             values: zeros("the value cache", sequences.saturating_mul(LANES * value_lines))?,
-            turns: ropes.iter().map(|rope| (rope.half(), rope.tables(capacity))).collect(),
+            rotations: ropes.iter().map(|rope| (rope.half(), rope.tables(capacity))).collect(),
             scores: zeros("attention scores", shape.heads / shape.kv_heads * blocks)?,
             slots,
             steps,
@@ -67,8 +67,8 @@ impl Cache {
         ((step * self.slots + slot) * self.kv_heads + head) * self.blocks * LANES * self.value_lines
     }
 
-    /// Bytes of one sequence.
-    pub fn bytes(shape: &Shape, steps: usize, capacity: usize) -> usize {
+    /// Bytes of one sequence of `capacity` tokens.
+    pub fn bytes(shape: &DecoderShape, steps: usize, capacity: usize) -> usize {
         let position = LANES * (shape.head_dim + LANES * lines(shape.head_dim)) * size_of::<f32>();
         [steps, shape.kv_heads, position].into_iter().fold(lines(capacity), usize::saturating_mul)
     }
@@ -91,7 +91,7 @@ impl Cache {
     /// Copies the first `len` positions of slot 0 of `from` to a slot.
     pub fn copy_prefix(&mut self, from: &Self, len: usize, slot: usize) {
         let (key_lines, value_lines) = (lines(len) * self.head_dim, len * self.value_lines);
-        // Buffers kept from a longer path have steps that nothing runs any more.
+        // A buffer kept from a longer path has steps that no longer run.
         for step in 0..self.steps.min(from.steps) {
             for head in 0..self.kv_heads {
                 let (to, at) = (self.key_at(step, slot, head), from.key_at(step, 0, head));

@@ -1,13 +1,13 @@
-//! Memory that this process can still have.
+//! How much memory this process can still have: what the system has available, and what its control group
+//! leaves. Called by the CPU backend before a batch is sized.
 
-/// Bytes of memory that this process can still have: what the system has available, and what a
-/// control group leaves.
+/// Bytes of memory that this process can still have, if the system says.
 pub(super) fn free_memory() -> Option<usize> {
     let here = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let read = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
     let group = read("memory.max").and_then(|max| max.trim().parse::<usize>().ok()).and_then(|max| {
         let used: usize = read("memory.current")?.trim().parse().ok()?;
-        // Pages of files can be given up.
+        // Cached pages of files can be reclaimed.
         let files = read("memory.stat").and_then(|text| stat(&text, "inactive_file")).unwrap_or(0);
         Some(max.saturating_sub(used.saturating_sub(files)))
     });

@@ -1,8 +1,8 @@
-//! The matrix product.
+//! The matrix product of the CPU backend.
 //!
-//! Each output is one chain of fused multiply-adds over the input features, first to last, from
-//! zero; the bias is added after. However the rows are tiled and whatever the vector width, the
-//! result is the same to the bit.
+//! In: rows and a packed weight. Out: rows. Each output is one chain of fused multiply-adds over the input
+//! features, first to last, from zero; the bias is added after it. So tiling and vector width change
+//! nothing, not a bit.
 
 use super::matrix::{Matrix, PANEL, Rows};
 use super::simd::{Isa, Kernel, LANES, Line, Simd};
@@ -20,9 +20,9 @@ struct Matmul<'a> {
     out: &'a mut Rows,
 }
 
-/// Input features handled at a stretch: a panel's part (20 KB) stays in the first-level cache
-/// while all rows pass it.
-const STRETCH: usize = 160;
+/// Input features that are handled at once: a panel's part of them (20 KB) stays in the first-level cache
+/// while all rows pass.
+const DEPTH_AT_ONCE: usize = 160;
 
 impl Kernel for Matmul<'_> {
     #[inline(always)]
@@ -30,7 +30,7 @@ impl Kernel for Matmul<'_> {
         let Self { x, w, out } = self;
         let (tile_rows, tile_lines) = S::TILE;
         let tiles = x.n.div_ceil(tile_rows).max(1);
-        let stretches = w.depth.div_ceil(STRETCH);
+        let stretches = w.depth.div_ceil(DEPTH_AT_ONCE);
         for panel in 0..w.out_lines / PANEL {
             for stretch in 0..stretches {
                 let (k0, k1) = (w.depth * stretch / stretches, w.depth * (stretch + 1) / stretches);
@@ -42,7 +42,7 @@ impl Kernel for Matmul<'_> {
                         // that a row of `x` holds `depth` floats and made a row of `out` hold
                         // `out_lines` lines; the panel has `depth` steps of PANEL lines.
                         unsafe {
-                            let place = Place {
+                            let place = TileOperands {
                                 a: x.data.as_ptr().add(r0 * x.stride).cast::<f32>().add(k0),
                                 a_stride: x.stride * LANES,
                                 b: w.panels.as_ptr().add((panel * w.depth + k0) * PANEL + part * tile_lines),
@@ -68,27 +68,30 @@ impl Kernel for Matmul<'_> {
     }
 }
 
-/// Where a tile's operands lie.
-struct Place {
+/// Where the operands of a tile lie.
+struct TileOperands {
     a: *const f32,
     a_stride: usize,
     b: *const Line,
     depth: usize,
     c: *mut Line,
     c_stride: usize,
-    /// Null where no bias is to be added.
+    /// Null if no bias is to be added.
     bias: *const Line,
-    /// Whether the chains start here; they go on from `c` otherwise.
+    /// Whether the chains start from zero; otherwise they continue from `c`.
     first: bool,
 }
 
-/// Picks the tile compiled for this number of rows.
+/// Runs the tile compiled for this number of rows.
+///
+/// # Safety
+/// As [`tile`], for `m` rows.
 #[inline(always)]
-unsafe fn rows<S: Simd, const N: usize>(s: S, m: usize, place: &Place) {
+unsafe fn rows<S: Simd, const N: usize>(s: S, m: usize, place: &TileOperands) {
     macro_rules! pick {
         ($($m:literal)*) => {
             match m {
-                // SAFETY: passed on from the caller, for `m` rows.
+                // SAFETY: the caller promises the same for `m` rows.
                 $($m => unsafe { tile::<S, $m, N>(s, place) },)*
                 _ => {}
             }
@@ -103,8 +106,8 @@ unsafe fn rows<S: Simd, const N: usize>(s: S, m: usize, place: &Place) {
 /// `place` describes `M` readable rows of `depth` floats, `depth` steps of `PANEL` lines, and `M`
 /// writable rows of `N` lines.
 #[inline(always)]
-unsafe fn tile<S: Simd, const M: usize, const N: usize>(s: S, place: &Place) {
-    // SAFETY: all offsets stay within what the caller vouches for.
+unsafe fn tile<S: Simd, const M: usize, const N: usize>(s: S, place: &TileOperands) {
+    // SAFETY: all offsets stay within what the caller promises.
     unsafe {
         let mut acc = [[s.splat(0.0); N]; M];
         if !place.first {

@@ -1,13 +1,13 @@
-//! Weights as the matrix kernel wants them, and activations beside them.
+//! Weights packed for the matrix kernel, and activations beside them.
 //!
-//! A weight `[out, in]` is packed into *panels* of 32 output features: for each input feature the
-//! 32 weights that it meets, on two cache lines. Each block of features (a head, a part of a
-//! fused projection) is padded to whole lines with zeros, so that heads never share a vector.
+//! A weight `[out, in]` is packed into *panels* of 32 output features: for each input feature the 32 weights
+//! that multiply it, on two cache lines. Each block of features (a head, a part of a fused projection) is
+//! padded to whole lines with zeros, so that two heads never share a vector.
 
 use super::simd::{LANES, Line, floats, floats_mut, lines};
-use crate::lm::{LmError, shape::Blocks};
+use crate::lm::{LmError, shape::Features};
 
-/// Lines of a panel: what one input feature meets at a time.
+/// Lines of a panel: the weights that one input feature is multiplied by at a time.
 pub(crate) const PANEL: usize = 2;
 
 /// A packed weight.
@@ -20,17 +20,17 @@ pub(crate) struct Matrix {
     pub out_lines: usize,
     /// `[out_lines]`.
     pub bias: Option<Vec<Line>>,
-    outs: Vec<Blocks>,
-    ins: Blocks,
+    outs: Vec<Features>,
+    ins: Features,
 }
 
-/// Lines of a side of a matrix with its blocks padded.
-pub(crate) const fn padded(blocks: Blocks) -> usize {
-    blocks.count * lines(blocks.width)
+/// Lines of one side of a matrix, each of its blocks padded to whole lines.
+pub(crate) const fn padded(features: Features) -> usize {
+    features.blocks * lines(features.width)
 }
 
 impl Matrix {
-    pub fn new(outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self, LmError> {
+    pub fn new(outs: &[Features], ins: Features, bias: bool) -> Result<Self, LmError> {
         let out_lines = outs.iter().map(|b| padded(*b)).sum::<usize>().next_multiple_of(PANEL);
         let depth = padded(ins) * LANES;
         Ok(Self {
@@ -43,13 +43,13 @@ impl Matrix {
         })
     }
 
-    /// Packs part `part` from `rows` of floats, `[out][in]`.
+    /// Packs part `part`; `rows` writes the weights of one output, `[in]`.
     pub fn write<'a>(&mut self, part: usize, rows: impl Fn(usize, &mut [f32]) + 'a) {
         let first = self.outs[..part].iter().map(|b| padded(*b)).sum::<usize>() * LANES;
         let (outs, ins) = (self.outs[part], self.ins);
-        let mut row = vec![0.0; ins.features()];
+        let mut row = vec![0.0; ins.total()];
         let panels = floats_mut(&mut self.panels);
-        for out in 0..outs.features() {
+        for out in 0..outs.total() {
             rows(out, &mut row);
             let place = first + out / outs.width * lines(outs.width) * LANES + out % outs.width;
             let (panel, lane) = (place / (PANEL * LANES), place % (PANEL * LANES));
@@ -99,7 +99,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Makes room for `n` rows of `lines` lines; what they held is lost.
+    /// Makes room for `n` rows of `lines` lines. Their values are undefined.
     pub fn resize(&mut self, n: usize, lines: usize) {
         self.n = n;
         self.stride = lines.next_multiple_of(PANEL) + 1;
@@ -124,7 +124,7 @@ impl Rows {
     }
 }
 
-/// Zeroed lines, or an error where there is no memory for them.
+/// `n` zeroed lines, or an error if there is no memory for them.
 #[allow(clippy::cast_ptr_alignment)] // The layout asks for a line's alignment.
 pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> {
     let bytes = n.saturating_mul(size_of::<Line>());
@@ -132,9 +132,9 @@ pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> 
     if layout.size() == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the layout has a size above zero; all-zero bytes are a valid `Line`; the box takes
-    // over an allocation of exactly its layout. Zeroed pages come from the system untouched, so
-    // that a cache costs memory only where it is used.
+    // Zeroed pages come from the system untouched, so that a cache costs memory only where it is used.
+    // SAFETY: the layout's size is above zero; all-zero bytes are a valid `Line`; the box takes over an
+    // allocation of exactly its layout.
     unsafe {
         let start = std::alloc::alloc_zeroed(layout).cast::<Line>();
         if start.is_null() {

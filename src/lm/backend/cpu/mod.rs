@@ -1,8 +1,8 @@
-//! Our own kernels: f32 on the CPU, one thread each call, no allocation once warm.
+//! The CPU backend: our own f32 kernels, one thread for each call, no allocation once buffers have grown.
 //!
-//! Weights come in as tensors of any float dtype and are packed once; rows go in and out. Every
-//! result is the same to the bit for any batch, any neighbours and any instruction set, because
-//! each output is a fixed chain of operations over its own row.
+//! In: weights of any float dtype, packed once, and rows of activations. Out: rows. Every result is the same
+//! to the bit for any batch, any neighbours and any instruction set, because each output is a fixed chain
+//! of operations over its own row.
 
 // A kernel is compiled for the instruction set of the function that it is inlined into.
 #![allow(clippy::inline_always)]
@@ -23,23 +23,23 @@ use simd::{LANES, floats, floats_mut, lines};
 use crate::checkpoint::TensorView;
 use crate::lm::{
     LmError,
-    backend::{Attention, Backend, Span},
+    backend::{AttentionStep, Backend, Span},
     rope::Rope,
-    shape::{Activation, Blocks, Shape},
+    shape::{Activation, DecoderShape, Features},
 };
 
-/// Weights of so many bytes stay in the last-level cache.
-const CACHED: usize = 8 << 20;
+/// Weights of at most so many bytes stay in the last-level cache.
+const FITS_IN_CACHE: usize = 8 << 20;
 /// Rows of the tallest tile of the matrix product.
-const TILE_ROWS: usize = 12;
+const TALLEST_TILE: usize = 12;
 
-/// The CPU, with the instruction set to use.
+/// The CPU backend.
 pub(crate) struct Cpu {
     isa: Isa,
 }
 
 impl Cpu {
-    /// With the best instruction set here.
+    /// With the best instruction set of this machine.
     pub fn new() -> Self {
         Self::with(Isa::detect())
     }
@@ -55,7 +55,8 @@ pub(crate) fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
     let fill = |row: usize, values: &mut [f32]| {
         values.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 7 + i) % 13) as f32 * 0.1 - 0.6);
     };
-    let mut weight = Matrix::new(&[Blocks::one(outs)], Blocks::one(ins), false).expect("memory for a bench");
+    let mut weight =
+        Matrix::new(&[Features::one(outs)], Features::one(ins), false).expect("memory for a bench");
     weight.write(0, fill);
     let (mut x, mut out) = (Rows::default(), Rows::default());
     x.resize(rows, lines(ins));
@@ -71,7 +72,7 @@ pub(crate) fn attention(sequences: usize, context: usize, steps: usize) -> impl 
         "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 8,
     });
     let config = crate::checkpoint::ModelConfig::from_json("bench", config.to_string().as_bytes());
-    let shape = Shape::new(&config.expect("a config")).expect("a shape");
+    let shape = DecoderShape::new(&config.expect("a config")).expect("a shape");
     let mut cache = Cache::new(&shape, &shape.ropes, steps, sequences, context).expect("memory for a bench");
     let (mut qkv, mut out) = (Rows::default(), Rows::default());
     qkv.resize(sequences, 10);
@@ -81,7 +82,7 @@ pub(crate) fn attention(sequences: usize, context: usize, steps: usize) -> impl 
     let isa = Isa::detect();
     move || {
         for step in 0..steps {
-            let layer = Attention { shape: &shape, view: shape.views[0], qk_norm: None, step };
+            let layer = AttentionStep { shape: &shape, layer: shape.attention[0], qk_norm: None, step };
             attention::attend(isa, &layer, &mut qkv, &mut cache, &spans, &mut out);
         }
     }
@@ -94,20 +95,23 @@ impl Backend for Cpu {
     type Rows = Rows;
     type Cache = Cache;
 
-    /// Weights that stay in the cache need no large batch to be read once for many rows, and a
-    /// small one keeps the keys and values near too: on the bundled zoo's shape 12 sequences
-    /// decode 1.5 times as fast as 128. Larger models read their weights from memory.
-    fn batch(&self, shape: &Shape, most: usize) -> usize {
-        if shape.parameters() * size_of::<f32>() <= CACHED { most.min(TILE_ROWS) } else { most }
+    const DEFAULT_BATCH: usize = 128;
+    const PARALLEL: bool = true;
+
+    /// A model whose weights stay in the cache gains nothing from a large batch, and a small one keeps keys
+    /// and values in the cache too: on the bundled zoo's shape 12 sequences decode 1.5 times as fast as
+    /// 128. A larger model reads its weights from memory, once for all sequences of the batch.
+    fn batch_size(&self, shape: &DecoderShape, most: usize) -> usize {
+        if shape.parameters() * size_of::<f32>() <= FITS_IN_CACHE { most.min(TALLEST_TILE) } else { most }
     }
 
-    /// Few enough that activations stay in the second-level cache, enough that weights are read
-    /// once for many.
+    /// Few enough that activations stay in the second-level cache, enough that weights are read once for
+    /// many rows.
     fn prefill_rows(&self) -> usize {
         192
     }
 
-    fn matrix(&self, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Matrix, LmError> {
+    fn matrix(&self, outs: &[Features], ins: Features, bias: bool) -> Result<Matrix, LmError> {
         Matrix::new(outs, ins, bias)
     }
 
@@ -157,7 +161,7 @@ impl Backend for Cpu {
 
     fn cache(
         &self,
-        shape: &Shape,
+        shape: &DecoderShape,
         ropes: &[Rope],
         steps: usize,
         slots: usize,
@@ -182,7 +186,7 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn cache_bytes(&self, shape: &Shape, steps: usize, capacity: usize) -> usize {
+    fn cache_bytes(&self, shape: &DecoderShape, steps: usize, capacity: usize) -> usize {
         Cache::bytes(shape, steps, capacity)
     }
 
@@ -219,13 +223,13 @@ impl Backend for Cpu {
 
     fn attend(
         &self,
-        layer: &Attention<'_, Vector>,
+        attention: &AttentionStep<'_, Vector>,
         qkv: &mut Rows,
         cache: &mut Cache,
         spans: &[Span],
         out: &mut Rows,
     ) -> Result<(), LmError> {
-        attention::attend(self.isa, layer, qkv, cache, spans, out);
+        attention::attend(self.isa, attention, qkv, cache, spans, out);
         Ok(())
     }
 
@@ -240,8 +244,8 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn squeeze(&self, x: &mut Rows, cap: f32) -> Result<(), LmError> {
-        rowwise::squeeze(self.isa, x, cap);
+    fn softcap(&self, x: &mut Rows, cap: f32) -> Result<(), LmError> {
+        rowwise::softcap(self.isa, x, cap);
         Ok(())
     }
 
@@ -258,10 +262,10 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn read_blocks(&self, x: &Rows, blocks: Blocks) -> Result<Vec<Vec<f32>>, LmError> {
-        let stride = lines(blocks.width) * LANES;
-        let block = |row: &[f32], i: usize| row[i * stride..][..blocks.width].to_vec();
-        let row = |i: usize| (0..blocks.count).flat_map(|b| block(x.values(i), b)).collect();
+    fn read_features(&self, x: &Rows, features: Features) -> Result<Vec<Vec<f32>>, LmError> {
+        let stride = lines(features.width) * LANES;
+        let block = |row: &[f32], i: usize| row[i * stride..][..features.width].to_vec();
+        let row = |i: usize| (0..features.blocks).flat_map(|b| block(x.values(i), b)).collect();
         Ok((0..x.n).map(row).collect())
     }
 

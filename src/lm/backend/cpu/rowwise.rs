@@ -1,6 +1,6 @@
-//! What happens to each row alone: norms, the gate, the choice of the next token.
+//! The CPU kernels that work on each row alone: norms, the MLP's gate, soft caps, the likeliest token.
 
-// Equal to the greatest value, and a factor of exactly one, are meant to the bit.
+// Comparisons with the greatest value, and with a factor of exactly one, are meant to the bit.
 #![allow(clippy::float_cmp)]
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
@@ -60,7 +60,7 @@ impl Kernel for AddNorm<'_> {
     }
 }
 
-/// 1 / √(mean square + eps) of `width` features; what fills up the last line is 0.
+/// 1 / √(mean square + eps) of `width` features; the padding of the last line is 0.
 #[inline(always)]
 fn inverse_rms<S: Simd>(s: S, row: &[Line], width: usize, eps: f32) -> S::V {
     let mut sum = s.splat(0.0);
@@ -88,16 +88,16 @@ pub(super) fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
 }
 
 /// `x = cap · tanh(x / cap)`.
-pub(crate) fn squeeze(isa: Isa, x: &mut Rows, cap: f32) {
-    isa.run(Squeeze { x, cap });
+pub(crate) fn softcap(isa: Isa, x: &mut Rows, cap: f32) {
+    isa.run(Softcap { x, cap });
 }
 
-struct Squeeze<'a> {
+struct Softcap<'a> {
     x: &'a mut Rows,
     cap: f32,
 }
 
-impl Kernel for Squeeze<'_> {
+impl Kernel for Softcap<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (cap, inverse) = (s.splat(self.cap), s.splat(1.0 / self.cap));
@@ -168,7 +168,7 @@ impl Gated<'_> {
     }
 }
 
-/// For each row the lowest index of its greatest value; NaN is less than everything.
+/// For each row the lowest index of its greatest value. NaN counts as less than everything.
 pub(crate) fn argmax(isa: Isa, x: &Rows, width: usize, out: &mut Vec<u32>) {
     out.clear();
     isa.run(ArgMax { x, width, out });

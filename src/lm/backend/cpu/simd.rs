@@ -1,10 +1,9 @@
-//! Sixteen floats at a time, the same to the bit on every machine.
+//! Vectors of sixteen floats, with results that are the same to the bit on every machine.
 //!
-//! A kernel is written once against [`Simd`], whose vector is always 16 lanes wide: one AVX-512
-//! register, two AVX2 registers, or an array. Every operation is one IEEE operation a lane (`fma`
-//! rounds once), so results do not depend on which of the three runs. The instruction set is
-//! found once, at run time; values of [`Avx512`] and [`Avx2`] exist only where the CPU has them,
-//! which is what makes their methods safe to call.
+//! A kernel is written once against [`Simd`], whose vector always has 16 lanes: one AVX-512 register, two AVX2
+//! registers, or an array. Every operation is one IEEE operation a lane (`fma` rounds once), so results do
+//! not depend on which of the three runs. The instruction set is detected at run time; values of [`Avx512`]
+//! and [`Avx2`] exist only on a CPU that has them, which makes their methods safe to call.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -48,7 +47,7 @@ pub(crate) const fn floats_mut(lines: &mut [Line]) -> &mut [f32] {
 pub(crate) trait Simd: Copy {
     /// A vector of [`LANES`] floats.
     type V: Copy;
-    /// Rows and lines of a matrix tile that fit in this set's registers.
+    /// Rows and lines of the matrix tile that fits in the registers.
     const TILE: (usize, usize);
 
     fn splat(self, x: f32) -> Self::V;
@@ -118,13 +117,13 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// Work that can run on any instruction set.
+/// Work that can be compiled for any instruction set.
 pub(crate) trait Kernel {
-    /// Must be `#[inline(always)]`, so that it is compiled for the set it is called from.
+    /// Must be `#[inline(always)]`, so that it is compiled for the instruction set of its caller.
     fn run<S: Simd>(self, s: S);
 }
 
-/// Instruction set of this machine.
+/// An instruction set of this machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Isa {
     #[cfg(target_arch = "x86_64")]
@@ -135,12 +134,12 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// The best one here.
+    /// The best instruction set of this machine.
     pub fn detect() -> Self {
         Self::all()[0]
     }
 
-    /// All that this machine has, best first.
+    /// All instruction sets of this machine, best first.
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -160,11 +159,11 @@ impl Isa {
     /// Runs a kernel compiled for this set.
     pub fn run<K: Kernel>(self, kernel: K) {
         match self {
-            // SAFETY: the token exists only where `detect` saw the features.
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: the token exists only if `all` found the features.
             Self::Avx512(s) => unsafe { run_avx512(s, kernel) },
-            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
             Self::Avx2(s) => unsafe { run_avx2(s, kernel) },
             Self::Portable(s) => kernel.run(s),
         }

@@ -1,7 +1,7 @@
 // Into the cache of keys and values: `[step][keys, values][slot][KV_HEADS][capacity][PITCH]`, where PITCH
 // is DIM rounded up to eight, the rest zero.
 
-struct Turn {
+struct Rotate {
     real *qkv;
     real *keys;
     real *values;
@@ -17,9 +17,9 @@ struct Turn {
     u32 unused;
 };
 
-// Norms (where there are) and turns each row's queries in place; norms and turns its keys into the cache, and
+// Norms (where there are) and rotates each row's queries in place; norms and rotates its keys into the cache, and
 // copies its values there. A warp a row and head: blocks of four heads.
-KERNEL(turn, Turn, 128) {
+KERNEL(rotate, Rotate, 128) {
     u32 lane = THREAD % 32, head = BLOCK_Y * 4 + THREAD / 32, row = BLOCK_X;
     if (head >= HEADS + 2 * KV_HEADS) return;
     real *x = a.qkv + (u64)row * ((HEADS + 2 * KV_HEADS) * DIM) + head * DIM;

@@ -1,53 +1,56 @@
-//! Keys and values of the sequences in flight, and where a step's rows stand among them.
+//! The card's key-value cache, and the slots and positions of a step's rows, which are sent to the card.
 
-use super::{fault, kernels::Made, kernels::TILE_ROWS, rows::Words};
+use super::fault;
+use super::kernels::{AttentionShape, PREFILL_TILE_ROWS};
+use super::rows::WordBuffer;
 use crate::gpu::Driver;
 use crate::lm::{LmError, backend::Span, rope::Rope};
 
+/// Keys and values of `slots` sequences, with cosines and sines.
 pub(crate) struct Cache<D: Driver> {
     /// `[step][keys, values][slot][kv head][capacity][pitch]`.
     pub data: D::Buffer,
-    /// Of each rotation the pairs that turn, and their cosines and sines, f32 `[capacity][pairs]`.
-    pub turns: Vec<(usize, D::Buffer, D::Buffer)>,
+    /// Of each rotation the pairs that rotate, and their cosines and sines, f32 `[capacity][pairs]`.
+    pub rotations: Vec<(usize, D::Buffer, D::Buffer)>,
     pub steps: usize,
     pub slots: usize,
     pub capacity: usize,
     /// Bytes of one step's keys (or values).
     plane: usize,
-    /// The spans that were sent last, and where their places and tiles lie.
+    /// The spans that were sent last, and where that lies on the card.
     spans: Vec<Span>,
-    sent: Sent,
-    places: Words<D>,
-    tiles: Words<D>,
+    sent: SentRows,
+    places: WordBuffer<D>,
+    tiles: WordBuffer<D>,
 }
 
-/// Where a step's rows stand, on the card.
+/// Addresses of what was sent about a step's rows.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Sent {
+pub(crate) struct SentRows {
     /// Slot and position of each row.
     pub places: u64,
-    /// First row, rows, slot and first position of each tile; none where every sequence has one row.
+    /// First row, number of rows, slot and first position of each tile; no tiles if every sequence has one row.
     pub tiles: u64,
     pub tile_count: usize,
     pub rows: usize,
 }
 
-/// Bytes of keys and values of one sequence.
-pub(super) fn sequence_bytes(made: Made, number: usize, steps: usize, capacity: usize) -> usize {
-    [2, steps, made.kv_heads, capacity, made.pitch].into_iter().fold(number, usize::saturating_mul)
+/// Bytes of the keys and values of one sequence of `capacity` tokens, `number` bytes each.
+pub(super) fn sequence_bytes(heads: AttentionShape, number: usize, steps: usize, capacity: usize) -> usize {
+    [2, steps, heads.kv_heads, capacity, heads.pitch].into_iter().fold(number, usize::saturating_mul)
 }
 
 impl<D: Driver> Cache<D> {
     pub fn new(
         card: &D,
-        made: Made,
+        heads: AttentionShape,
         ropes: &[Rope],
         steps: usize,
         slots: usize,
         capacity: usize,
     ) -> Result<Self, LmError> {
         let size = card.format().size();
-        let bytes = sequence_bytes(made, size, steps, capacity).saturating_mul(slots);
+        let bytes = sequence_bytes(heads, size, steps, capacity).saturating_mul(slots);
         let table = |values: Vec<f32>| {
             let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
             let table = card.alloc("rotations", bytes.len())?;
@@ -60,26 +63,26 @@ impl<D: Driver> Cache<D> {
         };
         Ok(Self {
             data: card.alloc("the key and value cache", bytes).map_err(fault)?,
-            turns: ropes.iter().map(turn).collect::<Result<_, LmError>>()?,
+            rotations: ropes.iter().map(turn).collect::<Result<_, LmError>>()?,
             steps,
             slots,
             capacity,
-            plane: slots * made.kv_heads * capacity * made.pitch * size,
+            plane: slots * heads.kv_heads * capacity * heads.pitch * size,
             spans: Vec::new(),
-            sent: Sent::default(),
-            places: Words::default(),
-            tiles: Words::default(),
+            sent: SentRows::default(),
+            places: WordBuffer::default(),
+            tiles: WordBuffer::default(),
         })
     }
 
-    /// Where a step's keys and its values begin.
+    /// Addresses of a step's keys and of its values.
     pub fn step(&self, card: &D, step: usize) -> (u64, u64) {
         let keys = card.address(&self.data) + (2 * step * self.plane) as u64;
         (keys, keys + self.plane as u64)
     }
 
-    /// Sends where the rows of `spans` stand, unless that was sent last.
-    pub fn send(&mut self, card: &D, spans: &[Span]) -> Result<Sent, LmError> {
+    /// Sends slot and position of the rows of `spans`, unless these were sent last.
+    pub fn send(&mut self, card: &D, spans: &[Span]) -> Result<SentRows, LmError> {
         if self.spans == spans {
             return Ok(self.sent);
         }
@@ -93,8 +96,8 @@ impl<D: Driver> Cache<D> {
         let mut row = 0;
         if spans.iter().any(|s| s.len != 1) {
             for span in spans {
-                for at in (0..span.len).step_by(TILE_ROWS) {
-                    let count = TILE_ROWS.min(span.len - at);
+                for at in (0..span.len).step_by(PREFILL_TILE_ROWS) {
+                    let count = PREFILL_TILE_ROWS.min(span.len - at);
                     tiles.extend([row + at, count, span.slot, span.start + at].map(|n| n as u32));
                 }
                 row += span.len;
@@ -103,7 +106,7 @@ impl<D: Driver> Cache<D> {
         let tile_count = tiles.len() / 4;
         let rows = spans.iter().map(|s| s.len).sum();
         let tiles = if tile_count > 0 { self.tiles.send(card, tiles.into_iter())? } else { 0 };
-        self.sent = Sent { places, tiles, tile_count, rows };
+        self.sent = SentRows { places, tiles, tile_count, rows };
         self.spans.extend_from_slice(spans);
         Ok(self.sent)
     }

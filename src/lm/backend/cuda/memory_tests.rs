@@ -7,8 +7,8 @@ use super::tests::{load, open};
 use crate::gpu::{Driver, Format, emulated::Emulated};
 use crate::lm::engine::Engine;
 use crate::lm::{
-    Decoder, Decoding, Device, Generated, Likelihood, LmError, Options, Pair, Stream, Tokenizer,
-    decoding::batch_size, generate, likelihoods,
+    Continuation, Decoder, Decoding, Device, Generated, GenerationEvent, Likelihood, LmError, Options,
+    Tokenizer, decoding::batch_size, generate, likelihoods,
 };
 
 const NEW: usize = 8;
@@ -35,8 +35,8 @@ fn say(decoder: &Decoder, prompts: &[Vec<u32>], decoding: Decoding, batch: usize
     let tokenizer = Tokenizer::from_json(&checkpoint.tokenizer_json().unwrap()).unwrap();
     let options = Options { max_new_tokens: NEW, eos: vec![1], batch, decoding, ..Options::default() };
     let streamed = Mutex::new(vec![String::new(); prompts.len()]);
-    let on = |event: Stream| {
-        if let Stream::Text { index, text } = event {
+    let on = |event: GenerationEvent| {
+        if let GenerationEvent::Text { index, text } = event {
             streamed.lock().unwrap()[index].push_str(&text);
         }
     };
@@ -143,11 +143,12 @@ fn a_card_that_is_too_small_for_one_says_what_it_needs() {
 #[test]
 fn likelihoods_outlive_a_halving() {
     let (_, golden) = open("tied-gqa");
-    let pair = |i: usize, j: usize| Pair {
+    let pair = |i: usize, j: usize| Continuation {
         context: [&golden.prompts[9][..5], &golden.prompts[i][..6]].concat(),
-        continuation: golden.prompts[j][..3 + j % 4].to_vec(),
+        tokens: golden.prompts[j][..3 + j % 4].to_vec(),
     };
-    let groups: Vec<Vec<Pair>> = (0..6).map(|i| (0..2 + i % 3).map(|j| pair(i, 10 + j)).collect()).collect();
+    let groups: Vec<Vec<Continuation>> =
+        (0..6).map(|i| (0..2 + i % 3).map(|j| pair(i, 10 + j)).collect()).collect();
     let of = |decoder: &Decoder| -> Vec<Vec<Likelihood>> {
         let done = Mutex::new(vec![0; groups.len()]);
         let on = |index: usize| done.lock().unwrap()[index] += 1;

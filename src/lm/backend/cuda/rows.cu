@@ -124,7 +124,7 @@ KERNEL(gate, Gate, 128) {
     store8(a.out + (u64)BLOCK_X * a.width + c, n, g);
 }
 
-struct Squeeze {
+struct Softcap {
     float *x;
     u64 count;
     float cap;
@@ -132,7 +132,7 @@ struct Squeeze {
 };
 
 // x = cap · tanh(x / cap)
-KERNEL(squeeze, Squeeze, 256) {
+KERNEL(softcap, Softcap, 256) {
     u64 i = (u64)BLOCK_X * 256 + THREAD;
     if (i < a.count) a.x[i] = a.cap * tanhf(a.x[i] / a.cap);
 }

@@ -1,4 +1,4 @@
-//! Activations on a card: buffers that grow and are used again from step to step.
+//! Activations on a card: buffers that grow and are reused from step to step.
 
 use super::fault;
 use crate::gpu::{Driver, Format};
@@ -19,7 +19,7 @@ impl<D: Driver> Default for Rows<D> {
 }
 
 impl<D: Driver> Rows<D> {
-    /// Room for so many rows, which hold anything.
+    /// Makes room for `count` rows. Their values are undefined.
     pub fn resize(&mut self, card: &D, count: usize, width: usize, format: Format) -> Result<(), LmError> {
         let bytes = count * width * format.size();
         if self.data.as_ref().is_none_or(|data| card.bytes(data) < bytes) {
@@ -35,7 +35,7 @@ impl<D: Driver> Rows<D> {
         self.data.is_none()
     }
 
-    /// Where the numbers lie; 0 without any.
+    /// Address of the numbers; 0 without a buffer.
     pub fn address(&self, card: &D) -> u64 {
         self.data.as_ref().map_or(0, |data| card.address(data))
     }
@@ -55,17 +55,17 @@ impl<D: Driver> Rows<D> {
     }
 }
 
-/// Small numbers that go to the card once a step.
-pub(crate) struct Words<D: Driver>(Option<D::Buffer>);
+/// A buffer for 32-bit words that are sent to the card once a step.
+pub(crate) struct WordBuffer<D: Driver>(Option<D::Buffer>);
 
-impl<D: Driver> Default for Words<D> {
+impl<D: Driver> Default for WordBuffer<D> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<D: Driver> Words<D> {
-    /// Room for `count` words; gives their buffer.
+impl<D: Driver> WordBuffer<D> {
+    /// The buffer, with room for `count` words.
     pub fn room(&mut self, card: &D, count: usize) -> Result<&D::Buffer, LmError> {
         let fits = self.0.as_ref().is_some_and(|buffer| card.bytes(buffer) >= count * 4);
         if !fits {
@@ -77,7 +77,7 @@ impl<D: Driver> Words<D> {
         }
     }
 
-    /// Sends words; gives the address where they lie.
+    /// Sends words; returns their address.
     pub fn send(&mut self, card: &D, words: impl Iterator<Item = u32>) -> Result<u64, LmError> {
         let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
         let buffer = self.room(card, bytes.len() / 4)?;

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use serde::Deserialize;
 
 use crate::checkpoint::{Checkpoint, Dtype, TensorView, Weights, tensor_shapes};
-use crate::gpu::{Format, Made, emulated::Emulated};
+use crate::gpu::{DeviceWrite, Format, emulated::Emulated};
 use crate::lm::{
-    Decoder, Device, Generated, Options, Pair, Part, PathStep, Tokenizer, generate, likelihoods,
+    Continuation, Decoder, Device, Generated, Options, PathModel, PathStep, Tokenizer, generate, likelihoods,
 };
 use crate::recipe::LayerGroup;
 
@@ -133,7 +133,7 @@ fn shared_beginnings_likelihoods_and_paths() {
     let prompts: Vec<Vec<u32>> = (0..4).map(|i| [&begin[..], &golden.prompts[1 + i]].concat()).collect();
     assert_eq!(greedy(&checkpoint, &decoder, &prompts, 4), greedy(&checkpoint, &reference, &prompts, 4));
 
-    let pair = |i: usize| Pair { context: begin.clone(), continuation: golden.prompts[i].clone() };
+    let pair = |i: usize| Continuation { context: begin.clone(), tokens: golden.prompts[i].clone() };
     let groups = vec![vec![pair(1), pair(2)], vec![pair(3)]];
     let quiet = AtomicBool::new(false);
     let of = |d: &Decoder| likelihoods(d, &groups, 0, &|_| {}, &quiet).unwrap().concat();
@@ -141,7 +141,7 @@ fn shared_beginnings_likelihoods_and_paths() {
         assert!((a.sum - b.sum).abs() < 1e-4 * b.sum.abs() && a.greedy == b.greedy, "{a:?} {b:?}");
     }
 
-    let part = [Part { name: "a", config: checkpoint.config(), weights: &checkpoint }];
+    let part = [PathModel { name: "a", config: checkpoint.config(), weights: &checkpoint }];
     let steps =
         [(0, 1.0), (1, 0.7), (0, -1.2), (1, 1.0)].map(|(layer, scale)| PathStep { model: 0, layer, scale });
     let of = |device: &Device| {
@@ -188,14 +188,14 @@ fn weights_made_on_the_card_are_those_that_were_sent() {
             let (_, data) = &weights.1[name];
             // SAFETY: an emulated card's address is one of this process, with room for the tensor.
             unsafe { std::slice::from_raw_parts_mut(to as *mut u8, data.len()) }.copy_from_slice(data);
-            Made::There
+            DeviceWrite::Queued
         };
         for odd in [0, 1] {
             let mut asked = Vec::new();
             let mut make = |name: &str, to: u64| {
                 asked.push(name.to_owned());
                 Ok(if asked.len() % 2 == odd {
-                    Made::Here((Dtype::BF16, weights.1[name].1.clone()))
+                    DeviceWrite::OnHost((Dtype::BF16, weights.1[name].1.clone()))
                 } else {
                     written(name, to)
                 })
@@ -210,7 +210,7 @@ fn weights_made_on_the_card_are_those_that_were_sent() {
             assert_eq!(asked, all, "{name}");
             // What is kept is left alone.
             let groups = vec![true; LayerGroup::count(checkpoint.config().num_hidden_layers)];
-            made.remake(&groups, &mut |_, _| Ok(Made::Kept)).unwrap();
+            made.remake(&groups, &mut |_, _| Ok(DeviceWrite::Unchanged)).unwrap();
             assert!(made.logits(prompt).unwrap() == sent.logits(prompt).unwrap(), "{name}");
             let error = made.remake(&groups, &mut |name, _| Err(format!("no {name}"))).unwrap_err();
             assert_eq!(error.to_string(), "no model.embed_tokens.weight");

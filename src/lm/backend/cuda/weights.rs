@@ -1,25 +1,25 @@
-//! Weights on a card: written in place, part by part, so that a new candidate keeps every address.
+//! Weights on a card. They are written in place, part by part, so that a new candidate keeps every address.
 
 use std::sync::Arc;
 
 use super::fault;
 use crate::checkpoint::{Dtype, TensorView};
 use crate::gpu::{Driver, Fault, Format};
-use crate::lm::{LmError, shape::Blocks};
+use crate::lm::{LmError, shape::Features};
 
-/// Numbers that are converted before they are sent.
-const CHUNK: usize = 1 << 20;
+/// Numbers that are converted at once before they are sent.
+const CONVERTED_AT_ONCE: usize = 1 << 20;
 
 /// Linear layers, fused along their outputs.
 pub(crate) struct Matrix<D: Driver> {
-    /// `[outs, ins]`; none while a head waits for the embedding that it may share.
+    /// `[outs, ins]`; `None` for a head until it is written or tied to the embedding.
     pub weight: Option<Arc<D::Buffer>>,
     /// `[outs]`, f32.
     pub bias: Option<D::Buffer>,
     pub outs: usize,
     pub ins: usize,
-    /// Format of what comes out.
-    pub made: Format,
+    /// Number format of the outputs.
+    pub output: Format,
     /// First output of each part.
     pub starts: Vec<usize>,
 }
@@ -36,10 +36,10 @@ pub(crate) struct Vector<D: Driver> {
 }
 
 impl<D: Driver> Matrix<D> {
-    pub fn new(card: &D, outs: &[Blocks], ins: Blocks, bias: bool) -> Result<Self, LmError> {
-        let starts = outs.iter().scan(0, |at, b| Some(std::mem::replace(at, *at + b.features()))).collect();
-        let outs = outs.iter().map(|b| b.features()).sum::<usize>();
-        let ins = ins.features();
+    pub fn new(card: &D, outs: &[Features], ins: Features, bias: bool) -> Result<Self, LmError> {
+        let starts = outs.iter().scan(0, |at, b| Some(std::mem::replace(at, *at + b.total()))).collect();
+        let outs = outs.iter().map(|b| b.total()).sum::<usize>();
+        let ins = ins.total();
         let weight = card.alloc("weights", outs * ins * card.format().size()).map_err(fault)?;
         let bias = if bias {
             let zeros = card.alloc("weights", outs * 4).map_err(fault)?;
@@ -48,12 +48,12 @@ impl<D: Driver> Matrix<D> {
         } else {
             None
         };
-        Ok(Self { weight: Some(Arc::new(weight)), bias, outs, ins, made: card.format(), starts })
+        Ok(Self { weight: Some(Arc::new(weight)), bias, outs, ins, output: card.format(), starts })
     }
 
-    /// A head: logits come out in f32, and an embedding can be its weight.
+    /// A head: its outputs are f32 logits, and an embedding can be its weight.
     pub const fn head(vocab: usize, hidden: usize) -> Self {
-        Self { weight: None, bias: None, outs: vocab, ins: hidden, made: Format::F32, starts: Vec::new() }
+        Self { weight: None, bias: None, outs: vocab, ins: hidden, output: Format::F32, starts: Vec::new() }
     }
 
     pub fn write(&mut self, card: &D, part: usize, weight: &TensorView) -> Result<(), LmError> {
@@ -95,7 +95,7 @@ impl<D: Driver> Vector<D> {
     }
 }
 
-/// Writes a tensor in the card's format from number `at` on.
+/// Writes a tensor in the card's number format, from number `at` on.
 fn send<D: Driver>(card: &D, from: &TensorView, to: &D::Buffer, at: usize) -> Result<(), Fault> {
     let format = card.format();
     match (from.dtype, format) {
@@ -125,12 +125,12 @@ fn send_f32<D: Driver>(
     })
 }
 
-/// Shows a tensor's values stretch by stretch, each with its first one's index.
+/// Passes a tensor's values piece by piece, each with the index of its first value.
 fn convert(from: &TensorView, mut each: impl FnMut(&[f32], usize) -> Result<(), Fault>) -> Result<(), Fault> {
     let all: usize = from.shape.iter().product();
-    let mut values = vec![0.0; all.min(CHUNK)];
-    for start in (0..all).step_by(CHUNK) {
-        let values = &mut values[..CHUNK.min(all - start)];
+    let mut values = vec![0.0; all.min(CONVERTED_AT_ONCE)];
+    for start in (0..all).step_by(CONVERTED_AT_ONCE) {
+        let values = &mut values[..CONVERTED_AT_ONCE.min(all - start)];
         from.read_f32(start, values);
         each(values, start)?;
     }

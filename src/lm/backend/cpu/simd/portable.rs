@@ -1,8 +1,8 @@
-//! Sixteen floats as an array.
+//! Vectors of sixteen floats as plain arrays.
 
 use super::{LANES, Line, Simd};
 
-/// Plain Rust: what machines without the sets above run, and what the others are tested against.
+/// Plain Rust: for machines without AVX2, and the reference for the other two.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 

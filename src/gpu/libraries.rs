@@ -1,17 +1,20 @@
-//! NVIDIA's libraries at run time: the driver's, cuBLAS and NVRTC. Nothing is linked, so one binary
-//! starts on any machine; what is missing is said by name.
+//! NVIDIA's libraries at run time: the driver, cuBLAS and NVRTC. Nothing is linked, so that one binary starts on any
+//! machine; a missing library is named in the error. Called when a [`Card`](super::Card) is opened.
 
 use std::ffi::{CString, OsStr};
 use std::path::{Path, PathBuf};
 
 use cudarc::{cublas, driver, nvrtc};
 
-/// Folders of the CUDA toolkit, and of the libraries that Python packages bring.
+/// Environment variables that name the folder of the CUDA toolkit.
 const TOOLKIT: [&str; 3] = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"];
 const VERSIONS: [&str; 2] = ["13", "12"];
 
-/// Opens the libraries, or says which one is missing.
-pub(super) fn libraries() -> Result<(), String> {
+/// Opens the libraries.
+///
+/// # Errors
+/// A sentence that names the missing one.
+pub(super) fn open() -> Result<(), String> {
     // SAFETY: opening NVIDIA's libraries runs nothing but their own initialisation.
     let present = |is: unsafe fn() -> bool| unsafe { is() };
     if !present(driver::sys::is_culib_present) {
@@ -35,8 +38,8 @@ pub(super) fn libraries() -> Result<(), String> {
     Ok(())
 }
 
-/// Opens the libraries by their full paths, of the first version of which all are there; by their names they are
-/// found afterwards.
+/// Opens the libraries by their full paths, of the first version that is complete; afterwards they are found by their
+/// names.
 fn preload() {
     let folders = folders();
     for version in VERSIONS {
@@ -49,7 +52,7 @@ fn preload() {
             continue;
         }
         let paths: Vec<PathBuf> = all.into_iter().flatten().collect();
-        // NVRTC opens its other half by its bare name.
+        // NVRTC opens its builtins by their bare name.
         let builtins = paths.last().and_then(|p| p.parent()).map(builtins).unwrap_or_default();
         for path in builtins.iter().chain(&paths) {
             if let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) {
@@ -74,6 +77,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// Folders in which the libraries may lie: the toolkit's, and those of Python packages.
 fn folders() -> Vec<PathBuf> {
     let mut out = Vec::new();
     let homes = TOOLKIT.iter().filter_map(std::env::var_os).map(PathBuf::from);

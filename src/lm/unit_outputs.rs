@@ -1,11 +1,13 @@
-//! What the units of a decoder put out, for comparing two models' units by what they do.
+//! Outputs of a decoder's units (heads and MLP neurons) on given tokens.
+//!
+//! Used to align two models' units by what they compute.
 
 use super::{
     Decoder, LmError,
     backend::{Backend, Span},
     engine::with_model,
     model::Model,
-    shape::Blocks,
+    shape::Features,
 };
 
 /// Outputs of one step's units, a row a token.
@@ -18,7 +20,10 @@ pub struct StepUnits {
 }
 
 impl Decoder {
-    /// What every unit puts out on these tokens, step by step.
+    /// Outputs of every unit on these tokens, step by step.
+    ///
+    /// # Errors
+    /// A prompt that cannot be run, or no memory.
     pub fn units(&self, tokens: &[u32]) -> Result<Vec<StepUnits>, LmError> {
         self.check_prompt(0, tokens)?;
         with_model!(&self.engine, model => model.units(tokens))
@@ -32,8 +37,8 @@ impl<B: Backend> Model<B> {
         let mut out = Vec::with_capacity(self.steps.len());
         let mut see = |place: usize, mixed: &B::Rows, gated: &B::Rows| {
             let shape = &self.shapes[self.blocks[self.steps[place].block].model];
-            let heads = self.backend.read_blocks(mixed, shape.queries())?.concat();
-            let neurons = self.backend.read_blocks(gated, Blocks::one(shape.intermediate))?.concat();
+            let heads = self.backend.read_features(mixed, shape.queries())?.concat();
+            let neurons = self.backend.read_features(gated, Features::one(shape.intermediate))?.concat();
             out.push(StepUnits { heads, neurons });
             Ok(())
         };
