@@ -4,28 +4,20 @@
 
 mod playback;
 mod source;
+mod standing;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::{io, thread};
 
 pub use source::ReplaySource;
+pub use standing::Standing;
 
 use super::action::ReplayAction;
 use super::event::AppEvent;
 use super::messages;
 use crate::session::CommandSender;
 use playback::{Input, Playback};
-
-/// How the replay stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
-    /// Recorded seconds a second.
-    pub speed: f64,
-    pub paused: bool,
-    /// Events in all.
-    pub of: u64,
-}
 
 /// Starts the playback. Its messages and its standing arrive as events, as an engine's messages do.
 ///

@@ -1,6 +1,8 @@
 //! Recipe: the grid that is the editor, and the sample answers before and after the last edit.
 
 pub mod actions;
+mod files;
+mod presets;
 mod preview;
 pub mod state;
 mod update;
