@@ -17,7 +17,8 @@
 //! | [`session`] | one evolution run: protocol, engine, worker, journal |
 //! | [`cli`], [`workbench`] | two faces on the session's protocol |
 //!
-//! Beside them stands [`text`]: what every text of others passes on its way out.
+//! Beside them stand [`text`], through which every foreign text passes on its way out, and [`toml_text`], which reads
+//! the TOML that people write.
 
 #[macro_use]
 mod print;
@@ -36,5 +37,6 @@ pub mod search;
 pub mod session;
 pub mod task;
 pub mod text;
+pub mod toml_text;
 #[cfg(feature = "workbench")]
 pub mod workbench;

@@ -33,6 +33,25 @@ fn every_session_config_loads() {
 }
 
 #[test]
+fn a_value_of_another_type_is_named_by_its_key() {
+    let zoo = yosegi::session::config::ZOO;
+    let says = |from: &str, to: &str| {
+        assert!(zoo.contains(from));
+        Config::parse(&zoo.replacen(from, to, 1), "x.toml").unwrap_err().to_string()
+    };
+    let list = r#"sources = ["zoo:ja", "zoo:math-add", "zoo:math-mul"]"#;
+    assert_eq!(
+        says(list, "sources = \"zoo:ja\""),
+        "x.toml, line 9: `sources`: invalid type: string \"zoo:ja\", expected a list: put it in [ ]"
+    );
+    let number = says("population = 16", "population = \"many\"");
+    assert!(number.contains("`population`: invalid type"), "{number}");
+    let bound = says("weight = { min = -0.3, max = 1.8 }", "weight = { min = -0.3, max = \"a\" }");
+    assert!(bound.starts_with("x.toml") && !bound.contains("`weight = "), "{bound}");
+    assert!(says("population = 16", "population =").starts_with("x.toml, line "));
+}
+
+#[test]
 fn every_recipe_loads_and_fits_the_zoo() {
     for path in files("configs/recipes") {
         let recipe = Recipe::open(&path).unwrap();

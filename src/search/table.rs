@@ -7,6 +7,7 @@ use super::error::SearchError;
 use super::nsga::Nsga;
 use super::simple_es::SimpleEs;
 use super::strategy::{Options, Plan, Strategy};
+use crate::toml_text::closest;
 
 /// A number that an optimiser can be given.
 #[derive(Clone, Copy, Debug)]
@@ -218,7 +219,7 @@ pub static KINDS: std::sync::LazyLock<Vec<&'static str>> =
 pub fn optimiser_row(name: &str) -> Result<&'static Row, SearchError> {
     OPTIMISERS.iter().find(|row| row.name == name).ok_or_else(|| SearchError::Kind {
         name: name.to_owned(),
-        nearest: nearest(name, OPTIMISERS.iter().map(|row| row.name)).unwrap_or_default(),
+        nearest: closest(name, OPTIMISERS.iter().map(|row| row.name)).map_or("", |(_, near)| near),
         known: KINDS.join(", "),
     })
 }
@@ -228,8 +229,8 @@ impl Row {
     pub fn options(&self, given: &Options) -> Result<Options, SearchError> {
         for (name, &value) in given {
             let Some(known) = self.parameters.iter().find(|p| p.name == name) else {
-                let advice = match nearest(name, self.parameters.iter().map(|p| p.name)) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
+                let advice = match closest(name, self.parameters.iter().map(|p| p.name)) {
+                    Some((_, near)) => format!("did you mean \"{near}\"?"),
                     None => "it takes none".to_owned(),
                 };
                 return Err(SearchError::Option { kind: self.name, name: name.clone(), advice });
@@ -263,8 +264,4 @@ pub fn optimisers_help() -> String {
         }
     }
     out.join("\n")
-}
-
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.min_by_key(|k| strsim::damerau_levenshtein(k, name))
 }

@@ -30,6 +30,7 @@ use crate::checkpoint::FilePrint;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
 use crate::task::LanguageProbability;
+use crate::toml_text;
 pub(super) use open::{has_begun, may_write};
 use reader::Db;
 pub use reader::Reader;
@@ -278,11 +279,8 @@ pub fn exists_sentence(name: &str) -> String {
 
 fn missing_sentence(home: &Home, name: &str) -> String {
     let names = home.session_names();
-    let near = names
-        .iter()
-        .map(|n| (strsim::damerau_levenshtein(n, name), n))
+    let near = toml_text::closest(name, names.iter().map(String::as_str))
         .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
-        .min()
         .map_or(String::new(), |(_, n)| format!(" (did you mean `{n}`?)"));
     format!(
         "there is no session `{name}` in {}{near}: `yosegi sessions` lists them",

@@ -2,6 +2,7 @@
 
 use super::template::Variables;
 use crate::limits::shown;
+use crate::toml_text;
 
 /// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +89,7 @@ pub(super) fn snippet(text: &str) -> String {
     out
 }
 
-/// The known name nearest to a mistyped one.
+/// The known name nearest to a mistyped one; empty where none is known.
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> &'a str {
-    known.iter().min_by_key(|k| strsim::damerau_levenshtein(name, k)).copied().unwrap_or("")
+    toml_text::closest(name, known.iter().copied()).map_or("", |(_, near)| near)
 }

@@ -3,6 +3,7 @@
 use crate::checkpoint::{Checkpoint, chat_template};
 
 use super::super::MergeError;
+use crate::toml_text;
 
 /// Templates that a recipe may name. They render what mergekit's of the same names do.
 const NAMED: [(&str, &str); 5] = [
@@ -36,10 +37,9 @@ pub(super) fn template<'a>(
     if asked.contains('{') {
         return Ok(Some(asked.to_owned()));
     }
-    let near = NAMED.iter().map(|(name, _)| (strsim::damerau_levenshtein(asked, name), *name)).min();
-    let hint = match near {
-        Some((distance, name)) if distance <= name.len().div_ceil(2) => format!("did you mean {name}?"),
-        _ => format!("known are auto, {}", NAMED.map(|(name, _)| name).join(", ")),
+    let hint = match toml_text::nearest(asked, NAMED.iter().map(|(name, _)| *name)) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("known are auto, {}", NAMED.map(|(name, _)| name).join(", ")),
     };
     Err(MergeError::ChatTemplate { name: asked.chars().take(60).collect(), hint })
 }

@@ -15,6 +15,7 @@ pub(super) use values::number_in;
 
 use super::{Method, Param, Recipe, RecipeError};
 use crate::limits::LAYERS;
+use crate::toml_text;
 
 impl Recipe {
     /// Reads a recipe from TOML; `place` names the text in messages (a file, or `stdin`).
@@ -44,13 +45,12 @@ impl<'a> Reader<'a> {
 
     /// The tree of a text in TOML.
     pub(super) fn toml(&self, text: &str) -> Read<Node> {
-        let toml = Toml::new(text);
-        let document = toml_edit::Document::parse(text).map_err(|e| RecipeError::Syntax {
+        let document = toml_text::document(text).map_err(|problem| RecipeError::Syntax {
             notation: "TOML",
-            place: self.at(toml.line(e.span())),
-            problem: e.message().lines().collect::<Vec<_>>().join("; "),
+            place: self.at(problem.line),
+            problem: problem.message.lines().collect::<Vec<_>>().join("; "),
         })?;
-        Ok(toml.table(document.as_table(), None))
+        Ok(Toml(toml_text::Lines::of(text)).table(document.as_table(), None))
     }
 
     /// Begins another document of the same text.
@@ -184,9 +184,8 @@ impl<'a> Reader<'a> {
 
 /// `did you mean density?`, or the list of known names where none is near.
 pub(super) fn nearest(name: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), *k)).min();
-    match near {
-        Some((distance, key)) if distance <= key.len().div_ceil(2) => format!("did you mean {key}?"),
-        _ => format!("known are {}", known.join(", ")),
+    match toml_text::nearest(name, known.iter().copied()) {
+        Some(key) => format!("did you mean {key}?"),
+        None => format!("known are {}", known.join(", ")),
     }
 }

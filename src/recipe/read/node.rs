@@ -2,6 +2,8 @@
 
 use toml_edit::{Item, TableLike, Value};
 
+use crate::toml_text::Lines;
+
 /// A part of a text.
 #[derive(Clone, Debug)]
 pub(in crate::recipe) struct Node {
@@ -65,20 +67,12 @@ impl Node {
 }
 
 /// The tree of a TOML document.
-pub(in crate::recipe) struct Toml {
-    /// Where each line ends.
-    ends: Vec<usize>,
-}
+pub(in crate::recipe) struct Toml(pub Lines);
 
 impl Toml {
-    pub fn new(text: &str) -> Self {
-        Self { ends: text.match_indices('\n').map(|(at, _)| at).collect() }
-    }
-
     /// Line of a place in the text.
-    pub fn line(&self, span: Option<std::ops::Range<usize>>) -> Option<usize> {
-        let at = span?.start;
-        Some(self.ends.partition_point(|end| *end < at) + 1)
+    fn line(&self, span: Option<std::ops::Range<usize>>) -> Option<usize> {
+        Some(self.0.line(span?.start))
     }
 
     /// A table and all below it.

@@ -12,7 +12,6 @@ mod edit;
 mod path_space;
 mod pool;
 mod racing;
-mod said;
 mod search;
 mod space;
 mod stages;
@@ -24,8 +23,8 @@ use super::home;
 use crate::error::BadInput;
 use crate::limits::{self, shown};
 use crate::search::AnySpace;
+use crate::toml_text;
 use bounds::within;
-use said::reading_sentence;
 
 pub use baselines::Baselines;
 pub use budget::{Budget, budget_in};
@@ -100,7 +99,7 @@ impl Config {
     /// A sentence with `place`, line, key and what to write instead.
     pub fn parse(text: &str, place: &str) -> anyhow::Result<Self> {
         let mut config: Self =
-            toml::from_str(text).map_err(|e| BadInput::error(reading_sentence(text, place, &e)))?;
+            toml_text::read(text).map_err(|problem| BadInput::error(problem.sentence(place)))?;
         let keys: toml::Table = toml::from_str(text).unwrap_or_default();
         let settled = config.settle(|key| keys.contains_key(key));
         settled.map_err(|why| BadInput::error(format!("{place}: {}", shown(&why))))?;

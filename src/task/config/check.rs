@@ -4,6 +4,7 @@ use super::{COLUMN_KEYS, Choices, Column, Columns, Extract, Length, TaskConfig};
 use crate::limits;
 use crate::task::error::nearest;
 use crate::task::{Decoding, Kind, TaskError, language};
+use crate::toml_text;
 
 pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
     let wrong = |key, what: String| Err(TaskError::Value { file: file.to_owned(), key, what });
@@ -130,20 +131,9 @@ pub(super) fn check_keys(
     table: &dyn toml_edit::TableLike,
     known: &[&'static str],
 ) -> Result<(), TaskError> {
-    for (key, _) in table.iter() {
-        if !known.contains(&key) {
-            let at = table.get_key_value(key).and_then(|(key, _)| key.span()).map_or(0, |s| s.start);
-            return Err(TaskError::UnknownKey {
-                file: file.to_owned(),
-                line: line_of(text, at),
-                key: key.to_owned(),
-                nearest: nearest(key, known),
-            });
-        }
+    if let Some((key, line)) = toml_text::unknown_key(text, table, known) {
+        let nearest = nearest(&key, known);
+        return Err(TaskError::UnknownKey { file: file.to_owned(), line, key, nearest });
     }
     Ok(())
-}
-
-pub(super) fn line_of(text: &str, byte: usize) -> usize {
-    text.as_bytes().iter().take(byte).filter(|b| **b == b'\n').count() + 1
 }

@@ -5,9 +5,10 @@ mod decoding;
 
 use serde::Deserialize;
 
-use self::check::{check_columns, check_keys, check_values, line_of};
+use self::check::{check_columns, check_keys, check_values};
 pub use self::decoding::{Decoding, EarlyStopping};
 use super::{Kind, Metric, Scorer, TaskError};
+use crate::toml_text::{self, Problem};
 
 const KEYS: [&str; 21] = [
     "name",
@@ -282,17 +283,17 @@ pub(in crate::task) fn read<T: serde::de::DeserializeOwned>(
     known: &[&'static str],
 ) -> Result<T, TaskError> {
     check_keys(file, text, document(file, text)?.as_table(), known)?;
-    toml::from_str(text).map_err(|e| syntax(file, text, e.message(), e.span()))
+    toml_text::read(text).map_err(|problem| syntax(file, &problem))
 }
 
 fn document<'t>(file: &str, text: &'t str) -> Result<toml_edit::Document<&'t str>, TaskError> {
-    toml_edit::Document::parse(text).map_err(|e| syntax(file, text, e.message(), e.span()))
+    toml_text::document(text).map_err(|problem| syntax(file, &problem))
 }
 
-fn syntax(file: &str, text: &str, message: &str, span: Option<std::ops::Range<usize>>) -> TaskError {
+fn syntax(file: &str, problem: &Problem) -> TaskError {
     TaskError::Syntax {
         file: file.to_owned(),
-        line: line_of(text, span.map_or(0, |s| s.start)),
-        message: message.replace('\n', ", "),
+        line: problem.line.unwrap_or(1),
+        message: problem.message.replace('\n', ", "),
     }
 }

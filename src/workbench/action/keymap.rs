@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
-use toml_edit::{DocumentMut, Item, Value};
+use toml_edit::{Item, Value};
 
 use super::key_names::{is_key, means};
 use super::{Action, all, in_pane, of_replay, table};
 use crate::limits::{self, shown};
+use crate::toml_text;
 use crate::workbench::app::Pane;
 use crate::workbench::messages;
 
@@ -50,19 +51,19 @@ impl Keymap {
     pub fn read(text: &str, place: &str) -> (Self, Vec<String>) {
         let mut out = Self::default();
         let mut problems = Vec::new();
-        let doc: DocumentMut = match text.parse() {
+        let doc = match toml_text::document(text) {
             Ok(doc) => doc,
-            Err(e) => {
-                let why = e.to_string().lines().next().unwrap_or_default().to_owned();
+            Err(problem) => {
+                let line = problem.line.map_or_else(String::new, |line| format!("line {line}: "));
+                let why = line + &problem.message.replace('\n', ", ");
                 return (out, vec![messages::keys_unreadable(place, &shown(&why))]);
             }
         };
         for (id, item) in doc.iter() {
             let mut known = all().map(|action| action.row().id);
             let Some(name) = known.find(|known| *known == id) else {
-                let near = all().map(|action| action.row().id);
-                let near =
-                    near.min_by_key(|known| strsim::damerau_levenshtein(known, id)).unwrap_or_default();
+                let known = all().map(|action| action.row().id);
+                let near = toml_text::closest(id, known).map_or("", |(_, near)| near);
                 problems.push(messages::keys_no_action(place, &shown(id), near));
                 continue;
             };
