@@ -184,6 +184,6 @@ fn earlier_answers_are_taken() {
 #[cfg(feature = "workbench")]
 #[test]
 fn key_files_are_read() {
-    let (_, problems) = yosegi::workbench::keymap::Keymap::read(&text("keys.toml"), "keys.toml");
+    let (_, problems) = yosegi::workbench::action::keymap::Keymap::read(&text("keys.toml"), "keys.toml");
     assert!(problems.is_empty(), "{problems:?}");
 }
