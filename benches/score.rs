@@ -55,7 +55,7 @@ fn rouge_250_answers(bencher: Bencher) {
         let all: Vec<Rouge> =
             answers.iter().map(|a| rouge(&segmenter.words(gold), &segmenter.words(a))).collect();
         let of = |kind: fn(&Rouge) -> f64| all.iter().map(kind).collect::<Vec<f64>>();
-        bootstrap_medians([&of(|r| r.rouge1), &of(|r| r.rouge2), &of(|r| r.rouge_l)])
+        bootstrap_medians(&[&of(|r| r.rouge1), &of(|r| r.rouge2), &of(|r| r.rouge_l)])
     });
 }
 

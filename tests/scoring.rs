@@ -136,7 +136,7 @@ fn rouge_agrees_with_python() {
     }
     for (scores, reference) in [(&all, totals.rouge), (&strict, totals.rouge_ja)] {
         let of = |kind: usize| scores.iter().map(|s| s[kind]).collect::<Vec<f64>>();
-        let found = bootstrap_medians([&of(0), &of(1), &of(2)]);
+        let found = bootstrap_medians(&[&of(0), &of(1), &of(2)]);
         for (ours, theirs) in found.iter().zip(reference) {
             assert!((ours - theirs).abs() < 1e-9, "{found:?}, reference {reference:?}");
         }

@@ -135,7 +135,7 @@ fn standard_error(done: &Done, metric: Metric) -> Option<f64> {
         _ => a.detail.metrics.get(metric.name()).copied(),
     };
     let values: Vec<f64> = done.measured.answers.iter().map(value).collect::<Option<_>>()?;
-    if values.len() < 2 || matches!(metric, Metric::Rouge1 | Metric::Rouge2 | Metric::RougeL) {
+    if values.len() < 2 || metric.is_bootstrapped() {
         return None;
     }
     let n = values.len() as f64;

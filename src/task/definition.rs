@@ -6,10 +6,7 @@ use regex::Regex;
 
 use super::config::{Encode, Extract, Length};
 use super::question::Example;
-use super::scoring::means;
-use super::{
-    Decoding, Detector, Kind, Means, Metric, Question, Scorer, Segmenter, Split, TaskError, Verdict, template,
-};
+use super::{Decoding, Detector, Kind, Metric, Question, Scorer, Segmenter, Split, TaskError, template};
 
 /// Questions, how they are put to a model, and how its answers are judged.
 #[derive(Clone, Debug)]
@@ -106,12 +103,5 @@ impl Task {
             Some(segmenter) => segmenter.label(metric.name()),
             None => metric.name().to_owned(),
         }
-    }
-
-    /// Means over the verdicts on some answers.
-    #[must_use]
-    pub fn means(&self, judged: &[(&Question, &Verdict)]) -> Means {
-        let verdicts: Vec<_> = judged.iter().map(|(q, v)| (*v, q.gold_choice)).collect();
-        means(&self.metrics, &verdicts)
     }
 }

@@ -15,10 +15,10 @@ pub(in crate::task) enum Base {
 
 /// Names of files in a folder of `configs`, and their texts.
 macro_rules! embed {
-    ($names:ident, $files:ident, $doc:literal, $folder:literal, $count:literal, [$($name:literal),* $(,)?]) => {
+    ($names:ident, $files:ident, $doc:literal, $folder:literal, [$($name:literal),* $(,)?]) => {
         #[doc = $doc]
-        pub const $names: [&str; $count] = [$($name),*];
-        const $files: [&str; $count] =
+        pub const $names: [&str; [$($name),*].len()] = [$($name),*];
+        const $files: [&str; $names.len()] =
             [$(include_str!(concat!("../../../configs/", $folder, "/", $name, ".toml"))),*];
     };
 }
@@ -28,7 +28,6 @@ embed!(
     FILES,
     "The built-in tasks' names.",
     "tasks",
-    28,
     [
         "zoo",
         "mgsm_ja",
@@ -61,7 +60,7 @@ embed!(
     ]
 );
 
-embed!(SUITES, SUITE_FILES, "The built-in suites' names.", "suites", 3, ["ja8", "ja8-0.2", "mgsm"]);
+embed!(SUITES, SUITE_FILES, "The built-in suites' names.", "suites", ["ja8", "ja8-0.2", "mgsm"]);
 
 const DATA: [(&str, &str); 2] = [
     ("zoo/task/train.jsonl", include_str!("../../../zoo/task/train.jsonl")),

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::checkpoint::{RepoKind, hub_cache, repo_folder, snapshot};
 
 use super::builtin::{self, Base};
-use super::table::DataFile;
+use super::table::{self, DataFile};
 use crate::limits;
 use crate::task::TaskError;
 use crate::task::config::SplitConfig;
@@ -35,9 +35,6 @@ impl Places {
         Self { data, hub: hub_cache() }
     }
 }
-
-/// Extensions of data files.
-const KINDS: [&str; 5] = ["jsonl", "json", "tsv", "csv", "parquet"];
 
 /// Finds and reads what a split's `data` names: the first of its alternatives that is there. A
 /// dataset in shards is several files.
@@ -148,8 +145,9 @@ impl Hub<'_> {
         let wanted = || wants.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" and ");
         match files.as_slice() {
             [] if all.is_empty() => Err(absent(format!(
-                "{} has no .jsonl, .json, .tsv, .csv or .parquet file: convert one",
-                snapshot.display()
+                "{} has no {} file: convert one",
+                snapshot.display(),
+                table::extensions()
             ))),
             [] => Err(absent(format!("{} has no data file for {}", snapshot.display(), wanted()))),
             [first, rest @ ..] if rest.iter().all(|p| same_shards(first, p)) => {
@@ -169,7 +167,7 @@ fn walk(folder: &Path, root: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<(
         let path = entry?.path();
         if path.is_dir() {
             walk(&path, root, out)?;
-        } else if path.extension().is_some_and(|e| KINDS.iter().any(|k| e == *k)) {
+        } else if table::is_data_file(&path) {
             out.extend(path.strip_prefix(root).map(Path::to_owned));
         }
     }

@@ -1,4 +1,5 @@
-//! Data files → rows of named columns: JSON lines, a JSON list, `SQuAD`'s nesting, TSV, CSV, Parquet.
+//! The formats of data files ([`FORMATS`]): a file's bytes come in, rows of named columns go out. JSON lines, a JSON
+//! list, `SQuAD`'s nesting, TSV, CSV and Parquet. `data/questions.rs` calls it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -31,18 +32,49 @@ pub(in crate::task) struct Row {
     pub cells: Map<String, Value>,
 }
 
+/// A format of data files.
+struct Format {
+    extension: &'static str,
+    /// Without a header its columns are numbered.
+    has_header: bool,
+    /// Bytes to rows; the flag says that the first line holds names.
+    read: fn(&At, &[u8], bool) -> Result<Vec<Row>, TaskError>,
+}
+
+const fn format(
+    extension: &'static str,
+    read: fn(&At, &[u8], bool) -> Result<Vec<Row>, TaskError>,
+) -> Format {
+    Format { extension, has_header: false, read }
+}
+
+/// The formats that are read. A file with another extension is read as JSON.
+const FORMATS: [Format; 5] = [
+    format("jsonl", json),
+    format("json", json),
+    Format { has_header: true, ..format("tsv", tsv) },
+    Format { has_header: true, ..format("csv", comma_separated) },
+    format("parquet", parquet_rows),
+];
+
+/// Whether a path names a data file, by its extension.
+pub(super) fn is_data_file(path: &Path) -> bool {
+    path.extension().is_some_and(|e| FORMATS.iter().any(|f| e == f.extension))
+}
+
+/// `.jsonl, .json, .tsv, .csv or .parquet`.
+pub(super) fn extensions() -> String {
+    let all: Vec<String> = FORMATS.iter().map(|f| format!(".{}", f.extension)).collect();
+    let (last, rest) = all.split_last().expect("there are formats");
+    format!("{} or {last}", rest.join(", "))
+}
+
 /// Reads a file by its extension. `header` says whether TSV and CSV begin with names.
 pub(in crate::task) fn read(file: &DataFile, header: bool) -> Result<Table, TaskError> {
     let extension = Path::new(file.name.trim_end_matches('>')).extension().and_then(|e| e.to_str());
-    let at = At(&file.name);
-    let rows = match extension {
-        Some("parquet") => numbered(parquet::rows(&file.bytes).map_err(|what| at.row(1, what))?),
-        Some("tsv") => tsv(&at, at.text(&file.bytes)?, header)?,
-        Some("csv") => comma_separated(&at, at.text(&file.bytes)?, header)?,
-        _ => json(&at, at.text(&file.bytes)?)?,
-    };
-    let numbered_columns = !header && matches!(extension, Some("tsv" | "csv"));
-    Ok(Table { name: file.name.clone(), numbered: numbered_columns, rows })
+    let format = FORMATS.iter().find(|f| Some(f.extension) == extension).unwrap_or(&FORMATS[0]);
+    let rows = (format.read)(&At(&file.name), &file.bytes, header)?;
+    Ok(Table { name: file.name.clone(), numbered: format.has_header && !header, rows })
 }
 
 /// The file that rows stand in, for messages.
@@ -78,9 +110,10 @@ impl At<'_> {
     }
 }
 
-/// Rows where lines mean nothing, numbered from 1.
-fn numbered(all: Vec<Map<String, Value>>) -> Vec<Row> {
-    all.into_iter().enumerate().map(|(i, cells)| Row { line: i + 1, cells }).collect()
+/// Rows of a Parquet file, numbered from 1: it has no lines.
+fn parquet_rows(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
+    let all = parquet::rows(bytes).map_err(|what| at.row(1, what))?;
+    Ok(all.into_iter().enumerate().map(|(i, cells)| Row { line: i + 1, cells }).collect())
 }
 
 /// Lines that are not blank, with their numbers.
@@ -88,7 +121,9 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(i, l)| (i + 1, l)).filter(|(_, l)| !l.trim().is_empty())
 }
 
-fn json(at: &At, text: &str) -> Result<Vec<Row>, TaskError> {
+/// JSON lines, a list of objects, or one object.
+fn json(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
+    let text = at.text(bytes)?;
     let whole = text.trim_start();
     if whole.starts_with('[') {
         let rows: Vec<Value> = serde_json::from_str(text).map_err(|e| at.json(e.line(), &e))?;
@@ -136,15 +171,16 @@ fn squad(data: &[Value]) -> Vec<Row> {
 }
 
 /// Tab-separated lines without quoting, as MGSM's are.
-fn tsv(at: &At, text: &str, header: bool) -> Result<Vec<Row>, TaskError> {
-    let mut lines = lines(text);
+fn tsv(at: &At, bytes: &[u8], header: bool) -> Result<Vec<Row>, TaskError> {
+    let mut lines = lines(at.text(bytes)?);
     let names: Option<Vec<&str>> =
         if header { lines.next().map(|(_, l)| l.split('\t').collect()) } else { None };
     lines.map(|(line, l)| cells(at, line, l.split('\t'), names.as_deref())).collect()
 }
 
 /// Comma-separated, quoted as RFC 4180 has it.
-fn comma_separated(at: &At, text: &str, header: bool) -> Result<Vec<Row>, TaskError> {
+fn comma_separated(at: &At, bytes: &[u8], header: bool) -> Result<Vec<Row>, TaskError> {
+    let text = at.text(bytes)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut names: Option<Vec<String>> = None;
     let mut rows = Vec::new();

@@ -1,25 +1,8 @@
 //! The one number that the search climbs, as an expression over means.
 
-use std::collections::BTreeMap;
-
-use super::Metric;
+use super::{Means, Metric};
 use crate::task::TaskError;
 use crate::task::error::nearest;
-
-/// Means over a candidate's answers, each in [0, 1].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Means {
-    /// Right and in the task's language (`acc_in_language`, `acc_ja`).
-    pub both: f64,
-    /// Right (`acc`).
-    pub correct: f64,
-    /// In the task's language, right or wrong.
-    pub in_language: f64,
-    /// The task's first metric.
-    pub score: f64,
-    /// All of the task's metrics by name.
-    pub metrics: BTreeMap<String, f64>,
-}
 
 /// A parsed fitness expression such as `both + 0.05 * correct + 0.02 * in_language`: numbers, the
 /// names of [`Means`] (also `acc` for `correct`, `acc_in_language` or `acc_ja` for `both`, `japanese` for

@@ -1,65 +1,12 @@
-//! Verdicts: what is to be said of one answer, or of the log-likelihoods of some choices.
-
-use std::collections::BTreeMap;
+//! Judging one answer: a question with a written answer, or with its choices' log-likelihoods, comes in; a
+//! [`Verdict`] goes out. The evaluation calls it for every answer.
 
 use regex::Regex;
-use serde::{Deserialize, Serialize};
 
-use super::{Metric, lenient_number, number, rouge, squad};
+use super::metric::{Metric, TextAnswer, Value, argmax};
+use super::{Verdict, lenient_number, number, rouge};
 use crate::task::config::Extract;
 use crate::task::{Kind, Language, LanguageProbability, Question, Scorer, Task};
-
-/// What is to be said of one answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// What the task's scorer found in the text: a number as it stands there, or an extracted part.
-    pub number: Option<String>,
-    /// Its value, where it is a number.
-    pub value: Option<f64>,
-    /// It is right, by the task's scorer.
-    pub correct: bool,
-    /// The same by [`Scorer::NumberLenient`], whichever scorer the task has.
-    pub lenient_correct: bool,
-    /// Code of the likeliest language (`ja`, `en`), or `other` where only letters are counted.
-    pub language: String,
-    #[serde(flatten)]
-    pub p_language: LanguageProbability,
-    /// The task's language condition holds: the probability of its language is above one half.
-    /// True where the task has none.
-    pub in_language: bool,
-    /// What a task without numbers adds.
-    #[serde(flatten)]
-    pub detail: Detail,
-}
-
-/// More on an answer than every task has.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Detail {
-    /// Where `number` stands in the text, as byte positions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub span: Option<(usize, usize)>,
-    /// The verdict of [`Scorer::Number`], where the task's scorer is [`Scorer::NumberLenient`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference_correct: Option<bool>,
-    /// This answer's values of metrics that are means over answers, by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub metrics: BTreeMap<String, f64>,
-    /// The likeliest choice.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub choice: Option<usize>,
-    /// Sum of each choice's token log-probabilities.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub log_likelihoods: Vec<f64>,
-}
-
-impl std::ops::Deref for Verdict {
-    type Target = Detail;
-
-    fn deref(&self) -> &Detail {
-        &self.detail
-    }
-}
 
 impl Task {
     /// Judges an answer. Costs tens of microseconds; needs no model but the language identifier.
@@ -119,24 +66,26 @@ impl Task {
         let answer = found.unwrap_or_default().trim();
         verdict.number = found.filter(|_| self.extract != Extract::None).map(str::to_owned);
         let golds: Vec<&str> = question.accepted().collect();
-        let mut report = |metric: Metric, value: f64| {
-            verdict.detail.metrics.insert(metric.name().to_owned(), value);
-        };
         let Some(segmenter) = self.segmenter else {
             verdict.correct = golds.iter().any(|gold| gold.trim() == answer);
             return;
         };
-        let squad = squad(&golds, answer, segmenter);
-        report(Metric::ExactMatch, squad.exact_match);
-        report(Metric::F1, squad.f1);
-        if self.metrics.iter().any(|m| matches!(m, Metric::Rouge1 | Metric::Rouge2 | Metric::RougeL)) {
+        let compared = TextAnswer::new(&golds, answer, segmenter);
+        let rouge = self.metrics.iter().any(|m| m.is_bootstrapped()).then(|| {
             let counts = if self.answers_in_wrong_language(&question.gold, text) { "" } else { answer };
-            let found = rouge(&segmenter.words(&question.gold), &segmenter.words(counts));
-            report(Metric::Rouge1, found.rouge1);
-            report(Metric::Rouge2, found.rouge2);
-            report(Metric::RougeL, found.rouge_l);
+            rouge(&segmenter.words(&question.gold), &segmenter.words(counts))
+        });
+        for metric in Metric::ALL {
+            // Every text task reports these two.
+            let always = matches!(metric, Metric::ExactMatch | Metric::F1);
+            let value = match (&metric.spec().value, &rouge) {
+                (Value::Text(of), _) if always || self.metrics.contains(&metric) => of(&compared),
+                (Value::Rouge(of), Some(rouge)) => of(rouge),
+                _ => continue,
+            };
+            verdict.detail.metrics.insert(metric.name().to_owned(), value);
         }
-        verdict.correct = squad.exact_match > 0.5;
+        verdict.correct = compared.squad().exact_match > 0.5;
     }
 
     /// The reference's rule for ROUGE where a task asks for a language: to a right answer in it
@@ -174,13 +123,11 @@ impl Task {
         verdict.lenient_correct = verdict.correct;
         verdict.detail.choice = best;
         verdict.detail.log_likelihoods = log_likelihoods.to_vec();
-        if self.metrics.contains(&Metric::AccNorm) {
-            let per_character = log_likelihoods
-                .iter()
-                .zip(&question.choices)
-                .map(|(l, c)| l / c.chars().count().max(1) as f64);
-            let value = f64::from(u8::from(argmax(per_character) == gold));
-            verdict.detail.metrics.insert(Metric::AccNorm.name().to_owned(), value);
+        for metric in &self.metrics {
+            if let Value::Taken(by) = metric.spec().value {
+                let value = f64::from(u8::from(by(log_likelihoods, &question.choices) == gold));
+                verdict.detail.metrics.insert(metric.name().to_owned(), value);
+            }
         }
         verdict
     }
@@ -190,15 +137,4 @@ impl Task {
 fn last_match<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
     let found = pattern.captures_iter(text).last()?;
     Some(found.iter().skip(1).flatten().next().or(found.get(0))?.as_str())
-}
-
-/// Place of the greatest value, the first of equals.
-fn argmax(values: impl Iterator<Item = f64>) -> Option<usize> {
-    let mut best: Option<(usize, f64)> = None;
-    for (i, value) in values.enumerate() {
-        if best.is_none_or(|(_, b)| value > b) {
-            best = Some((i, value));
-        }
-    }
-    best.map(|(i, _)| i)
 }

@@ -1,12 +1,13 @@
-//! The figures that a task reports, by the names that lm-evaluation-harness gives them, and how
-//! they come from the verdicts on single answers.
+//! The metrics that a task reports, by the names that lm-evaluation-harness gives them. Each is a row of [`TABLE`],
+//! which says where its value comes from; the judge and the means follow from it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Means, Verdict, bootstrap_medians};
-use crate::task::Kind;
+use super::{Rouge, Squad, squad};
+use crate::task::{Kind, Segmenter};
 
 /// A figure over a task's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,62 +33,123 @@ pub enum Metric {
     RougeL,
 }
 
+/// One metric.
+pub(in crate::task) struct MetricSpec {
+    metric: Metric,
+    name: &'static str,
+    /// Where its value comes from.
+    pub value: Value,
+    /// Its value depends on how a text is cut into words.
+    words: bool,
+}
+
+/// Where a metric's value comes from.
+pub(in crate::task) enum Value {
+    /// The share of right answers.
+    Right,
+    /// A function of all answers' (right choice, choice taken).
+    Choices(fn(&[(usize, usize)]) -> f64),
+    /// The share of questions whose right choice is the one that a function of the choices' log-likelihoods and texts
+    /// takes.
+    Taken(fn(&[f64], &[String]) -> Option<usize>),
+    /// The mean over answers of a function of the answer's text.
+    Text(fn(&TextAnswer) -> f64),
+    /// The bootstrap median of the answers' means of one kind of ROUGE.
+    Rouge(fn(&Rouge) -> f64),
+}
+
+/// A written answer beside the accepted ones.
+pub(in crate::task) struct TextAnswer<'a> {
+    pub golds: &'a [&'a str],
+    /// The answer, or what the task extracts from it.
+    pub answer: &'a str,
+    pub segmenter: &'a Segmenter,
+    squad: OnceCell<Squad>,
+}
+
+impl<'a> TextAnswer<'a> {
+    pub fn new(golds: &'a [&'a str], answer: &'a str, segmenter: &'a Segmenter) -> Self {
+        Self { golds, answer, segmenter, squad: OnceCell::new() }
+    }
+
+    /// Its scores as `SQuAD` counts them.
+    pub fn squad(&self) -> &Squad {
+        self.squad.get_or_init(|| squad(self.golds, self.answer, self.segmenter))
+    }
+}
+
+const fn row(metric: Metric, name: &'static str, words: bool, value: Value) -> MetricSpec {
+    MetricSpec { metric, name, value, words }
+}
+
+/// Every metric, in the order of the docs.
+const TABLE: [MetricSpec; 10] = [
+    row(Metric::Acc, "acc", false, Value::Right),
+    row(Metric::AccNorm, "acc_norm", false, Value::Taken(likeliest_per_character)),
+    row(Metric::BalancedAcc, "balanced_acc", false, Value::Choices(balanced)),
+    row(Metric::Mcc, "mcc", false, Value::Choices(matthews)),
+    row(Metric::MacroF1, "macro_f1", false, Value::Choices(macro_f1)),
+    row(Metric::ExactMatch, "exact_match", false, Value::Text(|a| a.squad().exact_match)),
+    row(Metric::F1, "f1", true, Value::Text(|a| a.squad().f1)),
+    row(Metric::Rouge1, "rouge1", true, Value::Rouge(|r| r.rouge1)),
+    row(Metric::Rouge2, "rouge2", true, Value::Rouge(|r| r.rouge2)),
+    row(Metric::RougeL, "rougeL", true, Value::Rouge(|r| r.rouge_l)),
+];
+
 impl Metric {
     /// All of them, in the order of the docs.
-    pub const ALL: [Self; 10] = [
-        Self::Acc,
-        Self::AccNorm,
-        Self::BalancedAcc,
-        Self::Mcc,
-        Self::MacroF1,
-        Self::ExactMatch,
-        Self::F1,
-        Self::Rouge1,
-        Self::Rouge2,
-        Self::RougeL,
-    ];
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self::Acc; TABLE.len()];
+        let mut i = 0;
+        while i < all.len() {
+            // The table is in the order of the variants, so that a metric finds its row.
+            assert!(TABLE[i].metric as usize == i);
+            all[i] = TABLE[i].metric;
+            i += 1;
+        }
+        all
+    };
+
+    /// Its row in the table.
+    pub(in crate::task) const fn spec(self) -> &'static MetricSpec {
+        const ROWS: &[MetricSpec; TABLE.len()] = &TABLE;
+        &ROWS[self as usize]
+    }
 
     /// Its name in task files and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Acc => "acc",
-            Self::AccNorm => "acc_norm",
-            Self::BalancedAcc => "balanced_acc",
-            Self::Mcc => "mcc",
-            Self::MacroF1 => "macro_f1",
-            Self::ExactMatch => "exact_match",
-            Self::F1 => "f1",
-            Self::Rouge1 => "rouge1",
-            Self::Rouge2 => "rouge2",
-            Self::RougeL => "rougeL",
-        }
+        self.spec().name
     }
 
     /// Whether a task of this kind can have it.
     #[must_use]
     pub fn suits(self, kind: Kind) -> bool {
-        match self {
-            Self::Acc => true,
-            Self::AccNorm | Self::BalancedAcc | Self::Mcc | Self::MacroF1 => kind != Kind::Generate,
-            Self::ExactMatch | Self::F1 | Self::Rouge1 | Self::Rouge2 | Self::RougeL => {
-                kind == Kind::Generate
-            }
+        match self.spec().value {
+            Value::Right => true,
+            Value::Choices(_) | Value::Taken(_) => kind != Kind::Generate,
+            Value::Text(_) | Value::Rouge(_) => kind == Kind::Generate,
         }
     }
 
-    /// Whether it compares words, so that it depends on what cuts them.
+    /// Whether it compares words, so that it depends on what cuts a text into them.
     #[must_use]
     pub const fn needs_words(self) -> bool {
-        matches!(self, Self::F1 | Self::Rouge1 | Self::Rouge2 | Self::RougeL)
+        self.spec().words
     }
 
-    /// What one share of 1 is in the harness's reports: its text metrics count to 100.
+    /// Whether it is a bootstrap median, which has no standard error of a mean.
+    #[must_use]
+    pub const fn is_bootstrapped(self) -> bool {
+        matches!(self.spec().value, Value::Rouge(_))
+    }
+
+    /// What a share of 1 is in the harness's reports: its text metrics count to 100.
     #[must_use]
     pub const fn scale(self) -> f64 {
-        match self {
-            Self::ExactMatch | Self::F1 | Self::Rouge1 | Self::Rouge2 | Self::RougeL => 100.0,
-            _ => 1.0,
+        match self.spec().value {
+            Value::Text(_) | Value::Rouge(_) => 100.0,
+            Value::Right | Value::Choices(_) | Value::Taken(_) => 1.0,
         }
     }
 }
@@ -98,43 +160,20 @@ impl std::fmt::Display for Metric {
     }
 }
 
-/// Means over verdicts, with the right choice of each where there are choices; of ROUGE the
-/// reference's bootstrap median of means.
-/// The first of `metrics` is the score.
-pub(in crate::task) fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<usize>)]) -> Means {
-    let n = verdicts.len().max(1) as f64;
-    let share = |is: &dyn Fn(&Verdict) -> bool| verdicts.iter().filter(|(v, _)| is(v)).count() as f64 / n;
-    let mut out = Means {
-        both: share(&|v| v.correct && v.in_language),
-        correct: share(&|v| v.correct),
-        in_language: share(&|v| v.in_language),
-        ..Means::default()
-    };
-    let pairs: Vec<(usize, usize)> =
-        verdicts.iter().filter_map(|(v, gold)| Some(((*gold)?, v.choice?))).collect();
-    let values = |metric: Metric| -> Vec<f64> {
-        verdicts.iter().filter_map(|(v, _)| v.metrics.get(metric.name()).copied()).collect()
-    };
-    let rouge =
-        metrics.iter().any(|m| matches!(m, Metric::Rouge1 | Metric::Rouge2 | Metric::RougeL)).then(|| {
-            let all = [values(Metric::Rouge1), values(Metric::Rouge2), values(Metric::RougeL)];
-            bootstrap_medians([&all[0], &all[1], &all[2]])
-        });
-    for metric in metrics {
-        let value = match metric {
-            Metric::Acc => out.correct,
-            Metric::BalancedAcc => balanced(&pairs),
-            Metric::Mcc => matthews(&pairs),
-            Metric::MacroF1 => macro_f1(&pairs),
-            Metric::Rouge1 => rouge.map_or(0.0, |r| r[0]),
-            Metric::Rouge2 => rouge.map_or(0.0, |r| r[1]),
-            Metric::RougeL => rouge.map_or(0.0, |r| r[2]),
-            _ => values(*metric).iter().sum::<f64>() / n,
-        };
-        out.metrics.insert(metric.name().to_owned(), value);
+/// The choice with the greatest log-likelihood per character, the first of equals.
+fn likeliest_per_character(log_likelihoods: &[f64], choices: &[String]) -> Option<usize> {
+    argmax(log_likelihoods.iter().zip(choices).map(|(l, c)| l / c.chars().count().max(1) as f64))
+}
+
+/// Index of the greatest value, the first of equals.
+pub(super) fn argmax(values: impl Iterator<Item = f64>) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for (i, value) in values.enumerate() {
+        if best.is_none_or(|(_, b)| value > b) {
+            best = Some((i, value));
+        }
     }
-    out.score = metrics.first().and_then(|m| out.metrics.get(m.name())).copied().unwrap_or(out.correct);
-    out
+    best.map(|(i, _)| i)
 }
 
 /// Mean over classes of the share of right ones.
@@ -192,5 +231,14 @@ mod tests {
         let alike = vec![(1, 1); 4];
         assert!(matthews(&alike).abs() < 1e-12 && (macro_f1(&alike) - 1.0).abs() < 1e-12);
         assert!(balanced(&[]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_metric_is_read_by_the_name_that_it_is_reported_by() {
+        for metric in Metric::ALL {
+            assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
+        }
+        let all = |kind| Metric::ALL.into_iter().filter(|m| m.suits(kind)).count();
+        assert_eq!((all(Kind::Generate), all(Kind::Choice)), (6, 5));
     }
 }
