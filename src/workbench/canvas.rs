@@ -2,7 +2,8 @@
 //! reach the terminal as anything but visible letters, and nothing is drawn outside the screen.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Position, Rect};
 use ratatui::style::Style;
 
 use super::panes::Hit;
@@ -38,22 +39,24 @@ impl<'a> Canvas<'a> {
         end - x
     }
 
-    /// Writes pieces of a line one after the other.
-    pub fn pieces(&mut self, at: (u16, u16), cells: u16, pieces: &[(&str, Style)]) -> u16 {
+    /// Writes one line of `text` into the first row of `area` and gives the cells used.
+    pub fn line(&mut self, area: Rect, text: &str, style: Style) -> u16 {
+        if area.height == 0 { 0 } else { self.text((area.x, area.y), area.width, text, style) }
+    }
+
+    /// Writes pieces one after the other into the first row of `area` and gives the cells used.
+    pub fn pieces(&mut self, area: Rect, pieces: &[(&str, Style)]) -> u16 {
         let mut used = 0;
         for (text, style) in pieces {
-            used += self.text((at.0 + used, at.1), cells - used, text, *style);
-            if used >= cells {
-                break;
-            }
+            used += self.line(Self::after(area, used), text, *style);
         }
         used
     }
 
-    /// Writes a text that ends at the right edge of `area`.
-    pub fn right(&mut self, area: Rect, y: u16, text: &str, style: Style) -> u16 {
+    /// Writes a text that ends at the right edge of the first row of `area`.
+    pub fn right(&mut self, area: Rect, text: &str, style: Style) -> u16 {
         let wide = (width(&visible(text)) as u16).min(area.width);
-        self.text((area.right() - wide, y), wide, text, style)
+        self.line(Rect { x: area.right() - wide, width: wide, ..area }, text, style)
     }
 
     /// Writes a wrapped text into `area` and gives the lines used.
@@ -132,9 +135,15 @@ impl<'a> Canvas<'a> {
     }
 
     /// Marks a row as the one that keys act on.
-    pub fn mark_row(&mut self, area: Rect, y: u16) {
-        let style = self.theme.chosen();
-        self.buffer.set_style(Rect::new(area.x, y, area.width, 1), style);
+    pub fn mark(&mut self, row: Rect) {
+        self.buffer.set_style(row, self.theme.chosen());
+    }
+
+    /// Empties `area`.
+    pub fn blank(&mut self, area: Rect) {
+        for at in area.intersection(*self.buffer.area()).positions() {
+            self.glyph(at.x, at.y, " ", self.theme.tone(Tone::Plain));
+        }
     }
 
     /// Shows the terminal's cursor.
@@ -150,18 +159,41 @@ impl<'a> Canvas<'a> {
         self.hits.push((area, hit));
     }
 
+    /// `area` without a cell at its left.
+    #[must_use]
+    pub fn indented(area: Rect) -> Rect {
+        Self::after(area, 1)
+    }
+
+    /// `area` without a cell at its left and one at its right.
+    #[must_use]
+    pub fn padded(area: Rect) -> Rect {
+        Rect { width: area.width.saturating_sub(2), ..Self::after(area, 1) }
+    }
+
     /// A box of at most the given size in the middle of `area`.
     #[must_use]
     pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
-        let (width, height) = (width.min(area.width), height.min(area.height));
-        Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height)
+        let before = |all: u16, part: u16| Length(all.saturating_sub(part) / 2);
+        let [_, rows, _] =
+            Layout::vertical([before(area.height, height), Length(height), Fill(1)]).areas(area);
+        let [_, box_, _] =
+            Layout::horizontal([before(area.width, width), Length(width), Fill(1)]).areas(rows);
+        box_
+    }
+
+    /// What is left of `area` after its first `cells`.
+    #[must_use]
+    pub fn after(area: Rect, cells: u16) -> Rect {
+        let cells = cells.min(area.width);
+        Rect { x: area.x + cells, width: area.width - cells, ..area }
     }
 
     /// What is left of `area` under its first `rows`.
     #[must_use]
     pub fn below(area: Rect, rows: u16) -> Rect {
         let rows = rows.min(area.height);
-        Rect::new(area.x, area.y + rows, area.width, area.height - rows)
+        Rect { y: area.y + rows, height: area.height - rows, ..area }
     }
 
     /// The first row to show so that `cursor` of `of` is in sight in `height` rows.

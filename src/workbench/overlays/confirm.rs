@@ -1,6 +1,7 @@
 //! A question with yes and no.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
@@ -40,12 +41,7 @@ pub fn draw(confirm: &Confirm, canvas: &mut Canvas<'_>, area: Rect) {
     let lines = wrap(&confirm.question, 52);
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(24) as u16;
     let inner = canvas.popup(Canvas::centred(area, wide + 4, lines.len() as u16 + 4), messages::sure());
-    for (i, line) in lines.iter().enumerate() {
-        let y = inner.y + i as u16;
-        if y < inner.bottom() {
-            canvas.text((inner.x + 1, y), inner.width, line, canvas.theme.tone(Tone::Plain));
-        }
-    }
-    let y = inner.bottom().saturating_sub(1);
-    canvas.text((inner.x + 1, y), inner.width, messages::yes_no(), canvas.theme.tone(Tone::Accent));
+    let [question, keys] = Layout::vertical([Fill(1), Length(1)]).areas(Canvas::indented(inner));
+    canvas.lines(question, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Plain));
+    canvas.line(keys, messages::yes_no(), canvas.theme.tone(Tone::Accent));
 }

@@ -12,8 +12,7 @@ use crate::workbench::theme::Tone;
 pub fn draw(app: &App, up: usize, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = canvas.popup(area, messages::log_title());
     if app.log.lines().next().is_none() {
-        let text = messages::log_empty();
-        canvas.text((inner.x, inner.y), inner.width, text, canvas.theme.tone(Tone::Dim));
+        canvas.line(inner, messages::log_empty(), canvas.theme.tone(Tone::Dim));
         return;
     }
     let rows = usize::from(inner.height);
@@ -34,7 +33,7 @@ pub fn draw(app: &App, up: usize, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let up = up.min(lines.len().saturating_sub(rows));
     let shown = lines.iter().skip(up).take(rows).collect::<Vec<_>>();
-    for (i, (line, tone)) in shown.into_iter().rev().enumerate() {
-        canvas.text((inner.x, inner.y + i as u16), inner.width, line, canvas.theme.tone(*tone));
+    for ((line, tone), row) in shown.into_iter().rev().zip(inner.rows()) {
+        canvas.line(row, line, canvas.theme.tone(*tone));
     }
 }

@@ -1,6 +1,7 @@
 //! A candidate's recipe to look at: the same grid as the editor's, or its path.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length, Max};
+use ratatui::layout::{Layout, Rect};
 
 use crate::recipe::Recipe;
 use crate::session::protocol::CandidateId;
@@ -35,14 +36,10 @@ pub fn draw(look: &Look, canvas: &mut Canvas<'_>, area: Rect) {
     let (wide, rows) =
         if path { (path_map.width(), recipe.path.len() as u16 + 3) } else { (grid.width(), grid.rows()) };
     let inner = canvas.popup(Canvas::centred(area, wide.max(44) + 4, rows + 5), &title);
-    let main = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height.saturating_sub(2));
+    let [main, _] = Layout::vertical([Fill(1), Length(2)]).areas(Canvas::padded(inner));
     let used = if path { path_map.draw(canvas, main) } else { grid.draw(canvas, main) };
-    let rest = Canvas::below(inner, used);
-    let about = format!(" {}: {}", recipe.method.name(), messages::method_about(recipe.method));
-    let room = Rect::new(rest.x, rest.y, rest.width, rest.height.saturating_sub(1).min(2));
-    canvas.paragraph(room, &about, canvas.theme.tone(Tone::Dim));
-    if rest.height > 0 {
-        let y = inner.bottom() - 1;
-        canvas.text((inner.x + 1, y), inner.width, messages::look_keys(), canvas.theme.tone(Tone::Accent));
-    }
+    let [_, about, _, keys] = Layout::vertical([Length(used), Max(2), Fill(1), Length(1)]).areas(inner);
+    let text = format!(" {}: {}", recipe.method.name(), messages::method_about(recipe.method));
+    canvas.paragraph(about, &text, canvas.theme.tone(Tone::Dim));
+    canvas.line(Canvas::indented(keys), messages::look_keys(), canvas.theme.tone(Tone::Accent));
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::recipe::Method;
 use crate::session::protocol::{CandidateId, WatchedQuestion};
@@ -200,43 +201,42 @@ pub fn draw(picker: &Picker, canvas: &mut Canvas<'_>, area: Rect) {
     let names = picker.items.iter().map(|i| width(&i.name)).max().unwrap_or(0).min(24) as u16;
     let abouts = picker.items.iter().map(|i| width(&i.about)).max().unwrap_or(0).min(90) as u16;
     let inner = canvas.popup(Canvas::centred(area, names + abouts + 7, lines + 4), &picker.title);
-    let used = canvas.text((inner.x, inner.y), inner.width, "> ", canvas.theme.tone(Tone::Accent));
-    let room = inner.width.saturating_sub(used);
-    let typed = canvas.text((inner.x + used, inner.y), room, &picker.query, canvas.theme.tone(Tone::Plain));
+    let gap = u16::from(more > 0);
+    let [query, list, _, explained] =
+        Layout::vertical([Length(1), Fill(1), Length(gap), Length(more - gap)]).areas(inner);
+    let [prompt, query] = Layout::horizontal([Length(2), Fill(1)]).areas(query);
+    canvas.line(prompt, "> ", canvas.theme.tone(Tone::Accent));
+    let typed = canvas.line(query, &picker.query, canvas.theme.tone(Tone::Plain));
     if picker.query.is_empty() {
-        let hint = messages::search_hint();
-        canvas.text((inner.x + used, inner.y), room, hint, canvas.theme.tone(Tone::Dim));
+        canvas.line(query, messages::search_hint(), canvas.theme.tone(Tone::Dim));
     }
-    canvas.cursor_at(inner.x + used + typed, inner.y);
-    let list = Canvas::below(inner, 1);
-    let list = Rect::new(list.x, list.y, list.width, list.height.saturating_sub(more));
+    canvas.cursor_at(query.x + typed, query.y);
+    let columns = Layout::horizontal([Length(1), Length(names), Length(2), Fill(1)]).split(list);
     let matching = picker.matching();
     let top = Canvas::first_row(picker.cursor, matching.len(), list.height);
-    for (row, item) in matching.iter().enumerate().skip(top).take(list.height.into()) {
-        let y = list.y + (row - top) as u16;
+    for ((at, item), row) in matching.iter().enumerate().skip(top).zip(list.rows()) {
         let ticked = match (&item.choice, &picker.ticked) {
             (Choice::Question(q), Some(ticked)) => ticked.contains(q),
             _ => false,
         };
         if ticked {
-            canvas.text((list.x, y), 1, "*", canvas.theme.tone(Tone::Good));
+            canvas.line(columns[0].intersection(row), "*", canvas.theme.tone(Tone::Good));
         }
-        canvas.text((list.x + 1, y), names, &item.name, canvas.theme.tone(Tone::Accent));
-        let x = list.x + names + 3;
-        canvas.text((x, y), list.right().saturating_sub(x), &item.about, canvas.theme.tone(Tone::Plain));
-        if row == picker.cursor {
-            canvas.mark_row(list, y);
+        canvas.line(columns[1].intersection(row), &item.name, canvas.theme.tone(Tone::Accent));
+        canvas.line(columns[3].intersection(row), &item.about, canvas.theme.tone(Tone::Plain));
+        if at == picker.cursor {
+            canvas.mark(row);
         }
     }
     if let Some(item) = picker.chosen().filter(|_| more > 0) {
-        let mut rest = Rect::new(inner.x + 1, list.bottom() + 1, inner.width.saturating_sub(2), more - 1);
+        let mut rest = Canvas::padded(explained);
         for text in &item.more {
             let used = canvas.paragraph(rest, text, canvas.theme.tone(Tone::Dim));
             rest = Canvas::below(rest, used);
         }
     }
     if matching.is_empty() {
-        canvas.text((list.x, list.y), list.width, messages::nothing_found(), canvas.theme.tone(Tone::Dim));
+        canvas.line(list, messages::nothing_found(), canvas.theme.tone(Tone::Dim));
     }
 }
 

@@ -107,7 +107,7 @@ pub fn draw(prompt: &Prompt, canvas: &mut Canvas<'_>, area: Rect) {
         }
         from = at;
     }
-    canvas.text((inner.x, inner.y), inner.width, &prompt.text[from..], canvas.theme.tone(Tone::Plain));
+    canvas.line(inner, &prompt.text[from..], canvas.theme.tone(Tone::Plain));
     let x = width(&visible(&prompt.text[from..prompt.at])) as u16;
     canvas.cursor_at(inner.x + x, inner.y);
 }

@@ -1,6 +1,7 @@
 //! A text to read and copy: a recipe in mergekit's YAML.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
@@ -34,25 +35,12 @@ pub fn draw(reader: &Reader, canvas: &mut Canvas<'_>, area: Rect) {
     let lines: Vec<&str> = reader.text.lines().collect();
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(width(&reader.title) + 4) as u16;
     let inner = canvas.popup(Canvas::centred(area, wide + 4, lines.len() as u16 + 3), &reader.title);
-    let rows = inner.height.saturating_sub(1);
-    let down = reader.down.min(lines.len().saturating_sub(rows.into()));
-    for (i, line) in lines.iter().skip(down).take(rows.into()).enumerate() {
+    let [text, keys] = Layout::vertical([Fill(1), Length(1)]).areas(Canvas::indented(inner));
+    let down = reader.down.min(lines.len().saturating_sub(text.height.into()));
+    for (line, row) in lines.iter().skip(down).zip(text.rows()) {
         let comment = line.trim_start().starts_with('#');
         let tone = if comment { Tone::Dim } else { Tone::Plain };
-        canvas.text(
-            (inner.x + 1, inner.y + i as u16),
-            inner.width.saturating_sub(1),
-            line,
-            canvas.theme.tone(tone),
-        );
+        canvas.line(row, line, canvas.theme.tone(tone));
     }
-    if inner.height > 0 {
-        let room = inner.width.saturating_sub(1);
-        canvas.text(
-            (inner.x + 1, inner.bottom() - 1),
-            room,
-            messages::text_keys(),
-            canvas.theme.tone(Tone::Accent),
-        );
-    }
+    canvas.line(keys, messages::text_keys(), canvas.theme.tone(Tone::Accent));
 }

@@ -1,6 +1,7 @@
 //! All sessions of this home with their best values.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::session::protocol::Status;
 use crate::workbench::app::App;
@@ -21,32 +22,26 @@ pub fn draw(app: &App, cursor: usize, canvas: &mut Canvas<'_>, area: Rect) {
         pad_left(messages::sessions_fitness(), 8),
         pad_left(messages::sessions_held_out(), 8),
     );
-    canvas.text((inner.x, inner.y), inner.width, &head, dim);
-    let list = Canvas::below(inner, 1);
-    let foot = list.bottom().saturating_sub(1);
+    let [title, list, foot] = Layout::vertical([Length(1), Fill(1), Length(1)]).areas(inner);
+    let [name, status, numbers] = Layout::horizontal([Length(24), Length(9), Fill(1)]).spacing(1).areas(list);
+    canvas.line(title, &head, dim);
     if app.sessions.is_empty() {
-        canvas.text((list.x, list.y), list.width, messages::sessions_none(), dim);
+        canvas.line(list, messages::sessions_none(), dim);
     }
-    let rows = list.height.saturating_sub(1);
-    let top = Canvas::first_row(cursor, app.sessions.len(), rows);
-    for (i, row) in app.sessions.iter().enumerate().skip(top).take(rows.into()) {
-        let y = list.y + (i - top) as u16;
+    let top = Canvas::first_row(cursor, app.sessions.len(), list.height);
+    for ((i, row), line) in app.sessions.iter().enumerate().skip(top).zip(list.rows()) {
         let style = canvas.theme.tone(match row.status {
             _ if row.problem.is_some() => Tone::Warn,
             Status::Running => Tone::Good,
             _ => Tone::Plain,
         });
-        canvas.text((list.x, y), 24, &row.name, canvas.theme.tone(Tone::Strong));
-        canvas.text(
-            (list.x + 25, y),
-            9,
-            match &row.problem {
-                Some(problem) => messages::trouble(problem.kind),
-                None if row.interrupted => messages::status_killed(),
-                None => messages::status(row.status),
-            },
-            style,
-        );
+        canvas.line(name.intersection(line), &row.name, canvas.theme.tone(Tone::Strong));
+        let word = match &row.problem {
+            Some(problem) => messages::trouble(problem.kind),
+            None if row.interrupted => messages::status_killed(),
+            None => messages::status(row.status),
+        };
+        canvas.line(status.intersection(line), word, style);
         let figures = format!(
             "{:>5}/{:<5}  {:>8}  {:>8}",
             row.evaluations,
@@ -54,13 +49,10 @@ pub fn draw(app: &App, cursor: usize, canvas: &mut Canvas<'_>, area: Rect) {
             row.best_train.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}")),
             row.best_test.map_or_else(|| "-".to_owned(), percent),
         );
-        let room = list.width.saturating_sub(35);
-        canvas.text((list.x + 35, y), room, &figures, canvas.theme.tone(Tone::Plain));
+        canvas.line(numbers.intersection(line), &figures, canvas.theme.tone(Tone::Plain));
         if i == cursor {
-            canvas.mark_row(list, y);
+            canvas.mark(line);
         }
     }
-    if foot >= list.y {
-        canvas.text((list.x, foot), list.width, messages::sessions_keys(), dim);
-    }
+    canvas.line(foot, messages::sessions_keys(), dim);
 }

@@ -1,6 +1,7 @@
 //! Five steps through the workbench, one a screen, beside the pane that each is about.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Flex, Layout, Rect};
 
 use crate::workbench::app::Pane;
 use crate::workbench::canvas::Canvas;
@@ -27,13 +28,10 @@ pub fn draw(step: usize, canvas: &mut Canvas<'_>, area: Rect) {
     let wide = area.width.min(76);
     let lines = wrap(messages::tour(step), usize::from(wide.saturating_sub(4)).max(2));
     let rows = (lines.len() as u16 + 4).min(area.height);
-    let x = area.x + (area.width - wide) / 2;
+    let [low] = Layout::vertical([Length(rows)]).flex(Flex::End).areas(area);
     let title = messages::tour_step(step + 1, STEPS);
-    let inner = canvas.popup(Rect::new(x, area.bottom() - rows, wide, rows), &title);
-    let text = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height.saturating_sub(1));
+    let inner = canvas.popup(Canvas::centred(low, wide, rows), &title);
+    let [text, keys] = Layout::vertical([Fill(1), Length(1)]).areas(Canvas::padded(inner));
     canvas.lines(text, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Plain));
-    if inner.height > 0 {
-        let y = inner.bottom() - 1;
-        canvas.text((inner.x + 1, y), inner.width, messages::tour_keys(), canvas.theme.tone(Tone::Accent));
-    }
+    canvas.line(keys, messages::tour_keys(), canvas.theme.tone(Tone::Accent));
 }

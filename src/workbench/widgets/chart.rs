@@ -174,7 +174,7 @@ impl Chart {
         canvas.text((plot.x, y), 2, "1", dim);
         let title_x = plot.x + plot.width.saturating_sub(width(self.x_title) as u16) / 2;
         canvas.text((title_x, y), plot.width, self.x_title, dim);
-        canvas.right(Rect::new(plot.x, y, plot.width, 1), y, &last, dim);
+        canvas.right(Rect { y, height: 1, ..plot }, &last, dim);
     }
 
     /// Names and last values to the right of the lines, moved apart where they would overlap.

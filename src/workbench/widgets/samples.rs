@@ -1,6 +1,9 @@
 //! Sample questions with an answer or two below each.
 
-use ratatui::layout::Rect;
+use std::rc::Rc;
+
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Flex, Layout, Rect};
 use ratatui::style::Style;
 
 use crate::session::protocol::Answer;
@@ -70,41 +73,46 @@ pub fn draw_all(canvas: &mut Canvas<'_>, area: Rect, all: &[Asked]) {
     for (i, asked) in all.iter().take(fit).enumerate() {
         let share = (rest.height + 1) / (fit - i) as u16;
         let rows = need(asked).min(share.max(4)).min(rest.height);
-        let part = Rect::new(rest.x, rest.y, rest.width, rows.saturating_sub(u16::from(i + 1 < fit)));
+        let gap = u16::from(i + 1 < fit);
+        let [part, _, below] =
+            Layout::vertical([Length(rows.saturating_sub(gap)), Length(gap.min(rows)), Fill(1)]).areas(rest);
         draw(canvas, part, &asked.question, &asked.gold, &asked.samples);
-        rest = Canvas::below(rest, rows);
+        rest = below;
     }
 }
 
-/// Draws a question and its samples side by side, and gives the rows used.
-fn draw(canvas: &mut Canvas<'_>, area: Rect, question: &str, gold: &str, samples: &[Sample]) -> u16 {
+/// Draws a question and its samples side by side.
+fn draw(canvas: &mut Canvas<'_>, area: Rect, question: &str, gold: &str, samples: &[Sample]) {
     if area.height < 2 || area.width < 8 {
-        return 0;
+        return;
     }
     // The answer is what one came for: a long question gives way.
     let most = (area.height * 2 / 5).max(1);
-    let head = Rect::new(area.x, area.y, area.width, most);
     let lines = cut(wrap(question, area.width.into()), most.into(), area.width.into());
-    let asked_rows = canvas.lines(head, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Dim));
+    let asked_rows = canvas.lines(area, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Dim));
     let rest = Canvas::below(area, asked_rows);
-    let n = samples.len().max(1) as u16;
-    let wide = (rest.width.saturating_sub(2 * (n - 1))) / n;
+    let columns = columns(samples.len(), rest);
+    let wide = columns.first().map_or(0, |c| c.width);
     // What is expected stands beside the last heading where it fits there whole, else above all.
     let fits = samples
         .last()
         .is_none_or(|s| heading(s, *canvas.theme) + 1 + width(&messages::answer_is(gold)) <= wide.into());
     let above = u16::from(!fits && rest.height > 2);
     if above > 0 {
-        expected(canvas, Rect::new(rest.x, rest.y, rest.width, 1), gold);
+        expected(canvas, rest, gold);
     }
-    let rest = Canvas::below(rest, above);
-    let mut used = 0;
-    for (i, sample) in samples.iter().enumerate() {
-        let x = rest.x + i as u16 * (wide + 2);
+    for (i, (sample, area)) in samples.iter().zip(columns.iter()).enumerate() {
         let beside = (above == 0 && i + 1 == samples.len()).then_some(gold);
-        used = used.max(column(canvas, Rect::new(x, rest.y, wide, rest.height), sample, beside));
+        column(canvas, Canvas::below(*area, above), sample, beside);
     }
-    asked_rows + above + used
+}
+
+/// Columns of one width, two cells between them.
+#[must_use]
+pub fn columns(n: usize, area: Rect) -> Rc<[Rect]> {
+    let n = n.max(1) as u16;
+    let wide = area.width.saturating_sub(2 * (n - 1)) / n;
+    Layout::horizontal((0..n).map(|_| Length(wide))).spacing(2).flex(Flex::Start).split(area)
 }
 
 /// Cells that a sample's heading takes.
@@ -117,23 +125,23 @@ fn heading(sample: &Sample, theme: Theme) -> usize {
 fn expected(canvas: &mut Canvas<'_>, row: Rect, gold: &str) {
     let text = messages::answer_is(gold);
     let text = if width(&text) <= row.width.into() { text } else { gold.to_owned() };
-    canvas.right(row, row.y, &text, canvas.theme.tone(Tone::Dim));
+    canvas.right(row, &text, canvas.theme.tone(Tone::Dim));
 }
 
-fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&str>) -> u16 {
-    let mut used = canvas.text((area.x, area.y), area.width, &sample.title, sample.style);
+/// A heading with the verdict, and below it the text.
+fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&str>) {
+    let [head, body] = Layout::vertical([Length(1), Fill(1)]).areas(area);
+    let mut used = canvas.line(head, &sample.title, sample.style);
     if let Some(answer) = &sample.answer {
         let (text, style) = verdict(answer, *canvas.theme);
         if used > 0 {
             used += 1;
         }
-        used += canvas.text((area.x + used, area.y), area.width.saturating_sub(used), &text, style);
+        used += canvas.line(Canvas::after(head, used), &text, style);
     }
     if let Some(gold) = gold {
-        let rest = Rect::new(area.x + used, area.y, area.width.saturating_sub(used), 1);
-        expected(canvas, rest, gold);
+        expected(canvas, Canvas::after(head, used), gold);
     }
-    let body = Canvas::below(area, 1);
     let mut text = sample.text.trim_start().to_owned();
     if sample.open {
         text.push('_');
@@ -142,5 +150,5 @@ fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&st
     // Of a text that is being written the end matters, of a finished one the beginning.
     let skip = if sample.open { lines.len().saturating_sub(body.height.into()) } else { 0 };
     let shown = lines.iter().skip(skip).map(String::as_str);
-    1 + canvas.lines(body, shown, canvas.theme.tone(Tone::Plain))
+    canvas.lines(body, shown, canvas.theme.tone(Tone::Plain));
 }

@@ -1,6 +1,7 @@
 //! The population: a row of genome colours for each candidate, the fittest first.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::session::protocol::{Origin, Outcome};
 use crate::workbench::app::App;
@@ -31,9 +32,10 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let current = app.current_candidate();
     let at = listed.iter().position(|e| Some(e.candidate.id) == current).unwrap_or(0);
+    let [labels, figures, genomes] =
+        Layout::horizontal([Length(LABEL), Length(FITNESS), Fill(1)]).spacing(1).areas(area);
     let top = Canvas::first_row(at, listed.len(), area.height);
-    for (i, entry) in listed.iter().enumerate().skip(top).take(area.height.into()) {
-        let y = area.y + (i - top) as u16;
+    for (entry, row) in listed.iter().skip(top).zip(area.rows()) {
         let id = entry.candidate.id;
         let best = run.state.best == Some(id);
         let tone = match entry.candidate.origin {
@@ -48,7 +50,7 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
         }
         let kept = if run.kept.contains(&id) { "*" } else { "" };
         let label = pad(&format!("{kept}{}", entry.candidate.label), LABEL.into());
-        canvas.text((area.x, y), LABEL, &label, style);
+        canvas.line(labels.intersection(row), &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {
             // Of some of the questions, or an estimate.
@@ -66,18 +68,17 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
             (None, None) if entry.so_far.n > 0 => (format!("~{:.3}", entry.so_far.fitness), dim),
             (None, None) => ("-".to_owned(), dim),
         };
-        canvas.text((area.x + LABEL + 1, y), FITNESS, &pad_left(&figure, width(&figure).max(5)), style);
-        let used = LABEL + FITNESS + 2;
-        let room = Rect::new(area.x + used, y, area.width.saturating_sub(used), 1);
+        canvas.line(figures.intersection(row), &pad_left(&figure, width(&figure).max(5)), style);
+        let room = genomes.intersection(row);
         match &entry.outcome {
             Some(Outcome::Failed(why)) => {
-                canvas.text((room.x, y), room.width, why, canvas.theme.tone(Tone::Bad));
+                canvas.line(room, why, canvas.theme.tone(Tone::Bad));
             }
             _ if entry.candidate.genome.is_empty() => {
-                canvas.text((room.x, y), room.width, messages::not_in_space(), dim);
+                canvas.line(room, messages::not_in_space(), dim);
             }
             _ => strip(canvas, room, &entry.candidate.genome, &run.state.genes),
         }
-        canvas.hit(Rect::new(area.x, y, area.width, 1), Hit::Candidate(id));
+        canvas.hit(row, Hit::Candidate(id));
     }
 }

@@ -1,7 +1,8 @@
 //! The table of reference points: what the sources, the base and simple merges reach, and what
 //! the search has found.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::session::protocol::{Origin, Score};
 use crate::session::state::Entry;
@@ -13,21 +14,24 @@ use crate::workbench::text::{pad_left, percent};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
 
-/// Draws the table and gives the rows used.
-pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
+/// Draws the table.
+pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let wide = area.width >= 42;
-    let name = area.width.saturating_sub(if wide { 28 } else { 17 }).max(6);
+    let figures = if wide { 28 } else { 17 };
+    let [names, figures] =
+        Layout::horizontal([Length(area.width.saturating_sub(figures).max(6)), Fill(1)]).areas(area);
+    let [head, body] = Layout::vertical([Length(1), Fill(1)]).areas(area);
     let dim = canvas.theme.tone(Tone::Dim);
     let asked = AnswerLanguage::of_tasks(&run.state.languages);
     let any = wide && asked.language().is_some();
-    let mut head =
+    let mut titles =
         format!("{}  {}", pad_left(messages::score_train(), 7), pad_left(messages::score_held_out(), 8));
     if any {
-        head.push_str(&pad_left(messages::score_any(), 10));
+        titles.push_str(&pad_left(messages::score_any(), 10));
     }
     let what = if wide { messages::what_counts(&asked) } else { messages::score_right().to_owned() };
-    canvas.text((area.x, area.y), name, &what, dim);
-    canvas.text((area.x + name, area.y), area.width, &head, dim);
+    canvas.line(names.intersection(head), &what, dim);
+    canvas.line(figures.intersection(head), &titles, dim);
     let mut rows: Vec<(&Entry, Tone, String)> = Vec::new();
     let global = run.best_global().map(|e| e.candidate.id);
     for entry in run.references() {
@@ -49,17 +53,17 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))
     };
     // Where there is too little room the weakest sources go, then the first rows: what was found stays.
-    let room = usize::from(area.height.saturating_sub(1));
+    let room = usize::from(body.height);
     while rows.len() > room
         && let Some(weakest) = weakest_source(&rows)
     {
         rows.remove(weakest);
     }
     let skip = rows.len().saturating_sub(room);
-    let mut y = area.y + 1;
-    for (entry, tone, label) in rows.iter().skip(skip) {
+    for ((entry, tone, label), row) in rows.iter().skip(skip).zip(body.rows()) {
         let style = canvas.theme.tone(*tone);
-        canvas.text((area.x, y), name - 1, label, style);
+        let name = names.intersection(row);
+        canvas.line(Rect { width: name.width.saturating_sub(1), ..name }, label, style);
         let mut text = format!(
             "{:>7}  {:>8}",
             share(entry.train(), |s| s.acc_in_language),
@@ -69,10 +73,8 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
             let any = share(entry.test.or(entry.train()), |s| s.acc);
             text = format!("{text}{any:>10}");
         }
-        canvas.text((area.x + name, y), area.width.saturating_sub(name), &text, style);
-        y += 1;
+        canvas.line(figures.intersection(row), &text, style);
     }
-    y - area.y
 }
 
 /// The row of the source with the lowest fitness, where there is more than one.

@@ -1,7 +1,8 @@
 //! Where fine-tunes differ from their base: a row a source, a column a layer group, the task
 //! vector's length as a share of the base's; below, the cosines between two task vectors.
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Flex, Layout, Rect};
 
 use crate::recipe::LayerGroup;
 use crate::session::protocol::Distances;
@@ -32,8 +33,7 @@ pub fn rows(app: &App) -> u16 {
 
 /// Draws the map, or says why there is none.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let inner = canvas.panel(area, messages::distances_title(), false);
-    let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
+    let inner = Canvas::padded(canvas.panel(area, messages::distances_title(), false));
     let pool = &app.models.pool;
     if let Apart::Known(of, found) = &app.models.apart
         && of == pool
@@ -59,6 +59,7 @@ fn not_finite(found: &Distances) -> Vec<String> {
     odd.map(|(model, n)| messages::distances_not_finite(&short(model), *n)).collect()
 }
 
+/// The map itself: a row a source, then a row a pair of sources.
 fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     let groups = LayerGroup::count(found.layers) as u16;
     let names: Vec<String> = found.sources.iter().map(|s| short(s)).collect();
@@ -66,86 +67,83 @@ fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     let pairs: Vec<String> = found.cosines.iter().map(|p| pair(p.first, p.second)).collect();
     let longest = names.iter().chain(&pairs).map(|n| width(n)).max().unwrap_or(0) as u16;
     let name = longest.min(area.width / 3).max(6);
-    let room = area.width.saturating_sub(name + 1);
-    // More groups than cells: neighbours share one.
-    let wide = (room / groups).clamp(NARROW, WIDE);
-    let cells = groups.min(room / wide);
-    if cells == 0 || area.height == 0 {
+    let [left, right] = Layout::horizontal([Length(name), Fill(1)]).spacing(1).areas(area);
+    // Where there are more groups than cells, neighbours share one.
+    let wide = (right.width / groups).clamp(NARROW, WIDE);
+    let cells = groups.min(right.width / wide);
+    if cells == 0 {
         return;
     }
-    let left = area.x + name + 1;
-    let dim = canvas.theme.tone(Tone::Dim);
-    heads(found.layers, canvas, (left, area.y), wide, cells, groups);
-    canvas.text((area.x, area.y), name, messages::distances_norm(), dim);
+    let cells = Layout::horizontal((0..cells).map(|_| Length(wide))).flex(Flex::Start).split(right);
+    let (dim, plain) = (canvas.theme.tone(Tone::Dim), canvas.theme.tone(Tone::Plain));
+    let mut rows = area.rows();
+    let Some(head) = rows.next() else { return };
+    heads(found.layers, canvas, &cells, head);
+    canvas.line(left.intersection(head), messages::distances_norm(), dim);
     let highest = found.norms.iter().flatten().copied().fold(0.0, f64::max);
-    let mut y = area.y + 1;
-    for (label, norms) in names.iter().zip(&found.norms) {
-        canvas.text((area.x, y), name, label, canvas.theme.tone(Tone::Plain));
-        row(canvas, (left, y), wide, cells, norms, (-highest, highest), &|v| format!("{:.1}", v * 100.0));
-        y += 1;
+    for ((label, norms), row) in names.iter().zip(&found.norms).zip(&mut rows) {
+        canvas.line(left.intersection(row), label, plain);
+        write_cells(canvas, &cells, row, norms, (-highest, highest), &|v| format!("{:.1}", v * 100.0));
     }
-    for line in not_finite(found) {
-        if y < area.bottom() {
-            canvas.text((area.x, y), area.width, &line, canvas.theme.tone(Tone::Warn));
-            y += 1;
-        }
+    for (line, row) in not_finite(found).iter().zip(&mut rows) {
+        canvas.line(row, line, canvas.theme.tone(Tone::Warn));
     }
-    if found.cosines.is_empty() || y + 1 >= area.bottom() {
+    if found.cosines.is_empty() || rows.clone().count() < 2 {
         return;
     }
-    canvas.text((area.x, y), area.width, messages::distances_cosine(), dim);
-    y += 1;
-    for (label, pair) in pairs.iter().zip(&found.cosines) {
-        if y >= area.bottom() {
-            return;
-        }
-        canvas.text((area.x, y), name, label, canvas.theme.tone(Tone::Plain));
-        row(canvas, (left, y), wide, cells, &pair.cosines, (-1.0, 1.0), &|v| format!("{v:.2}"));
-        y += 1;
+    if let Some(row) = rows.next() {
+        canvas.line(row, messages::distances_cosine(), dim);
     }
-    if found.left_out > 0 && y < area.bottom() {
-        canvas.text((area.x, y), area.width, &messages::distances_left_out(found.left_out), dim);
+    for ((label, pair), row) in pairs.iter().zip(&found.cosines).zip(&mut rows) {
+        canvas.line(left.intersection(row), label, plain);
+        write_cells(canvas, &cells, row, &pair.cosines, (-1.0, 1.0), &|v| format!("{v:.2}"));
+    }
+    if let Some(row) = rows.next().filter(|_| found.left_out > 0) {
+        canvas.line(row, &messages::distances_left_out(found.left_out), dim);
     }
 }
 
 /// Names of the groups over the cells, as many as have room.
-fn heads(layers: usize, canvas: &mut Canvas<'_>, at: (u16, u16), wide: u16, cells: u16, groups: u16) {
+fn heads(layers: usize, canvas: &mut Canvas<'_>, cells: &[Rect], row: Rect) {
     let dim = canvas.theme.tone(Tone::Dim);
-    let every = (4 / wide).max(1);
-    for cell in (0..cells).step_by(every.into()) {
-        let group = LayerGroup::from_index(usize::from(cell * groups / cells), layers);
+    let wide = cells.first().map_or(1, |c| c.width);
+    let every = usize::from((4 / wide).max(1));
+    let groups = LayerGroup::count(layers);
+    for (i, at) in cells.chunks(every).enumerate() {
+        let group = LayerGroup::from_index(i * every * groups / cells.len(), layers);
         let text = match group {
             LayerGroup::Embedding if wide < 5 => "e".to_owned(),
             LayerGroup::Head if wide < 5 => "h".to_owned(),
             group => group.to_string(),
         };
-        let room = (wide * every).saturating_sub(u16::from(wide > 1)).max(1);
+        let room = (wide * every as u16).saturating_sub(u16::from(wide > 1)).max(1);
         let text = if wide > 3 { format!("{text:>w$}", w = usize::from(wide - 1)) } else { text };
-        canvas.text((at.0 + cell * wide, at.1), room, &text, dim);
+        canvas.line(Rect { width: room, ..at[0].intersection(row) }, &text, dim);
     }
 }
 
 /// A row of numbers as colours, with the figures where they have room.
-fn row(
+fn write_cells(
     canvas: &mut Canvas<'_>,
-    at: (u16, u16),
-    wide: u16,
-    cells: u16,
+    cells: &[Rect],
+    row: Rect,
     values: &[f64],
     (low, high): (f64, f64),
     figure: &dyn Fn(f64) -> String,
 ) {
     let n = values.len();
-    for cell in 0..usize::from(cells) {
-        let (from, to) = (cell * n / usize::from(cells), (cell + 1) * n / usize::from(cells));
+    for (i, cell) in cells.iter().enumerate() {
+        let (from, to) = (i * n / cells.len(), (i + 1) * n / cells.len());
         let part = &values[from..to.max(from + 1).min(n)];
         let mean = part.iter().sum::<f64>() / part.len().max(1) as f64;
         let style = canvas.theme.heat(mean, low, high);
-        let text = if wide >= 5 {
-            format!("{:>w$}", figure(mean), w = usize::from(wide - 1))
+        let mut cell = cell.intersection(row);
+        let text = if cell.width >= 5 {
+            cell.width -= 1;
+            format!("{:>w$}", figure(mean), w = usize::from(cell.width))
         } else {
-            format!("{}{}", canvas.theme.heat_mark(mean, high), " ".repeat(usize::from(wide - 1)))
+            format!("{:<w$}", canvas.theme.heat_mark(mean, high), w = usize::from(cell.width))
         };
-        canvas.text((at.0 + cell as u16 * wide, at.1), if wide >= 5 { wide - 1 } else { wide }, &text, style);
+        canvas.line(cell, &text, style);
     }
 }

@@ -5,7 +5,8 @@ mod distances;
 pub mod state;
 mod update;
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::workbench::app::{App, Link};
@@ -18,30 +19,14 @@ use crate::workbench::theme::Tone;
 
 /// Draws the pane.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let models = app.models.all();
-    let next = next_step(app);
+    // What to do next, in a frame of one line, where there is room for it.
     let foot = if area.height > 12 { 3 } else { 0 };
-    let list_rows = (models.len() as u16 + 3).clamp(5, (area.height.saturating_sub(foot) * 3 / 5).max(5));
-    let list = Rect::new(area.x, area.y, area.width, list_rows.min(area.height));
-    let rest = Canvas::below(area, list_rows);
-    let detail = Rect::new(rest.x, rest.y, rest.width, rest.height.saturating_sub(foot));
+    let most = ((area.height - foot) * 3 / 5).max(5);
+    let list = (app.models.all().len() as u16 + 3).clamp(5, most);
+    let [list, detail, next] = Layout::vertical([Length(list), Fill(1), Length(foot)]).areas(area);
     table(app, canvas, list);
-    let map = distances::rows(app);
-    let wanted = matches!(app.models.apart, Apart::Known(..)) || detail.height >= 10;
-    let (detail, beside) = if !wanted || app.models.list.is_none() {
-        (detail, None)
-    } else if detail.width >= 110 && detail.height >= map.min(8) {
-        let card = detail.width * 2 / 5;
-        let right = Rect::new(detail.x + card, detail.y, detail.width - card, detail.height);
-        (Rect::new(detail.x, detail.y, card, detail.height), Some(right))
-    } else if detail.height >= 8 {
-        let rows = map.min(detail.height - 4);
-        let below = Canvas::below(detail, detail.height - rows);
-        (Rect::new(detail.x, detail.y, detail.width, detail.height - rows), Some(below))
-    } else {
-        (detail, None)
-    };
-    if let Some(area) = beside {
+    let (detail, map) = beside_the_card(app, detail);
+    if let Some(area) = map {
         distances::draw(app, canvas, area);
     }
     if detail.height > 2 {
@@ -53,15 +38,28 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
     }
     if foot > 0 {
-        let inner =
-            canvas.panel(Rect::new(area.x, area.bottom() - foot, area.width, foot), messages::next(), false);
-        canvas.text(
-            (inner.x + 1, inner.y),
-            inner.width.saturating_sub(1),
-            &next,
-            canvas.theme.tone(Tone::Accent),
-        );
+        let inner = Canvas::indented(canvas.panel(next, messages::next(), false));
+        canvas.line(inner, &next_step(app), canvas.theme.tone(Tone::Accent));
     }
+}
+
+/// Where the card of the model under the cursor goes, and the map of distances: to its right on a wide
+/// screen, else below it, or nowhere.
+fn beside_the_card(app: &App, area: Rect) -> (Rect, Option<Rect>) {
+    let rows = distances::rows(app);
+    let wanted = matches!(app.models.apart, Apart::Known(..)) || area.height >= 10;
+    if !wanted || app.models.list.is_none() {
+        return (area, None);
+    }
+    if area.width >= 110 && area.height >= rows.min(8) {
+        let [card, map] = Layout::horizontal([Length(area.width * 2 / 5), Fill(1)]).areas(area);
+        return (card, Some(map));
+    }
+    if area.height >= 8 {
+        let [card, map] = Layout::vertical([Fill(1), Length(rows.min(area.height - 4))]).areas(area);
+        return (card, Some(map));
+    }
+    (area, None)
 }
 
 /// What a person would do now.
@@ -119,6 +117,8 @@ impl Fact {
 const COLUMNS: [(Fact, u16); 5] =
     [(Fact::Size, 8), (Fact::Layers, 6), (Fact::Family, 8), (Fact::Vocab, 6), (Fact::Dtype, 5)];
 
+/// Cells of the mark before a picked model's name.
+const MARK: u16 = 7;
 /// Least room for the words on what fits.
 const FIT: u16 = 16;
 
@@ -137,12 +137,12 @@ fn table(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             (None, None) => messages::looking_for_models().to_owned(),
             (None, Some(_)) => messages::no_models().to_owned(),
         };
-        canvas.text((inner.x + 1, inner.y), inner.width, &text, dim);
+        canvas.line(Canvas::indented(inner), &text, dim);
         return;
     }
     let longest = models.iter().map(|m| width(&m.reference)).max().unwrap_or(8) as u16;
     let name = longest.clamp(10, (inner.width / 3).max(12));
-    let mut left = inner.width.saturating_sub(9 + name + FIT);
+    let mut left = inner.width.saturating_sub(MARK + name + 2 + FIT);
     let columns: Vec<_> = COLUMNS
         .iter()
         .take_while(|c| {
@@ -151,35 +151,31 @@ fn table(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             fits
         })
         .collect();
-    let mut x = inner.x + 9 + name;
-    canvas.text((inner.x + 8, inner.y), name, messages::head_name(), dim);
-    for (fact, wide) in columns.iter().copied() {
-        let text = fact.placed(fact.head().to_owned(), *wide);
-        canvas.text((x, inner.y), *wide, &text, dim);
-        x += wide + 1;
-    }
-    let fit_x = x;
-    let fit_room = inner.right().saturating_sub(fit_x);
-    canvas.text((fit_x, inner.y), fit_room, &messages::head_fit(&app.models.pool.base), dim);
-    let body = Canvas::below(inner, 1);
+    let facts = columns.iter().map(|c| Length(c.1));
+    let widths = [Length(MARK), Length(name)].into_iter().chain(facts).chain([Fill(1)]);
+    let cells = Layout::horizontal(widths).spacing(1).split(inner);
+    let [head, body] = Layout::vertical([Length(1), Fill(1)]).areas(inner);
+    let mut texts = vec![(String::new(), Tone::Dim), (messages::head_name().to_owned(), Tone::Dim)];
+    texts.extend(columns.iter().map(|(fact, wide)| (fact.placed(fact.head().to_owned(), *wide), Tone::Dim)));
+    texts.push((messages::head_fit(&app.models.pool.base), Tone::Dim));
+    write_row(canvas, &cells, head, &texts);
     let top = Canvas::first_row(app.models.cursor, models.len(), body.height);
-    for (i, model) in models.iter().enumerate().skip(top).take(body.height.into()) {
-        let y = body.y + (i - top) as u16;
-        let (mark, tone) = pick(app, model);
-        canvas.text((inner.x, y), 7, &mark, canvas.theme.tone(tone));
-        canvas.text((inner.x + 8, y), name, &model.reference, canvas.theme.tone(Tone::Strong));
-        let mut x = inner.x + 9 + name;
-        for (fact, wide) in columns.iter().copied() {
-            let text = fact.placed(fact.of(model), *wide);
-            canvas.text((x, y), *wide, &text, canvas.theme.tone(Tone::Plain));
-            x += wide + 1;
-        }
-        let (fit, tone) = fit_words(&model.fit);
-        canvas.text((fit_x, y), fit_room, &fit, canvas.theme.tone(tone));
-        canvas.hit(Rect::new(inner.x, y, inner.width, 1), Hit::Model(i));
+    for ((i, model), row) in models.iter().enumerate().skip(top).zip(body.rows()) {
+        let mut texts = vec![pick(app, model), (model.reference.clone(), Tone::Strong)];
+        texts.extend(columns.iter().map(|(fact, wide)| (fact.placed(fact.of(model), *wide), Tone::Plain)));
+        texts.push(fit_words(&model.fit));
+        write_row(canvas, &cells, row, &texts);
+        canvas.hit(row, Hit::Model(i));
         if i == app.models.cursor {
-            canvas.mark_row(inner, y);
+            canvas.mark(row);
         }
+    }
+}
+
+/// Writes a text into each column of a row.
+fn write_row(canvas: &mut Canvas<'_>, columns: &[Rect], row: Rect, texts: &[(String, Tone)]) {
+    for (column, (text, tone)) in columns.iter().zip(texts) {
+        canvas.line(column.intersection(row), text, canvas.theme.tone(*tone));
     }
 }
 
@@ -207,7 +203,7 @@ fn fit_words(fit: &Fit) -> (String, Tone) {
 /// The model under the cursor: its card and its shape.
 fn card(model: &ModelSummary, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = canvas.panel(area, &model.reference, false);
-    let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
+    let inner = Canvas::padded(inner);
     let mut shape = messages::card_size(&count(model.parameters), &bytes(model.bytes), &model.dtype);
     shape.push_str(&messages::card_shape(
         model.layers,

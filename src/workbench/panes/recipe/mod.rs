@@ -7,7 +7,8 @@ mod preview;
 pub mod state;
 mod update;
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 use ratatui::style::Style;
 
 use crate::recipe::{Kind, LayerGroup, Recipe};
@@ -39,14 +40,12 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let wanted = if path { path_map(editor).width() } else { grid.width() };
     let wanted = (wanted + 3).max(34);
     let beside = area.width >= 34 + SAMPLES;
-    let (left, right) = if beside {
+    let [left, right] = if beside {
         let wide = wanted.min(area.width - SAMPLES.max(area.width * 2 / 5));
-        let left = Rect::new(area.x, area.y, wide, area.height);
-        (left, Rect::new(area.x + wide, area.y, area.width - wide, area.height))
+        Layout::horizontal([Length(wide), Fill(1)]).areas(area)
     } else {
         let rows = (editor.rows() as u16 + 7).min(area.height * 3 / 5);
-        let left = Rect::new(area.x, area.y, area.width, rows);
-        (left, Canvas::below(area, rows))
+        Layout::vertical([Length(rows), Fill(1)]).areas(area)
     };
     let inner = canvas.panel(left, &title(editor), true);
     if editor.layers == 0 {
@@ -56,8 +55,8 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let mut rest = Canvas::below(inner, used);
         let notes = notes(app);
         let lines = notes.iter().map(|n| wrap(n, rest.width.into()).len() as u16).sum::<u16>() + 1;
-        let room = rest.height.saturating_sub(if rest.height > 10 + lines { lines } else { 2 });
-        let main = Rect::new(rest.x, rest.y, rest.width, room);
+        let kept = if rest.height > 10 + lines { lines } else { 2 };
+        let [main, _] = Layout::vertical([Fill(1), Length(kept)]).areas(rest);
         let used = if path {
             path_map(editor).draw(canvas, main)
         } else if !editor.recipe.slices.is_empty() {
@@ -124,7 +123,8 @@ fn strip(editor: &Editor, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         }
         let room = area.right().saturating_sub(x);
         let tone = if here { canvas.theme.chosen() } else { canvas.theme.tone(Tone::Strong) };
-        let used = canvas.pieces((x, y), room, &[(name, canvas.theme.tone(Tone::Dim)), (" ", Style::new())]);
+        let cell = Rect::new(x, y, room, 1);
+        let used = canvas.pieces(cell, &[(name, canvas.theme.tone(Tone::Dim)), (" ", Style::new())]);
         let used = used + canvas.text((x + used, y), room.saturating_sub(used), &text, tone);
         if typed.is_some() {
             canvas.cursor_at(x + used, y);

@@ -38,8 +38,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let preview = &app.preview;
     let title =
         if preview.request.is_some() { messages::sample_answering() } else { messages::sample_answers() };
-    let inner = canvas.panel(area, title, false);
-    let mut inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
+    let mut inner = Canvas::padded(canvas.panel(area, title, false));
     if let Some(why) = &preview.error {
         let used = canvas.paragraph(inner, why, canvas.theme.tone(Tone::Bad));
         inner = Canvas::below(inner, used + 1);
