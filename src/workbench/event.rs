@@ -11,7 +11,7 @@ use crossterm::event::{self, Event};
 use super::effect::Reading;
 use super::files::desk::{Damaged, Desk, Whose};
 use super::files::write::{self, Content, Over, Unwritten};
-use super::replay::Standing;
+use super::replay::PlaybackState;
 use crate::limits;
 use crate::recipe::model_paths::make_absolute;
 use crate::recipe::{Recipe, RecipeError, RecipeFile};
@@ -45,7 +45,7 @@ pub enum AppEvent {
     NotKept(PathBuf, String),
     Signal(i32),
     /// How a replay stands.
-    Replay(Standing),
+    Replay(PlaybackState),
 }
 
 /// Sends keys as they come, from a thread that does nothing else.

@@ -18,7 +18,7 @@ use super::panes::answers::state::AnswersView;
 use super::panes::evolve::state::Run;
 use super::panes::models::state::Models;
 use super::panes::recipe::state::Preview;
-use super::replay::Standing;
+use super::replay::PlaybackState;
 use super::theme::Theme;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
 
@@ -75,7 +75,7 @@ pub struct App {
     /// The workbench is to close.
     pub quit: bool,
     /// A session is played again, and how that stands.
-    pub replay: Option<Standing>,
+    pub replay: Option<PlaybackState>,
     /// What of the hand work is stored.
     pub desks: Desks,
     /// What was typed into a prompt and came to nothing: the next one begins with it.

@@ -20,7 +20,7 @@ const SENTENCE: u16 = 4;
 
 /// Tabs on the left, the session on the right.
 pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    let mut x = area.x;
+    let mut rest = area;
     for (i, pane) in Pane::ALL.into_iter().enumerate() {
         let here = pane == app.pane;
         let text = if app.pane == Pane::Recipe && area.width >= 76 {
@@ -32,9 +32,9 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             format!(" {} ", i + 1)
         };
         let style = if here { canvas.theme.chosen() } else { canvas.theme.tone(Tone::Plain) };
-        let used = canvas.text((x, area.y), area.right().saturating_sub(x), &text, style);
-        canvas.hit(Rect::new(x, area.y, used, 1), Hit::Pane(pane));
-        x += used;
+        let used = canvas.line(rest, &text, style);
+        canvas.hit(Rect { width: used, ..rest }, Hit::Pane(pane));
+        rest = Canvas::after(rest, used);
     }
     let (text, tone) = match (&app.link, &app.run) {
         (Link::Connecting, _) => (messages::starting_engine().to_owned(), Tone::Dim),
@@ -51,16 +51,12 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             (format!("{} {}", run.state.name, run.status_word()), tone)
         }
     };
-    let room = area.right().saturating_sub(x + 1);
-    let rest = Rect::new(area.right() - room, area.y, room, 1);
-    canvas.right(rest, area.y, &text, canvas.theme.tone(tone));
+    canvas.right(Canvas::after(rest, 1), &text, canvas.theme.tone(tone));
 }
 
 /// What was said last, or the keys that matter here.
 pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    for x in area.left()..area.right() {
-        canvas.glyph(x, area.y, " ", canvas.theme.tone(Tone::Plain));
-    }
+    canvas.blank(area);
     if let Some(notice) = &app.notice {
         let tone = if notice.bad { Tone::Bad } else { Tone::Strong };
         return said(&notice.text, canvas, area, tone);
@@ -70,7 +66,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             Some(Overlay::Prompt(_)) => messages::prompt_keys(),
             _ => messages::esc_closes(),
         };
-        canvas.text((area.x + 1, area.y), area.width, text, canvas.theme.tone(Tone::Dim));
+        canvas.line(Canvas::indented(area), text, canvas.theme.tone(Tone::Dim));
         return;
     }
     let idle = app.run.is_none();
@@ -102,31 +98,27 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     hints.retain(|h| !fixed.contains(h));
     let length = |h: &(String, &str)| (width(&h.0) + width(h.1) + 3) as u16;
     let tail: u16 = fixed.iter().map(length).sum();
-    let mut x = area.x + 1;
+    let mut rest = Canvas::indented(area);
     let unread = app.log.unread(app.session());
     if unread > 0 {
         // Notes and warnings that nobody has read yet.
         let (key, _) = hint(app, Action::App(AppAction::Log));
         let text = format!("{key} {}", messages::unread(unread));
-        x += canvas.text(
-            (x, area.y),
-            area.right().saturating_sub(x + tail),
-            &text,
-            canvas.theme.tone(Tone::Warn),
-        ) + 3;
+        let room = Rect { width: rest.width.saturating_sub(tail), ..rest };
+        let used = canvas.line(room, &text, canvas.theme.tone(Tone::Warn));
+        rest = Canvas::after(rest, used + 3);
     }
     let (accent, dim) = (canvas.theme.tone(Tone::Accent), canvas.theme.tone(Tone::Dim));
     for hint in &hints {
-        if x + length(hint) + tail > area.right() {
+        if length(hint) + tail > rest.width {
             break;
         }
-        canvas.pieces((x, area.y), length(hint), &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
-        x += length(hint);
+        canvas.pieces(rest, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
+        rest = Canvas::after(rest, length(hint));
     }
     for hint in &fixed {
-        let room = area.right().saturating_sub(x);
-        canvas.pieces((x, area.y), room, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
-        x += length(hint);
+        canvas.pieces(rest, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
+        rest = Canvas::after(rest, length(hint));
     }
 }
 
@@ -136,13 +128,9 @@ fn said(text: &str, canvas: &mut Canvas<'_>, area: Rect, tone: Tone) {
     let lines = wrap(text, cells.into());
     let rows = (lines.len() as u16).clamp(1, SENTENCE).min(area.y + 1);
     let lines = cut(lines, rows.into(), cells.into());
-    let top = area.y + 1 - rows;
-    for (y, line) in (top..=area.y).zip(&lines) {
-        for x in area.left()..area.right() {
-            canvas.glyph(x, y, " ", canvas.theme.tone(Tone::Plain));
-        }
-        canvas.text((area.x + 1, y), area.width.saturating_sub(1), line, canvas.theme.tone(tone));
-    }
+    let area = Rect { y: area.y + 1 - rows, height: rows, ..area };
+    canvas.blank(area);
+    canvas.lines(Canvas::indented(area), lines.iter().map(String::as_str), canvas.theme.tone(tone));
 }
 
 /// What is replayed, how fast, and how far it is.

@@ -8,7 +8,8 @@ pub mod models;
 pub mod recipe;
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Position, Rect};
 
 use super::app::{App, Pane};
 use super::canvas::Canvas;
@@ -31,8 +32,10 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
     if area.width == 0 || area.height == 0 {
         return Drawn::default();
     }
-    frame::header(app, &mut canvas, Rect::new(area.x, area.y, area.width, 1));
-    let body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(2));
+    // On a screen of one row there is no footer.
+    let foot = u16::from(area.height > 1);
+    let [header, body, footer] = Layout::vertical([Length(1), Fill(1), Length(foot)]).areas(area);
+    frame::header(app, &mut canvas, header);
     match app.pane {
         Pane::Models => models::draw(app, &mut canvas, body),
         Pane::Recipe => recipe::draw(app, &mut canvas, body),
@@ -40,8 +43,8 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
         Pane::Answers => answers::draw(app, &mut canvas, body),
     }
     overlays::draw(app, &mut canvas, body);
-    if area.height > 1 {
-        frame::footer(app, &mut canvas, Rect::new(area.x, area.bottom() - 1, area.width, 1));
+    if foot > 0 {
+        frame::footer(app, &mut canvas, footer);
     }
     Drawn { cursor: canvas.cursor, hits: canvas.hits }
 }

@@ -1,17 +1,17 @@
-//! A session played again: a thread of its own speaks the engine's protocol from a
-//! journal, or from a recorded session, at any speed. The workbench sees what it saw then; nothing
-//! can be changed, and no engine is needed.
+//! Plays a session again, without an engine. A thread reads the session's journal or a recording and answers in
+//! the engine's protocol at any speed, so that every pane shows what it showed then. The event loop starts it;
+//! keys that would change something are refused.
 
 mod playback;
 mod source;
-mod standing;
+mod state;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::{io, thread};
 
 pub use source::ReplaySource;
-pub use standing::Standing;
+pub use state::PlaybackState;
 
 use super::action::ReplayAction;
 use super::event::AppEvent;

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::Standing;
+use super::PlaybackState;
 use super::source::ReplaySource;
 use crate::session::protocol::{
     CandidateId, Command, Event, Live, Message, Record, Reply, Request, Split, Target, WatchedQuestion,
@@ -166,7 +166,9 @@ impl Playback {
 
     fn tell_standing(&self) -> bool {
         let of = self.source.records.last().map_or(0, |r| r.seq);
-        self.events.send(AppEvent::Replay(Standing { speed: self.speed, paused: self.paused, of })).is_ok()
+        self.events
+            .send(AppEvent::Replay(PlaybackState { speed: self.speed, paused: self.paused, of }))
+            .is_ok()
     }
 
     fn control(&mut self, control: ReplayAction) -> bool {

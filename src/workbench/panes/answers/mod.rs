@@ -6,7 +6,8 @@ mod export;
 pub mod state;
 mod update;
 
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Flex, Layout, Rect};
 use ratatui::style::Modifier;
 
 use crate::session::protocol::{Answer, Split};
@@ -19,7 +20,7 @@ use crate::workbench::panes::answers::state::{Fetch, Who};
 use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
-use crate::workbench::widgets::samples::verdict;
+use crate::workbench::widgets::samples::{columns, verdict};
 
 /// Cells of a question's number and of a model's column.
 const NUMBER: u16 = 5;
@@ -37,15 +38,16 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let shown = app.shown_questions();
     let question = app.current_question().or_else(|| shown.first().copied());
     let rows = if view.zoom { 0 } else { (area.height / 2).max(6).min(area.height) };
+    let [upper, lower] = Layout::vertical([Length(rows), Fill(1)]).areas(area);
     if rows > 0 {
         let title = match view.split {
             Split::Train => messages::train_questions(shown.len(), view.filter.name()),
             Split::Test => messages::test_questions(shown.len(), view.filter.name()),
         };
-        let inner = canvas.panel(Rect::new(area.x, area.y, area.width, rows), &title, true);
+        let inner = canvas.panel(upper, &title, true);
         table(app, canvas, inner, &columns, &shown, question);
     }
-    texts(app, canvas, Canvas::below(area, rows), question);
+    texts(app, canvas, lower, question);
 }
 
 fn table(
@@ -58,38 +60,40 @@ fn table(
 ) {
     let at = app.current_place();
     let asked = if area.width >= 76 { (area.width / 4).min(40) } else { 0 };
-    let left = area.x + NUMBER + asked + u16::from(asked > 0);
-    let fit = usize::from(area.right().saturating_sub(left) / COLUMN).max(1);
+    let [numbers, questions, _, answers] =
+        Layout::horizontal([Length(NUMBER), Length(asked), Length(u16::from(asked > 0)), Fill(1)])
+            .areas(area);
+    let [names, summaries, body] = Layout::vertical([Length(1), Length(1), Fill(1)]).areas(area);
+    let fit = usize::from(answers.width / COLUMN).max(1);
     let from = at.saturating_sub(fit - 1);
+    let shares = Layout::horizontal((0..fit).map(|_| Length(COLUMN))).flex(Flex::Start).split(answers);
+    let shown_columns = || columns.iter().copied().enumerate().skip(from).zip(shares.iter().copied());
     let pinned = app.pinned_column();
     let (dim, strong) = (canvas.theme.tone(Tone::Dim), canvas.theme.tone(Tone::Strong));
-    for (i, who) in columns.iter().enumerate().skip(from).take(fit) {
-        let x = left + (i - from) as u16 * COLUMN;
-        let mut name = short(&app.column_name(*who));
-        if pinned == Some(*who) {
+    for ((i, who), share) in shown_columns() {
+        let mut name = short(&app.column_name(who));
+        if pinned == Some(who) {
             name.insert(0, '=');
         }
         let style =
             if i == at { canvas.theme.tone(Tone::Accent).add_modifier(Modifier::BOLD) } else { strong };
-        canvas.text((x, area.y), COLUMN - 1, &name, style);
-        canvas.text((x, area.y + 1), COLUMN - 1, &summary(app, *who), dim);
+        canvas.line(gap_after(share.intersection(names)), &name, style);
+        canvas.line(gap_after(share.intersection(summaries)), &summary(app, who), dim);
     }
-    let body = Canvas::below(area, 2);
     let row_at = shown.iter().position(|q| Some(*q) == question).unwrap_or(0);
     let top = Canvas::first_row(row_at, shown.len(), body.height);
-    for (row, q) in shown.iter().enumerate().skip(top).take(body.height.into()) {
-        let y = body.y + (row - top) as u16;
-        let here = row == row_at;
+    for ((n, q), row) in shown.iter().enumerate().skip(top).zip(body.rows()) {
+        let here = n == row_at;
         let style = if here { canvas.theme.chosen() } else { dim };
-        canvas.text((area.x, y), NUMBER - 1, &format!("{q:>4}"), style);
+        canvas.line(gap_after(numbers.intersection(row)), &format!("{q:>4}"), style);
         if asked > 0
             && let Some(answer) = columns.iter().find_map(|who| app.answer(*who, *q))
         {
-            canvas.text((area.x + NUMBER, y), asked, &answer.question, canvas.theme.tone(Tone::Plain));
+            canvas.line(questions.intersection(row), &answer.question, canvas.theme.tone(Tone::Plain));
         }
-        for (i, who) in columns.iter().enumerate().skip(from).take(fit) {
-            let x = left + (i - from) as u16 * COLUMN;
-            let (text, mut style) = match app.answer(*who, *q) {
+        for ((i, who), share) in shown_columns() {
+            let cell = share.intersection(row);
+            let (text, mut style) = match app.answer(who, *q) {
                 Some(answer) => verdict(answer, *canvas.theme),
                 None => (String::new(), dim),
             };
@@ -97,15 +101,20 @@ fn table(
                 style = style.patch(canvas.theme.chosen());
             }
             let text = pad(&text, usize::from(COLUMN - 2));
-            canvas.text((x, y), COLUMN - 1, &text, style);
-            canvas.hit(Rect::new(x, y, COLUMN, 1), Hit::Answer(*q, *who));
+            canvas.line(gap_after(cell), &text, style);
+            canvas.hit(cell, Hit::Answer(*q, who));
         }
     }
     if shown.is_empty() {
         let waiting = columns.iter().any(|who| app.column_answers(*who).is_none());
         let text = if waiting { messages::answers_on_their_way() } else { messages::filter_empty() };
-        canvas.text((body.x, body.y), body.width, text, dim);
+        canvas.line(body, text, dim);
     }
+}
+
+/// A column without the cell between it and the next.
+fn gap_after(cell: Rect) -> Rect {
+    Rect { width: cell.width.saturating_sub(1), ..cell }
 }
 
 /// The code of the language that an answer's probability is of.
@@ -141,31 +150,30 @@ fn texts(app: &App, canvas: &mut Canvas<'_>, area: Rect, question: Option<usize>
     let found = |who: Option<Who>| who.zip(question).and_then(|(w, q)| app.answer(w, q));
     let any = app.answer_columns().into_iter().find_map(|w| found(Some(w)));
     let title = any.map_or_else(String::new, |a| messages::question_title(&a.id, &a.gold));
-    let inner = canvas.panel(area, &title, app.answers.zoom);
-    let inner = Rect::new(inner.x + 1, inner.y, inner.width.saturating_sub(2), inner.height);
+    let inner = Canvas::padded(canvas.panel(area, &title, app.answers.zoom));
     let asked = any.map_or("", |a| a.question.as_str());
-    let most = Rect::new(inner.x, inner.y, inner.width, (inner.height / 2).max(1));
+    let [most, _] = Layout::vertical([Length((inner.height / 2).max(1)), Fill(1)]).areas(inner);
     let used = canvas.paragraph(most, asked, canvas.theme.tone(Tone::Strong));
     let gap = u16::from(inner.height > used + 4);
     let rest = Canvas::below(inner, used + gap);
     let sides: Vec<Who> = pinned.into_iter().chain(here).collect();
-    let n = sides.len().max(1) as u16;
-    let wide = rest.width.saturating_sub(2 * (n - 1)) / n;
-    for (i, who) in sides.into_iter().enumerate() {
-        let column = Rect::new(rest.x + i as u16 * (wide + 2), rest.y, wide, rest.height);
-        side(app, canvas, column, who, found(Some(who)));
+    let columns = columns(sides.len(), rest);
+    for (who, column) in sides.into_iter().zip(columns.iter()) {
+        side(app, canvas, *column, who, found(Some(who)));
     }
 }
 
+/// One column's answer: its name and verdict, then the text.
 fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: Who, answer: Option<&Answer>) {
     let name = short(&app.column_name(who));
     let here = app.current_column() == Some(who);
     let style = canvas.theme.tone(if here { Tone::Accent } else { Tone::Plain });
-    let used = canvas.text((area.x, area.y), area.width, &name, style);
+    let [head, body] = Layout::vertical([Length(1), Fill(1)]).areas(area);
+    let used = canvas.line(head, &name, style);
     let Some(answer) = answer else {
         let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
         if let Some(Fetch::Failed(why)) = fetch {
-            canvas.paragraph(Canvas::below(area, 1), why, canvas.theme.tone(Tone::Warn));
+            canvas.paragraph(body, why, canvas.theme.tone(Tone::Warn));
         }
         return;
     };
@@ -178,11 +186,8 @@ fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: Who, answer: Option
         both.unwrap_or_default(),
         messages::answer_facts(&language(app, answer), answer.p_language.value(), answer.tokens)
     );
-    let x = area.x + used + 2;
-    let used = canvas.text((x, area.y), area.right().saturating_sub(x), &words, style);
     let dim = canvas.theme.tone(Tone::Dim);
-    canvas.text((x + used, area.y), area.right().saturating_sub(x + used), &facts, dim);
-    let body = Canvas::below(area, 1);
+    canvas.pieces(Canvas::after(head, used + 2), &[(&words, style), (&facts, dim)]);
     let lines = wrap(answer.text.trim_start(), body.width.into());
     let skip = app.answers.scroll.min(lines.len().saturating_sub(1));
     canvas.lines(body, lines.iter().skip(skip).map(String::as_str), canvas.theme.tone(Tone::Plain));

@@ -76,7 +76,7 @@ fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let cells = Layout::horizontal((0..cells).map(|_| Length(wide))).flex(Flex::Start).split(right);
     let (dim, plain) = (canvas.theme.tone(Tone::Dim), canvas.theme.tone(Tone::Plain));
-    let mut rows = area.rows();
+    let mut rows = area.rows().collect::<Vec<_>>().into_iter();
     let Some(head) = rows.next() else { return };
     heads(found.layers, canvas, &cells, head);
     canvas.line(left.intersection(head), messages::distances_norm(), dim);
@@ -88,7 +88,7 @@ fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     for (line, row) in not_finite(found).iter().zip(&mut rows) {
         canvas.line(row, line, canvas.theme.tone(Tone::Warn));
     }
-    if found.cosines.is_empty() || rows.clone().count() < 2 {
+    if found.cosines.is_empty() || rows.len() < 2 {
         return;
     }
     if let Some(row) = rows.next() {

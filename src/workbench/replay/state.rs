@@ -1,8 +1,8 @@
-//! How a replay stands: the playback tells it after every control, and the header shows it.
+//! How a replay stands: told by the playback, shown in the header.
 
-/// How the replay stands.
+/// Speed and length of a replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
+pub struct PlaybackState {
     /// Recorded seconds a second.
     pub speed: f64,
     pub paused: bool,
