@@ -31,6 +31,7 @@ pub mod evaluate;
 mod gpu;
 pub mod limits;
 pub mod lm;
+pub mod locale;
 pub mod merge;
 pub mod recipe;
 pub mod search;

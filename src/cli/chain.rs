@@ -190,7 +190,7 @@ impl<'a> Chain<'a> {
             made: &[],
             device: &self.device,
             fetch,
-            told: &note,
+            note: &note,
             allow_non_finite: self.args.how.allow_non_finite,
         };
         Step { recipe: &self.recipe_file.recipes[i], options, fold_bound: self.args.fold_bound, sources }

@@ -67,7 +67,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     let text = with_overrides(&text, args.seed, args.budget)?;
     let text = if args.lenient { with_lenient(&text)? } else { text };
     let folder = std::env::current_dir()?;
-    let text = with_absolute_paths(&text, &folder)?;
+    let text = with_absolute_paths(&text, &folder);
     Config::parse(&text, &place)?;
     if args.resume {
         let name = args.name.clone().map_or_else(|| latest(home, &config.name), Ok)?;

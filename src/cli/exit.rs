@@ -6,12 +6,13 @@ use super::say::note;
 use crate::checkpoint::CheckpointError;
 use crate::error::{BadInput, Interrupted};
 use crate::lm::LmError;
+use crate::locale::in_locale;
 use crate::merge::MergeError;
 use crate::recipe::RecipeError;
 use crate::search::{SearchError, SpaceError};
 use crate::session::journal::Trouble;
-use crate::session::text::{in_locale, visible};
 use crate::task::TaskError;
+use crate::text::visible;
 
 /// Wrong usage or bad input.
 const BAD_INPUT: u8 = 2;

@@ -8,8 +8,8 @@ use super::say::{self, note};
 use crate::error::{BadInput, Interrupted};
 use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
 use crate::session::state::SessionState;
-use crate::session::text::visible_line;
 use crate::session::{Client, Engine, report};
+use crate::text::visible_line;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 

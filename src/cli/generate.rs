@@ -64,7 +64,7 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
             made: &[],
             device,
             fetch: &fetch::open,
-            told: &note,
+            note: &note,
             allow_non_finite: how.allow_non_finite,
         };
         if !recipe.path.is_empty() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{fetch, models, say};
 use crate::checkpoint::{Checkpoint, ModelSummary};
 use crate::recipe::LayerGroup;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 /// Describes each model; with several, also how each fits the first.
 pub fn run(references: &[String], json: bool) -> Result<()> {

@@ -86,7 +86,7 @@ pub fn run(args: &Merge) -> Result<()> {
         made: &made,
         device: &device,
         fetch: &fetch::open,
-        told: &note,
+        note: &note,
         allow_non_finite: args.how.allow_non_finite,
     };
     let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, sources };

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::say;
 use crate::checkpoint::{ModelSummary, discover};
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 /// Lists the bundled models and those of the Hugging Face cache, each with its fit to `base`.
 pub fn run(base: &str, json: bool) -> Result<()> {

@@ -9,7 +9,7 @@ use super::{RecipeCommand, say};
 use crate::error::BadInput;
 use crate::limits;
 use crate::recipe::{BaseNeed, Kind, Method, MethodSpec, Recipe, RecipeError, RecipeFile, Scope};
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 /// How a recipe is taken, where one is named in a model's place.
 #[derive(Clone, Debug, clap::Args)]

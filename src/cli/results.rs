@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::eval::Done;
-use crate::session::text::{in_locale, visible_line};
+use crate::locale::in_locale;
 use crate::task::{Kind, Metric, Scorer, Task, share_names};
+use crate::text::visible_line;
 
 /// A task of a suite: measured, or why it was left out.
 pub(super) struct Row {
@@ -130,7 +131,7 @@ pub(super) fn harness(rows: &[Row]) -> Map<String, Value> {
 
 /// Of a mean over answers: the sample's standard deviation over the root of their number.
 fn standard_error(done: &Done, metric: Metric) -> Option<f64> {
-    let value = |a: &crate::session::protocol::Answer| match metric {
+    let value = |a: &crate::evaluate::Answer| match metric {
         Metric::Acc => Some(f64::from(u8::from(a.correct))),
         _ => a.detail.metrics.get(metric.name()).copied(),
     };

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::print::to_out;
-use crate::session::text::{as_json, as_toml, visible};
+use crate::text::{as_json, as_toml, visible};
 
 /// Prints a line to stderr; a closed pipe there is nobody's loss.
 pub fn note(line: &str) {

@@ -7,9 +7,10 @@ use super::answers::{self, Judged};
 use super::export::{self, Line};
 use super::say::{self, note, out};
 use crate::error::BadInput;
-use crate::session::text::{in_locale, visible_line};
+use crate::locale::in_locale;
 use crate::task::AnswerLanguage;
 use crate::task::{Means, Question, Verdict, share_names};
+use crate::text::visible_line;
 
 /// Prints each answer's verdict and the means.
 pub fn run(args: &Score) -> anyhow::Result<()> {

@@ -1,9 +1,10 @@
 //! `yosegi sessions`: all sessions with their best values, and what is the matter with a journal.
 
 use super::say::{self, out};
+use crate::locale::in_locale;
 use crate::session::protocol::Status;
-use crate::session::text::{in_locale, visible_line};
 use crate::session::{Home, list};
+use crate::text::visible_line;
 
 /// Lists them, the latest first.
 pub fn run(json: bool) -> anyhow::Result<()> {

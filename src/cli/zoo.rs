@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::say;
 use crate::checkpoint::write_zoo;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 /// Writes each bundled model to a folder of its name in `out`.
 pub fn run(out: &Path) -> Result<()> {

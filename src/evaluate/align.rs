@@ -1,4 +1,5 @@
-//! Sources brought into the base's order before they are merged, where the recipe asks for it.
+//! Sources whose neurons and heads are brought into the base's order before they are merged, where the recipe has `align`.
+//! A base and its sources come in, permuted sources go out with what was found. [`super::ModelSources`] calls it.
 
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
@@ -6,10 +7,13 @@ use crate::lm::{Decoder, Device, Tokenizer};
 use crate::merge::{Activations, Alignment, LayerActivations, align, aligned};
 use crate::recipe::{Align, AlignBy};
 
-/// Share of the weights' similarity where activations are compared too.
+/// Weight of the weights' similarity beside the activations', where both are compared.
 const BALANCE: f32 = 0.5;
 
-/// The sources with their units where the base's like units are, each with what was found.
+/// The sources, each with its units in the places of the base's most similar ones, and what was found.
+///
+/// # Errors
+/// Models of other shapes, tensors that cannot be read, or a device without room.
 pub fn in_base_order(
     base: &Checkpoint,
     sources: Vec<Checkpoint>,
@@ -36,9 +40,9 @@ pub fn in_base_order(
     Ok(out)
 }
 
-/// What was found, in one line for each decoder block.
+/// What was found, one line for each decoder block.
 #[must_use]
-pub fn told(source: &str, found: &Alignment) -> Vec<String> {
+pub fn summary(source: &str, found: &Alignment) -> Vec<String> {
     let line = |(i, l): (usize, &crate::merge::LayerAlignment)| {
         let moved = |list: &[usize]| list.iter().enumerate().filter(|(i, at)| i != *at).count();
         format!(

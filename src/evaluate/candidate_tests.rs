@@ -91,32 +91,32 @@ fn twin(pool: &Pool, recipe: &Recipe) -> Decoder {
     Decoder::load(merged.config(), &merged, &device).unwrap()
 }
 
-/// A candidate_model with a card, and what it told.
-struct Table {
-    candidate_model: CandidateModel,
+/// A candidate over a pool on an emulated card, and the notes that were told.
+struct Bench {
+    candidate: CandidateModel,
     card: Emulated,
     notes: RefCell<Vec<String>>,
 }
 
-impl Table {
+impl Bench {
     fn new(pool: Pool, room: usize) -> Self {
         let card = Emulated::with_room(Format::BF16, false, room);
-        Self { candidate_model: CandidateModel::new(pool), card, notes: RefCell::default() }
+        Self { candidate: CandidateModel::new(pool), card, notes: RefCell::default() }
     }
 
-    fn serve(&mut self, recipe: &Recipe) -> &mut TaskRunner {
-        let told = |told: Progress| {
-            if let Progress::Note(text) = told {
+    fn prepare(&mut self, recipe: &Recipe) -> &mut TaskRunner {
+        let progress = |news: Progress| {
+            if let Progress::Note(text) = news {
                 self.notes.borrow_mut().push(text);
             }
         };
-        self.candidate_model.prepare(recipe, &Device::Emulated(self.card.clone()), &told).unwrap()
+        self.candidate.prepare(recipe, &Device::Emulated(self.card.clone()), &progress).unwrap()
     }
 
-    /// Serves a recipe; its decoder must be what the CPU's merge makes.
+    /// Prepares a recipe; its decoder must be what the CPU's merge makes.
     fn check(&mut self, recipe: &Recipe) {
-        let found = bits(&self.serve(recipe).decoder);
-        assert!(found == bits(&twin(&self.candidate_model.pool, recipe)), "{:?}", recipe.method);
+        let found = bits(&self.prepare(recipe).decoder);
+        assert!(found == bits(&twin(&self.candidate.pool, recipe)), "{:?}", recipe.method);
     }
 
     fn merges(&self) -> usize {
@@ -155,81 +155,78 @@ fn every_weight_is_that_of_the_cpu_to_the_bit() {
 #[test]
 fn a_new_candidate_sends_nothing_and_merges_what_changed() {
     for (tied, tensors) in [(true, 41), (false, 42)] {
-        let mut table = Table::new(pool(tied, ""), usize::MAX);
+        let mut bench = Bench::new(pool(tied, ""), usize::MAX);
         let first = recipe(Method::DareTies, 0.5, 0.6);
-        table.check(&first);
-        let tokens = greedy(&table.serve(&first).decoder);
-        assert_eq!(tokens, greedy(&twin(&table.candidate_model.pool, &first)));
-        assert_eq!(table.merges(), tensors, "the same recipe again merges nothing");
+        bench.check(&first);
+        let tokens = greedy(&bench.prepare(&first).decoder);
+        assert_eq!(tokens, greedy(&twin(&bench.candidate.pool, &first)));
+        assert_eq!(bench.merges(), tensors, "the same recipe again merges nothing");
         for method in ON_CARD {
-            table.serve(&recipe(method, 0.5, 0.6));
-            let before = table.card.counts().sent;
+            bench.prepare(&recipe(method, 0.5, 0.6));
+            let before = bench.card.counts().sent;
             let mut next = recipe(method, 0.31, 0.7);
-            table.serve(&next);
-            assert_eq!(table.card.counts().sent, before, "a second {method:?} candidate");
-            let merges = table.merges();
+            bench.prepare(&next);
+            assert_eq!(bench.card.counts().sent, before, "a second {method:?} candidate");
+            let merges = bench.merges();
             next.sources[0].weight_mut().set(LayerGroup::Block(1), LAYERS, 0.9);
-            table.serve(&next);
+            bench.prepare(&next);
             // Seven matrices, the attention's four biases, two norms.
-            assert_eq!(table.merges() - merges, 7 + 4 + 2, "one block of {method:?}");
-            assert_eq!(table.card.counts().sent, before);
-            assert_eq!(
-                greedy(&table.serve(&next).decoder),
-                greedy(&twin(&table.candidate_model.pool, &next))
-            );
-            table.check(&next);
+            assert_eq!(bench.merges() - merges, 7 + 4 + 2, "one block of {method:?}");
+            assert_eq!(bench.card.counts().sent, before);
+            assert_eq!(greedy(&bench.prepare(&next).decoder), greedy(&twin(&bench.candidate.pool, &next)));
+            bench.check(&next);
         }
-        assert_eq!(*table.notes.borrow(), Vec::<String>::new());
+        assert_eq!(*bench.notes.borrow(), Vec::<String>::new());
     }
 }
 
 #[test]
 fn what_the_card_cannot_do_is_done_on_the_cpu_and_said_once() {
-    let mut table = Table::new(pool(false, ""), usize::MAX);
-    table.check(&recipe(Method::Ties, 0.5, 0.5));
+    let mut bench = Bench::new(pool(false, ""), usize::MAX);
+    bench.check(&recipe(Method::Ties, 0.5, 0.5));
     for weight in [0.5, 0.2] {
-        table.check(&recipe(Method::Breadcrumbs, weight, 0.5));
-        table.check(&recipe(Method::Ties, weight, 0.5));
+        bench.check(&recipe(Method::Breadcrumbs, weight, 0.5));
+        bench.check(&recipe(Method::Ties, weight, 0.5));
     }
-    let notes = table.notes.take();
+    let notes = bench.notes.take();
     assert!(notes.len() == 1 && notes[0].contains("breadcrumbs"), "{notes:?}");
 
     // A source with f32 norms: those go over the CPU.
-    let mut table = Table::new(pool(true, "layernorm"), usize::MAX);
-    table.check(&recipe(Method::Ties, 0.5, 0.5));
-    table.check(&recipe(Method::Ties, 0.4, 0.5));
-    let notes = table.notes.take();
+    let mut bench = Bench::new(pool(true, "layernorm"), usize::MAX);
+    bench.check(&recipe(Method::Ties, 0.5, 0.5));
+    bench.check(&recipe(Method::Ties, 0.4, 0.5));
+    let notes = bench.notes.take();
     assert!(notes.len() == 1 && notes[0].contains("6 of 41"), "{notes:?}");
-    assert_eq!(table.merges(), 2 * 35);
+    assert_eq!(bench.merges(), 2 * 35);
 }
 
 #[test]
 fn sources_that_do_not_fit_are_merged_on_the_cpu() {
-    let all = Table::new(pool(false, ""), usize::MAX);
+    let all = Bench::new(pool(false, ""), usize::MAX);
     let bytes = |pool: &Pool| {
         tensor_shapes(pool.config()).iter().map(|(_, s)| 2 * s.iter().product::<usize>()).sum::<usize>()
     };
-    let model = bytes(&all.candidate_model.pool);
+    let model = bytes(&all.candidate.pool);
     // The decoder and two of the three models.
-    let mut table = Table::new(pool(false, ""), 3 * model + 100_000);
+    let mut bench = Bench::new(pool(false, ""), 3 * model + 100_000);
     for weight in [0.5, 0.3] {
-        table.check(&recipe(Method::DareLinear, weight, 0.5));
+        bench.check(&recipe(Method::DareLinear, weight, 0.5));
     }
-    let notes = table.notes.take();
+    let notes = bench.notes.take();
     assert!(notes.len() == 1 && notes[0].contains("memory"), "{notes:?}");
-    let merges = table.merges();
+    let merges = bench.merges();
     assert!(merges > 10 && merges < 2 * 42, "{merges}");
 }
 
 #[test]
 fn another_shape_is_another_decoder() {
-    let mut table = Table::new(pool(true, ""), usize::MAX);
-    table.check(&recipe(Method::Linear, 0.5, 0.5));
-    table.candidate_model.make_room();
-    table.check(&recipe(Method::Linear, 0.2, 0.5));
-    table.candidate_model.clear();
-    table.check(&recipe(Method::Linear, 0.2, 0.5));
-    let asked = table.card.counts().asked["weights"];
-    table.check(&recipe(Method::Linear, 0.7, 0.5));
-    assert_eq!(table.card.counts().asked["weights"], asked);
+    let mut bench = Bench::new(pool(true, ""), usize::MAX);
+    bench.check(&recipe(Method::Linear, 0.5, 0.5));
+    bench.candidate.make_room();
+    bench.check(&recipe(Method::Linear, 0.2, 0.5));
+    bench.candidate.clear();
+    bench.check(&recipe(Method::Linear, 0.2, 0.5));
+    let asked = bench.card.counts().asked["weights"];
+    bench.check(&recipe(Method::Linear, 0.7, 0.5));
+    assert_eq!(bench.card.counts().asked["weights"], asked);
 }

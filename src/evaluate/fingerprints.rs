@@ -1,5 +1,6 @@
-//! A session goes on with the models, the task and the questions that it began with, or not at all: numbers that
-//! were measured on different things must not stand in one journal.
+//! Whether models and tasks are still what they were. Fingerprints that a session took come in with a model's reference or
+//! a task; an error that names what has changed goes out. The evaluator calls it for all that it opens, `merge --session`
+//! before it merges, and a session that is resumed for its journal's fingerprints.
 
 use std::fmt::Write;
 
@@ -8,18 +9,18 @@ use crate::checkpoint::FilePrint;
 use crate::error::BadInput;
 use crate::task::{Task, printed_questions};
 
-/// The files that are named in a sentence at most.
+/// The most files that one sentence names.
 const NAMED: usize = 3;
 
-/// Reading so many bytes takes long enough to be told.
+/// Reading so many bytes takes long enough that a note says so.
 const LONG: u64 = 4_000_000_000;
 
-/// Something that a session reads is not what it was.
+/// Something that a session reads is not what it was; the sentence names it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Changed(pub String);
 
-/// What is not as it was, each in words that follow its name: `x has changed`.
+/// What differs between two lists of fingerprints, file by file: `x has changed`, `y has gone`.
 pub fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
     let find = |list: &[FilePrint], file: &str| list.iter().find(|p| p.file == file).cloned();
     let mut out = Vec::new();
@@ -35,13 +36,14 @@ pub fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
     out
 }
 
-/// The same of those files alone that `wanted` has too; of other files nothing is known.
+/// The same for the files that both lists have; the others belong to other models.
 fn differences_within(wanted: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
     let ours: Vec<FilePrint> =
         wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
     if ours.is_empty() { Vec::new() } else { differences(&ours, is) }
 }
 
+/// A list in one sentence: the first few, and how many more.
 pub fn listed(found: &[String]) -> String {
     let mut out = found[..found.len().min(NAMED)].join(", ");
     if found.len() > NAMED {
@@ -50,16 +52,20 @@ pub fn listed(found: &[String]) -> String {
     out
 }
 
-/// Fingerprints of a setup's models, as their files are now; `told` hears of what takes its time.
+/// Fingerprints of a setup's models, as their files are now. A file among `known` that nobody has touched since is not
+/// read again; `note` hears of a reading that takes long.
+///
+/// # Errors
+/// A model's file that cannot be read.
 pub fn of_models(
     setup: &EvalSetup,
     known: &[FilePrint],
-    told: &dyn Fn(String),
+    note: &dyn Fn(String),
 ) -> anyhow::Result<Vec<FilePrint>> {
     let models = || std::iter::once(&setup.base).chain(&setup.sources);
     let bytes: u64 = models().map(|model| crate::checkpoint::unprinted(model, known)).sum();
     if bytes > LONG {
-        told(format!(
+        note(format!(
             "taking fingerprints of {:.1} GB of models: once, and again only of what is touched",
             bytes as f64 / 1e9
         ));
@@ -71,13 +77,19 @@ pub fn of_models(
     Ok(out)
 }
 
-/// An error where a model's files, just opened, are not those that `wanted` holds prints of. Prints of other
-/// models say nothing.
+/// Refuses a model whose files are not those that `wanted` has fingerprints of. Fingerprints of other models are passed
+/// over.
+///
+/// # Errors
+/// [`Changed`], or a file that cannot be read.
 pub fn check_model(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<()> {
     refuse(&model_changes(reference, wanted)?)
 }
 
-/// What of a model's files is not as `wanted` has it, in words.
+/// What differs between a model's files and `wanted`, in words; empty where `wanted` has none of them.
+///
+/// # Errors
+/// A file that cannot be read.
 pub fn model_changes(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<Vec<String>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -86,12 +98,15 @@ pub fn model_changes(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<Ve
     Ok(differences_within(wanted, &is))
 }
 
-/// An error where a task, just loaded with both splits, is not the one that `wanted` holds prints of.
+/// Refuses a task, loaded with both splits, that is not the one that `wanted` has fingerprints of.
+///
+/// # Errors
+/// [`Changed`], or a file that cannot be read.
 pub fn check_task(reference: &str, task: &Task, wanted: &[FilePrint]) -> anyhow::Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
-    // How many questions the session asks stands in their prints.
+    // The fingerprints say over how many questions they were taken.
     let count = |what: &str| {
         let of = format!("({what} questions of {reference})");
         wanted.iter().find(|p| p.file.ends_with(&of)).and_then(printed_questions).unwrap_or(0)

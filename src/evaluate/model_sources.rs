@@ -1,6 +1,6 @@
-//! From a recipe to the models that it is made of: the one way that every command and every session
-//! goes. A model is a checkpoint, or the result of another recipe (of the same text, or of an earlier
-//! stage of a session), which is made again in memory, so that nothing needs files of its own.
+//! From a recipe to its models: a name or a recipe comes in; a checkpoint, a pool to merge or a path's models go out. Every
+//! command and every session goes this way. A model is a checkpoint on disk, or the result of another recipe (of the same
+//! file, or of an earlier stage of a session), which is merged again in memory and needs no files of its own.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -21,59 +21,68 @@ use crate::recipe::Recipe;
 pub struct ModelSources<'a> {
     /// Recipes whose results go by their names, each after those that it uses.
     pub made: &'a [Recipe],
-    /// On which alignments by activations are worked out.
+    /// Runs models whose activations are compared for an alignment.
     pub device: &'a Device,
     /// Opens a model that no recipe makes.
     pub fetch: &'a dyn Fn(&str) -> anyhow::Result<Checkpoint>,
-    /// Hears what was found on the way.
-    pub told: &'a dyn Fn(&str),
-    /// Takes values that are not finite, in models and in what is made of them.
+    /// Hears what alignments found, a line at a time.
+    pub note: &'a dyn Fn(&str),
+    /// Accepts NaN and infinities, in models and in merges.
     pub allow_non_finite: bool,
 }
 
 impl ModelSources<'_> {
     /// Opens `reference`: the result of one of the recipes, with or without an adapter, or a model.
+    ///
+    /// # Errors
+    /// A model that is not there or cannot be read, or a recipe that cannot be merged.
     pub fn open(&self, reference: &str) -> anyhow::Result<Checkpoint> {
-        self.with(None, |making| making.open(reference))
+        self.with(None, |scope| scope.open(reference))
     }
 
-    /// The models of a recipe, with the vocabulary and the chat template that it asks for, its sources in
-    /// the base's order where it asks for that. `often`: for more than one merge.
+    /// The models of a recipe, with the vocabulary and the chat template that it asks for, its sources aligned where it
+    /// has `align`. `often`: more than one merge will be made of them.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or models that do not fit together.
     pub fn pool(&self, recipe: &Recipe, often: bool) -> anyhow::Result<Pool> {
-        self.with(Some(recipe), |making| making.pool(recipe, often))
+        self.with(Some(recipe), |scope| scope.pool(recipe, often))
     }
 
-    /// The models that a recipe's path goes through, its base first with the chat template that the
-    /// recipe asks for, and those of `pool` beside them.
+    /// The models that a recipe's path runs through, its base first with the chat template that the recipe asks for, then
+    /// those of `pool` for later paths.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
     pub fn path_models(&self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
-        self.with(Some(recipe), |making| making.path_models(recipe, pool))
+        self.with(Some(recipe), |scope| scope.path_models(recipe, pool))
     }
 
-    /// Runs `run` with all recipes that go by their names where `recipe` is made.
-    fn with<T>(&self, recipe: Option<&Recipe>, run: impl FnOnce(Making<'_>) -> T) -> T {
+    /// Runs `run` with the names that stand for recipes' results where `recipe` is made.
+    fn with<T>(&self, recipe: Option<&Recipe>, run: impl FnOnce(Scope<'_>) -> T) -> T {
         let before = recipe.map_or(&[][..], |recipe| &recipe.before);
         let made: Vec<Recipe> = self.made.iter().chain(before).cloned().collect();
         let mut uses = HashMap::new();
         for name in made.iter().chain(recipe).flat_map(Recipe::references) {
             *uses.entry(name.split_once('+').map_or(name, |(name, _)| name)).or_insert(0) += 1;
         }
-        run(Making { supply: *self, made: &made, uses: &uses, kept: &RefCell::default() })
+        run(Scope { sources: *self, made: &made, uses: &uses, kept: &RefCell::default() })
     }
 }
 
-/// What one recipe is made of, while it is made.
+/// The names that stand for recipes' results while one recipe is made.
 #[derive(Clone, Copy)]
-struct Making<'a> {
-    supply: ModelSources<'a>,
-    /// The recipes that go by their names here.
+struct Scope<'a> {
+    sources: ModelSources<'a>,
+    /// The recipes, each after those that it uses.
     made: &'a [Recipe],
     /// How often each name is asked for.
     uses: &'a HashMap<&'a str, usize>,
-    /// Results that are asked for more than once, by their recipes' places.
+    /// Results that are used more than once, by their recipes' places in `made`.
     kept: &'a RefCell<HashMap<usize, Checkpoint>>,
 }
 
-impl Making<'_> {
+impl Scope<'_> {
     fn open(self, reference: &str) -> anyhow::Result<Checkpoint> {
         let named = |name: &str| self.made.iter().rposition(|r| r.name.as_deref() == Some(name));
         if let Some(at) = named(reference) {
@@ -91,7 +100,7 @@ impl Making<'_> {
                  write it with `yosegi merge --session NAME`"
             )));
         }
-        (self.supply.fetch)(reference)
+        (self.sources.fetch)(reference)
     }
 
     /// The result of a recipe as a model.
@@ -100,12 +109,12 @@ impl Making<'_> {
             return Ok(model.clone());
         }
         let recipe = &self.made[at];
-        // What it was merged from came before it.
+        // A recipe uses those before it alone.
         let made = &self.made[..at];
         let model = if recipe.before.is_empty() {
             Self { made, ..self }.result(recipe)
         } else {
-            ModelSources { made, ..self.supply }.with(Some(recipe), |making| making.result(recipe))
+            ModelSources { made, ..self.sources }.with(Some(recipe), |scope| scope.result(recipe))
         }?;
         let model = model.called(reference);
         if self.uses.get(reference).is_some_and(|uses| *uses > 1) {
@@ -137,10 +146,10 @@ impl Making<'_> {
                     "recipe: align brings sources into a base's order, and no base is named",
                 ));
             };
-            let found = in_base_order(base, sources, how, self.supply.device)?;
+            let found = in_base_order(base, sources, how, self.sources.device)?;
             for (source, found) in &found {
-                for line in align::told(source.reference(), found) {
-                    (self.supply.told)(&line);
+                for line in align::summary(source.reference(), found) {
+                    (self.sources.note)(&line);
                 }
             }
             sources = found.into_iter().map(|(source, _)| source).collect();
@@ -148,7 +157,7 @@ impl Making<'_> {
         let open = |name| self.open(name).context("recipe: tokenizer.source cannot be read");
         let giver = recipe.vocabulary_giver().map(open).transpose()?;
         let pool = Pool::for_recipe(recipe, base, sources, giver.as_ref(), often).map_err(BadInput::error)?;
-        Ok(pool.allowing_non_finite(self.supply.allow_non_finite))
+        Ok(pool.allowing_non_finite(self.sources.allow_non_finite))
     }
 
     fn path_models(self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {

@@ -1,5 +1,6 @@
-//! A path exported as an ordinary checkpoint, and the proof that it is the same model: the folded
-//! weights are run beside the path before anything is written.
+//! A path as an ordinary checkpoint: its scales are folded into the weights. A recipe with a path and its models come in; a
+//! folder, or a model in memory, goes out. Before a folder is written the folded model is run beside the path, and refused
+//! if their logits differ too much. `yosegi merge` and the model sources call it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use crate::merge::{FoldStep, Folded, Folding, Options, Outline, Written, export_
 use crate::recipe::{Precision, Recipe};
 use crate::text::{fenced, visible_line};
 
-/// What the two are compared on.
+/// The texts on which path and folded model are compared.
 const PROMPTS: [&str; 4] = [
     "Question: Tom has 3 apples. He buys 12 more and eats 5. How many apples does he have now?\nAnswer: ",
     "質問: 花子さんは鉛筆を12本持っています。太郎さんに5本あげました。残りは何本ですか。\n答え: ",
@@ -21,21 +22,25 @@ const PROMPTS: [&str; 4] = [
     "def add(a, b):\n    return",
 ];
 
-/// How far folded logits may be from the path's, relative to the greatest, unless told otherwise.
+/// The default bound on the difference of two logits, relative to the greatest.
 pub const BOUND: f64 = 0.05;
 
 /// How far a folded path is from the path itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Apart {
+pub struct LogitDifference {
     /// Greatest difference of two logits, relative to the greatest logit.
     pub logits: f64,
-    /// Positions whose likeliest token is the same, of all.
+    /// Positions whose likeliest token is the same.
     pub same: usize,
+    /// All positions.
     pub of: usize,
 }
 
-/// Folds the recipe's path and writes it to `out`. Refuses where logits differ by more than
-/// `bound`; an infinite bound leaves the comparison out (which needs memory for the model).
+/// Folds the recipe's path and writes it to `out`. An infinite `bound` skips the comparison, which needs memory for the
+/// whole model.
+///
+/// # Errors
+/// A folder that cannot be written, models that no path can run through, or logits that differ by more than `bound`.
 pub fn export(
     recipe: &Recipe,
     path: &PathModels,
@@ -43,7 +48,7 @@ pub fn export(
     bound: f64,
     device: &Device,
     options: &Options,
-) -> anyhow::Result<(Written, Option<Apart>)> {
+) -> anyhow::Result<(Written, Option<LogitDifference>)> {
     check_out(out)?;
     let steps = path.steps(recipe)?;
     let folding = folding(recipe, path, &steps)?;
@@ -64,6 +69,9 @@ pub fn export(
 }
 
 /// A recipe's path as an ordinary model in memory. It is not compared with the path.
+///
+/// # Errors
+/// Models that no path can run through, or a type that is not written.
 pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkpoint> {
     let steps = path.steps(recipe)?;
     let (config, tensors) = {
@@ -78,6 +86,9 @@ pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkp
 }
 
 /// What [`export`] would write.
+///
+/// # Errors
+/// As [`in_memory`].
 pub fn outline(recipe: &Recipe, path: &PathModels, options: &Options) -> anyhow::Result<Outline> {
     let steps = path.steps(recipe)?;
     Ok(Outline::of_path(&folding(recipe, path, &steps)?, options))
@@ -91,12 +102,15 @@ fn folding<'a>(recipe: &Recipe, path: &'a PathModels, steps: &[PathStep]) -> any
 }
 
 /// Runs the path and its folded form on a few prompts, one after the other.
+///
+/// # Errors
+/// A device without room, or a tokenizer that cannot be read.
 pub fn compare(
     path: &PathModels,
     steps: &[PathStep],
     folded: &Folded<'_>,
     device: &Device,
-) -> anyhow::Result<Apart> {
+) -> anyhow::Result<LogitDifference> {
     let first = &path.checkpoints[0];
     let prompts = prompts(first)?;
     let logits = |decoder: Decoder| -> anyhow::Result<Vec<Vec<f32>>> {
@@ -106,18 +120,18 @@ pub fn compare(
         }
         Ok(rows)
     };
-    let path = logits(path.decoder(steps, device)?)?;
+    let on_path = logits(path.decoder(steps, device)?)?;
     let config = ModelConfig::from_json("the folded path", folded.config().to_string().as_bytes())?;
-    let stock = logits(Decoder::load(&config, folded, device)?)?;
+    let on_stock = logits(Decoder::load(&config, folded, device)?)?;
 
-    let size = path.iter().flatten().fold(0.0_f32, |m, v| m.max(v.abs()));
-    let pairs = path.iter().flatten().zip(stock.iter().flatten());
+    let size = on_path.iter().flatten().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let pairs = on_path.iter().flatten().zip(on_stock.iter().flatten());
     // A NaN anywhere must not pass as agreement.
     let worst =
         pairs.fold(0.0_f32, |m, (a, b)| if (a - b).is_nan() { f32::NAN } else { m.max((a - b).abs()) });
     let likeliest = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i);
-    let same = path.iter().zip(&stock).filter(|(a, b)| likeliest(a) == likeliest(b)).count();
-    Ok(Apart { logits: f64::from(worst / size), same, of: path.len() })
+    let same = on_path.iter().zip(&on_stock).filter(|(a, b)| likeliest(a) == likeliest(b)).count();
+    Ok(LogitDifference { logits: f64::from(worst / size), same, of: on_path.len() })
 }
 
 /// Token ids to compare on: the prompts, or a few ids of a model without a tokenizer.
@@ -154,7 +168,7 @@ fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
 }
 
 /// The model card: the path, and how far the checkpoint is from it.
-fn card(recipe: &Recipe, out: &Path, apart: Option<Apart>, options: &Options) -> String {
+fn card(recipe: &Recipe, out: &Path, apart: Option<LogitDifference>, options: &Options) -> String {
     let name = visible_line(&out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy()));
     let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-generation\n");
     text.push_str("tags:\n- merge\n- yosegi\n---\n\n");

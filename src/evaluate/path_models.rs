@@ -1,4 +1,5 @@
-//! A recipe's path with its models opened: what runs it, and what folds it.
+//! The models that a recipe's path runs through, opened. A recipe and names come in; the path's steps, and a decoder or a
+//! runner on it, go out. The evaluator, `generate` and the export of a path call it.
 
 use super::task_runner::TaskRunner;
 use crate::checkpoint::Checkpoint;
@@ -6,18 +7,18 @@ use crate::error::BadInput;
 use crate::lm::{Decoder, Device, PathModel, PathStep};
 use crate::recipe::Recipe;
 
-/// Models that paths go through; the first gives embedding, final norm, head and tokenizer.
+/// Models that paths run through; the first gives embedding, final norm, head and tokenizer.
 pub struct PathModels {
     pub checkpoints: Vec<Checkpoint>,
 }
 
 impl PathModels {
-    /// Names of the models that a recipe's path goes through, its base first; those of `pool` come
-    /// next whether it names them or not, so that other paths over the pool find them in place.
+    /// Names of the models that a recipe's path runs through, its base first. Those of `pool` come next whether the path
+    /// names them or not, so that other paths over the pool need no others.
     #[must_use]
     pub fn names(recipe: &Recipe, pool: &[String]) -> Vec<String> {
         let mut names = vec![recipe.donor().to_owned()];
-        // Its models vote for one chat template; no others do.
+        // The chat template is chosen among the path's own models alone.
         let pool = if recipe.chat_template.is_some() { &[] } else { pool };
         for name in pool.iter().chain(recipe.path.iter().map(|step| &step.model)) {
             if !names.contains(name) {
@@ -27,7 +28,10 @@ impl PathModels {
         names
     }
 
-    /// Opens these models.
+    /// Opens these models by `open`.
+    ///
+    /// # Errors
+    /// The first one of `open`.
     pub fn open(
         names: &[String],
         mut open: impl FnMut(&str) -> anyhow::Result<Checkpoint>,
@@ -37,6 +41,9 @@ impl PathModels {
     }
 
     /// The recipe's path over these models.
+    ///
+    /// # Errors
+    /// A step whose model is not among them.
     pub fn steps(&self, recipe: &Recipe) -> anyhow::Result<Vec<PathStep>> {
         let step = |(i, step): (usize, &crate::recipe::Step)| {
             let model =
@@ -51,7 +58,7 @@ impl PathModels {
         recipe.path.iter().enumerate().map(step).collect()
     }
 
-    /// What a decoder takes layers from.
+    /// The models as a decoder takes layers from them.
     #[must_use]
     pub fn parts(&self) -> Vec<PathModel<'_>> {
         self.checkpoints
@@ -61,17 +68,26 @@ impl PathModels {
     }
 
     /// A decoder on the path, with layers of these models.
+    ///
+    /// # Errors
+    /// Models of other shapes, a layer that a model has not, or a device without room.
     pub fn decoder(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<Decoder> {
         Decoder::load_path(&self.parts(), steps, device).map_err(BadInput::error)
     }
 
     /// A runner on the path.
+    ///
+    /// # Errors
+    /// As [`Self::decoder`], or a tokenizer that cannot be read.
     pub fn runner(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<TaskRunner> {
         let first = &self.checkpoints[0];
         TaskRunner::with_decoder(first, first.config(), self.decoder(steps, device)?)
     }
 
-    /// Sends a runner of [`Self::runner`] along another path.
+    /// Puts a runner of [`Self::runner`] on another path.
+    ///
+    /// # Errors
+    /// As [`Self::decoder`].
     pub fn redirect(&self, runner: &mut TaskRunner, steps: &[PathStep]) -> anyhow::Result<()> {
         runner.decoder.set_path(&self.parts(), steps).map_err(BadInput::error)
     }

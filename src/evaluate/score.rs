@@ -1,4 +1,5 @@
-//! What an evaluation gives: scores, answers with their verdicts, and what they cost.
+//! What an evaluation gives: scores, answers with their verdicts, and what they cost. A session's events and journal hold
+//! these types as they are.
 
 use std::collections::BTreeMap;
 
@@ -41,14 +42,14 @@ impl Cost {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitScore {
     pub split: Split,
-    /// Of several tasks, their weighted mean.
+    /// The task's score; of several tasks the weighted mean.
     pub score: Score,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
 }
 
-/// One task's part of a score, where a session has several or its task has a bar. Its fitness is
-/// that of the task's own expression, also for a candidate below a bar.
+/// One task's own score, where a session has several tasks or its task has a bar. Its fitness is that of the task's
+/// own expression, also for a candidate below a bar.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskScore {
     /// As the config names it.
@@ -77,12 +78,12 @@ pub struct Score {
     pub n: u64,
 }
 
-/// The largest fitness, up or down, that candidates are ranked by: sums and squares of as many as a session may
-/// have stay finite.
+/// The greatest fitness, positive or negative, by which candidates are ranked. Sums and squares of as many as a session
+/// may have stay finite.
 pub const FITNESS_MAX: f64 = 1e100;
 
 impl Score {
-    /// Why candidates can't be ranked by it, if they can't.
+    /// Why candidates cannot be ranked by it, if they cannot.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         let shares = [self.acc, self.acc_in_language, self.in_language];

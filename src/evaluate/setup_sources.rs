@@ -24,7 +24,7 @@ pub(super) fn with_sources<T>(
         made: &setup.made,
         device,
         fetch: &|reference| fetch(reference, setup, progress),
-        told: &|line| progress(Progress::Note(line.to_owned())),
+        note: &|line| progress(Progress::Note(line.to_owned())),
         allow_non_finite: setup.allow_non_finite,
     })
 }

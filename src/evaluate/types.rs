@@ -25,17 +25,17 @@ pub struct EvalSetup {
     pub device: String,
     /// 0 takes one a core.
     pub threads: usize,
-    /// Recipes of models that are merged on the spot, each under its own name (`stage:1`); one may
-    /// use those before it.
+    /// Recipes whose results are models here, each under its own name (`stage:1`). They are merged in memory when a
+    /// target names them; one may use those before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<Recipe>,
-    /// Tasks are read as in sessions that did not say which language they ask for.
+    /// Tasks are read as in sessions from before tasks stated the language they ask for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub earlier: bool,
-    /// Takes values that are not finite, in models and in what is made of them.
+    /// Accepts NaN and infinities, in models and in merges.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_non_finite: bool,
-    /// What models and tasks must be like when they are opened; empty takes them as they are.
+    /// Fingerprints that models and tasks must have when they are opened; empty accepts any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prints: Vec<FilePrint>,
 }
@@ -87,20 +87,20 @@ impl TaskSpec {
     }
 }
 
-/// Questions of a split, by their index.
+/// Questions to answer, all of one split, by their index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     pub split: Split,
     pub questions: Vec<usize>,
 }
 
-/// What is asked to answer: a model as it is, or a merge.
+/// What answers: a model as it is, or a merge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// `zoo:ja`, a folder, `org/name[@revision]`.
     Model(String),
-    /// A merge.
+    /// A merge, or a path through the layers of several models.
     Recipe(Box<Recipe>),
 }
 
@@ -109,64 +109,71 @@ pub enum Target {
 pub enum Progress {
     /// More text of a watched question's answer.
     Token { question: usize, text: String },
-    /// What is being fetched, or was done otherwise than asked.
+    /// How far a download has come, or what was done in another way than asked.
     Note(String),
     /// Questions done so far.
     Done { done: u64, of: u64 },
 }
 
-/// What the models and the task are like: known once they are open.
+/// What a setup's models and tasks are like, known once they are open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupFacts {
     /// Decoder blocks.
     pub layers: usize,
+    /// Of all tasks together, within their limits.
     pub train_questions: usize,
+    /// Held-out questions, counted alike.
     pub test_questions: usize,
+    /// The device's name for people.
     pub device: String,
     /// Why it is not the GPU that `auto` looked for, if it is not.
     pub device_note: String,
+    /// The type in which the decoder computes.
     pub dtype: String,
+    /// What tells languages apart (`lid.176` or the fallback's name).
     pub language_by: String,
-    /// The language that each task asks for, `none` for none.
+    /// The code of the language that each task asks for, [`crate::task::NO_LANGUAGE`] for none.
     #[serde(default)]
     pub languages: Vec<String>,
-    /// Fingerprints of all that the session reads: the models' files, task, questions and examples.
+    /// Fingerprints of everything that was read: the models' files, tasks, questions and examples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prints: Vec<FilePrint>,
 }
 
-/// A question as the journal keeps it, once for all candidates.
+/// A question as a journal keeps it, once for all candidates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredQuestion {
     pub split: Split,
+    /// In the list of all tasks' questions of this split.
     pub index: usize,
+    /// The question's id in the data.
     pub id: String,
     pub question: String,
     pub gold: String,
 }
 
-/// Answers to one split's questions.
+/// Answers to one split's questions, with their verdicts and scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     pub split: Split,
     pub score: Score,
-    /// The task's metrics by name, shares in [0, 1].
+    /// Metrics by name, shares in [0, 1]; empty for several tasks.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
-    /// Each task's part, where there are several.
+    /// Each task's own score, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
     pub answers: Vec<Answer>,
     /// For each answer the time from the start of its batch until it was complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds: Vec<f64>,
-    /// What each answer brings to the fitness, in their order; empty for several tasks.
+    /// The fitness of each answer by itself, in their order; empty for several tasks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
 }
 
 impl Measured {
-    /// Why it is no fitness, if it is none.
+    /// Why candidates cannot be ranked by it, if they cannot: a number in it is not finite.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         let of_tasks = || self.tasks.iter().find_map(|t| Some(format!("{}: {}", t.task, t.score.unfit()?)));

@@ -191,7 +191,7 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
         return Err(BadInput::error(format!(
             "`{}` is no session name: use 1 to 64 letters, digits, `-`, `_` or `.`, not starting with a dot",
-            super::text::visible(name)
+            crate::text::visible(name)
         )));
     }
     Ok(())

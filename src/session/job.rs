@@ -1,5 +1,6 @@
-//! What the engine and a worker say to each other, one JSON document a line. A job carries all
-//! that is needed to do it, so that a fresh worker can take the place of one that died.
+//! What an engine and its worker say to each other, one JSON document a line: jobs to the worker, reports back. A job
+//! carries everything that is needed to do it, so that a fresh worker can take the place of one that died. Both are one
+//! program, so these forms may change from version to version.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub enum Job {
     },
     /// Answer questions and score the answers.
     Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<Ask>, watch: Vec<usize> },
-    /// Forget the job with this number if it is still running.
+    /// Stop the job with this number if it is still running.
     Cancel { id: u64 },
 }
 
@@ -32,7 +33,7 @@ pub enum Report {
     Opened { id: u64, facts: SetupFacts, questions: Vec<StoredQuestion> },
     /// More text of a watched question's answer.
     Token { id: u64, question: usize, text: String },
-    /// News while models are fetched.
+    /// How far a download has come, or what was done in another way than asked.
     Note { id: u64, text: String },
     /// Questions done so far.
     Progress { id: u64, done: u64, of: u64 },
@@ -40,9 +41,9 @@ pub enum Report {
     Done { id: u64, device: String, splits: Vec<Measured>, cost: Cost },
     /// The job could not be done, in one sentence.
     Failed { id: u64, why: String },
-    /// It was done, and what came out is no fitness: another worker would find the same.
+    /// The job was done, and its result is no fitness: another worker would find the same.
     Unfit { id: u64, why: String },
-    /// Models or task are not what the setup's prints say: whatever is measured now does not go with what was
+    /// Models or tasks do not have the setup's fingerprints: what is measured now could not stand beside what was
     /// measured before.
     Changed { id: u64, why: String },
 }

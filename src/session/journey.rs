@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::state::SessionState;
-use super::text::visible_line;
 use crate::recipe::Recipe;
+use crate::text::visible_line;
 
 /// Characters of a line of a path.
 const LINE: usize = 96;

@@ -20,7 +20,6 @@ pub mod report;
 pub mod resume_check;
 pub mod signals;
 pub mod state;
-pub mod text;
 #[cfg(test)]
 mod toy;
 pub mod worker;

@@ -10,8 +10,9 @@ use super::evolve::objectives;
 use super::journey::{route, stages};
 use super::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
 use super::state::{Entry, SessionState};
-use super::text::{in_locale, speaks_unicode, visible_line};
+use crate::locale::{in_locale, speaks_unicode};
 use crate::task::{AnswerLanguage, share_names};
+use crate::text::visible_line;
 
 /// One line of the comparison: what the search is measured against, and what it found.
 #[derive(Clone, Debug, PartialEq, Serialize)]

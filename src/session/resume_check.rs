@@ -45,7 +45,7 @@ fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<Strin
     let same_place = |q: &StoredQuestion| is.iter().find(|p| (p.split, p.index) == (q.split, q.index));
     was.iter().find_map(|old| {
         let of = old.split.name();
-        let (number, id) = (old.index + 1, super::text::visible_line(&old.id));
+        let (number, id) = (old.index + 1, crate::text::visible_line(&old.id));
         match same_place(old) {
             Some(new) if new == old => None,
             Some(new) if new.question == old.question && new.gold != old.gold => Some(format!(

@@ -1,5 +1,5 @@
-//! The process that does the tensor work: jobs come in on stdin, reports go out on stdout, one
-//! JSON document a line. It ends with its engine.
+//! `yosegi worker`, the process that does the tensor work: jobs come in on stdin, reports go out on stdout, one JSON
+//! document a line. An engine starts it, and it ends with its engine.
 
 use std::fs::File;
 use std::io::Write;
@@ -23,7 +23,7 @@ use crate::limits::MESSAGE;
 /// Progress is reported this often at most.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 
-/// The job in hand, and the last one that nobody wants any more.
+/// The job that is being done, and the highest number of a cancelled one.
 #[derive(Default)]
 struct Current {
     id: u64,
@@ -32,6 +32,9 @@ struct Current {
 }
 
 /// Does jobs until stdin ends.
+///
+/// # Errors
+/// A stdout that cannot be taken over, or a thread that cannot be started.
 pub fn run() -> anyhow::Result<()> {
     signals::start_clean();
     die_with_engine();
@@ -42,7 +45,7 @@ pub fn run() -> anyhow::Result<()> {
         let line = encode(report).or_else(|why| encode(&failed(&why))).unwrap_or_default();
         let written = out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
         if written.is_err() {
-            // Nobody listens any more.
+            // The engine is gone.
             std::process::exit(0);
         }
     };
@@ -61,7 +64,7 @@ pub fn run() -> anyhow::Result<()> {
             Ok(Err(why)) if is_settled(&why) => Report::Unfit { id, why: format!("{why:#}") },
             Ok(Err(why)) => Report::Failed { id, why: format!("{why:#}") },
             Err(panic) => {
-                // What was loaded may be half changed.
+                // What is loaded may be half changed.
                 evaluator = Evaluator::default();
                 let said = panic.downcast_ref::<String>().map(String::as_str);
                 let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -116,7 +119,7 @@ fn work(
     }
 }
 
-/// The job's own flag, set already if it was cancelled while it waited.
+/// Begins a job: its flag for cancelling, set already if it was cancelled while it waited.
 fn begin(current: &Mutex<Current>, id: u64) -> Arc<AtomicBool> {
     let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
     current.id = id;
@@ -158,8 +161,8 @@ fn take_stdout() -> anyhow::Result<File> {
     }
 }
 
-/// A key press goes before the search: the threads of a worker give way to the workbench and to
-/// whatever else a person does on the machine. On an idle machine this costs nothing.
+/// Lowers the worker's priority, so that the workbench answers a key at once while it computes. On an idle machine this
+/// costs nothing.
 fn give_way() {
     // SAFETY: nice takes a number and touches no memory. Where it is refused all stays as it was.
     unsafe {
@@ -167,8 +170,8 @@ fn give_way() {
     }
 }
 
-/// Asks the system to end this process when the engine's thread that started it ends, however
-/// that comes about. (The end of stdin says the same a little later, on every system.)
+/// Asks the system to end this process when the engine's thread that started it ends, for whatever reason. (The end of
+/// stdin says the same a little later, on every system.)
 fn die_with_engine() {
     #[cfg(target_os = "linux")]
     // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.

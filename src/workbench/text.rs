@@ -8,7 +8,7 @@ use textwrap::WordSeparator;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::messages;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 /// No more than this many characters of one text are laid out in a frame.
 const LONGEST: usize = 20_000;

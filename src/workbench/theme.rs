@@ -49,7 +49,7 @@ impl Theme {
         } else {
             Depth::Ansi16
         };
-        Self { depth, ascii: !crate::session::text::speaks_unicode() }
+        Self { depth, ascii: !crate::locale::speaks_unicode() }
     }
 
     /// Style of a text.

@@ -120,6 +120,41 @@ fn nothing_imports_upwards() {
     }
 }
 
+/// What these commands do is a session's: its home, its journal, or a process that runs it. All others (`eval`,
+/// `compare`, `generate`, a merge of a recipe, ...) work on `evaluate` and the rooms below it.
+const SESSION_COMMANDS: [&str; 15] = [
+    "attach_headless",
+    "doctor",
+    "engine",
+    "evolve",
+    "exit",
+    "follow",
+    "merge",
+    "mod",
+    "page",
+    "replay",
+    "report",
+    "screenshot",
+    "sessions",
+    "stop",
+    "worker",
+];
+
+#[test]
+fn only_commands_about_sessions_name_the_session() {
+    let cli = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
+    for (_, path, text) in sources() {
+        let Ok(inside) = path.strip_prefix(&cli) else { continue };
+        let command =
+            inside.iter().next().and_then(|part| Path::new(part).file_stem()).and_then(|s| s.to_str());
+        assert!(
+            !rooms_used(&text).contains(&"session") || command.is_some_and(|c| SESSION_COMMANDS.contains(&c)),
+            "{}: a command that needs no session names `session`",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn only_tensor_rooms_name_the_tensor_library() {
     for (rank, path, text) in sources() {

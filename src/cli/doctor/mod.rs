@@ -79,11 +79,11 @@ fn line(finding: &Finding) -> String {
         Verdict::Note => "--",
         Verdict::Gap => "!!",
     };
-    let found = crate::session::text::visible_line(&finding.found);
+    let found = crate::text::visible_line(&finding.found);
     let line = format!("{mark}  {:<13} {found}", finding.about);
     match &finding.todo {
         None => line,
-        Some(todo) => format!("{line}\n    {:<13} > {}", "", crate::session::text::visible_line(todo)),
+        Some(todo) => format!("{line}\n    {:<13} > {}", "", crate::text::visible_line(todo)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::evolve::on_terminal;
 use super::{Finding, var};
-use crate::session::text::{is_utf8, locale};
+use crate::locale::{is_utf8, locale};
 
 pub fn look() -> Vec<Finding> {
     let mut out = vec![terminal(), letters()];

@@ -17,7 +17,7 @@ use crate::error::BadInput;
 use crate::session::journal::Reader;
 use crate::session::protocol::Status;
 use crate::session::state::SessionState;
-use crate::session::text::visible;
+use crate::text::visible;
 
 /// Writes the page of a session, all of it or nothing.
 pub fn write(reader: &Reader<'_>, file: &Path) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! `[budget]`: when the search ends, and a budget shared out over stages.
+//! `[budget]`: when the search ends. A command line's budget is shared out here over a config's stages.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Fitness evaluations of the search and of hand-made recipes; baselines are not counted.
+    /// Fitness evaluations of the search and of recipes put in by hand; baselines are not counted.
     pub evaluations: u64,
     /// Tokens generated, baselines included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Seconds spent on candidates, baselines included and pauses not.
+    /// Seconds spent on candidates, baselines included, pauses excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// A fitness on the training questions that is enough.
+    /// A fitness on the training questions at which the search ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
-    /// Generations in a row without a better best.
+    /// Generations in a row without a new best candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stagnation: Option<u64>,
 }
@@ -33,14 +33,14 @@ impl Budget {
     }
 }
 
-/// The budget of a whole session in a config's text.
+/// The budget in a config's text; of a config with stages an empty one, since each stage has its own.
 #[must_use]
 pub fn budget_in(config: &str) -> Budget {
     let mut document: toml::Table = toml::from_str(config).unwrap_or_default();
     document.remove("budget").and_then(|budget| budget.try_into().ok()).unwrap_or_default()
 }
 
-/// Shares a budget out over a config's stages in proportion.
+/// Shares a number of evaluations out over a config's stages, in proportion to what each has.
 pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget: u64) -> anyhow::Result<()> {
     let of = |stage: &dyn toml_edit::TableLike| {
         stage.get("budget").and_then(|b| b.get("evaluations")).and_then(toml_edit::Item::as_integer)
@@ -51,7 +51,7 @@ pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget:
     let (mut before, mut given) = (0, 0);
     for (stage, planned) in stages.iter_mut().zip(planned) {
         before += planned;
-        // Rounded sums, so that the parts make the whole.
+        // The sums are rounded, not the shares, so that the shares add up to the budget.
         let until = u64::try_from(u128::from(budget) * u128::from(before) / u128::from(all))?;
         let budget = stage.entry("budget").or_insert_with(toml_edit::table);
         budget["evaluations"] = toml_edit::value(i64::try_from(until - given)?);

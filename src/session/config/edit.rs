@@ -1,5 +1,5 @@
-//! A config's text changed: by what a command line overrides, or so that it holds in another folder. Comments stay. Both
-//! faces call it before they send a config to the engine.
+//! A config's text changed: by what a command line overrides, or so that it holds in another folder; comments stay.
+//! `yosegi evolve` calls it before it sends a config to the engine.
 
 use std::path::Path;
 
@@ -10,7 +10,10 @@ use crate::error::BadInput;
 use crate::recipe::model_paths;
 use crate::task::BUILTIN;
 
-/// A config's text with some values replaced, comments kept.
+/// A config's text with another seed or another number of evaluations, comments kept.
+///
+/// # Errors
+/// A text that is no TOML, or a number that TOML cannot hold.
 pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> anyhow::Result<String> {
     if seed.is_none() && budget.is_none() {
         return Ok(text.to_owned());
@@ -29,11 +32,14 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
     Ok(document.to_string())
 }
 
-/// A config's text that passes over unknown keys of the recipe that its search begins from.
+/// A config's text with `lenient` set for the recipe that its search begins from: unknown keys there are skipped.
+///
+/// # Errors
+/// A text that is no TOML.
 pub fn with_lenient(text: &str) -> anyhow::Result<String> {
     let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
     match stages(&mut document) {
-        // Only the first stage can begin from one.
+        // Only the first stage can begin from a recipe.
         Some(mut stages) => {
             if let Some(first) = stages.first_mut() {
                 let search = first.entry("search").or_insert_with(|| Item::Value(InlineTable::new().into()));
@@ -76,10 +82,11 @@ const PLACES: [&[&str]; 8] = [
     &["stage", "*", "space", "path", "models", "*"],
 ];
 
-/// A config's text with relative paths of models, tasks and recipes made absolute, since the
-/// engine works in another folder than the one who asks. Names that are no path here stay as they are.
-pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> {
-    let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return Ok(text.to_owned()) };
+/// A config's text with relative paths of models, tasks and recipes made absolute, since the engine works in another
+/// folder. Names that are no path under `folder` stay as they are, and so does a text that is no TOML.
+#[must_use]
+pub fn with_absolute_paths(text: &str, folder: &Path) -> String {
+    let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return text.to_owned() };
     let absolute = |item: &str| -> Option<String> {
         let path = Path::new(item);
         if !path.is_relative() || BUILTIN.contains(&item) || item.is_empty() {
@@ -103,11 +110,11 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> anyhow::Result<String> 
             }
         });
     }
-    Ok(if changed { document.to_string() } else { text.to_owned() })
+    if changed { document.to_string() } else { text.to_owned() }
 }
 
-/// Calls `take` for every value at a place. What is not there stays away: `Item::get_mut` would put
-/// an empty entry in its place, and an empty `[space.path]` asks for another search.
+/// Calls `take` for every value at a place. A key that is not there is not added: `Item::get_mut` would insert an empty
+/// entry, and an empty `[space.path]` would ask for another search.
 fn visit(item: &mut Item, place: &[&str], take: &mut dyn FnMut(&mut Value)) {
     match (item, place) {
         (Item::Value(value), _) => visit_value(value, place, take),
@@ -149,15 +156,15 @@ mod tests {
         for sub in ["zoo", "models/ja"] {
             std::fs::create_dir_all(folder.path().join(sub)).unwrap();
         }
-        assert_eq!(with_absolute_paths(ZOO, folder.path()).unwrap(), ZOO);
+        assert_eq!(with_absolute_paths(ZOO, folder.path()), ZOO);
         let text = ZOO.replace("\"zoo:ja\"", "\"models/ja\"");
-        let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
+        let config = Config::parse(&with_absolute_paths(&text, folder.path()), "x").unwrap();
         assert!(Path::new(&config.pool.sources[0]).is_absolute());
         assert_eq!(config.pool.sources[1], "zoo:math-add");
         std::fs::create_dir(folder.path().join("lora")).unwrap();
         for (given, part) in [("models/ja+lora", "/ja+/"), ("zoo:ja+lora", "zoo:ja+/")] {
             let text = ZOO.replace("\"zoo:ja\"", &format!("\"{given}\""));
-            let config = Config::parse(&with_absolute_paths(&text, folder.path()).unwrap(), "x").unwrap();
+            let config = Config::parse(&with_absolute_paths(&text, folder.path()), "x").unwrap();
             let source = &config.pool.sources[0];
             assert!(source.contains(part) && source.ends_with("/lora"), "{source}");
         }
@@ -216,7 +223,7 @@ mod tests {
                 }
             });
             assert!(count >= 3, "{name}: {count}");
-            let stored = with_absolute_paths(&relative, &root).unwrap();
+            let stored = with_absolute_paths(&relative, &root);
             assert_eq!(toml::from_str::<toml::Value>(&stored).unwrap(), given, "{name}");
             let comments = |text: &str| text.matches('#').count();
             assert_eq!(comments(&stored), comments(&text), "{name}: a comment went missing");

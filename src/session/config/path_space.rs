@@ -10,15 +10,15 @@ use crate::error::BadInput;
 use crate::limits::MODELS;
 use crate::search::{GeneRange, PathSpace, PathSpaceConfig, Scales};
 
-/// `[space.path]`: the data flow space in place of a merge's parameters.
+/// `[space.path]`: paths through layers are searched in place of a merge's parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathKeys {
-    /// Models that layers are taken from, of the pool or `stage:N`; empty takes the whole pool. The
-    /// first gives embedding, head, tokenizer and both ends of each path.
+    /// Models that layers are taken from, of the pool or `stage:N`; empty takes the whole pool. The first gives embedding,
+    /// head, tokenizer, and each path's first and last layer.
     #[serde(default)]
     pub models: Vec<String>,
-    /// How often the sequence of all layers is repeated.
+    /// How often the sequence of all models' layers is repeated; each place in it can be switched on.
     #[serde(default = "one")]
     pub repeats: usize,
     /// `hop`, `matrix`, `network` or `none`.
@@ -27,10 +27,10 @@ pub struct PathKeys {
     /// Bounds of a scale.
     #[serde(default)]
     pub scale: ScaleRange,
-    /// First probability of the first model's own layers.
+    /// The probability with which the search switches the first model's layers on at its beginning.
     #[serde(default = "likely")]
     pub likely: f64,
-    /// First probability of every other layer.
+    /// The same for every other layer.
     #[serde(default = "seldom")]
     pub seldom: f64,
     /// Most layers of a path; 0 = no bound.

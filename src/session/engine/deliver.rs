@@ -5,7 +5,7 @@ use super::hub::Hub;
 use super::outbox::Pushed;
 use crate::session::journal::now_ms;
 use crate::session::protocol::{Live, Message, Record, Reply};
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 /// Log lines that are kept for those who come later.
 const SAID: usize = 200;

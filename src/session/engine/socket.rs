@@ -114,10 +114,7 @@ impl Listening {
                     accept(stream, lines.fetch_add(1, Ordering::Relaxed), &home, &inbound)
                 });
                 if let Err(why) = let_in {
-                    eprintln!(
-                        "a client was not let in: {}",
-                        crate::session::text::visible_line(&format!("{why:#}"))
-                    );
+                    eprintln!("a client was not let in: {}", crate::text::visible_line(&format!("{why:#}")));
                     thread::sleep(Duration::from_millis(100));
                 }
             }

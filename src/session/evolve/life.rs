@@ -14,7 +14,7 @@ use crate::session::home::Home;
 use crate::session::journal::Reader;
 use crate::session::protocol::{CandidateId, Event, Origin, Split, Status, Target};
 use crate::session::state::Entry;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 
 impl Evolution {
     /// Why the search should propose no more, if a limit other than the evaluations is reached.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::session::text::as_cell;
+use crate::text::as_cell;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
 use crate::workbench::files::write::{Over, Unwritten};

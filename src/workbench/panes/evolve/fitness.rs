@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::state::Run;
 use crate::session::protocol::Origin;
 use crate::session::state::Entry;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::theme::Tone;

@@ -6,7 +6,7 @@ use ratatui::layout::{Layout, Rect};
 use super::state::Run;
 use crate::session::protocol::Status;
 use crate::session::state::Entry;
-use crate::session::text::visible_line;
+use crate::text::visible_line;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::text::{bytes, count, duration};

@@ -1,6 +1,5 @@
-//! Text that came from a model, a data set or a config, on its way out.
-
-pub use crate::text::{as_cell, as_json, as_toml, visible, visible_line};
+//! What the locale's letters allow: whether our own marks may go beyond ASCII, and a text of ours in the letters that
+//! there are. The environment comes in; both faces and the report call it.
 
 /// Whether what we draw may go beyond ASCII: as `YOSEGI_ASCII` says, else as the locale does. Where no
 /// locale is set nothing is known of the terminal, and most can.
