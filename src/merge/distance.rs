@@ -1,5 +1,6 @@
 //! How far fine-tunes lie from their base and from each other, layer group by layer group: the
-//! length of each task vector relative to the base's weights, and the cosine between two.
+//! length of each task vector relative to the base's weights, and the cosine between two. Open checkpoints come
+//! in, [`Distances`] go out; the engine calls it for the Models pane.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,7 @@ use crate::checkpoint::{Checkpoint, TensorView, Weights};
 use crate::recipe::LayerGroup;
 
 /// Elements read at once.
-const BLOCK: usize = 4096;
+const READ_LEN: usize = 4096;
 
 /// Distances of sources from their base, over the layer groups from the input to the output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,11 +108,11 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
 /// has no length.
 fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[TensorView<'_>]) {
     let n = sources.len();
-    let mut here = vec![0.0_f32; BLOCK];
-    let mut again = vec![0.0_f32; BLOCK];
-    let mut deltas = vec![vec![0.0_f32; BLOCK]; n];
-    for at in (0..base.len()).step_by(BLOCK) {
-        let len = BLOCK.min(base.len() - at);
+    let mut here = vec![0.0_f32; READ_LEN];
+    let mut again = vec![0.0_f32; READ_LEN];
+    let mut deltas = vec![vec![0.0_f32; READ_LEN]; n];
+    for at in (0..base.len()).step_by(READ_LEN) {
+        let len = READ_LEN.min(base.len() - at);
         let here = &mut here[..len];
         base.read_f32(at, here);
         let mut holes = Vec::new();

@@ -19,8 +19,8 @@ use crate::checkpoint::{
 };
 
 use super::MergeError;
+use super::kernels::block::CHUNK_LEN;
 use super::kernels::cast;
-use super::plan::pool::CHUNK;
 
 /// One step of a path over models in a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -214,7 +214,7 @@ impl<'a> Piece<'a> {
         };
         let finite = |(i, out): (usize, &mut [u8])| {
             let mut values = vec![0.0_f32; out.len() / dtype.size()];
-            view.read_f32(i * CHUNK, &mut values);
+            view.read_f32(i * CHUNK_LEN, &mut values);
             match self.change {
                 Change::None => {}
                 Change::Divide(by) => values.iter_mut().for_each(|v| *v /= by),
@@ -225,7 +225,8 @@ impl<'a> Piece<'a> {
             TensorView { dtype, shape: &shape, data: out }.read_f32(0, &mut values);
             values.iter().all(|v| v.is_finite())
         };
-        if out.par_chunks_mut(CHUNK * dtype.size()).enumerate().map(finite).reduce(|| true, |a, b| a && b) {
+        if out.par_chunks_mut(CHUNK_LEN * dtype.size()).enumerate().map(finite).reduce(|| true, |a, b| a && b)
+        {
             return Ok(());
         }
         refuse(format!(

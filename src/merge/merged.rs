@@ -1,4 +1,5 @@
-//! A merged model in memory, and how it is brought up to date with a recipe.
+//! A merged model in memory, brought up to date with one recipe after another: only tensors whose line in the plan
+//! changed are merged again. Candidates of a session and `yosegi generate` are such models.
 
 use std::collections::HashMap;
 
@@ -7,16 +8,16 @@ use rayon::prelude::*;
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 use crate::recipe::{LayerGroup, Recipe};
 
-use super::parity::mt19937::Twister;
+use super::parity::mt19937::Mt19937;
 use super::plan::planned::{Plan, Planned};
-use super::run::Numbers;
+use super::run::RandomSource;
 use super::{MergeError, Pool};
 
-/// Outputs of more bytes than this are written past the caches.
-const CACHES: usize = 16 << 20;
+/// A merge of more bytes than this is written past the CPU's caches.
+const CACHE_BYTES: usize = 16 << 20;
 
-/// The tensors of a merge, each in the type that the recipe stores. It remembers how each was
-/// merged, so that the next recipe recomputes only what it changes.
+/// The tensors of a merge, each in the type in which the recipe stores it. It remembers the plan by which they
+/// were merged, so that the next recipe merges only what it changes.
 pub struct Merged {
     pool: u64,
     config: ModelConfig,
@@ -123,20 +124,20 @@ impl Pool {
         let jobs = plan.tensors.iter().zip(&mut out.tensors).zip(&stale).filter(|(_, stale)| **stale);
         let jobs: Vec<Job<'_>> = jobs.map(|((t, o), _)| (t, o.data.as_mut_slice())).collect();
         let bytes = jobs.iter().map(|(t, _)| self.traffic(t)).sum();
-        let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHES;
+        let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHE_BYTES;
         if plan.one_stream() {
             // mergekit draws from one stream: tensors in the order of the last of their inputs' names,
             // within a tensor the sources in recipe order.
             let mut jobs = jobs;
             jobs.sort_by_cached_key(|(planned, _)| self.label(planned));
-            let mut stream = Twister::new(plan.seed);
+            let mut stream = Mt19937::new(plan.seed);
             for (planned, out) in jobs {
-                let numbers = Numbers::Stream(&mut stream);
+                let numbers = RandomSource::Stream(&mut stream);
                 self.merge_tensor(&plan, planned, numbers, out, large)?;
             }
         } else {
             jobs.into_par_iter().try_for_each(|(planned, out)| {
-                let numbers = Numbers::Counter(plan.seed);
+                let numbers = RandomSource::Counter(plan.seed);
                 self.merge_tensor(&plan, planned, numbers, out, large)
             })?;
         }

@@ -1,8 +1,13 @@
-//! Recipe + checkpoints → tensors. A [`Pool`] holds the mapped base and sources; a recipe comes
-//! in, and a [`Merged`] set of tensors goes out, or an ordinary checkpoint on disk.
+//! Merging: a [`Pool`] of mapped checkpoints and a recipe come in; a [`Merged`] set of tensors goes out, or an ordinary
+//! checkpoint on disk ([`export()`]). `cli` and `evaluate` call it.
+//!
+//! `plan` works a recipe out into one line per output tensor, `run` merges a line, by `methods` and by the passes of
+//! `kernels`; `parity` is what exists to equal mergekit alone, `device` merges on a CUDA card. `vocab` and `align` make
+//! sources fit each other beforehand, `fold_scales` turns a path into an ordinary decoder, `distance` measures task
+//! vectors.
 //!
 //! One pass per tensor: base and sources are read once, task vectors live only in registers, the
-//! result is written once. Rounding follows mergekit 0.1.5 to the bit (see `kernel`).
+//! result is written once. Rounding follows mergekit 0.1.5 to the bit (see `kernels::passes`).
 
 mod align;
 #[cfg(any(feature = "cuda", test))]

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use super::kernels::cast;
 use super::kernels::group::Group;
 use super::methods::{Problem, computed};
-use super::parity::mt19937::Twister;
+use super::parity::mt19937::Mt19937;
 use super::plan::planned::{Planned, Values};
-use super::run::{Numbers, Recall, merge};
+use super::run::{Hints, RandomSource, merge};
 use crate::checkpoint::{Dtype, TensorView};
 use crate::recipe::{BaseNeed, LayerGroup, Method, Param, Scope};
 
@@ -96,10 +96,10 @@ impl Bench {
         };
         let mut out = vec![0; planned.stored.size() * planned.len()];
         let group = Group { inputs: views, base, shape: &self.shape, work: dtype };
-        let mut twister = Twister::new(3);
-        let numbers = if self.stream { Numbers::Stream(&mut twister) } else { Numbers::Counter(3) };
-        let recall = Recall { known: None, large: false };
-        merge(self.method, &planned, &group, recall, numbers, &mut out)?;
+        let mut stream = Mt19937::new(3);
+        let numbers = if self.stream { RandomSource::Stream(&mut stream) } else { RandomSource::Counter(3) };
+        let hints = Hints { cache: None, large: false };
+        merge(self.method, &planned, &group, hints, numbers, &mut out)?;
         let view = TensorView { dtype: planned.stored, shape: &self.shape, data: &out };
         let mut values = vec![0.0; view.len()];
         view.read_f32(0, &mut values);

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use super::MergeError;
 use super::device::launch::Launch;
 use super::device::queue;
-use super::kernels::kernel::{Input, Keep, Rule, Task};
 use super::kernels::mask::{Key, threshold};
 use super::kernels::round;
+use super::kernels::selection::Selection;
+use super::kernels::task::{Combine, Input, Task};
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, tensor_shapes};
 use crate::gpu::{Arguments, Driver, Fault, KernelSource};
 
@@ -94,15 +95,19 @@ impl<D: Driver> Random<D> {
         let input = |source: usize| Input {
             source: view,
             weight: round::bf16(0.3 + 0.01 * (candidate % 16) as f32),
-            keep: Keep::Hashed { key: Key::new(42, name, source), below: threshold(0.5), scale: Some(2.0) },
+            selection: Selection::Hashed {
+                key: Key::new(42, name, source),
+                below: threshold(0.5),
+                scale: Some(2.0),
+            },
         };
         let task = Task {
             base: view,
             inputs: (0..self.sources).map(input).collect(),
             narrow: true,
-            rule: Rule::Sum { consensus: true, lambda: 1.0 },
+            combine: Combine::Sum { consensus: true, lambda: 1.0 },
             normalize: true,
-            extent: None,
+            exponents: None,
         };
         let Some(launch) = Launch::of(&task) else {
             return Err(MergeError::Card(format!("{} sources are too many", self.sources)));

@@ -1,11 +1,13 @@
-//! What the CUDA kernel is told of a task: the fields of `merge.cu`, in their order.
+//! A task as the CUDA kernel reads it: the fields of `merge.cu`, in their order. `run::on_card` makes one for each
+//! tensor, `queue` passes it on.
 
 use crate::checkpoint::Dtype;
-use crate::merge::kernels::kernel::{Keep, Rule, Task};
 use crate::merge::kernels::round;
+use crate::merge::kernels::selection::Selection;
+use crate::merge::kernels::task::{Combine, Task};
 
 /// Most sources that the kernel is compiled for.
-pub(crate) const MOST: usize = 5;
+pub(crate) const MAX_SOURCES: usize = 5;
 
 /// One source's part, as the kernel reads it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +27,7 @@ pub(crate) struct Source {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Launch {
-    source: [Source; MOST],
+    source: [Source; MAX_SOURCES],
     total: f32,
     lambda: f32,
     consensus: u32,
@@ -40,37 +42,37 @@ impl Launch {
         self.linear != 0
     }
 
-    /// The task, if it is linear or one of the task-arithmetic family, in bfloat16, of 1 to [`MOST`] sources,
+    /// The task, if it is linear or one of the task-arithmetic family, in bfloat16, of 1 to [`MAX_SOURCES`] sources,
     /// and its masks need no memory.
     pub(crate) fn of(task: &Task<'_>) -> Option<Self> {
         let views = std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
         let stored = { views }.all(|v| v.dtype == Dtype::BF16);
-        if !stored || !(1..=MOST).contains(&task.inputs.len()) {
+        if !stored || !(1..=MAX_SOURCES).contains(&task.inputs.len()) {
             return None;
         }
         let sum = task.inputs.iter().fold(0.0, |sum, input| sum + input.weight);
-        let (linear, consensus, lambda, total) = match task.rule {
+        let (linear, consensus, lambda, total) = match task.combine {
             // No work type: f32 from end to end.
-            Rule::Linear => (true, false, 1.0, sum),
-            Rule::Sum { consensus, lambda } if task.narrow => {
+            Combine::Linear => (true, false, 1.0, sum),
+            Combine::Sum { consensus, lambda } if task.narrow => {
                 let total = round::bf16(sum);
                 (false, consensus, lambda, if total.abs() < 1e-8 { 1.0 } else { total })
             }
-            Rule::Sum { .. } => return None,
+            Combine::Sum { .. } => return None,
         };
-        let mut source = [Source::default(); MOST];
+        let mut source = [Source::default(); MAX_SOURCES];
         for (to, input) in source.iter_mut().zip(&task.inputs) {
             // A factor of 1 changes nothing: what it multiplies is rounded already.
-            let scale = input.keep.scale().unwrap_or(1.0);
+            let scale = input.selection.scale().unwrap_or(1.0);
             *to = Source { weight: input.weight, scale, ..Source::default() };
-            match input.keep {
-                Keep::All => to.last = u64::MAX,
-                Keep::Largest(cut) => (to.cut, to.last) = (cut.key, cut.last as u64),
-                Keep::Hashed { key, below, .. } => {
+            match &input.selection {
+                Selection::All => to.last = u64::MAX,
+                Selection::Largest(cut) => (to.cut, to.last) = (cut.key, cut.last as u64),
+                Selection::Hashed { key, below, .. } => {
                     let (k0, k1) = key.halves();
-                    (to.hashed, to.key, to.below) = (1, [k0, k1], below);
+                    (to.hashed, to.key, to.below) = (1, [k0, k1], *below);
                 }
-                Keep::Listed { .. } => return None,
+                Selection::Listed { .. } => return None,
             }
         }
         Some(Self {

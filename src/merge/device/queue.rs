@@ -1,25 +1,24 @@
-//! A merge on a card: base, sources and result lie there.
+//! Starting the merge kernel for one tensor whose base, sources and result lie on the card.
 //!
-//! One kernel a tensor (`merge.cu`) reads each input once and writes the result once, straight to the
-//! address that it is given: a place among a decoder's weights does as well as any. Thresholds and rescaling
-//! come with the task; they are made on the host, once a source. In tests the same kernel
-//! runs on an emulated card.
+//! The kernel (`merge.cu`) reads each input once and writes the result once, straight to the address that it is
+//! given, which may be that of a decoder's weights. Thresholds and rescaling come with the [`Launch`]; the CPU works
+//! them out once a source. In tests the same kernel runs on an emulated card.
 
-use super::launch::{Launch, MOST};
+use super::launch::{Launch, MAX_SOURCES};
 use crate::gpu::{Arguments, Driver, Fault, KernelSource};
 
 const THREADS: usize = 256;
 /// Elements that one thread merges.
 const EACH: usize = 8;
-const NAMES: [&str; MOST] = ["merge_1", "merge_2", "merge_3", "merge_4", "merge_5"];
+const NAMES: [&str; MAX_SOURCES] = ["merge_1", "merge_2", "merge_3", "merge_4", "merge_5"];
 
-/// What the kernel takes.
+/// The kernel's arguments.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Merge {
     launch: Launch,
     base: u64,
-    sources: [u64; MOST],
+    sources: [u64; MAX_SOURCES],
     out: u64,
     count: u64,
     aligned: u32,
@@ -53,7 +52,7 @@ pub(crate) unsafe fn queue<D: Driver>(
         return Err(Fault::Failed("the merge kernel was not compiled".to_owned()));
     };
     // Places without a source get the base, which is not read there.
-    let mut all = [base; MOST];
+    let mut all = [base; MAX_SOURCES];
     all[..sources.len()].copy_from_slice(sources);
     let aligned = all.iter().chain([&base, &out]).all(|address| address.is_multiple_of(16));
     let arguments =
@@ -68,12 +67,13 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
     use crate::gpu::{Format, emulated::Emulated};
-    use crate::merge::kernels::kernel::{self, BLOCK, Input, Keep, Rule, Task};
+    use crate::merge::kernels::block::BLOCK_LEN;
     use crate::merge::kernels::mask::Key;
     use crate::merge::kernels::round;
-    use crate::merge::kernels::trim::Cut;
+    use crate::merge::kernels::selection::{Cut, Selection};
+    use crate::merge::kernels::task::{Combine, Input, Task};
 
-    const N: usize = 2 * BLOCK + 7;
+    const N: usize = 2 * BLOCK_LEN + 7;
 
     /// Base and five sources with zeros, tiny numbers, numbers that are near the largest, and equal ones.
     fn tensors() -> Vec<Vec<u8>> {
@@ -83,7 +83,7 @@ mod tests {
             (state >> 8) as f32 / 16_777_216.0 - 0.5
         };
         let base: Vec<f32> = (0..N).map(|i| noise() * [1.0, 1e-4, 0.0, 1e-38, 3e38][i % 5]).collect();
-        (0..=MOST)
+        (0..=MAX_SOURCES)
             .map(|k| {
                 let mut value = |i: usize| match i % 7 {
                     _ if k == 0 => 0.0,
@@ -96,14 +96,14 @@ mod tests {
             .collect()
     }
 
-    fn keeps<'a>(i: usize) -> [Keep<'a>; 4] {
+    fn selections(i: usize) -> [Selection; 4] {
         let key = Key::new(3, "t", i);
         let cut = Cut { key: 0.01_f32.to_bits() & 0xffff_0000, last: 700 * i + 3 };
         [
-            Keep::All,
-            Keep::Largest(cut),
-            Keep::Hashed { key, below: 1 << 15, scale: Some(round::bf16(1.9)) },
-            if i == 0 { Keep::All } else { Keep::Hashed { key, below: 9000, scale: None } },
+            Selection::All,
+            Selection::Largest(cut),
+            Selection::Hashed { key, below: 1 << 15, scale: Some(round::bf16(1.9)) },
+            if i == 0 { Selection::All } else { Selection::Hashed { key, below: 9000, scale: None } },
         ]
     }
 
@@ -126,19 +126,24 @@ mod tests {
         for (consensus, lambda, normalize) in
             [(true, 1.0, true), (true, 0.7, false), (false, 1.0, true), (false, -1.3, false)]
         {
-            for (n, keep, at) in (1..=MOST).flat_map(|n| (0..4).map(move |k| (n, k, [8, 3][(n + k) % 2]))) {
-                let input =
-                    |i: usize| Input { source: view(i + 1), weight: weights[i], keep: keeps(i)[keep] };
+            for (n, keep, at) in
+                (1..=MAX_SOURCES).flat_map(|n| (0..4).map(move |k| (n, k, [8, 3][(n + k) % 2])))
+            {
+                let input = |i: usize| Input {
+                    source: view(i + 1),
+                    weight: weights[i],
+                    selection: selections(i)[keep].clone(),
+                };
                 let task = Task {
                     base: view(0),
                     inputs: (0..n).map(input).collect(),
                     narrow: true,
-                    rule: Rule::Sum { consensus, lambda },
+                    combine: Combine::Sum { consensus, lambda },
                     normalize,
-                    extent: None,
+                    exponents: None,
                 };
                 let mut wanted = vec![0; 2 * N];
-                kernel::run(&task, 0, &mut wanted);
+                task.fill(&mut wanted, false);
                 let out = card.alloc("out", 2 * (N + 11)).unwrap();
                 card.upload(&vec![0x55; 2 * (N + 11)], &out, 0).unwrap();
                 let address = |k: usize| card.address(&resident[k]) + 16;
@@ -167,14 +172,18 @@ mod tests {
             buffer
         });
         let resident: Vec<_> = resident.collect();
-        for (n, normalize) in (1..=MOST).flat_map(|n| [(n, true), (n, false)]) {
+        for (n, normalize) in (1..=MAX_SOURCES).flat_map(|n| [(n, true), (n, false)]) {
             // No weight is a bfloat16: a mean is computed in f32.
-            let input = |i: usize| Input { source: view(i), weight: 0.3 + 0.17 * i as f32, keep: Keep::All };
-            let (narrow, rule, extent) = (n % 2 == 0, Rule::Linear, None);
+            let input = |i: usize| Input {
+                source: view(i),
+                weight: 0.3 + 0.17 * i as f32,
+                selection: Selection::All,
+            };
+            let (narrow, combine, exponents) = (n % 2 == 0, Combine::Linear, None);
             let inputs = (1..=n).map(input).collect();
-            let task = Task { base: view(1), inputs, narrow, rule, normalize, extent };
+            let task = Task { base: view(1), inputs, narrow, combine, normalize, exponents };
             let mut wanted = vec![0; 2 * N];
-            kernel::run(&task, 0, &mut wanted);
+            task.fill(&mut wanted, false);
             let out = card.alloc("out", 2 * N).unwrap();
             let sources: Vec<u64> = (1..=n).map(|k| card.address(&resident[k])).collect();
             let launch = Launch::of(&task).unwrap();
@@ -191,16 +200,15 @@ mod tests {
         let bytes = tensors();
         let shape = [N];
         let view = |k: usize| TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes[k] };
-        let input = |k| Input { source: view(k), weight: 0.5, keep: Keep::All };
-        let (normalize, extent, rule) = (true, None, Rule::Sum { consensus: true, lambda: 1.0 });
-        let task = |inputs, narrow| Task { base: view(0), inputs, narrow, rule, normalize, extent };
+        let input = |k| Input { source: view(k), weight: 0.5, selection: Selection::All };
+        let (normalize, exponents, combine) = (true, None, Combine::Sum { consensus: true, lambda: 1.0 });
+        let task = |inputs, narrow| Task { base: view(0), inputs, narrow, combine, normalize, exponents };
         assert!(Launch::of(&task(vec![input(1), input(2)], true)).is_some());
         // In f32; without a source; of six; a mask that is a list.
         assert!(Launch::of(&task(vec![input(1)], false)).is_none());
         assert!(Launch::of(&task(Vec::new(), true)).is_none());
         assert!(Launch::of(&task(vec![input(1); 6], true)).is_none());
-        let keep = vec![1; N];
-        let listed = Input { keep: Keep::Listed { keep: &keep, scale: None }, ..input(1) };
+        let listed = Input { selection: Selection::Listed { keep: vec![1; N], scale: None }, ..input(1) };
         assert!(Launch::of(&task(vec![listed], true)).is_none());
     }
 }

@@ -1,16 +1,16 @@
-//! Candidates merged on the card: base and sources lie there, and the results go straight to where a decoder
-//! has its weights.
+//! Candidates merged on the card: base and sources lie there, and results go straight to a decoder's weights.
+//! A recipe comes in, a [`Candidate`] goes out; the decoder then asks for its tensors one by one.
 //!
-//! What the kernel needs to know of a tensor beforehand (a cut, a factor) is worked out on the CPU from the
+//! What the kernel needs to know of a task vector beforehand (a cut, a factor) is worked out on the CPU from the
 //! mapped models, once a source, and remembered in the pool. A tensor's inputs are sent when it is first
-//! merged, as long as the card has room to spare; a tensor that the kernel cannot do is merged on the CPU
-//! and handed back, to be sent.
+//! merged, as long as the card has room; a tensor that the kernel cannot merge is merged on the CPU, and the decoder
+//! sends it.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::launch::{Launch, MOST};
+use super::launch::{Launch, MAX_SOURCES};
 use super::queue;
 use crate::checkpoint::{Dtype, ModelConfig, tensor_shapes};
 use crate::gpu::{DeviceWrite, Driver, Fault};
@@ -18,7 +18,7 @@ use crate::merge::kernels::group::Group;
 use crate::merge::merged::stale;
 use crate::merge::methods::{self, Problem, Rule, Sparsify};
 use crate::merge::plan::planned::{Feed, Plan, Planned};
-use crate::merge::run::{self, Numbers};
+use crate::merge::run::{RandomSource, launch};
 use crate::merge::{MergeError, Pool};
 use crate::recipe::{LayerGroup, Method, Recipe};
 
@@ -177,7 +177,7 @@ impl<D: Driver> OnCard for Resident<D> {
             let inputs = planned.feeds.iter().map(|feed| pool.view(feed)).collect();
             let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
             let launch =
-                run::launch(plan.method, planned, &group, pool.known(planned), plan.seed, pool.non_finite);
+                launch(plan.method, planned, &group, pool.cache(planned), plan.seed, pool.non_finite);
             let told = |Problem(problem)| MergeError::Method {
                 method: plan.method.name(),
                 tensor: planned.name.clone(),
@@ -221,7 +221,7 @@ impl<D: Driver> OnCard for Resident<D> {
             Way::Cpu => candidate.unlike += 1,
         }
         let mut data = vec![0; planned.stored.size() * planned.len()];
-        let numbers = Numbers::Counter(candidate.plan.seed);
+        let numbers = RandomSource::Counter(candidate.plan.seed);
         pool.merge_tensor(&candidate.plan, planned, numbers, &mut data, false)?;
         Ok(DeviceWrite::OnHost((planned.stored, data)))
     }
@@ -255,7 +255,8 @@ fn refused(plan: &Plan) -> Option<String> {
     }
     let reads_base = plan.method != Method::Linear;
     let most = plan.tensors.iter().map(|t| t.feeds.len() - usize::from(reads_base && t.base.is_some())).max();
-    most.filter(|n| *n > MOST).map(|n| format!("it has {n} sources and the card does at most {MOST}"))
+    most.filter(|n| *n > MAX_SOURCES)
+        .map(|n| format!("it has {n} sources and the card does at most {MAX_SOURCES}"))
 }
 
 /// Whether a decoder made for one plan has a place for every tensor of the other.

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use crate::recipe::Recipe;
 
-use super::super::run::Numbers;
+use super::super::run::RandomSource;
 use super::super::{MergeError, Pool};
 use super::shards::Extent;
 use super::stream::Maker;
-use crate::merge::parity::mt19937::Twister;
+use crate::merge::parity::mt19937::Mt19937;
 use crate::merge::plan::planned::{Plan, Planned};
 
 /// A recipe worked out against a pool, and how far it has been made.
@@ -20,14 +20,14 @@ pub(super) struct Piecewise<'a> {
     order: Vec<usize>,
     next: usize,
     /// mergekit's stream of random numbers, where they come from it.
-    stream: Option<Twister>,
+    stream: Option<Mt19937>,
 }
 
 impl<'a> Piecewise<'a> {
     pub(super) fn new(recipe: &Recipe, pool: &'a Pool) -> Result<Self, MergeError> {
         let plan = pool.plan(recipe)?;
         let mut order: Vec<usize> = (0..plan.tensors.len()).collect();
-        let stream = plan.one_stream().then(|| Twister::new(plan.seed));
+        let stream = plan.one_stream().then(|| Mt19937::new(plan.seed));
         if stream.is_some() {
             order.sort_by_cached_key(|i| pool.label(&plan.tensors[*i]));
         }
@@ -58,12 +58,12 @@ impl Maker for Piecewise<'_> {
         let jobs = || places.iter().map(|i| &plan.tensors[*i]);
         if let Some(stream) = &mut self.stream {
             for (planned, out) in jobs().zip(out) {
-                pool.merge_tensor(plan, planned, Numbers::Stream(&mut *stream), out, false)?;
+                pool.merge_tensor(plan, planned, RandomSource::Stream(&mut *stream), out, false)?;
             }
         } else {
             let each: Vec<(&Planned, &mut [u8])> = jobs().zip(out).collect();
             each.into_par_iter().try_for_each(|(planned, out)| {
-                pool.merge_tensor(plan, planned, Numbers::Counter(plan.seed), out, false)
+                pool.merge_tensor(plan, planned, RandomSource::Counter(plan.seed), out, false)
             })?;
         }
         // Each input is read for one tensor alone.

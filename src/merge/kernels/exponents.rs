@@ -1,25 +1,31 @@
 //! Between which powers of two a tensor's values lie.
 //!
-//! The fused passes take shortcuts that hold while nothing underflows or overflows on the way.
-//! That is decided once a tensor, from the exponents of what goes in.
+//! The AVX-512 pass takes shortcuts that hold while nothing underflows or overflows on the way. Whether that is so is
+//! decided once a tensor, from the exponents of its inputs. The pool asks for them when it first looks at a tensor.
 
-/// Biased exponents of the smallest value that is not zero, and of the largest.
+use super::dispatch::for_every_width;
+
+/// Biased exponents of the smallest magnitude that is not zero, and of the largest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
+pub(crate) struct ExponentRange {
     /// 0 if a value is subnormal; 255 if all are zero.
     pub(crate) least: u8,
     /// 255 if a value is not finite.
     pub(crate) most: u8,
 }
 
-impl Extent {
+impl ExponentRange {
     /// Of a tensor without values.
     pub(crate) const NONE: Self = Self { least: 255, most: 0 };
 
     /// Of little-endian bfloat16.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // into the copy for wide vectors
     pub(crate) fn of_bf16(data: &[u8]) -> Self {
+        of_bf16(data)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into the copies for wide vectors
+    fn of_bf16_pass(data: &[u8]) -> Self {
         // Twice the bits, which takes the sign off; less one, so that zero becomes the largest.
         let (mut least, mut most) = (u16::MAX, 0);
         for element in data.as_chunks::<2>().0 {
@@ -37,22 +43,26 @@ impl Extent {
     }
 }
 
+for_every_width! {
+    fn of_bf16(data: &[u8]) -> ExponentRange => ExponentRange::of_bf16_pass;
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Extent;
+    use super::ExponentRange;
 
-    fn of(values: &[f32]) -> Extent {
+    fn of(values: &[f32]) -> ExponentRange {
         let bytes: Vec<u8> = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
-        Extent::of_bf16(&bytes)
+        ExponentRange::of_bf16(&bytes)
     }
 
     #[test]
     fn exponents() {
-        assert_eq!(of(&[]), Extent::NONE);
-        assert_eq!(of(&[0.0, -0.0]), Extent { least: 255, most: 0 });
-        assert_eq!(of(&[0.0, -1.5, 0.25]), Extent { least: 125, most: 127 });
-        assert_eq!(of(&[1e-40, 2.0]), Extent { least: 0, most: 128 });
-        assert_eq!(of(&[f32::NEG_INFINITY, -1.0]), Extent { least: 127, most: 255 });
-        assert_eq!(of(&[1.0]).and(of(&[4.0])), Extent { least: 127, most: 129 });
+        assert_eq!(of(&[]), ExponentRange::NONE);
+        assert_eq!(of(&[0.0, -0.0]), ExponentRange { least: 255, most: 0 });
+        assert_eq!(of(&[0.0, -1.5, 0.25]), ExponentRange { least: 125, most: 127 });
+        assert_eq!(of(&[1e-40, 2.0]), ExponentRange { least: 0, most: 128 });
+        assert_eq!(of(&[f32::NEG_INFINITY, -1.0]), ExponentRange { least: 127, most: 255 });
+        assert_eq!(of(&[1.0]).and(of(&[4.0])), ExponentRange { least: 127, most: 129 });
     }
 }

@@ -9,12 +9,8 @@ use rayon::prelude::*;
 
 use crate::checkpoint::{Dtype, TensorView};
 
-use super::cast;
-use super::finite;
-use crate::merge::plan::pool::CHUNK;
-
-/// Elements of one inner block.
-pub(crate) const BLOCK: usize = 1024;
+use super::block::{BLOCK_LEN, CHUNK_LEN};
+use super::{cast, finite};
 
 /// Inputs of one output tensor, all of one shape.
 #[derive(Clone)]
@@ -40,7 +36,7 @@ pub(crate) struct Block<'b> {
 impl Block<'_> {
     /// One input's values, in the work type.
     pub(crate) fn of(&self, input: usize) -> &[f32] {
-        &self.values[input * BLOCK..input * BLOCK + self.len]
+        &self.values[input * BLOCK_LEN..input * BLOCK_LEN + self.len]
     }
 }
 
@@ -76,10 +72,10 @@ impl Group<'_> {
 
     /// Calls `f` with each block of `range`, in order.
     pub(crate) fn blocks(&self, range: std::ops::Range<usize>, mut f: impl FnMut(Block<'_>)) {
-        let mut values = vec![0.0; BLOCK * self.inputs.len()];
-        for at in range.clone().step_by(BLOCK) {
-            let len = BLOCK.min(range.end - at);
-            for (input, values) in self.inputs.iter().zip(values.chunks_mut(BLOCK)) {
+        let mut values = vec![0.0; BLOCK_LEN * self.inputs.len()];
+        for at in range.clone().step_by(BLOCK_LEN) {
+            let len = BLOCK_LEN.min(range.end - at);
+            for (input, values) in self.inputs.iter().zip(values.chunks_mut(BLOCK_LEN)) {
                 cast::load(input, self.work, at, &mut values[..len]);
             }
             f(Block { at, len, values: &values });
@@ -89,11 +85,11 @@ impl Group<'_> {
     /// `width` sums over all elements: `f` adds a block's part to them.
     pub(crate) fn sums(&self, width: usize, f: impl Fn(&Block<'_>, &mut [f64]) + Sync) -> Vec<f64> {
         let n = self.len();
-        let parts: Vec<Vec<f64>> = (0..n.div_ceil(CHUNK))
+        let parts: Vec<Vec<f64>> = (0..n.div_ceil(CHUNK_LEN))
             .into_par_iter()
             .map(|i| {
                 let mut sums = vec![0.0; width];
-                self.blocks(i * CHUNK..n.min((i + 1) * CHUNK), |block| f(&block, &mut sums));
+                self.blocks(i * CHUNK_LEN..n.min((i + 1) * CHUNK_LEN), |block| f(&block, &mut sums));
                 sums
             })
             .collect();
@@ -110,10 +106,10 @@ impl Group<'_> {
     pub(crate) fn write(&self, out: &mut Out<'_>, f: impl Fn(&Block<'_>, &mut [f32]) + Sync) {
         let (dtype, work) = (out.dtype, out.computed);
         let size = dtype.size();
-        let pieces = out.data.par_chunks_mut(CHUNK * size).enumerate();
+        let pieces = out.data.par_chunks_mut(CHUNK_LEN * size).enumerate();
         let bad = pieces.map(|(i, out)| {
-            let start = i * CHUNK;
-            let mut made = [0.0; BLOCK];
+            let start = i * CHUNK_LEN;
+            let mut made = [0.0; BLOCK_LEN];
             self.blocks(start..start + out.len() / size, |block| {
                 let made = &mut made[..block.len];
                 f(&block, made);

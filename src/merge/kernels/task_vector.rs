@@ -1,77 +1,117 @@
-//! A task vector, computed where it is needed from the two mapped tensors.
+//! A task vector, source − base, computed where it is needed from the two mapped tensors: nothing of a tensor's
+//! size is kept. `trim`, `mask_l1` and `parity::prune` read it block by block.
 
 use std::ops::Range;
 
-use crate::checkpoint::TensorView;
+use crate::checkpoint::{Dtype, TensorView};
 
-use super::dispatch;
-use super::kernel::BLOCK;
-use super::round;
+use super::block::{BLOCK_LEN, Block, load};
+use super::dispatch::for_every_width;
+use super::selection::magnitude;
+use super::{cast, round};
 
-/// A task vector where it is computed: `source − base`, rounded to the work type.
+/// `source − base`, rounded to the work type.
 #[derive(Clone, Copy)]
-pub(crate) struct Delta<'a> {
+pub(crate) struct TaskVector<'a> {
     pub(crate) base: TensorView<'a>,
     pub(crate) source: TensorView<'a>,
-    /// Whether the work type is bfloat16.
-    pub(crate) narrow: bool,
+    /// The type in which the merge computes.
+    pub(crate) work: Dtype,
 }
 
-impl Delta<'_> {
+impl TaskVector<'_> {
     /// Number of elements.
     pub(crate) fn len(&self) -> usize {
         self.source.len()
     }
 
+    /// Whether the work type is bfloat16.
+    pub(crate) fn is_bf16(&self) -> bool {
+        self.work == Dtype::BF16
+    }
+
     /// One element.
     pub(crate) fn get(&self, at: usize) -> f32 {
         let mut out = [0.0];
-        self.read(at, &mut [0.0], &mut out);
+        self.read(at, &mut out);
         out[0]
     }
 
-    fn read(&self, at: usize, base: &mut [f32], out: &mut [f32]) {
-        self.base.read_f32(at, base);
-        self.source.read_f32(at, out);
-        for (d, b) in out.iter_mut().zip(base) {
-            *d = if self.narrow { round::bf16(*d - *b) } else { *d - *b };
+    /// Elements from `at` on.
+    pub(crate) fn read(&self, at: usize, out: &mut [f32]) {
+        let mut base = [0.0; BLOCK_LEN];
+        for (i, out) in out.chunks_mut(BLOCK_LEN).enumerate() {
+            let base = &mut base[..out.len()];
+            cast::load(&self.base, self.work, at + i * BLOCK_LEN, base);
+            cast::load(&self.source, self.work, at + i * BLOCK_LEN, out);
+            for (d, b) in out.iter_mut().zip(base) {
+                *d = cast::to(self.work, *d - *b);
+            }
         }
     }
 
     /// Calls `f` with the first flat index and the bins (the upper 15 bits of the magnitudes) of each
-    /// block of `range`, in order.
+    /// block of `range`, in order. Base and source need no cast to the work type.
     pub(crate) fn each_block(&self, range: Range<usize>, mut f: impl FnMut(usize, &[u16])) {
-        let (mut scratch, mut bins) = ([[0.0; BLOCK]; 2], [0; BLOCK]);
-        for at in range.clone().step_by(BLOCK) {
-            let n = BLOCK.min(range.end - at);
-            dispatch::bins(self, at, &mut scratch, &mut bins[..n]);
-            f(at, &bins[..n]);
+        let (mut scratch, mut out) = ([[0.0; BLOCK_LEN]; 2], [0; BLOCK_LEN]);
+        for at in range.clone().step_by(BLOCK_LEN) {
+            let n = BLOCK_LEN.min(range.end - at);
+            bins(self, at, &mut scratch, &mut out[..n]);
+            f(at, &out[..n]);
         }
     }
 
     /// Calls `f` with flat index and value of each element of `range`, in order.
     pub(crate) fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
-        self.position(range.clone(), {
-            let mut i = range.start;
-            move |v| {
-                f(i, v);
-                i += 1;
-                false
-            }
-        });
-    }
-
-    /// Flat index of the first element of `range` for which `found` holds, else the range's end.
-    pub(crate) fn position(&self, range: Range<usize>, mut found: impl FnMut(f32) -> bool) -> usize {
-        let mut base = [0.0; BLOCK];
-        let mut values = [0.0; BLOCK];
-        for at in range.clone().step_by(BLOCK) {
-            let n = BLOCK.min(range.end - at);
-            self.read(at, &mut base[..n], &mut values[..n]);
-            if let Some(i) = values[..n].iter().position(|v| found(*v)) {
-                return at + i;
+        let mut values = [0.0; BLOCK_LEN];
+        for at in range.clone().step_by(BLOCK_LEN) {
+            let values = &mut values[..BLOCK_LEN.min(range.end - at)];
+            self.read(at, values);
+            for (i, value) in (at..).zip(values) {
+                f(i, *value);
             }
         }
-        range.end
+    }
+}
+
+for_every_width! {
+    /// The upper 15 bits of the magnitudes of the elements from `at` on, at most [`BLOCK_LEN`]. What `scratch`
+    /// holds does not matter.
+    fn bins(of: &TaskVector<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) => bins_pass;
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // into the copies for wide vectors
+fn bins_pass(of: &TaskVector<'_>, at: usize, [base, values]: &mut [Block; 2], out: &mut [u16]) {
+    load(&of.base, at, &mut base[..out.len()]);
+    load(&of.source, at, &mut values[..out.len()]);
+    subtract(of.work, base, values);
+    for (o, v) in out.iter_mut().zip(&*values) {
+        *o = (magnitude(*v) >> 16) as u16;
+    }
+}
+
+/// δ = R(x − b) in place of x, R rounding to the work type.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn subtract(work: Dtype, base: &Block, values: &mut Block) {
+    match work {
+        Dtype::BF16 => subtract_bf16::<true>(base, values),
+        Dtype::F32 => subtract_bf16::<false>(base, values),
+        Dtype::F16 => {
+            subtract_bf16::<false>(base, values);
+            for v in values {
+                *v = cast::to(Dtype::F16, *v);
+            }
+        }
+    }
+}
+
+/// δ = R(x − b) in place of x, R rounding to bfloat16 if `NARROW`.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+pub(super) fn subtract_bf16<const NARROW: bool>(base: &Block, values: &mut Block) {
+    for j in 0..BLOCK_LEN {
+        values[j] = round::work::<NARROW>(values[j] - base[j]);
     }
 }

@@ -10,26 +10,18 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::dispatch;
-use super::exponents::Extent;
-use super::guess;
-use super::kernel::BLOCK;
-use super::task_vector::Delta;
+use super::block::BLOCK_LEN;
+use super::dispatch::for_every_width;
+use super::selection::{Cut, magnitude};
+use super::task_vector::TaskVector;
 
 /// Tensors up to this many elements keep their whole order instead of a histogram.
-const SMALL: usize = 1 << 16;
+pub(super) const MAX_SORTED: usize = 1 << 16;
 /// Elements that one histogram counts: no more than 16 bits can. Half as many would double the
 /// memory, twice as many the search for a cut.
-pub(crate) const PIECE: usize = 31 * BLOCK;
+pub(super) const PIECE_LEN: usize = 31 * BLOCK_LEN;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
-
-/// What is kept of a task vector: all above `key`, and those equal to it up to flat index `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
-    pub(crate) key: u32,
-    pub(crate) last: usize,
-}
 
 /// Made once per task vector; answers any density.
 pub(crate) enum Trim {
@@ -41,7 +33,7 @@ pub(crate) enum Trim {
 /// How many elements each magnitude has, zero left out.
 pub(crate) struct Histogram {
     all: Counts<usize>,
-    /// Of each [`PIECE`].
+    /// Of each [`PIECE_LEN`].
     pieces: Vec<Counts<u16>>,
 }
 
@@ -62,32 +54,20 @@ impl<T: Copy + Default> Counts<T> {
     }
 }
 
-#[inline(always)]
-#[allow(clippy::inline_always)]
-pub(crate) fn magnitude(value: f32) -> u32 {
-    value.to_bits() & 0x7fff_ffff
-}
-
 /// `max(1, ⌊density · n⌋)`, mergekit's count of kept elements.
-pub(crate) fn kept(density: f64, n: usize) -> usize {
+pub(crate) fn kept_count(density: f64, n: usize) -> usize {
     ((density * n as f64) as usize).clamp(1, n.max(1))
 }
 
 impl Trim {
-    /// The cut for one `k`, of a task vector that is trimmed once; `extent` of base and source, where it is known.
-    pub(crate) fn once(k: usize, delta: &Delta<'_>, extent: Option<Extent>) -> Cut {
-        let quick = if delta.narrow && delta.len() > SMALL { guess::cut(delta, k, extent) } else { None };
-        quick.unwrap_or_else(|| Self::new(delta).cut(k, delta))
-    }
-
-    pub(crate) fn new(delta: &Delta<'_>) -> Self {
-        if delta.len() <= SMALL {
+    pub(crate) fn new(delta: &TaskVector<'_>) -> Self {
+        if delta.len() <= MAX_SORTED {
             let mut keys = Vec::with_capacity(delta.len());
             delta.for_each(0..delta.len(), |i, v| keys.push((Reverse(magnitude(v)), i as u32)));
             keys.sort_unstable();
             return Self::Order(keys.into_iter().map(|(_, i)| i).collect());
         }
-        let pieces: Vec<Counts<u16>> = (0..delta.len().div_ceil(PIECE))
+        let pieces: Vec<Counts<u16>> = (0..delta.len().div_ceil(PIECE_LEN))
             .into_par_iter()
             .map_init(|| vec![0_u16; BINS], |counts, piece| count(delta, piece, counts))
             .collect();
@@ -111,7 +91,7 @@ impl Trim {
 
     /// Where to cut so that exactly `k` elements are kept, 1 ≤ k ≤ n. Where zeros would be among them,
     /// all are "kept": it makes no difference.
-    pub(crate) fn cut(&self, k: usize, delta: &Delta<'_>) -> Cut {
+    pub(crate) fn cut(&self, k: usize, delta: &TaskVector<'_>) -> Cut {
         match self {
             Self::Order(order) => match order.get(k - 1) {
                 Some(&last) => Cut { key: magnitude(delta.get(last as usize)), last: last as usize },
@@ -123,7 +103,7 @@ impl Trim {
 }
 
 /// How often each bin occurs in a piece. `counts` is all zeros before and after.
-fn count(delta: &Delta<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16> {
+fn count(delta: &TaskVector<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16> {
     // Zeros counted as the largest, so that the least is that of the others.
     let (mut least, mut most) = (0x7fff, 0);
     delta.each_block(piece_range(piece, delta.len()), |_, bins| {
@@ -145,7 +125,7 @@ fn count(delta: &Delta<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16> {
 }
 
 impl Histogram {
-    fn cut(&self, k: usize, delta: &Delta<'_>) -> Cut {
+    fn cut(&self, k: usize, delta: &TaskVector<'_>) -> Cut {
         // The largest bin that has, with all above, at least `k`.
         let bins = self.all.counts.partition_point(|n| *n >= k);
         if bins == 0 {
@@ -154,7 +134,7 @@ impl Histogram {
         let bin = self.all.first + bins - 1;
         let above = self.all.of(bin + 1);
         let pieces = self.pieces.iter().map(|p| usize::from(p.of(bin))).enumerate();
-        if delta.narrow {
+        if delta.is_bf16() {
             in_flat_order(delta, bin, k - above, pieces)
         } else {
             by_size(delta, bin, k - above, pieces)
@@ -165,7 +145,7 @@ impl Histogram {
 /// The cut at the `need`-th element of a bin in flat order: all have one magnitude. `pieces` are the
 /// bin's counts.
 pub(crate) fn in_flat_order(
-    delta: &Delta<'_>,
+    delta: &TaskVector<'_>,
     bin: usize,
     mut need: usize,
     pieces: impl Iterator<Item = (usize, usize)>,
@@ -177,7 +157,7 @@ pub(crate) fn in_flat_order(
             continue;
         }
         delta.each_block(piece_range(piece, delta.len()), |at, bins| {
-            let here = if need > 0 { dispatch::count(bins, bin as u16) } else { 0 };
+            let here = if need > 0 { count_equal(bins, bin as u16) } else { 0 };
             if need > here {
                 need -= here;
             } else if need > 0 {
@@ -191,8 +171,24 @@ pub(crate) fn in_flat_order(
     cut
 }
 
+for_every_width! {
+    /// How many of `bins` are `bin`; at most [`BLOCK_LEN`].
+    fn count_equal(bins: &[u16], bin: u16) -> usize => count_equal_pass;
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // into the copies for wide vectors
+fn count_equal_pass(bins: &[u16], bin: u16) -> usize {
+    usize::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b == bin)))
+}
+
 /// The cut at the `need`-th largest element of a bin of f32 magnitudes, equal ones in flat order.
-fn by_size(delta: &Delta<'_>, bin: usize, need: usize, pieces: impl Iterator<Item = (usize, usize)>) -> Cut {
+fn by_size(
+    delta: &TaskVector<'_>,
+    bin: usize,
+    need: usize,
+    pieces: impl Iterator<Item = (usize, usize)>,
+) -> Cut {
     let mut inside = Vec::new();
     for (piece, count) in pieces {
         if count > 0 {
@@ -213,7 +209,7 @@ fn bin_of(value: f32) -> usize {
 }
 
 pub(crate) fn piece_range(piece: usize, n: usize) -> Range<usize> {
-    piece * PIECE..n.min((piece + 1) * PIECE)
+    piece * PIECE_LEN..n.min((piece + 1) * PIECE_LEN)
 }
 
 #[cfg(test)]
@@ -238,14 +234,14 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 16_777_216.0 - 0.5
         };
-        // Above SMALL the histogram is used; several pieces are crossed.
+        // Above MAX_SORTED the histogram is used; several pieces are crossed.
         for (n, narrow) in [
             (1, true),
             (3000, true),
             (3000, false),
-            (SMALL + 77, true),
-            (SMALL + 77, false),
-            (9 * PIECE + 5, true),
+            (MAX_SORTED + 77, true),
+            (MAX_SORTED + 77, false),
+            (9 * PIECE_LEN + 5, true),
         ] {
             let mut value = |i: usize| if i % 16 == 5 { 0.0 } else { noise() * noise() };
             let values: Vec<f32> =
@@ -254,10 +250,11 @@ mod tests {
             let zeros = vec![0; bytes.len()];
             let shape = [n];
             let view = |data| TensorView { dtype: Dtype::F32, shape: &shape, data };
-            let delta = Delta { base: view(&zeros), source: view(&bytes), narrow };
+            let work = if narrow { Dtype::BF16 } else { Dtype::F32 };
+            let delta = TaskVector { base: view(&zeros), source: view(&bytes), work };
             let trim = Trim::new(&delta);
             for density in [1e-9, 0.1, 0.37, 0.5, 0.9, 0.9999, 1.0] {
-                let k = kept(density, n);
+                let k = kept_count(density, n);
                 let cut = trim.cut(k, &delta);
                 let wanted = by_sorting(&values, k);
                 for (i, v) in values.iter().enumerate() {

@@ -1,12 +1,12 @@
 //! The task-arithmetic family in any work and output type: task arithmetic, TIES, DARE, DELLA and
-//! breadcrumbs, which differ only in what they keep of a task vector and in how signs are settled.
+//! breadcrumbs, which differ only in which elements of a task vector stay and in whether they elect a sign. `run` calls it.
 //!
-//! `kernel` is the fast copy of this for bfloat16 results; the two are tested against each other.
+//! `kernels::passes` is the fast copy of this for bfloat16 results; the two are tested against each other.
 
 use crate::checkpoint::Dtype;
 
 use super::{Block, Group, Out};
-use crate::merge::kernels::group::BLOCK;
+use crate::merge::kernels::block::BLOCK_LEN;
 
 /// One model's part.
 pub(in crate::merge) struct Part<'a> {
@@ -27,7 +27,7 @@ pub(in crate::merge) struct Sum {
     pub(in crate::merge) lambda: f64,
 }
 
-/// Base plus the sum of what is kept of each task vector (rules: `kernel`). `parts` are the
+/// Base plus the sum of what is kept of each task vector (rules: `kernels::passes`). `parts` are the
 /// group's other inputs, in order.
 pub(in crate::merge) fn sum(
     group: &Group<'_>,
@@ -65,14 +65,14 @@ fn typed<const WORK: u8>(group: &Group<'_>, base: usize, parts: &[Part<'_>], rul
         r(p.scale.map_or(kept, |scale| r(kept * scale)) * weights[part])
     };
     group.write(out, |x, out| {
-        let mut deltas = vec![0.0_f32; parts.len() * BLOCK];
-        for (part, deltas) in deltas.chunks_mut(BLOCK).enumerate() {
+        let mut deltas = vec![0.0_f32; parts.len() * BLOCK_LEN];
+        for (part, deltas) in deltas.chunks_mut(BLOCK_LEN).enumerate() {
             for (i, d) in deltas[..x.len].iter_mut().enumerate() {
                 *d = weighted(x, part, i);
             }
         }
         for (i, o) in out.iter_mut().enumerate() {
-            let values = || (0..parts.len()).map(|part| deltas[part * BLOCK + i]);
+            let values = || (0..parts.len()).map(|part| deltas[part * BLOCK_LEN + i]);
             let all = r(values().fold(0.0, |sum, d| sum + d));
             let (mut mix, mut divisor) = (all, total);
             if rule.consensus {

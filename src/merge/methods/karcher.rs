@@ -29,7 +29,7 @@ pub(super) fn karcher(group: &Group<'_>, max_iter: u64, tol: f64, out: &mut Out<
     let mut mean = vec![0.0_f32; group.len()];
     let each = |mean: &mut [f32], f: &mut dyn FnMut(&[f32], &mut [f32])| {
         // `units[v * len + i]` of a block, and the block of the mean.
-        let mut units = vec![0.0; valid.len() * crate::merge::kernels::group::BLOCK];
+        let mut units = vec![0.0; valid.len() * crate::merge::kernels::block::BLOCK_LEN];
         group.blocks(0..group.len(), |x| {
             for (units, &input) in units.chunks_mut(x.len).zip(&valid) {
                 for (u, v) in units.iter_mut().zip(x.of(input)) {

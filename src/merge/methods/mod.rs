@@ -1,7 +1,7 @@
 //! The arithmetic of each merge method, on one output tensor. Inputs as [`Group`] and the values of
-//! the method's parameters come in; the tensor is written.
+//! the method's parameters come in; the tensor is written. `run` calls it.
 //!
-//! A method is a row in `recipe::method` and an arm of [`rule`]; the compiler asks for the arm.
+//! A method is a row in `recipe::method` and an arm of [`rule`]; without the arm it does not compile.
 //! Rounding follows mergekit 0.1.5: in a 16-bit work type every elementwise operation rounds, sums
 //! over a tensor are rounded once.
 
@@ -29,7 +29,7 @@ use super::plan::planned::Values;
 #[derive(Debug)]
 pub(super) struct Problem(pub(super) String);
 
-/// What is kept of each task vector.
+/// Which elements of each task vector stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sparsify {
     Nothing,

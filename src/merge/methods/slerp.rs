@@ -2,7 +2,7 @@
 //! or without a base, on whole tensors, rows or columns.
 
 use super::{Group, Out, Problem};
-use crate::merge::kernels::group::BLOCK;
+use crate::merge::kernels::block::BLOCK_LEN;
 
 /// `slerp` (mergekit's `slerp.py`): `t` = 0 is the base, 1 the other input. In f32 whatever the
 /// inputs are: a·sin((1−t)θ)/sin θ + b·sin(tθ)/sin θ, θ the angle between the two; straight where
@@ -114,7 +114,7 @@ pub(super) fn nuslerp(
     let arcs: Vec<Arc> = dots.iter().map(|dot| Arc::new(group, group.r64(*dot), t)).collect();
     let (back, forth) = ((1.0 - t) as f32, t as f32);
     group.write(out, |x, out| {
-        debug_assert!(x.len <= BLOCK);
+        debug_assert!(x.len <= BLOCK_LEN);
         for (i, o) in out.iter_mut().enumerate() {
             let [a, b] = pair(x, i);
             let v = match arcs[vector(x.at + i)] {

@@ -1,18 +1,18 @@
 //! MT19937, as the CPU generator of `PyTorch` runs it after `manual_seed`: mergekit's drop masks
-//! are one such stream over all tensors.
+//! are one such stream over all tensors. `run::random_source` draws from it.
 
-use crate::merge::kernels::dispatch;
+use crate::merge::kernels::dispatch::for_every_width;
 
 const N: usize = 624;
 const M: usize = 397;
 
-/// Matsumoto and Nishimura's Mersenne twister, 32-bit outputs.
-pub(crate) struct Twister {
+/// Matsumoto and Nishimura's Mersenne stream, 32-bit outputs.
+pub(crate) struct Mt19937 {
     state: [u32; N],
     next: usize,
 }
 
-impl Twister {
+impl Mt19937 {
     pub(crate) fn new(seed: u64) -> Self {
         let mut state = [0; N];
         state[0] = seed as u32;
@@ -48,13 +48,13 @@ impl Twister {
 
     /// One number an element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
     pub(crate) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
-        dispatch::bernoulli(self, density, count)
+        bernoulli(self, density, count)
     }
 
     /// See [`Self::bernoulli`].
     #[inline(always)]
     #[allow(clippy::inline_always)] // as above
-    pub(crate) fn drawn(&mut self, density: f32, count: usize) -> Vec<u8> {
+    fn drawn(&mut self, density: f32, count: usize) -> Vec<u8> {
         // u < density · 2²⁴ for whole u; the product is exact.
         let below = (f64::from(density) * 16_777_216.0).ceil().clamp(0.0, 16_777_216.0) as u32;
         let mut keep = vec![0; count];
@@ -90,6 +90,10 @@ impl Twister {
     }
 }
 
+for_every_width! {
+    fn bernoulli(stream: &mut Mt19937, density: f32, count: usize) -> Vec<u8> => Mt19937::drawn;
+}
+
 #[inline(always)]
 #[allow(clippy::inline_always)] // must be inlined into the vectorised loops
 fn twist(a: u32, b: u32) -> u32 {
@@ -108,7 +112,7 @@ fn temper(mut y: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::Twister;
+    use super::Mt19937;
 
     #[test]
     fn whole_numbers_of_torch() {
@@ -118,25 +122,25 @@ mod tests {
             ((1 << 28) + 7, [152_691_480, 68_438_865, 199_166_323]),
             (1 << 33, [3_421_126_067, 787_846_414, 3_348_747_335]),
         ] {
-            let mut twister = Twister::new(42);
-            assert_eq!([(); 3].map(|()| twister.below(n)), wanted, "{n}");
+            let mut stream = Mt19937::new(42);
+            assert_eq!([(); 3].map(|()| stream.below(n)), wanted, "{n}");
         }
     }
 
     #[test]
     fn reference_output() {
         // The first outputs and the 10,000th of the authors' mt19937ar with seed 5489.
-        let mut twister = Twister::new(5489);
-        assert_eq!([twister.draw(), twister.draw()], [3_499_211_612, 581_869_302]);
+        let mut stream = Mt19937::new(5489);
+        assert_eq!([stream.draw(), stream.draw()], [3_499_211_612, 581_869_302]);
         for _ in 2..9_999 {
-            twister.draw();
+            stream.draw();
         }
-        assert_eq!(twister.draw(), 4_123_659_995);
+        assert_eq!(stream.draw(), 4_123_659_995);
     }
 
     #[test]
     fn many_at_once_are_one_after_the_other() {
-        let (mut many, mut one) = (Twister::new(7), Twister::new(7));
+        let (mut many, mut one) = (Mt19937::new(7), Mt19937::new(7));
         for (density, count) in [(0.5, 10), (0.300_048_83, 700), (0.9, 2000), (1e-7, 50)] {
             for keep in many.bernoulli(density, count) {
                 assert_eq!(keep == 1, ((one.draw() & 0x00ff_ffff) as f32 / 16_777_216.0) < density);

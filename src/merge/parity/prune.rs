@@ -1,57 +1,33 @@
-//! Which elements of a task vector are kept: by magnitude, without outliers, at random. One byte
-//! an element, 0 or 1.
+//! Which elements of a task vector stay by the rules of mergekit's `sparsify.py`: the largest, without outliers, at
+//! random. A task vector comes in, one byte an element goes out, 0 or 1; `run::select` calls it.
 //!
-//! Rules of mergekit's `sparsify.py`, with stable sorts: among equal magnitudes the lowest flat
-//! index comes first. `trim` is the fast copy of the first rule for bfloat16 results.
+//! Sorts are stable: among equal magnitudes the lowest flat index comes first. `kernels::trim` finds the largest
+//! faster, where the list is not needed.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::checkpoint::{Dtype, TensorView};
+use crate::checkpoint::Dtype;
 
-use super::mt19937::Twister;
+use super::mt19937::Mt19937;
 use super::torch_sum;
-use crate::merge::kernels::cast;
+use crate::merge::kernels::block::CHUNK_LEN;
 use crate::merge::kernels::mask::{self, Key};
-use crate::merge::kernels::trim::{Cut, kept, magnitude};
-use crate::merge::plan::pool::CHUNK;
-
-/// A source minus the base, in the work type.
-#[derive(Clone, Copy)]
-pub(crate) struct Change<'a> {
-    pub(crate) base: TensorView<'a>,
-    pub(crate) source: TensorView<'a>,
-    pub(crate) work: Dtype,
-}
+use crate::merge::kernels::selection::{Cut, magnitude};
+use crate::merge::kernels::task_vector::TaskVector;
+use crate::merge::kernels::trim::kept_count;
+use crate::merge::kernels::{cast, round};
 
 /// Where random numbers come from.
 pub(crate) enum Draw<'a> {
     /// One stream for the whole merge.
-    Stream(&'a mut Twister),
+    Stream(&'a mut Mt19937),
     /// A number for each (seed, tensor, source, element).
     Hash(Key),
 }
 
-impl Change<'_> {
-    pub(crate) fn len(&self) -> usize {
-        self.source.len()
-    }
-
-    /// Elements from `at` on.
-    pub(crate) fn read(&self, at: usize, out: &mut [f32]) {
-        const PIECE: usize = 1024;
-        let mut base = [0.0; PIECE];
-        for (i, out) in out.chunks_mut(PIECE).enumerate() {
-            let base = &mut base[..out.len()];
-            cast::load(&self.base, self.work, at + i * PIECE, base);
-            cast::load(&self.source, self.work, at + i * PIECE, out);
-            for (d, b) in out.iter_mut().zip(base) {
-                *d = cast::to(self.work, *d - *b);
-            }
-        }
-    }
-
+impl TaskVector<'_> {
     /// The elements at `positions` of the order by `key`, then flat index.
     fn window(&self, positions: Range<usize>, key: impl Fn(f32) -> u32 + Sync) -> Vec<u8> {
         let n = self.len();
@@ -59,10 +35,10 @@ impl Change<'_> {
             return vec![0; n];
         }
         let mut keys = vec![0_u64; n];
-        keys.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, keys)| {
+        keys.par_chunks_mut(CHUNK_LEN).enumerate().for_each(|(chunk, keys)| {
             let mut values = vec![0.0; keys.len()];
-            self.read(chunk * CHUNK, &mut values);
-            for ((i, k), v) in (chunk * CHUNK..).zip(keys.iter_mut()).zip(values) {
+            self.read(chunk * CHUNK_LEN, &mut values);
+            for ((i, k), v) in (chunk * CHUNK_LEN..).zip(keys.iter_mut()).zip(values) {
                 *k = u64::from(key(v)) << 32 | i as u64;
             }
         });
@@ -77,17 +53,17 @@ impl Change<'_> {
 
     /// The max(1, ⌊density·n⌋) largest magnitudes; none at density ≤ 0.
     pub(crate) fn largest(&self, density: f64) -> Vec<u8> {
-        let count = if density <= 0.0 { 0 } else { kept(density, self.len()).min(self.len()) };
+        let count = if density <= 0.0 { 0 } else { kept_count(density, self.len()).min(self.len()) };
         self.window(0..count, |v| !magnitude(v))
     }
 
     /// What a cut keeps.
     pub(crate) fn kept_by(&self, cut: Cut) -> Vec<u8> {
         let mut out = vec![0; self.len()];
-        out.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| {
+        out.par_chunks_mut(CHUNK_LEN).enumerate().for_each(|(chunk, out)| {
             let mut values = vec![0.0; out.len()];
-            self.read(chunk * CHUNK, &mut values);
-            for ((i, o), v) in (chunk * CHUNK..).zip(out).zip(values) {
+            self.read(chunk * CHUNK_LEN, &mut values);
+            for ((i, o), v) in (chunk * CHUNK_LEN..).zip(out).zip(values) {
                 let m = magnitude(v);
                 *o = u8::from(m > cut.key || m == cut.key && i <= cut.last);
             }
@@ -109,11 +85,7 @@ impl Change<'_> {
     pub(crate) fn at_random(&self, density: f64, draw: Draw<'_>) -> Vec<u8> {
         let n = self.len();
         // f16 draws in f32.
-        let rounded = if self.work == Dtype::BF16 {
-            crate::merge::kernels::round::bf16(density as f32)
-        } else {
-            density as f32
-        };
+        let rounded = if self.work == Dtype::BF16 { round::bf16(density as f32) } else { density as f32 };
         match draw {
             Draw::Stream(stream) => stream.bernoulli(rounded, n),
             Draw::Hash(key) => {
@@ -173,7 +145,7 @@ impl Change<'_> {
     /// is nearly zero. Sums are in torch's order.
     pub(crate) fn rescale(&self, keep: &[u8]) -> Option<f32> {
         // f16 sums in f32.
-        let r = |x: f32| if self.work == Dtype::BF16 { crate::merge::kernels::round::bf16(x) } else { x };
+        let r = |x: f32| if self.work == Dtype::BF16 { round::bf16(x) } else { x };
         let before = torch_sum::sum(self.len(), |at, out| {
             self.read(at, out);
             for v in out.iter_mut() {

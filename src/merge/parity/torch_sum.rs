@@ -1,8 +1,8 @@
-//! Sums in torch's order.
+//! Sums in torch's order, for the rescaling of DARE and DELLA; `prune` calls it.
 //!
 //! `tensor.sum()` on the CPU adds in 4 × 8 interleaved sums, each by a cascade of four levels
 //! (`SumKernel.cpp`: `vectorized_inner_sum`, `row_sum`, `multi_row_sum`; 8 lanes of f32 on every
-//! x86, AVX-512 or not). DARE's and DELLA's rescale divides two such sums: in f32 its last bit hangs
+//! x86, AVX-512 or not). DARE and DELLA rescale by the quotient of two such sums: in f32 its last bit depends
 //! on their order.
 
 const LANES: usize = 8;

@@ -1,4 +1,8 @@
-//! From a recipe to a plan: which tensors come out, from which inputs, with which parameters.
+//! From a recipe and a pool to a plan: which tensors come out, from which inputs, with which parameters. `merged`, the
+//! exports and the card carry a plan out.
+//!
+//! `pool` holds the open checkpoints, `tensor_cache` what is known of each tensor from earlier candidates, `resolve`
+//! works a recipe out into the `planned` tensors.
 
 pub(crate) mod planned;
 pub(crate) mod pool;

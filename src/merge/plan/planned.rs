@@ -1,5 +1,5 @@
 //! A recipe worked out against a pool: the list of output tensors, each with its inputs, its types
-//! and the value of every parameter.
+//! and the value of every parameter. `resolve` makes it; two plans are compared to see what changed.
 
 use crate::checkpoint::{Dtype, ModelConfig};
 use crate::recipe::{LayerGroup, MaskStream, Method, Param};
@@ -7,7 +7,7 @@ use crate::recipe::{LayerGroup, MaskStream, Method, Param};
 use crate::merge::MergeError;
 use crate::merge::kernels::group::Group;
 
-/// All that decides a merge's values.
+/// A whole merge: everything that its values depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) method: Method,
@@ -68,12 +68,12 @@ impl Planned {
     }
 }
 
-/// Values of a method's parameters for one output tensor. They are compared by their bits.
+/// The values of a method's parameters for one output tensor, compared by their bits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Values {
-    /// By parameter.
+    /// One value for the whole tensor.
     shared: Vec<(Param, u64)>,
-    /// By parameter, one for each input; none for a base that the parameter passes over.
+    /// One value for each input; none for a base to which the parameter does not apply.
     each: Vec<(Param, Vec<Option<u64>>)>,
 }
 

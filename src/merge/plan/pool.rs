@@ -1,4 +1,5 @@
-//! The models that take part: mapped and checked once, ready for any number of recipes.
+//! The models that take part: mapped and checked once, ready for any number of recipes. Checkpoints come in; plans,
+//! merges and exports read their tensors here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,14 +10,11 @@ use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights
 use crate::recipe::Recipe;
 
 use super::planned::{Feed, Planned};
-use super::tensor_cache::Known;
-use crate::merge::kernels::dispatch;
-use crate::merge::kernels::exponents::Extent;
+use super::tensor_cache::TensorCache;
+use crate::merge::kernels::block::CHUNK_LEN;
+use crate::merge::kernels::exponents::ExponentRange;
 use crate::merge::kernels::finite;
 use crate::merge::{MergeError, vocab};
-
-/// Elements of one parallel piece of a tensor; fixed, so that sums do not depend on threads.
-pub(crate) const CHUNK: usize = 1 << 16;
 
 /// A base and its sources. Weights stay where they are mapped; task vectors are computed inside
 /// each pass from the two, which reads no more than a stored task vector would.
@@ -30,11 +28,11 @@ pub struct Pool {
     has_base: bool,
     /// Whether the models have the vocabulary that their recipe asks for.
     pub(crate) retokenized: bool,
-    /// Whether values that are not finite are taken, in the models and in what is made of them.
+    /// Whether NaN and infinity are allowed, in the models and in their merges.
     pub(crate) non_finite: bool,
     config: ModelConfig,
     /// By tensor name.
-    known: BTreeMap<String, Known>,
+    caches: BTreeMap<String, TensorCache>,
 }
 
 impl Pool {
@@ -66,7 +64,8 @@ impl Pool {
     }
 
     /// As [`Self::gather`], of models that are open: the recipe's base, if it has one, and all others
-    /// that it names; `giver` is its [`Recipe::vocabulary_giver`]. `often`: for more than one merge.
+    /// that it names; `giver` is its [`Recipe::vocabulary_giver`]. `often`: more than one merge is to come, so that
+    /// magnitude orders are worth keeping.
     pub fn for_recipe(
         recipe: &Recipe,
         base: Option<Checkpoint>,
@@ -83,7 +82,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// This pool, taking values that are not finite or refusing them, as it does otherwise.
+    /// This pool, allowing NaN and infinity or, as is usual, refusing them.
     #[must_use]
     pub fn allowing_non_finite(mut self, allow: bool) -> Self {
         self.non_finite = allow;
@@ -98,7 +97,7 @@ impl Pool {
     }
 
     fn looked_at(self) -> Result<Self, MergeError> {
-        self.known.keys().try_for_each(|name| self.look_at(name))?;
+        self.caches.keys().try_for_each(|name| self.look_at(name))?;
         Ok(self)
     }
 
@@ -113,7 +112,7 @@ impl Pool {
         self.looked_at()
     }
 
-    /// As [`Self::of`], with no value looked at; `often`: for more than one merge.
+    /// As [`Self::of`], with no value looked at; `often` as in [`Self::for_recipe`].
     fn unseen(base: Option<Checkpoint>, sources: Vec<Checkpoint>, often: bool) -> Result<Self, MergeError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let has_base = base.is_some();
@@ -123,35 +122,35 @@ impl Pool {
         // A tied head is left out unless some input has one of its own; then the tied inputs
         // contribute their embeddings.
         config.tie_word_embeddings = !models.iter().any(|m| m.extent(LM_HEAD).is_some());
-        let mut known = BTreeMap::new();
+        let mut caches = BTreeMap::new();
         for model in &models {
             for (name, _) in tensor_shapes(model.config()).into_iter().chain(head(&config)) {
                 if model.extent(stored_name(model, &name)).is_none() {
                     return Err(misfit(model, donor, missing(&name)));
                 }
-                known.entry(name).or_insert_with(|| Known::new(models.len(), often));
+                caches.entry(name).or_insert_with(|| TensorCache::new(models.len(), often));
             }
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let named = models.iter().enumerate().rev();
         let places = named.map(|(i, m)| (m.reference().to_owned(), i)).collect();
-        Ok(Self { id, models, places, has_base, retokenized: false, non_finite: false, config, known })
+        Ok(Self { id, models, places, has_base, retokenized: false, non_finite: false, config, caches })
     }
 
     /// Checks that a tensor's values are finite in every model that has it, unless that was done.
     fn look_at(&self, name: &str) -> Result<(), MergeError> {
-        let Some(known) = self.known.get(name).filter(|known| !known.is_looked_at()) else { return Ok(()) };
-        let mut all = Some(Extent::NONE);
+        let Some(cache) = self.caches.get(name).filter(|cache| !cache.is_looked_at()) else { return Ok(()) };
+        let mut all = Some(ExponentRange::NONE);
         for model in &self.models {
             let Some(found) = view(model, name) else { continue };
-            let extent = match check_finite(model, name, found) {
+            let exponents = match check_finite(model, name, found) {
                 Err(MergeError::NotFinite { .. }) if self.non_finite => None,
                 found => found?,
             };
-            // The extent of all counts only where each has one.
-            all = all.zip(extent).map(|(a, b)| a.and(b));
+            // The exponents of all counts only where each has one.
+            all = all.zip(exponents).map(|(a, b)| a.and(b));
         }
-        known.looked_at(all);
+        cache.looked_at(all);
         Ok(())
     }
 
@@ -236,13 +235,13 @@ impl Pool {
         self.models[model].extent(LM_HEAD).is_some()
     }
 
-    /// What is known of an output's inputs, if they are one tensor of several models, measured
-    /// against the pool's base or nothing.
-    pub(crate) fn known(&self, planned: &Planned) -> Option<&Known> {
+    /// What is remembered of an output's inputs, if they are one tensor of several models, and task vectors are
+    /// taken against the pool's base.
+    pub(crate) fn cache(&self, planned: &Planned) -> Option<&TensorCache> {
         let base = planned.base.map(|base| planned.feeds[base].model);
         let usual = base.is_none_or(|model| model == 0 && self.has_base);
         let alike = planned.feeds.iter().all(|feed| feed.tensor == planned.name);
-        self.known.get(&planned.name).filter(|_| usual && alike)
+        self.caches.get(&planned.name).filter(|_| usual && alike)
     }
 }
 
@@ -273,14 +272,19 @@ pub(crate) fn misfit(model: &Checkpoint, base: &Checkpoint, why: String) -> Merg
     MergeError::Misfit { model: model.reference().to_owned(), base: base.reference().to_owned(), why }
 }
 
-/// Checks that all values are finite; bfloat16 ones tell their extent at the same time.
-fn check_finite(model: &Checkpoint, name: &str, view: TensorView<'_>) -> Result<Option<Extent>, MergeError> {
+/// Checks that all values are finite; bfloat16 ones tell their exponents at the same time.
+fn check_finite(
+    model: &Checkpoint,
+    name: &str,
+    view: TensorView<'_>,
+) -> Result<Option<ExponentRange>, MergeError> {
     let size = view.dtype.size();
-    let pieces = view.data.par_chunks(CHUNK * size);
+    let pieces = view.data.par_chunks(CHUNK_LEN * size);
     if view.dtype == Dtype::BF16 {
-        let extent = pieces.clone().map(dispatch::extent).reduce(|| Extent::NONE, Extent::and);
-        if extent.most < 255 {
-            return Ok(Some(extent));
+        let exponents =
+            pieces.clone().map(ExponentRange::of_bf16).reduce(|| ExponentRange::NONE, ExponentRange::and);
+        if exponents.most < 255 {
+            return Ok(Some(exponents));
         }
     }
     // All exponent bits set, in the two upper bytes of an element.

@@ -1,4 +1,5 @@
-//! From a recipe to a plan: which tensors come out, from what, with which values.
+//! From a recipe to a plan: which tensors come out, from which inputs, with which parameters. The recipe is checked
+//! against the pool's models; `merged`, the exports and the card call [`Pool::plan`].
 
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::merge::kernels::fused::{Fused, How, Then};
+use super::lowered::{How, Lowered, Then};
 
 /// What stays in registers over a piece.
 pub(super) struct Lanes<const N: usize> {
@@ -28,7 +28,7 @@ pub(super) struct Lanes<const N: usize> {
 
 impl<const N: usize> Lanes<N> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-    pub(super) fn new(task: &Fused<'_>) -> Self {
+    pub(super) fn new(task: &Lowered<'_>) -> Self {
         let zero = _mm512_setzero_si512();
         let bytes = |from: &[u8]| {
             assert!(from.len() == 64);

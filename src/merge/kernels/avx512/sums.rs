@@ -5,28 +5,28 @@
 
 use std::arch::x86_64::*;
 
-use super::avx512::hash_pairs;
-use super::exponents::Extent;
-use super::kernel::BLOCK;
-use super::mask::Key;
+use super::hash::hash_pairs;
+use crate::merge::kernels::block::BLOCK_LEN;
+use crate::merge::kernels::exponents::ExponentRange;
+use crate::merge::kernels::mask::Key;
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
 /// Vectors of which a lane can count: 16 bits.
-const MOST: usize = 65_535;
+const MAX_LANE_COUNT: usize = 65_535;
 
 /// Whether differences of such values are zero or normal numbers: the rounding instruction would
 /// flush others. They are multiples of the smallest value's unit in the last place.
-pub(crate) fn is_exact(extent: Extent) -> bool {
-    extent.least > 7 && extent.most < 254
+pub(crate) fn is_exact(exponents: ExponentRange) -> bool {
+    exponents.least > 7 && exponents.most < 254
 }
 
 /// Adds to each of `counts` the elements of `source − base`, rounded to bfloat16, whose magnitude's bits
 /// are at least `first`, `first + 1` and so on. All but a tail of fewer than 32 elements, whose number
-/// is returned. Both are little-endian bfloat16 of one length, with an extent that [`is_exact`].
+/// is returned. Both are little-endian bfloat16 of one length, with an exponents that [`is_exact`].
 ///
 /// # Safety
-/// The CPU must be [`super::avx512::available`].
+/// The CPU must be [`super::available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 pub(crate) unsafe fn at_least<const N: usize>(
     base: &[u8],
@@ -37,7 +37,7 @@ pub(crate) unsafe fn at_least<const N: usize>(
     let (base, source) = (base.as_chunks::<{ 2 * WIDTH }>().0, source.as_chunks::<{ 2 * WIDTH }>());
     let one = _mm512_set1_epi16(1);
     let bounds: [__m512i; N] = std::array::from_fn(|i| _mm512_set1_epi16((first + i as u16) as i16));
-    for (base, source) in base.chunks(MOST).zip(source.0.chunks(MOST)) {
+    for (base, source) in base.chunks(MAX_LANE_COUNT).zip(source.0.chunks(MAX_LANE_COUNT)) {
         let mut sums = [_mm512_setzero_si512(); N];
         for (base, source) in base.iter().zip(source) {
             // SAFETY: both are as long as a vector.
@@ -60,11 +60,11 @@ pub(crate) unsafe fn at_least<const N: usize>(
 }
 
 /// Σ|δ| of all elements and of those that the mask keeps, in units: |δ| · `scale`, rounded to whole
-/// numbers. `scale` is a power of two with sums below 2⁶³, and elements begin at a multiple of [`BLOCK`] of
+/// numbers. `scale` is a power of two with sums below 2⁶³, and elements begin at a multiple of [`BLOCK_LEN`] of
 /// a tensor; only whole blocks of it are given. Otherwise as [`at_least`].
 ///
 /// # Safety
-/// The CPU must be [`super::avx512::available`].
+/// The CPU must be [`super::available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512bf16")]
 pub(crate) unsafe fn sums(
     (base, source): (&[u8], &[u8]),
@@ -76,8 +76,9 @@ pub(crate) unsafe fn sums(
     let below = _mm512_set1_epi32(below as i32);
     let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     let (mut all, mut some) = ([_mm512_setzero_si512(); 4], [_mm512_setzero_si512(); 4]);
-    let blocks = base.as_chunks::<{ 2 * BLOCK }>().0.iter().zip(source.as_chunks::<{ 2 * BLOCK }>().0);
-    for (at, (base, source)) in (start..).step_by(BLOCK).zip(blocks) {
+    let blocks =
+        base.as_chunks::<{ 2 * BLOCK_LEN }>().0.iter().zip(source.as_chunks::<{ 2 * BLOCK_LEN }>().0);
+    for (at, (base, source)) in (start..).step_by(BLOCK_LEN).zip(blocks) {
         let (k0, k1) = key.at(at >> 1).halves();
         let (xor, add) = (_mm512_set1_epi32(k0 as i32), _mm512_set1_epi32(k1 as i32));
         let pairs = ((at >> 1) as u32..).step_by(WIDTH / 2);

@@ -4,24 +4,25 @@
 //! It gives the bits of `kernel`, by other means, all exact while nothing overflows or becomes
 //! subnormal (the instructions would flush that to zero): weights and rescaling are one table
 //! (`factor`), a division by the sum of the weights that agree is a multiplication by one of 2ⁿ
-//! reciprocals, trimming and electing compare 16-bit integers. [`Fused::of`] proves from the
+//! reciprocals, trimming and electing compare 16-bit integers. [`Lowered::of`] proves from the
 //! exponents of all that goes in that nothing can underflow, or leaves the tensor to `kernel`.
 
-use super::exponents::Extent;
 use super::factor::Factor;
-use super::kernel::{Keep, Rule, Task};
-use super::mask::Key;
-use super::round;
 use crate::checkpoint::Dtype;
+use crate::merge::kernels::exponents::ExponentRange;
+use crate::merge::kernels::mask::Key;
+use crate::merge::kernels::round;
+use crate::merge::kernels::selection::Selection;
+use crate::merge::kernels::task::{Combine, Task};
 
 /// Most sources that this pass is compiled for.
-pub(crate) const MOST: usize = 5;
+pub(crate) const MAX_SOURCES: usize = 5;
 
 /// A task in the form that the pass reads.
 #[derive(Clone, Debug)]
-pub(crate) struct Fused<'a> {
+pub(crate) struct Lowered<'a> {
     pub(crate) base: &'a [u8],
-    /// 1 to [`MOST`].
+    /// 1 to [`MAX_SOURCES`].
     pub(crate) parts: Vec<Part<'a>>,
     pub(crate) how: How,
 }
@@ -30,14 +31,14 @@ pub(crate) struct Fused<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) data: &'a [u8],
-    pub(crate) gate: Gate,
+    pub(crate) bound: Bound,
     pub(crate) factor: Factor,
 }
 
 /// Which elements of a task vector are kept. Both kinds in one task: only with the key 0, which keeps
 /// all.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Gate {
+pub(crate) enum Bound {
     /// Magnitudes above `key`, and those equal to it up to flat index `last`.
     Largest { key: u16, last: usize },
     /// `u · 2¹⁶` below `below`, which is at least 1.
@@ -48,13 +49,13 @@ pub(crate) enum Gate {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum How {
     /// Weighted mean of the sources themselves, divided by the number.
-    Linear { weights: [f32; MOST], divisor: Option<f32> },
+    Linear { weights: [f32; MAX_SOURCES], divisor: Option<f32> },
     /// Sum of task vectors.
     Sum { then: Then },
     /// Sum of those that agree with the elected sign.
     Agree { then: Then },
     /// Their mean: reciprocals of the sum of weights, by the set of those that agree.
-    Mean { reciprocals: [f32; 1 << MOST], then: Then },
+    Mean { reciprocals: [f32; 1 << MAX_SOURCES], then: Then },
 }
 
 /// Multiplications of the sum, each rounded; `None` is 1.
@@ -64,61 +65,61 @@ pub(crate) struct Then {
     pub(crate) lambda: Option<f32>,
 }
 
-impl<'a> Fused<'a> {
+impl<'a> Lowered<'a> {
     /// The task, if this pass can do it to the bit.
     pub(crate) fn of(task: &Task<'a>) -> Option<Self> {
-        let extent = task.extent?;
+        let exponents = task.exponents?;
         let views = || std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
-        if !task.narrow || views().any(|v| v.dtype != Dtype::BF16) || extent.most == 255 {
+        if !task.narrow || views().any(|v| v.dtype != Dtype::BF16) || exponents.most == 255 {
             return None;
         }
-        match task.rule {
-            Rule::Linear => Self::linear(task, extent),
-            Rule::Sum { consensus, lambda } => Self::sum(task, extent, consensus, lambda),
+        match task.combine {
+            Combine::Linear => Self::linear(task, exponents),
+            Combine::Sum { consensus, lambda } => Self::sum(task, exponents, consensus, lambda),
         }
     }
 
-    fn linear(task: &Task<'a>, extent: Extent) -> Option<Self> {
+    fn linear(task: &Task<'a>, exponents: ExponentRange) -> Option<Self> {
         let factor = Factor { offset: 0, by_mantissa: [0; 128], exponent: 0 };
-        let gate = Gate::Largest { key: 0, last: 0 };
-        let part = |data| Part { data, gate, factor: factor.clone() };
+        let bound = Bound::Largest { key: 0, last: 0 };
+        let part = |data| Part { data, bound, factor: factor.clone() };
         let parts: Vec<Part<'a>> = task.inputs.iter().map(|i| part(i.source.data)).collect();
-        if !(1..=MOST).contains(&parts.len()) {
+        if !(1..=MAX_SOURCES).contains(&parts.len()) {
             return None;
         }
-        let mut weights = [0.0; MOST];
+        let mut weights = [0.0; MAX_SOURCES];
         task.inputs.iter().zip(&mut weights).for_each(|(i, w)| *w = i.weight);
         let total = task.inputs.iter().fold(0.0, |sum, input| sum + input.weight);
         let divisor = task.normalize.then_some(total);
-        let exponents = || weights.iter().chain(&divisor).filter(|w| **w != 0.0).map(|w| exponent(*w));
-        let (least, most) = (exponents().min()?, exponents().max()?);
+        let factors = || weights.iter().chain(&divisor).filter(|w| **w != 0.0).map(|w| exponent(*w));
+        let (least, most) = (factors().min()?, factors().max()?);
         // Products and their sums are multiples of the product of the smallest units in the last
         // place; then the division.
-        let lowest = i32::from(extent.least) - 7 + least - 23 - most.max(0) - 1;
-        let highest = i32::from(extent.most) + most + 5 - least.min(0);
+        let lowest = i32::from(exponents.least) - 7 + least - 23 - most.max(0) - 1;
+        let highest = i32::from(exponents.most) + most + 5 - least.min(0);
         let how = How::Linear { weights, divisor };
         (lowest >= 1 && highest < 254).then_some(Self { base: task.base.data, parts, how })
     }
 
-    fn sum(task: &Task<'a>, extent: Extent, consensus: bool, lambda: f32) -> Option<Self> {
+    fn sum(task: &Task<'a>, exponents: ExponentRange, consensus: bool, lambda: f32) -> Option<Self> {
         let mut parts = Vec::with_capacity(task.inputs.len());
         let mut weights = Vec::with_capacity(task.inputs.len());
         for input in task.inputs.iter().filter(|i| i.weight != 0.0) {
-            let gate = match input.keep {
-                Keep::All => Gate::Largest { key: 0, last: 0 },
-                Keep::Largest(cut) => Gate::Largest { key: (cut.key >> 16) as u16, last: cut.last },
-                Keep::Hashed { key, below, .. } => Gate::Hashed { key, below },
-                Keep::Listed { .. } => return None,
+            let bound = match input.selection {
+                Selection::All => Bound::Largest { key: 0, last: 0 },
+                Selection::Largest(cut) => Bound::Largest { key: (cut.key >> 16) as u16, last: cut.last },
+                Selection::Hashed { key, below, .. } => Bound::Hashed { key, below },
+                Selection::Listed { .. } => return None,
             };
-            let factor = Factor::new(input.keep.scale().unwrap_or(1.0), input.weight)?;
-            parts.push(Part { data: input.source.data, gate, factor });
+            let factor = Factor::new(input.selection.scale().unwrap_or(1.0), input.weight)?;
+            parts.push(Part { data: input.source.data, bound, factor });
             weights.push(input.weight);
         }
-        if !(1..=MOST).contains(&parts.len()) {
+        if !(1..=MAX_SOURCES).contains(&parts.len()) {
             return None;
         }
-        let hashed = parts.iter().any(|p| matches!(p.gate, Gate::Hashed { .. }));
-        if hashed && parts.iter().any(|p| matches!(p.gate, Gate::Largest { key: 1.., .. })) {
+        let hashed = parts.iter().any(|p| matches!(p.bound, Bound::Hashed { .. }));
+        if hashed && parts.iter().any(|p| matches!(p.bound, Bound::Largest { key: 1.., .. })) {
             return None;
         }
         let one = |x: f32| if x.abs() < 1e-8 { 1.0 } else { x };
@@ -127,7 +128,7 @@ impl<'a> Fused<'a> {
             reciprocal: (task.normalize && !consensus).then_some(1.0 / total),
             lambda: (lambda.to_bits() != 1_f32.to_bits()).then_some(lambda),
         };
-        let mut reciprocals = [1.0_f32; 1 << MOST];
+        let mut reciprocals = [1.0_f32; 1 << MAX_SOURCES];
         for (set, reciprocal) in reciprocals.iter_mut().enumerate().take(1 << parts.len()) {
             let agree = weights.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1);
             let sum = round::bf16(agree.fold(0.0, |sum, (_, w)| sum + w));
@@ -138,23 +139,23 @@ impl<'a> Fused<'a> {
             (true, false) => How::Agree { then },
             (true, true) => How::Mean { reciprocals, then },
         };
-        let fused = Self { base: task.base.data, parts, how };
-        fused.stays_normal(extent, then, &reciprocals).then_some(fused)
+        let lowered = Self { base: task.base.data, parts, how };
+        lowered.stays_normal(exponents, then, &reciprocals).then_some(lowered)
     }
 
     /// Whether no step can leave the normal numbers. All values are multiples of the smallest
     /// one's unit in the last place, 2⁻⁷ of it at least, and so are their sums and differences.
-    fn stays_normal(&self, extent: Extent, then: Then, reciprocals: &[f32]) -> bool {
+    fn stays_normal(&self, exponents: ExponentRange, then: Then, reciprocals: &[f32]) -> bool {
         let factors = || self.parts.iter().map(|p| p.factor.exponent);
         let (Some(least), Some(most)) = (factors().min(), factors().max()) else { return false };
         let later = || reciprocals.iter().chain(&then.reciprocal).map(|r| exponent(*r));
         let divided = (later().min().unwrap_or(0), later().max().unwrap_or(0));
         let lambda = then.lambda.map_or(0, exponent);
-        let (base, delta) = (i32::from(extent.least), i32::from(extent.least) - 7);
+        let (base, delta) = (i32::from(exponents.least), i32::from(exponents.least) - 7);
         let sum = delta + least - 7;
         let mix = sum + divided.0.min(0) + lambda.min(0) - 1;
         let lowest = base.min(delta).min(delta + least).min(sum).min(mix).min(mix - 7);
-        let highest = i32::from(extent.most) + 1 + most.max(0) + 1 + 3 + divided.1.max(0) + 1;
+        let highest = i32::from(exponents.most) + 1 + most.max(0) + 1 + 3 + divided.1.max(0) + 1;
         lowest >= 1 && highest + lambda.max(0) + 2 < 254
     }
 }
@@ -173,16 +174,18 @@ mod tests {
     use super::*;
     use crate::checkpoint::TensorView;
     use crate::merge::kernels::avx512;
-    use crate::merge::kernels::kernel::{self, BLOCK, Input};
-    use crate::merge::kernels::trim::Cut;
+    use crate::merge::kernels::block::BLOCK_LEN;
+    use crate::merge::kernels::passes;
+    use crate::merge::kernels::selection::Cut;
+    use crate::merge::kernels::task::Input;
 
-    const N: usize = 2 * BLOCK + 333;
+    const N: usize = 2 * BLOCK_LEN + 333;
 
     /// Weights of up to five sources, with a zero and a negative one among them.
     const WEIGHTS: [f32; 5] = [0.4, -0.9, 0.3, 0.0, 0.7];
 
     #[test]
-    fn the_fused_pass_gives_the_same_bits() {
+    fn the_lowered_pass_gives_the_same_bits() {
         if !avx512::available() {
             println!("this CPU has no AVX-512 with bfloat16: not tried");
             return;
@@ -201,55 +204,60 @@ mod tests {
                 (0..N).flat_map(|i| bf16(if k == 0 { base[i] } else { value(i) })).collect()
             })
             .collect();
-        let extent = tensors.iter().map(|t| Extent::of_bf16(t)).fold(Extent::NONE, Extent::and);
+        let exponents =
+            tensors.iter().map(|t| ExponentRange::of_bf16(t)).fold(ExponentRange::NONE, ExponentRange::and);
         let shape = [N];
         let view = |data| TensorView { dtype: Dtype::BF16, shape: &shape, data };
         let key = |i| Key::new(3, "t", i);
-        let keeps = |i: usize| {
+        let selections = |i: usize| {
             [
-                Keep::All,
-                Keep::Largest(Cut { key: 0.01_f32.to_bits() & 0xffff_0000, last: 700 * i + 3 }),
-                Keep::Hashed { key: key(i), below: 1 << 15, scale: Some(round::bf16(1.9 + i as f32 / 9.0)) },
-                Keep::Hashed { key: key(i), below: 1, scale: None },
+                Selection::All,
+                Selection::Largest(Cut { key: 0.01_f32.to_bits() & 0xffff_0000, last: 700 * i + 3 }),
+                Selection::Hashed {
+                    key: key(i),
+                    below: 1 << 15,
+                    scale: Some(round::bf16(1.9 + i as f32 / 9.0)),
+                },
+                Selection::Hashed { key: key(i), below: 1, scale: None },
                 if i.is_multiple_of(2) {
-                    Keep::All
+                    Selection::All
                 } else {
-                    Keep::Hashed { key: key(i), below: 65_536, scale: None }
+                    Selection::Hashed { key: key(i), below: 65_536, scale: None }
                 },
             ]
         };
-        let rules = [(true, 1.0), (true, 0.7), (false, 1.0), (false, -1.3)];
-        let rules = rules.map(|(consensus, lambda)| Rule::Sum { consensus, lambda });
+        let sums = [(true, 1.0), (true, 0.7), (false, 1.0), (false, -1.3)];
+        let sums = sums.map(|(consensus, lambda)| Combine::Sum { consensus, lambda });
         let mut tried = 0;
-        for rule in [Rule::Linear].into_iter().chain(rules) {
+        for combine in [Combine::Linear].into_iter().chain(sums) {
             for (sources, keep, normalize) in
                 (1..=5).flat_map(|n| (0..5).flat_map(move |k| [(n, k, true), (n, k, false)]))
             {
-                let linear = matches!(rule, Rule::Linear);
+                let linear = matches!(combine, Combine::Linear);
                 let inputs = (0..sources).map(|i| Input {
                     source: view(&tensors[i + 1]),
                     weight: if linear { WEIGHTS[i] } else { round::bf16(WEIGHTS[i]) },
-                    keep: keeps(i)[keep],
+                    selection: selections(i)[keep].clone(),
                 });
                 let task = Task {
                     base: view(&tensors[0]),
                     inputs: inputs.collect(),
                     narrow: true,
-                    rule,
+                    combine,
                     normalize,
-                    extent: Some(extent),
+                    exponents: Some(exponents),
                 };
-                let fused = Fused::of(&task).expect("nothing here underflows");
+                let lowered = Lowered::of(&task).expect("nothing here underflows");
                 let mut wanted = vec![0; 2 * N];
-                kernel::run(&task, 0, &mut wanted);
+                passes::run(&task, 0, &mut wanted);
                 // Aligned in no way, from three starts, streamed or not.
                 for (start, shift, stream) in [(0, 0, true), (1024, 2, true), (2048, 34, false)] {
                     let mut out = vec![0; 2 * N + 64];
                     let out = &mut out[shift..shift + 2 * (N - start)];
                     // SAFETY: the CPU has what it needs.
-                    unsafe { avx512::run(&fused, start, out, stream) };
+                    unsafe { avx512::run(&lowered, start, out, stream) };
                     let differ = out.iter().zip(&wanted[2 * start..]).position(|(a, b)| a != b);
-                    assert_eq!(differ, None, "{rule:?} {sources} {keep} {normalize} from {start}");
+                    assert_eq!(differ, None, "{combine:?} {sources} {keep} {normalize} from {start}");
                     tried += 1;
                 }
             }
@@ -262,17 +270,17 @@ mod tests {
         let bytes = [0_u8; 8];
         let shape = [4];
         let view = TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes };
-        let task = |extent, weight, lambda| Task {
+        let task = |exponents, weight, lambda| Task {
             base: view,
-            inputs: vec![Input { source: view, weight, keep: Keep::All }],
+            inputs: vec![Input { source: view, weight, selection: Selection::All }],
             narrow: true,
-            rule: Rule::Sum { consensus: true, lambda },
+            combine: Combine::Sum { consensus: true, lambda },
             normalize: true,
-            extent,
+            exponents,
         };
-        let of = |least, most| Some(Extent { least, most });
-        assert!(Fused::of(&task(of(90, 130), 0.5, 1.0)).is_some());
-        for (extent, weight, lambda) in [
+        let of = |least, most| Some(ExponentRange { least, most });
+        assert!(Lowered::of(&task(of(90, 130), 0.5, 1.0)).is_some());
+        for (exponents, weight, lambda) in [
             (None, 0.5, 1.0),
             (of(0, 130), 0.5, 1.0),
             (of(20, 130), 0.5, 1.0),
@@ -283,7 +291,10 @@ mod tests {
             (of(90, 130), 0.0, 1.0),
             (of(90, 130), 0.5, 0.0),
         ] {
-            assert!(Fused::of(&task(extent, weight, lambda)).is_none(), "{extent:?} {weight} {lambda}");
+            assert!(
+                Lowered::of(&task(exponents, weight, lambda)).is_none(),
+                "{exponents:?} {weight} {lambda}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@
 //! The offsets of one constant differ by at most 128 (from m = 0 to 127 the result at most doubles, as
 //! `x` does), so they fit a table of bytes. Two roundings in a row, R(R(x·s)·w), are such a map as well.
 
-use super::round;
+use crate::merge::kernels::round;
 
 /// `x → R(R(x·scale)·weight)` for bfloat16 `x`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,30 +9,37 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::dispatch;
-use super::exponents::Extent;
-use super::kernel::BLOCK;
-use super::task_vector::Delta;
-use super::trim::{Cut, PIECE, in_flat_order, piece_range};
+use super::block::BLOCK_LEN;
+use super::dispatch::for_every_width;
+use super::exponents::ExponentRange;
+use super::selection::Cut;
+use super::task_vector::TaskVector;
+use super::trim::{MAX_SORTED, PIECE_LEN, Trim, in_flat_order, piece_range};
 
 /// Magnitudes whose elements are counted at most.
-pub(crate) const MOST: usize = 12;
+const MAX_BOUNDS: usize = 12;
 /// Of so many blocks one is looked at for the guess.
 const EVERY: usize = 64;
 /// Least blocks of a sample: tensors with fewer elements are looked at more closely.
 const LEAST: usize = 32;
 
 /// Elements with at least each magnitude of a window.
-pub(crate) type AtLeast = [u32; MOST + 1];
+type AtLeast = [u32; MAX_BOUNDS + 1];
 
-/// The cut that keeps the `k` largest magnitudes, or `None` if the guess was wrong. `extent`: of base and
+/// The cut for one `k` of a task vector that is trimmed once; `exponents` of base and source, where they are known.
+pub(crate) fn cut_once(k: usize, delta: &TaskVector<'_>, exponents: Option<ExponentRange>) -> Cut {
+    let quick = if delta.is_bf16() && delta.len() > MAX_SORTED { cut(delta, k, exponents) } else { None };
+    quick.unwrap_or_else(|| Trim::new(delta).cut(k, delta))
+}
+
+/// The cut that keeps the `k` largest magnitudes, or `None` if the guess was wrong. `exponents`: of base and
 /// source together, where it is known.
-pub(crate) fn cut(delta: &Delta<'_>, k: usize, extent: Option<Extent>) -> Option<Cut> {
+fn cut(delta: &TaskVector<'_>, k: usize, exponents: Option<ExponentRange>) -> Option<Cut> {
     let n = delta.len();
     let (first, bins) = window(delta, k)?;
-    let pieces: Vec<AtLeast> = (0..n.div_ceil(PIECE))
+    let pieces: Vec<AtLeast> = (0..n.div_ceil(PIECE_LEN))
         .into_par_iter()
-        .map(|piece| dispatch::tally(delta, piece_range(piece, n), first, bins, extent))
+        .map(|piece| tally(delta, piece_range(piece, n), first, bins, exponents))
         .collect();
     let all = |i: usize| pieces.iter().map(|p| p[i] as usize).sum::<usize>();
     // The window's largest magnitude that has, with all above, at least `k`.
@@ -50,23 +57,58 @@ pub(crate) fn cut(delta: &Delta<'_>, k: usize, extent: Option<Extent>) -> Option
     Some(in_flat_order(delta, bin, k - above, pieces))
 }
 
-/// Elements of `range` with at least each magnitude from `first` to `first + bins`, without a special
-/// instruction.
-pub(crate) fn tally(delta: &Delta<'_>, range: Range<usize>, first: u16, bins: u16, counts: &mut AtLeast) {
-    delta.each_block(range, |_, block| {
+/// Elements of `range` with at least each magnitude from `first` to `first + bins`. `exponents`: of base and
+/// source together, where they are known.
+fn tally(
+    delta: &TaskVector<'_>,
+    range: Range<usize>,
+    first: u16,
+    bins: u16,
+    exponents: Option<ExponentRange>,
+) -> AtLeast {
+    let mut counts = [0; MAX_BOUNDS + 1];
+    let mut rest = range.clone();
+    #[cfg(target_arch = "x86_64")]
+    {
+        use super::avx512::{self, sums};
+        use crate::checkpoint::Dtype;
+        if avx512::available()
+            && exponents.is_some_and(sums::is_exact)
+            && [delta.base, delta.source].iter().all(|view| view.dtype == Dtype::BF16)
+        {
+            let bytes = 2 * range.start..2 * range.end;
+            let (base, source) = (&delta.base.data[bytes.clone()], &delta.source.data[bytes]);
+            // SAFETY: `available` found every instruction that it needs on this CPU.
+            rest.start = range.end - unsafe { sums::at_least(base, source, first, &mut counts) };
+        }
+    }
+    let _ = exponents;
+    delta.each_block(rest, |_, block| {
         for (count, bin) in counts.iter_mut().zip(first..=first + bins) {
-            *count += dispatch::at_least(block, bin);
+            *count += at_least(block, bin);
         }
     });
+    counts
+}
+
+for_every_width! {
+    /// How many of `bins` are at least `bin`; at most [`BLOCK_LEN`].
+    fn at_least(bins: &[u16], bin: u16) -> u32 => at_least_pass;
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // into the copies for wide vectors
+fn at_least_pass(bins: &[u16], bin: u16) -> u32 {
+    u32::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b >= bin)))
 }
 
 /// First magnitude and number of magnitudes among which the k-th largest should be.
-fn window(delta: &Delta<'_>, k: usize) -> Option<(u16, u16)> {
-    let blocks = delta.len() / BLOCK;
+fn window(delta: &TaskVector<'_>, k: usize) -> Option<(u16, u16)> {
+    let blocks = delta.len() / BLOCK_LEN;
     let step = (blocks / LEAST).clamp(1, EVERY);
-    let mut sample: Vec<u16> = Vec::with_capacity((blocks / step + 1) * BLOCK);
-    for at in (0..blocks).step_by(step).map(|block| block * BLOCK) {
-        delta.each_block(at..at + BLOCK, |_, bins| sample.extend_from_slice(bins));
+    let mut sample: Vec<u16> = Vec::with_capacity((blocks / step + 1) * BLOCK_LEN);
+    for at in (0..blocks).step_by(step).map(|block| block * BLOCK_LEN) {
+        delta.each_block(at..at + BLOCK_LEN, |_, bins| sample.extend_from_slice(bins));
     }
     let share = k as f64 / delta.len() as f64;
     let size = sample.len() as f64;
@@ -86,9 +128,9 @@ fn window(delta: &Delta<'_>, k: usize) -> Option<(u16, u16)> {
         place if place > at => *above.select_nth_unstable(place - at - 1).1,
         _ => middle,
     };
-    let half = (MOST / 2) as u16;
+    let half = (MAX_BOUNDS / 2) as u16;
     let first = low.max(middle.saturating_sub(half));
-    let last = high.min(first + MOST as u16 - 1);
+    let last = high.min(first + MAX_BOUNDS as u16 - 1);
     Some((first, last - first + 1))
 }
 
@@ -96,7 +138,7 @@ fn window(delta: &Delta<'_>, k: usize) -> Option<(u16, u16)> {
 mod tests {
     use super::*;
     use crate::checkpoint::{Dtype, TensorView};
-    use crate::merge::kernels::trim::{Trim, kept};
+    use crate::merge::kernels::trim::kept_count;
 
     fn noise(mut state: u32) -> impl FnMut() -> f32 {
         move || {
@@ -113,14 +155,14 @@ mod tests {
             values.iter().enumerate().flat_map(|(i, v)| bytes([0.0, 0.5, -3.0][i % 3] + v)).collect();
         let shape = [values.len()];
         let view = |data| TensorView { dtype: Dtype::BF16, shape: &shape, data };
-        let delta = Delta { base: view(&base), source: view(&source), narrow: true };
-        let extent = Extent::of_bf16(&base).and(Extent::of_bf16(&source));
+        let delta = TaskVector { base: view(&base), source: view(&source), work: Dtype::BF16 };
+        let exponents = ExponentRange::of_bf16(&base).and(ExponentRange::of_bf16(&source));
         let trim = Trim::new(&delta);
         let densities = [1e-9, 0.01, 0.2, 0.37, 0.5, 0.63, 0.9, 0.99, 0.999_999, 1.0];
         let found = densities.iter().filter(|density| {
-            let k = kept(**density, values.len());
+            let k = kept_count(**density, values.len());
             let wanted = trim.cut(k, &delta);
-            let cuts = [None, Some(extent)].map(|extent| super::cut(&delta, k, extent));
+            let cuts = [None, Some(exponents)].map(|exponents| super::cut(&delta, k, exponents));
             assert_eq!(cuts[0], cuts[1]);
             assert!(cuts[0].is_none_or(|cut| cut == wanted), "{density}: {cuts:?} {wanted:?}");
             cuts[0].is_some()
@@ -131,7 +173,7 @@ mod tests {
     #[test]
     fn the_guess_is_the_histograms_cut() {
         let mut noise = noise(3);
-        let n = 4 * PIECE + 77;
+        let n = 4 * PIECE_LEN + 77;
         let smooth: Vec<f32> = (0..n).map(|_| noise() + noise() + noise()).collect();
         assert!(agreed(&smooth) >= 8);
         // As of a bfloat16 fine-tune: few magnitudes, a third zeros.
@@ -144,11 +186,12 @@ mod tests {
     #[test]
     fn a_wrong_guess_is_seen() {
         // The blocks that a sample looks at are unlike the others.
-        let n = 64 * LEAST * BLOCK;
-        let step = (n / BLOCK / LEAST).clamp(1, EVERY);
+        let n = 64 * LEAST * BLOCK_LEN;
+        let step = (n / BLOCK_LEN / LEAST).clamp(1, EVERY);
         let mut noise = noise(7);
-        let odd: Vec<f32> =
-            (0..n).map(|i| if (i / BLOCK).is_multiple_of(step) { noise() } else { 1e-3 * noise() }).collect();
+        let odd: Vec<f32> = (0..n)
+            .map(|i| if (i / BLOCK_LEN).is_multiple_of(step) { noise() } else { 1e-3 * noise() })
+            .collect();
         assert!(agreed(&odd) <= 3);
     }
 }

@@ -5,13 +5,17 @@
 
 #![allow(clippy::wildcard_imports)] // dozens of intrinsics
 
+mod factor;
+mod hash;
 mod lanes;
+pub(super) mod lowered;
+pub(super) mod sums;
 
 use std::arch::x86_64::*;
 
+use self::hash::hash_pairs;
 use self::lanes::Lanes;
-use super::fused::{Fused, Gate, How, MOST};
-use super::mask::MULTIPLIERS;
+use self::lowered::{Bound, How, Lowered, MAX_SOURCES};
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
@@ -35,13 +39,13 @@ pub(crate) fn available() -> bool {
 /// # Safety
 /// The CPU must be [`available`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-pub(crate) unsafe fn run(task: &Fused<'_>, start: usize, out: &mut [u8], stream: bool) {
+pub(crate) unsafe fn run(task: &Lowered<'_>, start: usize, out: &mut [u8], stream: bool) {
     match task.parts.len() {
         1 => of_sources::<1>(task, start, out, stream),
         2 => of_sources::<2>(task, start, out, stream),
         3 => of_sources::<3>(task, start, out, stream),
         4 => of_sources::<4>(task, start, out, stream),
-        _ => of_sources::<MOST>(task, start, out, stream),
+        _ => of_sources::<MAX_SOURCES>(task, start, out, stream),
     }
     // What was written past the caches is made visible to other threads.
     _mm_sfence();
@@ -53,8 +57,8 @@ const AGREE: u8 = 2;
 const MEAN: u8 = 3;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-fn of_sources<const N: usize>(task: &Fused<'_>, start: usize, out: &mut [u8], stream: bool) {
-    let hashed = task.parts.iter().any(|p| matches!(p.gate, Gate::Hashed { .. }));
+fn of_sources<const N: usize>(task: &Lowered<'_>, start: usize, out: &mut [u8], stream: bool) {
+    let hashed = task.parts.iter().any(|p| matches!(p.bound, Bound::Hashed { .. }));
     match (task.how, hashed) {
         (How::Linear { .. }, _) => pass::<N, LINEAR, false>(task, start, out, stream),
         (How::Sum { .. }, false) => pass::<N, SUM, false>(task, start, out, stream),
@@ -69,7 +73,7 @@ fn of_sources<const N: usize>(task: &Fused<'_>, start: usize, out: &mut [u8], st
 /// All of `out`, piece by piece: a piece ends where the cut of a source changes.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
-    task: &Fused<'_>,
+    task: &Lowered<'_>,
     start: usize,
     out: &mut [u8],
     stream: bool,
@@ -80,8 +84,8 @@ fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
     while at < end {
         let mut stop = end;
         for (i, part) in task.parts.iter().enumerate() {
-            match part.gate {
-                Gate::Hashed { key, below } => {
+            match part.bound {
+                Bound::Hashed { key, below } => {
                     // Keys count pairs; their upper half changes every 2³³ elements.
                     stop = stop.min(((at >> 33) + 1) << 33);
                     let (k0, k1) = key.at(at >> 1).halves();
@@ -90,8 +94,8 @@ fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
                     lanes.bound[i] = _mm512_set1_epi16((below - 1) as u16 as i16);
                 }
                 // Everything: no hash is above it.
-                Gate::Largest { .. } if HASHED => lanes.bound[i] = _mm512_set1_epi16(-1),
-                Gate::Largest { key, last } => {
+                Bound::Largest { .. } if HASHED => lanes.bound[i] = _mm512_set1_epi16(-1),
+                Bound::Largest { key, last } => {
                     let least = if at <= last { key } else { key + 1 };
                     if at <= last {
                         stop = stop.min(last + 1);
@@ -110,7 +114,7 @@ fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
 /// Elements from `start` on, all under one set of bounds.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
-    task: &Fused<'_>,
+    task: &Lowered<'_>,
     lanes: &Lanes<N>,
     start: usize,
     out: &mut [u8],
@@ -184,7 +188,7 @@ unsafe fn vectors<const N: usize, const HOW: u8, const HASHED: bool>(
 /// Fewer elements than a vector has.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn some<const N: usize, const HOW: u8, const HASHED: bool>(
-    task: &Fused<'_>,
+    task: &Lowered<'_>,
     lanes: &Lanes<N>,
     start: usize,
     out: &mut [u8],
@@ -296,7 +300,7 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
         mix = widen(_mm512_xor_si512(narrow(lanes, sum), sign));
         if HOW == MEAN {
             let odd = _mm512_srli_epi32::<16>(set);
-            let by = if N < MOST {
+            let by = if N < MAX_SOURCES {
                 // Four bits are looked at.
                 let table = lanes.reciprocals[0];
                 Two(_mm512_permutexvar_ps(set, table), _mm512_permutexvar_ps(odd, table))
@@ -325,17 +329,4 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
 fn hash<const N: usize>(lanes: &Lanes<N>, i: usize, at: usize) -> __m512i {
     let pair = _mm512_add_epi32(lanes.count, _mm512_set1_epi32((at >> 1) as u32 as i32));
     hash_pairs(pair, lanes.xor[i], lanes.add[i])
-}
-
-/// `Key::pair` of 16 pairs, by the halves of their key.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(crate) fn hash_pairs(pair: __m512i, xor: __m512i, add: __m512i) -> __m512i {
-    let [first, second] = MULTIPLIERS.map(|m| _mm512_set1_epi32(m as i32));
-    let x = _mm512_xor_si512(pair, xor);
-    let x = _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x));
-    let x = _mm512_add_epi32(_mm512_mullo_epi32(x, first), add);
-    let x = _mm512_xor_si512(x, _mm512_srli_epi32::<15>(x));
-    let x = _mm512_mullo_epi32(x, second);
-    _mm512_xor_si512(x, _mm512_srli_epi32::<16>(x))
 }

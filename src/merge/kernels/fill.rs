@@ -1,0 +1,37 @@
+//! A whole tensor merged on all threads: by the AVX-512 pass where it gives the same bits, else by the plain one.
+//! `run` calls it.
+
+use rayon::prelude::*;
+
+use super::block::CHUNK_LEN;
+use super::task::Task;
+use super::{finite, passes};
+use crate::checkpoint::Dtype;
+
+impl Task<'_> {
+    /// Merges the whole tensor into `out`, on all threads. With `stream` the result is written past
+    /// the caches: for outputs larger than they are, that are not read again at once. Gives the number of
+    /// values that are not finite.
+    pub(crate) fn fill(&self, out: &mut [u8], stream: bool) -> usize {
+        let chunks = out.par_chunks_mut(2 * CHUNK_LEN).enumerate();
+        #[cfg(target_arch = "x86_64")]
+        {
+            use super::avx512::{self, lowered::Lowered};
+            if avx512::available()
+                && let Some(lowered) = Lowered::of(self)
+            {
+                // SAFETY: `available` found every instruction that the pass needs on this CPU.
+                chunks.for_each(|(i, out)| unsafe { avx512::run(&lowered, i * CHUNK_LEN, out, stream) });
+                // A task that could be lowered cannot overflow.
+                return 0;
+            }
+        }
+        let _ = stream;
+        let proven = self.stays_finite();
+        let run = |(i, out): (usize, &mut [u8])| {
+            passes::run(self, i * CHUNK_LEN, out);
+            if proven { 0 } else { finite::count(Dtype::BF16, out) }
+        };
+        chunks.map(run).sum()
+    }
+}

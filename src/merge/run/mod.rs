@@ -1,0 +1,113 @@
+//! Merging one planned tensor: a plan, its inputs and a source of random numbers come in, the tensor's bytes go out.
+//! `merged` and the exports call it for every tensor; `device::resident` asks for the card's version.
+
+#[cfg(any(feature = "cuda", test))]
+mod on_card;
+mod random_source;
+mod select;
+mod task;
+
+#[cfg(any(feature = "cuda", test))]
+pub(crate) use on_card::launch;
+pub(crate) use random_source::RandomSource;
+
+use crate::checkpoint::Dtype;
+use crate::recipe::{Method, Param};
+
+use super::kernels::group::{Group, Out};
+use super::kernels::selection::Selection;
+use super::methods::{self, Part, Problem, Rule, Sum};
+use super::plan::planned::{Plan, Planned};
+use super::plan::tensor_cache::TensorCache;
+use super::{MergeError, Pool};
+use select::Selector;
+use task::{linear_task, sum_task};
+
+impl Pool {
+    /// Merges one tensor into `out`, which has its length in its stored type. `large`: the whole
+    /// merge is larger than the caches.
+    pub(crate) fn merge_tensor(
+        &self,
+        plan: &Plan,
+        planned: &Planned,
+        numbers: RandomSource<'_>,
+        out: &mut [u8],
+        large: bool,
+    ) -> Result<(), MergeError> {
+        self.look_at_inputs(planned)?;
+        let inputs = planned.feeds.iter().map(|feed| self.view(feed)).collect();
+        let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
+        let hints = Hints { cache: self.cache(planned), large };
+        let bad = merge(plan.method, planned, &group, hints, numbers, out);
+        // First of all: what a method complains of may come of it.
+        self.intact(planned)?;
+        let bad = bad.map_err(|Problem(problem)| MergeError::Method {
+            method: plan.method.name(),
+            tensor: planned.name.clone(),
+            problem,
+        })?;
+        if bad == 0 || self.non_finite {
+            return Ok(());
+        }
+        Err(planned.not_finite(plan.method, bad))
+    }
+}
+
+/// What makes a merge quicker and changes no value.
+#[derive(Clone, Copy)]
+pub(crate) struct Hints<'k> {
+    /// What the pool remembers of the tensor.
+    pub(crate) cache: Option<&'k TensorCache>,
+    /// Whether the result is written past the CPU's caches.
+    pub(crate) large: bool,
+}
+
+/// Merges a tensor's inputs as planned. Gives the number of values that are not finite.
+pub(crate) fn merge(
+    method: Method,
+    planned: &Planned,
+    group: &Group<'_>,
+    hints: Hints<'_>,
+    mut numbers: RandomSource<'_>,
+    out: &mut [u8],
+) -> Result<usize, Problem> {
+    let values = &planned.values;
+    let quick = planned.stored == Dtype::BF16
+        && match planned.work {
+            Dtype::F32 => true,
+            Dtype::F16 => false,
+            Dtype::BF16 => group.inputs.iter().all(|view| view.dtype == Dtype::BF16),
+        };
+    let (consensus, sparsify) = match methods::rule(method) {
+        Rule::Whole(_) if quick && method == Method::Linear => {
+            let (weights, normalize) = (values.each(Param::Weight), values.flag(Param::Normalize));
+            return Ok(linear_task(group, &weights, normalize, hints.cache)?.fill(out, hints.large));
+        }
+        Rule::Whole(merge) => {
+            let mut sample = |n: usize| numbers.sample(&planned.name, n);
+            let mut out = Out { dtype: planned.stored, computed: planned.computed, data: out, bad: 0 };
+            merge(group, values, &mut sample, &mut out)?;
+            return Ok(out.bad);
+        }
+        Rule::Family { consensus, sparsify } => (consensus, sparsify),
+    };
+    let base = group.base.ok_or_else(|| Problem("needs a base".to_owned()))?;
+    let mut selections = Vec::new();
+    for (place, input) in group.others().enumerate() {
+        let selector = Selector { planned, group, base, input, place, cache: hints.cache, quick };
+        selections.push(selector.select(sparsify, &mut numbers)?);
+    }
+    let weights = values.others(Param::Weight, group);
+    let rule =
+        Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
+    if quick {
+        return Ok(sum_task(group, base, &weights, selections, rule, hints.cache).fill(out, hints.large));
+    }
+    let parts = weights.iter().zip(&selections).map(|(&weight, selection)| match selection {
+        Selection::Listed { keep, scale } => Part { weight, keep: Some(keep), scale: *scale },
+        _ => Part { weight, keep: None, scale: None },
+    });
+    let mut out = Out { dtype: planned.stored, computed: planned.computed, data: out, bad: 0 };
+    methods::sum(group, base, &parts.collect::<Vec<_>>(), rule, &mut out);
+    Ok(out.bad)
+}
