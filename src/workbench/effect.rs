@@ -1,4 +1,6 @@
-//! What the state wants done in the world; the loop does it.
+//! What the state asks to be done outside it: commands to the engine, files, the terminal.
+//!
+//! `App::effects` collects them, the event loop does them in order, and outcomes come back as events.
 
 use std::path::PathBuf;
 
@@ -7,22 +9,22 @@ use super::files::desk::{Desk, Whose};
 use super::files::write::{Content, Over};
 use crate::session::protocol::{CandidateId, Command, Split};
 
-/// Something outside the workbench's state.
+/// Something to be done outside the workbench's state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Ask the engine; the request's number is remembered with its purpose.
+    /// Send a command to the engine. `App::asked` remembers what its reply is for.
     Send(Ask, Command),
     /// Write the recipe in the editor.
     Write { path: PathBuf, content: Content, over: Over },
     /// Write the answers.
     WriteText { path: PathBuf, text: String, over: Over },
-    /// Store what lies on a desk.
+    /// Store the unsaved hand work of the home or of a session.
     Keep { whose: Whose, desk: Box<Desk> },
-    /// Read what lies on a session's desk.
+    /// Read the stored hand work of this session.
     ReadDesk(String),
     /// Read a recipe.
     Read { path: PathBuf, why: Reading },
-    /// Hand a text to the terminal's clipboard.
+    /// Copy a text to the terminal's clipboard.
     Copy(String),
     /// Take the mouse, or give it back to the terminal.
     Mouse(bool),
@@ -41,32 +43,29 @@ pub enum Reading {
     Compare,
 }
 
-/// Why something was asked, kept until the reply comes.
+/// What a reply is for: kept from the request until it comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
+    /// The models of this machine.
     Models,
     /// A model that a person named.
     Model(String),
-    /// A model that is listed whether or not it is found.
+    /// A model to be listed although it is not among this machine's: an error is no news.
     Listed,
     /// Distances of these sources from this base.
-    Distances {
-        base: String,
-        sources: Vec<String>,
-    },
+    Distances { base: String, sources: Vec<String> },
     /// Questions to choose samples from.
     Questions,
+    /// All sessions of this home.
     Sessions,
+    /// A session was to be started.
     Start,
+    /// The events of a session.
     Subscribe,
-    /// Pause, resume, stop, inject, watch: the sentence to show when it is done.
+    /// Pause, resume, stop, inject, watch: the sentence to show once it is done.
     Order(String),
-    Answers {
-        session: String,
-        candidate: CandidateId,
-        split: Split,
-    },
-    Try {
-        revision: u64,
-    },
+    /// Stored answers of a candidate.
+    Answers { session: String, candidate: CandidateId, split: Split },
+    /// Sample answers of the recipe in the editor at this revision.
+    Try { revision: u64 },
 }

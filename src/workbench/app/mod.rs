@@ -1,5 +1,7 @@
-//! What the workbench knows and shows: plain data, changed by keys ([`super::update`]) and by
-//! messages from the engine ([`super::receive`]), read by the panes.
+//! The workbench's state: what it knows and shows, and what it asks to be done ([`Effect`]).
+//!
+//! Keys ([`super::update`], the panes' `update.rs`) and the engine's messages ([`super::receive`]) change it
+//! by further `impl App` blocks; panes and overlays read it to draw. It names no file above it.
 
 mod pane;
 
@@ -41,7 +43,7 @@ pub struct Notice {
     pub bad: bool,
 }
 
-/// Everything on the screen, and what is wanted of the world.
+/// Everything that the screen shows, and what is to be done outside.
 pub struct App {
     pub theme: Theme,
     pub keys: Keymap,
@@ -49,7 +51,7 @@ pub struct App {
     pub overlay: Option<Overlay>,
     pub notice: Option<Notice>,
     pub link: Link,
-    /// What `s` starts.
+    /// The config that `s` starts where no session is shown.
     pub config: StartConfig,
     pub models: Models,
     pub editor: Editor,
@@ -63,24 +65,25 @@ pub struct App {
     pub answers: AnswersView,
     /// What the engine said, and what was wrong with the person's own keys.
     pub log: Log,
+    /// Whether the workbench has the mouse, not the terminal.
     pub mouse: bool,
     /// The recipe to put into the session that is being started.
     pub begin_with: Option<Box<crate::recipe::Recipe>>,
-    /// What was asked of the engine and not answered yet.
+    /// Requests to the engine that are not answered yet, by their numbers.
     pub asked: HashMap<u64, Ask>,
-    /// What the loop is to do in the world, oldest first.
+    /// What the event loop is to do, oldest first.
     pub effects: Vec<Effect>,
     /// What the command line asked for, until the engine has answered.
     pub startup: Startup,
     /// The workbench is to close.
     pub quit: bool,
-    /// A session is played again, and how that stands.
+    /// How the replay stands, where one plays.
     pub replay: Option<PlaybackState>,
-    /// What of the hand work is stored.
+    /// Which of the hand work is stored already.
     pub desks: Desks,
-    /// What was typed into a prompt and came to nothing: the next one begins with it.
+    /// Text of a prompt that could not be used: the next prompt of that purpose begins with it.
     pub typed: HashMap<Purpose, String>,
-    /// When the engine was found, milliseconds since the Unix epoch: what was said before is past.
+    /// When the engine was found, milliseconds since the Unix epoch: earlier log lines are not shown as news.
     pub since_ms: u64,
 }
 
@@ -140,7 +143,7 @@ impl App {
         self.notice = Some(Notice { text: text.into(), bad: true });
     }
 
-    /// Says how it went, where that needs saying.
+    /// Tells the person why it failed, where it did.
     pub fn tell(&mut self, outcome: Result<(), String>) {
         if let Err(text) = outcome {
             self.complain(text);
@@ -166,9 +169,9 @@ impl App {
         self.run.as_ref().map(|r| r.state.name.as_str())
     }
 
-    /// What follows from the state without a key: sample answers for a changed recipe, and the
-    /// answers that the open columns lack. Called once before each draw, so that of many edits in
-    /// a row only the last is tried.
+    /// Asks for what the state lacks: distances of the picked models, sample answers of a changed recipe,
+    /// answers of the open columns. Called once before each draw, so that of many edits in a row only the
+    /// last is asked for.
     pub fn settle(&mut self) {
         self.keep_desks();
         if !matches!(self.link, Link::Connected { .. }) {

@@ -7,8 +7,9 @@ use ratatui::layout::Rect;
 use super::fixture;
 use super::snapshots::screen;
 use crate::recipe::Method;
-use crate::session::protocol::{Command, Message, Reply, SessionRow, Target};
-use crate::workbench::action::{Action, AppAction};
+use crate::session::protocol::{Command, Message, Reply, SessionRow, Split, Target};
+use crate::workbench::action::row::Needs;
+use crate::workbench::action::{self, Action, AppAction};
 use crate::workbench::app::{App, Pane, Startup};
 use crate::workbench::config::StartConfig;
 use crate::workbench::effect::{Ask, Effect};
@@ -186,6 +187,45 @@ fn filters_compare_with_the_pinned_column() {
     press(&mut app, "jy");
     assert!(app.effects.iter().any(|e| matches!(e, Effect::Copy(_))));
     assert!(!app.notice.as_ref().unwrap().text.contains("copied"));
+}
+
+/// The columns of the actions' rows say what is so.
+#[test]
+fn what_only_looks_changes_nothing_and_what_needs_a_session_waits_for_one() {
+    let changes = |effect: &Effect| match effect {
+        Effect::Write { .. } | Effect::WriteText { .. } => true,
+        Effect::Send(_, command) => matches!(
+            command,
+            Command::Start { .. }
+                | Command::Pause { .. }
+                | Command::Resume { .. }
+                | Command::Stop { .. }
+                | Command::Inject { .. }
+                | Command::Watch { .. }
+        ),
+        _ => false,
+    };
+    for action in action::all() {
+        let row = action.row();
+        for pane in row.panes {
+            let mut app = fixture::evolving();
+            app.pane = *pane;
+            app.effects.clear();
+            app.act(action);
+            if action.only_looks() {
+                assert!(!app.effects.iter().any(changes), "{action:?}: {:?}", app.effects);
+            }
+            if row.needs == Needs::Session {
+                let mut app = fixture::fresh();
+                app.pane = *pane;
+                app.overlay = None;
+                app.effects.clear();
+                app.answers.split = Split::Test;
+                app.act(action);
+                assert!(app.effects.is_empty() && app.overlay.is_none(), "{action:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! A key becomes an [`Action`] by the person's key table; what an action does stands in
 //! `panes/<pane>/update.rs`, for those of every pane in `everywhere.rs`. The event loop calls.
 
+mod choices;
 mod everywhere;
 mod mouse;
 mod overlay;
@@ -23,7 +24,7 @@ impl App {
             return;
         }
         self.notice = None;
-        // Escape with a letter close behind reads as Alt with that letter: either way the list is left.
+        // A terminal sends Escape followed at once by a letter as Alt with that letter: close the list.
         let alt = matches!(key.code, KeyCode::Char(_)) && key.modifiers.contains(KeyModifiers::ALT);
         if alt && !matches!(self.overlay, None | Some(Overlay::Prompt(_))) {
             self.overlay = None;
@@ -33,7 +34,7 @@ impl App {
         } else if let Some(action) = self.replay.and_then(|_| self.keys.replay_action_for(key, self.pane)) {
             self.act(action);
         } else if self.pane == Pane::Recipe && self.replay.is_none() && self.typing_key(key) {
-            // The number being typed took it.
+            // The key belongs to the number being typed.
         } else if let Some(action) = self.keys.action_for(key, self.pane) {
             self.act(action);
         } else if key.code == KeyCode::Esc {
@@ -52,6 +53,7 @@ impl App {
         }
     }
 
+    /// Escape without an overlay: leaves the selection or the zoom.
     fn escape(&mut self) {
         match self.pane {
             Pane::Recipe => {
@@ -63,7 +65,7 @@ impl App {
         }
     }
 
-    /// Does what a key, help or the palette chose. While a session is replayed, only what changes nothing.
+    /// Does what a key, help or the palette chose. A replay allows only actions that change nothing.
     pub fn act(&mut self, action: Action) {
         if self.replay.is_some() && !action.only_looks() {
             // The key that pauses a run pauses its replay.

@@ -1,4 +1,6 @@
-//! Keys of the Answers pane.
+//! What the actions of the Answers pane do: filter, comparison, zoom, copying, and where the cursor goes.
+//!
+//! `update/mod.rs` calls with an action, the cursor's keys and the mouse with moves.
 
 use crate::session::protocol::Split;
 use crate::workbench::action::AnswersAction;
@@ -14,10 +16,11 @@ impl App {
     pub fn current_question(&self) -> Option<usize> {
         let shown = self.shown_questions();
         let chosen = self.answers.question?;
-        // A filtered-out question gives its place to the next one.
+        // Where the filter hides the chosen question, the next one that is shown has the cursor.
         shown.iter().copied().find(|q| *q >= chosen).or_else(|| shown.last().copied())
     }
 
+    /// Moves the cursor over questions and columns; in zoom it scrolls the texts.
     pub(in crate::workbench) fn move_answers(&mut self, rows: isize, columns: isize) {
         if columns != 0 {
             let all = self.answer_columns();
@@ -40,6 +43,7 @@ impl App {
         self.answers.scroll = 0;
     }
 
+    /// Does an action of this pane.
     pub(in crate::workbench) fn act_answers(&mut self, action: AnswersAction) {
         match action {
             AnswersAction::Filter => {
@@ -80,6 +84,7 @@ impl App {
         }
     }
 
+    /// Hands the answer under the cursor to the clipboard.
     fn copy_answer(&mut self) {
         let question = self.current_question().or_else(|| self.shown_questions().first().copied());
         let answer = self.current_column().zip(question).and_then(|(who, q)| self.answer(who, q));

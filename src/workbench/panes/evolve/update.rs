@@ -1,4 +1,6 @@
-//! Keys of the Evolve pane.
+//! What the actions of the Evolve pane do: orders to the session, and what is done with a candidate.
+//!
+//! `update/mod.rs` calls with an action; lists, questions and the overlay of recipes call back.
 
 use crate::session::protocol::{CandidateId, Command, Split, Status, Target};
 use crate::workbench::action::EvolveAction;
@@ -9,7 +11,7 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Look, Overlay};
 use crate::workbench::panes::answers::state::Who;
 
-/// Sample questions beyond this many are not asked.
+/// Most sample questions; more that are picked are left out.
 const MOST_WATCHED: usize = 8;
 
 impl App {
@@ -22,6 +24,7 @@ impl App {
         self.candidate.filter(there).or_else(|| listed.first().map(|e| e.candidate.id))
     }
 
+    /// Moves the cursor through the population.
     pub(in crate::workbench) fn move_candidate(&mut self, rows: isize) {
         let current = self.current_candidate();
         let Some(run) = &self.run else { return };
@@ -31,6 +34,7 @@ impl App {
         self.candidate = listed.get(at).copied();
     }
 
+    /// Does an action of this pane.
     pub(in crate::workbench) fn act_evolve(&mut self, action: EvolveAction) {
         // The recipe made by hand, a column of Answers, can be looked at without a session.
         let needs_session = action.row().needs == Needs::Session && action != EvolveAction::ShowRecipe;
@@ -58,6 +62,7 @@ impl App {
         }
     }
 
+    /// Pauses the session where it runs, else asks for it to go on.
     fn pause_or_resume(&mut self) {
         let Some(run) = &self.run else { return };
         let session = run.state.name.clone();
@@ -71,6 +76,7 @@ impl App {
         }
     }
 
+    /// Asks whether the session is to end.
     fn ask_to_stop(&mut self) {
         let Some(run) = &self.run else { return };
         match run.status() {
@@ -103,6 +109,7 @@ impl App {
         }
     }
 
+    /// Shows the answers of the candidate under the cursor, as a column of Answers.
     fn open_candidate(&mut self) {
         let Some(id) = self.current_candidate() else { return };
         let known = self.answer_columns();
@@ -132,14 +139,14 @@ impl App {
     }
 
     /// Opens the recipe of the candidate, or of the column, under the cursor.
-    pub(in crate::workbench) fn show_recipe(&mut self) {
+    fn show_recipe(&mut self) {
         let candidate = match self.pane {
             Pane::Answers => match self.current_column() {
                 Some(Who::Hand) => None,
                 Some(who) => self.candidate_of(who),
                 None => return,
             },
-            _ => match self.current_candidate() {
+            Pane::Models | Pane::Recipe | Pane::Evolve => match self.current_candidate() {
                 Some(id) => Some(id),
                 None => return,
             },

@@ -1,4 +1,7 @@
-//! Keys of the Models pane, and what the engine says of models and their distances.
+//! What the actions of the Models pane do, and what the engine's replies about models and their distances
+//! change.
+//!
+//! `update/mod.rs` calls with an action, `receive.rs` with a reply.
 
 use std::path::Path;
 
@@ -12,10 +15,11 @@ use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
 use crate::workbench::panes::models::state::Apart;
 
-/// Models of more bytes than this together are measured only when asked for: it takes a while.
+/// Distances are measured without being asked for where the models together have at most this many bytes.
 const MEASURED_UNASKED: u64 = 1 << 30;
 
 impl App {
+    /// Does an action of this pane.
     pub(in crate::workbench) fn act_models(&mut self, action: ModelsAction) {
         match action {
             ModelsAction::ToggleSource => {
@@ -47,8 +51,8 @@ impl App {
         self.ask(Ask::Models, Command::Models { base });
     }
 
-    /// Asks for the models that are listed wherever they lie and that this machine's list lacks.
-    /// Nothing is fetched for it.
+    /// Asks about models that are to be listed but that are not among this machine's: those named by hand,
+    /// picked, or of the session. Nothing is downloaded for it.
     pub(in crate::workbench) fn ask_listed(&mut self) {
         let Some(list) = &self.models.list else { return };
         let base = self.models.pool.base.clone();
@@ -90,19 +94,20 @@ impl App {
         self.pool_changed();
     }
 
-    /// A model that was asked for by name and can't be had: the name stays to be mended.
+    /// A model that was asked for by name and can't be had: the prompt opens again with the name.
     pub(in crate::workbench) fn not_added(&mut self, name: &str, why: String) {
         self.ask_again(Purpose::AddModel, name);
         self.complain(why);
     }
 
-    /// A model that is listed wherever it lies.
+    /// A model that was asked for by [`App::ask_listed`].
     pub(in crate::workbench) fn model_listed(&mut self, list: Vec<ModelSummary>) {
         let Some(model) = list.into_iter().next() else { return };
         self.models.take_in(model, false);
         self.pool_changed();
     }
 
+    /// Asks for the distances of the picked sources from the base.
     fn measure(&mut self) {
         let pool = self.models.pool.clone();
         if pool.sources.is_empty() {
@@ -142,15 +147,15 @@ impl App {
     }
 }
 
-/// A folder named from where the workbench was started, for an engine that was started elsewhere;
-/// other names as they are.
+/// The engine may have been started in another folder: a relative path, also that of an adapter, is made
+/// absolute. Other names stay as they are.
 fn from_here(name: &str) -> String {
     let path = Path::new(name);
     let folder = path.is_relative() && (name.starts_with('.') || path.is_dir());
     if let Some(path) = folder.then(|| std::path::absolute(path).ok()).flatten() {
         return path.display().to_string();
     }
-    // A folder with an adapter's.
+    // A model and its adapter, each with its own path.
     let here = std::env::current_dir().ok();
     here.and_then(|here| absolute(name, &here)).unwrap_or_else(|| name.to_owned())
 }

@@ -59,7 +59,7 @@ impl App {
         }
     }
 
-    /// What a recipe file holds that is no recipe's stands in the log.
+    /// Keys of a recipe file that no recipe has are told in the log.
     pub fn passed_over(&mut self, notes: &[String]) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.map_or(0, |d| d.as_millis() as u64);

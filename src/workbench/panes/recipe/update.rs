@@ -17,14 +17,15 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Overlay, Picker, Purpose, Reader};
 
 impl App {
-    /// Digits begin a number; while one is typed, all keys belong to it.
+    /// A digit begins a number, and every key belongs to it until Enter, Escape or an arrow. Whether the key
+    /// was taken.
     pub(in crate::workbench) fn typing_key(&mut self, key: KeyEvent) -> bool {
         let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         let editor = &mut self.editor;
         match key.code {
             KeyCode::Char(c) if plain && (c.is_ascii_digit() || c == '.') => editor.type_letter(c),
             _ if editor.typing.is_none() => return false,
-            // Alt-1 to Alt-4 go to a pane as everywhere; the number is left.
+            // Alt-1 to Alt-4 change the pane as everywhere and drop the number.
             KeyCode::Char(_) if key.modifiers.contains(KeyModifiers::ALT) => {
                 editor.typing = None;
                 return false;
@@ -54,12 +55,13 @@ impl App {
         self.tell(outcome);
     }
 
+    /// Does an action of this pane.
     pub(in crate::workbench) fn act_recipe(&mut self, action: RecipeAction) {
         let editor = &mut self.editor;
         match action {
             RecipeAction::StepUp => editor.step(1),
             RecipeAction::StepDown => editor.step(-1),
-            // A yes or no turns at once.
+            // A flag is toggled at once; there is no number to type.
             RecipeAction::EnterNumber if editor.toggle_flag() => {}
             RecipeAction::EnterNumber => editor.typing = Some(String::new()),
             RecipeAction::Select => editor.toggle_selection(),

@@ -1,0 +1,120 @@
+//! What the answers given in an overlay do: an item picked from a list, a line typed, yes or no.
+//!
+//! `overlay.rs` calls when the overlay is closed by its answer; panes open prompts through [`App::prompt`].
+
+use crate::workbench::action::{Action, AppAction};
+use crate::workbench::app::App;
+use crate::workbench::effect::{Effect, Reading};
+use crate::workbench::files::write::Unwritten;
+use crate::workbench::messages;
+use crate::workbench::overlays::{Choice, Confirm, Does, Overlay, Prompt, Purpose};
+
+impl App {
+    /// Does what was picked from a list.
+    pub(super) fn choose(&mut self, choice: &Choice) {
+        match *choice {
+            Choice::Do(action) => {
+                // An action that belongs to another pane is done there.
+                let panes = action.row().panes;
+                if let Some(pane) = panes.first().filter(|_| !panes.contains(&self.pane)) {
+                    self.pane = *pane;
+                }
+                if action != Action::App(AppAction::Help) {
+                    self.act(action);
+                }
+            }
+            Choice::Method(method) => self.editor.set_method(method),
+            Choice::Preset(preset) => self.preset(preset),
+            Choice::Compare(with) => self.compare(with),
+            Choice::Question(index) => self.watch(vec![index]),
+            Choice::Tour => self.tour(0),
+        }
+    }
+
+    /// Does what a line was typed for.
+    pub(super) fn submit(&mut self, purpose: Purpose, text: &str) {
+        let text = &from_home(text, std::env::var("HOME").ok());
+        if text.is_empty() {
+            return self.say(messages::no_file_named());
+        }
+        match purpose {
+            Purpose::Save => self.save(text, false),
+            Purpose::Open => {
+                self.effects.push(Effect::Read { path: text.into(), why: Reading::Edit });
+            }
+            Purpose::Compare => {
+                self.effects.push(Effect::Read { path: text.into(), why: Reading::Compare });
+            }
+            Purpose::AddModel => self.add_model(text),
+            Purpose::Export => self.export(text, false),
+        }
+    }
+
+    /// Opens a line to type. It begins with the text that could not be used the last time, else with `text`.
+    pub(in crate::workbench) fn prompt(&mut self, purpose: Purpose, text: String) {
+        let text = self.typed.remove(&purpose).unwrap_or(text);
+        self.overlay = Some(Overlay::Prompt(Prompt::new(purpose, text)));
+    }
+
+    /// A typed name could not be used: the line opens again with it, at once or, where another overlay is
+    /// open, the next time that the line is asked for.
+    pub(in crate::workbench) fn ask_again(&mut self, purpose: Purpose, text: &str) {
+        self.typed.insert(purpose, text.to_owned());
+        if self.overlay.is_none() {
+            self.prompt(purpose, String::new());
+        }
+    }
+
+    /// Asks whether to write over a file that exists already or was changed by another program.
+    pub(in crate::workbench) fn ask_over(&mut self, path: &str, why: &Unwritten, does: Does) {
+        let question = match why {
+            Unwritten::Changed => messages::overwrite_changed(path),
+            Unwritten::Exists | Unwritten::Folder | Unwritten::Odd | Unwritten::Failed(_) => {
+                messages::overwrite(path)
+            }
+        };
+        self.overlay = Some(Overlay::Confirm(Confirm::new(question, does)));
+    }
+
+    /// A question was answered with yes.
+    pub(super) fn say_yes(&mut self, does: Does) {
+        match does {
+            Does::Start => self.start(),
+            Does::Stop => self.stop(),
+            Does::SaveOver(path) => self.save(&path, true),
+            Does::ExportOver(path) => self.export(&path, true),
+        }
+    }
+
+    /// A question was answered with no: a file's name can be typed again.
+    pub(super) fn say_no(&mut self, does: Does) {
+        match does {
+            Does::Start | Does::Stop => {}
+            Does::SaveOver(path) => self.ask_again(Purpose::Save, &path),
+            Does::ExportOver(path) => self.ask_again(Purpose::Export, &path),
+        }
+    }
+}
+
+/// A path that begins at `~`, as a shell would read it.
+fn from_home(text: &str, home: Option<String>) -> String {
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => format!("{}/{rest}", home.trim_end_matches('/')),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_home;
+
+    #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = || Some("/home/me/".to_owned());
+        assert_eq!(from_home("~/r.toml", home()), "/home/me/r.toml");
+        assert_eq!(from_home("~/r.toml", None), "~/r.toml");
+        for as_it_is in ["r.toml", "/x/~/r.toml", "~other/r.toml", "org/name"] {
+            assert_eq!(from_home(as_it_is, home()), as_it_is);
+        }
+    }
+}
