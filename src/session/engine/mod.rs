@@ -1,24 +1,25 @@
-//! The engine: it owns the device through its worker, runs sessions and serves any number of
-//! faces. Requests come in over channels or a Unix socket, messages go out the same way; what
-//! happened is in the journal. The same engine runs as a process of its own ([`serve`]) and
-//! inside another ([`Engine`]: headless runs, tests).
+//! The engine runs sessions, owns the device through its worker and serves any number of clients. Requests come in over
+//! channels or a Unix socket; messages go out the same way. It runs as a process of its own ([`serve`], for
+//! `yosegi engine`) or inside another ([`Engine`], for headless runs and tests).
 //!
-//! A session that another process runs is followed through that one's socket (`elsewhere`), and
-//! commands about it are handed on (`relay`): a client asks any engine and sees the same.
+//! A session that another process runs is followed through that process's socket (`follower`), and commands about it
+//! are forwarded there (`forward`): a client may ask any engine and sees the same.
 
-mod active;
-mod crew;
-mod deliver;
-mod elsewhere;
-mod flights;
-mod hub;
-mod look;
+mod active_session;
+mod broadcast;
+mod connection;
+mod dispatcher;
+mod follower;
+mod forward;
+mod idle;
+mod inbound;
+mod jobs;
 mod outbox;
-mod relay;
-mod reports;
+mod queries;
 mod requests;
-mod rest;
 mod socket;
+mod worker_handle;
+mod worker_reports;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,10 +29,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-pub use crew::{WorkerFunction, WorkerKind};
 pub use socket::serve;
+pub use worker_handle::{WorkerFunction, WorkerKind};
 
-use self::hub::{Hub, Inbound};
+use self::dispatcher::Dispatcher;
+use self::inbound::Inbound;
 use self::outbox::Outbox;
 use self::socket::Listening;
 use super::client::{Client, UNREAD};
@@ -42,52 +44,61 @@ use super::protocol::Request;
 pub struct Engine {
     inbound: Sender<Inbound>,
     thread: Option<JoinHandle<()>>,
-    lines: Arc<AtomicU64>,
-    /// Lines that are this process's own.
+    connections: Arc<AtomicU64>,
+    /// Connections that this process opened itself.
     own: AtomicU64,
     home: Home,
     listening: Option<Listening>,
-    /// Why other processes can't look in, if they can't.
+    /// Why other processes can't connect, if they can't.
     pub alone: Option<String>,
 }
 
 impl Engine {
-    /// Starts an engine over a home. It serves other processes too, as the home's own engine does,
-    /// where the home is in a folder that can hold a socket. It ends when dropped.
+    /// Starts an engine over a home. Other processes can connect too where the home's folder can hold a socket. The
+    /// engine ends when this is dropped.
+    ///
+    /// # Errors
+    /// The home can't be created, or the thread can't be started.
     pub fn start(home: &Home, kind: WorkerKind) -> anyhow::Result<Self> {
-        // One that can be looked at only is looked at.
+        // The sessions of a read-only home can still be looked at.
         if !home.is_read_only() {
             home.create()?;
         }
         let (inbound, receiver) = mpsc::channel();
-        let lines = Arc::new(AtomicU64::new(1));
-        let (listening, alone) = match Listening::beside(home, &inbound, &lines) {
+        let connections = Arc::new(AtomicU64::new(1));
+        let (listening, alone) = match Listening::beside(home, &inbound, &connections) {
             Ok(listening) => (Some(listening), None),
             Err(why) => (None, Some(format!("{why:#}"))),
         };
         let home =
             listening.as_ref().map_or_else(|| home.clone(), |l| home.answering_at(l.path().to_owned()));
-        let hub = Hub::new(home.clone(), kind, inbound.clone(), None);
+        let dispatcher = Dispatcher::new(home.clone(), kind, inbound.clone(), None);
         let thread = thread::Builder::new()
             .name("engine".into())
-            .spawn(move || hub.run(&receiver))
+            .spawn(move || dispatcher.run(&receiver))
             .context("starting the engine's thread")?;
         let own = AtomicU64::new(0);
-        Ok(Self { inbound, thread: Some(thread), lines, own, home, listening, alone })
+        Ok(Self { inbound, thread: Some(thread), connections, own, home, listening, alone })
     }
 
     /// A client of this engine, over channels.
+    ///
+    /// # Errors
+    /// The engine has ended.
     pub fn connect(&self) -> anyhow::Result<Client> {
-        let line = self.lines.fetch_add(1, Ordering::Relaxed);
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
         self.own.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::default());
         let gone = || anyhow::anyhow!("the engine has ended");
-        self.inbound.send(Inbound::Connect { line, outbox: Arc::clone(&outbox) }).map_err(|_| gone())?;
+        self.inbound
+            .send(Inbound::Connect { connection, outbox: Arc::clone(&outbox) })
+            .map_err(|_| gone())?;
         let (tx, rx) = mpsc::sync_channel(UNREAD);
         let home = self.home.clone();
         thread::spawn(move || outbox.drain(&home, |message| tx.send(message).is_ok()));
-        let hang_up = HangUp { inbound: self.inbound.clone(), line };
-        let send = move |request: Request| hang_up.inbound.send(Inbound::Request { line, request }).is_ok();
+        let hang_up = HangUp { inbound: self.inbound.clone(), connection };
+        let send =
+            move |request: Request| hang_up.inbound.send(Inbound::Request { connection, request }).is_ok();
         Client::in_process(Arc::new(send), rx)
     }
 
@@ -101,7 +112,7 @@ impl Engine {
                 thread::sleep(Duration::from_millis(5));
             }
             // Let the writers send what is in the queues of other processes.
-            if self.lines.load(Ordering::Relaxed) > self.own.load(Ordering::Relaxed) + 1 {
+            if self.connections.load(Ordering::Relaxed) > self.own.load(Ordering::Relaxed) + 1 {
                 thread::sleep(socket::FLUSH);
             }
         }
@@ -114,14 +125,14 @@ impl Drop for Engine {
     }
 }
 
-/// Tells the hub when the last sender of an in-process client is dropped.
+/// Tells the dispatcher when the last sender of an in-process client is dropped.
 struct HangUp {
     inbound: Sender<Inbound>,
-    line: u64,
+    connection: u64,
 }
 
 impl Drop for HangUp {
     fn drop(&mut self) {
-        let _ = self.inbound.send(Inbound::Disconnect { line: self.line });
+        let _ = self.inbound.send(Inbound::Disconnect { connection: self.connection });
     }
 }

@@ -1,9 +1,9 @@
-//! A client's queue of messages. The run pushes and never waits; what is only for show is
-//! dropped when a client is slow, and a client that stays slow is let go, with a last word.
+//! A client's queue of messages. The dispatcher pushes and never waits; the client's thread takes them out. Live messages
+//! are dropped when a client is slow, and a client that stays slow is disconnected with a last message.
 //!
-//! What a client costs is bounded, whatever it asks and however little it reads: the queue by its
-//! bytes, the past of a session by being read from the journal when its turn comes, and the
-//! requests that it has not taken the replies of by being left unread on its socket.
+//! A client's memory is bounded, whatever it asks and however little it reads: the queue is bounded in bytes; a session's
+//! past events are read from the journal only when their turn comes; and no more requests are read while many replies
+//! wait.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -15,19 +15,19 @@ use crate::session::protocol::{Live, Message};
 
 /// Above this many messages, live ones are dropped.
 const LIVE_MAX: usize = 512;
-/// Above this many, the client is let go; it can connect again and ask for what it missed.
+/// Above this many, the client is disconnected; it can connect again and ask for what it missed.
 const MAX: usize = 20_000;
-/// Above this many bytes, as they would be sent, likewise.
+/// The same for the bytes of the queue as they would be sent.
 const MAX_BYTES: usize = 16 << 20;
-/// Requests whose replies a client has not taken; no more are read until it has taken some.
+/// Most requests whose replies a client has not taken; until it takes some, no more are read.
 const ASKED_MAX: usize = 64;
 /// Events of the past that are in memory at once.
 const BATCH: u32 = 64;
 
-/// What the client is told at last.
+/// The last message to a client that is disconnected.
 const LET_GO: &str = "this window did not read what the engine sent and was let go";
 
-/// A bounded queue between the hub and one client.
+/// A bounded queue between the dispatcher and one client.
 #[derive(Default)]
 pub struct Outbox {
     queue: Mutex<Queue>,
@@ -52,14 +52,14 @@ enum Item {
     Past { session: String, since: u64, until: u64 },
 }
 
-/// What became of a message.
+/// What `push` did with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// It waits to be sent, or was not worth it.
+    /// It was queued; a live message may have been dropped.
     Taken,
     /// The client is gone.
     Gone,
-    /// The client reads too slowly and was let go just now.
+    /// The client reads too slowly and was disconnected just now.
     LetGo,
 }
 
@@ -165,7 +165,7 @@ impl Outbox {
     }
 }
 
-/// A stretch of a session's past, a few events at a time.
+/// Hands out past events of a session, a few at a time from its journal.
 fn tell_past(
     home: &Home,
     session: &str,
@@ -191,7 +191,7 @@ fn tell_past(
                     return Ok(false);
                 }
             }
-            // Of a journal that is damaged all is told that can be read, and then what is the matter.
+            // Of a damaged journal the readable events are sent, then what is wrong with it.
             if let Some(trouble) = lost {
                 return Err(trouble.into());
             }
@@ -221,7 +221,7 @@ impl Write for Count {
 /// Bytes of a message as it is sent.
 fn size(message: &Message) -> usize {
     let mut count = Count(0);
-    // What can't be written is not sent either.
+    // A message that can't be written is not sent either.
     let _ = serde_json::to_writer(&mut count, message);
     count.0
 }
@@ -314,21 +314,5 @@ mod tests {
         outbox.close();
         assert!(!rx.recv().unwrap());
         thread.join().unwrap();
-    }
-
-    #[test]
-    fn who_waits_hears_of_an_engine_that_panics() {
-        let outbox = std::sync::Arc::new(Outbox::default());
-        let line = super::super::hub::Line {
-            outbox: outbox.clone(),
-            subscribed: std::collections::HashMap::default(),
-        };
-        let waiting = std::thread::spawn(move || outbox.pop());
-        let engine = std::thread::spawn(move || {
-            let _held = line;
-            std::panic::resume_unwind(Box::new("no message"));
-        });
-        assert!(engine.join().is_err());
-        assert!(waiting.join().unwrap().is_none());
     }
 }

@@ -1,11 +1,14 @@
-//! What the engine does for each command of a client.
+//! What the engine does for each command of a client. The dispatcher hands requests in; replies and events go out, and
+//! jobs into its queues.
 
 use std::thread;
 
-use super::active::{self, Active};
-use super::flights::TryCommand;
-use super::hub::{Flight, Hub, Inbound, Purpose, Start};
-use super::look;
+use super::active_session::{self, ActiveSession};
+use super::dispatcher::Dispatcher;
+use super::inbound::Inbound;
+use super::jobs::{PendingJob, Purpose, SessionToOpen, TryRequest};
+
+use super::queries;
 use crate::checkpoint::look_up;
 use crate::error::BadInput;
 use crate::evaluate::{Ask, SetupFacts, StoredQuestion};
@@ -18,12 +21,12 @@ use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
 };
 
-impl Hub {
-    pub(super) fn request(&mut self, line: u64, request: Request) {
+impl Dispatcher {
+    pub(super) fn request(&mut self, connection: u64, request: Request) {
         let id = request.id;
-        if self.hand_on(line, id, &request.command) {
+        if self.forward(connection, id, &request.command) {
             if let Command::Watch { session, questions } = request.command {
-                // For when it runs here.
+                // Kept for the case that the session is resumed here.
                 self.watches.insert(session, questions);
             }
             return;
@@ -36,103 +39,108 @@ impl Hub {
             )),
             Command::Hello { .. } => {
                 let device = self.device.clone();
-                self.reply(line, id, Reply::Hello { version: VERSION, pid: std::process::id(), device });
-                return self.told_so_far(line);
+                self.reply(
+                    connection,
+                    id,
+                    Reply::Hello { version: VERSION, pid: std::process::id(), device },
+                );
+                return self.send_recent_log(connection);
             }
             Command::Models { base } => {
-                return self.in_background(line, id, move |_| {
+                return self.in_background(connection, id, move |_| {
                     Ok(Reply::Models(crate::checkpoint::discover(base.as_deref())))
                 });
             }
             Command::Model { reference, base, here } => {
-                return self.in_background(line, id, move |_| {
+                return self.in_background(connection, id, move |_| {
                     if here {
                         return Ok(Reply::Models(vec![look_up(&reference, base.as_deref())]));
                     }
-                    look::model(&reference, base)
+                    queries::model(&reference, base)
                 });
             }
             Command::Distances { base, sources } => {
-                return self.in_background(line, id, move |_| look::apart(&base, &sources));
+                return self
+                    .in_background(connection, id, move |_| queries::model_distances(&base, &sources));
             }
             Command::Questions { task, split } => {
-                return self.in_background(line, id, move |_| look::questions(&task, split));
+                return self.in_background(connection, id, move |_| queries::questions(&task, split));
             }
             Command::Sessions => {
-                return self.in_background(line, id, |home| list::rows(home).map(Reply::Sessions));
+                return self.in_background(connection, id, |home| list::rows(home).map(Reply::Sessions));
             }
             Command::Answers { session, candidate, split } => {
-                return self.in_background(line, id, move |home| {
+                return self.in_background(connection, id, move |home| {
                     Reader::open(home, &session)?.labelled_answers(candidate, split).map(Reply::Answers)
                 });
             }
-            Command::Subscribe { session, since } => return self.subscribe(line, id, &session, since),
+            Command::Subscribe { session, since } => return self.subscribe(connection, id, &session, since),
             Command::Unsubscribe { session } => {
-                if let Some(line) = self.lines.get_mut(&line) {
-                    line.subscribed.remove(&session);
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.subscribed.remove(&session);
                 }
-                self.forget_elsewhere();
+                self.forget_unfollowed();
                 Reply::Done
             }
             Command::Try { target, task, split, questions } => {
-                for old in self.drop_tries(line) {
-                    self.reply(line, old, Reply::Superseded);
+                for old in self.drop_tries(connection) {
+                    self.reply(connection, old, Reply::Superseded);
                 }
-                if let Some(socket) = self.tries_at(line) {
+                if let Some(socket) = self.tries_go_to(connection) {
                     let command = Command::Try { target, task, split, questions };
-                    return self.try_elsewhere(line, id, socket, command);
+                    return self.forward_try(connection, id, socket, command);
                 }
-                let command = TryCommand { target, task, ask: Ask { split, questions } };
-                let flight = self.try_flight(line, id, command);
-                self.tries.push_back(flight);
+                let asked = TryRequest { target, task, ask: Ask { split, questions } };
+                let pending = PendingJob::try_now(self.active.as_ref(), connection, id, asked);
+                self.tries.push_back(pending);
                 return;
             }
-            Command::Start { config, name } => match self.start(line, id, config, name) {
+            Command::Start { config, name } => match self.start(connection, id, config, name) {
                 Ok(()) => return,
-                Err(why) => sentence(&why),
+                Err(why) => error_reply(&why),
             },
-            Command::Resume { session } => match self.resume(line, id, session) {
+            Command::Resume { session } => match self.resume(connection, id, session) {
                 Ok(true) => return,
                 Ok(false) => Reply::Done,
-                Err(why) => sentence(&why),
+                Err(why) => error_reply(&why),
             },
-            Command::Extend { session, budget } => match self.extend(line, id, session, budget) {
+            Command::Extend { session, budget } => match self.extend(connection, id, session, budget) {
                 Ok(()) => return,
-                Err(why) => sentence(&why),
+                Err(why) => error_reply(&why),
             },
-            Command::Pause { session } => done(self.pause(&session)),
-            Command::Stop { session } => done(self.stop(&session)),
-            Command::Inject { session, recipe } => done(self.inject(&session, &recipe)),
+            Command::Pause { session } => done_or_error(self.pause(&session)),
+            Command::Stop { session } => done_or_error(self.stop(&session)),
+            Command::Inject { session, recipe } => done_or_error(self.inject(&session, &recipe)),
             Command::Watch { session, questions } => {
                 self.watches.insert(session.clone(), questions);
                 if let Some(live) = self.watching(&session) {
-                    self.live_to(&session, &live);
+                    self.broadcast_live(&session, &live);
                 }
                 Reply::Done
             }
             Command::Shutdown => {
-                self.leaving = true;
+                self.shutting_down = true;
                 Reply::Done
             }
         };
-        self.reply(line, id, reply);
+        self.reply(connection, id, reply);
     }
 
-    /// Works out a reply on a thread of its own: reading many files takes its time.
+    /// Works out a reply on a thread of its own.
     pub(super) fn in_background(
         &mut self,
-        line: u64,
+        connection: u64,
         id: u64,
         work: impl FnOnce(&Home) -> anyhow::Result<Reply> + Send + 'static,
     ) {
         let (home, inbound) = (self.home.clone(), self.inbound.clone());
         thread::spawn(move || {
-            let reply = work(&home).unwrap_or_else(|why| sentence(&why));
-            let _ = inbound.send(Inbound::Reply { line, id, reply });
+            let reply = work(&home).unwrap_or_else(|why| error_reply(&why));
+            let _ = inbound.send(Inbound::Reply { connection, id, reply });
         });
     }
 
-    fn subscribe(&mut self, line: u64, id: u64, session: &str, since: u64) {
+    fn subscribe(&mut self, connection: u64, id: u64, session: &str, since: u64) {
         let own = self.active.as_ref().filter(|a| a.name == session);
         let last = match own {
             Some(active) => active.journal().reader().last_seq(),
@@ -140,28 +148,28 @@ impl Hub {
         };
         let last = match last {
             Ok(last) => last,
-            Err(why) => return self.reply(line, id, sentence(&why)),
+            Err(why) => return self.reply(connection, id, error_reply(&why)),
         };
         let (since, runs) = (since.max(1), own.is_some());
-        self.reply(line, id, Reply::Done);
+        self.reply(connection, id, Reply::Done);
         let next = since.max(last + 1);
-        let (stands, watching) = match self.elsewhere.get(session) {
-            Some(elsewhere) if !runs => (elsewhere.stands.clone(), elsewhere.watching.clone()),
+        let (standing, watching) = match self.followed.get(session) {
+            Some(followed) if !runs => (followed.standing.clone(), followed.watching.clone()),
             _ => (runs.then(|| Live::Runs { pid: std::process::id() }), self.watching(session)),
         };
-        let Some(to) = self.lines.get_mut(&line) else { return };
+        let Some(to) = self.connections.get_mut(&connection) else { return };
         to.subscribed.insert(session.to_owned(), next);
         if since < next {
             let _ = to.outbox.push_past(session, since, last);
         }
-        self.send(line, Message::Boundary { session: session.to_owned(), next });
-        for live in [stands, watching].into_iter().flatten() {
-            self.send(line, Message::Live { session: Some(session.to_owned()), live });
+        self.send(connection, Message::Boundary { session: session.to_owned(), next });
+        for live in [standing, watching].into_iter().flatten() {
+            self.send(connection, Message::Live { session: Some(session.to_owned()), live });
         }
-        self.follow_elsewhere(session, next, false);
+        self.follow_session(session, next, false);
     }
 
-    /// The text of the questions that are watched.
+    /// The message with the texts of the watched questions.
     fn watching(&self, session: &str) -> Option<Live> {
         let watched = self.watches.get(session)?;
         let own;
@@ -178,10 +186,10 @@ impl Hub {
         Some(Live::Watching { questions: watched.iter().filter_map(question).collect() })
     }
 
-    /// Refuses a second session while one runs or is being opened.
+    /// An error while a session runs or is being opened.
     fn must_be_free(&self) -> anyhow::Result<()> {
-        let opening = !self.starts.is_empty()
-            || matches!(&self.flight, Some(Flight { purpose: Purpose::Start(_), .. }));
+        let opening = !self.to_open.is_empty()
+            || matches!(&self.running_job, Some(PendingJob { purpose: Purpose::Open(_), .. }));
         if let Some(active) = &self.active {
             return Err(BadInput::error(format!(
                 "session `{0}` is running and the engine runs one at a time: pause or stop it first \
@@ -195,7 +203,13 @@ impl Hub {
         Ok(())
     }
 
-    fn start(&mut self, line: u64, request: u64, text: String, name: Option<String>) -> anyhow::Result<()> {
+    fn start(
+        &mut self,
+        connection: u64,
+        request: u64,
+        text: String,
+        name: Option<String>,
+    ) -> anyhow::Result<()> {
         let config = Config::parse(&text, "the config")?;
         self.must_be_free()?;
         if let Some(name) = &name {
@@ -204,8 +218,8 @@ impl Hub {
                 return Err(BadInput::error(exists_sentence(name)));
             }
         }
-        self.starts.push_back(Self::start_flight(Box::new(Start {
-            line,
+        self.to_open.push_back(PendingJob::open(SessionToOpen {
+            connection,
             request,
             text,
             config,
@@ -213,12 +227,12 @@ impl Hub {
             resume: false,
             extend: None,
             known: Vec::new(),
-        })));
+        }));
         Ok(())
     }
 
-    /// `false`: it runs already.
-    fn resume(&mut self, line: u64, request: u64, session: String) -> anyhow::Result<bool> {
+    /// Resumes a session. `false`: it runs already.
+    fn resume(&mut self, connection: u64, request: u64, session: String) -> anyhow::Result<bool> {
         if let Some(active) = self.active.as_mut().filter(|a| a.name == session) {
             active.pausing = false;
             return Ok(false);
@@ -227,28 +241,27 @@ impl Hub {
         reader.must_be_writable()?;
         let state = reader.state()?;
         if state.status == Status::Finished {
-            return Err(BadInput::error(active::finished_sentence(&session)));
+            return Err(BadInput::error(active_session::finished_sentence(&session)));
         }
         self.must_be_free()?;
-        self.go_on(line, request, &reader, session, state.config, None)?;
+        self.reopen(connection, request, &reader, session, state.config, None)?;
         Ok(true)
     }
 
-    /// A session that is over goes on. Its journal is told once models and task are open and are what they were:
-    /// whatever is wrong with them leaves it as it is.
-    fn extend(&mut self, line: u64, request: u64, session: String, budget: u64) -> anyhow::Result<()> {
+    /// Extends a finished session. The journal is written only once models and task are open and found unchanged.
+    fn extend(&mut self, connection: u64, request: u64, session: String, budget: u64) -> anyhow::Result<()> {
         self.must_be_free()?;
         let reader = Reader::open(&self.home, &session)?;
         reader.must_be_writable()?;
         let run = Evolution::replay(&reader.records(1)?)?;
         run.extend(budget)?;
-        self.go_on(line, request, &reader, session, run.state().config.clone(), Some(budget))
+        self.reopen(connection, request, &reader, session, run.state().config.clone(), Some(budget))
     }
 
-    /// Opens models and task of a session that is there already.
-    fn go_on(
+    /// Queues the job that opens models and task of an existing session.
+    fn reopen(
         &mut self,
-        line: u64,
+        connection: u64,
         request: u64,
         reader: &Reader<'_>,
         session: String,
@@ -257,18 +270,23 @@ impl Hub {
     ) -> anyhow::Result<()> {
         let config = Config::parse(&text, &format!("config of session `{session}`"))?;
         let (name, known) = (Some(session), reader.prints()?);
-        let start = Start { line, request, text, config, name, resume: true, extend, known };
-        self.starts.push_back(Self::start_flight(Box::new(start)));
+        let start = SessionToOpen { connection, request, text, config, name, resume: true, extend, known };
+        self.to_open.push_back(PendingJob::open(start));
         Ok(())
     }
 
-    /// Models and task are open: the session begins, or goes on.
-    pub(super) fn opened(&mut self, start: &Start, facts: &SetupFacts, questions: &[StoredQuestion]) {
+    /// Begins or resumes a session once its models and task are open.
+    pub(super) fn session_opened(
+        &mut self,
+        start: &SessionToOpen,
+        facts: &SetupFacts,
+        questions: &[StoredQuestion],
+    ) {
         let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
         let made = if start.resume {
-            Active::resume(&self.home, &name, facts, questions, start.extend)
+            ActiveSession::resume(&self.home, &name, facts, questions, start.extend)
         } else {
-            Active::create(&self.home, &name, &start.text, &start.config, facts, questions)
+            ActiveSession::create(&self.home, &name, &start.text, &start.config, facts, questions)
                 .map(|active| (active, None))
         };
         match made {
@@ -279,13 +297,13 @@ impl Hub {
                 let first = start.config.task.first();
                 self.watches.entry(name.clone()).or_insert_with(|| first.watched(facts.train_questions));
                 self.active = Some(active);
-                // Whoever followed it elsewhere follows it here.
-                self.elsewhere.remove(&name);
-                self.live_to(&name, &Live::Runs { pid: std::process::id() });
+                // Clients that followed it in another process follow it here now.
+                self.followed.remove(&name);
+                self.broadcast_live(&name, &Live::Runs { pid: std::process::id() });
                 if let Some(watching) = self.watching(&name) {
-                    self.live_to(&name, &watching);
+                    self.broadcast_live(&name, &watching);
                 }
-                self.reply(start.line, start.request, Reply::Started { session: name.clone() });
+                self.reply(start.connection, start.request, Reply::Started { session: name.clone() });
                 if let Some(record) = resumed {
                     self.broadcast(&name, &record);
                 }
@@ -294,7 +312,7 @@ impl Hub {
                     self.log(Some(&name), "note", &facts.device_note);
                 }
             }
-            Err(why) => self.reply(start.line, start.request, sentence(&why)),
+            Err(why) => self.reply(start.connection, start.request, error_reply(&why)),
         }
     }
 
@@ -312,22 +330,22 @@ impl Hub {
     }
 
     fn measuring(&self) -> bool {
-        matches!(&self.flight, Some(Flight { purpose: Purpose::Work(_), dropped: false, .. }))
+        matches!(&self.running_job, Some(PendingJob { purpose: Purpose::Work(_), cancelled: false, .. }))
     }
 
     fn stop(&mut self, session: &str) -> anyhow::Result<()> {
         let stopped = Event::Stopped { reason: "stopped by hand".into() };
         if self.active.as_ref().is_some_and(|a| a.name == session) {
             if self.measuring() {
-                self.cancel_flight();
+                self.cancel_running_job();
             }
             self.end_with(&stopped);
             return Ok(());
         }
-        // Paused, or left behind by a process that was killed.
+        // The session is paused, or its process was killed.
         let state = Reader::open(&self.home, session)?.state()?;
         match state.status {
-            Status::Finished => Err(BadInput::error(active::finished_sentence(session))),
+            Status::Finished => Err(BadInput::error(active_session::finished_sentence(session))),
             Status::Stopped => Err(BadInput::error(format!("session `{session}` is stopped already"))),
             Status::New | Status::Running | Status::Paused => {
                 let record = Journal::open(&self.home, session)?.append(&stopped, None)?;
@@ -356,10 +374,10 @@ impl Hub {
     }
 }
 
-fn done(result: anyhow::Result<()>) -> Reply {
-    result.map_or_else(|why| sentence(&why), |()| Reply::Done)
+fn done_or_error(result: anyhow::Result<()>) -> Reply {
+    result.map_or_else(|why| error_reply(&why), |()| Reply::Done)
 }
 
-fn sentence(why: &anyhow::Error) -> Reply {
+fn error_reply(why: &anyhow::Error) -> Reply {
     Reply::Error(format!("{why:#}"))
 }

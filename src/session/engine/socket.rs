@@ -1,9 +1,8 @@
-//! The sockets at which clients are served, in a folder of this user alone, and the engine as a
-//! process: one a home. It outlives the terminal it was started from and ends by itself when
-//! nobody needs it.
+//! The sockets at which clients connect, in a folder of this user alone, and the engine as a process of its own: one for
+//! each home. It outlives the terminal it was started from and ends by itself when no client and no run needs it.
 //!
-//! Whoever runs a session listens: the home's engine at `engine.sock`, a headless run at a socket
-//! of its own beside it, which the lock of its session names.
+//! Every process that runs sessions listens: the home's engine at `engine.sock`, a headless run at a socket of its own
+//! beside it. The lock of a running session names the socket.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,24 +17,25 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::crew::WorkerKind;
-use super::hub::{Hub, Inbound};
+use super::dispatcher::Dispatcher;
+use super::inbound::Inbound;
 use super::outbox::Outbox;
+use super::worker_handle::WorkerKind;
 use crate::session::client::read_lines;
 use crate::session::home::Home;
 use crate::session::line::encode;
 use crate::session::protocol::{Message, Reply};
 use crate::session::signals;
 
-/// The engine ends after so long without a run and without a client.
+/// The engine ends after this long without a run and without a client.
 const IDLE: Duration = Duration::from_mins(1);
-/// A client whose socket takes nothing for so long is let go.
+/// A client whose socket takes nothing for this long is disconnected.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// An engine that was told to end has so long to do it in order.
+/// Time for an engine that was told to end to do so in order.
 pub(super) const END_PATIENCE: Duration = Duration::from_millis(1500);
 /// Time for the last messages to leave.
 pub(super) const FLUSH: Duration = Duration::from_millis(150);
-/// A socket that nobody listens at is somebody's who is just beginning, for so long.
+/// A socket without a listener may belong to a process that is just starting, if it is younger than this.
 const FRESH: Duration = Duration::from_mins(1);
 
 /// Runs the home's engine until nobody needs it, or SIGTERM or SIGINT says to end. If the home
@@ -55,7 +55,7 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     }
     lock.set_len(0)?;
     writeln!(lock, "{}", std::process::id())?;
-    // Whoever holds the lock is the one engine: a socket that lies there is a dead one's.
+    // The engine that holds the lock is the only one: a socket file in place is of one that died.
     let path = home.socket();
     let _ = std::fs::remove_file(&path);
     let (inbound, receiver) = mpsc::channel();
@@ -63,13 +63,13 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     signals::when_told_to_end(move || {
         let _ = told.send(Inbound::Stop);
         thread::sleep(END_PATIENCE);
-        // Something takes too long. The journal is whole at any moment, and the worker ends with us.
+        // Something takes too long. The journal is complete at any moment, and the worker ends with us.
         eprintln!("told to end, and not done in time: ending at once");
         std::process::exit(0);
     })?;
     let home = home.answering_at(path.clone());
     let listening = Listening::at(&path, &home, &inbound, &Arc::new(AtomicU64::new(1)))?;
-    Hub::new(home, WorkerKind::Process, inbound, Some(IDLE)).run(&receiver);
+    Dispatcher::new(home, WorkerKind::Process, inbound, Some(IDLE)).run(&receiver);
     drop(listening);
     // Let the writers send what is in their queues.
     thread::sleep(FLUSH);
@@ -87,31 +87,31 @@ fn detach() {
     }
 }
 
-/// A socket at which clients are let in, until this is dropped.
+/// A socket at which clients can connect, until this is dropped.
 pub struct Listening {
     path: PathBuf,
     over: Arc<AtomicBool>,
 }
 
 impl Listening {
-    /// Listens at `path`. Clients get their numbers from `lines`.
+    /// Listens at `path`. Clients get their numbers from `connections`.
     pub fn at(
         path: &Path,
         home: &Home,
         inbound: &Sender<Inbound>,
-        lines: &Arc<AtomicU64>,
+        connections: &Arc<AtomicU64>,
     ) -> anyhow::Result<Self> {
         let listener = UnixListener::bind(path).with_context(|| format!("{}", path.display()))?;
         let over = Arc::new(AtomicBool::new(false));
         let listening = Self { path: path.to_owned(), over: Arc::clone(&over) };
-        let (home, inbound, lines) = (home.clone(), inbound.clone(), Arc::clone(lines));
+        let (home, inbound, connections) = (home.clone(), inbound.clone(), Arc::clone(connections));
         thread::Builder::new().name("accept".into()).spawn(move || {
             for stream in listener.incoming() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
                 let let_in = stream.map_err(anyhow::Error::from).and_then(|stream| {
-                    accept(stream, lines.fetch_add(1, Ordering::Relaxed), &home, &inbound)
+                    accept(stream, connections.fetch_add(1, Ordering::Relaxed), &home, &inbound)
                 });
                 if let Err(why) = let_in {
                     eprintln!("a client was not let in: {}", crate::text::visible_line(&format!("{why:#}")));
@@ -123,7 +123,11 @@ impl Listening {
     }
 
     /// Listens beside the home's engine, at a socket of this process alone.
-    pub fn beside(home: &Home, inbound: &Sender<Inbound>, lines: &Arc<AtomicU64>) -> anyhow::Result<Self> {
+    pub fn beside(
+        home: &Home,
+        inbound: &Sender<Inbound>,
+        connections: &Arc<AtomicU64>,
+    ) -> anyhow::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         home.create_run_dir()?;
         let (folder, host) = (home.run_dir(), host());
@@ -132,8 +136,8 @@ impl Listening {
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{host}-{}-{count}.sock", std::process::id()));
-            match Self::at(&path, &home.answering_at(path.clone()), inbound, lines) {
-                // One of that number in another container, or a dead one's.
+            match Self::at(&path, &home.answering_at(path.clone()), inbound, connections) {
+                // The name is taken by a process in another container, or by one that died.
                 Err(_) if path.exists() && tried < 100 => tried += 1,
                 other => return other,
             }
@@ -155,8 +159,8 @@ impl Drop for Listening {
     }
 }
 
-/// What this machine's sockets begin with: a folder may be several machines' at once, and to each
-/// the others' sockets look dead.
+/// The prefix of this machine's socket names. Several machines may share the folder, and to each the sockets of the
+/// others look dead.
 fn host() -> String {
     let mut name = [0_u8; 256];
     // SAFETY: the call fills the buffer up to one byte less than its length.
@@ -166,7 +170,7 @@ fn host() -> String {
     format!("{:04x}", hasher.finish() & 0xffff)
 }
 
-/// Removes the sockets of this machine's processes that were killed.
+/// Removes the sockets of killed processes of this machine.
 fn sweep(folder: &Path, host: &str) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -185,20 +189,22 @@ fn sweep(folder: &Path, host: &str) {
     }
 }
 
-/// Sets a client's two threads to work.
-fn accept(stream: UnixStream, line: u64, home: &Home, inbound: &Sender<Inbound>) -> anyhow::Result<()> {
+/// Starts a client's two threads: one reads its requests, one writes its messages.
+fn accept(stream: UnixStream, connection: u64, home: &Home, inbound: &Sender<Inbound>) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     let outbox = Arc::new(Outbox::default());
-    inbound.send(Inbound::Connect { line, outbox: Arc::clone(&outbox) }).context("the engine is ending")?;
+    inbound
+        .send(Inbound::Connect { connection, outbox: Arc::clone(&outbox) })
+        .context("the engine is ending")?;
     let read = stream.try_clone()?;
     let (asked, inbound, home) = (Arc::clone(&outbox), inbound.clone(), home.clone());
-    thread::Builder::new().name(format!("client-{line}-in")).spawn(move || {
+    thread::Builder::new().name(format!("client-{connection}-in")).spawn(move || {
         read_lines(read, crate::limits::REQUEST, |request| {
-            asked.may_ask() && inbound.send(Inbound::Request { line, request }).is_ok()
+            asked.may_ask() && inbound.send(Inbound::Request { connection, request }).is_ok()
         });
-        let _ = inbound.send(Inbound::Disconnect { line });
+        let _ = inbound.send(Inbound::Disconnect { connection });
     })?;
-    thread::Builder::new().name(format!("client-{line}-out")).spawn(move || {
+    thread::Builder::new().name(format!("client-{connection}-out")).spawn(move || {
         write_messages(&stream, &outbox, &home);
         let _ = stream.shutdown(std::net::Shutdown::Both);
     })?;
@@ -213,8 +219,8 @@ fn write_messages(stream: &UnixStream, outbox: &Outbox, home: &Home) {
     });
 }
 
-/// A message as a line that the other side can read. Of a reply that can't be said, why; what is only
-/// for show is left out then, and an event is in the journal because it can be read.
+/// A message as a line that the other side can read. A reply that can't be written becomes an error reply; a live message
+/// is left out. Events can always be written, since they were read from the journal.
 fn readable(message: &Message) -> Option<Vec<u8>> {
     let why = match (encode(message), message) {
         (Ok(line), _) => return Some(line),

@@ -1,4 +1,5 @@
-//! Replies that come from looking at models and tasks on disk, each worked out on a thread of its own.
+//! Replies to queries about models and tasks on disk. `requests` calls them, each on a thread of its own, since reading
+//! large files takes time.
 
 use anyhow::Context;
 
@@ -7,7 +8,7 @@ use crate::merge::distances;
 use crate::session::protocol::{Reply, Split, WatchedQuestion};
 use crate::task::{Places, Question, Task};
 
-/// One model, and whether it fits to `base`.
+/// One model's summary, and whether it can be merged onto `base`.
 pub fn model(reference: &str, base: Option<String>) -> anyhow::Result<Reply> {
     let base = base.filter(|b| b != reference).map(|b| Checkpoint::open(&b)).transpose();
     let model = Checkpoint::open(reference)?;
@@ -21,7 +22,7 @@ pub fn model(reference: &str, base: Option<String>) -> anyhow::Result<Reply> {
 }
 
 /// How far the sources are from the base and from each other, by layer group.
-pub fn apart(base: &str, sources: &[String]) -> anyhow::Result<Reply> {
+pub fn model_distances(base: &str, sources: &[String]) -> anyhow::Result<Reply> {
     let open = |name: &String| Checkpoint::open(name);
     let sources = sources.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let base = Checkpoint::open(base)?;

@@ -1,5 +1,5 @@
-//! The engine's end of the line to its worker: a process of this same program, or, in tests, a
-//! function on a thread.
+//! The engine's handle of its worker: a process of this same program, or, in tests, a function on a thread. Jobs go in;
+//! reports go to the dispatcher's channel. The dispatcher holds one.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -11,13 +11,13 @@ use std::thread;
 
 use anyhow::Context;
 
-use super::hub::Inbound;
+use super::inbound::Inbound;
 use crate::limits::MESSAGE;
 use crate::session::client::{own_program, read_lines};
 use crate::session::job::{Job, Report};
 use crate::session::line::encode;
 
-/// What does a job and reports through the sink.
+/// A worker in tests: it does a job and reports through the sink.
 pub type WorkerFunction = dyn Fn(&Job, &mut dyn FnMut(Report)) + Send + Sync;
 
 /// How workers are made.
@@ -32,26 +32,26 @@ pub enum WorkerKind {
 }
 
 /// A worker that takes jobs.
-pub struct Worker {
-    /// Tells reports of this worker from those of one before it.
+pub struct WorkerHandle {
+    /// Tells reports of this worker from those of an earlier one.
     pub number: u64,
-    hands: Hands,
+    transport: Transport,
 }
 
-enum Hands {
+enum Transport {
     Process { child: Child, stdin: ChildStdin },
     Thread(Sender<Job>),
 }
 
-impl Worker {
-    /// Starts a worker whose reports go to the hub. Must be called on a thread that lives as
-    /// long as the worker shall: a worker dies with the thread that started it.
-    pub fn start(kind: &WorkerKind, number: u64, hub: Sender<Inbound>) -> anyhow::Result<Self> {
+impl WorkerHandle {
+    /// Starts a worker whose reports go to the dispatcher. A worker process dies with the thread that started it, so
+    /// this thread must live as long.
+    pub fn start(kind: &WorkerKind, number: u64, dispatcher: Sender<Inbound>) -> anyhow::Result<Self> {
         let mut command = match kind {
             WorkerKind::Process => own_program()?,
             WorkerKind::Program(path) => std::process::Command::new(path),
             WorkerKind::Function(function) => {
-                return Ok(Self { number, hands: on_thread(Arc::clone(function), number, hub) });
+                return Ok(Self { number, transport: on_thread(Arc::clone(function), number, dispatcher) });
             }
         };
         // A group of its own: Ctrl-C in the terminal of a headless run is not for the worker.
@@ -61,37 +61,36 @@ impl Worker {
         let stdout = child.stdout.take().context("the worker's output")?;
         thread::Builder::new().name("worker-reports".into()).spawn(move || {
             read_lines(stdout, MESSAGE, |report| {
-                hub.send(Inbound::Report { worker: number, report }).is_ok()
+                dispatcher.send(Inbound::Report { worker: number, report }).is_ok()
             });
-            let _ = hub.send(Inbound::WorkerGone { worker: number });
+            let _ = dispatcher.send(Inbound::WorkerGone { worker: number });
         })?;
-        Ok(Self { number, hands: Hands::Process { child, stdin } })
+        Ok(Self { number, transport: Transport::Process { child, stdin } })
     }
 
-    /// Gives it a job. An error means that it is gone.
-    pub fn give(&mut self, job: &Job) -> anyhow::Result<()> {
-        match &mut self.hands {
-            Hands::Thread(tx) => tx.send(job.clone()).context("the worker is gone"),
-            Hands::Process { stdin, .. } => stdin.write_all(&encode(job)?).context("the worker is gone"),
+    /// Sends it a job. An error means that the worker is gone.
+    pub fn send(&mut self, job: &Job) -> anyhow::Result<()> {
+        match &mut self.transport {
+            Transport::Thread(tx) => tx.send(job.clone()).context("the worker is gone"),
+            Transport::Process { stdin, .. } => stdin.write_all(&encode(job)?).context("the worker is gone"),
         }
     }
 
     /// Its process id, where it is a process.
     pub fn pid(&self) -> Option<u32> {
-        match &self.hands {
-            Hands::Process { child, .. } => Some(child.id()),
-            Hands::Thread(_) => None,
+        match &self.transport {
+            Transport::Process { child, .. } => Some(child.id()),
+            Transport::Thread(_) => None,
         }
     }
 
     /// Ends it and says how it ended.
     pub fn end(mut self) -> String {
-        match &mut self.hands {
-            Hands::Thread(_) => "the worker panicked".into(),
-            Hands::Process { child, .. } => {
+        match &mut self.transport {
+            Transport::Thread(_) => "the worker panicked".into(),
+            Transport::Process { child, .. } => {
                 use std::os::unix::process::ExitStatusExt;
-                // A worker that closed its output is about to end by itself; its own way of
-                // ending is the one to tell.
+                // A worker that closed its output is about to end; its exit status is what to report.
                 let ended = (0..50).find_map(|_| match child.try_wait() {
                     Ok(None) => {
                         thread::sleep(std::time::Duration::from_millis(4));
@@ -112,28 +111,28 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for WorkerHandle {
     fn drop(&mut self) {
-        if let Hands::Process { child, .. } = &mut self.hands {
+        if let Transport::Process { child, .. } = &mut self.transport {
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-fn on_thread(function: Arc<WorkerFunction>, number: u64, hub: Sender<Inbound>) -> Hands {
+fn on_thread(function: Arc<WorkerFunction>, number: u64, dispatcher: Sender<Inbound>) -> Transport {
     let (tx, rx) = mpsc::channel::<Job>();
     thread::spawn(move || {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for job in rx {
                 function(&job, &mut |report| {
-                    let _ = hub.send(Inbound::Report { worker: number, report });
+                    let _ = dispatcher.send(Inbound::Report { worker: number, report });
                 });
             }
         }));
         if result.is_err() {
-            let _ = hub.send(Inbound::WorkerGone { worker: number });
+            let _ = dispatcher.send(Inbound::WorkerGone { worker: number });
         }
     });
-    Hands::Thread(tx)
+    Transport::Thread(tx)
 }

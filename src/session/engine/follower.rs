@@ -1,9 +1,9 @@
-//! Following a session that this engine does not run: one thread for each such session that
-//! somebody looks at.
+//! Follows a session that this engine does not run: one thread for each such session that a client follows. Events and
+//! live messages go to the dispatcher as [`FollowerNews`].
 //!
-//! While another process runs it, what happens comes through that one's socket; where it can't be
-//! reached, and while nobody runs it, the journal is read. The thread follows the session from one
-//! process to the next, also over a kill, until nobody looks or this engine runs it itself.
+//! While another process runs the session, its messages come through that process's socket. Where the socket can't be
+//! reached, and while no process runs the session, the journal is read. The thread stays with the session from one
+//! process to the next, also over a kill, until no client follows it or this engine runs it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::hub::Inbound;
+use super::inbound::{FollowerNews, Inbound};
 use crate::session::Client;
 use crate::session::home::Home;
 use crate::session::journal::Reader;
@@ -20,38 +20,27 @@ use crate::session::list;
 use crate::session::lock::{Holder, holder};
 use crate::session::protocol::{Command, Live, Message, Reply};
 
-/// How often a session at rest is looked at, and whether its process is still the same one.
+/// How often the lock of a session is looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// The time between two looks at a process that has begun, or ended, just now.
+/// The same just after its process has begun or ended.
 const SOON: Duration = Duration::from_millis(50);
-/// Time for the process that runs it to answer.
+/// Time for the process that runs the session to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the hub is told of a session elsewhere.
-// Most news is messages.
-#[allow(clippy::large_enum_variant)]
-pub enum News {
-    /// Where commands reach the process that runs it; `None`: nobody runs it.
-    At(Option<PathBuf>),
-    /// Something for those who follow it.
-    Message(Message),
-}
-
-/// The hub's end of a thread that follows a session; it ends with this.
-pub struct Elsewhere {
-    /// Tells its news from those of one before it.
+/// The dispatcher's handle of a thread that follows a session. Dropping it ends the thread.
+pub struct FollowedSession {
+    /// Tells its news from those of an earlier follower of the same session.
     pub number: u64,
     stop: Arc<AtomicBool>,
-    /// Where commands about it go.
-    pub at: Option<PathBuf>,
-    /// How it stands, for those who come later: the process that runs it or how that ended, and the
-    /// questions that are watched.
-    pub stands: Option<Live>,
+    /// The socket of the process that runs the session.
+    pub runs_at: Option<PathBuf>,
+    /// For clients that subscribe later: the process that runs the session or how it ended, and the watched questions.
+    pub standing: Option<Live>,
     pub watching: Option<Live>,
 }
 
-impl Elsewhere {
-    /// Follows a session from event `next` on. `ended`: its end has been told.
+impl FollowedSession {
+    /// Follows a session from event `next` on. `ended`: clients know its end.
     pub fn follow(
         home: &Home,
         session: &str,
@@ -70,38 +59,41 @@ impl Elsewhere {
             stop: Arc::clone(&stop),
             to,
         };
-        thread::Builder::new().name("elsewhere".into()).spawn(move || follower.run())?;
-        Ok(Self { number, stop, at: None, stands: None, watching: None })
+        thread::Builder::new().name("follower".into()).spawn(move || follower.run())?;
+        Ok(Self { number, stop, runs_at: None, standing: None, watching: None })
     }
 
-    /// Keeps of the news what those who come later should know.
-    pub fn learn(&mut self, news: &News) {
+    /// Keeps what clients that subscribe later should know.
+    pub fn learn(&mut self, news: &FollowerNews) {
         match news {
-            News::At(at) => {
-                self.at.clone_from(at);
+            FollowerNews::RunsAt(at) => {
+                self.runs_at.clone_from(at);
                 if at.is_none() {
                     self.watching = None;
-                    self.stands = self.stands.take().filter(|s| matches!(s, Live::Halted { .. }));
+                    self.standing = self.standing.take().filter(|s| matches!(s, Live::Halted { .. }));
                 }
             }
-            News::Message(Message::Live {
-                live: live @ (Live::Runs { .. } | Live::Halted { .. }), ..
+            FollowerNews::Message(Message::Live {
+                live: live @ (Live::Runs { .. } | Live::Halted { .. }),
+                ..
             }) => {
-                self.stands = Some(live.clone());
+                self.standing = Some(live.clone());
             }
-            News::Message(Message::Live { live: live @ Live::Watching { .. }, .. }) => {
+            FollowerNews::Message(Message::Live { live: live @ Live::Watching { .. }, .. }) => {
                 self.watching = Some(live.clone());
             }
-            // Its end has an event, or it goes on.
-            News::Message(Message::Event { .. }) if matches!(self.stands, Some(Live::Halted { .. })) => {
-                self.stands = None;
+            // An event tells of the end, or the session goes on.
+            FollowerNews::Message(Message::Event { .. })
+                if matches!(self.standing, Some(Live::Halted { .. })) =>
+            {
+                self.standing = None;
             }
-            News::Message(_) => {}
+            FollowerNews::Message(_) => {}
         }
     }
 }
 
-impl Drop for Elsewhere {
+impl Drop for FollowedSession {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
     }
@@ -111,9 +103,9 @@ struct Follower {
     home: Home,
     session: String,
     number: u64,
-    /// The event that is awaited.
+    /// Sequence number of the next event.
     next: u64,
-    /// That it ended without an event has been told.
+    /// Clients know that the session ended without an event.
     ended: bool,
     stop: Arc<AtomicBool>,
     to: Sender<Inbound>,
@@ -123,39 +115,42 @@ impl Follower {
     fn run(mut self) {
         let mut told = None;
         let mut missed = 0;
-        while self.goes_on() {
-            // Before the look at the lock: whoever takes it after that writes its file anew.
+        while self.wanted() {
+            // Read before the lock is tried: a process that takes the lock later changes this time.
             let written = self.lock_written();
             match holder(&self.home, &self.session) {
-                // This process is about to run it, or writes its end.
+                // This process is about to run the session, or is writing its end.
                 Some(holder) if self.is_ours(&holder) => thread::sleep(SOON),
-                // Its file is about to be written.
+                // The lock is taken and its file not yet written.
                 Some(Holder { pid: 0, .. }) => thread::sleep(SOON),
                 Some(holder) => {
                     if told.as_ref() != Some(&holder) {
-                        self.live(Live::Runs { pid: holder.pid });
+                        self.send_live(Live::Runs { pid: holder.pid });
                         self.ended = false;
                         told = Some(holder.clone());
                     }
-                    if self.through(&holder) {
+                    if self.follow_by_socket(&holder) {
                         (told, missed) = (None, 0);
                     } else {
-                        // It has ended just now, or can't be reached at all.
-                        self.tail();
+                        // The process has just ended, or can't be reached.
+                        self.read_journal();
                         thread::sleep(if missed < 20 { SOON } else { LOOK });
                         missed += 1;
                     }
                 }
                 None => {
                     (told, missed) = (None, 0);
-                    self.say(News::At(None));
-                    self.tail();
+                    self.send(FollowerNews::RunsAt(None));
+                    self.read_journal();
                     if !self.ended && list::is_interrupted(&self.home, &self.session) {
-                        self.live(Live::Halted { reason: "its process was killed".to_owned(), killed: true });
+                        self.send_live(Live::Halted {
+                            reason: "its process was killed".to_owned(),
+                            killed: true,
+                        });
                     }
-                    // Said, or its last event says how it ended.
+                    // Told just now, or the last event tells it.
                     self.ended = true;
-                    while self.goes_on() && self.lock_written() == written {
+                    while self.wanted() && self.lock_written() == written {
                         thread::sleep(LOOK);
                     }
                 }
@@ -167,64 +162,63 @@ impl Follower {
         holder.pid == std::process::id() && holder.socket.as_deref() == self.home.answering()
     }
 
-    fn goes_on(&self) -> bool {
+    fn wanted(&self) -> bool {
         !self.stop.load(Ordering::SeqCst)
     }
 
-    /// When somebody took the session's lock last.
+    /// When the session's lock was last taken.
     fn lock_written(&self) -> Option<SystemTime> {
         let path = self.home.session(&self.session).ok()?.join("lock");
         std::fs::metadata(path).and_then(|m| m.modified()).ok()
     }
 
-    /// Hands on what the process that runs it tells, until it ends or somebody else runs it.
+    /// Transport on what the process that runs it tells, until it ends or somebody else runs it.
     /// `false` where it can't be reached.
-    fn through(&mut self, holder: &Holder) -> bool {
+    fn follow_by_socket(&mut self, holder: &Holder) -> bool {
         let Some(socket) = &holder.socket else { return false };
         let Ok(mut client) = Client::connect_at(socket) else { return false };
         let subscribe = Command::Subscribe { session: self.session.clone(), since: self.next };
         if !matches!(client.call_within(subscribe, PATIENCE), Ok(Reply::Done)) {
             return false;
         }
-        self.say(News::At(Some(socket.clone())));
-        while self.goes_on() {
+        self.send(FollowerNews::RunsAt(Some(socket.clone())));
+        while self.wanted() {
             match client.recv_timeout(LOOK) {
-                Ok(Some(message)) => self.hand_on(message),
+                Ok(Some(message)) => self.pass_on(message),
                 Ok(None)
                     if crate::session::lock::holder(&self.home, &self.session).as_ref() == Some(holder) => {}
                 Ok(None) | Err(_) => break,
             }
         }
-        self.say(News::At(None));
+        self.send(FollowerNews::RunsAt(None));
         true
     }
 
-    fn hand_on(&mut self, message: Message) {
+    fn pass_on(&mut self, message: Message) {
         match message {
             Message::Event { session, record } if session == self.session && record.seq == self.next => {
                 self.next += 1;
                 self.ended = false;
-                self.say(News::Message(Message::Event { session, record }));
+                self.send(FollowerNews::Message(Message::Event { session, record }));
             }
             Message::Live { live: Live::Halted { reason, killed }, .. } => {
                 self.ended = true;
-                self.live(Live::Halted { reason, killed });
+                self.send_live(Live::Halted { reason, killed });
             }
-            // What it says of itself, and so did we; and what is no news.
+            // Known already, or of no interest here.
             Message::Live { live: Live::Runs { .. } | Live::LetGo { .. }, .. }
             | Message::Event { .. }
             | Message::Boundary { .. }
             | Message::Reply { .. } => {}
-            // For all who are connected there, and so for those who look from here.
-            message @ Message::Live { .. } => self.say(News::Message(message)),
+            message @ Message::Live { .. } => self.send(FollowerNews::Message(message)),
         }
     }
 
-    /// What the journal has that was not told yet.
-    fn tail(&mut self) {
+    /// Passes on the events of the journal that have not been passed on.
+    fn read_journal(&mut self) {
         loop {
             let read = Reader::open(&self.home, &self.session).and_then(|r| r.some_records(self.next, 64));
-            // A session that can't be read has been said to be so when it was opened.
+            // Clients heard that the journal can't be read when they subscribed.
             let Ok(records) = read else { return };
             if records.is_empty() {
                 return;
@@ -232,18 +226,18 @@ impl Follower {
             for record in records {
                 self.next = record.seq + 1;
                 let session = self.session.clone();
-                self.say(News::Message(Message::Event { session, record }));
+                self.send(FollowerNews::Message(Message::Event { session, record }));
             }
         }
     }
 
-    fn live(&self, live: Live) {
-        self.say(News::Message(Message::Live { session: Some(self.session.clone()), live }));
+    fn send_live(&self, live: Live) {
+        self.send(FollowerNews::Message(Message::Live { session: Some(self.session.clone()), live }));
     }
 
-    fn say(&self, news: News) {
+    fn send(&self, news: FollowerNews) {
         let (session, number) = (self.session.clone(), self.number);
-        // The hub ends with its engine, and this thread with the hub.
-        let _ = self.to.send(Inbound::Elsewhere { session, number, news });
+        // A send fails only when the engine has ended, which ends this thread too.
+        let _ = self.to.send(Inbound::Followed { session, number, news });
     }
 }

@@ -1,4 +1,5 @@
-//! The session that the engine is running: its journal, its run, its pace.
+//! The session that the engine runs: its journal, its run and its rates. Measurements and hand-made recipes come in;
+//! stored events and the next job go out. The dispatcher calls it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,26 +16,26 @@ use crate::session::protocol::{Answer, Begin, Cost, Event, Live, Record, Split, 
 use crate::session::resume_check;
 use crate::session::state::SessionState;
 
-/// Rates are means over this long.
+/// Rates are means over this time.
 const RATE_WINDOW: Duration = Duration::from_mins(1);
 
-/// A session in the works.
-pub struct Active {
+/// The running session.
+pub struct ActiveSession {
     pub name: String,
-    /// Pause once the candidate in flight is stored.
+    /// Pause once the candidate that is being measured is stored.
     pub pausing: bool,
-    /// What is to be said when it goes on.
+    /// Notes to log when the session is resumed.
     pub notes: Vec<String>,
     journal: Journal,
     run: Evolution,
     done: VecDeque<(Instant, u64)>,
     since: Instant,
-    /// What models and task are like: they stay so while it runs.
+    /// Fingerprints of the models and tasks; they must not change while it runs.
     prints: Vec<FilePrint>,
 }
 
-impl Active {
-    /// A new session: its journal begins.
+impl ActiveSession {
+    /// Begins the journal of a new session.
     pub fn create(
         home: &Home,
         name: &str,
@@ -59,9 +60,9 @@ impl Active {
         Ok(Self::new(name, journal, run, facts))
     }
 
-    /// A session that was paused, stopped or killed, or that is over and goes on up to `extend` evaluations, as its
-    /// journal left it; with the event that tells of its resumption, if it had been told to end. Where models or
-    /// task are not what they were, nothing is written.
+    /// Resumes a session that was paused, stopped or killed, or extends a finished one to `extend` evaluations. Comes
+    /// with the event of the resumption, which a killed session does not need. Where models or task have changed,
+    /// nothing is written.
     pub fn resume(
         home: &Home,
         name: &str,
@@ -90,7 +91,7 @@ impl Active {
             )));
         }
         let unprinted = journal.reader().prints()?.is_empty() && !facts.prints.is_empty();
-        // Stamps of files that were touched or moved, and whose content is the same.
+        // Files may have been touched or moved with the same content: their new time stamps are kept.
         journal.keep_prints(&facts.prints)?;
         let record = event.map(|event| journal.append(&event, None)).transpose()?;
         if let Some(record) = &record {
@@ -98,7 +99,7 @@ impl Active {
         }
         let mut active = Self::new(name, journal, run, facts);
         let state = active.state();
-        let elsewhere = (&state.device, &state.dtype) != (&facts.device, &facts.dtype);
+        let followed = (&state.device, &state.dtype) != (&facts.device, &facts.dtype);
         let mut notes = Vec::new();
         if unprinted {
             notes.push(format!(
@@ -106,7 +107,7 @@ impl Active {
                  were, whether the models are can't be told; from now on a change will be noticed"
             ));
         }
-        if elsewhere {
+        if followed {
             notes.push(format!(
                 "session `{name}` began on {} ({}) and goes on on {} ({}): the last digits of what is measured may differ",
                 state.device, state.dtype, facts.device, facts.dtype
@@ -129,7 +130,7 @@ impl Active {
         }
     }
 
-    /// The models that candidates are made from now, and the tasks.
+    /// The models that candidates are made from in the current stage, and the tasks.
     pub fn setup(&self) -> EvalSetup {
         let state = self.state();
         let (made, prints) = (state.made(), self.prints.clone());
@@ -144,19 +145,19 @@ impl Active {
         &self.journal
     }
 
-    /// What follows.
+    /// The next step of the run.
     pub fn step(&mut self) -> anyhow::Result<Next> {
         self.run.step()
     }
 
-    /// Stores an event and folds it in.
+    /// Stores an event and applies it to the run.
     pub fn store(&mut self, event: &Event) -> anyhow::Result<Record> {
         let record = self.journal.append(event, None)?;
         self.run.apply(&record)?;
         Ok(record)
     }
 
-    /// Stores what a measurement brought, together with the answers.
+    /// Stores the scores of a measurement, or why it failed, together with the answers.
     pub fn measured(
         &mut self,
         work: &Work,
@@ -189,13 +190,13 @@ impl Active {
         Ok(record)
     }
 
-    /// A hand-made recipe becomes a candidate.
+    /// Adds a hand-made recipe as a candidate.
     pub fn inject(&mut self, recipe: &crate::recipe::Recipe) -> anyhow::Result<Record> {
         let event = self.run.inject(recipe)?;
         self.store(&event)
     }
 
-    /// The job that a piece of work is.
+    /// The job that measures a candidate.
     pub fn job(&self, id: u64, work: &Work, watch: &[usize]) -> Job {
         let state = self.state();
         let ask = |&split: &Split| Ask {
@@ -235,8 +236,7 @@ impl Active {
     }
 }
 
-/// Held-out questions that stand among the training questions too: refused unless the config allows
-/// them.
+/// Counts the held-out questions that are also training questions. An error unless the config allows them.
 fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Result<u64> {
     let (count, first) = evolve::overlap(questions);
     let allowed = config.task.0.iter().any(|t| t.overlap);
@@ -249,7 +249,7 @@ fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Res
     }
 }
 
-/// The models and tasks that a config names.
+/// The models and the tasks of a config.
 pub fn setup(config: &Config) -> EvalSetup {
     EvalSetup {
         base: config.pool.base.clone(),

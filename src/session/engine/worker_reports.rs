@@ -1,117 +1,124 @@
-//! What a worker says of the job it has, and what comes of it.
+//! What the dispatcher does with the worker's reports on its job: streams are passed on, measurements stored, replies
+//! sent, failed jobs tried again.
 
-use super::crew::Worker;
-use super::hub::{Flight, Hub, Purpose};
+use super::dispatcher::Dispatcher;
+use super::jobs::{PendingJob, Purpose};
+use super::worker_handle::WorkerHandle;
 use crate::evaluate::Measured;
 use crate::session::evolve::Work;
 use crate::session::job::Report;
 use crate::session::protocol::{Answers, Cost, Event, Live, Message, Reply};
 
-impl Hub {
-    pub(super) fn report(&mut self, report: Report) {
+impl Dispatcher {
+    pub(super) fn worker_report(&mut self, report: Report) {
         match report {
-            Report::Token { question, text, .. } => self.streamed(|purpose| match purpose {
+            Report::Token { question, text, .. } => self.send_stream(|purpose| match purpose {
                 Purpose::Try { request, .. } => Some(Live::TryToken { request: *request, question, text }),
                 Purpose::Work(work) => Some(Live::Token { candidate: work.candidate.id, question, text }),
-                Purpose::Start(_) => None,
+                Purpose::Open(_) => None,
             }),
             Report::Note { text, .. } => self.log_run("note", &text),
-            Report::Progress { done, of, .. } => self.streamed(|purpose| match purpose {
+            Report::Progress { done, of, .. } => self.send_stream(|purpose| match purpose {
                 Purpose::Work(work) => Some(Live::Progress { candidate: work.candidate.id, done, of }),
-                Purpose::Try { .. } | Purpose::Start(_) => None,
+                Purpose::Try { .. } | Purpose::Open(_) => None,
             }),
             Report::Failed { why, .. } => {
-                if let Some(flight) = self.flight.take() {
-                    self.failed(flight, why);
+                if let Some(pending) = self.running_job.take() {
+                    self.job_failed(pending, why);
                 }
             }
             Report::Unfit { why, .. } => {
-                let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
-                match flight.purpose {
+                let Some(pending) = self.running_job.take().filter(|f| !f.cancelled) else { return };
+                match pending.purpose {
                     Purpose::Work(work) => {
                         let session = self.active.as_ref().map(|a| a.name.clone());
                         self.log(session.as_deref(), "error", &format!("{}: {why}", work.candidate.label));
                         self.measured(&work, Err(why));
                     }
-                    Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),
-                    Purpose::Start(_) => {}
+                    Purpose::Try { connection, request, .. } => {
+                        self.reply(connection, request, Reply::Error(why))
+                    }
+                    Purpose::Open(_) => {}
                 }
             }
             Report::Changed { why, .. } => {
-                let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
-                match flight.purpose {
+                let Some(pending) = self.running_job.take().filter(|f| !f.cancelled) else { return };
+                match pending.purpose {
                     // Nothing is stored: the candidate waits until all is as it was.
                     Purpose::Work(_) => self.halt(&why),
-                    Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),
-                    Purpose::Start(start) => self.reply(start.line, start.request, Reply::Error(why)),
+                    Purpose::Try { connection, request, .. } => {
+                        self.reply(connection, request, Reply::Error(why))
+                    }
+                    Purpose::Open(start) => self.reply(start.connection, start.request, Reply::Error(why)),
                 }
             }
             Report::Opened { facts, questions, .. } => {
                 self.device.clone_from(&facts.device);
-                if let Some(Flight { purpose: Purpose::Start(start), .. }) = self.flight.take() {
-                    self.opened(&start, &facts, &questions);
+                if let Some(PendingJob { purpose: Purpose::Open(start), .. }) = self.running_job.take() {
+                    self.session_opened(&start, &facts, &questions);
                 }
             }
             Report::Done { device, splits, cost, .. } => {
                 self.device = device;
-                let Some(flight) = self.flight.take().filter(|f| !f.dropped) else { return };
-                match flight.purpose {
+                let Some(pending) = self.running_job.take().filter(|f| !f.cancelled) else { return };
+                match pending.purpose {
                     Purpose::Work(work) => self.measured(&work, Ok((splits, cost))),
-                    Purpose::Try { line, request, label } => {
+                    Purpose::Try { connection, request, label } => {
                         let reply = match splits.into_iter().next() {
                             Some(m) => Reply::Answers(Answers { label, score: m.score, answers: m.answers }),
                             None => Reply::Error("no question was asked: name at least one".into()),
                         };
-                        self.reply(line, request, reply);
+                        self.reply(connection, request, reply);
                     }
-                    Purpose::Start(_) => {}
+                    Purpose::Open(_) => {}
                 }
             }
         }
     }
 
-    /// Logs what concerns the run, or, where what is in flight is none of its candidates, whoever
-    /// listens.
+    /// Logs under the running session's name, unless the current job is a try or opens a session.
     fn log_run(&mut self, level: &str, text: &str) {
-        let tried =
-            matches!(&self.flight, Some(Flight { purpose: Purpose::Try { .. } | Purpose::Start(_), .. }));
+        let tried = matches!(
+            &self.running_job,
+            Some(PendingJob { purpose: Purpose::Try { .. } | Purpose::Open(_), .. })
+        );
         let session = self.active.as_ref().filter(|_| !tried).map(|a| a.name.clone());
         self.log(session.as_deref(), level, text);
     }
 
-    /// Sends on what streams from the job in flight, to whom it concerns.
-    fn streamed(&mut self, live: impl FnOnce(&Purpose) -> Option<Live>) {
-        let Some(flight) = self.flight.as_ref().filter(|f| !f.dropped) else { return };
-        let Some(live) = live(&flight.purpose) else { return };
-        match (&flight.purpose, &self.active) {
-            (Purpose::Try { line, .. }, _) => {
-                let line = *line;
-                self.send(line, Message::Live { session: None, live });
+    /// Passes on what streams from the current job: a try to its client, a candidate to the clients of its session.
+    fn send_stream(&mut self, live: impl FnOnce(&Purpose) -> Option<Live>) {
+        let Some(pending) = self.running_job.as_ref().filter(|f| !f.cancelled) else { return };
+        let Some(live) = live(&pending.purpose) else { return };
+        match (&pending.purpose, &self.active) {
+            (Purpose::Try { connection, .. }, _) => {
+                let connection = *connection;
+                self.send(connection, Message::Live { session: None, live });
             }
             (Purpose::Work(_), Some(active)) => {
                 let name = active.name.clone();
-                self.live_to(&name, &live);
+                self.broadcast_live(&name, &live);
             }
             _ => {}
         }
     }
 
-    /// A job came to nothing. A session's candidate gets a second chance with a fresh worker;
-    /// if that ends alike, the failure is its outcome.
-    pub(super) fn failed(&mut self, mut flight: Flight, why: String) {
-        if flight.dropped {
+    /// Handles a job that failed. A session's candidate is tried once more with a fresh worker; a second failure is its
+    /// outcome.
+    pub(super) fn job_failed(&mut self, mut pending: PendingJob, why: String) {
+        if pending.cancelled {
             return;
         }
-        flight.failures += 1;
-        match flight.purpose {
-            Purpose::Try { line, request, .. } => self.reply(line, request, Reply::Error(why)),
-            Purpose::Start(start) => self.reply(start.line, start.request, Reply::Error(why)),
+        pending.failures += 1;
+        match pending.purpose {
+            Purpose::Try { connection, request, .. } => self.reply(connection, request, Reply::Error(why)),
+            Purpose::Open(start) => self.reply(start.connection, start.request, Reply::Error(why)),
             Purpose::Work(ref work) => {
                 let label = &work.candidate.label;
-                if flight.failures < 2 {
+                if pending.failures < 2 {
                     self.log_run("warn", &format!("{label}: {why}; trying again with a fresh worker"));
                     self.worker = None;
-                    self.fly(flight);
+                    self.give_to_worker(pending);
                 } else {
                     self.log_run("error", &format!("{label}: {why}"));
                     let work = work.clone();
@@ -122,7 +129,7 @@ impl Hub {
     }
 
     fn measured(&mut self, work: &Work, result: Result<(Vec<Measured>, Cost), String>) {
-        let memory = self.worker.as_ref().and_then(Worker::pid).map_or(0, resident_bytes);
+        let memory = self.worker.as_ref().and_then(WorkerHandle::pid).map_or(0, resident_bytes);
         let Some(active) = &mut self.active else { return };
         let name = active.name.clone();
         match active.measured(work, result) {
@@ -130,7 +137,7 @@ impl Hub {
                 let rate = active.rate(memory, &self.device);
                 let pausing = active.pausing;
                 self.broadcast(&name, &record);
-                self.live_to(&name, &rate);
+                self.broadcast_live(&name, &rate);
                 if pausing {
                     self.end_with(&Event::Paused);
                 }

@@ -1,0 +1,54 @@
+//! A client that is connected to the engine: the queue of what it is to be sent, and the sessions it follows. The
+//! dispatcher keeps one for each client.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::outbox::Outbox;
+
+/// A connected client.
+pub struct Connection {
+    pub outbox: Arc<Outbox>,
+    /// The sessions that it follows, each with the sequence number of the next event to send.
+    pub subscribed: HashMap<String, u64>,
+}
+
+impl Connection {
+    /// A client that follows nothing yet.
+    pub fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox, subscribed: HashMap::new() }
+    }
+}
+
+/// Closes the queue, so that the client hears of the engine's end also when the engine panics.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::home::Home;
+
+    #[test]
+    fn who_waits_hears_of_an_engine_that_panics() {
+        let outbox = Arc::new(Outbox::default());
+        let connection = Connection::new(outbox.clone());
+        let waiting = std::thread::spawn(move || {
+            let mut told = 0;
+            outbox.drain(&Home::at("/nonexistent"), |_| {
+                told += 1;
+                true
+            });
+            told
+        });
+        let engine = std::thread::spawn(move || {
+            let _held = connection;
+            std::panic::resume_unwind(Box::new("no message"));
+        });
+        assert!(engine.join().is_err());
+        assert_eq!(waiting.join().unwrap(), 0);
+    }
+}

@@ -1,0 +1,111 @@
+//! Jobs for the worker, each with what it is for. Requests of clients and steps of the running session come in; the
+//! dispatcher gives the jobs to the worker one at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::active_session::{self, ActiveSession};
+use crate::checkpoint::FilePrint;
+use crate::evaluate::{Ask, EvalSetup, Target, TaskSpec};
+use crate::session::config::Config;
+use crate::session::evolve::Work;
+use crate::session::job::Job;
+
+/// A job that waits for the worker or is with it.
+pub struct PendingJob {
+    pub job: Job,
+    pub purpose: Purpose,
+    /// Nobody waits for it any more.
+    pub cancelled: bool,
+    /// How often it has failed.
+    pub failures: u32,
+}
+
+/// What a job is for.
+pub enum Purpose {
+    /// A client's `Try`.
+    Try { connection: u64, request: u64, label: String },
+    /// Opening the models and the tasks of a session.
+    Open(Box<SessionToOpen>),
+    /// Measuring a candidate of the running session.
+    Work(Work),
+}
+
+/// A session whose models and tasks are to be opened, and who asked for it.
+pub struct SessionToOpen {
+    pub connection: u64,
+    pub request: u64,
+    /// The config's text and what it says.
+    pub text: String,
+    pub config: Config,
+    /// The name asked for; without one a new name is made from the config's.
+    pub name: Option<String>,
+    /// The session has a journal and is resumed.
+    pub resume: bool,
+    /// The session has finished and is extended to this many evaluations.
+    pub extend: Option<u64>,
+    /// Fingerprints of the files that it reads, from its journal.
+    pub known: Vec<FilePrint>,
+}
+
+/// What a `Try` asks for.
+pub struct TryRequest {
+    pub target: Target,
+    pub task: String,
+    pub ask: Ask,
+}
+
+/// A try that runs in another process; dropping this gives it up.
+pub struct ForwardedTry {
+    pub request: u64,
+    given_up: Arc<AtomicBool>,
+}
+
+impl PendingJob {
+    /// A job that is given out for the first time.
+    pub fn new(job: Job, purpose: Purpose) -> Self {
+        Self { job, purpose, cancelled: false, failures: 0 }
+    }
+
+    /// A job that answers a client's `Try`. It uses the models that the running session has open; without a session,
+    /// those of the recipe.
+    pub fn try_now(active: Option<&ActiveSession>, connection: u64, request: u64, asked: TryRequest) -> Self {
+        let TryRequest { target, task, ask } = asked;
+        let label = match &target {
+            Target::Model(model) => model.clone(),
+            Target::Recipe(_) => "by hand".to_owned(),
+        };
+        let setup = match active {
+            Some(active) => {
+                let open = active.setup();
+                let earlier = open.earlier && open.tasks.first().is_some_and(|open| open.task == task);
+                EvalSetup { tasks: vec![TaskSpec::whole(&task)], earlier, ..open }
+            }
+            None => EvalSetup::of_tasks(vec![TaskSpec::whole(&task)], "auto", 0),
+        };
+        let (watch, ask) = (ask.questions.clone(), vec![ask]);
+        let job = Job::Run { id: 0, setup, watch, target, ask };
+        Self::new(job, Purpose::Try { connection, request, label })
+    }
+
+    /// A job that opens a session's models and tasks.
+    pub fn open(session: SessionToOpen) -> Self {
+        let setup = active_session::setup(&session.config);
+        let job = Job::Open { id: 0, setup, known: session.known.clone() };
+        Self::new(job, Purpose::Open(Box::new(session)))
+    }
+}
+
+impl ForwardedTry {
+    /// A try under the number of the client's request, and what says whether it is given up.
+    pub fn new(request: u64) -> (Self, Arc<AtomicBool>) {
+        let given_up = Arc::new(AtomicBool::new(false));
+        (Self { request, given_up: Arc::clone(&given_up) }, given_up)
+    }
+}
+
+impl Drop for ForwardedTry {
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::SeqCst);
+    }
+}
