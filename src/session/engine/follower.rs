@@ -172,7 +172,7 @@ impl Follower {
         std::fs::metadata(path).and_then(|m| m.modified()).ok()
     }
 
-    /// Transport on what the process that runs it tells, until it ends or somebody else runs it.
+    /// Passes on the messages of the process that runs the session, until it ends or another process takes over.
     /// `false` where it can't be reached.
     fn follow_by_socket(&mut self, holder: &Holder) -> bool {
         let Some(socket) = &holder.socket else { return false };
