@@ -217,7 +217,7 @@ impl Dispatcher {
         }
     }
 
-    /// Transport a job to the worker, starting one if there is none.
+    /// Hands a job to the worker, starting one if there is none.
     pub(super) fn give_to_worker(&mut self, mut pending: PendingJob) {
         self.jobs_given += 1;
         match &mut pending.job {

@@ -32,8 +32,7 @@ fn changes(command: &Command) -> Option<&str> {
 }
 
 impl Dispatcher {
-    /// Transport a command on to the process that runs its session. `false` where that is this one, or
-    /// nobody.
+    /// Forwards a command to the process that runs its session. `false` where this one does, or none.
     pub(super) fn forward(&mut self, connection: u64, id: u64, command: &Command) -> bool {
         let Some(session) = changes(command) else { return false };
         if self.runs(session) {
