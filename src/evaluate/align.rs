@@ -32,7 +32,7 @@ pub fn in_base_order(
         let found = align(base, &source, pair, BALANCE).map_err(BadInput::error)?;
         out.push((aligned(source, &found).map_err(BadInput::error)?, found));
     }
-    // A permuted source keeps what it was made of.
+    // A permuted source reads the files of the source that it was made of.
     out.iter()
         .map(|(source, _)| source)
         .chain([base])
@@ -60,7 +60,7 @@ pub fn summary(source: &str, found: &Alignment) -> Vec<String> {
     found.layers.iter().enumerate().map(line).collect()
 }
 
-/// What a model's units put out on these texts, in the base's tokens.
+/// The outputs of a model's neurons and heads on these texts, in the base's tokens.
 fn activations(
     model: &Checkpoint,
     base: &Checkpoint,

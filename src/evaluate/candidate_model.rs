@@ -75,7 +75,7 @@ impl CandidateModel {
         }
         let _ = progress;
         let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(merge_failure)?;
-        // Taken out meanwhile: a decoder whose refresh failed is of no use.
+        // Taken out until it is refreshed: a decoder whose refresh failed must not be used again.
         let kept = self.runner.take().filter(|runner| runner.config == *self.merged.config());
         let runner = match kept {
             // Only the weights differ.
@@ -92,13 +92,13 @@ impl CandidateModel {
         Ok(self.runner.insert(runner))
     }
 
-    /// Lets go of all that lies on the device.
+    /// Frees everything on the device.
     pub fn clear(&mut self) {
         self.runner = None;
         self.make_room();
     }
 
-    /// Lets go of base and sources on the device: a card has room for those of one pool.
+    /// Frees base and sources on the device: a card has room for those of one pool.
     #[cfg_attr(
         not(any(feature = "cuda", test)),
         allow(clippy::unused_self, reason = "the CPU holds nothing")

@@ -13,7 +13,7 @@ use crate::lm::{self, Device};
 use crate::merge::Pool;
 use crate::recipe::{Align, Method, Recipe};
 
-/// A model alone with more parameters than this is let go once it has answered.
+/// A model that is not merged is unloaded once it has answered if it has more parameters than this.
 const KEEP_ALONE: usize = 100_000_000;
 
 /// Everything that was loaded.
@@ -39,7 +39,7 @@ impl LoadedModels {
         (self.alone, self.path) = (None, None);
     }
 
-    /// Lets go of a large model alone.
+    /// Unloads the model alone if it is a large one.
     pub fn drop_large(&mut self) {
         if self.alone.as_ref().is_some_and(|(.., runner)| runner.parameters > KEEP_ALONE) {
             self.alone = None;
@@ -72,7 +72,7 @@ impl LoadedModels {
         Ok(self.setup_pool(setup, device, None, progress)?.pool.layers())
     }
 
-    /// What answers with the target's weights.
+    /// A runner with the target's weights.
     pub fn runner(
         &mut self,
         setup: &EvalSetup,

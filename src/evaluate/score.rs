@@ -19,7 +19,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Cost {
         }
     }
 
-    /// All seconds together.
+    /// The sum of all seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.merge_s + self.prefill_s + self.decode_s + self.score_s
@@ -118,7 +118,7 @@ impl Score {
     }
 }
 
-/// The figures of all tasks in one: weighted means, and the number of all questions.
+/// One score of all tasks: the weighted mean of each figure, and the number of all questions.
 #[must_use]
 pub fn combined(weights: &[f64], scores: &[TaskScore]) -> Score {
     let total: f64 = weights.iter().sum();
@@ -178,7 +178,7 @@ impl Answer {
         self.correct && self.in_language.unwrap_or_else(|| self.in_language_by_chance())
     }
 
-    /// As far as an earlier journal lets one know: choices have no language.
+    /// The same from what journals of earlier sessions hold. Choices have no language.
     fn in_language_by_chance(&self) -> bool {
         self.language.is_empty() || self.p_language.value() > 0.5
     }

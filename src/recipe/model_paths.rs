@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Recipe;
 
-/// The recipe with relative folders made absolute, seen from `folder`. Names that are no folder there, and
-/// those of recipes before it, stay as they are.
+/// Makes a recipe's relative model folders absolute, as seen from `folder`. Names that are no folder there, and names of
+/// recipes whose results it uses, stay as they are.
 pub fn make_absolute(recipe: &mut Recipe, folder: &Path) {
     let names: Vec<String> = recipe.before.iter().filter_map(|r| r.name.clone()).collect();
     let change = |model: &str| {
@@ -23,8 +23,8 @@ pub fn make_absolute(recipe: &mut Recipe, folder: &Path) {
     recipe.rename_models(&change);
 }
 
-/// The recipe with the names that `pool` has for its models: a relative folder is the pool's that ends in
-/// it, if only one does.
+/// Replaces a recipe's relative model folders by a pool's absolute ones: a folder becomes the pool's model whose path ends
+/// in it, if exactly one does.
 pub fn name_as_in(recipe: &mut Recipe, pool: &[&str]) {
     let change = |model: &str| {
         let path = Path::new(model);
@@ -42,7 +42,7 @@ pub fn name_as_in(recipe: &mut Recipe, pool: &[&str]) {
     recipe.rename_models(&change);
 }
 
-/// A reference's folder in full, and its adapter's; none where it has none in `folder`.
+/// A model reference with its folder and its adapter's made absolute; `None` where neither is a folder under `folder`.
 #[must_use]
 pub fn absolute(model: &str, folder: &Path) -> Option<String> {
     let whole = |part: &str| {

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::GRID;
 
-/// `[baselines]`: what is measured before the search, beside the base, the sources and the
-/// uniform merge.
+/// `[baselines]`: what is measured before the search besides the base, the sources and the uniform merge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baselines {

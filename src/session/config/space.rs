@@ -1,5 +1,5 @@
-//! `[space]`: what is searched. Every parameter that the method's table declares is a key of its own:
-//! a number or a flag fixes it, a table of bounds makes genes of it.
+//! `[space]`: what is searched. Every parameter that the merge method declares is a key: a number or a flag fixes it, a
+//! table of bounds makes genes of it. The keys come in, a [`Space`] of the search and the baselines' recipes go out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::search::{GeneRange, Groups, Searched, Space, SpaceConfig};
 /// `[space]`: what is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpaceKeys {
-    /// Of the merge that is searched; where paths are searched, of the uniform merge among the baselines.
+    /// The method of the merge that is searched; where paths are searched, of the uniform merge among the baselines.
     #[serde(default = "task_arithmetic")]
     pub method: Method,
     /// Search paths through layers in place of the numbers of a merge.
@@ -54,19 +54,19 @@ pub enum Knob {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// The bounds that the method's table gives, where they are left out.
+    /// The lower bound; the method's usual one where it is left out. So is `max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// Where this kind begins, in place of `[search] start`.
+    /// Where genes of this kind begin, in place of `[search] start`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// First step size of this kind, in place of `[search] sigma`; a sixth of the bounds' distance for
-    /// all but weights and densities.
+    /// First step size of this kind, in place of `[search] sigma`. Where it is left out, parameters other than weights and
+    /// densities take a sixth of the distance between the bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
-    /// How fine this kind is searched, in place of the space's groups.
+    /// The layer groups of this kind, in place of the space's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Groups>,
 }
@@ -180,8 +180,8 @@ impl Config {
         Ok(Searched { range: GeneRange { low, high, start, sigma }, groups: range.groups.clone() })
     }
 
-    /// A merge with one weight a source everywhere; what the space fixes is fixed in it too. Where the
-    /// space's method has no weights, by task arithmetic.
+    /// A merge with one weight a source in all layers, and the values that the space fixes. Task arithmetic where the
+    /// space's method has no weights.
     #[must_use]
     pub fn global_recipe(&self, weights: &[f64]) -> Recipe {
         let weighs = self.space.method.uses(Param::Weight);

@@ -13,7 +13,7 @@ use super::space::SpaceKeys;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// What to call it; its number where it is left out.
+    /// Its name; its number where it is left out.
     #[serde(default)]
     pub name: String,
     pub space: SpaceKeys,
@@ -22,15 +22,14 @@ pub struct Stage {
     pub budget: Budget,
 }
 
-/// Name of a stage's winner among the models, counted from 1.
+/// The name by which the merge of a stage, counted from 1, joins the models.
 #[must_use]
 pub fn winner_name(stage: usize) -> String {
     format!("stage:{stage}")
 }
 
 impl Config {
-    /// Takes the first stage's space, search and budget for the session's own; a config without
-    /// stages must have them itself.
+    /// Fills space, search and budget from the first stage. A config without stages must have them itself.
     pub(super) fn settle(&mut self, has: impl Fn(&str) -> bool) -> Result<(), String> {
         let own: Vec<&str> = ["space", "search", "budget"].into_iter().filter(|key| has(key)).collect();
         let Some(first) = self.stage.first().cloned() else {

@@ -23,7 +23,7 @@ pub struct TaskConfig {
     /// A built-in task's name, or the path of a task file.
     #[serde(rename = "use")]
     pub name: String,
-    /// Fitness of a candidate as an expression over its answers' shares.
+    /// A candidate's fitness, as an expression over the shares of right answers and the task's metrics.
     #[serde(default = "default_fitness")]
     pub fitness: String,
     /// Training questions that a candidate answers; 0 = all.
@@ -41,7 +41,7 @@ pub struct TaskConfig {
     /// Allows held-out questions that are among the training questions too; the report says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
-    /// The fitness that a candidate must reach on this task's training questions.
+    /// The least fitness on this task's training questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Bar>,
 }
@@ -60,7 +60,7 @@ impl TaskConfig {
     }
 }
 
-/// A number, or `"base"`: what the base reaches.
+/// The least fitness on a task: a number, or `"base"` for the fitness of the base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Bar {
@@ -76,7 +76,7 @@ fn default_fitness() -> String {
     "acc_ja".into()
 }
 impl Tasks {
-    /// The first task: what a face shows where it shows one.
+    /// The first task: the one that is shown where there is room for one.
     #[must_use]
     pub fn first(&self) -> &TaskConfig {
         &self.0[0]
@@ -129,7 +129,7 @@ impl Tasks {
             }
             let fitness = Fitness::parse(&task.fitness).map_err(|e| format!("`task.fitness`: {e}"))?;
             let (least, most) = fitness.bounds();
-            // What divides by a share has no bounds; a candidate of it that has no fitness fails alone.
+            // A fitness that divides by a share has no bounds; a candidate whose fitness is not finite fails by itself.
             if fitness.is_weighted_sum() && !(least >= -FITNESS_MAX && most <= FITNESS_MAX) {
                 return Err(format!(
                     "`task.fitness` of {name} runs from {least:e} to {most:e}: candidates are ranked by numbers \
@@ -154,8 +154,8 @@ impl Tasks {
         Ok(())
     }
 
-    /// What a candidate lacks to the bars, in sum, on the training questions; 0 where it holds them
-    /// all. `base` is the base's score of each task; where it could not be measured, its bars hold.
+    /// The sum of what a candidate lacks to its tasks' bars on the training questions; 0 where it reaches them all.
+    /// `base` has the base's score of each task; where it could not be measured, bars at `"base"` count as reached.
     #[must_use]
     pub fn shortfall(&self, found: &[TaskScore], base: &[TaskScore]) -> f64 {
         let fitness = |scores: &[TaskScore], i: usize| scores.get(i).map(|s| s.score.fitness);
