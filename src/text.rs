@@ -27,6 +27,35 @@ pub fn visible_line(text: &str) -> String {
     visible(text).replace('\n', "\u{240a}").replace('\t', " ")
 }
 
+/// [`visible_line`] for a grid of cells: characters without a width of their own are written out too, as `\u{202e}`.
+#[must_use]
+pub fn visible_cells(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(has_no_cell) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in visible_line(text).chars() {
+        if has_no_cell(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Control characters, and characters without a shape of their own: a column of text must not
+/// be wider or narrower than it looks.
+pub(crate) fn has_no_cell(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// A JSON document in which such characters stand as JSON's own escapes: the same document. They can
 /// only be inside its strings.
 #[must_use]

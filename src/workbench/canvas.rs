@@ -7,8 +7,9 @@ use ratatui::layout::{Layout, Position, Rect};
 use ratatui::style::Style;
 
 use super::panes::Hit;
-use super::text::{clip, visible, width, wrap};
+use super::text::{clip, width, wrap};
 use super::theme::{Theme, Tone};
+use crate::text::visible_cells;
 
 /// Draws into a frame and remembers where the cursor is and what can be clicked.
 pub struct Canvas<'a> {
@@ -34,7 +35,7 @@ impl<'a> Canvas<'a> {
             return 0;
         }
         let cells = cells.min(area.right() - x);
-        let shown = visible(text);
+        let shown = visible_cells(text);
         let (end, _) = self.buffer.set_stringn(x, y, clip(&shown, cells.into()), cells.into(), style);
         end - x
     }
@@ -55,7 +56,7 @@ impl<'a> Canvas<'a> {
 
     /// Writes a text that ends at the right edge of the first row of `area`.
     pub fn right(&mut self, area: Rect, text: &str, style: Style) -> u16 {
-        let wide = (width(&visible(text)) as u16).min(area.width);
+        let wide = (width(&visible_cells(text)) as u16).min(area.width);
         self.line(Rect { x: area.right() - wide, width: wide, ..area }, text, style)
     }
 

@@ -8,7 +8,7 @@ use textwrap::WordSeparator;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::messages;
-use crate::text::visible_line;
+use crate::text::visible_cells;
 
 /// No more than this many characters of one text are laid out in a frame.
 const LONGEST: usize = 20_000;
@@ -18,36 +18,6 @@ const NOT_AT_START: &str = "。、」』）】〉》．，！？ー・々ぁぃ�
 
 /// Characters that may not end a line.
 const NOT_AT_END: &str = "「『（【〈《([{";
-
-/// One line of `text` with every character that could steer a terminal, or hide from a reader,
-/// written out: escape as `␛`, invisible and direction-changing ones as `\u{202e}`.
-#[must_use]
-pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for c in visible_line(text).chars() {
-        if is_hidden(c) {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// Control characters, and characters without a shape of their own: a column of text must not
-/// be wider or narrower than it looks.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
 
 /// Width of `text` in terminal cells; half-width voicing marks count as one each.
 #[must_use]
@@ -89,7 +59,7 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(at, _)| at);
     let mut out = Vec::new();
     for line in text[..end].trim_end().split('\n') {
-        let line = visible(line.strip_suffix('\r').unwrap_or(line));
+        let line = visible_cells(line.strip_suffix('\r').unwrap_or(line));
         wrap_line(&line, cells, &mut out);
     }
     if end < text.len() {
@@ -269,9 +239,9 @@ mod tests {
 
     #[test]
     fn steering_characters_become_text() {
-        assert_eq!(visible("a\x1b[2Jb\u{9b}c"), "a␛[2Jb\\u{9b}c");
-        assert_eq!(visible("x\u{202e}y\u{200d}z\u{7f}"), "x\\u{202e}y\\u{200d}z␡");
-        assert!(matches!(visible("ふつうの文"), Cow::Borrowed(_)));
+        assert_eq!(visible_cells("a\x1b[2Jb\u{9b}c"), "a␛[2Jb\\u{9b}c");
+        assert_eq!(visible_cells("x\u{202e}y\u{200d}z\u{7f}"), "x\\u{202e}y\\u{200d}z␡");
+        assert!(matches!(visible_cells("ふつうの文"), Cow::Borrowed(_)));
     }
 
     #[test]
@@ -294,7 +264,7 @@ mod tests {
         #[test]
         fn nothing_hidden_survives(text in "\\PC*|.*") {
             for line in wrap(&text, 7) {
-                prop_assert!(!line.chars().any(is_hidden));
+                prop_assert!(!line.chars().any(crate::text::has_no_cell));
             }
         }
 

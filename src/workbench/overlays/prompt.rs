@@ -5,9 +5,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::text::visible_cells;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::text::{visible, width};
+use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
 /// What the line is for.
@@ -101,14 +102,14 @@ pub fn draw(prompt: &Prompt, canvas: &mut Canvas<'_>, area: Rect) {
     let mut from = prompt.at;
     let mut used = 0;
     for (at, letter) in prompt.text[..prompt.at].grapheme_indices(true).rev() {
-        used += width(&visible(letter));
+        used += width(&visible_cells(letter));
         if used > room {
             break;
         }
         from = at;
     }
     canvas.line(inner, &prompt.text[from..], canvas.theme.tone(Tone::Plain));
-    let x = width(&visible(&prompt.text[from..prompt.at])) as u16;
+    let x = width(&visible_cells(&prompt.text[from..prompt.at])) as u16;
     canvas.cursor_at(inner.x + x, inner.y);
 }
 

@@ -7,9 +7,10 @@ use ratatui::layout::{Flex, Layout, Rect};
 use ratatui::style::Style;
 
 use crate::session::protocol::Answer;
+use crate::text::visible_cells;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::text::{cut, visible, width, wrap};
+use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::{Theme, Tone};
 
 /// One text with its heading.
@@ -118,7 +119,7 @@ pub fn columns(n: usize, area: Rect) -> Rc<[Rect]> {
 /// Cells that a sample's heading takes.
 fn heading(sample: &Sample, theme: Theme) -> usize {
     let verdict = sample.answer.as_ref().map_or(0, |a| width(&verdict(a, theme).0) + 1);
-    width(&visible(&sample.title)) + verdict
+    width(&visible_cells(&sample.title)) + verdict
 }
 
 /// The right answer at the right of a row: of a long one the beginning, and what it is gives way first.

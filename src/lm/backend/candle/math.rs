@@ -41,6 +41,6 @@ pub(super) fn softcapped(x: &Tensor, cap: f32) -> Result<Tensor, LmError> {
 }
 
 /// 0 where position `p` sees position `j`, else -∞.
-pub(super) fn visible(p: usize, j: usize, window: Option<usize>) -> f32 {
+pub(super) fn mask_value(p: usize, j: usize, window: Option<usize>) -> f32 {
     if j <= p && window.is_none_or(|w| p - j < w) { 0.0 } else { f32::NEG_INFINITY }
 }

@@ -10,7 +10,7 @@ mod math;
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use self::math::{mix, rotate, softcapped, visible};
+use self::math::{mask_value, mix, rotate, softcapped};
 use crate::checkpoint::{Dtype, TensorView};
 use crate::lm::{
     LmError,
@@ -95,7 +95,7 @@ impl Candle {
             let t = t.reshape((cache.slots, cache.kv_heads, cache.capacity, shape.head_dim))?;
             Ok(t.index_select(&slots, 0)?.narrow(2, 0, longest)?)
         };
-        let mask = spans.iter().flat_map(|s| (0..longest).map(|j| visible(s.start, j, window)));
+        let mask = spans.iter().flat_map(|s| (0..longest).map(|j| mask_value(s.start, j, window)));
         let mask = Tensor::from_vec(mask.collect(), (n, 1, 1, longest), &self.device)?;
         let q = q.reshape((n, shape.kv_heads, group, shape.head_dim))?;
         let out = mix(shape, &q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
@@ -119,7 +119,7 @@ impl Candle {
         let q = q.reshape((span.len, shape.kv_heads, group, shape.head_dim))?;
         let q = q.permute((1, 2, 0, 3))?.reshape((1, shape.kv_heads, group * span.len, shape.head_dim))?;
         let mask = (0..group).flat_map(|_| {
-            (0..span.len).flat_map(|i| (0..length).map(move |j| visible(span.start + i, j, window)))
+            (0..span.len).flat_map(|i| (0..length).map(move |j| mask_value(span.start + i, j, window)))
         });
         let mask = Tensor::from_vec(mask.collect(), (1, 1, group * span.len, length), &self.device)?;
         let out = mix(shape, &q, &view(&cache.keys[step])?, &view(&cache.values[step])?, &mask)?;
