@@ -1,9 +1,9 @@
 //! Decoding speed: tokens a second of a batch, and the matrix product alone.
 //!
-//! `cargo bench --bench decode`. `YOSEGI_BENCH_MODEL` names a checkpoint (a folder, `zoo:base`);
-//! without it a random model of the bundled zoo's shape is used. `fma` is what the machine's own
-//! multiply-adds allow, beside which `product` stands. `benches/against_transformers.py` sets whole
-//! generations beside those of transformers and llama.cpp.
+//! `cargo bench --features bench --bench decode`. `YOSEGI_BENCH_MODEL` names a checkpoint (a folder, `zoo:base`);
+//! without it a random model of the bundled zoo's shape is used. `fma` is the machine's own peak of
+//! multiply-adds, to compare `product` with. `benches/against_transformers.py` compares whole generations
+//! with transformers and llama.cpp.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -124,14 +124,14 @@ fn refresh(bencher: Bencher) {
 /// Multiply-adds a second of the matrix product, by (rows, in, out).
 #[divan::bench(args = [(64, 96, 160), (64, 96, 512), (64, 256, 96), (64, 576, 1536), (1, 576, 1536)])]
 fn product(bencher: Bencher, (rows, ins, outs): (usize, usize, usize)) {
-    let run = yosegi::lm::bench::product(rows, ins, outs);
+    let run = yosegi::lm::bench::product(rows, ins, outs).expect("memory");
     bencher.counter(ItemsCount::new(rows * ins * outs)).bench_local(run);
 }
 
 /// Bytes of keys and values a second of one decode step's attention, by (sequences, context).
 #[divan::bench(args = [(1, 112), (4, 112), (64, 112), (64, 32)])]
 fn attention(bencher: Bencher, (sequences, context): (usize, usize)) {
-    let run = yosegi::lm::bench::attention(sequences, context, 5);
+    let run = yosegi::lm::bench::attention(sequences, context, 5).expect("memory");
     bencher.counter(BytesCount::new(5 * sequences * context * 2 * 32 * 4)).bench_local(run);
 }
 

@@ -17,12 +17,16 @@
 //! | [`session`] | one evolution run: protocol, engine, worker, journal |
 //! | [`cli`], [`workbench`] | two faces on the session's protocol |
 //!
+//! `bench`, with the feature of that name, holds what `benches/gpu.rs` measures.
+//!
 //! Beside them stand [`text`], through which every foreign text passes on its way out, and [`toml_text`], which reads
 //! the TOML that people write.
 
 #[macro_use]
 mod print;
 
+#[cfg(any(all(feature = "bench", feature = "cuda"), test))]
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod error;

@@ -12,7 +12,7 @@ use super::types::Progress;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
 use crate::gpu::{DeviceWrite, Driver, Format, emulated::Emulated};
 use crate::lm::{Decoder, Device, Options, Tokenizer, generate};
-use crate::merge::{Merged, OnCard, Pool, Resident};
+use crate::merge::{Begun, Merged, Pool, Resident};
 use crate::recipe::{LayerGroup, Method, Recipe, Values};
 
 const LAYERS: usize = 3;
@@ -135,7 +135,7 @@ fn every_weight_is_that_of_the_cpu_to_the_bit() {
             recipe.sources[1].weight_mut().set(LayerGroup::Block(1), LAYERS, -0.8);
             let mut merged = Merged::new(&pool);
             pool.merge_into(&recipe, &mut merged).unwrap();
-            let Ok(mut candidate) = resident.begin(&pool, &recipe, false).unwrap() else {
+            let Begun::Candidate(mut candidate) = resident.begin(&pool, &recipe, false).unwrap() else {
                 panic!("{method:?} is refused")
             };
             for (name, shape) in tensor_shapes(&candidate.config.clone()) {
@@ -147,7 +147,7 @@ fn every_weight_is_that_of_the_cpu_to_the_bit() {
                 assert!(found == merged.tensor(&name).unwrap().data, "{method:?} {density} {name}");
             }
             assert_eq!((candidate.unlike, candidate.crowded), (0, 0));
-            resident.finish(candidate).unwrap();
+            resident.finish(*candidate).unwrap();
         }
     }
 }

@@ -7,35 +7,57 @@ use super::task_runner::TaskRunner;
 use super::types::Progress;
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, MakeTensor};
-use crate::merge::{Candidate, OnCard, Pool, Refused, Resident};
+use crate::merge::{Begun, Candidate, Pool, Resident};
 use crate::recipe::Recipe;
 
 /// A pool's models on a card, and which notes were told.
 #[derive(Default)]
 pub(super) struct OnDevice {
-    resident: Option<Box<dyn OnCard>>,
+    models: Option<ModelsOnCard>,
     told: BTreeSet<&'static str>,
 }
 
-/// Room for a pool's models on the device, if it is a card.
-fn resident(device: &Device, pool: &Pool, loaded: bool) -> Option<Box<dyn OnCard>> {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(card) => Some(Box::new(Resident::new(card.clone(), pool, loaded))),
-        #[cfg(test)]
-        Device::Emulated(card) => {
-            use crate::gpu::{Driver, Format};
-            let narrow = card.format() == Format::BF16;
-            narrow.then(|| Box::new(Resident::new(card.clone(), pool, loaded)) as Box<dyn OnCard>)
+/// The pool's models, resident on the kind of card that the device is.
+enum ModelsOnCard {
+    #[cfg(feature = "cuda")]
+    Cuda(Resident<crate::gpu::Card>),
+    #[cfg(test)]
+    Emulated(Resident<crate::gpu::emulated::Emulated>),
+}
+
+/// Evaluates an expression with the resident models, whatever the card.
+macro_rules! with_resident {
+    ($models:expr, $resident:ident => $body:expr) => {
+        match $models {
+            #[cfg(feature = "cuda")]
+            ModelsOnCard::Cuda($resident) => $body,
+            #[cfg(test)]
+            ModelsOnCard::Emulated($resident) => $body,
         }
-        Device::Cpu | Device::Reference => None,
+    };
+}
+
+impl ModelsOnCard {
+    /// Room for a pool's models on the device; `None` if it is no card, or one whose numbers are not bfloat16.
+    fn new(device: &Device, pool: &Pool, loaded: bool) -> Option<Self> {
+        match device {
+            #[cfg(feature = "cuda")]
+            Device::Cuda(card) => Some(Self::Cuda(Resident::new(card.clone(), pool, loaded))),
+            #[cfg(test)]
+            Device::Emulated(card) => {
+                use crate::gpu::{Driver, Format};
+                let narrow = card.format() == Format::BF16;
+                narrow.then(|| Self::Emulated(Resident::new(card.clone(), pool, loaded)))
+            }
+            Device::Cpu | Device::Reference => None,
+        }
     }
 }
 
 impl OnDevice {
     /// Lets go of the pool's models on the card.
     pub fn make_room(&mut self) {
-        self.resident = None;
+        self.models = None;
     }
 
     /// Merges the recipe into the decoder of `runner`, which is taken out and handed back; `None` leaves the merge to
@@ -48,23 +70,22 @@ impl OnDevice {
         (runner, merged_here): (&mut Option<TaskRunner>, bool),
         progress: &dyn Fn(Progress),
     ) -> anyhow::Result<Option<TaskRunner>> {
-        let mut resident = match self.resident.take() {
-            Some(resident) => resident,
-            None => match resident(device, pool, runner.is_some()) {
-                Some(resident) => resident,
-                None => return Ok(None),
-            },
+        let kept = self.models.take();
+        let Some(mut models) = kept.or_else(|| ModelsOnCard::new(device, pool, runner.is_some())) else {
+            return Ok(None);
         };
-        let mut candidate = match resident.begin(pool, recipe, runner.is_some() && merged_here) {
-            Ok(Ok(candidate)) => candidate,
-            Ok(Err(Refused(why))) => {
-                self.resident = Some(resident);
+        let has_decoder = runner.is_some() && merged_here;
+        let begun = with_resident!(&mut models, resident => resident.begin(pool, recipe, has_decoder));
+        let mut candidate = match begun {
+            Ok(Begun::Candidate(candidate)) => candidate,
+            Ok(Begun::OnCpu(why)) => {
+                self.models = Some(models);
                 self.note_once("refused", progress, || format!("merging on the CPU, not on the GPU: {why}"));
                 return Ok(None);
             }
             Err(error) => {
                 // What lies on the card is as good as before.
-                self.resident = Some(resident);
+                self.models = Some(models);
                 return Err(BadInput::error(error));
             }
         };
@@ -73,7 +94,8 @@ impl OnDevice {
         let config = candidate.config.clone();
         let (groups, rebuild) = (candidate.groups.clone(), candidate.rebuild);
         let mut make = |name: &str, to: u64| {
-            resident.make(pool, &mut candidate, name, to).map_err(|error| error.to_string())
+            let made = with_resident!(&mut models, resident => resident.make(pool, &mut candidate, name, to));
+            made.map_err(|error| error.to_string())
         };
         let make: &mut MakeTensor<'_> = &mut make;
         let runner = match taken {
@@ -88,8 +110,8 @@ impl OnDevice {
             }
         };
         self.note_detours(&candidate, progress);
-        resident.finish(candidate).map_err(BadInput::error)?;
-        self.resident = Some(resident);
+        with_resident!(&mut models, resident => resident.finish(*candidate)).map_err(BadInput::error)?;
+        self.models = Some(models);
         Ok(Some(runner))
     }
 

@@ -1,32 +1,69 @@
-//! Doors for the benchmarks into kernels that are private otherwise.
+//! What `benches/decode.rs` measures below a whole generation: the CPU's matrix product and attention, and one decode
+//! step. Only the `bench` feature compiles it.
 
 use super::{
     Decoder, LmError,
-    backend::{Backend, Span, cpu},
+    backend::cpu::{attention::attend, cache::Cache, matmul::matmul, matrix, simd},
+    backend::{AttentionStep, Backend, Span},
     engine::with_model,
     model::Model,
+    shape::{DecoderShape, Features},
 };
+use crate::checkpoint::ModelConfig;
 
-/// A product of `rows` × `ins` activations with a weight `[outs, ins]`, ready to run again and
-/// again.
-pub fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
-    cpu::product(rows, ins, outs)
+/// A product of `rows` × `ins` activations with a weight `[outs, ins]`, to run again and again.
+///
+/// # Errors
+/// No memory.
+pub fn product(rows: usize, ins: usize, outs: usize) -> Result<impl FnMut(), LmError> {
+    let fill = |row: usize, values: &mut [f32]| {
+        values.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 7 + i) % 13) as f32 * 0.1 - 0.6);
+    };
+    let mut weight = matrix::Matrix::new(&[Features::one(outs)], Features::one(ins), false)?;
+    weight.write(0, fill);
+    let (mut x, mut out) = (matrix::Rows::default(), matrix::Rows::default());
+    x.resize(rows, simd::lines(ins));
+    (0..rows).for_each(|i| fill(i, &mut simd::floats_mut(x.row_mut(i))[..ins]));
+    let isa = simd::Isa::detect();
+    Ok(move || matmul(isa, &x, &weight, &mut out))
 }
 
-/// Attention of one new token of each of `sequences` sequences over `context` positions in
-/// `steps` layers' worth of cache, in the bundled zoo's shape (3 heads on 1, of 32).
-pub fn attention(sequences: usize, context: usize, steps: usize) -> impl FnMut() {
-    cpu::attention(sequences, context, steps)
-}
-
-/// One decode step of `sequences` sequences that have `context` tokens each, ready to run again
-/// and again: what a step costs when nobody interrupts it.
-pub fn step(decoder: &Decoder, sequences: usize, context: usize) -> Result<Step<'_>, LmError> {
-    with_model!(&decoder.engine, model => forward(model, sequences, context))
+/// Attention of one new token in each of `sequences` sequences over `context` positions, through `steps` layers, in
+/// the bundled zoo's shape (3 query heads on 1 key head, of 32 features).
+///
+/// # Errors
+/// No memory.
+pub fn attention(sequences: usize, context: usize, steps: usize) -> Result<impl FnMut(), LmError> {
+    let config = serde_json::json!({
+        "model_type": "llama", "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 1,
+        "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 8,
+    });
+    let shape = DecoderShape::new(&ModelConfig::from_json("bench", config.to_string().as_bytes())?)?;
+    let mut cache = Cache::new(&shape, &shape.ropes, steps, sequences, context)?;
+    let (mut qkv, mut out) = (matrix::Rows::default(), matrix::Rows::default());
+    qkv.resize(sequences, 10);
+    qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
+    cache.keys.iter_mut().chain(&mut cache.values).for_each(|line| line.0.fill(0.1));
+    let spans: Vec<Span> = (0..sequences).map(|slot| Span { slot, start: context - 1, len: 1 }).collect();
+    let isa = simd::Isa::detect();
+    Ok(move || {
+        for step in 0..steps {
+            let now = AttentionStep { shape: &shape, layer: shape.attention[0], qk_norm: None, step };
+            attend(isa, &now, &mut qkv, &mut cache, &spans, &mut out);
+        }
+    })
 }
 
 /// See [`step`].
 pub type Step<'a> = Box<dyn FnMut() -> Result<(), LmError> + 'a>;
+
+/// One decode step of `sequences` sequences that have `context` tokens each, to run again and again.
+///
+/// # Errors
+/// No memory.
+pub fn step(decoder: &Decoder, sequences: usize, context: usize) -> Result<Step<'_>, LmError> {
+    with_model!(&decoder.engine, model => forward(model, sequences, context))
+}
 
 fn forward<B: Backend>(model: &Model<B>, sequences: usize, context: usize) -> Result<Step<'_>, LmError> {
     let mut workspace = model.workspace(sequences, context)?;

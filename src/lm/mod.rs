@@ -17,7 +17,7 @@
 //! a folder of `backend` and a row of `engine`; a device's name is in `device`.
 
 mod backend;
-#[doc(hidden)]
+#[cfg(feature = "bench")]
 pub mod bench;
 mod decoder;
 mod decoding;

@@ -78,7 +78,7 @@ fn one_result_on_every_instruction_set() {
         let config = config(&change);
         let weights = Random::new(&config, 5);
         let mut first = None;
-        for isa in super::backend::cpu::Isa::all() {
+        for isa in super::backend::cpu::simd::Isa::all() {
             let shape = DecoderShape::new(&config).unwrap();
             let model =
                 Model::load(Cpu::with(isa), shape, &mut HostWeights { weights: &weights, name: "" }).unwrap();

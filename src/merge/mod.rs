@@ -23,8 +23,6 @@ mod parity;
 mod plan;
 #[cfg(test)]
 mod properties;
-#[cfg(any(feature = "cuda", test))]
-mod random;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -32,7 +30,7 @@ mod vocab;
 
 pub use align::{Activations, Alignment, LayerActivations, LayerAlignment, align, aligned};
 #[cfg(any(feature = "cuda", test))]
-pub(crate) use device::{Candidate, OnCard, Refused, Resident};
+pub(crate) use device::{Begun, Candidate, Resident};
 pub use distance::{Distances, Pair, distances};
 pub use error::MergeError;
 pub use export::{
@@ -41,6 +39,16 @@ pub use export::{
 pub use fold_scales::{FoldStep, Folded, Folding, fold};
 pub use merged::{MergeStats, Merged};
 pub use plan::Pool;
-#[cfg(any(feature = "cuda", test))]
-pub(crate) use random::Random;
 pub use vocab::with_template;
+
+/// What `bench` needs to queue merges of models that are in no pool.
+#[cfg(any(all(feature = "bench", feature = "cuda"), test))]
+pub(crate) mod for_bench {
+    pub(crate) use super::device::{launch::Launch, queue};
+    pub(crate) use super::kernels::{
+        mask::{Key, threshold},
+        round,
+        selection::Selection,
+        task::{Combine, Input, Task},
+    };
+}

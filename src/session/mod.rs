@@ -5,9 +5,6 @@ pub mod client;
 pub mod config;
 pub mod engine;
 pub mod evolve;
-#[cfg(any(feature = "cuda", test))]
-#[doc(hidden)]
-pub mod gpu_bench;
 pub mod home;
 pub mod job;
 pub mod journal;

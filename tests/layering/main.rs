@@ -20,6 +20,7 @@ const ROOMS: [&str; 14] = [
     "merge",
     "lm",
     "evaluate",
+    "bench",
     "session",
     "workbench",
     "cli",

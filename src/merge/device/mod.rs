@@ -8,4 +8,4 @@ pub(crate) mod launch;
 pub(crate) mod queue;
 mod resident;
 
-pub(crate) use resident::{Candidate, OnCard, Refused, Resident};
+pub(crate) use resident::{Begun, Candidate, Resident};

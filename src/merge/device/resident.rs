@@ -67,29 +67,12 @@ pub(crate) struct Candidate {
     pub done: usize,
 }
 
-/// A recipe that is for the CPU as a whole, and why.
-pub(crate) struct Refused(pub String);
-
-/// A [`Resident`] whatever the card.
-pub(crate) trait OnCard: Send {
-    /// Works a recipe out against the pool. `has_decoder`: the decoder that was filled last is still there;
-    /// what did not change is not merged again.
-    fn begin(
-        &mut self,
-        pool: &Pool,
-        recipe: &Recipe,
-        has_decoder: bool,
-    ) -> Result<Result<Candidate, Refused>, MergeError>;
-    /// Writes the candidate's tensor `name` to address `to`, as bfloat16.
-    fn make(
-        &mut self,
-        pool: &Pool,
-        candidate: &mut Candidate,
-        name: &str,
-        to: u64,
-    ) -> Result<DeviceWrite<Tensor>, MergeError>;
-    /// Waits until the candidate is there.
-    fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError>;
+/// What [`Resident::begin`] makes of a recipe.
+pub(crate) enum Begun {
+    /// It can be merged on the card.
+    Candidate(Box<Candidate>),
+    /// It must be merged on the CPU as a whole, for this reason.
+    OnCpu(String),
 }
 
 fn failed(fault: Fault) -> MergeError {
@@ -152,18 +135,18 @@ impl<D: Driver> Resident<D> {
         unsafe { queue::queue(&self.card, launch, base, &addresses, to, planned.len())? };
         Ok(true)
     }
-}
 
-impl<D: Driver> OnCard for Resident<D> {
-    fn begin(
+    /// Works a recipe out against the pool. `has_decoder` says that the decoder filled last is still there, so that
+    /// unchanged tensors need not be merged again.
+    pub(crate) fn begin(
         &mut self,
         pool: &Pool,
         recipe: &Recipe,
         has_decoder: bool,
-    ) -> Result<Result<Candidate, Refused>, MergeError> {
+    ) -> Result<Begun, MergeError> {
         let plan = pool.plan(recipe)?;
         if let Some(why) = refused(&plan) {
-            return Ok(Err(Refused(why)));
+            return Ok(Begun::OnCpu(why));
         }
         let old = self.made.take().filter(|old| has_decoder && alike(old, &plan));
         let rebuild = old.is_none();
@@ -194,10 +177,21 @@ impl<D: Driver> OnCard for Resident<D> {
         let places = plan.tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
         let config = plan.config.clone();
         let (unlike, crowded, done) = (0, 0, 0);
-        Ok(Ok(Candidate { plan, places, ways, rebuild, groups, config, unlike, crowded, done }))
+        Ok(Begun::Candidate(Box::new(Candidate {
+            plan,
+            places,
+            ways,
+            rebuild,
+            groups,
+            config,
+            unlike,
+            crowded,
+            done,
+        })))
     }
 
-    fn make(
+    /// Writes the candidate's tensor `name` to address `to`, as bfloat16.
+    pub(crate) fn make(
         &mut self,
         pool: &Pool,
         candidate: &mut Candidate,
@@ -226,7 +220,8 @@ impl<D: Driver> OnCard for Resident<D> {
         Ok(DeviceWrite::OnHost((planned.stored, data)))
     }
 
-    fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError> {
+    /// Waits until the candidate is on the card.
+    pub(crate) fn finish(&mut self, candidate: Candidate) -> Result<(), MergeError> {
         if let Some(buffer) = self.tensors.values().next() {
             self.card.download(buffer, 0, &mut [0; 2]).map_err(failed)?;
         }

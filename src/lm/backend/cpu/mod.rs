@@ -7,17 +7,17 @@
 // A kernel is compiled for the instruction set of the function that it is inlined into.
 #![allow(clippy::inline_always)]
 
-mod attention;
-mod cache;
+pub(in crate::lm) mod attention;
+pub(in crate::lm) mod cache;
 mod free_memory;
-mod matmul;
-mod matrix;
+pub(in crate::lm) mod matmul;
+pub(in crate::lm) mod matrix;
 mod rowwise;
-mod simd;
+pub(in crate::lm) mod simd;
 
 use cache::Cache;
 use matrix::{Matrix, Rows, Table, Vector, zeros};
-pub(crate) use simd::Isa;
+use simd::Isa;
 use simd::{LANES, floats, floats_mut, lines};
 
 use crate::checkpoint::TensorView;
@@ -47,44 +47,6 @@ impl Cpu {
     /// With this instruction set.
     pub const fn with(isa: Isa) -> Self {
         Self { isa }
-    }
-}
-
-/// A matrix product for the benchmarks; see [`bench`](crate::lm::bench).
-pub(crate) fn product(rows: usize, ins: usize, outs: usize) -> impl FnMut() {
-    let fill = |row: usize, values: &mut [f32]| {
-        values.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 7 + i) % 13) as f32 * 0.1 - 0.6);
-    };
-    let mut weight =
-        Matrix::new(&[Features::one(outs)], Features::one(ins), false).expect("memory for a bench");
-    weight.write(0, fill);
-    let (mut x, mut out) = (Rows::default(), Rows::default());
-    x.resize(rows, lines(ins));
-    (0..rows).for_each(|i| fill(i, &mut floats_mut(x.row_mut(i))[..ins]));
-    let isa = Isa::detect();
-    move || matmul::matmul(isa, &x, &weight, &mut out)
-}
-
-/// Attention for the benchmarks; see [`bench`](crate::lm::bench).
-pub(crate) fn attention(sequences: usize, context: usize, steps: usize) -> impl FnMut() {
-    let config = serde_json::json!({
-        "model_type": "llama", "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 1,
-        "num_attention_heads": 3, "num_key_value_heads": 1, "vocab_size": 8,
-    });
-    let config = crate::checkpoint::ModelConfig::from_json("bench", config.to_string().as_bytes());
-    let shape = DecoderShape::new(&config.expect("a config")).expect("a shape");
-    let mut cache = Cache::new(&shape, &shape.ropes, steps, sequences, context).expect("memory for a bench");
-    let (mut qkv, mut out) = (Rows::default(), Rows::default());
-    qkv.resize(sequences, 10);
-    qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
-    cache.keys.iter_mut().chain(&mut cache.values).for_each(|line| line.0.fill(0.1));
-    let spans: Vec<Span> = (0..sequences).map(|slot| Span { slot, start: context - 1, len: 1 }).collect();
-    let isa = Isa::detect();
-    move || {
-        for step in 0..steps {
-            let layer = AttentionStep { shape: &shape, layer: shape.attention[0], qk_norm: None, step };
-            attention::attend(isa, &layer, &mut qkv, &mut cache, &spans, &mut out);
-        }
     }
 }
 

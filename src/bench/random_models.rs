@@ -1,17 +1,14 @@
-//! A base and sources of random weights on a card, and DARE-TIES candidates of them: for benchmarks at
-//! sizes for which no model is at hand.
+//! A base and sources of random weights on a card, and DARE-TIES candidates of them, for sizes at which no model is at
+//! hand.
+//!
+//! In: a card and a config. Out: merged tensors at addresses on the card. Called by `gpu`.
 
 use std::collections::HashMap;
 
-use super::MergeError;
-use super::device::launch::Launch;
-use super::device::queue;
-use super::kernels::mask::{Key, threshold};
-use super::kernels::round;
-use super::kernels::selection::Selection;
-use super::kernels::task::{Combine, Input, Task};
 use crate::checkpoint::{Dtype, ModelConfig, TensorView, tensor_shapes};
 use crate::gpu::{Arguments, Driver, Fault, KernelSource};
+use crate::merge::MergeError;
+use crate::merge::for_bench::{Combine, Input, Key, Launch, Selection, Task, queue, round, threshold};
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -29,9 +26,9 @@ struct Noise {
 unsafe impl Arguments for Noise {}
 
 /// Random models of one shape on a card.
-pub(crate) struct Random<D: Driver> {
+pub(crate) struct RandomModels<D: Driver> {
     card: D,
-    /// By name: elements, and base and sources.
+    /// By name: number of elements, and the base's and the sources' buffers.
     tensors: HashMap<String, (usize, Vec<D::Buffer>)>,
     sources: usize,
 }
@@ -43,20 +40,23 @@ fn failed(fault: Fault) -> MergeError {
     })
 }
 
-impl<D: Driver> Random<D> {
-    /// Models of this shape: a base and so many sources that differ from it a little.
+impl<D: Driver> RandomModels<D> {
+    /// A base of this shape and so many sources that differ from it a little.
+    ///
+    /// # Errors
+    /// No memory on the card, or a kernel that fails.
     pub(crate) fn new(card: D, config: &ModelConfig, sources: usize) -> Result<Self, MergeError> {
         let kernels = card.compile(&KernelSource {
             name: "noise",
-            text: concat!(include_str!("device/merge.cu"), include_str!("noise.cu")),
-            defines: &[("SOURCES", 1)],
+            text: include_str!("noise.cu"),
+            defines: &[],
             kernels: &["noise"],
         });
         let kernels = kernels.map_err(failed)?;
         let mut tensors = HashMap::new();
         for (place, (name, shape)) in tensor_shapes(config).into_iter().enumerate() {
             let count: usize = shape.iter().product();
-            // Norms are ones; the rest is as wide as trained matrices are.
+            // Norms are ones; other weights spread as widely as trained ones do.
             let (middle, common) = if name.contains("norm") { (1.0, 0.0) } else { (0.0, 0.035) };
             let mut made = Vec::with_capacity(1 + sources);
             for model in 0..=sources {
@@ -87,7 +87,11 @@ impl<D: Driver> Random<D> {
         self.tensors.values().map(|(count, _)| 2 * count).sum()
     }
 
-    /// Queues one tensor of the candidate with this number: DARE-TIES of all sources at density a half.
+    /// Queues one tensor of the candidate with this number: DARE-TIES of all sources at density 0.5, whose weights
+    /// follow from the number.
+    ///
+    /// # Errors
+    /// No such tensor, too many sources, or a card that fails.
     pub(crate) fn make(&self, candidate: usize, name: &str, to: u64) -> Result<(), MergeError> {
         let missing = || MergeError::Card(format!("there is no tensor {name}"));
         let (count, models) = self.tensors.get(name).ok_or_else(missing)?;
@@ -113,11 +117,14 @@ impl<D: Driver> Random<D> {
             return Err(MergeError::Card(format!("{} sources are too many", self.sources)));
         };
         let addresses: Vec<u64> = models.iter().map(|buffer| self.card.address(buffer)).collect();
-        // SAFETY: every model has `count` elements there, and so has the decoder's place for this tensor.
+        // SAFETY: every model has `count` elements there, and the decoder has room for as many at `to`.
         unsafe { queue::queue(&self.card, launch, addresses[0], &addresses[1..], to, *count) }.map_err(failed)
     }
 
-    /// Waits until all that was queued is done.
+    /// Waits until everything queued is done.
+    ///
+    /// # Errors
+    /// A card that fails.
     pub(crate) fn wait(&self) -> Result<(), MergeError> {
         match self.tensors.values().next() {
             Some((_, models)) => self.card.download(&models[0], 0, &mut [0; 2]).map_err(failed),

@@ -1,4 +1,7 @@
-//! What a card does, for `benches/gpu.rs`: the same code runs at a tiny size on an emulated card in a test.
+//! The GPU benchmark: parity with the CPU, a candidate's time from genome to first token, and decoding speed.
+//!
+//! In: a card. Out: a line for each figure. `benches/gpu.rs` runs it at Mistral 7B's size; the test below runs it at a
+//! tiny size on an emulated card.
 
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
@@ -7,28 +10,26 @@ use std::time::Instant;
 use anyhow::Context;
 use serde_json::json;
 
+use super::random_models::RandomModels;
 use crate::checkpoint::{Checkpoint, ModelConfig};
 use crate::evaluate::{CandidateModel, Progress};
 use crate::gpu::{DeviceWrite, Driver};
 use crate::lm::{Decoder, Device, Options, Timing, Tokenizer, generate};
-use crate::merge::{Pool, Random};
+use crate::merge::Pool;
 use crate::recipe::{LayerGroup, Method, Recipe, Values};
 use crate::task::Task;
 
 /// Bytes a second that one H100 copies, measured on such a card.
 const BANDWIDTH: f64 = 3.0e12;
-/// Any tokenizer: random weights say nothing that could be read.
-const TOKENIZER: &[u8] = include_bytes!("../../tests/golden/transformers/tied-gqa/tokenizer.json");
-
-/// How much is run.
+/// How much work is measured.
 #[derive(Clone, Debug)]
 pub struct Size {
     /// Questions of the zoo's task, and new tokens for each.
     pub questions: usize,
     pub tokens: usize,
-    /// `config.json` of the model whose weights are random.
+    /// `config.json` of the model with random weights.
     config: serde_json::Value,
-    /// Sources beside its base.
+    /// Sources besides the base.
     sources: usize,
     batch: usize,
     prompt: usize,
@@ -59,7 +60,10 @@ impl Size {
     }
 }
 
-/// Runs all of it on a device that is a card, and writes a line for each figure.
+/// Runs the benchmark on a card and writes a line for each figure.
+///
+/// # Errors
+/// A device that is no card, or whatever a step fails with.
 #[cfg(feature = "cuda")]
 pub fn run(device: &Device, out: &mut dyn Write) -> anyhow::Result<()> {
     let Device::Cuda(card) = device else { anyhow::bail!("{} is no card", device.name()) };
@@ -80,8 +84,8 @@ fn questions(size: &Size, tokenizer: &Tokenizer) -> anyhow::Result<Vec<Vec<u32>>
     some.map(|question| Ok(tokenizer.encode(&task.prompt(question)?)?)).collect()
 }
 
-/// Greedy tokens of every model of the zoo, beside the CPU's: how many answers are the same, and at how
-/// many of all places of the CPU's answers another token is the likeliest.
+/// Compares greedy tokens of every model of the zoo with the CPU's: how many answers are the same, and at how many
+/// positions of the CPU's answers another token is the likeliest.
 fn parity(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::Result<()> {
     for name in ["zoo:base", "zoo:ja", "zoo:math-add", "zoo:math-mul"] {
         let checkpoint = Checkpoint::open(name)?;
@@ -105,7 +109,7 @@ fn parity(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::Result<(
                 places += 1;
                 if mine != theirs {
                     flips += 1;
-                    // How near the two were on the CPU.
+                    // How close the two logits were on the CPU.
                     margin = margin.max(b[theirs] - b[mine]);
                 }
             }
@@ -141,7 +145,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// From genome to first token by the way that a session goes, at the zoo's size.
+/// Time from genome to first token at the zoo's size, by the same code as in a session.
 fn zoo_candidate(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::Result<()> {
     let sources = ["zoo:ja", "zoo:math-add", "zoo:math-mul"].map(str::to_owned);
     let pool = Pool::open("zoo:base", &sources)?;
@@ -149,19 +153,19 @@ fn zoo_candidate(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::R
     let mut prompts = questions(size, &tokenizer)?;
     prompts.truncate(1);
     let options = Options { max_new_tokens: 1, ..Options::default() };
-    let mut kitchen = CandidateModel::new(pool);
+    let mut candidates = CandidateModel::new(pool);
     let mut seconds = Vec::new();
-    // Sources are sent and sums made by the first two.
+    // The first two rounds send the sources and work out their histograms.
     for round in 0..size.rounds + 2 {
         let mut recipe = Recipe::uniform("zoo:base", &sources, Method::DareTies, 0.4 + 0.01 * round as f64);
         recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5 + 0.01 * round as f64));
         let began = Instant::now();
-        let player = kitchen.prepare(&recipe, device, &|told: Progress| {
-            if let Progress::Note(text) = told {
+        let runner = candidates.prepare(&recipe, device, &|progress: Progress| {
+            if let Progress::Note(text) = progress {
                 eprintln!("{text}");
             }
         })?;
-        answers(&player.decoder, &tokenizer, &prompts, &options)?;
+        answers(&runner.decoder, &tokenizer, &prompts, &options)?;
         if round >= 2 {
             seconds.push(began.elapsed().as_secs_f64());
         }
@@ -171,7 +175,7 @@ fn zoo_candidate(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::R
     Ok(())
 }
 
-/// Random weights of a real size: a candidate, its first token, and a batch of answers.
+/// Random weights of a real size: time of a candidate, of its first token, and of a batch of answers.
 fn random<D: Driver + Clone>(
     card: &D,
     device: &Device,
@@ -179,9 +183,10 @@ fn random<D: Driver + Clone>(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let config = ModelConfig::from_json("random", size.config.to_string().as_bytes())?;
-    let models = Random::new(card.clone(), &config, size.sources)?;
+    let models = RandomModels::new(card.clone(), &config, size.sources)?;
     models.wait()?;
-    let tokenizer = Tokenizer::from_json(TOKENIZER)?;
+    // Any tokenizer does: the answers of random weights are not read.
+    let tokenizer = Tokenizer::of(&Checkpoint::open("zoo:base")?)?;
     let make = |candidate: usize| {
         let models = &models;
         move |name: &str, to: u64| {
@@ -204,7 +209,7 @@ fn random<D: Driver + Clone>(
         models.wait()?;
         let merged = began.elapsed().as_secs_f64();
         answers(&decoder, &tokenizer, &prompts[..1], &options(1))?;
-        // The first answer finds its buffers.
+        // The first answer allocates buffers.
         if candidate > 1 {
             merges.push(merged);
             firsts.push(began.elapsed().as_secs_f64());
@@ -229,7 +234,7 @@ fn random<D: Driver + Clone>(
         let began = Instant::now();
         let (_, timing) = answers(&decoder, &tokenizer, &prompts, &options(size.new))?;
         said = timing.tokens;
-        // The first token of each comes out of its prompt.
+        // The first token of each answer comes out of its prompt.
         let decoded = timing.tokens.saturating_sub(prompts.len());
         rates.push(timing.decode_s / decoded.max(1) as f64);
         whole.push(began.elapsed().as_secs_f64());
@@ -254,7 +259,7 @@ fn random<D: Driver + Clone>(
     Ok(())
 }
 
-/// Seconds that a decode step takes at least: weights, and keys and values of half-grown answers, once.
+/// Least seconds of a decode step: weights, and keys and values of half-grown answers, read once.
 fn step_floor(config: &ModelConfig, size: &Size, weights: f64) -> f64 {
     let token = 2 * 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim;
     let context = size.prompt + size.new / 2;
