@@ -39,14 +39,16 @@ impl RecipeFile {
     /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient` ignores unknown keys and
     /// keeps a warning for each.
     pub fn open(path: &Path, lenient: bool) -> Result<Self, RecipeError> {
+        Self::open_with_text(path, lenient).map(|(file, _)| file)
+    }
+
+    /// Reads a file as [`Self::open`] does, and gives its text too.
+    pub fn open_with_text(path: &Path, lenient: bool) -> Result<(Self, String), RecipeError> {
         let shown = path.display().to_string();
         let text = limits::read_text(path, limits::TEXT_FILE)
             .map_err(|e| RecipeError::Unreadable { path: shown.clone(), problem: e.to_string() })?;
-        if is_yaml(path) {
-            Self::from_yaml(&text, &shown, lenient)
-        } else {
-            Self::from_toml(&text, &shown, lenient)
-        }
+        let read = if is_yaml(path) { Self::from_yaml } else { Self::from_toml };
+        Ok((read(&text, &shown, lenient)?, text))
     }
 
     /// Whether a path names a recipe, by its extension.

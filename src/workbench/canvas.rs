@@ -1,5 +1,6 @@
-//! The canvas that panes draw with. All text passes through it, so nothing that a model wrote can
-//! reach the terminal as anything but visible letters, and nothing is drawn outside the screen.
+//! The canvas that panes, overlays and widgets draw with: texts, frames and glyphs come in, the cells of a
+//! ratatui buffer go out. All text passes through it, so that whatever a model wrote reaches the terminal as visible
+//! letters only, and nothing is drawn outside the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Constraint::{Fill, Length};
@@ -75,7 +76,7 @@ impl<'a> Canvas<'a> {
         used
     }
 
-    /// A frame with a title; gives the room inside.
+    /// Draws a frame with a title and gives the area inside it.
     pub fn panel(&mut self, area: Rect, title: &str, focused: bool) -> Rect {
         let area = area.intersection(*self.buffer.area());
         if area.width < 4 || area.height < 3 {
@@ -108,7 +109,7 @@ impl<'a> Canvas<'a> {
         Rect::new(left + 1, top + 1, area.width - 2, area.height - 2)
     }
 
-    /// A frame over what is there; gives the room inside.
+    /// Empties an area, draws a frame around it and gives the area inside.
     pub fn popup(&mut self, area: Rect, title: &str) -> Rect {
         let area = area.intersection(*self.buffer.area());
         for y in area.top()..area.bottom() {
@@ -116,7 +117,7 @@ impl<'a> Canvas<'a> {
                 self.buffer[(x, y)].reset();
             }
         }
-        // A wide letter that the frame cuts in two would push its line to the right.
+        // A two-cell letter cut in two by the frame would shift the rest of its line: blank it.
         if let Some(x) = area.left().checked_sub(1) {
             for y in area.top()..area.bottom() {
                 if x >= self.buffer.area().left() && width(self.buffer[(x, y)].symbol()) > 1 {
@@ -128,7 +129,7 @@ impl<'a> Canvas<'a> {
         self.panel(area, title, true)
     }
 
-    /// One glyph of our own.
+    /// Draws one glyph of the interface itself (no foreign text).
     pub fn glyph(&mut self, x: u16, y: u16, glyph: &str, style: Style) {
         if let Some(cell) = self.buffer.cell_mut((x, y)) {
             cell.set_symbol(glyph).set_style(style);
@@ -155,7 +156,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Says what a click there means.
+    /// Remembers what a click in `area` means.
     pub fn hit(&mut self, area: Rect, hit: Hit) {
         self.hits.push((area, hit));
     }

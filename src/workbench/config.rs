@@ -1,5 +1,5 @@
-//! The session config that `s` and `E` start: that of the session on the screen, else the bundled one or the
-//! file named on the command line, with the models picked in the workbench.
+//! The config of the next session: the keys `s` and `E` start it. It is the config of the session on the screen,
+//! else the file named on the command line, else the bundled one, with the models picked in the workbench put in.
 
 use serde::{Deserialize, Serialize};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
@@ -36,7 +36,7 @@ impl Default for StartConfig {
 }
 
 impl StartConfig {
-    /// The config of a session: its task, space, search and budget, for one beside it.
+    /// A config like that of session `name`: the same task, space, search and budget.
     #[must_use]
     pub fn of_session(name: &str, text: &str) -> Self {
         let mut doc: DocumentMut = text.parse().unwrap_or_default();
@@ -46,7 +46,7 @@ impl StartConfig {
         let text = if kin {
             text.to_owned()
         } else {
-            // It ran under a name of its own: so is the next one called, with a number.
+            // The session was named by hand: the next one takes that name, and the engine adds a number.
             let decor = doc.get("name").and_then(Item::as_value).map(|own| own.decor().clone());
             doc["name"] = value(name);
             if let (Some(decor), Some(new)) = (decor, doc["name"].as_value_mut()) {
@@ -89,8 +89,8 @@ impl StartConfig {
 }
 
 impl StartConfig {
-    /// The config's text for a recipe made by hand: its models, method, factor and normalisation, so
-    /// that the recipe is a point of the space that is searched.
+    /// The config's text for a search around a hand-made recipe: the recipe's models, method, lambda and
+    /// normalisation, so that the recipe is a point of the search space.
     #[must_use]
     pub fn for_recipe(&self, pool: &Pool, recipe: &Recipe) -> String {
         let mut doc: DocumentMut = self.with_pool(pool).parse().unwrap_or_default();
@@ -115,8 +115,8 @@ impl StartConfig {
     }
 }
 
-/// Makes one search for the weights of a merge of a config's stages or paths, and leaves out of its space what
-/// the method has no parameter for.
+/// Turns a config of stages or paths into one search for merge weights. Parameters that `method` does not have
+/// leave the space.
 fn for_weights(doc: &mut DocumentMut, method: Method) {
     if let Some(Item::ArrayOfTables(stages)) = doc.remove("stage") {
         let weights = stages.iter().find(|s| s.get("space").is_some_and(|space| space.get("path").is_none()));
@@ -136,7 +136,7 @@ fn for_weights(doc: &mut DocumentMut, method: Method) {
     if space.remove("path").is_some()
         && let Some(search) = doc.get_mut("search").and_then(Item::as_table_like_mut)
     {
-        // An optimiser of switches has nothing to switch.
+        // The algorithm named for a search over paths does not suit weights.
         search.remove("algorithm");
         search.remove("options");
     }
@@ -161,7 +161,7 @@ pub fn task_of(config: &str) -> String {
     name.unwrap_or("zoo").to_owned()
 }
 
-/// The `[task]` table, or the first of several: the one that is tried and watched.
+/// The `[task]` table, or the first of several: sample questions come from it.
 fn first_task(doc: &DocumentMut) -> Option<&dyn toml_edit::TableLike> {
     match doc.get("task")? {
         Item::ArrayOfTables(tasks) => tasks.get(0).map(|t| t as &dyn toml_edit::TableLike),
@@ -183,7 +183,7 @@ pub fn watched_of(config: &str) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    /// A session's config serves for a recipe made by hand, whatever it searches itself.
+    /// Any session's config can be turned into a search around a hand-made recipe.
     #[test]
     fn any_sessions_config_serves_for_a_recipe() {
         let own = "[task]\nuse = \"mgsm_ja\"\ntrain_limit = 7\n[pool]\nbase = \"zoo:base\"\nsources = [\"zoo:ja\"]\n";

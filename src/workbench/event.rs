@@ -12,7 +12,6 @@ use super::effect::Reading;
 use super::files::desk::{Damaged, Desk, Whose};
 use super::files::write::{self, Content, Over, Unwritten};
 use super::replay::PlaybackState;
-use crate::limits;
 use crate::recipe::model_paths::make_absolute;
 use crate::recipe::{Recipe, RecipeError, RecipeFile};
 use crate::session::protocol::{Live, Message};
@@ -22,9 +21,9 @@ use crate::session::{Client, CommandSender, Home};
 pub enum AppEvent {
     /// A key, a paste, a new size.
     Input(Event),
-    /// The engine has something to say.
+    /// A message from the engine.
     Engine(Box<Message>),
-    /// The engine answers; commands go this way.
+    /// The engine is found; commands go to `sender`.
     Connected {
         sender: CommandSender,
         device: String,
@@ -33,22 +32,22 @@ pub enum AppEvent {
     },
     /// There is no engine, and why.
     Disconnected(String),
-    /// The recipe was written, and what the file holds now.
+    /// The recipe was written: the file's new text, or why it was not written.
     Written(PathBuf, Result<String, Unwritten>),
-    /// A recipe was read, with what was passed over in it and its file's text.
+    /// A recipe was read: the recipe, a note for each key that was ignored, and the file's text.
     Read(PathBuf, Reading, Result<(Box<Recipe>, Vec<String>, String), String>),
     /// The answers were written.
     TextWritten(PathBuf, Result<(), Unwritten>),
-    /// What lies on a session's desk, or which file is damaged and how.
+    /// The hand work stored with a session, or which file of it is damaged and how.
     Desk(String, Box<Result<Desk, Damaged>>),
-    /// A desk could not be stored.
+    /// Hand work could not be stored.
     NotKept(PathBuf, String),
     Signal(i32),
     /// How a replay stands.
     Replay(PlaybackState),
 }
 
-/// Sends keys as they come, from a thread that does nothing else.
+/// Starts the thread that reads the terminal's input.
 pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = event::read() {
@@ -60,7 +59,7 @@ pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
     Ok(())
 }
 
-/// Finds or starts the engine, then hands on its messages until it is gone.
+/// Starts the thread that finds or starts the engine and passes its messages on until the connection ends.
 pub fn listen_to_engine(home: Home, events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("engine".into()).spawn(move || {
         let client = match Client::connect_or_start(&home) {
@@ -89,7 +88,7 @@ pub fn listen_to_engine(home: Home, events: Sender<AppEvent>) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes the recipe away from the drawing thread.
+/// Writes the recipe on a thread of its own.
 pub fn write_recipe(path: PathBuf, content: Content, over: Over, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let outcome = write::write(&path, &content, &over);
@@ -97,18 +96,17 @@ pub fn write_recipe(path: PathBuf, content: Content, over: Over, events: Sender<
     });
 }
 
-/// Reads a recipe away from the drawing thread. Unknown keys are passed over and told; the engine works in
-/// another folder, so relative ones are made absolute.
+/// Reads a recipe on a thread of its own. Unknown keys are ignored, with a note each. Relative paths are made
+/// absolute, since the engine works in another folder.
 pub fn read_recipe(path: PathBuf, why: Reading, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let read = || {
-            let mut recipe_file = RecipeFile::open(&path, true)?;
+            let (mut recipe_file, text) = RecipeFile::open_with_text(&path, true)?;
             let notes = std::mem::take(&mut recipe_file.warnings);
             let mut recipe = recipe_file.into_recipe()?;
             if let Ok(here) = std::env::current_dir() {
                 make_absolute(&mut recipe, &here);
             }
-            let text = limits::read_text(&path, limits::TEXT_FILE).unwrap_or_default();
             Ok((Box::new(recipe), notes, text))
         };
         let outcome = read().map_err(|e: RecipeError| e.to_string());
@@ -116,7 +114,7 @@ pub fn read_recipe(path: PathBuf, why: Reading, events: Sender<AppEvent>) {
     });
 }
 
-/// Reads what lies on a session's desk.
+/// Reads the hand work stored with a session.
 pub fn read_desk(home: Home, session: String, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let desk = Desk::read(&home, &Whose::Session(session.clone()));
@@ -124,10 +122,11 @@ pub fn read_desk(home: Home, session: String, events: Sender<AppEvent>) {
     });
 }
 
-/// Where desks are sent to be stored, and who stores them.
+/// The channel to the thread that stores hand work, and that thread.
 pub type Keeper = (Sender<(Whose, Box<Desk>)>, JoinHandle<()>);
 
-/// Stores desks one after another, the latest of those that wait; ends when the sender is dropped.
+/// Starts the thread that stores hand work. Of several versions that wait it writes the latest alone; it ends when
+/// the sender is dropped.
 pub fn keep_desks(home: Home, events: Sender<AppEvent>) -> io::Result<Keeper> {
     let (sender, desks) = mpsc::channel::<(Whose, Box<Desk>)>();
     let keeper = thread::Builder::new().name("desks".into()).spawn(move || {
@@ -148,7 +147,7 @@ pub fn keep_desks(home: Home, events: Sender<AppEvent>) -> io::Result<Keeper> {
     Ok((sender, keeper))
 }
 
-/// Writes a text away from the drawing thread.
+/// Writes a text on a thread of its own.
 pub fn write_text(path: PathBuf, text: String, over: Over, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let outcome = write::write(&path, &Content::Text(text), &over).map(|_| ());

@@ -1,4 +1,5 @@
-//! The event loop: takes in every event that waits, does what the state asks for, then draws one frame.
+//! The event loop: takes in every event that waits, carries out the effects that the state asks for, then draws
+//! one frame. `workbench::run` and `workbench::play` run it.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -18,11 +19,11 @@ use super::terminal::{self, signals};
 use crate::session::line::Unsayable;
 use crate::session::{CommandSender, Home};
 
-/// What the engine sends is drawn at most this often; a key is drawn at once.
+/// Shortest time between two frames that show engine messages. A key is drawn sooner.
 const FRAME: Duration = Duration::from_millis(33);
-/// Keys that come faster than this share a frame.
+/// Shortest time between two frames that show keys.
 const KEY_FRAME: Duration = Duration::from_millis(8);
-/// Messages taken in before a frame is due regardless.
+/// Most events taken in before a frame is drawn.
 const BURST: usize = 4096;
 /// Pause before a lost engine is looked for again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,11 +36,11 @@ pub enum End {
     Signal(i32),
 }
 
-/// Who tells what happens.
+/// Where the session's messages come from.
 pub enum Feed {
     /// The engine of this home, started if there is none.
     Engine(Home),
-    /// A session played again at this many times its speed.
+    /// A replay, at this many times the recorded speed.
     Replay(Box<ReplaySource>, f64),
 }
 
@@ -56,7 +57,7 @@ struct EventLoop {
     hits: Vec<(Rect, Hit)>,
     /// When to look for the engine again.
     retry: Option<Instant>,
-    /// Who stores the desks.
+    /// The thread that stores hand work.
     keeper: Option<Keeper>,
 }
 
@@ -87,7 +88,7 @@ pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
         keeper,
     };
     let end = event_loop.run(&inbox);
-    // What was changed last is stored before the terminal is given back.
+    // Hand work changed since the last frame is stored before the terminal is given back.
     event_loop.app.keep_desks();
     event_loop.act()?;
     if let Some((keep, keeper)) = event_loop.keeper.take() {
@@ -173,17 +174,17 @@ impl EventLoop {
             AppEvent::Signal(libc::SIGTSTP) => self.suspend()?,
             AppEvent::Signal(signal) => return Ok(Some(End::Signal(signal))),
         }
-        // A reply may come before the loop turns again: what is asked is sent at once.
+        // Requests are sent at once: their replies may come before the next frame.
         self.act()?;
         Ok(None)
     }
 
-    /// Does what the state wants done.
+    /// Carries out the effects that the state asks for.
     fn act(&mut self) -> anyhow::Result<()> {
         for effect in std::mem::take(&mut self.app.effects) {
             match effect {
                 Effect::Send(ask, command) => {
-                    // Without an engine the connection's end is reported by its own thread.
+                    // Without an engine there is nothing to do: the engine's thread has reported that it is gone.
                     match self.engine.as_ref().map(|e| e.send(command)) {
                         Some(Ok(id)) => self.app.sent(id, ask),
                         Some(Err(why)) if why.is::<Unsayable>() => self.app.complain(why.to_string()),
@@ -198,7 +199,7 @@ impl EventLoop {
                 }
                 Effect::Keep { whose, desk } => {
                     if let Some((keep, _)) = &self.keeper {
-                        // It ends when this loop does.
+                        // Sending fails only after the loop has ended.
                         let _ = keep.send((whose, desk));
                     }
                 }
@@ -214,7 +215,7 @@ impl EventLoop {
                 Effect::Suspend => self.suspend()?,
                 Effect::Replay(control) => {
                     if let Some(playback) = &self.playback {
-                        // The playback ends when this loop does.
+                        // Sending fails only after the loop has ended.
                         let _ = playback.send(control);
                     }
                 }

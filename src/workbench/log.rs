@@ -1,40 +1,42 @@
-//! What the engine and the workbench had to say: kept for the log overlay, counted until it is read.
+//! The log: lines from the engine and from the workbench itself. The log overlay shows them, and the footer counts
+//! those that nobody has read.
 
 use std::collections::VecDeque;
 
-/// Lines that are kept.
+/// Most lines kept.
 const LINES: usize = 1000;
 
-/// One thing said.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Milliseconds since the Unix epoch; 0 where nobody looked at the clock.
+pub struct LogLine {
+    /// Milliseconds since the Unix epoch; 0 where the time is not known.
     pub at_ms: u64,
     /// `info`, `note`, `warn`, `error`.
     pub level: String,
     pub text: String,
     /// The session that it is about, where it is about one.
     pub session: Option<String>,
-    /// More than information, and nobody has looked at it.
+    /// It is more than `info`, and the log has not been opened since.
     unread: bool,
 }
 
 /// The lines, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    lines: VecDeque<Line>,
+    lines: VecDeque<LogLine>,
 }
 
 impl Log {
-    /// Takes in a line; whether it is new and more than information. An engine tells its past again
-    /// to who comes back, and a session says once more what it found when it began.
+    /// Adds a line and tells whether it is new and more than `info`. Repeated lines are dropped: the engine sends
+    /// its past again after a reconnection, and a session repeats the notes of its start.
     pub fn add(&mut self, at_ms: u64, level: &str, text: &str) -> bool {
         self.add_of(None, at_ms, level, text)
     }
 
-    /// The same of a session.
+    /// Adds a line about a session, as [`Self::add`] does.
     pub fn add_of(&mut self, session: Option<&str>, at_ms: u64, level: &str, text: &str) -> bool {
-        let again = |l: &Line| l.text == text && (l.at_ms == at_ms || level == "note" && l.level == "note");
+        let again =
+            |l: &LogLine| l.text == text && (l.at_ms == at_ms || level == "note" && l.level == "note");
         if self.lines.iter().any(again) {
             return false;
         }
@@ -43,25 +45,24 @@ impl Log {
         }
         let matters = level != "info";
         let (level, text, session) = (level.to_owned(), text.to_owned(), session.map(str::to_owned));
-        self.lines.push_back(Line { at_ms, level, text, session, unread: matters });
+        self.lines.push_back(LogLine { at_ms, level, text, session, unread: matters });
         matters
     }
 
     /// All lines, oldest first.
     #[must_use]
-    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> {
         self.lines.iter()
     }
 
-    /// Lines that are more than information and that nobody has looked at. What is about a session
-    /// other than the one shown is no news.
+    /// Number of unread lines that are more than `info`. Lines about a session other than `shown` do not count.
     #[must_use]
     pub fn unread(&self, shown: Option<&str>) -> usize {
-        let news = |l: &&Line| l.unread && l.session.as_deref().is_none_or(|s| Some(s) == shown);
+        let news = |l: &&LogLine| l.unread && l.session.as_deref().is_none_or(|s| Some(s) == shown);
         self.lines.iter().filter(news).count()
     }
 
-    /// Somebody looks at it.
+    /// Marks all lines as read.
     pub fn read(&mut self) {
         self.lines.iter_mut().for_each(|l| l.unread = false);
     }

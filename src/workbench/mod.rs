@@ -1,8 +1,8 @@
-//! What a person sees. Keys and the engine's messages come in; frames and commands go out.
+//! The workbench: the terminal interface. Keys and the engine's messages come in; frames and commands go out.
 //!
-//! key → [`action::Action`] → [`app::App`] → command → engine → message → [`app::App`] → one
-//! draw. The state is plain data, drawing reads it and nothing else, and no tensor, file or
-//! database is touched on the thread that draws.
+//! key → [`action::Action`] → [`app::App`] → command → engine → message → [`app::App`] → one frame. The state is
+//! plain data, drawing only reads it, and the thread that draws touches no tensor, file or database.
+//! `cli` calls [`run`] and [`play`].
 
 pub mod action;
 pub mod app;
@@ -49,7 +49,7 @@ pub struct Options {
     pub attach: Option<String>,
 }
 
-/// Opens the workbench and returns when it is closed; what runs goes on.
+/// Opens the workbench and returns when it is closed. A run goes on without it.
 ///
 /// # Errors
 /// The home can't be used, or the terminal can't be taken.
@@ -73,7 +73,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plays a session again: nothing can be changed and no engine is needed.
+/// Opens the workbench on a replay: it needs no engine and changes nothing.
 ///
 /// # Errors
 /// The terminal can't be taken.
@@ -88,7 +88,7 @@ pub fn play(source: ReplaySource, speed: f64) -> anyhow::Result<()> {
     }
 }
 
-/// The person's own keys; what is wrong with them is said once and stays in the log.
+/// Reads the person's key file. The first mistake in it is shown, and all of them stand in the log.
 fn take_keys(app: &mut App) {
     let (keys, problems) = Keymap::from_file();
     app.keys = keys;
@@ -100,7 +100,7 @@ fn take_keys(app: &mut App) {
     }
 }
 
-/// What lay on the home's desk when the workbench was closed.
+/// Restores the hand work that was stored when the workbench was last closed.
 fn take_desk(app: &mut App, home: &Home) {
     let alone = app.startup == Startup::ShowRunning;
     let mut read = |whose: &Whose| {
@@ -115,7 +115,7 @@ fn take_desk(app: &mut App, home: &Home) {
     app.take_home_desk(desk, last, alone);
 }
 
-/// On the normal screen: what goes on, and how to come back to it.
+/// Tells on the normal screen which run goes on and how to come back to it.
 fn say_goodbye(app: &App) {
     let Some(run) = &app.run else { return };
     let name = &run.state.name;

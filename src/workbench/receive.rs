@@ -1,4 +1,5 @@
-//! Messages from the engine into the state.
+//! Takes the engine's messages into the state: replies, a session's events, live text and rates. The event loop
+//! calls it; what it wants in turn goes out as effects.
 
 use super::app::{App, Link, Notice, Pane, Startup};
 use super::config::{pool_of, task_of, watched_of};
@@ -6,15 +7,15 @@ use super::editor::Editor;
 use super::effect::Ask;
 use super::messages;
 use super::overlays::{Overlay, Picker};
-use super::panes::answers::state::Fetch;
+use super::panes::answers::state::FetchedAnswers;
 use super::panes::evolve::state::Run;
-use super::panes::models::state::Apart;
+use super::panes::models::state::PoolDistances;
 use super::text::percent;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 use crate::task::AnswerLanguage;
 
 impl App {
-    /// The engine answers: ask for what the first screen shows.
+    /// The engine is found: asks for what the first screen shows.
     pub fn connected(&mut self, device: String) {
         self.link = Link::Connected { device };
         self.asked.clear();
@@ -26,8 +27,8 @@ impl App {
             self.ask(Ask::Subscribe, Command::Subscribe { session, since });
         }
         self.preview.asked = None;
-        self.models.apart = Apart::Unasked;
-        self.answers.fetched.retain(|_, f| matches!(f, Fetch::Here(_)));
+        self.models.distances = PoolDistances::Unasked;
+        self.answers.fetched.retain(|_, f| matches!(f, FetchedAnswers::Here(_)));
     }
 
     /// The engine is gone.
@@ -74,7 +75,7 @@ impl App {
             (Ask::Listed, _) => {}
             (Ask::Distances { base, sources }, reply) => self.measured(base, sources, reply),
             (Ask::Questions, Reply::Questions(all)) => {
-                // They were being read; now they are here.
+                // The notice says that they are being read.
                 self.notice = None;
                 self.overlay = Some(Overlay::Picker(Picker::questions(&all, &self.preview.questions)));
             }
@@ -84,8 +85,8 @@ impl App {
                     return;
                 }
                 let fetch = match reply {
-                    Reply::Answers(answers) => Fetch::Here(answers),
-                    Reply::Error(why) => Fetch::Failed(why),
+                    Reply::Answers(answers) => FetchedAnswers::Here(answers),
+                    Reply::Error(why) => FetchedAnswers::Failed(why),
                     _ => return,
                 };
                 self.answers.fetched.insert((candidate, split), fetch);
@@ -101,7 +102,7 @@ impl App {
         }
     }
 
-    /// The list of sessions is here: fulfil what the command line asked for.
+    /// Takes in the list of sessions, then does what the command line asked for.
     fn sessions(&mut self, rows: Vec<SessionRow>) {
         self.sessions = rows;
         match std::mem::take(&mut self.startup) {
@@ -123,7 +124,7 @@ impl App {
                     r.problem.is_none()
                         && (r.interrupted || matches!(r.status, Status::Running | Status::Paused))
                 };
-                // What runs goes before what was killed, the latest of each first.
+                // A session that runs or is paused goes before an interrupted one; of each kind the latest.
                 let latest =
                     self.sessions.iter().filter(going).max_by_key(|r| (!r.interrupted, r.updated_ms));
                 if let Some(name) = latest.map(|r| r.name.clone()) {
@@ -175,14 +176,14 @@ impl App {
                     None => messages::finished_with(&name, &train, &test),
                 });
             }
-            // Answers that could not be had before may be had now.
+            // Answers that could not be fetched before exist now.
             Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),
             Event::Evaluated { id, .. } => self.forget_failed(*id, Split::Train),
             _ => {}
         }
     }
 
-    /// The session's models are the ones to pick and paint from, unless a recipe has been begun.
+    /// Picks the session's models and begins the recipe from them, unless a person has begun a recipe.
     fn follow_session(&mut self, config: &str) {
         let pool = pool_of(config);
         self.models.shown = [&pool.base].into_iter().chain(&pool.sources).cloned().collect();
@@ -201,7 +202,7 @@ impl App {
     }
 
     fn forget_failed(&mut self, id: u64, split: Split) {
-        if matches!(self.answers.fetched.get(&(id, split)), Some(Fetch::Failed(_))) {
+        if matches!(self.answers.fetched.get(&(id, split)), Some(FetchedAnswers::Failed(_))) {
             self.answers.fetched.remove(&(id, split));
         }
     }
@@ -216,8 +217,8 @@ impl App {
         match live {
             Live::TryToken { request, question, text } => self.preview.token(request, question, &text),
             Live::Log { level, text, at_ms } => {
-                // What matters is seen without opening the log, unless something is being said. What
-                // was said before this workbench came, or of another session, stands in the log.
+                // A warning is also shown at the foot of the screen, unless another notice stands there, it is
+                // about another session, or it is older than this workbench. Those stand in the log alone.
                 let here = session.is_none_or(|s| Some(s) == self.session()) && at_ms >= self.since_ms;
                 let matters = self.log.add_of(session, at_ms, &level, &text);
                 if matters && here && self.notice.is_none() {
@@ -257,7 +258,7 @@ impl App {
             && let Some(run) = &self.run
             && pool_of(&run.state.config) == self.models.pool
         {
-            // The session knows its models, also where the list of this machine lacks them.
+            // This machine's list lacks the base, but the session has recorded its depth.
             layers = run.state.layers;
         }
         if layers > 0 {

@@ -1,5 +1,5 @@
-//! A session kept as lines of JSON, with what a face asks for beside its events: enough to draw
-//! every pane again, the same on each machine.
+//! A recorded session as lines of JSON: its events, and the replies that the panes need beside them. From it every
+//! pane can be drawn again, alike on every machine. The screenshot command makes and draws it; a replay plays it.
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use crate::session::protocol::{
 };
 use crate::session::state::SessionState;
 
-/// Answers to this many questions of a split are kept.
+/// Most answers kept of each candidate.
 const QUESTIONS: usize = 24;
 /// Size of the pictures in cells.
 pub const SIZE: (u16, u16) = (126, 38);
@@ -31,7 +31,7 @@ const THEME: Theme = Theme { depth: Depth::True, ascii: false };
 /// The recorded session that the pictures of the documentation show.
 pub const RECORDED: &str = include_str!("../../screenshots/session.jsonl");
 
-/// What was asked and answered, and what happened.
+/// The events of a session, and the engine's replies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recording {
     pub models: Vec<ModelSummary>,
@@ -45,7 +45,7 @@ pub struct Recording {
     pub without: Option<String>,
 }
 
-/// Numbers of genomes and recipes in the figures that a picture can show.
+/// Rounds the numbers of genomes and recipes to what a picture can show, so that the file stays small.
 fn round(event: &mut Event) {
     let candidate = |c: &mut Candidate| {
         c.genome.iter_mut().for_each(shorten);
@@ -91,7 +91,7 @@ impl Recording {
     /// Reads the lines of a file.
     ///
     /// # Errors
-    /// A line is not one of ours.
+    /// A line is not one of a recording; the error names its number.
     pub fn from_lines(text: &str) -> anyhow::Result<Self> {
         let mut out = Self::default();
         for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
@@ -110,7 +110,7 @@ impl Recording {
     /// The lines of a file.
     ///
     /// # Errors
-    /// A number is none (NaN has no JSON).
+    /// A number is not finite: JSON has no form for it.
     pub fn to_lines(&self) -> anyhow::Result<String> {
         let models = self.models.iter().cloned().map(Line::Model);
         let records = self.records.iter().cloned().map(Line::Record);
@@ -169,7 +169,7 @@ impl Recording {
             let base = if pool.base.is_empty() { best.donor() } else { &pool.base };
             let uniform = super::editor::Editor::new(base, &models, run.state.layers).recipe;
             for recipe in [uniform, *best] {
-                // A recipe that can't be merged any more (its models are gone) has no sample answers.
+                // A recipe whose models are gone has no sample answers.
                 match Self::tried(client, &run.state.config, recipe)? {
                     Ok(answers) => out.tried.push(answers),
                     Err(why) => {
@@ -213,7 +213,7 @@ impl Recording {
         }
     }
 
-    /// The workbench as it stands at the recording's end.
+    /// The workbench at the recording's end, all its requests answered.
     #[must_use]
     pub fn workbench(&self, theme: Theme) -> App {
         let mut app = App::new(theme, StartConfig::default(), Startup::ShowRunning);
@@ -241,7 +241,7 @@ impl Recording {
         app
     }
 
-    /// Answers whatever the workbench has asked for.
+    /// Answers the workbench's requests from the recording.
     fn serve(&self, app: &mut App, tried: Option<&Answers>) {
         app.settle();
         for (id, effect) in (1..).zip(std::mem::take(&mut app.effects)) {
@@ -287,7 +287,7 @@ impl Recording {
     }
 }
 
-/// A pane's name in a file's.
+/// A pane's name as part of a file name.
 #[must_use]
 const fn file_name(pane: Pane) -> &'static str {
     match pane {

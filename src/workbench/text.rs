@@ -1,5 +1,5 @@
-//! Text on its way to a terminal: what a model wrote is made visible before it is drawn, widths
-//! are counted in cells, and lines break as Japanese does.
+//! Text for the terminal: control characters become visible, widths are counted in cells, lines break by Unicode's
+//! and Japanese rules, and numbers get short forms. The canvas and everything that draws call it.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::messages;
 use crate::text::visible_cells;
 
-/// No more than this many characters of one text are laid out in a frame.
+/// Most characters of one text that are laid out in a frame.
 const LONGEST: usize = 20_000;
 
 /// Characters that may not start a line.
@@ -32,7 +32,7 @@ fn grapheme_width(grapheme: &str) -> usize {
 /// The beginning of `text` that fits in `cells`; what was cut is marked by a final `~`.
 #[must_use]
 pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
-    // A short text of one byte a cell is the common case.
+    // Fast path: in ASCII a byte is a cell.
     if text.is_ascii() && text.len() <= cells {
         return Cow::Borrowed(text);
     }
@@ -97,7 +97,7 @@ fn force(before: &str, word: &str, cells: usize, out: &mut Vec<String>) -> (Stri
     for grapheme in word.graphemes(true) {
         let w = grapheme_width(grapheme);
         if used + w > cells && !line.is_empty() {
-            // Take letters along to the next line until neither line begins or ends wrongly.
+            // Move letters to the next line until both lines end and begin as Japanese allows.
             let mut keep = line.len();
             let mut first = grapheme;
             let mut taken = w;

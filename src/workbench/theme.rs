@@ -1,5 +1,5 @@
-//! Colours. The terminal's own palette says what things are; heat maps use as many colours as
-//! the terminal has; with `NO_COLOR` only modifiers are left.
+//! Colours and marks. Texts use the terminal's own palette by meaning ([`Tone`]); heat maps use as many colours as
+//! the terminal has; with `NO_COLOR` only bold, dim and reverse are left. Everything that draws asks here.
 
 use ratatui::style::{Color, Modifier, Style};
 
@@ -119,7 +119,7 @@ impl Theme {
         }
     }
 
-    /// What to draw inside a heat cell without a number: a figure where colours can't say it.
+    /// The glyph of a heat cell that shows no number: a digit or a sign where there are no colours, else a space.
     #[must_use]
     pub fn heat_mark(&self, value: f64, high: f64) -> char {
         if self.depth != Depth::Mono {

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, TempDir};
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// Writes a file: whoever reads `path` sees what was there before or all of `bytes`, never a part. A link of that
 /// name is replaced, not followed; a device or a pipe (`/dev/stdout`) is written to.
@@ -23,15 +23,20 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         }
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
+    write_beside(path, bytes)?.persist(path).map(drop).map_err(|e| e.error)
+}
+
+/// Writes all of `bytes` into a new file in the folder of `path`, under a name that can't be guessed. The caller
+/// renames it to `path`; where it does not, the file goes when the value is dropped.
+pub fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let folder = parent_of(path);
     // The rights of any other file; the user's mask takes its part.
     let rights = Permissions::from_mode(0o666);
     let mut file =
-        Builder::new().prefix(".yosegi-").suffix(".part").permissions(rights).tempfile_in(folder)?;
+        Builder::new().prefix(".yosegi-").suffix(".part").permissions(rights).tempfile_in(parent_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|e| e.error)
+    Ok(file)
 }
 
 /// The folder in which `out` lies.

@@ -1,6 +1,5 @@
-//! The columns of the grid: every list of numbers over the layer groups that a recipe's method
-//! reads. A source has one for each of its parameters; a value given by tensor filters has one for
-//! each filter, so that nothing is flattened.
+//! The columns of the editor's grid. A source has one for each of its parameters; a value given by tensor filters has
+//! one for each filter. A parameter of the whole merge is a column where it has a value for each layer group.
 
 use crate::recipe::{Kind, LayerGroup, Param, ParamSpec, Parameters, Recipe, Scope, Values};
 
@@ -14,8 +13,8 @@ pub struct Column {
     pub entry: Option<usize>,
 }
 
-/// Columns of a recipe's grid: source by source, then what counts for all and has a value a group
-/// or must be given (slerp's `t`).
+/// Columns of a recipe's grid: source by source, then the parameters of the whole merge that have a value for each
+/// layer group or no default (slerp's `t`).
 #[must_use]
 pub fn columns(recipe: &Recipe) -> Vec<Column> {
     let mut out = Vec::new();
@@ -75,7 +74,7 @@ impl Column {
         }
     }
 
-    /// The value's list, to be changed; the method's default is put in where there is none.
+    /// The value's list, to be changed. Where there is none, the method's default is put in first.
     pub(super) fn values_mut(self, recipe: &mut Recipe) -> Option<&mut Values> {
         let default = recipe.method.parameter(self.param).and_then(|s| s.default).unwrap_or(1.0);
         let parameters = match self.source {
@@ -90,8 +89,8 @@ impl Column {
         }
     }
 
-    /// The tensors that an entry of filters is for: a part of their names, or `None` for all that
-    /// no filter before it takes.
+    /// The filter of a column: a part of tensor names, or `Some(None)` for the tensors that no earlier filter takes.
+    /// `None` where the value has no filters.
     #[must_use]
     pub fn filter(self, recipe: &Recipe) -> Option<Option<&str>> {
         let Values::Filters(list) = self.parameters(recipe)?.get(self.param)? else { return None };

@@ -1,4 +1,4 @@
-//! The recipe in the editor against another one: which cells differ, and by how much.
+//! Compares the recipe in the editor with another one, cell by cell.
 
 use super::{Cell, Column, Editor, globals, value};
 use crate::recipe::{LayerGroup, Param, Recipe};
@@ -10,7 +10,7 @@ pub struct Compared {
     pub recipe: Recipe,
 }
 
-/// Numbers nearer than this are the same on the screen.
+/// Numbers nearer than this are shown as equal.
 const SAME: f64 = 5e-4;
 
 impl Compared {
@@ -35,7 +35,7 @@ pub fn differ(a: f64, b: f64) -> bool {
 }
 
 impl Editor {
-    /// What the other recipe has where the cell differs from it: `Some(None)` where it has nothing.
+    /// The other recipe's number where this cell differs from it; `Some(None)` where the other has no such cell.
     #[must_use]
     pub fn changed(&self, cell: Cell) -> Option<Option<f64>> {
         let other = self.compared.as_ref()?;

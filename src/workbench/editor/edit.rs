@@ -1,17 +1,18 @@
-//! The edits: step, type, gradient, copy, paste, method, undo.
+//! The edits of the recipe: step, type, gradient, copy, paste, method, undo. Each changes the cell under the cursor or
+//! the selected block.
 
 use super::history::Kind;
 use super::{Cell, Column, Editor, spread};
 use crate::recipe::{Kind as ParamKind, LayerGroup, Method, ParamSpec, Values};
 use crate::workbench::messages;
 
-/// What one press of `+` adds to a share or a weight.
+/// Step of a weight or a share.
 const STEP: f64 = 0.05;
-/// What it adds to a parameter that is searched in a narrow range.
+/// Step of a parameter that is searched in a narrow range.
 const FINE: f64 = 0.01;
-/// Numbers beyond this are surely a slip of the finger.
+/// Greatest number that can be typed; a greater one is taken for a slip.
 const HEAVIEST: f64 = 10.0;
-/// The least of a range that leaves out its lower end, as the editor has it.
+/// Least number in a range that excludes its lower end.
 const THINNEST: f64 = 0.01;
 
 /// The number that `steps` presses of `+` make of `now`.
@@ -21,7 +22,7 @@ fn stepped(spec: Option<&ParamSpec>, now: f64, steps: i32) -> f64 {
     match spec.map(|s| s.kind) {
         Some(ParamKind::Flag) => f64::from(u8::from(steps > 0)),
         Some(ParamKind::Count) => now + f64::from(steps),
-        // Tolerances and distances: by factors of ten.
+        // Tolerances and distances change by factors of ten.
         _ if small => now * 10_f64.powi(steps),
         _ => {
             let step = if narrow { FINE } else { STEP };
@@ -87,7 +88,7 @@ impl Editor {
     pub fn step(&mut self, steps: i32) {
         if let Some(spec) = self.global() {
             let now = self.recipe.global(spec.param);
-            let at = super::Block { top: usize::MAX, ..self.block() };
+            let at = super::CellRange { top: usize::MAX, ..self.block() };
             return self.change(Some((spec.param.name(), at)), |editor| {
                 editor.put_global(spec, stepped(Some(spec), now, steps));
             });

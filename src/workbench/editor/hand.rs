@@ -1,4 +1,4 @@
-//! The recipe made by hand as it is put away and taken up again.
+//! The hand-made recipe as it is stored between two sittings and restored.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub struct Hand {
     /// What it began as, by name and as it was.
     pub began_as: String,
     pub began: Recipe,
-    /// Where it was last written to or read from.
+    /// The file that it was last written to or read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
@@ -34,7 +34,22 @@ impl Editor {
         })
     }
 
-    /// Takes up a recipe that was put away (undoable where there was one before).
+    /// Whether [`Self::hand`] would give just this.
+    #[must_use]
+    pub fn is_hand(&self, stored: Option<&Hand>) -> bool {
+        match stored.filter(|_| self.touched) {
+            Some(hand) => {
+                self.recipe == hand.recipe
+                    && self.layers == hand.layers
+                    && self.began_as == hand.began_as
+                    && self.began == hand.began
+                    && self.path == hand.path
+            }
+            None => !self.touched && stored.is_none(),
+        }
+    }
+
+    /// Restores a stored recipe (undoable where there was one before).
     pub fn take_up(&mut self, hand: Hand) {
         let before = self.touched;
         self.change(None, |editor| {
@@ -52,7 +67,7 @@ impl Editor {
         self.home();
     }
 
-    /// Whether the recipe was taken up and nobody has changed it since.
+    /// Whether the recipe was restored and nobody has changed it since.
     #[must_use]
     pub const fn is_taken_up(&self) -> bool {
         self.taken_up

@@ -1,4 +1,4 @@
-//! Undo and redo as whole recipes: they are small, and a recipe put back is exactly the old one.
+//! Undo and redo keep whole recipes: they are small, and a restored one is exactly the old one.
 
 use crate::recipe::Recipe;
 
@@ -18,7 +18,7 @@ pub struct History {
 }
 
 /// Edits that follow each other and count as one: a key held on one block.
-pub type Kind = (&'static str, super::Block);
+pub type Kind = (&'static str, super::CellRange);
 
 impl History {
     /// Remembers `now` before it changes.

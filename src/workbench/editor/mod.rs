@@ -1,6 +1,6 @@
-//! The recipe editor: a grid of layer groups × the sources' parameters whose cells are the recipe's
-//! own numbers, a strip of the numbers that count for the whole merge, and undo. Edits come in; a
-//! changed [`Recipe`] goes out. A path of layers takes the grid's place where the recipe is one.
+//! The recipe editor. Its grid has a row a layer group and a column a source's parameter, and its cells are the
+//! recipe's own numbers; a strip above holds the parameters of the whole merge. For a path the rows are its steps.
+//! Keys of the Recipe pane call the edits; a changed [`Recipe`] comes out, and undo keeps the earlier ones.
 
 mod column;
 mod compare;
@@ -32,14 +32,14 @@ pub struct Cell {
 
 /// A block of cells, both corners included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct CellRange {
     pub top: usize,
     pub bottom: usize,
     pub left: usize,
     pub right: usize,
 }
 
-impl Block {
+impl CellRange {
     /// Whether the cell lies in the block.
     #[must_use]
     pub fn contains(&self, cell: Cell) -> bool {
@@ -68,19 +68,19 @@ pub struct Editor {
     pub typing: Option<String>,
     /// Where it was last written to or read from.
     pub path: Option<PathBuf>,
-    /// What the file held then: as long as it does, it is this recipe's own.
+    /// The file's text then. While the file still holds it, saving may write over it unasked.
     pub on_file: Option<String>,
-    /// What it began as: `uniform`, `g12 #3`.
+    /// Name of the recipe that editing began from: `uniform`, `g12 #3`.
     pub began_as: String,
     /// The recipe before the edits.
     began: Recipe,
     /// The recipe that changed cells are shown against.
     pub compared: Option<Compared>,
-    /// Counts changes, so that others can tell a new recipe from one they have seen.
+    /// Counts changes, so that a preview knows whether it is of this recipe.
     pub revision: u64,
     /// A person has edited it.
     touched: bool,
-    /// It was taken up from an earlier sitting and not changed since.
+    /// It was restored from an earlier sitting and not changed since.
     taken_up: bool,
     clipboard: Option<(Param, Vec<f64>)>,
     history: History,
@@ -155,9 +155,9 @@ impl Editor {
 
     /// The cells that the next edit changes: the block, or the cell under the cursor.
     #[must_use]
-    pub fn block(&self) -> Block {
+    pub fn block(&self) -> CellRange {
         let (a, b) = (self.anchor.unwrap_or(self.cursor), self.cursor);
-        Block {
+        CellRange {
             top: a.row.min(b.row),
             bottom: a.row.max(b.row),
             left: a.column.min(b.column),
@@ -217,7 +217,7 @@ impl Editor {
         self.home();
     }
 
-    /// The cursor into the grid as it is now.
+    /// Ends selection and typing, and keeps the cursor inside the present grid.
     fn home(&mut self) {
         self.anchor = None;
         self.typing = None;
@@ -245,7 +245,7 @@ impl Editor {
 pub fn sources_of(recipe: &Recipe) -> Vec<String> {
     let models = recipe.models().into_iter().filter(|m| *m != recipe.donor());
     let models: Vec<String> = models.map(str::to_owned).collect();
-    // A merge of one model onto nothing has that model alone.
+    // A recipe that is its base alone has that model as its source.
     if models.is_empty() { recipe.models().into_iter().map(str::to_owned).collect() } else { models }
 }
 
@@ -256,12 +256,12 @@ fn uniform(method: Method, base: &str, sources: &[String], layers: usize) -> Rec
     recipe
 }
 
-/// The uniform weight, in as many figures as are shown.
+/// The weight of the uniform merge, rounded as it is shown.
 fn even_share(sources: &[String]) -> f64 {
     (1000.0 / sources.len().max(1) as f64).round() / 1000.0
 }
 
-/// What stands in for a number that a method needs and has no default for.
+/// The value put in for a parameter that a method requires and that has no default.
 const fn stand_in(method: Method) -> f64 {
     match method {
         Method::Slerp => 0.5,
@@ -271,8 +271,8 @@ const fn stand_in(method: Method) -> f64 {
     }
 }
 
-/// One number a group everywhere, and none missing of those that the method uses, so that each
-/// cell can be edited alone. Filters stay, and so do paths and slices.
+/// Spreads a recipe over the grid: every parameter that the method uses gets a number for each layer group, so that
+/// each cell can be edited alone. Filters, paths and slices stay as they are.
 fn spread(recipe: &mut Recipe, depth: usize) {
     if !recipe.path.is_empty() || !recipe.slices.is_empty() {
         return;
@@ -282,7 +282,7 @@ fn spread(recipe: &mut Recipe, depth: usize) {
     for source in &mut recipe.sources {
         for spec in method.parameters() {
             if spec.scope == Scope::Global {
-                // The same name may be one number for all here and one a model elsewhere.
+                // In another method the parameter may be a source's own.
                 source.parameters.remove(spec.param);
             } else if !spec.ignored && source.parameters.get(spec.param).is_none() {
                 let given = whole.get(spec.param).cloned();

@@ -1,4 +1,4 @@
-//! The editor follows the picked models: which sources its recipe has, and what a new one weighs.
+//! Makes the editor's recipe follow the picked models: its sources, and the weight of a new one.
 
 use super::{Editor, differ, even_share, sources_of, spread};
 use crate::recipe::{Method, Param, Recipe, Source, Values};
@@ -16,8 +16,8 @@ impl Editor {
         self.recipe.method.parameter(Param::Weight).is_some() && sources.iter().all(even)
     }
 
-    /// Changes base, sources or depth. A source that comes has the weight of the uniform merge, 1/n;
-    /// those that stay keep their numbers, but where all were uniform they stay uniform.
+    /// Changes base, sources or depth. A new source gets the weight of the uniform merge, 1/n. The others keep their
+    /// numbers; if the merge was uniform, it stays so.
     pub fn set_pool(&mut self, base: &str, sources: &[String], layers: usize) {
         let same = self.recipe.donor() == base && sources_of(&self.recipe) == sources;
         // A path or slices have no grid that another depth changes.
@@ -43,7 +43,7 @@ impl Editor {
         let (touched, taken_up) = (self.touched, self.taken_up);
         self.change(None, |editor| {
             if !editor.recipe.path.is_empty() || !editor.recipe.slices.is_empty() {
-                // Other models make another grid; a path or slices over those before end here.
+                // A path or slices of other models are given up for a grid of the new ones.
                 editor.recipe = Recipe::new(Method::TaskArithmetic, None);
             }
             editor.recipe.base = Some(base.to_owned());

@@ -1,4 +1,4 @@
-//! Recipes to start from: patterns that people merge by.
+//! Patterns of weights to start a recipe from.
 
 use super::Editor;
 use crate::recipe::{Filter, LayerGroup, Param, Recipe, Values};
@@ -65,7 +65,7 @@ impl Editor {
             let weights: Vec<f64> = (0..rows).map(|r| round(template.weight(i, n, depth(r)))).collect();
             let mut values = Values::from_slice(&weights);
             if template == Template::Halves {
-                // Embedding, norms and head are no half: they keep the uniform share.
+                // Embedding, norms and head belong to neither half and keep the uniform weight.
                 let entry = |filter: &str, of: bool| Filter {
                     filter: Some(filter.to_owned()),
                     value: Values::from_slice(&vec![

@@ -1,6 +1,6 @@
-//! What lies on a person's desk and is in no file of theirs: the recipe made by hand, the models
-//! picked and added, the candidates kept. It is stored at every change, in one file for the home and
-//! in one for each session, and taken up again at the next start.
+//! A desk: hand work that is in no file of the person's own. It holds the recipe in the editor, the models picked
+//! and added, the candidates kept. The home has one desk and every session one, each a JSON file that is written at
+//! every change and read at the next start. `keep.rs` fills and restores them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -20,31 +20,31 @@ const VERSION: u32 = 1;
 /// Name of the file, in the home and in a session's folder.
 const FILE: &str = "workbench.json";
 
-/// Whose desk.
+/// Which desk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// The home's: what was made while no session was shown, and the models added.
+    /// The home's: work done while no session was shown, and the models added.
     Home,
     Session(String),
 }
 
-/// A file that can't be read, and why; none where a newer version wrote it.
+/// A file that can't be read, and why; no reason where a newer version wrote it.
 pub type Damaged = (PathBuf, Option<String>);
 
-/// What is stored.
+/// The file's content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
     pub version: u32,
     /// The recipe made by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hand: Option<Hand>,
-    /// Of the home: the models picked, where no recipe says it.
+    /// Of the home: the models picked, where no stored recipe names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,
     /// Of the home: models named by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<String>,
-    /// Of the home: the session with whose desk the last recipe lies.
+    /// Of the home: the session whose desk holds the recipe edited last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
     /// Of a session: candidates kept in sight.
@@ -117,16 +117,16 @@ impl Desk {
     }
 }
 
-/// What of the desks is known to be stored.
+/// The desks as they are stored, and which of them the recipe in the editor belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desks {
     pub(super) home: Desk,
     /// The shown session's, once it has been read.
     pub(super) session: Option<(String, Desk)>,
-    /// With whose desk the recipe in the editor lies; none until one is at hand.
+    /// The desk that the recipe in the editor belongs to; none until one has been read.
     pub(super) owner: Option<Whose>,
-    /// A session was opened while a recipe of another desk lay there, taken up and not changed.
+    /// The editor still shows another desk's restored recipe, unchanged, since a session was opened.
     pub(super) foreign: bool,
-    /// Told once that it can't be stored.
+    /// The person has been told that storing fails.
     pub failed: bool,
 }

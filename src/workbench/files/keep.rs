@@ -1,4 +1,5 @@
-//! Takes stored hand work up into the state, and stores it again at every change.
+//! Restores hand work from the desks into the state, and asks for it to be stored after every change. Start-up,
+//! opening a session and `App::settle` call it.
 
 use std::path::Path;
 
@@ -11,9 +12,8 @@ use crate::workbench::effect::Effect;
 use crate::workbench::messages;
 
 impl App {
-    /// Takes up what lay on the home's desk. Models named by hand stay listed; the recipe and the
-    /// picks come back where no session is asked for. `last` is the desk of the session with which
-    /// the last recipe lies.
+    /// Restores the home's desk. Models named by hand are listed again; the recipe and the picks come back only
+    /// where no session is asked for (`alone`). `last` is the desk of the session that the last recipe belongs to.
     pub fn take_home_desk(&mut self, desk: Desk, last: Option<Desk>, alone: bool) {
         self.models.added.clone_from(&desk.added);
         if alone {
@@ -39,7 +39,7 @@ impl App {
         self.models.pool.sources = editor::sources_of(&self.editor.recipe);
     }
 
-    /// What lay on the shown session's desk is here.
+    /// Restores the desk of the shown session.
     pub fn take_desk(&mut self, session: &str, read: Result<Desk, Damaged>) {
         if self.session() != Some(session) {
             return;
@@ -63,7 +63,7 @@ impl App {
         if self.desks.owner == owner {
             // The recipe in the editor is this session's already.
         } else if let Some(hand) = desk.hand.clone() {
-            // What was in the editor lies with its own desk.
+            // The recipe that was in the editor is stored on its own desk.
             self.desks.foreign = false;
             self.take_hand(hand);
             self.say(messages::hand_is_back());
@@ -88,54 +88,79 @@ impl App {
         self.effects.push(Effect::ReadDesk(session.to_owned()));
     }
 
-    /// Whether the recipe in the editor is of other models and lies with another desk, unchanged in
-    /// this sitting: the session's own models take its place.
+    /// Whether a newly opened session's models replace the recipe in the editor: it was restored from another
+    /// desk, is of other models, and nobody has changed it since.
     pub(in crate::workbench) fn gives_way(&mut self, pool: &Pool) -> bool {
         let foreign = std::mem::take(&mut self.desks.foreign);
         foreign && self.editor.is_taken_up() && self.models.pool != *pool
     }
 
-    /// Stores what has changed on the desks.
+    /// Asks for the desks that have changed to be stored. Called before every frame: nothing is copied unless it has
+    /// changed.
     pub fn keep_desks(&mut self) {
         if self.replay.is_some() {
             return;
         }
-        let hand = self.editor.hand();
-        let shown = self.session().map(str::to_owned);
-        let ready = self.desks.session.as_ref().filter(|(name, _)| Some(name) == shown.as_ref());
-        if let (Some((name, before)), Some(run)) = (ready, &self.run) {
-            let now = Desk {
-                hand: hand.clone(),
-                kept: run.kept.iter().copied().collect(),
-                opened: self.answers.opened.clone(),
-                ..Desk::default()
-            };
-            if now != *before {
-                let (name, whose) = (name.clone(), Whose::Session(name.clone()));
-                self.effects.push(Effect::Keep { whose, desk: Box::new(now.clone()) });
-                self.desks.session = Some((name, now));
-            }
+        if let Some((name, desk)) = self.changed_session_desk() {
+            let whose = Whose::Session(name.clone());
+            self.effects.push(Effect::Keep { whose, desk: Box::new(desk.clone()) });
+            self.desks.session = Some((name, desk));
         }
-        let mut now = Desk { added: self.models.added.clone(), ..self.desks.home.clone() };
-        match &self.desks.owner {
-            Some(Whose::Home) => {
-                now.last = None;
-                if shown.is_none() {
-                    let picked = self.models.pool != self.config.pool();
-                    now.pool = (hand.is_none() && picked).then(|| self.models.pool.clone());
-                    now.hand = hand;
-                }
-            }
-            Some(Whose::Session(name)) if hand.is_some() => now.last = Some(name.clone()),
-            Some(Whose::Session(_)) | None => {}
-        }
-        if now != self.desks.home {
-            self.effects.push(Effect::Keep { whose: Whose::Home, desk: Box::new(now.clone()) });
-            self.desks.home = now;
+        if let Some(desk) = self.changed_home_desk() {
+            self.effects.push(Effect::Keep { whose: Whose::Home, desk: Box::new(desk.clone()) });
+            self.desks.home = desk;
         }
     }
 
-    /// A desk could not be stored: said once.
+    /// The shown session's desk, where it differs from what is stored.
+    fn changed_session_desk(&self) -> Option<(String, Desk)> {
+        let run = self.run.as_ref()?;
+        let (name, before) = self.desks.session.as_ref().filter(|(name, _)| *name == run.state.name)?;
+        let same = self.editor.is_hand(before.hand.as_ref())
+            && before.kept.iter().eq(&run.kept)
+            && before.opened == self.answers.opened;
+        let now = || Desk {
+            hand: self.editor.hand(),
+            kept: run.kept.iter().copied().collect(),
+            opened: self.answers.opened.clone(),
+            ..Desk::default()
+        };
+        (!same).then(|| (name.clone(), now()))
+    }
+
+    /// The home's desk, where it differs from what is stored.
+    fn changed_home_desk(&self) -> Option<Desk> {
+        let before = &self.desks.home;
+        let mut last = before.last.as_ref();
+        // Work done while no session was shown: the recipe, else the picks.
+        let mut work = None;
+        match &self.desks.owner {
+            Some(Whose::Home) => {
+                last = None;
+                if self.run.is_none() {
+                    let picked = !self.editor.is_touched() && self.models.pool != self.config.pool();
+                    work = Some(picked.then_some(&self.models.pool));
+                }
+            }
+            Some(Whose::Session(name)) if self.editor.is_touched() => last = Some(name),
+            Some(Whose::Session(_)) | None => {}
+        }
+        let same = before.added == self.models.added
+            && before.last.as_ref() == last
+            && work
+                .is_none_or(|pool| before.pool.as_ref() == pool && self.editor.is_hand(before.hand.as_ref()));
+        if same {
+            return None;
+        }
+        let mut now = Desk { added: self.models.added.clone(), last: last.cloned(), ..before.clone() };
+        if let Some(pool) = work {
+            now.pool = pool.cloned();
+            now.hand = self.editor.hand();
+        }
+        Some(now)
+    }
+
+    /// A desk could not be stored: tells the person once.
     pub fn not_kept(&mut self, path: &Path, why: &str) {
         if !std::mem::replace(&mut self.desks.failed, true) {
             let text = messages::desk_not_kept(&path.display().to_string(), why);

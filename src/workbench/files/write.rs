@@ -1,11 +1,11 @@
-//! Files that a person names are written whole or not at all, and never over something else without
-//! a word.
+//! Writes the files that a person names: whole or not at all, and never over another file unasked. The event loop's
+//! threads call it; desks are stored through [`write_over`].
 
-use std::fs::{self, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
+use crate::checkpoint::write_beside;
 use crate::limits;
 use crate::recipe::Recipe;
 use crate::workbench::messages;
@@ -13,7 +13,7 @@ use crate::workbench::messages;
 /// What is to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// A recipe in TOML, over the file's text, so that its comments stay.
+    /// A recipe in TOML. Where the file exists, its comments stay.
     Toml(Box<Recipe>),
     Text(String),
 }
@@ -23,18 +23,18 @@ pub enum Content {
 pub enum Over {
     /// Nothing.
     Nothing,
-    /// A file that holds this text: it was read or written here and is as it was.
+    /// A file that holds this text: this workbench read or wrote it, and nobody has changed it since.
     This(String),
-    /// Whatever is there: a person said so.
+    /// Any file: the person has confirmed it.
     Anything,
 }
 
 /// Why a file was not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unwritten {
-    /// There is a file already: it is to be asked about.
+    /// There is a file already: the person is asked.
     Exists,
-    /// Another program has changed it since: it is to be asked about.
+    /// Another program has changed the file since: the person is asked.
     Changed,
     /// There is a folder of that name.
     Folder,
@@ -44,7 +44,7 @@ pub enum Unwritten {
 }
 
 impl Unwritten {
-    /// In words, where it is not to be asked about.
+    /// The reason to show; none where the person is asked instead.
     #[must_use]
     pub fn why(&self) -> Option<String> {
         match self {
@@ -88,48 +88,33 @@ pub fn write(path: &Path, content: &Content, over: &Over) -> Result<String, Unwr
         Content::Text(text) => text.clone(),
     };
     if !there && *over != Over::Anything {
-        // Another program may be as fast.
-        return match aside(path, text.as_bytes(), |aside, path| fs::hard_link(aside, path)) {
+        // Another program may make the file meanwhile.
+        return match write_beside(path, text.as_bytes())?.persist_noclobber(path).map_err(|e| e.error) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(Unwritten::Exists),
-            // Not every file system has links.
+            // Not every file system can rename without replacing.
             Err(e) if e.kind() != ErrorKind::NotFound => {
                 write_over(path, text.as_bytes()).map_err(|_| e)?;
                 Ok(text)
             }
-            done => Ok(done.map(|()| text)?),
+            done => Ok(done.map(|_| text)?),
         };
     }
     write_over(path, text.as_bytes())?;
     Ok(text)
 }
 
-/// Writes over whatever the file holds: a reader sees the old text or the new one, never a part. A
-/// link stays one, and the file behind it is written.
+/// Replaces a file's content: a reader sees the old text or the new one, never a part. Where `path` is a symbolic
+/// link, the file behind it is written.
 ///
 /// # Errors
 /// The file can't be written; it is as it was.
 pub fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mode = fs::metadata(path).map(|m| m.permissions()).ok();
-    aside(path, bytes, |aside, path| {
-        if let Some(mode) = mode {
-            fs::set_permissions(aside, mode)?;
-        }
-        fs::rename(aside, path)
-    })
-}
-
-/// Writes a new file of a name that nobody can guess beside `path`, then puts it there.
-fn aside(path: &Path, bytes: &[u8], put: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
-    let aside: PathBuf = path.with_file_name(hidden);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&aside)?;
-    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| put(&aside, path));
-    let _ = fs::remove_file(&aside);
-    done
+    let file = write_beside(path, bytes)?;
+    if let Ok(before) = fs::metadata(path) {
+        file.as_file().set_permissions(before.permissions())?;
+    }
+    file.persist(path).map(drop).map_err(|e| e.error)
 }
 
 #[cfg(test)]

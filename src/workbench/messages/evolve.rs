@@ -1,9 +1,10 @@
-//! Evolve: status lines, chart, population, reference points, samples.
+//! Phrases of the Evolve pane: status lines, chart, population, reference points, samples.
 
 use super::words;
 use crate::task::AnswerLanguage;
 
-/// What counts as right, by the language that is asked for, in the width of `right, Japanese`.
+/// Heading over the scores: what counts as right, by the language that the tasks ask for. At most as wide as
+/// `right, Japanese`.
 #[must_use]
 pub fn what_counts(asked: &AnswerLanguage) -> String {
     match language_asked(asked) {
@@ -13,7 +14,7 @@ pub fn what_counts(asked: &AnswerLanguage) -> String {
     }
 }
 
-/// What an answer must be beside right, if anything: `Japanese`.
+/// The language that a counted answer must be in, where one is asked for: `Japanese`.
 #[must_use]
 pub fn language_asked(asked: &AnswerLanguage) -> Option<&str> {
     match asked {

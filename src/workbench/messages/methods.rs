@@ -1,5 +1,5 @@
-//! Merge methods and their parameters explained. The English is the recipe room's own table, the
-//! Japanese stands here.
+//! Merge methods and their parameters explained. The English texts come from the table of methods in `recipe`; the
+//! Japanese ones stand here.
 
 use super::{Language, any_number, default_is, either, language, yes_or_no};
 use crate::recipe::{Kind, Method, Param, ParamSpec, Range};

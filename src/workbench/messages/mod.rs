@@ -1,6 +1,6 @@
-//! Every phrase that the workbench shows, in English and in Japanese: one row a phrase, and a row
-//! without one of the two does not compile. What comes from elsewhere (errors of the engine, model
-//! cards, questions and answers, names of candidates) is shown as it is.
+//! Every phrase that the workbench shows, in English and in Japanese. A phrase is a row of the `words!` macro, and a row
+//! without one of the languages does not compile. Text from elsewhere (the engine's errors, model cards, questions and
+//! answers, candidates' names) is shown as it is.
 
 mod evolve;
 mod methods;
@@ -40,12 +40,12 @@ impl Language {
 }
 
 thread_local! {
-    /// The language of this thread. Keys are taken in and frames drawn on one thread, and two tests
-    /// beside each other may speak two languages.
+    /// The language of this thread. The workbench handles keys and draws on one thread; tests run beside each other
+    /// in two languages.
     static LANGUAGE: Cell<Language> = const { Cell::new(Language::English) };
 }
 
-/// Sets the language of what this thread says from here on.
+/// Sets this thread's language.
 pub fn speak(language: Language) {
     LANGUAGE.set(language);
 }

@@ -1,4 +1,4 @@
-//! Sentences for the person, shown until the next key, and on the way out.
+//! Notices: sentences shown at the foot of the screen until the next key, and those printed at the end.
 
 use super::words;
 

@@ -1,4 +1,4 @@
-//! What lies over a pane: lists, questions, the line to type, sessions, the log.
+//! Phrases of the overlays: lists, questions, the line to type, sessions, the log, the tour.
 
 use super::words;
 

@@ -1,10 +1,10 @@
-//! The frame around the panes, Models, Recipe and Answers.
+//! Phrases of the lines around the panes, and of the panes Models, Recipe and Answers.
 
 use super::words;
 use crate::session::journal::TroubleKind;
 use crate::session::protocol::Status;
 use crate::workbench::app::Pane;
-use crate::workbench::panes::answers::state::Filter;
+use crate::workbench::panes::answers::state::QuestionFilter;
 
 words! {
     models = "Models" | "モデル";
@@ -160,7 +160,7 @@ pub fn status(status: Status) -> &'static str {
     }
 }
 
-/// What is the matter with a session's journal, in a word.
+/// What is wrong with a session's journal, in a word.
 #[must_use]
 pub fn trouble(kind: TroubleKind) -> &'static str {
     match kind {
@@ -179,7 +179,7 @@ pub fn yes_or_no(yes_is: bool) -> &'static str {
     if yes_is { yes() } else { no() }
 }
 
-impl Filter {
+impl QuestionFilter {
     /// Its name on the screen.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! A question with yes and no.
+//! A question to be answered with yes or no.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -8,7 +8,7 @@ use crate::workbench::messages;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::Tone;
 
-/// What yes does.
+/// What happens at yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Does {
     /// Starts a session.
@@ -21,7 +21,7 @@ pub enum Does {
     ExportOver(String),
 }
 
-/// The question, and what yes does.
+/// A question, and what happens at yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
     pub question: String,

@@ -1,4 +1,4 @@
-//! The engine's log, the newest line last.
+//! The log as an overlay, the newest line last.
 
 use ratatui::layout::Rect;
 

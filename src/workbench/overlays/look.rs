@@ -1,4 +1,4 @@
-//! A candidate's recipe to look at: the same grid as the editor's, or its path.
+//! A candidate's recipe to look at, drawn as in the editor: the grid, or the path.
 
 use ratatui::layout::Constraint::{Fill, Length, Max};
 use ratatui::layout::{Layout, Rect};
@@ -17,7 +17,7 @@ pub struct Look {
     /// `None` for the recipe in the editor.
     pub candidate: Option<CandidateId>,
     pub label: String,
-    /// `None` where the candidate is a model as it is.
+    /// `None` where the candidate is an unmerged model.
     pub recipe: Option<Box<Recipe>>,
     pub layers: usize,
 }

@@ -1,5 +1,5 @@
-//! What lies over a pane for a moment: a list to pick from, a line to type, a question, the
-//! sessions, the log.
+//! Overlays: what lies over a pane for a moment, such as a list to pick from, a line to type, a question, the log.
+//! Each file holds one overlay's state and drawing; its keys are in `update/overlay.rs`.
 
 mod confirm;
 mod log;

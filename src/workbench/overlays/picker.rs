@@ -1,4 +1,5 @@
-//! A list that narrows while one types: help, the palette, methods, what to start over from.
+//! A list that narrows while one types: help, the command palette, merge methods, recipes to start over from or to
+//! compare with, sample questions.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +55,7 @@ pub struct Item {
     /// What it is or does.
     pub about: String,
     pub choice: Choice,
-    /// Explained below the list while the cursor is on it.
+    /// Explanations shown below the list while the cursor is on the item.
     pub more: Vec<String>,
 }
 
@@ -71,7 +72,7 @@ pub struct Picker {
     pub items: Vec<Item>,
     pub query: String,
     pub cursor: usize,
-    /// What is ticked, where several can be taken.
+    /// The ticked items, in a list where several can be chosen.
     pub ticked: Option<BTreeSet<usize>>,
 }
 
@@ -163,7 +164,7 @@ impl Picker {
             query.split_whitespace().all(|word| text.contains(word))
         };
         let mut out: Vec<&Item> = self.items.iter().filter(holds).collect();
-        // What is called exactly so comes first.
+        // An exact match of the name comes first.
         out.sort_by_key(|item| item.name.to_lowercase() != query.trim());
         out
     }

@@ -1,5 +1,5 @@
-//! A line to type, with the terminal's own cursor in it, so that input methods know where to
-//! show what is being composed.
+//! A line to type: a file's name, a model's. The terminal's own cursor stands in it, so that input methods know where
+//! to show what is being composed.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
-/// What the line is for.
+/// What the typed line is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     Save,

@@ -1,4 +1,4 @@
-//! A text to read and copy: a recipe in mergekit's YAML.
+//! A text to read and copy, such as a recipe in mergekit's YAML.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};

@@ -1,4 +1,4 @@
-//! All sessions of this home with their best values.
+//! The sessions of this home with status, evaluations and best fitness.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};

@@ -1,4 +1,4 @@
-//! Five steps through the workbench, one a screen, beside the pane that each is about.
+//! The tour: five explanations, each shown over the pane that it is about.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Flex, Layout, Rect};

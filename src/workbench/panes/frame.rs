@@ -1,4 +1,4 @@
-//! The first and the last line: tabs and where the run is; what can be done, or what was said.
+//! The lines around a pane: above it the tabs and the session's status, below it key hints or the last notice.
 
 use ratatui::layout::Rect;
 
@@ -15,7 +15,7 @@ use crate::workbench::panes::evolve::state::Run;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::Tone;
 
-/// Lines that a sentence may take at the foot of the screen.
+/// Most lines of a notice at the foot of the screen.
 const SENTENCE: u16 = 4;
 
 /// Tabs on the left, the session on the right.
@@ -24,7 +24,7 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     for (i, pane) in Pane::ALL.into_iter().enumerate() {
         let here = pane == app.pane;
         let text = if app.pane == Pane::Recipe && area.width >= 76 {
-            // A digit alone begins a number there.
+            // In Recipe a digit alone begins a number.
             format!(" Alt-{} {} ", i + 1, messages::pane(pane))
         } else if here || area.width >= 48 {
             format!(" {} {} ", i + 1, messages::pane(pane))
@@ -54,7 +54,7 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.right(Canvas::after(rest, 1), &text, canvas.theme.tone(tone));
 }
 
-/// What was said last, or the keys that matter here.
+/// Draws the last notice, else hints for the keys that matter here.
 pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.blank(area);
     if let Some(notice) = &app.notice {
@@ -89,7 +89,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             ("Alt-1..4".to_owned(), messages::hint_pane()),
         ];
     }
-    // The last two, help and quit, are always there; the others as far as there is room.
+    // Help and quit are always hinted; the others as far as there is room.
     let fixed: Vec<(String, &str)> = [AppAction::Help, AppAction::Quit]
         .map(|a| hint(app, Action::App(a)))
         .into_iter()
@@ -122,7 +122,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// A sentence on the last line, and on those above it where it is longer than a line.
+/// Draws a notice on the last line, and on the lines above it where it is longer.
 fn said(text: &str, canvas: &mut Canvas<'_>, area: Rect, tone: Tone) {
     let cells = area.width.saturating_sub(2).max(1);
     let lines = wrap(text, cells.into());
@@ -149,7 +149,7 @@ fn replaying(app: &App, run: &Run) -> String {
 /// An action's key and its word.
 fn hint(app: &App, action: Action) -> (String, &'static str) {
     let key = |action: Action| app.keys.keys(action).first().map(|k| shown(k));
-    // One hint for both directions.
+    // Step down is hinted together with step up.
     let both = action == Action::Recipe(RecipeAction::StepDown);
     let up = both.then(|| key(Action::Recipe(RecipeAction::StepUp))).flatten();
     let keys = [up, key(action)].into_iter().flatten().collect::<Vec<_>>();

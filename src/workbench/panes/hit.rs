@@ -4,7 +4,7 @@
 use crate::session::protocol::CandidateId;
 use crate::workbench::app::Pane;
 use crate::workbench::editor::Cell;
-use crate::workbench::panes::answers::state::Who;
+use crate::workbench::panes::answers::state::AnswerColumn;
 
 /// Something on the screen that a click means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,5 +20,5 @@ pub enum Hit {
     /// A row of the population.
     Candidate(CandidateId),
     /// A question and a column of Answers.
-    Answer(usize, Who),
+    Answer(usize, AnswerColumn),
 }

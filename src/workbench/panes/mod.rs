@@ -1,4 +1,6 @@
-//! The screen: tabs above, one of four panes, hints below, and whatever lies over it.
+//! The screen: tabs above, one of four panes, hints below, and an overlay over it. The app's state comes in; a frame
+//! goes out, with what a click on it means. A pane is a folder: its layout and drawing in `mod.rs`, its actions and
+//! what they do in `actions.rs` and `update.rs`, its state in `state.rs`.
 
 pub mod answers;
 pub mod evolve;
@@ -16,12 +18,12 @@ use super::canvas::Canvas;
 use super::overlays;
 pub use hit::Hit;
 
-/// What a frame tells beside its cells.
+/// What drawing a frame gives beside its cells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawn {
     /// Where the terminal's cursor is shown.
     pub cursor: Option<Position>,
-    /// What lies where, for the mouse.
+    /// What a click in each area means.
     pub hits: Vec<(Rect, Hit)>,
 }
 

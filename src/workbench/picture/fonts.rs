@@ -1,5 +1,5 @@
-//! This machine's fonts: for each letter the first that has a shape for it, monospaced ones before
-//! Japanese ones before all others.
+//! This machine's fonts: for each letter the first font that has a glyph for it. Monospaced fonts go before Japanese
+//! ones, and those before all others. `png.rs` draws with them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use ab_glyph::{Font, FontVec};
 
 use crate::limits;
 
-/// Folders below a font folder that are looked into.
+/// Levels of folders searched below a font folder.
 const DEPTH: usize = 6;
 
-/// Parts of file names, the best first; `mono` stands for any other monospaced font.
+/// Parts of the file names of good fonts, the best first; `mono` is for any other monospaced font.
 const WANTED: [&str; 18] = [
     "jetbrainsmono",
     "dejavusansmono",
@@ -37,7 +37,7 @@ const WANTED: [&str; 18] = [
 #[derive(Default)]
 pub struct Fonts {
     files: Vec<PathBuf>,
-    /// `None` for a file that is no font that can be read.
+    /// `None` for a file that can't be read as a font.
     read: HashMap<usize, Option<FontVec>>,
     /// Which font draws a letter; `None` where none does.
     chosen: HashMap<(char, bool), Option<usize>>,
@@ -99,7 +99,7 @@ impl Fonts {
             if is_bold(&self.files[at]) == bold {
                 return Some(at);
             }
-            // The other weight of the best family goes before the right weight of a worse one.
+            // A better family in the other weight goes before a worse family in the right one.
             let best: usize = *second.get_or_insert(at);
             if family(&self.files[at]) != family(&self.files[best]) {
                 return Some(best);
@@ -136,7 +136,7 @@ fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// Upright ones first, then by what is wanted.
+/// The order of fonts: upright ones first, then by [`WANTED`].
 fn rank(file: &Path) -> (bool, usize) {
     let stem = stem(file);
     let wanted = WANTED.iter().position(|part| stem.contains(part)).unwrap_or(WANTED.len());
@@ -148,7 +148,7 @@ fn is_bold(file: &Path) -> bool {
     stem.contains("bold") && !stem.contains("semibold") && !stem.contains("extrabold")
 }
 
-/// Its name without the weight.
+/// The file's name without the weight.
 fn family(file: &Path) -> String {
     stem(file).split('-').next().unwrap_or_default().to_owned()
 }

@@ -1,13 +1,13 @@
-//! A frame as a picture: the cells of a buffer in a window, as SVG text or as the points of a PNG.
-//! Both draw the same things in the same places: backgrounds, frames as lines, braille as dots,
-//! and every letter in its own cell.
+//! A frame as a picture: a ratatui buffer comes in, an SVG or a PNG of a terminal window goes out. Both draw the same
+//! things in the same places: backgrounds, frames as lines, braille as dots, every letter in its own cell. The
+//! screenshot command calls it.
 
 mod fonts;
 mod png;
 mod svg;
 
 pub use fonts::Fonts;
-pub use png::Drawn;
+pub use png::PngPicture;
 
 use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::{Color, Modifier, Style};
@@ -17,7 +17,7 @@ const CELL: (u16, u16) = (9, 19);
 /// Room around the frame, and height of the window's bar.
 const MARGIN: u16 = 14;
 const BAR: u16 = 30;
-/// From a cell's top to the line that letters stand on.
+/// From a cell's top to the baseline of its letters.
 const ASCENT: u16 = 14;
 /// Height of letters, and of those two cells wide.
 const LETTER: (u16, u16) = (15, 17);
@@ -35,7 +35,7 @@ const BUTTON: (u16, u16) = (6, 20);
 /// Red, green, blue.
 type Rgb = [u8; 3];
 
-/// The palette that stands for a terminal's own colours.
+/// Colours that stand for the terminal's own palette.
 const PALETTE: [u32; 16] = [
     0x0029_2524,
     0x00e5_786d,
@@ -75,7 +75,7 @@ impl Picture {
     ///
     /// # Errors
     /// There is no font here at all.
-    pub fn png(&self, fonts: &mut Fonts) -> anyhow::Result<Drawn> {
+    pub fn png(&self, fonts: &mut Fonts) -> anyhow::Result<PngPicture> {
         png::draw(&self.frame, fonts)
     }
 
@@ -96,7 +96,7 @@ fn buttons() -> impl Iterator<Item = ((u16, u16), Rgb)> {
     (0..).zip(BUTTONS).map(|(i, fill)| ((MARGIN + 7 + i * BUTTON.1, BAR / 2 + 5), fill))
 }
 
-/// What is in a cell, and how it is drawn.
+/// One cell's letter and how it is drawn.
 #[derive(Clone, Debug, PartialEq)]
 struct Glyph<'a> {
     symbol: &'a str,
@@ -136,14 +136,14 @@ fn backgrounds(frame: &Buffer, y: u16) -> Vec<(u16, u16, Rgb)> {
     runs
 }
 
-/// A line of a frame: straight, or around a corner by way of the middle.
+/// A line of a frame: straight, or around a corner through a middle point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stroke {
     Straight((f64, f64), (f64, f64)),
     Corner((f64, f64), (f64, f64), (f64, f64)),
 }
 
-/// Frames as lines, which join where the letters of a font would leave gaps.
+/// A frame's glyph as lines: a font's own glyphs would leave gaps between cells.
 fn stroke(symbol: &str, x: u16, y: u16) -> Option<Stroke> {
     let (w, h) = (f64::from(CELL.0), f64::from(CELL.1));
     let (x, y) = (f64::from(x), f64::from(y));
@@ -161,8 +161,8 @@ fn stroke(symbol: &str, x: u16, y: u16) -> Option<Stroke> {
     })
 }
 
-/// The dots of a braille pattern, each from its left to its right end: fonts draw them in many
-/// sizes, a chart needs one.
+/// The dots of a braille pattern, each from its left to its right end. Fonts draw them in many sizes; a chart needs
+/// one.
 fn dots(symbol: &str, x: u16, y: u16) -> Option<Vec<(f64, f64)>> {
     const PLACES: [(u32, u16, u16); 8] = [
         (0x01, 0, 0),

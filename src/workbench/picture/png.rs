@@ -1,4 +1,4 @@
-//! A frame as PNG, drawn with this machine's fonts.
+//! Draws a frame as PNG with this machine's fonts, and tells which letters none of them has.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,17 +18,17 @@ use super::{
 const SCALE: u16 = 2;
 /// Thickness of a frame's line in pixels.
 const LINE: f64 = 1.0;
-/// Straight pieces of a corner.
+/// Straight pieces that make up a corner.
 const PIECES: u32 = 8;
 
-/// A picture, and the letters for which no font here has a shape: boxes stand in their places.
+/// A picture, and the letters that no font of this machine has: boxes stand in their places.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drawn {
+pub struct PngPicture {
     pub bytes: Vec<u8>,
     pub missing: BTreeSet<char>,
 }
 
-pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<Drawn> {
+pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<PngPicture> {
     if fonts.is_empty() {
         bail!(
             "no font was found on this machine: install some (Debian: fonts-dejavu-core, and fonts-noto-cjk for \
@@ -52,7 +52,7 @@ pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<Drawn> {
             cell(&mut raster, place(x, y), &glyph, fonts, &mut missing);
         }
     }
-    Ok(Drawn { bytes: raster.encode()?, missing })
+    Ok(PngPicture { bytes: raster.encode()?, missing })
 }
 
 /// What is in one cell.
@@ -81,7 +81,7 @@ fn cell(
     }
     let mut x = at.0;
     for (i, c) in glyph.symbol.chars().enumerate() {
-        // A half-width voicing mark stands in a cell of its own; others combine with their letter.
+        // A half-width voicing mark has a cell of its own; other marks combine with their letter.
         if i > 0 && matches!(c, 'ﾞ' | 'ﾟ') {
             x += CELL.0;
         }
@@ -195,7 +195,7 @@ impl Raster {
         }
     }
 
-    /// One letter, made narrower where its font has it wider than its cells.
+    /// Draws one letter, narrowed where it is wider than its cells.
     fn letter(
         &mut self,
         font: &impl Font,
@@ -233,7 +233,7 @@ impl Raster {
         let mut header = Vec::new();
         header.extend((self.width as u32).to_be_bytes());
         header.extend((self.height as u32).to_be_bytes());
-        // Eight bits a channel, four channels; the only compression, filter and order there are.
+        // Eight bits a channel, four channels, and the standard's only compression and filter methods, not interlaced.
         header.extend([8, 6, 0, 0, 0]);
         let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
         for (kind, body) in [(b"IHDR", header), (b"IDAT", rows.finish()?), (b"IEND", Vec::new())] {
@@ -249,7 +249,7 @@ impl Raster {
     }
 }
 
-/// From a place to the nearest of a straight piece.
+/// Distance from a point to a straight piece.
 fn distance(at: (f64, f64), from: (f64, f64), to: (f64, f64)) -> f64 {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx * dx + dy * dy;

@@ -1,5 +1,4 @@
-//! A frame as SVG. Every cell's text has its own x, so that Japanese stays in its columns
-//! whatever font draws it.
+//! Draws a frame as SVG. Every character has its own x, so that Japanese stays in its columns whatever font draws it.
 
 use std::fmt::Write;
 
@@ -52,8 +51,8 @@ pub(super) fn draw(frame: &Buffer, title: &str) -> String {
     out
 }
 
-/// Words of one style as text elements with an x for every letter. A word is its own element, so
-/// that it stands in its place also where a viewer reads only the first x.
+/// Words of one style as text elements with an x for every letter. Each word is an element of its own, so that it
+/// stands in its place even in a viewer that reads only the first x.
 fn texts(frame: &Buffer, y: u16, out: &mut String) {
     let mut word = Word::default();
     let base = place(0, y).1 + ASCENT;

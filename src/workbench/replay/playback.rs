@@ -13,13 +13,13 @@ use crate::workbench::action::ReplayAction;
 use crate::workbench::event::AppEvent;
 use crate::workbench::messages;
 
-/// A pause in the record that is longer plays as one of this many seconds.
+/// Longest pause that is played, in seconds; longer ones in the record are shortened to it.
 const LONGEST_GAP: f64 = 5.0;
-/// An answer is shown being written in this many pieces.
+/// Pieces in which a recorded answer is streamed.
 const PIECES: usize = 4;
-/// Beats sent before the inbox is looked at again.
+/// Most beats sent before requests are taken in again.
 const BURST: usize = 512;
-/// Evaluations over which rates are taken.
+/// Evaluations over which rates are averaged.
 const RATE_OVER: usize = 16;
 const SLOWEST: f64 = 1.0 / 16.0;
 const FASTEST: f64 = 65_536.0;
@@ -30,7 +30,7 @@ pub enum Input {
     Control(ReplayAction),
 }
 
-/// Something that happens at a recorded time.
+/// Something to send at a recorded time.
 struct Beat {
     /// Seconds since the first event.
     at: f64,
@@ -54,7 +54,7 @@ pub struct Playback {
     now: f64,
     speed: f64,
     paused: bool,
-    /// Somebody watches: before that no time passes.
+    /// The workbench has subscribed: before that no time passes.
     watched: bool,
     /// Sequence number of the last event sent.
     seq: u64,
@@ -193,7 +193,7 @@ impl Playback {
         self.tell_standing()
     }
 
-    /// Answers a request as an engine would that may change nothing.
+    /// Answers a request from the record; requests that would change something are refused.
     fn answer(&mut self, Request { id, command }: Request) -> bool {
         let reply = match command {
             Command::Models { .. } => Reply::Models(self.source.models()),
@@ -214,7 +214,7 @@ impl Playback {
         self.send(Message::Reply { id, reply })
     }
 
-    /// What has been played so far, the boundary, and time begins.
+    /// Sends the events played so far and the boundary; then time begins to run.
     fn subscribe(&mut self, id: u64, since: u64) -> bool {
         let session = self.source.name().to_owned();
         if self.next == 0 && !self.beat() {
@@ -255,7 +255,7 @@ impl Playback {
         })
     }
 
-    /// Rates over the last evaluations before the record at `index`.
+    /// Rates over the last evaluations up to the record at `index`.
     fn rate(&self, index: usize) -> Option<Live> {
         let before = self.source.records[..=index].iter().rev();
         let last: Vec<&Record> =
@@ -267,7 +267,7 @@ impl Playback {
         }
         let per_second = (last.len() - 1) as f64 / seconds;
         let tokens: u64 = last[..last.len() - 1].iter().filter_map(|r| r.cost).map(|c| c.tokens).sum();
-        // What is recorded ends where it ended, whatever it was that ended it.
+        // The replay ends with the record, whatever the session's budget was.
         let left = self.source.state.evaluations.saturating_sub(self.evaluated) as f64;
         Some(Live::Rate {
             candidates_per_hour: per_second * 3600.0,
@@ -279,7 +279,7 @@ impl Playback {
     }
 }
 
-/// When what happens, in order.
+/// Everything to be sent, in order, with its time.
 fn beats(records: &[Record]) -> Vec<Beat> {
     let mut out = Vec::with_capacity(records.len());
     let mut at = 0.0;

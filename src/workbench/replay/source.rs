@@ -1,4 +1,4 @@
-//! What is played: the records of a session, and where its answers lie.
+//! What a replay plays: a session's records, and its answers, from the journal or from a recording.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::session::state::SessionState;
 use crate::workbench::config::{pool_of, watched_of};
 use crate::workbench::recording::{RECORDED, Recording};
 
-/// Weights nearer than this are one weight: recordings are rounded.
+/// Weights nearer than this count as equal: recordings are rounded.
 const SAME: f64 = 2e-3;
 
-/// A session from its first event to its last.
+/// A session's records from the first to the last, with access to its answers.
 pub struct ReplaySource {
     pub records: Vec<Record>,
     /// The session at its end.
@@ -27,7 +27,7 @@ pub struct ReplaySource {
 
 /// Where answers come from.
 enum AnswerStore {
-    /// The journal in this home; opened anew for each question, since it belongs to one thread.
+    /// The session's journal in this home. It is opened for each request, since a connection belongs to one thread.
     Journal(Home, String),
     Recording(Box<Recording>),
 }
@@ -130,7 +130,7 @@ impl ReplaySource {
         Some(answers)
     }
 
-    /// The questions with this index among the training ones, if any answer of them is here.
+    /// A training question by its index, where an answer to it was recorded.
     pub(super) fn question(&self, index: usize) -> Option<Answer> {
         let first = self.state.entries.first()?.candidate.id;
         let answers = self.answers(first, Split::Train).ok()?;

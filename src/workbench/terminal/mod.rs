@@ -1,5 +1,5 @@
-//! The terminal as a resource: taken at the start, given back however the program ends, and
-//! written one whole frame at a time.
+//! The terminal: taken at the start, given back however the program ends, and written one whole frame at a time.
+//! The event loop hands it buffers; it writes the cells that changed.
 
 pub(super) mod signals;
 
@@ -11,7 +11,7 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-/// Whether the terminal is in our hands and must be given back.
+/// Whether the terminal is taken and must be given back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Bytes written to the terminal since the start.
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -22,7 +22,7 @@ pub fn bytes_written() -> u64 {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Collects a frame and writes it at once when flushed, so that a slow line never shows half.
+/// Collects a frame and writes it in one go when flushed, so that a slow connection never shows half of it.
 #[derive(Debug, Default)]
 struct Collected(Vec<u8>);
 
@@ -53,7 +53,7 @@ pub struct Screen {
 impl Screen {
     /// Takes the terminal.
     pub fn take() -> io::Result<Self> {
-        // `NO_COLOR` is the theme's matter: crossterm's own reading of it also drops reverse and bold.
+        // The theme follows `NO_COLOR`. crossterm's own handling would drop reverse and bold too.
         style::force_color_output(true);
         restore_on_panic();
         enter()?;

@@ -1,5 +1,5 @@
-//! Signals and a lost terminal. Signals are taken by a thread of their own; a hang-up ends the
-//! program at once, so that a dead terminal never keeps it spinning.
+//! Signals and the loss of the terminal. A thread waits for signals and sends them to the event loop; another
+//! ends the program as soon as the terminal hangs up, so that the workbench never spins on a dead terminal.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::workbench::event::AppEvent;
 
-/// A stop signal that we sent ourselves and that is not to be taken for a new one.
+/// Whether [`stop_self`] is at work: its own stop signal is not reported.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Signals that end the program in good order, and the one that stops it.

@@ -1,4 +1,4 @@
-//! Hand work outlives the workbench: what is stored at each change, and what comes back.
+//! Hand work outlives the workbench: it is stored at each change and restored at the next start.
 
 use std::path::Path;
 
@@ -81,7 +81,7 @@ fn a_recipe_made_without_a_session_is_there_at_the_next_start() {
     assert!(!again.editor.is_taken_up());
     press(&mut again, "u");
     assert_eq!(again.editor.recipe, made);
-    // Who asks for a session is not shown it in another one's place.
+    // Where a session is asked for, the home's recipe is not restored.
     assert!(!start(&home, Startup::Attach("x".to_owned())).editor.is_touched());
 }
 

@@ -9,7 +9,7 @@ use crate::session::protocol::{Answers, Live, Message, Split, WatchedQuestion};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::overlays::{Overlay, Prompt, Purpose};
 use crate::workbench::panes;
-use crate::workbench::panes::answers::state::Fetch;
+use crate::workbench::panes::answers::state::FetchedAnswers;
 
 const EVIL: &str = "\x1b[2J\x1b]0;owned\x07\x1b]52;c;AAAA\x07\u{9b}31m\r\n\u{202e}drawkcab\u{200b}\u{feff}\x00\x7f\u{85}\u{2028}\u{e0041}終\t";
 
@@ -57,7 +57,7 @@ fn evil_app() -> App {
         run.live(Live::Token { candidate: 3, question: 0, text: EVIL.repeat(9) });
     }
     for id in 0..6 {
-        app.answers.fetched.insert((id, Split::Train), Fetch::Here(answers.clone()));
+        app.answers.fetched.insert((id, Split::Train), FetchedAnswers::Here(answers.clone()));
     }
     app.sessions = vec![app.run.as_ref().unwrap().state.row()];
     app.receive(Message::Live {

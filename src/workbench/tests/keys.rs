@@ -15,7 +15,7 @@ use crate::workbench::config::StartConfig;
 use crate::workbench::effect::{Ask, Effect};
 use crate::workbench::overlays::Overlay;
 use crate::workbench::panes;
-use crate::workbench::panes::answers::state::{Filter, Who};
+use crate::workbench::panes::answers::state::{AnswerColumn, QuestionFilter};
 
 pub fn press(app: &mut App, keys: &str) {
     for c in keys.chars() {
@@ -161,9 +161,9 @@ fn candidates_open_in_editor_and_answers() {
     app.act(Action::App(AppAction::GoEvolve));
     code(&mut app, KeyCode::Enter);
     assert_eq!(app.pane, Pane::Answers);
-    assert_eq!(app.current_column(), Some(Who::Candidate(id)));
+    assert_eq!(app.current_column(), Some(AnswerColumn::Candidate(id)));
     press(&mut app, "x");
-    assert!(!app.answer_columns().contains(&Who::Candidate(id)));
+    assert!(!app.answer_columns().contains(&AnswerColumn::Candidate(id)));
 }
 
 #[test]
@@ -173,13 +173,13 @@ fn filters_compare_with_the_pinned_column() {
     fixture::serve(&mut app);
     assert_eq!(app.shown_questions().len(), 40);
     // From the base, pinned, to the best: gained are right there and not here.
-    assert_eq!(app.current_column(), Some(Who::Best));
+    assert_eq!(app.current_column(), Some(AnswerColumn::Best));
     for _ in 0..20 {
         press(&mut app, "h");
     }
     press(&mut app, "bllllllff");
-    assert_eq!(app.current_column(), Some(Who::Best));
-    assert_eq!(app.answers.filter, Filter::Gained);
+    assert_eq!(app.current_column(), Some(AnswerColumn::Best));
+    assert_eq!(app.answers.filter, QuestionFilter::Gained);
     let gained = app.shown_questions();
     assert!(!gained.is_empty() && gained.iter().all(|q| q % 3 == 1 && q % 7 != 5), "{gained:?}");
     press(&mut app, "f");

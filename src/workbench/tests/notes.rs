@@ -1,11 +1,11 @@
-//! What the engine noted, and where a session stands: seen without being looked for.
+//! Notes of the engine and the state of a session are seen without opening the log.
 
 use super::fixture;
 use super::keys::press;
 use super::snapshots::screen;
 use crate::session::protocol::{Begin, Event, Live, Message};
 use crate::workbench::app::{App, Pane};
-use crate::workbench::panes::models::state::Apart;
+use crate::workbench::panes::models::state::PoolDistances;
 
 const NOTE: &str = "running on the CPU: no GPU can be used (no driver)";
 
@@ -238,7 +238,9 @@ fn in_ascii_each_line_of_the_chart_has_its_own_mark() {
 fn numbers_that_are_not_finite_stand_below_the_distances() {
     let mut app = fixture::fresh();
     app.pane = Pane::Models;
-    let Apart::Known(_, found) = &mut app.models.apart else { panic!("{:?}", app.models.apart) };
+    let PoolDistances::Known(_, found) = &mut app.models.distances else {
+        panic!("{:?}", app.models.distances)
+    };
     found.not_finite = vec![0, 3, 0];
     found.base_not_finite = 2;
     for (width, height) in [(80, 40), (120, 40), (200, 60)] {

@@ -1,5 +1,5 @@
-//! Prompts that write a file: the format by the name's ending, nothing written over unasked, and the
-//! name kept where it came to nothing.
+//! Prompts that write a file: the name's ending gives the format, nothing is written over unasked, and a name that
+//! failed can be mended.
 
 use std::path::Path;
 

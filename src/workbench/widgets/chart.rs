@@ -1,5 +1,5 @@
-//! A line chart: axes with round numbers, lines in dots of an eighth of a cell, names at the
-//! lines' ends rather than in a legend.
+//! A line chart: axes with round numbers, lines of braille dots, and each line's name at its end rather than in a
+//! legend. Evolve draws fitness with it.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,7 +9,7 @@ use crate::workbench::canvas::Canvas;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
-/// Heights beyond are drawn at the top.
+/// Greater heights are drawn at the top.
 const HIGHEST: f64 = 1e100;
 
 /// A named line.
@@ -17,17 +17,17 @@ pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
     pub style: Style,
-    /// What draws it where there are no dots, also beside its name: each line its own.
+    /// The glyph that draws the line where the terminal has no braille, and that stands beside its name.
     pub mark: char,
 }
 
-/// A height to compare with, drawn as a broken line.
+/// A height to compare with, drawn as a dashed line.
 pub struct Level {
     pub name: String,
     pub y: f64,
 }
 
-/// A place on the x axis where something else begins, drawn as an upright line with its name.
+/// A named vertical line on the x axis, such as the start of a stage.
 pub struct Border {
     pub name: String,
     pub x: f64,
@@ -43,7 +43,7 @@ pub struct Chart {
     pub x_title: &'static str,
 }
 
-/// Dots of one cell: bits of its braille pattern, and the line that drew last.
+/// The dots of one cell as bits of its braille pattern, and the series that drew there last.
 #[derive(Clone, Copy, Default)]
 struct Dots {
     bits: u8,
@@ -117,7 +117,7 @@ impl Chart {
         self.borders.iter().map(column).collect()
     }
 
-    /// Upright lines.
+    /// Draws the vertical lines.
     fn borders(&self, canvas: &mut Canvas<'_>, frame: &Frame) {
         let upright = if canvas.theme.ascii { "|" } else { "│" };
         for x in self.border_columns(frame) {
@@ -127,7 +127,7 @@ impl Chart {
         }
     }
 
-    /// Names at the foot of the upright lines, over whatever is there, as far as the next line.
+    /// Writes each vertical line's name at its foot, as far as the next one.
     fn border_names(&self, canvas: &mut Canvas<'_>, frame: &Frame) {
         let columns = self.border_columns(frame);
         let dim = canvas.theme.tone(Tone::Dim);
@@ -137,14 +137,14 @@ impl Chart {
         }
     }
 
-    /// Distance between two numbers on the y axis, and its end.
+    /// The step between two numbers on the y axis, and the axis' end.
     fn scale(&self, height: u16) -> (f64, f64) {
         let values = self.series.iter().flat_map(|s| s.points.iter().map(|p| p.1));
         let finite = values.chain(self.levels.iter().map(|l| l.y)).filter(|y| y.is_finite());
         let top = finite.fold(0.1, f64::max).min(HIGHEST);
         let most = f64::from(height / 2).clamp(2.0, f64::from(TICKS));
         let fits = |s: &f64| (top * 1.05 / s).ceil() <= most;
-        // Of fitness up to 1, then 2, 5 and 10 times any power of ten.
+        // Steps for fitness in [0, 1], then 1, 2 and 5 times any power of ten.
         let power = 10_f64.powf(top.log10().floor() - 1.0).max(1.0);
         let coarse = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0].map(|s| s * power);
         let steps = [0.02, 0.05, 0.1, 0.2, 0.25, 0.5].into_iter().chain(coarse);
@@ -177,7 +177,7 @@ impl Chart {
         canvas.right(Rect { y, height: 1, ..plot }, &last, dim);
     }
 
-    /// Names and last values to the right of the lines, moved apart where they would overlap.
+    /// Writes names and last values at the lines' right ends, moved apart where they would overlap.
     fn ends(&self, canvas: &mut Canvas<'_>, frame: &Frame, cells: u16) {
         let plot = frame.plot;
         let mut labels: Vec<(u16, String, Style)> = Vec::new();
@@ -192,8 +192,8 @@ impl Chart {
             let text = format!("{} {}", level.name, number(level.y));
             labels.push((frame.row(level.y), text, canvas.theme.tone(Tone::Dim)));
         }
-        // From the highest down, each at its own height or the next free row below; then up again
-        // where the bottom is reached.
+        // From the top down, each label takes its own row or the next free one below; labels past the bottom are
+        // then pushed up.
         labels.sort_by_key(|l| l.0);
         let mut rows: Vec<u16> = labels.iter().map(|l| l.0).collect();
         for i in 1..rows.len() {

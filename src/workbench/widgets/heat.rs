@@ -1,4 +1,5 @@
-//! Heat maps: a recipe as a grid of layer groups × sources, and a genome as a strip of colours.
+//! Heat maps: a recipe as a grid with a row a layer group and a column a source's parameter, and a genome as a strip
+//! of colours.
 
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -6,7 +7,7 @@ use ratatui::style::Modifier;
 use crate::recipe::{LayerGroup, Param, Recipe};
 use crate::session::protocol::Gene;
 use crate::workbench::canvas::Canvas;
-use crate::workbench::editor::{Block, Cell, Column, Compared, columns, differ, value};
+use crate::workbench::editor::{Cell, CellRange, Column, Compared, columns, differ, value};
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
 use crate::workbench::text::clip;
@@ -18,9 +19,9 @@ const NAMES: u16 = 6;
 const NARROW: u16 = 6;
 const WIDE: u16 = 10;
 const COMPACT: u16 = 9;
-/// Two numbers beside each other.
+/// Width of a column that shows two numbers: the compared recipe's and this one's.
 const PAIR: u16 = 12;
-/// Weights are coloured between these unless a search space says otherwise.
+/// Range of the colours for weights, where no search space gives one.
 pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 
 /// A recipe to draw as a grid.
@@ -28,31 +29,31 @@ pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 pub struct Grid<'a> {
     pub recipe: &'a Recipe,
     pub layers: usize,
-    /// The cell that keys act on; none in a picture that is only looked at.
+    /// The cell that keys act on; none where the grid can't be edited.
     pub cursor: Option<Cell>,
-    pub block: Option<Block>,
+    pub block: Option<CellRange>,
     /// The number being typed into the cursor's cell.
     pub typing: Option<&'a str>,
-    /// The recipe that changed cells are marked against, with its number beside the new one.
+    /// The recipe to compare with: where a cell differs, its number stands before this recipe's.
     pub compared: Option<&'a Compared>,
     /// A click chooses a cell.
     pub live: bool,
 }
 
 impl<'a> Grid<'a> {
-    /// A recipe to look at.
+    /// A grid that can't be edited.
     #[must_use]
     pub fn still(recipe: &'a Recipe, layers: usize) -> Self {
         Self { recipe, layers, cursor: None, block: None, typing: None, compared: None, live: false }
     }
 
-    /// Cells that the grid would like to have across.
+    /// Width of the grid with wide columns.
     #[must_use]
     pub fn width(&self) -> u16 {
         NAMES + self.widest() * columns(self.recipe).len() as u16
     }
 
-    /// Cells across that show every number.
+    /// Least width that shows every number.
     #[must_use]
     pub fn compact_width(&self) -> u16 {
         NAMES + COMPACT * columns(self.recipe).len() as u16
@@ -103,7 +104,7 @@ impl<'a> Grid<'a> {
         heads + shown as u16
     }
 
-    /// Source names over the columns, below them the parameter, and below that the filter.
+    /// Writes the headings: source names, below them parameters, below those filters. Gives their rows.
     fn heads(&self, canvas: &mut Canvas<'_>, area: Rect, all: &[Column], left: usize, wide: u16) -> u16 {
         let rows = head_rows(self.recipe, all);
         let fit = usize::from((area.width - NAMES) / wide);
@@ -178,8 +179,8 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Rows of the headings: one for names alone, a second where there is more than weights, a third
-/// where tensors are chosen by name.
+/// Rows of the headings: a second row for parameters where there are others than weights, a third for filters where
+/// there are any.
 fn head_rows(recipe: &Recipe, all: &[Column]) -> u16 {
     if all.iter().any(|c| c.filter(recipe).is_some()) {
         return 3;
@@ -187,7 +188,7 @@ fn head_rows(recipe: &Recipe, all: &[Column]) -> u16 {
     if all.iter().any(|c| c.param != Param::Weight) { 2 } else { 1 }
 }
 
-/// Between which numbers a column is coloured: those that a search may use.
+/// Range of a column's colours: that which a search may use.
 fn colours(recipe: &Recipe, column: Column) -> (f64, f64) {
     if column.param == Param::Weight {
         return WEIGHTS;
@@ -195,13 +196,13 @@ fn colours(recipe: &Recipe, column: Column) -> (f64, f64) {
     column.spec(recipe).and_then(|s| s.gene).unwrap_or((0.0, 1.0))
 }
 
-/// A number in four cells.
+/// A number in about four characters.
 #[must_use]
 pub fn figure(number: f64) -> String {
     if number != 0.0 && number.abs() < 0.005 { format!("{number:.0e}") } else { format!("{number:.2}") }
 }
 
-/// A genome as one row of colours; neighbours share a cell where there are more genes than room.
+/// Draws a genome as one row of colours. Where there are more genes than cells, neighbours share one.
 pub fn strip(canvas: &mut Canvas<'_>, area: Rect, genome: &[f64], genes: &[Gene]) {
     let room = usize::from(area.width);
     if genome.is_empty() || room == 0 || area.height == 0 {
@@ -223,8 +224,7 @@ pub fn strip(canvas: &mut Canvas<'_>, area: Rect, genome: &[f64], genes: &[Gene]
     }
 }
 
-/// A model's name without what the others share: `math-add` of `zoo:math-add`, the last part of
-/// a path or hub id.
+/// A model's short name: `math-add` of `zoo:math-add`, else the last part of a path or hub id.
 #[must_use]
 pub fn short(reference: &str) -> String {
     let name = reference.strip_prefix("zoo:").unwrap_or(reference).trim_end_matches('/');

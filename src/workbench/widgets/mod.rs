@@ -1,4 +1,5 @@
-//! Things that more than one pane draws: heat maps, routes and line charts.
+//! What more than one pane or overlay draws: a recipe as a heat map or as the map of its path, line charts, sample
+//! answers. State comes in by value; nothing here knows the app.
 
 pub mod chart;
 pub mod heat;

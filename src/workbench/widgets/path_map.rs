@@ -1,5 +1,5 @@
-//! A path of data flow, drawn as a line through stacks of layers: a column a model, a row a step,
-//! the number of the layer at each stop, and the factor on what enters it.
+//! The map of a path (a data-flow merge): a column a model and a row a step, with the layer that the step runs and the
+//! scale on its input. A line leads from column to column.
 
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -14,24 +14,24 @@ use crate::workbench::theme::Tone;
 
 /// Cells of a step's number and the gap after it.
 const NAMES: u16 = 5;
-/// Cells of a factor.
+/// Cells of a scale.
 const SCALE: u16 = 9;
 /// Narrowest and widest column of a model.
 const NARROW: u16 = 7;
 const WIDE: u16 = 16;
-/// Factors are coloured up to this.
+/// Scales are coloured up to this.
 const STRONGEST: f64 = 2.0;
 
 /// A path to draw.
 pub struct PathMap<'a> {
     pub path: &'a [Step],
-    /// The model of the embeddings and the head, the first stack.
+    /// The model of the embeddings and the head: the first column.
     pub base: &'a str,
     /// The step that keys act on.
     pub cursor: Option<usize>,
     /// First and last step of a selected block.
     pub block: Option<(usize, usize)>,
-    /// The factor being typed.
+    /// The scale being typed.
     pub typing: Option<&'a str>,
     pub compared: Option<&'a Compared>,
     /// A click chooses a step.
@@ -39,13 +39,13 @@ pub struct PathMap<'a> {
 }
 
 impl<'a> PathMap<'a> {
-    /// A path to look at.
+    /// A map that can't be edited.
     #[must_use]
     pub fn still(path: &'a [Step], base: &'a str) -> Self {
         Self { path, base, cursor: None, block: None, typing: None, compared: None, live: false }
     }
 
-    /// The stacks: the base, then the other models in the order in which they are met.
+    /// The columns: the base, then the other models in the path's order.
     fn stacks(&self) -> Vec<&'a str> {
         let mut out = vec![self.base];
         for step in self.path {
@@ -56,7 +56,7 @@ impl<'a> PathMap<'a> {
         out
     }
 
-    /// Cells across that the map would like to have.
+    /// Width of the whole map.
     #[must_use]
     pub fn width(&self) -> u16 {
         NAMES + self.stacks().len() as u16 * WIDE.min(12) + SCALE
@@ -109,7 +109,7 @@ impl<'a> PathMap<'a> {
         stacks.iter().position(|s| *s == step.model)
     }
 
-    /// A layer on the path.
+    /// Draws the layer that a step runs.
     fn stop(&self, canvas: &mut Canvas<'_>, at: (u16, u16), row: usize) {
         let Some(step) = self.path.get(row) else { return };
         let mut style = canvas.theme.heat(step.scale, -STRONGEST, STRONGEST).add_modifier(Modifier::BOLD);
@@ -123,7 +123,7 @@ impl<'a> PathMap<'a> {
         }
     }
 
-    /// The step's number on the left, its factor on the right.
+    /// Writes the step's number on the left and its scale on the right.
     fn names(&self, canvas: &mut Canvas<'_>, area: Rect, y: u16, row: usize) {
         let Some(step) = self.path.get(row) else { return };
         let here = self.cursor == Some(row);
@@ -148,7 +148,7 @@ impl<'a> PathMap<'a> {
     }
 }
 
-/// The line from the stack before to this one.
+/// Draws the line from the previous step's column to this one's.
 fn connect(canvas: &mut Canvas<'_>, y: u16, from: Option<u16>, to: u16) {
     let Some(from) = from.filter(|f| *f != to) else { return };
     let style = canvas.theme.series(0);

@@ -1,4 +1,5 @@
-//! Sample questions with an answer or two below each.
+//! Sample questions, each with one or two answers below it. Evolve draws streamed answers with it, Recipe those before
+//! and after an edit.
 
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use crate::workbench::messages;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::{Theme, Tone};
 
-/// One text with its heading.
+/// An answer with its heading.
 pub struct Sample {
     pub title: String,
     pub style: Style,
@@ -41,7 +42,7 @@ impl Sample {
 #[must_use]
 pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
     let number = answer.number.as_deref().unwrap_or("-");
-    // Where the two scorers differ: the strict one's mark, then the lenient one's.
+    // Where strict and lenient scoring differ, both marks stand there, the strict one first.
     let lenient = answer.lenient_correct.filter(|l| *l != answer.correct).map_or("", |l| theme.verdict(l));
     let text = format!("{}{lenient} {number} {}", theme.verdict(answer.correct), answer.language);
     let tone = match (answer.counts(), answer.correct) {
@@ -53,16 +54,16 @@ pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
 }
 
 /// A question with its samples.
-pub struct Asked {
+pub struct SampledQuestion {
     pub question: String,
     pub gold: String,
     pub samples: Vec<Sample>,
 }
 
-/// Draws as many questions as there is room for. Each has the rows that it needs; where they are
-/// too few, each has its share, and what a short one leaves goes to the next.
-pub fn draw_all(canvas: &mut Canvas<'_>, area: Rect, all: &[Asked]) {
-    let need = |asked: &Asked| {
+/// Draws as many questions as there is room for. Each takes the rows that it needs, at most its share of those left;
+/// rows that a short one leaves go to the next.
+pub fn draw_all(canvas: &mut Canvas<'_>, area: Rect, all: &[SampledQuestion]) {
+    let need = |asked: &SampledQuestion| {
         let cells = usize::from(area.width);
         let n = asked.samples.len().max(1);
         let wide = cells.saturating_sub(2 * (n - 1)) / n;
@@ -87,14 +88,14 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, question: &str, gold: &str, samples
     if area.height < 2 || area.width < 8 {
         return;
     }
-    // The answer is what one came for: a long question gives way.
+    // A long question is cut, so that the answers have room.
     let most = (area.height * 2 / 5).max(1);
     let lines = cut(wrap(question, area.width.into()), most.into(), area.width.into());
     let asked_rows = canvas.lines(area, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Dim));
     let rest = Canvas::below(area, asked_rows);
     let columns = columns(samples.len(), rest);
     let wide = columns.first().map_or(0, |c| c.width);
-    // What is expected stands beside the last heading where it fits there whole, else above all.
+    // The expected answer stands beside the last heading where it fits whole, else in a row above.
     let fits = samples
         .last()
         .is_none_or(|s| heading(s, *canvas.theme) + 1 + width(&messages::answer_is(gold)) <= wide.into());
@@ -122,14 +123,14 @@ fn heading(sample: &Sample, theme: Theme) -> usize {
     width(&visible_cells(&sample.title)) + verdict
 }
 
-/// The right answer at the right of a row: of a long one the beginning, and what it is gives way first.
+/// Writes the expected answer at the right of a row. Where that is too long, its label is left out, then its end.
 fn expected(canvas: &mut Canvas<'_>, row: Rect, gold: &str) {
     let text = messages::answer_is(gold);
     let text = if width(&text) <= row.width.into() { text } else { gold.to_owned() };
     canvas.right(row, &text, canvas.theme.tone(Tone::Dim));
 }
 
-/// A heading with the verdict, and below it the text.
+/// Draws a sample: heading and verdict, below them the text.
 fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&str>) {
     let [head, body] = Layout::vertical([Length(1), Fill(1)]).areas(area);
     let mut used = canvas.line(head, &sample.title, sample.style);
@@ -148,7 +149,7 @@ fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&st
         text.push('_');
     }
     let lines = wrap(&text, body.width.into());
-    // Of a text that is being written the end matters, of a finished one the beginning.
+    // A text that is being written shows its end, a finished one its beginning.
     let skip = if sample.open { lines.len().saturating_sub(body.height.into()) } else { 0 };
     let shown = lines.iter().skip(skip).map(String::as_str);
     canvas.lines(body, shown, canvas.theme.tone(Tone::Plain));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::state::{Fetch, Filter, Who};
+use super::state::{AnswerColumn, FetchedAnswers, QuestionFilter};
 use crate::session::protocol::{Answer, Answers, CandidateId, Command, Origin, Split};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
@@ -12,38 +12,38 @@ use crate::workbench::messages;
 impl App {
     /// Columns of the Answers pane, from left to right.
     #[must_use]
-    pub fn answer_columns(&self) -> Vec<Who> {
+    pub fn answer_columns(&self) -> Vec<AnswerColumn> {
         let mut out = Vec::new();
         if let Some(run) = &self.run {
-            out.extend(run.references().iter().map(|e| Who::Candidate(e.candidate.id)));
+            out.extend(run.references().iter().map(|e| AnswerColumn::Candidate(e.candidate.id)));
             if run.state.best.is_some() {
-                out.push(Who::Best);
+                out.push(AnswerColumn::Best);
             }
         }
         if self.preview.now.is_some() && self.answers.split == Split::Train {
-            out.push(Who::Hand);
+            out.push(AnswerColumn::Hand);
         }
-        out.extend(self.answers.opened.iter().map(|id| Who::Candidate(*id)));
+        out.extend(self.answers.opened.iter().map(|id| AnswerColumn::Candidate(*id)));
         out
     }
 
     /// The candidate behind a column.
     #[must_use]
-    pub fn candidate_of(&self, who: Who) -> Option<CandidateId> {
+    pub fn candidate_of(&self, who: AnswerColumn) -> Option<CandidateId> {
         match who {
-            Who::Candidate(id) => Some(id),
-            Who::Best => self.run.as_ref()?.state.best,
-            Who::Hand => None,
+            AnswerColumn::Candidate(id) => Some(id),
+            AnswerColumn::Best => self.run.as_ref()?.state.best,
+            AnswerColumn::Hand => None,
         }
     }
 
     /// Heading of a column.
     #[must_use]
-    pub fn column_name(&self, who: Who) -> String {
+    pub fn column_name(&self, who: AnswerColumn) -> String {
         match who {
-            Who::Best => messages::best_name().to_owned(),
-            Who::Hand => messages::by_hand().to_owned(),
-            Who::Candidate(id) => {
+            AnswerColumn::Best => messages::best_name().to_owned(),
+            AnswerColumn::Hand => messages::by_hand().to_owned(),
+            AnswerColumn::Candidate(id) => {
                 let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
                 match entry.map(|e| &e.candidate) {
                     Some(c) if c.origin == Origin::Grid => messages::global_named(&c.label),
@@ -54,22 +54,22 @@ impl App {
         }
     }
 
-    /// What is known of a column's answers.
+    /// The answers of a column, once they are here.
     #[must_use]
-    pub fn column_answers(&self, who: Who) -> Option<&Answers> {
-        if who == Who::Hand {
+    pub fn column_answers(&self, who: AnswerColumn) -> Option<&Answers> {
+        if who == AnswerColumn::Hand {
             return self.preview.now.as_ref();
         }
         let id = self.candidate_of(who)?;
         match self.answers.fetched.get(&(id, self.answers.split)) {
-            Some(Fetch::Here(answers)) => Some(answers),
+            Some(FetchedAnswers::Here(answers)) => Some(answers),
             _ => None,
         }
     }
 
     /// A column's answer to a question.
     #[must_use]
-    pub fn answer(&self, who: Who, question: usize) -> Option<&Answer> {
+    pub fn answer(&self, who: AnswerColumn, question: usize) -> Option<&Answer> {
         let answers = &self.column_answers(who)?.answers;
         let there = answers.get(question).filter(|a| a.index == question);
         there.or_else(|| answers.iter().find(|a| a.index == question))
@@ -77,10 +77,10 @@ impl App {
 
     /// The column under the cursor.
     #[must_use]
-    pub fn current_column(&self) -> Option<Who> {
+    pub fn current_column(&self) -> Option<AnswerColumn> {
         let columns = self.answer_columns();
-        let there = |who: &Who| columns.contains(who);
-        let best = Some(Who::Best).filter(there);
+        let there = |who: &AnswerColumn| columns.contains(who);
+        let best = Some(AnswerColumn::Best).filter(there);
         self.answers.current.filter(there).or(best).or_else(|| columns.first().copied())
     }
 
@@ -93,7 +93,7 @@ impl App {
 
     /// The column that others are compared with.
     #[must_use]
-    pub fn pinned_column(&self) -> Option<Who> {
+    pub fn pinned_column(&self) -> Option<AnswerColumn> {
         let columns = self.answer_columns();
         self.answers.pinned.filter(|p| columns.contains(p)).or_else(|| columns.first().copied())
     }
@@ -111,18 +111,28 @@ impl App {
         let (Some(here), Some(pinned)) = (self.current_column(), self.pinned_column()) else {
             return all.into_iter().collect();
         };
-        all.into_iter().filter(|q| filter == Filter::All || self.passes(filter, here, pinned, *q)).collect()
+        all.into_iter()
+            .filter(|q| filter == QuestionFilter::All || self.passes(filter, here, pinned, *q))
+            .collect()
     }
 
-    fn passes(&self, filter: Filter, here: Who, pinned: Who, question: usize) -> bool {
+    fn passes(
+        &self,
+        filter: QuestionFilter,
+        here: AnswerColumn,
+        pinned: AnswerColumn,
+        question: usize,
+    ) -> bool {
         let (Some(a), Some(b)) = (self.answer(here, question), self.answer(pinned, question)) else {
             return false;
         };
         match filter {
-            Filter::All => true,
-            Filter::Different => (a.correct, &a.language, &a.number) != (b.correct, &b.language, &b.number),
-            Filter::Gained => a.counts() && !b.counts(),
-            Filter::Lost => !a.counts() && b.counts(),
+            QuestionFilter::All => true,
+            QuestionFilter::Different => {
+                (a.correct, &a.language, &a.number) != (b.correct, &b.language, &b.number)
+            }
+            QuestionFilter::Gained => a.counts() && !b.counts(),
+            QuestionFilter::Lost => !a.counts() && b.counts(),
         }
     }
 
@@ -135,9 +145,9 @@ impl App {
         let session = run.state.name.clone();
         let columns = match self.pane {
             Pane::Answers => self.answer_columns(),
-            // Where nothing streams (the session is at rest, its task picks among choices, its candidates
-            // are too short) the best candidate's stored answers are shown.
-            Pane::Evolve if run.streams.is_empty() => vec![Who::Best],
+            // Where nothing streams (the session rests, its task is multiple choice, its candidates finish too
+            // fast), Evolve shows the best candidate's stored answers.
+            Pane::Evolve if run.streams.is_empty() => vec![AnswerColumn::Best],
             _ => return,
         };
         let split = if self.pane == Pane::Answers { self.answers.split } else { Split::Train };
@@ -146,7 +156,7 @@ impl App {
             if self.answers.fetched.contains_key(&(candidate, split)) {
                 continue;
             }
-            self.answers.fetched.insert((candidate, split), Fetch::Waiting);
+            self.answers.fetched.insert((candidate, split), FetchedAnswers::Waiting);
             let command = Command::Answers { session: session.clone(), candidate, split };
             self.ask(Ask::Answers { session: session.clone(), candidate, split }, command);
         }

@@ -1,4 +1,4 @@
-//! The table of answers as a file: a row a question, the columns as on the screen.
+//! Exports the table of answers as CSV or JSONL: a row a question, the columns as on the screen.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,14 +11,14 @@ use crate::workbench::effect::Effect;
 use crate::workbench::files::write::{Over, Unwritten};
 use crate::workbench::messages;
 use crate::workbench::overlays::{Does, Purpose};
-use crate::workbench::panes::answers::state::Who;
+use crate::workbench::panes::answers::state::AnswerColumn;
 
 impl App {
-    /// Writes the questions that pass the filter, with every column's answer, in the format that the
-    /// name's ending says.
+    /// Asks for the questions that pass the filter, with every column's answer, to be written to `path` in the
+    /// format that its ending names.
     pub fn export(&mut self, path: &str, over: bool) {
         let questions = self.shown_questions();
-        let columns: Vec<Who> =
+        let columns: Vec<AnswerColumn> =
             self.answer_columns().into_iter().filter(|w| self.column_answers(*w).is_some()).collect();
         if questions.is_empty() || columns.is_empty() {
             return self.say(messages::no_answers_to_export());
@@ -51,7 +51,7 @@ impl App {
         }
     }
 
-    fn as_lines(&self, questions: &[usize], columns: &[Who]) -> String {
+    fn as_lines(&self, questions: &[usize], columns: &[AnswerColumn]) -> String {
         let mut out = String::new();
         for question in questions {
             let Some(any) = columns.iter().find_map(|w| self.answer(*w, *question)) else { continue };
@@ -75,7 +75,7 @@ impl App {
         out
     }
 
-    fn as_csv(&self, questions: &[usize], columns: &[Who]) -> String {
+    fn as_csv(&self, questions: &[usize], columns: &[AnswerColumn]) -> String {
         let mut head = ["index", "id", "question", "gold"].map(str::to_owned).to_vec();
         for who in columns {
             let name = self.column_name(*who);
@@ -102,7 +102,7 @@ impl App {
     }
 }
 
-/// A line of CSV (RFC 4180), every field in quotes, none of them a formula.
+/// A line of CSV (RFC 4180): every field in quotes, and none that a spreadsheet would take for a formula.
 fn line(fields: &[String]) -> String {
     let quoted: Vec<String> =
         fields.iter().map(|f| format!("\"{}\"", as_cell(f).replace('"', "\"\""))).collect();

@@ -1,4 +1,5 @@
-//! Answers: questions down, models across, and the full texts of two of them side by side.
+//! Answers: a table with a row a question and a column a model, and below it the full texts of two columns side by
+//! side.
 
 pub mod actions;
 mod columns;
@@ -16,7 +17,7 @@ use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::panes::answers::state::{Fetch, Who};
+use crate::workbench::panes::answers::state::{AnswerColumn, FetchedAnswers};
 use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
@@ -54,7 +55,7 @@ fn table(
     app: &App,
     canvas: &mut Canvas<'_>,
     area: Rect,
-    columns: &[Who],
+    columns: &[AnswerColumn],
     shown: &[usize],
     question: Option<usize>,
 ) {
@@ -117,7 +118,7 @@ fn gap_after(cell: Rect) -> Rect {
     Rect { width: cell.width.saturating_sub(1), ..cell }
 }
 
-/// The code of the language that an answer's probability is of.
+/// The code of the language whose probability an answer shows.
 fn language(app: &App, answer: &Answer) -> String {
     let session = app.run.as_ref().map(|run| AnswerLanguage::of_tasks(&run.state.languages));
     match answer.p_language {
@@ -128,26 +129,26 @@ fn language(app: &App, answer: &Answer) -> String {
     }
 }
 
-/// Under a column's name: its score, or why there is none.
-fn summary(app: &App, who: Who) -> String {
+/// The line under a column's name: its score, or why there is none.
+fn summary(app: &App, who: AnswerColumn) -> String {
     if let Some(answers) = app.column_answers(who) {
         return messages::share_of(&percent(answers.score.acc_in_language), answers.score.n);
     }
     let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
     match fetch {
-        Some(Fetch::Failed(_)) => messages::none().to_owned(),
+        Some(FetchedAnswers::Failed(_)) => messages::none().to_owned(),
         _ => messages::waiting().to_owned(),
     }
 }
 
-/// The question, and the pinned column's answer beside the current one's.
+/// Draws the question, and below it the pinned column's answer beside the current one's.
 fn texts(app: &App, canvas: &mut Canvas<'_>, area: Rect, question: Option<usize>) {
     if area.height < 3 {
         return;
     }
     let here = app.current_column();
     let pinned = app.pinned_column().filter(|p| Some(*p) != here);
-    let found = |who: Option<Who>| who.zip(question).and_then(|(w, q)| app.answer(w, q));
+    let found = |who: Option<AnswerColumn>| who.zip(question).and_then(|(w, q)| app.answer(w, q));
     let any = app.answer_columns().into_iter().find_map(|w| found(Some(w)));
     let title = any.map_or_else(String::new, |a| messages::question_title(&a.id, &a.gold));
     let inner = Canvas::padded(canvas.panel(area, &title, app.answers.zoom));
@@ -156,7 +157,7 @@ fn texts(app: &App, canvas: &mut Canvas<'_>, area: Rect, question: Option<usize>
     let used = canvas.paragraph(most, asked, canvas.theme.tone(Tone::Strong));
     let gap = u16::from(inner.height > used + 4);
     let rest = Canvas::below(inner, used + gap);
-    let sides: Vec<Who> = pinned.into_iter().chain(here).collect();
+    let sides: Vec<AnswerColumn> = pinned.into_iter().chain(here).collect();
     let columns = columns(sides.len(), rest);
     for (who, column) in sides.into_iter().zip(columns.iter()) {
         side(app, canvas, *column, who, found(Some(who)));
@@ -164,7 +165,7 @@ fn texts(app: &App, canvas: &mut Canvas<'_>, area: Rect, question: Option<usize>
 }
 
 /// One column's answer: its name and verdict, then the text.
-fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: Who, answer: Option<&Answer>) {
+fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: AnswerColumn, answer: Option<&Answer>) {
     let name = short(&app.column_name(who));
     let here = app.current_column() == Some(who);
     let style = canvas.theme.tone(if here { Tone::Accent } else { Tone::Plain });
@@ -172,7 +173,7 @@ fn side(app: &App, canvas: &mut Canvas<'_>, area: Rect, who: Who, answer: Option
     let used = canvas.line(head, &name, style);
     let Some(answer) = answer else {
         let fetch = app.candidate_of(who).and_then(|id| app.answers.fetched.get(&(id, app.answers.split)));
-        if let Some(Fetch::Failed(why)) = fetch {
+        if let Some(FetchedAnswers::Failed(why)) = fetch {
             canvas.paragraph(body, why, canvas.theme.tone(Tone::Warn));
         }
         return;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use crate::session::protocol::{Answers, CandidateId, Split};
 
-/// Answers of a candidate: on their way, here, or not to be had.
+/// A candidate's answers: requested, received, or refused with a reason.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fetch {
+pub enum FetchedAnswers {
     Waiting,
     Here(Answers),
     Failed(String),
@@ -15,7 +15,7 @@ pub enum Fetch {
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum AnswerColumn {
     /// A baseline, or a candidate that was opened.
     Candidate(CandidateId),
     /// The best so far, whichever that is.
@@ -26,7 +26,7 @@ pub enum Who {
 
 /// Which questions are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Filter {
+pub enum QuestionFilter {
     #[default]
     All,
     /// Another verdict or number than the pinned column's.
@@ -37,8 +37,8 @@ pub enum Filter {
     Lost,
 }
 
-impl Filter {
-    /// The next one round.
+impl QuestionFilter {
+    /// The next filter, the first after the last.
     #[must_use]
     pub const fn next(self) -> Self {
         match self {
@@ -54,18 +54,18 @@ impl Filter {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnswersView {
     pub split: Split,
-    pub filter: Filter,
+    pub filter: QuestionFilter,
     /// Candidates opened from Evolve.
     pub opened: Vec<CandidateId>,
     /// The column under the cursor; the best when `None`.
-    pub current: Option<Who>,
+    pub current: Option<AnswerColumn>,
     /// The question under the cursor, by its index in the split.
     pub question: Option<usize>,
     /// The column that others are compared with; the first when `None`.
-    pub pinned: Option<Who>,
-    /// The texts have the whole pane.
+    pub pinned: Option<AnswerColumn>,
+    /// The texts take the whole pane.
     pub zoom: bool,
     /// Lines that the texts are scrolled down by.
     pub scroll: usize,
-    pub fetched: HashMap<(CandidateId, Split), Fetch>,
+    pub fetched: HashMap<(CandidateId, Split), FetchedAnswers>,
 }

@@ -8,7 +8,7 @@ use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
 use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
-use crate::workbench::panes::answers::state::Who;
+use crate::workbench::panes::answers::state::AnswerColumn;
 
 impl App {
     /// The question under the cursor, by its index in the split.
@@ -72,7 +72,7 @@ impl App {
                 self.prompt(Purpose::Export, text);
             }
             AnswersAction::CloseColumn => match self.current_column() {
-                Some(Who::Candidate(id)) if self.answers.opened.contains(&id) => {
+                Some(AnswerColumn::Candidate(id)) if self.answers.opened.contains(&id) => {
                     self.answers.opened.retain(|o| *o != id);
                 }
                 _ => self.say(messages::close_opened_only()),

@@ -9,7 +9,7 @@ use crate::workbench::messages;
 use crate::workbench::widgets::heat::Grid;
 use crate::workbench::widgets::path_map::PathMap;
 
-/// The best recipe: a grid of weights, or the map of its path.
+/// How the best recipe is drawn.
 pub enum Genome<'a> {
     Grid(Grid<'a>),
     PathMap(PathMap<'a>),
@@ -26,7 +26,7 @@ impl Genome<'_> {
     }
 }
 
-/// The best candidate's recipe; none where nothing is scored or a model as it is leads.
+/// The best candidate's recipe; none before the first score, and where the best is an unmerged model.
 #[must_use]
 pub fn genome(run: &Run) -> Option<Genome<'_>> {
     let best = run.state.best_entry()?;
@@ -38,7 +38,7 @@ pub fn genome(run: &Run) -> Option<Genome<'_>> {
     })
 }
 
-/// Draws it in a frame with its name.
+/// Draws the best recipe in a frame with its candidate's name.
 pub fn draw(run: &Run, best: &Genome<'_>, canvas: &mut Canvas<'_>, area: Rect) {
     let label = run.state.best_entry().map_or("", |e| e.candidate.label.as_str());
     let inner = canvas.panel(area, &messages::best_labelled(label), false);

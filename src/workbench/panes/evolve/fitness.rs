@@ -12,15 +12,15 @@ use crate::workbench::messages;
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Border, Chart, Level, Series};
 
-/// Where the generations' axis ends: at the planned end, or, while that is far, at a round number
-/// that leaves room to grow.
+/// Last generation on the axis: the planned last one, or, while that is far, a round number that leaves room to
+/// grow.
 fn axis_end(last: f64, planned: f64) -> f64 {
     let near = (1..8).flat_map(|p| [1.0, 2.0, 5.0].map(|m| m * 10_f64.powi(p)));
     let room = near.into_iter().find(|end| *end >= last * 1.5).unwrap_or(planned);
     room.min(planned.max(last)).max(2.0)
 }
 
-/// Best, mean and held-out fitness over the generations.
+/// Draws best, mean and held-out fitness over the generations.
 pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = canvas.panel(area, messages::fitness(), false);
     let state = &run.state;
@@ -56,7 +56,7 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
             style: canvas.theme.series(2),
             mark: '+',
         },
-        // The spread of a generation: a standard deviation above and below its mean.
+        // One standard deviation above and below the mean of each generation.
         spread(1.0),
         spread(-1.0),
     ];

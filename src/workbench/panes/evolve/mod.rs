@@ -1,4 +1,4 @@
-//! Evolve: the run at a glance. This file lays the pane out; each part is drawn by its own file.
+//! Evolve: the run at a glance. This file lays the pane out; each part is drawn by a file of its own.
 
 pub mod actions;
 mod best;
@@ -57,7 +57,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Nothing runs: say what can.
+/// Draws what can be started while no session is shown.
 fn welcome(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = Canvas::padded(canvas.panel(area, messages::evolve(), true));
     let pool = &app.models.pool;
@@ -71,7 +71,7 @@ fn welcome(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.paragraph(room, &text, canvas.theme.tone(Tone::Plain));
 }
 
-/// The population in a frame that names the generation.
+/// Draws the population in a frame that names the generation.
 fn people(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let title = match run.state.generations.last() {
         Some(g) => messages::generation_numbered(g.generation),

@@ -53,14 +53,14 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.line(labels.intersection(row), &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {
-            // Of some of the questions, or an estimate.
+            // It stopped early: the fitness is of some questions only, or an estimate.
             (Some(Outcome::Scored(score)), _) if entry.stopped => {
                 (format!("~{:.3}", score.fitness), if here { style } else { dim })
             }
             (Some(Outcome::Scored(score)), _) => (format!("{:.3}", score.fitness), style),
             (Some(Outcome::Failed(_)), _) => (messages::failed().to_owned(), canvas.theme.tone(Tone::Bad)),
             (None, Some((_, done, of))) => {
-                // A racing candidate has answered some in earlier blocks, and others follow.
+                // A racing candidate answers in blocks: those of earlier blocks count too.
                 let before = entry.values.len() as u64;
                 let share = (before + done) * 100 / of.max(run.state.train_questions as u64).max(1);
                 (format!("{share:>3}%"), canvas.theme.tone(Tone::Warn))

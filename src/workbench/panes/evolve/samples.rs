@@ -1,4 +1,4 @@
-//! Answers to the watched questions while they are written.
+//! The watched questions with the answers that stream in.
 
 use ratatui::layout::Rect;
 
@@ -7,12 +7,12 @@ use crate::session::protocol::Split;
 use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::panes::answers::state::Fetch;
+use crate::workbench::panes::answers::state::FetchedAnswers;
 use crate::workbench::theme::Tone;
-use crate::workbench::widgets::samples::{self, Asked, Sample};
+use crate::workbench::widgets::samples::{self, Sample, SampledQuestion};
 
-/// The watched questions with the answers that are being written, or, of a session at rest, with
-/// the best candidate's.
+/// Draws the watched questions with the answers that are being written; while nothing streams, with the best
+/// candidate's stored answers.
 pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = Canvas::padded(canvas.panel(area, messages::samples(), false));
     if inner.height < 3 {
@@ -27,7 +27,7 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
             let title = entry.map_or(messages::reference_point(), |e| e.candidate.label.as_str()).to_owned();
             let style = canvas.theme.tone(Tone::Accent);
             let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
-            rows.push(Asked {
+            rows.push(SampledQuestion {
                 question: watched.question.clone(),
                 gold: watched.gold.clone(),
                 samples: vec![sample],
@@ -36,14 +36,14 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if rows.is_empty()
         && let Some(id) = run.state.best
-        && let Some(Fetch::Here(stored)) = app.answers.fetched.get(&(id, Split::Train))
+        && let Some(FetchedAnswers::Here(stored)) = app.answers.fetched.get(&(id, Split::Train))
     {
         let style = canvas.theme.tone(Tone::Accent);
         let label = run.state.entry(id).map_or(messages::best_name(), |e| e.candidate.label.as_str());
         for question in &app.preview.questions {
             if let Some(answer) = stored.answers.iter().find(|a| a.index == *question) {
                 let sample = Sample { style, ..Sample::done(label, answer, *canvas.theme) };
-                rows.push(Asked {
+                rows.push(SampledQuestion {
                     question: answer.question.clone(),
                     gold: answer.gold.clone(),
                     samples: vec![sample],

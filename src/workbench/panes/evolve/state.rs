@@ -1,4 +1,5 @@
-//! The session on the screen: the fold over its events, and what is sent but never stored.
+//! The session on the screen: its events folded into a `SessionState`, and the live part that is sent but never
+//! stored (streamed answers, rates, progress). `receive.rs` fills it; Evolve and Answers read it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +7,16 @@ use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, Watche
 use crate::session::state::{Entry, SessionState};
 use crate::workbench::messages;
 
-/// Streamed text beyond this length is not kept.
+/// Most bytes kept of a streamed answer.
 const LONGEST_STREAM: usize = 16_000;
 
-/// A session and its live part.
+/// A session with its live part.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     pub state: SessionState,
-    /// It ended without an event: its process was killed, or the engine told to go.
+    /// It stopped without an event: its process was killed, or the engine was told to end.
     pub halted: bool,
-    /// Its process is gone without a word.
+    /// Its process was killed.
     pub killed: bool,
     /// All past events have been taken in.
     pub caught_up: bool,
@@ -49,14 +50,14 @@ pub struct Rate {
 }
 
 impl Run {
-    /// A session of which nothing but the name is known.
+    /// A session before its first event.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let state = SessionState { name: name.to_owned(), ..SessionState::default() };
         Self { state, ..Self::default() }
     }
 
-    /// How it stands: a run that halted is at rest, whatever its journal says.
+    /// Its status. A run that halted counts as stopped, whatever its journal says.
     #[must_use]
     pub fn status(&self) -> Status {
         match self.state.status {
@@ -65,7 +66,7 @@ impl Run {
         }
     }
 
-    /// How it stands, in a word.
+    /// Its status in a word.
     #[must_use]
     pub fn status_word(&self) -> &'static str {
         match self.status() {
@@ -86,12 +87,12 @@ impl Run {
             self.rate = None;
         }
         if matches!(self.state.status, Status::Stopped | Status::Finished) {
-            // Nothing is being written any more: the best candidate's stored answers are shown.
+            // Nothing streams any more: the best candidate's stored answers are shown instead.
             self.streams.clear();
         }
     }
 
-    /// Takes in what is only sent.
+    /// Takes in a live message.
     pub fn live(&mut self, live: Live) {
         match live {
             Live::Token { candidate, question, text } => {
@@ -137,7 +138,7 @@ impl Run {
         if let Some(generation) = state.generations.last() {
             let mut rows: Vec<&Entry> =
                 generation.candidates.iter().filter_map(|id| state.entry(*id)).collect();
-            // Those that race stand where they stand so far.
+            // A candidate that is still racing is sorted by its fitness so far.
             let fitness = |e: &Entry| match e.outcome {
                 None if e.so_far.n > 0 => e.so_far.fitness,
                 _ => e.fitness_or_least(),
@@ -156,7 +157,7 @@ impl Run {
         grid.max_by(|a, b| a.fitness_or_least().total_cmp(&b.fitness_or_least()))
     }
 
-    /// Reference points worth a row of their own: base, sources, uniform, the best global one.
+    /// Reference points with a row of their own: base, sources, uniform, the best global weighting.
     #[must_use]
     pub fn references(&self) -> Vec<&Entry> {
         let state = &self.state;

@@ -1,4 +1,4 @@
-//! The two lines above the pane: how far the run is and how good, then how fast.
+//! The two lines at the pane's top: generation, evaluations and best fitness; below them progress and speed.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -12,7 +12,7 @@ use crate::workbench::messages;
 use crate::workbench::text::{bytes, count, duration};
 use crate::workbench::theme::Tone;
 
-/// Two lines: how far it is, and how fast.
+/// Draws the two lines.
 pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let state = &run.state;
     let (strong, dim) = (canvas.theme.tone(Tone::Strong), canvas.theme.tone(Tone::Dim));

@@ -9,7 +9,7 @@ use crate::workbench::app::{App, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Look, Overlay};
-use crate::workbench::panes::answers::state::Who;
+use crate::workbench::panes::answers::state::AnswerColumn;
 
 /// Most sample questions; more that are picked are left out.
 const MOST_WATCHED: usize = 8;
@@ -117,7 +117,7 @@ impl App {
         if there.is_none() {
             self.answers.opened.push(id);
         }
-        self.answers.current = Some(there.unwrap_or(Who::Candidate(id)));
+        self.answers.current = Some(there.unwrap_or(AnswerColumn::Candidate(id)));
         self.pane = Pane::Answers;
     }
 
@@ -142,7 +142,7 @@ impl App {
     fn show_recipe(&mut self) {
         let candidate = match self.pane {
             Pane::Answers => match self.current_column() {
-                Some(Who::Hand) => None,
+                Some(AnswerColumn::Hand) => None,
                 Some(who) => self.candidate_of(who),
                 None => return,
             },

@@ -1,5 +1,5 @@
-//! Where fine-tunes differ from their base: a row a source, a column a layer group, the task
-//! vector's length as a share of the base's; below, the cosines between two task vectors.
+//! The map of distances: where the sources differ from their base. A row a source and a column a layer group, each
+//! cell the task vector's norm as a share of the base's; below them the cosines between two task vectors.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Flex, Layout, Rect};
@@ -9,7 +9,7 @@ use crate::session::protocol::Distances;
 use crate::workbench::app::App;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
-use crate::workbench::panes::models::state::Apart;
+use crate::workbench::panes::models::state::PoolDistances;
 use crate::workbench::text::{bytes, width};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
@@ -18,11 +18,11 @@ use crate::workbench::widgets::heat::short;
 const WIDE: u16 = 6;
 const NARROW: u16 = 1;
 
-/// Rows that the map would like to have, its frame included.
+/// Rows that the whole map takes, its frame included.
 #[must_use]
 pub fn rows(app: &App) -> u16 {
-    match &app.models.apart {
-        Apart::Known(_, found) => {
+    match &app.models.distances {
+        PoolDistances::Known(_, found) => {
             let pairs = found.cosines.len() as u16;
             let odd = not_finite(found).len() as u16;
             found.sources.len() as u16 + 4 + odd + if pairs > 0 { pairs + 1 } else { 0 }
@@ -35,7 +35,7 @@ pub fn rows(app: &App) -> u16 {
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = Canvas::padded(canvas.panel(area, messages::distances_title(), false));
     let pool = &app.models.pool;
-    if let Apart::Known(of, found) = &app.models.apart
+    if let PoolDistances::Known(of, found) = &app.models.distances
         && of == pool
     {
         map(found, canvas, inner);
@@ -43,15 +43,15 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let size = |name: &String| app.models.all().iter().find(|m| m.reference == *name).map_or(0, |m| m.bytes);
     let read: u64 = pool.sources.iter().chain([&pool.base]).map(size).sum();
-    let text = match &app.models.apart {
-        Apart::Asked(of) if of == pool => messages::measuring().to_owned(),
-        Apart::Failed(of, why) if of == pool => why.clone(),
+    let text = match &app.models.distances {
+        PoolDistances::Asked(of) if of == pool => messages::measuring().to_owned(),
+        PoolDistances::Failed(of, why) if of == pool => why.clone(),
         _ => messages::distances_wait(&bytes(read)),
     };
     canvas.paragraph(inner, &text, canvas.theme.tone(Tone::Dim));
 }
 
-/// A line for each model that holds numbers which are not finite.
+/// A warning for each model that holds numbers which are not finite.
 fn not_finite(found: &Distances) -> Vec<String> {
     let base = std::iter::once((&found.base, &found.base_not_finite));
     let sources = found.sources.iter().zip(&found.not_finite);
@@ -59,7 +59,7 @@ fn not_finite(found: &Distances) -> Vec<String> {
     odd.map(|(model, n)| messages::distances_not_finite(&short(model), *n)).collect()
 }
 
-/// The map itself: a row a source, then a row a pair of sources.
+/// Draws a row for each source, then one for each pair of sources.
 fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     let groups = LayerGroup::count(found.layers) as u16;
     let names: Vec<String> = found.sources.iter().map(|s| short(s)).collect();
@@ -103,7 +103,7 @@ fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Names of the groups over the cells, as many as have room.
+/// Writes the names of the layer groups over the cells, as many as have room.
 fn heads(layers: usize, canvas: &mut Canvas<'_>, cells: &[Rect], row: Rect) {
     let dim = canvas.theme.tone(Tone::Dim);
     let wide = cells.first().map_or(1, |c| c.width);
@@ -122,7 +122,7 @@ fn heads(layers: usize, canvas: &mut Canvas<'_>, cells: &[Rect], row: Rect) {
     }
 }
 
-/// A row of numbers as colours, with the figures where they have room.
+/// Draws a row of numbers as colours, with figures where there is room.
 fn write_cells(
     canvas: &mut Canvas<'_>,
     cells: &[Rect],

@@ -1,4 +1,5 @@
-//! Models: what is on this machine, what fits together, and which are picked.
+//! Models: the models of this machine, whether they can be merged, and which are picked; below them the card of the
+//! model under the cursor and a map of distances.
 
 pub mod actions;
 mod distances;
@@ -13,13 +14,13 @@ use crate::workbench::app::{App, Link};
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::panes::Hit;
-use crate::workbench::panes::models::state::Apart;
+use crate::workbench::panes::models::state::PoolDistances;
 use crate::workbench::text::{bytes, count, cut, pad_left, width, wrap};
 use crate::workbench::theme::Tone;
 
 /// Draws the pane.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    // What to do next, in a frame of one line, where there is room for it.
+    // A framed line says what to do next, where there is room for it.
     let foot = if area.height > 12 { 3 } else { 0 };
     let most = ((area.height - foot) * 3 / 5).max(5);
     let list = (app.models.all().len() as u16 + 3).clamp(5, most);
@@ -43,11 +44,11 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Where the card of the model under the cursor goes, and the map of distances: to its right on a wide
-/// screen, else below it, or nowhere.
+/// Splits the lower part: the card of the model under the cursor, and the map of distances to its right on a wide
+/// screen, else below it. No map where there is no room.
 fn beside_the_card(app: &App, area: Rect) -> (Rect, Option<Rect>) {
     let rows = distances::rows(app);
-    let wanted = matches!(app.models.apart, Apart::Known(..)) || area.height >= 10;
+    let wanted = matches!(app.models.distances, PoolDistances::Known(..)) || area.height >= 10;
     if !wanted || app.models.list.is_none() {
         return (area, None);
     }
@@ -62,7 +63,7 @@ fn beside_the_card(app: &App, area: Rect) -> (Rect, Option<Rect>) {
     (area, None)
 }
 
-/// What a person would do now.
+/// What a person can do next.
 fn next_step(app: &App) -> String {
     match &app.link {
         Link::Connecting => messages::engine_being_started().to_owned(),
@@ -73,7 +74,7 @@ fn next_step(app: &App) -> String {
     }
 }
 
-/// What a column after the name tells.
+/// A column after the name.
 #[derive(Clone, Copy)]
 enum Fact {
     Size,
@@ -104,7 +105,7 @@ impl Fact {
         }
     }
 
-    /// Numbers stand to the right.
+    /// The text as it stands in its column: numbers at the right.
     fn placed(self, text: String, wide: u16) -> String {
         match self {
             Self::Size | Self::Layers | Self::Vocab => pad_left(&text, wide.into()),
@@ -113,13 +114,13 @@ impl Fact {
     }
 }
 
-/// Columns after the name with their widths. Where it is narrow the last of them are left out.
+/// Columns after the name with their widths. On a narrow screen the last of them are left out.
 const COLUMNS: [(Fact, u16); 5] =
     [(Fact::Size, 8), (Fact::Layers, 6), (Fact::Family, 8), (Fact::Vocab, 6), (Fact::Dtype, 5)];
 
 /// Cells of the mark before a picked model's name.
 const MARK: u16 = 7;
-/// Least room for the words on what fits.
+/// Least width of the last column, which says whether the model fits.
 const FIT: u16 = 16;
 
 fn table(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
@@ -179,7 +180,7 @@ fn write_row(canvas: &mut Canvas<'_>, columns: &[Rect], row: Rect, texts: &[(Str
     }
 }
 
-/// How a model takes part.
+/// The mark of a picked model: base, or its number among the sources.
 fn pick(app: &App, model: &ModelSummary) -> (String, Tone) {
     if model.reference == app.models.pool.base {
         return (messages::pick_base().to_owned(), Tone::Accent);
@@ -200,7 +201,7 @@ fn fit_words(fit: &Fit) -> (String, Tone) {
     }
 }
 
-/// The model under the cursor: its card and its shape.
+/// Draws the card of the model under the cursor: its sizes, then its description.
 fn card(model: &ModelSummary, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = canvas.panel(area, &model.reference, false);
     let inner = Canvas::padded(inner);

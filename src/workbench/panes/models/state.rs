@@ -1,14 +1,15 @@
-//! The models on this machine, and which of them are picked.
+//! State of the Models pane: the models listed, the cursor, which are picked, and the distances measured between
+//! them. `update.rs` changes it; the editor follows the picks.
 
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::session::protocol::Distances;
 use crate::workbench::config::Pool;
 use crate::workbench::messages;
 
-/// Most sources of a merge.
+/// Most sources that can be picked.
 pub const MOST_SOURCES: usize = 5;
 
-/// The list of models with the cursor and the picks.
+/// The listed models, the cursor and the picks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Models {
     /// `None` until the engine has answered.
@@ -21,17 +22,17 @@ pub struct Models {
     pub added: Vec<String>,
     /// Models of the shown session.
     pub shown: Vec<String>,
-    /// Of the listed models those that the engine's own list lacks.
+    /// Listed models that the engine's own list lacks.
     pub outside: Vec<String>,
-    /// The base against which those were last asked for.
+    /// The base against which the models outside the engine's list were last checked.
     pub asked_for: Option<String>,
     /// How far the picked sources lie from the base.
-    pub apart: Apart,
+    pub distances: PoolDistances,
 }
 
-/// Distances of the sources from the base: of which models, and what is known.
+/// The distances of the picked sources from the base, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Apart {
+pub enum PoolDistances {
     #[default]
     Unasked,
     Asked(Pool),
@@ -39,8 +40,8 @@ pub enum Apart {
     Failed(Pool, String),
 }
 
-impl Apart {
-    /// The models that they are of.
+impl PoolDistances {
+    /// The picks that the distances are of.
     #[must_use]
     pub const fn pool(&self) -> Option<&Pool> {
         match self {
@@ -51,7 +52,7 @@ impl Apart {
 }
 
 impl Models {
-    /// Nothing known but what the config names.
+    /// The config's picks, nothing listed yet.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self {
@@ -63,7 +64,7 @@ impl Models {
             shown: Vec::new(),
             outside: Vec::new(),
             asked_for: None,
-            apart: Apart::Unasked,
+            distances: PoolDistances::Unasked,
         }
     }
 
@@ -85,7 +86,7 @@ impl Models {
         self.all().iter().find(|m| m.reference == self.pool.base).map_or(0, |m| m.layers)
     }
 
-    /// Takes the model under the cursor into the pool, or out of it.
+    /// Picks the model under the cursor as a source, or drops it.
     ///
     /// # Errors
     /// The sentence to show when it can't be a source.
@@ -112,14 +113,14 @@ impl Models {
         Ok(())
     }
 
-    /// Makes the model under the cursor the base; sources that it was lose their place.
+    /// Makes the model under the cursor the base. It is no source any more.
     pub fn choose_base(&mut self) {
         let Some(name) = self.chosen().map(|m| m.reference.clone()) else { return };
         self.pool.sources.retain(|s| *s != name);
         self.pool.base = name;
     }
 
-    /// Takes in one model, in place of what was known of it; the cursor goes to a new one.
+    /// Adds a model to the list, or replaces its entry. The cursor goes to it where it is `new`.
     pub fn take_in(&mut self, model: ModelSummary, new: bool) {
         let list = self.list.get_or_insert_default();
         let at = list.iter().position(|m| m.reference == model.reference);
@@ -133,8 +134,8 @@ impl Models {
         }
     }
 
-    /// Models that are listed wherever they lie: those named by hand, the shown session's, those
-    /// picked.
+    /// Models that are listed even where the engine's list lacks them: those named by hand, the shown session's,
+    /// those picked.
     #[must_use]
     pub fn named(&self) -> Vec<&str> {
         let all = self.added.iter().chain(&self.shown).chain([&self.pool.base]).chain(&self.pool.sources);
@@ -147,8 +148,7 @@ impl Models {
         out
     }
 
-    /// Takes in the engine's list and keeps the cursor on its model, and models that were named in
-    /// the list.
+    /// Takes in the engine's list. Models of [`Self::named`] stay listed, and the cursor stays on its model.
     pub fn fill(&mut self, mut list: Vec<ModelSummary>) {
         let named = self.named();
         let named = self.all().iter().filter(|m| named.contains(&m.reference.as_str()));

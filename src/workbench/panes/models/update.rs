@@ -13,7 +13,7 @@ use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
-use crate::workbench::panes::models::state::Apart;
+use crate::workbench::panes::models::state::PoolDistances;
 
 /// Distances are measured without being asked for where the models together have at most this many bytes.
 const MEASURED_UNASKED: u64 = 1 << 30;
@@ -113,7 +113,7 @@ impl App {
         if pool.sources.is_empty() {
             return self.complain(messages::needs_a_source());
         }
-        self.models.apart = Apart::Asked(pool.clone());
+        self.models.distances = PoolDistances::Asked(pool.clone());
         let command = Command::Distances { base: pool.base.clone(), sources: pool.sources.clone() };
         self.ask(Ask::Distances { base: pool.base, sources: pool.sources }, command);
     }
@@ -123,7 +123,7 @@ impl App {
         let pool = &self.models.pool;
         let connected = matches!(self.link, Link::Connected { .. });
         let due = connected && self.pane == Pane::Models && self.replay.is_none();
-        if !due || self.models.apart.pool() == Some(pool) || pool.sources.is_empty() {
+        if !due || self.models.distances.pool() == Some(pool) || pool.sources.is_empty() {
             return;
         }
         let size = |name: &String| self.models.all().iter().find(|m| m.reference == *name).map(|m| m.bytes);
@@ -136,12 +136,12 @@ impl App {
     /// The distances are here, or can't be had.
     pub(in crate::workbench) fn measured(&mut self, base: String, sources: Vec<String>, reply: Reply) {
         let pool = crate::workbench::config::Pool { base, sources };
-        if self.models.apart.pool() != Some(&pool) {
+        if self.models.distances.pool() != Some(&pool) {
             return;
         }
-        self.models.apart = match reply {
-            Reply::Distances(found) => Apart::Known(pool, Box::new(found)),
-            Reply::Error(why) => Apart::Failed(pool, why),
+        self.models.distances = match reply {
+            Reply::Distances(found) => PoolDistances::Known(pool, Box::new(found)),
+            Reply::Error(why) => PoolDistances::Failed(pool, why),
             _ => return,
         };
     }

@@ -1,4 +1,5 @@
-//! Recipe: the grid that is the editor, and the sample answers before and after the last edit.
+//! Recipe: the editor's grid or path with notes below it, and beside it the sample answers before and after the last
+//! edit.
 
 pub mod actions;
 mod files;
@@ -22,7 +23,7 @@ use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::{Grid, figure, short};
 use crate::workbench::widgets::path_map::PathMap;
 
-/// Narrowest room for sample answers beside the grid.
+/// Least width of the sample answers beside the grid.
 const SAMPLES: u16 = 30;
 
 /// Draws the pane.
@@ -73,7 +74,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     preview::draw(app, canvas, right);
 }
 
-/// What the recipe is, what it came from, and what it is compared with.
+/// The frame's title: the method, what the recipe began as, or what it is compared with.
 fn title(editor: &Editor) -> String {
     let method = editor.recipe.method.name();
     match &editor.compared {
@@ -94,7 +95,7 @@ fn path_map(editor: &Editor) -> PathMap<'_> {
     }
 }
 
-/// The numbers that count for the whole merge, in as many lines as they take; gives the lines.
+/// Draws the parameters of the whole merge in as many lines as they take, and gives the lines used.
 fn strip(editor: &Editor, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let all = globals(&editor.recipe);
     let (mut x, mut y) = (area.x, area.y);
@@ -135,7 +136,7 @@ fn strip(editor: &Editor, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     if all.is_empty() { 0 } else { y - area.y + 1 }
 }
 
-/// Runs of layers put one behind another: shown as they are.
+/// Draws a recipe of slices (runs of layers one behind another), which the editor shows but does not change.
 fn slices(recipe: &Recipe, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let lines: Vec<String> = recipe
         .slices
@@ -151,7 +152,7 @@ fn slices(recipe: &Recipe, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     canvas.lines(area, lines.iter().map(String::as_str), canvas.theme.tone(Tone::Plain))
 }
 
-/// Lines below the grid: the cell in words, its parameter, the method.
+/// The notes below the grid: the cell under the cursor, its parameter, the method, the base, the file.
 fn notes(app: &App) -> Vec<String> {
     let editor = &app.editor;
     let recipe = &editor.recipe;

@@ -1,4 +1,4 @@
-//! The sample answers of the recipe in the editor: asked for after each edit, drawn beside those before it.
+//! Asks for sample answers after each edit of the recipe, and draws them beside those before the edit.
 
 use ratatui::layout::Rect;
 
@@ -9,13 +9,13 @@ use crate::workbench::canvas::Canvas;
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
 use crate::workbench::theme::{Theme, Tone};
-use crate::workbench::widgets::samples::{self, Asked, Sample};
+use crate::workbench::widgets::samples::{self, Sample, SampledQuestion};
 
 impl App {
-    /// Asks for sample answers when the recipe has changed since they were asked. A newer request
-    /// replaces an unfinished one, so a held key builds no queue.
+    /// Asks for sample answers where the recipe has changed since the last request. The engine drops an unfinished
+    /// request for a newer one, so that a held key builds no queue.
     pub(in crate::workbench) fn want_preview(&mut self) {
-        // The process that runs the session which is about to be shown has the models open: it is the one to ask.
+        // While a session is about to be shown, wait: the process that runs it has the models open and is asked.
         let none_waits = !matches!(self.startup, Startup::Attach(_));
         let ready = none_waits && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
         if !ready || self.editor.typing.is_some() || self.preview.asked == Some(self.editor.revision) {
@@ -49,12 +49,12 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         }
         return;
     }
-    let all: Vec<Asked> = preview.questions.iter().map(|q| asked(app, *canvas.theme, *q)).collect();
+    let all: Vec<SampledQuestion> = preview.questions.iter().map(|q| asked(app, *canvas.theme, *q)).collect();
     samples::draw_all(canvas, inner, &all);
 }
 
 /// A sample question with the answers before and after the last edit.
-fn asked(app: &App, theme: Theme, question: usize) -> Asked {
+fn asked(app: &App, theme: Theme, question: usize) -> SampledQuestion {
     let preview = &app.preview;
     let now = Preview::answer(preview.now.as_ref(), question);
     let before = Preview::answer(preview.before.as_ref(), question);
@@ -80,5 +80,5 @@ fn asked(app: &App, theme: Theme, question: usize) -> Asked {
             open: preview.request.is_some(),
         }),
     }
-    Asked { question: text, gold, samples }
+    SampledQuestion { question: text, gold, samples }
 }

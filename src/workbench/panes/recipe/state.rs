@@ -1,4 +1,5 @@
-//! The sample answers of the recipe in the editor: the newest beside the ones before.
+//! The preview of the recipe in the editor: sample questions, the answers of the recipe as it is, and those before
+//! the last edit. `receive.rs` fills it; `preview.rs` asks for it and draws it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ pub struct Preview {
     pub asked: Option<u64>,
     /// The request that is being answered.
     pub request: Option<u64>,
-    /// Text so far, by question.
+    /// The answers that stream in, by question.
     pub streams: BTreeMap<usize, String>,
     /// The answers of the recipe as it is now.
     pub now: Option<Answers>,
@@ -26,13 +27,13 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// Nothing asked yet.
+    /// A preview before its first request.
     #[must_use]
     pub fn new(task: String, questions: Vec<usize>) -> Self {
         Self { task, questions, ..Self::default() }
     }
 
-    /// Other questions or another task: what was answered no longer compares.
+    /// Changes the task or the questions. Answers to the earlier ones are dropped.
     pub fn ask_others(&mut self, task: String, questions: Vec<usize>) {
         if self.task != task || self.questions != questions {
             *self = Self::new(task, questions);
