@@ -32,7 +32,7 @@ pub(super) struct Done {
 /// Evaluates and prints the scores; with `--json` the answers too.
 pub fn run(args: &Eval) -> anyhow::Result<()> {
     let target = target(&args.model, args.recipe.lenient)?;
-    args.export.as_deref().map_or(Ok(()), export::check)?;
+    args.export.as_deref().map(export::check).transpose()?;
     let suite = match (&args.suite, &args.task) {
         (Some(suite), _) => Suite::load(suite).map_err(BadInput::error)?,
         (None, Some(list)) => Suite::of(list),

@@ -103,15 +103,23 @@ impl Line {
     }
 }
 
-/// Whether a file can be written in the format that its name asks for; to be asked before answers
+/// A format of the table of answers.
+#[derive(Clone, Copy)]
+pub enum Format {
+    Csv,
+    Parquet,
+}
+
+/// The format that a file's name asks for, where the file can be written; to be asked before answers
 /// are made for it.
-pub fn check(path: &Path) -> anyhow::Result<()> {
+pub fn check(path: &Path) -> anyhow::Result<Format> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
         return Err(BadInput::error(format!("{} is no folder: make it first", parent.display())));
     }
     match path.extension().and_then(|e| e.to_str()) {
-        Some("csv" | "parquet") => Ok(()),
+        Some("csv") => Ok(Format::Csv),
+        Some("parquet") => Ok(Format::Parquet),
         _ => Err(BadInput::error(format!(
             "{}: the name must end in .csv or .parquet, which says what is written",
             path.display()
@@ -121,10 +129,9 @@ pub fn check(path: &Path) -> anyhow::Result<()> {
 
 /// Writes a table in the format that the file's name asks for, all of it or nothing.
 pub fn write(path: &Path, lines: &[Line]) -> anyhow::Result<()> {
-    check(path)?;
-    let bytes = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => as_csv(lines)?,
-        _ => as_parquet(lines)?,
+    let bytes = match check(path)? {
+        Format::Csv => as_csv(lines)?,
+        Format::Parquet => as_parquet(lines)?,
     };
     crate::checkpoint::write_whole(path, &bytes)
         .map_err(|why| BadInput::error(format!("{} can't be written: {why}", path.display())))

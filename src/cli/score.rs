@@ -15,7 +15,7 @@ use crate::text::visible_line;
 /// Prints each answer's verdict and the means.
 pub fn run(args: &Score) -> anyhow::Result<()> {
     let path = args.answers.display().to_string();
-    args.export.as_deref().map_or(Ok(()), export::check)?;
+    args.export.as_deref().map(export::check).transpose()?;
     let given = answers::read(&path)?;
     let task = answers::task_for(&args.task, &given, None).map_err(BadInput::error)?;
     let judged = answers::judge(&task, given, &path)?;

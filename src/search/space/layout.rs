@@ -97,23 +97,22 @@ impl Layout {
 
     /// The parameter's value that the numbers stand for; as many as [`Self::places`].
     pub(in crate::search) fn values(&self, numbers: &[f64]) -> Values {
+        let each = |layers: Vec<f64>| {
+            let head = if self.tie_ends { numbers[0] } else { numbers[numbers.len() - 1] };
+            Values::Each { embed: numbers[0], layers, head }
+        };
+        let middle = || &numbers[1..numbers.len() - usize::from(!self.tie_ends)];
         match &self.groups {
-            Groups::Global => return Values::All(numbers[0]),
+            Groups::Global => Values::All(numbers[0]),
             Groups::Filters(filters) => {
                 let entry = |(name, &value): (&String, &f64)| Filter {
                     filter: Some(name.clone()).filter(|n| n != "*"),
                     value: Values::All(value),
                 };
-                return Values::Filters(filters.iter().zip(numbers).map(entry).collect());
+                Values::Filters(filters.iter().zip(numbers).map(entry).collect())
             }
-            _ => {}
-        }
-        let (embed, head) = (numbers[0], if self.tie_ends { numbers[0] } else { numbers[numbers.len() - 1] });
-        let middle = &numbers[1..numbers.len() - usize::from(!self.tie_ends)];
-        let each = |layers: Vec<f64>| Values::Each { embed, layers, head };
-        match &self.groups {
             Groups::Halves => {
-                let half = |of: usize| each(middle.iter().skip(of).step_by(2).copied().collect());
+                let half = |of: usize| each(middle().iter().skip(of).step_by(2).copied().collect());
                 let part =
                     |name: Option<&str>, of| Filter { filter: name.map(str::to_owned), value: half(of) };
                 // A Llama block's norms: the first stands before attention, the other before the MLP.
@@ -123,7 +122,9 @@ impl Layout {
                     part(None, 1),
                 ])
             }
-            _ => each((0..self.layers).map(|i| dot(&self.shares(i), middle)).collect()),
+            Groups::Layer | Groups::Bands(_) | Groups::Smooth(_) => {
+                each((0..self.layers).map(|i| dot(&self.shares(i), middle())).collect())
+            }
         }
     }
 
@@ -175,7 +176,9 @@ impl Layout {
     fn shares(&self, i: usize) -> Vec<f64> {
         let (n, layers) = match self.groups {
             Groups::Bands(n) | Groups::Smooth(n) => (n, self.layers),
-            _ => (self.layers, self.layers),
+            Groups::Global | Groups::Filters(_) | Groups::Layer | Groups::Halves => {
+                (self.layers, self.layers)
+            }
         };
         let mut out = vec![0.0; n];
         if let Groups::Smooth(_) = self.groups {
