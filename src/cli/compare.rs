@@ -10,7 +10,7 @@ use super::answers::{self, Judged};
 use super::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::error::BadInput;
-use crate::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, TaskSpec};
+use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, SplitQuestions, TaskSpec};
 use crate::task::AnswerLanguage;
 use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
 use crate::text::{visible, visible_line};
@@ -166,7 +166,7 @@ fn answered(
         allow_non_finite: args.recipe.allow_non_finite,
         ..EvalSetup::of_tasks(vec![TaskSpec::whole(&args.task)], &args.device, 0)
     };
-    let ask = [Ask { split, questions: (0..n).collect() }];
+    let ask = [SplitQuestions { split, questions: (0..n).collect() }];
     let target = &target;
     let request = EvalRequest { setup: &setup, target, ask: &ask, watch: &[], decoding: None };
     let (measured, cost) = evaluator.evaluate(&request, &|_| (), &AtomicBool::new(false))?;

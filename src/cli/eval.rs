@@ -13,7 +13,7 @@ use super::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::error::BadInput;
 use crate::evaluate::{
-    Answer, Ask, Cost, EvalRequest, EvalSetup, Evaluator, Measured, Progress, Target, TaskSpec,
+    Answer, Cost, EvalRequest, EvalSetup, Evaluator, Progress, SplitQuestions, SplitResult, Target, TaskSpec,
 };
 use crate::recipe::RecipeFile;
 use crate::task::AnswerLanguage;
@@ -24,7 +24,7 @@ use crate::text::visible_line;
 pub(super) struct Done {
     pub task: Task,
     decoding: Decoding,
-    pub measured: Measured,
+    pub measured: SplitResult,
     cost: Cost,
     seconds: f64,
 }
@@ -96,7 +96,7 @@ fn one(
     if n == 0 {
         return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
     }
-    let ask = [Ask { split, questions: (0..n).collect() }];
+    let ask = [SplitQuestions { split, questions: (0..n).collect() }];
     let setup = EvalSetup {
         allow_non_finite: args.recipe.allow_non_finite,
         ..EvalSetup::of_tasks(vec![TaskSpec::whole(name)], &args.device, 0)

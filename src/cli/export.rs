@@ -12,7 +12,7 @@ use parquet::schema::parser::parse_message_type;
 
 use super::answers::Judged;
 use crate::error::BadInput;
-use crate::evaluate::{Answer, Measured};
+use crate::evaluate::{Answer, SplitResult};
 use crate::task::LanguageProbability;
 use crate::text::as_cell;
 
@@ -43,7 +43,7 @@ pub struct Line {
 
 impl Line {
     /// Of answers that were just given.
-    pub fn all(task: &str, measured: &Measured) -> Vec<Self> {
+    pub fn all(task: &str, measured: &SplitResult) -> Vec<Self> {
         let seconds = |i: usize| measured.seconds.get(i).copied();
         measured.answers.iter().enumerate().map(|(i, a)| Self::of(task, a, seconds(i))).collect()
     }

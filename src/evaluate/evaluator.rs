@@ -12,7 +12,7 @@ use super::loaded_tasks::LoadedTasks;
 use super::score::Cost;
 use super::task_list::{check_asked, listed, together};
 use super::task_runner::TaskQuestions;
-use super::types::{Ask, EvalSetup, Measured, Progress, SetupFacts, StoredQuestion, Target};
+use super::types::{EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 use crate::error::BadInput;
 use crate::lm;
 use crate::task::{Decoding, NO_LANGUAGE, Split};
@@ -34,7 +34,7 @@ pub struct EvalRequest<'a> {
     /// What answers.
     pub target: &'a Target,
     /// The questions, by their index in the list of all tasks' questions.
-    pub ask: &'a [Ask],
+    pub ask: &'a [SplitQuestions],
     /// Questions of the first split asked whose answers are told as they grow.
     pub watch: &'a [usize],
     /// Instead of the tasks' own way of decoding.
@@ -101,7 +101,7 @@ impl Evaluator {
         request: &EvalRequest<'_>,
         progress: &(dyn Fn(Progress) + Sync),
         cancel: &AtomicBool,
-    ) -> anyhow::Result<(Vec<Measured>, Cost)> {
+    ) -> anyhow::Result<(Vec<SplitResult>, Cost)> {
         let EvalRequest { setup, ask, .. } = *request;
         let splits: Vec<Split> = ask.iter().map(|a| a.split).collect();
         let tasks = listed(setup, &splits, &mut self.tasks)?;
@@ -117,10 +117,10 @@ impl Evaluator {
             bail!("cancelled");
         }
         let first = splits.first().copied().unwrap_or(Split::Train);
-        let count = |ask: &[Ask]| ask.iter().map(|a| a.questions.len() as u64).sum::<u64>();
+        let count = |ask: &[SplitQuestions]| ask.iter().map(|a| a.questions.len() as u64).sum::<u64>();
         let (all, mut done_before) = (count(ask), 0);
         let alone = tasks.len() == 1;
-        let mut found: Vec<Vec<(usize, Measured)>> = vec![Vec::new(); ask.len()];
+        let mut found: Vec<Vec<(usize, SplitResult)>> = vec![Vec::new(); ask.len()];
         for (at, task) in tasks.iter().enumerate() {
             let own = task.own_of(ask);
             if count(&own) == 0 && !alone {

@@ -3,11 +3,16 @@
 
 use super::score::{Answer, Score};
 use super::task_runner::ModelAnswer;
-use super::types::{Ask, Measured};
+use super::types::{SplitQuestions, SplitResult};
 use crate::task::{Fitness, Question, Task, Verdict};
 
 /// Verdicts, answer by answer, and their means, split by split. `said` has the order of `ask`.
-pub(super) fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<ModelAnswer>) -> Vec<Measured> {
+pub(super) fn judge(
+    ask: &[SplitQuestions],
+    task: &Task,
+    fitness: &Fitness,
+    said: Vec<ModelAnswer>,
+) -> Vec<SplitResult> {
     let mut said = said.into_iter();
     let mut out = Vec::new();
     for a in ask {
@@ -53,7 +58,7 @@ pub(super) fn judge(ask: &[Ask], task: &Task, fitness: &Fitness, said: Vec<Model
             in_language: means.in_language,
             n: answers.len() as u64,
         };
-        out.push(Measured {
+        out.push(SplitResult {
             split: a.split,
             score,
             metrics: means.metrics,

@@ -36,4 +36,6 @@ pub use model_sources::ModelSources;
 pub use path_models::PathModels;
 pub use score::{Answer, Answers, Cost, FITNESS_MAX, Score, SplitScore, TaskScore};
 pub use task_runner::{ModelAnswer, TaskQuestions, TaskRunner};
-pub use types::{Ask, EvalSetup, Measured, Progress, SetupFacts, StoredQuestion, Target, TaskSpec};
+pub use types::{
+    EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target, TaskSpec,
+};

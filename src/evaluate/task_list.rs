@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::loaded_tasks::LoadedTasks;
 use super::score::{TaskScore, combined};
-use super::types::{Ask, EvalSetup, Measured, StoredQuestion, TaskSpec};
+use super::types::{EvalSetup, SplitQuestions, SplitResult, StoredQuestion, TaskSpec};
 use crate::error::BadInput;
 use crate::task::{Fitness, Split, Task};
 
@@ -66,7 +66,7 @@ pub(super) fn listed<'a>(
 }
 
 /// An error where a question is asked that no task has.
-pub(super) fn check_asked(tasks: &[ListedTask<'_>], ask: &[Ask]) -> anyhow::Result<()> {
+pub(super) fn check_asked(tasks: &[ListedTask<'_>], ask: &[SplitQuestions]) -> anyhow::Result<()> {
     for a in ask {
         let n: usize = tasks.iter().map(|listed| listed.count.of(a.split)).sum();
         let Some(index) = a.questions.iter().find(|&&index| index >= n) else { continue };
@@ -89,8 +89,8 @@ impl ListedTask<'_> {
     }
 
     /// Those questions that are its own, by its own indices.
-    pub fn own_of(&self, ask: &[Ask]) -> Vec<Ask> {
-        let own = |a: &Ask| Ask {
+    pub fn own_of(&self, ask: &[SplitQuestions]) -> Vec<SplitQuestions> {
+        let own = |a: &SplitQuestions| SplitQuestions {
             split: a.split,
             questions: a.questions.iter().filter_map(|index| self.own_index(a.split, *index)).collect(),
         };
@@ -116,8 +116,8 @@ impl ListedTask<'_> {
 pub(super) fn together(
     tasks: &[ListedTask<'_>],
     split: Split,
-    mut found: Vec<(usize, Measured)>,
-) -> Measured {
+    mut found: Vec<(usize, SplitResult)>,
+) -> SplitResult {
     if tasks.len() == 1
         && let Some((_, alone)) = found.pop()
     {
@@ -125,14 +125,14 @@ pub(super) fn together(
     }
     let weight = |listed: &ListedTask<'_>| listed.spec.weight.unwrap_or(listed.task.weight);
     let weights: Vec<f64> = found.iter().map(|(at, _)| weight(&tasks[*at])).collect();
-    let score = |(at, m): &(usize, Measured)| TaskScore {
+    let score = |(at, m): &(usize, SplitResult)| TaskScore {
         task: tasks[*at].spec.task.clone(),
         score: m.score,
         metrics: m.metrics.clone(),
     };
     let scores: Vec<TaskScore> = found.iter().map(score).collect();
     let seconds = found.iter().flat_map(|(_, m)| m.seconds.clone()).collect();
-    Measured {
+    SplitResult {
         split,
         score: combined(&weights, &scores),
         metrics: BTreeMap::new(),
@@ -176,11 +176,11 @@ mod tests {
         assert_eq!(stored.len(), 2 + 2 + 3 + 5);
         assert!(stored.contains(&train(1, "a 1")) && stored.contains(&train(2, "b 0")));
         assert!(stored.contains(&(Split::Test, 6, "b 4".to_owned())));
-        let ask = [Ask { split: Split::Train, questions: vec![4, 0, 2] }];
+        let ask = [SplitQuestions { split: Split::Train, questions: vec![4, 0, 2] }];
         assert_eq!(tasks[0].own_of(&ask)[0].questions, [0]);
         assert_eq!(tasks[1].own_of(&ask)[0].questions, [2, 0]);
         check_asked(&tasks, &ask).unwrap();
-        let beyond = [Ask { split: Split::Train, questions: vec![1, 5] }];
+        let beyond = [SplitQuestions { split: Split::Train, questions: vec![1, 5] }];
         let why = check_asked(&tasks, &beyond).unwrap_err().to_string();
         assert!(why.contains("have 5 questions there, none with index 5"), "{why}");
         // What is not asked for is not read.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use super::types::{Ask, Progress};
+use super::types::{Progress, SplitQuestions};
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
 use crate::error::BadInput;
 use crate::lm::{self, Continuation, Decoder, Device, GenerationEvent, Message, Options, Reader, Timing};
@@ -31,7 +31,7 @@ pub struct TaskQuestions<'a> {
     /// As the setup names the task.
     pub name: &'a str,
     /// The questions, by the task's own indices.
-    pub ask: &'a [Ask],
+    pub ask: &'a [SplitQuestions],
     /// Questions of the first split asked whose answers are told as they grow.
     pub watch: &'a [usize],
     /// Instead of the task's own way of decoding.

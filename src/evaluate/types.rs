@@ -1,5 +1,5 @@
-//! The plain data of an evaluation: what is asked ([`EvalSetup`], [`Target`], [`Ask`]), what is told meanwhile
-//! ([`Progress`]), what comes out ([`SetupFacts`], [`StoredQuestion`], [`Measured`]). A session's jobs carry them
+//! The plain data of an evaluation: what is asked ([`EvalSetup`], [`Target`], [`SplitQuestions`]), what is told meanwhile
+//! ([`Progress`]), what comes out ([`SetupFacts`], [`StoredQuestion`], [`SplitResult`]). A session's jobs carry them
 //! between processes and its journal keeps them.
 
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ impl TaskSpec {
 
 /// Questions to answer, all of one split, by their index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct SplitQuestions {
     pub split: Split,
     pub questions: Vec<usize>,
 }
@@ -154,7 +154,7 @@ pub struct StoredQuestion {
 
 /// Answers to one split's questions, with their verdicts and scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct SplitResult {
     pub split: Split,
     pub score: Score,
     /// Metrics by name, shares in [0, 1]; empty for several tasks.
@@ -172,7 +172,7 @@ pub struct Measured {
     pub values: Vec<f64>,
 }
 
-impl Measured {
+impl SplitResult {
     /// Why candidates cannot be ranked by it, if they cannot: a number in it is not finite.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::FilePrint;
-use crate::evaluate::{Ask, Cost, EvalSetup, Measured, SetupFacts, StoredQuestion, Target};
+use crate::evaluate::{Cost, EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 
 /// Something for a worker to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub enum Job {
         known: Vec<FilePrint>,
     },
     /// Answer questions and score the answers.
-    Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<Ask>, watch: Vec<usize> },
+    Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<SplitQuestions>, watch: Vec<usize> },
     /// Stop the job with this number if it is still running.
     Cancel { id: u64 },
 }
@@ -38,7 +38,7 @@ pub enum Report {
     /// Questions done so far.
     Progress { id: u64, done: u64, of: u64 },
     /// The answer to [`Job::Run`], split by split.
-    Done { id: u64, device: String, splits: Vec<Measured>, cost: Cost },
+    Done { id: u64, device: String, splits: Vec<SplitResult>, cost: Cost },
     /// The job could not be done, in one sentence.
     Failed { id: u64, why: String },
     /// The job was done, and its result is no fitness: another worker would find the same.

@@ -17,7 +17,7 @@ use super::job::{Job, Report};
 use super::line::{Unsayable, encode};
 use super::signals;
 use crate::evaluate::fingerprints::{Changed, of_models};
-use crate::evaluate::{EvalRequest, Evaluator, Measured, Progress, is_settled};
+use crate::evaluate::{EvalRequest, Evaluator, Progress, SplitResult, is_settled};
 use crate::limits::MESSAGE;
 
 /// Progress is reported this often at most.
@@ -110,7 +110,7 @@ fn work(
             };
             let request = EvalRequest { setup, target, ask, watch, decoding: None };
             let (splits, cost) = evaluator.evaluate(&request, &progress, cancel)?;
-            match splits.iter().find_map(Measured::unfit) {
+            match splits.iter().find_map(SplitResult::unfit) {
                 Some(why) => Ok(Report::Unfit { id, why }),
                 None => Ok(Report::Done { id, device: evaluator.device_name(setup)?, splits, cost }),
             }

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
-use yosegi::evaluate::{Ask, EvalRequest, EvalSetup, Evaluator, Target, TaskSpec};
+use yosegi::evaluate::{EvalRequest, EvalSetup, Evaluator, SplitQuestions, Target, TaskSpec};
 use yosegi::recipe::RecipeFile;
 use yosegi::task::Split;
 

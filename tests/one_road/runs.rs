@@ -14,7 +14,7 @@ fn a_session_takes_every_form_too() {
         ..EvalSetup::of_tasks(zoo(), "cpu", 0)
     };
     let alone = EvalSetup::of_tasks(zoo(), "cpu", 0);
-    let ask = [Ask { split: Split::Test, questions: vec![0, 1] }];
+    let ask = [SplitQuestions { split: Split::Test, questions: vec![0, 1] }];
     let answers = |evaluator: &mut Evaluator, setup: &EvalSetup, target: &Target| -> Vec<String> {
         let request = EvalRequest { setup, target, ask: &ask, watch: &[], decoding: None };
         let (measured, _) = evaluator.evaluate(&request, &|_| (), &AtomicBool::new(false)).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use yosegi::evaluate::{Measured, SetupFacts, StoredQuestion};
+use yosegi::evaluate::{SetupFacts, SplitResult, StoredQuestion};
 use yosegi::recipe::{Method, Param, Recipe, Source};
 use yosegi::session::engine::WorkerFunction;
 use yosegi::session::job::{Job, Report};
@@ -55,7 +55,7 @@ fn fitness(target: &Target) -> f64 {
     (-miss).exp()
 }
 
-fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
+fn answers(target: &Target, split: Split, questions: &[usize]) -> SplitResult {
     let f = fitness(target);
     let score = Score { fitness: f, acc: f, acc_in_language: f, in_language: 1.0, n: questions.len() as u64 };
     let answer = |&index: &usize| Answer {
@@ -73,7 +73,7 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> Measured {
         in_language: None,
         detail: Detail::default(),
     };
-    Measured {
+    SplitResult {
         split,
         score,
         metrics: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::FilePrint;
 use crate::error::BadInput;
-use crate::evaluate::{Ask, EvalSetup, Measured, SetupFacts, StoredQuestion};
+use crate::evaluate::{EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion};
 use crate::session::config::Config;
 use crate::session::evolve::{self, Evolution, Next, Work};
 use crate::session::home::Home;
@@ -161,7 +161,7 @@ impl ActiveSession {
     pub fn measured(
         &mut self,
         work: &Work,
-        result: Result<(Vec<Measured>, Cost), String>,
+        result: Result<(Vec<SplitResult>, Cost), String>,
     ) -> anyhow::Result<Record> {
         let (splits, cost) = match result {
             Ok((splits, cost)) => (Ok(splits), Some(cost)),
@@ -169,7 +169,8 @@ impl ActiveSession {
         };
         let scores = match &splits {
             Ok(splits) => {
-                let of = |m: &Measured| SplitScore { split: m.split, score: m.score, tasks: m.tasks.clone() };
+                let of =
+                    |m: &SplitResult| SplitScore { split: m.split, score: m.score, tasks: m.tasks.clone() };
                 Ok(splits.iter().map(of).collect::<Vec<_>>())
             }
             Err(why) => Err(why.clone()),
@@ -199,7 +200,7 @@ impl ActiveSession {
     /// The job that measures a candidate.
     pub fn job(&self, id: u64, work: &Work, watch: &[usize]) -> Job {
         let state = self.state();
-        let ask = |&split: &Split| Ask {
+        let ask = |&split: &Split| SplitQuestions {
             split,
             questions: match split {
                 Split::Train if work.questions.is_some() => work.questions.clone().unwrap_or_default(),

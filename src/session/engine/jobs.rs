@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::active_session::{self, ActiveSession};
 use crate::checkpoint::FilePrint;
-use crate::evaluate::{Ask, EvalSetup, Target, TaskSpec};
+use crate::evaluate::{EvalSetup, SplitQuestions, Target, TaskSpec};
 use crate::session::config::Config;
 use crate::session::evolve::Work;
 use crate::session::job::Job;
@@ -52,7 +52,7 @@ pub struct SessionToOpen {
 pub struct TryRequest {
     pub target: Target,
     pub task: String,
-    pub ask: Ask,
+    pub ask: SplitQuestions,
 }
 
 /// A try that runs in another process; dropping this gives it up.

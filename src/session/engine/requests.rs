@@ -11,7 +11,7 @@ use super::jobs::{PendingJob, Purpose, SessionToOpen, TryRequest};
 use super::queries;
 use crate::checkpoint::look_up;
 use crate::error::BadInput;
-use crate::evaluate::{Ask, SetupFacts, StoredQuestion};
+use crate::evaluate::{SetupFacts, SplitQuestions, StoredQuestion};
 use crate::session::config::Config;
 use crate::session::evolve::Evolution;
 use crate::session::home::Home;
@@ -90,7 +90,7 @@ impl Dispatcher {
                     let command = Command::Try { target, task, split, questions };
                     return self.forward_try(connection, id, socket, command);
                 }
-                let asked = TryRequest { target, task, ask: Ask { split, questions } };
+                let asked = TryRequest { target, task, ask: SplitQuestions { split, questions } };
                 let pending = PendingJob::try_now(self.active.as_ref(), connection, id, asked);
                 self.tries.push_back(pending);
                 return;

@@ -4,7 +4,7 @@
 use super::dispatcher::Dispatcher;
 use super::jobs::{PendingJob, Purpose};
 use super::worker_handle::WorkerHandle;
-use crate::evaluate::Measured;
+use crate::evaluate::SplitResult;
 use crate::session::evolve::Work;
 use crate::session::job::Report;
 use crate::session::protocol::{Answers, Cost, Event, Live, Message, Reply};
@@ -128,7 +128,7 @@ impl Dispatcher {
         }
     }
 
-    fn measured(&mut self, work: &Work, result: Result<(Vec<Measured>, Cost), String>) {
+    fn measured(&mut self, work: &Work, result: Result<(Vec<SplitResult>, Cost), String>) {
         let memory = self.worker.as_ref().and_then(WorkerHandle::pid).map_or(0, resident_bytes);
         let Some(active) = &mut self.active else { return };
         let name = active.name.clone();
