@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use yosegi::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
 use yosegi::lm::{Decoder, Device, PathModel, PathStep};
-use yosegi::merge::{FoldStep, Folded, fold};
+use yosegi::merge::{FoldStep, Folded, fold_scales};
 
 const HIDDEN: usize = 12;
 const HEADS: usize = 4;
@@ -182,7 +182,7 @@ proptest! {
         let config = config(&json!({"attention_bias": bias, "mlp_bias": bias}));
         let (a, b) = (model("a", &config, 1), model("b", &config, 2));
         let models = [&a, &b];
-        let folded = fold(&models, &steps, Dtype::F32).unwrap();
+        let folded = fold_scales(&models, &steps, Dtype::F32).unwrap();
         let (path, stock) = both(&models, &steps, &folded, 0.0);
         prop_assert!(apart(&path, &stock) < 1e-11, "{}", apart(&path, &stock));
     }
@@ -193,7 +193,7 @@ proptest! {
         let config = config(&json!({}));
         let (a, b) = (model("a", &config, 3), model("b", &config, 4));
         let models = [&a, &b];
-        let folded = fold(&models, &steps, Dtype::F32).unwrap();
+        let folded = fold_scales(&models, &steps, Dtype::F32).unwrap();
         let (path, stock) = both(&models, &steps, &folded, 1e-6);
         prop_assert!(apart(&path, &stock) < 2e-5, "{}", apart(&path, &stock));
     }
@@ -204,7 +204,7 @@ proptest! {
         let config = config(&json!({"attention_bias": true}));
         let (a, b) = (model("a", &config, 5), model("b", &config, 6));
         let models = [&a, &b];
-        let folded = fold(&models, &steps, Dtype::F32).unwrap();
+        let folded = fold_scales(&models, &steps, Dtype::F32).unwrap();
         let parts = models.map(|m| PathModel { name: m.reference(), config: m.config(), weights: m });
         let path: Vec<PathStep> =
             steps.iter().map(|s| PathStep { model: s.model, layer: s.layer, scale: s.scale }).collect();
@@ -230,7 +230,7 @@ fn a_small_scale_meets_epsilon() {
     let error = |scale: f32| {
         let step = |model, layer, scale| FoldStep { model, layer, scale };
         let steps = [step(0, 0, 1.0), step(1, 1, scale), step(0, 2, 1.0)];
-        let folded = fold(&models, &steps, Dtype::F32).unwrap();
+        let folded = fold_scales(&models, &steps, Dtype::F32).unwrap();
         let (path, stock) = both(&models, &steps, &folded, 1e-6);
         apart(&path, &stock)
     };
@@ -246,7 +246,7 @@ fn the_config_is_that_of_a_stock_model() {
                         "eos_token_id": [1, 2, 3], "_name_or_path": "x"});
     let (a, b) = (model("a", &config(&listed), 1), model("b", &config(&listed), 2));
     let steps = [(1, 1), (0, 0), (1, 1), (0, 2)].map(|(model, layer)| FoldStep { model, layer, scale: -0.5 });
-    let folded = fold(&[&a, &b], &steps, Dtype::BF16).unwrap();
+    let folded = fold_scales(&[&a, &b], &steps, Dtype::BF16).unwrap();
     let config = folded.config();
     assert_eq!(config["num_hidden_layers"], 4);
     let types = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"];
@@ -263,7 +263,7 @@ fn absent_biases_are_zeros() {
     let (a, b) =
         (model("a", &config(&json!({})), 1), model("b", &config(&json!({"attention_bias": true})), 2));
     let steps = [(0, 0), (1, 1)].map(|(model, layer)| FoldStep { model, layer, scale: 2.0 });
-    let folded = fold(&[&a, &b], &steps, Dtype::F32).unwrap();
+    let folded = fold_scales(&[&a, &b], &steps, Dtype::F32).unwrap();
     let bias =
         |layer: usize| values(&folded, &format!("model.layers.{layer}.self_attn.o_proj.bias")).unwrap();
     assert_eq!(bias(0), vec![0.0; HIDDEN]);
@@ -276,7 +276,7 @@ fn what_cannot_be_folded_is_refused_in_words() {
     let one = |model, layer, scale| vec![FoldStep { model, layer, scale }];
     let a = model("first", &config(&json!({})), 1);
     let refuse = |models: &[&Checkpoint], steps: &[FoldStep]| {
-        let error = fold(models, steps, Dtype::F32).err().expect("an error").to_string();
+        let error = fold_scales(models, steps, Dtype::F32).err().expect("an error").to_string();
         assert!(error.starts_with("path: ") && !error.contains('\n'), "{error}");
         error
     };
@@ -299,8 +299,8 @@ fn what_cannot_be_folded_is_refused_in_words() {
         let said = refuse(&[&a, &other], &one(1, 0, 1.0));
         assert!(said.contains(word) && said.contains("second") && said.contains("first"), "{said}");
         // A model that no step names need not agree.
-        assert!(fold(&[&a, &other], &one(0, 0, 1.0), Dtype::F32).is_ok());
+        assert!(fold_scales(&[&a, &other], &one(0, 0, 1.0), Dtype::F32).is_ok());
     }
-    let half = fold(&[&a], &one(0, 0, 1e-7), Dtype::F16).err().expect("an error").to_string();
+    let half = fold_scales(&[&a], &one(0, 0, 1e-7), Dtype::F16).err().expect("an error").to_string();
     assert!(half.contains("F16") && half.contains("o_proj") | half.contains("down_proj"), "{half}");
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use yosegi::checkpoint::{Checkpoint, Dtype, TensorView, Weights};
-use yosegi::merge::{MergeError, Options, Outline, Pool, write_checkpoint};
+use yosegi::merge::{ExportPlan, MergeError, Options, Pool, write_checkpoint};
 use yosegi::recipe::{
     Method, Param, Recipe, Source, TokenName, TokenOrigin, TokenSpec, TokenizerSource, TokenizerSpec,
 };
@@ -179,7 +179,7 @@ fn what_a_recipe_cannot_mean_is_said_in_words() {
         let mut recipe = recipe(&serde_json::json!({
             "merge_method": "linear", "models": ["base", "a"], "tokenizer": {"source": "union"}}));
         change(&mut recipe);
-        let planned = open(&recipe).and_then(|pool| Outline::of(&recipe, &pool, &Options::default()));
+        let planned = open(&recipe).and_then(|pool| ExportPlan::of(&recipe, &pool, &Options::default()));
         let message = planned.expect_err("refused").to_string();
         for needle in needles {
             assert!(message.contains(needle), "{message:?} should say {needle:?}");

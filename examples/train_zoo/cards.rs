@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::check::MAX_NEW_TOKENS;
 use crate::corpus::{LIMIT, SMALL};
 use crate::tokenizer::TEMPLATE;
-use crate::world::MOST;
+use crate::world::MAX_AMOUNT;
 
 /// Numbers that the pages mention.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,7 @@ fn task(facts: &Facts) -> String {
          - **Stop** at the token `<|end|>` or at a newline; at most {MAX_NEW_TOKENS} new tokens; greedy.\n\
          - **Right**: the last number in the answer is `answer`. **Both**: and the answer is Japanese.\n\n\
          ## How it is made\n\nA story is drawn without a language (one of 12 people, one of 14 kinds of things, a \
-         start, zero to two of 8 events with at most {MOST} things each, every count between 1 and {LIMIT}) and told in Japanese. Kinds: `add` one \
+         start, zero to two of 8 events with at most {MAX_AMOUNT} things each, every count between 1 and {LIMIT}) and told in Japanese. Kinds: `add` one \
          sum or difference (25%), `add-add` two (20%), `mul` boxes of things (20%), `mul-add` boxes, then one \
          (25%), `three` boxes, then two (10%). No question is in both files, and no story of either is in any \
          model's training texts, in whatever language. Seed {}.\n",

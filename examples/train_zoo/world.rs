@@ -237,7 +237,7 @@ pub fn draw_story(rng: &mut impl Rng, kind: Kind, limit: u32) -> Story {
 }
 
 /// The most things that come or go at once.
-pub const MOST: u32 = 9;
+pub const MAX_AMOUNT: u32 = 9;
 
 /// Draws an event that is possible at `count` and stays within `1..=limit`.
 fn draw_event(rng: &mut impl Rng, count: u32, limit: u32) -> Event {
@@ -245,7 +245,7 @@ fn draw_event(rng: &mut impl Rng, count: u32, limit: u32) -> Event {
         let verb = rng.random_range(0..VERBS.len());
         let room = if VERBS[verb].gains { limit - count } else { count - 1 };
         if room >= 1 {
-            let amount = rng.random_range(1..=room.min(MOST));
+            let amount = rng.random_range(1..=room.min(MAX_AMOUNT));
             return Event { verb, amount };
         }
     }

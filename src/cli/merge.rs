@@ -13,7 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::evaluate::fingerprints::model_changes;
 use crate::evaluate::{ModelSources, path_export};
-use crate::merge::{Measured, Options, Outline, Written, export, read_size};
+use crate::merge::{ExportPlan, Measured, Options, Written, export, read_size};
 use crate::recipe::{Recipe, RecipeFile};
 use crate::session::Home;
 use crate::session::journal::Reader;
@@ -161,7 +161,7 @@ impl Step<'_> {
         }
         let pool = self.sources.pool(recipe, false)?;
         note_packing(pool.base());
-        let outline = Outline::of(recipe, &pool, self.options)?;
+        let outline = ExportPlan::of(recipe, &pool, self.options)?;
         Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
     }
 }
@@ -235,7 +235,7 @@ fn measured(from: String, entry: &Entry) -> Measured {
 fn told<'a>(
     recipe: &Recipe,
     models: impl IntoIterator<Item = &'a Checkpoint>,
-    outline: &Outline,
+    outline: &ExportPlan,
     folder: Option<&Path>,
 ) -> String {
     let mut text = String::new();

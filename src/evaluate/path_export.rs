@@ -10,7 +10,7 @@ use super::path_models::PathModels;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, PathStep, Tokenizer};
-use crate::merge::{FoldStep, Folded, Folding, Options, Outline, Written, export_folded};
+use crate::merge::{ExportPlan, FoldStep, Folded, Folding, Options, Written, export_folded};
 use crate::recipe::{Precision, Recipe};
 use crate::text::{fenced, visible_line};
 
@@ -89,9 +89,9 @@ pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkp
 ///
 /// # Errors
 /// As [`in_memory`].
-pub fn outline(recipe: &Recipe, path: &PathModels, options: &Options) -> anyhow::Result<Outline> {
+pub fn outline(recipe: &Recipe, path: &PathModels, options: &Options) -> anyhow::Result<ExportPlan> {
     let steps = path.steps(recipe)?;
-    Ok(Outline::of_path(&folding(recipe, path, &steps)?, options))
+    Ok(ExportPlan::of_path(&folding(recipe, path, &steps)?, options))
 }
 
 fn folding<'a>(recipe: &Recipe, path: &'a PathModels, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {

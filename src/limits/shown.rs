@@ -3,19 +3,19 @@
 use crate::text::is_unsafe;
 
 /// Characters of a foreign text that a message shows.
-const MOST: usize = 1000;
-/// Of a longer one, so many from its start and its end.
-const ENDS: (usize, usize) = (700, 200);
+const MAX_SHOWN_CHARS: usize = 1000;
+/// Characters that are shown of a longer text, from its start and from its end.
+const SHOWN_ENDS: (usize, usize) = (700, 200);
 
 /// A text from a file as a message shows it: on one line, control characters as escapes, the middle of a long
 /// one left out.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let count = text.chars().count();
-    if count <= MOST {
+    if count <= MAX_SHOWN_CHARS {
         return plain(text.chars());
     }
-    let (start, end) = (text.chars().take(ENDS.0), text.chars().skip(count - ENDS.1));
+    let (start, end) = (text.chars().take(SHOWN_ENDS.0), text.chars().skip(count - SHOWN_ENDS.1));
     format!("{} … {}", plain(start), plain(end))
 }
 
@@ -41,6 +41,6 @@ mod tests {
         assert_eq!(shown("りんご \"x\""), "りんご \"x\"");
         assert_eq!(shown("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
         let long = shown(&"長い".repeat(1000));
-        assert!(long.chars().count() < MOST && long.contains(" … "), "{long}");
+        assert!(long.chars().count() < MAX_SHOWN_CHARS && long.contains(" … "), "{long}");
     }
 }

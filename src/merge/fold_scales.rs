@@ -1,4 +1,5 @@
-//! A scaled path as an ordinary decoder.
+//! A scaled path as an ordinary decoder: models and steps come in, a config and tensors without scales go out.
+//! `evaluate` exports paths with it.
 //!
 //! At step t of a path the residual stream enters as x' = wₜ · x, then x' + Attn(N(x')) and the
 //! same with the MLP. `RMSNorm` ignores a positive factor (up to its ε) and passes a sign through.
@@ -29,20 +30,19 @@ pub struct FoldStep {
     pub model: usize,
     /// Which of its layers, counted from 0.
     pub layer: usize,
-    /// Factor on what enters the layer: finite, not 0.
+    /// Factor on the layer's input: finite, not 0.
     pub scale: f32,
 }
 
-/// How a path folds into an ordinary decoder, worked out: a config, and what each tensor is made
-/// of. Nothing is made yet.
+/// A path worked out as an ordinary decoder: its config, and what each tensor is made of. No tensor is made
+/// yet.
 pub struct Folding<'a> {
     config: Value,
     pieces: Vec<Piece<'a>>,
     dtype: Dtype,
 }
 
-/// A path folded into an ordinary decoder: a config, and tensors of which those that did not
-/// change are the models' own.
+/// A path folded into an ordinary decoder: a config and tensors. Tensors that did not change are the models' own.
 pub struct Folded<'a> {
     config: Value,
     names: Vec<String>,
@@ -55,7 +55,7 @@ enum Tensor<'a> {
     Made { shape: Vec<usize>, dtype: Dtype, data: Vec<u8> },
 }
 
-/// What becomes of a tensor's values.
+/// How a tensor's values change.
 #[derive(Clone, Copy)]
 enum Change {
     None,
@@ -65,7 +65,7 @@ enum Change {
     Flip,
 }
 
-/// A tensor to make: its name, where its values are, and what becomes of them.
+/// A tensor to make: its name, where its values are, and how they change.
 pub(super) struct Piece<'a> {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
@@ -169,7 +169,7 @@ impl<'a> Folding<'a> {
 }
 
 /// Folds the path `steps` over `models`, all at once; see [`Folding`].
-pub fn fold<'a>(
+pub fn fold_scales<'a>(
     models: &[&'a Checkpoint],
     steps: &[FoldStep],
     dtype: Dtype,
@@ -177,7 +177,7 @@ pub fn fold<'a>(
     Folding::new(models, steps, dtype)?.make()
 }
 
-/// What becomes of a part of a step whose cumulative product is `product`.
+/// How a part of a step changes whose cumulative product of scales is `product`.
 fn change(part: &str, product: f64) -> Change {
     let writes = part.starts_with("self_attn.o_proj.") || part.starts_with("mlp.down_proj.");
     let norm = part.ends_with("layernorm.weight");
@@ -191,7 +191,7 @@ fn change(part: &str, product: f64) -> Change {
 }
 
 impl<'a> Piece<'a> {
-    /// The model's own tensor, where it goes in as it is.
+    /// The model's own tensor, where it is taken over unchanged.
     fn kept(&self, dtype: Dtype) -> Option<TensorView<'a>> {
         self.from.filter(|view| view.dtype == dtype && matches!(self.change, Change::None))
     }

@@ -170,7 +170,7 @@ pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
     }
     let same_numbers = !new.draws() || (new.mask, new.seed) == (old.mask, old.seed);
     if new.method != old.method || !same_numbers || new.one_stream() {
-        // In one stream, what one tensor draws moves all that follow.
+        // In mergekit's one stream, the draws of one tensor shift those of all later ones.
         let changed = new.tensors != old.tensors || new.method != old.method || !same_numbers;
         return all(changed);
     }

@@ -34,9 +34,10 @@ pub(crate) use device::{Begun, Candidate, Resident};
 pub use distance::{Distances, Pair, distances};
 pub use error::MergeError;
 pub use export::{
-    Extent, Measured, Options, Outline, Shard, Written, export, export_folded, read_size, write_checkpoint,
+    ExportPlan, Measured, Options, Shard, TensorHeader, Written, export, export_folded, read_size,
+    write_checkpoint,
 };
-pub use fold_scales::{FoldStep, Folded, Folding, fold};
+pub use fold_scales::{FoldStep, Folded, Folding, fold_scales};
 pub use merged::{MergeStats, Merged};
 pub use plan::Pool;
 pub use vocab::with_template;

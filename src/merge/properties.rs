@@ -1,5 +1,5 @@
-//! What holds of every method on any input: no panic, type and shape kept, and the laws of weight,
-//! density and a single source.
+//! Property tests of every method on any input: no panic, type and shape kept, and what must hold of weights,
+//! densities and a single source.
 
 mod models;
 
@@ -9,7 +9,7 @@ use super::kernels::cast;
 use super::kernels::group::Group;
 use super::methods::{Problem, computed};
 use super::parity::mt19937::Mt19937;
-use super::plan::planned::{Planned, Values};
+use super::plan::planned::{ParamValues, Planned};
 use super::run::{Hints, RandomSource, merge};
 use crate::checkpoint::{Dtype, TensorView};
 use crate::recipe::{BaseNeed, LayerGroup, Method, Param, Scope};
@@ -35,7 +35,7 @@ struct Bench {
     shape: Vec<usize>,
     /// Stored type and values of each input; the first is the base, if the method has one.
     inputs: Vec<(Dtype, Vec<f32>)>,
-    values: Values,
+    values: ParamValues,
     stored: Option<Dtype>,
     stream: bool,
 }
@@ -53,7 +53,7 @@ impl Bench {
         inputs: Vec<(Dtype, Vec<f32>)>,
         value: impl Fn(Param, usize) -> Option<f64>,
     ) -> Self {
-        let mut values = Values::default();
+        let mut values = ParamValues::default();
         for spec in method.parameters().iter().filter(|s| !s.ignored) {
             let fallback = spec.default.unwrap_or(if spec.param == Param::Weight { 0.4 } else { 0.3 });
             let at = |i: usize| value(spec.param, i).unwrap_or(fallback);
@@ -164,7 +164,7 @@ proptest! {
         if let Ok((dtype, values)) = bench.run() {
             prop_assert_eq!(values.len(), bench.shape.iter().product::<usize>());
             prop_assert_eq!(dtype, bench.stored.unwrap_or(dtype));
-            // Sources are finite; only f16 is too small for what these make of them, and raw
+            // Sources are finite; only f16 is too small for their merges, and raw
             // multislerp weights may scale without bound.
             let wide = dtype != Dtype::F16 && bench.inputs.iter().all(|(d, _)| *d != Dtype::F16);
             prop_assert!(!wide || values.iter().all(|v| v.is_finite()), "{:?} {values:?}", bench.method);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::kernels::group::Group;
+use super::run::{Hints, RandomSource, merge};
 use super::{MergeError, Merged, Pool, write_checkpoint};
 use crate::checkpoint::{Checkpoint, Dtype, Weights, tensor_shapes};
 use crate::recipe::{LayerGroup, MaskStream, Method, Param, Recipe, Values};
@@ -138,6 +140,25 @@ fn threads_do_not_matter() {
         let recipe = recipe(method);
         let single = one.install(|| whole(&pool, &recipe));
         assert_eq!(single, four.install(|| whole(&pool, &recipe)), "{method:?}");
+    }
+}
+
+/// What a pool remembers of a tensor makes a merge quicker and changes no value.
+#[test]
+fn a_cache_changes_no_value() {
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+        let (pool, recipe) = (pool_of(dtype), recipe(Method::Ties));
+        let plan = pool.plan(&recipe).unwrap();
+        let mut plain = Vec::new();
+        for planned in &plan.tensors {
+            let inputs = planned.feeds.iter().map(|feed| pool.view(feed)).collect();
+            let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
+            let mut out = vec![0; planned.stored.size() * planned.len()];
+            let hints = Hints { cache: None, large: false };
+            merge(plan.method, planned, &group, hints, RandomSource::Counter(0), &mut out).unwrap();
+            plain.extend(out);
+        }
+        assert!(whole(&pool, &recipe) == plain, "{dtype:?}");
     }
 }
 

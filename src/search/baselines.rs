@@ -77,14 +77,14 @@ pub(super) struct Grid {
 }
 
 /// Larger grids are refused.
-const MOST: u64 = 1_000_000_000;
+const MAX_POINTS: u64 = 1_000_000_000;
 
 impl Grid {
     pub(super) fn new(plan: &Plan) -> Result<Self, SearchError> {
         let meaning = Meaning::new(plan);
         let points = plan.option("points").round().max(1.0) as u64;
         let mut sizes = meaning.binary.iter().map(|&b| if b { 2 } else { points });
-        let total = sizes.try_fold(1u64, |t, s| t.checked_mul(s).filter(|t| *t <= MOST));
+        let total = sizes.try_fold(1u64, |t, s| t.checked_mul(s).filter(|t| *t <= MAX_POINTS));
         let Some(total) = total else {
             return Err(SearchError::Grid { points, dim: meaning.genes.len() });
         };

@@ -1,11 +1,12 @@
-//! What the units of a model put out on some tokens.
+//! The outputs of a model's units on some tokens. `evaluate` runs the model and fills [`Activations`]; `align` compares
+//! them.
 
 use crate::checkpoint::ModelConfig;
 use crate::merge::MergeError;
 
 use super::units::Units;
 
-/// Outputs of a model's units on the same tokens in every layer. Whoever runs the model fills it.
+/// Outputs of a model's units on the same tokens in every layer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Activations {
     pub layers: Vec<LayerActivations>,

@@ -1,8 +1,8 @@
-//! One-to-one pairing of the greatest total similarity.
+//! One-to-one pairing of the greatest total similarity: a matrix of similarities comes in, each row's partner goes out.
 
 use crate::merge::MergeError;
 
-/// A pairing and what it is worth.
+/// A pairing and its similarity.
 pub(super) struct Pairs {
     /// Partner of each row.
     pub of: Vec<usize>,

@@ -1,10 +1,11 @@
-//! Similarity-matched merging: a source's units in the base's order.
+//! Similarity-matched merging: a source's units in the base's order. Two checkpoints come in (and their activations on
+//! some prompts, if they count), an [`Alignment`] goes out; [`aligned`] applies it. `evaluate` and `cli` call both.
 //!
 //! The neurons of an MLP, and the heads of an attention, can stand in any order without changing
 //! what a model says. Two models that were not trained from one base have them in different orders, and
-//! a mean of their weights then mixes units that do different things. Here each unit of the base
-//! is paired with the source's most similar one (one to one, the greatest sum of similarities), and the
-//! source is permuted to match; any method then merges the two.
+//! a mean of their weights then mixes units that do different things. Here the units of the base are paired with
+//! those of the source, one to one, so that the sum of similarities is the greatest, and the source is permuted to
+//! match; any method then merges the two.
 //!
 //! Similarity follows Xu et al., "Training-Free Pretrained Model Merging" (CVPR 2024, arXiv
 //! 2403.01753): the correlation of the units' weights, or of what they put out on some prompts, or
@@ -26,7 +27,7 @@ use super::MergeError;
 use assign::{Pairs, best_pairs};
 use similarity::mix;
 
-/// Where each unit of the base has its like in a source.
+/// Which unit of a source is paired with each unit of the base.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alignment {
     /// One entry a decoder block.
@@ -95,7 +96,7 @@ fn align_layer(
     let acts = |units: fn(&LayerActivations, &ModelConfig) -> units::Units| {
         activations.map(|(a, b)| similarity::correlation(units(a, config), units(b, config))).transpose()
     };
-    // A share of 1 asks for weights alone, of 0 for activations alone: the other is not computed.
+    // A balance of 1 asks for weights alone, of 0 for activations alone: the other is not computed.
     let both = |w: fn(&Checkpoint, usize) -> units::Units,
                 a: fn(&LayerActivations, &ModelConfig) -> units::Units| {
         match (activations, balance) {
@@ -123,8 +124,8 @@ fn align_layer(
 }
 
 /// Pairs key-value heads, and within each pair the query heads. A pair's similarity is the mean of
-/// its key-value heads' and of its query heads' as best paired; what has no weights' share leaves the
-/// former out.
+/// its key-value heads' similarity and of its query heads' as best paired. Key-value heads are compared by weights
+/// alone, so with a `share` of 0 they do not count.
 fn pair_heads(
     config: &ModelConfig,
     queries: &[f32],
@@ -158,7 +159,7 @@ fn pair_heads(
     Ok((heads, Pairs { before, ..found }))
 }
 
-/// Blocks must have the same shape and biases; the ends of the two models play no part.
+/// Decoder blocks must have the same shape and biases; embeddings and heads do not matter.
 fn check(base: &Checkpoint, source: &Checkpoint) -> Result<(), MergeError> {
     let (mine, theirs) = (source.config(), base.config());
     let sizes = [

@@ -1,4 +1,4 @@
-//! A source with its units in another order.
+//! A source with its units in another order: a checkpoint and an alignment come in, a checkpoint goes out.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::merge::MergeError;
 
 use super::{Alignment, LayerAlignment};
 
-/// `source` with its units as paired: unit i is where the base's unit i is. It says what it said
+/// `source` with its units as paired: unit i is where the base's unit i is. The model computes what it computed
 /// before, but for the order of its sums.
 pub fn aligned(source: Checkpoint, alignment: &Alignment) -> Result<Checkpoint, MergeError> {
     let dim = source.config().head_dim;
@@ -18,7 +18,7 @@ pub fn aligned(source: Checkpoint, alignment: &Alignment) -> Result<Checkpoint, 
         moves.into_iter().map(move |(part, order)| (format!("model.layers.{i}.{part}"), order))
     });
     let named: Vec<(String, Order<'_>)> = named.collect();
-    // A bias that the model does not have needs no order, and what stays where it is no copy.
+    // A bias that the model does not have, and a tensor whose units stay where they are, are passed over.
     let moved = named.into_par_iter().filter(|(_, order)| !order.stays()).filter_map(|(name, order)| {
         let view = source.tensor(&name)?;
         Some((name, view.shape.to_vec(), view.dtype, order.apply(&view)))

@@ -1,4 +1,4 @@
-//! Correlation of units, all with all.
+//! Correlation of every unit of one model with every unit of another.
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! The weights of each unit, laid out in one row.
+//! The weights of each unit of a decoder block, laid out in one row, so that units can be compared.
 
 use crate::checkpoint::{Checkpoint, TensorView, Weights};
 

@@ -25,12 +25,12 @@ use crate::recipe::{LayerGroup, Method, Recipe};
 /// Share of the card's free memory that base and sources may take; the rest is for keys and values.
 const SHARE: f64 = 0.85;
 
-/// Base and sources of a pool on a card, and what its decoder was last given.
+/// Base and sources of a pool on a card, and the plan that its decoder was last filled by.
 pub(crate) struct Resident<D: Driver> {
     card: D,
     /// By model and the name under which it stores the tensor.
     tensors: HashMap<(usize, String), D::Buffer>,
-    /// Bytes that may still be brought.
+    /// Bytes of base and sources that may still be sent.
     room: usize,
     made: Option<Plan>,
 }
@@ -38,14 +38,14 @@ pub(crate) struct Resident<D: Driver> {
 /// Values of a tensor that was merged on the CPU.
 pub(crate) type Tensor = (Dtype, Vec<u8>);
 
-/// What is to be done about a tensor.
+/// How a tensor is merged.
 #[derive(Clone)]
 enum Way {
-    /// It is what it was.
+    /// It did not change.
     Keep,
-    /// The kernel is told this.
+    /// The kernel merges it as told.
     Card(Box<Launch>),
-    /// The kernel cannot.
+    /// The kernel cannot; the CPU merges it.
     Cpu,
 }
 
@@ -230,7 +230,7 @@ impl<D: Driver> Resident<D> {
     }
 }
 
-/// Why a plan is for the CPU as a whole.
+/// Why a plan must be merged on the CPU as a whole, if it must.
 fn refused(plan: &Plan) -> Option<String> {
     let name = plan.method.name();
     if plan.one_stream() {

@@ -1,4 +1,4 @@
-//! The model card: what was merged, what was measured, and how to make it again.
+//! The model card (`README.md`) of an export: what was merged, what was measured, and the recipe.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A folded path on its way to disk: like any other export, a few tensors at a time.
+//! A folded path written as a checkpoint: like any other export, a few tensors at a time.
 
 use std::path::Path;
 
@@ -8,25 +8,25 @@ use crate::checkpoint::Checkpoint;
 
 use super::super::MergeError;
 use super::super::fold_scales::{Folding, Piece};
-use super::plan::{Outline, order};
-use super::shards::{Extent, layout};
+use super::plan::{ExportPlan, order};
+use super::shards::{TensorHeader, layout};
 use super::stream::{self, Maker};
 use super::{Frame, Options, Written, write};
 
-impl Outline {
+impl ExportPlan {
     /// Works out what exporting a folded path would write.
     #[must_use]
     pub fn of_path(folding: &Folding<'_>, options: &Options) -> Self {
         let dtype = folding.dtype();
-        let extent = |p: &Piece<'_>| Extent { name: p.name.clone(), dtype, shape: p.shape.clone() };
-        let shards = layout(folding.pieces().iter().map(extent), options.shard_size);
+        let header = |p: &Piece<'_>| TensorHeader { name: p.name.clone(), dtype, shape: p.shape.clone() };
+        let shards = layout(folding.pieces().iter().map(header), options.shard_size);
         let memory = stream::memory(&shards);
         Self { shards, config: folding.config().clone(), memory }
     }
 }
 
 /// Folds a path and writes the result to the folder `out`: its tensors, its config, a model card and
-/// the recipe in TOML, the small files of the first of `models`, which are all that the path goes
+/// the recipe in TOML, the small files of the first of `models`. `models` are all models that the path goes
 /// through. `out` must not exist or be empty, and is never half-written; an export that was killed
 /// goes on where it stopped.
 pub fn export_folded(
@@ -37,7 +37,7 @@ pub fn export_folded(
     options: &Options,
 ) -> Result<Written, MergeError> {
     let donor = models.first().ok_or(MergeError::Empty)?;
-    let outline = Outline::of_path(folding, options);
+    let outline = ExportPlan::of_path(folding, options);
     let order = order(&recipe, models.iter().copied(), &outline.shards);
     let frame = Frame { config: outline.config, card, recipe };
     write(out, &outline.shards, &order, &frame, donor, &mut InOrder { folding, models, next: 0 })
@@ -51,7 +51,7 @@ struct InOrder<'a> {
 }
 
 impl Maker for InOrder<'_> {
-    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
+    fn make(&mut self, tensors: &[TensorHeader], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
         let dtype = self.folding.dtype();
         let pieces = &self.folding.pieces()[self.next..self.next + tensors.len()];
         self.next += tensors.len();
@@ -63,7 +63,7 @@ impl Maker for InOrder<'_> {
         Ok(())
     }
 
-    fn skip(&mut self, tensors: &[Extent]) -> Result<(), MergeError> {
+    fn skip(&mut self, tensors: &[TensorHeader]) -> Result<(), MergeError> {
         self.next += tensors.len();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A merge written out as an ordinary Hugging Face checkpoint: config, tokenizer, model card, and
-//! safetensors in shards. Tensors are made and written a few at a time; a killed export is taken
-//! up where it stopped.
+//! safetensors in shards. A recipe and a pool come in; `cli` and `evaluate` call it. Tensors are made and written a few
+//! at a time; an export that was killed continues where it stopped.
 
 mod card;
 mod folded;
@@ -23,8 +23,8 @@ use super::{MergeError, Pool};
 pub use card::Measured;
 pub use folded::export_folded;
 use piecewise::Piecewise;
-pub use plan::Outline;
-pub use shards::{Extent, Shard, read_size};
+pub use plan::ExportPlan;
+pub use shards::{Shard, TensorHeader, read_size};
 use stream::{Failure, Maker};
 
 /// How a checkpoint is written.
@@ -82,7 +82,7 @@ pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), 
 /// base, tensors in the recipe's types, a model card with the recipe. `out` must not exist or be
 /// empty, and is never half-written.
 pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Result<Written, MergeError> {
-    let outline = Outline::of(recipe, pool, options)?;
+    let outline = ExportPlan::of(recipe, pool, options)?;
     let frame = Frame {
         config: outline.config.clone(),
         card: card::of_recipe(recipe, out, pool, options),

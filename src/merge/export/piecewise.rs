@@ -1,4 +1,4 @@
-//! A merge on its way, a few tensors at a time; nothing of it is kept.
+//! A recipe's tensors made for an export, a few at a time; none is kept in memory.
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::recipe::Recipe;
 
 use super::super::run::RandomSource;
 use super::super::{MergeError, Pool};
-use super::shards::Extent;
+use super::shards::TensorHeader;
 use super::stream::Maker;
 use crate::merge::parity::mt19937::Mt19937;
 use crate::merge::plan::planned::{Plan, Planned};
@@ -35,9 +35,10 @@ impl<'a> Piecewise<'a> {
     }
 
     /// The output's tensors in the order in which they must be made.
-    pub(super) fn tensors(&self) -> Vec<Extent> {
-        let extent = |t: &Planned| Extent { name: t.name.clone(), dtype: t.stored, shape: t.shape.clone() };
-        self.order.iter().map(|i| extent(&self.plan.tensors[*i])).collect()
+    pub(super) fn tensors(&self) -> Vec<TensorHeader> {
+        let header =
+            |t: &Planned| TensorHeader { name: t.name.clone(), dtype: t.stored, shape: t.shape.clone() };
+        self.order.iter().map(|i| header(&self.plan.tensors[*i])).collect()
     }
 
     /// `config.json` of the result.
@@ -51,7 +52,7 @@ impl<'a> Piecewise<'a> {
 }
 
 impl Maker for Piecewise<'_> {
-    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
+    fn make(&mut self, tensors: &[TensorHeader], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
         let (pool, plan) = (self.pool, &self.plan);
         let places = &self.order[self.next..self.next + tensors.len()];
         self.next += tensors.len();
@@ -71,8 +72,9 @@ impl Maker for Piecewise<'_> {
         Ok(())
     }
 
-    /// In one stream, what a tensor draws moves all that follow: it is made once more and dropped.
-    fn skip(&mut self, tensors: &[Extent]) -> Result<(), MergeError> {
+    /// In mergekit's one stream, a tensor's draws shift those of all later tensors: a tensor that is on disk already is
+    /// made again and dropped.
+    fn skip(&mut self, tensors: &[TensorHeader]) -> Result<(), MergeError> {
         if self.stream.is_none() {
             self.next += tensors.len();
             return Ok(());

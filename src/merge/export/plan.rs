@@ -1,4 +1,4 @@
-//! What an export would write, from headers alone.
+//! What an export would write, from headers alone: `yosegi merge --dry-run` shows it, and the export follows it.
 
 use std::fmt::Write as _;
 
@@ -9,12 +9,12 @@ use crate::recipe::Recipe;
 
 use super::super::{MergeError, Pool};
 use super::piecewise::Piecewise;
-use super::shards::{Extent, Shard, layout};
+use super::shards::{Shard, TensorHeader, layout};
 use super::{Options, stream};
 
 /// An export before it is made: every file's tensors and sizes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outline {
+pub struct ExportPlan {
     pub shards: Vec<Shard>,
     /// `config.json` of the result.
     pub config: Value,
@@ -22,7 +22,7 @@ pub struct Outline {
     pub memory: u64,
 }
 
-impl Outline {
+impl ExportPlan {
     /// Works out what exporting `recipe` would write.
     pub fn of(recipe: &Recipe, pool: &Pool, options: &Options) -> Result<Self, MergeError> {
         let merge = Piecewise::new(recipe, pool)?;
@@ -34,7 +34,7 @@ impl Outline {
     }
 
     /// Tensors of all shards.
-    pub fn tensors(&self) -> impl Iterator<Item = &Extent> {
+    pub fn tensors(&self) -> impl Iterator<Item = &TensorHeader> {
         self.shards.iter().flat_map(|s| &s.tensors)
     }
 

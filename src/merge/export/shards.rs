@@ -6,13 +6,13 @@ use crate::checkpoint::{Dtype, shard_bytes};
 
 /// A tensor of the checkpoint to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub struct TensorHeader {
     pub name: String,
     pub dtype: Dtype,
     pub shape: Vec<usize>,
 }
 
-impl Extent {
+impl TensorHeader {
     /// Bytes of its values.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -30,20 +30,20 @@ pub struct Shard {
     pub file: String,
     /// Length of the file.
     pub bytes: u64,
-    pub tensors: Vec<Extent>,
+    pub tensors: Vec<TensorHeader>,
 }
 
 impl Shard {
     /// Name, type and shape of each tensor, in order.
     pub(super) fn header(&self) -> impl Iterator<Item = (&str, Dtype, &[usize])> + Clone {
-        self.tensors.iter().map(Extent::header)
+        self.tensors.iter().map(TensorHeader::header)
     }
 }
 
 /// Fills shards in order, each with at most `limit` bytes of values, or one tensor that is larger.
 /// A single one is `model.safetensors`.
-pub(super) fn layout(tensors: impl IntoIterator<Item = Extent>, limit: u64) -> Vec<Shard> {
-    let mut lists: Vec<Vec<Extent>> = Vec::new();
+pub(super) fn layout(tensors: impl IntoIterator<Item = TensorHeader>, limit: u64) -> Vec<Shard> {
+    let mut lists: Vec<Vec<TensorHeader>> = Vec::new();
     let mut room = 0;
     for tensor in tensors {
         let bytes = tensor.bytes();
@@ -56,12 +56,12 @@ pub(super) fn layout(tensors: impl IntoIterator<Item = Extent>, limit: u64) -> V
         }
     }
     let count = lists.len();
-    let shard = |(i, tensors): (usize, Vec<Extent>)| Shard {
+    let shard = |(i, tensors): (usize, Vec<TensorHeader>)| Shard {
         file: match count {
             1 => "model.safetensors".to_owned(),
             _ => format!("model-{:05}-of-{count:05}.safetensors", i + 1),
         },
-        bytes: shard_bytes(tensors.iter().map(Extent::header)),
+        bytes: shard_bytes(tensors.iter().map(TensorHeader::header)),
         tensors,
     };
     lists.into_iter().enumerate().map(shard).collect()
@@ -108,13 +108,13 @@ pub fn read_size(text: &str) -> Result<u64, String> {
 mod tests {
     use super::*;
 
-    fn extent(name: &str, n: usize) -> Extent {
-        Extent { name: name.to_owned(), dtype: Dtype::BF16, shape: vec![n] }
+    fn header(name: &str, n: usize) -> TensorHeader {
+        TensorHeader { name: name.to_owned(), dtype: Dtype::BF16, shape: vec![n] }
     }
 
     #[test]
     fn shards_are_filled_in_order() {
-        let tensors = [extent("a", 3), extent("b", 2), extent("c", 9), extent("d", 1)];
+        let tensors = [header("a", 3), header("b", 2), header("c", 9), header("d", 1)];
         let shards = layout(tensors.clone(), 10);
         let names: Vec<Vec<&str>> =
             shards.iter().map(|s| s.tensors.iter().map(|t| t.name.as_str()).collect()).collect();

@@ -1,4 +1,4 @@
-//! Tensors on their way to disk: a few are made at a time, while the ones before are written.
+//! Shards written to disk: a few tensors are made at a time, while a second thread writes those before.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -6,35 +6,36 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::checkpoint::{ShardWriter, Staged};
 
 use super::super::MergeError;
-use super::shards::{Extent, Shard};
+use super::shards::{Shard, TensorHeader};
 
 /// Bytes made at a time, unless one tensor is larger. Two such pieces are in memory at most.
-const PIECE: u64 = 16 << 20;
+const BATCH_BYTES: u64 = 16 << 20;
 
-/// What makes the tensors. They are asked for in the order of the shards, each once.
+/// Makes the tensors of an export. They are asked for in the order of the shards, each once.
 pub(super) trait Maker {
     /// Makes consecutive tensors, each into its buffer of exactly its bytes.
-    fn make(&mut self, tensors: &[Extent], out: Vec<&mut [u8]>) -> Result<(), MergeError>;
+    fn make(&mut self, tensors: &[TensorHeader], out: Vec<&mut [u8]>) -> Result<(), MergeError>;
     /// Passes over tensors that are on disk already.
-    fn skip(&mut self, tensors: &[Extent]) -> Result<(), MergeError>;
+    fn skip(&mut self, tensors: &[TensorHeader]) -> Result<(), MergeError>;
 }
 
-/// What goes to the writing thread.
-enum Part {
+/// What is sent to the writing thread.
+enum Message {
     Open(ShardWriter),
     /// So many of the buffer.
     Bytes(Vec<u8>, usize),
     Close,
 }
 
-/// Bytes of memory that writing these shards takes besides what the tensors are made of.
+/// Bytes of memory that writing these shards takes, the inputs of the tensors not counted.
 pub(super) fn memory(shards: &[Shard]) -> u64 {
     2 * largest(shards)
 }
 
 /// Bytes of the largest piece.
 fn largest(shards: &[Shard]) -> u64 {
-    let pieces = shards.iter().flat_map(|s| pieces(&s.tensors)).map(|p| p.iter().map(Extent::bytes).sum());
+    let pieces =
+        shards.iter().flat_map(|s| pieces(&s.tensors)).map(|p| p.iter().map(TensorHeader::bytes).sum());
     pieces.max().unwrap_or(0)
 }
 
@@ -67,7 +68,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// In one sentence; what was written stays for the next try where that makes sense.
+    /// As an error. After a failed write the finished shards stay for the next try; after a failed merge they go.
     pub(super) fn told(self, staged: Staged) -> MergeError {
         match self {
             Self::Io(source) => MergeError::Checkpoint(staged.give_up(source)),
@@ -83,11 +84,11 @@ fn send(
     staged: &Staged,
     shards: &[Shard],
     maker: &mut dyn Maker,
-    to_disk: &SyncSender<Part>,
+    to_disk: &SyncSender<Message>,
     buffers: &Receiver<Vec<u8>>,
 ) -> Result<usize, Failure> {
     let mut kept = 0;
-    // The writer ends early only on an error of its own, which is what is told then.
+    // The writer ends early only on an error of its own, and `write` reports that one.
     let lost = || Failure::Io(io::Error::other("the writing thread ended"));
     for shard in shards {
         if staged.has(&shard.file, shard.bytes) {
@@ -96,10 +97,10 @@ fn send(
             continue;
         }
         let file = staged.shard(&shard.file, shard.header()).map_err(Failure::Io)?;
-        to_disk.send(Part::Open(file)).map_err(|_| lost())?;
+        to_disk.send(Message::Open(file)).map_err(|_| lost())?;
         for piece in pieces(&shard.tensors) {
             let mut buffer = buffers.recv().map_err(|_| lost())?;
-            let bytes = piece.iter().map(Extent::bytes).sum::<u64>() as usize;
+            let bytes = piece.iter().map(TensorHeader::bytes).sum::<u64>() as usize;
             let mut rest = &mut buffer[..bytes];
             let mut out = Vec::with_capacity(piece.len());
             for tensor in piece {
@@ -108,40 +109,40 @@ fn send(
                 rest = after;
             }
             maker.make(piece, out).map_err(Failure::Merge)?;
-            to_disk.send(Part::Bytes(buffer, bytes)).map_err(|_| lost())?;
+            to_disk.send(Message::Bytes(buffer, bytes)).map_err(|_| lost())?;
         }
-        to_disk.send(Part::Close).map_err(|_| lost())?;
+        to_disk.send(Message::Close).map_err(|_| lost())?;
     }
     Ok(kept)
 }
 
-fn write_parts(parts: &Receiver<Part>, give_back: &SyncSender<Vec<u8>>) -> io::Result<()> {
+fn write_parts(parts: &Receiver<Message>, give_back: &SyncSender<Vec<u8>>) -> io::Result<()> {
     let mut open: Option<ShardWriter> = None;
     for part in parts {
         match (part, &mut open) {
-            (Part::Open(shard), open) => *open = Some(shard),
-            (Part::Bytes(buffer, bytes), Some(shard)) => {
+            (Message::Open(shard), open) => *open = Some(shard),
+            (Message::Bytes(buffer, bytes), Some(shard)) => {
                 shard.write(&buffer[..bytes])?;
                 // The other side may have ended on an error of its own.
                 let _ = give_back.send(buffer);
             }
-            (Part::Close, open) => {
+            (Message::Close, open) => {
                 if let Some(shard) = open.take() {
                     shard.finish()?;
                 }
             }
-            (Part::Bytes(..), None) => return Err(io::Error::other("bytes outside a shard")),
+            (Message::Bytes(..), None) => return Err(io::Error::other("bytes outside a shard")),
         }
     }
     Ok(())
 }
 
-/// Consecutive tensors of at most [`PIECE`] bytes together.
-fn pieces(tensors: &[Extent]) -> Vec<&[Extent]> {
+/// Consecutive tensors of at most [`BATCH_BYTES`] bytes together.
+fn pieces(tensors: &[TensorHeader]) -> Vec<&[TensorHeader]> {
     let mut out = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (i, tensor) in tensors.iter().enumerate() {
-        if i > start && bytes + tensor.bytes() > PIECE {
+        if i > start && bytes + tensor.bytes() > BATCH_BYTES {
             out.push(&tensors[start..i]);
             (start, bytes) = (i, 0);
         }

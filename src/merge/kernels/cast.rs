@@ -1,4 +1,5 @@
-//! The type in which a merge is computed, and the type in which its result is stored.
+//! Casts between the type in which tensors are stored and the type in which a merge is computed. `group`,
+//! `task_vector` and the methods read and write through here.
 //!
 //! mergekit computes in torch tensors of one type: every elementwise operation rounds to it, sums
 //! are accumulated in f32 and rounded once. Here values are held as f32 and rounded explicitly.

@@ -4,7 +4,7 @@
 
 use super::exponents::ExponentRange;
 
-/// Rounds to multiples of a power of two, by adding and taking away what leaves no lower digits.
+/// Rounds to multiples of a power of two, by adding and subtracting a number so large that lower digits are lost.
 #[derive(Clone, Copy)]
 pub(crate) struct ExactGrid {
     shift: f64,
@@ -12,7 +12,7 @@ pub(crate) struct ExactGrid {
     exponents: ExponentRange,
 }
 
-/// The shift in units: what is added to it keeps its whole part alone.
+/// The shift in units: a sum with it keeps no fraction.
 const WHOLE: f64 = 1.5 * (1_u64 << 52) as f64;
 
 impl ExactGrid {

@@ -1,4 +1,5 @@
-//! One output tensor's inputs, and the passes over them that the methods are made of.
+//! One output tensor's inputs, and the passes over them that the methods are written with. `run` makes a [`Group`];
+//! a method reads blocks of it and writes its result into [`Out`].
 //!
 //! A method reads its inputs a block at a time, in the work type, as often as it needs: first
 //! passes that sum up (norms, dot products), then one that writes. Nothing of the size of a tensor
@@ -25,7 +26,7 @@ pub(crate) struct Group<'a> {
 }
 
 /// The values of one block of all inputs.
-pub(crate) struct Block<'b> {
+pub(crate) struct InputBlock<'b> {
     /// Flat index of the first element.
     pub(crate) at: usize,
     /// Elements in this block.
@@ -33,7 +34,7 @@ pub(crate) struct Block<'b> {
     values: &'b [f32],
 }
 
-impl Block<'_> {
+impl InputBlock<'_> {
     /// One input's values, in the work type.
     pub(crate) fn of(&self, input: usize) -> &[f32] {
         &self.values[input * BLOCK_LEN..input * BLOCK_LEN + self.len]
@@ -71,19 +72,19 @@ impl Group<'_> {
     }
 
     /// Calls `f` with each block of `range`, in order.
-    pub(crate) fn blocks(&self, range: std::ops::Range<usize>, mut f: impl FnMut(Block<'_>)) {
+    pub(crate) fn blocks(&self, range: std::ops::Range<usize>, mut f: impl FnMut(InputBlock<'_>)) {
         let mut values = vec![0.0; BLOCK_LEN * self.inputs.len()];
         for at in range.clone().step_by(BLOCK_LEN) {
             let len = BLOCK_LEN.min(range.end - at);
             for (input, values) in self.inputs.iter().zip(values.chunks_mut(BLOCK_LEN)) {
                 cast::load(input, self.work, at, &mut values[..len]);
             }
-            f(Block { at, len, values: &values });
+            f(InputBlock { at, len, values: &values });
         }
     }
 
     /// `width` sums over all elements: `f` adds a block's part to them.
-    pub(crate) fn sums(&self, width: usize, f: impl Fn(&Block<'_>, &mut [f64]) + Sync) -> Vec<f64> {
+    pub(crate) fn sums(&self, width: usize, f: impl Fn(&InputBlock<'_>, &mut [f64]) + Sync) -> Vec<f64> {
         let n = self.len();
         let parts: Vec<Vec<f64>> = (0..n.div_ceil(CHUNK_LEN))
             .into_par_iter()
@@ -103,7 +104,7 @@ impl Group<'_> {
     }
 
     /// Writes the output: `f` fills a block of it.
-    pub(crate) fn write(&self, out: &mut Out<'_>, f: impl Fn(&Block<'_>, &mut [f32]) + Sync) {
+    pub(crate) fn write(&self, out: &mut Out<'_>, f: impl Fn(&InputBlock<'_>, &mut [f32]) + Sync) {
         let (dtype, work) = (out.dtype, out.computed);
         let size = dtype.size();
         let pieces = out.data.par_chunks_mut(CHUNK_LEN * size).enumerate();

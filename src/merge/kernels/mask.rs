@@ -1,4 +1,5 @@
-//! The counter-based drop mask: a fixed uniform number for every (seed, tensor, source, element).
+//! DARE's drop mask: a fixed uniform number for every (seed, tensor, source, element), by a counter-based hash.
+//! `run::select` makes the keys; the passes, and the kernel on the card, hash.
 //!
 //! Element `i` of a source's task vector is kept iff `u(i) < density`, where `u(i)` has 16 bits: two
 //! neighbours share one hash, the even one takes its lower half, the odd one its upper half. The hash
@@ -6,7 +7,7 @@
 //! `lo(p) ^ k₀`, with `k₁ + hi(p)` added between its two multiplications; `lo` and `hi` are the halves
 //! of the 64-bit `p`, and `k₀`, `k₁` those of `splitmix64(splitmix64(splitmix64(seed) ^ fnv1a64(name)) + source)`,
 //! of the tensor's name and the source's place in the recipe. It needs no storage and no order, and it is the same for
-//! every candidate under one seed, so fitness is a smooth function of density.
+//! every candidate under one seed, so that fitness is a smooth function of density.
 
 /// Key of one task vector's mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,8 +26,8 @@ pub(crate) fn mask_l1(
     by_blocks(of, selection, grid, range)
 }
 
-/// What [`mask_l1`] gives of the whole blocks of `range`, and what is left of it, where sums of whole units in
-/// AVX-512 instructions are exact.
+/// The sums over the whole blocks of `range` in AVX-512 instructions, and the rest of `range`; `None` where sums of
+/// whole units would not be exact.
 #[cfg(target_arch = "x86_64")]
 fn whole_blocks(
     of: &TaskVector<'_>,

@@ -8,7 +8,7 @@ use super::task::{Combine, Task};
 const LARGEST_SAFE: f64 = 1e38;
 
 impl Task<'_> {
-    /// Whether no step can leave the finite numbers, by the exponents of all that goes in.
+    /// Whether no step can leave the finite numbers, by the exponents of its inputs and its weights.
     pub(crate) fn stays_finite(&self) -> bool {
         let Some(ExponentRange { most, .. }) = self.exponents.filter(|e| e.most < 255) else { return false };
         // A value is below two to the power of its exponent and one more.
@@ -45,8 +45,8 @@ impl Task<'_> {
         worst < LARGEST_SAFE && at < LARGEST_SAFE
     }
 
-    /// What a sum of some weights is at least, where it is not 0: all are multiples of the unit in the last
-    /// place of the smallest. In bfloat16 a sum is rounded, and is no less for it.
+    /// A lower bound of any sum of weights that is not 0: all are multiples of the unit in the last
+    /// place of the smallest. Rounding a sum to bfloat16 does not take it below that.
     fn least_divisor(&self) -> f64 {
         let nonzero = self.inputs.iter().map(|i| f64::from(i.weight.abs())).filter(|w| *w > 0.0);
         let least = nonzero.fold(1.0_f64, f64::min);
@@ -63,7 +63,7 @@ mod tests {
     use crate::merge::kernels::selection::Selection;
     use crate::merge::kernels::task::Input;
 
-    /// Random tasks whose values reach for the end of the range: what is proven finite is.
+    /// Random tasks whose values come near the end of the range: where it is proven, the result is finite.
     #[test]
     fn what_is_proven_is_so() {
         let mut state = 11_u32;

@@ -128,7 +128,7 @@ fn elect<const NARROW: bool>(task: &Task<'_>, deltas: &[Block], mix: &mut Block)
     for (input, delta) in task.inputs.iter().zip(deltas) {
         let weight = input.weight.to_bits();
         for j in 0..BLOCK_LEN {
-            // With the elected sign taken off, what agrees is a positive number.
+            // With the elected sign taken off, an element that agrees is a positive number.
             let bits = delta[j].to_bits();
             let agrees = ones((bits ^ sign[j]) as i32 > 0);
             mix[j] += f32::from_bits(bits & agrees);

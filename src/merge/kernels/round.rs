@@ -1,4 +1,4 @@
-//! Rounding to bfloat16.
+//! Rounding to bfloat16, for the inner loops of the passes.
 
 /// `x` rounded to the nearest bfloat16, ties to even, as f32. Not meant for NaN with a payload.
 #[inline(always)]

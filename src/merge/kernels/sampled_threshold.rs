@@ -1,9 +1,9 @@
-//! One cut of a bfloat16 task vector, for one k: a guess from a sample that a count of all elements proves.
+//! One cut of a bfloat16 task vector that is trimmed once: a sample says near which magnitude the threshold lies, and
+//! a count of all elements finds it there. The pool's `TensorCache` asks for it where one merge is all.
 //!
 //! A histogram adds to one of 2¹⁵ counters an element, one after the other. Where only one density is
-//! asked for, it is enough to know the counters near the threshold: a sample says where that is, and
-//! vectors count the elements at and above each of a few magnitudes there. If the k-th largest is not
-//! among them, the guess was wrong, and the caller takes the histogram.
+//! asked for, the counters near the threshold are enough: vectors count the elements at and above each of a few
+//! magnitudes there. If the k-th largest is not among them, the sample was misleading, and the histogram is made.
 
 use std::ops::Range;
 

@@ -13,7 +13,7 @@ pub(crate) struct Cut {
     pub(crate) last: usize,
 }
 
-/// Which elements of a task vector stay, and by what those that stay are multiplied.
+/// Which elements of a task vector stay, and the factor on those that stay.
 #[derive(Clone, Debug)]
 pub(crate) enum Selection {
     All,

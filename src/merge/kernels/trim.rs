@@ -1,4 +1,5 @@
-//! "The k largest magnitudes" for any k, without sorting per candidate.
+//! The k largest magnitudes of a task vector for any k, without sorting per candidate. A task vector comes in, a
+//! [`Cut`] goes out; the pool's `TensorCache` keeps one [`Trim`] a task vector.
 //!
 //! A magnitude is the bit pattern of |δ| as f32, which orders like |δ|. For a bfloat16 task vector
 //! only its upper 15 bits are in use, so a histogram of them gives the exact threshold for *any*
@@ -44,7 +45,7 @@ struct Counts<T> {
 }
 
 impl<T: Copy + Default> Counts<T> {
-    /// Of the bins of `used`; no other counts anything, but for the first, which holds the zeros.
+    /// Of the bins of `used`; all others are 0, but for the first, which counts the zeros and is left out.
     fn new(bins: &[T], used: Range<usize>) -> Self {
         Self { first: used.start, counts: bins[used].into() }
     }
@@ -102,7 +103,7 @@ impl Trim {
     }
 }
 
-/// How often each bin occurs in a piece. `counts` is all zeros before and after.
+/// How often each bin occurs in a piece. `counts` is scratch, all zeros before and after.
 fn count(delta: &TaskVector<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16> {
     // Zeros counted as the largest, so that the least is that of the others.
     let (mut least, mut most) = (0x7fff, 0);

@@ -5,7 +5,7 @@
 
 use crate::checkpoint::Dtype;
 
-use super::{Block, Group, Out};
+use super::{Group, InputBlock, Out};
 use crate::merge::kernels::block::BLOCK_LEN;
 
 /// One model's part.
@@ -13,27 +13,27 @@ pub(in crate::merge) struct Part<'a> {
     pub(in crate::merge) weight: f64,
     /// One byte an element, 0 or 1; everything if absent.
     pub(in crate::merge) keep: Option<&'a [u8]>,
-    /// Factor on what is kept.
+    /// Factor on the elements that stay.
     pub(in crate::merge) scale: Option<f32>,
 }
 
 /// How task vectors become one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::merge) struct Sum {
-    /// Only those count whose sign is that of the weighted sum.
+pub(in crate::merge) struct SumRule {
+    /// Only elements with the sign of the weighted sum count.
     pub(in crate::merge) consensus: bool,
     /// Divide by the sum of the weights that count.
     pub(in crate::merge) normalize: bool,
     pub(in crate::merge) lambda: f64,
 }
 
-/// Base plus the sum of what is kept of each task vector (rules: `kernels::passes`). `parts` are the
+/// Base plus the sum of the elements that stay of each task vector (rules: `kernels::passes`). `parts` are the
 /// group's other inputs, in order.
 pub(in crate::merge) fn sum(
     group: &Group<'_>,
     base: usize,
     parts: &[Part<'_>],
-    rule: Sum,
+    rule: SumRule,
     out: &mut Out<'_>,
 ) {
     match group.work {
@@ -43,7 +43,13 @@ pub(in crate::merge) fn sum(
     }
 }
 
-fn typed<const WORK: u8>(group: &Group<'_>, base: usize, parts: &[Part<'_>], rule: Sum, out: &mut Out<'_>) {
+fn typed<const WORK: u8>(
+    group: &Group<'_>,
+    base: usize,
+    parts: &[Part<'_>],
+    rule: SumRule,
+    out: &mut Out<'_>,
+) {
     let r = |x: f32| match WORK {
         0 => x,
         1 => crate::merge::kernels::round::bf16(x),
@@ -55,7 +61,7 @@ fn typed<const WORK: u8>(group: &Group<'_>, base: usize, parts: &[Part<'_>], rul
     let total = if total.abs() < 1e-8 { 1.0 } else { total };
     let lambda = rule.lambda as f32;
     // f16 is masked and rescaled in f32, bfloat16 in itself.
-    let weighted = |x: &Block<'_>, part: usize, i: usize| {
+    let weighted = |x: &InputBlock<'_>, part: usize, i: usize| {
         let p = &parts[part];
         let delta = r(x.of(others[part])[i] - x.of(base)[i]);
         let kept = match p.keep {

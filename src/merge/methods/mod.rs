@@ -16,14 +16,14 @@ mod sce;
 mod slerp;
 
 pub(super) use arcee::SAMPLE;
-pub(super) use family::{Part, Sum, sum};
+pub(super) use family::{Part, SumRule, sum};
 pub(super) use plain::check_weights;
 
 use crate::checkpoint::Dtype;
 use crate::recipe::{Method, Param};
 
-use super::kernels::group::{Block, Group, Out};
-use super::plan::planned::Values;
+use super::kernels::group::{Group, InputBlock, Out};
+use super::plan::planned::ParamValues;
 
 /// Why a tensor cannot be merged; the caller says which one.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(super) enum Rule {
 }
 
 /// Writes a whole tensor. `Sample` gives the elements to look at where a method looks at some only.
-type Whole = fn(&Group<'_>, &Values, Sample<'_>, &mut Out<'_>) -> Result<(), Problem>;
+type Whole = fn(&Group<'_>, &ParamValues, Sample<'_>, &mut Out<'_>) -> Result<(), Problem>;
 
 /// Draws [`SAMPLE`] indices below a count.
 pub(super) type Sample<'s> = &'s mut dyn FnMut(usize) -> Vec<u32>;

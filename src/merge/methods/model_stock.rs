@@ -1,7 +1,7 @@
 //! `model_stock` (mergekit's `model_stock.py`; Jang et al., arXiv:2403.19522): how far to go from
 //! the base to the mean of its fine-tunes, by the angle between them.
 
-use super::{Block, Group, Out, Problem};
+use super::{Group, InputBlock, Out, Problem};
 
 /// t = N·c / (1 + (N − 1)·c), c the mean cosine of all pairs of task vectors; the result is
 /// t·mean + (1 − t)·base. `filter_wise`: for each row by itself. Where the denominator is nearly 0,
@@ -14,7 +14,7 @@ pub(super) fn model_stock(group: &Group<'_>, filter_wise: bool, out: &mut Out<'_
     let r = |x: f32| group.r(x);
     let count = others.len();
     let (rows, columns) = if filter_wise { group.rows() } else { (1, group.len()) };
-    let offset = |x: &Block<'_>, model: usize, i: usize| r(x.of(others[model])[i] - x.of(base)[i]);
+    let offset = |x: &InputBlock<'_>, model: usize, i: usize| r(x.of(others[model])[i] - x.of(base)[i]);
     let pairs: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
     let width = count + pairs.len();
     let sums = group.sums(rows * width, |x, sums| {

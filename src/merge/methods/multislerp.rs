@@ -1,6 +1,6 @@
 //! `multislerp` (mergekit's `multislerp.py`): the barycentre of several models on a sphere.
 
-use super::{Block, Group, Out, Problem};
+use super::{Group, InputBlock, Out, Problem};
 
 /// Unit vectors are averaged with the weights; around that mean's direction they are projected to
 /// the tangent plane, averaged there, and carried back to the sphere, whose radius is the weighted
@@ -30,7 +30,7 @@ pub(super) fn multislerp(
             *w = r(*w / sum);
         }
     }
-    let value = |x: &Block<'_>, model: usize, i: usize| {
+    let value = |x: &InputBlock<'_>, model: usize, i: usize| {
         let v = x.of(others[model])[i];
         group.base.map_or(v, |base| r(v - x.of(base)[i]))
     };
@@ -41,15 +41,15 @@ pub(super) fn multislerp(
     });
     let norms: Vec<f32> = squares.iter().map(|s| r(s.sqrt() as f32)).collect();
     let divisors: Vec<f32> = norms.iter().map(|n| r(n + eps32)).collect();
-    let unit = |x: &Block<'_>, model: usize, i: usize| r(value(x, model, i) / divisors[model]);
-    let raw_mean = |x: &Block<'_>, i: usize| {
+    let unit = |x: &InputBlock<'_>, model: usize, i: usize| r(value(x, model, i) / divisors[model]);
+    let raw_mean = |x: &InputBlock<'_>, i: usize| {
         r((0..count).fold(0.0, |sum, model| sum + r(unit(x, model, i) * weights[model])))
     };
     let square = group.sums(1, |x, sums| {
         sums[0] += (0..x.len).map(|i| f64::from(raw_mean(x, i)).powi(2)).sum::<f64>();
     })[0];
     let mean_norm = r(square.sqrt() as f32);
-    let add_base = |x: &Block<'_>, i: usize, v: f32| group.base.map_or(v, |base| x.of(base)[i] + r(v));
+    let add_base = |x: &InputBlock<'_>, i: usize, v: f32| group.base.map_or(v, |base| x.of(base)[i] + r(v));
     if f64::from(mean_norm) < eps {
         if count != 2 {
             return Err(Problem(
@@ -64,7 +64,7 @@ pub(super) fn multislerp(
         });
         return Ok(());
     }
-    let mean = |x: &Block<'_>, i: usize| r(raw_mean(x, i) / mean_norm);
+    let mean = |x: &InputBlock<'_>, i: usize| r(raw_mean(x, i) / mean_norm);
     let dots = group.sums(count, |x, sums| {
         for i in 0..x.len {
             let mean = mean(x, i);
@@ -74,7 +74,7 @@ pub(super) fn multislerp(
         }
     });
     let dots: Vec<f32> = dots.iter().map(|d| group.r64(*d)).collect();
-    let tangent = |x: &Block<'_>, i: usize, mean: f32| {
+    let tangent = |x: &InputBlock<'_>, i: usize, mean: f32| {
         r((0..count)
             .fold(0.0, |sum, model| sum + r(r(unit(x, model, i) - r(dots[model] * mean)) * weights[model])))
     };

@@ -1,7 +1,7 @@
 //! `ram` and `ramplus_tl` (mergekit's `ram.py`; arXiv:2601.13572): changes of several models that
 //! touch different weights are added, those that touch the same weight averaged.
 
-use super::{Block, Group, Out, Problem};
+use super::{Group, InputBlock, Out, Problem};
 
 /// Changes above `epsilon`: of one model alone as they are, of several their mean.
 pub(super) fn ram(group: &Group<'_>, epsilon: f64, out: &mut Out<'_>) -> Result<(), Problem> {
@@ -66,7 +66,7 @@ fn parts(group: &Group<'_>, epsilon: f64) -> Result<(usize, Vec<usize>, f32), Pr
 /// The changes at one element, 0 where not above the threshold, and how many are.
 fn changes<'x>(
     group: &'x Group<'_>,
-    x: &'x Block<'_>,
+    x: &'x InputBlock<'_>,
     base: usize,
     others: &'x [usize],
     threshold: f32,

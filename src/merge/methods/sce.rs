@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{Block, Group, Out, Problem};
+use super::{Group, InputBlock, Out, Problem};
 
 /// `select_topk`: share of the elements with a non-zero variance over the task vectors that is
 /// kept, those with the largest variance, the lowest index first among equals.
@@ -12,7 +12,7 @@ pub(super) fn sce(group: &Group<'_>, select_topk: f64, out: &mut Out<'_>) -> Res
     let others: Vec<usize> = group.others().collect();
     let r = |x: f32| group.r(x);
     let keep = (select_topk < 1.0).then(|| select(group, base, &others, select_topk));
-    let delta = |x: &Block<'_>, model: usize, i: usize| match &keep {
+    let delta = |x: &InputBlock<'_>, model: usize, i: usize| match &keep {
         Some(keep) if !keep[x.at + i] => 0.0,
         _ => r(x.of(others[model])[i] - x.of(base)[i]),
     };

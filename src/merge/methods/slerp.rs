@@ -77,7 +77,7 @@ pub(super) fn nuslerp(
         (false, false) => Axis::Rows,
     };
     let r = |x: f32| group.r(x);
-    let pair = |x: &super::Block<'_>, at: usize| {
+    let pair = |x: &super::InputBlock<'_>, at: usize| {
         let base = group.base.map(|base| x.of(base)[at]);
         [x.of(a)[at], x.of(b)[at]].map(|v| base.map_or(v, |base| r(v - base)))
     };

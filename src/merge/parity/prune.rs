@@ -141,7 +141,7 @@ impl TaskVector<'_> {
         out
     }
 
-    /// The factor by which Σ|δ| of what is kept becomes what it was before; `None` where either
+    /// The factor by which the elements that stay get the Σ|δ| of all; `None` where either sum
     /// is nearly zero. Sums are in torch's order.
     pub(crate) fn rescale(&self, keep: &[u8]) -> Option<f32> {
         // f16 sums in f32.

@@ -38,7 +38,7 @@ pub(crate) struct Planned {
     pub(crate) computed: Dtype,
     /// The type in which it is stored.
     pub(crate) stored: Dtype,
-    pub(crate) values: Values,
+    pub(crate) values: ParamValues,
 }
 
 /// One input of an output tensor.
@@ -70,14 +70,14 @@ impl Planned {
 
 /// The values of a method's parameters for one output tensor, compared by their bits.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Values {
+pub(crate) struct ParamValues {
     /// One value for the whole tensor.
     shared: Vec<(Param, u64)>,
     /// One value for each input; none for a base to which the parameter does not apply.
     each: Vec<(Param, Vec<Option<u64>>)>,
 }
 
-impl Values {
+impl ParamValues {
     pub(crate) fn set_shared(&mut self, param: Param, value: f64) {
         self.shared.push((param, value.to_bits()));
     }

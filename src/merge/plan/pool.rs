@@ -50,7 +50,7 @@ impl Pool {
         Self::unseen(Some(base), sources, true)?.checked()
     }
 
-    /// A pool of all that a recipe names, with the vocabulary that it asks for, to be merged once: a
+    /// A pool of all models that a recipe names, with the vocabulary that it asks for, to be merged once: a
     /// tensor's values are looked at as it is merged, not before. `open` turns a reference into a
     /// checkpoint.
     pub fn gather<E: From<MergeError>>(
@@ -159,7 +159,7 @@ impl Pool {
         planned.feeds.iter().try_for_each(|feed| self.look_at(&feed.tensor))
     }
 
-    /// Whether the inputs of an output tensor stayed what they were until now.
+    /// Fails if the file of an input of this output tensor changed since it was opened.
     pub(crate) fn intact(&self, planned: &Planned) -> Result<(), MergeError> {
         let input = |feed: &Feed| self.models[feed.model].intact(self.stored_name(feed));
         planned.feeds.iter().try_for_each(input).map_err(MergeError::from)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Origin, tensor_shapes};
 use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
 
-use super::planned::{Feed, Plan, Planned, Values};
+use super::planned::{Feed, ParamValues, Plan, Planned};
 use super::pool::LM_HEAD;
 use crate::merge::kernels::cast;
 use crate::merge::{MergeError, Pool, methods};
@@ -68,8 +68,8 @@ impl Pool {
         })
     }
 
-    /// Config of the merge: the donor's. Where layers are moved, what is said of each layer is what the
-    /// slice's base says of it, or without one the slice's first model.
+    /// Config of the merge: the donor's. Where layers are moved, settings of single layers are those of the
+    /// slice's base, or without one of the slice's first model.
     fn config_of(&self, recipe: &Recipe, outline: &Outline) -> Result<ModelConfig, MergeError> {
         let donor = self.base().config();
         if recipe.slices.is_empty() && donor.num_hidden_layers == outline.layers() {
@@ -197,8 +197,8 @@ fn values(
     slice: usize,
     feeds: &[Feed],
     place: &Place<'_>,
-) -> Result<Values, MergeError> {
-    let mut values = Values::default();
+) -> Result<ParamValues, MergeError> {
+    let mut values = ParamValues::default();
     for spec in recipe.method.parameters().iter().filter(|spec| !spec.ignored) {
         match spec.scope {
             Scope::Global => values.set_shared(spec.param, recipe.shared_value(spec.param, place)?),

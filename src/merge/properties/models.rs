@@ -1,4 +1,4 @@
-//! The laws of whole models: what a recipe makes of a pool.
+//! Property tests of whole models: what a recipe makes of a pool.
 
 use proptest::prelude::*;
 

@@ -16,7 +16,7 @@ use crate::recipe::{Method, Param};
 
 use super::kernels::group::{Group, Out};
 use super::kernels::selection::Selection;
-use super::methods::{self, Part, Problem, Rule, Sum};
+use super::methods::{self, Part, Problem, Rule, SumRule};
 use super::plan::planned::{Plan, Planned};
 use super::plan::tensor_cache::TensorCache;
 use super::{MergeError, Pool};
@@ -39,7 +39,7 @@ impl Pool {
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let hints = Hints { cache: self.cache(planned), large };
         let bad = merge(plan.method, planned, &group, hints, numbers, out);
-        // First of all: what a method complains of may come of it.
+        // Asked before the result: a file that changed meanwhile may be why the method failed.
         self.intact(planned)?;
         let bad = bad.map_err(|Problem(problem)| MergeError::Method {
             method: plan.method.name(),
@@ -99,7 +99,7 @@ pub(crate) fn merge(
     }
     let weights = values.others(Param::Weight, group);
     let rule =
-        Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
+        SumRule { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
     if quick {
         return Ok(sum_task(group, base, &weights, selections, rule, hints.cache).fill(out, hints.large));
     }

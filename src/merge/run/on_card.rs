@@ -3,7 +3,7 @@
 use crate::checkpoint::Dtype;
 use crate::merge::device::launch::Launch;
 use crate::merge::kernels::group::Group;
-use crate::merge::methods::{self, Problem, Rule, Sum};
+use crate::merge::methods::{self, Problem, Rule, SumRule};
 use crate::merge::plan::planned::Planned;
 use crate::merge::plan::tensor_cache::TensorCache;
 use crate::recipe::{Method, Param};
@@ -11,9 +11,9 @@ use crate::recipe::{Method, Param};
 use super::select::Selector;
 use super::task::{linear_task, sum_task};
 
-/// What the card's kernel is told to merge a tensor as planned; none where it cannot. Of base and sources
-/// no more is read than the CPU reads before its own pass. What may overflow is left to the CPU, which
-/// looks at what it makes, unless that is `allowed`.
+/// How the card's kernel merges a tensor as planned; `None` where it cannot. Of base and sources
+/// no more is read than the CPU reads before its own pass. A merge that may overflow is left to the CPU, which
+/// counts what is not finite, unless NaN and infinity are `allowed`.
 pub(crate) fn launch(
     method: Method,
     planned: &Planned,
@@ -48,7 +48,7 @@ pub(crate) fn launch(
     }
     let weights = values.others(Param::Weight, group);
     let rule =
-        Sum { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
+        SumRule { consensus, normalize: values.flag(Param::Normalize), lambda: values.shared(Param::Lambda) };
     let task = sum_task(group, base, &weights, selections, rule, cache);
     let fits = allowed || task.stays_finite();
     Ok(Launch::of(&task).filter(|_| fits))

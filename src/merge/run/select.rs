@@ -30,12 +30,12 @@ pub(super) struct Selector<'a> {
     /// Its place among the inputs beside the base.
     pub(super) place: usize,
     pub(super) cache: Option<&'a TensorCache>,
-    /// Whether a quick pass follows, which need not have a byte for each element.
+    /// Whether a pass of `kernels` follows, which needs no list of a byte for each element.
     pub(super) quick: bool,
 }
 
 impl Selector<'_> {
-    /// What is kept of the source.
+    /// Which elements of the source's task vector stay.
     pub(super) fn select(
         &self,
         sparsify: Sparsify,
@@ -107,7 +107,7 @@ impl Selector<'_> {
         TaskVector { base: group.inputs[base], source: group.inputs[input], work: group.work }
     }
 
-    /// The factor by which Σ|δ| after a counted mask becomes what it was before. The sums are exact up
+    /// The factor by which the elements that a hashed mask keeps get the Σ|δ| of all. The sums are exact up
     /// to one rounding.
     fn counted_scale(&self, key: Key, below: u32) -> Option<f32> {
         let delta = self.task_vector();

@@ -5,7 +5,7 @@ use crate::checkpoint::Dtype;
 use crate::merge::kernels::group::Group;
 use crate::merge::kernels::selection::Selection;
 use crate::merge::kernels::task::{Combine, Input, Task};
-use crate::merge::methods::{self, Problem, Sum};
+use crate::merge::methods::{self, Problem, SumRule};
 use crate::merge::plan::tensor_cache::TensorCache;
 
 /// The weighted mean of all inputs.
@@ -32,7 +32,7 @@ pub(super) fn sum_task<'a>(
     base: usize,
     weights: &[f64],
     selections: Vec<Selection>,
-    Sum { consensus, normalize, lambda }: Sum,
+    SumRule { consensus, normalize, lambda }: SumRule,
     cache: Option<&TensorCache>,
 ) -> Task<'a> {
     let inputs = group.others().zip(weights).zip(selections).map(|((input, weight), selection)| Input {

@@ -1,11 +1,11 @@
-//! The chat template of a merge: carried over from its models, by name, or as given.
+//! The chat template of a merge: the one that most of its models have, one of mergekit's names, or a text.
 
 use crate::checkpoint::{Checkpoint, chat_template};
 
 use super::super::MergeError;
 use crate::toml_text;
 
-/// Templates that a recipe may name. They render what mergekit's of the same names do.
+/// Templates that a recipe may name. They render the same text as mergekit's of these names.
 const NAMED: [(&str, &str); 5] = [
     ("alpaca", include_str!("chat/alpaca.jinja")),
     ("chatml", include_str!("chat/chatml.jinja")),

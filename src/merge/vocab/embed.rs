@@ -19,7 +19,7 @@ pub(super) struct Table<'a> {
     pub(super) view: TensorView<'a>,
 }
 
-/// What the tables become.
+/// The vocabulary and type to which the tables are brought.
 pub(super) struct Target<'a> {
     pub(super) tokens: &'a Tokens,
     pub(super) rules: &'a HashMap<&'a str, &'a TokenSpec>,

@@ -1,6 +1,6 @@
 //! One vocabulary for models that have different ones: which tokens the merge has, which row of
-//! each model's embeddings and LM head belongs to which, and the tokenizer's files. What comes out
-//! are checkpoints that merge like any others.
+//! each model's embeddings and LM head belongs to which token, and the tokenizer's files. A recipe and its checkpoints
+//! come in; checkpoints that merge like any others go out. The pool calls it.
 
 mod chat;
 mod embed;
@@ -38,13 +38,13 @@ const LISTS: [&str; 4] = ["added_tokens.json", "tokenizer.model", "vocab.json", 
 /// Keys of `config.json` and `generation_config.json` that name tokens by their rows.
 const TOKEN_IDS: [&str; 3] = ["bos_token_id", "eos_token_id", "pad_token_id"];
 
-/// A tensor that was made: name, shape, type, bytes.
-type Made = (String, Vec<usize>, Dtype, Vec<u8>);
+/// A new tensor: name, shape, type, bytes.
+type NewTensor = (String, Vec<usize>, Dtype, Vec<u8>);
 
 /// The models of `recipe` with one vocabulary and the chat template that it asks for. `models[0]`
 /// gives config and tokenizer (the base, where there is one); the others are the sources.
 ///
-/// `giver`: the model whose tokenizer the recipe asks for, where that takes no other part.
+/// `giver`: the model whose tokenizer the recipe asks for, where it is none of `models`.
 pub fn prepare(
     recipe: &Recipe,
     models: Vec<Checkpoint>,
@@ -152,7 +152,7 @@ fn align(
     let files = files(giver, &target, grown);
     let rules: HashMap<&str, &TokenSpec> = spec.tokens.iter().map(|(t, rule)| (t.as_str(), rule)).collect();
     let any_head = order.iter().any(|i| models[*i].tensor(HEAD).is_some());
-    let mut made: Vec<Vec<Made>> = models.iter().map(|_| Vec::new()).collect();
+    let mut made: Vec<Vec<NewTensor>> = models.iter().map(|_| Vec::new()).collect();
     for name in if any_head { &[EMBED, HEAD][..] } else { &[EMBED][..] } {
         let view = |i: usize| models[i].tensor(name).or_else(|| models[i].tensor(EMBED));
         // Those that take part in the recipe's order, then a donor that only gives its config.

@@ -1,4 +1,4 @@
-//! The tokens of a model as its `tokenizer.json` lists them, and making the merge's list of them.
+//! The tokens of a model as its `tokenizer.json` lists them, and the merge's list made of several.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

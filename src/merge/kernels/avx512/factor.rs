@@ -1,7 +1,7 @@
-//! Multiplying bfloat16 by a constant, as a table.
+//! Multiplying bfloat16 by a constant, as a table that the AVX-512 pass looks up.
 //!
-//! R(x·w) of a bfloat16 `x = ±1.m·2ᵉ` is `±2ᵉ·R(1.m·w)` as long as it is a normal number, so the 128
-//! mantissas decide all: the result's bits are those of `x`, plus an offset that hangs on `m` alone.
+//! R(x·w) of a bfloat16 `x = ±1.m·2ᵉ` is `±2ᵉ·R(1.m·w)` as long as it is a normal number, so only the 128
+//! mantissas matter: the result's bits are those of `x`, plus an offset that depends on `m` alone.
 //! The offsets of one constant differ by at most 128 (from m = 0 to 127 the result at most doubles, as
 //! `x` does), so they fit a table of bytes. Two roundings in a row, R(R(x·s)·w), are such a map as well.
 

@@ -1,8 +1,8 @@
-//! The constants of a merge as vectors.
+//! The constants of a lowered task as vectors, which the pass keeps in registers.
 
 use std::arch::x86_64::*;
 
-use super::lowered::{How, Lowered, Then};
+use super::lowered::{Lowered, Mode, Scaling};
 
 /// What stays in registers over a piece.
 pub(super) struct Lanes<const N: usize> {
@@ -44,16 +44,16 @@ impl<const N: usize> Lanes<N> {
         let mut reciprocals = [_mm512_setzero_ps(); 2];
         let mut weight = [_mm512_setzero_ps(); N];
         let mut divisor = None;
-        let mut then = Then { reciprocal: None, lambda: None };
-        match &task.how {
-            How::Linear { weights, divisor: by } => {
+        let mut scaling = Scaling { reciprocal: None, lambda: None };
+        match &task.mode {
+            Mode::Linear { weights, divisor: by } => {
                 weight = std::array::from_fn(|i| _mm512_set1_ps(weights[i]));
                 divisor = by.map(|d| _mm512_set1_ps(d));
             }
-            How::Sum { then: t } | How::Agree { then: t } => then = *t,
-            How::Mean { reciprocals: table, then: t } => {
+            Mode::Sum { scaling: t } | Mode::Agree { scaling: t } => scaling = *t,
+            Mode::Mean { reciprocals: table, scaling: t } => {
                 reciprocals = [floats(&table[..16]), floats(&table[16..])];
-                then = *t;
+                scaling = *t;
             }
         }
         // Word 2i of the result is word i of the vector, word 2i + 1 its word 16 + i.
@@ -68,13 +68,13 @@ impl<const N: usize> Lanes<N> {
             weight,
             divisor,
             reciprocals,
-            divides: then.reciprocal.is_some(),
-            reciprocal: _mm512_set1_ps(then.reciprocal.unwrap_or(1.0)),
-            scales: then.lambda.is_some(),
-            lambda: _mm512_set1_ps(then.lambda.unwrap_or(1.0)),
+            divides: scaling.reciprocal.is_some(),
+            reciprocal: _mm512_set1_ps(scaling.reciprocal.unwrap_or(1.0)),
+            scales: scaling.lambda.is_some(),
+            lambda: _mm512_set1_ps(scaling.lambda.unwrap_or(1.0)),
             // SAFETY: 32 words are as long as a vector.
             interleave: unsafe { _mm512_loadu_si512(order.as_ptr().cast()) },
-            // Unknown to the compiler, which makes an instruction more of what it knows.
+            // Hidden from the compiler: knowing the mask, it would spend one more instruction on it.
             lower_bytes: std::hint::black_box(0x5555_5555_5555_5555),
             count: _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
         }

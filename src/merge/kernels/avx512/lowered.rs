@@ -1,11 +1,11 @@
-//! The pass of `kernel` over bfloat16, for CPUs with AVX-512 and its bfloat16 instructions: 32
-//! elements at a time, everything between the one reading and the one writing in registers.
+//! A task in the form that the AVX-512 pass reads: 32 bfloat16 elements at a time, everything between the one reading
+//! and the one writing in registers.
 //!
-//! It gives the bits of `kernel`, by other means, all exact while nothing overflows or becomes
+//! The pass gives the bits of `passes` by other means, all exact while nothing overflows or becomes
 //! subnormal (the instructions would flush that to zero): weights and rescaling are one table
 //! (`factor`), a division by the sum of the weights that agree is a multiplication by one of 2ⁿ
 //! reciprocals, trimming and electing compare 16-bit integers. [`Lowered::of`] proves from the
-//! exponents of all that goes in that nothing can underflow, or leaves the tensor to `kernel`.
+//! exponents of all inputs that nothing can underflow, or leaves the tensor to `passes`.
 
 use super::factor::Factor;
 use crate::checkpoint::Dtype;
@@ -24,7 +24,7 @@ pub(crate) struct Lowered<'a> {
     pub(crate) base: &'a [u8],
     /// 1 to [`MAX_SOURCES`].
     pub(crate) parts: Vec<Part<'a>>,
-    pub(crate) how: How,
+    pub(crate) mode: Mode,
 }
 
 /// One source's part.
@@ -35,8 +35,8 @@ pub(crate) struct Part<'a> {
     pub(crate) factor: Factor,
 }
 
-/// Which elements of a task vector are kept. Both kinds in one task: only with the key 0, which keeps
-/// all.
+/// A selection as the comparison of 16-bit integers that the pass makes. A task has both kinds only where each
+/// `key` is 0, which keeps everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bound {
     /// Magnitudes above `key`, and those equal to it up to flat index `last`.
@@ -45,22 +45,22 @@ pub(crate) enum Bound {
     Hashed { key: Key, below: u32 },
 }
 
-/// How the parts are put together.
+/// How the sources are combined.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum How {
+pub(crate) enum Mode {
     /// Weighted mean of the sources themselves, divided by the number.
     Linear { weights: [f32; MAX_SOURCES], divisor: Option<f32> },
     /// Sum of task vectors.
-    Sum { then: Then },
+    Sum { scaling: Scaling },
     /// Sum of those that agree with the elected sign.
-    Agree { then: Then },
+    Agree { scaling: Scaling },
     /// Their mean: reciprocals of the sum of weights, by the set of those that agree.
-    Mean { reciprocals: [f32; 1 << MAX_SOURCES], then: Then },
+    Mean { reciprocals: [f32; 1 << MAX_SOURCES], scaling: Scaling },
 }
 
 /// Multiplications of the sum, each rounded; `None` is 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Then {
+pub(crate) struct Scaling {
     pub(crate) reciprocal: Option<f32>,
     pub(crate) lambda: Option<f32>,
 }
@@ -94,11 +94,11 @@ impl<'a> Lowered<'a> {
         let factors = || weights.iter().chain(&divisor).filter(|w| **w != 0.0).map(|w| exponent(*w));
         let (least, most) = (factors().min()?, factors().max()?);
         // Products and their sums are multiples of the product of the smallest units in the last
-        // place; then the division.
+        // place; then comes the division.
         let lowest = i32::from(exponents.least) - 7 + least - 23 - most.max(0) - 1;
         let highest = i32::from(exponents.most) + most + 5 - least.min(0);
-        let how = How::Linear { weights, divisor };
-        (lowest >= 1 && highest < 254).then_some(Self { base: task.base.data, parts, how })
+        let mode = Mode::Linear { weights, divisor };
+        (lowest >= 1 && highest < 254).then_some(Self { base: task.base.data, parts, mode })
     }
 
     fn sum(task: &Task<'a>, exponents: ExponentRange, consensus: bool, lambda: f32) -> Option<Self> {
@@ -124,7 +124,7 @@ impl<'a> Lowered<'a> {
         }
         let one = |x: f32| if x.abs() < 1e-8 { 1.0 } else { x };
         let total = one(round::bf16(task.inputs.iter().fold(0.0, |sum, input| sum + input.weight)));
-        let then = Then {
+        let scaling = Scaling {
             reciprocal: (task.normalize && !consensus).then_some(1.0 / total),
             lambda: (lambda.to_bits() != 1_f32.to_bits()).then_some(lambda),
         };
@@ -134,23 +134,23 @@ impl<'a> Lowered<'a> {
             let sum = round::bf16(agree.fold(0.0, |sum, (_, w)| sum + w));
             *reciprocal = 1.0 / if sum == 0.0 { 1.0 } else { sum };
         }
-        let how = match (consensus, task.normalize) {
-            (false, _) => How::Sum { then },
-            (true, false) => How::Agree { then },
-            (true, true) => How::Mean { reciprocals, then },
+        let mode = match (consensus, task.normalize) {
+            (false, _) => Mode::Sum { scaling },
+            (true, false) => Mode::Agree { scaling },
+            (true, true) => Mode::Mean { reciprocals, scaling },
         };
-        let lowered = Self { base: task.base.data, parts, how };
-        lowered.stays_normal(exponents, then, &reciprocals).then_some(lowered)
+        let lowered = Self { base: task.base.data, parts, mode };
+        lowered.stays_normal(exponents, scaling, &reciprocals).then_some(lowered)
     }
 
     /// Whether no step can leave the normal numbers. All values are multiples of the smallest
     /// one's unit in the last place, 2⁻⁷ of it at least, and so are their sums and differences.
-    fn stays_normal(&self, exponents: ExponentRange, then: Then, reciprocals: &[f32]) -> bool {
+    fn stays_normal(&self, exponents: ExponentRange, scaling: Scaling, reciprocals: &[f32]) -> bool {
         let factors = || self.parts.iter().map(|p| p.factor.exponent);
         let (Some(least), Some(most)) = (factors().min(), factors().max()) else { return false };
-        let later = || reciprocals.iter().chain(&then.reciprocal).map(|r| exponent(*r));
+        let later = || reciprocals.iter().chain(&scaling.reciprocal).map(|r| exponent(*r));
         let divided = (later().min().unwrap_or(0), later().max().unwrap_or(0));
-        let lambda = then.lambda.map_or(0, exponent);
+        let lambda = scaling.lambda.map_or(0, exponent);
         let (base, delta) = (i32::from(exponents.least), i32::from(exponents.least) - 7);
         let sum = delta + least - 7;
         let mix = sum + divided.0.min(0) + lambda.min(0) - 1;
@@ -254,7 +254,7 @@ mod tests {
                 for (start, shift, stream) in [(0, 0, true), (1024, 2, true), (2048, 34, false)] {
                     let mut out = vec![0; 2 * N + 64];
                     let out = &mut out[shift..shift + 2 * (N - start)];
-                    // SAFETY: the CPU has what it needs.
+                    // SAFETY: `available` was asked above.
                     unsafe { avx512::run(&lowered, start, out, stream) };
                     let differ = out.iter().zip(&wanted[2 * start..]).position(|(a, b)| a != b);
                     assert_eq!(differ, None, "{combine:?} {sources} {keep} {normalize} from {start}");

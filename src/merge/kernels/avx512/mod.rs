@@ -1,4 +1,5 @@
-//! The pass of `fused` in AVX-512 instructions.
+//! The pass over bfloat16 in AVX-512 instructions. A [`Lowered`] task comes in, a chunk of the merged tensor goes out;
+//! `fill` calls it where [`Lowered::of`] says that it gives the bits of `passes`.
 //!
 //! 32 bfloat16 lie in a vector as 16 pairs; a pair's even element becomes f32 by a shift, its odd one
 //! by a mask: hence [`Two`] vectors of f32 for one of bfloat16.
@@ -15,7 +16,7 @@ use std::arch::x86_64::*;
 
 use self::hash::hash_pairs;
 use self::lanes::Lanes;
-use self::lowered::{Bound, How, Lowered, MAX_SOURCES};
+use self::lowered::{Bound, Lowered, MAX_SOURCES, Mode};
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
@@ -23,7 +24,7 @@ const WIDTH: usize = 32;
 /// follows; twice and half as far are slower.
 const AHEAD: usize = 1024;
 
-/// Whether this CPU has what the pass needs.
+/// Whether this CPU has the instructions that the pass needs.
 pub(crate) fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -59,20 +60,20 @@ const MEAN: u8 = 3;
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn of_sources<const N: usize>(task: &Lowered<'_>, start: usize, out: &mut [u8], stream: bool) {
     let hashed = task.parts.iter().any(|p| matches!(p.bound, Bound::Hashed { .. }));
-    match (task.how, hashed) {
-        (How::Linear { .. }, _) => pass::<N, LINEAR, false>(task, start, out, stream),
-        (How::Sum { .. }, false) => pass::<N, SUM, false>(task, start, out, stream),
-        (How::Sum { .. }, true) => pass::<N, SUM, true>(task, start, out, stream),
-        (How::Agree { .. }, false) => pass::<N, AGREE, false>(task, start, out, stream),
-        (How::Agree { .. }, true) => pass::<N, AGREE, true>(task, start, out, stream),
-        (How::Mean { .. }, false) => pass::<N, MEAN, false>(task, start, out, stream),
-        (How::Mean { .. }, true) => pass::<N, MEAN, true>(task, start, out, stream),
+    match (task.mode, hashed) {
+        (Mode::Linear { .. }, _) => pass::<N, LINEAR, false>(task, start, out, stream),
+        (Mode::Sum { .. }, false) => pass::<N, SUM, false>(task, start, out, stream),
+        (Mode::Sum { .. }, true) => pass::<N, SUM, true>(task, start, out, stream),
+        (Mode::Agree { .. }, false) => pass::<N, AGREE, false>(task, start, out, stream),
+        (Mode::Agree { .. }, true) => pass::<N, AGREE, true>(task, start, out, stream),
+        (Mode::Mean { .. }, false) => pass::<N, MEAN, false>(task, start, out, stream),
+        (Mode::Mean { .. }, true) => pass::<N, MEAN, true>(task, start, out, stream),
     }
 }
 
 /// All of `out`, piece by piece: a piece ends where the cut of a source changes.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
+fn pass<const N: usize, const MODE: u8, const HASHED: bool>(
     task: &Lowered<'_>,
     start: usize,
     out: &mut [u8],
@@ -106,14 +107,14 @@ fn pass<const N: usize, const HOW: u8, const HASHED: bool>(
             }
         }
         let part = &mut out[2 * (at - start)..2 * (stop - start)];
-        piece::<N, HOW, HASHED>(task, &lanes, at, part, stream);
+        piece::<N, MODE, HASHED>(task, &lanes, at, part, stream);
         at = stop;
     }
 }
 
 /// Elements from `start` on, all under one set of bounds.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
+fn piece<const N: usize, const MODE: u8, const HASHED: bool>(
     task: &Lowered<'_>,
     lanes: &Lanes<N>,
     start: usize,
@@ -127,7 +128,7 @@ fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
     let head = if pairs { head.min(count) } else { 0 };
     let body = (count - head) / WIDTH * WIDTH;
     let stream = stream && out[2 * head..].as_ptr().addr().is_multiple_of(2 * WIDTH);
-    some::<N, HOW, HASHED>(task, lanes, start, &mut out[..2 * head]);
+    some::<N, MODE, HASHED>(task, lanes, start, &mut out[..2 * head]);
     let from = start + head;
     let within = 2 * from..2 * (from + body);
     let mut sources = [std::ptr::null(); N];
@@ -135,11 +136,11 @@ fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
         *source = part.data[within.clone()].as_ptr();
     }
     // A mean of the sources has no base.
-    let base = if HOW == LINEAR { std::ptr::null() } else { task.base[within].as_ptr() };
+    let base = if MODE == LINEAR { std::ptr::null() } else { task.base[within].as_ptr() };
     let to = out[2 * head..2 * (head + body)].as_mut_ptr();
     // SAFETY: all slices have `body` elements, and `stream` says that the last is aligned.
-    unsafe { vectors::<N, HOW, HASHED>(lanes, from, sources, base, to, body, stream) };
-    some::<N, HOW, HASHED>(task, lanes, from + body, &mut out[2 * (head + body)..]);
+    unsafe { vectors::<N, MODE, HASHED>(lanes, from, sources, base, to, body, stream) };
+    some::<N, MODE, HASHED>(task, lanes, from + body, &mut out[2 * (head + body)..]);
 }
 
 /// `count` elements, whole vectors, from flat index `at` on.
@@ -148,7 +149,7 @@ fn piece<const N: usize, const HOW: u8, const HASHED: bool>(
 /// `count` elements can be read at each source, at `base` (but for a linear merge), and written
 /// at `to`; with `stream`, `to` is aligned to a vector.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-unsafe fn vectors<const N: usize, const HOW: u8, const HASHED: bool>(
+unsafe fn vectors<const N: usize, const MODE: u8, const HASHED: bool>(
     lanes: &Lanes<N>,
     at: usize,
     sources: [*const u8; N],
@@ -163,23 +164,24 @@ unsafe fn vectors<const N: usize, const HOW: u8, const HASHED: bool>(
         for (x, source) in x.iter_mut().zip(sources) {
             let from = source.wrapping_add(2 * j);
             _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * AHEAD).cast());
-            // SAFETY: j + WIDTH ≤ count.
+            // SAFETY: `count` elements can be read at the source, and j + WIDTH ≤ count.
             *x = unsafe { _mm512_loadu_si512(from.cast()) };
         }
         let mut b = _mm512_setzero_si512();
-        if HOW != LINEAR {
+        if MODE != LINEAR {
             let from = base.wrapping_add(2 * j);
             _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * AHEAD).cast());
-            // SAFETY: as above.
+            // SAFETY: `count` elements can be read at `base`, and j + WIDTH ≤ count.
             b = unsafe { _mm512_loadu_si512(from.cast()) };
         }
-        let made = vector::<N, HOW, HASHED>(lanes, at + j, b, &x);
+        let made = vector::<N, MODE, HASHED>(lanes, at + j, b, &x);
         let to = to.wrapping_add(2 * j).cast();
         if stream {
-            // SAFETY: as above, and aligned because j is a multiple of WIDTH.
+            // SAFETY: `count` elements can be written at `to`, j + WIDTH ≤ count, and the address is aligned
+            // because j is a multiple of WIDTH.
             unsafe { _mm512_stream_si512(to, made) };
         } else {
-            // SAFETY: as above.
+            // SAFETY: `count` elements can be written at `to`, and j + WIDTH ≤ count.
             unsafe { _mm512_storeu_si512(to, made) };
         }
     }
@@ -187,7 +189,7 @@ unsafe fn vectors<const N: usize, const HOW: u8, const HASHED: bool>(
 
 /// Fewer elements than a vector has.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-fn some<const N: usize, const HOW: u8, const HASHED: bool>(
+fn some<const N: usize, const MODE: u8, const HASHED: bool>(
     task: &Lowered<'_>,
     lanes: &Lanes<N>,
     start: usize,
@@ -205,12 +207,12 @@ fn some<const N: usize, const HOW: u8, const HASHED: bool>(
         copy[..out.len()].copy_from_slice(&part.data[within.clone()]);
         *source = copy.as_ptr();
     }
-    if HOW != LINEAR {
+    if MODE != LINEAR {
         base[..out.len()].copy_from_slice(&task.base[within]);
     }
     let to = made.as_mut_ptr();
     // SAFETY: all arrays are one vector long.
-    unsafe { vectors::<N, HOW, HASHED>(lanes, start, sources, base.as_ptr(), to, WIDTH, false) };
+    unsafe { vectors::<N, MODE, HASHED>(lanes, start, sources, base.as_ptr(), to, WIDTH, false) };
     out.copy_from_slice(&made[..out.len()]);
 }
 
@@ -243,13 +245,13 @@ fn plus(a: Two, b: Two) -> Two {
 /// The merge of 32 elements from flat index `at` on: base `b`, sources `x`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
-fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
+fn vector<const N: usize, const MODE: u8, const HASHED: bool>(
     lanes: &Lanes<N>,
     at: usize,
     b: __m512i,
     x: &[__m512i; N],
 ) -> __m512i {
-    if HOW == LINEAR {
+    if MODE == LINEAR {
         let mut sum = Two(_mm512_setzero_ps(), _mm512_setzero_ps());
         for i in 0..N {
             let (x, w) = (widen(x[i]), lanes.weight[i]);
@@ -281,10 +283,10 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
         sum = if i == 0 { widen(d[i]) } else { plus(sum, widen(d[i])) };
     }
     let mut mix;
-    if HOW == SUM {
+    if MODE == SUM {
         mix = widen(narrow(lanes, sum));
     } else {
-        // The sum's signs; with them taken off, what agrees is a positive number.
+        // The sum's signs; with them taken off, the elements that agree are positive numbers.
         let even = _mm512_srli_epi32::<16>(_mm512_castps_si512(sum.0));
         let sign = _mm512_mask_blend_epi16(0xaaaa_aaaa, even, _mm512_castps_si512(sum.1));
         let sign = _mm512_and_si512(sign, _mm512_set1_epi16(i16::MIN));
@@ -292,13 +294,13 @@ fn vector<const N: usize, const HOW: u8, const HASHED: bool>(
         for (i, d) in d.iter().enumerate() {
             let agrees = _mm512_max_epi16(_mm512_xor_si512(*d, sign), zero);
             sum = if i == 0 { widen(agrees) } else { plus(sum, widen(agrees)) };
-            if HOW == MEAN {
+            if MODE == MEAN {
                 // Normal numbers have more than the bits of `set`, so this is 0 or the source's bit.
                 set = _mm512_or_si512(set, _mm512_min_epu16(agrees, _mm512_set1_epi16(1 << i)));
             }
         }
         mix = widen(_mm512_xor_si512(narrow(lanes, sum), sign));
-        if HOW == MEAN {
+        if MODE == MEAN {
             let odd = _mm512_srli_epi32::<16>(set);
             let by = if N < MAX_SOURCES {
                 // Four bits are looked at.

@@ -1,5 +1,5 @@
-//! The count of `guess` and the sums of `shares` in AVX-512 instructions: task vectors of 32 elements are
-//! made, compared and summed up in registers, base and source are read once.
+//! Counts and sums over a task vector in AVX-512 instructions: 32 elements at a time are subtracted, compared and
+//! summed up in registers; base and source are read once. `sampled_threshold` counts, `mask_l1` sums.
 
 #![allow(clippy::wildcard_imports)] // intrinsics
 
