@@ -15,7 +15,7 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
 
-use super::{Arguments, Driver, Fault, Format, KernelSource, Product, find};
+use super::{Arguments, Driver, Fault, Format, KernelSource, Product, libraries};
 
 const PRELUDE: &str = include_str!("device.h");
 
