@@ -1,5 +1,6 @@
-//! Every bound on what a file or a flag may ask for, with its reason: a number from outside sizes no
-//! allocation and no loop before it has passed one of these. `docs/limits.md` is made of [`TABLE`].
+//! Every bound on what a file or a flag may ask for, with its reason. A number from outside sizes no allocation and no loop
+//! before it has passed one of these. `docs/limits.md` is made of [`TABLE`]; files are read and mapped through the
+//! functions here.
 
 mod guard;
 mod map;

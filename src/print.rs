@@ -1,5 +1,5 @@
-//! Printing to a reader that may leave: `yosegi … | head` ends quietly. These macros take the place of
-//! the standard ones, which panic when nobody reads any more.
+//! Printing to a reader that may leave: `yosegi … | head` ends quietly. The macros here replace the standard ones, which
+//! panic when nobody reads any more.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,5 @@
-//! Text that came from a model, a data set or a config must not drive the terminal.
+//! Foreign text on its way out: to a terminal, into JSON, TOML, Markdown or CSV. In: what a model, a data set or a config
+//! says. Out: the same text with nothing in it that could drive the terminal or the program that reads it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -56,8 +57,7 @@ pub(crate) fn has_no_cell(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A JSON document in which such characters stand as JSON's own escapes: the same document. They can
-/// only be inside its strings.
+/// The same JSON document with such characters as JSON's own escapes; they can only stand inside its strings.
 #[must_use]
 pub fn as_json(document: &str) -> String {
     escaped(document, |c, out| {
@@ -68,7 +68,7 @@ pub fn as_json(document: &str) -> String {
     })
 }
 
-/// The same for TOML and YAML, as far as the characters are within double quotes.
+/// The same for TOML and YAML, where such characters stand in double quotes.
 #[must_use]
 pub fn as_toml(document: &str) -> String {
     escaped(document, |c, out| {
@@ -89,7 +89,7 @@ fn escaped(document: &str, escape: impl Fn(char, &mut String)) -> String {
     out
 }
 
-/// A text as a block of Markdown: fenced, by more backticks than it has itself in a row.
+/// A text as a fenced block of Markdown; the fence has more backticks than the text has in a row.
 #[must_use]
 pub fn fenced(kind: &str, text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

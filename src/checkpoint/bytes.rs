@@ -1,4 +1,5 @@
-//! Where the bytes of a safetensors file are: mapped from disk, embedded, or in memory.
+//! The bytes of a weight file: mapped from disk, embedded in the binary, or in memory. Opened by `open`; the tensors of a
+//! checkpoint are slices of them.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::SystemTime;
 use super::CheckpointError;
 use crate::limits::Mapped;
 
-/// Pages are this long or shorter.
+/// A multiple of every page size.
 const PAGE: usize = 1 << 16;
 
 /// The whole content of one file. A clone is the same bytes.
@@ -40,8 +41,8 @@ impl Bytes {
         map.changed().map_or(Ok(()), |what| Err(error(what)))
     }
 
-    /// Gives the memory of a part that was read back, if it lies in this mapped file; reading it again
-    /// takes it from the file, or from the system's copy of it.
+    /// Returns the memory of a part that was read to the system, if the part lies in this mapped file. Reading it
+    /// again takes it from the file, or from the system's cache of it.
     pub(super) fn release(&self, part: &[u8]) {
         let Self::Mapped(mapped) = self else { return };
         let map = mapped.map();
@@ -56,7 +57,7 @@ impl Bytes {
         }
     }
 
-    /// Length and time of change: two files that differ in content differ here, in all likelihood.
+    /// Length and time of change: files of different content almost certainly differ in it.
     pub(super) fn stamp(&self) -> String {
         let changed = match self {
             Self::Mapped(map) => map.modified().and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok()),

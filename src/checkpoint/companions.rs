@@ -1,10 +1,10 @@
-//! The small files that belong to a checkpoint beside its weights: which are fetched with it, and
-//! which a merge hands on.
+//! The small files beside a checkpoint's weights, by name. Answers three questions about a file name: is it fetched with
+//! the model, does a merge hand it on, does it decide what the model answers. Asked by `hub`, `model` and `fingerprint`.
 
 use std::fs;
 use std::path::Path;
 
-/// Files by name. `handed` ones go from the model that gives a merge its config to the merge.
+/// Files by name, and whether a merge takes them over from the model that gives it its config.
 const NAMED: [(&str, bool); 14] = [
     ("config.json", false),
     ("README.md", false),

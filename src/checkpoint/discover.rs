@@ -1,4 +1,6 @@
-//! What is on this machine: the bundled models, then the Hugging Face cache. Headers only.
+//! The models on this machine: the bundled ones, then those of the Hugging Face cache. In: the base to merge with, if one is
+//! chosen. Out: a summary of each model, from headers alone; nothing is fetched. Called by `yosegi models` and the
+//! workbench.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,7 +35,7 @@ pub fn look_up(reference: &str, base: Option<&str>) -> ModelSummary {
 
 /// Opens without ever fetching.
 fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
-    use super::locate::{Place, locate, locate_adapter, split_adapter};
+    use super::locate::{Location, locate, locate_adapter, split_adapter};
     let incomplete = |reference: &str| CheckpointError::NotFetched {
         reference: reference.to_owned(),
         cache: hub_cache(),
@@ -44,15 +46,15 @@ fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
         return open_local(base)?.adapted(reference, Adapter::open(adapter, &folder)?);
     }
     match locate(reference)? {
-        Ok(Place::Zoo(_)) => Checkpoint::open(reference),
-        Ok(Place::Folder(folder)) if adapter::is_adapter(&folder) => Err(CheckpointError::Adapter {
+        Ok(Location::Zoo(_)) => Checkpoint::open(reference),
+        Ok(Location::Folder(folder)) if adapter::is_adapter(&folder) => Err(CheckpointError::Adapter {
             adapter: reference.to_owned(),
             problem: format!(
                 "is a LoRA adapter for {0}: name it as {0}+{reference}",
                 adapter::base_of(&folder).unwrap_or_else(|| "MODEL".to_owned())
             ),
         }),
-        Ok(Place::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
+        Ok(Location::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
         Err(_) => Err(incomplete(reference)),
     }
 }

@@ -1,4 +1,5 @@
-//! Where a checkpoint's small files (tokenizer, model card) are.
+//! A checkpoint's small files (tokenizer, model card): in its folder, bundled, or in memory. In: a name. Out: its bytes. A
+//! name never leads out of the folder, and every read is bounded.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
-//! What a model's files hold, each told by a fingerprint: a session sees by them whether it goes on with the
-//! very models that it began with.
+//! Fingerprints of the files that decide what a model answers. In: a model's reference and the fingerprints taken before.
+//! Out: one for each file, over its whole content, so that one changed weight shows. A session goes on only with the very
+//! files that it began with.
 //!
-//! A print is of the whole content, so that one changed weight shows. Reading all of a large model takes its
-//! time; a file that the system says has not been touched since its print was taken is not read again.
+//! Reading a large model takes its time: a file that the system says has not been touched since its fingerprint was taken
+//! is not read again.
 
 use std::fs::Metadata;
 use std::io::{self, Read};
@@ -18,7 +19,7 @@ use super::formats::safetensors::{INDEX, SINGLE};
 use super::formats::shards::Shards;
 use super::formats::torch;
 use super::hub::fetch::{fetch, fetch_adapter};
-use super::locate::{Place, locate, locate_adapter, split_adapter};
+use super::locate::{Location, locate, locate_adapter, split_adapter};
 use super::{CheckpointError, companions};
 use crate::limits;
 
@@ -27,7 +28,7 @@ const PIECE: usize = 1 << 22;
 
 /// A file, or a part of one, as it was when somebody looked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilePrint {
+pub struct Fingerprint {
     /// What it is called: `org/name/config.json`, a path.
     pub file: String,
     /// Fingerprint of the content.
@@ -38,7 +39,7 @@ pub struct FilePrint {
     pub stamp: String,
 }
 
-impl FilePrint {
+impl Fingerprint {
     /// Of a content in memory.
     #[must_use]
     pub fn of(file: impl Into<String>, content: &[u8]) -> Self {
@@ -48,11 +49,11 @@ impl FilePrint {
 
 /// Prints of all the files of a model that decide what it answers, sorted by name. A file among `known` with the
 /// same stamp is not read again.
-pub fn prints(reference: &str, known: &[FilePrint]) -> Result<Vec<FilePrint>, CheckpointError> {
+pub fn fingerprints(reference: &str, known: &[Fingerprint]) -> Result<Vec<Fingerprint>, CheckpointError> {
     let mut out = Vec::new();
     let mut paths = Vec::new();
     gather(reference, &mut paths, &mut out)?;
-    let read: Result<Vec<FilePrint>, CheckpointError> = paths
+    let read: Result<Vec<Fingerprint>, CheckpointError> = paths
         .into_par_iter()
         .map(|(file, path)| {
             of_file(file, &path, known).map_err(|source| CheckpointError::Io { path, source })
@@ -63,9 +64,9 @@ pub fn prints(reference: &str, known: &[FilePrint]) -> Result<Vec<FilePrint>, Ch
     Ok(out)
 }
 
-/// Bytes that [`prints`] would have to read.
+/// Bytes that [`fingerprints`] would have to read.
 #[must_use]
-pub fn unprinted(reference: &str, known: &[FilePrint]) -> u64 {
+pub fn bytes_to_fingerprint(reference: &str, known: &[Fingerprint]) -> u64 {
     let (mut paths, mut bundled) = (Vec::new(), Vec::new());
     // What is the matter with the model is said when it is opened.
     let _ = gather(reference, &mut paths, &mut bundled);
@@ -82,7 +83,7 @@ pub fn unprinted(reference: &str, known: &[FilePrint]) -> u64 {
 fn gather(
     reference: &str,
     paths: &mut Vec<(String, PathBuf)>,
-    out: &mut Vec<FilePrint>,
+    out: &mut Vec<Fingerprint>,
 ) -> Result<(), CheckpointError> {
     if let Some((base, name)) = split_adapter(reference) {
         gather(base, paths, out)?;
@@ -96,13 +97,13 @@ fn gather(
         return Ok(());
     }
     let folder = match locate(reference)? {
-        Ok(Place::Zoo(model)) => {
+        Ok(Location::Zoo(model)) => {
             let decides = |name: &str| companions::decides(name) || name == SINGLE;
             let files = model.files.iter().filter(|(name, _)| decides(name));
-            out.extend(files.map(|(name, bytes)| FilePrint::of(format!("{reference}/{name}"), bytes)));
+            out.extend(files.map(|(name, bytes)| Fingerprint::of(format!("{reference}/{name}"), bytes)));
             return Ok(());
         }
-        Ok(Place::Folder(folder)) => folder,
+        Ok(Location::Folder(folder)) => folder,
         Err(id) => fetch(&id, &mut |_, _, _| ())?,
     };
     let weights = Shards::of(reference, &folder)?.names;
@@ -118,7 +119,7 @@ fn is_index(name: &str) -> bool {
     [INDEX, torch::INDEX].contains(&name)
 }
 
-fn of_file(file: String, path: &Path, known: &[FilePrint]) -> io::Result<FilePrint> {
+fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Fingerprint> {
     // A folder, a device or a pipe is refused.
     let mut from = limits::open(path)?;
     let stamp = stamp(&from.metadata()?);
@@ -134,7 +135,7 @@ fn of_file(file: String, path: &Path, known: &[FilePrint]) -> io::Result<FilePri
             Err(e) => return Err(e),
         }
     }
-    Ok(FilePrint { file, hash: text(hash.digest128()), stamp })
+    Ok(Fingerprint { file, hash: text(hash.digest128()), stamp })
 }
 
 /// The time of the last change of content, owner, mode or name, which no program can set as it can the time of
@@ -160,12 +161,12 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let folder = write_zoo(out.path()).unwrap().swap_remove(1);
         let reference = folder.to_str().unwrap();
-        let was = prints(reference, &[]).unwrap();
+        let was = fingerprints(reference, &[]).unwrap();
         let names: Vec<&str> = was.iter().map(|p| p.file.rsplit('/').next().unwrap()).collect();
         assert!(names.contains(&"model.safetensors") && names.contains(&"tokenizer.json"), "{names:?}");
         assert!(!names.contains(&"README.md"));
-        let hashes = |prints: &[FilePrint]| prints.iter().map(|p| p.hash.clone()).collect::<Vec<_>>();
-        let bundled = prints("zoo:ja", &[]).unwrap();
+        let hashes = |prints: &[Fingerprint]| prints.iter().map(|p| p.hash.clone()).collect::<Vec<_>>();
+        let bundled = fingerprints("zoo:ja", &[]).unwrap();
         assert_eq!(hashes(&bundled), hashes(&was));
         assert!(bundled.iter().all(|p| p.file.starts_with("zoo:ja/") && p.stamp.is_empty()));
 
@@ -176,7 +177,7 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, &bytes).unwrap();
         File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-        let is = prints(reference, &was).unwrap();
+        let is = fingerprints(reference, &was).unwrap();
         let differ: Vec<&str> =
             was.iter().zip(&is).filter(|(a, b)| a.hash != b.hash).map(|(a, _)| a.file.as_str()).collect();
         assert_eq!(differ, [format!("{reference}/model.safetensors")]);
@@ -185,7 +186,7 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::remove_file(&path).unwrap();
         fs::write(&path, &bytes).unwrap();
-        assert_eq!(hashes(&prints(reference, &was).unwrap()), hashes(&was));
+        assert_eq!(hashes(&fingerprints(reference, &was).unwrap()), hashes(&was));
     }
 
     #[test]
@@ -194,22 +195,22 @@ mod tests {
         let path = out.path().join("file");
         fs::write(&path, "content").unwrap();
         let was = of_file("file".into(), &path, &[]).unwrap();
-        assert_eq!(was.hash, FilePrint::of("file", b"content").hash);
+        assert_eq!(was.hash, Fingerprint::of("file", b"content").hash);
         let folder = write_zoo(out.path()).unwrap().swap_remove(0);
         let reference = folder.to_str().unwrap();
-        let known = prints(reference, &[]).unwrap();
-        assert_eq!(unprinted(reference, &known), 0);
+        let known = fingerprints(reference, &[]).unwrap();
+        assert_eq!(bytes_to_fingerprint(reference, &known), 0);
         let bytes = fs::metadata(folder.join("config.json")).unwrap().len();
-        let but_one: Vec<FilePrint> =
+        let but_one: Vec<Fingerprint> =
             known.into_iter().filter(|k| !k.file.ends_with("/config.json")).collect();
-        assert_eq!(unprinted(reference, &but_one), bytes);
-        assert_eq!(unprinted("zoo:ja", &[]), 0);
+        assert_eq!(bytes_to_fingerprint(reference, &but_one), bytes);
+        assert_eq!(bytes_to_fingerprint("zoo:ja", &[]), 0);
         // A print that is taken over is one that was not computed.
-        let marked = FilePrint { hash: "taken over".into(), ..was.clone() };
+        let marked = Fingerprint { hash: "taken over".into(), ..was.clone() };
         assert_eq!(of_file("file".into(), &path, std::slice::from_ref(&marked)).unwrap(), marked);
         fs::write(&path, "changed").unwrap();
         let is = of_file("file".into(), &path, &[marked]).unwrap();
-        assert_eq!(is.hash, FilePrint::of("file", b"changed").hash);
+        assert_eq!(is.hash, Fingerprint::of("file", b"changed").hash);
         assert!(of_file("folder".into(), out.path(), &[]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Does a checkpoint merge with a base, in words.
+//! Whether a checkpoint can be merged onto a base. In: two open checkpoints. Out: a [`Fit`], with the reason in words.
 
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String>
     {
         return Some(format!("it has no {name}"));
     }
-    // The one difference that a recipe can bridge comes last.
+    // Last, since a recipe can bridge it.
     (vocabulary != base.vocab_size).then(|| {
         format!(
             "vocabulary of {vocabulary} against {}: a recipe merges them by token with tokenizer = \"union\"",

@@ -1,7 +1,8 @@
-//! Whose LM head it is: `tie_word_embeddings` against the tensors that are stored.
+//! Ties a model's LM head to its embeddings, or not: `tie_word_embeddings` of the config against the tensors that are
+//! stored. Called by `open` and `derive` before shapes are checked.
 //!
-//! transformers 5 ties a model's head to its embeddings only where that loses nothing: another head that is
-//! stored stays, and embeddings that are not stored are the head's.
+//! As transformers 5, a head is tied only where nothing is lost: a stored head with other values stays, and where the
+//! embeddings are not stored the head's values are theirs.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,8 @@ use super::{ModelConfig, TensorView};
 const EMBEDDINGS: &str = "model.embed_tokens.weight";
 const LM_HEAD: &str = "lm_head.weight";
 
-/// Brings config and tensors of a tied model to one word about its LM head. An adapted one is not
-/// looked at: adapters are put on settled models.
+/// Makes config and tensors of a tied model agree about its LM head. A model with an adapter was settled before the
+/// adapter was applied, and is left alone.
 pub(super) fn settle(config: &mut ModelConfig, tensors: &mut BTreeMap<String, Held>, shards: &[Bytes]) {
     if matches!(tensors.get(EMBEDDINGS), Some(Held::Adapted { .. })) {
         return;
@@ -39,16 +40,16 @@ pub(super) fn settle(config: &mut ModelConfig, tensors: &mut BTreeMap<String, He
     }
 }
 
-/// What becomes of a tied model's stored LM head.
+/// What to do with the LM head of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Head {
-    /// There is nothing to be done.
+    /// Nothing: the config says what is stored.
     AsSaid,
-    /// It says what the embeddings say: it is left out.
+    /// It equals the embeddings: drop it.
     Same,
-    /// It says something else: the model is not tied.
+    /// It differs from the embeddings: the model is not tied.
     Own,
-    /// There are no embeddings: it is those.
+    /// The embeddings are not stored: it takes their name.
     Embeddings,
 }
 
@@ -68,7 +69,7 @@ impl Head {
 fn same(a: TensorView<'_>, b: TensorView<'_>) -> bool {
     const PIECE: usize = 1 << 16;
     if a.shape != b.shape || a.dtype == b.dtype {
-        // Two names of one storage need no look at it.
+        // Two names of one storage are equal without reading it.
         return a.shape == b.shape && (std::ptr::eq(a.data, b.data) || a.data == b.data);
     }
     let (mut one, mut other) = (vec![0.0; PIECE], vec![0.0; PIECE]);

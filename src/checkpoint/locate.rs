@@ -1,4 +1,5 @@
-//! From a reference to the place where the checkpoint lies.
+//! From a reference to the place of the checkpoint. In: `zoo:NAME`, a folder, `org/name@revision`, with or without
+//! `+adapter`. Out: a bundled model, a folder, or the hub's name of one that must be fetched first.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::hub::id::HubId;
 use super::zoo::{self, ZooModel};
 
 /// Where a checkpoint lies.
-pub(super) enum Place {
+pub(super) enum Location {
     Zoo(&'static ZooModel),
     Folder(PathBuf),
 }
@@ -51,23 +52,23 @@ fn folder_of(reference: &str) -> PathBuf {
 
 /// Finds a checkpoint that is already on this machine. `Ok(Err(id))`: a hub id whose snapshot
 /// is absent or incomplete.
-pub(super) fn locate(reference: &str) -> Result<Result<Place, HubId>, CheckpointError> {
+pub(super) fn locate(reference: &str) -> Result<Result<Location, HubId>, CheckpointError> {
     if let Some(name) = reference.strip_prefix("zoo:") {
-        return zoo::find(name).map(|m| Ok(Place::Zoo(m))).ok_or_else(|| CheckpointError::NotInZoo {
+        return zoo::find(name).map(|m| Ok(Location::Zoo(m))).ok_or_else(|| CheckpointError::NotInZoo {
             reference: reference.to_owned(),
             known: zoo::models().iter().map(|m| format!("zoo:{}", m.name)).collect(),
         });
     }
     let path = folder_of(reference);
     if path.is_dir() {
-        return Ok(Ok(Place::Folder(path)));
+        return Ok(Ok(Location::Folder(path)));
     }
     if path.exists() {
         return Err(CheckpointError::NotAFolder { path: reference.to_owned(), missing: "files of its own" });
     }
     match HubId::parse(reference) {
         Some(id) => match id.snapshot(&hub_cache()) {
-            Some(folder) if shards::is_complete(&folder) => Ok(Ok(Place::Folder(folder))),
+            Some(folder) if shards::is_complete(&folder) => Ok(Ok(Location::Folder(folder))),
             _ => Ok(Err(id)),
         },
         None => Err(CheckpointError::NotAReference { reference: reference.to_owned() }),

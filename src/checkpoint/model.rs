@@ -21,7 +21,7 @@ pub struct Checkpoint {
     pub(super) shards: Vec<Bytes>,
     pub(super) tensors: BTreeMap<String, Held>,
     pub(super) files: Files,
-    /// Small files that stand in front of the checkpoint's own; `None` hides one.
+    /// Small files that replace the checkpoint's own; `None` hides one.
     pub(super) in_front: BTreeMap<String, Option<Vec<u8>>>,
 }
 
@@ -32,7 +32,7 @@ impl Checkpoint {
         &self.reference
     }
 
-    /// Lengths and times of change of its weight files, to tell whether they are what they were.
+    /// Lengths and times of change of its weight files: another stamp means other weights.
     #[must_use]
     pub fn stamp(&self) -> String {
         self.shards.iter().map(Bytes::stamp).collect::<Vec<_>>().join(" ")
@@ -96,7 +96,7 @@ impl Checkpoint {
         names.iter().filter_map(template).collect()
     }
 
-    /// Gives back the memory that reading a tensor of this checkpoint took. It can be read again.
+    /// Returns the memory that reading a tensor took to the system. The tensor can be read again.
     pub fn release(&self, view: &TensorView<'_>) {
         self.shards.iter().for_each(|shard| shard.release(view.data));
     }

@@ -17,7 +17,7 @@ use super::formats::shards::Shards;
 use super::formats::torch;
 use super::hub::fetch::{OnProgress, fetch, fetch_adapter};
 use super::lm_head;
-use super::locate::{Place, locate, locate_adapter, split_adapter};
+use super::locate::{Location, locate, locate_adapter, split_adapter};
 use super::stored::Held;
 use super::zoo::ZooModel;
 use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
@@ -39,8 +39,8 @@ impl Checkpoint {
             return model.with_adapter(reference, adapter, progress);
         }
         match locate(reference)? {
-            Ok(Place::Zoo(model)) => Self::from_zoo(reference, model),
-            Ok(Place::Folder(folder)) => Self::from_folder(reference, &folder),
+            Ok(Location::Zoo(model)) => Self::from_zoo(reference, model),
+            Ok(Location::Folder(folder)) => Self::from_folder(reference, &folder),
             Err(id) => Self::from_folder(reference, &fetch(&id, progress)?),
         }
     }

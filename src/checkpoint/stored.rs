@@ -8,10 +8,9 @@ use super::formats::header::Entry;
 /// Where a tensor's values are.
 #[derive(Clone)]
 pub(super) enum Held {
-    /// In a shard, as they are.
+    /// In a weight file, as they are.
     Stored(Spot),
-    /// A tensor of a shard that the adapter in shard `adapter` changes. It is made when first
-    /// asked for, and kept.
+    /// A tensor of a shard that the adapter in shard `adapter` changes: computed when it is first asked for, then kept.
     Adapted { base: Spot, adapter: usize, delta: Delta, made: OnceLock<Vec<u8>> },
 }
 

@@ -1,4 +1,5 @@
-//! What a person needs to know of a checkpoint before merging it.
+//! A checkpoint in one line of a list: sizes, types, model card, and whether it fits the base. Made by `discover`, shown by
+//! `yosegi models` and the workbench.
 
 use serde::{Deserialize, Serialize};
 

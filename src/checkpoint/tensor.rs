@@ -1,4 +1,5 @@
-//! Tensors as they lie in memory, and what can give them out.
+//! Tensors as bytes: element types, a borrowed view with its shape, and the trait of everything that gives tensors out by
+//! name (a checkpoint on disk, a merge in memory).
 
 use super::CheckpointError;
 
@@ -37,7 +38,7 @@ impl Dtype {
     }
 }
 
-/// A tensor where it lies: row-major, little-endian, `data.len()` = product of `shape` × element size.
+/// A borrowed tensor: row-major, little-endian, `data.len()` = product of `shape` × element size.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
     pub dtype: Dtype,
@@ -90,8 +91,8 @@ pub trait Weights: Sync {
     /// The tensor called `name`, if there is one.
     fn tensor(&self, name: &str) -> Option<TensorView<'_>>;
 
-    /// Whether what was read of a tensor until now is what its file held when it was opened: asked after
-    /// reading, before the result is used.
+    /// An error if the file of a tensor has changed since it was opened. Asked after reading, before the result is
+    /// used.
     fn intact(&self, _name: &str) -> Result<(), CheckpointError> {
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The bundled models, embedded in the binary.
+//! The bundled models, embedded in the binary. In: a name behind `zoo:`. Out: its files. `yosegi zoo` writes them out as
+//! ordinary checkpoints.
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::types::EvalSetup;
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::task::{Task, printed_questions};
 
@@ -21,8 +21,8 @@ const LONG: u64 = 4_000_000_000;
 pub struct Changed(pub String);
 
 /// What differs between two lists of fingerprints, file by file: `x has changed`, `y has gone`.
-pub fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
-    let find = |list: &[FilePrint], file: &str| list.iter().find(|p| p.file == file).cloned();
+pub fn differences(was: &[Fingerprint], is: &[Fingerprint]) -> Vec<String> {
+    let find = |list: &[Fingerprint], file: &str| list.iter().find(|p| p.file == file).cloned();
     let mut out = Vec::new();
     for old in was {
         match find(is, &old.file) {
@@ -37,8 +37,8 @@ pub fn differences(was: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
 }
 
 /// The same for the files that both lists have; the others belong to other models.
-fn differences_within(wanted: &[FilePrint], is: &[FilePrint]) -> Vec<String> {
-    let ours: Vec<FilePrint> =
+fn differences_within(wanted: &[Fingerprint], is: &[Fingerprint]) -> Vec<String> {
+    let ours: Vec<Fingerprint> =
         wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
     if ours.is_empty() { Vec::new() } else { differences(&ours, is) }
 }
@@ -59,20 +59,20 @@ pub fn listed(found: &[String]) -> String {
 /// A model's file that cannot be read.
 pub fn of_models(
     setup: &EvalSetup,
-    known: &[FilePrint],
+    known: &[Fingerprint],
     note: &dyn Fn(String),
-) -> anyhow::Result<Vec<FilePrint>> {
+) -> anyhow::Result<Vec<Fingerprint>> {
     let models = || std::iter::once(&setup.base).chain(&setup.sources);
-    let bytes: u64 = models().map(|model| crate::checkpoint::unprinted(model, known)).sum();
+    let bytes: u64 = models().map(|model| crate::checkpoint::bytes_to_fingerprint(model, known)).sum();
     if bytes > LONG {
         note(format!(
             "taking fingerprints of {:.1} GB of models: once, and again only of what is touched",
             bytes as f64 / 1e9
         ));
     }
-    let mut out: Vec<FilePrint> = Vec::new();
+    let mut out: Vec<Fingerprint> = Vec::new();
     for model in models() {
-        out.extend(crate::checkpoint::prints(model, known).map_err(BadInput::error)?);
+        out.extend(crate::checkpoint::fingerprints(model, known).map_err(BadInput::error)?);
     }
     Ok(out)
 }
@@ -82,7 +82,7 @@ pub fn of_models(
 ///
 /// # Errors
 /// [`Changed`], or a file that cannot be read.
-pub fn check_model(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<()> {
+pub fn check_model(reference: &str, wanted: &[Fingerprint]) -> anyhow::Result<()> {
     refuse(&model_changes(reference, wanted)?)
 }
 
@@ -90,11 +90,11 @@ pub fn check_model(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<()> 
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn model_changes(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<Vec<String>> {
+pub fn model_changes(reference: &str, wanted: &[Fingerprint]) -> anyhow::Result<Vec<String>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let is = crate::checkpoint::prints(reference, wanted).map_err(BadInput::error)?;
+    let is = crate::checkpoint::fingerprints(reference, wanted).map_err(BadInput::error)?;
     Ok(differences_within(wanted, &is))
 }
 
@@ -102,7 +102,7 @@ pub fn model_changes(reference: &str, wanted: &[FilePrint]) -> anyhow::Result<Ve
 ///
 /// # Errors
 /// [`Changed`], or a file that cannot be read.
-pub fn check_task(reference: &str, task: &Task, wanted: &[FilePrint]) -> anyhow::Result<()> {
+pub fn check_task(reference: &str, task: &Task, wanted: &[Fingerprint]) -> anyhow::Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }

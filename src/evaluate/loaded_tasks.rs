@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fingerprints::check_task;
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::task::{Places, Split, Task};
 
@@ -20,7 +20,7 @@ impl LoadedTasks {
     }
 
     /// A task with at least these splits. With fingerprints both are read and compared.
-    pub fn get(&mut self, name: &str, splits: &[Split], prints: &[FilePrint]) -> anyhow::Result<Arc<Task>> {
+    pub fn get(&mut self, name: &str, splits: &[Split], prints: &[Fingerprint]) -> anyhow::Result<Arc<Task>> {
         let mut wanted = if prints.is_empty() { splits.to_vec() } else { vec![Split::Train, Split::Test] };
         if let Some((task, read)) = self.0.get(name) {
             if splits.iter().all(|split| read.contains(split)) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::score::{Answer, Score, TaskScore};
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::recipe::Recipe;
 use crate::task::Split;
 
@@ -37,7 +37,7 @@ pub struct EvalSetup {
     pub allow_non_finite: bool,
     /// Fingerprints that models and tasks must have when they are opened; empty accepts any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub prints: Vec<FilePrint>,
+    pub prints: Vec<Fingerprint>,
 }
 
 impl EvalSetup {
@@ -137,7 +137,7 @@ pub struct SetupFacts {
     pub languages: Vec<String>,
     /// Fingerprints of everything that was read: the models' files, tasks, questions and examples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub prints: Vec<FilePrint>,
+    pub prints: Vec<Fingerprint>,
 }
 
 /// A question as a journal keeps it, once for all candidates.

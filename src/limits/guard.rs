@@ -1,4 +1,4 @@
-//! Calls into libraries that may panic on what a file holds.
+//! Calls into libraries that may panic on what a file holds. In: the call. Out: its result, or nothing where it panicked.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -8,7 +8,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does `work`; `None` where it panics, and then nothing is printed. What `work` changed is not to be used.
+/// Runs `work`; `None` where it panics, without the usual message. What `work` had changed must not be used then.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

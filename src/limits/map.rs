@@ -1,9 +1,8 @@
-//! A file mapped for reading that may be shortened by somebody else while it is in use.
+//! A file mapped for reading, which somebody may shorten while it is in use.
 //!
-//! A page beyond a shortened file's end can't be read: the system sends SIGBUS. The handler here puts
-//! pages of zeros in its place, notes which file it was, and the reading goes on. So whoever reads asks
-//! [`Mapped::changed`] afterwards, before the result is used. The handler only reads atomics and calls
-//! `mmap`, for it may have interrupted anything.
+//! Reading a page beyond the new end makes the system send SIGBUS. The handler here maps zeros in its place and notes the
+//! file, and the reader goes on; so whoever reads asks [`Mapped::changed`] before the result is used. The handler may have
+//! interrupted anything: it only reads atomics and calls `mmap`.
 
 use std::io;
 use std::ops::Deref;
@@ -26,6 +25,9 @@ pub struct Mapped {
 
 impl Mapped {
     /// Maps a regular file that is not empty; an empty one is `None`. Its pages are read when touched.
+    ///
+    /// # Errors
+    /// There is no such file, it is no regular file, or it cannot be mapped.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = open(path)?;
         let about = file.metadata()?;

@@ -1,4 +1,5 @@
-//! Reading a whole file, and opening one to be mapped: only regular files, only up to a bound.
+//! Reading a whole file, or opening one to be mapped: only regular files, and only up to a bound. Every room reads files
+//! through here.
 
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -8,6 +9,9 @@ use std::path::Path;
 pub type File = std::fs::File;
 
 /// Opens a regular file for reading. A folder, a device or a pipe is refused, and a pipe is not waited for.
+///
+/// # Errors
+/// There is no such file, it is no regular file, or it may not be read.
 pub fn open(path: &Path) -> io::Result<File> {
     // Looked at before as well: opening a device can already do something.
     regular(&std::fs::metadata(path)?)?;
@@ -17,6 +21,9 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Whether something is a regular file, or what else it is, by its name alone: it is not opened.
+///
+/// # Errors
+/// There is no such file, or it is no regular one: the message says what it is.
 pub fn regular_file(path: &Path) -> io::Result<()> {
     regular(&std::fs::metadata(path)?)
 }
@@ -34,6 +41,9 @@ fn regular(about: &std::fs::Metadata) -> io::Result<()> {
 }
 
 /// A regular file's bytes, `most` of them at most. No more memory is taken than the file is long.
+///
+/// # Errors
+/// As [`open`], or it is longer than `most`.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
@@ -48,11 +58,17 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The same as text.
+///
+/// # Errors
+/// As [`read`], or it is not UTF-8: the message names the line.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     text(read(path, most)?)
 }
 
 /// All that a stream gives, as text, `most` bytes of it at most.
+///
+/// # Errors
+/// The stream fails, gives more than `most` bytes, or is not UTF-8.
 pub fn take_text(from: impl Read, most: u64) -> io::Result<String> {
     let mut out = Vec::new();
     from.take(most + 1).read_to_end(&mut out)?;

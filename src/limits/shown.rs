@@ -1,4 +1,5 @@
-//! Foreign text in a message.
+//! Foreign text in a message: one line, controls written out, long text shortened in the middle. Called wherever an error
+//! quotes a file.
 
 use crate::text::is_unsafe;
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::evaluate::{Cost, EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 
 /// Something for a worker to do.
@@ -17,7 +17,7 @@ pub enum Job {
         id: u64,
         setup: EvalSetup,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        known: Vec<FilePrint>,
+        known: Vec<Fingerprint>,
     },
     /// Answer questions and score the answers.
     Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<SplitQuestions>, watch: Vec<usize> },

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home::Home;
 use super::protocol::{Answer, CandidateId, Cost, Detail, Event, Record, Split, VERSION};
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
 use crate::task::LanguageProbability;
@@ -185,7 +185,7 @@ impl Journal {
         &mut self,
         event: &Event,
         questions: &[StoredQuestion],
-        prints: &[FilePrint],
+        prints: &[Fingerprint],
     ) -> anyhow::Result<Record> {
         let (seq, path) = (self.next, self.path.clone());
         let broken = |e: rusqlite::Error| Trouble::of(&path, &e);
@@ -205,7 +205,7 @@ impl Journal {
     }
 
     /// Stores fingerprints in place of those of the same files. No prints change nothing.
-    pub fn keep_prints(&mut self, prints: &[FilePrint]) -> anyhow::Result<()> {
+    pub fn keep_prints(&mut self, prints: &[Fingerprint]) -> anyhow::Result<()> {
         let tx = self.db.transaction().map_err(|e| full(&self.path, &e))?;
         put_prints(&tx, prints).and_then(|()| tx.commit()).map_err(|e| full(&self.path, &e))
     }
@@ -245,7 +245,7 @@ fn put(
     }
 }
 
-fn put_prints(tx: &Transaction<'_>, prints: &[FilePrint]) -> rusqlite::Result<()> {
+fn put_prints(tx: &Transaction<'_>, prints: &[Fingerprint]) -> rusqlite::Result<()> {
     for print in prints {
         tx.prepare_cached("INSERT OR REPLACE INTO files (file, hash, stamp) VALUES (?, ?, ?)")?
             .execute(params![print.file, print.hash, print.stamp])?;

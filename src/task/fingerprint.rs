@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::data::builtin;
 use super::{Split, Task, TaskError};
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 
 /// What tells the languages of answers apart.
 const LANGUAGE: &str = "the language identification";
@@ -15,9 +15,9 @@ const WORDS: &str = "the segmentation into words";
 impl Task {
     /// Prints of a task loaded from `reference` with both its splits, over its first `train` and `test` questions. Questions and
     /// examples that are not among those asked leave no trace, nor do comments in the task file.
-    pub fn prints(&self, reference: &str, train: usize, test: usize) -> Result<Vec<FilePrint>, TaskError> {
+    pub fn prints(&self, reference: &str, train: usize, test: usize) -> Result<Vec<Fingerprint>, TaskError> {
         let (file, text, _) = builtin::find(reference)?;
-        let mut out = vec![FilePrint::of(file, canonical(&text).as_bytes())];
+        let mut out = vec![Fingerprint::of(file, canonical(&text).as_bytes())];
         let (mut examples, mut any) = (Vec::new(), false);
         for (split, n, what) in [(Split::Train, train, "training"), (Split::Test, test, "held-out")] {
             let mut content = Vec::new();
@@ -34,17 +34,17 @@ impl Task {
                 }
             }
             let data = self.sources.get(split.name()).map_or(reference, String::as_str);
-            let FilePrint { file, hash, stamp } =
-                FilePrint::of(format!("{data} ({what} questions of {reference})"), &content);
-            out.push(FilePrint { file, hash: format!("{n}:{hash}"), stamp });
+            let Fingerprint { file, hash, stamp } =
+                Fingerprint::of(format!("{data} ({what} questions of {reference})"), &content);
+            out.push(Fingerprint { file, hash: format!("{n}:{hash}"), stamp });
         }
         if any {
             let data = self.sources.get("shots").map_or(reference, String::as_str);
-            out.push(FilePrint::of(format!("{data} (examples of {reference})"), &examples));
+            out.push(Fingerprint::of(format!("{data} (examples of {reference})"), &examples));
         }
         let names =
             [Some((LANGUAGE, self.language_by())), self.segmenter.map(|segmenter| (WORDS, segmenter.name()))];
-        let named = |(what, name): (&str, &str)| FilePrint {
+        let named = |(what, name): (&str, &str)| Fingerprint {
             file: what.to_owned(),
             hash: name.to_owned(),
             stamp: String::new(),
@@ -56,7 +56,7 @@ impl Task {
 
 /// How many questions a print of [`Task::prints`] is over, where it is one of questions.
 #[must_use]
-pub fn printed_questions(print: &FilePrint) -> Option<usize> {
+pub fn printed_questions(print: &Fingerprint) -> Option<usize> {
     print.hash.split_once(':')?.0.parse().ok()
 }
 

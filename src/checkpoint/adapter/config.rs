@@ -9,8 +9,7 @@ use crate::checkpoint::untrusted::printable;
 
 pub(in crate::checkpoint) const CONFIG: &str = "adapter_config.json";
 
-/// Ways of training or storing an adapter that are more than `W + scale · B·A`, by the key of
-/// `adapter_config.json` that turns each on.
+/// Variants that are more than `W + scale · B·A`: the key of `adapter_config.json` that turns each on, and its name.
 const VARIANTS: [(&str, &str); 14] = [
     ("use_dora", "DoRA"),
     ("use_qalora", "QALoRA"),
@@ -28,11 +27,10 @@ const VARIANTS: [(&str, &str); 14] = [
     ("ensure_weight_tying", "tied adapters"),
 ];
 
-/// Starts of training that move the base's own weights, so that `W + scale · B·A` of the base on
-/// disk is not the trained model.
+/// Initialisations that change the base's own weights: the base on disk plus `scale · B·A` is not the trained model.
 const MOVED_BASE: [&str; 5] = ["pissa", "olora", "loftq", "corda", "lora_ga"];
 
-/// `adapter_config.json`, as far as it decides the result.
+/// The keys of `adapter_config.json` that decide the result.
 #[derive(Deserialize)]
 pub(super) struct Config {
     pub(super) peft_type: String,
@@ -51,7 +49,7 @@ fn eight() -> f64 {
     8.0
 }
 
-/// Module patterns with their values, in the order of the file: the first that matches counts.
+/// Patterns of module names with a value each, in the order of the file; the first that matches counts.
 struct Patterns(Vec<(String, f64)>);
 
 impl<'de> Deserialize<'de> for Patterns {
@@ -91,7 +89,7 @@ impl Patterns {
 }
 
 impl Config {
-    /// Rank and factor of `module`: alpha / r, or alpha / √r for rank-stabilised `LoRA`.
+    /// Rank and scale of `module`: alpha / r, or alpha / √r for rank-stabilised `LoRA`.
     pub(super) fn scale(&self, module: &str) -> Result<(u64, f32), String> {
         let of = |patterns: &Option<Patterns>| patterns.as_ref().map_or(Ok(None), |p| p.value(module));
         let in_config = |e: String| format!("{CONFIG} {e}");

@@ -1,12 +1,14 @@
-//! A base's tensor with an adapter applied, as PEFT's `merge_and_unload` makes it: A and B in
-//! f32, their product times the scale in f32, added to the base's values in f32, rounded once to
-//! the base's type. (An embedding's change is rounded on its own first, as there.)
+//! The values of a base's tensor with an adapter applied, as PEFT's `merge_and_unload` makes them. In: the base's tensor
+//! and the adapter's A and B. Out: bytes in the base's type. Called when an adapted tensor is first asked for.
+//!
+//! A and B are taken in f32; their product times the scale is added to the base's values in f32, and the sum is rounded
+//! once to the base's type. (The change of an embedding is rounded before it is added too, as PEFT does.)
 
 use super::Delta;
 use crate::checkpoint::formats::header::Entry;
 use crate::checkpoint::{Dtype, TensorView};
 
-/// The bytes of `base` changed; `part` gives the adapter's tensors.
+/// The bytes of `base` with `delta` applied; `part` gives the adapter's tensors.
 pub(in crate::checkpoint) fn apply<'a>(
     base: TensorView<'_>,
     change: &'a Delta,
@@ -32,7 +34,7 @@ pub(in crate::checkpoint) fn apply<'a>(
             });
         }
         Delta::Embedding { a, b, scale } => {
-            // Row t of (B·A)ᵀ is B · column t of A; B is turned once so that rows run.
+            // Row t of (B·A)ᵀ is B · (column t of A). B is transposed once, so that its rows are contiguous.
             let (a, b) = (whole(part(a)), whole(part(b)));
             let (tokens, hidden) = (base.shape[0], base.shape[1]);
             let rank = a.len() / tokens;

@@ -31,17 +31,17 @@ pub(in crate::checkpoint) enum Delta {
     Whole(Entry),
 }
 
-/// An adapter, opened and checked against itself; not yet against a base.
+/// An open adapter, checked against its own config but not yet against a base.
 pub(in crate::checkpoint) struct Adapter {
     pub(in crate::checkpoint) file: String,
     pub(in crate::checkpoint) bytes: Bytes,
-    /// Name of the base's tensor, and what becomes of it.
+    /// Name of each tensor of the base that changes, and how.
     pub(in crate::checkpoint) deltas: Vec<(String, Delta)>,
     /// The model card, if there is one.
     pub(in crate::checkpoint) card: Option<Vec<u8>>,
 }
 
-/// The weight file of an adapter, of those that there are.
+/// The name of the weight file, of those that `there` finds.
 pub(in crate::checkpoint) fn weights_in(there: impl Fn(&str) -> bool) -> Option<&'static str> {
     [WEIGHTS, PICKLED].into_iter().find(|name| there(name))
 }
@@ -51,7 +51,7 @@ pub(in crate::checkpoint) fn is_adapter(folder: &Path) -> bool {
     folder.join(CONFIG).exists() && !folder.join("config.json").exists()
 }
 
-/// The base that the adapter in `folder` was trained on, by its own word.
+/// The base that the adapter in `folder` names as its own.
 pub(in crate::checkpoint) fn base_of(folder: &Path) -> Option<String> {
     let config: Value =
         serde_json::from_slice(&limits::read(&folder.join(CONFIG), limits::SMALL_FILE).ok()?).ok()?;
@@ -109,7 +109,7 @@ impl Adapter {
                 deltas.push((name.replace(".default.", "."), Delta::Whole(entry)));
                 continue;
             };
-            // A sorts before B, so A comes first and takes its B along.
+            // A sorts before B: each A is met first and takes its B out of the map.
             let other =
                 key.replacen("lora_A", "lora_B", 1).replacen("lora_embedding_A", "lora_embedding_B", 1);
             let missing = || bad(&key, "has no partner: lora_A and lora_B come in pairs".to_owned());
@@ -128,13 +128,13 @@ impl Adapter {
                 if part.embedding { Delta::Embedding { a, b, scale } } else { Delta::Linear { a, b, scale } };
             deltas.push((format!("{module}.weight"), change));
         }
-        // An embedding that is trained may be saved whole beside its A and B, which then add to it.
+        // A trained embedding may be saved whole beside its A and B: those then add to it, so it comes first.
         deltas.sort_by_key(|(_, change)| !matches!(change, Delta::Whole(_)));
         Ok(Self { file, bytes, deltas, card })
     }
 }
 
-/// Which half of a pair a key names.
+/// Which half of a pair, A or B, and of which kind.
 struct Part {
     is_a: bool,
     embedding: bool,

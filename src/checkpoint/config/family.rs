@@ -1,7 +1,6 @@
-//! The model families, each a row of data: what its decoder has that another has not.
-//!
-//! Reader, tensor list and decoder derive from [`FAMILIES`]; a family is added here, with a
-//! fixture of `tests/golden/transformers`.
+//! The model families, one row of data each: what the family's decoder has (biases, norms, windows, fused tensors) and
+//! what a `config.json` of the family means where it is silent. The config reader, the list of tensors and the decoder
+//! follow [`FAMILIES`]; a new family is a row here and a fixture of `tests/golden/transformers`.
 
 /// Whether a projection has a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub struct KvHeads {
     pub nullable: bool,
 }
 
-/// Gemma's numbers about attention scores and logits: what a config without them means.
+/// Gemma's keys about attention scores and logits, with their defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
     /// `query_pre_attn_scalar`.
@@ -70,7 +69,7 @@ pub struct Scores {
     pub logit_cap: Option<f64>,
 }
 
-/// What sizes a config without them means.
+/// The sizes that a config without them means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     pub hidden: usize,
@@ -92,7 +91,7 @@ pub struct Family {
     pub out_bias: Bias,
     /// Biases of the MLP's projections.
     pub mlp_bias: Bias,
-    /// `RMSNorm` over each head's queries and keys (`q_norm`, `k_norm`) before they turn.
+    /// `RMSNorm` over each head's queries and keys (`q_norm`, `k_norm`) before the rotary embedding.
     pub qk_norm: bool,
     /// Norms multiply by 1 + w instead of w.
     pub norm_plus_one: bool,
@@ -103,9 +102,9 @@ pub struct Family {
     /// Query, key and value lie in one tensor, gate and up in another.
     pub fused: bool,
     pub windows: Windows,
-    /// Blocks with a window turn by rotary parameters of their own.
+    /// Blocks with a window have rotary parameters of their own.
     pub local_rope: bool,
-    /// A share of a head's features may turn, the others stay.
+    /// Only a share of a head's features may be rotated.
     pub partial_rope: bool,
     /// `original_max_position_embeddings` beside the rotary parameters always counts, with this default.
     pub original_positions: Option<usize>,
@@ -115,7 +114,7 @@ pub struct Family {
     pub whole_heads: bool,
     pub kv_heads: KvHeads,
     pub eps: f64,
-    /// Where it has them, its config is read for them.
+    /// Gemma's keys about scores and logits, where the family has them.
     pub scores: Option<Scores>,
     /// What a config without `tie_word_embeddings` means.
     pub tied: bool,

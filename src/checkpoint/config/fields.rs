@@ -1,5 +1,6 @@
-//! The fields of a `config.json`, each checked as it is read: as strictly as transformers 5 does, which
-//! takes no text for a number, no number for a flag, and null only where it means something.
+//! Single keys of a `config.json`, each checked as it is read. In: the JSON object and a key. Out: the value, its default,
+//! or an error that names file and key. As strict as transformers 5: a text is no number, a number is no flag, and null
+//! is allowed only where it has a meaning.
 
 use serde_json::Value;
 
@@ -16,17 +17,17 @@ pub(super) enum Given<T> {
     Value(T),
 }
 
-pub(super) struct Reader<'a> {
+pub(super) struct ConfigReader<'a> {
     pub(super) file: &'a str,
     pub(super) raw: &'a Value,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConfigReader<'a> {
     pub(super) fn problem(&self, key: &str, problem: String) -> CheckpointError {
         CheckpointError::Config { file: self.file.to_owned(), key: key.to_owned(), problem }
     }
 
-    /// That a value is not what it must be.
+    /// The error for a value that is not what it must be.
     pub(super) fn unfit(&self, key: &str, value: &Value, must: &str) -> CheckpointError {
         self.problem(key, format!("is {}; it must be {must}", printable(&value.to_string())))
     }
@@ -44,7 +45,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What is there, or where nothing is the default; null is refused.
+    /// The value, or the default where the key is absent; null is refused.
     fn filled<T>(&self, key: &str, given: Given<T>, default: T, must: &str) -> Result<T, CheckpointError> {
         match given {
             Given::Value(value) => Ok(value),
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
         self.filled(key, self.read(key, "a text", Value::as_str)?, default, "a text")
     }
 
-    /// A token, or none. A number that no vocabulary has stands for none.
+    /// A token id; null, and a number below 0 or too large for any vocabulary, mean none.
     pub(super) fn token(&self, key: &str, default: Option<u32>) -> Result<Option<u32>, CheckpointError> {
         Ok(match self.whole(key)? {
             Given::Value(id) => u32::try_from(id).ok(),
@@ -118,8 +119,7 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
-    /// Checks the keys that nothing here depends on, but whose types transformers checks too: what is
-    /// merged here must load there.
+    /// Checks keys that are not used here. transformers checks their types, and what is merged here must load there.
     pub(super) fn check_unused(&self, family: &Family) -> Result<(), CheckpointError> {
         if family.model_type == "llama" {
             self.whole("pretraining_tp")?;
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Checks that the token that pads is one: without a row for it the embeddings do not load.
+    /// Checks that `pad_token_id` is in the vocabulary: transformers cannot load embeddings without a row for it.
     pub(super) fn check_padding(&self, family: &Family, vocab: usize) -> Result<(), CheckpointError> {
         let key = "pad_token_id";
         let token = match self.whole(key)? {

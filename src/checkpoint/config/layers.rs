@@ -1,5 +1,6 @@
-//! The config of a decoder whose layers come from other places: what a config says of each layer goes
-//! with it.
+//! The config of a decoder whose layers come from several models. In: the model and layer that each new layer comes from.
+//! Out: a config in which whatever the old ones say of single layers (windows, `layer_types`) has moved with them. Called
+//! for merges of slices and for exported paths.
 
 use serde_json::Value;
 
@@ -11,11 +12,10 @@ use crate::checkpoint::{CheckpointError, ModelConfig};
 const PER_LAYER: [&str; 2] = [LAYER_TYPES, "no_rope_layers"];
 const LAYER_TYPES: &str = "layer_types";
 
-/// Keys that say how weights were packed. Those that are read here are plain, whatever a config that was
-/// left beside them says.
+/// Keys about quantized weights. The weights read here are plain, whatever a config left beside them says.
 const PACKING: [&str; 2] = ["quantization_config", "compression_config"];
 
-/// A layer of a model.
+/// The layer of a model that a new layer comes from.
 #[derive(Clone, Copy)]
 pub struct Origin<'a> {
     /// The model's name in errors.
@@ -65,12 +65,12 @@ impl ModelConfig {
 }
 
 impl ModelConfig {
-    /// Keys that say how weights are packed, which plain ones are not.
+    /// The keys about quantized weights that this config has.
     pub fn packing(&self) -> impl Iterator<Item = &'static str> {
         PACKING.into_iter().filter(|key| self.raw.get(key).is_some_and(|value| !value.is_null()))
     }
 
-    /// Takes what is said of packed weights out of a config for plain ones.
+    /// Takes the keys about quantized weights out of a config.
     pub fn unpack(config: &mut serde_json::Map<String, Value>) {
         for key in PACKING {
             config.remove(key);

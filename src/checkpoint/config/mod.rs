@@ -15,10 +15,10 @@ use super::CheckpointError;
 use super::untrusted::printable;
 use crate::limits::LAYERS;
 use family::{Bias, Family, HeadDim};
-use fields::{Given, Reader};
-use rotary::{Around, Rotary};
+use fields::{ConfigReader, Given};
+use rotary::{Rotary, RotaryContext};
 
-/// What a decoder is made of: sizes in elements, from its `config.json`.
+/// The sizes and options of a decoder, from its `config.json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     pub model_type: String,
@@ -32,9 +32,9 @@ pub struct ModelConfig {
     pub head_dim: usize,
     pub vocab_size: usize,
     pub rms_norm_eps: f64,
-    /// How positions turn.
+    /// Rotary position embeddings.
     pub rope: Rotary,
-    /// How they turn in blocks with a window, where that is another way (Gemma 3).
+    /// Those of blocks with a window, where they differ (Gemma 3).
     pub rope_local: Option<Rotary>,
     pub max_position_embeddings: usize,
     /// Window of the blocks that have one; `None` where no block has.
@@ -43,11 +43,11 @@ pub struct ModelConfig {
     pub windowed: Vec<bool>,
     /// Attention scores are divided by the root of this.
     pub query_pre_attn_scalar: f64,
-    /// Scores are squeezed into ± this by a tanh.
+    /// Soft cap of attention scores: `cap · tanh(score / cap)`.
     pub attn_logit_softcapping: Option<f64>,
-    /// Logits are squeezed into ± this by a tanh.
+    /// Soft cap of logits: `cap · tanh(logit / cap)`.
     pub final_logit_softcapping: Option<f64>,
-    /// Whether the LM head is the embeddings. Of a checkpoint that stores another head, it is not.
+    /// Whether the LM head is the embeddings; not so where the checkpoint stores a head of its own.
     pub tie_word_embeddings: bool,
     pub bos_token_id: Option<u32>,
     pub eos_token_ids: Vec<u32>,
@@ -69,7 +69,7 @@ impl ModelConfig {
             file: file.clone(),
             problem: format!("not JSON: {e}"),
         })?;
-        let read = Reader { file: &file, raw: &raw };
+        let read = ConfigReader { file: &file, raw: &raw };
 
         let model_type = raw.get("model_type").and_then(Value::as_str).unwrap_or("absent").to_owned();
         let Some(family) = Family::named(&model_type) else {
@@ -91,8 +91,8 @@ impl ModelConfig {
         let head_dim = read.head_dim(family, hidden_size, num_attention_heads)?;
         let max_position_embeddings = read.size("max_position_embeddings", family.sizes.positions)?;
         let (sliding_window, windowed) = read.windows(family, num_hidden_layers)?;
-        let around = Around { family, max_positions: max_position_embeddings, windowed: &windowed };
-        let (rope, rope_local) = read.rope(&around)?;
+        let context = RotaryContext { family, max_positions: max_position_embeddings, windowed: &windowed };
+        let (rope, rope_local) = read.rope(&context)?;
         let (query_pre_attn_scalar, attn_logit_softcapping, final_logit_softcapping) =
             read.scores(family, head_dim)?;
         let bias = |bias| match bias {
@@ -133,7 +133,7 @@ impl ModelConfig {
     }
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     fn kv_heads(&self, family: &Family, heads: usize) -> Result<usize, CheckpointError> {
         let key = "num_key_value_heads";
         let found = match self.count(key)? {
@@ -164,7 +164,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What scores are divided by the root of, and the caps on scores and logits.
+    /// `query_pre_attn_scalar`, and the soft caps of scores and logits.
     fn scores(
         &self,
         family: &Family,
@@ -173,7 +173,7 @@ impl Reader<'_> {
         let Some(scores) = family.scores else { return Ok((head_dim as f64, None, None)) };
         let cap = |key: &str, default: Option<f64>| match self.real(key)? {
             Given::Value(0.0) => Err(self.unfit(key, &0.0.into(), "a number other than 0")),
-            // A tanh is odd: the sign of its scale goes away.
+            // The sign of the cap cancels out in `cap · tanh(x / cap)`.
             Given::Value(cap) => Ok(Some(cap.abs())),
             Given::Absent => Ok(default),
             Given::Null => Ok(None),

@@ -1,11 +1,13 @@
-//! How positions turn, by the keys of a `config.json`. transformers 5 keeps all of it in
-//! `rope_parameters`; before, it lay in `rope_theta`, `rope_scaling` and others. Where both are there, what
-//! counts is what `convert_rope_params_to_dict` and `standardize_rope_params` of transformers 5.24 make of it.
+//! Rotary position embeddings as a `config.json` describes them. In: the config's keys. Out: a [`Rotary`] for all blocks,
+//! and a second one for blocks with a window where the family has one.
+//!
+//! transformers 5 keeps everything in `rope_parameters`; older files use `rope_theta`, `rope_scaling` and others. Where
+//! both are there, what counts follows `convert_rope_params_to_dict` and `standardize_rope_params` of transformers 5.24.
 
 use serde_json::{Map, Value};
 
 use super::family::Family;
-use super::fields::Reader;
+use super::fields::ConfigReader;
 use super::windows::{FULL, SLIDING};
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted::printable;
@@ -13,7 +15,7 @@ use crate::checkpoint::untrusted::printable;
 const ORIGINAL: &str = "original_max_position_embeddings";
 const PARTIAL: &str = "partial_rotary_factor";
 
-/// The kinds that are computed, and what each cannot be without.
+/// The types that are computed, and the parameters that each must have.
 const KINDS: [(&str, &[&str]); 7] = [
     ("default", &[]),
     ("linear", &["factor"]),
@@ -24,7 +26,7 @@ const KINDS: [(&str, &[&str]); 7] = [
     ("longrope", &["short_factor", "long_factor"]),
 ];
 
-/// How the positions of some blocks turn.
+/// Rotary position embeddings of some blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rotary {
     /// `default`, `linear`, `dynamic`, `proportional`, `yarn`, `llama3` or `longrope`.
@@ -35,7 +37,7 @@ pub struct Rotary {
     pub partial: f64,
     /// Positions that the model was trained on, where the kind depends on them.
     pub original: Option<f64>,
-    /// What else the kind depends on, as it stands in the file.
+    /// The other parameters of this type, as the file has them.
     pub parameters: Map<String, Value>,
 }
 
@@ -47,12 +49,12 @@ impl Rotary {
     }
 }
 
-/// A number as Python takes it, which counts true as 1.
+/// A number as Python reads it: true counts as 1.
 pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_bool().map(|yes| if yes { 1.0 } else { 0.0 }))
 }
 
-/// Whether Python counts it as something.
+/// Whether Python takes it for true.
 fn is_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -64,16 +66,19 @@ fn is_something(value: &Value) -> bool {
     }
 }
 
-/// What rotation depends on besides its own keys.
-pub(super) struct Around<'a> {
+/// What rotary embeddings depend on besides their own keys.
+pub(super) struct RotaryContext<'a> {
     pub(super) family: &'a Family,
     pub(super) max_positions: usize,
     pub(super) windowed: &'a [bool],
 }
 
-impl Reader<'_> {
-    /// Rotation of the blocks, and of those with a window where it is another.
-    pub(super) fn rope(&self, around: &Around<'_>) -> Result<(Rotary, Option<Rotary>), CheckpointError> {
+impl ConfigReader<'_> {
+    /// The embeddings of all blocks, and of those with a window where they differ.
+    pub(super) fn rope(
+        &self,
+        context: &RotaryContext<'_>,
+    ) -> Result<(Rotary, Option<Rotary>), CheckpointError> {
         let object = |key: &'static str, value: &Value| match value {
             Value::Object(map) => Ok(map.clone()),
             other => Err(self.unfit(key, other, "an object or null")),
@@ -83,32 +88,32 @@ impl Reader<'_> {
             None => None,
         };
         let scaling = self.raw.get("rope_scaling");
-        if around.family.local_rope {
+        if context.family.local_rope {
             let scaling = scaling.filter(|v| !v.is_null());
             let scaling = scaling.map(|value| object("rope_scaling", value)).transpose()?;
-            return self.by_kind(around, parameters, scaling);
+            return self.by_kind(context, parameters, scaling);
         }
         // The older key counts, wherever it says anything.
         let (key, map) = match scaling.filter(|v| is_something(v)) {
             Some(value) => ("rope_scaling", object("rope_scaling", value)?),
             None => ("rope_parameters", parameters.unwrap_or_default()),
         };
-        if around.family.windows.are_listed() && [FULL, SLIDING].iter().any(|kind| map.contains_key(*kind)) {
+        if context.family.windows.are_listed() && [FULL, SLIDING].iter().any(|kind| map.contains_key(*kind)) {
             return Err(self.problem(
                 key,
                 format!(
                     "has one set for each kind of layer; all layers of a {} model turn alike",
-                    around.family.model_type
+                    context.family.model_type
                 ),
             ));
         }
-        Ok((self.rotary(around, (key, map), ("rope_theta", around.family.rope_theta))?, None))
+        Ok((self.rotary(context, (key, map), ("rope_theta", context.family.rope_theta))?, None))
     }
 
-    /// One set for each kind of layer. The older `rope_scaling` changes that of full attention.
+    /// One set of parameters for each kind of layer; the older `rope_scaling` changes that of full attention.
     fn by_kind(
         &self,
-        around: &Around<'_>,
+        context: &RotaryContext<'_>,
         parameters: Option<Map<String, Value>>,
         scaling: Option<Map<String, Value>>,
     ) -> Result<(Rotary, Option<Rotary>), CheckpointError> {
@@ -136,15 +141,15 @@ impl Reader<'_> {
             let mut map = map.unwrap_or_default();
             map.remove("truncate");
             map.extend(whole.clone().map(|whole| ("truncate".to_owned(), whole)));
-            self.rotary(around, (key, map), outer)
+            self.rotary(context, (key, map), outer)
         };
-        // A kind that no layer is of is not looked at.
-        let full = if around.windowed.contains(&false) {
-            rotary(full, ("rope_theta", around.family.rope_theta))?
+        // The set of a kind that no layer has is not read.
+        let full = if context.windowed.contains(&false) {
+            rotary(full, ("rope_theta", context.family.rope_theta))?
         } else {
-            Rotary::plain(around.family.rope_theta)
+            Rotary::plain(context.family.rope_theta)
         };
-        let local = if around.windowed.contains(&true) {
+        let local = if context.windowed.contains(&true) {
             rotary(local, ("rope_local_base_freq", 10_000.0))?
         } else {
             Rotary::plain(10_000.0)
@@ -155,7 +160,7 @@ impl Reader<'_> {
     /// One set of parameters, completed by the keys beside it.
     fn rotary(
         &self,
-        around: &Around<'_>,
+        context: &RotaryContext<'_>,
         (place, mut map): (&str, Map<String, Value>),
         (theta_key, default): (&str, f64),
     ) -> Result<Rotary, CheckpointError> {
@@ -170,16 +175,16 @@ impl Reader<'_> {
             (None, None) => default,
         };
         let named = map.get("rope_type").or_else(|| map.get("type"));
-        let (kind, needed) = self.kind(around.family, &inner("rope_type"), named)?;
+        let (kind, needed) = self.kind(context.family, &inner("rope_type"), named)?;
         if let Some(lost) = needed.iter().find(|key| !map.contains_key(**key)) {
             return Err(self.problem(place, format!("of type {kind} lacks {lost}; add it")));
         }
-        let original = self.original(around, (place, &map), kind, named)?;
+        let original = self.original(context, (place, &map), kind, named)?;
         let partial = match map.get(PARTIAL).or_else(|| self.raw.get(PARTIAL)) {
             None => 1.0,
-            // What a plain rotation of all features does not look at.
-            Some(_) if kind == "default" && !around.family.partial_rope => 1.0,
-            Some(Value::Null) if !map.contains_key(PARTIAL) && !around.family.partial_rope => 1.0,
+            // Ignored where all features are rotated plainly.
+            Some(_) if kind == "default" && !context.family.partial_rope => 1.0,
+            Some(Value::Null) if !map.contains_key(PARTIAL) && !context.family.partial_rope => 1.0,
             Some(value) => positive(PARTIAL, value)?,
         };
         for key in ["rope_theta", "rope_type", "type", PARTIAL, ORIGINAL, FULL, SLIDING] {
@@ -191,7 +196,7 @@ impl Reader<'_> {
         Ok(Rotary { kind, theta, partial, original, parameters: map })
     }
 
-    /// The kind that a set is of, and what it cannot be without.
+    /// The type of a set, and the parameters that it must have.
     fn kind(
         &self,
         family: &Family,
@@ -202,7 +207,7 @@ impl Reader<'_> {
         let Some(named) = named else { return Ok(plain) };
         let found = KINDS.into_iter().find(|(kind, _)| named.as_str() == Some(*kind));
         let found = match (named.as_str(), found) {
-            // Names that Phi-3 had for it.
+            // Older names of longrope in Phi-3's configs.
             (Some("su" | "yarn"), _) if family.partial_rope => Some(long),
             (_, Some((kind, _))) if family.partial_rope && kind != plain.0 && kind != long.0 => None,
             (_, found) => found,
@@ -215,10 +220,10 @@ impl Reader<'_> {
         })
     }
 
-    /// Positions that the model was trained on: beside the parameters, within them, or all that it has.
+    /// Positions that the model was trained on: said beside the parameters, within them, or all of the model's.
     fn original(
         &self,
-        around: &Around<'_>,
+        context: &RotaryContext<'_>,
         (place, map): (&str, &Map<String, Value>),
         kind: &str,
         named: Option<&Value>,
@@ -234,17 +239,17 @@ impl Reader<'_> {
         if within.is_none() && named.and_then(Value::as_str) == Some("su") {
             return Err(self.problem(place, format!("of type su lacks {ORIGINAL}; add it")));
         }
-        let beside = self.raw.get(ORIGINAL).filter(|_| !around.family.local_rope);
+        let beside = self.raw.get(ORIGINAL).filter(|_| !context.family.local_rope);
         let within = match within {
             Some(value) if beside.is_none() || kind != "longrope" => {
                 Some(read(&format!("{place}.{ORIGINAL}"), value)?)
             }
             _ => None,
         };
-        Ok(Some(match (beside, around.family.original_positions) {
+        Ok(Some(match (beside, context.family.original_positions) {
             (Some(value), _) => read(ORIGINAL, value)?,
             (None, Some(default)) => default as f64,
-            (None, None) => within.unwrap_or(around.max_positions as f64),
+            (None, None) => within.unwrap_or(context.max_positions as f64),
         }))
     }
 }

@@ -1,4 +1,5 @@
-//! Which tensors a decoder of the supported families has, and their shapes.
+//! Name and shape of every tensor that a decoder needs. In: a config. Out: the list, from the input to the output. Opening
+//! checks it, merging plans by it.
 
 use crate::checkpoint::ModelConfig;
 

@@ -1,9 +1,10 @@
-//! Which blocks of a decoder see only a window, by the keys of a `config.json`.
+//! Sliding windows as a `config.json` describes them. In: the config's keys and the family's rule. Out: the window's length
+//! and, for each block, whether it has one.
 
 use serde_json::Value;
 
 use super::family::{Family, Windows};
-use super::fields::{Given, Reader};
+use super::fields::{ConfigReader, Given};
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted::printable;
 
@@ -13,7 +14,7 @@ pub(super) const SLIDING: &str = "sliding_attention";
 /// What a config without `sliding_window` means, where a family lists its layers.
 const WINDOW: usize = 4096;
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// The window, and which blocks have it.
     pub(super) fn windows(
         &self,
@@ -62,7 +63,7 @@ impl Reader<'_> {
                 };
                 (window, (0..layers).map(|i| window.is_some() && i as i64 >= first).collect())
             }
-            // There must be one, even where no layer has it.
+            // transformers wants a number here even where no layer has a window.
             Windows::ButSecond | Windows::ButEvery(_) if window(Some(WINDOW))?.is_none() => {
                 return Err(self.unfit("sliding_window", &Value::Null, "a whole number of at least 1"));
             }
@@ -82,7 +83,7 @@ impl Reader<'_> {
         Ok((window.filter(|_| windowed.contains(&true)), windowed))
     }
 
-    /// How many layers there are to one without a window.
+    /// One layer in so many has no window.
     fn pattern(&self, default: u32) -> Result<f64, CheckpointError> {
         let key = "sliding_window_pattern";
         match self.raw.get(key) {

@@ -1,5 +1,6 @@
-//! The pickle in which `PyTorch` lists a model's tensors. It is read as data: of the names in it only
-//! those of tensors mean something, every other one is refused, and nothing is ever run.
+//! The pickle in which `PyTorch` lists a model's tensors. In: the bytes of `data.pkl`. Out: name, type, shape and place of
+//! each tensor. A pickle is a program; this one is never run: only the instructions and names that a list of tensors needs
+//! are understood, and any other is refused.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,16 +26,16 @@ type Dict = Rc<RefCell<Vec<(Rc<str>, Rc<Listed>)>>>;
 enum Value {
     Number(i64),
     Text(Rc<str>),
-    /// With how deep tuples are in it.
+    /// With the depth of its nesting.
     Tuple(Rc<[Self]>, usize),
-    /// Of tensors by their names; whatever else a dictionary holds is passed over.
+    /// Tensors by their names; other entries of the dictionary are skipped.
     Dict(Dict),
     /// A name within a module.
     Name(Rc<str>),
     /// Kind and key.
     Storage(Rc<str>, Rc<str>),
     Tensor(Rc<Listed>),
-    /// Something that is not needed: none, true, a float, a list.
+    /// A value that is not needed: None, true, a float, a list.
     Other,
 }
 
@@ -220,7 +221,7 @@ impl<'a> Machine<'a> {
     }
 
     fn keep(&mut self, place: usize) -> Result<(), String> {
-        // Places count up; a gap would be room for nothing.
+        // Places count up; a gap would only allocate.
         if place > self.memo.len() {
             return Err(DAMAGED.to_owned());
         }

@@ -1,5 +1,5 @@
-//! The safetensors format: an 8-byte little-endian header length, a JSON header, the data.
-//! Every number in the header is checked against the file before anything is allocated or read.
+//! The safetensors format: an 8-byte little-endian header length, a JSON header, the data. Reads a header (every number is
+//! checked against the file before anything is allocated or read) and makes one for writing.
 
 use std::cmp::Ordering;
 
@@ -96,8 +96,8 @@ pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Hea
     Ok(out)
 }
 
-/// Checks that the tensors fill the data one after another: the format allows neither gaps nor
-/// overlaps, in which two readers could see two things.
+/// Checks that the tensors fill the data one after another: the format allows neither gaps nor overlaps, which two
+/// readers could take differently.
 fn check_ranges(mut ranges: Vec<(u64, u64, String)>, length: u64, file: &str) -> Result<(), CheckpointError> {
     ranges.sort_unstable();
     let mut last: (u64, &str) = (0, "");

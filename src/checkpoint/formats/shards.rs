@@ -1,4 +1,5 @@
-//! The weight files of a checkpoint's folder, and which of them a tensor is read from.
+//! The weight files of a checkpoint's folder. In: the folder, and later the header of each file. Out: the names of the
+//! files, and the one that each tensor is read from.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};

@@ -1,11 +1,11 @@
-//! `pytorch_model.bin`: a ZIP archive with a pickle that lists tensors, and a file for each storage. Its
-//! tensors are mapped as those of a safetensors file are.
+//! `pytorch_model.bin`: a ZIP archive that holds a pickle with the list of tensors, and one file for each storage. In: the
+//! archive's bytes. Out: the same [`Header`] as of a safetensors file; the tensors are mapped in the same way.
 
 use std::path::Path;
 
 use super::header::{Entry, Header};
 use super::pickle::{self, Listed};
-use super::zip::{self, Place};
+use super::zip::{self, ByteRange};
 use crate::checkpoint::untrusted::printable;
 use crate::checkpoint::{CheckpointError, Dtype};
 
@@ -36,7 +36,7 @@ pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Hea
         return Err(damaged("has two data.pkl, and one lists the tensors"));
     }
     let root = list.strip_suffix("data.pkl").unwrap_or_default();
-    let of = |place: &Place| &bytes[place.0..place.1];
+    let of = |place: &ByteRange| &bytes[place.0..place.1];
     if places.get(&format!("{root}byteorder")).is_some_and(|place| of(place) != b"little") {
         return Err(damaged("holds numbers in big-endian order, which are not read"));
     }
@@ -66,7 +66,7 @@ pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Hea
 }
 
 /// Where a tensor's bytes are, if they lie row by row and inside their storage.
-fn entry(tensor: &Listed, dtype: Dtype, (from, to): Place) -> Result<Entry, &'static str> {
+fn entry(tensor: &Listed, dtype: Dtype, (from, to): ByteRange) -> Result<Entry, &'static str> {
     const OUTSIDE: &str = "lies outside its storage; it is truncated";
     let size = |n: i64| usize::try_from(n).map_err(|_| OUTSIDE);
     let shape = tensor.shape.iter().map(|n| size(*n)).collect::<Result<Vec<usize>, _>>()?;

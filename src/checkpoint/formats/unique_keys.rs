@@ -1,5 +1,5 @@
-//! A JSON object whose keys must differ. Of two equal ones a usual reader takes the last in silence, and
-//! two programs may read two different things.
+//! A JSON object whose keys must differ. An ordinary reader silently takes the last of two equal keys, another may take the
+//! first; a header or an index that two programs read differently is refused instead.
 
 use std::fmt;
 use std::marker::PhantomData;

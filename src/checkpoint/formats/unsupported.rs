@@ -1,4 +1,5 @@
-//! Weights in formats that are not read here: what they are, and the command that converts them.
+//! Weights in formats that are not read here. In: the names of a folder's or repository's files. Out: a sentence that says
+//! what they are and gives the command that converts them.
 
 use std::fs;
 use std::path::Path;

@@ -1,15 +1,15 @@
-//! A ZIP archive whose files are stored as they are, which is how `PyTorch` keeps tensors: where each
-//! file's bytes lie. Every number is checked against the archive before it is followed.
+//! A ZIP archive whose files are stored uncompressed, as `PyTorch` writes them. In: the archive's bytes. Out: where each
+//! file's bytes lie. Every number is checked against the archive's length before it is used.
 
 use std::collections::HashMap;
 
 /// Where a file's bytes are, from the start of the archive: from, to.
-pub(super) type Place = (usize, usize);
+pub(super) type ByteRange = (usize, usize);
 
 const DAMAGED: &str = "is no pickle of PyTorch in a ZIP archive, or is truncated";
 
 /// Files of an archive by name; an error is the end of a sentence on it.
-pub(super) fn places(bytes: &[u8]) -> Result<HashMap<String, Place>, &'static str> {
+pub(super) fn places(bytes: &[u8]) -> Result<HashMap<String, ByteRange>, &'static str> {
     let end = end_record(bytes).ok_or(DAMAGED)?;
     let (mut count, mut at) = (u64::from(u16_at(bytes, end + 10)?), u64::from(u32_at(bytes, end + 16)?));
     if let Some(locator) = end.checked_sub(20).filter(|at| bytes[*at..].starts_with(b"PK\x06\x07")) {
@@ -37,7 +37,7 @@ pub(super) fn places(bytes: &[u8]) -> Result<HashMap<String, Place>, &'static st
     Ok(out)
 }
 
-/// Sizes and place of an entry, those of more than 4 GB from its extra field.
+/// An entry's sizes and place; those beyond 4 GB come from its ZIP64 field.
 struct Wide {
     size: u64,
     packed: u64,
@@ -65,7 +65,7 @@ impl Wide {
 }
 
 /// Where the bytes behind an entry's own header are.
-fn data(bytes: &[u8], wide: &Wide) -> Option<Place> {
+fn data(bytes: &[u8], wide: &Wide) -> Option<ByteRange> {
     let header = usize::try_from(wide.header).ok()?;
     let local = bytes.get(header..).filter(|rest| rest.starts_with(b"PK\x03\x04"))?;
     let skip = 30 + usize::from(u16_at(local, 26).ok()?) + usize::from(u16_at(local, 28).ok()?);

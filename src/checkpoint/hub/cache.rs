@@ -1,6 +1,6 @@
-//! The Hugging Face hub as this machine knows it: where its cache is, by which name and token it is
-//! asked, whether it may be asked at all. Models and data are looked up here alike, by the variables
-//! of `huggingface_hub` as its `constants.py` reads them. An empty variable counts as none.
+//! The Hugging Face hub as this machine is set up for it: the folder of its cache, a revision's snapshot in it, and by
+//! which address and token it is asked, if at all. In: the environment, by the variables of `huggingface_hub` as its
+//! `constants.py` reads them (an empty variable counts as absent). Models and data sets are looked up here alike.
 
 use std::env;
 use std::ffi::OsString;
@@ -47,11 +47,11 @@ pub fn snapshot(repo: &Path, revision: &str) -> Option<PathBuf> {
     (inside(&commit) && folder.is_dir()).then_some(folder)
 }
 
-/// How the hub is asked.
+/// Whether and how the hub may be asked.
 pub(in crate::checkpoint) struct Access {
     /// `None`: no network.
     pub(in crate::checkpoint) endpoint: Option<String>,
-    /// Says who asks.
+    /// The user's access token.
     pub(in crate::checkpoint) token: Option<String>,
     /// The variable that forbids the network.
     pub(in crate::checkpoint) offline: &'static str,

@@ -1,4 +1,5 @@
-//! Fetching a checkpoint from the Hugging Face hub into its cache.
+//! Fetching a model or an adapter from the Hugging Face hub into its cache. In: a repository and revision. Out: the folder
+//! of the snapshot. Called where a checkpoint is opened that is not complete in the cache.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ use crate::limits;
 /// Called while a file arrives: its name, bytes so far, bytes in all.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
-/// Fetches what is missing of the model `id` and returns the folder of its snapshot. Config and
-/// companions come first: a snapshot with weights has them.
+/// Fetches what is missing of the model `id` and returns the folder of its snapshot. Config and small files come before
+/// the weights, so that a snapshot with weights is complete.
 pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
     let mut hub = Hub::ask(id, progress)?;
     if !hub.names.contains("config.json") {

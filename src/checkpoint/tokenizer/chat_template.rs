@@ -1,8 +1,9 @@
-//! A checkpoint's chat templates: which there are, and which one a chat takes.
+//! A checkpoint's chat template. In: an open checkpoint. Out: the Jinja text that a chat without tools is written with, and
+//! the file that it comes from. `lm` renders it.
 
 use serde_json::Value;
 
-use super::json_file::{Place, object};
+use super::json_file::{JsonKey, object};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// The template of a chat without tools, with the name of the file that it stands in. `chat_template.jinja`
@@ -22,7 +23,7 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<Option<(String, &'static
         return text(checkpoint, FILE, &bytes).map(|text| Some((text, FILE)));
     }
     let name = "tokenizer_config.json";
-    let place = Place { checkpoint, file: name, key: "chat_template".to_owned() };
+    let place = JsonKey { checkpoint, file: name, key: "chat_template".to_owned() };
     let several = |names: &[String]| {
         place.bad(&format!(
             "has several templates and none called default ({}): name one of them default, or add {FILE}",

@@ -1,8 +1,9 @@
-//! Which tokens end an answer.
+//! The tokens that end an answer. In: `generation_config.json`, else `config.json`. Out: their ids. Decoding stops at
+//! them.
 
 use serde_json::Value;
 
-use super::json_file::Place;
+use super::json_file::JsonKey;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// The end tokens as transformers 5's `generate` has them: `eos_token_id` of `generation_config.json`, alone,
@@ -22,7 +23,7 @@ pub fn end_tokens(checkpoint: &Checkpoint) -> Result<Vec<u32>, CheckpointError> 
         Some(generation) => ("generation_config.json", generation.get("eos_token_id")),
         None => ("config.json", checkpoint.config().raw.get("eos_token_id")),
     };
-    let place = Place { checkpoint, file: name, key: "eos_token_id".to_owned() };
+    let place = JsonKey { checkpoint, file: name, key: "eos_token_id".to_owned() };
     let bad = || place.bad("must be a token's number or a list of them");
     let list = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),

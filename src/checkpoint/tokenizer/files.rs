@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::class::{self, Class};
-use super::json_file::{Place, object};
+use super::json_file::{JsonKey, object};
 use super::parts::Parts;
 use super::token::{NAMED, Token};
 use crate::checkpoint::{Checkpoint, CheckpointError};
@@ -47,7 +47,7 @@ impl TokenizerFiles {
         {
             merged.insert("extra_special_tokens".to_owned(), extra);
         }
-        let from = |key: &str| Place { checkpoint, file: "tokenizer_config.json", key: key.to_owned() };
+        let from = |key: &str| JsonKey { checkpoint, file: "tokenizer_config.json", key: key.to_owned() };
         if let Some(decoder) = decoder {
             let bad = || from("added_tokens_decoder").bad("must be an object of numbers and tokens");
             for (number, token) in decoder.as_object().ok_or_else(bad)? {
@@ -128,7 +128,7 @@ impl TokenizerFiles {
     }
 }
 
-/// What `special_tokens_map.json` says goes over what the config says.
+/// Puts what `special_tokens_map.json` says over what `tokenizer_config.json` says.
 fn map_over(config: &mut Map<String, Value>, map: Map<String, Value>) {
     for (key, value) in map {
         match (key.as_str(), value, config.get_mut("extra_special_tokens")) {
@@ -143,7 +143,7 @@ fn map_over(config: &mut Map<String, Value>, map: Map<String, Value>) {
     }
 }
 
-/// Tokens of `added_tokens.json` and of `tokenizer.json`, where the config lists none.
+/// The tokens of `added_tokens.json` and of `tokenizer.json`: they count where `tokenizer_config.json` lists none.
 fn older(
     checkpoint: &Checkpoint,
     config: &Map<String, Value>,
@@ -157,7 +157,7 @@ fn older(
             || listed.is_some_and(|all| all.iter().any(is))
     };
     for (text, number) in object(checkpoint, "added_tokens.json")? {
-        let place = Place { checkpoint, file: "added_tokens.json", key: text.clone() };
+        let place = JsonKey { checkpoint, file: "added_tokens.json", key: text.clone() };
         let number = number.as_u64().ok_or_else(|| place.bad("must be the token's number"))?;
         let special = special(&text);
         added.insert(number, Token::plain(&text, special));

@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// A key of a checkpoint's file, for messages.
-pub(super) struct Place<'a> {
+pub(super) struct JsonKey<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) file: &'static str,
     pub(super) key: String,
 }
 
-impl Place<'_> {
+impl JsonKey<'_> {
     /// The error that what stands here is wrong; `problem` goes on the sentence that the key begins.
     pub(super) fn bad(&self, problem: &str) -> CheckpointError {
         CheckpointError::Config {

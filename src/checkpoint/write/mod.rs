@@ -1,5 +1,5 @@
-//! Writing a checkpoint: into a folder beside the target, synced, then renamed, so that a
-//! half-written one is never found under the name asked for.
+//! Writing a checkpoint. The files go into a folder beside the target, are synced, and the folder is renamed, so that a
+//! half-written checkpoint is never found under its name. Called by exports and by `yosegi zoo`.
 
 pub(super) mod resumable;
 pub(super) mod safe_files;
@@ -19,6 +19,9 @@ pub struct Sink<'a> {
 
 impl Sink<'_> {
     /// Writes one small file.
+    ///
+    /// # Errors
+    /// The file is there already, or cannot be written.
     pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = new_file(&self.folder.join(name))?;
         file.write_all(bytes)?;
@@ -26,6 +29,9 @@ impl Sink<'_> {
     }
 
     /// Writes `model.safetensors` from name, type, shape and bytes of each tensor, in order.
+    ///
+    /// # Errors
+    /// The file is there already, or cannot be written.
     pub fn tensors(&self, tensors: &[(&str, Dtype, &[usize], &[u8])]) -> io::Result<()> {
         let mut file = BufWriter::with_capacity(1 << 20, new_file(&self.folder.join("model.safetensors"))?);
         file.write_all(&make_header(tensors.iter().map(|(n, d, s, _)| (*n, *d, *s))))?;

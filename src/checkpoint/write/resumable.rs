@@ -1,8 +1,8 @@
-//! A checkpoint in several shards, written so that one killed on the way is taken up again.
+//! A checkpoint in several shards whose writing can be resumed. In: shards, one after another, and an order (a text that
+//! says everything that decides the files). Out: the checkpoint's folder. Called by exports of large merges.
 //!
-//! Beside the target lies a hidden folder until all is there. A shard is written under another
-//! name, synced, then renamed, so that one with its own name is whole. An order file says of what
-//! these shards are parts; with another order the folder is begun anew.
+//! Until all is there the files lie in a hidden folder beside the target. A shard is written under another name, synced,
+//! then renamed: one with its own name is whole. The order is kept in a file; where it differs, the folder is begun anew.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -17,21 +17,21 @@ use crate::checkpoint::{CheckpointError, Dtype};
 const ORDER: &str = ".yosegi-order";
 
 /// The folder beside the target.
-pub struct Staged {
+pub struct ResumableFolder {
     out: PathBuf,
     folder: PathBuf,
-    /// Held open, and so locked, until the folder has its name.
+    /// Open, and so locked, until the folder has its final name.
     _order: File,
 }
 
-/// A shard on its way.
+/// A shard that is being written.
 pub struct ShardWriter {
     file: File,
     from: PathBuf,
     to: PathBuf,
 }
 
-impl Staged {
+impl ResumableFolder {
     /// Begins the checkpoint `out`, or takes it up where a writer with the same `order` was
     /// stopped. `order` is a text that says all that decides the files. `out` must not exist or
     /// be empty.
@@ -88,6 +88,9 @@ impl Staged {
     }
 
     /// Opens a shard for its tensors' bytes, which follow in this order: name, type, shape.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn shard<'a>(
         &self,
         name: &str,
@@ -100,6 +103,9 @@ impl Staged {
     }
 
     /// Writes one small file; its name may hold one folder.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if let Some((folder, _)) = name.split_once('/') {
             own_folder(&self.folder.join(folder))?;
@@ -156,8 +162,8 @@ impl Staged {
     }
 }
 
-/// Whether a folder without an order is one of ours: an empty one, or one that was killed when all was there and the
-/// order gone already.
+/// Whether a folder without an order is one of ours: an empty one, or one whose writer was killed after it had removed
+/// the order and before the rename.
 fn is_ours(folder: &Path) -> io::Result<bool> {
     let names: Vec<OsString> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
@@ -166,7 +172,7 @@ fn is_ours(folder: &Path) -> io::Result<bool> {
     Ok(whole || names.iter().all(|name| name == ORDER))
 }
 
-/// A new file in place of one that was left there.
+/// A new file in place of one that an earlier writer left.
 fn anew(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -176,11 +182,17 @@ fn anew(path: &Path) -> io::Result<File> {
 
 impl ShardWriter {
     /// Appends bytes of tensors.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
 
     /// Syncs the shard and gives it its name.
+    ///
+    /// # Errors
+    /// The file cannot be synced or renamed.
     pub fn finish(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(self.from, self.to)
@@ -200,7 +212,7 @@ mod tests {
 
     const SHAPE: [usize; 1] = [2];
 
-    fn put(staged: &Staged, name: &str) -> io::Result<()> {
+    fn put(staged: &ResumableFolder, name: &str) -> io::Result<()> {
         let mut shard = staged.shard(name, [("t", Dtype::BF16, &SHAPE[..])].into_iter())?;
         shard.write(&[1, 2, 3, 4])?;
         shard.finish()
@@ -212,7 +224,7 @@ mod tests {
         use std::os::unix::fs::symlink;
         let parent = tempfile::tempdir().unwrap();
         let at = |name: &str| parent.path().join(name);
-        let refused = |out: &str| Staged::begin(&at(out), "one").err().unwrap().to_string();
+        let refused = |out: &str| ResumableFolder::begin(&at(out), "one").err().unwrap().to_string();
         fs::create_dir(at("victim")).unwrap();
         fs::write(at("victim/model.safetensors"), "precious").unwrap();
         symlink(at("victim"), at(".a.part")).unwrap();
@@ -231,7 +243,7 @@ mod tests {
         for name in ["model-1.safetensors", "model-1.safetensors.part", "config.json"] {
             symlink(at("victim/model.safetensors"), at(".d.part").join(name)).unwrap();
         }
-        let staged = Staged::begin(&at("d"), "one").unwrap();
+        let staged = ResumableFolder::begin(&at("d"), "one").unwrap();
         assert!(!staged.has("model-1.safetensors", 8));
         put(&staged, "model-1.safetensors").unwrap();
         staged.file("config.json", b"{}").unwrap();
@@ -245,33 +257,33 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let out = parent.path().join("m");
         let bytes = shard_bytes([("t", Dtype::BF16, &SHAPE[..])].into_iter());
-        let staged = Staged::begin(&out, "one").unwrap();
-        let again = Staged::begin(&out, "one").err().unwrap().to_string();
+        let staged = ResumableFolder::begin(&out, "one").unwrap();
+        let again = ResumableFolder::begin(&out, "one").err().unwrap().to_string();
         assert!(again.contains("another process"), "{again}");
         put(&staged, "model-1.safetensors").unwrap();
         drop(staged.shard("model-2.safetensors", [("t", Dtype::BF16, &SHAPE[..])].into_iter()).unwrap());
         drop(staged);
 
-        let staged = Staged::begin(&out, "one").unwrap();
+        let staged = ResumableFolder::begin(&out, "one").unwrap();
         assert!(staged.has("model-1.safetensors", bytes) && !staged.has("model-2.safetensors", bytes));
         assert!(!staged.has("model-1.safetensors", bytes + 1));
         let why = staged.give_up(io::Error::from(io::ErrorKind::StorageFull)).to_string();
         assert!(why.contains("1 finished shard") && why.contains(".m.part"), "{why}");
 
         // Another order starts anew.
-        let staged = Staged::begin(&out, "two").unwrap();
+        let staged = ResumableFolder::begin(&out, "two").unwrap();
         assert!(!staged.has("model-1.safetensors", bytes));
         let why = staged.give_up(io::Error::from(io::ErrorKind::StorageFull)).to_string();
         assert!(why.contains("nothing was left"), "{why}");
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 
-        let staged = Staged::begin(&out, "two").unwrap();
+        let staged = ResumableFolder::begin(&out, "two").unwrap();
         put(&staged, "model.safetensors").unwrap();
         staged.file("config.json", b"{}").unwrap();
         staged.finish().unwrap();
         let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["config.json", "model.safetensors"]);
-        assert!(Staged::begin(&out, "two").err().unwrap().to_string().contains("not empty"));
+        assert!(ResumableFolder::begin(&out, "two").err().unwrap().to_string().contains("not empty"));
     }
 }

@@ -1,9 +1,8 @@
-//! Writing in folders that others may write too: nothing that somebody may have put there is followed, filled or
-//! emptied.
+//! Writing files in folders that others may write to as well. Nothing that somebody may have put there is followed, filled
+//! or emptied. Called by whoever writes a file for a person.
 //!
-//! A file comes whole under its name: it is made new under a name that can't be guessed, then renamed. A folder or
-//! file whose name must be known beforehand (an export that is taken up again) is taken over only where it is
-//! this user's own, and no link.
+//! A file appears whole: it is written under a name that cannot be guessed, then renamed. A file or folder whose name must
+//! be known beforehand (an export that is resumed) is taken over only where it belongs to this user and is no link.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -14,6 +13,9 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// Writes a file: whoever reads `path` sees what was there before or all of `bytes`, never a part. A link of that
 /// name is replaced, not followed; a device or a pipe (`/dev/stdout`) is written to.
+///
+/// # Errors
+/// The folder cannot be written to, or `path` is a folder.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Ok(there) = fs::metadata(path)
         && !there.is_file()
@@ -28,9 +30,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Writes all of `bytes` into a new file in the folder of `path`, under a name that can't be guessed. The caller
 /// renames it to `path`; where it does not, the file goes when the value is dropped.
+///
+/// # Errors
+/// The folder cannot be written to, or `path` names no file.
 pub fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    // The rights of any other file; the user's mask takes its part.
+    // Rights as any other new file has them: the user's mask applies.
     let rights = Permissions::from_mode(0o666);
     let mut file =
         Builder::new().prefix(".yosegi-").suffix(".part").permissions(rights).tempfile_in(parent_of(path))?;
@@ -45,6 +50,9 @@ pub(in crate::checkpoint) fn parent_of(out: &Path) -> &Path {
 }
 
 /// A new file; an error where anything has that name.
+///
+/// # Errors
+/// The name is taken, or the folder cannot be written to.
 pub fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
@@ -56,6 +64,9 @@ pub(in crate::checkpoint) fn new_folder(folder: &Path) -> io::Result<TempDir> {
 }
 
 /// Makes a folder, or takes over one that is this user's own.
+///
+/// # Errors
+/// The name is taken by a link, a file or another user's folder, or cannot be made.
 pub fn own_folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -75,6 +86,9 @@ pub fn own_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a file of this user for reading and writing, making it where there is none. `true`: it was made.
+///
+/// # Errors
+/// The name is taken by a link, a folder, another user's file or one with a second name, or cannot be opened.
 pub fn own_file(path: &Path) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -104,7 +118,7 @@ fn in_the_way(path: &Path, what: &str) -> io::Error {
     io::Error::other(format!("{} {what}: remove it, or choose another name to write to", path.display()))
 }
 
-/// Whose process this is.
+/// The user whom this process runs as.
 #[must_use]
 pub fn user_id() -> u32 {
     // SAFETY: geteuid has no arguments, cannot fail and touches no memory.

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::checkpoint::{Checkpoint, Staged};
+use crate::checkpoint::{Checkpoint, ResumableFolder};
 use crate::recipe::{Recipe, RecipeFile};
 use crate::text::visible;
 
@@ -100,7 +100,7 @@ fn write(
     donor: &Checkpoint,
     maker: &mut dyn Maker,
 ) -> Result<Written, MergeError> {
-    let staged = Staged::begin(out, order)?;
+    let staged = ResumableFolder::begin(out, order)?;
     let kept = match stream::write(&staged, shards, maker) {
         Ok(kept) => kept,
         Err(failure) => return Err(failure.told(staged)),
@@ -112,7 +112,12 @@ fn write(
     Ok(Written { shards: shards.len(), kept, bytes: shards.iter().map(|s| s.bytes).sum() })
 }
 
-fn write_small(staged: &Staged, shards: &[Shard], frame: &Frame, donor: &Checkpoint) -> io::Result<()> {
+fn write_small(
+    staged: &ResumableFolder,
+    shards: &[Shard],
+    frame: &Frame,
+    donor: &Checkpoint,
+) -> io::Result<()> {
     if let Some(index) = shards::index(shards) {
         staged.file("model.safetensors.index.json", index.as_bytes())?;
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::checkpoint::{ShardWriter, Staged};
+use crate::checkpoint::{ResumableFolder, ShardWriter};
 
 use super::super::MergeError;
 use super::shards::{Shard, TensorHeader};
@@ -40,7 +40,11 @@ fn largest(shards: &[Shard]) -> u64 {
 }
 
 /// Writes every shard that is not there yet. Gives the number of those that were.
-pub(super) fn write(staged: &Staged, shards: &[Shard], maker: &mut dyn Maker) -> Result<usize, Failure> {
+pub(super) fn write(
+    staged: &ResumableFolder,
+    shards: &[Shard],
+    maker: &mut dyn Maker,
+) -> Result<usize, Failure> {
     let (to_disk, parts) = sync_channel(1);
     let (give_back, buffers) = sync_channel(2);
     let room = largest(shards) as usize;
@@ -69,7 +73,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// As an error. After a failed write the finished shards stay for the next try; after a failed merge they go.
-    pub(super) fn told(self, staged: Staged) -> MergeError {
+    pub(super) fn told(self, staged: ResumableFolder) -> MergeError {
         match self {
             Self::Io(source) => MergeError::Checkpoint(staged.give_up(source)),
             Self::Merge(error) => {
@@ -81,7 +85,7 @@ impl Failure {
 }
 
 fn send(
-    staged: &Staged,
+    staged: &ResumableFolder,
     shards: &[Shard],
     maker: &mut dyn Maker,
     to_disk: &SyncSender<Message>,

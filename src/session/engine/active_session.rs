@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::evaluate::{EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion};
 use crate::session::config::Config;
@@ -31,7 +31,7 @@ pub struct ActiveSession {
     done: VecDeque<(Instant, u64)>,
     since: Instant,
     /// Fingerprints of the models and tasks; they must not change while it runs.
-    prints: Vec<FilePrint>,
+    prints: Vec<Fingerprint>,
 }
 
 impl ActiveSession {

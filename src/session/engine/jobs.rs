@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::active_session::{self, ActiveSession};
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::evaluate::{EvalSetup, SplitQuestions, Target, TaskSpec};
 use crate::session::config::Config;
 use crate::session::evolve::Work;
@@ -45,7 +45,7 @@ pub struct SessionToOpen {
     /// The session has finished and is extended to this many evaluations.
     pub extend: Option<u64>,
     /// Fingerprints of the files that it reads, from its journal.
-    pub known: Vec<FilePrint>,
+    pub known: Vec<Fingerprint>,
 }
 
 /// What a `Try` asks for.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::open::{self, Looking};
 use super::{Body, Trouble, missing_sentence, split_name};
-use crate::checkpoint::FilePrint;
+use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
 use crate::session::home::Home;
@@ -175,7 +175,7 @@ impl Reader<'_> {
     }
 
     /// Fingerprints of what the session reads; empty in journals of earlier versions.
-    pub fn prints(&self) -> anyhow::Result<Vec<FilePrint>> {
+    pub fn prints(&self) -> anyhow::Result<Vec<Fingerprint>> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let known = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'files')";
         if !self.db().query_row(known, [], |row| row.get::<_, bool>(0)).map_err(broken)? {
@@ -184,7 +184,7 @@ impl Reader<'_> {
         let mut statement =
             self.db().prepare_cached("SELECT file, hash, stamp FROM files ORDER BY file").map_err(broken)?;
         let print = |row: &rusqlite::Row<'_>| {
-            Ok(FilePrint { file: row.get(0)?, hash: row.get(1)?, stamp: row.get(2)? })
+            Ok(Fingerprint { file: row.get(0)?, hash: row.get(1)?, stamp: row.get(2)? })
         };
         Ok(statement.query_map([], print).and_then(Iterator::collect).map_err(broken)?)
     }

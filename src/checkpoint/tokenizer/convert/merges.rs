@@ -1,4 +1,5 @@
-//! The merges of a BPE whose file lists only pieces.
+//! The merges of a BPE whose file lists only pieces, as transformers' `generate_merges` finds them. In: pieces with their ids
+//! or scores. Out: every pair of pieces that makes a third, the first to be applied first.
 
 use std::collections::HashMap;
 

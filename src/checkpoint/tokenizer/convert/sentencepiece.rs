@@ -1,5 +1,5 @@
-//! A sentencepiece model as the parts of a `tokenizer.json`: of a class that builds its own, or by what the model says
-//! of itself.
+//! A sentencepiece model as the parts of a `tokenizer.json`. In: the model that `sentencepiece_file` read. Out: the parts
+//! that its tokenizer class builds, or else those that the model itself describes.
 
 use std::collections::HashMap;
 

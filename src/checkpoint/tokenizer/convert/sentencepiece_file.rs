@@ -1,7 +1,7 @@
-//! sentencepiece's model file: the part of its protocol buffer that says how text is cut. Lengths are
-//! checked against the file before anything is made.
+//! `tokenizer.model`, sentencepiece's protocol buffer. In: its bytes. Out: the pieces and the settings that decide how text
+//! is cut. Lengths are checked against the file before anything is allocated.
 
-/// Bytes of the longest piece: each way to cut one is looked at. Published ones have some dozens.
+/// Bytes of the longest piece that is read: every way to cut it in two is tried. Published ones have some dozens.
 pub(super) const LONGEST: usize = 1024;
 
 /// What a piece is.
@@ -21,7 +21,7 @@ pub(super) struct Piece {
     pub(super) kind: Kind,
 }
 
-/// A model with the defaults of its format where the file is silent.
+/// A model; where the file is silent, the format's defaults count.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
     /// In the order of their ids.
@@ -66,7 +66,7 @@ enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     Float(f32),
-    /// Eight bytes, of which nothing is needed here.
+    /// Eight bytes; no such field is needed here.
     Wide,
 }
 

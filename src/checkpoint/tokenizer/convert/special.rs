@@ -1,4 +1,6 @@
-//! Tokens beside a vocabulary's own: those with names (`bos_token`), and those that were added.
+//! Special and added tokens of a checkpoint without `tokenizer.json`. In: `tokenizer_config.json`, `special_tokens_map.json`
+//! and `added_tokens.json`. Out: the list of added tokens with their ids, and the template that puts special tokens around
+//! a text.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -33,7 +35,7 @@ pub(super) fn content(value: Option<&Value>) -> Option<String> {
     read_token(value?, None).map(|token| token.content)
 }
 
-/// Ids of a model's own tokens.
+/// Ids of the model's own tokens.
 pub(super) struct Vocabulary<'a> {
     ids: HashMap<&'a str, u32>,
     size: u32,
@@ -66,9 +68,9 @@ pub(super) struct Special {
     named: Vec<(String, Option<Token>)>,
     /// Places in that list by name.
     places: HashMap<String, usize>,
-    /// Further special tokens; those of the model's own file come here where no other file has any.
+    /// Special tokens without a name; those of the sentencepiece model where no file lists any.
     extra: Option<Vec<Token>>,
-    /// The same by their older name, of `special_tokens_map.json`.
+    /// `additional_special_tokens` of `special_tokens_map.json`, their older name.
     additional: Vec<Token>,
 }
 
@@ -172,7 +174,7 @@ impl Special {
         self.named[*self.places.get(name)?].1.as_ref()
     }
 
-    /// The names that a class gives its tokens where no file does.
+    /// Adds the special tokens that the class has where the files name none.
     pub(super) fn class(&mut self, class: Class) {
         for (name, text) in class.special_tokens() {
             self.default(name, text);
@@ -182,7 +184,7 @@ impl Special {
         }
     }
 
-    /// What a sentencepiece model says itself of special tokens.
+    /// Adds the special tokens that a sentencepiece model has itself.
     pub(super) fn pieces(&mut self, model: &Model, class: Class) {
         self.class(class);
         let plain = class == Class::Backend;
@@ -198,7 +200,7 @@ impl Special {
             }
         }
         if self.extra.is_none() {
-            // In a plain one, pieces of the user's are found by the words' pattern.
+            // Without a class the user's pieces are found by the pattern that splits words.
             let kinds = |kind: Kind| kind == Kind::Control || kind == Kind::UserDefined && !plain;
             let pieces = model.pieces.iter().filter(|p| kinds(p.kind));
             let token =
@@ -207,7 +209,7 @@ impl Special {
         }
     }
 
-    /// Gives pieces the names that the table of added tokens has for their ids.
+    /// Renames pieces to what `added_tokens_decoder` calls their ids.
     pub(super) fn rename(&self, model: &mut Model) {
         if model.unigram || self.added.is_empty() {
             return;
@@ -233,7 +235,7 @@ impl Special {
         self.added.values_mut().for_each(|token| token.normalized = false);
     }
 
-    /// The list of added tokens, and what puts special ones around a text.
+    /// The list of added tokens, and the post-processor that puts special ones around a text.
     pub(super) fn placed(
         &self,
         vocabulary: &Vocabulary<'_>,
