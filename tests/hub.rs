@@ -233,3 +233,37 @@ fn a_repository_that_cannot_be_read_says_what_it_is() {
         "{says}"
     );
 }
+
+/// By the variables of `huggingface_hub`, with `~` and variables in them.
+#[test]
+fn models_and_data_are_looked_up_in_one_cache() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().to_str().unwrap();
+    let task = "name = 't'\nprompt = '{{ question }}'\nmax_new_tokens = 4\n[train]\ndata = 'hf:org/set'\n\
+                [test]\ndata = 'hf:org/set'\n";
+    fs::write(place.path().join("task.toml"), task).unwrap();
+    for (set, cache) in [
+        (&[][..], ".cache/huggingface/hub"),
+        (&[("HF_HOME", "~/a")][..], "a/hub"),
+        (&[("HF_HOME", "$HOME/b")][..], "b/hub"),
+        (&[("HUGGINGFACE_HUB_CACHE", "${HOME}/c"), ("HF_HOME", "~/a")][..], "c"),
+        (&[("HF_HUB_CACHE", "~/d"), ("HUGGINGFACE_HUB_CACHE", "~/c")][..], "d"),
+    ] {
+        let says = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+            for key in ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_TOKEN"] {
+                command.env_remove(key);
+            }
+            command.args(arguments).current_dir(home).env("HOME", home).env("HF_HUB_OFFLINE", "1");
+            command.env("YOSEGI_HOME", place.path().join("home")).envs(set.iter().copied());
+            stderr(&command.output().unwrap())
+        };
+        let model = says(&["inspect", "org/model"]);
+        assert!(model.contains(&format!("cache ({home}/{cache})")), "{set:?}: {model}");
+        let data = says(&["eval", "zoo:base", "--task", "task.toml"]);
+        assert!(
+            data.contains(&format!("looked for it in {home}/{cache}/datasets--org--set)")),
+            "{set:?}: {data}"
+        );
+    }
+}

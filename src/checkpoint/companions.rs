@@ -22,7 +22,7 @@ const NAMED: [(&str, bool); 14] = [
     ("AUTHORS", true),
 ];
 
-/// Folder of chat templates that have names.
+/// The folder of further chat templates, each under its own name.
 pub(super) const TEMPLATES: &str = "additional_chat_templates";
 
 /// Whether a repository's file is fetched with the model.
@@ -61,7 +61,7 @@ fn is_legal(name: &str) -> bool {
     rest.is_some_and(|r| matches!(r, "" | ".MD" | ".TXT") || r.starts_with(['-', '_', '.']) && is_text(r))
 }
 
-/// Names that end like a text, or have no ending.
+/// Whether a name ends like a text's, or has no ending.
 fn is_text(name: &str) -> bool {
     name.rsplit_once('.').is_none_or(|(_, end)| matches!(end, "MD" | "TXT" | "RST"))
 }

@@ -35,27 +35,29 @@ pub fn look_up(reference: &str, base: Option<&str>) -> ModelSummary {
 
 /// Opens without ever fetching.
 fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
-    use super::locate::{Location, locate, locate_adapter, split_adapter};
+    use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
     let incomplete = |reference: &str| CheckpointError::NotFetched {
         reference: reference.to_owned(),
         cache: hub_cache(),
         why: "its download is incomplete".to_owned(),
     };
     if let Some((base, adapter)) = split_adapter(reference) {
-        let folder = locate_adapter(adapter)?.map_err(|_| incomplete(adapter))?;
+        let Found::Here(folder) = locate_adapter(adapter)? else { return Err(incomplete(adapter)) };
         return open_local(base)?.adapted(reference, Adapter::open(adapter, &folder)?);
     }
     match locate(reference)? {
-        Ok(Location::Zoo(_)) => Checkpoint::open(reference),
-        Ok(Location::Folder(folder)) if adapter::is_adapter(&folder) => Err(CheckpointError::Adapter {
-            adapter: reference.to_owned(),
-            problem: format!(
-                "is a LoRA adapter for {0}: name it as {0}+{reference}",
-                adapter::base_of(&folder).unwrap_or_else(|| "MODEL".to_owned())
-            ),
-        }),
-        Ok(Location::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
-        Err(_) => Err(incomplete(reference)),
+        Found::Here(Location::Zoo(_)) => Checkpoint::open(reference),
+        Found::Here(Location::Folder(folder)) if adapter::is_adapter(&folder) => {
+            Err(CheckpointError::Adapter {
+                adapter: reference.to_owned(),
+                problem: format!(
+                    "is a LoRA adapter for {0}: name it as {0}+{reference}",
+                    adapter::base_of(&folder).unwrap_or_else(|| "MODEL".to_owned())
+                ),
+            })
+        }
+        Found::Here(Location::Folder(folder)) => Checkpoint::from_folder(reference, &folder),
+        Found::OnHub(_) => Err(incomplete(reference)),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) enum Files {
 }
 
 impl Files {
-    /// Their names.
+    /// The names of all small files.
     pub(super) fn names(&self) -> Vec<String> {
         match self {
             Self::Folder(folder) => companions::in_folder(folder),
@@ -27,7 +27,7 @@ impl Files {
         }
     }
 
-    /// One of them, if it is there. A name never leads out of the folder.
+    /// The bytes of one, if it is there.
     pub(super) fn read(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::Folder(folder) if is_plain_name(name) || companions::is_one(name) => {

@@ -19,36 +19,36 @@ use super::formats::safetensors::{INDEX, SINGLE};
 use super::formats::shards::Shards;
 use super::formats::torch;
 use super::hub::fetch::{fetch, fetch_adapter};
-use super::locate::{Location, locate, locate_adapter, split_adapter};
+use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
 use super::{CheckpointError, companions};
 use crate::limits;
 
 /// Bytes read at a time.
 const PIECE: usize = 1 << 22;
 
-/// A file, or a part of one, as it was when somebody looked.
+/// A file, or a part of one, as it was at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// What it is called: `org/name/config.json`, a path.
+    /// The file's name: `org/name/config.json`, a path.
     pub file: String,
     /// Fingerprint of the content.
     pub hash: String,
-    /// Device, inode, length and time of the last change, by the system's word; empty for what is no file.
-    /// Two equal stamps say that nobody has touched the file in between.
+    /// Device, inode, length and time of the last change, as the system has them; empty for what is no file. Equal
+    /// stamps mean that nobody has touched the file in between.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stamp: String,
 }
 
 impl Fingerprint {
-    /// Of a content in memory.
+    /// The fingerprint of a content in memory.
     #[must_use]
     pub fn of(file: impl Into<String>, content: &[u8]) -> Self {
         Self { file: file.into(), hash: text(xxh3_128(content)), stamp: String::new() }
     }
 }
 
-/// Prints of all the files of a model that decide what it answers, sorted by name. A file among `known` with the
-/// same stamp is not read again.
+/// Fingerprints of all files of a model that decide what it answers, sorted by name. A file whose stamp is among
+/// `known` is not read again.
 pub fn fingerprints(reference: &str, known: &[Fingerprint]) -> Result<Vec<Fingerprint>, CheckpointError> {
     let mut out = Vec::new();
     let mut paths = Vec::new();
@@ -68,7 +68,7 @@ pub fn fingerprints(reference: &str, known: &[Fingerprint]) -> Result<Vec<Finger
 #[must_use]
 pub fn bytes_to_fingerprint(reference: &str, known: &[Fingerprint]) -> u64 {
     let (mut paths, mut bundled) = (Vec::new(), Vec::new());
-    // What is the matter with the model is said when it is opened.
+    // An error is reported when the model is opened.
     let _ = gather(reference, &mut paths, &mut bundled);
     let read = |(file, path): &(String, PathBuf)| {
         let about = path.metadata().ok()?;
@@ -79,7 +79,7 @@ pub fn bytes_to_fingerprint(reference: &str, known: &[Fingerprint]) -> u64 {
     paths.iter().filter_map(read).sum()
 }
 
-/// The files of a model with their names; the bundled ones have their prints at once.
+/// Collects a model's files: names and paths into `paths`; bundled files are fingerprinted at once, into `out`.
 fn gather(
     reference: &str,
     paths: &mut Vec<(String, PathBuf)>,
@@ -88,8 +88,8 @@ fn gather(
     if let Some((base, name)) = split_adapter(reference) {
         gather(base, paths, out)?;
         let folder = match locate_adapter(name)? {
-            Ok(folder) => folder,
-            Err(id) => fetch_adapter(&id, &mut |_, _, _| ())?,
+            Found::Here(folder) => folder,
+            Found::OnHub(id) => fetch_adapter(&id, &mut |_, _, _| ())?,
         };
         let weights = adapter::weights_in(|file| folder.join(file).exists());
         let files = weights.into_iter().chain([CONFIG]);
@@ -97,14 +97,14 @@ fn gather(
         return Ok(());
     }
     let folder = match locate(reference)? {
-        Ok(Location::Zoo(model)) => {
+        Found::Here(Location::Zoo(model)) => {
             let decides = |name: &str| companions::decides(name) || name == SINGLE;
             let files = model.files.iter().filter(|(name, _)| decides(name));
             out.extend(files.map(|(name, bytes)| Fingerprint::of(format!("{reference}/{name}"), bytes)));
             return Ok(());
         }
-        Ok(Location::Folder(folder)) => folder,
-        Err(id) => fetch(&id, &mut |_, _, _| ())?,
+        Found::Here(Location::Folder(folder)) => folder,
+        Found::OnHub(id) => fetch(&id, &mut |_, _, _| ())?,
     };
     let weights = Shards::of(reference, &folder)?.names;
     let decides = |name: &String| companions::decides(name) || is_index(name);
@@ -114,7 +114,7 @@ fn gather(
     Ok(())
 }
 
-/// Whether a file says which weights lie where.
+/// Whether a file is the index of a checkpoint in several files.
 fn is_index(name: &str) -> bool {
     [INDEX, torch::INDEX].contains(&name)
 }
@@ -138,8 +138,7 @@ fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Finge
     Ok(Fingerprint { file, hash: text(hash.digest128()), stamp })
 }
 
-/// The time of the last change of content, owner, mode or name, which no program can set as it can the time of
-/// writing.
+/// Uses the time of the last change (ctime): unlike the time of writing, no program can set it.
 fn stamp(about: &Metadata) -> String {
     let (dev, ino, len) = (about.dev(), about.ino(), about.len());
     format!("{dev}:{ino}:{len}:{}.{:09}", about.ctime(), about.ctime_nsec())
@@ -205,7 +204,7 @@ mod tests {
             known.into_iter().filter(|k| !k.file.ends_with("/config.json")).collect();
         assert_eq!(bytes_to_fingerprint(reference, &but_one), bytes);
         assert_eq!(bytes_to_fingerprint("zoo:ja", &[]), 0);
-        // A print that is taken over is one that was not computed.
+        // A fingerprint with the known stamp is taken over, not computed.
         let marked = Fingerprint { hash: "taken over".into(), ..was.clone() };
         assert_eq!(of_file("file".into(), &path, std::slice::from_ref(&marked)).unwrap(), marked);
         fs::write(&path, "changed").unwrap();

@@ -11,6 +11,13 @@ use super::hub::cache::hub_cache;
 use super::hub::id::HubId;
 use super::zoo::{self, ZooModel};
 
+/// What a reference leads to on this machine.
+pub(super) enum Found<T> {
+    Here(T),
+    /// Its snapshot in the cache is absent or incomplete: it must be fetched.
+    OnHub(HubId),
+}
+
 /// Where a checkpoint lies.
 pub(super) enum Location {
     Zoo(&'static ZooModel),
@@ -27,19 +34,19 @@ pub(super) fn split_adapter(reference: &str) -> Option<(&str, &str)> {
     (!base.is_empty() && !adapter.is_empty()).then_some((base, adapter))
 }
 
-/// Finds an adapter on this machine. `Ok(Err(id))`: a hub id whose snapshot is absent or incomplete.
-pub(super) fn locate_adapter(reference: &str) -> Result<Result<PathBuf, HubId>, CheckpointError> {
+/// Finds an adapter.
+pub(super) fn locate_adapter(reference: &str) -> Result<Found<PathBuf>, CheckpointError> {
     let path = folder_of(reference);
     if path.is_dir() {
-        return Ok(Ok(path));
+        return Ok(Found::Here(path));
     }
     let problem = "is not an adapter: there is no such folder, and it is not org/name[@revision]";
     let refused = || CheckpointError::Adapter { adapter: reference.to_owned(), problem: problem.to_owned() };
     let id = HubId::parse(reference).ok_or_else(refused)?;
-    let found = id.snapshot(&hub_cache());
-    Ok(found
-        .filter(|f| f.join(CONFIG).exists() && adapter::weights_in(|n| f.join(n).exists()).is_some())
-        .ok_or(id))
+    let folder = id
+        .snapshot(&hub_cache())
+        .filter(|f| f.join(CONFIG).exists() && adapter::weights_in(|n| f.join(n).exists()).is_some());
+    Ok(folder.map_or(Found::OnHub(id), Found::Here))
 }
 
 /// A reference as a path, `~/` being the home folder.
@@ -50,26 +57,27 @@ fn folder_of(reference: &str) -> PathBuf {
     }
 }
 
-/// Finds a checkpoint that is already on this machine. `Ok(Err(id))`: a hub id whose snapshot
-/// is absent or incomplete.
-pub(super) fn locate(reference: &str) -> Result<Result<Location, HubId>, CheckpointError> {
+/// Finds a checkpoint.
+pub(super) fn locate(reference: &str) -> Result<Found<Location>, CheckpointError> {
     if let Some(name) = reference.strip_prefix("zoo:") {
-        return zoo::find(name).map(|m| Ok(Location::Zoo(m))).ok_or_else(|| CheckpointError::NotInZoo {
-            reference: reference.to_owned(),
-            known: zoo::models().iter().map(|m| format!("zoo:{}", m.name)).collect(),
+        return zoo::find(name).map(|m| Found::Here(Location::Zoo(m))).ok_or_else(|| {
+            CheckpointError::NotInZoo {
+                reference: reference.to_owned(),
+                known: zoo::models().iter().map(|m| format!("zoo:{}", m.name)).collect(),
+            }
         });
     }
     let path = folder_of(reference);
     if path.is_dir() {
-        return Ok(Ok(Location::Folder(path)));
+        return Ok(Found::Here(Location::Folder(path)));
     }
     if path.exists() {
         return Err(CheckpointError::NotAFolder { path: reference.to_owned(), missing: "files of its own" });
     }
     match HubId::parse(reference) {
         Some(id) => match id.snapshot(&hub_cache()) {
-            Some(folder) if shards::is_complete(&folder) => Ok(Ok(Location::Folder(folder))),
-            _ => Ok(Err(id)),
+            Some(folder) if shards::is_complete(&folder) => Ok(Found::Here(Location::Folder(folder))),
+            _ => Ok(Found::OnHub(id)),
         },
         None => Err(CheckpointError::NotAReference { reference: reference.to_owned() }),
     }

@@ -49,8 +49,8 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str).collect()
     }
 
-    /// Whether it has a `tokenizer.json`. Without one, [`Self::tokenizer_json`] makes one of all the other
-    /// files: added tokens, special tokens and what stands around a text are in it already.
+    /// Whether it has a `tokenizer.json`. Where it has none, [`Self::tokenizer_json`] makes one that already holds the
+    /// added tokens, the special tokens and the post-processor.
     #[must_use]
     pub fn has_tokenizer_json(&self) -> bool {
         self.file("tokenizer.json").is_some()
@@ -122,7 +122,7 @@ impl Checkpoint {
         TensorView { dtype: entry.dtype, shape: &entry.shape, data }
     }
 
-    /// Type and shape of a tensor. Unlike [`Weights::tensor`] this never makes an adapted one.
+    /// Type and shape of a tensor. Unlike [`Weights::tensor`] this computes no values of an adapted one.
     #[must_use]
     pub fn extent(&self, name: &str) -> Option<(Dtype, &[usize])> {
         self.tensors.get(name).map(|held| (held.entry().dtype, held.entry().shape.as_slice()))

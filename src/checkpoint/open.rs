@@ -17,7 +17,7 @@ use super::formats::shards::Shards;
 use super::formats::torch;
 use super::hub::fetch::{OnProgress, fetch, fetch_adapter};
 use super::lm_head;
-use super::locate::{Location, locate, locate_adapter, split_adapter};
+use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
 use super::stored::Held;
 use super::zoo::ZooModel;
 use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
@@ -39,9 +39,9 @@ impl Checkpoint {
             return model.with_adapter(reference, adapter, progress);
         }
         match locate(reference)? {
-            Ok(Location::Zoo(model)) => Self::from_zoo(reference, model),
-            Ok(Location::Folder(folder)) => Self::from_folder(reference, &folder),
-            Err(id) => Self::from_folder(reference, &fetch(&id, progress)?),
+            Found::Here(Location::Zoo(model)) => Self::from_zoo(reference, model),
+            Found::Here(Location::Folder(folder)) => Self::from_folder(reference, &folder),
+            Found::OnHub(id) => Self::from_folder(reference, &fetch(&id, progress)?),
         }
     }
 
@@ -68,8 +68,8 @@ impl Checkpoint {
         progress: OnProgress<'_>,
     ) -> Result<Self, CheckpointError> {
         let folder = match locate_adapter(adapter)? {
-            Ok(folder) => folder,
-            Err(id) => fetch_adapter(&id, progress)?,
+            Found::Here(folder) => folder,
+            Found::OnHub(id) => fetch_adapter(&id, progress)?,
         };
         self.adapted(reference, Adapter::open(adapter, &folder)?)
     }

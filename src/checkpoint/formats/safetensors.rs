@@ -227,6 +227,17 @@ mod tests {
         assert!(twice.contains("a is there twice"), "{twice}");
     }
 
+    /// Why the format's own reader does not serve: of two tensors of one name it takes one in silence.
+    #[test]
+    fn a_name_that_is_there_twice_is_refused_here_alone() {
+        let header = r#"{"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}"#;
+        assert!(says(header).unwrap_err().contains("a is there twice"));
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.as_bytes());
+        file.extend([0; 8]);
+        assert_eq!(::safetensors::SafeTensors::deserialize(&file).unwrap().len(), 1);
+    }
+
     proptest! {
         #[test]
         fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

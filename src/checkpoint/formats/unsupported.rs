@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use super::safetensors::SINGLE;
+use super::torch;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted;
 
-/// What a folder without safetensors holds instead.
+/// The error for a folder without weights that are read.
 pub(in crate::checkpoint) fn only_foreign(reference: &str, folder: &Path) -> CheckpointError {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
@@ -20,8 +21,8 @@ pub(in crate::checkpoint) fn only_foreign(reference: &str, folder: &Path) -> Che
     }
 }
 
-/// In words, what the files of `model` are where none is a safetensors file of a checkpoint, with
-/// the way to a checkpoint. `None`: nothing that is known.
+/// What the files of `model` are where none of them is read, and the way to ones that are. `None` where nothing is
+/// known of them.
 pub(in crate::checkpoint) fn advice(names: &[&str], model: &str) -> Option<String> {
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|n| is(&n.to_ascii_lowercase()));
     let quoted = untrusted::quoted(model);
@@ -37,7 +38,9 @@ pub(in crate::checkpoint) fn advice(names: &[&str], model: &str) -> Option<Strin
     if let Some(name) = find(&|n| ends(n, "bin") && n.contains("model")) {
         let todo = convert("transformers", "");
         return Some(format!(
-            "its weights are {name}, a pickle of PyTorch, and safetensors are read here; {todo}"
+            "its weights are {name}, a pickle of PyTorch; of these {} is read, or the files that {} lists: {todo}",
+            torch::SINGLE,
+            torch::INDEX
         ));
     }
     if let Some(name) = find(&|n| ends(n, "gguf")) {
@@ -79,7 +82,7 @@ mod tests {
     #[test]
     fn each_format_is_named_with_its_way_out() {
         for (files, says) in [
-            (&["pytorch_model.bin"][..], "pytorch_model.bin, a pickle"),
+            (&["model.bin"][..], "model.bin, a pickle of PyTorch; of these pytorch_model.bin is read"),
             (
                 &["pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"],
                 "save_pretrained('o/m-safetensors')",

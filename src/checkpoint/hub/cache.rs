@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::limits;
 
-/// What a repository holds; its folder in the cache says so.
+/// What a repository holds: the first part of its folder's name in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepoKind {
     Model,
@@ -57,7 +57,7 @@ pub(in crate::checkpoint) struct Access {
     pub(in crate::checkpoint) offline: &'static str,
 }
 
-/// How the environment says that the hub is asked.
+/// How the hub is asked, by the environment.
 pub(in crate::checkpoint) fn access() -> Access {
     Variables(&|key| env::var_os(key)).access()
 }
@@ -71,7 +71,7 @@ impl Variables<'_> {
         set.unwrap_or_else(|| self.home().join("hub"))
     }
 
-    /// The folder of all that Hugging Face's libraries keep.
+    /// The folder in which Hugging Face's libraries keep their files.
     fn home(&self) -> PathBuf {
         self.path("HF_HOME").unwrap_or_else(|| {
             let caches = self.path("XDG_CACHE_HOME");
@@ -114,7 +114,7 @@ impl Variables<'_> {
         })
     }
 
-    /// The home folder of who runs this.
+    /// This user's home folder.
     fn user(&self) -> PathBuf {
         let set = (self.0)("HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
         set.or_else(env::home_dir).unwrap_or_default()
@@ -158,7 +158,7 @@ impl Variables<'_> {
     }
 }
 
-/// Home folder of another user, as the machine's own list has it.
+/// Another user's home folder, by `/etc/passwd`.
 fn home_of(name: &str) -> Option<PathBuf> {
     let list = limits::read_text(Path::new("/etc/passwd"), limits::SMALL_FILE).ok()?;
     let line = list.lines().find(|line| line.split(':').next() == Some(name))?;

@@ -7,8 +7,8 @@ use super::json_file::{JsonKey, object};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// The template of a chat without tools, with the name of the file that it stands in. `chat_template.jinja`
-/// and `additional_chat_templates/*.jinja`, where there are any, stand in for what `tokenizer_config.json`
-/// holds: a text, or several by name, of which `default` is taken.
+/// and `additional_chat_templates/*.jinja`, where there are any, replace what `tokenizer_config.json` holds: one
+/// text, or several by name, of which `default` is taken.
 ///
 /// # Errors
 /// A file that cannot be read; several templates and none called `default`.
@@ -54,12 +54,12 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<Option<(String, &'static
         return Ok(None);
     }
     let names: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    // Of two with one name the later one counts.
+    // Of two with the same name the later one counts.
     let default = all.into_iter().rev().find(|(name, _)| name == "default");
     default.map(|(_, text)| Some((text, name))).ok_or_else(|| several(&names))
 }
 
-/// Whether there is a template at all, whatever it may be worth.
+/// Whether there is a template, usable or not.
 #[must_use]
 pub fn has_chat_template(checkpoint: &Checkpoint) -> bool {
     !matches!(chat_template(checkpoint), Ok(None))

@@ -85,7 +85,7 @@ fn nfc() -> Value {
     json!({"type": "NFC"})
 }
 
-/// A BPE over sentencepiece's pieces, bytes standing in for what it lacks.
+/// A BPE over sentencepiece's pieces; text without a piece is spelt in bytes.
 pub(super) fn piece_model(unk: Option<&str>) -> Value {
     json!({
         "type": "BPE", "dropout": null, "unk_token": unk, "continuing_subword_prefix": null,
@@ -93,7 +93,7 @@ pub(super) fn piece_model(unk: Option<&str>) -> Value {
     })
 }
 
-/// Pieces back to text; `strip` takes the space at the start away again.
+/// Turns pieces back into text; `strip` removes the space at the start.
 pub(super) fn piece_decoder(byte_fallback: bool, fuse: bool, strip: bool) -> Value {
     let mut all = vec![replace(&json!({"String": SPACE}), " ")];
     if byte_fallback {

@@ -60,7 +60,7 @@ pub fn write_folder(
     out.file_name().ok_or_else(|| failed(io::Error::other("it names no folder")))?;
     let parent = parent_of(out);
     fs::create_dir_all(parent).map_err(failed)?;
-    // Where anything fails it is removed again.
+    // Removed again unless it is kept below.
     let folder = new_folder(parent).map_err(failed)?;
     let filled = fill(&Sink { folder: folder.path() }).and_then(|()| {
         File::open(folder.path())?.sync_all()?;

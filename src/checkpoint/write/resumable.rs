@@ -33,8 +33,7 @@ pub struct ShardWriter {
 
 impl ResumableFolder {
     /// Begins the checkpoint `out`, or takes it up where a writer with the same `order` was
-    /// stopped. `order` is a text that says all that decides the files. `out` must not exist or
-    /// be empty.
+    /// stopped. `order` is a text that says all that decides the files. `out` must not exist, or be an empty folder.
     pub fn begin(out: &Path, order: &str) -> Result<Self, CheckpointError> {
         let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
         check_out(out)?;
@@ -115,7 +114,7 @@ impl ResumableFolder {
         file.sync_all()
     }
 
-    /// Gives the folder its name.
+    /// Renames the folder to its final name.
     pub fn finish(self) -> Result<(), CheckpointError> {
         let named = fs::remove_file(self.folder.join(ORDER)).and_then(|()| {
             File::open(&self.folder)?.sync_all()?;
@@ -143,7 +142,7 @@ impl ResumableFolder {
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    /// Removes what is no whole shard, and the folder if there is none. Gives their number.
+    /// Removes everything but whole shards, and the folder if there are none. Gives the number of shards.
     fn clear(&self) -> usize {
         let mut shards = 0;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {

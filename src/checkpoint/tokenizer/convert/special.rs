@@ -30,7 +30,7 @@ fn json_of(token: &Token, id: u32) -> Value {
     })
 }
 
-/// The text of a token in a file.
+/// The text of a token that a file names.
 pub(super) fn content(value: Option<&Value>) -> Option<String> {
     read_token(value?, None).map(|token| token.content)
 }
@@ -42,7 +42,7 @@ pub(super) struct Vocabulary<'a> {
 }
 
 impl<'a> Vocabulary<'a> {
-    /// Of a `tokenizer.json`'s model.
+    /// The ids in the `model` of a `tokenizer.json`.
     pub(super) fn of(model: &'a Value) -> Self {
         let ids: HashMap<&str, u32> = match &model["vocab"] {
             Value::Object(map) => map
@@ -62,11 +62,11 @@ impl<'a> Vocabulary<'a> {
 
 /// Special and added tokens as the checkpoint's files have them.
 pub(super) struct Special {
-    /// By the ids that the files give them.
+    /// Added tokens, by the ids that the files give them.
     added: BTreeMap<u32, Token>,
     /// Tokens with names; `None` where a file says that there is none.
     named: Vec<(String, Option<Token>)>,
-    /// Places in that list by name.
+    /// Index into `named`, by name.
     places: HashMap<String, usize>,
     /// Special tokens without a name; those of the sentencepiece model where no file lists any.
     extra: Option<Vec<Token>>,
