@@ -1,4 +1,6 @@
-//! Names of keys: as the action table and key files write them, and as people read them.
+//! Names of keys, as the actions' rows and key files write them (`ctrl-p`), and as people read them (`Ctrl-P`).
+//!
+//! The key map compares key presses with names; hints and help show them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -14,7 +16,7 @@ pub fn means(name: &str, key: KeyEvent) -> bool {
     parse(name) == Some(plain(key))
 }
 
-/// Code and modifiers as the table writes them: a capital letter stands for itself.
+/// Code and modifiers without Shift: a capital letter stands for itself.
 fn plain(key: KeyEvent) -> (KeyCode, KeyModifiers) {
     (key.code, key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT))
 }

@@ -1,6 +1,7 @@
-//! Which keys do what: those of the action table, or those of a person's own file
-//! (`configs/keys.toml` shows the format and every key). The file is
-//! `$YOSEGI_KEYS`, else `yosegi/keys.toml` in the XDG config folder.
+//! Which key does what: the keys of the actions' rows, replaced by those of a person's own file.
+//!
+//! The file is `$YOSEGI_KEYS`, else `yosegi/keys.toml` in the XDG config folder; `configs/keys.toml` shows the
+//! format and every key. `update/mod.rs` asks for the action of a key; hints and help ask for its keys.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -19,12 +20,12 @@ use crate::workbench::messages;
 /// The keys of every action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keymap {
-    /// Keys of the actions that a person's file names, in place of the table's.
+    /// Keys that a person's file gives, by the action's id; they replace those of its row.
     own: HashMap<&'static str, Vec<String>>,
 }
 
 impl Keymap {
-    /// The file that is read where there is one.
+    /// The path of the person's file, whether or not it exists.
     #[must_use]
     pub fn file() -> Option<PathBuf> {
         let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -34,7 +35,7 @@ impl Keymap {
         })
     }
 
-    /// The keys of the person's file, and a sentence for each line that can't be followed.
+    /// The keys with those of the person's file, and a sentence for each line that is wrong in it.
     #[must_use]
     pub fn from_file() -> (Self, Vec<String>) {
         let Some(path) = Self::file() else { return Default::default() };
@@ -60,10 +61,9 @@ impl Keymap {
             }
         };
         for (id, item) in doc.iter() {
-            let mut known = all().map(|action| action.row().id);
-            let Some(name) = known.find(|known| *known == id) else {
-                let known = all().map(|action| action.row().id);
-                let near = toml_text::closest(id, known).map_or("", |(_, near)| near);
+            let known = || all().map(|action| action.row().id);
+            let Some(name) = known().find(|known| *known == id) else {
+                let near = toml_text::closest(id, known()).map_or("", |(_, near)| near);
                 problems.push(messages::keys_no_action(place, &shown(id), near));
                 continue;
             };
@@ -80,7 +80,7 @@ impl Keymap {
         (out, problems)
     }
 
-    /// The keys of an action.
+    /// The keys of an action, by their names.
     #[must_use]
     pub fn keys(&self, action: Action) -> Vec<&str> {
         let row = action.row();
@@ -103,6 +103,7 @@ impl Keymap {
         self.among(key, of_replay().chain(in_pane(pane)))
     }
 
+    /// The action that has `key`, one of the person's own keys first.
     fn among(&self, key: KeyEvent, actions: impl Iterator<Item = Action>) -> Option<Action> {
         let has = |a: &Action| self.keys(*a).iter().any(|k| means(k, key));
         let found: Vec<Action> = actions.filter(has).collect();
@@ -144,7 +145,7 @@ fn names(item: &Item) -> Option<Vec<String>> {
     }
 }
 
-/// The file that says what the table says: a line an action, with what it does.
+/// `configs/keys.toml`: a line an action with its keys and what it does.
 #[must_use]
 pub fn default_file() -> String {
     let mut out = String::from(

@@ -13,6 +13,7 @@ use crate::workbench::overlays::{Overlay, Picker};
 const PAGE: isize = 10;
 
 impl App {
+    /// Does an action that every pane has.
     pub(super) fn act_everywhere(&mut self, action: AppAction) {
         match action {
             AppAction::GoModels => self.pane = Pane::Models,
@@ -49,11 +50,13 @@ impl App {
         }
     }
 
+    /// Goes to the pane that stands `by` places to the right, round the end.
     fn turn(&mut self, by: usize) {
         let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
         self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
     }
 
+    /// Moves the cursor of the pane.
     fn move_by(&mut self, rows: isize, columns: isize) {
         match self.pane {
             Pane::Models => {
@@ -66,6 +69,7 @@ impl App {
         }
     }
 
+    /// Takes the mouse, or gives it back to the terminal.
     fn toggle_mouse(&mut self) {
         self.mouse = !self.mouse;
         self.effects.push(Effect::Mouse(self.mouse));

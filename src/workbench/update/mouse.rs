@@ -1,4 +1,7 @@
-//! The mouse, when the workbench has it: the panes say while drawing what lies where.
+//! Mouse events, while the workbench has the mouse: clicks, drags and the wheel.
+//!
+//! While drawing, the panes record what lies where ([`Hit`]); the event loop hands an event and those records
+//! in.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
@@ -9,7 +12,7 @@ use crate::workbench::editor::Editor;
 use crate::workbench::panes::Hit;
 
 impl Editor {
-    /// Whether the cursor or the selected block is there.
+    /// Whether the cursor or the selected block is on what was hit.
     fn holds(&self, hit: Hit) -> bool {
         match hit {
             Hit::Cell(cell) => self.strip.is_none() && self.block().contains(cell),
@@ -28,7 +31,7 @@ impl App {
         let at = Position::new(event.column, event.row);
         let hit = || hits.iter().rev().find(|(r, _)| r.contains(at)).map(|(_, hit)| *hit);
         match event.kind {
-            // Over a number of the recipe the wheel turns the number.
+            // Over a number of the recipe the wheel changes the number.
             MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
                 let up = event.kind == MouseEventKind::ScrollUp;
                 let over = hit().filter(|_| self.pane == Pane::Recipe && self.replay.is_none());

@@ -1,6 +1,6 @@
-//! Starting to evolve: what `s` starts, and with which models.
+//! Starting to evolve: which config `s` starts, and with which models.
 //!
-//! Called for the action, by the question that comes first where a session runs, and for
+//! Called for the action, after the question that is asked first where a session runs, and at the start of
 //! `yosegi evolve CONFIG`.
 
 use crate::session::protocol::{Command, Status};
@@ -34,7 +34,7 @@ impl App {
         self.say(messages::starting(&next.title));
     }
 
-    /// What is started next: another session like the one on the screen, or what was named at the start.
+    /// The config that is started next: that of the session on the screen, else the one of the command line.
     #[must_use]
     pub fn next_config(&self) -> StartConfig {
         match &self.run {

@@ -1,4 +1,4 @@
-//! Recipes to and from files: what is written under which name, and what comes of a reading or a writing.
+//! Recipe files: what is written under which name, and what the outcome of a read or a write changes.
 //!
 //! The event loop does the work (`Effect::Write`, `Effect::Read`) and calls back with the outcome.
 
@@ -12,7 +12,7 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Does, Purpose};
 
 impl App {
-    /// Writes the recipe to `path`, in the notation that its ending names.
+    /// Writes the recipe to `path`: TOML, or mergekit's YAML where the name ends in `.yaml` or `.yml`.
     pub(in crate::workbench) fn save(&mut self, path: &str, over: bool) {
         let file = PathBuf::from(path);
         let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -40,7 +40,7 @@ impl App {
         self.effects.push(Effect::Write { path: file, content, over });
     }
 
-    /// A recipe file was written, or not.
+    /// The outcome of writing a recipe file: the text that it now holds.
     pub fn written(&mut self, path: PathBuf, outcome: Result<String, Unwritten>) {
         let name = path.display().to_string();
         match outcome {
@@ -68,7 +68,7 @@ impl App {
         }
     }
 
-    /// A recipe file was read, or not.
+    /// The outcome of reading a recipe file: the recipe and the file's text.
     pub fn read(&mut self, path: PathBuf, why: Reading, outcome: Result<(Box<Recipe>, String), String>) {
         match outcome {
             Ok((recipe, _)) if why == Reading::Compare => {

@@ -12,7 +12,7 @@ use crate::workbench::overlays::{Comparison, Picker, Preset, Purpose};
 use crate::workbench::widgets::heat::short;
 
 impl App {
-    /// What the editor can start over from.
+    /// The list of what the editor can start over from.
     pub(super) fn presets(&self) -> Picker {
         Picker::presets(self.preset_list())
     }
@@ -41,7 +41,7 @@ impl App {
         list
     }
 
-    /// What the recipe can be compared with.
+    /// The list of what the recipe can be compared with.
     pub(super) fn comparisons(&self) -> Picker {
         let began = messages::compare_began_about(&self.editor.began_as);
         let mut list = vec![
@@ -96,7 +96,7 @@ impl App {
         self.say(messages::compared_with_recipe(self.editor.changes(), name));
     }
 
-    /// Starts the editor over.
+    /// Starts the editor over from a template or a candidate.
     pub fn preset(&mut self, preset: Preset) {
         match preset {
             Preset::Template(template) => {
@@ -109,7 +109,7 @@ impl App {
     }
 }
 
-/// A template's name, and what it does.
+/// A template's name, and what it does, in words.
 fn template_words(template: Template, sources: &[String]) -> (String, String) {
     let first = short(sources.first().map_or("", String::as_str));
     match template {

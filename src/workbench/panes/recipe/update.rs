@@ -158,7 +158,7 @@ impl App {
     pub(super) fn take_recipe(&mut self, recipe: Recipe, name: &str) {
         recipe.donor().clone_into(&mut self.models.pool.base);
         self.models.pool.sources = sources_of(&recipe);
-        // Else its numbers would be spread over the layers of the models before.
+        // Without this the numbers would be spread over the layers of the models before.
         let layers = self.models.layers();
         if layers > 0 {
             self.editor.layers = layers;
