@@ -1,4 +1,4 @@
-// Before the kernels when they are compiled for a CUDA card.
+// Prelude of the kernels when they are compiled for a CUDA card.
 
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -24,21 +24,21 @@ struct quad {
 DEVICE float as_float(u32 x) { return __uint_as_float(x); }
 DEVICE u32 as_bits(float x) { return __float_as_uint(x); }
 
-// One IEEE operation each, never contracted.
+// One IEEE operation each, never contracted to a fused one.
 DEVICE float plus(float a, float b) { return __fadd_rn(a, b); }
 DEVICE float minus(float a, float b) { return __fsub_rn(a, b); }
 DEVICE float times(float a, float b) { return __fmul_rn(a, b); }
 DEVICE float over(float a, float b) { return __fdiv_rn(a, b); }
 // a · b + c, rounded once.
 DEVICE float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
-// The same, rounded once or twice.
+// a · b + c, rounded once or twice, as is faster.
 DEVICE float mad(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 
-// The value of the thread of this warp whose number differs by the bits of `mask`.
+// The value of the thread in this warp whose index differs in the bits of `mask`.
 DEVICE float swapped(float x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
 DEVICE u32 swapped_bits(u32 x, int mask) { return __shfl_xor_sync(0xffffffffu, x, mask); }
 
-// 16 bytes at a multiple of 16.
+// 16 bytes at an address that is a multiple of 16.
 DEVICE struct quad load16(const void *p) {
     uint4 q = *(const uint4 *)p;
     struct quad out = {{q.x, q.y, q.z, q.w}};

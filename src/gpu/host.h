@@ -1,8 +1,7 @@
-// Before the kernels when they are compiled for the CPU, to be tested. The threads of a block are
-// coroutines: each runs to its next barrier or exchange, then the next one does. A barrier that not
-// all threads of the block reach, an exchange that not all of the warp reach, and an address that is
-// not aligned are errors. `backwards` plays the threads in the other order: a result that depends on
-// it lacks a barrier.
+// Prelude of the kernels when they are compiled for the CPU, for tests. The threads of a block are coroutines: each
+// runs to its next barrier or exchange, then the next one runs. It is an error if not all threads of a block reach a
+// barrier, if not all threads of a warp reach an exchange, or if an address is not aligned. `backwards` runs the
+// threads in the other order: a result that depends on it lacks a barrier.
 
 #include <math.h>
 #include <setjmp.h>
@@ -42,7 +41,7 @@ static void yield(void) {
     if (!_setjmp(threads[self].at)) _longjmp(scheduler, 1);
 }
 
-// A coroutine plays one thread after another, block by block.
+// A coroutine runs the same thread of one block after another.
 static void play(void) {
     for (;;) {
         body(arguments);
@@ -72,7 +71,7 @@ static u32 exchange(u32 value, int mask, int line) {
     return threads[self].found;
 }
 
-// Runs a warp until its threads wait or are done.
+// Runs a warp until all its threads wait at a barrier or are done.
 static int run_warp(u32 first, u32 end, int backwards) {
     for (;;) {
         u32 exchanging = 0;
@@ -130,7 +129,7 @@ static const char *emulate(void (*of)(const void *), const u32 *grid, u32 count,
         for (block[1] = 0; block[1] < grid[1]; block[1]++)
             for (block[0] = 0; block[0] < grid[0]; block[0]++)
                 if (!run_block(count, backwards)) {
-                    // Whoever hangs in the middle begins anew next time.
+                    // Threads that stopped in the middle start again next time.
                     for (u32 t = 0; t < count; t++) threads[t].begun = 0;
                     return failure;
                 }

@@ -13,7 +13,7 @@
 //! | `model` | weights, the path of blocks, the forward pass: one code path for all devices |
 //! | `backend` | the operations of each device: CPU, CUDA, candle |
 //!
-//! A model family is a row of `checkpoint::family`, from which `shape` and `model::load` follow; a backend is
+//! A model family is a row of `checkpoint::config::family`, from which `shape` and `model::load` follow; a backend is
 //! a folder of `backend` and a row of `engine`; a device's name is in `device`.
 
 mod backend;

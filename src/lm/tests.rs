@@ -1,5 +1,5 @@
-//! What only shows from inside: one result on every instruction set, the fast kernels beside
-//! their twin, refreshes, and checkpoints that are not what they say.
+//! What only shows from inside: one result on every instruction set, the fast kernels against the reference,
+//! refreshes, and checkpoints with missing or wrong tensors.
 
 use std::collections::HashMap;
 
@@ -89,7 +89,7 @@ fn one_result_on_every_instruction_set() {
 }
 
 #[test]
-fn twins_agree() {
+fn backends_agree_with_the_reference() {
     for change in [
         json!({}),
         json!({"model_type": "mistral", "sliding_window": 17, "attention_bias": false}),

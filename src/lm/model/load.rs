@@ -2,7 +2,7 @@
 //!
 //! In: a [`WeightSource`]. Out: a [`Model`] with its weights written, or some layer groups rewritten in place.
 //! Called by `Decoder`, `path` and `made_on_device`. What a family does otherwise comes from
-//! [`DecoderShape`], which is made from its row in `checkpoint::family`.
+//! [`DecoderShape`], which is made from its row in `checkpoint::config::family`.
 
 use super::{Block, Model, Step, TensorRows, WeightSource};
 use crate::lm::{

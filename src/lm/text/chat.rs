@@ -1,8 +1,8 @@
-//! Chat templates: messages → the text that a model was trained to answer.
+//! Chat templates: messages in, the text that a model was trained to answer out.
 //!
-//! The template comes with the checkpoint and is rendered as transformers' `apply_chat_template` renders it:
-//! Jinja with `trim_blocks` and `lstrip_blocks`, Python's string methods, `tojson`, `raise_exception`,
-//! `strftime_now`, `{% generation %}`, and the special tokens by name, within the limits of `task::jinja`.
+//! The template comes with the checkpoint and is rendered as transformers' `apply_chat_template` renders it: Jinja with
+//! `trim_blocks` and `lstrip_blocks`, Python's string methods, `tojson`, `raise_exception`, `strftime_now`,
+//! `{% generation %}`, and the special tokens by name, within the limits of `task::jinja`.
 
 use minijinja::context;
 use minijinja::value::{Serde, Value};
@@ -34,7 +34,7 @@ pub struct ChatTemplate {
     jinja: Jinja,
     /// The special tokens by name.
     tokens: Map<String, serde_json::Value>,
-    /// Where it comes from, for messages.
+    /// Its file, for errors.
     place: String,
 }
 
@@ -42,7 +42,7 @@ impl ChatTemplate {
     /// A checkpoint's own template; `None` where it has none.
     ///
     /// # Errors
-    /// A file that cannot be used, or a template that is none: which file, and what is wrong.
+    /// A file that cannot be used or a broken template; the message names the file and says what is wrong.
     pub fn of(checkpoint: &Checkpoint) -> Result<Option<Self>, LmError> {
         let bad = |e: crate::checkpoint::CheckpointError| LmError::Files(e.to_string());
         if chat_template(checkpoint).map_err(bad)?.is_none() {
@@ -63,7 +63,7 @@ impl ChatTemplate {
         Self::new(&source, tokens, format!("{file} of {}", checkpoint.reference())).map(Some)
     }
 
-    /// From a template's text, with special tokens by name; `place` says in messages where it comes from.
+    /// From a template's text, with special tokens by name; `place` names its file in errors.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -73,15 +73,15 @@ impl ChatTemplate {
         Ok(Self { jinja, tokens, place })
     }
 
-    /// The messages as text. `add_generation_prompt` appends what an answer begins with.
+    /// The messages as text. `add_generation_prompt` appends the beginning of the answer.
     ///
     /// # Errors
-    /// What the template raises or does wrong, or the limit that it passes.
+    /// What the template raises, a mistake in it, or a limit that it exceeds.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, LmError> {
         self.render_values(messages, add_generation_prompt)
     }
 
-    /// As [`Self::render`], of messages with whatever fields they have.
+    /// As [`Self::render`], for messages with any fields.
     ///
     /// # Errors
     /// As [`Self::render`].
@@ -92,7 +92,7 @@ impl ChatTemplate {
     ) -> Result<String, LmError> {
         let mut variables = self.tokens.clone();
         variables.insert("add_generation_prompt".to_owned(), json!(add_generation_prompt));
-        // Always given, so that `tools is defined` says what it says there.
+        // Always defined, as in transformers, so that `tools is defined` gives the same.
         variables.insert("tools".to_owned(), serde_json::Value::Null);
         variables.insert("documents".to_owned(), serde_json::Value::Null);
         // Fields keep their order.

@@ -1,4 +1,8 @@
-//! Text and token ids: tokenizer, chat template, special tokens, and text that comes a token at a time.
+//! Text and token ids.
+//!
+//! `reader` bundles what a checkpoint's files say about text: `tokenizer` (with `tokenizer_class` and `token_limits`),
+//! chat template, end tokens. `text_stream` turns tokens into text as they come; `continuation` splits a context
+//! and its continuation. Called by tasks and by the commands; nothing here runs a model.
 
 mod chat;
 mod continuation;

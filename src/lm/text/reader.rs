@@ -1,27 +1,29 @@
-//! How a checkpoint reads and writes text: tokenizer, chat template, special tokens, what ends an answer. All
-//! its files count, in the way of transformers 5 (`checkpoint::TokenizerFiles`), for whoever runs a model.
+//! [`Reader`]: everything a checkpoint's files say about text: tokenizer, chat template, special tokens, end tokens.
+//!
+//! All its files count, in the way of transformers 5 (`checkpoint::TokenizerFiles`). Called by whoever runs a model.
 
 use super::{ChatTemplate, Message, Tokenizer};
 use crate::checkpoint::{Checkpoint, TokenizerFiles, end_tokens};
 use crate::lm::LmError;
 
-/// A checkpoint's way with text.
+/// How a checkpoint reads and writes text.
 pub struct Reader {
     pub tokenizer: Tokenizer,
     /// Tokens that end an answer.
     pub ends: Vec<u32>,
-    /// The beginning-of-sequence token and the end-of-sequence token that the files name, else the config's.
+    /// The beginning-of-sequence token that the files name, else the config's.
     bos: Option<u32>,
+    /// The end-of-sequence token that the files name, else the config's.
     eos: Option<u32>,
-    /// The template; why not, where it cannot be used.
+    /// The chat template, or why it cannot be used.
     chat: Result<Option<ChatTemplate>, LmError>,
 }
 
 impl Reader {
-    /// From a checkpoint's files. A chat template that cannot be used is an error only once a chat is asked for.
+    /// From a checkpoint's files. A chat template that cannot be used is an error only when a chat is asked for.
     ///
     /// # Errors
-    /// A file that is missing, broken or says what cannot be.
+    /// A file that is missing, broken or inconsistent.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
         let bad = |e: crate::checkpoint::CheckpointError| LmError::Files(e.to_string());
         let files = TokenizerFiles::read(checkpoint).map_err(bad)?;
@@ -37,8 +39,8 @@ impl Reader {
         })
     }
 
-    /// What stands for an empty context, as in lm-evaluation-harness: the token that begins a sequence, else
-    /// the one that ends it.
+    /// The token that stands for an empty context, as in lm-evaluation-harness: the beginning-of-sequence token, else
+    /// the end-of-sequence token.
     #[must_use]
     pub fn prefix(&self) -> Option<u32> {
         self.bos.or(self.eos)
@@ -58,7 +60,7 @@ impl Reader {
         self.chat.as_ref().map(Option::as_ref)
     }
 
-    /// Ids of a prompt, with what the tokenizer puts around a text.
+    /// Ids of a prompt, with the special tokens that the tokenizer puts around a text.
     ///
     /// # Errors
     /// A text that cannot be encoded.
@@ -66,7 +68,7 @@ impl Reader {
         self.tokenizer.ids(text, true)
     }
 
-    /// Ids of a rendered chat: its template wrote every special token that belongs there.
+    /// Ids of a rendered chat, whose template has written all special tokens.
     ///
     /// # Errors
     /// A text that cannot be encoded.

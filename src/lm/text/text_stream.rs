@@ -1,20 +1,23 @@
-//! Tokens to text as they come.
+//! [`TextStream`]: tokens to text as they come, never half a character.
+//!
+//! `decoding` uses it for answers that are streamed or searched for stop strings.
 
 use super::Tokenizer;
 
-/// Text of a growing sequence of tokens. Each piece is whole characters; the pieces together are
-/// exactly the text of the whole sequence.
+/// Text of a growing sequence of tokens. Each piece consists of whole characters; together the pieces are exactly
+/// the text of the whole sequence.
 #[derive(Clone)]
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
     /// All bytes so far (byte-level vocabularies), or the text so far.
     bytes: Vec<u8>,
-    /// Bytes that have been given out.
+    /// Number of bytes that have been taken.
     given: usize,
-    /// Other vocabularies: the tokens, those whose text has been taken, and where the window
-    /// that is decoded begins.
+    /// For other vocabularies: the tokens.
     tokens: Vec<u32>,
-    taken: usize,
+    /// Number of tokens whose text is in `bytes`.
+    decoded: usize,
+    /// Index of the first token of the window that is decoded.
     window: usize,
 }
 
@@ -28,7 +31,7 @@ impl Tokenizer {
 
 impl<'a> TextStream<'a> {
     const fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, bytes: Vec::new(), given: 0, tokens: Vec::new(), taken: 0, window: 0 }
+        Self { tokenizer, bytes: Vec::new(), given: 0, tokens: Vec::new(), decoded: 0, window: 0 }
     }
 
     /// Adds a token.
@@ -37,15 +40,15 @@ impl<'a> TextStream<'a> {
             self.bytes.extend_from_slice(bytes);
             return;
         }
-        // A token's text can depend on the one before (a leading space, a byte of a character):
-        // decode it with a window of predecessors and take what it adds, once it is whole.
+        // A token's text can depend on the one before (a leading space, a byte of a character): decode it with
+        // its predecessors, and take what it adds once that is whole characters.
         self.tokens.push(id);
-        let before = self.tokenizer.decode(&self.tokens[self.window..self.taken]);
+        let before = self.tokenizer.decode(&self.tokens[self.window..self.decoded]);
         let after = self.tokenizer.decode(&self.tokens[self.window..]);
         if after.len() > before.len() && !after.ends_with('\u{FFFD}') && after.starts_with(&before) {
             self.bytes.extend_from_slice(&after.as_bytes()[before.len()..]);
-            self.window = self.taken;
-            self.taken = self.tokens.len();
+            self.window = self.decoded;
+            self.decoded = self.tokens.len();
         }
     }
 
@@ -55,8 +58,8 @@ impl<'a> TextStream<'a> {
         &self.bytes
     }
 
-    /// What is new up to byte `end`, in whole characters: a character that is still incomplete
-    /// waits, a byte that can never become one is U+FFFD.
+    /// New text up to byte `end`, in whole characters. An incomplete character waits; a byte that can never become
+    /// one is U+FFFD.
     pub fn take(&mut self, end: usize) -> String {
         let mut out = String::new();
         while let Some(rest) = self.bytes.get(self.given..end).filter(|r| !r.is_empty()) {
@@ -82,13 +85,13 @@ impl<'a> TextStream<'a> {
         out
     }
 
-    /// No more tokens: what waited for more becomes text.
+    /// Says that no more tokens come: what was waiting becomes text.
     pub fn finish(&mut self) {
-        if self.taken < self.tokens.len() {
-            let before = self.tokenizer.decode(&self.tokens[self.window..self.taken]);
+        if self.decoded < self.tokens.len() {
+            let before = self.tokenizer.decode(&self.tokens[self.window..self.decoded]);
             let after = self.tokenizer.decode(&self.tokens[self.window..]);
             self.bytes.extend_from_slice(after.strip_prefix(&before).unwrap_or("").as_bytes());
-            self.taken = self.tokens.len();
+            self.decoded = self.tokens.len();
         }
     }
 
@@ -98,7 +101,7 @@ impl<'a> TextStream<'a> {
         String::from_utf8_lossy(&self.bytes[..end.min(self.bytes.len())]).into_owned()
     }
 
-    /// What has not been given out up to byte `end`, an incomplete last character as U+FFFD.
+    /// The text up to byte `end` that has not been taken; an incomplete last character is U+FFFD.
     pub fn rest(&mut self, end: usize) -> String {
         let end = end.min(self.bytes.len());
         let text = String::from_utf8_lossy(self.bytes.get(self.given..end).unwrap_or(&[])).into_owned();

@@ -1,16 +1,16 @@
-//! What a `tokenizer.json` asks for, checked before a tokenizer is made of it: ids, how much text its
-//! replacements make of a text, how many patterns are compiled.
+//! Bounds on a `tokenizer.json`, checked before a tokenizer is made of it: token ids, how much its replacements make a
+//! text grow, how many patterns are compiled. Called by `tokenizer`.
 
 use serde_json::Value;
 
 use crate::limits::{TOKEN_GROWTH, TOKEN_ID, TOKEN_PATTERNS, TOKEN_TEXT, WORD};
 
-/// Growth by Unicode's normal forms: U+FDFA has three bytes and becomes 33.
+/// Growth by Unicode normalisation: U+FDFA has three bytes and becomes 33.
 const FORMS: usize = 11;
-/// Repetitions in one pattern, one within the other.
+/// Most repetitions in one pattern, nested ones multiplied.
 const REPEATS: u64 = 1000;
 
-/// Says what is beyond the bounds, with the place of it.
+/// Checks a `tokenizer.json`; the error says what is beyond the bounds, and where.
 pub(super) fn check(json: &Value) -> Result<(), String> {
     check_ids(json)?;
     for part in ["normalizer", "pre_tokenizer", "decoder", "post_processor"] {
@@ -43,7 +43,7 @@ pub(super) fn check(json: &Value) -> Result<(), String> {
     }
 }
 
-/// Ids are rows of embeddings.
+/// Ids are rows of the embedding, so they are bounded.
 fn check_ids(json: &Value) -> Result<(), String> {
     let far = |id: &Value| id.as_f64().is_some_and(|id| !(0.0..f64::from(TOKEN_ID)).contains(&id));
     let named = |token: &str, id: &Value| {
@@ -62,8 +62,7 @@ fn check_ids(json: &Value) -> Result<(), String> {
     }
 }
 
-/// What the steps of a part come to, one after another. They are told by their keys, for the name of
-/// their type may be left out.
+/// What the steps of a part add up to. A step is recognised by its keys, because its type may be left out.
 struct Sum {
     growth: usize,
     text: usize,
@@ -83,7 +82,7 @@ impl Sum {
             if regex.is_some_and(|text| repeats(text) > REPEATS) {
                 return Err(format!("has a pattern that repeats over {REPEATS} times"));
             }
-            // At the beginning of a text it matches once.
+            // Anchored at the beginning of a text, it matches once.
             let once = regex.is_some_and(|text| text.starts_with(r"\A") && !text.contains('|'));
             let content = step.get("content").and_then(Value::as_str);
             self.text += content.filter(|_| once).map_or(0, str::len);
@@ -93,7 +92,7 @@ impl Sum {
                     Some(text) => usize::from(!matches_nothing(text)),
                     None => plain.map_or(0, str::len),
                 };
-                // What matches nothing matches between any two bytes.
+                // A pattern that matches the empty string matches between any two bytes.
                 let each = match least {
                     0 => content.len() + 1,
                     bytes => content.len().div_ceil(bytes).max(1),
@@ -127,7 +126,7 @@ impl Sum {
     }
 }
 
-/// Whether a pattern matches where there is nothing; where that can't be said, it does.
+/// Whether a pattern matches the empty string; true for patterns that cannot be compiled here.
 fn matches_nothing(pattern: &str) -> bool {
     let compiled = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
     compiled.map_or(true, |regex| regex.is_match(""))
@@ -142,8 +141,8 @@ fn repeats(pattern: &str) -> u64 {
     counts.fold(1, |product, n| product.saturating_mul(n.max(1)))
 }
 
-/// Bytes of the longest replacement of a sentencepiece table: in base64 the length of a trie, the trie, and
-/// texts that end in a zero.
+/// Bytes of the longest replacement in a sentencepiece table: base64 of the length of a trie, the trie, and texts that
+/// end in a zero.
 fn longest(table: &str) -> Result<usize, String> {
     let bad = || "holds a precompiled_charsmap that is damaged".to_owned();
     let bytes = base64(table).ok_or_else(bad)?;
@@ -153,7 +152,7 @@ fn longest(table: &str) -> Result<usize, String> {
         return Err(bad());
     }
     let texts = rest[length..].split(|b| *b == 0).map(<[u8]>::len);
-    // A replacement stands for one character at least, of which most have several bytes.
+    // A replacement stands for at least one character.
     Ok(texts.max().unwrap_or(0).max(1))
 }
 

@@ -1,4 +1,6 @@
-//! Text to token ids and back.
+//! A checkpoint's tokenizer: text to token ids and back.
+//!
+//! In: the tokenizer's files, checked by `token_limits`. `reader` and the commands call it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +14,8 @@ use crate::lm::LmError;
 /// A checkpoint's tokenizer.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    /// For byte-level vocabularies the bytes of each token (empty for special ones, which are not
-    /// text); `None` where a token's text depends on its neighbours.
+    /// The bytes of each token of a byte-level vocabulary (empty for special tokens, which are not text); `None`
+    /// for a vocabulary in which a token's text depends on its neighbours.
     bytes: Option<HashMap<u32, Vec<u8>>>,
 }
 
@@ -21,21 +23,24 @@ impl Tokenizer {
     /// A checkpoint's, from all of its files.
     ///
     /// # Errors
-    /// A file that is missing, broken, or says what cannot be.
+    /// A file that is missing, broken or inconsistent.
     pub fn of(checkpoint: &Checkpoint) -> Result<Self, LmError> {
         let files = TokenizerFiles::read(checkpoint).map_err(|e| LmError::Files(e.to_string()))?;
         Self::from_files(&files, checkpoint.reference())
     }
 
-    /// From the files of the checkpoint `reference`, which are read already.
+    /// From files of the checkpoint `reference` that have been read already.
     ///
     /// # Errors
-    /// A `tokenizer.json` that is broken, or does not go with the other files.
+    /// A `tokenizer.json` that is broken or contradicts the other files.
     pub fn from_files(files: &TokenizerFiles, reference: &str) -> Result<Self, LmError> {
         Self::with_files(files).map_err(|e| LmError::Files(format!("the tokenizer of {reference}: {e}")))
     }
 
     /// From the bytes of a `tokenizer.json` alone.
+    ///
+    /// # Errors
+    /// A file that is broken or beyond the bounds of `limits`.
     pub fn from_json(json: &[u8]) -> Result<Self, LmError> {
         let value = value(json)?;
         Self::new(read(json, &value)?, &value)
@@ -57,20 +62,26 @@ impl Tokenizer {
     }
 
     fn new(mut inner: tokenizers::Tokenizer, value: &Value) -> Result<Self, LmError> {
-        // A prompt is neither cut nor filled up, whatever was saved.
+        // A prompt is neither truncated nor padded, whatever the file asks for.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| LmError::Tokenizer(e.to_string()))?;
         let bytes = (value["decoder"]["type"] == "ByteLevel").then(|| byte_table(&inner));
         Ok(Self { inner, bytes })
     }
 
-    /// Ids of a text, with the special tokens (such as a beginning-of-sequence token) that the
-    /// tokenizer's own template puts around it.
+    /// Ids of a text, with the special tokens (such as a beginning-of-sequence token) that the tokenizer's own
+    /// template puts around it.
+    ///
+    /// # Errors
+    /// A text that cannot be encoded.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, LmError> {
         self.ids(text, true)
     }
 
     /// Ids of a text, with or without the special tokens around it.
+    ///
+    /// # Errors
+    /// A text that cannot be encoded.
     pub fn ids(&self, text: &str, special: bool) -> Result<Vec<u32>, LmError> {
         let encoding = guarded(|| self.inner.encode_fast(text, special).map_err(|e| e.to_string()))
             .unwrap_or_else(|| Err("parts of tokenizer.json contradict each other".to_owned()))
@@ -78,8 +89,8 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Text of some ids, special tokens left out. Ids outside the vocabulary have no text; bytes
-    /// that are not UTF-8 become U+FFFD.
+    /// Text of some ids, without special tokens. Ids outside the vocabulary have no text; bytes that are not UTF-8
+    /// become U+FFFD.
     #[must_use]
     pub fn decode(&self, ids: &[u32]) -> String {
         match &self.bytes {
@@ -109,7 +120,7 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
-    /// Bytes of a token, where a token's bytes do not depend on its neighbours.
+    /// Bytes of a token, in a byte-level vocabulary.
     pub(super) fn bytes(&self, id: u32) -> Option<&[u8]> {
         let table = self.bytes.as_ref()?;
         Some(table.get(&id).map_or(&[], Vec::as_slice))
@@ -128,14 +139,14 @@ fn value(json: &[u8]) -> Result<Value, LmError> {
     serde_json::from_slice(json).map_err(|e| LmError::Tokenizer(format!("tokenizer.json is not JSON: {e}")))
 }
 
-/// Bytes of each token of a byte-level vocabulary: every character of a spelling stands for one
-/// byte; an added token with other characters stands for itself.
+/// Bytes of each token of a byte-level vocabulary: every character of a spelling stands for one byte; an added token
+/// with other characters stands for itself.
 fn byte_table(tokenizer: &tokenizers::Tokenizer) -> HashMap<u32, Vec<u8>> {
     let alphabet = alphabet();
     let special: HashSet<u32> =
         tokenizer.get_added_tokens_decoder().iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
     let vocabulary = tokenizer.get_vocab(true);
-    // By id and not in a list, for ids need not be close.
+    // A map, because ids need not be contiguous.
     let mut table = HashMap::with_capacity(vocabulary.len());
     for (spelling, id) in vocabulary {
         if !special.contains(&id) {

@@ -15,7 +15,7 @@ pub(super) fn as_class(mut json: Value, class: Class, parts: Parts) -> Result<Va
     let Some(model) = top.get_mut("model").and_then(Value::as_object_mut) else {
         return Err(LmError::Tokenizer("tokenizer.json has no model".to_owned()));
     };
-    // A list of pairs, as of other kinds of models: their places are the numbers.
+    // A list of pairs, as unigram models have it: a token's index is its id.
     if let Some(Value::Array(list)) = model.get("vocab") {
         let name = |v: &Value| v.as_str().or(v[0].as_str()).map(str::to_owned);
         let vocab: Option<serde_json::Map<String, Value>> =
@@ -57,7 +57,7 @@ pub(super) fn add(inner: &mut tokenizers::Tokenizer, files: &TokenizerFiles) -> 
     }
     put(inner, tokens)?;
     match files.class {
-        // These say once more of their special tokens that they are.
+        // These classes add their special tokens a second time, as special.
         Class::Qwen2 { .. } | Class::Cohere { .. } => {
             let all = files.named.iter().map(|(_, t)| t).chain(&files.extra);
             let again =

@@ -1,5 +1,5 @@
-// Into the cache of keys and values: `[step][keys, values][slot][KV_HEADS][capacity][PITCH]`, where PITCH
-// is DIM rounded up to eight, the rest zero.
+// Writing the key-value cache, `[step][keys, values][slot][KV_HEADS][capacity][PITCH]`. PITCH is DIM rounded up to a
+// multiple of eight; the padding is zero.
 
 struct Rotate {
     real *qkv;
@@ -17,8 +17,8 @@ struct Rotate {
     u32 unused;
 };
 
-// Norms (where there are) and rotates each row's queries in place; norms and rotates its keys into the cache, and
-// copies its values there. A warp a row and head: blocks of four heads.
+// Applies the norms on queries and keys (if there are any) and the rotation: to queries in place, to keys on their way
+// into the cache. Copies values into the cache. One warp for each row and head; a block has four heads.
 KERNEL(rotate, Rotate, 128) {
     u32 lane = THREAD % 32, head = BLOCK_Y * 4 + THREAD / 32, row = BLOCK_X;
     if (head >= HEADS + 2 * KV_HEADS) return;
@@ -67,8 +67,8 @@ struct Copy {
     u32 length;
 };
 
-// Copies `length` positions from `start` on to another slot, of this or of another cache: blocks of 1024 numbers,
-// heads, and keys and values of each step.
+// Copies `length` positions from `start` on to another slot, of this cache or of another one. The grid: blocks of 1024
+// numbers; heads; keys and values of each step.
 KERNEL(copy, Copy, 128) {
     u64 from = (((u64)BLOCK_Z * a.from_slots + a.from_slot) * KV_HEADS + BLOCK_Y) * a.from_capacity + a.start;
     u64 to = (((u64)BLOCK_Z * a.to_slots + a.to_slot) * KV_HEADS + BLOCK_Y) * a.to_capacity + a.start;

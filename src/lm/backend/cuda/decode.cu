@@ -1,9 +1,9 @@
-// Attention of one new token of each sequence over its keys and values in the cache, in one pass: the
-// running greatest score, sum and mixture of "online softmax normalizer" (Milakov & Gimelshein 2018).
+// Attention of one new token in each sequence over its keys and values in the cache, in one pass: running maximum,
+// sum and weighted values ("Online normalizer calculation for softmax", Milakov & Gimelshein 2018).
 //
-// A block has one row, one key head, and up to TILE of the query heads that share it, so that keys and values
-// are read once for all of them. A team of LANES threads holds a key, eight features a thread (PACKS times);
-// teams take KEYS neighbours at a time in turn and put their parts together in the end.
+// A block handles one row, one key head, and up to TILE query heads that share it, so that keys and values are read
+// once for all of them. A team of LANES threads holds one key, PACKS times eight features in each thread. Teams take
+// turns with KEYS consecutive keys, and combine their results in the end.
 
 #define TEAMS (128 / LANES)
 #define KEYS 4
@@ -16,16 +16,16 @@ struct Decode {
     const u32 *places;
     real *out;
     u32 capacity;
-    // Positions that a token sees, itself included; 0 is all.
+    // Sliding window: positions that a token sees, its own included; 0 means all.
     u32 window;
     float scale;
-    // Scores are squeezed into ± this; 0 is not at all.
+    // Soft cap of the scores; 0 means none.
     float cap;
 };
 
 DEVICE float capped(float score, float cap) { return cap > 0.0f ? cap * tanhf(score / cap) : score; }
 
-// A thread's features of KEYS neighbours from `j0` on; past the end the last one's, which count for nothing.
+// A thread's features of KEYS consecutive keys from `j0` on. Beyond the end the last key is repeated; it gets no weight.
 DEVICE void gather(struct eight (*kept)[PACKS], const real *from, u32 j0, u32 end, u32 lane) {
     UNROLL
     for (int u = 0; u < KEYS; u++) {
@@ -52,7 +52,7 @@ KERNEL(decode, Decode, 128) {
     float q[TILE][8 * PACKS], acc[TILE][8 * PACKS], most[TILE], sum[TILE];
     UNROLL
     for (int h = 0; h < TILE; h++) {
-        // Past the last head the last one is done again, and not written.
+        // Beyond the last head the last one is computed again and not written.
         u32 head = first + h < GROUP ? first + h : GROUP - 1;
         const real *from = a.qkv + (u64)row * ((HEADS + 2 * KV_HEADS) * DIM) + (kv * GROUP + head) * DIM;
         most[h] = LEAST;
@@ -69,7 +69,7 @@ KERNEL(decode, Decode, 128) {
         }
     }
 
-    // As many rounds for every team: all threads of a warp exchange together.
+    // Every team makes the same number of rounds, because all threads of a warp must exchange together.
     u32 rounds = (end - begin + TEAMS * KEYS - 1) / (TEAMS * KEYS);
     for (u32 round = 0; round < rounds; round++) {
         u32 j0 = begin + (round * TEAMS + team) * KEYS;
@@ -104,7 +104,7 @@ KERNEL(decode, Decode, 128) {
                 score[u][h] = s;
                 top = fmaxf(top, s);
             }
-            // A team that has seen no key yet has nothing to shrink.
+            // A team that has seen no key yet has nothing to rescale.
             float shrink = most[h] == LEAST ? 0.0f : expf(most[h] - top);
             sum[h] *= shrink;
             UNROLL

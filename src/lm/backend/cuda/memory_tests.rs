@@ -1,11 +1,13 @@
-//! Memory that runs out on an emulated card, and buffers that are kept.
+//! Memory that runs out on an emulated card, and buffers that are kept: answers stay the same.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use super::Cuda;
 use super::tests::{load, open};
-use crate::gpu::{Driver, Format, emulated::Emulated};
+use crate::gpu::{Format, emulated::Emulated};
 use crate::lm::engine::Engine;
+use crate::lm::model::Model;
 use crate::lm::{
     Continuation, Decoder, Decoding, Device, Generated, GenerationEvent, Likelihood, LmError, Options,
     Tokenizer, decoding::batch_size, generate, likelihoods,
@@ -20,14 +22,22 @@ fn prompts() -> Vec<Vec<u32>> {
     (0..9).map(|i| [&golden.prompts[9][..6], tail(i)].concat()).collect()
 }
 
-/// A decoder on a card of its own.
+/// A decoder on a card of its own with so many bytes.
 fn decoder(room: usize) -> (Decoder, Emulated) {
     let (checkpoint, _) = open("tied-gqa");
     let card = Emulated::with_room(Format::F32, false, room);
     (load(&checkpoint, &Device::Emulated(card.clone())), card)
 }
 
-/// Answers, and what was streamed of each.
+/// The model of a decoder that [`decoder`] made.
+fn model(decoder: &Decoder) -> &Model<Cuda<Emulated>> {
+    match &decoder.engine {
+        Engine::Emulated(model) => model,
+        _ => panic!("the decoder runs on an emulated card"),
+    }
+}
+
+/// Answers, and the text that was streamed of each.
 type Said = (Vec<Generated>, Vec<String>);
 
 fn say(decoder: &Decoder, prompts: &[Vec<u32>], decoding: Decoding, batch: usize) -> Result<Said, LmError> {
@@ -78,10 +88,8 @@ fn wherever_memory_runs_out_the_answers_are_the_same() {
 fn a_halved_batch_is_said_once_and_kept() {
     let prompts = prompts();
     let (decoder, card) = decoder(usize::MAX);
-    let slots = |decoder: &Decoder, capacity: usize| match &decoder.engine {
-        Engine::Emulated(model) => batch_size::slots(model, 1, 8, 1, capacity).unwrap(),
-        _ => 0,
-    };
+    let slots =
+        |decoder: &Decoder, capacity: usize| batch_size::slots(model(decoder), 1, 8, 1, capacity).unwrap();
     let capacity = prompts.iter().map(Vec::len).max().unwrap() + NEW;
     assert_eq!(slots(&decoder, capacity), 8);
     // The prefix runs first: its cache is asked for first, then the batch's.
@@ -187,21 +195,16 @@ fn kept_buffers_serve_again_and_count_as_free() {
     // With room for little more than one batch: a longer one after a shorter one is as large as it would have
     // been alone.
     let weights = self::decoder(usize::MAX).1.used();
-    let size = |card: &Emulated, decoder: &Decoder, capacity: usize| match &decoder.engine {
-        Engine::Emulated(model) => {
-            let slots = batch_size::slots(model, 1, 64, 1, capacity).unwrap();
-            (slots, model.workspace(slots, capacity).unwrap(), card.free().unwrap())
-        }
-        _ => unreachable!(),
+    let size = |decoder: &Decoder, capacity: usize| {
+        let slots = batch_size::slots(model(decoder), 1, 64, 1, capacity).unwrap();
+        (slots, model(decoder).workspace(slots, capacity).unwrap())
     };
     let room = weights + (1 << 20);
-    let (alone, card) = self::decoder(room);
-    let wanted = size(&card, &alone, 120).0;
-    let (after, card) = self::decoder(room);
-    let (shorter, workspace, _) = size(&card, &after, 60);
+    let (alone, _) = self::decoder(room);
+    let wanted = size(&alone, 120).0;
+    let (after, _) = self::decoder(room);
+    let (shorter, workspace) = size(&after, 60);
     assert!(wanted < shorter && shorter < 64, "{wanted} {shorter}");
-    if let Engine::Emulated(model) = &after.engine {
-        model.put_back(workspace);
-    }
-    assert_eq!(size(&card, &after, 120).0, wanted);
+    model(&after).put_back(workspace);
+    assert_eq!(size(&after, 120).0, wanted);
 }

@@ -1,12 +1,12 @@
-// Attention of many new tokens of a sequence over its keys and values in the cache, which hold those of the
-// new tokens already: tiles of 32 rows against 32 keys, with the running softmax of `decode.cu`.
+// Attention of many new tokens of a sequence over its keys and values in the cache, which already holds those of the
+// new tokens: tiles of 32 rows by 32 keys, with the running softmax of `decode.cu`.
 //
-// A block has one tile and one query head. For the scores a thread holds 4 rows and 2 keys; for the
-// mixture 4 rows and every 16th pair of features.
+// A block handles one tile and one query head. For scores a thread has 4 rows and 2 keys; for weighted values 4 rows
+// and every 16th pair of features.
 
 #define ROWS 32
 #define AHEAD 32
-// Stored rows in shared memory: four bytes further, so that neighbours lie in other banks.
+// Row stride in shared memory: four bytes more than a row, so that adjacent rows lie in different banks.
 #define STRIDE (PITCH + 2)
 #define PAIRS ((PITCH / 2 + 15) / 16)
 
@@ -14,7 +14,7 @@ struct Prefill {
     const real *qkv;
     const real *keys;
     const real *values;
-    // Of each tile its first row, the number of its rows, their slot, and the first one's position.
+    // For each tile: first row, number of rows, slot, and position of the first row.
     const u32 *tiles;
     real *out;
     u32 capacity;
@@ -34,7 +34,7 @@ DEVICE void pair(const real *p, float *low, float *high) {
 #endif
 }
 
-// Rows of the cache from `begin` on, up to `end`; zeros beyond.
+// Loads rows of the cache from `begin` on; zeros from `end` on.
 DEVICE void bring(real *to, const real *from, u32 begin, u32 end) {
     for (u32 c = THREAD; c < AHEAD * (PITCH / 8); c += 128) {
         u32 j = c / (PITCH / 8), d = c % (PITCH / 8) * 8;
@@ -69,7 +69,7 @@ KERNEL(prefill, Prefill, 128) {
         for (int i = 0; i < 8; i++) queries[r * STRIDE + d + i] = put(x[i]);
     }
 
-    // Four threads have a row's greatest score and sum.
+    // Four threads share a row's maximum and sum.
     float most = LEAST, sum = 0.0f;
     float acc[4][2 * PAIRS];
     UNROLL

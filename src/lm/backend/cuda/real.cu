@@ -1,4 +1,4 @@
-// Numbers as they are stored: bfloat16, or f32 where WIDE is set (tests).
+// Stored numbers: bfloat16, or f32 if WIDE is set (in tests).
 
 #if WIDE
 typedef float real;
@@ -9,14 +9,14 @@ DEVICE real put(float x) { return x; }
 typedef u16 real;
 #define WORDS 4
 DEVICE float get(real x) { return as_float((u32)x << 16); }
-// To the nearest, ties to even; a NaN stays one.
+// Rounds to nearest, ties to even; NaN stays NaN.
 DEVICE real put(float x) {
     u32 bits = as_bits(x);
     return x != x ? (real)(bits >> 16 | 0x40u) : (real)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 #endif
 
-// Eight stored neighbours, as they are read: 16 or 32 bytes.
+// Eight consecutive stored numbers, read together: 16 or 32 bytes.
 struct eight {
     u32 w[WORDS];
 };
@@ -46,7 +46,7 @@ DEVICE void unpack8(struct eight e, float *x) {
 #endif
 }
 
-// The first `n` of eight neighbours; zeros for the rest.
+// The first `n` of eight consecutive numbers, and zeros for the rest.
 DEVICE void load8(const real *p, u32 n, float *x) {
     if (n >= 8 && ((u64)p & 15) == 0) {
         unpack8(fetch8(p), x);

@@ -1,4 +1,4 @@
-// Everything that is done to a row by itself.
+// Operations on each row alone.
 
 struct Embed {
     const real *table;
@@ -16,7 +16,7 @@ DEVICE void copy_row(const real *from, real *to, u32 width) {
     }
 }
 
-// out = table[ids]: a block a row.
+// out = table[ids]; one block for each row.
 KERNEL(embed, Embed, 128) {
     copy_row(a.table + (u64)a.ids[BLOCK_X] * a.width, a.out + (u64)BLOCK_X * a.width, a.width);
 }
@@ -32,8 +32,8 @@ struct AddNorm {
     u32 unused;
 };
 
-// x = (x + delta) · scale; out = x / rms(x) · weight: a block a row. Without delta and with scale 1 x
-// stays unwritten.
+// x = (x + delta) · scale; out = x / rms(x) · weight; one block for each row. Without delta and with scale 1, x is not
+// written.
 KERNEL(add_norm, AddNorm, 256) {
     SHARED float part[8];
     real *x = a.x + (u64)BLOCK_X * a.width;
@@ -83,7 +83,7 @@ struct Bias {
     u32 unused;
 };
 
-// x += bias: a block a row.
+// x += bias; one block for each row.
 KERNEL(add_bias, Bias, 128) {
     real *x = a.x + (u64)BLOCK_X * a.width;
     for (u32 c = THREAD * 8; c < a.width; c += 128 * 8) {
@@ -110,7 +110,7 @@ DEVICE float activated(float x, u32 activation) {
     return x / (1.0f + expf(-x));
 }
 
-// out = activation(gate) · up, from rows of gate and up: a block a row and a stretch of 1024.
+// out = activation(gate) · up, from rows of gate and up; one block for each row and 1024 features.
 KERNEL(gate, Gate, 128) {
     const real *x = a.x + (u64)BLOCK_X * 2 * a.width;
     u32 c = (BLOCK_Y * 128 + THREAD) * 8;
@@ -145,7 +145,7 @@ struct Select {
     u32 unused;
 };
 
-// out = x[rows]: a block a row.
+// out = x[rows]; one block for each row.
 KERNEL(select_rows, Select, 128) {
     copy_row(a.x + (u64)a.rows[BLOCK_X] * a.width, a.out + (u64)BLOCK_X * a.width, a.width);
 }
@@ -157,7 +157,7 @@ struct Widen {
     float offset;
 };
 
-// out = x + offset, from bfloat16: what is merged on the card on its way into a norm or a bias.
+// out = x + offset, from bfloat16 to f32: a norm or bias that was merged on the card.
 KERNEL(widen, Widen, 256) {
     u32 i = BLOCK_X * 256 + THREAD;
     if (i < a.count) a.out[i] = plus(as_float((u32)a.x[i] << 16), a.offset);
@@ -170,7 +170,7 @@ struct Argmax {
     u32 width;
 };
 
-// The first place of the greatest of a row's `width` values; a NaN is never greater: a block a row.
+// The first index of the greatest of a row's `width` values; NaN is never greater. One block for each row.
 KERNEL(argmax, Argmax, 256) {
     SHARED float best_of[8];
     SHARED u32 place_of[8];
