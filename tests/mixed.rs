@@ -11,7 +11,7 @@ mod problems;
 
 use problems::{conditional, in_use, search, value};
 use serde_json::Value;
-use yosegi::search::{Active, Optimiser, Options};
+use yosegi::search::{ActiveGenes, Optimiser, Options};
 
 /// Evaluations used, and whether a value below `target` was among them.
 fn run(search: &mut Optimiser, value: impl Fn(&[f64]) -> f64, target: f64, limit: usize) -> (usize, bool) {
@@ -131,7 +131,7 @@ fn a_control_learns_as_if_nothing_were_conditional() {
     let active = in_use(4);
     let withheld = Options::from([("conditional".to_owned(), 0.0)]);
     for kind in ["cma-es", "sep-cma-es", "margin-cma-es", "sep-margin-cma-es", "cat-cma-es"] {
-        let walk = |active: Option<Active>, options: &Options| {
+        let walk = |active: Option<ActiveGenes>, options: &Options| {
             let mut search = search(kind, 4, 3, active, options);
             for _ in 0..30 {
                 let told: Vec<f64> = search.ask().iter().map(|p| -conditional(&p.0)).collect();

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use yosegi::search::{
-    Active, GeneInfo, Genome, KINDS, OPTIMISERS, Optimiser, Options, Setup, dominates, optimisers_help,
+    ActiveGenes, GeneInfo, Genome, OPTIMISER_NAMES, OPTIMISERS, Optimiser, Options, Setup, dominates,
+    optimisers_help,
 };
 
 fn genes(n: usize, low: f64, high: f64) -> Vec<GeneInfo> {
@@ -41,7 +42,7 @@ fn run(search: &mut Optimiser, generations: usize, value: impl Fn(&[f64]) -> f64
 fn the_table_says_what_there_is() {
     for (i, row) in OPTIMISERS.iter().enumerate() {
         assert!(OPTIMISERS[..i].iter().all(|other| other.name != row.name));
-        assert!(optimisers_help().contains(row.name) && KINDS.contains(&row.name));
+        assert!(optimisers_help().contains(row.name) && OPTIMISER_NAMES.contains(&row.name));
         for p in row.parameters {
             assert!((p.low..=p.high).contains(&p.default), "{} {}", row.name, p.name);
         }
@@ -223,7 +224,7 @@ fn a_switch_starts_with_the_probability_that_it_is_given() {
 fn a_number_that_is_seldom_in_use_does_not_disturb_the_others() {
     // The first number matters only while the first switch is on, and that is punished.
     let (genes, binary, start) = halves(3);
-    let active: Active = Arc::new(|x: &[f64]| vec![x[3] > 0.5, true, true, true, true, true]);
+    let active: ActiveGenes = Arc::new(|x: &[f64]| vec![x[3] > 0.5, true, true, true, true, true]);
     let value = |x: &[f64]| sphere(&x[1..3]) + 3.0 * x[3] + x[3] * (x[0] - 4.0).powi(2);
     for kind in ["margin-cma-es", "sep-margin-cma-es", "cat-cma-es"] {
         let setup = Setup { active: Some(active.clone()), ..setup(kind, &genes, &start, &binary) };

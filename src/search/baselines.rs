@@ -1,19 +1,19 @@
-//! Baselines, which learn nothing: random search and a grid.
+//! Baselines that learn nothing: random search and a grid. Both report the best point that they have seen.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
 use super::error::SearchError;
 use super::space::GeneInfo;
-use super::strategy::{Meaning, Plan, Strategy, Told};
+use super::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
 /// The best point so far.
 #[derive(Default)]
 struct Best(Option<(f64, Vec<f64>)>);
 
 impl Best {
-    fn take(&mut self, told: &Told) {
-        if let Some((fitness, point)) = told.best()
+    fn take(&mut self, result: &GenerationResult) {
+        if let Some((fitness, point)) = result.best()
             && self.0.as_ref().is_none_or(|(best, _)| fitness > *best)
         {
             self.0 = Some((fitness, point.clone()));
@@ -27,18 +27,18 @@ impl Best {
 
 /// Points drawn evenly between the bounds.
 pub(super) struct Random {
-    meaning: Meaning,
+    encoding: Encoding,
     population: usize,
     rng: ChaCha12Rng,
     best: Best,
 }
 
 impl Random {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(setup: &CheckedSetup) -> Self {
         Self {
-            meaning: Meaning::new(plan),
-            population: plan.population,
-            rng: ChaCha12Rng::seed_from_u64(plan.seed),
+            encoding: Encoding::new(setup),
+            population: setup.population,
+            rng: ChaCha12Rng::seed_from_u64(setup.seed),
             best: Best::default(),
         }
     }
@@ -46,15 +46,15 @@ impl Random {
 
 impl Strategy for Random {
     fn sample(&mut self) -> Vec<Vec<f64>> {
-        (0..self.population).map(|_| self.meaning.anywhere(&mut self.rng)).collect()
+        (0..self.population).map(|_| self.encoding.anywhere(&mut self.rng)).collect()
     }
 
-    fn tell(&mut self, told: &Told) {
-        self.best.take(told);
+    fn tell(&mut self, result: &GenerationResult) {
+        self.best.take(result);
     }
 
     fn mean(&self) -> Vec<f64> {
-        self.best.or(|| self.meaning.middle())
+        self.best.or(|| self.encoding.middle())
     }
 
     fn population(&self) -> usize {
@@ -62,11 +62,11 @@ impl Strategy for Random {
     }
 }
 
-/// Every combination of `points` evenly spaced values a gene, bounds included (a switch has two).
-/// The order is scattered (steps of about 0.618 of the whole), so that a part of the grid is
-/// spread over all of it; after the last combination the first comes again.
+/// Every combination of `points` evenly spaced values a gene, bounds included; a switch has two values. The order
+/// goes through the grid in steps of about 0.618 of its size, so that any part of the order is spread over the whole
+/// grid. After the last combination the first comes again.
 pub(super) struct Grid {
-    meaning: Meaning,
+    encoding: Encoding,
     points: u64,
     total: u64,
     stride: u64,
@@ -76,24 +76,24 @@ pub(super) struct Grid {
     best: Best,
 }
 
-/// Larger grids are refused.
+/// Most points of a grid.
 const MAX_POINTS: u64 = 1_000_000_000;
 
 impl Grid {
-    pub(super) fn new(plan: &Plan) -> Result<Self, SearchError> {
-        let meaning = Meaning::new(plan);
-        let points = plan.option("points").round().max(1.0) as u64;
-        let mut sizes = meaning.binary.iter().map(|&b| if b { 2 } else { points });
+    pub(super) fn new(setup: &CheckedSetup) -> Result<Self, SearchError> {
+        let encoding = Encoding::new(setup);
+        let points = setup.option("points").round().max(1.0) as u64;
+        let mut sizes = encoding.binary.iter().map(|&b| if b { 2 } else { points });
         let total = sizes.try_fold(1u64, |t, s| t.checked_mul(s).filter(|t| *t <= MAX_POINTS));
         let Some(total) = total else {
-            return Err(SearchError::Grid { points, dim: meaning.genes.len() });
+            return Err(SearchError::Grid { points, dim: encoding.genes.len() });
         };
         let mut stride = ((total as f64 * 0.618) as u64).max(1);
         while gcd(stride, total) > 1 {
             stride += 1;
         }
-        let (population, next) = (plan.population, plan.seed % total);
-        Ok(Self { meaning, points, total, stride, population, next, best: Best::default() })
+        let (population, next) = (setup.population, setup.seed % total);
+        Ok(Self { encoding, points, total, stride, population, next, best: Best::default() })
     }
 
     fn point(&self, mut index: u64) -> Vec<f64> {
@@ -106,7 +106,7 @@ impl Grid {
             }
             gene.low + (gene.high - gene.low) * (at as f64 / (points - 1) as f64)
         };
-        self.meaning.genes.iter().zip(&self.meaning.binary).map(&mut one).collect()
+        self.encoding.genes.iter().zip(&self.encoding.binary).map(&mut one).collect()
     }
 }
 
@@ -123,12 +123,12 @@ impl Strategy for Grid {
         (0..self.population).map(|i| self.point(step(i) as u64)).collect()
     }
 
-    fn tell(&mut self, told: &Told) {
-        self.best.take(told);
+    fn tell(&mut self, result: &GenerationResult) {
+        self.best.take(result);
     }
 
     fn mean(&self) -> Vec<f64> {
-        self.best.or(|| self.meaning.middle())
+        self.best.or(|| self.encoding.middle())
     }
 
     fn population(&self) -> usize {

@@ -1,15 +1,17 @@
-//! What a candidate's answers to some questions say of all of them: item response theory.
+//! Item response theory: estimates a candidate's score on all questions from its answers to some of them. Answers of
+//! earlier candidates come in, estimates and the most informative questions go out; the session calls it where
+//! `[racing]` asks for a subset.
 //!
 //! Two-parameter logistic model (Birnbaum 1968): a candidate of ability θ answers question q right with
 //! probability 1/(1 + exp(−(`a_q` θ + `d_q`))), where `a_q` is how well the question tells candidates apart and
-//! −`d_q`/`a_q` how hard it is. What is left open by few answers is held by normal priors (θ around 0, a around 1,
-//! d around 0). The fit goes round and round between questions and candidates with Newton's steps, a fixed number
-//! of them: equal answers give an equal fit. The estimate takes the answers that there are as they are and the
+//! −`d_q`/`a_q` how hard it is. Normal priors (θ around 0, a around 1, d around 0)
+//! decide where answers are few. The fit alternates between questions and candidates for a fixed number of Newton
+//! steps, so that equal answers give an equal fit. The estimate takes the answers that there are as they are and the
 //! model's probability for each other question, as the p-IRT of tinyBenchmarks (arXiv 2402.14992) and MERGE³
 //! (arXiv 2502.10436) do. An answer is a share in [0, 1]: 1 is right.
 
 /// One candidate's answers: question and share, each question once.
-pub type Answered = Vec<(usize, f64)>;
+pub type Answers = Vec<(usize, f64)>;
 
 /// Variances of the priors, and the mean of a.
 const VAR_THETA: f64 = 9.0;
@@ -21,7 +23,7 @@ const ROUNDS: usize = 12;
 /// Newton's steps for one ability.
 const STEPS: usize = 10;
 
-/// The questions of a session, as answers have shown them.
+/// The fitted parameters of a session's questions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Irt {
     a: Vec<f64>,
@@ -33,14 +35,14 @@ pub struct Irt {
 pub struct Estimate {
     /// Mean share over all questions.
     pub share: f64,
-    /// Standard deviation of what the questions without an answer bring, by the model, ability given.
+    /// Standard deviation of the unanswered questions' contribution, given the ability.
     pub deviation: f64,
 }
 
 impl Irt {
     /// Fits `n` questions to candidates' answers.
     #[must_use]
-    pub fn fit(n: usize, rows: &[Answered]) -> Self {
+    pub fn fit(n: usize, rows: &[Answers]) -> Self {
         let mut model = Self { a: vec![MEAN_A; n], d: vec![0.0; n] };
         let mut theta: Vec<f64> = rows.iter().map(|row| first(row)).collect();
         for _ in 0..ROUNDS {
@@ -55,7 +57,7 @@ impl Irt {
     }
 
     /// One of Newton's steps for every question, abilities given.
-    fn step_questions(&mut self, rows: &[Answered], theta: &[f64]) {
+    fn step_questions(&mut self, rows: &[Answers], theta: &[f64]) {
         let n = self.a.len();
         // Gradient and curvature of the log posterior: of a, of d, of both.
         let mut sums: Vec<[f64; 5]> = (0..n)
@@ -115,20 +117,20 @@ impl Irt {
         Estimate { share: sum / n, deviation: variance.sqrt() / n }
     }
 
-    /// The questions, first those that tell most (Fisher's information, the mean over these
-    /// abilities); of equal ones the one that `order` has first.
+    /// The questions, most informative first (Fisher information, the mean over these abilities); equal ones in
+    /// `order`.
     #[must_use]
-    pub fn telling(&self, abilities: &[f64], order: &[usize]) -> Vec<usize> {
-        let told = |q: usize| -> f64 {
+    pub fn most_informative(&self, abilities: &[f64], order: &[usize]) -> Vec<usize> {
+        let information = |q: usize| -> f64 {
             let one = |&t: &f64| {
                 let p = self.right(q, t);
                 self.a[q] * self.a[q] * p * (1.0 - p)
             };
             abilities.iter().map(one).sum()
         };
-        let told: Vec<f64> = (0..self.a.len()).map(told).collect();
+        let information: Vec<f64> = (0..self.a.len()).map(information).collect();
         let mut out = order.to_vec();
-        out.sort_by(|&x, &y| told[y].total_cmp(&told[x]));
+        out.sort_by(|&x, &y| information[y].total_cmp(&information[x]));
         out
     }
 
@@ -137,7 +139,7 @@ impl Irt {
     }
 }
 
-/// A first ability: the log odds of the mean share, drawn to the middle.
+/// The ability to start from: the log odds of the mean share, shrunk towards 0.
 fn first(row: &[(usize, f64)]) -> f64 {
     let mean = row.iter().map(|(_, share)| share).sum::<f64>() / row.len().max(1) as f64;
     libm::log((20.0 * mean + 1.0) / (20.0 * (1.0 - mean) + 1.0))
@@ -152,7 +154,7 @@ mod tests {
 
     /// 40 candidates of abilities −3 to 3 over questions of every difficulty, of which every third
     /// tells nothing; and the model that drew their answers.
-    fn world() -> (Irt, Vec<Answered>) {
+    fn world() -> (Irt, Vec<Answers>) {
         let mut rng = ChaCha12Rng::seed_from_u64(3);
         let n = 120;
         let a = (0..n).map(|q| if q % 3 == 0 { 0.1 } else { 1.5 }).collect();
@@ -174,18 +176,18 @@ mod tests {
     fn few_telling_questions_say_more_than_as_many_others() {
         let (_, rows) = world();
         let (known, asked): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(|(c, _)| c % 2 == 0);
-        let known: Vec<Answered> = known.into_iter().map(|(_, row)| row.clone()).collect();
+        let known: Vec<Answers> = known.into_iter().map(|(_, row)| row.clone()).collect();
         let model = Irt::fit(120, &known);
         let abilities: Vec<f64> = known.iter().map(|row| model.ability(row)).collect();
         assert!(abilities.windows(4).all(|w| w[3] > w[0]), "{abilities:?}");
         let order: Vec<usize> = (0..120).map(|q| q * 77 % 120).collect();
-        let telling = model.telling(&abilities, &order);
+        let most_informative = model.most_informative(&abilities, &order);
         let flat = telling[..30].iter().filter(|q| **q % 3 == 0).count();
         assert!(flat <= 3, "{flat} of the 30 first tell nothing");
         // The error of the estimate against that of the mean over as many questions in plain order.
         let (mut by_model, mut by_mean) = (0.0, 0.0);
         for (_, row) in &asked {
-            let some = |order: &[usize]| order[..20].iter().map(|&q| row[q]).collect::<Answered>();
+            let some = |order: &[usize]| order[..20].iter().map(|&q| row[q]).collect::<Answers>();
             by_model += (model.estimate(&some(&telling)).share - mean(row)).abs();
             by_mean += (mean(&some(&order)) - mean(row)).abs();
         }
@@ -216,6 +218,6 @@ mod tests {
         }
         let none = Irt::fit(0, &[]);
         assert_eq!(none.estimate(&[]).deviation.to_bits(), 0.0f64.to_bits());
-        assert_eq!(none.telling(&[], &[]), Vec::<usize>::new());
+        assert_eq!(none.most_informative(&[], &[]), Vec::<usize>::new());
     }
 }

@@ -1,10 +1,9 @@
-//! Where to look next: a [`Space`] maps genomes to recipes and back, an [`Optimiser`] proposes
-//! genomes and learns from their fitness. Recipes and numbers come in, genomes go out; nothing
-//! here knows a model. [`OPTIMISERS`] is the table of what there is.
+//! Where to look next: a space maps genomes to recipes and back, an [`Optimiser`] proposes genomes and learns from
+//! their fitness. Recipes and numbers come in, genomes go out; nothing here knows a model. The session's evolve loop
+//! calls it. [`OPTIMISERS`] is the table of what there is; [`Race`] and [`Irt`] decide who stops early.
 //!
-//! Genomes that leave an [`Optimiser`] lie inside the bounds of their genes. The search itself
-//! walks in unbounded coordinates and is folded back at the bounds like a mirror ([`fold`]), so
-//! that no probability gathers on a bound as it would with clamping.
+//! Genomes that leave an [`Optimiser`] lie inside the bounds of their genes. The search itself walks in unbounded
+//! coordinates, which are reflected at the bounds ([`reflect`]): clamping would pile up probability on a bound.
 
 mod baselines;
 mod cma;
@@ -22,16 +21,16 @@ mod table;
 
 pub use cma::default_population;
 pub use error::SearchError;
-pub use irt::{Answered, Estimate, Irt};
+pub use irt::{Answers, Estimate, Irt};
 pub use optimiser::{Optimiser, Setup};
 pub use pareto::{crowding, dominates, fronts};
-pub use race::{Race, Runner, above, order as question_order, ranked};
+pub use race::{Race, RacedCandidate, error_quantile, question_order, ranking_fitness};
 pub use space::{
-    Active, AnySpace, GeneInfo, GeneRange, Genome, Groups, NoPoint, PathError, PathSpace, PathSpaceConfig,
-    Scales, Searched, Space, SpaceConfig, SpaceError, fold,
+    ActiveGenes, AnySpace, GeneInfo, GeneRange, Genome, Groups, NotInSpace, PathError, PathSpace,
+    PathSpaceConfig, Scales, SearchedParam, Space, SpaceConfig, SpaceError, reflect,
 };
 pub use strategy::Options;
-pub use table::{KINDS, OPTIMISERS, Parameter, Row, optimiser_row, optimisers_help};
+pub use table::{OPTIMISER_NAMES, OPTIMISERS, OptimiserParam, OptimiserSpec, optimiser_row, optimisers_help};
 
 /// Version of the search's arithmetic: a session's journal records it, since resuming proposes the
 /// same points only by the same arithmetic. 0 (in journals without it): CMA-ES of the `cmaes` crate. 1: with

@@ -1,25 +1,25 @@
-//! Normal numbers, the same ones on every machine: the functions come from `libm`, whose results
-//! follow from IEEE arithmetic alone, and the generator from a seed and a stream number.
+//! Normally distributed numbers, the same on every machine: functions from `libm`, whose results follow from IEEE
+//! arithmetic alone, and a generator that follows from a seed and a stream number.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-/// The generator of one generation: a strategy that draws from it anew each time holds no hidden
-/// state, so that its next points follow from what it has learnt.
+/// The generator of one generation. A strategy that draws each generation from its own stream keeps no generator
+/// state: its points follow from the seed, the generation's number and what it has learnt.
 pub(super) fn stream(seed: u64, generation: u64) -> ChaCha12Rng {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     rng.set_stream(generation);
     rng
 }
 
-/// Another seed for the `count`-th use of the same one. The golden ratio's bits spread
-/// neighbouring seeds apart (Steele et al., `SplitMix64`).
+/// A seed for the `count`-th restart. The golden ratio's bits spread neighbouring counts apart (Steele et al.,
+/// `SplitMix64`).
 pub(super) const fn reseeded(seed: u64, count: u64) -> u64 {
     seed ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// A standard normal number (Marsaglia's polar method; one of the pair is thrown away, so that
-/// the generator holds no hidden half).
+/// A standard normal number by Marsaglia's polar method. The second of each pair is dropped, so that nothing is left
+/// for the next call.
 pub(super) fn normal(rng: &mut ChaCha12Rng) -> f64 {
     polar(rng).0
 }

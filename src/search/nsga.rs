@@ -1,17 +1,16 @@
-//! NSGA-II (Deb et al. 2002) as ask/tell: simulated binary crossover and polynomial mutation
-//! between the bounds (the variants that know the bounds), binary tournaments by front and
-//! crowding, parents and children in one ranking. A switch is inherited from either parent and
-//! flipped instead of mutated.
+//! NSGA-II (Deb et al. 2002) as ask/tell, for several objectives: binary tournaments by front and crowding, simulated
+//! binary crossover and polynomial mutation (the variants that respect the bounds), parents and children ranked
+//! together. A switch is inherited from either parent, and flipped where a number would be mutated.
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 
 use super::normal::stream;
 use super::pareto::{crowding, fronts};
-use super::strategy::{Meaning, Plan, Strategy, Told};
+use super::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
 pub(super) struct Nsga {
-    meaning: Meaning,
+    encoding: Encoding,
     population: usize,
     /// Probability of crossover and the two distribution indices (η).
     crossover: f64,
@@ -36,21 +35,21 @@ struct Member {
 }
 
 impl Nsga {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(setup: &CheckedSetup) -> Self {
         Self {
-            meaning: Meaning::new(plan),
-            population: plan.population,
-            crossover: plan.option("crossover"),
-            crossover_index: plan.option("crossover_index"),
-            mutation_index: plan.option("mutation_index"),
-            start: plan.start.clone(),
-            seed: plan.seed,
+            encoding: Encoding::new(setup),
+            population: setup.population,
+            crossover: setup.option("crossover"),
+            crossover_index: setup.option("crossover_index"),
+            mutation_index: setup.option("mutation_index"),
+            start: setup.start.clone(),
+            seed: setup.seed,
             generation: 0,
             parents: Vec::new(),
         }
     }
 
-    /// The better of two drawn at random.
+    /// A binary tournament: the better of two parents drawn at random.
     fn parent(&self, rng: &mut ChaCha12Rng) -> &Member {
         let parents = &self.parents;
         let (a, b) = (rng.random_range(0..parents.len() as u64), rng.random_range(0..parents.len() as u64));
@@ -62,9 +61,9 @@ impl Nsga {
     fn children(&self, rng: &mut ChaCha12Rng) -> [Vec<f64>; 2] {
         let (mut a, mut b) = (self.parent(rng).x.clone(), self.parent(rng).x.clone());
         if rng.random::<f64>() < self.crossover {
-            for (j, gene) in self.meaning.genes.iter().enumerate() {
+            for (j, gene) in self.encoding.genes.iter().enumerate() {
                 if rng.random::<f64>() < 0.5 {
-                    if !self.meaning.binary[j] {
+                    if !self.encoding.binary[j] {
                         (a[j], b[j]) = self.mixed(a[j], b[j], gene.low, gene.high, rng);
                     }
                     if rng.random::<f64>() < 0.5 {
@@ -78,7 +77,7 @@ impl Nsga {
         [a, b]
     }
 
-    /// Simulated binary crossover of one gene: the children spread about the parents as bits would.
+    /// Simulated binary crossover of one gene; the two children's values.
     fn mixed(&self, a: f64, b: f64, low: f64, high: f64, rng: &mut ChaCha12Rng) -> (f64, f64) {
         let (small, large) = if a < b { (a, b) } else { (b, a) };
         let gap = large - small;
@@ -103,11 +102,11 @@ impl Nsga {
         let share = 1.0 / x.len() as f64;
         let power = self.mutation_index + 1.0;
         for (j, x) in x.iter_mut().enumerate() {
-            let gene = &self.meaning.genes[j];
+            let gene = &self.encoding.genes[j];
             if rng.random::<f64>() >= share {
                 continue;
             }
-            if self.meaning.binary[j] {
+            if self.encoding.binary[j] {
                 *x = gene.low + gene.high - *x;
                 continue;
             }
@@ -129,8 +128,8 @@ impl Strategy for Nsga {
         let mut rng = stream(self.seed, self.generation);
         let mut out = Vec::with_capacity(self.population + 1);
         if self.parents.is_empty() {
-            out.push(self.meaning.genome(&self.start));
-            out.resize_with(self.population, || self.meaning.genome(&self.meaning.anywhere(&mut rng)));
+            out.push(self.encoding.decode(&self.start));
+            out.resize_with(self.population, || self.encoding.decode(&self.encoding.anywhere(&mut rng)));
         }
         while out.len() < self.population {
             out.extend(self.children(&mut rng));
@@ -139,16 +138,16 @@ impl Strategy for Nsga {
         out
     }
 
-    fn tell(&mut self, told: &Told) {
+    fn tell(&mut self, result: &GenerationResult) {
         self.generation += 1;
         let member = |(x, o): (&Vec<f64>, &Vec<f64>)| Member {
-            x: self.meaning.genome(x),
+            x: self.encoding.decode(x),
             objectives: o.iter().map(|&o| if o.is_finite() { o } else { f64::NEG_INFINITY }).collect(),
             front: 0,
             crowding: 0.0,
         };
         let mut all = std::mem::take(&mut self.parents);
-        all.extend(told.points.iter().zip(told.objectives).map(member));
+        all.extend(result.points.iter().zip(result.objectives).map(member));
         let objectives: Vec<Vec<f64>> = all.iter().map(|m| m.objectives.clone()).collect();
         let mut order = Vec::new();
         for (level, front) in fronts(&objectives).into_iter().enumerate() {

@@ -1,9 +1,10 @@
-//! One ask/tell over every optimiser.
+//! One ask/tell over every optimiser. A [`Setup`] comes in, generations of genomes go out, their fitness comes back.
+//! The session's evolve loop calls it; `search/table.rs` says which optimisers there are.
 
 use super::error::SearchError;
-use super::space::{Active, GeneInfo, Genome, fold};
-use super::strategy::{Meaning, Options, Plan, Strategy, Told};
-use super::table::{Matrix, Row, optimiser_row};
+use super::space::{ActiveGenes, GeneInfo, Genome, reflect};
+use super::strategy::{CheckedSetup, Encoding, GenerationResult, Options, Strategy};
+use super::table::{Matrix, OptimiserSpec, optimiser_row};
 use crate::limits;
 
 /// What an optimiser is made from.
@@ -13,11 +14,11 @@ pub struct Setup<'a> {
     pub kind: &'a str,
     /// Bounds and first step sizes.
     pub genes: &'a [GeneInfo],
-    /// Which genes are switches (a genome holds `low` for off and `high` for on); empty: none. A
-    /// switch's start between its bounds is its first probability.
+    /// Which genes are switches (a genome holds `low` for off and `high` for on); empty where none is. A switch's
+    /// start, as a share of the way from `low` to `high`, is its first probability of being on.
     pub binary: &'a [bool],
-    /// Which genes matter in a genome; `None`: always all.
-    pub active: Option<Active>,
+    /// Which genes a genome uses; `None` where it uses all.
+    pub active: Option<ActiveGenes>,
     /// The first mean.
     pub start: &'a Genome,
     /// Candidates a generation; `None` is the row's default.
@@ -29,11 +30,11 @@ pub struct Setup<'a> {
 
 /// Proposes a generation of genomes ([`Self::ask`]), learns from their fitness ([`Self::tell`]).
 ///
-/// Everything follows from the seed, the fitness told and the genomes injected: to rebuild an
-/// optimiser, make it again and tell it the same.
+/// Its state follows from the setup, the fitness told and the genomes injected, to the bit: a session resumes by
+/// making it again and telling it what the journal holds.
 pub struct Optimiser {
-    meaning: Meaning,
-    active: Option<Active>,
+    encoding: Encoding,
+    active: Option<ActiveGenes>,
     strategy: Box<dyn Strategy>,
     /// Generations told.
     generation: u64,
@@ -43,8 +44,8 @@ pub struct Optimiser {
     injected: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
-/// Whether a generation, and what the optimiser keeps of the genes, can be held.
-fn check_size(row: &Row, binary: &[bool], population: usize) -> Result<(), SearchError> {
+/// Whether a generation and the optimiser's matrix fit in memory.
+fn check_size(row: &OptimiserSpec, binary: &[bool], population: usize) -> Result<(), SearchError> {
     let dim = binary.len();
     if dim > limits::GENES {
         let advice = "take coarser groups";
@@ -68,7 +69,7 @@ fn check_size(row: &Row, binary: &[bool], population: usize) -> Result<(), Searc
 }
 
 impl Optimiser {
-    /// An optimiser over real genes with the row's default parameters.
+    /// An optimiser over real genes, without switches, with default parameters.
     pub fn new(
         kind: &str,
         genes: &[GeneInfo],
@@ -80,7 +81,7 @@ impl Optimiser {
         Self::with(Setup { kind, genes, binary: &[], active: None, start, population, seed, options })
     }
 
-    /// An optimiser as `setup` says.
+    /// An optimiser with switches, conditional genes or parameters of its own.
     pub fn with(setup: Setup) -> Result<Self, SearchError> {
         let Setup { genes, start, seed, .. } = setup;
         let row = optimiser_row(setup.kind)?;
@@ -102,13 +103,13 @@ impl Optimiser {
             return Err(SearchError::Population { kind: row.name, found: population, least: row.least });
         }
         check_size(row, &binary, population)?;
-        let start: Vec<f64> = start.0.iter().zip(genes).map(|(&x, g)| fold(x, g)).collect();
+        let start: Vec<f64> = start.0.iter().zip(genes).map(|(&x, g)| reflect(x, g)).collect();
         let conditional = setup.active.is_some();
-        let plan = Plan { genes, binary: &binary, start, population, seed, options, conditional };
-        let strategy = (row.make)(&plan)?;
-        let meaning = Meaning::new(&plan);
+        let checked = CheckedSetup { genes, binary: &binary, start, population, seed, options, conditional };
+        let strategy = (row.make)(&checked)?;
+        let encoding = Encoding::new(&checked);
         Ok(Self {
-            meaning,
+            encoding,
             active: setup.active,
             strategy,
             generation: 0,
@@ -123,14 +124,13 @@ impl Optimiser {
             Some(points) => points,
             None => self.strategy.sample(),
         };
-        let genomes = points.iter().map(|p| Genome(self.meaning.genome(p))).collect();
+        let genomes = points.iter().map(|p| Genome(self.encoding.decode(p))).collect();
         self.pending = Some(points);
         genomes
     }
 
-    /// Fitness of the generation last asked for, in its order; higher is better. What is not a
-    /// number, or missing, ranks last with −∞; equal ones rank in order of proposal. Without a
-    /// generation asked for, nothing happens.
+    /// Takes the fitness of the generation last asked for, in its order; higher is better. NaN or a missing value
+    /// ranks last, as −∞; equal ones rank in the order of proposal. Without a generation asked for, nothing happens.
     pub fn tell(&mut self, fitness: &[f64]) {
         self.tell_all(&fitness.iter().map(|&f| vec![f]).collect::<Vec<_>>());
     }
@@ -152,16 +152,16 @@ impl Optimiser {
         }
         let active = self.active.as_ref().map(|active| {
             let row = |point: &Vec<f64>| {
-                let mut row = active(&self.meaning.genome(point));
-                row.resize(self.meaning.genes.len(), true);
+                let mut row = active(&self.encoding.decode(point));
+                row.resize(self.encoding.genes.len(), true);
                 row
             };
             points.iter().map(row).collect()
         });
         let fitness: Vec<f64> = rows.iter().map(|r| r[0]).collect();
-        let told = Told { points: &points, fitness, objectives: &rows, sampled, active };
-        // A far better point from outside takes part again until the search has come near, for one
-        // ranking moves the mean by a few steps at most.
+        let told = GenerationResult { points: &points, fitness, objectives: &rows, sampled, active };
+        // One ranking moves the mean by a few steps at most. So an injected point that is in the better half and still
+        // farther off than that takes part in the next ranking too.
         let mut sorted = told.fitness[..sampled].to_vec();
         sorted.sort_by(|a, b| b.total_cmp(a));
         let bar = sorted[(sampled - 1) / 2];
@@ -174,12 +174,12 @@ impl Optimiser {
             .collect();
     }
 
-    /// A genome from outside with its objectives: it takes part in the next ranking (Hansen, arXiv
-    /// 1110.4181). CMA-ES clips its step to a length that a drawn one may have, and ranks it again
-    /// for as long as it lies farther off than that and in the better half.
+    /// Adds a genome that was not drawn, with its objectives, to the next ranking (Hansen, arXiv 1110.4181). CMA-ES
+    /// clips its step to the length that a drawn one may have, and ranks it again as long as it lies farther off than
+    /// that and in the better half.
     pub fn inject(&mut self, genome: &Genome, objectives: &[f64]) {
         let at = |j: usize| genome.0.get(j).copied().unwrap_or(f64::NAN);
-        let point = self.meaning.genes.iter().enumerate().map(|(j, g)| fold(at(j), g)).collect();
+        let point = self.encoding.genes.iter().enumerate().map(|(j, g)| reflect(at(j), g)).collect();
         let values = objectives.iter().map(|&o| if o.is_finite() { o } else { f64::NEG_INFINITY }).collect();
         self.injected.push((point, values));
     }
@@ -187,20 +187,20 @@ impl Optimiser {
     /// Mean of the search distribution, inside the bounds; for the controls the best point so far.
     #[must_use]
     pub fn mean(&self) -> Genome {
-        Genome(self.meaning.genome(&self.strategy.mean()))
+        Genome(self.encoding.decode(&self.strategy.mean()))
     }
 
-    /// Step size now, in the units of the genes (the mean over genes where they start with
-    /// different ones, switches left out). What has no step size keeps the first.
+    /// The step size now, in the genes' units: the mean over genes, switches left out, where they start with different
+    /// ones. An optimiser without a step size keeps the first.
     #[must_use]
     pub fn sigma(&self) -> f64 {
-        let real = || self.meaning.genes.iter().zip(&self.meaning.binary).filter(|(_, b)| !**b);
+        let real = || self.encoding.genes.iter().zip(&self.encoding.binary).filter(|(_, b)| !**b);
         let first = real().map(|(g, _)| g.sigma).sum::<f64>() / real().count().max(1) as f64;
         let first = if real().next().is_none() { 1.0 } else { first };
         first * self.strategy.step()
     }
 
-    /// Candidates of the generation asked for, or else of the next one. Restarts may change it.
+    /// Candidates of the generation asked for, else of the next one. A restart may change it.
     #[must_use]
     pub fn population(&self) -> usize {
         self.pending.as_ref().map_or_else(|| self.strategy.population(), Vec::len)
@@ -212,17 +212,15 @@ impl Optimiser {
         self.generation
     }
 
-    /// Why going on is of no use, where the optimiser knows: a stopping criterion's name. One that
-    /// restarts by itself never says so.
+    /// Name of the stopping criterion that is met, if one is. An optimiser that restarts by itself meets none.
     #[must_use]
     pub fn stopped(&self) -> Option<&'static str> {
         self.strategy.stopped()
     }
 
-    /// Candidates that no other one beats in every objective, with their objectives; empty for an
-    /// optimiser of one objective.
+    /// The Pareto front of the parents, with their objectives; empty for an optimiser of one objective.
     #[must_use]
     pub fn front(&self) -> Vec<(Genome, Vec<f64>)> {
-        self.strategy.front().into_iter().map(|(x, o)| (Genome(self.meaning.genome(&x)), o)).collect()
+        self.strategy.front().into_iter().map(|(x, o)| (Genome(self.encoding.decode(&x)), o)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Order among points with several objectives: fronts and crowding (Deb et al. 2002, "A fast and
+//! The order of points with several objectives: fronts and crowding (Deb et al. 2002, "A fast and
 //! elitist multiobjective genetic algorithm: NSGA-II", section III). Higher is better in each.
 
 /// Whether `a` is nowhere worse than `b` and somewhere better.

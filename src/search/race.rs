@@ -1,20 +1,19 @@
-//! Racing: the candidates of a generation answer the questions block by block, all in one order,
-//! and one that has no part in what the generation is for stops.
+//! Racing: the candidates of a generation answer the questions block by block, in one order, and a candidate stops as
+//! soon as its remaining answers can't matter. What each question brought comes in, who stops goes out; the session's
+//! evolve loop asks after every block.
 //!
-//! A search that goes by ranks needs to know who is in the better half, and the session who is its
-//! best. So a candidate stops when it can't enter the better half. Without a stated error that must
-//! be certain: `keep` others stay above it even if it gets every question that is left right and
-//! they get none. With one, a paired test on the questions answered so far does: the mean difference
-//! to the last of the better half lies below 0 by more than the error allows (a z test with the
-//! correction for a sample without replacement from a finite set, which questions in a random order
-//! are; the error is that of one comparison).
+//! A search by ranks only needs to know which candidates are in the better half. So a candidate stops when it can't
+//! enter the better half.
+//! - Without an error rate that must be certain: as many others as the better half holds stay above it even if it gets
+//!   every remaining question right and they get none.
+//! - With an error rate a paired test decides, on the questions answered so far: the mean difference to the last of the
+//!   better half is below 0 by more than the rate allows. It is a z test with the finite-population correction, since
+//!   questions in random order are a sample without replacement; the rate is that of one comparison.
 //!
-//! A search needs no exact ranks. With a stated reliability the whole generation stops once that
-//! share of the variance between its candidates is their own and not that of the questions asked
-//! so far (Hoyt 1941, <https://doi.org/10.1007/BF02289270>: 1 - MSE / MS of the two-way analysis of
-//! variance, with the same correction). At such a look, and once only the better half is left, a
-//! candidate goes on if the test sets it neither below the session's best nor, with a stated
-//! reliability, below the best of its generation: only who may be the best of all answers everything.
+//! With a reliability (0.8, say) the generation stops when the reliability of its ranks reaches it: Hoyt 1941,
+//! <https://doi.org/10.1007/BF02289270>, 1 - MSE / MS of the two-way analysis of variance, with the same correction.
+//! Then, and whenever only the better half is left, only candidates that may beat the session's best continue: those
+//! that the test does not set below it, nor, with a reliability, below the best of their generation.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -22,74 +21,75 @@ use rand_chacha::ChaCha12Rng;
 
 use super::normal::quantile;
 
-/// What a race goes by.
+/// The rules of a race.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Race {
-    /// Questions of a whole evaluation.
+    /// Questions of a complete evaluation.
     pub total: usize,
-    /// The worst and the best that one question can bring.
+    /// The least and the greatest fitness that one question can bring.
     pub bounds: (f64, f64),
-    /// Chance that one comparison stops a candidate that is no worse; 0: only what is certain.
+    /// Error rate of one comparison: how often it may stop a candidate that is no worse. 0 stops only for certain.
     pub error: f64,
-    /// Share of the variance between candidates that must be theirs for the ranks to do; 0: not asked.
+    /// Reliability of the ranks at which the generation stops; 0 never stops it.
     pub reliability: f64,
-    /// Candidates in the better half.
-    pub keep: usize,
+    /// How many candidates the better half holds.
+    pub better_half: usize,
 }
 
-/// A candidate of the generation with what each question brought it so far.
+/// A candidate of the generation, with the fitness that each question has brought it so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Runner<'a> {
+pub struct RacedCandidate<'a> {
     pub values: &'a [f64],
-    /// It has stopped, or answered everything.
+    /// It has stopped, or has answered everything.
     pub done: bool,
 }
 
 impl Race {
-    /// Which of the candidates that still run stop now; looked at when all of them have answered the
-    /// same questions. `best` is what each question brought the session's best.
+    /// Which candidates stop now. To be asked when all that still run have answered the same questions. `best` is what
+    /// each question brought the session's best.
     #[must_use]
-    pub fn stops(&self, runners: &[Runner], best: Option<&[f64]>) -> Vec<bool> {
-        let mut out = vec![false; runners.len()];
-        let mut order: Vec<usize> = (0..runners.len()).filter(|&i| self.counts(runners[i])).collect();
-        order.sort_by(|&a, &b| mean(runners[b].values).total_cmp(&mean(runners[a].values)));
-        let open = |i: &usize| !runners[*i].done;
+    pub fn stops(&self, candidates: &[RacedCandidate], best: Option<&[f64]>) -> Vec<bool> {
+        let mut out = vec![false; candidates.len()];
+        let mut order: Vec<usize> =
+            (0..candidates.len()).filter(|&i| self.is_ranked(candidates[i])).collect();
+        order.sort_by(|&a, &b| mean(candidates[b].values).total_cmp(&mean(candidates[a].values)));
+        let open = |i: &usize| !candidates[*i].done;
         if self.error <= 0.0 {
-            let lowest = |i: usize| self.bound(runners[i].values, self.bounds.0);
+            let lowest = |i: usize| self.bound(candidates[i].values, self.bounds.0);
             let mut lows: Vec<f64> = order.iter().map(|&i| lowest(i)).collect();
             lows.sort_by(|a, b| b.total_cmp(a));
-            let Some(bar) = self.keep.checked_sub(1).and_then(|k| lows.get(k)) else { return out };
+            let Some(bar) = self.better_half.checked_sub(1).and_then(|k| lows.get(k)) else { return out };
             for &i in order.iter().filter(|i| open(i)) {
-                out[i] = self.bound(runners[i].values, self.bounds.1) < *bar;
+                out[i] = self.bound(candidates[i].values, self.bounds.1) < *bar;
             }
             return out;
         }
-        // Where fewer are left than the better half holds, all of them belong to it.
-        if let Some(&last) = self.keep.checked_sub(1).and_then(|k| order.get(k)) {
-            for &i in order[self.keep..].iter().filter(|i| open(i)) {
-                out[i] = self.below(runners[i].values, runners[last].values);
+        // Where no more are left than the better half holds, all of them belong to it.
+        if let Some(&last) = self.better_half.checked_sub(1).and_then(|k| order.get(k)) {
+            for &i in order[self.better_half..].iter().filter(|i| open(i)) {
+                out[i] = self.below(candidates[i].values, candidates[last].values);
             }
         }
         let left = order.iter().filter(|&&i| !out[i]).count();
         let settled = || {
-            let rows: Vec<&[f64]> = order.iter().map(|&i| runners[i].values).collect();
-            self.reliability > 0.0 && self.reliable(&rows) >= self.reliability
+            let rows: Vec<&[f64]> = order.iter().map(|&i| candidates[i].values).collect();
+            self.reliability > 0.0 && self.reliability(&rows) >= self.reliability
         };
-        if left <= self.keep || settled() {
-            let first = order.first().map(|&i| runners[i].values);
+        if left <= self.better_half || settled() {
+            let first = order.first().map(|&i| candidates[i].values);
             let ahead: Vec<&[f64]> =
                 best.into_iter().chain(first.filter(|_| self.reliability > 0.0)).collect();
             for &i in order.iter().filter(|i| open(i)) {
-                out[i] = out[i] || ahead.iter().any(|ahead| self.below(runners[i].values, ahead));
+                out[i] = out[i] || ahead.iter().any(|ahead| self.below(candidates[i].values, ahead));
             }
         }
         out
     }
 
-    /// Share of the variance between candidates' means that is not the questions': 1 where no question that
-    /// is left can change a rank, 0 or less where all of it may be chance. The questions are those that
-    /// all have answered.
-    fn reliable(&self, rows: &[&[f64]]) -> f64 {
+    /// Reliability of the ranks: the share of the variance between candidates' means that is not due to the choice of
+    /// questions. 1 where the remaining questions can change no rank, 0 or less where the differences may all be
+    /// chance. Counts the questions that all candidates have answered.
+    fn reliability(&self, rows: &[&[f64]]) -> f64 {
         let n = rows.iter().map(|row| row.len()).min().unwrap_or(0);
         let m = rows.len();
         if n < 2 || m < 2 {
@@ -109,19 +109,18 @@ impl Race {
         if between > 0.0 { 1.0 - rest / n as f64 * unseen / between } else { 0.0 }
     }
 
-    /// Those that run, and those that have answered everything.
-    fn counts(&self, runner: Runner) -> bool {
+    /// Whether a candidate is ranked: it still runs, or has answered everything.
+    fn is_ranked(&self, runner: RacedCandidate) -> bool {
         !runner.done || runner.values.len() >= self.total
     }
 
-    /// The fitness if each question that is left brings `rest`.
+    /// The fitness if each remaining question brings `rest`.
     fn bound(&self, values: &[f64], rest: f64) -> f64 {
         let left = self.total.saturating_sub(values.len()) as f64;
         (values.iter().sum::<f64>() + left * rest) / self.total.max(1) as f64
     }
 
-    /// Whether `a` is worse than `b` by more than the error allows, on the questions that both have
-    /// answered. A difference that no question shows is none.
+    /// Whether `a` is worse than `b` by more than the error rate allows, on the questions that both have answered.
     fn below(&self, a: &[f64], b: &[f64]) -> bool {
         let pairs: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
         let n = pairs.len();
@@ -135,25 +134,25 @@ impl Race {
     }
 }
 
-/// The standard normal's deviation that a share `error` lies above: what a stated error allows.
+/// How many standard deviations a one-sided test with this error rate allows: Φ⁻¹(1 − `error`).
 #[must_use]
-pub fn above(error: f64) -> f64 {
+pub fn error_quantile(error: f64) -> f64 {
     -quantile(error)
 }
 
-/// The order in which all candidates of a session, or of one generation, answer its `n` questions.
+/// The order in which the candidates of a session, or of one generation, answer its `n` questions.
 #[must_use]
-pub fn order(n: usize, seed: u64) -> Vec<usize> {
+pub fn question_order(n: usize, seed: u64) -> Vec<usize> {
     let mut out: Vec<usize> = (0..n).collect();
     out.shuffle(&mut ChaCha12Rng::seed_from_u64(seed ^ 0x7ace));
     out
 }
 
-/// Fitness to rank candidates by of which some stopped, from the mean of what each has and the
-/// number of its answers: one with fewer answers ranks behind every one with more, and among equals
-/// the mean decides. NaN is a failure and stays.
+/// The fitness to rank candidates by where some stopped early, from each one's mean and number of answers: one with
+/// fewer answers ranks behind every one with more; among those with as many the mean decides. NaN is a failure and
+/// stays NaN.
 #[must_use]
-pub fn ranked(found: &[(f64, usize)]) -> Vec<f64> {
+pub fn ranking_fitness(found: &[(f64, usize)]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..found.len()).filter(|&i| !found[i].0.is_nan()).collect();
     order.sort_by(|&a, &b| found[b].1.cmp(&found[a].1).then(found[b].0.total_cmp(&found[a].0)));
     let mut out: Vec<f64> = found.iter().map(|f| f.0).collect();
@@ -185,9 +184,10 @@ mod tests {
     use super::*;
 
     fn stops(error: f64, keep: usize, values: &[Vec<f64>], best: Option<&[f64]>) -> Vec<bool> {
-        let race = Race { total: 10, bounds: (0.0, 1.0), error, reliability: 0.0, keep };
-        let runners: Vec<Runner> = values.iter().map(|values| Runner { values, done: false }).collect();
-        race.stops(&runners, best)
+        let race = Race { total: 10, bounds: (0.0, 1.0), error, reliability: 0.0, better_half: keep };
+        let candidates: Vec<RacedCandidate> =
+            values.iter().map(|values| RacedCandidate { values, done: false }).collect();
+        race.stops(&candidates, best)
     }
 
     fn row(right: usize, of: usize) -> Vec<f64> {
@@ -231,7 +231,7 @@ mod tests {
     fn the_paired_test_keeps_its_error() {
         // Two equally good candidates: of many first comparisons, about one in twenty stops the worse.
         let mut rng = ChaCha12Rng::seed_from_u64(2);
-        let race = Race { total: 1000, bounds: (0.0, 1.0), error: 0.05, reliability: 0.0, keep: 1 };
+        let race = Race { total: 1000, bounds: (0.0, 1.0), error: 0.05, reliability: 0.0, better_half: 1 };
         let (a, b) = (row(500, 1000), row(500, 1000));
         let mut stopped = 0;
         for _ in 0..2000 {
@@ -260,7 +260,8 @@ mod tests {
     fn reliability_is_cronbachs_alpha() {
         // Over endless questions both are one number: k / (k - 1) (1 - sum of the items' variances / that of sums).
         let mut rng = ChaCha12Rng::seed_from_u64(3);
-        let race = Race { total: usize::MAX, bounds: (0.0, 1.0), error: 0.3, reliability: 0.5, keep: 2 };
+        let race =
+            Race { total: usize::MAX, bounds: (0.0, 1.0), error: 0.3, reliability: 0.5, better_half: 2 };
         let variance = |x: &[f64]| {
             let middle = mean(x);
             x.iter().map(|x| (x - middle).powi(2)).sum::<f64>() / (x.len() - 1) as f64
@@ -278,22 +279,22 @@ mod tests {
             let sums: Vec<f64> = rows.iter().map(|row| row.iter().sum()).collect();
             let alpha = 12.0 / 11.0 * (1.0 - items / variance(&sums));
             let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
-            let found = race.reliable(&rows);
+            let found = race.reliability(&rows);
             assert!((found - alpha).abs() < 1e-9, "{found} {alpha}");
             // Of a finite set less is left to chance, and nothing where all were asked.
-            let finite = |total| Race { total, ..race }.reliable(&rows);
+            let finite = |total| Race { total, ..race }.reliability(&rows);
             assert!(finite(24) > found && (finite(12) - 1.0).abs() < 1e-12);
         }
         let same = row(3, 8);
-        assert!(race.reliable(&[&same, &same]).abs() < 1e-12 && race.reliable(&[&same]).abs() < 1e-12);
+        assert!(race.reliability(&[&same, &same]).abs() < 1e-12 && race.reliability(&[&same]).abs() < 1e-12);
     }
 
     #[test]
     fn a_settled_generation_stops_but_for_who_may_be_the_best() {
         let values = [row(8, 8), row(7, 8), row(6, 8)];
         let stops = |reliability, best: Option<&[f64]>| {
-            let race = Race { total: 40, bounds: (0.0, 1.0), error: 0.1, reliability, keep: 2 };
-            race.stops(&values.each_ref().map(|values| Runner { values, done: false }), best)
+            let race = Race { total: 40, bounds: (0.0, 1.0), error: 0.1, reliability, better_half: 2 };
+            race.stops(&values.each_ref().map(|values| RacedCandidate { values, done: false }), best)
         };
         // Nothing tells the last from the last of the better half, but much from the best.
         assert_eq!(stops(0.0, None), [false; 3]);
@@ -304,21 +305,22 @@ mod tests {
 
     #[test]
     fn fewer_answers_rank_behind_more() {
-        let told = ranked(&[(0.9, 10), (0.5, 150), (0.95, 10), (f64::NAN, 0), (0.6, 150), (0.2, 20)]);
+        let told =
+            ranking_fitness(&[(0.9, 10), (0.5, 150), (0.95, 10), (f64::NAN, 0), (0.6, 150), (0.2, 20)]);
         let mut order: Vec<usize> = (0..6).filter(|&i| i != 3).collect();
         order.sort_by(|&a, &b| told[b].total_cmp(&told[a]));
         assert_eq!(order, [4, 1, 5, 2, 0]);
         assert!(told[3].is_nan());
         assert!((told[4] - 0.6).abs() < 1e-12 && (told[1] - 0.5).abs() < 1e-12);
-        let equal = ranked(&[(0.5, 10), (0.5, 10)]);
+        let equal = ranking_fitness(&[(0.5, 10), (0.5, 10)]);
         assert_eq!(equal[0].to_bits(), equal[1].to_bits());
     }
 
     #[test]
     fn the_order_is_one_of_all_questions() {
-        let mut order = order(50, 3);
+        let mut order = question_order(50, 3);
         assert_ne!(order, (0..50).collect::<Vec<_>>());
-        assert_eq!(order, super::order(50, 3));
+        assert_eq!(order, super::question_order(50, 3));
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
     }

@@ -1,13 +1,13 @@
-//! The simple evolution strategy: one parent, one fixed step size, the best child is the next parent.
+//! The simplest evolution strategy: one parent, a fixed step size, and the best child is the next parent.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
 use super::normal::normal;
-use super::strategy::{Plan, Strategy, Told};
+use super::strategy::{CheckedSetup, GenerationResult, Strategy};
 
-/// Sample N(μ, σ² I) with fixed σ, evaluate, μ ← the best sample, repeat. The parent itself does
-/// not compete, so a generation may be worse than the last.
+/// Samples N(μ, σ² I) with fixed σ; μ becomes the best sample. The parent does not compete, so a generation may be
+/// worse than the last.
 pub(super) struct SimpleEs {
     sigma: Vec<f64>,
     population: usize,
@@ -16,10 +16,10 @@ pub(super) struct SimpleEs {
 }
 
 impl SimpleEs {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let sigma = plan.genes.iter().map(|g| g.sigma).collect();
-        let rng = ChaCha12Rng::seed_from_u64(plan.seed);
-        Self { sigma, population: plan.population, mean: plan.start.clone(), rng }
+    pub(super) fn new(setup: &CheckedSetup) -> Self {
+        let sigma = setup.genes.iter().map(|g| g.sigma).collect();
+        let rng = ChaCha12Rng::seed_from_u64(setup.seed);
+        Self { sigma, population: setup.population, mean: setup.start.clone(), rng }
     }
 }
 
@@ -31,8 +31,8 @@ impl Strategy for SimpleEs {
     }
 
     /// The first of the best samples becomes the mean; where every one failed, the mean stays.
-    fn tell(&mut self, told: &Told) {
-        if let Some((_, point)) = told.best() {
+    fn tell(&mut self, result: &GenerationResult) {
+        if let Some((_, point)) = result.best() {
             self.mean.clone_from(point);
         }
     }

@@ -1,17 +1,17 @@
-//! The table of optimisers: the one place that names them. Config reading, messages and help
-//! follow from it; a new optimiser is a row here and a file beside it.
+//! The table of optimisers, the one place that names them: config reading, messages and help follow from it. A new
+//! optimiser is a row here and a file beside it that implements [`Strategy`].
 
 use super::baselines::{Grid, Random};
 use super::cma::{CatSearch, CmaSearch, Restarts, default_population};
 use super::error::SearchError;
 use super::nsga::Nsga;
 use super::simple_es::SimpleEs;
-use super::strategy::{Options, Plan, Strategy};
+use super::strategy::{CheckedSetup, Options, Strategy};
 use crate::toml_text::closest;
 
-/// A number that an optimiser can be given.
+/// A parameter of an optimiser.
 #[derive(Clone, Copy, Debug)]
-pub struct Parameter {
+pub struct OptimiserParam {
     pub name: &'static str,
     pub meaning: &'static str,
     pub default: f64,
@@ -19,51 +19,50 @@ pub struct Parameter {
     pub high: f64,
 }
 
-/// Genes of a full covariance matrix.
+/// Which genes an optimiser keeps a full covariance matrix of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Matrix {
     None,
     All,
-    /// All that are no switches.
+    /// All but the switches.
     Numbers,
 }
 
-/// One optimiser.
-pub struct Row {
+/// One optimiser: a row of the table.
+pub struct OptimiserSpec {
     pub name: &'static str,
     pub meaning: &'static str,
     /// The smallest population that it can work with.
     pub least: usize,
-    /// Which genes it keeps a full covariance matrix of.
     pub(super) matrix: Matrix,
     /// Population for n genes unless one is given.
     pub population: fn(usize) -> usize,
-    pub parameters: &'static [Parameter],
-    pub(super) make: fn(&Plan) -> Result<Box<dyn Strategy>, SearchError>,
+    pub parameters: &'static [OptimiserParam],
+    pub(super) make: fn(&CheckedSetup) -> Result<Box<dyn Strategy>, SearchError>,
 }
 
-const ACTIVE: Parameter = Parameter {
+const ACTIVE: OptimiserParam = OptimiserParam {
     name: "active",
     meaning: "1 learns from the worse half too (negative weights), 0 does not",
     default: 1.0,
     low: 0.0,
     high: 1.0,
 };
-const CONDITIONAL: Parameter = Parameter {
+const CONDITIONAL: OptimiserParam = OptimiserParam {
     name: "conditional",
     meaning: "1 learns a path's scale only where its hop is on the path, 0 everywhere; a control",
     default: 1.0,
     low: 0.0,
     high: 1.0,
 };
-const MARGIN: Parameter = Parameter {
+const MARGIN: OptimiserParam = OptimiserParam {
     name: "margin",
     meaning: "least probability of each side of a switch; 0 = 1/(n λ)",
     default: 0.0,
     low: 0.0,
     high: 0.49,
 };
-const FACTOR: Parameter = Parameter {
+const FACTOR: OptimiserParam = OptimiserParam {
     name: "factor",
     meaning: "growth of the population at a restart",
     default: 2.0,
@@ -72,134 +71,136 @@ const FACTOR: Parameter = Parameter {
 };
 
 /// Every optimiser, the default first.
-pub static OPTIMISERS: &[Row] = &[
-    Row {
+pub static OPTIMISERS: &[OptimiserSpec] = &[
+    OptimiserSpec {
         name: "cma-es",
         meaning: "CMA-ES with the full covariance matrix, up to some hundred genes",
         least: 2,
         matrix: Matrix::All,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
-        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::None))),
+        make: |setup| Ok(Box::new(CmaSearch::new(setup, false, None, Restarts::None))),
     },
-    Row {
+    OptimiserSpec {
         name: "sep-cma-es",
         meaning: "separable CMA-ES: one variance a gene, for thousands of genes",
         least: 2,
         matrix: Matrix::None,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
-        make: |plan| Ok(Box::new(CmaSearch::new(plan, true, None, Restarts::None))),
+        make: |setup| Ok(Box::new(CmaSearch::new(setup, true, None, Restarts::None))),
     },
-    Row {
+    OptimiserSpec {
         name: "margin-cma-es",
         meaning: "CMA-ES with margin, for switches and numbers together",
         least: 2,
         matrix: Matrix::All,
         population: default_population,
         parameters: &[MARGIN, ACTIVE, CONDITIONAL],
-        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, Some(plan.option("margin")), Restarts::None))),
+        make: |setup| {
+            Ok(Box::new(CmaSearch::new(setup, false, Some(setup.option("margin")), Restarts::None)))
+        },
     },
-    Row {
+    OptimiserSpec {
         name: "sep-margin-cma-es",
         meaning: "separable CMA-ES with margin, for thousands of switches and numbers",
         least: 2,
         matrix: Matrix::None,
         population: default_population,
         parameters: &[MARGIN, ACTIVE, CONDITIONAL],
-        make: |plan| Ok(Box::new(CmaSearch::new(plan, true, Some(plan.option("margin")), Restarts::None))),
+        make: |setup| Ok(Box::new(CmaSearch::new(setup, true, Some(setup.option("margin")), Restarts::None))),
     },
-    Row {
+    OptimiserSpec {
         name: "cat-cma-es",
         meaning: "CatCMA with margin: a probability a switch, CMA-ES for the numbers",
         least: 2,
         matrix: Matrix::Numbers,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
-        make: |plan| Ok(Box::new(CatSearch::new(plan, false))),
+        make: |setup| Ok(Box::new(CatSearch::new(setup, false))),
     },
-    Row {
+    OptimiserSpec {
         name: "sep-cat-cma-es",
         meaning: "the same with separable CMA-ES, for thousands of numbers",
         least: 2,
         matrix: Matrix::None,
         population: default_population,
         parameters: &[ACTIVE, CONDITIONAL],
-        make: |plan| Ok(Box::new(CatSearch::new(plan, true))),
+        make: |setup| Ok(Box::new(CatSearch::new(setup, true))),
     },
-    Row {
+    OptimiserSpec {
         name: "ipop-cma-es",
         meaning: "CMA-ES that restarts with a larger population once it has converged",
         least: 2,
         matrix: Matrix::All,
         population: default_population,
         parameters: &[ACTIVE, FACTOR],
-        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::Ipop))),
+        make: |setup| Ok(Box::new(CmaSearch::new(setup, false, None, Restarts::Ipop))),
     },
-    Row {
+    OptimiserSpec {
         name: "bipop-cma-es",
         meaning: "CMA-ES that restarts with large and small populations in turn",
         least: 2,
         matrix: Matrix::All,
         population: default_population,
         parameters: &[ACTIVE, FACTOR],
-        make: |plan| Ok(Box::new(CmaSearch::new(plan, false, None, Restarts::Bipop))),
+        make: |setup| Ok(Box::new(CmaSearch::new(setup, false, None, Restarts::Bipop))),
     },
-    Row {
+    OptimiserSpec {
         name: "simple-es",
         meaning: "one parent, fixed step size, the best child is the next parent",
         least: 1,
         matrix: Matrix::None,
         population: default_population,
         parameters: &[],
-        make: |plan| Ok(Box::new(SimpleEs::new(plan))),
+        make: |setup| Ok(Box::new(SimpleEs::new(setup))),
     },
-    Row {
+    OptimiserSpec {
         name: "random",
         meaning: "evenly between the bounds; a control",
         least: 1,
         matrix: Matrix::None,
         population: default_population,
         parameters: &[],
-        make: |plan| Ok(Box::new(Random::new(plan))),
+        make: |setup| Ok(Box::new(Random::new(setup))),
     },
-    Row {
+    OptimiserSpec {
         name: "grid",
         meaning: "every combination of evenly spaced values, in scattered order; a control",
         least: 1,
         matrix: Matrix::None,
         population: default_population,
-        parameters: &[Parameter {
+        parameters: &[OptimiserParam {
             name: "points",
             meaning: "values of each gene",
             default: 3.0,
             low: 1.0,
             high: 1000.0,
         }],
-        make: |plan| Ok(Box::new(Grid::new(plan)?)),
+        make: |setup| Ok(Box::new(Grid::new(setup)?)),
     },
-    Row {
+    OptimiserSpec {
         name: "nsga2",
         meaning: "NSGA-II: two or more objectives, ends in a Pareto front",
         least: 2,
         matrix: Matrix::None,
         population: |_| 100,
         parameters: &[
-            Parameter {
+            OptimiserParam {
                 name: "crossover",
                 meaning: "probability that two parents are mixed",
                 default: 0.9,
                 low: 0.0,
                 high: 1.0,
             },
-            Parameter {
+            OptimiserParam {
                 name: "crossover_index",
                 meaning: "distribution index of the mixing: higher stays nearer to the parents",
                 default: 15.0,
                 low: 0.0,
                 high: 1000.0,
             },
-            Parameter {
+            OptimiserParam {
                 name: "mutation_index",
                 meaning: "distribution index of the mutation: higher stays nearer",
                 default: 20.0,
@@ -207,25 +208,31 @@ pub static OPTIMISERS: &[Row] = &[
                 high: 1000.0,
             },
         ],
-        make: |plan| Ok(Box::new(Nsga::new(plan))),
+        make: |setup| Ok(Box::new(Nsga::new(setup))),
     },
 ];
 
 /// Names of the optimisers, in the table's order.
-pub static KINDS: std::sync::LazyLock<Vec<&'static str>> =
+pub static OPTIMISER_NAMES: std::sync::LazyLock<Vec<&'static str>> =
     std::sync::LazyLock::new(|| OPTIMISERS.iter().map(|row| row.name).collect());
 
-/// The row of a name.
-pub fn optimiser_row(name: &str) -> Result<&'static Row, SearchError> {
+/// The optimiser of that name.
+///
+/// # Errors
+/// No optimiser has this name.
+pub fn optimiser_row(name: &str) -> Result<&'static OptimiserSpec, SearchError> {
     OPTIMISERS.iter().find(|row| row.name == name).ok_or_else(|| SearchError::Kind {
         name: name.to_owned(),
         nearest: closest(name, OPTIMISERS.iter().map(|row| row.name)).map_or("", |(_, near)| near),
-        known: KINDS.join(", "),
+        known: OPTIMISER_NAMES.join(", "),
     })
 }
 
-impl Row {
-    /// Every parameter's value: the given one, or the default.
+impl OptimiserSpec {
+    /// A value for every parameter: the given one, else the default.
+    ///
+    /// # Errors
+    /// A parameter that the optimiser does not have, or a value outside its bounds.
     pub fn options(&self, given: &Options) -> Result<Options, SearchError> {
         for (name, &value) in given {
             let Some(known) = self.parameters.iter().find(|p| p.name == name) else {
@@ -245,7 +252,7 @@ impl Row {
                 });
             }
         }
-        let value = |p: &Parameter| (p.name.to_owned(), given.get(p.name).copied().unwrap_or(p.default));
+        let value = |p: &OptimiserParam| (p.name.to_owned(), given.get(p.name).copied().unwrap_or(p.default));
         Ok(self.parameters.iter().map(value).collect())
     }
 }

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use yosegi::search::{Active, GeneInfo, Genome, Optimiser, Options, Setup};
+use yosegi::search::{ActiveGenes, GeneInfo, Genome, Optimiser, Options, Setup};
 
 /// A search over half real numbers, which start between 1 and 3, and half undecided switches.
-pub fn search(kind: &str, half: usize, seed: u64, active: Option<Active>, options: &Options) -> Optimiser {
+pub fn search(
+    kind: &str,
+    half: usize,
+    seed: u64,
+    active: Option<ActiveGenes>,
+    options: &Options,
+) -> Optimiser {
     let start = |i: usize| 1.0 + 2.0 * ((i as f64 * 0.618 + seed as f64 * 0.414) % 1.0);
     let real = |i: usize| GeneInfo::number(format!("x{i}"), (-1e6, 1e6), start(i), 1.0);
     let switch = |i: usize| GeneInfo::number(format!("b{i}"), (0.0, 1.0), 0.5, 1.0);
@@ -52,6 +58,6 @@ pub fn conditional(x: &[f64]) -> f64 {
 }
 
 /// Which genes are in use there: a number where its switch is on.
-pub fn in_use(half: usize) -> Active {
+pub fn in_use(half: usize) -> ActiveGenes {
     Arc::new(move |x: &[f64]| (0..2 * half).map(|j| j >= half || x[half + j] > 0.5).collect())
 }

@@ -8,7 +8,8 @@ mod spaces;
 use proptest::prelude::*;
 use yosegi::recipe::{Kind, LayerGroup, MaskStream, Method, Param, Values};
 use yosegi::search::{
-    GeneInfo, GeneRange, Genome, Groups, KINDS, Optimiser, Space, SpaceConfig, default_population, fold,
+    GeneInfo, GeneRange, Genome, Groups, OPTIMISER_NAMES, Optimiser, Space, SpaceConfig, default_population,
+    reflect,
 };
 
 fn genes(n: usize, start: f64, sigma: f64) -> Vec<GeneInfo> {

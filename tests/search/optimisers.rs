@@ -16,7 +16,7 @@ fn trace(search: &mut Optimiser, generations: usize) -> Vec<Vec<Genome>> {
 
 #[test]
 fn the_seed_and_the_fitness_rebuild_every_optimiser() {
-    for kind in KINDS.iter() {
+    for kind in OPTIMISER_NAMES.iter() {
         let first = trace(&mut optimiser(kind, 6, None, 42), 30);
         assert_eq!(first[0].len(), if *kind == "nsga2" { 100 } else { default_population(6) });
         assert_eq!(first, trace(&mut optimiser(kind, 6, None, 42), 30), "{kind}");

@@ -202,7 +202,7 @@ proptest! {
             let recipe = space.to_recipe(&genome);
             prop_assert!(recipe.check(3).is_ok());
             let back = space.from_recipe(&recipe).unwrap();
-            let folded = space.fold(&genome);
+            let folded = space.reflect(&genome);
             // Points with lines between come back by least squares, all else to the bit.
             if let Groups::Smooth(_) = space.config().groups {
                 prop_assert!(back.0.iter().zip(&folded.0).all(|(a, b)| (a - b).abs() < 1e-9));
@@ -217,17 +217,17 @@ proptest! {
     fn folding_is_a_mirror(x in -50.0..50.0f64, step in 1e-6..0.1f64) {
         let gene = &genes(1, 0.0, 0.3)[0];
         let gene = &GeneInfo { low: -0.3, high: 1.8, ..gene.clone() };
-        let inside = fold(x, gene);
+        let inside = reflect(x, gene);
         prop_assert!((-0.3..=1.8).contains(&inside));
         prop_assert_eq!(fold(inside, gene).to_bits(), inside.to_bits());
         // Continuous, and the same from the other side of a mirror.
-        prop_assert!((fold(x + step, gene) - inside).abs() <= step + 1e-9);
+        prop_assert!((reflect(x + step, gene) - inside).abs() <= step + 1e-9);
         prop_assert!((fold(2.0 * 1.8 - x, gene) - inside).abs() < 1e-9);
     }
 
     #[test]
     fn no_fitness_breaks_an_optimiser(
-        kind in prop::sample::select(KINDS.clone()),
+        kind in prop::sample::select(OPTIMISER_NAMES.clone()),
         rows in prop::collection::vec(prop::collection::vec(any_number(), 0..9), 1..12),
     ) {
         let genes = genes(3, 0.5, 0.2);

@@ -1,24 +1,24 @@
-//! `CatCMA` with margin over real genes and switches (Hamano et al., arXiv 2504.07884): the real ones are drawn from
-//! the normal distribution of CMA-ES, each switch from a probability of its own.
+//! `CatCMA` with margin, over real genes and switches (Hamano et al., arXiv 2504.07884): real genes are drawn from the
+//! normal distribution of CMA-ES, each switch from a probability of its own. `search/table.rs` makes it.
 //!
-//! The probabilities follow the stochastic natural gradient of the ranks, with a step of the length δ in the metric
-//! of the Fisher information: δ shrinks where successive steps contradict each other (ASNG, Akimoto et al. 2019,
-//! algorithm 1), and none comes nearer to 0 or 1 than 1 − 0.73^(1/m), m being the number of switches. A switch costs
-//! no dimension of the covariance matrix, so that fewer evaluations do than with a margin on hidden numbers.
+//! The probabilities follow the stochastic natural gradient of the ranks, with a step of length δ in the metric of the
+//! Fisher information. δ shrinks where successive steps contradict each other (ASNG, Akimoto et al. 2019, algorithm 1).
+//! No probability comes nearer to 0 or 1 than 1 − 0.73^(1/m), m being the number of switches. A switch takes no
+//! dimension of the covariance matrix, which needs fewer evaluations than a margin on hidden numbers.
 
 use rand::Rng;
 
 use super::distribution::{Cma, Point};
-use super::stop::Watch;
+use super::stop::StopCriteria;
 use crate::search::normal::{reseeded, stream};
 use crate::search::space::{GeneInfo, nearest_image};
-use crate::search::strategy::{Meaning, Plan, Strategy, Told};
+use crate::search::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
 /// Signal to noise at which δ stays (ASNG's α).
 const SIGNAL: f64 = 1.5;
 
 pub(in crate::search) struct CatSearch {
-    meaning: Meaning,
+    encoding: Encoding,
     /// Indices of the real genes and of the switches.
     real: Vec<usize>,
     switches: Vec<usize>,
@@ -35,7 +35,7 @@ pub(in crate::search) struct CatSearch {
 struct State {
     /// Of the real genes, in units of their first steps; none where all are switches.
     cma: Option<Cma>,
-    watch: Watch,
+    stop: StopCriteria,
     generation: u64,
     run: u64,
     /// Probability that a switch is on.
@@ -47,24 +47,24 @@ struct State {
 }
 
 impl CatSearch {
-    pub(in crate::search) fn new(plan: &Plan, diagonal: bool) -> Self {
-        let meaning = Meaning::new(plan);
+    pub(in crate::search) fn new(setup: &CheckedSetup, diagonal: bool) -> Self {
+        let encoding = Encoding::new(setup);
         let (switches, real): (Vec<usize>, Vec<usize>) =
-            (0..plan.genes.len()).partition(|&j| meaning.binary[j]);
+            (0..setup.genes.len()).partition(|&j| encoding.binary[j]);
         let least = 1.0 - libm::pow(0.73, 1.0 / switches.len().max(1) as f64);
-        let conditional = plan.conditional && plan.options.get("conditional").is_none_or(|&c| c > 0.5);
-        let active = !conditional && plan.option("active") > 0.5;
+        let conditional = setup.conditional && setup.options.get("conditional").is_none_or(|&c| c > 0.5);
+        let active = !conditional && setup.option("active") > 0.5;
         let share = |&j: &usize| {
-            let gene = &plan.genes[j];
-            (plan.start[j] - gene.low) / (gene.high - gene.low)
+            let gene = &setup.genes[j];
+            (setup.start[j] - gene.low) / (gene.high - gene.low)
         };
         let on: Vec<f64> = switches.iter().map(|j| share(j).clamp(least, 1.0 - least)).collect();
-        let start: Vec<f64> = real.iter().map(|&j| plan.start[j] / plan.genes[j].sigma).collect();
+        let start: Vec<f64> = real.iter().map(|&j| setup.start[j] / setup.genes[j].sigma).collect();
         let cma =
-            (!real.is_empty()).then(|| Cma::new(start, 1.0, plan.population, diagonal, active, plan.seed));
+            (!real.is_empty()).then(|| Cma::new(start, 1.0, setup.population, diagonal, active, setup.seed));
         let state = State {
             cma,
-            watch: Watch::default(),
+            stop: StopCriteria::default(),
             generation: 0,
             run: 0,
             path: vec![0.0; on.len()],
@@ -72,17 +72,17 @@ impl CatSearch {
             gamma: 0.0,
             shrink: 1.0,
         };
-        let (population, seed) = (plan.population, plan.seed);
-        Self { meaning, real, switches, least, population, active, conditional, diagonal, seed, state }
+        let (population, seed) = (setup.population, setup.seed);
+        Self { encoding, real, switches, least, population, active, conditional, diagonal, seed, state }
     }
 
     fn gene(&self, j: usize) -> &GeneInfo {
-        &self.meaning.genes[j]
+        &self.encoding.genes[j]
     }
 
     /// A raw point of real numbers (in first steps) and switches.
     fn raw(&self, real: &[f64], on: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut out = vec![0.0; self.meaning.genes.len()];
+        let mut out = vec![0.0; self.encoding.genes.len()];
         for (&j, x) in self.real.iter().zip(real) {
             out[j] = x * self.gene(j).sigma;
         }
@@ -114,7 +114,7 @@ impl CatSearch {
         f64::from(u8::from(point[j] > f64::midpoint(self.gene(j).low, self.gene(j).high)))
     }
 
-    /// The probabilities learn from points, best first; `weights` are those of the better half.
+    /// Updates the probabilities from points, best first; `weights` are those of the better half.
     fn learn_switches(&mut self, points: &[&Vec<f64>], rows: Option<&[&[bool]]>, weights: &[f64]) {
         let m = self.switches.len();
         if m == 0 {
@@ -150,7 +150,7 @@ impl CatSearch {
         state.shrink *= libm::exp(beta * (state.gamma - square / SIGNAL));
     }
 
-    /// The normal distribution begins afresh where its numbers have lost their meaning.
+    /// Restarts the normal distribution where its numbers overflow or degenerate.
     fn keep_sound(&mut self) {
         let Some(cma) = &self.state.cma else { return };
         if cma.is_sound() && (1e-14..1e6).contains(&cma.step) {
@@ -161,14 +161,14 @@ impl CatSearch {
         self.state.run += 1;
         let seed = reseeded(self.seed, self.state.run);
         self.state.cma = Some(Cma::new(mean, 1.0, self.population, self.diagonal, self.active, seed));
-        self.state.watch = Watch::default();
+        self.state.stop = StopCriteria::default();
     }
 }
 
 impl Strategy for CatSearch {
     fn sample(&mut self) -> Vec<Vec<f64>> {
         let real = self.state.cma.as_ref().map_or_else(|| vec![Vec::new(); self.population], Cma::sample);
-        // Not the stream that the real numbers come from.
+        // Another stream than the real numbers'.
         let mut rng = stream(reseeded(self.seed, u64::MAX), self.state.generation);
         let mut out = Vec::with_capacity(real.len());
         for real in &real {
@@ -179,25 +179,25 @@ impl Strategy for CatSearch {
         out
     }
 
-    fn tell(&mut self, told: &Told) {
+    fn tell(&mut self, result: &GenerationResult) {
         self.state.generation += 1;
-        let mut order = told.ranking();
+        let mut order = result.ranking();
         order.truncate(self.population);
-        let ranked: Vec<f64> = order.iter().map(|&i| told.fitness[i]).collect();
+        let ranked: Vec<f64> = order.iter().map(|&i| result.fitness[i]).collect();
         if ranked.first() == ranked.last() {
             if let Some(cma) = &mut self.state.cma {
                 cma.skip();
             }
         } else {
-            let points: Vec<&Vec<f64>> = order.iter().map(|&i| &told.points[i]).collect();
-            let rows: Option<Vec<&[bool]>> = told
+            let points: Vec<&Vec<f64>> = order.iter().map(|&i| &result.points[i]).collect();
+            let rows: Option<Vec<&[bool]>> = result
                 .active
                 .as_ref()
                 .filter(|_| self.conditional)
                 .map(|rows| order.iter().map(|&i| rows[i].as_slice()).collect());
             let weights = weights(self.population);
             self.learn_switches(&points, rows.as_deref(), &weights);
-            let injected = |i: usize| order[i] >= told.sampled;
+            let injected = |i: usize| order[i] >= result.sampled;
             let x: Vec<Vec<f64>> =
                 points.iter().enumerate().map(|(i, point)| self.coordinates(point, injected(i))).collect();
             let of_real = |row: &&[bool]| -> Vec<bool> { self.real.iter().map(|&j| row[j]).collect() };
@@ -212,7 +212,7 @@ impl Strategy for CatSearch {
             }
         }
         if let Some(cma) = &self.state.cma {
-            self.state.watch.tell(cma, &ranked);
+            self.state.stop.tell(cma, &ranked);
         }
         self.keep_sound();
     }
@@ -235,7 +235,7 @@ impl Strategy for CatSearch {
     }
 
     fn stopped(&self) -> Option<&'static str> {
-        self.state.watch.stopped()
+        self.state.stop.stopped()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The constants of CMA-ES: Hansen's tutorial (arXiv 1604.00772), table 1, for the full matrix;
+//! The constants of CMA-ES for n variables and λ points: Hansen's tutorial (arXiv 1604.00772), table 1, for the full matrix;
 //! Ros & Hansen 2008 for the diagonal one.
 
 /// Default population, 4 + ⌊3 ln n⌋ (Hansen, arXiv 1604.00772, table 1).
@@ -63,8 +63,8 @@ impl Constants {
         Self { n, lambda, mu, weights, mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu, chi_n }
     }
 
-    /// Generations after which the eigenvectors have aged enough to be computed anew: then their
-    /// O(n³) costs no more than a tenth of what O(n²) updates cost in between (tutorial, B.2).
+    /// Generations between two decompositions of the matrix, so that their O(n³) costs at most a tenth of the O(n²)
+    /// updates between them (tutorial, B.2).
     pub(in crate::search) fn eigen_gap(&self) -> u64 {
         (1.0 / ((self.c_1 + self.c_mu) * self.n as f64 * 10.0)).ceil().max(1.0) as u64
     }

@@ -1,18 +1,18 @@
-//! The covariance matrix of CMA-ES: all of it, or its diagonal alone.
+//! The covariance matrix of CMA-ES, full or diagonal, with its decomposition. `distribution.rs` updates it.
 
 use super::eigen::{add, dot, eigen, identity};
 
 /// C of N(m, σ² C) over n variables.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::search) enum Shape {
-    Full(Full),
+pub(in crate::search) enum Covariance {
+    FullMatrix(FullMatrix),
     /// The variances (n).
     Diagonal(Vec<f64>),
 }
 
 /// C with its eigenvectors as they were `age` updates ago: C = B D² Bᵀ.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::search) struct Full {
+pub(in crate::search) struct FullMatrix {
     n: usize,
     /// n × n, row by row.
     c: Vec<f64>,
@@ -23,27 +23,27 @@ pub(in crate::search) struct Full {
     age: u64,
 }
 
-/// `factor` · y yᵀ to be added to C. Where `active` is false, y is unknown: the variable adds its
-/// own variance and no covariance.
-pub(in crate::search) struct Term<'a> {
+/// `factor` · y yᵀ to be added to C. Where `active` is false the point does not use the variable: it adds its present
+/// variance and no covariance.
+pub(in crate::search) struct RankOneUpdate<'a> {
     pub factor: f64,
     pub y: &'a [f64],
     pub active: Option<&'a [bool]>,
 }
 
-impl Shape {
+impl Covariance {
     pub(in crate::search) fn new(n: usize, diagonal: bool) -> Self {
         if diagonal {
             return Self::Diagonal(vec![1.0; n]);
         }
-        Self::Full(Full { n, c: identity(n), b: identity(n), d: vec![1.0; n], age: 0 })
+        Self::FullMatrix(FullMatrix { n, c: identity(n), b: identity(n), d: vec![1.0; n], age: 0 })
     }
 
     /// C^½ z = B D z, a sample of N(0, C) for z of N(0, I).
     pub(in crate::search) fn spread(&self, z: &[f64]) -> Vec<f64> {
         match self {
             Self::Diagonal(c) => z.iter().zip(c).map(|(z, c)| z * c.sqrt()).collect(),
-            Self::Full(full) => full.combine(z.iter().zip(&full.d).map(|(z, d)| z * d)),
+            Self::FullMatrix(full) => full.combine(z.iter().zip(&full.d).map(|(z, d)| z * d)),
         }
     }
 
@@ -51,7 +51,7 @@ impl Shape {
     pub(in crate::search) fn whiten(&self, y: &[f64]) -> Vec<f64> {
         match self {
             Self::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y / c.sqrt()).collect(),
-            Self::Full(full) => full.combine(full.along_axes(y)),
+            Self::FullMatrix(full) => full.combine(full.along_axes(y)),
         }
     }
 
@@ -59,12 +59,12 @@ impl Shape {
     pub(in crate::search) fn square(&self, y: &[f64]) -> f64 {
         match self {
             Self::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y * y / c).sum(),
-            Self::Full(full) => full.along_axes(y).map(|t| t * t).sum(),
+            Self::FullMatrix(full) => full.along_axes(y).map(|t| t * t).sum(),
         }
     }
 
-    /// C ← `keep` · C + Σ terms. The eigenvectors follow once they are `gap` updates old.
-    pub(in crate::search) fn update(&mut self, keep: f64, terms: &[Term], gap: u64) {
+    /// C ← `keep` · C + Σ `terms`. The eigenvectors are computed again once they are `gap` updates old.
+    pub(in crate::search) fn update(&mut self, keep: f64, terms: &[RankOneUpdate], gap: u64) {
         let n = self.n();
         let mut diagonal: Vec<f64> = (0..n).map(|j| self.variance(j)).collect();
         let unknown: Vec<f64> = (0..n)
@@ -87,7 +87,7 @@ impl Shape {
                 }
                 add(c, 1.0, &unknown);
             }
-            Self::Full(full) => {
+            Self::FullMatrix(full) => {
                 diagonal.clear();
                 full.c.iter_mut().for_each(|c| *c *= keep);
                 for term in terms {
@@ -105,7 +105,7 @@ impl Shape {
     pub(in crate::search) fn variance(&self, j: usize) -> f64 {
         match self {
             Self::Diagonal(c) => c[j],
-            Self::Full(full) => full.c[j * full.n + j],
+            Self::FullMatrix(full) => full.c[j * full.n + j],
         }
     }
 
@@ -116,7 +116,7 @@ impl Shape {
         };
         match self {
             Self::Diagonal(c) => range(&mut c.iter().map(|c| c.sqrt())),
-            Self::Full(full) => range(&mut full.d.iter().copied()),
+            Self::FullMatrix(full) => range(&mut full.d.iter().copied()),
         }
     }
 
@@ -125,19 +125,19 @@ impl Shape {
         let sound = |c: &f64| c.is_finite() && *c > 0.0;
         match self {
             Self::Diagonal(c) => c.iter().all(sound),
-            Self::Full(full) => full.d.iter().all(sound) && full.c.iter().all(|c| c.is_finite()),
+            Self::FullMatrix(full) => full.d.iter().all(sound) && full.c.iter().all(|c| c.is_finite()),
         }
     }
 
     fn n(&self) -> usize {
         match self {
             Self::Diagonal(c) => c.len(),
-            Self::Full(full) => full.n,
+            Self::FullMatrix(full) => full.n,
         }
     }
 }
 
-impl Full {
+impl FullMatrix {
     fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
         self.b.chunks_exact(self.n.max(1))
     }
@@ -156,7 +156,7 @@ impl Full {
         out
     }
 
-    fn add_outer(&mut self, term: &Term) {
+    fn add_outer(&mut self, term: &RankOneUpdate) {
         let known = |j: usize| if term.active.is_none_or(|a| a[j]) { term.y[j] } else { 0.0 };
         let y: Vec<f64> = (0..self.n).map(known).collect();
         for (row, &yi) in self.c.chunks_exact_mut(self.n.max(1)).zip(&y) {
@@ -166,8 +166,7 @@ impl Full {
         }
     }
 
-    /// Where C is not positive definite any more, D holds what is not a number:
-    /// [`Shape::is_sound`] tells.
+    /// Decomposes C. Where it is no longer positive definite D holds NaN, which [`Covariance::is_sound`] reports.
     fn decompose(&mut self) {
         self.age = 0;
         match eigen(self.c.clone(), self.n) {
@@ -191,9 +190,9 @@ mod tests {
     #[test]
     fn spreading_and_whitening_undo_each_other_after_updates() {
         for diagonal in [false, true] {
-            let mut shape = Shape::new(3, diagonal);
+            let mut shape = Covariance::new(3, diagonal);
             for y in [[1.0, 2.0, -1.0], [0.5, -3.0, 0.25]] {
-                shape.update(0.7, &[Term { factor: 0.3, y: &y, active: None }], 1);
+                shape.update(0.7, &[RankOneUpdate { factor: 0.3, y: &y, active: None }], 1);
             }
             assert!(shape.is_sound());
             assert!((shape.variance(1) - (0.7 * (0.7 + 0.3 * 4.0) + 0.3 * 9.0)).abs() < 1e-12);
@@ -210,14 +209,14 @@ mod tests {
     #[test]
     fn an_unknown_number_keeps_its_variance() {
         for diagonal in [false, true] {
-            let mut shape = Shape::new(2, diagonal);
-            shape.update(0.5, &[Term { factor: 0.5, y: &[2.0, 2.0], active: None }], 1);
+            let mut shape = Covariance::new(2, diagonal);
+            shape.update(0.5, &[RankOneUpdate { factor: 0.5, y: &[2.0, 2.0], active: None }], 1);
             let before = shape.variance(1);
             let active = [true, false];
-            shape.update(0.8, &[Term { factor: 0.2, y: &[1.0, 100.0], active: Some(&active) }], 1);
+            shape.update(0.8, &[RankOneUpdate { factor: 0.2, y: &[1.0, 100.0], active: Some(&active) }], 1);
             assert!((shape.variance(1) - before).abs() < 1e-12);
             assert!((shape.variance(0) - (0.8 * before + 0.2)).abs() < 1e-12);
-            if let Shape::Full(full) = &shape {
+            if let Covariance::FullMatrix(full) = &shape {
                 assert!(close(&full.c[1..3], &[0.8 * 2.0, 0.8 * 2.0]), "{:?}", full.c);
             }
         }
@@ -227,8 +226,8 @@ mod tests {
     fn what_is_not_a_covariance_is_seen() {
         for diagonal in [false, true] {
             for y in [[2.0, 0.0], [f64::NAN, 0.0]] {
-                let mut shape = Shape::new(2, diagonal);
-                shape.update(1.0, &[Term { factor: -0.5, y: &y, active: None }], 1);
+                let mut shape = Covariance::new(2, diagonal);
+                shape.update(1.0, &[RankOneUpdate { factor: -0.5, y: &y, active: None }], 1);
                 assert!(!shape.is_sound());
             }
         }

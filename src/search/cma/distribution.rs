@@ -1,21 +1,21 @@
-//! CMA-ES (Hansen, arXiv 1604.00772) with negative weights, over a full or a diagonal covariance
-//! matrix, with injected points (Hansen, arXiv 1110.4181) and variables that a point may leave
-//! unused. Symbols are the tutorial's. Here are only the distribution and its update; bounds,
-//! margins, restarts and the ranking lie above.
+//! The distribution of CMA-ES and its update (Hansen, arXiv 1604.00772): negative weights, a full or a diagonal
+//! covariance matrix, injected points (Hansen, arXiv 1110.4181), and variables that a point may leave unused. Ranked
+//! points come in, samples go out. Symbols are the tutorial's. Bounds, margins, restarts and ranking are the caller's
+//! (`search.rs`, `cat_cma.rs`).
 
 use super::constants::Constants;
-use super::covariance::{Shape, Term};
+use super::covariance::{Covariance, RankOneUpdate};
 use super::eigen::{add, dot};
 use crate::search::normal::{normals, stream};
 
-/// N(m, σ² C) and what it has learnt; every variable's first step size is 1.
+/// N(m, σ² C) and its evolution paths; every variable's first step size is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct Cma {
     k: Constants,
     pub mean: Vec<f64>,
     /// σ.
     pub step: f64,
-    pub shape: Shape,
+    pub shape: Covariance,
     /// `p_σ`.
     path_step: Vec<f64>,
     /// `p_c`.
@@ -29,7 +29,7 @@ pub(in crate::search) struct Point<'a> {
     pub x: &'a [f64],
     /// Not drawn from the distribution: its step is clipped to a length that a drawn one may have.
     pub injected: bool,
-    /// Which of its variables mattered; `None` is all.
+    /// Which of its variables it uses; `None` for all.
     pub active: Option<&'a [bool]>,
 }
 
@@ -46,7 +46,7 @@ impl Cma {
         let n = mean.len();
         Self {
             k: Constants::new(n, lambda, diagonal, active),
-            shape: Shape::new(n, diagonal),
+            shape: Covariance::new(n, diagonal),
             path_step: vec![0.0; n],
             path_shape: vec![0.0; n],
             mean,
@@ -78,8 +78,8 @@ impl Cma {
         let steps: Vec<Vec<f64>> = points.iter().map(|p| self.step_to(p)).collect();
         let better = || k.weights.iter().zip(points.iter().zip(&steps)).take(k.mu);
 
-        // The paths follow the whole step: what did not matter is unbiased noise there, while
-        // leaving it out would look like a short step. The mean moves where it mattered.
+        // The evolution paths take the whole step: an unused variable adds unbiased noise to it, while leaving it out
+        // would look like a shorter step. The mean moves only in the variables used.
         let mut whole = vec![0.0; k.n];
         let mut moved = vec![0.0; k.n];
         for (w, (point, y)) in better() {
@@ -108,7 +108,7 @@ impl Cma {
         self.step *= libm::exp((k.c_sigma / k.d_sigma * (length / k.chi_n - 1.0)).min(1.0));
     }
 
-    /// Leaves a generation behind without learning from it.
+    /// Skips a generation: the next one is drawn from another stream.
     pub(in crate::search) const fn skip(&mut self) {
         self.generation += 1;
     }
@@ -135,13 +135,13 @@ impl Cma {
         n.sqrt() + 2.0 * n / (n + 2.0)
     }
 
-    /// Whether a point lies farther off than an injected one may act.
+    /// Whether an injected point lies so far off that its step would be clipped.
     pub(in crate::search) fn is_far(&self, x: &[f64]) -> bool {
         let y: Vec<f64> = x.iter().zip(&self.mean).map(|(x, m)| (x - m) / self.step).collect();
         self.shape.square(&y).sqrt() > self.reach()
     }
 
-    /// The path of the step size, `p_σ`; its length.
+    /// Updates the step size's path `p_σ`; gives its length.
     fn follow_step(&mut self, k: &Constants, whole: &[f64]) -> f64 {
         let push = (k.c_sigma * (2.0 - k.c_sigma) * k.mu_eff).sqrt();
         self.path_step.iter_mut().for_each(|p| *p *= 1.0 - k.c_sigma);
@@ -155,20 +155,20 @@ impl Cma {
         let missing = if goes_on { 0.0 } else { k.c_c * (2.0 - k.c_c) };
         let sum: f64 = k.weights.iter().sum();
         let keep = 1.0 + k.c_1 * missing - k.c_1 - k.c_mu * sum;
-        let mut terms = vec![Term { factor: k.c_1, y: &self.path_shape, active: None }];
+        let mut terms = vec![RankOneUpdate { factor: k.c_1, y: &self.path_shape, active: None }];
         for (w, (point, y)) in k.weights.iter().zip(points.iter().zip(steps)) {
             let factor = match *w {
                 w if w < 0.0 => k.c_mu * w * k.n as f64 / self.shape.square(y).max(f64::MIN_POSITIVE),
                 w => k.c_mu * w,
             };
             if factor != 0.0 {
-                terms.push(Term { factor, y, active: point.active });
+                terms.push(RankOneUpdate { factor, y, active: point.active });
             }
         }
         self.shape.update(keep, &terms, k.eigen_gap());
     }
 
-    /// Whether the numbers still mean something.
+    /// Whether mean, step size and matrix are finite, positive and well conditioned.
     pub(in crate::search) fn is_sound(&self) -> bool {
         let (short, long) = self.shape.axes();
         self.step.is_finite()

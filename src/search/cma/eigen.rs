@@ -9,7 +9,7 @@ pub(in crate::search) fn eigen(mut a: Vec<f64>, n: usize) -> Option<(Vec<f64>, V
     let (mut diagonal, mut off, reflections) = tridiagonal(&mut a, n);
     let mut rows = identity(n);
     ql(&mut diagonal, &mut off, &mut rows, n)?;
-    // Row k is an eigenvector of the tridiagonal matrix; Q turns it into one of `a`.
+    // OptimiserSpec k is an eigenvector of the tridiagonal matrix; Q turns it into one of `a`.
     for row in rows.chunks_exact_mut(n.max(1)) {
         for (first, v, beta) in reflections.iter().rev() {
             let tail = &mut row[*first..];

@@ -1,26 +1,25 @@
-//! CMA-ES as a strategy: genes in units of their first step sizes, switches as the sign of a
-//! hidden number, margins, injected points, and restarts.
+//! CMA-ES as a strategy: genes in units of their first step sizes, switches as the sign of a hidden number, margins,
+//! injected points, and restarts. `search/table.rs` makes one for each of its optimisers.
 //!
-//! **Margin** (Hamano et al., arXiv 2205.13482): a switch is on where its hidden number is above
-//! 0. After each update the mean of that number is brought back to where either side keeps a
-//! probability of at least α = 1/(n λ), so that no switch is ever decided for good. Hidden numbers
-//! start with step size 1 and a mean that gives the switch its start as probability.
+//! **Margin** (Hamano et al., arXiv 2205.13482): a switch is on where its hidden number is above 0. After each update
+//! the mean of that number is clamped so that either side keeps a probability of at least α = 1/(n λ): no switch is
+//! ever decided for good. Hidden numbers start with step size 1 and a mean that gives the switch its first
+//! probability.
 //!
-//! **Restarts** (Auger & Hansen 2005; Hansen 2009): where [`Watch`] sees the end of a run, the next
-//! begins at a random place. IPOP multiplies the population by `factor` each time. BIPOP takes, of
-//! a large regime that does so and a small one with few points and a small first step, the one that
-//! has used fewer evaluations. Without restarts, a run goes on, and begins afresh from its mean
-//! only where the numbers have lost their meaning.
+//! **Restarts** (Auger & Hansen 2005; Hansen 2009): where [`StopCriteria`] ends a run, the next
+//! begins at a random place. IPOP multiplies the population by `factor` each time. BIPOP alternates between such large
+//! runs and small ones with few points and a small first step, whichever has used fewer evaluations. Without restarts
+//! a run goes on, and begins again from its mean only where its numbers overflow or degenerate.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 use super::distribution::{Cma, Point};
-use super::stop::Watch;
+use super::stop::StopCriteria;
 use crate::limits::{GENERATION, POPULATION};
 use crate::search::normal::{quantile, reseeded};
 use crate::search::space::{GeneInfo, nearest_image};
-use crate::search::strategy::{Meaning, Plan, Strategy, Told};
+use crate::search::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
 /// How runs follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +29,14 @@ pub(in crate::search) enum Restarts {
     Bipop,
 }
 
-/// A run of CMA-ES after another.
+/// Runs of CMA-ES, one after another.
 pub(in crate::search) struct CmaSearch {
-    meaning: Meaning,
+    encoding: Encoding,
     /// First step size of each gene; 1 for a switch.
     scale: Vec<f64>,
     diagonal: bool,
     active: bool,
-    /// Whether it is told which genes mattered in a point.
+    /// Whether it learns which genes each point uses.
     conditional: bool,
     /// α, for the margin.
     margin: Option<f64>,
@@ -51,7 +50,7 @@ pub(in crate::search) struct CmaSearch {
 
 struct State {
     cma: Cma,
-    watch: Watch,
+    stop: StopCriteria,
     /// Runs begun, the first excluded.
     run: u64,
     /// How often the large regime has grown.
@@ -66,27 +65,31 @@ struct State {
 impl CmaSearch {
     /// `margin` of `Some(0)` is 1/(n λ).
     pub(in crate::search) fn new(
-        plan: &Plan,
+        setup: &CheckedSetup,
         diagonal: bool,
         margin: Option<f64>,
         restarts: Restarts,
     ) -> Self {
-        let meaning = Meaning::new(plan);
-        let scale: Vec<f64> =
-            meaning.genes.iter().zip(&meaning.binary).map(|(g, &b)| if b { 1.0 } else { g.sigma }).collect();
-        let least = 1.0 / (plan.genes.len() * plan.population) as f64;
-        let conditional = plan.conditional && plan.options.get("conditional").is_none_or(|&c| c > 0.5);
-        // Negative weights have no meaning yet for numbers that a point did not use.
-        let active = !conditional && plan.option("active") > 0.5;
-        let start = hidden_start(&meaning, &plan.start, least.min(0.25));
+        let encoding = Encoding::new(setup);
+        let scale: Vec<f64> = encoding
+            .genes
+            .iter()
+            .zip(&encoding.binary)
+            .map(|(g, &b)| if b { 1.0 } else { g.sigma })
+            .collect();
+        let least = 1.0 / (setup.genes.len() * setup.population) as f64;
+        let conditional = setup.conditional && setup.options.get("conditional").is_none_or(|&c| c > 0.5);
+        // Negative weights are not defined for genes that a point does not use.
+        let active = !conditional && setup.option("active") > 0.5;
+        let start = hidden_start(&encoding, &setup.start, least.min(0.25));
         let start = start.iter().zip(&scale).map(|(x, s)| x / s).collect();
         Self {
-            state: State::new(Cma::new(start, 1.0, plan.population, diagonal, active, plan.seed)),
+            state: State::new(Cma::new(start, 1.0, setup.population, diagonal, active, setup.seed)),
             margin: margin.map(|m| if m > 0.0 { m } else { least.min(0.49) }),
-            factor: plan.option("factor"),
-            population: plan.population,
-            seed: plan.seed,
-            meaning,
+            factor: setup.option("factor"),
+            population: setup.population,
+            seed: setup.seed,
+            encoding,
             scale,
             diagonal,
             active,
@@ -95,29 +98,29 @@ impl CmaSearch {
         }
     }
 
-    /// Brings switches back to where both sides have at least probability α.
+    /// Clamps switches so that both sides have at least probability α.
     fn keep_margin(&mut self) {
         let Some(margin) = self.margin else { return };
         let reach = -quantile(margin);
         let cma = &mut self.state.cma;
-        for (j, _) in self.meaning.binary.iter().enumerate().filter(|(_, b)| **b) {
+        for (j, _) in self.encoding.binary.iter().enumerate().filter(|(_, b)| **b) {
             let most = reach * cma.deviation(j);
             cma.mean[j] = cma.mean[j].clamp(-most, most);
         }
     }
 
-    /// The raw point in the search's coordinates: of a switch the hidden number, of a gene in its
-    /// bounds the mirror image that lies nearest to the mean.
+    /// A raw point in the search's coordinates: a switch as its hidden number, a number of an injected point as the
+    /// mirror image nearest to the mean.
     fn coordinates(&self, point: &[f64], injected: bool) -> Vec<f64> {
         let cma = &self.state.cma;
         let one = |(j, (&x, &scale)): (usize, (&f64, &f64))| {
-            let gene = &self.meaning.genes[j];
+            let gene = &self.encoding.genes[j];
             let mean = cma.mean[j];
-            if self.meaning.binary[j] {
+            if self.encoding.binary[j] {
                 let hidden = x - f64::midpoint(gene.low, gene.high);
                 return match injected {
                     false => hidden,
-                    // The genome tells the side; the likely number there.
+                    // An injected genome only gives the side: take a likely number on it.
                     true if (hidden > 0.0) == (mean > 0.0) => mean,
                     true => 0.5 * cma.deviation(j) * hidden.signum(),
                 };
@@ -129,8 +132,8 @@ impl CmaSearch {
 
     fn raw(&self, x: &[f64]) -> Vec<f64> {
         let one = |(j, (&x, &scale)): (usize, (&f64, &f64))| {
-            let gene = &self.meaning.genes[j];
-            if self.meaning.binary[j] { x + f64::midpoint(gene.low, gene.high) } else { x * scale }
+            let gene = &self.encoding.genes[j];
+            if self.encoding.binary[j] { x + f64::midpoint(gene.low, gene.high) } else { x * scale }
         };
         x.iter().zip(&self.scale).enumerate().map(one).collect()
     }
@@ -172,46 +175,46 @@ impl CmaSearch {
         self.state = state;
     }
 
-    /// The population never grows beyond this.
+    /// The largest population that restarts grow to.
     fn most(&self) -> f64 {
-        let by_memory = GENERATION / self.meaning.genes.len().max(1);
+        let by_memory = GENERATION / self.encoding.genes.len().max(1);
         POPULATION.min(by_memory).max(self.population) as f64
     }
 
-    /// The mean, or the start where it is no number any more.
+    /// The mean, or the start where the mean is not finite.
     fn sound_mean(&self) -> Vec<f64> {
         let mean = &self.state.cma.mean;
         if mean.iter().all(|m| m.is_finite()) {
             return mean.clone();
         }
-        let start: Vec<f64> = self.meaning.genes.iter().map(|g| g.start).collect();
+        let start: Vec<f64> = self.encoding.genes.iter().map(|g| g.start).collect();
         start.iter().zip(&self.scale).map(|(x, s)| x / s).collect()
     }
 
     /// A start for another run: switches undecided, genes anywhere in their bounds.
     fn anywhere(&self, rng: &mut ChaCha12Rng) -> Vec<f64> {
-        let point = self.meaning.anywhere(rng);
+        let point = self.encoding.anywhere(rng);
         let one = |((x, s), &b): ((&f64, &f64), &bool)| if b { 0.0 } else { x / s };
-        point.iter().zip(&self.scale).zip(&self.meaning.binary).map(one).collect()
+        point.iter().zip(&self.scale).zip(&self.encoding.binary).map(one).collect()
     }
 }
 
 impl State {
     fn new(cma: Cma) -> Self {
-        Self { cma, watch: Watch::default(), run: 0, grown: 0, small: false, used: [0; 2], here: 0 }
+        Self { cma, stop: StopCriteria::default(), run: 0, grown: 0, small: false, used: [0; 2], here: 0 }
     }
 }
 
 /// The start with each switch's value read as its probability: the mean of a hidden number with
 /// deviation 1, kept `least` away from certainty, plus the middle that [`CmaSearch::raw`] adds.
-fn hidden_start(meaning: &Meaning, start: &[f64], least: f64) -> Vec<f64> {
+fn hidden_start(encoding: &Encoding, start: &[f64], least: f64) -> Vec<f64> {
     let one = |((&x, gene), &binary): ((&f64, &GeneInfo), &bool)| {
         if !binary {
             return x;
         }
         quantile(((x - gene.low) / (gene.high - gene.low)).clamp(least, 1.0 - least))
     };
-    start.iter().zip(&meaning.genes).zip(&meaning.binary).map(one).collect()
+    start.iter().zip(&encoding.genes).zip(&encoding.binary).map(one).collect()
 }
 
 impl Strategy for CmaSearch {
@@ -219,34 +222,34 @@ impl Strategy for CmaSearch {
         self.state.cma.sample().iter().map(|x| self.raw(x)).collect()
     }
 
-    /// The λ best of sampled and injected points teach. Where all are equal there is nothing to
-    /// learn: the distribution stays, and other points are drawn from it.
-    fn tell(&mut self, told: &Told) {
-        let mut order = told.ranking();
+    /// Learns from the λ best of sampled and injected points. Where all are equal the distribution stays, and other
+    /// points are drawn from it.
+    fn tell(&mut self, result: &GenerationResult) {
+        let mut order = result.ranking();
         order.truncate(self.state.cma.constants().lambda);
-        self.state.here += told.sampled as u64;
-        let ranked: Vec<f64> = order.iter().map(|&i| told.fitness[i]).collect();
+        self.state.here += result.sampled as u64;
+        let ranked: Vec<f64> = order.iter().map(|&i| result.fitness[i]).collect();
         let same = ranked.first() == ranked.last();
         if same {
             self.state.cma.skip();
         } else {
             let x: Vec<Vec<f64>> =
-                order.iter().map(|&i| self.coordinates(&told.points[i], i >= told.sampled)).collect();
-            let rows = told.active.as_ref().filter(|_| self.conditional);
+                order.iter().map(|&i| self.coordinates(&result.points[i], i >= result.sampled)).collect();
+            let rows = result.active.as_ref().filter(|_| self.conditional);
             let mut points = Vec::with_capacity(x.len());
             for (&i, x) in order.iter().zip(&x) {
                 let active = rows.map(|rows| rows[i].as_slice());
-                points.push(Point { x, injected: i >= told.sampled, active });
+                points.push(Point { x, injected: i >= result.sampled, active });
             }
             self.state.cma.tell(&points);
             self.keep_margin();
         }
-        self.state.watch.tell(&self.state.cma, &ranked);
+        self.state.stop.tell(&self.state.cma, &ranked);
         let over = match self.restarts {
             Restarts::None => !self.state.cma.is_sound() || !(1e-14..1e6).contains(&self.state.cma.step),
             Restarts::Ipop | Restarts::Bipop => {
                 // A small run may use half of what the large ones have (Hansen 2009).
-                self.state.watch.stopped().is_some()
+                self.state.stop.stopped().is_some()
                     || (self.state.small && 2 * self.state.here > self.state.used[0].max(1))
             }
         };
@@ -272,6 +275,6 @@ impl Strategy for CmaSearch {
     }
 
     fn stopped(&self) -> Option<&'static str> {
-        self.state.watch.stopped()
+        self.state.stop.stopped()
     }
 }

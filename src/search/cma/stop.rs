@@ -1,11 +1,11 @@
-//! When a run of CMA-ES has nothing more to find (Hansen 2009, "Benchmarking a BI-population
-//! CMA-ES", section 2; pycma's defaults).
+//! The stopping criteria of a run of CMA-ES (Hansen 2009, "Benchmarking a BI-population CMA-ES", section 2; pycma's
+//! defaults). Each generation's fitness comes in, the name of the first criterion met goes out.
 
 use super::distribution::Cma;
 
-/// What a run's fitness has looked like.
+/// The history of a run's fitness, and the criterion that it met first.
 #[derive(Clone, Debug, Default)]
-pub(in crate::search) struct Watch {
+pub(in crate::search) struct StopCriteria {
     /// Best and median fitness of each generation.
     best: Vec<f64>,
     median: Vec<f64>,
@@ -24,7 +24,7 @@ const AXIS_RATIO: f64 = 1e7;
 /// Names of the criteria.
 const REASONS: [&str; 6] = ["unsound numbers", "TolX", "TolFun", "TolXUp", "ConditionCov", "Stagnation"];
 
-impl Watch {
+impl StopCriteria {
     /// Takes a generation's fitness, best first, after `cma` has learnt it.
     pub(in crate::search) fn tell(&mut self, cma: &Cma, ranked: &[f64]) {
         self.best.push(ranked[0]);

@@ -1,6 +1,7 @@
-//! One face on every kind of search space.
+//! Every kind of search space behind one type. The session makes one from its config and asks it for recipes.
+//! A new kind of space is a variant here and a file beside it: the matches lead through what it must do.
 
-use super::gene::{Active, GeneInfo, Genome};
+use super::gene::{ActiveGenes, GeneInfo, Genome};
 use super::parameters::{Space, SpaceError};
 use super::path::{PathError, PathSpace};
 use crate::recipe::Recipe;
@@ -14,9 +15,9 @@ pub enum AnySpace {
     Path(PathSpace),
 }
 
-/// Why a recipe is no point of a space.
+/// Why a recipe is not in a space.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum NoPoint {
+pub enum NotInSpace {
     #[error(transparent)]
     Parameters(#[from] SpaceError),
     #[error(transparent)]
@@ -42,9 +43,9 @@ impl AnySpace {
         }
     }
 
-    /// Which genes matter in a genome, where not all do.
+    /// Which genes a genome uses; `None` where it uses all.
     #[must_use]
-    pub fn active(&self) -> Option<Active> {
+    pub fn active(&self) -> Option<ActiveGenes> {
         match self {
             Self::Parameters(_) => None,
             Self::Path(space) => Some(space.active()),
@@ -60,12 +61,12 @@ impl AnySpace {
         }
     }
 
-    /// The genome with every number in its bounds.
+    /// The genome with every number reflected into its bounds.
     #[must_use]
-    pub fn fold(&self, genome: &Genome) -> Genome {
+    pub fn reflect(&self, genome: &Genome) -> Genome {
         match self {
-            Self::Parameters(space) => space.fold(genome),
-            Self::Path(space) => space.fold(genome),
+            Self::Parameters(space) => space.reflect(genome),
+            Self::Path(space) => space.reflect(genome),
         }
     }
 
@@ -78,8 +79,11 @@ impl AnySpace {
         }
     }
 
-    /// The point of the space that stands for a recipe, where there is one.
-    pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, NoPoint> {
+    /// The genome that stands for a recipe.
+    ///
+    /// # Errors
+    /// A recipe that no genome of this space stands for.
+    pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, NotInSpace> {
         Ok(match self {
             Self::Parameters(space) => space.from_recipe(recipe)?,
             Self::Path(space) => space.from_recipe(recipe)?,

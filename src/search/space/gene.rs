@@ -1,4 +1,5 @@
-//! The dimensions of a search space: what each number rules, and how it is kept in bounds.
+//! The genes of a search space: what each number of a genome stands for, its bounds, and how a search that walks past
+//! a bound is reflected back.
 
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use crate::recipe::Param;
 #[serde(transparent)]
 pub struct Genome(pub Vec<f64>);
 
-/// Which genes matter in a genome: a scale only while its hop is on the path. One answer a gene.
-pub type Active = Arc<dyn Fn(&[f64]) -> Vec<bool> + Send + Sync>;
+/// Which genes a genome uses, one flag a gene: a path's scale is used only while its hop is on the path.
+pub type ActiveGenes = Arc<dyn Fn(&[f64]) -> Vec<bool> + Send + Sync>;
 
 /// Bounds, start and first step size of one kind of gene. Equal bounds make a constant, not a gene.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub struct GeneRange {
 }
 
 impl GeneInfo {
-    /// A number between bounds that belongs to no recipe.
+    /// A number between bounds that is no parameter of a recipe.
     #[must_use]
     pub fn number(name: impl Into<String>, bounds: (f64, f64), start: f64, sigma: f64) -> Self {
         let (low, high) = bounds;
@@ -51,7 +52,7 @@ impl GeneRange {
 pub struct GeneInfo {
     /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene, `lambda` for one of no source.
     pub name: String,
-    /// The recipe's parameter that it rules, if it is one's value.
+    /// The recipe's parameter that it sets, if it sets one.
     pub param: Option<Param>,
     /// Index of the source in the recipe.
     pub source: Option<usize>,
@@ -65,7 +66,7 @@ pub struct GeneInfo {
 /// map is continuous and has period 2 (high − low). A number inside stays as it is, to the bit;
 /// one that is not finite becomes the gene's start.
 #[must_use]
-pub fn fold(x: f64, gene: &GeneInfo) -> f64 {
+pub fn reflect(x: f64, gene: &GeneInfo) -> f64 {
     let GeneInfo { low, high, .. } = *gene;
     let width = high - low;
     if !x.is_finite() || width <= 0.0 {
@@ -79,7 +80,7 @@ pub fn fold(x: f64, gene: &GeneInfo) -> f64 {
     if inside.is_finite() { inside.clamp(low, high) } else { gene.start }
 }
 
-/// Of all points that the mirrors at `low` and `high` fold to `x`, the one nearest to `mean`.
+/// Of all points that [`reflect`] maps to `x`, the one nearest to `mean`.
 pub(in crate::search) fn nearest_image(x: f64, mean: f64, low: f64, high: f64) -> f64 {
     let period = 2.0 * (high - low);
     if !(period.is_finite() && period > 0.0 && mean.is_finite()) {
@@ -95,11 +96,11 @@ pub(in crate::search) fn nearest(x: f64, gene: &GeneInfo) -> f64 {
     x.clamp(gene.low, gene.high)
 }
 
-/// `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`; names that would
-/// then be the same stay whole.
+/// Short names for genes: `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`. Names that would
+/// become the same stay whole.
 pub(in crate::search) fn short_names(sources: &[String]) -> Vec<String> {
     let short = |s: &str| {
-        // Not a place but a name: what a stage has merged.
+        // The name of an earlier stage's merge, not a path.
         if s.starts_with("stage:") {
             return s.to_owned();
         }

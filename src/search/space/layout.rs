@@ -1,4 +1,6 @@
-//! How fine a parameter is searched: the numbers that stand for its value in every tensor.
+//! How finely a parameter is searched: one gene a layer, a band of layers, the whole model, … Genes come in, the
+//! parameter's value for every tensor goes out, and back. A new way to group layers is a variant of [`Groups`] and
+//! its arms here.
 
 use crate::limits::CURVE;
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,7 @@ pub enum Groups {
     Filters(Vec<String>),
 }
 
-/// The numbers of one parameter, for models of `layers` blocks.
+/// The genes of one parameter, for models of `layers` blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct Layout {
     groups: Groups,
@@ -69,8 +71,8 @@ impl Layout {
         }
     }
 
-    /// What each number rules, in words for a gene's name: `[3]`, `[embed+head]`; empty for all.
-    pub(in crate::search) fn places(&self) -> Vec<String> {
+    /// The suffix of each gene's name, which says what it covers: `[3]`, `[embed+head]`; empty for the whole model.
+    pub(in crate::search) fn labels(&self) -> Vec<String> {
         let layers = self.layers;
         let middle: Vec<String> = match &self.groups {
             Groups::Global => return vec![String::new()],
@@ -95,7 +97,7 @@ impl Layout {
         std::iter::once(ends(first)).chain(middle).chain(last.map(ends)).collect()
     }
 
-    /// The parameter's value that the numbers stand for; as many as [`Self::places`].
+    /// The parameter's value that these genes stand for; as many as [`Self::labels`].
     pub(in crate::search) fn values(&self, numbers: &[f64]) -> Values {
         let each = |layers: Vec<f64>| {
             let head = if self.tie_ends { numbers[0] } else { numbers[numbers.len() - 1] };
@@ -128,9 +130,9 @@ impl Layout {
         }
     }
 
-    /// The numbers that stand nearest to a parameter's value: means over what each number rules;
-    /// of points with lines between, the least squares. `values` has one value a block where it has
-    /// one for each. NaN where the value leaves a tensor out.
+    /// The genes nearest to a parameter's value: the mean over what each covers; for points with lines between, the
+    /// least-squares fit. `values` with one value a block has as many as the models have blocks. NaN where the value
+    /// leaves a tensor out.
     pub(in crate::search) fn numbers(&self, values: &Values) -> Vec<f64> {
         let embed = resolved(values, "model.embed_tokens.weight", LayerGroup::Embedding, self.layers);
         let head = [
@@ -172,7 +174,7 @@ impl Layout {
         std::iter::once(first).chain(middle).chain(last).collect()
     }
 
-    /// The share of each middle number in block `i`.
+    /// The share that each of the blocks' genes has in block `i`.
     fn shares(&self, i: usize) -> Vec<f64> {
         let (n, layers) = match self.groups {
             Groups::Bands(n) | Groups::Smooth(n) => (n, self.layers),
@@ -209,7 +211,7 @@ impl Layout {
         let of = |(group, name): &(LayerGroup, String)| resolved(values, name, *group, self.layers);
         let here: Vec<f64> =
             names.iter().filter(|(_, n)| first(n).is_some_and(|f| f == filter)).map(of).collect();
-        // A part of names that only some families have stands for itself.
+        // No known tensor has this part in its name (only some families do): take the filter's own value.
         if here.is_empty() {
             return resolved(values, filter, LayerGroup::Block(0), self.layers);
         }
@@ -228,21 +230,21 @@ fn resolved(values: &Values, tensor: &str, group: LayerGroup, layers: usize) -> 
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // A number that stands alone is returned as it is.
+    // A single term is returned unchanged, to the bit.
     let parts = a.iter().zip(b).filter(|(share, _)| **share != 0.0);
     parts.map(|(share, x)| share * x).reduce(|s, x| s + x).unwrap_or(0.0)
 }
 
 pub(in crate::search) fn mean(values: &[f64]) -> f64 {
-    // A value that all share is returned as it is, so that a recipe survives the way back.
+    // A value that all share is returned unchanged, to the bit: a recipe turned into a genome and back is the same.
     match values {
         [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => *first,
         _ => values.iter().sum::<f64>() / values.len() as f64,
     }
 }
 
-/// x of n numbers with the least ‖A x − b‖², by the normal equations: they are well conditioned
-/// for shares of neighbours, and positive definite as no number is without a block (n ≤ blocks).
+/// The x (n numbers) with the least ‖A x − b‖², by the normal equations. These are well conditioned for shares of
+/// neighbours, and positive definite since every gene covers a block (n ≤ blocks).
 fn least_squares(rows: &[Vec<f64>], b: &[f64], n: usize) -> Vec<f64> {
     let mut m = vec![vec![0.0; n + 1]; n];
     for (row, b) in rows.iter().zip(b) {
@@ -275,7 +277,7 @@ mod tests {
     #[test]
     fn points_lie_on_the_first_and_the_last_block() {
         let layout = Layout::new(&Groups::Smooth(3), false, 5).unwrap();
-        assert_eq!(layout.places().len(), 5);
+        assert_eq!(layout.labels().len(), 5);
         let values = layout.values(&[9.0, 0.0, 1.0, 0.0, 8.0]);
         let Values::Each { embed, layers, head } = &values else { panic!() };
         assert_eq!((*embed, *head), (9.0, 8.0));
@@ -288,7 +290,7 @@ mod tests {
     #[test]
     fn a_value_of_another_shape_is_met_in_the_mean() {
         let bands = Layout::new(&Groups::Bands(2), true, 4).unwrap();
-        assert_eq!(bands.places(), ["[embed+head]", "[0-1]", "[2-3]"]);
+        assert_eq!(bands.labels(), ["[embed+head]", "[0-1]", "[2-3]"]);
         let each = Values::Each { embed: 0.0, layers: vec![0.0, 1.0, 2.0, 4.0], head: 3.0 };
         assert_eq!(bands.numbers(&each), [1.5, 0.5, 3.0]);
         let halves = Layout::new(&Groups::Halves, true, 1).unwrap();

@@ -8,9 +8,9 @@ mod layout;
 mod parameters;
 mod path;
 
-pub use any::{AnySpace, NoPoint};
+pub use any::{AnySpace, NotInSpace};
 pub(super) use gene::nearest_image;
-pub use gene::{Active, GeneInfo, GeneRange, Genome, fold};
+pub use gene::{ActiveGenes, GeneInfo, GeneRange, Genome, reflect};
 pub use layout::Groups;
-pub use parameters::{Searched, Space, SpaceConfig, SpaceError};
+pub use parameters::{SearchedParam, Space, SpaceConfig, SpaceError};
 pub use path::{PathError, PathSpace, PathSpaceConfig, Scales};

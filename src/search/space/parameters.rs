@@ -1,23 +1,24 @@
-//! The parameter space: which numbers of a recipe are searched, and within which bounds.
+//! The space of a merge's parameters: which numbers of a recipe are searched, and within which bounds. A
+//! [`SpaceConfig`] comes in; genomes become recipes, and recipes made by hand become genomes.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::gene::{GeneInfo, GeneRange, Genome, fold, nearest, short_names};
+use super::gene::{GeneInfo, GeneRange, Genome, nearest, reflect, short_names};
 use super::layout::{Groups, Layout};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source, Values};
 
-/// Everything that a space is made from.
+/// What a space is made from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpaceConfig {
     pub method: Method,
     pub groups: Groups,
     /// The embedding and the final norm and head share one gene.
     pub tie_ends: bool,
-    /// Bounds of each parameter of the method; equal bounds fix it. One that is missing has the
-    /// method's default and does not stand in the recipes.
-    pub parameters: BTreeMap<Param, Searched>,
+    /// Bounds of the method's parameters; equal bounds fix one. One that is missing has the method's default and is
+    /// not written into recipes.
+    pub parameters: BTreeMap<Param, SearchedParam>,
     pub base: String,
     /// The fine-tunes, in recipe order.
     pub sources: Vec<String>,
@@ -28,14 +29,14 @@ pub struct SpaceConfig {
     pub seed: u64,
 }
 
-/// A parameter's bounds, and how fine it is searched if not as the space says.
+/// A parameter's bounds, and its own groups where they differ from the space's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Searched {
+pub struct SearchedParam {
     pub range: GeneRange,
     pub groups: Option<Groups>,
 }
 
-impl From<GeneRange> for Searched {
+impl From<GeneRange> for SearchedParam {
     fn from(range: GeneRange) -> Self {
         Self { range, groups: None }
     }
@@ -86,24 +87,24 @@ pub enum SpaceError {
 #[derive(Clone, Debug)]
 pub struct Space {
     config: SpaceConfig,
-    slots: Vec<Slot>,
+    params: Vec<ParamGenes>,
     genes: Vec<GeneInfo>,
 }
 
-/// One parameter at one place of a recipe, with the genes that rule it.
+/// One parameter of a source, or of the whole merge, with the genes that set it.
 #[derive(Clone, Debug)]
-struct Slot {
+struct ParamGenes {
     spec: &'static ParamSpec,
     /// Index of the source; `None` for a parameter of the whole merge.
     source: Option<usize>,
-    /// Its genes' first index and number; `None` where it is fixed.
+    /// The index of its first gene, and their layout; `None` where it is fixed.
     genes: Option<(usize, Layout)>,
     fixed: f64,
 }
 
 impl Space {
-    /// Checks the bounds and lays out the genes: source by source, then the parameters of the whole
-    /// merge, each in the order of the method's table, groups from the input to the output.
+    /// Checks the bounds and lays out the genes: source by source, then the parameters of the whole merge, each in the
+    /// order of the method's table, groups from input to output.
     pub fn new(config: SpaceConfig) -> Result<Self, SpaceError> {
         if config.sources.is_empty() {
             return Err(SpaceError::NoSources);
@@ -114,7 +115,7 @@ impl Space {
             }
         }
         check_parameters(&config)?;
-        let mut space = Self { slots: Vec::new(), genes: Vec::new(), config };
+        let mut space = Self { params: Vec::new(), genes: Vec::new(), config };
         let names = short_names(&space.config.sources);
         for (source, short) in names.iter().enumerate() {
             space.lay_out(Scope::PerModel, Some(source), &format!("{short}."))?;
@@ -128,29 +129,29 @@ impl Space {
         Ok(space)
     }
 
-    /// Adds the slots and genes of all parameters of a scope.
+    /// Adds the genes of all parameters of a scope.
     fn lay_out(&mut self, scope: Scope, source: Option<usize>, prefix: &str) -> Result<(), SpaceError> {
-        let Self { config, slots, genes } = self;
+        let Self { config, params, genes } = self;
         let per_model = config.method.per_model().any(|p| config.parameters.contains_key(&p.param));
         for spec in config.method.parameters().iter().filter(|p| p.scope == scope) {
-            let Some(Searched { range, groups }) = config.parameters.get(&spec.param) else { continue };
+            let Some(SearchedParam { range, groups }) = config.parameters.get(&spec.param) else { continue };
             let GeneRange { low, high, start, sigma } = *range;
-            let mut slot = Slot { spec, source, genes: None, fixed: start };
+            let mut param_genes = ParamGenes { spec, source, genes: None, fixed: start };
             if !range.is_fixed() {
-                // Beside weights a factor on all of them is one number, unless asked otherwise.
+                // A factor on the whole merge beside weights of sources is one number, unless the config says otherwise.
                 let usual =
                     if scope == Scope::Global && per_model { Groups::Global } else { config.groups.clone() };
                 let groups = groups.as_ref().unwrap_or(&usual);
                 let layout =
                     Layout::new(groups, config.tie_ends, config.layers).map_err(SpaceError::Groups)?;
                 let first = genes.len();
-                for place in layout.places() {
+                for place in layout.labels() {
                     let name = format!("{prefix}{}{place}", spec.param.name());
                     genes.push(GeneInfo { name, param: Some(spec.param), source, low, high, start, sigma });
                 }
-                slot.genes = Some((first, layout));
+                param_genes.genes = Some((first, layout));
             }
-            slots.push(slot);
+            params.push(param_genes);
         }
         Ok(())
     }
@@ -179,8 +180,8 @@ impl Space {
         Genome(self.genes.iter().map(|g| g.start).collect())
     }
 
-    /// The genome with one weight a source for all its groups, in source order (a missing one is 0);
-    /// all else at its start.
+    /// The genome with one weight a source for all its groups, in source order (0 where none is given), and all other
+    /// genes at their start.
     #[must_use]
     pub fn global(&self, weights: &[f64]) -> Genome {
         let value = |g: &GeneInfo| match (g.param, g.source) {
@@ -190,29 +191,29 @@ impl Space {
         Genome(self.genes.iter().map(value).collect())
     }
 
-    /// The genome with every number folded into its bounds. Missing numbers are at their start,
-    /// surplus ones are dropped.
+    /// The genome with every number reflected into its bounds. A missing number is at its start, surplus ones are
+    /// dropped.
     #[must_use]
-    pub fn fold(&self, genome: &Genome) -> Genome {
+    pub fn reflect(&self, genome: &Genome) -> Genome {
         let at = |i: usize| genome.0.get(i).copied().unwrap_or(f64::NAN);
-        Genome(self.genes.iter().enumerate().map(|(i, g)| fold(at(i), g)).collect())
+        Genome(self.genes.iter().enumerate().map(|(i, g)| reflect(at(i), g)).collect())
     }
 
-    /// The recipe that a genome stands for. Any numbers are allowed: they are folded into the
-    /// bounds, and one that is not a number is read as the gene's start.
+    /// The recipe that a genome stands for. Any numbers are allowed: they are reflected into the bounds, and NaN is read
+    /// as the gene's start.
     #[must_use]
     pub fn to_recipe(&self, genome: &Genome) -> Recipe {
-        let folded = self.fold(genome).0;
+        let folded = self.reflect(genome).0;
         let mut recipe = Recipe::new(self.config.method, Some(&self.config.base));
         recipe.sources = self.config.sources.iter().map(|model| Source::new(model)).collect();
-        for slot in &self.slots {
-            let values = match &slot.genes {
-                Some((first, layout)) => layout.values(&folded[*first..*first + layout.places().len()]),
-                None => Values::All(slot.fixed),
+        for param_genes in &self.params {
+            let values = match &param_genes.genes {
+                Some((first, layout)) => layout.values(&folded[*first..*first + layout.labels().len()]),
+                None => Values::All(param_genes.fixed),
             };
-            match slot.source {
-                Some(source) => recipe.sources[source].parameters.set(slot.spec.param, values),
-                None => recipe.parameters.set(slot.spec.param, values),
+            match param_genes.source {
+                Some(source) => recipe.sources[source].parameters.set(param_genes.spec.param, values),
+                None => recipe.parameters.set(param_genes.spec.param, values),
             }
         }
         recipe.mask = self.config.mask;
@@ -220,28 +221,31 @@ impl Space {
         recipe
     }
 
-    /// The point of the space nearest to a recipe made by hand: a source that the recipe leaves out
-    /// has weight 0, a gene that rules several tensors takes their mean, and what lies outside the
-    /// bounds moves to the bound. The mask's stream and seed are the space's own. A recipe that no
-    /// genome can stand for (another method, base, fixed parameter or source) is refused.
+    /// The genome nearest to a recipe made by hand: a source that the recipe leaves out has weight 0, a gene that covers
+    /// several tensors takes their mean, and a value outside the bounds moves to the bound. Mask stream and seed are the
+    /// space's own.
+    ///
+    /// # Errors
+    /// A recipe with another method, base, fixed parameter or source, which no genome stands for.
     pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, SpaceError> {
         let recipe = &recipe.as_whole_models(self.config.layers);
         self.check_frame(recipe)?;
         let mut out = self.start().0;
-        for slot in &self.slots {
-            let Some((first, layout)) = &slot.genes else { continue };
-            let genes = &self.genes[*first..*first + layout.places().len()];
-            let numbers = match self.given(recipe, slot.spec, slot.source) {
+        for param_genes in &self.params {
+            let Some((first, layout)) = &param_genes.genes else { continue };
+            let genes = &self.genes[*first..*first + layout.labels().len()];
+            let numbers = match self.given(recipe, param_genes.spec, param_genes.source) {
                 Given::Absent => genes
                     .iter()
-                    .map(|g| if slot.spec.param == Param::Weight { 0.0 } else { g.start })
+                    .map(|g| if param_genes.spec.param == Param::Weight { 0.0 } else { g.start })
                     .collect(),
                 Given::Value(values) => layout.numbers(&values),
             };
             for (i, (number, gene)) in numbers.into_iter().zip(genes).enumerate() {
                 if !number.is_finite() {
-                    let source_name = slot.source.map_or("the merge", |s| &self.config.sources[s]).to_owned();
-                    return Err(SpaceError::NotFinite { key: slot.spec.param.name(), source_name });
+                    let source_name =
+                        param_genes.source.map_or("the merge", |s| &self.config.sources[s]).to_owned();
+                    return Err(SpaceError::NotFinite { key: param_genes.spec.param.name(), source_name });
                 }
                 out[first + i] = nearest(number, gene);
             }
@@ -305,7 +309,7 @@ impl Space {
                 }
             }
         }
-        // What is not searched must be what the space has.
+        // A parameter that is not searched must have the space's value.
         for spec in config.method.parameters().iter().filter(|p| !p.ignored) {
             let own = config.parameters.get(&spec.param);
             let Some(value) = own.map_or(spec.default, |s| s.range.is_fixed().then_some(s.range.start))
@@ -342,7 +346,7 @@ enum Given {
 fn check_parameters(config: &SpaceConfig) -> Result<(), SpaceError> {
     let method = config.method.name();
     let specs = config.method.parameters();
-    for (param, Searched { range, .. }) in &config.parameters {
+    for (param, SearchedParam { range, .. }) in &config.parameters {
         let key = param.name();
         let Some(spec) = specs.iter().find(|p| p.param == *param && !p.ignored) else {
             let known: Vec<&str> = specs.iter().filter(|p| !p.ignored).map(|p| p.param.name()).collect();

@@ -15,7 +15,7 @@ use super::search::Start;
 use crate::error::BadInput;
 use crate::limits::{CURVE, LAYERS};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source};
-use crate::search::{GeneRange, Groups, Searched, Space, SpaceConfig};
+use crate::search::{GeneRange, Groups, SearchedParam, Space, SpaceConfig};
 
 /// `[space]`: what is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ impl Config {
         .map_err(BadInput::error)
     }
 
-    fn searched(&self, param: Param, knob: &Knob) -> anyhow::Result<Searched> {
+    fn searched(&self, param: Param, knob: &Knob) -> anyhow::Result<SearchedParam> {
         let spec: Option<&ParamSpec> = self.space.method.parameter(param);
         let name = param.name();
         let range = match knob {
@@ -177,7 +177,7 @@ impl Config {
         };
         let (start, sigma) = (range.start.unwrap_or(start), range.sigma.unwrap_or(sigma));
         in_reach(&format!("space.{name}"), [low, high, start, sigma])?;
-        Ok(Searched { range: GeneRange { low, high, start, sigma }, groups: range.groups.clone() })
+        Ok(SearchedParam { range: GeneRange { low, high, start, sigma }, groups: range.groups.clone() })
     }
 
     /// A merge with one weight a source in all layers, and the values that the space fixes. Task arithmetic where the

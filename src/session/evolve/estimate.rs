@@ -4,7 +4,7 @@
 //! session is always a measured one.
 
 use super::{Evolution, Next};
-use crate::search::{Answered, Irt, above, question_order};
+use crate::search::{Answers, Irt, error_quantile, question_order};
 use crate::session::config::{Order, Racing};
 use crate::session::protocol::{CandidateId, Event, Origin, Score};
 use crate::session::state::Entry;
@@ -90,7 +90,7 @@ impl Evolution {
     fn questions(&self, generation: u64) -> Event {
         let order = question_order(self.state.train_questions, self.config.seed);
         let learnt = self.learnt.as_ref();
-        let telling = learnt.and_then(|l| Some(l.model.as_ref()?.telling(&l.abilities, &order)));
+        let telling = learnt.and_then(|l| Some(l.model.as_ref()?.most_informative(&l.abilities, &order)));
         let rows = learnt.filter(|l| l.model.is_some()).map_or(0, |l| l.rows);
         Event::Questions { generation, order: telling.unwrap_or(order), learnt: rows as u64 }
     }
@@ -116,11 +116,11 @@ impl Evolution {
             return most > best.fitness;
         }
         let (fitness, deviation) = self.estimate(entry);
-        fitness + above(error) * deviation > best.fitness
+        fitness + error_quantile(error) * deviation > best.fitness
     }
 
     /// Answers as shares of what one question can bring.
-    fn shares(&self, entry: &Entry) -> Answered {
+    fn shares(&self, entry: &Entry) -> Answers {
         let (low, high) = self.bounds();
         let share = |v: f64| if high > low { ((v - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
         entry.values.iter().zip(self.order_of(entry)).map(|(&v, q)| (q, share(v))).collect()
@@ -136,7 +136,7 @@ impl Evolution {
         let before = || self.state.entries.iter().filter(|e| e.candidate.id < first && !e.values.is_empty());
         let searched = |e: &&Entry| matches!(e.candidate.origin, Origin::Search | Origin::Hand);
         let skipped = before().filter(searched).count().saturating_sub(NEWEST);
-        let mut rows: Vec<Answered> = before().filter(|e| !searched(e)).map(|e| self.shares(e)).collect();
+        let mut rows: Vec<Answers> = before().filter(|e| !searched(e)).map(|e| self.shares(e)).collect();
         rows.extend(before().filter(searched).skip(skipped).map(|e| self.shares(e)));
         let model = (rows.len() >= LEAST).then(|| Irt::fit(self.state.train_questions, &rows));
         let newest = rows.iter().rev().take(last.candidates.len().max(4));

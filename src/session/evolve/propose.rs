@@ -69,7 +69,7 @@ impl Evolution {
     /// The first mean: where the config says.
     fn start(&self) -> Genome {
         if self.config.at == 0 && !self.begin.is_empty() {
-            return self.space.fold(&Genome(self.begin.clone()));
+            return self.space.reflect(&Genome(self.begin.clone()));
         }
         let from = match &self.config.search.start {
             Start::Word(word) if word == "grid" => self.best_of(Origin::Grid),
@@ -77,7 +77,7 @@ impl Evolution {
             Start::Number(_) => None,
         };
         match from.and_then(|id| self.state.entry(id)) {
-            Some(entry) if self.config.at == 0 => self.space.fold(&Genome(entry.candidate.genome.clone())),
+            Some(entry) if self.config.at == 0 => self.space.reflect(&Genome(entry.candidate.genome.clone())),
             Some(Entry { candidate: Candidate { target: Target::Recipe(recipe), .. }, .. }) => {
                 self.space.from_recipe(recipe).unwrap_or_else(|_| self.space.start())
             }

@@ -1,7 +1,7 @@
 //! A generation that races: which block of questions follows for whom, and who stops.
 
 use super::{Evolution, Next, Work, WorkKind};
-use crate::search::{Race, Runner};
+use crate::search::{Race, RacedCandidate};
 use crate::session::protocol::{CandidateId, Event, Origin, Outcome, Score, Split};
 use crate::session::state::Entry;
 use crate::task::Fitness;
@@ -29,10 +29,12 @@ impl Evolution {
                 bounds: self.bounds(),
                 error: racing.error,
                 reliability: racing.reliability,
-                keep: entries.len() / 2,
+                better_half: entries.len() / 2,
             };
-            let runners: Vec<Runner> =
-                entries.iter().map(|e| Runner { values: &e.values, done: e.outcome.is_some() }).collect();
+            let runners: Vec<RacedCandidate> = entries
+                .iter()
+                .map(|e| RacedCandidate { values: &e.values, done: e.outcome.is_some() })
+                .collect();
             let best = self.state.best_entry().filter(|e| e.values.len() >= total);
             let best = best.map(|best| self.as_answered_by(fewest, best));
             let stops = race.stops(&runners, best.as_deref());
@@ -117,7 +119,7 @@ impl Evolution {
         };
         let found: Vec<(f64, usize)> = ids.iter().map(found).collect();
         match self.config.racing {
-            Some(racing) if racing.subset == 0 => crate::search::ranked(&found),
+            Some(racing) if racing.subset == 0 => crate::search::ranking_fitness(&found),
             // With an estimator each has a fitness over all questions, told or estimated.
             _ => found.into_iter().map(|(fitness, _)| fitness).collect(),
         }

@@ -1,15 +1,14 @@
-//! The data flow space (Akiba et al. 2024, arXiv 2403.13187, section 3.2): which layers of which
-//! models a token passes, in which order, and how much of it enters each.
+//! The data flow space (Akiba et al. 2024, arXiv 2403.13187, section 3.2): which layers of which models a token passes,
+//! in which order, and by what factor its hidden state is scaled before each. A [`PathSpaceConfig`] comes in; genomes
+//! become recipes with a path, and paths made by hand become genomes.
 //!
-//! All layers of all models, model by model, repeated r times, are the *slots*. A switch a slot
-//! says whether it is on the path, so that 2^(M r) paths are searched in place of M^T. As in the
-//! paper a path begins with the first layer of the first model and ends with its last one, and has
-//! that model's embedding, final norm and head; only what lies between is searched. At the start
-//! the first model's own layers are likely to be on, the first time they come, and all others
-//! seldom.
+//! All layers of all models, model by model, repeated r times, are the *slots*. One switch a slot says whether it is
+//! on the path, so that 2^(M r) paths are searched instead of M^T. As in the paper, a path begins with the first
+//! model's first layer, ends with its last, and has its embedding, final norm and head; only what lies between is
+//! searched. At the start the first model's own layers, in the first repeat, are likely to be on, all others unlikely.
 //!
-//! The factor on what enters a layer comes from [`Scales`]; it matters only while its hop is on the
-//! path ([`PathSpace::active`]).
+//! The factor on what enters a layer comes from [`Scales`]; a genome uses it only while its hop is on the path
+//! ([`PathSpace::active`]).
 
 mod scales;
 #[cfg(test)]
@@ -17,15 +16,15 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::gene::{Active, GeneInfo, GeneRange, Genome, fold, short_names};
+use super::gene::{ActiveGenes, GeneInfo, GeneRange, Genome, reflect, short_names};
 use crate::limits::GENES;
 use crate::recipe::{Method, Recipe, Step};
 pub use scales::Scales;
 
 /// Most slots of a space.
-const MOST_SLOTS: usize = 4096;
+const MAX_SLOTS: usize = 4096;
 
-/// Everything that a path space is made from.
+/// What a path space is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathSpaceConfig {
     /// The models; the first gives embedding, head, and the path's two ends.
@@ -37,8 +36,9 @@ pub struct PathSpaceConfig {
     pub scales: Scales,
     /// Bounds, start and first step size of a scale. Equal bounds: no scale is searched.
     pub scale: GeneRange,
-    /// First probability of the first model's own layers, and of all others.
+    /// First probability that the first model's own layers are on.
     pub likely: f64,
+    /// First probability that any other layer is on.
     pub seldom: f64,
     /// Most layers of a path; 0 sets no bound.
     pub longest: usize,
@@ -56,7 +56,7 @@ pub enum PathError {
     #[error("space.path.repeats is 0: every layer can be passed once at least, give 1 or more")]
     NoRepeats,
     #[error(
-        "{layers} layers, {repeats} times over, are over {MOST_SLOTS} slots: take fewer models or repeats"
+        "{layers} layers, {repeats} times over, are over {MAX_SLOTS} slots: take fewer models or repeats"
     )]
     Slots { layers: usize, repeats: usize },
     #[error("{0} genes are too many: take scales = \"hop\" or \"network\"")]
@@ -77,21 +77,21 @@ pub enum PathError {
 }
 
 /// A layer of a model, by their indices.
-type Place = (usize, usize);
+type LayerRef = (usize, usize);
 
 /// A search space over paths.
 #[derive(Clone, Debug)]
 pub struct PathSpace {
     config: PathSpaceConfig,
-    /// Where each slot's layer is, in the order in which a path passes them.
-    slots: Vec<Place>,
+    /// The layer of each slot, in the order in which a path passes them.
+    slots: Vec<LayerRef>,
     genes: Vec<GeneInfo>,
 }
 
 /// One layer of a path that a genome stands for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Hop {
-    place: Place,
+    place: LayerRef,
     /// The slot that it comes from; the last layer has none.
     slot: Option<usize>,
 }
@@ -101,7 +101,7 @@ impl PathSpace {
     pub fn new(config: PathSpaceConfig) -> Result<Self, PathError> {
         check(&config)?;
         let all = || (0..config.models.len()).flat_map(|m| (0..config.layers[m]).map(move |l| (m, l)));
-        let slots: Vec<Place> = (0..config.repeats).flat_map(|_| all()).collect();
+        let slots: Vec<LayerRef> = (0..config.repeats).flat_map(|_| all()).collect();
         // The very first slot is the path's fixed beginning.
         let slots = slots[1..].to_vec();
         let mut space = Self { config, slots, genes: Vec::new() };
@@ -146,12 +146,12 @@ impl PathSpace {
         Genome(self.genes.iter().map(|g| g.start).collect())
     }
 
-    /// The genome with every number in its bounds and every switch on or off. Missing numbers are
-    /// at their start.
+    /// The genome with every number reflected into its bounds and every switch on or off. A missing number is at its
+    /// start.
     #[must_use]
-    pub fn fold(&self, genome: &Genome) -> Genome {
+    pub fn reflect(&self, genome: &Genome) -> Genome {
         let one = |(i, gene): (usize, &GeneInfo)| {
-            let x = fold(genome.0.get(i).copied().unwrap_or(f64::NAN), gene);
+            let x = reflect(genome.0.get(i).copied().unwrap_or(f64::NAN), gene);
             if i < self.slots.len() { f64::from(u8::from(x > 0.5)) } else { x }
         };
         Genome(self.genes.iter().enumerate().map(one).collect())
@@ -160,7 +160,7 @@ impl PathSpace {
     /// The recipe that a genome stands for. Any numbers are allowed.
     #[must_use]
     pub fn to_recipe(&self, genome: &Genome) -> Recipe {
-        let genome = self.fold(genome);
+        let genome = self.reflect(genome);
         let hops = self.hops(&genome.0);
         let mut recipe = Recipe::new(Method::Passthrough, Some(&self.config.models[0]));
         recipe.path = hops
@@ -175,13 +175,13 @@ impl PathSpace {
         recipe
     }
 
-    /// Which genes matter in a genome: every switch before the path has reached its greatest
-    /// length, and the scales of the hops that are on it.
+    /// Which genes a genome uses: every switch up to where the path has reached its greatest length, and the scales of
+    /// the hops on it.
     #[must_use]
-    pub fn active(&self) -> Active {
+    pub fn active(&self) -> ActiveGenes {
         let space = self.clone();
         std::sync::Arc::new(move |genome: &[f64]| {
-            let genome = space.fold(&Genome(genome.to_vec())).0;
+            let genome = space.reflect(&Genome(genome.to_vec())).0;
             let hops = space.hops(&genome);
             let mut out = vec![false; space.dim()];
             let full = space.config.longest > 0 && hops.len() >= space.config.longest;
@@ -192,9 +192,11 @@ impl PathSpace {
         })
     }
 
-    /// The point of the space that stands for a path made by hand: each of its layers takes the
-    /// first slot that is left for it, scales move to their nearest bound, those of hops that the
-    /// path does not make are at their start.
+    /// The genome that stands for a path made by hand: each of its layers takes the first free slot that holds it,
+    /// scales move to their nearest bound, and scales of hops that the path does not make are at their start.
+    ///
+    /// # Errors
+    /// A path that no genome of this space stands for.
     pub fn from_recipe(&self, recipe: &Recipe) -> Result<Genome, PathError> {
         let path = &recipe.path;
         let refuse = |why: String| Err(PathError::Recipe(path.len(), why));
@@ -235,7 +237,7 @@ impl PathSpace {
         Ok(Genome(genome))
     }
 
-    /// The path of a genome that is folded already.
+    /// The path of a genome that is reflected already.
     fn hops(&self, genome: &[f64]) -> Vec<Hop> {
         let (first, last) = self.ends();
         let mut hops = vec![Hop { place: first, slot: None }];
@@ -254,11 +256,11 @@ impl PathSpace {
     }
 
     /// The first model's first and last layer.
-    fn ends(&self) -> (Place, Place) {
+    fn ends(&self) -> (LayerRef, LayerRef) {
         ((0, 0), (0, self.config.layers[0] - 1))
     }
 
-    fn places(&self, recipe: &Recipe) -> Result<Vec<Place>, PathError> {
+    fn places(&self, recipe: &Recipe) -> Result<Vec<LayerRef>, PathError> {
         let place = |step: &Step| {
             let model = self.config.models.iter().position(|m| *m == step.model);
             let found = model.filter(|&m| step.layer < self.config.layers[m]);
@@ -269,7 +271,7 @@ impl PathSpace {
     }
 
     /// Layers of all models before a place: its row and column in the matrix of scales.
-    fn number(&self, (model, layer): Place) -> usize {
+    fn number(&self, (model, layer): LayerRef) -> usize {
         self.config.layers[..model].iter().sum::<usize>() + layer
     }
 
@@ -284,9 +286,9 @@ impl PathSpace {
         for (slot, &(model, layer)) in self.slots.iter().enumerate() {
             let own = model == 0 && slot + 1 < self.config.layers[0] && (model, layer) != last;
             debug_assert!((model, layer) != first || !own);
-            let name = format!("{}.{layer}{}", short[model], self.round(slot));
+            let name = format!("{}.{layer}{}", short[model], self.repeat_suffix(slot));
             let start = if own { self.config.likely } else { self.config.seldom };
-            // As a number with a threshold at ½ (a control), the same first probability.
+            // For optimisers without switches (a number with a threshold at ½), the same first probability.
             let sigma =
                 ((start - 0.5).abs() / -crate::search::normal::quantile(start.min(1.0 - start))).max(0.1);
             genes.push(gene(name, (model, layer), GeneRange { low: 0.0, high: 1.0, start, sigma }));
@@ -296,13 +298,13 @@ impl PathSpace {
     }
 
     /// `#2` for a slot of the second repeat; nothing where there is one.
-    fn round(&self, slot: usize) -> String {
+    fn repeat_suffix(&self, slot: usize) -> String {
         let round = (slot + 1) / self.all_layers() + 1;
         if self.config.repeats > 1 { format!("#{round}") } else { String::new() }
     }
 }
 
-fn gene(name: String, (model, _): Place, range: GeneRange) -> GeneInfo {
+fn gene(name: String, (model, _): LayerRef, range: GeneRange) -> GeneInfo {
     let GeneRange { low, high, start, sigma } = range;
     GeneInfo { source: Some(model), ..GeneInfo::number(name, (low, high), start, sigma) }
 }
@@ -323,7 +325,7 @@ fn check(config: &PathSpaceConfig) -> Result<(), PathError> {
         return Err(PathError::NoRepeats);
     }
     let layers: usize = config.layers.iter().sum();
-    if layers.checked_mul(config.repeats).is_none_or(|slots| slots > MOST_SLOTS) {
+    if layers.checked_mul(config.repeats).is_none_or(|slots| slots > MAX_SLOTS) {
         return Err(PathError::Slots { layers, repeats: config.repeats });
     }
     let GeneRange { low, high, start, sigma } = config.scale;

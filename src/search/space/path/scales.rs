@@ -1,4 +1,4 @@
-//! Where the factor on what enters a layer comes from.
+//! The factors on what enters a path's layers: how they are encoded as genes, and back.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ impl PathSpace {
             Scales::None => {}
             Scales::Hop => {
                 for (slot, &place) in self.slots.iter().enumerate() {
-                    let name = format!("scale[{}{}]", layer(place), self.round(slot));
+                    let name = format!("scale[{}{}]", layer(place), self.repeat_suffix(slot));
                     genes.push(gene(name, place, range));
                 }
                 genes.push(gene("scale[end]".to_owned(), last, range));
@@ -112,7 +112,7 @@ impl PathSpace {
         (range.start + room * out).clamp(range.low, range.high)
     }
 
-    /// Marks the genes that a path's scales come from.
+    /// Marks the genes that the scales of these hops come from.
     pub(super) fn mark_scales(&self, hops: &[Hop], out: &mut [bool]) {
         if self.config.scales == Scales::Network && hops.len() > 1 {
             out[self.slots.len()..].fill(true);
@@ -124,7 +124,7 @@ impl PathSpace {
         }
     }
 
-    /// Sets the genes to the scales of a path; a gene that rules several hops takes their mean.
+    /// Sets the genes to the scales of a path; a gene of several hops takes their mean.
     pub(super) fn put_scales(&self, hops: &[Hop], scales: &[f64], genome: &mut [f64]) -> Result<(), String> {
         let mut found: Vec<Vec<f64>> = vec![Vec::new(); genome.len()];
         for (t, pair) in hops.windows(2).enumerate() {

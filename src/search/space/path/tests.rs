@@ -176,13 +176,13 @@ proptest! {
         prop_assert_eq!((last.model.as_str(), last.layer), ("m0", space.config().layers[0] - 1));
         prop_assert!(recipe.path.iter().all(|s| (0.5..=1.5).contains(&s.scale)));
         prop_assert!(longest == 0 || recipe.path.len() <= longest);
-        prop_assert_eq!(&space.to_recipe(&space.fold(&genome)), &recipe);
+        prop_assert_eq!(&space.to_recipe(&space.reflect(&genome)), &recipe);
         if ALL[which] != Scales::Network {
             let back = space.from_recipe(&recipe).unwrap();
             prop_assert_eq!(&space.to_recipe(&back), &recipe);
             prop_assert_eq!(&space.from_recipe(&space.to_recipe(&back)).unwrap(), &back);
         }
-        let folded = space.fold(&genome).0;
+        let folded = space.reflect(&genome).0;
         let active = space.active()(&folded);
         prop_assert_eq!(active.len(), space.dim());
         let mixed = folded.iter().zip(&active).zip(other.iter().cycle());
