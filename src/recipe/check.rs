@@ -1,4 +1,5 @@
-//! Is a recipe in order, as far as that can be said without reading a model?
+//! What can be wrong with a recipe, as far as that shows without reading a model: missing models, values out of range,
+//! slices of unequal length. The readers call it, and whoever changes a recipe in memory.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,8 +14,11 @@ use crate::limits::{FILTERS, LAYERS, MODELS};
 type Problem = (String, String);
 
 impl Recipe {
-    /// Checks every value, for models of `layers` decoder blocks. A parameter that the method does
-    /// not have is left alone: it changes nothing, and a switch of method may bring it back.
+    /// Checks every value, for models of `layers` decoder blocks. A parameter that the method does not have is ignored:
+    /// it has no effect, and another method may use it again.
+    ///
+    /// # Errors
+    /// The first value that is wrong, by its key.
     pub fn check(&self, layers: usize) -> Result<(), RecipeError> {
         let bad = |(key, problem): Problem| RecipeError::in_memory(&key, &problem);
         self.check_values().map_err(bad)?;
@@ -22,7 +26,7 @@ impl Recipe {
             [] => layers,
             slices => slices.iter().map(Slice::len).sum(),
         };
-        for (path, parameters) in self.places() {
+        for (path, parameters) in self.all_parameters() {
             for (param, values) in parameters.iter() {
                 for (part, values) in values.parts() {
                     if let Values::Each { layers: list, .. } = values
@@ -39,8 +43,8 @@ impl Recipe {
         Ok(())
     }
 
-    /// Every place that may hold parameters, with the start of its key path.
-    pub(super) fn places(&self) -> Vec<(String, &Parameters)> {
+    /// The parameters of the recipe, its module, sources and slices, each with the start of its key path.
+    pub(super) fn all_parameters(&self) -> Vec<(String, &Parameters)> {
         let mut out = vec![(String::new(), &self.parameters)];
         out.extend(self.module.iter().map(|m| ("module.".to_owned(), &m.parameters)));
         for (i, source) in self.sources.iter().enumerate() {
@@ -55,7 +59,7 @@ impl Recipe {
         out
     }
 
-    /// Checks all but the number of layers.
+    /// Checks everything but the number of layers.
     pub(super) fn check_values(&self) -> Result<(), Problem> {
         let missing = |key: String| Err((key, "is missing; name a checkpoint".to_owned()));
         if self.base.as_deref().is_some_and(str::is_empty) {
@@ -95,11 +99,11 @@ impl Recipe {
             ));
         }
         bounded("slice", "models", self.models().len(), MODELS)?;
-        // One may be empty: the first gives the embeddings all the same, the last the head.
+        // A slice may be empty: the first still gives the embeddings, the last the head.
         if !self.slices.is_empty() && self.slices.iter().all(Slice::is_empty) {
             return Err(("slice".into(), "makes no layer at all; give some a range of layers".into()));
         }
-        for (path, parameters) in self.places() {
+        for (path, parameters) in self.all_parameters() {
             check_parameters(self.method, &path, parameters)?;
             let global = |p: &Param| self.method.parameter(*p).is_some_and(|s| s.scope == Scope::Global);
             if path.contains("source[")
@@ -285,7 +289,7 @@ impl Recipe {
     }
 }
 
-/// Checks the values that the method reads.
+/// Checks the values of parameters that the method has.
 fn check_parameters(method: Method, path: &str, parameters: &Parameters) -> Result<(), Problem> {
     for (param, values) in parameters.iter() {
         let Some(spec) = method.parameter(param) else { continue };

@@ -1,18 +1,23 @@
-//! What can be wrong with a recipe, each in one sentence.
+//! What can be wrong with a recipe or its file, one sentence a variant.
 
 use crate::limits::shown;
 
 /// Why a recipe cannot be used. `place` is `file:line`, or `recipe` for one that was made in memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeError {
+    /// The text is not TOML or YAML at all.
     #[error("{place}: not {notation}: {}", shown(problem))]
     Syntax { notation: &'static str, place: String, problem: String },
+    /// A key that no recipe has.
     #[error("{place}: unknown key {}; {hint}", shown(key))]
     UnknownKey { place: String, key: String, hint: String },
+    /// A value that is missing or can't be used.
     #[error("{place}: {} {}", shown(key), shown(problem))]
     Value { place: String, key: String, problem: String },
+    /// Something wrong with a file of several recipes as a whole.
     #[error("{place}: {}", shown(problem))]
     File { place: String, problem: String },
+    /// The file can't be read.
     #[error("{path}: {problem}; name a recipe, in TOML or in mergekit's YAML")]
     Unreadable { path: String, problem: String },
 }

@@ -1,4 +1,4 @@
-//! Layer groups: what one gene rules.
+//! Layer groups: the parts of a decoder that have values of their own in a recipe, by tensor name.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,10 @@
-//! The merge methods, declared once: reader, search space, editor, help and docs derive from this
-//! table. Names, defaults and needs are those of mergekit 0.1.5.
+//! The table of merge methods: reader, search space, editor, help and docs follow from it. Names, defaults and what a
+//! method needs are those of mergekit 0.1.5. A new method is a row here and its arithmetic in `merge/methods`.
 
 use serde::{Deserialize, Serialize};
 
 use super::param::Scope::{Global, PerModel};
-use super::param::{Param, ParamSpec, Range, Scope};
+use super::param::{Kind, Param, ParamSpec, Range, Scope};
 
 /// A merge method, by its mergekit name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,14 +36,15 @@ pub enum Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BaseNeed {
+    /// The sources are measured against a base.
     Required,
-    /// With a base its arithmetic is done on task vectors.
+    /// With a base the method works on task vectors, without one on the models.
     Optional,
-    /// A base only gives config and tokenizer; its tensors take no part.
+    /// A base only gives config and tokenizer; its tensors are not merged.
     Unused,
 }
 
-/// A method's row in the table.
+/// What is declared of a method: a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MethodSpec {
     pub method: Method,
@@ -345,25 +346,24 @@ impl Method {
         self.spec().parameters
     }
 
-    /// How it has a parameter, if it does.
+    /// What it declares of a parameter, if it has it.
     #[must_use]
     pub fn parameter(self, param: Param) -> Option<&'static ParamSpec> {
         self.parameters().iter().find(|p| p.param == param)
     }
 
-    /// Parameters that each source has a value of and that change the result, the editor's columns
-    /// and the search's genes.
+    /// The parameters with a value for each source that have an effect: the editor's columns and the search's genes.
     pub fn per_model(self) -> impl Iterator<Item = &'static ParamSpec> {
         self.parameters().iter().filter(|p| p.scope == Scope::PerModel && !p.ignored)
     }
 
-    /// Whether a parameter has a meaning for this method.
+    /// Whether a parameter has an effect in this method.
     #[must_use]
     pub fn uses(self, param: Param) -> bool {
         self.parameter(param).is_some_and(|p| !p.ignored)
     }
 
-    /// Whether `density` has a meaning for this method.
+    /// Whether `density` has an effect in this method.
     #[must_use]
     pub fn uses_density(self) -> bool {
         self.uses(Param::Density)
@@ -373,6 +373,14 @@ impl Method {
     #[must_use]
     pub fn normalizes(self) -> bool {
         self.parameter(Param::Normalize).and_then(|p| p.default) == Some(1.0)
+    }
+}
+
+impl Param {
+    /// Whether it is a yes or no in the methods that have it.
+    #[must_use]
+    pub fn is_flag(self) -> bool {
+        Method::ALL.iter().any(|m| m.parameter(self).is_some_and(|p| p.kind == Kind::Flag))
     }
 }
 

@@ -1,5 +1,5 @@
-//! A merge as data: which checkpoints, which method, which parameters for each tensor. Text comes
-//! in, a checked [`Recipe`] goes out; no tensors here.
+//! A merge as data: which checkpoints, which method, which parameters for each tensor. TOML or mergekit's YAML comes in,
+//! a checked [`Recipe`] goes out, and text again; no tensors here. Everything above calls it.
 
 mod check;
 mod error;
@@ -33,16 +33,16 @@ pub use values::{Filter, Values};
 
 use serde::{Deserialize, Serialize};
 
-/// A whole merge as data. Read it from TOML or YAML, edit it, save it, compare it.
+/// A whole merge as data: read it from TOML or YAML, edit it, save it, compare it.
 ///
-/// It says in one of three ways what goes in: whole models (`sources`), runs of layers (`slices`),
-/// or a path of data flow through layers (`path`).
+/// What is merged is given in one of three ways: whole models (`sources`), runs of layers (`slices`), or a path of data
+/// flow through layers (`path`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// Recipes whose results this one uses by their names, each after those that it uses itself.
+    /// The recipes whose results this one uses by name, each after those that it uses itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Recipe>,
-    /// By which other recipes of the same text use the result.
+    /// The name by which other recipes of the same file use its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How the models are combined.
@@ -51,8 +51,8 @@ pub struct Recipe {
     /// (`zoo:base`, a folder, `org/name[@revision]`); it also gives config and tokenizer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// The models that take part, in the order that the mask stream and the sums follow. A base
-    /// stands here only for methods that use none ([`BaseNeed::Unused`]).
+    /// The models that are merged; mask stream and sums follow this order. A base is among them only where the method
+    /// uses none ([`BaseNeed::Unused`]).
     pub sources: Vec<Source>,
     /// Output blocks from the first to the last; empty for whole models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,7 +64,7 @@ pub struct Recipe {
     /// Parameters for the whole merge.
     #[serde(flatten)]
     pub parameters: Parameters,
-    /// The one part of the model that the recipe names, as mergekit's `modules` do.
+    /// The module that the recipe names, as one of mergekit's `modules`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<Module>,
     /// Type in which tensors are read and merged; the models' own where it is not given.
@@ -79,7 +79,7 @@ pub struct Recipe {
     /// `auto`, a template's name, or a Jinja template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
-    /// Bring the sources' units into the base's order first.
+    /// Aligns the sources' units with the base's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub align: Option<Align>,
     /// Where DARE's and DELLA's random numbers come from.
@@ -119,14 +119,13 @@ impl Recipe {
         Self { sources: sources.iter().map(source).collect(), ..Self::new(method, Some(base)) }
     }
 
-    /// The model that gives config and tokenizer: the base, else the first model named. Empty for
-    /// a recipe with nothing in it.
+    /// The model that gives config and tokenizer: the base, else the first model named; empty where none is.
     #[must_use]
     pub fn donor(&self) -> &str {
         self.base.as_deref().or_else(|| self.models().first().copied()).unwrap_or_default()
     }
 
-    /// Every model whose tensors take part besides the base, each once, in the order of naming.
+    /// Every model whose tensors are merged besides the base, each once, in the order of naming.
     #[must_use]
     pub fn models(&self) -> Vec<&str> {
         let sources = self.sources.iter().map(|s| &s.model);
@@ -137,7 +136,7 @@ impl Recipe {
         all.filter(|model| Some(*model) != base && seen.insert(*model)).collect()
     }
 
-    /// The model that gives the vocabulary and takes no other part.
+    /// The model that only gives the vocabulary.
     #[must_use]
     pub fn vocabulary_giver(&self) -> Option<&str> {
         let TokenizerSource::Model(model) = &self.tokenizer.as_ref()?.source else { return None };
@@ -145,8 +144,8 @@ impl Recipe {
         (!part).then_some(model)
     }
 
-    /// Every model that the recipe names anywhere, each once: those that take part, bases, and those
-    /// that only give tokens.
+    /// Every model that the recipe names anywhere, each once: those that are merged, bases, and those that only give
+    /// tokens.
     #[must_use]
     pub fn references(&self) -> Vec<&str> {
         let mut out = self.models();
@@ -170,7 +169,7 @@ impl Recipe {
         out
     }
 
-    /// One number for the whole merge: as given, else the method's default, else 1.
+    /// A parameter of the whole merge as one number: as given, else the method's default, else 1.
     #[must_use]
     pub fn global(&self, param: Param) -> f64 {
         let given = match self.parameters.get(param) {

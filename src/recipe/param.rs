@@ -1,107 +1,62 @@
-//! The parameters that merge methods have, by their mergekit names.
+//! The parameters of merge methods, by mergekit's names, and what a method declares of one. A new parameter is a line
+//! in [`Param`]'s list and an entry in the rows of the methods that have it (`recipe/method.rs`).
 
 use crate::limits::STEPS;
 use serde::{Deserialize, Serialize};
 
-/// A parameter of one or more merge methods. What it means, its range and its default are
-/// declared by each method ([`super::Method::parameters`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Param {
-    Weight,
-    Density,
-    Gamma,
-    Epsilon,
-    Scale,
-    Lambda,
-    Normalize,
-    Rescale,
-    #[serde(rename = "int8_mask")]
-    Int8Mask,
-    T,
-    NuslerpRowWise,
-    NuslerpFlatten,
-    NormalizeWeights,
-    Eps,
-    MaxIter,
-    Tol,
-    SelectTopk,
-    FilterWise,
-    R,
-    Alpha,
+/// Declares [`Param`] from one list, in the order in which recipes are written: each parameter with mergekit's name.
+macro_rules! params {
+    ($($variant:ident $name:literal),* $(,)?) => {
+        /// A parameter of one or more merge methods. Each method declares what it means, its range and its default
+        /// ([`super::Method::parameters`]).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Param {
+            $(#[serde(rename = $name)] $variant),*
+        }
+
+        impl Param {
+            /// Every parameter, in the order in which recipes are written.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
+
+            /// mergekit's name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),*
+                }
+            }
+        }
+    };
+}
+
+params! {
+    Weight "weight",
+    Density "density",
+    Gamma "gamma",
+    Epsilon "epsilon",
+    Scale "scale",
+    Lambda "lambda",
+    Normalize "normalize",
+    Rescale "rescale",
+    Int8Mask "int8_mask",
+    T "t",
+    NuslerpRowWise "nuslerp_row_wise",
+    NuslerpFlatten "nuslerp_flatten",
+    NormalizeWeights "normalize_weights",
+    Eps "eps",
+    MaxIter "max_iter",
+    Tol "tol",
+    SelectTopk "select_topk",
+    FilterWise "filter_wise",
+    R "r",
+    Alpha "alpha",
 }
 
 impl Param {
-    /// Every parameter, in the order in which recipes are written.
-    pub const ALL: [Self; 20] = [
-        Self::Weight,
-        Self::Density,
-        Self::Gamma,
-        Self::Epsilon,
-        Self::Scale,
-        Self::Lambda,
-        Self::Normalize,
-        Self::Rescale,
-        Self::Int8Mask,
-        Self::T,
-        Self::NuslerpRowWise,
-        Self::NuslerpFlatten,
-        Self::NormalizeWeights,
-        Self::Eps,
-        Self::MaxIter,
-        Self::Tol,
-        Self::SelectTopk,
-        Self::FilterWise,
-        Self::R,
-        Self::Alpha,
-    ];
-
-    /// mergekit's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Weight => "weight",
-            Self::Density => "density",
-            Self::Gamma => "gamma",
-            Self::Epsilon => "epsilon",
-            Self::Scale => "scale",
-            Self::Lambda => "lambda",
-            Self::Normalize => "normalize",
-            Self::Rescale => "rescale",
-            Self::Int8Mask => "int8_mask",
-            Self::T => "t",
-            Self::NuslerpRowWise => "nuslerp_row_wise",
-            Self::NuslerpFlatten => "nuslerp_flatten",
-            Self::NormalizeWeights => "normalize_weights",
-            Self::Eps => "eps",
-            Self::MaxIter => "max_iter",
-            Self::Tol => "tol",
-            Self::SelectTopk => "select_topk",
-            Self::FilterWise => "filter_wise",
-            Self::R => "r",
-            Self::Alpha => "alpha",
-        }
-    }
-
     /// The parameter of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|p| p.name() == name)
-    }
-
-    /// Whether it is a yes or no in every method that has it.
-    #[must_use]
-    pub const fn is_flag(self) -> bool {
-        matches!(
-            self,
-            Self::Normalize
-                | Self::Rescale
-                | Self::Int8Mask
-                | Self::NuslerpRowWise
-                | Self::NuslerpFlatten
-                | Self::NormalizeWeights
-                | Self::FilterWise
-        )
     }
 }
 
@@ -109,7 +64,7 @@ impl Param {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Each source has its own value; one given for the recipe or a slice counts for all.
+    /// Each source has its own value; a value of the recipe or a slice counts for all its sources.
     PerModel,
     /// One value for all sources.
     Global,
@@ -185,9 +140,9 @@ pub struct ParamSpec {
     pub default: Option<f64>,
     /// One line on what it does.
     pub about: &'static str,
-    /// Bounds of a gene for it, where a search may use one and does not say otherwise.
+    /// Default bounds of a gene for it; `None` where a search must give them.
     pub gene: Option<(f64, f64)>,
-    /// Accepted because mergekit accepts it; it changes nothing.
+    /// Accepted because mergekit accepts it, without effect.
     pub ignored: bool,
 }
 

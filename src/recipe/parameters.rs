@@ -1,4 +1,4 @@
-//! The parameters given at one place of a recipe: globally, for a module, a slice or a source.
+//! The parameters that a recipe, a module, a slice or a source gives.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Param, Values};
 
-/// Values of parameters, in the order of [`Param`]. What is missing is not given here: a place
-/// of lower precedence or the method's default counts.
+/// Values of parameters, in the order of [`Param`]. One that is missing is taken from where precedence is lower (see
+/// `recipe/resolve.rs`), else from the method's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Parameters(BTreeMap<Param, Values>);
@@ -25,7 +25,7 @@ impl Parameters {
         self.0.get(&param)
     }
 
-    /// The value given for `param`, to be changed; `default` is put in where there is none.
+    /// The value given for `param`, for changing; `default` where there was none.
     pub fn entry(&mut self, param: Param, default: f64) -> &mut Values {
         self.0.entry(param).or_insert(Values::All(default))
     }
@@ -35,7 +35,7 @@ impl Parameters {
         self.0.insert(param, values.into());
     }
 
-    /// Takes a value back.
+    /// Removes a value.
     pub fn remove(&mut self, param: Param) -> Option<Values> {
         self.0.remove(&param)
     }
@@ -57,7 +57,7 @@ impl Parameters {
         self.0.iter_mut().map(|(param, values)| (*param, values))
     }
 
-    /// These, and of `others` those that are not among them.
+    /// These, and those of `others` that are not among them.
     #[must_use]
     pub fn over(mut self, others: &Self) -> Self {
         for (param, values) in others.iter() {
@@ -85,7 +85,7 @@ impl From<bool> for Values {
     }
 }
 
-/// A yes or no may stand as such, and null is no value.
+/// A yes or no may be written as a boolean; null is no value.
 impl<'de> Deserialize<'de> for Parameters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]

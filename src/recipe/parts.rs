@@ -1,10 +1,10 @@
-//! What a recipe is made of besides its parameters: sources, slices, tokenizer, path.
+//! What a recipe is made of besides parameters: sources, slices, tokenizer, alignment, path.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Param, Parameters, Values};
 
-/// One model whose weights go in.
+/// One model that is merged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// `zoo:ja`, a folder, or `org/name[@revision]`; `+adapter` at the end adds a `LoRA` adapter.
@@ -13,8 +13,8 @@ pub struct Source {
     pub parameters: Parameters,
 }
 
-/// Weight and density of a source that says nothing of them.
-static WHOLE: Values = Values::All(1.0);
+/// Weight and density of a source that gives none.
+static ONE: Values = Values::All(1.0);
 
 impl Source {
     /// A source with no parameters of its own.
@@ -33,10 +33,10 @@ impl Source {
     /// Its own weight, else 1.
     #[must_use]
     pub fn weight(&self) -> &Values {
-        self.parameters.get(Param::Weight).unwrap_or(&WHOLE)
+        self.parameters.get(Param::Weight).unwrap_or(&ONE)
     }
 
-    /// Its own weight, to be changed.
+    /// Its own weight, for changing.
     pub fn weight_mut(&mut self) -> &mut Values {
         self.parameters.entry(Param::Weight, 1.0)
     }
@@ -44,10 +44,10 @@ impl Source {
     /// Its own density, else 1.
     #[must_use]
     pub fn density(&self) -> &Values {
-        self.parameters.get(Param::Density).unwrap_or(&WHOLE)
+        self.parameters.get(Param::Density).unwrap_or(&ONE)
     }
 
-    /// Its own density, to be changed.
+    /// Its own density, for changing.
     pub fn density_mut(&mut self) -> &mut Values {
         self.parameters.entry(Param::Density, 1.0)
     }
@@ -57,7 +57,7 @@ impl Source {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     pub sources: Vec<SliceSource>,
-    /// In place of the recipe's base. A base that takes part is among the sources.
+    /// Replaces the recipe's base. A base that is merged is among the sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     #[serde(flatten)]
@@ -88,7 +88,7 @@ pub struct SliceSource {
     pub parameters: Parameters,
 }
 
-/// The model's part whose merge this is, as mergekit names it, with parameters of its own.
+/// A module of the model, by mergekit's name, with parameters of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Module {
     pub name: String,
@@ -128,7 +128,7 @@ pub struct TokenizerSpec {
     /// Tokens with a rule of their own, in the order in which new ones are added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<(String, TokenSpec)>,
-    /// Rows are added to the embeddings up to a multiple of this.
+    /// The embeddings are padded with rows up to a multiple of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad_to_multiple_of: Option<usize>,
 }
@@ -148,10 +148,10 @@ pub enum TokenizerSource {
 /// A rule for one token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenSpec {
-    /// Where its embedding comes from; the usual rule where there is none.
+    /// Where its embedding comes from; `None` for the default rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<TokenOrigin>,
-    /// Also in models that have the token themselves.
+    /// Replaces the embedding in models that have the token too.
     #[serde(default)]
     pub force: bool,
 }
@@ -176,7 +176,7 @@ pub enum TokenName {
     Id(u32),
 }
 
-/// Bring the sources' neurons and heads into the base's order before they are merged.
+/// Aligns the sources' neurons and heads with the base's before they are merged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Align {
     pub by: AlignBy,
@@ -185,7 +185,7 @@ pub struct Align {
     pub prompts: Vec<String>,
 }
 
-/// By what units are compared.
+/// What units are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlignBy {
@@ -205,7 +205,7 @@ pub struct Step {
 }
 
 impl super::Recipe {
-    /// Gives models other names, here and in the recipes before it, where `change` has one.
+    /// Renames models, here and in the recipes before it, where `change` gives a name.
     pub fn rename_models(&mut self, change: &dyn Fn(&str) -> Option<String>) {
         let rename = |name: &mut String| {
             if let Some(other) = change(name) {

@@ -64,7 +64,7 @@ impl RecipeFile {
         let recipes = match tree.get("recipe").map(|n| &n.tree) {
             Some(Tree::List(list)) if tree.entries().len() == 1 && !list.is_empty() => {
                 let read = list.iter().map(|node| {
-                    reader.forget();
+                    reader.next_document();
                     reader.recipe(node)
                 });
                 read.collect::<Result<_, _>>()?

@@ -1,6 +1,6 @@
-//! Which value of a parameter counts for a tensor. Precedence: source, slice, module, whole
-//! recipe, the method's default; filters and gradients as in mergekit 0.1.5 (`parameter_resolver`
-//! and `plan`).
+//! Which value of a parameter applies to a tensor. A recipe and a tensor come in, one number goes out; merge plans call
+//! it. Precedence: source, slice, module, whole recipe, the method's default; filters and gradients as in mergekit
+//! 0.1.5 (`parameter_resolver` and `plan`).
 
 use super::{
     BaseNeed, Kind, LayerGroup, Param, Parameters, Recipe, RecipeError, Slice, Source, TokenizerSource,
@@ -14,7 +14,7 @@ pub struct Outline {
     blocks: Vec<(usize, usize)>,
     /// Length of each slice.
     lengths: Vec<usize>,
-    /// For each slice the models that go in, in mergekit's order.
+    /// For each slice its models, in mergekit's order.
     inputs: Vec<Vec<Input>>,
 }
 
@@ -22,7 +22,7 @@ pub struct Outline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub model: String,
-    /// Its block that goes into the slice's first.
+    /// Its block that goes into the slice's first block.
     pub first: usize,
     /// Its place among the recipe's sources, or the slice's; `None` for a base that is not listed.
     pub source: Option<usize>,
@@ -36,7 +36,7 @@ pub struct Place<'a> {
     /// Its name in the output.
     pub tensor: &'a str,
     pub group: LayerGroup,
-    /// The slice whose parameters count.
+    /// The slice whose parameters apply.
     pub slice: usize,
     /// Its place on the slice's gradients, 0 to 1.
     pub t: f64,
@@ -49,7 +49,7 @@ impl Outline {
         self.blocks.len()
     }
 
-    /// The models that go into a slice.
+    /// The models of a slice.
     #[must_use]
     pub fn inputs(&self, slice: usize) -> &[Input] {
         &self.inputs[slice]
@@ -66,8 +66,8 @@ impl Outline {
         }
     }
 
-    /// Where a tensor of an output group stands: block `i` of a slice of `n` at i / (n − 1), a
-    /// slice's only block at 1, embedding, final norm and head at 0.
+    /// The place of a tensor of an output group. On gradients block `i` of a slice of `n` is at i / (n − 1), a slice's
+    /// only block at 1, embedding, final norm and head at 0.
     #[must_use]
     pub fn place<'a>(&self, tensor: &'a str, group: LayerGroup) -> Place<'a> {
         let (slice, offset) = self.slice(group);
@@ -82,6 +82,9 @@ impl Outline {
 
 impl Recipe {
     /// The merge in blocks. `depth` gives the number of blocks of a model.
+    ///
+    /// # Errors
+    /// Whole models of unequal depth, or a slice that ends beyond its model.
     pub fn outline(&self, depth: impl Fn(&str) -> usize) -> Result<Outline, RecipeError> {
         let mut inputs = Vec::new();
         let mut lengths = Vec::new();
@@ -131,8 +134,8 @@ impl Recipe {
         Ok(Outline { blocks, lengths, inputs })
     }
 
-    /// The same merge of models of `layers` blocks, said by whole models where it can be: a module of the one
-    /// name, one slice that takes all blocks of each model and the base's own vocabulary say nothing more.
+    /// The same merge of models of `layers` blocks, written with whole models where possible: the module `default`, a
+    /// single slice of all blocks of each model, and the base's own vocabulary are the same as leaving them out.
     #[must_use]
     pub fn as_whole_models(&self, layers: usize) -> Self {
         let mut out = self.clone();
@@ -160,14 +163,19 @@ impl Recipe {
         out
     }
 
-    /// A parameter that all sources share, for one tensor.
+    /// A parameter of the whole merge, for one tensor.
+    ///
+    /// # Errors
+    /// A parameter that has no default and is not given for this tensor.
     pub fn shared_value(&self, param: Param, place: &Place<'_>) -> Result<f64, RecipeError> {
         self.find(param, None, place.tensor, place)
     }
 
-    /// A parameter of one source, for one tensor. `source` is its place among the recipe's
-    /// sources, or the slice's; `input` is the tensor's name in that source, to which filters
-    /// apply.
+    /// A parameter of one source, for one tensor. `source` is its index among the recipe's sources, or the slice's;
+    /// `input` is the tensor's name in that source, which filters match.
+    ///
+    /// # Errors
+    /// As [`Self::shared_value`].
     pub fn source_value(
         &self,
         param: Param,

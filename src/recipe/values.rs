@@ -1,4 +1,4 @@
-//! The value of a parameter, in every form in which it may be written.
+//! The value of a parameter in all its forms: one number, one a layer group, a gradient, filters by tensor name.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub enum Values {
     },
     /// Equally spaced points over the depth of a slice, joined by straight lines.
     Gradient(Vec<f64>),
-    /// Tensors chosen by name; the first entry that matches counts.
+    /// Tensors chosen by name; the first entry that matches applies.
     Filters(Vec<Filter>),
 }
 
@@ -40,7 +40,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a tensor of this name is meant.
+    /// Whether it matches a tensor of this name.
     #[must_use]
     pub fn matches(&self, tensor: &str) -> bool {
         match self.filter.as_deref() {
@@ -60,8 +60,8 @@ fn position(group: LayerGroup, layers: usize) -> f64 {
     }
 }
 
-/// The value at `t` in [0, 1] of the broken line through `points`, as mergekit 0.1.5 computes it
-/// (`evaluate_setting`); `stepped` takes the point before instead, as it does for a yes or no.
+/// Linear interpolation through equally spaced `points` at `t` in [0, 1], as mergekit 0.1.5 computes it
+/// (`evaluate_setting`). `stepped` takes the point before `t` instead, as mergekit does for a yes or no.
 fn interpolate(points: &[f64], t: f64, stepped: bool) -> Option<f64> {
     let last = points.len().checked_sub(1)?;
     let scaled = t * last as f64;
@@ -74,8 +74,8 @@ fn interpolate(points: &[f64], t: f64, stepped: bool) -> Option<f64> {
 }
 
 impl Values {
-    /// The value for `group` of a plain number or of one value a group; `None` where a block has
-    /// no value of its own and for the forms that need more to be known (see [`Self::at`]).
+    /// The value for `group` of a plain number or of one value a group; `None` for a block without a value, and for
+    /// gradients and filters (see [`Self::at`]).
     #[must_use]
     pub fn get(&self, group: LayerGroup) -> Option<f64> {
         match (self, group) {
@@ -87,8 +87,8 @@ impl Values {
         }
     }
 
-    /// The value for a group of a decoder with `layers` blocks that is one slice. Of filters, the
-    /// entry for all tensors.
+    /// The value for a group of a decoder with `layers` blocks, merged as one slice. Of filters the entry for all
+    /// tensors applies.
     #[must_use]
     pub fn at(&self, group: LayerGroup, layers: usize) -> Option<f64> {
         match self {
@@ -111,8 +111,8 @@ impl Values {
         }
     }
 
-    /// Sets one group's value, first spreading this over all `layers + 2` groups. Of filters, the
-    /// entry for all tensors is set.
+    /// Sets one group's value, after turning this into one value a group (`layers + 2` of them). Of filters the entry
+    /// for all tensors is set.
     pub fn set(&mut self, group: LayerGroup, layers: usize, value: f64) {
         if let Self::Filters(list) = self {
             let at = list.iter().position(|f| f.matches("")).unwrap_or_else(|| {
@@ -153,7 +153,7 @@ impl Values {
         }
     }
 
-    /// All values in use, for range checks.
+    /// All its numbers, for range checks.
     #[must_use]
     pub fn values(&self) -> Vec<f64> {
         match self {
@@ -169,7 +169,7 @@ impl Values {
         }
     }
 
-    /// Changes every number where it stands; the form stays.
+    /// Changes every number in place; the form stays.
     pub fn change_each(&mut self, change: &mut impl FnMut(&mut f64)) {
         match self {
             Self::All(v) => change(v),
@@ -183,7 +183,7 @@ impl Values {
         }
     }
 
-    /// Every form inside this one with the key path that leads to it (`[1].value`), itself first.
+    /// This value and those inside it, each with its key path (`[1].value`).
     #[must_use]
     pub fn parts(&self) -> Vec<(String, &Self)> {
         let mut out = vec![(String::new(), self)];

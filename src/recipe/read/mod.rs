@@ -1,4 +1,5 @@
-//! Text → recipe. Every key is known or an error with its line and the nearest known one.
+//! TOML, as a tree with lines → a recipe. An unknown key is an error with its line and the nearest known one. The YAML
+//! reader uses the same [`Reader`]; `recipe/recipe_file.rs` calls both.
 
 mod node;
 pub(super) mod parts;
@@ -29,10 +30,10 @@ impl Recipe {
 pub(super) struct Reader<'a> {
     place: &'a str,
     lines: RefCell<HashMap<String, usize>>,
-    /// Unknown keys are passed over with a warning.
+    /// Unknown keys are ignored with a warning.
     pub(super) lenient: bool,
     pub(super) warnings: RefCell<Vec<String>>,
-    /// The text is mergekit's.
+    /// The text is mergekit's YAML.
     pub(super) yaml: bool,
 }
 
@@ -53,8 +54,8 @@ impl<'a> Reader<'a> {
         Ok(Toml(toml_text::Lines::of(text)).table(document.as_table(), None))
     }
 
-    /// Begins another document of the same text.
-    pub(super) fn forget(&self) {
+    /// Begins another document of the same text: forgets the lines of the last.
+    pub(super) fn next_document(&self) {
         self.lines.borrow_mut().clear();
     }
 
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses keys that are neither `known` nor parameters of the method.
+    /// Refuses keys that are neither `known` nor, with a `method`, its parameters.
     pub(super) fn known_keys(
         &self,
         node: &Node,
@@ -165,12 +166,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The maps of a list; `shown` is how the list is written.
+    /// The tables of a list; `shown` is how such a list is written.
     pub(super) fn maps<'n>(&self, node: &'n Node, path: &str, shown: &str) -> Read<&'n [Node]> {
         let Tree::List(list) = &node.tree else {
             return Err(self.bad(node.line, path, format!("must be written as {shown}")));
         };
-        // Before each is read.
+        // Checked before each entry is read.
         if list.len() > LAYERS {
             let problem = format!("gives {} entries; {LAYERS} are the most", list.len());
             return Err(self.bad(node.line, path, problem));

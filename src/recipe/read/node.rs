@@ -1,4 +1,4 @@
-//! A text's tree with the line of each part, so that one reader serves both notations.
+//! A text as a tree with the line of each part: the form that TOML and YAML share before they become a recipe.
 
 use toml_edit::{Item, TableLike, Value};
 

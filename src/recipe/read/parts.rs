@@ -1,4 +1,4 @@
-//! Tokenizer, precision and alignment.
+//! Reading tokenizer, precision, alignment and model references.
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
@@ -14,7 +14,7 @@ const REFERENCE: [&str; 3] = ["model", "lora", "override_architecture"];
 const MODEL_PATH: [&str; 2] = ["path", "revision"];
 const ALIGN: [&str; 2] = ["by", "prompts"];
 
-/// The value of a key that is there and not null.
+/// The value of a key, unless it is missing or null.
 pub(in crate::recipe) fn given<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.get(key).filter(|n| !matches!(n.tree, Tree::Null))
 }

@@ -1,4 +1,4 @@
-//! The recipe as TOML has it.
+//! Reading a recipe by the keys that it has in TOML.
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
@@ -74,14 +74,14 @@ impl Reader<'_> {
         for (i, n) in self.list(node, "path", "[[path]]")?.iter().enumerate() {
             recipe.path.push(self.step(n, &format!("path[{i}]."))?);
         }
-        // The values are checked one by one above, with their lines; this finds the rest.
+        // Single values were checked above, with their lines; this finds what is wrong between them.
         let mut recipe = self.checked(recipe)?;
         self.without_base(&mut recipe)?;
         Ok(recipe)
     }
 
-    /// Takes the base out of the sources where it is what the others are measured against. It may be
-    /// listed, as mergekit's recipes do, but has no parameters there.
+    /// Takes the base out of the sources where the method measures the others against it. mergekit's recipes may list
+    /// it, but without parameters.
     fn without_base(&self, recipe: &mut Recipe) -> Read<()> {
         let Some(base) = recipe.base.clone().filter(|_| recipe.method.spec().base != BaseNeed::Unused) else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Values of parameters in all their forms.
+//! Reading values of parameters in all their forms.
 
 use super::node::{Node, Tree};
 use super::{Read, Reader};

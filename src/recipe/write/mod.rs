@@ -1,4 +1,5 @@
-//! Recipe → TOML. Written over an existing text, comments, order and layout stay.
+//! Writing a recipe as TOML. Written over an existing text, its comments, order and layout stay.
+//! `recipe/recipe_file.rs` calls it.
 
 mod parts;
 mod values;
@@ -56,7 +57,7 @@ impl Recipe {
             table.remove("source");
             return;
         }
-        // An inline array of sources is kept if its length is; else it becomes [[source]] tables.
+        // An inline array of as many sources stays inline; otherwise it becomes [[source]] tables.
         if let Some(array) = table.get_mut("source").and_then(Item::as_array_mut)
             && array.len() == self.sources.len()
             && array.iter().all(Value::is_inline_table)
@@ -77,7 +78,7 @@ impl Recipe {
     }
 }
 
-/// Existing tables follow their model, so that their comments stay with it.
+/// Writes sources as tables. An existing table moves with its model, so that its comments do too.
 fn write_tables(tables: &mut ArrayOfTables, sources: &[Source], method: Method) {
     let mut old: Vec<Option<Table>> = tables.iter().cloned().map(Some).collect();
     let named = |t: &Option<Table>, model: &str| {
@@ -98,7 +99,7 @@ fn write_tables(tables: &mut ArrayOfTables, sources: &[Source], method: Method) 
             table.decor_mut().set_prefix("\n");
             table
         });
-        // Written in the order of the array, not where it stood.
+        // Without this it would be written where it was before.
         table.set_position(None);
         write_source(&mut table, source, method);
         tables.push(table);
@@ -110,7 +111,7 @@ fn write_source(table: &mut dyn TableLike, source: &Source, method: Method) {
     set_parameters(table, &source.parameters, method);
 }
 
-/// Writes the parameters that the method has, and takes out all others.
+/// Writes the parameters that the method has, and removes all others.
 fn set_parameters(table: &mut dyn TableLike, parameters: &Parameters, method: Method) {
     for param in Param::ALL {
         match (parameters.get(param), method.parameter(param)) {
@@ -174,7 +175,7 @@ fn replace(old: &mut Value, mut new: Value) {
     }
 }
 
-/// Numbers as an array, those of an old array of the same length kept with their comments.
+/// Sets numbers as an array. In an old array of the same length unchanged numbers keep their comments.
 fn set_numbers(table: &mut dyn TableLike, key: &str, numbers: &[f64], kind: super::Kind) {
     match table.get_mut(key).and_then(Item::as_array_mut) {
         Some(array) if array.len() == numbers.len() => {

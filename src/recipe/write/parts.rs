@@ -1,4 +1,4 @@
-//! Slices, path, tokenizer, module and alignment in TOML; written anew when they change.
+//! Writing slices, path, tokenizer, module and alignment as TOML: as a whole, where one has changed.
 
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value};
 

@@ -1,4 +1,4 @@
-//! Values of parameters in TOML.
+//! Writing values of parameters as TOML.
 
 use toml_edit::{Array, InlineTable, Item, TableLike, Value};
 
@@ -14,7 +14,7 @@ pub(super) fn value_of(number: f64, kind: Kind) -> Value {
     }
 }
 
-/// Writes a value under `key`, keeping what has not changed as it stands.
+/// Writes a value under `key`; what has not changed stays as it was written.
 pub(super) fn set_values(table: &mut dyn TableLike, key: &str, values: &Values, kind: Kind) {
     match values {
         Values::All(value) => replace_whole(table, key, value_of(*value, kind)),
@@ -47,7 +47,7 @@ pub(super) fn set_values(table: &mut dyn TableLike, key: &str, values: &Values, 
     }
 }
 
-/// A value written as a table of its own gives way to the new one.
+/// Sets a value, also where the old one is a table of its own.
 fn replace_whole(table: &mut dyn TableLike, key: &str, value: Value) {
     if table.get(key).is_some_and(|i| !i.is_value()) {
         table.remove(key);

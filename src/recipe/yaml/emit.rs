@@ -1,4 +1,4 @@
-//! Trees → YAML text, in a form that every reader of YAML takes alike.
+//! Trees → YAML text, in a form that every YAML reader reads alike.
 
 use std::fmt::Write as _;
 
@@ -76,7 +76,7 @@ fn number(n: f64) -> String {
     format!("{mantissa}{point}e{sign}{exponent}")
 }
 
-/// A text as it is where it can be mistaken for nothing else, else in double quotes.
+/// A text without quotes where no reader can mistake it for anything else, otherwise in double quotes.
 fn quoted(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | '+' | '@');
     let start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.'));

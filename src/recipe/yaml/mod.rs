@@ -1,6 +1,6 @@
-//! mergekit's YAML, in and out.
+//! mergekit's YAML, read and written: text → trees → recipes, and back. `recipe/recipe_file.rs` calls it.
 //!
-//! What YAML cannot say stands in a comment that mergekit passes over and this reader takes back:
+//! What mergekit's YAML has no key for is written as a comment, which mergekit ignores and this reader reads back:
 //! `# yosegi: {"mask":"counter","seed":1}`. Its keys: `mask` and `seed` of the mask stream (without
 //! it the stream is mergekit's); `base`, a base that only gives config and tokenizer; `groups`,
 //! set where filters for embedding, norm and head with one number a layer are one value for each

@@ -1,4 +1,4 @@
-//! YAML text → trees, one a document. Plain scalars, merge keys and tags are read as `PyYAML` reads them.
+//! YAML text → trees, one for each document, within limits. Plain scalars, merge keys and tags are read as `PyYAML` reads them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,26 +9,26 @@ use crate::limits::{DEPTH, YAML_VALUES};
 use crate::recipe::RecipeError;
 use crate::recipe::read::{Entry, Node, Reader, Tree};
 
-/// So many bytes of a text count as one value.
+/// This many bytes of a text count as one more value.
 const TEXT_VALUE: usize = 64;
 
 /// What YAML's own tags begin with, as the parser gives them.
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// A document, and which of its top-level keys hold anchors that other keys use.
+/// A document, and its top-level keys that hold anchors which other keys use.
 pub(super) struct Document {
     pub root: Node,
-    pub holders: HashSet<String>,
+    pub anchor_holders: HashSet<String>,
 }
 
 /// A collection being read.
 enum Open {
     List(Head, Vec<Node>),
-    Map(Head, Map),
+    Map(Head, OpenMap),
 }
 
-/// Where a collection begins, its anchor (0 for none), how many values were read before it, and how deep
-/// that is which stands in it.
+/// The head of a collection: its anchor (0 for none), its line, how many values were read before it, and the depth of
+/// what it holds.
 struct Head {
     anchor: usize,
     line: Option<usize>,
@@ -38,24 +38,24 @@ struct Head {
 
 /// A mapping being read.
 #[derive(Default)]
-struct Map {
+struct OpenMap {
     entries: Vec<Entry>,
     /// Place of each key among them.
     keys: HashMap<String, usize>,
-    /// What each merge key brings.
+    /// The entries under each merge key (`<<`).
     merged: Vec<Vec<Entry>>,
-    /// The key whose value comes next; without a text the merge key.
+    /// The key whose value comes next, with its line; `None` as its text is the merge key.
     key: Option<(Option<String>, Option<usize>)>,
 }
 
-/// How many values something is with every alias in it written out, and how deep.
+/// Size and depth of a node with every alias in it expanded.
 #[derive(Clone, Copy)]
 struct Extent {
     values: usize,
     depth: usize,
 }
 
-/// Something with an anchor, and the place of the top-level key that it stands under.
+/// A node with an anchor, and the index of the top-level key that it is under.
 struct Anchored {
     node: Node,
     extent: Extent,
@@ -71,9 +71,9 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Document>
         anchors: HashMap::new(),
         count: 0,
         copies: 0,
-        // A text has no more of its own than bytes.
+        // Without aliases a text has no more values than bytes.
         most: YAML_VALUES.saturating_add(text.len()),
-        holders: HashSet::new(),
+        anchor_holders: HashSet::new(),
         out: Vec::new(),
     };
     for event in Parser::new_from_str(text) {
@@ -90,13 +90,13 @@ struct Builder<'r, 'p> {
     reader: &'r Reader<'p>,
     stack: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
-    /// Values so far, every alias written out, and how many there may be.
+    /// Values so far, every alias expanded, and how many there may be.
     count: usize,
     most: usize,
-    /// Values that are kept beside the tree, for aliases.
+    /// Values in the copies that are kept for aliases.
     copies: usize,
-    /// Places of the document's keys that hold anchors for others.
-    holders: HashSet<usize>,
+    /// Indices of the document's keys that hold anchors which others use.
+    anchor_holders: HashSet<usize>,
     out: Vec<Document>,
 }
 
@@ -114,7 +114,7 @@ impl Builder<'_, '_> {
             }
             Event::MappingStart(anchor, tag) => {
                 let head = self.open(anchor, tag.as_deref(), "map", line)?;
-                self.stack.push(Open::Map(head, Map::default()));
+                self.stack.push(Open::Map(head, OpenMap::default()));
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -125,13 +125,13 @@ impl Builder<'_, '_> {
                 }
                 let values = 1 + text.len() / TEXT_VALUE;
                 self.count = self.count.saturating_add(values);
-                let found = match tag.as_deref().map(kind) {
+                let found = match tag.as_deref().map(tag_kind) {
                     None if plain => Ok(scalar(&text)),
                     // PyYAML asks what a plain one is all the same.
-                    Some(Kind::Unspecific) if style == ScalarStyle::Plain => Ok(scalar(&text)),
-                    None | Some(Kind::Unspecific) => Ok(Tree::Text(text.to_string())),
-                    Some(Kind::Core(name)) => tagged(name, &text).ok_or(name),
-                    Some(Kind::Other(name)) => Err(name),
+                    Some(TagKind::Unspecific) if style == ScalarStyle::Plain => Ok(scalar(&text)),
+                    None | Some(TagKind::Unspecific) => Ok(Tree::Text(text.to_string())),
+                    Some(TagKind::Core(name)) => tagged(name, &text).ok_or(name),
+                    Some(TagKind::Other(name)) => Err(name),
                 };
                 let tree = found.map_err(|name| {
                     let text: String = text.chars().take(40).collect();
@@ -146,7 +146,7 @@ impl Builder<'_, '_> {
                 };
                 let extent = found.extent;
                 if let Some(holder) = found.under.filter(|h| under != Some(*h)) {
-                    self.holders.insert(holder);
+                    self.anchor_holders.insert(holder);
                 }
                 // Before it is copied.
                 self.spend(extent.values, line)?;
@@ -158,11 +158,11 @@ impl Builder<'_, '_> {
                     self.close(&head, Node { line: head.line, tree: Tree::List(list) })
                 }
                 Some(Open::Map(head, map)) => {
-                    let mut holders = HashSet::new();
+                    let mut anchor_holders = HashSet::new();
                     if self.stack.is_empty() {
-                        let held = std::mem::take(&mut self.holders);
+                        let held = std::mem::take(&mut self.anchor_holders);
                         let named = held.iter().filter_map(|place| map.entries.get(*place));
-                        holders = named.map(|e| e.key.clone()).collect();
+                        anchor_holders = named.map(|e| e.key.clone()).collect();
                     }
                     let (entries, twice) = map.whole();
                     for key in twice {
@@ -173,7 +173,7 @@ impl Builder<'_, '_> {
                     }
                     let root = Node { line: head.line, tree: Tree::Map(entries) };
                     if self.stack.is_empty() {
-                        self.out.push(Document { root, holders });
+                        self.out.push(Document { root, anchor_holders });
                         return Ok(());
                     }
                     self.close(&head, root)
@@ -192,10 +192,10 @@ impl Builder<'_, '_> {
         expected: &str,
         line: Option<usize>,
     ) -> Result<Head, RecipeError> {
-        match tag.map(kind) {
-            None | Some(Kind::Unspecific) => {}
-            Some(Kind::Core(name)) if name == expected => {}
-            Some(Kind::Core(odd) | Kind::Other(odd)) => {
+        match tag.map(tag_kind) {
+            None | Some(TagKind::Unspecific) => {}
+            Some(TagKind::Core(name)) if name == expected => {}
+            Some(TagKind::Core(odd) | TagKind::Other(odd)) => {
                 return Err(self.syntax(line, format!("the tag {odd:?}, which nothing in a recipe has")));
             }
         }
@@ -224,7 +224,7 @@ impl Builder<'_, '_> {
         self.put(node, head.anchor, extent, head.line)
     }
 
-    /// A node that is complete goes where it belongs.
+    /// Adds a complete node to the collection that is being read.
     fn put(
         &mut self,
         node: Node,
@@ -247,8 +247,8 @@ impl Builder<'_, '_> {
         }
         match self.stack.last_mut() {
             None => {
-                self.holders.clear();
-                self.out.push(Document { root: node, holders: HashSet::new() });
+                self.anchor_holders.clear();
+                self.out.push(Document { root: node, anchor_holders: HashSet::new() });
                 Ok(())
             }
             Some(Open::List(_, list)) => {
@@ -282,7 +282,7 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// Takes in what stands under a merge key: a mapping, or a list of them, an earlier one before a later.
+    /// Keeps what is under a merge key: a mapping, or a list of mappings in their order.
     fn merge(&mut self, node: Node, line: Option<usize>) -> Result<(), RecipeError> {
         let maps = match node.tree {
             Tree::Map(entries) => vec![entries],
@@ -307,7 +307,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// The place of the document's own key whose value is being read.
+    /// The index of the top-level key whose value is being read.
     fn top_place(&self) -> Option<usize> {
         match self.stack.first() {
             Some(Open::Map(_, map)) if map.key.is_some() => Some(map.entries.len()),
@@ -316,11 +316,11 @@ impl Builder<'_, '_> {
     }
 }
 
-impl Map {
-    /// Its own entries after those that merge keys bring and it does not have itself, and the keys of those
-    /// that they bring more than once. Of these the last counts, of one character the first: `PyYAML` 6.0.4
-    /// compares keys by identity, which Python shares among the shortest texts alone. (YAML itself, and
-    /// releases before, take the first.)
+impl OpenMap {
+    /// All entries: first those under merge keys whose key the map does not have itself, then its own. Also the keys that
+    /// merge keys give more than once; of these the last entry applies, for keys of one character the first: `PyYAML`
+    /// 6.0.4 compares keys by identity, which Python shares for the shortest texts alone. (YAML itself, and earlier
+    /// releases, take the first.)
     fn whole(self) -> (Vec<Entry>, Vec<String>) {
         let mut places: HashMap<String, usize> = HashMap::new();
         let (mut out, mut twice): (Vec<Entry>, Vec<String>) = (Vec::new(), Vec::new());
@@ -341,21 +341,21 @@ impl Map {
 }
 
 /// What a tag says.
-enum Kind<'t> {
+enum TagKind<'t> {
     /// `!`: what it is without a tag.
     Unspecific,
     /// One of YAML's own, by its short name.
     Core(&'t str),
-    /// One that no recipe has.
+    /// A tag that no recipe has.
     Other(&'t str),
 }
 
-fn kind(tag: &Tag) -> Kind<'_> {
+fn tag_kind(tag: &Tag) -> TagKind<'_> {
     match (tag.handle.as_str(), tag.suffix.as_str()) {
-        ("!", "") | ("", "!") => Kind::Unspecific,
-        (CORE | "!!", name) => Kind::Core(name),
-        ("", name) => name.strip_prefix(CORE).map_or(Kind::Other(name), Kind::Core),
-        (_, name) => Kind::Other(name),
+        ("!", "") | ("", "!") => TagKind::Unspecific,
+        (CORE | "!!", name) => TagKind::Core(name),
+        ("", name) => name.strip_prefix(CORE).map_or(TagKind::Other(name), TagKind::Core),
+        (_, name) => TagKind::Other(name),
     }
 }
 

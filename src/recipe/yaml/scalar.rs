@@ -1,4 +1,4 @@
-//! What a plain scalar of YAML is: by YAML 1.1, as `PyYAML` resolves it, which mergekit reads with.
+//! The type of a plain YAML scalar, by YAML 1.1 as `PyYAML` resolves it, since mergekit reads with `PyYAML`.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! Tree → recipe, by mergekit's keys.
+//! YAML trees → recipes, by mergekit's keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +29,13 @@ const SLICE: [&str; 4] = ["sources", "base_model", "parameters", "residual_weigh
 const SLICE_SOURCE: [&str; 3] = ["model", "layer_range", "parameters"];
 const MODULE: [&str; 3] = ["models", "slices", "parameters"];
 
-/// The comment line that carries what YAML cannot say.
-pub(super) const MARK: &str = "# yosegi: ";
+/// Begins the comment line with what mergekit's YAML has no key for.
+pub(super) const COMMENT_PREFIX: &str = "# yosegi: ";
 
-/// What the comment line says.
+/// The keys of the comment line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Aside {
+pub(super) struct ExtraKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskStream>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -53,7 +53,7 @@ const fn is_zero(seed: &u64) -> bool {
     *seed == 0
 }
 
-/// The recipes of a text and what was passed over.
+/// The recipes of a text, and a sentence for everything that was ignored.
 pub(in crate::recipe) fn read(
     text: &str,
     place: &str,
@@ -65,28 +65,28 @@ pub(in crate::recipe) fn read(
     if trees.is_empty() {
         return Err(reader.bad(None, "merge_method", "is missing; the text holds no recipe"));
     }
-    let mut asides = asides(text, &reader)?;
-    asides.resize(trees.len().max(asides.len()), Aside::default());
+    let mut extra_keys = extra_keys(text, &reader)?;
+    extra_keys.resize(trees.len().max(extra_keys.len()), ExtraKeys::default());
     let mut recipes = Vec::new();
-    for (tree, aside) in trees.into_iter().zip(asides) {
-        reader.forget();
+    for (tree, extra) in trees.into_iter().zip(extra_keys) {
+        reader.next_document();
         let root = without_holders(&reader, tree);
-        recipes.push(document(&reader, &root, aside)?);
+        recipes.push(document(&reader, &root, extra)?);
     }
     Ok((recipes, reader.warnings.take()))
 }
 
-/// The comment lines, one for each document.
-fn asides(text: &str, reader: &Reader<'_>) -> Read<Vec<Aside>> {
-    let mut out = vec![Aside::default()];
+/// The comment line of each document.
+fn extra_keys(text: &str, reader: &Reader<'_>) -> Read<Vec<ExtraKeys>> {
+    let mut out = vec![ExtraKeys::default()];
     let mut begun = false;
     for (i, line) in text.lines().enumerate() {
         if line == "---" || line.starts_with("--- ") {
             if begun {
-                out.push(Aside::default());
+                out.push(ExtraKeys::default());
             }
             begun = true;
-        } else if let (Some(json), Some(last)) = (line.strip_prefix(MARK), out.last_mut()) {
+        } else if let (Some(json), Some(last)) = (line.strip_prefix(COMMENT_PREFIX), out.last_mut()) {
             begun = true;
             *last = serde_json::from_str(json)
                 .map_err(|e| reader.bad(Some(i + 1), "# yosegi:", format!("cannot be read: {e}")))?;
@@ -97,12 +97,11 @@ fn asides(text: &str, reader: &Reader<'_>) -> Read<Vec<Aside>> {
     Ok(out)
 }
 
-/// A document without the keys that are no recipe's and only hold anchors for the others, which mergekit
-/// passes over; each is told.
+/// A document without keys that only hold anchors for others. mergekit ignores these; each gives a warning.
 fn without_holders(reader: &Reader<'_>, document: Document) -> Node {
-    let Document { mut root, holders } = document;
+    let Document { mut root, anchor_holders } = document;
     if let Tree::Map(entries) = &mut root.tree {
-        let spare = |e: &Entry| holders.contains(&e.key) && !TOP.contains(&e.key.as_str());
+        let spare = |e: &Entry| anchor_holders.contains(&e.key) && !TOP.contains(&e.key.as_str());
         for entry in entries.iter().filter(|e| spare(e)) {
             let place = reader.at(entry.line);
             let told = format!("{place}: {} only holds anchors; passed over", entry.key.escape_debug());
@@ -113,7 +112,7 @@ fn without_holders(reader: &Reader<'_>, document: Document) -> Node {
     root
 }
 
-fn document(reader: &Reader<'_>, node: &Node, aside: Aside) -> Read<Recipe> {
+fn document(reader: &Reader<'_>, node: &Node, extra: ExtraKeys) -> Read<Recipe> {
     if !node.is_map() {
         return Err(reader.bad(node.line, "recipe", "must be a mapping with merge_method"));
     }
@@ -159,11 +158,11 @@ fn document(reader: &Reader<'_>, node: &Node, aside: Aside) -> Read<Recipe> {
         (None, Some(n)) => slices(reader, n, &path, &mut recipe)?,
         _ => return Err(reader.bad(body.line, &path, "needs one of models and slices")),
     }
-    recipe.mask = aside.mask.unwrap_or(MaskStream::Mergekit);
-    recipe.seed = aside.seed;
-    recipe.base = aside.base.or(recipe.base);
-    if aside.groups {
-        each_place(&mut recipe, |p| p.iter_mut().for_each(|(_, v)| as_groups(v)));
+    recipe.mask = extra.mask.unwrap_or(MaskStream::Mergekit);
+    recipe.seed = extra.seed;
+    recipe.base = extra.base.or(recipe.base);
+    if extra.groups {
+        each_parameters(&mut recipe, |p| p.iter_mut().for_each(|(_, v)| as_groups(v)));
     }
     recipe.check_values().map_err(|(key, problem)| {
         let key = in_yaml(&key);
@@ -188,8 +187,8 @@ fn in_yaml(key: &str) -> String {
     }
 }
 
-/// Does something with the parameters of every place.
-fn each_place(recipe: &mut Recipe, mut change: impl FnMut(&mut Parameters)) {
+/// Changes the parameters of the recipe, its module, sources and slices.
+fn each_parameters(recipe: &mut Recipe, mut change: impl FnMut(&mut Parameters)) {
     change(&mut recipe.parameters);
     recipe.module.iter_mut().for_each(|m| change(&mut m.parameters));
     recipe.sources.iter_mut().for_each(|s| change(&mut s.parameters));
@@ -199,7 +198,7 @@ fn each_place(recipe: &mut Recipe, mut change: impl FnMut(&mut Parameters)) {
     }
 }
 
-/// Filters that stand for one value a layer group; see [`groups`].
+/// Turns the filters that stand for one value a layer group back into that; see [`group_filters`].
 fn as_groups(values: &mut Values) {
     let Values::Filters(list) = values else { return };
     if let [embed, norm, head, rest] = list.as_slice()
@@ -214,8 +213,8 @@ fn as_groups(values: &mut Values) {
 
 const GROUPS: [&str; 3] = ["embed_tokens", "model.norm", "lm_head"];
 
-/// One value a layer group, as mergekit can say it: filters, and a gradient with one point a layer.
-pub(super) fn groups(embed: f64, layers: &[f64], head: f64) -> Vec<Filter> {
+/// One value a layer group as mergekit can write it: filters, and a gradient with one point a layer.
+pub(super) fn group_filters(embed: f64, layers: &[f64], head: f64) -> Vec<Filter> {
     let one = |name: &str, value: f64| Filter { filter: Some(name.to_owned()), value: Values::All(value) };
     vec![
         one(GROUPS[0], embed),
@@ -243,7 +242,7 @@ fn tokenizer(reader: &Reader<'_>, node: &Node) -> Read<Option<TokenizerSpec>> {
     }
 }
 
-/// The mapping under `parameters`. Where `scope` is given, only its parameters count.
+/// The mapping under `parameters`. Where `scope` is given, parameters of another scope are refused.
 fn parameters(
     reader: &Reader<'_>,
     node: &Node,
@@ -279,7 +278,7 @@ fn models(reader: &Reader<'_>, node: &Node, path: &str, recipe: &mut Recipe) -> 
         reader.known_keys(n, &key, &MODEL, None)?;
         let model = model_of(reader, n, &key)?;
         if measured && recipe.base.as_ref() == Some(&model) {
-            // The base has no part of its own; mergekit passes over what is given for it.
+            // mergekit ignores parameters of the base.
             if let Some(odd) = given(n, "parameters").filter(|p| !p.entries().is_empty()) {
                 let place = reader.at(odd.line);
                 let told = format!(

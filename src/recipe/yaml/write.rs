@@ -1,7 +1,7 @@
-//! Recipe → mergekit's YAML.
+//! Writing a recipe as mergekit's YAML: recipe → tree → text.
 
 use super::emit;
-use super::schema::{Aside, MARK, groups};
+use super::schema::{COMMENT_PREFIX, ExtraKeys, group_filters};
 use crate::recipe::read::{Entry, Node, Tree};
 use crate::recipe::{
     BaseNeed, Kind, MaskStream, Method, Parameters, Precision, Recipe, RecipeError, TokenName, TokenOrigin,
@@ -18,38 +18,38 @@ impl Recipe {
         if self.align.is_some() {
             return refused("align", "has no counterpart in mergekit's YAML; keep this recipe in TOML");
         }
-        let mut aside = Aside { seed: self.seed, ..Aside::default() };
+        let mut extra = ExtraKeys { seed: self.seed, ..ExtraKeys::default() };
         if self.mask != MaskStream::Mergekit {
-            aside.mask = Some(self.mask);
+            extra.mask = Some(self.mask);
         }
-        let mut top = Map::default();
+        let mut top = Builder::default();
         top.text("name", self.name.as_deref());
         top.text("merge_method", Some(self.method.name()));
-        // mergekit makes every base an input; one that only gives the tokenizer is no input here.
+        // For mergekit every base is an input. A base that only gives config and tokenizer goes into the comment line.
         let unused = self.method.spec().base == BaseNeed::Unused;
         let listed = |b: &&String| self.sources.iter().any(|s| s.model == **b);
         match &self.base {
             Some(base) if unused && self.slices.is_empty() && !listed(&base) => {
-                aside.base = Some(base.clone());
+                extra.base = Some(base.clone());
             }
             base => top.text("base_model", base.as_deref()),
         }
-        let mut body = Map::default();
+        let mut body = Builder::default();
         if self.slices.is_empty() {
-            body.put("models", self.models_node(&mut aside)?);
+            body.put("models", self.models_node(&mut extra)?);
         } else {
-            body.put("slices", self.slices_node(&mut aside)?);
+            body.put("slices", self.slices_node(&mut extra)?);
         }
         match &self.module {
             None => top.0.append(&mut body.0),
             Some(module) => {
-                body.put("parameters", self.parameters_node(&module.parameters, &mut aside)?);
-                let mut modules = Map::default();
+                body.put("parameters", self.parameters_node(&module.parameters, &mut extra)?);
+                let mut modules = Builder::default();
                 modules.put(&module.name, body.node());
                 top.put("modules", modules.node());
             }
         }
-        top.put("parameters", self.parameters_node(&self.parameters, &mut aside)?);
+        top.put("parameters", self.parameters_node(&self.parameters, &mut extra)?);
         top.text("dtype", self.dtype.map(Precision::name));
         top.text("out_dtype", self.out_dtype.map(Precision::name));
         if let Some(spec) = &self.tokenizer {
@@ -57,16 +57,16 @@ impl Recipe {
         }
         top.text("chat_template", self.chat_template.as_deref());
         let mut out = String::new();
-        if aside != Aside::default() {
-            let json = serde_json::to_string(&aside)
+        if extra != ExtraKeys::default() {
+            let json = serde_json::to_string(&extra)
                 .map_err(|e| RecipeError::in_memory("base", &format!("cannot be written: {e}")))?;
-            out = format!("{MARK}{json}\n");
+            out = format!("{COMMENT_PREFIX}{json}\n");
         }
         out.push_str(&emit::document(&top.node()));
         Ok(out)
     }
 
-    fn models_node(&self, aside: &mut Aside) -> Result<Node, RecipeError> {
+    fn models_node(&self, extra: &mut ExtraKeys) -> Result<Node, RecipeError> {
         let mut list = Vec::new();
         for (i, source) in self.sources.iter().enumerate() {
             if self.base.as_ref() == Some(&source.model) && self.method.spec().base != BaseNeed::Unused {
@@ -74,38 +74,38 @@ impl Recipe {
                     "is the base itself, which mergekit's YAML cannot say; keep this recipe in TOML";
                 return Err(RecipeError::in_memory(&format!("source[{i}].model"), problem));
             }
-            let mut map = Map::default();
+            let mut map = Builder::default();
             map.text("model", Some(&source.model));
-            map.put("parameters", self.parameters_node(&source.parameters, aside)?);
+            map.put("parameters", self.parameters_node(&source.parameters, extra)?);
             list.push(map.node());
         }
         Ok(plain(Tree::List(list)))
     }
 
-    fn slices_node(&self, aside: &mut Aside) -> Result<Node, RecipeError> {
+    fn slices_node(&self, extra: &mut ExtraKeys) -> Result<Node, RecipeError> {
         let mut list = Vec::new();
         for slice in &self.slices {
             let mut sources = Vec::new();
             for source in &slice.sources {
-                let mut map = Map::default();
+                let mut map = Builder::default();
                 map.text("model", Some(&source.model));
                 let (first, end) = source.layers;
                 let range = [first, end].map(|n| plain(Tree::Whole(n as i64)));
                 map.put("layer_range", plain(Tree::List(range.into())));
-                map.put("parameters", self.parameters_node(&source.parameters, aside)?);
+                map.put("parameters", self.parameters_node(&source.parameters, extra)?);
                 sources.push(map.node());
             }
-            let mut map = Map::default();
+            let mut map = Builder::default();
             map.put("sources", plain(Tree::List(sources)));
             map.text("base_model", slice.base.as_deref());
-            map.put("parameters", self.parameters_node(&slice.parameters, aside)?);
+            map.put("parameters", self.parameters_node(&slice.parameters, extra)?);
             list.push(map.node());
         }
         Ok(plain(Tree::List(list)))
     }
 
-    fn parameters_node(&self, parameters: &Parameters, aside: &mut Aside) -> Result<Node, RecipeError> {
-        let mut map = Map::default();
+    fn parameters_node(&self, parameters: &Parameters, extra: &mut ExtraKeys) -> Result<Node, RecipeError> {
+        let mut map = Builder::default();
         for (param, values) in parameters.iter() {
             let Some(spec) = Method::parameter(self.method, param) else { continue };
             let inner = matches!(values, Values::Filters(list)
@@ -117,7 +117,7 @@ impl Recipe {
                 return Err(RecipeError::in_memory(param.name(), problem));
             }
             // A list of one layer would be read as a gradient of one point, which it equals.
-            aside.groups |= each;
+            extra.groups |= each;
             map.put(param.name(), value(values, spec.kind));
         }
         Ok(map.node())
@@ -126,9 +126,9 @@ impl Recipe {
 
 /// Keys in the order in which they are put; empty maps are left out.
 #[derive(Default)]
-struct Map(Vec<Entry>);
+struct Builder(Vec<Entry>);
 
-impl Map {
+impl Builder {
     fn put(&mut self, key: &str, value: Node) {
         if !matches!(&value.tree, Tree::Map(entries) if entries.is_empty()) {
             self.0.push(Entry { key: key.to_owned(), line: None, value });
@@ -163,10 +163,12 @@ fn value(values: &Values, kind: Kind) -> Node {
     match values {
         Values::All(v) => number(*v, kind),
         Values::Gradient(points) => numbers(points),
-        Values::Each { embed, layers, head } => value(&Values::Filters(groups(*embed, layers, *head)), kind),
+        Values::Each { embed, layers, head } => {
+            value(&Values::Filters(group_filters(*embed, layers, *head)), kind)
+        }
         Values::Filters(list) => {
             let entry = |f: &crate::recipe::Filter| {
-                let mut map = Map::default();
+                let mut map = Builder::default();
                 map.text("filter", f.filter.as_deref());
                 map.put("value", value(&f.value, kind));
                 map.node()
@@ -176,7 +178,7 @@ fn value(values: &Values, kind: Kind) -> Node {
     }
 }
 
-fn tokenizer(top: &mut Map, spec: &TokenizerSpec) {
+fn tokenizer(top: &mut Builder, spec: &TokenizerSpec) {
     let source = match &spec.source {
         TokenizerSource::Union => "union",
         TokenizerSource::Base => "base",
@@ -185,12 +187,12 @@ fn tokenizer(top: &mut Map, spec: &TokenizerSpec) {
     if spec.tokens.is_empty() && spec.pad_to_multiple_of.is_none() {
         return top.text("tokenizer_source", Some(source));
     }
-    let mut map = Map::default();
+    let mut map = Builder::default();
     map.text("source", Some(source));
     if let Some(multiple) = spec.pad_to_multiple_of {
         map.put("pad_to_multiple_of", plain(Tree::Whole(multiple as i64)));
     }
-    let mut tokens = Map::default();
+    let mut tokens = Builder::default();
     for (name, rule) in &spec.tokens {
         tokens.0.push(Entry { key: name.clone(), line: None, value: token(rule) });
     }
@@ -199,17 +201,17 @@ fn tokenizer(top: &mut Map, spec: &TokenizerSpec) {
 }
 
 fn token(rule: &TokenSpec) -> Node {
-    let mut map = Map::default();
+    let mut map = Builder::default();
     match &rule.source {
         None => {}
         Some(TokenOrigin::Model(model)) => map.text("source", Some(model)),
         Some(TokenOrigin::Zero) => {
-            let mut zero = Map::default();
+            let mut zero = Builder::default();
             zero.text("kind", Some("zero"));
             map.put("source", zero.node());
         }
         Some(TokenOrigin::ModelToken { model, token }) => {
-            let mut origin = Map::default();
+            let mut origin = Builder::default();
             origin.text("kind", Some("model_token"));
             origin.text("model", Some(model));
             match token {
