@@ -75,7 +75,8 @@ impl Evaluator {
             facts.test_questions += count.test;
             task.task.language_by().clone_into(&mut facts.language_by);
             facts.languages.push(task.task.language.clone().unwrap_or_else(|| NO_LANGUAGE.to_owned()));
-            let mut prints = task.task.prints(name, count.train, count.test).map_err(BadInput::error)?;
+            let mut prints =
+                task.task.fingerprints(name, count.train, count.test).map_err(BadInput::error)?;
             // What several tasks share is listed once.
             prints.retain(|print| !facts.prints.contains(print));
             facts.prints.extend(prints);

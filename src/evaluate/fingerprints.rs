@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::types::EvalSetup;
 use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
-use crate::task::{Task, printed_questions};
+use crate::task::{Task, fingerprinted_questions};
 
 /// The most files that one sentence names.
 const NAMED: usize = 3;
@@ -109,10 +109,10 @@ pub fn check_task(reference: &str, task: &Task, wanted: &[Fingerprint]) -> anyho
     // The fingerprints say over how many questions they were taken.
     let count = |what: &str| {
         let of = format!("({what} questions of {reference})");
-        wanted.iter().find(|p| p.file.ends_with(&of)).and_then(printed_questions).unwrap_or(0)
+        wanted.iter().find(|p| p.file.ends_with(&of)).and_then(fingerprinted_questions).unwrap_or(0)
     };
     let (train, test) = (count("training"), count("held-out"));
-    let is = task.prints(reference, train, test).map_err(BadInput::error)?;
+    let is = task.fingerprints(reference, train, test).map_err(BadInput::error)?;
     refuse(&differences_within(wanted, &is))
 }
 

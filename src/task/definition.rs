@@ -1,4 +1,5 @@
-//! A task: its questions, how they are put to a model, and how the answers are judged.
+//! A [`Task`]: its questions, how they are put to a model, and how the answers are judged. `load.rs` makes one from a
+//! task file, `scoring/judge.rs` judges its answers.
 
 use std::collections::HashMap;
 
@@ -12,49 +13,52 @@ use super::{Decoding, Detector, Kind, Metric, Question, Scorer, Segmenter, Split
 #[derive(Clone, Debug)]
 pub struct Task {
     pub name: String,
-    /// As the task file gives it, for reports.
+    /// The task file's version, for reports.
     pub version: Option<String>,
     pub kind: Kind,
-    /// Empty where only the other split was loaded.
+    /// Questions for training; empty where only the other split was loaded.
     pub train: Vec<Question>,
     pub test: Vec<Question>,
-    /// An answer ends after so many tokens at the latest.
+    /// The most tokens of an answer.
     pub length: Length,
     /// An answer ends before the first of these strings.
     pub stop: Vec<String>,
     /// How an answer's tokens are chosen.
     pub decoding: Decoding,
     pub scorer: Scorer,
-    /// What it reports; the first is its score.
+    /// The metrics that it reports; the first is its score.
     pub metrics: Vec<Metric>,
-    /// Language that an answer must be written in; none where any will do.
+    /// The language that an answer must be in; `None` for any.
     pub language: Option<String>,
-    /// Its file says nothing of a language, nor of metrics.
+    /// Whether its file gives neither a language nor metrics.
     pub(super) open_language: bool,
-    /// Its share in a fitness of several tasks.
+    /// Its weight in a fitness of several tasks.
     pub weight: f64,
-    /// The prompt goes through the model's chat template.
+    /// Whether prompts are wrapped in the model's chat template.
     pub chat: bool,
     /// How choices are joined to prompts as tokens.
     pub encode: Encode,
-    /// Stands once before the examples.
+    /// The text before the examples.
     pub description: String,
     /// One question's template, in minijinja, with the row's columns as variables.
     pub template: String,
-    /// Between examples.
+    /// The text between examples.
     pub separator: String,
-    /// Files that the questions and examples came from: `train`, `test`, `shots`.
+    /// The files that questions and examples came from, under `train`, `test` and `shots`.
     pub sources: HashMap<&'static str, String>,
     pub(super) examples: Vec<Example>,
     pub(super) extract: Extract,
     pub(super) pattern: Option<Regex>,
-    /// Words of texts, where a metric compares words.
+    /// Cuts texts into words, where a metric compares words.
     pub(super) segmenter: Option<&'static Segmenter>,
     pub(super) detector: &'static Detector,
 }
 
 impl Task {
     /// The text that a model is given for a question: description, examples, question.
+    ///
+    /// # Errors
+    /// A prompt template that fails on this question.
     pub fn prompt(&self, question: &Question) -> Result<String, TaskError> {
         let mut out = self.description.clone();
         for example in self.examples(question) {
@@ -67,6 +71,9 @@ impl Task {
     }
 
     /// The question's own part of the prompt.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`].
     pub fn ask(&self, question: &Question) -> Result<String, TaskError> {
         let mut variables = question.row.clone();
         variables.entry("question").or_insert_with(|| question.question.clone().into());
@@ -89,14 +96,13 @@ impl Task {
         }
     }
 
-    /// How language is judged: `lid.176`, or the fallback's name.
+    /// What judges language: `lid.176`, or the fallback's name.
     #[must_use]
     pub fn language_by(&self) -> &'static str {
         self.detector.name()
     }
 
-    /// A metric's name in reports, which says so where words were not cut as the published scores
-    /// have it.
+    /// A metric's name in reports; it names the segmentation where that is not the one of the published scores.
     #[must_use]
     pub fn label(&self, metric: Metric) -> String {
         match self.segmenter.filter(|_| metric.needs_words()) {

@@ -1,4 +1,4 @@
-//! What can be wrong with a task, each in one sentence: what, where, what to do.
+//! What can be wrong with a task: what, where and what to do, one sentence a variant.
 
 use super::template::Variables;
 use crate::limits::shown;
@@ -7,49 +7,65 @@ use crate::toml_text;
 /// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
+    /// A reference that is neither a built-in name nor a file.
     #[error(
         "there is no built-in {what} {name:?} and no such file: did you mean \"{nearest}\"? \
          Built in are {known}"
     )]
     UnknownTask { what: &'static str, name: String, nearest: &'static str, known: String },
+    /// A file that can't be read.
     #[error("{} can't be read ({source}): check the path and its permissions", shown(path))]
     Read { path: String, source: std::io::Error },
+    /// A task file that is not TOML.
     #[error("{file}, line {line}: {}", shown(message))]
     Syntax { file: String, line: usize, message: String },
+    /// A key that no task file has.
     #[error("{file}, line {line}: unknown key \"{}\", did you mean \"{nearest}\"?", shown(key))]
     UnknownKey { file: String, line: usize, key: String, nearest: &'static str },
+    /// A value that is missing or can't be used.
     #[error("{file}: {key} {}", shown(what))]
     Value { file: String, key: &'static str, what: String },
+    /// A template or expression that fails.
     #[error(
         "{file}: the {key} does not work ({}): it may use the data's columns, here {}",
         shown(message),
         shown(columns)
     )]
     Template { file: String, key: &'static str, message: String, columns: String },
+    /// Data that is not on this machine.
     #[error("{file} needs {}: {}", shown(what), shown(todo))]
     Absent { file: String, what: String, todo: String },
+    /// A `MeCab` dictionary that can't be read.
     #[error(
         "the MeCab dictionary in {folder} can't be used: {why}; give a folder with sys.dic, unk.dic, \
          char.bin and matrix.bin, such as the Python package unidic_lite's"
     )]
     Dictionary { folder: String, why: String },
+    /// A row of data that can't be used.
     #[error("{data}, line {line}: {}", shown(what))]
     Row { data: String, line: usize, what: String },
+    /// A column that the data does not have.
     #[error("{data}, line {line}: there is no column \"{}\"{hint}: set `columns` in {file}", shown(column))]
     Column { file: String, data: String, line: usize, column: String, hint: String },
+    /// Data without a question.
     #[error("{data} holds no questions: {file} needs at least one in each split")]
     Empty { file: String, data: String },
+    /// A split that the task does not have.
     #[error("{file} has no [{split}] questions: add a [{split}] section that says where they come from")]
     NoSplit { file: String, split: &'static str },
+    /// More examples asked for than there are.
     #[error("{file}: {count} examples are asked for and {data} has {found}: lower `shots.count`")]
     Shots { file: String, data: String, count: usize, found: usize },
+    /// Questions that are in both splits.
     #[error(
         "{file}: {count} question(s) stand in both train and test (the first: {example:?}): \
          take them out of one, or held-out scores mean nothing"
     )]
     Overlap { file: String, count: usize, example: String },
+    /// A fitness expression that can't be parsed.
     #[error("fitness \"{}\", character {column}: {}", shown(expression), shown(what))]
     FitnessSyntax { expression: String, column: usize, what: String },
+    /// A name that fitness expressions do not have.
     #[error(
         "fitness \"{}\": unknown name \"{}\", did you mean \"{nearest}\"?",
         shown(expression),

@@ -1,5 +1,5 @@
-//! What a task asks and how it scores, each part told by a fingerprint: the task file, the questions that are
-//! asked, the examples before them, what judges language and words.
+//! Fingerprints of all that a task's scores depend on: the task file, the questions asked, the examples before them,
+//! and what judges language and words. A session stores them and refuses to resume where one has changed.
 
 use std::fmt::Write;
 
@@ -7,15 +7,23 @@ use super::data::builtin;
 use super::{Split, Task, TaskError};
 use crate::checkpoint::Fingerprint;
 
-/// What tells the languages of answers apart.
+/// Names the fingerprint of what judges answers' language.
 const LANGUAGE: &str = "the language identification";
-/// What cuts answers into words.
+/// Names the fingerprint of what cuts answers into words.
 const WORDS: &str = "the segmentation into words";
 
 impl Task {
-    /// Prints of a task loaded from `reference` with both its splits, over its first `train` and `test` questions. Questions and
-    /// examples that are not among those asked leave no trace, nor do comments in the task file.
-    pub fn prints(&self, reference: &str, train: usize, test: usize) -> Result<Vec<Fingerprint>, TaskError> {
+    /// Fingerprints of a task loaded from `reference` with both splits, over its first `train` and `test` questions.
+    /// Questions and examples that are not asked change nothing, nor do comments in the task file.
+    ///
+    /// # Errors
+    /// A task file that can no longer be read, or a prompt that fails.
+    pub fn fingerprints(
+        &self,
+        reference: &str,
+        train: usize,
+        test: usize,
+    ) -> Result<Vec<Fingerprint>, TaskError> {
         let (file, text, _) = builtin::find(reference)?;
         let mut out = vec![Fingerprint::of(file, canonical(&text).as_bytes())];
         let (mut examples, mut any) = (Vec::new(), false);
@@ -54,13 +62,13 @@ impl Task {
     }
 }
 
-/// How many questions a print of [`Task::prints`] is over, where it is one of questions.
+/// How many questions a fingerprint of [`Task::fingerprints`] covers, where it is one of questions.
 #[must_use]
-pub fn printed_questions(print: &Fingerprint) -> Option<usize> {
+pub fn fingerprinted_questions(print: &Fingerprint) -> Option<usize> {
     print.hash.split_once(':')?.0.parse().ok()
 }
 
-/// A TOML text without its comments and in one order.
+/// A TOML text in canonical form: no comments, keys sorted.
 fn canonical(text: &str) -> String {
     fn put(value: &toml::Value, out: &mut String) {
         match value {
@@ -118,7 +126,7 @@ mod tests {
         let (data, shots) = (write(at, "train.jsonl", &train), write(at, "shots.jsonl", &row("s", 7)));
         let held_out = write(at, "test.jsonl", &row("four", 4));
         let task = write(at, "task.toml", TASK);
-        let now = || Task::load(&task).unwrap().prints(&task, 2, 1).unwrap();
+        let now = || Task::load(&task).unwrap().fingerprints(&task, 2, 1).unwrap();
         let was = now();
         let differs = |what: &str| {
             let is = now();

@@ -1,4 +1,4 @@
-//! A task file and its data → a [`Task`].
+//! Loading a [`Task`]: a task file, or the name of a built-in one, and its data come in.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,25 @@ use super::{Detector, Kind, Metric, Places, Question, Scorer, Segmenter, Split, 
 
 impl Task {
     /// Loads a built-in task by name (`zoo`, `mgsm_ja`) or a task file by path, with all its data.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file or its data.
     pub fn load(reference: &str) -> Result<Self, TaskError> {
         Self::load_from(reference, &Places::from_env())
     }
 
-    /// As [`Self::load`], with the folders to look for data in given.
+    /// As [`Self::load`], with data looked for in these folders.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
     pub fn load_from(reference: &str, places: &Places) -> Result<Self, TaskError> {
         Self::load_splits(reference, &[Split::Train, Split::Test], places)
     }
 
-    /// Loads a task with the data of some splits only; the others are left empty. Where both are
-    /// loaded no question may stand in both.
+    /// Loads a task with the data of these splits only; the other is left empty. No question may be in both splits.
     ///
     /// # Errors
-    /// A task without a split that is asked for; else whatever is wrong with file and data.
+    /// A task without a split that is asked for, or whatever is wrong with the file or its data.
     pub fn load_splits(reference: &str, splits: &[Split], places: &Places) -> Result<Self, TaskError> {
         let (file, text, base) = builtin::find(reference)?;
         let config = config::parse(&file, &text)?;
@@ -56,14 +61,14 @@ impl Task {
             task.sources.insert("shots", pool.data);
             task.examples = pool.examples;
         }
-        // Whatever can be wrong with a template shows with the first question.
+        // A broken template already fails on the first question.
         if let Some(first) = task.train.first().or(task.test.first()) {
             task.prompt(first).map_err(|e| e.in_file(&file))?;
         }
         Ok(task)
     }
 
-    /// Of one split alone: what is not asked for but can be read must not hold its questions either.
+    /// Where only one split is loaded: the other, if it can be read, must not hold the same questions.
     fn check_other(source: &Source, task: &Self) -> Result<(), TaskError> {
         let other = match (task.train.is_empty(), task.test.is_empty()) {
             (true, false) => &source.task.train,
@@ -122,8 +127,8 @@ impl Task {
         })
     }
 
-    /// This task as it was in sessions whose journals do not say which language was asked for: files
-    /// that named none meant Japanese then, unless they named metrics.
+    /// This task as earlier sessions read it, whose journals do not name a language: a file without a language meant
+    /// Japanese then, unless it named metrics.
     #[must_use]
     pub fn as_in_earlier_sessions(mut self) -> Self {
         if self.open_language {
@@ -132,13 +137,16 @@ impl Task {
         self
     }
 
-    /// Whether [`Self::as_in_earlier_sessions`] is another task.
+    /// Whether [`Self::as_in_earlier_sessions`] changes this task.
     #[must_use]
     pub const fn differs_in_earlier_sessions(&self) -> bool {
         self.open_language
     }
 
-    /// Most tokens of the answer to a question; `tokens` counts a text's tokens.
+    /// The most tokens of the answer to a question; `tokens` counts a text's tokens.
+    ///
+    /// # Errors
+    /// Whatever `tokens` fails with.
     pub fn most_tokens<E>(
         &self,
         question: &Question,
@@ -158,7 +166,7 @@ impl Task {
 }
 
 impl TaskConfig {
-    /// The scorer that is named, or the one that the first metric calls for.
+    /// The scorer that the file names, else the one of its first metric.
     pub fn scorer(&self) -> Scorer {
         let by_metric = match self.metrics.first() {
             None | Some(Metric::Acc) => Scorer::Number,
@@ -167,7 +175,7 @@ impl TaskConfig {
         self.scorer.unwrap_or(by_metric)
     }
 
-    /// What it reports where the file names nothing.
+    /// The metric where the file names none.
     fn metric(&self) -> Metric {
         if self.kind == Kind::Generate && self.scorer() == Scorer::ExactMatch {
             Metric::ExactMatch

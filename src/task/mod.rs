@@ -1,6 +1,6 @@
-//! What good means: a [`Task`] is questions, a prompt template and a scorer. A task file or the
-//! name of a built-in task comes in; prompts, stop strings and verdicts on answers go out, and a
-//! [`Fitness`] turns the verdicts' means into the one number that the search climbs. No models here.
+//! What good means: a [`Task`] is questions, a prompt template and a scorer. A task file or the name of a built-in task
+//! comes in; prompts, stop strings and verdicts on answers go out. A [`Fitness`] turns the verdicts' means into the one
+//! number that the search maximises. No models here; the evaluation calls it.
 
 mod answer_language;
 mod config;
@@ -23,7 +23,7 @@ pub use config::{Decoding, EarlyStopping, Encode, Length, LengthRule};
 pub use data::{BUILTIN, Places, SUITES};
 pub use definition::Task;
 pub use error::TaskError;
-pub use fingerprint::printed_questions;
+pub use fingerprint::fingerprinted_questions;
 pub use language::{Detector, Language, LanguageProbability, Lid};
 pub use question::{Example, Question};
 pub use scoring::{

@@ -7,25 +7,25 @@ use super::template::Variables;
 /// A question with the answer that counts as right.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// From the data's `id` column, else the row's number from 1.
+    /// The data's `id` column, else the row's number from 1.
     pub id: String,
     /// What a person is shown.
     pub question: String,
-    /// The right answer as the data gives it; of a worked solution what follows the last `####`.
+    /// The right answer; in a worked solution, what follows the last `####`.
     pub gold: String,
-    /// All accepted answers; `gold` alone where it is empty.
+    /// All accepted answers; empty where `gold` is the only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub golds: Vec<String>,
-    /// Of a task of choices.
+    /// The choices, in a task of choices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
-    /// The right one of them.
+    /// Index of the right choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gold_choice: Option<usize>,
     /// The data's columns, the variables of the task's templates.
     #[serde(skip)]
     pub row: Variables,
-    /// Examples before it, by their index.
+    /// The examples before it, by their index in the task.
     #[serde(skip)]
     pub shots: Vec<usize>,
 }

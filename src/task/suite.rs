@@ -1,4 +1,4 @@
-//! A suite: several tasks that are reported together, with the mean of their scores.
+//! A suite: tasks that are reported together, with the mean of their scores. `eval` and `compare` load one.
 
 use std::path::Path;
 
@@ -18,8 +18,10 @@ pub struct Suite {
 const KEYS: [&str; 2] = ["name", "tasks"];
 
 impl Suite {
-    /// Loads a built-in suite by name (`ja8`) or a suite file by path. Paths of tasks in a file are
-    /// relative to it.
+    /// Loads a built-in suite by name (`ja8`) or a suite file by path. Paths of tasks in it are relative to the file.
+    ///
+    /// # Errors
+    /// A suite that is unknown, can't be read, or names no tasks or too many.
     pub fn load(reference: &str) -> Result<Self, TaskError> {
         let (file, text, folder) = builtin::find_suite(reference)?;
         let mut suite: Self = config::read(&file, &text, &KEYS)?;
@@ -45,7 +47,7 @@ impl Suite {
     }
 }
 
-/// A task's path from where the suite's file is.
+/// A task's path, relative to the suite's folder.
 fn placed(task: &str, folder: &Path) -> String {
     if BUILTIN.contains(&task) {
         return task.to_owned();

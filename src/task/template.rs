@@ -1,4 +1,5 @@
-//! Templates and expressions of task files, in Jinja as lm-evaluation-harness has it.
+//! Templates and expressions of task files, in Jinja as lm-evaluation-harness uses it. A row's columns come in, a text
+//! or a value goes out.
 
 use std::sync::OnceLock;
 
@@ -8,7 +9,7 @@ use serde_json::Map;
 
 use super::jinja::{Jinja, Rules};
 
-/// A row's columns, and what a task adds to them.
+/// The variables of a template: a row's columns, and what the task adds.
 pub(super) type Variables = Map<String, serde_json::Value>;
 
 fn jinja() -> &'static Jinja {

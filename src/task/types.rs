@@ -22,15 +22,15 @@ pub enum Kind {
     Generate,
     /// Takes the choice whose text is likeliest after the prompt.
     Choice,
-    /// Takes the likeliest of some whole sentences.
+    /// Takes the likeliest of several whole sentences.
     Sentence,
 }
 
-/// What makes a written answer right.
+/// What makes a written answer right. A new scorer is a variant here and an arm in `scoring/judge.rs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scorer {
-    /// The published evaluation's rule: the last match of `\d*\.?\d+`, whatever it may be.
+    /// The published evaluation's rule: the last match of `\d*\.?\d+`.
     #[default]
     Number,
     /// Reads numbers as a person would: thousands commas, signs, full-width digits, kanji numerals.

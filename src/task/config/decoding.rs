@@ -1,4 +1,4 @@
-//! How an answer is written: the likeliest token each time, a draw, or the best of several beams.
+//! How an answer's tokens are chosen: greedy decoding, sampling, or beam search. `[decoding]` of a task file, or flags.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,28 +8,28 @@ use crate::limits::TOP_K;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoding {
-    /// What a token that prompt or answer already hold is made less likely by: a score above zero is
-    /// divided by it, one below multiplied (Keskar et al. 2019, arXiv 1909.05858). 1 does nothing.
+    /// Makes tokens of the prompt and the answer less likely: a logit above zero is divided by it, one below multiplied
+    /// (Keskar et al. 2019, arXiv 1909.05858). 1 has no effect.
     pub repetition_penalty: f32,
-    /// Above 0 tokens are drawn, from scores divided by it; 0 takes the likeliest.
+    /// Above 0 tokens are drawn, from logits divided by it; 0 takes the likeliest.
     pub temperature: f32,
-    /// Draws from so many likeliest tokens alone; 0 from all.
+    /// Draws from this many likeliest tokens; 0 from all.
     pub top_k: usize,
-    /// Draws from the fewest likeliest tokens whose probabilities sum to this (Holtzman et al. 2020,
-    /// arXiv 1904.09751).
+    /// Draws from the fewest likeliest tokens whose probabilities sum to at least this (Holtzman et al. 2020, arXiv
+    /// 1904.09751).
     pub top_p: f64,
-    /// Of the draws. They depend on it and on the prompt alone.
+    /// Seed of the draws, which depend on nothing else but the prompt.
     pub seed: u64,
-    /// Above 1, beam search with so many beams.
+    /// Above 1, beam search with this many beams.
     pub num_beams: usize,
-    /// The power of its length that a beam's score is divided by.
+    /// A beam's score is divided by its length to this power.
     pub length_penalty: f64,
     pub early_stopping: EarlyStopping,
 }
 
-/// When beam search ends, in transformers' words.
+/// When beam search ends, by transformers' names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Word", into = "Word")]
+#[serde(try_from = "TrueFalseOrNever", into = "TrueFalseOrNever")]
 pub enum EarlyStopping {
     /// Once no beam at its present length could be better than the worst complete answer.
     #[default]
@@ -43,24 +43,24 @@ pub enum EarlyStopping {
 /// As a file or a flag has it: true, false or "never".
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected true, false or \"never\"")]
-enum Word {
+enum TrueFalseOrNever {
     Truth(bool),
     Text(String),
 }
 
-impl TryFrom<Word> for EarlyStopping {
+impl TryFrom<TrueFalseOrNever> for EarlyStopping {
     type Error = String;
 
-    fn try_from(word: Word) -> Result<Self, String> {
+    fn try_from(word: TrueFalseOrNever) -> Result<Self, String> {
         match word {
-            Word::Truth(true) => Ok(Self::Yes),
-            Word::Truth(false) => Ok(Self::No),
-            Word::Text(text) => text.parse(),
+            TrueFalseOrNever::Truth(true) => Ok(Self::Yes),
+            TrueFalseOrNever::Truth(false) => Ok(Self::No),
+            TrueFalseOrNever::Text(text) => text.parse(),
         }
     }
 }
 
-impl From<EarlyStopping> for Word {
+impl From<EarlyStopping> for TrueFalseOrNever {
     fn from(stopping: EarlyStopping) -> Self {
         match stopping {
             EarlyStopping::No => Self::Truth(false),
@@ -99,7 +99,7 @@ impl Default for Decoding {
 }
 
 /// Most beams of a search.
-const MOST_BEAMS: usize = 64;
+const MAX_BEAMS: usize = 64;
 
 impl Decoding {
     /// Keys of the table in a task file.
@@ -114,14 +114,17 @@ impl Decoding {
         "early_stopping",
     ];
 
-    /// Whether each token is simply the likeliest.
+    /// Whether it is plain greedy decoding.
     #[must_use]
     #[allow(clippy::float_cmp)] // Exactly one is meant.
     pub fn is_plain(&self) -> bool {
         self.repetition_penalty == 1.0 && self.temperature == 0.0 && self.num_beams == 1
     }
 
-    /// Whether all values can be used together; otherwise the key that is wrong, and why.
+    /// Whether the values can be used together.
+    ///
+    /// # Errors
+    /// The key that is wrong, and why.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let wrong = |key, why: &str| Err((key, why.to_owned()));
         if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
@@ -136,8 +139,8 @@ impl Decoding {
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return wrong("top_p", "must be above 0 and at most 1");
         }
-        if !(1..=MOST_BEAMS).contains(&self.num_beams) {
-            return Err(("num_beams", format!("must be from 1 to {MOST_BEAMS}")));
+        if !(1..=MAX_BEAMS).contains(&self.num_beams) {
+            return Err(("num_beams", format!("must be from 1 to {MAX_BEAMS}")));
         }
         if !self.length_penalty.is_finite() {
             return wrong("length_penalty", "must be a number");

@@ -1,4 +1,5 @@
-//! The task file: TOML in, a checked [`TaskConfig`] out. Every key with its default stands here.
+//! The task file: TOML comes in, a checked [`TaskConfig`] goes out. Every key and its default is declared here;
+//! `load.rs` calls it.
 
 mod check;
 mod decoding;
@@ -49,37 +50,37 @@ const SHOT_KEYS: [&str; 11] = [
 ];
 const COLUMN_KEYS: [&str; 3] = ["question", "answer", "id"];
 
-/// A task file as it stands.
+/// A task file.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::task) struct TaskConfig {
     pub name: String,
-    /// For reports, as the harness gives each task a version.
+    /// The task's version for reports, as in lm-evaluation-harness.
     #[serde(default)]
     pub version: Option<toml::Value>,
     #[serde(default)]
     pub kind: Kind,
-    /// What stands once before the examples.
+    /// The text before the examples.
     #[serde(default)]
     pub description: String,
-    /// Template of one question. Its variables are the row's columns.
+    /// The template of one question; its variables are the row's columns.
     #[serde(default)]
     pub prompt: String,
     /// Wraps the prompt in the model's chat template.
     #[serde(default)]
     pub chat: bool,
-    /// Template of what a person is shown as the question; the column `question`, else the prompt.
+    /// The template of what a person is shown as the question; without it the column `question`, else the prompt.
     pub question: Option<String>,
     pub choices: Option<Choices>,
-    /// Expression: the right answer, or a list of accepted ones, or the right choice's index.
+    /// An expression for the right answer, a list of accepted ones, or the right choice's index.
     pub gold: Option<String>,
-    /// Template of an example's answer; the right answer or choice where it is left out.
+    /// The template of an example's answer; without it the right answer or choice.
     pub target: Option<String>,
     #[serde(default)]
     pub encode: Encode,
     #[serde(default)]
     pub stop: Vec<String>,
     pub max_new_tokens: Option<Length>,
-    /// `[decoding]`; greedy where it is left out.
+    /// `[decoding]`; greedy without it.
     #[serde(default)]
     pub decoding: Decoding,
     #[serde(default)]
@@ -102,21 +103,21 @@ pub(in crate::task) struct TaskConfig {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(in crate::task) struct SplitConfig {
     pub data: Data,
-    /// Of a dataset in the hub's cache: which of its configurations and splits.
+    /// The configuration of a dataset in the hub's cache.
     pub config: Option<String>,
+    /// The split of a dataset in the hub's cache.
     pub split: Option<String>,
-    /// Where they differ from the task's.
+    /// Columns, where they differ from the task's.
     pub columns: Option<Columns>,
-    /// Leaves out the first so many rows.
+    /// Skips this many rows.
     #[serde(default)]
     pub skip: usize,
-    /// The first so many questions; 0 takes all.
+    /// Takes at most this many questions; 0 takes all.
     #[serde(default)]
     pub limit: usize,
 }
 
-/// A path, or `hf:org/dataset[@revision][:file]` from the hub's cache; of several the first that
-/// is there.
+/// A path, or `hf:org/dataset[@revision][:file]` from the hub's cache; of several the first that exists.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected a path or a list of paths")]
 pub(in crate::task) enum Data {
@@ -140,7 +141,7 @@ impl Data {
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::task) struct ShotConfig {
     pub count: usize,
-    /// Where they come from; the training split's data where it is left out.
+    /// The examples' data; without it the training split's.
     pub data: Option<Data>,
     pub config: Option<String>,
     pub split: Option<String>,
@@ -153,7 +154,7 @@ pub(in crate::task) struct ShotConfig {
     pub seed: u64,
     #[serde(default)]
     pub draw: Draw,
-    /// As many examples of each target, by its share in the data.
+    /// Draws examples of each answer by its share in the data.
     #[serde(default)]
     pub stratified: bool,
     #[serde(default = "blank_line")]
@@ -164,17 +165,16 @@ pub(in crate::task) struct ShotConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::task) enum Draw {
-    /// Anew for each question in order, with Python's `random.Random(seed).sample`, as
-    /// lm-evaluation-harness does.
+    /// For each question in turn, with Python's `random.Random(seed).sample`, as lm-evaluation-harness does.
     #[default]
     Each,
-    /// The same after the questions were shuffled with that generator, as jp-stable's harness does.
+    /// The same, after shuffling the questions with that generator, as jp-stable's harness does.
     Shuffled,
     /// The first rows, for every question.
     First,
 }
 
-/// Which columns hold what; a default depends on the data's format.
+/// The columns of question, answer and id; the defaults depend on the data's format.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(in crate::task) struct Columns {
     pub question: Option<Column>,
@@ -202,10 +202,10 @@ pub(in crate::task) enum Choices {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encode {
-    /// Both as one text, less the prompt's tokens (lm-evaluation-harness).
+    /// Both as one text, minus the prompt's tokens (lm-evaluation-harness).
     #[default]
     Joined,
-    /// Each by itself, without special tokens such as the first one (jp-stable's harness).
+    /// Each by itself, without special tokens such as the one at the start (jp-stable's harness).
     Apart,
 }
 
@@ -214,7 +214,7 @@ pub enum Encode {
 #[serde(untagged, expecting = "expected a number, or { rule = \"longest_gold\", plus = N }")]
 pub enum Length {
     Tokens(usize),
-    /// As many as the longest accepted answer has, and `plus` more.
+    /// The tokens of the longest accepted answer, and `plus` more.
     Rule {
         rule: LengthRule,
         #[serde(default)]

@@ -1,4 +1,4 @@
-//! The built-in tasks and the data that the binary carries.
+//! The built-in tasks and suites, and the data in the binary. A new one is a file under `configs/` and its name here.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,11 @@ use crate::limits;
 use crate::task::TaskError;
 use crate::task::error::nearest;
 
-/// Where a task file stands, for its relative paths.
+/// What a task file's relative paths start from.
 pub(in crate::task) enum Base {
-    /// In the binary: paths name embedded data, else files in the data folder.
+    /// The binary: paths name embedded data, else files in the data folder.
     Builtin,
+    /// The task file's folder.
     Folder(PathBuf),
 }
 
@@ -67,7 +68,7 @@ const DATA: [(&str, &str); 2] = [
     ("zoo/task/test.jsonl", include_str!("../../../zoo/task/test.jsonl")),
 ];
 
-/// A data file that the binary carries.
+/// A data file in the binary.
 pub(in crate::task) fn embedded(path: &str) -> Option<&'static str> {
     DATA.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
@@ -95,7 +96,7 @@ pub(in crate::task) fn find_suite(reference: &str) -> Result<(String, String, Op
     Ok((reference.to_owned(), text, Some(folder)))
 }
 
-/// A file's text and folder. What is no path at all is taken for a mistyped name.
+/// A file's text and folder. What does not exist and has no extension `toml` is taken for a mistyped name.
 fn read(reference: &str, what: &'static str, names: &[&'static str]) -> Result<(String, PathBuf), TaskError> {
     let path = Path::new(reference);
     if !path.exists() && path.extension().is_none_or(|e| e != "toml") {

@@ -1,5 +1,5 @@
-//! Where a task's data lies: in the binary, beside the task file, in the data folder, or in the
-//! Hugging Face hub's cache.
+//! Finding a task's data: in the binary, beside the task file, in the data folder, or in the Hugging Face hub's cache.
+//! A split's `data` comes in, the files' bytes go out.
 
 use std::borrow::Cow;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::limits;
 use crate::task::TaskError;
 use crate::task::config::SplitConfig;
 
-/// Folders that hold data beside the task files themselves.
+/// The folders in which data is looked for, besides those of task files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// Data of built-in tasks that is not in the binary (`YOSEGI_DATA`, else `data` in
@@ -23,7 +23,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// As the environment says.
+    /// The folders that the environment gives.
     #[must_use]
     pub fn from_env() -> Self {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -36,8 +36,7 @@ impl Places {
     }
 }
 
-/// Finds and reads what a split's `data` names: the first of its alternatives that is there. A
-/// dataset in shards is several files.
+/// Reads what a split's `data` names: the first of its alternatives that exists. A dataset in shards is several files.
 pub(in crate::task) fn read(
     file: &str,
     split: &SplitConfig,
@@ -174,8 +173,8 @@ fn walk(folder: &Path, root: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<(
     Ok(())
 }
 
-/// Whether a data file's folders or the words of its name have this word: `ja/test/0000.parquet`
-/// and `data/test-00000-of-00001.parquet` are both of the split `test`.
+/// Whether a folder of a data file, or a part of its name, is this word: `ja/test/0000.parquet` and
+/// `data/test-00000-of-00001.parquet` are both of the split `test`.
 fn names(path: &Path, word: &str) -> bool {
     let folder = path.parent().into_iter().flat_map(Path::components);
     let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
@@ -184,7 +183,7 @@ fn names(path: &Path, word: &str) -> bool {
         || stem.split(['-', '_', '.']).any(|part| part == word)
 }
 
-/// Whether two files are shards of one table: alike but for their digits, in one folder.
+/// Whether two files are shards of one table: in one folder, with names that differ only in digits.
 fn same_shards(a: &Path, b: &Path) -> bool {
     let bare = |p: &Path| -> String {
         let stem = p.file_stem().and_then(|s| s.to_str()).unwrap_or_default();

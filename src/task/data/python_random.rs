@@ -1,5 +1,5 @@
-//! Python's `random.Random`: the same shuffles and samples, so that examples drawn with a seed
-//! are the ones that the Python harnesses draw.
+//! Python's `random.Random`: the same shuffles and samples, so that a seed draws the examples that the Python
+//! harnesses draw.
 //!
 //! MT19937 seeded by key as `CPython`'s `random_seed` does, and `_randbelow_with_getrandbits`,
 //! `shuffle` and `sample` of its `Lib/random.py` (3.11; unchanged since 3.2).
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use rand_mt::Mt;
 
-/// A generator in a state.
+/// A `random.Random`.
 pub(in crate::task) struct PythonRandom(Mt);
 
 impl PythonRandom {
@@ -44,7 +44,7 @@ impl PythonRandom {
     /// `sample(range(n), k)` for k ≤ n.
     pub fn sample(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut out = Vec::with_capacity(k);
-        // A list is cheaper than a set below this size; which of them it is changes the result.
+        // Python copies the population below this size and keeps a set above it; the two draw differently.
         let mut set_size = 21;
         if k > 5 {
             // 4 ** ceil(log(3k, 4))

@@ -1,4 +1,4 @@
-//! Rows of a data file → questions.
+//! Rows of a data file → questions, by the columns and expressions of the task file. `load.rs` and `shots.rs` call it.
 
 use std::collections::HashSet;
 
@@ -13,14 +13,14 @@ use crate::task::scoring::number;
 use crate::task::template::{self, Variables};
 use crate::task::{Kind, Question, Scorer, TaskError};
 
-/// What a split is read with.
+/// What reading a split needs.
 pub(in crate::task) struct Source<'a> {
     /// The task file's name for messages.
     pub file: &'a str,
     pub task: &'a TaskConfig,
     pub base: &'a Base,
     pub places: &'a Places,
-    /// The rows are solved examples: what they end with need not be an answer that can be scored.
+    /// The rows are solved examples, whose answers need not be numbers that can be scored.
     pub examples: bool,
 }
 
@@ -59,8 +59,7 @@ impl Source<'_> {
     }
 }
 
-/// No question may stand in both splits: none with the same text, prompt and choices, white space
-/// aside.
+/// Refuses a question that is in both splits: the same text, prompt and choices, apart from white space.
 pub(in crate::task) fn check_overlap(
     file: &str,
     template: &str,
@@ -89,7 +88,7 @@ pub(in crate::task) fn check_overlap(
     }
 }
 
-/// Names in `columns` are names in a header.
+/// Columns by name need a header.
 fn has_header(Columns { question, answer, id }: &Columns) -> bool {
     [question, answer, id].iter().any(|c| matches!(c, Some(Column::Name(_))))
 }
@@ -111,7 +110,7 @@ impl Reader<'_> {
             (None, None) if self.task.kind != Kind::Generate && !variables.contains_key("question") => {
                 String::new()
             }
-            // A template that reads other columns needs no column of that name.
+            // The prompt reads other columns: show it as the question.
             (None, None) if self.task.gold.is_some() && !variables.contains_key("question") => {
                 self.render("prompt", &self.task.prompt, row, &variables)?
             }
@@ -142,8 +141,7 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    /// A row's columns; those of a numbered table are also `c1`, `c2`, … since a template can't
-    /// name a number.
+    /// A row's columns. Those of a table without a header are named `c1`, `c2`, …, since a template can't name a number.
     fn variables(&self, row: &Row) -> Variables {
         if !self.table.numbered {
             return row.cells.clone();
@@ -227,7 +225,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A row's text in a column; `name` and `number` say where it is unless the file says otherwise.
+    /// A row's text in a column: the one that the task file names, else `name`, or `number` without a header.
     fn cell(
         &self,
         row: &Row,
@@ -294,7 +292,7 @@ impl Reader<'_> {
     }
 }
 
-/// Texts of a text, a number, or a list of them.
+/// A text, a number, or a list of these, as texts.
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),

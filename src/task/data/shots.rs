@@ -1,4 +1,4 @@
-//! Solved examples before a question: which ones, and as what text.
+//! Few-shot examples: reading them, and drawing those of each question as the Python harnesses do.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use crate::task::config::{Data, Draw, ShotConfig, SplitConfig};
 use crate::task::question::Example;
 use crate::task::{Question, TaskError, template};
 
-/// Examples to draw from.
+/// The examples that are drawn from.
 pub(in crate::task) struct Pool {
-    /// Where they come from, for reports.
+    /// The file that they come from, for reports.
     pub data: String,
     pub examples: Vec<Example>,
     config: SplitConfig,
 }
 
 impl Pool {
-    /// Reads what examples are drawn from.
+    /// Reads the examples.
     pub fn load(source: &Source, shots: &ShotConfig) -> Result<Self, TaskError> {
         let config = match (&shots.data, &source.task.train) {
             (Some(data), _) => SplitConfig {
@@ -66,16 +66,16 @@ impl Pool {
         Ok(Self { data, examples, config })
     }
 
-    /// Whether it is the very data of a split.
+    /// Whether it is read from the same rows as a split.
     pub fn is(&self, split: &SplitConfig) -> bool {
         self.config.data != Data::None && self.config == *split
     }
 }
 
-/// The examples of each of `n` questions, by their index in the pool.
+/// Draws the examples of each of `n` questions, by their index in the pool.
 ///
-/// `same` says that the questions are the pool itself: one example more is drawn, and the question
-/// is left out of its own examples.
+/// `same` says that the questions are the pool: one example more is drawn, and a question is left out of its own
+/// examples.
 pub(in crate::task) fn draw(shots: &ShotConfig, pool: &Pool, n: usize, same: bool) -> Vec<Vec<usize>> {
     let k = shots.count;
     let more = usize::from(same);
@@ -101,7 +101,7 @@ pub(in crate::task) fn draw(shots: &ShotConfig, pool: &Pool, n: usize, same: boo
     out
 }
 
-/// Examples by their answers, in the order in which answers first appear.
+/// Examples grouped by answer, in the order in which answers first appear.
 fn strata(examples: &[Example]) -> Vec<Vec<usize>> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut out: Vec<Vec<usize>> = Vec::new();
@@ -115,8 +115,8 @@ fn strata(examples: &[Example]) -> Vec<Vec<usize>> {
     out
 }
 
-/// The harness's stratified sampling: ⌊share · k⌋ of each answer, what is missing given one by one
-/// to the answer that has fewest (the first of equals), each answer sampled, all shuffled.
+/// The harness's stratified sampling: ⌊share · k⌋ examples of each answer, the missing ones added one by one to the
+/// answer with fewest (the first of equals), drawn answer by answer, then all shuffled.
 fn stratified(random: &mut PythonRandom, strata: &[Vec<usize>], n: usize, k: usize) -> Vec<usize> {
     let mut counts: Vec<usize> =
         strata.iter().map(|s| (s.len() as f64 / n as f64 * k as f64) as usize).collect();

@@ -1,4 +1,4 @@
-//! Dates for templates that write today's.
+//! `strftime_now` for templates that write today's date.
 
 use minijinja::{Error, ErrorKind};
 

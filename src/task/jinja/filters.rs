@@ -1,4 +1,4 @@
-//! Filters, tests and functions of Jinja2 that minijinja has not.
+//! Filters, tests and functions of Jinja2 that minijinja lacks. `jinja/mod.rs` adds them to every environment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 use super::text::{self, Place};
 use super::{All, arguments, pay, take, wrong};
 
-/// Characters of a message that a template raises.
+/// Most characters of a message that a template raises.
 const MESSAGE: usize = 2000;
 
 pub(super) fn add(environment: &mut Environment<'static>) {
@@ -50,13 +50,13 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
     });
-    // Of a dict's entries none is an attribute.
+    // A dict's entries are not attributes.
     environment.add_filter("attr", |value: &Value, name: &str| -> Result<Value, Error> {
         if value.kind() == ValueKind::Map { Ok(Value::UNDEFINED) } else { value.get_attr(name) }
     });
 }
 
-/// `joiner(", ")`: gives nothing the first time it is called, then the separator.
+/// `joiner(", ")`: empty the first time it is called, then the separator.
 #[derive(Debug)]
 struct Joiner {
     separator: String,
@@ -71,7 +71,7 @@ impl Object for Joiner {
     }
 }
 
-/// `cycler("a", "b")`: gives its items round and round.
+/// `cycler("a", "b")`: its items in turn, again and again.
 #[derive(Debug)]
 struct Cycler {
     items: Vec<Value>,
@@ -122,7 +122,7 @@ fn truncate(state: &mut State, value: &Value, args: All) -> Result<String, Error
     Ok(format!("{kept}{end}"))
 }
 
-/// `text | wordwrap(79, break_long_words=true, wrapstring='\n')`: each line for itself.
+/// `text | wordwrap(79, break_long_words=true, wrapstring='\n')`: each line is wrapped by itself.
 fn wordwrap(state: &mut State, value: &Value, args: All) -> Result<String, Error> {
     let names = ["width", "break_long_words", "wrapstring", "break_on_hyphens"];
     let [width, break_long, wrap, _] = arguments(args, names)?;
@@ -133,12 +133,12 @@ fn wordwrap(state: &mut State, value: &Value, args: All) -> Result<String, Error
     }
     let text = text::string(state, value)?;
     pay(state, text.len().saturating_mul(1 + wrap.len()))?;
-    let wrapped = text.lines().map(|line| fold(line, width, break_long).join(&wrap));
+    let wrapped = text.lines().map(|line| wrap_line(line, width, break_long).join(&wrap));
     Ok(wrapped.collect::<Vec<_>>().join(&wrap))
 }
 
-/// A line's words in lines of at most `width` characters.
-fn fold(line: &str, width: usize, break_long: bool) -> Vec<String> {
+/// A line wrapped into lines of at most `width` characters.
+fn wrap_line(line: &str, width: usize, break_long: bool) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let (mut now, mut size, mut gap) = (String::new(), 0, String::new());
     for part in line.split_inclusive(' ') {
@@ -193,7 +193,7 @@ fn file_size(value: &Value, binary: Option<bool>) -> Result<String, Error> {
     Ok(format!("{:.1} {unit}", bytes / base.powi(power as i32)))
 }
 
-/// Text without tags and comments, its whitespace single.
+/// A text without tags and comments, with single spaces.
 fn strip_tags(state: &mut State, value: &Value) -> Result<String, Error> {
     let text = text::string(state, value)?;
     let mut out = String::new();

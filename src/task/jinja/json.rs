@@ -1,4 +1,4 @@
-//! Python's `json.dumps`, which transformers has for `tojson`: a space after commas and colons, nothing
+//! Python's `json.dumps`, which transformers uses for `tojson`: a space after commas and colons, nothing
 //! escaped for HTML, characters beyond ASCII as they are.
 
 use minijinja::value::{Value, ValueKind};
@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, State};
 
 use super::{All, arguments, pay, take, text, wrong};
 
-/// How it is written.
+/// How JSON is written.
 struct Style {
     ascii: bool,
     indent: Option<String>,
@@ -15,7 +15,7 @@ struct Style {
     sort: bool,
 }
 
-/// What is written, paid for as it grows.
+/// JSON being written; its bytes are charged to the template as it grows.
 struct Writer<'a, 's> {
     state: &'a State<'s, 's>,
     style: Style,
@@ -57,7 +57,7 @@ pub(super) fn to_json(state: &mut State, value: &Value, args: All) -> Result<Str
 
 impl Writer<'_, '_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
-        // An empty list costs too, since a value can hold one list many times.
+        // An empty list is charged too, since a value can hold one list many times.
         pay(self.state, self.out.len() - self.paid + 64)?;
         self.paid = self.out.len();
         match value.kind() {

@@ -1,5 +1,5 @@
-//! Templates from files: chat templates of models and prompt templates of tasks, rendered as Jinja2 renders
-//! them, within limits.
+//! Jinja templates from files: chat templates of models and prompt templates of tasks, rendered as Jinja2 renders them,
+//! within limits. A template and its variables come in, a text goes out.
 //!
 //! A template is a program that somebody else wrote. What it may do is bounded by [`TEMPLATE_STEPS`] (every step, and
 //! every byte and item that it makes) and its text by [`TEMPLATE_TEXT`]. minijinja charges what its own operators,
@@ -27,19 +27,19 @@ use minijinja::{Environment, Error, ErrorKind, State, Template, UndefinedBehavio
 
 use crate::limits::{TEMPLATE_SECONDS, TEMPLATE_SOURCE, TEMPLATE_STEPS, TEMPLATE_TEXT};
 
-/// The name of a template that is kept.
+/// The name under which a [`Jinja`] keeps its template.
 const OWN: &str = "template";
 /// How deep loops, macros and blocks may stand in each other.
 const DEPTH: usize = 200;
-/// The stack of the thread on which templates run: address space, of which no more is taken than is used.
+/// Stack of the thread on which templates run. It is address space: only what is used takes memory.
 const STACK: usize = 256 << 20;
 
 /// Whose rules a template follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// transformers' `apply_chat_template`: blocks leave no empty lines, what is not defined is empty.
+    /// transformers' `apply_chat_template`: blocks leave no empty lines, an undefined variable is empty.
     Chat,
-    /// lm-evaluation-harness's prompts: text stays as it is, what is not defined is an error.
+    /// lm-evaluation-harness's prompts: text is kept as it is, an undefined variable is an error.
     Prompt,
 }
 
@@ -50,10 +50,10 @@ pub struct Jinja {
     environment: Arc<Environment<'static>>,
     /// Its template's source, in minijinja's words.
     source: Arc<str>,
-    /// Whether that has blocks, or takes much stack.
+    /// Whether it has blocks, or needs a large stack: then it runs on a thread of its own.
     blocks: bool,
     patience: Duration,
-    /// Hashes of the sources that were given up: each may still run, so none is begun again.
+    /// Hashes of the sources that took too long: each may still be running, so none is started again.
     given_up: Mutex<HashSet<u64>>,
 }
 
@@ -168,8 +168,8 @@ impl Jinja {
         })
     }
 
-    /// Runs what `source` says, on a thread of its own where it has `blocks`: without them nothing can be made
-    /// that is deep or holds one list many times.
+    /// Runs `run` for a `source`, on a thread of its own where it has `blocks`. Without blocks no value can become deep or
+    /// hold one list many times.
     fn run<T: Send + 'static>(
         &self,
         source: &str,
@@ -191,13 +191,13 @@ impl Jinja {
         let (sender, receiver) = sync_channel(1);
         let thread = std::thread::Builder::new().name("template".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || {
-            // Nobody listens any more once it was given up.
+            // Nobody receives it once the template was given up.
             let _ = sender.send(run(&environment));
         });
         let thread = thread.map_err(|e| format!("there is no thread to run it on: {e}"))?;
         match receiver.recv_timeout(self.patience) {
             Ok(out) => {
-                // So that a panic in dropping what it made is not lost, and no thread is left behind.
+                // So that a panic while values are dropped is noticed, and no thread is left behind.
                 thread.join().map_err(|_| "it makes the template library fail".to_owned())?;
                 out
             }
@@ -220,7 +220,7 @@ fn check_size(source: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Text up to its limit.
+/// A buffer that refuses text beyond the limit.
 struct Limited<'a>(&'a mut Vec<u8>);
 
 impl Write for Limited<'_> {
@@ -243,7 +243,7 @@ fn write(template: &Template<'_, '_>, variables: Value) -> Result<String, String
     String::from_utf8(out).map_err(|e| e.to_string())
 }
 
-/// An error in one line: what a template itself raises without minijinja's frame, a limit by its number.
+/// An error in one line: a message that the template raised without minijinja's frame, a limit with its number.
 fn sentence(error: &Error) -> String {
     let line = error.line().map_or(String::new(), |line| format!(", line {line}"));
     let mut at: &dyn std::error::Error = error;
@@ -279,11 +279,11 @@ fn pay(state: &State, bytes: usize) -> Result<(), Error> {
     state.consume_fuel(bytes as u64 / 64)
 }
 
-/// What a loop goes over: of a text its characters, of several values these.
+/// What a loop iterates over: a text's characters, or several values as a list.
 fn items(state: &mut State, mut args: Rest<Value>) -> Result<Value, Error> {
     match (args.len(), args.first().and_then(Value::as_str)) {
         (1, Some(text)) => {
-            // A character takes a place in a list.
+            // Each character becomes an item of a list.
             pay(state, text.len().saturating_mul(32))?;
             Ok(text.chars().map(|c| Value::from(c.to_string())).collect::<Vec<_>>().into())
         }
@@ -320,7 +320,7 @@ fn plus(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
     if list(left) && list(right) && left.is_tuple() == right.is_tuple() {
         let mut all = Vec::new();
         for item in left.try_iter()?.chain(right.try_iter()?) {
-            // A place in a list.
+            // An item of a list.
             pay(state, 64)?;
             all.push(item);
         }
@@ -362,7 +362,7 @@ fn modulo(state: &mut State, left: Value, right: Value) -> Result<Value, Error> 
     }
 }
 
-/// A filter's arguments by place or by name, as Python takes them; none is `none`.
+/// A filter's arguments by position or by name, as Python takes them; `none` counts as not given.
 fn arguments<const N: usize>(args: All, names: [&str; N]) -> Result<[Option<Value>; N], Error> {
     let mut placed: Vec<Value> = args.0.into_iter().map(ValueOrKwargs::into_value).collect();
     let named = match placed.last().filter(|v| v.is_kwargs()).cloned() {
@@ -390,7 +390,7 @@ fn arguments<const N: usize>(args: All, names: [&str; N]) -> Result<[Option<Valu
 /// All arguments of a filter.
 type All = Rest<ValueOrKwargs>;
 
-/// An argument as what it should be.
+/// An argument as type `T`, or the default.
 fn take<T: TryFrom<Value, Error = Error>>(value: Option<Value>, default: T) -> Result<T, Error> {
     value.map_or(Ok(default), T::try_from)
 }

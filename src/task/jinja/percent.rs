@@ -15,18 +15,18 @@ struct Field<'a> {
     width: Measure,
     precision: Option<Measure>,
     letter: char,
-    /// Bytes of it.
+    /// Its length in bytes.
     len: usize,
 }
 
 /// A width or a precision.
 enum Measure {
     Number(usize),
-    /// `*`: the next value is it.
+    /// `*`: taken from the next value.
     Next,
 }
 
-/// The values of a format, taken one after another.
+/// The values of a format, used one after another.
 struct Values<'a> {
     list: Vec<Value>,
     taken: usize,
@@ -101,7 +101,7 @@ fn one(state: &mut State, field: Field<'_>, values: &mut Values<'_>, out: &mut S
         letter @ ('d' | 'x' | 'X' | 'o' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'c') => (letter, value),
         other => return Err(wrong(format!("unsupported format character {other:?}"))),
     };
-    // Python cuts a float's fraction off.
+    // Python drops a float's fraction.
     let value = match (letter, f64::try_from(value.clone())) {
         ('d', Ok(number)) if !value.is_integer() && value.is_number() => Value::from(number.trunc() as i128),
         _ => value,

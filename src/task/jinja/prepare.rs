@@ -1,23 +1,22 @@
-//! A template's text made ready for minijinja: what Jinja2 has and it lacks is put in other words.
+//! Rewrites a template for minijinja: what Jinja2 has and minijinja lacks becomes something that it has.
 //!
-//! `{% generation %}` (of transformers: which part of a chat the model said) becomes a block of its own,
-//! `text % values` becomes a call of [`MODULO`], `a + b` one of [`SUM`] (which pays for a list before it
-//! makes it), and what a loop goes over a call of [`ITEMS`], since a text
-//! is a list of characters in Python. Whitespace control and lines stay as they are.
+//! `{% generation %}` (transformers: the part of a chat that the model wrote) becomes `{% with %}`, `text % values` a call
+//! of [`MODULO`], `a + b` one of [`SUM`] (which charges for a list before making it), and what a loop iterates over a
+//! call of [`ITEMS`], since a text is a list of characters in Python. Whitespace control and lines are kept.
 
 /// The function that a `%` between two values becomes.
 pub(super) const MODULO: &str = "__modulo";
 
-/// The function that what a loop goes over is given to.
+/// The function around what a loop iterates over.
 pub(super) const ITEMS: &str = "__items";
 
 /// The function that a `+` between two values becomes.
 pub(super) const SUM: &str = "__sum";
 
-/// What is put into the text.
+/// A change of the text.
 struct Edit {
     at: usize,
-    /// Of several at one place the lower one comes first.
+    /// Among edits at one place the lower one comes first.
     order: isize,
     /// Bytes that it replaces.
     gone: usize,
@@ -34,22 +33,22 @@ impl Edits {
         self.0.push(Edit { at, order, gone, text: text.to_owned() });
     }
 
-    /// A call begins: one that is found later holds those that were found before, but for a loop's.
+    /// Opens a call. A call that is found later encloses those at the same place found before, except a loop's.
     fn open(&mut self, at: usize, function: &str) {
         let order = if function == ITEMS { isize::MIN } else { -1 - self.0.len() as isize };
         self.0.push(Edit { at, order, gone: 0, text: format!(" {function}(") });
     }
 }
 
-/// Tokens of one expression: a parser goes down one call a token at worst.
+/// Most tokens of one expression: the parser may recurse once a token.
 const TOKENS: usize = 20_000;
-/// So many need no more stack than any thread has.
+/// Expressions of up to this many tokens need no large stack.
 const FEW: usize = 100;
 
-/// A text in minijinja's words, and whether reading it takes much stack.
+/// A rewritten text, and whether parsing it needs a large stack.
 pub(super) type Prepared = (String, bool);
 
-/// The template in minijinja's words, with `\n` for every end of a line.
+/// Rewrites a template, with `\n` for every line end.
 pub(super) fn prepare(source: &str) -> Result<Prepared, String> {
     let source = &source.replace("\r\n", "\n").replace('\r', "\n");
     let mut edits = Edits::default();
@@ -68,7 +67,7 @@ pub(super) fn prepare(source: &str) -> Result<Prepared, String> {
     apply(source, edits)
 }
 
-/// An expression alone in minijinja's words.
+/// Rewrites a single expression.
 pub(super) fn prepare_expression(source: &str) -> Result<Prepared, String> {
     let mut edits = Edits::default();
     expression(source, 0, "\0", &mut edits);
@@ -111,16 +110,16 @@ fn raw_end(source: &str, open: usize) -> Option<usize> {
     Some(source.len())
 }
 
-/// One bracket's inside, or the whole expression.
+/// The inside of a bracket, or the whole expression.
 struct Level {
-    /// Where the sum and the product that are being read begin.
+    /// Where the current sum and the current product begin.
     sum: usize,
     product: usize,
     /// End of the last token.
     end: usize,
-    /// Whether the last token can be a value's end.
+    /// Whether the last token can end a value.
     value: bool,
-    /// Whether a `+` and a `%` wait for the end of their right sides.
+    /// Whether calls for a `+` and a `%` are open until their right sides end.
     open_sum: bool,
     open_product: bool,
 }
@@ -145,13 +144,13 @@ impl Level {
         }
     }
 
-    /// Something that binds less than a sum has come.
+    /// An operator that binds less than a sum: the sum ends.
     fn part(&mut self, end: usize, edits: &mut Edits) {
         self.close(edits);
         (self.sum, self.product, self.end, self.value) = (end, end, end, false);
     }
 
-    /// A product has ended, and the next one of its sum, or of its text, begins.
+    /// A product has ended and the next one of the same sum begins.
     fn next_product(&mut self, end: usize) {
         (self.product, self.end, self.value) = (end, end, false);
     }
@@ -165,10 +164,10 @@ impl Level {
     }
 }
 
-/// Words between values.
+/// Keywords between values.
 const WORDS: [&str; 9] = ["and", "or", "not", "in", "is", "if", "else", "recursive", "elif"];
 
-/// The tag that marks what a model writes does nothing else.
+/// Renames `generation`, which only marks what a model writes, to a tag without effect.
 fn rename_tag(tag: &str, at: usize, edits: &mut Edits) {
     match tag {
         "generation" => edits.put(at, tag.len(), "with"),
@@ -177,10 +176,10 @@ fn rename_tag(tag: &str, at: usize, edits: &mut Edits) {
     }
 }
 
-/// Reads from `at` to the delimiter; gives where the text goes on.
+/// Rewrites an expression from `at` to the delimiter; returns where the text continues.
 fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> usize {
     let bytes = source.as_bytes();
-    // A sign right behind the delimiter is about whitespace.
+    // A sign right after the delimiter controls whitespace.
     let mut at = at + usize::from(matches!(bytes.get(at), Some(b'-' | b'+')) && delimiter != "\0");
     let mut levels = vec![Level::new(at)];
     let mut first = delimiter == "%}";
@@ -279,7 +278,7 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
         }
         at = end;
     }
-    // Without an end: what is open is of no use to close but at the end of an expression alone.
+    // The text ends without a delimiter, as a single expression does: close what is open.
     if let [level] = levels.as_mut_slice() {
         level.close(edits);
     }

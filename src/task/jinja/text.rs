@@ -1,4 +1,4 @@
-//! Python's methods of texts, lists and dicts, where minijinja's own set lacks them or differs.
+//! Python's methods of texts, lists and dicts, where minijinja lacks them or differs. `jinja/mod.rs` registers them.
 
 use minijinja::value::{Kwargs, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
@@ -26,7 +26,7 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, args: &[Value
     found.map_or_else(|| pycompat::unknown_method_callback(state, value, name, args), Ok)
 }
 
-/// Pays for the text of what is no text itself, before a method makes it.
+/// Charges for the text of a list or dict before a method makes it.
 fn pay_text(state: &mut State, value: &Value) -> Result<(), Error> {
     if matches!(value.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::Iterable) {
         string(state, &value.try_iter()?.collect::<Value>())?;
@@ -37,7 +37,7 @@ fn pay_text(state: &mut State, value: &Value) -> Result<(), Error> {
     Ok(())
 }
 
-/// A value's text, paid for as it is made: a list may hold another many times.
+/// A value's text, charged as it is made: a list may hold another many times.
 pub(super) fn string(state: &mut State, value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
         return Ok(text.to_owned());
@@ -56,7 +56,7 @@ pub(super) fn repr(state: &mut State, value: &Value, ascii: bool) -> Result<Stri
     Ok(if ascii { escape(inner) } else { inner.to_owned() })
 }
 
-/// A float as Python's `str` has it; `None` of anything else.
+/// A float as Python's `str` writes it; `None` for any other value.
 pub(super) fn float(value: &Value) -> Option<String> {
     if !value.is_number() || value.is_integer() {
         return None;
@@ -87,7 +87,7 @@ fn escape(text: &str) -> String {
     })
 }
 
-/// The methods of texts that are this file's; `None` for another.
+/// The methods of texts in this file; `None` for any other.
 fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Option<Value>, Error> {
     let out = match name {
         "split" | "rsplit" => split(text, args, name == "rsplit")?,
@@ -179,7 +179,7 @@ fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Opti
     Ok(Some(out))
 }
 
-/// Widths and precisions in the fields of Python's `format`, to be paid for before anything is made.
+/// Widths and precisions in the fields of Python's `format`, which are charged before anything is made.
 fn widths(text: &str) -> Vec<usize> {
     let (mut depth, mut after_colon) = (0_usize, false);
     let mut numbers = vec![String::new()];
@@ -241,7 +241,7 @@ fn method_of(_: &State, part: &str, name: &str, what: &Value) -> Result<Value, E
     Ok(Value::from(false))
 }
 
-/// Whitespace as Python's `str` has it.
+/// Whitespace as Python's `str` defines it.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -276,7 +276,7 @@ fn split(text: &str, args: &[Value], from_right: bool) -> Result<Value, Error> {
     Ok(Value::from(parts))
 }
 
-/// Parts between whitespace; what is left after `most` cuts is one.
+/// The parts between whitespace; after `most` cuts the rest is one part.
 fn words(text: &str, most: Option<usize>, from_right: bool) -> Vec<&str> {
     let mut rest = strip(text, None, true, true);
     let mut out = Vec::new();
@@ -304,7 +304,7 @@ fn words(text: &str, most: Option<usize>, from_right: bool) -> Vec<&str> {
     out
 }
 
-/// Where a padded text stands.
+/// Which side a padded text is on.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Place {
     Left,
@@ -312,7 +312,7 @@ pub(super) enum Place {
     Center,
 }
 
-/// A text in a field of so many characters.
+/// A text padded to a width in characters.
 pub(super) fn pad(state: &State, text: &str, width: i64, fill: char, place: Place) -> Result<String, Error> {
     let length = text.chars().count();
     let Some(missing) = usize::try_from(width).ok().and_then(|w| w.checked_sub(length)) else {
@@ -322,7 +322,7 @@ pub(super) fn pad(state: &State, text: &str, width: i64, fill: char, place: Plac
     let left = match place {
         Place::Left => 0,
         Place::Right => missing,
-        // As CPython: the odd one goes left where the width is odd.
+        // As in CPython: an odd fill character goes left where the width is odd.
         Place::Center => missing / 2 + (missing & width as usize & 1),
     };
     let fills = |n: usize| std::iter::repeat_n(fill, n);
@@ -343,7 +343,7 @@ fn title(text: &str) -> String {
     out
 }
 
-/// Lines by every end that Python knows.
+/// Lines, by every line end that Python knows.
 fn lines(text: &str, keep: bool) -> Value {
     let mut out = Vec::new();
     let mut rest = text;
@@ -369,7 +369,7 @@ fn lines(text: &str, keep: bool) -> Value {
     Value::from(out)
 }
 
-/// Characters `start..end` as Python's slices count, and how many stand before.
+/// The characters `start..end` of a Python slice, and how many come before them.
 fn slice(text: &str, start: Option<i64>, end: Option<i64>) -> (&str, usize) {
     let length = text.chars().count();
     let place = |i: i64| if i < 0 { (length as i64 + i).max(0) as usize } else { (i as usize).min(length) };

@@ -1,4 +1,5 @@
-//! In which language an answer is written.
+//! The language that an answer is written in: a text comes in, the likeliest language and the probability of the
+//! task's language go out. The judge calls it for every answer.
 
 mod fasttext;
 

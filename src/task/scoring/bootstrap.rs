@@ -1,9 +1,9 @@
-//! A figure over many answers as `rouge_score`'s `BootstrapAggregator` gives it: the median of a
-//! thousand means, each over answers drawn with replacement.
+//! The bootstrap of `rouge_score`'s `BootstrapAggregator`: the median of a thousand means, each over answers drawn with
+//! replacement.
 
 use rand_mt::Mt;
 
-/// Means drawn.
+/// Number of means.
 const SAMPLES: usize = 1000;
 
 /// The medians of the bootstrap means of several scores of the same answers, in the order in which

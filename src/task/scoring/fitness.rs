@@ -1,4 +1,5 @@
-//! The one number that the search climbs, as an expression over means.
+//! The number that the search maximises, as an expression over means: a session's `fitness` is parsed once and evaluated
+//! for every candidate.
 
 use super::{Means, Metric};
 use crate::task::TaskError;
@@ -40,6 +41,9 @@ enum Op {
 
 impl Fitness {
     /// Parses an expression.
+    ///
+    /// # Errors
+    /// A mistake in the expression, with its column, or an unknown name.
     pub fn parse(source: &str) -> Result<Self, TaskError> {
         let mut parser = Parser { source, rest: source, depth: 0 };
         let root = parser.sum()?;
@@ -55,7 +59,7 @@ impl Fitness {
         &self.source
     }
 
-    /// Its value. Division by zero gives what IEEE 754 says, which the search ranks last.
+    /// Its value. Division by zero follows IEEE 754; NaN ranks last.
     #[must_use]
     pub fn eval(&self, means: &Means) -> f64 {
         eval(&self.root, means)
@@ -63,8 +67,7 @@ impl Fitness {
 }
 
 impl Fitness {
-    /// Whether it is a weighted sum of shares (and a constant): then its mean over questions is its
-    /// value at their means.
+    /// Whether it is a weighted sum of shares and a constant. If so its mean over questions is its value at their means.
     #[must_use]
     pub fn is_weighted_sum(&self) -> bool {
         affine(&self.root).is_some()
@@ -77,7 +80,7 @@ impl Fitness {
     }
 }
 
-/// Whether a weighted sum holds no share at all (`Some(true)`), or some; `None` for what is none.
+/// `Some` for a weighted sum, with whether it is a constant (holds no share); `None` for any other expression.
 fn affine(node: &Node) -> Option<bool> {
     match node {
         Node::Number(_) => Some(true),
@@ -130,7 +133,7 @@ fn eval(node: &Node, means: &Means) -> f64 {
         Node::Correct => means.correct,
         Node::InLanguage => means.in_language,
         Node::Score => means.score,
-        // A metric that the task does not report is worth nothing.
+        // A metric that the task does not report counts as 0.
         Node::Metric(metric) => means.metrics.get(metric.name()).copied().unwrap_or(0.0),
         Node::Negative(inner) => -eval(inner, means),
         Node::Pair(op, pair) => {
@@ -155,7 +158,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// Deeper nesting than this is a mistake, and would only exhaust the stack.
+    /// Deeper nesting is a mistake, and could exhaust the stack.
     const DEPTH: u32 = 64;
 
     fn sum(&mut self) -> Result<Node, TaskError> {

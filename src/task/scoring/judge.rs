@@ -52,7 +52,7 @@ impl Task {
         verdict
     }
 
-    /// Exact match and the other text metrics.
+    /// Judges by exact match, and computes the text metrics.
     fn compare(&self, question: &Question, text: &str, verdict: &mut Verdict) {
         let found = match &self.extract {
             Extract::None => Some(text),
@@ -88,8 +88,8 @@ impl Task {
         verdict.correct = compared.squad().exact_match > 0.5;
     }
 
-    /// The reference's rule for ROUGE where a task asks for a language: to a right answer in it
-    /// (P ≥ 0.5) an answer in another counts as empty.
+    /// The reference's rule for ROUGE where a task asks for a language: if the right answer is in it (P ≥ 0.5) and the
+    /// model's answer is not, the answer counts as empty.
     fn answers_in_wrong_language(&self, gold: &str, answer: &str) -> bool {
         let Some(wanted) = self.language.as_deref() else { return false };
         let p = |text| self.detector.detect_as(text, wanted).p_language;
@@ -104,8 +104,8 @@ impl Task {
         verdict.in_language = wanted.is_none() || p_language > 0.5;
     }
 
-    /// Judges the log-likelihoods of a question's choices, in their order: the likeliest one is the
-    /// answer, the first of equals; of sentences the right one must be likelier than all others.
+    /// Judges the log-likelihoods of a question's choices, in their order. The likeliest choice is the answer, the first
+    /// of equals; among sentences the right one must be likelier than all others.
     #[must_use]
     pub fn choose(&self, question: &Question, log_likelihoods: &[f64]) -> Verdict {
         let best = argmax(log_likelihoods.iter().copied());

@@ -1,23 +1,24 @@
-//! The number in an answer as a person would read it.
+//! The number in an answer as a person would read it. An answer's text comes in, the number with its value and place
+//! goes out; the judge calls it for every answer.
 //!
 //! After NFKC (full-width digits, ①, ½): thousands commas (`1,234`), signs (`-5`, `−5`, `マイナス5`),
 //! fractions (`3/4`), kanji units behind digits (`1万2000`, `3億`, `1.5万`) and kanji numerals (`十八`,
-//! `二〇二四`). The last number counts, with two exceptions:
-//! - a number in brackets gives way to one before them in the same sentence: `18ドル(1ヶ月)` is 18;
+//! `二〇二四`). The last number is taken, with two exceptions:
+//! - a number in brackets is passed over for one before them in the same sentence: `18ドル(1ヶ月)` is 18;
 //! - a lone kanji numeral such as the 一 of `一つの方法` is a word more often than a number. It counts
 //!   only in a text without any other number, and kanji numerals of every length only where a
 //!   counter, a particle or punctuation follows and no kanji stands before.
 
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 
-/// The number as it stands in the normalised text, with its value.
+/// The number as the normalised text has it, with its value.
 pub(in crate::task) fn last(text: &str) -> Option<(String, f64)> {
     let (chars, found) = find(text)?;
     Some((chars[found.start..found.end].iter().collect(), found.value))
 }
 
-/// Where that number stands in the text as it was given, as byte positions. `None` where the
-/// normalised text does not fall into the pieces of the given one (conjoining Hangul).
+/// The byte range of that number in the original text. `None` where the normalised text can't be split along the
+/// original's characters (conjoining Hangul).
 pub(in crate::task) fn span(text: &str) -> Option<(usize, usize)> {
     let (chars, found) = find(text)?;
     let (mut start, mut end, mut at) = (None, None, 0);
@@ -37,7 +38,7 @@ pub(in crate::task) fn span(text: &str) -> Option<(usize, usize)> {
     start.zip(end)
 }
 
-/// Characters with the marks that follow them: what NFKC changes by itself, with byte positions.
+/// Characters with the combining marks that follow them, each of which NFKC changes independently, with byte positions.
 fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mark = |c: char| canonical_combining_class(c) != 0 || matches!(c, '\u{ff9e}' | '\u{ff9f}');
     let starts: Vec<usize> =
@@ -80,11 +81,11 @@ struct Found {
     start: usize,
     end: usize,
     value: f64,
-    /// A single kanji numeral.
+    /// A single kanji numeral, more often a word than a number.
     is_word_like: bool,
 }
 
-/// How many closed brackets each character stands in.
+/// How many closed pairs of brackets each character is in.
 fn bracket_depth(chars: &[char]) -> Vec<u32> {
     let mut depth = vec![0; chars.len()];
     let mut open = Vec::new();

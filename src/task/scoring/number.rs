@@ -1,4 +1,4 @@
-//! The number in an answer, exactly as the published evaluation finds it.
+//! The number in an answer, found exactly as the published evaluation finds it, and as lm-evaluation-harness does.
 
 use std::sync::OnceLock;
 

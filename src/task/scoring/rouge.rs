@@ -1,4 +1,4 @@
-//! ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004) as Google's `rouge_score` counts them.
+//! ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004) as Google's `rouge_score` computes them: two lists of words come in.
 
 use std::collections::HashMap;
 use std::hash::Hash;

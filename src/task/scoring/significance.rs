@@ -1,25 +1,25 @@
-//! Whether two models differ on the same questions: `McNemar`'s test (1947) on those that only one
-//! of them got right.
+//! Whether two models differ on the same questions: `McNemar`'s test (1947), on the questions that only one of them got
+//! right. `compare` reports it.
 
 use serde::Serialize;
 
 /// Below so many changed answers the exact test is used.
 const EXACT_BELOW: u64 = 25;
 
-/// What the test says.
+/// The test's result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct McNemar {
     /// Questions that only the second got right.
     pub gained: u64,
     /// Questions that only the first got right.
     pub lost: u64,
-    /// Two-sided probability of so uneven a split, were both equally good.
+    /// Two-sided p-value: the probability of so uneven a split if both are equally good.
     pub p: f64,
     /// How `p` was found.
     pub test: Test,
 }
 
-/// Which form of the test.
+/// The form of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {

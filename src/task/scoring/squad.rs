@@ -14,7 +14,7 @@ pub struct Squad {
     pub f1: f64,
 }
 
-/// Marks that count for nothing.
+/// Punctuation that is dropped from words.
 const MARKS: &str = "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏.";
 
 /// Compares an answer with each of the right ones; without any, nothing is right.

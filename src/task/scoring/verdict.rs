@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::task::LanguageProbability;
 
-/// What is to be said of one answer.
+/// The verdict on one answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What the task's scorer found in the text: a number as it stands there, or an extracted part.
+    /// What the task's scorer found in the text: a number as it is written there, or an extracted part.
     pub number: Option<String>,
     /// Its value, where it is a number.
     pub value: Option<f64>,
@@ -24,16 +24,16 @@ pub struct Verdict {
     /// The task's language condition holds: the probability of its language is above one half.
     /// True where the task has none.
     pub in_language: bool,
-    /// What a task without numbers adds.
+    /// The parts that not every task has.
     #[serde(flatten)]
     pub detail: Detail,
 }
 
-/// More on an answer than every task has.
+/// The parts of a verdict that not every task has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Detail {
-    /// Where `number` stands in the text, as byte positions.
+    /// The byte range of `number` in the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub span: Option<(usize, usize)>,
     /// The verdict of [`Scorer::Number`], where the task's scorer is [`Scorer::NumberLenient`].

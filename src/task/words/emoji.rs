@@ -1,4 +1,4 @@
-//! Which single characters are emoji.
+//! Which characters are emoji, for the reference's normalisation of Japanese text (`neologdn.rs`).
 
 /// Code points that are an emoji of their own in the `emoji` package for Python (2.16.0, Unicode
 /// 17), together with the five blocks that the reference's normalisation also drops: emoticons,

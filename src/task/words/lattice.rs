@@ -1,13 +1,13 @@
-//! The cheapest way to read a text as words of a dictionary: `MeCab`'s lattice and Viterbi search,
-//! with the same candidates in the same order, so that ties fall as they do there.
+//! `MeCab`'s lattice and Viterbi search: a text and a dictionary come in, the cheapest sequence of words goes out. The
+//! same candidates in the same order as in `MeCab`, so that ties are broken alike.
 
 use std::ops::Range;
 
 use super::mecab::{Class, Dictionary, Token};
 
-/// Unknown words of one category are grouped up to so many characters (`max-grouping-size`).
+/// Unknown words of one category are grouped up to this many characters (`max-grouping-size`).
 const GROUP: usize = 24;
-/// A word is looked for in so many bytes at most.
+/// Most bytes in which a word is looked for.
 const WINDOW: usize = 65_535;
 
 /// A word in the lattice.
@@ -20,7 +20,7 @@ struct Node {
 
 /// Byte ranges of the words of `text`. White space between words belongs to none.
 pub(in crate::task) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<usize>> {
-    // Node 0 is the beginning; `ends[i]` lists the nodes that end at byte i.
+    // Node 0 is the start of the text; `ends[i]` lists the nodes that end at byte i.
     let mut nodes = vec![Node { word: 0..0, right: 0, cost: 0, before: 0 }];
     let mut ends: Vec<Vec<usize>> = vec![Vec::new(); text.len() + 1];
     ends[0].push(0);
@@ -51,7 +51,7 @@ pub(in crate::task) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<u
     out
 }
 
-/// The node that a token best follows, with the cost up to and with the token.
+/// The node that a token follows at the least cost, with the cost including the token.
 fn cheapest(dictionary: &Dictionary, nodes: &[Node], list: &[usize], token: Token) -> Option<(usize, i64)> {
     let mut best: Option<(usize, i64)> = None;
     for &i in list.iter().rev() {
@@ -64,7 +64,7 @@ fn cheapest(dictionary: &Dictionary, nodes: &[Node], list: &[usize], token: Toke
     best
 }
 
-/// Words that may begin at a byte, after white space.
+/// The words that may begin at a byte, after white space.
 fn candidates_at(dictionary: &Dictionary, text: &str, start: usize, out: &mut Vec<(Range<usize>, Token)>) {
     let begin = run(dictionary, text, start, dictionary.space).0;
     if begin == text.len() {
@@ -110,8 +110,7 @@ fn candidates_at(dictionary: &Dictionary, text: &str, start: usize, out: &mut Ve
     }
 }
 
-/// Where the run of characters that share a category with the one before ends, and how many
-/// they are.
+/// The end of the run of characters that each share a category with the one before, and their number.
 fn run(dictionary: &Dictionary, text: &str, mut at: usize, mut class: Class) -> (usize, usize) {
     let mut count = 0;
     while at < text.len() {

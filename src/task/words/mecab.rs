@@ -1,6 +1,6 @@
-//! A compiled `MeCab` dictionary (UniDic-lite, IPADIC, …), memory-mapped: words by prefix, classes of
-//! unknown words, costs. Formats as `MeCab` 0.996 writes them; every offset is checked, so a damaged
-//! file gives an error or no words, never a panic.
+//! A compiled `MeCab` dictionary (UniDic-lite, IPADIC, …), memory-mapped: words by prefix, classes of unknown words,
+//! costs. The formats are those of `MeCab` 0.996. Every offset is checked: a damaged file gives an error or no words,
+//! never a panic. `lattice.rs` looks words up.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub struct Class {
     pub kinds: u32,
     /// The category whose unknown words it begins.
     pub default: usize,
-    /// Unknown words of up to so many characters are tried.
+    /// Unknown words of up to this many characters are tried.
     pub length: usize,
     /// A run of one category is tried as one word.
     pub group: bool,

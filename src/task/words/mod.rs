@@ -1,4 +1,5 @@
-//! A text as words, for the metrics that compare words: ROUGE and the F1 of extracted answers.
+//! Cutting a text into words, for the metrics that compare words: ROUGE and the F1 of extracted answers. `MeCab`'s
+//! segmentation with its dictionary where there is one, else runs of one script.
 
 mod emoji;
 mod lattice;
@@ -26,8 +27,11 @@ pub enum Segmenter {
 const VARIABLE: &str = "YOSEGI_MECAB_DICT";
 
 impl Segmenter {
-    /// The one that `YOSEGI_MECAB_DICT` asks for: a folder with `sys.dic`, or the folder of the
-    /// installed Python package `unidic_lite`, which holds one. Unset, there are only classes.
+    /// The segmenter of all tasks: `MeCab` with the dictionary in `YOSEGI_MECAB_DICT` (a folder with `sys.dic`, or that
+    /// of the Python package `unidic_lite`), else [`Self::Classes`].
+    ///
+    /// # Errors
+    /// A dictionary that can't be read.
     pub fn shared() -> Result<&'static Self, TaskError> {
         static SHARED: OnceLock<Result<Segmenter, (PathBuf, String)>> = OnceLock::new();
         let open = || match std::env::var_os(VARIABLE).filter(|v| !v.is_empty()) {
@@ -37,7 +41,10 @@ impl Segmenter {
         SHARED.get_or_init(open).as_ref().map_err(|(folder, why)| dictionary_error(folder, why))
     }
 
-    /// Opens a dictionary folder.
+    /// `MeCab` with the dictionary of a folder.
+    ///
+    /// # Errors
+    /// A dictionary that can't be read.
     pub fn open(folder: &Path) -> Result<Self, TaskError> {
         Self::read(folder).map_err(|why| dictionary_error(folder, &why))
     }
@@ -57,8 +64,8 @@ impl Segmenter {
         }
     }
 
-    /// A metric's name with what it rests on, where that is not what the published scores use:
-    /// `rougeL`, or `rougeL (char-class)`.
+    /// A metric's name, with the segmentation where that is not the one of the published scores: `rougeL`, or
+    /// `rougeL (char-class)`.
     #[must_use]
     pub fn label(&self, metric: &str) -> String {
         match self {
@@ -67,8 +74,8 @@ impl Segmenter {
         }
     }
 
-    /// The words of a text in its normal form: no emoji, full-width letters and half-width kana
-    /// changed, as mecab-neologd has it.
+    /// The words of a text, which is first normalised as for mecab-neologd: no emoji, ASCII in place of full-width
+    /// letters, full-width in place of half-width kana.
     #[must_use]
     pub fn words(&self, text: &str) -> Vec<String> {
         let text = normalise(text);
@@ -88,7 +95,7 @@ fn dictionary_error(folder: &Path, why: &str) -> TaskError {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CharClass {
     Kanji,
     Katakana,
     Hiragana,
@@ -98,29 +105,33 @@ enum Kind {
     Space,
 }
 
-fn kind(c: char) -> Kind {
+fn char_class(c: char) -> CharClass {
     match c {
-        '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}' | '々' => Kind::Kanji,
-        'ァ'..='ヺ' | 'ー' | 'ヽ' | 'ヾ' => Kind::Katakana,
-        'ぁ'..='ゖ' | 'ゝ' | 'ゞ' => Kind::Hiragana,
-        _ if c.is_whitespace() => Kind::Space,
-        _ if c.is_ascii_alphanumeric() || matches!(c, 'À'..='ɏ') => Kind::Latin,
-        _ if c.is_alphanumeric() => Kind::Letter,
-        _ => Kind::Mark,
+        '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}' | '々' => {
+            CharClass::Kanji
+        }
+        'ァ'..='ヺ' | 'ー' | 'ヽ' | 'ヾ' => CharClass::Katakana,
+        'ぁ'..='ゖ' | 'ゝ' | 'ゞ' => CharClass::Hiragana,
+        _ if c.is_whitespace() => CharClass::Space,
+        _ if c.is_ascii_alphanumeric() || matches!(c, 'À'..='ɏ') => CharClass::Latin,
+        _ if c.is_alphanumeric() => CharClass::Letter,
+        _ => CharClass::Mark,
     }
 }
 
 fn by_classes(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    let mut last = Kind::Space;
+    let mut last = CharClass::Space;
     for c in text.chars() {
-        let kind = kind(c);
+        let class = char_class(c);
         match words.last_mut() {
-            Some(word) if kind == last && !matches!(kind, Kind::Mark | Kind::Space) => word.push(c),
-            _ if kind == Kind::Space => {}
+            Some(word) if class == last && !matches!(class, CharClass::Mark | CharClass::Space) => {
+                word.push(c)
+            }
+            _ if class == CharClass::Space => {}
             _ => words.push(c.to_string()),
         }
-        last = kind;
+        last = class;
     }
     words
 }

@@ -1,5 +1,5 @@
-//! How the reference brings Japanese text into one form before it is segmented: emoji go, the
-//! rules of mecab-neologd apply, white space collapses.
+//! Normalising Japanese text before it is segmented, as the reference does: emoji are removed, mecab-neologd's rules
+//! apply, white space collapses.
 
 use super::emoji::is_emoji;
 
@@ -31,7 +31,7 @@ pub(in crate::task) fn is_python_space(c: char) -> bool {
 /// - spaces go, but for one between two pieces of Latin text.
 fn neologdn(text: &str) -> String {
     let mut out: Vec<char> = Vec::with_capacity(text.len());
-    // The last character taken in, which is not always the last one written.
+    // The last character read, which is not always the last one written.
     let mut last = '\0';
     let mut space_after_latin = false;
     for c in text.chars() {

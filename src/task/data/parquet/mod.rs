@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::{CELL_RATIO, PARQUET_PAGE, guarded};
 
-/// Beyond what goes by the file's length.
-const SPARE: u64 = 16 << 20;
-/// Bytes that a value takes in memory at least.
-const VALUE: u64 = 64;
-/// Records of texts that are looked at together.
-const FEW: usize = 16;
+/// Bytes that any file may take, whatever its length.
+const BASE_ROOM: u64 = 16 << 20;
+/// The least bytes that a value takes in memory.
+const VALUE_BYTES: u64 = 64;
+/// Records of a text column that are read together.
+const RECORDS_AT_ONCE: usize = 16;
 
 /// All rows of a file.
 pub(in crate::task) fn rows(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
@@ -41,7 +41,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
         None => return Err(unreadable("its footer is damaged or cut off")),
     }
     let reader = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).map_err(|e| broken(&e))?;
-    let room = Room { most: SPARE + CELL_RATIO * bytes.len() as u64 };
+    let room = Room { most: BASE_ROOM + CELL_RATIO * bytes.len() as u64 };
     room.check_pages(bytes, &reader)?;
     room.check_texts(&reader)?;
     let mut out = Vec::new();
@@ -72,7 +72,7 @@ impl Room {
         ))
     }
 
-    /// Pages by their heads.
+    /// Checks what the heads of pages claim.
     fn check_pages(&self, bytes: &[u8], reader: &SerializedFileReader<Bytes>) -> Result<(), String> {
         let (mut size, mut values) = (0_u64, 0_u64);
         for group in reader.metadata().row_groups() {
@@ -100,13 +100,13 @@ impl Room {
                 }
                 size = size.saturating_add(found.iter().map(|p| p.size).sum());
                 values = values.saturating_add(here);
-                self.holds(size.max(values.saturating_mul(VALUE)))?;
+                self.holds(size.max(values.saturating_mul(VALUE_BYTES)))?;
             }
         }
         Ok(())
     }
 
-    /// Texts, which a dictionary can repeat and a prefix can grow, by their length as they are read.
+    /// Checks the length of texts as they are read: a dictionary can repeat a text and a prefix can grow it.
     fn check_texts(&self, reader: &SerializedFileReader<Bytes>) -> Result<(), String> {
         let mut held = 0;
         for group in 0..reader.num_row_groups() {
@@ -138,7 +138,7 @@ impl Room {
             defined.clear();
             repeated.clear();
             let (records, _, levels) = texts
-                .read_records(FEW, Some(&mut defined), Some(&mut repeated), &mut read)
+                .read_records(RECORDS_AT_ONCE, Some(&mut defined), Some(&mut repeated), &mut read)
                 .map_err(|e| broken(&e))?;
             *held += read.iter().map(|t| length(t) as u64).sum::<u64>();
             self.holds(*held)?;
@@ -151,7 +151,7 @@ impl Room {
 
 /// Bytes that a value takes, roughly.
 fn weight(value: &Value) -> u64 {
-    VALUE
+    VALUE_BYTES
         + match value {
             Value::String(text) => text.len() as u64,
             Value::Array(all) => all.iter().map(weight).sum(),

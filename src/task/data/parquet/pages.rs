@@ -1,7 +1,7 @@
-//! What a Parquet file claims, read before anything of it is unpacked: how deep its schema goes, and of
-//! every page its size and number of values. A few bytes can claim gigabytes of either.
+//! What a Parquet file claims, read before anything is unpacked: the depth of its schema, and the size and number of
+//! values of every page. A few bytes can claim gigabytes.
 
-/// Thrift's compact protocol, as far as it is needed.
+/// A reader of Thrift's compact protocol, as far as it is needed.
 struct Thrift<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -17,8 +17,8 @@ const LISTS: [u8; 2] = [9, 10];
 const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 
-/// Structs within structs, and groups within groups of a schema.
-const DEEPEST: usize = 32;
+/// Most levels of structs in Thrift, and of groups in a schema.
+const MAX_DEPTH: usize = 32;
 
 impl Thrift<'_> {
     fn byte(&mut self) -> Option<u8> {
@@ -44,7 +44,7 @@ impl Thrift<'_> {
         Some((n >> 1) as i64 ^ -((n & 1) as i64))
     }
 
-    /// Element type and length of a list. Every element has a byte at least.
+    /// Element type and length of a list. An element takes at least a byte.
     fn list(&mut self) -> Option<(u8, usize)> {
         let head = self.byte()?;
         let size = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
@@ -52,7 +52,7 @@ impl Thrift<'_> {
     }
 
     fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return None;
         }
         match kind {
@@ -93,7 +93,7 @@ impl Thrift<'_> {
         (self.at <= self.bytes.len()).then_some(())
     }
 
-    /// Goes through a struct's fields: `each` gets id and type, and says whether it has read the value.
+    /// Reads a struct's fields: `each` gets id and type, and returns whether it has read the value.
     fn fields(
         &mut self,
         mut each: impl FnMut(i64, u8, &mut Self) -> Option<bool>,
@@ -119,7 +119,7 @@ pub(super) struct Page {
     /// Bytes, unpacked.
     pub size: u64,
     pub values: u64,
-    /// Each value repeats a part of the one before it: what it grows to is not in its size.
+    /// Values are coded by a common prefix with the one before, so that `size` does not bound them.
     pub by_prefix: bool,
 }
 
@@ -161,7 +161,7 @@ pub(super) fn pages(bytes: &[u8], start: usize, end: usize) -> Option<Vec<Page>>
     Some(out)
 }
 
-/// Whether the schema in a file's footer can be read by going down one call a level.
+/// Whether the schema in a file's footer is shallow enough for a recursive reader.
 pub(super) fn is_shallow(file: &[u8]) -> Option<bool> {
     let (rest, tail) = file.split_last_chunk::<8>()?;
     let length = u32::from_le_bytes(*tail.first_chunk()?) as usize;
@@ -195,7 +195,7 @@ pub(super) fn is_shallow(file: &[u8]) -> Option<bool> {
             if children > 0 {
                 open.push(children);
             }
-            shallow &= open.len() <= DEEPEST;
+            shallow &= open.len() <= MAX_DEPTH;
         }
         Some(true)
     };
