@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::action::ReplayAction;
 use super::files::desk::{Desk, Whose};
-use super::files::write::{Content, Over};
+use super::files::write::{Content, Output, Over};
 use crate::session::protocol::{CandidateId, Command, Split};
 
 /// Something to be done outside the workbench's state.
@@ -14,10 +14,8 @@ use crate::session::protocol::{CandidateId, Command, Split};
 pub enum Effect {
     /// Send a command to the engine. `App::asked` remembers what its reply is for.
     Send(Ask, Command),
-    /// Write the recipe in the editor.
-    Write { path: PathBuf, content: Content, over: Over },
-    /// Write the answers.
-    WriteText { path: PathBuf, text: String, over: Over },
+    /// Write the recipe in the editor, or the answers, to a file.
+    Write { output: Output, path: PathBuf, content: Content, over: Over },
     /// Store the unsaved hand work of the home or of a session.
     Keep { whose: Whose, desk: Box<Desk> },
     /// Read the stored hand work of this session.

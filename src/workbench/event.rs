@@ -10,7 +10,7 @@ use crossterm::event::{self, Event};
 
 use super::effect::Reading;
 use super::files::desk::{Damaged, Desk, Whose};
-use super::files::write::{self, Content, Over, Unwritten};
+use super::files::write::{self, Content, Output, Over, Unwritten};
 use super::replay::PlaybackState;
 use crate::recipe::model_paths::make_absolute;
 use crate::recipe::{Recipe, RecipeError, RecipeFile};
@@ -32,12 +32,10 @@ pub enum AppEvent {
     },
     /// There is no engine, and why.
     Disconnected(String),
-    /// The recipe was written: the file's new text, or why it was not written.
-    Written(PathBuf, Result<String, Unwritten>),
+    /// A file was written: its new text, or why it was not written.
+    Written(Output, PathBuf, Result<String, Unwritten>),
     /// A recipe was read: the recipe, a note for each key that was ignored, and the file's text.
     Read(PathBuf, Reading, Result<(Box<Recipe>, Vec<String>, String), String>),
-    /// The answers were written.
-    TextWritten(PathBuf, Result<(), Unwritten>),
     /// The hand work stored with a session, or which file of it is damaged and how.
     Desk(String, Box<Result<Desk, Damaged>>),
     /// Hand work could not be stored.
@@ -88,11 +86,11 @@ pub fn listen_to_engine(home: Home, events: Sender<AppEvent>) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes the recipe on a thread of its own.
-pub fn write_recipe(path: PathBuf, content: Content, over: Over, events: Sender<AppEvent>) {
+/// Writes a file on a thread of its own.
+pub fn write_file(output: Output, path: PathBuf, content: Content, over: Over, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let outcome = write::write(&path, &content, &over);
-        let _ = events.send(AppEvent::Written(path, outcome));
+        let _ = events.send(AppEvent::Written(output, path, outcome));
     });
 }
 
@@ -145,12 +143,4 @@ pub fn keep_desks(home: Home, events: Sender<AppEvent>) -> io::Result<Keeper> {
         }
     })?;
     Ok((sender, keeper))
-}
-
-/// Writes a text on a thread of its own.
-pub fn write_text(path: PathBuf, text: String, over: Over, events: Sender<AppEvent>) {
-    thread::spawn(move || {
-        let outcome = write::write(&path, &Content::Text(text), &over).map(|_| ());
-        let _ = events.send(AppEvent::TextWritten(path, outcome));
-    });
 }

@@ -159,7 +159,7 @@ impl EventLoop {
                 self.app.disconnected(&why);
                 self.retry = Some(Instant::now() + RETRY);
             }
-            AppEvent::Written(path, outcome) => self.app.written(path, outcome),
+            AppEvent::Written(output, path, outcome) => self.app.written(output, path, outcome),
             AppEvent::Read(path, why, outcome) => {
                 let outcome = outcome.map(|(recipe, notes, text)| {
                     self.app.passed_over(&notes);
@@ -167,7 +167,6 @@ impl EventLoop {
                 });
                 self.app.read(path, why, outcome);
             }
-            AppEvent::TextWritten(path, outcome) => self.app.exported(&path, outcome),
             AppEvent::Desk(session, desk) => self.app.take_desk(&session, *desk),
             AppEvent::NotKept(path, why) => self.app.not_kept(&path, &why),
             AppEvent::Replay(standing) => self.app.replay = Some(standing),
@@ -191,11 +190,8 @@ impl EventLoop {
                         _ => {}
                     }
                 }
-                Effect::Write { path, content, over } => {
-                    event::write_recipe(path, content, over, self.events.clone());
-                }
-                Effect::WriteText { path, text, over } => {
-                    event::write_text(path, text, over, self.events.clone());
+                Effect::Write { output, path, content, over } => {
+                    event::write_file(output, path, content, over, self.events.clone());
                 }
                 Effect::Keep { whose, desk } => {
                     if let Some((keep, _)) = &self.keeper {

@@ -4,3 +4,4 @@
 pub mod desk;
 mod keep;
 pub mod write;
+mod written;

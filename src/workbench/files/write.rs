@@ -10,6 +10,15 @@ use crate::limits;
 use crate::recipe::Recipe;
 use crate::workbench::messages;
 
+/// What a person writes to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The recipe in the editor.
+    Recipe,
+    /// The table of answers.
+    Answers,
+}
+
 /// What is to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {

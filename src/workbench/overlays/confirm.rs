@@ -4,6 +4,7 @@ use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
 
 use crate::workbench::canvas::Canvas;
+use crate::workbench::files::write::Output;
 use crate::workbench::messages;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::Tone;
@@ -15,10 +16,8 @@ pub enum Does {
     Start,
     /// Stops the session.
     Stop,
-    /// Writes the recipe over the file of this name.
-    SaveOver(String),
-    /// Writes the answers over it.
-    ExportOver(String),
+    /// Writes over the file of this name.
+    WriteOver(Output, String),
 }
 
 /// A question, and what happens at yes.

@@ -7,6 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::text::visible_cells;
 use crate::workbench::canvas::Canvas;
+use crate::workbench::files::write::Output;
 use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
@@ -22,6 +23,15 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// The line that names the file of an output.
+    #[must_use]
+    pub const fn of_output(output: Output) -> Self {
+        match output {
+            Output::Recipe => Self::Save,
+            Output::Answers => Self::Export,
+        }
+    }
+
     fn title(self) -> &'static str {
         match self {
             Self::Save => messages::prompt_save(),

@@ -12,6 +12,7 @@ use crate::session::protocol::{Command, Message, Reply, Target};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::editor::{Cell, Template, columns, globals};
 use crate::workbench::effect::{Ask, Effect, Reading};
+use crate::workbench::files::write::Content;
 use crate::workbench::overlays::{Overlay, Preset};
 use crate::workbench::panes;
 use crate::workbench::panes::Hit;
@@ -377,7 +378,7 @@ fn answers_are_exported_as_shown() {
     let text = |app: &mut App, path: &str| {
         app.export(path, false);
         app.effects.iter().rev().find_map(|e| match e {
-            Effect::WriteText { text, .. } => Some(text.clone()),
+            Effect::Write { content: Content::Text(text), .. } => Some(text.clone()),
             _ => None,
         })
     };

@@ -193,7 +193,7 @@ fn filters_compare_with_the_pinned_column() {
 #[test]
 fn what_only_looks_changes_nothing_and_what_needs_a_session_waits_for_one() {
     let changes = |effect: &Effect| match effect {
-        Effect::Write { .. } | Effect::WriteText { .. } => true,
+        Effect::Write { .. } => true,
         Effect::Send(_, command) => matches!(
             command,
             Command::Start { .. }

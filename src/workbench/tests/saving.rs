@@ -16,16 +16,9 @@ use crate::workbench::overlays::{Overlay, Prompt, Purpose};
 /// Writes what the workbench wants written, as its loop does.
 fn act(app: &mut App) {
     for effect in std::mem::take(&mut app.effects) {
-        match effect {
-            Effect::Write { path, content, over } => {
-                let outcome = write::write(&path, &content, &over);
-                app.written(path, outcome);
-            }
-            Effect::WriteText { path, text, over } => {
-                let outcome = write::write(&path, &write::Content::Text(text), &over);
-                app.exported(&path, outcome.map(|_| ()));
-            }
-            _ => {}
+        if let Effect::Write { output, path, content, over } = effect {
+            let outcome = write::write(&path, &content, &over);
+            app.written(output, path, outcome);
         }
     }
 }

@@ -5,9 +5,9 @@
 use crate::workbench::action::{Action, AppAction};
 use crate::workbench::app::App;
 use crate::workbench::effect::{Effect, Reading};
-use crate::workbench::files::write::Unwritten;
+use crate::workbench::files::write::Output;
 use crate::workbench::messages;
-use crate::workbench::overlays::{Choice, Confirm, Does, Overlay, Prompt, Purpose};
+use crate::workbench::overlays::{Choice, Does, Overlay, Prompt, Purpose};
 
 impl App {
     /// Does what was picked from a list.
@@ -65,24 +65,13 @@ impl App {
         }
     }
 
-    /// Asks whether to write over a file that exists already or was changed by another program.
-    pub(in crate::workbench) fn ask_over(&mut self, path: &str, why: &Unwritten, does: Does) {
-        let question = match why {
-            Unwritten::Changed => messages::overwrite_changed(path),
-            Unwritten::Exists | Unwritten::Folder | Unwritten::Odd | Unwritten::Failed(_) => {
-                messages::overwrite(path)
-            }
-        };
-        self.overlay = Some(Overlay::Confirm(Confirm::new(question, does)));
-    }
-
     /// A question was answered with yes.
     pub(super) fn say_yes(&mut self, does: Does) {
         match does {
             Does::Start => self.start(),
             Does::Stop => self.stop(),
-            Does::SaveOver(path) => self.save(&path, true),
-            Does::ExportOver(path) => self.export(&path, true),
+            Does::WriteOver(Output::Recipe, path) => self.save(&path, true),
+            Does::WriteOver(Output::Answers, path) => self.export(&path, true),
         }
     }
 
@@ -90,8 +79,7 @@ impl App {
     pub(super) fn say_no(&mut self, does: Does) {
         match does {
             Does::Start | Does::Stop => {}
-            Does::SaveOver(path) => self.ask_again(Purpose::Save, &path),
-            Does::ExportOver(path) => self.ask_again(Purpose::Export, &path),
+            Does::WriteOver(output, path) => self.ask_again(Purpose::of_output(output), &path),
         }
     }
 }

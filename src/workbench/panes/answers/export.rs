@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::text::as_cell;
 use crate::workbench::app::App;
 use crate::workbench::effect::Effect;
-use crate::workbench::files::write::{Over, Unwritten};
+use crate::workbench::files::write::{Content, Output, Over};
 use crate::workbench::messages;
-use crate::workbench::overlays::{Does, Purpose};
+use crate::workbench::overlays::Purpose;
 use crate::workbench::panes::answers::state::AnswerColumn;
 
 impl App {
@@ -33,22 +33,8 @@ impl App {
             }
         };
         let over = if over { Over::Anything } else { Over::Nothing };
-        self.effects.push(Effect::WriteText { path: path.into(), text, over });
-    }
-
-    /// The table was written, or not.
-    pub fn exported(&mut self, path: &Path, outcome: Result<(), Unwritten>) {
-        let path = path.display().to_string();
-        match outcome {
-            Ok(()) => self.say(messages::exported(&path)),
-            Err(unwritten) => match unwritten.why() {
-                Some(why) => {
-                    self.ask_again(Purpose::Export, &path);
-                    self.complain(messages::not_written(&path, &why));
-                }
-                None => self.ask_over(&path, &unwritten, Does::ExportOver(path.clone())),
-            },
-        }
+        let (output, content) = (Output::Answers, Content::Text(text));
+        self.effects.push(Effect::Write { output, path: path.into(), content, over });
     }
 
     fn as_lines(&self, questions: &[usize], columns: &[AnswerColumn]) -> String {

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use crate::recipe::Recipe;
 use crate::workbench::app::App;
 use crate::workbench::effect::{Effect, Reading};
-use crate::workbench::files::write::{Content, Over, Unwritten};
+use crate::workbench::files::write::{Content, Output, Over};
 use crate::workbench::messages;
-use crate::workbench::overlays::{Does, Purpose};
+use crate::workbench::overlays::Purpose;
 
 impl App {
     /// Writes the recipe to `path`: TOML, or mergekit's YAML where the name ends in `.yaml` or `.yml`.
@@ -37,26 +37,7 @@ impl App {
             Some(text) => Over::This(text),
             None => Over::Nothing,
         };
-        self.effects.push(Effect::Write { path: file, content, over });
-    }
-
-    /// The outcome of writing a recipe file: the text that it now holds.
-    pub fn written(&mut self, path: PathBuf, outcome: Result<String, Unwritten>) {
-        let name = path.display().to_string();
-        match outcome {
-            Ok(text) => {
-                self.say(messages::written(&name));
-                self.editor.path = Some(path);
-                self.editor.on_file = Some(text);
-            }
-            Err(unwritten) => match unwritten.why() {
-                Some(why) => {
-                    self.ask_again(Purpose::Save, &name);
-                    self.complain(messages::not_written(&name, &why));
-                }
-                None => self.ask_over(&name, &unwritten, Does::SaveOver(name.clone())),
-            },
-        }
+        self.effects.push(Effect::Write { output: Output::Recipe, path: file, content, over });
     }
 
     /// Keys of a recipe file that no recipe has are told in the log.
