@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::inbound::{FollowerNews, Inbound};
 use crate::session::Client;
@@ -24,6 +24,8 @@ use crate::session::protocol::{Command, Live, Message, Reply};
 const LOOK: Duration = Duration::from_millis(200);
 /// The same just after its process has begun or ended.
 const SOON: Duration = Duration::from_millis(50);
+/// Time for a process that has released the lock to say how the session ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time for the process that runs the session to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -182,11 +184,14 @@ impl Follower {
             return false;
         }
         self.send(FollowerNews::RunsAt(Some(socket.clone())));
+        // A process lets go of the lock before it says how the session ended, and then closes the line.
+        let mut silent_since = None;
         while self.wanted() {
             match client.recv_timeout(LOOK) {
                 Ok(Some(message)) => self.pass_on(message),
                 Ok(None)
                     if crate::session::lock::holder(&self.home, &self.session).as_ref() == Some(holder) => {}
+                Ok(None) if silent_since.get_or_insert_with(Instant::now).elapsed() < LAST_WORDS => {}
                 Ok(None) | Err(_) => break,
             }
         }

@@ -20,6 +20,7 @@ mod requests;
 mod socket;
 mod worker_handle;
 mod worker_reports;
+mod writers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,8 +46,6 @@ pub struct Engine {
     inbound: Sender<Inbound>,
     thread: Option<JoinHandle<()>>,
     connections: Arc<AtomicU64>,
-    /// Connections that this process opened itself.
-    own: AtomicU64,
     home: Home,
     listening: Option<Listening>,
     /// Why other processes can't connect, if they can't.
@@ -77,8 +76,7 @@ impl Engine {
             .name("engine".into())
             .spawn(move || dispatcher.run(&receiver))
             .context("starting the engine's thread")?;
-        let own = AtomicU64::new(0);
-        Ok(Self { inbound, thread: Some(thread), connections, own, home, listening, alone })
+        Ok(Self { inbound, thread: Some(thread), connections, home, listening, alone })
     }
 
     /// A client of this engine, over channels.
@@ -87,7 +85,6 @@ impl Engine {
     /// The engine has ended.
     pub fn connect(&self) -> anyhow::Result<Client> {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed);
-        self.own.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::default());
         let gone = || anyhow::anyhow!("the engine has ended");
         self.inbound
@@ -105,15 +102,14 @@ impl Engine {
     /// Ends the engine and its worker, waiting for it a little while; the journal stays as it is.
     pub fn stop(&mut self) {
         let _ = self.inbound.send(Inbound::Stop);
-        self.listening = None;
+        let writers = self.listening.take().map(Listening::close);
         if let Some(thread) = self.thread.take() {
             let begin = Instant::now();
             while !thread.is_finished() && begin.elapsed() < socket::END_PATIENCE {
                 thread::sleep(Duration::from_millis(5));
             }
-            // Let the writers send what is in the queues of other processes.
-            if self.connections.load(Ordering::Relaxed) > self.own.load(Ordering::Relaxed) + 1 {
-                thread::sleep(socket::FLUSH);
+            if let Some(writers) = writers {
+                writers.wait(socket::FLUSH);
             }
         }
     }

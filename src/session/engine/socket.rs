@@ -21,6 +21,7 @@ use super::dispatcher::Dispatcher;
 use super::inbound::Inbound;
 use super::outbox::Outbox;
 use super::worker_handle::WorkerKind;
+use super::writers::{Writers, Writing};
 use crate::session::client::read_lines;
 use crate::session::home::Home;
 use crate::session::line::encode;
@@ -33,8 +34,8 @@ const IDLE: Duration = Duration::from_mins(1);
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// Time for an engine that was told to end to do so in order.
 pub(super) const END_PATIENCE: Duration = Duration::from_millis(1500);
-/// Time for the last messages to leave.
-pub(super) const FLUSH: Duration = Duration::from_millis(150);
+/// Time for the last messages to leave, at most.
+pub(super) const FLUSH: Duration = Duration::from_millis(400);
 /// A socket without a listener may belong to a process that is just starting, if it is younger than this.
 const FRESH: Duration = Duration::from_mins(1);
 
@@ -70,9 +71,7 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     let home = home.answering_at(path.clone());
     let listening = Listening::at(&path, &home, &inbound, &Arc::new(AtomicU64::new(1)))?;
     Dispatcher::new(home, WorkerKind::Process, inbound, Some(IDLE)).run(&receiver);
-    drop(listening);
-    // Let the writers send what is in their queues.
-    thread::sleep(FLUSH);
+    listening.close().wait(FLUSH);
     Ok(())
 }
 
@@ -91,6 +90,7 @@ fn detach() {
 pub struct Listening {
     path: PathBuf,
     over: Arc<AtomicBool>,
+    writers: Arc<Writers>,
 }
 
 impl Listening {
@@ -103,7 +103,9 @@ impl Listening {
     ) -> anyhow::Result<Self> {
         let listener = UnixListener::bind(path).with_context(|| format!("{}", path.display()))?;
         let over = Arc::new(AtomicBool::new(false));
-        let listening = Self { path: path.to_owned(), over: Arc::clone(&over) };
+        let writers = Arc::new(Writers::default());
+        let listening =
+            Self { path: path.to_owned(), over: Arc::clone(&over), writers: Arc::clone(&writers) };
         let (home, inbound, connections) = (home.clone(), inbound.clone(), Arc::clone(connections));
         thread::Builder::new().name("accept".into()).spawn(move || {
             for stream in listener.incoming() {
@@ -111,7 +113,8 @@ impl Listening {
                     return;
                 }
                 let let_in = stream.map_err(anyhow::Error::from).and_then(|stream| {
-                    accept(stream, connections.fetch_add(1, Ordering::Relaxed), &home, &inbound)
+                    let connection = connections.fetch_add(1, Ordering::Relaxed);
+                    accept(stream, connection, &home, &inbound, writers.enter())
                 });
                 if let Err(why) = let_in {
                     eprintln!("a client was not let in: {}", crate::text::visible_line(&format!("{why:#}")));
@@ -142,6 +145,11 @@ impl Listening {
                 other => return other,
             }
         }
+    }
+
+    /// Lets nobody in any more; those who still write to clients can be waited for.
+    pub fn close(self) -> Arc<Writers> {
+        Arc::clone(&self.writers)
     }
 
     /// Where it listens.
@@ -190,7 +198,13 @@ fn sweep(folder: &Path, host: &str) {
 }
 
 /// Starts a client's two threads: one reads its requests, one writes its messages.
-fn accept(stream: UnixStream, connection: u64, home: &Home, inbound: &Sender<Inbound>) -> anyhow::Result<()> {
+fn accept(
+    stream: UnixStream,
+    connection: u64,
+    home: &Home,
+    inbound: &Sender<Inbound>,
+    writing: Writing,
+) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(WRITE_PATIENCE))?;
     let outbox = Arc::new(Outbox::default());
     inbound
@@ -205,6 +219,7 @@ fn accept(stream: UnixStream, connection: u64, home: &Home, inbound: &Sender<Inb
         let _ = inbound.send(Inbound::Disconnect { connection });
     })?;
     thread::Builder::new().name(format!("client-{connection}-out")).spawn(move || {
+        let _writing = writing;
         write_messages(&stream, &outbox, &home);
         let _ = stream.shutdown(std::net::Shutdown::Both);
     })?;
