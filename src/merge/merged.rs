@@ -9,7 +9,7 @@ use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 use crate::recipe::{LayerGroup, Recipe};
 
 use super::parity::mt19937::Mt19937;
-use super::plan::planned::{Plan, Planned};
+use super::plan::planned::{Plan, PlannedTensor};
 use super::run::RandomSource;
 use super::{MergeError, Pool};
 
@@ -83,7 +83,7 @@ impl Merged {
     }
 
     fn make_room(&mut self, pool: &Pool, plan: &Plan) {
-        let room = |planned: &Planned| Tensor {
+        let room = |planned: &PlannedTensor| Tensor {
             name: planned.name.clone(),
             shape: planned.shape.clone(),
             dtype: planned.stored,
@@ -105,7 +105,7 @@ impl Weights for Merged {
 }
 
 /// A tensor to be merged, and where it goes.
-type Job<'a> = (&'a Planned, &'a mut [u8]);
+type Job<'a> = (&'a PlannedTensor, &'a mut [u8]);
 
 impl Pool {
     /// Brings `out` up to date with `recipe`: only tensors whose inputs or parameters changed since
@@ -150,13 +150,13 @@ impl Pool {
     }
 
     /// The last of the inputs' names, as their models store them: by it mergekit orders its work.
-    pub(super) fn label(&self, planned: &Planned) -> String {
-        let names = planned.feeds.iter().map(|feed| self.stored_name(feed));
+    pub(super) fn label(&self, planned: &PlannedTensor) -> String {
+        let names = planned.inputs.iter().map(|input| self.stored_name(input));
         names.max().unwrap_or_default().to_owned()
     }
 
-    fn traffic(&self, planned: &Planned) -> u64 {
-        let read: usize = planned.feeds.iter().map(|feed| self.view(feed).data.len()).sum();
+    fn traffic(&self, planned: &PlannedTensor) -> u64 {
+        let read: usize = planned.inputs.iter().map(|input| self.view(input).data.len()).sum();
         (read + planned.stored.size() * planned.len()) as u64
     }
 }

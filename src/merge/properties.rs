@@ -9,7 +9,7 @@ use super::kernels::cast;
 use super::kernels::group::Group;
 use super::methods::{Problem, computed};
 use super::parity::mt19937::Mt19937;
-use super::plan::planned::{ParamValues, Planned};
+use super::plan::planned::{ParamValues, PlannedTensor};
 use super::run::{Hints, RandomSource, merge};
 use crate::checkpoint::{Dtype, TensorView};
 use crate::recipe::{BaseNeed, LayerGroup, Method, Param, Scope};
@@ -83,11 +83,11 @@ impl Bench {
             views.map(|((dtype, _), data)| TensorView { dtype: *dtype, shape: &self.shape, data }).collect();
         let dtype = views.iter().map(|v| v.dtype).reduce(cast::promote).unwrap();
         let base = (self.method.spec().base != BaseNeed::Unused).then_some(0);
-        let planned = Planned {
+        let planned = PlannedTensor {
             name: "model.norm.weight".to_owned(),
             shape: self.shape.clone(),
             group: LayerGroup::Head,
-            feeds: Vec::new(),
+            inputs: Vec::new(),
             base,
             work: dtype,
             computed: computed(self.method, dtype),

@@ -151,7 +151,7 @@ fn a_cache_changes_no_value() {
         let plan = pool.plan(&recipe).unwrap();
         let mut plain = Vec::new();
         for planned in &plan.tensors {
-            let inputs = planned.feeds.iter().map(|feed| pool.view(feed)).collect();
+            let inputs = planned.inputs.iter().map(|input| pool.view(input)).collect();
             let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
             let mut out = vec![0; planned.stored.size() * planned.len()];
             let hints = Hints { cache: None, large: false };

@@ -17,7 +17,7 @@ use crate::gpu::{DeviceWrite, Driver, Fault};
 use crate::merge::kernels::group::Group;
 use crate::merge::merged::stale;
 use crate::merge::methods::{self, Problem, Rule, Sparsify};
-use crate::merge::plan::planned::{Feed, Plan, Planned};
+use crate::merge::plan::planned::{Plan, PlannedInput, PlannedTensor};
 use crate::merge::run::{RandomSource, launch};
 use crate::merge::{MergeError, Pool};
 use crate::recipe::{LayerGroup, Method, Recipe};
@@ -92,12 +92,12 @@ impl<D: Driver> Resident<D> {
     }
 
     /// Where an input lies on the card; none where there is no room for it.
-    fn address(&mut self, pool: &Pool, feed: &Feed) -> Result<Option<u64>, Fault> {
-        let key = (feed.model, pool.stored_name(feed).to_owned());
+    fn address(&mut self, pool: &Pool, input: &PlannedInput) -> Result<Option<u64>, Fault> {
+        let key = (input.model, pool.stored_name(input).to_owned());
         if let Some(buffer) = self.tensors.get(&key) {
             return Ok(Some(self.card.address(buffer)));
         }
-        let data = pool.view(feed).data;
+        let data = pool.view(input).data;
         if data.len() > self.room {
             return Ok(None);
         }
@@ -117,10 +117,16 @@ impl<D: Driver> Resident<D> {
     }
 
     /// Queues one tensor's merge; `false` where its inputs have no room on the card.
-    fn merge(&mut self, pool: &Pool, planned: &Planned, launch: Launch, to: u64) -> Result<bool, Fault> {
-        let mut addresses = Vec::with_capacity(planned.feeds.len());
-        for feed in &planned.feeds {
-            match self.address(pool, feed)? {
+    fn merge(
+        &mut self,
+        pool: &Pool,
+        planned: &PlannedTensor,
+        launch: Launch,
+        to: u64,
+    ) -> Result<bool, Fault> {
+        let mut addresses = Vec::with_capacity(planned.inputs.len());
+        for input in &planned.inputs {
+            match self.address(pool, input)? {
                 Some(address) => addresses.push(address),
                 None => return Ok(false),
             }
@@ -157,7 +163,7 @@ impl<D: Driver> Resident<D> {
                 return Ok(Way::Keep);
             }
             pool.look_at_inputs(planned)?;
-            let inputs = planned.feeds.iter().map(|feed| pool.view(feed)).collect();
+            let inputs = planned.inputs.iter().map(|input| pool.view(input)).collect();
             let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
             let launch =
                 launch(plan.method, planned, &group, pool.cache(planned), plan.seed, pool.non_finite);
@@ -249,7 +255,8 @@ fn refused(plan: &Plan) -> Option<String> {
         ));
     }
     let reads_base = plan.method != Method::Linear;
-    let most = plan.tensors.iter().map(|t| t.feeds.len() - usize::from(reads_base && t.base.is_some())).max();
+    let most =
+        plan.tensors.iter().map(|t| t.inputs.len() - usize::from(reads_base && t.base.is_some())).max();
     most.filter(|n| *n > MAX_SOURCES)
         .map(|n| format!("it has {n} sources and the card does at most {MAX_SOURCES}"))
 }

@@ -10,7 +10,7 @@ use super::super::{MergeError, Pool};
 use super::shards::TensorHeader;
 use super::stream::Maker;
 use crate::merge::parity::mt19937::Mt19937;
-use crate::merge::plan::planned::{Plan, Planned};
+use crate::merge::plan::planned::{Plan, PlannedTensor};
 
 /// A recipe worked out against a pool, and how far it has been made.
 pub(super) struct Piecewise<'a> {
@@ -36,8 +36,11 @@ impl<'a> Piecewise<'a> {
 
     /// The output's tensors in the order in which they must be made.
     pub(super) fn tensors(&self) -> Vec<TensorHeader> {
-        let header =
-            |t: &Planned| TensorHeader { name: t.name.clone(), dtype: t.stored, shape: t.shape.clone() };
+        let header = |t: &PlannedTensor| TensorHeader {
+            name: t.name.clone(),
+            dtype: t.stored,
+            shape: t.shape.clone(),
+        };
         self.order.iter().map(|i| header(&self.plan.tensors[*i])).collect()
     }
 
@@ -62,7 +65,7 @@ impl Maker for Piecewise<'_> {
                 pool.merge_tensor(plan, planned, RandomSource::Stream(&mut *stream), out, false)?;
             }
         } else {
-            let each: Vec<(&Planned, &mut [u8])> = jobs().zip(out).collect();
+            let each: Vec<(&PlannedTensor, &mut [u8])> = jobs().zip(out).collect();
             each.into_par_iter().try_for_each(|(planned, out)| {
                 pool.merge_tensor(plan, planned, RandomSource::Counter(plan.seed), out, false)
             })?;

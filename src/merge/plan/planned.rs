@@ -18,19 +18,19 @@ pub(crate) struct Plan {
     /// Config of the result.
     pub(crate) config: ModelConfig,
     /// From the input to the output.
-    pub(crate) tensors: Vec<Planned>,
+    pub(crate) tensors: Vec<PlannedTensor>,
 }
 
 /// One output tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Planned {
+pub(crate) struct PlannedTensor {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     /// Layer group of the result.
     pub(crate) group: LayerGroup,
     /// In recipe order.
-    pub(crate) feeds: Vec<Feed>,
-    /// Which of the feeds is the base.
+    pub(crate) inputs: Vec<PlannedInput>,
+    /// Which of the inputs is the base.
     pub(crate) base: Option<usize>,
     /// The type to which inputs are cast, and in which the method computes.
     pub(crate) work: Dtype,
@@ -43,14 +43,14 @@ pub(crate) struct Planned {
 
 /// One input of an output tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Feed {
+pub(crate) struct PlannedInput {
     /// Place of the model in the pool.
     pub(crate) model: usize,
     /// The tensor's name in that model, which in a slice is not the output's.
     pub(crate) tensor: String,
 }
 
-impl Planned {
+impl PlannedTensor {
     /// The error that so many of its values came out as not finite.
     pub(crate) fn not_finite(&self, method: Method, count: usize) -> MergeError {
         MergeError::MadeNotFinite {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights, tensor_shapes};
 use crate::recipe::Recipe;
 
-use super::planned::{Feed, Planned};
+use super::planned::{PlannedInput, PlannedTensor};
 use super::tensor_cache::TensorCache;
 use crate::merge::kernels::block::CHUNK_LEN;
 use crate::merge::kernels::exponents::ExponentRange;
@@ -155,22 +155,22 @@ impl Pool {
     }
 
     /// Checks that the inputs of an output tensor are finite, unless that was done.
-    pub(crate) fn look_at_inputs(&self, planned: &Planned) -> Result<(), MergeError> {
-        planned.feeds.iter().try_for_each(|feed| self.look_at(&feed.tensor))
+    pub(crate) fn look_at_inputs(&self, planned: &PlannedTensor) -> Result<(), MergeError> {
+        planned.inputs.iter().try_for_each(|input| self.look_at(&input.tensor))
     }
 
     /// Fails if the file of an input of this output tensor changed since it was opened.
-    pub(crate) fn intact(&self, planned: &Planned) -> Result<(), MergeError> {
-        let input = |feed: &Feed| self.models[feed.model].intact(self.stored_name(feed));
-        planned.feeds.iter().try_for_each(input).map_err(MergeError::from)
+    pub(crate) fn intact(&self, planned: &PlannedTensor) -> Result<(), MergeError> {
+        let intact = |input: &PlannedInput| self.models[input.model].intact(self.stored_name(input));
+        planned.inputs.iter().try_for_each(intact).map_err(MergeError::from)
     }
 
     /// Gives back the memory that reading the inputs of an output tensor took, in every model that has
     /// them: all were looked at.
-    pub(crate) fn release(&self, planned: &Planned) {
-        for feed in &planned.feeds {
+    pub(crate) fn release(&self, planned: &PlannedTensor) {
+        for input in &planned.inputs {
             for model in &self.models {
-                if let Some(found) = view(model, &feed.tensor) {
+                if let Some(found) = view(model, &input.tensor) {
                     model.release(&found);
                 }
             }
@@ -215,19 +215,19 @@ impl Pool {
     }
 
     /// The tensor that an input is.
-    pub(crate) fn view(&self, feed: &Feed) -> TensorView<'_> {
-        view(&self.models[feed.model], &feed.tensor).expect("the plan found it")
+    pub(crate) fn view(&self, input: &PlannedInput) -> TensorView<'_> {
+        view(&self.models[input.model], &input.tensor).expect("the plan found it")
     }
 
     /// As [`Self::view`], where it is not known to exist.
-    pub(crate) fn find(&self, feed: &Feed) -> Result<TensorView<'_>, MergeError> {
-        let model = &self.models[feed.model];
-        view(model, &feed.tensor).ok_or_else(|| misfit(model, self.base(), missing(&feed.tensor)))
+    pub(crate) fn find(&self, input: &PlannedInput) -> Result<TensorView<'_>, MergeError> {
+        let model = &self.models[input.model];
+        view(model, &input.tensor).ok_or_else(|| misfit(model, self.base(), missing(&input.tensor)))
     }
 
     /// The name under which the model stores an input: a tied LM head is its embeddings.
-    pub(crate) fn stored_name<'f>(&self, feed: &'f Feed) -> &'f str {
-        stored_name(&self.models[feed.model], &feed.tensor)
+    pub(crate) fn stored_name<'f>(&self, input: &'f PlannedInput) -> &'f str {
+        stored_name(&self.models[input.model], &input.tensor)
     }
 
     /// Whether a model has an LM head of its own.
@@ -237,10 +237,10 @@ impl Pool {
 
     /// What is remembered of an output's inputs, if they are one tensor of several models, and task vectors are
     /// taken against the pool's base.
-    pub(crate) fn cache(&self, planned: &Planned) -> Option<&TensorCache> {
-        let base = planned.base.map(|base| planned.feeds[base].model);
+    pub(crate) fn cache(&self, planned: &PlannedTensor) -> Option<&TensorCache> {
+        let base = planned.base.map(|base| planned.inputs[base].model);
         let usual = base.is_none_or(|model| model == 0 && self.has_base);
-        let alike = planned.feeds.iter().all(|feed| feed.tensor == planned.name);
+        let alike = planned.inputs.iter().all(|input| input.tensor == planned.name);
         self.caches.get(&planned.name).filter(|_| usual && alike)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Origin, tensor_shapes};
 use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
 
-use super::planned::{Feed, ParamValues, Plan, Planned};
+use super::planned::{ParamValues, Plan, PlannedInput, PlannedTensor};
 use super::pool::LM_HEAD;
 use crate::merge::kernels::cast;
 use crate::merge::{MergeError, Pool, methods};
@@ -53,7 +53,7 @@ impl Pool {
             let planned = self.plan_tensor(recipe, &outline, (&name, group), (work, stored))?;
             // A base that only gives config and tokenizer need not be like the models merged.
             if planned.shape != shape {
-                let first = planned.feeds.first().map_or(0, |f| f.model);
+                let first = planned.inputs.first().map_or(0, |f| f.model);
                 return Err(self.unlike(&planned, &shape, &self.models[first]));
             }
             tensors.push(planned);
@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// Why a tensor of `model` has no place in a model with the donor's config.
-    fn unlike(&self, planned: &Planned, expected: &[usize], model: &Checkpoint) -> MergeError {
+    fn unlike(&self, planned: &PlannedTensor, expected: &[usize], model: &Checkpoint) -> MergeError {
         let donor = self.base().reference();
         if only_rows_differ(planned.group, &planned.shape, expected) {
             return vocabulary(model.reference(), &planned.shape, donor, expected);
@@ -108,20 +108,20 @@ impl Pool {
         outline: &Outline,
         (name, group): (&str, LayerGroup),
         (work, stored): (Option<Dtype>, Option<Dtype>),
-    ) -> Result<Planned, MergeError> {
+    ) -> Result<PlannedTensor, MergeError> {
         let (slice, offset) = outline.slice(group);
         let inputs = outline.inputs(slice);
         let place = outline.place(name, group);
-        let mut feeds = Vec::with_capacity(inputs.len());
+        let mut planned_inputs = Vec::with_capacity(inputs.len());
         for input in inputs {
             let model = self.place(&input.model).unwrap_or_default();
             let tensor = match group {
                 LayerGroup::Block(layer) => in_layer(name, layer, input.first + offset),
                 _ => name.to_owned(),
             };
-            feeds.push(Feed { model, tensor });
+            planned_inputs.push(PlannedInput { model, tensor });
         }
-        let views = feeds.iter().map(|feed| self.find(feed)).collect::<Result<Vec<_>, _>>()?;
+        let views = planned_inputs.iter().map(|input| self.find(input)).collect::<Result<Vec<_>, _>>()?;
         let first = views.first().ok_or(MergeError::Empty)?;
         if let Some(odd) = views.iter().position(|v| v.shape != first.shape) {
             if only_rows_differ(group, views[odd].shape, first.shape) {
@@ -139,7 +139,7 @@ impl Pool {
         let work = work.unwrap_or(promoted);
         let computed = methods::computed(recipe.method, work);
         let shape = first.shape.to_vec();
-        let values = values(recipe, outline, slice, &feeds, &place)?;
+        let values = values(recipe, outline, slice, &planned_inputs, &place)?;
         if recipe.method == Method::Linear && values.flag(Param::Normalize) {
             let sum = values.each(Param::Weight).iter().fold(0.0_f32, |sum, w| sum + *w as f32);
             if sum == 0.0 {
@@ -147,12 +147,12 @@ impl Pool {
                 return Err(MergeError::ZeroSum { group, method: recipe.method.name() });
             }
         }
-        Ok(Planned {
+        Ok(PlannedTensor {
             name: name.to_owned(),
             shape,
             group,
             base: inputs.iter().position(|i| i.is_base),
-            feeds,
+            inputs: planned_inputs,
             work,
             computed,
             stored: stored.unwrap_or(computed),
@@ -195,7 +195,7 @@ fn values(
     recipe: &Recipe,
     outline: &Outline,
     slice: usize,
-    feeds: &[Feed],
+    planned_inputs: &[PlannedInput],
     place: &Place<'_>,
 ) -> Result<ParamValues, MergeError> {
     let mut values = ParamValues::default();
@@ -203,11 +203,11 @@ fn values(
         match spec.scope {
             Scope::Global => values.set_shared(spec.param, recipe.shared_value(spec.param, place)?),
             Scope::PerModel => {
-                let mut each = Vec::with_capacity(feeds.len());
-                for (input, feed) in outline.inputs(slice).iter().zip(feeds) {
+                let mut each = Vec::with_capacity(planned_inputs.len());
+                for (input, planned) in outline.inputs(slice).iter().zip(planned_inputs) {
                     each.push(match input.source {
                         Some(source) if !input.is_base => {
-                            Some(recipe.source_value(spec.param, source, &feed.tensor, place)?)
+                            Some(recipe.source_value(spec.param, source, &planned.tensor, place)?)
                         }
                         _ => None,
                     });
@@ -238,7 +238,7 @@ fn precision(given: Option<Precision>, key: &'static str) -> Result<Option<Dtype
 }
 
 /// The config with the type and the LM head that the tensors have.
-fn stored_config(mut config: ModelConfig, tensors: &[Planned]) -> ModelConfig {
+fn stored_config(mut config: ModelConfig, tensors: &[PlannedTensor]) -> ModelConfig {
     config.tie_word_embeddings = !tensors.iter().any(|t| t.name == LM_HEAD);
     let stored = tensors.first().map_or(Dtype::BF16, |t| t.stored);
     let dtype = match stored {

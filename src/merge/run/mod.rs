@@ -17,7 +17,7 @@ use crate::recipe::{Method, Param};
 use super::kernels::group::{Group, Out};
 use super::kernels::selection::Selection;
 use super::methods::{self, Part, Problem, Rule, SumRule};
-use super::plan::planned::{Plan, Planned};
+use super::plan::planned::{Plan, PlannedTensor};
 use super::plan::tensor_cache::TensorCache;
 use super::{MergeError, Pool};
 use select::Selector;
@@ -29,13 +29,13 @@ impl Pool {
     pub(crate) fn merge_tensor(
         &self,
         plan: &Plan,
-        planned: &Planned,
+        planned: &PlannedTensor,
         numbers: RandomSource<'_>,
         out: &mut [u8],
         large: bool,
     ) -> Result<(), MergeError> {
         self.look_at_inputs(planned)?;
-        let inputs = planned.feeds.iter().map(|feed| self.view(feed)).collect();
+        let inputs = planned.inputs.iter().map(|input| self.view(input)).collect();
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let hints = Hints { cache: self.cache(planned), large };
         let bad = merge(plan.method, planned, &group, hints, numbers, out);
@@ -65,7 +65,7 @@ pub(crate) struct Hints<'k> {
 /// Merges a tensor's inputs as planned. Gives the number of values that are not finite.
 pub(crate) fn merge(
     method: Method,
-    planned: &Planned,
+    planned: &PlannedTensor,
     group: &Group<'_>,
     hints: Hints<'_>,
     mut numbers: RandomSource<'_>,

@@ -4,7 +4,7 @@ use crate::checkpoint::Dtype;
 use crate::merge::device::launch::Launch;
 use crate::merge::kernels::group::Group;
 use crate::merge::methods::{self, Problem, Rule, SumRule};
-use crate::merge::plan::planned::Planned;
+use crate::merge::plan::planned::PlannedTensor;
 use crate::merge::plan::tensor_cache::TensorCache;
 use crate::recipe::{Method, Param};
 
@@ -16,7 +16,7 @@ use super::task::{linear_task, sum_task};
 /// counts what is not finite, unless NaN and infinity are `allowed`.
 pub(crate) fn launch(
     method: Method,
-    planned: &Planned,
+    planned: &PlannedTensor,
     group: &Group<'_>,
     cache: Option<&TensorCache>,
     seed: u64,

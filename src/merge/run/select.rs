@@ -12,7 +12,7 @@ use crate::merge::kernels::selection::Selection;
 use crate::merge::kernels::task_vector::TaskVector;
 use crate::merge::kernels::trim;
 use crate::merge::methods::{Problem, Sparsify};
-use crate::merge::plan::planned::Planned;
+use crate::merge::plan::planned::PlannedTensor;
 use crate::merge::plan::tensor_cache::TensorCache;
 use crate::recipe::Param;
 
@@ -23,7 +23,7 @@ const TINY: f32 = 1e-7;
 
 /// One source on its way into a merge of the task-arithmetic family.
 pub(super) struct Selector<'a> {
-    pub(super) planned: &'a Planned,
+    pub(super) planned: &'a PlannedTensor,
     pub(super) group: &'a Group<'a>,
     pub(super) base: usize,
     pub(super) input: usize,
@@ -62,7 +62,7 @@ impl Selector<'_> {
                 let cast = group.inputs.iter().any(|view| view.dtype != group.work);
                 let cache = self.cache.filter(|_| density > 0.0 && n > 0 && !cast);
                 if let Some(cache) = cache {
-                    let model = self.planned.feeds[self.input].model;
+                    let model = self.planned.inputs[self.input].model;
                     let cut = cache.cut(model, &task_vector, trim::kept_count(density, n));
                     if self.quick && !rescale {
                         return Ok(Selection::Largest(cut));
@@ -115,7 +115,7 @@ impl Selector<'_> {
         let (grid, sums) = match self.cache.and_then(|cache| cache.exponents().map(|e| (cache, e))) {
             Some((cache, exponents)) => {
                 let grid = ExactGrid::new(exponents, n);
-                let table = cache.mask_table(self.planned.feeds[self.input].model);
+                let table = cache.mask_table(self.planned.inputs[self.input].model);
                 (grid, table.get(&delta, grid, key, below))
             }
             None => (ExactGrid::NONE, None),
