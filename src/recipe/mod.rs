@@ -1,5 +1,5 @@
-//! A merge as data: which checkpoints, which method, which parameters for each tensor. TOML or mergekit's YAML comes in,
-//! a checked [`Recipe`] goes out, and text again; no tensors here. Everything above calls it.
+//! A merge as data: which checkpoints, which method, which parameters for each tensor. TOML or mergekit's YAML comes
+//! in, a checked [`Recipe`] goes out, and text again; no tensors here. Everything above calls it.
 
 mod check;
 mod error;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Recipe;
 
-/// Makes a recipe's relative model folders absolute, as seen from `folder`. Names that are no folder there, and names of
-/// recipes whose results it uses, stay as they are.
+/// Makes a recipe's relative model folders absolute, as seen from `folder`. Names that are no folder there, and names
+/// of recipes whose results it uses, stay as they are.
 pub fn make_absolute(recipe: &mut Recipe, folder: &Path) {
     let names: Vec<String> = recipe.before.iter().filter_map(|r| r.name.clone()).collect();
     let change = |model: &str| {
@@ -23,8 +23,8 @@ pub fn make_absolute(recipe: &mut Recipe, folder: &Path) {
     recipe.rename_models(&change);
 }
 
-/// Replaces a recipe's relative model folders by a pool's absolute ones: a folder becomes the pool's model whose path ends
-/// in it, if exactly one does.
+/// Replaces a recipe's relative model folders by a pool's absolute ones: a folder becomes the pool's model whose path
+/// ends in it, if exactly one does.
 pub fn name_as_in(recipe: &mut Recipe, pool: &[&str]) {
     let change = |model: &str| {
         let path = Path::new(model);

@@ -1,4 +1,5 @@
-//! YAML text → trees, one for each document, within limits. Plain scalars, merge keys and tags are read as `PyYAML` reads them.
+//! YAML text → trees, one for each document, within limits. Plain scalars, merge keys and tags are read as `PyYAML`
+//! reads them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -317,10 +318,10 @@ impl Builder<'_, '_> {
 }
 
 impl OpenMap {
-    /// All entries: first those under merge keys whose key the map does not have itself, then its own. Also the keys that
-    /// merge keys give more than once; of these the last entry applies, for keys of one character the first: `PyYAML`
-    /// 6.0.4 compares keys by identity, which Python shares for the shortest texts alone. (YAML itself, and earlier
-    /// releases, take the first.)
+    /// All entries: first those under merge keys whose key the map does not have itself, then its own. Also the keys
+    /// that merge keys give more than once; of these the last entry applies, for keys of one character the first:
+    /// `PyYAML` 6.0.4 compares keys by identity, which Python shares for the shortest texts alone. (YAML itself, and
+    /// earlier releases, take the first.)
     fn whole(self) -> (Vec<Entry>, Vec<String>) {
         let mut places: HashMap<String, usize> = HashMap::new();
         let (mut out, mut twice): (Vec<Entry>, Vec<String>) = (Vec::new(), Vec::new());

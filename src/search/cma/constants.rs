@@ -1,5 +1,5 @@
-//! The constants of CMA-ES for n variables and λ points: Hansen's tutorial (arXiv 1604.00772), table 1, for the full matrix;
-//! Ros & Hansen 2008 for the diagonal one.
+//! The constants of CMA-ES for n variables and λ points: Hansen's tutorial (arXiv 1604.00772), table 1, for the full
+//! matrix; Ros & Hansen 2008 for the diagonal one.
 
 /// Default population, 4 + ⌊3 ln n⌋ (Hansen, arXiv 1604.00772, table 1).
 #[must_use]

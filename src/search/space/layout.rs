@@ -28,6 +28,18 @@ pub enum Groups {
     Filters(Vec<String>),
 }
 
+impl Groups {
+    /// The fewest decoder blocks that these groups can be laid over.
+    #[must_use]
+    pub fn least_layers(&self) -> usize {
+        match self {
+            Self::Bands(n) => *n,
+            Self::Smooth(n) => (*n).min(CURVE),
+            Self::Layer | Self::Global | Self::Halves | Self::Filters(_) => 1,
+        }
+    }
+}
+
 /// The genes of one parameter, for models of `layers` blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct Layout {

@@ -138,7 +138,8 @@ impl Space {
             let GeneRange { low, high, start, sigma } = *range;
             let mut param_genes = ParamGenes { spec, source, genes: None, fixed: start };
             if !range.is_fixed() {
-                // A factor on the whole merge beside weights of sources is one number, unless the config says otherwise.
+                // A factor on the whole merge beside weights of sources is one number, unless the config says
+                // otherwise.
                 let usual =
                     if scope == Scope::Global && per_model { Groups::Global } else { config.groups.clone() };
                 let groups = groups.as_ref().unwrap_or(&usual);
@@ -199,8 +200,8 @@ impl Space {
         Genome(self.genes.iter().enumerate().map(|(i, g)| reflect(at(i), g)).collect())
     }
 
-    /// The recipe that a genome stands for. Any numbers are allowed: they are reflected into the bounds, and NaN is read
-    /// as the gene's start.
+    /// The recipe that a genome stands for. Any numbers are allowed: they are reflected into the bounds, and NaN is
+    /// read as the gene's start.
     #[must_use]
     pub fn to_recipe(&self, genome: &Genome) -> Recipe {
         let folded = self.reflect(genome).0;
@@ -221,9 +222,9 @@ impl Space {
         recipe
     }
 
-    /// The genome nearest to a recipe made by hand: a source that the recipe leaves out has weight 0, a gene that covers
-    /// several tensors takes their mean, and a value outside the bounds moves to the bound. Mask stream and seed are the
-    /// space's own.
+    /// The genome nearest to a recipe made by hand: a source that the recipe leaves out has weight 0, a gene that
+    /// covers several tensors takes their mean, and a value outside the bounds moves to the bound. Mask stream and seed
+    /// are the space's own.
     ///
     /// # Errors
     /// A recipe with another method, base, fixed parameter or source, which no genome stands for.

@@ -95,8 +95,14 @@ impl Search {
                 self.sigma
             ));
         }
-        if !self.objectives.is_empty() && self.algorithm != "nsga2" {
-            return Err("`search.objectives` are for algorithm = \"nsga2\": take them out, or use it".into());
+        let takes_several = search::optimiser_row(&self.algorithm).is_ok_and(|o| o.many_objectives);
+        if !self.objectives.is_empty() && !takes_several {
+            let fitting = search::OPTIMISERS.iter().filter(|o| o.many_objectives);
+            let fitting: Vec<String> = fitting.map(|o| format!("\"{}\"", o.name)).collect();
+            let fitting = fitting.join(" or ");
+            return Err(format!(
+                "`search.objectives` are for algorithm = {fitting}: take them out, or use it"
+            ));
         }
         let several = tasks.0.len() > 1;
         let known = |name: &String| {

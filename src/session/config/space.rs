@@ -13,7 +13,7 @@ use super::bounds::in_reach;
 use super::path_space::PathKeys;
 use super::search::Start;
 use crate::error::BadInput;
-use crate::limits::{CURVE, LAYERS};
+use crate::limits::LAYERS;
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source};
 use crate::search::{GeneRange, Groups, SearchedParam, Space, SpaceConfig};
 
@@ -98,12 +98,7 @@ impl SpaceKeys {
             Knob::Range(range) => range.groups.as_ref(),
             Knob::Flag(_) | Knob::Number(_) => None,
         });
-        let least = |groups: &Groups| match groups {
-            Groups::Bands(n) => *n,
-            Groups::Smooth(n) => (*n).min(CURVE),
-            _ => 1,
-        };
-        own.chain([&self.groups]).map(least).max().unwrap_or(1).clamp(1, LAYERS)
+        own.chain([&self.groups]).map(Groups::least_layers).max().unwrap_or(1).clamp(1, LAYERS)
     }
 
     /// The value that a parameter is fixed to.

@@ -141,7 +141,8 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    /// A row's columns. Those of a table without a header are named `c1`, `c2`, …, since a template can't name a number.
+    /// A row's columns. Those of a table without a header are named `c1`, `c2`, …, since a template can't name a
+    /// number.
     fn variables(&self, row: &Row) -> Variables {
         if !self.table.numbered {
             return row.cells.clone();

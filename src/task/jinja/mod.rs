@@ -168,8 +168,8 @@ impl Jinja {
         })
     }
 
-    /// Runs `run` for a `source`, on a thread of its own where it has `blocks`. Without blocks no value can become deep or
-    /// hold one list many times.
+    /// Runs `run` for a `source`, on a thread of its own where it has `blocks`. Without blocks no value can become deep
+    /// or hold one list many times.
     fn run<T: Send + 'static>(
         &self,
         source: &str,

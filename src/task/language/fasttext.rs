@@ -1,6 +1,6 @@
-//! fastText's language identifier lid.176, read from its quantised model file and run as C++ fastText 0.9.2 runs it: the
-//! same words, hashes, tree and rounding (Joulin et al., arXiv 1607.01759 and 1612.03651). It reads hierarchical softmax
-//! over an average of quantised word and n-gram rows, and refuses any other kind of model.
+//! fastText's language identifier lid.176, read from its quantised model file and run as C++ fastText 0.9.2 runs it:
+//! the same words, hashes, tree and rounding (Joulin et al., arXiv 1607.01759 and 1612.03651). It reads hierarchical
+//! softmax over an average of quantised word and n-gram rows, and refuses any other kind of model.
 //!
 //! Why not a crate: fastText ends words at six ASCII bytes only. U+3000, the Japanese space, is a letter to it, and
 //! splitting there changes verdicts.

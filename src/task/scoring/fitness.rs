@@ -1,5 +1,5 @@
-//! The number that the search maximises, as an expression over means: a session's `fitness` is parsed once and evaluated
-//! for every candidate.
+//! The number that the search maximises, as an expression over means: a session's `fitness` is parsed once and
+//! evaluated for every candidate.
 
 use super::{Means, Metric};
 use crate::task::TaskError;
@@ -67,7 +67,8 @@ impl Fitness {
 }
 
 impl Fitness {
-    /// Whether it is a weighted sum of shares and a constant. If so its mean over questions is its value at their means.
+    /// Whether it is a weighted sum of shares and a constant. If so its mean over questions is its value at their
+    /// means.
     #[must_use]
     pub fn is_weighted_sum(&self) -> bool {
         affine(&self.root).is_some()

@@ -104,8 +104,8 @@ impl Task {
         verdict.in_language = wanted.is_none() || p_language > 0.5;
     }
 
-    /// Judges the log-likelihoods of a question's choices, in their order. The likeliest choice is the answer, the first
-    /// of equals; among sentences the right one must be likelier than all others.
+    /// Judges the log-likelihoods of a question's choices, in their order. The likeliest choice is the answer, the
+    /// first of equals; among sentences the right one must be likelier than all others.
     #[must_use]
     pub fn choose(&self, question: &Question, log_likelihoods: &[f64]) -> Verdict {
         let best = argmax(log_likelihoods.iter().copied());
