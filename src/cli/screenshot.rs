@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::say::note;
 use crate::checkpoint::write_whole;
@@ -28,8 +29,8 @@ pub struct Screenshot {
     #[arg(long)]
     session: Option<String>,
     /// Only this pane (in the language that `YOSEGI_LANG` names)
-    #[arg(long, value_enum)]
-    pane: Option<PaneArg>,
+    #[arg(long, value_parser = pane())]
+    pane: Option<Pane>,
     /// Columns and rows
     #[arg(long, value_name = "COLUMNSxROWS", value_parser = size, requires = "pane")]
     size: Option<(u16, u16)>,
@@ -38,23 +39,11 @@ pub struct Screenshot {
     png: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PaneArg {
-    Models,
-    Recipe,
-    Evolve,
-    Answers,
-}
-
-impl From<PaneArg> for Pane {
-    fn from(pane: PaneArg) -> Self {
-        match pane {
-            PaneArg::Models => Self::Models,
-            PaneArg::Recipe => Self::Recipe,
-            PaneArg::Evolve => Self::Evolve,
-            PaneArg::Answers => Self::Answers,
-        }
-    }
+/// A pane by its name.
+fn pane() -> impl TypedValueParser<Value = Pane> {
+    let named =
+        |name: String| Pane::ALL.into_iter().find(|p| p.name() == name).ok_or("there is no such pane");
+    PossibleValuesParser::new(Pane::ALL.map(Pane::name)).try_map(named)
 }
 
 /// `120x40`, within what a terminal can be.
@@ -81,7 +70,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
         None => recording.pictures(),
         Some(pane) => {
             messages::speak(Language::from_env());
-            vec![recording.picture(pane.into(), args.size.unwrap_or(SIZE))]
+            vec![recording.picture(pane, args.size.unwrap_or(SIZE))]
         }
     };
     let mut fonts = if args.png { Fonts::of_this_machine() } else { Fonts::default() };

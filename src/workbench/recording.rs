@@ -283,18 +283,7 @@ impl Recording {
     pub fn picture(&self, pane: Pane, size: (u16, u16)) -> Picture {
         let mut app = self.workbench(THEME);
         app.pane = pane;
-        draw(&app, file_name(pane), size)
-    }
-}
-
-/// A pane's name as part of a file name.
-#[must_use]
-const fn file_name(pane: Pane) -> &'static str {
-    match pane {
-        Pane::Models => "models",
-        Pane::Recipe => "recipe",
-        Pane::Evolve => "evolve",
-        Pane::Answers => "answers",
+        draw(&app, pane.name(), size)
     }
 }
 

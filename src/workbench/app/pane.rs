@@ -14,4 +14,15 @@ pub enum Pane {
 impl Pane {
     /// From left to right.
     pub const ALL: [Self; 4] = [Self::Models, Self::Recipe, Self::Evolve, Self::Answers];
+
+    /// Its name in commands and in files' names; the tab's is a message.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Models => "models",
+            Self::Recipe => "recipe",
+            Self::Evolve => "evolve",
+            Self::Answers => "answers",
+        }
+    }
 }

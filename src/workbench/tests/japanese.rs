@@ -37,12 +37,12 @@ fn evolving() -> App {
 fn every_pane_in_japanese() {
     let _japanese = Speaking::japanese();
     let mut app = evolving();
-    for (pane, name) in Pane::ALL.into_iter().zip(["models", "recipe", "evolve", "answers"]) {
+    for pane in Pane::ALL {
         app.pane = pane;
         fixture::serve(&mut app);
         app.notice = None;
         insta::with_settings!({ snapshot_path => "../../../tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(format!("{name}_ja_80x24"), screen(&app, 80, 24));
+            insta::assert_snapshot!(format!("{}_ja_80x24", pane.name()), screen(&app, 80, 24));
         });
     }
 }
