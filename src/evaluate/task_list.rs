@@ -149,10 +149,11 @@ mod tests {
 
     /// A task of so many training questions and held-out ones, in a folder.
     fn task(folder: &std::path::Path, name: &str, train: usize, test: usize) -> TaskSpec {
-        let lines =
-            |n: usize| (0..n).map(|i| format!("{{\"question\":\"{name} {i}\",\"answer\":\"{i}\"}}\n"));
-        std::fs::write(folder.join(format!("{name}.train.jsonl")), lines(train).collect::<String>()).unwrap();
-        std::fs::write(folder.join(format!("{name}.test.jsonl")), lines(test).collect::<String>()).unwrap();
+        for (split, n) in [("train", train), ("test", test)] {
+            let line = |i: usize| format!("{{\"question\":\"{name} {split} {i}\",\"answer\":\"{i}\"}}\n");
+            let data: String = (0..n).map(line).collect();
+            std::fs::write(folder.join(format!("{name}.{split}.jsonl")), data).unwrap();
+        }
         let text = format!(
             "name = \"{name}\"\nprompt = \"{{{{ question }}}}\"\nmax_new_tokens = 8\nstop = [\"\\n\"]\nscorer = \"number\"\n\
              [train]\ndata = \"{name}.train.jsonl\"\n[test]\ndata = \"{name}.test.jsonl\"\n"
@@ -174,8 +175,8 @@ mod tests {
             tasks.iter().flat_map(|t| t.stored()).map(|q| (q.split, q.index, q.question)).collect();
         let train = |at: usize, question: &str| (Split::Train, at, question.to_owned());
         assert_eq!(stored.len(), 2 + 2 + 3 + 5);
-        assert!(stored.contains(&train(1, "a 1")) && stored.contains(&train(2, "b 0")));
-        assert!(stored.contains(&(Split::Test, 6, "b 4".to_owned())));
+        assert!(stored.contains(&train(1, "a train 1")) && stored.contains(&train(2, "b train 0")));
+        assert!(stored.contains(&(Split::Test, 6, "b test 4".to_owned())));
         let ask = [SplitQuestions { split: Split::Train, questions: vec![4, 0, 2] }];
         assert_eq!(tasks[0].own_of(&ask)[0].questions, [0]);
         assert_eq!(tasks[1].own_of(&ask)[0].questions, [2, 0]);

@@ -1,4 +1,5 @@
-//! `[baselines]`: reference points that are measured before the search.
+//! `[baselines]`: reference points that are measured before the search. Keys in, the weights of the global merges out; the
+//! evolve loop asks for them.
 
 use serde::{Deserialize, Serialize};
 

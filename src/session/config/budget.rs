@@ -1,4 +1,5 @@
-//! `[budget]`: when the search ends. A command line's budget is shared out here over a config's stages.
+//! `[budget]`: when the search ends. Keys in, limits out, which the evolve loop and the session's state read. A command
+//! line's budget is shared out here over a config's stages.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! `[space.path]`: the data-flow space, whose candidates are paths through layers of the pool's models.
+//! `[space.path]`: the data-flow space, whose candidates are paths through layers of the pool's models. Keys in, a
+//! [`PathSpace`] of the search out; a config asks for it where it has the key.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! `[pool]`: the base and its fine-tunes.
+//! `[pool]`: the base and its fine-tunes. Keys in, checked model references out; a config holds it, and the engine makes
+//! an evaluation's setup of it.
 
 use std::collections::HashSet;
 

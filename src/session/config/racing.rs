@@ -1,4 +1,5 @@
-//! `[racing]`: candidates answer the training questions in blocks, and those that cannot win stop.
+//! `[racing]`: candidates answer the training questions in blocks, and those that cannot win stop. Keys in, checked
+//! numbers out; the evolve loop races by them (`search/race`).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! `[search]`: how the space is searched, and where the search begins.
+//! `[search]`: how the space is searched, and where the search begins. Keys in; out goes an optimiser's name with its
+//! options, checked against the table of optimisers. The evolve loop reads it.
 
 use std::path::Path;
 
