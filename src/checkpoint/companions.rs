@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files by name, and whether a merge takes them over from the model that gives it its config.
-const NAMED: [(&str, bool); 14] = [
+const FILES: [(&str, bool); 14] = [
     ("config.json", false),
     ("README.md", false),
     ("generation_config.json", true),
@@ -27,18 +27,18 @@ pub(super) const TEMPLATES: &str = "additional_chat_templates";
 
 /// Whether a repository's file is fetched with the model.
 pub(super) fn is_one(name: &str) -> bool {
-    NAMED.iter().any(|(n, _)| *n == name) || is_legal(name) || is_template(name)
+    FILES.iter().any(|(n, _)| *n == name) || is_legal(name) || is_template(name)
 }
 
 /// Whether a merge takes this file over from the model that gives its config.
 pub(super) fn is_handed_on(name: &str) -> bool {
-    NAMED.iter().any(|(n, handed)| *n == name && *handed) || is_legal(name) || is_template(name)
+    FILES.iter().any(|(n, handed)| *n == name && *handed) || is_legal(name) || is_template(name)
 }
 
 /// Whether this file decides what a model answers.
 pub(super) fn decides(name: &str) -> bool {
     let about = ["README.md", "USE_POLICY.md", "AUTHORS"].contains(&name);
-    is_template(name) || !about && NAMED.iter().any(|(n, _)| *n == name)
+    is_template(name) || !about && FILES.iter().any(|(n, _)| *n == name)
 }
 
 /// Names of the files in a checkpoint's folder, those of its chat templates with their folder.

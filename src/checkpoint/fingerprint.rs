@@ -24,7 +24,7 @@ use super::{CheckpointError, companions};
 use crate::limits;
 
 /// Bytes read at a time.
-const PIECE: usize = 1 << 22;
+const CHUNK: usize = 1 << 22;
 
 /// A file, or a part of one, as it was at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Finge
     if let Some(same) = known.iter().find(|k| k.file == file && k.stamp == stamp) {
         return Ok(same.clone());
     }
-    let (mut hash, mut piece) = (Xxh3Default::new(), vec![0; PIECE]);
+    let (mut hash, mut piece) = (Xxh3Default::new(), vec![0; CHUNK]);
     loop {
         match from.read(&mut piece) {
             Ok(0) => break,

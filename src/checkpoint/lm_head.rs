@@ -67,14 +67,14 @@ impl Head {
 
 /// Whether two tensors hold the same values.
 fn same(a: TensorView<'_>, b: TensorView<'_>) -> bool {
-    const PIECE: usize = 1 << 16;
+    const CHUNK: usize = 1 << 16;
     if a.shape != b.shape || a.dtype == b.dtype {
         // Two names of one storage are equal without reading it.
         return a.shape == b.shape && (std::ptr::eq(a.data, b.data) || a.data == b.data);
     }
-    let (mut one, mut other) = (vec![0.0; PIECE], vec![0.0; PIECE]);
-    (0..a.len()).step_by(PIECE).all(|start| {
-        let n = PIECE.min(a.len() - start);
+    let (mut one, mut other) = (vec![0.0; CHUNK], vec![0.0; CHUNK]);
+    (0..a.len()).step_by(CHUNK).all(|start| {
+        let n = CHUNK.min(a.len() - start);
         a.read_f32(start, &mut one[..n]);
         b.read_f32(start, &mut other[..n]);
         one[..n] == other[..n]

@@ -51,7 +51,7 @@ pub use summary::{Fit, ModelSummary};
 pub use tensor::{Dtype, TensorView, Weights};
 pub use tokenizer::chat_template::{chat_template, has_chat_template};
 pub use tokenizer::end_tokens::end_tokens;
-pub use tokenizer::{Class, NAMED, Parts, Token, TokenizerFiles};
+pub use tokenizer::{Class, Parts, Token, TokenizerFiles};
 pub use write::resumable::{ResumableFolder, ShardWriter, shard_bytes};
 pub use write::safe_files::{new_file, own_file, own_folder, user_id, write_beside, write_whole};
 pub use write::{Sink, check_out, write_folder};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::class::{self, Class};
 use super::json_file::{JsonKey, object};
 use super::parts::Parts;
-use super::token::{NAMED, Token};
+use super::token::{SPECIAL_TOKEN_NAMES, Token};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
 /// All that the files say of a tokenizer.
@@ -65,7 +65,7 @@ impl TokenizerFiles {
             older(checkpoint, &merged, &json, &mut added)?;
         }
         let mut named = Vec::new();
-        for name in NAMED {
+        for name in SPECIAL_TOKEN_NAMES {
             let value = match merged.remove(name) {
                 None => class.special_token(name).map(|text| Value::String(text.to_owned())),
                 Some(Value::Null) => None,
@@ -153,7 +153,7 @@ fn older(
     let special = |text: &str| {
         let is = |v: &Value| Token::read(v, true).is_some_and(|t| t.content == text);
         let listed = config.get("extra_special_tokens").and_then(Value::as_array);
-        NAMED.iter().filter_map(|name| config.get(*name)).any(is)
+        SPECIAL_TOKEN_NAMES.iter().filter_map(|name| config.get(*name)).any(is)
             || listed.is_some_and(|all| all.iter().any(is))
     };
     for (text, number) in object(checkpoint, "added_tokens.json")? {

@@ -28,4 +28,4 @@ mod token;
 pub use class::Class;
 pub use files::TokenizerFiles;
 pub use parts::Parts;
-pub use token::{NAMED, Token};
+pub use token::Token;

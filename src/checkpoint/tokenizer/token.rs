@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Special tokens that have a name of their own, in transformers' order.
-pub const NAMED: [&str; 7] =
+pub(super) const SPECIAL_TOKEN_NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// A token that was added to a tokenizer's own.

@@ -7,12 +7,12 @@ use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::merges;
-use super::sentencepiece_file::{Kind, Model};
+use super::sentencepiece_file::{PieceKind, SentencePieceModel};
 use super::special::Special;
 use crate::checkpoint::tokenizer::parts::{Parts, SPACE, metaspace, piece_decoder, piece_model, replace};
 
 /// Ids of the pieces; of two alike the last one's.
-fn ids(model: &Model) -> HashMap<&str, u32> {
+fn ids(model: &SentencePieceModel) -> HashMap<&str, u32> {
     model.pieces.iter().enumerate().map(|(id, piece)| (piece.text.as_str(), id as u32)).collect()
 }
 
@@ -32,16 +32,20 @@ fn flag(own: &Map<String, Value>, key: &str, default: bool) -> bool {
 }
 
 /// With what its class builds, whatever the model says of itself.
-pub(super) fn of_class(model: &Model, parts: Parts) -> Parts {
+pub(super) fn of_class(model: &SentencePieceModel, parts: Parts) -> Parts {
     let vocab = ids(model);
     let merges = merges::by_id(&vocab);
     parts.with(json!(vocab), json!(merges))
 }
 
 /// As the model says of itself.
-pub(super) fn by_itself(model: &Model, own: &Map<String, Value>, special: &mut Special) -> Parts {
+pub(super) fn by_itself(
+    model: &SentencePieceModel,
+    own: &Map<String, Value>,
+    special: &mut Special,
+) -> Parts {
     let user: Vec<&str> =
-        model.pieces.iter().filter(|p| p.kind == Kind::UserDefined).map(|p| p.text.as_str()).collect();
+        model.pieces.iter().filter(|p| p.kind == PieceKind::UserDefined).map(|p| p.text.as_str()).collect();
     let body = if model.unigram {
         let vocab: Vec<Value> = model.pieces.iter().map(|p| json!([p.text, f64::from(p.score)])).collect();
         json!({
@@ -49,7 +53,7 @@ pub(super) fn by_itself(model: &Model, own: &Map<String, Value>, special: &mut S
             "vocab": vocab,
         })
     } else {
-        let normal = model.pieces.iter().enumerate().filter(|(_, p)| p.kind == Kind::Normal);
+        let normal = model.pieces.iter().enumerate().filter(|(_, p)| p.kind == PieceKind::Normal);
         let normal = normal.map(|(id, p)| (p.text.as_str(), (p.score, id as u32))).collect();
         let mut bpe = piece_model(Some(&model.unk));
         bpe["byte_fallback"] = model.byte_fallback.into();

@@ -6,7 +6,7 @@ pub(super) const LONGEST: usize = 1024;
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PieceKind {
     Normal,
     Control,
     UserDefined,
@@ -18,12 +18,12 @@ pub(super) enum Kind {
 pub(super) struct Piece {
     pub(super) text: String,
     pub(super) score: f32,
-    pub(super) kind: Kind,
+    pub(super) kind: PieceKind,
 }
 
 /// A model; where the file is silent, the format's defaults count.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Model {
+pub(super) struct SentencePieceModel {
     /// In the order of their ids.
     pub(super) pieces: Vec<Piece>,
     pub(super) unigram: bool,
@@ -41,7 +41,7 @@ pub(super) struct Model {
     pub(super) escape_whitespaces: bool,
 }
 
-impl Default for Model {
+impl Default for SentencePieceModel {
     fn default() -> Self {
         Self {
             pieces: Vec::new(),
@@ -91,8 +91,8 @@ impl<'a> Field<'a> {
 const DAMAGED: &str = "is no sentencepiece model, or is damaged";
 
 /// Reads a model; an error is the end of a sentence on the file.
-pub(super) fn read(bytes: &[u8]) -> Result<Model, &'static str> {
-    let mut model = Model::default();
+pub(super) fn read(bytes: &[u8]) -> Result<SentencePieceModel, &'static str> {
+    let mut model = SentencePieceModel::default();
     each(bytes, &mut |number, field| {
         match number {
             1 => model.pieces.push(piece(field.bytes())?),
@@ -106,7 +106,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, &'static str> {
 }
 
 fn piece(bytes: &[u8]) -> Result<Piece, &'static str> {
-    let mut out = Piece { text: String::new(), score: 0.0, kind: Kind::Normal };
+    let mut out = Piece { text: String::new(), score: 0.0, kind: PieceKind::Normal };
     each(bytes, &mut |number, field| {
         match (number, &field) {
             (1, _) if field.bytes().len() > LONGEST => return Err("has a piece of over 1,024 bytes"),
@@ -115,10 +115,10 @@ fn piece(bytes: &[u8]) -> Result<Piece, &'static str> {
             (2, _) => return Err("gives a piece a score that is no number"),
             (3, _) => {
                 out.kind = match field.number() {
-                    1 => Kind::Normal,
-                    3 => Kind::Control,
-                    4 => Kind::UserDefined,
-                    _ => Kind::Other,
+                    1 => PieceKind::Normal,
+                    3 => PieceKind::Control,
+                    4 => PieceKind::UserDefined,
+                    _ => PieceKind::Other,
                 }
             }
             _ => {}
@@ -128,7 +128,7 @@ fn piece(bytes: &[u8]) -> Result<Piece, &'static str> {
     Ok(out)
 }
 
-fn trainer(bytes: &[u8], model: &mut Model) -> Result<(), &'static str> {
+fn trainer(bytes: &[u8], model: &mut SentencePieceModel) -> Result<(), &'static str> {
     each(bytes, &mut |number, field| {
         match number {
             3 => model.unigram = field.number() == 1,
@@ -145,7 +145,7 @@ fn trainer(bytes: &[u8], model: &mut Model) -> Result<(), &'static str> {
     })
 }
 
-fn normalizer(bytes: &[u8], model: &mut Model) -> Result<(), &'static str> {
+fn normalizer(bytes: &[u8], model: &mut SentencePieceModel) -> Result<(), &'static str> {
     each(bytes, &mut |number, field| {
         match number {
             2 => model.charsmap = field.bytes().to_vec(),
@@ -216,7 +216,7 @@ mod tests {
     fn a_model_is_read_and_its_halves_are_refused() {
         let model = read(MODEL).unwrap();
         assert_eq!((model.pieces.len(), model.unigram, model.byte_fallback), (600, false, true));
-        assert_eq!((model.pieces[1].text.as_str(), model.pieces[1].kind), ("<s>", Kind::Control));
+        assert_eq!((model.pieces[1].text.as_str(), model.pieces[1].kind), ("<s>", PieceKind::Control));
         assert!(model.charsmap.is_empty() && model.add_dummy_prefix && !model.remove_extra_whitespaces);
         // A cut between two pieces is a shorter model; any other is refused.
         let whole = (0..MODEL.len()).filter(|cut| read(&MODEL[..*cut]).is_ok()).count();

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::sentencepiece_file::{Kind, Model, Piece};
+use super::sentencepiece_file::{Piece, PieceKind, SentencePieceModel};
 use super::{Read, object};
-use crate::checkpoint::tokenizer::{Class, NAMED, Token};
+use crate::checkpoint::tokenizer::token::SPECIAL_TOKEN_NAMES;
+use crate::checkpoint::tokenizer::{Class, Token};
 
 /// A token as these files have it: a text is special, an object by its flag. `forced` overrides both.
 fn read_token(value: &Value, forced: Option<bool>) -> Option<Token> {
@@ -165,8 +166,8 @@ impl Special {
     /// Named tokens that there are, in transformers' order.
     fn tokens(&self) -> impl Iterator<Item = &Token> {
         let of = |name: &str| self.places.get(name).map(|place| &self.named[*place]);
-        let usual = NAMED.into_iter().filter_map(of);
-        let others = self.named.iter().filter(|(n, _)| !NAMED.contains(&n.as_str()));
+        let usual = SPECIAL_TOKEN_NAMES.into_iter().filter_map(of);
+        let others = self.named.iter().filter(|(n, _)| !SPECIAL_TOKEN_NAMES.contains(&n.as_str()));
         usual.chain(others).filter_map(|(_, token)| token.as_ref())
     }
 
@@ -185,7 +186,7 @@ impl Special {
     }
 
     /// Adds the special tokens that a sentencepiece model has itself.
-    pub(super) fn pieces(&mut self, model: &Model, class: Class) {
+    pub(super) fn pieces(&mut self, model: &SentencePieceModel, class: Class) {
         self.class(class);
         let plain = class == Class::Backend;
         if plain {
@@ -201,16 +202,19 @@ impl Special {
         }
         if self.extra.is_none() {
             // Without a class the user's pieces are found by the pattern that splits words.
-            let kinds = |kind: Kind| kind == Kind::Control || kind == Kind::UserDefined && !plain;
+            let kinds =
+                |kind: PieceKind| kind == PieceKind::Control || kind == PieceKind::UserDefined && !plain;
             let pieces = model.pieces.iter().filter(|p| kinds(p.kind));
-            let token =
-                |p: &Piece| Token { normalized: false, ..Token::plain(&p.text, p.kind == Kind::Control) };
+            let token = |p: &Piece| Token {
+                normalized: false,
+                ..Token::plain(&p.text, p.kind == PieceKind::Control)
+            };
             self.extra = Some(pieces.map(token).collect());
         }
     }
 
     /// Renames pieces to what `added_tokens_decoder` calls their ids.
-    pub(super) fn rename(&self, model: &mut Model) {
+    pub(super) fn rename(&self, model: &mut SentencePieceModel) {
         if model.unigram || self.added.is_empty() {
             return;
         }
