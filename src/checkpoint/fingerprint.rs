@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 use super::adapter::{self, config::CONFIG};
-use super::formats::safetensors::{INDEX, SINGLE};
+use super::formats::safetensors::SINGLE;
 use super::formats::shards::Shards;
-use super::formats::torch;
+use super::formats::table::is_index;
 use super::hub::fetch::{fetch, fetch_adapter};
 use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
 use super::{CheckpointError, companions};
@@ -112,11 +112,6 @@ fn gather(
     let named = |name: String| (format!("{}/{name}", reference.trim_end_matches('/')), folder.join(&name));
     paths.extend(weights.into_iter().chain(small).map(named));
     Ok(())
-}
-
-/// Whether a file is the index of a checkpoint in several files.
-fn is_index(name: &str) -> bool {
-    [INDEX, torch::INDEX].contains(&name)
 }
 
 fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Fingerprint> {

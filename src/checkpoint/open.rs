@@ -12,9 +12,9 @@ use super::adapter::Adapter;
 use super::bytes::Bytes;
 use super::config::shapes::tensor_shapes;
 use super::files::Files;
-use super::formats::safetensors::{self, SINGLE, make_header};
+use super::formats::safetensors::{SINGLE, make_header};
 use super::formats::shards::Shards;
-use super::formats::torch;
+use super::formats::table::read_header;
 use super::hub::fetch::{OnProgress, fetch, fetch_adapter};
 use super::lm_head;
 use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
@@ -136,13 +136,7 @@ impl Checkpoint {
         files: Files,
     ) -> Result<Self, CheckpointError> {
         let (names, maps): (Vec<String>, Vec<Bytes>) = shards.into_iter().unzip();
-        let headers = names.iter().zip(&maps).map(|(file, bytes)| {
-            if torch::is_one(file) {
-                torch::read_header(bytes, file)
-            } else {
-                safetensors::read_header(bytes, file)
-            }
-        });
+        let headers = names.iter().zip(&maps).map(|(file, bytes)| read_header(bytes, file));
         let joined = listed.join(headers.collect::<Result<_, _>>()?, &names)?;
         let foreign = joined.foreign;
         let mut tensors: BTreeMap<String, Held> =

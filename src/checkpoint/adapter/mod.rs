@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::CheckpointError;
 use super::bytes::Bytes;
 use super::formats::header::{Entry, Header};
-use super::formats::{safetensors, torch};
+use super::formats::table::read_header;
 use super::untrusted::printable;
 use crate::limits;
 use config::{CONFIG, Config, refuse_variants};
@@ -91,8 +91,7 @@ impl Adapter {
             )));
         }
         let file = format!("{reference}/{file}");
-        let read = if torch::is_one(&file) { torch::read_header } else { safetensors::read_header };
-        let Header { mut tensors, foreign } = read(&bytes, &file)?;
+        let Header { mut tensors, foreign } = read_header(&bytes, &file)?;
         let bad = |tensor: &str, problem: String| CheckpointError::Tensor {
             file: file.clone(),
             tensor: printable(tensor),

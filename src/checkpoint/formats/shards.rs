@@ -7,9 +7,9 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use super::header::{Entry, Header};
-use super::safetensors::{INDEX, SINGLE};
+use super::table::FORMATS;
 use super::unique_keys::Pairs;
-use super::{torch, unsupported};
+use super::unsupported;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted::printable;
 use crate::limits;
@@ -43,16 +43,13 @@ impl Shards {
 
     /// Weight files of a checkpoint folder: the single file, or those that the index lists.
     pub(in crate::checkpoint) fn of(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
-        for name in [SINGLE, INDEX, torch::SINGLE, torch::INDEX] {
-            let path = folder.join(name);
-            if [SINGLE, torch::SINGLE].contains(&name) {
-                if path.exists() {
-                    return Ok(Self::single(name));
-                }
-                continue;
+        for format in &FORMATS {
+            if folder.join(format.single).exists() {
+                return Ok(Self::single(format.single));
             }
+            let path = folder.join(format.index);
             match limits::read(&path, limits::SMALL_FILE) {
-                Ok(index) => return Self::listed(&format!("{reference}/{name}"), &index),
+                Ok(index) => return Self::listed(&format!("{reference}/{}", format.index), &index),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(CheckpointError::Io { path, source }),
             }

@@ -1,24 +1,17 @@
 //! `pytorch_model.bin`: a ZIP archive that holds a pickle with the list of tensors, and one file for each storage. In: the
 //! archive's bytes. Out: the same [`Header`] as of a safetensors file; the tensors are mapped in the same way.
 
-use std::path::Path;
-
 use super::header::{Entry, Header};
 use super::pickle::{self, Listed};
 use super::zip::{self, ByteRange};
 use crate::checkpoint::untrusted::printable;
 use crate::checkpoint::{CheckpointError, Dtype};
 
-pub(in crate::checkpoint) const SINGLE: &str = "pytorch_model.bin";
-pub(in crate::checkpoint) const INDEX: &str = "pytorch_model.bin.index.json";
-
-/// Whether a weight file is one of these.
-pub(in crate::checkpoint) fn is_one(file: &str) -> bool {
-    Path::new(file).extension().is_some_and(|e| e.eq_ignore_ascii_case("bin"))
-}
+pub(super) const SINGLE: &str = "pytorch_model.bin";
+pub(super) const INDEX: &str = "pytorch_model.bin.index.json";
 
 /// What is in a whole file in `bytes`; `file` names it in errors.
-pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
+pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
     let damaged =
         |problem: &str| CheckpointError::Damaged { file: file.to_owned(), problem: problem.to_owned() };
     if bytes.starts_with(&[0x80, 0x02, 0x8a, 0x0a]) {

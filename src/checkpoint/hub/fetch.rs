@@ -11,9 +11,10 @@ use hf_hub::{Cache, Repo, RepoType};
 use super::cache::{access, hub_cache};
 use super::id::HubId;
 use crate::checkpoint::adapter::{self, config::CONFIG};
-use crate::checkpoint::formats::safetensors::{INDEX, SINGLE};
+use crate::checkpoint::formats::safetensors::SINGLE;
 use crate::checkpoint::formats::shards::index_names;
-use crate::checkpoint::formats::{torch, unsupported};
+use crate::checkpoint::formats::table::{FORMATS, is_index};
+use crate::checkpoint::formats::unsupported;
 use crate::checkpoint::untrusted::printable;
 use crate::checkpoint::{CheckpointError, companions};
 use crate::limits;
@@ -28,8 +29,7 @@ pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Resu
     if !hub.names.contains("config.json") {
         return Err(hub.failed("the repository holds no config.json".to_owned()));
     }
-    let weights =
-        [SINGLE, INDEX, torch::SINGLE, torch::INDEX].into_iter().find(|name| hub.names.contains(*name));
+    let weights = FORMATS.iter().flat_map(|f| [f.single, f.index]).find(|name| hub.names.contains(*name));
     let Some(weights) = weights else {
         let names: Vec<&str> = hub.names.iter().map(String::as_str).collect();
         let what = unsupported::advice(&names, &id.repo);
@@ -44,7 +44,7 @@ pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Resu
         }
     }
     let path = hub.get(weights)?;
-    if weights == INDEX || weights == torch::INDEX {
+    if is_index(weights) {
         let file = format!("{}/{weights}", id.repo);
         let index =
             limits::read(&path, limits::SMALL_FILE).map_err(|source| CheckpointError::Io { path, source })?;
