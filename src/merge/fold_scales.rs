@@ -49,9 +49,9 @@ pub struct Folded<'a> {
     tensors: HashMap<String, Tensor<'a>>,
 }
 
-/// A tensor of a folded path: as it lies in a checkpoint, or made.
+/// A tensor of a folded path: a checkpoint's own, or a new one.
 enum Tensor<'a> {
-    Kept(TensorView<'a>),
+    Borrowed(TensorView<'a>),
     Made { shape: Vec<usize>, dtype: Dtype, data: Vec<u8> },
 }
 
@@ -93,7 +93,7 @@ impl Folded<'_> {
 impl Weights for Folded<'_> {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
         Some(match self.tensors.get(name)? {
-            Tensor::Kept(view) => *view,
+            Tensor::Borrowed(view) => *view,
             Tensor::Made { shape, dtype, data } => TensorView { dtype: *dtype, shape, data },
         })
     }
@@ -154,7 +154,7 @@ impl<'a> Folding<'a> {
     pub fn make(&self) -> Result<Folded<'a>, MergeError> {
         let make = |piece: &Piece<'a>| {
             let tensor = if let Some(view) = piece.kept(self.dtype) {
-                Tensor::Kept(view)
+                Tensor::Borrowed(view)
             } else {
                 let mut data = vec![0; self.dtype.size() * piece.shape.iter().product::<usize>()];
                 piece.fill(self.dtype, &mut data)?;

@@ -42,7 +42,7 @@ pub(crate) type Tensor = (Dtype, Vec<u8>);
 #[derive(Clone)]
 enum Way {
     /// It did not change.
-    Keep,
+    Unchanged,
     /// The kernel merges it as told.
     Card(Box<Launch>),
     /// The kernel cannot; the CPU merges it.
@@ -160,7 +160,7 @@ impl<D: Driver> Resident<D> {
         let jobs = plan.tensors.par_iter().zip(&stale);
         let ways = jobs.map(|(planned, stale)| {
             if !stale {
-                return Ok(Way::Keep);
+                return Ok(Way::Unchanged);
             }
             pool.look_at_inputs(planned)?;
             let inputs = planned.inputs.iter().map(|input| pool.view(input)).collect();
@@ -208,7 +208,7 @@ impl<D: Driver> Resident<D> {
         let place = *candidate.places.get(name).ok_or_else(missing)?;
         let planned = &candidate.plan.tensors[place];
         match &candidate.ways[place] {
-            Way::Keep => return Ok(DeviceWrite::Unchanged),
+            Way::Unchanged => return Ok(DeviceWrite::Unchanged),
             Way::Card(launch) => {
                 let merged = self.merge(pool, planned, **launch, to);
                 pool.intact(planned)?;

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::recipe::Recipe;
 use crate::text::{fenced, visible_line};
 
-use super::super::Pool;
 use super::Options;
+use crate::merge::Pool;
 
 /// What a search measured of the merge.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,12 +6,12 @@ use rayon::prelude::*;
 
 use crate::checkpoint::Checkpoint;
 
-use super::super::MergeError;
-use super::super::fold_scales::{Folding, Piece};
 use super::plan::{ExportPlan, order};
 use super::shards::{TensorHeader, layout};
 use super::stream::{self, Maker};
 use super::{Frame, Options, Written, write};
+use crate::merge::MergeError;
+use crate::merge::fold_scales::{Folding, Piece};
 
 impl ExportPlan {
     /// Works out what exporting a folded path would write.

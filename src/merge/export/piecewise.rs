@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use crate::recipe::Recipe;
 
-use super::super::run::RandomSource;
-use super::super::{MergeError, Pool};
 use super::shards::TensorHeader;
 use super::stream::Maker;
 use crate::merge::parity::mt19937::Mt19937;
 use crate::merge::plan::planned::{Plan, PlannedTensor};
+use crate::merge::run::RandomSource;
+use crate::merge::{MergeError, Pool};
 
 /// A recipe worked out against a pool, and how far it has been made.
 pub(super) struct Piecewise<'a> {

@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::checkpoint::Checkpoint;
 use crate::recipe::Recipe;
 
-use super::super::{MergeError, Pool};
 use super::piecewise::Piecewise;
 use super::shards::{Shard, TensorHeader, layout};
 use super::{Options, stream};
+use crate::merge::{MergeError, Pool};
 
 /// An export before it is made: every file's tensors and sizes.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::checkpoint::{ResumableFolder, ShardWriter};
 
-use super::super::MergeError;
 use super::shards::{Shard, TensorHeader};
+use crate::merge::MergeError;
 
 /// Bytes made at a time, unless one tensor is larger. Two such pieces are in memory at most.
 const BATCH_BYTES: u64 = 16 << 20;

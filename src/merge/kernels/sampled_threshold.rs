@@ -17,12 +17,12 @@ use super::selection::Cut;
 use super::task_vector::TaskVector;
 use super::trim::{MAX_SORTED, PIECE_LEN, Trim, in_flat_order, piece_range};
 
-/// Magnitudes whose elements are counted at most.
+/// Most magnitudes whose elements are counted.
 const MAX_BOUNDS: usize = 12;
-/// Of so many blocks one is looked at for the guess.
-const EVERY: usize = 64;
-/// Least blocks of a sample: tensors with fewer elements are looked at more closely.
-const LEAST: usize = 32;
+/// The sample is one of so many blocks.
+const SAMPLE_EVERY: usize = 64;
+/// Blocks that a sample has at least: of smaller tensors more are looked at.
+const MIN_SAMPLE_BLOCKS: usize = 32;
 
 /// Elements with at least each magnitude of a window.
 type AtLeast = [u32; MAX_BOUNDS + 1];
@@ -33,14 +33,14 @@ pub(crate) fn cut_once(k: usize, delta: &TaskVector<'_>, exponents: Option<Expon
     quick.unwrap_or_else(|| Trim::new(delta).cut(k, delta))
 }
 
-/// The cut that keeps the `k` largest magnitudes, or `None` if the guess was wrong. `exponents`: of base and
+/// The cut that keeps the `k` largest magnitudes, or `None` if the sample was misleading. `exponents`: of base and
 /// source together, where it is known.
 fn cut(delta: &TaskVector<'_>, k: usize, exponents: Option<ExponentRange>) -> Option<Cut> {
     let n = delta.len();
     let (first, bins) = window(delta, k)?;
     let pieces: Vec<AtLeast> = (0..n.div_ceil(PIECE_LEN))
         .into_par_iter()
-        .map(|piece| tally(delta, piece_range(piece, n), first, bins, exponents))
+        .map(|piece| count_from(delta, piece_range(piece, n), first, bins, exponents))
         .collect();
     let all = |i: usize| pieces.iter().map(|p| p[i] as usize).sum::<usize>();
     // The window's largest magnitude that has, with all above, at least `k`.
@@ -60,7 +60,7 @@ fn cut(delta: &TaskVector<'_>, k: usize, exponents: Option<ExponentRange>) -> Op
 
 /// Elements of `range` with at least each magnitude from `first` to `first + bins`. `exponents`: of base and
 /// source together, where they are known.
-fn tally(
+fn count_from(
     delta: &TaskVector<'_>,
     range: Range<usize>,
     first: u16,
@@ -106,7 +106,7 @@ fn at_least_pass(bins: &[u16], bin: u16) -> u32 {
 /// First magnitude and number of magnitudes among which the k-th largest should be.
 fn window(delta: &TaskVector<'_>, k: usize) -> Option<(u16, u16)> {
     let blocks = delta.len() / BLOCK_LEN;
-    let step = (blocks / LEAST).clamp(1, EVERY);
+    let step = (blocks / MIN_SAMPLE_BLOCKS).clamp(1, SAMPLE_EVERY);
     let mut sample: Vec<u16> = Vec::with_capacity((blocks / step + 1) * BLOCK_LEN);
     for at in (0..blocks).step_by(step).map(|block| block * BLOCK_LEN) {
         delta.each_block(at..at + BLOCK_LEN, |_, bins| sample.extend_from_slice(bins));
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Cuts at many densities: those that the guess finds, all of them the histogram's.
+    /// Cuts at many densities: those that the sample finds are the histogram's.
     fn agreed(values: &[f32]) -> usize {
         let bytes = |x: f32| half::bf16::from_f32(x).to_le_bytes();
         let base: Vec<u8> = (0..values.len()).flat_map(|i| bytes([0.0, 0.5, -3.0][i % 3])).collect();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guess_is_the_histograms_cut() {
+    fn the_sampled_cut_is_the_histograms() {
         let mut noise = noise(3);
         let n = 4 * PIECE_LEN + 77;
         let smooth: Vec<f32> = (0..n).map(|_| noise() + noise() + noise()).collect();
@@ -185,10 +185,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_guess_is_seen() {
+    fn a_misleading_sample_is_seen() {
         // The blocks that a sample looks at are unlike the others.
-        let n = 64 * LEAST * BLOCK_LEN;
-        let step = (n / BLOCK_LEN / LEAST).clamp(1, EVERY);
+        let n = 64 * MIN_SAMPLE_BLOCKS * BLOCK_LEN;
+        let step = (n / BLOCK_LEN / MIN_SAMPLE_BLOCKS).clamp(1, SAMPLE_EVERY);
         let mut noise = noise(7);
         let odd: Vec<f32> = (0..n)
             .map(|i| if (i / BLOCK_LEN).is_multiple_of(step) { noise() } else { 1e-3 * noise() })

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{Checkpoint, chat_template};
 
-use super::super::MergeError;
+use crate::merge::MergeError;
 use crate::toml_text;
 
 /// Templates that a recipe may name. They render the same text as mergekit's of these names.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::checkpoint::Checkpoint;
 
-use super::super::MergeError;
+use crate::merge::MergeError;
 
 /// A tokenizer, and which token has which row of the embeddings.
 #[derive(Clone)]
