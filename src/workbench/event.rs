@@ -46,6 +46,9 @@ pub enum AppEvent {
 }
 
 /// Starts the thread that reads the terminal's input.
+///
+/// # Errors
+/// The thread can't be started.
 pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("keys".into()).spawn(move || {
         while let Ok(event) = event::read() {
@@ -58,6 +61,9 @@ pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
 }
 
 /// Starts the thread that finds or starts the engine and passes its messages on until the connection ends.
+///
+/// # Errors
+/// The thread can't be started.
 pub fn listen_to_engine(home: Home, events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("engine".into()).spawn(move || {
         let client = match Client::connect_or_start(&home) {
@@ -125,6 +131,9 @@ pub type Keeper = (Sender<(Whose, Box<Desk>)>, JoinHandle<()>);
 
 /// Starts the thread that stores hand work. Of several versions that wait it writes the latest alone; it ends when
 /// the sender is dropped.
+///
+/// # Errors
+/// The thread can't be started.
 pub fn keep_desks(home: Home, events: Sender<AppEvent>) -> io::Result<Keeper> {
     let (sender, desks) = mpsc::channel::<(Whose, Box<Desk>)>();
     let keeper = thread::Builder::new().name("desks".into()).spawn(move || {

@@ -62,6 +62,9 @@ struct EventLoop {
 }
 
 /// Runs the workbench until it is closed.
+///
+/// # Errors
+/// The terminal can't be taken or written, or a thread can't be started.
 pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     signals::block();
     let (events, inbox) = mpsc::channel();

@@ -52,6 +52,9 @@ pub struct Screen {
 
 impl Screen {
     /// Takes the terminal.
+    ///
+    /// # Errors
+    /// Standard output is no terminal, or it can't be written.
     pub fn take() -> io::Result<Self> {
         // The theme follows `NO_COLOR`. crossterm's own handling would drop reverse and bold too.
         style::force_color_output(true);
@@ -66,6 +69,9 @@ impl Screen {
     }
 
     /// Shows a frame that `draw` makes, inside a synchronized update, writing only what changed.
+    ///
+    /// # Errors
+    /// The terminal's size can't be read, or it can't be written.
     pub fn show(&mut self, draw: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
         let (width, height) = terminal::size()?;
         let area = Rect::new(0, 0, width, height);
@@ -93,6 +99,9 @@ impl Screen {
     }
 
     /// Takes the mouse, or gives it back to the terminal.
+    ///
+    /// # Errors
+    /// The terminal can't be written.
     pub fn mouse(&mut self, ours: bool) -> io::Result<()> {
         if ours {
             execute!(io::stdout(), event::EnableMouseCapture)
@@ -103,6 +112,9 @@ impl Screen {
 
     /// Hands `text` to the terminal's clipboard by OSC 52. Inside tmux, which drops the sequence
     /// unless it is told to pass it on, tmux itself is asked to take the text and hand it on.
+    ///
+    /// # Errors
+    /// The terminal can't be written.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         if std::env::var_os("TMUX").is_some() && load_tmux_buffer(text).is_ok() {
             return Ok(());
@@ -113,6 +125,9 @@ impl Screen {
     }
 
     /// Takes the terminal again after the process was stopped.
+    ///
+    /// # Errors
+    /// The terminal can't be written.
     pub fn resume(&mut self, mouse: bool) -> io::Result<()> {
         enter()?;
         self.anew = true;

@@ -27,6 +27,9 @@ pub fn block() {
 }
 
 /// Starts the threads that report signals and watch for the terminal's end.
+///
+/// # Errors
+/// A thread can't be started.
 pub fn watch(events: Sender<AppEvent>) -> std::io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         let set = signal_set(&TAKEN);
