@@ -8,9 +8,10 @@ use super::follow::{Telling, ask, catch_interrupt, follow, interrupted, interrup
 use super::say::note;
 use crate::error::BadInput;
 use crate::session::config::{Config, ZOO, with_absolute_paths, with_lenient, with_overrides};
+use crate::session::home::session_list;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Reply, Status};
-use crate::session::{Client, Engine, Home, WorkerKind, list};
+use crate::session::{Client, Engine, Home, WorkerKind};
 
 /// What to run: the session's name, and its config unless it goes on from its journal.
 struct Plan {
@@ -71,7 +72,7 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     Config::parse(&text, &place)?;
     if args.resume {
         let name = args.name.clone().map_or_else(|| latest(home, &config.name), Ok)?;
-        if list::exists(home, &name) {
+        if session_list::exists(home, &name) {
             check_same(home, &name, args)?;
             let other = other_config(home, &name, &text, &place, args)?;
             return Ok(Plan { name: Some(name), config: None, extend: None, other });
@@ -81,8 +82,8 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     }
     if let Some(name) = &args.name {
         crate::session::home::check_name(name)?;
-        if list::exists(home, name) {
-            return Err(BadInput::error(crate::session::journal::exists_sentence(name)));
+        if session_list::exists(home, name) {
+            return Err(BadInput::error(crate::session::home::exists_sentence(name)));
         }
     }
     Ok(Plan { name: args.name.clone(), config: Some(text), extend: None, other: None })
@@ -116,8 +117,10 @@ fn latest(home: &Home, name: &str) -> anyhow::Result<String> {
             rest.is_empty() || rest.strip_prefix('-').is_some_and(|n| n.parse::<u32>().is_ok())
         })
     };
-    let mut rows: Vec<_> =
-        list::rows(home)?.into_iter().filter(|row| row.problem.is_none() && numbered(&row.name)).collect();
+    let mut rows: Vec<_> = session_list::rows(home)?
+        .into_iter()
+        .filter(|row| row.problem.is_none() && numbered(&row.name))
+        .collect();
     rows.sort_by_key(|row| row.status == Status::Finished);
     Ok(rows.first().map_or_else(|| name.to_owned(), |row| row.name.clone()))
 }
@@ -195,7 +198,7 @@ fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
         (Some(name), true) => name.clone(),
         _ => begin(&mut client, plan).map_err(|why| match &plan.name {
             // It has begun all the same, or had before.
-            Some(name) if interrupted() && list::exists(home, name) => interruption(name),
+            Some(name) if interrupted() && session_list::exists(home, name) => interruption(name),
             _ => why,
         })?,
     };

@@ -26,7 +26,7 @@ pub fn run(name: &str, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
         return Err(trouble.clone().into());
     }
     if json {
-        let mut value = report::json(&state);
+        let mut value = report::document(&state);
         if let (Some(trouble), Some(object)) = (&lost, value.as_object_mut()) {
             object.insert("damaged".into(), trouble.what.clone().into());
         }

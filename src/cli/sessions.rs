@@ -2,14 +2,15 @@
 
 use super::say::{self, out};
 use crate::locale::in_locale;
+use crate::session::Home;
+use crate::session::home::session_list;
 use crate::session::protocol::Status;
-use crate::session::{Home, list};
 use crate::text::visible_line;
 
 /// Lists them, the latest first.
 pub fn run(json: bool) -> anyhow::Result<()> {
     let home = Home::from_env()?;
-    let rows = list::rows(&home)?;
+    let rows = session_list::rows(&home)?;
     if json {
         return say::json(&rows);
     }

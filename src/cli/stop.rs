@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use super::follow::ask;
 use super::say::note;
 use crate::error::BadInput;
-use crate::session::lock::{holder, is_locked};
+use crate::session::home::lock::{holder, is_locked};
+use crate::session::home::session_list;
 use crate::session::protocol::Command;
-use crate::session::{Client, Home, list};
+use crate::session::{Client, Home};
 
 /// Ends it; it can be resumed.
 pub fn run(name: &str) -> anyhow::Result<()> {
     let home = Home::from_env()?;
-    if !list::exists(&home, name) {
+    if !session_list::exists(&home, name) {
         // The engine's own sentence for it names what there is.
         crate::session::journal::Reader::open(&home, name)?;
     }

@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 
 use super::home::Home;
 use super::journal::now_ms;
-use super::line::encode;
+use super::json_line::encode;
 use super::protocol::{Command, Message, Reply, Request, VERSION};
 use crate::error::BadInput;
 use crate::limits::MESSAGE;

@@ -14,7 +14,7 @@ use anyhow::Context;
 
 use super::client::read_lines;
 use super::job::{Job, Report};
-use super::line::{Unsayable, encode};
+use super::json_line::{Unsayable, encode};
 use super::signals;
 use crate::evaluate::fingerprints::{Changed, of_models};
 use crate::evaluate::{EvalRequest, Evaluator, Progress, SplitResult, is_settled};

@@ -16,7 +16,7 @@ use super::panes;
 use super::panes::Hit;
 use super::replay::{self, ReplaySource};
 use super::terminal::{self, signals};
-use crate::session::line::Unsayable;
+use crate::session::json_line::Unsayable;
 use crate::session::{CommandSender, Home};
 
 /// Shortest time between two frames that show engine messages. A key is drawn sooner.

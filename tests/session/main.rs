@@ -528,7 +528,7 @@ fn journals_that_cannot_be_read_say_so() {
         .unwrap();
     assert!(says("foreign").contains("no journal of Yosegi"), "{}", says("foreign"));
     // All are listed, each with what is the matter.
-    let mut listed: Vec<(String, &str)> = yosegi::session::list::rows(&home)
+    let mut listed: Vec<(String, &str)> = yosegi::session::home::session_list::rows(&home)
         .unwrap()
         .into_iter()
         .map(|r| (r.name, r.problem.map_or("", |p| p.kind.name())))

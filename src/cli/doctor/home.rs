@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::{Finding, size, var};
 use crate::checkpoint::{discover, hub_cache};
 use crate::session::client::ConnectError;
+use crate::session::home::session_list;
 use crate::session::protocol::Status;
-use crate::session::{Client, Home, list};
+use crate::session::{Client, Home};
 
 /// Sessions of some hundred megabytes have room to grow.
 const ROOM: u64 = 2_000_000_000;
@@ -105,7 +106,7 @@ fn free_bytes(path: &Path) -> Option<u64> {
 }
 
 fn sessions(home: &Home) -> Finding {
-    let rows = match list::rows(home) {
+    let rows = match session_list::rows(home) {
         Ok(rows) => rows,
         Err(why) => {
             let todo = "make it readable, or set YOSEGI_HOME to another folder";

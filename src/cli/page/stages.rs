@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{escape, percent};
-use crate::session::journey::route;
 use crate::session::protocol::{Origin, Target};
+use crate::session::report::path_text::path_text;
 use crate::session::state::{Entry, SessionState};
 
 /// The stages as a table, and each winner's recipe to copy. Nothing where there is one stage.
@@ -39,7 +39,7 @@ pub fn draw(state: &SessionState, out: &mut String) -> std::fmt::Result {
     for at in 0..state.begun.len() {
         let Some(winner) = winner(state, at) else { continue };
         let Target::Recipe(recipe) = &winner.candidate.target else { continue };
-        let text = route(recipe).unwrap_or_else(|| recipe.to_toml());
+        let text = path_text(recipe).unwrap_or_else(|| recipe.to_toml());
         writeln!(
             out,
             "<details><summary>The winner of stage {}: {}</summary><pre>{}</pre></details>",

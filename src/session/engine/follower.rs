@@ -15,9 +15,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::inbound::{FollowerNews, Inbound};
 use crate::session::Client;
 use crate::session::home::Home;
+use crate::session::home::lock::{Holder, holder};
+use crate::session::home::session_list;
 use crate::session::journal::Reader;
-use crate::session::list;
-use crate::session::lock::{Holder, holder};
 use crate::session::protocol::{Command, Live, Message, Reply};
 
 /// How often the lock of a session is looked at.
@@ -144,7 +144,7 @@ impl Follower {
                     (told, missed) = (None, 0);
                     self.send(FollowerNews::RunsAt(None));
                     self.read_journal();
-                    if !self.ended && list::is_interrupted(&self.home, &self.session) {
+                    if !self.ended && session_list::is_interrupted(&self.home, &self.session) {
                         self.send_live(Live::Halted {
                             reason: "its process was killed".to_owned(),
                             killed: true,
@@ -190,7 +190,8 @@ impl Follower {
             match client.recv_timeout(LOOK) {
                 Ok(Some(message)) => self.pass_on(message),
                 Ok(None)
-                    if crate::session::lock::holder(&self.home, &self.session).as_ref() == Some(holder) => {}
+                    if crate::session::home::lock::holder(&self.home, &self.session).as_ref()
+                        == Some(holder) => {}
                 Ok(None) if silent_since.get_or_insert_with(Instant::now).elapsed() < LAST_WORDS => {}
                 Ok(None) | Err(_) => break,
             }

@@ -11,7 +11,7 @@ use super::follower::FollowedSession;
 use super::inbound::{FollowerNews, Inbound};
 use super::jobs::ForwardedTry;
 use crate::session::Client;
-use crate::session::lock::holder;
+use crate::session::home::lock::holder;
 use crate::session::protocol::{Command, Live, Message, Reply};
 
 /// Time for the process that runs a session to carry out a command.

@@ -14,9 +14,9 @@ use crate::error::BadInput;
 use crate::evaluate::{SetupFacts, SplitQuestions, StoredQuestion};
 use crate::session::config::Config;
 use crate::session::evolve::Evolution;
-use crate::session::home::Home;
-use crate::session::journal::{Journal, Reader, exists_sentence};
-use crate::session::list;
+use crate::session::home::session_list;
+use crate::session::home::{Home, exists_sentence};
+use crate::session::journal::{Journal, Reader};
 use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
 };
@@ -67,7 +67,8 @@ impl Dispatcher {
                 return self.in_background(connection, id, move |_| queries::questions(&task, split));
             }
             Command::Sessions => {
-                return self.in_background(connection, id, |home| list::rows(home).map(Reply::Sessions));
+                return self
+                    .in_background(connection, id, |home| session_list::rows(home).map(Reply::Sessions));
             }
             Command::Answers { session, candidate, split } => {
                 return self.in_background(connection, id, move |home| {
@@ -214,7 +215,7 @@ impl Dispatcher {
         self.must_be_free()?;
         if let Some(name) = &name {
             crate::session::home::check_name(name)?;
-            if list::exists(&self.home, name) {
+            if session_list::exists(&self.home, name) {
                 return Err(BadInput::error(exists_sentence(name)));
             }
         }
@@ -282,7 +283,8 @@ impl Dispatcher {
         facts: &SetupFacts,
         questions: &[StoredQuestion],
     ) {
-        let name = start.name.clone().unwrap_or_else(|| list::fresh_name(&self.home, &start.config.name));
+        let name =
+            start.name.clone().unwrap_or_else(|| session_list::fresh_name(&self.home, &start.config.name));
         let made = if start.resume {
             ActiveSession::resume(&self.home, &name, facts, questions, start.extend)
         } else {

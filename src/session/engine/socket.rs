@@ -24,7 +24,7 @@ use super::worker_handle::WorkerKind;
 use super::writers::{Writers, Writing};
 use crate::session::client::read_lines;
 use crate::session::home::Home;
-use crate::session::line::encode;
+use crate::session::json_line::encode;
 use crate::session::protocol::{Message, Reply};
 use crate::session::signals;
 

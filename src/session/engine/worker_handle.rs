@@ -15,7 +15,7 @@ use super::inbound::Inbound;
 use crate::limits::MESSAGE;
 use crate::session::client::{own_program, read_lines};
 use crate::session::job::{Job, Report};
-use crate::session::line::encode;
+use crate::session::json_line::encode;
 
 /// A worker in tests: it does a job and reports through the sink.
 pub type WorkerFunction = dyn Fn(&Job, &mut dyn FnMut(Report)) + Send + Sync;

@@ -1,6 +1,5 @@
 //! Opening a journal's file: for writing, or for looking at it, also where nothing may be written.
 
-use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -10,9 +9,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
+use super::schema::{APPLICATION_ID, SCHEMA};
 use super::trouble::Trouble;
-use super::{APPLICATION_ID, SCHEMA};
 use crate::limits;
+use crate::session::home::access::{may_read, may_write};
 use crate::session::protocol::VERSION;
 
 /// How long another's transaction is waited for.
@@ -88,24 +88,6 @@ fn unchanging(path: &Path) -> std::ffi::OsString {
     }
     out.extend(b"?immutable=1");
     std::os::unix::ffi::OsStringExt::from_vec(out)
-}
-
-/// Whether this process may write there, by the system's word.
-pub(in crate::session) fn may_write(path: &Path) -> bool {
-    may(path, libc::W_OK).is_ok()
-}
-
-fn may_read(path: &Path) -> io::Result<()> {
-    may(path, libc::R_OK)
-}
-
-fn may(path: &Path, what: libc::c_int) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: the path is a string that ends in a zero and outlives the call, which changes nothing.
-    match unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), what, libc::AT_EACCESS) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// Whether there is anything in a journal's file. A process killed before its first event leaves

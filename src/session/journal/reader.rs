@@ -6,11 +6,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tempfile::TempDir;
 
 use super::open::{self, Looking};
-use super::{Body, Trouble, missing_sentence, split_name};
+use super::schema::{StoredAnswer, split_name};
+use super::trouble::Trouble;
 use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
-use crate::session::home::Home;
+use crate::session::home::{Home, missing_sentence};
 use crate::session::protocol::{Answer, Answers, CandidateId, Outcome, Record, Score, Split, VERSION};
 use crate::session::state::SessionState;
 
@@ -221,23 +222,15 @@ impl Reader<'_> {
         let mut out = Vec::new();
         while let Some(row) = rows.next().map_err(broken)? {
             let body: String = row.get(1).map_err(broken)?;
-            let body: Body =
+            let body: StoredAnswer =
                 serde_json::from_str(&body).map_err(|e| Trouble::answer(&self.path, candidate, &e))?;
-            out.push(Answer {
+            out.push(body.with_question(StoredQuestion {
+                split,
                 index: row.get(0).map_err(broken)?,
                 id: row.get(2).map_err(broken)?,
                 question: row.get(3).map_err(broken)?,
                 gold: row.get(4).map_err(broken)?,
-                text: body.text,
-                number: body.number,
-                correct: body.correct,
-                language: body.language,
-                p_language: body.p_language,
-                tokens: body.tokens,
-                lenient_correct: body.lenient_correct,
-                in_language: body.in_language,
-                detail: body.detail,
-            });
+            }));
         }
         Ok(out)
     }

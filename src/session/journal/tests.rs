@@ -70,14 +70,14 @@ fn what_comes_before_an_illegible_event_is_read() {
     assert_eq!(reader.legible_state().unwrap().0.seq, 2);
     assert!(reader.state().is_err() && reader.records(3).is_err());
     assert!(reader.state().unwrap_err().is::<Trouble>());
-    let row = crate::session::list::rows(&home).unwrap().remove(0);
+    let row = crate::session::home::session_list::rows(&home).unwrap().remove(0);
     assert_eq!(row.problem.map(|p| p.kind), Some(TroubleKind::Damaged));
 }
 
 /// Earlier journals have `p_ja` beside `p_language`; both names of a score's shares are read, today's written.
 #[test]
 fn either_name_of_a_language_figure_is_read() {
-    let body = |more: &str| -> Body {
+    let body = |more: &str| -> StoredAnswer {
         let text = format!(
             "{{\"text\":\"1\",\"number\":\"1\",\"correct\":true,\"language\":\"fr\",\"tokens\":1,{more}\
              \"in_language\":true}}"

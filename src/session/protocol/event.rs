@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CandidateId, Cost, Score, SplitScore, Target, TaskScore};
+use super::types::CandidateId;
+use crate::evaluate::{Cost, Score, SplitScore, Target, TaskScore};
 use crate::recipe::Recipe;
 
 /// A stored event with its place and what may differ between two equal runs.

@@ -71,7 +71,7 @@ fn everybody_answers_a_part_and_the_best_answer_all() {
     assert!(last.unwrap().candidates <= off.candidates && last.unwrap().candidates > 0);
     let report = crate::session::report::text(&state);
     assert!(report.contains("have an estimate for their fitness; of "), "{report}");
-    assert!(crate::session::report::json(&state)["estimates_off"]["most"].is_number());
+    assert!(crate::session::report::document(&state)["estimates_off"]["most"].is_number());
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn the_winner_of_a_stage_is_a_model_of_the_next() {
     assert!(state.genes.iter().any(|g| g.name == "y.1#2"), "{:?}", state.genes);
     let finish = state.finished.as_ref().unwrap();
     assert!(finish.train.fitness > 0.42 && !finish.recipe.path.is_empty(), "{finish:?}");
-    let lines = crate::session::journey::stages(&state);
+    let lines = crate::session::report::path_text::stage_lines(&state);
     assert!(lines[0].contains("weights: 12 evaluations") && lines[0].contains("is stage:1"), "{lines:?}");
     assert!(lines[1].ends_with("2: 20 evaluations"), "{lines:?}");
 }

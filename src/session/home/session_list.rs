@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use super::home::Home;
-use super::journal::{Reader, Trouble, TroubleKind, has_begun};
+use super::Home;
 use super::lock::is_locked;
-use super::protocol::{SessionRow, Status};
-use super::state::SessionState;
+use crate::session::journal::{Reader, Trouble, TroubleKind, has_begun};
+use crate::session::protocol::{SessionRow, Status};
+use crate::session::state::SessionState;
 
 /// One line a session, the latest first; a journal that can't be read, or not to its end, says so in its line.
 ///

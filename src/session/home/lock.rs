@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::home::Home;
+use super::Home;
 use crate::error::BadInput;
 
 /// Whoever lists sessions holds the lock for an instant to see whether it is free: a writer tries
@@ -57,7 +57,7 @@ pub fn holder(home: &Home, name: &str) -> Option<Holder> {
 }
 
 /// Takes the session's lock, or says who has it.
-pub(super) fn lock(home: &Home, dir: &Path, name: &str) -> anyhow::Result<File> {
+pub(in crate::session) fn lock(home: &Home, dir: &Path, name: &str) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let mut file = File::options()
         .read(true)

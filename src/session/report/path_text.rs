@@ -1,20 +1,18 @@
-//! Stages and paths in words: where a session stands, and the way that a token takes.
+//! A recipe's path and a session's stages as text, for reports and the workbench.
 
 use std::fmt::Write;
 
-use super::state::SessionState;
 use crate::recipe::Recipe;
+use crate::session::state::SessionState;
 use crate::text::visible_line;
 
-/// Characters of a line of a path.
+/// Most characters of a line of a path.
 const LINE: usize = 96;
 
-/// A recipe's path as the way through the models: `base 0 → ×1.250 ja 1 → base 4`, each
-/// with the factor on what enters it; runs of
-/// layers of one model that follow each other, unscaled, are drawn together (`ja 1–3`). `None`
-/// for a recipe without a path.
+/// A recipe's path as text: `base 0 → ×1.250 ja 1 → base 4`, each layer with the scale of its input. Unscaled layers of
+/// one model in a row stand together (`ja 1–3`). `None` for a recipe without a path.
 #[must_use]
-pub fn route(recipe: &Recipe) -> Option<String> {
+pub fn path_text(recipe: &Recipe) -> Option<String> {
     let path = &recipe.path;
     let mut out = String::new();
     let (mut width, mut i) = (0, 0);
@@ -51,9 +49,9 @@ fn short(reference: &str) -> String {
     visible_line(tail)
 }
 
-/// One line a stage: what it has used, and its winner. Empty where there is one stage only.
+/// One line for each stage: the evaluations that it has used, and its winner. Empty for a session of one stage.
 #[must_use]
-pub fn stages(state: &SessionState) -> Vec<String> {
+pub fn stage_lines(state: &SessionState) -> Vec<String> {
     let used = |at: usize| at.checked_sub(1).and_then(|i| state.begun.get(i)).map(|b| b.evaluations);
     let line = |(at, name): (usize, &String)| {
         let name = visible_line(name);
@@ -92,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_drawn_as_a_route() {
+    fn a_path_is_one_line_of_steps() {
         let recipe = path(&[
             ("zoo:base", 0, 1.0),
             ("zoo:base", 1, 1.0),
@@ -101,11 +99,11 @@ mod tests {
             ("stage:1", 2, 1.0),
             ("zoo:base", 4, 0.5),
         ]);
-        assert_eq!(route(&recipe).unwrap(), "base 0–1 → ×1.250 ja 1–2 → stage:1 2 → ×0.500 base 4");
-        assert_eq!(route(&path(&[("zoo:base", 0, 1.0)])).unwrap(), "base 0");
-        assert_eq!(route(&path(&[])), None);
+        assert_eq!(path_text(&recipe).unwrap(), "base 0–1 → ×1.250 ja 1–2 → stage:1 2 → ×0.500 base 4");
+        assert_eq!(path_text(&path(&[("zoo:base", 0, 1.0)])).unwrap(), "base 0");
+        assert_eq!(path_text(&path(&[])), None);
         let long: Vec<(&str, usize, f64)> = (0..80).map(|i| ("some/model", 79 - i, 1.0)).collect();
-        let text = route(&path(&long)).unwrap();
+        let text = path_text(&path(&long)).unwrap();
         assert!(text.lines().count() > 3 && text.lines().all(|l| l.chars().count() <= LINE + 8), "{text}");
         assert_eq!(text.matches('→').count(), 79);
     }

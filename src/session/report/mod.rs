@@ -1,18 +1,23 @@
 //! A session in words and numbers: the tables that `evolve` prints at its end and `report` any
 //! time, and the same as JSON.
 
+mod json;
+pub mod path_text;
+
 use std::fmt::Write;
+
+pub use json::{document, name_shares};
 
 use serde::Serialize;
 
-use super::config::Config;
-use super::evolve::objectives;
-use super::journey::{route, stages};
-use super::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
-use super::state::{Entry, SessionState};
 use crate::locale::{in_locale, speaks_unicode};
-use crate::task::{AnswerLanguage, share_names};
+use crate::session::config::Config;
+use crate::session::evolve::objectives;
+use crate::session::protocol::{Candidate, Cost, Origin, Outcome, Score, Status, Target, TaskScore};
+use crate::session::state::{Entry, SessionState};
+use crate::task::AnswerLanguage;
 use crate::text::visible_line;
+use path_text::{path_text, stage_lines};
 
 /// One line of the comparison: what the search is measured against, and what it found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -274,7 +279,7 @@ pub fn text(state: &SessionState) -> String {
             state.overlap
         );
     }
-    for line in stages(state) {
+    for line in stage_lines(state) {
         let _ = writeln!(out, "{line}");
     }
     if !state.stages.is_empty() {
@@ -312,7 +317,7 @@ pub fn text(state: &SessionState) -> String {
     }
     let best = state.best_entry().map(|e| &e.candidate);
     if let Some(Candidate { label, target: Target::Recipe(recipe), .. }) = best
-        && let Some(way) = route(recipe)
+        && let Some(way) = path_text(recipe)
     {
         let (n, label) = (recipe.path.len(), visible_line(label));
         let _ = writeln!(out, "\nthe path of the best ({label}), {n} layers:\n\n  {way}");
@@ -327,66 +332,4 @@ pub fn text(state: &SessionState) -> String {
         let _ = writeln!(out, "\nthe final recipe:\n\n{}", finish.recipe.to_toml());
     }
     out
-}
-
-/// The whole session as one JSON document.
-#[must_use]
-pub fn json(state: &SessionState) -> serde_json::Value {
-    let mut document = serde_json::json!({
-        "session": state.name,
-        "status": state.status,
-        "reason": state.reason,
-        "evaluations": state.evaluations,
-        "budget": state.budget,
-        "seed": state.seed,
-        "genes": state.genes,
-        "stages": state.stages,
-        "stages_begun": state.begun,
-        "train_questions": state.train_questions,
-        "test_questions": state.test_questions,
-        "device": state.device,
-        "device_note": state.device_note,
-        "dtype": state.dtype,
-        "language_by": state.language_by,
-        "languages": state.languages,
-        "tokens": state.tokens,
-        "overlap": state.overlap,
-        "front": state.front,
-        "estimates_off": state.off(),
-        "comparison": comparison(state),
-        "generations": state.generations,
-        "seconds_per_candidate": spent(state),
-        "best": state.finished.as_ref().map(|f| serde_json::json!({
-            "candidate": f.best, "train": f.train, "test": f.test, "recipe": f.recipe,
-        })),
-    });
-    name_shares(&mut document, state);
-    document
-}
-
-/// Gives the shares of each score in a document the names that [`share_names`] says.
-pub fn name_shares(document: &mut serde_json::Value, state: &SessionState) {
-    let names = share_names(state.languages.iter().map(String::as_str));
-    if names != JAPANESE {
-        rename_shares(document, names);
-    }
-}
-
-/// The names in a score's written form.
-const JAPANESE: [&str; 2] = ["acc_ja", "japanese"];
-
-fn rename_shares(value: &mut serde_json::Value, names: [&str; 2]) {
-    match value {
-        serde_json::Value::Object(map) => {
-            map.values_mut().for_each(|inner| rename_shares(inner, names));
-            let is_score = ["fitness", "acc", "acc_ja", "japanese"].iter().all(|key| map.contains_key(*key));
-            for (old, new) in JAPANESE.into_iter().zip(names).filter(|_| is_score) {
-                if let Some(share) = map.remove(old) {
-                    map.insert(new.to_owned(), share);
-                }
-            }
-        }
-        serde_json::Value::Array(all) => all.iter_mut().for_each(|inner| rename_shares(inner, names)),
-        _ => {}
-    }
 }

@@ -1,17 +1,17 @@
-//! The journal: one `SQLite` file a session, an append-only table of events and the answers.
+//! The journal of a session: one `SQLite` file with an append-only table of events and the answers. The engine writes it;
+//! state, resume, report and the answers on the screen are read from it, and nothing else is kept. It also holds the
+//! fingerprints of all files that the session reads.
 //!
-//! Beside them stand fingerprints of all that the session reads (models, task, questions).
-//!
-//! It is the only truth; every view is a fold over it. A candidate's answers and the event that
-//! tells of them are written in one transaction, so that a run killed at any moment has lost at
-//! most the candidate in flight. WAL with `synchronous = NORMAL`: a killed process loses no
-//! commit; a power cut may lose the last few, never the file, and the resumed run computes the
-//! same ones again. `FULL` would add a disk flush to every candidate and save nothing but that.
+//! A candidate's answers and its event are written in one transaction, so a run that is killed loses at most the candidate
+//! that is being measured. WAL with `synchronous = NORMAL`: a killed process loses no commit; a power cut may lose the
+//! last few, never the file, and the resumed run computes the same ones again. `FULL` would add a disk flush for every
+//! candidate and save nothing but that.
 //!
 //! One process writes (an exclusive lock on `lock` beside the file); any number may read.
 
 mod open;
 mod reader;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -22,62 +22,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use rusqlite::{Connection, Transaction, params};
-use serde::{Deserialize, Serialize};
 
-use super::home::Home;
-use super::protocol::{Answer, CandidateId, Cost, Detail, Event, Record, Split, VERSION};
+use super::home::lock::lock;
+use super::home::{Home, access::may_write, exists_sentence, missing_sentence};
+use super::protocol::{Answer, CandidateId, Cost, Event, Record, Split, VERSION};
 use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::evaluate::StoredQuestion;
-use crate::task::LanguageProbability;
-use crate::toml_text;
-pub(super) use open::{has_begun, may_write};
+pub(super) use open::has_begun;
 use reader::Db;
 pub use reader::Reader;
+use schema::{StoredAnswer, kind, split_name};
 pub use trouble::{Trouble, TroubleKind};
-
-/// Marks the file as a journal of Yosegi (`PRAGMA application_id`: "YOSG").
-const APPLICATION_ID: i64 = 0x594f_5347;
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS events (
-    seq     INTEGER PRIMARY KEY,
-    at_ms   INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    kind    TEXT NOT NULL,
-    body    TEXT NOT NULL,
-    cost    TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS questions (
-    split TEXT NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, question TEXT NOT NULL, gold TEXT NOT NULL,
-    PRIMARY KEY (split, idx)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answers (
-    candidate INTEGER NOT NULL, split TEXT NOT NULL, idx INTEGER NOT NULL, body TEXT NOT NULL,
-    PRIMARY KEY (candidate, split, idx)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (
-    file TEXT PRIMARY KEY, hash TEXT NOT NULL, stamp TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-";
-
-/// What is stored of an answer; question and gold stand in `questions`.
-#[derive(PartialEq, Serialize, Deserialize)]
-struct Body {
-    text: String,
-    number: Option<String>,
-    correct: bool,
-    language: String,
-    #[serde(flatten)]
-    p_language: LanguageProbability,
-    tokens: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    lenient_correct: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    in_language: Option<bool>,
-    #[serde(flatten)]
-    detail: Detail,
-}
 
 /// A journal open for writing. Nobody else can open it so until this one is dropped.
 pub struct Journal {
@@ -117,7 +73,7 @@ impl Journal {
     }
 
     fn open_dir(home: &Home, dir: &Path, name: &str, fresh: bool) -> anyhow::Result<Self> {
-        let lock = super::lock::lock(home, dir, name)?;
+        let lock = lock(home, dir, name)?;
         let path = dir.join("journal.db");
         let db = Connection::open(&path).with_context(|| format!("{}", path.display()))?;
         open::prepare(&db, &path, fresh)?;
@@ -153,19 +109,9 @@ impl Journal {
         let record = put(&tx, &path, seq, event, cost)?;
         for (split, answers) in answers {
             for answer in *answers {
-                let body = Body {
-                    text: answer.text.clone(),
-                    number: answer.number.clone(),
-                    correct: answer.correct,
-                    language: answer.language.clone(),
-                    p_language: answer.p_language,
-                    tokens: answer.tokens,
-                    lenient_correct: answer.lenient_correct,
-                    in_language: answer.in_language,
-                    detail: answer.detail.clone(),
-                };
+                let body = StoredAnswer::of(answer);
                 let text = serde_json::to_string(&body)?;
-                if serde_json::from_str::<Body>(&text).ok().as_ref() != Some(&body) {
+                if serde_json::from_str::<StoredAnswer>(&text).ok().as_ref() != Some(&body) {
                     return Err(no_way_back(&path, &format!("the answer to question {}", answer.index + 1)));
                 }
                 tx.prepare_cached(
@@ -266,56 +212,6 @@ fn no_way_back(path: &Path, what: &str) -> anyhow::Error {
          written, and all before it stands",
         path.display()
     )
-}
-
-/// What to say when a session is already there.
-#[must_use]
-pub fn exists_sentence(name: &str) -> String {
-    format!(
-        "session `{name}` exists already: go on with it by --resume, or take another --name \
-         (see `yosegi sessions`)"
-    )
-}
-
-fn missing_sentence(home: &Home, name: &str) -> String {
-    let names = home.session_names();
-    let near = toml_text::closest(name, names.iter().map(String::as_str))
-        .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
-        .map_or(String::new(), |(_, n)| format!(" (did you mean `{n}`?)"));
-    format!(
-        "there is no session `{name}` in {}{near}: `yosegi sessions` lists them",
-        home.sessions().display()
-    )
-}
-
-const fn split_name(split: Split) -> &'static str {
-    match split {
-        Split::Train => "train",
-        Split::Test => "test",
-    }
-}
-
-/// The event's name in its JSON.
-const fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::Created { .. } => "created",
-        Event::Baseline { .. } => "baseline",
-        Event::GenerationStarted { .. } => "generation_started",
-        Event::StageStarted { .. } => "stage_started",
-        Event::Evaluated { .. } => "evaluated",
-        Event::Block { .. } => "block",
-        Event::Questions { .. } => "questions",
-        Event::Estimated { .. } => "estimated",
-        Event::Injected { .. } => "injected",
-        Event::GenerationFinished { .. } => "generation_finished",
-        Event::HeldOut { .. } => "held_out",
-        Event::Ended { .. } => "ended",
-        Event::Extended { .. } => "extended",
-        Event::Paused => "paused",
-        Event::Resumed => "resumed",
-        Event::Stopped { .. } => "stopped",
-        Event::Finished { .. } => "finished",
-    }
 }
 
 /// Milliseconds since the Unix epoch.

@@ -1,5 +1,9 @@
 //! Where sessions, the engine's socket and its log lie.
 
+pub(super) mod access;
+pub mod lock;
+pub mod session_list;
+
 use std::fs::DirBuilder;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -8,9 +12,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::journal::may_write;
+use access::may_write;
+
 use crate::checkpoint::{own_folder, user_id};
 use crate::error::BadInput;
+use crate::toml_text;
 
 /// The longest path of the engine's socket: one of a headless run beside it has a longer name and
 /// must fit a Unix socket's address too (the limit is 108 bytes on Linux, 104 on macOS, with the
@@ -195,6 +201,28 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
         )));
     }
     Ok(())
+}
+
+/// What to say when a session is already there.
+#[must_use]
+pub fn exists_sentence(name: &str) -> String {
+    format!(
+        "session `{name}` exists already: go on with it by --resume, or take another --name \
+         (see `yosegi sessions`)"
+    )
+}
+
+/// What to say where there is no session of a name: the nearest name, if one is near.
+#[must_use]
+pub fn missing_sentence(home: &Home, name: &str) -> String {
+    let names = home.session_names();
+    let near = toml_text::closest(name, names.iter().map(String::as_str))
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
+        .map_or(String::new(), |(_, n)| format!(" (did you mean `{n}`?)"));
+    format!(
+        "there is no session `{name}` in {}{near}: `yosegi sessions` lists them",
+        home.sessions().display()
+    )
 }
 
 /// Makes `dir` and what is above it, readable by this user alone.

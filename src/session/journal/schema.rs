@@ -1,0 +1,119 @@
+//! What stands in a journal's tables: the schema, and the written names of splits, events and answers. Writer and reader
+//! of the journal share it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::StoredQuestion;
+use crate::session::protocol::{Answer, Detail, Event, Split};
+use crate::task::LanguageProbability;
+
+/// Marks the file as a journal of Yosegi (`PRAGMA application_id`: "YOSG").
+pub(super) const APPLICATION_ID: i64 = 0x594f_5347;
+
+pub(super) const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS events (
+    seq     INTEGER PRIMARY KEY,
+    at_ms   INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    body    TEXT NOT NULL,
+    cost    TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS questions (
+    split TEXT NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, question TEXT NOT NULL, gold TEXT NOT NULL,
+    PRIMARY KEY (split, idx)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    candidate INTEGER NOT NULL, split TEXT NOT NULL, idx INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (candidate, split, idx)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    file TEXT PRIMARY KEY, hash TEXT NOT NULL, stamp TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// An answer as the table `answers` has it; question and gold stand in `questions`.
+#[derive(PartialEq, Serialize, Deserialize)]
+pub(super) struct StoredAnswer {
+    text: String,
+    number: Option<String>,
+    correct: bool,
+    language: String,
+    #[serde(flatten)]
+    p_language: LanguageProbability,
+    tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lenient_correct: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_language: Option<bool>,
+    #[serde(flatten)]
+    detail: Detail,
+}
+
+impl StoredAnswer {
+    /// What is stored of an answer.
+    pub fn of(answer: &Answer) -> Self {
+        Self {
+            text: answer.text.clone(),
+            number: answer.number.clone(),
+            correct: answer.correct,
+            language: answer.language.clone(),
+            p_language: answer.p_language,
+            tokens: answer.tokens,
+            lenient_correct: answer.lenient_correct,
+            in_language: answer.in_language,
+            detail: answer.detail.clone(),
+        }
+    }
+
+    /// The answer again, with its question.
+    pub fn with_question(self, asked: StoredQuestion) -> Answer {
+        let StoredQuestion { split: _, index, id, question, gold } = asked;
+        Answer {
+            index,
+            id,
+            question,
+            gold,
+            text: self.text,
+            number: self.number,
+            correct: self.correct,
+            language: self.language,
+            p_language: self.p_language,
+            tokens: self.tokens,
+            lenient_correct: self.lenient_correct,
+            in_language: self.in_language,
+            detail: self.detail,
+        }
+    }
+}
+
+/// The name of a split in the tables.
+pub(super) const fn split_name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Test => "test",
+    }
+}
+
+/// The event's name in its JSON.
+pub(super) const fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Created { .. } => "created",
+        Event::Baseline { .. } => "baseline",
+        Event::GenerationStarted { .. } => "generation_started",
+        Event::StageStarted { .. } => "stage_started",
+        Event::Evaluated { .. } => "evaluated",
+        Event::Block { .. } => "block",
+        Event::Questions { .. } => "questions",
+        Event::Estimated { .. } => "estimated",
+        Event::Injected { .. } => "injected",
+        Event::GenerationFinished { .. } => "generation_finished",
+        Event::HeldOut { .. } => "held_out",
+        Event::Ended { .. } => "ended",
+        Event::Extended { .. } => "extended",
+        Event::Paused => "paused",
+        Event::Resumed => "resumed",
+        Event::Stopped { .. } => "stopped",
+        Event::Finished { .. } => "finished",
+    }
+}
