@@ -1,6 +1,6 @@
 //! `yosegi attach` without a terminal: follows a session's events on stderr until it ends.
 
-use super::follow::{Telling, catch_interrupt, follow};
+use super::output::follow::{Telling, catch_interrupt, follow};
 use crate::session::journal::Reader;
 use crate::session::{Engine, Home, WorkerKind};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 
 use super::answers::{self, Judged};
-use super::say::{self, note, out};
+use super::output::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::error::BadInput;
 use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, SplitQuestions, TaskSpec};

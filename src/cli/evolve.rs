@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::Evolve;
-use super::follow::{Telling, ask, catch_interrupt, follow, interrupted, interruption};
-use super::say::note;
+use super::output::follow::{Telling, ask, catch_interrupt, follow, interrupted, interruption};
+use super::output::say::note;
 use crate::error::BadInput;
 use crate::session::config::{Config, ZOO, with_absolute_paths, with_lenient, with_overrides};
 use crate::session::home::session_list;

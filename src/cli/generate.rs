@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::output::say;
+use super::output::say::note;
 use super::recipe::RecipeArgs;
-use super::say::note;
-use super::{Generate, fetch, say};
+use super::{Generate, fetch};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::evaluate::ModelSources;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{fetch, models, say};
+use super::output::say;
+use super::{fetch, models};
 use crate::checkpoint::{Checkpoint, ModelSummary};
 use crate::recipe::LayerGroup;
 use crate::text::visible_line;

@@ -3,30 +3,25 @@
 
 mod answers;
 mod attach_headless;
-mod chain;
 mod compare;
 mod decoding;
 mod doctor;
 mod engine;
 mod eval;
 mod evolve;
-mod exit;
-mod export;
 mod face;
 mod fetch;
-mod follow;
 mod generate;
 mod inspect;
 mod manual;
 mod merge;
 mod models;
+mod output;
 mod page;
 mod recipe;
 #[cfg(feature = "workbench")]
 mod replay;
 mod report;
-mod results;
-mod say;
 mod score;
 #[cfg(feature = "workbench")]
 mod screenshot;
@@ -44,6 +39,7 @@ use crate::session::Home;
 use crate::session::journal::Reader;
 use decoding::DecodingArgs;
 use face::{FACE, open};
+use output::{exit, say};
 use recipe::RecipeArgs;
 
 /// Version, commit and features: `0.1.0 (c1b3d24f0, features: workbench)`.

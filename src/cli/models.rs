@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::say;
+use super::output::say;
 use crate::checkpoint::{ModelSummary, discover};
 use crate::text::visible_line;
 

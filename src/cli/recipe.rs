@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{RecipeCommand, say};
+use super::RecipeCommand;
+use super::output::say;
 use crate::error::BadInput;
 use crate::limits;
 use crate::recipe::{BaseNeed, Kind, Method, MethodSpec, Recipe, RecipeError, RecipeFile, Scope};

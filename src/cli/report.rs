@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::output::say::{self, note, out};
 use super::page;
-use super::say::{self, note, out};
 use crate::session::journal::{Reader, Trouble};
 use crate::session::{Home, report};
 

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::Score;
 use super::answers::{self, Judged};
-use super::export::{self, Line};
-use super::say::{self, note, out};
+use super::output::answer_table::{self, Line};
+use super::output::say::{self, note, out};
 use crate::error::BadInput;
 use crate::locale::in_locale;
 use crate::task::AnswerLanguage;
@@ -15,13 +15,13 @@ use crate::text::visible_line;
 /// Prints each answer's verdict and the means.
 pub fn run(args: &Score) -> anyhow::Result<()> {
     let path = args.answers.display().to_string();
-    args.export.as_deref().map(export::check).transpose()?;
+    args.export.as_deref().map(answer_table::check).transpose()?;
     let given = answers::read(&path)?;
     let task = answers::task_for(&args.task, &given, None).map_err(BadInput::error)?;
     let judged = answers::judge(&task, given, &path)?;
     if let Some(file) = &args.export {
         let lines: Vec<Line> = judged.iter().map(|j| Line::judged(&task.name, j)).collect();
-        export::write(file, &lines)?;
+        answer_table::write(file, &lines)?;
     }
     let pairs: Vec<(&Question, &Verdict)> = judged.iter().map(|j| (&j.question, &j.verdict)).collect();
     let means = task.means(&pairs);

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::say::note;
+use super::output::say::note;
 use crate::checkpoint::write_whole;
 use crate::error::BadInput;
 use crate::session::journal::Reader;

@@ -1,6 +1,6 @@
 //! `yosegi sessions`: all sessions with their best values, and what is the matter with a journal.
 
-use super::say::{self, out};
+use super::output::say::{self, out};
 use crate::locale::in_locale;
 use crate::session::Home;
 use crate::session::home::session_list;

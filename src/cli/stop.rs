@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::follow::ask;
-use super::say::note;
+use super::output::follow::ask;
+use super::output::say::note;
 use crate::error::BadInput;
 use crate::session::home::lock::{holder, is_locked};
 use crate::session::home::session_list;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::say;
+use super::output::say;
 use crate::checkpoint::write_zoo;
 use crate::text::visible_line;
 

@@ -8,7 +8,7 @@ mod text;
 
 use serde::Serialize;
 
-use super::say::{self, out};
+use super::output::say::{self, out};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

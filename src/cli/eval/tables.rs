@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::eval::Done;
+use super::Done;
 use crate::locale::in_locale;
 use crate::task::{Kind, Metric, Scorer, Task, share_names};
 use crate::text::visible_line;

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::merge::{Merge, Step};
-use super::say::{note, out};
-use super::{exit, fetch};
+use super::{Merge, Step};
 use crate::checkpoint::{Checkpoint, check_out, own_folder, write_whole};
+use crate::cli::fetch;
+use crate::cli::output::exit;
+use crate::cli::output::say::{note, out};
 use crate::error::BadInput;
 use crate::evaluate::ModelSources;
 use crate::lm::Device;
@@ -104,7 +105,7 @@ impl<'a> Chain<'a> {
             }
             (None, None) => PathBuf::new(),
         };
-        let (device, keep) = (super::device("auto")?, args.intermediates.is_some());
+        let (device, keep) = (crate::cli::device("auto")?, args.intermediates.is_some());
         Ok(Self { recipe_file, args, aside, keep, last, device })
     }
 

@@ -1,5 +1,7 @@
 //! `yosegi merge`: a recipe, or a session's best one, in; a Hugging Face checkpoint out.
 
+mod chain;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::say::{note, out};
-use super::{chain, fetch, models};
+use super::output::say::{note, out};
+use super::{fetch, models};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::evaluate::fingerprints::model_changes;

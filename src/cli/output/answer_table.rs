@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
-use super::answers::Judged;
+use crate::cli::answers::Judged;
 use crate::error::BadInput;
 use crate::evaluate::{Answer, SplitResult};
 use crate::task::LanguageProbability;

@@ -1,5 +1,7 @@
 //! `yosegi eval`: scores a model or a merge on a task, or on several with their mean.
 
+mod tables;
+
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -7,9 +9,8 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
-use super::export::{self, Line};
-use super::results::{self, Row};
-use super::say::{self, note, out};
+use super::output::answer_table::{self, Line};
+use super::output::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::error::BadInput;
 use crate::evaluate::{
@@ -19,6 +20,7 @@ use crate::recipe::RecipeFile;
 use crate::task::AnswerLanguage;
 use crate::task::{Decoding, Places, Split, Suite, Task, TaskError, share_names};
 use crate::text::visible_line;
+use tables::Row;
 
 /// A task that was measured.
 pub(super) struct Done {
@@ -32,7 +34,7 @@ pub(super) struct Done {
 /// Evaluates and prints the scores; with `--json` the answers too.
 pub fn run(args: &Eval) -> anyhow::Result<()> {
     let target = target(&args.model, args.recipe.lenient)?;
-    args.export.as_deref().map(export::check).transpose()?;
+    args.export.as_deref().map(answer_table::check).transpose()?;
     let suite = match (&args.suite, &args.task) {
         (Some(suite), _) => Suite::load(suite).map_err(BadInput::error)?,
         (None, Some(list)) => Suite::of(list),
@@ -50,7 +52,7 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
         match one(args, &target, name, split, &mut evaluator) {
             Ok(done) => {
                 if several && !args.json {
-                    note(&results::line(&done));
+                    note(&tables::line(&done));
                 }
                 rows.push(Row { name: name.clone(), done: Ok(done) });
             }
@@ -68,16 +70,16 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
     if let Some(file) = &args.export {
         let done = rows.iter().flat_map(|r| r.done.as_ref().map(|done| (&r.name, done)));
         let lines: Vec<Line> = done.flat_map(|(name, done)| Line::all(name, &done.measured)).collect();
-        export::write(file, &lines)?;
+        answer_table::write(file, &lines)?;
     }
     if args.json {
         return say::json(&document(args, &suite, several, &rows));
     }
     if args.markdown {
-        return out(&results::markdown(&args.model, &suite.name, &rows));
+        return out(&tables::markdown(&args.model, &suite.name, &rows));
     }
     if several {
-        return out(&results::table(&suite.name, &rows));
+        return out(&tables::table(&suite.name, &rows));
     }
     rows.iter().flat_map(|r| &r.done).try_for_each(|done| tell(args, done))
 }
@@ -144,11 +146,11 @@ fn document(args: &Eval, suite: &Suite, several: bool, rows: &[Row]) -> Value {
     } else {
         let mut map = Map::new();
         map.insert("suite".to_owned(), json!(suite.name));
-        map.insert("mean".to_owned(), json!(results::mean(rows)));
+        map.insert("mean".to_owned(), json!(tables::mean(rows)));
         map.insert("tasks".to_owned(), json!(each));
         map
     };
-    out.extend(results::harness(rows));
+    out.extend(tables::harness(rows));
     Value::Object(out)
 }
 
@@ -177,7 +179,7 @@ fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
     let (score, tokens) = (&done.measured.score, done.cost.tokens);
     note(&format!("{} answers, {tokens} tokens in {:.1} s", score.n, done.seconds));
     let asked = AnswerLanguage::of_task(&done.task);
-    let what = match (asked.language(), results::is_number(&done.task)) {
+    let what = match (asked.language(), tables::is_number(&done.task)) {
         (Some(language), true) => {
             format!(
                 "{} {:.1}%, right number {:.1}%, {language} {:.1}%",
@@ -187,7 +189,7 @@ fn tell(args: &Eval, done: &Done) -> anyhow::Result<()> {
                 100.0 * score.in_language
             )
         }
-        _ => results::figures(done),
+        _ => tables::figures(done),
     };
     out(&format!(
         "{} on {} ({}): {what}",
