@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use yosegi::session::home::session_list;
 use yosegi::session::journal::Reader;
 use yosegi::session::protocol::{Answer, Command, Event, Message, Reply, Split};
-use yosegi::session::{Client, Home, list};
+use yosegi::session::{Client, Home};
 
 /// Kills in the suite, of all three kinds together.
 const FEW: u32 = 60;
@@ -205,7 +206,7 @@ fn run_a_little(place: &Home, config: &str, kill: u32, random: &mut StdRng) -> b
         }
     };
     let session = || "s".to_owned();
-    let command = if list::exists(place, "s") {
+    let command = if session_list::exists(place, "s") {
         Command::Resume { session: session() }
     } else {
         Command::Start { config: config.to_owned(), name: Some(session()) }
