@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
+use yosegi::session::home::session_list;
 use yosegi::session::journal::Reader;
 use yosegi::session::protocol::{Command, Event, Live, Message, Reply};
-use yosegi::session::{Client, Home, list};
+use yosegi::session::{Client, Home};
 
 /// What a busy machine may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -155,7 +156,7 @@ fn engine_ends(is_stuck: bool) {
         halted |= matches!(message, Message::Live { live: Live::Halted { killed: false, .. }, .. });
     }
     assert!(is_stuck || halted, "the client was not told");
-    if list::exists(&home, "s") {
+    if session_list::exists(&home, "s") {
         let records = Reader::open(&home, "s").unwrap().records(1).unwrap();
         assert!(matches!(records[0].event, Event::Created { .. }));
     }
@@ -185,7 +186,7 @@ fn a_headless_run_ends_the_same() {
             signal(worker, libc::SIGSTOP);
         } else {
             let begin = Instant::now();
-            while !list::exists(&home, "s") {
+            while !session_list::exists(&home, "s") {
                 assert!(begin.elapsed() < PATIENCE, "no session");
                 std::thread::sleep(Duration::from_millis(10));
             }

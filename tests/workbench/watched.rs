@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use yosegi::session::Home;
+use yosegi::session::home::session_list;
 use yosegi::session::journal::Reader;
 use yosegi::session::protocol::Event;
-use yosegi::session::{Home, list};
 use yosegi::workbench::messages;
 
 use super::evaluations;
@@ -29,7 +30,7 @@ impl Headless {
         command.current_dir(place.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let run = Self(command.spawn().expect("the run starts"));
         let begin = std::time::Instant::now();
-        while !list::exists(&Home::at(place.path()), name) {
+        while !session_list::exists(&Home::at(place.path()), name) {
             assert!(begin.elapsed() < PATIENCE, "no session");
             std::thread::sleep(Duration::from_millis(10));
         }
