@@ -1,5 +1,6 @@
-//! A face's end of the line to an engine: over the engine's Unix socket, or over channels when
-//! the engine runs in the same process. Both carry the same [`Request`]s and [`Message`]s.
+//! A client's connection to an engine: over the engine's Unix socket, or over channels when the engine runs in the same
+//! process. Both carry the same [`Request`]s and [`Message`]s. Commands and the workbench hold one, and so does an engine
+//! that follows a session of another.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -25,19 +26,18 @@ use crate::limits::MESSAGE;
 /// How long a started engine may take until it answers.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Messages that wait in a client until it takes them; more wait on the engine's side, which does not
-/// keep any number for it.
+/// Most messages that wait in a client until it takes them. More wait in the engine, whose queue is bounded too.
 pub(super) const UNREAD: usize = 1024;
 
 /// A connection to an engine.
 pub struct Client {
     sender: CommandSender,
     messages: Receiver<Message>,
-    /// Read while waiting for a reply, still to be handed out.
+    /// Messages that came while a reply was awaited, not handed out yet.
     waiting: VecDeque<Message>,
     /// The engine's process id.
     pub pid: u32,
-    /// The engine's device (`cpu`, `cuda:0`), empty until its first worker has looked.
+    /// The engine's device (`cpu`, `cuda:0`); empty until its first worker has reported it.
     pub device: String,
     /// When this connection was made, milliseconds since the Unix epoch.
     pub since_ms: u64,
@@ -56,7 +56,7 @@ enum Link {
     Channel(Arc<dyn Fn(Request) -> bool + Send + Sync>),
 }
 
-/// A socket that is hung up with its last sender, although another thread reads from it.
+/// A socket that is shut down with its last sender, although another thread still reads from it.
 struct Wire(Mutex<UnixStream>);
 
 impl Drop for Wire {
@@ -86,7 +86,7 @@ impl Client {
         }
     }
 
-    /// Connects to whoever answers at a socket.
+    /// Connects to the process that answers at a socket.
     pub fn connect_at(path: &Path) -> Result<Self, ConnectError> {
         let stream = match UnixStream::connect(path) {
             Ok(stream) => stream,

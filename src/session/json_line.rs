@@ -1,10 +1,10 @@
-//! Values as lines of JSON: what is sent can be read on the other side, or is not sent. JSON has no
-//! number that is not finite; one would stand there as `null` and end the connection.
+//! Values as lines of JSON, for sockets and the worker's pipes. A value that the other side could not read is not sent:
+//! JSON writes a number that is not finite as `null`, which would end the connection.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What can't be said in a line.
+/// Why a value can't be sent.
 #[derive(Debug, thiserror::Error)]
 #[error("it holds a number that is not finite, which can't be sent ({0})")]
 pub struct Unsayable(String);

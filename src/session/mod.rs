@@ -1,5 +1,6 @@
-//! One evolution run from start to finish. Commands come in, events go out; the journal of
-//! events is the only truth and every view is a fold over it.
+//! A session: one evolution run from start to finish. Commands of clients come in, events go out. The engine (`engine`)
+//! runs it, its journal (`journal`) keeps every event, and [`state::SessionState`] is what the events say. The faces
+//! `cli` and `workbench` speak to it by `protocol`.
 
 pub mod client;
 pub mod config;

@@ -1,5 +1,6 @@
-//! One writer a session: a locked file beside the journal. It says who the writer is: its process
-//! id, and in the second line the socket at which it answers those who want to look or to command.
+//! The lock of a session: a locked file beside the journal, so that one process at a time runs it. The file names that
+//! process: its id, and in the second line the socket at which it answers clients. The journal takes the lock; engine and
+//! commands look who holds it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -13,11 +14,11 @@ use anyhow::Context;
 use super::Home;
 use crate::error::BadInput;
 
-/// Whoever lists sessions holds the lock for an instant to see whether it is free: a writer tries
-/// as often as this, [`BRIEF`] apart.
+/// A listing of sessions holds the lock for an instant to see whether it is free, so a writer tries this often,
+/// [`BRIEF`] apart.
 const TRIES: u32 = 10;
 const BRIEF: Duration = Duration::from_millis(20);
-/// A lock's file holds two lines.
+/// Most bytes of the lock's file, which holds two lines.
 const LOCK_MAX: u64 = 10_000;
 
 /// Who runs a session.
@@ -45,10 +46,10 @@ pub fn holder(home: &Home, name: &str) -> Option<Holder> {
     }
     let text = crate::limits::read_text(&home.session(name).ok()?.join("lock"), LOCK_MAX).ok()?;
     let mut lines = text.lines();
-    // The lock has been taken but its file not been written yet.
+    // 0: the lock is taken and its file not yet written.
     let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
     let socket = lines.next().filter(|line| !line.is_empty()).map(PathBuf::from);
-    // In a container the same folder may have another name.
+    // Seen from a container, the folder may have another path.
     let here = |path: PathBuf| match path.file_name() {
         Some(file) if !path.exists() => home.run_dir().join(file),
         _ => path,

@@ -1,4 +1,5 @@
-//! Where sessions, the engine's socket and its log lie.
+//! The home: the folder that holds all sessions, the engine's socket and its log. Commands and the engine find paths
+//! here; `lock` says who runs a session, `session_list` lists them.
 
 pub(super) mod access;
 pub mod lock;
@@ -23,8 +24,7 @@ use crate::toml_text;
 /// closing zero).
 const SOCKET_PATH_MAX: usize = 92;
 
-/// The folder that holds everything Yosegi remembers: `sessions/NAME/journal.db`,
-/// `run/engine.sock`, `engine.log`.
+/// The folder that holds everything Yosegi keeps: `sessions/NAME/journal.db`, `run/engine.sock`, `engine.log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
@@ -48,7 +48,7 @@ impl Home {
         Ok(Self::at(root))
     }
 
-    /// A home in a folder of one's own choice.
+    /// A home in a given folder.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), answering: None }
@@ -60,7 +60,7 @@ impl Home {
         &self.root
     }
 
-    /// The same home for a process that answers at `socket`: the locks of its sessions say so.
+    /// The same home for a process that answers at `socket`, which the locks of its sessions will name.
     #[must_use]
     pub(super) fn answering_at(&self, socket: PathBuf) -> Self {
         Self { root: self.root.clone(), answering: Some(socket) }
@@ -117,7 +117,7 @@ impl Home {
         for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // Whatever lies there, and also what this user may not look into.
+            // Counted whatever kind of file it is, also where this user may not read it.
             let journal = std::fs::symlink_metadata(entry.path().join("journal.db"));
             let none = journal.is_err_and(|e| {
                 matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
@@ -137,7 +137,7 @@ impl Home {
         folder.join("engine.log")
     }
 
-    /// Whether the home is there and can be looked at only.
+    /// Whether the home exists and can only be read.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.root.exists() && !may_write(&self.root)
@@ -148,7 +148,7 @@ impl Home {
     pub(super) fn run_dir(&self) -> PathBuf {
         let dir = self.root.join("run");
         let socket = dir.join("engine.sock");
-        // An engine that listens already is where it was.
+        // An engine that listens already keeps its place.
         let serves = !self.is_read_only() || UnixStream::connect(&socket).is_ok();
         if socket.as_os_str().len() <= SOCKET_PATH_MAX && serves {
             return dir;
@@ -182,8 +182,7 @@ impl Home {
             self.create()?;
         }
         let dir = self.run_dir();
-        // In a folder that others may write, somebody could have put a link or a folder of theirs there: whose it
-        // is comes before anything is changed.
+        // Another user could have put a link or a folder there. The owner is checked before anything is changed.
         own_folder(&dir).map_err(|e| {
             BadInput::error(format!("{e}; or set YOSEGI_HOME to a shorter path, which needs no folder there"))
         })?;
@@ -237,7 +236,7 @@ fn private_dir(dir: &Path) -> anyhow::Result<()> {
     }
     let found = std::fs::metadata(dir).with_context(|| format!("{}", dir.display()))?;
     if found.permissions().mode() & 0o077 != 0 && found.uid() == user_id() {
-        // A folder that was made by hand; closing it needs no more than owning it.
+        // A folder that was made by hand: close it to other users.
         let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! All sessions of a home.
+//! The list of all sessions of a home, and names that are free. `yosegi sessions`, the workbench's list and the engine
+//! call it.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -28,7 +29,7 @@ fn row(home: &Home, name: &str) -> Option<SessionRow> {
     });
     let (state, problem) = match read {
         Ok((state, None)) if state.seq == 0 => {
-            // Its process may be about to begin.
+            // Its process is about to write the first event.
             if is_locked(home, name) {
                 return None;
             }
@@ -47,18 +48,18 @@ fn row(home: &Home, name: &str) -> Option<SessionRow> {
     if row.updated_ms == 0 {
         row.updated_ms = changed_ms(&path);
     }
-    // The folder's name is what commands take, also after it has been renamed.
+    // Commands take the folder's name, which may have been changed.
     name.clone_into(&mut row.name);
     let whole = row.problem.as_ref().is_none_or(|p| p.kind == TroubleKind::ReadOnly);
     if whole && row.status == Status::Running && !is_locked(home, name) {
-        // Its process was killed: it stands still and can be resumed.
+        // Its process was killed; it can be resumed.
         row.status = Status::Stopped;
         row.interrupted = true;
     }
     Some(row)
 }
 
-/// When a file was written last, for one that can't say so itself.
+/// When a file was last written, for a journal that can't be read.
 fn changed_ms(path: &Path) -> u64 {
     let changed = std::fs::symlink_metadata(path).and_then(|about| about.modified());
     let since = changed.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());

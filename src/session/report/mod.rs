@@ -1,5 +1,5 @@
-//! A session in words and numbers: the tables that `evolve` prints at its end and `report` any
-//! time, and the same as JSON.
+//! A session's report: the tables that `evolve` prints at its end and `report` at any time, from the session's state.
+//! `json` has the same as a document, `path_text` paths and stages as text.
 
 mod json;
 pub mod path_text;

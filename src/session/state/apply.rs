@@ -1,4 +1,4 @@
-//! The fold itself: what each event changes.
+//! What each event changes in the state of a session. Every reader of a journal applies its events here, in order.
 
 use super::{Begun, Entry, Finish, Generation, SessionState};
 use crate::session::config::{budget_in, stage_names};
@@ -171,7 +171,7 @@ impl SessionState {
         }
     }
 
-    /// As it was before its end, but for what its end measured.
+    /// Takes back the session's end; what was measured at the end stays.
     fn extend(&mut self, budget: u64) {
         self.budget = budget;
         self.status = Status::Running;

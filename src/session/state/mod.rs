@@ -1,5 +1,5 @@
-//! A session as a fold over its events: the live workbench, attach, resume, report and tests
-//! all build it with the one [`SessionState::apply`].
+//! What is known of a session, computed from its events alone. Live workbench, attach, resume, report and tests all build
+//! it with [`SessionState::apply`].
 
 mod apply;
 
@@ -18,7 +18,7 @@ pub struct SessionState {
     /// The config's text, word for word.
     pub config: String,
     pub seed: u64,
-    /// Of the stage at hand.
+    /// The genes of the current stage.
     pub genes: Vec<Gene>,
     /// Names of the stages, in order; empty where there is one.
     pub stages: Vec<String>,
@@ -31,7 +31,7 @@ pub struct SessionState {
     /// Fitness evaluations after which the search ends.
     pub budget: u64,
     pub device: String,
-    /// Why it is not the GPU that was looked for, if it is not.
+    /// Why the device is not the GPU that `auto` looked for.
     pub device_note: String,
     pub dtype: String,
     pub language_by: String,
@@ -64,11 +64,11 @@ pub struct SessionState {
     pub most_seconds: Option<f64>,
     /// Held-out questions that stand among the training questions too.
     pub overlap: u64,
-    /// Why the search proposes no more, where it is not for the number of evaluations.
+    /// Why the search has ended, where the reason is not the number of evaluations.
     pub ended: Option<String>,
     /// It has been extended: only the number of evaluations ends it.
     pub extended: bool,
-    /// Of several objectives: candidates that no other one beats in all of them.
+    /// The Pareto front, where there are several objectives.
     pub front: Vec<CandidateId>,
 }
 
