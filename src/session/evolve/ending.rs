@@ -1,4 +1,5 @@
-//! What follows the last generation.
+//! The end of a stage and of the run: the mean of the search distribution, the next stage, the winner. The run's `step`
+//! calls it after the last generation.
 
 use anyhow::{Context, bail};
 

@@ -1,7 +1,7 @@
-//! A generation whose fitness is estimated from the answers to a part of the questions: everybody
-//! answers those that tell most, by a model of the answers so far ([`Irt`]), which then says what each
-//! candidate would get over all questions. The best by estimate go on to all of them, so that the best of a
-//! session is always a measured one.
+//! A generation whose fitness is estimated from the answers to some of the questions. A model of earlier answers
+//! ([`Irt`]) picks the most informative questions, every candidate answers those, and the model estimates its fitness
+//! over all questions. The candidates with the best estimates answer all, so that the best of a session is always
+//! measured. `race` calls this where the config asks for an estimator.
 
 use super::{Evolution, Next};
 use crate::search::{Answers, Irt, error_quantile, question_order};
@@ -9,23 +9,23 @@ use crate::session::config::{Order, Racing};
 use crate::session::protocol::{CandidateId, Event, Origin, Score};
 use crate::session::state::Entry;
 
-/// Candidates that the model must have seen before it chooses questions.
+/// Fewest candidates that the model is fitted to.
 const LEAST: usize = 10;
-/// Newest candidates that it learns from, beside the baselines.
+/// Most candidates that it is fitted to, the newest ones, beside the baselines.
 const NEWEST: usize = 240;
 
-/// What the answers before a generation teach. It follows from the events alone.
+/// What the estimator knows before a generation. It follows from the events alone.
 pub(super) struct Learnt {
     generation: u64,
     /// `None` while too few have answered.
     model: Option<Irt>,
     rows: usize,
-    /// Of the generation before, the worst quarter left out.
+    /// Abilities of the generation before, without the worst quarter.
     abilities: Vec<f64>,
 }
 
 impl Evolution {
-    /// What follows for the candidates of the last generation, if some of them are not done.
+    /// The next step for the last generation, if a candidate of it is not done.
     pub(super) fn estimated(&mut self, racing: &Racing) -> Option<Next> {
         let generation = self.state.generations.last()?;
         let waits = |id: &&CandidateId| self.state.entry(**id).is_some_and(|e| e.outcome.is_none());
@@ -106,7 +106,8 @@ impl Evolution {
         (low + (high - low) * found.share, (high - low) * found.deviation)
     }
 
-    /// Whether a candidate can become the session's best: for sure, or but for this error.
+    /// Whether a candidate may still become the session's best. With `error` 0 only what is impossible is ruled out; else
+    /// also what is less likely than `error`.
     fn may_be_best(&self, entry: &Entry, error: f64) -> bool {
         let Some(best) = self.state.best_entry().and_then(Entry::train) else { return true };
         let total = self.state.train_questions as f64;
@@ -119,14 +120,14 @@ impl Evolution {
         fitness + error_quantile(error) * deviation > best.fitness
     }
 
-    /// Answers as shares of what one question can bring.
+    /// A candidate's answers, each as a share of the most that one question can add to the fitness.
     fn shares(&self, entry: &Entry) -> Answers {
         let (low, high) = self.bounds();
         let share = |v: f64| if high > low { ((v - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
         entry.values.iter().zip(self.order_of(entry)).map(|(&v, q)| (q, share(v))).collect()
     }
 
-    /// Fits the model for the last generation, unless that is done: to what was answered before it.
+    /// Fits the model for the last generation to the answers before it, unless that is done.
     fn learn(&mut self) {
         let Some(last) = self.state.generations.last() else { return };
         if self.learnt.as_ref().is_some_and(|l| l.generation == last.generation) {

@@ -1,5 +1,5 @@
-//! The events that come into a run from outside: its creation, what a measurement brought, a
-//! recipe made by hand.
+//! Makes the events that the engine stores: a session's creation, the scores of a measurement, a hand-made recipe. The
+//! running session calls these.
 
 use std::collections::BTreeMap;
 

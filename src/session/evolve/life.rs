@@ -1,4 +1,5 @@
-//! When a search ends before its evaluations are used, how it goes on, and where it begins.
+//! Where a search begins (another session's best, a recipe), when it ends before its evaluations are used, and how a
+//! finished one is extended; a candidate's objectives and the Pareto front.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -34,7 +35,7 @@ impl Evolution {
             return Some(format!("the fitness of {target} that was asked for is reached"));
         }
         let limit = budget.stagnation.filter(|g| *g > 0)?;
-        // Those of an earlier stage say nothing of this one.
+        // Generations of an earlier stage do not count.
         let first = state.begun.last().map_or(0, |b| b.generation);
         let complete = || state.generations.iter().rev().filter(|g| g.complete && g.generation >= first);
         let newest = complete().next()?;

@@ -1,8 +1,8 @@
-//! The run as a state machine over the journal: [`Evolution::apply`] folds what happened,
-//! [`Evolution::next`] says what follows. Nothing else decides anything, so a resumed run (all
-//! past events applied, then on) goes exactly where the uninterrupted one would have gone.
+//! The run as a state machine over the journal. Stored events come in through [`Evolution::apply`]; [`Evolution::step`]
+//! gives the next event to store or the next candidate to measure. The engine's running session calls both. A resumed
+//! run applies all past events and then goes exactly where the uninterrupted one would have gone.
 //!
-//! The order of things: baselines (base, each source, uniform merge, each on training and
+//! The order: baselines (base, each source, uniform merge, each on training and
 //! held-out questions; the grid of global weights on training questions, the best of them held
 //! out too); generations, each followed by the held-out score of the best so far if it changed;
 //! the mean of the search distribution on both splits; the end. A hand-made recipe is evaluated
@@ -40,30 +40,29 @@ use crate::search::{AnySpace, Genome, Optimiser};
 use estimate::Learnt;
 use propose::close;
 
-/// A run: its config and everything that follows from its events so far.
+/// A run: its config, and the state that its events so far lead to.
 pub struct Evolution {
-    /// The config of the stage at hand, and of the whole session.
+    /// The config of the current stage, and that of the whole session.
     config: Config,
     whole: Config,
     space: AnySpace,
     optimiser: Option<Optimiser>,
     state: SessionState,
-    /// A generation asked for and not yet stored.
+    /// The generation that the optimiser has proposed and that is not stored yet.
     asked: Option<Vec<Genome>>,
-    /// Hand-made recipes with their fitness that the optimiser has not been given yet.
+    /// Hand-made recipes with their objectives, for the optimiser's next ranking.
     injected: Vec<(Genome, Vec<f64>)>,
-    /// Candidates of the optimiser's generation that have been measured: those of one that the
-    /// budget cut short and that an extension completes.
+    /// Measured candidates of a generation that the budget cut short; an extension of the session completes it.
     part: Vec<CandidateId>,
-    /// Where the search begins, if the journal says.
+    /// The genome that the search begins at, if the journal names one.
     begin: Vec<f64>,
-    /// Version of the search that made it.
+    /// Version of the search that proposed the journal's candidates.
     made_by: u32,
-    /// What an estimator has learnt for the generation at hand.
+    /// What the estimator has learnt for the current generation.
     learnt: Option<Learnt>,
 }
 
-/// What follows.
+/// The next step of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Store this event.
@@ -140,13 +139,13 @@ impl Evolution {
         &self.state
     }
 
-    /// The session's config, as the stage at hand has it.
+    /// The config of the current stage.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Takes in an event that has been stored.
+    /// Applies an event that has been stored.
     pub fn apply(&mut self, record: &Record) -> anyhow::Result<()> {
         if let Event::GenerationStarted { generation, candidates, .. } = &record.event {
             let asked = self.ask()?;
@@ -172,7 +171,7 @@ impl Evolution {
         Ok(())
     }
 
-    /// What follows from all that happened so far.
+    /// The next step, from all events so far.
     pub fn step(&mut self) -> anyhow::Result<Next> {
         match self.state.status {
             Status::Finished => return Ok(Next::Done),
@@ -221,7 +220,7 @@ impl Evolution {
     /// The first candidate of an origin that has no outcome yet.
     fn waiting(&self, origin: Origin) -> Option<&Entry> {
         let mut open = self.state.entries.iter().rev().take_while(|e| {
-            // What is older than the last generation is done, but for what was made by hand.
+            // Candidates older than the last generation are done, except hand-made ones.
             origin == Origin::Hand || e.generation.is_none_or(|g| g + 1 >= self.generation())
         });
         let mut first = None;

@@ -1,4 +1,5 @@
-//! From the optimiser to a generation's candidates, and back with their fitness.
+//! Proposes a generation's candidates from the optimiser, and tells the optimiser their fitness. The run's `step` and
+//! `apply` call it.
 
 use anyhow::Context;
 
@@ -52,7 +53,7 @@ impl Evolution {
         }
     }
 
-    /// The next generation's genomes; asked again, the same ones.
+    /// The genomes of the next generation. Asked again before it is stored, the same ones.
     pub(super) fn ask(&mut self) -> anyhow::Result<Vec<Genome>> {
         if let Some(asked) = &self.asked {
             return Ok(asked.clone());

@@ -1,4 +1,5 @@
-//! A generation that races: which block of questions follows for whom, and who stops.
+//! A generation that races: which candidate answers the next block of questions, and which ones stop early. The run's
+//! `step` calls it where the config has `[racing]`.
 
 use super::{Evolution, Next, Work, WorkKind};
 use crate::search::{Race, RacedCandidate};
@@ -7,7 +8,7 @@ use crate::session::state::Entry;
 use crate::task::Fitness;
 
 impl Evolution {
-    /// What follows for the candidates of the last generation, if some of them are not done.
+    /// The next step for the last generation, if a candidate of it is not done.
     pub(super) fn race(&mut self) -> Option<Next> {
         let racing = self.config.racing?;
         if racing.subset > 0 {
@@ -45,7 +46,7 @@ impl Evolution {
         Some(self.block(fewest, racing.block))
     }
 
-    /// What each question brought `whole`, which has answered all, in the order in which `entry` answers.
+    /// The values of `whole`, which has answered all questions, in the order in which `entry` answers them.
     pub(super) fn as_answered_by(&self, entry: &Entry, whole: &Entry) -> Vec<f64> {
         let mut of = vec![0.0; self.state.train_questions];
         for (question, &value) in self.order_of(whole).into_iter().zip(&whole.values) {
@@ -54,7 +55,7 @@ impl Evolution {
         self.order_of(entry).into_iter().map(|question| of[question]).collect()
     }
 
-    /// A hand-made recipe answers everything, in the race's order.
+    /// A hand-made recipe answers all questions in one block, in the race's order.
     pub(super) fn whole_by_hand(&self, entry: &Entry) -> Next {
         if entry.values.len() >= self.state.train_questions {
             return Next::Record(self.scored(entry, false));
@@ -89,7 +90,7 @@ impl Evolution {
         }
     }
 
-    /// The worst and the best that one question can bring.
+    /// The least and the most that one question can add to the fitness.
     pub(super) fn bounds(&self) -> (f64, f64) {
         let fitness = &self.config.task.first().fitness;
         Fitness::parse(fitness).map_or((f64::NEG_INFINITY, f64::INFINITY), |f| f.bounds())

@@ -1,4 +1,5 @@
-//! From one stage of a session to the next.
+//! From one stage of a session to the next: when a stage ends, who its winner is, and the event that begins the next
+//! one. The run's `step` and `apply` call it.
 
 use anyhow::Context;
 
@@ -9,7 +10,7 @@ use crate::session::protocol::{CandidateId, Event, Gene, Origin, Target};
 use crate::session::state::Entry;
 
 impl Evolution {
-    /// Evaluations of the session after which the stage at hand ends. The last stage has what the
+    /// Evaluations of the session after which the current stage ends. The last stage has what the
     /// session's budget leaves.
     pub(super) fn stage_budget(&self) -> u64 {
         match self.whole.stage.get(..=self.config.at) {
