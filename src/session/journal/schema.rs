@@ -40,12 +40,12 @@ pub(super) struct StoredAnswer {
     correct: bool,
     language: String,
     #[serde(flatten)]
-    p_language: LanguageProbability,
+    pub p_language: LanguageProbability,
     tokens: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lenient_correct: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    in_language: Option<bool>,
+    pub in_language: Option<bool>,
     #[serde(flatten)]
     detail: Detail,
 }

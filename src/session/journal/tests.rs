@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::session::protocol::{Candidate, Origin, Score, Target};
+use crate::task::LanguageProbability;
 
 fn started(sigma: f64, genome: f64) -> Event {
     let candidate = Candidate {
