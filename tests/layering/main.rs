@@ -205,7 +205,6 @@ fn files_are_read_under_a_bound() {
 
 /// Files that use each other's items cannot be read, moved or tested apart. A parent and its own children may.
 #[test]
-#[ignore = "not yet true of every room"]
 fn no_files_use_each_other_in_a_circle() {
     let graph = Graph::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let circles = graph.circles();
@@ -215,7 +214,6 @@ fn no_files_use_each_other_in_a_circle() {
 
 /// A folder is looked through before it is read: 20 files at most. The commands are one file each, however many.
 #[test]
-#[ignore = "not yet true of every room"]
 fn no_folder_is_crowded_and_no_file_is_long() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut all = Vec::new();
