@@ -102,7 +102,7 @@ fn journals_are_read() {
         let report = yosegi(folder.path(), &["report", name, "--json"]);
         let earlier = text(&format!("{name}.report.json"));
         covers(&serde_json::from_str(&report).unwrap(), &serde_json::from_str(&earlier).unwrap(), name);
-        let records = Reader::open(&Home::at(&folder.path().join("home")), name).unwrap().records(1).unwrap();
+        let records = Reader::open(&Home::at(folder.path().join("home")), name).unwrap().records(1).unwrap();
         assert_eq!(records.len(), text(&format!("{name}.events.jsonl")).lines().count(), "{name}");
     }
     let all = yosegi(folder.path(), &["sessions", "--json"]);

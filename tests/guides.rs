@@ -37,7 +37,7 @@ fn blocks(page: &Path) -> Vec<Block> {
                 out.push(Block { kind: kind.to_owned(), title: title.to_owned(), text: String::new() });
                 open = true;
             }
-            None if open => out.last_mut().unwrap().text.push_str(&format!("{line}\n")),
+            None if open => out.last_mut().unwrap().text.extend([line, "\n"]),
             None => {}
         }
     }

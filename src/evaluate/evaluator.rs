@@ -10,7 +10,7 @@ use super::judge::judge;
 use super::loaded_models::LoadedModels;
 use super::loaded_tasks::LoadedTasks;
 use super::score::Cost;
-use super::task_list::{check_asked, listed, together};
+use super::task_list::{ListedTask, check_asked, listed, together};
 use super::task_runner::TaskQuestions;
 use super::types::{EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 use crate::error::BadInput;
@@ -81,7 +81,7 @@ impl Evaluator {
             prints.retain(|print| !facts.prints.contains(print));
             facts.prints.extend(prints);
         }
-        Ok((facts, tasks.iter().flat_map(|task| task.stored()).collect()))
+        Ok((facts, tasks.iter().flat_map(ListedTask::stored).collect()))
     }
 
     /// Name of a setup's device.

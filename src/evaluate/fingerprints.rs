@@ -21,6 +21,7 @@ const LONG: u64 = 4_000_000_000;
 pub struct Changed(pub String);
 
 /// What differs between two lists of fingerprints, file by file: `x has changed`, `y has gone`.
+#[must_use]
 pub fn differences(was: &[Fingerprint], is: &[Fingerprint]) -> Vec<String> {
     let find = |list: &[Fingerprint], file: &str| list.iter().find(|p| p.file == file).cloned();
     let mut out = Vec::new();
@@ -44,6 +45,7 @@ fn differences_within(wanted: &[Fingerprint], is: &[Fingerprint]) -> Vec<String>
 }
 
 /// A list in one sentence: the first few, and how many more.
+#[must_use]
 pub fn listed(found: &[String]) -> String {
     let mut out = found[..found.len().min(NAMED)].join(", ");
     if found.len() > NAMED {

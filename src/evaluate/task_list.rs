@@ -172,7 +172,7 @@ mod tests {
         let both = [Split::Train, Split::Test];
         let tasks = listed(&setup, &both, &mut LoadedTasks::default()).unwrap();
         let stored: Vec<(Split, usize, String)> =
-            tasks.iter().flat_map(|t| t.stored()).map(|q| (q.split, q.index, q.question)).collect();
+            tasks.iter().flat_map(ListedTask::stored).map(|q| (q.split, q.index, q.question)).collect();
         let train = |at: usize, question: &str| (Split::Train, at, question.to_owned());
         assert_eq!(stored.len(), 2 + 2 + 3 + 5);
         assert!(stored.contains(&train(1, "a train 1")) && stored.contains(&train(2, "b train 0")));

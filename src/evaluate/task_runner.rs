@@ -148,7 +148,7 @@ impl TaskRunner {
         let finished: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
         let on = |stream: GenerationEvent| match stream {
             GenerationEvent::Text { index, text } => {
-                progress(Progress::Token { question: places[index].1, text })
+                progress(Progress::Token { question: places[index].1, text });
             }
             GenerationEvent::Done { index } => {
                 finished[index].store(began.elapsed().as_micros() as u64, Ordering::Relaxed);

@@ -10,21 +10,21 @@ pub fn without_text(text: &str) -> String {
         let end = match bytes[at] {
             b'/' if bytes.get(at + 1) == Some(&b'/') => line_end(bytes, at),
             b'/' if bytes.get(at + 1) == Some(&b'*') => comment_end(bytes, at),
-            b'r' | b'b' | b'c' if !word_before(bytes, at) => match raw_string_end(bytes, at) {
-                Some(end) => end,
-                None => {
+            b'r' | b'b' | b'c' if !word_before(bytes, at) => {
+                let Some(end) = raw_string_end(bytes, at) else {
                     at += 1;
                     continue;
-                }
-            },
+                };
+                end
+            }
             b'"' => string_end(bytes, at),
-            b'\'' => match char_end(bytes, at) {
-                Some(end) => end,
-                None => {
+            b'\'' => {
+                let Some(end) = char_end(bytes, at) else {
                     at += 1;
                     continue;
-                }
-            },
+                };
+                end
+            }
             _ => {
                 at += 1;
                 continue;

@@ -1,5 +1,5 @@
 //! What a weight file lists, whatever its format: each tensor's type, shape and place. Made by the readers of
-//! safetensors and of PyTorch's archives, joined by `shards`, kept by an open checkpoint.
+//! safetensors and of `PyTorch`'s archives, joined by `shards`, kept by an open checkpoint.
 
 use std::collections::BTreeMap;
 

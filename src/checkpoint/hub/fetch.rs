@@ -68,7 +68,7 @@ pub(in crate::checkpoint) fn fetch_adapter(
 ) -> Result<PathBuf, CheckpointError> {
     let mut hub = Hub::ask(id, progress)?;
     if !hub.names.contains(CONFIG) {
-        return Err(hub.failed(format!("the repository holds no {}", CONFIG)));
+        return Err(hub.failed(format!("the repository holds no {CONFIG}")));
     }
     let Some(weights) = adapter::weights_in(|name| hub.names.contains(name)) else {
         return Err(hub.failed("the repository holds no weights of an adapter".to_owned()));

@@ -1,5 +1,5 @@
 //! The CMA-ES family: the distribution with its constants, covariance matrix and stopping criteria, and the strategies
-//! built on it: CMA-ES with margin and restarts ([`CmaSearch`]), CatCMA ([`CatSearch`]). `search/table.rs` makes them.
+//! built on it: CMA-ES with margin and restarts ([`CmaSearch`]), `CatCMA` ([`CatSearch`]). `search/table.rs` makes them.
 
 mod cat_cma;
 mod constants;

@@ -21,6 +21,15 @@ use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
 };
 
+/// The answer to a client of another version of the protocol.
+fn other_version(version: u32) -> Reply {
+    Reply::Error(format!(
+        "this engine speaks version {VERSION} of the protocol, the client version {version}: \
+         stop the engine with `kill {}` and start again; its session can be resumed",
+        std::process::id()
+    ))
+}
+
 impl Dispatcher {
     pub(super) fn request(&mut self, connection: u64, request: Request) {
         let id = request.id;
@@ -32,11 +41,7 @@ impl Dispatcher {
             return;
         }
         let reply = match request.command {
-            Command::Hello { version } if version != VERSION => Reply::Error(format!(
-                "this engine speaks version {VERSION} of the protocol, the client version {version}: \
-                 stop the engine with `kill {}` and start again; its session can be resumed",
-                std::process::id()
-            )),
+            Command::Hello { version } if version != VERSION => other_version(version),
             Command::Hello { .. } => {
                 let device = self.device.clone();
                 self.reply(

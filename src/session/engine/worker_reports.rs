@@ -36,7 +36,7 @@ impl Dispatcher {
                         self.measured(&work, Err(why));
                     }
                     Purpose::Try { connection, request, .. } => {
-                        self.reply(connection, request, Reply::Error(why))
+                        self.reply(connection, request, Reply::Error(why));
                     }
                     Purpose::Open(_) => {}
                 }
@@ -47,7 +47,7 @@ impl Dispatcher {
                     // Nothing is stored: the candidate waits until all is as it was.
                     Purpose::Work(_) => self.halt(&why),
                     Purpose::Try { connection, request, .. } => {
-                        self.reply(connection, request, Reply::Error(why))
+                        self.reply(connection, request, Reply::Error(why));
                     }
                     Purpose::Open(start) => self.reply(start.connection, start.request, Reply::Error(why)),
                 }

@@ -37,14 +37,13 @@ struct Format {
     extension: &'static str,
     /// Without a header its columns are numbered.
     has_header: bool,
-    /// Bytes to rows; the flag says that the first line holds names.
-    read: fn(&At, &[u8], bool) -> Result<Vec<Row>, TaskError>,
+    read: ReadRows,
 }
 
-const fn format(
-    extension: &'static str,
-    read: fn(&At, &[u8], bool) -> Result<Vec<Row>, TaskError>,
-) -> Format {
+/// Bytes to rows; the flag says that the first line holds names.
+type ReadRows = fn(&At, &[u8], bool) -> Result<Vec<Row>, TaskError>;
+
+const fn format(extension: &'static str, read: ReadRows) -> Format {
     Format { extension, has_header: false, read }
 }
 

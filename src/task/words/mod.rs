@@ -126,7 +126,7 @@ fn by_classes(text: &str) -> Vec<String> {
         let class = char_class(c);
         match words.last_mut() {
             Some(word) if class == last && !matches!(class, CharClass::Mark | CharClass::Space) => {
-                word.push(c)
+                word.push(c);
             }
             _ if class == CharClass::Space => {}
             _ => words.push(c.to_string()),
