@@ -79,6 +79,9 @@ pub enum ConnectError {
 
 impl Client {
     /// Connects to the home's running engine.
+    ///
+    /// # Errors
+    /// No engine runs ([`ConnectError::NotRunning`]), another version answers, or the line breaks.
     pub fn connect(home: &Home) -> Result<Self, ConnectError> {
         match Self::connect_at(&home.socket()) {
             Err(ConnectError::NotRunning(_)) => Err(ConnectError::NotRunning(home.root().to_owned())),
@@ -87,6 +90,9 @@ impl Client {
     }
 
     /// Connects to the process that answers at a socket.
+    ///
+    /// # Errors
+    /// Nobody answers there ([`ConnectError::NotRunning`]), another version does, or the line breaks.
     pub fn connect_at(path: &Path) -> Result<Self, ConnectError> {
         let stream = match UnixStream::connect(path) {
             Ok(stream) => stream,
@@ -115,6 +121,9 @@ impl Client {
 
     /// Connects, starting an engine of one's own home first where none is running. It outlives
     /// this process.
+    ///
+    /// # Errors
+    /// The engine can't be started, does not answer in time, or is of another version.
     pub fn connect_or_start(home: &Home) -> anyhow::Result<Self> {
         match Self::connect(home) {
             Ok(client) => return Ok(client),
@@ -172,6 +181,9 @@ impl Client {
     }
 
     /// Sends a command; the number is that of its reply.
+    ///
+    /// # Errors
+    /// The engine is gone, or the command is longer than a request may be.
     pub fn send(&self, command: Command) -> anyhow::Result<u64> {
         self.sender.send(command)
     }
@@ -183,6 +195,9 @@ impl Client {
     }
 
     /// The next message; an error when the engine is gone.
+    ///
+    /// # Errors
+    /// The engine is gone.
     pub fn recv(&mut self) -> anyhow::Result<Message> {
         match self.waiting.pop_front() {
             Some(message) => Ok(message),
@@ -191,6 +206,9 @@ impl Client {
     }
 
     /// The next message if one comes in time.
+    ///
+    /// # Errors
+    /// The engine is gone.
     pub fn recv_timeout(&mut self, patience: Duration) -> anyhow::Result<Option<Message>> {
         if let Some(message) = self.waiting.pop_front() {
             return Ok(Some(message));
@@ -203,6 +221,9 @@ impl Client {
     }
 
     /// The next message if there is one already.
+    ///
+    /// # Errors
+    /// The engine is gone.
     pub fn try_recv(&mut self) -> anyhow::Result<Option<Message>> {
         if let Some(message) = self.waiting.pop_front() {
             return Ok(Some(message));
@@ -215,11 +236,17 @@ impl Client {
     }
 
     /// Sends a command and waits for its reply; other messages keep their order for later.
+    ///
+    /// # Errors
+    /// The engine is gone. What the command could not do is a [`Reply::Error`], not an error here.
     pub fn call(&mut self, command: Command) -> anyhow::Result<Reply> {
         self.call_within(command, Duration::MAX)
     }
 
     /// The same; an error when the reply takes longer than this.
+    ///
+    /// # Errors
+    /// The engine is gone, or the reply takes longer.
     pub fn call_within(&mut self, command: Command, patience: Duration) -> anyhow::Result<Reply> {
         let start = Instant::now();
         let wanted = self.send(command)?;
@@ -263,6 +290,9 @@ impl CommandSender {
     }
 
     /// Sends a command; the number is that of its reply.
+    ///
+    /// # Errors
+    /// The engine is gone, or the command is longer than a request may be.
     pub fn send(&self, command: Command) -> anyhow::Result<u64> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let request = Request { id, command };

@@ -10,6 +10,9 @@ use crate::evaluate::{SetupFacts, StoredQuestion};
 
 /// Whether a session may go on with what its models and task are like now. The sentence names what has changed,
 /// and what to do.
+///
+/// # Errors
+/// A model, the task or a question has changed; or the journal can't be read.
 pub fn check(
     state: &SessionState,
     reader: &Reader<'_>,

@@ -61,6 +61,9 @@ extern "C" fn on_signal(_: libc::c_int) {
 }
 
 /// From now on SIGTERM and SIGINT run `act`, once, on a thread of its own.
+///
+/// # Errors
+/// The process has no pipe or thread left.
 pub fn when_told_to_end(act: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     let (mut read, write) = std::io::pipe().context("a pipe for signals")?;
     let write = OwnedFd::from(write);

@@ -84,6 +84,9 @@ pub(super) fn index(shards: &[Shard]) -> Option<String> {
 
 /// Reads a size such as `5GB`, `500MB` or `1000000` (decimal units, as transformers reads them;
 /// `GiB` and `MiB` are binary).
+///
+/// # Errors
+/// The text is no size, or one that is 0 or too large to count.
 pub fn read_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

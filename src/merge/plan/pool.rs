@@ -53,6 +53,9 @@ impl Pool {
     /// A pool of all models that a recipe names, with the vocabulary that it asks for, to be merged once: a
     /// tensor's values are looked at as it is merged, not before. `open` turns a reference into a
     /// checkpoint.
+    ///
+    /// # Errors
+    /// What `open` says of a model, or the models can't be merged.
     pub fn gather<E: From<MergeError>>(
         recipe: &Recipe,
         open: impl Fn(&str) -> Result<Checkpoint, E>,

@@ -45,40 +45,55 @@ impl From<GeneRange> for SearchedParam {
 /// Why a space can't be made, or a recipe does not fit one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SpaceError {
+    /// Bounds, start or step size that are no range.
     #[error(
         "{key} of the search space runs from {low} to {high} with start {start} and sigma {sigma}: \
          give finite numbers with min ≤ start ≤ max and sigma above 0"
     )]
     Range { key: &'static str, low: f64, high: f64, start: f64, sigma: f64 },
+    /// A bound that the method's parameter may not reach.
     #[error("{key} of the search space reaches {value}, but {key} of {method} {problem}")]
     Bound { key: &'static str, method: &'static str, value: f64, problem: String },
+    /// A parameter that the method does not have.
     #[error("{method} has no {key}: take it out of the search space (its parameters: {known})")]
     Parameter { key: &'static str, method: &'static str, known: String },
+    /// A parameter that the method needs.
     #[error("{method} needs {key}: give it bounds or a value in the search space")]
     Missing { key: &'static str, method: &'static str },
+    /// A parameter that is no number with fractions.
     #[error("{key} of {method} is no number with fractions: give the search space one value for it")]
     NoGene { key: &'static str, method: &'static str },
+    /// Groups of layers that do not fit.
     #[error("the search space's {0}")]
     Groups(String),
+    /// No source is named.
     #[error("the search space has no sources: name at least one fine-tune")]
     NoSources,
+    /// A source is named twice.
     #[error("the source {0} stands twice in the search space: name each fine-tune once")]
     TwiceNamed(String),
+    /// All numbers are fixed.
     #[error("every number of the search space is fixed: give weight or density bounds that differ")]
     NothingToSearch,
+    /// Genes that make no recipe in order.
     #[error("the search space makes no recipe: {0}")]
     Recipe(String),
+    /// A recipe that differs from the space in what is not searched.
     #[error("the recipe's {key} is {recipe}, this search space's is {space}: make them equal first")]
     Differs { key: &'static str, recipe: String, space: String },
+    /// A recipe with something that no point of the space has.
     #[error("the recipe has {0}, which no point of this search space has: take it out first")]
     Foreign(&'static str),
+    /// A recipe with a source that the space does not have.
     #[error("the recipe merges {0}, which is not a source of this search space: take it out first")]
     UnknownSource(String),
+    /// A recipe with values for another number of blocks.
     #[error(
         "the recipe's {key} of {source_name} has values for {found} blocks, the models have {layers}: \
          give one a block"
     )]
     Blocks { key: &'static str, source_name: String, found: usize, layers: usize },
+    /// A recipe with a number that is not finite.
     #[error("the recipe's {key} of {source_name} is not a finite number: give it one")]
     NotFinite { key: &'static str, source_name: String },
 }

@@ -41,6 +41,9 @@ const FRESH: Duration = Duration::from_mins(1);
 
 /// Runs the home's engine until nobody needs it, or SIGTERM or SIGINT says to end. If the home
 /// has an engine already, nothing happens.
+///
+/// # Errors
+/// The home's folder, lock or socket can't be made.
 pub fn serve(home: &Home) -> anyhow::Result<()> {
     detach();
     home.create_run_dir()?;

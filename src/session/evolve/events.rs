@@ -14,6 +14,9 @@ use crate::session::protocol::{
 };
 
 /// The first event of a session.
+///
+/// # Errors
+/// The config's space or search does not fit the models.
 pub fn created(name: &str, text: &str, config: &Config, facts: &SetupFacts) -> anyhow::Result<Event> {
     let space = config.any_space(facts.layers)?;
     let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
@@ -125,6 +128,9 @@ impl Evolution {
     }
 
     /// A hand-made recipe as a candidate of this run.
+    ///
+    /// # Errors
+    /// The session is over, or the recipe is none of its space.
     pub fn inject(&self, recipe: &Recipe) -> anyhow::Result<Event> {
         let name = &self.state.name;
         if self.state.status == Status::Finished {

@@ -45,6 +45,9 @@ impl Evolution {
     }
 
     /// The event that lets a session go on that is over.
+    ///
+    /// # Errors
+    /// The session has not finished, or has used `budget` evaluations already.
     pub fn extend(&self, budget: u64) -> anyhow::Result<Event> {
         let state = &self.state;
         let name = &state.name;
@@ -107,6 +110,9 @@ pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
 
 /// The genome that the config's search starts from, where that is another session's best or a
 /// recipe; empty where it is not.
+///
+/// # Errors
+/// The other session or the recipe can't be read, or is none of this space.
 pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Result<Vec<f64>> {
     let Some(from) = config.search.starts_elsewhere() else { return Ok(Vec::new()) };
     let recipe = match from.strip_prefix("session:") {

@@ -97,6 +97,10 @@ pub enum WorkKind {
 
 impl Evolution {
     /// A run rebuilt from its events; the first is [`Event::Created`].
+    ///
+    /// # Errors
+    /// The first event is another, its config can't be read, or the events are not those that this version's search
+    /// gives.
     pub fn replay(records: &[Record]) -> anyhow::Result<Self> {
         let Some(Record {
             event: Event::Created { version, name, config: text, layers, search, begin, .. },
@@ -146,6 +150,9 @@ impl Evolution {
     }
 
     /// Applies an event that has been stored.
+    ///
+    /// # Errors
+    /// The event is not one that can follow here.
     pub fn apply(&mut self, record: &Record) -> anyhow::Result<()> {
         if let Event::GenerationStarted { generation, candidates, .. } = &record.event {
             let asked = self.ask()?;
@@ -172,6 +179,9 @@ impl Evolution {
     }
 
     /// The next step, from all events so far.
+    ///
+    /// # Errors
+    /// The optimiser fails.
     pub fn step(&mut self) -> anyhow::Result<Next> {
         match self.state.status {
             Status::Finished => return Ok(Next::Done),

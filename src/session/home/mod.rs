@@ -34,6 +34,9 @@ pub struct Home {
 
 impl Home {
     /// `$YOSEGI_HOME`, or `yosegi` in the XDG data folder (`$XDG_DATA_HOME`, `~/.local/share`).
+    ///
+    /// # Errors
+    /// Neither variable is set and there is no home folder.
     pub fn from_env() -> anyhow::Result<Self> {
         let set = |key: &str| std::env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
         let root = set("YOSEGI_HOME")
@@ -73,6 +76,9 @@ impl Home {
     }
 
     /// Makes the home and its `sessions` folder, for this user alone.
+    ///
+    /// # Errors
+    /// A folder can't be made, or belongs to somebody else.
     pub fn create(&self) -> anyhow::Result<()> {
         private_dir(&self.root)?;
         private_dir(&self.sessions())
@@ -85,6 +91,9 @@ impl Home {
     }
 
     /// Folder of one session; its name is checked so that it stays inside `sessions`.
+    ///
+    /// # Errors
+    /// The name is none for a session: see [`check_name`].
     pub fn session(&self, name: &str) -> anyhow::Result<PathBuf> {
         check_name(name)?;
         Ok(self.sessions().join(name))
@@ -177,6 +186,9 @@ impl Home {
     }
 
     /// Makes the socket's folder, 0700, and refuses one that belongs to somebody else.
+    ///
+    /// # Errors
+    /// The folder can't be made, or belongs to somebody else.
     pub fn create_run_dir(&self) -> anyhow::Result<()> {
         if !self.is_read_only() {
             self.create()?;
@@ -191,6 +203,9 @@ impl Home {
 }
 
 /// A session's name: 1 to 64 letters, digits, `.`, `_`, `-`, not starting with a dot.
+///
+/// # Errors
+/// The name is longer, empty, or has other characters.
 pub fn check_name(name: &str) -> anyhow::Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {

@@ -46,6 +46,9 @@ pub struct Journal {
 impl Journal {
     /// Starts the journal of a new session. A session of that name that has any event is an
     /// error; a folder left by a process that died before its first event is taken over.
+    ///
+    /// # Errors
+    /// There is such a session, another process holds its lock, or the file can't be made.
     pub fn create(home: &Home, name: &str) -> anyhow::Result<Self> {
         home.create()?;
         let dir = home.session(name)?;
@@ -60,6 +63,9 @@ impl Journal {
     }
 
     /// Opens the journal of an existing session for writing on.
+    ///
+    /// # Errors
+    /// There is no such session, another process writes to it, or its file can't be read or written.
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let dir = home.session(name)?;
         let path = dir.join("journal.db");
@@ -91,12 +97,18 @@ impl Journal {
 
     /// Stores an event. What comes back is read from the stored text, so that a run and its
     /// replay fold over the very same values.
+    ///
+    /// # Errors
+    /// The disk is full, the file can't be written, or the event can't be read back as it was written.
     pub fn append(&mut self, event: &Event, cost: Option<Cost>) -> anyhow::Result<Record> {
         self.append_with(event, cost, 0, &[])
     }
 
     /// Stores an event together with a candidate's answers, in one transaction. What can't be read back as it was
     /// written (a number that is not finite) is an error, and nothing is stored.
+    ///
+    /// # Errors
+    /// The disk is full, the file can't be written, or something can't be read back as it was written.
     pub fn append_with(
         &mut self,
         event: &Event,
@@ -127,6 +139,9 @@ impl Journal {
     }
 
     /// Stores the questions, the fingerprints of what the session reads and the first event, in one transaction.
+    ///
+    /// # Errors
+    /// As for [`Journal::append_with`].
     pub fn begin(
         &mut self,
         event: &Event,
@@ -151,6 +166,9 @@ impl Journal {
     }
 
     /// Stores fingerprints in place of those of the same files. No prints change nothing.
+    ///
+    /// # Errors
+    /// The disk is full, or the file can't be written.
     pub fn keep_prints(&mut self, prints: &[Fingerprint]) -> anyhow::Result<()> {
         let tx = self.db.transaction().map_err(|e| full(&self.path, &e))?;
         put_prints(&tx, prints).and_then(|()| tx.commit()).map_err(|e| full(&self.path, &e))

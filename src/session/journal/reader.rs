@@ -46,6 +46,9 @@ pub(super) enum Db<'a> {
 
 impl Reader<'static> {
     /// Opens a session's journal for reading.
+    ///
+    /// # Errors
+    /// There is no such session, or its file can't be opened; the sentence says why and what to do.
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let path = home.session(name)?.join("journal.db");
         if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
@@ -65,6 +68,9 @@ impl Reader<'_> {
     }
 
     /// An error where the journal can be looked at only.
+    ///
+    /// # Errors
+    /// The file or its folder can't be written.
     pub fn must_be_writable(&self) -> anyhow::Result<()> {
         self.read_only_trouble().map_or(Ok(()), |trouble| Err(trouble.into()))
     }
@@ -76,6 +82,9 @@ impl Reader<'_> {
     }
 
     /// Events from sequence number `since` on, in order; an error where one of them can't be read.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn records(&self, since: u64) -> anyhow::Result<Vec<Record>> {
         let (records, lost) = self.legible(since)?;
         lost.map_or(Ok(records), |trouble| Err(trouble.into()))
@@ -83,6 +92,9 @@ impl Reader<'_> {
 
     /// Number of the last event; 0 where there is none. Where the file is damaged, that of the first event that
     /// can't be read: whoever reads up to there hears of it.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn last_seq(&self) -> anyhow::Result<u64> {
         let found =
             self.db().query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get::<_, u64>(0));
@@ -96,6 +108,9 @@ impl Reader<'_> {
     }
 
     /// The first events, `most` at most, from sequence number `since` on; an error where one of them can't be read.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn some_records(&self, since: u64, most: u32) -> anyhow::Result<Vec<Record>> {
         let (records, lost) = self.legible_some(since, most)?;
         lost.map_or(Ok(records), |trouble| Err(trouble.into()))
@@ -103,11 +118,17 @@ impl Reader<'_> {
 
     /// Events from sequence number `since` on, in order, up to the first that can't be read, and what is the matter
     /// with that one.
+    ///
+    /// # Errors
+    /// The journal can't be opened for this; an event that can't be read is in the result.
     pub fn legible(&self, since: u64) -> anyhow::Result<(Vec<Record>, Option<Trouble>)> {
         self.legible_some(since, u32::MAX)
     }
 
     /// The same of the first `most` events from there on.
+    ///
+    /// # Errors
+    /// The journal can't be opened for this; an event that can't be read is in the result.
     pub fn legible_some(&self, since: u64, most: u32) -> anyhow::Result<(Vec<Record>, Option<Trouble>)> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let mut statement = self
@@ -160,12 +181,18 @@ impl Reader<'_> {
     }
 
     /// The session as it stands; an error where an event can't be read.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn state(&self) -> anyhow::Result<SessionState> {
         let (state, lost) = self.legible_state()?;
         lost.map_or(Ok(state), |trouble| Err(trouble.into()))
     }
 
     /// The session as far as it can be read, and what is the matter where that is not to its end.
+    ///
+    /// # Errors
+    /// The journal can't be opened for this; what can't be read is in the result.
     pub fn legible_state(&self) -> anyhow::Result<(SessionState, Option<Trouble>)> {
         let (records, lost) = self.legible(1)?;
         let mut state = SessionState::default();
@@ -176,6 +203,9 @@ impl Reader<'_> {
     }
 
     /// Fingerprints of what the session reads; empty in journals of earlier versions.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn prints(&self) -> anyhow::Result<Vec<Fingerprint>> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let known = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'files')";
@@ -191,6 +221,9 @@ impl Reader<'_> {
     }
 
     /// All stored questions.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn questions(&self) -> anyhow::Result<Vec<StoredQuestion>> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let sql = "SELECT idx, id, question, gold FROM questions WHERE split = ? ORDER BY idx";
@@ -208,6 +241,9 @@ impl Reader<'_> {
     }
 
     /// The stored answers of a candidate; empty where it has none on that split.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Vec<Answer>> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let mut statement = self
@@ -236,6 +272,9 @@ impl Reader<'_> {
     }
 
     /// The answers of a candidate with its label and score, as a face shows them.
+    ///
+    /// # Errors
+    /// There is no such candidate, or the journal can't be read.
     pub fn labelled_answers(&self, candidate: CandidateId, split: Split) -> anyhow::Result<Answers> {
         let (state, _) = self.legible_state()?;
         let Some(entry) = state.entry(candidate) else {
@@ -254,6 +293,9 @@ impl Reader<'_> {
     }
 
     /// A stored question.
+    ///
+    /// # Errors
+    /// The journal can't be read; the sentence says why and what to do.
     pub fn question(&self, split: Split, index: usize) -> anyhow::Result<Option<StoredQuestion>> {
         self.db()
             .query_row(

@@ -47,31 +47,42 @@ pub struct PathSpaceConfig {
 /// Why a path space can't be made, or a recipe does not fit one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PathError {
+    /// No model is named.
     #[error("a path needs models: name at least one in space.path.models")]
     NoModels,
+    /// A model is named twice.
     #[error("{0} stands twice in space.path.models: name each model once")]
     TwiceNamed(String),
+    /// A model has no layers.
     #[error("{0} has no layers: take it out of space.path.models")]
     NoLayers(String),
+    /// Repeats are 0.
     #[error("space.path.repeats is 0: every layer can be passed once at least, give 1 or more")]
     NoRepeats,
+    /// More slots than a path may have.
     #[error(
         "{layers} layers, {repeats} times over, are over {MAX_SLOTS} slots: take fewer models or repeats"
     )]
     Slots { layers: usize, repeats: usize },
+    /// More genes than a search may have.
     #[error("{0} genes are too many: take scales = \"hop\" or \"network\"")]
     Genes(usize),
+    /// Bounds, start or step size of the scales that are no range.
     #[error(
         "scales of a path run from {low} to {high} with start {start} and sigma {sigma}: give finite numbers \
          on one side of 0 with min ≤ start ≤ max and sigma above 0"
     )]
     Scale { low: f64, high: f64, start: f64, sigma: f64 },
+    /// A probability outside 0 to 1.
     #[error("space.path.{key} is {value}: a probability lies between 0 and 1, give 0.01 to 0.99")]
     Probability { key: &'static str, value: f64 },
+    /// A longest path that is shorter than its two ends.
     #[error("space.path.longest is {found}: a path has its two ends at least, give {least} or more, or 0")]
     Longest { found: usize, least: usize },
+    /// One path is all there is.
     #[error("there is nothing to search: one layer passed once, and no scale; name more models or repeats")]
     NothingToSearch,
+    /// A recipe that is no path of this space.
     #[error("the recipe is no path of {0} layers that this search space has: {1}")]
     Recipe(usize, String),
 }
