@@ -61,8 +61,8 @@ pub enum Command {
     /// The stored answers of a candidate or baseline on a split.
     Answers { session: String, candidate: CandidateId, split: Split },
     /// Merge this recipe and answer the given questions of a task now; a newer `Try` on the same
-    /// connection replaces one that has not finished. Streams [`Live::TryToken`] and ends
-    /// with [`Reply::Answers`].
+    /// connection replaces one that has not finished. Streams [`super::Live::TryToken`] and ends
+    /// with [`super::Reply::Answers`].
     Try { target: Target, task: String, split: Split, questions: Vec<usize> },
     /// Stop the engine once nothing runs.
     Shutdown,

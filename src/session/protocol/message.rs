@@ -26,7 +26,7 @@ pub enum Message {
     Live { session: Option<String>, live: Live },
 }
 
-/// Answer to a [`Command`].
+/// Answer to a [`super::Command`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {

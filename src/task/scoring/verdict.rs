@@ -15,7 +15,7 @@ pub struct Verdict {
     pub value: Option<f64>,
     /// It is right, by the task's scorer.
     pub correct: bool,
-    /// The same by [`Scorer::NumberLenient`], whichever scorer the task has.
+    /// The same by [`crate::task::Scorer::NumberLenient`], whichever scorer the task has.
     pub lenient_correct: bool,
     /// Code of the likeliest language (`ja`, `en`), or `other` where only letters are counted.
     pub language: String,
@@ -36,7 +36,7 @@ pub struct Detail {
     /// The byte range of `number` in the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub span: Option<(usize, usize)>,
-    /// The verdict of [`Scorer::Number`], where the task's scorer is [`Scorer::NumberLenient`].
+    /// The verdict of [`crate::task::Scorer::Number`], where the task's scorer is [`crate::task::Scorer::NumberLenient`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference_correct: Option<bool>,
     /// This answer's values of metrics that are means over answers, by name.

@@ -1,6 +1,6 @@
 //! What a row of the action tables says, and the macro that makes an enum of such rows.
 //!
-//! [`actions!`] declares the actions of a pane (`panes/<pane>/actions.rs`) and those of every pane
+//! `actions!` declares the actions of a pane (`panes/<pane>/actions.rs`) and those of every pane
 //! (`action/app.rs`). Keys, hints, help, the palette and `configs/keys.toml` are read from the rows.
 
 use crate::workbench::app::Pane;
