@@ -76,6 +76,16 @@ fn shorten(value: &mut f64) {
     *value = (*value * 1e3).round() / 1e3;
 }
 
+/// Asks for a recipe's answers to the questions that are watched.
+fn try_command(config: &str, recipe: Recipe) -> Command {
+    Command::Try {
+        target: Target::Recipe(Box::new(recipe)),
+        task: task_of(config),
+        split: Split::Train,
+        questions: watched_of(config),
+    }
+}
+
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -170,12 +180,13 @@ impl Recording {
             let uniform = super::editor::Editor::new(base, &models, run.state.layers).recipe;
             for recipe in [uniform, *best] {
                 // A recipe whose models are gone has no sample answers.
-                match Self::tried(client, &run.state.config, recipe)? {
-                    Ok(answers) => out.tried.push(answers),
-                    Err(why) => {
+                match client.call(try_command(&run.state.config, recipe))? {
+                    Reply::Answers(answers) => out.tried.push(answers),
+                    Reply::Error(why) => {
                         out.without = Some(why);
                         break;
                     }
+                    other => bail!("sample answers: {other:?}"),
                 }
             }
         }
@@ -196,20 +207,6 @@ impl Recording {
                 Message::Boundary { .. } => return Ok(()),
                 _ => {}
             }
-        }
-    }
-
-    fn tried(client: &mut Client, config: &str, recipe: Recipe) -> anyhow::Result<Result<Answers, String>> {
-        let command = Command::Try {
-            target: Target::Recipe(Box::new(recipe)),
-            task: task_of(config),
-            split: Split::Train,
-            questions: watched_of(config),
-        };
-        match client.call(command)? {
-            Reply::Answers(answers) => Ok(Ok(answers)),
-            Reply::Error(why) => Ok(Err(why)),
-            other => bail!("sample answers: {other:?}"),
         }
     }
 
