@@ -1,5 +1,6 @@
-//! Errors whose cause is what a person typed or pressed, apart from all others. Every room makes them; `cli` turns
-//! them into exit codes (2 for [`BadInput`], 130 for [`Interrupted`]) and the engine into a client's error reply.
+//! Errors that a person caused by what they typed or pressed, kept apart from all other errors. Every room makes them.
+//! `cli` turns them into exit codes (2 for [`BadInput`], 130 for [`Interrupted`]), and the engine turns them into an
+//! error reply to its client.
 
 use std::fmt::Display;
 

@@ -1,26 +1,26 @@
-//! Yosegi evolves model merges: an evolution strategy looks for the recipe by which
-//! several fine-tunes of one base become a model that does what none of them does.
+//! Yosegi evolves model merges: an evolution strategy searches for the recipe that merges
+//! several fine-tunes of one base into a model with an ability that none of them has.
 //!
 //! The rooms, from the ground up; each imports only from rooms below it:
 //!
 //! | room | holds |
 //! |---|---|
-//! | [`limits`] | every bound on what a file may ask for, and reading files under them |
+//! | [`limits`] | every bound on what a file may ask for, and reading files within those bounds |
 //! | [`checkpoint`] | a model on disk: where it is, what it is made of, its tensors |
 //! | [`recipe`] | a whole merge as data |
 //! | [`task`] | what good means: questions, prompts, scores |
-//! | [`search`] | where to look next |
+//! | [`search`] | which candidates to try next |
 //! | `gpu` | a CUDA card: memory, kernels, one queue |
 //! | [`merge`] | recipe + checkpoints → tensors |
 //! | [`lm`] | running a model |
 //! | [`evaluate`] | recipe or model and tasks → answers, scores, cost |
 //! | [`session`] | one evolution run: protocol, engine, worker, journal |
-//! | [`cli`], [`workbench`] | two faces on the session's protocol |
+//! | [`cli`], [`workbench`] | the two user interfaces to the session's protocol |
 //!
 //! `bench`, with the feature of that name, holds what `benches/gpu.rs` measures.
 //!
-//! Beside them stand [`text`], through which every foreign text passes on its way out, and [`toml_text`], which reads
-//! the TOML that people write.
+//! Two modules serve all rooms: [`text`] makes text from outside safe to print, and [`toml_text`] reads the TOML that
+//! people write.
 
 #[macro_use]
 mod print;

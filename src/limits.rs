@@ -1,6 +1,6 @@
-//! Every bound on what a file or a flag may ask for, with its reason. A number from outside sizes no allocation and no loop
-//! before it has passed one of these. `docs/limits.md` is made of [`TABLE`]; files are read and mapped through the
-//! functions here.
+//! Every bound on what a file or a flag may ask for, with its reason. A number from outside is checked against one of
+//! these bounds before it sizes an allocation or a loop. [`TABLE`] is the source of `docs/limits.md`. All rooms read
+//! and map files through the functions here.
 
 mod guard;
 mod map;
@@ -15,7 +15,7 @@ pub use shown::shown;
 /// One bound, for the page of all of them.
 pub struct Limit {
     pub name: &'static str,
-    /// What it bounds, where it is written, and the bound in people's units.
+    /// What it bounds, where that number is written, and the bound in readable units.
     pub what: &'static str,
     pub most: &'static str,
     pub why: &'static str,
@@ -25,7 +25,7 @@ macro_rules! limits {
     ($($(#[$more:meta])* $name:ident: $type:ty = $value:expr, $most:literal, $what:literal, $why:literal;)*) => {
         $(#[doc = $what] #[doc = ""] #[doc = $why] $(#[$more])* pub const $name: $type = $value;)*
 
-        /// All of them, in the order of the page.
+        /// All bounds, in the order of the page.
         pub const TABLE: &[Limit] = &[
             $(Limit { name: stringify!($name), what: $what, most: $most, why: $why }),*
         ];

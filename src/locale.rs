@@ -1,20 +1,21 @@
-//! What the locale's letters allow: whether our own marks may go beyond ASCII, and a text of ours in the letters that
-//! there are. The environment comes in; both faces and the report call it.
+//! What the locale's encoding allows. The environment variables come in; whether Yosegi's own symbols may be other than
+//! ASCII goes out, and so does a text with those symbols replaced where they may not. `cli`, the workbench and the
+//! report call it.
 
-/// Whether what we draw may go beyond ASCII: as `YOSEGI_ASCII` says, else as the locale does. Where no
-/// locale is set nothing is known of the terminal, and most can.
+/// Whether drawn symbols may be other than ASCII: `YOSEGI_ASCII` decides, else the locale. Without a locale the
+/// terminal's encoding is unknown, and the answer is yes because most terminals can show them.
 #[must_use]
 pub fn speaks_unicode() -> bool {
     is_unicode(|name| std::env::var(name).unwrap_or_default())
 }
 
-/// The locale of letters, if one is set: what `LC_ALL` says, else `LC_CTYPE`, else `LANG`.
+/// The locale for characters, if one is set: the value of `LC_ALL`, else of `LC_CTYPE`, else of `LANG`.
 #[must_use]
 pub fn locale() -> Option<String> {
     locale_of(|name| std::env::var(name).unwrap_or_default())
 }
 
-/// Whether a locale's letters are UTF-8.
+/// Whether a locale's encoding is UTF-8.
 #[must_use]
 pub fn is_utf8(locale: &str) -> bool {
     locale.to_lowercase().replace('-', "").contains("utf8")
@@ -31,13 +32,13 @@ fn is_unicode(var: impl Fn(&str) -> String) -> bool {
     }
 }
 
-/// Our own marks in a table or a line, in the letters that the locale has.
+/// A table or a line with Yosegi's own symbols in a form that the locale's encoding has.
 #[must_use]
 pub fn in_locale(text: String) -> String {
     if speaks_unicode() { text } else { in_ascii(&text) }
 }
 
-/// Our own marks in ASCII.
+/// Yosegi's own symbols replaced by ASCII.
 fn in_ascii(text: &str) -> String {
     text.replace('–', "-").replace('…', "...").replace('×', "x").replace('±', "+-").replace('σ', "sigma")
 }

@@ -1,4 +1,4 @@
-//! Parses arguments and hands over.
+//! The `yosegi` program. Command-line arguments come in and an exit code goes out; [`yosegi::cli::main`] does the work.
 
 use std::process::ExitCode;
 

@@ -1,25 +1,25 @@
-//! Printing to a reader that may leave: `yosegi … | head` ends quietly. The macros here replace the standard ones, which
-//! panic when nobody reads any more.
+//! Printing to a pipe that its reader may close: `yosegi … | head` ends quietly. The macros here replace the standard
+//! ones, which panic when the pipe is closed. Every command prints through them.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The command's work goes on without a reader.
+/// Whether the command keeps working when the pipe on standard output is closed.
 static GOES_ON: AtomicBool = AtomicBool::new(false);
-/// Nobody reads standard output any more.
+/// Whether the pipe on standard output is closed.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// From here on the command does more than print: it goes on to its end when its reader leaves.
+/// States that the command does more than print. From now on it runs to its end even if standard output is closed.
 pub(crate) fn goes_on() {
     GOES_ON.store(true, Ordering::Relaxed);
 }
 
-/// Prints to standard output. When nobody reads it any more a command that only prints ends here,
-/// and one whose work [`goes_on`] prints no more.
+/// Prints to standard output. When that pipe is closed, a command that only prints ends here, and a command that has
+/// called [`goes_on`] continues without printing.
 ///
 /// # Errors
-/// It can't be written for another reason: a full disk behind it.
+/// The write fails for another reason, such as a full disk.
 pub(crate) fn to_out(text: Arguments<'_>) -> io::Result<()> {
     if CLOSED.load(Ordering::Relaxed) {
         return Ok(());
@@ -40,7 +40,7 @@ pub(crate) fn to_out(text: Arguments<'_>) -> io::Result<()> {
     }
 }
 
-/// Prints to standard error: a reader that is gone, or a full disk behind it, is nobody's loss.
+/// Prints to standard error. A closed pipe or a full disk is ignored, because there is nowhere to report it.
 pub(crate) fn to_err(text: Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
@@ -54,7 +54,7 @@ pub(crate) fn out(text: Arguments<'_>) {
     }
 }
 
-// Not every build prints in every way.
+// Some builds use only some of these macros.
 #[allow(unused_macros)]
 macro_rules! print {
     ($($text:tt)*) => { $crate::print::out(format_args!($($text)*)) };

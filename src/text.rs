@@ -1,5 +1,6 @@
-//! Foreign text on its way out: to a terminal, into JSON, TOML, Markdown or CSV. In: what a model, a data set or a config
-//! says. Out: the same text with nothing in it that could drive the terminal or the program that reads it.
+//! Makes text from outside safe to print on a terminal or to write as JSON, TOML, Markdown or CSV. The text of a model,
+//! a data set or a config comes in. The same text goes out without anything that could control the terminal or the
+//! program that reads it. Every room that prints or writes such text calls it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -28,7 +29,7 @@ pub fn visible_line(text: &str) -> String {
     visible(text).replace('\n', "\u{240a}").replace('\t', " ")
 }
 
-/// [`visible_line`] for a grid of cells: characters without a width of their own are written out too, as `\u{202e}`.
+/// [`visible_line`] for a grid of cells: zero-width characters are also written out, in the form `\u{202e}`.
 #[must_use]
 pub fn visible_cells(text: &str) -> Cow<'_, str> {
     if !text.chars().any(has_no_cell) {
@@ -45,8 +46,8 @@ pub fn visible_cells(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Control characters, and characters without a shape of their own: a column of text must not
-/// be wider or narrower than it looks.
+/// Control characters and characters that draw nothing by themselves: a column of text must be exactly as wide as it
+/// looks.
 pub(crate) fn has_no_cell(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -57,7 +58,7 @@ pub(crate) fn has_no_cell(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The same JSON document with such characters as JSON's own escapes; they can only stand inside its strings.
+/// The same JSON document with such characters written as JSON escapes. Only strings in the document can hold them.
 #[must_use]
 pub fn as_json(document: &str) -> String {
     escaped(document, |c, out| {
@@ -68,7 +69,7 @@ pub fn as_json(document: &str) -> String {
     })
 }
 
-/// The same for TOML and YAML, where such characters stand in double quotes.
+/// The same for TOML and YAML: such characters become escapes inside double-quoted strings.
 #[must_use]
 pub fn as_toml(document: &str) -> String {
     escaped(document, |c, out| {
@@ -97,8 +98,8 @@ pub fn fenced(kind: &str, text: &str) -> String {
     format!("{fence}{kind}\n{}\n{fence}\n", visible(text.trim_end()))
 }
 
-/// A text as a cell of a CSV file: a spreadsheet takes one that begins like a formula for one, and
-/// computes it. An apostrophe before it makes it text; a number stays a number.
+/// A text as a cell of a CSV file. A spreadsheet evaluates a cell that begins like a formula; an apostrophe in front
+/// makes the cell plain text. A number stays a number.
 #[must_use]
 pub fn as_cell(text: &str) -> Cow<'_, str> {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);

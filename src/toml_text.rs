@@ -1,6 +1,6 @@
-//! TOML that a person wrote. In: the text of a config, task, recipe or key file. Out: its values, or what is wrong with
-//! it: the line, the key, and the known name that a mistyped one is nearest to. Every reader of such files goes
-//! through here, and so does every "did you mean".
+//! Reads TOML that a person wrote. The text of a config, task, recipe or key file comes in. Its values go out, or an
+//! error with the line, the key, and the known name nearest to a mistyped one. Every reader of such files calls it, and
+//! so does every "did you mean" hint.
 
 use std::ops::Range;
 
@@ -14,11 +14,11 @@ use crate::text::visible_line;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
-    /// Counted from 1; `None` where the reader does not say.
+    /// Line number, counted from 1; `None` if the TOML reader does not give it.
     pub line: Option<usize>,
-    /// The reader's message, which may have several lines.
+    /// The TOML reader's message, which may have several lines.
     pub message: String,
-    /// The key whose value is wrong, where it stands on the same line.
+    /// The key whose value is wrong, if the key is on the same line.
     key: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Problem {
         Self { line, message: message.trim().to_owned(), key }
     }
 
-    /// The problem in one sentence, which begins with `place` (a file) and the line.
+    /// The problem in one sentence that begins with `place` (a file) and the line.
     #[must_use]
     pub fn sentence(&self, place: &str) -> String {
         let place = self.line.map_or_else(|| place.to_owned(), |line| format!("{place}, line {line}"));
@@ -63,7 +63,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     toml::from_str(text).map_err(|e| Problem::new(text, e.message(), e.span()))
 }
 
-/// Reads a text into a document that knows where everything stands.
+/// Reads a text into a document that records the position of every key and value.
 ///
 /// # Errors
 /// A syntax error.
@@ -79,13 +79,13 @@ pub fn unknown_key(text: &str, table: &dyn TableLike, known: &[&str]) -> Option<
     Some((key.to_owned(), line_of(text, at)))
 }
 
-/// The line of a byte of a text, counted from 1.
+/// The line number of the byte at this position, counted from 1.
 #[must_use]
 pub fn line_of(text: &str, byte: usize) -> usize {
     Lines::of(text).line(byte)
 }
 
-/// Where the lines of a text end, for whoever asks for many.
+/// Where the lines of a text end, for callers that look up many positions.
 pub struct Lines(Vec<usize>);
 
 impl Lines {
@@ -94,20 +94,20 @@ impl Lines {
         Self(text.match_indices('\n').map(|(at, _)| at).collect())
     }
 
-    /// The line of a byte, counted from 1.
+    /// The line number of the byte at this position, counted from 1.
     #[must_use]
     pub fn line(&self, byte: usize) -> usize {
         self.0.partition_point(|end| *end < byte) + 1
     }
 }
 
-/// The known name that differs least from `name` (Damerau–Levenshtein distance), with the distance; of several the
-/// first. `None` where nothing is known.
+/// The known name nearest to `name` (Damerau–Levenshtein distance), with the distance. The first one wins a tie.
+/// `None` if `known` is empty.
 pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<(usize, &'a str)> {
     known.into_iter().map(|k| (strsim::damerau_levenshtein(name, k), k)).min_by_key(|(distance, _)| *distance)
 }
 
-/// The same where it is near enough to be meant: at most half of its letters differ.
+/// The nearest known name, if it is close enough to be a typing error: at most half of the letters differ.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     closest(name, known).filter(|(distance, k)| *distance <= k.len().div_ceil(2)).map(|(_, k)| k)
 }
@@ -115,7 +115,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// The key whose value begins at this byte of its line.
 fn key_before(text: &str, value: usize) -> Option<&str> {
     let line = text.get(..value)?.rsplit('\n').next()?;
-    // In an inline table others stand before it.
+    // In an inline table, other keys precede it.
     let key = line.trim_end().strip_suffix('=')?.rsplit(['{', ',']).next()?.trim();
     Some(key).filter(|key| !key.is_empty())
 }

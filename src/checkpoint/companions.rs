@@ -1,10 +1,11 @@
-//! The small files beside a checkpoint's weights, by name. Answers three questions about a file name: is it fetched with
-//! the model, does a merge hand it on, does it decide what the model answers. Asked by `hub`, `model` and `fingerprint`.
+//! The small files beside a checkpoint's weights, by name. A file name comes in; out goes whether it is fetched with
+//! the model, whether a merge copies it, and whether it affects the model's answers. `hub`, `model` and `fingerprint`
+//! call it.
 
 use std::fs;
 use std::path::Path;
 
-/// Files by name, and whether a merge takes them over from the model that gives it its config.
+/// Files by name, and whether a merge copies each from the model that provides its config.
 const FILES: [(&str, bool); 14] = [
     ("config.json", false),
     ("README.md", false),
@@ -22,26 +23,26 @@ const FILES: [(&str, bool); 14] = [
     ("AUTHORS", true),
 ];
 
-/// The folder of further chat templates, each under its own name.
+/// The folder of additional chat templates, one file per template.
 pub(super) const TEMPLATES: &str = "additional_chat_templates";
 
-/// Whether a repository's file is fetched with the model.
+/// Whether a file of a repository is fetched with the model.
 pub(super) fn is_one(name: &str) -> bool {
     FILES.iter().any(|(n, _)| *n == name) || is_legal(name) || is_template(name)
 }
 
-/// Whether a merge takes this file over from the model that gives its config.
+/// Whether a merge copies this file from the model that provides its config.
 pub(super) fn is_handed_on(name: &str) -> bool {
     FILES.iter().any(|(n, handed)| *n == name && *handed) || is_legal(name) || is_template(name)
 }
 
-/// Whether this file decides what a model answers.
+/// Whether this file affects the model's answers.
 pub(super) fn decides(name: &str) -> bool {
     let about = ["README.md", "USE_POLICY.md", "AUTHORS"].contains(&name);
     is_template(name) || !about && FILES.iter().any(|(n, _)| *n == name)
 }
 
-/// Names of the files in a checkpoint's folder, those of its chat templates with their folder.
+/// Names of the files in a checkpoint's folder; chat templates include their subfolder.
 pub(super) fn in_folder(folder: &Path) -> Vec<String> {
     let names = |folder: &Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -53,7 +54,7 @@ pub(super) fn in_folder(folder: &Path) -> Vec<String> {
     names(folder).into_iter().chain(templates).collect()
 }
 
-/// `LICENSE`, `LICENSE.txt`, `Notice.md`, `COPYING`: what must go along with a copy.
+/// `LICENSE`, `LICENSE.txt`, `Notice.md`, `COPYING`: files that must accompany a copy.
 fn is_legal(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let kind = ["LICENSE", "LICENCE", "NOTICE", "COPYING"].into_iter().find(|k| upper.starts_with(k));
@@ -61,7 +62,7 @@ fn is_legal(name: &str) -> bool {
     rest.is_some_and(|r| matches!(r, "" | ".MD" | ".TXT") || r.starts_with(['-', '_', '.']) && is_text(r))
 }
 
-/// Whether a name ends like a text's, or has no ending.
+/// Whether a file name has a text extension or no extension.
 fn is_text(name: &str) -> bool {
     name.rsplit_once('.').is_none_or(|(_, end)| matches!(end, "MD" | "TXT" | "RST"))
 }

@@ -1,5 +1,5 @@
-//! A checkpoint made of another: with an adapter applied, or with tensors and files put in place of its own. Only
-//! shapes are looked at here; no values are computed.
+//! Makes a checkpoint from another: with an adapter applied, or with some tensors and files replaced. Only shapes are
+//! checked; no values are computed.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -16,8 +16,8 @@ use super::untrusted::printable;
 use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
 
 impl Checkpoint {
-    /// This checkpoint with an adapter applied, called `reference`. Only shapes are looked at;
-    /// a changed tensor is made when it is first asked for.
+    /// This checkpoint with an adapter applied, under the name `reference`. Only shapes are checked; a changed tensor
+    /// is computed when it is first read.
     pub(super) fn adapted(mut self, reference: &str, adapter: Adapter) -> Result<Self, CheckpointError> {
         let Adapter { file, bytes, deltas, card } = adapter;
         let number = self.shards.len();
@@ -61,8 +61,8 @@ impl Checkpoint {
         Ok(self)
     }
 
-    /// This checkpoint with `config`, some tensors (name, shape, type, little-endian bytes) and
-    /// some small files in place of its own. A file that is `None` is hidden.
+    /// This checkpoint with `config`, some tensors (name, shape, type, little-endian bytes) and some small files
+    /// replaced. A `None` file is hidden.
     pub fn replaced(
         mut self,
         config: &Value,

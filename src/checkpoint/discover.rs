@@ -1,6 +1,6 @@
-//! The models on this machine: the bundled ones, then those of the Hugging Face cache. In: the base to merge with, if one is
-//! chosen. Out: a summary of each model, from headers alone; nothing is fetched. Called by `yosegi models` and the
-//! workbench.
+//! The models on this machine: the bundled models, then those in the Hugging Face cache. In: the base to merge with, if
+//! one is chosen. Out: a summary of each model, from headers alone; nothing is fetched. `yosegi models` and the
+//! workbench call it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,8 +11,8 @@ use super::hub::cache::hub_cache;
 use super::hub::id::HubId;
 use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, has_chat_template, zoo};
 
-/// All models found, each with its fit to `base` where one is named. A broken one is listed with
-/// the reason, never a failure.
+/// All models found, each with its fit to `base` if one is given. A broken model is listed with the reason and never
+/// makes the call fail.
 #[must_use]
 pub fn discover(base: Option<&str>) -> Vec<ModelSummary> {
     let base = base.map(|reference| (reference, open_local(reference)));
@@ -25,15 +25,14 @@ pub fn discover(base: Option<&str>) -> Vec<ModelSummary> {
         .collect()
 }
 
-/// One model as it is on this machine, with its fit to `base`: never fetched, and listed with the
-/// reason where it can't be read.
+/// One local model with its fit to `base`. It is never fetched; if it can't be read, it is listed with the reason.
 #[must_use]
 pub fn look_up(reference: &str, base: Option<&str>) -> ModelSummary {
     let base = base.map(|reference| (reference, open_local(reference)));
     summarise(reference, &open_local(reference), base.as_ref().map(|(r, b)| (*r, b.as_ref())))
 }
 
-/// Opens without ever fetching.
+/// Opens a checkpoint without fetching.
 fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
     use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
     let incomplete = |reference: &str| CheckpointError::NotFetched {
@@ -61,9 +60,9 @@ fn open_local(reference: &str) -> Result<Checkpoint, CheckpointError> {
     }
 }
 
-/// References of the models in a hub cache, sorted: `org/name`, or `org/name@commit` for a
-/// snapshot that the main revision does not point to. A `LoRA` adapter stands behind its base
-/// (`org/base+org/adapter`) where that is in the cache too.
+/// References of the models in a hub cache, sorted: `org/name`, or `org/name@commit` for a snapshot that the main
+/// revision does not point to. A `LoRA` adapter is listed with its base (`org/base+org/adapter`) if the base is also in
+/// the cache.
 fn cached(cache: &Path) -> Vec<String> {
     let folders = |path: &Path| -> BTreeSet<String> {
         let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -124,7 +123,7 @@ fn broken(reference: &str, error: &CheckpointError) -> ModelSummary {
 }
 
 impl Checkpoint {
-    /// This checkpoint in one line of a list; its fit is not asked.
+    /// The summary of this checkpoint, without its fit.
     #[must_use]
     pub fn summary(&self) -> ModelSummary {
         let config = self.config();

@@ -1,5 +1,5 @@
-//! Why a checkpoint cannot be opened, merged or written: one sentence for each case, with the file, tensor or key and what
-//! to do.
+//! Why a checkpoint cannot be opened, merged or written. Each case is one sentence with the file, tensor or key and
+//! what to do.
 
 use std::path::PathBuf;
 
@@ -16,18 +16,18 @@ pub enum CheckpointError {
     /// `zoo:NAME` with a name that no bundled model has.
     #[error("{reference}: the bundled models are {}; name one of them", .known.join(", "))]
     NotInZoo { reference: String, known: Vec<String> },
-    /// A folder, or a file, without what a checkpoint needs.
+    /// A folder or file lacks something that a checkpoint needs.
     #[error(
         "{path} is not a model folder: it has no {missing}; name the folder of a Hugging Face checkpoint"
     )]
     NotAFolder { path: String, missing: &'static str },
-    /// No tokenizer can be made of the checkpoint's files.
+    /// The checkpoint's files cannot be turned into a tokenizer.
     #[error("{path}: {what}")]
     Tokenizer { path: String, what: String },
-    /// The weights are of a format that is not read.
+    /// The weights are in an unsupported format.
     #[error("{path} is not a model folder that is read here: {what}")]
     Foreign { path: String, what: String },
-    /// The hub was not asked, or refused.
+    /// The hub may not be asked, or it refused.
     #[error(
         "{reference} is not in the Hugging Face cache ({cache}) and cannot be fetched: {why}; \
          fetch it on a machine with a network, or name a folder"
@@ -36,7 +36,7 @@ pub enum CheckpointError {
     /// A file cannot be read.
     #[error("{path}: {source}; check that the file is there and readable")]
     Io { path: PathBuf, source: std::io::Error },
-    /// A file is not of its format.
+    /// A file does not follow its format.
     #[error("{file}: {problem}; fetch or write the file again")]
     Damaged { file: String, problem: String },
     /// One tensor is missing, or has a wrong type, shape or place.
@@ -48,10 +48,10 @@ pub enum CheckpointError {
     /// The `model_type` is not a supported family.
     #[error("{reference}: model_type {family} is not supported; the supported ones are {}", .known.join(", "))]
     Family { reference: String, family: String, known: Vec<String> },
-    /// An index names a file outside its folder.
+    /// An index names a file outside its own folder.
     #[error("{file} lists the shard {shard}, which is outside its folder; such an index is not followed")]
     Escape { file: String, shard: String },
-    /// A weight file that the index names is not there.
+    /// A weight file that the index names is missing.
     #[error(
         "{folder}: the shard {} listed in model.safetensors.index.json is missing; fetch it again",
         shown(shard)
@@ -69,13 +69,13 @@ pub enum CheckpointError {
     /// Another process is writing the same checkpoint.
     #[error("{out} is being written by another process; wait for it, or name another folder")]
     BeingWritten { out: PathBuf },
-    /// Writing stopped on the way; whole shards were kept.
+    /// Writing stopped early; complete shards were kept.
     #[error(
         "writing {out}: {source}; {shards} finished shard{} in {folder}: the same command goes on from there",
         if *.shards == 1 { " is kept" } else { "s are kept" }
     )]
     Unfinished { out: PathBuf, folder: PathBuf, shards: usize, source: std::io::Error },
-    /// Writing failed, and nothing was left.
+    /// Writing failed, and nothing was kept.
     #[error("writing {out}: {source}; nothing was left there")]
     Write { out: PathBuf, source: std::io::Error },
 }

@@ -1,5 +1,5 @@
-//! A checkpoint's small files (tokenizer, model card): in its folder, bundled, or in memory. In: a name. Out: its bytes. A
-//! name never leads out of the folder, and every read is bounded.
+//! A checkpoint's small files (tokenizer, model card): in its folder, bundled, or in memory. In: a name. Out: its
+//! bytes. A name never leads out of the folder, and every read has a size limit.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ impl Files {
         }
     }
 
-    /// The bytes of one, if it is there.
+    /// The bytes of one file, if it exists.
     pub(super) fn read(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::Folder(folder) if is_plain_name(name) || companions::is_one(name) => {

@@ -1,9 +1,9 @@
-//! Fingerprints of the files that decide what a model answers. In: a model's reference and the fingerprints taken before.
-//! Out: one for each file, over its whole content, so that one changed weight shows. A session goes on only with the very
-//! files that it began with.
+//! Fingerprints of the files that affect a model's answers. In: a model's reference and earlier fingerprints. Out: one
+//! fingerprint per file, over its whole content, so that even one changed weight is detected. A session only continues
+//! with exactly the files that it started with.
 //!
-//! Reading a large model takes its time: a file that the system says has not been touched since its fingerprint was taken
-//! is not read again.
+//! Reading a large model takes time, so a file whose system stamp has not changed since its last fingerprint is not
+//! read again.
 
 use std::fs::Metadata;
 use std::io::{self, Read};
@@ -26,29 +26,29 @@ use crate::limits;
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 22;
 
-/// A file, or a part of one, as it was at one time.
+/// A file, or a part of one, at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// The file's name: `org/name/config.json`, a path.
+    /// The file's name: `org/name/config.json`, or a path.
     pub file: String,
     /// Fingerprint of the content.
     pub hash: String,
-    /// Device, inode, length and time of the last change, as the system has them; empty for what is no file. Equal
-    /// stamps mean that nobody has touched the file in between.
+    /// Device, inode, length and time of the last change, as reported by the system; empty if there is no file. Equal
+    /// stamps mean that the file was not touched in between.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stamp: String,
 }
 
 impl Fingerprint {
-    /// The fingerprint of a content in memory.
+    /// The fingerprint of content in memory.
     #[must_use]
     pub fn of(file: impl Into<String>, content: &[u8]) -> Self {
         Self { file: file.into(), hash: text(xxh3_128(content)), stamp: String::new() }
     }
 }
 
-/// Fingerprints of all files of a model that decide what it answers, sorted by name. A file whose stamp is among
-/// `known` is not read again.
+/// Fingerprints of all files that affect a model's answers, sorted by name. A file whose stamp is in `known` is not
+/// read again.
 pub fn fingerprints(reference: &str, known: &[Fingerprint]) -> Result<Vec<Fingerprint>, CheckpointError> {
     let mut out = Vec::new();
     let mut paths = Vec::new();
@@ -79,7 +79,7 @@ pub fn bytes_to_fingerprint(reference: &str, known: &[Fingerprint]) -> u64 {
     paths.iter().filter_map(read).sum()
 }
 
-/// Collects a model's files: names and paths into `paths`; bundled files are fingerprinted at once, into `out`.
+/// Collects a model's files: names and paths go to `paths`; bundled files are fingerprinted at once, into `out`.
 fn gather(
     reference: &str,
     paths: &mut Vec<(String, PathBuf)>,
@@ -133,7 +133,7 @@ fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Finge
     Ok(Fingerprint { file, hash: text(hash.digest128()), stamp })
 }
 
-/// Uses the time of the last change (ctime): unlike the time of writing, no program can set it.
+/// Uses the time of the last change (ctime): unlike the modification time, no program can set it.
 fn stamp(about: &Metadata) -> String {
     let (dev, ino, len) = (about.dev(), about.ino(), about.len());
     format!("{dev}:{ino}:{len}:{}.{:09}", about.ctime(), about.ctime_nsec())
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(hashes(&bundled), hashes(&was));
         assert!(bundled.iter().all(|p| p.file.starts_with("zoo:ja/") && p.stamp.is_empty()));
 
-        // One bit, the length and the time of writing as before.
+        // One bit differs; length and modification time are the same.
         let path = folder.join("model.safetensors");
         let mut bytes = fs::read(&path).unwrap();
         let written = fs::metadata(&path).unwrap().modified().unwrap();
@@ -176,7 +176,7 @@ mod tests {
             was.iter().zip(&is).filter(|(a, b)| a.hash != b.hash).map(|(a, _)| a.file.as_str()).collect();
         assert_eq!(differ, [format!("{reference}/model.safetensors")]);
 
-        // The same bytes written again are the same.
+        // Rewriting the same bytes gives the same fingerprint.
         *bytes.last_mut().unwrap() ^= 1;
         fs::remove_file(&path).unwrap();
         fs::write(&path, &bytes).unwrap();
@@ -199,7 +199,7 @@ mod tests {
             known.into_iter().filter(|k| !k.file.ends_with("/config.json")).collect();
         assert_eq!(bytes_to_fingerprint(reference, &but_one), bytes);
         assert_eq!(bytes_to_fingerprint("zoo:ja", &[]), 0);
-        // A fingerprint with the known stamp is taken over, not computed.
+        // A fingerprint with the known stamp is copied, not computed.
         let marked = Fingerprint { hash: "taken over".into(), ..was.clone() };
         assert_eq!(of_file("file".into(), &path, std::slice::from_ref(&marked)).unwrap(), marked);
         fs::write(&path, "changed").unwrap();

@@ -1,4 +1,5 @@
 //! Whether a checkpoint can be merged onto a base. In: two open checkpoints. Out: a [`Fit`], with the reason in words.
+//! `discover` calls it.
 
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ impl Checkpoint {
     }
 }
 
-/// Why the tensors of two configs cannot be added, if they cannot.
+/// Why the tensors of two configs cannot be added; `None` if they can.
 pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String> {
     if mine.num_hidden_layers != base.num_hidden_layers {
         return Some(format!("{} layers against {}", mine.num_hidden_layers, base.num_hidden_layers));
@@ -71,7 +72,7 @@ pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String>
     {
         return Some(format!("it has no {name}"));
     }
-    // Last, since a recipe can bridge it.
+    // Checked last, since a recipe can resolve it.
     (vocabulary != base.vocab_size).then(|| {
         format!(
             "vocabulary of {vocabulary} against {}: a recipe merges them by token with tokenizer = \"union\"",
@@ -80,7 +81,7 @@ pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String>
     })
 }
 
-/// Whether two tokenizers give the same ids to the same tokens. Absent tokenizers count as equal.
+/// Whether two tokenizers assign the same ids to the same tokens. Missing tokenizers count as equal.
 fn same_vocabulary(a: &Checkpoint, b: &Checkpoint) -> bool {
     let (Ok(a), Ok(b)) = (a.tokenizer_json(), b.tokenizer_json()) else { return true };
     if a == b {
@@ -96,7 +97,7 @@ fn same_vocabulary(a: &Checkpoint, b: &Checkpoint) -> bool {
     }
 }
 
-/// Merges are written as `"a b"` by older tokenizers and as `["a", "b"]` by newer ones.
+/// Older tokenizers write merges as `"a b"`, newer ones as `["a", "b"]`.
 fn merges_equal(a: Option<&Value>, b: Option<&Value>) -> bool {
     let (Some(Value::Array(a)), Some(Value::Array(b))) = (a, b) else { return a == b };
     let text = |v: &Value| match v {

@@ -1,8 +1,8 @@
-//! Ties a model's LM head to its embeddings, or not: `tie_word_embeddings` of the config against the tensors that are
-//! stored. Called by `open` and `derive` before shapes are checked.
+//! Decides whether a model's LM head is tied to its embeddings, from the config's `tie_word_embeddings` and the stored
+//! tensors. `open` and `derive` call it before shapes are checked.
 //!
-//! As transformers 5, a head is tied only where nothing is lost: a stored head with other values stays, and where the
-//! embeddings are not stored the head's values are theirs.
+//! As in transformers 5, a head is only tied if nothing is lost: a stored head with other values stays. If the
+//! embeddings are not stored, the head's values are used for them.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use super::{ModelConfig, TensorView};
 const EMBEDDINGS: &str = "model.embed_tokens.weight";
 const LM_HEAD: &str = "lm_head.weight";
 
-/// Makes config and tensors of a tied model agree about its LM head. A model with an adapter was settled before the
-/// adapter was applied, and is left alone.
+/// Makes config and tensors of a tied model agree about the LM head. A model with an adapter is left alone: its head
+/// was decided before the adapter was applied.
 pub(super) fn settle(config: &mut ModelConfig, tensors: &mut BTreeMap<String, Held>, shards: &[Bytes]) {
     if matches!(tensors.get(EMBEDDINGS), Some(Held::Adapted { .. })) {
         return;
@@ -43,18 +43,18 @@ pub(super) fn settle(config: &mut ModelConfig, tensors: &mut BTreeMap<String, He
 /// What to do with the LM head of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Head {
-    /// Nothing: the config says what is stored.
+    /// The config matches the stored tensors: do nothing.
     AsSaid,
-    /// It equals the embeddings: drop it.
+    /// The head equals the embeddings: drop the head.
     Same,
-    /// It differs from the embeddings: the model is not tied.
+    /// The head differs from the embeddings: untie the model.
     Own,
-    /// The embeddings are not stored: it takes their name.
+    /// The embeddings are not stored: rename the head to the embeddings.
     Embeddings,
 }
 
 impl Head {
-    /// Of a model with these tensors.
+    /// The decision for a model with these tensors.
     fn of(config: &ModelConfig, embeddings: Option<TensorView<'_>>, head: Option<TensorView<'_>>) -> Self {
         match (config.tie_word_embeddings, embeddings, head) {
             (false, ..) | (true, _, None) => Self::AsSaid,
@@ -69,7 +69,7 @@ impl Head {
 fn same(a: TensorView<'_>, b: TensorView<'_>) -> bool {
     const CHUNK: usize = 1 << 16;
     if a.shape != b.shape || a.dtype == b.dtype {
-        // Two names of one storage are equal without reading it.
+        // Two names of one storage are equal without a comparison of bytes.
         return a.shape == b.shape && (std::ptr::eq(a.data, b.data) || a.data == b.data);
     }
     let (mut one, mut other) = (vec![0.0; CHUNK], vec![0.0; CHUNK]);

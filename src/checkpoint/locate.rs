@@ -1,5 +1,5 @@
-//! From a reference to the place of the checkpoint. In: `zoo:NAME`, a folder, `org/name@revision`, with or without
-//! `+adapter`. Out: a bundled model, a folder, or the hub's name of one that must be fetched first.
+//! Finds a checkpoint by its reference. In: `zoo:NAME`, a folder, `org/name@revision`, with or without `+adapter`. Out:
+//! a bundled model, a folder, or the hub name of a model that must be fetched first.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use super::hub::cache::hub_cache;
 use super::hub::id::HubId;
 use super::zoo::{self, ZooModel};
 
-/// What a reference leads to on this machine.
+/// The result of looking up a reference on this machine.
 pub(super) enum Found<T> {
     Here(T),
-    /// Its snapshot in the cache is absent or incomplete: it must be fetched.
+    /// The snapshot in the cache is missing or incomplete: it must be fetched.
     OnHub(HubId),
 }
 
-/// Where a checkpoint lies.
+/// The location of a checkpoint.
 pub(super) enum Location {
     Zoo(&'static ZooModel),
     Folder(PathBuf),
 }
 
-/// `model+adapter` in its two parts; `None` for a plain model. A folder whose own name holds a
-/// plus sign is a plain model.
+/// Splits `model+adapter` into its two parts; `None` for a plain model. A folder whose own name contains a plus sign is
+/// a plain model.
 pub(super) fn split_adapter(reference: &str) -> Option<(&str, &str)> {
     if folder_of(reference).exists() {
         return None;
@@ -49,7 +49,7 @@ pub(super) fn locate_adapter(reference: &str) -> Result<Found<PathBuf>, Checkpoi
     Ok(folder.map_or(Found::OnHub(id), Found::Here))
 }
 
-/// A reference as a path, `~/` being the home folder.
+/// A reference as a path, where `~/` is the home folder.
 fn folder_of(reference: &str) -> PathBuf {
     match (reference.strip_prefix("~/"), env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),

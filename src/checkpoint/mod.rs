@@ -1,6 +1,6 @@
-//! A model on disk: where it lies, what it is made of, its tensors. In: references such as `zoo:ja`, a folder,
-//! `org/name@revision`, any of them `+adapter`. Out: an open [`Checkpoint`] with a checked [`ModelConfig`],
-//! memory-mapped tensors, its tokenizer's files, and a summary in words. Every room above reads models through it.
+//! A model on disk: its location, its config, its tensors. In: references such as `zoo:ja`, a folder,
+//! `org/name@revision`, each with an optional `+adapter`. Out: an open [`Checkpoint`] with a checked [`ModelConfig`],
+//! memory-mapped tensors, its tokenizer's files, and a summary in words. Every higher room reads models through it.
 //!
 //! | to find | look in |
 //! |---|---|

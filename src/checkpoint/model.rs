@@ -1,5 +1,5 @@
-//! An open checkpoint: its config, its tensors by name, and the small files beside them. Made by `open` and `derive`;
-//! every other room reads models through it.
+//! An open checkpoint: its config, its tensors by name, and its small files. `open` and `derive` make it; every other
+//! room reads models through it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use super::stored::{Held, Spot};
 use super::tokenizer::convert;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
 
-/// A checkpoint with its tensors mapped and its config read. A clone holds the same weights.
+/// A checkpoint with mapped tensors and a parsed config. Clones share the weights.
 #[derive(Clone)]
 pub struct Checkpoint {
     pub(super) reference: String,
@@ -32,7 +32,7 @@ impl Checkpoint {
         &self.reference
     }
 
-    /// Lengths and times of change of its weight files: another stamp means other weights.
+    /// Lengths and modification times of its weight files: another stamp means other weights.
     #[must_use]
     pub fn stamp(&self) -> String {
         self.shards.iter().map(Bytes::stamp).collect::<Vec<_>>().join(" ")
@@ -49,14 +49,14 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str).collect()
     }
 
-    /// Whether it has a `tokenizer.json`. Where it has none, [`Self::tokenizer_json`] makes one that already holds the
+    /// Whether there is a `tokenizer.json` file. If not, [`Self::tokenizer_json`] makes one that already contains the
     /// added tokens, the special tokens and the post-processor.
     #[must_use]
     pub fn has_tokenizer_json(&self) -> bool {
         self.file("tokenizer.json").is_some()
     }
 
-    /// Bytes of `tokenizer.json`; where there is none, one is made of the tokenizer's other files.
+    /// Bytes of `tokenizer.json`; without that file, it is made from the other tokenizer files.
     pub fn tokenizer_json(&self) -> Result<Cow<'_, [u8]>, CheckpointError> {
         match self.file("tokenizer.json") {
             Some(bytes) => Ok(bytes),
@@ -64,8 +64,7 @@ impl Checkpoint {
         }
     }
 
-    /// The small files that a copy or a merge takes along: tokenizer, chat templates, license. By
-    /// name, sorted.
+    /// The small files that a copy or a merge includes: tokenizer, chat templates, license. Sorted by name.
     #[must_use]
     pub fn handed_on(&self) -> Vec<(String, Cow<'_, [u8]>)> {
         let own = self.files.names();
@@ -74,8 +73,8 @@ impl Checkpoint {
         wanted.filter_map(|name| self.file(&name).map(|bytes| (name.clone(), bytes))).collect()
     }
 
-    /// Bytes of one of the checkpoint's small files (`README.md`, `generation_config.json`), if
-    /// it is there. `name` is a plain file name, or a chat template's in its folder.
+    /// Bytes of one small file of the checkpoint (`README.md`, `generation_config.json`), if it exists. `name` is a
+    /// plain file name, or that of a chat template in its folder.
     #[must_use]
     pub fn file(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         if let Some(bytes) = self.in_front.get(name) {
@@ -84,7 +83,7 @@ impl Checkpoint {
         self.files.read(name)
     }
 
-    /// Names and texts of `additional_chat_templates/*.jinja`, by name.
+    /// Names and texts of `additional_chat_templates/*.jinja`, sorted by name.
     #[must_use]
     pub fn more_templates(&self) -> Vec<(String, Cow<'_, [u8]>)> {
         let own = self.files.names();
@@ -96,12 +95,12 @@ impl Checkpoint {
         names.iter().filter_map(template).collect()
     }
 
-    /// Returns the memory that reading a tensor took to the system. The tensor can be read again.
+    /// Returns the memory used to read a tensor to the system. The tensor can be read again.
     pub fn release(&self, view: &TensorView<'_>) {
         self.shards.iter().for_each(|shard| shard.release(view.data));
     }
 
-    /// [`Weights::intact`] of every tensor.
+    /// Checks [`Weights::intact`] for every tensor.
     pub fn all_intact(&self) -> Result<(), CheckpointError> {
         self.shards.iter().try_for_each(Bytes::unchanged)
     }
@@ -122,7 +121,7 @@ impl Checkpoint {
         TensorView { dtype: entry.dtype, shape: &entry.shape, data }
     }
 
-    /// Type and shape of a tensor. Unlike [`Weights::tensor`] this computes no values of an adapted one.
+    /// Type and shape of a tensor. Unlike [`Weights::tensor`], this does not compute the values of an adapted tensor.
     #[must_use]
     pub fn extent(&self, name: &str) -> Option<(Dtype, &[usize])> {
         self.tensors.get(name).map(|held| (held.entry().dtype, held.entry().shape.as_slice()))

@@ -1,6 +1,6 @@
-//! Opening a checkpoint. In: a reference (`zoo:ja`, a folder, `org/name@revision`, any of them `+adapter`), or config
-//! and tensors in memory. Out: a [`Checkpoint`] whose headers, shapes and paths are checked. No tensor data is read
-//! but the LM head that a tied model stores (see `lm_head`).
+//! Opens a checkpoint. In: a reference (`zoo:ja`, a folder, `org/name@revision`, each with an optional `+adapter`), or
+//! config and tensors in memory. Out: a [`Checkpoint`] whose headers, shapes and paths are checked. The only tensor
+//! data read is a stored LM head of a tied model (see `lm_head`).
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -24,15 +24,14 @@ use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
 use crate::limits;
 
 impl Checkpoint {
-    /// Opens `zoo:name`, a folder, or `org/name[@revision]` (from the Hugging Face cache, else
-    /// fetched from the hub in silence), each with `+adapter[@revision]` after it for a `LoRA` adapter
-    /// that is applied to it.
+    /// Opens `zoo:name`, a folder, or `org/name[@revision]` (from the Hugging Face cache, else silently fetched from
+    /// the hub). Each may end in `+adapter[@revision]`, a `LoRA` adapter that is applied.
     pub fn open(reference: &str) -> Result<Self, CheckpointError> {
         Self::open_with_progress(reference, &mut |_, _, _| ())
     }
 
-    /// As [`Self::open`]; `progress` hears file name, bytes so far and bytes in all while files
-    /// arrive from the hub.
+    /// Like [`Self::open`]; `progress` receives file name, bytes so far and total bytes while files arrive from the
+    /// hub.
     pub fn open_with_progress(reference: &str, progress: OnProgress<'_>) -> Result<Self, CheckpointError> {
         if let Some((base, adapter)) = split_adapter(reference) {
             let model = Self::open_with_progress(base, progress)?;
@@ -45,8 +44,8 @@ impl Checkpoint {
         }
     }
 
-    /// Opens the checkpoint in `folder` under the name `reference`. Where that ends in `+adapter`,
-    /// the adapter is applied to it.
+    /// Opens the checkpoint in `folder` under the name `reference`. If the name ends in `+adapter`, the adapter is
+    /// applied.
     pub fn open_as(
         reference: &str,
         folder: &Path,
@@ -60,7 +59,7 @@ impl Checkpoint {
         }
     }
 
-    /// This checkpoint with the `LoRA` adapter `adapter` applied, called `reference`.
+    /// This checkpoint with the `LoRA` adapter `adapter` applied, under the name `reference`.
     pub fn with_adapter(
         self,
         reference: &str,
@@ -74,7 +73,7 @@ impl Checkpoint {
         self.adapted(reference, Adapter::open(adapter, &folder)?)
     }
 
-    /// Opens the checkpoint in `folder`, calling it `reference`.
+    /// Opens the checkpoint in `folder` under the name `reference`.
     pub(super) fn from_folder(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
         let config =
             limits::read(&folder.join("config.json"), limits::SMALL_FILE).map_err(|e| match e.kind() {
@@ -111,8 +110,8 @@ impl Checkpoint {
         Self::assemble(reference, config, (&Shards::single(SINGLE), vec![shard]), Files::Zoo(model))
     }
 
-    /// A checkpoint in memory: its config, its tensors (name, shape, type, little-endian bytes) and
-    /// its small files. For merges of merges, tests and benchmarks.
+    /// A checkpoint in memory: its config, its tensors (name, shape, type, little-endian bytes) and its small files.
+    /// For merges of merges, tests and benchmarks.
     pub fn from_memory(
         reference: &str,
         config: &Value,
@@ -128,7 +127,7 @@ impl Checkpoint {
         Self::assemble(reference, config, (&Shards::single(SINGLE), vec![shard]), Files::Memory(files))
     }
 
-    /// Reads the headers and checks that every tensor of the architecture is there in its shape.
+    /// Reads the headers and checks that every tensor of the architecture exists with the right shape.
     fn assemble(
         reference: &str,
         mut config: ModelConfig,

@@ -1,12 +1,12 @@
-//! A checkpoint in one line of a list: sizes, types, model card, and whether it fits the base. Made by `discover`, shown by
-//! `yosegi models` and the workbench.
+//! A checkpoint in one line of a list: sizes, types, model card, and whether it fits the base. `discover` makes it;
+//! `yosegi models` and the workbench show it.
 
 use serde::{Deserialize, Serialize};
 
 /// A checkpoint in one line of a list, and whether it fits the chosen base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSummary {
-    /// How to name it: `zoo:ja`, `org/name@revision`, a path.
+    /// Its reference: `zoo:ja`, `org/name@revision`, a path.
     pub reference: String,
     /// `model_type` of its config (`llama`, `mistral`).
     pub family: String,
@@ -17,13 +17,13 @@ pub struct ModelSummary {
     pub vocab: usize,
     pub parameters: u64,
     pub bytes: u64,
-    /// Dtype of its tensors (`bf16`), `mixed` where they differ.
+    /// Dtype of its tensors (`bf16`), or `mixed` if they differ.
     pub dtype: String,
     pub tied: bool,
     pub chat_template: bool,
     /// First lines of its model card.
     pub about: String,
-    /// Does it merge with the base asked for?
+    /// Whether it can be merged with the chosen base.
     pub fit: Fit,
 }
 
@@ -35,9 +35,9 @@ pub enum Fit {
     Unasked,
     /// It is the base.
     IsBase,
-    /// Merges as it is.
+    /// It can be merged.
     Fits,
-    /// Merges, but read this.
+    /// It can be merged, with this warning.
     Caution(String),
     /// Cannot be merged, and why.
     No(String),

@@ -1,5 +1,5 @@
-//! Tensors as bytes: element types, a borrowed view with its shape, and the trait of everything that gives tensors out by
-//! name (a checkpoint on disk, a merge in memory).
+//! Tensors as bytes: element types, a borrowed view with its shape, and the trait for everything that provides tensors
+//! by name (a checkpoint on disk, a merge in memory).
 
 use super::CheckpointError;
 
@@ -12,7 +12,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes an element.
+    /// Bytes per element.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
@@ -31,7 +31,7 @@ impl Dtype {
         }
     }
 
-    /// The inverse of [`Self::name`]; `None` for element types that are not read here.
+    /// The inverse of [`Self::name`]; `None` for unsupported element types.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::F32, Self::F16, Self::BF16].into_iter().find(|d| d.name() == name)
@@ -85,14 +85,13 @@ impl TensorView<'_> {
     }
 }
 
-/// Anything that gives out a model's tensors by their Hugging Face names: a checkpoint on disk
-/// or a merge in memory.
+/// Anything that provides a model's tensors by their Hugging Face names: a checkpoint on disk or a merge in memory.
 pub trait Weights: Sync {
     /// The tensor called `name`, if there is one.
     fn tensor(&self, name: &str) -> Option<TensorView<'_>>;
 
-    /// An error if the file of a tensor has changed since it was opened. Asked after reading, before the result is
-    /// used.
+    /// An error if the file of a tensor has changed since it was opened. Call it after reading a tensor and before
+    /// using the result.
     fn intact(&self, _name: &str) -> Result<(), CheckpointError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Opening real folders, whole and broken.
+//! Tests that open real folders, complete and broken.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -92,7 +92,7 @@ fn shards_open_like_one_file() {
     refused(folder.path(), "has no weight_map");
 }
 
-/// A folder with two files, and the index that the closure makes of the names in each.
+/// A folder with two weight files, and the index that the closure makes from the names in each.
 fn two_files(index: impl Fn(&mut serde_json::Map<String, Value>)) -> tempfile::TempDir {
     let folder = folder();
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();
@@ -120,11 +120,11 @@ fn the_index_says_where_a_tensor_is_read() {
         let model = Checkpoint::open(folder.path().to_str().unwrap()).unwrap();
         assert_eq!(model.tensor(name).unwrap().data[0], first, "{file}");
     }
-    // Nothing says which of the two counts.
+    // Nothing says which of the two applies.
     let folder = two_files(|map| drop(map.remove(name)));
     refused(folder.path(), "b.safetensors: tensor model.embed_tokens.weight is in");
     refused(folder.path(), "a.safetensors too");
-    // One that is in one file only is read where it is.
+    // A tensor that is in only one file is read from there.
     let folder = two_files(|map| {
         map.insert(name.to_owned(), "a.safetensors".into());
         map.remove("model.norm.weight");
@@ -142,7 +142,7 @@ fn the_index_says_where_a_tensor_is_read() {
     refused(folder.path(), "model.norm.weight is there twice");
 }
 
-/// A tied model's head is its embeddings only where it does not store another.
+/// A tied model's head equals its embeddings only if the checkpoint does not store another head.
 #[test]
 fn another_head_that_is_stored_stays() {
     let open = |change: &dyn Fn(&mut Tensors)| {
@@ -157,7 +157,7 @@ fn another_head_that_is_stored_stays() {
     };
     let same = open(&|all| all.push(copy(all))).unwrap();
     assert!(same.config().tie_word_embeddings && same.tensor(head).is_none());
-    // The same values in another type.
+    // The same values with another type.
     let wide = open(&|all| {
         let (name, shape, dtype, data) = copy(all);
         let view = super::TensorView { dtype, shape: &shape, data: &data };
@@ -177,7 +177,7 @@ fn another_head_that_is_stored_stays() {
     assert_eq!(other.config().raw["tie_word_embeddings"], false);
     let again = other.replaced(&config(), Vec::new(), BTreeMap::new()).unwrap();
     assert!(!again.config().tie_word_embeddings);
-    // Without embeddings the head is them.
+    // Without embeddings, the head takes their place.
     let alone = open(&|all| {
         let made = copy(all);
         all.retain(|t| t.0 != embed);

@@ -1,4 +1,4 @@
-//! The bundled models, embedded in the binary. In: a name behind `zoo:`. Out: its files. `yosegi zoo` writes them out as
+//! The bundled models, embedded in the binary. In: a name after `zoo:`. Out: its files. `yosegi zoo` writes them as
 //! ordinary checkpoints.
 
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(super) fn find(name: &str) -> Option<&'static ZooModel> {
     MODELS.iter().find(|m| m.name == name)
 }
 
-/// Writes each bundled model as an ordinary checkpoint to `out/NAME`; gives the folders.
+/// Writes each bundled model as an ordinary checkpoint to `out/NAME`; returns the folders.
 pub fn write_zoo(out: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     let write = |model: &ZooModel| {
         let folder = out.join(model.name);

@@ -1,5 +1,6 @@
-//! Answers made elsewhere: JSON lines `{"id","gold","text"}`, or what `yosegi eval --json` printed,
-//! brought together with a task's questions and judged.
+//! Judges answers that were made elsewhere. A file of JSON lines `{"id","gold","text"}`, or the output of
+//! `yosegi eval --json`, comes in with a task. The answers with their questions and verdicts go out.
+//! `yosegi score` and `yosegi compare` call it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,14 +11,14 @@ use crate::error::BadInput;
 use crate::limits;
 use crate::task::{Kind, Places, Question, Split, Task, TaskError, Verdict};
 
-/// One answer as a file gives it.
+/// One answer from a file.
 pub struct Given {
-    /// Absent in files of bare texts: then the line's number.
+    /// The question's id; the line number in files of bare texts, which have no ids.
     pub id: String,
-    /// Empty where the task is to know it.
+    /// The gold answers; empty if they come from the task.
     pub golds: Vec<String>,
     pub text: String,
-    /// The verdict of the file itself, where it holds one.
+    /// The verdict in the file, if it has one.
     pub correct: Option<bool>,
 }
 
@@ -28,7 +29,7 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
-/// Whether a name is that of a file of answers rather than of a model.
+/// Whether a name refers to a file of answers and not to a model.
 pub fn is_file(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|e| e == "json" || e == "jsonl")
 }
@@ -38,7 +39,7 @@ pub fn read(path: &str) -> anyhow::Result<Vec<Given>> {
     let bad = |what: String| BadInput::error(format!("{path}{what}"));
     let text = limits::read_text(Path::new(path), limits::DATA_FILE)
         .map_err(|e| bad(format!(" can't be read ({e}): give a file of JSON lines")))?;
-    // A whole document first: what `eval --json` prints may stand on one line or on many.
+    // Try a whole document first: the output of `eval --json` may be on one line or on many.
     if let Ok(Value::Object(document)) = serde_json::from_str(&text)
         && let Some(Value::Array(answers)) = document.get("answers")
     {
@@ -99,7 +100,7 @@ fn given(number: usize, value: &Value) -> Result<Given, (usize, String)> {
     Ok(Given { id, golds, text: text.to_owned(), correct: row.get("correct").and_then(Value::as_bool) })
 }
 
-/// A task with whatever data the answers need: none where each brings its gold.
+/// A task with the data that the answers need: none if every answer has its own gold.
 pub fn task_for(name: &str, given: &[Given], split: Option<Split>) -> Result<Task, TaskError> {
     let places = Places::from_env();
     if given.iter().all(|g| !g.golds.is_empty()) {
@@ -112,8 +113,8 @@ pub fn task_for(name: &str, given: &[Given], split: Option<Split>) -> Result<Tas
     }
 }
 
-/// Judges each answer, by the gold that stands with it, else by the task's question of its id
-/// (held out first).
+/// Judges each answer by its own gold. Without one, the task's question with the same id gives the gold; held-out
+/// questions are searched first.
 pub fn judge(task: &Task, given: Vec<Given>, path: &str) -> anyhow::Result<Vec<Judged>> {
     let questions = task.train.iter().chain(&task.test);
     let by_id: HashMap<&str, &Question> = questions.map(|q| (q.id.as_str(), q)).collect();
@@ -135,7 +136,7 @@ pub fn judge(task: &Task, given: Vec<Given>, path: &str) -> anyhow::Result<Vec<J
         };
         let verdict = match (task.kind, correct) {
             (Kind::Generate, _) => task.score(&question, &text),
-            // A choice's likelihood can't be had from its text, but an evaluation tells what came of it.
+            // The text doesn't give the likelihoods of choices, but the output of an evaluation has the verdict.
             (_, Some(correct)) => {
                 Verdict { correct, lenient_correct: correct, in_language: true, ..Verdict::default() }
             }

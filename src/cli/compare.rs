@@ -1,5 +1,5 @@
-//! `yosegi compare`: which questions a second model gains on a first, which it loses, and whether
-//! that is more than chance.
+//! `yosegi compare`: two models, recipes or files of answers come in. The questions that the second one gains and loses
+//! on the first go out, with a test of whether the difference is more than chance. The command line calls it.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -15,14 +15,14 @@ use crate::task::AnswerLanguage;
 use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
 use crate::text::{visible, visible_line};
 
-/// One side: what it is called, its answers, and the language that they had to be in.
+/// One side of the comparison: its name, its answers, and the language that the task asks for.
 struct Side<'a> {
     name: &'a str,
     answers: Vec<Judged>,
     asked: AnswerLanguage,
 }
 
-/// The questions that both answered, by which of them were right.
+/// The questions that both sides answered, grouped by which side was right.
 #[derive(Default)]
 struct Groups<'a> {
     gained: Vec<(&'a Judged, &'a Judged)>,
@@ -118,7 +118,7 @@ fn tell(what: &str, list: &[(&Judged, &Judged)], verbose: bool) -> anyhow::Resul
     Ok(())
 }
 
-/// Right, and in the language that the task asks for where it asks for one.
+/// Whether the answer is right and in the language that the task asks for, if the task asks for one.
 const fn is_right(verdict: &Verdict) -> bool {
     verdict.correct && verdict.in_language
 }
@@ -145,7 +145,7 @@ fn from_file(path: &str, args: &Compare) -> anyhow::Result<(Vec<Judged>, AnswerL
     Ok((answers::judge(&task, given, path)?, AnswerLanguage::of_task(&task)))
 }
 
-/// Lets a model or a merge answer the task.
+/// Runs a model or a merge on the task.
 fn answered(
     name: &str,
     args: &Compare,

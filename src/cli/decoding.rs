@@ -1,4 +1,5 @@
-//! Flags for how tokens are chosen, over what a task or the default says.
+//! Command-line flags for how tokens are chosen. Flags and the decoding of a task, or the default, come in; the
+//! decoding with the flags applied goes out. `yosegi generate` and `yosegi eval` use it.
 
 use clap::Args;
 
@@ -36,7 +37,7 @@ pub struct DecodingArgs {
 }
 
 impl DecodingArgs {
-    /// What was given, over `base`, checked.
+    /// `base` with the given flags applied, checked.
     pub fn over(&self, base: Decoding) -> anyhow::Result<Decoding> {
         let decoding = Decoding {
             repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),

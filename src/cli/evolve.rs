@@ -1,5 +1,5 @@
-//! `yosegi evolve`: runs a session here and prints its progress, or hands it to the engine and
-//! opens the workbench on it.
+//! `yosegi evolve`: a config or a session's name comes in. The command runs the session in this process and prints its
+//! progress, or hands the session to the engine and opens the workbench on it. The command line calls it.
 
 use std::path::Path;
 
@@ -13,22 +13,22 @@ use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Reply, Status};
 use crate::session::{Client, Engine, Home, WorkerKind};
 
-/// What to run: the session's name, and its config unless it goes on from its journal.
+/// What to run: the session's name, and its config unless the session resumes from its journal.
 struct Plan {
     name: Option<String>,
-    /// `None`: go on from the journal.
+    /// `None`: resume from the journal.
     config: Option<String>,
-    /// Let the session go on although it is over, up to so many evaluations.
+    /// Continue a finished session, up to this total number of evaluations.
     extend: Option<u64>,
-    /// What to say once it goes on: the config given is not its own.
+    /// Note to print once the session continues: the given config differs from the session's own.
     other: Option<String>,
 }
 
 /// Opens the workbench on a session.
 pub type Face = fn(&str) -> anyhow::Result<()>;
 
-/// Runs the command. `face` opens the workbench on a session; without one, or without a
-/// terminal, the run is headless.
+/// Runs the command. `face` opens the workbench on a session. Without `face`, or without a terminal, the run is
+/// headless.
 pub fn run(args: &Evolve, face: Option<Face>) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     let plan = plan(args, &home)?;
@@ -43,19 +43,19 @@ pub fn run(args: &Evolve, face: Option<Face>) -> anyhow::Result<()> {
     }
 }
 
-/// Evolves the bundled zoo headless: what `yosegi` does without a terminal.
+/// Evolves the bundled zoo without a workbench: the default of `yosegi` when there is no terminal.
 pub fn run_zoo() -> anyhow::Result<()> {
     let plan = Plan { name: None, config: Some(ZOO.to_owned()), extend: None, other: None };
     headless(&Home::from_env()?, &plan, false)
 }
 
-/// Whether a person sits in front of it.
+/// Whether stdin and stdout are both a terminal.
 pub fn on_terminal() -> bool {
     use std::io::IsTerminal;
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Reads the config and finds out which session is meant.
+/// Reads the config and determines which session the arguments mean.
 fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     if let Some(name) = &args.extend {
         Reader::open(home, name)?;
@@ -94,7 +94,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
         [("configs/zoo.toml", ZOO), ("configs/evollm-jp.toml", include_str!("../../configs/evollm-jp.toml"))];
     match crate::limits::read_text(path, crate::limits::TEXT_FILE) {
         Ok(text) => Ok(text),
-        // The configs that the binary carries can be named from anywhere.
+        // The configs built into the binary can be named in any folder.
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             known.iter().find(|(name, _)| path == *name).map(|(_, text)| (*text).to_owned()).ok_or_else(
                 || {
@@ -109,8 +109,8 @@ fn read(path: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// The session that was touched last among `name`, `name-2`, …, those that have not finished
-/// before those that have; `name` where there is none.
+/// The most recently changed session among `name`, `name-2`, …; unfinished sessions come before finished ones.
+/// `name` itself if there is no such session.
 fn latest(home: &Home, name: &str) -> anyhow::Result<String> {
     let numbered = |other: &str| {
         other.strip_prefix(name).is_some_and(|rest| {
@@ -125,7 +125,7 @@ fn latest(home: &Home, name: &str) -> anyhow::Result<String> {
     Ok(rows.first().map_or_else(|| name.to_owned(), |row| row.name.clone()))
 }
 
-/// A resumed session keeps the seed and budget that it began with.
+/// Refuses flags that would change the seed or budget of a resumed session.
 fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
     let state = Reader::open(home, name)?.state()?;
     let differs = |what: &str, was: u64, is: Option<u64>| match is {
@@ -139,7 +139,7 @@ fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
     differs("budget", state.budget, args.budget)
 }
 
-/// What to say where the config given is not the one that the session began with and goes on with.
+/// The note to print if the given config differs from the config that the session began with and keeps.
 fn other_config(
     home: &Home,
     name: &str,
@@ -158,7 +158,7 @@ fn other_config(
     Ok((given != own).then_some(said))
 }
 
-/// Starts or resumes on an engine; the session's name.
+/// Starts, extends or resumes the session on an engine; returns the session's name.
 fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
     let command = match (&plan.config, &plan.name) {
         (None, Some(name)) if plan.extend.is_some() => {
@@ -178,7 +178,7 @@ fn begin(client: &mut Client, plan: &Plan) -> anyhow::Result<String> {
 
 fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
     catch_interrupt();
-    // Who reads the events may leave: the run goes on, and its journal has them all.
+    // The reader of the events may close the pipe: the run continues, and its journal has every event.
     crate::print::goes_on();
     let mut engine = Engine::start(home, WorkerKind::Process)?;
     if let Some(why) = &engine.alone {
@@ -194,10 +194,10 @@ fn headless(home: &Home, plan: &Plan, json: bool) -> anyhow::Result<()> {
             None => false,
         };
     let session = match (&plan.name, finished) {
-        // Nothing is left to do but to tell how it ended.
+        // The session is finished: only its end is left to print.
         (Some(name), true) => name.clone(),
         _ => begin(&mut client, plan).map_err(|why| match &plan.name {
-            // It has begun all the same, or had before.
+            // The session exists: it began before the interruption.
             Some(name) if interrupted() && session_list::exists(home, name) => interruption(name),
             _ => why,
         })?,

@@ -1,11 +1,12 @@
-//! Opening a checkpoint at the command line: a bar on stderr while files arrive from the hub.
+//! Opens a checkpoint for a command. A model reference comes in, a checkpoint goes out; a progress bar on stderr shows
+//! each download from the hub. Commands that read models call it.
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::checkpoint::Checkpoint;
 
-/// Opens `reference`; where it must be fetched, each file has a bar on stderr.
+/// Opens `reference`. Each file that must be downloaded gets a progress bar on stderr.
 pub fn open(reference: &str) -> Result<Checkpoint> {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")?;
     let mut bar: Option<(String, ProgressBar)> = None;

@@ -1,4 +1,4 @@
-//! `yosegi generate`: a model or a merge continues prompts.
+//! `yosegi generate`: a model or a recipe and prompts come in, the continued texts go out. The command line calls it.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -56,7 +56,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A model, or the merge of a recipe, and how its files read and write text.
+/// A model, or the merge of a recipe, with its tokenizer.
 fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(Decoder, Reader)> {
     let path = Path::new(model);
     if RecipeFile::is_file(path) {
@@ -84,7 +84,7 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
     Ok((decoder, Reader::of(&checkpoint)?))
 }
 
-/// The `prompt` of each line of a JSONL file; empty lines are passed over.
+/// The `prompt` of each line of a JSONL file; empty lines are skipped.
 fn read_prompts(path: &Path) -> anyhow::Result<Vec<String>> {
     let name = path.display();
     let text = crate::limits::read_text(path, crate::limits::DATA_FILE)

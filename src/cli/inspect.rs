@@ -1,4 +1,5 @@
-//! `yosegi inspect`: a checkpoint's shape, tensors and vocabulary in words.
+//! `yosegi inspect`: model references come in; each checkpoint's shape, tensors and vocabulary go out as text or JSON.
+//! The command line calls it.
 
 use std::fmt::Write as _;
 
@@ -11,7 +12,7 @@ use crate::checkpoint::{Checkpoint, ModelSummary};
 use crate::recipe::LayerGroup;
 use crate::text::visible_line;
 
-/// Describes each model; with several, also how each fits the first.
+/// Describes each model. With several models, also says whether each one can be merged with the first.
 pub fn run(references: &[String], json: bool) -> Result<()> {
     let opened = references.iter().map(|r| fetch::open(r)).collect::<Result<Vec<Checkpoint>>>()?;
     let summaries = opened.iter().enumerate().map(|(i, model)| {

@@ -1,4 +1,5 @@
-//! `yosegi completions` and `yosegi man`: what shells and `man` know of the commands.
+//! `yosegi completions` and `yosegi man`: the command definitions come in; shell completion scripts and manual pages go
+//! out. The command line calls it.
 
 use std::io::Write;
 use std::path::Path;
@@ -18,7 +19,7 @@ pub fn completions(shell: Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints the manual page, or writes one a command into a folder.
+/// Prints the manual page, or writes one page for each command into a folder.
 pub fn man(out: Option<&Path>) -> anyhow::Result<()> {
     let command = Cli::command();
     let Some(folder) = out else {
@@ -34,7 +35,7 @@ pub fn man(out: Option<&Path>) -> anyhow::Result<()> {
     pages(&command, folder).map_err(failed)
 }
 
-/// A page for a command and for each of those below it.
+/// Writes a page for a command and for each of its subcommands.
 fn pages(command: &clap::Command, folder: &Path) -> std::io::Result<()> {
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         pages(below, folder)?;

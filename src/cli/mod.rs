@@ -1,5 +1,5 @@
-//! Every subcommand: arguments in, a call into the session's protocol or the rooms below, exit
-//! codes out. Thin: what a command does lives in the room that it belongs to.
+//! Every subcommand. Arguments come in; each command calls the session's protocol or a room below, and an exit code
+//! goes out. This layer is thin: the room that a command belongs to does the work. `main` calls it.
 
 mod answers;
 mod attach_headless;
@@ -352,7 +352,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Evolve(args)) => evolve::run(&args, FACE),
         Some(Command::Sessions { json }) => sessions::run(json),
         Some(Command::Attach { name }) if evolve::on_terminal() => {
-            // What is not there is said here, and no workbench opens over it.
+            // Report a missing session here, before the workbench covers the terminal.
             Reader::open(&Home::from_env()?, &name)?;
             open(Some(&name))
         }
@@ -376,7 +376,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// The device of that name; says so where `auto` finds no GPU that it could use.
+/// The device with this name. Prints a note if `auto` finds no usable GPU.
 fn device(name: &str) -> anyhow::Result<crate::lm::Device> {
     let picked = crate::lm::pick(name)?;
     if let Some(note) = &picked.note {

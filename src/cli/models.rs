@@ -1,4 +1,5 @@
-//! `yosegi models`: what is here and what fits together.
+//! `yosegi models`: lists the models on this machine and, given a base, whether each one can be merged with it. The
+//! command line calls it.
 
 use anyhow::Result;
 
@@ -6,13 +7,13 @@ use super::output::say;
 use crate::checkpoint::{ModelSummary, discover};
 use crate::text::visible_line;
 
-/// Lists the bundled models and those of the Hugging Face cache, each with its fit to `base`.
+/// Lists the bundled models and those in the Hugging Face cache, each with whether it can be merged with `base`.
 pub fn run(base: &str, json: bool) -> Result<()> {
     let models = discover(Some(base));
     if json { say::json_pretty(&models) } else { say::out(table(&models).trim_end()) }
 }
 
-/// One line a model.
+/// One line for each model.
 fn table(models: &[ModelSummary]) -> String {
     let head = ["model", "family", "layers", "hidden", "vocab", "parameters", "size", "type", "fit"];
     let row = |m: &ModelSummary| {
@@ -37,7 +38,7 @@ fn table(models: &[ModelSummary]) -> String {
         for (column, cell) in row.iter().enumerate() {
             let width = rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
             let pad = " ".repeat(width - cell.chars().count());
-            // Counts stand right, words left.
+            // Counts are right-aligned, words left-aligned.
             let cell = if (2..7).contains(&column) { pad + cell } else { cell.to_owned() + &pad };
             line += &cell;
             line += "  ";

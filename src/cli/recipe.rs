@@ -1,4 +1,5 @@
-//! `yosegi recipe`: recipes as text, no model read.
+//! `yosegi recipe`: converts, checks and looks up recipes as text, without reading any model. The command line calls
+//! it, and other commands read their recipes through it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,7 +40,7 @@ enum Notation {
     Yaml,
 }
 
-/// The notation that a file's extension names; none for `-`.
+/// The notation given by a file's extension; none for `-`.
 fn notation(path: &Path) -> Result<Option<Notation>> {
     if path == Path::new("-") {
         return Ok(None);
@@ -54,13 +55,13 @@ fn notation(path: &Path) -> Result<Option<Notation>> {
     }
 }
 
-/// The recipe that a file is for, with those that it rests on; says what was passed over.
+/// The file's main recipe with the recipes that it uses. Prints a note for each key that was skipped.
 pub fn whole(path: &Path, lenient: bool) -> Result<Recipe> {
     let (recipe_file, _) = open(path, lenient)?;
     Ok(recipe_file.into_recipe()?)
 }
 
-/// Reads recipes and says what was passed over.
+/// Reads recipes and prints a note for each key that was skipped.
 fn open(path: &Path, lenient: bool) -> Result<(RecipeFile, Notation)> {
     let read = if let Some(notation) = notation(path)? {
         (RecipeFile::open(path, lenient)?, notation)
@@ -145,7 +146,7 @@ fn methods(name: Option<&str>, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// A method in words, one line a parameter.
+/// Describes a method, one line for each parameter.
 fn described(spec: &MethodSpec) -> String {
     let mut out = format!("{}: {}\n", spec.name, spec.about);
     let base = match spec.base {

@@ -1,11 +1,12 @@
-//! `yosegi replay`: a finished session, or a recorded one, played again in the workbench.
+//! `yosegi replay`: the name of a session or the file of a recorded one comes in, and the workbench plays it again. The
+//! command line calls it.
 
 use super::evolve::on_terminal;
 use crate::error::BadInput;
 use crate::session::Home;
 use crate::workbench::replay::ReplaySource;
 
-/// Plays it at `speed` times its own speed.
+/// Plays the session at `speed` times its original speed.
 pub fn run(name: Option<&str>, speed: f64) -> anyhow::Result<()> {
     if !(speed.is_finite() && speed > 0.0) {
         return Err(BadInput::error(format!("--speed {speed} is not a speed: give a number above 0")));

@@ -1,4 +1,5 @@
-//! `yosegi report`: a session's baselines, generations and best recipe.
+//! `yosegi report`: a session's name comes in; its baselines, generations and best recipe go out as text, JSON or an
+//! HTML page. The command line calls it.
 
 use std::path::Path;
 
@@ -7,12 +8,12 @@ use super::page;
 use crate::session::journal::{Reader, Trouble};
 use crate::session::{Home, report};
 
-/// Says of a damaged journal that the report is not of all of it.
+/// Prints a note if the journal is damaged and the report covers only part of it.
 fn told(lost: Option<Trouble>) -> anyhow::Result<()> {
     lost.map_or(Ok(()), |trouble| Err(trouble.into()))
 }
 
-/// Prints the report of a session, running or not, or writes it as a page.
+/// Prints the report of a session, or writes it as a page. The session may be running.
 pub fn run(name: &str, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     let reader = Reader::open(&home, name)?;

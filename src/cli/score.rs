@@ -1,4 +1,5 @@
-//! `yosegi score`: judges answers made elsewhere by a task's rules.
+//! `yosegi score`: a file of answers made elsewhere and a task come in; verdicts by the task's rules and their means go
+//! out. The command line calls it.
 
 use serde_json::json;
 
@@ -62,7 +63,7 @@ pub fn run(args: &Score) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many are right, and how many are in the task's language where it asks for one.
+/// How many answers are right, and how many are in the task's language if it asks for one.
 fn shares_right(asked: &AnswerLanguage, means: &Means) -> String {
     let both = format!("{} {:.1}%", asked.right(), 100.0 * means.both);
     let Some(language) = asked.language() else { return both };

@@ -1,5 +1,5 @@
-//! `yosegi screenshot`: the workbench's panes as pictures, of the recorded session or of one in
-//! this home.
+//! `yosegi screenshot`: a session of this home or a recorded one comes in; pictures of the workbench's panes (SVG or
+//! PNG) go out. The command line calls it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,14 +39,14 @@ pub struct Screenshot {
     png: bool,
 }
 
-/// A pane by its name.
+/// The pane with this name.
 fn pane() -> impl TypedValueParser<Value = Pane> {
     let named =
         |name: String| Pane::ALL.into_iter().find(|p| p.name() == name).ok_or("there is no such pane");
     PossibleValuesParser::new(Pane::ALL.map(Pane::name)).try_map(named)
 }
 
-/// `120x40`, within what a terminal can be.
+/// Parses `120x40` and checks it against the sizes that a terminal can have.
 fn size(text: &str) -> Result<(u16, u16), String> {
     let numbers = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     match numbers {
@@ -55,8 +55,8 @@ fn size(text: &str) -> Result<(u16, u16), String> {
     }
 }
 
-/// Draws the panes into a folder; a session of this home is also written there as the recording
-/// (`session.jsonl`) from which it can be drawn again.
+/// Draws the panes into a folder. A session of this home is also written there as a recording (`session.jsonl`), from
+/// which the panes can be drawn again.
 pub fn run(args: &Screenshot) -> anyhow::Result<()> {
     crate::print::goes_on();
     let out = &args.out;
@@ -89,7 +89,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to do about letters that no font here can draw.
+/// What the user can do about characters that no installed font can draw.
 fn without_a_font(missing: &BTreeSet<char>) -> String {
     let japanese = |c: &char| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}');
     let shown: String = missing.iter().take(12).collect();
@@ -120,7 +120,7 @@ fn recording(args: &Screenshot) -> anyhow::Result<Recording> {
         }
         Some(name) => {
             let home = Home::from_env()?;
-            // What is not there is said before an engine is started for it.
+            // Report a missing session before starting an engine for it.
             Reader::open(&home, name)?;
             let mut client = Client::connect_or_start(&home)?;
             let recording = Recording::of_session(&mut client, name)?;

@@ -1,4 +1,5 @@
-//! `yosegi sessions`: all sessions with their best values, and what is the matter with a journal.
+//! `yosegi sessions`: lists all sessions of the home with their best values, and names any problem with a journal. The
+//! command line calls it.
 
 use super::output::say::{self, out};
 use crate::locale::in_locale;
@@ -7,7 +8,7 @@ use crate::session::home::session_list;
 use crate::session::protocol::Status;
 use crate::text::visible_line;
 
-/// Lists them, the latest first.
+/// Lists the sessions, the latest first.
 pub fn run(json: bool) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     let rows = session_list::rows(&home)?;
@@ -36,7 +37,7 @@ pub fn run(json: bool) -> anyhow::Result<()> {
         };
         let fitness = row.best_train.map_or_else(|| "–".into(), |f| format!("{f:.3}"));
         let test = row.best_test.map_or_else(|| "–".into(), |t| format!("{:.1}%", 100.0 * t));
-        // Of what can't be read at all nothing is known.
+        // A journal that can't be read gives no values.
         let unknown = row.problem.is_some() && row.budget == 0;
         let known = |text: String| if unknown { "–".to_owned() } else { text };
         let evaluations = known(format!("{}/{}", row.evaluations, row.budget));

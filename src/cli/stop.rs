@@ -1,4 +1,5 @@
-//! `yosegi stop`: ends a running session, wherever it runs on this machine.
+//! `yosegi stop`: a session's name comes in, and the process on this machine that runs the session ends it. The command
+//! line calls it.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,11 @@ use crate::session::home::session_list;
 use crate::session::protocol::Command;
 use crate::session::{Client, Home};
 
-/// Ends it; it can be resumed.
+/// Ends the session, which can be resumed later.
 pub fn run(name: &str) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     if !session_list::exists(&home, name) {
-        // The engine's own sentence for it names what there is.
+        // The reader's error for a missing session names the sessions that exist.
         crate::session::journal::Reader::open(&home, name)?;
     }
     let Some(holder) = holder(&home, name) else {
@@ -22,7 +23,7 @@ pub fn run(name: &str) -> anyhow::Result<()> {
             "session `{name}` is not running; `yosegi sessions` says how it stands"
         )));
     };
-    // Whoever runs it, an engine or a headless run, takes commands.
+    // The process that runs the session, an engine or a headless run, accepts commands on its socket.
     let answers = holder.socket.as_deref().map(Client::connect_at);
     if let Some(Ok(mut client)) = answers {
         ask(&mut client, Command::Stop { session: name.into() })?;
@@ -32,10 +33,10 @@ pub fn run(name: &str) -> anyhow::Result<()> {
     by_signal(&home, name, holder.pid)
 }
 
-/// A run that can't be asked listens to SIGTERM.
+/// Ends a run that has no usable socket: it stops on SIGTERM.
 fn by_signal(home: &Home, name: &str, pid: u32) -> anyhow::Result<()> {
     let pid = libc::pid_t::try_from(pid)?;
-    // SAFETY: kill touches no memory; the process holds the session's lock, so it is one of ours.
+    // SAFETY: kill touches no memory. The process holds the session's lock, so it is a Yosegi process.
     let sent = pid > 1 && unsafe { libc::kill(pid, libc::SIGTERM) } == 0;
     anyhow::ensure!(sent, "process {pid} runs session `{name}` and cannot be told to end");
     let begin = Instant::now();

@@ -1,6 +1,7 @@
-//! `yosegi worker`: the process that does the tensor work, started by the engine.
+//! `yosegi worker`: the process that does the tensor work. Jobs come in on stdin, results go out on stdout. The engine
+//! starts it.
 
-/// Does jobs until stdin ends.
+/// Runs jobs until stdin is closed.
 pub fn run() -> anyhow::Result<()> {
     crate::session::worker::run()
 }

@@ -1,4 +1,4 @@
-//! `yosegi zoo`: the bundled models as ordinary checkpoints.
+//! `yosegi zoo`: writes the bundled models into a folder as ordinary checkpoints. The command line calls it.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::output::say;
 use crate::checkpoint::write_zoo;
 use crate::text::visible_line;
 
-/// Writes each bundled model to a folder of its name in `out`.
+/// Writes each bundled model into `out`, in a folder with the model's name.
 pub fn run(out: &Path) -> Result<()> {
     crate::print::goes_on();
     for folder in write_zoo(out)? {

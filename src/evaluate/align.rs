@@ -1,5 +1,5 @@
-//! Sources whose neurons and heads are brought into the base's order before they are merged, where the recipe has `align`.
-//! A base and its sources come in, permuted sources go out with what was found. [`super::ModelSources`] calls it.
+//! Reorders the sources' neurons and heads to match the base before a merge, if the recipe has `align`. A base and its
+//! sources come in; permuted sources and the alignments found go out. [`super::ModelSources`] calls it.
 
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
@@ -7,13 +7,14 @@ use crate::lm::{Decoder, Device, Tokenizer};
 use crate::merge::{Activations, Alignment, LayerActivations, align, aligned};
 use crate::recipe::{Align, AlignBy};
 
-/// Weight of the weights' similarity beside the activations', where both are compared.
+/// Weight of the similarity of weights relative to that of activations, if both are compared.
 const BALANCE: f32 = 0.5;
 
-/// The sources, each with its units in the places of the base's most similar ones, and what was found.
+/// The sources, each with its neurons and heads moved to the positions of the most similar ones of the base, and the
+/// alignment of each source.
 ///
 /// # Errors
-/// Models of other shapes, tensors that cannot be read, or a device without room.
+/// Models of different shapes, tensors that cannot be read, or a device without enough memory.
 pub fn in_base_order(
     base: &Checkpoint,
     sources: Vec<Checkpoint>,
@@ -32,7 +33,7 @@ pub fn in_base_order(
         let found = align(base, &source, pair, BALANCE).map_err(BadInput::error)?;
         out.push((aligned(source, &found).map_err(BadInput::error)?, found));
     }
-    // A permuted source reads the files of the source that it was made of.
+    // A permuted source reads the files of the original source.
     out.iter()
         .map(|(source, _)| source)
         .chain([base])
@@ -40,7 +41,7 @@ pub fn in_base_order(
     Ok(out)
 }
 
-/// What was found, one line for each decoder block.
+/// The alignment as text, one line for each decoder block.
 #[must_use]
 pub fn summary(source: &str, found: &Alignment) -> Vec<String> {
     let line = |(i, l): (usize, &crate::merge::LayerAlignment)| {
@@ -60,7 +61,7 @@ pub fn summary(source: &str, found: &Alignment) -> Vec<String> {
     found.layers.iter().enumerate().map(line).collect()
 }
 
-/// The outputs of a model's neurons and heads on these texts, in the base's tokens.
+/// The outputs of a model's neurons and heads on these texts, tokenized with the base's tokenizer.
 fn activations(
     model: &Checkpoint,
     base: &Checkpoint,

@@ -1,6 +1,6 @@
-//! A pool's models with the candidate merged from them last and the decoder that runs it. A recipe over the pool comes
-//! in, a runner with the candidate's weights goes out; tensors that did not change are kept. The merge is made on the
-//! GPU where one can make it, else on the CPU and sent. The evaluator calls it.
+//! The models of a pool, the last candidate merged from them, and the decoder that runs this candidate. A recipe over
+//! the pool comes in, a runner with the candidate's weights goes out; unchanged tensors are kept. The GPU makes the
+//! merge if it can; else the CPU makes it and the weights are copied to the device. The evaluator calls it.
 
 #[cfg(any(feature = "cuda", test))]
 use super::on_device::OnDevice;
@@ -11,7 +11,7 @@ use crate::lm::Device;
 use crate::merge::{MergeError, Merged, Pool};
 use crate::recipe::Recipe;
 
-/// Values that are not finite keep their own error: a session takes it for the candidate's fault, not the input's.
+/// Values that are not finite keep their own error type: a session blames the candidate for them, not the input.
 fn merge_failure(error: MergeError) -> anyhow::Error {
     match error {
         MergeError::MadeNotFinite { .. } => anyhow::Error::new(error),
@@ -19,27 +19,28 @@ fn merge_failure(error: MergeError) -> anyhow::Error {
     }
 }
 
-/// Whether the same candidate would fail with this error again, however often it is tried.
+/// Whether the same candidate would fail with this error on every attempt.
 #[must_use]
 pub fn is_settled(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(MergeError::MadeNotFinite { .. })))
 }
 
-/// A pool and what was merged from it last.
+/// A pool and the last candidate merged from it.
 pub struct CandidateModel {
     /// The models that recipes are merged from.
     pub pool: Pool,
     /// The last merge on the CPU.
     merged: Merged,
     runner: Option<TaskRunner>,
-    /// Whether the decoder's weights are another candidate's than `merged`: the last merge was made on the device.
+    /// Whether the decoder's weights are those of another candidate than `merged`, because the last merge was made on
+    /// the device.
     decoder_stale: bool,
     #[cfg(any(feature = "cuda", test))]
     on_device: OnDevice,
 }
 
 impl CandidateModel {
-    /// Nothing is merged yet.
+    /// A pool from which nothing is merged yet.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self {
@@ -52,11 +53,11 @@ impl CandidateModel {
         }
     }
 
-    /// Merges the recipe and brings the decoder up to date. Layer groups whose parameters are those of the last
-    /// candidate are not merged again.
+    /// Merges the recipe and updates the decoder. Layer groups with the same parameters as in the last candidate are
+    /// not merged again.
     ///
     /// # Errors
-    /// A recipe that the pool cannot make, values that are not finite, or a device without room.
+    /// A recipe that cannot be merged from the pool, values that are not finite, or a device without enough memory.
     pub fn prepare(
         &mut self,
         recipe: &Recipe,
@@ -75,10 +76,10 @@ impl CandidateModel {
         }
         let _ = progress;
         let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(merge_failure)?;
-        // Taken out until it is refreshed: a decoder whose refresh failed must not be used again.
+        // The runner is put back only after its refresh: a decoder whose refresh failed must not be used again.
         let kept = self.runner.take().filter(|runner| runner.config == *self.merged.config());
         let runner = match kept {
-            // Only the weights differ.
+            // The config is the same, so only the weights differ.
             Some(mut runner) => {
                 if self.decoder_stale {
                     stats.groups.fill(true);
@@ -98,7 +99,7 @@ impl CandidateModel {
         self.make_room();
     }
 
-    /// Frees base and sources on the device: a card has room for those of one pool.
+    /// Frees base and sources on the device: a GPU's memory holds those of one pool only.
     #[cfg_attr(
         not(any(feature = "cuda", test)),
         allow(clippy::unused_self, reason = "the CPU holds nothing")

@@ -1,4 +1,4 @@
-//! Candidates merged on an emulated card beside candidates merged on the CPU and sent.
+//! Tests that candidates merged on an emulated GPU equal candidates merged on the CPU and copied to the device.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ fn config(tied: bool) -> Value {
         "tie_word_embeddings": tied})
 }
 
-/// Noise that all share, and some of its own; norms near one. `wide` tensors are f32.
+/// A model of noise: a part that all models share and a part of its own. Norms are near one; `wide` tensors are f32.
 fn model(name: &str, tied: bool, seed: u32, wide: &str) -> Checkpoint {
     let config = config(tied);
     let read = ModelConfig::from_json(name, config.to_string().as_bytes()).unwrap();
@@ -83,7 +83,7 @@ fn greedy(decoder: &Decoder) -> Vec<Vec<u32>> {
     answers.into_iter().map(|a| a.tokens).collect()
 }
 
-/// A decoder whose weights were merged on the CPU and sent.
+/// A decoder whose weights were merged on the CPU and copied to the device.
 fn twin(pool: &Pool, recipe: &Recipe) -> Decoder {
     let mut merged = Merged::new(pool);
     pool.merge_into(recipe, &mut merged).unwrap();
@@ -91,7 +91,7 @@ fn twin(pool: &Pool, recipe: &Recipe) -> Decoder {
     Decoder::load(merged.config(), &merged, &device).unwrap()
 }
 
-/// A candidate over a pool on an emulated card, and the notes that were told.
+/// A candidate over a pool on an emulated GPU, and the notes that it reported.
 struct Bench {
     candidate: CandidateModel,
     card: Emulated,
@@ -113,7 +113,7 @@ impl Bench {
         self.candidate.prepare(recipe, &Device::Emulated(self.card.clone()), &progress).unwrap()
     }
 
-    /// Prepares a recipe; its decoder must be what the CPU's merge makes.
+    /// Prepares a recipe and checks that its decoder equals the CPU's merge.
     fn check(&mut self, recipe: &Recipe) {
         let found = bits(&self.prepare(recipe).decoder);
         assert!(found == bits(&twin(&self.candidate.pool, recipe)), "{:?}", recipe.method);
@@ -191,7 +191,7 @@ fn what_the_card_cannot_do_is_done_on_the_cpu_and_said_once() {
     let notes = bench.notes.take();
     assert!(notes.len() == 1 && notes[0].contains("breadcrumbs"), "{notes:?}");
 
-    // A source with f32 norms: those go over the CPU.
+    // A source with f32 norms: the CPU merges those.
     let mut bench = Bench::new(pool(true, "layernorm"), usize::MAX);
     bench.check(&recipe(Method::Ties, 0.5, 0.5));
     bench.check(&recipe(Method::Ties, 0.4, 0.5));

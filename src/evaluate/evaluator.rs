@@ -1,5 +1,5 @@
-//! A setup, a target and a list of questions in; answers, scores and their cost out. What is loaded stays loaded for the
-//! next request. A session's worker, `yosegi eval` and `yosegi compare` each hold one [`Evaluator`].
+//! A setup, a target and a list of questions come in; answers, scores and their cost go out. Models and tasks stay
+//! loaded for the next request. A session's worker, `yosegi eval` and `yosegi compare` each hold one [`Evaluator`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,38 +17,38 @@ use crate::error::BadInput;
 use crate::lm;
 use crate::task::{Decoding, NO_LANGUAGE, Split};
 
-/// Models and tasks that are loaded.
+/// Evaluates requests and keeps the loaded models and tasks.
 #[derive(Default)]
 pub struct Evaluator {
     tasks: LoadedTasks,
     models: LoadedModels,
-    /// Keeps a large model once it has answered: another task follows.
+    /// Keeps a large model loaded after it has answered, because another task follows.
     pub keep_large: bool,
 }
 
-/// What is to be evaluated.
+/// One evaluation to run.
 #[derive(Clone, Copy)]
 pub struct EvalRequest<'a> {
     /// The models, the tasks and the device.
     pub setup: &'a EvalSetup,
-    /// What answers.
+    /// The model or merge that answers.
     pub target: &'a Target,
     /// The questions, by their index in the list of all tasks' questions.
     pub ask: &'a [SplitQuestions],
-    /// Questions of the first split asked whose answers are told as they grow.
+    /// Questions of the first requested split whose answers are reported while they are generated.
     pub watch: &'a [usize],
-    /// Instead of the tasks' own way of decoding.
+    /// Replaces the tasks' own decoding.
     pub decoding: Option<Decoding>,
 }
 
 impl Evaluator {
-    /// Forgets all that is loaded: a session begins, or goes on, with the files as they are now.
+    /// Unloads all models and tasks, so that a session that begins or resumes reads the current files.
     pub fn forget(&mut self) {
         self.tasks.clear();
         self.models.clear();
     }
 
-    /// Opens a setup's models and tasks, and says what they are like.
+    /// Opens a setup's models and tasks, and returns facts about them with all their questions.
     ///
     /// # Errors
     /// A model or a task that cannot be read, models that do not fit together, or a task without questions.
@@ -77,7 +77,7 @@ impl Evaluator {
             facts.languages.push(task.task.language.clone().unwrap_or_else(|| NO_LANGUAGE.to_owned()));
             let mut prints =
                 task.task.fingerprints(name, count.train, count.test).map_err(BadInput::error)?;
-            // What several tasks share is listed once.
+            // Files that several tasks share are listed once.
             prints.retain(|print| !facts.prints.contains(print));
             facts.prints.extend(prints);
         }
@@ -87,15 +87,15 @@ impl Evaluator {
     /// Name of a setup's device.
     ///
     /// # Errors
-    /// A device that this machine does not have.
+    /// The machine has no such device.
     pub fn device_name(&mut self, setup: &EvalSetup) -> anyhow::Result<String> {
         Ok(self.models.device(&setup.device)?.0.device.name())
     }
 
-    /// Lets a target answer questions and judges the answers, split by split.
+    /// Runs a target on questions and judges the answers, one split after another.
     ///
     /// # Errors
-    /// A model, a recipe, a task or a question that is not there or cannot be used, a device without room, or a
+    /// A model, recipe, task or question that is missing or cannot be used, a device without enough memory, or a
     /// cancelled request.
     pub fn evaluate(
         &mut self,

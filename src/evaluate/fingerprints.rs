@@ -1,6 +1,6 @@
-//! Whether models and tasks are still what they were. Fingerprints that a session took come in with a model's reference or
-//! a task; an error that names what has changed goes out. The evaluator calls it for all that it opens, `merge --session`
-//! before it merges, and a session that is resumed for its journal's fingerprints.
+//! Checks that models and tasks have not changed. The fingerprints that a session took come in with a model's reference
+//! or a task; an error that names the changes goes out. The evaluator calls it for every model and task that it opens,
+//! `merge --session` before it merges, and a resumed session for the fingerprints in its journal.
 
 use std::fmt::Write;
 
@@ -9,13 +9,13 @@ use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::task::{Task, fingerprinted_questions};
 
-/// The most files that one sentence names.
+/// The most files that one error message names.
 const NAMED: usize = 3;
 
-/// Reading so many bytes takes long enough that a note says so.
+/// From this number of bytes on, reading takes so long that a note is printed.
 const LONG: u64 = 4_000_000_000;
 
-/// Something that a session reads is not what it was; the sentence names it.
+/// A file that a session reads has changed; the message names it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Changed(pub String);
@@ -37,14 +37,14 @@ pub fn differences(was: &[Fingerprint], is: &[Fingerprint]) -> Vec<String> {
     out
 }
 
-/// The same for the files that both lists have; the others belong to other models.
+/// Differences between the files that are in both lists; the other files belong to other models.
 fn differences_within(wanted: &[Fingerprint], is: &[Fingerprint]) -> Vec<String> {
     let ours: Vec<Fingerprint> =
         wanted.iter().filter(|w| is.iter().any(|p| p.file == w.file)).cloned().collect();
     if ours.is_empty() { Vec::new() } else { differences(&ours, is) }
 }
 
-/// A list in one sentence: the first few, and how many more.
+/// A list as text: the first few entries, and how many more there are.
 #[must_use]
 pub fn listed(found: &[String]) -> String {
     let mut out = found[..found.len().min(NAMED)].join(", ");
@@ -54,11 +54,11 @@ pub fn listed(found: &[String]) -> String {
     out
 }
 
-/// Fingerprints of a setup's models, as their files are now. A file among `known` that nobody has touched since is not
-/// read again; `note` hears of a reading that takes long.
+/// Fingerprints of the current files of a setup's models. A file in `known` that has not been touched since is not read
+/// again. `note` receives a message if the reading takes long.
 ///
 /// # Errors
-/// A model's file that cannot be read.
+/// A file of a model cannot be read.
 pub fn of_models(
     setup: &EvalSetup,
     known: &[Fingerprint],
@@ -79,8 +79,7 @@ pub fn of_models(
     Ok(out)
 }
 
-/// Refuses a model whose files are not those that `wanted` has fingerprints of. Fingerprints of other models are passed
-/// over.
+/// Refuses a model whose files differ from their fingerprints in `wanted`. Fingerprints of other models are ignored.
 ///
 /// # Errors
 /// [`Changed`], or a file that cannot be read.
@@ -88,7 +87,7 @@ pub fn check_model(reference: &str, wanted: &[Fingerprint]) -> anyhow::Result<()
     refuse(&model_changes(reference, wanted)?)
 }
 
-/// What differs between a model's files and `wanted`, in words; empty where `wanted` has none of them.
+/// The differences between a model's files and `wanted`, as text; empty if `wanted` has none of these files.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -100,7 +99,7 @@ pub fn model_changes(reference: &str, wanted: &[Fingerprint]) -> anyhow::Result<
     Ok(differences_within(wanted, &is))
 }
 
-/// Refuses a task, loaded with both splits, that is not the one that `wanted` has fingerprints of.
+/// Refuses a task that differs from its fingerprints in `wanted`. The task must be loaded with both splits.
 ///
 /// # Errors
 /// [`Changed`], or a file that cannot be read.
@@ -108,7 +107,7 @@ pub fn check_task(reference: &str, task: &Task, wanted: &[Fingerprint]) -> anyho
     if wanted.is_empty() {
         return Ok(());
     }
-    // The fingerprints say over how many questions they were taken.
+    // Each fingerprint records how many questions it covers.
     let count = |what: &str| {
         let of = format!("({what} questions of {reference})");
         wanted.iter().find(|p| p.file.ends_with(&of)).and_then(fingerprinted_questions).unwrap_or(0)

@@ -1,12 +1,12 @@
-//! Verdicts on a task's answers and their means. What a model said comes in, question by question; a measurement of each
-//! split goes out. The evaluator calls it.
+//! Judges a task's answers. A model's answer to each question comes in; the verdicts and means of each split go out.
+//! The evaluator calls it.
 
 use super::score::{Answer, Score};
 use super::task_runner::ModelAnswer;
 use super::types::{SplitQuestions, SplitResult};
 use crate::task::{Fitness, Question, Task, Verdict};
 
-/// Verdicts, answer by answer, and their means, split by split. `said` has the order of `ask`.
+/// The verdict on each answer and the means of each split. `said` is in the order of `ask`.
 pub(super) fn judge(
     ask: &[SplitQuestions],
     task: &Task,
@@ -49,7 +49,7 @@ pub(super) fn judge(
         let judged: Vec<(&Question, &Verdict)> = judged.iter().map(|(q, v)| (*q, v)).collect();
         let means = task.means(&judged);
         let values: Vec<f64> = judged.iter().map(|one| fitness.eval(&task.means(&[*one]))).collect();
-        // A fitness that is no weighted sum may have no value for one question alone; nothing uses it then.
+        // A fitness that is not a weighted sum may have no finite value for a single question; then none are kept.
         let values = if values.iter().all(|v| v.is_finite()) { values } else { Vec::new() };
         let score = Score {
             fitness: fitness.eval(&means),

@@ -1,6 +1,6 @@
-//! The models that are loaded: pools with their candidates, a model alone, a path. A setup and a target come in, a
-//! runner that answers with the target's weights goes out; what the last target shares with this one is not loaded
-//! again. The evaluator calls it.
+//! The loaded models: pools with their candidates, a single model, a path. A setup and a target come in; a runner with
+//! the target's weights goes out. Models and weights that the last target used too are not loaded again. The evaluator
+//! calls it.
 
 use super::candidate_model::CandidateModel;
 use super::path_models::PathModels;
@@ -13,40 +13,40 @@ use crate::lm::{self, Device};
 use crate::merge::Pool;
 use crate::recipe::{Align, Method, Recipe};
 
-/// A model that is not merged is unloaded once it has answered if it has more parameters than this.
+/// A single model with more parameters than this is unloaded after it has answered.
 const KEEP_ALONE: usize = 100_000_000;
 
-/// Everything that was loaded.
+/// All loaded models and their device.
 #[derive(Default)]
 pub(super) struct LoadedModels {
-    /// The device by the name that a setup gives it.
+    /// The device, and the name that the setup gives it.
     device: Option<(String, lm::Picked)>,
-    /// The pool in use, and one before it.
+    /// The pool in use, and the one before it.
     pools: Vec<(PoolKey, CandidateModel)>,
-    /// A model alone: its name and the recipes of the setup.
+    /// A single model: its name, the recipes of the setup, and its runner.
     alone: Option<(String, Vec<Recipe>, TaskRunner)>,
-    /// The models of the last path, and what runs it.
+    /// The models of the last path, and the path's runner.
     path: Option<(PathKey, PathModels, Option<TaskRunner>)>,
 }
 
-/// Names of models, the recipes of those that are merged on the spot, and the chat template.
+/// Names of models, the recipes of those that are merged in memory, and the chat template.
 type PathKey = (Vec<String>, Vec<Recipe>, Option<String>);
 
 impl LoadedModels {
-    /// Forgets all models: their files are read anew. The device stays.
+    /// Unloads all models, so that their files are read again. The device stays.
     pub fn clear(&mut self) {
         self.pools.clear();
         (self.alone, self.path) = (None, None);
     }
 
-    /// Unloads the model alone if it is a large one.
+    /// Unloads the single model if it is large.
     pub fn drop_large(&mut self) {
         if self.alone.as_ref().is_some_and(|(.., runner)| runner.parameters > KEEP_ALONE) {
             self.alone = None;
         }
     }
 
-    /// The device of that name, and whether it was not in use before.
+    /// The device with this name, and whether it is a new one.
     pub fn device(&mut self, name: &str) -> anyhow::Result<(lm::Picked, bool)> {
         if let Some((known, picked)) = &self.device
             && known == name
@@ -54,7 +54,7 @@ impl LoadedModels {
             return Ok((picked.clone(), false));
         }
         let picked = lm::pick(name).map_err(BadInput::error)?;
-        // What was loaded lies on the device before.
+        // The loaded models are on the previous device.
         self.alone = None;
         self.path = None;
         self.pools.iter_mut().for_each(|(_, candidate)| candidate.clear());
@@ -105,8 +105,8 @@ impl LoadedModels {
         Ok(&mut self.alone.insert((model.to_owned(), setup.made.clone(), runner)).2)
     }
 
-    /// A recipe's merge: over the setup's models where they are all that it needs, which then stay as they are for the
-    /// next candidate, else over models of its own.
+    /// A runner with a recipe's merge. The pool is the setup's models if the recipe needs no others; it then stays
+    /// loaded for the next candidate. Else the pool is opened for this recipe.
     fn merge(
         &mut self,
         setup: &EvalSetup,
@@ -124,7 +124,7 @@ impl LoadedModels {
         candidate.prepare(recipe, device, progress)
     }
 
-    /// A recipe's path. Another path over the same models loads only the layers that it is the first to name.
+    /// A runner on a recipe's path. Another path over the same models loads only layers that no earlier path used.
     fn path(
         &mut self,
         setup: &EvalSetup,
@@ -163,7 +163,7 @@ impl LoadedModels {
         progress: &dyn Fn(Progress),
     ) -> anyhow::Result<&mut CandidateModel> {
         self.pool(PoolKey::of_setup(setup, align), || {
-            // All must be of one architecture, whatever a candidate takes of them: checked before any is merged.
+            // All models must have the same architecture, even if a candidate uses only some: checked before any merge.
             let mut whole = Recipe::uniform(&setup.base, &setup.sources, Method::TaskArithmetic, 1.0);
             whole.align = align.cloned();
             let pool = with_sources(setup, device, progress, |sources| sources.pool(&whole, true))?;
@@ -171,7 +171,7 @@ impl LoadedModels {
         })
     }
 
-    /// The pool of that key, first in the list; `open` makes it where it is not loaded.
+    /// Moves the pool with this key to the front of the list; `open` makes the pool if it is not loaded.
     fn pool(
         &mut self,
         key: PoolKey,

@@ -1,5 +1,5 @@
-//! Tasks that were read, kept for the next request. A name and the splits wanted come in, a task goes out that is what
-//! the session's fingerprints say. The evaluator calls it.
+//! Keeps tasks loaded for the next request. A task's name and the wanted splits come in; the task goes out, checked
+//! against the session's fingerprints. The evaluator calls it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
 use crate::task::{Places, Split, Task};
 
-/// Tasks by name, each with the splits that were read.
+/// Loaded tasks by name, each with its loaded splits.
 #[derive(Default)]
 pub(super) struct LoadedTasks(HashMap<String, (Arc<Task>, Vec<Split>)>);
 
 impl LoadedTasks {
-    /// Forgets all: the files are read anew.
+    /// Unloads all tasks, so that their files are read again.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// A task with at least these splits. With fingerprints both are read and compared.
+    /// A task with at least these splits. If there are fingerprints, both splits are read and compared with them.
     pub fn get(&mut self, name: &str, splits: &[Split], prints: &[Fingerprint]) -> anyhow::Result<Arc<Task>> {
         let mut wanted = if prints.is_empty() { splits.to_vec() } else { vec![Split::Train, Split::Test] };
         if let Some((task, read)) = self.0.get(name) {

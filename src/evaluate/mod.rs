@@ -1,13 +1,13 @@
 //! Evaluation: a model or a recipe and a list of tasks come in; answers, scores and their cost go out.
 //!
-//! Below `session`, above `merge`, `lm` and `task`: `yosegi eval`, `compare`, `generate` and `merge` work here without a
-//! session, and a session's worker does the same for its jobs.
+//! This room is below `session` and above `merge`, `lm` and `task`. `yosegi eval`, `compare`, `generate` and `merge`
+//! call it without a session; a session's worker calls it for its jobs.
 //!
-//! - [`Evaluator`] holds what is loaded and answers requests;
-//! - [`ModelSources`] leads from a recipe to its models, [`PathModels`] to those that a path runs through;
-//! - [`CandidateModel`] merges a recipe over a pool and keeps the decoder up to date, [`TaskRunner`] lets it answer;
+//! - [`Evaluator`] keeps models and tasks loaded and answers requests;
+//! - [`ModelSources`] opens the models of a recipe, [`PathModels`] holds those of a path;
+//! - [`CandidateModel`] merges a recipe over a pool and updates the decoder, [`TaskRunner`] answers a task with it;
 //! - [`path_export`] writes a path as an ordinary checkpoint;
-//! - [`fingerprints`] says whether models and tasks are still what they were.
+//! - [`fingerprints`] checks that models and tasks have not changed.
 
 mod align;
 mod candidate_model;

@@ -1,6 +1,6 @@
-//! From a recipe to its models: a name or a recipe comes in; a checkpoint, a pool to merge or a path's models go out. Every
-//! command and every session goes this way. A model is a checkpoint on disk, or the result of another recipe (of the same
-//! file, or of an earlier stage of a session), which is merged again in memory and needs no files of its own.
+//! Opens the models of a recipe. A name or a recipe comes in; a checkpoint, a pool to merge or a path's models go out.
+//! All commands and sessions open models through it. A model is a checkpoint on disk, or the result of another recipe
+//! (of the same file, or of an earlier stage of a session). Such a result is merged again in memory and needs no files.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -16,32 +16,32 @@ use crate::lm::Device;
 use crate::merge::{Merged, Pool, with_template};
 use crate::recipe::Recipe;
 
-/// Where models come from.
+/// How to open models.
 #[derive(Clone, Copy)]
 pub struct ModelSources<'a> {
-    /// Recipes whose results go by their names, each after those that it uses.
+    /// Recipes whose results are models under the recipes' names. A recipe comes after the recipes that it uses.
     pub made: &'a [Recipe],
-    /// Runs models whose activations are compared for an alignment.
+    /// The device that runs models to compare their activations for an alignment.
     pub device: &'a Device,
-    /// Opens a model that no recipe makes.
+    /// Opens a model that is not the result of a recipe.
     pub fetch: &'a dyn Fn(&str) -> anyhow::Result<Checkpoint>,
-    /// Hears what alignments found, a line at a time.
+    /// Receives the results of alignments, one line at a time.
     pub note: &'a dyn Fn(&str),
     /// Accepts NaN and infinities, in models and in merges.
     pub allow_non_finite: bool,
 }
 
 impl ModelSources<'_> {
-    /// Opens `reference`: the result of one of the recipes, with or without an adapter, or a model.
+    /// Opens `reference`: a model, or the result of one of the recipes, with or without an adapter.
     ///
     /// # Errors
-    /// A model that is not there or cannot be read, or a recipe that cannot be merged.
+    /// A model that does not exist or cannot be read, or a recipe that cannot be merged.
     pub fn open(&self, reference: &str) -> anyhow::Result<Checkpoint> {
         self.with(None, |scope| scope.open(reference))
     }
 
-    /// The models of a recipe, with the vocabulary and the chat template that it asks for, its sources aligned where it
-    /// has `align`. `often`: more than one merge will be made of them.
+    /// The models of a recipe with the vocabulary and the chat template that the recipe asks for. The sources are
+    /// aligned if the recipe has `align`. `often`: more than one merge will be made from this pool.
     ///
     /// # Errors
     /// As [`Self::open`], or models that do not fit together.
@@ -49,8 +49,8 @@ impl ModelSources<'_> {
         self.with(Some(recipe), |scope| scope.pool(recipe, often))
     }
 
-    /// The models that a recipe's path runs through, its base first with the chat template that the recipe asks for, then
-    /// those of `pool` for later paths.
+    /// The models of a recipe's path and those of `pool`, which later paths may use. The base comes first, with the
+    /// chat template that the recipe asks for.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -58,7 +58,7 @@ impl ModelSources<'_> {
         self.with(Some(recipe), |scope| scope.path_models(recipe, pool))
     }
 
-    /// Runs `run` with the names that stand for recipes' results where `recipe` is made.
+    /// Runs `run` with the names of the recipe results that `recipe` may use.
     fn with<T>(&self, recipe: Option<&Recipe>, run: impl FnOnce(Scope<'_>) -> T) -> T {
         let before = recipe.map_or(&[][..], |recipe| &recipe.before);
         let made: Vec<Recipe> = self.made.iter().chain(before).cloned().collect();
@@ -70,15 +70,15 @@ impl ModelSources<'_> {
     }
 }
 
-/// The names that stand for recipes' results while one recipe is made.
+/// The names of the recipe results that one recipe may use.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
     sources: ModelSources<'a>,
-    /// The recipes, each after those that it uses.
+    /// The recipes. A recipe comes after the recipes that it uses.
     made: &'a [Recipe],
-    /// How often each name is asked for.
+    /// How often each name is used.
     uses: &'a HashMap<&'a str, usize>,
-    /// Results that are used more than once, by their recipes' places in `made`.
+    /// Results that are used more than once, by their recipe's index in `made`.
     kept: &'a RefCell<HashMap<usize, Checkpoint>>,
 }
 
@@ -109,7 +109,7 @@ impl Scope<'_> {
             return Ok(model.clone());
         }
         let recipe = &self.made[at];
-        // A recipe uses those before it alone.
+        // A recipe uses only recipes before it.
         let made = &self.made[..at];
         let model = if recipe.before.is_empty() {
             Self { made, ..self }.result(recipe)

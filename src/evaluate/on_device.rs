@@ -1,5 +1,5 @@
-//! Merging a candidate on the card where its decoder runs. A pool and a recipe come in; a runner whose decoder holds the
-//! merge goes out, or none where the merge is one for the CPU. [`super::CandidateModel`] calls it.
+//! Merges a candidate on the GPU where its decoder runs. A pool and a recipe come in; a runner whose decoder holds the
+//! merge goes out, or none if the CPU must make the merge. [`super::CandidateModel`] calls it.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::lm::{Decoder, Device, MakeTensor};
 use crate::merge::{Begun, Candidate, Pool, Resident};
 use crate::recipe::Recipe;
 
-/// A pool's models on a card, and which notes were told.
+/// A pool's models on a GPU, and the notes already reported.
 #[derive(Default)]
 pub(super) struct OnDevice {
     models: Option<ModelsOnCard>,
     told: BTreeSet<&'static str>,
 }
 
-/// The pool's models, resident on the kind of card that the device is.
+/// The pool's models in the memory of a real or an emulated GPU.
 enum ModelsOnCard {
     #[cfg(feature = "cuda")]
     Cuda(Resident<crate::gpu::Card>),
@@ -25,7 +25,7 @@ enum ModelsOnCard {
     Emulated(Resident<crate::gpu::emulated::Emulated>),
 }
 
-/// Evaluates an expression with the resident models, whatever the card.
+/// Evaluates an expression with the resident models on either kind of GPU.
 macro_rules! with_resident {
     ($models:expr, $resident:ident => $body:expr) => {
         match $models {
@@ -38,7 +38,7 @@ macro_rules! with_resident {
 }
 
 impl ModelsOnCard {
-    /// Room for a pool's models on the device; `None` if it is no card, or one whose numbers are not bfloat16.
+    /// Space for a pool's models on the device; `None` if the device is not a GPU, or does not compute in bfloat16.
     fn new(device: &Device, pool: &Pool, loaded: bool) -> Option<Self> {
         match device {
             #[cfg(feature = "cuda")]
@@ -55,13 +55,13 @@ impl ModelsOnCard {
 }
 
 impl OnDevice {
-    /// Lets go of the pool's models on the card.
+    /// Frees the pool's models on the GPU.
     pub fn make_room(&mut self) {
         self.models = None;
     }
 
-    /// Merges the recipe into the decoder of `runner`, which is taken out and handed back; `None` leaves the merge to
-    /// the CPU. `merged_here`: the decoder's weights are this card's last merge, so what is alike need not be made again.
+    /// Merges the recipe into the decoder of `runner`, which is taken and returned; `None` means that the CPU must
+    /// merge. `merged_here`: the decoder's weights are this GPU's last merge, so unchanged tensors are kept.
     pub fn merge(
         &mut self,
         pool: &Pool,
@@ -84,12 +84,12 @@ impl OnDevice {
                 return Ok(None);
             }
             Err(error) => {
-                // What lies on the card is as good as before.
+                // The models on the GPU are still valid.
                 self.models = Some(models);
                 return Err(BadInput::error(error));
             }
         };
-        // From here on the decoder's weights are a mixture until all is done.
+        // From here until the merge is complete, the decoder holds weights of two candidates.
         let taken = runner.take();
         let config = candidate.config.clone();
         let (groups, rebuild) = (candidate.groups.clone(), candidate.rebuild);
@@ -104,7 +104,7 @@ impl OnDevice {
                 runner
             }
             other => {
-                // Its room is needed.
+                // Free the old decoder's memory for the new one.
                 drop(other);
                 TaskRunner::with_decoder(pool.base(), &config, Decoder::load_made(&config, device, make)?)?
             }
@@ -115,14 +115,14 @@ impl OnDevice {
         Ok(Some(runner))
     }
 
-    /// Tells something the first time.
+    /// Reports a note the first time only.
     fn note_once(&mut self, key: &'static str, progress: &dyn Fn(Progress), text: impl FnOnce() -> String) {
         if self.told.insert(key) {
             progress(Progress::Note(text()));
         }
     }
 
-    /// Tells once what was merged on the CPU after all.
+    /// Reports once that the CPU merged some of the tensors, and why.
     fn note_detours(&mut self, candidate: &Candidate, progress: &dyn Fn(Progress)) {
         let Candidate { unlike, crowded, done, .. } = *candidate;
         let all = unlike + crowded + done;

@@ -1,6 +1,7 @@
-//! A path as an ordinary checkpoint: its scales are folded into the weights. A recipe with a path and its models come in; a
-//! folder, or a model in memory, goes out. Before a folder is written the folded model is run beside the path, and refused
-//! if their logits differ too much. `yosegi merge` and the model sources call it.
+//! Turns a path into an ordinary checkpoint by folding the path's scales into the weights. A recipe with a path and its
+//! models come in; a folder, or a model in memory, goes out. Before a folder is written, the folded model's logits are
+//! compared with the path's, and the export fails if they differ too much. `yosegi merge` and the model sources call
+//! it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,8 +37,8 @@ pub struct LogitDifference {
     pub of: usize,
 }
 
-/// Folds the recipe's path and writes it to `out`. An infinite `bound` skips the comparison, which needs memory for the
-/// whole model.
+/// Folds the recipe's path and writes it to `out`. The comparison needs memory for the whole model; an infinite `bound`
+/// skips it.
 ///
 /// # Errors
 /// A folder that cannot be written, models that no path can run through, or logits that differ by more than `bound`.
@@ -68,10 +69,10 @@ pub fn export(
     Ok((export_folded(&folding, &models, texts, out, options)?, apart))
 }
 
-/// A recipe's path as an ordinary model in memory. It is not compared with the path.
+/// A recipe's path as an ordinary model in memory, without a comparison with the path.
 ///
 /// # Errors
-/// Models that no path can run through, or a type that is not written.
+/// Models that no path can run through, or a tensor type that cannot be written.
 pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkpoint> {
     let steps = path.steps(recipe)?;
     let (config, tensors) = {
@@ -126,7 +127,7 @@ pub fn compare(
 
     let size = on_path.iter().flatten().fold(0.0_f32, |m, v| m.max(v.abs()));
     let pairs = on_path.iter().flatten().zip(on_stock.iter().flatten());
-    // A NaN anywhere must not pass as agreement.
+    // A NaN must not count as agreement.
     let worst =
         pairs.fold(0.0_f32, |m, (a, b)| if (a - b).is_nan() { f32::NAN } else { m.max((a - b).abs()) });
     let likeliest = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i);
@@ -134,7 +135,7 @@ pub fn compare(
     Ok(LogitDifference { logits: f64::from(worst / size), same, of: on_path.len() })
 }
 
-/// Token ids to compare on: the prompts, or a few ids of a model without a tokenizer.
+/// Token ids for the comparison: the tokenized prompts, or a few fixed ids if the model has no tokenizer.
 fn prompts(model: &Checkpoint) -> anyhow::Result<Vec<Vec<u32>>> {
     let config = model.config();
     let most = config.max_position_embeddings.saturating_sub(1).clamp(1, 128);
@@ -154,7 +155,7 @@ fn prompts(model: &Checkpoint) -> anyhow::Result<Vec<Vec<u32>>> {
     Ok(out)
 }
 
-/// The type to write: as the recipe says, else the first model's own.
+/// The tensor type to write: the recipe's, else the first model's.
 fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
     match recipe.out_dtype.or(recipe.dtype) {
         Some(Precision::BFloat16) => Ok(Dtype::BF16),
@@ -167,7 +168,7 @@ fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
     }
 }
 
-/// The model card: the path, and how far the checkpoint is from it.
+/// The text of the model card: the path, and how far the checkpoint's logits are from the path's.
 fn card(recipe: &Recipe, out: &Path, apart: Option<LogitDifference>, options: &Options) -> String {
     let name = visible_line(&out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy()));
     let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-generation\n");

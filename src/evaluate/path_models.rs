@@ -1,5 +1,5 @@
-//! The models that a recipe's path runs through, opened. A recipe and names come in; the path's steps, and a decoder or a
-//! runner on it, go out. The evaluator, `generate` and the export of a path call it.
+//! The opened models of a recipe's path. A recipe and model names come in; the path's steps, and a decoder or a runner
+//! for the path, go out. The evaluator, `generate` and the export of a path call it.
 
 use super::task_runner::TaskRunner;
 use crate::checkpoint::Checkpoint;
@@ -13,12 +13,12 @@ pub struct PathModels {
 }
 
 impl PathModels {
-    /// Names of the models that a recipe's path runs through, its base first. Those of `pool` come next whether the path
-    /// names them or not, so that other paths over the pool need no others.
+    /// Names of the models that a recipe's path runs through, the base first. All models of `pool` come next, also
+    /// those that the path does not use, so that other paths over the pool find their models here.
     #[must_use]
     pub fn names(recipe: &Recipe, pool: &[String]) -> Vec<String> {
         let mut names = vec![recipe.donor().to_owned()];
-        // The chat template is chosen among the path's own models alone.
+        // The chat template is chosen only among the path's own models.
         let pool = if recipe.chat_template.is_some() { &[] } else { pool };
         for name in pool.iter().chain(recipe.path.iter().map(|step| &step.model)) {
             if !names.contains(name) {
@@ -28,10 +28,10 @@ impl PathModels {
         names
     }
 
-    /// Opens these models by `open`.
+    /// Opens these models with `open`.
     ///
     /// # Errors
-    /// The first one of `open`.
+    /// The first error of `open`.
     pub fn open(
         names: &[String],
         mut open: impl FnMut(&str) -> anyhow::Result<Checkpoint>,
@@ -40,7 +40,7 @@ impl PathModels {
         Ok(Self { checkpoints })
     }
 
-    /// The recipe's path over these models.
+    /// The steps of the recipe's path, with indices into these models.
     ///
     /// # Errors
     /// A step whose model is not among them.
@@ -58,7 +58,7 @@ impl PathModels {
         recipe.path.iter().enumerate().map(step).collect()
     }
 
-    /// The models as a decoder takes layers from them.
+    /// The models in the form from which a decoder loads layers.
     #[must_use]
     pub fn parts(&self) -> Vec<PathModel<'_>> {
         self.checkpoints
@@ -67,15 +67,15 @@ impl PathModels {
             .collect()
     }
 
-    /// A decoder on the path, with layers of these models.
+    /// A decoder for the path, with layers of these models.
     ///
     /// # Errors
-    /// Models of other shapes, a layer that a model has not, or a device without room.
+    /// Models of different shapes, a layer that a model does not have, or a device without enough memory.
     pub fn decoder(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<Decoder> {
         Decoder::load_path(&self.parts(), steps, device).map_err(BadInput::error)
     }
 
-    /// A runner on the path.
+    /// A runner for the path.
     ///
     /// # Errors
     /// As [`Self::decoder`], or a tokenizer that cannot be read.
@@ -84,7 +84,7 @@ impl PathModels {
         TaskRunner::with_decoder(first, first.config(), self.decoder(steps, device)?)
     }
 
-    /// Puts a runner of [`Self::runner`] on another path.
+    /// Switches a runner made by [`Self::runner`] to another path.
     ///
     /// # Errors
     /// As [`Self::decoder`].

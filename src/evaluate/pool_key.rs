@@ -1,5 +1,5 @@
-//! What tells one pool of models from another, so that a loaded one serves again. A setup or a recipe comes in, a key
-//! that can be compared goes out. The loaded models call it.
+//! Identifies a pool of models, so that a loaded pool can be used again. A setup or a recipe comes in, a key to compare
+//! goes out. The loaded models call it.
 
 use super::types::EvalSetup;
 use crate::recipe::{Align, Precision, Recipe, TokenizerSpec};
@@ -10,16 +10,16 @@ pub(super) struct PoolKey {
     base: Option<String>,
     sources: Vec<String>,
     made: Vec<Recipe>,
-    /// How the sources were brought into the base's order, if they were.
+    /// How the sources were aligned with the base, if they were.
     align: Option<Align>,
-    /// The vocabulary that they were given, with the type of its tables, and the chat template.
+    /// The vocabulary that the models were given, with the tensor type of its tables, and the chat template.
     tokenizer: Option<(TokenizerSpec, Option<Precision>)>,
     chat_template: Option<String>,
     allow_non_finite: bool,
 }
 
 impl PoolKey {
-    /// The models of a setup.
+    /// The key of the pool with a setup's models.
     pub fn of_setup(setup: &EvalSetup, align: Option<&Align>) -> Self {
         Self {
             base: Some(setup.base.clone()),
@@ -32,7 +32,7 @@ impl PoolKey {
         }
     }
 
-    /// All that a recipe needs.
+    /// The key of the pool with all models that a recipe needs.
     pub fn of_recipe(setup: &EvalSetup, recipe: &Recipe) -> Self {
         Self {
             base: recipe.base.clone(),
@@ -46,7 +46,7 @@ impl PoolKey {
     }
 }
 
-/// Whether a setup's models are all that a recipe needs, and would give the same merge as the recipe's own pool.
+/// Whether a recipe needs only the setup's models and merges the same from them as from its own pool.
 pub(super) fn covers(setup: &EvalSetup, recipe: &Recipe) -> bool {
     let plain = recipe.tokenizer.is_none() && recipe.chat_template.is_none() && recipe.before.is_empty();
     let has = |model: &str| model == setup.base || setup.sources.iter().any(|s| s == model);

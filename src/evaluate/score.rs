@@ -1,5 +1,5 @@
-//! What an evaluation gives: scores, answers with their verdicts, and what they cost. A session's events and journal hold
-//! these types as they are.
+//! The results of an evaluation: scores, answers with their verdicts, and their cost. The evaluator makes them; a
+//! session's events and journal store these types unchanged.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// The sum of both.
+    /// The sum of two costs.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -42,17 +42,17 @@ impl Cost {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitScore {
     pub split: Split,
-    /// The task's score; of several tasks the weighted mean.
+    /// The task's score, or the weighted mean of several tasks.
     pub score: Score,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
 }
 
-/// One task's own score, where a session has several tasks or its task has a bar. Its fitness is that of the task's
-/// own expression, also for a candidate below a bar.
+/// One task's own score, if a session has several tasks or its task has a minimum (bar). Its fitness is the value of
+/// the task's own expression, also for a candidate below a minimum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskScore {
-    /// As the config names it.
+    /// The task's name in the config.
     pub task: String,
     pub score: Score,
     /// The task's metrics by name, shares in [0, 1].
@@ -67,23 +67,23 @@ pub struct Score {
     pub fitness: f64,
     /// Right number, any language (the paper's `acc`).
     pub acc: f64,
-    /// Right, and in the language that the task asks for, if it asks for one. Journals and wire lines say `acc_ja`
-    /// for every language, after the paper's metric for Japanese.
+    /// Right, and in the language that the task asks for, if it asks for one. Journals and protocol lines call it
+    /// `acc_ja` for every language, after the paper's metric for Japanese.
     #[serde(rename = "acc_ja", alias = "acc_in_language")]
     pub acc_in_language: f64,
-    /// In that language, right or wrong; `japanese` in journals and wire lines.
+    /// In that language, right or wrong; `japanese` in journals and protocol lines.
     #[serde(rename = "japanese", alias = "in_language")]
     pub in_language: f64,
     /// Questions answered.
     pub n: u64,
 }
 
-/// The greatest fitness, positive or negative, by which candidates are ranked. Sums and squares of as many as a session
-/// may have stay finite.
+/// The greatest absolute fitness by which candidates are ranked. With this bound, the sums and squares over all
+/// candidates that a session may have stay finite.
 pub const FITNESS_MAX: f64 = 1e100;
 
 impl Score {
-    /// Why candidates cannot be ranked by it, if they cannot.
+    /// Why candidates cannot be ranked by this score, if they cannot.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         let shares = [self.acc, self.acc_in_language, self.in_language];
@@ -102,7 +102,7 @@ impl Score {
         shares.iter().any(|s| !s.is_finite()).then(|| "a share of the answers is not a number".to_owned())
     }
 
-    /// The score of these questions and others together.
+    /// The combined score of these questions and the other ones.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let n = self.n + other.n;
@@ -118,7 +118,7 @@ impl Score {
     }
 }
 
-/// One score of all tasks: the weighted mean of each figure, and the number of all questions.
+/// One score for all tasks: the weighted mean of each figure, and the total number of questions.
 #[must_use]
 pub fn combined(weights: &[f64], scores: &[TaskScore]) -> Score {
     let total: f64 = weights.iter().sum();
@@ -142,7 +142,7 @@ pub struct Answers {
     pub answers: Vec<Answer>,
 }
 
-/// One answer with its verdict. `text` is the model's own and is not to be trusted.
+/// One answer with its verdict. `text` comes from the model and must not be trusted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// Index of the question in its split.
@@ -152,19 +152,19 @@ pub struct Answer {
     pub question: String,
     pub gold: String,
     pub text: String,
-    /// The number found, as it stood in the text.
+    /// The number found, as written in the text.
     pub number: Option<String>,
     pub correct: bool,
-    /// Language code (`ja`, `en`), by the language identification named in `Created`.
+    /// Language code (`ja`, `en`) from the language identification that is named in `Created`.
     pub language: String,
     #[serde(flatten)]
     pub p_language: LanguageProbability,
-    /// Generated tokens, or those whose likelihood was asked for.
+    /// Number of tokens generated, or of those whose likelihood was computed.
     pub tokens: u64,
     /// Right as a person would read it; absent in journals of earlier sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lenient_correct: Option<bool>,
-    /// In the language that the task asks for, or it asks for none; absent in journals of earlier sessions.
+    /// In the language that the task asks for, or the task asks for none; absent in journals of earlier sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_language: Option<bool>,
     #[serde(flatten)]
@@ -172,13 +172,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Right, and in the language that its task asks for.
+    /// Whether the answer is right and in the language that its task asks for.
     #[must_use]
     pub fn counts(&self) -> bool {
         self.correct && self.in_language.unwrap_or_else(|| self.in_language_by_chance())
     }
 
-    /// The same from what journals of earlier sessions hold. Choices have no language.
+    /// Whether the language is right, from the fields in journals of earlier sessions. Choices have no language.
     fn in_language_by_chance(&self) -> bool {
         self.language.is_empty() || self.p_language.value() > 0.5
     }

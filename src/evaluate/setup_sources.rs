@@ -1,5 +1,5 @@
-//! Where a setup's models come from: its recipes' results under their names, else checkpoints that must be what the
-//! setup's fingerprints say. The loaded models call it.
+//! Opens the models of a setup. A setup comes in; sources go out that give its recipes' results by name, and else
+//! checkpoints that match the setup's fingerprints. The loaded models call it.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ pub(super) fn with_sources<T>(
     })
 }
 
-/// Opens a checkpoint; a download tells now and then how far it has come.
+/// Opens a checkpoint; a download reports its progress from time to time.
 fn fetch(reference: &str, setup: &EvalSetup, progress: &dyn Fn(Progress)) -> anyhow::Result<Checkpoint> {
     let mut last = Instant::now();
     let mut download = |file: &str, done: u64, of: u64| {

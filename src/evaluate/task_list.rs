@@ -1,6 +1,6 @@
-//! A setup's tasks as one list of questions: those of the first task come first, and an index counts on through the
-//! next. Indices of the list come in, each task's own go out; afterwards the tasks' measurements become one. The
-//! evaluator calls it.
+//! A setup's tasks as one list of questions. The first task's questions come first, and the index continues through the
+//! following tasks. List indices come in and each task's own indices go out; then the tasks' measurements are combined
+//! into one. The evaluator calls it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::types::{EvalSetup, SplitQuestions, SplitResult, StoredQuestion, TaskS
 use crate::error::BadInput;
 use crate::task::{Fitness, Split, Task};
 
-/// Questions of each split, counted.
+/// Number of questions of each split.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
     pub train: usize,
@@ -27,18 +27,18 @@ impl Counts {
     }
 }
 
-/// A task and where its questions stand in the list.
+/// A task and the position of its questions in the list.
 pub(super) struct ListedTask<'a> {
     pub spec: &'a TaskSpec,
     pub task: Arc<Task>,
     pub fitness: Fitness,
-    /// Questions of the tasks before it.
+    /// Number of questions of the tasks before this one.
     pub before: Counts,
-    /// Its own questions, as many as its limits leave.
+    /// Number of this task's questions, within its limits.
     pub count: Counts,
 }
 
-/// Loads a setup's tasks with these splits. Of other splits a task has no questions here.
+/// Loads a setup's tasks with these splits. For other splits, the question count of a task is 0.
 pub(super) fn listed<'a>(
     setup: &'a EvalSetup,
     splits: &[Split],
@@ -65,7 +65,7 @@ pub(super) fn listed<'a>(
     Ok(out)
 }
 
-/// An error where a question is asked that no task has.
+/// Refuses a request for a question that no task has.
 pub(super) fn check_asked(tasks: &[ListedTask<'_>], ask: &[SplitQuestions]) -> anyhow::Result<()> {
     for a in ask {
         let n: usize = tasks.iter().map(|listed| listed.count.of(a.split)).sum();
@@ -83,12 +83,12 @@ pub(super) fn check_asked(tasks: &[ListedTask<'_>], ask: &[SplitQuestions]) -> a
 }
 
 impl ListedTask<'_> {
-    /// The task's own index of a question of the list, if it is one of its questions.
+    /// The task's own index of a question of the list, if the question belongs to this task.
     pub fn own_index(&self, split: Split, index: usize) -> Option<usize> {
         index.checked_sub(self.before.of(split)).filter(|own| *own < self.count.of(split))
     }
 
-    /// Those questions that are its own, by its own indices.
+    /// The requested questions that belong to this task, by the task's own indices.
     pub fn own_of(&self, ask: &[SplitQuestions]) -> Vec<SplitQuestions> {
         let own = |a: &SplitQuestions| SplitQuestions {
             split: a.split,
@@ -97,7 +97,7 @@ impl ListedTask<'_> {
         ask.iter().map(own).collect()
     }
 
-    /// Its questions under the list's indices, training questions first.
+    /// This task's questions with their list indices, training questions first.
     pub fn stored(&self) -> impl Iterator<Item = StoredQuestion> {
         [Split::Train, Split::Test].into_iter().flat_map(move |split| {
             let questions = self.task.questions(split).iter().take(self.count.of(split));
@@ -112,7 +112,8 @@ impl ListedTask<'_> {
     }
 }
 
-/// One split's measurements, each with its task's place in the list, as one. A task alone stays as it is.
+/// Combines one split's measurements, each with its task's index in the list. The measurement of a single task is
+/// returned unchanged.
 pub(super) fn together(
     tasks: &[ListedTask<'_>],
     split: Split,
@@ -147,7 +148,7 @@ pub(super) fn together(
 mod tests {
     use super::*;
 
-    /// A task of so many training questions and held-out ones, in a folder.
+    /// Writes a task with these numbers of training and held-out questions to a folder.
     fn task(folder: &std::path::Path, name: &str, train: usize, test: usize) -> TaskSpec {
         for (split, n) in [("train", train), ("test", test)] {
             let line = |i: usize| format!("{{\"question\":\"{name} {split} {i}\",\"answer\":\"{i}\"}}\n");
@@ -184,7 +185,7 @@ mod tests {
         let beyond = [SplitQuestions { split: Split::Train, questions: vec![1, 5] }];
         let why = check_asked(&tasks, &beyond).unwrap_err().to_string();
         assert!(why.contains("have 5 questions there, none with index 5"), "{why}");
-        // What is not asked for is not read.
+        // A split that is not requested is not read.
         let only = listed(&setup, &[Split::Test], &mut LoadedTasks::default()).unwrap();
         assert_eq!((only[1].before.test, only[1].count.train, only[1].task.train.len()), (2, 0, 0));
     }

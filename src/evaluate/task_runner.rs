@@ -1,5 +1,5 @@
-//! A decoder that answers a task's questions: written answers, or the likelihoods of choices. Questions come in, what the
-//! model said to each goes out, with progress meanwhile. The evaluator calls it for each task of a request.
+//! A decoder that answers a task's questions. Questions come in; the text generated for each, or the likelihoods of its
+//! choices, go out, with progress reports meanwhile. The evaluator calls it for each task of a request.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,11 +13,11 @@ use crate::error::BadInput;
 use crate::lm::{self, Continuation, Decoder, Device, GenerationEvent, Message, Options, Reader, Timing};
 use crate::task::{Decoding, Encode, Kind, Length, Question, Split, Task};
 
-/// A decoder with what it needs to read and write text.
+/// A decoder with its tokenizer and a cache of prompts.
 pub struct TaskRunner {
     pub decoder: Decoder,
     reader: Reader,
-    /// The decoder's parameters, roughly.
+    /// Approximate number of the decoder's parameters.
     pub parameters: usize,
     /// The decoder's config.
     pub config: ModelConfig,
@@ -28,32 +28,32 @@ pub struct TaskRunner {
 /// Questions of one task.
 pub struct TaskQuestions<'a> {
     pub task: &'a Task,
-    /// As the setup names the task.
+    /// The task's name in the setup.
     pub name: &'a str,
     /// The questions, by the task's own indices.
     pub ask: &'a [SplitQuestions],
-    /// Questions of the first split asked whose answers are told as they grow.
+    /// Questions of the first requested split whose answers are reported while they are generated.
     pub watch: &'a [usize],
-    /// Instead of the task's own way of decoding.
+    /// Replaces the task's own decoding.
     pub decoding: Option<Decoding>,
-    /// 0 takes one a core.
+    /// Number of threads; 0 = one for each core.
     pub threads: usize,
 }
 
-/// What a model said to a question.
+/// A model's answer to a question.
 pub struct ModelAnswer {
-    /// Empty where the task is one of choices.
+    /// The generated text; empty if the task has choices.
     pub text: String,
-    /// Of each choice, in their order, where the task is one of choices.
+    /// The log-likelihood of each choice, in order, if the task has choices.
     pub log_likelihoods: Option<Vec<f64>>,
-    /// Generated, or those whose likelihood was asked for.
+    /// Number of tokens generated, or of those whose likelihood was computed.
     pub tokens: usize,
-    /// From the start of the batch until the answer was complete.
+    /// Seconds from the start of the batch until the answer was complete.
     pub seconds: f64,
 }
 
 impl TaskQuestions<'_> {
-    /// One question after another, in the order asked.
+    /// All requested questions, in the order of the request.
     fn places(&self) -> Vec<(Split, usize)> {
         self.ask.iter().flat_map(|a| a.questions.iter().map(|&index| (a.split, index))).collect()
     }
@@ -63,7 +63,7 @@ impl TaskRunner {
     /// A decoder over `weights`, with the tokenizer of `checkpoint`.
     ///
     /// # Errors
-    /// A tokenizer that cannot be read, weights that are missing, or a device without room.
+    /// A tokenizer that cannot be read, weights that are missing, or a device without enough memory.
     pub fn load(
         checkpoint: &Checkpoint,
         config: &ModelConfig,
@@ -73,7 +73,7 @@ impl TaskRunner {
         Self::with_decoder(checkpoint, config, Decoder::load(config, weights, device)?)
     }
 
-    /// A runner over a decoder of a model with this config, with the tokenizer of `checkpoint`.
+    /// A runner for a decoder with this config, with the tokenizer of `checkpoint`.
     ///
     /// # Errors
     /// A tokenizer that cannot be read.
@@ -90,10 +90,11 @@ impl TaskRunner {
         Ok(Self { decoder, reader, parameters, config: config.clone(), prompts: HashMap::new() })
     }
 
-    /// Answers the questions, in their order.
+    /// Answers the questions in their order.
     ///
     /// # Errors
-    /// A prompt that cannot be made, a model without a token that the task needs, a device without room, or `cancel`.
+    /// A prompt that cannot be built, a model without a token that the task needs, a device without enough memory, or
+    /// `cancel`.
     pub fn answer(
         &mut self,
         questions: &TaskQuestions<'_>,
@@ -144,7 +145,7 @@ impl TaskRunner {
         let watched = |i: usize| Some(places[i].0) == first && questions.watch.contains(&places[i].1);
         let (done, of) = (AtomicU64::new(0), places.len() as u64);
         let began = Instant::now();
-        // Microseconds, from whichever thread an answer is completed on.
+        // Microseconds, stored by the thread that completes an answer.
         let finished: Vec<AtomicU64> = places.iter().map(|_| AtomicU64::new(0)).collect();
         let on = |stream: GenerationEvent| match stream {
             GenerationEvent::Text { index, text } => {
@@ -194,7 +195,7 @@ impl TaskRunner {
         Ok((said, Timing { prefill_s: began.elapsed().as_secs_f64(), decode_s: 0.0, tokens }))
     }
 
-    /// A question's choices after its prompt, as tokens.
+    /// A question's choices as token ids that follow its prompt.
     fn continuations(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Continuation>> {
         let Some(prefix) = self.reader.prefix() else {
             bail!(BadInput::error(
@@ -213,8 +214,8 @@ impl TaskRunner {
         question.choices.iter().map(|choice| Ok(pair(choice)?)).collect()
     }
 
-    /// A question's prompt, through the model's chat template where the task says so: examples are
-    /// earlier turns, the description begins the first one.
+    /// A question's prompt. It goes through the model's chat template if the task says so: examples become earlier
+    /// turns, and the description begins the first turn.
     fn text(&self, task: &Task, question: &Question) -> anyhow::Result<String> {
         if !task.chat {
             return task.prompt(question).map_err(BadInput::error);
@@ -256,8 +257,8 @@ impl TaskRunner {
     }
 }
 
-/// A prompt that leaves room for an answer of `limit` tokens: what is too long loses its beginning,
-/// as in lm-evaluation-harness. At least half of the positions stay the prompt's.
+/// Shortens a prompt so that an answer of `limit` tokens fits after it. A prompt that is too long loses its beginning,
+/// as in lm-evaluation-harness. The prompt keeps at least half of the positions.
 fn fit(mut prompt: Vec<u32>, positions: usize, limit: usize) -> Vec<u32> {
     let most = positions.saturating_sub(limit).max(positions / 2);
     let cut = prompt.len().saturating_sub(most);

@@ -1,6 +1,6 @@
-//! The plain data of an evaluation: what is asked ([`EvalSetup`], [`Target`], [`SplitQuestions`]), what is told meanwhile
-//! ([`Progress`]), what comes out ([`SetupFacts`], [`StoredQuestion`], [`SplitResult`]). A session's jobs carry them
-//! between processes and its journal keeps them.
+//! The plain data of an evaluation: the request ([`EvalSetup`], [`Target`], [`SplitQuestions`]), progress reports
+//! ([`Progress`]) and results ([`SetupFacts`], [`StoredQuestion`], [`SplitResult`]). A session's jobs carry these types
+//! between processes, and its journal stores them.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,25 @@ use crate::checkpoint::Fingerprint;
 use crate::recipe::Recipe;
 use crate::task::Split;
 
-/// Models, the tasks that they answer, and the device. Two jobs with equal setups share what is loaded.
+/// Models, the tasks that they answer, and the device. Jobs with equal setups share the loaded models and tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvalSetup {
-    /// The common ancestor; empty where each target names models of its own.
+    /// The common ancestor; empty if each target names its own models.
     pub base: String,
     /// Its fine-tunes, in recipe order.
     pub sources: Vec<String>,
-    /// Their questions stand one task behind another under one index for each split: those of the first task come
-    /// first, and the index counts on through the next.
+    /// Each split has one index over the questions of all tasks: the first task's questions come first, and the index
+    /// continues through the following tasks.
     pub tasks: Vec<TaskSpec>,
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
     pub device: String,
-    /// 0 takes one a core.
+    /// Number of threads; 0 = one for each core.
     pub threads: usize,
-    /// Recipes whose results are models here, each under its own name (`stage:1`). They are merged in memory when a
-    /// target names them; one may use those before it.
+    /// Recipes whose results are models here, each under the recipe's name (`stage:1`). They are merged in memory when
+    /// a target names them. A recipe may use the recipes before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub made: Vec<Recipe>,
-    /// Tasks are read as in sessions from before tasks stated the language they ask for.
+    /// Reads tasks as in earlier sessions, when tasks did not yet state the language that they ask for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub earlier: bool,
     /// Accepts NaN and infinities, in models and in merges.
@@ -41,7 +41,7 @@ pub struct EvalSetup {
 }
 
 impl EvalSetup {
-    /// Tasks alone: each target names models of its own.
+    /// A setup with tasks only: each target names its own models.
     #[must_use]
     pub fn of_tasks(tasks: Vec<TaskSpec>, device: &str, threads: usize) -> Self {
         Self {
@@ -58,14 +58,14 @@ impl EvalSetup {
     }
 }
 
-/// A task with what is asked of it.
+/// A task with its fitness, weight and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// A built-in task's name, or the path of a task file.
     pub task: String,
     /// The fitness expression.
     pub fitness: String,
-    /// How much it counts beside the other tasks; the task file's own weight where it is left out.
+    /// The task's weight relative to the other tasks; `None` means the weight in the task file.
     pub weight: Option<f64>,
     /// Training questions taken; 0 = all.
     pub train_limit: usize,
@@ -74,7 +74,7 @@ pub struct TaskSpec {
 }
 
 impl TaskSpec {
-    /// All of a task's questions; an answer counts where it is right and in the task's language.
+    /// All questions of a task; an answer counts if it is right and in the task's language.
     #[must_use]
     pub fn whole(task: &str) -> Self {
         Self {
@@ -94,7 +94,7 @@ pub struct SplitQuestions {
     pub questions: Vec<usize>,
 }
 
-/// What answers: a model as it is, or a merge.
+/// What is evaluated: an unchanged model, or a merge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -104,33 +104,33 @@ pub enum Target {
     Recipe(Box<Recipe>),
 }
 
-/// What an evaluation tells while it runs.
+/// What an evaluation reports while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// More text of a watched question's answer.
     Token { question: usize, text: String },
-    /// How far a download has come, or what was done in another way than asked.
+    /// The progress of a download, or something that was done differently from the request.
     Note(String),
     /// Questions done so far.
     Done { done: u64, of: u64 },
 }
 
-/// What a setup's models and tasks are like, known once they are open.
+/// Facts about a setup's models and tasks, known once they are open.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupFacts {
-    /// Decoder blocks.
+    /// Number of decoder blocks.
     pub layers: usize,
-    /// Of all tasks together, within their limits.
+    /// Number of training questions of all tasks together, within their limits.
     pub train_questions: usize,
-    /// Held-out questions, counted alike.
+    /// Number of held-out questions of all tasks together, within their limits.
     pub test_questions: usize,
-    /// The device's name for people.
+    /// The device's readable name.
     pub device: String,
-    /// Why it is not the GPU that `auto` looked for, if it is not.
+    /// Why `auto` did not pick a GPU, if it did not.
     pub device_note: String,
     /// The type in which the decoder computes.
     pub dtype: String,
-    /// What tells languages apart (`lid.176` or the fallback's name).
+    /// The language identification in use (`lid.176` or the fallback's name).
     pub language_by: String,
     /// The code of the language that each task asks for, [`crate::task::NO_LANGUAGE`] for none.
     #[serde(default)]
@@ -140,11 +140,11 @@ pub struct SetupFacts {
     pub prints: Vec<Fingerprint>,
 }
 
-/// A question as a journal keeps it, once for all candidates.
+/// A question as a journal stores it, once for all candidates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredQuestion {
     pub split: Split,
-    /// In the list of all tasks' questions of this split.
+    /// Index in the list of all tasks' questions of this split.
     pub index: usize,
     /// The question's id in the data.
     pub id: String,
@@ -160,20 +160,20 @@ pub struct SplitResult {
     /// Metrics by name, shares in [0, 1]; empty for several tasks.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
-    /// Each task's own score, where there are several.
+    /// Each task's own score, if there are several tasks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskScore>,
     pub answers: Vec<Answer>,
-    /// For each answer the time from the start of its batch until it was complete.
+    /// For each answer, the time from the start of its batch until the answer was complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seconds: Vec<f64>,
-    /// The fitness of each answer by itself, in their order; empty for several tasks.
+    /// The fitness of each single answer, in order; empty for several tasks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
 }
 
 impl SplitResult {
-    /// Why candidates cannot be ranked by it, if they cannot: a number in it is not finite.
+    /// Why candidates cannot be ranked by this result, if they cannot: one of its numbers is not finite.
     #[must_use]
     pub fn unfit(&self) -> Option<String> {
         let of_tasks = || self.tasks.iter().find_map(|t| Some(format!("{}: {}", t.task, t.score.unfit()?)));

@@ -1,7 +1,7 @@
 //! [`Card`]: a CUDA card through its driver, with one context, one stream, cuBLAS, and kernels compiled by NVRTC.
 //!
-//! Events are not recorded, since there is one stream; freed memory stays in the driver's pool. `lm::device` opens
-//! it; `lm` and `merge` use it as a [`Driver`].
+//! Events are not recorded, since there is only one stream; freed memory stays in the driver's pool. `lm::device` opens
+//! a card; `lm` and `merge` use it through [`Driver`].
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -26,7 +26,7 @@ pub struct Card(Arc<Inner>);
 struct Inner {
     stream: Arc<CudaStream>,
     blas: CudaBlas,
-    /// The card's default memory pool, where it has one.
+    /// The card's default memory pool, if it has one.
     pool: Option<sys::CUmemoryPool>,
     modules: Mutex<HashMap<String, Arc<CudaModule>>>,
 }
@@ -50,7 +50,7 @@ impl Card {
     /// The card with this number.
     ///
     /// # Errors
-    /// A library that is missing, a card that does not exist, or one that the driver refuses.
+    /// A library is missing, the card does not exist, or the driver refuses it.
     pub fn new(ordinal: usize) -> Result<Self, Fault> {
         libraries::open().map_err(Fault::Failed)?;
         let context = CudaContext::new(ordinal).map_err(failed)?;
@@ -59,7 +59,7 @@ impl Card {
         let stream = context.new_stream().map_err(failed)?;
         let blas = CudaBlas::new(Arc::clone(&stream)).map_err(failed)?;
         let pool = if context.has_async_alloc() {
-            // SAFETY: the context is there, so its device is; the attribute is 64 bits wide.
+            // SAFETY: the context exists, so its device does; the attribute is 64 bits wide.
             unsafe {
                 let pool = result::device::get_default_mem_pool(context.cu_device()).map_err(failed)?;
                 let mut keep = u64::MAX;
@@ -73,7 +73,7 @@ impl Card {
         Ok(Self(Arc::new(Inner { stream, blas, pool, modules: Mutex::default() })))
     }
 
-    /// Its number.
+    /// The card's number.
     #[must_use]
     pub fn ordinal(&self) -> usize {
         self.0.stream.context().ordinal()
@@ -85,7 +85,7 @@ impl Card {
         self.0.stream.context().name().unwrap_or_else(|_| "a CUDA card".to_owned())
     }
 
-    /// Bytes that the pool holds unused.
+    /// Unused bytes in the memory pool.
     fn idle(&self) -> Result<usize, Fault> {
         let Some(pool) = self.0.pool else { return Ok(0) };
         let read = |attribute| {
@@ -103,7 +103,7 @@ impl Card {
     fn ptx(&self, source: &KernelSource<'_>) -> Result<Ptx, Fault> {
         let (major, minor) = self.0.stream.context().compute_capability().map_err(failed)?;
         let options = |arch: bool| CompileOptions {
-            // Each operation rounds as on a CPU; `mad` in `device.h` marks what may be contracted.
+            // Each operation rounds as on a CPU; `mad` in `device.h` marks operations that may be contracted.
             fmad: Some(false),
             ftz: Some(false),
             prec_div: Some(true),
@@ -117,7 +117,7 @@ impl Card {
             ..CompileOptions::default()
         };
         let text = format!("{PRELUDE}\n{}", source.text);
-        // A card newer than NVRTC runs what is compiled for an older one.
+        // For a card newer than NVRTC, kernels are compiled for an older card.
         compile_ptx_with_opts(&text, options(true))
             .or_else(|_| compile_ptx_with_opts(&text, options(false)))
             .map_err(|error| {
@@ -214,7 +214,7 @@ impl Driver for Card {
         let value = Value(*arguments);
         let mut builder = self.0.stream.launch_builder(kernel);
         builder.arg(&value);
-        // SAFETY: the caller promises what `Driver::launch` asks for.
+        // SAFETY: the caller guarantees what `Driver::launch` requires.
         unsafe { builder.launch(config) }.map(|_| ()).map_err(failed)
     }
 
@@ -226,7 +226,7 @@ impl Driver for Card {
         let (one, zero) = (1.0_f32, 0.0_f32);
         let [m, n, k] = [p.m, p.n, p.k].map(|x| x as i32);
         self.0.stream.context().bind_to_thread().map_err(failed)?;
-        // SAFETY: the caller promises what `Driver::multiply` asks for; the two factors live until the call returns.
+        // SAFETY: the caller guarantees what `Driver::multiply` requires; the two factors live until the call returns.
         unsafe {
             blas::gemm_ex(
                 *self.0.blas.handle(),

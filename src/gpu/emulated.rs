@@ -1,7 +1,8 @@
-//! [`Emulated`]: a card for tests, on the CPU. A C compiler makes the kernels, and the edges of memory are watched.
+//! [`Emulated`]: a card for tests, on the CPU. A C compiler builds the kernels, and writes outside of buffers are
+//! detected.
 //!
-//! Fresh memory holds NaN, so that a read of unwritten memory shows. After every kernel the bytes beyond each buffer's
-//! end are checked, so that a write past the end is an error.
+//! New memory holds NaN, so that reads of unwritten memory are noticed. After every kernel, the bytes after each buffer
+//! are checked; a write past the end is an error.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use super::{Arguments, Driver, Fault, Format, KernelSource, Product};
 
 const PRELUDE: &str = include_str!("host.h");
 const ALIGN: usize = 256;
-/// Bytes after a buffer that no kernel may write.
+/// Guard bytes after a buffer, which no kernel may write.
 const EDGE: usize = 512;
 const WATCH: u8 = 0xff;
 
@@ -25,26 +26,26 @@ pub struct Emulated(Arc<Inner>);
 
 struct Inner {
     format: Format,
-    /// Its memory in bytes.
+    /// The card's memory in bytes.
     room: usize,
-    /// Whether the threads of a block run from the last to the first.
+    /// Whether the threads of a block run in reverse order.
     backwards: bool,
     /// Addresses and lengths of the allocated buffers.
     buffers: Mutex<HashMap<u64, usize>>,
     counts: Mutex<Counts>,
-    /// After how many more requests for memory one is refused, once.
+    /// Number of further allocations before one is refused, once.
     refuse: Mutex<Option<usize>>,
 }
 
-/// What a card has been asked to do so far.
+/// Statistics of a card's use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Bytes sent to it, and brought back.
+    /// Bytes sent to the card, and bytes read back.
     pub sent: usize,
     pub brought: usize,
     /// Launches of each kernel.
     pub launches: HashMap<String, usize>,
-    /// Requests for memory, by what it was for.
+    /// Number of allocations, by purpose.
     pub asked: HashMap<&'static str, usize>,
 }
 
@@ -84,7 +85,7 @@ impl Emulated {
         Self::with_room(format, backwards, usize::MAX)
     }
 
-    /// A card with so many bytes of memory.
+    /// A card with the given number of bytes of memory.
     pub fn with_room(format: Format, backwards: bool, room: usize) -> Self {
         let (buffers, counts, refuse) = (Mutex::default(), Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { format, room, backwards, buffers, counts, refuse }))
@@ -94,12 +95,12 @@ impl Emulated {
         self.0.counts.lock().unwrap().clone()
     }
 
-    /// Refuses one request for memory, after `after` more have been granted.
+    /// Refuses one allocation, after granting `after` more.
     pub fn refuse(&self, after: usize) {
         *self.0.refuse.lock().unwrap() = Some(after);
     }
 
-    /// Whether a refusal has not happened yet; it is called off.
+    /// Cancels a planned refusal; returns whether it was still pending.
     pub fn unrefused(&self) -> bool {
         self.0.refuse.lock().unwrap().take().is_some()
     }
@@ -117,7 +118,7 @@ impl Emulated {
 
     fn edges_hold(&self, kernel: &str) -> Result<(), Fault> {
         for (at, bytes) in self.0.buffers.lock().unwrap().iter() {
-            // SAFETY: a buffer in the list is allocated, with its edge behind it.
+            // SAFETY: a buffer in the list is allocated, with its guard bytes after it.
             let edge = unsafe { std::slice::from_raw_parts((*at as *const u8).add(*bytes), EDGE) };
             if edge.iter().any(|b| *b != WATCH) {
                 return Err(Fault::Failed(format!("{kernel} writes past the end of {bytes} bytes")));
@@ -126,7 +127,7 @@ impl Emulated {
         Ok(())
     }
 
-    /// Whether `bytes` from `at` on lie in one buffer.
+    /// Whether the `bytes` bytes from `at` on lie in one buffer.
     fn holds(&self, at: u64, bytes: usize) -> bool {
         let inside = |(from, len): (&u64, &usize)| *from <= at && at + bytes as u64 <= from + *len as u64;
         self.0.buffers.lock().unwrap().iter().any(inside)
@@ -137,7 +138,7 @@ impl Emulated {
 #[derive(Clone)]
 pub(crate) struct Kernel(String, Function);
 
-/// Compiles a source to a library, once in a process; returns the handle.
+/// Compiles a source to a library, once per process; returns the handle.
 fn library(source: &KernelSource<'_>, format: Format) -> usize {
     static MADE: Mutex<Option<HashMap<String, usize>>> = Mutex::new(None);
     let wide = u32::from(format == Format::F32);
@@ -234,13 +235,13 @@ impl Driver for Emulated {
         threads: u32,
         arguments: &A,
     ) -> Result<(), Fault> {
-        // What CUDA allows.
+        // The limits of CUDA.
         assert!(grid[0] < 1 << 31 && grid[1] < 1 << 16 && grid[2] < 1 << 16, "{} {grid:?}", kernel.0);
         *self.0.counts.lock().unwrap().launches.entry(kernel.0.clone()).or_default() += 1;
         let grid = grid.map(|n| n as u32);
         let with = (&raw const *arguments).cast();
         let size = size_of::<A>() as u32;
-        // SAFETY: the caller promises what `Driver::launch` asks for.
+        // SAFETY: the caller guarantees what `Driver::launch` requires.
         let said = unsafe { kernel.1(grid.as_ptr(), threads, with, size, c_int::from(self.0.backwards)) };
         if !said.is_null() {
             // SAFETY: a kernel returns null or a string that ends in 0.
@@ -339,7 +340,7 @@ KERNEL(play_all, Task, 64) {
             |kind| -> Vec<f32> { (0..64).map(|i| (63 - i + 63 - (i ^ 1) + 200 * kind) as f32).collect() };
         for backwards in [false, true] {
             assert_eq!(play(0, backwards).unwrap(), wanted(0));
-            // A missing barrier shows, whichever way the threads go.
+            // A missing barrier shows in either thread order.
             assert_ne!(play(1, backwards).unwrap(), wanted(1));
             for (kind, why) in [(2, "barrier"), (3, "warp"), (4, "past the end"), (5, "multiple of 16")] {
                 let Err(Fault::Failed(said)) = play(kind, backwards) else { panic!("{why} goes unseen") };

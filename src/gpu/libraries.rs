@@ -1,5 +1,5 @@
-//! NVIDIA's libraries at run time: the driver, cuBLAS and NVRTC. Nothing is linked, so that one binary starts on any
-//! machine; a missing library is named in the error. Called when a [`Card`](super::Card) is opened.
+//! Loads NVIDIA's libraries at run time: the driver, cuBLAS and NVRTC. Nothing is linked, so one binary starts on any
+//! machine; the error names a missing library. Called when a [`Card`](super::Card) is opened.
 
 use std::ffi::{CString, OsStr};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const VERSIONS: [&str; 2] = ["13", "12"];
 /// Opens the libraries.
 ///
 /// # Errors
-/// A sentence that names the missing one.
+/// A sentence that names the missing library.
 pub(super) fn open() -> Result<(), String> {
     // SAFETY: opening NVIDIA's libraries runs nothing but their own initialisation.
     let present = |is: unsafe fn() -> bool| unsafe { is() };
@@ -38,8 +38,7 @@ pub(super) fn open() -> Result<(), String> {
     Ok(())
 }
 
-/// Opens the libraries by their full paths, of the first version that is complete; afterwards they are found by their
-/// names.
+/// Opens the libraries by full path, from the first complete version; afterwards they are found by name.
 fn preload() {
     let folders = folders();
     for version in VERSIONS {
@@ -77,7 +76,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Folders in which the libraries may lie: the toolkit's, and those of Python packages.
+/// Folders that may contain the libraries: those of the toolkit and of Python packages.
 fn folders() -> Vec<PathBuf> {
     let mut out = Vec::new();
     let homes = TOOLKIT.iter().filter_map(std::env::var_os).map(PathBuf::from);

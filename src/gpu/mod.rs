@@ -1,11 +1,11 @@
-//! A CUDA card: memory of its own, kernels compiled at run time for a model's shape, and one queue in which
-//! everything happens in order.
+//! A CUDA card: its own memory, kernels compiled at run time for a model's shape, and one queue in which everything
+//! runs in order.
 //!
-//! `merge` and `lm` write their kernels in the C that CUDA and a C compiler have in common, and run them through
-//! [`Driver`]. It has two implementations, each with its own prelude: `card` with `device.h` makes CUDA
-//! kernels (compiled by NVRTC), `emulated` with `host.h` makes ordinary functions that run the threads of a
-//! block one after another, for tests. So the kernels that a GPU runs, and the code that launches them, are
-//! tested on machines without one. Another kind of card is another implementation of [`Driver`].
+//! `merge` and `lm` write their kernels in the common subset of CUDA and C, and run them through [`Driver`]. It has two
+//! implementations, each with its own prelude: `card` with `device.h` makes CUDA kernels (compiled by NVRTC),
+//! `emulated` with `host.h` makes ordinary functions that run the threads of a block one after another, for tests. So
+//! machines without a GPU can test the kernels and the code that launches them. To support another kind of card,
+//! implement [`Driver`].
 
 #[cfg(feature = "cuda")]
 mod card;
@@ -17,22 +17,22 @@ mod libraries;
 #[cfg(feature = "cuda")]
 pub use card::Card;
 
-/// What can go wrong on a card.
+/// An error of a card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The card has no room for so many bytes.
+    /// The card has no room for `bytes` bytes.
     Memory { what: &'static str, bytes: usize },
-    /// Anything else, in one line.
+    /// Any other error, in one line.
     Failed(String),
 }
 
-/// How a tensor that was to be written at an address on a card got there.
+/// How a tensor for an address on a card was produced.
 pub(crate) enum DeviceWrite<T> {
-    /// The address already holds it.
+    /// The address already holds the tensor.
     Unchanged,
-    /// A kernel that writes it is queued.
+    /// A kernel that writes the tensor is queued.
     Queued,
-    /// It was made on the host and is still to be sent.
+    /// The tensor was made on the host and must still be sent.
     OnHost(T),
 }
 
@@ -42,13 +42,13 @@ pub(crate) enum DeviceWrite<T> {
 /// The type is `repr(C)`, has the fields of the kernel's structure in the same order, and no padding.
 pub(crate) unsafe trait Arguments: Copy {}
 
-/// Source text of some kernels, and what it is compiled for.
+/// Source text of some kernels, and its compile-time settings.
 pub(crate) struct KernelSource<'a> {
     pub name: &'a str,
     pub text: &'a str,
     /// Macros and their values.
     pub defines: &'a [(&'a str, u32)],
-    /// Names of the kernels, in the order in which they are returned.
+    /// Names of the kernels, in the order of the returned kernels.
     pub kernels: &'a [&'a str],
 }
 
@@ -69,8 +69,8 @@ impl Format {
     }
 }
 
-/// `c = aᵀ · b` of column-major matrices, accumulated in f32: `a` is `[k, m]`, `b` `[k, n]`, `c`
-/// `[m, n]`, all without gaps. Row-major, that is the product of rows `[n, k]` with a weight `[m, k]`.
+/// `c = aᵀ · b` of column-major matrices, accumulated in f32: `a` is `[k, m]`, `b` `[k, n]`, `c` `[m, n]`, all without
+/// gaps. In row-major terms, this is the product of rows `[n, k]` with a weight `[m, k]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
     pub m: usize,
@@ -85,33 +85,32 @@ pub(crate) struct Product {
     pub output: Format,
 }
 
-/// What a card can do. All calls are queued in order; only [`Driver::download`] waits. Every method fails with a
+/// The operations of a card. All calls are queued in order; only [`Driver::download`] waits. Every method fails with a
 /// [`Fault`].
 pub(crate) trait Driver: Send + Sync {
-    /// Memory on the card, at an address that is a multiple of 256. Its bytes change in the queue's order,
-    /// whoever holds the buffer.
+    /// Memory on the card, at an address that is a multiple of 256. Its bytes change in the order of the queue.
     type Buffer: Send + Sync;
     /// A compiled kernel.
     type Kernel: Clone + Send + Sync;
 
     /// Number format of weights and activations.
     fn format(&self) -> Format;
-    /// Allocates so many bytes, whose values are undefined; `what` names them in errors.
+    /// Allocates `bytes` bytes with undefined values; `what` names them in errors.
     fn alloc(&self, what: &'static str, bytes: usize) -> Result<Self::Buffer, Fault>;
     /// Size of a buffer.
     fn bytes(&self, buffer: &Self::Buffer) -> usize;
     /// Address of a buffer on the card.
     fn address(&self, buffer: &Self::Buffer) -> u64;
-    /// Writes bytes from offset `at` on.
+    /// Writes bytes at offset `at`.
     fn upload(&self, bytes: &[u8], to: &Self::Buffer, at: usize) -> Result<(), Fault>;
-    /// Reads bytes from offset `at` on, after everything queued before is done.
+    /// Reads bytes from offset `at`, after everything queued before is done.
     fn download(&self, from: &Self::Buffer, at: usize, bytes: &mut [u8]) -> Result<(), Fault>;
     /// Compiles kernels. The same source is compiled once.
     fn compile(&self, source: &KernelSource<'_>) -> Result<Vec<Self::Kernel>, Fault>;
     /// Queues a kernel over a grid of blocks of `threads` threads.
     ///
     /// # Safety
-    /// `arguments` are of the kernel's own type, and every address in them points to as much memory of this card as
+    /// `arguments` have the kernel's own type, and every address in them points to enough memory of this card for what
     /// the kernel reads or writes there. That memory is kept until the kernel has run.
     unsafe fn launch<A: Arguments>(
         &self,
@@ -123,7 +122,7 @@ pub(crate) trait Driver: Send + Sync {
     /// Queues a matrix product.
     ///
     /// # Safety
-    /// The addresses point to matrices of the sizes and formats that `product` says, kept until it has run.
+    /// The addresses point to matrices with the sizes and formats of `product`, kept until it has run.
     unsafe fn multiply(&self, product: &Product) -> Result<(), Fault>;
     /// Bytes that can still be allocated.
     fn free(&self) -> Result<usize, Fault>;

@@ -1,4 +1,4 @@
-//! Calls into libraries that may panic on what a file holds. In: the call. Out: its result, or nothing where it panicked.
+//! Calls library code that may panic on bad input. In: the call. Out: its result, or `None` if it panicked.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -8,7 +8,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`; `None` where it panics, without the usual message. What `work` had changed must not be used then.
+/// Runs `work`; `None` if it panics, without the usual message. Do not use anything that `work` may have changed then.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

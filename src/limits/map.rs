@@ -1,8 +1,8 @@
-//! A file mapped for reading, which somebody may shorten while it is in use.
+//! A file mapped for reading, which another program may shorten while it is in use.
 //!
-//! Reading a page beyond the new end makes the system send SIGBUS. The handler here maps zeros in its place and notes the
-//! file, and the reader goes on; so whoever reads asks [`Mapped::changed`] before the result is used. The handler may have
-//! interrupted anything: it only reads atomics and calls `mmap`.
+//! Reading a page beyond the new end raises SIGBUS. The handler here maps zeros in place of the page and marks the
+//! file, and the reader continues. Readers must therefore check [`Mapped::changed`] before they use a result. The
+//! handler may interrupt any code, so it only reads atomics and calls `mmap`.
 
 use std::io;
 use std::ops::Deref;
@@ -24,24 +24,24 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Maps a regular file that is not empty; an empty one is `None`. Its pages are read when touched.
+    /// Maps a regular file; an empty file gives `None`. A page is read when it is first touched.
     ///
     /// # Errors
-    /// There is no such file, it is no regular file, or it cannot be mapped.
+    /// The file does not exist, is not a regular file, or cannot be mapped.
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
         let file = open(path)?;
         let about = file.metadata()?;
         if about.len() == 0 {
             return Ok(None);
         }
-        // SAFETY: the map is read-only and private to this value. Another program may write to the file
-        // or shorten it; what was read then is not used, see `changed`.
+        // SAFETY: the map is read-only and private to this value. Another program may write to the file or shorten it;
+        // the data read is then not used, see `changed`.
         let map = unsafe { memmap2::Mmap::map(&file) }?;
         let watch = Watch::over(&map);
         Ok(Some(Self { path: path.to_path_buf(), map, file, changed: about.modified().ok(), watch }))
     }
 
-    /// What happened to the file since it was mapped, in words: then what was read of it is not to be used.
+    /// What happened to the file since it was mapped, in words. If anything did, data read from it must not be used.
     #[must_use]
     pub fn changed(&self) -> Option<String> {
         let (about, had) = (self.file.metadata().ok(), self.map.len());
@@ -62,7 +62,7 @@ impl Mapped {
         &self.path
     }
 
-    /// When the file was last changed before it was mapped.
+    /// The file's modification time when it was mapped.
     #[must_use]
     pub fn modified(&self) -> Option<SystemTime> {
         self.changed
@@ -89,11 +89,11 @@ impl Drop for Mapped {
     }
 }
 
-/// A range of addresses that the handler mends. Watches are never freed, only taken again, so that the
-/// handler can walk their list at any moment.
+/// An address range that the handler repairs. Watches are never freed, only reused, so that the handler can walk their
+/// list at any moment.
 #[derive(Debug)]
 struct Watch {
-    /// 0: free.
+    /// Start address; 0 if the watch is free.
     start: AtomicUsize,
     end: AtomicUsize,
     torn: AtomicBool,
@@ -121,7 +121,7 @@ impl Watch {
     fn over(map: &[u8]) -> &'static Self {
         install();
         let start = map.as_ptr().addr();
-        // A free one has the start 0; 1 is nobody's address, and holds it until the end is set.
+        // A free watch has the start 0. 1 is no valid address; it reserves the watch until the end is set.
         let take = |w: &&Self| w.start.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         let watch = watches().find(take).unwrap_or_else(|| {
             let new = Box::leak(Box::new(Self {
@@ -135,7 +135,7 @@ impl Watch {
                 new.next = first;
                 let new = std::ptr::from_mut(new);
                 match FIRST.compare_exchange(first, new, Ordering::AcqRel, Ordering::Acquire) {
-                    // SAFETY: just leaked, and from now on only shared.
+                    // SAFETY: the watch was just leaked, and is only shared from now on.
                     Ok(_) => break unsafe { &*new },
                     Err(now) => first = now,
                 }
@@ -148,13 +148,13 @@ impl Watch {
     }
 }
 
-/// The handler that was there before, as the address of a `sigaction`.
+/// The previous handler, as the address of a `sigaction`.
 static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(std::ptr::null_mut());
 
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: both structs are valid, and the handler keeps to what a handler may do.
+        // SAFETY: both structs are valid, and the handler only does what a signal handler may do.
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
             libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut before);
@@ -169,7 +169,7 @@ fn install() {
     });
 }
 
-/// Puts zeros from the page that could not be read to the end of its file's range.
+/// Maps zeros from the unreadable page to the end of its file's range.
 extern "C" fn mend(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the system gives a valid `info` to a handler of three arguments.
     let address = unsafe { (*info).si_addr() }.addr();
@@ -191,13 +191,13 @@ extern "C" fn mend(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mu
             }
         }
     }
-    // Somebody else's: as it would have been without us.
+    // The fault belongs to somebody else: handle it as without this handler.
     // SAFETY: the pointer is null or that of a leaked `sigaction`, whose handler has the type its flags say.
     unsafe {
         let Some(before) = BEFORE.load(Ordering::Acquire).as_ref() else { return };
         match before.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => {
-                // The instruction is tried again, and now ends the process.
+                // The instruction runs again, and now ends the process.
                 libc::signal(libc::SIGBUS, libc::SIG_DFL);
             }
             handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
@@ -230,7 +230,7 @@ mod tests {
             assert_eq!(mapped.iter().map(|b| u64::from(*b)).sum::<u64>(), 7 * left);
             let words = mapped.changed().unwrap();
             assert!(words.contains(&format!("shortened from 1048576 to {left} bytes")), "{words}");
-            // Made long again it is not what it was.
+            // Restoring the length does not restore the content.
             File::options().write(true).open(&path).unwrap().set_len(1 << 20).unwrap();
             assert!(mapped.changed().is_some());
         }

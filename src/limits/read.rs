@@ -1,5 +1,5 @@
-//! Reading a whole file, or opening one to be mapped: only regular files, and only up to a bound. Every room reads files
-//! through here.
+//! Reads a whole file, or opens one to be mapped: only regular files, and only up to a limit. All rooms read files
+//! through these functions.
 
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -8,22 +8,22 @@ use std::path::Path;
 /// An open regular file.
 pub type File = std::fs::File;
 
-/// Opens a regular file for reading. A folder, a device or a pipe is refused, and a pipe is not waited for.
+/// Opens a regular file for reading. A folder, a device or a pipe is refused, without waiting for a pipe.
 ///
 /// # Errors
-/// There is no such file, it is no regular file, or it may not be read.
+/// The file does not exist, is not a regular file, or may not be read.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Looked at before as well: opening a device can already do something.
+    // Checked before opening as well: opening a device can already have effects.
     regular(&std::fs::metadata(path)?)?;
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     regular(&file.metadata()?)?;
     Ok(file)
 }
 
-/// Whether something is a regular file, or what else it is, by its name alone: it is not opened.
+/// Whether a path is a regular file, or what else it is, without opening it.
 ///
 /// # Errors
-/// There is no such file, or it is no regular one: the message says what it is.
+/// The file does not exist or is not regular: the message says what it is.
 pub fn regular_file(path: &Path) -> io::Result<()> {
     regular(&std::fs::metadata(path)?)
 }
@@ -40,10 +40,10 @@ fn regular(about: &std::fs::Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {what}, not a file")))
 }
 
-/// A regular file's bytes, `most` of them at most. No more memory is taken than the file is long.
+/// A regular file's bytes, at most `most` of them. It takes no more memory than the file's length.
 ///
 /// # Errors
-/// As [`open`], or it is longer than `most`.
+/// As [`open`], or the file is longer than `most`.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
@@ -52,20 +52,20 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     }
     let mut out = Vec::new();
     out.try_reserve_exact(length as usize).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    // It may grow while it is read, and files of the kernel say that they are empty.
+    // The file may grow while it is read, and kernel files report a length of zero.
     file.take(most + 1).read_to_end(&mut out)?;
     if out.len() as u64 > most { Err(too_long(most)) } else { Ok(out) }
 }
 
-/// The same as text.
+/// A regular file's content as text, at most `most` bytes.
 ///
 /// # Errors
-/// As [`read`], or it is not UTF-8: the message names the line.
+/// As [`read`], or the content is not UTF-8: the message names the line.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     text(read(path, most)?)
 }
 
-/// All that a stream gives, as text, `most` bytes of it at most.
+/// Everything from a stream, as text, at most `most` bytes.
 ///
 /// # Errors
 /// The stream fails, gives more than `most` bytes, or is not UTF-8.
@@ -110,7 +110,7 @@ mod tests {
         // SAFETY: the name is a C string.
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
         assert!(says(&pipe).contains("a pipe"));
-        // A file that is only long by its own word takes no memory.
+        // A file that only claims to be long takes no memory.
         File::create(&path).unwrap().set_len(1 << 50).unwrap_or_default();
         assert!(read(&path, 1 << 30).is_err() || std::fs::metadata(&path).unwrap().len() == 0);
         std::fs::write(&path, b"a\nb\xff").unwrap();

@@ -1,15 +1,15 @@
-//! Foreign text in a message: one line, controls written out, long text shortened in the middle. Called wherever an error
-//! quotes a file.
+//! Foreign text in a message: one line, control characters escaped, long text shortened in the middle. Called wherever
+//! an error quotes a file.
 
 use crate::text::is_unsafe;
 
-/// Characters of a foreign text that a message shows.
+/// Most characters of a foreign text in a message.
 const MAX_SHOWN_CHARS: usize = 1000;
-/// Characters that are shown of a longer text, from its start and from its end.
+/// Characters kept from the start and from the end of a longer text.
 const SHOWN_ENDS: (usize, usize) = (700, 200);
 
-/// A text from a file as a message shows it: on one line, control characters as escapes, the middle of a long
-/// one left out.
+/// Text from a file, formatted for a message: on one line, control characters as escapes, the middle of a long text
+/// left out.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let count = text.chars().count();
@@ -24,7 +24,7 @@ fn plain(text: impl Iterator<Item = char>) -> String {
     let mut out = String::new();
     for c in text {
         match c {
-            // Joiners too: a name may differ from another by them alone.
+            // Joiners are escaped too: two names may differ only in them.
             c if is_unsafe(c) || matches!(c, '\u{200c}' | '\u{200d}') => out.extend(c.escape_unicode()),
             c if c.is_control() => out.extend(c.escape_default()),
             c => out.push(c),

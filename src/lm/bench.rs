@@ -1,5 +1,5 @@
-//! What `benches/decode.rs` measures below a whole generation: the CPU's matrix product and attention, and one decode
-//! step. Only the `bench` feature compiles it.
+//! The parts of generation that `benches/decode.rs` measures: the CPU's matrix product and attention, and one decode
+//! step. Compiled only with the `bench` feature.
 
 use super::{
     Decoder, LmError,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::checkpoint::ModelConfig;
 
-/// A product of `rows` × `ins` activations with a weight `[outs, ins]`, to run again and again.
+/// A product of `rows` × `ins` activations with a weight `[outs, ins]`, to run repeatedly.
 ///
 /// # Errors
 /// No memory.
@@ -57,7 +57,7 @@ pub fn attention(sequences: usize, context: usize, steps: usize) -> Result<impl 
 /// See [`step`].
 pub type Step<'a> = Box<dyn FnMut() -> Result<(), LmError> + 'a>;
 
-/// One decode step of `sequences` sequences that have `context` tokens each, to run again and again.
+/// One decode step of `sequences` sequences with `context` tokens each, to run repeatedly.
 ///
 /// # Errors
 /// No memory.

@@ -1,7 +1,7 @@
-//! [`Decoder`]: a model on a device, loaded once, its weights rewritten in place for each new merge.
+//! [`Decoder`]: a model on a device, loaded once; its weights are rewritten in place for each new merge.
 //!
-//! In: a config, weights by name and a device. `decoding` runs it; `path` and `made_on_device` load it in
-//! other ways.
+//! In: a config, weights by name and a device. `decoding` runs it; `path` and `made_on_device` add other ways to load
+//! it.
 
 use super::{
     Device, LmError,
@@ -21,7 +21,7 @@ impl Decoder {
     /// Loads a model.
     ///
     /// # Errors
-    /// A config that cannot run, a tensor that is missing or has another shape, no memory on the device.
+    /// A config that cannot run, a missing tensor or one with another shape, or no memory on the device.
     pub fn load(config: &ModelConfig, weights: &dyn Weights, device: &Device) -> Result<Self, LmError> {
         let shape = DecoderShape::new(config)?;
         let engine = make_engine!(device, &shape, backend => {
@@ -34,8 +34,8 @@ impl Decoder {
     /// [`LayerGroup::index`].
     ///
     /// # Errors
-    /// Another number of groups than the model has, or a tensor that is missing or has another shape. The
-    /// weights are then partly new, partly old: refresh again.
+    /// Another number of groups than the model has, or a missing tensor or one with another shape. The weights are then
+    /// partly new, partly old: refresh again.
     pub fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
         self.check_groups(groups)?;
         let mut source = HostWeights { weights, name: "" };
@@ -56,19 +56,19 @@ impl Decoder {
         with_model!(&self.engine, model => model.logits(tokens))
     }
 
-    /// A sentence for the user, once: that memory ran out, and how many sequences run at once since.
+    /// Tells the user, once, that memory ran out and how many sequences now run at once.
     #[must_use]
     pub fn news(&self) -> Option<String> {
         with_model!(&self.engine, model => model.memory_limit().news())
     }
 
-    /// Number of tokens that the model knows.
+    /// Number of tokens in the vocabulary.
     #[must_use]
     pub fn vocab(&self) -> usize {
         self.shape().vocab
     }
 
-    /// Longest sequence, prompt and answer together.
+    /// Longest sequence: prompt and answer together.
     #[must_use]
     pub fn max_positions(&self) -> usize {
         self.shape().max_positions

@@ -1,20 +1,20 @@
 //! The devices that a model can run on, and how a user names them.
 //!
-//! In: a name (`auto`, `cpu`, `cuda`, `cuda:1`). Out: a [`Device`] to load a decoder on. Called by the commands,
-//! by workers, and by whoever loads a decoder. A new device is a variant here, its name in [`pick`], and a
-//! backend (`lm/backend`).
+//! In: a name (`auto`, `cpu`, `cuda`, `cuda:1`). Out: a [`Device`] to load a decoder on. The commands, the workers and
+//! all other code that loads a decoder call it. A new device needs a variant here, its name in [`pick`], and a backend
+//! (`lm/backend`).
 
 use super::LmError;
 
 /// A device that a [`Decoder`](super::Decoder) can be loaded on.
 #[derive(Clone, Debug)]
 pub enum Device {
-    /// This machine's CPU, by the kernels of this crate (f32).
+    /// This machine's CPU, with the kernels of this crate (f32).
     Cpu,
-    /// A CUDA card, by the kernels of this crate (bf16).
+    /// A CUDA card, with the kernels of this crate (bf16).
     #[cfg(feature = "cuda")]
     Cuda(crate::gpu::Card),
-    /// Candle's CPU device, by candle's own operations (f32): slow, the reference for tests of the kernels.
+    /// Candle's CPU device, with candle's operations (f32): slow, the reference for tests of the kernels.
     Reference,
     /// The CUDA kernels on an emulated card.
     #[cfg(test)]
@@ -57,7 +57,7 @@ impl Device {
     }
 }
 
-/// A device, and a remark for the user on how it was chosen.
+/// A device, and a note for the user on how it was chosen.
 #[derive(Clone, Debug)]
 pub struct Picked {
     pub device: Device,
@@ -65,7 +65,7 @@ pub struct Picked {
     pub note: Option<String>,
 }
 
-/// The device of that name: `auto`, `cpu`, `cuda` or `cuda:1`.
+/// The device with the given name: `auto`, `cpu`, `cuda` or `cuda:1`.
 ///
 /// `auto` takes the first GPU and falls back to the CPU, with a note if this build supports GPUs.
 ///

@@ -1,14 +1,14 @@
-//! The list of backends: a [`Model`] on each, and the macros that run code on whichever a decoder has.
+//! The list of backends: a [`Model`] on each, and the macros that run code on a decoder's backend.
 //!
-//! A new backend is a variant of [`Engine`] and an arm in each of the two macros. `Decoder`, `path` and
-//! `decoding` use them.
+//! A new backend needs a variant of [`Engine`] and an arm in each of the two macros. `Decoder`, `path` and `decoding`
+//! use them.
 
 use super::{
     backend::{candle::Candle, cpu::Cpu},
     model::Model,
 };
 
-// There is one for each decoder: a box would save nothing.
+// There is only one per decoder, so boxing would save nothing.
 #[allow(clippy::large_enum_variant)]
 /// A decoder's model on its backend.
 pub(super) enum Engine {
@@ -34,7 +34,7 @@ macro_rules! with_model {
     };
 }
 
-/// Makes an engine on a device: the expression makes the model from the backend that it is given.
+/// Makes an engine on a device: the expression builds the model from the given backend.
 macro_rules! make_engine {
     ($device:expr, $shape:expr, $backend:ident => $model:expr) => {
         match $device {

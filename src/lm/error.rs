@@ -11,19 +11,19 @@ pub enum LmError {
     /// A tensor's shape does not follow from the config.
     #[error("tensor {name} has shape {found:?} where the config calls for {expected:?}")]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
-    /// A tensor's bytes are fewer or more than its shape and dtype say.
+    /// A tensor has fewer or more bytes than its shape and dtype require.
     #[error("tensor {name} holds {found} bytes where its shape and dtype call for {expected}")]
     Bytes { name: String, expected: usize, found: usize },
-    /// A weight file that changed or cannot be read.
+    /// A weight file changed or cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
-    /// The config asks for something that the decoder does not do.
+    /// The config asks for something that the decoder does not support.
     #[error("{key} = {} is not supported; supported: {supported}", shown(value))]
     Unsupported { key: String, value: String, supported: &'static str },
     /// The config's numbers contradict each other.
     #[error("the config is not usable: {}", shown(.0))]
     Config(String),
-    /// No such device, or a build without it.
+    /// The device does not exist, or this build lacks support for it.
     #[error("{0}")]
     Device(String),
     /// A checkpoint's tokenizer or chat-template files cannot be used.
@@ -68,7 +68,7 @@ pub enum LmError {
     Backend(String),
 }
 
-/// A number of bytes, to read.
+/// A number of bytes, in readable units.
 fn size(bytes: usize) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 100.0 { format!("{mib:.2} MiB") } else { format!("{:.2} GiB", mib / 1024.0) }

@@ -1,7 +1,7 @@
-//! Decoders whose weights a merge writes directly on the card.
+//! Decoders whose weights a merge writes directly to the card.
 //!
-//! In: a config, a device and a [`MakeTensor`]. Called by the evaluation of candidates on a card, which passes
-//! `merge`'s resident models.
+//! In: a config, a device and a [`MakeTensor`]. The evaluation of candidates on a card calls it with `merge`'s resident
+//! models.
 
 use super::{
     Decoder, Device, LmError,

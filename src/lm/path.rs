@@ -1,9 +1,9 @@
 //! Data flow through layers of several models: any sequence of (model, layer, input scale).
 //!
-//! At a step with scale w the residual stream x enters as w · x (Akiba et al. 2024, arXiv 2403.13187, "data
-//! flow space"). Embedding, final norm, head and tokenizer are the first model's. A layer is loaded when a
-//! path first names it and then stays, so that another path over the same layers costs a list of steps. A
-//! layer that occurs twice has one set of weights and two places in the cache.
+//! At a step with scale w the residual stream x enters as w · x (Akiba et al. 2024, arXiv 2403.13187, "data flow
+//! space"). Embedding, final norm, head and tokenizer are the first model's. A layer is loaded when a path first names
+//! it and is then kept, so that another path over the same layers only costs a list of steps. A layer that occurs twice
+//! has one set of weights and two places in the cache.
 
 use super::{
     Decoder, Device, LmError,
@@ -21,7 +21,7 @@ const STEP_LIMIT: usize = 4096;
 /// A model from which a path can take layers.
 #[derive(Clone, Copy)]
 pub struct PathModel<'a> {
-    /// Its name in errors.
+    /// The model's name in errors.
     pub name: &'a str,
     pub config: &'a ModelConfig,
     pub weights: &'a dyn Weights,
@@ -30,11 +30,11 @@ pub struct PathModel<'a> {
 /// One step of a path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PathStep {
-    /// Which of the models, counted from 0.
+    /// Index of the model, from 0.
     pub model: usize,
-    /// Which of its layers, counted from 0.
+    /// Index of the layer in that model, from 0.
     pub layer: usize,
-    /// Factor on what enters the layer; 1 changes nothing.
+    /// Factor on the layer's input; 1 changes nothing.
     pub scale: f32,
 }
 
@@ -47,12 +47,11 @@ impl PathStep {
 }
 
 impl Decoder {
-    /// Loads the layers of a path over `models`. The models must have the same hidden size and heads; rotary
-    /// positions, sliding window, MLP size, biases and the norms' ε are each step's own.
+    /// Loads the layers of a path over `models`. The models must have the same hidden size and heads; each step keeps
+    /// the rotary positions, sliding window, MLP size, biases and norm ε of its own model.
     ///
     /// # Errors
-    /// [`LmError::Path`] for models that do not fit together and steps that do not exist; otherwise as
-    /// [`Self::load`].
+    /// [`LmError::Path`] if models do not fit together or a step does not exist; otherwise as [`Self::load`].
     pub fn load_path(models: &[PathModel<'_>], steps: &[PathStep], device: &Device) -> Result<Self, LmError> {
         let (shapes, ropes) = shapes(models)?;
         check(&shapes, models, steps)?;
@@ -62,16 +61,16 @@ impl Decoder {
         Ok(Self { engine })
     }
 
-    /// Takes another path from the next run on. `models` are those of [`Self::load_path`]; only layers that no
-    /// path has named before are read.
+    /// Switches to another path, starting with the next run. `models` are those of [`Self::load_path`]; only layers
+    /// that no earlier path has named are read.
     ///
     /// # Errors
-    /// As [`Self::load_path`]. The path is then the old one.
+    /// As [`Self::load_path`]. On an error the old path stays.
     pub fn set_path(&mut self, models: &[PathModel<'_>], steps: &[PathStep]) -> Result<(), LmError> {
         with_model!(&mut self.engine, model => model.set_path(models, steps))
     }
 
-    /// The present path.
+    /// The current path.
     #[must_use]
     pub fn path(&self) -> Vec<PathStep> {
         with_model!(&self.engine, model => model.path())
@@ -126,7 +125,7 @@ impl<B: Backend> Model<B> {
     }
 }
 
-/// Shapes of models that run together, and their rotations, each listed once.
+/// Shapes of models that run together, and their rotations without duplicates.
 fn shapes(models: &[PathModel<'_>]) -> Result<(Vec<DecoderShape>, Vec<Rope>), LmError> {
     let mut shapes: Vec<DecoderShape> = Vec::with_capacity(models.len());
     let mut ropes: Vec<Rope> = Vec::new();

@@ -1,7 +1,7 @@
 //! Rotary positions: how fast each pair of features turns, by transformers' `modeling_rope_utils`.
 //!
-//! In: a config's rotary parameters. Out: a [`Rope`] for each kind of layer, from which backends make
-//! tables of cosines and sines. Called by `shape` and by the backends' caches.
+//! In: a config's rotary parameters. Out: a [`Rope`] for each kind of layer; backends turn it into tables of cosines
+//! and sines. `shape` and the backends' caches call it.
 
 use serde_json::Value;
 
@@ -19,11 +19,10 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    /// The rotation of layers with full attention, then that of layers with a sliding window if they have
-    /// their own.
+    /// The rotation of layers with full attention, then the rotation of layers with a sliding window if it differs.
     ///
     /// # Errors
-    /// [`LmError::Config`] for a parameter that is missing, not a number above 0, or leaves no pair.
+    /// [`LmError::Config`] if a parameter is missing, is not a number above 0, or leaves no pair.
     pub fn of(config: &ModelConfig) -> Result<Vec<Self>, LmError> {
         std::iter::once(&config.rope)
             .chain(&config.rope_local)
@@ -54,7 +53,7 @@ impl Rope {
         Ok(rope)
     }
 
-    /// Number of pairs that turn.
+    /// Number of rotated pairs.
     pub fn half(&self) -> usize {
         self.frequencies.len()
     }
@@ -77,11 +76,11 @@ pub(crate) fn positions(config: &ModelConfig) -> usize {
     long.filter_map(|rotary| rotary.original).fold(most, |most, n| most.min(n as usize)).max(1)
 }
 
-/// Rotary scaling (`rope_scaling`), and the config that it is read from.
+/// Rotary scaling (`rope_scaling`), and its config.
 struct Scaling<'a> {
     config: &'a ModelConfig,
     rotary: &'a Rotary,
-    /// Number of features that turn.
+    /// Number of rotated features.
     turning: usize,
 }
 
@@ -121,7 +120,7 @@ impl Scaling<'_> {
         self.rotary.original.unwrap_or(self.config.max_position_embeddings as f64)
     }
 
-    /// By how much sequences are longer than in training.
+    /// The ratio of the longest sequence to the training length.
     fn longer(&self) -> Result<f64, LmError> {
         let ratio = self.config.max_position_embeddings as f64 / self.original();
         Ok(self.optional("factor")?.unwrap_or(ratio))
@@ -134,7 +133,7 @@ impl Scaling<'_> {
                 rope.frequencies.iter_mut().for_each(|f| *f /= factor);
                 Ok(())
             }
-            // Its base grows only beyond max_position_embeddings, where sequences end here.
+            // Its base grows only beyond max_position_embeddings, and sequences end there.
             "dynamic" => self.number("factor").map(|_| ()),
             "proportional" => {
                 let factor = self.optional("factor")?.unwrap_or(1.0) as f32;
@@ -217,7 +216,7 @@ impl Scaling<'_> {
             None if factor <= 1.0 => 1.0,
             None => (1.0 + factor.ln() / original.ln()).sqrt() as f32,
         };
-        // The long factors are not used, but a file in which they are wrong is damaged.
+        // The long factors are not used, but a file with wrong ones is damaged.
         self.factors("long_factor", rope.half())?;
         let factors = self.factors("short_factor", rope.half())?;
         for (f, by) in rope.frequencies.iter_mut().zip(factors) {

@@ -1,7 +1,7 @@
 //! A decoder's sizes and constants, taken from a checkpoint's config.
 //!
-//! In: a [`ModelConfig`]. Out: a [`DecoderShape`] whose numbers have been checked, so that no backend has
-//! to check them again. Called when a decoder is loaded.
+//! In: a [`ModelConfig`]. Out: a [`DecoderShape`] with checked numbers, so that backends need not check them again.
+//! Called when a decoder is loaded.
 
 use super::{
     LmError,
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::checkpoint::ModelConfig;
 
-/// Named in the error for an activation that is not supported.
+/// Listed in the error for an unsupported activation.
 const ACTIVATIONS: &str = "silu, gelu, gelu_pytorch_tanh, gelu_new";
 
-/// The function on the MLP's gate. The numbers are those of `backend/cuda/rows.cu`.
+/// The function on the MLP's gate. The numbers match `backend/cuda/rows.cu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Silu = 0,
@@ -42,10 +42,10 @@ impl Features {
     }
 }
 
-/// How one layer's attention differs from another's.
+/// Attention settings that may differ between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LayerAttention {
-    /// Sliding window: how many positions it sees, its own included. `None` sees all.
+    /// Sliding window: number of visible positions, including the current one. `None` means all.
     pub window: Option<usize>,
     /// Index of its rotation among the ropes of the models that run together.
     pub rotation: usize,
@@ -65,7 +65,7 @@ pub(crate) struct DecoderShape {
     pub eps: f32,
     /// Positions that the model was trained for; sequences end there.
     pub max_positions: usize,
-    /// For each layer.
+    /// Attention settings of each layer.
     pub attention: Vec<LayerAttention>,
     pub tied: bool,
     /// Query, key and value projections have a bias.
@@ -83,7 +83,7 @@ pub(crate) struct DecoderShape {
     pub logit_cap: Option<f32>,
     /// Factor on embeddings.
     pub embed_scale: f32,
-    /// Added to a norm's stored weight.
+    /// Added to every stored norm weight.
     pub norm_offset: f32,
     /// A norm on each head's queries and keys.
     pub qk_norm: bool,
@@ -104,7 +104,7 @@ impl DecoderShape {
         let activation = match config.hidden_act.as_str() {
             "silu" | "swish" => Activation::Silu,
             "gelu" | "gelu_python" => Activation::Gelu,
-            // One formula under the names that transformers has for it.
+            // transformers has several names for this formula.
             "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_new" | "gelu_fast" | "gelu_accurate" => {
                 Activation::GeluTanh
             }
@@ -175,7 +175,7 @@ impl DecoderShape {
         })
     }
 
-    /// Number of weights that a token is multiplied by, norms and biases left out.
+    /// Number of weights that multiply each token, without norms and biases.
     pub const fn parameters(&self) -> usize {
         let heads = 2 * self.queries().total() + 2 * self.keys().total();
         self.layers * self.hidden * (heads + 3 * self.intermediate) + self.vocab * self.hidden

@@ -1,5 +1,5 @@
-//! What only shows from inside: one result on every instruction set, the fast kernels against the reference,
-//! refreshes, and checkpoints with missing or wrong tensors.
+//! Tests of internals: the same result on every instruction set, the fast kernels against the reference, refreshes, and
+//! checkpoints with missing or wrong tensors.
 
 use std::collections::HashMap;
 

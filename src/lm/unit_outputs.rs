@@ -1,6 +1,6 @@
 //! Outputs of a decoder's units (heads and MLP neurons) on given tokens.
 //!
-//! Used to align two models' units by what they compute.
+//! Used to align the units of two models by their outputs.
 
 use super::{
     Decoder, LmError,

@@ -1,6 +1,6 @@
-//! How far fine-tunes lie from their base and from each other, layer group by layer group: the
-//! length of each task vector relative to the base's weights, and the cosine between two. Open checkpoints come
-//! in, [`Distances`] go out; the engine calls it for the Models pane.
+//! Distances of fine-tunes from their base and from each other, per layer group: the length of each task vector
+//! relative to the base's weights, and the cosine between two task vectors. Open checkpoints come in, [`Distances`] go
+//! out; the engine calls it for the Models pane.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,18 +17,18 @@ pub struct Distances {
     pub sources: Vec<String>,
     /// Decoder blocks of the base.
     pub layers: usize,
-    /// For each source and group ‖source − base‖ / ‖base‖, all tensors of the group as one vector.
+    /// For each source and group: ‖source − base‖ / ‖base‖, with all tensors of the group as one vector.
     pub norms: Vec<Vec<f64>>,
-    /// For each two sources and group the cosine of the angle between their task vectors; 0 where
-    /// one of them is zero.
+    /// For each pair of sources and each group: the cosine of the angle between their task vectors; 0 if either is
+    /// zero.
     pub cosines: Vec<Pair>,
-    /// Tensors that were left out since some source lacks them or has them in another shape.
+    /// Tensors that were left out because some source lacks them or has them in another shape.
     pub left_out: usize,
-    /// For each source how many of its numbers are not finite; empty where all are. They count as
-    /// equal to the base's.
+    /// Number of non-finite values in each source; empty if all values are finite. A non-finite value counts as equal
+    /// to the base's value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_finite: Vec<u64>,
-    /// The same of the base; they count as zero, and every source as equal there.
+    /// Number of non-finite values in the base. They count as zero, and every source counts as equal to the base there.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub base_not_finite: u64,
 }
@@ -38,7 +38,7 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Two sources, by their place, and the cosine in each group.
+/// Two sources, by index, and their cosine in each group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
     pub first: usize,
@@ -50,18 +50,18 @@ pub struct Pair {
 #[derive(Clone)]
 struct Sums {
     base: f64,
-    /// Products of task vectors, row by row: `n * i + j`.
+    /// Dot products of task vectors; sources i and j are at `n * i + j`.
     products: Vec<f64>,
 }
 
-/// Measures `sources` against `base`. Every tensor is read once; `stop` is asked after each.
+/// Measures `sources` against `base`. Every tensor is read once; `stop` is checked after each tensor.
 #[must_use]
 pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> bool) -> Option<Distances> {
     let layers = base.config().num_hidden_layers;
     let n = sources.len();
     let mut groups = vec![Sums { base: 0.0, products: vec![0.0; n * n] }; LayerGroup::count(layers)];
     let mut left_out = 0;
-    // Of the base, then of each source.
+    // Non-finite values: of the base, then of each source.
     let mut odd = vec![0_u64; n + 1];
     for name in base.names() {
         if stop() {
@@ -104,8 +104,7 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
     })
 }
 
-/// Adds one tensor's part. What is not finite is counted in `odd` (the base, then each source) and
-/// has no length.
+/// Adds one tensor. Non-finite values are counted in `odd` (the base, then each source) and add nothing to the sums.
 fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[TensorView<'_>]) {
     let n = sources.len();
     let mut here = vec![0.0_f32; READ_LEN];
@@ -133,7 +132,7 @@ fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[Tensor
             if !all_finite(delta) {
                 source.read_f32(at, &mut again[..len]);
                 for (d, s) in delta.iter_mut().zip(&again).filter(|(d, _)| !d.is_finite()) {
-                    // Two numbers far apart have a difference, if none that is a float.
+                    // The difference of two finite numbers can overflow f32.
                     *d = if s.is_finite() { f32::MAX.copysign(*d) } else { 0.0 };
                     *odd += u64::from(!s.is_finite());
                 }
@@ -150,7 +149,7 @@ fn add(sums: &mut Sums, odd: &mut [u64], base: TensorView<'_>, sources: &[Tensor
     }
 }
 
-/// Whether all are numbers: a sum of zeros, which the compiler makes wide.
+/// Whether all values are finite: a sum of zeros, which the compiler vectorises.
 fn all_finite(values: &[f32]) -> bool {
     values.iter().map(|v| v * 0.0).sum::<f32>() == 0.0
 }
@@ -172,7 +171,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// The same by definition: task vectors of whole groups written out.
+    /// The same by definition, with the task vectors of whole groups written out.
     #[test]
     fn distances_of_the_zoo_by_definition() {
         let open = |name: &str| Checkpoint::open(name).unwrap();
@@ -214,7 +213,7 @@ mod tests {
         assert!(found.norms[1].iter().any(|n| *n > 0.0));
     }
 
-    /// The zoo's `ja` with some numbers of a tensor replaced.
+    /// The zoo's `ja` with some values of one tensor replaced.
     fn changed(tensor: &str, at: &[(usize, f32)]) -> (tempfile::TempDir, Checkpoint) {
         let folder = tempfile::tempdir().unwrap();
         let written = crate::checkpoint::write_zoo(folder.path()).unwrap();
@@ -244,7 +243,7 @@ mod tests {
         assert_eq!((found.not_finite.as_slice(), found.base_not_finite), ([3, 0].as_slice(), 0));
         let mut all = found.norms.iter().flatten().chain(found.cosines.iter().flat_map(|p| &p.cosines));
         assert!(all.all(|v| v.is_finite()));
-        // But for those three numbers it is as far as it was.
+        // Apart from those three values, the distances are unchanged.
         let before =
             distances(&open("zoo:base"), &[open("zoo:ja"), open("zoo:math-add")], &|| false).unwrap();
         assert_eq!((before.not_finite.len(), before.base_not_finite), (0, 0));
@@ -253,7 +252,7 @@ mod tests {
             let near = row == place && (now - then).abs() < 0.05 * then;
             assert!(near || (now - then).abs() < 1e-12, "{row}: {now} {then}");
         }
-        // In the base the same; and a number as far off as one can be is still one.
+        // The same values in the base; the largest finite value still counts as finite.
         let (_folder, model) = changed(tensor, &odd);
         let found = distances(&model, &[open("zoo:base")], &|| false).unwrap();
         assert_eq!((found.not_finite.len(), found.base_not_finite), (0, 3));

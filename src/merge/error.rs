@@ -1,5 +1,5 @@
-//! Why checkpoints cannot be merged, each in one sentence that says what to do. Every public function of `merge` that
-//! fails gives a [`MergeError`].
+//! Why checkpoints cannot be merged, one sentence per case that says what to do. Every fallible public function of
+//! `merge` returns a [`MergeError`].
 
 use crate::checkpoint::CheckpointError;
 use crate::recipe::RecipeError;
@@ -10,10 +10,10 @@ pub enum MergeError {
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The recipe is not valid by itself.
+    /// The recipe itself is invalid.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// A source is of another architecture than the base.
+    /// A source has another architecture than the base.
     #[error("{model} cannot be merged onto {base}: {why}; choose fine-tunes of one base model")]
     Misfit { model: String, base: String, why: String },
     /// A model holds NaN or infinity.
@@ -45,7 +45,7 @@ pub enum MergeError {
     /// The recipe asks for float64.
     #[error("recipe: {key} is float64; merges are computed and stored in float32, float16 or bfloat16")]
     Double { key: &'static str },
-    /// There is no model to merge.
+    /// There are no models to merge.
     #[error("no model is loaded; name at least one")]
     Empty,
     /// A path cannot be folded into an ordinary decoder.
@@ -57,7 +57,7 @@ pub enum MergeError {
     /// The assignment solver failed.
     #[error("pairing {n} units failed: {why}")]
     Unsolved { n: usize, why: String },
-    /// The recipe asks for something that this pool does not do.
+    /// The recipe asks for something that this pool does not support.
     #[error("recipe: {what} can be read and written here, but not merged yet; leave it out")]
     NotYet { what: String },
     /// The recipe merges a module that the model does not have.
@@ -71,7 +71,7 @@ pub enum MergeError {
     /// Vocabularies cannot be brought together.
     #[error("{model}: {problem}")]
     Vocabulary { model: String, problem: String },
-    /// The chat template is none, and no name of one.
+    /// The chat template is neither a template nor a known name.
     #[error("recipe: chat_template is {name}, which is neither a template nor the name of one; {hint}")]
     ChatTemplate { name: String, hint: String },
 }

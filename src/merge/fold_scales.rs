@@ -1,14 +1,14 @@
-//! A scaled path as an ordinary decoder: models and steps come in, a config and tensors without scales go out.
-//! `evaluate` exports paths with it.
+//! Folds the scales of a path into an ordinary decoder. Models and steps come in; a config and tensors without scales
+//! go out. `evaluate` exports paths with it.
 //!
 //! At step t of a path the residual stream enters as x' = wₜ · x, then x' + Attn(N(x')) and the
 //! same with the MLP. `RMSNorm` ignores a positive factor (up to its ε) and passes a sign through.
-//! With Pₜ = w₁ · … · wₜ and z = x / Pₜ in place of x, every step becomes an unscaled one:
-//! what it adds to the stream (`o_proj` and `down_proj`, their biases too) is divided by Pₜ, its
-//! two norms are flipped where Pₜ < 0, and so is the final norm where the last P is.
+//! With Pₜ = w₁ · … · wₜ and z = x / Pₜ in place of x, every step needs no scale: the output projections (`o_proj` and
+//! `down_proj`, with their biases) are divided by Pₜ, the step's two norms are negated where Pₜ < 0, and the final norm
+//! is negated if the last P is negative.
 //!
-//! Exact but for ε: the folded norms see z with the ε that was meant for x. Where inputs are well
-//! above √ε in size the difference is of rounding's order; who exports a path measures it.
+//! The result is exact except for ε: the folded norms apply to z the ε that was meant for x. If inputs are well above
+//! √ε in size, the difference is comparable to rounding; the caller that exports a path measures it.
 
 use std::collections::HashMap;
 
@@ -26,30 +26,29 @@ use super::kernels::cast;
 /// One step of a path over models in a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FoldStep {
-    /// Which of the models, counted from 0.
+    /// Index of the model, from 0.
     pub model: usize,
-    /// Which of its layers, counted from 0.
+    /// Index of the layer in that model, from 0.
     pub layer: usize,
     /// Factor on the layer's input: finite, not 0.
     pub scale: f32,
 }
 
-/// A path worked out as an ordinary decoder: its config, and what each tensor is made of. No tensor is made
-/// yet.
+/// A path planned as an ordinary decoder: its config, and the source of each tensor. No tensor is made yet.
 pub struct Folding<'a> {
     config: Value,
     pieces: Vec<Piece<'a>>,
     dtype: Dtype,
 }
 
-/// A path folded into an ordinary decoder: a config and tensors. Tensors that did not change are the models' own.
+/// A path folded into an ordinary decoder: a config and tensors. Unchanged tensors are borrowed from the models.
 pub struct Folded<'a> {
     config: Value,
     names: Vec<String>,
     tensors: HashMap<String, Tensor<'a>>,
 }
 
-/// A tensor of a folded path: a checkpoint's own, or a new one.
+/// A tensor of a folded path: borrowed from a checkpoint, or newly made.
 enum Tensor<'a> {
     Borrowed(TensorView<'a>),
     Made { shape: Vec<usize>, dtype: Dtype, data: Vec<u8> },
@@ -59,9 +58,9 @@ enum Tensor<'a> {
 #[derive(Clone, Copy)]
 enum Change {
     None,
-    /// Divided by this.
+    /// Divide by this number.
     Divide(f32),
-    /// Multiplied by −1.
+    /// Multiply by −1.
     Flip,
 }
 
@@ -69,8 +68,8 @@ enum Change {
 pub(super) struct Piece<'a> {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
-    /// `None` for a bias that its own model does not have: zeros. An open checkpoint has every
-    /// tensor that its config calls for.
+    /// `None` for a bias that the step's model lacks; it is filled with zeros. An open checkpoint has every tensor that
+    /// its config calls for.
     from: Option<TensorView<'a>>,
     change: Change,
 }
@@ -100,8 +99,8 @@ impl Weights for Folded<'_> {
 }
 
 impl<'a> Folding<'a> {
-    /// Works out the path `steps` over `models`, whose first gives embedding, final norm and head.
-    /// Values are divided in f32 and rounded once, to `dtype`.
+    /// Plans the path `steps` over `models`; the first model gives embedding, final norm and head. Values are divided
+    /// in f32 and rounded once, to `dtype`.
     pub fn new(models: &[&'a Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Result<Self, MergeError> {
         let Some(first) = models.first() else { return refuse("it names no model".to_owned()) };
         if steps.is_empty() {
@@ -150,7 +149,7 @@ impl<'a> Folding<'a> {
         &self.pieces
     }
 
-    /// Makes every tensor that is not one of the models' as it is.
+    /// Makes every tensor that cannot be borrowed unchanged from a model.
     pub fn make(&self) -> Result<Folded<'a>, MergeError> {
         let make = |piece: &Piece<'a>| {
             let tensor = if let Some(view) = piece.kept(self.dtype) {
@@ -177,7 +176,7 @@ pub fn fold_scales<'a>(
     Folding::new(models, steps, dtype)?.make()
 }
 
-/// How a part of a step changes whose cumulative product of scales is `product`.
+/// How a tensor of a step changes, given the cumulative product of scales.
 fn change(part: &str, product: f64) -> Change {
     let writes = part.starts_with("self_attn.o_proj.") || part.starts_with("mlp.down_proj.");
     let norm = part.ends_with("layernorm.weight");
@@ -191,17 +190,17 @@ fn change(part: &str, product: f64) -> Change {
 }
 
 impl<'a> Piece<'a> {
-    /// The model's own tensor, where it is taken over unchanged.
+    /// The model's own tensor, if it is used unchanged.
     fn kept(&self, dtype: Dtype) -> Option<TensorView<'a>> {
         self.from.filter(|view| view.dtype == dtype && matches!(self.change, Change::None))
     }
 
-    /// The tensor that it is made of.
+    /// The source tensor.
     pub(super) fn read(&self) -> Option<TensorView<'a>> {
         self.from
     }
 
-    /// Writes the tensor's values as `dtype`, each rounded to the nearest, ties to even. `out` has its
+    /// Writes the tensor's values as `dtype`, each rounded to nearest, ties to even. `out` has exactly the tensor's
     /// bytes.
     pub(super) fn fill(&self, dtype: Dtype, out: &mut [u8]) -> Result<(), MergeError> {
         if let Some(view) = self.kept(dtype) {
@@ -246,8 +245,7 @@ fn check_product(product: f64, step: usize) -> Result<(), MergeError> {
     ))
 }
 
-/// The first model's config for a decoder of one layer a step; refuses models that one config
-/// cannot describe.
+/// The first model's config, adapted to one layer per step. Fails if one config cannot describe all models.
 fn folded_config(models: &[&Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Result<Value, MergeError> {
     let first = models[0];
     let mut used = vec![first];
@@ -307,7 +305,7 @@ fn folded_config(models: &[&Checkpoint], steps: &[FoldStep], dtype: Dtype) -> Re
     Ok(config)
 }
 
-/// What keeps a layer of `mine` from being one of a decoder with the config `first`, in words.
+/// Why a layer of `mine` does not fit a decoder with the config `first`, in words.
 fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
     let biased = |c: &ModelConfig| c.attention_bias || c.out_bias || c.mlp_bias;
     if mine.family.norm_plus_one || mine.family.post_norms {
@@ -344,7 +342,7 @@ fn difference(mine: &ModelConfig, first: &ModelConfig) -> Option<String> {
     if mine.hidden_act != first.hidden_act {
         return Some(format!("has hidden_act = {} against {} of", mine.hidden_act, first.hidden_act));
     }
-    // Where layers differ in it, it goes with them.
+    // If this setting can differ by layer, it moves with the layer.
     if mine.sliding_window != first.sliding_window && first.family.windows != Windows::Upper {
         return Some("has another sliding window than".to_owned());
     }

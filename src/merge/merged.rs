@@ -1,5 +1,6 @@
-//! A merged model in memory, brought up to date with one recipe after another: only tensors whose line in the plan
-//! changed are merged again. Candidates of a session and `yosegi generate` are such models.
+//! A merged model in memory, updated for one recipe after another: only tensors whose planned inputs or parameters
+//! changed are merged again. A pool and recipes come in, tensors go out; sessions and `yosegi generate` hold their
+//! candidates this way.
 
 use std::collections::HashMap;
 
@@ -13,11 +14,11 @@ use super::plan::planned::{Plan, PlannedTensor};
 use super::run::RandomSource;
 use super::{MergeError, Pool};
 
-/// A merge of more bytes than this is written past the CPU's caches.
+/// A merge of more bytes than this bypasses the CPU's caches when it writes.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// The tensors of a merge, each in the type in which the recipe stores it. It remembers the plan by which they
-/// were merged, so that the next recipe merges only what it changes.
+/// The tensors of a merge, each in the type in which the recipe stores it. It keeps the plan of the last merge, so that
+/// the next recipe only merges what it changes.
 pub struct Merged {
     pool: u64,
     config: ModelConfig,
@@ -33,18 +34,17 @@ struct Tensor {
     data: Vec<u8>,
 }
 
-/// What a call of [`Pool::merge_into`] did.
+/// The result of [`Pool::merge_into`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergeStats {
-    /// Whether each layer group of the result was merged again, at least in part, in
-    /// [`LayerGroup`] order.
+    /// For each layer group, in [`LayerGroup`] order, whether any of its tensors was merged again.
     pub groups: Vec<bool>,
-    /// Bytes of base and sources read once, plus bytes written, for the tensors merged again.
+    /// Bytes of base and sources that were read, plus bytes that were written, for the tensors merged again.
     pub bytes: u64,
 }
 
 impl Merged {
-    /// Room for a merge of `pool`; it holds no tensors until the first recipe.
+    /// An empty merge of `pool`; it holds no tensors until the first recipe.
     #[must_use]
     pub fn new(pool: &Pool) -> Self {
         Self {
@@ -67,13 +67,13 @@ impl Merged {
         &self.config
     }
 
-    /// The tensors alone: name, shape, type, little-endian bytes.
+    /// Only the tensors: name, shape, type, little-endian bytes.
     #[must_use]
     pub fn into_tensors(self) -> Vec<(String, Vec<usize>, Dtype, Vec<u8>)> {
         self.tensors.into_iter().map(|t| (t.name, t.shape, t.dtype, t.data)).collect()
     }
 
-    /// Whether the tensors are those that `plan` makes; only their values may differ.
+    /// Whether the tensors have the names, types and shapes of `plan`; their values may differ.
     fn fits(&self, pool: &Pool, plan: &Plan) -> bool {
         self.pool == pool.id
             && self.tensors.len() == plan.tensors.len()
@@ -104,13 +104,12 @@ impl Weights for Merged {
     }
 }
 
-/// A tensor to be merged, and where it goes.
+/// A tensor to be merged, and its output buffer.
 type Job<'a> = (&'a PlannedTensor, &'a mut [u8]);
 
 impl Pool {
-    /// Brings `out` up to date with `recipe`: only tensors whose inputs or parameters changed since
-    /// the last call are merged again; all, if the method changed. The values do not depend on the
-    /// number of threads.
+    /// Updates `out` to `recipe`: only tensors whose inputs or parameters changed since the last call are merged again;
+    /// if the method changed, all are. The values do not depend on the number of threads.
     pub fn merge_into(&self, recipe: &Recipe, out: &mut Merged) -> Result<MergeStats, MergeError> {
         self.carry_out(self.plan(recipe)?, out)
     }
@@ -126,8 +125,8 @@ impl Pool {
         let bytes = jobs.iter().map(|(t, _)| self.traffic(t)).sum();
         let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHE_BYTES;
         if plan.one_stream() {
-            // mergekit draws from one stream: tensors in the order of the last of their inputs' names,
-            // within a tensor the sources in recipe order.
+            // mergekit draws from one random stream: tensors in the order of the last of their input names, and within
+            // a tensor the sources in recipe order.
             let mut jobs = jobs;
             jobs.sort_by_cached_key(|(planned, _)| self.label(planned));
             let mut stream = Mt19937::new(plan.seed);
@@ -149,7 +148,7 @@ impl Pool {
         Ok(MergeStats { groups, bytes })
     }
 
-    /// The last of the inputs' names, as their models store them: by it mergekit orders its work.
+    /// The last of the input names, as stored in the models. mergekit sorts its work by it.
     pub(super) fn label(&self, planned: &PlannedTensor) -> String {
         let names = planned.inputs.iter().map(|input| self.stored_name(input));
         names.max().unwrap_or_default().to_owned()
@@ -161,7 +160,7 @@ impl Pool {
     }
 }
 
-/// Which tensors must be merged again to get from `old` to `new`.
+/// The tensors that must be merged again to get from `old` to `new`.
 pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
     let all = |stale| vec![stale; new.tensors.len()];
     let Some(old) = old else { return all(true) };
@@ -170,7 +169,7 @@ pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
     }
     let same_numbers = !new.draws() || (new.mask, new.seed) == (old.mask, old.seed);
     if new.method != old.method || !same_numbers || new.one_stream() {
-        // In mergekit's one stream, the draws of one tensor shift those of all later ones.
+        // mergekit uses one random stream, so the draws of one tensor shift those of all later tensors.
         let changed = new.tensors != old.tensors || new.method != old.method || !same_numbers;
         return all(changed);
     }

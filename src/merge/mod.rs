@@ -1,13 +1,13 @@
-//! Merging: a [`Pool`] of mapped checkpoints and a recipe come in; a [`Merged`] set of tensors goes out, or an ordinary
+//! Merging. A [`Pool`] of mapped checkpoints and a recipe come in; a [`Merged`] set of tensors goes out, or an ordinary
 //! checkpoint on disk ([`export()`]). `cli` and `evaluate` call it.
 //!
-//! `plan` works a recipe out into one line per output tensor, `run` merges a line, by `methods` and by the passes of
-//! `kernels`; `parity` is what exists to equal mergekit alone, `device` merges on a CUDA card. `vocab` and `align` make
-//! sources fit each other beforehand, `fold_scales` turns a path into an ordinary decoder, `distance` measures task
-//! vectors.
+//! `plan` turns a recipe into one planned tensor per output tensor; `run` merges a planned tensor with `methods` and
+//! the passes of `kernels`. `parity` exists only to reproduce mergekit, `device` merges on a CUDA card. `vocab` and
+//! `align` adapt sources to each other beforehand, `fold_scales` turns a path into an ordinary decoder, `distance`
+//! measures task vectors.
 //!
-//! One pass per tensor: base and sources are read once, task vectors live only in registers, the
-//! result is written once. Rounding follows mergekit 0.1.5 to the bit (see `kernels::passes`).
+//! One pass per tensor: base and sources are read once, task vectors exist only in registers, the result is written
+//! once. Rounding follows mergekit 0.1.5 to the bit (see `kernels::passes`).
 
 mod align;
 #[cfg(any(feature = "cuda", test))]
@@ -42,7 +42,7 @@ pub use merged::{MergeStats, Merged};
 pub use plan::Pool;
 pub use vocab::with_template;
 
-/// What `bench` needs to queue merges of models that are in no pool.
+/// `bench` uses this to queue merges of models that are not in a pool.
 #[cfg(any(all(feature = "bench", feature = "cuda"), test))]
 pub(crate) mod for_bench {
     pub(crate) use super::device::{launch::Launch, queue};

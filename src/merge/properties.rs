@@ -1,5 +1,5 @@
-//! Property tests of every method on any input: no panic, type and shape kept, and what must hold of weights,
-//! densities and a single source.
+//! Property tests of every method on any input: no panic, type and shape are kept, and the rules for weights, densities
+//! and a single source hold.
 
 mod models;
 
@@ -28,7 +28,7 @@ const FAMILY: [Method; 8] = [
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 
-/// Tensors of one shape, merged without a model around them.
+/// Tensors of one shape, merged without a model.
 #[derive(Clone, Debug)]
 struct Bench {
     method: Method,
@@ -41,12 +41,12 @@ struct Bench {
 }
 
 impl Bench {
-    /// With each parameter at its default, weight 0.4, t 0.3.
+    /// Every parameter at its default, except weight 0.4 and t 0.3.
     fn new(method: Method, shape: &[usize], inputs: Vec<(Dtype, Vec<f32>)>) -> Self {
         Self::with(method, shape, inputs, |_, _| None)
     }
 
-    /// As [`Self::new`]; `value` gives a parameter of an input other values.
+    /// Like [`Self::new`]; `value` overrides the parameters of single inputs.
     fn with(
         method: Method,
         shape: &[usize],
@@ -107,7 +107,7 @@ impl Bench {
     }
 }
 
-/// How many inputs a method may be given, the base counted, up to three sources.
+/// The numbers of inputs that a method accepts, base included, with up to three sources.
 fn counts(method: Method) -> std::ops::RangeInclusive<usize> {
     let (least, most) = method.spec().sources;
     let base = usize::from(method.spec().base != BaseNeed::Unused);
@@ -136,7 +136,7 @@ fn bench() -> impl Strategy<Value = Bench> {
         (inputs, stored).prop_map(move |(inputs, stored)| {
             let pick = |param: Param, i: usize| {
                 let spec = method.parameter(param)?;
-                // Now the default, now something in range.
+                // Either the default or a random value in range.
                 let random =
                     f64::from(((noise ^ param as u64).rotate_left(7 * i as u32) >> 40) as u16) / 65_536.0;
                 let low = if spec.range.low.is_finite() { spec.range.low } else { -1.0 };
@@ -160,12 +160,12 @@ proptest! {
 
     #[test]
     fn any_tensors_merge_or_are_refused(bench in bench()) {
-        // A zero sum of weights and the like are refused; everything else comes out whole.
+        // Errors such as a zero sum of weights are allowed; any other result must be complete.
         if let Ok((dtype, values)) = bench.run() {
             prop_assert_eq!(values.len(), bench.shape.iter().product::<usize>());
             prop_assert_eq!(dtype, bench.stored.unwrap_or(dtype));
-            // Sources are finite; only f16 is too small for their merges, and raw
-            // multislerp weights may scale without bound.
+            // Sources are finite. Only f16 is too small for their merges, and raw multislerp weights may scale without
+            // bound.
             let wide = dtype != Dtype::F16 && bench.inputs.iter().all(|(d, _)| *d != Dtype::F16);
             prop_assert!(!wide || values.iter().all(|v| v.is_finite()), "{:?} {values:?}", bench.method);
         }
@@ -175,9 +175,9 @@ proptest! {
     fn the_quick_pass_gives_the_bits_of_the_plain_one(
         bench in bench().prop_filter("of the family", |b| FAMILY.contains(&b.method) || b.method == Method::Linear)
     ) {
-        // Stored as bfloat16 the quick pass runs, stored as f32 the plain one: rounding what the plain
-        // one gives in the work type must give the same. (DARE's hashed rescale differs: its sums are
-        // exact there, torch's here.)
+        // bfloat16 storage takes the fast pass, f32 storage the plain pass: the plain result, rounded to the work type,
+        // must equal the fast result. (DARE's hashed rescale differs: its sums are exact in one, in torch's order in
+        // the other.)
         let hashed = !bench.stream && matches!(bench.method, Method::DareLinear | Method::DareTies);
         prop_assume!(!hashed);
         let quick = Bench { stored: Some(Dtype::BF16), ..bench };

@@ -1,4 +1,5 @@
-//! Merging: incremental equals whole, order and threads do not matter, misfits are named.
+//! Tests of merging: an incremental merge equals a full one, order and threads do not matter, models that do not fit
+//! are named.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ pub(super) fn config() -> Value {
            "architectures": ["LlamaForCausalLM"]})
 }
 
-/// A random checkpoint: noise of size 0.1, plus noise of size `drift` of its own.
+/// A random checkpoint: noise of size 0.1, plus its own noise of size `drift`.
 pub(super) fn model(reference: &str, config: &Value, dtype: Dtype, seed: u32, drift: f32) -> Checkpoint {
     let blank = Checkpoint::from_memory("blank", config, &[], BTreeMap::new());
     let shapes = match &blank {
@@ -58,7 +59,7 @@ pub(super) fn pool_of(dtype: Dtype) -> Pool {
         .unwrap()
 }
 
-/// A recipe that every method takes, with as many sources as it merges, up to three.
+/// A recipe that the method accepts, with as many sources as it merges, up to three.
 pub(super) fn recipe(method: Method) -> Recipe {
     let names = ["a", "b", "c"].map(str::to_owned);
     let count = method.spec().sources.1.unwrap_or(3).min(3);
@@ -143,7 +144,7 @@ fn threads_do_not_matter() {
     }
 }
 
-/// What a pool remembers of a tensor makes a merge quicker and changes no value.
+/// A pool's cached facts make a merge faster and change no value.
 #[test]
 fn a_cache_changes_no_value() {
     for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
@@ -176,7 +177,7 @@ fn masks_follow_the_seed_and_nothing_else() {
 
 #[test]
 fn half_and_single_precision_agree_roughly() {
-    // arcee_fusion takes a value over or not, by the order of very small numbers.
+    // arcee_fusion takes a value or not, depending on the order of very small numbers.
     for method in Method::ALL.into_iter().filter(|m| *m != Method::ArceeFusion) {
         let results: Vec<Vec<f32>> = [Dtype::BF16, Dtype::F16, Dtype::F32]
             .into_iter()
@@ -231,8 +232,8 @@ fn misfits_are_named() {
     assert!(matches!(&error, MergeError::NotFinite { tensor, first: 7, count: 1, .. } if *tensor == name));
 }
 
-/// A tensor that the architecture does not have is passed over, as mergekit does; one that it has
-/// and the file lacks is named.
+/// A tensor that the architecture does not have is ignored, as in mergekit; a missing tensor of the architecture is
+/// named.
 #[test]
 fn extra_tensors_are_passed_over_and_missing_ones_named() {
     let model = |name| model(name, &config(), Dtype::BF16, 7, 0.02);
@@ -245,7 +246,7 @@ fn extra_tensors_are_passed_over_and_missing_ones_named() {
     };
     let open = |tensors: &[_]| Checkpoint::from_memory("a", &config(), tensors, BTreeMap::new());
     let mut more = tensors(&model("a"));
-    // Even one that is not finite: it is not read.
+    // Even a non-finite tensor, because it is not read.
     let nan = 0x7fc0_u16.to_le_bytes().to_vec();
     more.push(("model.layers.0.self_attn.rotary_emb.inv_freq".to_owned(), vec![1], Dtype::BF16, nan));
     let recipe = Recipe::uniform("base", &["a".into()], Method::Ties, 0.4);

@@ -1,5 +1,5 @@
-//! What can be wrong with a recipe, as far as that shows without reading a model: missing models, values out of range,
-//! slices of unequal length. The readers call it, and whoever changes a recipe in memory.
+//! Checks a recipe without reading a model: missing models, values out of range, slices of unequal length. A recipe
+//! comes in, the first mistake goes out. The readers call it, and so does code that changes a recipe in memory.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,12 +10,12 @@ use super::{
 
 use crate::limits::{FILTERS, LAYERS, MODELS};
 
-/// A key path and what is wrong with it.
+/// A key path and the mistake found there.
 type Problem = (String, String);
 
 impl Recipe {
     /// Checks every value, for models of `layers` decoder blocks. A parameter that the method does not have is ignored:
-    /// it has no effect, and another method may use it again.
+    /// it has no effect now, and it stays for a later change of the method.
     ///
     /// # Errors
     /// The first value that is wrong, by its key.
@@ -99,7 +99,7 @@ impl Recipe {
             ));
         }
         bounded("slice", "models", self.models().len(), MODELS)?;
-        // A slice may be empty: the first still gives the embeddings, the last the head.
+        // A slice may be empty: the first slice still gives the embeddings, the last one the head.
         if !self.slices.is_empty() && self.slices.iter().all(Slice::is_empty) {
             return Err(("slice".into(), "makes no layer at all; give some a range of layers".into()));
         }
@@ -135,7 +135,7 @@ impl Recipe {
         self.check_count("source", sources.iter().filter(|s| Some(s.model.as_str()) != base).count())
     }
 
-    /// Whether the method merges that many models besides the base.
+    /// Checks that the method can merge this number of models, the base not counted.
     fn check_count(&self, key: &str, count: usize) -> Result<(), Problem> {
         let spec = self.method.spec();
         let (least, most) = spec.sources;
@@ -237,7 +237,7 @@ impl Recipe {
             if model.is_empty() {
                 return Err((format!("path[{i}].model"), "is missing; name a checkpoint".into()));
             }
-            // The hidden state is float32 at most.
+            // The hidden state has at most float32 precision.
             if !(*scale as f32).is_finite() {
                 return Err((
                     format!("path[{i}].scale"),
@@ -248,7 +248,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// Whether each parameter without a default is given somewhere.
+    /// Checks that each parameter without a default is given somewhere.
     fn check_required(&self) -> Result<(), Problem> {
         let module = self.module.as_ref().map(|m| &m.parameters);
         for spec in self.method.parameters().iter().filter(|p| p.default.is_none()) {
@@ -289,7 +289,7 @@ impl Recipe {
     }
 }
 
-/// Checks the values of parameters that the method has.
+/// Checks the values of the parameters that the method has.
 fn check_parameters(method: Method, path: &str, parameters: &Parameters) -> Result<(), Problem> {
     for (param, values) in parameters.iter() {
         let Some(spec) = method.parameter(param) else { continue };

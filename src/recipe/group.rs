@@ -1,4 +1,5 @@
-//! Layer groups: the parts of a decoder that have values of their own in a recipe, by tensor name.
+//! Layer groups: the parts of a decoder that can have separate values in a recipe. A tensor's name comes in, its group
+//! goes out; recipes, merge plans and the search space use them.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,9 +48,9 @@ impl LayerGroup {
         }
     }
 
-    /// Which group a tensor belongs to, by its Hugging Face name
-    /// (`model.embed_tokens.weight`, `model.layers.3.mlp.up_proj.weight`, `model.norm.weight`,
-    /// `lm_head.weight`). `None` for a name that no decoder of the supported families has.
+    /// The group of a tensor, by its Hugging Face name (`model.embed_tokens.weight`,
+    /// `model.layers.3.mlp.up_proj.weight`, `model.norm.weight`, `lm_head.weight`). `None` for a name that no decoder
+    /// of the supported families has.
     #[must_use]
     pub fn of_tensor(name: &str) -> Option<Self> {
         let rest = name.strip_prefix("model.").unwrap_or(name);

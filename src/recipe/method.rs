@@ -1,5 +1,6 @@
-//! The table of merge methods: reader, search space, editor, help and docs follow from it. Names, defaults and what a
-//! method needs are those of mergekit 0.1.5. A new method is a row here and its arithmetic in `merge/methods`.
+//! The table of merge methods; the reader, the search space, the editor, help and docs use it. Names, defaults and
+//! required parameters are those of mergekit 0.1.5. To add a method, add a row here and its arithmetic in
+//! `merge/methods`.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,11 +33,11 @@ pub enum Method {
     Passthrough,
 }
 
-/// Whether a method measures the sources against a base.
+/// Whether a method compares the sources with a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BaseNeed {
-    /// The sources are measured against a base.
+    /// The method works on the differences between the sources and a base.
     Required,
     /// With a base the method works on task vectors, without one on the models.
     Optional,
@@ -44,13 +45,13 @@ pub enum BaseNeed {
     Unused,
 }
 
-/// What is declared of a method: a row of the table.
+/// The declaration of a method: a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MethodSpec {
     pub method: Method,
     /// mergekit's name.
     pub name: &'static str,
-    /// One line on what it does.
+    /// One line about what the method does.
     pub about: &'static str,
     pub base: BaseNeed,
     /// Least and greatest number of sources, the base not counted.
@@ -79,7 +80,7 @@ const fn rescale(default: bool) -> ParamSpec {
     ParamSpec::flag(Param::Rescale, default, "scale what was kept back to the task vector's size")
 }
 
-/// Task vectors as they are.
+/// Parameters of a method that uses the task vectors unchanged.
 const PLAIN: &[ParamSpec] =
     &[WEIGHT, DENSITY.ignored(), LAMBDA, normalize(false), rescale(false).ignored(), INT8_MASK];
 const TIES: &[ParamSpec] = &[WEIGHT, DENSITY, LAMBDA, normalize(true), rescale(false), INT8_MASK];
@@ -302,12 +303,12 @@ const TABLE: [MethodSpec; 20] = [
 ];
 
 impl Method {
-    /// Every method, in the order in which they are offered.
+    /// Every method, in the order in which the user interface lists them.
     pub const ALL: [Self; 20] = {
         let mut all = [Self::Linear; 20];
         let mut i = 0;
         while i < all.len() {
-            // The table is in the order of the variants, so that a method finds its row.
+            // The table's order is the order of the variants, so that a method's number is the index of its row.
             assert!(TABLE[i].method as usize == i);
             all[i] = TABLE[i].method;
             i += 1;
@@ -315,44 +316,44 @@ impl Method {
         all
     };
 
-    /// Its row in the table.
+    /// The method's row in the table.
     #[must_use]
     pub const fn spec(self) -> &'static MethodSpec {
         const ROWS: &[MethodSpec; 20] = &TABLE;
         &ROWS[self as usize]
     }
 
-    /// mergekit's name.
+    /// The method's name in mergekit.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.spec().name
     }
 
-    /// The method of that name.
+    /// The method with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|m| m.name() == name)
     }
 
-    /// One line on what it does.
+    /// One line about what the method does.
     #[must_use]
     pub const fn about(self) -> &'static str {
         self.spec().about
     }
 
-    /// All parameters that it accepts.
+    /// All parameters that the method accepts.
     #[must_use]
     pub const fn parameters(self) -> &'static [ParamSpec] {
         self.spec().parameters
     }
 
-    /// What it declares of a parameter, if it has it.
+    /// The method's declaration of a parameter; `None` if the method does not have it.
     #[must_use]
     pub fn parameter(self, param: Param) -> Option<&'static ParamSpec> {
         self.parameters().iter().find(|p| p.param == param)
     }
 
-    /// The parameters with a value for each source that have an effect: the editor's columns and the search's genes.
+    /// The parameters that have an effect and a value for each source: the editor's columns and the search's genes.
     pub fn per_model(self) -> impl Iterator<Item = &'static ParamSpec> {
         self.parameters().iter().filter(|p| p.scope == Scope::PerModel && !p.ignored)
     }
@@ -369,7 +370,7 @@ impl Method {
         self.uses(Param::Density)
     }
 
-    /// Whether the result is divided by the sum of weights unless the recipe says otherwise.
+    /// Whether the result is divided by the sum of weights if the recipe does not say.
     #[must_use]
     pub fn normalizes(self) -> bool {
         self.parameter(Param::Normalize).and_then(|p| p.default) == Some(1.0)
@@ -377,19 +378,19 @@ impl Method {
 }
 
 impl Param {
-    /// Whether it is a yes or no in the methods that have it.
+    /// Whether the parameter is a yes or no in the methods that have it.
     #[must_use]
     pub fn is_flag(self) -> bool {
         Method::ALL.iter().any(|m| m.parameter(self).is_some_and(|p| p.kind == Kind::Flag))
     }
 }
 
-/// Where DARE's random numbers come from.
+/// The source of DARE's random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaskStream {
-    /// A counter-based hash of (seed, tensor, element): the same number for every candidate, so
-    /// that fitness is smooth in the density.
+    /// A counter-based hash of (seed, tensor, element): the same number for every candidate, so that fitness is smooth
+    /// in the density.
     #[default]
     Counter,
     /// mergekit's one MT19937 stream over all tensors, for parity with its output.

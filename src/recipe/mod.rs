@@ -1,5 +1,6 @@
 //! A merge as data: which checkpoints, which method, which parameters for each tensor. TOML or mergekit's YAML comes
-//! in, a checked [`Recipe`] goes out, and text again; no tensors here. Everything above calls it.
+//! in; a checked [`Recipe`] goes out, and can be written as text again. No tensors here; merging, search and user
+//! interface use it.
 
 mod check;
 mod error;
@@ -33,16 +34,16 @@ pub use values::{Filter, Values};
 
 use serde::{Deserialize, Serialize};
 
-/// A whole merge as data: read it from TOML or YAML, edit it, save it, compare it.
+/// A complete merge as data: it can be read from TOML or YAML, edited, saved and compared.
 ///
-/// What is merged is given in one of three ways: whole models (`sources`), runs of layers (`slices`), or a path of data
-/// flow through layers (`path`).
+/// One of three fields says what is merged: whole models (`sources`), runs of layers (`slices`), or a path of data flow
+/// through layers (`path`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
-    /// The recipes whose results this one uses by name, each after those that it uses itself.
+    /// The recipes whose results this recipe uses by name, in an order in which each follows the recipes that it uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Recipe>,
-    /// The name by which other recipes of the same file use its result.
+    /// The name that other recipes of the same file use for this recipe's result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How the models are combined.
@@ -51,45 +52,45 @@ pub struct Recipe {
     /// (`zoo:base`, a folder, `org/name[@revision]`); it also gives config and tokenizer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// The models that are merged; mask stream and sums follow this order. A base is among them only where the method
-    /// uses none ([`BaseNeed::Unused`]).
+    /// The models to merge; mask stream and sums follow this order. A base is in the list only if the method does not
+    /// use one ([`BaseNeed::Unused`]).
     pub sources: Vec<Source>,
-    /// Output blocks from the first to the last; empty for whole models.
+    /// Output blocks from first to last; empty if whole models are merged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<Slice>,
     /// Blocks in the order in which data flows through them; the base gives embeddings, final
     /// norm and head.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<Step>,
-    /// Parameters for the whole merge.
+    /// Parameters of the whole merge.
     #[serde(flatten)]
     pub parameters: Parameters,
-    /// The module that the recipe names, as one of mergekit's `modules`.
+    /// The module that the recipe names, one of mergekit's `modules`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<Module>,
-    /// Type in which tensors are read and merged; the models' own where it is not given.
+    /// Element type in which tensors are read and merged; by default the models' own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dtype: Option<Precision>,
-    /// Type in which the result is written.
+    /// Element type of the written result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_dtype: Option<Precision>,
-    /// The vocabulary; the base's files as they are where it is not given.
+    /// The vocabulary; by default the base's files, unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<TokenizerSpec>,
-    /// `auto`, a template's name, or a Jinja template.
+    /// The chat template: `auto`, a template's name, or a Jinja template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
-    /// Aligns the sources' units with the base's first.
+    /// Aligns the sources' units with the base's before the merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub align: Option<Align>,
-    /// Where DARE's and DELLA's random numbers come from.
+    /// The source of DARE's and DELLA's random numbers.
     pub mask: MaskStream,
     /// Seed of the mask stream.
     pub seed: u64,
 }
 
 impl Recipe {
-    /// A recipe with nothing in it yet.
+    /// An empty recipe.
     #[must_use]
     pub fn new(method: Method, base: Option<&str>) -> Self {
         Self {
@@ -112,20 +113,20 @@ impl Recipe {
         }
     }
 
-    /// The same weight for every source and layer group, nothing dropped.
+    /// A recipe with the same weight for every source and layer group, without dropped elements.
     #[must_use]
     pub fn uniform(base: &str, sources: &[String], method: Method, weight: f64) -> Self {
         let source = |model: &String| Source::new(model).with(Param::Weight, weight);
         Self { sources: sources.iter().map(source).collect(), ..Self::new(method, Some(base)) }
     }
 
-    /// The model that gives config and tokenizer: the base, else the first model named; empty where none is.
+    /// The model that gives config and tokenizer: the base, else the first model named; empty if no model is named.
     #[must_use]
     pub fn donor(&self) -> &str {
         self.base.as_deref().or_else(|| self.models().first().copied()).unwrap_or_default()
     }
 
-    /// Every model whose tensors are merged besides the base, each once, in the order of naming.
+    /// Every model whose tensors are merged, without the base, each once, in the order of naming.
     #[must_use]
     pub fn models(&self) -> Vec<&str> {
         let sources = self.sources.iter().map(|s| &s.model);
@@ -136,7 +137,7 @@ impl Recipe {
         all.filter(|model| Some(*model) != base && seen.insert(*model)).collect()
     }
 
-    /// The model that only gives the vocabulary.
+    /// The model that gives only the vocabulary.
     #[must_use]
     pub fn vocabulary_giver(&self) -> Option<&str> {
         let TokenizerSource::Model(model) = &self.tokenizer.as_ref()?.source else { return None };
@@ -144,8 +145,7 @@ impl Recipe {
         (!part).then_some(model)
     }
 
-    /// Every model that the recipe names anywhere, each once: those that are merged, bases, and those that only give
-    /// tokens.
+    /// Every model that the recipe names anywhere, each once: merged models, bases, and models that give only tokens.
     #[must_use]
     pub fn references(&self) -> Vec<&str> {
         let mut out = self.models();
@@ -169,7 +169,7 @@ impl Recipe {
         out
     }
 
-    /// A parameter of the whole merge as one number: as given, else the method's default, else 1.
+    /// A parameter of the whole merge as one number: the given value, else the method's default, else 1.
     #[must_use]
     pub fn global(&self, param: Param) -> f64 {
         let given = match self.parameters.get(param) {
@@ -180,13 +180,13 @@ impl Recipe {
         given.or_else(default).unwrap_or(1.0)
     }
 
-    /// Factor on the summed task vectors, where it is one number.
+    /// The factor on the summed task vectors, if it is one number.
     #[must_use]
     pub fn lambda(&self) -> f64 {
         self.global(Param::Lambda)
     }
 
-    /// Whether the sum is divided by the sum of weights: as asked, else the method's default.
+    /// Whether the sum is divided by the sum of weights: the given value, else the method's default.
     #[must_use]
     pub fn normalizes(&self) -> bool {
         match self.parameters.get(Param::Normalize) {

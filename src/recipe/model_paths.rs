@@ -1,12 +1,12 @@
-//! A recipe's models by paths that hold in any folder. A recipe with relative folders comes in from a face, one with
-//! absolute folders goes to the engine, which works in another folder.
+//! Makes a recipe's model paths valid in every folder. A recipe with relative folders comes in from the workbench or a
+//! command. A recipe with absolute folders goes out to the engine, which works in another folder.
 
 use std::path::{Path, PathBuf};
 
 use super::Recipe;
 
-/// Makes a recipe's relative model folders absolute, as seen from `folder`. Names that are no folder there, and names
-/// of recipes whose results it uses, stay as they are.
+/// Makes a recipe's relative model folders absolute, starting from `folder`. Names that are not a folder there do not
+/// change, nor do names of recipes whose results this recipe uses.
 pub fn make_absolute(recipe: &mut Recipe, folder: &Path) {
     let names: Vec<String> = recipe.before.iter().filter_map(|r| r.name.clone()).collect();
     let change = |model: &str| {
@@ -23,8 +23,8 @@ pub fn make_absolute(recipe: &mut Recipe, folder: &Path) {
     recipe.rename_models(&change);
 }
 
-/// Replaces a recipe's relative model folders by a pool's absolute ones: a folder becomes the pool's model whose path
-/// ends in it, if exactly one does.
+/// Replaces a recipe's relative model folders by the pool's absolute ones. A folder becomes the pool's model whose path
+/// ends with it, if there is exactly one.
 pub fn name_as_in(recipe: &mut Recipe, pool: &[&str]) {
     let change = |model: &str| {
         let path = Path::new(model);
@@ -42,7 +42,7 @@ pub fn name_as_in(recipe: &mut Recipe, pool: &[&str]) {
     recipe.rename_models(&change);
 }
 
-/// A model reference with its folder and its adapter's made absolute; `None` where neither is a folder under `folder`.
+/// A model reference with absolute folders for the model and its adapter; `None` if neither is a folder under `folder`.
 #[must_use]
 pub fn absolute(model: &str, folder: &Path) -> Option<String> {
     let whole = |part: &str| {

@@ -1,13 +1,13 @@
-//! The parameters of merge methods, by mergekit's names, and what a method declares of one. A new parameter is a line
-//! in [`Param`]'s list and an entry in the rows of the methods that have it (`recipe/method.rs`).
+//! The parameters of merge methods, by mergekit's names, and a method's declaration of a parameter. To add a parameter,
+//! add a line to [`Param`]'s list and an entry to the rows of the methods that have it (`recipe/method.rs`).
 
 use crate::limits::STEPS;
 use serde::{Deserialize, Serialize};
 
-/// Declares [`Param`] from one list, in the order in which recipes are written: each parameter with mergekit's name.
+/// Declares [`Param`] from one list of parameters with mergekit's names, in the order in which recipes are written.
 macro_rules! params {
     ($($variant:ident $name:literal),* $(,)?) => {
-        /// A parameter of one or more merge methods. Each method declares what it means, its range and its default
+        /// A parameter of one or more merge methods. Each method declares the parameter's meaning, range and default
         /// ([`super::Method::parameters`]).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Param {
@@ -18,7 +18,7 @@ macro_rules! params {
             /// Every parameter, in the order in which recipes are written.
             pub const ALL: [Self; [$($name),*].len()] = [$(Self::$variant),*];
 
-            /// mergekit's name.
+            /// The parameter's name in mergekit.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -53,42 +53,42 @@ params! {
 }
 
 impl Param {
-    /// The parameter of that name.
+    /// The parameter with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|p| p.name() == name)
     }
 }
 
-/// Where a parameter is given.
+/// Where a parameter can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Each source has its own value; a value of the recipe or a slice counts for all its sources.
+    /// Each source can have a separate value. A value of the recipe or of a slice applies to all its sources.
     PerModel,
     /// One value for all sources.
     Global,
 }
 
-/// What a parameter's value is.
+/// The type of a parameter's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Number,
-    /// A yes or no, 1 or 0.
+    /// A yes or no, stored as 1 or 0.
     Flag,
     /// A whole number.
     Count,
 }
 
-/// The values that a parameter may take.
+/// The range of values that a parameter may have.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Range {
     pub low: f64,
     pub high: f64,
-    /// Whether `low` itself is left out.
+    /// Whether `low` itself is outside the range.
     pub above: bool,
-    /// Whether `high` itself is left out.
+    /// Whether `high` itself is outside the range.
     pub below: bool,
 }
 
@@ -97,13 +97,13 @@ impl Range {
     pub const ANY: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY, above: true, below: true };
     /// Above 0.
     pub const POSITIVE: Self = Self { low: 0.0, ..Self::ANY };
-    /// From 0.
+    /// 0 or above.
     pub const FROM_ZERO: Self = Self { low: 0.0, above: false, ..Self::ANY };
-    /// From 0 to 1.
+    /// From 0 to 1, both included.
     pub const UNIT: Self = Self { low: 0.0, high: 1.0, above: false, below: false };
     /// A share that keeps something: above 0, at most 1.
     pub const SHARE: Self = Self { above: true, ..Self::UNIT };
-    /// From 0, below 1.
+    /// From 0 to below 1.
     pub const BELOW_ONE: Self = Self { below: true, ..Self::UNIT };
 
     /// Whether `value` lies inside.
@@ -129,20 +129,20 @@ impl std::fmt::Display for Range {
     }
 }
 
-/// A parameter as one method has it.
+/// One method's declaration of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ParamSpec {
     pub param: Param,
     pub scope: Scope,
     pub kind: Kind,
     pub range: Range,
-    /// mergekit's; `None` where a value must be given.
+    /// mergekit's default; `None` if a value is required.
     pub default: Option<f64>,
-    /// One line on what it does.
+    /// One line about what the parameter does.
     pub about: &'static str,
-    /// Default bounds of a gene for it; `None` where a search must give them.
+    /// Default bounds of the parameter's genes; `None` if a search must give bounds.
     pub gene: Option<(f64, f64)>,
-    /// Accepted because mergekit accepts it, without effect.
+    /// The parameter has no effect; it is accepted because mergekit accepts it.
     pub ignored: bool,
 }
 
@@ -173,7 +173,7 @@ impl ParamSpec {
         Self { gene: None, ignored: true, ..self }
     }
 
-    /// What is wrong with a value, if anything.
+    /// What is wrong with a value; `None` if nothing is.
     #[must_use]
     pub fn problem(&self, value: f64) -> Option<String> {
         if !value.is_finite() {

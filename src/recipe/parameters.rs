@@ -1,4 +1,5 @@
-//! The parameters that a recipe, a module, a slice or a source gives.
+//! The parameters that a recipe, a module, a slice or a source gives. The readers fill them; `recipe/resolve.rs` looks
+//! values up in them.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Param, Values};
 
-/// Values of parameters, in the order of [`Param`]. One that is missing is taken from where precedence is lower (see
-/// `recipe/resolve.rs`), else from the method's defaults.
+/// Values of parameters, in the order of [`Param`]. A missing value comes from the place with the next lower precedence
+/// (see `recipe/resolve.rs`), else from the method's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Parameters(BTreeMap<Param, Values>);
 
 impl Parameters {
-    /// No parameter at all.
+    /// An empty set of parameters.
     #[must_use]
     pub const fn new() -> Self {
         Self(BTreeMap::new())
@@ -25,7 +26,7 @@ impl Parameters {
         self.0.get(&param)
     }
 
-    /// The value given for `param`, for changing; `default` where there was none.
+    /// Mutable access to the value given for `param`; inserts `default` if there is none.
     pub fn entry(&mut self, param: Param, default: f64) -> &mut Values {
         self.0.entry(param).or_insert(Values::All(default))
     }
@@ -35,12 +36,12 @@ impl Parameters {
         self.0.insert(param, values.into());
     }
 
-    /// Removes a value.
+    /// Removes the value of `param`.
     pub fn remove(&mut self, param: Param) -> Option<Values> {
         self.0.remove(&param)
     }
 
-    /// These parameters and one more.
+    /// These parameters with one more.
     #[must_use]
     pub fn with(mut self, param: Param, values: impl Into<Values>) -> Self {
         self.set(param, values);
@@ -52,12 +53,12 @@ impl Parameters {
         self.0.iter().map(|(param, values)| (*param, values))
     }
 
-    /// All values given, to be changed.
+    /// All values given, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Param, &mut Values)> {
         self.0.iter_mut().map(|(param, values)| (*param, values))
     }
 
-    /// These, and those of `others` that are not among them.
+    /// These parameters, with those of `others` that are missing here.
     #[must_use]
     pub fn over(mut self, others: &Self) -> Self {
         for (param, values) in others.iter() {
@@ -66,7 +67,7 @@ impl Parameters {
         self
     }
 
-    /// Whether none is given.
+    /// Whether no parameter is given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -85,7 +86,7 @@ impl From<bool> for Values {
     }
 }
 
-/// A yes or no may be written as a boolean; null is no value.
+/// A yes or no may be written as a boolean; null means no value.
 impl<'de> Deserialize<'de> for Parameters {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]

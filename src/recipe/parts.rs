@@ -1,10 +1,11 @@
-//! What a recipe is made of besides parameters: sources, slices, tokenizer, alignment, path.
+//! The parts of a recipe besides parameters: sources, slices, module, tokenizer, alignment, path. The readers make
+//! them, merge plans use them.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Param, Parameters, Values};
 
-/// One model that is merged.
+/// One model to merge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// `zoo:ja`, a folder, or `org/name[@revision]`; `+adapter` at the end adds a `LoRA` adapter.
@@ -13,11 +14,11 @@ pub struct Source {
     pub parameters: Parameters,
 }
 
-/// Weight and density of a source that gives none.
+/// Weight and density of a source without these parameters.
 static ONE: Values = Values::All(1.0);
 
 impl Source {
-    /// A source with no parameters of its own.
+    /// A source without parameters.
     #[must_use]
     pub fn new(model: &str) -> Self {
         Self { model: model.to_owned(), parameters: Parameters::new() }
@@ -30,34 +31,34 @@ impl Source {
         self
     }
 
-    /// Its own weight, else 1.
+    /// The source's own weight, else 1.
     #[must_use]
     pub fn weight(&self) -> &Values {
         self.parameters.get(Param::Weight).unwrap_or(&ONE)
     }
 
-    /// Its own weight, for changing.
+    /// The source's own weight, mutable.
     pub fn weight_mut(&mut self) -> &mut Values {
         self.parameters.entry(Param::Weight, 1.0)
     }
 
-    /// Its own density, else 1.
+    /// The source's own density, else 1.
     #[must_use]
     pub fn density(&self) -> &Values {
         self.parameters.get(Param::Density).unwrap_or(&ONE)
     }
 
-    /// Its own density, for changing.
+    /// The source's own density, mutable.
     pub fn density_mut(&mut self) -> &mut Values {
         self.parameters.entry(Param::Density, 1.0)
     }
 }
 
-/// A run of output blocks made from a run of blocks of each of its sources.
+/// A run of output blocks, made from one run of blocks of each source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     pub sources: Vec<SliceSource>,
-    /// Replaces the recipe's base. A base that is merged is among the sources.
+    /// Replaces the recipe's base in this slice. A base that is merged must also be one of the sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     #[serde(flatten)]
@@ -65,30 +66,30 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Number of output blocks, by the first source.
+    /// Number of output blocks, taken from the first source.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sources.first().map_or(0, |s| s.layers.1.saturating_sub(s.layers.0))
     }
 
-    /// Whether it makes no block at all.
+    /// Whether the slice has no blocks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Blocks of one model in a slice.
+/// A run of blocks of one model in a slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceSource {
     pub model: String,
-    /// First block, and the one after the last.
+    /// Index of the first block, and of the block after the last.
     pub layers: (usize, usize),
     #[serde(flatten)]
     pub parameters: Parameters,
 }
 
-/// A module of the model, by mergekit's name, with parameters of its own.
+/// A module of the model, by mergekit's name, with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Module {
     pub name: String,
@@ -96,7 +97,7 @@ pub struct Module {
     pub parameters: Parameters,
 }
 
-/// The type of tensors' elements.
+/// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -109,7 +110,7 @@ pub enum Precision {
 impl Precision {
     pub const ALL: [Self; 4] = [Self::BFloat16, Self::Float16, Self::Float32, Self::Float64];
 
-    /// torch's name, without `torch.`.
+    /// torch's name of the type, without `torch.`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -121,54 +122,54 @@ impl Precision {
     }
 }
 
-/// Which vocabulary the merge has, and where each token's embedding comes from.
+/// The vocabulary of the merge, and the source of each token's embedding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenizerSpec {
     pub source: TokenizerSource,
-    /// Tokens with a rule of their own, in the order in which new ones are added.
+    /// Tokens with a separate rule, in the order in which new tokens are added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<(String, TokenSpec)>,
-    /// The embeddings are padded with rows up to a multiple of this.
+    /// Rows are added to the embeddings until their number is a multiple of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad_to_multiple_of: Option<usize>,
 }
 
-/// Where the vocabulary comes from.
+/// The source of the vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenizerSource {
-    /// Every token that any model has.
+    /// Every token of every model.
     Union,
-    /// The base's.
+    /// The base's vocabulary.
     Base,
-    /// That model's.
+    /// The vocabulary of the model named here.
     Model(String),
 }
 
 /// A rule for one token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenSpec {
-    /// Where its embedding comes from; `None` for the default rule.
+    /// The source of the token's embedding; `None` for the default rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<TokenOrigin>,
-    /// Replaces the embedding in models that have the token too.
+    /// Also replaces the embedding in models that have the token.
     #[serde(default)]
     pub force: bool,
 }
 
-/// Where a token's embedding comes from.
+/// The source of a token's embedding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenOrigin {
     /// All zeros.
     Zero,
-    /// The same token in that model.
+    /// The same token in the model named here.
     Model(String),
-    /// Another token of that model.
+    /// Another token of the model named here.
     ModelToken { model: String, token: TokenName },
 }
 
-/// A token, by its text or its place in the vocabulary.
+/// A token, by its text or its index in the vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenName {
@@ -180,12 +181,12 @@ pub enum TokenName {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Align {
     pub by: AlignBy,
-    /// Texts whose activations are compared.
+    /// Texts for which activations are compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<String>,
 }
 
-/// What units are compared by.
+/// The property by which units are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlignBy {
@@ -193,19 +194,19 @@ pub enum AlignBy {
     Activations,
 }
 
-/// One block on a path of data flow.
+/// One block on a data flow path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub model: String,
-    /// Block of that model, from 0.
+    /// Index of the block in that model, from 0.
     pub layer: usize,
-    /// Factor on the hidden state that goes into the block.
+    /// Factor on the hidden state before it enters the block.
     #[serde(default = "one")]
     pub scale: f64,
 }
 
 impl super::Recipe {
-    /// Renames models, here and in the recipes before it, where `change` gives a name.
+    /// Renames models in this recipe and in the recipes that it uses, if `change` gives a new name.
     pub fn rename_models(&mut self, change: &dyn Fn(&str) -> Option<String>) {
         let rename = |name: &mut String| {
             if let Some(other) = change(name) {

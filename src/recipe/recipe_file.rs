@@ -1,4 +1,4 @@
-//! A file of one recipe or several, where one may merge another's result: TOML, or mergekit's YAML. Text comes in;
+//! A file with one or more recipes, where one may merge another's result: TOML, or mergekit's YAML. Text comes in;
 //! recipes, the order in which to merge them, and text go out. The commands and the workbench open recipes here.
 
 use std::collections::{HashMap, HashSet};
@@ -15,20 +15,20 @@ use crate::limits::{self, RECIPES};
 pub struct RecipeFile {
     /// In the file's order; at least one.
     pub recipes: Vec<Recipe>,
-    /// One sentence for each thing that was ignored (unknown keys where `lenient`).
+    /// One sentence for each thing that was ignored (unknown keys if `lenient`).
     pub warnings: Vec<String>,
     /// The file's name for messages.
     place: String,
 }
 
 impl RecipeFile {
-    /// Recipes made in memory, each after those whose results it uses.
+    /// Makes a file of recipes in memory. Each recipe must follow those whose results it uses.
     #[must_use]
     pub fn from_recipes(recipes: Vec<Recipe>) -> Self {
         Self { recipes, warnings: Vec::new(), place: "recipe".to_owned() }
     }
 
-    /// A recipe preceded by those that it depends on.
+    /// Makes a file of a recipe and the recipes that it depends on; these come first.
     #[must_use]
     pub fn from_recipe(recipe: &Recipe) -> Self {
         let mut recipes = recipe.before.clone();
@@ -36,13 +36,13 @@ impl RecipeFile {
         Self::from_recipes(recipes)
     }
 
-    /// Reads a file: mergekit's YAML by the extension `yml` or `yaml`, else TOML. `lenient` ignores unknown keys and
-    /// keeps a warning for each.
+    /// Reads a file: mergekit's YAML if the extension is `yml` or `yaml`, else TOML. `lenient` ignores unknown keys and
+    /// stores a warning for each.
     pub fn open(path: &Path, lenient: bool) -> Result<Self, RecipeError> {
         Self::open_with_text(path, lenient).map(|(file, _)| file)
     }
 
-    /// Reads a file as [`Self::open`] does, and gives its text too.
+    /// Reads a file as [`Self::open`] does, and also returns its text.
     pub fn open_with_text(path: &Path, lenient: bool) -> Result<(Self, String), RecipeError> {
         let shown = path.display().to_string();
         let text = limits::read_text(path, limits::TEXT_FILE)
@@ -51,7 +51,7 @@ impl RecipeFile {
         Ok((read(&text, &shown, lenient)?, text))
     }
 
-    /// Whether a path names a recipe, by its extension.
+    /// Whether a path is a recipe's, by its extension.
     #[must_use]
     pub fn is_file(path: &Path) -> bool {
         is_yaml(path) || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"))
@@ -74,13 +74,13 @@ impl RecipeFile {
         Self { recipes, warnings: reader.warnings.take(), place: place.to_owned() }.checked()
     }
 
-    /// Reads mergekit's YAML, one document a recipe.
+    /// Reads mergekit's YAML; each document is one recipe.
     pub fn from_yaml(text: &str, place: &str, lenient: bool) -> Result<Self, RecipeError> {
         let (recipes, warnings) = super::yaml::read(text, place, lenient)?;
         Self { recipes, warnings, place: place.to_owned() }.checked()
     }
 
-    /// The recipe whose result the file is for, with those that it depends on in [`Recipe::before`].
+    /// The recipe that gives the file's result. [`Recipe::before`] holds the recipes that it depends on.
     ///
     /// # Errors
     /// A file with several results that no other recipe uses.
@@ -123,7 +123,7 @@ impl RecipeFile {
         Ok(documents.join("---\n"))
     }
 
-    /// The order in which to merge: indices of `recipes`, each after those whose results it uses.
+    /// The order in which to merge: indices of `recipes`, each after the recipes whose results it uses.
     ///
     /// # Errors
     /// Recipes that use each other's results in a circle.
@@ -178,7 +178,7 @@ impl RecipeFile {
         out
     }
 
-    /// Recipe `i` and all those whose results it needs, in the order of merging.
+    /// Recipe `i` and all recipes whose results it needs, in the order of merging.
     #[must_use]
     pub fn dependencies(&self, i: usize) -> Vec<usize> {
         let names = self.names();
@@ -187,12 +187,12 @@ impl RecipeFile {
         while let Some(at) = next.pop() {
             next.extend(self.uses_by(&names, at).into_iter().filter(|u| reached.insert(*u)));
         }
-        // A circle was refused when the file was read.
+        // Reading the file has already refused a circle.
         self.merge_order().unwrap_or_default().into_iter().filter(|r| reached.contains(r)).collect()
     }
 
-    /// The recipe whose result is the file's own: the one without a name, else the only one whose result no other
-    /// uses. `None` where there are several of these.
+    /// The recipe that gives the file's result: the one without a name, else the only one whose result no other recipe
+    /// uses. `None` if there are several such recipes.
     #[must_use]
     pub fn result(&self) -> Option<usize> {
         let nameless = self.recipes.iter().position(|r| r.name.is_none());
@@ -202,7 +202,7 @@ impl RecipeFile {
         })
     }
 
-    /// Recipes whose results no other uses.
+    /// Recipes whose results no other recipe uses.
     #[must_use]
     pub fn unused(&self) -> Vec<usize> {
         let names = self.names();
@@ -210,7 +210,7 @@ impl RecipeFile {
         (0..self.recipes.len()).filter(|i| !used.contains(i)).collect()
     }
 
-    /// The recipe whose result a reference to a model means, with or without an adapter.
+    /// The recipe whose result a model reference names, with or without an adapter.
     #[must_use]
     pub fn named(&self, reference: &str) -> Option<usize> {
         self.recipes.iter().position(|r| r.name.is_some() && r.name.as_deref() == Some(plain(reference)))
@@ -253,7 +253,7 @@ impl RecipeFile {
 }
 
 impl Recipe {
-    /// Reads a file that holds one recipe, in TOML or in mergekit's YAML by its extension.
+    /// Reads a file with one recipe, in TOML or mergekit's YAML according to its extension.
     ///
     /// # Errors
     /// A file that can't be read, or holds no recipe or several results.
@@ -261,15 +261,15 @@ impl Recipe {
         RecipeFile::open(path, false)?.into_recipe()
     }
 
-    /// This recipe as TOML, preceded by those that it depends on; reading it back gives the same recipe. Parameters
+    /// This recipe as TOML, after the recipes that it depends on; reading it back gives the same recipe. Parameters
     /// that the method does not have are left out.
     #[must_use]
     pub fn to_toml(&self) -> String {
         RecipeFile::from_recipe(self).to_toml()
     }
 
-    /// This recipe as mergekit's YAML, with those that it depends on as documents before it; reading it back gives the
-    /// same recipe. What mergekit has no key for stands in one comment line.
+    /// This recipe as mergekit's YAML. The recipes that it depends on are documents before it; reading it back gives
+    /// the same recipe. One comment line holds everything that mergekit has no key for.
     ///
     /// # Errors
     /// A path or an alignment, which mergekit's YAML has no key for.
@@ -277,8 +277,8 @@ impl Recipe {
         RecipeFile::from_recipe(self).to_yaml()
     }
 
-    /// This recipe written over `original`: what did not change keeps its comments and layout. A text that is no
-    /// single recipe in TOML is replaced.
+    /// This recipe written over the text `original`: unchanged parts keep their comments and layout. If the text is not
+    /// a single recipe in TOML, it is replaced.
     #[must_use]
     pub fn write_back(&self, original: &str) -> String {
         let old = if self.before.is_empty() { Self::from_toml(original, "").ok() } else { None };
@@ -290,17 +290,17 @@ impl Recipe {
     }
 }
 
-/// A reference without its adapter.
+/// A model reference without its adapter.
 fn plain(reference: &str) -> &str {
     reference.split_once('+').map_or(reference, |(model, _)| model)
 }
 
-/// Whether a name can be that of a folder and of a model.
+/// Whether a name can be both a folder's name and a model's name.
 fn is_name(name: &str) -> bool {
     !name.starts_with('.') && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
 }
 
-/// Whether a file is in YAML, by its extension.
+/// Whether a file is in YAML, judged by its extension.
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yml") || e.eq_ignore_ascii_case("yaml"))
 }

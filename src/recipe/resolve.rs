@@ -1,5 +1,5 @@
-//! Which value of a parameter applies to a tensor. A recipe and a tensor come in, one number goes out; merge plans call
-//! it. Precedence: source, slice, module, whole recipe, the method's default; filters and gradients as in mergekit
+//! Finds the value of a parameter for a tensor. A recipe and a tensor come in, one number goes out; merge plans call
+//! it. Precedence: source, slice, module, whole recipe, the method's default. Filters and gradients work as in mergekit
 //! 0.1.5 (`parameter_resolver` and `plan`).
 
 use super::{
@@ -7,14 +7,14 @@ use super::{
     Values,
 };
 
-/// The shape of a merge in blocks: what each output block is made from.
+/// The blocks of a merge's output, and the blocks of the sources from which each is made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outline {
-    /// For each output block: its slice, and its place in the slice.
+    /// For each output block: the index of its slice, and its index in the slice.
     blocks: Vec<(usize, usize)>,
     /// Length of each slice.
     lengths: Vec<usize>,
-    /// For each slice its models, in mergekit's order.
+    /// For each slice the models in it, in mergekit's order.
     inputs: Vec<Vec<Input>>,
 }
 
@@ -22,23 +22,23 @@ pub struct Outline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub model: String,
-    /// Its block that goes into the slice's first block.
+    /// The model's block that goes into the first block of the slice.
     pub first: usize,
-    /// Its place among the recipe's sources, or the slice's; `None` for a base that is not listed.
+    /// Index of the model among the sources of the recipe or slice; `None` for a base that is not listed.
     pub source: Option<usize>,
-    /// Whether the others are measured against it.
+    /// Whether this is the base with which the other models are compared.
     pub is_base: bool,
 }
 
-/// A tensor of the output.
+/// The position of a tensor in the output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place<'a> {
-    /// Its name in the output.
+    /// The tensor's name in the output.
     pub tensor: &'a str,
     pub group: LayerGroup,
     /// The slice whose parameters apply.
     pub slice: usize,
-    /// Its place on the slice's gradients, 0 to 1.
+    /// The tensor's position on the slice's gradients, from 0 to 1.
     pub t: f64,
 }
 
@@ -55,8 +55,8 @@ impl Outline {
         &self.inputs[slice]
     }
 
-    /// Slice of an output group, and for a block its place in the slice. The embedding belongs
-    /// to the first slice, final norm and head to the last.
+    /// The slice of an output group; for a block also its index in the slice. The embedding belongs to the first slice,
+    /// final norm and head to the last.
     #[must_use]
     pub fn slice(&self, group: LayerGroup) -> (usize, usize) {
         match group {
@@ -66,8 +66,8 @@ impl Outline {
         }
     }
 
-    /// The place of a tensor of an output group. On gradients block `i` of a slice of `n` is at i / (n − 1), a slice's
-    /// only block at 1, embedding, final norm and head at 0.
+    /// The position of a tensor of an output group. On gradients, block `i` of a slice of `n` blocks is at i / (n − 1)
+    /// and the only block of a slice at 1. Embedding, final norm and head are at 0.
     #[must_use]
     pub fn place<'a>(&self, tensor: &'a str, group: LayerGroup) -> Place<'a> {
         let (slice, offset) = self.slice(group);
@@ -81,10 +81,10 @@ impl Outline {
 }
 
 impl Recipe {
-    /// The merge in blocks. `depth` gives the number of blocks of a model.
+    /// The outline of the merge in blocks. `depth` gives the number of blocks of a model.
     ///
     /// # Errors
-    /// Whole models of unequal depth, or a slice that ends beyond its model.
+    /// Whole models of unequal depth, or a slice that ends after its model's last block.
     pub fn outline(&self, depth: impl Fn(&str) -> usize) -> Result<Outline, RecipeError> {
         let mut inputs = Vec::new();
         let mut lengths = Vec::new();
@@ -134,8 +134,8 @@ impl Recipe {
         Ok(Outline { blocks, lengths, inputs })
     }
 
-    /// The same merge of models of `layers` blocks, written with whole models where possible: the module `default`, a
-    /// single slice of all blocks of each model, and the base's own vocabulary are the same as leaving them out.
+    /// An equal merge of models with `layers` blocks, written with whole models if possible. The module `default`, a
+    /// single slice of all blocks of each model, and the base's own vocabulary have no effect, so they are removed.
     #[must_use]
     pub fn as_whole_models(&self, layers: usize) -> Self {
         let mut out = self.clone();
@@ -163,7 +163,7 @@ impl Recipe {
         out
     }
 
-    /// A parameter of the whole merge, for one tensor.
+    /// The value, for one tensor, of a parameter that applies to the whole merge.
     ///
     /// # Errors
     /// A parameter that has no default and is not given for this tensor.
@@ -171,11 +171,11 @@ impl Recipe {
         self.find(param, None, place.tensor, place)
     }
 
-    /// A parameter of one source, for one tensor. `source` is its index among the recipe's sources, or the slice's;
+    /// The value, for one tensor, of a source's parameter. `source` is the source's index in the recipe or the slice;
     /// `input` is the tensor's name in that source, which filters match.
     ///
     /// # Errors
-    /// As [`Self::shared_value`].
+    /// The same as for [`Self::shared_value`].
     pub fn source_value(
         &self,
         param: Param,

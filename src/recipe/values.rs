@@ -1,20 +1,21 @@
-//! The value of a parameter in all its forms: one number, one a layer group, a gradient, filters by tensor name.
+//! The value of a parameter in all its forms: one number, one for each layer group, a gradient, filters by tensor name.
+//! The readers make values; `recipe/resolve.rs` and the search read them.
 
 use serde::{Deserialize, Serialize};
 
 use super::LayerGroup;
 
-/// A parameter's value: one number for all, one for each layer group, or one of mergekit's forms.
+/// A parameter's value: one number for all tensors, one for each layer group, or one of mergekit's forms.
 ///
 /// In TOML: `weight = 0.5`, `weight = { embed = 0.3, layers = [0.5, 0.6], head = 1.0 }`,
 /// `weight = [0.0, 1.0]`, `weight = [{ filter = "mlp", value = 0.5 }, { value = 1.0 }]`.
-/// A yes or no is 1 or 0 here, and `true` or `false` where it is written.
+/// A yes or no is stored as 1 or 0 and written as `true` or `false`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Values {
     /// One value for every group.
     All(f64),
-    /// One value a group.
+    /// One value for each group.
     Each {
         /// Value for the input embedding.
         embed: f64,
@@ -29,18 +30,18 @@ pub enum Values {
     Filters(Vec<Filter>),
 }
 
-/// A value for the tensors whose name holds a text.
+/// A value for the tensors whose name contains a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Filter {
-    /// Part of the tensor's name; `None` or `*` matches every tensor.
+    /// The text in the tensor's name; `None` or `*` matches every tensor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// Any form but another list of filters.
+    /// The value, in any form except another list of filters.
     pub value: Values,
 }
 
 impl Filter {
-    /// Whether it matches a tensor of this name.
+    /// Whether the filter matches a tensor with this name.
     #[must_use]
     pub fn matches(&self, tensor: &str) -> bool {
         match self.filter.as_deref() {
@@ -50,8 +51,8 @@ impl Filter {
     }
 }
 
-/// Where on its slice's gradient a layer group lies: embedding, final norm and head at 0, block
-/// `i` of `layers` at i / (layers − 1), the only block at 1.
+/// A layer group's position on its slice's gradient: embedding, final norm and head are at 0, block `i` of `layers`
+/// blocks is at i / (layers − 1), an only block at 1.
 fn position(group: LayerGroup, layers: usize) -> f64 {
     match group {
         LayerGroup::Block(_) if layers <= 1 => 1.0,
@@ -74,8 +75,8 @@ fn interpolate(points: &[f64], t: f64, stepped: bool) -> Option<f64> {
 }
 
 impl Values {
-    /// The value for `group` of a plain number or of one value a group; `None` for a block without a value, and for
-    /// gradients and filters (see [`Self::at`]).
+    /// The value for `group` if this is one number or one value for each group. `None` for a block without a value, and
+    /// for gradients and filters (see [`Self::at`]).
     #[must_use]
     pub fn get(&self, group: LayerGroup) -> Option<f64> {
         match (self, group) {
@@ -87,8 +88,8 @@ impl Values {
         }
     }
 
-    /// The value for a group of a decoder with `layers` blocks, merged as one slice. Of filters the entry for all
-    /// tensors applies.
+    /// The value for a group of a decoder with `layers` blocks, merged as one slice. With filters it is the value of
+    /// the entry for all tensors.
     #[must_use]
     pub fn at(&self, group: LayerGroup, layers: usize) -> Option<f64> {
         match self {
@@ -98,8 +99,8 @@ impl Values {
         }
     }
 
-    /// The value for one tensor: its name, its group in the output, and its place `t` on the
-    /// gradients of its slice. `stepped` for a yes or no. `None` when no filter matches.
+    /// The value for one tensor, from its name, its group in the output, and its position `t` on the gradients of its
+    /// slice. `stepped` is for a yes or no. `None` if no filter matches.
     #[must_use]
     pub fn resolve(&self, tensor: &str, group: LayerGroup, t: f64, stepped: bool) -> Option<f64> {
         match self {
@@ -111,8 +112,8 @@ impl Values {
         }
     }
 
-    /// Sets one group's value, after turning this into one value a group (`layers + 2` of them). Of filters the entry
-    /// for all tensors is set.
+    /// Sets one group's value, after turning this into one value for each group (`layers + 2` values). With filters it
+    /// sets the entry for all tensors.
     pub fn set(&mut self, group: LayerGroup, layers: usize, value: f64) {
         if let Self::Filters(list) = self {
             let at = list.iter().position(|f| f.matches("")).unwrap_or_else(|| {
@@ -135,7 +136,7 @@ impl Values {
         }
     }
 
-    /// Turns a single value or a gradient into one value a group; filters stay.
+    /// Turns a single value or a gradient into one value for each group; filters do not change.
     pub fn spread(&mut self, layers: usize) {
         if matches!(self, Self::All(_) | Self::Gradient(_)) {
             let each = LayerGroup::all(layers).map(|g| self.at(g, layers).unwrap_or_default());
@@ -143,7 +144,8 @@ impl Values {
         }
     }
 
-    /// From values in group order (embedding, blocks, head); `values.len()` is at least 2.
+    /// Makes one value for each group, from values in group order (embedding, blocks, head); `values.len()` is at least
+    /// 2.
     #[must_use]
     pub fn from_slice(values: &[f64]) -> Self {
         match values {
@@ -153,7 +155,7 @@ impl Values {
         }
     }
 
-    /// All its numbers, for range checks.
+    /// All numbers in this value, for range checks.
     #[must_use]
     pub fn values(&self) -> Vec<f64> {
         match self {
@@ -169,7 +171,7 @@ impl Values {
         }
     }
 
-    /// Changes every number in place; the form stays.
+    /// Changes every number in place and keeps the form.
     pub fn change_each(&mut self, change: &mut impl FnMut(&mut f64)) {
         match self {
             Self::All(v) => change(v),
@@ -183,7 +185,7 @@ impl Values {
         }
     }
 
-    /// This value and those inside it, each with its key path (`[1].value`).
+    /// This value and the values inside it, each with its key path (`[1].value`).
     #[must_use]
     pub fn parts(&self) -> Vec<(String, &Self)> {
         let mut out = vec![(String::new(), self)];

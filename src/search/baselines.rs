@@ -1,4 +1,5 @@
-//! Baselines that learn nothing: random search and a grid. Both report the best point that they have seen.
+//! Baselines that learn nothing: random search and a grid. Genes come in, points go out, and both report the best point
+//! so far. `search/table.rs` makes them.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -7,7 +8,7 @@ use super::error::SearchError;
 use super::space::GeneInfo;
 use super::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
-/// The best point so far.
+/// The best point told so far.
 #[derive(Default)]
 struct Best(Option<(f64, Vec<f64>)>);
 
@@ -25,7 +26,7 @@ impl Best {
     }
 }
 
-/// Points drawn evenly between the bounds.
+/// Draws points uniformly between the bounds.
 pub(super) struct Random {
     encoding: Encoding,
     population: usize,
@@ -62,9 +63,9 @@ impl Strategy for Random {
     }
 }
 
-/// Every combination of `points` evenly spaced values a gene, bounds included; a switch has two values. The order
-/// goes through the grid in steps of about 0.618 of its size, so that any part of the order is spread over the whole
-/// grid. After the last combination the first comes again.
+/// Every combination of `points` evenly spaced values for each gene, bounds included; a switch has two values. The
+/// order steps through the grid by about 0.618 of its size, so that any part of the order covers the whole grid. After
+/// the last combination the order starts again.
 pub(super) struct Grid {
     encoding: Encoding,
     points: u64,
@@ -76,7 +77,7 @@ pub(super) struct Grid {
     best: Best,
 }
 
-/// Most points of a grid.
+/// Maximum number of points of a grid.
 const MAX_POINTS: u64 = 1_000_000_000;
 
 impl Grid {

@@ -1,4 +1,4 @@
-//! Why an optimiser can't be made: what is wrong and what to do, one sentence a variant.
+//! Errors in making an optimiser. Each variant is one sentence: what is wrong and what to do.
 
 /// Why an optimiser can't be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,10 +21,10 @@ pub enum SearchError {
     /// More genes than the optimiser can handle.
     #[error("the search space has {found} genes, and {kind} takes {most} at most: {advice}")]
     Genes { kind: &'static str, found: usize, most: usize, advice: &'static str },
-    /// Nothing to search.
+    /// A space without genes.
     #[error("the search space has no genes: nothing can be searched")]
     NoGenes,
-    /// A start of another length than the space.
+    /// A start whose length differs from the space's.
     #[error("the start has {found} numbers, the search space has {dim} genes")]
     Start { found: usize, dim: usize },
     /// A gene without a step size.

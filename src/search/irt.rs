@@ -2,15 +2,14 @@
 //! earlier candidates come in, estimates and the most informative questions go out; the session calls it where
 //! `[racing]` asks for a subset.
 //!
-//! Two-parameter logistic model (Birnbaum 1968): a candidate of ability θ answers question q right with
-//! probability 1/(1 + exp(−(`a_q` θ + `d_q`))), where `a_q` is how well the question tells candidates apart and
-//! −`d_q`/`a_q` how hard it is. Normal priors (θ around 0, a around 1, d around 0)
-//! decide where answers are few. The fit alternates between questions and candidates for a fixed number of Newton
-//! steps, so that equal answers give an equal fit. The estimate takes the answers that there are as they are and the
-//! model's probability for each other question, as the p-IRT of tinyBenchmarks (arXiv 2402.14992) and MERGE³
-//! (arXiv 2502.10436) do. An answer is a share in [0, 1]: 1 is right.
+//! Two-parameter logistic model (Birnbaum 1968): a candidate of ability θ answers question q right with probability
+//! 1/(1 + exp(−(`a_q` θ + `d_q`))), where `a_q` is how well the question tells candidates apart and −`d_q`/`a_q` is its
+//! difficulty. Normal priors (θ around 0, a around 1, d around 0) matter where answers are few. The fit alternates
+//! between questions and candidates for a fixed number of Newton steps, so that equal answers give an equal fit. The
+//! estimate uses the given answers, and the model's probability for each other question, as the p-IRT of tinyBenchmarks
+//! (arXiv 2402.14992) and MERGE³ (arXiv 2502.10436) do. An answer is a share in [0, 1]: 1 is right.
 
-/// One candidate's answers: question and share, each question once.
+/// One candidate's answers as pairs of question and share; each question occurs once.
 pub type Answers = Vec<(usize, f64)>;
 
 /// Variances of the priors, and the mean of a.
@@ -18,9 +17,9 @@ const VAR_THETA: f64 = 9.0;
 const VAR_A: f64 = 0.25;
 const VAR_D: f64 = 9.0;
 const MEAN_A: f64 = 1.0;
-/// Rounds between questions and candidates.
+/// Number of alternations between questions and candidates.
 const ROUNDS: usize = 12;
-/// Newton's steps for one ability.
+/// Number of Newton steps for one ability.
 const STEPS: usize = 10;
 
 /// The fitted parameters of a session's questions.
@@ -30,10 +29,10 @@ pub struct Irt {
     d: Vec<f64>,
 }
 
-/// What the model says of a candidate.
+/// The model's estimate for a candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// Mean share over all questions.
+    /// Mean share over all questions, answered or not.
     pub share: f64,
     /// Standard deviation of the unanswered questions' contribution, given the ability.
     pub deviation: f64,
@@ -56,10 +55,10 @@ impl Irt {
         model
     }
 
-    /// One of Newton's steps for every question, abilities given.
+    /// One Newton step for every question; abilities are fixed.
     fn step_questions(&mut self, rows: &[Answers], theta: &[f64]) {
         let n = self.a.len();
-        // Gradient and curvature of the log posterior: of a, of d, of both.
+        // Gradient and curvature of the log posterior: by a, by d, by both.
         let mut sums: Vec<[f64; 5]> = (0..n)
             .map(|q| [(MEAN_A - self.a[q]) / VAR_A, -self.d[q] / VAR_D, 1.0 / VAR_A, 1.0 / VAR_D, 0.0])
             .collect();
@@ -93,7 +92,7 @@ impl Irt {
         (theta + (gradient / curvature).clamp(-1.5, 1.5)).clamp(-8.0, 8.0)
     }
 
-    /// A candidate's ability: the likeliest for its answers.
+    /// A candidate's ability: the most likely one for its answers.
     #[must_use]
     pub fn ability(&self, row: &[(usize, f64)]) -> f64 {
         (0..STEPS).fold(first(row), |theta, _| self.step_ability(theta, row))
@@ -117,8 +116,8 @@ impl Irt {
         Estimate { share: sum / n, deviation: variance.sqrt() / n }
     }
 
-    /// The questions, most informative first (Fisher information, the mean over these abilities); equal ones in
-    /// `order`.
+    /// The questions in order of information, most informative first (Fisher information, the mean over these
+    /// abilities). Questions with equal information keep the order of `order`.
     #[must_use]
     pub fn most_informative(&self, abilities: &[f64], order: &[usize]) -> Vec<usize> {
         let information = |q: usize| -> f64 {
@@ -139,7 +138,7 @@ impl Irt {
     }
 }
 
-/// The ability to start from: the log odds of the mean share, shrunk towards 0.
+/// The starting ability: the log odds of the mean share, shrunk towards 0.
 fn first(row: &[(usize, f64)]) -> f64 {
     let mean = row.iter().map(|(_, share)| share).sum::<f64>() / row.len().max(1) as f64;
     libm::log((20.0 * mean + 1.0) / (20.0 * (1.0 - mean) + 1.0))
@@ -152,8 +151,8 @@ mod tests {
 
     use super::*;
 
-    /// 40 candidates of abilities −3 to 3 over questions of every difficulty, of which every third
-    /// tells nothing; and the model that drew their answers.
+    /// 40 candidates of abilities −3 to 3, and questions of every difficulty, of which every third is uninformative.
+    /// Returns the model that drew the answers, and the answers.
     fn world() -> (Irt, Vec<Answers>) {
         let mut rng = ChaCha12Rng::seed_from_u64(3);
         let n = 120;
@@ -184,7 +183,7 @@ mod tests {
         let most_informative = model.most_informative(&abilities, &order);
         let flat = most_informative[..30].iter().filter(|q| **q % 3 == 0).count();
         assert!(flat <= 3, "{flat} of the 30 first tell nothing");
-        // The error of the estimate against that of the mean over as many questions in plain order.
+        // Compares the estimate's error with that of the mean over the same number of questions in plain order.
         let (mut by_model, mut by_mean) = (0.0, 0.0);
         for (_, row) in &asked {
             let some = |order: &[usize]| order[..20].iter().map(|&q| row[q]).collect::<Answers>();

@@ -1,9 +1,10 @@
-//! Where to look next: a space maps genomes to recipes and back, an [`Optimiser`] proposes genomes and learns from
-//! their fitness. Recipes and numbers come in, genomes go out; nothing here knows a model. The session's evolve loop
-//! calls it. [`OPTIMISERS`] is the table of what there is; [`Race`] and [`Irt`] decide who stops early.
+//! Decides which candidates to try next: a space maps genomes to recipes and back, an [`Optimiser`] proposes genomes
+//! and learns from their fitness. Recipes and numbers come in, genomes go out; nothing here uses a model. The session's
+//! evolve loop calls it. [`OPTIMISERS`] is the table of all optimisers; [`Race`] and [`Irt`] decide which candidates
+//! stop early.
 //!
-//! Genomes that leave an [`Optimiser`] lie inside the bounds of their genes. The search itself walks in unbounded
-//! coordinates, which are reflected at the bounds ([`reflect`]): clamping would pile up probability on a bound.
+//! Genomes from an [`Optimiser`] lie inside the bounds of their genes. The search itself uses unbounded coordinates,
+//! which are reflected at the bounds ([`reflect`]): clamping would pile up probability on a bound.
 
 mod baselines;
 mod cma;
@@ -32,7 +33,7 @@ pub use space::{
 pub use strategy::Options;
 pub use table::{OPTIMISER_NAMES, OPTIMISERS, OptimiserParam, OptimiserSpec, optimiser_row, optimisers_help};
 
-/// Version of the search's arithmetic: a session's journal records it, since resuming proposes the
-/// same points only by the same arithmetic. 0 (in journals without it): CMA-ES of the `cmaes` crate. 1: with
-/// a margin it learnt from the better half alone.
+/// Version of the search's arithmetic. A session's journal records it, because a resumed session proposes the same
+/// points only with the same arithmetic. 0 (in journals without a version): CMA-ES of the `cmaes` crate. 1: CMA-ES with
+/// a margin learnt from the better half alone.
 pub const VERSION: u32 = 2;

@@ -1,30 +1,30 @@
-//! Normally distributed numbers, the same on every machine: functions from `libm`, whose results follow from IEEE
-//! arithmetic alone, and a generator that follows from a seed and a stream number.
+//! Normally distributed numbers that are the same on every machine. A seed and a stream number come in, numbers go out;
+//! the strategies call it. Functions come from `libm`, whose results depend on IEEE arithmetic alone.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-/// The generator of one generation. A strategy that draws each generation from its own stream keeps no generator
-/// state: its points follow from the seed, the generation's number and what it has learnt.
+/// The random generator for one generation. A strategy that draws each generation from a separate stream stores no
+/// generator state: its points depend on the seed, the generation's number and what the strategy has learnt.
 pub(super) fn stream(seed: u64, generation: u64) -> ChaCha12Rng {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     rng.set_stream(generation);
     rng
 }
 
-/// A seed for the `count`-th restart. The golden ratio's bits spread neighbouring counts apart (Steele et al.,
-/// `SplitMix64`).
+/// A seed for the `count`-th restart. The golden ratio's bits make the seeds of neighbouring counts very different
+/// (Steele et al., `SplitMix64`).
 pub(super) const fn reseeded(seed: u64, count: u64) -> u64 {
     seed ^ count.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// A standard normal number by Marsaglia's polar method. The second of each pair is dropped, so that nothing is left
-/// for the next call.
+/// A standard normal number by Marsaglia's polar method. The second number of each pair is dropped, so that no state is
+/// left for the next call.
 pub(super) fn normal(rng: &mut ChaCha12Rng) -> f64 {
     polar(rng).0
 }
 
-/// `n` standard normal numbers; both of each pair are used.
+/// `n` standard normal numbers; uses both numbers of each pair.
 pub(super) fn normals(rng: &mut ChaCha12Rng, n: usize) -> Vec<f64> {
     let mut out = Vec::with_capacity(n + 1);
     while out.len() < n {
@@ -48,8 +48,8 @@ fn polar(rng: &mut ChaCha12Rng) -> (f64, f64) {
     }
 }
 
-/// Φ⁻¹(p), the number below which a standard normal one falls with probability `p` in (0, 1), by
-/// bisection on Φ(x) = erfc(−x/√2)/2; between −38 and 38.
+/// Φ⁻¹(p): a standard normal number is below it with probability `p` in (0, 1). Found by bisection on Φ(x) =
+/// erfc(−x/√2)/2 between −38 and 38.
 pub(super) fn quantile(p: f64) -> f64 {
     let (mut low, mut high) = (-38.0, 38.0);
     for _ in 0..80 {

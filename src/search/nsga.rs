@@ -1,6 +1,7 @@
 //! NSGA-II (Deb et al. 2002) as ask/tell, for several objectives: binary tournaments by front and crowding, simulated
-//! binary crossover and polynomial mutation (the variants that respect the bounds), parents and children ranked
-//! together. A switch is inherited from either parent, and flipped where a number would be mutated.
+//! binary crossover and polynomial mutation (the variants that respect the bounds), joint ranking of parents and
+//! children. A switch is inherited from one of the parents, and flipped where a real gene would be mutated.
+//! `search/table.rs` makes it.
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -19,18 +20,18 @@ pub(super) struct Nsga {
     start: Vec<f64>,
     seed: u64,
     generation: u64,
-    /// At most `population` of them, best first, with its front and crowding.
+    /// At most `population` members, best first, each with its front and crowding.
     parents: Vec<Member>,
 }
 
 #[derive(Clone)]
 struct Member {
     x: Vec<f64>,
-    /// −∞ for a failure.
+    /// Objectives; −∞ for a failure.
     objectives: Vec<f64>,
-    /// Place of its front, 0 for the first.
+    /// Index of the member's front; 0 for the first.
     front: usize,
-    /// Crowding distance within it.
+    /// Crowding distance within the front.
     crowding: f64,
 }
 
@@ -49,7 +50,7 @@ impl Nsga {
         }
     }
 
-    /// A binary tournament: the better of two parents drawn at random.
+    /// A binary tournament: the better of two random parents.
     fn parent(&self, rng: &mut ChaCha12Rng) -> &Member {
         let parents = &self.parents;
         let (a, b) = (rng.random_range(0..parents.len() as u64), rng.random_range(0..parents.len() as u64));
@@ -57,7 +58,7 @@ impl Nsga {
         if b.front < a.front || (b.front == a.front && b.crowding > a.crowding) { b } else { a }
     }
 
-    /// Two children.
+    /// Makes two children from two parents.
     fn children(&self, rng: &mut ChaCha12Rng) -> [Vec<f64>; 2] {
         let (mut a, mut b) = (self.parent(rng).x.clone(), self.parent(rng).x.clone());
         if rng.random::<f64>() < self.crossover {
@@ -77,7 +78,7 @@ impl Nsga {
         [a, b]
     }
 
-    /// Simulated binary crossover of one gene; the two children's values.
+    /// Simulated binary crossover of one gene; returns the values of both children.
     fn mixed(&self, a: f64, b: f64, low: f64, high: f64, rng: &mut ChaCha12Rng) -> (f64, f64) {
         let (small, large) = if a < b { (a, b) } else { (b, a) };
         let gap = large - small;
@@ -97,7 +98,7 @@ impl Nsga {
         (down.clamp(low, high), up.clamp(low, high))
     }
 
-    /// Polynomial mutation of one gene in n, on average.
+    /// Polynomial mutation; it changes one gene in n on average.
     fn mutate(&self, x: &mut [f64], rng: &mut ChaCha12Rng) {
         let share = 1.0 / x.len() as f64;
         let power = self.mutation_index + 1.0;

@@ -1,5 +1,5 @@
-//! One ask/tell over every optimiser. A [`Setup`] comes in, generations of genomes go out, their fitness comes back.
-//! The session's evolve loop calls it; `search/table.rs` says which optimisers there are.
+//! One ask/tell interface for every optimiser. A [`Setup`] comes in, generations of genomes go out, their fitness comes
+//! back. The session's evolve loop calls it; `search/table.rs` lists the optimisers.
 
 use super::error::SearchError;
 use super::space::{ActiveGenes, GeneInfo, Genome, reflect};
@@ -7,44 +7,44 @@ use super::strategy::{CheckedSetup, Encoding, GenerationResult, Options, Strateg
 use super::table::{Matrix, OptimiserSpec, optimiser_row};
 use crate::limits;
 
-/// What an optimiser is made from.
+/// The inputs for making an optimiser.
 #[derive(Clone)]
 pub struct Setup<'a> {
     /// A name from the table of optimisers.
     pub kind: &'a str,
-    /// Bounds and first step sizes.
+    /// Genes with their bounds and first step sizes.
     pub genes: &'a [GeneInfo],
-    /// Which genes are switches (a genome holds `low` for off and `high` for on); empty where none is. A switch's
+    /// Which genes are switches (a genome holds `low` for off and `high` for on); empty if there are none. A switch's
     /// start, as a share of the way from `low` to `high`, is its first probability of being on.
     pub binary: &'a [bool],
-    /// Which genes a genome uses; `None` where it uses all.
+    /// Tells which genes a genome uses; `None` if every genome uses all.
     pub active: Option<ActiveGenes>,
-    /// The first mean.
+    /// The first mean of the search distribution.
     pub start: &'a Genome,
-    /// Candidates a generation; `None` is the row's default.
+    /// Candidates in each generation; `None` for the default in the optimiser's row of the table.
     pub population: Option<usize>,
     pub seed: u64,
-    /// Parameters that differ from the row's defaults.
+    /// Parameters that differ from the defaults in that row.
     pub options: Options,
 }
 
 /// Proposes a generation of genomes ([`Self::ask`]), learns from their fitness ([`Self::tell`]).
 ///
-/// Its state follows from the setup, the fitness told and the genomes injected, to the bit: a session resumes by
-/// making it again and telling it what the journal holds.
+/// Its state depends only on the setup, the fitness told and the genomes injected, to the bit. To resume, a session
+/// makes the optimiser again and tells it the fitness in the journal.
 pub struct Optimiser {
     encoding: Encoding,
     active: Option<ActiveGenes>,
     strategy: Box<dyn Strategy>,
-    /// Generations told.
+    /// Number of generations told.
     generation: u64,
-    /// The generation asked for and not yet told, as raw points.
+    /// The generation that was asked for and not yet told, as raw points.
     pending: Option<Vec<Vec<f64>>>,
-    /// Genomes from outside that take part in the next ranking, with their objectives (−∞ for a failure).
+    /// Injected genomes that take part in the next ranking, with their objectives (−∞ for a failure).
     injected: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
-/// Whether a generation and the optimiser's matrix fit in memory.
+/// Checks that a generation and the optimiser's matrix fit in memory.
 fn check_size(row: &OptimiserSpec, binary: &[bool], population: usize) -> Result<(), SearchError> {
     let dim = binary.len();
     if dim > limits::GENES {
@@ -81,7 +81,7 @@ impl Optimiser {
         Self::with(Setup { kind, genes, binary: &[], active: None, start, population, seed, options })
     }
 
-    /// An optimiser with switches, conditional genes or parameters of its own.
+    /// An optimiser with switches, conditional genes or other parameters.
     pub fn with(setup: Setup) -> Result<Self, SearchError> {
         let Setup { genes, start, seed, .. } = setup;
         let row = optimiser_row(setup.kind)?;
@@ -118,7 +118,7 @@ impl Optimiser {
         })
     }
 
-    /// The next generation, inside the bounds. Asked again before [`Self::tell`], it is the same one.
+    /// The next generation, inside the bounds. A second call before [`Self::tell`] gives the same generation.
     pub fn ask(&mut self) -> Vec<Genome> {
         let points = match self.pending.take() {
             Some(points) => points,
@@ -129,13 +129,13 @@ impl Optimiser {
         genomes
     }
 
-    /// Takes the fitness of the generation last asked for, in its order; higher is better. NaN or a missing value
-    /// ranks last, as −∞; equal ones rank in the order of proposal. Without a generation asked for, nothing happens.
+    /// Takes the fitness of the last generation asked for, in its order; higher is better. NaN or a missing value ranks
+    /// last, as −∞. Equal values rank in the order of proposal. If no generation was asked for, nothing happens.
     pub fn tell(&mut self, fitness: &[f64]) {
         self.tell_all(&fitness.iter().map(|&f| vec![f]).collect::<Vec<_>>());
     }
 
-    /// The same with several objectives a candidate. An optimiser of one objective takes the first.
+    /// As [`Self::tell`], with several objectives for each candidate. An optimiser of one objective uses the first.
     pub fn tell_all(&mut self, objectives: &[Vec<f64>]) {
         let Some(mut points) = self.pending.take() else { return };
         self.generation += 1;
@@ -160,8 +160,8 @@ impl Optimiser {
         });
         let fitness: Vec<f64> = rows.iter().map(|r| r[0]).collect();
         let told = GenerationResult { points: &points, fitness, objectives: &rows, sampled, active };
-        // One ranking moves the mean by a few steps at most. So an injected point that is in the better half and still
-        // farther off than that takes part in the next ranking too.
+        // One ranking moves the mean by a few steps at most. An injected point that is still farther away, and in the
+        // better half, takes part in the next ranking too.
         let mut sorted = told.fitness[..sampled].to_vec();
         sorted.sort_by(|a, b| b.total_cmp(a));
         let bar = sorted[(sampled - 1) / 2];
@@ -175,8 +175,8 @@ impl Optimiser {
     }
 
     /// Adds a genome that was not drawn, with its objectives, to the next ranking (Hansen, arXiv 1110.4181). CMA-ES
-    /// clips its step to the length that a drawn one may have, and ranks it again as long as it lies farther off than
-    /// that and in the better half.
+    /// clips its step to the greatest length of a drawn step. The genome is ranked again as long as it is farther away
+    /// than that and in the better half.
     pub fn inject(&mut self, genome: &Genome, objectives: &[f64]) {
         let at = |j: usize| genome.0.get(j).copied().unwrap_or(f64::NAN);
         let point = self.encoding.genes.iter().enumerate().map(|(j, g)| reflect(at(j), g)).collect();
@@ -184,14 +184,14 @@ impl Optimiser {
         self.injected.push((point, values));
     }
 
-    /// Mean of the search distribution, inside the bounds; for the controls the best point so far.
+    /// Mean of the search distribution, inside the bounds. For the baselines it is the best point so far.
     #[must_use]
     pub fn mean(&self) -> Genome {
         Genome(self.encoding.decode(&self.strategy.mean()))
     }
 
-    /// The step size now, in the genes' units: the mean over genes, switches left out, where they start with different
-    /// ones. An optimiser without a step size keeps the first.
+    /// The present step size in the genes' units. If genes start with different step sizes, it is the mean over all
+    /// genes but the switches. An optimiser without a step size keeps the first one.
     #[must_use]
     pub fn sigma(&self) -> f64 {
         let real = || self.encoding.genes.iter().zip(&self.encoding.binary).filter(|(_, b)| !**b);
@@ -200,19 +200,19 @@ impl Optimiser {
         first * self.strategy.step()
     }
 
-    /// Candidates of the generation asked for, else of the next one. A restart may change it.
+    /// Number of candidates in the generation asked for, else in the next one. A restart may change it.
     #[must_use]
     pub fn population(&self) -> usize {
         self.pending.as_ref().map_or_else(|| self.strategy.population(), Vec::len)
     }
 
-    /// Generations told so far.
+    /// Number of generations told so far.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Name of the stopping criterion that is met, if one is. An optimiser that restarts by itself meets none.
+    /// Name of the stopping criterion that is met, if any. An optimiser with restarts never meets one.
     #[must_use]
     pub fn stopped(&self) -> Option<&'static str> {
         self.strategy.stopped()

@@ -1,13 +1,14 @@
-//! The order of points with several objectives: fronts and crowding (Deb et al. 2002, "A fast and
-//! elitist multiobjective genetic algorithm: NSGA-II", section III). Higher is better in each.
+//! The order of points with several objectives: fronts and crowding (Deb et al. 2002, "A fast and elitist
+//! multiobjective genetic algorithm: NSGA-II", section III). Higher is better in each objective. Objectives come in,
+//! indices and distances go out; `nsga.rs` calls it.
 
-/// Whether `a` is nowhere worse than `b` and somewhere better.
+/// Whether `a` dominates `b`: worse in no objective and better in at least one.
 #[must_use]
 pub fn dominates(a: &[f64], b: &[f64]) -> bool {
     a.iter().zip(b).all(|(a, b)| a >= b) && a.iter().zip(b).any(|(a, b)| a > b)
 }
 
-/// Indices in fronts: the first is dominated by none, each next one only by those before it.
+/// Indices in fronts. No point dominates the first front; each later front is dominated only by earlier fronts.
 #[must_use]
 pub fn fronts(objectives: &[Vec<f64>]) -> Vec<Vec<usize>> {
     let n = objectives.len();
@@ -42,8 +43,8 @@ pub fn fronts(objectives: &[Vec<f64>]) -> Vec<Vec<usize>> {
     out
 }
 
-/// Crowding distance of each member of a front, in its order: the sum over objectives of the gap
-/// between its neighbours, as a share of the front's range; infinite at the ends.
+/// Crowding distance of each member of a front, in the front's order: the sum over objectives of the gap between the
+/// member's neighbours, as a share of the front's range. It is infinite at the ends.
 #[must_use]
 pub fn crowding(front: &[usize], objectives: &[Vec<f64>]) -> Vec<f64> {
     let mut out = vec![0.0; front.len()];
@@ -77,7 +78,7 @@ mod tests {
         assert_eq!(fronts, [vec![0, 1, 2, 5], vec![3], vec![4]]);
         let distance = crowding(&fronts[0], &points);
         assert!(distance[0].is_infinite() && distance[2].is_infinite());
-        // Twins stand beside one another, each with the other on one side and an end on the other.
+        // Equal points are adjacent, so each has its twin on one side and an end on the other.
         let (a, b) = (distance[1], distance[3]);
         assert!((a + b - (0.25 + 0.75) * 2.0).abs() < 1e-12, "{a} {b}");
         assert_eq!(crowding(&fronts[2], &points), [f64::INFINITY]);

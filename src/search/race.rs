@@ -1,19 +1,20 @@
 //! Racing: the candidates of a generation answer the questions block by block, in one order, and a candidate stops as
-//! soon as its remaining answers can't matter. What each question brought comes in, who stops goes out; the session's
-//! evolve loop asks after every block.
+//! soon as its remaining answers can't matter. The fitness from each question comes in, the candidates that stop go
+//! out. The session's evolve loop calls it after every block.
 //!
-//! A search by ranks only needs to know which candidates are in the better half. So a candidate stops when it can't
-//! enter the better half.
-//! - Without an error rate that must be certain: as many others as the better half holds stay above it even if it gets
-//!   every remaining question right and they get none.
-//! - With an error rate a paired test decides, on the questions answered so far: the mean difference to the last of the
-//!   better half is below 0 by more than the rate allows. It is a z test with the finite-population correction, since
-//!   questions in random order are a sample without replacement; the rate is that of one comparison.
+//! A search by ranks only needs to know which candidates are in the better half. So a candidate stops if it can't enter
+//! the better half.
+//! - With error rate 0 this must be certain: at least as many other candidates as the better half holds stay above the
+//!   candidate, even if it gets every remaining question right and they get none.
+//! - With a higher error rate a paired test decides, on the questions answered so far. The candidate stops if its mean
+//!   difference to the last candidate of the better half is below 0 by more than the rate allows. It is a z test with
+//!   the finite-population correction, since questions in random order are a sample without replacement. The rate is
+//!   that of one comparison.
 //!
-//! With a reliability (0.8, say) the generation stops when the reliability of its ranks reaches it: Hoyt 1941,
+//! With a reliability (0.8, say) the generation stops when the reliability of its ranks reaches that value: Hoyt 1941,
 //! <https://doi.org/10.1007/BF02289270>, 1 - MSE / MS of the two-way analysis of variance, with the same correction.
-//! Then, and whenever only the better half is left, only candidates that may beat the session's best continue: those
-//! that the test does not set below it, nor, with a reliability, below the best of their generation.
+//! After that, or when only the better half is left, a candidate continues only if it may beat the session's best: the
+//! test does not put it below the session's best nor, with a reliability, below the best of its generation.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -24,29 +25,30 @@ use super::normal::quantile;
 /// The rules of a race.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Race {
-    /// Questions of a complete evaluation.
+    /// Number of questions in a complete evaluation.
     pub total: usize,
-    /// The least and the greatest fitness that one question can bring.
+    /// The least and the greatest fitness that one question can give.
     pub bounds: (f64, f64),
-    /// Error rate of one comparison: how often it may stop a candidate that is no worse. 0 stops only for certain.
+    /// Error rate of one comparison: how often it may stop a candidate that is no worse. With 0 a candidate stops only
+    /// if the result is certain.
     pub error: f64,
     /// Reliability of the ranks at which the generation stops; 0 never stops it.
     pub reliability: f64,
-    /// How many candidates the better half holds.
+    /// Number of candidates in the better half.
     pub better_half: usize,
 }
 
-/// A candidate of the generation, with the fitness that each question has brought it so far.
+/// A candidate of the generation, with its fitness from each question answered so far.
 #[derive(Clone, Copy, Debug)]
 pub struct RacedCandidate<'a> {
     pub values: &'a [f64],
-    /// It has stopped, or has answered everything.
+    /// The candidate has stopped, or has answered every question.
     pub done: bool,
 }
 
 impl Race {
-    /// Which candidates stop now. To be asked when all that still run have answered the same questions. `best` is what
-    /// each question brought the session's best.
+    /// Which candidates stop now. Call it when all running candidates have answered the same questions. `best` is the
+    /// fitness of the session's best candidate from each question.
     #[must_use]
     pub fn stops(&self, candidates: &[RacedCandidate], best: Option<&[f64]>) -> Vec<bool> {
         let mut out = vec![false; candidates.len()];
@@ -64,7 +66,7 @@ impl Race {
             }
             return out;
         }
-        // Where no more are left than the better half holds, all of them belong to it.
+        // If no more candidates are left than the better half holds, all of them belong to it.
         if let Some(&last) = self.better_half.checked_sub(1).and_then(|k| order.get(k)) {
             for &i in order[self.better_half..].iter().filter(|i| open(i)) {
                 out[i] = self.below(candidates[i].values, candidates[last].values);
@@ -87,8 +89,8 @@ impl Race {
     }
 
     /// Reliability of the ranks: the share of the variance between candidates' means that is not due to the choice of
-    /// questions. 1 where the remaining questions can change no rank, 0 or less where the differences may all be
-    /// chance. Counts the questions that all candidates have answered.
+    /// questions. It is 1 if the remaining questions can't change any rank, and 0 or less if all differences may be
+    /// chance. Only the questions that all candidates have answered count.
     fn reliability(&self, rows: &[&[f64]]) -> f64 {
         let n = rows.iter().map(|row| row.len()).min().unwrap_or(0);
         let m = rows.len();
@@ -109,12 +111,12 @@ impl Race {
         if between > 0.0 { 1.0 - rest / n as f64 * unseen / between } else { 0.0 }
     }
 
-    /// Whether a candidate is ranked: it still runs, or has answered everything.
+    /// Whether a candidate is ranked: it is still running, or has answered every question.
     fn is_ranked(&self, runner: RacedCandidate) -> bool {
         !runner.done || runner.values.len() >= self.total
     }
 
-    /// The fitness if each remaining question brings `rest`.
+    /// The fitness if each remaining question gives `rest`.
     fn bound(&self, values: &[f64], rest: f64) -> f64 {
         let left = self.total.saturating_sub(values.len()) as f64;
         (values.iter().sum::<f64>() + left * rest) / self.total.max(1) as f64
@@ -148,9 +150,9 @@ pub fn question_order(n: usize, seed: u64) -> Vec<usize> {
     out
 }
 
-/// The fitness to rank candidates by where some stopped early, from each one's mean and number of answers: one with
-/// fewer answers ranks behind every one with more; among those with as many the mean decides. NaN is a failure and
-/// stays NaN.
+/// The fitness by which candidates are ranked if some stopped early. Each candidate's mean and number of answers come
+/// in. A candidate with fewer answers ranks behind every candidate with more; with equal numbers of answers the mean
+/// decides. NaN is a failure and stays NaN.
 #[must_use]
 pub fn ranking_fitness(found: &[(f64, usize)]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..found.len()).filter(|&i| !found[i].0.is_nan()).collect();
@@ -159,7 +161,7 @@ pub fn ranking_fitness(found: &[(f64, usize)]) -> Vec<f64> {
     let (mut bar, mut above) = (f64::INFINITY, None);
     for &i in &order {
         let (mean, answers) = found[i];
-        // Equal ones with as many answers stay equal.
+        // Equal means with equal numbers of answers stay equal.
         let equal = above == Some((mean.to_bits(), answers));
         let told = if equal {
             bar
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn certain_means_that_all_the_rest_right_is_not_enough() {
-        // 7 of 8 are at least 7 of 10; 4 of 8 at most 6.
+        // 7 right of 8 end as at least 7 of 10; 4 of 8 end as at most 6.
         assert_eq!(stops(0.0, 1, &[row(7, 8), row(4, 8)], None), [false, true]);
         assert_eq!(stops(0.0, 1, &[row(7, 8), row(5, 8)], None), [false, false]);
         assert_eq!(stops(0.0, 2, &[row(7, 8), row(4, 8)], None), [false, false]);
@@ -205,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_certain_stop_never_ends_one_of_the_better_half() {
-        // Whatever the questions bring, whoever is stopped ends below `keep` others.
+        // Whatever the remaining questions give, a stopped candidate ends below `keep` others.
         let mut rng = ChaCha12Rng::seed_from_u64(1);
         let mut all = 0;
         for _ in 0..300 {
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_paired_test_keeps_its_error() {
-        // Two equally good candidates: of many first comparisons, about one in twenty stops the worse.
+        // Two equally good candidates: in about one of twenty first comparisons the worse one is stopped.
         let mut rng = ChaCha12Rng::seed_from_u64(2);
         let race = Race { total: 1000, bounds: (0.0, 1.0), error: 0.05, reliability: 0.0, better_half: 1 };
         let (a, b) = (row(500, 1000), row(500, 1000));
@@ -248,17 +250,18 @@ mod tests {
         let best = row(10, 10);
         assert_eq!(stops(0.05, 1, &[row(2, 8), row(0, 8)], Some(&best)), [true, true]);
         assert_eq!(stops(0.05, 1, &[row(8, 8), row(0, 8)], Some(&best)), [false, true]);
-        // Also where fewer are left than the better half holds.
+        // This also holds if fewer candidates are left than the better half holds.
         let (far, near) = (row(1, 8), row(8, 8));
         assert_eq!(stops(0.05, 3, &[near, far], Some(&best)), [false, true]);
-        // Nothing tells equal ones apart, also where every answer is the same.
+        // The test can't separate equal candidates, even if every answer is the same.
         assert_eq!(stops(0.05, 1, &[row(4, 8), row(4, 8)], Some(&row(4, 10))), [false, false]);
         assert_eq!(stops(0.4, 1, &[row(1, 1), row(0, 1)], None), [false, false]);
     }
 
     #[test]
     fn reliability_is_cronbachs_alpha() {
-        // Over endless questions both are one number: k / (k - 1) (1 - sum of the items' variances / that of sums).
+        // With infinitely many questions both formulas agree: k / (k - 1) (1 - sum of the items' variances / that of
+        // sums).
         let mut rng = ChaCha12Rng::seed_from_u64(3);
         let race =
             Race { total: usize::MAX, bounds: (0.0, 1.0), error: 0.3, reliability: 0.5, better_half: 2 };
@@ -281,7 +284,7 @@ mod tests {
             let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
             let found = race.reliability(&rows);
             assert!((found - alpha).abs() < 1e-9, "{found} {alpha}");
-            // Of a finite set less is left to chance, and nothing where all were asked.
+            // A finite set of questions leaves less to chance, and nothing once all questions are answered.
             let finite = |total| Race { total, ..race }.reliability(&rows);
             assert!(finite(24) > found && (finite(12) - 1.0).abs() < 1e-12);
         }
@@ -296,7 +299,7 @@ mod tests {
             let race = Race { total: 40, bounds: (0.0, 1.0), error: 0.1, reliability, better_half: 2 };
             race.stops(&values.each_ref().map(|values| RacedCandidate { values, done: false }), best)
         };
-        // Nothing tells the last from the last of the better half, but much from the best.
+        // The last candidate does not differ from the last of the better half, but differs clearly from the best.
         assert_eq!(stops(0.0, None), [false; 3]);
         assert_eq!(stops(0.9, None), [false; 3]);
         assert_eq!(stops(0.3, None), [false, false, true]);

@@ -1,4 +1,5 @@
-//! The simplest evolution strategy: one parent, a fixed step size, and the best child is the next parent.
+//! The simplest evolution strategy: one parent, a fixed step size; the best child is the next parent. Ranked points
+//! come in, samples go out; `search/table.rs` makes it.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -7,7 +8,7 @@ use super::normal::normal;
 use super::strategy::{CheckedSetup, GenerationResult, Strategy};
 
 /// Samples N(μ, σ² I) with fixed σ; μ becomes the best sample. The parent does not compete, so a generation may be
-/// worse than the last.
+/// worse than the previous one.
 pub(super) struct SimpleEs {
     sigma: Vec<f64>,
     population: usize,
@@ -30,7 +31,7 @@ impl Strategy for SimpleEs {
         (0..self.population).map(|_| point()).collect()
     }
 
-    /// The first of the best samples becomes the mean; where every one failed, the mean stays.
+    /// The best sample, the first of equals, becomes the mean. If every sample failed, the mean stays.
     fn tell(&mut self, result: &GenerationResult) {
         if let Some((_, point)) = result.best() {
             self.mean.clone_from(point);

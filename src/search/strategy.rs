@@ -1,5 +1,5 @@
-//! The interface of one way to search: raw points out, a generation's results in. A raw point is in the genes' units,
-//! not yet reflected into their bounds, and holds a real number where the gene is a switch. [`Optimiser`] calls it.
+//! The interface of a search strategy: raw points go out, a generation's results come in. A raw point is in the genes'
+//! units, not yet reflected into their bounds, and has a real number for each switch. [`Optimiser`] calls it.
 //!
 //! [`Optimiser`]: super::Optimiser
 
@@ -10,28 +10,28 @@ use rand_chacha::ChaCha12Rng;
 
 use super::space::{GeneInfo, reflect};
 
-/// Values of an optimiser's parameters by name.
+/// Values of an optimiser's parameters, by name.
 pub type Options = BTreeMap<String, f64>;
 
-/// One way to search.
+/// A search strategy, the core of an optimiser.
 pub(super) trait Strategy: Send {
-    /// The points of the next generation. Called once a generation.
+    /// The points of the next generation. Called once for each generation.
     fn sample(&mut self) -> Vec<Vec<f64>>;
-    /// Learns from that generation.
+    /// Learns from the results of that generation.
     fn tell(&mut self, result: &GenerationResult);
-    /// The distribution's mean; of strategies without one the best point so far.
+    /// The distribution's mean. A strategy without a distribution gives the best point so far.
     fn mean(&self) -> Vec<f64>;
-    /// Step size relative to the genes' first ones.
+    /// The present step size relative to the genes' first step sizes.
     fn step(&self) -> f64 {
         1.0
     }
-    /// Points of the next generation.
+    /// Number of points in the next generation.
     fn population(&self) -> usize;
     /// Whether this injected point should take part in the next ranking too.
     fn keeps(&self, _point: &[f64]) -> bool {
         false
     }
-    /// Name of the stopping criterion that is met, if one is.
+    /// Name of the stopping criterion that is met, if any.
     fn stopped(&self) -> Option<&'static str> {
         None
     }
@@ -48,21 +48,21 @@ pub(super) struct GenerationResult<'a> {
     pub fitness: Vec<f64>,
     /// Every objective of each point.
     pub objectives: &'a [Vec<f64>],
-    /// Points from this one on were injected.
+    /// Number of sampled points; the points after them were injected.
     pub sampled: usize,
-    /// Where genes are conditional: which ones each point uses.
+    /// For conditional genes: which genes each point uses.
     pub active: Option<Vec<Vec<bool>>>,
 }
 
 impl GenerationResult<'_> {
-    /// Indices of the points, best first; equal ones in the order of proposal.
+    /// Indices of the points, best first; equal points in the order of proposal.
     pub(super) fn ranking(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.fitness.len()).collect();
         order.sort_by(|&a, &b| self.fitness[b].total_cmp(&self.fitness[a]));
         order
     }
 
-    /// The best point with its fitness, the first of equals; `None` where every one failed.
+    /// The best point with its fitness, the first of equals; `None` if every point failed.
     pub(super) fn best(&self) -> Option<(f64, &Vec<f64>)> {
         let best = self.ranking().first().map(|&i| (self.fitness[i], &self.points[i]));
         best.filter(|(fitness, _)| *fitness > f64::NEG_INFINITY)
@@ -90,7 +90,7 @@ impl CheckedSetup<'_> {
     }
 }
 
-/// How a raw point becomes a genome: the genes, and which of them are switches.
+/// Turns a raw point into a genome. Holds the genes, and which of them are switches.
 #[derive(Clone)]
 pub(super) struct Encoding {
     pub genes: Vec<GeneInfo>,
@@ -102,7 +102,8 @@ impl Encoding {
         Self { genes: setup.genes.to_vec(), binary: setup.binary.to_vec() }
     }
 
-    /// The genome of a raw point: reflected at the bounds, a switch on above the middle of its bounds.
+    /// The genome of a raw point: numbers are reflected at the bounds, and a switch is on above the middle of its
+    /// bounds.
     pub(super) fn decode(&self, point: &[f64]) -> Vec<f64> {
         let one = |((&x, gene), &binary): ((&f64, &GeneInfo), &bool)| match binary {
             true if x > f64::midpoint(gene.low, gene.high) => gene.high,
@@ -112,7 +113,7 @@ impl Encoding {
         point.iter().zip(&self.genes).zip(&self.binary).map(one).collect()
     }
 
-    /// A point drawn evenly between the bounds.
+    /// A point drawn uniformly between the bounds.
     pub(super) fn anywhere(&self, rng: &mut ChaCha12Rng) -> Vec<f64> {
         self.genes.iter().map(|g| g.low + (g.high - g.low) * rng.random::<f64>()).collect()
     }

@@ -1,5 +1,5 @@
-//! The table of optimisers, the one place that names them: config reading, messages and help follow from it. A new
-//! optimiser is a row here and a file beside it that implements [`Strategy`].
+//! The table of optimisers. It is the only place that names them: config reading, messages and help use it. To add an
+//! optimiser, add a row here and a file beside this one that implements [`Strategy`].
 
 use super::baselines::{Grid, Random};
 use super::cma::{CatSearch, CmaSearch, Restarts, default_population};
@@ -19,25 +19,25 @@ pub struct OptimiserParam {
     pub high: f64,
 }
 
-/// Which genes an optimiser keeps a full covariance matrix of.
+/// The genes for which an optimiser keeps a full covariance matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Matrix {
     None,
     All,
-    /// All but the switches.
+    /// All genes except the switches.
     Numbers,
 }
 
-/// One optimiser: a row of the table.
+/// An optimiser: a row of the table.
 pub struct OptimiserSpec {
     pub name: &'static str,
     pub meaning: &'static str,
-    /// The smallest population that it can work with.
+    /// The smallest population that the optimiser supports.
     pub least: usize,
-    /// Whether it takes several objectives; the others take the first.
+    /// Whether the optimiser uses several objectives; the others use the first.
     pub many_objectives: bool,
     pub(super) matrix: Matrix,
-    /// Population for n genes unless one is given.
+    /// Default population for n genes.
     pub population: fn(usize) -> usize,
     pub parameters: &'static [OptimiserParam],
     pub(super) make: fn(&CheckedSetup) -> Result<Box<dyn Strategy>, SearchError>,
@@ -243,7 +243,7 @@ pub fn optimiser_row(name: &str) -> Result<&'static OptimiserSpec, SearchError> 
 }
 
 impl OptimiserSpec {
-    /// A value for every parameter: the given one, else the default.
+    /// A value for every parameter: the given value, else the default.
     ///
     /// # Errors
     /// A parameter that the optimiser does not have, or a value outside its bounds.
@@ -271,7 +271,7 @@ impl OptimiserSpec {
     }
 }
 
-/// The table for people: a line an optimiser, one more for each of its parameters.
+/// The table as text for people: one line for each optimiser, and one for each of its parameters.
 #[must_use]
 pub fn optimisers_help() -> String {
     let mut out = Vec::new();

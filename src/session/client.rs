@@ -1,6 +1,6 @@
-//! A client's connection to an engine: over the engine's Unix socket, or over channels when the engine runs in the same
-//! process. Both carry the same [`Request`]s and [`Message`]s. Commands and the workbench hold one, and so does an engine
-//! that follows a session of another.
+//! A client's connection to an engine: over the engine's Unix socket, or over channels if the engine runs in the same
+//! process. Both carry the same [`Request`]s and [`Message`]s. Commands and the workbench hold one; so does an engine
+//! that follows a session of another process.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,17 +23,17 @@ use super::protocol::{Command, Message, Reply, Request, VERSION};
 use crate::error::BadInput;
 use crate::limits::MESSAGE;
 
-/// How long a started engine may take until it answers.
+/// How long a newly started engine may take to answer.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Most messages that wait in a client until it takes them. More wait in the engine, whose queue is bounded too.
+/// The most messages that are queued in a client. Further ones wait in the engine, whose queue is bounded too.
 pub(super) const UNREAD: usize = 1024;
 
 /// A connection to an engine.
 pub struct Client {
     sender: CommandSender,
     messages: Receiver<Message>,
-    /// Messages that came while a reply was awaited, not handed out yet.
+    /// Messages that arrived while a reply was awaited and that the client has not taken yet.
     waiting: VecDeque<Message>,
     /// The engine's process id.
     pub pid: u32,
@@ -43,7 +43,7 @@ pub struct Client {
     pub since_ms: u64,
 }
 
-/// The sending half; clones share one connection and one count of requests.
+/// The sending half. Clones share one connection and one counter of request numbers.
 #[derive(Clone)]
 pub struct CommandSender {
     next: Arc<AtomicU64>,
@@ -56,7 +56,7 @@ enum Link {
     Channel(Arc<dyn Fn(Request) -> bool + Send + Sync>),
 }
 
-/// A socket that is shut down with its last sender, although another thread still reads from it.
+/// A socket that is shut down when its last sender is dropped, even if another thread still reads from it.
 struct Wire(Mutex<UnixStream>);
 
 impl Drop for Wire {
@@ -66,13 +66,13 @@ impl Drop for Wire {
     }
 }
 
-/// Why there is no connection.
+/// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing listens there.
+    /// No engine listens at the socket.
     #[error("no engine is running for {0}")]
     NotRunning(PathBuf),
-    /// Something else, in a sentence.
+    /// Another reason, as a sentence.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -81,7 +81,7 @@ impl Client {
     /// Connects to the home's running engine.
     ///
     /// # Errors
-    /// No engine runs ([`ConnectError::NotRunning`]), another version answers, or the line breaks.
+    /// No engine runs ([`ConnectError::NotRunning`]), another version answers, or the connection breaks.
     pub fn connect(home: &Home) -> Result<Self, ConnectError> {
         match Self::connect_at(&home.socket()) {
             Err(ConnectError::NotRunning(_)) => Err(ConnectError::NotRunning(home.root().to_owned())),
@@ -89,10 +89,10 @@ impl Client {
         }
     }
 
-    /// Connects to the process that answers at a socket.
+    /// Connects to the process that listens at a socket.
     ///
     /// # Errors
-    /// Nobody answers there ([`ConnectError::NotRunning`]), another version does, or the line breaks.
+    /// No process answers there ([`ConnectError::NotRunning`]), another version answers, or the connection breaks.
     pub fn connect_at(path: &Path) -> Result<Self, ConnectError> {
         let stream = match UnixStream::connect(path) {
             Ok(stream) => stream,
@@ -119,8 +119,7 @@ impl Client {
         Ok(Self::greet(sender, messages)?)
     }
 
-    /// Connects, starting an engine of one's own home first where none is running. It outlives
-    /// this process.
+    /// Connects to the home's engine, starting one if none is running. The engine outlives this process.
     ///
     /// # Errors
     /// The engine can't be started, does not answer in time, or is of another version.
@@ -147,7 +146,7 @@ impl Client {
         }
     }
 
-    /// Over channels, to an engine in this process.
+    /// Connects over channels to an engine in this process.
     pub(super) fn in_process(
         requests: Arc<dyn Fn(Request) -> bool + Send + Sync>,
         messages: Receiver<Message>,
@@ -155,7 +154,7 @@ impl Client {
         Self::greet(CommandSender::over(requests), messages)
     }
 
-    /// Says hello and checks that both sides speak the same version.
+    /// Sends `Hello` and checks that both sides have the same version.
     fn greet(sender: CommandSender, messages: Receiver<Message>) -> anyhow::Result<Self> {
         let mut client = Self {
             sender,
@@ -180,7 +179,7 @@ impl Client {
         }
     }
 
-    /// Sends a command; the number is that of its reply.
+    /// Sends a command and returns the number that its reply will carry.
     ///
     /// # Errors
     /// The engine is gone, or the command is longer than a request may be.
@@ -205,7 +204,7 @@ impl Client {
         }
     }
 
-    /// The next message if one comes in time.
+    /// The next message, if one arrives in time.
     ///
     /// # Errors
     /// The engine is gone.
@@ -220,7 +219,7 @@ impl Client {
         }
     }
 
-    /// The next message if there is one already.
+    /// The next message, if one has arrived already.
     ///
     /// # Errors
     /// The engine is gone.
@@ -235,15 +234,15 @@ impl Client {
         }
     }
 
-    /// Sends a command and waits for its reply; other messages keep their order for later.
+    /// Sends a command and waits for its reply. Other messages are kept in order for later.
     ///
     /// # Errors
-    /// The engine is gone. What the command could not do is a [`Reply::Error`], not an error here.
+    /// The engine is gone. A command that fails is a [`Reply::Error`], not an error here.
     pub fn call(&mut self, command: Command) -> anyhow::Result<Reply> {
         self.call_within(command, Duration::MAX)
     }
 
-    /// The same; an error when the reply takes longer than this.
+    /// Like [`Self::call`], but an error if the reply takes longer than `patience`.
     ///
     /// # Errors
     /// The engine is gone, or the reply takes longer.
@@ -262,13 +261,13 @@ impl Client {
         }
     }
 
-    /// Takes the connection apart: a sender for the face's thread, the messages for another.
+    /// Splits the connection: the sender for the face's thread, the messages for another thread.
     #[must_use]
     pub fn split(self) -> (CommandSender, Receiver<Message>) {
         if self.waiting.is_empty() {
             return (self.sender, self.messages);
         }
-        // Keep what came in between: a thread hands the old ones over, then follows.
+        // Messages that arrived earlier must come first: a thread passes on the old ones, then the new ones.
         let (tx, rx) = mpsc::channel();
         thread::spawn(move || {
             for message in self.waiting.into_iter().chain(self.messages) {
@@ -282,14 +281,14 @@ impl Client {
 }
 
 impl CommandSender {
-    /// A sender to something in this process that answers as an engine does; `take` is false once
-    /// it has ended.
+    /// A sender to a function in this process that answers as an engine does. `take` returns false once the function's
+    /// side has ended.
     #[must_use]
     pub fn over(take: Arc<dyn Fn(Request) -> bool + Send + Sync>) -> Self {
         Self { next: Arc::new(AtomicU64::new(1)), link: Link::Channel(take) }
     }
 
-    /// Sends a command; the number is that of its reply.
+    /// Sends a command and returns the number that its reply will carry.
     ///
     /// # Errors
     /// The engine is gone, or the command is longer than a request may be.
@@ -316,8 +315,8 @@ fn gone() -> anyhow::Error {
     anyhow::anyhow!("the engine is gone; its session can be resumed")
 }
 
-/// Reads JSON lines of at most `longest` bytes until the other side closes, a line is none, or
-/// `take` has had enough.
+/// Reads JSON lines of at most `longest` bytes until the other side closes, a line can't be parsed, or `take` returns
+/// false.
 pub(super) fn read_lines<T: serde::de::DeserializeOwned>(
     stream: impl Read,
     longest: u64,
@@ -341,7 +340,7 @@ pub(super) fn read_lines<T: serde::de::DeserializeOwned>(
     }
 }
 
-/// Starts `yosegi engine` for this home, apart from this process's terminal.
+/// Starts `yosegi engine` for this home, detached from this process's terminal.
 fn spawn_engine(home: &Home) -> anyhow::Result<()> {
     home.create_run_dir()?;
     let log_path = home.engine_log();
@@ -359,12 +358,12 @@ fn spawn_engine(home: &Home) -> anyhow::Result<()> {
         .stdout(log.try_clone()?)
         .stderr(log);
     let mut child = command.spawn().context("starting the engine")?;
-    // Whoever starts a process must collect it, should it end while this one still runs.
+    // A child that ends before this process must be reaped.
     thread::spawn(move || child.wait());
     Ok(())
 }
 
-/// This very program, also when its file has been replaced since it started.
+/// The command that starts this same program, even if its file has been replaced since it started.
 pub(super) fn own_program() -> anyhow::Result<std::process::Command> {
     let named = std::env::current_exe().context("finding this program's file")?;
     let running = PathBuf::from("/proc/self/exe");

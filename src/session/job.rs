@@ -1,18 +1,18 @@
-//! What an engine and its worker say to each other, one JSON document a line: jobs to the worker, reports back. A job
-//! carries everything that is needed to do it, so that a fresh worker can take the place of one that died. Both are one
-//! program, so these forms may change from version to version.
+//! The messages between an engine and its worker, one JSON document a line: jobs go to the worker, reports come back. A
+//! job carries everything that is needed to do it, so that a new worker can replace one that died. Engine and worker
+//! are the same program, so these formats may change from version to version.
 
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Fingerprint;
 use crate::evaluate::{Cost, EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 
-/// Something for a worker to do.
+/// A job for the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
-    /// Open models and tasks anew and say what they are like. A file among `known` that nobody has touched since need
-    /// not be read for its print.
+    /// Reopen models and tasks and report their facts. A file in `known` that has not been modified since need not be
+    /// read again for its fingerprint.
     Open {
         id: u64,
         setup: EvalSetup,
@@ -25,7 +25,7 @@ pub enum Job {
     Cancel { id: u64 },
 }
 
-/// What a worker tells.
+/// A report of the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum Report {
@@ -33,23 +33,23 @@ pub enum Report {
     Opened { id: u64, facts: SetupFacts, questions: Vec<StoredQuestion> },
     /// More text of a watched question's answer.
     Token { id: u64, question: usize, text: String },
-    /// How far a download has come, or what was done in another way than asked.
+    /// The progress of a download, or a note that something was done in another way than asked.
     Note { id: u64, text: String },
-    /// Questions done so far.
+    /// The number of questions done so far.
     Progress { id: u64, done: u64, of: u64 },
     /// The answer to [`Job::Run`], split by split.
     Done { id: u64, device: String, splits: Vec<SplitResult>, cost: Cost },
-    /// The job could not be done, in one sentence.
+    /// The job could not be done; one sentence says why.
     Failed { id: u64, why: String },
-    /// The job was done, and its result is no fitness: another worker would find the same.
+    /// The job was done, but its result is not a valid fitness. Another worker would find the same.
     Unfit { id: u64, why: String },
-    /// Models or tasks do not have the setup's fingerprints: what is measured now could not stand beside what was
-    /// measured before.
+    /// Models or tasks do not have the setup's fingerprints, so new measurements could not be compared with the earlier
+    /// ones.
     Changed { id: u64, why: String },
 }
 
 impl Job {
-    /// Its number.
+    /// The job's number.
     #[must_use]
     pub const fn id(&self) -> u64 {
         match self {
@@ -59,7 +59,7 @@ impl Job {
 }
 
 impl Report {
-    /// Number of the job that it is about.
+    /// The number of the job that the report is about.
     #[must_use]
     pub const fn id(&self) -> u64 {
         match self {

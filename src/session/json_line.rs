@@ -1,5 +1,6 @@
-//! Values as lines of JSON, for sockets and the worker's pipes. A value that the other side could not read is not sent:
-//! JSON writes a number that is not finite as `null`, which would end the connection.
+//! Values as lines of JSON, for sockets and the worker's pipes. A value that the other side could not read is refused:
+//! JSON writes a number that is not finite as `null`, which the reader would reject, closing the connection. Clients,
+//! engine and worker call it.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,13 +10,13 @@ use serde::de::DeserializeOwned;
 #[error("it holds a number that is not finite, which can't be sent ({0})")]
 pub struct Unsayable(String);
 
-/// A value as a line, its end included.
+/// Encodes a value as a line with its newline.
 ///
 /// # Errors
-/// The other side could not read it.
+/// The other side could not read the value.
 pub fn encode<T: Serialize + DeserializeOwned>(value: &T) -> Result<Vec<u8>, Unsayable> {
     let mut line = serde_json::to_vec(value).map_err(|e| Unsayable(e.to_string()))?;
-    // Only where a `null` stands can there be such a number.
+    // Only a line with a `null` can contain such a number.
     if line.windows(4).any(|w| w == b"null") {
         serde_json::from_slice::<T>(&line).map_err(|e| Unsayable(e.to_string()))?;
     }
@@ -38,7 +39,7 @@ mod tests {
     };
     use crate::task::LanguageProbability;
 
-    /// Numbers, one after another, wherever a message has some.
+    /// A list of numbers, taken in turn for the number fields of a message.
     struct Numbers(Vec<f64>, usize);
 
     impl Numbers {
@@ -269,7 +270,7 @@ mod tests {
         }
     }
 
-    /// Every value is read again, as it was, or refused; and refused only for what is not finite.
+    /// Every value is either read back unchanged or refused, and refused only for a number that is not finite.
     fn survives<T>(values: Vec<T>, finite: bool)
     where
         T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,

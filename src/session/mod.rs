@@ -1,6 +1,6 @@
 //! A session: one evolution run from start to finish. Commands of clients come in, events go out. The engine (`engine`)
-//! runs it, its journal (`journal`) keeps every event, and [`state::SessionState`] is what the events say. The faces
-//! `cli` and `workbench` speak to it by `protocol`.
+//! runs the session, its journal (`journal`) stores every event, and [`state::SessionState`] is computed from the
+//! events. The faces `cli` and `workbench` talk to the engine through `protocol`.
 
 pub mod client;
 pub mod config;

@@ -1,6 +1,6 @@
-//! Before a session is resumed: its models, tasks and questions must be those that it began with, since numbers that
-//! were measured on different things must not stand in one journal. The journal's state and what the worker found come
-//! in; an error that names what has changed goes out. The engine calls it.
+//! The check before a session is resumed: its models, tasks and questions must be the ones that it began with, since
+//! numbers measured on different data must not stand in one journal. The journal and the worker's facts come in; an
+//! error that names the changes goes out. The engine calls it.
 
 use super::journal::Reader;
 use super::state::SessionState;
@@ -8,11 +8,11 @@ use crate::error::BadInput;
 use crate::evaluate::fingerprints::{differences, listed};
 use crate::evaluate::{SetupFacts, StoredQuestion};
 
-/// Whether a session may go on with what its models and task are like now. The sentence names what has changed,
-/// and what to do.
+/// Checks that models and tasks are still those that the session was measured with. The error says what has changed and
+/// what to do.
 ///
 /// # Errors
-/// A model, the task or a question has changed; or the journal can't be read.
+/// A model, the task or a question has changed, or the journal can't be read.
 pub fn check(
     state: &SessionState,
     reader: &Reader<'_>,
@@ -40,7 +40,7 @@ pub fn check(
     )))
 }
 
-/// The first question that is another one, for journals that hold no prints.
+/// The first question that has changed, for journals without fingerprints.
 fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<String> {
     if was.is_empty() {
         return None;

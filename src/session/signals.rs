@@ -1,5 +1,6 @@
-//! How processes of this program meet signals: none inherits what its parent blocked or ignored,
-//! and one that is told to end does so in order, soon.
+//! How the processes of this program handle signals. None inherits signals that its parent blocked or ignored, and a
+//! process that is told to end shuts down soon and in order. Engine and worker call these at their start, commands when
+//! they set up Ctrl-C.
 
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,8 +9,8 @@ use std::thread;
 
 use anyhow::Context;
 
-/// Signals that a parent may have left blocked or ignored. Not among them: a broken pipe, which is
-/// an error that the writer sees.
+/// Signals that a parent may have left blocked or ignored. SIGPIPE is not among them: a broken pipe is an error that
+/// the writer sees.
 const INHERITED: [libc::c_int; 11] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -24,11 +25,10 @@ const INHERITED: [libc::c_int; 11] = [
     libc::SIGTTOU,
 ];
 
-/// Gives every signal its default effect and blocks none. For the first line of a process of its
-/// own (engine, worker), before it starts threads: the workbench that starts an engine takes its
-/// signals on a thread and blocks them everywhere else.
+/// Gives every signal its default effect and blocks none. An engine or worker calls this first, before it starts
+/// threads: the workbench that starts an engine handles its signals on one thread and blocks them on all others.
 pub fn start_clean() {
-    // SAFETY: numbers of signals that exist, and default effects instead of handlers.
+    // SAFETY: the signal numbers exist, and default effects are set instead of handlers.
     unsafe {
         for signal in INHERITED {
             libc::signal(signal, libc::SIG_DFL);
@@ -37,10 +37,10 @@ pub fn start_clean() {
     unblock_all();
 }
 
-/// Blocks no signal on this thread and on those that it starts, and is told how children end. For a
-/// process that keeps what else its parent ignores, as `nohup` has a hang-up ignored.
+/// Unblocks all signals on this thread and on threads that it starts later, and restores SIGCHLD. For a process that
+/// keeps other signals ignored as its parent set them, for example SIGHUP under `nohup`.
 pub fn unblock_all() {
-    // SAFETY: an empty set made by the call that makes one; the old one is not asked for.
+    // SAFETY: sigemptyset makes a valid empty set; the old mask is not requested.
     unsafe {
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let mut none: libc::sigset_t = std::mem::zeroed();
@@ -49,21 +49,21 @@ pub fn unblock_all() {
     }
 }
 
-/// Where the handler writes; -1 before there is a place.
+/// The descriptor that the handler writes to; -1 before there is one.
 static TOLD: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn on_signal(_: libc::c_int) {
-    // SAFETY: write is allowed in a handler; the descriptor stays open for the process's life. A
-    // byte into a pipe that is never full does not fail, so errno stays as it was.
+    // SAFETY: write is allowed in a handler; the descriptor stays open until the process ends. Writing a byte to a pipe
+    // that is never full does not fail, so errno is unchanged.
     unsafe {
         let _ = libc::write(TOLD.load(Ordering::SeqCst), [0_u8].as_ptr().cast(), 1);
     }
 }
 
-/// From now on SIGTERM and SIGINT run `act`, once, on a thread of its own.
+/// From now on SIGTERM and SIGINT run `act`, once, on its own thread.
 ///
 /// # Errors
-/// The process has no pipe or thread left.
+/// The pipe or the thread can't be created.
 pub fn when_told_to_end(act: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     let (mut read, write) = std::io::pipe().context("a pipe for signals")?;
     let write = OwnedFd::from(write);
@@ -73,11 +73,11 @@ pub fn when_told_to_end(act: impl FnOnce() + Send + 'static) -> anyhow::Result<(
         if read.read_exact(&mut [0]).is_ok() {
             act();
         }
-        // The handler may write once more; the reading end stays open for it.
+        // The handler may write again, so the reading end stays open.
         std::mem::forget(read);
     })?;
     let handler = on_signal as *const () as libc::sighandler_t;
-    // SAFETY: the handler only writes a byte; a zeroed sigaction is a valid one with an empty mask.
+    // SAFETY: the handler only writes a byte; a zeroed sigaction is valid and has an empty mask.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;

@@ -1,4 +1,4 @@
-//! A session over a made-up task, for tests: its configs, a journal in memory, a run to the end.
+//! A session with a toy task, for tests: its configs, a journal in memory, a run to the end.
 
 use super::config::Config;
 use super::evolve::{Evolution, Next, Work, created};
@@ -27,7 +27,7 @@ start = "grid"
 evaluations = 23
 "#;
 
-/// A merge's weights first, then paths through the winner.
+/// A config of two stages: first a merge's weights, then paths through the winner.
 pub const STAGES: &str = r#"
 name = "toy"
 seed = 5
@@ -62,18 +62,18 @@ pub fn facts() -> SetupFacts {
     SetupFacts { layers: 2, train_questions: 10, test_questions: 10, ..SetupFacts::default() }
 }
 
-/// A fitness for all of a work's splits.
+/// The scores for all splits of a work item, from one fitness.
 pub fn scores(work: &Work, fitness: f64, n: u64) -> Vec<SplitScore> {
     let score = Score { fitness, acc: fitness, acc_in_language: fitness, in_language: 1.0, n };
     work.splits.iter().map(|&split| SplitScore { split, score, tasks: Vec::new() }).collect()
 }
 
-/// As a journal gives it back.
+/// The event as a journal returns it.
 fn again(event: &Event) -> Event {
     serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap()
 }
 
-/// A journal in memory: what is applied is what was written.
+/// A journal in memory: the applied events are the written ones.
 pub fn store(records: &mut Vec<Record>, run: &mut Evolution, event: &Event) {
     let record = Record { seq: records.len() as u64 + 1, at_ms: 0, cost: None, event: again(event) };
     run.apply(&record).unwrap();
@@ -95,7 +95,7 @@ pub fn start_from(event: &Event) -> (Vec<Record>, Evolution) {
     (records, run)
 }
 
-/// Runs to the end. `between` may put an event in before each step.
+/// Runs to the end. `between` may insert an event before each step.
 pub fn finish(
     mut records: Vec<Record>,
     mut run: Evolution,
@@ -117,7 +117,7 @@ pub fn finish(
     panic!("no end");
 }
 
-/// The state that a run's events make.
+/// The state after a run's events.
 pub fn folded(records: &[Record]) -> SessionState {
     let mut state = SessionState::default();
     for record in records {

@@ -1,4 +1,4 @@
-//! `yosegi worker`, the process that does the tensor work: jobs come in on stdin, reports go out on stdout, one JSON
+//! `yosegi worker`, the process that does the tensor work. Jobs come in on stdin and reports go out on stdout, one JSON
 //! document a line. An engine starts it, and it ends with its engine.
 
 use std::fs::File;
@@ -20,10 +20,10 @@ use crate::evaluate::fingerprints::{Changed, of_models};
 use crate::evaluate::{EvalRequest, Evaluator, Progress, SplitResult, is_settled};
 use crate::limits::MESSAGE;
 
-/// Progress is reported this often at most.
+/// The shortest time between two progress reports.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 
-/// The job that is being done, and the highest number of a cancelled one.
+/// The current job, and the highest number of a cancelled one.
 #[derive(Default)]
 struct Current {
     id: u64,
@@ -34,7 +34,7 @@ struct Current {
 /// Does jobs until stdin ends.
 ///
 /// # Errors
-/// A stdout that cannot be taken over, or a thread that cannot be started.
+/// Stdout can't be redirected, or a thread can't be started.
 pub fn run() -> anyhow::Result<()> {
     signals::start_clean();
     die_with_engine();
@@ -64,7 +64,7 @@ pub fn run() -> anyhow::Result<()> {
             Ok(Err(why)) if is_settled(&why) => Report::Unfit { id, why: format!("{why:#}") },
             Ok(Err(why)) => Report::Failed { id, why: format!("{why:#}") },
             Err(panic) => {
-                // What is loaded may be half changed.
+                // The loaded models may be in an inconsistent state.
                 evaluator = Evaluator::default();
                 let said = panic.downcast_ref::<String>().map(String::as_str);
                 let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -119,7 +119,7 @@ fn work(
     }
 }
 
-/// Begins a job: its flag for cancelling, set already if it was cancelled while it waited.
+/// Begins a job and returns its cancel flag, which is already set if the job was cancelled while it waited.
 fn begin(current: &Mutex<Current>, id: u64) -> Arc<AtomicBool> {
     let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
     current.id = id;
@@ -127,7 +127,7 @@ fn begin(current: &Mutex<Current>, id: u64) -> Arc<AtomicBool> {
     Arc::clone(&current.cancel)
 }
 
-/// Jobs in order; cancellations take effect at once; the end of stdin ends the process.
+/// Passes on jobs in order. Cancellations take effect at once, and the end of stdin ends the process.
 fn read_jobs(current: Arc<Mutex<Current>>) -> anyhow::Result<mpsc::Receiver<Job>> {
     let (tx, rx) = mpsc::channel();
     thread::Builder::new()
@@ -136,7 +136,7 @@ fn read_jobs(current: Arc<Mutex<Current>>) -> anyhow::Result<mpsc::Receiver<Job>
             read_lines(std::io::stdin(), MESSAGE, |job| {
                 let Job::Cancel { id } = job else { return tx.send(job).is_ok() };
                 let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
-                // Numbers only grow: what is older than a cancelled job is done.
+                // Job numbers only grow, so jobs with lower numbers than a cancelled one are done.
                 current.cancelled = current.cancelled.max(id);
                 if current.id <= id {
                     current.cancel.store(true, Ordering::SeqCst);
@@ -149,10 +149,10 @@ fn read_jobs(current: Arc<Mutex<Current>>) -> anyhow::Result<mpsc::Receiver<Job>
     Ok(rx)
 }
 
-/// Stdout for reports alone: what a library prints goes to stderr.
+/// Reserves stdout for reports: output that a library prints goes to stderr.
 fn take_stdout() -> anyhow::Result<File> {
-    // SAFETY: the duplicate is a descriptor that nothing else owns; dup2 onto 1 leaves Rust's
-    // own handle of stdout valid, writing to stderr.
+    // SAFETY: nothing else owns the duplicated descriptor. After dup2 onto 1, Rust's own stdout handle stays valid and
+    // writes to stderr.
     unsafe {
         let own = libc::dup(libc::STDOUT_FILENO);
         anyhow::ensure!(own >= 0, "the worker has no stdout");
@@ -161,17 +161,17 @@ fn take_stdout() -> anyhow::Result<File> {
     }
 }
 
-/// Lowers the worker's priority, so that the workbench answers a key at once while it computes. On an idle machine this
-/// costs nothing.
+/// Lowers the worker's priority, so that the workbench responds to a key at once during a computation. This costs
+/// nothing on an idle machine.
 fn give_way() {
-    // SAFETY: nice takes a number and touches no memory. Where it is refused all stays as it was.
+    // SAFETY: nice takes a number and touches no memory. If it fails, the priority stays unchanged.
     unsafe {
         let _ = libc::nice(5);
     }
 }
 
-/// Asks the system to end this process when the engine's thread that started it ends, for whatever reason. (The end of
-/// stdin says the same a little later, on every system.)
+/// Asks the system to kill this process when the engine's thread that started it ends, for whatever reason. The end of
+/// stdin has the same effect a little later, on every system.
 fn die_with_engine() {
     #[cfg(target_os = "linux")]
     // SAFETY: PR_SET_PDEATHSIG takes a signal number and touches no memory.

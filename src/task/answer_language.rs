@@ -1,23 +1,23 @@
-//! The language that a task asks its answers to be in, as headings and tables name it. A task, or the codes that a
-//! session's journal keeps, comes in; words in English and Japanese go out. Both faces call it.
+//! The language in which a task wants its answers, as headings and tables name it. A task, or the language codes in a
+//! session's journal, comes in; words in English and Japanese go out. The workbench and the commands call it.
 
 use super::Task;
 
-/// The language that must be right where an answer counts as right.
+/// The language that an answer must be in to count as right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerLanguage {
-    /// Any will do.
+    /// Any language.
     Any,
-    /// This one, by its code.
+    /// One language, by its code.
     In(String),
-    /// Several tasks do not agree.
+    /// Several tasks ask for different languages.
     Mixed,
 }
 
-/// Stands for the language of a task that asks for none.
+/// The code of a task that asks for no language.
 pub const NO_LANGUAGE: &str = "none";
 
-/// Languages by their codes; others go by the code.
+/// Languages by their codes. A language that is missing here is shown by its code.
 const NAMES: [(&str, &str, &str); 20] = [
     ("ar", "Arabic", "アラビア語"),
     ("bn", "Bengali", "ベンガル語"),
@@ -49,8 +49,8 @@ fn names(code: &str) -> (&str, &str) {
         .map_or((code, code), |(_, english, japanese)| (*english, *japanese))
 }
 
-/// What documents for other programs call a score's two shares of answers in the language of its tasks: of right
-/// answers, and of all. Tasks that ask for Japanese or for none have the names of the paper's metrics.
+/// Names of a score's two shares in documents for other programs: right answers in the tasks' language, and all answers
+/// in that language. Tasks that ask for Japanese or for no language get the names of the paper's metrics.
 #[must_use]
 pub fn share_names<'a>(languages: impl IntoIterator<Item = &'a str>) -> [&'static str; 2] {
     if languages.into_iter().all(|code| code == "ja" || code == NO_LANGUAGE) {
@@ -61,14 +61,14 @@ pub fn share_names<'a>(languages: impl IntoIterator<Item = &'a str>) -> [&'stati
 }
 
 impl AnswerLanguage {
-    /// What a task asks for.
+    /// The language that a task asks for.
     #[must_use]
     pub fn of_task(task: &Task) -> Self {
         task.language.clone().map_or(Self::Any, Self::In)
     }
 
-    /// What several tasks ask for, by the codes that a session's journal keeps ([`NO_LANGUAGE`] for a task that asks
-    /// for none). Journals from before that keep no code; every session then asked for Japanese.
+    /// The language that several tasks ask for, by the codes in a session's journal ([`NO_LANGUAGE`] for a task that
+    /// asks for none). Older journals hold no codes; at that time every session asked for Japanese.
     #[must_use]
     pub fn of_tasks(codes: &[String]) -> Self {
         match codes {
@@ -79,19 +79,19 @@ impl AnswerLanguage {
         }
     }
 
-    /// `right`, `right and Japanese`: what counts.
+    /// Names an answer that counts: `right`, `right and Japanese`.
     #[must_use]
     pub fn right(&self) -> String {
         self.after("right", "")
     }
 
-    /// `right and in Japanese`.
+    /// The same with "in": `right and in Japanese`.
     #[must_use]
     pub fn right_in(&self) -> String {
         self.after("right", "in ")
     }
 
-    /// The same of a right number.
+    /// The same for a number: `right number and Japanese`.
     #[must_use]
     pub fn right_number(&self) -> String {
         self.after("right number", "")
@@ -105,7 +105,7 @@ impl AnswerLanguage {
         }
     }
 
-    /// The language's code, where it is one.
+    /// The language's code, if it is one language.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {

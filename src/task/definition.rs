@@ -1,5 +1,5 @@
-//! A [`Task`]: its questions, how they are put to a model, and how the answers are judged. `load.rs` makes one from a
-//! task file, `scoring/judge.rs` judges its answers.
+//! A [`Task`]: its questions, their prompts, and the rules that judge answers. `load.rs` makes one from a task file,
+//! `scoring/judge.rs` judges answers with it.
 
 use std::collections::HashMap;
 
@@ -9,30 +9,30 @@ use super::config::{Encode, Extract, Length};
 use super::question::Example;
 use super::{Decoding, Detector, Kind, Metric, Question, Scorer, Segmenter, Split, TaskError, template};
 
-/// Questions, how they are put to a model, and how its answers are judged.
+/// The questions of a task, the parts of their prompts, and the rules that judge answers.
 #[derive(Clone, Debug)]
 pub struct Task {
     pub name: String,
     /// The task file's version, for reports.
     pub version: Option<String>,
     pub kind: Kind,
-    /// Questions for training; empty where only the other split was loaded.
+    /// Questions for training; empty if only the other split was loaded.
     pub train: Vec<Question>,
     pub test: Vec<Question>,
-    /// The most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub length: Length,
     /// An answer ends before the first of these strings.
     pub stop: Vec<String>,
     /// How an answer's tokens are chosen.
     pub decoding: Decoding,
     pub scorer: Scorer,
-    /// The metrics that it reports; the first is its score.
+    /// The metrics to report; the first is the task's score.
     pub metrics: Vec<Metric>,
     /// The language that an answer must be in; `None` for any.
     pub language: Option<String>,
-    /// Whether its file gives neither a language nor metrics.
+    /// Whether the task file gives neither a language nor metrics.
     pub(super) open_language: bool,
-    /// Its weight in a fitness of several tasks.
+    /// The task's weight in a fitness over several tasks.
     pub weight: f64,
     /// Whether prompts are wrapped in the model's chat template.
     pub chat: bool,
@@ -40,22 +40,22 @@ pub struct Task {
     pub encode: Encode,
     /// The text before the examples.
     pub description: String,
-    /// One question's template, in minijinja, with the row's columns as variables.
+    /// The template of one question in minijinja; its variables are the row's columns.
     pub template: String,
     /// The text between examples.
     pub separator: String,
-    /// The files that questions and examples came from, under `train`, `test` and `shots`.
+    /// The files of the questions and examples, under `train`, `test` and `shots`.
     pub sources: HashMap<&'static str, String>,
     pub(super) examples: Vec<Example>,
     pub(super) extract: Extract,
     pub(super) pattern: Option<Regex>,
-    /// Cuts texts into words, where a metric compares words.
+    /// Cuts texts into words; set if a metric compares words.
     pub(super) segmenter: Option<&'static Segmenter>,
     pub(super) detector: &'static Detector,
 }
 
 impl Task {
-    /// The text that a model is given for a question: description, examples, question.
+    /// The text that a model gets for a question: description, examples, question.
     ///
     /// # Errors
     /// A prompt template that fails on this question.
@@ -70,10 +70,10 @@ impl Task {
         Ok(out)
     }
 
-    /// The question's own part of the prompt.
+    /// The part of the prompt for this question alone, without description and examples.
     ///
     /// # Errors
-    /// As [`Self::prompt`].
+    /// The same as for [`Self::prompt`].
     pub fn ask(&self, question: &Question) -> Result<String, TaskError> {
         let mut variables = question.row.clone();
         variables.entry("question").or_insert_with(|| question.question.clone().into());
@@ -82,7 +82,7 @@ impl Task {
             .map_err(|e| TaskError::template(&self.name, "prompt", &e, &variables))
     }
 
-    /// The solved examples before a question.
+    /// The solved examples that precede a question.
     pub fn examples<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Example> {
         question.shots.iter().filter_map(|i| self.examples.get(*i))
     }
@@ -96,13 +96,13 @@ impl Task {
         }
     }
 
-    /// What judges language: `lid.176`, or the fallback's name.
+    /// The name of the language detector: `lid.176`, or the fallback's name.
     #[must_use]
     pub fn language_by(&self) -> &'static str {
         self.detector.name()
     }
 
-    /// A metric's name in reports; it names the segmentation where that is not the one of the published scores.
+    /// A metric's name in reports. It includes the segmentation if that differs from the one of the published scores.
     #[must_use]
     pub fn label(&self, metric: Metric) -> String {
         match self.segmenter.filter(|_| metric.needs_words()) {

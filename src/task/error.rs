@@ -1,10 +1,10 @@
-//! What can be wrong with a task: what, where and what to do, one sentence a variant.
+//! Errors of a task. Each variant is one sentence: what is wrong, where, and what to do.
 
 use super::template::Variables;
 use crate::limits::shown;
 use crate::toml_text;
 
-/// Why a task can't be used. File names are as the person gave them; `<zoo.toml>` is built in.
+/// Why a task can't be used. File names are written as the person gave them; `<zoo.toml>` is a built-in file.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
     /// A reference that is neither a built-in name nor a file.
@@ -16,7 +16,7 @@ pub enum TaskError {
     /// A file that can't be read.
     #[error("{} can't be read ({source}): check the path and its permissions", shown(path))]
     Read { path: String, source: std::io::Error },
-    /// A task file that is not TOML.
+    /// A task file that is not valid TOML.
     #[error("{file}, line {line}: {}", shown(message))]
     Syntax { file: String, line: usize, message: String },
     /// A key that no task file has.
@@ -53,10 +53,10 @@ pub enum TaskError {
     /// A split that the task does not have.
     #[error("{file} has no [{split}] questions: add a [{split}] section that says where they come from")]
     NoSplit { file: String, split: &'static str },
-    /// More examples asked for than there are.
+    /// More examples are requested than the data holds.
     #[error("{file}: {count} examples are asked for and {data} has {found}: lower `shots.count`")]
     Shots { file: String, data: String, count: usize, found: usize },
-    /// Questions that are in both splits.
+    /// Questions that both splits contain.
     #[error(
         "{file}: {count} question(s) stand in both train and test (the first: {example:?}): \
          take them out of one, or held-out scores mean nothing"
@@ -65,7 +65,7 @@ pub enum TaskError {
     /// A fitness expression that can't be parsed.
     #[error("fitness \"{}\", character {column}: {}", shown(expression), shown(what))]
     FitnessSyntax { expression: String, column: usize, what: String },
-    /// A name that fitness expressions do not have.
+    /// A name that fitness expressions do not know.
     #[error(
         "fitness \"{}\": unknown name \"{}\", did you mean \"{nearest}\"?",
         shown(expression),
@@ -75,7 +75,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// A template or expression that failed, with the columns that it may use.
+    /// The error for a failed template or expression, with the columns that it may use.
     pub(super) fn template(file: &str, key: &'static str, message: &str, variables: &Variables) -> Self {
         let columns: Vec<String> = variables.keys().map(|k| snippet(k)).collect();
         Self::Template {
@@ -86,7 +86,7 @@ impl TaskError {
         }
     }
 
-    /// The same error with the task file's name where it lacks one.
+    /// Adds the task file's name to an error that lacks one.
     pub(super) fn in_file(mut self, name: &str) -> Self {
         if let Self::Template { file, .. } = &mut self {
             name.clone_into(file);
@@ -95,7 +95,7 @@ impl TaskError {
     }
 }
 
-/// A short piece of foreign text for a message; `{:?}` then makes control characters visible.
+/// A short piece of text from a file for a message. `{:?}` then makes its control characters visible.
 pub(super) fn snippet(text: &str) -> String {
     const LENGTH: usize = 40;
     let mut out: String = text.chars().take(LENGTH).collect();

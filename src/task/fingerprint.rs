@@ -1,5 +1,5 @@
-//! Fingerprints of all that a task's scores depend on: the task file, the questions asked, the examples before them,
-//! and what judges language and words. A session stores them and refuses to resume where one has changed.
+//! Fingerprints of everything that a task's scores depend on: the task file, the questions asked, their examples, the
+//! language detector and the word segmenter. A session stores them and refuses to resume if one has changed.
 
 use std::fmt::Write;
 
@@ -7,14 +7,14 @@ use super::data::builtin;
 use super::{Split, Task, TaskError};
 use crate::checkpoint::Fingerprint;
 
-/// Names the fingerprint of what judges answers' language.
+/// The name under which the language detector is fingerprinted.
 const LANGUAGE: &str = "the language identification";
-/// Names the fingerprint of what cuts answers into words.
+/// The name under which the word segmenter is fingerprinted.
 const WORDS: &str = "the segmentation into words";
 
 impl Task {
-    /// Fingerprints of a task loaded from `reference` with both splits, over its first `train` and `test` questions.
-    /// Questions and examples that are not asked change nothing, nor do comments in the task file.
+    /// Fingerprints of a task loaded from `reference` with both splits. They cover its first `train` and `test`
+    /// questions. Other questions, their examples, and comments in the task file change nothing.
     ///
     /// # Errors
     /// A task file that can no longer be read, or a prompt that fails.
@@ -62,7 +62,7 @@ impl Task {
     }
 }
 
-/// How many questions a fingerprint of [`Task::fingerprints`] covers, where it is one of questions.
+/// How many questions a fingerprint of [`Task::fingerprints`] covers; `None` for a fingerprint of something else.
 #[must_use]
 pub fn fingerprinted_questions(print: &Fingerprint) -> Option<usize> {
     print.hash.split_once(':')?.0.parse().ok()
@@ -139,7 +139,7 @@ mod tests {
 
         write(at, "train.jsonl", &train.replace("\"2\"", "\"9\""));
         assert_eq!(differs("gold"), [format!("{data} (training questions of {task})")]);
-        // The third is not asked.
+        // The third question is not asked.
         write(at, "train.jsonl", &(train.replace("\"3\"", "\"9\"") + &row("five", 5)));
         assert!(differs("unused").is_empty());
         write(at, "train.jsonl", &train);

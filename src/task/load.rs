@@ -1,4 +1,5 @@
-//! Loading a [`Task`]: a task file, or the name of a built-in one, and its data come in.
+//! Loads a [`Task`]. The path of a task file, or the name of a built-in task, comes in; the task with its data goes
+//! out. The commands and the session call it.
 
 use std::collections::HashMap;
 
@@ -17,18 +18,18 @@ impl Task {
         Self::load_from(reference, &Places::from_env())
     }
 
-    /// As [`Self::load`], with data looked for in these folders.
+    /// As [`Self::load`], but searches these folders for data.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// The same as for [`Self::load`].
     pub fn load_from(reference: &str, places: &Places) -> Result<Self, TaskError> {
         Self::load_splits(reference, &[Split::Train, Split::Test], places)
     }
 
-    /// Loads a task with the data of these splits only; the other is left empty. No question may be in both splits.
+    /// Loads a task with the data of these splits only; the other split stays empty. Splits may not share a question.
     ///
     /// # Errors
-    /// A task without a split that is asked for, or whatever is wrong with the file or its data.
+    /// A task that lacks a requested split, or whatever is wrong with the file or its data.
     pub fn load_splits(reference: &str, splits: &[Split], places: &Places) -> Result<Self, TaskError> {
         let (file, text, base) = builtin::find(reference)?;
         let config = config::parse(&file, &text)?;
@@ -61,14 +62,14 @@ impl Task {
             task.sources.insert("shots", pool.data);
             task.examples = pool.examples;
         }
-        // A broken template already fails on the first question.
+        // A broken template fails on the first question, so one question is enough as a test.
         if let Some(first) = task.train.first().or(task.test.first()) {
             task.prompt(first).map_err(|e| e.in_file(&file))?;
         }
         Ok(task)
     }
 
-    /// Where only one split is loaded: the other, if it can be read, must not hold the same questions.
+    /// If only one split is loaded: reads the other if possible and checks that they share no question.
     fn check_other(source: &Source, task: &Self) -> Result<(), TaskError> {
         let other = match (task.train.is_empty(), task.test.is_empty()) {
             (true, false) => &source.task.train,
@@ -127,8 +128,8 @@ impl Task {
         })
     }
 
-    /// This task as earlier sessions read it, whose journals do not name a language: a file without a language meant
-    /// Japanese then, unless it named metrics.
+    /// This task as earlier sessions read it, whose journals name no language. At that time a file without a language
+    /// meant Japanese, unless it named metrics.
     #[must_use]
     pub fn as_in_earlier_sessions(mut self) -> Self {
         if self.open_language {
@@ -143,10 +144,10 @@ impl Task {
         self.open_language
     }
 
-    /// The most tokens of the answer to a question; `tokens` counts a text's tokens.
+    /// The maximum number of tokens of the answer to a question; `tokens` counts a text's tokens.
     ///
     /// # Errors
-    /// Whatever `tokens` fails with.
+    /// Any error of `tokens`.
     pub fn most_tokens<E>(
         &self,
         question: &Question,
@@ -166,7 +167,7 @@ impl Task {
 }
 
 impl TaskConfig {
-    /// The scorer that the file names, else the one of its first metric.
+    /// The scorer that the file names, else the scorer of its first metric.
     pub fn scorer(&self) -> Scorer {
         let by_metric = match self.metrics.first() {
             None | Some(Metric::Acc) => Scorer::Number,
@@ -175,7 +176,7 @@ impl TaskConfig {
         self.scorer.unwrap_or(by_metric)
     }
 
-    /// The metric where the file names none.
+    /// The metric of a file that names none.
     fn metric(&self) -> Metric {
         if self.kind == Kind::Generate && self.scorer() == Scorer::ExactMatch {
             Metric::ExactMatch

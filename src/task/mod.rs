@@ -1,6 +1,6 @@
-//! What good means: a [`Task`] is questions, a prompt template and a scorer. A task file or the name of a built-in task
-//! comes in; prompts, stop strings and verdicts on answers go out. A [`Fitness`] turns the verdicts' means into the one
-//! number that the search maximises. No models here; the evaluation calls it.
+//! Tasks define which answers are good. A [`Task`] has questions, a prompt template and a scorer. A task file or the
+//! name of a built-in task comes in; prompts, stop strings and verdicts on answers go out. A [`Fitness`] turns the
+//! means of the verdicts into the one number that the search maximises. No models here; the evaluation calls it.
 
 mod answer_language;
 mod config;

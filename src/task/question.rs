@@ -1,4 +1,4 @@
-//! One question of a task, and a solved example as a model is shown it.
+//! One question of a task, and a solved example in the form that a model sees. `data/questions.rs` makes both.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,16 @@ use super::template::Variables;
 /// A question with the answer that counts as right.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// The data's `id` column, else the row's number from 1.
+    /// The value of the data's `id` column, else the row's number from 1.
     pub id: String,
-    /// What a person is shown.
+    /// The question as a person sees it.
     pub question: String,
-    /// The right answer; in a worked solution, what follows the last `####`.
+    /// The right answer. In a worked solution it is the text after the last `####`.
     pub gold: String,
-    /// All accepted answers; empty where `gold` is the only one.
+    /// All accepted answers; empty if `gold` is the only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub golds: Vec<String>,
-    /// The choices, in a task of choices.
+    /// The choices, if the task has choices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
     /// Index of the right choice.
@@ -25,12 +25,12 @@ pub struct Question {
     /// The data's columns, the variables of the task's templates.
     #[serde(skip)]
     pub row: Variables,
-    /// The examples before it, by their index in the task.
+    /// The examples that precede the question, by their index in the task.
     #[serde(skip)]
     pub shots: Vec<usize>,
 }
 
-/// A question with its answer, as the text that a model is shown.
+/// A solved example: the question and the answer as a model sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     pub prompt: String,

@@ -1,4 +1,5 @@
-//! A suite: tasks that are reported together, with the mean of their scores. `eval` and `compare` load one.
+//! A suite: tasks that are reported together, with the mean of their scores. A name or a path comes in, task names go
+//! out; `eval` and `compare` load one.
 
 use std::path::Path;
 
@@ -18,7 +19,7 @@ pub struct Suite {
 const KEYS: [&str; 2] = ["name", "tasks"];
 
 impl Suite {
-    /// Loads a built-in suite by name (`ja8`) or a suite file by path. Paths of tasks in it are relative to the file.
+    /// Loads a built-in suite by name (`ja8`) or a suite file by path. Task paths in the file are relative to the file.
     ///
     /// # Errors
     /// A suite that is unknown, can't be read, or names no tasks or too many.
@@ -38,7 +39,7 @@ impl Suite {
         Ok(suite)
     }
 
-    /// A suite of tasks named on a command line, `a,b,c`.
+    /// Makes a suite of the tasks named on a command line, `a,b,c`.
     #[must_use]
     pub fn of(list: &str) -> Self {
         let tasks: Vec<String> =
@@ -47,7 +48,7 @@ impl Suite {
     }
 }
 
-/// A task's path, relative to the suite's folder.
+/// Makes a task's path relative to the suite's folder.
 fn placed(task: &str, folder: &Path) -> String {
     if BUILTIN.contains(&task) {
         return task.to_owned();

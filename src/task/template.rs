@@ -1,5 +1,5 @@
-//! Templates and expressions of task files, in Jinja as lm-evaluation-harness uses it. A row's columns come in, a text
-//! or a value goes out.
+//! Templates and expressions of task files, in Jinja with lm-evaluation-harness's conventions. The columns of a row
+//! come in; a text or a value goes out. The data reader and the prompts call it.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use serde_json::Map;
 
 use super::jinja::{Jinja, Rules};
 
-/// The variables of a template: a row's columns, and what the task adds.
+/// The variables of a template: a row's columns, and the variables that the task adds.
 pub(super) type Variables = Map<String, serde_json::Value>;
 
 fn jinja() -> &'static Jinja {
@@ -17,19 +17,19 @@ fn jinja() -> &'static Jinja {
     JINJA.get_or_init(|| Jinja::new(Rules::Prompt).with_filter("from_json", from_json))
 }
 
-/// `column | from_json`: a cell of a text table that holds a list or an object.
+/// `column | from_json`: parses a cell of a text table that holds a list or an object.
 fn from_json(text: &str) -> Result<Value, Error> {
     let value: serde_json::Value = serde_json::from_str(text)
         .map_err(|e| Error::new(ErrorKind::InvalidOperation, format!("from_json: {e}")))?;
     Ok(Value::from(Serde(value)))
 }
 
-/// Fills in a template. The error is one line.
+/// Renders a template. An error is one line.
 pub(super) fn render(template: &str, variables: &Variables) -> Result<String, String> {
     jinja().render_text(template, Value::from(Serde(variables)))
 }
 
-/// Value of an expression such as `label` or `answers.text`.
+/// Evaluates an expression such as `label` or `answers.text`.
 pub(super) fn evaluate(expression: &str, variables: &Variables) -> Result<serde_json::Value, String> {
     let value = jinja().evaluate(expression, Value::from(Serde(variables)))?;
     value.ok_or_else(|| format!("{expression:?} is undefined"))

@@ -1,15 +1,16 @@
-//! The choices that a task file makes: its kind, its scorer, and which of its questions are asked.
+//! The types of a task file's choices: its kind, its scorer, and its splits. The loader, the judge and the commands use
+//! them.
 
 use serde::{Deserialize, Serialize};
 
-/// Which questions of a task.
+/// A split of a task's questions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// The questions that fitness is measured on.
     #[default]
     Train,
-    /// Held out: never used by the search.
+    /// The held-out questions: the search never uses them.
     Test,
 }
 
@@ -22,11 +23,12 @@ pub enum Kind {
     Generate,
     /// Takes the choice whose text is likeliest after the prompt.
     Choice,
-    /// Takes the likeliest of several whole sentences.
+    /// Takes the likeliest of several complete sentences.
     Sentence,
 }
 
-/// What makes a written answer right. A new scorer is a variant here and an arm in `scoring/judge.rs`.
+/// The rule that decides whether a written answer is right. A new scorer is a variant here and an arm in
+/// `scoring/judge.rs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scorer {
@@ -35,9 +37,9 @@ pub enum Scorer {
     Number,
     /// Reads numbers as a person would: thousands commas, signs, full-width digits, kanji numerals.
     NumberLenient,
-    /// lm-evaluation-harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, if whole.
+    /// lm-evaluation-harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, if it is a whole number.
     Mgsm,
-    /// The text, or what is extracted from it, is one of the accepted answers.
+    /// The text, or the part extracted from it, equals one of the accepted answers.
     ExactMatch,
 }
 

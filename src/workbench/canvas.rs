@@ -1,5 +1,5 @@
-//! The canvas that panes, overlays and widgets draw with: texts, frames and glyphs come in, the cells of a
-//! ratatui buffer go out. All text passes through it, so that whatever a model wrote reaches the terminal as visible
+//! The canvas that panes, overlays and widgets draw with. Texts, frames and glyphs come in, the cells of a
+//! ratatui buffer go out. All text passes through it, so that text written by a model reaches the terminal as visible
 //! letters only, and nothing is drawn outside the screen.
 
 use ratatui::buffer::Buffer;
@@ -12,11 +12,11 @@ use super::text::{clip, width, wrap};
 use super::theme::{Theme, Tone};
 use crate::text::visible_cells;
 
-/// Draws into a frame and remembers where the cursor is and what can be clicked.
+/// Draws into a frame and records the cursor position and the areas that can be clicked.
 pub struct Canvas<'a> {
     pub buffer: &'a mut Buffer,
     pub theme: &'a Theme,
-    /// What lies where, for the mouse.
+    /// The areas that can be clicked, with what each means.
     pub hits: Vec<(Rect, Hit)>,
     /// Where the terminal's cursor is shown.
     pub cursor: Option<Position>,
@@ -28,7 +28,7 @@ impl<'a> Canvas<'a> {
         Self { buffer, theme, hits: Vec::new(), cursor: None }
     }
 
-    /// Writes one line of `text` in at most `cells` and gives the cells used.
+    /// Writes one line of `text` in at most `cells` and returns the number of cells used.
     pub fn text(&mut self, at: (u16, u16), cells: u16, text: &str, style: Style) -> u16 {
         let area = *self.buffer.area();
         let (x, y) = at;
@@ -41,12 +41,12 @@ impl<'a> Canvas<'a> {
         end - x
     }
 
-    /// Writes one line of `text` into the first row of `area` and gives the cells used.
+    /// Writes one line of `text` into the first row of `area` and returns the number of cells used.
     pub fn line(&mut self, area: Rect, text: &str, style: Style) -> u16 {
         if area.height == 0 { 0 } else { self.text((area.x, area.y), area.width, text, style) }
     }
 
-    /// Writes pieces one after the other into the first row of `area` and gives the cells used.
+    /// Writes pieces one after the other into the first row of `area` and returns the number of cells used.
     pub fn pieces(&mut self, area: Rect, pieces: &[(&str, Style)]) -> u16 {
         let mut used = 0;
         for (text, style) in pieces {
@@ -61,12 +61,12 @@ impl<'a> Canvas<'a> {
         self.line(Rect { x: area.right() - wide, width: wide, ..area }, text, style)
     }
 
-    /// Writes a wrapped text into `area` and gives the lines used.
+    /// Writes a wrapped text into `area` and returns the number of lines used.
     pub fn paragraph(&mut self, area: Rect, text: &str, style: Style) -> u16 {
         self.lines(area, wrap(text, area.width.into()).iter().map(String::as_str), style)
     }
 
-    /// Writes lines into `area` and gives the lines used.
+    /// Writes lines into `area` and returns the number of lines used.
     pub fn lines<'t>(&mut self, area: Rect, lines: impl Iterator<Item = &'t str>, style: Style) -> u16 {
         let mut used = 0;
         for line in lines.take(area.height.into()) {
@@ -76,7 +76,7 @@ impl<'a> Canvas<'a> {
         used
     }
 
-    /// Draws a frame with a title and gives the area inside it.
+    /// Draws a frame with a title and returns the area inside it.
     pub fn panel(&mut self, area: Rect, title: &str, focused: bool) -> Rect {
         let area = area.intersection(*self.buffer.area());
         if area.width < 4 || area.height < 3 {
@@ -109,7 +109,7 @@ impl<'a> Canvas<'a> {
         Rect::new(left + 1, top + 1, area.width - 2, area.height - 2)
     }
 
-    /// Empties an area, draws a frame around it and gives the area inside.
+    /// Clears an area, draws a frame around it and returns the area inside.
     pub fn popup(&mut self, area: Rect, title: &str) -> Rect {
         let area = area.intersection(*self.buffer.area());
         for y in area.top()..area.bottom() {
@@ -117,7 +117,7 @@ impl<'a> Canvas<'a> {
                 self.buffer[(x, y)].reset();
             }
         }
-        // A two-cell letter cut in two by the frame would shift the rest of its line: blank it.
+        // If the frame covers half of a two-cell letter, the rest of the line would shift. Blank such a letter.
         if let Some(x) = area.left().checked_sub(1) {
             for y in area.top()..area.bottom() {
                 if x >= self.buffer.area().left() && width(self.buffer[(x, y)].symbol()) > 1 {
@@ -136,7 +136,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Marks a row as the one that keys act on.
+    /// Highlights the row under the cursor.
     pub fn mark(&mut self, row: Rect) {
         self.buffer.set_style(row, self.theme.chosen());
     }
@@ -156,18 +156,18 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Remembers what a click in `area` means.
+    /// Records what a click in `area` means.
     pub fn hit(&mut self, area: Rect, hit: Hit) {
         self.hits.push((area, hit));
     }
 
-    /// `area` without a cell at its left.
+    /// `area` without its leftmost cell column.
     #[must_use]
     pub fn indented(area: Rect) -> Rect {
         Self::after(area, 1)
     }
 
-    /// `area` without a cell at its left and one at its right.
+    /// `area` without its leftmost and rightmost cell columns.
     #[must_use]
     pub fn padded(area: Rect) -> Rect {
         Rect { width: area.width.saturating_sub(2), ..Self::after(area, 1) }
@@ -184,21 +184,21 @@ impl<'a> Canvas<'a> {
         box_
     }
 
-    /// What is left of `area` after its first `cells`.
+    /// `area` without its first `cells` columns.
     #[must_use]
     pub fn after(area: Rect, cells: u16) -> Rect {
         let cells = cells.min(area.width);
         Rect { x: area.x + cells, width: area.width - cells, ..area }
     }
 
-    /// What is left of `area` under its first `rows`.
+    /// `area` without its first `rows` rows.
     #[must_use]
     pub fn below(area: Rect, rows: u16) -> Rect {
         let rows = rows.min(area.height);
         Rect { y: area.y + rows, height: area.height - rows, ..area }
     }
 
-    /// The first row to show so that `cursor` of `of` is in sight in `height` rows.
+    /// The first row to show, so that row `cursor` of a list of `of` rows is visible in `height` rows.
     #[must_use]
     pub fn first_row(cursor: usize, of: usize, height: u16) -> usize {
         let height = usize::from(height);

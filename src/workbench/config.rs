@@ -1,5 +1,5 @@
-//! The config of the next session: the keys `s` and `E` start it. It is the config of the session on the screen,
-//! else the file named on the command line, else the bundled one, with the models picked in the workbench put in.
+//! The config of the next session, which the keys `s` and `E` start. It is the config of the session on the screen,
+//! else the file named on the command line, else the bundled one. The models picked in the workbench replace its own.
 
 use serde::{Deserialize, Serialize};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Value, value};
@@ -19,13 +19,13 @@ pub struct Pool {
     pub sources: Vec<String>,
 }
 
-/// A config's text and what to call it.
+/// A config's text, with the names for its session and for the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartConfig {
     pub text: String,
-    /// Name of the session, in place of the config's.
+    /// Name of the session. It replaces the name in the config.
     pub name: Option<String>,
-    /// How it is named on the screen: `the bundled zoo`, a file name.
+    /// The config's name on the screen: `the bundled zoo`, or a file name.
     pub title: String,
 }
 
@@ -46,7 +46,7 @@ impl StartConfig {
         let text = if kin {
             text.to_owned()
         } else {
-            // The session was named by hand: the next one takes that name, and the engine adds a number.
+            // The user named the session. The next session gets the same name, and the engine adds a number.
             let decor = doc.get("name").and_then(Item::as_value).map(|own| own.decor().clone());
             doc["name"] = value(name);
             if let (Some(decor), Some(new)) = (decor, doc["name"].as_value_mut()) {
@@ -57,19 +57,19 @@ impl StartConfig {
         Self { text, name: None, title: name.to_owned() }
     }
 
-    /// The models that it names.
+    /// The models that the config names.
     #[must_use]
     pub fn pool(&self) -> Pool {
         pool_of(&self.text)
     }
 
-    /// The task that it names.
+    /// The task that the config names.
     #[must_use]
     pub fn task(&self) -> String {
         task_of(&self.text)
     }
 
-    /// The training questions that it watches.
+    /// The training questions that the config watches.
     #[must_use]
     pub fn watched(&self) -> Vec<usize> {
         watched_of(&self.text)
@@ -89,7 +89,7 @@ impl StartConfig {
 }
 
 impl StartConfig {
-    /// The config's text for a search around a hand-made recipe: the recipe's models, method, lambda and
+    /// The config's text for a search around a hand-made recipe. It takes the recipe's models, method, lambda and
     /// normalisation, so that the recipe is a point of the search space.
     #[must_use]
     pub fn for_recipe(&self, pool: &Pool, recipe: &Recipe) -> String {
@@ -115,8 +115,8 @@ impl StartConfig {
     }
 }
 
-/// Turns a config of stages or paths into one search for merge weights. Parameters that `method` does not have
-/// leave the space.
+/// Turns a config of stages or paths into one search for merge weights. Parameters that `method` lacks are
+/// removed from the search space.
 fn for_weights(doc: &mut DocumentMut, method: Method) {
     if let Some(Item::ArrayOfTables(stages)) = doc.remove("stage") {
         let weights = stages.iter().find(|s| s.get("space").is_some_and(|space| space.get("path").is_none()));
@@ -136,7 +136,7 @@ fn for_weights(doc: &mut DocumentMut, method: Method) {
     if space.remove("path").is_some()
         && let Some(search) = doc.get_mut("search").and_then(Item::as_table_like_mut)
     {
-        // The algorithm named for a search over paths does not suit weights.
+        // An algorithm chosen for a search over paths does not suit weights.
         search.remove("algorithm");
         search.remove("options");
     }

@@ -1,6 +1,6 @@
-//! What the state asks to be done outside it: commands to the engine, files, the terminal.
+//! What the state requests from outside: commands to the engine, files, the terminal.
 //!
-//! `App::effects` collects them, the event loop does them in order, and outcomes come back as events.
+//! `App::effects` collects the effects. The event loop carries them out in order, and outcomes come back as events.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use super::files::desk::{Desk, Whose};
 use super::files::write::{Content, Output, Over};
 use crate::session::protocol::{CandidateId, Command, Split};
 
-/// Something to be done outside the workbench's state.
+/// Work to be done outside the workbench's state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Send a command to the engine. `App::asked` remembers what its reply is for.
+    /// Send a command to the engine. `App::asked` keeps the purpose of its reply.
     Send(Ask, Command),
     /// Write the recipe in the editor, or the answers, to a file.
     Write { output: Output, path: PathBuf, content: Content, over: Over },
@@ -26,7 +26,7 @@ pub enum Effect {
     Copy(String),
     /// Take the mouse, or give it back to the terminal.
     Mouse(bool),
-    /// Draw every cell anew.
+    /// Redraw every cell.
     Redraw,
     /// Stop this process as Ctrl-Z does.
     Suspend,
@@ -34,21 +34,21 @@ pub enum Effect {
     Replay(ReplayAction),
 }
 
-/// What a recipe is read for.
+/// Why a recipe is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     Edit,
     Compare,
 }
 
-/// What a reply is for: kept from the request until it comes.
+/// The purpose of a reply, kept from the request until the reply arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// The models of this machine.
     Models,
-    /// A model that a person named.
+    /// A model that the user named.
     Model(String),
-    /// A model to be listed although it is not among this machine's: an error is no news.
+    /// A model to be listed although this machine's list lacks it. An error is not reported.
     Listed,
     /// Distances of these sources from this base.
     Distances { base: String, sources: Vec<String> },
@@ -56,11 +56,11 @@ pub enum Ask {
     Questions,
     /// All sessions of this home.
     Sessions,
-    /// A session was to be started.
+    /// The start of a session.
     Start,
     /// The events of a session.
     Subscribe,
-    /// Pause, resume, stop, inject, watch: the sentence to show once it is done.
+    /// Pause, resume, stop, inject or watch, with the sentence to show once it is done.
     Order(String),
     /// Stored answers of a candidate.
     Answers { session: String, candidate: CandidateId, split: Split },

@@ -1,5 +1,6 @@
-//! What the event loop waits for, in one channel: keys, messages of the engine, files read and written,
-//! signals. Each source sends from a thread of its own.
+//! The events that the event loop waits for, all in one channel: keys, messages of the engine, outcomes of reading and
+//! writing files, signals. Each source sends from its own thread; `terminal/signals.rs` and `replay` start theirs, the
+//! others are started here.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
@@ -19,7 +20,7 @@ use crate::session::{Client, CommandSender, Home};
 
 /// Something that happened outside the state.
 pub enum AppEvent {
-    /// A key, a paste, a new size.
+    /// A key, a paste, a mouse event or a new size.
     Input(Event),
     /// A message from the engine.
     Engine(Box<Message>),
@@ -27,21 +28,21 @@ pub enum AppEvent {
     Connected {
         sender: CommandSender,
         device: String,
-        /// When, milliseconds since the Unix epoch.
+        /// When the engine was found, in milliseconds since the Unix epoch.
         since_ms: u64,
     },
     /// There is no engine, and why.
     Disconnected(String),
-    /// A file was written: its new text, or why it was not written.
+    /// The outcome of writing a file: its new text, or why it was not written.
     Written(Output, PathBuf, Result<String, Unwritten>),
-    /// A recipe was read: the recipe, a note for each key that was ignored, and the file's text.
+    /// The outcome of reading a recipe: the recipe, a note for each key that was ignored, and the file's text.
     Read(PathBuf, Reading, Result<(Box<Recipe>, Vec<String>, String), String>),
-    /// The hand work stored with a session, or which file of it is damaged and how.
+    /// The hand work stored with a session, or the path of its damaged file and what is wrong with it.
     Desk(String, Box<Result<Desk, Damaged>>),
     /// Hand work could not be stored.
     NotKept(PathBuf, String),
     Signal(i32),
-    /// How a replay stands.
+    /// Speed and length of a replay.
     Replay(PlaybackState),
 }
 
@@ -92,7 +93,7 @@ pub fn listen_to_engine(home: Home, events: Sender<AppEvent>) -> io::Result<()> 
     Ok(())
 }
 
-/// Writes a file on a thread of its own.
+/// Writes a file on a new thread.
 pub fn write_file(output: Output, path: PathBuf, content: Content, over: Over, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let outcome = write::write(&path, &content, &over);
@@ -100,8 +101,8 @@ pub fn write_file(output: Output, path: PathBuf, content: Content, over: Over, e
     });
 }
 
-/// Reads a recipe on a thread of its own. Unknown keys are ignored, with a note each. Relative paths are made
-/// absolute, since the engine works in another folder.
+/// Reads a recipe on a new thread. Each unknown key is ignored with a note. Relative paths are made absolute, since
+/// the engine works in another folder.
 pub fn read_recipe(path: PathBuf, why: Reading, events: Sender<AppEvent>) {
     thread::spawn(move || {
         let read = || {
@@ -126,11 +127,11 @@ pub fn read_desk(home: Home, session: String, events: Sender<AppEvent>) {
     });
 }
 
-/// The channel to the thread that stores hand work, and that thread.
+/// The thread that stores hand work, and the channel to it.
 pub type Keeper = (Sender<(Whose, Box<Desk>)>, JoinHandle<()>);
 
-/// Starts the thread that stores hand work. Of several versions that wait it writes the latest alone; it ends when
-/// the sender is dropped.
+/// Starts the thread that stores hand work. If several versions wait, it writes only the latest. It ends when the
+/// sender is dropped.
 ///
 /// # Errors
 /// The thread can't be started.

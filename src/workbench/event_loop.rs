@@ -1,5 +1,5 @@
-//! The event loop: takes in every event that waits, carries out the effects that the state asks for, then draws
-//! one frame. `workbench::run` and `workbench::play` run it.
+//! The event loop. It takes in all waiting events, carries out the effects that the state requests, then draws one
+//! frame. `workbench::run` and `workbench::play` run it.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -19,13 +19,13 @@ use super::terminal::{self, signals};
 use crate::session::json_line::Unsayable;
 use crate::session::{CommandSender, Home};
 
-/// Shortest time between two frames that show engine messages. A key is drawn sooner.
+/// Shortest time between two frames that show engine messages. A frame after a key comes sooner.
 const FRAME: Duration = Duration::from_millis(33);
 /// Shortest time between two frames that show keys.
 const KEY_FRAME: Duration = Duration::from_millis(8);
-/// Most events taken in before a frame is drawn.
+/// The greatest number of events taken in before a frame is drawn.
 const BURST: usize = 4096;
-/// Pause before a lost engine is looked for again.
+/// Pause before the loop tries to find a lost engine again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why the loop ended.
@@ -38,7 +38,7 @@ pub enum End {
 
 /// Where the session's messages come from.
 pub enum Feed {
-    /// The engine of this home, started if there is none.
+    /// The engine of this home. It is started if none runs.
     Engine(Home),
     /// A replay, at this many times the recorded speed.
     Replay(Box<ReplaySource>, f64),
@@ -47,15 +47,15 @@ pub enum Feed {
 /// The workbench in a terminal.
 struct EventLoop {
     app: App,
-    /// Whose engine is looked for again when it is lost.
+    /// The home whose engine is found again after it is lost.
     home: Option<Home>,
-    /// Where a replay's controls go.
+    /// The channel to a replay's playback.
     playback: Option<Sender<ReplayAction>>,
     screen: terminal::Screen,
     events: Sender<AppEvent>,
     engine: Option<CommandSender>,
     hits: Vec<(Rect, Hit)>,
-    /// When to look for the engine again.
+    /// When to try to find the engine again.
     retry: Option<Instant>,
     /// The thread that stores hand work.
     keeper: Option<Keeper>,
@@ -64,7 +64,7 @@ struct EventLoop {
 /// Runs the workbench until it is closed.
 ///
 /// # Errors
-/// The terminal can't be taken or written, or a thread can't be started.
+/// The terminal can't be set up or written, or a thread can't be started.
 pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     signals::block();
     let (events, inbox) = mpsc::channel();
@@ -91,7 +91,7 @@ pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
         keeper,
     };
     let end = event_loop.run(&inbox);
-    // Hand work changed since the last frame is stored before the terminal is given back.
+    // Hand work changed since the last frame is stored before the terminal is restored.
     event_loop.app.keep_desks();
     event_loop.act()?;
     if let Some((keep, keeper)) = event_loop.keeper.take() {
@@ -176,17 +176,17 @@ impl EventLoop {
             AppEvent::Signal(libc::SIGTSTP) => self.suspend()?,
             AppEvent::Signal(signal) => return Ok(Some(End::Signal(signal))),
         }
-        // Requests are sent at once: their replies may come before the next frame.
+        // Requests are sent at once, since their replies may arrive before the next frame.
         self.act()?;
         Ok(None)
     }
 
-    /// Carries out the effects that the state asks for.
+    /// Carries out the effects that the state requests.
     fn act(&mut self) -> anyhow::Result<()> {
         for effect in std::mem::take(&mut self.app.effects) {
             match effect {
                 Effect::Send(ask, command) => {
-                    // Without an engine there is nothing to do: the engine's thread has reported that it is gone.
+                    // Without an engine nothing is sent. The engine's thread has already reported the loss.
                     match self.engine.as_ref().map(|e| e.send(command)) {
                         Some(Ok(id)) => self.app.sent(id, ask),
                         Some(Err(why)) if why.is::<Unsayable>() => self.app.complain(why.to_string()),

@@ -3,20 +3,20 @@
 
 use std::collections::VecDeque;
 
-/// Most lines kept.
+/// The greatest number of lines kept.
 const LINES: usize = 1000;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// Milliseconds since the Unix epoch; 0 where the time is not known.
+    /// Milliseconds since the Unix epoch; 0 if the time is not known.
     pub at_ms: u64,
     /// `info`, `note`, `warn`, `error`.
     pub level: String,
     pub text: String,
-    /// The session that it is about, where it is about one.
+    /// The session that the line is about, if any.
     pub session: Option<String>,
-    /// It is more than `info`, and the log has not been opened since.
+    /// The line's level is above `info`, and the log has not been opened since the line arrived.
     unread: bool,
 }
 
@@ -27,8 +27,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a line and tells whether it is new and more than `info`. Repeated lines are dropped: the engine sends
-    /// its past again after a reconnection, and a session repeats the notes of its start.
+    /// Adds a line. Returns whether it is new and above `info`. Repeated lines are dropped: the engine resends earlier
+    /// lines after a reconnection, and a session repeats the notes of its start.
     pub fn add(&mut self, at_ms: u64, level: &str, text: &str) -> bool {
         self.add_of(None, at_ms, level, text)
     }
@@ -55,7 +55,7 @@ impl Log {
         self.lines.iter()
     }
 
-    /// Number of unread lines that are more than `info`. Lines about a session other than `shown` do not count.
+    /// Number of unread lines above `info`. Lines about a session other than `shown` do not count.
     #[must_use]
     pub fn unread(&self, shown: Option<&str>) -> usize {
         let news = |l: &&LogLine| l.unread && l.session.as_deref().is_none_or(|s| Some(s) == shown);
@@ -78,10 +78,10 @@ mod tests {
         assert!(!log.add(5, "info", "session `zoo` runs on cpu"));
         assert!(log.add(6, "note", "running on the CPU"));
         assert!(log.add(7, "warn", "g1 #2: it was killed"));
-        // The engine's past after a reconnection, and the session's first event.
+        // The engine resends earlier lines after a reconnection, and the session's first event repeats a note.
         assert!(!log.add(7, "warn", "g1 #2: it was killed"));
         assert!(!log.add(0, "note", "running on the CPU"));
-        // The same trouble at another time is another line.
+        // The same text at another time is another line.
         assert!(log.add(9, "warn", "g1 #2: it was killed"));
         assert_eq!((log.lines().count(), log.unread(None)), (4, 3));
         log.read();

@@ -39,11 +39,10 @@ use theme::Theme;
 use crate::session::Home;
 use crate::session::protocol::Status;
 
-/// What the command line asks of the workbench.
+/// The command line's arguments for the workbench.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// A session's config to start at once (`yosegi evolve CONFIG`); the bundled zoo is what
-    /// `s` starts otherwise.
+    /// A session's config to start at once (`yosegi evolve CONFIG`). Without one, `s` starts the bundled zoo.
     pub start: Option<StartConfig>,
     /// The session to open (`yosegi attach NAME`).
     pub attach: Option<String>,
@@ -52,7 +51,7 @@ pub struct Options {
 /// Opens the workbench and returns when it is closed. A run goes on without it.
 ///
 /// # Errors
-/// The home can't be used, or the terminal can't be taken.
+/// The home can't be used, or the terminal can't be set up.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let home = Home::from_env()?;
     messages::speak(Language::from_env());
@@ -67,16 +66,16 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let (end, app) = event_loop::run(app, Feed::Engine(home))?;
     match end {
         End::Quit => say_goodbye(&app),
-        // The terminal is given back; now end as the signal asked.
+        // The terminal is restored. Now end the process by the signal.
         End::Signal(signal) => std::process::exit(128 + signal),
     }
     Ok(())
 }
 
-/// Opens the workbench on a replay: it needs no engine and changes nothing.
+/// Opens the workbench on a replay. A replay needs no engine and changes nothing.
 ///
 /// # Errors
-/// The terminal can't be taken.
+/// The terminal can't be set up.
 pub fn play(source: ReplaySource, speed: f64) -> anyhow::Result<()> {
     messages::speak(Language::from_env());
     let startup = Startup::Attach(source.name().to_owned());
@@ -88,7 +87,7 @@ pub fn play(source: ReplaySource, speed: f64) -> anyhow::Result<()> {
     }
 }
 
-/// Reads the person's key file. The first mistake in it is shown, and all of them stand in the log.
+/// Reads the user's key file. The first mistake in it is shown as a notice, and all of them are in the log.
 fn take_keys(app: &mut App) {
     let (keys, problems) = Keymap::from_file();
     app.keys = keys;
@@ -115,7 +114,7 @@ fn take_desk(app: &mut App, home: &Home) {
     app.take_home_desk(desk, last, alone);
 }
 
-/// Tells on the normal screen which run goes on and how to come back to it.
+/// Prints on the normal screen which run continues and how to return to it.
 fn say_goodbye(app: &App) {
     let Some(run) = &app.run else { return };
     let name = &run.state.name;

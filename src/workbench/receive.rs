@@ -1,5 +1,5 @@
 //! Takes the engine's messages into the state: replies, a session's events, live text and rates. The event loop
-//! calls it; what it wants in turn goes out as effects.
+//! calls it. Requests that follow from a message go out as effects.
 
 use super::app::{App, Link, Notice, Pane, Startup};
 use super::config::{pool_of, task_of, watched_of};
@@ -15,13 +15,13 @@ use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, Ses
 use crate::task::AnswerLanguage;
 
 impl App {
-    /// The engine is found: asks for what the first screen shows.
+    /// The engine is found. Requests what the first screen shows.
     pub fn connected(&mut self, device: String) {
         self.link = Link::Connected { device };
         self.asked.clear();
         self.ask_models();
         self.ask(Ask::Sessions, Command::Sessions);
-        // After a reconnection go on where the events ended.
+        // After a reconnection, continue after the last event received.
         if let Some(run) = &self.run {
             let (session, since) = (run.state.name.clone(), run.state.seq);
             self.ask(Ask::Subscribe, Command::Subscribe { session, since });
@@ -31,7 +31,7 @@ impl App {
         self.answers.fetched.retain(|_, f| matches!(f, FetchedAnswers::Here(_)));
     }
 
-    /// The engine is gone.
+    /// The connection to the engine is lost.
     pub fn disconnected(&mut self, why: &str) {
         self.link = Link::Lost(why.to_owned());
         self.asked.clear();
@@ -75,7 +75,7 @@ impl App {
             (Ask::Listed, _) => {}
             (Ask::Distances { base, sources }, reply) => self.measured(base, sources, reply),
             (Ask::Questions, Reply::Questions(all)) => {
-                // The notice says that they are being read.
+                // The old notice says that the questions are being read.
                 self.notice = None;
                 self.overlay = Some(Overlay::Picker(Picker::questions(&all, &self.preview.questions)));
             }
@@ -102,7 +102,7 @@ impl App {
         }
     }
 
-    /// Takes in the list of sessions, then does what the command line asked for.
+    /// Takes in the list of sessions, then does what the command line requested.
     fn sessions(&mut self, rows: Vec<SessionRow>) {
         self.sessions = rows;
         match std::mem::take(&mut self.startup) {
@@ -124,7 +124,7 @@ impl App {
                     r.problem.is_none()
                         && (r.interrupted || matches!(r.status, Status::Running | Status::Paused))
                 };
-                // A session that runs or is paused goes before an interrupted one; of each kind the latest.
+                // A running or paused session comes before an interrupted one. Among equals the latest wins.
                 let latest =
                     self.sessions.iter().filter(going).max_by_key(|r| (!r.interrupted, r.updated_ms));
                 if let Some(name) = latest.map(|r| r.name.clone()) {
@@ -176,14 +176,14 @@ impl App {
                     None => messages::finished_with(&name, &train, &test),
                 });
             }
-            // Answers that could not be fetched before exist now.
+            // Answers that could not be fetched before exist now, so the failure is forgotten.
             Event::HeldOut { id, .. } => self.forget_failed(*id, Split::Test),
             Event::Evaluated { id, .. } => self.forget_failed(*id, Split::Train),
             _ => {}
         }
     }
 
-    /// Picks the session's models and begins the recipe from them, unless a person has begun a recipe.
+    /// Picks the session's models and starts a recipe from them, unless the user has changed the recipe.
     fn follow_session(&mut self, config: &str) {
         let pool = pool_of(config);
         self.models.shown = [&pool.base].into_iter().chain(&pool.sources).cloned().collect();
@@ -217,8 +217,8 @@ impl App {
         match live {
             Live::TryToken { request, question, text } => self.preview.token(request, question, &text),
             Live::Log { level, text, at_ms } => {
-                // A warning is also shown at the foot of the screen, unless another notice stands there, it is
-                // about another session, or it is older than this workbench. Those stand in the log alone.
+                // A warning is also shown as a notice, unless another notice is shown already, or the warning is
+                // about another session or older than this workbench. Such warnings are only in the log.
                 let here = session.is_none_or(|s| Some(s) == self.session()) && at_ms >= self.since_ms;
                 let matters = self.log.add_of(session, at_ms, &level, &text);
                 if matters && here && self.notice.is_none() {
@@ -251,7 +251,7 @@ impl App {
         }
     }
 
-    /// The picked models changed: the editor's grid follows.
+    /// Updates the editor's grid after the picked models changed.
     pub(super) fn pool_changed(&mut self) {
         let mut layers = self.models.layers();
         if layers == 0

@@ -1,5 +1,5 @@
-//! A recorded session as lines of JSON: its events, and the replies that the panes need beside them. From it every
-//! pane can be drawn again, alike on every machine. The screenshot command makes and draws it; a replay plays it.
+//! A recorded session as lines of JSON: its events, and the engine's replies that the panes need. Every pane can be
+//! drawn from it, with the same result on every machine. The screenshot command makes and draws it; a replay plays it.
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use crate::session::protocol::{
 };
 use crate::session::state::SessionState;
 
-/// Most answers kept of each candidate.
+/// The greatest number of answers kept for each candidate.
 const QUESTIONS: usize = 24;
 /// Size of the pictures in cells.
 pub const SIZE: (u16, u16) = (126, 38);
@@ -37,15 +37,15 @@ pub struct Recording {
     pub models: Vec<ModelSummary>,
     pub records: Vec<Record>,
     pub answers: Vec<(CandidateId, Answers)>,
-    /// Sample answers of the uniform merge and of the best.
+    /// Sample answers of the uniform merge and of the best candidate.
     pub tried: Vec<Answers>,
-    /// How far the sources lie from the base.
+    /// The distances of the sources from the base.
     pub distances: Option<Distances>,
     /// Why there are no sample answers.
     pub without: Option<String>,
 }
 
-/// Rounds the numbers of genomes and recipes to what a picture can show, so that the file stays small.
+/// Rounds the numbers of genomes and recipes to the precision that a picture shows, so that the file stays small.
 fn round(event: &mut Event) {
     let candidate = |c: &mut Candidate| {
         c.genome.iter_mut().for_each(shorten);
@@ -76,7 +76,7 @@ fn shorten(value: &mut f64) {
     *value = (*value * 1e3).round() / 1e3;
 }
 
-/// Asks for a recipe's answers to the questions that are watched.
+/// A request for a recipe's answers to the watched questions.
 fn try_command(config: &str, recipe: Recipe) -> Command {
     Command::Try {
         target: Target::Recipe(Box::new(recipe)),
@@ -98,10 +98,10 @@ enum Line {
 }
 
 impl Recording {
-    /// Reads the lines of a file.
+    /// Reads a recording from the lines of its file.
     ///
     /// # Errors
-    /// A line is not one of a recording; the error names its number.
+    /// A line does not belong to a recording; the error names the line's number.
     pub fn from_lines(text: &str) -> anyhow::Result<Self> {
         let mut out = Self::default();
         for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
@@ -117,7 +117,7 @@ impl Recording {
         Ok(out)
     }
 
-    /// The lines of a file.
+    /// The recording as the lines of its file.
     ///
     /// # Errors
     /// A number is not finite: JSON has no form for it.
@@ -136,10 +136,10 @@ impl Recording {
         Ok(out)
     }
 
-    /// Asks the engine for everything that the pictures of a session show.
+    /// Requests from the engine everything that the pictures of a session show.
     ///
     /// # Errors
-    /// The engine is gone, or has no such session.
+    /// The connection to the engine is lost, or the engine has no such session.
     pub fn of_session(client: &mut Client, session: &str) -> anyhow::Result<Self> {
         let mut out = Self::default();
         out.follow(client, session)?;
@@ -179,7 +179,7 @@ impl Recording {
             let base = if pool.base.is_empty() { best.donor() } else { &pool.base };
             let uniform = super::editor::Editor::new(base, &models, run.state.layers).recipe;
             for recipe in [uniform, *best] {
-                // A recipe whose models are gone has no sample answers.
+                // If a recipe's models are missing, it has no sample answers.
                 match client.call(try_command(&run.state.config, recipe))? {
                     Reply::Answers(answers) => out.tried.push(answers),
                     Reply::Error(why) => {
@@ -210,7 +210,7 @@ impl Recording {
         }
     }
 
-    /// The workbench at the recording's end, all its requests answered.
+    /// The workbench at the recording's end, with all its requests answered.
     #[must_use]
     pub fn workbench(&self, theme: Theme) -> App {
         let mut app = App::new(theme, StartConfig::default(), Startup::ShowRunning);
@@ -258,8 +258,7 @@ impl Recording {
         }
     }
 
-    /// The pictures of the documentation, by their files' names: every pane, help over one, and
-    /// one in Japanese.
+    /// The pictures of the documentation, by file name: every pane, one with help over it, and one in Japanese.
     #[must_use]
     pub fn pictures(&self) -> Vec<Picture> {
         let before = messages::language();
@@ -275,7 +274,7 @@ impl Recording {
         out
     }
 
-    /// A pane of the session at a size in cells, in this thread's language.
+    /// A picture of one pane at a size in cells, in this thread's language.
     #[must_use]
     pub fn picture(&self, pane: Pane, size: (u16, u16)) -> Picture {
         let mut app = self.workbench(THEME);

@@ -1,5 +1,5 @@
 //! Text for the terminal: control characters become visible, widths are counted in cells, lines break by Unicode's
-//! and Japanese rules, and numbers get short forms. The canvas and everything that draws call it.
+//! and Japanese rules, and numbers get short forms. The canvas and all drawing code call it.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::messages;
 use crate::text::visible_cells;
 
-/// Most characters of one text that are laid out in a frame.
+/// The greatest number of characters of one text that are laid out in a frame.
 const LONGEST: usize = 20_000;
 
 /// Characters that may not start a line.
@@ -29,10 +29,10 @@ fn grapheme_width(grapheme: &str) -> usize {
     if grapheme.chars().any(char::is_control) { 0 } else { usize::from(grapheme.cell_width()) }
 }
 
-/// The beginning of `text` that fits in `cells`; what was cut is marked by a final `~`.
+/// The beginning of `text` that fits in `cells`. A final `~` marks a cut.
 #[must_use]
 pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
-    // Fast path: in ASCII a byte is a cell.
+    // Fast path: in ASCII each byte is one cell.
     if text.is_ascii() && text.len() <= cells {
         return Cow::Borrowed(text);
     }
@@ -51,8 +51,8 @@ pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// `text` in lines of at most `cells`, made visible, broken where Unicode (and Japanese
-/// typesetting) allows it; a run without such a place is broken between any two letters.
+/// `text` in lines of at most `cells`, with control characters made visible. Lines break where Unicode and Japanese
+/// typesetting allow it; a run without such a place is broken between any two letters.
 #[must_use]
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(2);
@@ -90,14 +90,14 @@ fn wrap_line(line: &str, cells: usize, out: &mut Vec<String>) {
     out.push(current.trim_end().to_owned());
 }
 
-/// Breaks a word that is longer than a line between letters, and gives the last, open line.
+/// Breaks a word that is longer than a line between letters, and returns the last, unfinished line.
 fn force(before: &str, word: &str, cells: usize, out: &mut Vec<String>) -> (String, usize) {
     let mut line: Vec<&str> = before.graphemes(true).collect();
     let mut used = width(before);
     for grapheme in word.graphemes(true) {
         let w = grapheme_width(grapheme);
         if used + w > cells && !line.is_empty() {
-            // Move letters to the next line until both lines end and begin as Japanese allows.
+            // Move letters to the next line until the line's end and the next line's start are allowed in Japanese.
             let mut keep = line.len();
             let mut first = grapheme;
             let mut taken = w;
@@ -125,7 +125,7 @@ fn may_break(before: &str, after: &str) -> bool {
         && !before.chars().next_back().is_some_and(|c| NOT_AT_END.contains(c))
 }
 
-/// `text` in exactly `cells`, spaces after it.
+/// `text` in exactly `cells`, padded with spaces on the right.
 #[must_use]
 pub fn pad(text: &str, cells: usize) -> String {
     let text = clip(text, cells);
@@ -133,7 +133,7 @@ pub fn pad(text: &str, cells: usize) -> String {
     format!("{text}{}", " ".repeat(gap))
 }
 
-/// `text` in exactly `cells`, spaces before it.
+/// `text` in exactly `cells`, padded with spaces on the left.
 #[must_use]
 pub fn pad_left(text: &str, cells: usize) -> String {
     let text = clip(text, cells);
@@ -141,7 +141,7 @@ pub fn pad_left(text: &str, cells: usize) -> String {
     format!("{}{text}", " ".repeat(gap))
 }
 
-/// The first `most` of `lines`; what was left out is marked in the last.
+/// The first `most` of `lines`. If lines are left out, the last one is marked.
 #[must_use]
 pub fn cut(mut lines: Vec<String>, most: usize, cells: usize) -> Vec<String> {
     if lines.len() > most {
@@ -160,13 +160,13 @@ pub fn cut(mut lines: Vec<String>, most: usize, cells: usize) -> Vec<String> {
     lines
 }
 
-/// A number of bytes in three figures.
+/// A number of bytes with three digits.
 #[must_use]
 pub fn bytes(n: u64) -> String {
     scaled(n as f64, 1024.0, &["B", "KB", "MB", "GB", "TB"])
 }
 
-/// A count in three figures (`560K`, `7.24B`).
+/// A count with three digits (`560K`, `7.24B`).
 #[must_use]
 pub fn count(n: u64) -> String {
     scaled(n as f64, 1000.0, &["", "K", "M", "B", "T"]).replace(' ', "")
@@ -188,7 +188,7 @@ fn scaled(mut value: f64, by: f64, units: &[&str]) -> String {
     format!("{figures} {}", units[unit])
 }
 
-/// Seconds as a person says them: `48 s`, `3:20`, `2 h 05`.
+/// A duration in seconds, written for people: `48 s`, `3:20`, `2 h 05`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     let s = if seconds.is_finite() { seconds.clamp(0.0, 1e9).round() as u64 } else { 0 };
@@ -200,7 +200,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A share in [0, 1] as whole percent.
+/// A fraction in [0, 1] as whole percent.
 #[must_use]
 pub fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)

@@ -1,5 +1,5 @@
 //! Colours and marks. Texts use the terminal's own palette by meaning ([`Tone`]); heat maps use as many colours as
-//! the terminal has; with `NO_COLOR` only bold, dim and reverse are left. Everything that draws asks here.
+//! the terminal has; with `NO_COLOR` only bold, dim and reverse are left. All drawing code gets its styles here.
 
 use ratatui::style::{Color, Modifier, Style};
 
@@ -18,17 +18,17 @@ pub enum Depth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
     pub depth: Depth,
-    /// Draw borders and marks with ASCII alone.
+    /// Draw borders and marks with ASCII only.
     pub ascii: bool,
 }
 
-/// What a text or a mark means.
+/// The meaning of a text or a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Plain,
     Dim,
     Strong,
-    /// Keys, names to look at.
+    /// Keys, and names that need attention.
     Accent,
     Good,
     Warn,
@@ -36,7 +36,7 @@ pub enum Tone {
 }
 
 impl Theme {
-    /// What the environment asks for.
+    /// The theme that the environment sets.
     #[must_use]
     pub fn from_env() -> Self {
         let var = |name: &str| std::env::var(name).unwrap_or_default();
@@ -80,13 +80,13 @@ impl Theme {
         self.tone(if focused { Tone::Accent } else { Tone::Dim })
     }
 
-    /// The row or cell that keys act on.
+    /// Style of the row or cell under the cursor.
     #[must_use]
     pub fn chosen(&self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// Line of a chart: 0 the best, 1 the mean, 2 held out.
+    /// Style of a chart's line: 0 the best, 1 the mean, 2 held out.
     #[must_use]
     pub fn series(&self, index: usize) -> Style {
         match self.depth {
@@ -119,7 +119,7 @@ impl Theme {
         }
     }
 
-    /// The glyph of a heat cell that shows no number: a digit or a sign where there are no colours, else a space.
+    /// The glyph of a heat cell that shows no number: a space, or, without colours, a digit or a sign.
     #[must_use]
     pub fn heat_mark(&self, value: f64, high: f64) -> char {
         if self.depth != Depth::Mono {
@@ -172,7 +172,7 @@ fn ink256(rgb: Rgb) -> u8 {
     if is_bright(rgb) { 16 } else { 231 }
 }
 
-/// Nearest colour of the 6×6×6 cube and the grey ramp that 256-colour terminals share.
+/// Nearest colour in the 6×6×6 cube and the grey ramp of 256-colour terminals.
 fn nearest256(rgb: Rgb) -> u8 {
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     let near = |v: u8| (0..6u8).min_by_key(|&i| LEVELS[usize::from(i)].abs_diff(v)).unwrap_or(0);

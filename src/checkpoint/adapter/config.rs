@@ -9,7 +9,7 @@ use crate::checkpoint::untrusted::printable;
 
 pub(in crate::checkpoint) const CONFIG: &str = "adapter_config.json";
 
-/// Variants that are more than `W + scale · B·A`: the key of `adapter_config.json` that turns each on, and its name.
+/// Variants that add more than `W + scale · B·A`: the key of `adapter_config.json` that enables each, and its name.
 const VARIANTS: [(&str, &str); 14] = [
     ("use_dora", "DoRA"),
     ("use_qalora", "QALoRA"),
@@ -30,7 +30,7 @@ const VARIANTS: [(&str, &str); 14] = [
 /// Initialisations that change the base's own weights: the base on disk plus `scale · B·A` is not the trained model.
 const MOVED_BASE: [&str; 5] = ["pissa", "olora", "loftq", "corda", "lora_ga"];
 
-/// The keys of `adapter_config.json` that decide the result.
+/// The keys of `adapter_config.json` that affect the result.
 #[derive(Deserialize)]
 pub(super) struct Config {
     pub(super) peft_type: String,
@@ -49,7 +49,7 @@ fn eight() -> f64 {
     8.0
 }
 
-/// Patterns of module names with a value each, in the order of the file; the first that matches counts.
+/// Patterns of module names, each with a value, in file order; the first match wins.
 struct Patterns(Vec<(String, f64)>);
 
 impl<'de> Deserialize<'de> for Patterns {
@@ -73,8 +73,7 @@ impl<'de> Deserialize<'de> for Patterns {
 }
 
 impl Patterns {
-    /// The value of the first pattern that matches the end of `module` at a dot (PEFT's
-    /// `get_pattern_key`).
+    /// The value of the first pattern that matches the end of `module` after a dot (PEFT's `get_pattern_key`).
     fn value(&self, module: &str) -> Result<Option<f64>, String> {
         for (pattern, value) in &self.0 {
             let whole = regex::Regex::new(&format!("^(.*\\.)?({pattern})$")).map_err(|_| {
@@ -107,7 +106,7 @@ impl Config {
     }
 }
 
-/// Refuses what is more than a plain `LoRA`, by name.
+/// Refuses everything that is more than a plain `LoRA`, by name.
 pub(super) fn refuse_variants(config: &Value) -> Result<(), String> {
     let on = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,

@@ -1,14 +1,14 @@
-//! The values of a base's tensor with an adapter applied, as PEFT's `merge_and_unload` makes them. In: the base's tensor
-//! and the adapter's A and B. Out: bytes in the base's type. Called when an adapted tensor is first asked for.
+//! The values of a base tensor with an adapter applied, computed like PEFT's `merge_and_unload`. In: the base's tensor
+//! and the adapter's A and B. Out: bytes in the base's type. Called when an adapted tensor is first read.
 //!
-//! A and B are taken in f32; their product times the scale is added to the base's values in f32, and the sum is rounded
-//! once to the base's type. (The change of an embedding is rounded before it is added too, as PEFT does.)
+//! A and B are read as f32. Their product times the scale is added to the base's values in f32, and the sum is rounded
+//! once to the base's type. (For an embedding, the change is also rounded before it is added, as in PEFT.)
 
 use super::Delta;
 use crate::checkpoint::formats::header::Entry;
 use crate::checkpoint::{Dtype, TensorView};
 
-/// The bytes of `base` with `delta` applied; `part` gives the adapter's tensors.
+/// The bytes of `base` with `delta` applied; `part` returns the adapter's tensors.
 pub(in crate::checkpoint) fn apply<'a>(
     base: TensorView<'_>,
     change: &'a Delta,
@@ -51,7 +51,7 @@ pub(in crate::checkpoint) fn apply<'a>(
     out
 }
 
-/// `base` plus `scale` × the rows that `product` gives, row by row.
+/// `base` plus `scale` × the rows that `product` computes, row by row.
 fn add_rows(
     base: TensorView<'_>,
     scale: f32,
@@ -82,7 +82,7 @@ fn low_rank(factors: &[f32], rows: &[f32], columns: usize, out: &mut [f32]) {
     chain(factors, rows, columns, out);
 }
 
-/// [`chain`] compiled with vector FMA; the same bits, since each operation is exact IEEE.
+/// [`chain`] compiled with vector FMA. It gives the same bits, since each operation is exact IEEE.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn low_rank_fma(factors: &[f32], rows: &[f32], columns: usize, out: &mut [f32]) {

@@ -35,13 +35,13 @@ pub(in crate::checkpoint) enum Delta {
 pub(in crate::checkpoint) struct Adapter {
     pub(in crate::checkpoint) file: String,
     pub(in crate::checkpoint) bytes: Bytes,
-    /// Name of each tensor of the base that changes, and how.
+    /// Name of each tensor of the base that the adapter changes, and the change.
     pub(in crate::checkpoint) deltas: Vec<(String, Delta)>,
     /// The model card, if there is one.
     pub(in crate::checkpoint) card: Option<Vec<u8>>,
 }
 
-/// The name of the weight file, of those that `there` finds.
+/// The name of the first weight file for which `there` is true.
 pub(in crate::checkpoint) fn weights_in(there: impl Fn(&str) -> bool) -> Option<&'static str> {
     [WEIGHTS, PICKLED].into_iter().find(|name| there(name))
 }
@@ -51,7 +51,7 @@ pub(in crate::checkpoint) fn is_adapter(folder: &Path) -> bool {
     folder.join(CONFIG).exists() && !folder.join("config.json").exists()
 }
 
-/// The base that the adapter in `folder` names as its own.
+/// The base that the adapter in `folder` names in its config.
 pub(in crate::checkpoint) fn base_of(folder: &Path) -> Option<String> {
     let config: Value =
         serde_json::from_slice(&limits::read(&folder.join(CONFIG), limits::SMALL_FILE).ok()?).ok()?;
@@ -60,7 +60,7 @@ pub(in crate::checkpoint) fn base_of(folder: &Path) -> Option<String> {
 }
 
 impl Adapter {
-    /// Opens the adapter in `folder`, calling it `reference`.
+    /// Opens the adapter in `folder` under the name `reference`.
     pub(in crate::checkpoint) fn open(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
         let refused = |problem: String| CheckpointError::Adapter { adapter: reference.to_owned(), problem };
         let Ok(config) = limits::read(&folder.join(CONFIG), limits::SMALL_FILE) else {
@@ -108,7 +108,7 @@ impl Adapter {
                 deltas.push((name.replace(".default.", "."), Delta::Whole(entry)));
                 continue;
             };
-            // A sorts before B: each A is met first and takes its B out of the map.
+            // A sorts before B: each A comes first and removes its B from the map.
             let other =
                 key.replacen("lora_A", "lora_B", 1).replacen("lora_embedding_A", "lora_embedding_B", 1);
             let missing = || bad(&key, "has no partner: lora_A and lora_B come in pairs".to_owned());
@@ -127,19 +127,20 @@ impl Adapter {
                 if part.embedding { Delta::Embedding { a, b, scale } } else { Delta::Linear { a, b, scale } };
             deltas.push((format!("{module}.weight"), change));
         }
-        // A trained embedding may be saved whole beside its A and B: those then add to it, so it comes first.
+        // A trained embedding may be saved whole, with its A and B as well: A and B then apply to the saved embedding,
+        // so it comes first.
         deltas.sort_by_key(|(_, change)| !matches!(change, Delta::Whole(_)));
         Ok(Self { file, bytes, deltas, card })
     }
 }
 
-/// Which half of a pair, A or B, and of which kind.
+/// Which half of a pair (A or B), and which kind of pair.
 struct Part {
     is_a: bool,
     embedding: bool,
 }
 
-/// `model.layers.0.self_attn.q_proj.lora_A.weight` → the module and the half.
+/// Splits `model.layers.0.self_attn.q_proj.lora_A.weight` into the module and the half.
 fn split_key(key: &str) -> Option<(&str, Part)> {
     let part = |is_a, embedding| Part { is_a, embedding };
     for (mark, part) in [

@@ -1,75 +1,75 @@
-//! The model families, one row of data each: what the family's decoder has (biases, norms, windows, fused tensors) and
-//! what a `config.json` of the family means where it is silent. The config reader, the list of tensors and the decoder
-//! follow [`FAMILIES`]; a new family is a row here and a fixture of `tests/golden/transformers`.
+//! The model families, one row of data each: what the family's decoder has (biases, norms, windows, fused tensors), and
+//! the defaults for keys that its `config.json` leaves out. The config reader, the list of tensors and the decoder
+//! follow [`FAMILIES`]. A new family needs a row here and a fixture in `tests/golden/transformers`.
 
 /// Whether a projection has a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bias {
     Never,
     Always,
-    /// As this key of the config says.
+    /// Given by this key of the config.
     Key(&'static str),
 }
 
-/// Which blocks see only the last `sliding_window` positions.
+/// Which blocks are limited to the last `sliding_window` positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Windows {
-    /// None, whatever the config says.
+    /// No block, whatever the config says.
     Never,
-    /// Every block; a config without the key has this window.
+    /// Every block; the value is the window if the config has no such key.
     Every(Option<usize>),
-    /// As `layer_types` lists them; else with `use_sliding_window` those from `max_window_layers` on. A
-    /// config without `sliding_window` has 4096.
+    /// The blocks listed in `layer_types`; without that list, with `use_sliding_window`, the blocks from
+    /// `max_window_layers` on. The default of `sliding_window` is 4096.
     Upper,
-    /// As `layer_types` lists them; else all but every second. A config without `sliding_window` has
+    /// The blocks listed in `layer_types`; without that list, all but every second. The default of `sliding_window` is
     /// 4096.
     ButSecond,
-    /// As [`Self::ButSecond`], but every `sliding_window_pattern`-th, with this default.
+    /// Like [`Self::ButSecond`], but all except every `sliding_window_pattern`-th block, with this default.
     ButEvery(u32),
 }
 
 impl Windows {
-    /// Whether blocks of one model may differ, and the config may list them.
+    /// Whether the blocks of one model may differ, so that the config may list them.
     #[must_use]
     pub const fn are_listed(self) -> bool {
         matches!(self, Self::Upper | Self::ButSecond | Self::ButEvery(_))
     }
 }
 
-/// What `head_dim` means where it isn't a number.
+/// The meaning of `head_dim` if it is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadDim {
     /// Absent or null: `hidden_size` / heads, rounded down.
     Shared,
     /// Absent: `hidden_size` / heads, rounded down; null is refused.
     SharedIfAbsent,
-    /// Absent: this; null is refused.
+    /// Absent: this number; null is refused.
     Fixed(usize),
 }
 
-/// What `num_key_value_heads` means where it isn't a number.
+/// The meaning of `num_key_value_heads` if it is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KvHeads {
-    /// Absent; `None`: one a query head.
+    /// The value if the key is absent; `None` means one per query head.
     pub absent: Option<usize>,
-    /// Whether null may stand for one a query head.
+    /// Whether null is allowed and means one per query head.
     pub nullable: bool,
 }
 
-/// Gemma's keys about attention scores and logits, with their defaults.
+/// Gemma's keys for attention scores and logits, with their defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
     /// `query_pre_attn_scalar`.
     pub scalar: u32,
     /// `attn_logit_softcapping`.
     pub score_cap: Option<f64>,
-    /// Whether that is applied: transformers' usual attention for Gemma 3 has none.
+    /// Whether the score cap is applied: transformers' default attention for Gemma 3 does not apply it.
     pub capped: bool,
     /// `final_logit_softcapping`.
     pub logit_cap: Option<f64>,
 }
 
-/// The sizes that a config without them means.
+/// The default sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     pub hidden: usize,
@@ -95,30 +95,30 @@ pub struct Family {
     pub qk_norm: bool,
     /// Norms multiply by 1 + w instead of w.
     pub norm_plus_one: bool,
-    /// A norm after attention and MLP too, before their output joins the residual stream.
+    /// Further norms after attention and MLP, before their outputs join the residual stream.
     pub post_norms: bool,
     /// Embeddings are multiplied by √`hidden_size`.
     pub scaled_embedding: bool,
-    /// Query, key and value lie in one tensor, gate and up in another.
+    /// Query, key and value are stored as one tensor, gate and up as another.
     pub fused: bool,
     pub windows: Windows,
-    /// Blocks with a window have rotary parameters of their own.
+    /// Blocks with a window have their own rotary parameters.
     pub local_rope: bool,
-    /// Only a share of a head's features may be rotated.
+    /// The config may rotate only a share of a head's features.
     pub partial_rope: bool,
-    /// `original_max_position_embeddings` beside the rotary parameters always counts, with this default.
+    /// `original_max_position_embeddings` next to the rotary parameters always applies, with this default.
     pub original_positions: Option<usize>,
     pub sizes: Sizes,
     pub head_dim: HeadDim,
-    /// `hidden_size` must be a multiple of the heads, even where `head_dim` says another size.
+    /// `hidden_size` must be a multiple of the heads, even if `head_dim` sets another size.
     pub whole_heads: bool,
     pub kv_heads: KvHeads,
     pub eps: f64,
-    /// Gemma's keys about scores and logits, where the family has them.
+    /// Gemma's keys for scores and logits, if the family has them.
     pub scores: Option<Scores>,
-    /// What a config without `tie_word_embeddings` means.
+    /// The default of `tie_word_embeddings`.
     pub tied: bool,
-    /// The key of the activation, and what a config without it means.
+    /// The key of the activation, and its default.
     pub activation: (&'static str, &'static str),
     pub rope_theta: f64,
     pub bos: Option<u32>,
@@ -201,7 +201,7 @@ const GEMMA2: Family = Family {
     ..GEMMA
 };
 
-/// Every family that is read, merged and run here.
+/// Every supported family.
 pub const FAMILIES: [Family; 8] = [
     LLAMA,
     Family {
@@ -248,14 +248,14 @@ pub const FAMILIES: [Family; 8] = [
 ];
 
 impl Family {
-    /// The family of that `model_type`.
+    /// The family with this `model_type`.
     #[must_use]
     pub fn named(model_type: &str) -> Option<&'static Self> {
         static TABLE: [Family; FAMILIES.len()] = FAMILIES;
         TABLE.iter().find(|f| f.model_type == model_type)
     }
 
-    /// The names of all, for messages.
+    /// The names of all families, for messages.
     #[must_use]
     pub fn names() -> Vec<String> {
         FAMILIES.iter().map(|f| f.model_type.to_owned()).collect()

@@ -1,6 +1,6 @@
-//! Single keys of a `config.json`, each checked as it is read. In: the JSON object and a key. Out: the value, its default,
-//! or an error that names file and key. As strict as transformers 5: a text is no number, a number is no flag, and null
-//! is allowed only where it has a meaning.
+//! Reads single keys of a `config.json` and checks each. In: the JSON object and a key. Out: the value, its default, or
+//! an error that names file and key. As strict as transformers 5: text is not accepted as a number, a number is not
+//! accepted as a flag, and null is allowed only where it has a meaning.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted::printable;
 use crate::limits::MODEL_SIZE;
 
-/// What stands under a key.
+/// The value of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Given<T> {
     Absent,
@@ -27,7 +27,7 @@ impl<'a> ConfigReader<'a> {
         CheckpointError::Config { file: self.file.to_owned(), key: key.to_owned(), problem }
     }
 
-    /// The error for a value that is not what it must be.
+    /// The error for a value of the wrong kind.
     pub(super) fn unfit(&self, key: &str, value: &Value, must: &str) -> CheckpointError {
         self.problem(key, format!("is {}; it must be {must}", printable(&value.to_string())))
     }
@@ -45,7 +45,7 @@ impl<'a> ConfigReader<'a> {
         }
     }
 
-    /// The value, or the default where the key is absent; null is refused.
+    /// The value, or the default if the key is absent; null is refused.
     fn filled<T>(&self, key: &str, given: Given<T>, default: T, must: &str) -> Result<T, CheckpointError> {
         match given {
             Given::Value(value) => Ok(value),
@@ -66,17 +66,17 @@ impl<'a> ConfigReader<'a> {
         self.read(key, &must, take)
     }
 
-    /// A count of at least 1; absent takes the default, null is refused.
+    /// A count of at least 1; the default if absent; null is refused.
     pub(super) fn size(&self, key: &str, default: usize) -> Result<usize, CheckpointError> {
         self.filled(key, self.count(key)?, default, &format!("a whole number from 1 to {MODEL_SIZE}"))
     }
 
-    /// A number that is written with a point or an exponent.
+    /// A number written with a point or an exponent.
     pub(super) fn real(&self, key: &str) -> Result<Given<f64>, CheckpointError> {
         self.read(key, "a number written with a point, as 1.0", |v| v.as_f64().filter(|_| v.is_f64()))
     }
 
-    /// A number not below 0, written with a point; absent takes the default, null is refused.
+    /// A number of at least 0, written with a point; the default if absent; null is refused.
     pub(super) fn share(&self, key: &str, default: f64) -> Result<f64, CheckpointError> {
         let must = "a number of at least 0.0, written with a point";
         match self.filled(key, self.real(key)?, default, must)? {
@@ -85,18 +85,18 @@ impl<'a> ConfigReader<'a> {
         }
     }
 
-    /// true or false; absent takes the default, null is refused.
+    /// true or false; the default if absent; null is refused.
     pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool, CheckpointError> {
         let must = "true or false";
         self.filled(key, self.read(key, must, Value::as_bool)?, default, must)
     }
 
-    /// A text; absent takes the default, null is refused.
+    /// A text; the default if absent; null is refused.
     pub(super) fn text(&self, key: &str, default: &'a str) -> Result<&'a str, CheckpointError> {
         self.filled(key, self.read(key, "a text", Value::as_str)?, default, "a text")
     }
 
-    /// A token id; null, and a number below 0 or too large for any vocabulary, mean none.
+    /// A token id; null, a negative number and a number too large for any vocabulary mean none.
     pub(super) fn token(&self, key: &str, default: Option<u32>) -> Result<Option<u32>, CheckpointError> {
         Ok(match self.whole(key)? {
             Given::Value(id) => u32::try_from(id).ok(),
@@ -119,7 +119,7 @@ impl<'a> ConfigReader<'a> {
         Ok(out)
     }
 
-    /// Checks keys that are not used here. transformers checks their types, and what is merged here must load there.
+    /// Checks keys that Yosegi does not use: transformers checks their types, and a merge must load there.
     pub(super) fn check_unused(&self, family: &Family) -> Result<(), CheckpointError> {
         if family.model_type == "llama" {
             self.whole("pretraining_tp")?;
@@ -142,7 +142,7 @@ impl<'a> ConfigReader<'a> {
             Given::Absent => family.pad,
             Given::Null => None,
         };
-        // Counted from the end where it is negative.
+        // A negative number counts from the end.
         let rows = vocab as i64;
         match token.filter(|token| !(-rows..rows).contains(token)) {
             None => Ok(()),

@@ -1,6 +1,6 @@
-//! The config of a decoder whose layers come from several models. In: the model and layer that each new layer comes from.
-//! Out: a config in which whatever the old ones say of single layers (windows, `layer_types`) has moved with them. Called
-//! for merges of slices and for exported paths.
+//! The config of a decoder whose layers come from several models. In: the model and layer of origin of each new layer.
+//! Out: a config in which per-layer settings (windows, `layer_types`) have moved with their layers. Merges of slices
+//! and exported paths call it.
 
 use serde_json::Value;
 
@@ -8,27 +8,26 @@ use super::family::Windows;
 use super::windows::{FULL, SLIDING};
 use crate::checkpoint::{CheckpointError, ModelConfig};
 
-/// Keys of a config that hold one value a layer.
+/// Config keys that hold one value per layer.
 const PER_LAYER: [&str; 2] = [LAYER_TYPES, "no_rope_layers"];
 const LAYER_TYPES: &str = "layer_types";
 
-/// Keys about quantized weights. The weights read here are plain, whatever a config left beside them says.
+/// Keys about quantized weights. The weights read here are always unquantized, whatever leftover keys in a config say.
 const PACKING: [&str; 2] = ["quantization_config", "compression_config"];
 
-/// The layer of a model that a new layer comes from.
+/// The model and layer that a new layer comes from.
 #[derive(Clone, Copy)]
 pub struct Origin<'a> {
     /// The model's name in errors.
     pub name: &'a str,
     pub config: &'a ModelConfig,
-    /// Counted from 0; the model has it.
+    /// Index from 0; the model has this layer.
     pub layer: usize,
 }
 
 impl ModelConfig {
-    /// This config for a decoder made of these layers. Windows go with the layers in families where
-    /// they differ from layer to layer, and are written out where their new places would give them
-    /// others; all else is this config's.
+    /// This config for a decoder made of these layers. In families whose windows differ by layer, windows move with the
+    /// layers, and are written out if the new places would imply other windows. All other settings are this config's.
     pub fn of_layers(&self, layers: &[Origin<'_>]) -> Result<Self, CheckpointError> {
         let mut config = self.clone();
         config.num_hidden_layers = layers.len();
@@ -65,12 +64,12 @@ impl ModelConfig {
 }
 
 impl ModelConfig {
-    /// The keys about quantized weights that this config has.
+    /// The keys about quantized weights that are set in this config.
     pub fn packing(&self) -> impl Iterator<Item = &'static str> {
         PACKING.into_iter().filter(|key| self.raw.get(key).is_some_and(|value| !value.is_null()))
     }
 
-    /// Takes the keys about quantized weights out of a config.
+    /// Removes the keys about quantized weights from a config.
     pub fn unpack(config: &mut serde_json::Map<String, Value>) {
         for key in PACKING {
             config.remove(key);
@@ -83,7 +82,7 @@ impl Origin<'_> {
         self.config.windowed.get(self.layer).copied().unwrap_or_default()
     }
 
-    /// What the layer's own config lists for it.
+    /// The value that the layer's original config lists for it.
     fn listed(&self, key: &str) -> Result<Value, CheckpointError> {
         match self.config.raw.get(key).and_then(|list| list.get(self.layer)) {
             Some(value) => Ok(value.clone()),
@@ -100,12 +99,12 @@ impl Origin<'_> {
     }
 }
 
-/// The name of a layer with or without a window.
+/// The `layer_types` name of a layer with or without a window.
 fn kind(windowed: bool) -> &'static str {
     if windowed { SLIDING } else { FULL }
 }
 
-/// The one window of those layers that have one.
+/// The common window length of the layers that have a window.
 fn one_window(layers: &[Origin<'_>]) -> Result<Option<usize>, CheckpointError> {
     let mut windows = layers.iter().filter(|l| l.is_windowed());
     let Some(first) = windows.next() else { return Ok(None) };
@@ -155,7 +154,7 @@ mod tests {
         assert_eq!(made.windowed, [false, false, true, false, true, true]);
         let read = ModelConfig::from_json("m", made.raw.to_string().as_bytes()).unwrap();
         assert_eq!(read, made);
-        // In their places nothing need be said.
+        // At these places the defaults already apply, so nothing is written.
         let same = moved(&base, &[0, 1, 2, 3].map(|layer| (&base, layer))).unwrap();
         assert_eq!(same, base);
     }
@@ -171,7 +170,7 @@ mod tests {
         let other = config(&json!({"sliding_window": 7}));
         let why = moved(&base, &[(&base, 3), (&other, 2)]).unwrap_err().to_string();
         assert!(why.contains("sliding_window is 7 in layer 2") && why.contains("5 in layer 3"), "{why}");
-        // None of the layers has one: its number does not matter.
+        // None of the layers has a window, so its length does not matter.
         assert_eq!(moved(&base, &[(&base, 0), (&other, 1)]).unwrap().sliding_window, None);
     }
 

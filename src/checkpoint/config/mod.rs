@@ -1,6 +1,6 @@
-//! `config.json` of a checkpoint. In: its bytes. Out: a [`ModelConfig`], every key checked. What a key means where it
-//! is absent, null or in disagreement with another is what transformers 5.24 makes of it; `docs/config-keys.md` has
-//! the table. Families are rows of `family`.
+//! `config.json` of a checkpoint. In: its bytes. Out: a [`ModelConfig`] with every key checked. Absent, null and
+//! contradicting keys mean what they mean in transformers 5.24; `docs/config-keys.md` has the table. The families are
+//! the rows of `family`.
 
 pub(super) mod family;
 mod fields;
@@ -22,7 +22,7 @@ use rotary::{Rotary, RotaryContext};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     pub model_type: String,
-    /// What the decoder of this `model_type` has.
+    /// The row of this `model_type`: what its decoder has.
     pub family: &'static Family,
     pub hidden_size: usize,
     pub intermediate_size: usize,
@@ -34,30 +34,30 @@ pub struct ModelConfig {
     pub rms_norm_eps: f64,
     /// Rotary position embeddings.
     pub rope: Rotary,
-    /// Those of blocks with a window, where they differ (Gemma 3).
+    /// Rotary position embeddings of blocks with a window, if they differ (Gemma 3).
     pub rope_local: Option<Rotary>,
     pub max_position_embeddings: usize,
-    /// Window of the blocks that have one; `None` where no block has.
+    /// Window length of the blocks that have a window; `None` if no block has one.
     pub sliding_window: Option<usize>,
-    /// Whether each block sees only the last `sliding_window` positions.
+    /// For each block, whether it is limited to the last `sliding_window` positions.
     pub windowed: Vec<bool>,
-    /// Attention scores are divided by the root of this.
+    /// Attention scores are divided by the square root of this.
     pub query_pre_attn_scalar: f64,
     /// Soft cap of attention scores: `cap · tanh(score / cap)`.
     pub attn_logit_softcapping: Option<f64>,
     /// Soft cap of logits: `cap · tanh(logit / cap)`.
     pub final_logit_softcapping: Option<f64>,
-    /// Whether the LM head is the embeddings; not so where the checkpoint stores a head of its own.
+    /// Whether the LM head is the embeddings; false if the checkpoint stores its own head.
     pub tie_word_embeddings: bool,
     pub bos_token_id: Option<u32>,
     pub eos_token_ids: Vec<u32>,
     /// Query, key and value projections have biases.
     pub attention_bias: bool,
-    /// The attention's output projection has one.
+    /// The attention's output projection has a bias.
     pub out_bias: bool,
     pub mlp_bias: bool,
     pub hidden_act: String,
-    /// The whole file, for writing a merge back.
+    /// The whole file, to write it again for a merge.
     pub raw: Value,
 }
 
@@ -173,7 +173,7 @@ impl ConfigReader<'_> {
         let Some(scores) = family.scores else { return Ok((head_dim as f64, None, None)) };
         let cap = |key: &str, default: Option<f64>| match self.real(key)? {
             Given::Value(0.0) => Err(self.unfit(key, &0.0.into(), "a number other than 0")),
-            // The sign of the cap cancels out in `cap · tanh(x / cap)`.
+            // The sign of the cap cancels in `cap · tanh(x / cap)`.
             Given::Value(cap) => Ok(Some(cap.abs())),
             Given::Absent => Ok(default),
             Given::Null => Ok(None),
@@ -197,7 +197,7 @@ impl ConfigReader<'_> {
         }
         let (key, default) = family.activation;
         let found = self.text(key, default)?;
-        // The first Gemma's configs say gelu and mean its tanh formula.
+        // Configs of the first Gemma say gelu but mean its tanh formula.
         Ok(if family.model_type == "gemma" && found == "gelu" { default } else { found }.to_owned())
     }
 }

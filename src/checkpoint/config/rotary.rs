@@ -1,8 +1,9 @@
-//! Rotary position embeddings as a `config.json` describes them. In: the config's keys. Out: a [`Rotary`] for all blocks,
-//! and a second one for blocks with a window where the family has one.
+//! Rotary position embeddings of a `config.json`. In: the config's keys. Out: a [`Rotary`] for all blocks, and a second
+//! one for blocks with a window if the family has one.
 //!
-//! transformers 5 keeps everything in `rope_parameters`; older files use `rope_theta`, `rope_scaling` and others. Where
-//! both are there, what counts follows `convert_rope_params_to_dict` and `standardize_rope_params` of transformers 5.24.
+//! transformers 5 stores everything in `rope_parameters`; older files use `rope_theta`, `rope_scaling` and others. If a
+//! file has both, the precedence follows `convert_rope_params_to_dict` and `standardize_rope_params` of transformers
+//! 5.24.
 
 use serde_json::{Map, Value};
 
@@ -15,7 +16,7 @@ use crate::checkpoint::untrusted::printable;
 const ORIGINAL: &str = "original_max_position_embeddings";
 const PARTIAL: &str = "partial_rotary_factor";
 
-/// The types that are computed, and the parameters that each must have.
+/// The supported types, and the parameters that each requires.
 const KINDS: [(&str, &[&str]); 7] = [
     ("default", &[]),
     ("linear", &["factor"]),
@@ -33,16 +34,16 @@ pub struct Rotary {
     pub kind: &'static str,
     /// Rotary base, above 0.
     pub theta: f64,
-    /// Share of a head's features that turn; 1 where the family turns all.
+    /// Share of a head's features that are rotated; 1 if the family rotates all.
     pub partial: f64,
-    /// Positions that the model was trained on, where the kind depends on them.
+    /// Positions that the model was trained on, if the type depends on them.
     pub original: Option<f64>,
-    /// The other parameters of this type, as the file has them.
+    /// The other parameters of this type, as written in the file.
     pub parameters: Map<String, Value>,
 }
 
 impl Rotary {
-    /// Plain rotation by a base.
+    /// Plain rotation with one base.
     #[must_use]
     pub fn plain(theta: f64) -> Self {
         Self { kind: "default", theta, partial: 1.0, original: None, parameters: Map::new() }
@@ -54,7 +55,7 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_bool().map(|yes| if yes { 1.0 } else { 0.0 }))
 }
 
-/// Whether Python takes it for true.
+/// Whether the value is true in Python.
 fn is_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -66,7 +67,7 @@ fn is_something(value: &Value) -> bool {
     }
 }
 
-/// What rotary embeddings depend on besides their own keys.
+/// The model settings that rotary embeddings depend on.
 pub(super) struct RotaryContext<'a> {
     pub(super) family: &'a Family,
     pub(super) max_positions: usize,
@@ -74,7 +75,7 @@ pub(super) struct RotaryContext<'a> {
 }
 
 impl ConfigReader<'_> {
-    /// The embeddings of all blocks, and of those with a window where they differ.
+    /// The embeddings of all blocks, and of blocks with a window if they differ.
     pub(super) fn rope(
         &self,
         context: &RotaryContext<'_>,
@@ -93,7 +94,7 @@ impl ConfigReader<'_> {
             let scaling = scaling.map(|value| object("rope_scaling", value)).transpose()?;
             return self.by_kind(context, parameters, scaling);
         }
-        // The older key counts, wherever it says anything.
+        // The older key wins if it has a value.
         let (key, map) = match scaling.filter(|v| is_something(v)) {
             Some(value) => ("rope_scaling", object("rope_scaling", value)?),
             None => ("rope_parameters", parameters.unwrap_or_default()),
@@ -110,7 +111,7 @@ impl ConfigReader<'_> {
         Ok((self.rotary(context, (key, map), ("rope_theta", context.family.rope_theta))?, None))
     }
 
-    /// One set of parameters for each kind of layer; the older `rope_scaling` changes that of full attention.
+    /// One set of parameters per kind of layer; the older `rope_scaling` changes the set of full attention.
     fn by_kind(
         &self,
         context: &RotaryContext<'_>,
@@ -133,7 +134,7 @@ impl ConfigReader<'_> {
                     format!("stands beside {key} without {FULL}, which it would change; leave it out");
                 return Err(self.problem("rope_scaling", problem));
             }
-            // Without parameters the kind is given, and only `rope_type` changes it.
+            // Without parameters, only `rope_type` changes the type.
             let plain = || Map::from_iter([("rope_type".to_owned(), "default".into())]);
             full.get_or_insert_with(plain).extend(scaling);
         }
@@ -143,7 +144,7 @@ impl ConfigReader<'_> {
             map.extend(whole.clone().map(|whole| ("truncate".to_owned(), whole)));
             self.rotary(context, (key, map), outer)
         };
-        // The set of a kind that no layer has is not read.
+        // The set of an unused kind of layer is not read.
         let full = if context.windowed.contains(&false) {
             rotary(full, ("rope_theta", context.family.rope_theta))?
         } else {
@@ -157,7 +158,7 @@ impl ConfigReader<'_> {
         Ok((full, Some(local)))
     }
 
-    /// One set of parameters, completed by the keys beside it.
+    /// One set of parameters, completed by keys next to it.
     fn rotary(
         &self,
         context: &RotaryContext<'_>,
@@ -182,7 +183,7 @@ impl ConfigReader<'_> {
         let original = self.original(context, (place, &map), kind, named)?;
         let partial = match map.get(PARTIAL).or_else(|| self.raw.get(PARTIAL)) {
             None => 1.0,
-            // Ignored where all features are rotated plainly.
+            // Ignored if all features are rotated plainly.
             Some(_) if kind == "default" && !context.family.partial_rope => 1.0,
             Some(Value::Null) if !map.contains_key(PARTIAL) && !context.family.partial_rope => 1.0,
             Some(value) => positive(PARTIAL, value)?,
@@ -196,7 +197,7 @@ impl ConfigReader<'_> {
         Ok(Rotary { kind, theta, partial, original, parameters: map })
     }
 
-    /// The type of a set, and the parameters that it must have.
+    /// The type of a set, and the parameters that the type requires.
     fn kind(
         &self,
         family: &Family,
@@ -220,7 +221,7 @@ impl ConfigReader<'_> {
         })
     }
 
-    /// Positions that the model was trained on: said beside the parameters, within them, or all of the model's.
+    /// Positions that the model was trained on: given next to the parameters, inside them, or by the model's own key.
     fn original(
         &self,
         context: &RotaryContext<'_>,

@@ -1,10 +1,10 @@
-//! Name and shape of every tensor that a decoder needs. In: a config. Out: the list, from the input to the output. Opening
-//! checks it, merging plans by it.
+//! Name and shape of every tensor that a decoder needs. In: a config. Out: the list, from input to output. `open`
+//! checks checkpoints against it, and merges are planned from it.
 
 use crate::checkpoint::ModelConfig;
 
-/// Name and shape of every tensor that a decoder with this config needs, from the input to the
-/// output. `lm_head.weight` is listed only where the embeddings are not tied.
+/// Name and shape of every tensor that a decoder with this config needs, from input to output. `lm_head.weight` is
+/// listed only if the embeddings are not tied.
 #[must_use]
 pub fn tensor_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     let family = config.family;

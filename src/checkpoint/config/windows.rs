@@ -1,5 +1,5 @@
-//! Sliding windows as a `config.json` describes them. In: the config's keys and the family's rule. Out: the window's length
-//! and, for each block, whether it has one.
+//! Sliding windows of a `config.json`. In: the config's keys and the family's rule. Out: the window's length, and for
+//! each block whether it has a window.
 
 use serde_json::Value;
 
@@ -8,14 +8,14 @@ use super::fields::{ConfigReader, Given};
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted::printable;
 
-/// Names of the kinds of layers that configs list.
+/// Names of the kinds of layers in `layer_types`.
 pub(super) const FULL: &str = "full_attention";
 pub(super) const SLIDING: &str = "sliding_attention";
-/// What a config without `sliding_window` means, where a family lists its layers.
+/// Default of `sliding_window` in families that list their layers.
 const WINDOW: usize = 4096;
 
 impl ConfigReader<'_> {
-    /// The window, and which blocks have it.
+    /// The window length, and which blocks have a window.
     pub(super) fn windows(
         &self,
         family: &Family,
@@ -63,7 +63,7 @@ impl ConfigReader<'_> {
                 };
                 (window, (0..layers).map(|i| window.is_some() && i as i64 >= first).collect())
             }
-            // transformers wants a number here even where no layer has a window.
+            // transformers requires a number here even if no layer has a window.
             Windows::ButSecond | Windows::ButEvery(_) if window(Some(WINDOW))?.is_none() => {
                 return Err(self.unfit("sliding_window", &Value::Null, "a whole number of at least 1"));
             }
@@ -83,7 +83,7 @@ impl ConfigReader<'_> {
         Ok((window.filter(|_| windowed.contains(&true)), windowed))
     }
 
-    /// One layer in so many has no window.
+    /// The period of layers without a window.
     fn pattern(&self, default: u32) -> Result<f64, CheckpointError> {
         let key = "sliding_window_pattern";
         match self.raw.get(key) {
@@ -95,7 +95,7 @@ impl ConfigReader<'_> {
         }
     }
 
-    /// Which layers have a window, where they are listed.
+    /// Which layers have a window, if the config lists them.
     fn layer_types(&self, layers: usize) -> Result<Option<Vec<bool>>, CheckpointError> {
         let key = "layer_types";
         let list = match self.raw.get(key) {
@@ -110,7 +110,7 @@ impl ConfigReader<'_> {
             ));
         }
         let one = |kind: &Value| match kind.as_str() {
-            // As configs were written before.
+            // Older configs use the name `attention`.
             Some(FULL | "attention") => Ok(false),
             Some(SLIDING) => Ok(true),
             _ => Err(self.problem(

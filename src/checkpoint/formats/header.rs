@@ -1,11 +1,11 @@
-//! What a weight file lists, whatever its format: each tensor's type, shape and place. Made by the readers of
-//! safetensors and of `PyTorch`'s archives, joined by `shards`, kept by an open checkpoint.
+//! The contents of a weight file in any format: each tensor's type, shape and position. The readers of safetensors and
+//! of `PyTorch` archives make it, `shards` joins several, an open checkpoint keeps it.
 
 use std::collections::BTreeMap;
 
 use crate::checkpoint::Dtype;
 
-/// A tensor of a file: its type, its shape, and where its bytes are from the start of the file.
+/// A tensor of a file: its type, its shape, and its byte range from the start of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::checkpoint) struct Entry {
     pub(in crate::checkpoint) dtype: Dtype,
@@ -17,14 +17,14 @@ pub(in crate::checkpoint) struct Entry {
 /// All tensors of a file.
 #[derive(Debug, Default)]
 pub(in crate::checkpoint) struct Header {
-    /// Tensors of an element type that is read here.
+    /// Tensors with a supported element type.
     pub(in crate::checkpoint) tensors: BTreeMap<String, Entry>,
-    /// Tensors of other types (integer buffers, 8-bit floats), with their type's name.
+    /// Tensors with other types (integer buffers, 8-bit floats), with the type's name.
     pub(in crate::checkpoint) foreign: BTreeMap<String, String>,
 }
 
 impl Header {
-    /// Whether it lists a tensor of this name, of any type.
+    /// Whether the file has a tensor of this name, of any type.
     pub(in crate::checkpoint) fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name) || self.foreign.contains_key(name)
     }

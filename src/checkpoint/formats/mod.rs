@@ -1,6 +1,6 @@
-//! Weight files. In: the bytes of a file, mapped or in memory. Out: what it lists ([`header::Header`]), every number
-//! checked against the file's length; or, for a format that is not read, the command that converts it.
-//! Called where a checkpoint is opened or fetched.
+//! Weight files. In: the bytes of a file, mapped or in memory. Out: its contents ([`header::Header`]), every number
+//! checked against the file's length; or, for an unsupported format, the command that converts it. Called when a
+//! checkpoint is opened or fetched.
 
 pub(super) mod header;
 mod pickle;

@@ -1,20 +1,20 @@
-//! The pickle in which `PyTorch` lists a model's tensors. In: the bytes of `data.pkl`. Out: name, type, shape and place of
-//! each tensor. A pickle is a program; this one is never run: only the instructions and names that a list of tensors needs
-//! are understood, and any other is refused.
+//! The pickle in which `PyTorch` lists a model's tensors. In: the bytes of `data.pkl`. Out: name, type, shape and
+//! position of each tensor. A pickle is a program, but this reader never runs it: it understands only the instructions
+//! and names that a list of tensors needs, and refuses all others.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::checkpoint::untrusted::printable;
 
-/// A tensor of the list: where its values are, and how they lie there.
+/// A listed tensor: where its values are stored, and in which layout.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Listed {
     /// `FloatStorage`, `BFloat16Storage`, …
     pub(super) kind: Rc<str>,
-    /// The file of the archive that holds its values.
+    /// The archive file that holds its values.
     pub(super) key: Rc<str>,
-    /// In elements.
+    /// Offset in elements.
     pub(super) offset: i64,
     pub(super) shape: Vec<i64>,
     pub(super) strides: Vec<i64>,
@@ -26,27 +26,27 @@ type Dict = Rc<RefCell<Vec<(Rc<str>, Rc<Listed>)>>>;
 enum Value {
     Number(i64),
     Text(Rc<str>),
-    /// With the depth of its nesting.
+    /// Items, and the nesting depth.
     Tuple(Rc<[Self]>, usize),
     /// Tensors by their names; other entries of the dictionary are skipped.
     Dict(Dict),
-    /// A name within a module.
+    /// A name inside a module.
     Name(Rc<str>),
     /// Kind and key.
     Storage(Rc<str>, Rc<str>),
     Tensor(Rc<Listed>),
-    /// A value that is not needed: None, true, a float, a list.
+    /// A value that is not needed, such as None, true, a float or a list.
     Other,
 }
 
 const DAMAGED: &str = "is no pickle of PyTorch, or is damaged";
-/// Tuples within tuples; `PyTorch`'s own are three deep.
+/// Maximum depth of nested tuples; `PyTorch`'s own are three deep.
 const DEPTH: usize = 16;
 
-/// Tensors by name, in the file's order.
+/// Tensors by name, in file order.
 type Tensors = Vec<(Rc<str>, Rc<Listed>)>;
 
-/// Reads the list of tensors; an error is the end of a sentence on it.
+/// Reads the list of tensors. An error completes a sentence about the file.
 pub(super) fn tensors(bytes: &[u8]) -> Result<Tensors, String> {
     let mut machine = Machine { rest: bytes, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
     while machine.step()? {}
@@ -59,13 +59,13 @@ pub(super) fn tensors(bytes: &[u8]) -> Result<Tensors, String> {
 struct Machine<'a> {
     rest: &'a [u8],
     stack: Vec<Value>,
-    /// Heights of the stack.
+    /// Saved stack heights.
     marks: Vec<usize>,
     memo: Vec<Value>,
 }
 
 impl<'a> Machine<'a> {
-    /// One instruction; false at the end.
+    /// Runs one instruction; returns false at the end.
     fn step(&mut self) -> Result<bool, String> {
         match self.take(1)?[0] {
             0x80 => drop(self.take(1)?),
@@ -147,7 +147,7 @@ impl<'a> Machine<'a> {
         Ok(taken)
     }
 
-    /// A little-endian number of `n` bytes without a sign.
+    /// An unsigned little-endian number of `n` bytes.
     fn number(&mut self, n: usize) -> Result<i64, String> {
         Ok(self.take(n)?.iter().rev().fold(0, |number, byte| number << 8 | i64::from(*byte)))
     }
@@ -221,7 +221,7 @@ impl<'a> Machine<'a> {
     }
 
     fn keep(&mut self, place: usize) -> Result<(), String> {
-        // Places count up; a gap would only allocate.
+        // Memo indices count up; a gap would only waste memory.
         if place > self.memo.len() {
             return Err(DAMAGED.to_owned());
         }
@@ -272,7 +272,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// What a name makes of its arguments.
+    /// The result of calling a name with its arguments.
     fn reduce(&mut self) -> Result<(), String> {
         let (Value::Tuple(given, _), Value::Name(name)) = (self.pop()?, self.pop()?) else {
             return Err(DAMAGED.to_owned());
@@ -300,7 +300,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Puts pairs into the dictionary below them.
+    /// Adds pairs to the dictionary below them on the stack.
     fn set(&mut self, pairs: &[Value]) -> Result<(), String> {
         let Some(Value::Dict(dict)) = self.stack.last() else { return Err(DAMAGED.to_owned()) };
         let mut dict = dict.borrow_mut();

@@ -1,5 +1,5 @@
-//! The safetensors format: an 8-byte little-endian header length, a JSON header, the data. Reads a header (every number is
-//! checked against the file before anything is allocated or read) and makes one for writing.
+//! The safetensors format: an 8-byte little-endian header length, a JSON header, the data. Reads a header (every number
+//! is checked against the file before anything is allocated or read), and makes headers for writing.
 
 use std::cmp::Ordering;
 
@@ -12,9 +12,9 @@ use crate::checkpoint::untrusted::printable;
 use crate::checkpoint::{CheckpointError, Dtype};
 use crate::limits::SAFETENSORS_HEADER;
 
-/// The file of a checkpoint that has one.
+/// File name of the weights in a single file.
 pub(in crate::checkpoint) const SINGLE: &str = "model.safetensors";
-/// The list of files of a checkpoint in several.
+/// File name of the index of weights in several files.
 pub(in crate::checkpoint) const INDEX: &str = "model.safetensors.index.json";
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct RawEntry {
     data_offsets: (u64, u64),
 }
 
-/// Reads and checks the header of a whole file in `bytes`; `file` names it in errors.
+/// Reads and checks the header of a whole file; `file` names it in errors.
 pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
     let damaged = |problem: String| CheckpointError::Damaged { file: file.to_owned(), problem };
     let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
@@ -85,7 +85,7 @@ pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Hea
         }
         let entry = Entry {
             dtype,
-            // Fits: its product with the others is a length inside this file, or a side is 0.
+            // Does not overflow: the product with the others is a length inside this file, or a side is 0.
             shape: raw.shape.iter().map(|&side| side as usize).collect(),
             start: data_start + start as usize,
             end: data_start + end as usize,
@@ -96,8 +96,8 @@ pub(in crate::checkpoint) fn read_header(bytes: &[u8], file: &str) -> Result<Hea
     Ok(out)
 }
 
-/// Checks that the tensors fill the data one after another: the format allows neither gaps nor overlaps, which two
-/// readers could take differently.
+/// Checks that the tensors fill the data one after another. The format allows neither gaps nor overlaps, which two
+/// readers could interpret differently.
 fn check_ranges(mut ranges: Vec<(u64, u64, String)>, length: u64, file: &str) -> Result<(), CheckpointError> {
     ranges.sort_unstable();
     let mut last: (u64, &str) = (0, "");
@@ -123,8 +123,8 @@ fn check_ranges(mut ranges: Vec<(u64, u64, String)>, length: u64, file: &str) ->
     Err(CheckpointError::Damaged { file: file.to_owned(), problem })
 }
 
-/// The header, length included, of a file whose tensors follow in the order given: name, type,
-/// shape. The header is padded with spaces to a multiple of 8 bytes.
+/// The header, length included, of a file whose tensors follow in the given order: name, type, shape. The header is
+/// padded with spaces to a multiple of 8 bytes.
 pub(in crate::checkpoint) fn make_header<'a>(
     tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])>,
 ) -> Vec<u8> {
@@ -219,7 +219,7 @@ mod tests {
         assert!(first.contains("tensor a is the first and begins at byte 4"), "{first}");
         let rest = one("[0,4]", "2").unwrap_err();
         assert!(rest.contains("its tensors end at byte 4 of 8"), "{rest}");
-        // Tensors of types that are not read count too, and so do empty ones.
+        // Tensors with unsupported types count too, and so do empty tensors.
         let foreign = r#"{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[0],"data_offsets":[8,8]}}"#;
         assert_eq!(says(foreign).unwrap().foreign.len(), 1);
         let entry = r#""a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]}"#;
@@ -227,7 +227,7 @@ mod tests {
         assert!(twice.contains("a is there twice"), "{twice}");
     }
 
-    /// Why the format's own reader does not serve: of two tensors of one name it takes one in silence.
+    /// Why the format's own reader is not used: of two tensors with one name it silently takes one.
     #[test]
     fn a_name_that_is_there_twice_is_refused_here_alone() {
         let header = r#"{"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}"#;

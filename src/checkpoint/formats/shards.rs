@@ -1,5 +1,5 @@
 //! The weight files of a checkpoint's folder. In: the folder, and later the header of each file. Out: the names of the
-//! files, and the one that each tensor is read from.
+//! files, and the file that each tensor is read from. `open` calls it.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -18,9 +18,9 @@ use crate::limits;
 #[derive(Debug)]
 pub(in crate::checkpoint) struct Shards {
     pub(in crate::checkpoint) names: Vec<String>,
-    /// By tensor, the place of its file among `names`, where an index says so.
+    /// For each tensor, the index of its file in `names`, if there is an index file.
     map: BTreeMap<String, usize>,
-    /// Name of that index in errors.
+    /// Name of the index file in errors.
     index: String,
 }
 
@@ -41,7 +41,7 @@ impl Shards {
         Self { names: vec![name.to_owned()], map: BTreeMap::new(), index: String::new() }
     }
 
-    /// Weight files of a checkpoint folder: the single file, or those that the index lists.
+    /// Weight files of a checkpoint folder: the single file, or the files in the index.
     pub(in crate::checkpoint) fn of(reference: &str, folder: &Path) -> Result<Self, CheckpointError> {
         for format in &FORMATS {
             if folder.join(format.single).exists() {
@@ -57,7 +57,7 @@ impl Shards {
         Err(unsupported::only_foreign(reference, folder))
     }
 
-    /// The weight files that an index lists; `file` names it in errors.
+    /// The weight files that the index lists; `file` names the index in errors.
     fn listed(file: &str, index: &[u8]) -> Result<Self, CheckpointError> {
         let damaged = |problem: String| CheckpointError::Damaged { file: file.to_owned(), problem };
         let index: Index = serde_json::from_slice(index)
@@ -76,8 +76,8 @@ impl Shards {
         Ok(Self { names, map, index: file.to_owned() })
     }
 
-    /// The tensors of all files, each from that which the index names, and those of other types. `files`
-    /// are the names of the files in errors, in the order of their headers.
+    /// The tensors of all files, each from the file that the index names, and the tensors with unsupported types.
+    /// `files` are the file names for errors, in the order of their headers.
     pub(in crate::checkpoint) fn join(
         &self,
         headers: Vec<Header>,
@@ -117,21 +117,21 @@ impl Shards {
     }
 }
 
-/// The weight files that an index lists; `file` names it in errors.
+/// The weight files that an index lists; `file` names the index in errors.
 pub(in crate::checkpoint) fn index_names(file: &str, index: &[u8]) -> Result<Vec<String>, CheckpointError> {
     Shards::listed(file, index).map(|shards| shards.names)
 }
 
-/// What all weight files hold together.
+/// The contents of all weight files together.
 #[derive(Debug, Default)]
 pub(in crate::checkpoint) struct Joined {
-    /// By name, the place of the file and what its header says.
+    /// By name: the index of the file, and the tensor's entry in its header.
     pub(in crate::checkpoint) tensors: BTreeMap<String, (usize, Entry)>,
-    /// Type of those that are not read here.
+    /// Type names of the unsupported tensors.
     pub(in crate::checkpoint) foreign: BTreeMap<String, String>,
 }
 
-/// A file name without any folder in it.
+/// Whether this is a file name without any folder.
 pub(in crate::checkpoint) fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)

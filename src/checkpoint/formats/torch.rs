@@ -1,5 +1,5 @@
-//! `pytorch_model.bin`: a ZIP archive that holds a pickle with the list of tensors, and one file for each storage. In: the
-//! archive's bytes. Out: the same [`Header`] as of a safetensors file; the tensors are mapped in the same way.
+//! `pytorch_model.bin`: a ZIP archive with a pickle that lists the tensors, and one file per storage. In: the archive's
+//! bytes. Out: a [`Header`] like that of a safetensors file; the tensors are mapped in the same way.
 
 use super::header::{Entry, Header};
 use super::pickle::{self, Listed};
@@ -10,7 +10,7 @@ use crate::checkpoint::{CheckpointError, Dtype};
 pub(super) const SINGLE: &str = "pytorch_model.bin";
 pub(super) const INDEX: &str = "pytorch_model.bin.index.json";
 
-/// What is in a whole file in `bytes`; `file` names it in errors.
+/// The contents of a whole file; `file` names it in errors.
 pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, CheckpointError> {
     let damaged =
         |problem: &str| CheckpointError::Damaged { file: file.to_owned(), problem: problem.to_owned() };
@@ -58,7 +58,7 @@ pub(super) fn read_header(bytes: &[u8], file: &str) -> Result<Header, Checkpoint
     Ok(out)
 }
 
-/// Where a tensor's bytes are, if they lie row by row and inside their storage.
+/// The byte range of a tensor, if its rows are contiguous and inside its storage.
 fn entry(tensor: &Listed, dtype: Dtype, (from, to): ByteRange) -> Result<Entry, &'static str> {
     const OUTSIDE: &str = "lies outside its storage; it is truncated";
     let size = |n: i64| usize::try_from(n).map_err(|_| OUTSIDE);

@@ -1,5 +1,5 @@
-//! A JSON object whose keys must differ. An ordinary reader silently takes the last of two equal keys, another may take the
-//! first; a header or an index that two programs read differently is refused instead.
+//! A JSON object whose keys must differ. Of two equal keys, an ordinary reader silently takes the last, another may
+//! take the first. A header or an index that programs may read differently is therefore refused.
 
 use std::fmt;
 use std::marker::PhantomData;

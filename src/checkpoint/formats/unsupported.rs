@@ -1,5 +1,5 @@
-//! Weights in formats that are not read here. In: the names of a folder's or repository's files. Out: a sentence that says
-//! what they are and gives the command that converts them.
+//! Weights in unsupported formats. In: the file names of a folder or repository. Out: a sentence that names the format
+//! and gives the command that converts it.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::torch;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::untrusted;
 
-/// The error for a folder without weights that are read.
+/// The error for a folder without supported weights.
 pub(in crate::checkpoint) fn only_foreign(reference: &str, folder: &Path) -> CheckpointError {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
@@ -21,8 +21,7 @@ pub(in crate::checkpoint) fn only_foreign(reference: &str, folder: &Path) -> Che
     }
 }
 
-/// What the files of `model` are where none of them is read, and the way to ones that are. `None` where nothing is
-/// known of them.
+/// Describes the files of `model` if none is supported, and how to get supported ones. `None` if the format is unknown.
 pub(in crate::checkpoint) fn advice(names: &[&str], model: &str) -> Option<String> {
     let find = |is: &dyn Fn(&str) -> bool| names.iter().copied().find(|n| is(&n.to_ascii_lowercase()));
     let quoted = untrusted::quoted(model);
@@ -70,7 +69,7 @@ pub(in crate::checkpoint) fn advice(names: &[&str], model: &str) -> Option<Strin
     None
 }
 
-/// Whether a file's name ends so, in letters of any case.
+/// Whether a file name has this ending, in upper or lower case.
 fn ends(name: &str, end: &str) -> bool {
     Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case(end))
 }

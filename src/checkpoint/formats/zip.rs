@@ -1,14 +1,14 @@
-//! A ZIP archive whose files are stored uncompressed, as `PyTorch` writes them. In: the archive's bytes. Out: where each
-//! file's bytes lie. Every number is checked against the archive's length before it is used.
+//! A ZIP archive whose files are stored uncompressed, as `PyTorch` writes them. In: the archive's bytes. Out: the byte
+//! range of each file. Every number is checked against the archive's length before use.
 
 use std::collections::HashMap;
 
-/// Where a file's bytes are, from the start of the archive: from, to.
+/// Byte range of a file, from the start of the archive.
 pub(super) type ByteRange = (usize, usize);
 
 const DAMAGED: &str = "is no pickle of PyTorch in a ZIP archive, or is truncated";
 
-/// Files of an archive by name; an error is the end of a sentence on it.
+/// Files of an archive by name. An error completes a sentence about the archive.
 pub(super) fn places(bytes: &[u8]) -> Result<HashMap<String, ByteRange>, &'static str> {
     let end = end_record(bytes).ok_or(DAMAGED)?;
     let (mut count, mut at) = (u64::from(u16_at(bytes, end + 10)?), u64::from(u32_at(bytes, end + 16)?));
@@ -37,7 +37,7 @@ pub(super) fn places(bytes: &[u8]) -> Result<HashMap<String, ByteRange>, &'stati
     Ok(out)
 }
 
-/// An entry's sizes and place; those beyond 4 GB come from its ZIP64 field.
+/// An entry's sizes and position; values beyond 4 GB come from its ZIP64 field.
 struct Wide {
     size: u64,
     packed: u64,
@@ -64,7 +64,7 @@ impl Wide {
     }
 }
 
-/// Where the bytes behind an entry's own header are.
+/// The start of the bytes after an entry's local header.
 fn data(bytes: &[u8], wide: &Wide) -> Option<ByteRange> {
     let header = usize::try_from(wide.header).ok()?;
     let local = bytes.get(header..).filter(|rest| rest.starts_with(b"PK\x03\x04"))?;
@@ -74,7 +74,7 @@ fn data(bytes: &[u8], wide: &Wide) -> Option<ByteRange> {
     (end <= bytes.len()).then_some((start, end))
 }
 
-/// The last record, behind which only a comment may stand.
+/// The last record; only a comment may follow it.
 fn end_record(bytes: &[u8]) -> Option<usize> {
     let last = bytes.len().checked_sub(22)?;
     let first = last.saturating_sub(usize::from(u16::MAX));

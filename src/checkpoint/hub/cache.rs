@@ -1,6 +1,6 @@
-//! The Hugging Face hub as this machine is set up for it: the folder of its cache, a revision's snapshot in it, and by
-//! which address and token it is asked, if at all. In: the environment, by the variables of `huggingface_hub` as its
-//! `constants.py` reads them (an empty variable counts as absent). Models and data sets are looked up here alike.
+//! This machine's setup of the Hugging Face hub: the folder of its cache, the snapshot of a revision in it, and the
+//! address and token for requests, if they are allowed. In: the environment, with the variables of `huggingface_hub` as
+//! its `constants.py` reads them (an empty variable counts as absent). Used for both models and data sets.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,14 +8,14 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::limits;
 
-/// What a repository holds: the first part of its folder's name in the cache.
+/// The kind of a repository: the first part of its folder's name in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepoKind {
     Model,
     Dataset,
 }
 
-/// The hub's cache of this machine.
+/// The hub cache of this machine.
 #[must_use]
 pub fn hub_cache() -> PathBuf {
     Variables(&|key| env::var_os(key)).cache()
@@ -31,8 +31,8 @@ pub fn repo_folder(cache: &Path, kind: RepoKind, id: &str) -> PathBuf {
     cache.join(format!("{kind}--{}", id.replace('/', "--")))
 }
 
-/// The snapshot of a revision (a commit, or what a file in `refs` calls one) in a repository's
-/// folder of the cache, if it is there. It never lies outside that folder.
+/// The snapshot of a revision (a commit, or the name of a file in `refs`) in a repository's cache folder, if it exists.
+/// It never lies outside that folder.
 #[must_use]
 pub fn snapshot(repo: &Path, revision: &str) -> Option<PathBuf> {
     let inside = |name: &str| {
@@ -53,11 +53,11 @@ pub(in crate::checkpoint) struct Access {
     pub(in crate::checkpoint) endpoint: Option<String>,
     /// The user's access token.
     pub(in crate::checkpoint) token: Option<String>,
-    /// The variable that forbids the network.
+    /// The variable that forbids network access.
     pub(in crate::checkpoint) offline: &'static str,
 }
 
-/// How the hub is asked, by the environment.
+/// How the environment allows the hub to be asked.
 pub(in crate::checkpoint) fn access() -> Access {
     Variables(&|key| env::var_os(key)).access()
 }
@@ -71,7 +71,7 @@ impl Variables<'_> {
         set.unwrap_or_else(|| self.home().join("hub"))
     }
 
-    /// The folder in which Hugging Face's libraries keep their files.
+    /// The folder in which Hugging Face's libraries store their files.
     fn home(&self) -> PathBuf {
         self.path("HF_HOME").unwrap_or_else(|| {
             let caches = self.path("XDG_CACHE_HOME");
@@ -104,8 +104,7 @@ impl Variables<'_> {
         self.text(key).is_some_and(|v| matches!(v.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
     }
 
-    /// A path with its `~` and its variables written out, as Python's `expanduser` and then
-    /// `expandvars` do.
+    /// A path with `~` and variables expanded, like Python's `expanduser` followed by `expandvars`.
     fn path(&self, key: &str) -> Option<PathBuf> {
         let value = (self.0)(key).filter(|v| !v.is_empty())?;
         Some(match value.to_str() {
@@ -130,7 +129,7 @@ impl Variables<'_> {
         }
     }
 
-    /// `$NAME` and `${NAME}`; one that is not set stays as it stands.
+    /// `$NAME` and `${NAME}`; an unset variable stays unexpanded.
     fn with_variables(&self, text: &str) -> String {
         let mut out = String::new();
         let mut rest = text;
@@ -158,7 +157,7 @@ impl Variables<'_> {
     }
 }
 
-/// Another user's home folder, by `/etc/passwd`.
+/// Another user's home folder, from `/etc/passwd`.
 fn home_of(name: &str) -> Option<PathBuf> {
     let list = limits::read_text(Path::new("/etc/passwd"), limits::SMALL_FILE).ok()?;
     let line = list.lines().find(|line| line.split(':').next() == Some(name))?;
@@ -171,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// Where the cache is under a set of variables, all others being unset.
+    /// The cache folder with only these variables set.
     fn cache_with(set: &[(&str, &str)]) -> PathBuf {
         Variables(&|key| lookup(set, key)).cache()
     }
@@ -184,7 +183,7 @@ mod tests {
         set.iter().find(|(k, _)| *k == key).map(|(_, value)| OsString::from(value))
     }
 
-    /// The paths are those that `huggingface_hub.constants.HF_HUB_CACHE` has under these variables.
+    /// The expected paths are the values of `huggingface_hub.constants.HF_HUB_CACHE` with these variables.
     #[test]
     fn the_cache_is_where_huggingface_hub_has_it() {
         let home = ("HOME", "/h");
@@ -235,7 +234,7 @@ mod tests {
             assert_eq!(ask(&[("HF_HUB_OFFLINE", on)]).0, None);
             assert_eq!(ask(&[("TRANSFORMERS_OFFLINE", on)]).0, None);
         }
-        // The first that is set decides, as `or` does there.
+        // The first variable that is set wins, like `or` in Python.
         assert_eq!(ask(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]).0, hub);
     }
 

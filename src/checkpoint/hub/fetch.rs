@@ -1,5 +1,5 @@
-//! Fetching a model or an adapter from the Hugging Face hub into its cache. In: a repository and revision. Out: the folder
-//! of the snapshot. Called where a checkpoint is opened that is not complete in the cache.
+//! Fetches a model or an adapter from the Hugging Face hub into the cache. In: a repository and revision. Out: the
+//! folder of the snapshot. Called when a checkpoint is opened that is not complete in the cache.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,11 @@ use crate::checkpoint::untrusted::printable;
 use crate::checkpoint::{CheckpointError, companions};
 use crate::limits;
 
-/// Called while a file arrives: its name, bytes so far, bytes in all.
+/// Called while a file arrives: its name, bytes so far, total bytes.
 pub type OnProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
 
-/// Fetches what is missing of the model `id` and returns the folder of its snapshot. Config and small files come before
-/// the weights, so that a snapshot with weights is complete.
+/// Fetches the missing files of the model `id` and returns the folder of its snapshot. Config and small files are
+/// fetched before the weights, so that a snapshot with weights is complete.
 pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
     let mut hub = Hub::ask(id, progress)?;
     if !hub.names.contains("config.json") {
@@ -61,7 +61,7 @@ pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Resu
     Ok(folder)
 }
 
-/// As [`fetch`], for a `LoRA` adapter.
+/// Like [`fetch`], for a `LoRA` adapter.
 pub(in crate::checkpoint) fn fetch_adapter(
     id: &HubId,
     progress: OnProgress<'_>,
@@ -110,7 +110,7 @@ impl<'a> Hub<'a> {
         Ok(Self { id, cache, repo, names, progress })
     }
 
-    /// Where a file is in the cache; fetched if it is not there yet.
+    /// The path of a file in the cache; the file is fetched if it is missing.
     fn get(&mut self, name: &str) -> Result<PathBuf, CheckpointError> {
         let cached = self.id.snapshot(&self.cache).map(|s| s.join(name)).filter(|p| p.exists());
         if let Some(path) = cached {
@@ -132,7 +132,7 @@ fn not_fetched(id: &HubId, cache: &Path, why: String) -> CheckpointError {
     CheckpointError::NotFetched { reference, cache: cache.to_path_buf(), why }
 }
 
-/// A network error in one plain line.
+/// A network error as one plain line.
 fn words(error: &ApiError) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("request error: ").unwrap_or(&text);

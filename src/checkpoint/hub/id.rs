@@ -1,4 +1,5 @@
-//! `org/name[@revision]`: a repository of the Hugging Face hub at one revision, and its snapshot in the cache.
+//! `org/name[@revision]`: a repository of the Hugging Face hub at one revision, and its snapshot in the cache. `locate`
+//! and `fetch` use it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,7 @@ pub(in crate::checkpoint) struct HubId {
 }
 
 impl HubId {
-    /// Reads `org/name[@revision]`; `None` for anything else. Neither part can climb out of a
-    /// cache folder.
+    /// Parses `org/name[@revision]`; `None` for anything else. Neither part can lead out of a cache folder.
     pub(in crate::checkpoint) fn parse(reference: &str) -> Option<Self> {
         let (repo, revision) = reference.split_once('@').unwrap_or((reference, "main"));
         let (org, name) = repo.split_once('/')?;

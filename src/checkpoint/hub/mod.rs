@@ -1,5 +1,5 @@
-//! The Hugging Face hub: its cache on this machine ([`cache`]), a repository's name ([`id`]), and fetching what the
-//! cache lacks ([`fetch`]). Models and data sets are looked up here alike.
+//! The Hugging Face hub: its cache on this machine ([`cache`]), the name of a repository ([`id`]), and the download of
+//! missing files ([`fetch`]). Used for both models and data sets.
 
 pub(super) mod cache;
 pub(super) mod fetch;

@@ -1,17 +1,17 @@
-//! A checkpoint's chat template. In: an open checkpoint. Out: the Jinja text that a chat without tools is written with, and
-//! the file that it comes from. `lm` renders it.
+//! A checkpoint's chat template. In: an open checkpoint. Out: the Jinja text for a chat without tools, and the name of
+//! its file. `lm` renders it.
 
 use serde_json::Value;
 
 use super::json_file::{JsonKey, object};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-/// The template of a chat without tools, with the name of the file that it stands in. `chat_template.jinja`
-/// and `additional_chat_templates/*.jinja`, where there are any, replace what `tokenizer_config.json` holds: one
-/// text, or several by name, of which `default` is taken.
+/// The template for a chat without tools, with the name of its file. `chat_template.jinja` and
+/// `additional_chat_templates/*.jinja` replace the template in `tokenizer_config.json`. There may be one text or
+/// several named texts; of several, `default` is used.
 ///
 /// # Errors
-/// A file that cannot be read; several templates and none called `default`.
+/// A file cannot be read, or there are several templates and none is called `default`.
 pub fn chat_template(checkpoint: &Checkpoint) -> Result<Option<(String, &'static str)>, CheckpointError> {
     const FILE: &str = "chat_template.jinja";
     const OTHER: &str = "additional_chat_templates/default.jinja";
@@ -54,7 +54,7 @@ pub fn chat_template(checkpoint: &Checkpoint) -> Result<Option<(String, &'static
         return Ok(None);
     }
     let names: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    // Of two with the same name the later one counts.
+    // Of two templates with the same name, the later one wins.
     let default = all.into_iter().rev().find(|(name, _)| name == "default");
     default.map(|(_, text)| Some((text, name))).ok_or_else(|| several(&names))
 }

@@ -1,32 +1,32 @@
-//! Which of transformers' tokenizer classes a checkpoint is read with, as `AutoTokenizer` of transformers 5.24 finds
-//! it. In: the model's family, `tokenizer_class` of its files, and `tokenizer.json`. Out: a [`Class`], and the special
-//! tokens that it has where the files name none. What each class builds is in `parts`.
+//! The transformers tokenizer class of a checkpoint, chosen like `AutoTokenizer` of transformers 5.24. In: the model's
+//! family, `tokenizer_class` of its files, and `tokenizer.json`. Out: a [`Class`], and its default special tokens.
+//! `parts` has what each class builds.
 
 use serde_json::{Map, Value};
 
-/// A tokenizer class, with the keys of `tokenizer_config.json` that change what it builds.
+/// A tokenizer class, with the keys of `tokenizer_config.json` that change what the class builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// `TokenizersBackend`: `tokenizer.json`, or a sentencepiece model, as it says of itself.
+    /// `TokenizersBackend`: uses `tokenizer.json`, or a sentencepiece model with its own settings.
     Backend,
-    /// `LlamaTokenizer`: ▁ for spaces, one before the text, or with `legacy` before each part between special
-    /// tokens; none without `prefix`.
+    /// `LlamaTokenizer`: ▁ for spaces, and one ▁ before the text. With `legacy`, one ▁ before each part between special
+    /// tokens; without `prefix`, none.
     Llama { prefix: bool, legacy: bool },
-    /// `GemmaTokenizer`: ▁ for spaces, none before the text.
+    /// `GemmaTokenizer`: ▁ for spaces, no ▁ before the text.
     Gemma,
-    /// `Qwen2Tokenizer`: bytes, NFC, single digits.
+    /// `Qwen2Tokenizer`: byte level, NFC, single digits.
     Qwen2 { prefix: bool },
-    /// `GPT2Tokenizer`: bytes.
+    /// `GPT2Tokenizer`: byte level.
     Gpt2 { prefix: bool },
-    /// `GPTNeoXTokenizer`: bytes, NFC, and nothing around a text.
+    /// `GPTNeoXTokenizer`: byte level, NFC, no special tokens around a text.
     NeoX { prefix: bool },
-    /// `CohereTokenizer`: bytes, NFC, single digits.
+    /// `CohereTokenizer`: byte level, NFC, single digits.
     Cohere { prefix: bool },
 }
 
 const BACKEND: &str = "TokenizersBackend";
 
-/// The class that transformers registers for a model type; `None` for one that may have any.
+/// The class that transformers registers for a model type; `None` if any class is allowed.
 fn registered(model_type: &str) -> Option<&'static str> {
     match model_type {
         "qwen2" | "qwen3" => Some("Qwen2Tokenizer"),
@@ -36,8 +36,8 @@ fn registered(model_type: &str) -> Option<&'static str> {
     }
 }
 
-/// The name of a checkpoint's class without `Fast`. `config` is its `config.json`, `own` its
-/// `tokenizer_config.json`, `tokenizer` its `tokenizer.json` where there is one.
+/// The name of a checkpoint's class without `Fast`. `config` is its `config.json`, `own` its `tokenizer_config.json`,
+/// `tokenizer` its `tokenizer.json` if it has one.
 pub(super) fn name(config: &Value, own: &Map<String, Value>, tokenizer: Option<&[u8]>) -> String {
     let text = |value: Option<&Value>| {
         value.and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned)
@@ -48,23 +48,23 @@ pub(super) fn name(config: &Value, own: &Map<String, Value>, tokenizer: Option<&
     let declared = declared.strip_suffix("Fast").unwrap_or(&declared);
     let name = match registered {
         Some(BACKEND) => BACKEND,
-        // What repositories of these models declare is known to be wrong.
+        // For these models, the class in the repositories is known to be wrong.
         Some(own) if config["model_type"] == "qwen2" => own,
-        // Llama 3's files declare the class of Llama 2, whose pieces are no bytes.
+        // Llama 3's files declare the class of Llama 2, whose vocabulary is not byte level.
         _ if declared == "LlamaTokenizer" && tokenizer.is_some_and(has_bytes) => BACKEND,
         _ => declared,
     };
     name.to_owned()
 }
 
-/// Whether a `tokenizer.json` cuts text into bytes.
+/// Whether a `tokenizer.json` splits text at byte level.
 fn has_bytes(tokenizer: &[u8]) -> bool {
     const WORD: &[u8] = b"\"ByteLevel\"";
     tokenizer.windows(WORD.len()).any(|w| w == WORD)
 }
 
 impl Class {
-    /// The class of that name; a name that is not known stands for [`Self::Backend`], as in transformers.
+    /// The class with this name; an unknown name means [`Self::Backend`], as in transformers.
     pub(super) fn named(name: &str, own: &Map<String, Value>) -> Self {
         let flag = |key: &str, default: bool| own.get(key).and_then(Value::as_bool).unwrap_or(default);
         let prefix = |default: bool| flag("add_prefix_space", default);
@@ -79,7 +79,7 @@ impl Class {
         }
     }
 
-    /// The special tokens, by name, that the class has where the files name none.
+    /// The class's default special tokens, by name.
     pub(super) const fn special_tokens(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Backend => &[],
@@ -119,7 +119,7 @@ impl Class {
         }
     }
 
-    /// The special token called `name` that the class has where the files name none.
+    /// The class's default for the special token `name`.
     pub(super) fn special_token(self, name: &str) -> Option<&'static str> {
         self.special_tokens().iter().find(|(n, _)| *n == name).map(|(_, token)| *token)
     }

@@ -1,20 +1,20 @@
 //! The tokens that end an answer. In: `generation_config.json`, else `config.json`. Out: their ids. Decoding stops at
-//! them.
+//! these tokens.
 
 use serde_json::Value;
 
 use super::json_file::JsonKey;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-/// The end tokens as transformers 5's `generate` has them: `eos_token_id` of `generation_config.json`, alone,
-/// where that file is there and can be read; else that of `config.json`. Without either nothing ends an answer
-/// but its length and the task's stop strings.
+/// The end tokens of transformers 5's `generate`: only `eos_token_id` of `generation_config.json` if that file exists
+/// and is readable; else that of `config.json`. Without either, an answer ends only by its length or the task's stop
+/// strings.
 ///
-/// Of the other keys of `generation_config.json` none counts: how tokens are chosen is said by the task or by
-/// flags, and is plain greedy decoding where nothing is said.
+/// No other key of `generation_config.json` is used: the task or flags choose the decoding method, with plain greedy
+/// decoding as the default.
 ///
 /// # Errors
-/// A value that is neither a number, a list of numbers nor null.
+/// The value is neither a number, a list of numbers nor null.
 pub fn end_tokens(checkpoint: &Checkpoint) -> Result<Vec<u32>, CheckpointError> {
     let generation: Option<Value> =
         checkpoint.file("generation_config.json").and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -33,13 +33,13 @@ pub fn end_tokens(checkpoint: &Checkpoint) -> Result<Vec<u32>, CheckpointError> 
     };
     let mut out = Vec::new();
     for one in list {
-        // The generation config takes what PyTorch makes a whole number of.
+        // The generation config accepts whatever PyTorch converts to a whole number.
         let loose = || match one {
             Value::Bool(truth) => Some(i64::from(*truth)),
             _ => one.as_f64().map(|number| number as i64),
         };
         let number = one.as_i64().or_else(|| loose().filter(|_| generation.is_some())).ok_or_else(bad)?;
-        // A number below zero is no token: it ends nothing.
+        // A negative number is no token, so it ends nothing.
         out.extend(u32::try_from(number).ok());
     }
     Ok(out)

@@ -1,6 +1,6 @@
-//! A checkpoint's tokenizer, as its files describe it. In: an open checkpoint. Out: [`TokenizerFiles`], every file read
-//! once: `tokenizer.json` (or one made of the other files), the class, and the tokens to add. `lm` builds the
-//! tokenizer of it.
+//! A checkpoint's tokenizer files. In: an open checkpoint. Out: [`TokenizerFiles`], with every file read once:
+//! `tokenizer.json` (or one made from the other files), the class, and the tokens to add. `lm` builds the tokenizer
+//! from it.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,22 @@ use super::parts::Parts;
 use super::token::{SPECIAL_TOKEN_NAMES, Token};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-/// All that the files say of a tokenizer.
+/// The complete description of a tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenizerFiles {
     /// Bytes of `tokenizer.json`.
     pub json: Vec<u8>,
-    /// There is no such file: it was made of the others, and has in it what its class builds and the tokens below.
+    /// There is no such file: it was made from the others, and already contains what its class builds and the tokens
+    /// below.
     pub converted: bool,
     pub class: Class,
-    /// Special tokens by name; also those that only this model has (`image_token`).
+    /// Special tokens by name, including names that only this model has (`image_token`).
     pub named: Vec<(String, Token)>,
     /// Special tokens without a name.
     pub extra: Vec<Token>,
-    /// Tokens to add, by the ids that the files give them.
+    /// Tokens to add, by the ids in the files.
     pub added: BTreeMap<u64, Token>,
-    /// Special tokens that stand in a text are read as text.
+    /// Special tokens that occur in a text are read as plain text.
     pub split_special: bool,
 }
 
@@ -34,7 +35,7 @@ impl TokenizerFiles {
     /// Reads a checkpoint's files.
     ///
     /// # Errors
-    /// A file that is not JSON or says something that cannot be: file, key, and what to do.
+    /// A file is not JSON or is contradictory: file, key, and what to do.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
         let json = checkpoint.tokenizer_json()?.into_owned();
         let mut config = object(checkpoint, "tokenizer_config.json")?;
@@ -74,7 +75,7 @@ impl TokenizerFiles {
             let Some(value) = value else { continue };
             let token =
                 Token::read(&value, true).ok_or_else(|| from(name).bad("must be a text or a token"))?;
-            // A token that was added keeps its flags.
+            // A token that was already added keeps its flags.
             let known = added.values().find(|t: &&Token| t.content == token.content).cloned();
             named.push((name.to_owned(), known.unwrap_or(token)));
         }
@@ -121,14 +122,15 @@ impl TokenizerFiles {
         self.named.iter().find(|(n, _)| n == name).map(|(_, token)| token.content.as_str())
     }
 
-    /// What the class builds in place of `tokenizer.json`'s own parts; `None` where that counts as it is.
+    /// The parts that the class builds in place of `tokenizer.json`'s own; `None` if `tokenizer.json` is used
+    /// unchanged.
     #[must_use]
     pub fn parts(&self) -> Option<Parts> {
         if self.converted { None } else { self.class.parts(self.named("unk_token")) }
     }
 }
 
-/// Puts what `special_tokens_map.json` says over what `tokenizer_config.json` says.
+/// Overrides `tokenizer_config.json` with the values of `special_tokens_map.json`.
 fn map_over(config: &mut Map<String, Value>, map: Map<String, Value>) {
     for (key, value) in map {
         match (key.as_str(), value, config.get_mut("extra_special_tokens")) {
@@ -143,7 +145,7 @@ fn map_over(config: &mut Map<String, Value>, map: Map<String, Value>) {
     }
 }
 
-/// The tokens of `added_tokens.json` and of `tokenizer.json`: they count where `tokenizer_config.json` lists none.
+/// The tokens of `added_tokens.json` and of `tokenizer.json`: they apply if `tokenizer_config.json` lists none.
 fn older(
     checkpoint: &Checkpoint,
     config: &Map<String, Value>,
@@ -171,7 +173,7 @@ fn older(
     Ok(())
 }
 
-/// Whether Python would call it true.
+/// Whether the value is true in Python.
 fn is_something(value: &Value) -> bool {
     match value {
         Value::Null => false,

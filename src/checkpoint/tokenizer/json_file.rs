@@ -1,4 +1,4 @@
-//! One of a checkpoint's small JSON files: read as an object, and named in messages.
+//! One of a checkpoint's small JSON files: read as an object, and named in messages. The readers of this folder use it.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ pub(super) struct JsonKey<'a> {
 }
 
 impl JsonKey<'_> {
-    /// The error that what stands here is wrong; `problem` goes on the sentence that the key begins.
+    /// The error for a wrong value of this key; `problem` continues the sentence that the key begins.
     pub(super) fn bad(&self, problem: &str) -> CheckpointError {
         CheckpointError::Config {
             file: format!("{}: {}", self.checkpoint.reference(), self.file),
@@ -22,7 +22,7 @@ impl JsonKey<'_> {
     }
 }
 
-/// The object of the file `name`; empty where there is no such file.
+/// The object of the file `name`; empty if the file is missing.
 pub(super) fn object(
     checkpoint: &Checkpoint,
     name: &'static str,

@@ -1,6 +1,6 @@
-//! What a checkpoint's files say about text, read as transformers 5 reads them. In: an open checkpoint. Out: its
-//! tokenizer's files as one value ([`TokenizerFiles`]), its chat template, and the tokens that end an answer. The
-//! tokenizer itself is built in `lm` of these.
+//! The text settings of a checkpoint's files, read like transformers 5 reads them. In: an open checkpoint. Out: its
+//! tokenizer's files as one value ([`TokenizerFiles`]), its chat template, and the tokens that end an answer. `lm`
+//! builds the tokenizer from these.
 //!
 //! | file, key | counts |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | `chat_template.jinja`, `additional_chat_templates/*.jinja` | before `chat_template` of `tokenizer_config.json` |
 //! | `generation_config.json`: `eos_token_id` | alone where the file is there; else `config.json`'s |
 //!
-//! A checkpoint without `tokenizer.json` gets one from its other files: `convert`.
+//! For a checkpoint without `tokenizer.json`, `convert` makes one from its other files.
 
 pub(super) mod chat_template;
 mod class;

@@ -1,18 +1,18 @@
-//! What each tokenizer class builds itself, in `tokenizer.json`'s words: everything but the vocabulary, the merges and
-//! the added tokens. Both ways to a tokenizer use it: a `tokenizer.json` that its class builds anew, and one that is
-//! made of a checkpoint's other files.
+//! The parts that each tokenizer class builds itself, in the terms of `tokenizer.json`: everything except the
+//! vocabulary, the merges and the added tokens. Used both to rebuild a `tokenizer.json` for its class and to make one
+//! from a checkpoint's other files.
 
 use serde_json::{Value, json};
 
 use super::class::Class;
 
-/// How Qwen 2 cuts a text into words.
+/// Qwen 2's pattern that splits a text into words.
 const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// What sentencepiece writes for a space.
+/// Sentencepiece's character for a space.
 pub(super) const SPACE: &str = "▁";
 
-/// The parts of a tokenizer. `model` lacks `vocab` and `merges`.
+/// The parts of a tokenizer. `model` has no `vocab` and no `merges`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parts {
     pub model: Value,
@@ -22,7 +22,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The same with a vocabulary and merges in its model.
+    /// The same parts with a vocabulary and merges in the model.
     #[must_use]
     pub fn with(mut self, vocab: Value, merges: Value) -> Self {
         self.model["vocab"] = vocab;
@@ -32,7 +32,7 @@ impl Parts {
 }
 
 impl Class {
-    /// What the class builds; `unk` is the unknown token. [`Self::Backend`] builds nothing.
+    /// The parts that the class builds; `unk` is the unknown token. [`Self::Backend`] builds nothing.
     #[must_use]
     pub fn parts(self, unk: Option<&str>) -> Option<Parts> {
         Some(match self {
@@ -85,7 +85,7 @@ fn nfc() -> Value {
     json!({"type": "NFC"})
 }
 
-/// A BPE over sentencepiece's pieces; text without a piece is spelt in bytes.
+/// A BPE over sentencepiece's pieces; text without a piece is split into bytes.
 pub(super) fn piece_model(unk: Option<&str>) -> Value {
     json!({
         "type": "BPE", "dropout": null, "unk_token": unk, "continuing_subword_prefix": null,

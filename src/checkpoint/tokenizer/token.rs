@@ -1,37 +1,37 @@
-//! Special and added tokens as a checkpoint's files write them: a text, or an object with flags.
+//! Special and added tokens as a checkpoint's files write them: a text, or an object with flags. `files` and `class`
+//! use them.
 
 use serde_json::Value;
 
-/// Special tokens that have a name of their own, in transformers' order.
+/// Special tokens with their own names, in transformers' order.
 pub(super) const SPECIAL_TOKEN_NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// A token that was added to a tokenizer's own.
+/// A token added to a tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
     pub content: String,
-    /// Matches whole words alone.
+    /// Matches only whole words.
     pub single_word: bool,
-    /// Takes in the whitespace before it.
+    /// Includes the whitespace before it.
     pub lstrip: bool,
-    /// Takes in the whitespace behind it.
+    /// Includes the whitespace after it.
     pub rstrip: bool,
-    /// Is looked for in the normalized text.
+    /// Is searched in the normalized text.
     pub normalized: bool,
-    /// Is not part of a decoded text.
+    /// Is left out of decoded text.
     pub special: bool,
 }
 
 impl Token {
-    /// A token without flags of its own; a special one is looked for in the text as it is.
+    /// A token without flags; a special token is searched in the raw text.
     #[must_use]
     pub fn plain(content: &str, special: bool) -> Self {
         let content = content.to_owned();
         Self { content, single_word: false, lstrip: false, rstrip: false, normalized: !special, special }
     }
 
-    /// A text, or an object with flags; without a flag of its own it is `special` as asked. `None` for what is
-    /// neither.
+    /// Reads a text or an object with flags; without its own flag, `special` is used. `None` for anything else.
     pub(super) fn read(value: &Value, special: bool) -> Option<Self> {
         if let Some(text) = value.as_str() {
             return Some(Self::plain(text, special));

@@ -1,5 +1,5 @@
-//! Writing a checkpoint. The files go into a folder beside the target, are synced, and the folder is renamed, so that a
-//! half-written checkpoint is never found under its name. Called by exports and by `yosegi zoo`.
+//! Writes a checkpoint. The files go into a folder next to the target, are synced, and the folder is renamed, so that
+//! no half-written checkpoint ever has the final name. Exports and `yosegi zoo` call it.
 
 pub(super) mod resumable;
 pub(super) mod safe_files;
@@ -12,7 +12,7 @@ use crate::checkpoint::formats::safetensors::make_header;
 use crate::checkpoint::{CheckpointError, Dtype};
 use safe_files::{new_file, new_folder, parent_of};
 
-/// Where a checkpoint's files go while it is written.
+/// The folder that a checkpoint's files are written to.
 pub struct Sink<'a> {
     folder: &'a Path,
 }
@@ -21,7 +21,7 @@ impl Sink<'_> {
     /// Writes one small file.
     ///
     /// # Errors
-    /// The file is there already, or cannot be written.
+    /// The file already exists, or cannot be written.
     pub fn file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = new_file(&self.folder.join(name))?;
         file.write_all(bytes)?;
@@ -31,7 +31,7 @@ impl Sink<'_> {
     /// Writes `model.safetensors` from name, type, shape and bytes of each tensor, in order.
     ///
     /// # Errors
-    /// The file is there already, or cannot be written.
+    /// The file already exists, or cannot be written.
     pub fn tensors(&self, tensors: &[(&str, Dtype, &[usize], &[u8])]) -> io::Result<()> {
         let mut file = BufWriter::with_capacity(1 << 20, new_file(&self.folder.join("model.safetensors"))?);
         file.write_all(&make_header(tensors.iter().map(|(n, d, s, _)| (*n, *d, *s))))?;
@@ -42,15 +42,15 @@ impl Sink<'_> {
     }
 }
 
-/// Whether a checkpoint may be written to `out`: it does not exist, or is an empty folder.
+/// Whether a checkpoint may be written to `out`: it must be absent or an empty folder.
 pub fn check_out(out: &Path) -> Result<(), CheckpointError> {
     let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
     let free = !out.exists() || out.is_dir() && fs::read_dir(out).map_err(failed)?.next().is_none();
     if free { Ok(()) } else { Err(CheckpointError::OutNotEmpty { out: out.to_path_buf() }) }
 }
 
-/// Makes the folder `out` of what `fill` writes. `out` may exist if it is empty; on any error
-/// nothing is left of it.
+/// Makes the folder `out` with the files that `fill` writes. `out` may exist if it is empty; an error leaves nothing
+/// behind.
 pub fn write_folder(
     out: &Path,
     fill: impl FnOnce(&Sink<'_>) -> io::Result<()>,
@@ -64,7 +64,7 @@ pub fn write_folder(
     let folder = new_folder(parent).map_err(failed)?;
     let filled = fill(&Sink { folder: folder.path() }).and_then(|()| {
         File::open(folder.path())?.sync_all()?;
-        // Over an empty folder, a rename replaces it.
+        // A rename replaces an empty folder.
         fs::rename(folder.path(), out)
     });
     filled.map_err(failed)?;
@@ -91,7 +91,7 @@ mod tests {
         fs::create_dir(&out).unwrap();
         write_folder(&out, |sink| sink.file("config.json", b"{}")).unwrap();
         assert_eq!(fs::read(out.join("config.json")).unwrap(), b"{}");
-        // Rights as any other folder's and file's.
+        // The same permissions as other folders and files.
         let rights = |path: &Path| fs::metadata(path).unwrap().permissions();
         let usual = tempfile::tempdir().unwrap();
         fs::create_dir(usual.path().join("folder")).unwrap();

@@ -1,8 +1,10 @@
-//! A checkpoint in several shards whose writing can be resumed. In: shards, one after another, and an order (a text that
-//! says everything that decides the files). Out: the checkpoint's folder. Called by exports of large merges.
+//! Writes a checkpoint in several shards, and can resume after an interruption. In: shards in order, and a text called
+//! the order that describes everything that decides the files. Out: the checkpoint's folder. Exports of large merges
+//! call it.
 //!
-//! Until all is there the files lie in a hidden folder beside the target. A shard is written under another name, synced,
-//! then renamed: one with its own name is whole. The order is kept in a file; where it differs, the folder is begun anew.
+//! Until the checkpoint is complete, the files are in a hidden folder next to the target. A shard is written under a
+//! temporary name, synced, then renamed, so a shard with its final name is complete. The order is stored in a file; if
+//! it differs, the folder is started anew.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
@@ -16,11 +18,11 @@ use crate::checkpoint::{CheckpointError, Dtype};
 
 const ORDER: &str = ".yosegi-order";
 
-/// The folder beside the target.
+/// The hidden folder next to the target.
 pub struct ResumableFolder {
     out: PathBuf,
     folder: PathBuf,
-    /// Open, and so locked, until the folder has its final name.
+    /// Kept open, and so locked, until the folder has its final name.
     _order: File,
 }
 
@@ -32,8 +34,8 @@ pub struct ShardWriter {
 }
 
 impl ResumableFolder {
-    /// Begins the checkpoint `out`, or takes it up where a writer with the same `order` was
-    /// stopped. `order` is a text that says all that decides the files. `out` must not exist, or be an empty folder.
+    /// Begins the checkpoint `out`, or resumes where a writer with the same `order` stopped. `order` is a text that
+    /// describes everything that decides the files. `out` must be absent or an empty folder.
     pub fn begin(out: &Path, order: &str) -> Result<Self, CheckpointError> {
         let failed = |source| CheckpointError::Write { out: out.to_path_buf(), source };
         check_out(out)?;
@@ -80,13 +82,13 @@ impl ResumableFolder {
         Ok(Self { out: out.to_path_buf(), folder, _order: file })
     }
 
-    /// Whether the shard `name` of `bytes` bytes was finished by an earlier writer.
+    /// Whether an earlier writer finished the shard `name` of `bytes` bytes.
     #[must_use]
     pub fn has(&self, name: &str, bytes: u64) -> bool {
         fs::symlink_metadata(self.folder.join(name)).is_ok_and(|m| m.is_file() && m.len() == bytes)
     }
 
-    /// Opens a shard for its tensors' bytes, which follow in this order: name, type, shape.
+    /// Opens a shard for the bytes of its tensors, which must follow in this order: name, type, shape.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -101,7 +103,7 @@ impl ResumableFolder {
         Ok(ShardWriter { file, from, to: self.folder.join(name) })
     }
 
-    /// Writes one small file; its name may hold one folder.
+    /// Writes one small file; its name may contain one folder.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -118,15 +120,15 @@ impl ResumableFolder {
     pub fn finish(self) -> Result<(), CheckpointError> {
         let named = fs::remove_file(self.folder.join(ORDER)).and_then(|()| {
             File::open(&self.folder)?.sync_all()?;
-            // Over an empty folder, a rename replaces it.
+            // A rename replaces an empty folder.
             fs::rename(&self.folder, &self.out)?;
             File::open(parent_of(&self.out))?.sync_all()
         });
         named.map_err(|source| self.give_up(source))
     }
 
-    /// The error for a checkpoint that could not be finished. Whole shards stay for the next try;
-    /// without any, nothing stays.
+    /// The error for an unfinished checkpoint. Complete shards stay for the next try; without any, everything is
+    /// removed.
     #[must_use]
     pub fn give_up(self, source: io::Error) -> CheckpointError {
         let shards = self.clear();
@@ -136,13 +138,13 @@ impl ResumableFolder {
         CheckpointError::Unfinished { out: self.out, folder: self.folder, shards, source }
     }
 
-    /// Removes all that was written.
+    /// Removes everything that was written.
     pub fn discard(self) {
         // Best effort: what matters is that `out` itself was never half-written.
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    /// Removes everything but whole shards, and the folder if there are none. Gives the number of shards.
+    /// Removes everything except complete shards, and the folder if there are none. Returns the number of shards.
     fn clear(&self) -> usize {
         let mut shards = 0;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
@@ -161,8 +163,8 @@ impl ResumableFolder {
     }
 }
 
-/// Whether a folder without an order is one of ours: an empty one, or one whose writer was killed after it had removed
-/// the order and before the rename.
+/// Whether a folder without an order file was made by a resumable writer: it is empty, or its writer was killed after
+/// removing the order file and before the rename.
 fn is_ours(folder: &Path) -> io::Result<bool> {
     let names: Vec<OsString> =
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
@@ -171,7 +173,7 @@ fn is_ours(folder: &Path) -> io::Result<bool> {
     Ok(whole || names.iter().all(|name| name == ORDER))
 }
 
-/// A new file in place of one that an earlier writer left.
+/// A new file that replaces one of an earlier writer.
 fn anew(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -188,7 +190,7 @@ impl ShardWriter {
         self.file.write_all(bytes)
     }
 
-    /// Syncs the shard and gives it its name.
+    /// Syncs the shard and renames it to its final name.
     ///
     /// # Errors
     /// The file cannot be synced or renamed.
@@ -217,7 +219,7 @@ mod tests {
         shard.finish()
     }
 
-    /// What lies beside the target may have been put there by somebody else.
+    /// Files next to the target may have been put there by somebody else.
     #[test]
     fn what_is_not_ours_is_neither_emptied_nor_written() {
         use std::os::unix::fs::symlink;
@@ -236,7 +238,7 @@ mod tests {
         assert!(refused("c").contains("no export has written"), "{}", refused("c"));
         assert_eq!(fs::read_dir(at(".c.part")).unwrap().count(), 1);
 
-        // Within a folder of ours a link is replaced by a file.
+        // In our own folder, a link is replaced by a file.
         fs::create_dir(at(".d.part")).unwrap();
         fs::write(at(".d.part/.yosegi-order"), "one").unwrap();
         for name in ["model-1.safetensors", "model-1.safetensors.part", "config.json"] {
@@ -269,7 +271,7 @@ mod tests {
         let why = staged.give_up(io::Error::from(io::ErrorKind::StorageFull)).to_string();
         assert!(why.contains("1 finished shard") && why.contains(".m.part"), "{why}");
 
-        // Another order starts anew.
+        // Another order starts again from nothing.
         let staged = ResumableFolder::begin(&out, "two").unwrap();
         assert!(!staged.has("model-1.safetensors", bytes));
         let why = staged.give_up(io::Error::from(io::ErrorKind::StorageFull)).to_string();

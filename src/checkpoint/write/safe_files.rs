@@ -1,8 +1,8 @@
-//! Writing files in folders that others may write to as well. Nothing that somebody may have put there is followed, filled
-//! or emptied. Called by whoever writes a file for a person.
+//! Writes files in folders that other users may also write to. It never follows, fills or empties anything that another
+//! user may have put there. Everything that writes a file for the user calls it.
 //!
-//! A file appears whole: it is written under a name that cannot be guessed, then renamed. A file or folder whose name must
-//! be known beforehand (an export that is resumed) is taken over only where it belongs to this user and is no link.
+//! A file appears complete: it is written under an unpredictable name, then renamed. A file or folder whose name must
+//! be known beforehand (a resumable export) is reused only if it belongs to this user and is no link.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-/// Writes a file: whoever reads `path` sees what was there before or all of `bytes`, never a part. A link of that
-/// name is replaced, not followed; a device or a pipe (`/dev/stdout`) is written to.
+/// Writes a file: a reader of `path` sees either the old content or all of `bytes`, never a part. A link with that name
+/// is replaced, not followed; a device or a pipe (`/dev/stdout`) is written to.
 ///
 /// # Errors
 /// The folder cannot be written to, or `path` is a folder.
@@ -29,13 +29,13 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes all of `bytes` into a new file in the folder of `path`, under a name that can't be guessed. The caller
-/// renames it to `path`; where it does not, the file goes when the value is dropped.
+/// renames it to `path`; otherwise the file is deleted when the value is dropped.
 ///
 /// # Errors
 /// The folder cannot be written to, or `path` names no file.
 pub fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    // Rights as any other new file has them: the user's mask applies.
+    // The same permissions as other new files: the user's mask applies.
     let rights = Permissions::from_mode(0o666);
     let mut file =
         Builder::new().prefix(".yosegi-").suffix(".part").permissions(rights).tempfile_in(parent_of(path))?;
@@ -44,12 +44,12 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The folder in which `out` lies.
+/// The folder that contains `out`.
 pub(in crate::checkpoint) fn parent_of(out: &Path) -> &Path {
     out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A new file; an error where anything has that name.
+/// A new file; an error if the name is already in use.
 ///
 /// # Errors
 /// The name is taken, or the folder cannot be written to.
@@ -57,16 +57,16 @@ pub fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// A new folder in `folder` under a name that can't be guessed, with the rights of any other.
+/// A new folder in `folder` under a name that can't be guessed, with ordinary permissions.
 pub(in crate::checkpoint) fn new_folder(folder: &Path) -> io::Result<TempDir> {
     let rights = Permissions::from_mode(0o777);
     Builder::new().prefix(".yosegi-").suffix(".part").permissions(rights).tempdir_in(folder)
 }
 
-/// Makes a folder, or takes over one that is this user's own.
+/// Makes a folder, or reuses one that belongs to this user.
 ///
 /// # Errors
-/// The name is taken by a link, a file or another user's folder, or cannot be made.
+/// The name belongs to a link, a file or another user's folder, or the folder cannot be made.
 pub fn own_folder(path: &Path) -> io::Result<()> {
     match DirBuilder::new().create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -85,10 +85,11 @@ pub fn own_folder(path: &Path) -> io::Result<()> {
     Err(in_the_way(path, what))
 }
 
-/// Opens a file of this user for reading and writing, making it where there is none. `true`: it was made.
+/// Opens a file of this user for reading and writing, and creates it if it is missing. Returns `true` if it was
+/// created.
 ///
 /// # Errors
-/// The name is taken by a link, a folder, another user's file or one with a second name, or cannot be opened.
+/// The name belongs to a link, a folder, another user's file or a file with a second name, or cannot be opened.
 pub fn own_file(path: &Path) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -118,7 +119,7 @@ fn in_the_way(path: &Path, what: &str) -> io::Error {
     io::Error::other(format!("{} {what}: remove it, or choose another name to write to", path.display()))
 }
 
-/// The user whom this process runs as.
+/// The user id of this process.
 #[must_use]
 pub fn user_id() -> u32 {
     // SAFETY: geteuid has no arguments, cannot fail and touches no memory.
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"text");
         write_whole(&path, b"another").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"another");
-        // Rights as any other file's.
+        // The same permissions as other files.
         fs::write(folder.path().join("usual"), "").unwrap();
         let rights = |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(rights("out"), rights("usual"));

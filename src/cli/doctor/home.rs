@@ -1,4 +1,5 @@
-//! The home folder, the engine, what happens at logout, and the model cache.
+//! The doctor's findings about the home folder, the engine, what happens to a run at logout, and the model cache. The
+//! home folder comes in, findings go out; `doctor::run` calls it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::session::home::session_list;
 use crate::session::protocol::Status;
 use crate::session::{Client, Home};
 
-/// Sessions of some hundred megabytes have room to grow.
+/// Free space below which the doctor warns: sessions of some hundred megabytes need room to grow.
 const ROOM: u64 = 2_000_000_000;
 
 pub fn look() -> Vec<Finding> {
@@ -29,7 +30,7 @@ pub fn look() -> Vec<Finding> {
     out
 }
 
-/// The folder itself or the nearest one above it that is there.
+/// The folder itself, or its nearest parent that exists.
 fn nearest(path: &Path) -> PathBuf {
     path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/")).to_owned()
 }
@@ -53,11 +54,11 @@ fn folder(home: &Home) -> Finding {
 fn may_write(path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt;
     let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: a string that ends with zero, which the call only reads.
+    // SAFETY: the call only reads the string, which ends with a zero byte.
     unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
 }
 
-/// The file system: journals need locks that work, and some room.
+/// The file system: journals need working file locks and free space.
 fn disk(home: &Home) -> Finding {
     let there = nearest(home.root());
     let kind = std::fs::read_to_string("/proc/self/mounts").ok().and_then(|m| file_system(&m, &there));
@@ -90,14 +91,14 @@ fn file_system(mounts: &str, path: &Path) -> Option<String> {
         let at = words.next()?.replace("\\040", " ");
         path.starts_with(&at).then(|| (at.len(), words.next().unwrap_or_default().to_owned()))
     };
-    // Of two mounts on one folder the later one counts.
+    // If two mounts are on the same folder, the later one hides the other.
     mounts.lines().filter_map(mount).max_by_key(|m| m.0).map(|m| m.1)
 }
 
 fn free_bytes(path: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
-    // SAFETY: a string that ends with zero, and a struct of plain numbers for the call to fill.
+    // SAFETY: the string ends with a zero byte, and the call fills a struct of plain numbers.
     unsafe {
         let mut stat: libc::statvfs = std::mem::zeroed();
         (libc::statvfs(path.as_ptr(), &raw mut stat) == 0)
@@ -152,7 +153,7 @@ fn engine(home: &Home) -> Finding {
     }
 }
 
-/// Whether a run lives on after logout.
+/// Whether a run continues after logout.
 fn logout() -> Finding {
     if !Path::new("/run/systemd/system").exists() {
         return Finding::good("logout", "no systemd here: a run goes on after logout");
@@ -168,7 +169,7 @@ fn logout() -> Finding {
     )
 }
 
-/// The bundled models and the cache.
+/// The bundled models and the Hugging Face cache.
 fn models() -> Finding {
     let cache = hub_cache();
     let all = discover(None);

@@ -1,4 +1,4 @@
-//! Devices and memory.
+//! The doctor's findings about devices and memory. `doctor::run` calls it.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn cpu() -> Finding {
     Finding::good("cpu", found)
 }
 
-/// The widest instructions that the kernels can use here.
+/// The widest vector instructions that the kernels can use on this CPU.
 fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
@@ -96,7 +96,7 @@ fn memory() -> Finding {
     }
 }
 
-/// Bytes in all and available.
+/// Total and available memory in bytes.
 fn meminfo() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let of = |key: &str| {
@@ -106,7 +106,7 @@ fn meminfo() -> Option<(u64, u64)> {
     Some((of("MemTotal:")?, of("MemAvailable:")?))
 }
 
-/// The memory limit of this process's control group, where there is one.
+/// The memory limit of this process's control group, if there is one.
 fn cgroup_limit() -> Option<u64> {
     ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
         .into_iter()

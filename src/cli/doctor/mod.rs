@@ -1,5 +1,5 @@
-//! `yosegi doctor`: what this machine, this terminal and this home offer, and what to do about
-//! each gap. Looks only: nothing is started, fetched or written.
+//! `yosegi doctor`: reports what this machine, this terminal and this home offer, and what to do about each gap. It
+//! only reads: it starts, downloads and writes nothing. The command line calls it.
 
 mod home;
 mod machine;
@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::output::say::{self, out};
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is about, in a word or two.
+    /// The subject of the check, in a word or two.
     pub about: &'static str,
     pub verdict: Verdict,
     /// What was found.
@@ -23,35 +23,35 @@ pub struct Finding {
     pub todo: Option<String>,
 }
 
-/// How it stands.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Good,
-    /// Works without; something is to be gained.
+    /// Yosegi works, but a change would improve something.
     Note,
     /// Something will go wrong.
     Gap,
 }
 
 impl Finding {
-    /// All is well.
+    /// A finding without a problem.
     fn good(about: &'static str, found: impl Into<String>) -> Self {
         Self { about, verdict: Verdict::Good, found: found.into(), todo: None }
     }
 
-    /// It works, and could be better.
+    /// A finding where Yosegi works but could work better.
     fn note(about: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { about, verdict: Verdict::Note, found: found.into(), todo: Some(todo.into()) }
     }
 
-    /// It will go wrong.
+    /// A finding where something will go wrong.
     fn gap(about: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { about, verdict: Verdict::Gap, found: found.into(), todo: Some(todo.into()) }
     }
 }
 
-/// Looks at everything and prints it; a gap is no failure of the command.
+/// Runs all checks and prints the findings. A gap does not make the command fail.
 pub fn run(json: bool) -> anyhow::Result<()> {
     let mut findings = vec![Finding::good("version", super::VERSION)];
     findings.extend(machine::look());
@@ -72,7 +72,7 @@ pub fn run(json: bool) -> anyhow::Result<()> {
     })
 }
 
-/// A finding in a line, and what to do about it in another.
+/// A finding on one line, and what to do about it on another.
 fn line(finding: &Finding) -> String {
     let mark = match finding.verdict {
         Verdict::Good => "ok",

@@ -1,4 +1,5 @@
-//! What the terminal can show.
+//! The doctor's findings about what the terminal can show. Environment variables come in, findings go out;
+//! `doctor::run` calls it.
 
 use super::super::evolve::on_terminal;
 use super::{Finding, var};

@@ -1,4 +1,5 @@
-//! What scoring rests on: the dictionary and the language identification model.
+//! The doctor's findings about the files that scoring needs: the dictionary and the language identification model.
+//! `doctor::run` calls it.
 
 use super::Finding;
 use crate::task::{Detector, Segmenter};

@@ -1,4 +1,5 @@
-//! `yosegi eval`: scores a model or a merge on a task, or on several with their mean.
+//! `yosegi eval`: a model or a recipe and one or several tasks come in; scores, answers and the mean of several tasks
+//! go out. The command line calls it.
 
 mod tables;
 
@@ -56,7 +57,7 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
                 }
                 rows.push(Row { name: name.clone(), done: Ok(done) });
             }
-            // What this machine lacks leaves a gap in a suite's table; every other fault ends it.
+            // A task whose data is missing here leaves a gap in the suite's table; other errors end the command.
             Err(error) if several && is_absent(&error) => {
                 note(&format!("{name} is left out: {error}"));
                 rows.push(Row { name: name.clone(), done: Err(error.to_string()) });
@@ -121,7 +122,7 @@ fn one(
     Ok(Done { task, decoding, measured, cost, seconds: began.elapsed().as_secs_f64() })
 }
 
-/// Whether an error is data that is not on this machine.
+/// Whether the cause of an error is data that is missing on this machine.
 fn is_absent(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         matches!(
@@ -131,8 +132,8 @@ fn is_absent(error: &anyhow::Error) -> bool {
     })
 }
 
-/// The JSON document: of one task its scores and answers; of several those of each, with the mean.
-/// Both have `results` in lm-evaluation-harness's shape.
+/// The JSON document: the scores and answers of one task, or those of each of several tasks and the mean. In both
+/// forms, `results` has the shape that lm-evaluation-harness uses.
 fn document(args: &Eval, suite: &Suite, several: bool, rows: &[Row]) -> Value {
     let each: Vec<Value> = rows
         .iter()
@@ -210,7 +211,7 @@ fn answer_json((a, seconds): (&Answer, &f64)) -> Value {
     value
 }
 
-/// A recipe where the name is that of its file, else a model.
+/// The recipe if the name is that of a recipe file, else a model.
 pub fn target(name: &str, lenient: bool) -> anyhow::Result<Target> {
     let path = Path::new(name);
     if RecipeFile::is_file(path) {

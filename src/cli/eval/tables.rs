@@ -1,4 +1,5 @@
-//! Tables of an evaluation: in the terminal, in Markdown, and in lm-evaluation-harness's shape.
+//! Tables of an evaluation. The measured tasks come in; a table for the terminal, in Markdown, or as JSON in the shape
+//! of lm-evaluation-harness goes out. `yosegi eval` calls it.
 
 use std::fmt::Write as _;
 
@@ -9,7 +10,7 @@ use crate::locale::in_locale;
 use crate::task::{Kind, Metric, Scorer, Task, share_names};
 use crate::text::visible_line;
 
-/// A task of a suite: measured, or why it was left out.
+/// A task of a suite: its measurement, or the reason that it was left out.
 pub(super) struct Row {
     pub name: String,
     pub done: Result<Done, String>,
@@ -24,12 +25,12 @@ fn value(done: &Done, metric: Metric) -> Option<f64> {
     done.measured.metrics.get(metric.name()).copied()
 }
 
-/// Whether answers are numbers.
+/// Whether a task's answers are numbers.
 pub(super) fn is_number(task: &Task) -> bool {
     task.kind == Kind::Generate && task.scorer != Scorer::ExactMatch
 }
 
-/// Mean of the scores of what was measured.
+/// Mean score of the tasks that were measured.
 pub(super) fn mean(rows: &[Row]) -> f64 {
     let scores: Vec<f64> = rows.iter().flat_map(|r| &r.done).map(score).collect();
     scores.iter().sum::<f64>() / scores.len().max(1) as f64
@@ -41,7 +42,7 @@ pub(super) fn figures(done: &Done) -> String {
     done.task.metrics.iter().filter_map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// News of a task of a suite.
+/// The line printed when a task of a suite is done.
 pub(super) fn line(done: &Done) -> String {
     format!("{}: {} ({} questions)", visible_line(&done.task.name), figures(done), done.measured.score.n)
 }
@@ -65,7 +66,7 @@ pub(super) fn table(suite: &str, rows: &[Row]) -> String {
     in_locale(out)
 }
 
-/// `of 8 tasks`, or how many of a suite's are in a mean.
+/// `of 8 tasks`, or how many of the suite's tasks the mean covers.
 fn of(suite: &str, rows: &[Row]) -> String {
     let here = rows.iter().filter(|r| r.done.is_ok()).count();
     if here == rows.len() {
@@ -98,8 +99,8 @@ pub(super) fn markdown(model: &str, suite: &str, rows: &[Row]) -> String {
     in_locale(format!("{head}\n{rule}\n{body}"))
 }
 
-/// `results`, `versions`, `n-samples` as lm-evaluation-harness writes them: each metric with its
-/// standard error where it is a mean over answers; text metrics count to 100.
+/// `results`, `versions` and `n-samples` as lm-evaluation-harness writes them. Each metric that is a mean over answers
+/// has its standard error; text metrics run from 0 to 100.
 pub(super) fn harness(rows: &[Row]) -> Map<String, Value> {
     let (mut results, mut versions, mut samples) = (Map::new(), Map::new(), Map::new());
     for done in rows.iter().flat_map(|r| &r.done) {
@@ -129,7 +130,7 @@ pub(super) fn harness(rows: &[Row]) -> Map<String, Value> {
     out
 }
 
-/// Of a mean over answers: the sample's standard deviation over the root of their number.
+/// Standard error of a mean over answers: the sample's standard deviation divided by the root of the number of answers.
 fn standard_error(done: &Done, metric: Metric) -> Option<f64> {
     let value = |a: &crate::evaluate::Answer| match metric {
         Metric::Acc => Some(f64::from(u8::from(a.correct))),

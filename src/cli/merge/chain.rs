@@ -1,9 +1,9 @@
-//! `yosegi merge` of a file with several recipes, where one may use another's result by its name: all
-//! are merged in order, as mergekit-multi does.
+//! `yosegi merge` of a file with several recipes, where a recipe may use another recipe's result by name. All recipes
+//! are merged in order, as in mergekit-multi.
 //!
-//! The last one's result goes to `--out`. The others lie in a folder each, under `--intermediates`,
-//! which keeps them, or hidden beside `--out` until that is written. Beside each stands a text of all that
-//! decided it, so that a result is taken over later only where it would come out the same.
+//! The last recipe's result goes to `--out`. Each intermediate result has its own folder: under `--intermediates`,
+//! which keeps it, or in a hidden folder beside `--out` until `--out` is written. A text file beside each intermediate
+//! result records everything that determines it. A later run reuses the result only if that text is the same.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -23,19 +23,19 @@ use crate::lm::Device;
 use crate::merge::Options;
 use crate::recipe::RecipeFile;
 
-/// Turns a reference into a checkpoint.
+/// Opens the checkpoint of a model reference.
 type Fetch<'a> = &'a dyn Fn(&str) -> Result<Checkpoint>;
 
-/// Recipes on their way to checkpoints.
+/// The recipes of a file while they are merged into checkpoints.
 struct Chain<'a> {
     recipe_file: &'a RecipeFile,
     args: &'a Merge,
-    /// Where the results that are not the last lie, and whether they stay there.
+    /// The folder of the intermediate results, and whether they are kept.
     aside: PathBuf,
     keep: bool,
     /// The recipe whose result goes to `--out`.
     last: Option<usize>,
-    /// On which alignments are worked out.
+    /// The device on which alignments are computed.
     device: Device,
 }
 
@@ -57,7 +57,7 @@ pub fn run(recipe_file: &RecipeFile, args: &Merge) -> Result<()> {
         Ok(()) => fs::remove_dir_all(&chain.aside)
             .with_context(|| format!("{} can't be removed, and is of no more use", chain.aside.display())),
         Err(error) => {
-            // Only a folder with nothing in it goes.
+            // This removes the folder only if it is empty.
             if fs::remove_dir(&chain.aside).is_err() && chain.aside.exists() {
                 note(&format!(
                     "what was merged so far lies in {} and is taken over next time",
@@ -114,7 +114,7 @@ impl<'a> Chain<'a> {
             if let Some(parent) = self.aside.parent() {
                 fs::create_dir_all(parent)?;
             }
-            // One that a person names may lie behind a link; one of our own name may not.
+            // A folder that the user names may be behind a symbolic link; a folder that this program names may not.
             if self.keep { fs::create_dir_all(&self.aside) } else { own_folder(&self.aside) }
         };
         made().map_err(|e| BadInput::error(format!("{}: cannot be made: {e}", self.aside.display())))?;
@@ -136,8 +136,8 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Whether a result lies there that would come out the same. One that was made here of something else
-    /// is removed.
+    /// Whether the intermediate result already exists and a new merge would give the same. A result that this command
+    /// made from another recipe or other models is removed.
     fn is_there(&self, i: usize, name: &str, stamps: &[(String, String)]) -> Result<bool> {
         let (folder, mark) = (self.aside.join(name), self.aside.join(format!(".{name}.made")));
         let wanted = self.order(i, stamps);
@@ -152,12 +152,12 @@ impl<'a> Chain<'a> {
             fs::remove_dir_all(&folder).map_err(failed)?;
         }
         check_out(&folder)?;
-        // The folder comes whole or not at all, so the text may stand first.
+        // The folder is written whole or not at all, so the text file may be written before it.
         write_whole(&mark, wanted.as_bytes()).map_err(failed)?;
         Ok(false)
     }
 
-    /// A text that is the same only if recipe `i` gives the same result.
+    /// The text of everything that determines the result of recipe `i`: equal texts mean equal results.
     fn order(&self, i: usize, stamps: &[(String, String)]) -> String {
         let on = self.recipe_file.dependencies(i);
         let recipes = on.iter().map(|r| self.recipe_file.recipes[*r].clone()).collect();
@@ -197,7 +197,7 @@ impl<'a> Chain<'a> {
         Step { recipe: &self.recipe_file.recipes[i], options, fold_bound: self.args.fold_bound, sources }
     }
 
-    /// A model, or another recipe's result under that recipe's name.
+    /// Opens a model, or another recipe's result by that recipe's name.
     fn open(&self, reference: &str) -> Result<Checkpoint> {
         let name =
             self.recipe_file.named(reference).and_then(|i| self.recipe_file.recipes[i].name.as_deref());
@@ -205,7 +205,7 @@ impl<'a> Chain<'a> {
         Ok(Checkpoint::open_as(reference, &self.aside.join(name), &mut |_, _, _| ())?)
     }
 
-    /// Says what would be written; of what rests on a result that is not there, only that it does.
+    /// Prints what would be written. For a recipe that uses results not yet made, prints only which results it needs.
     fn plan(&self) -> Result<()> {
         for i in self.recipe_file.merge_order()? {
             let recipe = &self.recipe_file.recipes[i];
@@ -233,8 +233,8 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The models that no recipe of the file makes, each with what tells it from another. All are
-/// looked at before anything is merged.
+/// The models that no recipe of the file makes, each with a stamp that identifies its content. All of them are opened
+/// before anything is merged.
 fn stamps(recipe_file: &RecipeFile) -> Result<Vec<(String, String)>> {
     let mut out: Vec<(String, String)> = Vec::new();
     for recipe in &recipe_file.recipes {
@@ -249,7 +249,7 @@ fn stamps(recipe_file: &RecipeFile) -> Result<Vec<(String, String)>> {
     Ok(out)
 }
 
-/// A plain word that is no model may be a recipe's name, misspelt.
+/// The error for a plain word that is not a model: it may be a misspelt recipe name.
 fn hint(recipe_file: &RecipeFile, model: &str, error: anyhow::Error) -> anyhow::Error {
     if model.contains(['/', ':']) {
         return error;

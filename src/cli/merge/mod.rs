@@ -1,4 +1,5 @@
-//! `yosegi merge`: a recipe, or a session's best one, in; a Hugging Face checkpoint out.
+//! `yosegi merge`: a recipe, or the recipe of a session's best candidate, comes in; a Hugging Face checkpoint goes out.
+//! The command line calls it.
 
 mod chain;
 
@@ -55,7 +56,7 @@ pub struct Merge {
     pub dry_run: bool,
 }
 
-/// Merges and writes, or says what would be written.
+/// Merges and writes the checkpoint, or prints what would be written.
 pub fn run(args: &Merge) -> Result<()> {
     crate::print::goes_on();
     let mut made = Vec::new();
@@ -98,7 +99,7 @@ pub fn run(args: &Merge) -> Result<()> {
     }
 }
 
-/// One recipe on its way to a checkpoint.
+/// One recipe with what is needed to write its merge.
 pub struct Step<'a> {
     pub recipe: &'a Recipe,
     pub options: &'a Options,
@@ -107,7 +108,7 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Merges, or folds a path, and writes; says in a line what was written.
+    /// Merges the recipe, or folds its path, and writes the checkpoint. Returns one line on what was written.
     pub fn write(&self, folder: &Path) -> Result<String> {
         let started = Instant::now();
         let Self { recipe, options, .. } = *self;
@@ -133,7 +134,7 @@ impl Step<'_> {
         ))
     }
 
-    /// Folds the recipe's path into an ordinary checkpoint; says how far it is from the path.
+    /// Folds the recipe's path into an ordinary checkpoint. Returns one line on how far its logits are from the path's.
     fn fold(&self, folder: &Path) -> Result<(Written, String)> {
         let recipe = self.recipe;
         let path = self.sources.path_models(recipe, &[])?;
@@ -152,7 +153,7 @@ impl Step<'_> {
         Ok((written, format!("a path of {steps} steps as {steps} layers of {}: {found}", recipe.donor())))
     }
 
-    /// What would be written, from what.
+    /// What would be written, and from which models.
     pub fn plan(&self, folder: Option<&Path>) -> Result<String> {
         let recipe = self.recipe;
         if !recipe.path.is_empty() {
@@ -168,7 +169,7 @@ impl Step<'_> {
     }
 }
 
-/// Says what of a config does not go into the merge's.
+/// Prints a note for each key of the model's config that the merge's config leaves out.
 fn note_packing(donor: &Checkpoint) {
     for key in donor.config().packing() {
         note(&visible_line(&format!(
@@ -178,8 +179,8 @@ fn note_packing(donor: &Checkpoint) {
     }
 }
 
-/// The recipe of a session's best candidate, and what was measured of it; the recipes of earlier
-/// stages' winners, which it may use, are put into `made`.
+/// The recipe of a session's best candidate and its measured figures. The recipes of earlier stages' winners, which it
+/// may use, are put into `made`.
 fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Measured>)> {
     let reader = Reader::open(&Home::from_env()?, session)?;
     let (state, lost) = reader.legible_state()?;
@@ -199,7 +200,7 @@ fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Meas
             best.candidate.label
         )));
     };
-    // What is merged of other files than those that were measured is something else.
+    // The figures don't describe a merge of files that have changed since the measurement.
     let prints = reader.prints()?;
     let all = made.iter().chain(&recipe.before).chain([&**recipe]);
     let models: BTreeSet<&str> =
@@ -233,7 +234,7 @@ fn measured(from: String, entry: &Entry) -> Measured {
     }
 }
 
-/// A plan in words. The first of `models` gives config and tokenizer.
+/// A description of the plan. The first of `models` gives config and tokenizer.
 fn told<'a>(
     recipe: &Recipe,
     models: impl IntoIterator<Item = &'a Checkpoint>,

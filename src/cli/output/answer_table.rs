@@ -1,4 +1,5 @@
-//! Answers with their verdicts as a table for other programs: CSV or Parquet, one row a question.
+//! Answers with their verdicts come in; a table for other programs (CSV or Parquet, one row for each question) goes
+//! out. `yosegi eval` and `yosegi score` call it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,25 +25,24 @@ pub struct Line {
     pub question: String,
     pub gold: String,
     pub text: String,
-    /// What the scorer found in the text, and where: byte positions.
+    /// What the scorer found in the text, and its byte positions there.
     pub found: Option<String>,
     pub span: Option<(usize, usize)>,
-    /// By the task's scorer, and as a person would read it.
+    /// Whether the answer is right by the task's scorer, and as a person would read it.
     pub correct: bool,
     pub lenient_correct: Option<bool>,
-    /// By the published rule, where the task's scorer is the lenient one.
+    /// Whether it is right by the published rule, if the task's scorer is the lenient one.
     pub reference_correct: Option<bool>,
     pub language: String,
-    /// Stands in the column `p_ja` or `p_language`.
+    /// Written to the column `p_ja` or `p_language`.
     pub p_language: LanguageProbability,
-    /// Tokens generated and seconds from the start until the answer was complete, where they are
-    /// known.
+    /// Tokens generated, and seconds from the start until the answer was complete, if known.
     pub tokens: Option<u64>,
     pub seconds: Option<f64>,
 }
 
 impl Line {
-    /// Of answers that were just given.
+    /// The rows of a task's measured answers.
     pub fn all(task: &str, measured: &SplitResult) -> Vec<Self> {
         let seconds = |i: usize| measured.seconds.get(i).copied();
         measured.answers.iter().enumerate().map(|(i, a)| Self::of(task, a, seconds(i))).collect()
@@ -67,7 +67,7 @@ impl Line {
         }
     }
 
-    /// Of an answer made elsewhere.
+    /// The row of an answer made elsewhere.
     pub fn judged(task: &str, judged: &Judged) -> Self {
         let (question, v) = (&judged.question, &judged.verdict);
         Self {
@@ -110,8 +110,7 @@ pub enum Format {
     Parquet,
 }
 
-/// The format that a file's name asks for, where the file can be written; to be asked before answers
-/// are made for it.
+/// The format given by a file's name, if the file can be written. Commands call this before they spend time on answers.
 pub fn check(path: &Path) -> anyhow::Result<Format> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
@@ -127,7 +126,7 @@ pub fn check(path: &Path) -> anyhow::Result<Format> {
     }
 }
 
-/// Writes a table in the format that the file's name asks for, all of it or nothing.
+/// Writes a table in the format given by the file's name: the whole table or nothing.
 pub fn write(path: &Path, lines: &[Line]) -> anyhow::Result<()> {
     let bytes = match check(path)? {
         Format::Csv => as_csv(lines)?,
@@ -232,8 +231,8 @@ fn as_parquet(lines: &[Line]) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The next column of the schema; of an optional one each value's definition level says whether it
-/// is there.
+/// Writes the next column of the schema. In an optional column, each value's definition level says whether the value is
+/// present.
 fn column<T: parquet::data_type::DataType>(
     group: &mut SerializedRowGroupWriter<&mut Vec<u8>>,
     lines: &[Line],

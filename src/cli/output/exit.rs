@@ -1,4 +1,5 @@
-//! Exit codes: 0 done, 2 wrong usage or bad input, 1 anything else, 130 interrupted.
+//! A command's result comes in; its error message on stderr and its exit code go out: 0 done, 2 wrong usage or bad
+//! input, 1 anything else, 130 interrupted. `cli::main` calls it.
 
 use std::process::ExitCode;
 
@@ -16,16 +17,16 @@ use crate::text::visible;
 
 /// Wrong usage or bad input.
 const BAD_INPUT: u8 = 2;
-/// Ctrl-C or SIGTERM, by the shell's custom of 128 + signal number.
+/// Ctrl-C or SIGTERM: 128 + signal number, as in shells.
 const INTERRUPTED: u8 = 130;
 
-/// Says what went wrong on stderr, in one sentence, and picks the exit code.
+/// Prints what went wrong on stderr, in one sentence, and returns the exit code.
 pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     if is_closed_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    // A standard error that nobody reads changes nothing about the code.
+    // A closed stderr doesn't change the exit code.
     note(&in_locale(format!("yosegi: {}", sentence(&error))));
     if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         ExitCode::from(INTERRUPTED)
@@ -36,8 +37,8 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Says what is wrong with the arguments, or gives the help that they asked for. What they quote of
-/// themselves may be a name from elsewhere.
+/// Prints what is wrong with the arguments, or the help that they ask for. The message may quote arguments, which can
+/// be names from outside, so it is made safe to print.
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if !error.use_stderr() || visible(&text) == text {
@@ -47,8 +48,8 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
 }
 
-/// Whether an error is about what was given: a sentence for the person who typed, trouble with a journal, or a
-/// room's own error about a file, a key, a tensor, a device.
+/// Whether an error is about the input: a [`BadInput`], trouble with a journal, or a room's own error about a file, a
+/// key, a tensor or a device.
 fn is_about_input(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.is::<BadInput>()
         || cause.is::<Trouble>()
@@ -61,7 +62,7 @@ fn is_about_input(cause: &(dyn std::error::Error + 'static)) -> bool {
         || cause.is::<SearchError>()
 }
 
-/// The error and its causes in one line; a cause that its effect already quotes is not said twice.
+/// The error and its causes on one line. A cause that the error above it already quotes is not repeated.
 pub fn sentence(error: &anyhow::Error) -> String {
     let mut out = String::new();
     for cause in error.chain() {
@@ -75,7 +76,7 @@ pub fn sentence(error: &anyhow::Error) -> String {
     out
 }
 
-/// `yosegi models | head` is no failure.
+/// Whether the error is a closed pipe: `yosegi models | head` is not a failure.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)

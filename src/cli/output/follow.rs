@@ -1,5 +1,5 @@
-//! Following a session without a workbench: calm lines on stderr, or events as JSON lines on
-//! stdout.
+//! Follows a session without a workbench. A client's messages come in; progress lines go to stderr, or events as JSON
+//! lines to stdout. `evolve` and `attach` call it; other commands use its signal handling and [`ask`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ extern "C" fn on_interrupt(_: libc::c_int) {
     INTERRUPTED.store(true, Ordering::SeqCst);
 }
 
-/// From now on Ctrl-C and SIGTERM end the work in order. A second one ends it at once.
+/// From now on, Ctrl-C and SIGTERM end the work cleanly. A second signal ends the process at once.
 pub fn catch_interrupt() {
     crate::session::signals::unblock_all();
     let handler = on_interrupt as *const () as libc::sighandler_t;
@@ -32,12 +32,12 @@ pub fn catch_interrupt() {
     }
 }
 
-/// Whether such a signal has come.
+/// Whether Ctrl-C or SIGTERM has come.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// What a run says that is told to end.
+/// The error of a run that was told to end.
 pub fn interruption(session: &str) -> anyhow::Error {
     Interrupted(format!(
         "interrupted; the journal is intact: go on with `yosegi evolve … --name {session} --resume`"
@@ -45,8 +45,8 @@ pub fn interruption(session: &str) -> anyhow::Error {
     .into()
 }
 
-/// Asks and waits; an error reply is bad input. For commands that come before a subscription:
-/// messages other than the reply and the log are dropped.
+/// Sends a command and waits for the reply; an error reply becomes [`BadInput`]. Only for commands sent before a
+/// subscription: all messages except the reply and the log are dropped.
 pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
     let asked = client.send(command)?;
     loop {
@@ -68,7 +68,7 @@ pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
     }
 }
 
-/// How to tell.
+/// How a session's progress is printed.
 #[derive(Clone, Copy, Debug)]
 pub struct Telling {
     /// Events as JSON lines on stdout.
@@ -79,9 +79,9 @@ pub struct Telling {
     pub looking: bool,
 }
 
-/// Follows a session from its first event until it ends, is paused or stopped, or a signal comes.
-/// `Finished` is the state's status only if it came to its end. Where our own output is not read for
-/// long, the engine lets us go; it is connected to again and nothing is missed.
+/// Follows a session from its first event until it ends, is paused or stopped, or a signal comes. The returned state
+/// has the status `Finished` only if the session came to its end. The engine disconnects a client that is too slow, for
+/// example because nothing reads its output; then this function connects again and continues after the last event.
 pub fn follow(
     engine: &Engine,
     mut client: Client,
@@ -140,7 +140,7 @@ pub fn follow(
 struct Teller {
     telling: Telling,
     state: SessionState,
-    /// The past has been told.
+    /// Whether all past events have arrived.
     live: bool,
     began: Instant,
 }
@@ -157,7 +157,7 @@ impl Teller {
         Ok(())
     }
 
-    /// The past is told in one go.
+    /// Prints a summary of the past events, once they have all arrived.
     fn boundary(&mut self) {
         let again = std::mem::replace(&mut self.live, true);
         if again || !self.telling.lines {

@@ -1,5 +1,5 @@
-//! What commands have in common on the way out: printed lines and documents, tables of answers, the progress of a session,
-//! and the exit code. Commands call these; nothing here knows a command.
+//! The output that commands share: printed lines and documents, tables of answers, the progress of a session, and the
+//! exit code. All commands call these modules; nothing here depends on a particular command.
 
 pub(super) mod answer_table;
 pub(super) mod exit;

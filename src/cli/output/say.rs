@@ -1,5 +1,5 @@
-//! The way out: every line that a command prints passes here, so that no text of a model, a file, a
-//! journal or a name drives the terminal, or what reads a log later.
+//! Prints every line of every command. Text comes in and is made safe to print, so that no text from a model, a file, a
+//! journal or a name can control the terminal or a program that reads the log later.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::print::to_out;
 use crate::text::{as_json, as_toml, visible};
 
-/// Prints a line to stderr; a closed pipe there is nobody's loss.
+/// Prints a line to stderr. A closed pipe is ignored.
 pub fn note(line: &str) {
     eprintln!("{}", visible(line));
 }
 
-/// Prints a line to stdout. Where nobody reads it any more a command that only prints ends here.
+/// Prints a line to stdout. If the pipe is closed, a command that only prints ends here.
 pub fn out(line: &str) -> anyhow::Result<()> {
     Ok(to_out(format_args!("{}\n", visible(line)))?)
 }
@@ -22,7 +22,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(to_out(format_args!("{}\n", as_json(&serde_json::to_string(value)?)))?)
 }
 
-/// The same over several lines.
+/// Prints one JSON document, indented over several lines.
 pub fn json_pretty(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(to_out(format_args!("{}\n", as_json(&serde_json::to_string_pretty(value)?)))?)
 }
@@ -34,8 +34,8 @@ pub fn extend(object: &mut Value, more: &impl Serialize) {
     }
 }
 
-/// Prints a text in TOML or YAML, which must read back as it was: both have escapes within double
-/// quotes. `same` says whether a text with them is still the same.
+/// Prints a text in TOML or YAML, which must still read back to the same value. Unsafe characters become escapes, which
+/// both notations have in double-quoted strings. `same` says whether the escaped text has the same value.
 pub fn notation(text: &str, same: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     let escaped = as_toml(text);
     let safe = if same(&escaped) { escaped } else { visible(text) };

@@ -1,4 +1,5 @@
-//! What the best candidate gains and loses on the base, question by question.
+//! The page's section on which questions the best candidate gains and loses compared with the base. A session's state
+//! and answers come in, HTML goes out; the page calls it.
 
 use std::fmt::Write;
 
@@ -8,13 +9,13 @@ use crate::session::protocol::{Answer, Origin, Split};
 use crate::session::state::{Entry, SessionState};
 use crate::task::AnswerLanguage;
 
-/// Questions shown of each kind; the rest is counted.
+/// The most questions shown of each kind; of the rest, only the number is shown.
 const SHOWN: usize = 40;
 
 pub fn draw(state: &SessionState, reader: &Reader<'_>, out: &mut String) -> anyhow::Result<()> {
     let base = state.entries.iter().find(|e| e.candidate.origin == Origin::Base);
     let (Some(base), Some(best)) = (base, state.best_entry()) else { return Ok(()) };
-    // Held out if both were measured there, else what they were trained for.
+    // Held-out questions if both were measured on them, else training questions.
     for (split, words) in [(Split::Test, "held-out questions"), (Split::Train, "training questions")] {
         let of = |entry: &Entry| reader.answers(entry.candidate.id, split);
         let (before, after) = (of(base)?, of(best)?);

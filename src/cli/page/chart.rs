@@ -1,5 +1,5 @@
-//! The fitness curve as an inline picture: the best so far, the mean with its spread, and the best
-//! one's fitness on the held-out questions, over the generations.
+//! The fitness curve. A session's generations come in, an inline SVG goes out: the best fitness so far, the mean with
+//! its spread, and the best candidate's fitness on the held-out questions. The page calls it.
 
 use std::fmt::Write;
 
@@ -13,13 +13,13 @@ const LEFT: f64 = 46.0;
 const RIGHT: f64 = 128.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
-/// Least distance between two names on the right.
+/// Least vertical distance between two line names at the right edge.
 const APART: f64 = 16.0;
 
-/// What a line shows of a generation.
+/// The figure of a generation that a line plots.
 type Of<'a> = &'a dyn Fn(&Generation) -> Option<f64>;
 
-/// From fitness and generation to places in the picture.
+/// Maps fitness and generation to coordinates in the picture.
 struct Scale {
     last: f64,
     low: f64,
@@ -89,7 +89,7 @@ pub fn draw(state: &SessionState, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// The base and the best global weighting, to compare with.
+/// Horizontal lines for the base and the best global weighting, for comparison.
 fn levels(state: &SessionState) -> Vec<(&'static str, f64)> {
     let fitness = |e: &Entry| e.train().map(|s| s.fitness).filter(|f| f.is_finite());
     let of = |origin| state.entries.iter().filter(move |e| e.candidate.origin == origin).filter_map(fitness);
@@ -114,7 +114,7 @@ fn scale(rows: &[&Generation], levels: &[(&str, f64)], held: &dyn Fn(&Generation
     }
 }
 
-/// A round distance between lines, five or so of them.
+/// A round step between grid lines that gives about five of them.
 fn step(span: f64) -> f64 {
     let power = 10_f64.powf((span / 5.0).log10().floor());
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| span / s <= 6.0).unwrap_or(power * 10.0)
@@ -142,12 +142,12 @@ fn axes(scale: &Scale, rows: &[&Generation], out: &mut String) -> std::fmt::Resu
     writeln!(out, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">generation</text>", HEIGHT - 6.0)
 }
 
-/// Where a stage begins, an upright line; its name, and that of the first, at the top.
+/// A vertical line where each later stage begins, and the name of every stage at the top.
 fn borders(state: &SessionState, scale: &Scale, rows: &[&Generation], out: &mut String) -> std::fmt::Result {
     let Some(first) = state.stages.first() else { return Ok(()) };
     let mut starts = vec![(LEFT, first)];
     for (begun, name) in state.begun.iter().zip(&state.stages[1..]) {
-        // Between the generation before and its first.
+        // Halfway between the previous stage's last generation and this stage's first.
         let Some(place) = rows.iter().position(|g| g.generation >= begun.generation) else { continue };
         let x = f64::midpoint(scale.x(place), scale.x(place.saturating_sub(1)));
         writeln!(out, "<path class=\"border\" d=\"M{x:.1} {TOP}V{:.1}\"/>", HEIGHT - BOTTOM)?;
@@ -159,7 +159,7 @@ fn borders(state: &SessionState, scale: &Scale, rows: &[&Generation], out: &mut 
     Ok(())
 }
 
-/// One standard deviation around the mean.
+/// The band of one standard deviation around the mean.
 fn band(scale: &Scale, rows: &[&Generation], out: &mut String) -> std::fmt::Result {
     let point = |i: usize, y: f64| format!("{:.1} {:.1}", scale.x(i), scale.y(y));
     let finite = |g: &&Generation| g.mean_fitness.is_finite() && g.std_fitness.is_finite();
@@ -174,7 +174,7 @@ fn band(scale: &Scale, rows: &[&Generation], out: &mut String) -> std::fmt::Resu
     }
 }
 
-/// Names at the lines' ends, moved apart where they would overlap.
+/// Names at the ends of the lines, moved apart if they would overlap.
 fn ends(mut names: Vec<(f64, String, &str)>, out: &mut String) -> std::fmt::Result {
     names.sort_by(|a, b| a.0.total_cmp(&b.0));
     for i in 1..names.len() {

@@ -1,5 +1,6 @@
-//! `yosegi report NAME --html FILE`: one self-contained page that a colleague can open: no script,
-//! no link, nothing loaded from elsewhere. Whatever a model or a data set wrote is escaped.
+//! `yosegi report NAME --html FILE`: a session's state and journal come in, one self-contained HTML page goes out. It
+//! has no script and no link and loads nothing. All text from models and data sets is escaped. `yosegi report` calls
+//! it.
 
 mod answers;
 mod chart;
@@ -19,7 +20,7 @@ use crate::session::protocol::Status;
 use crate::session::state::SessionState;
 use crate::text::visible;
 
-/// Writes the page of a session, all of it or nothing.
+/// Writes the page of a session: the whole page or nothing.
 pub fn write(reader: &Reader<'_>, file: &Path) -> anyhow::Result<()> {
     let (state, lost) = reader.legible_state()?;
     if let (Some(trouble), 0) = (lost, state.seq) {
@@ -56,7 +57,7 @@ fn page(state: &SessionState, reader: &Reader<'_>) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// What the session was and what it found, in figures and in a sentence.
+/// The session's settings and its result, in figures and one sentence.
 fn header(state: &SessionState, out: &mut String) -> anyhow::Result<()> {
     let status = match state.status {
         Status::New => "new",
@@ -107,7 +108,7 @@ fn header(state: &SessionState, out: &mut String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Text for an element or an attribute: visible, and without markup of its own.
+/// Text for an element or an attribute: made visible, with markup escaped.
 fn escape(text: &str) -> String {
     visible(text)
         .replace('&', "&amp;")
@@ -117,7 +118,7 @@ fn escape(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// A count with a gap after each three figures.
+/// A count with a gap between groups of three digits.
 fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -130,7 +131,7 @@ fn grouped(n: u64) -> String {
     out
 }
 
-/// A share in per cent.
+/// A share as a percentage.
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), |s| format!("{:.1}", 100.0 * s))
 }

@@ -1,4 +1,5 @@
-//! The best candidate: its weights as a heat map, or its path as a route, and the recipe to copy.
+//! The page's section on the best candidate. Its recipe comes in; HTML goes out with the weights as a heat map or the
+//! path as a route, and the recipe's text to copy. The page calls it.
 
 use std::fmt::Write;
 
@@ -7,7 +8,7 @@ use crate::recipe::{LayerGroup, Recipe, Source, Values};
 use crate::session::protocol::Target;
 use crate::session::state::SessionState;
 
-/// Weights are coloured between these.
+/// The range of weights that the colours cover.
 const LOW: f64 = -0.3;
 const HIGH: f64 = 1.8;
 
@@ -37,10 +38,10 @@ pub fn draw(state: &SessionState, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// What a column shows: its name, the source's numbers, and what counts as high.
+/// A column's name, the source's numbers, and the value that gets the colour for high.
 type Track = (&'static str, fn(&Source) -> &Values, f64);
 
-/// Layer groups down, sources across.
+/// The heat map: a row for each layer group, a column for each source.
 fn heat(recipe: &Recipe, layers: usize, out: &mut String) -> std::fmt::Result {
     let density = recipe.method.uses_density();
     let tracks: &[Track] = if density {
@@ -81,7 +82,7 @@ fn heat(recipe: &Recipe, layers: usize, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// The path of a data-flow recipe: models across, steps down, each with its factor.
+/// The path of a data-flow recipe: a column for each model, a row for each step with its factor.
 fn route(recipe: &Recipe, out: &mut String) -> std::fmt::Result {
     let mut models: Vec<&str> = Vec::new();
     for step in &recipe.path {
@@ -121,8 +122,7 @@ fn route(recipe: &Recipe, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Background and ink of a cell: teal below zero, walnut at zero, pale gold at `high`, as in the
-/// workbench.
+/// Background and text colour of a cell: teal below zero, walnut at zero, pale gold at `high`, as in the workbench.
 fn colours(value: f64, high: f64) -> (String, &'static str) {
     const ABOVE: [[f64; 3]; 5] = [
         [58.0, 50.0, 44.0],

@@ -1,4 +1,5 @@
-//! A session in stages: what each searched with, and the winner that it handed on.
+//! The page's section on a session in stages. The session's state comes in; HTML goes out with each stage's name and
+//! the winner that later stages may use. The page calls it.
 
 use std::fmt::Write;
 
@@ -7,7 +8,7 @@ use crate::session::protocol::{Origin, Target};
 use crate::session::report::path_text::path_text;
 use crate::session::state::{Entry, SessionState};
 
-/// The stages as a table, and each winner's recipe to copy. Nothing where there is one stage.
+/// The stages as a table, and each winner's recipe to copy. Empty for a session with one stage.
 pub fn draw(state: &SessionState, out: &mut String) -> std::fmt::Result {
     if state.stages.is_empty() {
         return Ok(());
@@ -59,7 +60,7 @@ fn evaluations(state: &SessionState, at: usize) -> u64 {
     until - before(at)
 }
 
-/// What the stage handed on; of the stage at hand the best so far.
+/// The stage's winner; for the current stage, the best candidate so far.
 fn winner(state: &SessionState, at: usize) -> Option<&Entry> {
     if let Some(next) = state.begun.get(at) {
         return state.entry(next.winner?);
@@ -73,7 +74,7 @@ fn winner(state: &SessionState, at: usize) -> Option<&Entry> {
         .max_by(|a, b| a.fitness_or_least().total_cmp(&b.fitness_or_least()))
 }
 
-/// Text of several lines for an element.
+/// Text of several lines, escaped for an element.
 fn escape_lines(text: &str) -> String {
     text.lines().map(escape).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! How the page looks, on light and on dark.
+//! The page's style sheet, for light and dark displays. The page includes it.
 
 pub const CSS: &str = "
 :root { --paper: #fbf8f3; --ink: #2b2520; --dim: #7a6f64; --line: #e2d9cc; --card: #ffffff;

@@ -1,4 +1,5 @@
-//! What the search is measured against, what it found, and how it went there.
+//! The page's tables: the baselines, the best candidate, and the course of the search. A session's state comes in, HTML
+//! goes out; the page calls it.
 
 use std::fmt::Write;
 
@@ -8,7 +9,7 @@ use crate::session::report::{self, Row};
 use crate::session::state::SessionState;
 use crate::task::AnswerLanguage;
 
-/// What was found, in a sentence of measured figures.
+/// The result of the search in one sentence of measured figures.
 pub fn sentence(state: &SessionState) -> Option<String> {
     let rows = report::comparison(state);
     let rows = &rows;
@@ -78,7 +79,7 @@ pub fn comparison(state: &SessionState, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Each task's part, where there are several.
+/// Each task's own score, if there are several tasks.
 fn parts(asked: &AnswerLanguage, row: &Row, out: &mut String) -> std::fmt::Result {
     for (i, task) in row.train_tasks.iter().enumerate().filter(|_| row.train_tasks.len() > 1) {
         let name = task.task.rsplit('/').next().unwrap_or_default();
@@ -132,7 +133,7 @@ pub fn generations(state: &SessionState, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// What a candidate cost, and the config word for word.
+/// The cost of a candidate, and the text of the config.
 pub fn details(state: &SessionState, out: &mut String) -> std::fmt::Result {
     let s = report::spent(state);
     out.push_str("<section>\n<h2>How it was run</h2>\n");

@@ -1,4 +1,4 @@
-//! The page of a small session whose every text tries to be markup.
+//! Tests of the page, on a small session in which every text contains markup.
 
 use super::*;
 use crate::evaluate::StoredQuestion;
@@ -36,15 +36,15 @@ fn candidate(id: u64, origin: Origin, target: Target) -> Candidate {
     Candidate { id, label: format!("c{id} {EVIL}"), origin, genome: vec![0.5], target }
 }
 
-/// An event as an early journal has it.
+/// An event in the form of an early journal.
 fn event(json: serde_json::Value) -> Event {
     serde_json::from_value(json).unwrap()
 }
 
-/// A session of one generation, the base right on even questions and the best on odd ones.
+/// A session of one generation. The base is right on even questions, the best candidate on odd ones.
 fn journal(home: &Home, recipe: crate::recipe::Recipe) -> Journal {
     let mut journal = Journal::create(home, "evil").unwrap();
-    // As a journal of the first version has it, which must still read.
+    // In the form of a journal of the first version, which must still be readable.
     let created = event(serde_json::json!({
         "event": "created", "version": 1, "name": "evil", "config": EVIL, "seed": 1,
         "genes": [{ "name": EVIL, "low": 0.0, "high": 1.0 }], "layers": 2, "train_questions": 4,
@@ -102,7 +102,7 @@ fn grid() -> crate::recipe::Recipe {
     crate::recipe::Recipe { sources: vec![source], ..crate::recipe::Recipe::new(Method::Ties, Some(EVIL)) }
 }
 
-/// Checks that every element that is opened is closed, in order.
+/// Checks that all elements are closed, in the right order.
 fn assert_nested(page: &str) {
     let mut open: Vec<&str> = Vec::new();
     for part in page.split('<').skip(1) {
@@ -199,10 +199,10 @@ fn stages_have_borders_and_winners() {
     assert_nested(&page);
     assert!(!page.contains("<script") && page.contains("class=\"border\""));
     for part in [
-        // One evaluation, the winner with its held-out score, and what it is called from then on.
+        // One evaluation, the winner with its held-out score, and the name by which later stages use it.
         "<td>1</td><td class=\"name\">c2 ",
         "<td>0.750</td><td>62.5</td><td class=\"name\">a model of the pool: stage:1</td>",
-        // The stage at hand: the better of its two, though the first stage's was better still.
+        // The current stage: the better of its two candidates, although the first stage's winner has a higher score.
         "<td>2</td><td class=\"name\">c4 ",
         "<td>0.625</td>",
         "to come",

@@ -1,8 +1,8 @@
 //! The operations that a device must provide to run a decoder: the [`Backend`] trait, and one folder for
 //! each implementation.
 //!
-//! In: checked tensors, token ids, and which rows belong to which sequence ([`Span`]). Out: activations,
-//! logits, chosen ids. `model` calls it; it is the only place where devices differ.
+//! In: checked tensors, token ids, and the sequence of each row ([`Span`]). Out: activations, logits, chosen ids.
+//! `model` calls it; devices differ only here.
 //!
 //! | folder | runs on | kernels |
 //! |---|---|---|
@@ -10,12 +10,11 @@
 //! | `cuda` | an NVIDIA card, bf16; in tests an emulated card | our own, in CUDA C |
 //! | `candle` | candle's CPU device, f32 | candle's operations: the reference for tests |
 //!
-//! To add a backend: a folder here that implements [`Backend`], its variant in `lm/engine.rs` (the enum
-//! and two macros), and the name by which a user asks for it in `lm/device.rs`. The compiler finds
-//! whatever match lacks it; `lm/tests.rs` compares every backend with the reference.
+//! To add a backend: add a folder here that implements [`Backend`], its variant in `lm/engine.rs` (the enum and two
+//! macros), and its user-visible name in `lm/device.rs`. The compiler finds every match that lacks it; `lm/tests.rs`
+//! compares every backend with the reference.
 //!
-//! Activations are *rows*, one row a token. Sequences of different length lie one after another without
-//! padding.
+//! Activations are *rows*, one row per token. Sequences of different length follow one another without padding.
 
 pub(crate) mod candle;
 pub(crate) mod cpu;
@@ -36,17 +35,17 @@ use crate::lm::{
 pub(crate) struct Span {
     /// The sequence's slot in the key-value cache.
     pub slot: usize,
-    /// Position of the first of these tokens in its sequence; all before it are in the cache.
+    /// Position of the first of these tokens in its sequence; all earlier positions are in the cache.
     pub start: usize,
     /// Number of tokens.
     pub len: usize,
 }
 
-/// What attention needs to know of the decoder step at hand; `V` is the backend's norm weight.
+/// The parameters of attention in the current decoder step; `V` is the backend's norm weight.
 pub(crate) struct AttentionStep<'a, V> {
     pub shape: &'a DecoderShape,
     pub layer: LayerAttention,
-    /// Weights of the norms on each head's queries and keys, in families that have them.
+    /// Weights of the norms on each head's queries and keys, if the family has them.
     pub qk_norm: Option<(&'a V, &'a V)>,
     /// Index of the step in the cache.
     pub step: usize,
@@ -68,12 +67,12 @@ pub(crate) trait Backend: Send + Sync + Sized {
     /// Keys and values of some sequences at every step of the decoder.
     type Cache: Send + Sync;
 
-    /// Most sequences that one thread decodes at once, unless the caller asks for a number.
+    /// Most sequences that one thread decodes at once, unless the caller sets a number.
     const DEFAULT_BATCH: usize;
-    /// Whether several threads may run at once. A device with one queue takes one.
+    /// Whether several threads may run at once. A device with one queue allows one.
     const PARALLEL: bool;
 
-    /// Threads to use where `asked` are asked for; 0 asks for one on each core.
+    /// Number of threads to use when the caller asks for `asked`; 0 means one per core.
     fn threads(asked: usize) -> usize {
         match asked {
             _ if !Self::PARALLEL => 1,
@@ -84,7 +83,7 @@ pub(crate) trait Backend: Send + Sync + Sized {
 
     /// The fastest number of sequences to decode at once, at most `most`.
     fn batch_size(&self, shape: &DecoderShape, most: usize) -> usize;
-    /// Most rows of a forward pass while prompts are read.
+    /// Most rows of a forward pass over prompts.
     fn prefill_rows(&self) -> usize;
 
     /// Allocates a matrix whose outputs are the given parts, one after another; `bias` adds a bias to each.
@@ -134,11 +133,11 @@ pub(crate) trait Backend: Send + Sync + Sized {
         range: Range<usize>,
         to: usize,
     ) -> Result<(), LmError>;
-    /// Bytes of one sequence's keys and values.
+    /// Bytes of the keys and values of one sequence.
     fn cache_bytes(&self, shape: &DecoderShape, steps: usize, capacity: usize) -> usize {
         [steps, 2 * shape.keys().total(), size_of::<f32>()].into_iter().fold(capacity, usize::saturating_mul)
     }
-    /// Bytes that are free for caches, if the device can say.
+    /// Free bytes for caches, if the device reports them.
     fn free_bytes(&self) -> Option<usize> {
         None
     }
@@ -180,8 +179,8 @@ pub(crate) trait Backend: Send + Sync + Sized {
     fn softcap(&self, x: &mut Self::Rows, cap: f32) -> Result<(), LmError>;
     /// `out[i] = x[rows[i]]`.
     fn select(&self, x: &Self::Rows, rows: &[usize], out: &mut Self::Rows) -> Result<(), LmError>;
-    /// For each row the index of its greatest value among the first `width`: the lowest such
-    /// index, and NaN counts as less than everything.
+    /// For each row the index of its greatest value among the first `width`. Ties go to the lowest index; NaN counts as
+    /// less than everything.
     fn argmax(&self, x: &Self::Rows, width: usize, out: &mut Vec<u32>) -> Result<(), LmError>;
     /// The features of each row, without the padding that a backend puts between blocks.
     fn read_features(&self, x: &Self::Rows, features: Features) -> Result<Vec<Vec<f32>>, LmError>;

@@ -1,5 +1,5 @@
-//! One answer while it grows: its tokens, its text, and whether an end token, a stop string or the limit has ended
-//! it. Used by `sequence` and `beam`.
+//! A growing answer: its tokens, its text, and whether an end token, a stop string or the limit has ended it.
+//! `sequence` and `beam` use it.
 
 use super::options::{Finish, Generated, Options};
 use crate::lm::{TextStream, Tokenizer};
@@ -9,18 +9,18 @@ use crate::lm::{TextStream, Tokenizer};
 pub(super) struct Answer<'a> {
     pub tokens: Vec<u32>,
     options: &'a Options,
-    /// Most tokens that it may have.
+    /// Most tokens of the answer.
     limit: usize,
     /// The text so far, if it is streamed or searched for stop strings.
     text: Option<TextStream<'a>>,
     /// Bytes already searched for stop strings.
     searched: usize,
-    /// Where a stop string begins: the end of the text.
+    /// Start of the first stop string, where the text ends.
     cut: Option<usize>,
 }
 
 impl<'a> Answer<'a> {
-    /// An empty answer of at most `limit` tokens; `watched` if its text will be streamed.
+    /// An empty answer of at most `limit` tokens; `watched` if its text is streamed.
     pub fn new(tokenizer: &'a Tokenizer, options: &'a Options, limit: usize, watched: bool) -> Self {
         let text = watched || options.stop.iter().any(|s| !s.is_empty());
         Self {
@@ -33,12 +33,12 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Most tokens that it may have.
+    /// Most tokens of the answer.
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Adds the next token; `Some` if the answer ends with it.
+    /// Adds the next token; `Some` if it ends the answer.
     pub fn push(&mut self, token: u32) -> Option<Finish> {
         self.tokens.push(token);
         if self.options.eos.contains(&token) {
@@ -56,7 +56,7 @@ impl<'a> Answer<'a> {
         (self.tokens.len() >= self.limit).then_some(Finish::Length)
     }
 
-    /// Text to stream now: whole characters, without a tail that may be the start of a stop string.
+    /// Text to stream now: whole characters, without a tail that could be the start of a stop string.
     pub fn new_text(&mut self) -> String {
         let Some(text) = &mut self.text else { return String::new() };
         let bytes = text.bytes();
@@ -65,7 +65,7 @@ impl<'a> Answer<'a> {
         text.take(end)
     }
 
-    /// The final answer, and the part of its text that was not streamed yet.
+    /// The final answer, and the part of its text that has not been streamed yet.
     pub fn close(mut self, tokenizer: &Tokenizer, finish: Finish) -> (Generated, String) {
         let Some(mut stream) = self.text.take() else {
             let text = tokenizer.decode(self.text_tokens(finish));
@@ -77,7 +77,7 @@ impl<'a> Answer<'a> {
         (Generated { text, tokens: self.tokens, finish }, stream.rest(end))
     }
 
-    /// The tokens that are text: all but an end token.
+    /// The tokens that are text: all except an end token.
     fn text_tokens(&self, finish: Finish) -> &[u32] {
         match finish {
             Finish::Eos => &self.tokens[..self.tokens.len() - 1],
@@ -86,13 +86,13 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Where the first stop string begins, searched from byte `from` on.
+/// Start of the first stop string, searched from byte `from` on.
 fn find_stop(bytes: &[u8], from: usize, stops: &[String]) -> Option<usize> {
     let find = |stop: &String| bytes[from..].windows(stop.len()).position(|w| w == stop.as_bytes());
     stops.iter().filter(|s| !s.is_empty()).filter_map(find).min().map(|at| from + at)
 }
 
-/// Length of the longest end of `bytes` that is a beginning of `stop`.
+/// Length of the longest suffix of `bytes` that is a prefix of `stop`.
 fn overlap(bytes: &[u8], stop: &[u8]) -> usize {
     (1..stop.len().min(bytes.len() + 1)).rev().find(|n| bytes.ends_with(&stop[..*n])).unwrap_or(0)
 }

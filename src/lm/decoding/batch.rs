@@ -1,8 +1,8 @@
-//! One thread's share of a generation: prompts enter a batch, their answers grow by a token a step, and leave.
+//! One thread's share of a generation: prompts enter a batch, grow by one token per step, and leave when they end.
 //!
-//! Threads take prompts from one queue and share nothing else, so there is no waiting between steps. An answer
-//! that ends frees its slots at once for the next prompt. If memory runs out the batch is halved: sequences in
-//! flight are put back and continue where they were when there is room.
+//! Threads take prompts from one queue and share nothing else, so they never wait for each other between steps. An
+//! answer that ends frees its slots at once for the next prompt. If memory runs out, the batch is halved: sequences in
+//! flight are put back and continue later where they stopped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -33,7 +33,7 @@ pub(super) struct Batch<'a, B: Backend> {
     capacity: usize,
     /// Most rows of a forward pass while prompts are read.
     max_rows: usize,
-    /// Free slots of the cache, in groups of as many as an answer needs.
+    /// Free slots of the cache, in groups of the size that an answer needs.
     free: Vec<Vec<usize>>,
     running: Vec<Sequence<'a>>,
     /// Sequences put back because memory ran out.
@@ -79,8 +79,8 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
     }
 
-    /// Decodes until no prompt is left and passes each answer to `done` as it ends. If memory runs out it
-    /// continues with half as many sequences.
+    /// Decodes until no prompt is left, and passes each answer to `done` as it ends. If memory runs out, it continues
+    /// with half as many sequences.
     pub fn run(&mut self, done: &dyn Fn(usize, Generated)) -> Result<(), LmError> {
         loop {
             match self.run_at_this_size(done) {
@@ -116,7 +116,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
     }
 
-    /// Slots that an answer needs.
+    /// Slots per answer.
     fn group(&self) -> usize {
         self.job.options.decoding.num_beams.max(1)
     }
@@ -132,7 +132,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         bytes: usize,
         done: &dyn Fn(usize, Generated),
     ) -> Result<(), LmError> {
-        // Tokens that have been chosen already count.
+        // Tokens that were already chosen count.
         self.accept(0, done);
         let (job, positions) = (self.job, self.model.shape.max_positions);
         let back = self.running.drain(..).map(|sequence| {
@@ -172,14 +172,14 @@ impl<'a, B: Backend> Batch<'a, B> {
         Ok(entered)
     }
 
-    /// The next prompt that no thread has taken.
+    /// The next prompt that no thread has taken yet.
     fn next(&self) -> Option<Sequence<'a>> {
         let place = self.job.next.fetch_add(1, Ordering::Relaxed);
         let index = *self.job.order.get(place)?;
         Some(Sequence::new(self.job, index, self.limit(index)))
     }
 
-    /// Runs the tokens that are not in the cache yet of the sequences from `first` on, and adds their next tokens.
+    /// Runs the tokens that are not in the cache yet, for the sequences from `first` on, and adds their next tokens.
     fn advance(&mut self, first: usize, done: &dyn Fn(usize, Generated)) -> Result<(), LmError> {
         let mut at = first;
         while at < self.running.len() {

@@ -15,8 +15,8 @@ const MEMORY_SHARE: f64 = 0.8;
 /// Slots of each thread's cache, at most `wanted`, in multiples of `group`, for sequences of
 /// `capacity` tokens.
 ///
-/// Buffers kept from earlier generations count as free: they are used again if they are nearly as large as memory
-/// allows, else freed here.
+/// Buffers kept from earlier generations count as free: they are reused if they are nearly as large as memory allows,
+/// else they are freed here.
 ///
 /// # Errors
 /// [`LmError::Room`] if not even one group for each thread fits.
@@ -53,8 +53,8 @@ pub(crate) fn slots<B: Backend>(
     }
 }
 
-/// Half as many slots, in multiples of `group`, after an allocation of `bytes` for `what` failed. Frees the
-/// workspace that ran out and those that are kept.
+/// Half as many slots, in multiples of `group`, after an allocation of `bytes` for `what` failed. Frees the workspace
+/// that ran out of memory and all kept workspaces.
 ///
 /// # Errors
 /// [`LmError::Room`] or [`LmError::Memory`] if there is only one group.
@@ -68,7 +68,7 @@ pub(crate) fn halved<B: Backend>(
     drop(workspace);
     model.free_kept();
     let half = slots / 2 / group * group;
-    // The last step before one group may be less than half.
+    // The last reduction, to one group, may be to less than half.
     let half = if slots > group { half.max(group) } else { half };
     if half > 0 {
         model.memory_limit().ran_out(slots, half, capacity);
@@ -77,7 +77,7 @@ pub(crate) fn halved<B: Backend>(
     let (Some(left), Some(free)) = (left, model.backend.free_bytes()) else {
         return Err(LmError::Memory { what, bytes });
     };
-    // What the workspace held, and what more was asked for.
+    // The memory that the workspace held, plus the failed request.
     let needed = free.saturating_sub(left).saturating_add(bytes);
     Err(LmError::Room { tokens: capacity, sequences: group, needed, free })
 }
@@ -89,7 +89,7 @@ fn sequence_bytes<B: Backend>(model: &Model<B>, capacity: usize) -> usize {
     cache.saturating_add(row)
 }
 
-/// The most slots, at most `wanted`, that fit in each thread's part of `free`; 0 if not even a group fits.
+/// The most slots, at most `wanted`, that fit in each thread's share of `free`; 0 if not even a group fits.
 fn fitting(free: usize, bytes: usize, threads: usize, wanted: usize, group: usize) -> usize {
     let part = (free as f64 * MEMORY_SHARE) as usize / threads.max(1);
     let slots = (part / bytes.max(1)).min(wanted);

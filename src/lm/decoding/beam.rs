@@ -1,8 +1,8 @@
-//! Beam search over one prompt's answers, as transformers does it (`_beam_search`, version 5): which tokens each
-//! beam takes, which answers are complete, and when the search ends.
+//! Beam search over one prompt's answers, like transformers' `_beam_search` (version 5): the tokens that each beam
+//! takes, the complete answers, and when the search ends.
 //!
-//! One thing differs: where stop strings end so many candidates that fewer than `num_beams` remain, those go on
-//! alone; transformers adds beams that cannot win.
+//! One thing differs: if stop strings end so many candidates that fewer than `num_beams` remain, the search goes on
+//! with those; transformers adds beams that cannot win.
 
 use super::{answer::Answer, options::Finish, sampler::SeenTokens};
 use crate::task::{Decoding, EarlyStopping};
@@ -36,7 +36,7 @@ pub(super) struct BeamSearch<'a> {
     decoding: &'a Decoding,
     /// Most tokens of an answer.
     limit: usize,
-    /// Candidates of a step: enough that `num_beams` can go on when the others end.
+    /// Candidates per step: enough that `num_beams` can go on when the others end.
     keep: usize,
     /// Best first.
     pub running: Vec<Beam<'a>>,
@@ -45,7 +45,7 @@ pub(super) struct BeamSearch<'a> {
 }
 
 impl<'a> BeamSearch<'a> {
-    /// Before the first token; `ends` is how many tokens end an answer.
+    /// The state before the first token; `ends` is the number of tokens that end an answer.
     pub fn new(
         decoding: &'a Decoding,
         prompt: &[u32],
@@ -58,8 +58,8 @@ impl<'a> BeamSearch<'a> {
         Self { decoding, limit, keep, running: vec![start], complete: Vec::new(), length: 0 }
     }
 
-    /// Adds a token, from the logits of each running beam, `[running][vocab]`, which are overwritten. Returns for
-    /// each new running beam the index of its parent; empty once the search has ended.
+    /// Adds a token, from the logits of each running beam, `[running][vocab]`, which are overwritten. Returns the
+    /// parent index of each new running beam; empty once the search has ended.
     pub fn advance(&mut self, logits: &mut [f32]) -> Vec<usize> {
         self.length += 1;
         let beams = self.decoding.num_beams;
@@ -89,14 +89,14 @@ impl<'a> BeamSearch<'a> {
         self.complete.sort_by(|a, b| b.score.total_cmp(&a.score));
         self.complete.truncate(beams);
         if next.is_empty() || self.is_over(next[0].score) {
-            // Running beams are kept: the best of them is the answer of a cancelled search.
+            // Running beams are kept: if the search is cancelled, the best of them is the answer.
             return Vec::new();
         }
         self.running = next;
         parents
     }
 
-    /// Score, beam and token of the best continuations, best first, equals in their order.
+    /// Score, beam and token of the best continuations, best first, ties in order.
     fn candidates(&self, logits: &mut [f32]) -> Vec<(f64, usize, u32)> {
         let vocab = logits.len() / self.running.len().max(1);
         let mut best: Vec<(f64, usize, u32)> = Vec::with_capacity(self.keep + 1);
@@ -114,7 +114,7 @@ impl<'a> BeamSearch<'a> {
             }
         }
         if best.is_empty() {
-            // No score is a number: take token 0, as greedy decoding does.
+            // If no score is a number, take token 0, as greedy decoding does.
             best.push((f64::MIN, 0, 0));
         }
         best

@@ -1,8 +1,8 @@
 //! Generation: answers to many prompts, decoded at once.
 //!
-//! In: a decoder, its tokenizer, prompts as ids, [`Options`]. Out: answers in the prompts' order, and timing.
-//! What all prompts begin with runs once; then each thread runs a `Batch`. Called by evaluation and by
-//! `yosegi generate`.
+//! In: a decoder, its tokenizer, prompts as ids, [`Options`]. Out: answers in the prompts' order, and timing. The
+//! common beginning of all prompts runs once; then each thread runs a `Batch`. Evaluation and `yosegi generate` call
+//! it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -24,9 +24,9 @@ use crate::lm::{
 
 /// Answers all prompts, in their order.
 ///
-/// Answers for which `watch` is true are streamed to `on` as they grow, watched prompts first; `on` is also told,
-/// from any thread, of every answer that is complete. When `cancel` becomes true the call returns within a
-/// step, with the answers so far.
+/// Answers for which `watch` is true are streamed to `on` as they grow, watched prompts first. `on` is also called,
+/// from any thread, for every complete answer. When `cancel` becomes true, the call returns within a step, with the
+/// answers so far.
 ///
 /// # Errors
 /// A prompt that is empty, too long, or has a token outside the vocabulary; decoding options that are out of

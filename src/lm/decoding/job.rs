@@ -1,4 +1,5 @@
-//! A generation as its threads see it: prompts, options, and the queue that they share.
+//! A generation's shared state: prompts, options, and the queue of prompts that its threads take from. `generate` makes
+//! it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
@@ -15,12 +16,12 @@ pub(super) struct Job<'a> {
     pub order: &'a [usize],
     pub on: &'a (dyn Fn(GenerationEvent) + Sync),
     pub cancel: &'a AtomicBool,
-    /// Index in that order of the next prompt that no thread has taken.
+    /// Index into that order of the next prompt that no thread has taken.
     pub next: &'a AtomicUsize,
 }
 
 impl Job<'_> {
-    /// Most tokens of a prompt's answer, for a model of so many positions.
+    /// Most tokens of a prompt's answer, for a model with the given number of positions.
     pub fn limit(&self, index: usize, positions: usize) -> usize {
         let own = self.options.limits.get(index).copied().unwrap_or(usize::MAX);
         self.options.max_new_tokens.min(own).min(positions - self.prompts[index].len())

@@ -1,8 +1,8 @@
 //! Likelihoods of given continuations: the exact sum of their tokens' log-probabilities.
 //!
-//! In: a decoder and groups of [`Continuation`]s (the choices of one question). Out: a [`Likelihood`] each. What
-//! all sequences begin with runs once, then what a group's sequences begin with, then only the rest of each.
-//! Every row is a function of its own sequence alone, so grouping and batching do not change a bit.
+//! In: a decoder and groups of [`Continuation`]s (the choices of one question). Out: one [`Likelihood`] each. The
+//! common beginning of all sequences runs once, then the common beginning of each group, then only the rest of each
+//! sequence. Every row is a function of its own sequence alone, so grouping and batching do not change a bit.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::lm::{
     model::{Model, Workspace},
 };
 
-/// A forward pass runs when so many rows are gathered.
+/// A forward pass runs once this many rows are gathered.
 const ROWS_PER_PASS: usize = 192;
 /// Most sequences in a forward pass, if memory allows.
 const SEQUENCES_PER_PASS: usize = 32;
@@ -31,7 +31,7 @@ pub struct Likelihood {
     pub greedy: bool,
 }
 
-/// A sequence to run: context and continuation without the last token, whose logits nobody needs.
+/// A sequence to run: context and continuation without the last token, whose logits are not needed.
 struct Input {
     ids: Vec<u32>,
     /// Index in `ids` of the token whose logits predict the continuation's first token.
@@ -39,10 +39,9 @@ struct Input {
     targets: Vec<u32>,
 }
 
-/// Likelihoods of all continuations, group by group. `done` is called for each group that is complete. `threads`
-/// is as in [`Options`](crate::lm::Options). A sequence longer than the model's positions loses its
-/// beginning, as in lm-evaluation-harness. When `cancel` becomes true the call returns early, with zeros for
-/// what is missing.
+/// Likelihoods of all continuations, group by group. `done` is called for each complete group. `threads` is as in
+/// [`Options`](crate::lm::Options). A sequence longer than the model's positions loses its beginning, as in
+/// lm-evaluation-harness. When `cancel` becomes true, the call returns early, with zeros for missing results.
 ///
 /// # Errors
 /// A token outside the vocabulary, a continuation longer than the model's positions, no memory.
@@ -86,7 +85,7 @@ fn input(decoder: &Decoder, index: usize, continuation: &Continuation) -> Result
     Ok(Input { ids, first, targets: continuation.tokens.clone() })
 }
 
-/// Number of tokens that all inputs begin with and whose logits nobody needs.
+/// Length of the common beginning of all inputs, limited to tokens whose logits are not needed.
 fn common<'a>(mut inputs: impl Iterator<Item = &'a Input>) -> usize {
     let Some(one) = inputs.next() else { return 0 };
     inputs.fold(one.first, |len, other| {
@@ -112,7 +111,7 @@ fn run<B: Backend>(
         _ => None,
     };
     let threads = B::threads(threads).clamp(1, groups.len().max(1));
-    // One slot more, for the common beginning of a group.
+    // One more slot, for the common beginning of a group.
     let slots = batch_size::slots(model, threads, SEQUENCES_PER_PASS + 1, 1, capacity)?.max(2);
     let next = AtomicUsize::new(0);
     let told: Vec<AtomicBool> = groups.iter().map(|_| AtomicBool::new(false)).collect();
@@ -133,7 +132,7 @@ fn run<B: Backend>(
         };
         let mut again = Vec::new();
         loop {
-            // Groups to repeat after memory ran out, then new ones, in the end the waiting sequences.
+            // First the groups to repeat after memory ran out, then new groups, at the end the waiting sequences.
             let fresh = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < groups.len());
             let cancelled = cancel.load(Ordering::Relaxed);
             let index = if cancelled { None } else { again.pop().or_else(fresh) };

@@ -1,13 +1,13 @@
-//! What a generation is asked for and what it returns.
+//! The options of a generation, and its results. `generate` takes and returns them.
 
 use crate::task::Decoding;
 
 /// How to decode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// Most tokens of an answer. The model's last position can end it earlier.
+    /// Most tokens of an answer. The answer also ends at the model's last position.
     pub max_new_tokens: usize,
-    /// A tighter limit for each prompt, in their order; may be empty.
+    /// A lower limit for each prompt, in prompt order; may be empty.
     pub limits: Vec<usize>,
     /// Tokens that end an answer.
     pub eos: Vec<u32>,
@@ -15,9 +15,9 @@ pub struct Options {
     pub stop: Vec<String>,
     /// Greedy, sampled or beam search.
     pub decoding: Decoding,
-    /// Threads on a CPU, each with its own share of the sequences; 0 means all cores.
+    /// Threads on a CPU, each with its own share of the sequences; 0 means one per core.
     pub threads: usize,
-    /// Most sequences that a thread decodes at once; fewer if that is faster. 0 leaves it to the device.
+    /// Most sequences that a thread decodes at once; it uses fewer if that is faster. 0 lets the device decide.
     pub batch: usize,
 }
 
@@ -38,7 +38,7 @@ impl Default for Options {
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
-    /// All generated tokens, the one that ended the answer included.
+    /// All generated tokens, including the token that ended the answer.
     pub tokens: Vec<u32>,
     /// The text, without special tokens, up to the first stop string.
     pub text: String,
@@ -58,7 +58,7 @@ pub enum Finish {
     Cancelled,
 }
 
-/// Where the time went: prefill and decode add up to the wall time of the call.
+/// Time spent; prefill and decode add up to the wall time of the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Timing {
     /// Reading prompts; mean over the threads.
@@ -69,7 +69,7 @@ pub struct Timing {
     pub tokens: usize,
 }
 
-/// What is reported while answers grow.
+/// Events that are reported while answers grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GenerationEvent {
     /// More text of a watched answer, in whole characters.

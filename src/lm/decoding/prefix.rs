@@ -1,5 +1,5 @@
-//! One sequence in buffers of its own: the common beginning of several sequences, run once. Called by `generate`
-//! and `likelihood`, which copy its cache.
+//! Runs the common beginning of several sequences once, as one sequence with its own buffers. `generate` and
+//! `likelihood` call it and copy its cache.
 
 use crate::lm::{
     LmError,
@@ -7,8 +7,8 @@ use crate::lm::{
     model::{Model, Workspace},
 };
 
-/// Runs a single sequence of `capacity` tokens in buffers of its own. `None` if there is no memory for it, even
-/// after kept buffers were freed.
+/// Runs a single sequence of `capacity` tokens with its own buffers. `None` if there is no memory for it, even after
+/// kept buffers were freed.
 pub(super) fn run_alone<B: Backend>(
     model: &Model<B>,
     capacity: usize,

@@ -1,8 +1,8 @@
 //! The sampler: from the model's scores to one sequence's next token.
 //!
-//! In: logits and `[decoding]` of a task ([`Decoding`]). Out: a token, by repetition penalty, then temperature,
-//! `top_k` and `top_p` as transformers applies them, then a draw that depends on seed, prompt and step
-//! alone. Called by `sequence`; plain greedy decoding takes the likeliest token on the device instead.
+//! In: logits and a task's `[decoding]` section ([`Decoding`]). Out: a token. It applies repetition penalty,
+//! temperature, `top_k` and `top_p` as transformers does, then draws a token; the draw depends only on seed, prompt and
+//! step. `sequence` calls it; plain greedy decoding takes the likeliest token on the device instead.
 
 use crate::task::Decoding;
 
@@ -15,7 +15,7 @@ pub enum Sampling {
     Draw {
         /// Above 0.
         temperature: f32,
-        /// Only so many likeliest tokens.
+        /// Only this many of the likeliest tokens.
         top_k: Option<usize>,
         /// Only the fewest likeliest tokens whose probabilities sum to this.
         top_p: Option<f64>,
@@ -23,7 +23,7 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    /// What a task's `[decoding]` asks for.
+    /// The decoding of a task's `[decoding]` section.
     #[must_use]
     pub fn of(decoding: &Decoding) -> Self {
         if decoding.temperature > 0.0 {
@@ -37,7 +37,7 @@ impl Sampling {
         }
     }
 
-    /// The tokens that may be chosen, with weights in proportion to their probabilities.
+    /// The allowed tokens, with weights in proportion to their probabilities.
     #[must_use]
     pub fn candidates(self, scores: &[f32]) -> Vec<(u32, f64)> {
         let Self::Draw { temperature, top_k, top_p } = self else {
@@ -66,7 +66,7 @@ fn likelier(a: &(u32, f64), b: &(u32, f64)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
-/// Keeps the `k` likeliest tokens and all that equal the last of them; `k` is from 1 to one less than there are.
+/// Keeps the `k` likeliest tokens and ties with the last of them; `k` is at least 1 and below the number of tokens.
 fn keep_top_k(all: &mut Vec<(u32, f64)>, k: usize) {
     let mut by_weight = all.clone();
     let (_, last, _) = by_weight.select_nth_unstable_by(k - 1, likelier);
@@ -77,7 +77,7 @@ fn keep_top_k(all: &mut Vec<(u32, f64)>, k: usize) {
 /// Keeps the fewest likeliest tokens whose weights sum to at least the share `p`.
 fn keep_top_p(all: &mut Vec<(u32, f64)>, p: f64) {
     let wanted = p * all.iter().map(|(_, w)| w).sum::<f64>();
-    // A few tokens usually make up most of the sum: sort no more of them than needed.
+    // A few tokens usually make up most of the sum: sort no more tokens than needed.
     let mut sorted = 32.min(all.len());
     loop {
         if sorted < all.len() {
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(kept(&[f32::NAN, f32::NAN]), [0]);
         assert_eq!(kept(&[f32::NAN, 1.0, f32::NEG_INFINITY]), [1]);
         assert_eq!(kept(&[0.0, f32::INFINITY, f32::NAN]), [1]);
-        // Equals of the last of the three stay until top_p, which takes the first of equals.
+        // Ties with the last of the three stay until top_p, which takes the first of them.
         assert_eq!(kept(&[0.0; 6]), [0, 1, 2, 3, 4, 5]);
         let mut empty: [f32; 0] = [];
         assert_eq!(Sampler::new(&decoding, &[]).sample(&mut empty), 0);

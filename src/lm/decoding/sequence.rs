@@ -1,4 +1,4 @@
-//! A live sequence: one prompt's answer while it grows, either a single sequence or the beams of a search.
+//! A live sequence: one prompt's growing answer, either a single sequence or the beams of a search.
 //!
 //! `batch` asks each sequence for its next rows ([`Sequence::gather`]), runs them, and gives back the likeliest
 //! token ([`Sequence::take`]) or the logits ([`Sequence::sample`]).
@@ -10,7 +10,7 @@ use crate::lm::{
     model::{Model, Workspace},
 };
 
-/// An answer while it grows.
+/// A growing answer.
 pub(super) enum SequenceState<'a> {
     Single(Single<'a>),
     Beams(Beams<'a>),
@@ -21,7 +21,7 @@ pub(super) struct Single<'a> {
     answer: Answer<'a>,
     /// `None` for plain greedy decoding, where the device picks the likeliest token.
     sampler: Option<Sampler>,
-    /// The next token, until it is added to the answer.
+    /// The next token, before it is added to the answer.
     chosen: Option<u32>,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct Beams<'a> {
     over: bool,
 }
 
-/// A prompt in flight: its answer, and where its keys and values lie.
+/// A prompt in flight: its answer, and the location of its keys and values.
 pub(super) struct Sequence<'a> {
-    /// Which prompt it answers.
+    /// Index of its prompt.
     pub index: usize,
     /// Its slots in the cache. In a search the first ones belong to the running beams, in their order.
     pub slots: Vec<usize>,
@@ -63,10 +63,10 @@ impl ForwardInput {
 }
 
 impl<'a> Sequence<'a> {
-    /// A prompt's answer before its first token, of at most `limit`.
+    /// An empty answer to a prompt, of at most `limit` tokens.
     pub fn new(job: &'a Job<'a>, index: usize, limit: usize) -> Self {
         let (options, prompt) = (job.options, job.prompts[index].as_slice());
-        // A beam search streams nothing before its end: the best beam changes on the way.
+        // A beam search streams nothing before its end, because the best beam changes on the way.
         let answer = Answer::new(job.tokenizer, options, limit, job.watched[index]);
         let decoding = &options.decoding;
         let state = if decoding.num_beams > 1 {
@@ -79,8 +79,8 @@ impl<'a> Sequence<'a> {
         Self { index, slots: Vec::new(), cached: 0, state }
     }
 
-    /// Takes the sequence out of the cache; its tokens so far are kept. A beam search starts again, which ends
-    /// in the same answer.
+    /// Takes the sequence out of the cache and keeps its tokens. A beam search starts again, and ends in the same
+    /// answer.
     pub fn put_back(self, job: &'a Job<'a>, limit: usize) -> Self {
         match self.state {
             SequenceState::Single(_) => Self { slots: Vec::new(), cached: 0, ..self },
@@ -88,8 +88,8 @@ impl<'a> Sequence<'a> {
         }
     }
 
-    /// Adds at most `room` rows: tokens of the sequence that are not in the cache yet. Returns whether these
-    /// were all; then the logits of the last row, or of each beam, are asked for.
+    /// Adds at most `room` rows: tokens of the sequence that are not in the cache yet. Returns whether no more tokens
+    /// remain; in that case it requests the logits of the last row, or of each beam.
     pub fn gather(&mut self, prompt: &[u32], room: usize, rows: &mut ForwardInput) -> bool {
         let said = match &self.state {
             SequenceState::Single(single) => single.answer.tokens.as_slice(),

@@ -1,5 +1,5 @@
-//! One forward pass: tokens in, logits of the rows that are asked for out; keys and values go to the cache.
-//! Called by `decoding` and by whoever wants logits or units of a single sequence.
+//! One forward pass: tokens in, logits of the requested rows out; keys and values go to the cache. `decoding` calls it,
+//! and so does all code that needs the logits or units of a single sequence.
 
 use super::{Model, Workspace};
 use crate::lm::{
@@ -7,13 +7,13 @@ use crate::lm::{
     backend::{AttentionStep, Backend, Span},
 };
 
-/// Called for each step with its index, its heads' outputs and its gated neurons.
+/// Called for each step with its index, the outputs of its heads and its gated neurons.
 pub(crate) type StepObserver<'a, B> =
     dyn FnMut(usize, &<B as Backend>::Rows, &<B as Backend>::Rows) -> Result<(), LmError> + 'a;
 
 impl<B: Backend> Model<B> {
-    /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of the given
-    /// rows, in ascending order, in the workspace. Without rows it only fills the cache.
+    /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of the given rows, in
+    /// ascending order, in the workspace. Without rows, it only fills the cache.
     ///
     /// Every id must be below `vocab`, every span within the workspace's slots and capacity.
     pub fn forward(
@@ -26,8 +26,8 @@ impl<B: Backend> Model<B> {
         self.forward_seen(ids, spans, rows, w, &mut |_, _, _| Ok(()))
     }
 
-    /// As [`Self::forward`]; `see` is called at each step with the heads' outputs and the gated neurons of the
-    /// rows that still run.
+    /// Like [`Self::forward`]; `see` is called at each step with the heads' outputs and the gated neurons of the rows
+    /// that still run.
     pub fn forward_seen(
         &self,
         ids: &[u32],
@@ -53,7 +53,7 @@ impl<B: Backend> Model<B> {
             };
             b.attend(&attention, &mut w.qkv, &mut w.cache, spans, &mut w.mixed)?;
             if place + 1 == self.steps.len() && rows.len() < ids.len() {
-                // No other row is read after the last step's attention.
+                // After the last step's attention, no other row is read.
                 if rows.is_empty() {
                     return Ok(());
                 }

@@ -1,8 +1,8 @@
-//! A model's tensors: which there are, their names, and which layer group each belongs to.
+//! Loads a model's tensors: their names, and the layer group of each.
 //!
 //! In: a [`WeightSource`]. Out: a [`Model`] with its weights written, or some layer groups rewritten in place.
-//! Called by `Decoder`, `path` and `made_on_device`. What a family does otherwise comes from
-//! [`DecoderShape`], which is made from its row in `checkpoint::config::family`.
+//! `Decoder`, `path` and `made_on_device` call it. Differences between families come from [`DecoderShape`], which is
+//! made from the family's row in `checkpoint::config::family`.
 
 use super::{Block, Model, Step, TensorRows, WeightSource};
 use crate::lm::{
@@ -162,11 +162,11 @@ impl<B: Backend> Block<B> {
 
 /// Linear layers of a checkpoint that are one fused matrix here.
 struct Linear<'a> {
-    /// The decoder layer they belong to.
+    /// Index of the decoder layer.
     layer: usize,
-    /// Name and number of outputs of each.
+    /// Name and number of outputs of each linear layer.
     parts: &'a [(&'a str, usize)],
-    /// Name of the tensor that holds all of them, in families that store them fused.
+    /// Name of the tensor that holds all of them, if the family stores them fused.
     together: &'a str,
     ins: usize,
 }

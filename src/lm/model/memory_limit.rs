@@ -1,13 +1,13 @@
-//! What running out of memory has taught about the size of a model's batches.
+//! The limit on a model's batch size that was found by running out of memory.
 //!
 //! `decoding::batch_size` writes and reads it; [`crate::lm::Decoder::news`] tells the user once.
 
-/// The largest batch that memory allows, as far as it is known from running out.
+/// The largest batch that memory allows, as far as it is known.
 #[derive(Default)]
 pub(crate) struct MemoryLimit {
-    /// Most positions of one thread's cache; `None` if memory never ran out.
+    /// Most positions of one thread's cache; `None` if memory has never run out.
     pub positions: Option<usize>,
-    /// Sequences at once before and after, until the user has been told.
+    /// Sequences at once before and after the reduction, until the user has been told.
     news: Option<(usize, usize)>,
     told: bool,
 }

@@ -1,7 +1,7 @@
 //! The decoder's one code path over any backend: weights, and the path of blocks that a token travels.
 //!
 //! `load` writes tensors from a [`WeightSource`]; `forward` runs tokens; `workspace` keeps the buffers between
-//! generations; `memory_limit` remembers what did not fit. `decoding` and `Decoder` call them through
+//! generations; `memory_limit` remembers the batch size that did not fit. `decoding` and `Decoder` call them through
 //! `with_model!`.
 
 mod forward;
@@ -22,9 +22,9 @@ use super::{backend::Backend, rope::Rope, shape::DecoderShape};
 
 /// Weights of one decoder block.
 pub(crate) struct Block<B: Backend> {
-    /// The model that it comes from, among those that run together.
+    /// Index of its model, among the models that run together.
     pub model: usize,
-    /// Its layer in that model.
+    /// Index of its layer in that model.
     pub layer: usize,
     pub input_norm: B::Vector,
     /// Query, key and value projections, fused.
@@ -51,18 +51,18 @@ pub(crate) struct Step {
 /// A decoder's weights on a device.
 pub(crate) struct Model<B: Backend> {
     pub backend: B,
-    /// The first model's; its embedding, final norm and head are used.
+    /// Shape of the first model; its embedding, final norm and head are used.
     pub shape: DecoderShape,
-    /// Every model's that blocks come from. Hidden size and heads are the same in all.
+    /// Shape of every model that provides blocks. All have the same hidden size and heads.
     pub shapes: Vec<DecoderShape>,
-    /// The rotations that shapes name by their attention.
+    /// The rotations; the attention settings in `shapes` refer to them.
     pub ropes: Vec<Rope>,
     pub table: B::Table,
     pub blocks: Vec<Block<B>>,
     pub steps: Vec<Step>,
     pub norm: B::Vector,
     pub head: B::Matrix,
-    /// Buffers of earlier generations, for the next one: a cache's pages are costly to get anew.
+    /// Buffers of earlier generations, kept for reuse: allocating a cache's pages again is slow.
     spare: Mutex<Vec<Workspace<B>>>,
     memory_limit: Mutex<MemoryLimit>,
 }

@@ -1,8 +1,8 @@
-//! Where a model's weights come from, as the loader sees it: a [`WeightSource`] writes one tensor, or some of
-//! its rows, to its place in the decoder.
+//! The source of a model's weights: a [`WeightSource`] writes one tensor, or some of its rows, to its place in the
+//! decoder.
 //!
-//! [`HostWeights`] writes from memory (a checkpoint, or a merge on the CPU); on a card
-//! `backend::cuda::DeviceWeights` has a merge write them in place. Called by `load`.
+//! [`HostWeights`] writes from memory (a checkpoint, or a merge on the CPU). On a card, `backend::cuda::DeviceWeights`
+//! lets a merge write in place. `load` calls it.
 
 use std::ops::Range;
 
@@ -34,8 +34,8 @@ impl<'a> TensorRows<'a> {
     }
 }
 
-/// Writes tensors to their places in a decoder. Every method fails with [`LmError`] if the tensor is missing, has
-/// another shape or size than the config calls for, or cannot be written on the device.
+/// Writes tensors to their places in a decoder. Every method fails with [`LmError`] if the tensor is missing, has the
+/// wrong shape or size for the config, or cannot be written on the device.
 pub(crate) trait WeightSource<B: Backend> {
     /// Writes rows of a weight `[out, in]` to part `part` of a matrix. Parts that are rows of one tensor are
     /// written in order.
@@ -50,15 +50,15 @@ pub(crate) trait WeightSource<B: Backend> {
     -> Result<(), LmError>;
 }
 
-/// Writes the tensor of that name to an address on the card, as bfloat16, and says how it went. The error is a
+/// Writes the named tensor to an address on the card, as bfloat16, and reports how it was produced. The error is a
 /// sentence for the user.
 #[cfg(any(feature = "cuda", test))]
 pub(crate) type MakeTensor<'m> = dyn FnMut(&str, u64) -> Result<DeviceWrite<(Dtype, Vec<u8>)>, String> + 'm;
 
-/// Weights in memory, by name, each checked against the shape that the config calls for.
+/// Weights in memory, by name, each checked against the shape that the config requires.
 pub(crate) struct HostWeights<'a> {
     pub weights: &'a dyn Weights,
-    /// Names the model in errors; empty where there is only one.
+    /// Name of the model in errors; empty if there is only one.
     pub name: &'a str,
 }
 
@@ -82,7 +82,7 @@ impl<'a> HostWeights<'a> {
         Ok(view)
     }
 
-    /// Passes the rows to `write` as a tensor of their own.
+    /// Passes the rows to `write` as a separate tensor.
     fn with(
         &self,
         rows: &TensorRows<'_>,

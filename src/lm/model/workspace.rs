@@ -1,7 +1,7 @@
 //! Buffers of one thread's batch, kept from one generation to the next.
 //!
-//! A generation takes a workspace ([`Model::workspace`]) and puts it back; `decoding::batch_size` asks what
-//! is kept when it sizes a batch, and frees it where memory is short.
+//! A generation takes a workspace ([`Model::workspace`]) and returns it. `decoding::batch_size` includes kept
+//! workspaces when it sizes a batch, and frees them if memory is short.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -24,13 +24,13 @@ pub(crate) struct Workspace<B: Backend> {
     pub(super) gate_up: B::Rows,
     pub(super) gated: B::Rows,
     pub(super) last: B::Rows,
-    /// Logits of the rows that were asked for, `[rows, vocab]`.
+    /// Logits of the requested rows, `[rows, vocab]`.
     pub logits: B::Rows,
 }
 
 impl<B: Backend> Model<B> {
-    /// Buffers for `slots` sequences of at most `capacity` tokens each: the smallest kept ones that are large
-    /// enough, else new ones. Those of a batch are not taken for a single sequence.
+    /// Buffers for `slots` sequences of at most `capacity` tokens each: the smallest kept ones that are large enough,
+    /// else new ones. A batch's buffers are not used for a single sequence.
     pub fn workspace(&self, slots: usize, capacity: usize) -> Result<Workspace<B>, LmError> {
         let steps = self.steps.len();
         let alike = |w: &Workspace<B>| (w.slots > 1) == (slots > 1);
@@ -42,7 +42,7 @@ impl<B: Backend> Model<B> {
             if let Some(place) = places.min_by_key(|i| spare[*i].slots * spare[*i].capacity) {
                 return Ok(spare.swap_remove(place));
             }
-            // What is kept is too small.
+            // The kept buffers are too small.
             spare.retain(|w| !alike(w) || slots > 1);
         }
         Ok(Workspace {
@@ -66,13 +66,13 @@ impl<B: Backend> Model<B> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known about memory so far.
+    /// The known memory limit.
     pub fn memory_limit(&self) -> MutexGuard<'_, MemoryLimit> {
         self.memory_limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many sequences of `capacity` tokens fit in each of `threads` kept workspaces; 0 if fewer are kept.
-    /// `wanted` says whether a batch or a single sequence is to run.
+    /// How many sequences of `capacity` tokens fit in each of `threads` kept workspaces; 0 if fewer are kept. `wanted`
+    /// says whether a batch or a single sequence will run.
     pub fn kept(&self, threads: usize, wanted: usize, capacity: usize) -> usize {
         let steps = self.steps.len();
         let spare = self.spare();
@@ -94,7 +94,7 @@ impl<B: Backend> Model<B> {
         self.spare().clear();
     }
 
-    /// Gives buffers back for the next generation.
+    /// Returns buffers for the next generation.
     pub fn put_back(&self, workspace: Workspace<B>) {
         self.spare().push(workspace);
     }

@@ -1,4 +1,4 @@
-//! Chat templates: messages in, the text that a model was trained to answer out.
+//! Chat templates. Messages come in; the text that the model was trained to answer goes out.
 //!
 //! The template comes with the checkpoint and is rendered as transformers' `apply_chat_template` renders it: Jinja with
 //! `trim_blocks` and `lstrip_blocks`, Python's string methods, `tojson`, `raise_exception`, `strftime_now`,
@@ -22,7 +22,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// What `role` said.
+    /// Content of the message.
     pub fn new(role: &str, content: impl Into<String>) -> Self {
         Self { role: role.to_owned(), content: content.into() }
     }
@@ -34,12 +34,12 @@ pub struct ChatTemplate {
     jinja: Jinja,
     /// The special tokens by name.
     tokens: Map<String, serde_json::Value>,
-    /// Its file, for errors.
+    /// Name of its file, for errors.
     place: String,
 }
 
 impl ChatTemplate {
-    /// A checkpoint's own template; `None` where it has none.
+    /// A checkpoint's own template; `None` if it has none.
     ///
     /// # Errors
     /// A file that cannot be used or a broken template; the message names the file and says what is wrong.
@@ -51,7 +51,7 @@ impl ChatTemplate {
         Self::with_files(checkpoint, &TokenizerFiles::read(checkpoint).map_err(bad)?)
     }
 
-    /// The same where the tokenizer's files are read already.
+    /// Like [`Self::of`], for tokenizer files that were already read.
     ///
     /// # Errors
     /// As [`Self::of`].
@@ -76,7 +76,7 @@ impl ChatTemplate {
     /// The messages as text. `add_generation_prompt` appends the beginning of the answer.
     ///
     /// # Errors
-    /// What the template raises, a mistake in it, or a limit that it exceeds.
+    /// An exception raised by the template, a mistake in it, or a limit that it exceeds.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, LmError> {
         self.render_values(messages, add_generation_prompt)
     }

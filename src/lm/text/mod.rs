@@ -1,8 +1,8 @@
-//! Text and token ids.
+//! Text and token ids: a checkpoint's files come in; tokenizer, chat template and text streams go out.
 //!
-//! `reader` bundles what a checkpoint's files say about text: `tokenizer` (with `tokenizer_class` and `token_limits`),
-//! chat template, end tokens. `text_stream` turns tokens into text as they come; `continuation` splits a context
-//! and its continuation. Called by tasks and by the commands; nothing here runs a model.
+//! `reader` bundles what a checkpoint's files define about text: `tokenizer` (with `tokenizer_class` and
+//! `token_limits`), chat template, end tokens. `text_stream` turns tokens into text as they arrive; `continuation`
+//! splits a context and its continuation. Tasks and commands call it; nothing here runs a model.
 
 mod chat;
 mod continuation;

@@ -1,6 +1,7 @@
-//! [`Reader`]: everything a checkpoint's files say about text: tokenizer, chat template, special tokens, end tokens.
+//! [`Reader`]: everything that a checkpoint's files define about text: tokenizer, chat template, special and end
+//! tokens.
 //!
-//! All its files count, in the way of transformers 5 (`checkpoint::TokenizerFiles`). Called by whoever runs a model.
+//! It uses all files, like transformers 5 (`checkpoint::TokenizerFiles`). All code that runs a model calls it.
 
 use super::{ChatTemplate, Message, Tokenizer};
 use crate::checkpoint::{Checkpoint, TokenizerFiles, end_tokens};

@@ -1,4 +1,4 @@
-//! [`TextStream`]: tokens to text as they come, never half a character.
+//! [`TextStream`]: turns tokens into text as they arrive, never splitting a character.
 //!
 //! `decoding` uses it for answers that are streamed or searched for stop strings.
 
@@ -22,7 +22,7 @@ pub struct TextStream<'a> {
 }
 
 impl Tokenizer {
-    /// Turns ids into text as they come, never half a character.
+    /// Turns ids into text as they arrive, never splitting a character.
     #[must_use]
     pub fn stream(&self) -> TextStream<'_> {
         TextStream::new(self)
@@ -85,7 +85,7 @@ impl<'a> TextStream<'a> {
         out
     }
 
-    /// Says that no more tokens come: what was waiting becomes text.
+    /// Marks the end of the tokens: pending bytes become text.
     pub fn finish(&mut self) {
         if self.decoded < self.tokens.len() {
             let before = self.tokenizer.decode(&self.tokens[self.window..self.decoded]);

@@ -1,5 +1,5 @@
-//! Bounds on a `tokenizer.json`, checked before a tokenizer is made of it: token ids, how much its replacements make a
-//! text grow, how many patterns are compiled. Called by `tokenizer`.
+//! Limits on a `tokenizer.json`, checked before a tokenizer is built from it: token ids, how much its replacements make
+//! a text grow, how many patterns are compiled. `tokenizer` calls it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -11,7 +11,7 @@ const FORMS: usize = 11;
 /// Most repetitions in one pattern, nested ones multiplied.
 const REPEATS: u64 = 1000;
 
-/// Checks a `tokenizer.json`; the error says what is beyond the bounds, and where.
+/// Checks a `tokenizer.json`; the error says which limit is exceeded, and where.
 pub(super) fn check(json: &Value) -> Result<(), String> {
     check_ids(json)?;
     for part in ["normalizer", "pre_tokenizer", "decoder", "post_processor"] {
@@ -63,7 +63,7 @@ fn check_ids(json: &Value) -> Result<(), String> {
     }
 }
 
-/// What the steps of a part add up to. A step is recognised by its keys, because its type may be left out.
+/// The totals over the steps of a part. A step is recognised by its keys, because its type may be left out.
 struct Sum {
     growth: usize,
     text: usize,

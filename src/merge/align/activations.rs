@@ -22,7 +22,7 @@ pub struct LayerActivations {
 }
 
 impl Activations {
-    /// Whether they are those of a model with this config.
+    /// Whether the shapes match a model with this config.
     pub(super) fn check(&self, config: &ModelConfig, model: &str) -> Result<(), MergeError> {
         let queries = config.num_attention_heads * config.head_dim;
         let tokens = self.layers.first().map_or(0, |l| l.heads.len() / queries);
@@ -41,18 +41,18 @@ impl Activations {
 }
 
 impl LayerActivations {
-    /// A row a neuron, a column a token.
+    /// One row per neuron, one column per token.
     pub(super) fn neuron_units(&self, config: &ModelConfig) -> Units {
         units(&self.neurons, config.intermediate_size, 1)
     }
 
-    /// A row a query head, `head_dim` columns a token.
+    /// One row per query head, `head_dim` columns per token.
     pub(super) fn head_units(&self, config: &ModelConfig) -> Units {
         units(&self.heads, config.num_attention_heads, config.head_dim)
     }
 }
 
-/// `[tokens, count · each]` as `[count, tokens · each]`.
+/// Rearranges `[tokens, count · each]` into `[count, tokens · each]`.
 fn units(values: &[f32], count: usize, each: usize) -> Units {
     let tokens = values.len() / (count * each);
     let width = tokens * each;

@@ -1,4 +1,5 @@
-//! One-to-one pairing of the greatest total similarity: a matrix of similarities comes in, each row's partner goes out.
+//! One-to-one pairing with the greatest total similarity. A matrix of similarities comes in; the partner of each row
+//! goes out. `align` calls it.
 
 use crate::merge::MergeError;
 
@@ -12,15 +13,15 @@ pub(super) struct Pairs {
     pub after: f32,
 }
 
-/// Pairs rows with columns of the square matrix `similarity`, `[n, n]`, by Jonker and Volgenant's
-/// shortest augmenting paths (Computing 38, 1987). Among equals the choice is fixed.
+/// Pairs rows with columns of the square matrix `similarity`, `[n, n]`, by Jonker and Volgenant's shortest augmenting
+/// paths (Computing 38, 1987). Ties are always resolved the same way.
 pub(super) fn best_pairs(n: usize, mut similarity: Vec<f32>) -> Result<Pairs, MergeError> {
     let mean = |sum: f64| (sum / n as f64) as f32;
     let before = mean((0..n).map(|i| f64::from(similarity[i * (n + 1)])).sum());
     if n < 2 {
         return Ok(Pairs { of: vec![0; n], before, after: before });
     }
-    // The solver looks for the least cost.
+    // The solver minimises a cost.
     for s in &mut similarity {
         *s = if s.is_finite() { -*s } else { 0.0 };
     }

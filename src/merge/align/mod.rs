@@ -1,16 +1,16 @@
-//! Similarity-matched merging: a source's units in the base's order. Two checkpoints come in (and their activations on
-//! some prompts, if they count), an [`Alignment`] goes out; [`aligned`] applies it. `evaluate` and `cli` call both.
+//! Similarity-matched merging: reorders a source's units to match the base. Two checkpoints come in, optionally with
+//! their activations on some prompts; an [`Alignment`] goes out, and [`aligned`] applies it. `evaluate` and `cli` call
+//! both.
 //!
-//! The neurons of an MLP, and the heads of an attention, can stand in any order without changing
-//! what a model says. Two models that were not trained from one base have them in different orders, and
-//! a mean of their weights then mixes units that do different things. Here the units of the base are paired with
-//! those of the source, one to one, so that the sum of similarities is the greatest, and the source is permuted to
-//! match; any method then merges the two.
+//! The neurons of an MLP and the heads of an attention can be reordered without changing the model's output. Two models
+//! that were not trained from one base have their units in different orders, so a mean of their weights mixes units
+//! that do different things. This module pairs each unit of the base with one unit of the source so that the sum of
+//! similarities is greatest, and permutes the source to match. Any method then merges the two.
 //!
-//! Similarity follows Xu et al., "Training-Free Pretrained Model Merging" (CVPR 2024, arXiv
-//! 2403.01753): the correlation of the units' weights, or of what they put out on some prompts, or
-//! a mix of the two. Units that only move as groups (query heads with their key-value head) are paired
-//! within each pair of groups first, then the groups by what that gave. The residual stream stays as it is.
+//! Similarity follows Xu et al., "Training-Free Pretrained Model Merging" (CVPR 2024, arXiv 2403.01753): the
+//! correlation of the units' weights, of their outputs on some prompts, or a mix of the two. Query heads can only move
+//! together with their key-value head: query heads are paired first within each pair of groups, then the groups are
+//! paired by the resulting similarity. The residual stream keeps its order.
 
 mod activations;
 mod assign;
@@ -27,30 +27,30 @@ use super::MergeError;
 use assign::{Pairs, best_pairs};
 use similarity::mix;
 
-/// Which unit of a source is paired with each unit of the base.
+/// Maps each unit of the base to a unit of the source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alignment {
-    /// One entry a decoder block.
+    /// One entry per decoder block.
     pub layers: Vec<LayerAlignment>,
 }
 
-/// The pairs of one decoder block: place i of a list names the source's unit for the base's unit i.
+/// The pairs of one decoder block: element i of a list is the source's unit for the base's unit i.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerAlignment {
     /// MLP neurons.
     pub neurons: Vec<usize>,
-    /// Query heads; those of one key-value head stay together.
+    /// Query heads; the query heads of one key-value head stay together.
     pub heads: Vec<usize>,
     /// Key-value heads.
     pub groups: Vec<usize>,
-    /// Mean similarity of a neuron and its partner: as the source stands, and as paired.
+    /// Mean similarity of a neuron and its partner: before and after pairing.
     pub neuron_similarity: (f32, f32),
     /// The same for key-value heads with their query heads.
     pub head_similarity: (f32, f32),
 }
 
 impl Alignment {
-    /// Whether it leaves the source as it is.
+    /// Whether the alignment leaves the source unchanged.
     #[must_use]
     pub fn is_identity(&self) -> bool {
         let stays = |list: &[usize]| list.iter().enumerate().all(|(i, at)| i == *at);
@@ -58,9 +58,9 @@ impl Alignment {
     }
 }
 
-/// Pairs the units of `source` with those of `base`. `activations` are those of the base and of the
-/// source on the same tokens; `balance` is the share of the weights' similarity beside theirs, from
-/// 0 to 1, and has no meaning without them.
+/// Pairs the units of `source` with those of `base`. `activations` are the outputs of base and source on the same
+/// tokens. `balance`, from 0 to 1, is the share of the weights' similarity; the rest is the activations' similarity.
+/// Without activations, `balance` is ignored.
 pub fn align(
     base: &Checkpoint,
     source: &Checkpoint,
@@ -77,7 +77,7 @@ pub fn align(
         let pair = activations.map(|(a, b)| (&a.layers[i], &b.layers[i]));
         align_layer(base, source, i, pair, balance)
     };
-    // One after another: each product of matrices uses all cores by itself.
+    // One block after another: each matrix product already uses all cores.
     let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?;
     Ok(Alignment { layers })
 }
@@ -96,7 +96,7 @@ fn align_layer(
     let acts = |units: fn(&LayerActivations, &ModelConfig) -> units::Units| {
         activations.map(|(a, b)| similarity::correlation(units(a, config), units(b, config))).transpose()
     };
-    // A balance of 1 asks for weights alone, of 0 for activations alone: the other is not computed.
+    // A balance of 1 uses weights alone, 0 activations alone: the unused similarity is not computed.
     let both = |w: fn(&Checkpoint, usize) -> units::Units,
                 a: fn(&LayerActivations, &ModelConfig) -> units::Units| {
         match (activations, balance) {
@@ -123,9 +123,9 @@ fn align_layer(
     })
 }
 
-/// Pairs key-value heads, and within each pair the query heads. A pair's similarity is the mean of
-/// its key-value heads' similarity and of its query heads' as best paired. Key-value heads are compared by weights
-/// alone, so with a `share` of 0 they do not count.
+/// Pairs key-value heads, and within each pair the query heads. A pair's similarity is the mean of two similarities:
+/// that of its key-value heads, and that of its query heads when best paired. Key-value heads are compared by weights
+/// alone, so a `share` of 0 ignores them.
 fn pair_heads(
     config: &ModelConfig,
     queries: &[f32],
@@ -173,7 +173,7 @@ fn check(base: &Checkpoint, source: &Checkpoint) -> Result<(), MergeError> {
         ("mlp_bias", mine.mlp_bias.into(), theirs.mlp_bias.into()),
     ];
     let why = if mine.family.fused || theirs.family.fused {
-        // Units are named by the tensors of their projections, which lie in one there.
+        // Units are looked up by projection tensor; a fused family stores several projections in one tensor.
         Some(format!("the family {} stores its projections in one tensor", mine.model_type))
     } else {
         let different = sizes.into_iter().find(|(_, a, b)| a != b);

@@ -1,4 +1,4 @@
-//! A source with its units in another order: a checkpoint and an alignment come in, a checkpoint goes out.
+//! Reorders the units of a source: a checkpoint and an alignment come in, a checkpoint goes out. `align` calls it.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::merge::MergeError;
 
 use super::{Alignment, LayerAlignment};
 
-/// `source` with its units as paired: unit i is where the base's unit i is. The model computes what it computed
-/// before, but for the order of its sums.
+/// Reorders the units of `source` so that unit i matches the base's unit i. The model computes the same function,
+/// except for the order of its sums.
 pub fn aligned(source: Checkpoint, alignment: &Alignment) -> Result<Checkpoint, MergeError> {
     let dim = source.config().head_dim;
     let named = alignment.layers.iter().enumerate().flat_map(|(i, layer)| {
@@ -18,7 +18,7 @@ pub fn aligned(source: Checkpoint, alignment: &Alignment) -> Result<Checkpoint, 
         moves.into_iter().map(move |(part, order)| (format!("model.layers.{i}.{part}"), order))
     });
     let named: Vec<(String, Order<'_>)> = named.collect();
-    // A bias that the model does not have, and a tensor whose units stay where they are, are passed over.
+    // Skips biases that the model lacks and tensors whose units keep their order.
     let moved = named.into_par_iter().filter(|(_, order)| !order.stays()).filter_map(|(name, order)| {
         let view = source.tensor(&name)?;
         Some((name, view.shape.to_vec(), view.dtype, order.apply(&view)))
@@ -28,17 +28,17 @@ pub fn aligned(source: Checkpoint, alignment: &Alignment) -> Result<Checkpoint, 
     Ok(source.replaced(&config, moved, BTreeMap::new())?)
 }
 
-/// Which blocks of a tensor go where.
+/// How the blocks of a tensor are permuted.
 struct Order<'a> {
-    /// Place i takes what was at `from[i]`.
+    /// Block i of the result is block `from[i]` of the input.
     from: &'a [usize],
-    /// Rows (or columns) of a unit.
+    /// Rows (or columns) per unit.
     each: usize,
-    /// Whether units are columns.
+    /// Whether units are columns instead of rows.
     columns: bool,
 }
 
-/// Every tensor of a block that has units, and their order.
+/// Lists every tensor of a block that holds units, with the permutation of its units.
 fn moves(layer: &LayerAlignment, dim: usize) -> Vec<(String, Order<'_>)> {
     let mut out = Vec::new();
     let mut put = |part: &str, from, each, columns| {

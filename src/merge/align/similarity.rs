@@ -1,4 +1,5 @@
-//! Correlation of every unit of one model with every unit of another.
+//! Correlation of every unit of one model with every unit of another. Unit values come in, a matrix goes out; `align`
+//! calls it.
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -7,7 +8,7 @@ use crate::merge::MergeError;
 
 use super::units::Units;
 
-/// Rows of the result that are made at once.
+/// Rows of the result that are computed at once.
 const ROWS: usize = 1024;
 
 /// Pearson's correlation of each unit of `a` with each of `b`, `[a.count, b.count]`; 0 where a
@@ -42,7 +43,7 @@ fn standardise(units: &mut Units) {
     });
 }
 
-/// `balance` of the weights' similarity, the rest of the activations'.
+/// Mixes two similarities: `balance` times that of the weights, and the rest from the activations.
 pub(super) fn mix(mut weights: Vec<f32>, activations: &[f32], balance: f32) -> Vec<f32> {
     for (w, a) in weights.iter_mut().zip(activations) {
         *w = balance * *w + (1.0 - balance) * a;

@@ -1,4 +1,5 @@
-//! The weights of each unit of a decoder block, laid out in one row, so that units can be compared.
+//! The weights of each unit of a decoder block, laid out in one row, so that `similarity` can compare units. A
+//! checkpoint comes in, one matrix for each kind of unit goes out.
 
 use crate::checkpoint::{Checkpoint, TensorView, Weights};
 
@@ -9,7 +10,7 @@ pub(super) struct Units {
     pub values: Vec<f32>,
 }
 
-/// Rows that are filled part by part.
+/// Rows that are filled one part after another.
 struct Filling {
     units: Units,
     /// Columns filled so far.
@@ -54,8 +55,7 @@ pub(super) fn key_value_heads(model: &Checkpoint, layer: usize) -> Units {
     out.units
 }
 
-/// `None` for a bias that the model does not have; an open checkpoint has all that its config
-/// calls for.
+/// `None` for a bias that the model lacks. An open checkpoint has every other tensor that its config calls for.
 fn tensor<'a>(model: &'a Checkpoint, layer: usize, part: &str) -> Option<TensorView<'a>> {
     model.tensor(&format!("model.layers.{layer}.{part}"))
 }
@@ -65,7 +65,7 @@ impl Filling {
         Self { units: Units { count, width, values: vec![0.0; count * width] }, at: 0 }
     }
 
-    /// Each unit's `each` consecutive elements.
+    /// Appends the `each` consecutive elements of each unit.
     fn rows(&mut self, view: Option<TensorView<'_>>, each: usize) {
         let Some(view) = view else { return };
         let at = self.at;
@@ -75,7 +75,7 @@ impl Filling {
         self.at += each;
     }
 
-    /// Each unit's `each` consecutive columns of a matrix of `rows` rows.
+    /// Appends the `each` consecutive columns of each unit, from a matrix of `rows` rows.
     fn columns(&mut self, view: Option<TensorView<'_>>, each: usize, rows: usize) {
         let Some(view) = view else { return };
         let (count, width) = (self.units.count, self.units.width);

@@ -1,15 +1,15 @@
-//! A task as the CUDA kernel reads it: the fields of `merge.cu`, in their order. `run::on_card` makes one for each
-//! tensor, `queue` passes it on.
+//! The arguments of the CUDA merge kernel: the fields of `merge.cu`, in the same order. `run::on_card` makes a
+//! [`Launch`] for each tensor, `queue` passes it to the kernel.
 
 use crate::checkpoint::Dtype;
 use crate::merge::kernels::round;
 use crate::merge::kernels::selection::Selection;
 use crate::merge::kernels::task::{Combine, Task};
 
-/// Most sources that the kernel is compiled for.
+/// The kernel is compiled for at most this many sources.
 pub(crate) const MAX_SOURCES: usize = 5;
 
-/// One source's part, as the kernel reads it.
+/// One source's fields in the layout of the kernel.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Source {
@@ -23,7 +23,7 @@ pub(crate) struct Source {
     last: u64,
 }
 
-/// A task without its tensors, as the kernel reads it.
+/// A task without its tensors, in the layout of the kernel.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Launch {
@@ -37,13 +37,13 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Whether it is a mean of the sources, to which the base does not belong.
+    /// Whether the result is a mean of the sources, which ignores the base.
     pub(crate) const fn is_linear(&self) -> bool {
         self.linear != 0
     }
 
-    /// The task, if it is linear or one of the task-arithmetic family, in bfloat16, of 1 to [`MAX_SOURCES`] sources,
-    /// and its masks need no memory.
+    /// Converts a task for the kernel. `None` unless the task is linear or in the task-arithmetic family, in bfloat16,
+    /// with 1 to [`MAX_SOURCES`] sources, and its masks need no memory.
     pub(crate) fn of(task: &Task<'_>) -> Option<Self> {
         let views = std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
         let stored = { views }.all(|v| v.dtype == Dtype::BF16);
@@ -52,7 +52,7 @@ impl Launch {
         }
         let sum = task.inputs.iter().fold(0.0, |sum, input| sum + input.weight);
         let (linear, consensus, lambda, total) = match task.combine {
-            // No work type: f32 from end to end.
+            // Without a work type, everything is f32.
             Combine::Linear => (true, false, 1.0, sum),
             Combine::Sum { consensus, lambda } if task.narrow => {
                 let total = round::bf16(sum);
@@ -62,7 +62,7 @@ impl Launch {
         };
         let mut source = [Source::default(); MAX_SOURCES];
         for (to, input) in source.iter_mut().zip(&task.inputs) {
-            // A factor of 1 changes nothing: what it multiplies is rounded already.
+            // A factor of 1 is skipped: the values it would multiply are already rounded.
             let scale = input.selection.scale().unwrap_or(1.0);
             *to = Source { weight: input.weight, scale, ..Source::default() };
             match &input.selection {

@@ -1,8 +1,8 @@
-//! Merging on a CUDA card. A pool and a recipe come in; merged tensors go straight into the memory of the
-//! decoder that runs on the card. `session` calls [`Resident`], in tests on an emulated card.
+//! Merging on a CUDA card. A pool and a recipe come in; merged tensors are written straight into the weights of the
+//! decoder on the card. `session` calls [`Resident`]; tests use an emulated card.
 //!
 //! `launch` describes a task for the kernel, `queue` starts the kernel (`merge.cu`) for one tensor, `resident` keeps
-//! base and sources on the card.
+//! base and sources in the card's memory.
 
 pub(crate) mod launch;
 pub(crate) mod queue;

@@ -1,8 +1,8 @@
-//! Starting the merge kernel for one tensor whose base, sources and result lie on the card.
+//! Starts the merge kernel for one tensor whose base, sources and result are in the card's memory.
 //!
-//! The kernel (`merge.cu`) reads each input once and writes the result once, straight to the address that it is
-//! given, which may be that of a decoder's weights. Thresholds and rescaling come with the [`Launch`]; the CPU works
-//! them out once a source. In tests the same kernel runs on an emulated card.
+//! The kernel (`merge.cu`) reads each input once and writes the result once, directly to the given address, which may
+//! be that of a decoder's weights. The [`Launch`] holds thresholds and rescaling factors; the CPU computes them once
+//! per source. Tests run the same kernel on an emulated card.
 
 use super::launch::{Launch, MAX_SOURCES};
 use crate::gpu::{Arguments, Driver, Fault, KernelSource};
@@ -25,15 +25,14 @@ struct Merge {
     unused: u32,
 }
 
-// SAFETY: `repr(C)`, numbers and addresses without gaps, in the order of the kernel's structure.
+// SAFETY: `repr(C)`, numbers and addresses without padding, in the order of the kernel's structure.
 unsafe impl Arguments for Merge {}
 
-/// Queues the merge of `count` elements from the addresses of base and sources to `out`, all of
-/// bfloat16.
+/// Queues the merge of `count` bfloat16 elements. Reads from the addresses of base and sources, writes to `out`.
 ///
 /// # Safety
-/// `launch` was made for as many sources. Each address leads to `count` elements on this card, kept until the
-/// queue is done with them.
+/// `launch` was made for the same number of sources. Each address leads to `count` elements on this card, kept until
+/// the queue is done with them.
 pub(crate) unsafe fn queue<D: Driver>(
     card: &D,
     launch: Launch,
@@ -51,14 +50,14 @@ pub(crate) unsafe fn queue<D: Driver>(
     let Some(kernel) = kernels.first() else {
         return Err(Fault::Failed("the merge kernel was not compiled".to_owned()));
     };
-    // Places without a source get the base, which is not read there.
+    // Unused source slots get the base's address; the kernel does not read them.
     let mut all = [base; MAX_SOURCES];
     all[..sources.len()].copy_from_slice(sources);
     let aligned = all.iter().chain([&base, &out]).all(|address| address.is_multiple_of(16));
     let arguments =
         Merge { launch, base, sources: all, out, count: count as u64, aligned: aligned.into(), unused: 0 };
     let blocks = count.div_ceil(EACH * THREADS);
-    // SAFETY: the caller's; the kernel stays within `count`.
+    // SAFETY: the caller guarantees the addresses; the kernel stays within `count`.
     unsafe { card.launch(kernel, [blocks, 1, 1], THREADS as u32, &arguments) }
 }
 
@@ -75,7 +74,7 @@ mod tests {
 
     const N: usize = 2 * BLOCK_LEN + 7;
 
-    /// Base and five sources with zeros, tiny numbers, numbers that are near the largest, and equal ones.
+    /// Base and five sources with zeros, tiny numbers, numbers near the largest, and equal numbers.
     fn tensors() -> Vec<Vec<u8>> {
         let mut state = 11_u32;
         let mut noise = || {
@@ -114,7 +113,7 @@ mod tests {
         let view = |k: usize| TensorView { dtype: Dtype::BF16, shape: &shape, data: &bytes[k] };
         let weights = [0.4, -0.9, 0.3, 0.0, 0.7].map(round::bf16);
         let card = Emulated::new(Format::BF16, false);
-        // Off by `at` elements: at 8 the wide path, at 3 the narrow one.
+        // Shifted by `at` elements: 8 takes the wide path, 3 the narrow one.
         let resident: Vec<_> = bytes
             .iter()
             .map(|tensor| {
@@ -149,7 +148,7 @@ mod tests {
                 let address = |k: usize| card.address(&resident[k]) + 16;
                 let sources: Vec<u64> = (1..=n).map(address).collect();
                 let to = card.address(&out) + 2 * at as u64;
-                // SAFETY: every buffer holds N elements from there on.
+                // SAFETY: every buffer holds N elements from that address on.
                 unsafe { queue(&card, Launch::of(&task).unwrap(), address(0), &sources, to, N) }.unwrap();
                 let mut got = vec![0; 2 * (N + 11)];
                 card.download(&out, 0, &mut got).unwrap();
@@ -173,7 +172,7 @@ mod tests {
         });
         let resident: Vec<_> = resident.collect();
         for (n, normalize) in (1..=MAX_SOURCES).flat_map(|n| [(n, true), (n, false)]) {
-            // No weight is a bfloat16: a mean is computed in f32.
+            // No weight is a bfloat16, so the mean is computed in f32.
             let input = |i: usize| Input {
                 source: view(i),
                 weight: 0.3 + 0.17 * i as f32,
@@ -204,7 +203,7 @@ mod tests {
         let (normalize, exponents, combine) = (true, None, Combine::Sum { consensus: true, lambda: 1.0 });
         let task = |inputs, narrow| Task { base: view(0), inputs, narrow, combine, normalize, exponents };
         assert!(Launch::of(&task(vec![input(1), input(2)], true)).is_some());
-        // In f32; without a source; of six; a mask that is a list.
+        // Refused: f32, no source, six sources, a mask that is a list.
         assert!(Launch::of(&task(vec![input(1)], false)).is_none());
         assert!(Launch::of(&task(Vec::new(), true)).is_none());
         assert!(Launch::of(&task(vec![input(1); 6], true)).is_none());

@@ -1,10 +1,9 @@
-//! Candidates merged on the card: base and sources lie there, and results go straight to a decoder's weights.
-//! A recipe comes in, a [`Candidate`] goes out; the decoder then asks for its tensors one by one.
+//! Merges candidates on the card, where base and sources stay in memory, and writes results straight to a decoder's
+//! weights. A recipe comes in, a [`Candidate`] goes out; the decoder then asks for its tensors one by one.
 //!
-//! What the kernel needs to know of a task vector beforehand (a cut, a factor) is worked out on the CPU from the
-//! mapped models, once a source, and remembered in the pool. A tensor's inputs are sent when it is first
-//! merged, as long as the card has room; a tensor that the kernel cannot merge is merged on the CPU, and the decoder
-//! sends it.
+//! The cut and the factor that the kernel needs for a task vector are computed on the CPU from the mapped models, once
+//! per source, and cached in the pool. A tensor's inputs are sent when it is first merged, as long as the card has
+//! room. If the kernel cannot merge a tensor, the CPU merges it and the decoder sends the result.
 
 use std::collections::HashMap;
 
@@ -22,15 +21,15 @@ use crate::merge::run::{RandomSource, launch};
 use crate::merge::{MergeError, Pool};
 use crate::recipe::{LayerGroup, Method, Recipe};
 
-/// Share of the card's free memory that base and sources may take; the rest is for keys and values.
+/// Share of the card's free memory for base and sources; the rest is for keys and values.
 const SHARE: f64 = 0.85;
 
-/// Base and sources of a pool on a card, and the plan that its decoder was last filled by.
+/// Base and sources of a pool on a card, and the plan of the tensors that the decoder holds now.
 pub(crate) struct Resident<D: Driver> {
     card: D,
-    /// By model and the name under which it stores the tensor.
+    /// Key: the model's index, and the name under which the model stores the tensor.
     tensors: HashMap<(usize, String), D::Buffer>,
-    /// Bytes of base and sources that may still be sent.
+    /// Free bytes on the card for base and source tensors that are not sent yet.
     room: usize,
     made: Option<Plan>,
 }
@@ -41,37 +40,37 @@ pub(crate) type Tensor = (Dtype, Vec<u8>);
 /// How a tensor is merged.
 #[derive(Clone)]
 enum Way {
-    /// It did not change.
+    /// Unchanged since the last candidate.
     Unchanged,
-    /// The kernel merges it as told.
+    /// The kernel merges it with these arguments.
     Card(Box<Launch>),
-    /// The kernel cannot; the CPU merges it.
+    /// The kernel cannot merge it; the CPU does.
     Cpu,
 }
 
-/// A candidate on its way to the card.
+/// A candidate whose tensors are being written to the card.
 pub(crate) struct Candidate {
     plan: Plan,
     places: HashMap<String, usize>,
-    /// Of each tensor.
+    /// One entry per tensor of the plan.
     ways: Vec<Way>,
-    /// Whether a decoder for it must be made anew, not only written to.
+    /// Whether the decoder must be rebuilt rather than overwritten.
     pub rebuild: bool,
-    /// Whether each layer group is merged again, at least in part.
+    /// For each layer group, whether any of its tensors is merged again.
     pub groups: Vec<bool>,
     pub config: ModelConfig,
-    /// Tensors that the kernel could not do, and those whose inputs had no room on the card.
+    /// Tensors that the kernel does not support, and tensors whose inputs had no room on the card.
     pub unlike: usize,
     pub crowded: usize,
     /// Tensors merged on the card.
     pub done: usize,
 }
 
-/// What [`Resident::begin`] makes of a recipe.
+/// The result of [`Resident::begin`].
 pub(crate) enum Begun {
-    /// It can be merged on the card.
+    /// The card can merge the recipe.
     Candidate(Box<Candidate>),
-    /// It must be merged on the CPU as a whole, for this reason.
+    /// The CPU must merge the whole recipe, for this reason.
     OnCpu(String),
 }
 
@@ -83,7 +82,7 @@ fn failed(fault: Fault) -> MergeError {
 }
 
 impl<D: Driver> Resident<D> {
-    /// Room for a pool's models on a card; nothing is sent yet. `loaded`: the decoder is there already.
+    /// Reserves room for a pool's models on a card; sends nothing yet. `loaded` says that the decoder is already there.
     pub(crate) fn new(card: D, pool: &Pool, loaded: bool) -> Self {
         let elements = |(_, shape): (String, Vec<usize>)| shape.iter().product::<usize>();
         let decoder = || tensor_shapes(pool.config()).into_iter().map(elements).sum::<usize>() * 2;
@@ -91,7 +90,7 @@ impl<D: Driver> Resident<D> {
         Self { card, tensors: HashMap::new(), room: (free as f64 * SHARE) as usize, made: None }
     }
 
-    /// Where an input lies on the card; none where there is no room for it.
+    /// Address of an input on the card; `None` if the card has no room for it.
     fn address(&mut self, pool: &Pool, input: &PlannedInput) -> Result<Option<u64>, Fault> {
         let key = (input.model, pool.stored_name(input).to_owned());
         if let Some(buffer) = self.tensors.get(&key) {
@@ -116,7 +115,7 @@ impl<D: Driver> Resident<D> {
         Ok(Some(address))
     }
 
-    /// Queues one tensor's merge; `false` where its inputs have no room on the card.
+    /// Queues the merge of one tensor; `false` if its inputs have no room on the card.
     fn merge(
         &mut self,
         pool: &Pool,
@@ -133,17 +132,17 @@ impl<D: Driver> Resident<D> {
         }
         let base = match planned.base.filter(|_| !launch.is_linear()) {
             Some(base) => addresses.remove(base),
-            // Not read: a mean is one of the sources alone.
+            // A linear merge does not read the base: any valid address will do.
             None => addresses[0],
         };
-        // SAFETY: every input holds as many elements, and so does the place of the tensor in the decoder. No
-        // buffer is freed before the queue has been waited for.
+        // SAFETY: every input and the tensor's place in the decoder hold the same number of elements. No buffer is
+        // freed before the queue has finished.
         unsafe { queue::queue(&self.card, launch, base, &addresses, to, planned.len())? };
         Ok(true)
     }
 
-    /// Works a recipe out against the pool. `has_decoder` says that the decoder filled last is still there, so that
-    /// unchanged tensors need not be merged again.
+    /// Plans a recipe against the pool. `has_decoder` says that the decoder filled last still exists, so unchanged
+    /// tensors need not be merged again.
     pub(crate) fn begin(
         &mut self,
         pool: &Pool,
@@ -236,7 +235,7 @@ impl<D: Driver> Resident<D> {
     }
 }
 
-/// Why a plan must be merged on the CPU as a whole, if it must.
+/// Why the CPU must merge the whole plan; `None` if the card can.
 fn refused(plan: &Plan) -> Option<String> {
     let name = plan.method.name();
     if plan.one_stream() {
@@ -261,7 +260,7 @@ fn refused(plan: &Plan) -> Option<String> {
         .map(|n| format!("it has {n} sources and the card does at most {MAX_SOURCES}"))
 }
 
-/// Whether a decoder made for one plan has a place for every tensor of the other.
+/// Whether a decoder made for one plan has a place for every tensor of the other plan.
 fn alike(old: &Plan, new: &Plan) -> bool {
     old.config == new.config
         && old.tensors.len() == new.tensors.len()

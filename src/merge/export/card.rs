@@ -1,4 +1,5 @@
-//! The model card (`README.md`) of an export: what was merged, what was measured, and the recipe.
+//! The model card (`README.md`) of an export: the merged models, the measured scores, and the recipe. `export` and
+//! `folded` write it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,18 +10,18 @@ use crate::text::{fenced, visible_line};
 use super::Options;
 use crate::merge::Pool;
 
-/// What a search measured of the merge.
+/// What a search measured for the merge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// Where it comes from, such as `session zoo, candidate 41`.
+    /// Origin of the figures, such as `session zoo, candidate 41`.
     pub from: String,
-    /// Name of each figure, its value on the training questions, and on held-out ones.
+    /// Name of each figure, with its values on the training questions and on the held-out questions.
     pub figures: Vec<(String, Option<f64>, Option<f64>)>,
-    /// Questions asked in training, and held out.
+    /// Number of training questions, and of held-out questions.
     pub questions: (u64, Option<u64>),
 }
 
-/// The card of a merge by a recipe.
+/// Writes the card of a merge by a recipe.
 pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Options) -> String {
     let mut card = head(out, &models(recipe));
     let donor = pool.base();
@@ -40,7 +41,7 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Opti
     }
     let recipe_file = options.recipe_file(recipe);
     let _ = write!(card, "\n## Recipe\n\n{}", fenced("toml", &recipe_file.to_toml()));
-    // Paths and alignments have no YAML.
+    // Paths and alignments have no YAML form.
     if let Ok(yaml) = recipe_file.to_yaml() {
         let _ = write!(card, "\nThe same for mergekit:\n\n{}", fenced("yaml", &yaml));
     }
@@ -75,7 +76,7 @@ fn models(recipe: &Recipe) -> Vec<String> {
     out
 }
 
-/// `org/name`, which a card may link to; no folder, revision or adapter.
+/// Whether this is `org/name`, which a card may link to, and not a folder, revision or adapter.
 fn is_hub_id(model: &str) -> bool {
     let word = |s: &str| {
         !s.is_empty()
@@ -105,7 +106,7 @@ fn table(measured: &Measured, card: &mut String) {
     }
 }
 
-/// As code in Markdown. A backtick cannot stand inside.
+/// Formats text as Markdown code, which cannot contain a backtick.
 fn code(text: &str) -> String {
     format!("`{}`", visible_line(text).replace('`', "'"))
 }

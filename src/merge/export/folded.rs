@@ -1,4 +1,5 @@
-//! A folded path written as a checkpoint: like any other export, a few tensors at a time.
+//! Writes a folded path as a checkpoint. Models and steps come in, a folder goes out; like other exports, it makes a
+//! few tensors at a time.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::merge::MergeError;
 use crate::merge::fold_scales::{Folding, Piece};
 
 impl ExportPlan {
-    /// Works out what exporting a folded path would write.
+    /// Plans the export of a folded path, without writing anything.
     #[must_use]
     pub fn of_path(folding: &Folding<'_>, options: &Options) -> Self {
         let dtype = folding.dtype();
@@ -25,10 +26,9 @@ impl ExportPlan {
     }
 }
 
-/// Folds a path and writes the result to the folder `out`: its tensors, its config, a model card and
-/// the recipe in TOML, the small files of the first of `models`. `models` are all models that the path goes
-/// through. `out` must not exist or be empty, and is never half-written; an export that was killed
-/// goes on where it stopped.
+/// Folds a path and writes the result to the folder `out`: its tensors, its config, a model card, the recipe in TOML,
+/// and the small files of the first of `models`. `models` are all models on the path. `out` must be empty or absent,
+/// and never holds a half-written checkpoint. An interrupted export continues where it stopped.
 pub fn export_folded(
     folding: &Folding<'_>,
     models: &[&Checkpoint],
@@ -43,7 +43,7 @@ pub fn export_folded(
     write(out, &outline.shards, &order, &frame, donor, &mut InOrder { folding, models, next: 0 })
 }
 
-/// The tensors of a folding, from the first to the last.
+/// The tensors of a folded path, in order from input to output.
 struct InOrder<'a> {
     folding: &'a Folding<'a>,
     models: &'a [&'a Checkpoint],

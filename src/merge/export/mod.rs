@@ -1,6 +1,6 @@
-//! A merge written out as an ordinary Hugging Face checkpoint: config, tokenizer, model card, and
-//! safetensors in shards. A recipe and a pool come in; `cli` and `evaluate` call it. Tensors are made and written a few
-//! at a time; an export that was killed continues where it stopped.
+//! Writes a merge as an ordinary Hugging Face checkpoint: config, tokenizer, model card, and safetensors in shards. A
+//! recipe and a pool come in; `cli` and `evaluate` call it. Tensors are made and written a few at a time. An
+//! interrupted export continues where it stopped.
 
 mod card;
 mod folded;
@@ -30,12 +30,12 @@ use stream::{Failure, Maker};
 /// How a checkpoint is written.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Most bytes of tensors in one file, unless a single tensor is larger.
+    /// Upper limit for the tensor bytes in one file; a larger single tensor gets its own file.
     pub shard_size: u64,
-    /// What was measured of this merge, for its model card.
+    /// Measured scores for the model card.
     pub measured: Option<Measured>,
-    /// The recipes whose results this merge uses by their names, in the order of their merging; they
-    /// are written out with its own.
+    /// Recipes whose results this merge uses by name, in merging order. They are written out with this merge's own
+    /// recipe.
     pub before: Vec<Recipe>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A recipe with those that it rests on, as one text.
+    /// A recipe and the recipes that it depends on, as one text.
     #[must_use]
     pub fn recipe_file(&self, recipe: &Recipe) -> RecipeFile {
         RecipeFile::from_recipes(
@@ -55,32 +55,32 @@ impl Options {
     }
 }
 
-/// What was written.
+/// The result of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Weight files, and those of them that an earlier, interrupted export had finished.
+    /// Number of weight files, and how many of them an earlier, interrupted export had finished.
     pub shards: usize,
     pub kept: usize,
     /// Bytes of all weight files.
     pub bytes: u64,
 }
 
-/// All of a checkpoint but its tensors.
+/// Everything in a checkpoint except its tensors.
 struct Frame {
     config: Value,
     card: String,
-    /// In TOML.
+    /// The recipe in TOML.
     recipe: String,
 }
 
-/// As [`export`], by the usual options.
+/// [`export`] with default options.
 pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), MergeError> {
     export(recipe, pool, out, &Options::default()).map(|_| ())
 }
 
-/// Merges `recipe` and writes the result to the folder `out`: config and tokenizer of the pool's
-/// base, tensors in the recipe's types, a model card with the recipe. `out` must not exist or be
-/// empty, and is never half-written.
+/// Merges `recipe` and writes the result to the folder `out`: config and tokenizer of the pool's base, tensors in the
+/// recipe's types, and a model card with the recipe. `out` must be empty or absent, and never holds a half-written
+/// checkpoint.
 pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Result<Written, MergeError> {
     let outline = ExportPlan::of(recipe, pool, options)?;
     let frame = Frame {

@@ -1,4 +1,5 @@
-//! A recipe's tensors made for an export, a few at a time; none is kept in memory.
+//! Makes a recipe's tensors for an export, a few at a time, and keeps none in memory. A plan comes in; `stream` asks
+//! for the tensors.
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -12,14 +13,14 @@ use crate::merge::plan::planned::{Plan, PlannedTensor};
 use crate::merge::run::RandomSource;
 use crate::merge::{MergeError, Pool};
 
-/// A recipe worked out against a pool, and how far it has been made.
+/// A planned recipe, and how many of its tensors have been made.
 pub(super) struct Piecewise<'a> {
     pool: &'a Pool,
     plan: Plan,
-    /// Places in the plan, in the order in which tensors must be made.
+    /// Indices into the plan, in the order in which tensors must be made.
     order: Vec<usize>,
     next: usize,
-    /// mergekit's stream of random numbers, where they come from it.
+    /// mergekit's random stream, if the recipe uses it.
     stream: Option<Mt19937>,
 }
 
@@ -70,13 +71,13 @@ impl Maker for Piecewise<'_> {
                 pool.merge_tensor(plan, planned, RandomSource::Counter(plan.seed), out, false)
             })?;
         }
-        // Each input is read for one tensor alone.
+        // Each input is read for only one tensor.
         jobs().for_each(|planned| pool.release(planned));
         Ok(())
     }
 
-    /// In mergekit's one stream, a tensor's draws shift those of all later tensors: a tensor that is on disk already is
-    /// made again and dropped.
+    /// mergekit uses one random stream for all tensors, so a tensor's draws shift those of all later tensors. A tensor
+    /// that is already on disk is therefore merged again and dropped.
     fn skip(&mut self, tensors: &[TensorHeader]) -> Result<(), MergeError> {
         if self.stream.is_none() {
             self.next += tensors.len();

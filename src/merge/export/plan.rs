@@ -1,4 +1,5 @@
-//! What an export would write, from headers alone: `yosegi merge --dry-run` shows it, and the export follows it.
+//! What an export will write, planned from headers alone. `yosegi merge --dry-run` shows the plan, and the export
+//! follows it.
 
 use std::fmt::Write as _;
 
@@ -12,18 +13,18 @@ use super::shards::{Shard, TensorHeader, layout};
 use super::{Options, stream};
 use crate::merge::{MergeError, Pool};
 
-/// An export before it is made: every file's tensors and sizes.
+/// A planned export: every file's tensors and sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportPlan {
     pub shards: Vec<Shard>,
     /// `config.json` of the result.
     pub config: Value,
-    /// Bytes of memory taken for tensors on their way; models that are mapped take none.
+    /// Memory for tensors while they are made and written; mapped models are not counted.
     pub memory: u64,
 }
 
 impl ExportPlan {
-    /// Works out what exporting `recipe` would write.
+    /// Plans the export of `recipe`.
     pub fn of(recipe: &Recipe, pool: &Pool, options: &Options) -> Result<Self, MergeError> {
         let merge = Piecewise::new(recipe, pool)?;
         let tensors = merge.tensors();
@@ -33,19 +34,19 @@ impl ExportPlan {
         Ok(Self { shards, config, memory })
     }
 
-    /// Tensors of all shards.
+    /// The tensors of all shards.
     pub fn tensors(&self) -> impl Iterator<Item = &TensorHeader> {
         self.shards.iter().flat_map(|s| &s.tensors)
     }
 
-    /// A text that is the same only if the same files come out.
+    /// A text that is equal for two plans only if they produce the same files.
     pub(super) fn order(&self, recipe: &Recipe, pool: &Pool, options: &Options) -> String {
         let models = std::iter::once(pool.base()).chain(pool.sources());
         order(&options.recipe_file(recipe).to_toml(), models, &self.shards)
     }
 }
 
-/// A text that is the same only if the same files come out of `recipe` and `models`.
+/// A text that is equal only if `recipe` and `models` produce the same files.
 pub(super) fn order<'a>(
     recipe: &str,
     models: impl Iterator<Item = &'a Checkpoint>,

@@ -1,4 +1,4 @@
-//! Which tensor goes into which shard, and the index that says so.
+//! Assigns tensors to shards and makes the shard index. `plan` calls it.
 
 use serde_json::{Map, json};
 
@@ -13,7 +13,7 @@ pub struct TensorHeader {
 }
 
 impl TensorHeader {
-    /// Bytes of its values.
+    /// Size of its values in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.dtype.size() as u64 * self.shape.iter().product::<usize>() as u64
@@ -28,7 +28,7 @@ impl TensorHeader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     pub file: String,
-    /// Length of the file.
+    /// Length of the file in bytes.
     pub bytes: u64,
     pub tensors: Vec<TensorHeader>,
 }
@@ -40,8 +40,8 @@ impl Shard {
     }
 }
 
-/// Fills shards in order, each with at most `limit` bytes of values, or one tensor that is larger.
-/// A single one is `model.safetensors`.
+/// Fills shards in order. Each holds at most `limit` bytes of values, or one larger tensor. A single shard is named
+/// `model.safetensors`.
 pub(super) fn layout(tensors: impl IntoIterator<Item = TensorHeader>, limit: u64) -> Vec<Shard> {
     let mut lists: Vec<Vec<TensorHeader>> = Vec::new();
     let mut room = 0;
@@ -67,7 +67,7 @@ pub(super) fn layout(tensors: impl IntoIterator<Item = TensorHeader>, limit: u64
     lists.into_iter().enumerate().map(shard).collect()
 }
 
-/// `model.safetensors.index.json`; `None` for a single shard, which needs none.
+/// `model.safetensors.index.json`; `None` for a single shard, which needs no index.
 pub(super) fn index(shards: &[Shard]) -> Option<String> {
     let [_, _, ..] = shards else { return None };
     let mut map = Map::new();
@@ -86,7 +86,7 @@ pub(super) fn index(shards: &[Shard]) -> Option<String> {
 /// `GiB` and `MiB` are binary).
 ///
 /// # Errors
-/// The text is no size, or one that is 0 or too large to count.
+/// The text is not a size, or the size is 0 or overflows.
 pub fn read_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

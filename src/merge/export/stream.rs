@@ -1,4 +1,5 @@
-//! Shards written to disk: a few tensors are made at a time, while a second thread writes those before.
+//! Writes shards to disk: one thread makes a few tensors while a second thread writes the previous ones. `export` and
+//! `folded` call it.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,38 +9,38 @@ use crate::checkpoint::{ResumableFolder, ShardWriter};
 use super::shards::{Shard, TensorHeader};
 use crate::merge::MergeError;
 
-/// Bytes made at a time, unless one tensor is larger. Two such pieces are in memory at most.
+/// Bytes made at a time, unless one tensor is larger. At most two such batches are in memory.
 const BATCH_BYTES: u64 = 16 << 20;
 
-/// Makes the tensors of an export. They are asked for in the order of the shards, each once.
+/// Makes the tensors of an export. `stream` asks for them in shard order, each once.
 pub(super) trait Maker {
-    /// Makes consecutive tensors, each into its buffer of exactly its bytes.
+    /// Makes consecutive tensors, each into a buffer of its exact size.
     fn make(&mut self, tensors: &[TensorHeader], out: Vec<&mut [u8]>) -> Result<(), MergeError>;
-    /// Passes over tensors that are on disk already.
+    /// Skips tensors that are already on disk.
     fn skip(&mut self, tensors: &[TensorHeader]) -> Result<(), MergeError>;
 }
 
-/// What is sent to the writing thread.
+/// A message to the writing thread.
 enum Message {
     Open(ShardWriter),
-    /// So many of the buffer.
+    /// Write this many bytes of the buffer.
     Bytes(Vec<u8>, usize),
     Close,
 }
 
-/// Bytes of memory that writing these shards takes, the inputs of the tensors not counted.
+/// Memory needed to write these shards, without the inputs of the tensors.
 pub(super) fn memory(shards: &[Shard]) -> u64 {
     2 * largest(shards)
 }
 
-/// Bytes of the largest piece.
+/// Bytes of the largest batch.
 fn largest(shards: &[Shard]) -> u64 {
     let pieces =
         shards.iter().flat_map(|s| pieces(&s.tensors)).map(|p| p.iter().map(TensorHeader::bytes).sum());
     pieces.max().unwrap_or(0)
 }
 
-/// Writes every shard that is not there yet. Gives the number of those that were.
+/// Writes every missing shard. Returns the number of shards that already existed.
 pub(super) fn write(
     staged: &ResumableFolder,
     shards: &[Shard],
@@ -49,7 +50,7 @@ pub(super) fn write(
     let (give_back, buffers) = sync_channel(2);
     let room = largest(shards) as usize;
     for _ in 0..2 {
-        // The channel has room for both; untouched, their pages take no memory.
+        // The channel has room for both buffers; untouched pages take no memory.
         let _ = give_back.send(vec![0; room]);
     }
     std::thread::scope(|scope| {
@@ -65,14 +66,15 @@ pub(super) fn write(
     })
 }
 
-/// Why shards were not written.
+/// Why shards could not be written.
 pub(super) enum Failure {
     Merge(MergeError),
     Io(io::Error),
 }
 
 impl Failure {
-    /// As an error. After a failed write the finished shards stay for the next try; after a failed merge they go.
+    /// Converts this to an error. After a failed write the finished shards stay for the next try; after a failed merge
+    /// they are removed.
     pub(super) fn told(self, staged: ResumableFolder) -> MergeError {
         match self {
             Self::Io(source) => MergeError::Checkpoint(staged.give_up(source)),
@@ -92,7 +94,7 @@ fn send(
     buffers: &Receiver<Vec<u8>>,
 ) -> Result<usize, Failure> {
     let mut kept = 0;
-    // The writer ends early only on an error of its own, and `write` reports that one.
+    // The writer only ends early on its own error, which `write` reports.
     let lost = || Failure::Io(io::Error::other("the writing thread ended"));
     for shard in shards {
         if staged.has(&shard.file, shard.bytes) {
@@ -127,7 +129,7 @@ fn write_parts(parts: &Receiver<Message>, give_back: &SyncSender<Vec<u8>>) -> io
             (Message::Open(shard), open) => *open = Some(shard),
             (Message::Bytes(buffer, bytes), Some(shard)) => {
                 shard.write(&buffer[..bytes])?;
-                // The other side may have ended on an error of its own.
+                // The other thread may have stopped on its own error.
                 let _ = give_back.send(buffer);
             }
             (Message::Close, open) => {
@@ -141,7 +143,7 @@ fn write_parts(parts: &Receiver<Message>, give_back: &SyncSender<Vec<u8>>) -> io
     Ok(())
 }
 
-/// Consecutive tensors of at most [`BATCH_BYTES`] bytes together.
+/// Splits tensors into runs of at most [`BATCH_BYTES`] bytes.
 fn pieces(tensors: &[TensorHeader]) -> Vec<&[TensorHeader]> {
     let mut out = Vec::new();
     let (mut start, mut bytes) = (0, 0);

@@ -1,18 +1,18 @@
-//! The sizes in which passes work through a tensor, and the reading of one block of it as f32.
+//! The sizes in which passes split a tensor, and the reading of one block as f32. The passes and `group` use them.
 
 use crate::checkpoint::TensorView;
 
-/// Elements of one inner block: a few of them fit the first-level cache.
+/// Elements of one inner block; a few blocks fit the first-level cache.
 pub(crate) const BLOCK_LEN: usize = 1024;
 
-/// Elements of one parallel chunk of a tensor; fixed, so that sums do not depend on the number of threads.
+/// Elements of one parallel chunk of a tensor. The size is fixed, so that sums do not depend on the number of threads.
 pub(crate) const CHUNK_LEN: usize = 1 << 16;
 
-/// One inner block of one tensor, as f32. Past the end of a tensor it holds anything.
+/// One inner block of one tensor, as f32. Values past the end of the tensor are undefined.
 pub(crate) type Block = [f32; BLOCK_LEN];
 
-/// Elements from `at` on, as f32; asks the memory for the next block meanwhile. Several streams
-/// read in turn by small blocks are more than the CPU's own prefetcher follows.
+/// Reads elements from `at` on as f32 and prefetches the next block. The CPU's own prefetcher cannot follow several
+/// streams that are read in turn by small blocks.
 #[inline(always)]
 #[allow(clippy::inline_always)] // into the copies of the passes for wide vectors
 pub(super) fn load(view: &TensorView<'_>, at: usize, out: &mut [f32]) {

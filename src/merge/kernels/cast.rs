@@ -1,8 +1,8 @@
-//! Casts between the type in which tensors are stored and the type in which a merge is computed. `group`,
-//! `task_vector` and the methods read and write through here.
+//! Casts between the stored type of a tensor and the type in which a merge is computed. `group`, `task_vector` and the
+//! methods read and write tensors through these functions.
 //!
-//! mergekit computes in torch tensors of one type: every elementwise operation rounds to it, sums
-//! are accumulated in f32 and rounded once. Here values are held as f32 and rounded explicitly.
+//! mergekit computes in torch tensors of one type: every elementwise operation rounds to that type, while sums are
+//! accumulated in f32 and rounded once. This module holds values as f32 and rounds explicitly.
 
 use crate::checkpoint::{Dtype, TensorView};
 
@@ -19,8 +19,7 @@ pub(crate) fn to(dtype: Dtype, x: f32) -> f32 {
     }
 }
 
-/// The type to which torch promotes a mixture: the widest if one holds the others, f32 for
-/// bfloat16 with float16.
+/// The type to which torch promotes two types: the wider one if it can hold the other, f32 for bfloat16 with float16.
 pub(crate) fn promote(a: Dtype, b: Dtype) -> Dtype {
     if a == b { a } else { Dtype::F32 }
 }

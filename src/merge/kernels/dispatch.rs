@@ -4,11 +4,11 @@
 //! in a function that calls the copy compiled for this CPU. All operations are exact IEEE ones (fused
 //! multiply-adds included), so every copy gives the same bits.
 
-/// The widest vectors that a CPU has, of those that passes are compiled for.
+/// The vector widths that passes are compiled for.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Width {
-    /// What every x86-64 CPU has.
+    /// The baseline of every x86-64 CPU.
     Baseline,
     /// 256 bits: AVX2 and FMA.
     Avx2,
@@ -79,12 +79,12 @@ pub(crate) mod tests {
         static ASKED: Cell<Option<Width>> = const { Cell::new(None) };
     }
 
-    /// The width that this thread asked for.
+    /// The width that a test forces on this thread.
     pub(super) fn asked() -> Option<Width> {
         ASKED.get()
     }
 
-    /// What `f`, which stays on this thread, gives with each width that this CPU has.
+    /// Runs `f` on this thread once for each width that this CPU has, and returns the results.
     pub(crate) fn at_every_width<T>(mut f: impl FnMut() -> T) -> Vec<T> {
         let widest = width();
         let widths = [Width::Baseline, Width::Avx2, Width::Avx512].into_iter().filter(|w| *w <= widest);

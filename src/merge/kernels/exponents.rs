@@ -1,11 +1,11 @@
-//! Between which powers of two a tensor's values lie.
+//! The range of exponents in a tensor. A tensor's bytes come in, an [`ExponentRange`] goes out.
 //!
-//! The AVX-512 pass takes shortcuts that hold while nothing underflows or overflows on the way. Whether that is so is
-//! decided once a tensor, from the exponents of its inputs. The pool asks for them when it first looks at a tensor.
+//! The AVX-512 pass takes shortcuts that are exact only if nothing underflows or overflows. The exponents of its inputs
+//! decide this once per tensor. The pool computes them when it first checks a tensor.
 
 use super::dispatch::for_every_width;
 
-/// Biased exponents of the smallest magnitude that is not zero, and of the largest.
+/// Biased exponents of the smallest non-zero magnitude and of the largest magnitude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExponentRange {
     /// 0 if a value is subnormal; 255 if all are zero.
@@ -15,10 +15,10 @@ pub(crate) struct ExponentRange {
 }
 
 impl ExponentRange {
-    /// Of a tensor without values.
+    /// The range of a tensor without values.
     pub(crate) const NONE: Self = Self { least: 255, most: 0 };
 
-    /// Of little-endian bfloat16.
+    /// The range of little-endian bfloat16 values.
     pub(crate) fn of_bf16(data: &[u8]) -> Self {
         of_bf16(data)
     }
@@ -26,7 +26,7 @@ impl ExponentRange {
     #[inline(always)]
     #[allow(clippy::inline_always)] // into the copies for wide vectors
     fn of_bf16_pass(data: &[u8]) -> Self {
-        // Twice the bits, which takes the sign off; less one, so that zero becomes the largest.
+        // Doubling drops the sign bit; subtracting 1 turns zero into the largest number.
         let (mut least, mut most) = (u16::MAX, 0);
         for element in data.as_chunks::<2>().0 {
             let twice = u16::from_le_bytes(*element) << 1;
@@ -37,7 +37,7 @@ impl ExponentRange {
         Self { least, most: (most >> 8) as u8 }
     }
 
-    /// Of two tensors together.
+    /// The range of two tensors together.
     pub(crate) fn and(self, other: Self) -> Self {
         Self { least: self.least.min(other.least), most: self.most.max(other.most) }
     }

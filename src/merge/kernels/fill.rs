@@ -1,5 +1,5 @@
-//! A whole tensor merged on all threads: by the AVX-512 pass where it gives the same bits, else by the plain one.
-//! `run` calls it.
+//! Merges a whole tensor on all threads: by the AVX-512 pass if it gives the same bits, else by the plain pass. A task
+//! comes in, the merged bytes go out; `run` calls it.
 
 use rayon::prelude::*;
 
@@ -9,9 +9,8 @@ use super::{finite, passes};
 use crate::checkpoint::Dtype;
 
 impl Task<'_> {
-    /// Merges the whole tensor into `out`, on all threads. With `stream` the result is written past
-    /// the caches: for outputs larger than they are, that are not read again at once. Gives the number of
-    /// values that are not finite.
+    /// Merges the whole tensor into `out` on all threads. With `stream`, the result bypasses the caches: use it for
+    /// outputs that are larger than the caches and not read again at once. Returns the number of non-finite values.
     pub(crate) fn fill(&self, out: &mut [u8], stream: bool) -> usize {
         let chunks = out.par_chunks_mut(2 * CHUNK_LEN).enumerate();
         #[cfg(target_arch = "x86_64")]
@@ -22,7 +21,7 @@ impl Task<'_> {
             {
                 // SAFETY: `available` found every instruction that the pass needs on this CPU.
                 chunks.for_each(|(i, out)| unsafe { avx512::run(&lowered, i * CHUNK_LEN, out, stream) });
-                // A task that could be lowered cannot overflow.
+                // A lowered task cannot overflow.
                 return 0;
             }
         }

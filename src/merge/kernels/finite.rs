@@ -1,9 +1,9 @@
-//! Counting values that are not finite. The pool counts in its models, the passes in what they make, chunk by chunk
-//! while it is in the cache.
+//! Counts non-finite values. The pool checks its models with it; the passes check each chunk of their result while it
+//! is in the cache.
 
 use crate::checkpoint::Dtype;
 
-/// How many of little-endian values are NaN or infinite.
+/// Number of NaN or infinite values among little-endian values.
 pub(crate) fn count(dtype: Dtype, data: &[u8]) -> usize {
     match dtype {
         Dtype::BF16 => narrow(data, 0x7f80),
@@ -11,7 +11,7 @@ pub(crate) fn count(dtype: Dtype, data: &[u8]) -> usize {
         Dtype::F32 => {
             let magnitude = |e: &[u8; 4]| u32::from_le_bytes(*e) & 0x7fff_ffff;
             let elements = data.as_chunks::<4>().0;
-            // The largest first, which vectors find quickly.
+            // Searches for the largest value first, which vectorises well.
             if elements.iter().fold(0, |most, e| most.max(magnitude(e) as i32)) < 0x7f80_0000 {
                 return 0;
             }
@@ -20,7 +20,7 @@ pub(crate) fn count(dtype: Dtype, data: &[u8]) -> usize {
     }
 }
 
-/// Of values in 16 bits, those from which magnitude on are not finite.
+/// For 16-bit values: the first magnitude that is not finite.
 fn narrow(data: &[u8], from: i16) -> usize {
     let magnitude = |e: &[u8; 2]| (u16::from_le_bytes(*e) & 0x7fff) as i16;
     let elements = data.as_chunks::<2>().0;

@@ -1,10 +1,9 @@
-//! One output tensor's inputs, and the passes over them that the methods are written with. `run` makes a [`Group`];
-//! a method reads blocks of it and writes its result into [`Out`].
+//! The inputs of one output tensor, and the passes with which the methods are written. `run` makes a [`Group`]; a
+//! method reads it block by block and writes its result to [`Out`].
 //!
-//! A method reads its inputs a block at a time, in the work type, as often as it needs: first
-//! passes that sum up (norms, dot products), then one that writes. Nothing of the size of a tensor
-//! is allocated. Sums are f64 over pieces of fixed size, put together in a fixed order, so that the
-//! number of threads changes nothing.
+//! A method reads its inputs block by block in the work type, as often as it needs: first passes that sum (norms, dot
+//! products), then one pass that writes. It never allocates a buffer as large as a tensor. Sums are f64 over pieces of
+//! fixed size, combined in a fixed order, so that the result does not depend on the number of threads.
 
 use rayon::prelude::*;
 
@@ -13,12 +12,12 @@ use crate::checkpoint::{Dtype, TensorView};
 use super::block::{BLOCK_LEN, CHUNK_LEN};
 use super::{cast, finite};
 
-/// Inputs of one output tensor, all of one shape.
+/// Inputs of one output tensor, all with the same shape.
 #[derive(Clone)]
 pub(crate) struct Group<'a> {
     /// In recipe order.
     pub(crate) inputs: Vec<TensorView<'a>>,
-    /// Which of them is the base.
+    /// Index of the base among the inputs.
     pub(crate) base: Option<usize>,
     pub(crate) shape: &'a [usize],
     /// The type in which the method computes.
@@ -47,7 +46,7 @@ impl Group<'_> {
         self.shape.iter().product()
     }
 
-    /// Length of the last axis, and how many rows of it there are: a vector is one row.
+    /// Length of the last axis, and the number of rows of that length; a vector is one row.
     pub(crate) fn rows(&self) -> (usize, usize) {
         let columns = self.shape.last().copied().unwrap_or(1);
         (self.len().checked_div(columns).unwrap_or(0), columns)
@@ -66,7 +65,7 @@ impl Group<'_> {
         cast::to(self.work, x)
     }
 
-    /// A sum rounded to the work type.
+    /// Rounds a sum to the work type.
     pub(crate) fn r64(&self, x: f64) -> f32 {
         self.r(x as f32)
     }
@@ -83,7 +82,7 @@ impl Group<'_> {
         }
     }
 
-    /// `width` sums over all elements: `f` adds a block's part to them.
+    /// Computes `width` sums over all elements: `f` adds the part of one block.
     pub(crate) fn sums(&self, width: usize, f: impl Fn(&InputBlock<'_>, &mut [f64]) + Sync) -> Vec<f64> {
         let n = self.len();
         let parts: Vec<Vec<f64>> = (0..n.div_ceil(CHUNK_LEN))
@@ -103,7 +102,7 @@ impl Group<'_> {
         total
     }
 
-    /// Writes the output: `f` fills a block of it.
+    /// Writes the output: `f` fills one block.
     pub(crate) fn write(&self, out: &mut Out<'_>, f: impl Fn(&InputBlock<'_>, &mut [f32]) + Sync) {
         let (dtype, work) = (out.dtype, out.computed);
         let size = dtype.size();
@@ -128,13 +127,13 @@ impl Group<'_> {
     }
 }
 
-/// Where a result goes.
+/// Where the result is written.
 pub(crate) struct Out<'o> {
     /// The type in which it is stored.
     pub(crate) dtype: Dtype,
     /// The type to which the method's last operation rounds, before it is stored.
     pub(crate) computed: Dtype,
     pub(crate) data: &'o mut [u8],
-    /// How many values came out as not finite.
+    /// Number of non-finite values in the result.
     pub(crate) bad: usize,
 }

@@ -1,20 +1,20 @@
-//! DARE's drop mask: a fixed uniform number for every (seed, tensor, source, element), by a counter-based hash.
-//! `run::select` makes the keys; the passes, and the kernel on the card, hash.
+//! DARE's drop mask: a fixed uniform number for every (seed, tensor, source, element), from a counter-based hash.
+//! `run::select` makes the keys; the passes and the card's kernel compute the hashes.
 //!
-//! Element `i` of a source's task vector is kept iff `u(i) < density`, where `u(i)` has 16 bits: two
-//! neighbours share one hash, the even one takes its lower half, the odd one its upper half. The hash
-//! of pair `p` is Chris Wellons' `lowbias32` (<https://nullprogram.com/blog/2018/07/31/>) of
-//! `lo(p) ^ k₀`, with `k₁ + hi(p)` added between its two multiplications; `lo` and `hi` are the halves
-//! of the 64-bit `p`, and `k₀`, `k₁` those of `splitmix64(splitmix64(splitmix64(seed) ^ fnv1a64(name)) + source)`,
-//! of the tensor's name and the source's place in the recipe. It needs no storage and no order, and it is the same for
-//! every candidate under one seed, so that fitness is a smooth function of density.
+//! Element `i` of a source's task vector is kept iff `u(i) < density`, where `u(i)` has 16 bits: two neighbours share
+//! one hash, the even element takes its lower half, the odd element its upper half. The hash of pair `p` is Chris
+//! Wellons' `lowbias32` (<https://nullprogram.com/blog/2018/07/31/>) of `lo(p) ^ k₀`, with `k₁ + hi(p)` added between
+//! its two multiplications. `lo` and `hi` are the halves of the 64-bit `p`; `k₀` and `k₁` are the halves of
+//! `splitmix64(splitmix64(splitmix64(seed) ^ fnv1a64(name)) + source)`, for the tensor's name and the source's place in
+//! the recipe. The mask needs no storage and no order. It is the same for every candidate with one seed, so that
+//! fitness is a smooth function of density.
 
 /// Key of one task vector's mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key(u32, u32);
 
 impl Key {
-    /// For the source at place `source` of the recipe.
+    /// The key for the source at index `source` of the recipe.
     pub(crate) fn new(seed: u64, tensor: &str, source: usize) -> Self {
         let mut name = 0xcbf2_9ce4_8422_2325_u64;
         for byte in tensor.bytes() {
@@ -43,13 +43,13 @@ impl Key {
         x ^ (x >> 16)
     }
 
-    /// Both halves, for the vectorised copies of [`Self::pair`].
+    /// Both halves of the key, for the vectorised copies of [`Self::pair`].
     pub(crate) fn halves(self) -> (u32, u32) {
         (self.0, self.1)
     }
 }
 
-/// Those of `lowbias32`.
+/// The multipliers of `lowbias32`.
 pub(crate) const MULTIPLIERS: [u32; 2] = [0x7feb_352d, 0x846c_a68b];
 
 /// `density · 2¹⁶` to the nearest, at least 1: elements whose `u · 2¹⁶` is below it are kept.
@@ -82,7 +82,7 @@ mod tests {
             for key in keys {
                 let kept = (0..n).filter(|i| u(key, *i) < below).count() as f64 / f64::from(n);
                 assert!((kept - density).abs() < 0.006, "{kept} of {density}");
-                // Neighbours, which share a hash or follow each other, know nothing of each other.
+                // Neighbours that share a hash or follow each other are independent.
                 let twice = (0..n).filter(|i| u(key, *i) < below && u(key, *i + 1) < below).count();
                 assert!((twice as f64 / f64::from(n) - density * density).abs() < 0.006);
             }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_numbers_stay_what_they_are() {
-        // A changed hash changes every recorded session: these values are part of the format.
+        // These values are part of the session format: changing the hash would change every recorded session.
         let key = Key::new(42, "model.norm.weight", 1);
         let numbers: Vec<u32> = (0..3).map(|i| key.pair(i)).collect();
         assert_eq!(numbers, [1_982_148_234, 4_155_144_081, 1_916_060_713]);

@@ -1,5 +1,5 @@
-//! Σ|δ| of a task vector before and after its drop mask, in one pass: DARE multiplies what stays by the quotient.
-//! `run::select` and the tests of `mask_table` call it.
+//! Σ|δ| of a task vector before and after its drop mask, in one pass. DARE multiplies the kept elements by the quotient
+//! of the two sums. `run::select` and the tests of `mask_table` call it.
 
 use std::ops::Range;
 
@@ -19,15 +19,15 @@ pub(crate) fn mask_l1(
 ) -> (f64, f64) {
     #[cfg(target_arch = "x86_64")]
     if let Some((before, after, rest)) = whole_blocks(of, selection, grid, range.clone()) {
-        // Exact, as all such sums are.
+        // Both ways are exact, so the sums are equal.
         let (more, kept) = by_blocks(of, selection, grid, rest);
         return (before + more, after + kept);
     }
     by_blocks(of, selection, grid, range)
 }
 
-/// The sums over the whole blocks of `range` in AVX-512 instructions, and the rest of `range`; `None` where sums of
-/// whole units would not be exact.
+/// The sums over the whole blocks of `range` in AVX-512 instructions, and the rest of `range`. `None` if sums of whole
+/// units would not be exact.
 #[cfg(target_arch = "x86_64")]
 fn whole_blocks(
     of: &TaskVector<'_>,
@@ -49,13 +49,13 @@ fn whole_blocks(
     let end = range.start + range.len() / BLOCK_LEN * BLOCK_LEN;
     let bytes = 2 * range.start..2 * end;
     let data = (&of.base.data[bytes.clone()], &of.source.data[bytes]);
-    // SAFETY: `available` found every instruction that it needs on this CPU.
+    // SAFETY: `available` found every instruction that the pass needs on this CPU.
     let (all, kept) = unsafe { sums::sums(data, (key, below), range.start, scale) };
     Some((all as f64 * unit, kept as f64 * unit, end..range.end))
 }
 
 for_every_width! {
-    /// [`mask_l1`] without special instructions.
+    /// [`mask_l1`] without AVX-512 instructions.
     fn by_blocks(
         of: &TaskVector<'_>,
         selection: &Selection,
@@ -90,7 +90,7 @@ pub(super) fn pass(
     sums
 }
 
-/// Σ|v| in f64, in eight interleaved sums so that it vectorises; the order is fixed.
+/// Σ|v| in f64, in eight interleaved sums so that the loop vectorises; the order is fixed.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn abs_sum(values: &Block, grid: ExactGrid) -> f64 {

@@ -1,9 +1,9 @@
-//! Σ|δ·mask| of one task vector for every density: DARE multiplies what stays by Σ|δ| / Σ|δ·mask|.
+//! Σ|δ·mask| of one task vector for every density: DARE multiplies the kept elements by Σ|δ| / Σ|δ·mask|.
 //!
 //! The counter mask keeps an element iff its 16-bit number is below the density, so one table of sums by that number
-//! answers every density of every later candidate. It is made when a second density is asked for. `run::select` asks
-//! through the pool's `TensorCache`, and sums by `mask_l1` where there is no table. Both ways give the same sums, for
-//! they are exact (see `exact_grid`).
+//! serves every density of every later candidate. The table is made when a second density is requested. `run::select`
+//! requests it through the pool's `TensorCache`, and uses `mask_l1` if there is no table. Both give the same sums,
+//! because they are exact (see `exact_grid`).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,9 +11,9 @@ use super::exact_grid::ExactGrid;
 use super::mask::Key;
 use super::task_vector::TaskVector;
 
-/// Densities that a mask distinguishes.
+/// Number of densities that a mask can tell apart.
 const DENSITIES: usize = 1 << 16;
-/// Tensors up to this many elements are summed up anew each time.
+/// Tensors with at most this many elements are summed again each time, without a table.
 const MAX_WITHOUT_TABLE: usize = 1 << 16;
 
 /// The table of one task vector's sums, once it is worth making.
@@ -24,15 +24,15 @@ pub(crate) struct MaskTable(Mutex<State>);
 enum State {
     #[default]
     Nothing,
-    /// Some density was asked for under this key.
+    /// One density was requested with this key.
     Asked(Key),
     /// Σ|δ| of the elements with a number below the index, as f32.
     All(Key, Box<[f32]>),
 }
 
 impl MaskTable {
-    /// Σ|δ| of all elements, and of those whose number is below `below`; `None` at the first call
-    /// with a key, or if it is as easy to sum them up.
+    /// Σ|δ| of all elements, and of the elements whose number is below `below`. `None` at the first call with a key, or
+    /// if the tensor is so small that summing again is as easy.
     pub(crate) fn get(
         &self,
         delta: &TaskVector<'_>,
@@ -43,7 +43,7 @@ impl MaskTable {
         if delta.len() <= MAX_WITHOUT_TABLE || !delta.is_bf16() {
             return None;
         }
-        // A table is put there whole, so a panic elsewhere leaves nothing half done.
+        // The table is stored whole, so a panic elsewhere leaves no partial table.
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
             State::Asked(k) if k == key => *state = State::All(key, sums(delta, grid, key)),

@@ -1,10 +1,10 @@
-//! Passes over one tensor's elements. Tensors as they lie in their files come in ([`task::Task`],
-//! [`group::Group`]); the merged tensor's bytes go out. `run`, `methods`, `parity` and `device` call them.
+//! Passes over one tensor's elements. Mapped tensors come in ([`task::Task`], [`group::Group`]), the merged tensor's
+//! bytes go out. `run`, `methods`, `parity` and `device` call them.
 //!
-//! From the ground up: `block`, `round`, `cast`, `exponents`, `finite`, `mask` and `selection` are what passes are made
-//! of; `task_vector`, `trim`, `mask_l1` and `mask_table` say which elements of a task vector stay; `passes` merges the
-//! task-arithmetic family on any CPU, `avx512` on CPUs with its bfloat16 instructions, and `fill` takes the
-//! quicker; `group` is what all other methods are written with.
+//! From the lowest level up: passes are built from `block`, `round`, `cast`, `exponents`, `finite`, `mask` and
+//! `selection`. `task_vector`, `trim`, `mask_l1` and `mask_table` decide which elements of a task vector stay. `passes`
+//! merges the task-arithmetic family on any CPU, `avx512` on CPUs with bfloat16 instructions, and `fill` picks the
+//! faster one. All other methods use `group`.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

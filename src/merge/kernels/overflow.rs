@@ -1,17 +1,17 @@
-//! Whether a merge of one tensor can leave the finite numbers, by the exponents of its inputs. Where it cannot,
-//! nobody has to look at the result.
+//! Decides from the exponents of its inputs whether a merge of one tensor can produce non-finite values. If it cannot,
+//! `fill` skips the check of the result.
 
 use super::exponents::ExponentRange;
 use super::task::{Combine, Task};
 
-/// What f32 and bfloat16 can hold, with room for the roundings on the way.
+/// The range of f32 and bfloat16, with a margin for intermediate roundings.
 const LARGEST_SAFE: f64 = 1e38;
 
 impl Task<'_> {
-    /// Whether no step can leave the finite numbers, by the exponents of its inputs and its weights.
+    /// Whether every step stays finite, judged by the exponents of the inputs and the weights.
     pub(crate) fn stays_finite(&self) -> bool {
         let Some(ExponentRange { most, .. }) = self.exponents.filter(|e| e.most < 255) else { return false };
-        // A value is below two to the power of its exponent and one more.
+        // A value is below two to the power of its exponent plus one.
         let largest = f64::from(i32::from(most) - 126).exp2();
         let weights = || self.inputs.iter().map(|i| f64::from(i.weight.abs()));
         let signed: f64 = self.inputs.iter().map(|i| f64::from(i.weight)).sum();
@@ -40,13 +40,13 @@ impl Task<'_> {
                 at = at * f64::from(lambda.abs()) + largest;
             }
         }
-        // NaN is no proof.
+        // NaN proves nothing.
         worst = worst.max(at);
         worst < LARGEST_SAFE && at < LARGEST_SAFE
     }
 
-    /// A lower bound of any sum of weights that is not 0: all are multiples of the unit in the last
-    /// place of the smallest. Rounding a sum to bfloat16 does not take it below that.
+    /// A lower bound of every non-zero sum of weights: each sum is a multiple of the smallest weight's unit in the last
+    /// place. Rounding a sum to bfloat16 does not take it below this bound.
     fn least_divisor(&self) -> f64 {
         let nonzero = self.inputs.iter().map(|i| f64::from(i.weight.abs())).filter(|w| *w > 0.0);
         let least = nonzero.fold(1.0_f64, f64::min);
@@ -63,7 +63,7 @@ mod tests {
     use crate::merge::kernels::selection::Selection;
     use crate::merge::kernels::task::Input;
 
-    /// Random tasks whose values come near the end of the range: where it is proven, the result is finite.
+    /// Random tasks whose values come near the end of the range: a merge that is proven finite has a finite result.
     #[test]
     fn what_is_proven_is_so() {
         let mut state = 11_u32;
@@ -107,7 +107,7 @@ mod tests {
                 assert_eq!(bad, 0, "round {round}");
             }
             broken += usize::from(bad > 0);
-            // A count beside the pass finds the same.
+            // The pass's own count agrees.
             assert_eq!(task.fill(&mut out, false), bad, "round {round}");
         }
         assert!(proven > 1000 && broken > 200, "{proven} proven, {broken} broken");

@@ -1,10 +1,10 @@
-//! The passes over one tensor in plain loops, for any CPU.
+//! The passes over one tensor in plain loops, for any CPU. A task comes in, a chunk of the merged tensor goes out.
 //!
-//! Rules of mergekit 0.1.5 (`generalized_task_arithmetic.py`, `sparsify.py`, `linear.py`), where R
-//! rounds to the work type (bfloat16 if every input is, else f32):
-//! δᵢ = R(xᵢ − b), masked, rescaled, dᵢ = R(δᵢ·wᵢ); with consensus, only those dᵢ count whose sign
-//! is that of s = R(Σdᵢ) (+ where s ≥ 0); mix = R(Σdᵢ) accumulated in f32;
-//! normalised: mix = R(mix / R(Σwᵢ)), over the same i; mix = R(mix·λ); out = R(b + mix).
+//! Rules of mergekit 0.1.5 (`generalized_task_arithmetic.py`, `sparsify.py`, `linear.py`), where R rounds to the work
+//! type (bfloat16 if every input is, else f32):
+//! δᵢ = R(xᵢ − b), masked, rescaled, dᵢ = R(δᵢ·wᵢ). With consensus, only the dᵢ whose sign is that of s = R(Σdᵢ) count
+//! (+ where s ≥ 0). mix = R(Σdᵢ), accumulated in f32. Normalised: mix = R(mix / R(Σwᵢ)), over the same i. mix =
+//! R(mix·λ). out = R(b + mix).
 //! Linear: f32 fused multiply-adds in source order, one division, one rounding.
 //!
 //! Each pass runs over blocks that fit the first-level cache; `fill` calls it for each chunk of a tensor.
@@ -16,7 +16,7 @@ use super::selection::ones;
 use super::task::{Combine, Task};
 use super::task_vector::subtract_bf16;
 
-/// Sources whose blocks have room on the stack.
+/// Up to this many sources have their blocks on the stack.
 const FEW: usize = 4;
 
 for_every_width! {
@@ -63,7 +63,7 @@ fn sum<const NARROW: bool>(task: &Task<'_>, consensus: bool, lambda: f32, start:
     let total = round::work::<NARROW>(task.inputs.iter().fold(0.0, |sum, input| sum + input.weight));
     let total = if total.abs() < 1e-8 { 1.0 } else { total };
     let mut base: Block = [0.0; BLOCK_LEN];
-    // A candidate allocates nothing for as many sources as merges commonly have.
+    // With the usual number of sources, a candidate allocates nothing here.
     let mut few = [[0.0; BLOCK_LEN]; FEW];
     let mut more = Vec::new();
     let deltas: &mut [Block] = if let Some(few) = few.get_mut(..task.inputs.len()) {
@@ -114,8 +114,8 @@ fn sum<const NARROW: bool>(task: &Task<'_>, consensus: bool, lambda: f32, start:
     }
 }
 
-/// Elects a sign per element from the sum in `mix`, and leaves there the sum (or mean) of the
-/// weighted deltas that agree with it. An exact zero never agrees.
+/// Elects a sign per element from the sum in `mix`, and replaces `mix` by the sum (or mean) of the weighted deltas that
+/// agree with it. An exact zero never agrees.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 fn elect<const NARROW: bool>(task: &Task<'_>, deltas: &[Block], mix: &mut Block) {
@@ -128,7 +128,7 @@ fn elect<const NARROW: bool>(task: &Task<'_>, deltas: &[Block], mix: &mut Block)
     for (input, delta) in task.inputs.iter().zip(deltas) {
         let weight = input.weight.to_bits();
         for j in 0..BLOCK_LEN {
-            // With the elected sign taken off, an element that agrees is a positive number.
+            // After removing the elected sign, an element that agrees is a positive number.
             let bits = delta[j].to_bits();
             let agrees = ones((bits ^ sign[j]) as i32 > 0);
             mix[j] += f32::from_bits(bits & agrees);

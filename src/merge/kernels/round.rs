@@ -1,6 +1,6 @@
-//! Rounding to bfloat16, for the inner loops of the passes.
+//! Rounds to bfloat16 in the inner loops of the passes.
 
-/// `x` rounded to the nearest bfloat16, ties to even, as f32. Not meant for NaN with a payload.
+/// `x` rounded to the nearest bfloat16, ties to even, as f32. A NaN with a payload is not supported.
 #[inline(always)]
 #[allow(clippy::inline_always)] // must be inlined into the vectorised passes
 pub(crate) fn bf16(x: f32) -> f32 {
@@ -8,7 +8,7 @@ pub(crate) fn bf16(x: f32) -> f32 {
     f32::from_bits(bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
 }
 
-/// `x` rounded to the work type: bfloat16 if `NARROW`, else as it is.
+/// `x` rounded to the work type: to bfloat16 if `NARROW`, else unchanged.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 pub(crate) fn work<const NARROW: bool>(x: f32) -> f32 {

@@ -1,10 +1,10 @@
-//! One cut of a bfloat16 task vector that is trimmed once: a sample says near which magnitude the threshold lies, and
-//! a count of all elements finds it there. The pool's `TensorCache` asks for it where one merge is all.
+//! The cut of a bfloat16 task vector that is trimmed only once: a sample estimates the magnitude of the threshold, and
+//! a count of all elements finds it exactly. The pool's `TensorCache` calls it if there is only one merge.
 //!
-//! A histogram adds to one of 2¹⁵ counters an element, one after the other: one TIES merge of a 680 MB model with two
-//! sources takes 2.5 s of CPU time with histograms and 0.6 s without. Where only one density is
-//! asked for, the counters near the threshold are enough: vectors count the elements at and above each of a few
-//! magnitudes there. If the k-th largest is not among them, the sample was misleading, and the histogram is made.
+//! A histogram increments one of 2¹⁵ counters for each element, one after the other. One TIES merge of a 680 MB model
+//! with two sources takes 2.5 s of CPU time with histograms and 0.6 s without. For a single density, the counters near
+//! the threshold suffice: vector instructions count the elements at and above each of a few magnitudes there. If the
+//! k-th largest is not among these magnitudes, the sample was misleading, and the histogram is made.
 
 use std::ops::Range;
 
@@ -19,22 +19,22 @@ use super::trim::{MAX_SORTED, PIECE_LEN, Trim, in_flat_order, piece_range};
 
 /// Most magnitudes whose elements are counted.
 const MAX_BOUNDS: usize = 12;
-/// The sample is one of so many blocks.
+/// The sample takes one of this many blocks.
 const SAMPLE_EVERY: usize = 64;
-/// Blocks that a sample has at least: of smaller tensors more are looked at.
+/// Minimum number of sampled blocks; in smaller tensors a larger share is sampled.
 const MIN_SAMPLE_BLOCKS: usize = 32;
 
-/// Elements with at least each magnitude of a window.
+/// For each magnitude of a window: the number of elements at or above it.
 type AtLeast = [u32; MAX_BOUNDS + 1];
 
-/// The cut for one `k` of a task vector that is trimmed once; `exponents` of base and source, where they are known.
+/// The cut for one `k` of a task vector that is trimmed once. `exponents` are those of base and source, if known.
 pub(crate) fn cut_once(k: usize, delta: &TaskVector<'_>, exponents: Option<ExponentRange>) -> Cut {
     let quick = if delta.is_bf16() && delta.len() > MAX_SORTED { cut(delta, k, exponents) } else { None };
     quick.unwrap_or_else(|| Trim::new(delta).cut(k, delta))
 }
 
-/// The cut that keeps the `k` largest magnitudes, or `None` if the sample was misleading. `exponents`: of base and
-/// source together, where it is known.
+/// The cut that keeps the `k` largest magnitudes, or `None` if the sample was misleading. `exponents` are those of base
+/// and source together, if known.
 fn cut(delta: &TaskVector<'_>, k: usize, exponents: Option<ExponentRange>) -> Option<Cut> {
     let n = delta.len();
     let (first, bins) = window(delta, k)?;
@@ -43,7 +43,7 @@ fn cut(delta: &TaskVector<'_>, k: usize, exponents: Option<ExponentRange>) -> Op
         .map(|piece| count_from(delta, piece_range(piece, n), first, bins, exponents))
         .collect();
     let all = |i: usize| pieces.iter().map(|p| p[i] as usize).sum::<usize>();
-    // The window's largest magnitude that has, with all above, at least `k`.
+    // The largest magnitude in the window with at least `k` elements at or above it.
     let i = (0..usize::from(bins)).rev().find(|i| all(*i) >= k)?;
     let above = all(i + 1);
     if above >= k {
@@ -51,15 +51,15 @@ fn cut(delta: &TaskVector<'_>, k: usize, exponents: Option<ExponentRange>) -> Op
     }
     let bin = usize::from(first) + i;
     if bin == 0 {
-        // Zeros are among them: it makes no difference which.
+        // The kept elements include zeros: it makes no difference which zeros are kept.
         return Some(Cut { key: 0, last: n });
     }
     let pieces = pieces.iter().map(|p| (p[i] - p[i + 1]) as usize).enumerate();
     Some(in_flat_order(delta, bin, k - above, pieces))
 }
 
-/// Elements of `range` with at least each magnitude from `first` to `first + bins`. `exponents`: of base and
-/// source together, where they are known.
+/// For each magnitude from `first` to `first + bins`, counts the elements of `range` at or above it. `exponents` are
+/// those of base and source together, if known.
 fn count_from(
     delta: &TaskVector<'_>,
     range: Range<usize>,
@@ -93,7 +93,7 @@ fn count_from(
 }
 
 for_every_width! {
-    /// How many of `bins` are at least `bin`; at most [`BLOCK_LEN`].
+    /// Number of `bins` that are at least `bin`. At most [`BLOCK_LEN`] bins are allowed.
     fn at_least(bins: &[u16], bin: u16) -> u32 => at_least_pass;
 }
 
@@ -103,7 +103,7 @@ fn at_least_pass(bins: &[u16], bin: u16) -> u32 {
     u32::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b >= bin)))
 }
 
-/// First magnitude and number of magnitudes among which the k-th largest should be.
+/// The window in which the k-th largest should be: its first magnitude and its number of magnitudes.
 fn window(delta: &TaskVector<'_>, k: usize) -> Option<(u16, u16)> {
     let blocks = delta.len() / BLOCK_LEN;
     let step = (blocks / MIN_SAMPLE_BLOCKS).clamp(1, SAMPLE_EVERY);
@@ -113,7 +113,7 @@ fn window(delta: &TaskVector<'_>, k: usize) -> Option<(u16, u16)> {
     }
     let share = k as f64 / delta.len() as f64;
     let size = sample.len() as f64;
-    // Four standard deviations, were the elements independent, and a little for those that are not.
+    // Four standard deviations if the elements were independent, plus a margin because they are not.
     let margin = 4.0 * (share * (1.0 - share) / size).sqrt() + 0.002;
     let place = |share: f64| ((1.0 - share) * size).clamp(0.0, size - 1.0) as usize;
     let at = place(share);
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Cuts at many densities: those that the sample finds are the histogram's.
+    /// Compares cuts at many densities: those that the sample finds equal the histogram's.
     fn agreed(values: &[f32]) -> usize {
         let bytes = |x: f32| half::bf16::from_f32(x).to_le_bytes();
         let base: Vec<u8> = (0..values.len()).flat_map(|i| bytes([0.0, 0.5, -3.0][i % 3])).collect();
@@ -177,7 +177,7 @@ mod tests {
         let n = 4 * PIECE_LEN + 77;
         let smooth: Vec<f32> = (0..n).map(|_| noise() + noise() + noise()).collect();
         assert!(agreed(&smooth) >= 8);
-        // As of a bfloat16 fine-tune: few magnitudes, a third zeros.
+        // Like a bfloat16 fine-tune: few distinct magnitudes, a third of them zero.
         let coarse: Vec<f32> = smooth.iter().map(|v| (v * 3.0).round() / 1024.0).collect();
         assert!(agreed(&coarse) >= 9);
         assert_eq!(agreed(&vec![0.25; n]), 10);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_misleading_sample_is_seen() {
-        // The blocks that a sample looks at are unlike the others.
+        // The sampled blocks differ from the others.
         let n = 64 * MIN_SAMPLE_BLOCKS * BLOCK_LEN;
         let step = (n / BLOCK_LEN / MIN_SAMPLE_BLOCKS).clamp(1, SAMPLE_EVERY);
         let mut noise = noise(7);

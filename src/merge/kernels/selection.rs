@@ -1,4 +1,4 @@
-//! Which elements of a task vector stay in a merge: all, the largest, those that a hash keeps, or a list.
+//! Which elements of a task vector stay in a merge: all, the largest, those selected by a hash, or those on a list.
 //!
 //! `trim` finds the cut for the largest, `mask` hashes for DARE, `parity::prune` makes lists. The passes apply a
 //! [`Selection`] block by block.
@@ -6,39 +6,39 @@
 use super::block::{BLOCK_LEN, Block};
 use super::mask::Key;
 
-/// The largest elements: all with a magnitude above `key`, and those equal to it up to flat index `last`.
+/// Keeps the largest elements: all magnitudes above `key`, and magnitudes equal to `key` up to flat index `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
     pub(crate) key: u32,
     pub(crate) last: usize,
 }
 
-/// Which elements of a task vector stay, and the factor on those that stay.
+/// Which elements of a task vector stay, and the factor that multiplies them.
 #[derive(Clone, Debug)]
 pub(crate) enum Selection {
     All,
     Largest(Cut),
-    /// The hash's 16 bits are below a threshold; rescaled.
+    /// Keeps elements whose 16-bit hash is below a threshold, and rescales them.
     Hashed {
         key: Key,
         below: u32,
         scale: Option<f32>,
     },
-    /// One byte an element, 0 or 1; rescaled.
+    /// One byte per element, 0 or 1; the kept elements are rescaled.
     Listed {
         keep: Vec<u8>,
         scale: Option<f32>,
     },
 }
 
-/// The bits of |value|, which order like |value|.
+/// The bits of |value|; they sort like |value|.
 #[inline(always)]
 #[allow(clippy::inline_always)] // into the copies of the passes for wide vectors
 pub(crate) fn magnitude(value: f32) -> u32 {
     value.to_bits() & 0x7fff_ffff
 }
 
-/// All bits set if `keep`. A mask instead of a choice: the compiler must not branch on noise.
+/// All bits set if `keep`. A mask instead of a branch: the branch would be unpredictable.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 pub(super) fn ones(keep: bool) -> u32 {
@@ -54,7 +54,7 @@ impl Selection {
         }
     }
 
-    /// Sets the elements that do not stay to zero, in a block of those from `at` on.
+    /// Zeroes the elements that do not stay, in a block whose first element has flat index `at`.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn apply(&self, at: usize, values: &mut Block) {
@@ -63,7 +63,7 @@ impl Selection {
             Self::Largest(cut) => {
                 let ties = if cut.last < at { 0 } else { (cut.last - at + 1).min(BLOCK_LEN) as u32 };
                 for (j, v) in (0_u32..).zip(values.iter_mut()) {
-                    // Magnitudes have 31 bits: signed comparisons, which vectors have, do as well.
+                    // Magnitudes have 31 bits, so signed comparisons work; vector instructions only have signed ones.
                     let m = magnitude(*v) as i32;
                     let above = ones(m > cut.key as i32);
                     let tie = ones(m == cut.key as i32) & ones((j as i32) < ties as i32);

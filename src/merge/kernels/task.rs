@@ -1,5 +1,5 @@
-//! What a pass is told: one tensor's base and sources, which elements of each task vector stay, and how they are
-//! combined. `run` makes a [`Task`]; `fill`, `overflow`, the AVX-512 pass and the card read it.
+//! The input of a pass: one tensor's base and sources, which elements of each task vector stay, and how they are
+//! combined. `run` makes a [`Task`]; `fill`, `overflow`, the AVX-512 pass and the card's kernel read it.
 
 use crate::checkpoint::TensorView;
 
@@ -15,7 +15,7 @@ pub(crate) struct Input<'a> {
     pub(crate) selection: Selection,
 }
 
-/// How the inputs are put together.
+/// How the inputs are combined.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Combine {
     /// Weighted mean of the sources; the base is not read.
@@ -24,7 +24,7 @@ pub(crate) enum Combine {
     Sum { consensus: bool, lambda: f32 },
 }
 
-/// A whole merge of one tensor.
+/// The complete merge of one tensor.
 pub(crate) struct Task<'a> {
     pub(crate) base: TensorView<'a>,
     pub(crate) inputs: Vec<Input<'a>>,
@@ -33,6 +33,6 @@ pub(crate) struct Task<'a> {
     pub(crate) combine: Combine,
     /// Whether the sum is divided by the sum of the weights that count.
     pub(crate) normalize: bool,
-    /// Of base and sources together, if they are bfloat16 and were looked at: lets the AVX-512 pass be taken.
+    /// Exponents of base and sources together, if all are bfloat16 and were checked. The AVX-512 pass needs them.
     pub(crate) exponents: Option<ExponentRange>,
 }

@@ -1,5 +1,5 @@
-//! A task vector, source − base, computed where it is needed from the two mapped tensors: nothing of a tensor's
-//! size is kept. `trim`, `mask_l1` and `parity::prune` read it block by block.
+//! A task vector, source − base, computed on the fly from the two mapped tensors, without a buffer as large as a
+//! tensor. `trim`, `mask_l1` and `parity::prune` read it block by block.
 
 use std::ops::Range;
 
@@ -30,14 +30,14 @@ impl TaskVector<'_> {
         self.work == Dtype::BF16
     }
 
-    /// One element.
+    /// The element at one flat index.
     pub(crate) fn get(&self, at: usize) -> f32 {
         let mut out = [0.0];
         self.read(at, &mut out);
         out[0]
     }
 
-    /// Elements from `at` on.
+    /// Reads elements from `at` on.
     pub(crate) fn read(&self, at: usize, out: &mut [f32]) {
         let mut base = [0.0; BLOCK_LEN];
         for (i, out) in out.chunks_mut(BLOCK_LEN).enumerate() {
@@ -50,8 +50,8 @@ impl TaskVector<'_> {
         }
     }
 
-    /// Calls `f` with the first flat index and the bins (the upper 15 bits of the magnitudes) of each
-    /// block of `range`, in order. Base and source need no cast to the work type.
+    /// Calls `f` for each block of `range`, in order, with the first flat index and the bins (the upper 15 bits of the
+    /// magnitudes). Base and source must already be stored in the work type.
     pub(crate) fn each_block(&self, range: Range<usize>, mut f: impl FnMut(usize, &[u16])) {
         let (mut scratch, mut out) = ([[0.0; BLOCK_LEN]; 2], [0; BLOCK_LEN]);
         for at in range.clone().step_by(BLOCK_LEN) {
@@ -61,7 +61,7 @@ impl TaskVector<'_> {
         }
     }
 
-    /// Calls `f` with flat index and value of each element of `range`, in order.
+    /// Calls `f` with the flat index and value of each element of `range`, in order.
     pub(crate) fn for_each(&self, range: Range<usize>, mut f: impl FnMut(usize, f32)) {
         let mut values = [0.0; BLOCK_LEN];
         for at in range.clone().step_by(BLOCK_LEN) {
@@ -75,8 +75,8 @@ impl TaskVector<'_> {
 }
 
 for_every_width! {
-    /// The upper 15 bits of the magnitudes of the elements from `at` on, at most [`BLOCK_LEN`]. What `scratch`
-    /// holds does not matter.
+    /// The upper 15 bits of the magnitudes of the elements from `at` on, at most [`BLOCK_LEN`]. The content of
+    /// `scratch` does not matter.
     fn bins(of: &TaskVector<'_>, at: usize, scratch: &mut [Block; 2], out: &mut [u16]) => bins_pass;
 }
 
@@ -91,7 +91,7 @@ fn bins_pass(of: &TaskVector<'_>, at: usize, [base, values]: &mut [Block; 2], ou
     }
 }
 
-/// δ = R(x − b) in place of x, R rounding to the work type.
+/// Replaces x by δ = R(x − b), where R rounds to the work type.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 pub(super) fn subtract(work: Dtype, base: &Block, values: &mut Block) {
@@ -107,7 +107,7 @@ pub(super) fn subtract(work: Dtype, base: &Block, values: &mut Block) {
     }
 }
 
-/// δ = R(x − b) in place of x, R rounding to bfloat16 if `NARROW`.
+/// Replaces x by δ = R(x − b), where R rounds to bfloat16 if `NARROW`.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 pub(super) fn subtract_bf16<const NARROW: bool>(base: &Block, values: &mut Block) {

@@ -1,10 +1,10 @@
-//! The k largest magnitudes of a task vector for any k, without sorting per candidate. A task vector comes in, a
-//! [`Cut`] goes out; the pool's `TensorCache` keeps one [`Trim`] a task vector.
+//! The k largest magnitudes of a task vector for any k, without sorting for each candidate. A task vector comes in, a
+//! [`Cut`] goes out; the pool's `TensorCache` keeps one [`Trim`] per task vector.
 //!
-//! A magnitude is the bit pattern of |δ| as f32, which orders like |δ|. For a bfloat16 task vector
-//! only its upper 15 bits are in use, so a histogram of them gives the exact threshold for *any*
-//! density; elements equal to the threshold are kept in flat order until k are. For an f32 task
-//! vector the histogram finds the bin, and the k-th element is selected within it.
+//! A magnitude is the bit pattern of |δ| as f32, which sorts like |δ|. A bfloat16 task vector uses only the upper 15
+//! bits, so a histogram of them gives the exact threshold for *any* density; elements equal to the threshold are kept
+//! in flat order until k are kept. For an f32 task vector the histogram finds the bin, and the k-th element is selected
+//! within it.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -16,10 +16,10 @@ use super::dispatch::for_every_width;
 use super::selection::{Cut, magnitude};
 use super::task_vector::TaskVector;
 
-/// Tensors up to this many elements keep their whole order instead of a histogram.
+/// Tensors with at most this many elements store their full sort order instead of a histogram.
 pub(super) const MAX_SORTED: usize = 1 << 16;
-/// Elements that one histogram counts: no more than 16 bits can. Half as many would double the
-/// memory, twice as many the search for a cut.
+/// Elements counted by one histogram: at most what a 16-bit counter can hold. Half as many would double the memory,
+/// twice as many would double the search for a cut.
 pub(super) const PIECE_LEN: usize = 31 * BLOCK_LEN;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
@@ -31,10 +31,10 @@ pub(crate) enum Trim {
     Histogram(Histogram),
 }
 
-/// How many elements each magnitude has, zero left out.
+/// Number of elements with each magnitude, without zeros.
 pub(crate) struct Histogram {
     all: Counts<usize>,
-    /// Of each [`PIECE_LEN`].
+    /// Counts for each piece of [`PIECE_LEN`] elements.
     pieces: Vec<Counts<u16>>,
 }
 
@@ -45,7 +45,7 @@ struct Counts<T> {
 }
 
 impl<T: Copy + Default> Counts<T> {
-    /// Of the bins of `used`; all others are 0, but for the first, which counts the zeros and is left out.
+    /// Copies the bins in `used`. All other bins must be 0, except the first, which counts the zeros and is left out.
     fn new(bins: &[T], used: Range<usize>) -> Self {
         Self { first: used.start, counts: bins[used].into() }
     }
@@ -81,7 +81,7 @@ impl Trim {
             }
         }
         let mut all = Counts::new(&all, first..end.max(first));
-        // From here on: elements in a bin and all above.
+        // From here on, an entry counts the elements in its bin and in all bins above.
         let mut sum = 0;
         for n in all.counts.iter_mut().rev() {
             sum += *n;
@@ -90,8 +90,8 @@ impl Trim {
         Self::Histogram(Histogram { all, pieces })
     }
 
-    /// Where to cut so that exactly `k` elements are kept, 1 ≤ k ≤ n. Where zeros would be among them,
-    /// all are "kept": it makes no difference.
+    /// The cut that keeps exactly `k` elements, 1 ≤ k ≤ n. If zeros would be among them, the cut keeps all elements:
+    /// the result is the same.
     pub(crate) fn cut(&self, k: usize, delta: &TaskVector<'_>) -> Cut {
         match self {
             Self::Order(order) => match order.get(k - 1) {
@@ -103,15 +103,15 @@ impl Trim {
     }
 }
 
-/// How often each bin occurs in a piece. `counts` is scratch, all zeros before and after.
+/// Number of elements of a piece in each bin. `counts` is scratch, all zeros before and after.
 fn count(delta: &TaskVector<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16> {
-    // Zeros counted as the largest, so that the least is that of the others.
+    // Zeros count as the largest value here, so that `least` is the smallest non-zero bin.
     let (mut least, mut most) = (0x7fff, 0);
     delta.each_block(piece_range(piece, delta.len()), |_, bins| {
         for bin in bins {
             counts[usize::from(*bin)] += 1;
         }
-        // 15 bits: signed comparisons, which vectors of any kind have, do as well.
+        // 15 bits: signed comparisons work, and every vector instruction set has them.
         for bin in bins {
             least = least.min((bin.wrapping_sub(1) & 0x7fff) as i16);
             most = most.max(*bin as i16);
@@ -127,7 +127,7 @@ fn count(delta: &TaskVector<'_>, piece: usize, counts: &mut [u16]) -> Counts<u16
 
 impl Histogram {
     fn cut(&self, k: usize, delta: &TaskVector<'_>) -> Cut {
-        // The largest bin that has, with all above, at least `k`.
+        // The largest bin with at least `k` elements in it and above.
         let bins = self.all.counts.partition_point(|n| *n >= k);
         if bins == 0 {
             return Cut { key: 0, last: delta.len() };
@@ -143,8 +143,8 @@ impl Histogram {
     }
 }
 
-/// The cut at the `need`-th element of a bin in flat order: all have one magnitude. `pieces` are the
-/// bin's counts.
+/// The cut at the `need`-th element of a bin in flat order; all elements of the bin have the same magnitude. `pieces`
+/// are the bin's counts.
 pub(crate) fn in_flat_order(
     delta: &TaskVector<'_>,
     bin: usize,
@@ -173,7 +173,7 @@ pub(crate) fn in_flat_order(
 }
 
 for_every_width! {
-    /// How many of `bins` are `bin`; at most [`BLOCK_LEN`].
+    /// Number of `bins` equal to `bin`. At most [`BLOCK_LEN`] bins are allowed.
     fn count_equal(bins: &[u16], bin: u16) -> usize => count_equal_pass;
 }
 
@@ -183,7 +183,7 @@ fn count_equal_pass(bins: &[u16], bin: u16) -> usize {
     usize::from(bins.iter().fold(0_u16, |n, b| n + u16::from(*b == bin)))
 }
 
-/// The cut at the `need`-th largest element of a bin of f32 magnitudes, equal ones in flat order.
+/// The cut at the `need`-th largest element of a bin of f32 magnitudes; ties in flat order.
 fn by_size(
     delta: &TaskVector<'_>,
     bin: usize,
@@ -219,7 +219,7 @@ mod tests {
     use crate::checkpoint::{Dtype, TensorView};
     use crate::merge::kernels::round;
 
-    /// What a stable descending sort keeps.
+    /// The elements that a stable descending sort would keep.
     fn by_sorting(values: &[f32], k: usize) -> Vec<bool> {
         let mut order: Vec<usize> = (0..values.len()).collect();
         order.sort_by_key(|i| Reverse(magnitude(values[*i])));
@@ -235,7 +235,7 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 16_777_216.0 - 0.5
         };
-        // Above MAX_SORTED the histogram is used; several pieces are crossed.
+        // Above MAX_SORTED, the histogram is used; the cut crosses several pieces.
         for (n, narrow) in [
             (1, true),
             (3000, true),

@@ -1,16 +1,16 @@
-//! `arcee_fusion` (mergekit's `arcee_fusion.py`): takes over from the second model only the weights
-//! whose change matters most.
+//! `arcee_fusion` (mergekit's `arcee_fusion.py`): takes from the second model only the weights whose change matters
+//! most. `methods` calls it for one tensor.
 
 use rayon::prelude::*;
 
 use super::{Group, Out, Problem};
 
-/// Tensors above this many elements have their quartiles estimated from as many samples.
+/// In tensors with more elements than this, quartiles are estimated from this many samples.
 pub(in crate::merge) const SAMPLE: usize = 1_000_000;
 
-/// Importance = |change| · KL(softmax of the row ‖ softmax of the base's row); what is at least
-/// median + 1.5 · interquartile range is taken over. The result is f32 even of bfloat16 inputs, as
-/// mergekit's is. `sample` gives the elements to look at where there are more than [`SAMPLE`].
+/// Importance = |change| · KL(softmax of the row ‖ softmax of the base's row). Elements with an importance of at least
+/// median + 1.5 · interquartile range are taken from the second model. The result is f32 even for bfloat16 inputs, as
+/// in mergekit. `sample` chooses the elements to look at if there are more than [`SAMPLE`].
 pub(super) fn arcee_fusion(
     group: &Group<'_>,
     sample: impl FnOnce(usize) -> Vec<u32>,
@@ -71,7 +71,7 @@ fn importance(group: &Group<'_>, base: usize, other: usize) -> Vec<f32> {
     out
 }
 
-/// In place, in f32, rounded once; then 1e-8 is added to each.
+/// Softmax in place, in f32, rounded once; then adds 1e-8 to each value.
 fn softmax(group: &Group<'_>, values: &mut [f32]) {
     let top = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for v in values.iter_mut() {

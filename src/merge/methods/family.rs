@@ -1,7 +1,7 @@
-//! The task-arithmetic family in any work and output type: task arithmetic, TIES, DARE, DELLA and
-//! breadcrumbs, which differ only in which elements of a task vector stay and in whether they elect a sign. `run` calls it.
+//! The task-arithmetic family in any work and output type: task arithmetic, TIES, DARE, DELLA and breadcrumbs. They
+//! differ only in which elements of a task vector stay and in whether a sign is elected. `run` calls it.
 //!
-//! `kernels::passes` is the fast copy of this for bfloat16 results; the two are tested against each other.
+//! `kernels::passes` is the fast version for bfloat16 results; tests compare the two.
 
 use crate::checkpoint::Dtype;
 
@@ -11,13 +11,13 @@ use crate::merge::kernels::block::BLOCK_LEN;
 /// One model's part.
 pub(in crate::merge) struct Part<'a> {
     pub(in crate::merge) weight: f64,
-    /// One byte an element, 0 or 1; everything if absent.
+    /// One byte per element, 0 or 1; `None` keeps everything.
     pub(in crate::merge) keep: Option<&'a [u8]>,
     /// Factor on the elements that stay.
     pub(in crate::merge) scale: Option<f32>,
 }
 
-/// How task vectors become one.
+/// How task vectors are combined.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::merge) struct SumRule {
     /// Only elements with the sign of the weighted sum count.
@@ -27,8 +27,8 @@ pub(in crate::merge) struct SumRule {
     pub(in crate::merge) lambda: f64,
 }
 
-/// Base plus the sum of the elements that stay of each task vector (rules: `kernels::passes`). `parts` are the
-/// group's other inputs, in order.
+/// Base plus the sum of the kept elements of each task vector (rules: `kernels::passes`). `parts` are the group's
+/// inputs without the base, in order.
 pub(in crate::merge) fn sum(
     group: &Group<'_>,
     base: usize,
@@ -60,7 +60,7 @@ fn typed<const WORK: u8>(
     let total = r(weights.iter().sum());
     let total = if total.abs() < 1e-8 { 1.0 } else { total };
     let lambda = rule.lambda as f32;
-    // f16 is masked and rescaled in f32, bfloat16 in itself.
+    // f16 values are masked and rescaled in f32, bfloat16 values in bfloat16.
     let weighted = |x: &InputBlock<'_>, part: usize, i: usize| {
         let p = &parts[part];
         let delta = r(x.of(others[part])[i] - x.of(base)[i]);

@@ -3,8 +3,8 @@
 
 use super::{Group, Out};
 
-/// At most `max_iter` steps along the mean tangent, until one is shorter than `tol`. All inputs
-/// count alike, a base that is one of them included. The mean is held as one tensor of f32.
+/// Takes at most `max_iter` steps along the mean tangent, until a step is shorter than `tol`. All inputs have the same
+/// weight, including a base that is one of them. The mean is held as one tensor of f32.
 pub(super) fn karcher(group: &Group<'_>, max_iter: u64, tol: f64, out: &mut Out<'_>) {
     let count = group.inputs.len();
     if count == 1 {
@@ -28,7 +28,7 @@ pub(super) fn karcher(group: &Group<'_>, max_iter: u64, tol: f64, out: &mut Out<
     let alpha = (share / total) as f32;
     let mut mean = vec![0.0_f32; group.len()];
     let each = |mean: &mut [f32], f: &mut dyn FnMut(&[f32], &mut [f32])| {
-        // `units[v * len + i]` of a block, and the block of the mean.
+        // `units[v * len + i]` for the current block, and the mean's block.
         let mut units = vec![0.0; valid.len() * crate::merge::kernels::block::BLOCK_LEN];
         group.blocks(0..group.len(), |x| {
             for (units, &input) in units.chunks_mut(x.len).zip(&valid) {
@@ -61,7 +61,7 @@ pub(super) fn karcher(group: &Group<'_>, max_iter: u64, tol: f64, out: &mut Out<
                 *dot += unit.iter().zip(&*mean).map(|(u, m)| f64::from(*u) * f64::from(*m)).sum::<f64>();
             }
         });
-        // Angle to the mean and the factor on the tangent, of the inputs that are not at the mean.
+        // For inputs that differ from the mean: the angle to the mean, and the factor on the tangent.
         let steps: Vec<Option<(f32, f32)>> = dots
             .iter()
             .map(|dot| {

@@ -1,9 +1,9 @@
-//! The arithmetic of each merge method, on one output tensor. Inputs as [`Group`] and the values of
-//! the method's parameters come in; the tensor is written. `run` calls it.
+//! The arithmetic of each merge method on one output tensor. A [`Group`] of inputs and the values of the method's
+//! parameters come in; the merged tensor is written to an [`Out`]. `run` calls it.
 //!
-//! A method is a row in `recipe::method` and an arm of [`rule`]; without the arm it does not compile.
-//! Rounding follows mergekit 0.1.5: in a 16-bit work type every elementwise operation rounds, sums
-//! over a tensor are rounded once.
+//! A method needs a row in `recipe::method` and an arm of [`rule`]; without the arm the crate does not compile.
+//! Rounding follows mergekit 0.1.5: in a 16-bit work type every elementwise operation rounds, and a sum over a tensor
+//! is rounded once.
 
 mod arcee;
 mod family;
@@ -25,7 +25,7 @@ use crate::recipe::{Method, Param};
 use super::kernels::group::{Group, InputBlock, Out};
 use super::plan::planned::ParamValues;
 
-/// Why a tensor cannot be merged; the caller says which one.
+/// Why a tensor cannot be merged; the caller adds the tensor's name.
 #[derive(Debug)]
 pub(super) struct Problem(pub(super) String);
 
@@ -35,15 +35,15 @@ pub(super) enum Sparsify {
     Nothing,
     /// The largest magnitudes: `density`.
     Largest,
-    /// The largest without the very largest: `density`, `gamma`.
+    /// The largest magnitudes except the very largest: `density`, `gamma`.
     WithoutOutliers,
-    /// At random: `density`.
+    /// Random elements: `density`.
     AtRandom,
-    /// At random by the rank of the magnitude: `density`, `epsilon`.
+    /// Random elements, with probabilities by the rank of the magnitude: `density`, `epsilon`.
     ByRank,
 }
 
-/// How a method works on one tensor.
+/// How a method merges one tensor.
 pub(super) enum Rule {
     /// Base plus the sum of sparse task vectors.
     Family {
@@ -53,7 +53,7 @@ pub(super) enum Rule {
     Whole(Whole),
 }
 
-/// Writes a whole tensor. `Sample` gives the elements to look at where a method looks at some only.
+/// Writes a whole tensor. `Sample` chooses elements, for methods that look at only some of them.
 type Whole = fn(&Group<'_>, &ParamValues, Sample<'_>, &mut Out<'_>) -> Result<(), Problem>;
 
 /// Draws [`SAMPLE`] indices below a count.
@@ -113,8 +113,8 @@ pub(super) fn rule(method: Method) -> Rule {
     }
 }
 
-/// The type of a method's result where its inputs are of type `work`: mergekit multiplies by an f32
-/// factor per element in two methods, which makes f32 of everything.
+/// The type of a method's result for inputs of type `work`. Two mergekit methods multiply each element by an f32
+/// factor, which makes the whole result f32.
 pub(super) fn computed(method: Method, work: Dtype) -> Dtype {
     match method {
         Method::ArceeFusion | Method::RamplusTl => Dtype::F32,

@@ -1,11 +1,10 @@
-//! `model_stock` (mergekit's `model_stock.py`; Jang et al., arXiv:2403.19522): how far to go from
-//! the base to the mean of its fine-tunes, by the angle between them.
+//! `model_stock` (mergekit's `model_stock.py`; Jang et al., arXiv:2403.19522): moves from the base towards the mean of
+//! its fine-tunes, by a step that follows from the angle between them.
 
 use super::{Group, InputBlock, Out, Problem};
 
-/// t = N·c / (1 + (N − 1)·c), c the mean cosine of all pairs of task vectors; the result is
-/// t·mean + (1 − t)·base. `filter_wise`: for each row by itself. Where the denominator is nearly 0,
-/// the base.
+/// t = N·c / (1 + (N − 1)·c), where c is the mean cosine of all pairs of task vectors; the result is t·mean + (1 −
+/// t)·base. With `filter_wise`, each row has its own t. If the denominator is nearly 0, the result is the base.
 pub(super) fn model_stock(group: &Group<'_>, filter_wise: bool, out: &mut Out<'_>) -> Result<(), Problem> {
     let others: Vec<usize> = group.others().collect();
     let (Some(base), true) = (group.base, others.len() >= 2) else {

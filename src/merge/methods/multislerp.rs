@@ -1,10 +1,11 @@
-//! `multislerp` (mergekit's `multislerp.py`): the barycentre of several models on a sphere.
+//! `multislerp` (mergekit's `multislerp.py`): the barycentre of several models on a sphere. `methods` calls it for one
+//! tensor.
 
 use super::{Group, InputBlock, Out, Problem};
 
-/// Unit vectors are averaged with the weights; around that mean's direction they are projected to
-/// the tangent plane, averaged there, and carried back to the sphere, whose radius is the weighted
-/// mean norm. With a base, on task vectors. A single model is itself.
+/// Averages the unit vectors with the weights, projects them to the tangent plane at that mean's direction, averages
+/// there, and maps back to the sphere, whose radius is the weighted mean norm. With a base, it merges task vectors. A
+/// single model is returned unchanged.
 pub(super) fn multislerp(
     group: &Group<'_>,
     weights: &[f64],

@@ -1,9 +1,9 @@
-//! The methods that are one line of arithmetic: linear, passthrough, nearswap.
+//! The simplest methods: linear, passthrough, nearswap. `methods` calls them for one tensor.
 
 use super::{Group, Out, Problem};
 
-/// `linear`: weighted sum of all inputs, divided by the sum of weights if `normalize`. In f32 by
-/// fused multiply-adds in recipe order, whatever the inputs are, and rounded once.
+/// `linear`: weighted sum of all inputs, divided by the sum of weights if `normalize`. Computed in f32 by fused
+/// multiply-adds in recipe order, whatever the input type, and rounded once.
 pub(super) fn linear(
     group: &Group<'_>,
     weights: &[f64],
@@ -40,7 +40,7 @@ pub(in crate::merge) fn check_weights(weights: &[f64], normalize: bool) -> Resul
     Ok(total)
 }
 
-/// `passthrough`: the one input, times `scale` if there is one.
+/// `passthrough`: the only input, multiplied by `scale` if it is set.
 pub(super) fn passthrough(group: &Group<'_>, scale: Option<f64>, out: &mut Out<'_>) -> Result<(), Problem> {
     if group.inputs.len() != 1 {
         return Err(Problem(format!("takes exactly one model; got {}", group.inputs.len())));
@@ -56,8 +56,8 @@ pub(super) fn passthrough(group: &Group<'_>, scale: Option<f64>, out: &mut Out<'
     Ok(())
 }
 
-/// `nearswap`: from the base towards the other input where the two are near: by t / |a − b|, at
-/// most all the way.
+/// `nearswap`: moves each element from the base towards the other input by t / |a − b|, at most all the way, so that
+/// elements that are close are swapped.
 pub(super) fn nearswap(group: &Group<'_>, t: f64, out: &mut Out<'_>) -> Result<(), Problem> {
     let (Some(base), Some(other), 2) = (group.base, group.others().next(), group.inputs.len()) else {
         return Err(Problem("needs a base and exactly one other model".to_owned()));
@@ -67,7 +67,7 @@ pub(super) fn nearswap(group: &Group<'_>, t: f64, out: &mut Out<'_>) -> Result<(
     group.write(out, |x, out| {
         for ((o, a), b) in out.iter_mut().zip(x.of(base)).zip(x.of(other)) {
             let distance = r(a - b).abs().max(floor);
-            // torch divides a number by a tensor as the number times the reciprocal.
+            // torch computes number / tensor as number · (1 / tensor).
             let weight = r(r(1.0 / distance) * t as f32).clamp(0.0, 1.0);
             *o = r(weight * b) + r(r(1.0 - weight) * a);
         }

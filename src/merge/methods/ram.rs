@@ -3,7 +3,7 @@
 
 use super::{Group, InputBlock, Out, Problem};
 
-/// Changes above `epsilon`: of one model alone as they are, of several their mean.
+/// Changes above `epsilon`: a change of only one model is kept, changes of several models are averaged.
 pub(super) fn ram(group: &Group<'_>, epsilon: f64, out: &mut Out<'_>) -> Result<(), Problem> {
     let (base, others, threshold) = parts(group, epsilon)?;
     let r = |x: f32| group.r(x);
@@ -18,8 +18,8 @@ pub(super) fn ram(group: &Group<'_>, epsilon: f64, out: &mut Out<'_>) -> Result<
     Ok(())
 }
 
-/// As [`ram`], but a model's own changes grow by 1 + r·min(shared/own, alpha) within this tensor.
-/// The result is f32 even of bfloat16 inputs, as mergekit's is.
+/// Like [`ram`], but a change that only one model makes grows by 1 + r·min(shared/own, alpha) within this tensor. The
+/// result is f32 even for bfloat16 inputs, as in mergekit.
 pub(super) fn ramplus_tl(
     group: &Group<'_>,
     rate: f64,
@@ -63,7 +63,7 @@ fn parts(group: &Group<'_>, epsilon: f64) -> Result<(usize, Vec<usize>, f32), Pr
     Ok((base, group.others().collect(), group.r(epsilon as f32)))
 }
 
-/// The changes at one element, 0 where not above the threshold, and how many are.
+/// The changes at one element (0 if not above the threshold), and the number of changes.
 fn changes<'x>(
     group: &'x Group<'_>,
     x: &'x InputBlock<'_>,

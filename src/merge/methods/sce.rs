@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::{Group, InputBlock, Out, Problem};
 
-/// `select_topk`: share of the elements with a non-zero variance over the task vectors that is
-/// kept, those with the largest variance, the lowest index first among equals.
+/// `select_topk`: the share of elements to keep, among those with a non-zero variance over the task vectors. Elements
+/// with the largest variance are kept; ties go to the lowest index.
 pub(super) fn sce(group: &Group<'_>, select_topk: f64, out: &mut Out<'_>) -> Result<(), Problem> {
     let base = group.base.ok_or_else(|| Problem("needs a base".to_owned()))?;
     let others: Vec<usize> = group.others().collect();
@@ -54,7 +54,7 @@ fn select(group: &Group<'_>, base: usize, others: &[usize], share: f64) -> Vec<b
     group.blocks(0..n, |x| {
         for i in 0..x.len {
             let deltas = others.iter().map(|input| f64::from(group.r(x.of(*input)[i] - x.of(base)[i])));
-            // Welford's recurrence in f64, as torch's variance over an axis.
+            // Welford's recurrence in f64, like torch's variance over an axis.
             let (mut mean, mut square) = (0.0, 0.0);
             for (k, d) in deltas.enumerate() {
                 let off = d - mean;

@@ -1,12 +1,11 @@
-//! Along the great circle between two models: slerp on whole tensors, nuslerp with weights, with
-//! or without a base, on whole tensors, rows or columns.
+//! Interpolation along the great circle between two models. slerp works on whole tensors; nuslerp uses weights, works
+//! with or without a base, and on whole tensors, rows or columns.
 
 use super::{Group, Out, Problem};
 use crate::merge::kernels::block::BLOCK_LEN;
 
-/// `slerp` (mergekit's `slerp.py`): `t` = 0 is the base, 1 the other input. In f32 whatever the
-/// inputs are: a·sin((1−t)θ)/sin θ + b·sin(tθ)/sin θ, θ the angle between the two; straight where
-/// |cos θ| > 0.9995.
+/// `slerp` (mergekit's `slerp.py`): `t` = 0 is the base, 1 the other input. Computed in f32 for every input type:
+/// a·sin((1−t)θ)/sin θ + b·sin(tθ)/sin θ, where θ is the angle between the two; linear where |cos θ| > 0.9995.
 pub(super) fn slerp(group: &Group<'_>, t: f64, out: &mut Out<'_>) -> Result<(), Problem> {
     let (a, b) = base_and_other(group)?;
     let t = t as f32;
@@ -45,10 +44,10 @@ fn base_and_other(group: &Group<'_>) -> Result<(usize, usize), Problem> {
     }
 }
 
-/// What of a tensor is one vector for [`nuslerp`].
+/// Which part of a tensor is one vector for [`nuslerp`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Axis {
-    /// The whole of it.
+    /// The whole tensor.
     All,
     /// Each row (along the last axis).
     Rows,
@@ -56,7 +55,7 @@ enum Axis {
     Columns,
 }
 
-/// `nuslerp` (mergekit's `nuslerp.py`): between two models by the share of the second's weight, or
+/// `nuslerp` (mergekit's `nuslerp.py`): interpolates between two models by the share of the second model's weight, or
 /// between their task vectors if there is a base.
 pub(super) fn nuslerp(
     group: &Group<'_>,
@@ -81,7 +80,7 @@ pub(super) fn nuslerp(
         let base = group.base.map(|base| x.of(base)[at]);
         [x.of(a)[at], x.of(b)[at]].map(|v| base.map_or(v, |base| r(v - base)))
     };
-    // Vector of the element at a flat index.
+    // Index of the vector that contains the element at a flat index.
     let (_, columns) = group.rows();
     let first = group.shape.first().copied().unwrap_or(1);
     let inner = group.len().checked_div(first).unwrap_or(1).max(1);

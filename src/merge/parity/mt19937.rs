@@ -1,5 +1,5 @@
-//! MT19937, as the CPU generator of `PyTorch` runs it after `manual_seed`: mergekit's drop masks
-//! are one such stream over all tensors. `run::random_source` draws from it.
+//! MT19937, as the CPU generator of `PyTorch` runs it after `manual_seed`. mergekit draws its masks for all tensors
+//! from one such stream. `run::random_source` calls it.
 
 use crate::merge::kernels::dispatch::for_every_width;
 
@@ -31,7 +31,7 @@ impl Mt19937 {
         temper(self.state[self.next - 1])
     }
 
-    /// The next state, in pieces whose loops vectorise: none reads what it has just written.
+    /// Computes the next state, in pieces whose loops vectorise because no piece reads what it has just written.
     #[inline(always)]
     #[allow(clippy::inline_always)] // into the copy for wide vectors
     fn refill(&mut self) {
@@ -46,7 +46,7 @@ impl Mt19937 {
         self.next = 0;
     }
 
-    /// One number an element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
+    /// One number per element, row-major: 1 where `(u mod 2²⁴) / 2²⁴ < density`, else 0.
     pub(crate) fn bernoulli(&mut self, density: f32, count: usize) -> Vec<u8> {
         bernoulli(self, density, count)
     }

@@ -1,8 +1,8 @@
-//! Which elements of a task vector stay by the rules of mergekit's `sparsify.py`: the largest, without outliers, at
-//! random. A task vector comes in, one byte an element goes out, 0 or 1; `run::select` calls it.
+//! Which elements of a task vector stay by the rules of mergekit's `sparsify.py`: the largest, the largest without
+//! outliers, or random ones. A task vector comes in; one byte per element goes out, 0 or 1. `run::select` calls it.
 //!
 //! Sorts are stable: among equal magnitudes the lowest flat index comes first. `kernels::trim` finds the largest
-//! faster, where the list is not needed.
+//! elements faster if no list is needed.
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ pub(crate) enum Draw<'a> {
 }
 
 impl TaskVector<'_> {
-    /// The elements at `positions` of the order by `key`, then flat index.
+    /// Selects the elements at `positions` of the order by `key`, then flat index.
     fn window(&self, positions: Range<usize>, key: impl Fn(f32) -> u32 + Sync) -> Vec<u8> {
         let n = self.len();
         if positions.is_empty() {
@@ -51,13 +51,13 @@ impl TaskVector<'_> {
         keys.into_par_iter().map(|key| u8::from((first..=last).contains(&key))).collect()
     }
 
-    /// The max(1, ⌊density·n⌋) largest magnitudes; none at density ≤ 0.
+    /// Keeps the max(1, ⌊density·n⌋) largest magnitudes; none at density ≤ 0.
     pub(crate) fn largest(&self, density: f64) -> Vec<u8> {
         let count = if density <= 0.0 { 0 } else { kept_count(density, self.len()).min(self.len()) };
         self.window(0..count, |v| !magnitude(v))
     }
 
-    /// What a cut keeps.
+    /// The list of elements that a cut keeps.
     pub(crate) fn kept_by(&self, cut: Cut) -> Vec<u8> {
         let mut out = vec![0; self.len()];
         out.par_chunks_mut(CHUNK_LEN).enumerate().for_each(|(chunk, out)| {
@@ -71,8 +71,8 @@ impl TaskVector<'_> {
         out
     }
 
-    /// breadcrumbs: ⌊density·n⌋ elements below the ⌊gamma·n⌋ largest magnitudes; fewer of the
-    /// largest are left out where the density asks for it.
+    /// breadcrumbs: keeps ⌊density·n⌋ elements below the ⌊gamma·n⌋ largest magnitudes. If the density requires it,
+    /// fewer of the largest are left out.
     pub(crate) fn without_outliers(&self, density: f64, gamma: f64) -> Vec<u8> {
         let n = self.len();
         let count = ((density * n as f64) as usize).min(n);
@@ -81,10 +81,10 @@ impl TaskVector<'_> {
         self.window(bottom..bottom + count, magnitude)
     }
 
-    /// DARE: each element with probability `density`.
+    /// DARE: keeps each element with probability `density`.
     pub(crate) fn at_random(&self, density: f64, draw: Draw<'_>) -> Vec<u8> {
         let n = self.len();
-        // f16 draws in f32.
+        // f16 draws are made in f32.
         let rounded = if self.work == Dtype::BF16 { round::bf16(density as f32) } else { density as f32 };
         match draw {
             Draw::Stream(stream) => stream.bernoulli(rounded, n),
@@ -95,12 +95,12 @@ impl TaskVector<'_> {
         }
     }
 
-    /// DELLA: each element with a probability that grows with the rank of its magnitude in its
-    /// row, from density − ε to density + ε; a vector is one row. In a row of one element, for
-    /// which mergekit divides by zero, the probability is the density.
+    /// DELLA: keeps each element with a probability that grows with the rank of its magnitude in its row, from density
+    /// − ε to density + ε; a vector is one row. In a row of one element, for which mergekit divides by zero, the
+    /// probability is the density.
     pub(crate) fn by_rank(&self, density: f64, epsilon: f64, columns: usize, mut draw: Draw<'_>) -> Vec<u8> {
         let n = self.len();
-        // f16 computes and draws in f32.
+        // f16 is computed and drawn in f32.
         let ranks = if self.work == Dtype::BF16 { Dtype::BF16 } else { Dtype::F32 };
         let r = |x: f32| cast::to(ranks, x);
         // Ranks are counted after rounding to the work type.
@@ -141,10 +141,10 @@ impl TaskVector<'_> {
         out
     }
 
-    /// The factor by which the elements that stay get the Σ|δ| of all; `None` where either sum
-    /// is nearly zero. Sums are in torch's order.
+    /// The factor that gives the kept elements the Σ|δ| of all elements; `None` if either sum is nearly zero. Sums are
+    /// in torch's order.
     pub(crate) fn rescale(&self, keep: &[u8]) -> Option<f32> {
-        // f16 sums in f32.
+        // f16 is summed in f32.
         let r = |x: f32| if self.work == Dtype::BF16 { round::bf16(x) } else { x };
         let before = torch_sum::sum(self.len(), |at, out| {
             self.read(at, out);
@@ -163,7 +163,7 @@ impl TaskVector<'_> {
     }
 }
 
-/// The 16-bit number of an element under a counted mask (see `mask`).
+/// The 16-bit number of an element under a counter-based mask (see `mask`).
 fn number(key: Key, i: usize) -> u32 {
     let pair = key.at(i >> 1).pair((i >> 1) as u32);
     if i & 1 == 0 { pair & 0xffff } else { pair >> 16 }

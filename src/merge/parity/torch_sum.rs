@@ -1,4 +1,4 @@
-//! Sums in torch's order, for the rescaling of DARE and DELLA; `prune` calls it.
+//! Sums in torch's order, for the rescaling of DARE and DELLA. Values come in, one sum goes out; `prune` calls it.
 //!
 //! `tensor.sum()` on the CPU adds in 4 × 8 interleaved sums, each by a cascade of four levels
 //! (`SumKernel.cpp`: `vectorized_inner_sum`, `row_sum`, `multi_row_sum`; 8 lanes of f32 on every
@@ -13,8 +13,8 @@ const STRIPE: usize = LANES * ROWS;
 
 type Stripe = [f32; STRIPE];
 
-/// The sum of `n` values of f32, in torch's order on one thread. `read` fills a buffer with the
-/// values from a flat index on; it is asked for them in order.
+/// The sum of `n` values of f32, in torch's order on one thread. `read` fills a buffer with the values from a flat
+/// index on; the calls come in order.
 pub(crate) fn sum(n: usize, mut read: impl FnMut(usize, &mut [f32])) -> f32 {
     let vectors = n / LANES;
     let stripes = vectors / ROWS;
@@ -25,7 +25,7 @@ pub(crate) fn sum(n: usize, mut read: impl FnMut(usize, &mut [f32])) -> f32 {
     let mut buffer = vec![0.0; step.min(64) * STRIPE];
     let mut i = 0;
     while i < stripes {
-        // Whole steps, then what is left.
+        // Whole steps first, then the rest.
         let whole = i + step <= stripes;
         let end = if whole { i + step } else { stripes };
         while i < end {

@@ -1,8 +1,8 @@
-//! From a recipe and a pool to a plan: which tensors come out, from which inputs, with which parameters. `merged`, the
-//! exports and the card carry a plan out.
+//! Plans: a recipe and a pool come in; a list of output tensors with their inputs and parameters goes out. `merged`,
+//! the exports and `device` execute a plan.
 //!
-//! `pool` holds the open checkpoints, `tensor_cache` what is known of each tensor from earlier candidates, `resolve`
-//! works a recipe out into the `planned` tensors.
+//! `pool` holds the open checkpoints, `tensor_cache` what earlier candidates found out about each tensor, `resolve`
+//! makes the `planned` tensors of a recipe.
 
 pub(crate) mod planned;
 pub(crate) mod pool;

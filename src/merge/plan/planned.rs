@@ -1,5 +1,5 @@
-//! A recipe worked out against a pool: the list of output tensors, each with its inputs, its types
-//! and the value of every parameter. `resolve` makes it; two plans are compared to see what changed.
+//! A planned recipe: the list of output tensors, each with its inputs, its types and the value of every parameter.
+//! `resolve` makes it; `merged` compares two plans to see what changed.
 
 use crate::checkpoint::{Dtype, ModelConfig};
 use crate::recipe::{LayerGroup, MaskStream, Method, Param};
@@ -17,7 +17,7 @@ pub(crate) struct Plan {
     pub(crate) layers: usize,
     /// Config of the result.
     pub(crate) config: ModelConfig,
-    /// From the input to the output.
+    /// All tensors, in order from input to output.
     pub(crate) tensors: Vec<PlannedTensor>,
 }
 
@@ -28,11 +28,11 @@ pub(crate) struct PlannedTensor {
     pub(crate) shape: Vec<usize>,
     /// Layer group of the result.
     pub(crate) group: LayerGroup,
-    /// In recipe order.
+    /// Inputs in recipe order.
     pub(crate) inputs: Vec<PlannedInput>,
-    /// Which of the inputs is the base.
+    /// Index of the base among the inputs.
     pub(crate) base: Option<usize>,
-    /// The type to which inputs are cast, and in which the method computes.
+    /// The type to which inputs are cast and in which the method computes.
     pub(crate) work: Dtype,
     /// The type of the method's result.
     pub(crate) computed: Dtype,
@@ -44,14 +44,14 @@ pub(crate) struct PlannedTensor {
 /// One input of an output tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedInput {
-    /// Place of the model in the pool.
+    /// Index of the model in the pool.
     pub(crate) model: usize,
-    /// The tensor's name in that model, which in a slice is not the output's.
+    /// The tensor's name in that model; in a slice it differs from the output's name.
     pub(crate) tensor: String,
 }
 
 impl PlannedTensor {
-    /// The error that so many of its values came out as not finite.
+    /// The error for a merge in which `count` values are not finite.
     pub(crate) fn not_finite(&self, method: Method, count: usize) -> MergeError {
         MergeError::MadeNotFinite {
             tensor: self.name.clone(),
@@ -73,7 +73,7 @@ impl PlannedTensor {
 pub(crate) struct ParamValues {
     /// One value for the whole tensor.
     shared: Vec<(Param, u64)>,
-    /// One value for each input; none for a base to which the parameter does not apply.
+    /// One value for each input; `None` for a base to which the parameter does not apply.
     each: Vec<(Param, Vec<Option<u64>>)>,
 }
 
@@ -116,7 +116,7 @@ impl ParamValues {
         group.others().map(|i| self.input(param, i).unwrap_or_default()).collect()
     }
 
-    /// A parameter of the first input, which may have none.
+    /// A parameter of the first input; `None` if it is not set.
     pub(crate) fn maybe(&self, param: Param) -> Option<f64> {
         self.input(param, 0)
     }

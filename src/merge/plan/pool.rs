@@ -1,5 +1,5 @@
-//! The models that take part: mapped and checked once, ready for any number of recipes. Checkpoints come in; plans,
-//! merges and exports read their tensors here.
+//! The models of a merge: mapped and checked once, ready for any number of recipes. Checkpoints come in; plans, merges
+//! and exports read their tensors through the pool.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,22 +16,22 @@ use crate::merge::kernels::exponents::ExponentRange;
 use crate::merge::kernels::finite;
 use crate::merge::{MergeError, vocab};
 
-/// A base and its sources. Weights stay where they are mapped; task vectors are computed inside
-/// each pass from the two, which reads no more than a stored task vector would.
+/// A base and its sources. Weights stay mapped from disk. Each pass computes task vectors from base and source, which
+/// reads no more memory than a stored task vector would.
 pub struct Pool {
-    /// Tells one pool from another, so that a [`crate::merge::Merged`] is never reused across pools.
+    /// Identifies the pool, so that a [`crate::merge::Merged`] is never reused across pools.
     pub(crate) id: u64,
     /// The base first, if there is one.
     pub(crate) models: Vec<Checkpoint>,
-    /// Place of each among all, by its reference; of equal ones the first.
+    /// Index of each model by its reference; the first of equal references.
     places: HashMap<String, usize>,
     has_base: bool,
-    /// Whether the models have the vocabulary that their recipe asks for.
+    /// Whether the models already have the vocabulary that their recipe asks for.
     pub(crate) retokenized: bool,
     /// Whether NaN and infinity are allowed, in the models and in their merges.
     pub(crate) non_finite: bool,
     config: ModelConfig,
-    /// By tensor name.
+    /// Cached facts by tensor name.
     caches: BTreeMap<String, TensorCache>,
 }
 
@@ -44,18 +44,16 @@ impl Pool {
         Self::new(base, sources)
     }
 
-    /// A pool of checkpoints that are already open, all of one architecture: any recipe on whole
-    /// models can be merged.
+    /// A pool of open checkpoints with one architecture. Any recipe on whole models can be merged.
     pub fn new(base: Checkpoint, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
         Self::unseen(Some(base), sources, true)?.checked()
     }
 
-    /// A pool of all models that a recipe names, with the vocabulary that it asks for, to be merged once: a
-    /// tensor's values are looked at as it is merged, not before. `open` turns a reference into a
-    /// checkpoint.
+    /// A pool of all models that a recipe names, with the vocabulary that it asks for, for a single merge: a tensor's
+    /// values are checked when it is merged, not before. `open` turns a reference into a checkpoint.
     ///
     /// # Errors
-    /// What `open` says of a model, or the models can't be merged.
+    /// An error of `open`, or models that can't be merged.
     pub fn gather<E: From<MergeError>>(
         recipe: &Recipe,
         open: impl Fn(&str) -> Result<Checkpoint, E>,
@@ -66,9 +64,9 @@ impl Pool {
         Ok(Self::for_recipe(recipe, base, sources, giver.as_ref(), false)?)
     }
 
-    /// As [`Self::gather`], of models that are open: the recipe's base, if it has one, and all others
-    /// that it names; `giver` is its [`Recipe::vocabulary_giver`]. `often`: more than one merge is to come, so that
-    /// magnitude orders are worth keeping.
+    /// Like [`Self::gather`], for models that are already open: the recipe's base, if it has one, and all other models
+    /// that it names. `giver` is its [`Recipe::vocabulary_giver`]. `often` says that more than one merge follows, so
+    /// that magnitude orders are worth keeping.
     pub fn for_recipe(
         recipe: &Recipe,
         base: Option<Checkpoint>,
@@ -85,15 +83,15 @@ impl Pool {
         Ok(pool)
     }
 
-    /// This pool, allowing NaN and infinity or, as is usual, refusing them.
+    /// Sets whether this pool allows NaN and infinity; by default it refuses them.
     #[must_use]
     pub fn allowing_non_finite(mut self, allow: bool) -> Self {
         self.non_finite = allow;
         self
     }
 
-    /// A pool of any checkpoints, with or without a base, all values finite. Whether their tensors fit
-    /// each other is checked for each recipe: slices may take layers from models of different depth.
+    /// A pool of any checkpoints, with or without a base, with all values finite. Each recipe checks whether their
+    /// tensors fit each other, since slices may take layers from models of different depth.
     pub fn of(base: Option<Checkpoint>, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
         let pool = Self::unseen(base, sources, true)?;
         pool.looked_at()
@@ -104,8 +102,8 @@ impl Pool {
         Ok(self)
     }
 
-    /// This pool, if its models are all of one architecture and every value is finite: any recipe on
-    /// whole models can be merged.
+    /// This pool, if its models have one architecture and every value is finite. Any recipe on whole models can then be
+    /// merged.
     pub fn checked(self) -> Result<Self, MergeError> {
         for source in self.sources() {
             if let Fit::No(why) = source.fit(self.base()) {
@@ -115,15 +113,14 @@ impl Pool {
         self.looked_at()
     }
 
-    /// As [`Self::of`], with no value looked at; `often` as in [`Self::for_recipe`].
+    /// Like [`Self::of`], without checking any value; `often` as in [`Self::for_recipe`].
     fn unseen(base: Option<Checkpoint>, sources: Vec<Checkpoint>, often: bool) -> Result<Self, MergeError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let has_base = base.is_some();
         let models: Vec<Checkpoint> = base.into_iter().chain(sources).collect();
         let donor = models.first().ok_or(MergeError::Empty)?;
         let mut config = donor.config().clone();
-        // A tied head is left out unless some input has one of its own; then the tied inputs
-        // contribute their embeddings.
+        // A tied head is left out unless some input has its own head; then the tied inputs contribute their embeddings.
         config.tie_word_embeddings = !models.iter().any(|m| m.extent(LM_HEAD).is_some());
         let mut caches = BTreeMap::new();
         for model in &models {
@@ -140,7 +137,7 @@ impl Pool {
         Ok(Self { id, models, places, has_base, retokenized: false, non_finite: false, config, caches })
     }
 
-    /// Checks that a tensor's values are finite in every model that has it, unless that was done.
+    /// Checks that a tensor's values are finite in every model that has it, unless this was done before.
     fn look_at(&self, name: &str) -> Result<(), MergeError> {
         let Some(cache) = self.caches.get(name).filter(|cache| !cache.is_looked_at()) else { return Ok(()) };
         let mut all = Some(ExponentRange::NONE);
@@ -150,26 +147,25 @@ impl Pool {
                 Err(MergeError::NotFinite { .. }) if self.non_finite => None,
                 found => found?,
             };
-            // The exponents of all counts only where each has one.
+            // The combined range is only valid if each model has exponents.
             all = all.zip(exponents).map(|(a, b)| a.and(b));
         }
         cache.looked_at(all);
         Ok(())
     }
 
-    /// Checks that the inputs of an output tensor are finite, unless that was done.
+    /// Checks that the inputs of an output tensor are finite, unless this was done before.
     pub(crate) fn look_at_inputs(&self, planned: &PlannedTensor) -> Result<(), MergeError> {
         planned.inputs.iter().try_for_each(|input| self.look_at(&input.tensor))
     }
 
-    /// Fails if the file of an input of this output tensor changed since it was opened.
+    /// Fails if the file of any input of this output tensor changed since it was opened.
     pub(crate) fn intact(&self, planned: &PlannedTensor) -> Result<(), MergeError> {
         let intact = |input: &PlannedInput| self.models[input.model].intact(self.stored_name(input));
         planned.inputs.iter().try_for_each(intact).map_err(MergeError::from)
     }
 
-    /// Gives back the memory that reading the inputs of an output tensor took, in every model that has
-    /// them: all were looked at.
+    /// Releases the memory used to read the inputs of an output tensor, in every model that has them.
     pub(crate) fn release(&self, planned: &PlannedTensor) {
         for input in &planned.inputs {
             for model in &self.models {
@@ -180,14 +176,13 @@ impl Pool {
         }
     }
 
-    /// The base checkpoint; of a pool without one, the first source, which gives config and
-    /// tokenizer.
+    /// The base checkpoint; in a pool without a base, the first source, which provides config and tokenizer.
     #[must_use]
     pub fn base(&self) -> &Checkpoint {
         &self.models[0]
     }
 
-    /// The base checkpoint alone.
+    /// The base checkpoint, if there is one.
     #[must_use]
     pub fn into_base(mut self) -> Checkpoint {
         self.models.swap_remove(0)
@@ -199,8 +194,7 @@ impl Pool {
         &self.models[usize::from(self.has_base)..]
     }
 
-    /// Config of every merge of whole models of this pool: the base's, with an LM head of its own
-    /// if any model has one.
+    /// Config of every merge of whole models of this pool: the base's, with a separate LM head if any model has one.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
@@ -212,17 +206,17 @@ impl Pool {
         self.config.num_hidden_layers
     }
 
-    /// Place of a model among all, by its reference.
+    /// Index of a model by its reference.
     pub(crate) fn place(&self, reference: &str) -> Option<usize> {
         self.places.get(reference).copied()
     }
 
-    /// The tensor that an input is.
+    /// The tensor of an input.
     pub(crate) fn view(&self, input: &PlannedInput) -> TensorView<'_> {
         view(&self.models[input.model], &input.tensor).expect("the plan found it")
     }
 
-    /// As [`Self::view`], where it is not known to exist.
+    /// Like [`Self::view`], for a tensor that may be missing.
     pub(crate) fn find(&self, input: &PlannedInput) -> Result<TensorView<'_>, MergeError> {
         let model = &self.models[input.model];
         view(model, &input.tensor).ok_or_else(|| misfit(model, self.base(), missing(&input.tensor)))
@@ -233,13 +227,13 @@ impl Pool {
         stored_name(&self.models[input.model], &input.tensor)
     }
 
-    /// Whether a model has an LM head of its own.
+    /// Whether a model stores its own LM head.
     pub(crate) fn has_head(&self, model: usize) -> bool {
         self.models[model].extent(LM_HEAD).is_some()
     }
 
-    /// What is remembered of an output's inputs, if they are one tensor of several models, and task vectors are
-    /// taken against the pool's base.
+    /// The cached facts about an output's inputs, if they are one tensor of several models and task vectors are taken
+    /// against the pool's base.
     pub(crate) fn cache(&self, planned: &PlannedTensor) -> Option<&TensorCache> {
         let base = planned.base.map(|base| planned.inputs[base].model);
         let usual = base.is_none_or(|model| model == 0 && self.has_base);
@@ -261,8 +255,7 @@ fn view<'a>(model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
     model.tensor(stored_name(model, name))
 }
 
-/// Name and shape of the LM head that a merge of this config has, if it has one: tied models put
-/// their embeddings there.
+/// Name and shape of the LM head that a merge with this config has, if any; tied models contribute their embeddings.
 fn head(config: &ModelConfig) -> Option<(String, Vec<usize>)> {
     (!config.tie_word_embeddings).then(|| (LM_HEAD.to_owned(), vec![config.vocab_size, config.hidden_size]))
 }
@@ -275,7 +268,7 @@ pub(crate) fn misfit(model: &Checkpoint, base: &Checkpoint, why: String) -> Merg
     MergeError::Misfit { model: model.reference().to_owned(), base: base.reference().to_owned(), why }
 }
 
-/// Checks that all values are finite; bfloat16 ones tell their exponents at the same time.
+/// Checks that all values are finite; for bfloat16 it also returns their exponents.
 fn check_finite(
     model: &Checkpoint,
     name: &str,

@@ -1,5 +1,5 @@
-//! From a recipe to a plan: which tensors come out, from which inputs, with which parameters. The recipe is checked
-//! against the pool's models; `merged`, the exports and the card call [`Pool::plan`].
+//! Turns a recipe into a plan: the output tensors with their inputs and parameters. The recipe is checked against the
+//! pool's models; `merged`, the exports and `device` call [`Pool::plan`].
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::merge::kernels::cast;
 use crate::merge::{MergeError, Pool, methods};
 
 impl Pool {
-    /// Works a recipe out against this pool, and checks it.
+    /// Plans a recipe on this pool, and checks it.
     pub(crate) fn plan(&self, recipe: &Recipe) -> Result<Plan, MergeError> {
         let not_yet = |what: &str| Err(MergeError::NotYet { what: what.to_owned() });
         if !recipe.path.is_empty() {
@@ -25,7 +25,7 @@ impl Pool {
             let (name, family) = (module.name.clone(), self.base().config().model_type.clone());
             return Err(MergeError::Module { name, family });
         }
-        // An alignment was carried out when the pool's sources were opened.
+        // Alignments were already applied when the pool's sources were opened.
         let place = |model: &str| self.place(model);
         for (key, model) in named(recipe) {
             if place(model).is_none() {
@@ -51,7 +51,7 @@ impl Pool {
             // Every name of `tensor_shapes` has a group.
             let Some(group) = LayerGroup::of_tensor(&name) else { continue };
             let planned = self.plan_tensor(recipe, &outline, (&name, group), (work, stored))?;
-            // A base that only gives config and tokenizer need not be like the models merged.
+            // A base that only provides config and tokenizer need not match the merged models.
             if planned.shape != shape {
                 let first = planned.inputs.first().map_or(0, |f| f.model);
                 return Err(self.unlike(&planned, &shape, &self.models[first]));
@@ -68,8 +68,8 @@ impl Pool {
         })
     }
 
-    /// Config of the merge: the donor's. Where layers are moved, settings of single layers are those of the
-    /// slice's base, or without one of the slice's first model.
+    /// Config of the merge: the donor's. If layers are moved, per-layer settings come from the slice's base, or without
+    /// a base from the slice's first model.
     fn config_of(&self, recipe: &Recipe, outline: &Outline) -> Result<ModelConfig, MergeError> {
         let donor = self.base().config();
         if recipe.slices.is_empty() && donor.num_hidden_layers == outline.layers() {
@@ -87,7 +87,7 @@ impl Pool {
         Ok(donor.of_layers(&origins)?)
     }
 
-    /// Why a tensor of `model` has no place in a model with the donor's config.
+    /// Why a tensor of `model` does not fit a model with the donor's config.
     fn unlike(&self, planned: &PlannedTensor, expected: &[usize], model: &Checkpoint) -> MergeError {
         let donor = self.base().reference();
         if only_rows_differ(planned.group, &planned.shape, expected) {
@@ -161,7 +161,7 @@ impl Pool {
     }
 }
 
-/// Whether two shapes of a tensor outside the blocks are vocabularies of another size.
+/// Whether two shapes of a tensor outside the blocks differ only in the vocabulary size.
 fn only_rows_differ(group: LayerGroup, one: &[usize], other: &[usize]) -> bool {
     let outside = !matches!(group, LayerGroup::Block(_));
     outside && one.len() == 2 && other.len() == 2 && one[1] == other[1]
@@ -177,7 +177,7 @@ fn vocabulary(model: &str, shape: &[usize], other: &str, expected: &[usize]) -> 
     }
 }
 
-/// Every model that a recipe names, with the key under which it does.
+/// Every model that a recipe names, with the key that names it.
 fn named(recipe: &Recipe) -> Vec<(String, &str)> {
     let mut out = Vec::new();
     out.extend(recipe.base.iter().map(|model| ("base".to_owned(), model.as_str())));
@@ -219,7 +219,7 @@ fn values(
     Ok(values)
 }
 
-/// A block's tensor under the number of another block.
+/// The name of a block's tensor with another block number.
 fn in_layer(name: &str, from: usize, to: usize) -> String {
     if from == to {
         return name.to_owned();
@@ -237,7 +237,7 @@ fn precision(given: Option<Precision>, key: &'static str) -> Result<Option<Dtype
     }
 }
 
-/// The config with the type and the LM head that the tensors have.
+/// The config, updated to the type and LM head of the tensors.
 fn stored_config(mut config: ModelConfig, tensors: &[PlannedTensor]) -> ModelConfig {
     config.tie_word_embeddings = !tensors.iter().any(|t| t.name == LM_HEAD);
     let stored = tensors.first().map_or(Dtype::BF16, |t| t.stored);

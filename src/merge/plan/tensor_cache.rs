@@ -1,5 +1,5 @@
-//! What is remembered of one tensor from one candidate to the next: exponents, magnitude orders, sums under masks.
-//! The pool keeps one for each tensor; `run::select` asks it while a tensor is merged.
+//! Facts about one tensor that are kept from one candidate to the next: exponents, magnitude orders, sums under masks.
+//! The pool keeps one cache per tensor; `run::select` reads it while a tensor is merged.
 
 use std::sync::OnceLock;
 
@@ -10,21 +10,21 @@ use crate::merge::kernels::selection::Cut;
 use crate::merge::kernels::task_vector::TaskVector;
 use crate::merge::kernels::trim::Trim;
 
-/// Of a tensor that the pool's models have under one name. Task vectors are those against the
-/// pool's base, in the type in which the base stores it.
+/// Cached facts about one tensor name in all models of the pool. Task vectors are taken against the pool's base, in the
+/// type in which the base stores the tensor.
 pub(crate) struct TensorCache {
-    /// Of all models together, if all store it as bfloat16.
+    /// Exponents of all models together, if all store the tensor as bfloat16.
     exponents: OnceLock<Option<ExponentRange>>,
-    /// Whether more than one merge is to come, so that magnitude orders are worth keeping.
+    /// Whether more than one merge follows, so that magnitude orders are worth keeping.
     remembers: bool,
-    /// Magnitude order of each model's task vector, made when first trimmed.
+    /// Magnitude order of each model's task vector, made when it is first trimmed.
     trims: Vec<OnceLock<Trim>>,
     /// Sums of each model's task vector under a drop mask.
     masks: Vec<MaskTable>,
 }
 
 impl TensorCache {
-    /// Nothing yet, for a pool of so many models. Whether it `remembers` orders for the next candidate.
+    /// An empty cache for a pool of `models` models. `remembers` says whether to keep orders for the next candidate.
     pub(crate) fn new(models: usize, remembers: bool) -> Self {
         Self {
             exponents: OnceLock::new(),
@@ -34,32 +34,32 @@ impl TensorCache {
         }
     }
 
-    /// The exponents of all models together; `None` while they are not known, and where a model does not
-    /// store the tensor as bfloat16.
+    /// The exponents of all models together; `None` if they are not known yet, or if a model does not store the tensor
+    /// as bfloat16.
     pub(crate) fn exponents(&self) -> Option<ExponentRange> {
         self.exponents.get().copied().flatten()
     }
 
-    /// Whether the models' values were looked at.
+    /// Whether the models' values were checked.
     pub(crate) fn is_looked_at(&self) -> bool {
         self.exponents.get().is_some()
     }
 
-    /// The models' values were looked at, and have these exponents.
+    /// Records that the models' values were checked and have these exponents.
     pub(crate) fn looked_at(&self, exponents: Option<ExponentRange>) {
-        // Whoever comes second found the same.
+        // A second thread found the same exponents.
         let _ = self.exponents.set(exponents);
     }
 
-    /// Where to cut a model's task vector so that its `k` largest magnitudes stay.
+    /// The cut that keeps the `k` largest magnitudes of a model's task vector.
     pub(crate) fn cut(&self, model: usize, delta: &TaskVector<'_>, k: usize) -> Cut {
         if !self.remembers {
             return sampled_threshold::cut_once(k, delta, self.exponents());
         }
         let slot = &self.trims[model];
         if slot.get().is_none() {
-            // Made outside of the slot, for it is made on all threads: one that waits for others may
-            // take up another merge meanwhile, and must not find the slot locked by itself.
+            // Computed outside of the slot, because all threads take part: a thread that waits may start another merge
+            // meanwhile, and must not find the slot locked by itself.
             let _ = slot.set(Trim::new(delta));
         }
         slot.get_or_init(|| Trim::new(delta)).cut(k, delta)

@@ -1,4 +1,4 @@
-//! Property tests of whole models: what a recipe makes of a pool.
+//! Property tests of whole models: merges a pool by random recipes.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::merge::tests::{bytes_of, pool_of, recipe, whole};
 use crate::merge::{Merged, Pool};
 use crate::recipe::{BaseNeed, MaskStream, Method, Param, Precision, Recipe};
 
-/// A recipe in a random choice of method, types, stream, weights and densities.
+/// A recipe with random method, types, stream, weights and densities.
 fn recipes() -> impl Strategy<Value = Recipe> {
     let method = prop::sample::select(Method::ALL.to_vec());
     let numbers = prop::collection::vec((0.05_f64..1.0, 0.2_f64..0.8), 3);
@@ -64,9 +64,9 @@ proptest! {
         }
     }
 
-    /// Of `linear` and of the task-arithmetic family. The last source: with counted masks the
-    /// others keep their places, and with them their random numbers. In mergekit's one stream a
-    /// source that is left out moves all that follow.
+    /// For `linear` and the task-arithmetic family. Leaves out the last source: with counter-based masks the other
+    /// sources keep their places and so their random numbers. In mergekit's one stream, leaving out a source shifts all
+    /// that follow.
     #[test]
     fn a_source_of_weight_zero_might_as_well_be_absent(recipe in recipes()) {
         prop_assume!(recipe.method == Method::Linear || FAMILY.contains(&recipe.method));
@@ -80,7 +80,7 @@ proptest! {
         }
     }
 
-    /// Of every method with a density: at 1 nothing is dropped, drawn or rescaled.
+    /// For every method with a density: at 1 nothing is dropped, drawn or rescaled.
     #[test]
     fn density_one_is_no_sparsifying(recipe in recipes()) {
         prop_assume!(FAMILY.contains(&recipe.method));
@@ -95,7 +95,7 @@ proptest! {
     }
 }
 
-/// A recipe of the one source `b` at full weight; `None` for methods that need more.
+/// A recipe with the single source `b` at full weight; `None` for methods that need more sources.
 fn alone(method: Method) -> Option<Recipe> {
     let mut recipe = recipe(method);
     recipe.sources.truncate(1);
@@ -108,8 +108,8 @@ fn alone(method: Method) -> Option<Recipe> {
     (method.spec().sources.0 <= 1).then_some(recipe)
 }
 
-/// To the bit where no task vector is taken; else to the rounding of δ = x − b and of b + δ. Not of
-/// nearswap and `arcee_fusion`, which take over only parts; nuslerp and `model_stock` need two sources.
+/// Exact if no task vector is taken, else up to the rounding of δ = x − b and of b + δ. Excludes nearswap and
+/// `arcee_fusion`, which take only parts, and nuslerp and `model_stock`, which need two sources.
 #[test]
 fn one_source_at_weight_one_is_that_source() {
     use Method::{ArceeFusion, Karcher, Linear, Multislerp, Nearswap, Passthrough, Slerp};
@@ -135,7 +135,7 @@ fn one_source_at_weight_one_is_that_source() {
                 let wanted = read(pool.sources()[1].tensor(name).unwrap());
                 let base = read(pool.base().tensor(name).unwrap());
                 for ((g, w), b) in got.iter().zip(&wanted).zip(&base) {
-                    // Half a unit in the last place of each, and ram's threshold of 1e-5.
+                    // Half a unit in the last place for each rounding, and ram's threshold of 1e-5.
                     let unit = match dtype {
                         Dtype::F32 => 2.0_f32.powi(-23),
                         Dtype::F16 => 2.0_f32.powi(-10),
@@ -150,8 +150,8 @@ fn one_source_at_weight_one_is_that_source() {
     assert_eq!(tried, 3 * 16);
 }
 
-/// Sources that are the base itself, tensor for tensor: every method with a base gives the base,
-/// but multislerp, which has no direction to go and says so.
+/// Sources that equal the base tensor for tensor: every method with a base returns the base, except multislerp, which
+/// has no direction and reports that.
 #[test]
 fn sources_that_equal_the_base_give_the_base() {
     let model = |name| crate::merge::tests::model(name, &crate::merge::tests::config(), Dtype::BF16, 5, 0.0);
@@ -201,8 +201,8 @@ fn what_cannot_be_merged_is_said() {
     let mut nothing = recipe(Method::Ties);
     *nothing.sources[0].density_mut() = 0.0.into();
     refused(&nothing, "source[0].density");
-    // Weights that cancel are no error where nothing is divided by them, or mergekit has a rule:
-    // a sum below 1e-8 counts as 1, and nuslerp meets in the middle.
+    // Weights that cancel are no error if nothing is divided by them or if mergekit has a rule: a sum below 1e-8 counts
+    // as 1, and nuslerp meets in the middle.
     let mut arithmetic = recipe(Method::TaskArithmetic);
     *arithmetic.sources[2].weight_mut() = (-0.8).into();
     arithmetic.parameters.set(Param::Normalize, true);

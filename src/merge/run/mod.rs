@@ -1,5 +1,5 @@
-//! Merging one planned tensor: a plan, its inputs and a source of random numbers come in, the tensor's bytes go out.
-//! `merged` and the exports call it for every tensor; `device::resident` asks for the card's version.
+//! Merges one planned tensor: its inputs and a source of random numbers come in, the tensor's bytes go out. `merged`
+//! and the exports call it for every tensor; `device::resident` uses `on_card` instead.
 
 #[cfg(any(feature = "cuda", test))]
 mod on_card;
@@ -24,7 +24,7 @@ use select::Selector;
 use task::{linear_task, sum_task};
 
 impl Pool {
-    /// Merges one tensor into `out`, which has its length in its stored type. `large`: the whole
+    /// Merges one tensor into `out`, which has the tensor's exact size in its stored type. `large` says that the whole
     /// merge is larger than the caches.
     pub(crate) fn merge_tensor(
         &self,
@@ -39,7 +39,7 @@ impl Pool {
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let hints = Hints { cache: self.cache(planned), large };
         let bad = merge(plan.method, planned, &group, hints, numbers, out);
-        // Asked before the result: a file that changed meanwhile may be why the method failed.
+        // Checked before the result: a file that changed meanwhile may be why the method failed.
         self.intact(planned)?;
         let bad = bad.map_err(|Problem(problem)| MergeError::Method {
             method: plan.method.name(),
@@ -53,16 +53,16 @@ impl Pool {
     }
 }
 
-/// What makes a merge quicker and changes no value.
+/// Options that make a merge faster without changing any value.
 #[derive(Clone, Copy)]
 pub(crate) struct Hints<'k> {
-    /// What the pool remembers of the tensor.
+    /// The pool's cached facts about the tensor.
     pub(crate) cache: Option<&'k TensorCache>,
-    /// Whether the result is written past the CPU's caches.
+    /// Whether the result bypasses the CPU's caches.
     pub(crate) large: bool,
 }
 
-/// Merges a tensor's inputs as planned. Gives the number of values that are not finite.
+/// Merges a planned tensor's inputs. Returns the number of non-finite values.
 pub(crate) fn merge(
     method: Method,
     planned: &PlannedTensor,

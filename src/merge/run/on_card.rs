@@ -1,4 +1,5 @@
-//! What the card's kernel is told to merge a planned tensor. `device::resident` asks for every tensor of a candidate.
+//! Kernel arguments for a planned tensor. A planned tensor comes in, a `Launch` goes out; `device::resident` calls it
+//! for every tensor of a candidate.
 
 use crate::checkpoint::Dtype;
 use crate::merge::device::launch::Launch;
@@ -11,9 +12,9 @@ use crate::recipe::{Method, Param};
 use super::select::Selector;
 use super::task::{linear_task, sum_task};
 
-/// How the card's kernel merges a tensor as planned; `None` where it cannot. Of base and sources
-/// no more is read than the CPU reads before its own pass. A merge that may overflow is left to the CPU, which
-/// counts what is not finite, unless NaN and infinity are `allowed`.
+/// The kernel arguments that merge a tensor as planned; `None` if the kernel cannot merge it. It reads no more of base
+/// and sources than the CPU reads before its own pass. A merge that may overflow is left to the CPU, which counts
+/// non-finite values, unless NaN and infinity are `allowed`.
 pub(crate) fn launch(
     method: Method,
     planned: &PlannedTensor,

@@ -1,4 +1,4 @@
-//! Where a merge's random numbers come from: mergekit's one stream, or a hash of seed, tensor, source and element.
+//! The source of a merge's random numbers: mergekit's one stream, or a hash of seed, tensor, source and element.
 //! `merged` and the exports choose one; `select` and `methods` draw from it.
 
 use crate::recipe::{MaskStream, Method};
@@ -9,9 +9,9 @@ use crate::merge::parity::mt19937::Mt19937;
 use crate::merge::parity::prune::Draw;
 use crate::merge::plan::planned::Plan;
 
-/// Where a merge's random numbers come from.
+/// The source of a merge's random numbers.
 pub(crate) enum RandomSource<'a> {
-    /// mergekit's one stream; tensors come in the order of their names.
+    /// mergekit's one stream, which needs tensors in the order of their names.
     Stream(&'a mut Mt19937),
     /// A number for each (seed, tensor, source, element).
     Counter(u64),
@@ -28,14 +28,14 @@ impl Plan {
             || self.method == Method::ArceeFusion && self.tensors.iter().any(|t| t.len() > SAMPLE)
     }
 
-    /// Whether the tensors must be merged in one order because their random numbers are one stream.
+    /// Whether tensors must be merged in one fixed order, because their random numbers are one stream.
     pub(crate) fn one_stream(&self) -> bool {
         self.mask == MaskStream::Mergekit && self.draws()
     }
 }
 
 impl RandomSource<'_> {
-    /// What a mask of one source draws from; `place` is its place among the sources.
+    /// The random numbers for the mask of one source; `place` is the index among the sources.
     pub(super) fn draw(&mut self, tensor: &str, place: usize) -> Draw<'_> {
         match self {
             Self::Stream(stream) => Draw::Stream(stream),
@@ -43,7 +43,7 @@ impl RandomSource<'_> {
         }
     }
 
-    /// [`SAMPLE`] indices below `n`, with replacement.
+    /// Draws [`SAMPLE`] indices below `n`, with replacement.
     pub(super) fn sample(&mut self, tensor: &str, n: usize) -> Vec<u32> {
         match self {
             Self::Stream(stream) => (0..SAMPLE).map(|_| stream.below(n as u64) as u32).collect(),

@@ -1,5 +1,5 @@
-//! Which elements of one source stay in a merge of the task-arithmetic family, as its method's sparsifier says.
-//! `run` asks for each source; what comes out goes into a pass.
+//! Which elements of one source stay in a merge of the task-arithmetic family, by the method's sparsifier. `run` calls
+//! it for each source and passes the selection to a pass.
 
 use rayon::prelude::*;
 
@@ -18,24 +18,24 @@ use crate::recipe::Param;
 
 use super::random_source::RandomSource;
 
-/// Sums of |δ| below this are not matched (mergekit's `rescaled_masked_tensor`).
+/// Sums of |δ| below this are not rescaled (mergekit's `rescaled_masked_tensor`).
 const TINY: f32 = 1e-7;
 
-/// One source on its way into a merge of the task-arithmetic family.
+/// One source of a merge in the task-arithmetic family.
 pub(super) struct Selector<'a> {
     pub(super) planned: &'a PlannedTensor,
     pub(super) group: &'a Group<'a>,
     pub(super) base: usize,
     pub(super) input: usize,
-    /// Its place among the inputs beside the base.
+    /// Its index among the inputs without the base.
     pub(super) place: usize,
     pub(super) cache: Option<&'a TensorCache>,
-    /// Whether a pass of `kernels` follows, which needs no list of a byte for each element.
+    /// Whether a pass of `kernels` follows; such a pass needs no list with a byte per element.
     pub(super) quick: bool,
 }
 
 impl Selector<'_> {
-    /// Which elements of the source's task vector stay.
+    /// Selects the elements of the source's task vector that stay.
     pub(super) fn select(
         &self,
         sparsify: Sparsify,
@@ -58,7 +58,7 @@ impl Selector<'_> {
         let keep = match sparsify {
             Sparsify::Nothing => return Ok(Selection::All),
             Sparsify::Largest => {
-                // Tensors that must be cast first have no task vector in memory.
+                // The task vector of tensors that must be cast first is not in memory.
                 let cast = group.inputs.iter().any(|view| view.dtype != group.work);
                 let cache = self.cache.filter(|_| density > 0.0 && n > 0 && !cast);
                 if let Some(cache) = cache {
@@ -107,8 +107,8 @@ impl Selector<'_> {
         TaskVector { base: group.inputs[base], source: group.inputs[input], work: group.work }
     }
 
-    /// The factor by which the elements that a hashed mask keeps get the Σ|δ| of all. The sums are exact up
-    /// to one rounding.
+    /// The factor that gives the elements kept by a hashed mask the Σ|δ| of all elements. The sums are exact up to one
+    /// rounding.
     fn counted_scale(&self, key: Key, below: u32) -> Option<f32> {
         let delta = self.task_vector();
         let n = self.group.len();
@@ -137,7 +137,7 @@ impl Selector<'_> {
 
 #[cfg(any(feature = "cuda", test))]
 impl Selector<'_> {
-    /// As [`Self::select`], where that needs no memory for each element.
+    /// Like [`Self::select`], if it needs no memory per element; else `None`.
     pub(super) fn select_on_card(&self, sparsify: Sparsify, seed: u64) -> Result<Option<Selection>, Problem> {
         let values = &self.planned.values;
         let density = match sparsify {

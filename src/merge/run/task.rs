@@ -1,5 +1,5 @@
-//! The task of a pass: inputs, weights and selections put together. `run` fills a tensor by it, `on_card` describes it
-//! to the card's kernel.
+//! Builds the task of a pass from inputs, weights and selections. `run` fills a tensor with it, `on_card` translates it
+//! for the card's kernel.
 
 use crate::checkpoint::Dtype;
 use crate::merge::kernels::group::Group;
@@ -25,7 +25,7 @@ pub(super) fn linear_task<'a>(
     Ok(Task { base: group.inputs[0], inputs, narrow, combine: Combine::Linear, normalize, exponents })
 }
 
-/// The base plus the weighted sum of what stays of each task vector; `selections` are those of the inputs beside
+/// The base plus the weighted sum of the kept elements of each task vector. `selections` belong to the inputs without
 /// the base, in order.
 pub(super) fn sum_task<'a>(
     group: &Group<'a>,

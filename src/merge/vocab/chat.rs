@@ -1,11 +1,12 @@
-//! The chat template of a merge: the one that most of its models have, one of mergekit's names, or a text.
+//! The chat template of a merge: the one that most of its models have, one of mergekit's named templates, or a given
+//! text. `vocab` calls it.
 
 use crate::checkpoint::{Checkpoint, chat_template};
 
 use crate::merge::MergeError;
 use crate::toml_text;
 
-/// Templates that a recipe may name. They render the same text as mergekit's of these names.
+/// Named templates. They render the same text as mergekit's templates of the same name.
 const NAMED: [(&str, &str); 5] = [
     ("alpaca", include_str!("chat/alpaca.jinja")),
     ("chatml", include_str!("chat/chatml.jinja")),
@@ -14,8 +15,8 @@ const NAMED: [(&str, &str); 5] = [
     ("mistral", include_str!("chat/mistral.jinja")),
 ];
 
-/// The template that a recipe asks for. `auto` takes the one that most of `models` have, the
-/// first of equals, and gives `None` where none has any.
+/// The template that a recipe asks for. `auto` takes the template that most of `models` have (the first in a tie), and
+/// gives `None` if no model has one.
 pub(super) fn template<'a>(
     asked: &str,
     models: impl Iterator<Item = &'a Checkpoint>,
@@ -44,7 +45,7 @@ pub(super) fn template<'a>(
     Err(MergeError::ChatTemplate { name: asked.chars().take(60).collect(), hint })
 }
 
-/// A model's own template, the default one where it has several, without space around it.
+/// A model's own template (the default one if it has several), trimmed.
 fn of_model(model: &Checkpoint) -> Option<String> {
     let (text, _) = chat_template(model).ok()??;
     let text = text.trim();

@@ -1,6 +1,6 @@
-//! Embeddings and LM heads of models with different vocabularies, brought to one list of tokens by
-//! mergekit's rules (`PermutedVocabulary`): a model keeps its own rows; for a token that it lacks
-//! it takes the base's row, else the only one there is, else the mean of those that have it.
+//! Embeddings and LM heads of models with different vocabularies, mapped to one list of tokens by mergekit's rules
+//! (`PermutedVocabulary`). A model keeps its own rows. For a token that it lacks it takes the base's row, else the only
+//! row there is, else the mean of the models that have one.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::recipe::{TokenName, TokenOrigin, TokenSpec};
 
 use super::tokens::Tokens;
 
-/// One model's table and its tokens.
+/// One model's embedding or LM head, and its tokens.
 pub(super) struct Table<'a> {
     pub(super) model: &'a str,
     pub(super) tokens: &'a Tokens,
@@ -19,23 +19,23 @@ pub(super) struct Table<'a> {
     pub(super) view: TensorView<'a>,
 }
 
-/// The vocabulary and type to which the tables are brought.
+/// The vocabulary and type of the result.
 pub(super) struct Target<'a> {
     pub(super) tokens: &'a Tokens,
     pub(super) rules: &'a HashMap<&'a str, &'a TokenSpec>,
-    /// Rows of the result: one a token, then padding.
+    /// Rows of the result: one per token, then padding.
     pub(super) rows: usize,
     pub(super) dtype: Dtype,
-    /// Which of the tables is the base's.
+    /// Index of the base's table.
     pub(super) base: Option<usize>,
 }
 
-/// One row of values, in f32, each a value of the target's type.
+/// One row of values in f32; each value is representable in the target's type.
 type Row = Vec<f32>;
 
 impl Target<'_> {
-    /// The row that models without `token` take, and whether those that have it take it too.
-    /// `None` where every model has the token and none is forced.
+    /// The row for models without `token`, and whether it also replaces the row of models that have the token. `None`
+    /// if every model has the token and no row is forced.
     fn substitute(&self, tables: &[Table<'_>], token: &str) -> Result<Option<(Row, bool)>, String> {
         let rule = self.rules.get(token);
         let force = rule.is_some_and(|r| r.force);
@@ -57,7 +57,7 @@ impl Target<'_> {
         Ok(Some((row, force)))
     }
 
-    /// The row that a recipe's rule names.
+    /// The row that a recipe's token rule names.
     fn origin(&self, tables: &[Table<'_>], token: &str, origin: &TokenOrigin) -> Result<Row, String> {
         let (model, place) = match origin {
             TokenOrigin::Zero => return Ok(vec![0.0; tables[0].view.shape[1]]),
@@ -101,7 +101,7 @@ impl Target<'_> {
         out
     }
 
-    /// Summed and divided in the target's type, as torch does it.
+    /// Summed and divided in the target's type, as in torch.
     fn mean(&self, rows: impl Iterator<Item = Row>, count: usize) -> Row {
         let add = |mut sum: Row, row: Row| {
             sum.iter_mut().zip(row).for_each(|(s, v)| *s = round(self.dtype, *s + v));
@@ -114,8 +114,8 @@ impl Target<'_> {
         sum
     }
 
-    /// All tables with the target's tokens: `[rows, hidden]` each, little-endian. `None` for one
-    /// that is so already.
+    /// All tables with the target's tokens: `[rows, hidden]` each, little-endian. `None` for a table that already
+    /// matches.
     pub(super) fn remake(&self, tables: &[Table<'_>]) -> Result<Vec<Option<Vec<u8>>>, String> {
         let order = self.tokens.in_order();
         let mut substitutes = HashMap::new();
@@ -151,14 +151,14 @@ impl Target<'_> {
             let row = match (own, substitutes.get(id)) {
                 (Some(own), _) => self.row(table, *own as usize),
                 (None, Some((row, _))) => row.clone(),
-                // A token that every model has, none of them forced, is its own.
+                // If every model has the token and no row is forced, each model keeps its own row.
                 (None, None) => continue,
             };
             sum.iter_mut().zip(&row).for_each(|(s, v)| *s += f64::from(*v));
             let at = *id as usize * columns * size;
             store(self.dtype, &row, &mut out[at..at + columns * size]);
         }
-        // Rows without a token get the mean of the others.
+        // Rows without a token get the mean of the other rows.
         if order.len() < self.rows {
             let mean: Row = sum.iter().map(|s| round(self.dtype, (s / order.len() as f64) as f32)).collect();
             for row in (0..self.rows).filter(|r| !order.contains_key(&(*r as u32))) {

@@ -1,6 +1,6 @@
-//! One vocabulary for models that have different ones: which tokens the merge has, which row of
-//! each model's embeddings and LM head belongs to which token, and the tokenizer's files. A recipe and its checkpoints
-//! come in; checkpoints that merge like any others go out. The pool calls it.
+//! One vocabulary for models with different ones: the tokens of the merge, the row of each token in each model's
+//! embeddings and LM head, and the tokenizer's files. A recipe and its checkpoints come in; checkpoints that merge like
+//! any others go out. The pool calls it.
 
 mod chat;
 mod embed;
@@ -20,7 +20,7 @@ use tokens::Tokens;
 const EMBED: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
 
-/// Files that say how text becomes tokens. They all come from one model.
+/// Files that define how text becomes tokens. All are taken from one model.
 const FILES: [&str; 9] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -32,19 +32,19 @@ const FILES: [&str; 9] = [
     "chat_template.jinja",
     "chat_template.json",
 ];
-/// Those of them that list tokens again, and would be wrong once tokens were added.
+/// Tokenizer files that repeat the list of tokens, and would be wrong after tokens are added.
 const LISTS: [&str; 4] = ["added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt"];
 
-/// Keys of `config.json` and `generation_config.json` that name tokens by their rows.
+/// Keys of `config.json` and `generation_config.json` that hold token ids.
 const TOKEN_IDS: [&str; 3] = ["bos_token_id", "eos_token_id", "pad_token_id"];
 
 /// A new tensor: name, shape, type, bytes.
 type NewTensor = (String, Vec<usize>, Dtype, Vec<u8>);
 
-/// The models of `recipe` with one vocabulary and the chat template that it asks for. `models[0]`
-/// gives config and tokenizer (the base, where there is one); the others are the sources.
+/// The models of `recipe` with one vocabulary and the chat template that it asks for. `models[0]` provides config and
+/// tokenizer (the base, if there is one); the others are the sources.
 ///
-/// `giver`: the model whose tokenizer the recipe asks for, where it is none of `models`.
+/// `giver` is the model whose tokenizer the recipe asks for, if it is not one of `models`.
 pub fn prepare(
     recipe: &Recipe,
     models: Vec<Checkpoint>,
@@ -58,7 +58,7 @@ pub fn prepare(
     put_template(chat, models)
 }
 
-/// The models with the chat template that `recipe` asks for in the first of them.
+/// The models, with the chat template that `recipe` asks for set in the first.
 pub fn with_template(recipe: &Recipe, models: Vec<Checkpoint>) -> Result<Vec<Checkpoint>, MergeError> {
     let chat = template(recipe, &models)?;
     put_template(chat, models)
@@ -90,8 +90,8 @@ fn put_template(chat: Option<String>, mut models: Vec<Checkpoint>) -> Result<Vec
     Ok(models)
 }
 
-/// Places of the models that take part, in the recipe's order: where the first is a base, it comes
-/// last, and where it is named again among the others, it is not counted twice.
+/// Indices of the models that take part, in recipe order. If the first is a base, it comes last, and it is not counted
+/// twice if it is also named among the others.
 fn in_recipe_order(recipe: &Recipe, models: &[Checkpoint]) -> Vec<usize> {
     let donor = models.first().map(Checkpoint::reference);
     let again = models.iter().skip(1).any(|m| Some(m.reference()) == donor);
@@ -102,7 +102,7 @@ fn in_recipe_order(recipe: &Recipe, models: &[Checkpoint]) -> Vec<usize> {
     out
 }
 
-/// The model whose vocabulary the merge begins with, and its place among `models` if it is one of them.
+/// The model whose vocabulary the merge starts with, and its index if it is one of `models`.
 fn vocabulary_of<'a>(
     source: &TokenizerSource,
     models: &'a [Checkpoint],
@@ -129,7 +129,7 @@ fn align(
     let Some(donor) = models.first() else { return Ok(models) };
     let mut tokens = Vec::with_capacity(models.len());
     for model in &models {
-        // A model without a tokenizer is taken to have the base's, as far as that can be.
+        // A model without a tokenizer is assumed to use the base's, as far as possible.
         let same =
             model.file("tokenizer.json").is_none() && model.config().vocab_size == donor.config().vocab_size;
         tokens.push(Tokens::read(if same { donor } else { model })?);
@@ -155,7 +155,7 @@ fn align(
     let mut made: Vec<Vec<NewTensor>> = models.iter().map(|_| Vec::new()).collect();
     for name in if any_head { &[EMBED, HEAD][..] } else { &[EMBED][..] } {
         let view = |i: usize| models[i].tensor(name).or_else(|| models[i].tensor(EMBED));
-        // Those that take part in the recipe's order, then a donor that only gives its config.
+        // The models that take part, in recipe order, then a donor that only provides its config.
         let places: Vec<usize> = order.iter().copied().chain((!order.contains(&0)).then_some(0)).collect();
         let tables: Vec<Table<'_>> = places
             .iter()
@@ -178,7 +178,7 @@ fn align(
         let dtype = recipe.dtype.map_or(common, dtype_of);
         let target = Target { tokens: &target, rules: &rules, rows, dtype, base };
         let remade = target.remake(&tables[..order.len()]).and_then(|mut remade| {
-            // The donor's own is one of the tables that take part, under the same name.
+            // The donor's own table is one of the tables that take part, under the same name.
             if tables.len() > order.len() {
                 let twin = order.iter().position(|i| models[*i].reference() == models[0].reference());
                 let twin = twin.ok_or("the model that gives the config takes no part in the merge")?;
@@ -222,7 +222,7 @@ fn align(
     parts.collect()
 }
 
-/// The tokenizer's files as `giver` has them, with the tokens of `target` in place of its own.
+/// The tokenizer's files of `giver`, with the tokens of `target` in place of its own.
 fn files(giver: &Checkpoint, target: &Tokens, grown: bool) -> BTreeMap<String, Option<Vec<u8>>> {
     let own = |name: &str| giver.file(name).map(std::borrow::Cow::into_owned);
     let mut out: BTreeMap<String, Option<Vec<u8>>> =
@@ -239,14 +239,14 @@ fn files(giver: &Checkpoint, target: &Tokens, grown: bool) -> BTreeMap<String, O
     out
 }
 
-/// Rows of the special tokens of a model: as its `generation_config.json` says, else its config.
+/// Ids of a model's special tokens, from its `generation_config.json`, else its config.
 fn token_ids(model: &Checkpoint) -> Vec<(String, Value)> {
     let generation = object(model.file("generation_config.json").as_deref());
     let find = |key: &str| generation.get(key).or_else(|| model.config().raw.get(key)).cloned();
     TOKEN_IDS.iter().map(|key| ((*key).to_owned(), find(key).unwrap_or(Value::Null))).collect()
 }
 
-/// A JSON file's object; empty where there is none.
+/// A JSON file's object; empty if the file is missing.
 fn object(bytes: Option<&[u8]>) -> Map<String, Value> {
     bytes.and_then(|b| serde_json::from_slice(b).ok()).unwrap_or_default()
 }
@@ -255,7 +255,7 @@ fn pretty(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// The type in which tables are kept: float64 is not stored, its values are held in float32.
+/// The type of the tables: float64 is not stored, so its values are held in float32.
 fn dtype_of(precision: Precision) -> Dtype {
     match precision {
         Precision::BFloat16 => Dtype::BF16,

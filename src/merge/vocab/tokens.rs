@@ -1,4 +1,5 @@
-//! The tokens of a model as its `tokenizer.json` lists them, and the merge's list made of several.
+//! The tokens of a model as its `tokenizer.json` lists them, and the merge's list built from several models. `vocab`
+//! calls it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,17 +9,17 @@ use crate::checkpoint::Checkpoint;
 
 use crate::merge::MergeError;
 
-/// A tokenizer, and which token has which row of the embeddings.
+/// A tokenizer, and the embedding row of each token.
 #[derive(Clone)]
 pub(super) struct Tokens {
-    /// `tokenizer.json`.
+    /// The content of `tokenizer.json`.
     pub(super) json: Value,
     /// Row of each token that has one.
     pub(super) ids: HashMap<String, u32>,
 }
 
 impl Tokens {
-    /// Reads a model's tokenizer. Tokens without a row in its embeddings are left out.
+    /// Reads a model's tokenizer. Tokens without an embedding row are left out.
     pub(super) fn read(model: &Checkpoint) -> Result<Self, MergeError> {
         let bad = |problem: &str| MergeError::Vocabulary {
             model: model.reference().to_owned(),
@@ -55,7 +56,7 @@ impl Tokens {
         Ok(out)
     }
 
-    /// Takes tokens without an embedding out of the tokenizer.
+    /// Removes tokens without an embedding from the tokenizer.
     fn strip(&mut self, rows: usize) -> Result<(), String> {
         let gone: HashSet<String> =
             self.ids.iter().filter(|(_, id)| **id as usize >= rows).map(|(token, _)| token.clone()).collect();
@@ -95,25 +96,25 @@ impl Tokens {
         Ok(())
     }
 
-    /// Tokens that were added to the tokenizer's own, with their flags, in order of their ids.
+    /// The added tokens with their flags, in id order.
     fn added(&self) -> Vec<Value> {
         let mut out: Vec<Value> = added(&self.json).cloned().collect();
         out.sort_by_key(|e| e.get("id").and_then(id_of));
         out
     }
 
-    /// Tokens in the order of their rows.
+    /// Tokens in row order.
     pub(super) fn in_order(&self) -> BTreeMap<u32, &str> {
         self.ids.iter().map(|(token, id)| (*id, token.as_str())).collect()
     }
 
-    /// One row for each token, and one for each number below the highest that no token has.
+    /// One row for each token, and one for each unused number below the highest.
     pub(super) fn rows(&self) -> usize {
         self.ids.values().max().map_or(0, |id| *id as usize + 1)
     }
 
-    /// Adds tokens, each with the flags of an entry or as a plain one. One that the tokenizer has
-    /// keeps its row; one that was added to it keeps its flags too.
+    /// Adds tokens, each with the flags of an entry or as a plain token. A token that the tokenizer has keeps its row;
+    /// a token that was already added also keeps its flags.
     fn add<'a>(&mut self, tokens: impl Iterator<Item = (String, Option<&'a Value>)>) {
         let plain = json!({"single_word": false, "lstrip": false, "rstrip": false, "normalized": true,
                            "special": false});
@@ -141,9 +142,9 @@ impl Tokens {
         }
     }
 
-    /// Every token of `models`: this tokenizer's keep their rows, the others come after them, first
-    /// those that are their tokenizer's own, then those added to it, as mergekit's union adds them.
-    /// (Where mergekit takes them in no fixed order, they come by model and row here.)
+    /// Every token of `models`: this tokenizer's tokens keep their rows. The others follow, first those that belong to
+    /// their tokenizer itself, then added tokens, like mergekit's union. (Where mergekit has no fixed order, the order
+    /// here is by model and row.)
     pub(super) fn unite(&mut self, models: &[Self]) {
         let entries: Vec<Value> = models.iter().flat_map(Self::added).collect();
         let apart: HashSet<String> = entries.iter().filter_map(content).collect();
@@ -157,12 +158,12 @@ impl Tokens {
         self.add(entries.iter().filter_map(|e| Some((content(e)?, Some(e)))));
     }
 
-    /// Adds plain tokens, those that are new.
+    /// Adds the new tokens of the list as plain tokens.
     pub(super) fn extend(&mut self, tokens: impl IntoIterator<Item = String>) {
         self.add(tokens.into_iter().map(|token| (token, None)));
     }
 
-    /// `tokenizer_config.json` with the added tokens' table brought up to date, if it has one.
+    /// `tokenizer_config.json` with an updated table of added tokens, if it has such a table.
     pub(super) fn update_config(&self, config: &mut Map<String, Value>) {
         let Some(Value::Object(table)) = config.get_mut("added_tokens_decoder") else { return };
         table.clear();

@@ -1,5 +1,5 @@
-//! TOML, as a tree with lines → a recipe. An unknown key is an error with its line and the nearest known one. The YAML
-//! reader uses the same [`Reader`]; `recipe/recipe_file.rs` calls both.
+//! Reads recipes. A TOML text comes in as a tree with lines, a recipe goes out. An unknown key is an error with its
+//! line and the nearest known key. The YAML reader uses the same [`Reader`]; `recipe/recipe_file.rs` calls both.
 
 mod node;
 pub(super) mod parts;
@@ -26,11 +26,11 @@ impl Recipe {
     }
 }
 
-/// Reads trees and remembers where each key path stood.
+/// Reads trees, and stores the line of each key path.
 pub(super) struct Reader<'a> {
     place: &'a str,
     lines: RefCell<HashMap<String, usize>>,
-    /// Unknown keys are ignored with a warning.
+    /// Ignores unknown keys with a warning.
     pub(super) lenient: bool,
     pub(super) warnings: RefCell<Vec<String>>,
     /// The text is mergekit's YAML.
@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
         Self { place, lines: RefCell::default(), lenient, warnings: RefCell::default(), yaml: false }
     }
 
-    /// The tree of a text in TOML.
+    /// The tree of a TOML text.
     pub(super) fn toml(&self, text: &str) -> Read<Node> {
         let document = toml_text::document(text).map_err(|problem| RecipeError::Syntax {
             notation: "TOML",
@@ -54,12 +54,12 @@ impl<'a> Reader<'a> {
         Ok(Toml(toml_text::Lines::of(text)).table(document.as_table(), None))
     }
 
-    /// Begins another document of the same text: forgets the lines of the last.
+    /// Begins another document of the same text: forgets the lines of the previous one.
     pub(super) fn next_document(&self) {
         self.lines.borrow_mut().clear();
     }
 
-    /// An error; or, when lenient, a warning.
+    /// Returns the error; if the reader is lenient, stores a warning instead.
     pub(super) fn refuse(&self, error: RecipeError) -> Read<()> {
         if !self.lenient {
             return Err(error);
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// `file:line`.
+    /// The place of a line for messages: `file:line`.
     pub(super) fn at(&self, line: Option<usize>) -> String {
         line.map_or_else(|| self.place.to_owned(), |line| format!("{}:{line}", self.place))
     }
@@ -77,14 +77,14 @@ impl<'a> Reader<'a> {
         RecipeError::Value { place: self.at(line), key: key.to_owned(), problem: problem.into() }
     }
 
-    /// Remembers the line of a key path.
+    /// Stores the line of a key path.
     pub(super) fn note(&self, path: &str, line: Option<usize>) {
         if let Some(line) = line {
             self.lines.borrow_mut().insert(path.to_owned(), line);
         }
     }
 
-    /// The line of a key path, or of the nearest part around it.
+    /// The line of a key path, or of the nearest enclosing part.
     pub(super) fn line_of(&self, path: &str) -> Option<usize> {
         let lines = self.lines.borrow();
         let mut path = path;
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses keys that are neither `known` nor, with a `method`, its parameters.
+    /// Refuses keys that are neither in `known` nor parameters of the given `method`.
     pub(super) fn known_keys(
         &self,
         node: &Node,
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A text that is not empty.
+    /// A text that must not be empty.
     pub(super) fn text_of(&self, node: &Node, path: &str) -> Read<String> {
         match node.text() {
             Some(text) if !text.is_empty() => Ok(text.to_owned()),
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text under `key`, which must be there.
+    /// The text under `key`, which is required.
     pub(super) fn required_text(&self, node: &Node, key: &str, path: &str) -> Read<String> {
         match node.get(key) {
             None => {
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number from 0.
+    /// A whole number, 0 or above.
     pub(super) fn count_of(&self, node: &Node, path: &str) -> Read<usize> {
         match node.tree {
             Tree::Whole(n) if n >= 0 => Ok(n as usize),
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The number of a decoder block.
+    /// The index of a decoder block.
     pub(super) fn layer_of(&self, node: &Node, path: &str) -> Read<usize> {
         match self.count_of(node, path)? {
             layer if layer <= LAYERS => Ok(layer),
@@ -166,12 +166,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The tables of a list; `shown` is how such a list is written.
+    /// The tables in a list; `shown` tells in messages how such a list is written.
     pub(super) fn maps<'n>(&self, node: &'n Node, path: &str, shown: &str) -> Read<&'n [Node]> {
         let Tree::List(list) = &node.tree else {
             return Err(self.bad(node.line, path, format!("must be written as {shown}")));
         };
-        // Checked before each entry is read.
+        // The length is checked before the entries are read.
         if list.len() > LAYERS {
             let problem = format!("gives {} entries; {LAYERS} are the most", list.len());
             return Err(self.bad(node.line, path, problem));
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `did you mean density?`, or the list of known names where none is near.
+/// `did you mean density?`, or the list of known names if none is near.
 pub(super) fn nearest(name: &str, known: &[&str]) -> String {
     match toml_text::nearest(name, known.iter().copied()) {
         Some(key) => format!("did you mean {key}?"),

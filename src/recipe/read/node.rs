@@ -1,18 +1,19 @@
-//! A text as a tree with the line of each part: the form that TOML and YAML share before they become a recipe.
+//! A text as a tree with the line of each part. TOML and YAML texts come in as this form; the readers turn it into a
+//! recipe.
 
 use toml_edit::{Item, TableLike, Value};
 
 use crate::toml_text::Lines;
 
-/// A part of a text.
+/// One part of the tree.
 #[derive(Clone, Debug)]
 pub(in crate::recipe) struct Node {
-    /// Its line, counted from 1, where it is known.
+    /// Line of the part, counted from 1; `None` if it is unknown.
     pub line: Option<usize>,
     pub tree: Tree,
 }
 
-/// What a part is.
+/// The type and content of a part.
 #[derive(Clone, Debug)]
 pub(in crate::recipe) enum Tree {
     Null,
@@ -22,11 +23,11 @@ pub(in crate::recipe) enum Tree {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
-    /// A date, which no recipe holds.
+    /// A date; no recipe contains one.
     Other,
 }
 
-/// A key with its value.
+/// A key and its value.
 #[derive(Clone, Debug)]
 pub(in crate::recipe) struct Entry {
     pub key: String,
@@ -35,12 +36,12 @@ pub(in crate::recipe) struct Entry {
 }
 
 impl Node {
-    /// The value of a key of a map.
+    /// The value under a key, if this is a map.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|e| e.key == key).map(|e| &e.value)
     }
 
-    /// Keys and values of a map; none of anything else.
+    /// Keys and values of a map; empty for anything else.
     pub fn entries(&self) -> &[Entry] {
         if let Tree::Map(entries) = &self.tree { entries } else { &[] }
     }
@@ -50,7 +51,7 @@ impl Node {
         matches!(self.tree, Tree::Map(_))
     }
 
-    /// A number, written with or without a point.
+    /// The part as a number, written with or without a decimal point.
     pub fn number(&self) -> Option<f64> {
         match self.tree {
             Tree::Number(n) => Some(n),
@@ -60,22 +61,22 @@ impl Node {
         .filter(|n| n.is_finite())
     }
 
-    /// A text.
+    /// The part as a text.
     pub fn text(&self) -> Option<&str> {
         if let Tree::Text(text) = &self.tree { Some(text) } else { None }
     }
 }
 
-/// The tree of a TOML document.
+/// Turns a TOML document into a tree.
 pub(in crate::recipe) struct Toml(pub Lines);
 
 impl Toml {
-    /// Line of a place in the text.
+    /// Line of a position in the text.
     fn line(&self, span: Option<std::ops::Range<usize>>) -> Option<usize> {
         Some(self.0.line(span?.start))
     }
 
-    /// A table and all below it.
+    /// A table and everything below it.
     pub fn table(&self, table: &dyn TableLike, span: Option<std::ops::Range<usize>>) -> Node {
         let entries = table.iter().map(|(key, item)| {
             let at = table.key(key).and_then(toml_edit::Key::span).or_else(|| item.span());

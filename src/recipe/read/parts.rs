@@ -1,4 +1,5 @@
-//! Reading tokenizer, precision, alignment and model references.
+//! Reads tokenizer, precision, alignment and model references. Tree nodes come in, parts of a recipe go out; the
+//! readers of both notations call it.
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};

@@ -1,10 +1,10 @@
-//! Reading a recipe by the keys that it has in TOML.
+//! Reads a recipe by its keys in TOML. A tree comes in, a checked recipe goes out; `read/mod.rs` calls it.
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
 use crate::recipe::{BaseNeed, MaskStream, Method, Module, Param, Recipe, Slice, SliceSource, Source, Step};
 
-/// The keys of a recipe that are no parameters.
+/// The keys of a recipe that are not parameters.
 const TOP: [&str; 14] = [
     "method",
     "base",
@@ -54,7 +54,7 @@ impl Reader<'_> {
             },
         };
         if let Some(n) = node.get("seed") {
-            // TOML's integers end at 2⁶³ − 1; a larger seed is written as text.
+            // TOML's integers end at 2⁶³ − 1, so a larger seed is written as text.
             let seed = match &n.tree {
                 Tree::Whole(seed) => u64::try_from(*seed).ok(),
                 Tree::Text(seed) => seed.parse().ok(),
@@ -74,14 +74,14 @@ impl Reader<'_> {
         for (i, n) in self.list(node, "path", "[[path]]")?.iter().enumerate() {
             recipe.path.push(self.step(n, &format!("path[{i}]."))?);
         }
-        // Single values were checked above, with their lines; this finds what is wrong between them.
+        // Single values are checked above, with their lines. This check finds mistakes between values.
         let mut recipe = self.checked(recipe)?;
         self.without_base(&mut recipe)?;
         Ok(recipe)
     }
 
-    /// Takes the base out of the sources where the method measures the others against it. mergekit's recipes may list
-    /// it, but without parameters.
+    /// Removes the base from the sources if the method compares the other sources with it. mergekit's recipes may list
+    /// the base, but without parameters.
     fn without_base(&self, recipe: &mut Recipe) -> Read<()> {
         let Some(base) = recipe.base.clone().filter(|_| recipe.method.spec().base != BaseNeed::Unused) else {
             return Ok(());
@@ -99,7 +99,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The recipe, if nothing is wrong with it as a whole.
+    /// Returns the recipe if its values are valid together.
     pub(in crate::recipe) fn checked(&self, recipe: Recipe) -> Read<Recipe> {
         match recipe.check_values() {
             Ok(()) => Ok(recipe),
@@ -160,7 +160,7 @@ impl Reader<'_> {
         Ok(Slice { sources, base, parameters: self.parameters(node, &format!("{path}."), method)? })
     }
 
-    /// `[first, after the last]` under `key`.
+    /// The pair `[first, after the last]` under `key`.
     pub(in crate::recipe) fn layer_range(&self, node: &Node, key: &str, path: &str) -> Read<(usize, usize)> {
         let path = format!("{path}{key}");
         let shape = "must be two whole numbers, the first layer and the one after the last";

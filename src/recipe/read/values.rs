@@ -1,4 +1,5 @@
-//! Reading values of parameters in all their forms.
+//! Reads values of parameters in all their forms. Tree nodes come in, [`Values`] go out; the readers of both notations
+//! call it.
 
 use super::node::{Node, Tree};
 use super::{Read, Reader};
@@ -9,7 +10,7 @@ const GROUPS: [&str; 3] = ["embed", "layers", "head"];
 const FILTER: [&str; 2] = ["filter", "value"];
 
 impl Reader<'_> {
-    /// The parameters among the keys of a map; other keys are left to the caller.
+    /// The parameters among the keys of a map; the caller handles the other keys.
     pub(in crate::recipe) fn parameters(&self, node: &Node, path: &str, method: Method) -> Read<Parameters> {
         let mut out = Parameters::new();
         for entry in node.entries() {
@@ -40,7 +41,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A value in any form but filters.
+    /// A value in any form except filters.
     fn plain(&self, node: &Node, path: &str, spec: &ParamSpec) -> Read<Values> {
         match &node.tree {
             Tree::List(_) => Ok(Values::Gradient(self.numbers(node, path, spec)?)),
@@ -85,18 +86,18 @@ impl Reader<'_> {
         list.iter().enumerate().map(|(i, n)| self.number(n, &format!("{path}[{i}]"), spec)).collect()
     }
 
-    /// One number, or a yes or no, that the parameter may be.
+    /// One number, or one yes or no, that is allowed for the parameter.
     fn number(&self, node: &Node, path: &str, spec: &ParamSpec) -> Read<f64> {
         let value = match (spec.kind, &node.tree) {
             (Kind::Flag, Tree::Flag(flag)) => return Ok(f64::from(u8::from(*flag))),
-            // mergekit's reader (pydantic) turns these into each other.
+            // mergekit's reader (pydantic) converts between these types.
             (Kind::Flag, Tree::Whole(0 | 1)) if self.yaml => node.number(),
             (Kind::Flag, Tree::Text(text)) if self.yaml && flag_in(text).is_some() => {
                 flag_in(text).map(|flag| f64::from(u8::from(flag)))
             }
             (Kind::Number | Kind::Count, Tree::Flag(flag)) if self.yaml => Some(f64::from(u8::from(*flag))),
             (Kind::Flag, _) => return Err(self.bad(node.line, path, "must be true or false")),
-            // PyYAML takes 1e-5 for a text, and mergekit turns it into the number.
+            // PyYAML reads 1e-5 as a text, and mergekit turns it into a number.
             (_, Tree::Text(text)) if self.yaml => number_in(text).filter(|n| n.is_finite()),
             (Kind::Number | Kind::Count, _) => node.number(),
         };
@@ -105,7 +106,7 @@ impl Reader<'_> {
     }
 }
 
-/// A number that YAML takes for a text (`1e-3`), as Python's `float` reads it.
+/// Parses a number that YAML reads as a text (`1e-3`), as Python's `float` does.
 pub(in crate::recipe) fn number_in(text: &str) -> Option<f64> {
     let text = text.trim();
     let inside = text.split('_').all(|part| !part.is_empty()) || !text.contains('_');
@@ -113,7 +114,7 @@ pub(in crate::recipe) fn number_in(text: &str) -> Option<f64> {
     if inside && digits { text.replace('_', "").parse().ok() } else { None }
 }
 
-/// A yes or no as a text, as pydantic reads it.
+/// Parses a yes or no from a text, as pydantic does.
 fn flag_in(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "t" | "yes" | "y" | "on" => Some(true),

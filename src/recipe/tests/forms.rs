@@ -1,9 +1,9 @@
-//! Other words for the same recipe, and texts that are too long.
+//! Different notations of the same recipe, and texts that are too long.
 
 use super::super::RecipeFile;
 use super::{read, refused};
 
-/// A recipe in other words says the same to what knows only whole models.
+/// Recipes in other notations become the same recipe of whole models.
 #[test]
 fn other_words_for_whole_models() {
     let yaml = |text: &str| RecipeFile::from_yaml(text, "m.yml", false).unwrap().into_recipe().unwrap();
@@ -27,7 +27,7 @@ fn texts(many: usize, text: impl Fn(usize) -> String) -> String {
     (0..many).map(text).collect::<Vec<_>>().concat()
 }
 
-/// Texts of a hundred thousand parts are read or refused at once: what is compared pairwise takes minutes.
+/// A text of a hundred thousand parts is read or refused immediately; comparing all pairs of parts would take minutes.
 #[test]
 fn long_texts_are_refused_by_their_number() {
     let n = 100_000;
@@ -45,7 +45,7 @@ fn long_texts_are_refused_by_their_number() {
     let one =
         |weight: &str| format!("method = \"linear\"\nsource = [{{ model = \"m\", weight = {weight} }}]\n");
     refused(&one(&format!("[{filters}]")), &["has 100000 filters"]);
-    // A gradient may have as many points as it likes.
+    // A gradient may have any number of points.
     assert!(read(&one(&format!("[{}]", vec!["0.5"; n].join(", ")))).is_ok());
     let many: String = texts(n, |i| {
         format!(

@@ -1,4 +1,4 @@
-//! Reading, writing and checking recipes.
+//! Tests of reading, writing and checking recipes.
 
 mod forms;
 mod yaml;
@@ -65,7 +65,7 @@ fn a_base_among_the_sources_is_no_source() {
     assert_eq!(read(&text("")).unwrap().models(), ["a"]);
     assert_eq!(read(&text("")).unwrap().sources.len(), 1);
     refused(&text(", weight = 1.0"), &["r.toml:3", "source[0]", "base itself"]);
-    // A mean counts it.
+    // A linear mean keeps the base among the sources.
     let linear = text(", weight = 1.0").replace("ties", "linear");
     assert_eq!(read(&linear).unwrap().sources.len(), 2);
 }
@@ -137,7 +137,7 @@ fn sources_take_their_comments_along() {
     assert!(at("# speaks Japanese") < at("zoo:math-mul"));
 }
 
-/// A number that a parameter may be.
+/// A number that is allowed for the parameter.
 fn number(spec: &ParamSpec) -> BoxedStrategy<f64> {
     let range = spec.range;
     let (low, high) = (range.low.max(-1e3), range.high.min(1e3));
@@ -184,7 +184,7 @@ fn values(spec: &'static ParamSpec) -> BoxedStrategy<Values> {
     .boxed()
 }
 
-/// Parameters of one place; `all` for those that must be given.
+/// Parameters of one place in a recipe; `all` gives only those that are required.
 fn parameters(method: Method, per_model: bool, all: bool) -> BoxedStrategy<Parameters> {
     let mut out = Just(Parameters::new()).boxed();
     for spec in method.parameters() {
@@ -238,7 +238,7 @@ proptest! {
 
     #[test]
     fn json_round_trip(recipe in any_recipe()) {
-        // As a tree: the text of a float may lose its last bit.
+        // Goes through a tree: in a text a float may lose its last bit.
         let json = serde_json::to_value(&recipe).unwrap();
         let back: Recipe = serde_json::from_value(json).unwrap();
         prop_assert_eq!(back.to_toml(), recipe.to_toml());
@@ -318,7 +318,7 @@ fn the_table_is_complete_and_consistent() {
     }
 }
 
-/// `tests/golden/recipe/methods.json` is what mergekit 0.1.5 declares itself.
+/// mergekit 0.1.5's own declarations are in `tests/golden/recipe/methods.json`.
 #[test]
 fn the_table_says_what_mergekit_declares() {
     let theirs = include_str!("../../../tests/golden/recipe/methods.json");
@@ -334,8 +334,8 @@ fn the_table_says_what_mergekit_declares() {
             BaseNeed::Unused => "ignored",
         };
         assert_eq!(their["base"], base, "{name}");
-        // mergekit counts inputs with the base, or those besides the base; a task vector method
-        // without a source would give the base, which is no merge here.
+        // mergekit counts inputs either with the base or without it. A task vector method without a source would give
+        // the base unchanged; that is not a merge here.
         let count = |key: &str, end: usize| their[key][end].as_u64().map(|n| n as usize);
         let with_base = usize::from(ours.base == BaseNeed::Required);
         let least = count("non_base", 0).or(count("inputs", 0)).map_or(0, |n| n.max(1));

@@ -1,4 +1,4 @@
-//! mergekit's YAML: each construct of its own examples, mistakes with their lines, several documents.
+//! Tests of mergekit's YAML: each construct of its own examples, mistakes with their lines, several documents.
 
 use std::fmt::Write;
 
@@ -129,7 +129,7 @@ fn several_documents_in_order_of_use() {
     assert_eq!(RecipeFile::from_toml(&both.to_toml(), "", false).unwrap().recipes, both.recipes);
     refused(&text.replace("model: a,", "model: last,"), &["m.yml", "wait for each other", "last"]);
     refused(&text.replace("name: first\n", "name: last\n"), &["two recipes named last"]);
-    // The last brings along what it rests on.
+    // The last recipe includes the recipes that it depends on.
     let whole = both.clone().into_recipe().unwrap();
     assert_eq!(whole.before, [both.recipes[1].clone()]);
     let again = recipe_file(&whole.to_yaml().unwrap()).unwrap().into_recipe().unwrap();
@@ -171,13 +171,14 @@ fn a_recipe_is_named_by_others() {
         (vec![0, 1, 2], vec![0, 1], vec![0])
     );
     assert_eq!((chain.named("mixed+x"), chain.named("org/soup"), chain.named("none")), (Some(1), None, None));
-    // All named: the one that no other uses; where there are two, neither.
+    // If all recipes are named, the result is the one that no other recipe uses; if there are two such recipes, there
+    // is no result.
     let named =
         recipe_file(&CHAIN.replace("---\nmerge_method: ties", "---\nname: end\nmerge_method: ties")).unwrap();
     assert_eq!(named.result(), Some(2));
     let apart = named.to_yaml().unwrap().replace("mixed\n", "org/m\n").replace("name: org/m", "name: mixed");
     assert_eq!(recipe_file(&apart).unwrap().result(), None, "{apart}");
-    // A token's source is a use as well.
+    // A model that is the source of a token is used too.
     let token = CHAIN.replace("{model: mixed, parameters", "{model: org/m, parameters");
     assert_eq!(recipe_file(&token).unwrap().uses(2), [1]);
     refused(&CHAIN.replace("model: org/c", "model: mixed"), &["wait for each other", "mixed"]);
@@ -249,7 +250,7 @@ fn what_yaml_cannot_say_stays_in_a_comment() {
     let text = recipe.to_yaml().unwrap();
     assert!(text.starts_with("# yosegi: {") && !text.contains("base_model"), "{text}");
     assert_eq!(one(&text), recipe);
-    // Without the comment it is what mergekit reads: filters, and mergekit's own mask stream.
+    // Without the comment the text means what mergekit reads: filters, and mergekit's mask stream.
     let bare = one(text.split_once('\n').unwrap().1);
     assert!(matches!(bare.sources[0].weight(), Values::Filters(_)) && bare.mask == MaskStream::Mergekit);
     let outline = bare.outline(|_| 3).unwrap();
@@ -266,7 +267,7 @@ fn what_yaml_cannot_say_stays_in_a_comment() {
     }
 }
 
-/// The recipes to start from, and all that were merged with mergekit: both notations of each.
+/// Tests both notations of the recipes to start from, and of all recipes that were merged with mergekit.
 #[test]
 fn every_config_survives_the_way_to_yaml_and_back() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -291,7 +292,7 @@ fn toml_file(text: &str) -> RecipeFile {
     RecipeFile::from_toml(text, "m.toml", false).unwrap()
 }
 
-/// Aliases multiply: a text of some lines can stand for more than there is room for.
+/// Aliases multiply: a text of a few lines can expand to more than fits in memory.
 #[test]
 fn what_aliases_stand_for_is_bounded() {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();

@@ -1,5 +1,5 @@
-//! Writing a recipe as TOML. Written over an existing text, its comments, order and layout stay.
-//! `recipe/recipe_file.rs` calls it.
+//! Writes a recipe as TOML. A recipe, and optionally an existing text, comes in; TOML text goes out. Written over an
+//! existing text, its comments, order and layout stay. `recipe/recipe_file.rs` calls it.
 
 mod parts;
 mod values;
@@ -16,7 +16,7 @@ impl Recipe {
         document
     }
 
-    /// Writes over `document`, of which `old` was read.
+    /// Writes the recipe over `document`, from which the recipe `old` was read.
     pub(super) fn write_into(&self, document: &mut DocumentMut, old: Option<&Self>) {
         let table = document.as_table_mut();
         set_text(table, "name", self.name.as_deref());
@@ -57,7 +57,7 @@ impl Recipe {
             table.remove("source");
             return;
         }
-        // An inline array of as many sources stays inline; otherwise it becomes [[source]] tables.
+        // An inline array with the same number of sources stays inline; otherwise it becomes [[source]] tables.
         if let Some(array) = table.get_mut("source").and_then(Item::as_array_mut)
             && array.len() == self.sources.len()
             && array.iter().all(Value::is_inline_table)
@@ -78,7 +78,7 @@ impl Recipe {
     }
 }
 
-/// Writes sources as tables. An existing table moves with its model, so that its comments do too.
+/// Writes sources as tables. An existing table moves with its model, and so do the table's comments.
 fn write_tables(tables: &mut ArrayOfTables, sources: &[Source], method: Method) {
     let mut old: Vec<Option<Table>> = tables.iter().cloned().map(Some).collect();
     let named = |t: &Option<Table>, model: &str| {
@@ -99,7 +99,7 @@ fn write_tables(tables: &mut ArrayOfTables, sources: &[Source], method: Method) 
             table.decor_mut().set_prefix("\n");
             table
         });
-        // Without this it would be written where it was before.
+        // Otherwise the table would be written at its old position.
         table.set_position(None);
         write_source(&mut table, source, method);
         tables.push(table);
@@ -111,7 +111,7 @@ fn write_source(table: &mut dyn TableLike, source: &Source, method: Method) {
     set_parameters(table, &source.parameters, method);
 }
 
-/// Writes the parameters that the method has, and removes all others.
+/// Writes the parameters that the method has, and removes all other parameters.
 fn set_parameters(table: &mut dyn TableLike, parameters: &Parameters, method: Method) {
     for param in Param::ALL {
         match (parameters.get(param), method.parameter(param)) {
@@ -150,7 +150,7 @@ fn set_unless_default(table: &mut dyn TableLike, key: &str, value: Value, is_def
     }
 }
 
-/// Sets `key`, keeping the space and comments around the value it had.
+/// Sets `key` and keeps the space and comments around the old value.
 fn set(table: &mut dyn TableLike, key: &str, value: Value) {
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) => replace(old, value),
@@ -175,7 +175,7 @@ fn replace(old: &mut Value, mut new: Value) {
     }
 }
 
-/// Sets numbers as an array. In an old array of the same length unchanged numbers keep their comments.
+/// Sets numbers as an array. If the old array has the same length, unchanged numbers keep their comments.
 fn set_numbers(table: &mut dyn TableLike, key: &str, numbers: &[f64], kind: super::Kind) {
     match table.get_mut(key).and_then(Item::as_array_mut) {
         Some(array) if array.len() == numbers.len() => {

@@ -1,4 +1,5 @@
-//! Writing slices, path, tokenizer, module and alignment as TOML: as a whole, where one has changed.
+//! Writes slices, path, tokenizer, module and alignment as TOML. A part that has changed is written anew as a whole.
+//! `write/mod.rs` calls it.
 
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value};
 
@@ -37,7 +38,7 @@ pub(super) fn slices(slices: &[Slice], method: Method) -> Item {
     Item::ArrayOfTables(out)
 }
 
-/// One step a line.
+/// A path as TOML with one step on each line.
 pub(super) fn path(steps: &[Step]) -> Item {
     let mut list = Array::new();
     for step in steps {

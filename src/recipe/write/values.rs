@@ -1,11 +1,11 @@
-//! Writing values of parameters as TOML.
+//! Writes values of parameters as TOML. [`Values`] come in, TOML items go out; `write/mod.rs` calls it.
 
 use toml_edit::{Array, InlineTable, Item, TableLike, Value};
 
 use super::{set, set_numbers};
 use crate::recipe::{Kind, Values};
 
-/// One number as its parameter is written: a yes or no, a whole number, a number.
+/// One number in the form of its parameter: a yes or no, a whole number, or a number.
 pub(super) fn value_of(number: f64, kind: Kind) -> Value {
     match kind {
         Kind::Flag => (number != 0.0).into(),
@@ -14,7 +14,7 @@ pub(super) fn value_of(number: f64, kind: Kind) -> Value {
     }
 }
 
-/// Writes a value under `key`; what has not changed stays as it was written.
+/// Writes a value under `key`. Unchanged values keep their text.
 pub(super) fn set_values(table: &mut dyn TableLike, key: &str, values: &Values, kind: Kind) {
     match values {
         Values::All(value) => replace_whole(table, key, value_of(*value, kind)),
@@ -47,7 +47,7 @@ pub(super) fn set_values(table: &mut dyn TableLike, key: &str, values: &Values, 
     }
 }
 
-/// Sets a value, also where the old one is a table of its own.
+/// Sets a value, even if the old value is a separate table.
 fn replace_whole(table: &mut dyn TableLike, key: &str, value: Value) {
     if table.get(key).is_some_and(|i| !i.is_value()) {
         table.remove(key);

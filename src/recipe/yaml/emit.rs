@@ -1,4 +1,4 @@
-//! Trees → YAML text, in a form that every YAML reader reads alike.
+//! Turns trees into YAML text that every YAML reader reads in the same way. `yaml/write.rs` calls it.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ fn block(out: &mut String, node: &Node, indent: usize) {
     }
 }
 
-/// `key: value`; the line's indent is written already.
+/// Writes `key: value`; the caller has already written the indent of the line.
 fn pair(out: &mut String, entry: &Entry, indent: usize) {
     out.push_str(&quoted(&entry.key));
     out.push(':');
@@ -67,7 +67,7 @@ fn inline(node: &Node) -> String {
     }
 }
 
-/// With a point and a signed exponent, as YAML 1.1 wants it.
+/// A number with a decimal point and a signed exponent, as YAML 1.1 requires.
 fn number(n: f64) -> String {
     let text = format!("{n:?}");
     let Some((mantissa, exponent)) = text.split_once('e') else { return text };
@@ -76,7 +76,7 @@ fn number(n: f64) -> String {
     format!("{mantissa}{point}e{sign}{exponent}")
 }
 
-/// A text without quotes where no reader can mistake it for anything else, otherwise in double quotes.
+/// A text, in double quotes unless every reader is sure to read the bare text as a text.
 fn quoted(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-' | '+' | '@');
     let start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.'));
@@ -87,7 +87,7 @@ fn quoted(text: &str) -> String {
         || text.starts_with(".i")
         || text.starts_with(".N")
         || text.starts_with(".I");
-    // Other readers of YAML take more for numbers.
+    // Other readers of YAML read more texts as numbers.
     let bare = text.replace('_', "");
     let number = bare.parse::<f64>().is_ok()
         || bare.starts_with(|c: char| c.is_ascii_digit())

@@ -1,5 +1,5 @@
-//! YAML text → trees, one for each document, within limits. Plain scalars, merge keys and tags are read as `PyYAML`
-//! reads them.
+//! Parses YAML text within limits. A text comes in, one tree for each document goes out; `yaml/schema.rs` calls it.
+//! Plain scalars, merge keys and tags are read as in `PyYAML`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,26 +10,26 @@ use crate::limits::{DEPTH, YAML_VALUES};
 use crate::recipe::RecipeError;
 use crate::recipe::read::{Entry, Node, Reader, Tree};
 
-/// This many bytes of a text count as one more value.
+/// Each run of this many bytes in a text counts as one more value.
 const TEXT_VALUE: usize = 64;
 
-/// What YAML's own tags begin with, as the parser gives them.
+/// The prefix of YAML's own tags in the parser's events.
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// A document, and its top-level keys that hold anchors which other keys use.
+/// A document, and its top-level keys that hold anchors used under other keys.
 pub(super) struct Document {
     pub root: Node,
     pub anchor_holders: HashSet<String>,
 }
 
-/// A collection being read.
+/// A collection that is still being read.
 enum Open {
     List(Head, Vec<Node>),
     Map(Head, OpenMap),
 }
 
-/// The head of a collection: its anchor (0 for none), its line, how many values were read before it, and the depth of
-/// what it holds.
+/// The head of a collection: its anchor (0 for none), its line, the number of values read before it, and the depth of
+/// its content.
 struct Head {
     anchor: usize,
     line: Option<usize>,
@@ -37,33 +37,33 @@ struct Head {
     inside: usize,
 }
 
-/// A mapping being read.
+/// A mapping that is still being read.
 #[derive(Default)]
 struct OpenMap {
     entries: Vec<Entry>,
-    /// Place of each key among them.
+    /// For each key its index in `entries`.
     keys: HashMap<String, usize>,
     /// The entries under each merge key (`<<`).
     merged: Vec<Vec<Entry>>,
-    /// The key whose value comes next, with its line; `None` as its text is the merge key.
+    /// The key whose value comes next, and its line. The key's text is `None` if it is the merge key.
     key: Option<(Option<String>, Option<usize>)>,
 }
 
-/// Size and depth of a node with every alias in it expanded.
+/// Size and depth of a node after all its aliases are expanded.
 #[derive(Clone, Copy)]
 struct Extent {
     values: usize,
     depth: usize,
 }
 
-/// A node with an anchor, and the index of the top-level key that it is under.
+/// A node with an anchor, and the index of the top-level key above it.
 struct Anchored {
     node: Node,
     extent: Extent,
     under: Option<usize>,
 }
 
-/// The documents of a text that hold anything.
+/// The documents of a text, without empty ones.
 pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Document>, RecipeError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder {
@@ -72,7 +72,7 @@ pub(super) fn documents(text: &str, reader: &Reader<'_>) -> Result<Vec<Document>
         anchors: HashMap::new(),
         count: 0,
         copies: 0,
-        // Without aliases a text has no more values than bytes.
+        // Without aliases a text can't have more values than bytes.
         most: YAML_VALUES.saturating_add(text.len()),
         anchor_holders: HashSet::new(),
         out: Vec::new(),
@@ -91,12 +91,12 @@ struct Builder<'r, 'p> {
     reader: &'r Reader<'p>,
     stack: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
-    /// Values so far, every alias expanded, and how many there may be.
+    /// Number of values so far, with aliases expanded, and its limit.
     count: usize,
     most: usize,
-    /// Values in the copies that are kept for aliases.
+    /// Number of values in the copies kept for aliases.
     copies: usize,
-    /// Indices of the document's keys that hold anchors which others use.
+    /// Indices of the document's keys that hold anchors used under other keys.
     anchor_holders: HashSet<usize>,
     out: Vec<Document>,
 }
@@ -128,7 +128,7 @@ impl Builder<'_, '_> {
                 self.count = self.count.saturating_add(values);
                 let found = match tag.as_deref().map(tag_kind) {
                     None if plain => Ok(scalar(&text)),
-                    // PyYAML asks what a plain one is all the same.
+                    // PyYAML looks for the type of a plain scalar with this tag too.
                     Some(TagKind::Unspecific) if style == ScalarStyle::Plain => Ok(scalar(&text)),
                     None | Some(TagKind::Unspecific) => Ok(Tree::Text(text.to_string())),
                     Some(TagKind::Core(name)) => tagged(name, &text).ok_or(name),
@@ -149,7 +149,7 @@ impl Builder<'_, '_> {
                 if let Some(holder) = found.under.filter(|h| under != Some(*h)) {
                     self.anchor_holders.insert(holder);
                 }
-                // Before it is copied.
+                // The values are counted before they are copied.
                 self.spend(extent.values, line)?;
                 let node = self.anchors[&anchor].node.clone();
                 self.put(node, 0, extent, line)
@@ -185,7 +185,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// A collection begins.
+    /// Begins a collection.
     fn open(
         &mut self,
         anchor: usize,
@@ -211,7 +211,7 @@ impl Builder<'_, '_> {
         self.syntax(line, format!("more than {DEPTH} lists and maps within each other"))
     }
 
-    /// Counts values and refuses too many.
+    /// Counts values and refuses to go over the limit.
     fn spend(&mut self, values: usize, line: Option<usize>) -> Result<(), RecipeError> {
         self.count = self.count.saturating_add(values);
         if self.count.saturating_add(self.copies) > self.most {
@@ -225,7 +225,7 @@ impl Builder<'_, '_> {
         self.put(node, head.anchor, extent, head.line)
     }
 
-    /// Adds a complete node to the collection that is being read.
+    /// Adds a complete node to the innermost open collection.
     fn put(
         &mut self,
         node: Node,
@@ -240,7 +240,7 @@ impl Builder<'_, '_> {
             head.inside = head.inside.max(extent.depth);
         }
         if anchor > 0 {
-            // It is copied here and at every alias.
+            // The node is copied here and at every alias.
             self.copies = self.copies.saturating_add(extent.values);
             self.spend(0, line)?;
             let under = self.top_place();
@@ -273,7 +273,7 @@ impl Builder<'_, '_> {
     fn entry(&mut self, name: String, line: Option<usize>, node: Node) -> Result<(), RecipeError> {
         let Some(Open::Map(_, map)) = self.stack.last_mut() else { return Ok(()) };
         if let Some(first) = map.keys.get(&name).copied() {
-            // The last one counts, as in PyYAML, if that is taken at all.
+            // If a repeated key is accepted, its last value applies, as in PyYAML.
             map.entries[first].value = node;
             let problem = "is given twice; take one out";
             return self.reader.refuse(self.reader.bad(line, &name.escape_debug().to_string(), problem));
@@ -283,7 +283,7 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// Keeps what is under a merge key: a mapping, or a list of mappings in their order.
+    /// Stores the content of a merge key: a mapping, or a list of mappings in their order.
     fn merge(&mut self, node: Node, line: Option<usize>) -> Result<(), RecipeError> {
         let maps = match node.tree {
             Tree::Map(entries) => vec![entries],
@@ -308,7 +308,7 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// The index of the top-level key whose value is being read.
+    /// The index of the top-level key whose value is being read now.
     fn top_place(&self) -> Option<usize> {
         match self.stack.first() {
             Some(Open::Map(_, map)) if map.key.is_some() => Some(map.entries.len()),
@@ -318,10 +318,10 @@ impl Builder<'_, '_> {
 }
 
 impl OpenMap {
-    /// All entries: first those under merge keys whose key the map does not have itself, then its own. Also the keys
-    /// that merge keys give more than once; of these the last entry applies, for keys of one character the first:
-    /// `PyYAML` 6.0.4 compares keys by identity, which Python shares for the shortest texts alone. (YAML itself, and
-    /// earlier releases, take the first.)
+    /// All entries: first those under merge keys, except keys that the map itself has, then the map's own. Also returns
+    /// the keys that merge keys give more than once. Of such a key the last entry applies; of a key of one character
+    /// the first: `PyYAML` 6.0.4 compares keys by identity, which Python shares only for the shortest texts. (YAML
+    /// itself, and earlier releases, take the first.)
     fn whole(self) -> (Vec<Entry>, Vec<String>) {
         let mut places: HashMap<String, usize> = HashMap::new();
         let (mut out, mut twice): (Vec<Entry>, Vec<String>) = (Vec::new(), Vec::new());
@@ -341,13 +341,13 @@ impl OpenMap {
     }
 }
 
-/// What a tag says.
+/// The meaning of a tag.
 enum TagKind<'t> {
-    /// `!`: what it is without a tag.
+    /// `!`: the node is read without the tag.
     Unspecific,
-    /// One of YAML's own, by its short name.
+    /// One of YAML's own tags, by its short name.
     Core(&'t str),
-    /// A tag that no recipe has.
+    /// A tag that can't be in a recipe.
     Other(&'t str),
 }
 

@@ -1,4 +1,5 @@
-//! The type of a plain YAML scalar, by YAML 1.1 as `PyYAML` resolves it, since mergekit reads with `PyYAML`.
+//! Finds the type of a plain YAML scalar by YAML 1.1 as `PyYAML` does, because mergekit reads with `PyYAML`. A scalar's
+//! text comes in, a tree node goes out; `yaml/parse.rs` and `yaml/emit.rs` call it.
 
 use std::sync::LazyLock;
 
@@ -10,7 +11,7 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-/// `PyYAML`'s patterns (`resolver.py`), without words, which [`scalar`] lists.
+/// `PyYAML`'s patterns (`resolver.py`), without the words, which are in [`scalar`].
 static FLOAT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*)$",
@@ -34,7 +35,7 @@ pub(super) fn scalar(text: &str) -> Tree {
         "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Tree::Flag(true),
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Tree::Flag(false),
         ".nan" | ".NaN" | ".NAN" => return Tree::Number(f64::NAN),
-        // A key of its own, and what PyYAML has no value for.
+        // `<<` is a special key, and PyYAML has no value for `=`.
         "<<" | "=" => return Tree::Other,
         _ => {}
     }
@@ -59,8 +60,8 @@ pub(super) fn scalar(text: &str) -> Tree {
     if DATE.is_match(text) { Tree::Other } else { Tree::Text(text.to_owned()) }
 }
 
-/// A scalar with one of YAML's own tags, by its short name; `None` where it cannot be that, or the tag is
-/// one that no recipe has.
+/// A scalar with one of YAML's own tags, by the tag's short name. `None` if the text does not fit the tag, or if no
+/// recipe can have this tag.
 pub(super) fn tagged(tag: &str, text: &str) -> Option<Tree> {
     Some(match (tag, scalar(text)) {
         ("str", _) => Tree::Text(text.to_owned()),
@@ -75,7 +76,7 @@ pub(super) fn tagged(tag: &str, text: &str) -> Option<Tree> {
     })
 }
 
-/// `1:30` is 90, and 1.5 is 1.5.
+/// Reads numbers in base 60: `1:30` is 90, and 1.5 is 1.5.
 fn sexagesimal(text: &str) -> Option<f64> {
     let mut out = 0.0;
     for part in text.split(':') {
@@ -97,7 +98,7 @@ fn whole(digits: &str, negative: bool) -> Option<Tree> {
         digits.parse()
     };
     let Ok(magnitude) = magnitude else {
-        // More digits than any number here has.
+        // The text has more digits than fit in any integer type here.
         return digits.parse().ok().map(|n: f64| Tree::Number(if negative { -n } else { n }));
     };
     let signed = i128::try_from(magnitude).ok()? * if negative { -1 } else { 1 };

@@ -1,4 +1,5 @@
-//! YAML trees → recipes, by mergekit's keys.
+//! Turns YAML trees into recipes, by mergekit's keys. A YAML text comes in; recipes and warnings go out;
+//! `recipe/recipe_file.rs` calls it.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,7 @@ const SLICE: [&str; 4] = ["sources", "base_model", "parameters", "residual_weigh
 const SLICE_SOURCE: [&str; 3] = ["model", "layer_range", "parameters"];
 const MODULE: [&str; 3] = ["models", "slices", "parameters"];
 
-/// Begins the comment line with what mergekit's YAML has no key for.
+/// The start of the comment line that holds what mergekit's YAML has no key for.
 pub(super) const COMMENT_PREFIX: &str = "# yosegi: ";
 
 /// The keys of the comment line.
@@ -43,7 +44,7 @@ pub(super) struct ExtraKeys {
     /// A base that only gives config and tokenizer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// Filters for embedding, norm and head are one value for each layer group.
+    /// Filters for embedding, norm and head mean one value for each layer group.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub groups: bool,
 }
@@ -53,7 +54,7 @@ const fn is_zero(seed: &u64) -> bool {
     *seed == 0
 }
 
-/// The recipes of a text, and a sentence for everything that was ignored.
+/// The recipes of a text, and one sentence for each thing that was ignored.
 pub(in crate::recipe) fn read(
     text: &str,
     place: &str,
@@ -97,7 +98,7 @@ fn extra_keys(text: &str, reader: &Reader<'_>) -> Read<Vec<ExtraKeys>> {
     Ok(out)
 }
 
-/// A document without keys that only hold anchors for others. mergekit ignores these; each gives a warning.
+/// A document without the keys that only hold anchors for other keys. mergekit ignores such keys; each gives a warning.
 fn without_holders(reader: &Reader<'_>, document: Document) -> Node {
     let Document { mut root, anchor_holders } = document;
     if let Tree::Map(entries) = &mut root.tree {
@@ -171,7 +172,7 @@ fn document(reader: &Reader<'_>, node: &Node, extra: ExtraKeys) -> Read<Recipe> 
     Ok(recipe)
 }
 
-/// A key path of a recipe as it stands in YAML.
+/// A recipe's key path in YAML's notation.
 fn in_yaml(key: &str) -> String {
     let key = key.replace(".layers", ".layer_range");
     match key.strip_prefix("slice[") {
@@ -187,7 +188,7 @@ fn in_yaml(key: &str) -> String {
     }
 }
 
-/// Changes the parameters of the recipe, its module, sources and slices.
+/// Applies `change` to the parameters of the recipe, its module, sources and slices.
 fn each_parameters(recipe: &mut Recipe, mut change: impl FnMut(&mut Parameters)) {
     change(&mut recipe.parameters);
     recipe.module.iter_mut().for_each(|m| change(&mut m.parameters));
@@ -198,7 +199,7 @@ fn each_parameters(recipe: &mut Recipe, mut change: impl FnMut(&mut Parameters))
     }
 }
 
-/// Turns the filters that stand for one value a layer group back into that; see [`group_filters`].
+/// Turns filters made by [`group_filters`] back into one value for each layer group.
 fn as_groups(values: &mut Values) {
     let Values::Filters(list) = values else { return };
     if let [embed, norm, head, rest] = list.as_slice()
@@ -213,7 +214,7 @@ fn as_groups(values: &mut Values) {
 
 const GROUPS: [&str; 3] = ["embed_tokens", "model.norm", "lm_head"];
 
-/// One value a layer group as mergekit can write it: filters, and a gradient with one point a layer.
+/// One value for each layer group in a form that mergekit has: filters, and a gradient with one point for each layer.
 pub(super) fn group_filters(embed: f64, layers: &[f64], head: f64) -> Vec<Filter> {
     let one = |name: &str, value: f64| Filter { filter: Some(name.to_owned()), value: Values::All(value) };
     vec![
@@ -242,7 +243,7 @@ fn tokenizer(reader: &Reader<'_>, node: &Node) -> Read<Option<TokenizerSpec>> {
     }
 }
 
-/// The mapping under `parameters`. Where `scope` is given, parameters of another scope are refused.
+/// The mapping under `parameters`. With a `scope`, parameters of other scopes are refused.
 fn parameters(
     reader: &Reader<'_>,
     node: &Node,
@@ -278,7 +279,7 @@ fn models(reader: &Reader<'_>, node: &Node, path: &str, recipe: &mut Recipe) -> 
         reader.known_keys(n, &key, &MODEL, None)?;
         let model = model_of(reader, n, &key)?;
         if measured && recipe.base.as_ref() == Some(&model) {
-            // mergekit ignores parameters of the base.
+            // mergekit ignores the base's parameters.
             if let Some(odd) = given(n, "parameters").filter(|p| !p.entries().is_empty()) {
                 let place = reader.at(odd.line);
                 let told = format!(

@@ -1,5 +1,5 @@
-//! Texts as `PyYAML` and mergekit 0.1.5 read them (`tests/golden/recipe/notation.py`), and what YAML may hold
-//! that no recipe has.
+//! Tests that texts are read as in `PyYAML` and mergekit 0.1.5 (`tests/golden/recipe/notation.py`), and tests of YAML
+//! that no recipe can contain.
 
 use std::fmt::Write;
 
@@ -92,7 +92,7 @@ fn recipes_are_what_mergekit_makes_of_them() {
                     "{name}"
                 );
             }
-            // A tab between two values does no harm.
+            // A tab between two values is harmless.
             None if name == "tabs between" => assert!(found.is_ok()),
             None => assert!(found.is_err(), "{name}"),
         }
@@ -105,7 +105,7 @@ fn what_no_recipe_has_is_refused_in_a_sentence() {
         let error = RecipeFile::from_yaml(text, "m.yml", false).unwrap_err().to_string();
         assert!(error.contains(needle) && error.contains("m.yml:"), "{error}");
     };
-    // Each alias nine of the one before.
+    // Each alias holds the previous one nine times.
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let list = vec![format!("*a{}", i - 1); 9].join(", ");
@@ -123,14 +123,14 @@ fn what_no_recipe_has_is_refused_in_a_sentence() {
     refused("a: &a [*a]\n", "an alias before its anchor");
     refused("a: !!omap [b: 1]\n", "the tag");
     refused("merge_method: linear\nmerge_method: ties\n", "is given twice");
-    // An anchor that none uses is no reason for a key.
+    // An unknown key is not accepted if its anchor is unused.
     refused(
         "x: &x 1\nmerge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}]\n",
         "unknown key x",
     );
 }
 
-/// A key that is given twice counts as its last, where that is asked for.
+/// A key that is given twice has its last value, if the reader is lenient.
 #[test]
 fn the_last_of_two_counts_if_lenient() {
     let text = "merge_method: ties\nmerge_method: linear\nmodels: [{model: a, parameters: {weight: 1, weight: 2}}]\n";

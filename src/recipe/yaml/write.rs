@@ -1,4 +1,5 @@
-//! Writing a recipe as mergekit's YAML: recipe → tree → text.
+//! Writes a recipe as mergekit's YAML. A recipe becomes a tree, the tree becomes text; `recipe/recipe_file.rs` calls
+//! it.
 
 use super::emit;
 use super::schema::{COMMENT_PREFIX, ExtraKeys, group_filters};
@@ -25,7 +26,8 @@ impl Recipe {
         let mut top = Builder::default();
         top.text("name", self.name.as_deref());
         top.text("merge_method", Some(self.method.name()));
-        // For mergekit every base is an input. A base that only gives config and tokenizer goes into the comment line.
+        // For mergekit every base is an input, so a base that only gives config and tokenizer goes into the comment
+        // line.
         let unused = self.method.spec().base == BaseNeed::Unused;
         let listed = |b: &&String| self.sources.iter().any(|s| s.model == **b);
         match &self.base {
@@ -116,7 +118,7 @@ impl Recipe {
                     "has one value a layer group, which mergekit's YAML cannot say here; use a gradient";
                 return Err(RecipeError::in_memory(param.name(), problem));
             }
-            // A list of one layer would be read as a gradient of one point, which it equals.
+            // Without the flag a list of one layer would be read as a gradient of one point, which has the same value.
             extra.groups |= each;
             map.put(param.name(), value(values, spec.kind));
         }
@@ -124,7 +126,7 @@ impl Recipe {
     }
 }
 
-/// Keys in the order in which they are put; empty maps are left out.
+/// Builds a map with its keys in the order of insertion; leaves out empty maps.
 #[derive(Default)]
 struct Builder(Vec<Entry>);
 

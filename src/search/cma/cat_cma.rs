@@ -1,10 +1,11 @@
 //! `CatCMA` with margin, over real genes and switches (Hamano et al., arXiv 2504.07884): real genes are drawn from the
-//! normal distribution of CMA-ES, each switch from a probability of its own. `search/table.rs` makes it.
+//! normal distribution of CMA-ES, each switch from its own probability. Ranked points come in, samples go out;
+//! `search/table.rs` makes it.
 //!
 //! The probabilities follow the stochastic natural gradient of the ranks, with a step of length δ in the metric of the
-//! Fisher information. δ shrinks where successive steps contradict each other (ASNG, Akimoto et al. 2019, algorithm 1).
-//! No probability comes nearer to 0 or 1 than 1 − 0.73^(1/m), m being the number of switches. A switch takes no
-//! dimension of the covariance matrix, which needs fewer evaluations than a margin on hidden numbers.
+//! Fisher information. δ shrinks if successive steps contradict each other (ASNG, Akimoto et al. 2019, algorithm 1). No
+//! probability comes nearer to 0 or 1 than 1 − 0.73^(1/m), where m is the number of switches. A switch takes no
+//! dimension of the covariance matrix; this needs fewer evaluations than a margin on hidden numbers.
 
 use rand::Rng;
 
@@ -14,7 +15,7 @@ use crate::search::normal::{reseeded, stream};
 use crate::search::space::{GeneInfo, nearest_image};
 use crate::search::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
-/// Signal to noise at which δ stays (ASNG's α).
+/// The signal-to-noise ratio at which δ stays the same (ASNG's α).
 const SIGNAL: f64 = 1.5;
 
 pub(in crate::search) struct CatSearch {
@@ -22,7 +23,7 @@ pub(in crate::search) struct CatSearch {
     /// Indices of the real genes and of the switches.
     real: Vec<usize>,
     switches: Vec<usize>,
-    /// Least probability of either side of a switch.
+    /// Lower bound for the probability of on, and for the probability of off.
     least: f64,
     population: usize,
     active: bool,
@@ -33,12 +34,12 @@ pub(in crate::search) struct CatSearch {
 }
 
 struct State {
-    /// Of the real genes, in units of their first steps; none where all are switches.
+    /// CMA-ES over the real genes, in units of their first steps; `None` if all genes are switches.
     cma: Option<Cma>,
     stop: StopCriteria,
     generation: u64,
     run: u64,
-    /// Probability that a switch is on.
+    /// For each switch, the probability that it is on.
     on: Vec<f64>,
     /// ASNG's s, γ, and Δ = 1/δ.
     path: Vec<f64>,
@@ -80,7 +81,7 @@ impl CatSearch {
         &self.encoding.genes[j]
     }
 
-    /// A raw point of real numbers (in first steps) and switches.
+    /// Makes a raw point of real numbers (in first steps) and switches.
     fn raw(&self, real: &[f64], on: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut out = vec![0.0; self.encoding.genes.len()];
         for (&j, x) in self.real.iter().zip(real) {
@@ -93,7 +94,8 @@ impl CatSearch {
         out
     }
 
-    /// The real genes of a raw point, in first steps; of an injected one the mirror image near the mean.
+    /// The real genes of a raw point, in first steps. For an injected point each is the mirror image nearest to the
+    /// mean.
     fn coordinates(&self, point: &[f64], injected: bool) -> Vec<f64> {
         let Some(cma) = &self.state.cma else { return Vec::new() };
         let one = |(&j, mean): (&usize, &f64)| {
@@ -114,7 +116,7 @@ impl CatSearch {
         f64::from(u8::from(point[j] > f64::midpoint(self.gene(j).low, self.gene(j).high)))
     }
 
-    /// Updates the probabilities from points, best first; `weights` are those of the better half.
+    /// Updates the probabilities from points, best first; `weights` are the weights of the better half.
     fn learn_switches(&mut self, points: &[&Vec<f64>], rows: Option<&[&[bool]]>, weights: &[f64]) {
         let m = self.switches.len();
         if m == 0 {
@@ -128,7 +130,7 @@ impl CatSearch {
                 }
             }
         }
-        // In the metric of the Fisher information, 1/(p (1 − p)).
+        // Lengths are in the metric of the Fisher information, 1/(p (1 − p)).
         let state = &mut self.state;
         let scaled: Vec<f64> =
             gradient.iter().zip(&state.on).map(|(g, p)| g / (p * (1.0 - p)).sqrt()).collect();
@@ -150,7 +152,7 @@ impl CatSearch {
         state.shrink *= libm::exp(beta * (state.gamma - square / SIGNAL));
     }
 
-    /// Restarts the normal distribution where its numbers overflow or degenerate.
+    /// Restarts the normal distribution if its numbers overflow or degenerate.
     fn keep_sound(&mut self) {
         let Some(cma) = &self.state.cma else { return };
         if cma.is_sound() && (1e-14..1e6).contains(&cma.step) {
@@ -168,7 +170,7 @@ impl CatSearch {
 impl Strategy for CatSearch {
     fn sample(&mut self) -> Vec<Vec<f64>> {
         let real = self.state.cma.as_ref().map_or_else(|| vec![Vec::new(); self.population], Cma::sample);
-        // Another stream than the real numbers'.
+        // The switches use another stream than the real numbers.
         let mut rng = stream(reseeded(self.seed, u64::MAX), self.state.generation);
         let mut out = Vec::with_capacity(real.len());
         for real in &real {

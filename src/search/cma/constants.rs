@@ -1,5 +1,6 @@
-//! The constants of CMA-ES for n variables and λ points: Hansen's tutorial (arXiv 1604.00772), table 1, for the full
-//! matrix; Ros & Hansen 2008 for the diagonal one.
+//! The constants of CMA-ES. The number of variables n and of points λ come in, the constants go out: Hansen's tutorial
+//! (arXiv 1604.00772), table 1, for the full matrix; Ros & Hansen 2008 for the diagonal one. `distribution.rs` uses
+//! them.
 
 /// Default population, 4 + ⌊3 ln n⌋ (Hansen, arXiv 1604.00772, table 1).
 #[must_use]
@@ -7,14 +8,14 @@ pub fn default_population(dim: usize) -> usize {
     4 + (3.0 * libm::log(dim.max(1) as f64)).floor() as usize
 }
 
-/// Symbols as in the tutorial.
+/// The constants; symbols as in the tutorial.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct Constants {
     pub n: usize,
     pub lambda: usize,
-    /// How many weights are above 0; those sum to 1.
+    /// Number of weights above 0; these weights sum to 1.
     pub mu: usize,
-    /// λ recombination weights, best first; those after the first μ are negative, or 0.
+    /// λ recombination weights, best first. The weights after the first μ are negative, or 0.
     pub weights: Vec<f64>,
     pub mu_eff: f64,
     pub c_sigma: f64,
@@ -27,9 +28,9 @@ pub(in crate::search) struct Constants {
 }
 
 impl Constants {
-    /// For n ≥ 1 variables and λ ≥ 2 points. `diagonal` learns (n + 2)/3 times as fast, which n
-    /// instead of n²/2 numbers allow (Ros & Hansen 2008, section 3). `active` keeps the negative
-    /// weights; without it they are 0.
+    /// Constants for n ≥ 1 variables and λ ≥ 2 points. `diagonal` learns (n + 2)/3 times as fast, which is possible
+    /// with n instead of n²/2 numbers (Ros & Hansen 2008, section 3). `active` keeps the negative weights; without it
+    /// they are 0.
     pub(in crate::search) fn new(n: usize, lambda: usize, diagonal: bool, active: bool) -> Self {
         let dim = n as f64;
         let half = libm::log(f64::midpoint(lambda as f64, 1.0));
@@ -63,8 +64,8 @@ impl Constants {
         Self { n, lambda, mu, weights, mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu, chi_n }
     }
 
-    /// Generations between two decompositions of the matrix, so that their O(n³) costs at most a tenth of the O(n²)
-    /// updates between them (tutorial, B.2).
+    /// Generations between two decompositions of the matrix. With this gap the O(n³) decompositions cost at most a
+    /// tenth of the O(n²) updates between them (tutorial, B.2).
     pub(in crate::search) fn eigen_gap(&self) -> u64 {
         (1.0 / ((self.c_1 + self.c_mu) * self.n as f64 * 10.0)).ceil().max(1.0) as u64
     }
@@ -96,7 +97,7 @@ mod tests {
                     assert!((1..lambda).contains(&k.mu));
                     assert!(k.c_1 > 0.0 && k.c_mu > 0.0 && k.c_1 + k.c_mu <= 1.0, "{k:?}");
                     let minus: f64 = k.weights.iter().filter(|w| **w < 0.0).sum();
-                    // What is taken away can't make a variance negative.
+                    // The negative weights can't make a variance negative.
                     assert!(-minus * k.c_mu * n as f64 <= 1.0 - k.c_1 - k.c_mu + 1e-12, "{k:?}");
                     assert!(active == (minus < 0.0) || k.c_1 + k.c_mu > 1.0 - 1e-9, "{k:?}");
                     assert!(k.eigen_gap() >= 1);

@@ -1,16 +1,17 @@
-//! The covariance matrix of CMA-ES, full or diagonal, with its decomposition. `distribution.rs` updates it.
+//! The covariance matrix of CMA-ES, full or diagonal, with its decomposition. Steps come in, samples and lengths go
+//! out; `distribution.rs` calls it.
 
 use super::eigen::{add, dot, eigen, identity};
 
-/// C of N(m, σ² C) over n variables.
+/// The matrix C of N(m, σ² C) over n variables.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) enum Covariance {
     FullMatrix(FullMatrix),
-    /// The variances (n).
+    /// Only the variances (n).
     Diagonal(Vec<f64>),
 }
 
-/// C with its eigenvectors as they were `age` updates ago: C = B D² Bᵀ.
+/// C and its eigenvectors: C = B D² Bᵀ. The eigenvectors were computed `age` updates ago.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct FullMatrix {
     n: usize,
@@ -23,8 +24,8 @@ pub(in crate::search) struct FullMatrix {
     age: u64,
 }
 
-/// `factor` · y yᵀ to be added to C. Where `active` is false the point does not use the variable: it adds its present
-/// variance and no covariance.
+/// The term `factor` · y yᵀ, to be added to C. If `active` is false for a variable, the point does not use that
+/// variable: the term then adds the variable's present variance and no covariance.
 pub(in crate::search) struct RankOneUpdate<'a> {
     pub factor: f64,
     pub y: &'a [f64],
@@ -63,7 +64,7 @@ impl Covariance {
         }
     }
 
-    /// C ← `keep` · C + Σ `terms`. The eigenvectors are computed again once they are `gap` updates old.
+    /// C ← `keep` · C + Σ `terms`. Computes the eigenvectors again once they are `gap` updates old.
     pub(in crate::search) fn update(&mut self, keep: f64, terms: &[RankOneUpdate], gap: u64) {
         let n = self.n();
         let mut diagonal: Vec<f64> = (0..n).map(|j| self.variance(j)).collect();
@@ -109,7 +110,7 @@ impl Covariance {
         }
     }
 
-    /// Standard deviations along the axes: the shortest and the longest.
+    /// The shortest and the longest standard deviation along the axes.
     pub(in crate::search) fn axes(&self) -> (f64, f64) {
         let range = |axes: &mut dyn Iterator<Item = f64>| {
             axes.fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)))
@@ -166,7 +167,7 @@ impl FullMatrix {
         }
     }
 
-    /// Decomposes C. Where it is no longer positive definite D holds NaN, which [`Covariance::is_sound`] reports.
+    /// Decomposes C. If C is no longer positive definite, D holds NaN, which [`Covariance::is_sound`] reports.
     fn decompose(&mut self) {
         self.age = 0;
         match eigen(self.c.clone(), self.n) {
@@ -199,7 +200,7 @@ mod tests {
             let y = [0.3, -0.2, 0.9];
             let white = shape.whiten(&y);
             assert!((shape.square(&y) - dot(&white, &white)).abs() < 1e-12);
-            // C^½ Bᵀ-turned: the length of a spread z is that of z in the metric of C.
+            // The length of a spread z in the metric of C is the length of z.
             assert!((shape.square(&shape.spread(&y)) - dot(&y, &y)).abs() < 1e-12);
             let (short, long) = shape.axes();
             assert!(0.0 < short && short < long);

@@ -1,14 +1,14 @@
 //! The distribution of CMA-ES and its update (Hansen, arXiv 1604.00772): negative weights, a full or a diagonal
 //! covariance matrix, injected points (Hansen, arXiv 1110.4181), and variables that a point may leave unused. Ranked
-//! points come in, samples go out. Symbols are the tutorial's. Bounds, margins, restarts and ranking are the caller's
-//! (`search.rs`, `cat_cma.rs`).
+//! points come in, samples go out. Symbols are the tutorial's. The callers (`search.rs`, `cat_cma.rs`) handle bounds,
+//! margins, restarts and ranking.
 
 use super::constants::Constants;
 use super::covariance::{Covariance, RankOneUpdate};
 use super::eigen::{add, dot};
 use crate::search::normal::{normals, stream};
 
-/// N(m, σ² C) and its evolution paths; every variable's first step size is 1.
+/// N(m, σ² C) and its evolution paths. Each variable's first step size is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct Cma {
     k: Constants,
@@ -27,14 +27,14 @@ pub(in crate::search) struct Cma {
 /// A point that the update learns from.
 pub(in crate::search) struct Point<'a> {
     pub x: &'a [f64],
-    /// Not drawn from the distribution: its step is clipped to a length that a drawn one may have.
+    /// The point was not drawn from the distribution. Its step is clipped to the greatest length of a drawn step.
     pub injected: bool,
-    /// Which of its variables it uses; `None` for all.
+    /// The variables that the point uses; `None` for all.
     pub active: Option<&'a [bool]>,
 }
 
 impl Cma {
-    /// Around `mean` (n ≥ 1 numbers) with λ ≥ 2 points a generation.
+    /// A distribution around `mean` (n ≥ 1 numbers) with λ ≥ 2 points a generation.
     pub(in crate::search) fn new(
         mean: Vec<f64>,
         step: f64,
@@ -60,7 +60,7 @@ impl Cma {
         &self.k
     }
 
-    /// The λ points of this generation; asked again, the same ones.
+    /// The λ points of this generation. A second call gives the same points.
     pub(in crate::search) fn sample(&self) -> Vec<Vec<f64>> {
         let mut rng = stream(self.seed, self.generation);
         let point = |_| {
@@ -71,15 +71,15 @@ impl Cma {
         (0..self.k.lambda).map(point).collect()
     }
 
-    /// Learns from λ points, best first.
+    /// Updates the distribution from λ points, best first.
     pub(in crate::search) fn tell(&mut self, points: &[Point]) {
         let k = self.k.clone();
         self.generation += 1;
         let steps: Vec<Vec<f64>> = points.iter().map(|p| self.step_to(p)).collect();
         let better = || k.weights.iter().zip(points.iter().zip(&steps)).take(k.mu);
 
-        // The evolution paths take the whole step: an unused variable adds unbiased noise to it, while leaving it out
-        // would look like a shorter step. The mean moves only in the variables used.
+        // The evolution paths use the whole step: an unused variable only adds unbiased noise, but without it the step
+        // would look too short. The mean moves only in the variables used.
         let mut whole = vec![0.0; k.n];
         let mut moved = vec![0.0; k.n];
         for (w, (point, y)) in better() {
@@ -104,7 +104,7 @@ impl Cma {
         add(&mut self.path_shape, push, &whole);
 
         self.reshape(&k, points, &steps, goes_on);
-        // No single generation changes σ by more than a factor of e (arXiv 1110.4181, eq. 9).
+        // One generation changes σ by at most a factor of e (arXiv 1110.4181, eq. 9).
         self.step *= libm::exp((k.c_sigma / k.d_sigma * (length / k.chi_n - 1.0)).min(1.0));
     }
 
@@ -113,8 +113,8 @@ impl Cma {
         self.generation += 1;
     }
 
-    /// y = (x − m)/σ, clipped for an injected point to √n + 2n/(n + 2) in the metric of C
-    /// (arXiv 1110.4181, eq. 3 and table 1).
+    /// y = (x − m)/σ. For an injected point y is clipped to √n + 2n/(n + 2) in the metric of C (arXiv 1110.4181, eq. 3
+    /// and table 1).
     fn step_to(&self, point: &Point) -> Vec<f64> {
         let mut y: Vec<f64> = point.x.iter().zip(&self.mean).map(|(x, m)| (x - m) / self.step).collect();
         if point.injected {
@@ -129,19 +129,19 @@ impl Cma {
         y
     }
 
-    /// The Mahalanobis length to which an injected step is clipped.
+    /// The greatest Mahalanobis length of an injected step; longer steps are clipped.
     fn reach(&self) -> f64 {
         let n = self.k.n as f64;
         n.sqrt() + 2.0 * n / (n + 2.0)
     }
 
-    /// Whether an injected point lies so far off that its step would be clipped.
+    /// Whether an injected point is so far away that its step would be clipped.
     pub(in crate::search) fn is_far(&self, x: &[f64]) -> bool {
         let y: Vec<f64> = x.iter().zip(&self.mean).map(|(x, m)| (x - m) / self.step).collect();
         self.shape.square(&y).sqrt() > self.reach()
     }
 
-    /// Updates the step size's path `p_σ`; gives its length.
+    /// Updates the step size's path `p_σ` and returns its length.
     fn follow_step(&mut self, k: &Constants, whole: &[f64]) -> f64 {
         let push = (k.c_sigma * (2.0 - k.c_sigma) * k.mu_eff).sqrt();
         self.path_step.iter_mut().for_each(|p| *p *= 1.0 - k.c_sigma);
@@ -183,7 +183,8 @@ impl Cma {
         self.step * self.shape.variance(j).sqrt()
     }
 
-    /// The longest deviation of a variable, or coordinate of σ `p_c` (what the tolerance `TolX` is about).
+    /// The longest deviation of a variable, or coordinate of σ `p_c`, whichever is longer; the stopping criterion
+    /// `TolX` uses it.
     pub(in crate::search) fn extent(&self) -> f64 {
         let path = self.path_shape.iter().fold(0.0f64, |s, p| s.max(p.abs())) * self.step;
         (0..self.k.n).map(|j| self.deviation(j)).fold(path, f64::max)
@@ -198,7 +199,7 @@ mod tests {
         x.iter().map(|x| Point { x, injected: false, active: None }).collect()
     }
 
-    /// Evaluations until the sphere is below 1e-10, or 40,000.
+    /// Number of evaluations until the sphere function is below 1e-10; at most 40,000.
     fn sphere(mut cma: Cma) -> usize {
         let value = |x: &[f64]| dot(x, x);
         let mut evaluations = 0;
@@ -235,7 +236,7 @@ mod tests {
             told.insert(0, Point { x: &far, injected: true, active: None });
             cma.tell(&told);
             let distance: f64 = cma.mean.iter().map(|m| (m - 40.0).powi(2)).sum::<f64>().sqrt();
-            // One generation moves it by no more than a drawn point could.
+            // One generation moves the mean by no more than a drawn point could.
             let first = cma.mean.iter().map(|m| m * m).sum::<f64>().sqrt();
             assert!(generation > 0 || (first > 0.5 && first < 6.0), "{first}");
             if distance < 3.0 {

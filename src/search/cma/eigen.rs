@@ -1,15 +1,14 @@
-//! Eigenvectors of a symmetric matrix: Householder tridiagonalisation and implicit QL with
-//! Wilkinson's shift (Golub & Van Loan, Matrix Computations, 8.3). Rows are kept contiguous, so
-//! that n = 200 takes a few milliseconds; there is no threading and no fused multiply-add, so
-//! that every machine finds the same digits.
+//! Eigenvectors of a symmetric matrix: Householder tridiagonalisation and implicit QL with Wilkinson's shift (Golub &
+//! Van Loan, Matrix Computations, 8.3). `covariance.rs` calls it. Rows are contiguous, so n = 200 takes a few
+//! milliseconds. There are no threads and no fused multiply-add, so every machine computes the same digits.
 
-/// Eigenvalues (n), not sorted, and eigenvectors as the rows of an n × n matrix. `a` is n × n,
-/// row by row, symmetric. `None` where it does not converge (numbers that are not finite).
+/// Eigenvalues (n), not sorted, and eigenvectors as the rows of an n × n matrix. `a` is symmetric, n × n, row by row.
+/// `None` if the iteration does not converge (numbers that are not finite).
 pub(in crate::search) fn eigen(mut a: Vec<f64>, n: usize) -> Option<(Vec<f64>, Vec<f64>)> {
     let (mut diagonal, mut off, reflections) = tridiagonal(&mut a, n);
     let mut rows = identity(n);
     ql(&mut diagonal, &mut off, &mut rows, n)?;
-    // OptimiserSpec k is an eigenvector of the tridiagonal matrix; Q turns it into one of `a`.
+    // Row k is an eigenvector of the tridiagonal matrix; Q turns it into an eigenvector of `a`.
     for row in rows.chunks_exact_mut(n.max(1)) {
         for (first, v, beta) in reflections.iter().rev() {
             let tail = &mut row[*first..];
@@ -20,7 +19,7 @@ pub(in crate::search) fn eigen(mut a: Vec<f64>, n: usize) -> Option<(Vec<f64>, V
     Some((diagonal, rows))
 }
 
-/// The reflections H = I − β v vᵀ with the index of their first row.
+/// The reflections H = I − β v vᵀ, each with the index of its first row.
 type Reflections = Vec<(usize, Vec<f64>, f64)>;
 
 /// a → Qᵀ a Q with Q the product of the reflections: diagonal (n), off-diagonal (n, the last is 0).
@@ -63,7 +62,7 @@ fn tridiagonal(a: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>, Reflections) {
     (((0..n).map(|i| a[i * n + i])).collect(), off, reflections)
 }
 
-/// Diagonalises the tridiagonal matrix; every rotation is applied to the rows.
+/// Diagonalises the tridiagonal matrix and applies every rotation to the rows.
 fn ql(d: &mut [f64], e: &mut [f64], rows: &mut [f64], n: usize) -> Option<()> {
     for l in 0..n {
         for turn in 0.. {
@@ -115,7 +114,7 @@ fn ql(d: &mut [f64], e: &mut [f64], rows: &mut [f64], n: usize) -> Option<()> {
     d.iter().all(|x| x.is_finite()).then_some(())
 }
 
-/// √(a² + b²) without overflow, from operations that IEEE rounds alike everywhere.
+/// √(a² + b²) without overflow. Uses only operations that IEEE rounds in the same way everywhere.
 fn length(a: f64, b: f64) -> f64 {
     let (a, b) = (a.abs(), b.abs());
     let (large, small) = if a > b { (a, b) } else { (b, a) };
@@ -128,7 +127,7 @@ pub(in crate::search) fn identity(n: usize) -> Vec<f64> {
     out
 }
 
-/// aᵀb in four partial sums, always the same ones.
+/// aᵀb in four partial sums, which are always the same four.
 pub(in crate::search) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0f64; 4];
     let (left, right) = (a.chunks_exact(4), b.chunks_exact(4));
@@ -157,7 +156,7 @@ mod tests {
     fn vectors_diagonalise_and_are_orthonormal() {
         for n in [1, 2, 3, 5, 17, 40] {
             for spread in [0.0, 8.0] {
-                // A random symmetric matrix, with rows and columns of very different size.
+                // A random symmetric matrix whose rows and columns differ greatly in size.
                 let z = normals(&mut stream(n as u64, 0), n * n);
                 let size = |i: usize| 10f64.powf(-spread * i as f64 / n as f64);
                 let mut a = vec![0.0; n * n];

@@ -1,15 +1,16 @@
-//! CMA-ES as a strategy: genes in units of their first step sizes, switches as the sign of a hidden number, margins,
-//! injected points, and restarts. `search/table.rs` makes one for each of its optimisers.
+//! CMA-ES as a strategy: real genes in units of their first step sizes, a switch as the sign of a hidden number, with
+//! margins, injected points and restarts. Ranked points come in, samples go out. `search/table.rs` makes one for each
+//! CMA-ES optimiser.
 //!
-//! **Margin** (Hamano et al., arXiv 2205.13482): a switch is on where its hidden number is above 0. After each update
-//! the mean of that number is clamped so that either side keeps a probability of at least α = 1/(n λ): no switch is
-//! ever decided for good. Hidden numbers start with step size 1 and a mean that gives the switch its first
+//! **Margin** (Hamano et al., arXiv 2205.13482): a switch is on if its hidden number is above 0. After each update the
+//! mean of that number is clamped so that both on and off keep a probability of at least α = 1/(n λ). No switch is
+//! therefore ever decided for good. Hidden numbers start with step size 1 and a mean that gives the switch its first
 //! probability.
 //!
-//! **Restarts** (Auger & Hansen 2005; Hansen 2009): where [`StopCriteria`] ends a run, the next
-//! begins at a random place. IPOP multiplies the population by `factor` each time. BIPOP alternates between such large
-//! runs and small ones with few points and a small first step, whichever has used fewer evaluations. Without restarts
-//! a run goes on, and begins again from its mean only where its numbers overflow or degenerate.
+//! **Restarts** (Auger & Hansen 2005; Hansen 2009): when [`StopCriteria`] ends a run, the next run begins at a random
+//! place. IPOP multiplies the population by `factor` each time. BIPOP alternates between such large runs and small runs
+//! with few points and a small first step; the kind that has used fewer evaluations is next. Without restarts a run
+//! goes on, and begins again from its mean only if its numbers overflow or degenerate.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -21,7 +22,7 @@ use crate::search::normal::{quantile, reseeded};
 use crate::search::space::{GeneInfo, nearest_image};
 use crate::search::strategy::{CheckedSetup, Encoding, GenerationResult, Strategy};
 
-/// How runs follow one another.
+/// Which run follows a run that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::search) enum Restarts {
     None,
@@ -29,16 +30,16 @@ pub(in crate::search) enum Restarts {
     Bipop,
 }
 
-/// Runs of CMA-ES, one after another.
+/// A sequence of CMA-ES runs.
 pub(in crate::search) struct CmaSearch {
     encoding: Encoding,
     /// First step size of each gene; 1 for a switch.
     scale: Vec<f64>,
     diagonal: bool,
     active: bool,
-    /// Whether it learns which genes each point uses.
+    /// Whether the strategy learns which genes each point uses.
     conditional: bool,
-    /// α, for the margin.
+    /// α of the margin; `None` without a margin.
     margin: Option<f64>,
     restarts: Restarts,
     factor: f64,
@@ -51,19 +52,19 @@ pub(in crate::search) struct CmaSearch {
 struct State {
     cma: Cma,
     stop: StopCriteria,
-    /// Runs begun, the first excluded.
+    /// Number of runs begun after the first.
     run: u64,
-    /// How often the large regime has grown.
+    /// How often the population of the large runs has grown.
     grown: i32,
-    /// Whether this run belongs to the small regime.
+    /// Whether this is one of the small runs.
     small: bool,
-    /// Evaluations of the large and the small regime; those of this run.
+    /// Evaluations used by the large runs and by the small runs; then evaluations of this run.
     used: [u64; 2],
     here: u64,
 }
 
 impl CmaSearch {
-    /// `margin` of `Some(0)` is 1/(n λ).
+    /// Makes the strategy; `margin` of `Some(0)` means 1/(n λ).
     pub(in crate::search) fn new(
         setup: &CheckedSetup,
         diagonal: bool,
@@ -79,7 +80,7 @@ impl CmaSearch {
             .collect();
         let least = 1.0 / (setup.genes.len() * setup.population) as f64;
         let conditional = setup.conditional && setup.options.get("conditional").is_none_or(|&c| c > 0.5);
-        // Negative weights are not defined for genes that a point does not use.
+        // Negative weights are undefined for genes that a point does not use.
         let active = !conditional && setup.option("active") > 0.5;
         let start = hidden_start(&encoding, &setup.start, least.min(0.25));
         let start = start.iter().zip(&scale).map(|(x, s)| x / s).collect();
@@ -98,7 +99,7 @@ impl CmaSearch {
         }
     }
 
-    /// Clamps switches so that both sides have at least probability α.
+    /// Clamps the means of switches so that on and off both have at least probability α.
     fn keep_margin(&mut self) {
         let Some(margin) = self.margin else { return };
         let reach = -quantile(margin);
@@ -109,8 +110,8 @@ impl CmaSearch {
         }
     }
 
-    /// A raw point in the search's coordinates: a switch as its hidden number, a number of an injected point as the
-    /// mirror image nearest to the mean.
+    /// A raw point in the search's coordinates. A switch becomes its hidden number. A real gene of an injected point
+    /// becomes the mirror image nearest to the mean.
     fn coordinates(&self, point: &[f64], injected: bool) -> Vec<f64> {
         let cma = &self.state.cma;
         let one = |(j, (&x, &scale)): (usize, (&f64, &f64))| {
@@ -120,7 +121,7 @@ impl CmaSearch {
                 let hidden = x - f64::midpoint(gene.low, gene.high);
                 return match injected {
                     false => hidden,
-                    // An injected genome only gives the side: take a likely number on it.
+                    // An injected genome only says on or off, so take a likely hidden number on that side.
                     true if (hidden > 0.0) == (mean > 0.0) => mean,
                     true => 0.5 * cma.deviation(j) * hidden.signum(),
                 };
@@ -138,7 +139,7 @@ impl CmaSearch {
         x.iter().zip(&self.scale).enumerate().map(one).collect()
     }
 
-    /// The next run, once this one has ended.
+    /// Begins the next run after this one has ended.
     fn begin_again(&mut self) {
         let mut state = State {
             run: self.state.run + 1,
@@ -191,7 +192,7 @@ impl CmaSearch {
         start.iter().zip(&self.scale).map(|(x, s)| x / s).collect()
     }
 
-    /// A start for another run: switches undecided, genes anywhere in their bounds.
+    /// A start for another run: switches are undecided, other genes are anywhere in their bounds.
     fn anywhere(&self, rng: &mut ChaCha12Rng) -> Vec<f64> {
         let point = self.encoding.anywhere(rng);
         let one = |((x, s), &b): ((&f64, &f64), &bool)| if b { 0.0 } else { x / s };
@@ -205,7 +206,7 @@ impl State {
     }
 }
 
-/// The start with each switch's value read as its probability: the mean of a hidden number with
+/// The start, with the value of each switch read as its probability. A switch becomes the mean of a hidden number with
 /// deviation 1, kept `least` away from certainty, plus the middle that [`CmaSearch::raw`] adds.
 fn hidden_start(encoding: &Encoding, start: &[f64], least: f64) -> Vec<f64> {
     let one = |((&x, gene), &binary): ((&f64, &GeneInfo), &bool)| {
@@ -222,7 +223,7 @@ impl Strategy for CmaSearch {
         self.state.cma.sample().iter().map(|x| self.raw(x)).collect()
     }
 
-    /// Learns from the λ best of sampled and injected points. Where all are equal the distribution stays, and other
+    /// Updates from the λ best of the sampled and injected points. If all are equal, the distribution stays and other
     /// points are drawn from it.
     fn tell(&mut self, result: &GenerationResult) {
         let mut order = result.ranking();
@@ -248,7 +249,7 @@ impl Strategy for CmaSearch {
         let over = match self.restarts {
             Restarts::None => !self.state.cma.is_sound() || !(1e-14..1e6).contains(&self.state.cma.step),
             Restarts::Ipop | Restarts::Bipop => {
-                // A small run may use half of what the large ones have (Hansen 2009).
+                // A small run may use half as many evaluations as the large runs have used (Hansen 2009).
                 self.state.stop.stopped().is_some()
                     || (self.state.small && 2 * self.state.here > self.state.used[0].max(1))
             }

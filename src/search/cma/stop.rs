@@ -1,9 +1,10 @@
 //! The stopping criteria of a run of CMA-ES (Hansen 2009, "Benchmarking a BI-population CMA-ES", section 2; pycma's
-//! defaults). Each generation's fitness comes in, the name of the first criterion met goes out.
+//! defaults). Each generation's fitness comes in, the name of the first criterion met goes out. The CMA-ES strategies
+//! call it.
 
 use super::distribution::Cma;
 
-/// The history of a run's fitness, and the criterion that it met first.
+/// The fitness history of a run, and the first criterion that the run has met.
 #[derive(Clone, Debug, Default)]
 pub(in crate::search) struct StopCriteria {
     /// Best and median fitness of each generation.
@@ -12,20 +13,20 @@ pub(in crate::search) struct StopCriteria {
     stopped: Option<&'static str>,
 }
 
-/// σ√C below this share of the first step sizes (`TolX`).
+/// σ√C is below this share of the first step sizes (`TolX`).
 const TOL_X: f64 = 1e-11;
-/// Range of the best fitness values (`TolFun`).
+/// The range of the best fitness values is below this (`TolFun`).
 const TOL_FUN: f64 = 1e-12;
-/// σ times the longest axis grew by this factor (`TolXUp`).
+/// σ times the longest axis has grown by this factor (`TolXUp`).
 const TOL_X_UP: f64 = 1e4;
-/// Longest by shortest axis, the root of the condition number 1e14.
+/// Ratio of the longest to the shortest axis: the root of the condition number 1e14.
 const AXIS_RATIO: f64 = 1e7;
 
 /// Names of the criteria.
 const REASONS: [&str; 6] = ["unsound numbers", "TolX", "TolFun", "TolXUp", "ConditionCov", "Stagnation"];
 
 impl StopCriteria {
-    /// Takes a generation's fitness, best first, after `cma` has learnt it.
+    /// Takes a generation's fitness, best first, after `cma` has learnt from that generation.
     pub(in crate::search) fn tell(&mut self, cma: &Cma, ranked: &[f64]) {
         self.best.push(ranked[0]);
         self.median.push(ranked[ranked.len() / 2]);
@@ -46,7 +47,7 @@ impl StopCriteria {
         let history = 10 + (30 * k.n).div_ceil(k.lambda);
         let recent = &self.best[generations.saturating_sub(history)..];
         let flat = generations >= history && range(recent) < TOL_FUN && range(ranked) < TOL_FUN;
-        // Between 120 + 30 n/λ and 20,000 generations, the last fifth of them.
+        // The window is the last fifth of the generations, but between 120 + 30 n/λ and 20,000 generations.
         let window = (generations / 5).clamp(120 + 30 * k.n / k.lambda, 20_000);
         let stagnates = generations > 2 * window && {
             let part = (window * 3) / 10;
@@ -71,7 +72,7 @@ impl StopCriteria {
 fn range(values: &[f64]) -> f64 {
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    // All failed: they are as equal as any.
+    // If all failed, they count as equal.
     if high > low { high - low } else { 0.0 }
 }
 

@@ -1,21 +1,21 @@
-//! Every kind of search space behind one type. The session makes one from its config and asks it for recipes.
-//! A new kind of space is a variant here and a file beside it: the matches lead through what it must do.
+//! Every kind of search space behind one type. The session makes one from its config and asks it for recipes. To add a
+//! kind of space, add a variant here and a file beside this one; the compiler then lists the matches to extend.
 
 use super::gene::{ActiveGenes, GeneInfo, Genome};
 use super::parameters::{Space, SpaceError};
 use super::path::{PathError, PathSpace};
 use crate::recipe::Recipe;
 
-/// What a session searches.
+/// The space that a session searches.
 #[derive(Clone, Debug)]
 pub enum AnySpace {
-    /// Numbers of a merge.
+    /// Parameters of a merge.
     Parameters(Space),
     /// Paths through layers.
     Path(PathSpace),
 }
 
-/// Why a recipe is not in a space.
+/// Why a space does not contain a recipe.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NotInSpace {
     #[error(transparent)]
@@ -34,7 +34,7 @@ impl AnySpace {
         }
     }
 
-    /// Which genes are switches; empty where none is.
+    /// Which genes are switches; empty if there are none.
     #[must_use]
     pub fn binary(&self) -> Vec<bool> {
         match self {
@@ -43,7 +43,7 @@ impl AnySpace {
         }
     }
 
-    /// Which genes a genome uses; `None` where it uses all.
+    /// Tells which genes a genome uses; `None` if every genome uses all.
     #[must_use]
     pub fn active(&self) -> Option<ActiveGenes> {
         match self {

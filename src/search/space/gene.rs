@@ -1,5 +1,5 @@
-//! The genes of a search space: what each number of a genome stands for, its bounds, and how a search that walks past
-//! a bound is reflected back.
+//! The genes of a search space: the meaning of each number of a genome, its bounds, and the reflection of numbers
+//! beyond a bound. The spaces make genes; the optimisers read them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::recipe::Param;
 #[serde(transparent)]
 pub struct Genome(pub Vec<f64>);
 
-/// Which genes a genome uses, one flag a gene: a path's scale is used only while its hop is on the path.
+/// Tells which genes a genome uses, one flag for each gene. For example, a path's scale is used only while its hop is
+/// on the path.
 pub type ActiveGenes = Arc<dyn Fn(&[f64]) -> Vec<bool> + Send + Sync>;
 
 /// Bounds, start and first step size of one kind of gene. Equal bounds make a constant, not a gene.
@@ -20,14 +21,14 @@ pub type ActiveGenes = Arc<dyn Fn(&[f64]) -> Vec<bool> + Send + Sync>;
 pub struct GeneRange {
     pub low: f64,
     pub high: f64,
-    /// Where the search begins.
+    /// The value at which the search begins.
     pub start: f64,
     /// Standard deviation of the first generation.
     pub sigma: f64,
 }
 
 impl GeneInfo {
-    /// A number between bounds that is no parameter of a recipe.
+    /// A gene between bounds that sets no parameter of a recipe.
     #[must_use]
     pub fn number(name: impl Into<String>, bounds: (f64, f64), start: f64, sigma: f64) -> Self {
         let (low, high) = bounds;
@@ -36,7 +37,7 @@ impl GeneInfo {
 }
 
 impl GeneRange {
-    /// A number that is not searched.
+    /// A number that is fixed and not searched.
     #[must_use]
     pub const fn fixed(value: f64) -> Self {
         Self { low: value, high: value, start: value, sigma: 0.0 }
@@ -50,9 +51,9 @@ impl GeneRange {
 /// One dimension of the space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GeneInfo {
-    /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene, `lambda` for one of no source.
+    /// `ja.weight[3]`, `ja.density[embed]`, `ja.weight` for a global gene, `lambda` for a gene without a source.
     pub name: String,
-    /// The recipe's parameter that it sets, if it sets one.
+    /// The parameter of the recipe that the gene sets; `None` if it sets none.
     pub param: Option<Param>,
     /// Index of the source in the recipe.
     pub source: Option<usize>,
@@ -62,9 +63,9 @@ pub struct GeneInfo {
     pub sigma: f64,
 }
 
-/// Reflects `x` into the gene's bounds, as often as needed: a mirror stands at each bound, so the
-/// map is continuous and has period 2 (high − low). A number inside stays as it is, to the bit;
-/// one that is not finite becomes the gene's start.
+/// Reflects `x` into the gene's bounds, if needed several times. Each bound acts as a mirror, so the map is continuous
+/// and has period 2 (high − low). A number inside the bounds does not change, to the bit. A number that is not finite
+/// becomes the gene's start.
 #[must_use]
 pub fn reflect(x: f64, gene: &GeneInfo) -> f64 {
     let GeneInfo { low, high, .. } = *gene;
@@ -96,11 +97,11 @@ pub(in crate::search) fn nearest(x: f64, gene: &GeneInfo) -> f64 {
     x.clamp(gene.low, gene.high)
 }
 
-/// Short names for genes: `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`. Names that would
-/// become the same stay whole.
+/// Short names for genes: `zoo:ja` → `ja`, `augmxnt/shisa-gamma-7b-v1@main` → `shisa-gamma-7b-v1`. Names whose short
+/// forms would be equal stay whole.
 pub(in crate::search) fn short_names(sources: &[String]) -> Vec<String> {
     let short = |s: &str| {
-        // The name of an earlier stage's merge, not a path.
+        // This is the name of an earlier stage's merge, not a path.
         if s.starts_with("stage:") {
             return s.to_owned();
         }

@@ -1,35 +1,36 @@
-//! How finely a parameter is searched: one gene a layer, a band of layers, the whole model, … Genes come in, the
-//! parameter's value for every tensor goes out, and back. A new way to group layers is a variant of [`Groups`] and
-//! its arms here.
+//! How finely a parameter is searched: one gene for each layer, for a band of layers, for the whole model, and so on.
+//! Genes come in, the parameter's value for every tensor goes out, and the reverse. `parameters.rs` calls it. A new way
+//! to group layers is a variant of [`Groups`] and its arms here.
 
 use crate::limits::CURVE;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Filter, LayerGroup, Values};
 
-/// How fine the genes of a parameter are. In all but [`Self::Global`] and [`Self::Filters`] the
-/// embedding and the head (final norm and LM head) have numbers of their own.
+/// How fine the genes of a parameter are. Except in [`Self::Global`] and [`Self::Filters`], the embedding and the head
+/// (final norm and LM head) have separate numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Groups {
-    /// One number a decoder block.
+    /// One number for each decoder block.
     #[default]
     Layer,
     /// One number for the whole model.
     Global,
-    /// Two numbers a decoder block: its attention, and its MLP.
+    /// Two numbers for each decoder block: one for its attention, one for its MLP.
     Halves,
-    /// The blocks in this many bands of neighbours.
+    /// One number for each band of adjacent blocks; this is the number of bands.
     Bands(usize),
-    /// This many points, evenly over the blocks from the first to the last, straight lines between.
+    /// One number for each of this many points, spaced evenly from the first block to the last and joined by straight
+    /// lines.
     Smooth(usize),
-    /// One number for the tensors whose name holds each text; the first that fits counts, and the
-    /// last is `*`, the rest.
+    /// One number for each text, for the tensors whose name contains that text. The first text that matches applies;
+    /// the last text is `*`, for all other tensors.
     Filters(Vec<String>),
 }
 
 impl Groups {
-    /// The fewest decoder blocks that these groups can be laid over.
+    /// The least number of decoder blocks that these groups need.
     #[must_use]
     pub fn least_layers(&self) -> usize {
         match self {
@@ -40,7 +41,7 @@ impl Groups {
     }
 }
 
-/// The genes of one parameter, for models of `layers` blocks.
+/// The genes of one parameter, for models with `layers` blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::search) struct Layout {
     groups: Groups,
@@ -49,7 +50,7 @@ pub(in crate::search) struct Layout {
     layers: usize,
 }
 
-/// Names of the tensors of a block, its attention half first.
+/// Name parts of a block's tensors; those of its attention half come first.
 const ATTENTION: [&str; 5] = [
     "self_attn.q_proj.weight",
     "self_attn.k_proj.weight",
@@ -83,7 +84,8 @@ impl Layout {
         }
     }
 
-    /// The suffix of each gene's name, which says what it covers: `[3]`, `[embed+head]`; empty for the whole model.
+    /// The suffix of each gene's name; it says what the gene covers: `[3]`, `[embed+head]`. It is empty for the whole
+    /// model.
     pub(in crate::search) fn labels(&self) -> Vec<String> {
         let layers = self.layers;
         let middle: Vec<String> = match &self.groups {
@@ -109,7 +111,7 @@ impl Layout {
         std::iter::once(ends(first)).chain(middle).chain(last.map(ends)).collect()
     }
 
-    /// The parameter's value that these genes stand for; as many as [`Self::labels`].
+    /// The parameter's value for the given genes; `numbers` has the length of [`Self::labels`].
     pub(in crate::search) fn values(&self, numbers: &[f64]) -> Values {
         let each = |layers: Vec<f64>| {
             let head = if self.tie_ends { numbers[0] } else { numbers[numbers.len() - 1] };
@@ -129,7 +131,7 @@ impl Layout {
                 let half = |of: usize| each(middle().iter().skip(of).step_by(2).copied().collect());
                 let part =
                     |name: Option<&str>, of| Filter { filter: name.map(str::to_owned), value: half(of) };
-                // A Llama block's norms: the first stands before attention, the other before the MLP.
+                // A Llama block has two norms: the first precedes attention, the other the MLP.
                 Values::Filters(vec![
                     part(Some("self_attn"), 0),
                     part(Some("input_layernorm"), 0),
@@ -142,9 +144,9 @@ impl Layout {
         }
     }
 
-    /// The genes nearest to a parameter's value: the mean over what each covers; for points with lines between, the
-    /// least-squares fit. `values` with one value a block has as many as the models have blocks. NaN where the value
-    /// leaves a tensor out.
+    /// The genes nearest to a parameter's value. Each is the mean over the tensors that it covers; for points joined by
+    /// lines it is the least-squares fit. If `values` has one value for each block, their number is that of the models'
+    /// blocks. NaN if the value leaves a tensor out.
     pub(in crate::search) fn numbers(&self, values: &Values) -> Vec<f64> {
         let embed = resolved(values, "model.embed_tokens.weight", LayerGroup::Embedding, self.layers);
         let head = [
@@ -186,7 +188,7 @@ impl Layout {
         std::iter::once(first).chain(middle).chain(last).collect()
     }
 
-    /// The share that each of the blocks' genes has in block `i`.
+    /// For each gene of the blocks, its share in the value of block `i`.
     fn shares(&self, i: usize) -> Vec<f64> {
         let (n, layers) = match self.groups {
             Groups::Bands(n) | Groups::Smooth(n) => (n, self.layers),
@@ -208,7 +210,7 @@ impl Layout {
         out
     }
 
-    /// Mean over the tensors whose first filter is `filter`.
+    /// Mean over the tensors for which `filter` is the first filter that matches.
     fn filtered(&self, values: &Values, filters: &[String], filter: &str) -> f64 {
         let mut names = vec![
             (LayerGroup::Embedding, "model.embed_tokens.weight".to_owned()),
@@ -223,7 +225,7 @@ impl Layout {
         let of = |(group, name): &(LayerGroup, String)| resolved(values, name, *group, self.layers);
         let here: Vec<f64> =
             names.iter().filter(|(_, n)| first(n).is_some_and(|f| f == filter)).map(of).collect();
-        // No known tensor has this part in its name (only some families do): take the filter's own value.
+        // No known tensor has this part in its name (only some families have it), so take the filter's own value.
         if here.is_empty() {
             return resolved(values, filter, LayerGroup::Block(0), self.layers);
         }
@@ -231,7 +233,7 @@ impl Layout {
     }
 }
 
-/// A value for one tensor; NaN where no filter fits it.
+/// The value for one tensor; NaN if no filter matches it.
 fn resolved(values: &Values, tensor: &str, group: LayerGroup, layers: usize) -> f64 {
     let place = match group {
         LayerGroup::Block(_) if layers <= 1 => 1.0,
@@ -248,15 +250,16 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 pub(in crate::search) fn mean(values: &[f64]) -> f64 {
-    // A value that all share is returned unchanged, to the bit: a recipe turned into a genome and back is the same.
+    // A value that all tensors share is returned unchanged, to the bit, so that a recipe survives the way to a genome
+    // and back.
     match values {
         [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => *first,
         _ => values.iter().sum::<f64>() / values.len() as f64,
     }
 }
 
-/// The x (n numbers) with the least ‖A x − b‖², by the normal equations. These are well conditioned for shares of
-/// neighbours, and positive definite since every gene covers a block (n ≤ blocks).
+/// The x (n numbers) with the least ‖A x − b‖², by the normal equations. They are well conditioned, because the shares
+/// belong to neighbours, and positive definite, because every gene covers a block (n ≤ blocks).
 fn least_squares(rows: &[Vec<f64>], b: &[f64], n: usize) -> Vec<f64> {
     let mut m = vec![vec![0.0; n + 1]; n];
     for (row, b) in rows.iter().zip(b) {

@@ -1,6 +1,6 @@
-//! What is searched: a space maps a genome (one number a gene) to a recipe and back. Bounds and models come in from a
-//! session's config, genes and recipes go out. Parameters of a merge ([`Space`]) and paths through layers
-//! ([`PathSpace`]) stand behind one [`AnySpace`].
+//! The search spaces. Each maps a genome (one number for each gene) to a recipe and back. Bounds and models come in
+//! from a session's config; genes and recipes go out. Parameters of a merge ([`Space`]) and paths through layers
+//! ([`PathSpace`]) share the type [`AnySpace`].
 
 mod any;
 mod gene;

@@ -9,15 +9,15 @@ use super::gene::{GeneInfo, GeneRange, Genome, nearest, reflect, short_names};
 use super::layout::{Groups, Layout};
 use crate::recipe::{Kind, MaskStream, Method, Param, ParamSpec, Recipe, Scope, Source, Values};
 
-/// What a space is made from.
+/// The inputs for making a space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpaceConfig {
     pub method: Method,
     pub groups: Groups,
-    /// The embedding and the final norm and head share one gene.
+    /// The embedding shares one gene with the final norm and head.
     pub tie_ends: bool,
-    /// Bounds of the method's parameters; equal bounds fix one. One that is missing has the method's default and is
-    /// not written into recipes.
+    /// Bounds of the method's parameters; equal bounds fix a parameter. A missing parameter has the method's default
+    /// and is not written into recipes.
     pub parameters: BTreeMap<Param, SearchedParam>,
     pub base: String,
     /// The fine-tunes, in recipe order.
@@ -25,11 +25,11 @@ pub struct SpaceConfig {
     /// Decoder blocks of the models.
     pub layers: usize,
     pub mask: MaskStream,
-    /// Seed of the mask stream, the same for every candidate.
+    /// Seed of the mask stream; it is the same for every candidate.
     pub seed: u64,
 }
 
-/// A parameter's bounds, and its own groups where they differ from the space's.
+/// A parameter's bounds, and its groups if they differ from the space's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchedParam {
     pub range: GeneRange,
@@ -45,43 +45,43 @@ impl From<GeneRange> for SearchedParam {
 /// Why a space can't be made, or a recipe does not fit one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SpaceError {
-    /// Bounds, start or step size that are no range.
+    /// Bounds, start or step size that do not form a range.
     #[error(
         "{key} of the search space runs from {low} to {high} with start {start} and sigma {sigma}: \
          give finite numbers with min ≤ start ≤ max and sigma above 0"
     )]
     Range { key: &'static str, low: f64, high: f64, start: f64, sigma: f64 },
-    /// A bound that the method's parameter may not reach.
+    /// A bound outside the values that the method allows.
     #[error("{key} of the search space reaches {value}, but {key} of {method} {problem}")]
     Bound { key: &'static str, method: &'static str, value: f64, problem: String },
     /// A parameter that the method does not have.
     #[error("{method} has no {key}: take it out of the search space (its parameters: {known})")]
     Parameter { key: &'static str, method: &'static str, known: String },
-    /// A parameter that the method needs.
+    /// A required parameter that is missing.
     #[error("{method} needs {key}: give it bounds or a value in the search space")]
     Missing { key: &'static str, method: &'static str },
-    /// A parameter that is no number with fractions.
+    /// A parameter whose values can't have fractions.
     #[error("{key} of {method} is no number with fractions: give the search space one value for it")]
     NoGene { key: &'static str, method: &'static str },
-    /// Groups of layers that do not fit.
+    /// Groups of layers that do not fit the models.
     #[error("the search space's {0}")]
     Groups(String),
     /// No source is named.
     #[error("the search space has no sources: name at least one fine-tune")]
     NoSources,
-    /// A source is named twice.
+    /// A source that is named twice.
     #[error("the source {0} stands twice in the search space: name each fine-tune once")]
     TwiceNamed(String),
     /// All numbers are fixed.
     #[error("every number of the search space is fixed: give weight or density bounds that differ")]
     NothingToSearch,
-    /// Genes that make no recipe in order.
+    /// Genes whose recipe is not valid.
     #[error("the search space makes no recipe: {0}")]
     Recipe(String),
-    /// A recipe that differs from the space in what is not searched.
+    /// A recipe that differs from the space in something that is not searched.
     #[error("the recipe's {key} is {recipe}, this search space's is {space}: make them equal first")]
     Differs { key: &'static str, recipe: String, space: String },
-    /// A recipe with something that no point of the space has.
+    /// A recipe with a feature that no point of the space has.
     #[error("the recipe has {0}, which no point of this search space has: take it out first")]
     Foreign(&'static str),
     /// A recipe with a source that the space does not have.
@@ -110,9 +110,9 @@ pub struct Space {
 #[derive(Clone, Debug)]
 struct ParamGenes {
     spec: &'static ParamSpec,
-    /// Index of the source; `None` for a parameter of the whole merge.
+    /// Index of the source; `None` for a parameter that applies to the whole merge.
     source: Option<usize>,
-    /// The index of its first gene, and their layout; `None` where it is fixed.
+    /// The index of the parameter's first gene, and the layout of its genes; `None` if the parameter is fixed.
     genes: Option<(usize, Layout)>,
     fixed: f64,
 }
@@ -153,7 +153,7 @@ impl Space {
             let GeneRange { low, high, start, sigma } = *range;
             let mut param_genes = ParamGenes { spec, source, genes: None, fixed: start };
             if !range.is_fixed() {
-                // A factor on the whole merge beside weights of sources is one number, unless the config says
+                // A factor on the whole merge is a single number when the sources have weights, unless the config says
                 // otherwise.
                 let usual =
                     if scope == Scope::Global && per_model { Groups::Global } else { config.groups.clone() };
@@ -184,20 +184,20 @@ impl Space {
         &self.genes
     }
 
-    /// What the space was made from.
+    /// The config from which the space was made.
     #[must_use]
     pub const fn config(&self) -> &SpaceConfig {
         &self.config
     }
 
-    /// Where the search begins.
+    /// The genome at which the search begins.
     #[must_use]
     pub fn start(&self) -> Genome {
         Genome(self.genes.iter().map(|g| g.start).collect())
     }
 
-    /// The genome with one weight a source for all its groups, in source order (0 where none is given), and all other
-    /// genes at their start.
+    /// The genome that gives each source one weight for all its groups, in source order (0 if none is given). All other
+    /// genes are at their start.
     #[must_use]
     pub fn global(&self, weights: &[f64]) -> Genome {
         let value = |g: &GeneInfo| match (g.param, g.source) {
@@ -207,7 +207,7 @@ impl Space {
         Genome(self.genes.iter().map(value).collect())
     }
 
-    /// The genome with every number reflected into its bounds. A missing number is at its start, surplus ones are
+    /// The genome with every number reflected into its bounds. A missing number gets its start; surplus numbers are
     /// dropped.
     #[must_use]
     pub fn reflect(&self, genome: &Genome) -> Genome {
@@ -215,8 +215,8 @@ impl Space {
         Genome(self.genes.iter().enumerate().map(|(i, g)| reflect(at(i), g)).collect())
     }
 
-    /// The recipe that a genome stands for. Any numbers are allowed: they are reflected into the bounds, and NaN is
-    /// read as the gene's start.
+    /// The recipe of a genome. Any numbers are allowed: they are reflected into the bounds, and NaN becomes the gene's
+    /// start.
     #[must_use]
     pub fn to_recipe(&self, genome: &Genome) -> Recipe {
         let folded = self.reflect(genome).0;
@@ -237,9 +237,9 @@ impl Space {
         recipe
     }
 
-    /// The genome nearest to a recipe made by hand: a source that the recipe leaves out has weight 0, a gene that
-    /// covers several tensors takes their mean, and a value outside the bounds moves to the bound. Mask stream and seed
-    /// are the space's own.
+    /// The genome nearest to a recipe made by hand. A source that the recipe leaves out gets weight 0. A gene that
+    /// covers several tensors gets their mean. A value outside the bounds moves to the bound. Mask stream and seed are
+    /// the space's.
     ///
     /// # Errors
     /// A recipe with another method, base, fixed parameter or source, which no genome stands for.
@@ -269,7 +269,7 @@ impl Space {
         Ok(Genome(out))
     }
 
-    /// A parameter's value in a recipe: the source's own, the whole merge's, the method's default.
+    /// A parameter's value in a recipe: the source's, else the whole merge's, else the method's default.
     fn given(&self, recipe: &Recipe, spec: &ParamSpec, source: Option<usize>) -> Given {
         let own = match source {
             None => None,
@@ -325,7 +325,7 @@ impl Space {
                 }
             }
         }
-        // A parameter that is not searched must have the space's value.
+        // A parameter that is not searched must have the same value in the recipe and the space.
         for spec in config.method.parameters().iter().filter(|p| !p.ignored) {
             let own = config.parameters.get(&spec.param);
             let Some(value) = own.map_or(spec.default, |s| s.range.is_fixed().then_some(s.range.start))
@@ -352,9 +352,9 @@ impl Space {
     }
 }
 
-/// What a recipe says of a parameter.
+/// A recipe's statement about a parameter of a source.
 enum Given {
-    /// The source takes no part.
+    /// The source is not in the recipe.
     Absent,
     Value(Values),
 }

@@ -1,5 +1,5 @@
-//! `[baselines]`: reference points that are measured before the search. Keys in, the weights of the global merges out; the
-//! evolve loop asks for them.
+//! `[baselines]`: reference points that are measured before the search. The keys come in, the weights of the global
+//! merges go out. The evolve loop asks for them.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use crate::limits::GRID;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baselines {
-    /// Every combination of these global weights over the sources.
+    /// The weights of the grid: every combination of them over the sources is measured.
     #[serde(default)]
     pub grid: Vec<f64>,
 }
 
 impl Baselines {
-    /// What can be wrong with the grid over so many sources.
+    /// Checks the grid for this number of sources.
     pub(super) fn check(&self, sources: usize) -> Result<(), String> {
         if let Some(bad) = self.grid.iter().find(|w| !w.is_finite()) {
             return Err(format!("`baselines.grid` holds {bad}: give finite weights"));
@@ -30,7 +30,7 @@ impl Baselines {
         Ok(())
     }
 
-    /// Every combination of the grid's weights over so many sources, the last source's changing fastest.
+    /// Every combination of the grid's weights over this number of sources; the last source's weight changes fastest.
     #[must_use]
     pub fn points(&self, sources: usize) -> Vec<Vec<f64>> {
         let mut points = vec![Vec::new()];

@@ -1,10 +1,10 @@
-//! Bounds on numbers of a config. A key and its value come in; a sentence for who wrote it goes out. The elements' checks
-//! call it.
+//! Bounds on numbers of a config. A key and its value come in; an error sentence for the config's author goes out. The
+//! checks of the config's tables call it.
 
 use crate::error::BadInput;
 use crate::limits::SIGMA;
 
-/// Refuses a count over `most`; `key` is written in full.
+/// Refuses a count over `most`; `key` is the full key.
 pub(super) fn within(key: &str, found: usize, most: usize) -> Result<(), String> {
     if found <= most {
         return Ok(());
@@ -12,7 +12,7 @@ pub(super) fn within(key: &str, found: usize, most: usize) -> Result<(), String>
     Err(format!("`{key}` is {found}: give {most} or less"))
 }
 
-/// Refuses numbers so large that no gene can work with them.
+/// Refuses numbers that are too large for a gene.
 pub(super) fn in_reach(key: &str, numbers: [f64; 4]) -> anyhow::Result<()> {
     match numbers.iter().find(|x| x.abs() > SIGMA) {
         Some(far) => {

@@ -1,5 +1,5 @@
-//! `[budget]`: when the search ends. Keys in, limits out, which the evolve loop and the session's state read. A command
-//! line's budget is shared out here over a config's stages.
+//! `[budget]`: when the search ends. The keys come in; limits go out, which the evolve loop and the session's state
+//! read. A budget from the command line is divided here among a config's stages.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct Budget {
     /// Tokens generated, baselines included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Seconds spent on candidates, baselines included, pauses excluded.
+    /// Seconds spent on candidates, baselines included, pauses not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// A fitness on the training questions at which the search ends.
@@ -24,7 +24,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What can be wrong with it.
+    /// Checks the limits.
     pub(super) fn check(&self) -> Result<(), String> {
         let limits = [("seconds", self.seconds), ("target", self.target)];
         match limits.into_iter().find_map(|(key, limit)| Some((key, limit.filter(|l| !l.is_finite())?))) {
@@ -34,14 +34,14 @@ impl Budget {
     }
 }
 
-/// The budget in a config's text; of a config with stages an empty one, since each stage has its own.
+/// The budget in a config's text. It is empty for a config with stages, since each stage has its own.
 #[must_use]
 pub fn budget_in(config: &str) -> Budget {
     let mut document: toml::Table = toml::from_str(config).unwrap_or_default();
     document.remove("budget").and_then(|budget| budget.try_into().ok()).unwrap_or_default()
 }
 
-/// Shares a number of evaluations out over a config's stages, in proportion to what each has.
+/// Divides a number of evaluations among a config's stages, in proportion to each stage's own number.
 pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget: u64) -> anyhow::Result<()> {
     let of = |stage: &dyn toml_edit::TableLike| {
         stage.get("budget").and_then(|b| b.get("evaluations")).and_then(toml_edit::Item::as_integer)
@@ -52,7 +52,7 @@ pub(super) fn share_budget(stages: &mut [&mut dyn toml_edit::TableLike], budget:
     let (mut before, mut given) = (0, 0);
     for (stage, planned) in stages.iter_mut().zip(planned) {
         before += planned;
-        // The sums are rounded, not the shares, so that the shares add up to the budget.
+        // The running sums are rounded, not the shares, so that the shares add up to the budget.
         let until = u64::try_from(u128::from(budget) * u128::from(before) / u128::from(all))?;
         let budget = stage.entry("budget").or_insert_with(toml_edit::table);
         budget["evaluations"] = toml_edit::value(i64::try_from(until - given)?);

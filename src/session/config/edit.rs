@@ -1,4 +1,4 @@
-//! A config's text changed: by what a command line overrides, or so that it holds in another folder; comments stay.
+//! Changes a config's text: applies overrides from the command line, or makes relative paths absolute. Comments stay.
 //! `yosegi evolve` calls it before it sends a config to the engine.
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::task::BUILTIN;
 /// A config's text with another seed or another number of evaluations, comments kept.
 ///
 /// # Errors
-/// A text that is no TOML, or a number that TOML cannot hold.
+/// The text is not TOML, or the number does not fit TOML.
 pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> anyhow::Result<String> {
     if seed.is_none() && budget.is_none() {
         return Ok(text.to_owned());
@@ -35,7 +35,7 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
 /// A config's text with `lenient` set for the recipe that its search begins from: unknown keys there are skipped.
 ///
 /// # Errors
-/// A text that is no TOML.
+/// The text is not TOML.
 pub fn with_lenient(text: &str) -> anyhow::Result<String> {
     let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
     match stages(&mut document) {
@@ -51,7 +51,7 @@ pub fn with_lenient(text: &str) -> anyhow::Result<String> {
     Ok(document.to_string())
 }
 
-/// A config's stages, as `[[stage]]` or as a list of inline tables; `None` where it has none.
+/// A config's stages, written as `[[stage]]` or as a list of inline tables; `None` if it has none.
 fn stages(document: &mut toml_edit::DocumentMut) -> Option<Vec<&mut dyn TableLike>> {
     match document.get_mut("stage")? {
         Item::ArrayOfTables(tables) => Some(tables.iter_mut().map(|t| t as &mut dyn TableLike).collect()),
@@ -63,14 +63,14 @@ fn stages(document: &mut toml_edit::DocumentMut) -> Option<Vec<&mut dyn TableLik
     }
 }
 
-/// A number as TOML holds it.
+/// A number as a TOML integer.
 fn whole(key: &str, number: u64) -> anyhow::Result<i64> {
     i64::try_from(number).map_err(|_| {
         BadInput::error(format!("--{key} {number} is too large: give a number up to {}", i64::MAX))
     })
 }
 
-/// Where a config names files and folders: keys from the top, `*` for every entry of a list.
+/// The keys under which a config names files and folders, from the top; `*` stands for every entry of a list.
 const PLACES: [&[&str]; 8] = [
     &["pool", "base"],
     &["pool", "sources", "*"],
@@ -82,8 +82,8 @@ const PLACES: [&[&str]; 8] = [
     &["stage", "*", "space", "path", "models", "*"],
 ];
 
-/// A config's text with relative paths of models, tasks and recipes made absolute, since the engine works in another
-/// folder. Names that are no path under `folder` stay as they are, and so does a text that is no TOML.
+/// Makes relative paths of models, tasks and recipes in a config's text absolute, since the engine works in another
+/// folder. Names that are no path under `folder` stay unchanged, and so does a text that is not TOML.
 #[must_use]
 pub fn with_absolute_paths(text: &str, folder: &Path) -> String {
     let Ok(mut document) = text.parse::<toml_edit::DocumentMut>() else { return text.to_owned() };
@@ -96,7 +96,7 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> String {
         if path.exists() {
             return path.canonicalize().ok()?.to_str().map(str::to_owned);
         }
-        // A model's folder with its adapter's.
+        // A model's folder together with its adapter's.
         model_paths::absolute(item, folder)
     };
     let mut changed = false;
@@ -113,8 +113,8 @@ pub fn with_absolute_paths(text: &str, folder: &Path) -> String {
     if changed { document.to_string() } else { text.to_owned() }
 }
 
-/// Calls `take` for every value at a place. A key that is not there is not added: `Item::get_mut` would insert an empty
-/// entry, and an empty `[space.path]` would ask for another search.
+/// Calls `take` for every value at a key path. A missing key is not added: `Item::get_mut` would insert an empty entry,
+/// and an empty `[space.path]` would change the kind of search.
 fn visit(item: &mut Item, place: &[&str], take: &mut dyn FnMut(&mut Value)) {
     match (item, place) {
         (Item::Value(value), _) => visit_value(value, place, take),
@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Every string of a document, by the keys that lead to it.
+    /// Every string of a document with the keys that lead to it.
     fn strings(value: &mut toml::Value, keys: &str, take: &mut dyn FnMut(&str, &mut String)) {
         match value {
             toml::Value::String(text) => take(keys, text),
@@ -197,7 +197,7 @@ mod tests {
             .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
             .collect();
         assert!(configs.len() >= 5);
-        // The same keys in other forms of TOML.
+        // The same keys in TOML's other notations.
         let inline = r#"
             pool = { base = "zoo:base", sources = ["zoo:ja"] }
             task = [{ use = "a" }, { use = "b" }]
@@ -208,7 +208,7 @@ mod tests {
         let dotted = "pool.base = \"zoo:base\"\npool.sources = [\"zoo:ja\"] # one\ntask.use = \"a\"\nspace.weight.max = 2.0\n";
         configs.push(("dotted".into(), dotted.into()));
         for (name, text) in configs {
-            // A session may have the name of its task.
+            // A session may have the same name as its task.
             let text = text.replace("name = \"zoo\"", "name = \"first\"");
             let mut given: toml::Value = toml::from_str(&text).unwrap();
             let mut count = 0;

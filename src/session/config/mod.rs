@@ -1,8 +1,8 @@
-//! A session's config: TOML text in, a checked [`Config`] out, or a sentence with file, line and key. The engine, both
-//! faces and the journal's readers call it.
+//! A session's config. TOML text comes in; a checked [`Config`] goes out, or a sentence with file, line and key. The
+//! engine, both faces and the journal's readers call it.
 //!
-//! Every key with its default stands here and nowhere else, one file for each of the config's tables;
-//! `configs/zoo.toml` shows them in use. [`with_overrides`] and its neighbours change a config's text and keep its
+//! Every key and its default is defined here and nowhere else, with one file for each table of the config.
+//! `configs/zoo.toml` shows the keys in use. [`with_overrides`] and its neighbours change a config's text and keep its
 //! comments.
 
 mod baselines;
@@ -37,14 +37,14 @@ pub use space::{Knob, Range, SpaceKeys};
 pub use stages::{Stage, stage_names, winner_name};
 pub use tasks::{Bar, TaskConfig, Tasks, UNNAMED_WATCH};
 
-/// The default session, as bundled.
+/// The bundled default session.
 pub const ZOO: &str = include_str!("../../../configs/zoo.toml");
 
 /// A session's config.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Name of the session, unless the command line gives one.
+    /// The session's name, unless the command line gives one.
     #[serde(default = "default_name")]
     pub name: String,
     /// Seed of the search and of the masks.
@@ -53,14 +53,15 @@ pub struct Config {
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
     #[serde(default = "auto")]
     pub device: String,
-    /// Threads that answer questions; 0 takes one a core.
+    /// Threads that answer questions; 0 uses one thread per core.
     #[serde(default)]
     pub threads: usize,
     /// The models.
     pub pool: PoolConfig,
-    /// What good means: one `[task]`, or several `[[task]]`.
+    /// The tasks that candidates are scored on: one `[task]`, or several `[[task]]`.
     pub task: Tasks,
-    /// What is searched; in a session of stages the space of the stage at hand, and so are `search` and `budget`.
+    /// What is searched. In a session of stages this is the current stage's space; `search` and `budget` are the
+    /// current stage's too.
     #[serde(default)]
     pub space: SpaceKeys,
     /// What is measured before the search.
@@ -69,16 +70,16 @@ pub struct Config {
     /// How the space is searched.
     #[serde(default)]
     pub search: Search,
-    /// Candidates that cannot win stop early.
+    /// Whether candidates race, so that those that cannot win stop early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub racing: Option<Racing>,
     /// When the search ends.
     #[serde(default)]
     pub budget: Budget,
-    /// Searches one after another, in place of `space`, `search` and `budget`.
+    /// Searches that run one after another, in place of `space`, `search` and `budget`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stage: Vec<Stage>,
-    /// Index of the stage at hand.
+    /// Index of the current stage.
     #[serde(skip)]
     pub at: usize,
 }
@@ -93,7 +94,7 @@ const fn one() -> u64 {
     1
 }
 impl Config {
-    /// Reads and checks a config; `place` names it in messages.
+    /// Reads and checks a config; `place` names its source in messages.
     ///
     /// # Errors
     /// A sentence with `place`, line, key and what to write instead.
@@ -107,7 +108,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Everything that can be wrong without looking at a model or a task.
+    /// Checks everything that does not depend on a model or a task file.
     fn check(&self) -> Result<(), String> {
         home::check_name(&self.name).map_err(|e| format!("`name`: {e}"))?;
         self.task.check()?;
@@ -121,19 +122,19 @@ impl Config {
         if self.stage.is_empty() { self.check_search() } else { self.check_stages() }
     }
 
-    /// Checks what each stage has of its own: space, search and budget.
+    /// Checks the space, search and budget of each stage.
     fn check_search(&self) -> Result<(), String> {
         self.search.check(&self.task, &self.baselines)?;
         if self.racing.is_some() && !self.search.objectives.is_empty() {
             return Err("[racing] goes by one fitness: take it out, or `search.objectives`".into());
         }
         self.budget.check()?;
-        // The space checks its own bounds; any number of decoder blocks that it can be laid over serves for that.
+        // The space checks its own bounds. Any valid number of decoder blocks serves for this check.
         self.any_space(self.space.least_layers().max(2)).map(|_| ()).map_err(|e| e.to_string())
     }
 
-    /// Takes over the seed, the budget and the leniency of `other`, each where its flag is set: what a command line may
-    /// say beside a config's file.
+    /// Takes the seed, the budget and the leniency from `other`, each if its flag is set: the values that a command
+    /// line may set in addition to the config's file.
     pub fn take_overrides(&mut self, other: &Self, seed: bool, budget: bool, lenient: bool) {
         if seed {
             self.seed = other.seed;
@@ -154,7 +155,7 @@ impl Config {
         }
     }
 
-    /// The weights of each global merge among the baselines.
+    /// The weights of each global merge in the baselines.
     #[must_use]
     pub fn grid(&self) -> Vec<Vec<f64>> {
         self.baselines.points(self.pool.sources.len())
@@ -163,7 +164,7 @@ impl Config {
     /// The search space for models of `layers` decoder blocks.
     ///
     /// # Errors
-    /// A space that its method or so many blocks do not allow, as a sentence that names the key.
+    /// The method or the number of blocks does not allow the space; the sentence names the key.
     pub fn any_space(&self, layers: usize) -> anyhow::Result<AnySpace> {
         match &self.space.path {
             Some(path) => path.space(&self.pool, layers).map(AnySpace::Path),

@@ -1,5 +1,5 @@
-//! `[space.path]`: the data-flow space, whose candidates are paths through layers of the pool's models. Keys in, a
-//! [`PathSpace`] of the search out; a config asks for it where it has the key.
+//! `[space.path]`: the data-flow space, whose candidates are paths through layers of the pool's models. The keys come
+//! in, a [`PathSpace`] of the search goes out. A config with this table uses it as its space.
 
 use std::collections::HashSet;
 
@@ -15,11 +15,11 @@ use crate::search::{GeneRange, PathSpace, PathSpaceConfig, Scales};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PathKeys {
-    /// Models that layers are taken from, of the pool or `stage:N`; empty takes the whole pool. The first gives embedding,
-    /// head, tokenizer, and each path's first and last layer.
+    /// The models that layers are taken from, named as in the pool or `stage:N`; empty for the whole pool. The first
+    /// model provides embedding, head, tokenizer, and each path's first and last layer.
     #[serde(default)]
     pub models: Vec<String>,
-    /// How often the sequence of all models' layers is repeated; each place in it can be switched on.
+    /// How often the sequence of all models' layers is repeated. The search can switch each layer in it on or off.
     #[serde(default = "one")]
     pub repeats: usize,
     /// `hop`, `matrix`, `network` or `none`.
@@ -28,13 +28,13 @@ pub struct PathKeys {
     /// Bounds of a scale.
     #[serde(default)]
     pub scale: ScaleRange,
-    /// The probability with which the search switches the first model's layers on at its beginning.
+    /// The initial probability that a layer of the first model is switched on.
     #[serde(default = "likely")]
     pub likely: f64,
-    /// The same for every other layer.
+    /// The same for the other models' layers.
     #[serde(default = "seldom")]
     pub seldom: f64,
-    /// Most layers of a path; 0 = no bound.
+    /// The most layers of a path; 0 means no bound.
     #[serde(default)]
     pub longest: usize,
 }
@@ -69,7 +69,7 @@ const fn step() -> f64 {
 }
 
 impl PathKeys {
-    /// The space over a pool's models, each of so many decoder blocks.
+    /// The space for a pool's models with the given numbers of decoder blocks.
     pub(super) fn space(&self, pool: &PoolConfig, layers: usize) -> anyhow::Result<PathSpace> {
         let here = || std::iter::once(&pool.base).chain(&pool.sources);
         let models: Vec<String> =

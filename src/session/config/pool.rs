@@ -1,5 +1,5 @@
-//! `[pool]`: the base and its fine-tunes. Keys in, checked model references out; a config holds it, and the engine makes
-//! an evaluation's setup of it.
+//! `[pool]`: the base and its fine-tunes. The keys come in, checked model references go out. A config holds it, and the
+//! engine makes an evaluation's setup from it.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ pub struct PoolConfig {
 }
 
 impl PoolConfig {
-    /// What can be wrong without looking at a model.
+    /// Checks everything that does not depend on a model's files.
     pub(super) fn check(&self) -> Result<(), String> {
         let Self { sources, .. } = self;
         if sources.is_empty() {

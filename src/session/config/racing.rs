@@ -1,5 +1,5 @@
-//! `[racing]`: candidates answer the training questions in blocks, and those that cannot win stop. Keys in, checked
-//! numbers out; the evolve loop races by them (`search/race`).
+//! `[racing]`: candidates answer the training questions in blocks, and those that cannot win stop. The keys come in,
+//! checked numbers go out. The evolve loop uses them for its races (`search/race`).
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ use crate::task::Fitness;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// One for the whole session.
+    /// One order for the whole session.
     #[default]
     Fixed,
-    /// Drawn anew for each generation and the same for all its candidates. Where few questions are asked, a search that
-    /// always sees the same ones fits those alone.
+    /// Drawn anew for each generation, the same for all its candidates. With few questions, a search that always sees
+    /// the same ones would fit those alone.
     Fresh,
 }
 
@@ -24,27 +24,29 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Racing {
-    /// Questions that a candidate answers between two looks at the ranks.
+    /// The number of questions that a candidate answers between two comparisons of the ranks.
     #[serde(default = "twenty")]
     pub block: usize,
-    /// Probability that one look stops a candidate that belongs to the better half. At 0 a candidate stops only if it
-    /// cannot reach the better half whatever the remaining questions bring. With an estimator: the probability that a
-    /// stopped candidate would have been the session's best; at 0 only if it cannot be.
+    /// The probability that one comparison stops a candidate that belongs to the better half. At 0 a candidate stops
+    /// only if it cannot reach the better half whatever its answers to the remaining questions. With an estimator: the
+    /// probability that a stopped candidate would have been the session's best; at 0 a candidate stops only if it
+    /// cannot be the best.
     #[serde(default)]
     pub error: f64,
-    /// Stop the generation when the reliability of its ranks reaches this value (the share of the variance between
-    /// candidates that is theirs, not the questions'); candidates that may beat the session's best continue. 0: never.
+    /// Stop the generation when the reliability of its ranks reaches this value. The reliability is the share of the
+    /// variance between candidates that comes from the candidates, not the questions. Candidates that may beat the
+    /// session's best continue. 0: never stop.
     #[serde(default)]
     pub reliability: f64,
-    /// In which order the questions are asked.
+    /// The order in which the questions are asked.
     #[serde(default)]
     pub order: Order,
     /// Questions that every candidate of a generation answers first; an estimator predicts the fitness over all
     /// questions from them. 0: no estimator.
     #[serde(default)]
     pub subset: usize,
-    /// With the estimator: the number of candidates, the best by estimate, that go on to all questions for as long as
-    /// they may be the session's best.
+    /// With the estimator: this many candidates, the best by estimate, continue to all questions as long as they may be
+    /// the session's best.
     #[serde(default = "four")]
     pub full: usize,
 }
@@ -57,7 +59,7 @@ const fn four() -> usize {
 }
 
 impl Racing {
-    /// Everything that can be wrong.
+    /// Checks the numbers.
     pub(super) fn check(&self, tasks: &Tasks) -> Result<(), String> {
         for (key, count) in
             [("racing.block", self.block), ("racing.subset", self.subset), ("racing.full", self.full)]

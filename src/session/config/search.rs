@@ -1,5 +1,5 @@
-//! `[search]`: how the space is searched, and where the search begins. Keys in; out goes an optimiser's name with its
-//! options, checked against the table of optimisers. The evolve loop reads it.
+//! `[search]`: how the space is searched, and where the search begins. The keys come in; an optimiser's name with its
+//! options goes out, checked against the table of optimisers. The evolve loop reads it.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::search;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// A name from the table of optimisers ([`search::OPTIMISERS`]).
+    /// A name in the table of optimisers ([`search::OPTIMISERS`]).
     #[serde(default = "cma_es")]
     pub algorithm: String,
-    /// Candidates a generation; 0 = 4 + ⌊3 ln n⌋.
+    /// Candidates per generation; 0 = 4 + ⌊3 ln n⌋.
     #[serde(default)]
     pub population: usize,
     /// First step size, in the genes' units.
@@ -27,10 +27,10 @@ pub struct Search {
     /// Where the search begins.
     #[serde(default)]
     pub start: Start,
-    /// Unknown keys of the recipe that it begins from are skipped, not refused.
+    /// Unknown keys of the starting recipe are skipped, not refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lenient: bool,
-    /// What `nsga2` weighs against each other on the training questions: `fitness`, `acc`, `acc_in_language` (or
+    /// The objectives that `nsga2` balances on the training questions: `fitness`, `acc`, `acc_in_language` (or
     /// `acc_ja`), `in_language` (or `japanese`), or a task's name for its fitness. The best candidate is still the one
     /// with the highest fitness.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,10 +49,10 @@ pub enum Start {
     Word(String),
 }
 
-/// Figures of a score that can be an objective.
+/// The figures of a score that can be an objective.
 const SCORES: [&str; 6] = ["fitness", "acc", "acc_in_language", "acc_ja", "in_language", "japanese"];
 
-/// Whether a start is another session's best or a recipe's file.
+/// Whether the search starts from another session's best or from a recipe's file.
 fn is_elsewhere(word: &str) -> bool {
     let file = Path::new(word).extension().and_then(|e| e.to_str());
     word.starts_with("session:") || file.is_some_and(|e| matches!(e, "toml" | "yml" | "yaml"))
@@ -86,7 +86,7 @@ const fn sixth() -> f64 {
 }
 
 impl Search {
-    /// What can be wrong with it beside the session's tasks and baselines.
+    /// Checks this table together with the session's tasks and baselines.
     pub(super) fn check(&self, tasks: &Tasks, baselines: &Baselines) -> Result<(), String> {
         within("search.population", self.population, limits::POPULATION)?;
         if !(self.sigma > 0.0 && self.sigma <= limits::SIGMA) {
@@ -132,7 +132,7 @@ impl Search {
         }
     }
 
-    /// The other session or the recipe's file that it starts from, if it does.
+    /// The other session or the recipe's file that the search starts from, if any.
     #[must_use]
     pub fn starts_elsewhere(&self) -> Option<&str> {
         match &self.start {

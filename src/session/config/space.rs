@@ -1,5 +1,5 @@
-//! `[space]`: what is searched. Every parameter that the merge method declares is a key: a number or a flag fixes it, a
-//! table of bounds makes genes of it. The keys come in, a [`Space`] of the search and the baselines' recipes go out.
+//! `[space]`: what is searched. Every parameter of the merge method is a key: a number or a flag fixes the parameter, a
+//! table of bounds makes genes of it. The keys come in; a [`Space`] of the search and the baselines' recipes go out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,28 +20,28 @@ use crate::search::{GeneRange, Groups, SearchedParam, Space, SpaceConfig};
 /// `[space]`: what is searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpaceKeys {
-    /// The method of the merge that is searched; where paths are searched, of the uniform merge among the baselines.
+    /// The method of the searched merge. If paths are searched: the method of the uniform merge in the baselines.
     #[serde(default = "task_arithmetic")]
     pub method: Method,
-    /// Search paths through layers in place of the numbers of a merge.
+    /// Search paths through layers instead of the parameters of a merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathKeys>,
     /// `"layer"`, `"global"`, `"halves"`, `{ bands = 3 }`, `{ smooth = 4 }` or
     /// `{ filters = ["mlp", "self_attn", "*"] }`.
     #[serde(default)]
     pub groups: Groups,
-    /// One gene for the embedding and the final norm with the head, as the paper has it.
+    /// One gene for the embedding and the final norm with the head, as in the paper.
     #[serde(default = "yes")]
     pub tie_ends: bool,
     #[serde(default)]
     pub mask: MaskStream,
-    /// The method's parameters that are searched or fixed. A weight that is left out is searched from 0 to 1, a density
-    /// is 1, any other parameter has the method's default.
+    /// The method's parameters that are searched or fixed. A missing weight is searched from 0 to 1, a missing density
+    /// is 1, and any other missing parameter has the method's default.
     #[serde(flatten)]
     pub parameters: BTreeMap<Param, Knob>,
 }
 
-/// A parameter's value, or the bounds within which it is searched.
+/// A parameter's fixed value, or the bounds within which it is searched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Knob {
@@ -54,16 +54,16 @@ pub enum Knob {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    /// The lower bound; the method's usual one where it is left out. So is `max`.
+    /// The lower bound. A missing `min` or `max` takes the method's usual bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// Where genes of this kind begin, in place of `[search] start`.
+    /// The start of genes of this kind, in place of `[search] start`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<f64>,
-    /// First step size of this kind, in place of `[search] sigma`. Where it is left out, parameters other than weights and
-    /// densities take a sixth of the distance between the bounds.
+    /// The first step size of this kind, in place of `[search] sigma`. If it is missing, parameters other than weights
+    /// and densities take a sixth of the distance between the bounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
     /// The layer groups of this kind, in place of the space's.
@@ -101,7 +101,7 @@ impl SpaceKeys {
         own.chain([&self.groups]).map(Groups::least_layers).max().unwrap_or(1).clamp(1, LAYERS)
     }
 
-    /// The value that a parameter is fixed to.
+    /// The value that a parameter is fixed to, if it is.
     fn fixed(&self, param: Param) -> Option<f64> {
         match self.parameters.get(&param)? {
             Knob::Flag(flag) => Some(f64::from(*flag)),
@@ -115,7 +115,7 @@ impl Config {
     /// The space of a merge's parameters, for models of `layers` decoder blocks.
     ///
     /// # Errors
-    /// A parameter that the method has not, or bounds that it does not allow.
+    /// The method does not have a parameter, or does not allow its bounds.
     pub fn space(&self, layers: usize) -> anyhow::Result<Space> {
         let keys = &self.space;
         let mut parameters = BTreeMap::new();
@@ -175,8 +175,8 @@ impl Config {
         Ok(SearchedParam { range: GeneRange { low, high, start, sigma }, groups: range.groups.clone() })
     }
 
-    /// A merge with one weight a source in all layers, and the values that the space fixes. Task arithmetic where the
-    /// space's method has no weights.
+    /// A merge with one weight per source for all layers, and the values that the space fixes. It is task arithmetic if
+    /// the space's method has no weights.
     #[must_use]
     pub fn global_recipe(&self, weights: &[f64]) -> Recipe {
         let weighs = self.space.method.uses(Param::Weight);
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!((genes[6].name.as_str(), genes[6].start, genes[6].sigma), ("lambda", 1.0, 0.1));
         let recipe = space.to_recipe(&space.start());
         assert_eq!(recipe.parameters.get(Param::Rescale).unwrap().values(), [0.0]);
-        // A method of one number a layer, without weights: its baseline is task arithmetic.
+        // A method with one number per layer and no weights has task arithmetic as its baseline.
         let text = ZOO
             .replace("\"task_arithmetic\"", "\"slerp\"")
             .replace("weight = { min = -0.3, max = 1.8 }", "t = { min = 0, max = 1 }")

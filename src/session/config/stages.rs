@@ -1,6 +1,6 @@
-//! `[[stage]]`: searches one after another, each with a space, a search and a budget of its own. The merge that a stage
-//! ends with joins the pool of the later ones as `stage:N`. So the parameters of a merge can be searched first, and then
-//! paths through the merged model and others (the hybrid of Akiba et al. 2024).
+//! `[[stage]]`: searches one after another, each with its own space, search and budget. The merge that wins a stage
+//! joins the pool of the later stages as `stage:N`. So a session can first search the parameters of a merge, and then
+//! paths through the merged model and others (the hybrid of Akiba et al. 2024). The config and the evolve loop use it.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::space::SpaceKeys;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// Its name; its number where it is left out.
+    /// The stage's name; its number if the name is missing.
     #[serde(default)]
     pub name: String,
     pub space: SpaceKeys,
@@ -22,14 +22,14 @@ pub struct Stage {
     pub budget: Budget,
 }
 
-/// The name by which the merge of a stage, counted from 1, joins the models.
+/// The name under which the merge of a stage, counted from 1, joins the pool.
 #[must_use]
 pub fn winner_name(stage: usize) -> String {
     format!("stage:{stage}")
 }
 
 impl Config {
-    /// Fills space, search and budget from the first stage. A config without stages must have them itself.
+    /// Sets space, search and budget to the first stage's. A config without stages must have them itself.
     pub(super) fn settle(&mut self, has: impl Fn(&str) -> bool) -> Result<(), String> {
         let own: Vec<&str> = ["space", "search", "budget"].into_iter().filter(|key| has(key)).collect();
         let Some(first) = self.stage.first().cloned() else {
@@ -45,8 +45,8 @@ impl Config {
         Ok(())
     }
 
-    /// The config as the stage with this index (from 0) has it: its own space, search and budget, and
-    /// the winners of earlier stages in the pool.
+    /// The config for the stage with this index (from 0): with the stage's space, search and budget, and with the
+    /// winners of earlier stages in the pool.
     #[must_use]
     pub fn at_stage(&self, at: usize) -> Self {
         let mut config = self.clone();
@@ -59,7 +59,7 @@ impl Config {
         config
     }
 
-    /// Fitness evaluations of all stages together.
+    /// The sum of all stages' fitness evaluations.
     #[must_use]
     pub fn evaluations(&self) -> u64 {
         match self.stage.as_slice() {
@@ -68,7 +68,7 @@ impl Config {
         }
     }
 
-    /// Checks each stage; a fault is told with the stage's number.
+    /// Checks each stage; an error names the stage's number.
     pub(super) fn check_stages(&self) -> Result<(), String> {
         for (at, stage) in self.stage.iter().enumerate() {
             let config = self.at_stage(at);
@@ -87,7 +87,7 @@ impl Config {
     }
 }
 
-/// Names of the stages in a config's text, a number for one without a name; empty where the config has no stages.
+/// The names of the stages in a config's text, a number for a stage without a name; empty if the config has no stages.
 #[must_use]
 pub fn stage_names(config: &str) -> Vec<String> {
     let document: toml::Table = toml::from_str(config).unwrap_or_default();
@@ -152,7 +152,7 @@ mod tests {
         assert!(says("models =", "modles =").contains("did you mean `models`"));
         let start = "algorithm = \"margin-cma-es\"\nstart = \"uniform\"";
         assert!(says("algorithm = \"margin-cma-es\"", start).contains("its own start"));
-        // A path is no model of the pool.
+        // A path is not a model of the pool.
         let weights = "method = \"task_arithmetic\"\nweight = { min = -0.5, max = 1.5 }";
         let paths = STAGES.replace(weights, "path = { repeats = 2 }");
         let error = Config::parse(&paths, "x.toml").unwrap_err().to_string();

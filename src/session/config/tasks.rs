@@ -1,9 +1,10 @@
-//! `[task]`, or several `[[task]]`: what candidates are scored on. Each has a weight and, if wanted, a bar: the least
-//! fitness that a candidate must reach on it.
+//! `[task]`, or several `[[task]]`: what candidates are scored on. Each task has a weight and optionally a bar: the
+//! least fitness that a candidate must reach on it. The keys come in, checked tasks and shortfalls go out; the config
+//! holds the tasks and the evolve loop applies the bars.
 //!
-//! A candidate's fitness is the weighted mean of its tasks' fitness. A candidate below a bar has instead minus the sum
-//! of what it lacks, so that it ranks behind all that reach the bars, and among those below them the nearest leads (the
-//! feasibility rule of Deb 2000). Bars are held against the training questions alone.
+//! A candidate's fitness is the weighted mean of its tasks' fitness. A candidate below a bar gets minus the sum of its
+//! shortfalls instead. So it ranks behind all candidates that reach the bars, and the nearest one leads among those
+//! below them (the feasibility rule of Deb 2000). Bars apply to the training questions only.
 
 use std::fmt;
 
@@ -32,13 +33,13 @@ pub struct TaskConfig {
     /// Held-out questions; 0 = all.
     #[serde(default)]
     pub test_limit: usize,
-    /// Training questions whose answers stream, of the first task. Where none is named: the first three.
+    /// The training questions of the first task whose answers are streamed. The default is the first three.
     #[serde(default)]
     pub watch: Vec<usize>,
-    /// How much this task counts beside the others; the task file's own weight where it is left out.
+    /// The weight of this task among the others; the task file's own weight if it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
-    /// Allows held-out questions that are among the training questions too; the report says so.
+    /// Allows held-out questions that are also training questions; the report says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
     /// The least fitness on this task's training questions.
@@ -46,11 +47,12 @@ pub struct TaskConfig {
     pub at_least: Option<Bar>,
 }
 
-/// Training questions that are watched where a config names none.
+/// The number of watched training questions if a config names none.
 pub const UNNAMED_WATCH: std::ops::Range<usize> = 0..3;
 
 impl TaskConfig {
-    /// The training questions whose answers stream, of so many: those named, else the first ones.
+    /// The indices of the training questions whose answers are streamed, if there are `questions` of them: those that
+    /// `watch` names, else the first ones.
     #[must_use]
     pub fn watched(&self, questions: usize) -> Vec<usize> {
         if self.watch.is_empty() {
@@ -68,7 +70,7 @@ pub enum Bar {
     Word(String),
 }
 
-/// A session's tasks; there is always a first once the config is checked.
+/// A session's tasks. A checked config has at least one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tasks(pub Vec<TaskConfig>);
 
@@ -76,13 +78,13 @@ fn default_fitness() -> String {
     "acc_ja".into()
 }
 impl Tasks {
-    /// The first task: the one that is shown where there is room for one.
+    /// The first task: the one that is shown if there is room for one only.
     #[must_use]
     pub fn first(&self) -> &TaskConfig {
         &self.0[0]
     }
 
-    /// The tasks as an evaluation takes them.
+    /// The tasks in the form that an evaluation takes.
     #[must_use]
     pub fn specs(&self) -> Vec<TaskSpec> {
         let spec = |task: &TaskConfig| TaskSpec {
@@ -95,7 +97,7 @@ impl Tasks {
         self.0.iter().map(spec).collect()
     }
 
-    /// Everything that can be wrong without looking at a task.
+    /// Checks everything that does not depend on a task's files.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.0.is_empty() {
             return Err("`task` is empty: name at least one task".into());
@@ -129,7 +131,7 @@ impl Tasks {
             }
             let fitness = Fitness::parse(&task.fitness).map_err(|e| format!("`task.fitness`: {e}"))?;
             let (least, most) = fitness.bounds();
-            // A fitness that divides by a share has no bounds; a candidate whose fitness is not finite fails by itself.
+            // A fitness that divides by a share has no bounds. A candidate whose fitness is not finite fails by itself.
             if fitness.is_weighted_sum() && !(least >= -FITNESS_MAX && most <= FITNESS_MAX) {
                 return Err(format!(
                     "`task.fitness` of {name} runs from {least:e} to {most:e}: candidates are ranked by numbers \
@@ -154,8 +156,8 @@ impl Tasks {
         Ok(())
     }
 
-    /// The sum of what a candidate lacks to its tasks' bars on the training questions; 0 where it reaches them all.
-    /// `base` has the base's score of each task; where it could not be measured, bars at `"base"` count as reached.
+    /// The sum of a candidate's shortfalls below its tasks' bars on the training questions; 0 if it reaches them all.
+    /// `base` has the base's score of each task. If the base could not be measured, bars at `"base"` count as reached.
     #[must_use]
     pub fn shortfall(&self, found: &[TaskScore], base: &[TaskScore]) -> f64 {
         let fitness = |scores: &[TaskScore], i: usize| scores.get(i).map(|s| s.score.fitness);

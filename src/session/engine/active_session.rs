@@ -16,13 +16,13 @@ use crate::session::protocol::{Answer, Begin, Cost, Event, Live, Record, Split, 
 use crate::session::resume_check;
 use crate::session::state::SessionState;
 
-/// Rates are means over this time.
+/// Rates are averaged over this time.
 const RATE_WINDOW: Duration = Duration::from_mins(1);
 
 /// The running session.
 pub struct ActiveSession {
     pub name: String,
-    /// Pause once the candidate that is being measured is stored.
+    /// Pause once the result of the current candidate is stored.
     pub pausing: bool,
     /// Notes to log when the session is resumed.
     pub notes: Vec<String>,
@@ -60,8 +60,8 @@ impl ActiveSession {
         Ok(Self::new(name, journal, run, facts))
     }
 
-    /// Resumes a session that was paused, stopped or killed, or extends a finished one to `extend` evaluations. Comes
-    /// with the event of the resumption, which a killed session does not need. Where models or task have changed,
+    /// Resumes a session that was paused, stopped or killed, or extends a finished one to `extend` evaluations. Also
+    /// returns the event of the resumption, which a killed session does not need. If models or task have changed,
     /// nothing is written.
     pub fn resume(
         home: &Home,
@@ -91,7 +91,7 @@ impl ActiveSession {
             )));
         }
         let unprinted = journal.reader().prints()?.is_empty() && !facts.prints.is_empty();
-        // Files may have been touched or moved with the same content: their new time stamps are kept.
+        // Files may have been touched or moved with the same content: their new time stamps are stored.
         journal.keep_prints(&facts.prints)?;
         let record = event.map(|event| journal.append(&event, None)).transpose()?;
         if let Some(record) = &record {
@@ -130,7 +130,7 @@ impl ActiveSession {
         }
     }
 
-    /// The models that candidates are made from in the current stage, and the tasks.
+    /// The models that the current stage's candidates are made from, and the tasks.
     pub fn setup(&self) -> EvalSetup {
         let state = self.state();
         let (made, prints) = (state.made(), self.prints.clone());
@@ -145,7 +145,7 @@ impl ActiveSession {
         &self.journal
     }
 
-    /// The next step of the run.
+    /// The run's next step.
     pub fn step(&mut self) -> anyhow::Result<Next> {
         self.run.step()
     }
@@ -157,7 +157,7 @@ impl ActiveSession {
         Ok(record)
     }
 
-    /// Stores the scores of a measurement, or why it failed, together with the answers.
+    /// Stores the scores of a measurement, or the reason of its failure, together with the answers.
     pub fn measured(
         &mut self,
         work: &Work,
@@ -197,7 +197,7 @@ impl ActiveSession {
         self.store(&event)
     }
 
-    /// The job that measures a candidate.
+    /// Makes the job that measures a candidate.
     pub fn job(&self, id: u64, work: &Work, watch: &[usize]) -> Job {
         let state = self.state();
         let ask = |&split: &Split| SplitQuestions {
@@ -237,7 +237,7 @@ impl ActiveSession {
     }
 }
 
-/// Counts the held-out questions that are also training questions. An error unless the config allows them.
+/// Counts the held-out questions that are also training questions. It is an error if the config does not allow them.
 fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Result<u64> {
     let (count, first) = evolve::overlap(questions);
     let allowed = config.task.0.iter().any(|t| t.overlap);

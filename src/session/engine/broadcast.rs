@@ -1,5 +1,5 @@
-//! Messages to clients: replies to one client, stored events and live messages to the clients that follow a session, log
-//! lines to all. Nothing here waits for a client. The other files of the dispatcher call it.
+//! Messages to clients: replies to one client, stored events and live messages to the clients that follow a session,
+//! log lines to all. Nothing here waits for a client. The dispatcher's other files call it.
 
 use super::dispatcher::Dispatcher;
 use super::outbox::Pushed;
@@ -21,8 +21,8 @@ impl Dispatcher {
         self.disconnect_gone([(to, pushed)]);
     }
 
-    /// Sends a stored event to the clients that follow the session and have not had it. A client that missed earlier
-    /// events is sent those first.
+    /// Sends a stored event to the clients that follow the session and have not received it. A client that missed
+    /// earlier events receives those first.
     pub(super) fn broadcast(&mut self, session: &str, record: &Record) {
         let mut pushed = Vec::new();
         for (id, connection) in &mut self.connections {
@@ -49,7 +49,7 @@ impl Dispatcher {
         self.disconnect_gone(pushed);
     }
 
-    /// Disconnects the clients that are gone or did not read.
+    /// Disconnects the clients that have left or did not read.
     fn disconnect_gone(&mut self, pushed: impl IntoIterator<Item = (u64, Pushed)>) {
         for (connection, pushed) in pushed {
             match pushed {
@@ -66,7 +66,7 @@ impl Dispatcher {
         }
     }
 
-    /// Sends a new client the recent log lines.
+    /// Sends the recent log lines to a new client.
     pub(super) fn send_recent_log(&self, to: u64) {
         if let Some(connection) = self.connections.get(&to) {
             for message in &self.recent_log {
@@ -75,7 +75,7 @@ impl Dispatcher {
         }
     }
 
-    /// Writes to the engine's own log alone (stderr of the engine process).
+    /// Writes to the engine's own log only (stderr of the engine process).
     pub(super) fn log_file(&self, level: &str, text: &str) {
         if self.idle.is_some() {
             eprintln!("{} {level}: {}", now_ms(), visible_line(text));
@@ -83,7 +83,7 @@ impl Dispatcher {
     }
 
     /// Writes to the engine's own log and to the log overlay of every client. A line about one session names it, so
-    /// that a client which looks at another session can leave it out.
+    /// that a client with another session on its screen can leave the line out.
     pub(super) fn log(&mut self, session: Option<&str>, level: &str, text: &str) {
         self.log_file(level, text);
         let live = Live::Log { level: level.to_owned(), text: text.to_owned(), at_ms: now_ms() };
@@ -93,7 +93,7 @@ impl Dispatcher {
         let message = Message::Live { session: session.map(str::to_owned), live };
         self.recent_log.push_back(message.clone());
         for connection in self.connections.values() {
-            // A client that is gone is noticed by the next reply or event.
+            // A client that has left is noticed at the next reply or event.
             let _ = connection.outbox.push(message.clone());
         }
     }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::session::Home;
 
-    /// Connects a client and gives its queue.
+    /// Connects a client and returns its queue.
     fn connect(dispatcher: &mut Dispatcher, id: u64) -> Arc<Outbox> {
         let outbox = Arc::new(Outbox::default());
         dispatcher.connections.insert(id, Connection::new(outbox.clone()));

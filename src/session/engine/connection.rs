@@ -1,4 +1,4 @@
-//! A client that is connected to the engine: the queue of what it is to be sent, and the sessions it follows. The
+//! A client that is connected to the engine: the queue of messages for it, and the sessions that it follows. The
 //! dispatcher keeps one for each client.
 
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A client that follows nothing yet.
+    /// A new client, which follows no session yet.
     pub fn new(outbox: Arc<Outbox>) -> Self {
         Self { outbox, subscribed: HashMap::new() }
     }
 }
 
-/// Closes the queue, so that the client hears of the engine's end also when the engine panics.
+/// Closes the queue, so that the client learns of the engine's end even if the engine panics.
 impl Drop for Connection {
     fn drop(&mut self) {
         self.outbox.close();

@@ -1,8 +1,9 @@
-//! The dispatcher: the engine's one thread of decisions. Requests of clients, reports of the worker and news of followed
-//! sessions come in through one channel and are dealt with in order; jobs go to the worker, messages to the clients.
+//! The dispatcher: the one thread of the engine that makes decisions. Requests of clients, reports of the worker and
+//! news of followed sessions come in through one channel and are handled in order. Jobs go to the worker, messages to
+//! the clients.
 //!
-//! The worker has one job at a time. When it is free, the next job is chosen in this order: a client's `Try`, a session
-//! to be opened, the running session's next step.
+//! The worker has one job at a time. When it is free, the next job is chosen in this order: a client's `Try`, opening a
+//! session, the running session's next step.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -19,10 +20,10 @@ use crate::session::home::Home;
 use crate::session::job::Job;
 use crate::session::protocol::{Event, Live, Message};
 
-/// How often the dispatcher looks at the clock when nothing comes in.
+/// How often the dispatcher checks its time limits when no message comes in.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The engine's state. Each file of this folder adds what it does about one kind of thing.
+/// The engine's state. Each file of this folder adds the methods for one subject.
 pub struct Dispatcher {
     pub(super) home: Home,
     pub(super) inbound: Sender<Inbound>,
@@ -30,12 +31,12 @@ pub struct Dispatcher {
     pub(super) connections: HashMap<u64, Connection>,
     /// The session that this engine runs.
     pub(super) active: Option<ActiveSession>,
-    /// The job that is with the worker.
+    /// The job that the worker is doing.
     pub(super) running_job: Option<PendingJob>,
-    /// Tries and sessions to be opened that wait for the worker.
+    /// `Try` jobs and sessions to open that wait for the worker.
     pub(super) tries: VecDeque<PendingJob>,
     pub(super) to_open: VecDeque<PendingJob>,
-    /// By session, the training questions whose answers are streamed.
+    /// The training questions whose answers are streamed, by session.
     pub(super) watches: HashMap<String, Vec<usize>>,
     /// Sessions that a client follows and that this engine does not run.
     pub(super) followed: HashMap<String, FollowedSession>,
@@ -46,18 +47,18 @@ pub struct Dispatcher {
     pub(super) recent_log: VecDeque<Message>,
     /// The worker's device; empty until a worker has reported it.
     pub(super) device: String,
-    /// A client asked the engine to end once nothing runs.
+    /// A client has asked the engine to end as soon as nothing runs.
     pub(super) shutting_down: bool,
     kind: WorkerKind,
     pub(super) worker: Option<WorkerHandle>,
     workers_started: u64,
     jobs_given: u64,
-    /// Without a client and a run the engine ends after this long; `None`: it does not.
+    /// The engine ends after this long without a client and a run; `None`: it keeps running.
     pub(super) idle: Option<Duration>,
-    /// When a client or a run last needed the engine, and a job the worker.
+    /// When a client or a run last needed the engine, and when a job last needed the worker.
     pub(super) needed_at: Instant,
     pub(super) worked_at: Instant,
-    /// When memory was freed that has not been given back to the system yet.
+    /// When memory was freed that the allocator has not returned to the system yet.
     pub(super) freed_at: Option<Instant>,
 }
 
@@ -89,7 +90,7 @@ impl Dispatcher {
         }
     }
 
-    /// Handles what comes in until told to stop, or until nobody needs the engine.
+    /// Handles messages until the engine is told to stop, or until it is no longer needed.
     pub fn run(mut self, inbound: &Receiver<Inbound>) {
         loop {
             match inbound.recv_timeout(TICK) {
@@ -106,7 +107,7 @@ impl Dispatcher {
         if let Some(active) = self.active.take() {
             let reason = "the process that ran it was told to end".to_owned();
             let name = active.name.clone();
-            // Whoever hears of it may take it up at once.
+            // A client that receives the event may resume the session at once.
             drop(active);
             self.broadcast_live(&name, &Live::Halted { reason, killed: false });
         }
@@ -115,7 +116,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether this engine runs the session now.
+    /// Whether this engine is running the session.
     pub(super) fn runs(&self, session: &str) -> bool {
         self.active.as_ref().is_some_and(|a| a.name == session)
     }
@@ -131,7 +132,7 @@ impl Dispatcher {
                 if self.forwarded_tries.get(&connection).is_some_and(|t| t.request == id) {
                     self.forwarded_tries.remove(&connection);
                 }
-                // Lists and answers are large and soon forgotten.
+                // Lists and answers are large and soon freed.
                 self.freed_at = Some(Instant::now());
                 self.reply(connection, id, reply);
             }
@@ -167,7 +168,7 @@ impl Dispatcher {
         self.forget_unfollowed();
     }
 
-    /// Drops the `Try` requests of a client; returns their numbers.
+    /// Drops the `Try` requests of a client and returns their numbers.
     pub(super) fn drop_tries(&mut self, of: u64) -> Vec<u64> {
         let mut dropped: Vec<u64> = self.forwarded_tries.remove(&of).map(|t| t.request).into_iter().collect();
         self.tries.retain(|pending| match pending.purpose {
@@ -196,7 +197,7 @@ impl Dispatcher {
         }
     }
 
-    /// Gives the worker its next job, if it is free and there is one.
+    /// Gives the worker its next job, if the worker is free and a job waits.
     fn start_next_job(&mut self) {
         while self.running_job.is_none() {
             if let Some(pending) = self.tries.pop_front().or_else(|| self.to_open.pop_front()) {
@@ -217,7 +218,7 @@ impl Dispatcher {
         }
     }
 
-    /// Hands a job to the worker, starting one if there is none.
+    /// Gives a job to the worker, starting a worker if there is none.
     pub(super) fn give_to_worker(&mut self, mut pending: PendingJob) {
         self.jobs_given += 1;
         match &mut pending.job {
@@ -244,7 +245,7 @@ impl Dispatcher {
         self.job_failed(pending, "no worker takes the job".into());
     }
 
-    /// Stores an event of the running session and sends it out.
+    /// Stores an event of the running session and broadcasts it.
     pub(super) fn store(&mut self, event: &Event) {
         let Some(active) = &mut self.active else { return };
         let name = active.name.clone();
@@ -254,7 +255,8 @@ impl Dispatcher {
         }
     }
 
-    /// Ends the running session where it can't go on: its journal can't be written or read, or its files changed.
+    /// Ends the running session when it can't continue: its journal can't be written or read, or its files have
+    /// changed.
     pub(super) fn halt(&mut self, reason: &str) {
         let Some(name) = self.active.as_ref().map(|a| a.name.clone()) else { return };
         self.log_file("error", &format!("session `{name}`: {reason}"));

@@ -1,9 +1,9 @@
-//! Follows a session that this engine does not run: one thread for each such session that a client follows. Events and
+//! Follows a session that this engine does not run, with one thread for each session that a client follows. Events and
 //! live messages go to the dispatcher as [`FollowerNews`].
 //!
-//! While another process runs the session, its messages come through that process's socket. Where the socket can't be
-//! reached, and while no process runs the session, the journal is read. The thread stays with the session from one
-//! process to the next, also over a kill, until no client follows it or this engine runs it.
+//! While another process runs the session, its messages come through that process's socket. If the socket can't be
+//! reached, and while no process runs the session, the journal is read. The thread follows the session from one process
+//! to the next, even if a process is killed, until no client follows it or this engine runs it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,29 +20,30 @@ use crate::session::home::session_list;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Live, Message, Reply};
 
-/// How often the lock of a session is looked at.
+/// How often the lock of a session is checked.
 const LOOK: Duration = Duration::from_millis(200);
-/// The same just after its process has begun or ended.
+/// The same just after the session's process has begun or ended.
 const SOON: Duration = Duration::from_millis(50);
 /// Time for a process that has released the lock to say how the session ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time for the process that runs the session to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The dispatcher's handle of a thread that follows a session. Dropping it ends the thread.
+/// The dispatcher's handle to a thread that follows a session. Dropping it ends the thread.
 pub struct FollowedSession {
-    /// Tells its news from those of an earlier follower of the same session.
+    /// Distinguishes its news from those of an earlier follower of the same session.
     pub number: u64,
     stop: Arc<AtomicBool>,
     /// The socket of the process that runs the session.
     pub runs_at: Option<PathBuf>,
-    /// For clients that subscribe later: the process that runs the session or how it ended, and the watched questions.
+    /// For clients that subscribe later: the process that runs the session, or how the session ended; and the watched
+    /// questions.
     pub standing: Option<Live>,
     pub watching: Option<Live>,
 }
 
 impl FollowedSession {
-    /// Follows a session from event `next` on. `ended`: clients know its end.
+    /// Follows a session from event `next` on. `ended`: the clients know already that the session has ended.
     pub fn follow(
         home: &Home,
         session: &str,
@@ -65,7 +66,7 @@ impl FollowedSession {
         Ok(Self { number, stop, runs_at: None, standing: None, watching: None })
     }
 
-    /// Keeps what clients that subscribe later should know.
+    /// Keeps the messages that clients need if they subscribe later.
     pub fn learn(&mut self, news: &FollowerNews) {
         match news {
             FollowerNews::RunsAt(at) => {
@@ -84,7 +85,7 @@ impl FollowedSession {
             FollowerNews::Message(Message::Live { live: live @ Live::Watching { .. }, .. }) => {
                 self.watching = Some(live.clone());
             }
-            // An event tells of the end, or the session goes on.
+            // The clients learn of the end from an event, or the session continues.
             FollowerNews::Message(Message::Event { .. })
                 if matches!(self.standing, Some(Live::Halted { .. })) =>
             {
@@ -107,7 +108,7 @@ struct Follower {
     number: u64,
     /// Sequence number of the next event.
     next: u64,
-    /// Clients know that the session ended without an event.
+    /// The clients know already that the session ended without an event.
     ended: bool,
     stop: Arc<AtomicBool>,
     to: Sender<Inbound>,
@@ -121,9 +122,9 @@ impl Follower {
             // Read before the lock is tried: a process that takes the lock later changes this time.
             let written = self.lock_written();
             match holder(&self.home, &self.session) {
-                // This process is about to run the session, or is writing its end.
+                // This process is about to run the session, or is writing its last event.
                 Some(holder) if self.is_ours(&holder) => thread::sleep(SOON),
-                // The lock is taken and its file not yet written.
+                // The lock is taken but its file is not written yet.
                 Some(Holder { pid: 0, .. }) => thread::sleep(SOON),
                 Some(holder) => {
                     if told.as_ref() != Some(&holder) {
@@ -150,7 +151,7 @@ impl Follower {
                             killed: true,
                         });
                     }
-                    // Told just now, or the last event tells it.
+                    // The clients have just been told, or the last event tells them.
                     self.ended = true;
                     while self.wanted() && self.lock_written() == written {
                         thread::sleep(LOOK);
@@ -168,14 +169,14 @@ impl Follower {
         !self.stop.load(Ordering::SeqCst)
     }
 
-    /// When the session's lock was last taken.
+    /// The time at which the session's lock was last taken.
     fn lock_written(&self) -> Option<SystemTime> {
         let path = self.home.session(&self.session).ok()?.join("lock");
         std::fs::metadata(path).and_then(|m| m.modified()).ok()
     }
 
     /// Passes on the messages of the process that runs the session, until it ends or another process takes over.
-    /// `false` where it can't be reached.
+    /// `false` if the process can't be reached.
     fn follow_by_socket(&mut self, holder: &Holder) -> bool {
         let Some(socket) = &holder.socket else { return false };
         let Ok(mut client) = Client::connect_at(socket) else { return false };
@@ -184,7 +185,7 @@ impl Follower {
             return false;
         }
         self.send(FollowerNews::RunsAt(Some(socket.clone())));
-        // A process lets go of the lock before it says how the session ended, and then closes the line.
+        // A process releases the lock before it says how the session ended, and then closes the connection.
         let mut silent_since = None;
         while self.wanted() {
             match client.recv_timeout(LOOK) {
@@ -211,7 +212,7 @@ impl Follower {
                 self.ended = true;
                 self.send_live(Live::Halted { reason, killed });
             }
-            // Known already, or of no interest here.
+            // The clients know it already, or do not need it.
             Message::Live { live: Live::Runs { .. } | Live::LetGo { .. }, .. }
             | Message::Event { .. }
             | Message::Boundary { .. }
@@ -220,11 +221,11 @@ impl Follower {
         }
     }
 
-    /// Passes on the events of the journal that have not been passed on.
+    /// Passes on the journal's events that have not been passed on yet.
     fn read_journal(&mut self) {
         loop {
             let read = Reader::open(&self.home, &self.session).and_then(|r| r.some_records(self.next, 64));
-            // Clients heard that the journal can't be read when they subscribed.
+            // The clients learned that the journal can't be read when they subscribed.
             let Ok(records) = read else { return };
             if records.is_empty() {
                 return;

@@ -1,5 +1,5 @@
-//! Commands about a session that another process runs are forwarded to that process: pause, stop, resume, inject, watch,
-//! and tries, since its device is taken. The dispatcher's requests come in; replies come back through its channel.
+//! Forwards commands about a session to the process that runs it: pause, stop, resume, inject, watch, and tries, since
+//! that process has the device. The dispatcher's requests come in; replies come back through its channel.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ fn changes(command: &Command) -> Option<&str> {
 }
 
 impl Dispatcher {
-    /// Forwards a command to the process that runs its session. `false` where this one does, or none.
+    /// Forwards a command to the process that runs its session. `false` if this process runs it, or no process does.
     pub(super) fn forward(&mut self, connection: u64, id: u64, command: &Command) -> bool {
         let Some(session) = changes(command) else { return false };
         if self.runs(session) {
@@ -56,19 +56,19 @@ impl Dispatcher {
     }
 
     /// The socket that a client's tries go to: that of the process that runs the session which the client follows,
-    /// since its models are open there. `None`: tries run here.
+    /// since the models are open there. `None`: the try runs here.
     pub(super) fn tries_go_to(&self, connection: u64) -> Option<PathBuf> {
         let follows = &self.connections.get(&connection)?.subscribed;
         if follows.keys().any(|session| self.runs(session)) {
             return None;
         }
-        // Perhaps it has not been reached yet.
+        // The follower may not have reached the process yet.
         let held = |session: &String| holder(&self.home, session)?.socket;
         let at = |session: &String| self.followed.get(session)?.runs_at.clone().or_else(|| held(session));
         follows.keys().find_map(at).filter(|socket| Some(socket.as_path()) != self.home.answering())
     }
 
-    /// Forwards a try to another process. Its text and its answer come back for the same client.
+    /// Forwards a try to another process. The streamed text and the answer come back for the same client.
     pub(super) fn forward_try(&mut self, connection: u64, id: u64, socket: PathBuf, command: Command) {
         let (forwarded, given_up) = ForwardedTry::new(id);
         self.forwarded_tries.insert(connection, forwarded);
@@ -87,7 +87,7 @@ impl Dispatcher {
                         _ => {}
                     }
                 }
-                // The connection ends here, and the try with it.
+                // Dropping the connection here ends the try.
                 Ok(None)
             };
             let reply = run().unwrap_or_else(|why| {
@@ -99,7 +99,8 @@ impl Dispatcher {
         });
     }
 
-    /// Follows a session that this engine does not run, unless it does so already. `ended`: clients know its end.
+    /// Starts to follow a session that this engine does not run, unless it does so already. `ended`: the clients know
+    /// already that the session has ended.
     pub(super) fn follow_session(&mut self, session: &str, next: u64, ended: bool) {
         if self.runs(session) || self.followed.contains_key(session) {
             return;
@@ -123,7 +124,7 @@ impl Dispatcher {
         }
     }
 
-    /// Passes on what happened to a followed session.
+    /// Passes on the news of a followed session.
     pub(super) fn follower_news(&mut self, session: &str, number: u64, news: FollowerNews) {
         let Some(followed) = self.followed.get_mut(session).filter(|e| e.number == number) else { return };
         followed.learn(&news);
@@ -134,7 +135,7 @@ impl Dispatcher {
         }
     }
 
-    /// Stops following the sessions that no client follows any more.
+    /// Stops following the sessions that no client follows any longer.
     pub(super) fn forget_unfollowed(&mut self) {
         let connections = &self.connections;
         self.followed.retain(|session, _| connections.values().any(|l| l.subscribed.contains_key(session)));

@@ -1,19 +1,19 @@
-//! What the engine gives back when it has less to do: the session that has ended, an idle worker, freed memory, and at
-//! last itself. The dispatcher calls it after everything that it has handled.
+//! Releases what the engine no longer needs: a session that has ended, an idle worker, freed memory, and finally the
+//! engine itself. The dispatcher calls it after each message that it has handled.
 
 use std::time::{Duration, Instant};
 
 use super::dispatcher::Dispatcher;
 use crate::session::protocol::Event;
 
-/// A worker without a job for this long is ended, and its models with it.
+/// A worker that has had no job for this long is ended, which frees its models.
 const WORKER_IDLE: Duration = Duration::from_mins(10);
 
-/// By this time after a session's end its last messages have been sent and freed.
+/// At this time after a session's end its last messages have been sent and freed.
 const SETTLED: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
-    /// Whether nobody needs the engine any more.
+    /// Whether the engine is no longer needed.
     pub(super) fn may_exit(&mut self) -> bool {
         let working = self.active.is_some() || self.running_job.is_some() || !self.to_open.is_empty();
         if self.shutting_down && !working {
@@ -26,7 +26,7 @@ impl Dispatcher {
         self.needed_at.elapsed() > idle
     }
 
-    /// Ends the worker once it has had no job for long, and gives freed memory back to the system.
+    /// Ends the worker after a long time without a job, and returns freed memory to the system.
     pub(super) fn release_idle(&mut self) {
         if self.running_job.is_some() || self.active.is_some() {
             self.worked_at = Instant::now();
@@ -40,8 +40,8 @@ impl Dispatcher {
         }
     }
 
-    /// Ends the running session with this event. Its lock is released before the event is sent, since a client that
-    /// hears of the end may resume the session at once, anywhere.
+    /// Ends the running session with this event. The lock is released before the event is sent, since a client that
+    /// receives the event may resume the session at once, in any process.
     pub(super) fn end_with(&mut self, event: &Event) {
         let Some(active) = &mut self.active else { return };
         let name = active.name.clone();
@@ -54,8 +54,8 @@ impl Dispatcher {
         }
     }
 
-    /// Releases the running session: it has ended, is paused, or can't go on. Its clients follow it on, whichever
-    /// process resumes it. `ended`: its end has no event and clients know it otherwise.
+    /// Releases the running session when it has ended, is paused, or can't continue. Its clients keep following it,
+    /// whichever process resumes it. `ended`: no event records the end, and the clients are told in another way.
     pub(super) fn release_session(&mut self, ended: bool) {
         let Some(active) = self.active.take() else { return };
         let (name, next) = (active.name.clone(), active.journal().next_seq());
@@ -66,10 +66,11 @@ impl Dispatcher {
     }
 }
 
-/// Gives freed memory back to the system. A long session is many small pieces, which the allocator would keep.
+/// Returns freed memory to the system. A long session consists of many small allocations, which the allocator would
+/// keep.
 fn give_back_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it releases free memory at the top and in the middle of every heap, under its locks.
+    // SAFETY: malloc_trim releases free memory at the top and in the middle of every heap, under the heap's locks.
     unsafe {
         libc::malloc_trim(0);
     }

@@ -1,4 +1,4 @@
-//! Jobs for the worker, each with what it is for. Requests of clients and steps of the running session come in; the
+//! Jobs for the worker, each with its purpose. Requests of clients and steps of the running session come in; the
 //! dispatcher gives the jobs to the worker one at a time.
 
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::session::config::Config;
 use crate::session::evolve::Work;
 use crate::session::job::Job;
 
-/// A job that waits for the worker or is with it.
+/// A job that waits for the worker or that the worker is doing.
 pub struct PendingJob {
     pub job: Job,
     pub purpose: Purpose,
-    /// Nobody waits for it any more.
+    /// The result is no longer wanted.
     pub cancelled: bool,
     /// How often it has failed.
     pub failures: u32,
 }
 
-/// What a job is for.
+/// The purpose of a job.
 pub enum Purpose {
     /// A client's `Try`.
     Try { connection: u64, request: u64, label: String },
@@ -31,43 +31,44 @@ pub enum Purpose {
     Work(Work),
 }
 
-/// A session whose models and tasks are to be opened, and who asked for it.
+/// A session whose models and tasks are to be opened, and the client that asked for it.
 pub struct SessionToOpen {
     pub connection: u64,
     pub request: u64,
-    /// The config's text and what it says.
+    /// The config's text, and the config read from it.
     pub text: String,
     pub config: Config,
-    /// The name asked for; without one a new name is made from the config's.
+    /// The requested name; without one a new name is made from the config's.
     pub name: Option<String>,
     /// The session has a journal and is resumed.
     pub resume: bool,
     /// The session has finished and is extended to this many evaluations.
     pub extend: Option<u64>,
-    /// Fingerprints of the files that it reads, from its journal.
+    /// Fingerprints of the session's files, from its journal.
     pub known: Vec<Fingerprint>,
 }
 
-/// What a `Try` asks for.
+/// The content of a `Try` request.
 pub struct TryRequest {
     pub target: Target,
     pub task: String,
     pub ask: SplitQuestions,
 }
 
-/// A try that runs in another process; dropping this gives it up.
+/// A try that runs in another process; dropping it cancels the try.
 pub struct ForwardedTry {
     pub request: u64,
     given_up: Arc<AtomicBool>,
 }
 
 impl PendingJob {
-    /// A job that is given out for the first time.
+    /// A job that has not been given out before.
     pub fn new(job: Job, purpose: Purpose) -> Self {
         Self { job, purpose, cancelled: false, failures: 0 }
     }
 
     /// A job that answers a client's `Try`. It uses the models that the running session has open; without a session,
+    /// the models of the recipe.
     /// those of the recipe.
     pub fn try_now(active: Option<&ActiveSession>, connection: u64, request: u64, asked: TryRequest) -> Self {
         let TryRequest { target, task, ask } = asked;
@@ -97,7 +98,7 @@ impl PendingJob {
 }
 
 impl ForwardedTry {
-    /// A try under the number of the client's request, and what says whether it is given up.
+    /// A try under the number of the client's request, and the flag that says whether the try has been cancelled.
     pub fn new(request: u64) -> (Self, Arc<AtomicBool>) {
         let given_up = Arc::new(AtomicBool::new(false));
         (Self { request, given_up: Arc::clone(&given_up) }, given_up)

@@ -1,9 +1,9 @@
 //! The engine runs sessions, owns the device through its worker and serves any number of clients. Requests come in over
-//! channels or a Unix socket; messages go out the same way. It runs as a process of its own ([`serve`], for
-//! `yosegi engine`) or inside another ([`Engine`], for headless runs and tests).
+//! channels or a Unix socket; messages go out the same way. It runs as its own process ([`serve`], for `yosegi engine`)
+//! or inside another process ([`Engine`], for headless runs and tests).
 //!
 //! A session that another process runs is followed through that process's socket (`follower`), and commands about it
-//! are forwarded there (`forward`): a client may ask any engine and sees the same.
+//! are forwarded there (`forward`). So a client may ask any engine and gets the same answers.
 
 mod active_session;
 mod broadcast;
@@ -48,18 +48,18 @@ pub struct Engine {
     connections: Arc<AtomicU64>,
     home: Home,
     listening: Option<Listening>,
-    /// Why other processes can't connect, if they can't.
+    /// The reason if other processes can't connect.
     pub alone: Option<String>,
 }
 
 impl Engine {
-    /// Starts an engine over a home. Other processes can connect too where the home's folder can hold a socket. The
-    /// engine ends when this is dropped.
+    /// Starts an engine for a home. Other processes can connect too if the home's folder can hold a socket. The engine
+    /// ends when this handle is dropped.
     ///
     /// # Errors
     /// The home can't be created, or the thread can't be started.
     pub fn start(home: &Home, kind: WorkerKind) -> anyhow::Result<Self> {
-        // The sessions of a read-only home can still be looked at.
+        // The sessions of a read-only home can still be viewed.
         if !home.is_read_only() {
             home.create()?;
         }
@@ -99,7 +99,7 @@ impl Engine {
         Client::in_process(Arc::new(send), rx)
     }
 
-    /// Ends the engine and its worker, waiting for it a little while; the journal stays as it is.
+    /// Ends the engine and its worker, waiting a short time for the engine. The journal is left unchanged.
     pub fn stop(&mut self) {
         let _ = self.inbound.send(Inbound::Stop);
         let writers = self.listening.take().map(Listening::close);
@@ -121,7 +121,7 @@ impl Drop for Engine {
     }
 }
 
-/// Tells the dispatcher when the last sender of an in-process client is dropped.
+/// Tells the dispatcher that the last sender of an in-process client has been dropped.
 struct HangUp {
     inbound: Sender<Inbound>,
     connection: u64,

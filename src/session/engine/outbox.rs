@@ -1,9 +1,9 @@
-//! A client's queue of messages. The dispatcher pushes and never waits; the client's thread takes them out. Live messages
-//! are dropped when a client is slow, and a client that stays slow is disconnected with a last message.
+//! A client's queue of messages. The dispatcher pushes and never waits; the client's thread takes the messages out.
+//! Live messages are dropped when a client is slow, and a client that stays slow is disconnected with a last message.
 //!
-//! A client's memory is bounded, whatever it asks and however little it reads: the queue is bounded in bytes; a session's
-//! past events are read from the journal only when their turn comes; and no more requests are read while many replies
-//! wait.
+//! A client's memory in the engine is bounded, whatever it asks and however little it reads. The queue is bounded in
+//! bytes. A session's past events are read from the journal only when their turn comes. While many replies wait, no
+//! more of the client's requests are read.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -13,15 +13,16 @@ use crate::session::home::Home;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Live, Message};
 
-/// Above this many messages, live ones are dropped.
+/// Above this number of messages, live ones are dropped.
 const LIVE_MAX: usize = 512;
-/// Above this many, the client is disconnected; it can connect again and ask for what it missed.
+/// Above this number of messages, the client is disconnected. It can connect again and ask for the events that it
+/// missed.
 const MAX: usize = 20_000;
-/// The same for the bytes of the queue as they would be sent.
+/// The same limit for the queue's size in bytes, as the messages would be sent.
 const MAX_BYTES: usize = 16 << 20;
-/// Most requests whose replies a client has not taken; until it takes some, no more are read.
+/// The most replies that wait for a client. Until it takes some, no more of its requests are read.
 const ASKED_MAX: usize = 64;
-/// Events of the past that are in memory at once.
+/// The number of past events that are in memory at once.
 const BATCH: u32 = 64;
 
 /// The last message to a client that is disconnected.
@@ -43,21 +44,21 @@ struct Queue {
     closed: bool,
 }
 
-// Most of what waits is messages.
+// Most entries are messages.
 #[allow(clippy::large_enum_variant)]
 enum Item {
-    /// With its size in bytes.
+    /// A message with its size in bytes.
     Message(Message, usize),
-    /// Events of a session from `since` to `until`, as its journal has them.
+    /// Events of a session from `since` to `until`, to be read from its journal.
     Past { session: String, since: u64, until: u64 },
 }
 
-/// What `push` did with a message.
+/// The outcome of `push`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// It was queued; a live message may have been dropped.
+    /// The message was queued; a live message may have been dropped.
     Taken,
-    /// The client is gone.
+    /// The client has disconnected.
     Gone,
     /// The client reads too slowly and was disconnected just now.
     LetGo,
@@ -103,8 +104,8 @@ impl Outbox {
         Pushed::Taken
     }
 
-    /// Waits until the client has taken enough replies for another request of it to be read.
-    /// `false` once it is gone.
+    /// Waits until the client has taken enough replies that its next request may be read. `false` once the client is
+    /// gone.
     pub fn may_ask(&self) -> bool {
         let mut queue = self.lock();
         while queue.asked >= ASKED_MAX && !queue.closed {
@@ -114,8 +115,7 @@ impl Outbox {
         !queue.closed
     }
 
-    /// Hands everything to `take` in order until the queue is closed and empty, or `take` has had
-    /// enough.
+    /// Passes everything to `take` in order until the queue is closed and empty, or `take` returns false.
     pub fn drain(&self, home: &Home, mut take: impl FnMut(Message) -> bool) {
         while let Some(item) = self.pop() {
             let going = match item {
@@ -132,7 +132,7 @@ impl Outbox {
         self.room.notify_all();
     }
 
-    /// The next item; waits for one. `None` once closed and empty.
+    /// The next item, waiting for one; `None` once the queue is closed and empty.
     fn pop(&self) -> Option<Item> {
         let mut queue = self.lock();
         loop {
@@ -153,7 +153,7 @@ impl Outbox {
         }
     }
 
-    /// No more messages; those in the queue are still handed out.
+    /// Accepts no more messages. Those in the queue are still passed on.
     pub fn close(&self) {
         self.lock().closed = true;
         self.more.notify_all();
@@ -165,7 +165,7 @@ impl Outbox {
     }
 }
 
-/// Hands out past events of a session, a few at a time from its journal.
+/// Passes on past events of a session, reading a few at a time from its journal.
 fn tell_past(
     home: &Home,
     session: &str,
@@ -191,7 +191,7 @@ fn tell_past(
                     return Ok(false);
                 }
             }
-            // Of a damaged journal the readable events are sent, then what is wrong with it.
+            // From a damaged journal the readable events are sent, then the error.
             if let Some(trouble) = lost {
                 return Err(trouble.into());
             }
@@ -204,7 +204,7 @@ fn tell_past(
     })
 }
 
-/// Counts bytes and keeps none.
+/// A writer that only counts bytes.
 struct Count(usize);
 
 impl Write for Count {
@@ -218,10 +218,10 @@ impl Write for Count {
     }
 }
 
-/// Bytes of a message as it is sent.
+/// The number of bytes of a message as it is sent.
 fn size(message: &Message) -> usize {
     let mut count = Count(0);
-    // A message that can't be written is not sent either.
+    // A message that can't be encoded is not sent either.
     let _ = serde_json::to_writer(&mut count, message);
     count.0
 }
@@ -251,7 +251,7 @@ mod tests {
         out
     }
 
-    /// The last word alone.
+    /// The queue's only message is the last one to a disconnected client.
     fn is_let_go(told: &[Message]) -> bool {
         matches!(told, [Message::Live { live: Live::LetGo { .. }, .. }])
     }
@@ -280,13 +280,13 @@ mod tests {
         let fits = (0..1000).take_while(|&id| outbox.push(big(id)) == Pushed::Taken).count();
         assert_eq!(fits, MAX_BYTES >> 20);
         assert!(is_let_go(&all(&outbox)));
-        // What is read in time may be any amount.
+        // A client that reads in time may receive any number of messages.
         let outbox = Outbox::default();
         for id in 0..100 {
             assert_eq!(outbox.push(big(id)), Pushed::Taken);
             assert!(outbox.pop().is_some());
         }
-        // The past waits in the journal.
+        // Past events wait in the journal, not in memory.
         let outbox = Outbox::default();
         assert_eq!(outbox.push_past("long", 1, u64::from(u32::MAX)), Pushed::Taken);
         assert_eq!(outbox.lock().bytes, 0);
@@ -310,7 +310,7 @@ mod tests {
         assert!(rx.try_recv().is_err(), "a request was read although no reply had been taken");
         assert!(outbox.pop().is_some());
         assert!(rx.recv().unwrap());
-        // Who has gone asks no more.
+        // A client that has left sends no more requests.
         outbox.close();
         assert!(!rx.recv().unwrap());
         thread.join().unwrap();

@@ -1,5 +1,5 @@
-//! Replies to queries about models and tasks on disk. `requests` calls them, each on a thread of its own, since reading
-//! large files takes time.
+//! Replies to queries about models and tasks on disk. `requests` calls each one on its own thread, since reading large
+//! files takes time.
 
 use anyhow::Context;
 

@@ -1,5 +1,5 @@
-//! What the engine does for each command of a client. The dispatcher hands requests in; replies and events go out, and
-//! jobs into its queues.
+//! What the engine does for each command of a client. The dispatcher passes requests in; replies, events and jobs in
+//! the dispatcher's queues come out.
 
 use std::thread;
 
@@ -21,7 +21,7 @@ use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
 };
 
-/// The answer to a client of another version of the protocol.
+/// The reply to a client with another version of the protocol.
 fn other_version(version: u32) -> Reply {
     Reply::Error(format!(
         "this engine speaks version {VERSION} of the protocol, the client version {version}: \
@@ -35,7 +35,7 @@ impl Dispatcher {
         let id = request.id;
         if self.forward(connection, id, &request.command) {
             if let Command::Watch { session, questions } = request.command {
-                // Kept for the case that the session is resumed here.
+                // Kept in case the session is resumed here.
                 self.watches.insert(session, questions);
             }
             return;
@@ -132,7 +132,7 @@ impl Dispatcher {
         self.reply(connection, id, reply);
     }
 
-    /// Works out a reply on a thread of its own.
+    /// Prepares a reply on a separate thread.
     pub(super) fn in_background(
         &mut self,
         connection: u64,
@@ -192,7 +192,7 @@ impl Dispatcher {
         Some(Live::Watching { questions: watched.iter().filter_map(question).collect() })
     }
 
-    /// An error while a session runs or is being opened.
+    /// An error while a session is running or being opened.
     fn must_be_free(&self) -> anyhow::Result<()> {
         let opening = !self.to_open.is_empty()
             || matches!(&self.running_job, Some(PendingJob { purpose: Purpose::Open(_), .. }));
@@ -237,7 +237,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Resumes a session. `false`: it runs already.
+    /// Resumes a session. `false`: it is running already.
     fn resume(&mut self, connection: u64, request: u64, session: String) -> anyhow::Result<bool> {
         if let Some(active) = self.active.as_mut().filter(|a| a.name == session) {
             active.pausing = false;
@@ -254,7 +254,8 @@ impl Dispatcher {
         Ok(true)
     }
 
-    /// Extends a finished session. The journal is written only once models and task are open and found unchanged.
+    /// Extends a finished session. The journal is written only after models and task have been opened and found
+    /// unchanged.
     fn extend(&mut self, connection: u64, request: u64, session: String, budget: u64) -> anyhow::Result<()> {
         self.must_be_free()?;
         let reader = Reader::open(&self.home, &session)?;
@@ -264,7 +265,7 @@ impl Dispatcher {
         self.reopen(connection, request, &reader, session, run.state().config.clone(), Some(budget))
     }
 
-    /// Queues the job that opens models and task of an existing session.
+    /// Queues the job that opens the models and the task of an existing session.
     fn reopen(
         &mut self,
         connection: u64,
@@ -281,7 +282,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Begins or resumes a session once its models and task are open.
+    /// Begins or resumes a session once its models and task have been opened.
     pub(super) fn session_opened(
         &mut self,
         start: &SessionToOpen,
@@ -304,7 +305,7 @@ impl Dispatcher {
                 let first = start.config.task.first();
                 self.watches.entry(name.clone()).or_insert_with(|| first.watched(facts.train_questions));
                 self.active = Some(active);
-                // Clients that followed it in another process follow it here now.
+                // Clients that followed the session in another process now follow it here.
                 self.followed.remove(&name);
                 self.broadcast_live(&name, &Live::Runs { pid: std::process::id() });
                 if let Some(watching) = self.watching(&name) {

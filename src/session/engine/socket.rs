@@ -1,7 +1,7 @@
-//! The sockets at which clients connect, in a folder of this user alone, and the engine as a process of its own: one for
-//! each home. It outlives the terminal it was started from and ends by itself when no client and no run needs it.
+//! The sockets at which clients connect, in a folder of this user alone, and the engine as its own process: one for
+//! each home. It outlives the terminal that it was started from, and ends by itself when no client and no run needs it.
 //!
-//! Every process that runs sessions listens: the home's engine at `engine.sock`, a headless run at a socket of its own
+//! Every process that runs sessions listens: the home's engine at `engine.sock`, a headless run at its own socket
 //! beside it. The lock of a running session names the socket.
 
 use std::fs::File;
@@ -30,20 +30,20 @@ use crate::session::signals;
 
 /// The engine ends after this long without a run and without a client.
 const IDLE: Duration = Duration::from_mins(1);
-/// A client whose socket takes nothing for this long is disconnected.
+/// A client whose socket accepts no data for this long is disconnected.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// Time for an engine that was told to end to do so in order.
+/// Time for an engine that was told to end to shut down in order.
 pub(super) const END_PATIENCE: Duration = Duration::from_millis(1500);
-/// Time for the last messages to leave, at most.
+/// The longest wait for the last messages to be sent.
 pub(super) const FLUSH: Duration = Duration::from_millis(400);
-/// A socket without a listener may belong to a process that is just starting, if it is younger than this.
+/// A socket without a listener that is younger than this may belong to a process that is just starting.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// Runs the home's engine until nobody needs it, or SIGTERM or SIGINT says to end. If the home
-/// has an engine already, nothing happens.
+/// Runs the home's engine until no client and no run needs it, or until SIGTERM or SIGINT. If the home has an engine
+/// already, this returns at once.
 ///
 /// # Errors
-/// The home's folder, lock or socket can't be made.
+/// The home's folder, lock or socket can't be created.
 pub fn serve(home: &Home) -> anyhow::Result<()> {
     detach();
     home.create_run_dir()?;
@@ -59,7 +59,7 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     }
     lock.set_len(0)?;
     writeln!(lock, "{}", std::process::id())?;
-    // The engine that holds the lock is the only one: a socket file in place is of one that died.
+    // Only the engine that holds the lock may run, so an existing socket file belongs to an engine that died.
     let path = home.socket();
     let _ = std::fs::remove_file(&path);
     let (inbound, receiver) = mpsc::channel();
@@ -67,7 +67,7 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     signals::when_told_to_end(move || {
         let _ = told.send(Inbound::Stop);
         thread::sleep(END_PATIENCE);
-        // Something takes too long. The journal is complete at any moment, and the worker ends with us.
+        // The shutdown takes too long. The journal is complete at any moment, and the worker ends with this process.
         eprintln!("told to end, and not done in time: ending at once");
         std::process::exit(0);
     })?;
@@ -78,18 +78,18 @@ pub fn serve(home: &Home) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Leaves the terminal's session, so that its end does not end the engine.
+/// Leaves the terminal's session, so that the engine outlives the terminal.
 fn detach() {
     signals::start_clean();
-    // SAFETY: setsid and signal touch no memory of ours. setsid fails where this process leads a
-    // group already, and then there is no terminal to leave but the one it was started in by hand.
+    // SAFETY: setsid and signal touch no memory of ours. setsid fails if this process leads a group already; then it
+    // was started by hand in a terminal and keeps that terminal.
     unsafe {
         libc::setsid();
         libc::signal(libc::SIGHUP, libc::SIG_IGN);
     }
 }
 
-/// A socket at which clients can connect, until this is dropped.
+/// A socket at which clients can connect. Dropping it closes the socket.
 pub struct Listening {
     path: PathBuf,
     over: Arc<AtomicBool>,
@@ -97,7 +97,7 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Listens at `path`. Clients get their numbers from `connections`.
+    /// Listens at `path`. `connections` provides the clients' numbers.
     pub fn at(
         path: &Path,
         home: &Home,
@@ -128,7 +128,7 @@ impl Listening {
         Ok(listening)
     }
 
-    /// Listens beside the home's engine, at a socket of this process alone.
+    /// Listens beside the home's engine, at a socket of this process only.
     pub fn beside(
         home: &Home,
         inbound: &Sender<Inbound>,
@@ -143,19 +143,19 @@ impl Listening {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{host}-{}-{count}.sock", std::process::id()));
             match Self::at(&path, &home.answering_at(path.clone()), inbound, connections) {
-                // The name is taken by a process in another container, or by one that died.
+                // A process in another container has the same name, or one that died had it.
                 Err(_) if path.exists() && tried < 100 => tried += 1,
                 other => return other,
             }
         }
     }
 
-    /// Lets nobody in any more; those who still write to clients can be waited for.
+    /// Accepts no more clients. The caller can wait for the threads that still write to clients.
     pub fn close(self) -> Arc<Writers> {
         Arc::clone(&self.writers)
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -164,24 +164,24 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for clients.
+        // Wakes the thread that accepts clients.
         let _ = UnixStream::connect(&self.path);
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// The prefix of this machine's socket names. Several machines may share the folder, and to each the sockets of the
-/// others look dead.
+/// The prefix of this machine's socket names. Several machines may share the folder, and each sees the sockets of the
+/// others as dead.
 fn host() -> String {
     let mut name = [0_u8; 256];
-    // SAFETY: the call fills the buffer up to one byte less than its length.
+    // SAFETY: the call fills the buffer except for its last byte.
     unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     format!("{:04x}", hasher.finish() & 0xffff)
 }
 
-/// Removes the sockets of killed processes of this machine.
+/// Removes the sockets of this machine's killed processes.
 fn sweep(folder: &Path, host: &str) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -237,8 +237,8 @@ fn write_messages(stream: &UnixStream, outbox: &Outbox, home: &Home) {
     });
 }
 
-/// A message as a line that the other side can read. A reply that can't be written becomes an error reply; a live message
-/// is left out. Events can always be written, since they were read from the journal.
+/// Encodes a message as a line that the other side can read. A reply that can't be encoded becomes an error reply; such
+/// a live message is left out. Events can always be encoded, since they were read from the journal.
 fn readable(message: &Message) -> Option<Vec<u8>> {
     let why = match (encode(message), message) {
         (Ok(line), _) => return Some(line),
@@ -268,7 +268,7 @@ mod tests {
             let path = std::ffi::CString::new(at(old).to_str().unwrap()).unwrap();
             let seconds = long_ago.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
             let time = libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: 0 };
-            // SAFETY: a path with its closing zero, and two times.
+            // SAFETY: the arguments are a zero-terminated path and two times.
             assert_eq!(unsafe { libc::utimes(path.as_ptr(), [time, time].as_ptr()) }, 0);
         }
         sweep(folder.path(), "0a");

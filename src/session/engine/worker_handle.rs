@@ -1,4 +1,4 @@
-//! The engine's handle of its worker: a process of this same program, or, in tests, a function on a thread. Jobs go in;
+//! The engine's handle to its worker: a process of this same program, or, in tests, a function on a thread. Jobs go in;
 //! reports go to the dispatcher's channel. The dispatcher holds one.
 
 use std::io::Write;
@@ -17,23 +17,23 @@ use crate::session::client::{own_program, read_lines};
 use crate::session::job::{Job, Report};
 use crate::session::json_line::encode;
 
-/// A worker in tests: it does a job and reports through the sink.
+/// A worker in tests: a function that does a job and reports through the sink.
 pub type WorkerFunction = dyn Fn(&Job, &mut dyn FnMut(Report)) + Send + Sync;
 
-/// How workers are made.
+/// How to make a worker.
 #[derive(Clone)]
 pub enum WorkerKind {
     /// A process of this program.
     Process,
-    /// A process of another build of this program (tests run in their own).
+    /// A process of another build of this program (tests have their own executable).
     Program(PathBuf),
-    /// A function on a thread of this process; a panic is its crash.
+    /// A function on a thread of this process; a panic counts as a crash of the worker.
     Function(Arc<WorkerFunction>),
 }
 
-/// A worker that takes jobs.
+/// A running worker that accepts jobs.
 pub struct WorkerHandle {
-    /// Tells reports of this worker from those of an earlier one.
+    /// Distinguishes reports of this worker from those of an earlier one.
     pub number: u64,
     transport: Transport,
 }
@@ -44,8 +44,8 @@ enum Transport {
 }
 
 impl WorkerHandle {
-    /// Starts a worker whose reports go to the dispatcher. A worker process dies with the thread that started it, so
-    /// this thread must live as long.
+    /// Starts a worker whose reports go to the dispatcher. A worker process is killed when the thread that started it
+    /// ends, so this must be called on a thread that lives as long as the worker.
     pub fn start(kind: &WorkerKind, number: u64, dispatcher: Sender<Inbound>) -> anyhow::Result<Self> {
         let mut command = match kind {
             WorkerKind::Process => own_program()?,
@@ -54,7 +54,7 @@ impl WorkerHandle {
                 return Ok(Self { number, transport: on_thread(Arc::clone(function), number, dispatcher) });
             }
         };
-        // A group of its own: Ctrl-C in the terminal of a headless run is not for the worker.
+        // The worker gets its own process group: Ctrl-C in the terminal of a headless run must not reach it.
         command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn().context("starting the worker")?;
         let stdin = child.stdin.take().context("the worker's input")?;
@@ -68,7 +68,7 @@ impl WorkerHandle {
         Ok(Self { number, transport: Transport::Process { child, stdin } })
     }
 
-    /// Sends it a job. An error means that the worker is gone.
+    /// Sends a job to the worker. An error means that the worker is gone.
     pub fn send(&mut self, job: &Job) -> anyhow::Result<()> {
         match &mut self.transport {
             Transport::Thread(tx) => tx.send(job.clone()).context("the worker is gone"),
@@ -76,7 +76,7 @@ impl WorkerHandle {
         }
     }
 
-    /// Its process id, where it is a process.
+    /// The worker's process id, if it is a process.
     pub fn pid(&self) -> Option<u32> {
         match &self.transport {
             Transport::Process { child, .. } => Some(child.id()),
@@ -84,13 +84,13 @@ impl WorkerHandle {
         }
     }
 
-    /// Ends it and says how it ended.
+    /// Ends the worker and says how it ended.
     pub fn end(mut self) -> String {
         match &mut self.transport {
             Transport::Thread(_) => "the worker panicked".into(),
             Transport::Process { child, .. } => {
                 use std::os::unix::process::ExitStatusExt;
-                // A worker that closed its output is about to end; its exit status is what to report.
+                // A worker that has closed its output is about to end; its exit status is what to report.
                 let ended = (0..50).find_map(|_| match child.try_wait() {
                     Ok(None) => {
                         thread::sleep(std::time::Duration::from_millis(4));

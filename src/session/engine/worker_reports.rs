@@ -1,5 +1,5 @@
-//! What the dispatcher does with the worker's reports on its job: streams are passed on, measurements stored, replies
-//! sent, failed jobs tried again.
+//! How the dispatcher handles the worker's reports on its job: it passes on streams, stores measurements, sends
+//! replies, and tries failed jobs again.
 
 use super::dispatcher::Dispatcher;
 use super::jobs::{PendingJob, Purpose};
@@ -44,7 +44,7 @@ impl Dispatcher {
             Report::Changed { why, .. } => {
                 let Some(pending) = self.running_job.take().filter(|f| !f.cancelled) else { return };
                 match pending.purpose {
-                    // Nothing is stored: the candidate waits until all is as it was.
+                    // Nothing is stored: the candidate waits until the files are restored.
                     Purpose::Work(_) => self.halt(&why),
                     Purpose::Try { connection, request, .. } => {
                         self.reply(connection, request, Reply::Error(why));
@@ -86,7 +86,8 @@ impl Dispatcher {
         self.log(session.as_deref(), level, text);
     }
 
-    /// Passes on what streams from the current job: a try to its client, a candidate to the clients of its session.
+    /// Passes on the text that the current job streams: a try's to its client, a candidate's to the clients of its
+    /// session.
     fn send_stream(&mut self, live: impl FnOnce(&Purpose) -> Option<Live>) {
         let Some(pending) = self.running_job.as_ref().filter(|f| !f.cancelled) else { return };
         let Some(live) = live(&pending.purpose) else { return };
@@ -103,8 +104,8 @@ impl Dispatcher {
         }
     }
 
-    /// Handles a job that failed. A session's candidate is tried once more with a fresh worker; a second failure is its
-    /// outcome.
+    /// Handles a failed job. A session's candidate is tried once more with a new worker; a second failure is stored as
+    /// the candidate's outcome.
     pub(super) fn job_failed(&mut self, mut pending: PendingJob, why: String) {
         if pending.cancelled {
             return;
@@ -147,11 +148,11 @@ impl Dispatcher {
     }
 }
 
-/// Memory that a process has resident; 0 where that can't be told.
+/// Resident memory of a process; 0 if it can't be read.
 fn resident_bytes(pid: u32) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = statm.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-    // SAFETY: sysconf reads a constant of the system.
+    // SAFETY: sysconf returns a constant of the system.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     pages * u64::try_from(page).unwrap_or(4096)
 }

@@ -1,27 +1,27 @@
-//! The threads that write to clients, counted: a process that ends waits until the last message of each has left,
-//! instead of a fixed time that is too short on a busy machine.
+//! Counts the threads that write to clients. A process that is about to end waits until each has sent its last message;
+//! a fixed waiting time would be too short on a busy machine. The socket's threads register here.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many threads write to clients.
+/// The number of threads that write to clients.
 #[derive(Default)]
 pub struct Writers {
     count: Mutex<usize>,
     fewer: Condvar,
 }
 
-/// One of them, until it is dropped.
+/// Marks one writing thread; dropping it counts the thread as done.
 pub struct Writing(Arc<Writers>);
 
 impl Writers {
-    /// Counts one more.
+    /// Counts one more writing thread.
     pub fn enter(self: &Arc<Self>) -> Writing {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         Writing(Arc::clone(self))
     }
 
-    /// Waits until nobody writes any more, for `limit` at most; says whether that is so.
+    /// Waits until no thread writes any longer, for `limit` at most. Returns whether all are done.
     pub fn wait(&self, limit: Duration) -> bool {
         let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.fewer.wait_timeout_while(count, limit, |count| *count > 0);

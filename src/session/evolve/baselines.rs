@@ -1,5 +1,5 @@
-//! The baselines, which are measured before the search: the base, each source, the uniform merge, the grid. The run's
-//! `step` calls it first.
+//! Measures the baselines before the search: the base, each source, the uniform merge, the grid of global weights. The
+//! run's state comes in, the next baseline to measure goes out. The run's `step` calls it first.
 
 use super::{Evolution, Work, WorkKind};
 use crate::session::protocol::{Candidate, Origin, Split, Target};
@@ -8,7 +8,7 @@ impl Evolution {
     /// The next baseline that has not been measured.
     pub(super) fn baseline(&self) -> Option<Work> {
         let measured = self.state.baselines().count();
-        // The first stage's pool: what joins the pool later has been measured already.
+        // The first stage's pool. A model that joins the pool later has been measured already.
         let (config, pool) = (&self.whole, &self.whole.pool);
         let model = |reference: &String| (reference.clone(), Target::Model(reference.clone()));
         let (origin, (label, target), splits) = if measured == 0 {

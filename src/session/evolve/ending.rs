@@ -1,5 +1,5 @@
-//! The end of a stage and of the run: the mean of the search distribution, the next stage, the winner. The run's `step`
-//! calls it after the last generation.
+//! Ends a stage and the run: measures the mean of the search distribution, then begins the next stage or names the
+//! winner. The run's `step` calls it after the last generation.
 
 use anyhow::{Context, bail};
 
@@ -8,7 +8,7 @@ use crate::search::Optimiser;
 use crate::session::protocol::{Candidate, Event, Origin, Split, Target};
 
 impl Evolution {
-    /// After the last generation: the distribution's mean, then the end.
+    /// After the last generation: first the distribution's mean is measured, then the stage or the run ends.
     pub(super) fn ending(&self) -> anyhow::Result<Next> {
         let whole = |o: &&Optimiser| o.mean().0.iter().all(|number| number.is_finite());
         let learnt = self.optimiser.as_ref().filter(|o| o.generation() > 0).filter(whole);
@@ -55,7 +55,7 @@ impl Evolution {
         }))
     }
 
-    /// A session of stages has a mean for each.
+    /// A session of several stages has one mean for each.
     fn mean_label(&self) -> String {
         match self.state.stage_place() {
             Some((_, stage, of)) if of > 1 => format!("mean of {stage}"),

@@ -1,7 +1,7 @@
 //! A generation whose fitness is estimated from the answers to some of the questions. A model of earlier answers
-//! ([`Irt`]) picks the most informative questions, every candidate answers those, and the model estimates its fitness
-//! over all questions. The candidates with the best estimates answer all, so that the best of a session is always
-//! measured. `race` calls this where the config asks for an estimator.
+//! ([`Irt`]) picks the most informative questions. Every candidate answers those, and the model estimates its fitness
+//! over all questions. The candidates with the best estimates then answer all questions, so that the best candidate of
+//! a session is always fully measured. `race` calls this if the config asks for an estimator.
 
 use super::{Evolution, Next};
 use crate::search::{Answers, Irt, error_quantile, question_order};
@@ -9,23 +9,23 @@ use crate::session::config::{Order, Racing};
 use crate::session::protocol::{CandidateId, Event, Origin, Score};
 use crate::session::state::Entry;
 
-/// Fewest candidates that the model is fitted to.
+/// The model is fitted only once at least this many candidates have answered.
 const LEAST: usize = 10;
-/// Most candidates that it is fitted to, the newest ones, beside the baselines.
+/// The model is fitted to at most this many candidates, the newest ones, and to the baselines.
 const NEWEST: usize = 240;
 
-/// What the estimator knows before a generation. It follows from the events alone.
+/// What the estimator has learnt before a generation. It depends on the events alone.
 pub(super) struct Learnt {
     generation: u64,
-    /// `None` while too few have answered.
+    /// `None` while too few candidates have answered.
     model: Option<Irt>,
     rows: usize,
-    /// Abilities of the generation before, without the worst quarter.
+    /// Abilities of the previous generation's candidates, without the worst quarter.
     abilities: Vec<f64>,
 }
 
 impl Evolution {
-    /// The next step for the last generation, if a candidate of it is not done.
+    /// The next step for the last generation, if one of its candidates is not done.
     pub(super) fn estimated(&mut self, racing: &Racing) -> Option<Next> {
         let generation = self.state.generations.last()?;
         let waits = |id: &&CandidateId| self.state.entry(**id).is_some_and(|e| e.outcome.is_none());
@@ -63,14 +63,14 @@ impl Evolution {
         })
     }
 
-    /// Whether these are values that an estimator can learn from.
+    /// Whether an estimator can learn from these values.
     pub(super) fn teaches(&self, values: &[f64]) -> bool {
         self.config.racing.is_some_and(|racing| racing.subset > 0)
             && values.len() == self.state.train_questions
             && values.iter().all(|v| v.is_finite())
     }
 
-    /// The order in which a candidate answers the questions, and in which its values stand.
+    /// The order in which a candidate answers the questions. Its values are stored in this order.
     pub(super) fn order_of(&self, entry: &Entry) -> Vec<usize> {
         let n = self.state.train_questions;
         if !matches!(entry.candidate.origin, Origin::Search | Origin::Hand) {
@@ -95,8 +95,8 @@ impl Evolution {
         Event::Questions { generation, order: telling.unwrap_or(order), learnt: rows as u64 }
     }
 
-    /// A candidate's fitness over all questions by what it has answered, and the deviation of
-    /// that; without a model the mean so far, and a deviation without bound.
+    /// A candidate's fitness over all questions, estimated from its answers so far, and the standard deviation of the
+    /// estimate. Without a model: the mean of its answers so far, and an infinite deviation.
     fn estimate(&self, entry: &Entry) -> (f64, f64) {
         let Some(model) = self.learnt.as_ref().and_then(|l| l.model.as_ref()) else {
             return (entry.so_far.fitness, f64::INFINITY);
@@ -106,8 +106,8 @@ impl Evolution {
         (low + (high - low) * found.share, (high - low) * found.deviation)
     }
 
-    /// Whether a candidate may still become the session's best. With `error` 0 only what is impossible is ruled out; else
-    /// also what is less likely than `error`.
+    /// Whether a candidate may still become the session's best. With `error` 0 only an impossible one is ruled out;
+    /// otherwise also one whose probability is below `error`.
     fn may_be_best(&self, entry: &Entry, error: f64) -> bool {
         let Some(best) = self.state.best_entry().and_then(Entry::train) else { return true };
         let total = self.state.train_questions as f64;
@@ -127,7 +127,7 @@ impl Evolution {
         entry.values.iter().zip(self.order_of(entry)).map(|(&v, q)| (q, share(v))).collect()
     }
 
-    /// Fits the model for the last generation to the answers before it, unless that is done.
+    /// Fits the model for the last generation to the answers from before it, unless that is done already.
     fn learn(&mut self) {
         let Some(last) = self.state.generations.last() else { return };
         if self.learnt.as_ref().is_some_and(|l| l.generation == last.generation) {

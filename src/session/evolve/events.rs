@@ -1,5 +1,5 @@
-//! Makes the events that the engine stores: a session's creation, the scores of a measurement, a hand-made recipe. The
-//! running session calls these.
+//! Makes the events that the engine stores. A config with its models, the scores of a measurement, or a hand-made
+//! recipe comes in; the event goes out. The running session calls it.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::session::protocol::{
     Candidate, Event, Gene, Origin, Outcome, Score, Split, SplitScore, Status, Target, TaskScore, VERSION,
 };
 
-/// The first event of a session.
+/// Makes the first event of a session.
 ///
 /// # Errors
 /// The config's space or search does not fit the models.
 pub fn created(name: &str, text: &str, config: &Config, facts: &SetupFacts) -> anyhow::Result<Event> {
     let space = config.any_space(facts.layers)?;
     let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
-    // Mistakes in the search's numbers show before anything is measured.
+    // Mistakes in the search's numbers are reported before anything is measured.
     optimiser(config, &space, &space.start())?;
     for at in 1..config.stage.len() {
         let stage = config.at_stage(at);
@@ -47,14 +47,14 @@ pub fn created(name: &str, text: &str, config: &Config, facts: &SetupFacts) -> a
 }
 
 impl Evolution {
-    /// The event that tells what a measurement brought: a score for each of its splits, or why
-    /// there is none. A fitness that is not a number counts as a failure.
+    /// The event for the result of a measurement: a score for each of its splits, or the reason for the failure. A
+    /// fitness that is not a number counts as a failure.
     #[must_use]
     pub fn measured(&self, work: &Work, result: Result<Vec<SplitScore>, String>) -> Event {
         self.measured_with(work, result, Vec::new())
     }
 
-    /// The same with what each training question brought to the fitness, for a block or an estimator.
+    /// Like [`Self::measured`], with what each training question added to the fitness, for a block or an estimator.
     #[must_use]
     pub fn measured_with(
         &self,
@@ -71,7 +71,7 @@ impl Evolution {
         let mut candidate = work.candidate.clone();
         match work.kind {
             WorkKind::Baseline => {
-                // A hand-made recipe may have come in since the work was given out.
+                // A hand-made recipe may have taken the id since the work was given out.
                 candidate.id = self.next_id();
                 let (scores, failed) = match result {
                     Ok(scores) => (scores, None),
@@ -98,7 +98,7 @@ impl Evolution {
             }
             WorkKind::HeldOut => {
                 let test = |scores: Vec<SplitScore>| scores.into_iter().find(|s| s.split == Split::Test);
-                // No question answered (n = 0) tells that it failed; it is not tried for ever.
+                // A score with no answered question (n = 0) records the failure, so that it is not tried forever.
                 let (score, tasks) =
                     result.ok().and_then(test).map_or_else(Default::default, |s| (s.score, s.tasks));
                 Event::HeldOut { id: candidate.id, score, tasks }
@@ -106,7 +106,7 @@ impl Evolution {
         }
     }
 
-    /// A score on the training questions with the fitness that the tasks' bars leave it.
+    /// A score on the training questions. If a task misses its bar, the shortfall replaces the fitness.
     fn under_bars(&self, mut found: SplitScore) -> SplitScore {
         let tasks = &self.config.task;
         if !tasks.has_bars() || found.split != Split::Train {
@@ -127,10 +127,10 @@ impl Evolution {
         found
     }
 
-    /// A hand-made recipe as a candidate of this run.
+    /// Adds a hand-made recipe as a candidate of this run.
     ///
     /// # Errors
-    /// The session is over, or the recipe is none of its space.
+    /// The session is over, or the recipe does not fit the session's space.
     pub fn inject(&self, recipe: &Recipe) -> anyhow::Result<Event> {
         let name = &self.state.name;
         if self.state.status == Status::Finished {

@@ -1,5 +1,5 @@
-//! Where a search begins (another session's best, a recipe), when it ends before its evaluations are used, and how a
-//! finished one is extended; a candidate's objectives and the Pareto front.
+//! Where a search begins (another session's best, or a recipe), when it ends before its evaluations are used, and how a
+//! finished session is extended. Also a candidate's objectives and the Pareto front. The engine and the run call these.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::session::state::Entry;
 use crate::text::visible_line;
 
 impl Evolution {
-    /// Why the search should propose no more, if a limit other than the evaluations is reached.
+    /// Why the search should end, if it has reached a limit other than the evaluations.
     pub(super) fn limit(&self) -> Option<String> {
         let (budget, state) = (&self.config.budget, &self.state);
         if state.extended || state.ended.is_some() {
@@ -40,11 +40,11 @@ impl Evolution {
         let complete = || state.generations.iter().rev().filter(|g| g.complete && g.generation >= first);
         let newest = complete().next()?;
         let same = complete().take_while(|g| g.best == newest.best);
-        // The generation that found it is the first of them.
+        // The generation that found the best counts as the first of them.
         (same.count() as u64 > limit).then(|| format!("{limit} generations in a row found nothing better"))
     }
 
-    /// The event that lets a session go on that is over.
+    /// The event that lets a finished session go on.
     ///
     /// # Errors
     /// The session has not finished, or has used `budget` evaluations already.
@@ -65,7 +65,7 @@ impl Evolution {
         Ok(Event::Extended { budget })
     }
 
-    /// Of several objectives: the candidates that no other one beats in all of them.
+    /// The Pareto front: with several objectives, the candidates that no other one beats in all of them.
     pub(super) fn front(&self) -> Vec<CandidateId> {
         if self.config.search.objectives.is_empty() {
             return Vec::new();
@@ -80,7 +80,7 @@ impl Evolution {
         kept.map(|(e, _)| e.candidate.id).collect()
     }
 
-    /// What the optimiser is told of a candidate: its objectives, or its fitness alone.
+    /// The values that the optimiser gets for a candidate: its objectives, or its fitness alone.
     pub(super) fn objectives(&self, id: CandidateId, fitness: f64) -> Vec<f64> {
         let names = &self.config.search.objectives;
         match self.state.entry(id) {
@@ -90,7 +90,7 @@ impl Evolution {
     }
 }
 
-/// A candidate's objectives on the training questions; NaN where it failed.
+/// A candidate's objectives on the training questions; NaN if it failed.
 #[must_use]
 pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
     let score = entry.train();
@@ -108,11 +108,10 @@ pub fn objectives(names: &[String], entry: &Entry) -> Vec<f64> {
     names.iter().map(one).collect()
 }
 
-/// The genome that the config's search starts from, where that is another session's best or a
-/// recipe; empty where it is not.
+/// The genome that the search begins from, if the config names another session's best or a recipe; otherwise empty.
 ///
 /// # Errors
-/// The other session or the recipe can't be read, or is none of this space.
+/// The other session or the recipe can't be read, or does not fit this space.
 pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Result<Vec<f64>> {
     let Some(from) = config.search.starts_elsewhere() else { return Ok(Vec::new()) };
     let recipe = match from.strip_prefix("session:") {
@@ -124,7 +123,7 @@ pub fn warm_start(home: &Home, config: &Config, space: &AnySpace) -> anyhow::Res
 }
 
 fn best_recipe(home: &Home, name: &str) -> anyhow::Result<Recipe> {
-    // Of a damaged journal what can be read serves.
+    // A damaged journal is used as far as it can be read.
     let (state, _) = Reader::open(home, name)?.legible_state()?;
     if let Some(finish) = state.finished {
         return Ok(finish.recipe);
@@ -140,14 +139,14 @@ fn read_recipe(path: &str, config: &Config) -> anyhow::Result<Recipe> {
     let recipe = recipe_file.and_then(RecipeFile::into_recipe);
     let mut recipe = recipe.map_err(|e| BadInput::error(format!("`search.start`: {e}")))?;
     let pool = &config.pool;
-    // The config's folders were made absolute where it was given, those of the recipe were not.
+    // The config's paths were made absolute when it was sent; those of the recipe were not.
     let pool: Vec<&str> = std::iter::once(&pool.base).chain(&pool.sources).map(String::as_str).collect();
     name_as_in(&mut recipe, &pool);
     Ok(recipe)
 }
 
-/// How many held-out questions stand among the training questions too, by their text without
-/// regard to spaces; the first of them.
+/// The number of held-out questions that are also training questions, and the first of them. Their texts are compared
+/// without regard to spaces.
 #[must_use]
 pub fn overlap(questions: &[StoredQuestion]) -> (u64, Option<String>) {
     let plain = |q: &StoredQuestion| q.question.split_whitespace().collect::<String>();

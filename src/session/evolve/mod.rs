@@ -1,22 +1,21 @@
 //! The run as a state machine over the journal. Stored events come in through [`Evolution::apply`]; [`Evolution::step`]
-//! gives the next event to store or the next candidate to measure. The engine's running session calls both. A resumed
-//! run applies all past events and then goes exactly where the uninterrupted one would have gone.
+//! returns the next event to store or the next candidate to measure. The engine's running session calls both. A resumed
+//! run applies all past events and then continues exactly as the uninterrupted run would have.
 //!
-//! The order: baselines (base, each source, uniform merge, each on training and
-//! held-out questions; the grid of global weights on training questions, the best of them held
-//! out too); generations, each followed by the held-out score of the best so far if it changed;
-//! the mean of the search distribution on both splits; the end. A hand-made recipe is evaluated
-//! next, whenever it comes.
+//! The order: first the baselines. The base, each source and the uniform merge answer training and held-out questions;
+//! the grid of global weights answers training questions, and its best also the held-out ones. Then the generations,
+//! each followed by the held-out score of the best so far if it changed. Then the mean of the search distribution on
+//! both splits, and the end. A hand-made recipe is evaluated next, whenever it comes.
 //!
-//! The budget counts fitness evaluations of the search and of hand-made recipes. The last
-//! generation proposes only as many candidates as the budget leaves; such a cut generation can
-//! win, but the optimiser learns nothing from it. Recipes injected while it runs come on top.
+//! The budget counts fitness evaluations of the search and of hand-made recipes. The last generation proposes only as
+//! many candidates as the budget leaves. A candidate of such a cut generation can win, but the optimiser learns nothing
+//! from the generation. Recipes injected while it runs are evaluated beyond the budget.
 //!
-//! In a session of stages each begins, after the mean of the one before, with a space and an
-//! optimiser of its own; what was measured stays, and the best of all stages is the best.
+//! In a session of several stages, each stage begins after the previous stage's mean, with its own space and optimiser.
+//! All measurements are kept, and the session's best is the best of all stages.
 //!
-//! The final recipe is the best candidate's or the mean's, whichever has the higher fitness on
-//! the *training* questions; held-out scores choose nothing.
+//! The final recipe is the best candidate or the mean, whichever has the higher fitness on the *training* questions.
+//! Held-out scores choose nothing.
 
 mod baselines;
 mod ending;
@@ -40,7 +39,7 @@ use crate::search::{AnySpace, Genome, Optimiser};
 use estimate::Learnt;
 use propose::close;
 
-/// A run: its config, and the state that its events so far lead to.
+/// A run: its config, and the state after its events so far.
 pub struct Evolution {
     /// The config of the current stage, and that of the whole session.
     config: Config,
@@ -48,7 +47,7 @@ pub struct Evolution {
     space: AnySpace,
     optimiser: Option<Optimiser>,
     state: SessionState,
-    /// The generation that the optimiser has proposed and that is not stored yet.
+    /// The generation that the optimiser has proposed but that is not stored yet.
     asked: Option<Vec<Genome>>,
     /// Hand-made recipes with their objectives, for the optimiser's next ranking.
     injected: Vec<(Genome, Vec<f64>)>,
@@ -67,30 +66,30 @@ pub struct Evolution {
 pub enum Next {
     /// Store this event.
     Record(Event),
-    /// Measure this, then store [`Evolution::measured`].
+    /// Measure this candidate, then store [`Evolution::measured`].
     Evaluate(Work),
-    /// Paused or stopped: nothing until it is resumed.
+    /// The session is paused or stopped: nothing to do until it is resumed.
     Wait,
-    /// Finished.
+    /// The session has finished.
     Done,
 }
 
-/// Something to be measured.
+/// A candidate to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
     pub kind: WorkKind,
     pub candidate: Candidate,
     pub splits: Vec<Split>,
-    /// The training questions to answer; all of them where it is left out.
+    /// The training questions to answer; `None` for all of them.
     pub questions: Option<Vec<usize>>,
 }
 
-/// Which event its scores become.
+/// The kind of event that the scores are stored as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkKind {
     Baseline,
     Fitness,
-    /// A part of the training questions.
+    /// A block of the training questions.
     Block,
     HeldOut,
 }
@@ -99,8 +98,8 @@ impl Evolution {
     /// A run rebuilt from its events; the first is [`Event::Created`].
     ///
     /// # Errors
-    /// The first event is another, its config can't be read, or the events are not those that this version's search
-    /// gives.
+    /// The first event is of another kind, its config can't be read, or this version's search does not give these
+    /// events.
     pub fn replay(records: &[Record]) -> anyhow::Result<Self> {
         let Some(Record {
             event: Event::Created { version, name, config: text, layers, search, begin, .. },
@@ -137,7 +136,7 @@ impl Evolution {
         Ok(run)
     }
 
-    /// The session as it stands.
+    /// The session's state after the events so far.
     #[must_use]
     pub fn state(&self) -> &SessionState {
         &self.state
@@ -152,7 +151,7 @@ impl Evolution {
     /// Applies an event that has been stored.
     ///
     /// # Errors
-    /// The event is not one that can follow here.
+    /// The event can't follow here.
     pub fn apply(&mut self, record: &Record) -> anyhow::Result<()> {
         if let Event::GenerationStarted { generation, candidates, .. } = &record.event {
             let asked = self.ask()?;
@@ -230,7 +229,7 @@ impl Evolution {
     /// The first candidate of an origin that has no outcome yet.
     fn waiting(&self, origin: Origin) -> Option<&Entry> {
         let mut open = self.state.entries.iter().rev().take_while(|e| {
-            // Candidates older than the last generation are done, except hand-made ones.
+            // Older candidates than the last generation's are done, except hand-made ones.
             origin == Origin::Hand || e.generation.is_none_or(|g| g + 1 >= self.generation())
         });
         let mut first = None;
@@ -242,7 +241,7 @@ impl Evolution {
         first
     }
 
-    /// Generations begun so far.
+    /// The number of generations begun so far.
     fn generation(&self) -> u64 {
         self.state.generations.len() as u64
     }
@@ -255,7 +254,7 @@ impl Evolution {
         self.state.entry(id).and_then(Entry::train).map_or(f64::NAN, |s| s.fitness)
     }
 
-    /// The entry of an origin with the highest training fitness; the first of equals.
+    /// The entry of an origin with the highest training fitness; of equal ones the first.
     fn best_of(&self, origin: Origin) -> Option<CandidateId> {
         let mut best: Option<(f64, CandidateId)> = None;
         for entry in self.state.entries.iter().filter(|e| e.candidate.origin == origin) {
@@ -268,7 +267,7 @@ impl Evolution {
         best.map(|(_, id)| id)
     }
 
-    /// The held-out questions for a candidate that has not answered them.
+    /// The work of measuring a candidate on the held-out questions, if it has not answered them.
     fn held_out(&self, id: CandidateId) -> Option<Next> {
         let entry = self.state.entry(id).filter(|e| e.test.is_none())?;
         let candidate = entry.candidate.clone();

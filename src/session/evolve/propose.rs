@@ -1,4 +1,4 @@
-//! Proposes a generation's candidates from the optimiser, and tells the optimiser their fitness. The run's `step` and
+//! Gets a generation's candidates from the optimiser, and tells the optimiser their fitness. The run's `step` and
 //! `apply` call it.
 
 use anyhow::Context;
@@ -25,7 +25,7 @@ pub(super) fn optimiser(config: &Config, space: &AnySpace, start: &Genome) -> an
 }
 
 impl Evolution {
-    /// A hand-made recipe that is a point of the space takes part in the next ranking.
+    /// A hand-made recipe takes part in the next ranking if it is a point of the space.
     pub(super) fn inject_evaluated(&mut self, id: CandidateId) {
         let Some(entry) = self.state.entry(id) else { return };
         let by_hand = entry.candidate.origin == Origin::Hand && !entry.candidate.genome.is_empty();
@@ -35,7 +35,7 @@ impl Evolution {
         }
     }
 
-    /// The optimiser learns a whole generation's fitness.
+    /// Tells the optimiser the fitness of a whole generation.
     pub(super) fn tell(&mut self) {
         let Some(generation) = self.state.generations.last() else { return };
         self.part.extend_from_slice(&generation.candidates);
@@ -53,7 +53,7 @@ impl Evolution {
         }
     }
 
-    /// The genomes of the next generation. Asked again before it is stored, the same ones.
+    /// The genomes of the next generation. Repeated calls before the generation is stored return the same ones.
     pub(super) fn ask(&mut self) -> anyhow::Result<Vec<Genome>> {
         if let Some(asked) = &self.asked {
             return Ok(asked.clone());
@@ -67,7 +67,7 @@ impl Evolution {
         Ok(asked)
     }
 
-    /// The first mean: where the config says.
+    /// The search distribution's first mean, as `[search] start` says.
     fn start(&self) -> Genome {
         if self.config.at == 0 && !self.begin.is_empty() {
             return self.space.reflect(&Genome(self.begin.clone()));
@@ -86,7 +86,7 @@ impl Evolution {
         }
     }
 
-    /// The event of the next generation, or of the search's end where it knows none.
+    /// The event that begins the next generation, or ends the search if the optimiser's numbers are not finite.
     pub(super) fn generation_started(&mut self) -> anyhow::Result<Event> {
         let mut asked = self.ask()?;
         let left = self.stage_budget().saturating_sub(self.state.evaluations);
@@ -135,7 +135,7 @@ impl Evolution {
         }
     }
 
-    /// The best candidate; where there is none yet, the best merge among the baselines.
+    /// The best candidate; before there is one, the best merge among the baselines.
     pub(super) fn leader(&self) -> CandidateId {
         let baseline = || self.best_of(Origin::Grid).or_else(|| self.best_of(Origin::Uniform));
         let merge = || self.state.entries.iter().find(|e| matches!(e.candidate.target, Target::Recipe(_)));
@@ -143,8 +143,8 @@ impl Evolution {
     }
 }
 
-/// Equal but for the last digits, which another machine's exponential function may round
-/// otherwise.
+/// Whether two numbers are equal up to the last digits, since another machine's exponential function may round
+/// differently.
 pub(super) fn close(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= 1e-9 * (1.0 + y.abs()))
 }

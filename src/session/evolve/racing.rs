@@ -1,5 +1,5 @@
-//! A generation that races: which candidate answers the next block of questions, and which ones stop early. The run's
-//! `step` calls it where the config has `[racing]`.
+//! A generation that races: decides which candidate answers the next block of questions, and which candidates stop
+//! early. The run's `step` calls it if the config has `[racing]`.
 
 use super::{Evolution, Next, Work, WorkKind};
 use crate::search::{Race, RacedCandidate};
@@ -8,7 +8,7 @@ use crate::session::state::Entry;
 use crate::task::Fitness;
 
 impl Evolution {
-    /// The next step for the last generation, if a candidate of it is not done.
+    /// The next step for the last generation, if one of its candidates is not done.
     pub(super) fn race(&mut self) -> Option<Next> {
         let racing = self.config.racing?;
         if racing.subset > 0 {
@@ -46,7 +46,7 @@ impl Evolution {
         Some(self.block(fewest, racing.block))
     }
 
-    /// The values of `whole`, which has answered all questions, in the order in which `entry` answers them.
+    /// The values of `whole`, a candidate that has answered all questions, in the order in which `entry` answers them.
     pub(super) fn as_answered_by(&self, entry: &Entry, whole: &Entry) -> Vec<f64> {
         let mut of = vec![0.0; self.state.train_questions];
         for (question, &value) in self.order_of(whole).into_iter().zip(&whole.values) {
@@ -75,7 +75,7 @@ impl Evolution {
         })
     }
 
-    /// The end of a candidate's evaluation.
+    /// The event that ends a candidate's evaluation.
     pub(super) fn scored(&self, entry: &Entry, stopped: bool) -> Event {
         self.scored_as(entry, entry.so_far, stopped)
     }
@@ -112,7 +112,7 @@ impl Evolution {
         }
     }
 
-    /// Fitness of the last generation's candidates as the optimiser is told it.
+    /// The fitness of the last generation's candidates, as the optimiser gets it.
     pub(super) fn told(&self, ids: &[CandidateId]) -> Vec<f64> {
         let found = |&id: &CandidateId| {
             let answers = self.state.entry(id).map_or(0, |e| e.values.len());
@@ -121,7 +121,7 @@ impl Evolution {
         let found: Vec<(f64, usize)> = ids.iter().map(found).collect();
         match self.config.racing {
             Some(racing) if racing.subset == 0 => crate::search::ranking_fitness(&found),
-            // With an estimator each has a fitness over all questions, told or estimated.
+            // With an estimator each candidate has a measured or estimated fitness over all questions.
             _ => found.into_iter().map(|(fitness, _)| fitness).collect(),
         }
     }

@@ -1,5 +1,5 @@
-//! From one stage of a session to the next: when a stage ends, who its winner is, and the event that begins the next
-//! one. The run's `step` and `apply` call it.
+//! The change from one stage of a session to the next: when a stage ends, who its winner is, and the event that begins
+//! the next one. The run's `step` and `apply` call it.
 
 use anyhow::Context;
 
@@ -10,8 +10,8 @@ use crate::session::protocol::{CandidateId, Event, Gene, Origin, Target};
 use crate::session::state::Entry;
 
 impl Evolution {
-    /// Evaluations of the session after which the current stage ends. The last stage has what the
-    /// session's budget leaves.
+    /// The number of the session's evaluations after which the current stage ends. The last stage gets what is left of
+    /// the session's budget.
     pub(super) fn stage_budget(&self) -> u64 {
         match self.whole.stage.get(..=self.config.at) {
             Some(stages) if stages.len() < self.whole.stage.len() => {
@@ -21,7 +21,7 @@ impl Evolution {
         }
     }
 
-    /// The state has gone on to another stage: so do space and optimiser.
+    /// Switches space and optimiser to the stage that the state is in.
     pub(super) fn enter_stage(&mut self) -> anyhow::Result<()> {
         self.config = self.whole.at_stage(self.state.stage());
         self.space = self.config.any_space(self.state.layers)?;
@@ -32,16 +32,16 @@ impl Evolution {
         Ok(())
     }
 
-    /// The mean of the stage's search distribution, once it has been measured.
+    /// The mean of the current stage's search distribution, if it has been measured.
     pub(super) fn stage_mean(&self) -> Option<CandidateId> {
-        // An earlier end of an extended session measured another.
+        // A session that was extended has another mean from its earlier end.
         let last = self.state.generations.last().and_then(|g| g.candidates.last());
         let first = self.state.stage_first().max(last.map_or(0, |last| last + 1));
         let mean = |e: &&Entry| e.candidate.origin == Origin::Mean && e.candidate.id >= first;
         self.state.entries.iter().find(mean).map(|e| e.candidate.id)
     }
 
-    /// The event that begins the next stage, where there is one.
+    /// The event that begins the next stage, if there is one.
     pub(super) fn next_stage(&self) -> anyhow::Result<Option<Next>> {
         let next = self.config.at + 1;
         if next >= self.whole.stage.len() {
@@ -74,8 +74,8 @@ impl Evolution {
         })))
     }
 
-    /// The best of the stage's candidates and its mean, by training fitness, the first of equals;
-    /// where none could be measured, the best merge so far. `merged`: paths do not count.
+    /// The stage's winner: the best of its candidates and its mean by training fitness, the first of equal ones. If
+    /// none could be measured: the best merge so far. `merged`: candidates with a path do not count.
     fn stage_winner(&self, merged: bool) -> Option<CandidateId> {
         let first = self.state.stage_first();
         let fits = |e: &&Entry| match &e.candidate.target {

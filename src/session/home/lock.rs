@@ -1,6 +1,6 @@
-//! The lock of a session: a locked file beside the journal, so that one process at a time runs it. The file names that
-//! process: its id, and in the second line the socket at which it answers clients. The journal takes the lock; engine and
-//! commands look who holds it.
+//! The lock of a session: a locked file beside the journal, so that only one process at a time runs the session. The
+//! file holds the id of that process, and in the second line the socket at which it answers clients. The journal takes
+//! the lock; engine and commands look up who holds it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -14,23 +14,23 @@ use anyhow::Context;
 use super::Home;
 use crate::error::BadInput;
 
-/// A listing of sessions holds the lock for an instant to see whether it is free, so a writer tries this often,
-/// [`BRIEF`] apart.
+/// The number of times that a writer tries to take the lock, [`BRIEF`] apart, since a listing of sessions holds the
+/// lock for an instant to see whether it is free.
 const TRIES: u32 = 10;
 const BRIEF: Duration = Duration::from_millis(20);
-/// Most bytes of the lock's file, which holds two lines.
+/// The most bytes that are read of the lock's file, which holds two lines.
 const LOCK_MAX: u64 = 10_000;
 
-/// Who runs a session.
+/// The process that runs a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// Where it answers; none where it can't be reached (an earlier program, a folder without sockets).
+    /// The socket at which it answers; `None` if it can't be reached (an earlier program, a folder without sockets).
     pub socket: Option<PathBuf>,
 }
 
-/// Whether some process holds the session's lock; a run without one was killed.
+/// Whether some process holds the session's lock. An unfinished run without a lock was killed.
 #[must_use]
 pub fn is_locked(home: &Home, name: &str) -> bool {
     let Ok(dir) = home.session(name) else { return false };
@@ -38,7 +38,7 @@ pub fn is_locked(home: &Home, name: &str) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Who holds the session's lock; nobody where it is free.
+/// The process that holds the session's lock; `None` if the lock is free.
 #[must_use]
 pub fn holder(home: &Home, name: &str) -> Option<Holder> {
     if !is_locked(home, name) {
@@ -46,10 +46,10 @@ pub fn holder(home: &Home, name: &str) -> Option<Holder> {
     }
     let text = crate::limits::read_text(&home.session(name).ok()?.join("lock"), LOCK_MAX).ok()?;
     let mut lines = text.lines();
-    // 0: the lock is taken and its file not yet written.
+    // 0 means that the lock is taken but its file is not written yet.
     let pid = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
     let socket = lines.next().filter(|line| !line.is_empty()).map(PathBuf::from);
-    // Seen from a container, the folder may have another path.
+    // Inside a container the folder may have another path.
     let here = |path: PathBuf| match path.file_name() {
         Some(file) if !path.exists() => home.run_dir().join(file),
         _ => path,
@@ -57,7 +57,7 @@ pub fn holder(home: &Home, name: &str) -> Option<Holder> {
     Some(Holder { pid, socket: socket.map(here) })
 }
 
-/// Takes the session's lock, or says who has it.
+/// Takes the session's lock; the error says who holds it.
 pub(in crate::session) fn lock(home: &Home, dir: &Path, name: &str) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let mut file = File::options()
@@ -90,7 +90,7 @@ pub(in crate::session) fn lock(home: &Home, dir: &Path, name: &str) -> anyhow::R
         Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("locking {}", path.display())),
     }
     let socket = home.answering().map(|path| path.display().to_string()).unwrap_or_default();
-    // In one write: a reader sees the old text or the new one.
+    // The text is written at once, so that a reader sees either the old text or the new one.
     let text = format!("{}\n{socket}\n", std::process::id());
     let mut name_self = || {
         file.rewind()?;

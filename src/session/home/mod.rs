@@ -1,5 +1,5 @@
-//! The home: the folder that holds all sessions, the engine's socket and its log. Commands and the engine find paths
-//! here; `lock` says who runs a session, `session_list` lists them.
+//! The home: the folder that holds all sessions, the engine's socket and its log. Commands and the engine find their
+//! paths here. `lock` says who runs a session, `session_list` lists the sessions.
 
 pub(super) mod access;
 pub mod lock;
@@ -19,9 +19,8 @@ use crate::checkpoint::{own_folder, user_id};
 use crate::error::BadInput;
 use crate::toml_text;
 
-/// The longest path of the engine's socket: one of a headless run beside it has a longer name and
-/// must fit a Unix socket's address too (the limit is 108 bytes on Linux, 104 on macOS, with the
-/// closing zero).
+/// The longest path of the engine's socket. The socket of a headless run beside it has a longer name and must fit a
+/// Unix socket's address too (the limit is 108 bytes on Linux, 104 on macOS, with the closing zero).
 const SOCKET_PATH_MAX: usize = 92;
 
 /// The folder that holds everything Yosegi keeps: `sessions/NAME/journal.db`, `run/engine.sock`, `engine.log`.
@@ -57,13 +56,13 @@ impl Home {
         Self { root: root.into(), answering: None }
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The same home for a process that answers at `socket`, which the locks of its sessions will name.
+    /// The same home for a process that answers at `socket`. The locks of its sessions will name this socket.
     #[must_use]
     pub(super) fn answering_at(&self, socket: PathBuf) -> Self {
         Self { root: self.root.clone(), answering: Some(socket) }
@@ -75,10 +74,10 @@ impl Home {
         self.answering.as_deref()
     }
 
-    /// Makes the home and its `sessions` folder, for this user alone.
+    /// Creates the home and its `sessions` folder, accessible to this user alone.
     ///
     /// # Errors
-    /// A folder can't be made, or belongs to somebody else.
+    /// A folder can't be created, or belongs to another user.
     pub fn create(&self) -> anyhow::Result<()> {
         private_dir(&self.root)?;
         private_dir(&self.sessions())
@@ -90,25 +89,25 @@ impl Home {
         self.root.join("sessions")
     }
 
-    /// Folder of one session; its name is checked so that it stays inside `sessions`.
+    /// Folder of one session. The name is checked so that the folder stays inside `sessions`.
     ///
     /// # Errors
-    /// The name is none for a session: see [`check_name`].
+    /// The name is not valid for a session: see [`check_name`].
     pub fn session(&self, name: &str) -> anyhow::Result<PathBuf> {
         check_name(name)?;
         Ok(self.sessions().join(name))
     }
 
-    /// Names of all sessions that have a journal, sorted; none where the folder can't be read.
+    /// Names of all sessions that have a journal, sorted; empty if the folder can't be read.
     #[must_use]
     pub fn session_names(&self) -> Vec<String> {
         self.session_folders().unwrap_or_default()
     }
 
-    /// Names of all sessions that have something called a journal, sorted.
+    /// Names of all sessions with an entry called `journal.db`, sorted.
     ///
     /// # Errors
-    /// The folder of all sessions is there and can't be read.
+    /// The folder of all sessions exists and can't be read.
     pub fn session_folders(&self) -> anyhow::Result<Vec<String>> {
         let folder = self.sessions();
         let unreadable = |e: std::io::Error| {
@@ -126,7 +125,7 @@ impl Home {
         for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // Counted whatever kind of file it is, also where this user may not read it.
+            // The entry counts whatever kind of file it is, even if this user may not read it.
             let journal = std::fs::symlink_metadata(entry.path().join("journal.db"));
             let none = journal.is_err_and(|e| {
                 matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
@@ -139,25 +138,25 @@ impl Home {
         Ok(names)
     }
 
-    /// What the engine and its workers print.
+    /// The log file with the output of the engine and its workers.
     #[must_use]
     pub fn engine_log(&self) -> PathBuf {
         let folder = if self.is_read_only() { self.run_dir() } else { self.root.clone() };
         folder.join("engine.log")
     }
 
-    /// Whether the home exists and can only be read.
+    /// Whether the home exists and can't be written.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.root.exists() && !may_write(&self.root)
     }
 
-    /// Folder of the sockets: `run` in the home, or, where that path is too long for a socket or the home can't be
-    /// written, a folder of this user in the runtime folder, named after the home.
+    /// Folder of the sockets: `run` in the home. If that path is too long for a socket or the home can't be written: a
+    /// folder of this user in the runtime folder, named after the home.
     pub(super) fn run_dir(&self) -> PathBuf {
         let dir = self.root.join("run");
         let socket = dir.join("engine.sock");
-        // An engine that listens already keeps its place.
+        // An engine that is listening already keeps its folder.
         let serves = !self.is_read_only() || UnixStream::connect(&socket).is_ok();
         if socket.as_os_str().len() <= SOCKET_PATH_MAX && serves {
             return dir;
@@ -185,16 +184,16 @@ impl Home {
         self.run_dir().join("engine.lock")
     }
 
-    /// Makes the socket's folder, 0700, and refuses one that belongs to somebody else.
+    /// Creates the socket's folder with mode 0700, and refuses a folder that belongs to another user.
     ///
     /// # Errors
-    /// The folder can't be made, or belongs to somebody else.
+    /// The folder can't be created, or belongs to another user.
     pub fn create_run_dir(&self) -> anyhow::Result<()> {
         if !self.is_read_only() {
             self.create()?;
         }
         let dir = self.run_dir();
-        // Another user could have put a link or a folder there. The owner is checked before anything is changed.
+        // Another user could have put a link or a folder there, so the owner is checked before anything is changed.
         own_folder(&dir).map_err(|e| {
             BadInput::error(format!("{e}; or set YOSEGI_HOME to a shorter path, which needs no folder there"))
         })?;
@@ -202,10 +201,10 @@ impl Home {
     }
 }
 
-/// A session's name: 1 to 64 letters, digits, `.`, `_`, `-`, not starting with a dot.
+/// Checks a session's name: 1 to 64 letters, digits, `.`, `_`, `-`, not starting with a dot.
 ///
 /// # Errors
-/// The name is longer, empty, or has other characters.
+/// The name is empty, too long, or has other characters.
 pub fn check_name(name: &str) -> anyhow::Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
@@ -217,7 +216,7 @@ pub fn check_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to say when a session is already there.
+/// The error for a session name that is already taken.
 #[must_use]
 pub fn exists_sentence(name: &str) -> String {
     format!(
@@ -226,7 +225,7 @@ pub fn exists_sentence(name: &str) -> String {
     )
 }
 
-/// What to say where there is no session of a name: the nearest name, if one is near.
+/// The error for a session name that does not exist, with the nearest name if there is a similar one.
 #[must_use]
 pub fn missing_sentence(home: &Home, name: &str) -> String {
     let names = home.session_names();
@@ -239,7 +238,7 @@ pub fn missing_sentence(home: &Home, name: &str) -> String {
     )
 }
 
-/// Makes `dir` and what is above it, readable by this user alone.
+/// Creates `dir` and the folders above it, accessible to this user alone.
 fn private_dir(dir: &Path) -> anyhow::Result<()> {
     if !dir.is_dir() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| {
@@ -251,7 +250,7 @@ fn private_dir(dir: &Path) -> anyhow::Result<()> {
     }
     let found = std::fs::metadata(dir).with_context(|| format!("{}", dir.display()))?;
     if found.permissions().mode() & 0o077 != 0 && found.uid() == user_id() {
-        // A folder that was made by hand: close it to other users.
+        // A folder that was made by hand is closed to other users.
         let _ = std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700));
     }
     Ok(())
@@ -270,7 +269,7 @@ mod tests {
         assert_eq!(home.session("zoo-2").unwrap(), PathBuf::from("/tmp/h/sessions/zoo-2"));
     }
 
-    /// Somebody else may have put a folder, or a link to one of ours, where the socket's folder must be.
+    /// Another user may have put a folder, or a link to a folder of ours, in the place of the socket's folder.
     #[test]
     fn a_run_folder_that_is_not_ours_is_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();

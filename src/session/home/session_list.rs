@@ -1,4 +1,4 @@
-//! The list of all sessions of a home, and names that are free. `yosegi sessions`, the workbench's list and the engine
+//! The list of all sessions of a home, and free session names. `yosegi sessions`, the workbench's list and the engine
 //! call it.
 
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::session::journal::{Reader, Trouble, TroubleKind, has_begun};
 use crate::session::protocol::{SessionRow, Status};
 use crate::session::state::SessionState;
 
-/// One line a session, the latest first; a journal that can't be read, or not to its end, says so in its line.
+/// One row per session, the latest first. The row of a journal that can't be read completely says so.
 ///
 /// # Errors
-/// The folder of all sessions is there and can't be read.
+/// The folder of all sessions exists and can't be read.
 pub fn rows(home: &Home) -> anyhow::Result<Vec<SessionRow>> {
     let mut rows: Vec<SessionRow> =
         home.session_folders()?.iter().filter_map(|name| row(home, name)).collect();
@@ -48,11 +48,11 @@ fn row(home: &Home, name: &str) -> Option<SessionRow> {
     if row.updated_ms == 0 {
         row.updated_ms = changed_ms(&path);
     }
-    // Commands take the folder's name, which may have been changed.
+    // Commands use the folder's name, which may have been changed.
     name.clone_into(&mut row.name);
     let whole = row.problem.as_ref().is_none_or(|p| p.kind == TroubleKind::ReadOnly);
     if whole && row.status == Status::Running && !is_locked(home, name) {
-        // Its process was killed; it can be resumed.
+        // The session's process was killed; the session can be resumed.
         row.status = Status::Stopped;
         row.interrupted = true;
     }
@@ -66,19 +66,19 @@ fn changed_ms(path: &Path) -> u64 {
     since.map_or(0, |d| d.as_millis() as u64)
 }
 
-/// Whether a session's process was killed while it ran: nobody runs it and its journal has no end.
+/// Whether a session's process was killed during the run: no process runs it and its journal has no end.
 #[must_use]
 pub fn is_interrupted(home: &Home, name: &str) -> bool {
     row(home, name).is_some_and(|row| row.interrupted)
 }
 
-/// Whether a session of this name has begun. One whose journal can't be read counts.
+/// Whether a session of this name has begun. A session whose journal can't be read counts too.
 #[must_use]
 pub fn exists(home: &Home, name: &str) -> bool {
     home.session(name).is_ok_and(|folder| has_begun(&folder.join("journal.db")))
 }
 
-/// `name`, or the first of `name-2`, `name-3`, … that no session has.
+/// `name` if it is free, or the first free one of `name-2`, `name-3`, ….
 #[must_use]
 pub fn fresh_name(home: &Home, name: &str) -> String {
     let numbered = |i: u32| if i == 1 { name.to_owned() } else { format!("{name}-{i}") };

@@ -1,13 +1,13 @@
-//! The journal of a session: one `SQLite` file with an append-only table of events and the answers. The engine writes it;
-//! state, resume, report and the answers on the screen are read from it, and nothing else is kept. It also holds the
-//! fingerprints of all files that the session reads.
+//! The journal of a session: one `SQLite` file with an append-only table of events, a table of answers, and the
+//! fingerprints of all files that the session reads. The engine writes it. State, resume, report and the answers on the
+//! screen are computed from it; a session is stored nowhere else.
 //!
-//! A candidate's answers and its event are written in one transaction, so a run that is killed loses at most the candidate
-//! that is being measured. WAL with `synchronous = NORMAL`: a killed process loses no commit; a power cut may lose the
-//! last few, never the file, and the resumed run computes the same ones again. `FULL` would add a disk flush for every
-//! candidate and save nothing but that.
+//! A candidate's answers and its event are written in one transaction, so a killed run loses at most the candidate that
+//! is being measured. The journal uses WAL with `synchronous = NORMAL`: a killed process loses no commit. A power cut
+//! may lose the last few commits, never the file, and the resumed run computes the same ones again. `FULL` would only
+//! save these commits, at the price of a disk flush for every candidate.
 //!
-//! One process writes (an exclusive lock on `lock` beside the file); any number may read.
+//! One process writes, holding an exclusive lock on `lock` beside the file. Any number of processes may read.
 
 mod open;
 mod reader;
@@ -35,7 +35,7 @@ pub use reader::Reader;
 use schema::{StoredAnswer, kind, split_name};
 pub use trouble::{Trouble, TroubleKind};
 
-/// A journal open for writing. Nobody else can open it so until this one is dropped.
+/// A journal open for writing. Until it is dropped, nobody else can open the journal for writing.
 pub struct Journal {
     db: Connection,
     path: PathBuf,
@@ -44,11 +44,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Starts the journal of a new session. A session of that name that has any event is an
-    /// error; a folder left by a process that died before its first event is taken over.
+    /// Starts the journal of a new session. It is an error if a session of that name has any event. A folder left by a
+    /// process that died before its first event is reused.
     ///
     /// # Errors
-    /// There is such a session, another process holds its lock, or the file can't be made.
+    /// The session exists already, another process holds its lock, or the file can't be made.
     pub fn create(home: &Home, name: &str) -> anyhow::Result<Self> {
         home.create()?;
         let dir = home.session(name)?;
@@ -62,10 +62,10 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens the journal of an existing session for writing on.
+    /// Opens the journal of an existing session to append to it.
     ///
     /// # Errors
-    /// There is no such session, another process writes to it, or its file can't be read or written.
+    /// The session does not exist, another process writes to its journal, or the file can't be read or written.
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let dir = home.session(name)?;
         let path = dir.join("journal.db");
@@ -95,8 +95,8 @@ impl Journal {
         self.next
     }
 
-    /// Stores an event. What comes back is read from the stored text, so that a run and its
-    /// replay fold over the very same values.
+    /// Stores an event. The returned record is read back from the stored text, so that a run and its replay apply
+    /// exactly the same values.
     ///
     /// # Errors
     /// The disk is full, the file can't be written, or the event can't be read back as it was written.
@@ -104,11 +104,11 @@ impl Journal {
         self.append_with(event, cost, 0, &[])
     }
 
-    /// Stores an event together with a candidate's answers, in one transaction. What can't be read back as it was
-    /// written (a number that is not finite) is an error, and nothing is stored.
+    /// Stores an event together with a candidate's answers, in one transaction. A value that can't be read back as it
+    /// was written (a number that is not finite) is an error, and then nothing is stored.
     ///
     /// # Errors
-    /// The disk is full, the file can't be written, or something can't be read back as it was written.
+    /// The disk is full, the file can't be written, or a value can't be read back as it was written.
     pub fn append_with(
         &mut self,
         event: &Event,
@@ -138,7 +138,7 @@ impl Journal {
         Ok(record)
     }
 
-    /// Stores the questions, the fingerprints of what the session reads and the first event, in one transaction.
+    /// Stores the questions, the fingerprints of the session's files, and the first event, in one transaction.
     ///
     /// # Errors
     /// As for [`Journal::append_with`].
@@ -165,7 +165,7 @@ impl Journal {
         Ok(record)
     }
 
-    /// Stores fingerprints in place of those of the same files. No prints change nothing.
+    /// Stores fingerprints, replacing earlier ones of the same files. An empty list changes nothing.
     ///
     /// # Errors
     /// The disk is full, or the file can't be written.
@@ -174,14 +174,14 @@ impl Journal {
         put_prints(&tx, prints).and_then(|()| tx.commit()).map_err(|e| full(&self.path, &e))
     }
 
-    /// The same file for reading.
+    /// Opens the same file for reading.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
         Reader { db: Db::Shared(&self.db), path: self.path.clone(), read_only: false, _copy: None }
     }
 }
 
-/// Stores an event under a number and reads it back.
+/// Stores an event under its sequence number and reads it back.
 fn put(
     tx: &Transaction<'_>,
     path: &Path,

@@ -1,4 +1,5 @@
-//! Opening a journal's file: for writing, or for looking at it, also where nothing may be written.
+//! Opens a journal's file for writing or for reading, also in a folder that this user can't write. A path comes in; a
+//! `SQLite` connection or an error goes out. The journal and its reader call it.
 
 use std::fs;
 use std::io;
@@ -15,28 +16,28 @@ use crate::limits;
 use crate::session::home::access::{may_read, may_write};
 use crate::session::protocol::VERSION;
 
-/// How long another's transaction is waited for.
+/// How long to wait for another connection's transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection for looking at a journal.
+/// A connection that reads a journal.
 pub(super) struct Looking {
     pub db: Connection,
-    /// Nothing may be written there.
+    /// This user can't write the file or its folder.
     pub read_only: bool,
-    /// Holds the copy that is looked at, where it is one.
+    /// The temporary folder with the copy that is read, if a copy was needed.
     pub copy: Option<TempDir>,
 }
 
-/// Opens a journal's file to look at it.
+/// Opens a journal's file for reading.
 pub(super) fn look(path: &Path) -> Result<Looking, Trouble> {
-    // The file first: SQLite tells a missing right in many ways. It is not opened for that: closing it would
-    // let go of every lock that this process has on it, and the next reader elsewhere, taking itself for the last,
-    // would remove the log from under the writer here.
+    // The file's permissions are checked first, since SQLite reports missing permissions in many ways. The check does
+    // not open the file: closing it would release every lock that this process has on it. The next reader in another
+    // process would then take itself for the last one and remove the write-ahead log of the writer here.
     limits::regular_file(path).and_then(|()| may_read(path)).map_err(|e| Trouble::unreadable(path, &e))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let found = if may_write(path) && may_write(folder) {
-        // Read-write flags without writing: a reader of a WAL file must be able to make its shared-memory file
-        // when the writer was killed.
+        // Opened read-write although nothing is written: if the writer was killed, a reader of a WAL file must be able
+        // to create its shared-memory file.
         let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(|e| Trouble::of(path, &e))?;
         Looking { db, read_only: false, copy: None }
@@ -48,8 +49,8 @@ pub(super) fn look(path: &Path) -> Result<Looking, Trouble> {
     Ok(found)
 }
 
-/// Where nothing may be written. A log of changes beside the file can't be read in place then (it needs shared
-/// memory beside it): a copy of both can.
+/// Opens a journal that this user can't write. If a write-ahead log lies beside the file, both are copied and the copy
+/// is opened: reading the log needs a shared-memory file beside it.
 fn look_only(path: &Path) -> Result<Looking, Box<dyn std::error::Error>> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -68,7 +69,7 @@ fn look_only(path: &Path) -> Result<Looking, Box<dyn std::error::Error>> {
     let inside = copy.path().join("journal.db");
     fs::copy(path, &inside)?;
     fs::copy(&log, copy.path().join("journal.db-wal"))?;
-    // A copy has the rights of what it was copied from.
+    // The copies have the permissions of the originals.
     for file in ["journal.db", "journal.db-wal"] {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(copy.path().join(file), fs::Permissions::from_mode(0o600))?;
@@ -77,7 +78,7 @@ fn look_only(path: &Path) -> Result<Looking, Box<dyn std::error::Error>> {
     Ok(Looking { db, read_only: true, copy: Some(copy) })
 }
 
-/// The path as an address that tells `SQLite` not to look for changes.
+/// The path as a URI with `immutable=1`, which tells `SQLite` not to look for changes.
 fn unchanging(path: &Path) -> std::ffi::OsString {
     let mut out = b"file:".to_vec();
     for &byte in path.as_os_str().as_bytes() {
@@ -90,10 +91,10 @@ fn unchanging(path: &Path) -> std::ffi::OsString {
     std::os::unix::ffi::OsStringExt::from_vec(out)
 }
 
-/// Whether there is anything in a journal's file. A process killed before its first event leaves
-/// a file without tables, or with empty ones; a file that is no journal counts as something.
+/// Whether a journal's file holds anything. A process killed before its first event leaves a file without tables or
+/// with empty ones. A file that is no journal counts as holding something.
 pub(in crate::session) fn has_begun(path: &Path) -> bool {
-    // A link that leads nowhere is something too.
+    // A broken link counts too.
     let Ok(about) = fs::symlink_metadata(path) else { return false };
     if !about.is_file() {
         return true;
@@ -107,7 +108,7 @@ pub(in crate::session) fn has_begun(path: &Path) -> bool {
     begun().unwrap_or(true)
 }
 
-/// Sets a connection up for writing and makes the tables of a new file.
+/// Prepares a connection for writing and creates the tables of a new file.
 pub(super) fn prepare(db: &Connection, path: &Path, fresh: bool) -> Result<(), Trouble> {
     let broken = |e: rusqlite::Error| Trouble::of(path, &e);
     db.busy_timeout(PATIENCE).map_err(broken)?;
@@ -124,7 +125,7 @@ pub(super) fn prepare(db: &Connection, path: &Path, fresh: bool) -> Result<(), T
     db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;")).map_err(broken)
 }
 
-/// Refuses what is no journal, or one of a newer program.
+/// Refuses a file that is no journal, or a journal of a newer program.
 fn check(db: &Connection, path: &Path) -> Result<(), Trouble> {
     let broken = |e: rusqlite::Error| Trouble::of(path, &e);
     db.busy_timeout(PATIENCE).map_err(broken)?;
@@ -148,7 +149,7 @@ mod tests {
         db.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap()
     }
 
-    /// Locks of a file are a process's: who closes it in any place lets go of them in all.
+    /// File locks belong to the process: closing the file anywhere in the process releases all of its locks.
     #[test]
     fn looking_at_a_journal_leaves_its_writer_the_locks() {
         let folder = tempfile::tempdir().unwrap();
@@ -173,7 +174,8 @@ mod tests {
         reader.last_seq().unwrap()
     }
 
-    /// What a user finds who may not write: the file alone, or with the log that a killed process left.
+    /// A user without write permission finds either the file alone, or the file with the log that a killed process
+    /// left.
     #[test]
     fn a_journal_is_looked_at_where_nothing_may_be_written() {
         let folder = tempfile::tempdir().unwrap();

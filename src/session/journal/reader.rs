@@ -1,4 +1,5 @@
-//! A journal open for reading: its events in order, the session that they make, the answers.
+//! Reads a journal: its events in order, the session state that they give, questions and answers. A home and a
+//! session's name come in. State, reports, the engine and both faces call it.
 
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use crate::session::home::{Home, missing_sentence};
 use crate::session::protocol::{Answer, Answers, CandidateId, Outcome, Record, Score, Split, VERSION};
 use crate::session::state::SessionState;
 
-/// A journal open for reading, while another process may be writing it.
+/// A journal open for reading. Another process may be writing it at the same time.
 pub struct Reader<'a> {
     pub(super) db: Db<'a>,
     pub(super) path: PathBuf,
@@ -25,11 +26,11 @@ pub struct Reader<'a> {
 
 /// Why an event can't be read.
 enum Illegible {
-    /// It is of a newer program.
+    /// A newer program has written it.
     Version(i64),
-    /// The file is damaged there.
+    /// The file is damaged at this place.
     Row(rusqlite::Error),
-    /// It is not what it should be.
+    /// Its content is not a valid event.
     Event(String),
 }
 
@@ -48,7 +49,7 @@ impl Reader<'static> {
     /// Opens a session's journal for reading.
     ///
     /// # Errors
-    /// There is no such session, or its file can't be opened; the sentence says why and what to do.
+    /// The session does not exist, or its file can't be opened. The sentence says why and what to do.
     pub fn open(home: &Home, name: &str) -> anyhow::Result<Self> {
         let path = home.session(name)?.join("journal.db");
         if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
@@ -67,7 +68,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An error where the journal can be looked at only.
+    /// Fails if the journal can only be read.
     ///
     /// # Errors
     /// The file or its folder can't be written.
@@ -75,13 +76,13 @@ impl Reader<'_> {
         self.read_only_trouble().map_or(Ok(()), |trouble| Err(trouble.into()))
     }
 
-    /// What to say of a journal that can be looked at only; `None` for one that can be written.
+    /// The sentence for a journal that can only be read; `None` for one that can be written.
     #[must_use]
     pub fn read_only_trouble(&self) -> Option<Trouble> {
         self.read_only.then(|| Trouble::read_only(&self.path))
     }
 
-    /// Events from sequence number `since` on, in order; an error where one of them can't be read.
+    /// Events from sequence number `since` on, in order. It is an error if one of them can't be read.
     ///
     /// # Errors
     /// The journal can't be read; the sentence says why and what to do.
@@ -90,8 +91,8 @@ impl Reader<'_> {
         lost.map_or(Ok(records), |trouble| Err(trouble.into()))
     }
 
-    /// Number of the last event; 0 where there is none. Where the file is damaged, that of the first event that
-    /// can't be read: whoever reads up to there hears of it.
+    /// Sequence number of the last event; 0 if there is none. In a damaged file it is the number of the first event
+    /// that can't be read, so that a caller who reads up to it gets the error.
     ///
     /// # Errors
     /// The journal can't be read; the sentence says why and what to do.
@@ -107,7 +108,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The first events, `most` at most, from sequence number `since` on; an error where one of them can't be read.
+    /// At most `most` events from sequence number `since` on. It is an error if one of them can't be read.
     ///
     /// # Errors
     /// The journal can't be read; the sentence says why and what to do.
@@ -116,19 +117,19 @@ impl Reader<'_> {
         lost.map_or(Ok(records), |trouble| Err(trouble.into()))
     }
 
-    /// Events from sequence number `since` on, in order, up to the first that can't be read, and what is the matter
-    /// with that one.
+    /// Events from sequence number `since` on, in order, up to the first that can't be read, with the error of that
+    /// one.
     ///
     /// # Errors
-    /// The journal can't be opened for this; an event that can't be read is in the result.
+    /// The journal can't be opened. The error of an unreadable event is part of the result.
     pub fn legible(&self, since: u64) -> anyhow::Result<(Vec<Record>, Option<Trouble>)> {
         self.legible_some(since, u32::MAX)
     }
 
-    /// The same of the first `most` events from there on.
+    /// Like [`Self::legible`], for at most `most` events.
     ///
     /// # Errors
-    /// The journal can't be opened for this; an event that can't be read is in the result.
+    /// The journal can't be opened. The error of an unreadable event is part of the result.
     pub fn legible_some(&self, since: u64, most: u32) -> anyhow::Result<(Vec<Record>, Option<Trouble>)> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
         let mut statement = self
@@ -180,7 +181,7 @@ impl Reader<'_> {
         Ok(Some(Record { seq, at_ms, cost, event }))
     }
 
-    /// The session as it stands; an error where an event can't be read.
+    /// The session's state after all events. It is an error if one of them can't be read.
     ///
     /// # Errors
     /// The journal can't be read; the sentence says why and what to do.
@@ -189,10 +190,10 @@ impl Reader<'_> {
         lost.map_or(Ok(state), |trouble| Err(trouble.into()))
     }
 
-    /// The session as far as it can be read, and what is the matter where that is not to its end.
+    /// The session's state as far as the journal can be read, and the error if it can't be read to its end.
     ///
     /// # Errors
-    /// The journal can't be opened for this; what can't be read is in the result.
+    /// The journal can't be opened. The error of an unreadable event is part of the result.
     pub fn legible_state(&self) -> anyhow::Result<(SessionState, Option<Trouble>)> {
         let (records, lost) = self.legible(1)?;
         let mut state = SessionState::default();
@@ -202,7 +203,7 @@ impl Reader<'_> {
         Ok((state, lost))
     }
 
-    /// Fingerprints of what the session reads; empty in journals of earlier versions.
+    /// Fingerprints of the files that the session reads; empty in journals of earlier versions.
     ///
     /// # Errors
     /// The journal can't be read; the sentence says why and what to do.
@@ -240,7 +241,7 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    /// The stored answers of a candidate; empty where it has none on that split.
+    /// The stored answers of a candidate on a split; empty if it has none.
     ///
     /// # Errors
     /// The journal can't be read; the sentence says why and what to do.

@@ -1,5 +1,5 @@
-//! What stands in a journal's tables: the schema, and the written names of splits, events and answers. Writer and reader
-//! of the journal share it.
+//! The tables of a journal: the SQL schema, and the stored names of splits, events and answers. Writer and reader of
+//! the journal share it.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// An answer as the table `answers` has it; question and gold stand in `questions`.
+/// An answer as a row of the table `answers`. Its question and gold answer are stored in `questions`.
 #[derive(PartialEq, Serialize, Deserialize)]
 pub(super) struct StoredAnswer {
     text: String,
@@ -51,7 +51,7 @@ pub(super) struct StoredAnswer {
 }
 
 impl StoredAnswer {
-    /// What is stored of an answer.
+    /// Makes the stored form of an answer.
     pub fn of(answer: &Answer) -> Self {
         Self {
             text: answer.text.clone(),
@@ -66,7 +66,7 @@ impl StoredAnswer {
         }
     }
 
-    /// The answer again, with its question.
+    /// Rebuilds the answer with its question.
     pub fn with_question(self, asked: StoredQuestion) -> Answer {
         let StoredQuestion { split: _, index, id, question, gold } = asked;
         Answer {
@@ -95,7 +95,7 @@ pub(super) const fn split_name(split: Split) -> &'static str {
     }
 }
 
-/// The event's name in its JSON.
+/// The event's tag in its JSON.
 pub(super) const fn kind(event: &Event) -> &'static str {
     match event {
         Event::Created { .. } => "created",

@@ -1,4 +1,4 @@
-//! What is written can be read back, or is not written.
+//! A journal reads back what was written, and refuses to write what it could not read back.
 
 use super::*;
 use crate::session::protocol::{Candidate, Origin, Score, Target};
@@ -42,7 +42,7 @@ fn what_could_not_be_read_back_is_not_written() {
         assert!(journal.append_with(&fine, None, 0, &[(Split::Train, &answers)]).is_err());
         assert!(journal.begin(&started(bad, 0.2), &[], &[]).is_err());
     }
-    // Nothing of it is there, and it goes on.
+    // The failed write left nothing, and the journal can be written on.
     assert_eq!((journal.next_seq(), journal.reader().records(1).unwrap().len()), (2, 1));
     let answers = [answer(0.5)];
     journal.append_with(&fine, None, 0, &[(Split::Train, &answers)]).unwrap();
@@ -75,7 +75,7 @@ fn what_comes_before_an_illegible_event_is_read() {
     assert_eq!(row.problem.map(|p| p.kind), Some(TroubleKind::Damaged));
 }
 
-/// Earlier journals have `p_ja` beside `p_language`; both names of a score's shares are read, today's written.
+/// Earlier journals have `p_ja` where today's have `p_language`. Both names are read; the new one is written.
 #[test]
 fn either_name_of_a_language_figure_is_read() {
     let body = |more: &str| -> StoredAnswer {

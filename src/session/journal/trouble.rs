@@ -1,4 +1,5 @@
-//! Why a journal can't be read, or not as one would wish, each as a sentence with what to do.
+//! Reasons why a journal can't be read, or only in part. `SQLite` and file errors come in; a sentence with what to do
+//! goes out. The journal's files raise them, and the sessions list shows their names.
 
 use std::path::Path;
 
@@ -6,26 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::protocol::VERSION;
 
-/// Which kind of trouble; the name is what a list shows.
+/// The kind of trouble. Its name appears in the list of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TroubleKind {
-    /// A part of it can't be read.
+    /// A part of the file can't be read.
     Damaged,
-    /// A newer Yosegi has written it.
+    /// A newer Yosegi has written the journal.
     Newer,
-    /// It is something else than a journal.
+    /// The file is not a journal.
     Foreign,
-    /// Nothing is in it.
+    /// The file is empty.
     Empty,
-    /// This user may not read it, or the disk fails.
+    /// This user may not read the file, or the disk fails.
     Unreadable,
-    /// It can be looked at, and not gone on with.
+    /// The journal can be read but not written, so the session can't be resumed.
     ReadOnly,
 }
 
 impl TroubleKind {
-    /// In a list of sessions.
+    /// The name in the list of sessions.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,7 +40,7 @@ impl TroubleKind {
     }
 }
 
-/// The kind, and the sentence: which file, what is the matter, what to do.
+/// The kind and the sentence: which file, what is wrong, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{what}")]
 pub struct Trouble {
@@ -49,7 +50,7 @@ pub struct Trouble {
 
 impl Trouble {
     fn new(kind: TroubleKind, what: &str) -> Self {
-        // A damaged file's own words are in it.
+        // The text may contain words from the damaged file.
         Self { kind, what: crate::limits::shown(what) }
     }
 
@@ -95,7 +96,7 @@ impl Trouble {
         Self::new(TroubleKind::Unreadable, &what)
     }
 
-    /// `read` events from number `since` on came before the place that is damaged.
+    /// The file is damaged after `read` readable events, counted from number `since` on.
     pub(super) fn damaged_after(
         path: &Path,
         error: &impl std::fmt::Display,
@@ -122,7 +123,7 @@ impl Trouble {
         Self::new(TroubleKind::Damaged, &what)
     }
 
-    /// What `SQLite` says of a file, in our words.
+    /// A sentence for an error that `SQLite` reports about a file.
     pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure,

@@ -1,5 +1,5 @@
-//! What a client may ask of the engine, as requests with a number. Clients write them; the engine's `requests` carries
-//! them out.
+//! The requests that a client may send to the engine, each with a number. Clients write them; the engine's `requests`
+//! carries them out.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,59 +11,60 @@ use crate::task::Split;
 /// A command with the number that its reply carries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Chosen by the sender; the reply repeats it.
+    /// Chosen by the client; the reply repeats it.
     pub id: u64,
-    /// What to do.
+    /// What the engine should do.
     pub command: Command,
 }
 
-/// What a face may ask of the engine.
+/// The commands of the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Command {
-    /// First word of a connection.
+    /// The first command on a connection.
     Hello { version: u32 },
-    /// Models on this machine and what fits together.
+    /// Lists the models on this machine and which of them fit together.
     Models { base: Option<String> },
-    /// One model by its reference, fetched where needed, with its fit to a base.
+    /// Describes one model by its reference, downloading it if needed, and says whether it fits a base.
     Model {
         reference: String,
         base: Option<String>,
-        /// Only as it is on this machine: nothing is fetched, and what can't be read is listed with
-        /// the reason.
+        /// Use only files on this machine: nothing is downloaded, and a model that can't be read is listed with the
+        /// reason.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         here: bool,
     },
-    /// How far fine-tunes lie from their base, layer group by layer group.
+    /// How far fine-tunes are from their base, for each layer group.
     Distances { base: String, sources: Vec<String> },
-    /// The questions of a split of a task.
+    /// The questions of a task's split.
     Questions { task: String, split: Split },
     /// All sessions in the home folder.
     Sessions,
-    /// Start a session from a config's text. `name` defaults to the config's.
+    /// Starts a session from a config's text. `name` defaults to the config's.
     Start { config: String, name: Option<String> },
-    /// Take up a session that was paused, stopped or killed.
+    /// Resumes a session that was paused, stopped or killed.
     Resume { session: String },
-    /// Stop after the candidate in flight; the session stays resumable at once.
+    /// Pauses after the current candidate; the session can be resumed at once.
     Pause { session: String },
-    /// End the session now; it can still be resumed later.
+    /// Ends the session now; it can still be resumed later.
     Stop { session: String },
-    /// Let a session that is over go on, up to this many evaluations in all.
+    /// Lets a finished session continue, up to this many evaluations in total.
     Extend { session: String, budget: u64 },
-    /// Evaluate a hand-made recipe as a candidate of the session.
+    /// Evaluates a hand-made recipe as a candidate of the session.
     Inject { session: String, recipe: Box<Recipe> },
-    /// Which training questions stream their answers while candidates are evaluated.
+    /// Sets the training questions whose answers are streamed while candidates are evaluated.
     Watch { session: String, questions: Vec<usize> },
-    /// Events of a session from sequence number `since`: the past, a boundary, then live ones.
+    /// Sends the events of a session from sequence number `since` on: past events, a boundary message, then live
+    /// events.
     Subscribe { session: String, since: u64 },
-    /// No more events of that session.
+    /// Sends no more events of that session.
     Unsubscribe { session: String },
     /// The stored answers of a candidate or baseline on a split.
     Answers { session: String, candidate: CandidateId, split: Split },
-    /// Merge this recipe and answer the given questions of a task now; a newer `Try` on the same
-    /// connection replaces one that has not finished. Streams [`super::Live::TryToken`] and ends
-    /// with [`super::Reply::Answers`].
+    /// Merges this recipe and answers the given questions of a task now. A newer `Try` on the same connection replaces
+    /// one that has not finished. The answers stream as [`super::Live::TryToken`], and the reply is
+    /// [`super::Reply::Answers`].
     Try { target: Target, task: String, split: Split, questions: Vec<usize> },
-    /// Stop the engine once nothing runs.
+    /// Ends the engine as soon as nothing runs.
     Shutdown,
 }

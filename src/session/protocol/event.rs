@@ -1,4 +1,5 @@
-//! What is stored of a session: events, and the candidates that they speak of.
+//! The stored form of a session: events, and the candidates that they mention. The evolve loop makes them, the journal
+//! stores them, and clients receive them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,23 +7,23 @@ use super::types::CandidateId;
 use crate::evaluate::{Cost, Score, SplitScore, Target, TaskScore};
 use crate::recipe::Recipe;
 
-/// A stored event with its place and what may differ between two equal runs.
+/// A stored event with its sequence number, and with its time and cost, which may differ between two equal runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// From 1, without gaps.
     pub seq: u64,
     /// Milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// What the event cost, where it cost something.
+    /// The cost of the event, if it has one.
     pub cost: Option<Cost>,
     pub event: Event,
 }
 
-/// What happened in a session. Append-only; equal for two runs with one seed.
+/// What happened in a session. The list of events only grows, and it is equal for two runs with the same seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// First event: all that is needed to run the session again.
+    /// The first event: everything that is needed to run the session again.
     Created {
         version: u32,
         name: String,
@@ -38,28 +39,28 @@ pub enum Event {
         /// Fitness evaluations after which the search ends.
         budget: u64,
         device: String,
-        /// Why it is not the GPU that `auto` looked for, if it is not.
+        /// Why the device is not the GPU that `auto` looked for, if so.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         device_note: String,
         dtype: String,
-        /// How language was judged (`lid.176` or the fallback's name).
+        /// How the language of answers is judged (`lid.176` or the fallback's name).
         language_by: String,
-        /// Version of the search that proposes its candidates ([`crate::search::VERSION`]); absent
-        /// in journals of earlier sessions.
+        /// Version of the search that proposes the session's candidates ([`crate::search::VERSION`]); absent in
+        /// journals of earlier sessions.
         #[serde(default)]
         search: u32,
-        /// What else was found when it began.
+        /// Other findings at the session's beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         begin: Option<Box<Begin>>,
     },
-    /// A reference point: a source alone, the base, the uniform merge, a global weighting.
-    /// `failed` says why where it could not be measured; `scores` is empty then.
+    /// A reference point: a source alone, the base, the uniform merge, a global weighting. If it could not be measured,
+    /// `failed` says why and `scores` is empty.
     Baseline {
         candidate: Candidate,
         scores: Vec<SplitScore>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
-        /// What each training question brought to the fitness, where an estimator learns from it.
+        /// What each training question added to the fitness, if an estimator learns from it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         values: Vec<f64>,
     },
@@ -72,49 +73,49 @@ pub enum Event {
     },
     /// A stage after the first begins.
     StageStarted {
-        /// From 2.
+        /// The stage's number; the first stored one is 2.
         stage: u64,
         name: String,
         genes: Vec<Gene>,
-        /// The best of the stage before.
+        /// The best candidate of the previous stage.
         winner: Option<CandidateId>,
-        /// Its recipe, under the name by which it joins the pool (`stage:1`); a path joins none.
+        /// The recipe of that candidate, named as it joins the pool (`stage:1`). A path does not join the pool.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         recipe: Option<Box<Recipe>>,
     },
-    /// A candidate's fitness, or why it has none.
+    /// A candidate's fitness, or the reason why it has none.
     Evaluated {
         id: CandidateId,
         generation: u64,
         outcome: Outcome,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tasks: Vec<TaskScore>,
-        /// It was stopped in a race: the score is that of the questions answered (`n`).
+        /// The candidate was stopped in a race: the score covers the questions answered (`n`).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         stopped: bool,
     },
     /// A candidate in a race answered the next block of training questions.
     Block {
         id: CandidateId,
-        /// Of the block alone.
+        /// The score of this block alone.
         score: Score,
-        /// What each question brought to the fitness, in the race's order.
+        /// What each question added to the fitness, in the race's order.
         values: Vec<f64>,
     },
-    /// The estimator has chosen in which order a generation answers the training questions.
+    /// The estimator has chosen the order in which a generation answers the training questions.
     Questions {
         generation: u64,
-        /// All of them, by index, those that tell most first.
+        /// All training questions, by index, the most informative first.
         order: Vec<usize>,
-        /// Candidates and baselines whose answers it has learnt from.
+        /// The candidates and baselines whose answers the estimator has learnt from.
         learnt: u64,
     },
-    /// What the estimator says of a generation's candidates once they have answered its first
-    /// questions; a candidate that stops has this for its fitness.
+    /// The estimated fitness of a generation's candidates once they have answered its first questions. A candidate that
+    /// stops has this estimate as its fitness.
     Estimated {
         generation: u64,
         estimates: Vec<(CandidateId, f64)>,
-        /// How far off it was so far, where candidates have answered everything since.
+        /// The estimator's errors so far, for candidates that have answered all questions since.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         off: Option<Off>,
     },
@@ -128,26 +129,26 @@ pub enum Event {
         /// Best candidate of the session so far.
         best: CandidateId,
         best_fitness: f64,
-        /// Over the generation's candidates.
+        /// Over the fitness of the generation's candidates.
         mean_fitness: f64,
         std_fitness: f64,
         evaluations: u64,
-        /// Of several objectives: candidates that no other one beats in all of them.
+        /// The Pareto front: with several objectives, the candidates that no other one beats in all of them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         front: Vec<CandidateId>,
     },
-    /// Score of the best so far on the held-out questions.
+    /// The score of the best candidate so far on the held-out questions.
     HeldOut {
         id: CandidateId,
         score: Score,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tasks: Vec<TaskScore>,
     },
-    /// The search proposes no more, for a reason that is not the number of evaluations.
+    /// The search ends for a reason other than the number of evaluations.
     Ended {
         reason: String,
     },
-    /// A session that was over goes on, up to this many evaluations; no other limit holds any more.
+    /// A finished session continues, up to this many evaluations. The other limits no longer apply.
     Extended {
         budget: u64,
     },
@@ -156,8 +157,8 @@ pub enum Event {
     Stopped {
         reason: String,
     },
-    /// The search is over. `mean` is the distribution's mean, scored too, since it often
-    /// generalises better than the best candidate seen.
+    /// The search has finished. `mean` is the distribution's mean, which is scored too, since it often generalises
+    /// better than the best measured candidate.
     Finished {
         reason: String,
         best: CandidateId,
@@ -169,25 +170,25 @@ pub enum Event {
     },
 }
 
-/// How far estimates of fitness were from the fitness over all questions.
+/// How far estimates of fitness were from the measured fitness over all questions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Off {
-    /// Candidates of which both are known.
+    /// The number of candidates with both an estimate and a measured fitness.
     pub candidates: u64,
     pub mean: f64,
     pub most: f64,
 }
 
-/// What was found when a session began, where there is something to say.
+/// Findings at the beginning of a session, if there are any.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
-    /// Where the search begins, if at another session's best or at a recipe.
+    /// Where the search begins, if it begins at another session's best or at a recipe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub start: Vec<f64>,
-    /// Held-out questions that stand among the training questions too.
+    /// The number of held-out questions that are also training questions.
     #[serde(default)]
     pub overlap: u64,
-    /// The language that each task asks for, `none` for none; absent in journals of earlier sessions.
+    /// The language that each task asks for, `none` for a task without one; absent in journals of earlier sessions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<String>,
 }
@@ -204,10 +205,10 @@ pub struct Gene {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     pub id: CandidateId,
-    /// What to call it: `zoo:ja`, `uniform`, `g12 #3`, `by hand 1`.
+    /// The displayed name: `zoo:ja`, `uniform`, `g12 #3`, `by hand 1`.
     pub label: String,
     pub origin: Origin,
-    /// Empty where the candidate is not a point of the space (a source alone).
+    /// Empty if the candidate is not a point of the space (a source alone).
     pub genome: Vec<f64>,
     pub target: Target,
 }
@@ -231,6 +232,6 @@ pub enum Origin {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Scored(Score),
-    /// One clear sentence; the candidate ranks last.
+    /// The reason in one clear sentence; the candidate ranks last.
     Failed(String),
 }

@@ -1,5 +1,5 @@
-//! What the engine sends to its clients: replies to their requests, stored events, and live messages, which nothing
-//! stores.
+//! The engine's messages to its clients: replies to their requests, stored events, and live messages, which are never
+//! stored. The engine writes them; clients read them.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,23 +10,23 @@ use crate::evaluate::Answers;
 use crate::merge::Distances;
 use crate::session::journal::Trouble;
 
-/// What the engine sends.
-// Most of what is sent is events: a box for each would save no memory that counts.
+/// A message of the engine.
+// Most messages are events, so boxing them would save no memory.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Message {
-    /// Answer to the request `id`.
+    /// The reply to request `id`.
     Reply { id: u64, reply: Reply },
     /// One stored event of a session.
     Event { session: String, record: Record },
-    /// All past events have been sent; what follows is live.
+    /// All past events have been sent; the following ones are live.
     Boundary { session: String, next: u64 },
-    /// Sent and forgotten.
+    /// A live message, which is not stored.
     Live { session: Option<String>, live: Live },
 }
 
-/// Answer to a [`super::Command`].
+/// The reply to a [`super::Command`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
@@ -44,9 +44,9 @@ pub enum Reply {
         session: String,
     },
     Answers(Answers),
-    /// A newer `Try` took this one's place.
+    /// A newer `Try` has replaced this one.
     Superseded,
-    /// One clear sentence: what, where, what to do.
+    /// One clear sentence: what failed, where, and what to do.
     Error(String),
 }
 
@@ -62,15 +62,15 @@ pub struct SessionRow {
     pub best_test: Option<f64>,
     /// Milliseconds since the Unix epoch of the last event.
     pub updated_ms: u64,
-    /// It stopped because its process was killed, not because somebody asked for it.
+    /// The session stopped because its process was killed, not on request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
-    /// What is the matter with its journal, if anything is; the rest of the row is what could be read of it.
+    /// The problem with its journal, if there is one. The other columns show what could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Trouble>,
 }
 
-/// Sent while it happens, never stored.
+/// Messages about the present moment, never stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "live", rename_all = "snake_case")]
 pub enum Live {
@@ -78,11 +78,11 @@ pub enum Live {
     Token { candidate: CandidateId, question: usize, text: String },
     /// The question and gold answer of a watched question, sent when watching starts.
     Watching { questions: Vec<WatchedQuestion> },
-    /// Questions done of the candidate in flight.
+    /// The number of questions that the current candidate has answered.
     Progress { candidate: CandidateId, done: u64, of: u64 },
     /// More text of the answer to a `Try` request.
     TryToken { request: u64, question: usize, text: String },
-    /// Rates over the last seconds.
+    /// Rates over the last minute.
     Rate {
         candidates_per_hour: f64,
         tokens_per_second: f64,
@@ -90,25 +90,26 @@ pub enum Live {
         memory_bytes: u64,
         device: String,
     },
-    /// A process runs the session: from the start of a subscription on, or again.
+    /// A process runs the session. Sent at the start of a subscription, or when a process takes it up again.
     Runs { pid: u32 },
-    /// The run ended without an event: its process was killed, the journal could not be written,
-    /// or the engine was told to go. The session can be resumed.
+    /// The run ended without an event: its process was killed, the journal could not be written, or the engine was told
+    /// to end. The session can be resumed.
     Halted {
         reason: String,
-        /// Its process is gone without a word.
+        /// The session's process ended without a message.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         killed: bool,
     },
-    /// The last word to a client that did not read what it was sent: it may connect again and go
-    /// on from its last sequence number.
+    /// The last message to a client that did not read its messages. The client may connect again and continue from its
+    /// last sequence number.
     LetGo { reason: String },
-    /// For the log overlay.
+    /// A line for the log overlay.
     Log {
         /// `info`, `note`, `warn` or `error`.
         level: String,
         text: String,
-        /// When it was said first, milliseconds since the Unix epoch: who connects is told the past.
+        /// When the line was first logged, in milliseconds since the Unix epoch: a new client also receives earlier
+        /// lines.
         #[serde(default)]
         at_ms: u64,
     },

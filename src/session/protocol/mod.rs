@@ -1,8 +1,9 @@
-//! What clients and the engine say to each other: plain data, no tensors.
+//! The data that clients and the engine exchange. It holds no tensors.
 //!
-//! A client sends [`Request`]s and receives [`Message`]s, one JSON document a line over a Unix socket, or the same values
-//! over a channel inside one process. [`Event`]s are stored in the journal and are equal for two runs with one seed;
-//! what depends on the clock stands beside them in the [`Record`]. [`Live`] messages are never stored.
+//! A client sends [`Request`]s and receives [`Message`]s, one JSON document a line over a Unix socket, or the same
+//! values over a channel inside one process. [`Event`]s are stored in the journal and are equal for two runs with the
+//! same seed. Values that depend on the clock are stored beside them in the [`Record`]. [`Live`] messages are never
+//! stored.
 
 mod command;
 mod event;

@@ -1,4 +1,4 @@
-//! The version of protocol and journal, and what commands, messages and events have in common.
+//! The version of protocol and journal, and types that commands, messages and events share.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ pub const VERSION: u32 = 1;
 /// (the sources, the base, the uniform merge, the global grid) come first.
 pub type CandidateId = u64;
 
-/// Where a session stands.
+/// The status of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Created; nothing measured yet.
+    /// The session has been created; nothing is measured yet.
     #[default]
     New,
     Running,

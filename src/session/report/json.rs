@@ -1,5 +1,5 @@
-//! A session's report as a JSON document, and the names of a score's shares in every document. `report --json` and the
-//! lines of `evolve --json` come from here.
+//! A session's report as a JSON document, and the names of a score's shares in every document. The session's state
+//! comes in. `report --json` and the lines of `evolve --json` come from here.
 
 use super::{comparison, spent};
 use crate::session::state::SessionState;
@@ -40,7 +40,7 @@ pub fn document(state: &SessionState) -> serde_json::Value {
     document
 }
 
-/// Gives the shares of each score in a document the names that [`share_names`] says.
+/// Renames the shares of each score in a document as [`share_names`] says.
 pub fn name_shares(document: &mut serde_json::Value, state: &SessionState) {
     let names = share_names(state.languages.iter().map(String::as_str));
     if names != JAPANESE {
@@ -48,7 +48,7 @@ pub fn name_shares(document: &mut serde_json::Value, state: &SessionState) {
     }
 }
 
-/// The names in a score's written form.
+/// The names of the fields in a score's JSON.
 const JAPANESE: [&str; 2] = ["acc_ja", "japanese"];
 
 fn rename_shares(value: &mut serde_json::Value, names: [&str; 2]) {

@@ -1,5 +1,5 @@
-//! A session's report: the tables that `evolve` prints at its end and `report` at any time, from the session's state.
-//! `json` has the same as a document, `path_text` paths and stages as text.
+//! A session's report: the tables that `evolve` prints at its end and `report` at any time, made from the session's
+//! state. `json` gives the same content as a document, `path_text` gives paths and stages as text.
 
 mod json;
 pub mod path_text;
@@ -19,7 +19,7 @@ use crate::task::AnswerLanguage;
 use crate::text::visible_line;
 use path_text::{path_text, stage_lines};
 
-/// One line of the comparison: what the search is measured against, and what it found.
+/// One row of the comparison: a reference point of the search, or a result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// `base`, `source`, `uniform`, `best global`, `evolved`, `mean`.
@@ -27,17 +27,17 @@ pub struct Row {
     pub label: String,
     pub train: Option<Score>,
     pub test: Option<Score>,
-    /// Each task's part, where there are several.
+    /// Each task's score, if there are several tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub train_tasks: Vec<TaskScore>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test_tasks: Vec<TaskScore>,
-    /// Why it could not be measured.
+    /// Why it could not be measured, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
-/// Mean seconds a candidate, and what was spent in all.
+/// The number of measured candidates of the search, and their mean cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spent {
     pub candidates: u64,
@@ -48,7 +48,7 @@ pub struct Spent {
     pub tokens: f64,
 }
 
-/// Base, sources, uniform merge, best global weighting, best candidate, mean.
+/// The rows: base, sources, uniform merge, best global weighting, best candidate, mean.
 #[must_use]
 pub fn comparison(state: &SessionState) -> Vec<Row> {
     let row = |what, entry: &Entry| Row {
@@ -75,7 +75,7 @@ pub fn comparison(state: &SessionState) -> Vec<Row> {
     rows
 }
 
-/// The entry with the highest training fitness, the first of equals.
+/// The entry with the highest training fitness; of equal ones the first.
 fn best<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
     let mut best: Option<(&Entry, f64)> = None;
     for entry in entries {
@@ -88,7 +88,7 @@ fn best<'a>(entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
     best.map(|(entry, _)| entry)
 }
 
-/// What candidates of the search cost on average.
+/// The average cost of the search's candidates.
 #[must_use]
 pub fn spent(state: &SessionState) -> Spent {
     let costs: Vec<Cost> = state
@@ -108,7 +108,7 @@ pub fn spent(state: &SessionState) -> Spent {
     }
 }
 
-/// The comparison as a table of text; shares in per cent.
+/// The comparison as a text table, with shares in per cent.
 #[must_use]
 pub fn comparison_table(state: &SessionState) -> String {
     let asked = AnswerLanguage::of_tasks(&state.languages);
@@ -162,7 +162,7 @@ fn score_line(
     out.push('\n');
 }
 
-/// A text in exactly `width` characters, safe to print.
+/// A text padded or cut to exactly `width` characters, safe to print.
 fn clipped(text: &str, width: usize) -> String {
     let safe = visible_line(text);
     let n = safe.chars().count();
@@ -203,7 +203,8 @@ pub fn generation_line(state: &SessionState, generation: u64) -> Option<String> 
     )))
 }
 
-/// Of several objectives: the candidates that no other one beats in all of them, by the first.
+/// The Pareto front: with several objectives, the candidates that no other one beats in all of them, sorted by the
+/// first.
 fn front_table(state: &SessionState) -> String {
     let Ok(config) = Config::parse(&state.config, "the session's config") else { return String::new() };
     let names = &config.search.objectives;
@@ -229,7 +230,7 @@ fn front_table(state: &SessionState) -> String {
     out
 }
 
-/// How much the estimator's word was worth, where a session has one.
+/// How accurate the estimator was, if the session has one.
 fn estimator_line(state: &SessionState) -> Option<String> {
     let off = state.off()?;
     let guessed = state.entries.iter().filter(|e| e.stopped && e.estimate.is_some()).count();
@@ -240,7 +241,7 @@ fn estimator_line(state: &SessionState) -> Option<String> {
     ))
 }
 
-/// The whole session as text.
+/// The whole session's report as text.
 #[must_use]
 pub fn text(state: &SessionState) -> String {
     let mut out = String::new();

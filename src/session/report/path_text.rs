@@ -1,4 +1,5 @@
-//! A recipe's path and a session's stages as text, for reports and the workbench.
+//! A recipe's path and a session's stages as text, for reports and the workbench. A recipe or a state comes in, lines
+//! of text go out.
 
 use std::fmt::Write;
 
@@ -6,11 +7,11 @@ use crate::recipe::Recipe;
 use crate::session::state::SessionState;
 use crate::text::visible_line;
 
-/// Most characters of a line of a path.
+/// The most characters in a line of a path.
 const LINE: usize = 96;
 
-/// A recipe's path as text: `base 0 → ×1.250 ja 1 → base 4`, each layer with the scale of its input. Unscaled layers of
-/// one model in a row stand together (`ja 1–3`). `None` for a recipe without a path.
+/// A recipe's path as text: `base 0 → ×1.250 ja 1 → base 4`, each layer with the scale of its input. Consecutive
+/// unscaled layers of one model are joined (`ja 1–3`). `None` for a recipe without a path.
 #[must_use]
 pub fn path_text(recipe: &Recipe) -> Option<String> {
     let path = &recipe.path;
@@ -40,7 +41,7 @@ pub fn path_text(recipe: &Recipe) -> Option<String> {
     (!out.is_empty()).then_some(out)
 }
 
-/// `zoo:ja` → `ja`, a folder → its name, `stage:1` as it is.
+/// The short name of a model: `zoo:ja` → `ja`, a folder → its name, `stage:1` unchanged.
 fn short(reference: &str) -> String {
     if reference.starts_with("stage:") {
         return reference.to_owned();
@@ -49,7 +50,8 @@ fn short(reference: &str) -> String {
     visible_line(tail)
 }
 
-/// One line for each stage: the evaluations that it has used, and its winner. Empty for a session of one stage.
+/// One line for each stage: the number of evaluations that it has used, and its winner. Empty for a session of one
+/// stage.
 #[must_use]
 pub fn stage_lines(state: &SessionState) -> Vec<String> {
     let used = |at: usize| at.checked_sub(1).and_then(|i| state.begun.get(i)).map(|b| b.evaluations);

@@ -1,4 +1,5 @@
-//! What each event changes in the state of a session. Every reader of a journal applies its events here, in order.
+//! Applies events to the state of a session: each event changes its part of the state. Every reader of a journal
+//! applies the journal's events here, in order.
 
 use super::{Begun, Entry, Finish, Generation, SessionState};
 use crate::session::config::{budget_in, stage_names};
@@ -7,7 +8,7 @@ use crate::session::protocol::{
 };
 
 impl SessionState {
-    /// Takes in the next event.
+    /// Applies the next event.
     pub fn apply(&mut self, record: &Record) {
         self.seq = record.seq;
         self.updated_ms = record.at_ms;
@@ -171,7 +172,7 @@ impl SessionState {
         }
     }
 
-    /// Takes back the session's end; what was measured at the end stays.
+    /// Reverts the session's end; the measurements made at the end stay.
     fn extend(&mut self, budget: u64) {
         self.budget = budget;
         self.status = Status::Running;

@@ -1,5 +1,5 @@
-//! What is known of a session, computed from its events alone. Live workbench, attach, resume, report and tests all build
-//! it with [`SessionState::apply`].
+//! The state of a session, computed from its events alone with [`SessionState::apply`]. The live workbench, attach,
+//! resume, report and tests all build it.
 
 mod apply;
 
@@ -10,7 +10,7 @@ use super::protocol::{
 };
 use crate::recipe::Recipe;
 
-/// All that is known of a session.
+/// The state of a session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SessionState {
     pub name: String,
@@ -20,9 +20,9 @@ pub struct SessionState {
     pub seed: u64,
     /// The genes of the current stage.
     pub genes: Vec<Gene>,
-    /// Names of the stages, in order; empty where there is one.
+    /// Names of the stages, in order; empty if the session has only one stage.
     pub stages: Vec<String>,
-    /// The stages after the first that have begun.
+    /// The stages after the first that have begun so far.
     pub begun: Vec<Begun>,
     /// Decoder blocks of the models.
     pub layers: usize,
@@ -31,21 +31,21 @@ pub struct SessionState {
     /// Fitness evaluations after which the search ends.
     pub budget: u64,
     pub device: String,
-    /// Why the device is not the GPU that `auto` looked for.
+    /// Why the device is not the GPU that `auto` looked for, if so.
     pub device_note: String,
     pub dtype: String,
     pub language_by: String,
-    /// The language that each task asks for, `none` for none; empty where the journal does not say.
+    /// The language that each task asks for, `none` for a task without one; empty if the journal does not say.
     pub languages: Vec<String>,
     /// Every candidate, baselines first; a candidate's id is its index here.
     pub entries: Vec<Entry>,
     pub generations: Vec<Generation>,
-    /// Best candidate so far by fitness (the search's and hand-made ones; no baseline).
+    /// Best candidate so far by fitness, of the search's and the hand-made ones; baselines do not count.
     pub best: Option<CandidateId>,
     /// Fitness evaluations of the search and of hand-made recipes.
     pub evaluations: u64,
     pub finished: Option<Finish>,
-    /// Why it stopped, where it did.
+    /// Why the session stopped, if it did.
     pub reason: Option<String>,
     /// Sequence number of the last event applied; 0 before the first.
     pub seq: u64,
@@ -57,63 +57,63 @@ pub struct SessionState {
     pub tokens: u64,
     /// Seconds spent on candidates so far.
     pub seconds: f64,
-    /// Tokens that may be generated and seconds that may be spent, where the config says.
+    /// The limits on generated tokens and on seconds, if the config sets them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most_seconds: Option<f64>,
-    /// Held-out questions that stand among the training questions too.
+    /// The number of held-out questions that are also training questions.
     pub overlap: u64,
-    /// Why the search has ended, where the reason is not the number of evaluations.
+    /// Why the search has ended, if the reason is not the number of evaluations.
     pub ended: Option<String>,
-    /// It has been extended: only the number of evaluations ends it.
+    /// The session has been extended: only the number of evaluations ends it.
     pub extended: bool,
-    /// The Pareto front, where there are several objectives.
+    /// The Pareto front, if there are several objectives.
     pub front: Vec<CandidateId>,
 }
 
-/// A stage after the first, as it began.
+/// The beginning of a stage after the first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Begun {
     /// Number of its first candidate.
     pub first: CandidateId,
     /// Its first generation.
     pub generation: u64,
-    /// Evaluations of the session before it.
+    /// The session's evaluations before this stage.
     pub evaluations: u64,
-    /// The best of the stage before.
+    /// The best candidate of the previous stage.
     pub winner: Option<CandidateId>,
-    /// Its recipe, where it joined the pool.
+    /// The recipe of that candidate, if it joined the pool.
     pub recipe: Option<Recipe>,
 }
 
-/// A candidate and what is known of it.
+/// A candidate and its results so far.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     pub candidate: Candidate,
     /// `None` for baselines and hand-made recipes.
     pub generation: Option<u64>,
-    /// Fitness on the training questions, or why there is none. `None` while it waits.
+    /// Fitness on the training questions, or why there is none. `None` until the candidate is measured.
     pub outcome: Option<Outcome>,
-    /// Score on the held-out questions, where it was measured.
+    /// Score on the held-out questions, if it was measured.
     pub test: Option<Score>,
-    /// Each task's part of `outcome` and of `test`, where there are several.
+    /// Each task's part of `outcome` and of `test`, if there are several tasks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub train_tasks: Vec<TaskScore>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test_tasks: Vec<TaskScore>,
     pub cost: Cost,
-    /// What each question brought to the fitness, in a race's order (a baseline's in their own);
-    /// empty without one.
+    /// What each question added to the fitness, in a race's order (for a baseline in the questions' own order); empty
+    /// without a race.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<f64>,
     /// The score over the race's questions so far.
     #[serde(skip)]
     pub so_far: Score,
-    /// It was stopped in a race: its score is that of the questions answered.
+    /// The candidate was stopped in a race: its score covers the questions answered.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
-    /// What an estimator said of its fitness; where it was stopped, that is its fitness.
+    /// The estimated fitness; for a stopped candidate this is its fitness.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<f64>,
 }
@@ -128,7 +128,7 @@ impl Entry {
         }
     }
 
-    /// Fitness on the training questions to sort by: below all others where there is none.
+    /// Fitness on the training questions as a sort key: a candidate without a fitness sorts below all others.
     #[must_use]
     pub fn fitness_or_least(&self) -> f64 {
         self.train().map_or(f64::NEG_INFINITY, |s| s.fitness)
@@ -145,15 +145,15 @@ pub struct Generation {
     /// Ids of its candidates, in order of proposal.
     pub candidates: Vec<CandidateId>,
     pub complete: bool,
-    /// Best fitness of the session up to and with this generation.
+    /// Best fitness of the session up to this generation, inclusive.
     pub best_fitness: f64,
     pub mean_fitness: f64,
     pub std_fitness: f64,
-    /// Fitness evaluations of the session up to and with this generation.
+    /// Fitness evaluations of the session up to this generation, inclusive.
     pub evaluations: u64,
     /// The best candidate so far.
     pub best: Option<CandidateId>,
-    /// The order in which it answers the questions, where an estimator has chosen one.
+    /// The order in which the generation answers the questions, if an estimator has chosen one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<usize>,
 }
@@ -185,7 +185,7 @@ impl SessionState {
         self.best.and_then(|id| self.entry(id))
     }
 
-    /// How far estimates were off where a candidate answered everything after all.
+    /// How far estimates were off, for candidates that later answered all questions.
     #[must_use]
     pub fn off(&self) -> Option<Off> {
         let whole = |e: &Entry| Some((e.estimate? - e.train().filter(|_| !e.stopped)?.fitness).abs());
@@ -195,8 +195,8 @@ impl SessionState {
         (!off.is_empty()).then_some(Off { candidates: off.len() as u64, mean, most })
     }
 
-    /// Share of the budget that is used: of evaluations, tokens or seconds, whichever is nearest its end. An
-    /// extended session goes by evaluations alone.
+    /// The share of the budget that is used: of evaluations, tokens or seconds, whichever is nearest to its limit. For
+    /// an extended session only evaluations count.
     #[must_use]
     pub fn used(&self) -> f64 {
         let evaluations = self.evaluations as f64 / self.budget.max(1) as f64;
@@ -206,7 +206,7 @@ impl SessionState {
         evaluations.max(spent).clamp(0.0, 1.0)
     }
 
-    /// Seconds until the budget is used at these rates, by whichever of its parts ends first.
+    /// Seconds until the budget is used up at these rates, by the limit that is reached first.
     #[must_use]
     pub fn seconds_left(&self, candidates_per_second: f64, tokens_per_second: f64) -> Option<f64> {
         let until = |left: f64, per_second: f64| (per_second > 0.0).then(|| left.max(0.0) / per_second);
@@ -219,32 +219,32 @@ impl SessionState {
         limits.chain(until(evaluations, candidates_per_second)).min_by(f64::total_cmp)
     }
 
-    /// Index of the stage at hand.
+    /// Index of the current stage.
     #[must_use]
     pub fn stage(&self) -> usize {
         self.begun.len()
     }
 
-    /// Number and name of the stage at hand, and how many there are, where there are several.
+    /// Number and name of the current stage and the number of stages, if there are several.
     #[must_use]
     pub fn stage_place(&self) -> Option<(usize, &str, usize)> {
         let name = self.stages.get(self.stage())?;
         Some((self.stage() + 1, name, self.stages.len()))
     }
 
-    /// The first candidate that the stage at hand may have proposed.
+    /// The first candidate that the current stage may have proposed.
     #[must_use]
     pub fn stage_first(&self) -> CandidateId {
         self.begun.last().map_or(0, |b| b.first)
     }
 
-    /// Recipes of the merges that joined the pool, each under its name.
+    /// Recipes of the merges that joined the pool, each with its name there.
     #[must_use]
     pub fn made(&self) -> Vec<Recipe> {
         self.begun.iter().filter_map(|b| b.recipe.clone()).collect()
     }
 
-    /// Reference points, in the order measured.
+    /// The baselines, in the order measured.
     pub fn baselines(&self) -> impl Iterator<Item = &Entry> {
         self.entries
             .iter()

@@ -1,4 +1,5 @@
-//! What can be wrong with a task file beyond its syntax: unknown keys, and values that don't go together.
+//! Checks a task file beyond its syntax: unknown keys, and values that don't go together. A [`TaskConfig`] comes in;
+//! the first mistake goes out as an error. `config/mod.rs` calls it.
 
 use super::{COLUMN_KEYS, Choices, Column, Columns, Extract, Length, TaskConfig};
 use crate::limits;
@@ -95,7 +96,7 @@ pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskEr
     Ok(())
 }
 
-/// Counts of rows and examples.
+/// Checks the counts of rows and examples.
 fn check_counts(config: &TaskConfig) -> Result<(), (&'static str, String)> {
     let most = limits::QUESTIONS;
     let mut counts = Vec::new();

@@ -1,4 +1,5 @@
-//! How an answer's tokens are chosen: greedy decoding, sampling, or beam search. `[decoding]` of a task file, or flags.
+//! How an answer's tokens are chosen: greedy decoding, sampling, or beam search. `[decoding]` of a task file, or flags,
+//! come in; a checked [`Decoding`] goes out.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,17 +9,17 @@ use crate::limits::TOP_K;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoding {
-    /// Makes tokens of the prompt and the answer less likely: a logit above zero is divided by it, one below multiplied
-    /// (Keskar et al. 2019, arXiv 1909.05858). 1 has no effect.
+    /// Penalty for tokens of the prompt and the answer: a logit above zero is divided by it, a logit below zero is
+    /// multiplied by it (Keskar et al. 2019, arXiv 1909.05858). 1 has no effect.
     pub repetition_penalty: f32,
-    /// Above 0 tokens are drawn, from logits divided by it; 0 takes the likeliest.
+    /// Above 0, tokens are drawn from the logits divided by this temperature. 0 takes the likeliest token.
     pub temperature: f32,
-    /// Draws from this many likeliest tokens; 0 from all.
+    /// Draws from this many of the likeliest tokens; 0 draws from all tokens.
     pub top_k: usize,
     /// Draws from the fewest likeliest tokens whose probabilities sum to at least this (Holtzman et al. 2020, arXiv
     /// 1904.09751).
     pub top_p: f64,
-    /// Seed of the draws, which depend on nothing else but the prompt.
+    /// Seed of the draws. Apart from the seed they depend on the prompt alone.
     pub seed: u64,
     /// Above 1, beam search with this many beams.
     pub num_beams: usize,
@@ -27,20 +28,20 @@ pub struct Decoding {
     pub early_stopping: EarlyStopping,
 }
 
-/// When beam search ends, by transformers' names.
+/// When beam search ends. The values are transformers' `early_stopping`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "TrueFalseOrNever", into = "TrueFalseOrNever")]
 pub enum EarlyStopping {
-    /// Once no beam at its present length could be better than the worst complete answer.
+    /// Once no beam of the present length could score better than the worst complete answer.
     #[default]
     No,
-    /// Once there are as many complete answers as beams.
+    /// Once the number of complete answers equals the number of beams.
     Yes,
-    /// Once no beam could ever become better.
+    /// Once no beam of any length could score better.
     Never,
 }
 
-/// As a file or a flag has it: true, false or "never".
+/// The form in a file or a flag: true, false or "never".
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected true, false or \"never\"")]
 enum TrueFalseOrNever {
@@ -98,7 +99,7 @@ impl Default for Decoding {
     }
 }
 
-/// Most beams of a search.
+/// Maximum number of beams.
 const MAX_BEAMS: usize = 64;
 
 impl Decoding {
@@ -114,7 +115,7 @@ impl Decoding {
         "early_stopping",
     ];
 
-    /// Whether it is plain greedy decoding.
+    /// Whether these values mean plain greedy decoding.
     #[must_use]
     #[allow(clippy::float_cmp)] // Exactly one is meant.
     pub fn is_plain(&self) -> bool {

@@ -68,25 +68,25 @@ pub(in crate::task) struct TaskConfig {
     /// Wraps the prompt in the model's chat template.
     #[serde(default)]
     pub chat: bool,
-    /// The template of what a person is shown as the question; without it the column `question`, else the prompt.
+    /// Template of the question that a person is shown. Without it the column `question` is shown, else the prompt.
     pub question: Option<String>,
     pub choices: Option<Choices>,
-    /// An expression for the right answer, a list of accepted ones, or the right choice's index.
+    /// An expression for the right answer, for a list of accepted answers, or for the right choice's index.
     pub gold: Option<String>,
-    /// The template of an example's answer; without it the right answer or choice.
+    /// Template of an example's answer. Without it the answer is the right answer or the right choice.
     pub target: Option<String>,
     #[serde(default)]
     pub encode: Encode,
     #[serde(default)]
     pub stop: Vec<String>,
     pub max_new_tokens: Option<Length>,
-    /// `[decoding]`; greedy without it.
+    /// `[decoding]`; greedy decoding without it.
     #[serde(default)]
     pub decoding: Decoding,
     #[serde(default)]
     pub extract: Extract,
     pub scorer: Option<Scorer>,
-    /// The first is the task's score.
+    /// The metrics to report; the first is the task's score.
     #[serde(default)]
     pub metrics: Vec<Metric>,
     pub language: Option<String>,
@@ -107,7 +107,7 @@ pub(in crate::task) struct SplitConfig {
     pub config: Option<String>,
     /// The split of a dataset in the hub's cache.
     pub split: Option<String>,
-    /// Columns, where they differ from the task's.
+    /// Columns of this split, if they differ from the task's.
     pub columns: Option<Columns>,
     /// Skips this many rows.
     #[serde(default)]
@@ -117,7 +117,7 @@ pub(in crate::task) struct SplitConfig {
     pub limit: usize,
 }
 
-/// A path, or `hf:org/dataset[@revision][:file]` from the hub's cache; of several the first that exists.
+/// A path, or `hf:org/dataset[@revision][:file]` from the hub's cache. With several, the first that exists is read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected a path or a list of paths")]
 pub(in crate::task) enum Data {
@@ -141,7 +141,7 @@ impl Data {
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::task) struct ShotConfig {
     pub count: usize,
-    /// The examples' data; without it the training split's.
+    /// The examples' data; by default the training split's.
     pub data: Option<Data>,
     pub config: Option<String>,
     pub split: Option<String>,
@@ -154,7 +154,7 @@ pub(in crate::task) struct ShotConfig {
     pub seed: u64,
     #[serde(default)]
     pub draw: Draw,
-    /// Draws examples of each answer by its share in the data.
+    /// Draws examples of each answer in proportion to that answer's share in the data.
     #[serde(default)]
     pub stratified: bool,
     #[serde(default = "blank_line")]
@@ -168,9 +168,9 @@ pub(in crate::task) enum Draw {
     /// For each question in turn, with Python's `random.Random(seed).sample`, as lm-evaluation-harness does.
     #[default]
     Each,
-    /// The same, after shuffling the questions with that generator, as jp-stable's harness does.
+    /// As [`Self::Each`], after shuffling the questions with the same generator, as jp-stable's harness does.
     Shuffled,
-    /// The first rows, for every question.
+    /// The first rows, the same for every question.
     First,
 }
 
@@ -190,7 +190,7 @@ pub(in crate::task) enum Column {
     Name(String),
 }
 
-/// The choices of a question: an expression that gives a list, or a template for each.
+/// The choices of a question: an expression that gives a list, or one template a choice.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected an expression or a list of templates")]
 pub(in crate::task) enum Choices {
@@ -205,16 +205,16 @@ pub enum Encode {
     /// Both as one text, minus the prompt's tokens (lm-evaluation-harness).
     #[default]
     Joined,
-    /// Each by itself, without special tokens such as the one at the start (jp-stable's harness).
+    /// Each is tokenised alone, without special tokens such as the start token (jp-stable's harness).
     Apart,
 }
 
-/// Most tokens of an answer.
+/// Maximum number of tokens of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected a number, or { rule = \"longest_gold\", plus = N }")]
 pub enum Length {
     Tokens(usize),
-    /// The tokens of the longest accepted answer, and `plus` more.
+    /// The number of tokens of the longest accepted answer, plus `plus`.
     Rule {
         rule: LengthRule,
         #[serde(default)]
@@ -229,16 +229,16 @@ pub enum LengthRule {
     LongestGold,
 }
 
-/// Which part of an answer is compared.
+/// The part of an answer that is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::task) enum Extract {
-    /// All of it.
+    /// The whole answer.
     #[default]
     None,
     /// The last number, as the scorer reads numbers.
     Number,
-    /// The last match of this regular expression; its first group where it has one.
+    /// The last match of this regular expression, or its first group if it has groups.
     Regex(String),
 }
 
@@ -254,7 +254,7 @@ fn blank_line() -> String {
     "\n\n".to_owned()
 }
 
-/// Reads a task file; `file` is its name for messages.
+/// Reads a task file; messages call it `file`.
 pub(in crate::task) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
     let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots", "decoding"]).collect();
     let document = document(file, text)?;
@@ -276,7 +276,7 @@ pub(in crate::task) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskE
     Ok(config)
 }
 
-/// Reads a TOML file whose first level has these keys.
+/// Reads a TOML file whose top-level keys must be among these.
 pub(in crate::task) fn read<T: serde::de::DeserializeOwned>(
     file: &str,
     text: &str,

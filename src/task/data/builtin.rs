@@ -1,4 +1,5 @@
-//! The built-in tasks and suites, and the data in the binary. A new one is a file under `configs/` and its name here.
+//! The built-in tasks and suites, and the data in the binary. A name or path comes in, a file's text and base folder go
+//! out; loading calls it. A new task or suite is a file under `configs/` and its name here.
 
 use std::path::{Path, PathBuf};
 
@@ -6,9 +7,9 @@ use crate::limits;
 use crate::task::TaskError;
 use crate::task::error::nearest;
 
-/// What a task file's relative paths start from.
+/// The place that a task file's relative paths start from.
 pub(in crate::task) enum Base {
-    /// The binary: paths name embedded data, else files in the data folder.
+    /// The binary: a path names embedded data, else a file in the data folder.
     Builtin,
     /// The task file's folder.
     Folder(PathBuf),
@@ -96,7 +97,8 @@ pub(in crate::task) fn find_suite(reference: &str) -> Result<(String, String, Op
     Ok((reference.to_owned(), text, Some(folder)))
 }
 
-/// A file's text and folder. What does not exist and has no extension `toml` is taken for a mistyped name.
+/// Text and folder of a file. If the path does not exist and lacks the extension `toml`, the error treats it as a
+/// mistyped name.
 fn read(reference: &str, what: &'static str, names: &[&'static str]) -> Result<(String, PathBuf), TaskError> {
     let path = Path::new(reference);
     if !path.exists() && path.extension().is_none_or(|e| e != "toml") {

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::task::TaskError;
 use crate::task::config::SplitConfig;
 
-/// The folders in which data is looked for, besides those of task files.
+/// The folders that are searched for data, besides the folder of the task file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// Data of built-in tasks that is not in the binary (`YOSEGI_DATA`, else `data` in
@@ -23,7 +23,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// The folders that the environment gives.
+    /// The folders that the environment variables give.
     #[must_use]
     pub fn from_env() -> Self {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -36,7 +36,7 @@ impl Places {
     }
 }
 
-/// Reads what a split's `data` names: the first of its alternatives that exists. A dataset in shards is several files.
+/// Reads the data of a split: the first of its alternatives that exists. A dataset in shards gives several files.
 pub(in crate::task) fn read(
     file: &str,
     split: &SplitConfig,
@@ -160,7 +160,7 @@ impl Hub<'_> {
     }
 }
 
-/// Data files below a folder, relative to `root`.
+/// Collects the data files below a folder, as paths relative to `root`.
 fn walk(folder: &Path, root: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -173,8 +173,8 @@ fn walk(folder: &Path, root: &Path, out: &mut Vec<PathBuf>) -> std::io::Result<(
     Ok(())
 }
 
-/// Whether a folder of a data file, or a part of its name, is this word: `ja/test/0000.parquet` and
-/// `data/test-00000-of-00001.parquet` are both of the split `test`.
+/// Whether this word is a folder of a data file's path or a part of its name: `ja/test/0000.parquet` and
+/// `data/test-00000-of-00001.parquet` both belong to the split `test`.
 fn names(path: &Path, word: &str) -> bool {
     let folder = path.parent().into_iter().flat_map(Path::components);
     let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Questions from files: where a data file lies, its format, its rows, and the questions and solved examples made
-//! of them. A checked task file comes in, questions go out; `task/load.rs` calls it.
+//! Questions from files. A checked task file comes in; this folder finds the data file, reads its rows by format, and
+//! makes questions and solved examples of them. `task/load.rs` calls it.
 
 pub(super) mod builtin;
 mod locate;

@@ -1,5 +1,5 @@
-//! Python's `random.Random`: the same shuffles and samples, so that a seed draws the examples that the Python
-//! harnesses draw.
+//! Python's `random.Random`: gives the same shuffles and samples, so that a seed draws the same examples as in the
+//! Python harnesses. A seed comes in; `data/shots.rs` calls it.
 //!
 //! MT19937 seeded by key as `CPython`'s `random_seed` does, and `_randbelow_with_getrandbits`,
 //! `shuffle` and `sample` of its `Lib/random.py` (3.11; unchanged since 3.2).
@@ -44,7 +44,7 @@ impl PythonRandom {
     /// `sample(range(n), k)` for k ≤ n.
     pub fn sample(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut out = Vec::with_capacity(k);
-        // Python copies the population below this size and keeps a set above it; the two draw differently.
+        // Below this size Python copies the population, above it Python keeps a set. The two methods draw differently.
         let mut set_size = 21;
         if k > 5 {
             // 4 ** ceil(log(3k, 4))
@@ -79,7 +79,7 @@ impl PythonRandom {
 mod tests {
     use super::*;
 
-    /// `r = random.Random(42)`, then the calls in order, by `CPython` 3.11.
+    /// `r = random.Random(42)`, then these calls in order, in `CPython` 3.11.
     #[test]
     fn draws_are_pythons() {
         let mut r = PythonRandom::new(42);

@@ -1,4 +1,5 @@
-//! Rows of a data file → questions, by the columns and expressions of the task file. `load.rs` and `shots.rs` call it.
+//! Rows of a data file become questions, by the columns and expressions of the task file. Rows come in, questions go
+//! out; `load.rs` and `shots.rs` call it.
 
 use std::collections::HashSet;
 
@@ -13,18 +14,18 @@ use crate::task::scoring::number;
 use crate::task::template::{self, Variables};
 use crate::task::{Kind, Question, Scorer, TaskError};
 
-/// What reading a split needs.
+/// The inputs for reading a split.
 pub(in crate::task) struct Source<'a> {
     /// The task file's name for messages.
     pub file: &'a str,
     pub task: &'a TaskConfig,
     pub base: &'a Base,
     pub places: &'a Places,
-    /// The rows are solved examples, whose answers need not be numbers that can be scored.
+    /// The rows are solved examples: their answers need not be numbers that a scorer can read.
     pub examples: bool,
 }
 
-/// A split's questions, and the name of the file that they came from.
+/// The questions of a split, and the name of their file.
 pub(in crate::task) struct Loaded {
     pub data: String,
     pub questions: Vec<Question>,
@@ -59,7 +60,7 @@ impl Source<'_> {
     }
 }
 
-/// Refuses a question that is in both splits: the same text, prompt and choices, apart from white space.
+/// Refuses a question that both splits contain: the same text, prompt and choices, apart from white space.
 pub(in crate::task) fn check_overlap(
     file: &str,
     template: &str,
@@ -88,7 +89,7 @@ pub(in crate::task) fn check_overlap(
     }
 }
 
-/// Columns by name need a header.
+/// Whether the columns require a header: columns by name do.
 fn has_header(Columns { question, answer, id }: &Columns) -> bool {
     [question, answer, id].iter().any(|c| matches!(c, Some(Column::Name(_))))
 }
@@ -110,7 +111,7 @@ impl Reader<'_> {
             (None, None) if self.task.kind != Kind::Generate && !variables.contains_key("question") => {
                 String::new()
             }
-            // The prompt reads other columns: show it as the question.
+            // Without a column `question`, the prompt is shown as the question.
             (None, None) if self.task.gold.is_some() && !variables.contains_key("question") => {
                 self.render("prompt", &self.task.prompt, row, &variables)?
             }
@@ -141,8 +142,8 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    /// A row's columns. Those of a table without a header are named `c1`, `c2`, …, since a template can't name a
-    /// number.
+    /// The columns of a row as template variables. A table without a header gets the names `c1`, `c2`, …, because a
+    /// template can't use a number as a name.
     fn variables(&self, row: &Row) -> Variables {
         if !self.table.numbered {
             return row.cells.clone();
@@ -226,7 +227,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A row's text in a column: the one that the task file names, else `name`, or `number` without a header.
+    /// The text of a row in one column: the column that the task file gives, else `name`, or `number` without a header.
     fn cell(
         &self,
         row: &Row,
@@ -293,7 +294,7 @@ impl Reader<'_> {
     }
 }
 
-/// A text, a number, or a list of these, as texts.
+/// A text, a number, or a list of texts and numbers, as a list of texts.
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),

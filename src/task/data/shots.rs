@@ -1,4 +1,5 @@
-//! Few-shot examples: reading them, and drawing those of each question as the Python harnesses do.
+//! Few-shot examples. Reads them from their file, and draws the examples of each question as the Python harnesses do.
+//! `load.rs` calls it.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +9,9 @@ use crate::task::config::{Data, Draw, ShotConfig, SplitConfig};
 use crate::task::question::Example;
 use crate::task::{Question, TaskError, template};
 
-/// The examples that are drawn from.
+/// The examples to draw from.
 pub(in crate::task) struct Pool {
-    /// The file that they come from, for reports.
+    /// The file of the examples, for reports.
     pub data: String,
     pub examples: Vec<Example>,
     config: SplitConfig,
@@ -66,16 +67,16 @@ impl Pool {
         Ok(Self { data, examples, config })
     }
 
-    /// Whether it is read from the same rows as a split.
+    /// Whether the examples come from the same rows as a split.
     pub fn is(&self, split: &SplitConfig) -> bool {
         self.config.data != Data::None && self.config == *split
     }
 }
 
-/// Draws the examples of each of `n` questions, by their index in the pool.
+/// Draws the examples of each of `n` questions, as indices into the pool.
 ///
-/// `same` says that the questions are the pool: one example more is drawn, and a question is left out of its own
-/// examples.
+/// `same` means that the questions themselves are the pool. Then one more example is drawn, and a question is removed
+/// from its own examples.
 pub(in crate::task) fn draw(shots: &ShotConfig, pool: &Pool, n: usize, same: bool) -> Vec<Vec<usize>> {
     let k = shots.count;
     let more = usize::from(same);
@@ -115,8 +116,8 @@ fn strata(examples: &[Example]) -> Vec<Vec<usize>> {
     out
 }
 
-/// The harness's stratified sampling: ⌊share · k⌋ examples of each answer, the missing ones added one by one to the
-/// answer with fewest (the first of equals), drawn answer by answer, then all shuffled.
+/// The harness's stratified sampling. Each answer gets ⌊share · k⌋ examples; each missing example goes to the answer
+/// with the fewest (the first of equals). The examples are drawn answer by answer, then all are shuffled.
 fn stratified(random: &mut PythonRandom, strata: &[Vec<usize>], n: usize, k: usize) -> Vec<usize> {
     let mut counts: Vec<usize> =
         strata.iter().map(|s| (s.len() as f64 / n as f64 * k as f64) as usize).collect();

@@ -15,19 +15,19 @@ pub(in crate::task) struct DataFile {
     pub bytes: Cow<'static, [u8]>,
 }
 
-/// Rows of one file, with the numbers that messages give them.
+/// Rows of one file, with their line numbers for messages.
 pub(in crate::task) struct Table {
     /// The file's name for messages.
     pub name: String,
-    /// Its columns are numbered: a TSV or CSV file without a header.
+    /// Columns have numbers: the file is TSV or CSV without a header.
     pub numbered: bool,
     pub rows: Vec<Row>,
 }
 
-/// One row; in a numbered table the columns are `"1"`, `"2"`, ….
+/// One row. In a numbered table the columns are named `"1"`, `"2"`, ….
 #[derive(Debug)]
 pub(in crate::task) struct Row {
-    /// Line in the file, or row number where lines mean nothing, from 1.
+    /// Line in the file, or the row's number in a format without lines; counts from 1.
     pub line: usize,
     pub cells: Map<String, Value>,
 }
@@ -35,19 +35,19 @@ pub(in crate::task) struct Row {
 /// A format of data files.
 struct Format {
     extension: &'static str,
-    /// Without a header its columns are numbered.
+    /// The format can have a header; without one its columns are numbered.
     has_header: bool,
     read: ReadRows,
 }
 
-/// Bytes to rows; the flag says that the first line holds names.
+/// Turns bytes into rows. The flag means that the first line holds column names.
 type ReadRows = fn(&At, &[u8], bool) -> Result<Vec<Row>, TaskError>;
 
 const fn format(extension: &'static str, read: ReadRows) -> Format {
     Format { extension, has_header: false, read }
 }
 
-/// The formats that are read. A file with another extension is read as JSON.
+/// The supported formats. A file with another extension is read as JSON.
 const FORMATS: [Format; 5] = [
     format("jsonl", json),
     format("json", json),
@@ -68,7 +68,7 @@ pub(super) fn extensions() -> String {
     format!("{} or {last}", rest.join(", "))
 }
 
-/// Reads a file by its extension. `header` says whether TSV and CSV begin with names.
+/// Reads a file by its extension. `header` means that TSV and CSV begin with column names.
 pub(in crate::task) fn read(file: &DataFile, header: bool) -> Result<Table, TaskError> {
     let extension = Path::new(file.name.trim_end_matches('>')).extension().and_then(|e| e.to_str());
     let format = FORMATS.iter().find(|f| Some(f.extension) == extension).unwrap_or(&FORMATS[0]);
@@ -76,7 +76,7 @@ pub(in crate::task) fn read(file: &DataFile, header: bool) -> Result<Table, Task
     Ok(Table { name: file.name.clone(), numbered: format.has_header && !header, rows })
 }
 
-/// The file that rows stand in, for messages.
+/// The name of the file that is read, for messages.
 struct At<'a>(&'a str);
 
 impl At<'_> {
@@ -109,13 +109,13 @@ impl At<'_> {
     }
 }
 
-/// Rows of a Parquet file, numbered from 1: it has no lines.
+/// Rows of a Parquet file. They are numbered from 1, because the format has no lines.
 fn parquet_rows(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
     let all = parquet::rows(bytes).map_err(|what| at.row(1, what))?;
     Ok(all.into_iter().enumerate().map(|(i, cells)| Row { line: i + 1, cells }).collect())
 }
 
-/// Lines that are not blank, with their numbers.
+/// The lines that are not blank, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(i, l)| (i + 1, l)).filter(|(_, l)| !l.trim().is_empty())
 }
@@ -128,7 +128,7 @@ fn json(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
         let rows: Vec<Value> = serde_json::from_str(text).map_err(|e| at.json(e.line(), &e))?;
         return rows.into_iter().enumerate().map(|(i, v)| at.object(i + 1, v)).collect();
     }
-    // One object with `data` is SQuAD's form; it may stand on one line or on many.
+    // One object with `data` is SQuAD's form. It may be on one line or on many.
     if whole.starts_with('{')
         && let Ok(Value::Object(mut map)) = serde_json::from_str(text)
     {
@@ -146,8 +146,8 @@ fn json(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
         .collect()
 }
 
-/// Articles of paragraphs of questions → one row a question, with the columns that the hub's
-/// copies have: id, title, context, question, `answers.text`, `answers.answer_start`.
+/// Turns articles of paragraphs of questions into one row a question, with the columns of the hub's copies: id, title,
+/// context, question, `answers.text`, `answers.answer_start`.
 fn squad(data: &[Value]) -> Vec<Row> {
     let list = |v: &Value, key: &str| v[key].as_array().cloned().unwrap_or_default();
     let mut rows = Vec::new();
@@ -169,7 +169,7 @@ fn squad(data: &[Value]) -> Vec<Row> {
     rows
 }
 
-/// Tab-separated lines without quoting, as MGSM's are.
+/// Tab-separated lines without quotes, as in MGSM's files.
 fn tsv(at: &At, bytes: &[u8], header: bool) -> Result<Vec<Row>, TaskError> {
     let mut lines = lines(at.text(bytes)?);
     let names: Option<Vec<&str>> =
@@ -177,7 +177,7 @@ fn tsv(at: &At, bytes: &[u8], header: bool) -> Result<Vec<Row>, TaskError> {
     lines.map(|(line, l)| cells(at, line, l.split('\t'), names.as_deref())).collect()
 }
 
-/// Comma-separated, quoted as RFC 4180 has it.
+/// Comma-separated values, with quotes as in RFC 4180.
 fn comma_separated(at: &At, bytes: &[u8], header: bool) -> Result<Vec<Row>, TaskError> {
     let text = at.text(bytes)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());

@@ -1,8 +1,8 @@
-//! `strftime_now` for templates that write today's date.
+//! `strftime_now` for templates that write today's date. A format and a time come in, the date as text goes out.
 
 use minijinja::{Error, ErrorKind};
 
-/// `datetime.now().strftime(format)` in UTC, for the parts that templates use.
+/// `datetime.now().strftime(format)` in UTC, with the directives that templates use.
 pub(super) fn strftime(format: &str, now: std::time::SystemTime) -> Result<String, Error> {
     const MONTHS: [&str; 12] = [
         "January",
@@ -58,8 +58,7 @@ pub(super) fn strftime(format: &str, now: std::time::SystemTime) -> Result<Strin
     Ok(out)
 }
 
-/// Year, month and day of a day since 1970-01-01 in the Gregorian calendar (Hinnant,
-/// `civil_from_days`).
+/// Year, month and day of a day number counted from 1970-01-01, in the Gregorian calendar (Hinnant, `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);

@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 use super::text::{self, Place};
 use super::{All, arguments, pay, take, wrong};
 
-/// Most characters of a message that a template raises.
+/// Longest message that a template can raise, in characters.
 const MESSAGE: usize = 2000;
 
 pub(super) fn add(environment: &mut Environment<'static>) {
@@ -50,7 +50,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
     });
-    // A dict's entries are not attributes.
+    // An entry of a dict is not an attribute.
     environment.add_filter("attr", |value: &Value, name: &str| -> Result<Value, Error> {
         if value.kind() == ValueKind::Map { Ok(Value::UNDEFINED) } else { value.get_attr(name) }
     });
@@ -137,7 +137,7 @@ fn wordwrap(state: &mut State, value: &Value, args: All) -> Result<String, Error
     Ok(wrapped.collect::<Vec<_>>().join(&wrap))
 }
 
-/// A line wrapped into lines of at most `width` characters.
+/// Wraps one line into lines of at most `width` characters; a longer word is cut only with `break_long`.
 fn wrap_line(line: &str, width: usize, break_long: bool) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let (mut now, mut size, mut gap) = (String::new(), 0, String::new());
@@ -193,7 +193,7 @@ fn file_size(value: &Value, binary: Option<bool>) -> Result<String, Error> {
     Ok(format!("{:.1} {unit}", bytes / base.powi(power as i32)))
 }
 
-/// A text without tags and comments, with single spaces.
+/// Removes tags and comments from a text, and turns every run of white space into one space.
 fn strip_tags(state: &mut State, value: &Value) -> Result<String, Error> {
     let text = text::string(state, value)?;
     let mut out = String::new();

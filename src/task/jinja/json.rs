@@ -1,12 +1,12 @@
-//! Python's `json.dumps`, which transformers uses for `tojson`: a space after commas and colons, nothing
-//! escaped for HTML, characters beyond ASCII as they are.
+//! Python's `json.dumps`, which transformers uses for `tojson`: a space after commas and colons, no HTML escapes,
+//! characters beyond ASCII unescaped. A value comes in, its JSON text goes out.
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 use super::{All, arguments, pay, take, text, wrong};
 
-/// How JSON is written.
+/// The format options of the JSON text.
 struct Style {
     ascii: bool,
     indent: Option<String>,
@@ -15,7 +15,7 @@ struct Style {
     sort: bool,
 }
 
-/// JSON being written; its bytes are charged to the template as it grows.
+/// A JSON text that grows. Its bytes are charged to the template.
 struct Writer<'a, 's> {
     state: &'a State<'s, 's>,
     style: Style,
@@ -57,7 +57,7 @@ pub(super) fn to_json(state: &mut State, value: &Value, args: All) -> Result<Str
 
 impl Writer<'_, '_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
-        // An empty list is charged too, since a value can hold one list many times.
+        // An empty list is charged too, because a value can contain one list many times.
         pay(self.state, self.out.len() - self.paid + 64)?;
         self.paid = self.out.len();
         match value.kind() {
@@ -160,7 +160,7 @@ fn number(value: &Value) -> String {
     }
 }
 
-/// A dict's key as JSON has it.
+/// A dict's key as `json.dumps` writes it.
 fn key_text(key: &Value) -> Result<String, Error> {
     match key.kind() {
         ValueKind::String => Ok(key.as_str().unwrap_or_default().to_owned()),

@@ -1,11 +1,11 @@
-//! Jinja templates from files: chat templates of models and prompt templates of tasks, rendered as Jinja2 renders them,
-//! within limits. A template and its variables come in, a text goes out.
+//! Jinja templates from files: chat templates of models and prompt templates of tasks. A template and its variables
+//! come in; the text that Jinja2 would render goes out.
 //!
-//! A template is a program that somebody else wrote. What it may do is bounded by [`TEMPLATE_STEPS`] (every step, and
-//! every byte and item that it makes) and its text by [`TEMPLATE_TEXT`]. minijinja charges what its own operators,
-//! filters and functions make; those of this folder charge before they make anything. A template of blocks
-//! runs on a thread whose stack is large enough for the deepest value that fuel can build, and which is given
-//! up after [`TEMPLATE_SECONDS`]: comparing two values that hold the same lists many times takes no fuel.
+//! A template is a program of unknown origin, so it has limits: [`TEMPLATE_STEPS`] for its fuel (every step, every byte
+//! and item that it makes) and [`TEMPLATE_TEXT`] for its text. minijinja charges fuel for its own operators, filters
+//! and functions; those of this folder charge before they allocate. A template with blocks runs on its own thread, with
+//! a stack for the deepest value that the fuel allows. The caller abandons it after [`TEMPLATE_SECONDS`], because
+//! comparing two values that hold the same lists many times takes no fuel.
 
 mod clock;
 mod filters;
@@ -27,38 +27,38 @@ use minijinja::{Environment, Error, ErrorKind, State, Template, UndefinedBehavio
 
 use crate::limits::{TEMPLATE_SECONDS, TEMPLATE_SOURCE, TEMPLATE_STEPS, TEMPLATE_TEXT};
 
-/// The name under which a [`Jinja`] keeps its template.
+/// Name of the template that [`Jinja::set`] stores.
 const OWN: &str = "template";
-/// How deep loops, macros and blocks may stand in each other.
+/// Maximum nesting depth of loops, macros and blocks.
 const DEPTH: usize = 200;
-/// Stack of the thread on which templates run. It is address space: only what is used takes memory.
+/// Stack of the thread that runs a template. It reserves address space; only the used part takes memory.
 const STACK: usize = 256 << 20;
 
-/// Whose rules a template follows.
+/// The project whose conventions a template follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
     /// transformers' `apply_chat_template`: blocks leave no empty lines, an undefined variable is empty.
     Chat,
-    /// lm-evaluation-harness's prompts: text is kept as it is, an undefined variable is an error.
+    /// lm-evaluation-harness's prompts: text is kept unchanged, an undefined variable is an error.
     Prompt,
 }
 
-/// Templates and expressions, and the rules that they follow.
+/// Renders templates and evaluates expressions by one set of rules.
 #[derive(Debug)]
 pub struct Jinja {
-    /// With its template, if it has one, under the name [`OWN`].
+    /// Holds the stored template, if there is one, under the name [`OWN`].
     environment: Arc<Environment<'static>>,
-    /// Its template's source, in minijinja's words.
+    /// Source of the stored template, rewritten for minijinja.
     source: Arc<str>,
-    /// Whether it has blocks, or needs a large stack: then it runs on a thread of its own.
+    /// Whether the stored template has blocks or needs a large stack. Such a template runs on a separate thread.
     blocks: bool,
     patience: Duration,
-    /// Hashes of the sources that took too long: each may still be running, so none is started again.
+    /// Hashes of the sources that ran out of time. Each may still be running, so it is not started again.
     given_up: Mutex<HashSet<u64>>,
 }
 
 impl Jinja {
-    /// Without a template yet.
+    /// A renderer without a stored template.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         let mut environment = Environment::new();
@@ -95,7 +95,7 @@ impl Jinja {
         }
     }
 
-    /// Adds a filter of the caller's.
+    /// Adds a filter that the caller defines.
     pub fn with_filter<F, Rv, Args>(mut self, name: &'static str, filter: F) -> Self
     where
         F: minijinja::functions::Function<Rv, Args>,
@@ -108,10 +108,10 @@ impl Jinja {
         self
     }
 
-    /// Takes the template that [`Self::render`] renders.
+    /// Stores the template that [`Self::render`] renders.
     ///
     /// # Errors
-    /// What is wrong with it, in one line.
+    /// What is wrong with the template, in one line.
     pub fn set(&mut self, source: &str) -> Result<(), String> {
         check_size(source)?;
         let (prepared, deep) = prepare::prepare(source)?;
@@ -126,20 +126,20 @@ impl Jinja {
         Ok(())
     }
 
-    /// Renders its template.
+    /// Renders the stored template.
     ///
     /// # Errors
-    /// What the template does wrong or raises, or the limit that it passes, in one line.
+    /// What the template does wrong or raises, or the limit that it exceeds, in one line.
     pub fn render(&self, variables: Value) -> Result<String, String> {
         self.run(&self.source, self.blocks, move |environment| {
             write(&environment.get_template(OWN).map_err(|e| sentence(&e))?, variables)
         })
     }
 
-    /// Renders a template that is given with it.
+    /// Renders the template in `source`.
     ///
     /// # Errors
-    /// As [`Self::set`] and [`Self::render`].
+    /// The same as for [`Self::set`] and [`Self::render`].
     pub fn render_text(&self, source: &str, variables: Value) -> Result<String, String> {
         check_size(source)?;
         let (prepared, deep) = prepare::prepare(source)?;
@@ -150,10 +150,10 @@ impl Jinja {
         })
     }
 
-    /// The value of an expression; `None` where it is undefined.
+    /// Evaluates an expression; `None` if its value is undefined.
     ///
     /// # Errors
-    /// As [`Self::render`].
+    /// The same as for [`Self::render`].
     pub fn evaluate(&self, expression: &str, variables: Value) -> Result<Option<serde_json::Value>, String> {
         check_size(expression)?;
         let (prepared, deep) = prepare::prepare_expression(expression)?;
@@ -168,8 +168,8 @@ impl Jinja {
         })
     }
 
-    /// Runs `run` for a `source`, on a thread of its own where it has `blocks`. Without blocks no value can become deep
-    /// or hold one list many times.
+    /// Calls `run` for a `source`; if the source has `blocks`, on a separate thread. Without blocks no value can become
+    /// deep or hold one list many times.
     fn run<T: Send + 'static>(
         &self,
         source: &str,
@@ -191,13 +191,13 @@ impl Jinja {
         let (sender, receiver) = sync_channel(1);
         let thread = std::thread::Builder::new().name("template".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || {
-            // Nobody receives it once the template was given up.
+            // Nobody receives the result if the caller has abandoned the template.
             let _ = sender.send(run(&environment));
         });
         let thread = thread.map_err(|e| format!("there is no thread to run it on: {e}"))?;
         match receiver.recv_timeout(self.patience) {
             Ok(out) => {
-                // So that a panic while values are dropped is noticed, and no thread is left behind.
+                // Joining notices a panic while values are dropped, and leaves no thread behind.
                 thread.join().map_err(|_| "it makes the template library fail".to_owned())?;
                 out
             }
@@ -243,7 +243,7 @@ fn write(template: &Template<'_, '_>, variables: Value) -> Result<String, String
     String::from_utf8(out).map_err(|e| e.to_string())
 }
 
-/// An error in one line: a message that the template raised without minijinja's frame, a limit with its number.
+/// An error in one line: a message that the template raised without minijinja's prefix, a limit with its number.
 fn sentence(error: &Error) -> String {
     let line = error.line().map_or(String::new(), |line| format!(", line {line}"));
     let mut at: &dyn std::error::Error = error;
@@ -274,7 +274,7 @@ fn wrong(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, what.into())
 }
 
-/// Pays for `bytes` of text before they are made.
+/// Charges for `bytes` of text before the text is made.
 fn pay(state: &State, bytes: usize) -> Result<(), Error> {
     state.consume_fuel(bytes as u64 / 64)
 }
@@ -292,7 +292,7 @@ fn items(state: &mut State, mut args: Rest<Value>) -> Result<Value, Error> {
     }
 }
 
-/// Python's `+`: of texts and lists one behind the other, of numbers their sum.
+/// Python's `+`: concatenates texts or lists, adds numbers.
 fn sum(state: &mut State, parts: Rest<Value>) -> Result<Value, Error> {
     let mut parts = parts.0.into_iter();
     let first = parts.next().unwrap_or(Value::UNDEFINED);
@@ -320,7 +320,7 @@ fn plus(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
     if list(left) && list(right) && left.is_tuple() == right.is_tuple() {
         let mut all = Vec::new();
         for item in left.try_iter()?.chain(right.try_iter()?) {
-            // An item of a list.
+            // The cost of one list item.
             pay(state, 64)?;
             all.push(item);
         }
@@ -330,14 +330,14 @@ fn plus(state: &State, left: &Value, right: &Value) -> Result<Value, Error> {
     Err(wrong(format!("+ does not work between {} and {}", left.kind(), right.kind())))
 }
 
-/// A whole number, as Python's `+` and `%` see one.
+/// A value as a whole number for Python's `+` and `%`.
 fn integer(value: &Value) -> Option<i128> {
     (value.is_integer() || value.kind() == ValueKind::Bool)
         .then(|| i128::try_from(value.clone()).ok())
         .flatten()
 }
 
-/// Python's `%`: of text its format operator, of numbers the remainder with the divisor's sign.
+/// Python's `%`: formats a text, or gives the remainder of two numbers, with the divisor's sign.
 #[expect(clippy::needless_pass_by_value, reason = "a function takes its arguments so")]
 fn modulo(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
     if let Some(format) = left.as_str() {
@@ -362,7 +362,7 @@ fn modulo(state: &mut State, left: Value, right: Value) -> Result<Value, Error> 
     }
 }
 
-/// A filter's arguments by position or by name, as Python takes them; `none` counts as not given.
+/// Assigns a filter's arguments, given by position or by name, to `names` as Python does; `none` counts as not given.
 fn arguments<const N: usize>(args: All, names: [&str; N]) -> Result<[Option<Value>; N], Error> {
     let mut placed: Vec<Value> = args.0.into_iter().map(ValueOrKwargs::into_value).collect();
     let named = match placed.last().filter(|v| v.is_kwargs()).cloned() {
@@ -390,7 +390,7 @@ fn arguments<const N: usize>(args: All, names: [&str; N]) -> Result<[Option<Valu
 /// All arguments of a filter.
 type All = Rest<ValueOrKwargs>;
 
-/// An argument as type `T`, or the default.
+/// Converts an argument to type `T`; takes the default if the argument is missing.
 fn take<T: TryFrom<Value, Error = Error>>(value: Option<Value>, default: T) -> Result<T, Error> {
     value.map_or(Ok(default), T::try_from)
 }

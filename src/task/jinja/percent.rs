@@ -1,4 +1,5 @@
-//! Python's format operator: `'%s: %5.2f' % (name, value)`, `'%(name)s' % row`.
+//! Python's format operator: `'%s: %5.2f' % (name, value)`, `'%(name)s' % row`. A format and its values come in, the
+//! formatted text goes out; `jinja/mod.rs` calls it.
 
 use std::fmt::Write;
 
@@ -15,7 +16,7 @@ struct Field<'a> {
     width: Measure,
     precision: Option<Measure>,
     letter: char,
-    /// Its length in bytes.
+    /// Length in bytes, without the `%`.
     len: usize,
 }
 
@@ -101,7 +102,7 @@ fn one(state: &mut State, field: Field<'_>, values: &mut Values<'_>, out: &mut S
         letter @ ('d' | 'x' | 'X' | 'o' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'c') => (letter, value),
         other => return Err(wrong(format!("unsupported format character {other:?}"))),
     };
-    // Python drops a float's fraction.
+    // Python drops the fraction of a float for `%d`.
     let value = match (letter, f64::try_from(value.clone())) {
         ('d', Ok(number)) if !value.is_integer() && value.is_number() => Value::from(number.trunc() as i128),
         _ => value,
@@ -112,7 +113,7 @@ fn one(state: &mut State, field: Field<'_>, values: &mut Values<'_>, out: &mut S
     Ok(())
 }
 
-/// Reads what follows a `%`.
+/// Reads the field after a `%`.
 fn field(text: &str) -> Result<Field<'_>, Error> {
     let incomplete = || wrong("incomplete format");
     let mut rest = text;

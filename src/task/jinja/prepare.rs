@@ -1,24 +1,26 @@
-//! Rewrites a template for minijinja: what Jinja2 has and minijinja lacks becomes something that it has.
+//! Rewrites a template for minijinja: constructs that only Jinja2 has become constructs that minijinja has. A template
+//! or an expression comes in, its rewritten text goes out; `jinja/mod.rs` calls it.
 //!
-//! `{% generation %}` (transformers: the part of a chat that the model wrote) becomes `{% with %}`, `text % values` a call
-//! of [`MODULO`], `a + b` one of [`SUM`] (which charges for a list before making it), and what a loop iterates over a
-//! call of [`ITEMS`], since a text is a list of characters in Python. Whitespace control and lines are kept.
+//! `{% generation %}`, which transformers puts around the part of a chat that the model wrote, becomes `{% with %}`.
+//! `text % values` becomes a call of [`MODULO`]. `a + b` becomes a call of [`SUM`], which charges for a list before
+//! making it. The value that a loop iterates over becomes the argument of [`ITEMS`], since Python iterates over the
+//! characters of a text. Whitespace control and lines are kept.
 
 /// The function that a `%` between two values becomes.
 pub(super) const MODULO: &str = "__modulo";
 
-/// The function around what a loop iterates over.
+/// The function that takes the value a loop iterates over.
 pub(super) const ITEMS: &str = "__items";
 
 /// The function that a `+` between two values becomes.
 pub(super) const SUM: &str = "__sum";
 
-/// A change of the text.
+/// One replacement in the text.
 struct Edit {
     at: usize,
-    /// Among edits at one place the lower one comes first.
+    /// Sort key among edits at one place; the lowest comes first.
     order: isize,
-    /// Bytes that it replaces.
+    /// Number of bytes that the edit replaces.
     gone: usize,
     text: String,
 }
@@ -33,14 +35,14 @@ impl Edits {
         self.0.push(Edit { at, order, gone, text: text.to_owned() });
     }
 
-    /// Opens a call. A call that is found later encloses those at the same place found before, except a loop's.
+    /// Opens a call. It encloses the calls that were found earlier at the same place, except a loop's call.
     fn open(&mut self, at: usize, function: &str) {
         let order = if function == ITEMS { isize::MIN } else { -1 - self.0.len() as isize };
         self.0.push(Edit { at, order, gone: 0, text: format!(" {function}(") });
     }
 }
 
-/// Most tokens of one expression: the parser may recurse once a token.
+/// Maximum number of tokens in one expression: the parser may recurse once a token.
 const TOKENS: usize = 20_000;
 /// Expressions of up to this many tokens need no large stack.
 const FEW: usize = 100;
@@ -48,7 +50,7 @@ const FEW: usize = 100;
 /// A rewritten text, and whether parsing it needs a large stack.
 pub(super) type Prepared = (String, bool);
 
-/// Rewrites a template, with `\n` for every line end.
+/// Rewrites a template; every line end becomes `\n`.
 pub(super) fn prepare(source: &str) -> Result<Prepared, String> {
     let source = &source.replace("\r\n", "\n").replace('\r', "\n");
     let mut edits = Edits::default();
@@ -93,7 +95,7 @@ fn apply(source: &str, edits: Edits) -> Result<Prepared, String> {
     Ok((out, most > FEW))
 }
 
-/// The end of a raw block that begins at `open`; `None` where another block does.
+/// End of the raw block that begins at `open`; `None` if the block there is of another kind.
 fn raw_end(source: &str, open: usize) -> Option<usize> {
     let word = |at: usize, word: &str| {
         let rest = source[at + 2..].trim_start_matches(['-', '+']).trim_start();
@@ -110,7 +112,7 @@ fn raw_end(source: &str, open: usize) -> Option<usize> {
     Some(source.len())
 }
 
-/// The inside of a bracket, or the whole expression.
+/// State of the scan inside one bracket, or in the whole expression outside brackets.
 struct Level {
     /// Where the current sum and the current product begin.
     sum: usize,
@@ -119,7 +121,7 @@ struct Level {
     end: usize,
     /// Whether the last token can end a value.
     value: bool,
-    /// Whether calls for a `+` and a `%` are open until their right sides end.
+    /// Whether the call for a `+`, or for a `%`, is still open because its right side continues.
     open_sum: bool,
     open_product: bool,
 }
@@ -129,14 +131,14 @@ impl Level {
         Self { sum: at, product: at, end: at, value: false, open_sum: false, open_product: false }
     }
 
-    /// The right side of a `%` has ended.
+    /// Ends the right side of a `%`.
     fn close_product(&mut self, edits: &mut Edits) {
         if std::mem::take(&mut self.open_product) {
             edits.put(self.end, 0, ")");
         }
     }
 
-    /// The right sides of a `%` and a `+` have ended.
+    /// Ends the right sides of a `%` and a `+`.
     fn close(&mut self, edits: &mut Edits) {
         self.close_product(edits);
         if std::mem::take(&mut self.open_sum) {
@@ -144,13 +146,13 @@ impl Level {
         }
     }
 
-    /// An operator that binds less than a sum: the sum ends.
+    /// An operator that binds less tightly than `+` ends the sum.
     fn part(&mut self, end: usize, edits: &mut Edits) {
         self.close(edits);
         (self.sum, self.product, self.end, self.value) = (end, end, end, false);
     }
 
-    /// A product has ended and the next one of the same sum begins.
+    /// Begins the next product of the same sum.
     fn next_product(&mut self, end: usize) {
         (self.product, self.end, self.value) = (end, end, false);
     }
@@ -167,7 +169,7 @@ impl Level {
 /// Keywords between values.
 const WORDS: [&str; 9] = ["and", "or", "not", "in", "is", "if", "else", "recursive", "elif"];
 
-/// Renames `generation`, which only marks what a model writes, to a tag without effect.
+/// Renames the tag `generation` to a tag without effect; it only marks what the model writes.
 fn rename_tag(tag: &str, at: usize, edits: &mut Edits) {
     match tag {
         "generation" => edits.put(at, tag.len(), "with"),
@@ -176,14 +178,14 @@ fn rename_tag(tag: &str, at: usize, edits: &mut Edits) {
     }
 }
 
-/// Rewrites an expression from `at` to the delimiter; returns where the text continues.
+/// Rewrites an expression from `at` to the delimiter; returns the byte index where the scan continues.
 fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> usize {
     let bytes = source.as_bytes();
     // A sign right after the delimiter controls whitespace.
     let mut at = at + usize::from(matches!(bytes.get(at), Some(b'-' | b'+')) && delimiter != "\0");
     let mut levels = vec![Level::new(at)];
     let mut first = delimiter == "%}";
-    // Of a loop: before its `in`, and behind it.
+    // In a loop tag: the scan is before `in`, or behind it.
     let (mut before_in, mut items) = (false, false);
     let mut tokens = 0;
     while at < source.len() {
@@ -250,7 +252,7 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
             }
             b'+' if level.value => {
                 level.close_product(edits);
-                // One call for all that are added, however many.
+                // One call for all summands, however many there are.
                 if !level.open_sum {
                     edits.open(level.sum, SUM);
                 }
@@ -272,7 +274,7 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
                 level.close_product(edits);
                 level.operator(end);
             }
-            // A sign before a value belongs to it.
+            // A sign before a value is part of the value.
             b'-' | b'+' => level.end = end,
             _ => level.part(end, edits),
         }
@@ -285,7 +287,7 @@ fn expression(source: &str, at: usize, delimiter: &str, edits: &mut Edits) -> us
     source.len()
 }
 
-/// Bytes of the token at the beginning of `rest`.
+/// Length in bytes of the token at the beginning of `rest`.
 fn token(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     match bytes[0] {
@@ -294,7 +296,7 @@ fn token(rest: &str) -> usize {
             while at < bytes.len() && bytes[at] != quote {
                 at += 1 + usize::from(bytes[at] == b'\\');
             }
-            // What follows a backslash may be a character of several bytes.
+            // The character after a backslash may have several bytes.
             let mut end = (at + 1).min(rest.len());
             while !rest.is_char_boundary(end) {
                 end += 1;
@@ -320,7 +322,7 @@ fn token(rest: &str) -> usize {
     }
 }
 
-/// Whether a byte can be in a name; all of a character beyond ASCII are.
+/// Whether a byte can be in a name; every byte of a character beyond ASCII can.
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }

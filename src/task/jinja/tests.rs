@@ -1,4 +1,4 @@
-//! What templates may not do: each ends in a sentence, soon and within bounded memory.
+//! The limits of templates: each excess ends in an error of one sentence, soon and within bounded memory.
 
 use minijinja::Value;
 use minijinja::value::Serde;
@@ -43,7 +43,7 @@ fn what_grows_without_bound_is_stopped() {
         )
     };
     let grown = |step: &str, end: &str| doubled(60, step, end);
-    // 262 MB of text from 18 lists, and a walk over them that ends soon after it was stopped.
+    // 262 MB of text from 18 lists; the loop over them ends soon after the limit stops it.
     let nested = |end: &str| doubled(18, "{% set ns.l = [ns.l, ns.l] %}", end);
     let sources = [
         "{{ ('x' * 1000000) | replace('x', 'y' * 1000000) }}".to_owned(),
@@ -109,7 +109,7 @@ fn what_is_deep_ends_well() {
     for end in ["{{ ns.l }}", "{{ ns.l | tojson }}", "{{ ns.l == [ns.l] }}", "{{ ns.l | string | length }}"] {
         let source =
             "{% set ns = namespace(l=[1]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}";
-        // A value or a sentence, never the end of the process.
+        // The result is a value or an error, and the process survives.
         let _ = render(&format!("{source}{end}"));
     }
     let brackets = format!("{{{{ {}1{} }}}}", "[".repeat(5000), "]".repeat(5000));
@@ -123,14 +123,14 @@ fn what_is_deep_ends_well() {
 
 #[test]
 fn a_template_that_takes_no_fuel_is_given_up() {
-    // Far more comparisons than fit in the time, and no more than end by themselves soon after.
+    // More comparisons than fit in the time, but few enough that they end by themselves soon after.
     let twice = "{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(28) %}{% set ns.a = [ns.a, ns.a] %}\
                  {% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}";
     let mut jinja = Jinja::new(Rules::Chat);
     jinja.patience = std::time::Duration::from_millis(50);
     let error = jinja.render_text(twice, Value::UNDEFINED).unwrap_err();
     assert!(error.contains("0.05 seconds and was given up"), "{error}");
-    // It may still run, so it isn't begun again; others are.
+    // The abandoned template may still run, so it is not started again; other templates are.
     assert_eq!(jinja.render_text(twice, Value::UNDEFINED).unwrap_err(), error);
     assert_eq!(jinja.render_text("{% if true %}x{% endif %}", Value::UNDEFINED).unwrap(), "x");
 }

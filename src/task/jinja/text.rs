@@ -6,7 +6,7 @@ use minijinja_contrib::pycompat;
 
 use super::{pay, wrong};
 
-/// Called for a method that minijinja does not know.
+/// minijinja calls this for a method that it does not know.
 pub(super) fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
     if matches!(name, "format" | "format_map" | "join") {
         for arg in args {
@@ -26,7 +26,7 @@ pub(super) fn method(state: &mut State, value: &Value, name: &str, args: &[Value
     found.map_or_else(|| pycompat::unknown_method_callback(state, value, name, args), Ok)
 }
 
-/// Charges for the text of a list or dict before a method makes it.
+/// Charges for the text of a list or dict before a method makes that text.
 fn pay_text(state: &mut State, value: &Value) -> Result<(), Error> {
     if matches!(value.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::Iterable) {
         string(state, &value.try_iter()?.collect::<Value>())?;
@@ -37,7 +37,7 @@ fn pay_text(state: &mut State, value: &Value) -> Result<(), Error> {
     Ok(())
 }
 
-/// A value's text, charged as it is made: a list may hold another many times.
+/// A value's text. Its bytes are charged as they are made, because a list may contain another list many times.
 pub(super) fn string(state: &mut State, value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
         return Ok(text.to_owned());
@@ -65,7 +65,7 @@ pub(super) fn float(value: &Value) -> Option<String> {
     if !number.is_finite() {
         return Some(number.to_string().to_lowercase());
     }
-    // The same thresholds as Python's; its exponent has a sign and two digits.
+    // These are Python's thresholds; its exponent has a sign and two digits.
     let text = format!("{number:?}");
     Some(match text.split_once('e') {
         Some((digits, power)) => format!("{digits}e{:+03}", power.parse::<i32>().unwrap_or_default()),
@@ -73,7 +73,7 @@ pub(super) fn float(value: &Value) -> Option<String> {
     })
 }
 
-/// Characters beyond ASCII as Python's `ascii` writes them.
+/// Escapes characters beyond ASCII as Python's `ascii` does.
 fn escape(text: &str) -> String {
     use std::fmt::Write;
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
@@ -87,7 +87,7 @@ fn escape(text: &str) -> String {
     })
 }
 
-/// The methods of texts in this file; `None` for any other.
+/// The text methods that this file implements; `None` for any other method.
 fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Option<Value>, Error> {
     let out = match name {
         "split" | "rsplit" => split(text, args, name == "rsplit")?,
@@ -179,7 +179,7 @@ fn of_text(state: &State, text: &str, name: &str, args: &[Value]) -> Result<Opti
     Ok(Some(out))
 }
 
-/// Widths and precisions in the fields of Python's `format`, which are charged before anything is made.
+/// Widths and precisions in the fields of Python's `format`, to be charged before the text is made.
 fn widths(text: &str) -> Vec<usize> {
     let (mut depth, mut after_colon) = (0_usize, false);
     let mut numbers = vec![String::new()];
@@ -204,7 +204,7 @@ fn widths(text: &str) -> Vec<usize> {
     numbers.iter().filter(|n| !n.is_empty()).map(|n| n.parse().unwrap_or(usize::MAX / 2)).collect()
 }
 
-/// Every tab as spaces up to the next multiple of `size` columns.
+/// Replaces each tab by spaces up to the next multiple of `size` columns.
 fn expand_tabs(state: &State, text: &str, size: usize) -> Result<String, Error> {
     pay(state, text.matches('\t').count().saturating_mul(size))?;
     let mut column = 0;
@@ -276,7 +276,7 @@ fn split(text: &str, args: &[Value], from_right: bool) -> Result<Value, Error> {
     Ok(Value::from(parts))
 }
 
-/// The parts between whitespace; after `most` cuts the rest is one part.
+/// Splits a text at whitespace; after `most` cuts the rest is one part.
 fn words(text: &str, most: Option<usize>, from_right: bool) -> Vec<&str> {
     let mut rest = strip(text, None, true, true);
     let mut out = Vec::new();
@@ -312,7 +312,7 @@ pub(super) enum Place {
     Center,
 }
 
-/// A text padded to a width in characters.
+/// Pads a text to a width in characters.
 pub(super) fn pad(state: &State, text: &str, width: i64, fill: char, place: Place) -> Result<String, Error> {
     let length = text.chars().count();
     let Some(missing) = usize::try_from(width).ok().and_then(|w| w.checked_sub(length)) else {
@@ -343,7 +343,7 @@ fn title(text: &str) -> String {
     out
 }
 
-/// Lines, by every line end that Python knows.
+/// Splits a text into lines at every line end that Python knows.
 fn lines(text: &str, keep: bool) -> Value {
     let mut out = Vec::new();
     let mut rest = text;

@@ -2,8 +2,8 @@
 //! the same words, hashes, tree and rounding (Joulin et al., arXiv 1607.01759 and 1612.03651). It reads hierarchical
 //! softmax over an average of quantised word and n-gram rows, and refuses any other kind of model.
 //!
-//! Why not a crate: fastText ends words at six ASCII bytes only. U+3000, the Japanese space, is a letter to it, and
-//! splitting there changes verdicts.
+//! No crate is used because fastText ends words at six ASCII bytes only. It treats U+3000, the Japanese space, as a
+//! letter; splitting there changes verdicts.
 
 use std::collections::HashMap;
 
@@ -15,17 +15,17 @@ pub struct Lid {
     ngrams: std::ops::RangeInclusive<usize>,
     words: HashMap<Vec<u8>, u32>,
     labels: Vec<String>,
-    /// Bucket of an n-gram → its row, for those n-grams that the model keeps.
+    /// Maps an n-gram's bucket to its row, for the n-grams that the model keeps.
     rows_of_buckets: HashMap<u32, u32>,
-    /// Rows of words and n-grams, `dim` numbers each.
+    /// Rows of words and n-grams, `dim` numbers each, row by row.
     input: Vec<f32>,
     /// Rows of the tree's inner nodes.
     output: Vec<f32>,
-    /// Children of the inner nodes; a number below the count of labels is a label.
+    /// Children of the inner nodes. A number below the number of labels is a label.
     tree: Vec<[u32; 2]>,
 }
 
-/// fastText's logarithm, which never sees zero.
+/// fastText's logarithm, which adds a small number so that it never sees zero.
 fn log(x: f32) -> f32 {
     (x + 1e-5).ln()
 }
@@ -34,7 +34,7 @@ const END_OF_SENTENCE: &[u8] = b"</s>";
 const LABEL: &[u8] = b"__label__";
 
 impl Lid {
-    /// Reads a model file's bytes; `None` where they are not such a model.
+    /// Reads the bytes of a model file; `None` if they are not a model of this kind.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut r = Reader(bytes);
@@ -47,7 +47,7 @@ impl Lid {
         let (dim, word_ngrams, loss, bucket) =
             (r.size(args[0])?, args[5], args[6], u32::try_from(args[8]).ok()?);
         let ngrams = r.size(args[9])?..=r.size(args[10])?;
-        // Words alone, not pairs of them; hierarchical softmax.
+        // Single words, not pairs of words; hierarchical softmax.
         if dim == 0 || bucket == 0 || (word_ngrams, loss) != (1, 1) {
             return None;
         }
@@ -70,7 +70,7 @@ impl Lid {
             let (from, to) = (u32::try_from(r.i32()?).ok()?, u32::try_from(r.i32()?).ok()?);
             rows_of_buckets.insert(from, to.checked_add(word_count as u32)?);
         }
-        // A model that keeps every n-gram (−1) would need another table, and the tree needs sane counts.
+        // A model that keeps every n-gram (−1) would need another table. The tree needs counts in a sane range.
         if pruned < 0
             || counts.iter().any(|c| !(0..i64::MAX / 512).contains(c))
             || (words.len(), labels.len()) != (word_count, label_count)
@@ -95,13 +95,13 @@ impl Lid {
         Some(Self { dim, bucket, ngrams, words, labels, rows_of_buckets, input, output, tree })
     }
 
-    /// Codes of the languages that it tells apart.
+    /// Codes of the languages that the model tells apart.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         self.labels.iter().map(String::as_str)
     }
 
-    /// Labels with their probabilities, in no order; those below 1e-5 may be left out. Newlines
-    /// end the text, as in fastText.
+    /// Labels with their probabilities, in no order. Labels below 1e-5 may be left out. A newline ends the text, as in
+    /// fastText.
     #[must_use]
     pub fn predict(&self, text: &str) -> Vec<(&str, f32)> {
         let mut hidden = vec![0.0; self.dim];
@@ -169,7 +169,7 @@ impl Lid {
         }
     }
 
-    /// Walks the tree from its root; what falls below fastText's threshold of ln 1e-5 is cut off.
+    /// Walks the tree from its root. Branches below fastText's threshold of ln 1e-5 are cut off.
     fn leaves(&self, hidden: &[f32]) -> Vec<(&str, f32)> {
         let labels = self.labels.len();
         let root = labels + self.tree.len() - 1;
@@ -200,8 +200,7 @@ fn fnv(hash: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(hash, |h, &b| (h ^ i32::from(b.cast_signed()) as u32).wrapping_mul(16_777_619))
 }
 
-/// The Huffman tree over labels that stand in order of falling count: the children of each inner
-/// node, the root last.
+/// The Huffman tree over labels in order of falling count: the children of each inner node. The root is last.
 fn huffman(counts: &[i64]) -> Vec<[u32; 2]> {
     let labels = counts.len();
     let mut weight: Vec<i64> = counts.to_vec();
@@ -209,7 +208,7 @@ fn huffman(counts: &[i64]) -> Vec<[u32; 2]> {
     let (mut leaf, mut node) = (labels, labels);
     while tree.len() + 1 < labels {
         let mut next = || {
-            // Inner nodes that are not made yet weigh more than any label.
+            // Inner nodes that don't exist yet count as heavier than any label.
             let made = weight.get(node).copied().unwrap_or(i64::MAX);
             if leaf > 0 && weight[leaf - 1] < made {
                 leaf -= 1;
@@ -245,7 +244,7 @@ impl<'a> Reader<'a> {
     }
 
     fn size(&self, n: i32) -> Option<usize> {
-        // Nothing in the file is larger than the file.
+        // No part of the file is larger than the file.
         usize::try_from(n).ok().filter(|n| *n <= self.0.len())
     }
 
@@ -266,8 +265,8 @@ impl<'a> Reader<'a> {
         Some(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
-    /// A product-quantised matrix of `dim` columns, decoded: each row is a few one-byte codes of
-    /// centroids, times the row's norm where norms are kept apart.
+    /// Reads and decodes a product-quantised matrix of `dim` columns. Each row is a few one-byte codes of centroids,
+    /// times the row's norm if norms are stored separately.
     fn quantised(&mut self, dim: usize) -> Option<Vec<f32>> {
         let with_norms = self.take(1)? == [1];
         let rows = usize::try_from(self.i64()?).ok()?;

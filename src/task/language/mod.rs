@@ -1,5 +1,5 @@
-//! The language that an answer is written in: a text comes in, the likeliest language and the probability of the
-//! task's language go out. The judge calls it for every answer.
+//! Detects the language of an answer. A text comes in; the likeliest language and the probability of the task's
+//! language go out. The judge calls it for every answer.
 
 mod fasttext;
 
@@ -11,19 +11,20 @@ use serde::{Deserialize, Serialize};
 /// fastText's language identifier (CC BY-SA 3.0, see zoo/lid/ATTRIBUTION.md).
 const LID_176: &[u8] = include_bytes!("../../../zoo/lid/lid.176.ftz");
 
-/// A text's language.
+/// The detected language of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Language {
     /// Code of the likeliest language (`ja`, `en`), or `other`.
     pub code: String,
-    /// Probability of the language asked for, in [0, 1].
+    /// Probability of the requested language, in [0, 1].
     pub p_language: f64,
 }
 
-/// The probability, in [0, 1], that an answer is in the task's language; in Japanese where the task asks for none.
+/// The probability, in [0, 1], that an answer is in the task's language, or in Japanese if the task asks for no
+/// language.
 ///
-/// Written as `p_ja` for Japanese and as `p_language` for another language. Earlier journals hold both for another
-/// language, and then `p_language` is read.
+/// It is written as `p_ja` for Japanese and as `p_language` for another language. Earlier journals hold both keys for
+/// another language; then `p_language` is read.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum LanguageProbability {
@@ -31,7 +32,7 @@ pub enum LanguageProbability {
     Other(f64),
 }
 
-/// [`LanguageProbability`] as it is written.
+/// The written form of [`LanguageProbability`].
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Written {
@@ -42,13 +43,13 @@ struct Written {
 }
 
 impl LanguageProbability {
-    /// The probability `p` of a task's language.
+    /// The probability `p` that an answer is in the language of a task.
     #[must_use]
     pub fn of(language: Option<&str>, p: f64) -> Self {
         if is_other(language) { Self::Other(p) } else { Self::Japanese(p) }
     }
 
-    /// The probability alone.
+    /// The bare number.
     #[must_use]
     pub const fn value(self) -> f64 {
         match self {
@@ -86,13 +87,13 @@ fn is_other(language: Option<&str>) -> bool {
     language.is_some_and(|code| code != "ja")
 }
 
-/// What judges language.
+/// The method that detects languages.
 #[derive(Debug)]
 pub enum Detector {
     /// lid.176, over the whole text with its newlines deleted, as the published evaluation does.
     FastText(Box<Lid>),
-    /// The share of kana and kanji among the letters, where the model can't be read. A text
-    /// without kana is never Japanese by this rule, so Chinese is not taken for it.
+    /// The share of kana and kanji among the letters, used if the model can't be read. By this rule a text without kana
+    /// is never Japanese, so Chinese does not count as Japanese.
     Letters,
 }
 
@@ -104,13 +105,13 @@ impl Detector {
         SHARED.get_or_init(|| Self::from_model(LID_176))
     }
 
-    /// From a fastText model's bytes; the fallback where they can't be read.
+    /// Makes a detector from a fastText model's bytes, or the fallback if they can't be read.
     #[must_use]
     pub fn from_model(bytes: &[u8]) -> Self {
         Lid::read(bytes).map_or(Self::Letters, |model| Self::FastText(Box::new(model)))
     }
 
-    /// Its name, for journals and reports.
+    /// The detector's name, for journals and reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -125,7 +126,7 @@ impl Detector {
         self.detect_as(text, "ja")
     }
 
-    /// The language of a text, with the probability that it is `wanted`.
+    /// The language of a text, with the probability of the language `wanted`.
     #[must_use]
     pub fn detect_as(&self, text: &str, wanted: &str) -> Language {
         match self {
@@ -135,7 +136,7 @@ impl Detector {
     }
 }
 
-/// Whether a code is one of lid.176's; the nearest one where it is not.
+/// Checks that a code is one of lid.176's; the error gives the nearest code.
 pub(in crate::task) fn check(code: &str) -> Result<(), String> {
     let codes: Vec<&str> = match Detector::shared() {
         Detector::FastText(model) => model.codes().collect(),

@@ -1,16 +1,15 @@
 //! The bootstrap of `rouge_score`'s `BootstrapAggregator`: the median of a thousand means, each over answers drawn with
-//! replacement.
+//! replacement. Scores of answers come in, medians go out; `means.rs` calls it.
 
 use rand_mt::Mt;
 
-/// Number of means.
+/// Number of bootstrap means.
 const SAMPLES: usize = 1000;
 
-/// The medians of the bootstrap means of several scores of the same answers, in the order in which
-/// the reference takes them (ROUGE-1, 2, L); 0 where there are no values. The reference draws from
-/// `NumPy`'s global generator and does not seed it; this draws what it draws after
-/// `numpy.random.seed(0)` (MT19937, indices by masked rejection, one stream over all scores), so
-/// that a figure is the same each time.
+/// The medians of the bootstrap means for several scores of the same answers, in the order of the reference (ROUGE-1,
+/// 2, L); 0 if there are no values. The reference draws from `NumPy`'s global generator without a seed. This function
+/// draws the numbers that follow `numpy.random.seed(0)` (MT19937, indices by masked rejection, one stream over all
+/// scores), so that a figure is the same each time.
 #[must_use]
 pub fn bootstrap_medians(scores: &[&[f64]]) -> Vec<f64> {
     let mut random = Mt::new(0);
@@ -20,7 +19,7 @@ pub fn bootstrap_medians(scores: &[&[f64]]) -> Vec<f64> {
 fn median_of_means(values: &[f64], random: &mut Mt) -> f64 {
     let Some(last) = values.len().checked_sub(1) else { return 0.0 };
     let last = last as u32;
-    // One value needs no draw.
+    // A single value needs no random number.
     let mask = if last == 0 { 0 } else { u32::MAX >> last.leading_zeros() };
     let mut index = || loop {
         let drawn = if mask == 0 { 0 } else { random.next_u32() & mask };

@@ -1,5 +1,5 @@
-//! The number that the search maximises, as an expression over means: a session's `fitness` is parsed once and
-//! evaluated for every candidate.
+//! The number that the search maximises, as an expression over means. The expression's text and a candidate's [`Means`]
+//! come in, a number goes out. A session parses its `fitness` once and evaluates it for every candidate.
 
 use super::{Means, Metric};
 use crate::task::TaskError;
@@ -59,7 +59,7 @@ impl Fitness {
         &self.source
     }
 
-    /// Its value. Division by zero follows IEEE 754; NaN ranks last.
+    /// The expression's value. Division by zero follows IEEE 754; NaN ranks last.
     #[must_use]
     pub fn eval(&self, means: &Means) -> f64 {
         eval(&self.root, means)
@@ -67,21 +67,22 @@ impl Fitness {
 }
 
 impl Fitness {
-    /// Whether it is a weighted sum of shares and a constant. If so its mean over questions is its value at their
-    /// means.
+    /// Whether the expression is a weighted sum of shares and a constant. Then its mean over questions equals its value
+    /// at the means of the shares.
     #[must_use]
     pub fn is_weighted_sum(&self) -> bool {
         affine(&self.root).is_some()
     }
 
-    /// The least and the greatest value that shares in [0, 1] can give.
+    /// The least and the greatest value of the expression for shares in [0, 1].
     #[must_use]
     pub fn bounds(&self) -> (f64, f64) {
         bounds(&self.root)
     }
 }
 
-/// `Some` for a weighted sum, with whether it is a constant (holds no share); `None` for any other expression.
+/// `Some` for a weighted sum; the flag tells whether it is a constant, without any share. `None` for any other
+/// expression.
 fn affine(node: &Node) -> Option<bool> {
     match node {
         Node::Number(_) => Some(true),
@@ -134,7 +135,7 @@ fn eval(node: &Node, means: &Means) -> f64 {
         Node::Correct => means.correct,
         Node::InLanguage => means.in_language,
         Node::Score => means.score,
-        // A metric that the task does not report counts as 0.
+        // A metric that the task does not report has the value 0.
         Node::Metric(metric) => means.metrics.get(metric.name()).copied().unwrap_or(0.0),
         Node::Negative(inner) => -eval(inner, means),
         Node::Pair(op, pair) => {
@@ -151,7 +152,7 @@ fn eval(node: &Node, means: &Means) -> f64 {
     }
 }
 
-/// Recursive descent: sum → product → factor.
+/// A recursive descent parser: sum → product → factor.
 struct Parser<'a> {
     source: &'a str,
     rest: &'a str,
@@ -159,7 +160,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// Deeper nesting is a mistake, and could exhaust the stack.
+    /// Maximum nesting. Deeper nesting is a mistake and could exhaust the stack.
     const DEPTH: u32 = 64;
 
     fn sum(&mut self) -> Result<Node, TaskError> {

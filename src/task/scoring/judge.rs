@@ -9,7 +9,7 @@ use crate::task::config::Extract;
 use crate::task::{Kind, Language, LanguageProbability, Question, Scorer, Task};
 
 impl Task {
-    /// Judges an answer. Costs tens of microseconds; needs no model but the language identifier.
+    /// Judges an answer. This takes tens of microseconds and needs no model except the language identifier.
     #[must_use]
     pub fn score(&self, question: &Question, text: &str) -> Verdict {
         let gold = number::gold(&question.gold);
@@ -76,7 +76,7 @@ impl Task {
             rouge(&segmenter.words(&question.gold), &segmenter.words(counts))
         });
         for metric in Metric::ALL {
-            // Every text task reports these two.
+            // Every text task reports exact match and F1.
             let always = matches!(metric, Metric::ExactMatch | Metric::F1);
             let value = match (&metric.spec().value, &rouge) {
                 (Value::Text(of), _) if always || self.metrics.contains(&metric) => of(&compared),
@@ -88,8 +88,8 @@ impl Task {
         verdict.correct = compared.squad().exact_match > 0.5;
     }
 
-    /// The reference's rule for ROUGE where a task asks for a language: if the right answer is in it (P ≥ 0.5) and the
-    /// model's answer is not, the answer counts as empty.
+    /// The reference's rule for ROUGE if a task asks for a language: the answer counts as empty if the right answer is
+    /// in that language (P ≥ 0.5) and the model's answer is not.
     fn answers_in_wrong_language(&self, gold: &str, answer: &str) -> bool {
         let Some(wanted) = self.language.as_deref() else { return false };
         let p = |text| self.detector.detect_as(text, wanted).p_language;
@@ -104,8 +104,8 @@ impl Task {
         verdict.in_language = wanted.is_none() || p_language > 0.5;
     }
 
-    /// Judges the log-likelihoods of a question's choices, in their order. The likeliest choice is the answer, the
-    /// first of equals; among sentences the right one must be likelier than all others.
+    /// Judges the log-likelihoods of a question's choices, given in the order of the choices. The answer is the
+    /// likeliest choice, the first of equals. Among sentences the right one must be likelier than every other sentence.
     #[must_use]
     pub fn choose(&self, question: &Question, log_likelihoods: &[f64]) -> Verdict {
         let best = argmax(log_likelihoods.iter().copied());
@@ -133,7 +133,7 @@ impl Task {
     }
 }
 
-/// The last match of a pattern: its first group where it has one.
+/// The last match of a pattern, or its first group if the pattern has one.
 fn last_match<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
     let found = pattern.captures_iter(text).last()?;
     Some(found.iter().skip(1).flatten().next().or(found.get(0))?.as_str())

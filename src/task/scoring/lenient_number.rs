@@ -1,24 +1,24 @@
-//! The number in an answer as a person would read it. An answer's text comes in, the number with its value and place
-//! goes out; the judge calls it for every answer.
+//! The number in an answer as a person would read it. An answer's text comes in; the number with its value and position
+//! goes out. The judge calls it for every answer.
 //!
 //! After NFKC (full-width digits, ①, ½): thousands commas (`1,234`), signs (`-5`, `−5`, `マイナス5`),
 //! fractions (`3/4`), kanji units behind digits (`1万2000`, `3億`, `1.5万`) and kanji numerals (`十八`,
 //! `二〇二四`). The last number is taken, with two exceptions:
-//! - a number in brackets is passed over for one before them in the same sentence: `18ドル(1ヶ月)` is 18;
-//! - a lone kanji numeral such as the 一 of `一つの方法` is a word more often than a number. It counts
-//!   only in a text without any other number, and kanji numerals of every length only where a
-//!   counter, a particle or punctuation follows and no kanji stands before.
+//! - a number in brackets is skipped in favour of a number before it in the same sentence: `18ドル(1ヶ月)` is 18;
+//! - a lone kanji numeral such as the 一 of `一つの方法` is more often a word than a number. It counts only in a text without
+//!   any other number. Kanji numerals of every length count only if a counter, a particle or punctuation follows and no
+//!   kanji precedes.
 
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 
-/// The number as the normalised text has it, with its value.
+/// The number as it is written in the normalised text, and its value.
 pub(in crate::task) fn last(text: &str) -> Option<(String, f64)> {
     let (chars, found) = find(text)?;
     Some((chars[found.start..found.end].iter().collect(), found.value))
 }
 
-/// The byte range of that number in the original text. `None` where the normalised text can't be split along the
-/// original's characters (conjoining Hangul).
+/// The byte range of that number in the original text. `None` if the characters of the normalised text can't be traced
+/// to those of the original (conjoining Hangul).
 pub(in crate::task) fn span(text: &str) -> Option<(usize, usize)> {
     let (chars, found) = find(text)?;
     let (mut start, mut end, mut at) = (None, None, 0);
@@ -38,7 +38,8 @@ pub(in crate::task) fn span(text: &str) -> Option<(usize, usize)> {
     start.zip(end)
 }
 
-/// Characters with the combining marks that follow them, each of which NFKC changes independently, with byte positions.
+/// Each character with the combining marks that follow it, and its byte position. NFKC changes each such piece
+/// independently.
 fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mark = |c: char| canonical_combining_class(c) != 0 || matches!(c, '\u{ff9e}' | '\u{ff9f}');
     let starts: Vec<usize> =
@@ -47,7 +48,7 @@ fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
     starts.into_iter().zip(ends).map(move |(start, end)| (start, &text[start..end]))
 }
 
-/// The normalised text and its number.
+/// The normalised text and the number found in it.
 fn find(text: &str) -> Option<(Vec<char>, Found)> {
     let chars: Vec<char> = text.nfkc().collect();
     let depth = bracket_depth(&chars);
@@ -72,7 +73,7 @@ fn find(text: &str) -> Option<(Vec<char>, Found)> {
     Some((chars, found))
 }
 
-/// Equal up to rounding: 0.1 + 0.2 in an answer is as good as 0.3.
+/// Whether two numbers are equal up to rounding: an answer of 0.1 + 0.2 equals 0.3.
 pub(in crate::task) fn equal(found: Option<f64>, gold: Option<f64>) -> bool {
     matches!((found, gold), (Some(a), Some(b)) if (a - b).abs() <= 1e-9 * b.abs().max(1.0))
 }
@@ -81,11 +82,11 @@ struct Found {
     start: usize,
     end: usize,
     value: f64,
-    /// A single kanji numeral, more often a word than a number.
+    /// The number is a single kanji numeral, which is more often a word.
     is_word_like: bool,
 }
 
-/// How many closed pairs of brackets each character is in.
+/// For each character, how many closed pairs of brackets enclose it.
 fn bracket_depth(chars: &[char]) -> Vec<u32> {
     let mut depth = vec![0; chars.len()];
     let mut open = Vec::new();
@@ -115,7 +116,7 @@ fn number_at(chars: &[char], start: usize) -> Option<Found> {
         return kanji_number_at(chars, start);
     }
     let mut value = scan.mixed()?;
-    // A fraction, but not a date such as 2024/5/1.
+    // Reads a fraction, but not a date such as 2024/5/1.
     if let Some('/' | '⁄') = scan.peek()
         && !chars[..start].ends_with(&['/'])
         && chars.get(scan.at + 1).is_some_and(char::is_ascii_digit)
@@ -154,8 +155,8 @@ fn kanji_number_at(chars: &[char], start: usize) -> Option<Found> {
     Some(Found { start: signed, end, value, is_word_like: end - start == 1 })
 }
 
-/// Start of the number with its sign, and whether that is a minus. A minus between two numbers or
-/// words is an operator or a hyphen.
+/// Start of the number including its sign, and whether the sign is a minus. A minus between two numbers or words is an
+/// operator or a hyphen, not a sign.
 fn sign_before(chars: &[char], start: usize) -> (usize, bool) {
     let currency = start > 0 && matches!(chars[start - 1], '$' | '¥' | '€' | '£');
     let number = if currency { start - 1 } else { start };
@@ -170,7 +171,7 @@ fn sign_before(chars: &[char], start: usize) -> (usize, bool) {
     if minus && !operator { (number - 1, true) } else { (start, false) }
 }
 
-/// Whether what follows a kanji numeral lets it be a number.
+/// Whether a kanji numeral can be a number, judged by the text after it.
 fn ends_well(rest: &[char]) -> bool {
     const COUNTERS: &str =
         "個円人本枚冊匹台杯回時分秒日週月年歳才つ羽頭足箱袋皿切階点問倍割組名件ヶがをとはだ";
@@ -224,7 +225,7 @@ fn unit(c: char) -> Option<f64> {
     })
 }
 
-/// Reads a number from the front.
+/// Reads a number from left to right.
 struct Scan<'a> {
     chars: &'a [char],
     at: usize,
@@ -235,9 +236,10 @@ impl Scan<'_> {
         self.chars.get(self.at).copied()
     }
 
-    /// Digits and kanji, each unit multiplying what stands before it: `1万2000`, `千五百`, `二〇二四`.
+    /// Reads digits and kanji; each unit multiplies the number before it: `1万2000`, `千五百`, `二〇二四`.
     fn mixed(&mut self) -> Option<f64> {
-        // Value above 万, below 万, and of the digits not yet multiplied.
+        // `total`: value of the parts from 万 up. `section`: value below 万. `current`: digits that no unit has
+        // multiplied yet.
         let (mut total, mut section, mut current) = (0.0, 0.0, None::<f64>);
         let mut after_digits = false;
         let start = self.at;
@@ -274,7 +276,7 @@ impl Scan<'_> {
         (self.at > start).then(|| total + section + current.unwrap_or(0.0))
     }
 
-    /// ASCII digits with thousands commas and a decimal part.
+    /// Reads ASCII digits with thousands commas and a decimal part.
     fn digits(&mut self) -> Option<f64> {
         let mut text = String::new();
         let digit = |i: usize| self.chars.get(i).copied().filter(char::is_ascii_digit);

@@ -1,4 +1,5 @@
-//! Many verdicts → one figure a metric. A task's verdicts come in, the means that a fitness is made of go out.
+//! Turns many verdicts into one figure a metric. A task's verdicts come in, the means for the fitness go out. The
+//! evaluation calls it.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +10,20 @@ use crate::task::{Question, Task};
 /// Means over a candidate's answers, each in [0, 1].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Means {
-    /// Right and in the task's language (`acc_in_language`, `acc_ja`).
+    /// Share of answers that are right and in the task's language (`acc_in_language`, `acc_ja`).
     pub both: f64,
-    /// Right (`acc`).
+    /// Share of right answers (`acc`).
     pub correct: f64,
-    /// In the task's language, right or wrong.
+    /// Share of answers in the task's language, right or wrong.
     pub in_language: f64,
-    /// The task's first metric.
+    /// The value of the task's first metric.
     pub score: f64,
-    /// All of the task's metrics by name.
+    /// The values of all the task's metrics, by name.
     pub metrics: BTreeMap<String, f64>,
 }
 
 impl Task {
-    /// Means over the verdicts on some answers.
+    /// Means over the verdicts on the given answers.
     #[must_use]
     pub fn means(&self, judged: &[(&Question, &Verdict)]) -> Means {
         let verdicts: Vec<_> = judged.iter().map(|(q, v)| (*v, q.gold_choice)).collect();
@@ -30,7 +31,8 @@ impl Task {
     }
 }
 
-/// Means over verdicts, with each question's right choice where there are choices. The first of `metrics` is the score.
+/// Means over verdicts. Each verdict comes with the index of the right choice if its question has choices. The first of
+/// `metrics` is the score.
 fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<usize>)]) -> Means {
     let n = verdicts.len().max(1) as f64;
     let share = |is: &dyn Fn(&Verdict) -> bool| verdicts.iter().filter(|(v, _)| is(v)).count() as f64 / n;
@@ -45,7 +47,8 @@ fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<usize>)]) -> Means {
     let values = |metric: Metric| -> Vec<f64> {
         verdicts.iter().filter_map(|(v, _)| v.metrics.get(metric.name()).copied()).collect()
     };
-    // ROUGE's kinds are drawn from one random stream, in the table's order, whichever of them the task names.
+    // ROUGE's kinds share one random stream. They are drawn in the table's order, even if the task names only some of
+    // them.
     let kinds: Vec<Metric> = Metric::ALL.into_iter().filter(|m| m.is_bootstrapped()).collect();
     let medians = if metrics.iter().any(|m| m.is_bootstrapped()) {
         let scores: Vec<Vec<f64>> = kinds.iter().map(|m| values(*m)).collect();

@@ -17,15 +17,15 @@ pub enum Metric {
     Acc,
     /// Share of questions whose right choice is the likeliest by log-likelihood per character.
     AccNorm,
-    /// Mean over the right choices of the share of right answers: each class counts alike.
+    /// Mean, over the right choices, of the share of right answers. Each class has the same weight.
     BalancedAcc,
-    /// Matthews correlation of the right and the taken choices (Gorodkin's, for several classes).
+    /// Matthews correlation between the right choices and the choices taken (Gorodkin's, for several classes).
     Mcc,
-    /// Mean over the choices of F1.
+    /// Mean of F1 over the choices.
     MacroF1,
     /// The normalised answer is one of the accepted ones.
     ExactMatch,
-    /// Overlap with the nearest accepted answer, as `SQuAD` counts it.
+    /// Overlap with the accepted answer that is nearest, by the rules of `SQuAD`.
     F1,
     Rouge1,
     Rouge2,
@@ -33,35 +33,34 @@ pub enum Metric {
     RougeL,
 }
 
-/// One metric.
+/// A row of the table of metrics.
 pub(in crate::task) struct MetricSpec {
     metric: Metric,
     name: &'static str,
-    /// Where its value comes from.
+    /// The source of the metric's value.
     pub value: Value,
-    /// Its value depends on how a text is cut into words.
+    /// The value depends on how a text is cut into words.
     words: bool,
 }
 
-/// Where a metric's value comes from.
+/// The source of a metric's value.
 pub(in crate::task) enum Value {
     /// The share of right answers.
     Right,
-    /// A function of all answers' (right choice, choice taken).
+    /// A function of the pairs (right choice, choice taken) of all answers.
     Choices(fn(&[(usize, usize)]) -> f64),
-    /// The share of questions whose right choice is the one that a function of the choices' log-likelihoods and texts
-    /// takes.
+    /// The share of questions for which a function of the choices' log-likelihoods and texts picks the right choice.
     Taken(fn(&[f64], &[String]) -> Option<usize>),
     /// The mean over answers of a function of the answer's text.
     Text(fn(&TextAnswer) -> f64),
-    /// The bootstrap median of the answers' means of one kind of ROUGE.
+    /// The bootstrap median of the means of one kind of ROUGE.
     Rouge(fn(&Rouge) -> f64),
 }
 
-/// A written answer beside the accepted ones.
+/// A written answer and the accepted answers of its question.
 pub(in crate::task) struct TextAnswer<'a> {
     pub golds: &'a [&'a str],
-    /// The answer, or what the task extracts from it.
+    /// The answer, or the part that the task extracts from it.
     pub answer: &'a str,
     pub segmenter: &'a Segmenter,
     squad: OnceCell<Squad>,
@@ -72,7 +71,7 @@ impl<'a> TextAnswer<'a> {
         Self { golds, answer, segmenter, squad: OnceCell::new() }
     }
 
-    /// Its scores as `SQuAD` counts them.
+    /// The scores of the answer by the rules of `SQuAD`.
     pub fn squad(&self) -> &Squad {
         self.squad.get_or_init(|| squad(self.golds, self.answer, self.segmenter))
     }
@@ -82,7 +81,7 @@ const fn row(metric: Metric, name: &'static str, words: bool, value: Value) -> M
     MetricSpec { metric, name, value, words }
 }
 
-/// Every metric, in the order of the docs.
+/// Every metric, in the order of the documentation.
 const TABLE: [MetricSpec; 10] = [
     row(Metric::Acc, "acc", false, Value::Right),
     row(Metric::AccNorm, "acc_norm", false, Value::Taken(likeliest_per_character)),
@@ -97,12 +96,12 @@ const TABLE: [MetricSpec; 10] = [
 ];
 
 impl Metric {
-    /// All of them, in the order of the docs.
+    /// Every metric, in the order of the documentation.
     pub const ALL: [Self; TABLE.len()] = {
         let mut all = [Self::Acc; TABLE.len()];
         let mut i = 0;
         while i < all.len() {
-            // The table is in the order of the variants, so that a metric finds its row.
+            // The table's order is the order of the variants, so that a metric's number is the index of its row.
             assert!(TABLE[i].metric as usize == i);
             all[i] = TABLE[i].metric;
             i += 1;
@@ -110,19 +109,19 @@ impl Metric {
         all
     };
 
-    /// Its row in the table.
+    /// The metric's row in the table.
     pub(in crate::task) const fn spec(self) -> &'static MetricSpec {
         const ROWS: &[MetricSpec; TABLE.len()] = &TABLE;
         &ROWS[self as usize]
     }
 
-    /// Its name in task files and reports.
+    /// The metric's name in task files and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.spec().name
     }
 
-    /// Whether a task of this kind can have it.
+    /// Whether a task of this kind can report the metric.
     #[must_use]
     pub fn suits(self, kind: Kind) -> bool {
         match self.spec().value {
@@ -132,19 +131,19 @@ impl Metric {
         }
     }
 
-    /// Whether it compares words, so that it depends on what cuts a text into them.
+    /// Whether the metric compares words, so that it depends on the segmenter.
     #[must_use]
     pub const fn needs_words(self) -> bool {
         self.spec().words
     }
 
-    /// Whether it is a bootstrap median, which has no standard error of a mean.
+    /// Whether the metric is a bootstrap median; the standard error of a mean does not apply to it.
     #[must_use]
     pub const fn is_bootstrapped(self) -> bool {
         matches!(self.spec().value, Value::Rouge(_))
     }
 
-    /// What a share of 1 is in the harness's reports: its text metrics count to 100.
+    /// The harness's number for a share of 1: its text metrics go up to 100.
     #[must_use]
     pub const fn scale(self) -> f64 {
         match self.spec().value {
@@ -176,7 +175,7 @@ pub(super) fn argmax(values: impl Iterator<Item = f64>) -> Option<usize> {
     best.map(|(i, _)| i)
 }
 
-/// Mean over classes of the share of right ones.
+/// Mean over classes of the share of right answers in each.
 fn balanced(pairs: &[(usize, usize)]) -> f64 {
     let mut classes: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     for (gold, taken) in pairs {
@@ -187,7 +186,7 @@ fn balanced(pairs: &[(usize, usize)]) -> f64 {
     classes.values().map(|(right, n)| right / n).sum::<f64>() / classes.len().max(1) as f64
 }
 
-/// Matthews correlation for several classes (Gorodkin 2004), as scikit-learn has it.
+/// Matthews correlation for several classes (Gorodkin 2004), as scikit-learn computes it.
 fn matthews(pairs: &[(usize, usize)]) -> f64 {
     let n = pairs.len() as f64;
     let mut counts: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
@@ -202,7 +201,7 @@ fn matthews(pairs: &[(usize, usize)]) -> f64 {
     if spread == 0.0 { 0.0 } else { covariance / spread }
 }
 
-/// Mean over classes, seen or taken, of F1; a class without any hit counts 0.
+/// Mean of F1 over the classes that occur as right choice or choice taken. A class without a hit has F1 0.
 fn macro_f1(pairs: &[(usize, usize)]) -> f64 {
     let mut classes: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
     for (gold, taken) in pairs {
@@ -219,7 +218,7 @@ fn macro_f1(pairs: &[(usize, usize)]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Expected values by scikit-learn 1.9 (`matthews_corrcoef`, `f1_score(average="macro")`).
+    /// scikit-learn 1.9 gives the expected values (`matthews_corrcoef`, `f1_score(average="macro")`).
     #[test]
     fn class_metrics_are_scikit_learns() {
         let golds = [0, 0, 0, 1, 1, 2, 2, 2, 2, 1];

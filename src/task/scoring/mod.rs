@@ -1,5 +1,6 @@
-//! From an answer to a number: verdicts on single answers, metrics over many, the fitness that a search climbs, and
-//! whether two models differ. Answers' texts and questions come in; no model here. The evaluation calls it.
+//! Scoring: verdicts on single answers, metrics over many answers, the fitness that a search maximises, and the test
+//! whether two models differ. Answers' texts and questions come in, numbers go out; no model here. The evaluation calls
+//! it.
 
 mod bootstrap;
 mod fitness;

@@ -1,12 +1,13 @@
-//! The number in an answer, found exactly as the published evaluation finds it, and as lm-evaluation-harness does.
+//! The number in an answer by two published rules: the one of the published evaluation, and lm-evaluation-harness's for
+//! MGSM. An answer's text comes in, the number goes out; the judge and the data reader call it.
 
 use std::sync::OnceLock;
 
 use regex::Regex;
 
-/// The last match of `\d*\.?\d+` with its value, as Python's `re.findall` and `float` give them
-/// (evomerge's `extract_answer_number`). The digits are Unicode's (category Nd), so `１８` is 18;
-/// commas, signs and kanji numerals are not seen: `1,234円` is 234, `-5` is 5, `十八` is nothing.
+/// The last match of `\d*\.?\d+` with its value, as Python's `re.findall` and `float` give them (evomerge's
+/// `extract_answer_number`). Digits are Unicode's (category Nd), so `１８` is 18. Commas, signs and kanji numerals are
+/// ignored: `1,234円` is 234, `-5` is 5, `十八` gives no number.
 pub(in crate::task) fn last(text: &str) -> Option<(&str, f64)> {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     let pattern = PATTERN.get_or_init(|| Regex::new(r"\d*\.?\d+").expect("a constant pattern"));
@@ -14,7 +15,7 @@ pub(in crate::task) fn last(text: &str) -> Option<(&str, f64)> {
     Some((found, value(found)?))
 }
 
-/// A gold answer's value: thousands commas are dropped.
+/// A gold answer's value; its thousands commas are removed.
 pub(in crate::task) fn gold(text: &str) -> Option<f64> {
     let plain: String = text.trim().chars().filter(|c| *c != ',').collect();
     plain.parse::<f64>().ok().filter(|v| v.is_finite())
@@ -29,8 +30,8 @@ fn value(digits: &str) -> Option<f64> {
     ascii?.parse().ok()
 }
 
-/// The ASCII digit of the same value. Unicode's decimal digits stand in unbroken rows of ten
-/// (The Unicode Standard, 4.6), so the distance to the row's first digit is the value.
+/// The ASCII digit with the same value. Unicode's decimal digits are in unbroken rows of ten (The Unicode Standard,
+/// 4.6), so the distance to the row's first digit is the value.
 fn ascii_digit(c: char) -> Option<char> {
     static DIGIT: OnceLock<Regex> = OnceLock::new();
     let digit = DIGIT.get_or_init(|| Regex::new(r"^\d$").expect("a constant pattern"));
@@ -43,8 +44,8 @@ fn ascii_digit(c: char) -> Option<char> {
     char::from_digit(before % 10, 10)
 }
 
-/// The harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, dots stripped at both ends,
-/// commas dropped; its value where that is a whole number.
+/// The harness's rule for MGSM: the last match of `(\-?[0-9\.\,]+)`, with dots removed at both ends and commas removed,
+/// and its value if that is a whole number.
 pub(in crate::task) fn harness(text: &str) -> Option<(&str, Option<f64>)> {
     static PATTERN: OnceLock<Regex> = OnceLock::new();
     let pattern = PATTERN.get_or_init(|| Regex::new(r"-?[0-9.,]+").expect("a constant pattern"));

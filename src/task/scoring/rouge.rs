@@ -1,4 +1,5 @@
-//! ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004) as Google's `rouge_score` computes them: two lists of words come in.
+//! ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004) as Google's `rouge_score` computes them. Two lists of words come in, scores
+//! go out; the judge calls it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,16 +9,16 @@ use std::hash::Hash;
 pub struct Rouge {
     /// Over single words.
     pub rouge1: f64,
-    /// Over pairs of neighbours.
+    /// Over pairs of adjacent words.
     pub rouge2: f64,
     /// Over the longest common subsequence.
     pub rouge_l: f64,
 }
 
-/// Compares an answer's words with the right answer's. Either side empty gives zero.
+/// Compares an answer's words with the right answer's. An empty list on either side gives zero.
 #[must_use]
 pub fn rouge(gold: &[String], answer: &[String]) -> Rouge {
-    // The same number for the same word on both sides.
+    // Gives equal words the same number on both sides.
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     for word in gold.iter().chain(answer) {
         let next = numbers.len() as u32;
@@ -40,7 +41,7 @@ pub(in crate::task) fn f1(common: usize, gold: usize, answer: usize) -> f64 {
     if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 }
 }
 
-/// How many items two lists share, counted as often as both hold them.
+/// How many items two lists share; an item counts as often as both lists hold it.
 pub(in crate::task) fn common<T: Eq + Hash>(gold: &[T], answer: &[T]) -> usize {
     let mut left: HashMap<&T, usize> = HashMap::new();
     for item in gold {
@@ -56,8 +57,8 @@ pub(in crate::task) fn common<T: Eq + Hash>(gold: &[T], answer: &[T]) -> usize {
     count
 }
 
-/// Length of the longest common subsequence: 64 cells of the table's row at a time (Hyyrö 2004, a
-/// zero bit where the row grows).
+/// Length of the longest common subsequence. Computes 64 cells of the table's row at a time (Hyyrö 2004; a zero bit
+/// marks where the row grows).
 fn longest_common(gold: &[u32], answer: &[u32]) -> usize {
     if gold.is_empty() || answer.is_empty() {
         return 0;
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition.
+    /// The textbook definition, as the reference for the test.
     fn table(a: &[u32], b: &[u32]) -> usize {
         let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
         for i in 0..a.len() {

@@ -3,19 +3,19 @@
 
 use serde::Serialize;
 
-/// Below so many changed answers the exact test is used.
+/// Below this number of changed answers the exact test is used.
 const EXACT_BELOW: u64 = 25;
 
 /// The test's result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct McNemar {
-    /// Questions that only the second got right.
+    /// Questions that only the second model got right.
     pub gained: u64,
-    /// Questions that only the first got right.
+    /// Questions that only the first model got right.
     pub lost: u64,
-    /// Two-sided p-value: the probability of so uneven a split if both are equally good.
+    /// Two-sided p-value: the probability of a split at least as uneven if both models are equally good.
     pub p: f64,
-    /// How `p` was found.
+    /// The form of the test that gave `p`.
     pub test: Test,
 }
 
@@ -30,7 +30,7 @@ pub enum Test {
 }
 
 impl Test {
-    /// In words.
+    /// The test's form in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ pub fn mcnemar(gained: u64, lost: u64) -> McNemar {
     McNemar { gained, lost, p, test: Test::ChiSquared }
 }
 
-/// Twice the chance of at most `least` heads in `n` throws of a fair coin, at most 1.
+/// Twice the probability of at most `least` heads in `n` throws of a fair coin; never more than 1.
 fn two_sided(least: u64, n: u64) -> f64 {
     let (mut ways, mut sum) = (1.0, 0.0);
     for k in 0..=least {

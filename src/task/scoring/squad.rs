@@ -1,23 +1,24 @@
-//! Exact match and F1 of extracted answers, as the jp-stable harness scores `JSQuAD` and JAQKET
-//! (its `jasquad` metric: that of `SQuAD` 1.1 over words of `MeCab`, full-width marks dropped, case kept).
+//! Exact match and F1 of extracted answers, as the jp-stable harness scores `JSQuAD` and JAQKET (its `jasquad` metric:
+//! `SQuAD` 1.1's over words of `MeCab`; full-width marks are dropped, case is kept). An answer and the accepted answers
+//! come in, scores go out; the judge calls it.
 
 use super::rouge::common;
 use crate::task::Segmenter;
 use crate::task::words::normalise;
 
-/// Scores of one answer against the best of its right answers.
+/// Scores of one answer, each against the accepted answer that gives the best score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Squad {
     /// 1 where the normal forms are equal, else 0.
     pub exact_match: f64,
-    /// Over words, in [0, 1].
+    /// F1 over words, in [0, 1].
     pub f1: f64,
 }
 
-/// Punctuation that is dropped from words.
+/// Punctuation that is removed from words.
 const MARKS: &str = "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏.";
 
-/// Compares an answer with each of the right ones; without any, nothing is right.
+/// Compares an answer with each accepted answer; without accepted answers both scores are 0.
 #[must_use]
 pub fn squad<S: AsRef<str>>(golds: &[S], answer: &str, segmenter: &Segmenter) -> Squad {
     let mut best = Squad::default();
@@ -31,7 +32,7 @@ pub fn squad<S: AsRef<str>>(golds: &[S], answer: &str, segmenter: &Segmenter) ->
     best
 }
 
-/// F1 over two lists of words. The marks must be out already.
+/// F1 over two lists of words, from which the marks are removed already.
 fn overlap(gold: &[String], answer: &[String]) -> f64 {
     let same = common(gold, answer);
     if same == 0 {
@@ -41,7 +42,7 @@ fn overlap(gold: &[String], answer: &[String]) -> f64 {
     2.0 * precision * recall / (precision + recall)
 }
 
-/// A text's words without marks.
+/// The words of a text without marks.
 fn words(text: &str, segmenter: &Segmenter) -> Vec<String> {
     segmenter.words(text).into_iter().filter(|word| !is_mark(word)).collect()
 }

@@ -1,8 +1,9 @@
-//! Which characters are emoji, for the reference's normalisation of Japanese text (`neologdn.rs`).
+//! The characters that count as emoji in the reference's normalisation of Japanese text. `neologdn.rs` asks for every
+//! character.
 
-/// Code points that are an emoji of their own in the `emoji` package for Python (2.16.0, Unicode
-/// 17), together with the five blocks that the reference's normalisation also drops: emoticons,
-/// symbols and pictographs, transport, flags, and everything from U+2702 to U+27B0. Sorted.
+/// Code points that are complete emoji in the `emoji` package for Python (2.16.0, Unicode 17), and five blocks that the
+/// reference's normalisation also drops: emoticons, symbols and pictographs, transport, flags, and everything from
+/// U+2702 to U+27B0. Sorted.
 const RANGES: [(u32, u32); 92] = [
     (0x00a9, 0x00a9),
     (0x00ae, 0x00ae),
@@ -98,8 +99,8 @@ const RANGES: [(u32, u32); 92] = [
     (0x1_faef, 0x1_fafa),
 ];
 
-/// Whether the reference's normalisation drops this character. Joiners, variation selectors and
-/// keycap marks are no emoji by themselves and stay.
+/// Whether the reference's normalisation drops this character. Joiners, variation selectors and keycap marks alone are
+/// not emoji, so they stay.
 pub(in crate::task) fn is_emoji(c: char) -> bool {
     let code = c as u32;
     let at = RANGES.partition_point(|range| range.1 < code);

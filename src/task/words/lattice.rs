@@ -1,13 +1,13 @@
 //! `MeCab`'s lattice and Viterbi search: a text and a dictionary come in, the cheapest sequence of words goes out. The
-//! same candidates in the same order as in `MeCab`, so that ties are broken alike.
+//! candidates and their order are those of `MeCab`, so that ties break in the same way. `words/mod.rs` calls it.
 
 use std::ops::Range;
 
 use super::mecab::{Class, Dictionary, Token};
 
-/// Unknown words of one category are grouped up to this many characters (`max-grouping-size`).
+/// Unknown words of one category are grouped up to this number of characters (`max-grouping-size`).
 const GROUP: usize = 24;
-/// Most bytes in which a word is looked for.
+/// Maximum length in bytes of the text in which a word is searched.
 const WINDOW: usize = 65_535;
 
 /// A word in the lattice.
@@ -18,7 +18,7 @@ struct Node {
     before: usize,
 }
 
-/// Byte ranges of the words of `text`. White space between words belongs to none.
+/// Byte ranges of the words of `text`. White space between words belongs to no word.
 pub(in crate::task) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<usize>> {
     // Node 0 is the start of the text; `ends[i]` lists the nodes that end at byte i.
     let mut nodes = vec![Node { word: 0..0, right: 0, cost: 0, before: 0 }];
@@ -32,7 +32,7 @@ pub(in crate::task) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<u
         candidates.clear();
         let window = text.floor_char_boundary(start + WINDOW);
         candidates_at(dictionary, &text[..window], start, &mut candidates);
-        // MeCab keeps both lists newest first.
+        // MeCab keeps both lists with the newest entry first.
         for (word, token) in candidates.drain(..).rev() {
             let Some((before, cost)) = cheapest(dictionary, &nodes, &ends[start], token) else { continue };
             ends[word.end].push(nodes.len());
@@ -51,7 +51,7 @@ pub(in crate::task) fn words(dictionary: &Dictionary, text: &str) -> Vec<Range<u
     out
 }
 
-/// The node that a token follows at the least cost, with the cost including the token.
+/// The node before a token that gives the least cost, with that cost including the token.
 fn cheapest(dictionary: &Dictionary, nodes: &[Node], list: &[usize], token: Token) -> Option<(usize, i64)> {
     let mut best: Option<(usize, i64)> = None;
     for &i in list.iter().rev() {
@@ -64,7 +64,7 @@ fn cheapest(dictionary: &Dictionary, nodes: &[Node], list: &[usize], token: Toke
     best
 }
 
-/// The words that may begin at a byte, after white space.
+/// Collects the words that can begin at a byte, after white space.
 fn candidates_at(dictionary: &Dictionary, text: &str, start: usize, out: &mut Vec<(Range<usize>, Token)>) {
     let begin = run(dictionary, text, start, dictionary.space).0;
     if begin == text.len() {
@@ -110,7 +110,7 @@ fn candidates_at(dictionary: &Dictionary, text: &str, start: usize, out: &mut Ve
     }
 }
 
-/// The end of the run of characters that each share a category with the one before, and their number.
+/// End and length in characters of the run in which each character shares a category with the previous one.
 fn run(dictionary: &Dictionary, text: &str, mut at: usize, mut class: Class) -> (usize, usize) {
     let mut count = 0;
     while at < text.len() {

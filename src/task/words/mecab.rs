@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::limits::Mapped;
 
-/// A word's ids and cost.
+/// The context ids and the cost of a word.
 #[derive(Clone, Copy, Debug)]
 pub struct Token {
     pub left: u16,
@@ -14,18 +14,18 @@ pub struct Token {
     pub cost: i16,
 }
 
-/// What `char.bin` says of a character.
+/// The entry of a character in `char.bin`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Class {
-    /// Bits of all categories that the character is in.
+    /// One bit for each category of the character.
     pub kinds: u32,
-    /// The category whose unknown words it begins.
+    /// The category of unknown words that begin with this character.
     pub default: usize,
-    /// Unknown words of up to this many characters are tried.
+    /// Unknown words of up to this number of characters are tried.
     pub length: usize,
-    /// A run of one category is tried as one word.
+    /// Also tries a run of one category as one word.
     pub group: bool,
-    /// Unknown words are tried even where the dictionary has a word.
+    /// Tries unknown words even if the dictionary has a word.
     pub invoke: bool,
 }
 
@@ -35,14 +35,14 @@ pub struct Dictionary {
     words: Words,
     classes: Vec<Class>,
     pub space: Class,
-    /// By category.
+    /// Tokens of unknown words, by category.
     unknown: Vec<Vec<Token>>,
     matrix: Mapped,
-    /// Rows of the matrix.
+    /// Number of rows of the cost matrix.
     rights: usize,
 }
 
-/// A double array over words and the tokens that it points to (`sys.dic`, `unk.dic`).
+/// A double array over words, and the tokens that its values point to (`sys.dic`, `unk.dic`).
 #[derive(Debug)]
 struct Words {
     map: Mapped,
@@ -51,13 +51,13 @@ struct Words {
     token_count: usize,
 }
 
-/// `*.dic` begin with this number, exclusive-or the file's size.
+/// A `*.dic` file begins with this number, exclusive-or the file's size.
 const MAGIC: u32 = 0xef71_8f77;
 const HEADER: usize = 72;
 
 impl Dictionary {
-    /// Opens a folder with `sys.dic`, `unk.dic`, `char.bin` and `matrix.bin`; the error is one
-    /// sentence without the folder's name.
+    /// Opens a folder with `sys.dic`, `unk.dic`, `char.bin` and `matrix.bin`. An error is one sentence without the
+    /// folder's name.
     pub(in crate::task) fn open(folder: &Path) -> Result<Self, String> {
         let words = Words::open(&folder.join("sys.dic"))?;
         let unk = Words::open(&folder.join("unk.dic"))?;
@@ -78,8 +78,8 @@ impl Dictionary {
         Ok(Self { words, classes, space, unknown, matrix, rights })
     }
 
-    /// Calls `each` with every word that `text` begins with: its length in bytes and a token. In
-    /// the dictionary's order, shorter words first.
+    /// Calls `each` with the length in bytes and the token of every word that `text` begins with, in the dictionary's
+    /// order, shorter words first.
     pub(in crate::task) fn prefixes(&self, text: &[u8], mut each: impl FnMut(usize, Token)) {
         self.words.prefixes(text, |length, value| {
             for token in self.words.tokens(value) {
@@ -93,14 +93,14 @@ impl Dictionary {
         self.unknown.get(category).map_or(&[], Vec::as_slice)
     }
 
-    /// Cost of two words side by side: of the right id of one and the left id of the next.
+    /// Cost of two adjacent words, from the right id of the first and the left id of the second.
     pub(in crate::task) fn transition(&self, right: u16, left: u16) -> i32 {
         let at = 4 + 2 * (usize::from(right) + self.rights * usize::from(left));
         self.matrix.get(at..at + 2).map_or(0, |b| i32::from(i16::from_le_bytes([b[0], b[1]])))
     }
 
-    /// The class of the first character of `text` and its length in bytes. `MeCab` knows no
-    /// characters beyond U+FFFF: they are all of U+0000's class.
+    /// The class of the first character of `text`, and its length in bytes. `MeCab` knows no characters beyond U+FFFF:
+    /// they get the class of U+0000.
     pub(in crate::task) fn class(&self, text: &str) -> (Class, usize) {
         let Some(c) = text.chars().next() else { return (Class::default(), 1) };
         let code = if c.len_utf8() == 4 { 0 } else { c as usize };
@@ -169,7 +169,7 @@ impl Words {
         found
     }
 
-    /// A value holds the first token's index and, in its last eight bits, their number.
+    /// The tokens of a value: it holds the first token's index and, in its last eight bits, the number of tokens.
     fn tokens(&self, value: u32) -> impl Iterator<Item = Token> {
         let first = (value >> 8) as usize;
         (first..first + (value & 0xff) as usize).filter(|i| *i < self.token_count).filter_map(|i| {

@@ -1,5 +1,5 @@
-//! Cutting a text into words, for the metrics that compare words: ROUGE and the F1 of extracted answers. `MeCab`'s
-//! segmentation with its dictionary where there is one, else runs of one script.
+//! Cuts a text into words for the metrics that compare words: ROUGE, and the F1 of extracted answers. A text comes in,
+//! its words go out. Uses `MeCab`'s segmentation if there is a dictionary, else runs of one script.
 
 mod emoji;
 mod lattice;
@@ -13,22 +13,22 @@ use crate::task::TaskError;
 use mecab::Dictionary;
 pub(in crate::task) use neologdn::normalise;
 
-/// What cuts a text into words.
+/// The method that cuts a text into words.
 #[derive(Debug)]
 pub enum Segmenter {
     /// `MeCab`'s search over a dictionary folder; the published scores use UniDic-lite.
     MeCab(Box<Dictionary>),
-    /// Runs of characters of one class, where there is no dictionary: kanji, katakana, hiragana,
-    /// Latin letters with digits, any other letters; each mark stands alone.
+    /// Runs of characters of one class, used without a dictionary: kanji, katakana, hiragana, Latin letters with
+    /// digits, any other letters. Each mark is a word.
     Classes,
 }
 
-/// Names the folder of a compiled `MeCab` dictionary in UTF-8.
+/// The environment variable for the folder of a compiled `MeCab` dictionary in UTF-8.
 const VARIABLE: &str = "YOSEGI_MECAB_DICT";
 
 impl Segmenter {
-    /// The segmenter of all tasks: `MeCab` with the dictionary in `YOSEGI_MECAB_DICT` (a folder with `sys.dic`, or that
-    /// of the Python package `unidic_lite`), else [`Self::Classes`].
+    /// The segmenter that all tasks share: `MeCab` with the dictionary in `YOSEGI_MECAB_DICT` (a folder with `sys.dic`,
+    /// or the folder of the Python package `unidic_lite`), else [`Self::Classes`].
     ///
     /// # Errors
     /// A dictionary that can't be read.
@@ -55,7 +55,7 @@ impl Segmenter {
         Ok(Self::MeCab(Box::new(Dictionary::open(folder)?)))
     }
 
-    /// `mecab`, or `char-class`.
+    /// The segmenter's name: `mecab`, or `char-class`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -64,8 +64,7 @@ impl Segmenter {
         }
     }
 
-    /// A metric's name, with the segmentation where that is not the one of the published scores: `rougeL`, or
-    /// `rougeL (char-class)`.
+    /// A metric's name: `rougeL`, or `rougeL (char-class)` if the segmentation is not the one of the published scores.
     #[must_use]
     pub fn label(&self, metric: &str) -> String {
         match self {
@@ -74,12 +73,12 @@ impl Segmenter {
         }
     }
 
-    /// The words of a text, which is first normalised as for mecab-neologd: no emoji, ASCII in place of full-width
-    /// letters, full-width in place of half-width kana.
+    /// The words of a text. The text is first normalised as for mecab-neologd: emoji are dropped, full-width letters
+    /// become ASCII, half-width kana become full-width.
     #[must_use]
     pub fn words(&self, text: &str) -> Vec<String> {
         let text = normalise(text);
-        // MeCab's strings end at the first NUL, and it passes over a byte order mark.
+        // MeCab ends a string at the first NUL and skips a byte order mark.
         let text = text.split('\0').next().unwrap_or_default().trim_start_matches('\u{feff}');
         match self {
             Self::MeCab(dictionary) => {

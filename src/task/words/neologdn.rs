@@ -1,11 +1,10 @@
-//! Normalising Japanese text before it is segmented, as the reference does: emoji are removed, mecab-neologd's rules
-//! apply, white space collapses.
+//! Normalises Japanese text before segmentation, as the reference does: removes emoji, applies mecab-neologd's rules
+//! and collapses white space. A text comes in, a text goes out; `words/mod.rs` calls it.
 
 use super::emoji::is_emoji;
 
-/// The text as the reference's tokenizer sees it (evomerge's `MecabTokenizer.normalize_answer`
-/// and the jp-stable harness's `normalize_answer`, which agree): no emoji, [`neologdn`], single
-/// spaces. Case stays.
+/// The text that the reference's tokenizer sees (evomerge's `MecabTokenizer.normalize_answer` and the jp-stable
+/// harness's `normalize_answer`, which agree): no emoji, [`neologdn`]'s rules, single spaces. Case does not change.
 pub(in crate::task) fn normalise(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !is_emoji(*c)).collect();
     let mut out = String::with_capacity(plain.len());
@@ -27,11 +26,11 @@ pub(in crate::task) fn is_python_space(c: char) -> bool {
 /// (<https://github.com/neologd/mecab-ipadic-neologd/wiki/Regexp.ja>), in one pass:
 /// - full-width letters, digits and marks become ASCII, half-width kana full-width, a voicing mark
 ///   joins the kana before it;
-/// - hyphens of all kinds become one `-`, long-vowel marks and dashes one `ー`, tildes go;
-/// - spaces go, but for one between two pieces of Latin text.
+/// - hyphens of all kinds become one `-`, long-vowel marks and dashes become one `ー`, tildes are removed;
+/// - spaces are removed, except one between two pieces of Latin text.
 fn neologdn(text: &str) -> String {
     let mut out: Vec<char> = Vec::with_capacity(text.len());
-    // The last character read, which is not always the last one written.
+    // The last character read; it may differ from the last character written.
     let mut last = '\0';
     let mut space_after_latin = false;
     for c in text.chars() {
@@ -78,12 +77,12 @@ fn neologdn(text: &str) -> String {
     out.into_iter().collect()
 }
 
-/// The blocks next to whose characters a space is dropped.
+/// The blocks of Japanese characters: a space beside one is dropped.
 const fn is_japanese(c: char) -> bool {
     matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{3001}'..='\u{30ff}' | '\u{ff00}'..='\u{ffef}')
 }
 
-/// One character's other width.
+/// Converts a character between half width and full width.
 fn converted(c: char) -> char {
     const HALF: &str = "ｱｲｳｴｵｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾅﾆﾇﾈﾉﾊﾋﾌﾍﾎﾏﾐﾑﾒﾓﾔﾕﾖﾗﾘﾙﾚﾛﾜｦﾝｧｨｩｪｫｯｬｭｮ｡､･｢｣";
     const FULL: &str = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲンァィゥェォッャュョ。、・「」";
@@ -106,12 +105,12 @@ fn converted(c: char) -> char {
     }
 }
 
-/// The ASCII character of a full-width one.
+/// The ASCII character of a full-width character.
 fn shifted(c: char) -> char {
     char::from_u32(c as u32 - 0xfee0).unwrap_or(c)
 }
 
-/// A kana with the voicing mark that follows it.
+/// Joins a kana and the voicing mark that follows it.
 fn voiced(kana: char, mark: char) -> Option<char> {
     let shift = |by: u32| char::from_u32(kana as u32 + by);
     match (mark, kana) {
@@ -129,7 +128,7 @@ fn voiced(kana: char, mark: char) -> Option<char> {
 mod tests {
     use super::{neologdn, normalise};
 
-    /// From the package's own description.
+    /// The examples of the package's own description.
     #[test]
     fn as_the_package_says() {
         for (text, out) in [

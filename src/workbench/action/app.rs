@@ -1,12 +1,12 @@
-//! The actions that every pane has: going from pane to pane, moving the cursor, help, leaving.
+//! The actions that apply in every pane: changing panes, moving the cursor, help, quitting.
 //!
-//! What each does stands in `workbench/update/everywhere.rs`.
+//! `action/mod.rs` reads the rows; `workbench/update/everywhere.rs` carries the actions out.
 
 use crate::workbench::action::row::actions;
 use crate::workbench::app::Pane;
 
 actions! {
-    /// What can be done everywhere.
+    /// An action that applies in every pane.
     AppAction
 
     GoModels: "models", ["1", "alt-1"], Pane::ALL, Looks, Nothing,

@@ -1,4 +1,4 @@
-//! Names of keys, as the actions' rows and key files write them (`ctrl-p`), and as people read them (`Ctrl-P`).
+//! Names of keys, as the action rows and key files write them (`ctrl-p`) and as the screen shows them (`Ctrl-P`).
 //!
 //! The key map compares key presses with names; hints and help show them.
 
@@ -16,7 +16,7 @@ pub fn means(name: &str, key: KeyEvent) -> bool {
     parse(name) == Some(plain(key))
 }
 
-/// Code and modifiers without Shift: a capital letter stands for itself.
+/// The key's code and its modifiers. Shift is dropped, since a capital letter already implies it.
 fn plain(key: KeyEvent) -> (KeyCode, KeyModifiers) {
     (key.code, key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT))
 }
@@ -57,7 +57,7 @@ fn parse(name: &str) -> Option<(KeyCode, KeyModifiers)> {
     Some((code, KeyModifiers::NONE))
 }
 
-/// A key's name as shown to people.
+/// A key's name as the screen shows it.
 #[must_use]
 pub fn shown(name: &str) -> String {
     match name {

@@ -1,7 +1,7 @@
-//! Which key does what: the keys of the actions' rows, replaced by those of a person's own file.
+//! Maps keys to actions. The keys come from the action rows; the user's key file replaces them action by action.
 //!
 //! The file is `$YOSEGI_KEYS`, else `yosegi/keys.toml` in the XDG config folder; `configs/keys.toml` shows the
-//! format and every key. `update/mod.rs` asks for the action of a key; hints and help ask for its keys.
+//! format and every key. `update/mod.rs` looks up the action of a key; hints and help look up an action's keys.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -20,12 +20,12 @@ use crate::workbench::messages;
 /// The keys of every action.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keymap {
-    /// Keys that a person's file gives, by the action's id; they replace those of its row.
+    /// Keys from the user's key file, by action id. They replace the keys of the action's row.
     own: HashMap<&'static str, Vec<String>>,
 }
 
 impl Keymap {
-    /// The path of the person's file, whether or not it exists.
+    /// The path of the user's key file, whether or not it exists.
     #[must_use]
     pub fn file() -> Option<PathBuf> {
         let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -35,7 +35,7 @@ impl Keymap {
         })
     }
 
-    /// The keys with those of the person's file, and a sentence for each line that is wrong in it.
+    /// Reads the user's key file. Returns the key map and one sentence for each faulty line of the file.
     #[must_use]
     pub fn from_file() -> (Self, Vec<String>) {
         let Some(path) = Self::file() else { return Default::default() };
@@ -47,7 +47,7 @@ impl Keymap {
         }
     }
 
-    /// Reads lines such as `pause = ["p"]`; an empty list takes an action's keys away.
+    /// Reads lines such as `pause = ["p"]`; an empty list leaves the action without a key.
     #[must_use]
     pub fn read(text: &str, place: &str) -> (Self, Vec<String>) {
         let mut out = Self::default();
@@ -80,7 +80,7 @@ impl Keymap {
         (out, problems)
     }
 
-    /// The keys of an action, by their names.
+    /// The names of an action's keys.
     #[must_use]
     pub fn keys(&self, action: Action) -> Vec<&str> {
         let row = action.row();
@@ -90,20 +90,20 @@ impl Keymap {
         }
     }
 
-    /// The action of `key` in `pane`. Where two have the key, one whose key a person has set goes
-    /// before one that has it from the table.
+    /// The action that `key` triggers in `pane`. If two actions share the key, the one set in the user's key file
+    /// wins over the one from the action rows.
     #[must_use]
     pub fn action_for(&self, key: KeyEvent, pane: Pane) -> Option<Action> {
         self.among(key, in_pane(pane))
     }
 
-    /// The action of `key` while a session is replayed: the replay's own keys go first.
+    /// The action that `key` triggers during a replay. The replay's own actions win.
     #[must_use]
     pub fn replay_action_for(&self, key: KeyEvent, pane: Pane) -> Option<Action> {
         self.among(key, of_replay().chain(in_pane(pane)))
     }
 
-    /// The action that has `key`, one of the person's own keys first.
+    /// The first action that has `key`. Keys from the user's key file win.
     fn among(&self, key: KeyEvent, actions: impl Iterator<Item = Action>) -> Option<Action> {
         let has = |a: &Action| self.keys(*a).iter().any(|k| means(k, key));
         let found: Vec<Action> = actions.filter(has).collect();
@@ -111,7 +111,7 @@ impl Keymap {
         own.or_else(|| found.first()).copied()
     }
 
-    /// A sentence for each key that means two things in a pane.
+    /// One sentence for each key that triggers two actions in the same pane.
     fn conflicts(&self, place: &str) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         for pane in Pane::ALL {
@@ -145,7 +145,7 @@ fn names(item: &Item) -> Option<Vec<String>> {
     }
 }
 
-/// `configs/keys.toml`: a line an action with its keys and what it does.
+/// The text of `configs/keys.toml`: one line for each action, with its keys and what it does.
 #[must_use]
 pub fn default_file() -> String {
     let mut out = String::from(
@@ -187,7 +187,7 @@ mod tests {
         KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)
     }
 
-    /// `UPDATE=1 cargo test keymap` writes the file anew.
+    /// `UPDATE=1 cargo test keymap` rewrites the file.
     #[test]
     fn the_bundled_file_says_what_the_table_says() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/keys.toml");
@@ -213,7 +213,7 @@ mod tests {
             Some(Action::Evolve(EvolveAction::PauseResume))
         );
         assert_eq!(keymap.action_for(press('x'), Pane::Evolve), None);
-        // In Recipe p pastes by the table, but the file gives it to the log.
+        // In Recipe, `p` pastes by default, but the key file assigns it to the log.
         assert_eq!(keymap.action_for(press('p'), Pane::Recipe), Some(Action::App(AppAction::Log)));
         assert_eq!(keymap.action_for(press('u'), Pane::Recipe), Some(Action::Recipe(RecipeAction::Undo)));
         assert_eq!(

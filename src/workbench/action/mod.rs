@@ -1,8 +1,8 @@
-//! Everything that a person can do, by a key, in help or in the palette.
+//! Every action that the user can trigger by a key, from help or from the palette.
 //!
-//! Each pane declares its actions in `panes/<pane>/actions.rs`, one row an action: name, keys, panes,
-//! what it reaches, what it needs, its messages. Here they become one [`Action`]. `update/mod.rs` hands each
-//! to its pane, whose `update.rs` does it; both match all variants, so that none can be forgotten.
+//! Each pane declares its actions in `panes/<pane>/actions.rs`, one row for each action: name, keys, panes, reach,
+//! needs and messages. This file joins them in one [`Action`]. `update/mod.rs` passes each action to its pane, whose
+//! `update.rs` carries it out; both match all variants, so that none can be forgotten.
 
 mod app;
 pub mod key_names;
@@ -22,21 +22,21 @@ pub use super::panes::models::actions::ModelsAction;
 pub use super::panes::recipe::actions::RecipeAction;
 use row::{Reach, Row};
 
-/// Something to do, by whose it is.
+/// An action, grouped by the pane that declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     Models(ModelsAction),
     Recipe(RecipeAction),
     Evolve(EvolveAction),
     Answers(AnswersAction),
-    /// Of every pane.
+    /// An action of every pane.
     App(AppAction),
-    /// Of a replay, while one plays.
+    /// An action of a replay, available while one plays.
     Replay(ReplayAction),
 }
 
 impl Action {
-    /// What is known of it beside what it does.
+    /// The action's row: its id, keys, panes and messages.
     #[must_use]
     pub const fn row(self) -> &'static Row {
         match self {
@@ -49,7 +49,7 @@ impl Action {
         }
     }
 
-    /// Whether it changes neither a recipe, a session nor a file: what a replay allows.
+    /// Whether the action changes no recipe, no session and no file. A replay allows only such actions.
     #[must_use]
     pub fn only_looks(self) -> bool {
         self.row().reach == Reach::Looks
@@ -71,30 +71,30 @@ static TABLE: LazyLock<Vec<Action>> = LazyLock::new(|| {
     Pane::ALL.into_iter().flat_map(of_pane).chain(everywhere).collect()
 });
 
-/// All actions in the order of help but those of a replay: pane by pane, then those of every pane.
+/// All actions except those of a replay, in the order of help: pane by pane, then those of every pane.
 #[must_use]
 pub fn table() -> &'static [Action] {
     &TABLE
 }
 
-/// The actions of a replay; while one plays their keys go before those of the panes.
+/// The actions of a replay. While one plays, their keys win over those of the panes.
 pub fn of_replay() -> impl Iterator<Item = Action> {
     ReplayAction::ALL.iter().copied().map(Action::Replay)
 }
 
-/// Every action, those of a replay last.
+/// Every action; those of a replay come last.
 pub fn all() -> impl Iterator<Item = Action> {
     table().iter().copied().chain(of_replay())
 }
 
-/// Actions that apply in `pane`, its own before those that apply everywhere.
+/// The actions that apply in `pane`: its own first, then those of every pane.
 pub fn in_pane(pane: Pane) -> impl Iterator<Item = Action> {
     let own = move |a: &Action| a.row().panes.contains(&pane) && !a.row().is_everywhere();
     let everywhere = |a: &Action| a.row().is_everywhere();
     table().iter().copied().filter(own).chain(table().iter().copied().filter(everywhere))
 }
 
-/// What can be done in `pane`: while a session is replayed the replay's keys and whatever only looks.
+/// The actions available in `pane` now. During a replay: the replay's actions, and those that change nothing.
 pub fn here(pane: Pane, replaying: bool) -> impl Iterator<Item = Action> {
     let of_replay = of_replay().filter(move |_| replaying);
     of_replay.chain(in_pane(pane).filter(move |a| !replaying || a.only_looks()))
@@ -110,7 +110,7 @@ mod tests {
         for (i, (action, row)) in all.iter().enumerate() {
             let whole = !row.keys.is_empty() && !row.label().is_empty() && !row.panes.is_empty();
             assert!(whole, "{action:?}");
-            // Terminals and multiplexers swallow Shift with such keys, or send the key alone.
+            // Terminals and multiplexers drop such a key press with Shift, or send the key without Shift.
             assert!(row.keys.iter().all(|k| !k.contains("shift")), "{action:?}");
             for (other, second) in &all[i + 1..] {
                 assert_ne!(row.id, second.id);

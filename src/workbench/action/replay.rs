@@ -1,12 +1,12 @@
-//! The actions of a replay, which the keys reach only while one plays.
+//! The actions of a replay. Their keys work only while a replay plays.
 //!
-//! The playback (`workbench/replay`) does what they ask.
+//! `action/mod.rs` reads the rows; the playback (`workbench/replay`) carries the actions out.
 
 use crate::workbench::action::row::actions;
 use crate::workbench::app::Pane;
 
 actions! {
-    /// What can be asked of a replay.
+    /// An action of a replay.
     ReplayAction
 
     Pause: "replay-pause", ["space"], Pane::ALL, Looks, Nothing,

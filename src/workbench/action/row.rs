@@ -1,4 +1,4 @@
-//! What a row of the action tables says, and the macro that makes an enum of such rows.
+//! The row that describes an action, and the macro that declares an enum from such rows.
 //!
 //! `actions!` declares the actions of a pane (`panes/<pane>/actions.rs`) and those of every pane
 //! (`action/app.rs`). Keys, hints, help, the palette and `configs/keys.toml` are read from the rows.
@@ -6,62 +6,62 @@
 use crate::workbench::app::Pane;
 use crate::workbench::messages;
 
-/// What is known of an action beside what it does.
+/// The description of an action: its id, keys, panes and messages.
 #[derive(Debug)]
 pub struct Row {
     /// Stable name, for the palette and for key files.
     pub id: &'static str,
-    /// Keys unless a person's own file says otherwise.
+    /// Default keys. The user's key file can replace them.
     pub keys: &'static [&'static str],
-    /// Panes where it applies.
+    /// The panes where the action applies.
     pub panes: &'static [Pane],
     pub reach: Reach,
     pub needs: Needs,
-    /// A word or two for the hint bar, English and Japanese; empty where it is not hinted.
+    /// One or two words for the hint bar, in English and Japanese; empty if the action has no hint.
     pub hint: (&'static str, &'static str),
-    /// What it does, in a line, English and Japanese.
+    /// One line on what the action does, in English and Japanese.
     pub label: (&'static str, &'static str),
 }
 
-/// How far an action reaches.
+/// Whether an action changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It changes neither a file nor a session, nor the recipe of one: a replay allows it.
+    /// The action changes no file, no session and no session's recipe. A replay allows it.
     Looks,
-    /// It may change one of them.
+    /// The action may change a file, a session or a recipe.
     Changes,
 }
 
-/// What an action acts on.
+/// What an action requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing in particular.
     Nothing,
-    /// The session on the screen: without one it is not hinted.
+    /// A session on the screen. Without one the action has no hint.
     Session,
 }
 
 impl Row {
-    /// A word or two for the hint bar; empty where it is not hinted.
+    /// One or two words for the hint bar; empty if the action has no hint.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         messages::either(self.hint.0, self.hint.1)
     }
 
-    /// What it does, in a line.
+    /// One line on what the action does.
     #[must_use]
     pub fn label(&self) -> &'static str {
         messages::either(self.label.0, self.label.1)
     }
 
-    /// Whether it applies in every pane.
+    /// Whether the action applies in every pane.
     #[must_use]
     pub const fn is_everywhere(&self) -> bool {
         self.panes.len() == Pane::ALL.len()
     }
 }
 
-/// Declares an enum of actions, a row each, in the order of help:
+/// Declares an enum of actions, one row for each, in the order of help:
 ///
 /// ```text
 /// Variant: "id", ["key", …], [Pane, …], Looks or Changes, Nothing or Session,
@@ -81,10 +81,10 @@ macro_rules! actions {
         }
 
         impl $name {
-            /// All of them, in the order of help.
+            /// All actions, in the order of help.
             pub const ALL: &'static [Self] = &[$(Self::$action),+];
 
-            /// Its row.
+            /// The action's row.
             #[must_use]
             pub const fn row(self) -> &'static $crate::workbench::action::row::Row {
                 use $crate::workbench::action::row::{Needs, Reach, Row};

@@ -1,7 +1,7 @@
-//! The workbench's state: what it knows and shows, and what it asks to be done ([`Effect`]).
+//! The workbench's state: what it knows and shows, and the work that it requests from outside ([`Effect`]).
 //!
-//! Keys ([`super::update`], the panes' `update.rs`) and the engine's messages ([`super::receive`]) change it
-//! by further `impl App` blocks; panes and overlays read it to draw. It names no file above it.
+//! Keys ([`super::update`], the panes' `update.rs`) and the engine's messages ([`super::receive`]) change it through
+//! their own `impl App` blocks. Panes and overlays read it to draw. It uses no file that is built on top of it.
 
 mod pane;
 
@@ -32,18 +32,18 @@ pub enum Link {
     Connected {
         device: String,
     },
-    /// Gone, and why.
+    /// The connection is lost, with the reason.
     Lost(String),
 }
 
-/// A sentence for the person, shown until the next key.
+/// A sentence for the user, shown until the next key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     pub text: String,
     pub bad: bool,
 }
 
-/// Everything that the screen shows, and what is to be done outside.
+/// Everything that the screen shows, and the effects that wait to be carried out.
 pub struct App {
     pub theme: Theme,
     pub keys: Keymap,
@@ -51,7 +51,7 @@ pub struct App {
     pub overlay: Option<Overlay>,
     pub notice: Option<Notice>,
     pub link: Link,
-    /// The config that `s` starts where no session is shown.
+    /// The config that `s` starts if no session is shown.
     pub config: StartConfig,
     pub models: Models,
     pub editor: Editor,
@@ -63,31 +63,31 @@ pub struct App {
     /// The candidate that keys act on in Evolve; the best when `None`.
     pub candidate: Option<CandidateId>,
     pub answers: AnswersView,
-    /// What the engine said, and what was wrong with the person's own keys.
+    /// The engine's log lines, and faults in the user's key file.
     pub log: Log,
-    /// Whether the workbench has the mouse, not the terminal.
+    /// Whether the workbench, not the terminal, handles the mouse.
     pub mouse: bool,
-    /// The recipe to put into the session that is being started.
+    /// The recipe to inject into the session that is starting.
     pub begin_with: Option<Box<crate::recipe::Recipe>>,
-    /// Requests to the engine that are not answered yet, by their numbers.
+    /// Requests to the engine that are not answered yet, by request number.
     pub asked: HashMap<u64, Ask>,
-    /// What the event loop is to do, oldest first.
+    /// The effects that the event loop must carry out, oldest first.
     pub effects: Vec<Effect>,
-    /// What the command line asked for, until the engine has answered.
+    /// What the command line requested, until the engine has answered.
     pub startup: Startup,
-    /// The workbench is to close.
+    /// The workbench must close.
     pub quit: bool,
-    /// How the replay stands, where one plays.
+    /// Speed and length of the replay, while one plays.
     pub replay: Option<PlaybackState>,
-    /// Which of the hand work is stored already.
+    /// The hand work that is stored already.
     pub desks: Desks,
-    /// Text of a prompt that could not be used: the next prompt of that purpose begins with it.
+    /// Text that a prompt could not use. The next prompt with the same purpose starts with it.
     pub typed: HashMap<Purpose, String>,
-    /// When the engine was found, milliseconds since the Unix epoch: earlier log lines are not shown as news.
+    /// When the engine was found, in milliseconds since the Unix epoch. Earlier log lines are not shown as notices.
     pub since_ms: u64,
 }
 
-/// What a person asked for on the command line.
+/// What the user requested on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Startup {
     /// Show the running session, if there is one.
@@ -100,7 +100,7 @@ pub enum Startup {
 }
 
 impl App {
-    /// Before anything is known.
+    /// The state at start-up, before the engine has answered.
     #[must_use]
     pub fn new(theme: Theme, config: StartConfig, startup: Startup) -> Self {
         let pool = config.pool();
@@ -133,29 +133,29 @@ impl App {
         }
     }
 
-    /// Tells the person something.
+    /// Shows a notice.
     pub fn say(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), bad: false });
     }
 
-    /// Tells the person what went wrong.
+    /// Shows a notice about an error.
     pub fn complain(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), bad: true });
     }
 
-    /// Tells the person why it failed, where it did.
+    /// If the result is an error, shows it as a notice.
     pub fn tell(&mut self, outcome: Result<(), String>) {
         if let Err(text) = outcome {
             self.complain(text);
         }
     }
 
-    /// Asks the engine for something.
+    /// Queues a command for the engine, together with the purpose of its reply.
     pub fn ask(&mut self, ask: Ask, command: Command) {
         self.effects.push(Effect::Send(ask, command));
     }
 
-    /// A request has been sent under this number.
+    /// Records that a request has been sent under this number.
     pub fn sent(&mut self, id: u64, ask: Ask) {
         if let Ask::Try { .. } = ask {
             self.preview.begin(id);
@@ -169,9 +169,9 @@ impl App {
         self.run.as_ref().map(|r| r.state.name.as_str())
     }
 
-    /// Asks for what the state lacks: distances of the picked models, sample answers of a changed recipe,
-    /// answers of the open columns. Called once before each draw, so that of many edits in a row only the
-    /// last is asked for.
+    /// Requests what the state lacks: distances of the picked models, sample answers of a changed recipe,
+    /// answers of the open columns. Called once before each frame, so that after several edits only the last
+    /// recipe is requested.
     pub fn settle(&mut self) {
         self.keep_desks();
         if !matches!(self.link, Link::Connected { .. }) {

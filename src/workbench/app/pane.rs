@@ -1,6 +1,6 @@
-//! The four panes, in the order of their tabs.
+//! The four panes, in the order of their tabs. Keys, hits and actions name a pane by this enum.
 //!
-//! What one draws, which keys it has and what they do stand in its folder under `workbench/panes`.
+//! What a pane draws, its keys and its actions are in its folder under `workbench/panes`.
 
 /// A pane of the workbench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ impl Pane {
     /// From left to right.
     pub const ALL: [Self; 4] = [Self::Models, Self::Recipe, Self::Evolve, Self::Answers];
 
-    /// Its name in commands and in files' names; the tab's is a message.
+    /// The pane's name in commands and file names. The tab's name is a message.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
-//! The columns of the editor's grid. A source has one for each of its parameters; a value given by tensor filters has
-//! one for each filter. A parameter of the whole merge is a column where it has a value for each layer group.
+//! The columns of the editor's grid. A recipe comes in; its columns and their numbers go out to the editor and to the
+//! widgets that draw it. A source has one column for each of its parameters, and a value given by tensor filters has
+//! one for each filter. A parameter of the whole merge is a column if it has a value for each layer group.
 
 use crate::recipe::{Kind, LayerGroup, Param, ParamSpec, Parameters, Recipe, Scope, Values};
 
@@ -9,12 +10,12 @@ pub struct Column {
     /// Index into the recipe's sources; `None` for a parameter of the whole merge.
     pub source: Option<usize>,
     pub param: Param,
-    /// Which entry of a list of filters; `None` where the value has none.
+    /// Index into the value's list of filters; `None` if the value has no filters.
     pub entry: Option<usize>,
 }
 
-/// Columns of a recipe's grid: source by source, then the parameters of the whole merge that have a value for each
-/// layer group or no default (slerp's `t`).
+/// Columns of a recipe's grid: source by source, then those parameters of the whole merge that have a value for each
+/// layer group or lack a default (slerp's `t`).
 #[must_use]
 pub fn columns(recipe: &Recipe) -> Vec<Column> {
     let mut out = Vec::new();
@@ -29,7 +30,7 @@ pub fn columns(recipe: &Recipe) -> Vec<Column> {
     out
 }
 
-/// Parameters of the whole merge that are one number each: the strip above the grid.
+/// Parameters of the whole merge with one number each. The strip above the grid shows them.
 #[must_use]
 pub fn globals(recipe: &Recipe) -> Vec<&'static ParamSpec> {
     if !recipe.path.is_empty() {
@@ -57,13 +58,13 @@ fn spread_out(out: &mut Vec<Column>, source: Option<usize>, param: Param, values
 }
 
 impl Column {
-    /// What the method declares of the parameter.
+    /// The method's declaration of the parameter.
     #[must_use]
     pub fn spec(self, recipe: &Recipe) -> Option<&'static ParamSpec> {
         recipe.method.parameter(self.param)
     }
 
-    /// The value's list, where one is given.
+    /// The value's list, if the recipe gives one.
     #[must_use]
     pub fn values(self, recipe: &Recipe) -> Option<&Values> {
         let given = self.parameters(recipe)?.get(self.param)?;
@@ -74,7 +75,7 @@ impl Column {
         }
     }
 
-    /// The value's list, to be changed. Where there is none, the method's default is put in first.
+    /// The value's list, mutable. If the recipe gives none, the method's default is inserted first.
     pub(super) fn values_mut(self, recipe: &mut Recipe) -> Option<&mut Values> {
         let default = recipe.method.parameter(self.param).and_then(|s| s.default).unwrap_or(1.0);
         let parameters = match self.source {
@@ -89,8 +90,8 @@ impl Column {
         }
     }
 
-    /// The filter of a column: a part of tensor names, or `Some(None)` for the tensors that no earlier filter takes.
-    /// `None` where the value has no filters.
+    /// The filter of a column: a part of tensor names, or `Some(None)` for the tensors that no earlier filter matches.
+    /// `None` if the value has no filters.
     #[must_use]
     pub fn filter(self, recipe: &Recipe) -> Option<Option<&str>> {
         let Values::Filters(list) = self.parameters(recipe)?.get(self.param)? else { return None };
@@ -105,7 +106,7 @@ impl Column {
         }
     }
 
-    /// The same column in another recipe: that of the model, parameter and filter of the same name.
+    /// The same column in another recipe: the one with the same model, parameter and filter.
     #[must_use]
     pub fn in_other(self, recipe: &Recipe, other: &Recipe) -> Option<Self> {
         let source = match self.source {
@@ -118,14 +119,14 @@ impl Column {
         let same =
             |c: &Self| c.source == source && c.param == self.param && c.filter(other) == self.filter(recipe);
         let all = columns(other);
-        // A value without filters counts for the tensors of every filter.
+        // A value without filters applies to the tensors of every filter.
         let whole = |c: &Self| c.source == source && c.param == self.param && c.entry.is_none();
         all.iter().copied().find(same).or_else(|| all.into_iter().find(whole))
     }
 }
 
-/// A recipe's number for a column and layer group of a decoder with `layers` blocks. What a source
-/// leaves out comes from the whole merge, else from the method's default.
+/// A recipe's number for a column and layer group of a decoder with `layers` blocks. If a source leaves the
+/// parameter out, its number comes from the whole merge, else from the method's default.
 #[must_use]
 pub fn value(recipe: &Recipe, column: Column, group: LayerGroup, layers: usize) -> Option<f64> {
     if column.source.is_some_and(|i| i >= recipe.sources.len()) {

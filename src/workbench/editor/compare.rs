@@ -1,26 +1,27 @@
-//! Compares the recipe in the editor with another one, cell by cell.
+//! Compares the recipe in the editor with another one, cell by cell. The Recipe pane and the heat map show the result:
+//! each number that differs, and how many there are.
 
 use super::{Cell, Column, Editor, globals, value};
 use crate::recipe::{LayerGroup, Param, Recipe};
 
-/// The other recipe, and what it is called.
+/// The other recipe and its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compared {
     pub name: String,
     pub recipe: Recipe,
 }
 
-/// Numbers nearer than this are shown as equal.
+/// Numbers that differ by less than this are shown as equal.
 const SAME: f64 = 5e-4;
 
 impl Compared {
-    /// The other recipe's number for a cell of `recipe`; `None` where it has none.
+    /// The other recipe's number for a cell of `recipe`; `None` if the other recipe has no such cell.
     #[must_use]
     pub fn value(&self, recipe: &Recipe, column: Column, group: LayerGroup, layers: usize) -> Option<f64> {
         value(&self.recipe, column.in_other(recipe, &self.recipe)?, group, layers)
     }
 
-    /// The other recipe's number for the whole merge, where it differs.
+    /// The other recipe's number for a parameter of the whole merge, if it differs.
     #[must_use]
     pub fn global(&self, recipe: &Recipe, param: Param) -> Option<f64> {
         let other = self.recipe.global(param);
@@ -35,7 +36,7 @@ pub fn differ(a: f64, b: f64) -> bool {
 }
 
 impl Editor {
-    /// The other recipe's number where this cell differs from it; `Some(None)` where the other has no such cell.
+    /// The other recipe's number, if this cell differs from it; `Some(None)` if the other recipe has no such cell.
     #[must_use]
     pub fn changed(&self, cell: Cell) -> Option<Option<f64>> {
         let other = self.compared.as_ref()?;
@@ -50,7 +51,7 @@ impl Editor {
         there.is_none_or(|t| differ(here, t)).then_some(there)
     }
 
-    /// How many cells and numbers of the whole merge differ from the other recipe.
+    /// The number of cells and whole-merge parameters that differ from the other recipe.
     #[must_use]
     pub fn changes(&self) -> usize {
         let Some(other) = &self.compared else { return 0 };

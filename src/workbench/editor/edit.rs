@@ -1,21 +1,21 @@
 //! The edits of the recipe: step, type, gradient, copy, paste, method, undo. Each changes the cell under the cursor or
-//! the selected block.
+//! the selected block. The Recipe pane's `update.rs` calls them.
 
 use super::history::Kind;
 use super::{Cell, Column, Editor, spread};
 use crate::recipe::{Kind as ParamKind, LayerGroup, Method, ParamSpec, Values};
 use crate::workbench::messages;
 
-/// Step of a weight or a share.
+/// Step of a weight or a fraction.
 const STEP: f64 = 0.05;
-/// Step of a parameter that is searched in a narrow range.
+/// Step of a parameter with a narrow search range.
 const FINE: f64 = 0.01;
-/// Greatest number that can be typed; a greater one is taken for a slip.
+/// Greatest number that can be typed. A greater one is rejected as a typing error.
 const HEAVIEST: f64 = 10.0;
 /// Least number in a range that excludes its lower end.
 const THINNEST: f64 = 0.01;
 
-/// The number that `steps` presses of `+` make of `now`.
+/// The number that `now` becomes after `steps` presses of `+`.
 fn stepped(spec: Option<&ParamSpec>, now: f64, steps: i32) -> f64 {
     let narrow = spec.and_then(|s| s.gene).is_some_and(|(low, high)| high - low < 0.5);
     let small = spec.is_some_and(|s| s.gene.is_none()) && now != 0.0 && now.abs() < FINE;
@@ -47,7 +47,7 @@ fn held(spec: Option<&ParamSpec>, value: f64) -> f64 {
 }
 
 impl Editor {
-    /// Does `edit` so that it can be undone; edits of one `kind` in a row are one step.
+    /// Runs `edit` so that it can be undone. Consecutive edits of one `kind` are one undo step.
     pub(super) fn change(&mut self, kind: Option<Kind>, edit: impl FnOnce(&mut Self)) {
         self.history.remember((self.recipe.clone(), self.layers), kind);
         edit(self);
@@ -78,7 +78,7 @@ impl Editor {
         (b.top..=b.bottom).flat_map(|row| (b.left..=right).map(move |column| Cell { row, column })).collect()
     }
 
-    /// What the method declares of the parameter that the next edit changes.
+    /// The method's declaration of the parameter that the next edit changes.
     #[must_use]
     pub fn spec(&self) -> Option<&'static ParamSpec> {
         self.global().or_else(|| self.column()?.spec(&self.recipe))
@@ -106,7 +106,7 @@ impl Editor {
         });
     }
 
-    /// Turns the yes or no under the cursor; false where there is none.
+    /// Toggles the flag under the cursor. Returns false if the cursor is not on a flag.
     pub fn toggle_flag(&mut self) -> bool {
         let Some(spec) = self.global().filter(|s| s.kind == ParamKind::Flag) else { return false };
         let now = self.recipe.global(spec.param) != 0.0;
@@ -114,7 +114,7 @@ impl Editor {
         true
     }
 
-    /// Adds a letter to the number being typed; others than those of a number are ignored.
+    /// Adds a character to the number being typed. Characters that cannot be in a number are ignored.
     pub fn type_letter(&mut self, letter: char) {
         let text = self.typing.get_or_insert_default();
         let exponent = letter == 'e' && !text.is_empty() && !text.contains('e');
@@ -124,7 +124,7 @@ impl Editor {
         }
     }
 
-    /// Turns the sign of the number being typed, or of its exponent.
+    /// Flips the sign of the number being typed, or of its exponent.
     pub fn type_sign(&mut self) {
         let text = self.typing.get_or_insert_default();
         if text.ends_with('e') {
@@ -137,7 +137,7 @@ impl Editor {
     /// Ends typing and puts the number into the block.
     ///
     /// # Errors
-    /// The sentence to show when the text is no number, or none that the parameter may have.
+    /// The sentence to show if the text is not a number, or is outside the parameter's range.
     pub fn accept(&mut self) -> Result<(), String> {
         let Some(text) = self.typing.take() else { return Ok(()) };
         if text.is_empty() {
@@ -177,7 +177,7 @@ impl Editor {
     /// Fills each column of the block evenly between its first and its last row.
     ///
     /// # Errors
-    /// The sentence to show when the block has a single row.
+    /// The sentence to show if the block has a single row.
     pub fn gradient(&mut self) -> Result<(), String> {
         let b = self.block();
         if b.top == b.bottom || self.strip.is_some() {
@@ -198,7 +198,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Copies the column under the cursor; the sentence says what was copied.
+    /// Copies the column under the cursor. Returns a sentence that says what was copied.
     pub fn copy_column(&mut self) -> Option<String> {
         let column = self.column()?;
         let values =
@@ -208,11 +208,11 @@ impl Editor {
         Some(messages::column_copied(model.map_or(column.param.name(), |s| &s.model)))
     }
 
-    /// Pastes the copied column over the one under the cursor, or over every one that the block
-    /// covers and that holds the same parameter.
+    /// Pastes the copied column over the column under the cursor, or over every column in the block that holds the
+    /// same parameter.
     ///
     /// # Errors
-    /// The sentence to show when there is nothing that could be pasted here.
+    /// The sentence to show if nothing can be pasted here.
     pub fn paste_column(&mut self) -> Result<(), String> {
         let Some((param, values)) = self.clipboard.clone() else {
             return Err(messages::nothing_copied().to_owned());
@@ -251,14 +251,14 @@ impl Editor {
         self.home();
     }
 
-    /// Takes back the last edit.
+    /// Undoes the last edit.
     pub fn undo(&mut self) -> bool {
         let now = (self.recipe.clone(), self.layers);
         let step = self.history.undo(now);
         self.restore(step)
     }
 
-    /// Does again what was taken back.
+    /// Redoes the edit that was undone last.
     pub fn redo(&mut self) -> bool {
         let now = (self.recipe.clone(), self.layers);
         let step = self.history.redo(now);

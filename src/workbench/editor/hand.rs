@@ -1,4 +1,5 @@
-//! The hand-made recipe as it is stored between two sittings and restored.
+//! The hand-made recipe in the form that is stored. It outlives the workbench: `files/keep.rs` takes it from the editor
+//! to store it in a desk, and puts it back at the next start.
 
 use std::path::PathBuf;
 
@@ -7,22 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::Editor;
 use crate::recipe::Recipe;
 
-/// What is stored of the editor.
+/// The part of the editor that is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hand {
     pub recipe: Recipe,
     /// Decoder blocks of the base.
     pub layers: usize,
-    /// What it began as, by name and as it was.
+    /// Name of the recipe that editing began from. `began` is that recipe.
     pub began_as: String,
     pub began: Recipe,
-    /// The file that it was last written to or read from.
+    /// The file that the recipe was last written to or read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
 
 impl Editor {
-    /// The recipe, where a person has made or changed it.
+    /// The recipe, if the user has made or changed it.
     #[must_use]
     pub fn hand(&self) -> Option<Hand> {
         self.touched.then(|| Hand {
@@ -34,7 +35,7 @@ impl Editor {
         })
     }
 
-    /// Whether [`Self::hand`] would give just this.
+    /// Whether [`Self::hand`] would return exactly `stored`.
     #[must_use]
     pub fn is_hand(&self, stored: Option<&Hand>) -> bool {
         match stored.filter(|_| self.touched) {
@@ -49,7 +50,7 @@ impl Editor {
         }
     }
 
-    /// Restores a stored recipe (undoable where there was one before).
+    /// Restores a stored recipe. This can be undone if the editor held a hand-made recipe before.
     pub fn take_up(&mut self, hand: Hand) {
         let before = self.touched;
         self.change(None, |editor| {
@@ -67,7 +68,7 @@ impl Editor {
         self.home();
     }
 
-    /// Whether the recipe was restored and nobody has changed it since.
+    /// Whether the recipe was restored and has not been changed since.
     #[must_use]
     pub const fn is_taken_up(&self) -> bool {
         self.taken_up

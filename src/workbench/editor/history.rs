@@ -1,27 +1,28 @@
-//! Undo and redo keep whole recipes: they are small, and a restored one is exactly the old one.
+//! The editor's undo and redo. They keep whole recipes: a recipe is small, and a restored one equals the old one
+//! exactly. `edit.rs` records each edit here and asks for the recipe before or after it.
 
 use crate::recipe::Recipe;
 
-/// No more than this many steps are kept.
+/// The greatest number of undo steps kept.
 const DEPTH: usize = 500;
 
-/// A recipe as it was, with the depth of its grid.
+/// An earlier recipe, with the depth of its grid.
 type Step = (Recipe, usize);
 
-/// Recipes before and after the present one.
+/// The recipes before and after the current one.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     before: Vec<Step>,
     after: Vec<Step>,
-    /// What the last step changed; the next of the same kind joins it.
+    /// The kind of the last edit. A following edit of the same kind joins its step.
     run: Option<Kind>,
 }
 
-/// Edits that follow each other and count as one: a key held on one block.
+/// A kind of consecutive edits that count as one step, such as a key held on one block.
 pub type Kind = (&'static str, super::CellRange);
 
 impl History {
-    /// Remembers `now` before it changes.
+    /// Records `now` before it changes.
     pub fn remember(&mut self, now: Step, kind: Option<Kind>) {
         let joins = kind.is_some() && self.run == kind && !self.before.is_empty();
         self.run = kind;

@@ -1,6 +1,6 @@
-//! The recipe editor. Its grid has a row a layer group and a column a source's parameter, and its cells are the
-//! recipe's own numbers; a strip above holds the parameters of the whole merge. For a path the rows are its steps.
-//! Keys of the Recipe pane call the edits; a changed [`Recipe`] comes out, and undo keeps the earlier ones.
+//! The recipe editor. Its grid has a row for each layer group and a column for each source's parameter; the cells are
+//! the recipe's numbers. A strip above the grid holds the parameters of the whole merge. For a path the rows are its
+//! steps. Keys of the Recipe pane call the edits; a changed [`Recipe`] comes out, and undo keeps the earlier ones.
 
 mod column;
 mod compare;
@@ -53,34 +53,34 @@ impl CellRange {
     }
 }
 
-/// The recipe being made by hand, and where the cursor is.
+/// The hand-made recipe, and where the cursor is.
 #[derive(Clone, Debug)]
 pub struct Editor {
     pub recipe: Recipe,
     /// Decoder blocks of the base.
     pub layers: usize,
     pub cursor: Cell,
-    /// The cursor is in the strip above the grid, on this one of [`globals`].
+    /// Index into [`globals`], if the cursor is in the strip above the grid.
     pub strip: Option<usize>,
     /// The other corner of the selected block.
     pub anchor: Option<Cell>,
     /// The number being typed into the cell or block.
     pub typing: Option<String>,
-    /// Where it was last written to or read from.
+    /// The file that the recipe was last written to or read from.
     pub path: Option<PathBuf>,
-    /// The file's text then. While the file still holds it, saving may write over it unasked.
+    /// The file's text at that time. While the file still holds this text, saving overwrites it without a question.
     pub on_file: Option<String>,
     /// Name of the recipe that editing began from: `uniform`, `g12 #3`.
     pub began_as: String,
     /// The recipe before the edits.
     began: Recipe,
-    /// The recipe that changed cells are shown against.
+    /// The recipe to compare with.
     pub compared: Option<Compared>,
-    /// Counts changes, so that a preview knows whether it is of this recipe.
+    /// Counts changes, so that the preview can tell whether its answers belong to this recipe.
     pub revision: u64,
-    /// A person has edited it.
+    /// The user has edited the recipe.
     touched: bool,
-    /// It was restored from an earlier sitting and not changed since.
+    /// The recipe was restored at start-up or with a session, and has not been changed since.
     taken_up: bool,
     clipboard: Option<(Param, Vec<f64>)>,
     history: History,
@@ -111,7 +111,7 @@ impl Editor {
         }
     }
 
-    /// Whether a person has changed the recipe.
+    /// Whether the user has changed the recipe.
     #[must_use]
     pub fn is_touched(&self) -> bool {
         self.touched
@@ -129,7 +129,7 @@ impl Editor {
         columns(&self.recipe)
     }
 
-    /// The column under the cursor; none in the strip and on a path.
+    /// The column under the cursor; `None` in the strip and on a path.
     #[must_use]
     pub fn column(&self) -> Option<Column> {
         if self.strip.is_some() {
@@ -144,7 +144,7 @@ impl Editor {
         globals(&self.recipe).get(self.strip?).copied()
     }
 
-    /// Number of rows: embedding, blocks, head; of a path its steps.
+    /// Number of rows: embedding, blocks and head, or the steps of a path.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self.recipe.path.as_slice() {
@@ -206,7 +206,7 @@ impl Editor {
         self.anchor = begins.then_some(self.cursor);
     }
 
-    /// Takes another recipe as a whole (undoable).
+    /// Replaces the whole recipe. This can be undone.
     pub fn take(&mut self, recipe: Recipe, name: &str) {
         self.change(None, |editor| {
             editor.recipe = recipe;
@@ -217,7 +217,7 @@ impl Editor {
         self.home();
     }
 
-    /// Ends selection and typing, and keeps the cursor inside the present grid.
+    /// Ends selection and typing, and keeps the cursor inside the current grid.
     fn home(&mut self) {
         self.anchor = None;
         self.typing = None;
@@ -245,7 +245,7 @@ impl Editor {
 pub fn sources_of(recipe: &Recipe) -> Vec<String> {
     let models = recipe.models().into_iter().filter(|m| *m != recipe.donor());
     let models: Vec<String> = models.map(str::to_owned).collect();
-    // A recipe that is its base alone has that model as its source.
+    // If a recipe consists of its base alone, that model is its source.
     if models.is_empty() { recipe.models().into_iter().map(str::to_owned).collect() } else { models }
 }
 
@@ -261,7 +261,7 @@ fn even_share(sources: &[String]) -> f64 {
     (1000.0 / sources.len().max(1) as f64).round() / 1000.0
 }
 
-/// The value put in for a parameter that a method requires and that has no default.
+/// The initial value of a parameter that a method requires and that has no default.
 const fn stand_in(method: Method) -> f64 {
     match method {
         Method::Slerp => 0.5,
@@ -272,7 +272,7 @@ const fn stand_in(method: Method) -> f64 {
 }
 
 /// Spreads a recipe over the grid: every parameter that the method uses gets a number for each layer group, so that
-/// each cell can be edited alone. Filters, paths and slices stay as they are.
+/// each cell can be edited alone. Filters, paths and slices are unchanged.
 fn spread(recipe: &mut Recipe, depth: usize) {
     if !recipe.path.is_empty() || !recipe.slices.is_empty() {
         return;
@@ -282,7 +282,7 @@ fn spread(recipe: &mut Recipe, depth: usize) {
     for source in &mut recipe.sources {
         for spec in method.parameters() {
             if spec.scope == Scope::Global {
-                // In another method the parameter may be a source's own.
+                // In another method the parameter may belong to a source.
                 source.parameters.remove(spec.param);
             } else if !spec.ignored && source.parameters.get(spec.param).is_none() {
                 let given = whole.get(spec.param).cloned();

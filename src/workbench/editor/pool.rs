@@ -1,10 +1,11 @@
-//! Makes the editor's recipe follow the picked models: its sources, and the weight of a new one.
+//! Makes the editor's recipe follow the picked models. A base, sources and a depth come in; the recipe gets these
+//! sources, and each new source gets a weight. `receive.rs` calls it when the picks change.
 
 use super::{Editor, differ, even_share, sources_of, spread};
 use crate::recipe::{Method, Param, Recipe, Source, Values};
 
 impl Editor {
-    /// Whether every source has the weight of the uniform merge everywhere.
+    /// Whether every source has the uniform merge's weight in every layer group.
     fn is_uniform(&self) -> bool {
         let sources = &self.recipe.sources;
         let share = even_share(&sources_of(&self.recipe));
@@ -16,11 +17,11 @@ impl Editor {
         self.recipe.method.parameter(Param::Weight).is_some() && sources.iter().all(even)
     }
 
-    /// Changes base, sources or depth. A new source gets the weight of the uniform merge, 1/n. The others keep their
-    /// numbers; if the merge was uniform, it stays so.
+    /// Changes base, sources or depth. A new source gets the weight of the uniform merge, 1/n. The other sources keep
+    /// their numbers, but a uniform merge stays uniform.
     pub fn set_pool(&mut self, base: &str, sources: &[String], layers: usize) {
         let same = self.recipe.donor() == base && sources_of(&self.recipe) == sources;
-        // A path or slices have no grid that another depth changes.
+        // A recipe of a path or of slices has no grid that depends on the depth.
         let free = !self.recipe.path.is_empty() || !self.recipe.slices.is_empty();
         if same && (self.layers == layers || free) {
             self.layers = layers;
@@ -43,7 +44,7 @@ impl Editor {
         let (touched, taken_up) = (self.touched, self.taken_up);
         self.change(None, |editor| {
             if !editor.recipe.path.is_empty() || !editor.recipe.slices.is_empty() {
-                // A path or slices of other models are given up for a grid of the new ones.
+                // A path or slices of other models are replaced by a grid of the new models.
                 editor.recipe = Recipe::new(Method::TaskArithmetic, None);
             }
             editor.recipe.base = Some(base.to_owned());
@@ -57,7 +58,7 @@ impl Editor {
             self.began = self.recipe.clone();
         }
         if unknown {
-            // Before the depth was known there was nothing to go back to.
+            // Before the depth was known there was no recipe to undo to.
             self.history = super::History::default();
         }
         self.move_by(0, 0);
@@ -102,12 +103,12 @@ mod tests {
             e.set_pool("zoo:base", &names[..n], 5);
             assert_eq!(weights(&e), vec![share; n]);
         }
-        // Also by a method that was chosen, and densities stay.
+        // The same holds after a change of method, and densities stay.
         e.set_method(Method::Ties);
         e.set_pool("zoo:base", &names, 5);
         assert_eq!(e.recipe.sources[3].weight().values(), [0.25; 7]);
         assert_eq!(e.recipe.sources[0].weight().values(), [0.25; 7]);
-        // Edited numbers stay, and who comes has the share of the uniform merge.
+        // Edited numbers stay, and a new source gets the weight of the uniform merge.
         e.set_method(Method::TaskArithmetic);
         e.fill(0.9);
         e.set_pool("zoo:base", &names[..3], 5);

@@ -1,9 +1,10 @@
-//! Editing a path: its steps are the grid's rows, their scales the numbers.
+//! Editing a path: the steps are the grid's rows, and the scales on their inputs are the numbers. The editor reads and
+//! sets scales here.
 
 use super::Editor;
 
 impl Editor {
-    /// The scale on a step's input; `None` where the recipe is no path.
+    /// The scale on a step's input; `None` if the recipe is not a path.
     #[must_use]
     pub fn scale(&self, row: usize) -> Option<f64> {
         self.recipe.path.get(row).map(|s| s.scale)

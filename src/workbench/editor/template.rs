@@ -1,4 +1,5 @@
-//! Patterns of weights to start a recipe from.
+//! Patterns of weights to start a recipe from. The editor's models and method stay; the pattern gives the weights.
+//! The Recipe pane's `presets.rs` lists the patterns and puts the chosen one into the editor.
 
 use super::Editor;
 use crate::recipe::{Filter, LayerGroup, Param, Recipe, Values};
@@ -10,7 +11,7 @@ pub enum Template {
     Uniform,
     /// All weights zero.
     Base,
-    /// The first source falls from 1 to 0 over the depth, the others rise from 0 to their share.
+    /// Over the depth, the first source's weight falls from 1 to 0 and the others' rise from 0 to their share.
     Ramp,
     /// The first source alone in the front half of the layers, the others in the back half.
     Front,
@@ -18,12 +19,12 @@ pub enum Template {
     Back,
     /// The first source's attention, the others' MLPs.
     Halves,
-    /// One source with weight 1, by its place.
+    /// The source at this index with weight 1.
     Only(usize),
 }
 
 impl Template {
-    /// The patterns that make sense for a number of sources.
+    /// The patterns that are useful with this number of sources.
     #[must_use]
     pub fn for_sources(n: usize) -> Vec<Self> {
         let mut out = vec![Self::Uniform, Self::Base];
@@ -34,7 +35,7 @@ impl Template {
         out
     }
 
-    /// Weight of source `i` of `n` at a place in the depth from 0 (embedding) to 1 (head).
+    /// Weight of source `i` of `n` at a depth from 0 (embedding) to 1 (head).
     fn weight(self, i: usize, n: usize, depth: f64) -> f64 {
         let others = 1.0 / (n.max(2) - 1) as f64;
         let first = |share: f64| if i == 0 { share } else { (1.0 - share) * others };
@@ -50,7 +51,7 @@ impl Template {
 }
 
 impl Editor {
-    /// The recipe of a pattern over the same models by the same method.
+    /// The recipe of a pattern, with the same models and method.
     #[must_use]
     pub fn template(&self, template: Template) -> Recipe {
         let mut recipe = self.uniform();

@@ -1,5 +1,5 @@
-//! A desk: hand work that is in no file of the person's own. It holds the recipe in the editor, the models picked
-//! and added, the candidates kept. The home has one desk and every session one, each a JSON file that is written at
+//! A desk holds the hand work that the user has not saved to a file: the recipe in the editor, the models picked and
+//! added, the candidates kept. The home has one desk and every session has one, each a JSON file that is written at
 //! every change and read at the next start. `keep.rs` fills and restores them.
 
 use std::fs;
@@ -15,7 +15,7 @@ use crate::workbench::config::Pool;
 use crate::workbench::editor::Hand;
 use crate::workbench::files::write::write_over;
 
-/// Version of the file.
+/// Version of the file's format.
 const VERSION: u32 = 1;
 /// Name of the file, in the home and in a session's folder.
 const FILE: &str = "workbench.json";
@@ -23,34 +23,34 @@ const FILE: &str = "workbench.json";
 /// Which desk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// The home's: work done while no session was shown, and the models added.
+    /// The home's desk: work done while no session was shown, and the models added.
     Home,
     Session(String),
 }
 
-/// A file that can't be read, and why; no reason where a newer version wrote it.
+/// The path of a file that can't be read, and the reason. The reason is `None` if a newer version wrote the file.
 pub type Damaged = (PathBuf, Option<String>);
 
 /// The file's content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
     pub version: u32,
-    /// The recipe made by hand.
+    /// The hand-made recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hand: Option<Hand>,
-    /// Of the home: the models picked, where no stored recipe names them.
+    /// Home only: the models picked, if no stored recipe names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,
-    /// Of the home: models named by hand.
+    /// Home only: models that the user named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<String>,
-    /// Of the home: the session whose desk holds the recipe edited last.
+    /// Home only: the session whose desk holds the recipe edited last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
-    /// Of a session: candidates kept in sight.
+    /// Session only: candidates kept in the list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<CandidateId>,
-    /// Of a session: columns opened in Answers.
+    /// Session only: candidates opened as columns in Answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opened: Vec<CandidateId>,
 }
@@ -79,8 +79,8 @@ impl Desk {
         }
     }
 
-    /// Reads what is stored; an empty desk where nothing is. A file that can't be read is put
-    /// aside, so that the next change doesn't write over it.
+    /// Reads a stored desk; the desk is empty if none is stored. A file that can't be read is moved aside, so that the
+    /// next change does not overwrite it.
     ///
     /// # Errors
     /// The file's path and what is wrong with it.
@@ -100,7 +100,7 @@ impl Desk {
         Err((path, why))
     }
 
-    /// Stores it; an empty desk has no file.
+    /// Stores the desk. An empty desk has no file.
     ///
     /// # Errors
     /// The file can't be written.
@@ -117,16 +117,16 @@ impl Desk {
     }
 }
 
-/// The desks as they are stored, and which of them the recipe in the editor belongs to.
+/// The desks as last stored, and the one that the recipe in the editor belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desks {
     pub(super) home: Desk,
-    /// The shown session's, once it has been read.
+    /// The shown session's desk, once it has been read.
     pub(super) session: Option<(String, Desk)>,
-    /// The desk that the recipe in the editor belongs to; none until one has been read.
+    /// The desk that the recipe in the editor belongs to; `None` until a desk has been read.
     pub(super) owner: Option<Whose>,
-    /// The editor still shows another desk's restored recipe, unchanged, since a session was opened.
+    /// A session was opened while the editor showed another desk's restored recipe, which is still unchanged.
     pub(super) foreign: bool,
-    /// The person has been told that storing fails.
+    /// The user has been told that storing fails.
     pub failed: bool,
 }

@@ -1,4 +1,4 @@
-//! Restores hand work from the desks into the state, and asks for it to be stored after every change. Start-up,
+//! Restores hand work from the desks into the state, and requests that it is stored after every change. Start-up,
 //! opening a session and `App::settle` call it.
 
 use std::path::Path;
@@ -12,8 +12,8 @@ use crate::workbench::effect::Effect;
 use crate::workbench::messages;
 
 impl App {
-    /// Restores the home's desk. Models named by hand are listed again; the recipe and the picks come back only
-    /// where no session is asked for (`alone`). `last` is the desk of the session that the last recipe belongs to.
+    /// Restores the home's desk. Models that the user named are listed again. The recipe and the picks are restored
+    /// only if no session is requested (`alone`). `last` is the desk of the session that the last recipe belongs to.
     pub fn take_home_desk(&mut self, desk: Desk, last: Option<Desk>, alone: bool) {
         self.models.added.clone_from(&desk.added);
         if alone {
@@ -61,9 +61,9 @@ impl App {
             }
         }
         if self.desks.owner == owner {
-            // The recipe in the editor is this session's already.
+            // The recipe in the editor already belongs to this session.
         } else if let Some(hand) = desk.hand.clone() {
-            // The recipe that was in the editor is stored on its own desk.
+            // The editor's previous recipe is stored on its own desk.
             self.desks.foreign = false;
             self.take_hand(hand);
             self.say(messages::hand_is_back());
@@ -72,7 +72,7 @@ impl App {
         self.desks.session = Some((session.to_owned(), desk));
     }
 
-    /// Says that a desk's file is damaged.
+    /// Reports that a desk's file is damaged.
     pub fn desk_unreadable(&mut self, path: &Path, why: Option<&str>) {
         let why = why.unwrap_or(messages::newer_file());
         let text = messages::desk_unreadable(&path.display().to_string(), why);
@@ -80,7 +80,7 @@ impl App {
         self.complain(text);
     }
 
-    /// A session is opened: its desk is read.
+    /// Requests the desk of a session that is being opened.
     pub(in crate::workbench) fn ask_desk(&mut self, session: &str) {
         self.desks.session = None;
         self.desks.foreign =
@@ -88,15 +88,14 @@ impl App {
         self.effects.push(Effect::ReadDesk(session.to_owned()));
     }
 
-    /// Whether a newly opened session's models replace the recipe in the editor: it was restored from another
-    /// desk, is of other models, and nobody has changed it since.
+    /// Whether a newly opened session's models replace the recipe in the editor. They do if the recipe was restored
+    /// from another desk, merges other models, and has not been changed since.
     pub(in crate::workbench) fn gives_way(&mut self, pool: &Pool) -> bool {
         let foreign = std::mem::take(&mut self.desks.foreign);
         foreign && self.editor.is_taken_up() && self.models.pool != *pool
     }
 
-    /// Asks for the desks that have changed to be stored. Called before every frame: nothing is copied unless it has
-    /// changed.
+    /// Requests that changed desks are stored. Called before every frame; an unchanged desk is not copied.
     pub fn keep_desks(&mut self) {
         if self.replay.is_some() {
             return;
@@ -112,7 +111,7 @@ impl App {
         }
     }
 
-    /// The shown session's desk, where it differs from what is stored.
+    /// The shown session's desk, if it differs from the stored one.
     fn changed_session_desk(&self) -> Option<(String, Desk)> {
         let run = self.run.as_ref()?;
         let (name, before) = self.desks.session.as_ref().filter(|(name, _)| *name == run.state.name)?;
@@ -128,7 +127,7 @@ impl App {
         (!same).then(|| (name.clone(), now()))
     }
 
-    /// The home's desk, where it differs from what is stored.
+    /// The home's desk, if it differs from the stored one.
     fn changed_home_desk(&self) -> Option<Desk> {
         let before = &self.desks.home;
         let mut last = before.last.as_ref();
@@ -160,7 +159,7 @@ impl App {
         Some(now)
     }
 
-    /// A desk could not be stored: tells the person once.
+    /// Reports that a desk could not be stored. The user is told only once.
     pub fn not_kept(&mut self, path: &Path, why: &str) {
         if !std::mem::replace(&mut self.desks.failed, true) {
             let text = messages::desk_not_kept(&path.display().to_string(), why);

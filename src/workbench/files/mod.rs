@@ -1,4 +1,4 @@
-//! Files that the workbench reads and writes: those that a person names, and the hand work kept for the next
+//! Files that the workbench reads and writes: the files that the user names, and the hand work kept for the next
 //! start.
 
 pub mod desk;

@@ -1,5 +1,5 @@
-//! Writes the files that a person names: whole or not at all, and never over another file unasked. The event loop's
-//! threads call it; desks are stored through [`write_over`].
+//! Writes the files that the user names. A file is written whole or not at all, and another file is never overwritten
+//! without a question. The event loop's threads call it; desks are stored through [`write_over`].
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -10,7 +10,7 @@ use crate::limits;
 use crate::recipe::Recipe;
 use crate::workbench::messages;
 
-/// What a person writes to a file.
+/// What the user writes to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// The recipe in the editor.
@@ -19,41 +19,41 @@ pub enum Output {
     Answers,
 }
 
-/// What is to be written.
+/// The content to write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// A recipe in TOML. Where the file exists, its comments stay.
+    /// A recipe in TOML. If the file exists, its comments stay.
     Toml(Box<Recipe>),
     Text(String),
 }
 
-/// What may be written over.
+/// Which existing file may be overwritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Over {
     /// Nothing.
     Nothing,
-    /// A file that holds this text: this workbench read or wrote it, and nobody has changed it since.
+    /// A file that holds exactly this text: this workbench read or wrote it, and it is unchanged since.
     This(String),
-    /// Any file: the person has confirmed it.
+    /// Any file: the user has confirmed it.
     Anything,
 }
 
 /// Why a file was not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unwritten {
-    /// There is a file already: the person is asked.
+    /// The file exists already. The user is asked.
     Exists,
-    /// Another program has changed the file since: the person is asked.
+    /// Another program has changed the file. The user is asked.
     Changed,
-    /// There is a folder of that name.
+    /// The path is a folder.
     Folder,
-    /// It is a device, a pipe, a socket.
+    /// The path is a device, a pipe or a socket.
     Odd,
     Failed(String),
 }
 
 impl Unwritten {
-    /// The reason to show; none where the person is asked instead.
+    /// The reason to show; `None` if the user is asked instead.
     #[must_use]
     pub fn why(&self) -> Option<String> {
         match self {
@@ -71,10 +71,10 @@ impl From<io::Error> for Unwritten {
     }
 }
 
-/// Writes, and gives the text that the file now holds.
+/// Writes the file, and returns the text that it now holds.
 ///
 /// # Errors
-/// Something is there that may not be written over, or the file can't be written.
+/// The path holds something that may not be overwritten, or the file can't be written.
 pub fn write(path: &Path, content: &Content, over: &Over) -> Result<String, Unwritten> {
     let there = match fs::metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => false,
@@ -97,7 +97,7 @@ pub fn write(path: &Path, content: &Content, over: &Over) -> Result<String, Unwr
         Content::Text(text) => text.clone(),
     };
     if !there && *over != Over::Anything {
-        // Another program may make the file meanwhile.
+        // Another program may create the file in the meantime.
         return match write_beside(path, text.as_bytes())?.persist_noclobber(path).map_err(|e| e.error) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(Unwritten::Exists),
             // Not every file system can rename without replacing.
@@ -112,11 +112,11 @@ pub fn write(path: &Path, content: &Content, over: &Over) -> Result<String, Unwr
     Ok(text)
 }
 
-/// Replaces a file's content: a reader sees the old text or the new one, never a part. Where `path` is a symbolic
-/// link, the file behind it is written.
+/// Replaces a file's content atomically: a reader sees the old text or the new one, never a part. If `path` is a
+/// symbolic link, its target is written.
 ///
 /// # Errors
-/// The file can't be written; it is as it was.
+/// The file can't be written; its old content is unchanged.
 pub fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let file = write_beside(path, bytes)?;
@@ -154,7 +154,7 @@ mod tests {
         let path = folder.path().join("answers.csv");
         let first = write(&path, &text("one"), &Over::Nothing).unwrap();
         assert_eq!(write(&path, &text("two"), &Over::Nothing), Err(Unwritten::Exists));
-        // What was written here is this person's own, as long as nobody else touches it.
+        // A file that this workbench wrote may be overwritten until another program changes it.
         let second = write(&path, &text("two"), &Over::This(first.clone())).unwrap();
         assert_eq!(write(&path, &text("three"), &Over::This(first)), Err(Unwritten::Changed));
         fs::remove_file(&path).unwrap();

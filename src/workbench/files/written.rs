@@ -1,5 +1,5 @@
-//! What follows when a file was written, or was not: a notice, a question whether to write over it, or the prompt again
-//! with the name in it. The event loop calls it for recipes and answers alike.
+//! Handles the outcome of writing a file: a notice, a question whether to overwrite, or the prompt again with the
+//! name in it. The event loop calls it for recipes and answers alike.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Overlay, Purpose};
 
 impl App {
-    /// A file was written (the outcome is its new text), or not.
+    /// Takes in the outcome of writing a file: its new text, or why it was not written.
     pub fn written(&mut self, output: Output, path: PathBuf, outcome: Result<String, Unwritten>) {
         let name = path.display().to_string();
         match (outcome, output) {
@@ -29,7 +29,7 @@ impl App {
         }
     }
 
-    /// Asks whether to write over a file that exists already or was changed by another program.
+    /// Asks whether to overwrite a file that exists already or was changed by another program.
     fn ask_over(&mut self, path: &str, why: &Unwritten, output: Output) {
         let question = match why {
             Unwritten::Changed => messages::overwrite_changed(path),

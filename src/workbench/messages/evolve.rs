@@ -3,8 +3,8 @@
 use super::words;
 use crate::task::AnswerLanguage;
 
-/// Heading over the scores: what counts as right, by the language that the tasks ask for. At most as wide as
-/// `right, Japanese`.
+/// Heading over the scores: what counts as right, depending on the language that the tasks require. At most as wide
+/// as `right, Japanese`.
 #[must_use]
 pub fn what_counts(asked: &AnswerLanguage) -> String {
     match language_asked(asked) {
@@ -14,7 +14,7 @@ pub fn what_counts(asked: &AnswerLanguage) -> String {
     }
 }
 
-/// The language that a counted answer must be in, where one is asked for: `Japanese`.
+/// The language that an answer must be in to count, if the tasks require one: `Japanese`.
 #[must_use]
 pub fn language_asked(asked: &AnswerLanguage) -> Option<&str> {
     match asked {

@@ -1,5 +1,5 @@
-//! Merge methods and their parameters explained. The English texts come from the table of methods in `recipe`; the
-//! Japanese ones stand here.
+//! Explains merge methods and their parameters, one line each. The English texts come from the table of methods in
+//! `recipe`; the Japanese texts are here. The Recipe pane and the list of methods show them.
 
 use super::{Language, any_number, default_is, either, language, yes_or_no};
 use crate::recipe::{Kind, Method, Param, ParamSpec, Range};
@@ -34,8 +34,7 @@ pub fn method_about(method: Method) -> &'static str {
     )
 }
 
-/// What a parameter means in a method, in a line. The same parameter may mean something else in
-/// another method.
+/// One line on what a parameter means in a method. The same parameter may mean something else in another method.
 #[must_use]
 fn param_about(method: Method, param: Param) -> &'static str {
     let english = method.parameters().iter().find(|p| p.param == param).map_or("", |p| p.about);
@@ -72,7 +71,7 @@ fn param_about(method: Method, param: Param) -> &'static str {
     )
 }
 
-/// A parameter with its meaning, its range and its default, in a line.
+/// One line with a parameter's meaning, range and default.
 #[must_use]
 pub fn parameter_line(method: Method, spec: &ParamSpec) -> String {
     let mut out = format!("{}: {}", spec.param.name(), param_about(method, spec.param));

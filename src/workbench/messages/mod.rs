@@ -1,6 +1,6 @@
-//! Every phrase that the workbench shows, in English and in Japanese. A phrase is a row of the `words!` macro, and a row
-//! without one of the languages does not compile. Text from elsewhere (the engine's errors, model cards, questions and
-//! answers, candidates' names) is shown as it is.
+//! Every phrase that the workbench shows, in English and in Japanese. A phrase is a row of the `words!` macro; a row
+//! without one of the languages does not compile. Text from outside (the engine's errors, model cards, questions and
+//! answers, candidates' names) is shown untranslated.
 
 mod evolve;
 mod methods;
@@ -25,13 +25,13 @@ pub enum Language {
 }
 
 impl Language {
-    /// What the environment asks for: `YOSEGI_LANG`, else what the locale says of messages.
+    /// The language that the environment sets: `YOSEGI_LANG`, else the locale for messages.
     #[must_use]
     pub fn from_env() -> Self {
         Self::of(|name| std::env::var(name).unwrap_or_default())
     }
 
-    /// The first of the variables that is set decides: Japanese for `ja…`, English for all others.
+    /// The first variable that is set decides: Japanese for `ja…`, English for all others.
     fn of(var: impl Fn(&str) -> String) -> Self {
         let names = ["YOSEGI_LANG", "LC_ALL", "LC_MESSAGES", "LANG"];
         let set = names.into_iter().map(var).find(|v| !v.is_empty()).unwrap_or_default();
@@ -40,8 +40,8 @@ impl Language {
 }
 
 thread_local! {
-    /// The language of this thread. The workbench handles keys and draws on one thread; tests run beside each other
-    /// in two languages.
+    /// The language of this thread. The workbench handles keys and draws on one thread; tests in both languages run in
+    /// parallel.
     static LANGUAGE: Cell<Language> = const { Cell::new(Language::English) };
 }
 
@@ -56,7 +56,7 @@ pub fn language() -> Language {
     LANGUAGE.get()
 }
 
-/// The one of two texts that is in this thread's language.
+/// Returns the text in this thread's language.
 #[must_use]
 pub(super) fn either(english: &'static str, japanese: &'static str) -> &'static str {
     match language() {
@@ -65,7 +65,7 @@ pub(super) fn either(english: &'static str, japanese: &'static str) -> &'static 
     }
 }
 
-/// Declares phrases, a row each: `name = "English" | "日本語";`, or with what it is filled with
+/// Declares phrases, one row for each: `name = "English" | "日本語";`, or with arguments
 /// `name(model: &str, n: usize) = "{n} of {model}" | "{model}の{n}件";`.
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident $(($($arg:ident: $type:ty),+))? = $en:literal | $ja:literal;)*) => {

@@ -1,4 +1,5 @@
-//! Notices: sentences shown at the foot of the screen until the next key, and those printed at the end.
+//! Notices: the sentences shown at the foot of the screen until the next key, and those printed when the workbench
+//! closes.
 
 use super::words;
 

@@ -68,7 +68,7 @@ words! {
     sessions_keys = "Enter open   r resume   Esc close" | "Enter 開く   r 再開   Esc 閉じる";
 }
 
-/// The text of a step of the tour, from 0.
+/// The text of a step of the tour. Steps count from 0.
 #[must_use]
 pub fn tour(step: usize) -> &'static str {
     match step {

@@ -148,7 +148,7 @@ pub fn pane(pane: Pane) -> &'static str {
     }
 }
 
-/// A session's status in a word.
+/// A session's status in one word.
 #[must_use]
 pub fn status(status: Status) -> &'static str {
     match status {
@@ -160,7 +160,7 @@ pub fn status(status: Status) -> &'static str {
     }
 }
 
-/// What is wrong with a session's journal, in a word.
+/// The fault of a session's journal, in one word.
 #[must_use]
 pub fn trouble(kind: TroubleKind) -> &'static str {
     match kind {
@@ -180,7 +180,7 @@ pub fn yes_or_no(yes_is: bool) -> &'static str {
 }
 
 impl QuestionFilter {
-    /// Its name on the screen.
+    /// The name on the screen.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! A question to be answered with yes or no.
+//! A yes/no question. A question and its action come in, a box goes out; `update/overlay.rs` reads the answer and
+//! `update/choices.rs` carries it out.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -9,18 +10,18 @@ use crate::workbench::messages;
 use crate::workbench::text::{width, wrap};
 use crate::workbench::theme::Tone;
 
-/// What happens at yes.
+/// The action after yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Does {
     /// Starts a session.
     Start,
     /// Stops the session.
     Stop,
-    /// Writes over the file of this name.
+    /// Overwrites this file.
     WriteOver(Output, String),
 }
 
-/// A question, and what happens at yes.
+/// A question, and the action after yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
     pub question: String,

@@ -1,4 +1,4 @@
-//! The log as an overlay, the newest line last.
+//! Draws the log as an overlay, the newest line last. `overlays/mod.rs` calls it.
 
 use ratatui::layout::Rect;
 

@@ -1,4 +1,5 @@
-//! A candidate's recipe to look at, drawn as in the editor: the grid, or the path.
+//! Shows a candidate's recipe for reading only, drawn as in the editor: the grid, or the path. `overlays/mod.rs` calls
+//! it.
 
 use ratatui::layout::Constraint::{Fill, Length, Max};
 use ratatui::layout::{Layout, Rect};
@@ -11,13 +12,13 @@ use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::Grid;
 use crate::workbench::widgets::path_map::PathMap;
 
-/// Whose recipe is looked at.
+/// Whose recipe is shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
     /// `None` for the recipe in the editor.
     pub candidate: Option<CandidateId>,
     pub label: String,
-    /// `None` where the candidate is an unmerged model.
+    /// `None` if the candidate is an unmerged model.
     pub recipe: Option<Box<Recipe>>,
     pub layers: usize,
 }

@@ -1,5 +1,6 @@
-//! Overlays: what lies over a pane for a moment, such as a list to pick from, a line to type, a question, the log.
-//! Each file holds one overlay's state and drawing; its keys are in `update/overlay.rs`.
+//! Overlays: boxes that cover a pane for a moment, such as a list to pick from, a prompt, a question, the log.
+//! Each file holds one overlay's state and drawing; its keys are in `update/overlay.rs`. `panes/mod.rs` draws the open
+//! overlay last.
 
 mod confirm;
 mod log;

@@ -1,11 +1,12 @@
-//! Which overlay is open, with its own state. The app holds one; `overlays/mod.rs` draws it.
+//! The open overlay and its state. The app holds at most one; `overlays/mod.rs` draws it and `update/overlay.rs`
+//! handles its keys.
 
 use super::{Confirm, Look, Picker, Prompt, Reader};
 
-/// The overlay that has the keys.
+/// The overlay that receives the keys.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Overlay {
-    /// Help, palette, method, start over.
+    /// A list to pick from: help, palette, methods, recipes to start over from.
     Picker(Picker),
     Prompt(Prompt),
     Confirm(Confirm),
@@ -21,6 +22,6 @@ pub enum Overlay {
     Reader(Reader),
     /// A candidate's recipe.
     Look(Look),
-    /// A step of the tour, from 0.
+    /// A step of the tour. Steps count from 0.
     Tour(usize),
 }

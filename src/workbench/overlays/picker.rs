@@ -1,5 +1,5 @@
-//! A list that narrows while one types: help, the command palette, merge methods, recipes to start over from or to
-//! compare with, sample questions.
+//! A list that typing narrows: help, the command palette, merge methods, recipes to start over from or to compare
+//! with, sample questions. The chosen item goes to `update/choices.rs`.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
-/// What choosing an item does.
+/// What an item stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     Do(Action),
@@ -41,7 +41,7 @@ pub enum Preset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     Nothing,
-    /// What the editor held before the edits.
+    /// The recipe before the edits.
     Began,
     File,
     With(Preset),
@@ -52,7 +52,7 @@ pub enum Comparison {
 pub struct Item {
     /// Keys or name, left.
     pub name: String,
-    /// What it is or does.
+    /// A description of the item.
     pub about: String,
     pub choice: Choice,
     /// Explanations shown below the list while the cursor is on the item.
@@ -65,14 +65,14 @@ impl Item {
     }
 }
 
-/// The list, what was typed, and the line under the cursor.
+/// The list, the typed text, and the line under the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picker {
     pub title: String,
     pub items: Vec<Item>,
     pub query: String,
     pub cursor: usize,
-    /// The ticked items, in a list where several can be chosen.
+    /// The ticked items, if several can be chosen.
     pub ticked: Option<BTreeSet<usize>>,
 }
 
@@ -86,7 +86,7 @@ impl Picker {
     pub fn help(keymap: &Keymap, pane: Pane, replaying: bool) -> Self {
         let keys = |a: Action| keymap.keys(a).into_iter().map(shown).collect::<Vec<_>>().join(" ");
         let item = |a: Action| Item::new(keys(a), a.row().label().to_owned(), Choice::Do(a));
-        // First, so that `?` and Enter show a newcomer around.
+        // The tour comes first, so that `?` and Enter start it for a new user.
         let tour = Item::new("->".to_owned(), messages::tour_item().to_owned(), Choice::Tour);
         let items = std::iter::once(tour).chain(here(pane, replaying).map(item)).collect();
         Self::new(&messages::help_title(messages::pane(pane)), items)
@@ -99,7 +99,7 @@ impl Picker {
         Self::new(messages::palette_title(), table().iter().map(item).collect())
     }
 
-    /// The merge methods; the cursor is on the present one.
+    /// The merge methods; the cursor is on the current one.
     #[must_use]
     pub fn methods(now: Method) -> Self {
         let item = |m: Method| Item {
@@ -130,7 +130,7 @@ impl Picker {
         Self::new(messages::compare_title(), list.into_iter().map(item).collect())
     }
 
-    /// The training questions, those ticked that are watched.
+    /// The training questions; the watched ones are ticked.
     #[must_use]
     pub fn questions(all: &[WatchedQuestion], watched: &[usize]) -> Self {
         let item = |q: &WatchedQuestion| {
@@ -144,7 +144,7 @@ impl Picker {
         picker
     }
 
-    /// Ticks the question under the cursor, or takes its tick away.
+    /// Ticks or unticks the question under the cursor.
     pub fn tick(&mut self) {
         let Some(Choice::Question(index)) = self.chosen().map(|i| i.choice.clone()) else { return };
         if let Some(ticked) = &mut self.ticked
@@ -155,7 +155,7 @@ impl Picker {
         self.move_by(1);
     }
 
-    /// The lines that hold every typed word.
+    /// The items that contain every typed word.
     #[must_use]
     pub fn matching(&self) -> Vec<&Item> {
         let query = self.query.to_lowercase();
@@ -187,7 +187,7 @@ impl Picker {
         self.cursor = 0;
     }
 
-    /// Takes the last letter back.
+    /// Deletes the last letter.
     pub fn backspace(&mut self) {
         self.query.pop();
         self.cursor = 0;

@@ -1,5 +1,5 @@
-//! A line to type: a file's name, a model's. The terminal's own cursor stands in it, so that input methods know where
-//! to show what is being composed.
+//! A line to type, such as the name of a file or a model. The terminal's own cursor is placed in it, so that input
+//! methods know where to show the text being composed. The typed line goes to `update/choices.rs`.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -23,7 +23,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The line that names the file of an output.
+    /// The purpose of the prompt that asks for an output's file name.
     #[must_use]
     pub const fn of_output(output: Output) -> Self {
         match output {
@@ -53,7 +53,7 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// A line that begins with `text`, the cursor at its end.
+    /// A prompt that begins with `text`, with the cursor at the end.
     #[must_use]
     pub fn new(purpose: Purpose, text: String) -> Self {
         let at = text.len();
@@ -67,7 +67,7 @@ impl Prompt {
         self.at += clean.len();
     }
 
-    /// Takes in an editing key.
+    /// Handles an editing key.
     pub fn key(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -107,7 +107,7 @@ impl Prompt {
 /// Draws the line.
 pub fn draw(prompt: &Prompt, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = canvas.popup(Canvas::centred(area, 64, 3), prompt.purpose.title());
-    // Keep the cursor in sight: leave out letters on the left of a long line.
+    // If the line is too long, leave out letters on the left, so that the cursor stays visible.
     let room = usize::from(inner.width.saturating_sub(1));
     let mut from = prompt.at;
     let mut used = 0;

@@ -1,4 +1,5 @@
-//! A text to read and copy, such as a recipe in mergekit's YAML.
+//! A text to read and copy, such as a recipe in mergekit's YAML. `overlays/mod.rs` draws it; `update/overlay.rs`
+//! scrolls and copies it.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -8,7 +9,7 @@ use crate::workbench::messages;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
-/// The text, scrolled down by some lines.
+/// The text, and how far it is scrolled down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reader {
     pub title: String,
@@ -17,7 +18,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A text from its first line.
+    /// A text, shown from its first line.
     #[must_use]
     pub fn new(title: &str, text: String) -> Self {
         Self { title: title.to_owned(), text, down: 0 }
@@ -30,7 +31,7 @@ impl Reader {
     }
 }
 
-/// Draws the text; lines that are too long are cut and marked.
+/// Draws the text. Lines that are too long are cut and marked.
 pub fn draw(reader: &Reader, canvas: &mut Canvas<'_>, area: Rect) {
     let lines: Vec<&str> = reader.text.lines().collect();
     let wide = lines.iter().map(|l| width(l)).max().unwrap_or(0).max(width(&reader.title) + 4) as u16;

@@ -1,4 +1,4 @@
-//! The sessions of this home with status, evaluations and best fitness.
+//! Draws the list of this home's sessions, each with status, evaluations and best fitness. `overlays/mod.rs` calls it.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};

@@ -1,4 +1,5 @@
-//! The tour: five explanations, each shown over the pane that it is about.
+//! The tour: five explanations, each shown over the pane that it explains. `update/overlay.rs` moves from step to
+//! step; `overlays/mod.rs` draws them.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Flex, Layout, Rect};
@@ -23,7 +24,7 @@ pub const fn pane(step: usize) -> Pane {
     }
 }
 
-/// Draws a step at the lower edge, so that the pane stays in sight.
+/// Draws a step at the lower edge, so that the pane stays visible.
 pub fn draw(step: usize, canvas: &mut Canvas<'_>, area: Rect) {
     let wide = area.width.min(76);
     let lines = wrap(messages::tour(step), usize::from(wide.saturating_sub(4)).max(2));

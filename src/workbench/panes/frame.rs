@@ -1,4 +1,5 @@
-//! The lines around a pane: above it the tabs and the session's status, below it key hints or the last notice.
+//! Draws the lines around a pane: above it the tabs and the session's status, below it key hints or the last notice.
+//! `panes/mod.rs` calls it.
 
 use ratatui::layout::Rect;
 
@@ -15,16 +16,16 @@ use crate::workbench::panes::evolve::state::Run;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::Tone;
 
-/// Most lines of a notice at the foot of the screen.
+/// The greatest number of lines for a notice at the foot of the screen.
 const SENTENCE: u16 = 4;
 
-/// Tabs on the left, the session on the right.
+/// Draws the tabs on the left, the session on the right.
 pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let mut rest = area;
     for (i, pane) in Pane::ALL.into_iter().enumerate() {
         let here = pane == app.pane;
         let text = if app.pane == Pane::Recipe && area.width >= 76 {
-            // In Recipe a digit alone begins a number.
+            // In Recipe a digit without Alt begins a number.
             format!(" Alt-{} {} ", i + 1, messages::pane(pane))
         } else if here || area.width >= 48 {
             format!(" {} {} ", i + 1, messages::pane(pane))
@@ -54,7 +55,7 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.right(Canvas::after(rest, 1), &text, canvas.theme.tone(tone));
 }
 
-/// Draws the last notice, else hints for the keys that matter here.
+/// Draws the last notice, else hints for the keys of this pane.
 pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.blank(area);
     if let Some(notice) = &app.notice {
@@ -89,7 +90,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
             ("Alt-1..4".to_owned(), messages::hint_pane()),
         ];
     }
-    // Help and quit are always hinted; the others as far as there is room.
+    // Help and quit always have a hint; the other actions only if there is room.
     let fixed: Vec<(String, &str)> = [AppAction::Help, AppAction::Quit]
         .map(|a| hint(app, Action::App(a)))
         .into_iter()
@@ -101,7 +102,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let mut rest = Canvas::indented(area);
     let unread = app.log.unread(app.session());
     if unread > 0 {
-        // Notes and warnings that nobody has read yet.
+        // The number of unread notes and warnings.
         let (key, _) = hint(app, Action::App(AppAction::Log));
         let text = format!("{key} {}", messages::unread(unread));
         let room = Rect { width: rest.width.saturating_sub(tail), ..rest };
@@ -122,7 +123,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Draws a notice on the last line, and on the lines above it where it is longer.
+/// Draws a notice on the last line. A longer notice also takes lines above it.
 fn said(text: &str, canvas: &mut Canvas<'_>, area: Rect, tone: Tone) {
     let cells = area.width.saturating_sub(2).max(1);
     let lines = wrap(text, cells.into());
@@ -133,7 +134,7 @@ fn said(text: &str, canvas: &mut Canvas<'_>, area: Rect, tone: Tone) {
     canvas.lines(Canvas::indented(area), lines.iter().map(String::as_str), canvas.theme.tone(tone));
 }
 
-/// What is replayed, how fast, and how far it is.
+/// The replay's session, speed and progress.
 fn replaying(app: &App, run: &Run) -> String {
     let Some(standing) = app.replay else { return String::new() };
     let at = run.state.seq;
@@ -146,10 +147,10 @@ fn replaying(app: &App, run: &Run) -> String {
     }
 }
 
-/// An action's key and its word.
+/// An action's key and its hint.
 fn hint(app: &App, action: Action) -> (String, &'static str) {
     let key = |action: Action| app.keys.keys(action).first().map(|k| shown(k));
-    // Step down is hinted together with step up.
+    // The hint for step up includes step down.
     let both = action == Action::Recipe(RecipeAction::StepDown);
     let up = both.then(|| key(Action::Recipe(RecipeAction::StepUp))).flatten();
     let keys = [up, key(action)].into_iter().flatten().collect::<Vec<_>>();

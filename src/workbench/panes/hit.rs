@@ -1,12 +1,12 @@
-//! What lies under the mouse: the panes say while drawing which part of the frame means what, and
-//! `update/mouse.rs` looks a click up in what the last frame said.
+//! The meaning of a place on the screen for the mouse. While drawing, the panes record which area of the frame means
+//! what; `update/mouse.rs` looks a click up in the records of the last frame.
 
 use crate::session::protocol::CandidateId;
 use crate::workbench::app::Pane;
 use crate::workbench::editor::Cell;
 use crate::workbench::panes::answers::state::AnswerColumn;
 
-/// Something on the screen that a click means.
+/// The thing on the screen that was clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hit {
     /// The tab of a pane.
@@ -15,7 +15,7 @@ pub enum Hit {
     Model(usize),
     /// A cell of the editor's grid.
     Cell(Cell),
-    /// A number of the whole merge in the editor.
+    /// A parameter of the whole merge in the editor.
     Global(usize),
     /// A row of the population.
     Candidate(CandidateId),

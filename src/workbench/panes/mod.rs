@@ -1,6 +1,6 @@
 //! The screen: tabs above, one of four panes, hints below, and an overlay over it. The app's state comes in; a frame
-//! goes out, with what a click on it means. A pane is a folder: its layout and drawing in `mod.rs`, its actions and
-//! what they do in `actions.rs` and `update.rs`, its state in `state.rs`.
+//! goes out, with the areas that can be clicked. A pane is a folder: its layout and drawing in `mod.rs`, its actions in
+//! `actions.rs`, their effects in `update.rs`, its state in `state.rs`. The event loop calls [`draw`].
 
 pub mod answers;
 pub mod evolve;
@@ -18,7 +18,7 @@ use super::canvas::Canvas;
 use super::overlays;
 pub use hit::Hit;
 
-/// What drawing a frame gives beside its cells.
+/// What drawing a frame returns, besides the frame's cells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawn {
     /// Where the terminal's cursor is shown.
@@ -34,7 +34,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
     if area.width == 0 || area.height == 0 {
         return Drawn::default();
     }
-    // On a screen of one row there is no footer.
+    // A screen of one row has no footer.
     let foot = u16::from(area.height > 1);
     let [header, body, footer] = Layout::vertical([Length(1), Fill(1), Length(foot)]).areas(area);
     frame::header(app, &mut canvas, header);

@@ -1,5 +1,5 @@
-//! This machine's fonts: for each letter the first font that has a glyph for it. Monospaced fonts go before Japanese
-//! ones, and those before all others. `png.rs` draws with them.
+//! Finds this machine's fonts. For each letter it returns the first font that has a glyph for it: monospaced fonts come
+//! before Japanese ones, and those before all others. `png.rs` draws with them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use ab_glyph::{Font, FontVec};
 
 use crate::limits;
 
-/// Levels of folders searched below a font folder.
+/// How many folder levels below a font folder are searched.
 const DEPTH: usize = 6;
 
-/// Parts of the file names of good fonts, the best first; `mono` is for any other monospaced font.
+/// Parts of the file names of suitable fonts, the best first. `mono` matches any other monospaced font.
 const WANTED: [&str; 18] = [
     "jetbrainsmono",
     "dejavusansmono",
@@ -39,7 +39,7 @@ pub struct Fonts {
     files: Vec<PathBuf>,
     /// `None` for a file that can't be read as a font.
     read: HashMap<usize, Option<FontVec>>,
-    /// Which font draws a letter; `None` where none does.
+    /// The font that draws a letter; `None` if no font does.
     chosen: HashMap<(char, bool), Option<usize>>,
 }
 
@@ -81,7 +81,7 @@ impl Fonts {
         self.files.is_empty()
     }
 
-    /// The font that draws `letter`, bold where one has it so.
+    /// The font that draws `letter`. A bold font is preferred if bold is requested.
     pub(super) fn font_for(&mut self, letter: char, bold: bool) -> Option<&FontVec> {
         let key = (letter, bold);
         let known = self.chosen.get(&key).copied();
@@ -99,7 +99,7 @@ impl Fonts {
             if is_bold(&self.files[at]) == bold {
                 return Some(at);
             }
-            // A better family in the other weight goes before a worse family in the right one.
+            // A better family in the wrong weight comes before a worse family in the right weight.
             let best: usize = *second.get_or_insert(at);
             if family(&self.files[at]) != family(&self.files[best]) {
                 return Some(best);

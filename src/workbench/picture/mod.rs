@@ -1,5 +1,5 @@
-//! A frame as a picture: a ratatui buffer comes in, an SVG or a PNG of a terminal window goes out. Both draw the same
-//! things in the same places: backgrounds, frames as lines, braille as dots, every letter in its own cell. The
+//! Draws a frame as a picture: a ratatui buffer comes in, an SVG or a PNG of a terminal window goes out. Both formats
+//! place the same things alike: backgrounds, frames as lines, braille as dots, every letter in its own cell. The
 //! screenshot command calls it.
 
 mod fonts;
@@ -14,28 +14,28 @@ use ratatui::style::{Color, Modifier, Style};
 
 /// Size of a cell in pixels.
 const CELL: (u16, u16) = (9, 19);
-/// Room around the frame, and height of the window's bar.
+/// Margin around the frame, and height of the window's title bar.
 const MARGIN: u16 = 14;
 const BAR: u16 = 30;
 /// From a cell's top to the baseline of its letters.
 const ASCENT: u16 = 14;
-/// Height of letters, and of those two cells wide.
+/// Font size of letters one cell wide and two cells wide, in pixels.
 const LETTER: (u16, u16) = (15, 17);
-/// The window's corners.
+/// Radius of the window's corners.
 const ROUND: u16 = 9;
-/// Opacity of what is dim.
+/// Opacity of dim text.
 const DIM: f32 = 0.62;
 
 const BACKGROUND: Rgb = [0x1c, 0x19, 0x17];
 const FOREGROUND: Rgb = [0xe7, 0xe0, 0xd6];
-/// The three dots of the bar, from the left; their radius, and the space between them.
+/// Colours of the title bar's three dots, from the left; the dots' radius, and the distance between them.
 const BUTTONS: [Rgb; 3] = [[0xc9, 0x6a, 0x5b], [0xd9, 0xa4, 0x41], [0x7f, 0x9f, 0x5f]];
 const BUTTON: (u16, u16) = (6, 20);
 
 /// Red, green, blue.
 type Rgb = [u8; 3];
 
-/// Colours that stand for the terminal's own palette.
+/// The colours used for the terminal's palette.
 const PALETTE: [u32; 16] = [
     0x0029_2524,
     0x00e5_786d,
@@ -55,26 +55,26 @@ const PALETTE: [u32; 16] = [
     0x00fa_f5ee,
 ];
 
-/// A frame that is to be drawn.
+/// A frame to draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
-    /// Its file's name, without an ending.
+    /// The picture's file name, without an ending.
     pub name: String,
     pub title: String,
     pub frame: Buffer,
 }
 
 impl Picture {
-    /// As SVG.
+    /// The picture as SVG.
     #[must_use]
     pub fn svg(&self) -> String {
         svg::draw(&self.frame, &self.title)
     }
 
-    /// As PNG, with this machine's fonts.
+    /// The picture as PNG, drawn with this machine's fonts.
     ///
     /// # Errors
-    /// There is no font here at all.
+    /// This machine has no font.
     pub fn png(&self, fonts: &mut Fonts) -> anyhow::Result<PngPicture> {
         png::draw(&self.frame, fonts)
     }
@@ -86,7 +86,7 @@ impl Picture {
     }
 }
 
-/// Where a cell's upper left corner is.
+/// Position of a cell's upper left corner.
 const fn place(x: u16, y: u16) -> (u16, u16) {
     (MARGIN + x * CELL.0, MARGIN + BAR + y * CELL.1)
 }
@@ -96,7 +96,7 @@ fn buttons() -> impl Iterator<Item = ((u16, u16), Rgb)> {
     (0..).zip(BUTTONS).map(|(i, fill)| ((MARGIN + 7 + i * BUTTON.1, BAR / 2 + 5), fill))
 }
 
-/// One cell's letter and how it is drawn.
+/// One cell's letter and its style.
 #[derive(Clone, Debug, PartialEq)]
 struct Glyph<'a> {
     symbol: &'a str,
@@ -106,7 +106,7 @@ struct Glyph<'a> {
     dim: bool,
 }
 
-/// The glyphs of a row with their columns; a wide one stands for its two cells.
+/// The glyphs of a row with their columns. A wide glyph covers two cells.
 fn glyphs(frame: &Buffer, y: u16) -> impl Iterator<Item = (u16, Glyph<'_>)> {
     let width = frame.area().width;
     let mut x = 0;
@@ -143,7 +143,7 @@ enum Stroke {
     Corner((f64, f64), (f64, f64), (f64, f64)),
 }
 
-/// A frame's glyph as lines: a font's own glyphs would leave gaps between cells.
+/// A box-drawing glyph as lines, since a font's glyphs would leave gaps between cells.
 fn stroke(symbol: &str, x: u16, y: u16) -> Option<Stroke> {
     let (w, h) = (f64::from(CELL.0), f64::from(CELL.1));
     let (x, y) = (f64::from(x), f64::from(y));
@@ -161,8 +161,8 @@ fn stroke(symbol: &str, x: u16, y: u16) -> Option<Stroke> {
     })
 }
 
-/// The dots of a braille pattern, each from its left to its right end. Fonts draw them in many sizes; a chart needs
-/// one.
+/// The dots of a braille pattern, each given by its left end. Fonts draw dots in many sizes, but a chart needs one
+/// size.
 fn dots(symbol: &str, x: u16, y: u16) -> Option<Vec<(f64, f64)>> {
     const PLACES: [(u32, u16, u16); 8] = [
         (0x01, 0, 0),
@@ -189,13 +189,13 @@ fn dots(symbol: &str, x: u16, y: u16) -> Option<Vec<(f64, f64)>> {
 /// Length and thickness of a dot.
 const DOT: (f64, f64) = (3.4, 2.6);
 
-/// Bold, dim.
+/// Whether a style is bold, and whether it is dim.
 fn weight(style: Style) -> (bool, bool) {
     let has = |m| style.add_modifier.contains(m);
     (has(Modifier::BOLD), has(Modifier::DIM) && !has(Modifier::BOLD))
 }
 
-/// Colours of a cell's letter and of its background, where it has one.
+/// Colours of a cell's letter and of its background, if it has one.
 fn colours(frame: &Buffer, x: u16, y: u16) -> (Rgb, Option<Rgb>) {
     let cell = &frame[(x, y)];
     let (fg, bg) = (rgb(cell.fg), rgb(cell.bg));

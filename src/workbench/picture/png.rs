@@ -1,4 +1,5 @@
-//! Draws a frame as PNG with this machine's fonts, and tells which letters none of them has.
+//! Draws a frame as PNG with this machine's fonts. It returns the file's bytes and the letters that no font has.
+//! `picture/mod.rs` calls it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,14 +15,14 @@ use super::{
     backgrounds, buttons, dots, glyphs, place, stroke,
 };
 
-/// Points of the picture for each of its pixels.
+/// Points of the raster for each pixel of the layout.
 const SCALE: u16 = 2;
 /// Thickness of a frame's line in pixels.
 const LINE: f64 = 1.0;
 /// Straight pieces that make up a corner.
 const PIECES: u32 = 8;
 
-/// A picture, and the letters that no font of this machine has: boxes stand in their places.
+/// A picture, and the letters that no font of this machine has. Boxes are drawn in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PngPicture {
     pub bytes: Vec<u8>,
@@ -55,7 +56,7 @@ pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<PngPictu
     Ok(PngPicture { bytes: raster.encode()?, missing })
 }
 
-/// What is in one cell.
+/// The content of one cell.
 fn cell(
     raster: &mut Raster,
     at: (u16, u16),
@@ -81,7 +82,7 @@ fn cell(
     }
     let mut x = at.0;
     for (i, c) in glyph.symbol.chars().enumerate() {
-        // A half-width voicing mark has a cell of its own; other marks combine with their letter.
+        // A half-width voicing mark takes a cell. Other marks combine with their letter.
         if i > 0 && matches!(c, 'ﾞ' | 'ﾟ') {
             x += CELL.0;
         }
@@ -109,12 +110,12 @@ fn points(stroke: Stroke) -> Vec<(f64, f64)> {
     }
 }
 
-/// Points in red, green, blue and opacity.
+/// Points as red, green, blue and opacity.
 struct Raster {
     width: usize,
     height: usize,
     rgba: Vec<u8>,
-    /// Upper left and lower right corner, in pixels, of what may be drawn on.
+    /// Upper left and lower right corner, in pixels, of the area that drawing is limited to.
     clip: Option<((u16, u16), (u16, u16))>,
 }
 
@@ -144,7 +145,7 @@ impl Raster {
         dot[3] = (whole * 255.0).round() as u8;
     }
 
-    /// The window: all of the raster but its corners.
+    /// Fills the window: the whole raster except its corners.
     fn window(&mut self, round: u16) {
         let r = f64::from(round * SCALE);
         let (w, h) = (self.width as f64, self.height as f64);
@@ -195,7 +196,7 @@ impl Raster {
         }
     }
 
-    /// Draws one letter, narrowed where it is wider than its cells.
+    /// Draws one letter. It is narrowed if it is wider than its cells.
     fn letter(
         &mut self,
         font: &impl Font,
@@ -226,7 +227,7 @@ impl Raster {
     fn encode(&self) -> anyhow::Result<Vec<u8>> {
         let mut rows = ZlibEncoder::new(Vec::new(), Compression::default());
         for row in self.rgba.chunks(self.width * 4) {
-            // Each row as it is, without a filter.
+            // Each row is stored without a filter.
             rows.write_all(&[0])?;
             rows.write_all(row)?;
         }
@@ -268,7 +269,7 @@ mod tests {
 
     use super::*;
 
-    /// Width, height and points of a PNG that this module wrote, each part checked.
+    /// Width, height and points of a PNG that this module wrote. Each part of the file is checked.
     fn decode(png: &[u8]) -> (usize, usize, Vec<u8>) {
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
         let (mut at, mut size, mut rows) = (8, (0, 0), Vec::new());
@@ -290,7 +291,7 @@ mod tests {
         (size.0, size.1, points)
     }
 
-    /// Share of the points of a cell that have this colour.
+    /// Fraction of a cell's points that have this colour.
     fn share(points: &[u8], width: usize, cell: (u16, u16), colour: Rgb) -> f64 {
         let (x, y) = place(cell.0, cell.1);
         let mut found = 0;

@@ -1,4 +1,5 @@
-//! Draws a frame as SVG. Every character has its own x, so that Japanese stays in its columns whatever font draws it.
+//! Draws a frame as SVG. Every character has its own x, so that Japanese stays in its columns in any font.
+//! `picture/mod.rs` calls it.
 
 use std::fmt::Write;
 
@@ -51,8 +52,8 @@ pub(super) fn draw(frame: &Buffer, title: &str) -> String {
     out
 }
 
-/// Words of one style as text elements with an x for every letter. Each word is an element of its own, so that it
-/// stands in its place even in a viewer that reads only the first x.
+/// Writes words of one style as text elements with an x for every letter. Each word is a separate element, so that it
+/// is in its place even in a viewer that reads only the first x.
 fn texts(frame: &Buffer, y: u16, out: &mut String) {
     let mut word = Word::default();
     let base = place(0, y).1 + ASCENT;
@@ -76,7 +77,7 @@ fn texts(frame: &Buffer, y: u16, out: &mut String) {
         if !drawn {
             word.style = style;
             word.cells = glyph.cells;
-            // One x for each character; marks that combine take none of their own.
+            // One x for each character, except combining marks.
             for (i, c) in glyph.symbol.chars().enumerate() {
                 if i == 0 || matches!(c, 'ﾞ' | 'ﾟ') {
                     let _ = write!(word.xs, "{} ", px + i as u16 * CELL.0);
@@ -91,7 +92,7 @@ fn texts(frame: &Buffer, y: u16, out: &mut String) {
 /// Attributes and colour of a run.
 type Run = (String, String);
 
-/// Letters of one style and width that follow each other.
+/// Consecutive letters of one style and width.
 #[derive(Default)]
 struct Word {
     style: Run,
@@ -139,7 +140,7 @@ fn write_dots(dots: &[(f64, f64)], (attributes, fill): &Run, out: &mut String) {
     );
 }
 
-/// Attributes of a run beside its colour.
+/// Attributes of a run besides its colour.
 fn attributes(glyph: &Glyph<'_>) -> String {
     match (glyph.bold, glyph.dim) {
         (true, _) => " font-weight=\"bold\"".to_owned(),

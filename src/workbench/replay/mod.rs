@@ -1,6 +1,6 @@
 //! Plays a session again, without an engine. A thread reads the session's journal or a recording and answers in
-//! the engine's protocol at any speed, so that every pane shows what it showed then. The event loop starts it;
-//! keys that would change something are refused.
+//! the engine's protocol at any speed, so that every pane shows what it showed during the run. The event loop starts
+//! the thread. Keys that would change something are refused.
 
 mod playback;
 mod source;
@@ -19,7 +19,7 @@ use super::messages;
 use crate::session::CommandSender;
 use playback::{Input, Playback};
 
-/// Starts the playback. Its messages and its standing arrive as events, as an engine's messages do.
+/// Starts the playback. Its messages and its `PlaybackState` arrive as events, as an engine's messages do.
 ///
 /// # Errors
 /// The thread can't be started.

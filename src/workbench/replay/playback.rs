@@ -1,5 +1,5 @@
-//! Plays a session's records: recorded time runs at a chosen speed, and every record that it has passed is
-//! sent as an engine would send it. Requests are answered from the record.
+//! Plays a session's records. Recorded time runs at a chosen speed, and each record is sent at its time as an engine
+//! would send it. Requests are answered from the records. `replay/mod.rs` starts it on its thread.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -13,18 +13,18 @@ use crate::workbench::action::ReplayAction;
 use crate::workbench::event::AppEvent;
 use crate::workbench::messages;
 
-/// Longest pause that is played, in seconds; longer ones in the record are shortened to it.
+/// Longest pause that is played, in seconds. Longer pauses in the record are shortened to it.
 const LONGEST_GAP: f64 = 5.0;
-/// Pieces in which a recorded answer is streamed.
+/// Number of pieces in which a recorded answer is streamed.
 const PIECES: usize = 4;
-/// Most beats sent before requests are taken in again.
+/// The greatest number of beats sent before requests are read again.
 const BURST: usize = 512;
-/// Evaluations over which rates are averaged.
+/// Number of evaluations over which rates are averaged.
 const RATE_OVER: usize = 16;
 const SLOWEST: f64 = 1.0 / 16.0;
 const FASTEST: f64 = 65_536.0;
 
-/// What is sent to the playback.
+/// A message to the playback.
 pub enum Input {
     Request(Request),
     Control(ReplayAction),
@@ -44,21 +44,21 @@ enum What {
     Piece { candidate: CandidateId, number: usize },
 }
 
-/// A replay under way.
+/// A replay in progress.
 pub struct Playback {
     source: ReplaySource,
     beats: Vec<Beat>,
-    /// The beat that is sent next.
+    /// Index of the beat that is sent next.
     next: usize,
-    /// Recorded seconds that have passed.
+    /// Recorded seconds played so far.
     now: f64,
     speed: f64,
     paused: bool,
-    /// The workbench has subscribed: before that no time passes.
+    /// The workbench has subscribed. No time passes before that.
     watched: bool,
     /// Sequence number of the last event sent.
     seq: u64,
-    /// Evaluations sent.
+    /// Number of evaluations sent.
     evaluated: u64,
     /// The answers that are being written.
     writing: Option<(CandidateId, Vec<(usize, String)>)>,
@@ -83,7 +83,7 @@ impl Playback {
         }
     }
 
-    /// Plays until nobody listens any more.
+    /// Plays until the receiver of events or the sender of requests is dropped.
     pub fn run(mut self, inbox: &Receiver<Input>) {
         let mut clock = Instant::now();
         if !self.tell_standing() {
@@ -123,7 +123,7 @@ impl Playback {
         }
     }
 
-    /// Sends what is due; false when nobody listens.
+    /// Sends the beats that are due. Returns false if the event loop has ended.
     fn play(&mut self) -> bool {
         for _ in 0..BURST {
             match self.beats.get(self.next) {
@@ -138,7 +138,7 @@ impl Playback {
         true
     }
 
-    /// Sends the next beat; false when nobody listens.
+    /// Sends the next beat. Returns false if the event loop has ended.
     fn beat(&mut self) -> bool {
         let Some(beat) = self.beats.get(self.next) else { return true };
         self.next += 1;
@@ -193,7 +193,7 @@ impl Playback {
         self.tell_standing()
     }
 
-    /// Answers a request from the record; requests that would change something are refused.
+    /// Answers a request from the records. Requests that would change something are refused.
     fn answer(&mut self, Request { id, command }: Request) -> bool {
         let reply = match command {
             Command::Models { .. } => Reply::Models(self.source.models()),
@@ -214,7 +214,7 @@ impl Playback {
         self.send(Message::Reply { id, reply })
     }
 
-    /// Sends the events played so far and the boundary; then time begins to run.
+    /// Sends the events played so far and the boundary, and starts the replay's clock.
     fn subscribe(&mut self, id: u64, since: u64) -> bool {
         let session = self.source.name().to_owned();
         if self.next == 0 && !self.beat() {
@@ -255,7 +255,7 @@ impl Playback {
         })
     }
 
-    /// Rates over the last evaluations up to the record at `index`.
+    /// Rates averaged over the last evaluations up to the record at `index`.
     fn rate(&self, index: usize) -> Option<Live> {
         let before = self.source.records[..=index].iter().rev();
         let last: Vec<&Record> =
@@ -279,7 +279,7 @@ impl Playback {
     }
 }
 
-/// Everything to be sent, in order, with its time.
+/// All beats of a replay, in order.
 fn beats(records: &[Record]) -> Vec<Beat> {
     let mut out = Vec::with_capacity(records.len());
     let mut at = 0.0;

@@ -1,4 +1,5 @@
-//! What a replay plays: a session's records, and its answers, from the journal or from a recording.
+//! The source of a replay: a session's records and its answers, from the journal or from a recording. `cli` opens it;
+//! the playback reads it.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::session::state::SessionState;
 use crate::workbench::config::{pool_of, watched_of};
 use crate::workbench::recording::{RECORDED, Recording};
 
-/// Weights nearer than this count as equal: recordings are rounded.
+/// Weights that differ by less than this count as equal, since recordings are rounded.
 const SAME: f64 = 2e-3;
 
 /// A session's records from the first to the last, with access to its answers.
@@ -25,19 +26,19 @@ pub struct ReplaySource {
     answers: AnswerStore,
 }
 
-/// Where answers come from.
+/// The store that answers are read from.
 enum AnswerStore {
-    /// The session's journal in this home. It is opened for each request, since a connection belongs to one thread.
+    /// The session's journal in this home. It is opened for each request, since a connection cannot change threads.
     Journal(Home, String),
     Recording(Box<Recording>),
 }
 
 impl ReplaySource {
-    /// The session of that name in the home, a recorded session's file (`….jsonl`), or, without a
-    /// name, the recording that the program carries.
+    /// Opens the session of that name in the home, a recorded session's file (`….jsonl`), or, without a name, the
+    /// recording built into the program.
     ///
     /// # Errors
-    /// There is none, or it can't be read.
+    /// The session or the file does not exist, or can't be read.
     pub fn open(home: &Home, name: Option<&str>) -> anyhow::Result<Self> {
         let Some(name) = name else {
             return Self::of_recording(Recording::from_lines(RECORDED).context("the bundled recording")?);
@@ -87,7 +88,7 @@ impl ReplaySource {
         watched_of(&self.state.config)
     }
 
-    /// The session's own models, as far as they are known here.
+    /// The session's models: those in the recording, or those found on this machine.
     pub(super) fn models(&self) -> Vec<ModelSummary> {
         match &self.answers {
             AnswerStore::Recording(recording) => recording.models.clone(),
@@ -130,7 +131,7 @@ impl ReplaySource {
         Some(answers)
     }
 
-    /// A training question by its index, where an answer to it was recorded.
+    /// A training question by its index, if an answer to it was recorded.
     pub(super) fn question(&self, index: usize) -> Option<Answer> {
         let first = self.state.entries.first()?.candidate.id;
         let answers = self.answers(first, Split::Train).ok()?;
@@ -138,7 +139,7 @@ impl ReplaySource {
     }
 }
 
-/// Whether two recipes merge the same models by the same numbers.
+/// Whether two recipes merge the same models with the same numbers.
 fn alike(a: &Recipe, b: &Recipe, layers: usize) -> bool {
     let near = |x: Option<f64>, y: Option<f64>| (x.unwrap_or(0.0) - y.unwrap_or(0.0)).abs() < SAME;
     let groups = || (0..LayerGroup::count(layers)).map(|row| LayerGroup::from_index(row, layers));

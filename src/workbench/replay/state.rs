@@ -1,11 +1,11 @@
-//! How a replay stands: told by the playback, shown in the header.
+//! Speed and length of a replay. The playback sends them; the header shows them.
 
 /// Speed and length of a replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlaybackState {
-    /// Recorded seconds a second.
+    /// Recorded seconds played per second.
     pub speed: f64,
     pub paused: bool,
-    /// Events in all.
+    /// Total number of events.
     pub of: u64,
 }

@@ -1,5 +1,5 @@
-//! The terminal: taken at the start, given back however the program ends, and written one whole frame at a time.
-//! The event loop hands it buffers; it writes the cells that changed.
+//! The terminal. It is set up at the start, restored however the program ends, and written one whole frame at a time.
+//! The event loop passes it buffers; it writes the cells that changed.
 
 pub(super) mod signals;
 
@@ -11,7 +11,7 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-/// Whether the terminal is taken and must be given back.
+/// Whether the terminal is set up and must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Bytes written to the terminal since the start.
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -22,7 +22,7 @@ pub fn bytes_written() -> u64 {
     BYTES.load(Ordering::Relaxed)
 }
 
-/// Collects a frame and writes it in one go when flushed, so that a slow connection never shows half of it.
+/// Collects a frame and writes it in one call when flushed, so that a slow connection never shows half of it.
 #[derive(Debug, Default)]
 struct Collected(Vec<u8>);
 
@@ -41,7 +41,7 @@ impl Write for Collected {
     }
 }
 
-/// What the terminal shows, and the frame that it is to show next.
+/// The frame that the terminal shows, and the next one.
 pub struct Screen {
     backend: CrosstermBackend<Collected>,
     shown: Buffer,
@@ -51,10 +51,10 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Sets up the terminal.
     ///
     /// # Errors
-    /// Standard output is no terminal, or it can't be written.
+    /// Standard output is not a terminal, or it can't be written.
     pub fn take() -> io::Result<Self> {
         // The theme follows `NO_COLOR`. crossterm's own handling would drop reverse and bold too.
         style::force_color_output(true);
@@ -68,7 +68,7 @@ impl Screen {
         })
     }
 
-    /// Shows a frame that `draw` makes, inside a synchronized update, writing only what changed.
+    /// Shows the frame that `draw` makes, inside a synchronized update. Only changed cells are written.
     ///
     /// # Errors
     /// The terminal's size can't be read, or it can't be written.
@@ -110,8 +110,8 @@ impl Screen {
         }
     }
 
-    /// Hands `text` to the terminal's clipboard by OSC 52. Inside tmux, which drops the sequence
-    /// unless it is told to pass it on, tmux itself is asked to take the text and hand it on.
+    /// Copies `text` to the terminal's clipboard by OSC 52. Inside tmux, which drops the sequence unless it is
+    /// configured to pass it on, tmux itself is given the text and passes it on.
     ///
     /// # Errors
     /// The terminal can't be written.
@@ -124,7 +124,7 @@ impl Screen {
         Write::flush(&mut self.backend)
     }
 
-    /// Takes the terminal again after the process was stopped.
+    /// Sets up the terminal again after the process was stopped.
     ///
     /// # Errors
     /// The terminal can't be written.
@@ -147,12 +147,12 @@ fn enter() -> io::Result<()> {
     execute!(io::stdout(), terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)
 }
 
-/// Gives the terminal back as it was. Does nothing when it is not taken.
+/// Restores the terminal. Does nothing if it is not set up.
 pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    // Errors mean that the terminal is gone; there is nothing left to restore then.
+    // An error means that the terminal is gone, so there is nothing left to restore.
     let _ = execute!(
         io::stdout(),
         event::DisableMouseCapture,
@@ -164,7 +164,8 @@ pub fn restore() {
     let _ = terminal::disable_raw_mode();
 }
 
-/// A panic gives the terminal back before it is reported, and ends the program on any thread.
+/// Installs a panic hook that restores the terminal before the panic is reported, and ends the program whichever
+/// thread panics.
 fn restore_on_panic() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! Signals and the loss of the terminal. A thread waits for signals and sends them to the event loop; another
+//! Signals and the loss of the terminal. One thread waits for signals and sends them to the event loop; another
 //! ends the program as soon as the terminal hangs up, so that the workbench never spins on a dead terminal.
 
 use std::os::fd::RawFd;
@@ -8,20 +8,20 @@ use std::thread;
 
 use crate::workbench::event::AppEvent;
 
-/// Whether [`stop_self`] is at work: its own stop signal is not reported.
+/// Whether [`stop_self`] is running. Its own stop signal is not reported.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Signals that end the program in good order, and the one that stops it.
+/// The signals that end the program cleanly, and the one that stops it.
 const TAKEN: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGQUIT];
 
-/// Blocks the signals that [`watch`] takes. Before any other thread starts, since threads inherit
-/// what is blocked.
+/// Blocks the signals that [`watch`] waits for. Call it before any other thread starts, since threads inherit the
+/// blocked signals.
 pub fn block() {
     let set = signal_set(&TAKEN);
     // SAFETY: `set` is a valid signal set, and a null old set is allowed.
     unsafe {
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-        // A hang-up must end us, also when a parent (nohup) has set it to be ignored.
+        // A hang-up must end this process, even if a parent (nohup) has set the signal to be ignored.
         libc::signal(libc::SIGHUP, libc::SIG_DFL);
     }
 }
@@ -35,7 +35,7 @@ pub fn watch(events: Sender<AppEvent>) -> std::io::Result<()> {
         let set = signal_set(&TAKEN);
         loop {
             let mut signal = 0;
-            // SAFETY: both pointers are to live values of the right type.
+            // SAFETY: both pointers point to live values of the right type.
             let failed = unsafe { libc::sigwait(&raw const set, &raw mut signal) };
             if failed != 0 || (signal == libc::SIGTSTP && STOPPING.load(Ordering::SeqCst)) {
                 continue;
@@ -47,7 +47,7 @@ pub fn watch(events: Sender<AppEvent>) -> std::io::Result<()> {
     })?;
     thread::Builder::new().name("hang-up".into()).spawn(|| {
         wait_for_hangup(libc::STDIN_FILENO);
-        // The terminal is gone: nothing can be shown or restored, and the engine goes on alone.
+        // The terminal is gone, so nothing can be shown or restored. The engine continues without the workbench.
         std::process::exit(129);
     })?;
     Ok(())
@@ -72,10 +72,10 @@ fn wait_for_hangup(fd: RawFd) {
 pub fn stop_self() {
     STOPPING.store(true, Ordering::SeqCst);
     let set = signal_set(&[libc::SIGTSTP]);
-    // SAFETY: signal calls on our own process group and thread with a valid set. The group's
-    // other members (cargo, a shell's pipeline) stop by their own default action. What that left
-    // pending here is dropped, or it would stop us a second time; then this thread
-    // unblocks the signal, and its default action stops the whole process here.
+    // SAFETY: signal calls on this process group and thread with a valid set. The group's other members
+    // (cargo, a shell's pipeline) stop by their own default action. The signal that the group call left
+    // pending for this process is dropped, since it would stop the process a second time. Then this thread
+    // unblocks the signal, and the raised signal's default action stops the whole process here.
     unsafe {
         libc::kill(0, libc::SIGTSTP);
         libc::signal(libc::SIGTSTP, libc::SIG_IGN);

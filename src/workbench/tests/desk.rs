@@ -1,4 +1,5 @@
-//! Hand work outlives the workbench: it is stored at each change and restored at the next start.
+//! Hand work outlives the workbench: it is stored at each change and restored at the next start. These tests close and
+//! open workbenches on one home.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use crate::workbench::config::{Pool, StartConfig};
 use crate::workbench::effect::Effect;
 use crate::workbench::files::desk::{Desk, Whose};
 
-/// Stores what the workbench wants stored, as its loop does.
+/// Stores what the workbench requests to be stored, as its event loop does.
 fn keep(app: &mut App, home: &Home) {
     app.settle();
     for effect in std::mem::take(&mut app.effects) {
@@ -74,14 +75,14 @@ fn a_recipe_made_without_a_session_is_there_at_the_next_start() {
     let mut again = start(&home, Startup::ShowRunning);
     assert_eq!((&again.editor.recipe, again.editor.layers), (&made, app.editor.layers));
     assert!(again.editor.is_touched() && again.editor.is_taken_up());
-    // It is compared with what it began as, and goes on from there.
+    // The recipe is compared with the one that editing began from, and editing continues.
     assert_eq!(again.editor.began(), app.editor.began());
     again.pane = Pane::Recipe;
     press(&mut again, "+");
     assert!(!again.editor.is_taken_up());
     press(&mut again, "u");
     assert_eq!(again.editor.recipe, made);
-    // Where a session is asked for, the home's recipe is not restored.
+    // If a session is requested, the home's recipe is not restored.
     assert!(!start(&home, Startup::Attach("x".to_owned())).editor.is_touched());
 }
 
@@ -103,9 +104,9 @@ fn what_was_kept_and_made_in_a_session_comes_back_with_it() {
     open(&mut again, &home, &zoo);
     assert_eq!(again.editor.recipe, made);
     assert!(again.run.as_ref().unwrap().kept.contains(&41) && again.answers.opened.contains(&41));
-    // It is there as well where the session has ended and none is shown.
+    // The recipe is also restored if the session has ended and none is shown.
     assert_eq!(start(&home, Startup::ShowRunning).editor.recipe, made);
-    // Let go, it stays away.
+    // A candidate that is no longer kept does not come back.
     again.pane = Pane::Evolve;
     again.candidate = Some(41);
     press(&mut again, "K");
@@ -126,7 +127,7 @@ fn each_session_has_its_own_desk_and_none_is_overwritten() {
     press(&mut app, "+");
     keep(&mut app, &home);
     let alone = app.editor.recipe.clone();
-    // Over a session with an empty desk the recipe stays, and lies with both.
+    // If a session with an empty desk is opened, the recipe stays and is stored on both desks.
     open(&mut app, &home, &zoo);
     keep(&mut app, &home);
     assert_eq!(app.editor.recipe, alone);
@@ -139,7 +140,7 @@ fn each_session_has_its_own_desk_and_none_is_overwritten() {
     let of_two = app.editor.recipe.clone();
     assert_eq!(of_two.sources.len(), 2);
 
-    // A session with other models and an empty desk shows its own, whichever comes first.
+    // A session with other models and an empty desk shows its own recipe, whichever arrives first.
     let third = session(&home, "third", &fixture::SOURCES[1..]);
     for desk_first in [true, false] {
         let mut again = start(&home, Startup::ShowRunning);
@@ -161,7 +162,7 @@ fn each_session_has_its_own_desk_and_none_is_overwritten() {
         assert_eq!(again.editor.recipe.sources.len(), 2);
         assert_eq!(again.editor.recipe.sources[0].model, "zoo:math-add");
     }
-    // And what lies with the others is still there.
+    // The recipes on the other desks are still stored.
     assert_eq!(Desk::read(&home, &Whose::Home).unwrap().hand.map(|h| h.recipe), Some(alone));
     let stored = Desk::read(&home, &Whose::Session("two".to_owned())).unwrap();
     assert_eq!(stored.hand.map(|h| h.recipe), Some(of_two));
@@ -179,7 +180,7 @@ fn models_named_by_hand_and_those_of_the_session_stay_listed() {
     let listed = |app: &App, name: &str| app.models.all().iter().any(|m| m.reference == name);
     fixture::serve(&mut app);
     assert!(listed(&app, "/models/mine"));
-    // The engine's stand-in has taken what was to be stored.
+    // `serve` has dropped the request to store the desk, so the test stores it.
     Desk { added: app.models.added.clone(), ..Desk::default() }
         .write(&Desk::path(&home, &Whose::Home))
         .unwrap();
@@ -190,7 +191,7 @@ fn models_named_by_hand_and_those_of_the_session_stay_listed() {
     for name in ["/models/mine", "/models/tuned"] {
         assert!(listed(&again, name), "{name}");
     }
-    // Also after a look around, which the engine answers with what it finds by itself.
+    // The models stay listed after a rescan, to which the engine replies with only the models that it finds itself.
     press(&mut again, "1r");
     fixture::serve(&mut again);
     assert!(listed(&again, "/models/mine") && listed(&again, "/models/tuned"));

@@ -87,12 +87,12 @@ fn the_strip_holds_what_counts_for_the_whole_merge() {
     assert!(app.editor.recipe.normalizes());
     code(&mut app, KeyCode::Down);
     assert_eq!((app.editor.strip, app.editor.cursor.row), (None, 0));
-    // A number outside the range is refused in a sentence.
+    // A number outside the range is refused with a sentence.
     code(&mut app, KeyCode::Right);
     press(&mut app, "1.5");
     code(&mut app, KeyCode::Enter);
     assert!(app.notice.as_ref().is_some_and(|n| n.bad && n.text.starts_with("density is 1.5")));
-    // What must be given for slerp is a column of its own.
+    // The parameter that slerp requires has its own column.
     app.editor.set_method(Method::Slerp);
     let t = columns(&app.editor.recipe).iter().position(|c| c.param == Param::T);
     assert_eq!(t.map(|i| columns(&app.editor.recipe)[i].source), Some(None));
@@ -110,7 +110,7 @@ fn filters_are_shown_as_what_they_are_and_kept() {
     assert!(shown.contains("mlp") && shown.contains("the rest") && shown.contains("density"), "{shown}");
     let columns = app.editor.columns();
     assert_eq!(columns.len(), 3);
-    // The gradient over the MLPs is spread, not flattened: 0 at the first block, 1 at the last.
+    // The gradient over the MLPs is kept: 0 at the first block, 1 at the last.
     let at = |app: &App, row, column| app.editor.value(Cell { row, column });
     assert_eq!((at(&app, 1, 0), at(&app, 5, 0), at(&app, 3, 1)), (Some(0.0), Some(1.0), Some(0.25)));
     app.editor.cursor = Cell { row: 3, column: 1 };
@@ -123,14 +123,14 @@ fn filters_are_shown_as_what_they_are_and_kept() {
     let block = LayerGroup::Block(2);
     assert_eq!(list[1].value.at(block, fixture::LAYERS), Some(0.75));
     assert_eq!(list[0].value.at(block, fixture::LAYERS), Some(0.5));
-    // And written and read again it is the same recipe.
+    // Written and read again, it is the same recipe.
     let again =
         RecipeFile::from_toml(&app.editor.recipe.to_toml(), "r.toml", false).unwrap().into_recipe().unwrap();
     assert_eq!(again, app.editor.recipe);
 }
 
-/// Slices, and recipes before the one that is opened, come to the engine as they were read, also when the
-/// base turns out to have another depth.
+/// Slices, and recipes merged before the opened one, reach the engine unchanged, even if the base turns out to have
+/// another depth.
 #[test]
 fn what_the_grid_cannot_show_is_tried_as_it_was_read() {
     let slices = "slices: [{sources: [{model: zoo:base, layer_range: [0, 3]}, {model: zoo:ja, layer_range: [1, 4]}]}]\n\
@@ -149,7 +149,7 @@ fn what_the_grid_cannot_show_is_tried_as_it_was_read() {
             (&recipe.slices, &recipe.before, &recipe.tokenizer)
         );
         assert_eq!(shown.models(), recipe.models());
-        // And it is written with all that it rests on.
+        // The written file includes the recipes that it depends on.
         let again = RecipeFile::from_toml(&shown.to_toml(), "r.toml", false).unwrap().into_recipe().unwrap();
         assert_eq!(again, shown);
     }
@@ -195,7 +195,7 @@ fn what_changed_is_marked_with_both_numbers() {
     app.notice = None;
     let shown = screen(&app, 120, 40);
     assert!(shown.contains("0.33>0.90") && shown.contains("1 changed from uniform"), "{shown}");
-    // Against a file, by the sources' names.
+    // A comparison with a file matches the sources by name.
     let mut other = app.editor.uniform();
     other.sources.swap(0, 2);
     app.read("other.toml".into(), Reading::Compare, Ok((Box::new(other), String::new())));
@@ -270,7 +270,7 @@ fn the_mouse_chooses_drags_and_turns() {
     assert_eq!(app.editor.block().cells(), 6);
     app.mouse(event(MouseEventKind::ScrollUp, place(cell(2, 2))), &hits);
     assert_eq!(app.editor.value(Cell { row: 3, column: 1 }), Some(0.35));
-    // Over another cell the wheel first goes there.
+    // Over another cell the wheel first moves the cursor there.
     app.mouse(event(MouseEventKind::ScrollDown, place(cell(5, 0))), &hits);
     assert_eq!(app.editor.value(Cell { row: 5, column: 0 }), Some(0.3));
     assert_eq!(app.editor.value(Cell { row: 3, column: 1 }), Some(0.35));
@@ -362,7 +362,7 @@ fn models_are_added_by_name_and_measured() {
     press(&mut app, "r");
     fixture::serve(&mut app);
     assert!(app.models.all().iter().any(|m| m.reference == "/models/mine"));
-    // Another choice of sources is measured anew, once.
+    // Another choice of sources is measured again, once.
     app.models.cursor = 3;
     press(&mut app, " ");
     let asked =

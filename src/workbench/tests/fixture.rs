@@ -1,5 +1,5 @@
-//! A session that never ran: plausible events in a fixed order, without a clock, for pictures of
-//! the panes that stay the same.
+//! A session that never ran: plausible events in a fixed order and without a clock, so that pictures of the panes stay
+//! the same. The workbench's tests build on it.
 
 mod engine;
 
@@ -64,7 +64,7 @@ fn weights(chance: &mut Chance, centre: &[f64], sigma: f64) -> Vec<f64> {
     centre.iter().map(|c| draw(c, chance.next()).clamp(-0.3, 1.8)).collect()
 }
 
-/// The first `generations` of the session, the last of them half done.
+/// The first `generations` generations of the session, the last of them half done.
 pub fn events(generations: u64) -> Vec<Event> {
     let groups = LAYERS + 2;
     let mut chance = Chance(0x59_6f_73_65_67_69);
@@ -167,7 +167,7 @@ pub fn records(events: Vec<Event>) -> Vec<Record> {
     events.into_iter().enumerate().map(record).collect()
 }
 
-/// A workbench that has just found its engine.
+/// A workbench that has just connected to its engine.
 pub fn fresh() -> App {
     let mut app = App::new(theme(), StartConfig::default(), Startup::ShowRunning);
     app.connected("cpu".to_owned());

@@ -1,4 +1,4 @@
-//! Text that would steer a terminal, fed through everything that is drawn.
+//! Text with terminal control sequences passes through everything that is drawn, and no sequence reaches the screen.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -1,4 +1,4 @@
-//! The interface in Japanese: everything is drawn, in its columns, and nothing is left in English.
+//! The interface in Japanese: everything is drawn in its columns, and nothing is left in English.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::workbench::app::{App, Pane};
 use crate::workbench::messages::{self, Language};
 use crate::workbench::text::width;
 
-/// The language of this test's thread, English again at its end.
+/// Sets the language of this test's thread, and sets English again when dropped.
 struct Speaking;
 
 impl Speaking {
@@ -98,7 +98,7 @@ fn every_overlay_in_japanese() {
     assert!(screen(&app, 80, 24).contains("zooを停止しますか？後で再開できます。"));
 }
 
-/// Whether a source line holds a text of two or more English words.
+/// Whether a source line contains a string of two or more English words.
 fn says_something(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     let texts = code.split('"').skip(1).step_by(2);
@@ -123,7 +123,7 @@ fn what_is_said_stands_in_one_place() {
         sources(&folder.join(room), &mut files);
     }
     files.extend(["mod", "receive"].map(|f| folder.join(f).with_extension("rs")));
-    // The row of an action holds its messages in both languages, or does not compile.
+    // An action's row has its messages in both languages, otherwise it does not compile.
     files.retain(|f| f.file_name().is_some_and(|name| name != "actions.rs"));
     assert!(files.len() > 25, "the folders have moved: {files:?}");
     for file in files {

@@ -1,4 +1,4 @@
-//! Keys in, commands and frames out.
+//! Keys come in, commands and frames go out: each pane's keys, from the key press to the command for the engine.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
@@ -45,7 +45,7 @@ fn a_held_key_asks_once_with_the_latest_value() {
     assert!((recipe.sources[0].weight().values()[0] - 0.7).abs() < 1e-9);
     assert_eq!(questions, &[0, 1, 2]);
     assert!(sent(&mut app).is_empty());
-    // A number being typed is not tried until it is set.
+    // A number being typed is not sent to the engine until it is set.
     press(&mut app, "1.25");
     assert!(sent(&mut app).is_empty());
     code(&mut app, KeyCode::Enter);
@@ -63,7 +63,7 @@ fn answers_before_stay_beside_answers_now() {
     app.effects.clear();
     app.sent(500, Ask::Try { revision: 1 });
     assert_eq!(app.preview.before, first);
-    // Superseded at once by a newer request: what was before stays.
+    // A newer request supersedes this one at once, so the answers from before the edit stay.
     app.sent(501, Ask::Try { revision: 2 });
     app.receive(Message::Reply { id: 500, reply: Reply::Superseded });
     assert_eq!(app.preview.before, first);
@@ -172,7 +172,7 @@ fn filters_compare_with_the_pinned_column() {
     app.pane = Pane::Answers;
     fixture::serve(&mut app);
     assert_eq!(app.shown_questions().len(), 40);
-    // From the base, pinned, to the best: gained are right there and not here.
+    // The base is pinned and the best is current: gained questions are right for the best, wrong for the base.
     assert_eq!(app.current_column(), Some(AnswerColumn::Best));
     for _ in 0..20 {
         press(&mut app, "h");
@@ -189,7 +189,7 @@ fn filters_compare_with_the_pinned_column() {
     assert!(!app.notice.as_ref().unwrap().text.contains("copied"));
 }
 
-/// The columns of the actions' rows say what is so.
+/// The reach and the needs in each action's row are true.
 #[test]
 fn what_only_looks_changes_nothing_and_what_needs_a_session_waits_for_one() {
     let changes = |effect: &Effect| match effect {
@@ -243,7 +243,7 @@ fn orders_go_to_the_session() {
         .map(|c| serde_json::to_value(c).unwrap()["do"].as_str().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(names, ["pause", "stop", "inject", "questions"]);
-    // The questions come, and three of them are chosen: 0 goes, 7 comes.
+    // The questions arrive, and three of them are chosen: 0 is removed, 7 is added.
     let all = (0..12).map(fixture::watched).collect();
     app.sent(900, Ask::Questions);
     app.receive(Message::Reply { id: 900, reply: Reply::Questions(all) });
@@ -340,7 +340,7 @@ fn a_lost_engine_is_found_again_without_losing_events() {
         _ => None,
     });
     assert_eq!(since, Some(before.seq));
-    // An engine that sends the past again does no harm.
+    // An engine that sends earlier events again does no harm.
     for record in fixture::records(fixture::events(9)) {
         app.receive(Message::Event { session: "zoo".to_owned(), record });
     }

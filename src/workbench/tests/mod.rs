@@ -1,4 +1,4 @@
-//! The workbench without a terminal: keys in, frames out.
+//! The workbench without a terminal: keys come in, frames go out. `fixture` gives the sessions that the tests share.
 
 mod desk;
 mod editing;

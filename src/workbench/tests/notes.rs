@@ -1,4 +1,4 @@
-//! Notes of the engine and the state of a session are seen without opening the log.
+//! The user sees notes of the engine and the state of a session without opening the log.
 
 use super::fixture;
 use super::keys::press;
@@ -14,7 +14,7 @@ fn say(app: &mut App, at_ms: u64, level: &str, text: &str) {
     app.receive(Message::Live { session: None, live });
 }
 
-/// A session that had to do with the CPU, from its first event on.
+/// A session that runs on the CPU for lack of a GPU, from its first event on.
 fn on_the_cpu() -> App {
     let mut app = fixture::fresh();
     app.open_session("zoo");
@@ -37,7 +37,7 @@ fn notes_are_seen_once_and_stay_readable() {
     assert_eq!((app.log.unread(app.session()), app.notice.is_none()), (0, true));
     say(&mut app, 2, "note", NOTE);
     assert!(app.notice.as_ref().is_some_and(|n| n.text == NOTE && !n.bad));
-    // What is being said is not talked over.
+    // A new line does not replace the notice that is shown.
     say(&mut app, 3, "error", "g1 #2: no worker takes the job");
     assert!(app.notice.as_ref().is_some_and(|n| n.text == NOTE));
     press(&mut app, "j");
@@ -57,7 +57,7 @@ fn notes_are_seen_once_and_stay_readable() {
 fn what_a_session_found_when_it_began_is_told_to_who_comes_later() {
     let mut app = on_the_cpu();
     assert_eq!(app.log.unread(app.session()), 2);
-    // The engine that runs it says the same.
+    // The engine that runs the session sends the same note.
     say(&mut app, 9, "note", NOTE);
     assert_eq!(app.log.unread(app.session()), 2);
     app.pane = Pane::Evolve;
@@ -79,7 +79,7 @@ fn what_was_said_of_another_session_or_before_does_not_greet() {
     let mut app = fixture::fresh();
     app.since_ms = 1000;
     app.notice = None;
-    // What the engine tells who connects.
+    // The engine resends earlier log lines to a new connection.
     said(&mut app, Some("other"), 500, killed);
     assert!(app.notice.is_none());
     let mut app = {
@@ -92,7 +92,7 @@ fn what_was_said_of_another_session_or_before_does_not_greet() {
         shown
     };
     assert!(app.notice.is_none());
-    // It stands in the log under its session's name; what the shown session had to say is news there.
+    // The line is in the log with its session's name. Only the shown session's line counts as unread.
     assert_eq!(app.log.unread(app.session()), 1);
     press(&mut app, "L");
     let log = screen(&app, 120, 40);
@@ -154,11 +154,11 @@ fn stages_stand_in_the_chart() {
     for (width, height) in [(80, 24), (120, 40), (200, 60)] {
         let text = screen(&app, width, height);
         assert!(text.contains("stage 2/2 paths"), "{text}");
-        // The name stands to the right of an upright line that goes down through the chart.
+        // The name is to the right of a vertical line through the chart.
         let border =
             text.lines().find_map(|l| Some(l.split("│ paths").next()?.to_owned()).filter(|b| b != l));
         let column = border.map_or(0, |b| b.chars().count());
-        // Past the axis and the first stage's generations.
+        // To the right of the axis and of the first stage's generations.
         assert!(column > 10, "{text}");
     }
     assert!(screen(&app, 60, 18).contains("stage 2/2"));
@@ -177,7 +177,7 @@ fn where_nothing_streams_the_best_ones_answers_are_shown_while_it_runs() {
     let text = screen(&app, 120, 40);
     let best = app.run.as_ref().unwrap().state.best_entry().unwrap().candidate.label.clone();
     assert!(text.contains(&format!("{best} ")) && text.contains("expected"), "{text}");
-    // Once something streams it takes that place, and the last of it stays between two candidates.
+    // A streamed answer replaces the stored one, and the last one stays between two candidates.
     let mut live = |live| app.receive(Message::Live { session: Some("zoo".to_owned()), live });
     live(Live::Watching { questions: (0..3).map(fixture::watched).collect() });
     for candidate in [138, 139, 140] {
@@ -205,7 +205,7 @@ fn what_is_expected_is_never_cut() {
         let text = screen(&app, width, height);
         assert!(text.contains(gold), "{width}x{height}:\n{text}");
     }
-    // A wide recipe leaves the samples little room.
+    // Beside a wide recipe the samples have little room.
     let sources: Vec<String> = (0..5).map(|i| format!("/m/source-{i}")).collect();
     app.editor.set_pool("zoo:base", &sources, fixture::LAYERS);
     app.editor.set_method(crate::recipe::Method::DareTies);
@@ -227,7 +227,7 @@ fn in_ascii_each_line_of_the_chart_has_its_own_mark() {
     for label in ["* best 0.", "o mean 0.", "+ held-out 0."] {
         assert!(text.contains(label), "{label}:\n{text}");
     }
-    // The chart's own rows, left of the reference points.
+    // The rows of the chart, left of the reference points.
     let chart: String = text.lines().skip(4).take(14).flat_map(|l| l.chars().take(60)).collect();
     for mark in ['*', 'o', '+', '.'] {
         assert!(chart.matches(mark).count() > 2, "{mark}:\n{text}");

@@ -1,4 +1,4 @@
-//! The documentation's pictures are what the code draws.
+//! The documentation's pictures match what the code draws.
 
 use std::path::Path;
 

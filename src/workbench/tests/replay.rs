@@ -1,5 +1,4 @@
-//! The recorded session played again through the workbench, without a terminal and without an
-//! engine.
+//! The recorded session is played again through the workbench, without a terminal and without an engine.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
@@ -37,7 +36,7 @@ impl Stage {
         (Self { app, inbox, engine: None, playback }, again)
     }
 
-    /// Takes in what comes until `enough`.
+    /// Takes in events until `enough` holds.
     fn until(&mut self, what: &str, enough: impl Fn(&App) -> bool) {
         while !enough(&self.app) {
             match self.inbox.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("never {what}")) {
@@ -80,10 +79,10 @@ fn a_session_is_seen_again_to_its_end() {
     assert_eq!(stage.app.run.as_ref().unwrap().state, source.state);
     assert_eq!(source.state.status, Status::Finished);
     assert!(screen(&stage.app, 80, 24).contains(&format!("replay ended {of}/{of}")));
-    // Answers that the recording holds are there to read.
+    // Answers in the recording can be read.
     stage.app.pane = Pane::Answers;
     stage.until("answered", |a| !a.shown_questions().is_empty());
-    // The best candidate's recipe was evaluated: its answers are its sample answers too.
+    // The best candidate's recipe was evaluated, so its answers also serve as its sample answers.
     stage.app.pane = Pane::Evolve;
     press(&mut stage.app, "e");
     stage.until("answered by hand", |a| a.preview.now.is_some());
@@ -129,14 +128,14 @@ fn nothing_can_be_changed() {
             stage.app.pane = pane;
             press(&mut stage.app, &key.to_string());
             let said = stage.app.notice.as_ref().map_or("", |n| n.text.as_str());
-            // A digit begins a number elsewhere; here it is no key at all.
+            // Outside a replay a digit begins a number; in a replay it does nothing.
             assert!(said.contains("This is a replay") || key == '0', "{key} in {pane:?} says {said:?}");
             assert!(stage.app.overlay.is_none(), "{key} in {pane:?}");
             assert!(stage.app.effects.is_empty(), "{key} in {pane:?}: {:?}", stage.app.effects);
         }
     }
     assert_eq!((stage.app.editor.recipe.clone(), stage.app.models.pool.clone()), (before, pool));
-    // Help lists what is left, the replay's own keys first.
+    // Help lists the actions that a replay allows, the replay's own first.
     stage.app.pane = Pane::Evolve;
     press(&mut stage.app, "?");
     let help = screen(&stage.app, 80, 24);

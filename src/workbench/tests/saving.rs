@@ -1,5 +1,5 @@
-//! Prompts that write a file: the name's ending gives the format, nothing is written over unasked, and a name that
-//! failed can be mended.
+//! Prompts that write a file: the name's ending gives the format, no file is overwritten without a question, and a name
+//! that failed can be corrected.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::workbench::effect::{Effect, Reading};
 use crate::workbench::files::write;
 use crate::workbench::overlays::{Overlay, Prompt, Purpose};
 
-/// Writes what the workbench wants written, as its loop does.
+/// Writes the files that the workbench requests, as its event loop does.
 fn act(app: &mut App) {
     for effect in std::mem::take(&mut app.effects) {
         if let Effect::Write { output, path, content, over } = effect {
@@ -23,7 +23,7 @@ fn act(app: &mut App) {
     }
 }
 
-/// Types a name over what stands in the line, and takes it.
+/// Replaces the text in the prompt by a name, and presses Enter.
 fn submit(app: &mut App, path: &Path) {
     assert!(matches!(app.overlay, Some(Overlay::Prompt(_))), "{:?}", app.overlay);
     app.key(crossterm::event::KeyEvent::new(KeyCode::Char('u'), crossterm::event::KeyModifiers::CONTROL));
@@ -58,7 +58,7 @@ fn the_ending_names_the_notation() {
     }
     let yaml = std::fs::read_to_string(folder.path().join("r.yaml")).unwrap();
     assert!(yaml.contains("merge_method: task_arithmetic"), "{yaml}");
-    // Another ending is no recipe's: it is said, and the name stays to be mended.
+    // Another ending is not a recipe's: a notice says so, and the name stays in the prompt to be corrected.
     let json = folder.path().join("r.json");
     press(&mut app, "w");
     submit(&mut app, &json);
@@ -92,7 +92,7 @@ fn a_file_there_is_asked_about() {
     press(&mut app, "w");
     submit(&mut app, &path);
     assert!(matches!(app.overlay, Some(Overlay::Confirm(_))));
-    // No: another name can be typed; Esc says no as well.
+    // After no, another name can be typed. Esc also means no.
     press(&mut app, "n");
     stands(&app, Purpose::Save, &path);
     submit(&mut app, &path);
@@ -104,7 +104,7 @@ fn a_file_there_is_asked_about() {
     act(&mut app);
     assert_eq!(app.overlay, None);
     assert_eq!(Recipe::open(&path).unwrap().sources, app.editor.recipe.sources);
-    // From here on it is this recipe's own file, until somebody else changes it.
+    // From now on the file belongs to this recipe, until another program changes it.
     press(&mut app, "+w");
     app.key(KeyCode::Enter.into());
     act(&mut app);
@@ -128,7 +128,7 @@ fn a_name_that_came_to_nothing_stays_in_the_line() {
     submit(&mut app, &nowhere);
     assert!(app.notice.as_ref().is_some_and(|n| n.bad));
     stands(&app, Purpose::Save, &nowhere);
-    // Left with Esc it is offered again, once.
+    // After Esc the failed name is offered again, once.
     app.key(KeyCode::Esc.into());
     app.typed.insert(Purpose::Save, nowhere.display().to_string());
     press(&mut app, "w");
@@ -137,7 +137,7 @@ fn a_name_that_came_to_nothing_stays_in_the_line() {
     press(&mut app, "w");
     stands(&app, Purpose::Save, Path::new("recipe.toml"));
     app.key(KeyCode::Esc.into());
-    // The same of a recipe that can't be read, to edit or to compare with, and of a model.
+    // The same holds for a recipe that can't be read, to edit or to compare with, and for a model.
     for (why, purpose) in [(Reading::Edit, Purpose::Open), (Reading::Compare, Purpose::Compare)] {
         app.read(nowhere.clone(), why, Err("there is no such file".to_owned()));
         stands(&app, purpose, &nowhere);

@@ -1,4 +1,4 @@
-//! Pictures of each pane as text.
+//! Snapshots of each pane as text.
 
 use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::layout::Rect;
@@ -7,7 +7,7 @@ use super::fixture;
 use crate::workbench::app::{App, Pane};
 use crate::workbench::panes;
 
-/// The screen as lines of text; a wide letter stands for its two cells.
+/// The screen as lines of text. A wide letter covers two cells.
 pub fn screen(app: &App, width: u16, height: u16) -> String {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     panes::draw(app, &mut buffer);

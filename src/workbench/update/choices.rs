@@ -1,6 +1,6 @@
-//! What the answers given in an overlay do: an item picked from a list, a line typed, yes or no.
+//! Carries out the answer given in an overlay: an item picked from a list, a typed line, yes or no.
 //!
-//! `overlay.rs` calls when the overlay is closed by its answer; panes open prompts through [`App::prompt`].
+//! `overlay.rs` calls it when an answer closes the overlay. Panes open prompts through [`App::prompt`].
 
 use crate::workbench::action::{Action, AppAction};
 use crate::workbench::app::App;
@@ -10,11 +10,11 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Choice, Does, Overlay, Prompt, Purpose};
 
 impl App {
-    /// Does what was picked from a list.
+    /// Carries out the item picked from a list.
     pub(super) fn choose(&mut self, choice: &Choice) {
         match *choice {
             Choice::Do(action) => {
-                // An action that belongs to another pane is done there.
+                // An action of another pane is carried out in that pane.
                 let panes = action.row().panes;
                 if let Some(pane) = panes.first().filter(|_| !panes.contains(&self.pane)) {
                     self.pane = *pane;
@@ -31,7 +31,7 @@ impl App {
         }
     }
 
-    /// Does what a line was typed for.
+    /// Carries out the purpose of a typed line.
     pub(super) fn submit(&mut self, purpose: Purpose, text: &str) {
         let text = &from_home(text, std::env::var("HOME").ok());
         if text.is_empty() {
@@ -50,14 +50,14 @@ impl App {
         }
     }
 
-    /// Opens a line to type. It begins with the text that could not be used the last time, else with `text`.
+    /// Opens a prompt. It begins with the text that could not be used last time, else with `text`.
     pub(in crate::workbench) fn prompt(&mut self, purpose: Purpose, text: String) {
         let text = self.typed.remove(&purpose).unwrap_or(text);
         self.overlay = Some(Overlay::Prompt(Prompt::new(purpose, text)));
     }
 
-    /// A typed name could not be used: the line opens again with it, at once or, where another overlay is
-    /// open, the next time that the line is asked for.
+    /// Opens a prompt again with a name that could not be used. If another overlay is open, the name is kept for the
+    /// next prompt with this purpose.
     pub(in crate::workbench) fn ask_again(&mut self, purpose: Purpose, text: &str) {
         self.typed.insert(purpose, text.to_owned());
         if self.overlay.is_none() {
@@ -65,7 +65,7 @@ impl App {
         }
     }
 
-    /// A question was answered with yes.
+    /// Carries out a question's action after yes.
     pub(super) fn say_yes(&mut self, does: Does) {
         match does {
             Does::Start => self.start(),
@@ -75,7 +75,7 @@ impl App {
         }
     }
 
-    /// A question was answered with no: a file's name can be typed again.
+    /// Handles a question answered with no: a file's name can be typed again.
     pub(super) fn say_no(&mut self, does: Does) {
         match does {
             Does::Start | Does::Stop => {}
@@ -84,7 +84,7 @@ impl App {
     }
 }
 
-/// A path that begins at `~`, as a shell would read it.
+/// Expands a leading `~` in a path, as a shell does.
 fn from_home(text: &str, home: Option<String>) -> String {
     match (text.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => format!("{}/{rest}", home.trim_end_matches('/')),

@@ -1,6 +1,6 @@
-//! What the actions of every pane do: from pane to pane, the cursor, help, the log, leaving.
+//! Carries out the actions of every pane: changing panes, moving the cursor, help, the log, quitting.
 //!
-//! Their names and keys stand in `action/app.rs`; `update/mod.rs` calls.
+//! Their names and keys are in `action/app.rs`; `update/mod.rs` calls it.
 
 use crate::session::protocol::Command;
 use crate::workbench::action::AppAction;
@@ -13,7 +13,7 @@ use crate::workbench::overlays::{Overlay, Picker};
 const PAGE: isize = 10;
 
 impl App {
-    /// Does an action that every pane has.
+    /// Carries out an action that every pane has.
     pub(super) fn act_everywhere(&mut self, action: AppAction) {
         match action {
             AppAction::GoModels => self.pane = Pane::Models,
@@ -50,13 +50,13 @@ impl App {
         }
     }
 
-    /// Goes to the pane that stands `by` places to the right, round the end.
+    /// Shows the pane `by` places to the right, wrapping around.
     fn turn(&mut self, by: usize) {
         let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
         self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
     }
 
-    /// Moves the cursor of the pane.
+    /// Moves the cursor of the current pane.
     fn move_by(&mut self, rows: isize, columns: isize) {
         match self.pane {
             Pane::Models => {

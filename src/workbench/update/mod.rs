@@ -1,8 +1,8 @@
-//! Keys, pastes and mouse events come in; each is handed to the overlay or the pane that it is for, and
-//! changes the state.
+//! Keys, pastes and mouse events come in. Each is passed to the open overlay or the current pane, and changes the
+//! state.
 //!
-//! A key becomes an [`Action`] by the person's key table; what an action does stands in
-//! `panes/<pane>/update.rs`, for those of every pane in `everywhere.rs`. The event loop calls.
+//! The user's key map turns a key into an [`Action`]. A pane's actions are carried out in `panes/<pane>/update.rs`,
+//! those of every pane in `everywhere.rs`. The event loop calls it.
 
 mod choices;
 mod everywhere;
@@ -24,7 +24,7 @@ impl App {
             return;
         }
         self.notice = None;
-        // A terminal sends Escape followed at once by a letter as Alt with that letter: close the list.
+        // A terminal sends Escape followed at once by a letter as Alt with that letter, so Alt closes the list.
         let alt = matches!(key.code, KeyCode::Char(_)) && key.modifiers.contains(KeyModifiers::ALT);
         if alt && !matches!(self.overlay, None | Some(Overlay::Prompt(_))) {
             self.overlay = None;
@@ -46,7 +46,7 @@ impl App {
         }
     }
 
-    /// Takes in a pasted text: it goes where a key's letter would go.
+    /// Takes in a pasted text. It goes where typed letters would go.
     pub fn paste(&mut self, text: &str) {
         if let Some(Overlay::Prompt(prompt)) = &mut self.overlay {
             prompt.insert(text);
@@ -65,7 +65,8 @@ impl App {
         }
     }
 
-    /// Does what a key, help or the palette chose. A replay allows only actions that change nothing.
+    /// Carries out an action chosen by a key, in help or in the palette. A replay allows only actions that change
+    /// nothing.
     pub fn act(&mut self, action: Action) {
         if self.replay.is_some() && !action.only_looks() {
             // The key that pauses a run pauses its replay.

@@ -1,7 +1,7 @@
 //! Mouse events, while the workbench has the mouse: clicks, drags and the wheel.
 //!
-//! While drawing, the panes record what lies where ([`Hit`]); the event loop hands an event and those records
-//! in.
+//! While drawing, the panes record the areas that can be clicked ([`Hit`]). The event loop passes an event and the
+//! last frame's records.
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
@@ -12,7 +12,7 @@ use crate::workbench::editor::Editor;
 use crate::workbench::panes::Hit;
 
 impl Editor {
-    /// Whether the cursor or the selected block is on what was hit.
+    /// Whether the cursor or the selected block is already on the thing that was hit.
     fn holds(&self, hit: Hit) -> bool {
         match hit {
             Hit::Cell(cell) => self.strip.is_none() && self.block().contains(cell),
@@ -23,7 +23,7 @@ impl Editor {
 }
 
 impl App {
-    /// Takes in a mouse event; `hits` are those of the last frame.
+    /// Takes in a mouse event. `hits` are the records of the last frame.
     pub fn mouse(&mut self, event: MouseEvent, hits: &[(Rect, Hit)]) {
         if self.overlay.is_some() {
             return;

@@ -1,7 +1,7 @@
-//! Keys while an overlay is open: each kind of overlay has its own function here.
+//! Keys while an overlay is open. Each kind of overlay has its own function here.
 //!
-//! `update/mod.rs` calls with every key until the overlay is closed. What an answer, a choice or a typed
-//! line does stands in `choices.rs`.
+//! `update/mod.rs` calls it with every key until the overlay is closed. `choices.rs` carries out answers, choices and
+//! typed lines.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -49,7 +49,7 @@ impl App {
                 self.watch(questions);
             }
             KeyCode::Tab if picker.ticked.is_some() => picker.tick(),
-            // Where nothing matches, the list says so and stays.
+            // If nothing matches, the list says so and stays open.
             KeyCode::Enter => {
                 if let Some(choice) = picker.chosen().map(|i| i.choice.clone()) {
                     self.overlay = None;
@@ -169,7 +169,7 @@ impl App {
         }
     }
 
-    /// Shows a step of the tour beside its pane; past the last one it is over.
+    /// Shows a step of the tour over its pane. After the last step the tour is closed.
     pub(super) fn tour(&mut self, step: usize) {
         self.overlay = (step < tour::STEPS).then_some(Overlay::Tour(step));
         if step < tour::STEPS {

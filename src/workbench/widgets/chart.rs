@@ -1,5 +1,5 @@
-//! A line chart: axes with round numbers, lines of braille dots, and each line's name at its end rather than in a
-//! legend. Evolve draws fitness with it.
+//! A line chart: axes with round numbers, lines of braille dots, and each line's name at its end instead of a legend.
+//! The Evolve pane draws fitness with it.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,7 +9,7 @@ use crate::workbench::canvas::Canvas;
 use crate::workbench::text::width;
 use crate::workbench::theme::Tone;
 
-/// Greater heights are drawn at the top.
+/// Greater heights are drawn at the top edge.
 const HIGHEST: f64 = 1e100;
 
 /// A named line.
@@ -17,7 +17,7 @@ pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
     pub style: Style,
-    /// The glyph that draws the line where the terminal has no braille, and that stands beside its name.
+    /// The glyph that draws the line if the terminal has no braille. It is also shown beside the line's name.
     pub mark: char,
 }
 
@@ -33,7 +33,7 @@ pub struct Border {
     pub x: f64,
 }
 
-/// What the chart shows.
+/// The chart's content.
 pub struct Chart {
     pub series: Vec<Series>,
     pub levels: Vec<Level>,
@@ -43,14 +43,14 @@ pub struct Chart {
     pub x_title: &'static str,
 }
 
-/// The dots of one cell as bits of its braille pattern, and the series that drew there last.
+/// The dots of one cell as bits of its braille pattern, and the series that drew in it last.
 #[derive(Clone, Copy, Default)]
 struct Dots {
     bits: u8,
     series: usize,
 }
 
-/// The plot's own coordinates.
+/// The plot's coordinates.
 struct Frame {
     plot: Rect,
     x_max: f64,
@@ -127,7 +127,7 @@ impl Chart {
         }
     }
 
-    /// Writes each vertical line's name at its foot, as far as the next one.
+    /// Writes each vertical line's name at its foot, cut where the next name begins.
     fn border_names(&self, canvas: &mut Canvas<'_>, frame: &Frame) {
         let columns = self.border_columns(frame);
         let dim = canvas.theme.tone(Tone::Dim);
@@ -137,7 +137,7 @@ impl Chart {
         }
     }
 
-    /// The step between two numbers on the y axis, and the axis' end.
+    /// The step between two numbers on the y axis, and the axis's end.
     fn scale(&self, height: u16) -> (f64, f64) {
         let values = self.series.iter().flat_map(|s| s.points.iter().map(|p| p.1));
         let finite = values.chain(self.levels.iter().map(|l| l.y)).filter(|y| y.is_finite());
@@ -192,8 +192,8 @@ impl Chart {
             let text = format!("{} {}", level.name, number(level.y));
             labels.push((frame.row(level.y), text, canvas.theme.tone(Tone::Dim)));
         }
-        // From the top down, each label takes its own row or the next free one below; labels past the bottom are
-        // then pushed up.
+        // From the top down, each label takes its own row or the next free row below. Labels past the bottom are
+        // then moved up.
         labels.sort_by_key(|l| l.0);
         let mut rows: Vec<u16> = labels.iter().map(|l| l.0).collect();
         for i in 1..rows.len() {
@@ -212,7 +212,7 @@ impl Chart {
     }
 }
 
-/// A number in five cells where it can be: `0.25`, `1234`, `2e7`.
+/// A number in five cells if possible: `0.25`, `1234`, `2e7`.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size < 100.0 => format!("{value:.2}"),
@@ -257,7 +257,7 @@ mod tests {
         Chart { series, levels: Vec::new(), borders: Vec::new(), x_max: 5.0, x_title: "generation" }
     }
 
-    /// Whatever the range, a handful of round numbers stand on the axis.
+    /// For any range, the axis shows a few round numbers.
     #[test]
     fn the_axis_has_a_few_numbers_for_any_range() {
         for (top, step) in [(0.9, 0.2), (1.0, 0.2), (4.0, 1.0), (70.0, 20.0), (1e6, 200_000.0), (1e8, 2e7)] {

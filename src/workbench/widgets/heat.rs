@@ -1,5 +1,5 @@
-//! Heat maps: a recipe as a grid with a row a layer group and a column a source's parameter, and a genome as a strip
-//! of colours.
+//! Heat maps. A recipe is drawn as a grid with a row for each layer group and a column for each source's parameter; a
+//! genome is drawn as a strip of colours. The Recipe and Evolve panes and the recipe overlay use them.
 
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -13,7 +13,7 @@ use crate::workbench::panes::Hit;
 use crate::workbench::text::clip;
 use crate::workbench::theme::Tone;
 
-/// Cells of the row names and the gap after them.
+/// Width in cells of the row names and the gap after them.
 const NAMES: u16 = 6;
 /// Narrowest and widest column of the grid.
 const NARROW: u16 = 6;
@@ -21,7 +21,7 @@ const WIDE: u16 = 10;
 const COMPACT: u16 = 9;
 /// Width of a column that shows two numbers: the compared recipe's and this one's.
 const PAIR: u16 = 12;
-/// Range of the colours for weights, where no search space gives one.
+/// Range of the colours for weights, if no search space gives one.
 pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 
 /// A recipe to draw as a grid.
@@ -29,12 +29,12 @@ pub const WEIGHTS: (f64, f64) = (-0.3, 1.8);
 pub struct Grid<'a> {
     pub recipe: &'a Recipe,
     pub layers: usize,
-    /// The cell that keys act on; none where the grid can't be edited.
+    /// The cell under the cursor; `None` if the grid can't be edited.
     pub cursor: Option<Cell>,
     pub block: Option<CellRange>,
     /// The number being typed into the cursor's cell.
     pub typing: Option<&'a str>,
-    /// The recipe to compare with: where a cell differs, its number stands before this recipe's.
+    /// The recipe to compare with. If a cell differs, the other recipe's number is shown before this recipe's.
     pub compared: Option<&'a Compared>,
     /// A click chooses a cell.
     pub live: bool,
@@ -53,13 +53,13 @@ impl<'a> Grid<'a> {
         NAMES + self.widest() * columns(self.recipe).len() as u16
     }
 
-    /// Least width that shows every number.
+    /// Smallest width that shows every number.
     #[must_use]
     pub fn compact_width(&self) -> u16 {
         NAMES + COMPACT * columns(self.recipe).len() as u16
     }
 
-    /// Rows that the whole grid takes.
+    /// Number of rows of the whole grid.
     #[must_use]
     pub fn rows(&self) -> u16 {
         head_rows(self.recipe, &columns(self.recipe)) + LayerGroup::count(self.layers) as u16
@@ -69,7 +69,7 @@ impl<'a> Grid<'a> {
         if self.compared.is_some() { PAIR } else { WIDE }
     }
 
-    /// Draws the grid and gives the rows used.
+    /// Draws the grid and returns the number of rows used.
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         let all = columns(self.recipe);
         let room = area.width.saturating_sub(NAMES);
@@ -104,7 +104,7 @@ impl<'a> Grid<'a> {
         heads + shown as u16
     }
 
-    /// Writes the headings: source names, below them parameters, below those filters. Gives their rows.
+    /// Writes the headings: source names, below them parameters, below those filters. Returns the number of rows.
     fn heads(&self, canvas: &mut Canvas<'_>, area: Rect, all: &[Column], left: usize, wide: u16) -> u16 {
         let rows = head_rows(self.recipe, all);
         let fit = usize::from((area.width - NAMES) / wide);
@@ -179,8 +179,8 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Rows of the headings: a second row for parameters where there are others than weights, a third for filters where
-/// there are any.
+/// Number of heading rows: a second row for parameters if some are not weights, and a third row if there are
+/// filters.
 fn head_rows(recipe: &Recipe, all: &[Column]) -> u16 {
     if all.iter().any(|c| c.filter(recipe).is_some()) {
         return 3;
@@ -188,7 +188,7 @@ fn head_rows(recipe: &Recipe, all: &[Column]) -> u16 {
     if all.iter().any(|c| c.param != Param::Weight) { 2 } else { 1 }
 }
 
-/// Range of a column's colours: that which a search may use.
+/// Range of a column's colours: the parameter's search range.
 fn colours(recipe: &Recipe, column: Column) -> (f64, f64) {
     if column.param == Param::Weight {
         return WEIGHTS;
@@ -202,7 +202,7 @@ pub fn figure(number: f64) -> String {
     if number != 0.0 && number.abs() < 0.005 { format!("{number:.0e}") } else { format!("{number:.2}") }
 }
 
-/// Draws a genome as one row of colours. Where there are more genes than cells, neighbours share one.
+/// Draws a genome as one row of colours. If there are more genes than cells, neighbouring genes share a cell.
 pub fn strip(canvas: &mut Canvas<'_>, area: Rect, genome: &[f64], genes: &[Gene]) {
     let room = usize::from(area.width);
     if genome.is_empty() || room == 0 || area.height == 0 {

@@ -1,5 +1,5 @@
-//! What more than one pane or overlay draws: a recipe as a heat map or as the map of its path, line charts, sample
-//! answers. State comes in by value; nothing here knows the app.
+//! Widgets that more than one pane or overlay draws: a recipe as a heat map or as the map of its path, line charts,
+//! sample answers. The data to draw comes in by value; no widget uses the app.
 
 pub mod chart;
 pub mod heat;

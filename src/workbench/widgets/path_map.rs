@@ -1,5 +1,6 @@
-//! The map of a path (a data-flow merge): a column a model and a row a step, with the layer that the step runs and the
-//! scale on its input. A line leads from column to column.
+//! The map of a path (a data-flow merge): a column for each model and a row for each step, with the layer that the step
+//! runs and the scale on its input. A line connects the steps. The Recipe and Evolve panes and the recipe overlay draw
+//! it.
 
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -12,22 +13,22 @@ use crate::workbench::messages;
 use crate::workbench::panes::Hit;
 use crate::workbench::theme::Tone;
 
-/// Cells of a step's number and the gap after it.
+/// Width in cells of a step's number and the gap after it.
 const NAMES: u16 = 5;
-/// Cells of a scale.
+/// Width in cells of a scale.
 const SCALE: u16 = 9;
 /// Narrowest and widest column of a model.
 const NARROW: u16 = 7;
 const WIDE: u16 = 16;
-/// Scales are coloured up to this.
+/// The scale at which the colour range ends.
 const STRONGEST: f64 = 2.0;
 
 /// A path to draw.
 pub struct PathMap<'a> {
     pub path: &'a [Step],
-    /// The model of the embeddings and the head: the first column.
+    /// The model that gives the embeddings and the head. It is the first column.
     pub base: &'a str,
-    /// The step that keys act on.
+    /// The step under the cursor.
     pub cursor: Option<usize>,
     /// First and last step of a selected block.
     pub block: Option<(usize, usize)>,
@@ -62,7 +63,7 @@ impl<'a> PathMap<'a> {
         NAMES + self.stacks().len() as u16 * WIDE.min(12) + SCALE
     }
 
-    /// Draws the map and gives the rows used.
+    /// Draws the map and returns the number of rows used.
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
         let stacks = self.stacks();
         let room = area.width.saturating_sub(NAMES + SCALE);

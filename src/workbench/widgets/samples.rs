@@ -1,5 +1,5 @@
-//! Sample questions, each with one or two answers below it. Evolve draws streamed answers with it, Recipe those before
-//! and after an edit.
+//! Sample questions, each with one or two answers below it. Evolve draws streamed answers with it, Recipe the answers
+//! before and after an edit.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ pub struct Sample {
     pub style: Style,
     pub text: String,
     pub answer: Option<Answer>,
-    /// It is still being written.
+    /// The answer is still being written.
     pub open: bool,
 }
 
@@ -38,11 +38,11 @@ impl Sample {
     }
 }
 
-/// Verdict of an answer in a few cells: mark, number found, language.
+/// Short verdict of an answer: mark, number found, language.
 #[must_use]
 pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
     let number = answer.number.as_deref().unwrap_or("-");
-    // Where strict and lenient scoring differ, both marks stand there, the strict one first.
+    // If strict and lenient scoring differ, both marks are shown, the strict one first.
     let lenient = answer.lenient_correct.filter(|l| *l != answer.correct).map_or("", |l| theme.verdict(l));
     let text = format!("{}{lenient} {number} {}", theme.verdict(answer.correct), answer.language);
     let tone = match (answer.counts(), answer.correct) {
@@ -60,8 +60,8 @@ pub struct SampledQuestion {
     pub samples: Vec<Sample>,
 }
 
-/// Draws as many questions as there is room for. Each takes the rows that it needs, at most its share of those left;
-/// rows that a short one leaves go to the next.
+/// Draws as many questions as fit. Each takes the rows that it needs, but at most an equal share of the rows left;
+/// unused rows go to the next question.
 pub fn draw_all(canvas: &mut Canvas<'_>, area: Rect, all: &[SampledQuestion]) {
     let need = |asked: &SampledQuestion| {
         let cells = usize::from(area.width);
@@ -95,7 +95,7 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, question: &str, gold: &str, samples
     let rest = Canvas::below(area, asked_rows);
     let columns = columns(samples.len(), rest);
     let wide = columns.first().map_or(0, |c| c.width);
-    // The expected answer stands beside the last heading where it fits whole, else in a row above.
+    // The expected answer is shown beside the last heading if it fits whole, else in a row above.
     let fits = samples
         .last()
         .is_none_or(|s| heading(s, *canvas.theme) + 1 + width(&messages::answer_is(gold)) <= wide.into());
@@ -109,7 +109,7 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, question: &str, gold: &str, samples
     }
 }
 
-/// Columns of one width, two cells between them.
+/// Columns of equal width with two cells between them.
 #[must_use]
 pub fn columns(n: usize, area: Rect) -> Rc<[Rect]> {
     let n = n.max(1) as u16;
@@ -117,13 +117,13 @@ pub fn columns(n: usize, area: Rect) -> Rc<[Rect]> {
     Layout::horizontal((0..n).map(|_| Length(wide))).spacing(2).flex(Flex::Start).split(area)
 }
 
-/// Cells that a sample's heading takes.
+/// Width in cells of a sample's heading.
 fn heading(sample: &Sample, theme: Theme) -> usize {
     let verdict = sample.answer.as_ref().map_or(0, |a| width(&verdict(a, theme).0) + 1);
     width(&visible_cells(&sample.title)) + verdict
 }
 
-/// Writes the expected answer at the right of a row. Where that is too long, its label is left out, then its end.
+/// Writes the expected answer at the right of a row. If it is too long, first its label is left out, then its end.
 fn expected(canvas: &mut Canvas<'_>, row: Rect, gold: &str) {
     let text = messages::answer_is(gold);
     let text = if width(&text) <= row.width.into() { text } else { gold.to_owned() };
@@ -149,7 +149,7 @@ fn column(canvas: &mut Canvas<'_>, area: Rect, sample: &Sample, gold: Option<&st
         text.push('_');
     }
     let lines = wrap(&text, body.width.into());
-    // A text that is being written shows its end, a finished one its beginning.
+    // A text that is still being written shows its end, a finished text its beginning.
     let skip = if sample.open { lines.len().saturating_sub(body.height.into()) } else { 0 };
     let shown = lines.iter().skip(skip).map(String::as_str);
     canvas.lines(body, shown, canvas.theme.tone(Tone::Plain));

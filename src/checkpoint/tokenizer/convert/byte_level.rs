@@ -1,4 +1,5 @@
-//! A byte-level BPE's `vocab.json` and `merges.txt` as the parts of a `tokenizer.json`.
+//! Converts the `vocab.json` and `merges.txt` of a byte-level BPE into the parts of a `tokenizer.json`. `convert` calls
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::checkpoint::untrusted::printable;
 /// Reads both files for a class that builds a byte-level BPE.
 ///
 /// # Errors
-/// The end of a sentence on the checkpoint: which file, which line, what is wrong.
+/// The end of a sentence about the checkpoint: which file, which line, what is wrong.
 pub(super) fn parts(class: Class, vocab: &[u8], merges: &[u8]) -> Result<Parts, String> {
     let vocab: BTreeMap<String, u32> = serde_json::from_slice(vocab)
         .map_err(|e| format!("its {VOCAB} is not the JSON of tokens and their numbers: {e}"))?;

@@ -1,11 +1,11 @@
-//! The merges of a BPE whose file lists only pieces, as transformers' `generate_merges` finds them. In: pieces with their ids
-//! or scores. Out: every pair of pieces that makes a third, the first to be applied first.
+//! The merges of a BPE whose file lists only pieces, computed like transformers' `generate_merges`. In: pieces with
+//! their ids or scores. Out: every pair of pieces that forms a third, in the order of application.
 
 use std::collections::HashMap;
 
 use super::sentencepiece_file::LONGEST;
 
-/// Which lengths pieces have, in bytes: only a cut into two of them is looked up.
+/// The lengths in bytes that occur among pieces: only splits into two such lengths are looked up.
 struct Lengths([bool; LONGEST + 1]);
 
 impl Lengths {
@@ -15,14 +15,14 @@ impl Lengths {
         Self(out)
     }
 
-    /// Longer ones, which only other files can give a name to, are not cut.
+    /// Longer pieces are not split; only other files can add names that long.
     fn has(&self, length: usize) -> bool {
         self.0.get(length) == Some(&true)
     }
 }
 
-/// Every way to make a piece of two others, the pieces by their ids and then by the lengths of the
-/// halves, as transformers' `generate_merges` has them.
+/// Every pair of pieces that forms a piece, ordered by piece id and then by the lengths of the halves, as in
+/// transformers' `generate_merges`.
 pub(super) fn by_id(vocab: &HashMap<&str, u32>) -> Vec<[String; 2]> {
     let mut found: Vec<(u32, usize, usize, u32, u32, &str, &str)> = Vec::new();
     let there = Lengths::of(vocab.keys().copied());
@@ -42,7 +42,7 @@ pub(super) fn by_id(vocab: &HashMap<&str, u32>) -> Vec<[String; 2]> {
     found.into_iter().map(|(.., left, right)| [left.to_owned(), right.to_owned()]).collect()
 }
 
-/// The same of pieces with scores, the best first, then by id and by the halves' own order.
+/// The same for pieces with scores: best score first, then by id and by the order of the halves.
 pub(super) fn by_score(pieces: &HashMap<&str, (f32, u32)>) -> Vec<[String; 2]> {
     let mut found: Vec<(f32, u32, &str, &str)> = Vec::new();
     let there = Lengths::of(pieces.keys().copied());

@@ -1,7 +1,7 @@
-//! A `tokenizer.json` for checkpoints that have none. In: a sentencepiece model (`tokenizer.model`), or a byte-level
-//! BPE's `vocab.json` and `merges.txt`, with the special tokens of the files beside them. Out: the bytes of a
-//! `tokenizer.json` that gives the token ids of transformers 5.24 (`tests/golden/sentencepiece`). Called by
-//! `Checkpoint::tokenizer_json`.
+//! Makes a `tokenizer.json` for checkpoints without one. In: a sentencepiece model (`tokenizer.model`), or a byte-level
+//! BPE's `vocab.json` and `merges.txt`, with the special tokens of the files next to them. Out: the bytes of a
+//! `tokenizer.json` that gives the token ids of transformers 5.24 (`tests/golden/sentencepiece`).
+//! `Checkpoint::tokenizer_json` calls it.
 
 mod byte_level;
 mod merges;
@@ -23,10 +23,10 @@ const SPIECE: &str = "tokenizer.model";
 const VOCAB: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
 
-/// How one of the checkpoint's small files is read.
+/// A function that reads one of the checkpoint's small files.
 pub(in crate::checkpoint) type Read<'a> = &'a dyn Fn(&str) -> Option<Cow<'a, [u8]>>;
 
-/// Further classes of transformers 5.24 that build a tokenizer of their own; none of them is made here.
+/// Other classes of transformers 5.24 that build their own tokenizer; they are not supported.
 const OTHERS: [&str; 16] = [
     "BloomTokenizer",
     "CamembertTokenizer",
@@ -46,7 +46,7 @@ const OTHERS: [&str; 16] = [
     "XLNetTokenizer",
 ];
 
-/// Makes a `tokenizer.json` of the other files of the checkpoint `reference`.
+/// Makes a `tokenizer.json` from the other files of the checkpoint `reference`.
 pub(in crate::checkpoint) fn make(
     reference: &str,
     config: &Value,
@@ -118,7 +118,7 @@ fn is_byte_level(class: Class) -> bool {
     matches!(class, Class::Qwen2 { .. } | Class::Gpt2 { .. })
 }
 
-/// What to say where the files of a class are not there.
+/// The message for missing files of a class.
 fn absent(reference: &str, class: Class, read: Read<'_>) -> String {
     let wanted = if is_byte_level(class) { "vocab.json and merges.txt" } else { SPIECE };
     let found = [SPIECE, VOCAB, MERGES, "tekken.json", "vocab.txt", "spiece.model"];
@@ -151,7 +151,7 @@ fn convert(reference: &str) -> String {
     )
 }
 
-/// Lines of a token in base64 and its rank.
+/// Lines with a token in base64 and its rank.
 fn is_tiktoken(bytes: &[u8]) -> bool {
     let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let Some((token, rank)) = std::str::from_utf8(line).ok().and_then(|l| l.trim().split_once(' ')) else {
@@ -162,7 +162,7 @@ fn is_tiktoken(bytes: &[u8]) -> bool {
         && rank.parse::<u32>().is_ok()
 }
 
-/// A JSON file's object; empty where there is no such file.
+/// A JSON file's object; empty if the file is missing.
 fn object(read: Read<'_>, name: &str) -> Result<Map<String, Value>, String> {
     let Some(bytes) = read(name) else { return Ok(Map::new()) };
     serde_json::from_slice(&bytes).map_err(|e| format!("its {name} is not the JSON of an object: {e}"))

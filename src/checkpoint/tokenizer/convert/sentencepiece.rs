@@ -1,5 +1,5 @@
-//! A sentencepiece model as the parts of a `tokenizer.json`. In: the model that `sentencepiece_file` read. Out: the parts
-//! that its tokenizer class builds, or else those that the model itself describes.
+//! Converts a sentencepiece model into the parts of a `tokenizer.json`. In: the model from `sentencepiece_file`. Out:
+//! the parts that its tokenizer class builds, or else those that the model itself describes.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::sentencepiece_file::{PieceKind, SentencePieceModel};
 use super::special::Special;
 use crate::checkpoint::tokenizer::parts::{Parts, SPACE, metaspace, piece_decoder, piece_model, replace};
 
-/// Ids of the pieces; of two alike the last one's.
+/// Ids of the pieces; of two equal pieces, the last id.
 fn ids(model: &SentencePieceModel) -> HashMap<&str, u32> {
     model.pieces.iter().enumerate().map(|(id, piece)| (piece.text.as_str(), id as u32)).collect()
 }
@@ -31,14 +31,14 @@ fn flag(own: &Map<String, Value>, key: &str, default: bool) -> bool {
     }
 }
 
-/// With what its class builds, whatever the model says of itself.
+/// The parts that the class builds, whatever the model itself describes.
 pub(super) fn of_class(model: &SentencePieceModel, parts: Parts) -> Parts {
     let vocab = ids(model);
     let merges = merges::by_id(&vocab);
     parts.with(json!(vocab), json!(merges))
 }
 
-/// As the model says of itself.
+/// The parts that the model itself describes.
 pub(super) fn by_itself(
     model: &SentencePieceModel,
     own: &Map<String, Value>,
@@ -77,7 +77,7 @@ pub(super) fn by_itself(
     }
     let mut pre = Vec::new();
     if model.add_dummy_prefix {
-        // Metaspace leaves the prefix out where the text begins with one, sentencepiece does not.
+        // Metaspace omits the prefix if the text already begins with one; sentencepiece does not.
         if legacy {
             normalizers.push(replace(&regex(r"\A▁"), "▁▁"));
         }

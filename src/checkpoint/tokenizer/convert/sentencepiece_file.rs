@@ -1,10 +1,10 @@
-//! `tokenizer.model`, sentencepiece's protocol buffer. In: its bytes. Out: the pieces and the settings that decide how text
-//! is cut. Lengths are checked against the file before anything is allocated.
+//! `tokenizer.model`, sentencepiece's protocol buffer. In: its bytes. Out: the pieces and the settings that decide how
+//! text is split. Lengths are checked against the file before anything is allocated.
 
-/// Bytes of the longest piece that is read: every way to cut it in two is tried. Published ones have some dozens.
+/// Upper limit for the bytes of a piece, because every split in two is tried. Published pieces have a few dozen bytes.
 pub(super) const LONGEST: usize = 1024;
 
-/// What a piece is.
+/// The kind of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PieceKind {
     Normal,
@@ -21,10 +21,10 @@ pub(super) struct Piece {
     pub(super) kind: PieceKind,
 }
 
-/// A model; where the file is silent, the format's defaults count.
+/// A sentencepiece model; missing fields take the format's defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SentencePieceModel {
-    /// In the order of their ids.
+    /// Pieces in id order.
     pub(super) pieces: Vec<Piece>,
     pub(super) unigram: bool,
     pub(super) byte_fallback: bool,
@@ -34,7 +34,7 @@ pub(super) struct SentencePieceModel {
     pub(super) unk: String,
     pub(super) bos: String,
     pub(super) eos: String,
-    /// The compiled table of the normaliser; empty for none.
+    /// The compiled table of the normaliser; empty if there is none.
     pub(super) charsmap: Vec<u8>,
     pub(super) add_dummy_prefix: bool,
     pub(super) remove_extra_whitespaces: bool,
@@ -61,12 +61,12 @@ impl Default for SentencePieceModel {
     }
 }
 
-/// A field's value.
+/// The value of a field.
 enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     Float(f32),
-    /// Eight bytes; no such field is needed here.
+    /// An eight-byte value; no field with such a value is needed.
     Wide,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Field<'a> {
 
 const DAMAGED: &str = "is no sentencepiece model, or is damaged";
 
-/// Reads a model; an error is the end of a sentence on the file.
+/// Reads a model. An error completes a sentence about the file.
 pub(super) fn read(bytes: &[u8]) -> Result<SentencePieceModel, &'static str> {
     let mut model = SentencePieceModel::default();
     each(bytes, &mut |number, field| {
@@ -160,7 +160,7 @@ fn normalizer(bytes: &[u8], model: &mut SentencePieceModel) -> Result<(), &'stat
 
 type Take<'t, 'a> = &'t mut dyn FnMut(u64, Field<'a>) -> Result<(), &'static str>;
 
-/// Every field of a message, by its number.
+/// Every field of a message, with its number.
 fn each<'a>(mut rest: &'a [u8], take: Take<'_, 'a>) -> Result<(), &'static str> {
     while !rest.is_empty() {
         let tag = varint(&mut rest)?;
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!((model.pieces.len(), model.unigram, model.byte_fallback), (600, false, true));
         assert_eq!((model.pieces[1].text.as_str(), model.pieces[1].kind), ("<s>", PieceKind::Control));
         assert!(model.charsmap.is_empty() && model.add_dummy_prefix && !model.remove_extra_whitespaces);
-        // A cut between two pieces is a shorter model; any other is refused.
+        // A file cut between two pieces is a valid, shorter model; any other cut is refused.
         let whole = (0..MODEL.len()).filter(|cut| read(&MODEL[..*cut]).is_ok()).count();
         assert!((600..700).contains(&whole), "{whole}");
         assert!(read(b"{\"version\": 1}").is_err());

@@ -1,6 +1,6 @@
-//! Special and added tokens of a checkpoint without `tokenizer.json`. In: `tokenizer_config.json`, `special_tokens_map.json`
-//! and `added_tokens.json`. Out: the list of added tokens with their ids, and the template that puts special tokens around
-//! a text.
+//! Special and added tokens of a checkpoint without `tokenizer.json`. In: `tokenizer_config.json`,
+//! `special_tokens_map.json` and `added_tokens.json`. Out: the list of added tokens with their ids, and the template
+//! that adds special tokens around a text.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use super::{Read, object};
 use crate::checkpoint::tokenizer::token::SPECIAL_TOKEN_NAMES;
 use crate::checkpoint::tokenizer::{Class, Token};
 
-/// A token as these files have it: a text is special, an object by its flag. `forced` overrides both.
+/// A token as these files write it: plain text is special, an object has a flag. `forced` overrides both.
 fn read_token(value: &Value, forced: Option<bool>) -> Option<Token> {
     let mut token = Token::read(value, forced.unwrap_or(value.is_string()))?;
     if let Some(special) = forced {
@@ -23,7 +23,7 @@ fn read_token(value: &Value, forced: Option<bool>) -> Option<Token> {
     Some(token)
 }
 
-/// A token as `tokenizer.json` lists it.
+/// A token in the form of `tokenizer.json`.
 fn json_of(token: &Token, id: u32) -> Value {
     json!({
         "id": id, "content": token.content, "single_word": token.single_word, "lstrip": token.lstrip,
@@ -31,19 +31,19 @@ fn json_of(token: &Token, id: u32) -> Value {
     })
 }
 
-/// The text of a token that a file names.
+/// The text of a token named in a file.
 pub(super) fn content(value: Option<&Value>) -> Option<String> {
     read_token(value?, None).map(|token| token.content)
 }
 
-/// Ids of the model's own tokens.
+/// Ids of the tokens in the model itself.
 pub(super) struct Vocabulary<'a> {
     ids: HashMap<&'a str, u32>,
     size: u32,
 }
 
 impl<'a> Vocabulary<'a> {
-    /// The ids in the `model` of a `tokenizer.json`.
+    /// The ids in the `model` section of a `tokenizer.json`.
     pub(super) fn of(model: &'a Value) -> Self {
         let ids: HashMap<&str, u32> = match &model["vocab"] {
             Value::Object(map) => map
@@ -61,17 +61,17 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-/// Special and added tokens as the checkpoint's files have them.
+/// Special and added tokens of the checkpoint's files.
 pub(super) struct Special {
-    /// Added tokens, by the ids that the files give them.
+    /// Added tokens, by the ids in the files.
     added: BTreeMap<u32, Token>,
-    /// Tokens with names; `None` where a file says that there is none.
+    /// Named tokens; `None` if a file says that there is no such token.
     named: Vec<(String, Option<Token>)>,
     /// Index into `named`, by name.
     places: HashMap<String, usize>,
-    /// Special tokens without a name; those of the sentencepiece model where no file lists any.
+    /// Special tokens without a name; if no file lists any, those of the sentencepiece model.
     extra: Option<Vec<Token>>,
-    /// `additional_special_tokens` of `special_tokens_map.json`, their older name.
+    /// `additional_special_tokens` of `special_tokens_map.json`, the older name for them.
     additional: Vec<Token>,
 }
 
@@ -121,8 +121,7 @@ impl Special {
         Ok(out)
     }
 
-    /// `special_tokens_map.json` and `added_tokens.json`, which count where there is no table of added
-    /// tokens.
+    /// Reads `special_tokens_map.json` and `added_tokens.json`, which apply if there is no table of added tokens.
     fn older(&mut self, read: Read<'_>) -> Result<(), String> {
         for (key, value) in object(read, "special_tokens_map.json")? {
             if let Value::Array(list) = &value {
@@ -163,7 +162,7 @@ impl Special {
         }
     }
 
-    /// Named tokens that there are, in transformers' order.
+    /// The named tokens that exist, in transformers' order.
     fn tokens(&self) -> impl Iterator<Item = &Token> {
         let of = |name: &str| self.places.get(name).map(|place| &self.named[*place]);
         let usual = SPECIAL_TOKEN_NAMES.into_iter().filter_map(of);
@@ -175,7 +174,7 @@ impl Special {
         self.named[*self.places.get(name)?].1.as_ref()
     }
 
-    /// Adds the special tokens that the class has where the files name none.
+    /// Adds the class's default special tokens for names that the files leave out.
     pub(super) fn class(&mut self, class: Class) {
         for (name, text) in class.special_tokens() {
             self.default(name, text);
@@ -185,7 +184,7 @@ impl Special {
         }
     }
 
-    /// Adds the special tokens that a sentencepiece model has itself.
+    /// Adds the sentencepiece model's own special tokens.
     pub(super) fn pieces(&mut self, model: &SentencePieceModel, class: Class) {
         self.class(class);
         let plain = class == Class::Backend;
@@ -201,7 +200,7 @@ impl Special {
             }
         }
         if self.extra.is_none() {
-            // Without a class the user's pieces are found by the pattern that splits words.
+            // Without a class, the pattern that splits words finds the user-defined pieces.
             let kinds =
                 |kind: PieceKind| kind == PieceKind::Control || kind == PieceKind::UserDefined && !plain;
             let pieces = model.pieces.iter().filter(|p| kinds(p.kind));
@@ -213,7 +212,7 @@ impl Special {
         }
     }
 
-    /// Renames pieces to what `added_tokens_decoder` calls their ids.
+    /// Renames pieces to the names that `added_tokens_decoder` gives their ids.
     pub(super) fn rename(&self, model: &mut SentencePieceModel) {
         if model.unigram || self.added.is_empty() {
             return;
@@ -234,12 +233,12 @@ impl Special {
         }
     }
 
-    /// Added tokens are found in the text as it is, before it is normalised.
+    /// Added tokens are matched in the raw text, before normalisation.
     pub(super) fn match_raw_text(&mut self) {
         self.added.values_mut().for_each(|token| token.normalized = false);
     }
 
-    /// The list of added tokens, and the post-processor that puts special ones around a text.
+    /// The list of added tokens, and the post-processor that adds special tokens around a text.
     pub(super) fn placed(
         &self,
         vocabulary: &Vocabulary<'_>,
@@ -284,7 +283,7 @@ impl Special {
 
 type Placed<'a> = Option<&'a (String, u32)>;
 
-/// What stands before and after a text, and before and after each of a pair.
+/// The special tokens before and after a text, and before and after each text of a pair.
 fn template(bos: Placed<'_>, eos: Placed<'_>) -> Value {
     let one = |name: &str, kind: u32| {
         let special =

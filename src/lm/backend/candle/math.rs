@@ -1,4 +1,5 @@
-//! Formulas that candle has no operation for: rotary positions, masked attention, soft caps.
+//! Formulas that candle has no operation for: rotary positions, masked attention, soft caps. The candle backend calls
+//! them.
 
 use candle_core::{D, DType, Tensor};
 

@@ -1,9 +1,9 @@
-//! The candle backend: each operation built from candle's own, on candle's CPU device, in f32.
+//! The candle backend: each operation is built from candle's operations, on candle's CPU device, in f32.
 //!
-//! Slow; it is the reference that the fast kernels are tested against (`lm/tests.rs`). Nothing but the
-//! constructor assumes the CPU: every tensor is made on `device` in `dtype`.
+//! It is slow, and the reference for tests of the fast kernels (`lm/tests.rs`). Only the constructor assumes the CPU:
+//! every tensor is made on `device` in `dtype`.
 
-// Rows that were never written are `None`; a factor of exactly one is skipped.
+// Rows that were never written are `None`; a factor of exactly 1 is skipped.
 #![allow(clippy::ref_option, clippy::float_cmp)]
 
 mod math;
@@ -19,7 +19,7 @@ use crate::lm::{
     shape::{Activation, DecoderShape, Features},
 };
 
-/// The candle backend: a candle device, and the number format of weights and activations there.
+/// The candle backend: a candle device, and the number format of its weights and activations.
 pub(crate) struct Candle {
     device: Device,
     dtype: DType,
@@ -31,11 +31,11 @@ pub(crate) struct Matrix {
     weight: Tensor,
     /// `[out]`.
     bias: Option<Tensor>,
-    /// First output of each part.
+    /// Index of the first output of each part.
     starts: Vec<usize>,
 }
 
-/// Keys and values, with the cosines and sines by which queries and keys are rotated.
+/// Keys and values, with the cosines and sines that rotate queries and keys.
 pub(crate) struct Cache {
     /// For each step, `[slots · kv_heads · capacity, head_dim]`.
     keys: Vec<Tensor>,
@@ -79,7 +79,7 @@ fn full(rows: &Option<Tensor>) -> Result<&Tensor, LmError> {
 }
 
 impl Candle {
-    /// Attention where every sequence has one new token: one batch, padded to the longest sequence.
+    /// Attention for a step with one new token per sequence: one batch, padded to the longest sequence.
     fn decode(
         &self,
         attention: &AttentionStep<'_, Tensor>,

@@ -1,9 +1,9 @@
 //! Causal attention over the cache, one row at a time.
 //!
-//! In: rows of fused queries, keys and values, and the cache. Out: the heads' outputs; keys and values are
-//! appended to the cache. A score is one chain of fused multiply-adds over the features; the softmax's sum
-//! runs over blocks of 16 positions counted from the start of the sequence; a head's output is one chain
-//! over the positions. So no result depends on the rest of the batch.
+//! In: rows of fused queries, keys and values, and the cache. Out: the heads' outputs; keys and values are appended to
+//! the cache. A score is one chain of fused multiply-adds over the features. The sum of a softmax runs over blocks of
+//! 16 positions from the start of the sequence. A head's output is one chain over the positions. No result depends on
+//! the rest of the batch.
 
 use super::cache::Cache;
 use super::matrix::{Rows, Vector, padded};
@@ -82,8 +82,8 @@ impl Kernel for Attend<'_> {
     }
 }
 
-/// Applies the norms on queries and keys (in families that have them), rotates both in place, and stores
-/// the row's keys and values in the cache.
+/// Applies the norms on queries and keys (if the family has them), rotates both in place, and stores the row's keys and
+/// values in the cache.
 #[inline(always)]
 fn append<S: Simd>(
     s: S,
@@ -124,7 +124,7 @@ fn append<S: Simd>(
     }
 }
 
-/// One row's query heads of one key head: where their keys lie, and how scores are scaled.
+/// The query heads of one row for one key head: where their keys are, and how scores are scaled.
 struct HeadQuery {
     step: usize,
     slot: usize,

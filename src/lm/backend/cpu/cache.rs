@@ -1,23 +1,23 @@
-//! The CPU's key-value cache, with the cosines and sines by which queries and keys are rotated.
+//! The CPU's key-value cache, with the cosines and sines that rotate queries and keys. `attention` reads and writes it.
 //!
-//! Head-major: the keys (values) of one sequence at one step and head lie together. Keys are stored in
-//! blocks of 16 positions, feature by feature, so that one vector holds a feature of 16 positions and
-//! scores need no horizontal sums. Values are stored position by position.
+//! Head-major: the keys (values) of one sequence at one step and head are contiguous. Keys are stored in blocks of 16
+//! positions, feature by feature, so that one vector holds a feature of 16 positions and scores need no horizontal
+//! sums. Values are stored position by position.
 
 use super::matrix::zeros;
 use super::simd::{LANES, Line, lines};
 use crate::lm::{LmError, rope::Rope, shape::DecoderShape};
 
-/// Number of pairs that turn, and their cosines and sines, `[capacity][pairs]`.
+/// Number of rotated pairs, and their cosines and sines, `[capacity][pairs]`.
 pub(crate) type RotaryTable = (usize, (Vec<f32>, Vec<f32>));
 
 /// Keys and values of `slots` sequences.
 pub(crate) struct Cache {
-    /// `[step][slot][kv head][block of 16 positions][head_dim]` lines, a lane a position.
+    /// `[step][slot][kv head][block of 16 positions][head_dim]` lines, one lane per position.
     pub keys: Vec<Line>,
     /// `[step][slot][kv head][position][value_lines]`.
     pub values: Vec<Line>,
-    /// For each rotation of the decoder.
+    /// One entry for each rotation of the decoder.
     pub rotations: Vec<RotaryTable>,
     /// Scratch: attention scores of the heads being computed.
     pub scores: Vec<Line>,
@@ -55,13 +55,13 @@ impl Cache {
         })
     }
 
-    /// Where the keys of a sequence's head begin.
+    /// Index where the keys of a sequence's head begin.
     pub fn key_at(&self, step: usize, slot: usize, head: usize) -> usize {
         assert!(step < self.steps && slot < self.slots && head < self.kv_heads);
         ((step * self.slots + slot) * self.kv_heads + head) * self.blocks * self.head_dim
     }
 
-    /// Where the values of a sequence's head begin.
+    /// Index where the values of a sequence's head begin.
     pub fn value_at(&self, step: usize, slot: usize, head: usize) -> usize {
         assert!(step < self.steps && slot < self.slots && head < self.kv_heads);
         ((step * self.slots + slot) * self.kv_heads + head) * self.blocks * LANES * self.value_lines
@@ -91,7 +91,7 @@ impl Cache {
     /// Copies the first `len` positions of slot 0 of `from` to a slot.
     pub fn copy_prefix(&mut self, from: &Self, len: usize, slot: usize) {
         let (key_lines, value_lines) = (lines(len) * self.head_dim, len * self.value_lines);
-        // A buffer kept from a longer path has steps that no longer run.
+        // A buffer kept from a longer path has more steps than this path.
         for step in 0..self.steps.min(from.steps) {
             for head in 0..self.kv_heads {
                 let (to, at) = (self.key_at(step, slot, head), from.key_at(step, 0, head));

@@ -1,13 +1,13 @@
-//! How much memory this process can still have: what the system has available, and what its control group
-//! leaves. Called by the CPU backend before a batch is sized.
+//! How much more memory this process can use: what the system has available, limited by the control group. The CPU
+//! backend calls it before it sizes a batch.
 
-/// Bytes of memory that this process can still have, if the system says.
+/// Bytes that this process can still allocate, if the system reports it.
 pub(super) fn free_memory() -> Option<usize> {
     let here = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let read = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
     let group = read("memory.max").and_then(|max| max.trim().parse::<usize>().ok()).and_then(|max| {
         let used: usize = read("memory.current")?.trim().parse().ok()?;
-        // Cached pages of files can be reclaimed.
+        // The system can reclaim cached file pages.
         let files = read("memory.stat").and_then(|text| stat(&text, "inactive_file")).unwrap_or(0);
         Some(max.saturating_sub(used.saturating_sub(files)))
     });

@@ -1,8 +1,7 @@
 //! The matrix product of the CPU backend.
 //!
-//! In: rows and a packed weight. Out: rows. Each output is one chain of fused multiply-adds over the input
-//! features, first to last, from zero; the bias is added after it. So tiling and vector width change
-//! nothing, not a bit.
+//! In: rows and a packed weight. Out: rows. Each output is one chain of fused multiply-adds over the input features,
+//! first to last, from zero; the bias is added last. So tiling and vector width do not change a single bit.
 
 use super::matrix::{Matrix, PANEL, Rows};
 use super::simd::{Isa, Kernel, LANES, Line, Simd};
@@ -20,8 +19,7 @@ struct Matmul<'a> {
     out: &'a mut Rows,
 }
 
-/// Input features that are handled at once: a panel's part of them (20 KB) stays in the first-level cache
-/// while all rows pass.
+/// Input features per pass: a panel's part of them (20 KB) stays in the first-level cache while all rows pass.
 const DEPTH_AT_ONCE: usize = 160;
 
 impl Kernel for Matmul<'_> {
@@ -38,9 +36,9 @@ impl Kernel for Matmul<'_> {
                     let (r0, r1) = (x.n * tile / tiles, x.n * (tile + 1) / tiles);
                     for part in 0..PANEL / tile_lines {
                         let column = panel * PANEL + part * tile_lines;
-                        // SAFETY: rows r0..r1 lie within both buffers (x.n rows each); `matmul` saw
-                        // that a row of `x` holds `depth` floats and made a row of `out` hold
-                        // `out_lines` lines; the panel has `depth` steps of PANEL lines.
+                        // SAFETY: rows r0..r1 lie within both buffers (x.n rows each). `matmul` checked that a row of
+                        // `x` holds `depth` floats and made a row of `out` hold `out_lines` lines. The panel has
+                        // `depth` steps of PANEL lines.
                         unsafe {
                             let place = TileOperands {
                                 a: x.data.as_ptr().add(r0 * x.stride).cast::<f32>().add(k0),
@@ -68,7 +66,7 @@ impl Kernel for Matmul<'_> {
     }
 }
 
-/// Where the operands of a tile lie.
+/// The operands of a tile.
 struct TileOperands {
     a: *const f32,
     a_stride: usize,
@@ -76,7 +74,7 @@ struct TileOperands {
     depth: usize,
     c: *mut Line,
     c_stride: usize,
-    /// Null if no bias is to be added.
+    /// Null if there is no bias.
     bias: *const Line,
     /// Whether the chains start from zero; otherwise they continue from `c`.
     first: bool,

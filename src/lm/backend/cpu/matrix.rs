@@ -1,4 +1,5 @@
-//! Weights packed for the matrix kernel, and activations beside them.
+//! Weights packed for the matrix kernel, and activations. Tensors come in; `matmul` and the row kernels read the
+//! result.
 //!
 //! A weight `[out, in]` is packed into *panels* of 32 output features: for each input feature the 32 weights
 //! that multiply it, on two cache lines. Each block of features (a head, a part of a fused projection) is
@@ -7,7 +8,7 @@
 use super::simd::{LANES, Line, floats, floats_mut, lines};
 use crate::lm::{LmError, shape::Features};
 
-/// Lines of a panel: the weights that one input feature is multiplied by at a time.
+/// Lines of a panel for one input feature.
 pub(crate) const PANEL: usize = 2;
 
 /// A packed weight.
@@ -24,7 +25,7 @@ pub(crate) struct Matrix {
     ins: Features,
 }
 
-/// Lines of one side of a matrix, each of its blocks padded to whole lines.
+/// Number of lines on one side of a matrix, with each block padded to whole lines.
 pub(crate) const fn padded(features: Features) -> usize {
     features.blocks * lines(features.width)
 }
@@ -88,13 +89,13 @@ pub(crate) struct Vector {
     pub width: usize,
 }
 
-/// Activations: one row a token.
+/// Activations: one row per token.
 #[derive(Default)]
 pub(crate) struct Rows {
     pub data: Vec<Line>,
     /// Rows in use.
     pub n: usize,
-    /// Lines from one row to the next: odd, so that rows do not crowd the same cache sets.
+    /// Lines from one row to the next. The number is odd, so that rows do not share cache sets.
     pub stride: usize,
 }
 
@@ -113,7 +114,7 @@ impl Rows {
         &self.data[i * self.stride..(i + 1) * self.stride]
     }
 
-    /// Lines of row `i`, to write.
+    /// Lines of row `i`, writable.
     pub fn row_mut(&mut self, i: usize) -> &mut [Line] {
         &mut self.data[i * self.stride..(i + 1) * self.stride]
     }
@@ -132,7 +133,7 @@ pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> 
     if layout.size() == 0 {
         return Ok(Vec::new());
     }
-    // Zeroed pages come from the system untouched, so that a cache costs memory only where it is used.
+    // Zeroed pages are not touched at first, so a cache only uses memory where it is written.
     // SAFETY: the layout's size is above zero; all-zero bytes are a valid `Line`; the box takes over an
     // allocation of exactly its layout.
     unsafe {

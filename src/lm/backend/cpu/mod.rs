@@ -1,10 +1,10 @@
-//! The CPU backend: our own f32 kernels, one thread for each call, no allocation once buffers have grown.
+//! The CPU backend: our own f32 kernels, one thread per call, no allocation once buffers have grown.
 //!
-//! In: weights of any float dtype, packed once, and rows of activations. Out: rows. Every result is the same
-//! to the bit for any batch, any neighbours and any instruction set, because each output is a fixed chain
-//! of operations over its own row.
+//! In: weights of any float dtype, packed once, and rows of activations. Out: rows. Each output is a fixed chain of
+//! operations over its own row, so every result is the same to the bit for any batch, any neighbours and any
+//! instruction set.
 
-// A kernel is compiled for the instruction set of the function that it is inlined into.
+// A kernel is compiled for the instruction set of the function into which it is inlined.
 #![allow(clippy::inline_always)]
 
 pub(in crate::lm) mod attention;
@@ -28,7 +28,7 @@ use crate::lm::{
     shape::{Activation, DecoderShape, Features},
 };
 
-/// Weights of at most so many bytes stay in the last-level cache.
+/// Weights with at most this many bytes stay in the last-level cache.
 const FITS_IN_CACHE: usize = 8 << 20;
 /// Rows of the tallest tile of the matrix product.
 const TALLEST_TILE: usize = 12;
@@ -60,15 +60,15 @@ impl Backend for Cpu {
     const DEFAULT_BATCH: usize = 128;
     const PARALLEL: bool = true;
 
-    /// A model whose weights stay in the cache gains nothing from a large batch, and a small one keeps keys
-    /// and values in the cache too: on the bundled zoo's shape 12 sequences decode 1.5 times as fast as
-    /// 128. A larger model reads its weights from memory, once for all sequences of the batch.
+    /// A model whose weights stay in the cache gains nothing from a large batch; with a small batch, keys and values
+    /// stay in the cache too. With the bundled zoo's shape, 12 sequences decode 1.5 times as fast as 128. A larger
+    /// model reads its weights from memory, once for all sequences of the batch.
     fn batch_size(&self, shape: &DecoderShape, most: usize) -> usize {
         if shape.parameters() * size_of::<f32>() <= FITS_IN_CACHE { most.min(TALLEST_TILE) } else { most }
     }
 
-    /// Few enough that activations stay in the second-level cache, enough that weights are read once for
-    /// many rows.
+    /// Few enough rows that activations stay in the second-level cache, enough rows that one read of the weights serves
+    /// many.
     fn prefill_rows(&self) -> usize {
         192
     }

@@ -1,6 +1,6 @@
-//! The CPU kernels that work on each row alone: norms, the MLP's gate, soft caps, the likeliest token.
+//! The CPU kernels that process each row separately: norms, the MLP's gate, soft caps, the likeliest token.
 
-// Comparisons with the greatest value, and with a factor of exactly one, are meant to the bit.
+// Comparisons with the greatest value and with a factor of exactly 1 are deliberately exact.
 #![allow(clippy::float_cmp)]
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};

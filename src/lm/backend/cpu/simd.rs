@@ -1,9 +1,9 @@
 //! Vectors of sixteen floats, with results that are the same to the bit on every machine.
 //!
-//! A kernel is written once against [`Simd`], whose vector always has 16 lanes: one AVX-512 register, two AVX2
-//! registers, or an array. Every operation is one IEEE operation a lane (`fma` rounds once), so results do
-//! not depend on which of the three runs. The instruction set is detected at run time; values of [`Avx512`]
-//! and [`Avx2`] exist only on a CPU that has them, which makes their methods safe to call.
+//! A kernel is written once for [`Simd`], whose vector always has 16 lanes: one AVX-512 register, two AVX2 registers,
+//! or an array. Every operation is one IEEE operation per lane (`fma` rounds once), so results do not depend on the
+//! implementation. The instruction set is detected at run time. Values of [`Avx512`] and [`Avx2`] exist only on a CPU
+//! that has these instructions, so their methods are safe to call.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -26,7 +26,7 @@ impl Line {
     pub const ZERO: Self = Self([0.0; LANES]);
 }
 
-/// Lines that hold `n` floats.
+/// Number of lines that hold `n` floats.
 pub(crate) const fn lines(n: usize) -> usize {
     n.div_ceil(LANES)
 }
@@ -37,7 +37,7 @@ pub(crate) const fn floats(lines: &[Line]) -> &[f32] {
     unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LANES) }
 }
 
-/// The floats of some lines, to write.
+/// The floats of some lines, writable.
 pub(crate) const fn floats_mut(lines: &mut [Line]) -> &mut [f32] {
     // SAFETY: as in `floats`; the borrow is exclusive for the same lifetime.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LANES) }
@@ -59,7 +59,7 @@ pub(crate) trait Simd: Copy {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a × b + c`, rounded once.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `a` where it is greater, else `b` (so `b` where one is not a number).
+    /// `a` where it is greater, else `b` (also where one of them is NaN).
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a` where it is less, else `b`.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
@@ -117,7 +117,7 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// Work that can be compiled for any instruction set.
+/// A computation that can be compiled for any instruction set.
 pub(crate) trait Kernel {
     /// Must be `#[inline(always)]`, so that it is compiled for the instruction set of its caller.
     fn run<S: Simd>(self, s: S);

@@ -1,4 +1,5 @@
-//! The card's key-value cache, and the slots and positions of a step's rows, which are sent to the card.
+//! The card's key-value cache, and the slots and positions of a step's rows, which are uploaded to the card.
+//! `operations` uses both.
 
 use super::fault;
 use super::kernels::{AttentionShape, PREFILL_TILE_ROWS};
@@ -10,21 +11,21 @@ use crate::lm::{LmError, backend::Span, rope::Rope};
 pub(crate) struct Cache<D: Driver> {
     /// `[step][keys, values][slot][kv head][capacity][pitch]`.
     pub data: D::Buffer,
-    /// Of each rotation the pairs that rotate, and their cosines and sines, f32 `[capacity][pairs]`.
+    /// For each rotation: the number of rotated pairs, and their cosines and sines, f32 `[capacity][pairs]`.
     pub rotations: Vec<(usize, D::Buffer, D::Buffer)>,
     pub steps: usize,
     pub slots: usize,
     pub capacity: usize,
     /// Bytes of one step's keys (or values).
     plane: usize,
-    /// The spans that were sent last, and where that lies on the card.
+    /// The spans uploaded last, and their address on the card.
     spans: Vec<Span>,
     sent: SentRows,
     places: WordBuffer<D>,
     tiles: WordBuffer<D>,
 }
 
-/// Addresses of what was sent about a step's rows.
+/// Addresses of the uploaded data about a step's rows.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SentRows {
     /// Slot and position of each row.
@@ -35,7 +36,7 @@ pub(crate) struct SentRows {
     pub rows: usize,
 }
 
-/// Bytes of the keys and values of one sequence of `capacity` tokens, `number` bytes each.
+/// Bytes of the keys and values of one sequence of `capacity` tokens; `number` is the size of a number in bytes.
 pub(super) fn sequence_bytes(heads: AttentionShape, number: usize, steps: usize, capacity: usize) -> usize {
     [2, steps, heads.kv_heads, capacity, heads.pitch].into_iter().fold(number, usize::saturating_mul)
 }
@@ -81,7 +82,7 @@ impl<D: Driver> Cache<D> {
         (keys, keys + self.plane as u64)
     }
 
-    /// Sends slot and position of the rows of `spans`, unless these were sent last.
+    /// Uploads slot and position of the rows of `spans`, unless these were uploaded last.
     pub fn send(&mut self, card: &D, spans: &[Span]) -> Result<SentRows, LmError> {
         if self.spans == spans {
             return Ok(self.sent);

@@ -1,7 +1,7 @@
-//! Weights that a merge writes on the card, straight into a decoder's buffers. Only what cannot be made on
-//! the card is sent from the host.
+//! Weights that a merge writes directly into a decoder's buffers on the card. Only tensors that cannot be made on the
+//! card are sent from the host.
 //!
-//! In: a [`MakeTensor`] (the merge), which is asked for each tensor by name. Called by `made_on_device`.
+//! In: a [`MakeTensor`] (the merge), which makes each tensor by name. `made_on_device` calls it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl DeviceWeights<'_, '_> {
         (self.0)(name, to).map_err(LmError::DeviceWeights)
     }
 
-    /// Has a norm or bias made. The merge makes bfloat16 and the decoder keeps f32, so it is made in a scratch
+    /// Makes a norm or bias. The merge makes bfloat16 and the decoder keeps f32, so the tensor is made in a scratch
     /// buffer and widened from there.
     fn wide<D: Driver>(
         &mut self,
@@ -51,7 +51,7 @@ impl DeviceWeights<'_, '_> {
     }
 }
 
-/// A merge makes bfloat16, so the card must keep that.
+/// A merge makes bfloat16, so the card must store bfloat16.
 fn check<D: Driver>(b: &Cuda<D>) -> Result<(), LmError> {
     match b.card.format() {
         Format::BF16 => Ok(()),
@@ -71,7 +71,8 @@ impl<D: Driver> WeightSource<Cuda<D>> for DeviceWeights<'_, '_> {
     ) -> Result<(), LmError> {
         check(b)?;
         if from.start > 0 {
-            // The tensor's first rows brought these too: the parts of the matrix lie as the tensor's rows do.
+            // Writing the tensor's first rows also wrote these: the parts of the matrix are in the order of the
+            // tensor's rows.
             return Ok(());
         }
         let place = to.place(&b.card, part)?;

@@ -1,14 +1,14 @@
 //! The kernels: compiled from the `.cu` files for one model's heads, and the arguments that each takes.
 //!
-//! In: a card and an [`AttentionShape`]. Out: [`Kernels`], which `operations` launches. The argument
-//! structures equal those of the `.cu` files, field by field.
+//! In: a card and an [`AttentionShape`]. Out: [`Kernels`], which `operations` launches. The argument structures match
+//! those of the `.cu` files, field by field.
 
 use crate::gpu::{Arguments, Driver, Fault, KernelSource};
 use crate::lm::shape::DecoderShape;
 
 /// Threads of a block, in most kernels.
 pub(super) const THREADS: u32 = 128;
-/// Threads of a block in kernels that reduce a whole row or take one number a thread.
+/// Threads per block in kernels that reduce a whole row or process one number per thread.
 pub(super) const WIDE_THREADS: u32 = 256;
 /// Rows of a tile in `prefill.cu`.
 pub(super) const PREFILL_TILE_ROWS: usize = 32;
@@ -24,7 +24,7 @@ macro_rules! arguments {
         #[derive(Clone, Copy)]
         #[repr(C)]
         pub(super) struct $name { $(pub $field: $type),* }
-        // SAFETY: `repr(C)`, numbers and addresses without gaps, in the order of the kernel's structure.
+        // SAFETY: `repr(C)`, numbers and addresses without padding, in the order of the kernel's structure.
         unsafe impl Arguments for $name {}
     )*};
 }
@@ -62,7 +62,7 @@ pub(crate) struct AttentionShape {
     pub heads: usize,
     pub kv_heads: usize,
     pub dim: usize,
-    /// `dim` rounded up to a multiple of eight: numbers that a head takes in the cache.
+    /// `dim` rounded up to a multiple of eight: the numbers per head in the cache.
     pub pitch: usize,
     /// Query heads that a block of `decode` handles.
     pub tile: usize,
@@ -82,7 +82,7 @@ impl AttentionShape {
     }
 }
 
-/// In `decode`: threads that share a key, and how many times eight features each of them holds.
+/// In `decode`: the threads that share a key, and how many groups of eight features each thread holds.
 fn lanes(pitch: usize) -> (usize, usize) {
     let eights = pitch / 8;
     let lanes = eights.next_power_of_two().min(32);

@@ -1,4 +1,4 @@
-//! Memory that runs out on an emulated card, and buffers that are kept: answers stay the same.
+//! Tests of memory that runs out on an emulated card, and of reused buffers: answers stay the same.
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -15,14 +15,14 @@ use crate::lm::{
 
 const NEW: usize = 8;
 
-/// Prompts of different length with one beginning.
+/// Prompts of different lengths with a common beginning.
 fn prompts() -> Vec<Vec<u32>> {
     let (_, golden) = open("tied-gqa");
     let tail = |i: usize| &golden.prompts[i][..4 + 5 * i % 11];
     (0..9).map(|i| [&golden.prompts[9][..6], tail(i)].concat()).collect()
 }
 
-/// A decoder on a card of its own with so many bytes.
+/// A decoder on its own card with the given number of bytes.
 fn decoder(room: usize) -> (Decoder, Emulated) {
     let (checkpoint, _) = open("tied-gqa");
     let card = Emulated::with_room(Format::F32, false, room);
@@ -37,7 +37,7 @@ fn model(decoder: &Decoder) -> &Model<Cuda<Emulated>> {
     }
 }
 
-/// Answers, and the text that was streamed of each.
+/// The answers, and the streamed text of each.
 type Said = (Vec<Generated>, Vec<String>);
 
 fn say(decoder: &Decoder, prompts: &[Vec<u32>], decoding: Decoding, batch: usize) -> Result<Said, LmError> {
@@ -73,7 +73,7 @@ fn wherever_memory_runs_out_the_answers_are_the_same() {
         let wanted = say(&calm, &prompts, decoding, 6).unwrap();
         let requests = card.counts().asked.values().sum::<usize>() - before;
         assert!(calm.news().is_none() && requests > 12, "{requests}");
-        // Requests for memory all through the run, each refused once.
+        // Refuses allocations all through the run, one per run.
         for after in (way..requests).step_by(if way == 0 { 3 } else { 9 }) {
             let (decoder, card) = decoder(usize::MAX);
             card.refuse(after);
@@ -92,12 +92,12 @@ fn a_halved_batch_is_said_once_and_kept() {
         |decoder: &Decoder, capacity: usize| batch_size::slots(model(decoder), 1, 8, 1, capacity).unwrap();
     let capacity = prompts.iter().map(Vec::len).max().unwrap() + NEW;
     assert_eq!(slots(&decoder, capacity), 8);
-    // The prefix runs first: its cache is asked for first, then the batch's.
+    // The prefix runs first: its cache is allocated before the batch's.
     let asked = |card: &Emulated| card.counts().asked.get("the key and value cache").copied().unwrap_or(0);
     let (calm, other) = self::decoder(usize::MAX);
     let before: usize = other.counts().asked.values().sum();
     say(&calm, &prompts, Decoding::default(), 8).unwrap();
-    // Late: while sequences are in flight.
+    // A late refusal, while sequences are in flight.
     let late = other.counts().asked.values().sum::<usize>() - before - 2;
     for again in 0..3 {
         if again == 1 {
@@ -106,7 +106,7 @@ fn a_halved_batch_is_said_once_and_kept() {
             assert_eq!(asked(&card), before, "what was kept serves again");
             continue;
         }
-        // The second time longer prompts ask for new buffers.
+        // In the second run, longer prompts need new buffers.
         let longer: Vec<Vec<u32>> = prompts.iter().map(|p| [&p[..], &vec![7; 4 * again]].concat()).collect();
         card.refuse(if again == 0 { late } else { 3 });
         say(&decoder, &longer, Decoding::default(), 8).unwrap();
@@ -128,7 +128,7 @@ fn a_card_that_is_too_small_for_one_says_what_it_needs() {
     let wanted = say(&calm, &prompts, Decoding::default(), 8).unwrap();
     let whole = card.used() - weights;
     let (mut halved, mut refused) = (0, 0);
-    // From plenty down to nothing.
+    // From plenty of memory down to none.
     for part in (0..40).rev().step_by(3) {
         let (decoder, _) = decoder(weights + whole * part / 32);
         match say(&decoder, &prompts, Decoding::default(), 8) {
@@ -168,7 +168,7 @@ fn likelihoods_outlive_a_halving() {
     let before: usize = card.counts().asked.values().sum();
     let wanted = of(&calm);
     let requests = card.counts().asked.values().sum::<usize>() - before;
-    // All of the choices run together: a pass for what each question begins with, and one for the rest.
+    // All choices run together: one pass for the beginning of each question, one for the rest.
     let passes = card.counts().launches["embed"];
     assert!(passes <= 1 + groups.len() + 1, "{passes} passes");
     for after in (0..requests).step_by(2) {
@@ -192,8 +192,8 @@ fn kept_buffers_serve_again_and_count_as_free() {
     }
     assert_eq!(caches(&card), first);
 
-    // With room for little more than one batch: a longer one after a shorter one is as large as it would have
-    // been alone.
+    // With room for little more than one batch: a longer batch after a shorter one is as large as it would have been
+    // alone.
     let weights = self::decoder(usize::MAX).1.used();
     let size = |decoder: &Decoder, capacity: usize| {
         let slots = batch_size::slots(model(decoder), 1, 64, 1, capacity).unwrap();

@@ -1,15 +1,15 @@
 //! The CUDA backend: our own kernels around cuBLAS's matrix products, over a [`Driver`].
 //!
-//! Weights, activations, keys and values are bfloat16; sums, norms' weights, biases and logits are f32. A
-//! step sends ids and positions once and brings back the chosen ids; nothing else crosses the bus.
-//! Attention reads grouped keys and values where they lie. In tests the same code and the same kernels run
-//! on an [emulated](crate::gpu) card, in bfloat16 and in f32.
+//! Weights, activations, keys and values are bfloat16; sums, norm weights, biases and logits are f32. A step uploads
+//! ids and positions once and reads back the chosen ids; nothing else crosses the bus. Attention reads grouped keys and
+//! values in place. Tests run the same code and the same kernels on an [emulated](crate::gpu) card, in bfloat16 and in
+//! f32.
 //!
-//! The launches of a step are not recorded in a CUDA graph: at the sizes that want a GPU they are queued
+//! The launches of a step are not recorded in a CUDA graph: for models large enough to need a GPU, launches are queued
 //! much faster than they run.
 //!
-//! `operations` implements the backend's trait; `kernels` compiles the `.cu` files and says what each kernel
-//! takes; `weights`, `rows` and `cache` are the memory; `device_weights` has weights written on the card.
+//! `operations` implements the backend's trait; `kernels` compiles the `.cu` files and defines the arguments of each
+//! kernel; `weights`, `rows` and `cache` hold the memory; `device_weights` lets a merge write weights on the card.
 
 mod cache;
 mod device_weights;
@@ -41,16 +41,16 @@ pub(crate) struct Cuda<D: Driver> {
     scratch: Mutex<Scratch<D>>,
 }
 
-/// Buffers for numbers on their way to the card and back.
+/// Staging buffers for numbers sent to the card and read back.
 struct Scratch<D: Driver> {
     ids: WordBuffer<D>,
     rows: WordBuffer<D>,
     chosen: WordBuffer<D>,
-    /// Norms and biases that were made on the card as bfloat16, before they are widened to f32.
+    /// Norms and biases that a merge made on the card as bfloat16, before they are widened to f32.
     narrow: WordBuffer<D>,
 }
 
-/// A card's failure as an error of this room.
+/// Converts a card's failure to an error of this room.
 fn fault(fault: Fault) -> LmError {
     match fault {
         Fault::Memory { what, bytes } => LmError::Memory { what, bytes },
@@ -78,8 +78,8 @@ impl<D: Driver> Cuda<D> {
         threads: u32,
         arguments: &A,
     ) -> Result<(), LmError> {
-        // SAFETY: the callers, all in this module, take every address from a buffer that they have sized for
-        // the kernel. A buffer that is freed meanwhile is reused only after what was queued before.
+        // SAFETY: all callers are in this module and take every address from a buffer that they have sized for the
+        // kernel. A buffer that is freed meanwhile is reused only after the work queued before.
         unsafe { self.card.launch(kernel, grid, threads, arguments) }.map_err(fault)
     }
 

@@ -1,6 +1,6 @@
-//! The operations of the CUDA backend: each is a kernel launch or a product of cuBLAS.
+//! The operations of the CUDA backend: each is a kernel launch or a cuBLAS product.
 //!
-//! In and out: buffers on the card. Called by `model`.
+//! In and out: buffers on the card. `model` calls it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::lm::{
     shape::{Activation, DecoderShape, Features},
 };
 
-/// Rows of a forward pass while prompts are read: enough to keep the card's matrix units busy.
+/// Rows of a forward pass over prompts: enough to keep the card's matrix units busy.
 const PREFILL_ROWS: usize = 2048;
 
 /// A sequence's slot in a cache, and the position at which a copy starts.
@@ -31,7 +31,7 @@ struct CachePlace {
     start: u32,
 }
 
-/// Arguments of the copying kernel, of no positions yet.
+/// Arguments of the copying kernel, with no positions set yet.
 fn copy_args<D: Driver>(card: &D, (from, to): (&Cache<D>, &Cache<D>), places: &[CachePlace; 2]) -> CopyArgs {
     CopyArgs {
         from: card.address(&from.data),
@@ -54,7 +54,7 @@ impl<D: Driver> Backend for Cuda<D> {
     type Rows = Rows<D>;
     type Cache = Cache<D>;
 
-    /// Weights are read once a step for all sequences, so that only memory is a bound.
+    /// A step reads the weights once for all sequences, so only memory limits their number.
     const DEFAULT_BATCH: usize = 1024;
     const PARALLEL: bool = false;
 

@@ -23,7 +23,7 @@ impl<D: Driver> Rows<D> {
     pub fn resize(&mut self, card: &D, count: usize, width: usize, format: Format) -> Result<(), LmError> {
         let bytes = count * width * format.size();
         if self.data.as_ref().is_none_or(|data| card.bytes(data) < bytes) {
-            // The old buffer goes first: there may not be room for both.
+            // The old buffer is freed first: there may not be room for both.
             self.data = None;
             self.data = Some(card.alloc("activations", bytes).map_err(fault)?);
         }
@@ -55,7 +55,7 @@ impl<D: Driver> Rows<D> {
     }
 }
 
-/// A buffer for 32-bit words that are sent to the card once a step.
+/// A buffer for 32-bit words that are uploaded once per step.
 pub(crate) struct WordBuffer<D: Driver>(Option<D::Buffer>);
 
 impl<D: Driver> Default for WordBuffer<D> {
@@ -77,7 +77,7 @@ impl<D: Driver> WordBuffer<D> {
         }
     }
 
-    /// Sends words; returns their address.
+    /// Uploads words; returns their address.
     pub fn send(&mut self, card: &D, words: impl Iterator<Item = u32>) -> Result<u64, LmError> {
         let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
         let buffer = self.room(card, bytes.len() / 4)?;

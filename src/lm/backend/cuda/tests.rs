@@ -1,4 +1,4 @@
-//! The kernels and the code that launches them, on an emulated card, against transformers' logits and tokens
+//! Tests of the kernels and their launches on an emulated card, against transformers' logits and tokens
 //! (`tests/golden/transformers`) and against the CPU.
 
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn card(format: Format, backwards: bool) -> Device {
     Device::Emulated(Emulated::new(format, backwards))
 }
 
-/// The greatest difference as a share of the greatest value.
+/// The greatest difference divided by the greatest value.
 fn apart(found: &[Vec<f32>], wanted: &[Vec<f32>]) -> f32 {
     assert_eq!(found.len(), wanted.len());
     let pairs = || found.iter().flatten().zip(wanted.iter().flatten());
@@ -81,7 +81,7 @@ fn logits_and_tokens_are_those_of_transformers() {
             let all = apart(&found, &reference.logits(prompt).unwrap());
             assert!(all <= 1e-5, "{name}: {all} from the CPU");
         }
-        // Sequences of different length, more of them than places.
+        // More sequences than slots, of different lengths.
         let prompts = &golden.prompts[..8];
         for (answer, wanted) in greedy(&checkpoint, &decoder, prompts, 3).iter().zip(&golden.greedy) {
             assert_eq!(answer.tokens, wanted[..answer.tokens.len()], "{name}");
@@ -104,7 +104,7 @@ fn bfloat16_stays_near() {
         // here (qwen2, whose biases are large). In f32 the same code is within 1e-5, see above.
         let share = (error / reference.iter().copied().fold(0.0, square)).sqrt();
         assert!(share <= 0.05, "{name}: {share}");
-        // A step by itself does as the prompt does.
+        // A step alone gives the same as the prompt.
         let one = &golden.prompts[..1];
         assert_eq!(greedy(&checkpoint, &decoder, one, 1), greedy(&checkpoint, &decoder, one, 1));
     }
@@ -183,10 +183,10 @@ fn weights_made_on_the_card_are_those_that_were_sent() {
         let weights = Narrow::new(&checkpoint);
         let device = card(Format::BF16, false);
         let sent = Decoder::load(weights.0.config(), &weights, &device).unwrap();
-        // Somebody who writes every other tensor, and hands the others over.
+        // A merge that writes every other tensor on the card and returns the others.
         let written = |name: &str, to: u64| {
             let (_, data) = &weights.1[name];
-            // SAFETY: an emulated card's address is one of this process, with room for the tensor.
+            // SAFETY: an emulated card's address belongs to this process, with room for the tensor.
             unsafe { std::slice::from_raw_parts_mut(to as *mut u8, data.len()) }.copy_from_slice(data);
             DeviceWrite::Queued
         };
@@ -203,12 +203,12 @@ fn weights_made_on_the_card_are_those_that_were_sent() {
             let mut made = Decoder::load_made(checkpoint.config(), &device, &mut make).unwrap();
             let prompt = &golden.prompts[0];
             assert!(made.logits(prompt).unwrap() == sent.logits(prompt).unwrap(), "{name}");
-            // Each tensor once.
+            // Each tensor is asked for once.
             let mut all: Vec<String> = weights.1.keys().cloned().collect();
             all.sort();
             asked.sort();
             assert_eq!(asked, all, "{name}");
-            // What is kept is left alone.
+            // Unchanged tensors are not written.
             let groups = vec![true; LayerGroup::count(checkpoint.config().num_hidden_layers)];
             made.remake(&groups, &mut |_, _| Ok(DeviceWrite::Unchanged)).unwrap();
             assert!(made.logits(prompt).unwrap() == sent.logits(prompt).unwrap(), "{name}");

@@ -1,4 +1,5 @@
-//! Weights on a card. They are written in place, part by part, so that a new candidate keeps every address.
+//! Weights on a card. Tensors come in and are written in place, part by part, so that every address stays valid for a
+//! new candidate.
 
 use std::sync::Arc;
 
@@ -7,12 +8,12 @@ use crate::checkpoint::{Dtype, TensorView};
 use crate::gpu::{Driver, Fault, Format};
 use crate::lm::{LmError, shape::Features};
 
-/// Numbers that are converted at once before they are sent.
+/// Numbers that are converted at a time before they are sent.
 const CONVERTED_AT_ONCE: usize = 1 << 20;
 
 /// Linear layers, fused along their outputs.
 pub(crate) struct Matrix<D: Driver> {
-    /// `[outs, ins]`; `None` for a head until it is written or tied to the embedding.
+    /// `[outs, ins]`; `None` for a head that is neither written nor tied to the embedding yet.
     pub weight: Option<Arc<D::Buffer>>,
     /// `[outs]`, f32.
     pub bias: Option<D::Buffer>,
@@ -95,7 +96,7 @@ impl<D: Driver> Vector<D> {
     }
 }
 
-/// Writes a tensor in the card's number format, from number `at` on.
+/// Writes a tensor in the card's number format, starting at number `at`.
 fn send<D: Driver>(card: &D, from: &TensorView, to: &D::Buffer, at: usize) -> Result<(), Fault> {
     let format = card.format();
     match (from.dtype, format) {
@@ -111,7 +112,7 @@ fn send<D: Driver>(card: &D, from: &TensorView, to: &D::Buffer, at: usize) -> Re
     }
 }
 
-/// Writes a tensor's values plus `offset`, in f32, from number `at` on.
+/// Writes a tensor's values plus `offset`, in f32, starting at number `at`.
 fn send_f32<D: Driver>(
     card: &D,
     from: &TensorView,

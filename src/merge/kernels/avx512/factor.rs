@@ -10,9 +10,9 @@ use crate::merge::kernels::round;
 /// `x → R(R(x·scale)·weight)` for bfloat16 `x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Factor {
-    /// Added to the bits of `x`, with wrap-around: the exponent's part, and the sign of `weight`.
+    /// Added to the bits of `x` with wrap-around: the change of exponent, and the sign of `weight`.
     pub(crate) offset: u16,
-    /// Added to that, by the 7 bits of the mantissa of `x`.
+    /// Added on top of `offset`: indexed by the 7 mantissa bits of `x`.
     pub(crate) by_mantissa: [u8; 128],
     /// `x` and the result differ in magnitude by 2^`exponent` to 2^(`exponent` + 1).
     pub(crate) exponent: i32,
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn dividing_is_multiplying_by_the_reciprocal() {
-        // A quotient of two 8-bit mantissas is never within 2⁻¹⁷ of the middle of two bfloat16, so
-        // an error of a few 2⁻²⁴ cannot move its rounding: all mantissas are tried here.
+        // A quotient of two 8-bit mantissas is never within 2⁻¹⁷ of the midpoint of two bfloat16, so an error of a few
+        // 2⁻²⁴ cannot change its rounding: this test tries all mantissas.
         for a in 0x3f80..0x4000_u32 {
             for b in 0x3f80..0x4000_u32 {
                 let (a, b) = (f32::from_bits(a << 16), f32::from_bits(b << 16));

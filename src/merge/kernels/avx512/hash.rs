@@ -1,4 +1,5 @@
-//! The hash of `kernels::mask` for 16 pairs of elements at once.
+//! The hash of `kernels::mask` for 16 pairs of elements at once. Halves of keys come in, hashes go out; the AVX-512
+//! passes call it.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_mullo_epi32, _mm512_set1_epi32, _mm512_srli_epi32, _mm512_xor_si512,
@@ -6,7 +7,7 @@ use std::arch::x86_64::{
 
 use crate::merge::kernels::mask::MULTIPLIERS;
 
-/// `Key::pair` of 16 pairs, by the halves of their key.
+/// `Key::pair` for 16 pairs, from the halves of their keys.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(crate) fn hash_pairs(pair: __m512i, xor: __m512i, add: __m512i) -> __m512i {

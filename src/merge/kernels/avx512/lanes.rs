@@ -1,16 +1,16 @@
-//! The constants of a lowered task as vectors, which the pass keeps in registers.
+//! The constants of a lowered task as vectors. The AVX-512 pass keeps them in registers.
 
 use std::arch::x86_64::*;
 
 use super::lowered::{Lowered, Mode, Scaling};
 
-/// What stays in registers over a piece.
+/// Constants of one source that stay in registers for a piece.
 pub(super) struct Lanes<const N: usize> {
-    /// The smallest magnitude kept, or the largest hash.
+    /// The smallest magnitude that stays, or the largest hash that stays.
     pub(super) bound: [__m512i; N],
     pub(super) xor: [__m512i; N],
     pub(super) add: [__m512i; N],
-    /// Offsets by mantissa: those below 64, and the others.
+    /// Offsets by mantissa: for mantissas below 64, and for the others.
     pub(super) low: [__m512i; N],
     pub(super) high: [__m512i; N],
     pub(super) offset: [__m512i; N],
@@ -32,12 +32,12 @@ impl<const N: usize> Lanes<N> {
         let zero = _mm512_setzero_si512();
         let bytes = |from: &[u8]| {
             assert!(from.len() == 64);
-            // SAFETY: as long as a vector.
+            // SAFETY: the array is as long as a vector.
             unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
         };
         let floats = |from: &[f32]| {
             assert!(from.len() == 16);
-            // SAFETY: as long as a vector.
+            // SAFETY: the array is as long as a vector.
             unsafe { _mm512_loadu_ps(from.as_ptr()) }
         };
         let factor = |i: usize| &task.parts[i].factor;
@@ -74,7 +74,7 @@ impl<const N: usize> Lanes<N> {
             lambda: _mm512_set1_ps(scaling.lambda.unwrap_or(1.0)),
             // SAFETY: 32 words are as long as a vector.
             interleave: unsafe { _mm512_loadu_si512(order.as_ptr().cast()) },
-            // Hidden from the compiler: knowing the mask, it would spend one more instruction on it.
+            // Hides the mask's value from the compiler, which would otherwise use one more instruction.
             lower_bytes: std::hint::black_box(0x5555_5555_5555_5555),
             count: _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
         }

@@ -1,11 +1,11 @@
-//! A task in the form that the AVX-512 pass reads: 32 bfloat16 elements at a time, everything between the one reading
-//! and the one writing in registers.
+//! A task in the form that the AVX-512 pass reads. A task comes in, a [`Lowered`] goes out if the pass can compute it
+//! exactly. The pass handles 32 bfloat16 elements at a time: it reads once, computes in registers and writes once.
 //!
-//! The pass gives the bits of `passes` by other means, all exact while nothing overflows or becomes
-//! subnormal (the instructions would flush that to zero): weights and rescaling are one table
-//! (`factor`), a division by the sum of the weights that agree is a multiplication by one of 2ⁿ
-//! reciprocals, trimming and electing compare 16-bit integers. [`Lowered::of`] proves from the
-//! exponents of all inputs that nothing can underflow, or leaves the tensor to `passes`.
+//! The pass gives the same bits as `passes` by other means, all exact as long as nothing overflows or becomes subnormal
+//! (the instructions flush subnormal numbers to zero): weights and rescaling are one table (`factor`), a division by
+//! the sum of the agreeing weights is a multiplication by one of 2ⁿ reciprocals, and trimming and electing compare
+//! 16-bit integers. [`Lowered::of`] proves from the exponents of all inputs that nothing can underflow; otherwise
+//! `passes` merges the tensor.
 
 use super::factor::Factor;
 use crate::checkpoint::Dtype;
@@ -15,7 +15,7 @@ use crate::merge::kernels::round;
 use crate::merge::kernels::selection::Selection;
 use crate::merge::kernels::task::{Combine, Task};
 
-/// Most sources that this pass is compiled for.
+/// The pass is compiled for at most this many sources.
 pub(crate) const MAX_SOURCES: usize = 5;
 
 /// A task in the form that the pass reads.
@@ -35,30 +35,30 @@ pub(crate) struct Part<'a> {
     pub(crate) factor: Factor,
 }
 
-/// A selection as the comparison of 16-bit integers that the pass makes. A task has both kinds only where each
-/// `key` is 0, which keeps everything.
+/// A selection as a comparison of 16-bit integers. A task only mixes both kinds if every `key` is 0, which keeps
+/// everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bound {
-    /// Magnitudes above `key`, and those equal to it up to flat index `last`.
+    /// Keeps magnitudes above `key`, and magnitudes equal to `key` up to flat index `last`.
     Largest { key: u16, last: usize },
-    /// `u · 2¹⁶` below `below`, which is at least 1.
+    /// Keeps elements with `u · 2¹⁶` below `below`, which is at least 1.
     Hashed { key: Key, below: u32 },
 }
 
 /// How the sources are combined.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
-    /// Weighted mean of the sources themselves, divided by the number.
+    /// Weighted sum of the sources, divided by `divisor` if there is one.
     Linear { weights: [f32; MAX_SOURCES], divisor: Option<f32> },
     /// Sum of task vectors.
     Sum { scaling: Scaling },
-    /// Sum of those that agree with the elected sign.
+    /// Sum of the task vectors that agree with the elected sign.
     Agree { scaling: Scaling },
-    /// Their mean: reciprocals of the sum of weights, by the set of those that agree.
+    /// Mean of the agreeing task vectors. `reciprocals` holds 1 / (sum of weights) for each set of agreeing sources.
     Mean { reciprocals: [f32; 1 << MAX_SOURCES], scaling: Scaling },
 }
 
-/// Multiplications of the sum, each rounded; `None` is 1.
+/// Factors on the sum, each followed by a rounding; `None` is 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scaling {
     pub(crate) reciprocal: Option<f32>,
@@ -66,7 +66,7 @@ pub(crate) struct Scaling {
 }
 
 impl<'a> Lowered<'a> {
-    /// The task, if this pass can do it to the bit.
+    /// Lowers the task; `None` unless this pass gives exactly the same bits.
     pub(crate) fn of(task: &Task<'a>) -> Option<Self> {
         let exponents = task.exponents?;
         let views = || std::iter::once(&task.base).chain(task.inputs.iter().map(|i| &i.source));
@@ -93,8 +93,8 @@ impl<'a> Lowered<'a> {
         let divisor = task.normalize.then_some(total);
         let factors = || weights.iter().chain(&divisor).filter(|w| **w != 0.0).map(|w| exponent(*w));
         let (least, most) = (factors().min()?, factors().max()?);
-        // Products and their sums are multiples of the product of the smallest units in the last
-        // place; then comes the division.
+        // Products and their sums are multiples of the product of the smallest units in the last place. The division
+        // comes after them.
         let lowest = i32::from(exponents.least) - 7 + least - 23 - most.max(0) - 1;
         let highest = i32::from(exponents.most) + most + 5 - least.min(0);
         let mode = Mode::Linear { weights, divisor };
@@ -143,8 +143,8 @@ impl<'a> Lowered<'a> {
         lowered.stays_normal(exponents, scaling, &reciprocals).then_some(lowered)
     }
 
-    /// Whether no step can leave the normal numbers. All values are multiples of the smallest
-    /// one's unit in the last place, 2⁻⁷ of it at least, and so are their sums and differences.
+    /// Whether every intermediate value stays a normal number. All values are multiples of the smallest value's unit in
+    /// the last place, which is at least 2⁻⁷ of that value; so are their sums and differences.
     fn stays_normal(&self, exponents: ExponentRange, scaling: Scaling, reciprocals: &[f32]) -> bool {
         let factors = || self.parts.iter().map(|p| p.factor.exponent);
         let (Some(least), Some(most)) = (factors().min(), factors().max()) else { return false };
@@ -181,7 +181,7 @@ mod tests {
 
     const N: usize = 2 * BLOCK_LEN + 333;
 
-    /// Weights of up to five sources, with a zero and a negative one among them.
+    /// Weights of up to five sources, including a zero and a negative weight.
     const WEIGHTS: [f32; 5] = [0.4, -0.9, 0.3, 0.0, 0.7];
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
             (state >> 8) as f32 / 16_777_216.0 - 0.5
         };
         let bf16 = |x: f32| half::bf16::from_f32(x).to_le_bytes();
-        // Sums that cancel, exact zeros and values of very different size among them.
+        // Includes sums that cancel, exact zeros, and values of very different sizes.
         let base: Vec<f32> = (0..N).map(|i| noise() * [1.0, 1e-4, 0.0, 30.0][i % 4]).collect();
         let tensors: Vec<Vec<u8>> = (0..6)
             .map(|k| {
@@ -250,11 +250,11 @@ mod tests {
                 let lowered = Lowered::of(&task).expect("nothing here underflows");
                 let mut wanted = vec![0; 2 * N];
                 passes::run(&task, 0, &mut wanted);
-                // Aligned in no way, from three starts, streamed or not.
+                // Unaligned output, from three starts, streamed or not.
                 for (start, shift, stream) in [(0, 0, true), (1024, 2, true), (2048, 34, false)] {
                     let mut out = vec![0; 2 * N + 64];
                     let out = &mut out[shift..shift + 2 * (N - start)];
-                    // SAFETY: `available` was asked above.
+                    // SAFETY: `available` was checked above.
                     unsafe { avx512::run(&lowered, start, out, stream) };
                     let differ = out.iter().zip(&wanted[2 * start..]).position(|(a, b)| a != b);
                     assert_eq!(differ, None, "{combine:?} {sources} {keep} {normalize} from {start}");

@@ -1,8 +1,8 @@
-//! The pass over bfloat16 in AVX-512 instructions. A [`Lowered`] task comes in, a chunk of the merged tensor goes out;
-//! `fill` calls it where [`Lowered::of`] says that it gives the bits of `passes`.
+//! The merge pass over bfloat16 in AVX-512 instructions. A [`Lowered`] task comes in, a chunk of the merged tensor goes
+//! out. `fill` calls it if [`Lowered::of`] proves that it gives the bits of `passes`.
 //!
-//! 32 bfloat16 lie in a vector as 16 pairs; a pair's even element becomes f32 by a shift, its odd one
-//! by a mask: hence [`Two`] vectors of f32 for one of bfloat16.
+//! A vector holds 32 bfloat16 as 16 pairs. A shift turns a pair's even element into f32, a mask its odd element, so one
+//! vector of bfloat16 becomes [`Two`] vectors of f32.
 
 #![allow(clippy::wildcard_imports)] // dozens of intrinsics
 
@@ -20,8 +20,7 @@ use self::lowered::{Bound, Lowered, MAX_SOURCES, Mode};
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
-/// How far ahead memory is asked for. Several streams are more than the CPU's own prefetcher
-/// follows; twice and half as far are slower.
+/// Prefetch distance. The CPU's own prefetcher cannot follow several streams; twice and half this distance are slower.
 const AHEAD: usize = 1024;
 
 /// Whether this CPU has the instructions that the pass needs.
@@ -48,7 +47,7 @@ pub(crate) unsafe fn run(task: &Lowered<'_>, start: usize, out: &mut [u8], strea
         4 => of_sources::<4>(task, start, out, stream),
         _ => of_sources::<MAX_SOURCES>(task, start, out, stream),
     }
-    // What was written past the caches is made visible to other threads.
+    // Makes streamed writes visible to other threads.
     _mm_sfence();
 }
 
@@ -71,7 +70,7 @@ fn of_sources<const N: usize>(task: &Lowered<'_>, start: usize, out: &mut [u8], 
     }
 }
 
-/// All of `out`, piece by piece: a piece ends where the cut of a source changes.
+/// Merges all of `out`, piece by piece: a piece ends where the cut of a source changes.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn pass<const N: usize, const MODE: u8, const HASHED: bool>(
     task: &Lowered<'_>,
@@ -94,14 +93,14 @@ fn pass<const N: usize, const MODE: u8, const HASHED: bool>(
                     lanes.add[i] = _mm512_set1_epi32(k1 as i32);
                     lanes.bound[i] = _mm512_set1_epi16((below - 1) as u16 as i16);
                 }
-                // Everything: no hash is above it.
+                // Keeps everything: no hash is above it.
                 Bound::Largest { .. } if HASHED => lanes.bound[i] = _mm512_set1_epi16(-1),
                 Bound::Largest { key, last } => {
                     let least = if at <= last { key } else { key + 1 };
                     if at <= last {
                         stop = stop.min(last + 1);
                     }
-                    // Zeros need not be kept.
+                    // Zeros need not be kept, since they add nothing.
                     lanes.bound[i] = _mm512_set1_epi16(least.max(1) as i16);
                 }
             }
@@ -112,7 +111,7 @@ fn pass<const N: usize, const MODE: u8, const HASHED: bool>(
     }
 }
 
-/// Elements from `start` on, all under one set of bounds.
+/// Merges the elements from `start` on, all under one set of bounds.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn piece<const N: usize, const MODE: u8, const HASHED: bool>(
     task: &Lowered<'_>,
@@ -135,7 +134,7 @@ fn piece<const N: usize, const MODE: u8, const HASHED: bool>(
     for (source, part) in sources.iter_mut().zip(&task.parts) {
         *source = part.data[within.clone()].as_ptr();
     }
-    // A mean of the sources has no base.
+    // A linear merge has no base.
     let base = if MODE == LINEAR { std::ptr::null() } else { task.base[within].as_ptr() };
     let to = out[2 * head..2 * (head + body)].as_mut_ptr();
     // SAFETY: all slices have `body` elements, and `stream` says that the last is aligned.
@@ -143,11 +142,11 @@ fn piece<const N: usize, const MODE: u8, const HASHED: bool>(
     some::<N, MODE, HASHED>(task, lanes, from + body, &mut out[2 * (head + body)..]);
 }
 
-/// `count` elements, whole vectors, from flat index `at` on.
+/// Merges `count` elements, a whole number of vectors, from flat index `at` on.
 ///
 /// # Safety
-/// `count` elements can be read at each source, at `base` (but for a linear merge), and written
-/// at `to`; with `stream`, `to` is aligned to a vector.
+/// `count` elements can be read at each source and at `base` (unless the merge is linear), and written at `to`. With
+/// `stream`, `to` is aligned to a vector.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 unsafe fn vectors<const N: usize, const MODE: u8, const HASHED: bool>(
     lanes: &Lanes<N>,
@@ -159,7 +158,7 @@ unsafe fn vectors<const N: usize, const MODE: u8, const HASHED: bool>(
     stream: bool,
 ) {
     for j in (0..count).step_by(WIDTH) {
-        // No closures here: they would be calls.
+        // No closures here: the compiler would turn them into calls.
         let mut x = [_mm512_setzero_si512(); N];
         for (x, source) in x.iter_mut().zip(sources) {
             let from = source.wrapping_add(2 * j);
@@ -187,7 +186,7 @@ unsafe fn vectors<const N: usize, const MODE: u8, const HASHED: bool>(
     }
 }
 
-/// Fewer elements than a vector has.
+/// Merges a remainder shorter than a vector.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bf16")]
 fn some<const N: usize, const MODE: u8, const HASHED: bool>(
     task: &Lowered<'_>,
@@ -227,7 +226,8 @@ fn widen(x: __m512i) -> Two {
     Two(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(x)), _mm512_castsi512_ps(odd))
 }
 
-/// R of both, in order again. Flushes subnormal numbers; there are none.
+/// Rounds both vectors to bfloat16 and restores the element order. Flushes subnormal numbers; `Lowered::of` excludes
+/// them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn narrow<const N: usize>(lanes: &Lanes<N>, x: Two) -> __m512i {
@@ -286,7 +286,7 @@ fn vector<const N: usize, const MODE: u8, const HASHED: bool>(
     if MODE == SUM {
         mix = widen(narrow(lanes, sum));
     } else {
-        // The sum's signs; with them taken off, the elements that agree are positive numbers.
+        // The sum's signs. After they are removed, the elements that agree are positive numbers.
         let even = _mm512_srli_epi32::<16>(_mm512_castps_si512(sum.0));
         let sign = _mm512_mask_blend_epi16(0xaaaa_aaaa, even, _mm512_castps_si512(sum.1));
         let sign = _mm512_and_si512(sign, _mm512_set1_epi16(i16::MIN));
@@ -295,7 +295,7 @@ fn vector<const N: usize, const MODE: u8, const HASHED: bool>(
             let agrees = _mm512_max_epi16(_mm512_xor_si512(*d, sign), zero);
             sum = if i == 0 { widen(agrees) } else { plus(sum, widen(agrees)) };
             if MODE == MEAN {
-                // Normal numbers have more than the bits of `set`, so this is 0 or the source's bit.
+                // A normal number has more bits set than `set` has, so this is 0 or the source's bit.
                 set = _mm512_or_si512(set, _mm512_min_epu16(agrees, _mm512_set1_epi16(1 << i)));
             }
         }
@@ -303,7 +303,7 @@ fn vector<const N: usize, const MODE: u8, const HASHED: bool>(
         if MODE == MEAN {
             let odd = _mm512_srli_epi32::<16>(set);
             let by = if N < MAX_SOURCES {
-                // Four bits are looked at.
+                // The instruction looks at four bits.
                 let table = lanes.reciprocals[0];
                 Two(_mm512_permutexvar_ps(set, table), _mm512_permutexvar_ps(odd, table))
             } else {
@@ -313,7 +313,7 @@ fn vector<const N: usize, const MODE: u8, const HASHED: bool>(
             mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by.0), _mm512_mul_ps(mix.1, by.1))));
         }
     }
-    // No loop over the two: it would go through memory.
+    // No loop over the two vectors: the compiler would store them to memory.
     if lanes.divides {
         let by = lanes.reciprocal;
         mix = widen(narrow(lanes, Two(_mm512_mul_ps(mix.0, by), _mm512_mul_ps(mix.1, by))));
@@ -325,7 +325,7 @@ fn vector<const N: usize, const MODE: u8, const HASHED: bool>(
     narrow(lanes, plus(mix, base))
 }
 
-/// The hashes of the elements from `at` on, of source `i`.
+/// The hashes of source `i` for the elements from `at` on.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn hash<const N: usize>(lanes: &Lanes<N>, i: usize, at: usize) -> __m512i {

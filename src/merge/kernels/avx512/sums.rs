@@ -1,5 +1,5 @@
 //! Counts and sums over a task vector in AVX-512 instructions: 32 elements at a time are subtracted, compared and
-//! summed up in registers; base and source are read once. `sampled_threshold` counts, `mask_l1` sums.
+//! summed in registers, and base and source are read once. `sampled_threshold` counts, `mask_l1` sums.
 
 #![allow(clippy::wildcard_imports)] // intrinsics
 
@@ -12,18 +12,18 @@ use crate::merge::kernels::mask::Key;
 
 /// Elements of one vector.
 const WIDTH: usize = 32;
-/// Vectors of which a lane can count: 16 bits.
+/// Most vectors that a lane's 16-bit counter can count.
 const MAX_LANE_COUNT: usize = 65_535;
 
-/// Whether differences of such values are zero or normal numbers: the rounding instruction would
-/// flush others. They are multiples of the smallest value's unit in the last place.
+/// Whether all differences of such values are zero or normal; the rounding instruction would flush others. Differences
+/// are multiples of the smallest value's unit in the last place.
 pub(crate) fn is_exact(exponents: ExponentRange) -> bool {
     exponents.least > 7 && exponents.most < 254
 }
 
-/// Adds to each of `counts` the elements of `source − base`, rounded to bfloat16, whose magnitude's bits
-/// are at least `first`, `first + 1` and so on. All but a tail of fewer than 32 elements, whose number
-/// is returned. Both are little-endian bfloat16 of one length, with an exponents that [`is_exact`].
+/// Counts the elements of `source − base`, rounded to bfloat16, whose magnitude bits are at least `first`, `first + 1`
+/// and so on, and adds each count to its entry of `counts`. Skips a tail of fewer than 32 elements and returns the
+/// tail's length. Both inputs are little-endian bfloat16 of the same length, with exponents that pass [`is_exact`].
 ///
 /// # Safety
 /// The CPU must be [`super::available`].
@@ -40,7 +40,7 @@ pub(crate) unsafe fn at_least<const N: usize>(
     for (base, source) in base.chunks(MAX_LANE_COUNT).zip(source.0.chunks(MAX_LANE_COUNT)) {
         let mut sums = [_mm512_setzero_si512(); N];
         for (base, source) in base.iter().zip(source) {
-            // SAFETY: both are as long as a vector.
+            // SAFETY: both slices are as long as a vector.
             let (b, x) = unsafe {
                 (_mm512_loadu_si512(base.as_ptr().cast()), _mm512_loadu_si512(source.as_ptr().cast()))
             };
@@ -59,9 +59,9 @@ pub(crate) unsafe fn at_least<const N: usize>(
     source.1.len() / 2
 }
 
-/// Σ|δ| of all elements and of those that the mask keeps, in units: |δ| · `scale`, rounded to whole
-/// numbers. `scale` is a power of two with sums below 2⁶³, and elements begin at a multiple of [`BLOCK_LEN`] of
-/// a tensor; only whole blocks of it are given. Otherwise as [`at_least`].
+/// Σ|δ| of all elements and of those that the mask keeps, in units: |δ| · `scale`, rounded to whole numbers. `scale` is
+/// a power of two with sums below 2⁶³. The elements start at a multiple of [`BLOCK_LEN`] of a tensor and fill whole
+/// blocks. Otherwise as [`at_least`].
 ///
 /// # Safety
 /// The CPU must be [`super::available`].
@@ -84,12 +84,12 @@ pub(crate) unsafe fn sums(
         let pairs = ((at >> 1) as u32..).step_by(WIDTH / 2);
         let vectors = base.as_chunks::<{ 2 * WIDTH }>().0.iter().zip(source.as_chunks::<{ 2 * WIDTH }>().0);
         for (pair, (base, source)) in pairs.zip(vectors) {
-            // SAFETY: both are as long as a vector.
+            // SAFETY: both slices are as long as a vector.
             let (b, x) = unsafe {
                 (_mm512_loadu_si512(base.as_ptr().cast()), _mm512_loadu_si512(source.as_ptr().cast()))
             };
             let bins = magnitudes(b, x);
-            // Its lower half is the even element's number, its upper the odd one's.
+            // The hash's lower half is the even element's number, its upper half the odd element's.
             let hash = hash_pairs(_mm512_add_epi32(lanes, _mm512_set1_epi32(pair as i32)), xor, add);
             let even = _mm512_cmplt_epu32_mask(_mm512_and_si512(hash, _mm512_set1_epi32(0xffff)), below);
             let odd = _mm512_cmplt_epu32_mask(_mm512_srli_epi32::<16>(hash), below);

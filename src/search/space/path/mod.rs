@@ -1,13 +1,14 @@
 //! The data flow space (Akiba et al. 2024, arXiv 2403.13187, section 3.2): which layers of which models a token passes,
-//! in which order, and by what factor its hidden state is scaled before each. A [`PathSpaceConfig`] comes in; genomes
-//! become recipes with a path, and paths made by hand become genomes.
+//! in which order, and by what factor its hidden state is scaled before each layer. A [`PathSpaceConfig`] comes in;
+//! genomes become recipes with a path, and paths made by hand become genomes. `AnySpace` calls it.
 //!
-//! All layers of all models, model by model, repeated r times, are the *slots*. One switch a slot says whether it is
-//! on the path, so that 2^(M r) paths are searched instead of M^T. As in the paper, a path begins with the first
-//! model's first layer, ends with its last, and has its embedding, final norm and head; only what lies between is
-//! searched. At the start the first model's own layers, in the first repeat, are likely to be on, all others unlikely.
+//! All layers of all models, model by model, repeated r times, are the *slots*. One switch for each slot says whether
+//! the slot is on the path, so that 2^(M r) paths are searched instead of M^T. As in the paper, a path begins with the
+//! first model's first layer, ends with that model's last layer, and uses its embedding, final norm and head; only the
+//! layers in between are searched. At the start the first model's own layers, in the first repeat, are likely to be on,
+//! all others unlikely.
 //!
-//! The factor on what enters a layer comes from [`Scales`]; a genome uses it only while its hop is on the path
+//! [`Scales`] gives the factor on the input of each layer. A genome uses a factor only while its hop is on the path
 //! ([`PathSpace::active`]).
 
 mod scales;
@@ -21,26 +22,26 @@ use crate::limits::GENES;
 use crate::recipe::{Method, Recipe, Step};
 pub use scales::Scales;
 
-/// Most slots of a space.
+/// Maximum number of slots of a space.
 const MAX_SLOTS: usize = 4096;
 
-/// What a path space is made from.
+/// The inputs for making a path space.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathSpaceConfig {
-    /// The models; the first gives embedding, head, and the path's two ends.
+    /// The models. The first gives the embedding, the head, and the path's two ends.
     pub models: Vec<String>,
     /// Decoder blocks of each model.
     pub layers: Vec<usize>,
-    /// How often the sequence of all layers is repeated (r).
+    /// The number of times that the sequence of all layers is repeated (r).
     pub repeats: usize,
     pub scales: Scales,
-    /// Bounds, start and first step size of a scale. Equal bounds: no scale is searched.
+    /// Bounds, start and first step size of a scale. With equal bounds no scale is searched.
     pub scale: GeneRange,
-    /// First probability that the first model's own layers are on.
+    /// First probability of on for the first model's own layers.
     pub likely: f64,
-    /// First probability that any other layer is on.
+    /// First probability of on for all other layers.
     pub seldom: f64,
-    /// Most layers of a path; 0 sets no bound.
+    /// Maximum number of layers of a path; 0 means no limit.
     pub longest: usize,
 }
 
@@ -56,18 +57,18 @@ pub enum PathError {
     /// A model has no layers.
     #[error("{0} has no layers: take it out of space.path.models")]
     NoLayers(String),
-    /// Repeats are 0.
+    /// The number of repeats is 0.
     #[error("space.path.repeats is 0: every layer can be passed once at least, give 1 or more")]
     NoRepeats,
-    /// More slots than a path may have.
+    /// More slots than a space may have.
     #[error(
         "{layers} layers, {repeats} times over, are over {MAX_SLOTS} slots: take fewer models or repeats"
     )]
     Slots { layers: usize, repeats: usize },
-    /// More genes than a search may have.
+    /// More genes than a search can have.
     #[error("{0} genes are too many: take scales = \"hop\" or \"network\"")]
     Genes(usize),
-    /// Bounds, start or step size of the scales that are no range.
+    /// Bounds, start or step size of the scales that do not form a range.
     #[error(
         "scales of a path run from {low} to {high} with start {start} and sigma {sigma}: give finite numbers \
          on one side of 0 with min ≤ start ≤ max and sigma above 0"
@@ -76,18 +77,18 @@ pub enum PathError {
     /// A probability outside 0 to 1.
     #[error("space.path.{key} is {value}: a probability lies between 0 and 1, give 0.01 to 0.99")]
     Probability { key: &'static str, value: f64 },
-    /// A longest path that is shorter than its two ends.
+    /// A maximum length that is too short for the path's two ends.
     #[error("space.path.longest is {found}: a path has its two ends at least, give {least} or more, or 0")]
     Longest { found: usize, least: usize },
-    /// One path is all there is.
+    /// A space with only one path.
     #[error("there is nothing to search: one layer passed once, and no scale; name more models or repeats")]
     NothingToSearch,
-    /// A recipe that is no path of this space.
+    /// A recipe that is not a path of this space.
     #[error("the recipe is no path of {0} layers that this search space has: {1}")]
     Recipe(usize, String),
 }
 
-/// A layer of a model, by their indices.
+/// A layer as the indices of its model and of the layer in that model.
 type LayerRef = (usize, usize);
 
 /// A search space over paths.
@@ -103,17 +104,17 @@ pub struct PathSpace {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Hop {
     place: LayerRef,
-    /// The slot that it comes from; the last layer has none.
+    /// The slot of the layer; the last layer has none.
     slot: Option<usize>,
 }
 
 impl PathSpace {
-    /// Checks the numbers and lays out the genes: a switch a slot, then the scales.
+    /// Checks the config and lays out the genes: one switch for each slot, then the scales.
     pub fn new(config: PathSpaceConfig) -> Result<Self, PathError> {
         check(&config)?;
         let all = || (0..config.models.len()).flat_map(|m| (0..config.layers[m]).map(move |l| (m, l)));
         let slots: Vec<LayerRef> = (0..config.repeats).flat_map(|_| all()).collect();
-        // The very first slot is the path's fixed beginning.
+        // The very first slot is always on: it is the beginning of the path.
         let slots = slots[1..].to_vec();
         let mut space = Self { config, slots, genes: Vec::new() };
         let scales = space.scale_count();
@@ -133,7 +134,7 @@ impl PathSpace {
         self.genes.len()
     }
 
-    /// The genes, in genome order: a switch a slot, then the scales.
+    /// The genes in genome order: one switch for each slot, then the scales.
     #[must_use]
     pub fn genes(&self) -> &[GeneInfo] {
         &self.genes
@@ -145,20 +146,20 @@ impl PathSpace {
         (0..self.dim()).map(|i| i < self.slots.len()).collect()
     }
 
-    /// What the space was made from.
+    /// The config from which the space was made.
     #[must_use]
     pub const fn config(&self) -> &PathSpaceConfig {
         &self.config
     }
 
-    /// Where the search begins: switches at their first probabilities, scales at their start.
+    /// The genome at which the search begins: switches at their first probabilities, scales at their start.
     #[must_use]
     pub fn start(&self) -> Genome {
         Genome(self.genes.iter().map(|g| g.start).collect())
     }
 
-    /// The genome with every number reflected into its bounds and every switch on or off. A missing number is at its
-    /// start.
+    /// The genome with every number reflected into its bounds and every switch set to on or off. A missing number gets
+    /// its start.
     #[must_use]
     pub fn reflect(&self, genome: &Genome) -> Genome {
         let one = |(i, gene): (usize, &GeneInfo)| {
@@ -168,7 +169,7 @@ impl PathSpace {
         Genome(self.genes.iter().enumerate().map(one).collect())
     }
 
-    /// The recipe that a genome stands for. Any numbers are allowed.
+    /// The recipe of a genome. Any numbers are allowed.
     #[must_use]
     pub fn to_recipe(&self, genome: &Genome) -> Recipe {
         let genome = self.reflect(genome);
@@ -186,8 +187,8 @@ impl PathSpace {
         recipe
     }
 
-    /// Which genes a genome uses: every switch up to where the path has reached its greatest length, and the scales of
-    /// the hops on it.
+    /// Which genes a genome uses: the switches up to the slot at which the path reaches its maximum length, and the
+    /// scales of the hops on the path.
     #[must_use]
     pub fn active(&self) -> ActiveGenes {
         let space = self.clone();
@@ -203,8 +204,8 @@ impl PathSpace {
         })
     }
 
-    /// The genome that stands for a path made by hand: each of its layers takes the first free slot that holds it,
-    /// scales move to their nearest bound, and scales of hops that the path does not make are at their start.
+    /// The genome of a path made by hand. Each layer takes the first free slot that holds it. Scales outside the bounds
+    /// move to the nearest bound. Scales of hops that are not on the path get their start.
     ///
     /// # Errors
     /// A path that no genome of this space stands for.
@@ -248,18 +249,18 @@ impl PathSpace {
         Ok(Genome(genome))
     }
 
-    /// The path of a genome that is reflected already.
+    /// The layers of the path of a genome that is already reflected.
     fn hops(&self, genome: &[f64]) -> Vec<Hop> {
         let (first, last) = self.ends();
         let mut hops = vec![Hop { place: first, slot: None }];
         let room = if self.config.longest == 0 { usize::MAX } else { self.config.longest };
         for (slot, &place) in self.slots.iter().enumerate() {
-            // The last place is kept for the path's end.
+            // The last place is reserved for the end of the path.
             if genome[slot] > 0.5 && hops.len() + 1 < room {
                 hops.push(Hop { place, slot: Some(slot) });
             }
         }
-        // A first model of one layer begins and ends with it: alone, it is passed once.
+        // A first model of one layer begins and ends with that layer; if it is the only one, it is passed once.
         if first != last || hops.len() > 1 {
             hops.push(Hop { place: last, slot: None });
         }
@@ -281,7 +282,7 @@ impl PathSpace {
         recipe.path.iter().map(place).collect()
     }
 
-    /// Layers of all models before a place: its row and column in the matrix of scales.
+    /// Number of layers of all models before this one: the layer's row and column in the matrix of scales.
     fn number(&self, (model, layer): LayerRef) -> usize {
         self.config.layers[..model].iter().sum::<usize>() + layer
     }
@@ -299,7 +300,8 @@ impl PathSpace {
             debug_assert!((model, layer) != first || !own);
             let name = format!("{}.{layer}{}", short[model], self.repeat_suffix(slot));
             let start = if own { self.config.likely } else { self.config.seldom };
-            // For optimisers without switches (a number with a threshold at ½), the same first probability.
+            // Optimisers without switches read a number with a threshold at ½; this gives them the same first
+            // probability.
             let sigma =
                 ((start - 0.5).abs() / -crate::search::normal::quantile(start.min(1.0 - start))).max(0.1);
             genes.push(gene(name, (model, layer), GeneRange { low: 0.0, high: 1.0, start, sigma }));
@@ -308,7 +310,7 @@ impl PathSpace {
         genes
     }
 
-    /// `#2` for a slot of the second repeat; nothing where there is one.
+    /// `#2` for a slot of the second repeat; empty if there is only one repeat.
     fn repeat_suffix(&self, slot: usize) -> String {
         let round = (slot + 1) / self.all_layers() + 1;
         if self.config.repeats > 1 { format!("#{round}") } else { String::new() }

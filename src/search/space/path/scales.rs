@@ -1,4 +1,5 @@
-//! The factors on what enters a path's layers: how they are encoded as genes, and back.
+//! The factors on the inputs of a path's layers. Genes come in, factors go out, and the reverse; `path/mod.rs` calls
+//! it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,22 +11,22 @@ use super::{Hop, PathSpace, gene};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scales {
-    /// None is searched: all are at their start.
+    /// No scale is searched: all are at their start.
     None,
-    /// One a slot, for the hop that enters its layer, and one for the last layer: T numbers.
+    /// One for each slot, for the hop that enters the slot's layer, and one for the last layer: T numbers.
     #[default]
     Hop,
     /// `W[i][j]` for a hop from layer i to layer j (the paper's W): M² numbers.
     Matrix,
-    /// The paper's way out for large M: a feed-forward network of (i, j, t), whose weights are searched.
+    /// The paper's alternative for large M: a feed-forward network of (i, j, t), whose weights are searched.
     Network,
 }
 
 /// Hidden units of the network.
 const HIDDEN: usize = 4;
-/// Weights of the network: three inputs and a bias for each hidden unit, one out, one last bias.
+/// Number of weights of the network: three inputs, a bias and an output for each hidden unit, and one final bias.
 const WIRES: usize = 5 * HIDDEN + 1;
-/// Bounds of a weight; a hidden unit's input lies in [0, 1].
+/// Bounds of a weight. The input of a hidden unit lies in [0, 1].
 const WIRE: GeneRange = GeneRange { low: -4.0, high: 4.0, start: 0.0, sigma: 0.5 };
 
 impl PathSpace {
@@ -38,7 +39,7 @@ impl PathSpace {
         match self.config.scales {
             _ if !self.searches_scales() => 0,
             Scales::None => 0,
-            // Without a slot there is one hop at most: from the first layer to the last.
+            // Without slots there is at most one hop: from the first layer to the last.
             Scales::Hop => self.slots.len() + usize::from(self.has_last_hop()),
             Scales::Matrix => layers.saturating_mul(layers),
             Scales::Network => WIRES,
@@ -78,7 +79,7 @@ impl PathSpace {
         }
     }
 
-    /// Index of the gene that rules a hop's scale, where one gene does.
+    /// Index of the gene that sets a hop's scale, if a single gene does.
     fn scale_gene(&self, from: &Hop, to: &Hop) -> Option<usize> {
         let slots = self.slots.len();
         match self.config.scales {
@@ -91,7 +92,7 @@ impl PathSpace {
         }
     }
 
-    /// Factor on what enters the `t`-th of `n` layers, coming from the one before.
+    /// Factor on the input of the `t`-th of `n` layers, for the hop from the layer before it.
     pub(super) fn scale(&self, genome: &[f64], from: &Hop, to: &Hop, t: usize, n: usize) -> f64 {
         if let Some(i) = self.scale_gene(from, to) {
             return genome[i];
@@ -107,12 +108,12 @@ impl PathSpace {
             t as f64 / n as f64,
         ];
         let out = network(&genome[self.slots.len()..], inputs);
-        // All weights 0 give the start; the bounds are never passed.
+        // If all weights are 0 the result is the start. The result never leaves the bounds.
         let room = if out < 0.0 { range.start - range.low } else { range.high - range.start };
         (range.start + room * out).clamp(range.low, range.high)
     }
 
-    /// Marks the genes that the scales of these hops come from.
+    /// Marks the genes that set the scales of these hops.
     pub(super) fn mark_scales(&self, hops: &[Hop], out: &mut [bool]) {
         if self.config.scales == Scales::Network && hops.len() > 1 {
             out[self.slots.len()..].fill(true);
@@ -124,7 +125,7 @@ impl PathSpace {
         }
     }
 
-    /// Sets the genes to the scales of a path; a gene of several hops takes their mean.
+    /// Sets the genes to the scales of a path. A gene that serves several hops gets the mean of their scales.
     pub(super) fn put_scales(&self, hops: &[Hop], scales: &[f64], genome: &mut [f64]) -> Result<(), String> {
         let mut found: Vec<Vec<f64>> = vec![Vec::new(); genome.len()];
         for (t, pair) in hops.windows(2).enumerate() {
@@ -148,7 +149,7 @@ impl PathSpace {
     }
 }
 
-/// tanh of one hidden layer of tanh units, in (−1, 1).
+/// tanh of one hidden layer of tanh units; the value is in (−1, 1).
 fn network(weights: &[f64], inputs: [f64; 3]) -> f64 {
     let hidden = |unit: &[f64]| {
         let sum: f64 = inputs.iter().zip(unit).map(|(x, w)| x * w).sum();

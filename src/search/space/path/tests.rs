@@ -1,4 +1,4 @@
-//! Paths and genomes go both ways, whatever the numbers.
+//! Tests that paths become genomes and genomes become paths, for all kinds of numbers.
 
 use proptest::prelude::*;
 
@@ -48,7 +48,7 @@ fn the_likeliest_path_of_the_start_is_the_first_model() {
         assert_eq!(route(&recipe), [("zoo:base", 0), ("zoo:base", 1), ("zoo:base", 2)]);
         assert!(recipe.path.iter().all(|s| (s.scale - 1.0).abs() < 1e-12), "{scales:?}");
         assert_eq!(recipe.donor(), "zoo:base");
-        // A recipe of any path reads back.
+        // The recipe of any path can be written and read back.
         let text = recipe.to_toml();
         assert_eq!(Recipe::from_toml(&text, "path").unwrap(), recipe);
     }
@@ -77,7 +77,7 @@ fn a_path_is_no_longer_than_its_bound() {
     let genome = Genome(vec![1.0; bounded.dim()]);
     let recipe = bounded.to_recipe(&genome);
     assert_eq!(route(&recipe), [("zoo:base", 0), ("zoo:base", 1), ("zoo:base", 2), ("zoo:base", 2)]);
-    // What comes after the path is full has no say.
+    // Slots after the path is full have no effect.
     let active = bounded.active()(&genome.0);
     assert_eq!(active[..9], [true, true, false, false, false, false, false, false, false]);
     assert_eq!(active.iter().filter(|a| **a).count(), 2 + 3);
@@ -95,7 +95,7 @@ fn the_smallest_spaces_are_defined() {
         let base = config(scales);
         PathSpace::new(PathSpaceConfig { models: vec!["a".into()], layers: vec![1], repeats, ..base })
     };
-    // A single layer passed once leaves nothing to search; twice, there is a path of one layer.
+    // One layer passed once leaves nothing to search. Passed twice, it gives a path of one layer.
     for scales in [Scales::None, Scales::Hop] {
         assert_eq!(one(1, scales).unwrap_err(), PathError::NothingToSearch);
     }
@@ -156,8 +156,8 @@ fn a_path_by_hand_that_does_not_fit_is_refused() {
 }
 
 proptest! {
-    /// Any numbers give a path that the space reads back to the very same path, and changing what
-    /// is not active changes nothing.
+    /// Any numbers give a path, and the space turns that path's recipe into the same path again. A change to an
+    /// inactive gene changes nothing.
     #[test]
     fn any_genome_is_a_path_and_comes_back(
         numbers in prop::collection::vec(prop_oneof![8 => -3.0..3.0f64, 1 => Just(f64::NAN)], 40),

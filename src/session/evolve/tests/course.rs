@@ -52,7 +52,7 @@ fn a_better_recipe_by_hand_moves_the_search() {
         records.iter().filter_map(mean).collect::<Vec<_>>()
     };
     let (alone, helped) = (means(None), means(Some((19, 0.9))));
-    // Injected in the second generation, it is ranked with it: the third begins nearer to it.
+    // Injected in the second generation, the recipe is ranked with it, so the third begins nearer to the recipe.
     assert_eq!(alone[..2], helped[..2]);
     let distance = |mean: &[f64]| {
         let miss = |(x, i): (&f64, usize)| (x - if i < 3 { 0.9 } else { 0.1 }).powi(2);
@@ -60,7 +60,7 @@ fn a_better_recipe_by_hand_moves_the_search() {
     };
     assert!(distance(&helped[2]) < distance(&alone[2]), "{:?}", helped[2]);
     assert!(distance(&helped[3]) < 0.5 * distance(&alone[3]), "{:?}", helped[3]);
-    // A worse one is measured and ranks last: it changes nothing but the count.
+    // A worse recipe is measured and ranks last: only the count changes.
     let worse = means(Some((19, -0.4)));
     assert_eq!(alone[..3], worse[..3]);
 }

@@ -1,4 +1,4 @@
-//! When a session ends, how it goes on, and the smallest ones.
+//! When a session ends, how it continues, and the smallest sessions.
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn an_extended_session_goes_where_a_longer_one_would_have_gone() {
             state.entries.iter().filter(searched).map(|e| e.candidate.genome.clone()).collect::<Vec<_>>()
         };
         assert_eq!(points(&extended).len(), 40);
-        // Failures of this test's candidates go by their ids, which the first end has shifted by one.
+        // This test's candidates fail by their ids, and the first end has shifted the ids by one.
         assert_eq!(points(&extended)[..25], points(&straight)[..25]);
         assert_eq!(
             folded(&extended).entries.iter().filter(|e| e.candidate.origin == Origin::Mean).count(),
@@ -96,7 +96,7 @@ fn two_objectives_end_in_a_front() {
         match run.step().unwrap() {
             Next::Record(event) => store(&mut records, &mut run, &event),
             Next::Evaluate(work) => {
-                // Japanese falls where accuracy rises.
+                // The Japanese score falls where the accuracy rises.
                 let mut scores = measure(&work);
                 for s in scores.iter_mut().flatten() {
                     s.score.in_language = 1.0 - s.score.acc * s.score.acc;

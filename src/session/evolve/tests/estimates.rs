@@ -1,15 +1,15 @@
-//! Generations whose fitness is estimated from a part of the questions.
+//! Generations whose fitness is estimated from the answers to some of the questions.
 
 use super::*;
 use crate::session::protocol::Outcome;
 
-/// A race with an estimator over 60 questions, of which everybody answers 12.
+/// A race with an estimator over 60 questions; every candidate answers 12 of them.
 fn estimating(error: f64) -> String {
     let race = format!("[racing]\nblock = 8\nerror = {error}\nsubset = 12\nfull = 2\n[search]");
     CONFIG.replace("[search]", &race).replace("evaluations = 23", "evaluations = 43")
 }
 
-/// Baselines with what each question brought, as an engine measures them.
+/// Baselines with what each question added to the fitness, as an engine measures them.
 fn answer_all(run: &Evolution, work: &Work) -> Event {
     if work.kind == WorkKind::Baseline {
         let all = Work { questions: Some((0..60).collect()), ..work.clone() };
@@ -39,7 +39,7 @@ fn everybody_answers_a_part_and_the_best_answer_all() {
         .filter(|e| e.candidate.origin == Origin::Search && e.train().is_some())
         .collect();
     assert!(searched.iter().all(|e| e.values.len() >= 12 && e.estimate.is_some()));
-    // Who stopped has an estimate for its fitness, and the journal says after how many answers.
+    // A stopped candidate has an estimate as its fitness, and the journal says after how many answers.
     let (stopped, full): (Vec<&Entry>, Vec<&Entry>) = searched.iter().copied().partition(|e| e.stopped);
     assert!(stopped.len() > 20 && full.len() >= 2, "{} {}", stopped.len(), full.len());
     for entry in &stopped {
@@ -47,18 +47,18 @@ fn everybody_answers_a_part_and_the_best_answer_all() {
     }
     let least = stopped.iter().filter(|e| e.values.len() == 12).count();
     assert!(least * 2 > stopped.len(), "{least} of {} answered no more than the part", stopped.len());
-    // The reported best answered everything: its fitness is the mean of what it got.
+    // The reported best has answered every question: its fitness is the mean of its values.
     let best = state.best_entry().unwrap();
     assert!(!best.stopped && best.values.len() == 60);
     assert!((best.values.iter().sum::<f64>() / 60.0 - best.train().unwrap().fitness).abs() < 1e-12);
     assert!(
         state.finished.as_ref().unwrap().train.n == 60 || state.best == state.finished.as_ref().unwrap().mean
     );
-    // Everybody of a generation has answered the same first questions; a later one, other ones.
+    // All candidates of a generation have answered the same first questions; a later generation answers others.
     let orders: Vec<&Vec<usize>> = state.generations.iter().map(|g| &g.order).collect();
     assert!(orders.iter().all(|order| order.len() == 60));
     assert!(orders.windows(2).any(|w| w[0][..12] != w[1][..12]));
-    // How far off the estimates were is what the events and the report say.
+    // Events and report say how far off the estimates were.
     let off = state.off().unwrap();
     assert_eq!(off.candidates, full.len() as u64);
     let miss = |e: &&Entry| (e.estimate.unwrap() - e.train().unwrap().fitness).abs();
@@ -103,7 +103,7 @@ fn an_estimate_of_anything_has_an_end() {
     ] {
         let facts = SetupFacts { train_questions: questions, ..facts() };
         let (records, run) = start_with(&text, &facts);
-        // Baselines that tell nothing of single questions, as of another program.
+        // Baselines without values for single questions, as another program would store them.
         let state = folded(&finish(records, run, None));
         assert!(state.finished.is_some(), "{text}");
         if questions <= 12 || text.contains("subset = 600") {

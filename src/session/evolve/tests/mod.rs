@@ -1,4 +1,4 @@
-//! The run against a made-up fitness.
+//! Tests of the run with an invented fitness.
 
 mod course;
 mod ends;
@@ -13,7 +13,7 @@ use crate::recipe::LayerGroup;
 use crate::session::protocol::{SplitScore, Target};
 use crate::session::toy::{self, CONFIG, facts, folded, scores, start, start_from, start_with, store};
 
-/// Highest where every weight of x is 0.9 and every weight of y is 0.1; some candidates fail.
+/// The fitness is highest if every weight of x is 0.9 and every weight of y is 0.1. Some candidates fail.
 fn measure(work: &Work) -> Result<Vec<SplitScore>, String> {
     let fitness = match &work.candidate.target {
         Target::Model(name) => 0.1 * name.len() as f64,
@@ -34,8 +34,8 @@ fn measure(work: &Work) -> Result<Vec<SplitScore>, String> {
     Ok(scores(work, fitness, 10))
 }
 
-/// What each question brings: right or wrong by a number that is the question's own, so that more
-/// come right as the fitness rises; a block's fitness is their mean.
+/// The value of each question: right or wrong by a number that belongs to the question, so that more are right as the
+/// fitness rises. A block's fitness is their mean.
 fn block(work: &Work) -> (Result<Vec<SplitScore>, String>, Vec<f64>) {
     let whole = Work { kind: WorkKind::Baseline, ..work.clone() };
     let fitness = match measure(&whole) {
@@ -57,7 +57,7 @@ fn answer(run: &Evolution, work: &Work) -> Event {
     run.measured(work, measure(work))
 }
 
-/// Runs to the end; before the event with number `at`, a recipe is injected.
+/// Runs to the end. A recipe is injected before the event with number `at`.
 fn finish(records: Vec<Record>, run: Evolution, inject: Option<(usize, f64)>) -> Vec<Record> {
     let between = |records: &[Record], run: &Evolution| {
         let (_, weight) = inject.filter(|(at, _)| records.len() == *at)?;

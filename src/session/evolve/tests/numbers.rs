@@ -1,4 +1,4 @@
-//! Numbers that are none, or beyond all use, end no session.
+//! Numbers that are not finite or far too large end no session.
 
 use super::*;
 use crate::search::{AnySpace, Space};
@@ -27,7 +27,7 @@ fn a_fitness_that_is_no_number_fails_the_candidate_alone() {
         assert!(failed.len() >= 5, "{bad}: {}", failed.len());
         assert!(failed.iter().all(|why| why.contains("the fitness is")), "{bad}: {failed:?}");
     }
-    // The largest that is taken leaves means and variances finite: whatever is stored can be read back.
+    // The largest accepted number keeps means and variances finite, so that every stored value can be read back.
     let (records, run) = start(CONFIG);
     let answer = |run: &Evolution, work: &Work| {
         let sign = if work.candidate.id.is_multiple_of(2) { 1.0 } else { -1.0 };

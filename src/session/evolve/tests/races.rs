@@ -57,7 +57,7 @@ fn a_fresh_order_is_one_for_a_generation_and_compares_question_by_question() {
         orders.push(all[0].clone());
     }
     assert!(orders.len() > 3);
-    // Two that answered everything, in orders of their own.
+    // Two candidates that answered every question, each in its own order.
     let whole: Vec<&&Entry> = searched.iter().filter(|e| e.values.len() == 60).collect();
     let (a, b) = (whole[0], whole[whole.len() - 1]);
     assert_ne!(a.generation, b.generation);

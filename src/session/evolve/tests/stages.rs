@@ -1,9 +1,9 @@
-//! Stages: what one hands to the next, and replay from every prefix.
+//! Stages: what one passes to the next, and replay from every prefix.
 
 use super::*;
 use crate::session::toy::STAGES;
 
-/// A merge is best with x at 0.9; a path gains by each layer of y and loses by all else it adds.
+/// A merge is best with x at 0.9. A path gains by each layer of y and loses by every other layer that it adds.
 fn measure(work: &Work) -> Vec<SplitScore> {
     let fitness = match &work.candidate.target {
         Target::Model(_) => 0.05,
@@ -37,14 +37,14 @@ fn the_winner_of_a_stage_is_a_model_of_the_next() {
     let begun = &state.begun[0];
     assert_eq!((begun.generation, begun.evaluations), (4, 12));
     assert_eq!(begun.recipe.as_ref().unwrap().name.as_deref(), Some("stage:1"));
-    // The winner is the best merge of its stage, mean included.
+    // The winner is the best merge of its stage, the mean included.
     let merges = state.entries[..begun.first as usize]
         .iter()
         .filter(|e| matches!(e.candidate.origin, Origin::Search | Origin::Mean));
     let best = merges.filter_map(Entry::train).map(|s| s.fitness).fold(0.0, f64::max);
     let winner = state.entry(begun.winner.unwrap()).unwrap();
     assert_eq!(winner.train().unwrap().fitness.to_bits(), best.to_bits());
-    // Each stage has a mean; the second's candidates are paths through the winner and y.
+    // Each stage has a mean. The second stage's candidates are paths through the winner and y.
     assert_eq!(state.entries.iter().filter(|e| e.candidate.origin == Origin::Mean).count(), 2);
     for entry in &state.entries[begun.first as usize..] {
         let Target::Recipe(recipe) = &entry.candidate.target else { panic!("{entry:?}") };

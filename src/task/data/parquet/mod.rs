@@ -1,5 +1,6 @@
-//! Parquet files, as the hub keeps published datasets: rows with lists and structs, uncompressed
-//! or compressed with snappy. What a file claims is checked before it is unpacked.
+//! Parquet files in the form in which the hub keeps published datasets: lists and structs, uncompressed or compressed
+//! with snappy. A file's bytes come in, its rows go out. The claims of the file are checked before anything is
+//! unpacked. `data/table.rs` calls it.
 
 mod pages;
 
@@ -13,14 +14,14 @@ use serde_json::{Map, Value, json};
 
 use crate::limits::{CELL_RATIO, PARQUET_PAGE, guarded};
 
-/// Bytes that any file may take, whatever its length.
+/// Memory in bytes that every file may take, however short it is.
 const BASE_ROOM: u64 = 16 << 20;
-/// The least bytes that a value takes in memory.
+/// Minimum memory of one value, in bytes.
 const VALUE_BYTES: u64 = 64;
-/// Records of a text column that are read together.
+/// How many records of a text column are read at once.
 const RECORDS_AT_ONCE: usize = 16;
 
-/// All rows of a file.
+/// Reads all rows of a file.
 pub(in crate::task) fn rows(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     guarded(|| read(bytes)).unwrap_or_else(|| Err(unreadable("its numbers contradict each other")))
 }
@@ -55,7 +56,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     Ok(out)
 }
 
-/// How much memory a file may take.
+/// The memory that a file may take.
 struct Room {
     most: u64,
 }
@@ -72,7 +73,7 @@ impl Room {
         ))
     }
 
-    /// Checks what the heads of pages claim.
+    /// Checks the sizes that the page headers claim.
     fn check_pages(&self, bytes: &[u8], reader: &SerializedFileReader<Bytes>) -> Result<(), String> {
         let (mut size, mut values) = (0_u64, 0_u64);
         for group in reader.metadata().row_groups() {
@@ -106,7 +107,8 @@ impl Room {
         Ok(())
     }
 
-    /// Checks the length of texts as they are read: a dictionary can repeat a text and a prefix can grow it.
+    /// Checks the lengths of texts while they are read: a dictionary can repeat a text, and a shared prefix can
+    /// lengthen it.
     fn check_texts(&self, reader: &SerializedFileReader<Bytes>) -> Result<(), String> {
         let mut held = 0;
         for group in 0..reader.num_row_groups() {
@@ -149,7 +151,7 @@ impl Room {
     }
 }
 
-/// Bytes that a value takes, roughly.
+/// Approximate memory of a value, in bytes.
 fn weight(value: &Value) -> u64 {
     VALUE_BYTES
         + match value {
@@ -164,7 +166,7 @@ fn object(record: &Record) -> Map<String, Value> {
     record.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()
 }
 
-/// A field as JSON. Bytes are text where they are UTF-8.
+/// A field as JSON. Bytes become text if they are UTF-8.
 fn value(field: &Field) -> Value {
     match field {
         Field::Null => Value::Null,
@@ -218,7 +220,7 @@ mod tests {
     fn what_a_few_bytes_stand_for_is_bounded() {
         let honest = rows(&same("How many?", 1000)).unwrap();
         assert_eq!((honest.len(), &honest[999]["question"]), (1000, &json!("How many?")));
-        // A dictionary says one long text a hundred thousand times; a run says null five million times.
+        // A dictionary repeats one long text a hundred thousand times; a run repeats null five million times.
         for file in [same(&"y".repeat(100_000), 100_000), same("", 5_000_000)] {
             assert!(file.len() < 100_000, "{}", file.len());
             let message = rows(&file).unwrap_err();
@@ -239,7 +241,7 @@ mod tests {
                 let _ = rows(&bad);
             }
         }
-        // A schema of groups within groups.
+        // A schema of nested groups.
         let deep = format!(
             "message m {{ {} required int64 x; {} }}",
             "required group g { ".repeat(60),

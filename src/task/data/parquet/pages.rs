@@ -1,7 +1,7 @@
-//! What a Parquet file claims, read before anything is unpacked: the depth of its schema, and the size and number of
-//! values of every page. A few bytes can claim gigabytes.
+//! The claims of a Parquet file, read before anything is unpacked: the depth of its schema, and the size and number of
+//! values of every page. A few bytes can claim gigabytes. The file's bytes come in; `parquet/mod.rs` calls it.
 
-/// A reader of Thrift's compact protocol, as far as it is needed.
+/// Reads the part of Thrift's compact protocol that page headers and schemas use.
 struct Thrift<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -17,7 +17,7 @@ const LISTS: [u8; 2] = [9, 10];
 const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 
-/// Most levels of structs in Thrift, and of groups in a schema.
+/// Maximum nesting of Thrift structs, and of groups in a schema.
 const MAX_DEPTH: usize = 32;
 
 impl Thrift<'_> {
@@ -44,7 +44,7 @@ impl Thrift<'_> {
         Some((n >> 1) as i64 ^ -((n & 1) as i64))
     }
 
-    /// Element type and length of a list. An element takes at least a byte.
+    /// Element type and length of a list. Each element takes at least one byte.
     fn list(&mut self) -> Option<(u8, usize)> {
         let head = self.byte()?;
         let size = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
@@ -71,7 +71,7 @@ impl Thrift<'_> {
             k if LISTS.contains(&k) => {
                 let (element, size) = self.list()?;
                 for _ in 0..size {
-                    // In a list a flag is a byte.
+                    // Inside a list a boolean takes a byte.
                     let kind = if BOOLS.contains(&element) { BYTE } else { element };
                     self.skip(kind, depth + 1)?;
                 }
@@ -93,7 +93,7 @@ impl Thrift<'_> {
         (self.at <= self.bytes.len()).then_some(())
     }
 
-    /// Reads a struct's fields: `each` gets id and type, and returns whether it has read the value.
+    /// Reads a struct's fields. `each` gets the field's id and type, and returns whether it has read the value.
     fn fields(
         &mut self,
         mut each: impl FnMut(i64, u8, &mut Self) -> Option<bool>,
@@ -113,19 +113,19 @@ impl Thrift<'_> {
     }
 }
 
-/// The head of one page.
+/// The header of one page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// Bytes, unpacked.
+    /// Size in bytes after unpacking.
     pub size: u64,
     pub values: u64,
-    /// Values are coded by a common prefix with the one before, so that `size` does not bound them.
+    /// Each value is stored as a common prefix with the previous value and a rest, so `size` does not limit its length.
     pub by_prefix: bool,
 }
 
 const DELTA_BYTE_ARRAY: i64 = 7;
 
-/// The pages of a column chunk in `bytes[start..end]`; `None` where their heads can't be read.
+/// The page headers of a column chunk in `bytes[start..end]`; `None` if they can't be read.
 pub(super) fn pages(bytes: &[u8], start: usize, end: usize) -> Option<Vec<Page>> {
     let bytes = bytes.get(..end)?;
     let mut at = start;

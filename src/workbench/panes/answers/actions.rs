@@ -1,12 +1,12 @@
 //! The actions of the Answers pane: their names, keys and messages.
 //!
-//! What each does stands in `update.rs` beside this file.
+//! `action/mod.rs` reads the rows; `update.rs` in this folder carries the actions out.
 
 use crate::workbench::action::row::actions;
 use crate::workbench::app::Pane::Answers;
 
 actions! {
-    /// What can be done in Answers.
+    /// An action of the Answers pane.
     AnswersAction
 
     Filter: "filter", ["f"], [Answers], Looks, Nothing,

@@ -1,4 +1,4 @@
-//! The table of answers worked out from the state: its columns, each column's answers, the questions that pass
+//! The table of answers, computed from the state: its columns, each column's answers, the questions that pass
 //! the filter, and the requests for answers that are still missing. Drawing, keys and export call it.
 
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ impl App {
         }
     }
 
-    /// The answers of a column, once they are here.
+    /// The answers of a column, once they have arrived.
     #[must_use]
     pub fn column_answers(&self, who: AnswerColumn) -> Option<&Answers> {
         if who == AnswerColumn::Hand {
@@ -84,14 +84,14 @@ impl App {
         self.answers.current.filter(there).or(best).or_else(|| columns.first().copied())
     }
 
-    /// Place of the column under the cursor.
+    /// Index of the column under the cursor.
     #[must_use]
     pub fn current_place(&self) -> usize {
         let current = self.current_column();
         self.answer_columns().iter().position(|who| Some(*who) == current).unwrap_or(0)
     }
 
-    /// The column that others are compared with.
+    /// The pinned column, with which the others are compared.
     #[must_use]
     pub fn pinned_column(&self) -> Option<AnswerColumn> {
         let columns = self.answer_columns();
@@ -136,7 +136,7 @@ impl App {
         }
     }
 
-    /// Asks for the answers that the open columns lack.
+    /// Requests the answers that the open columns lack.
     pub(in crate::workbench) fn want_answers(&mut self) {
         let Some(run) = &self.run else { return };
         if !run.caught_up {
@@ -145,8 +145,8 @@ impl App {
         let session = run.state.name.clone();
         let columns = match self.pane {
             Pane::Answers => self.answer_columns(),
-            // Where nothing streams (the session rests, its task is multiple choice, its candidates finish too
-            // fast), Evolve shows the best candidate's stored answers.
+            // If nothing streams (the session does not run, its task is multiple choice, or its candidates finish
+            // too fast), Evolve shows the best candidate's stored answers.
             Pane::Evolve if run.streams.is_empty() => vec![AnswerColumn::Best],
             _ => return,
         };

@@ -1,4 +1,5 @@
-//! Exports the table of answers as CSV or JSONL: a row a question, the columns as on the screen.
+//! Exports the table of answers as CSV or JSONL: one row for each question, the columns as on the screen. The prompt
+//! for a file name calls it (`update/choices.rs`); the event loop writes the file.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,8 +15,8 @@ use crate::workbench::overlays::Purpose;
 use crate::workbench::panes::answers::state::AnswerColumn;
 
 impl App {
-    /// Asks for the questions that pass the filter, with every column's answer, to be written to `path` in the
-    /// format that its ending names.
+    /// Requests that the questions that pass the filter, with every column's answer, are written to `path`. The file
+    /// name's ending gives the format.
     pub fn export(&mut self, path: &str, over: bool) {
         let questions = self.shown_questions();
         let columns: Vec<AnswerColumn> =
@@ -88,7 +89,7 @@ impl App {
     }
 }
 
-/// A line of CSV (RFC 4180): every field in quotes, and none that a spreadsheet would take for a formula.
+/// A line of CSV (RFC 4180). Every field is quoted, and none can be read as a formula by a spreadsheet.
 fn line(fields: &[String]) -> String {
     let quoted: Vec<String> =
         fields.iter().map(|f| format!("\"{}\"", as_cell(f).replace('"', "\"\""))).collect();

@@ -1,5 +1,5 @@
-//! Answers: a table with a row a question and a column a model, and below it the full texts of two columns side by
-//! side.
+//! Draws the Answers pane: a table with a row for each question and a column for each model, and below it the full
+//! texts of two columns side by side. `panes/mod.rs` calls it.
 
 pub mod actions;
 mod columns;
@@ -23,7 +23,7 @@ use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
 use crate::workbench::widgets::samples::{columns, verdict};
 
-/// Cells of a question's number and of a model's column.
+/// Widths of the question number and of a model's column, in cells.
 const NUMBER: u16 = 5;
 const COLUMN: u16 = 11;
 
@@ -113,7 +113,7 @@ fn table(
     }
 }
 
-/// A column without the cell between it and the next.
+/// A column without the gap before the next column.
 fn gap_after(cell: Rect) -> Rect {
     Rect { width: cell.width.saturating_sub(1), ..cell }
 }

@@ -1,4 +1,4 @@
-//! What the Answers pane remembers: which candidates are opened as columns, which questions pass the filter,
+//! State of the Answers pane: which candidates are opened as columns, which questions pass the filter,
 //! where the cursor is, and the answers fetched from the engine. `columns.rs` reads it.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub enum FetchedAnswers {
 pub enum AnswerColumn {
     /// A baseline, or a candidate that was opened.
     Candidate(CandidateId),
-    /// The best so far, whichever that is.
+    /// The best candidate so far. It changes during a run.
     Best,
     /// The recipe in the editor, on the sample questions.
     Hand,
@@ -29,16 +29,16 @@ pub enum AnswerColumn {
 pub enum QuestionFilter {
     #[default]
     All,
-    /// Another verdict or number than the pinned column's.
+    /// Questions whose verdict or number differs from the pinned column's.
     Different,
-    /// Right here, wrong there.
+    /// Questions right in the current column and wrong in the pinned one.
     Gained,
-    /// Wrong here, right there.
+    /// Questions wrong in the current column and right in the pinned one.
     Lost,
 }
 
 impl QuestionFilter {
-    /// The next filter, the first after the last.
+    /// The next filter. The first one follows the last one.
     #[must_use]
     pub const fn next(self) -> Self {
         match self {
@@ -57,15 +57,15 @@ pub struct AnswersView {
     pub filter: QuestionFilter,
     /// Candidates opened from Evolve.
     pub opened: Vec<CandidateId>,
-    /// The column under the cursor; the best when `None`.
+    /// The column under the cursor; the best candidate's when `None`.
     pub current: Option<AnswerColumn>,
-    /// The question under the cursor, by its index in the split.
+    /// Index, in the split, of the question under the cursor.
     pub question: Option<usize>,
-    /// The column that others are compared with; the first when `None`.
+    /// The pinned column, with which the others are compared; the first when `None`.
     pub pinned: Option<AnswerColumn>,
-    /// The texts take the whole pane.
+    /// Zoom: the texts fill the whole pane.
     pub zoom: bool,
-    /// Lines that the texts are scrolled down by.
+    /// Number of lines that the texts are scrolled down.
     pub scroll: usize,
     pub fetched: HashMap<(CandidateId, Split), FetchedAnswers>,
 }

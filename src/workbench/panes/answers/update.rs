@@ -1,6 +1,6 @@
-//! What the actions of the Answers pane do: filter, comparison, zoom, copying, and where the cursor goes.
+//! Carries out the actions of the Answers pane: filter, comparison, zoom, copying, moving the cursor.
 //!
-//! `update/mod.rs` calls with an action, the cursor's keys and the mouse with moves.
+//! `update/mod.rs` calls it with an action; the cursor keys and the mouse call it to move the cursor.
 
 use crate::session::protocol::Split;
 use crate::workbench::action::AnswersAction;
@@ -11,16 +11,16 @@ use crate::workbench::overlays::Purpose;
 use crate::workbench::panes::answers::state::AnswerColumn;
 
 impl App {
-    /// The question under the cursor, by its index in the split.
+    /// Index, in the split, of the question under the cursor.
     #[must_use]
     pub fn current_question(&self) -> Option<usize> {
         let shown = self.shown_questions();
         let chosen = self.answers.question?;
-        // Where the filter hides the chosen question, the next one that is shown has the cursor.
+        // If the filter hides the chosen question, the cursor is on the next one shown.
         shown.iter().copied().find(|q| *q >= chosen).or_else(|| shown.last().copied())
     }
 
-    /// Moves the cursor over questions and columns; in zoom it scrolls the texts.
+    /// Moves the cursor over questions and columns. In zoom it scrolls the texts.
     pub(in crate::workbench) fn move_answers(&mut self, rows: isize, columns: isize) {
         if columns != 0 {
             let all = self.answer_columns();
@@ -43,7 +43,7 @@ impl App {
         self.answers.scroll = 0;
     }
 
-    /// Does an action of this pane.
+    /// Carries out an action of this pane.
     pub(in crate::workbench) fn act_answers(&mut self, action: AnswersAction) {
         match action {
             AnswersAction::Filter => {
@@ -84,7 +84,7 @@ impl App {
         }
     }
 
-    /// Hands the answer under the cursor to the clipboard.
+    /// Copies the answer under the cursor to the clipboard.
     fn copy_answer(&mut self) {
         let question = self.current_question().or_else(|| self.shown_questions().first().copied());
         let answer = self.current_column().zip(question).and_then(|(who, q)| self.answer(who, q));

@@ -1,12 +1,12 @@
 //! The actions of the Evolve pane: their names, keys and messages.
 //!
-//! What each does stands in `update.rs` beside this file.
+//! `action/mod.rs` reads the rows; `update.rs` in this folder carries the actions out.
 
 use crate::workbench::action::row::actions;
 use crate::workbench::app::Pane::{self, Answers, Evolve, Recipe};
 
 actions! {
-    /// What can be done in Evolve, to the session and its candidates.
+    /// An action of the Evolve pane, on the session or on a candidate.
     EvolveAction
 
     StartEvolution: "start", ["s"], Pane::ALL, Changes, Nothing,

@@ -1,4 +1,4 @@
-//! The best recipe so far, to look at beside the population.
+//! Draws the best recipe so far, as a grid or a path, in the Evolve pane. `panes/evolve/mod.rs` calls it.
 
 use ratatui::layout::Rect;
 
@@ -9,14 +9,14 @@ use crate::workbench::messages;
 use crate::workbench::widgets::heat::Grid;
 use crate::workbench::widgets::path_map::PathMap;
 
-/// How the best recipe is drawn.
+/// The widget that draws the best recipe.
 pub enum Genome<'a> {
     Grid(Grid<'a>),
     PathMap(PathMap<'a>),
 }
 
 impl Genome<'_> {
-    /// Cells across that show every number.
+    /// The width in cells at which every number is shown.
     #[must_use]
     pub fn width(&self) -> u16 {
         match self {
@@ -26,7 +26,7 @@ impl Genome<'_> {
     }
 }
 
-/// The best candidate's recipe; none before the first score, and where the best is an unmerged model.
+/// The best candidate's recipe; `None` before the first score, and if the best is an unmerged model.
 #[must_use]
 pub fn genome(run: &Run) -> Option<Genome<'_>> {
     let best = run.state.best_entry()?;

@@ -1,5 +1,5 @@
-//! The chart of fitness: best, mean and held-out over the generations, beside the base's and the best global
-//! weighting's.
+//! Draws the chart of fitness: best, mean and held-out over the generations, with the base's fitness and that of the
+//! best global weighting as reference lines. `panes/evolve/mod.rs` calls it.
 
 use ratatui::layout::Rect;
 
@@ -12,8 +12,8 @@ use crate::workbench::messages;
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::chart::{Border, Chart, Level, Series};
 
-/// Last generation on the axis: the planned last one, or, while that is far, a round number that leaves room to
-/// grow.
+/// Last generation on the axis: the planned last one, or, while that is far ahead, a round number that leaves room
+/// for more generations.
 fn axis_end(last: f64, planned: f64) -> f64 {
     let near = (1..8).flat_map(|p| [1.0, 2.0, 5.0].map(|m| m * 10_f64.powi(p)));
     let room = near.into_iter().find(|end| *end >= last * 1.5).unwrap_or(planned);

@@ -1,4 +1,5 @@
-//! Evolve: the run at a glance. This file lays the pane out; each part is drawn by a file of its own.
+//! Draws the Evolve pane, the overview of a run. This file splits the pane into parts; each part is drawn by its own
+//! file. `panes/mod.rs` calls it.
 
 pub mod actions;
 mod best;
@@ -31,7 +32,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let upper = if body.height < 16 { body.height / 2 } else { (body.height * 9 / 20).max(10) };
     let [upper, lower] = Layout::vertical([Length(upper), Fill(1)]).areas(body);
     if body.width < 64 {
-        // Too narrow for two columns: the chart, then the population, then a sample.
+        // If the pane is too narrow for two columns, it shows the chart, then the population, then a sample.
         let [rows, sample] = Layout::vertical([Length(lower.height / 2), Fill(1)]).areas(lower);
         fitness::draw(run, canvas, upper);
         people(app, run, canvas, rows);
@@ -57,7 +58,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Draws what can be started while no session is shown.
+/// Draws the choices for starting a session, while no session is shown.
 fn welcome(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = Canvas::padded(canvas.panel(area, messages::evolve(), true));
     let pool = &app.models.pool;

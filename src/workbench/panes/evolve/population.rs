@@ -1,4 +1,5 @@
-//! The population: a row of genome colours for each candidate, the fittest first.
+//! Draws the population: one row of genome colours for each candidate, the fittest first. `panes/evolve/mod.rs` calls
+//! it.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -13,7 +14,7 @@ use crate::workbench::text::{pad, pad_left, width};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::strip;
 
-/// Cells of a label and of a fitness.
+/// Widths of a label and of a fitness, in cells.
 const LABEL: u16 = 10;
 const FITNESS: u16 = 6;
 
@@ -53,14 +54,14 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.line(labels.intersection(row), &label, style);
         let flight = run.progress.filter(|p| p.0 == id);
         let (figure, style) = match (&entry.outcome, flight) {
-            // It stopped early: the fitness is of some questions only, or an estimate.
+            // The candidate stopped early: its fitness covers some questions only, or is an estimate.
             (Some(Outcome::Scored(score)), _) if entry.stopped => {
                 (format!("~{:.3}", score.fitness), if here { style } else { dim })
             }
             (Some(Outcome::Scored(score)), _) => (format!("{:.3}", score.fitness), style),
             (Some(Outcome::Failed(_)), _) => (messages::failed().to_owned(), canvas.theme.tone(Tone::Bad)),
             (None, Some((_, done, of))) => {
-                // A racing candidate answers in blocks: those of earlier blocks count too.
+                // A racing candidate answers in blocks. Questions of earlier blocks count too.
                 let before = entry.values.len() as u64;
                 let share = (before + done) * 100 / of.max(run.state.train_questions as u64).max(1);
                 (format!("{share:>3}%"), canvas.theme.tone(Tone::Warn))

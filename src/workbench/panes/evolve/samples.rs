@@ -1,4 +1,4 @@
-//! The watched questions with the answers that stream in.
+//! Draws the watched questions with the answers that stream in. `panes/evolve/mod.rs` calls it.
 
 use ratatui::layout::Rect;
 
@@ -11,8 +11,8 @@ use crate::workbench::panes::answers::state::FetchedAnswers;
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::samples::{self, Sample, SampledQuestion};
 
-/// Draws the watched questions with the answers that are being written; while nothing streams, with the best
-/// candidate's stored answers.
+/// Draws the watched questions with the streamed answers, or, while nothing streams, with the best candidate's
+/// stored answers.
 pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let inner = Canvas::padded(canvas.panel(area, messages::samples(), false));
     if inner.height < 3 {

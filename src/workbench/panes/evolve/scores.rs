@@ -1,5 +1,5 @@
-//! The table of reference points: scores of the base, the sources and simple merges, then of the best that the search
-//! has found.
+//! Draws the table of reference points: scores of the base, the sources and simple merges, then of the best candidate
+//! that the search has found. `panes/evolve/mod.rs` calls it.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -52,8 +52,8 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     let share = |score: Option<Score>, of: fn(&Score) -> f64| {
         score.as_ref().map_or_else(|| "-".to_owned(), |s| percent(of(s)))
     };
-    // Where there is too little room, the weakest sources are left out, then the first rows. What the search
-    // found stays.
+    // If there is too little room, the weakest sources are left out, then the first rows. The search's own results
+    // always stay.
     let room = usize::from(body.height);
     while rows.len() > room
         && let Some(weakest) = weakest_source(&rows)
@@ -78,12 +78,12 @@ pub fn draw(run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// The row of the source with the lowest fitness, where there is more than one.
+/// The row of the source with the lowest fitness, if there is more than one source.
 fn weakest_source(rows: &[(&Entry, Tone, String)]) -> Option<usize> {
     let fitness = |i: &usize| rows[*i].0.fitness_or_least();
     let sources: Vec<usize> =
         (0..rows.len()).filter(|&i| rows[i].0.candidate.origin == Origin::Source).collect();
-    // Of equal ones the last.
+    // Among equal ones, the last.
     let weakest = sources.iter().rev().min_by(|a, b| fitness(a).total_cmp(&fitness(b))).copied();
     weakest.filter(|_| sources.len() > 1)
 }

@@ -1,7 +1,6 @@
-//! Starting to evolve: which config `s` starts, and with which models.
+//! Starts a session: decides which config `s` starts, and with which models.
 //!
-//! Called for the action, after the question that is asked first where a session runs, and at the start of
-//! `yosegi evolve CONFIG`.
+//! The action calls it; while a session runs, a question is asked first. `yosegi evolve CONFIG` calls it at start-up.
 
 use crate::session::protocol::{Command, Status};
 use crate::workbench::app::{App, Link};
@@ -11,7 +10,7 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Overlay};
 
 impl App {
-    /// Starts to evolve, or first asks when a session is running already.
+    /// Starts a session. If one is running already, asks first.
     pub(super) fn start_asked(&mut self) {
         let running = self.run.as_ref().filter(|r| r.status() == Status::Running);
         if let Some(run) = running {
@@ -34,7 +33,7 @@ impl App {
         self.say(messages::starting(&next.title));
     }
 
-    /// The config that is started next: that of the session on the screen, else the one of the command line.
+    /// The config to start next: that of the session on the screen, else the one from the command line.
     #[must_use]
     pub fn next_config(&self) -> StartConfig {
         match &self.run {

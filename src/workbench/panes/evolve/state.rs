@@ -1,4 +1,4 @@
-//! The session on the screen: its events folded into a `SessionState`, and the live part that is sent but never
+//! The session on the screen: its events folded into a `SessionState`, and the live data that is sent but never
 //! stored (streamed answers, rates, progress). `receive.rs` fills it; Evolve and Answers read it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,29 +7,29 @@ use crate::session::protocol::{CandidateId, Live, Origin, Record, Status, Watche
 use crate::session::state::{Entry, SessionState};
 use crate::workbench::messages;
 
-/// Most bytes kept of a streamed answer.
+/// The greatest number of bytes kept of a streamed answer.
 const LONGEST_STREAM: usize = 16_000;
 
-/// A session with its live part.
+/// A session with its live data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     pub state: SessionState,
-    /// It stopped without an event: its process was killed, or the engine was told to end.
+    /// The run stopped without an event: its process was killed, or the engine was told to end.
     pub halted: bool,
-    /// Its process was killed.
+    /// The run's process was killed.
     pub killed: bool,
     /// All past events have been taken in.
     pub caught_up: bool,
     pub rate: Option<Rate>,
-    /// The candidate in flight: its id, questions done, questions in all.
+    /// The candidate being evaluated: its id, the questions done, and the number of questions.
     pub progress: Option<(CandidateId, u64, u64)>,
     /// The watched questions' texts.
     pub watching: Vec<WatchedQuestion>,
     /// The latest answer to each watched question.
     pub streams: BTreeMap<usize, Stream>,
-    /// Which of the watched questions is shown first.
+    /// Index of the watched question that is shown first.
     pub first_sample: usize,
-    /// Candidates that a person keeps in sight.
+    /// Candidates that the user keeps in the list.
     pub kept: BTreeSet<CandidateId>,
 }
 
@@ -40,7 +40,7 @@ pub struct Stream {
     pub text: String,
 }
 
-/// Rates over the last seconds.
+/// Rates over the last few seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rate {
     pub candidates_per_hour: f64,
@@ -57,7 +57,7 @@ impl Run {
         Self { state, ..Self::default() }
     }
 
-    /// Its status. A run that halted counts as stopped, whatever its journal says.
+    /// The run's status. A halted run counts as stopped, whatever its journal says.
     #[must_use]
     pub fn status(&self) -> Status {
         match self.state.status {
@@ -66,7 +66,7 @@ impl Run {
         }
     }
 
-    /// Its status in a word.
+    /// The run's status in one word.
     #[must_use]
     pub fn status_word(&self) -> &'static str {
         match self.status() {
@@ -77,7 +77,7 @@ impl Run {
 
     /// Takes in a stored event.
     pub fn apply(&mut self, record: &Record) {
-        // After a reconnection the past may overlap with what is known already.
+        // After a reconnection the engine may resend events that are known already.
         if record.seq > self.state.seq {
             self.state.apply(record);
             self.halted = false;
@@ -125,8 +125,8 @@ impl Run {
         }
     }
 
-    /// Candidates as Evolve lists them: the best so far, those made by hand, the mean, then the
-    /// last generation from the best to the worst, those without a score last.
+    /// Candidates in Evolve's order: the best so far, hand-made ones, the mean, then the last generation from best to
+    /// worst, with unscored candidates last.
     #[must_use]
     pub fn listed(&self) -> Vec<&Entry> {
         let state = &self.state;
@@ -157,7 +157,7 @@ impl Run {
         grid.max_by(|a, b| a.fitness_or_least().total_cmp(&b.fitness_or_least()))
     }
 
-    /// Reference points with a row of their own: base, sources, uniform, the best global weighting.
+    /// The reference points that the table lists: base, sources, uniform, the best global weighting.
     #[must_use]
     pub fn references(&self) -> Vec<&Entry> {
         let state = &self.state;

@@ -1,4 +1,5 @@
-//! The two lines at the pane's top: generation, evaluations and best fitness; below them progress and speed.
+//! Draws the two lines at the top of the Evolve pane: generation, evaluations and best fitness; below them progress
+//! and speed. `panes/evolve/mod.rs` calls it.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};

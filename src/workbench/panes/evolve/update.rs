@@ -1,6 +1,6 @@
-//! What the actions of the Evolve pane do: orders to the session, and what is done with a candidate.
+//! Carries out the actions of the Evolve pane: commands to the session, and work with a candidate.
 //!
-//! `update/mod.rs` calls with an action; lists, questions and the overlay of recipes call back.
+//! `update/mod.rs` calls it with an action; `update/choices.rs` and the recipe overlay call it with the user's choice.
 
 use crate::session::protocol::{CandidateId, Command, Split, Status, Target};
 use crate::workbench::action::EvolveAction;
@@ -11,7 +11,7 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Confirm, Does, Look, Overlay};
 use crate::workbench::panes::answers::state::AnswerColumn;
 
-/// Most sample questions; more that are picked are left out.
+/// The greatest number of sample questions. Further picks are left out.
 const MOST_WATCHED: usize = 8;
 
 impl App {
@@ -34,9 +34,9 @@ impl App {
         self.candidate = listed.get(at).copied();
     }
 
-    /// Does an action of this pane.
+    /// Carries out an action of this pane.
     pub(in crate::workbench) fn act_evolve(&mut self, action: EvolveAction) {
-        // The recipe made by hand, a column of Answers, can be looked at without a session.
+        // The hand-made recipe is a column of Answers and can be shown without a session.
         let needs_session = action.row().needs == Needs::Session && action != EvolveAction::ShowRecipe;
         if needs_session && self.run.is_none() {
             return self.complain(messages::no_session());
@@ -62,7 +62,7 @@ impl App {
         }
     }
 
-    /// Pauses the session where it runs, else asks for it to go on.
+    /// Pauses the session if it runs, else resumes it.
     fn pause_or_resume(&mut self) {
         let Some(run) = &self.run else { return };
         let session = run.state.name.clone();
@@ -76,7 +76,7 @@ impl App {
         }
     }
 
-    /// Asks whether the session is to end.
+    /// Asks the user whether to stop the session.
     fn ask_to_stop(&mut self) {
         let Some(run) = &self.run else { return };
         match run.status() {
@@ -88,20 +88,20 @@ impl App {
         }
     }
 
-    /// Asks for the training questions, to choose samples from.
+    /// Requests the training questions, so that the user can choose samples.
     fn ask_questions(&mut self) {
         let task = self.preview.task.clone();
         self.say(messages::reading_questions());
         self.ask(Ask::Questions, Command::Questions { task, split: Split::Train });
     }
 
-    /// Asks for a session to go on.
+    /// Requests that a session continues.
     pub(in crate::workbench) fn resume(&mut self, session: &str) {
         let done = messages::goes_on(session);
         self.ask(Ask::Order(done), Command::Resume { session: session.to_owned() });
     }
 
-    /// Asks for the session on the screen to end.
+    /// Requests that the session on the screen stops.
     pub(in crate::workbench) fn stop(&mut self) {
         if let Some(session) = self.session().map(str::to_owned) {
             let done = messages::is_stopped(&session);
@@ -109,7 +109,7 @@ impl App {
         }
     }
 
-    /// Shows the answers of the candidate under the cursor, as a column of Answers.
+    /// Opens the candidate under the cursor as a column of Answers.
     fn open_candidate(&mut self) {
         let Some(id) = self.current_candidate() else { return };
         let known = self.answer_columns();
@@ -121,7 +121,7 @@ impl App {
         self.pane = Pane::Answers;
     }
 
-    /// Keeps the candidate in the list and as a column of Answers, or lets it go.
+    /// Keeps the candidate in the list and as a column of Answers, or stops keeping it.
     fn keep(&mut self) {
         let Some(id) = self.current_candidate() else { return };
         let Some(run) = &mut self.run else { return };

@@ -1,12 +1,12 @@
 //! The actions of the Models pane: their names, keys and messages.
 //!
-//! What each does stands in `update.rs` beside this file.
+//! `action/mod.rs` reads the rows; `update.rs` in this folder carries the actions out.
 
 use crate::workbench::action::row::actions;
 use crate::workbench::app::Pane::Models;
 
 actions! {
-    /// What can be done in Models.
+    /// An action of the Models pane.
     ModelsAction
 
     ToggleSource: "toggle-source", ["space"], [Models], Changes, Nothing,

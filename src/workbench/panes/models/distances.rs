@@ -1,5 +1,6 @@
-//! The map of distances: where the sources differ from their base. A row a source and a column a layer group, each
-//! cell the task vector's norm as a share of the base's; below them the cosines between two task vectors.
+//! Draws the map of distances: where the sources differ from their base. It has a row for each source and a column for
+//! each layer group; a cell shows the task vector's norm as a fraction of the base's norm. Below are the cosines of
+//! pairs of task vectors. `panes/models/mod.rs` calls it.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Flex, Layout, Rect};
@@ -51,7 +52,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.paragraph(inner, &text, canvas.theme.tone(Tone::Dim));
 }
 
-/// A warning for each model that holds numbers which are not finite.
+/// A warning for each model that contains numbers that are not finite.
 fn not_finite(found: &Distances) -> Vec<String> {
     let base = std::iter::once((&found.base, &found.base_not_finite));
     let sources = found.sources.iter().zip(&found.not_finite);
@@ -68,7 +69,7 @@ fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     let longest = names.iter().chain(&pairs).map(|n| width(n)).max().unwrap_or(0) as u16;
     let name = longest.min(area.width / 3).max(6);
     let [left, right] = Layout::horizontal([Length(name), Fill(1)]).spacing(1).areas(area);
-    // Where there are more groups than cells, neighbours share one.
+    // If there are more groups than cells, neighbouring groups share a cell.
     let wide = (right.width / groups).clamp(NARROW, WIDE);
     let cells = groups.min(right.width / wide);
     if cells == 0 {
@@ -103,7 +104,7 @@ fn map(found: &Distances, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
-/// Writes the names of the layer groups over the cells, as many as have room.
+/// Writes as many names of layer groups over the cells as fit.
 fn heads(layers: usize, canvas: &mut Canvas<'_>, cells: &[Rect], row: Rect) {
     let dim = canvas.theme.tone(Tone::Dim);
     let wide = cells.first().map_or(1, |c| c.width);
@@ -122,7 +123,7 @@ fn heads(layers: usize, canvas: &mut Canvas<'_>, cells: &[Rect], row: Rect) {
     }
 }
 
-/// Draws a row of numbers as colours, with figures where there is room.
+/// Draws a row of numbers as colours, with digits if there is room.
 fn write_cells(
     canvas: &mut Canvas<'_>,
     cells: &[Rect],

@@ -1,5 +1,5 @@
-//! Models: the models of this machine, whether they can be merged, and which are picked; below them the card of the
-//! model under the cursor and a map of distances.
+//! Draws the Models pane: the models of this machine, whether they can be merged, and which are picked; below them the
+//! card of the model under the cursor and a map of distances. `panes/mod.rs` calls it.
 
 pub mod actions;
 mod distances;
@@ -20,7 +20,7 @@ use crate::workbench::theme::Tone;
 
 /// Draws the pane.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
-    // A framed line says what to do next, where there is room for it.
+    // If there is room, a framed line says what to do next.
     let foot = if area.height > 12 { 3 } else { 0 };
     let most = ((area.height - foot) * 3 / 5).max(5);
     let list = (app.models.all().len() as u16 + 3).clamp(5, most);
@@ -45,7 +45,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 /// Splits the lower part: the card of the model under the cursor, and the map of distances to its right on a wide
-/// screen, else below it. No map where there is no room.
+/// screen, else below it. Without room there is no map.
 fn beside_the_card(app: &App, area: Rect) -> (Rect, Option<Rect>) {
     let rows = distances::rows(app);
     let wanted = matches!(app.models.distances, PoolDistances::Known(..)) || area.height >= 10;
@@ -63,7 +63,7 @@ fn beside_the_card(app: &App, area: Rect) -> (Rect, Option<Rect>) {
     (area, None)
 }
 
-/// What a person can do next.
+/// A sentence on what the user can do next.
 fn next_step(app: &App) -> String {
     match &app.link {
         Link::Connecting => messages::engine_being_started().to_owned(),
@@ -105,7 +105,7 @@ impl Fact {
         }
     }
 
-    /// The text as it stands in its column: numbers at the right.
+    /// The text aligned in its column: numbers at the right.
     fn placed(self, text: String, wide: u16) -> String {
         match self {
             Self::Size | Self::Layers | Self::Vocab => pad_left(&text, wide.into()),
@@ -118,7 +118,7 @@ impl Fact {
 const COLUMNS: [(Fact, u16); 5] =
     [(Fact::Size, 8), (Fact::Layers, 6), (Fact::Family, 8), (Fact::Vocab, 6), (Fact::Dtype, 5)];
 
-/// Cells of the mark before a picked model's name.
+/// Width in cells of the mark before a picked model's name.
 const MARK: u16 = 7;
 /// Least width of the last column, which says whether the model fits.
 const FIT: u16 = 16;
@@ -180,7 +180,7 @@ fn write_row(canvas: &mut Canvas<'_>, columns: &[Rect], row: Rect, texts: &[(Str
     }
 }
 
-/// The mark of a picked model: base, or its number among the sources.
+/// The mark of a picked model: for the base, or the source's number.
 fn pick(app: &App, model: &ModelSummary) -> (String, Tone) {
     if model.reference == app.models.pool.base {
         return (messages::pick_base().to_owned(), Tone::Accent);

@@ -1,12 +1,12 @@
-//! State of the Models pane: the models listed, the cursor, which are picked, and the distances measured between
-//! them. `update.rs` changes it; the editor follows the picks.
+//! State of the Models pane: the listed models, the cursor, the picks, and the distances measured between the picked
+//! models. `update.rs` changes it; the editor follows the picks.
 
 use crate::checkpoint::{Fit, ModelSummary};
 use crate::session::protocol::Distances;
 use crate::workbench::config::Pool;
 use crate::workbench::messages;
 
-/// Most sources that can be picked.
+/// The greatest number of sources that can be picked.
 pub const MOST_SOURCES: usize = 5;
 
 /// The listed models, the cursor and the picks.
@@ -18,7 +18,7 @@ pub struct Models {
     pub error: Option<String>,
     pub cursor: usize,
     pub pool: Pool,
-    /// Models that were named by hand.
+    /// Models that the user named.
     pub added: Vec<String>,
     /// Models of the shown session.
     pub shown: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Models {
     pub outside: Vec<String>,
     /// The base against which the models outside the engine's list were last checked.
     pub asked_for: Option<String>,
-    /// How far the picked sources lie from the base.
+    /// The distances of the picked sources from the base.
     pub distances: PoolDistances,
 }
 
@@ -41,7 +41,7 @@ pub enum PoolDistances {
 }
 
 impl PoolDistances {
-    /// The picks that the distances are of.
+    /// The picks that the distances belong to.
     #[must_use]
     pub const fn pool(&self) -> Option<&Pool> {
         match self {
@@ -52,7 +52,7 @@ impl PoolDistances {
 }
 
 impl Models {
-    /// The config's picks, nothing listed yet.
+    /// The initial state: the config's picks, and an empty list.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Models {
         }
     }
 
-    /// The models, none before the engine has answered.
+    /// The models; empty before the engine has answered.
     #[must_use]
     pub fn all(&self) -> &[ModelSummary] {
         self.list.as_deref().unwrap_or_default()
@@ -86,10 +86,10 @@ impl Models {
         self.all().iter().find(|m| m.reference == self.pool.base).map_or(0, |m| m.layers)
     }
 
-    /// Picks the model under the cursor as a source, or drops it.
+    /// Picks the model under the cursor as a source, or removes it from the sources.
     ///
     /// # Errors
-    /// The sentence to show when it can't be a source.
+    /// The sentence to show if the model can't be a source.
     pub fn toggle(&mut self) -> Result<(), String> {
         let Some(model) = self.chosen().cloned() else { return Ok(()) };
         let name = &model.reference;
@@ -113,14 +113,14 @@ impl Models {
         Ok(())
     }
 
-    /// Makes the model under the cursor the base. It is no source any more.
+    /// Makes the model under the cursor the base, and removes it from the sources.
     pub fn choose_base(&mut self) {
         let Some(name) = self.chosen().map(|m| m.reference.clone()) else { return };
         self.pool.sources.retain(|s| *s != name);
         self.pool.base = name;
     }
 
-    /// Adds a model to the list, or replaces its entry. The cursor goes to it where it is `new`.
+    /// Adds a model to the list, or replaces its entry. The cursor moves to it if it is `new`.
     pub fn take_in(&mut self, model: ModelSummary, new: bool) {
         let list = self.list.get_or_insert_default();
         let at = list.iter().position(|m| m.reference == model.reference);
@@ -134,8 +134,8 @@ impl Models {
         }
     }
 
-    /// Models that are listed even where the engine's list lacks them: those named by hand, the shown session's,
-    /// those picked.
+    /// Models that are listed even if the engine's list lacks them: those that the user named, the shown session's, and
+    /// the picked ones.
     #[must_use]
     pub fn named(&self) -> Vec<&str> {
         let all = self.added.iter().chain(&self.shown).chain([&self.pool.base]).chain(&self.pool.sources);

@@ -1,7 +1,6 @@
-//! What the actions of the Models pane do, and what the engine's replies about models and their distances
-//! change.
+//! Carries out the actions of the Models pane, and takes in the engine's replies about models and their distances.
 //!
-//! `update/mod.rs` calls with an action, `receive.rs` with a reply.
+//! `update/mod.rs` calls it with an action, `receive.rs` with a reply.
 
 use std::path::Path;
 
@@ -15,11 +14,11 @@ use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
 use crate::workbench::panes::models::state::PoolDistances;
 
-/// Distances are measured without being asked for where the models together have at most this many bytes.
+/// Distances are measured automatically if the models together have at most this many bytes.
 const MEASURED_UNASKED: u64 = 1 << 30;
 
 impl App {
-    /// Does an action of this pane.
+    /// Carries out an action of this pane.
     pub(in crate::workbench) fn act_models(&mut self, action: ModelsAction) {
         match action {
             ModelsAction::ToggleSource => {
@@ -44,15 +43,15 @@ impl App {
         }
     }
 
-    /// Asks for the models of this machine.
+    /// Requests the list of this machine's models.
     pub(in crate::workbench) fn ask_models(&mut self) {
         let base = Some(self.models.pool.base.clone());
         self.models.asked_for = None;
         self.ask(Ask::Models, Command::Models { base });
     }
 
-    /// Asks about models that are to be listed but that are not among this machine's: those named by hand,
-    /// picked, or of the session. Nothing is downloaded for it.
+    /// Requests models that must be listed but that this machine's list lacks: those that the user named, the picked
+    /// ones, and the session's. Nothing is downloaded.
     pub(in crate::workbench) fn ask_listed(&mut self) {
         let Some(list) = &self.models.list else { return };
         let base = self.models.pool.base.clone();
@@ -71,7 +70,7 @@ impl App {
         }
     }
 
-    /// Asks for a model by its folder or its name on the hub.
+    /// Requests a model by its folder or its name on the hub.
     pub(in crate::workbench) fn add_model(&mut self, name: &str) {
         let reference = from_here(name.trim());
         self.say(messages::adding(&reference));
@@ -79,7 +78,7 @@ impl App {
         self.ask(Ask::Model(reference.clone()), Command::Model { reference, base, here: false });
     }
 
-    /// A model that was asked for by name.
+    /// Takes in a model that was requested by name.
     pub(in crate::workbench) fn model_added(&mut self, name: &str, list: Vec<ModelSummary>) {
         let Some(model) = list.into_iter().next() else { return };
         let new = !self.models.added.iter().any(|n| n == name);
@@ -94,20 +93,20 @@ impl App {
         self.pool_changed();
     }
 
-    /// A model that was asked for by name and can't be had: the prompt opens again with the name.
+    /// Takes in an error about a model that was requested by name. The prompt opens again with the name.
     pub(in crate::workbench) fn not_added(&mut self, name: &str, why: String) {
         self.ask_again(Purpose::AddModel, name);
         self.complain(why);
     }
 
-    /// A model that was asked for by [`App::ask_listed`].
+    /// Takes in a model that [`App::ask_listed`] requested.
     pub(in crate::workbench) fn model_listed(&mut self, list: Vec<ModelSummary>) {
         let Some(model) = list.into_iter().next() else { return };
         self.models.take_in(model, false);
         self.pool_changed();
     }
 
-    /// Asks for the distances of the picked sources from the base.
+    /// Requests the distances of the picked sources from the base.
     fn measure(&mut self) {
         let pool = self.models.pool.clone();
         if pool.sources.is_empty() {
@@ -118,7 +117,7 @@ impl App {
         self.ask(Ask::Distances { base: pool.base, sources: pool.sources }, command);
     }
 
-    /// Asks for the distances of the picked models once they are known and small enough.
+    /// Requests the distances of the picked models once the models are known, if they are small enough.
     pub(in crate::workbench) fn want_distances(&mut self) {
         let pool = &self.models.pool;
         let connected = matches!(self.link, Link::Connected { .. });
@@ -133,7 +132,7 @@ impl App {
         }
     }
 
-    /// The distances are here, or can't be had.
+    /// Takes in the distances, or the error.
     pub(in crate::workbench) fn measured(&mut self, base: String, sources: Vec<String>, reply: Reply) {
         let pool = crate::workbench::config::Pool { base, sources };
         if self.models.distances.pool() != Some(&pool) {
@@ -147,15 +146,15 @@ impl App {
     }
 }
 
-/// The engine may have been started in another folder: a relative path, also that of an adapter, is made
-/// absolute. Other names stay as they are.
+/// Makes a relative path absolute, also that of an adapter, since the engine may have been started in another
+/// folder. Other names are returned unchanged.
 fn from_here(name: &str) -> String {
     let path = Path::new(name);
     let folder = path.is_relative() && (name.starts_with('.') || path.is_dir());
     if let Some(path) = folder.then(|| std::path::absolute(path).ok()).flatten() {
         return path.display().to_string();
     }
-    // A model and its adapter, each with its own path.
+    // A model and its adapter each have a path.
     let here = std::env::current_dir().ok();
     here.and_then(|here| absolute(name, &here)).unwrap_or_else(|| name.to_owned())
 }

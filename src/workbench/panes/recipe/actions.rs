@@ -1,12 +1,12 @@
 //! The actions of the Recipe pane: their names, keys and messages.
 //!
-//! What each does stands in `update.rs` beside this file.
+//! `action/mod.rs` reads the rows; `update.rs` in this folder carries the actions out.
 
 use crate::workbench::action::row::actions;
 use crate::workbench::app::Pane::{Evolve, Recipe};
 
 actions! {
-    /// What can be done in Recipe, the editor of the merge made by hand.
+    /// An action of the Recipe pane, the editor of the hand-made recipe.
     RecipeAction
 
     StepUp: "step-up", ["+", "="], [Recipe], Changes, Nothing,

@@ -1,6 +1,6 @@
-//! Recipe files: what is written under which name, and what the outcome of a read or a write changes.
+//! Recipe files: the format by file name, and how the outcome of a read or a write changes the state.
 //!
-//! The event loop does the work (`Effect::Write`, `Effect::Read`) and calls back with the outcome.
+//! The event loop reads and writes (`Effect::Write`, `Effect::Read`) and calls back with the outcome.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,8 @@ use crate::workbench::messages;
 use crate::workbench::overlays::Purpose;
 
 impl App {
-    /// Writes the recipe to `path`: TOML, or mergekit's YAML where the name ends in `.yaml` or `.yml`.
+    /// Requests that the recipe is written to `path`: as TOML, or as mergekit's YAML if the name ends in `.yaml` or
+    /// `.yml`.
     pub(in crate::workbench) fn save(&mut self, path: &str, over: bool) {
         let file = PathBuf::from(path);
         let ending = file.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -40,7 +41,7 @@ impl App {
         self.effects.push(Effect::Write { output: Output::Recipe, path: file, content, over });
     }
 
-    /// Keys of a recipe file that no recipe has are told in the log.
+    /// Logs the unknown keys of a recipe file.
     pub fn passed_over(&mut self, notes: &[String]) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.map_or(0, |d| d.as_millis() as u64);
@@ -49,7 +50,7 @@ impl App {
         }
     }
 
-    /// The outcome of reading a recipe file: the recipe and the file's text.
+    /// Takes in the outcome of reading a recipe file: the recipe and the file's text.
     pub fn read(&mut self, path: PathBuf, why: Reading, outcome: Result<(Box<Recipe>, String), String>) {
         match outcome {
             Ok((recipe, _)) if why == Reading::Compare => {

@@ -1,5 +1,5 @@
-//! Recipe: the editor's grid or path with notes below it, and beside it the sample answers before and after the last
-//! edit.
+//! Draws the Recipe pane: the editor's grid or path with notes below it, and beside it the sample answers before and
+//! after the last edit. `panes/mod.rs` calls it.
 
 pub mod actions;
 mod files;
@@ -23,7 +23,7 @@ use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::{Grid, figure, short};
 use crate::workbench::widgets::path_map::PathMap;
 
-/// Least width of the sample answers beside the grid.
+/// Smallest width of the sample answers beside the grid.
 const SAMPLES: u16 = 30;
 
 /// Draws the pane.
@@ -74,7 +74,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     preview::draw(app, canvas, right);
 }
 
-/// The frame's title: the method, what the recipe began as, or what it is compared with.
+/// The frame's title: the method, and the recipe that editing began from or the one compared with.
 fn title(editor: &Editor) -> String {
     let method = editor.recipe.method.name();
     match &editor.compared {
@@ -95,7 +95,7 @@ fn path_map(editor: &Editor) -> PathMap<'_> {
     }
 }
 
-/// Draws the parameters of the whole merge in as many lines as they take, and gives the lines used.
+/// Draws the parameters of the whole merge in as many lines as they need, and returns the number of lines.
 fn strip(editor: &Editor, canvas: &mut Canvas<'_>, area: Rect) -> u16 {
     let all = globals(&editor.recipe);
     let (mut x, mut y) = (area.x, area.y);

@@ -1,7 +1,7 @@
-//! What the editor can start over from, and what its recipe can be compared with: templates, the
+//! The recipes that the editor can start over from, and those that its recipe can be compared with: templates, the
 //! candidates of the session, the recipe before the edits, a file.
 //!
-//! The lists are made for the picker (`update.rs` opens it); what was picked comes back here.
+//! The lists are made for the picker (`update.rs` opens it); `update/choices.rs` passes the choice back to this file.
 
 use crate::recipe::Recipe;
 use crate::session::protocol::Target;
@@ -12,7 +12,7 @@ use crate::workbench::overlays::{Comparison, Picker, Preset, Purpose};
 use crate::workbench::widgets::heat::short;
 
 impl App {
-    /// The list of what the editor can start over from.
+    /// The list of recipes that the editor can start over from.
     pub(super) fn presets(&self) -> Picker {
         Picker::presets(self.preset_list())
     }
@@ -41,7 +41,7 @@ impl App {
         list
     }
 
-    /// The list of what the recipe can be compared with.
+    /// The list of recipes to compare with.
     pub(super) fn comparisons(&self) -> Picker {
         let began = messages::compare_began_about(&self.editor.began_as);
         let mut list = vec![
@@ -62,7 +62,7 @@ impl App {
         Picker::comparisons(list)
     }
 
-    /// Shows what differs from another recipe.
+    /// Starts or ends the comparison with another recipe.
     pub(in crate::workbench) fn compare(&mut self, with: Comparison) {
         let other = match with {
             Comparison::Nothing => {
@@ -109,7 +109,7 @@ impl App {
     }
 }
 
-/// A template's name, and what it does, in words.
+/// A template's name and description.
 fn template_words(template: Template, sources: &[String]) -> (String, String) {
     let first = short(sources.first().map_or("", String::as_str));
     match template {

@@ -1,4 +1,5 @@
-//! Asks for sample answers after each edit of the recipe, and draws them beside those before the edit.
+//! Requests sample answers after each edit of the recipe, and draws them beside the answers before the edit.
+//! `App::settle` requests; `panes/recipe/mod.rs` draws.
 
 use ratatui::layout::Rect;
 
@@ -12,10 +13,11 @@ use crate::workbench::theme::{Theme, Tone};
 use crate::workbench::widgets::samples::{self, Sample, SampledQuestion};
 
 impl App {
-    /// Asks for sample answers where the recipe has changed since the last request. The engine drops an unfinished
-    /// request for a newer one, so that a held key builds no queue.
+    /// Requests sample answers if the recipe has changed since the last request. A newer request makes the engine drop
+    /// an unfinished one, so that a held key builds no queue.
     pub(in crate::workbench) fn want_preview(&mut self) {
-        // While a session is about to be shown, wait: the process that runs it has the models open and is asked.
+        // While a session is about to be shown, wait: the process that runs it has loaded the models, so it is
+        // the one to ask.
         let none_waits = !matches!(self.startup, Startup::Attach(_));
         let ready = none_waits && self.editor.layers > 0 && !self.editor.recipe.models().is_empty();
         if !ready || self.editor.typing.is_some() || self.preview.asked == Some(self.editor.revision) {

@@ -1,5 +1,5 @@
-//! The preview of the recipe in the editor: sample questions, the answers of the recipe as it is, and those before
-//! the last edit. `receive.rs` fills it; `preview.rs` asks for it and draws it.
+//! The preview of the recipe in the editor: sample questions, the answers of the current recipe, and the answers before
+//! the last edit. `receive.rs` fills it; `preview.rs` requests and draws it.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ pub struct Preview {
     pub task: String,
     /// The watched training questions.
     pub questions: Vec<usize>,
-    /// The editor's revision that was asked last.
+    /// The editor's revision in the last request.
     pub asked: Option<u64>,
     /// The request that is being answered.
     pub request: Option<u64>,
     /// The answers that stream in, by question.
     pub streams: BTreeMap<usize, String>,
-    /// The answers of the recipe as it is now.
+    /// The answers of the current recipe.
     pub now: Option<Answers>,
-    /// The answers before the last edit that was answered.
+    /// The answers from before the last answered edit.
     pub before: Option<Answers>,
     /// Why there are no answers.
     pub error: Option<String>,
@@ -40,7 +40,7 @@ impl Preview {
         }
     }
 
-    /// A new request is on its way.
+    /// Records that a new request was sent.
     pub fn begin(&mut self, request: u64) {
         if let Some(now) = self.now.take() {
             self.before = Some(now);
@@ -50,14 +50,14 @@ impl Preview {
         self.request = Some(request);
     }
 
-    /// More text of an answer.
+    /// Takes in more text of an answer.
     pub fn token(&mut self, request: u64, question: usize, text: &str) {
         if self.request == Some(request) {
             self.streams.entry(question).or_default().push_str(text);
         }
     }
 
-    /// The request is answered.
+    /// Takes in the reply to the request.
     pub fn finish(&mut self, request: u64, answers: Answers) {
         if self.request == Some(request) {
             self.request = None;
@@ -65,7 +65,7 @@ impl Preview {
         }
     }
 
-    /// The request failed.
+    /// Takes in the error of a failed request.
     pub fn fail(&mut self, request: u64, why: String) {
         if self.request == Some(request) {
             self.request = None;

@@ -1,6 +1,6 @@
-//! What the actions of the Recipe pane do to the recipe in the editor, and the keys of a number being typed.
+//! Carries out the actions of the Recipe pane on the recipe in the editor, and handles the keys of a typed number.
 //!
-//! `update/mod.rs` calls with keys and actions; choices from lists come back in `presets.rs`, files in
+//! `update/mod.rs` calls it with keys and actions. Choices from lists are handled in `presets.rs`, files in
 //! `files.rs`.
 
 use std::path::PathBuf;
@@ -17,15 +17,15 @@ use crate::workbench::messages;
 use crate::workbench::overlays::{Overlay, Picker, Purpose, Reader};
 
 impl App {
-    /// A digit begins a number, and every key belongs to it until Enter, Escape or an arrow. Whether the key
-    /// was taken.
+    /// Handles a key of a typed number. A digit begins a number, and every key belongs to it until Enter, Escape or an
+    /// arrow. Returns whether the key was handled.
     pub(in crate::workbench) fn typing_key(&mut self, key: KeyEvent) -> bool {
         let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         let editor = &mut self.editor;
         match key.code {
             KeyCode::Char(c) if plain && (c.is_ascii_digit() || c == '.') => editor.type_letter(c),
             _ if editor.typing.is_none() => return false,
-            // Alt-1 to Alt-4 change the pane as everywhere and drop the number.
+            // Alt-1 to Alt-4 change the pane, as in every pane, and discard the number.
             KeyCode::Char(_) if key.modifiers.contains(KeyModifiers::ALT) => {
                 editor.typing = None;
                 return false;
@@ -55,7 +55,7 @@ impl App {
         self.tell(outcome);
     }
 
-    /// Does an action of this pane.
+    /// Carries out an action of this pane.
     pub(in crate::workbench) fn act_recipe(&mut self, action: RecipeAction) {
         let editor = &mut self.editor;
         match action {
@@ -120,7 +120,7 @@ impl App {
         }
     }
 
-    /// Starts a session over the recipe's models and method, and puts the recipe into it.
+    /// Starts a session with the recipe's models and method, and injects the recipe.
     fn evolve_here(&mut self) {
         let running = self.run.as_ref().filter(|r| r.state.status == Status::Running);
         if let Some(name) = running.map(|r| r.state.name.clone()) {
@@ -140,7 +140,7 @@ impl App {
         self.say(messages::evolving_from_here());
     }
 
-    /// Takes a candidate's recipe into the editor.
+    /// Copies a candidate's recipe into the editor.
     pub(in crate::workbench) fn edit_candidate(&mut self, id: u64) {
         let entry = self.run.as_ref().and_then(|r| r.state.entry(id));
         let Some(candidate) = entry.map(|e| e.candidate.clone()) else { return };
@@ -158,7 +158,7 @@ impl App {
     pub(super) fn take_recipe(&mut self, recipe: Recipe, name: &str) {
         recipe.donor().clone_into(&mut self.models.pool.base);
         self.models.pool.sources = sources_of(&recipe);
-        // Without this the numbers would be spread over the layers of the models before.
+        // Otherwise the numbers would be spread over the layers of the previous models.
         let layers = self.models.layers();
         if layers > 0 {
             self.editor.layers = layers;
@@ -167,7 +167,7 @@ impl App {
         self.pane = Pane::Recipe;
     }
 
-    /// Asks for the hand-made recipe to be evaluated as a candidate.
+    /// Requests that the hand-made recipe is evaluated as a candidate.
     fn inject(&mut self) {
         let Some(run) = &self.run else {
             self.complain(messages::no_session_to_inject());

@@ -1,4 +1,4 @@
-//! Vectors of sixteen floats as plain arrays.
+//! Vectors of sixteen floats as plain arrays, for `simd`.
 
 use super::{LANES, Line, Simd};
 

@@ -1,4 +1,4 @@
-//! Vectors of sixteen floats as one AVX-512 register or two AVX2 registers.
+//! Vectors of sixteen floats as one AVX-512 register or two AVX2 registers, for `simd`.
 
 use super::{Line, Simd};
 #[allow(clippy::wildcard_imports)]
