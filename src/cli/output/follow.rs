@@ -79,6 +79,23 @@ pub struct Telling {
     pub looking: bool,
 }
 
+/// The error of a command that was told to end while it followed a session.
+fn end_of_following(session: &str, telling: Telling) -> anyhow::Error {
+    if telling.looking {
+        return Interrupted(format!(
+            "session `{session}` goes on without this window: `yosegi attach {session}` follows it again"
+        ))
+        .into();
+    }
+    interruption(session)
+}
+
+/// Asks for a session's events from `since` on. The session has begun, so an interruption here says how it goes on.
+fn subscribe(client: &mut Client, session: &str, since: u64, telling: Telling) -> anyhow::Result<()> {
+    let asked = ask(client, Command::Subscribe { session: session.into(), since });
+    asked.map(|_| ()).map_err(|why| if interrupted() { end_of_following(session, telling) } else { why })
+}
+
 /// Follows a session from its first event until it ends, is paused or stopped, or a signal comes. The returned state
 /// has the status `Finished` only if the session came to its end. The engine disconnects a client that is too slow, for
 /// example because nothing reads its output; then this function connects again and continues after the last event.
@@ -88,17 +105,11 @@ pub fn follow(
     session: &str,
     telling: Telling,
 ) -> anyhow::Result<SessionState> {
-    ask(&mut client, Command::Subscribe { session: session.into(), since: 1 })?;
+    subscribe(&mut client, session, 1, telling)?;
     let mut teller = Teller { telling, state: SessionState::default(), live: false, began: Instant::now() };
     loop {
-        if interrupted() && telling.looking {
-            return Err(Interrupted(format!(
-                "session `{session}` goes on without this window: `yosegi attach {session}` follows it again"
-            ))
-            .into());
-        }
         if interrupted() {
-            return Err(interruption(session));
+            return Err(end_of_following(session, telling));
         }
         match client.recv_timeout(Duration::from_millis(100))? {
             Some(Message::Event { session: of, record }) if of == session => teller.event(&record)?,
@@ -125,7 +136,7 @@ pub fn follow(
             Some(Message::Live { live: Live::LetGo { .. }, .. }) => {
                 client = engine.connect()?;
                 let since = teller.state.seq + 1;
-                ask(&mut client, Command::Subscribe { session: session.into(), since })?;
+                subscribe(&mut client, session, since, telling)?;
             }
             _ => {}
         }
