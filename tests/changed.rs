@@ -2,11 +2,14 @@
 //! whatever is refused leaves the session as it was.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+mod processes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use processes::children;
 use tempfile::TempDir;
 use yosegi::session::journal::Reader;
 use yosegi::session::protocol::{Command, Event, Live, Message, Reply, Split, Status};
@@ -337,14 +340,4 @@ fn a_model_that_changes_while_its_worker_dies_halts_the_run() {
         matches!(e.outcome, Some(yosegi::session::protocol::Outcome::Failed(_)))
     };
     assert!(!place.state(&session).entries.iter().any(failed));
-}
-
-/// Processes whose parent is `pid`.
-fn children(pid: u32) -> Vec<u32> {
-    let parent = |child: u32| -> Option<u32> {
-        let stat = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-    };
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    all.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(|&c| parent(c) == Some(pid)).collect()
 }

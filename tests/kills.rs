@@ -5,12 +5,15 @@
 //! a third of each kind. The moments are the same in every run as far as the machine allows.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::io::{BufRead, BufReader, Read};
+mod processes;
+
+use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command as Process, Stdio};
+use std::process::{Command as Process, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use processes::{children, event_numbers};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use yosegi::session::home::session_list;
@@ -96,21 +99,6 @@ fn finish(home: &Path, seed: u32) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Numbers of events as a headless run tells them.
-fn watch(child: &mut Child) -> mpsc::Receiver<u64> {
-    let stdout = child.stdout.take().unwrap();
-    let (tx, rx) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(seq) = value["seq"].as_u64() {
-                let _ = tx.send(seq);
-            }
-        }
-    });
-    rx
-}
-
 /// Waits for event `wanted`, then a moment; `false` when the run has ended before.
 fn moment(told: &mpsc::Receiver<u64>, seen: &mut u64, wanted: u64, random: &mut StdRng) -> bool {
     while *seen < wanted {
@@ -129,7 +117,7 @@ fn kill_headless(home: &Path, seed: u32, times: u32, random: &mut StdRng) -> u32
     let mut seen = 0;
     for kill in 0..times {
         let mut child = headless(home, seed).spawn().unwrap();
-        let told = watch(&mut child);
+        let told = event_numbers(&mut child);
         if kill % 4 == 0 {
             // Wherever it is then: starting, opening models, making the journal.
             std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
@@ -154,7 +142,7 @@ fn kill_headless(home: &Path, seed: u32, times: u32, random: &mut StdRng) -> u32
 /// taken for the candidate's own fault.
 fn kill_workers(home: &Path, seed: u32, times: u32, random: &mut StdRng) -> u32 {
     let mut child = headless(home, seed).spawn().unwrap();
-    let told = watch(&mut child);
+    let told = event_numbers(&mut child);
     let (mut seen, mut killed) = (0, 0);
     while killed < times {
         // What the killed worker had in hand, or was given next, is stored by then: a generation may
@@ -237,16 +225,6 @@ fn run_a_little(place: &Home, config: &str, kill: u32, random: &mut StdRng) -> b
             _ => {}
         }
     }
-}
-
-/// Processes whose parent is `pid`.
-fn children(pid: u32) -> Vec<u32> {
-    let parent = |child: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-    };
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
-    all.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(|&c| parent(c) == Some(pid)).collect()
 }
 
 #[test]

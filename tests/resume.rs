@@ -2,12 +2,14 @@
 //! and it ends where it would have ended anyway.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::io::{BufRead, BufReader};
+mod processes;
+
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use processes::{children, event_numbers};
 use yosegi::session::journal::{Journal, Reader};
 use yosegi::session::protocol::{Command, Event, Message, Reply};
 use yosegi::session::{Client, Home};
@@ -103,21 +105,6 @@ fn assert_same(got: &[Event]) {
     assert_eq!(got.len(), straight().len());
 }
 
-/// Numbers of new events that a headless run tells, as they come.
-fn watch(child: &mut Child) -> mpsc::Receiver<u64> {
-    let stdout = child.stdout.take().unwrap();
-    let (tx, rx) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(seq) = value["seq"].as_u64() {
-                let _ = tx.send(seq);
-            }
-        }
-    });
-    rx
-}
-
 #[test]
 fn killed_it_goes_on_and_finished_it_says_so() {
     let _alone = alone();
@@ -125,7 +112,7 @@ fn killed_it_goes_on_and_finished_it_says_so() {
     let home = tempfile::tempdir().unwrap();
     // At many more moments: `tests/kills.rs`.
     let mut child = evolve(home.path(), "killed").spawn().unwrap();
-    let told = watch(&mut child);
+    let told = event_numbers(&mut child);
     while told.recv_timeout(Duration::from_mins(1)).unwrap() < 8 {}
     child.kill().unwrap();
     child.wait().unwrap();
@@ -159,7 +146,7 @@ fn interrupted_it_says_how_to_go_on() {
     straight();
     let home = tempfile::tempdir().unwrap();
     let mut child = evolve(home.path(), "cut").spawn().unwrap();
-    let told = watch(&mut child);
+    let told = event_numbers(&mut child);
     while told.recv_timeout(Duration::from_mins(1)).unwrap() < 6 {}
     signal(child.id(), libc::SIGINT);
     let output = child.wait_with_output().unwrap();
@@ -176,7 +163,7 @@ fn a_killed_worker_costs_nothing_but_time() {
     straight();
     let home = tempfile::tempdir().unwrap();
     let mut child = evolve(home.path(), "orphan").spawn().unwrap();
-    let told = watch(&mut child);
+    let told = event_numbers(&mut child);
     for target in [3, 9, 14] {
         while told.recv_timeout(Duration::from_mins(1)).unwrap() < target {}
         for worker in children(child.id()) {
@@ -250,16 +237,6 @@ fn follow(client: &mut Client, enough: impl Fn(&Event) -> bool) {
 fn signal(pid: u32, signal: i32) {
     // SAFETY: kill touches no memory; the process is a child of this test.
     assert_eq!(unsafe { libc::kill(libc::pid_t::try_from(pid).unwrap(), signal) }, 0);
-}
-
-/// Processes whose parent is `pid`.
-fn children(pid: u32) -> Vec<u32> {
-    let parent = |child: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-    };
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
-    all.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(|&c| parent(c) == Some(pid)).collect()
 }
 
 /// A journal's files as they lie while it is written, cut at many places.

@@ -2,11 +2,14 @@
 //! and whatever their worker is doing.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+mod processes;
+
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
+use processes::children;
 use yosegi::session::home::session_list;
 use yosegi::session::journal::Reader;
 use yosegi::session::protocol::{Command, Event, Live, Message, Reply};
@@ -75,19 +78,13 @@ fn signal(pid: u32, signal: i32) {
 
 /// The process that `pid` has started, once there is one.
 fn worker(pid: u32) -> u32 {
-    let parent = |child: u32| -> Option<u32> {
-        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-    };
     let begin = Instant::now();
     loop {
-        let all = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut ids = all.filter_map(|e| e.file_name().to_str()?.parse().ok());
         // It has become one: its arguments are a worker's.
         let is_worker = |child: u32| {
             std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|c| c.ends_with(b"worker\0"))
         };
-        if let Some(child) = ids.find(|&child| parent(child) == Some(pid) && is_worker(child)) {
+        if let Some(child) = children(pid).into_iter().find(|&child| is_worker(child)) {
             return child;
         }
         assert!(begin.elapsed() < PATIENCE, "no worker");

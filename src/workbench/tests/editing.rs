@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fixture;
-use super::keys::press;
+use super::keys::{press, sent};
 use super::snapshots::screen;
 use crate::recipe::{LayerGroup, Method, Param, Recipe, RecipeFile, Scope, Step, Values};
 use crate::session::protocol::{Command, Message, Reply, Target};
@@ -25,12 +25,6 @@ fn painting() -> App {
     let mut app = fixture::fresh();
     app.pane = Pane::Recipe;
     app
-}
-
-fn sent(app: &mut App) -> Vec<Command> {
-    app.settle();
-    let effects = std::mem::take(&mut app.effects);
-    effects.into_iter().filter_map(|e| if let Effect::Send(_, c) = e { Some(c) } else { None }).collect()
 }
 
 #[test]

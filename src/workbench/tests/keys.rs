@@ -27,7 +27,8 @@ fn code(app: &mut App, code: KeyCode) {
     app.key(KeyEvent::from(code));
 }
 
-fn sent(app: &mut App) -> Vec<Command> {
+/// Takes the commands that the keys so far have sent to the engine.
+pub(super) fn sent(app: &mut App) -> Vec<Command> {
     app.settle();
     let effects = std::mem::take(&mut app.effects);
     effects.into_iter().filter_map(|e| if let Effect::Send(_, c) = e { Some(c) } else { None }).collect()
