@@ -3,7 +3,7 @@
 //!
 //! It uses all files, like transformers 5 (`checkpoint::TokenizerFiles`). All code that runs a model calls it.
 
-use super::{ChatTemplate, Message, Tokenizer};
+use super::{ChatTemplate, Tokenizer};
 use crate::checkpoint::{Checkpoint, TokenizerFiles, end_tokens};
 use crate::lm::LmError;
 
@@ -75,17 +75,5 @@ impl Reader {
     /// A text that cannot be encoded.
     pub fn chat_prompt(&self, text: &str) -> Result<Vec<u32>, LmError> {
         self.tokenizer.ids(text, false)
-    }
-
-    /// Ids of a conversation; `None` without a template.
-    ///
-    /// # Errors
-    /// A template that cannot be used, or that refuses the messages.
-    pub fn conversation(&self, messages: &[Message]) -> Option<Result<Vec<u32>, LmError>> {
-        let template = match &self.chat {
-            Ok(template) => template.as_ref()?,
-            Err(why) => return Some(Err(LmError::Files(why.to_string()))),
-        };
-        Some(template.render(messages, true).and_then(|text| self.chat_prompt(&text)))
     }
 }

@@ -4,7 +4,7 @@
 pub(super) mod signals;
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::{cursor, event, execute, queue, style, terminal};
 use ratatui::backend::{Backend, CrosstermBackend};
@@ -13,14 +13,6 @@ use ratatui::layout::{Position, Rect};
 
 /// Whether the terminal is set up and must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// Bytes written to the terminal since the start.
-static BYTES: AtomicU64 = AtomicU64::new(0);
-
-/// Bytes written to the terminal since the start.
-#[must_use]
-pub fn bytes_written() -> u64 {
-    BYTES.load(Ordering::Relaxed)
-}
 
 /// Collects a frame and writes it in one call when flushed, so that a slow connection never shows half of it.
 #[derive(Debug, Default)]
@@ -33,7 +25,6 @@ impl Write for Collected {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        BYTES.fetch_add(self.0.len() as u64, Ordering::Relaxed);
         let mut out = io::stdout().lock();
         out.write_all(&self.0)?;
         self.0.clear();
