@@ -8,8 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use the rooms before it and itself.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 18] = [
     "error",
+    "text",
+    "locale",
+    "print",
     "limits",
     "toml_text",
     "checkpoint",
