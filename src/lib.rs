@@ -6,6 +6,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`limits`] | every bound on what a file may ask for, and reading files within those bounds |
+//! | [`picture`] | a picture: bounds, decoding to RGB |
 //! | [`checkpoint`] | a model on disk: where it is, what it is made of, its tensors |
 //! | [`recipe`] | a whole merge as data |
 //! | [`task`] | what good means: questions, prompts, scores |
@@ -37,6 +38,7 @@ pub mod limits;
 pub mod lm;
 pub mod locale;
 pub mod merge;
+pub mod picture;
 pub mod recipe;
 pub mod search;
 pub mod session;

@@ -110,6 +110,24 @@ limits! {
     CELL_RATIO: u64 = 64, "64 : 1",
         "Bytes that a Parquet file's pages unpack to, and its cells take, against its own size (and 16 MiB more)",
         "snappy packs 21 : 1 at most, but a dictionary or a run can say one cell a million times.";
+    PICTURE_FILE: u64 = 64 * MIB, "64 MiB",
+        "Bytes of a picture, as a file or in a table",
+        "Photographs have 1 to 20 MB.";
+    PICTURE_SIDE: u32 = 1 << 15, "32,768",
+        "Pixels of a picture's side",
+        "A header of a few bytes can claim any.";
+    PICTURE_PIXELS: u64 = 1 << 26, "67,108,864",
+        "Pixels of a picture",
+        "Decoded, each takes 3 bytes and up to 8 more on the way.";
+    PICTURE_FREE_PIXELS: u64 = 1 << 21, "2,097,152",
+        "Pixels of a picture whose file holds next to nothing",
+        "Plain areas pack well; this is a screen of them.";
+    PICTURE_PIXELS_A_BYTE: u64 = 512, "512",
+        "Pixels of a picture for each byte of its file, beyond the above",
+        "Photographs have up to 20; PNG packs a plain area of colours 344 : 1.";
+    PICTURE_MEMORY: u64 = 512 * MIB, "512 MiB",
+        "Bytes that a decoder of pictures may ask for",
+        "The largest picture at 8 bytes a pixel.";
     POPULATION: usize = 10_000, "10,000",
         "`search.population`, also as restarts make it grow",
         "Every candidate is a model that answers all questions; optimisers keep a row for each.";

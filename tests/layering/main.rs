@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use the rooms before it and itself.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "error",
     "text",
     "locale",
     "print",
     "limits",
     "toml_text",
+    "picture",
     "checkpoint",
     "recipe",
     "task",

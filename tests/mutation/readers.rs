@@ -10,6 +10,7 @@ use yosegi::checkpoint::Checkpoint;
 use yosegi::limits;
 use yosegi::lm::{Decoder, Device, Tokenizer};
 use yosegi::merge::Pool;
+use yosegi::picture::PictureSource;
 use yosegi::recipe::{Recipe, RecipeFile};
 use yosegi::search::{Optimiser, Setup};
 use yosegi::session::Home;
@@ -33,7 +34,7 @@ pub struct Reader {
     pub read: fn(&mut Lab, &[u8]) -> Outcome,
 }
 
-pub const COUNT: usize = 22;
+pub const COUNT: usize = 23;
 
 macro_rules! readers {
     ($($name:literal $place:literal $share:literal, $change:expr, $read:expr;)*) => {
@@ -66,6 +67,7 @@ readers! {
         |lab, b| adapter(lab, "adapter_model.safetensors", b);
     "journal" "journal.db" 4, |rng, s| bytes(rng, std::slice::from_ref(&s.journal)), journal_file;
     "events" "journal.db" 6, event, journal_event;
+    "picture" "picture.bin" 12, |rng, s| bytes(rng, &s.pictures), picture;
 }
 
 fn one<'s>(rng: &mut ChaCha8Rng, seeds: &'s [Vec<u8>]) -> &'s [u8] {
@@ -111,6 +113,16 @@ fn words_change(rng: &mut ChaCha8Rng, seeds: &Seeds) -> Vec<u8> {
     let notation = if WORDS[number].ends_with("json") { Notation::Json } else { Notation::Lines };
     let text = mutate::text(rng, &seeds.words[number], notation);
     [&[number as u8], text.as_slice()].concat()
+}
+
+/// A picture's header, and its pixels where that is taken.
+fn picture(lab: &mut Lab, bytes: &[u8]) -> Outcome {
+    let source = PictureSource::File(lab.put("picture.bin", bytes));
+    let (width, height) = source.check().map_err(told)?;
+    let picture = source.read().map_err(told)?;
+    assert_eq!((picture.width, picture.height), (width, height));
+    assert_eq!(picture.rgb.len() as u64, u64::from(width) * u64::from(height) * 3);
+    Ok(())
 }
 
 /// A worker's folder, with whole models and data in it; only one file at a time is broken.

@@ -38,6 +38,7 @@ pub struct Seeds {
     /// `adapter_config.json`.
     pub adapters: Vec<Vec<u8>>,
     pub adapter_weights: Vec<Vec<u8>>,
+    pub pictures: Vec<Vec<u8>>,
     /// A journal's database, and the text of each of its events.
     pub journal: Vec<u8>,
     pub events: Vec<Vec<u8>>,
@@ -111,6 +112,19 @@ impl Seeds {
             pickles: all(&["tests/golden/pickle/one/pytorch_model.bin"]),
             adapters: all(&["tests/golden/lora/tied-bf16/plain/adapter_config.json"]),
             adapter_weights: all(&["tests/golden/lora/tied-bf16/plain/adapter_model.safetensors"]),
+            pictures: all(&[
+                "tests/golden/pictures/files/baseline-420.jpg",
+                "tests/golden/pictures/files/progressive-444.jpg",
+                "tests/golden/pictures/files/cmyk.jpg",
+                "tests/golden/pictures/files/rgb-16.png",
+                "tests/golden/pictures/files/palette-alpha.png",
+                "tests/golden/pictures/files/animated.gif",
+                "tests/golden/pictures/files/larger-screen.gif",
+                "tests/golden/pictures/files/lossy.webp",
+                "tests/golden/pictures/files/rgba.webp",
+                "tests/golden/pictures/files/animated-alpha.webp",
+                "tests/golden/pictures/files/palette.bmp",
+            ]),
             journal,
             events,
         }
