@@ -3,8 +3,10 @@
 //! In: a config, weights by name and a device. `decoding` runs it; `path` and `made_on_device` add other ways to load
 //! it.
 
+use std::sync::Arc;
+
 use super::{
-    Device, LmError,
+    Device, ImageRows, LmError,
     engine::{Engine, make_engine, with_model},
     model::{HostWeights, Model},
     shape::DecoderShape,
@@ -47,6 +49,31 @@ impl Decoder {
         if groups.len() == expected { Ok(()) } else { Err(LmError::Groups { expected, found: groups.len() }) }
     }
 
+    /// Lets prompts name the rows of these images, from now on.
+    ///
+    /// # Errors
+    /// Rows of another width than the model's hidden size.
+    pub fn set_images(&mut self, images: Arc<ImageRows>) -> Result<(), LmError> {
+        let hidden = self.shape().hidden;
+        if let Some(found) = images.hidden().filter(|found| *found != hidden) {
+            return Err(LmError::Config(format!(
+                "its projector gives rows of {found} features and the language model takes {hidden}"
+            )));
+        }
+        with_model!(&mut self.engine, model => model.images = Some(images));
+        Ok(())
+    }
+
+    /// The images that prompts may name.
+    pub(super) fn images(&self) -> Option<&Arc<ImageRows>> {
+        with_model!(&self.engine, model => model.images.as_ref())
+    }
+
+    /// The first id that is neither a token nor a row of an image.
+    pub(super) fn ids_end(&self) -> usize {
+        self.images().map_or(self.vocab(), |images| images.end())
+    }
+
     /// Logits of every position of one sequence, `[tokens][vocab]`, from a single forward pass.
     ///
     /// # Errors
@@ -78,7 +105,7 @@ impl Decoder {
         with_model!(&self.engine, model => &model.shape)
     }
 
-    /// A prompt must have tokens, all in the vocabulary, and leave room for one more.
+    /// A prompt must have tokens, all in the vocabulary or rows of an image, and leave room for one more.
     pub(super) fn check_prompt(&self, index: usize, tokens: &[u32]) -> Result<(), LmError> {
         let fail = |reason: String| Err(LmError::Prompt { index, reason });
         if tokens.is_empty() {
@@ -91,7 +118,7 @@ impl Decoder {
                 self.max_positions()
             ));
         }
-        match tokens.iter().find(|t| **t as usize >= self.vocab()) {
+        match tokens.iter().find(|t| **t as usize >= self.ids_end()) {
             Some(id) => fail(format!(
                 "token {id} is outside the model's vocabulary of {}: is this the model's tokenizer?",
                 self.vocab()

@@ -24,6 +24,7 @@ mod decoding;
 mod device;
 mod engine;
 mod error;
+mod image_rows;
 #[cfg(any(feature = "cuda", test))]
 mod made_on_device;
 mod model;
@@ -42,8 +43,9 @@ pub use decoding::{
 };
 pub use device::{Device, Picked, pick};
 pub use error::LmError;
+pub use image_rows::{ImageFeatures, ImageRows};
 #[cfg(any(feature = "cuda", test))]
 pub(crate) use model::MakeTensor;
 pub use path::{PathModel, PathStep};
-pub use text::{ChatTemplate, Continuation, Message, Reader, TextStream, Tokenizer};
+pub use text::{ChatTemplate, Continuation, IMAGE_MARK, Message, Reader, TextStream, Tokenizer};
 pub use unit_outputs::StepUnits;

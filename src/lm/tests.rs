@@ -139,6 +139,85 @@ fn refresh_rewrites_the_groups_asked_for_and_no_other() {
     }
 }
 
+/// Rows of images that equal the embeddings of some tokens, and a prompt that names them in place of these tokens.
+fn as_images(weights: &Random, prompt: &[u32]) -> (super::ImageRows, Vec<u32>) {
+    let (_, table) = &weights.0["model.embed_tokens.weight"];
+    let values: Vec<f32> = table.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let rows = |tokens: &[u32]| {
+        let row = |t: &u32| values[*t as usize * 36..][..36].to_vec();
+        std::sync::Arc::new(super::ImageFeatures::new(36, tokens.iter().flat_map(row).collect()))
+    };
+    let mut images = super::ImageRows::new(71, 5);
+    // The second image comes first in the prompt, and the two stand side by side.
+    let second = images.push(rows(&prompt[6..9]));
+    let first = images.push(rows(&prompt[2..6]));
+    let mut ids = prompt.to_vec();
+    ids.splice(2..9, first.chain(second));
+    (images, ids)
+}
+
+#[test]
+fn an_image_of_the_embeddings_of_tokens_is_read_as_these_tokens() {
+    let config = config(&json!({}));
+    let weights = Random::new(&config, 9);
+    let card = |format| Device::Emulated(crate::gpu::emulated::Emulated::new(format, false));
+    let formats = [crate::gpu::Format::F32, crate::gpu::Format::BF16];
+    for device in [Device::Cpu, Device::reference(), card(formats[0]), card(formats[1])] {
+        let mut decoder = Decoder::load(&config, &weights, &device).unwrap();
+        let (images, ids) = as_images(&weights, &tokens(12));
+        let said = decoder.logits(&ids).unwrap_err().to_string();
+        assert!(said.contains("outside the model's vocabulary of 71"), "{said}");
+        let expected = decoder.logits(&tokens(12)).unwrap();
+        decoder.set_images(std::sync::Arc::new(images)).unwrap();
+        assert_eq!(bits(&decoder.logits(&ids).unwrap()), bits(&expected), "{}", device.name());
+        let said = decoder.logits(&[1, 78]).unwrap_err().to_string();
+        assert!(said.contains("78"), "{said}");
+    }
+    let narrow = std::sync::Arc::new(super::ImageFeatures::new(35, vec![0.0; 70]));
+    let mut images = super::ImageRows::new(71, 5);
+    images.push(narrow);
+    let mut decoder = Decoder::load(&config, &weights, &Device::Cpu).unwrap();
+    let said = decoder.set_images(std::sync::Arc::new(images)).unwrap_err().to_string();
+    assert!(said.contains("35") && said.contains("36"), "{said}");
+}
+
+#[test]
+fn answers_about_images_do_not_depend_on_the_batch_or_the_way_of_decoding() {
+    let config = config(&json!({}));
+    let weights = Random::new(&config, 9);
+    let json = include_bytes!("../../tests/golden/transformers/tied-gqa/tokenizer.json");
+    let tokenizer = super::Tokenizer::from_json(json).unwrap();
+    let mut decoder = Decoder::load(&config, &weights, &Device::Cpu).unwrap();
+    let (images, ids) = as_images(&weights, &tokens(12));
+    decoder.set_images(std::sync::Arc::new(images)).unwrap();
+    // The prompts share the first image or nothing; prefixes are shared by ids.
+    let prompts: Vec<Vec<u32>> = (0..9).map(|n| [&ids[..4 + n], &[n as u32 + 3]].concat()).collect();
+    let plain: Vec<Vec<u32>> = (0..9).map(|n| [&tokens(12)[..4 + n], &[n as u32 + 3]].concat()).collect();
+    let quiet = std::sync::atomic::AtomicBool::new(false);
+    for (beams, temperature) in [(1, 0.0), (1, 0.8), (3, 0.0)] {
+        // Without a penalty the image token of a prompt does not count.
+        let decoding = super::Decoding { num_beams: beams, temperature, ..super::Decoding::default() };
+        let mut found = Vec::new();
+        for (prompts, batch) in [(&prompts, 1), (&prompts, 7), (&plain, 7)] {
+            let options = super::Options { max_new_tokens: 20, batch, decoding, ..super::Options::default() };
+            let answers =
+                super::generate(&decoder, &tokenizer, prompts, &options, &|_| false, &|_| {}, &quiet)
+                    .unwrap();
+            found.push(answers.0.into_iter().map(|a| a.tokens).collect::<Vec<_>>());
+        }
+        assert_eq!(found[0], found[1], "{beams} beams");
+        // A draw is a hash of the prompt's tokens, among which each row counts as the image token.
+        assert_eq!(found[1] == found[2], temperature == 0.0, "{beams} beams");
+    }
+    let group = |prompts: &[Vec<u32>]| -> Vec<Vec<super::Continuation>> {
+        let one = |p: &Vec<u32>| vec![super::Continuation { context: p.clone(), tokens: vec![3, 9] }];
+        prompts.iter().map(one).collect()
+    };
+    let score =
+        |prompts: &[Vec<u32>]| super::likelihoods(&decoder, &group(prompts), 2, &|_| {}, &quiet).unwrap();
+    assert_eq!(score(&prompts), score(&plain));
+}
+
 #[test]
 fn bad_checkpoints_are_refused_by_name() {
     let config_ = config(&json!({}));

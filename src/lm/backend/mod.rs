@@ -144,6 +144,14 @@ pub(crate) trait Backend: Send + Sync + Sized {
 
     /// `out = table[ids]`; every id is below the vocabulary's size.
     fn embed(&self, table: &Self::Table, ids: &[u32], out: &mut Self::Rows) -> Result<(), LmError>;
+    /// Writes the rows of `x` from row `first` on: `values` are the rows, `width` each, one after another.
+    fn write_rows(
+        &self,
+        x: &mut Self::Rows,
+        first: usize,
+        width: usize,
+        values: &[f32],
+    ) -> Result<(), LmError>;
     /// `x = (x + delta) · scale; out = x / rms(x) · weight`. An empty `delta` is skipped.
     fn add_norm(
         &self,

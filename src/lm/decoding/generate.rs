@@ -4,8 +4,8 @@
 //! common beginning of all prompts runs once; then each thread runs a `Batch`. Evaluation and `yosegi generate` call
 //! it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::{
@@ -50,7 +50,18 @@ pub fn generate(
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|i| !watched[*i]);
     let next = AtomicUsize::new(0);
-    let job = Job { tokenizer, prompts, options, watched: &watched, order: &order, on, cancel, next: &next };
+    let images = decoder.images().map(Arc::as_ref);
+    let job = Job {
+        tokenizer,
+        prompts,
+        images,
+        options,
+        watched: &watched,
+        order: &order,
+        on,
+        cancel,
+        next: &next,
+    };
     with_model!(&decoder.engine, model => run(model, &job))
 }
 

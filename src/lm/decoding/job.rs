@@ -1,15 +1,18 @@
 //! A generation's shared state: prompts, options, and the queue of prompts that its threads take from. `generate` makes
 //! it.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::options::{GenerationEvent, Options};
-use crate::lm::Tokenizer;
+use crate::lm::{ImageRows, Tokenizer};
 
 /// What all threads of a generation share.
 pub(super) struct Job<'a> {
     pub tokenizer: &'a Tokenizer,
     pub prompts: &'a [Vec<u32>],
+    /// Images that the prompts name.
+    pub images: Option<&'a ImageRows>,
     pub options: &'a Options,
     pub watched: &'a [bool],
     /// The order in which prompts are taken.
@@ -21,6 +24,12 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// A prompt's tokens: each row of an image counts as the image token.
+    pub fn tokens(&self, index: usize) -> Cow<'_, [u32]> {
+        let prompt = &self.prompts[index];
+        self.images.map_or(Cow::Borrowed(prompt), |images| Cow::Owned(images.as_tokens(prompt)))
+    }
+
     /// Most tokens of a prompt's answer, for a model with the given number of positions.
     pub fn limit(&self, index: usize, positions: usize) -> usize {
         let own = self.options.limits.get(index).copied().unwrap_or(usize::MAX);

@@ -75,10 +75,12 @@ fn input(decoder: &Decoder, index: usize, continuation: &Continuation) -> Result
     ids.extend_from_slice(&continuation.tokens[..continuation.tokens.len() - 1]);
     let cut = ids.len().saturating_sub(most);
     ids.drain(..cut);
-    if let Some(id) = ids.iter().chain(&continuation.tokens).find(|t| **t as usize >= decoder.vocab()) {
+    let (end, vocab) = (decoder.ids_end(), decoder.vocab());
+    let outside = |t: &&u32| **t as usize >= end;
+    let unlikely = |t: &&u32| **t as usize >= vocab;
+    if let Some(id) = ids.iter().find(outside).or_else(|| continuation.tokens.iter().find(unlikely)) {
         return fail(format!(
-            "token {id} is outside the model's vocabulary of {}: is this the model's tokenizer?",
-            decoder.vocab()
+            "token {id} is outside the model's vocabulary of {vocab}: is this the model's tokenizer?"
         ));
     }
     let first = ids.len() - continuation.tokens.len();

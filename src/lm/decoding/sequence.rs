@@ -65,15 +65,15 @@ impl ForwardInput {
 impl<'a> Sequence<'a> {
     /// An empty answer to a prompt, of at most `limit` tokens.
     pub fn new(job: &'a Job<'a>, index: usize, limit: usize) -> Self {
-        let (options, prompt) = (job.options, job.prompts[index].as_slice());
+        let options = job.options;
         // A beam search streams nothing before its end, because the best beam changes on the way.
         let answer = Answer::new(job.tokenizer, options, limit, job.watched[index]);
         let decoding = &options.decoding;
         let state = if decoding.num_beams > 1 {
-            let search = BeamSearch::new(decoding, prompt, answer, limit, options.eos.len());
+            let search = BeamSearch::new(decoding, &job.tokens(index), answer, limit, options.eos.len());
             SequenceState::Beams(Beams { search, filled: vec![false; decoding.num_beams], over: false })
         } else {
-            let sampler = (!decoding.is_plain()).then(|| Sampler::new(decoding, prompt));
+            let sampler = (!decoding.is_plain()).then(|| Sampler::new(decoding, &job.tokens(index)));
             SequenceState::Single(Single { answer, sampler, chosen: None })
         };
         Self { index, slots: Vec::new(), cached: 0, state }

@@ -15,7 +15,7 @@ impl<B: Backend> Model<B> {
     /// Runs the tokens `ids` (those of each span, one span after another) and leaves the logits of the given rows, in
     /// ascending order, in the workspace. Without rows, it only fills the cache.
     ///
-    /// Every id must be below `vocab`, every span within the workspace's slots and capacity.
+    /// Every id must be below `vocab` or stand for a row of the model's images, every span within the workspace's slots and capacity.
     pub fn forward(
         &self,
         ids: &[u32],
@@ -37,7 +37,7 @@ impl<B: Backend> Model<B> {
         see: &mut StepObserver<'_, B>,
     ) -> Result<(), LmError> {
         let b = &self.backend;
-        b.embed(&self.table, ids, &mut w.x)?;
+        self.embed(ids, w)?;
         w.delta = B::Rows::default();
         for (place, step) in self.steps.iter().enumerate() {
             let block = &self.blocks[step.block];
@@ -84,6 +84,31 @@ impl<B: Backend> Model<B> {
             Some(cap) => b.softcap(&mut w.logits, cap),
             None => Ok(()),
         }
+    }
+
+    /// The rows that enter the first block: embeddings of tokens, features of images.
+    fn embed(&self, ids: &[u32], w: &mut Workspace<B>) -> Result<(), LmError> {
+        let is_row = |id: &u32| *id as usize >= self.shape.vocab;
+        let Some(images) = self.images.as_ref().filter(|_| ids.iter().any(is_row)) else {
+            return self.backend.embed(&self.table, ids, &mut w.x);
+        };
+        let tokens: Vec<u32> = ids.iter().map(|id| if is_row(id) { 0 } else { *id }).collect();
+        self.backend.embed(&self.table, &tokens, &mut w.x)?;
+        let (mut at, mut values) = (0, Vec::new());
+        for run in ids.chunk_by(|a, b| is_row(a) && *b == a + 1) {
+            if is_row(&run[0]) {
+                let first = run[0] as usize;
+                values.clear();
+                images.read(first..first + run.len(), &mut values);
+                // The first step multiplies all rows by the scale of embeddings, which features do not have.
+                if self.shape.embed_scale != 1.0 {
+                    values.iter_mut().for_each(|value| *value /= self.shape.embed_scale);
+                }
+                self.backend.write_rows(&mut w.x, at, self.shape.hidden, &values)?;
+            }
+            at += run.len();
+        }
+        Ok(())
     }
 }
 

@@ -15,10 +15,10 @@ pub(crate) use weight_source::MakeTensor;
 pub(crate) use weight_source::{HostWeights, TensorRows, WeightSource};
 pub(crate) use workspace::Workspace;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use self::memory_limit::MemoryLimit;
-use super::{backend::Backend, rope::Rope, shape::DecoderShape};
+use super::{backend::Backend, image_rows::ImageRows, rope::Rope, shape::DecoderShape};
 
 /// Weights of one decoder block.
 pub(crate) struct Block<B: Backend> {
@@ -62,6 +62,8 @@ pub(crate) struct Model<B: Backend> {
     pub steps: Vec<Step>,
     pub norm: B::Vector,
     pub head: B::Matrix,
+    /// Images that prompts may name.
+    pub images: Option<Arc<ImageRows>>,
     /// Buffers of earlier generations, kept for reuse: allocating a cache's pages again is slow.
     spare: Mutex<Vec<Workspace<B>>>,
     memory_limit: Mutex<MemoryLimit>,
@@ -80,6 +82,7 @@ impl<B: Backend> Model<B> {
         let shape = shapes[0].clone();
         let (blocks, steps, spare) = (Vec::new(), Vec::new(), Mutex::default());
         let memory_limit = Mutex::default();
-        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, spare, memory_limit }
+        let images = None;
+        Self { backend, shape, shapes, ropes, table, blocks, steps, norm, head, images, spare, memory_limit }
     }
 }

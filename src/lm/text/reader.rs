@@ -3,9 +3,14 @@
 //!
 //! It uses all files, like transformers 5 (`checkpoint::TokenizerFiles`). All code that runs a model calls it.
 
+use std::ops::Range;
+
 use super::{ChatTemplate, Tokenizer};
 use crate::checkpoint::{Checkpoint, TokenizerFiles, end_tokens};
 use crate::lm::LmError;
+
+/// What stands for an image in a prompt's text.
+pub const IMAGE_MARK: &str = "<image>";
 
 /// How a checkpoint reads and writes text.
 pub struct Reader {
@@ -67,6 +72,47 @@ impl Reader {
     /// A text that cannot be encoded.
     pub fn prompt(&self, text: &str) -> Result<Vec<u32>, LmError> {
         self.tokenizer.ids(text, true)
+    }
+
+    /// Ids of a prompt with images: each `<image>` of the text becomes the rows of the next image, whose ids are
+    /// `images` (see [`ImageRows::push`](crate::lm::ImageRows::push)). `chat`: the text is a rendered chat, as in
+    /// [`Self::chat_prompt`].
+    ///
+    /// # Errors
+    /// A text that cannot be encoded, another number of images than marks, or a tokenizer without the image token.
+    pub fn image_prompt(&self, text: &str, chat: bool, images: &[Range<u32>]) -> Result<Vec<u32>, LmError> {
+        let ids = self.tokenizer.ids(text, !chat)?;
+        let Some(token) = self.image_token() else {
+            return Err(LmError::Tokenizer(format!(
+                "it has no token {IMAGE_MARK}, which stands for an image in a prompt: is this the tokenizer of a \
+                 model that takes images?"
+            )));
+        };
+        let marks = ids.iter().filter(|id| **id == token).count();
+        if marks != images.len() {
+            return Err(LmError::Tokenizer(format!(
+                "the prompt has {marks} times {IMAGE_MARK} and there are {} images: write {IMAGE_MARK} once for each",
+                images.len()
+            )));
+        }
+        let mut images = images.iter();
+        let mut out = Vec::with_capacity(ids.len() + images.clone().map(Range::len).sum::<usize>());
+        for id in ids {
+            match images.as_slice().first().filter(|_| id == token) {
+                Some(rows) => {
+                    out.extend(rows.clone());
+                    images.next();
+                }
+                None => out.push(id),
+            }
+        }
+        Ok(out)
+    }
+
+    /// The token that stands for an image in a text, if the tokenizer has one.
+    #[must_use]
+    pub fn image_token(&self) -> Option<u32> {
+        self.tokenizer.id(IMAGE_MARK)
     }
 
     /// Ids of a rendered chat, whose template has written all special tokens.

@@ -256,6 +256,17 @@ impl Backend for Candle {
         Ok(())
     }
 
+    fn write_rows(
+        &self,
+        x: &mut Option<Tensor>,
+        first: usize,
+        width: usize,
+        values: &[f32],
+    ) -> Result<(), LmError> {
+        let rows = Tensor::from_slice(values, (values.len() / width, width), &self.device)?;
+        Ok(full(x)?.slice_set(&rows.to_dtype(self.dtype)?, 0, first)?)
+    }
+
     fn add_norm(
         &self,
         x: &mut Option<Tensor>,

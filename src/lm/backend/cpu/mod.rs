@@ -165,6 +165,13 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn write_rows(&self, x: &mut Rows, first: usize, width: usize, values: &[f32]) -> Result<(), LmError> {
+        for (i, row) in values.chunks_exact(width).enumerate() {
+            floats_mut(x.row_mut(first + i))[..width].copy_from_slice(row);
+        }
+        Ok(())
+    }
+
     fn add_norm(
         &self,
         x: &mut Rows,

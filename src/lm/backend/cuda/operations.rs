@@ -162,6 +162,10 @@ impl<D: Driver> Backend for Cuda<D> {
         self.launch(&self.kernels.embed, [ids.len(), 1, 1], THREADS, &arguments)
     }
 
+    fn write_rows(&self, x: &mut Rows<D>, first: usize, width: usize, values: &[f32]) -> Result<(), LmError> {
+        x.write(&self.card, first, width, values)
+    }
+
     fn add_norm(
         &self,
         x: &mut Rows<D>,

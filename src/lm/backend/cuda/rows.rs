@@ -40,6 +40,16 @@ impl<D: Driver> Rows<D> {
         self.data.as_ref().map_or(0, |data| card.address(data))
     }
 
+    /// Writes `values`, whole rows of `width`, from row `first` on, in the rows' number format.
+    pub fn write(&self, card: &D, first: usize, width: usize, values: &[f32]) -> Result<(), LmError> {
+        let Some(data) = &self.data else { return Ok(()) };
+        let bytes: Vec<u8> = match self.format {
+            Format::F32 => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Format::BF16 => values.iter().flat_map(|x| half::bf16::from_f32(*x).to_le_bytes()).collect(),
+        };
+        card.upload(&bytes, data, first * width * self.format.size()).map_err(fault)
+    }
+
     /// The first `width` values of each row.
     pub fn read(&self, card: &D, width: usize) -> Result<Vec<Vec<f32>>, LmError> {
         let Some(data) = &self.data else { return Ok(Vec::new()) };
