@@ -311,8 +311,14 @@ fn journal(home: &Home) {
         "begin": { "languages": [EVIL] },
     }));
     let text = || EVIL.to_owned();
-    let question =
-        StoredQuestion { split: Split::Test, index: 0, id: text(), question: text(), gold: text() };
+    let question = StoredQuestion {
+        split: Split::Test,
+        index: 0,
+        id: text(),
+        question: text(),
+        gold: text(),
+        images: vec![],
+    };
     journal.begin(&created, &[question], &[]).unwrap();
     let scores = json!([{ "split": "train", "score": score }, { "split": "test", "score": score }]);
     for told in [

@@ -33,6 +33,7 @@ pub(super) fn judge(
                 index,
                 id: question.id.clone(),
                 question: question.question.clone(),
+                images: Vec::new(),
                 gold: question.gold.clone(),
                 text,
                 number: verdict.number.clone(),

@@ -34,7 +34,7 @@ pub use candidate_model::{CandidateModel, is_settled};
 pub use evaluator::{EvalRequest, Evaluator};
 pub use model_sources::ModelSources;
 pub use path_models::PathModels;
-pub use score::{Answer, Answers, Cost, FITNESS_MAX, Score, SplitScore, TaskScore};
+pub use score::{Answer, Answers, Cost, FITNESS_MAX, ImageRef, Score, SplitScore, TaskScore};
 pub use task_runner::{ModelAnswer, TaskQuestions, TaskRunner};
 pub use types::{
     EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target, TaskSpec,

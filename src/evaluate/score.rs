@@ -142,6 +142,16 @@ pub struct Answers {
     pub answers: Vec<Answer>,
 }
 
+/// A picture of a question, for whoever shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ImageRef {
+    /// Absolute path: the data's own file, or the copy that stands beside the journal.
+    pub path: String,
+    /// Width and height in points.
+    pub width: u32,
+    pub height: u32,
+}
+
 /// One answer with its verdict. `text` comes from the model and must not be trusted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -150,6 +160,9 @@ pub struct Answer {
     /// The question's id in the data.
     pub id: String,
     pub question: String,
+    /// The question's pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageRef>,
     pub gold: String,
     pub text: String,
     /// The number found, as written in the text.

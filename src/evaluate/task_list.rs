@@ -107,6 +107,7 @@ impl ListedTask<'_> {
                 id: q.id.clone(),
                 question: q.question.clone(),
                 gold: q.gold.clone(),
+                images: Vec::new(),
             })
         })
     }

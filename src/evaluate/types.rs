@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::score::{Answer, Score, TaskScore};
+use super::score::{Answer, ImageRef, Score, TaskScore};
 use crate::checkpoint::Fingerprint;
 use crate::recipe::Recipe;
 use crate::task::Split;
@@ -150,6 +150,9 @@ pub struct StoredQuestion {
     pub id: String,
     pub question: String,
     pub gold: String,
+    /// Its pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageRef>,
 }
 
 /// Answers to one split's questions, with their verdicts and scores.

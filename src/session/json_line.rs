@@ -33,8 +33,8 @@ mod tests {
     use crate::merge::{Distances, Pair};
     use crate::recipe::{Method, Param, Recipe, Source, Values};
     use crate::session::protocol::{
-        Answer, Answers, Candidate, Command, Cost, Detail, Event, Gene, Live, Message, Off, Origin, Outcome,
-        Record, Reply, Request, Score, SessionRow, Split, SplitScore, Status, Target, TaskScore,
+        Answer, Answers, Candidate, Command, Cost, Detail, Event, Gene, ImageRef, Live, Message, Off, Origin,
+        Outcome, Record, Reply, Request, Score, SessionRow, Split, SplitScore, Status, Target, TaskScore,
         WatchedQuestion,
     };
     use crate::task::LanguageProbability;
@@ -88,6 +88,7 @@ mod tests {
                 index: 0,
                 id: "a".to_owned(),
                 question: "質問\n".to_owned(),
+                images: Vec::new(),
                 gold: "4".to_owned(),
                 text: "null".to_owned(),
                 number: None,
@@ -141,7 +142,9 @@ mod tests {
                 interrupted: false,
                 problem: None,
             };
-            let question = WatchedQuestion { index: 0, question: "q".to_owned(), gold: "g".to_owned() };
+            let image = ImageRef { path: "/p.png".to_owned(), width: 2, height: 1 };
+            let (question, gold) = ("q".to_owned(), "g".to_owned());
+            let question = WatchedQuestion { index: 0, question, gold, images: vec![image] };
             vec![
                 Reply::Done,
                 Reply::Hello { version: 1, pid: 1, device: "cpu".to_owned() },

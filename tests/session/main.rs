@@ -65,6 +65,7 @@ fn answers(target: &Target, split: Split, questions: &[usize]) -> SplitResult {
         index,
         id: format!("q{index}"),
         question: format!("{split:?} question {index}"),
+        images: Vec::new(),
         gold: "1".into(),
         text: format!("答えは{f}です。"),
         number: Some(f.to_string()),
@@ -98,6 +99,7 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
                 id: format!("q{index}"),
                 question: format!("{split:?} question {index}"),
                 gold: "1".into(),
+                images: Vec::new(),
             };
             let questions =
                 (0..4).flat_map(|i| [question(Split::Train, i), question(Split::Test, i)]).collect();

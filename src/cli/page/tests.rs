@@ -15,6 +15,7 @@ fn answer(index: usize, correct: bool) -> Answer {
         index,
         id: EVIL.to_owned(),
         question: format!("りんごは何個？{EVIL}"),
+        images: Vec::new(),
         gold: EVIL.to_owned(),
         text: format!("答えは{index}個です。{EVIL}"),
         number: Some(EVIL.to_owned()),
@@ -52,7 +53,8 @@ fn journal(home: &Home, recipe: crate::recipe::Recipe) -> Journal {
     }));
     let stored = |index| {
         let a = answer(index, true);
-        StoredQuestion { split: Split::Test, index, id: a.id, question: a.question, gold: a.gold }
+        let (id, question, gold, images) = (a.id, a.question, a.gold, a.images);
+        StoredQuestion { split: Split::Test, index, id, question, gold, images }
     };
     journal.begin(&created, &(0..4).map(stored).collect::<Vec<_>>(), &[]).unwrap();
     let split = |split, score| SplitScore { split, score, tasks: Vec::new() };

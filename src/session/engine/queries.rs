@@ -38,6 +38,7 @@ pub fn questions(task: &str, split: Split) -> anyhow::Result<Reply> {
         index,
         question: q.question.clone(),
         gold: q.gold.clone(),
+        images: Vec::new(),
     };
     Ok(Reply::Questions(task.questions(split).iter().enumerate().map(question).collect()))
 }

@@ -187,7 +187,7 @@ impl Dispatcher {
         };
         let question = |&index: &usize| {
             let q = reader.question(Split::Train, index).ok()??;
-            Some(WatchedQuestion { index, question: q.question, gold: q.gold })
+            Some(WatchedQuestion { index, question: q.question, gold: q.gold, images: q.images })
         };
         Some(Live::Watching { questions: watched.iter().filter_map(question).collect() })
     }

@@ -32,7 +32,7 @@ use crate::evaluate::StoredQuestion;
 pub(super) use open::has_begun;
 use reader::Db;
 pub use reader::Reader;
-use schema::{StoredAnswer, kind, split_name};
+use schema::{StoredAnswer, images_text, kind, split_name};
 pub use trouble::{Trouble, TroubleKind};
 
 /// A journal open for writing. Until it is dropped, nobody else can open the journal for writing.
@@ -153,9 +153,12 @@ impl Journal {
         let tx = self.db.transaction().map_err(broken)?;
         for q in questions {
             tx.prepare_cached(
-                "INSERT OR REPLACE INTO questions (split, idx, id, question, gold) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO questions (split, idx, id, question, gold, images) VALUES (?, ?, ?, ?, ?, ?)",
             )
-            .and_then(|mut s| s.execute(params![split_name(q.split), q.index, q.id, q.question, q.gold]))
+            .and_then(|mut s| {
+                let images = images_text(&q.images)?;
+                s.execute(params![split_name(q.split), q.index, q.id, q.question, q.gold, images])
+            })
             .map_err(broken)?;
         }
         put_prints(&tx, prints).map_err(broken)?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tempfile::TempDir;
 
 use super::open::{self, Looking};
-use super::schema::{StoredAnswer, split_name};
+use super::schema::{self, StoredAnswer, split_name};
 use super::trouble::Trouble;
 use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
@@ -227,15 +227,13 @@ impl Reader<'_> {
     /// The journal can't be read; the sentence says why and what to do.
     pub fn questions(&self) -> anyhow::Result<Vec<StoredQuestion>> {
         let broken = |e: rusqlite::Error| Trouble::of(&self.path, &e);
-        let sql = "SELECT idx, id, question, gold FROM questions WHERE split = ? ORDER BY idx";
+        let sql = "SELECT * FROM questions WHERE split = ? ORDER BY idx";
         let mut out = Vec::new();
         for split in [Split::Train, Split::Test] {
             let mut statement = self.db().prepare_cached(sql).map_err(broken)?;
-            let question = |row: &rusqlite::Row<'_>| {
-                let (index, id, question, gold) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                Ok(StoredQuestion { split, index, id, question, gold })
-            };
-            let found = statement.query_map([split_name(split)], question).and_then(Iterator::collect);
+            let found = statement
+                .query_map([split_name(split)], |row| schema::question(row, split))
+                .and_then(Iterator::collect);
             out.extend(found.map_err(broken).map(|all: Vec<_>| all)?);
         }
         Ok(out)
@@ -250,7 +248,7 @@ impl Reader<'_> {
         let mut statement = self
             .db()
             .prepare_cached(
-                "SELECT a.idx, a.body, q.id, q.question, q.gold FROM answers a
+                "SELECT a.body, q.* FROM answers a
                  JOIN questions q ON q.split = a.split AND q.idx = a.idx
                  WHERE a.candidate = ? AND a.split = ? ORDER BY a.idx",
             )
@@ -258,16 +256,10 @@ impl Reader<'_> {
         let mut rows = statement.query(params![candidate, split_name(split)]).map_err(broken)?;
         let mut out = Vec::new();
         while let Some(row) = rows.next().map_err(broken)? {
-            let body: String = row.get(1).map_err(broken)?;
+            let body: String = row.get(0).map_err(broken)?;
             let body: StoredAnswer =
                 serde_json::from_str(&body).map_err(|e| Trouble::answer(&self.path, candidate, &e))?;
-            out.push(body.with_question(StoredQuestion {
-                split,
-                index: row.get(0).map_err(broken)?,
-                id: row.get(2).map_err(broken)?,
-                question: row.get(3).map_err(broken)?,
-                gold: row.get(4).map_err(broken)?,
-            }));
+            out.push(body.with_question(schema::question(row, split).map_err(broken)?));
         }
         Ok(out)
     }
@@ -300,17 +292,9 @@ impl Reader<'_> {
     pub fn question(&self, split: Split, index: usize) -> anyhow::Result<Option<StoredQuestion>> {
         self.db()
             .query_row(
-                "SELECT id, question, gold FROM questions WHERE split = ? AND idx = ?",
+                "SELECT * FROM questions WHERE split = ? AND idx = ?",
                 params![split_name(split), index],
-                |row| {
-                    Ok(StoredQuestion {
-                        split,
-                        index,
-                        id: row.get(0)?,
-                        question: row.get(1)?,
-                        gold: row.get(2)?,
-                    })
-                },
+                |row| schema::question(row, split),
             )
             .optional()
             .map_err(|e| Trouble::of(&self.path, &e).into())

@@ -1,9 +1,11 @@
 //! The tables of a journal: the SQL schema, and the stored names of splits, events and answers. Writer and reader of
 //! the journal share it.
 
+use rusqlite::Row;
+use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
-use crate::evaluate::StoredQuestion;
+use crate::evaluate::{ImageRef, StoredQuestion};
 use crate::session::protocol::{Answer, Detail, Event, Split};
 use crate::task::LanguageProbability;
 
@@ -21,6 +23,7 @@ CREATE TABLE IF NOT EXISTS events (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS questions (
     split TEXT NOT NULL, idx INTEGER NOT NULL, id TEXT NOT NULL, question TEXT NOT NULL, gold TEXT NOT NULL,
+    images TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (split, idx)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
@@ -68,11 +71,12 @@ impl StoredAnswer {
 
     /// Rebuilds the answer with its question.
     pub fn with_question(self, asked: StoredQuestion) -> Answer {
-        let StoredQuestion { split: _, index, id, question, gold } = asked;
+        let StoredQuestion { split: _, index, id, question, gold, images } = asked;
         Answer {
             index,
             id,
             question,
+            images,
             gold,
             text: self.text,
             number: self.number,
@@ -85,6 +89,31 @@ impl StoredAnswer {
             detail: self.detail,
         }
     }
+}
+
+/// A question as a row of the table `questions`. Journals of earlier sessions have no column for its pictures.
+pub(super) fn question(row: &Row<'_>, split: Split) -> rusqlite::Result<StoredQuestion> {
+    let images: String = match row.as_ref().column_index("images") {
+        Ok(at) => row.get(at)?,
+        Err(_) => String::new(),
+    };
+    let images = if images.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(&images) };
+    Ok(StoredQuestion {
+        split,
+        index: row.get("idx")?,
+        id: row.get("id")?,
+        question: row.get("question")?,
+        gold: row.get("gold")?,
+        images: images.map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))?,
+    })
+}
+
+/// A question's pictures as text of its row; empty without pictures.
+pub(super) fn images_text(images: &[ImageRef]) -> rusqlite::Result<String> {
+    if images.is_empty() {
+        return Ok(String::new());
+    }
+    serde_json::to_string(images).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
 /// The name of a split in the tables.

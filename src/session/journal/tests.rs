@@ -49,6 +49,39 @@ fn what_could_not_be_read_back_is_not_written() {
     assert_eq!(journal.reader().records(1).unwrap().len(), 2);
 }
 
+#[test]
+fn a_questions_pictures_are_read_back_and_earlier_journals_have_none() {
+    use crate::evaluate::ImageRef;
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let image = |path: &str| ImageRef { path: path.into(), width: 640, height: 480 };
+    let question = |index, images| StoredQuestion {
+        split: Split::Train,
+        index,
+        id: "q".into(),
+        question: "?".into(),
+        gold: "1".into(),
+        images,
+    };
+    let asked = [question(0, vec![image("/a b.png"), image("/猫.jpg")]), question(1, Vec::new())];
+    let mut journal = Journal::create(&home, "s").unwrap();
+    journal.begin(&started(0.1, 0.2), &asked, &[]).unwrap();
+    let answers = [answer(0.5)];
+    let fine = Event::Stopped { reason: "x".into() };
+    journal.append_with(&fine, None, 0, &[(Split::Train, &answers)]).unwrap();
+    let reader = journal.reader();
+    assert_eq!(reader.questions().unwrap(), asked);
+    assert_eq!(reader.question(Split::Train, 0).unwrap().as_ref(), Some(&asked[0]));
+    assert_eq!(reader.answers(0, Split::Train).unwrap()[0].images, asked[0].images);
+    let path = home.session("s").unwrap().join("journal.db");
+    drop(journal);
+    let db = Connection::open(path).unwrap();
+    db.execute("ALTER TABLE questions DROP COLUMN images", []).unwrap();
+    let reader = Reader::open(&home, "s").unwrap();
+    assert!(reader.questions().unwrap().iter().all(|q| q.images.is_empty()));
+    assert_eq!(reader.answers(0, Split::Train).unwrap().len(), 1);
+}
+
 /// Journals of earlier versions may hold a number that was not finite.
 #[test]
 fn what_comes_before_an_illegible_event_is_read() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Record;
 use super::types::{CandidateId, Status};
 use crate::checkpoint::ModelSummary;
-use crate::evaluate::Answers;
+use crate::evaluate::{Answers, ImageRef};
 use crate::merge::Distances;
 use crate::session::journal::Trouble;
 
@@ -121,4 +121,7 @@ pub struct WatchedQuestion {
     pub index: usize,
     pub question: String,
     pub gold: String,
+    /// Its pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageRef>,
 }

@@ -15,6 +15,6 @@ pub use event::{Begin, Candidate, Event, Gene, Off, Origin, Outcome, Record};
 pub use message::{Live, Message, Reply, SessionRow, WatchedQuestion};
 pub use types::{CandidateId, Status, VERSION};
 
-pub use crate::evaluate::{Answer, Answers, Cost, Score, SplitScore, Target, TaskScore};
+pub use crate::evaluate::{Answer, Answers, Cost, ImageRef, Score, SplitScore, Target, TaskScore};
 pub use crate::merge::{Distances, Pair};
 pub use crate::task::{Detail, Split};

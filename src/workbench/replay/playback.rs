@@ -229,7 +229,8 @@ impl Playback {
         }
         let questions = self.source.watched().into_iter().filter_map(|index| {
             let answer = self.source.question(index)?;
-            Some(WatchedQuestion { index, question: answer.question, gold: answer.gold })
+            let (question, gold, images) = (answer.question, answer.gold, answer.images);
+            Some(WatchedQuestion { index, question, gold, images })
         });
         let questions = questions.collect();
         self.watched = true;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::fixture;
 use crate::checkpoint::Fit;
-use crate::session::protocol::{Answers, Live, Message, Split, WatchedQuestion};
+use crate::session::protocol::{Answers, ImageRef, Live, Message, Split, WatchedQuestion};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::overlays::{Overlay, Prompt, Purpose};
 use crate::workbench::panes;
@@ -52,7 +52,12 @@ fn evil_app() -> App {
             entry.candidate.label = EVIL.to_owned();
         }
         run.live(Live::Watching {
-            questions: vec![WatchedQuestion { index: 0, question: EVIL.to_owned(), gold: EVIL.to_owned() }],
+            questions: vec![WatchedQuestion {
+                index: 0,
+                question: EVIL.to_owned(),
+                gold: EVIL.to_owned(),
+                images: vec![ImageRef { path: format!("/{EVIL}"), width: 640, height: 480 }],
+            }],
         });
         run.live(Live::Token { candidate: 3, question: 0, text: EVIL.repeat(9) });
     }

@@ -133,6 +133,7 @@ fn questions_that_stand_on_both_sides_are_counted() {
         id: String::new(),
         question: text.into(),
         gold: "1".into(),
+        images: Vec::new(),
     };
     let (train, test) = (Split::Train, Split::Test);
     let all = [
