@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files by name, and whether a merge copies each from the model that provides its config.
-const FILES: [(&str, bool); 14] = [
+const FILES: [(&str, bool); 16] = [
     ("config.json", false),
     ("README.md", false),
     ("generation_config.json", true),
@@ -19,6 +19,8 @@ const FILES: [(&str, bool); 14] = [
     ("tokenizer.model", true),
     ("vocab.json", true),
     ("merges.txt", true),
+    ("preprocessor_config.json", true),
+    ("processor_config.json", true),
     ("USE_POLICY.md", true),
     ("AUTHORS", true),
 ];
@@ -86,6 +88,8 @@ mod tests {
             "added_tokens.json",
             "special_tokens_map.json",
             "generation_config.json",
+            "preprocessor_config.json",
+            "processor_config.json",
             "chat_template.jinja",
             "additional_chat_templates/tools.jinja",
             "LICENSE",

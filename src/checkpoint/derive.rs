@@ -13,6 +13,7 @@ use super::formats::header::Entry;
 use super::lm_head;
 use super::stored::Held;
 use super::untrusted::printable;
+use super::vision::names::{Place, place};
 use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
 
 impl Checkpoint {
@@ -22,16 +23,28 @@ impl Checkpoint {
         let Adapter { file, bytes, deltas, card } = adapter;
         let number = self.shards.len();
         let tied = self.config.tie_word_embeddings;
-        for (name, delta) in deltas {
+        for (stored, delta) in deltas {
+            // An adapter of a LLaVA model names its tensors as the model does.
+            let (name, of_vision) = match &self.vision {
+                None => (stored.clone(), false),
+                Some(_) => match place(&stored) {
+                    Place::Text(name) => (name, false),
+                    Place::Vision(name) => (name, true),
+                },
+            };
             let bad = |problem: String| CheckpointError::Tensor {
                 file: file.clone(),
-                tensor: printable(&name),
+                tensor: printable(&stored),
                 problem,
             };
             if tied && name == "lm_head.weight" {
                 return Err(bad("is changed, but the base ties its LM head to its embeddings; merge the two with PEFT first".into()));
             }
-            let base = match self.tensors.remove(&name) {
+            let tensors = match &mut self.vision {
+                Some(part) if of_vision => &mut part.tensors,
+                _ => &mut self.tensors,
+            };
+            let base = match tensors.remove(&name) {
                 Some(Held::Stored(base)) => base,
                 Some(Held::Adapted { .. }) => {
                     return Err(bad(format!("is changed in {} already; name one adapter", self.reference)));
@@ -53,7 +66,7 @@ impl Checkpoint {
                 Delta::Whole(entry) if entry.dtype == base.1.dtype => Held::Stored((number, entry)),
                 delta => Held::Adapted { base, adapter: number, delta, made: OnceLock::new() },
             };
-            self.tensors.insert(name, held);
+            tensors.insert(name, held);
         }
         self.shards.push(bytes);
         self.in_front.extend(card.map(|card| ("README.md".to_owned(), Some(card))));
@@ -62,14 +75,16 @@ impl Checkpoint {
     }
 
     /// This checkpoint with `config`, some tensors (name, shape, type, little-endian bytes) and some small files
-    /// replaced. A `None` file is hidden.
+    /// replaced. A `None` file is hidden. A LLaVA model keeps its vision part; `config` is its language model's.
     pub fn replaced(
         mut self,
         config: &Value,
         tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)>,
         files: BTreeMap<String, Option<Vec<u8>>>,
     ) -> Result<Self, CheckpointError> {
+        let vision = self.config.vision.take();
         self.config = ModelConfig::from_json(&self.reference, config.to_string().as_bytes())?;
+        self.config.vision = vision;
         for (name, shape, dtype, data) in tensors {
             let entry = Entry { dtype, shape, start: 0, end: data.len() };
             self.tensors.insert(name, Held::Stored((self.shards.len(), entry)));

@@ -8,6 +8,7 @@
 //! | safetensors, PyTorch archives, shards | `formats` |
 //! | `LoRA` adapters | `adapter` |
 //! | the Hugging Face hub and its cache | `hub` |
+//! | the vision part of a LLaVA model, and the names of its tensors | `vision`, `config/vision.rs` |
 //! | tokenizer files and classes, chat templates, end tokens | `tokenizer` |
 //! | writing a checkpoint | `write` |
 
@@ -34,6 +35,7 @@ mod tensor;
 mod tests;
 mod tokenizer;
 mod untrusted;
+mod vision;
 mod write;
 mod zoo;
 
@@ -42,6 +44,7 @@ pub use config::family::{FAMILIES, Family, Windows};
 pub use config::layers::Origin;
 pub use config::rotary::Rotary;
 pub use config::shapes::tensor_shapes;
+pub use config::vision::{TowerKind, VisionConfig, VisionLayout};
 pub use discover::{discover, look_up};
 pub use error::CheckpointError;
 pub use fingerprint::{Fingerprint, bytes_to_fingerprint, fingerprints};

@@ -11,6 +11,7 @@ use super::files::Files;
 use super::formats::header::Entry;
 use super::stored::{Held, Spot};
 use super::tokenizer::convert;
+use super::vision::part::VisionPart;
 use super::{CheckpointError, Dtype, ModelConfig, TensorView, Weights};
 
 /// A checkpoint with mapped tensors and a parsed config. Clones share the weights.
@@ -19,7 +20,10 @@ pub struct Checkpoint {
     pub(super) reference: String,
     pub(super) config: ModelConfig,
     pub(super) shards: Vec<Bytes>,
+    /// Of a LLaVA model, those of its language model.
     pub(super) tensors: BTreeMap<String, Held>,
+    /// The vision part of a LLaVA model.
+    pub(super) vision: Option<VisionPart>,
     pub(super) files: Files,
     /// Small files that replace the checkpoint's own; `None` hides one.
     pub(super) in_front: BTreeMap<String, Option<Vec<u8>>>,
@@ -43,7 +47,7 @@ impl Checkpoint {
         &self.config
     }
 
-    /// Names of all tensors, sorted.
+    /// Names of all tensors, sorted; of a LLaVA model, those of its language model, as a plain decoder has them.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         self.tensors.keys().map(String::as_str).collect()
@@ -116,6 +120,16 @@ impl Checkpoint {
         self.place(*shard, entry)
     }
 
+    /// A tensor's values. Those of an adapted tensor are computed when it is first read.
+    pub(super) fn read<'a>(&'a self, held: &'a Held) -> TensorView<'a> {
+        let (base, adapter, delta, made) = match held {
+            Held::Stored(spot) => return self.at(spot),
+            Held::Adapted { base, adapter, delta, made } => (base, adapter, delta, made),
+        };
+        let data = made.get_or_init(|| lora::apply(self.at(base), delta, |e| self.place(*adapter, e)));
+        TensorView { dtype: base.1.dtype, shape: &base.1.shape, data }
+    }
+
     fn place<'a>(&'a self, shard: usize, entry: &'a Entry) -> TensorView<'a> {
         let data = &self.shards[shard][entry.start..entry.end];
         TensorView { dtype: entry.dtype, shape: &entry.shape, data }
@@ -130,12 +144,7 @@ impl Checkpoint {
 
 impl Weights for Checkpoint {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let (base, adapter, delta, made) = match self.tensors.get(name)? {
-            Held::Stored(spot) => return Some(self.at(spot)),
-            Held::Adapted { base, adapter, delta, made } => (base, adapter, delta, made),
-        };
-        let data = made.get_or_init(|| lora::apply(self.at(base), delta, |e| self.place(*adapter, e)));
-        Some(TensorView { dtype: base.1.dtype, shape: &base.1.shape, data })
+        self.tensors.get(name).map(|held| self.read(held))
     }
 
     fn intact(&self, name: &str) -> Result<(), CheckpointError> {

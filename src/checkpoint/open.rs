@@ -20,7 +20,7 @@ use super::lm_head;
 use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
 use super::stored::Held;
 use super::zoo::ZooModel;
-use super::{Checkpoint, CheckpointError, Dtype, ModelConfig};
+use super::{Checkpoint, CheckpointError, Dtype, ModelConfig, vision};
 use crate::limits;
 
 impl Checkpoint {
@@ -140,9 +140,17 @@ impl Checkpoint {
         let foreign = joined.foreign;
         let mut tensors: BTreeMap<String, Held> =
             joined.tensors.into_iter().map(|(name, spot)| (name, Held::Stored(spot))).collect();
+        let file = names.first().cloned().unwrap_or_default();
+        let vision =
+            config.vision.is_some().then(|| vision::part::divide(&file, &mut tensors)).transpose()?;
         lm_head::settle(&mut config, &mut tensors, &maps);
+        if let Some(part) = &vision {
+            part.check(&config, &foreign, &file)?;
+        }
+        let stored =
+            |name: &str| vision.as_ref().map_or_else(|| name.to_owned(), |part| part.names.text(name));
         for (name, shape) in tensor_shapes(&config) {
-            let problem = match (tensors.get(&name), foreign.get(&name)) {
+            let problem = match (tensors.get(&name), foreign.get(&stored(&name))) {
                 (Some(held), _) if held.entry().shape == shape => continue,
                 (Some(held), _) => {
                     format!("has shape {:?}, but config.json makes it {shape:?}", held.entry().shape)
@@ -150,14 +158,14 @@ impl Checkpoint {
                 (None, Some(dtype)) => format!("is stored as {dtype}; F32, F16 and BF16 are read"),
                 (None, None) => "is missing".to_owned(),
             };
-            let file = names.first().cloned().unwrap_or_default();
-            return Err(CheckpointError::Tensor { file, tensor: name, problem });
+            return Err(CheckpointError::Tensor { file, tensor: stored(&name), problem });
         }
         Ok(Self {
             reference: reference.to_owned(),
             config,
             shards: maps,
             tensors,
+            vision,
             files,
             in_front: BTreeMap::new(),
         })

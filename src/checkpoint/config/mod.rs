@@ -1,13 +1,16 @@
 //! `config.json` of a checkpoint. In: its bytes. Out: a [`ModelConfig`] with every key checked. Absent, null and
 //! contradicting keys mean what they mean in transformers 5.24; `docs/config-keys.md` has the table. The families are
-//! the rows of `family`.
+//! the rows of `family`; `vision` reads what a LLaVA model has besides its decoder.
 
 pub(super) mod family;
 mod fields;
 pub(super) mod layers;
 pub(super) mod rotary;
 pub(super) mod shapes;
+pub(super) mod vision;
 mod windows;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -17,6 +20,7 @@ use crate::limits::LAYERS;
 use family::{Bias, Family, HeadDim};
 use fields::{ConfigReader, Given};
 use rotary::{Rotary, RotaryContext};
+use vision::VisionConfig;
 
 /// The sizes and options of a decoder, from its `config.json`.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +61,9 @@ pub struct ModelConfig {
     pub out_bias: bool,
     pub mlp_bias: bool,
     pub hidden_act: String,
-    /// The whole file, to write it again for a merge.
+    /// The vision part of a LLaVA model, whose language model this is; `None` for a model of text.
+    pub vision: Option<Arc<VisionConfig>>,
+    /// The whole file, to write it again for a merge. In a LLaVA model, its `text_config`; the whole is in `vision`.
     pub raw: Value,
 }
 
@@ -69,14 +75,29 @@ impl ModelConfig {
             file: file.clone(),
             problem: format!("not JSON: {e}"),
         })?;
-        let read = ConfigReader { file: &file, raw: &raw };
+        let Some(layout) = raw.get("model_type").and_then(Value::as_str).and_then(vision::read::layout)
+        else {
+            return Self::of_decoder(reference, &file, raw);
+        };
+        let text = vision::read::text_config(&file, &raw)?;
+        let mut config = Self::of_decoder(reference, &format!("{file}, text_config"), text)?;
+        config.vision = Some(Arc::new(vision::read::read(&file, &raw, layout, config.vocab_size)?));
+        Ok(config)
+    }
+
+    /// Reads the config of a decoder. `file` names it in errors.
+    fn of_decoder(reference: &str, file: &str, raw: Value) -> Result<Self, CheckpointError> {
+        let read = ConfigReader { file, raw: &raw };
 
         let model_type = raw.get("model_type").and_then(Value::as_str).unwrap_or("absent").to_owned();
         let Some(family) = Family::named(&model_type) else {
             return Err(CheckpointError::Family {
                 reference: reference.to_owned(),
                 family: printable(&model_type),
-                known: Family::names(),
+                known: Family::names()
+                    .into_iter()
+                    .chain(vision::read::MODEL_TYPES.map(str::to_owned))
+                    .collect(),
             });
         };
         read.check_unused(family)?;
@@ -128,6 +149,7 @@ impl ModelConfig {
             hidden_size,
             num_attention_heads,
             num_key_value_heads,
+            vision: None,
             raw,
         })
     }
