@@ -7,7 +7,7 @@ mod map;
 mod read;
 mod shown;
 
-pub use guard::guarded;
+pub use guard::{guarded, is_guarded};
 pub use map::Mapped;
 pub use read::{File, open, read, read_text, regular_file, take_text};
 pub use shown::shown;

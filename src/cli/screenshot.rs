@@ -17,8 +17,8 @@ use crate::session::{Client, Home};
 use crate::text::visible_line;
 use crate::workbench::app::Pane;
 use crate::workbench::messages::{self, Language};
-use crate::workbench::picture::Fonts;
 use crate::workbench::recording::{RECORDED, Recording, SIZE};
+use crate::workbench::screenshot::Fonts;
 
 #[derive(Debug, Args)]
 pub struct Screenshot {
@@ -67,10 +67,10 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
         write(out, "session.jsonl", recording.to_lines()?.as_bytes())?;
     }
     let pictures = match args.pane {
-        None => recording.pictures(),
+        None => recording.screenshots(),
         Some(pane) => {
             messages::speak(Language::from_env());
-            vec![recording.picture(pane, args.size.unwrap_or(SIZE))]
+            vec![recording.screenshot(pane, args.size.unwrap_or(SIZE))]
         }
     };
     let mut fonts = if args.png { Fonts::of_this_machine() } else { Fonts::default() };

@@ -25,6 +25,12 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     done
 }
 
+/// Whether a panic of this thread is expected, and [`guarded`] takes it.
+#[must_use]
+pub fn is_guarded() -> bool {
+    QUIET.get()
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -7,6 +7,7 @@
 
 mod complete;
 mod decode;
+mod embed;
 mod error;
 mod format;
 mod gif_frame;
@@ -14,6 +15,7 @@ mod orientation;
 mod rgb;
 mod source;
 
+pub use embed::Embedded;
 pub use error::PictureError;
 pub use source::PictureSource;
 

@@ -8,6 +8,8 @@ use ratatui::layout::{Layout, Position, Rect};
 use ratatui::style::Style;
 
 use super::panes::Hit;
+use super::pictures::Placed;
+use super::pictures::encode::Sent;
 use super::text::{clip, width, wrap};
 use super::theme::{Theme, Tone};
 use crate::text::visible_cells;
@@ -20,12 +22,14 @@ pub struct Canvas<'a> {
     pub hits: Vec<(Rect, Hit)>,
     /// Where the terminal's cursor is shown.
     pub cursor: Option<Position>,
+    /// The pictures of the frame. Those that are made of cells are drawn already.
+    pub pictures: Vec<Placed>,
 }
 
 impl<'a> Canvas<'a> {
     /// A canvas on an empty frame.
     pub fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Self {
-        Self { buffer, theme, hits: Vec::new(), cursor: None }
+        Self { buffer, theme, hits: Vec::new(), cursor: None, pictures: Vec::new() }
     }
 
     /// Writes one line of `text` in at most `cells` and returns the number of cells used.
@@ -112,6 +116,7 @@ impl<'a> Canvas<'a> {
     /// Clears an area, draws a frame around it and returns the area inside.
     pub fn popup(&mut self, area: Rect, title: &str) -> Rect {
         let area = area.intersection(*self.buffer.area());
+        self.cover(area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 self.buffer[(x, y)].reset();
@@ -141,8 +146,42 @@ impl<'a> Canvas<'a> {
         self.buffer.set_style(row, self.theme.chosen());
     }
 
+    /// Draws a picture. One that is not ready yet is named in its place.
+    pub fn picture(&mut self, placed: Placed) {
+        match &placed.encoded {
+            Some(encoded) => {
+                let Rect { x, y, .. } = placed.area;
+                for at in encoded.cells.area().positions() {
+                    if let Some(cell) = self.buffer.cell_mut((x + at.x, y + at.y)) {
+                        cell.clone_from(&encoded.cells[at]);
+                    }
+                }
+            }
+            None => {
+                let tone = if placed.bad { Tone::Warn } else { Tone::Dim };
+                self.paragraph(placed.area, &placed.alternative, self.theme.tone(tone));
+            }
+        }
+        self.pictures.push(placed);
+    }
+
+    /// Takes away the pictures under `area` that lie over their cells: what is drawn there would be hidden. They are
+    /// named instead. Pictures made of cells are overwritten as text is.
+    fn cover(&mut self, area: Rect) {
+        let over = |p: &Placed| match &p.encoded {
+            Some(encoded) => matches!(encoded.sent, Sent::Over(_)) && p.area.intersects(area),
+            None => false,
+        };
+        let (covered, left) = std::mem::take(&mut self.pictures).into_iter().partition(over);
+        self.pictures = left;
+        for placed in covered {
+            self.picture(Placed { encoded: None, ..placed });
+        }
+    }
+
     /// Empties `area`.
     pub fn blank(&mut self, area: Rect) {
+        self.cover(area);
         for at in area.intersection(*self.buffer.area()).positions() {
             self.glyph(at.x, at.y, " ", self.theme.tone(Tone::Plain));
         }

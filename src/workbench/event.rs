@@ -12,7 +12,10 @@ use crossterm::event::{self, Event};
 use super::effect::Reading;
 use super::files::desk::{Damaged, Desk, Whose};
 use super::files::write::{self, Content, Output, Over, Unwritten};
+use super::pictures::loader::Loaded;
 use super::replay::PlaybackState;
+use super::terminal::replies::Reply;
+use super::terminal::tmux::Tmux;
 use crate::recipe::model_paths::make_absolute;
 use crate::recipe::{Recipe, RecipeError, RecipeFile};
 use crate::session::protocol::{Live, Message};
@@ -42,6 +45,12 @@ pub enum AppEvent {
     /// Hand work could not be stored.
     NotKept(PathBuf, String),
     Signal(i32),
+    /// A reply of the terminal about what it can show.
+    Terminal(Reply),
+    /// What tmux says about itself and the terminal behind it.
+    Tmux(Tmux),
+    /// A picture is ready, or can't be shown.
+    Picture(Box<Loaded>),
     /// Speed and length of a replay.
     Replay(PlaybackState),
 }
@@ -57,6 +66,17 @@ pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
                 return;
             }
         }
+    })?;
+    Ok(())
+}
+
+/// Asks tmux on a new thread.
+///
+/// # Errors
+/// The thread can't be started.
+pub fn ask_tmux(events: Sender<AppEvent>) -> io::Result<()> {
+    thread::Builder::new().name("tmux".into()).spawn(move || {
+        let _ = events.send(AppEvent::Tmux(Tmux::ask()));
     })?;
     Ok(())
 }

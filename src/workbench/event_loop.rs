@@ -15,7 +15,8 @@ use super::event::{self, AppEvent, Keeper};
 use super::panes;
 use super::panes::Hit;
 use super::replay::{self, ReplaySource};
-use super::terminal::{self, signals};
+use super::terminal::{self, Frame, input, signals};
+use super::viewer::Viewer;
 use crate::session::json_line::Unsayable;
 use crate::session::{CommandSender, Home};
 
@@ -52,6 +53,7 @@ struct EventLoop {
     /// The channel to a replay's playback.
     playback: Option<Sender<ReplayAction>>,
     screen: terminal::Screen,
+    viewer: Viewer,
     events: Sender<AppEvent>,
     engine: Option<CommandSender>,
     hits: Vec<(Rect, Hit)>,
@@ -65,7 +67,7 @@ struct EventLoop {
 ///
 /// # Errors
 /// The terminal can't be set up or written, or a thread can't be started.
-pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
+pub fn run(mut app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     signals::block();
     let (events, inbox) = mpsc::channel();
     let (home, playback) = match feed {
@@ -77,6 +79,7 @@ pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
     };
     let screen = terminal::Screen::take()?;
     signals::watch(events.clone())?;
+    let viewer = Viewer::start(&mut app, &events)?;
     event::listen_to_keys(events.clone())?;
     let keeper = home.clone().map(|home| event::keep_desks(home, events.clone())).transpose()?;
     let mut event_loop = EventLoop {
@@ -84,6 +87,7 @@ pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
         home,
         playback,
         screen,
+        viewer,
         events,
         engine: None,
         hits: Vec::new(),
@@ -91,6 +95,7 @@ pub fn run(app: App, feed: Feed) -> anyhow::Result<(End, App)> {
         keeper,
     };
     let end = event_loop.run(&inbox);
+    input::settle();
     // Hand work changed since the last frame is stored before the terminal is restored.
     event_loop.app.keep_desks();
     event_loop.act()?;
@@ -150,7 +155,11 @@ impl EventLoop {
             AppEvent::Input(Event::Key(key)) => self.app.key(key),
             AppEvent::Input(Event::Paste(text)) => self.app.paste(&text),
             AppEvent::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
+            AppEvent::Input(Event::Resize(..)) => self.viewer.resized(&mut self.app),
             AppEvent::Input(_) => {}
+            AppEvent::Terminal(reply) => self.viewer.reply(reply, &mut self.app),
+            AppEvent::Tmux(tmux) => self.viewer.tmux(tmux, &mut self.app)?,
+            AppEvent::Picture(loaded) => self.app.pictures.take(*loaded),
             AppEvent::Engine(message) => self.app.receive(*message),
             AppEvent::Connected { sender, device, since_ms } => {
                 self.engine = Some(sender);
@@ -210,7 +219,10 @@ impl EventLoop {
                 Effect::Read { path, why } => event::read_recipe(path, why, self.events.clone()),
                 Effect::Copy(text) => self.screen.copy(&text)?,
                 Effect::Mouse(ours) => self.screen.mouse(ours)?,
-                Effect::Redraw => self.screen.redraw(),
+                Effect::Redraw => {
+                    self.app.pictures.forget();
+                    self.screen.redraw();
+                }
                 Effect::Suspend => self.suspend()?,
                 Effect::Replay(control) => {
                     if let Some(playback) = &self.playback {
@@ -226,15 +238,23 @@ impl EventLoop {
     fn suspend(&mut self) -> io::Result<()> {
         terminal::restore();
         signals::stop_self();
-        self.screen.resume(self.app.mouse)
+        self.screen.resume(self.app.mouse)?;
+        // It may be continued in another terminal.
+        self.viewer.ask(self.app.theme)
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        let through_tmux = self.app.pictures.graphics().is_some_and(|g| g.through_tmux);
+        let dropped = self.app.pictures.take_dropped();
         let (app, hits) = (&self.app, &mut self.hits);
+        let mut placed = Vec::new();
         self.screen.show(|buffer| {
             let drawn = panes::draw(app, buffer);
             *hits = drawn.hits;
-            drawn.cursor
-        })
+            placed.clone_from(&drawn.pictures);
+            Frame { cursor: drawn.cursor, pictures: drawn.pictures, through_tmux, dropped }
+        })?;
+        self.viewer.drawn(&placed, &mut self.app);
+        Ok(())
     }
 }

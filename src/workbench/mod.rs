@@ -17,14 +17,16 @@ pub mod log;
 pub mod messages;
 pub mod overlays;
 pub mod panes;
-pub mod picture;
+pub mod pictures;
 pub mod receive;
 pub mod recording;
 pub mod replay;
+pub mod screenshot;
 pub mod terminal;
 pub mod text;
 pub mod theme;
 pub mod update;
+mod viewer;
 pub mod widgets;
 
 use action::keymap::Keymap;

@@ -1,20 +1,28 @@
 //! A recorded session as lines of JSON: its events, and the engine's replies that the panes need. Every pane can be
 //! drawn from it, with the same result on every machine. The screenshot command makes and draws it; a replay plays it.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::action::{Action, AppAction};
 use super::app::{App, Pane, Startup};
+use super::canvas::Canvas;
 use super::config::{StartConfig, pool_of, task_of, watched_of};
 use super::effect::{Ask, Effect};
 use super::messages::{self, Language};
 use super::overlays::Preset;
 use super::panes;
-use super::picture::Picture;
-use super::theme::{Depth, Theme};
+use super::pictures::Placed;
+use super::pictures::graphics::Graphics;
+use super::screenshot::{self, Embed, Screenshot};
+use super::theme::{Depth, Theme, Tone};
 use crate::checkpoint::ModelSummary;
 use crate::error::BadInput;
+use crate::evaluate::ImageRef;
+use crate::picture::PictureSource;
 use crate::recipe::Recipe;
 use crate::session::Client;
 use crate::session::protocol::{
@@ -92,9 +100,14 @@ fn try_command(config: &str, recipe: Recipe) -> Command {
 enum Line {
     Model(ModelSummary),
     Record(Record),
-    Answers { candidate: CandidateId, answers: Answers },
+    Answers {
+        candidate: CandidateId,
+        answers: Answers,
+    },
     Tried(Answers),
     Distances(Distances),
+    /// A picture that answers name by its number (`#0`), as a `data:` URL.
+    Picture(String),
 }
 
 impl Recording {
@@ -103,7 +116,7 @@ impl Recording {
     /// # Errors
     /// A line does not belong to a recording; the error names the line's number.
     pub fn from_lines(text: &str) -> anyhow::Result<Self> {
-        let mut out = Self::default();
+        let (mut out, mut pictures) = (Self::default(), Vec::new());
         for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.is_empty()) {
             let line = serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
             match line {
@@ -112,6 +125,13 @@ impl Recording {
                 Line::Answers { candidate, answers } => out.answers.push((candidate, answers)),
                 Line::Tried(answers) => out.tried.push(answers),
                 Line::Distances(distances) => out.distances = Some(distances),
+                Line::Picture(url) => pictures.push(url),
+            }
+        }
+        for image in out.images() {
+            let number = image.path.strip_prefix('#').and_then(|n| n.parse::<usize>().ok());
+            if let Some(url) = number.and_then(|n| pictures.get(n)) {
+                image.path.clone_from(url);
             }
         }
         Ok(out)
@@ -122,14 +142,25 @@ impl Recording {
     /// # Errors
     /// A number is not finite: JSON has no form for it.
     pub fn to_lines(&self) -> anyhow::Result<String> {
-        let models = self.models.iter().cloned().map(Line::Model);
-        let records = self.records.iter().cloned().map(Line::Record);
-        let answers = self.answers.iter().cloned();
+        let mut numbered = self.clone();
+        let mut pictures: Vec<String> = Vec::new();
+        for image in numbered.images().filter(|image| image.path.starts_with("data:")) {
+            let known = pictures.iter().position(|url| *url == image.path);
+            let number = known.unwrap_or(pictures.len());
+            let url = std::mem::replace(&mut image.path, format!("#{number}"));
+            if known.is_none() {
+                pictures.push(url);
+            }
+        }
+        let models = numbered.models.into_iter().map(Line::Model);
+        let records = numbered.records.into_iter().map(Line::Record);
+        let answers = numbered.answers.into_iter();
         let answers = answers.map(|(candidate, answers)| Line::Answers { candidate, answers });
-        let tried = self.tried.iter().cloned().map(Line::Tried);
-        let distances = self.distances.iter().cloned().map(Line::Distances);
+        let tried = numbered.tried.into_iter().map(Line::Tried);
+        let distances = numbered.distances.into_iter().map(Line::Distances);
+        let pictures = pictures.into_iter().map(Line::Picture);
         let mut out = String::new();
-        for line in models.chain(records).chain(answers).chain(tried).chain(distances) {
+        for line in models.chain(records).chain(answers).chain(tried).chain(distances).chain(pictures) {
             out.push_str(&serde_json::to_string(&line)?);
             out.push('\n');
         }
@@ -190,7 +221,29 @@ impl Recording {
                 }
             }
         }
+        out.take_pictures();
         Ok(out)
+    }
+
+    /// The pictures of all questions.
+    fn images(&mut self) -> impl Iterator<Item = &mut ImageRef> {
+        let answers = self.answers.iter_mut().map(|(_, answers)| answers).chain(&mut self.tried);
+        answers.flat_map(|answers| &mut answers.answers).flat_map(|answer| &mut answer.images)
+    }
+
+    /// Takes the pictures themselves into the recording, so that they are there on every machine. One that can't be
+    /// read stays a name.
+    fn take_pictures(&mut self) {
+        let mut read: HashMap<String, Option<String>> = HashMap::new();
+        for image in self.images() {
+            let embed = || {
+                let source = PictureSource::from_text(&image.path, Path::new("/"));
+                Some(source.ok()?.embedded().ok()?.url())
+            };
+            if let Some(url) = read.entry(image.path.clone()).or_insert_with(embed) {
+                image.path.clone_from(url);
+            }
+        }
     }
 
     fn follow(&mut self, client: &mut Client, session: &str) -> anyhow::Result<()> {
@@ -214,6 +267,7 @@ impl Recording {
     #[must_use]
     pub fn workbench(&self, theme: Theme) -> App {
         let mut app = App::new(theme, StartConfig::default(), Startup::ShowRunning);
+        app.pictures.show_by(Some(Graphics::screenshot(screenshot::CELL)));
         app.connected("cpu".to_owned());
         self.serve(&mut app, None);
         let mut state = SessionState::default();
@@ -260,30 +314,43 @@ impl Recording {
 
     /// The pictures of the documentation, by file name: every pane, one with help over it, and one in Japanese.
     #[must_use]
-    pub fn pictures(&self) -> Vec<Picture> {
+    pub fn screenshots(&self) -> Vec<Screenshot> {
         let before = messages::language();
         messages::speak(Language::English);
-        let mut out: Vec<Picture> = Pane::ALL.into_iter().map(|pane| self.picture(pane, SIZE)).collect();
+        let mut out: Vec<Screenshot> =
+            Pane::ALL.into_iter().map(|pane| self.screenshot(pane, SIZE)).collect();
         let mut app = self.workbench(THEME);
         app.pane = Pane::Recipe;
         app.act(Action::App(AppAction::Help));
         out.push(draw(&app, "help", SIZE));
         messages::speak(Language::Japanese);
-        out.push(Picture { name: "japanese".to_owned(), ..self.picture(Pane::Evolve, SIZE) });
+        out.push(Screenshot { name: "japanese".to_owned(), ..self.screenshot(Pane::Evolve, SIZE) });
         messages::speak(before);
         out
     }
 
     /// A picture of one pane at a size in cells, in this thread's language.
     #[must_use]
-    pub fn picture(&self, pane: Pane, size: (u16, u16)) -> Picture {
+    pub fn screenshot(&self, pane: Pane, size: (u16, u16)) -> Screenshot {
         let mut app = self.workbench(THEME);
         app.pane = pane;
         draw(&app, pane.name(), size)
     }
 }
 
-fn draw(app: &App, name: &str, size: (u16, u16)) -> Picture {
+fn draw(app: &App, name: &str, size: (u16, u16)) -> Screenshot {
     let title = format!("Yosegi: {}", messages::pane(app.pane));
-    Picture { name: name.to_owned(), title, frame: panes::frame_of(app, size) }
+    let (mut frame, placed) = panes::frame_of(app, size);
+    let mut pictures = Vec::new();
+    for Placed { area, key, alternative, .. } in placed {
+        let source = PictureSource::from_text(&key.source, Path::new("/"));
+        match source.and_then(|source| source.embedded()) {
+            Ok(picture) => pictures.push(Embed { area, picture, alternative }),
+            Err(why) => {
+                let style = app.theme.tone(Tone::Warn);
+                Canvas::new(&mut frame, &app.theme).paragraph(area, &why.to_string(), style);
+            }
+        }
+    }
+    Screenshot { name: name.to_owned(), title, frame, pictures }
 }

@@ -14,6 +14,18 @@ pub enum Depth {
     True,
 }
 
+impl Depth {
+    /// The nearest colour that the terminal has.
+    #[must_use]
+    pub fn nearest(self, rgb: Rgb) -> Color {
+        match self {
+            Self::True | Self::Mono => Color::Rgb(rgb.0, rgb.1, rgb.2),
+            Self::Ansi256 => Color::Indexed(nearest256(rgb)),
+            Self::Ansi16 => nearest16(rgb),
+        }
+    }
+}
+
 /// Colours and glyphs of the whole workbench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
@@ -144,6 +156,7 @@ impl Theme {
     }
 }
 
+/// Red, green, blue.
 type Rgb = (u8, u8, u8);
 
 const ZERO: Rgb = (58, 50, 44);
@@ -182,11 +195,36 @@ fn nearest256(rgb: Rgb) -> u8 {
     let mean = (u16::from(rgb.0) + u16::from(rgb.1) + u16::from(rgb.2)) / 3;
     let step = (mean.saturating_sub(8) / 10).min(23) as u8;
     let v = 8 + 10 * step;
-    let far = |c: Rgb| {
-        let d = |x: u8, y: u8| u32::from(x.abs_diff(y)).pow(2);
-        d(c.0, rgb.0) + d(c.1, rgb.1) + d(c.2, rgb.2)
-    };
-    if far((v, v, v)) < far(cube) { 232 + step } else { 16 + 36 * r + 6 * g + b }
+    if far((v, v, v), rgb) < far(cube, rgb) { 232 + step } else { 16 + 36 * r + 6 * g + b }
+}
+
+/// How far two colours are apart.
+fn far(a: Rgb, b: Rgb) -> u32 {
+    let d = |x: u8, y: u8| u32::from(x.abs_diff(y)).pow(2);
+    d(a.0, b.0) + d(a.1, b.1) + d(a.2, b.2)
+}
+
+/// Nearest colour of a palette of 16, as xterm has it.
+fn nearest16(rgb: Rgb) -> Color {
+    const PALETTE: [(Color, Rgb); 16] = [
+        (Color::Black, (0, 0, 0)),
+        (Color::Red, (205, 0, 0)),
+        (Color::Green, (0, 205, 0)),
+        (Color::Yellow, (205, 205, 0)),
+        (Color::Blue, (0, 0, 238)),
+        (Color::Magenta, (205, 0, 205)),
+        (Color::Cyan, (0, 205, 205)),
+        (Color::Gray, (229, 229, 229)),
+        (Color::DarkGray, (127, 127, 127)),
+        (Color::LightRed, (255, 0, 0)),
+        (Color::LightGreen, (0, 255, 0)),
+        (Color::LightYellow, (255, 255, 0)),
+        (Color::LightBlue, (92, 92, 255)),
+        (Color::LightMagenta, (255, 0, 255)),
+        (Color::LightCyan, (0, 255, 255)),
+        (Color::White, (255, 255, 255)),
+    ];
+    PALETTE.into_iter().min_by_key(|(_, own)| far(*own, rgb)).map_or(Color::Reset, |(colour, _)| colour)
 }
 
 fn heat16(value: f64, high: f64) -> Style {
@@ -232,5 +270,14 @@ mod tests {
         assert_eq!(heat_rgb(-9.0, -0.3, 1.8), BELOW[2]);
         assert_eq!(heat_rgb(f64::NAN, -0.3, 1.8), ZERO);
         assert_eq!(nearest256((255, 255, 255)), 231);
+    }
+
+    #[test]
+    fn colours_are_those_that_the_terminal_has() {
+        let orange = (250, 120, 10);
+        assert_eq!(Depth::True.nearest(orange), Color::Rgb(250, 120, 10));
+        assert_eq!(Depth::Ansi256.nearest(orange), Color::Indexed(208));
+        assert_eq!(Depth::Ansi16.nearest((200, 20, 10)), Color::Red);
+        assert_eq!(Depth::Ansi16.nearest((240, 240, 240)), Color::Gray);
     }
 }

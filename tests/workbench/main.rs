@@ -6,6 +6,7 @@ mod given_back;
 mod hand;
 mod lost;
 mod manners;
+mod pictures;
 mod place;
 mod storm;
 mod tmux;

@@ -9,7 +9,7 @@ const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 
 /// Where `part` begins in `bytes`.
-fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+pub fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|w| w == part)
 }
 

@@ -43,12 +43,31 @@ impl Terminal {
         Self::run(home, command, size, set)
     }
 
+    /// A terminal that replies to these questions, each once.
+    pub fn answering(
+        home: &Path,
+        arguments: &[&str],
+        size: (u16, u16),
+        set: &[(&str, &str)],
+        replies: &[(&str, &str)],
+    ) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_yosegi"));
+        command.args(arguments);
+        Self::run_answering(home, command, size, set, replies)
+    }
+
     /// Any program.
-    pub fn run(
+    pub fn run(home: &Path, command: CommandBuilder, size: (u16, u16), set: &[(&str, &str)]) -> Self {
+        Self::run_answering(home, command, size, set, &[])
+    }
+
+    /// Any program in a terminal that replies.
+    pub fn run_answering(
         home: &Path,
         mut command: CommandBuilder,
         (rows, cols): (u16, u16),
         set: &[(&str, &str)],
+        replies: &[(&str, &str)],
     ) -> Self {
         let pair = native_pty_system()
             .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
@@ -61,6 +80,10 @@ impl Terminal {
             "TERM",
             "YOSEGI_ASCII",
             "YOSEGI_LANG",
+            "YOSEGI_PICTURES",
+            "TMUX",
+            "TERM_PROGRAM",
+            "LC_TERMINAL",
             "LC_ALL",
             "LC_CTYPE",
             "LC_MESSAGES",
@@ -89,6 +112,10 @@ impl Terminal {
         let (screen, open) = (parser.clone(), line.clone());
         let raw = Arc::new(Mutex::new(Vec::new()));
         let kept = raw.clone();
+        let mut replies: Vec<(Vec<u8>, Vec<u8>)> = replies
+            .iter()
+            .map(|(asked, said)| (asked.as_bytes().to_vec(), said.as_bytes().to_vec()))
+            .collect();
         let reading = thread::spawn(move || {
             let mut bytes = vec![0; 65_536];
             while open.load(Ordering::SeqCst) {
@@ -100,6 +127,11 @@ impl Terminal {
                     let mut kept = kept.lock().expect("no panic there");
                     if kept.len() < RAW {
                         kept.extend_from_slice(&bytes[..n]);
+                    }
+                    // In the order of the questions.
+                    while let Some(at) = replies.iter().position(|(asked, _)| holds(&kept, asked)) {
+                        let (_, said) = replies.remove(at);
+                        reader.write_all(&said).expect("the line takes a reply");
                     }
                 }
             }
@@ -215,6 +247,11 @@ impl Terminal {
         self.keys = None;
         self.master = None;
     }
+}
+
+/// Whether `part` is in `bytes`.
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 impl Drop for Terminal {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::escape;
+use super::{escape, pictures};
 use crate::session::journal::Reader;
 use crate::session::protocol::{Answer, Origin, Split};
 use crate::session::state::{Entry, SessionState};
@@ -79,11 +79,13 @@ fn compare(
 fn article(before: &Answer, after: &Answer, names: (&str, &str), out: &mut String) -> std::fmt::Result {
     writeln!(
         out,
-        "<article>\n<h3>{} <span class=\"who\">{}, answer {}</span></h3>\n<div class=\"pair\">",
+        "<article>\n<h3>{} <span class=\"who\">{}, answer {}</span></h3>",
         escape(&after.question),
         escape(&after.id),
         escape(&after.gold)
     )?;
+    pictures::draw(&after.images, out)?;
+    writeln!(out, "<div class=\"pair\">")?;
     for (answer, name) in [(before, names.0), (after, names.1)] {
         let class = if answer.counts() { "right" } else { "wrong" };
         writeln!(

@@ -4,6 +4,7 @@
 
 mod answers;
 mod chart;
+mod pictures;
 mod recipe;
 mod stages;
 mod style;
@@ -38,7 +39,7 @@ fn page(state: &SessionState, reader: &Reader<'_>) -> anyhow::Result<String> {
         out,
         concat!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n",
             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
             "<title>{name}: a merge evolved by Yosegi</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
         ),

@@ -44,6 +44,9 @@ details { background: var(--card); border: 1px solid var(--line); border-radius:
 summary { cursor: pointer; padding: .4rem 0; font-weight: 600; }
 article { border-top: 1px solid var(--line); padding: .8rem 0; }
 article h3 { font-size: .95rem; margin: 0 0 .5rem; font-weight: 600; line-break: strict; }
+.pictures { display: flex; flex-wrap: wrap; gap: .6rem; margin: 0 0 .6rem; }
+.pictures img { max-width: 18rem; max-height: 14rem; min-width: 6rem; object-fit: contain; border-radius: .4rem; }
+.pictures img.small { image-rendering: pixelated; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; }
 .answer { border-left: 3px solid var(--line); padding-left: .7rem; }
 .answer.right { border-color: var(--good); } .answer.wrong { border-color: var(--bad); }
@@ -51,6 +54,9 @@ article h3 { font-size: .95rem; margin: 0 0 .5rem; font-weight: 600; line-break:
 .who { color: var(--dim); font-size: .82rem; }
 pre { overflow-x: auto; font-size: .86rem; line-height: 1.45; }
 footer { color: var(--dim); font-size: .85rem; margin-top: 3rem; }
-@media (max-width: 40rem) { .pair { grid-template-columns: 1fr; } }
+@media (max-width: 40rem) { .pictures { display: flex; flex-wrap: wrap; gap: .6rem; margin: 0 0 .6rem; }
+.pictures img { max-width: 18rem; max-height: 14rem; min-width: 6rem; object-fit: contain; border-radius: .4rem; }
+.pictures img.small { image-rendering: pixelated; }
+.pair { grid-template-columns: 1fr; } }
 @media print { details { break-inside: avoid; } }
 ";

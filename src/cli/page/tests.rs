@@ -1,7 +1,7 @@
 //! Tests of the page, on a small session in which every text contains markup.
 
 use super::*;
-use crate::evaluate::StoredQuestion;
+use crate::evaluate::{ImageRef, StoredQuestion};
 use crate::recipe::{Method, Param, Source, Values};
 use crate::session::Home;
 use crate::session::journal::Journal;
@@ -150,6 +150,23 @@ fn nothing_that_a_model_wrote_is_markup() {
             .count(),
         0
     );
+}
+
+#[test]
+fn a_questions_pictures_stand_in_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a\"><b>.png");
+    image::RgbImage::from_pixel(4, 3, [9, 8, 7].into()).save(&path).unwrap();
+    let image = |path: &std::path::Path| ImageRef { path: path.display().to_string(), width: 4, height: 3 };
+    let mut out = String::new();
+    pictures::draw(&[image(&path), image(&folder.path().join("<missing>.png"))], &mut out).unwrap();
+    assert_nested(&out);
+    assert!(out.contains("<img src=\"data:image/png;base64,iVBOR"), "{out}");
+    assert!(
+        out.contains("alt=\"a&quot;&gt;&lt;b&gt;.png, 4x3\" width=\"4\" height=\"3\" class=\"small\""),
+        "{out}"
+    );
+    assert!(out.contains("&lt;missing&gt;.png: ") && out.matches("<img").count() == 1, "{out}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use super::panes::answers::state::AnswersView;
 use super::panes::evolve::state::Run;
 use super::panes::models::state::Models;
 use super::panes::recipe::state::Preview;
+use super::pictures::Pictures;
 use super::replay::PlaybackState;
 use super::theme::Theme;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
@@ -63,6 +64,8 @@ pub struct App {
     /// The candidate that keys act on in Evolve; the best when `None`.
     pub candidate: Option<CandidateId>,
     pub answers: AnswersView,
+    /// The questions' pictures that are ready to be shown.
+    pub pictures: Pictures,
     /// The engine's log lines, and faults in the user's key file.
     pub log: Log,
     /// Whether the workbench, not the terminal, handles the mouse.
@@ -119,6 +122,7 @@ impl App {
             sessions: Vec::new(),
             candidate: None,
             answers: AnswersView::default(),
+            pictures: Pictures::default(),
             log: Log::default(),
             mouse: false,
             begin_with: None,

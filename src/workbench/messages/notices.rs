@@ -58,6 +58,10 @@ words! {
     too_many_sources(most: usize) = "{most} sources are the most; leave one out first"
         | "ソースは{most}個までです。先に1つ外してください";
 
+    pictures_setting(value: &str, names: &str)
+        = "YOSEGI_PICTURES is {value}, which is none of {names}; the terminal decides"
+        | "YOSEGI_PICTURES の値 {value} は {names} のどれでもありません。端末に合わせます";
+
     // Recipe.
     not_a_number(text: &str) = "\"{text}\" is not a number" | "「{text}」は数値ではありません";
     gradient_needs_rows = "Select a block of two or more rows first: v, then move"

@@ -113,6 +113,9 @@ words! {
     question_numbered(n: usize) = "question {n}" | "問題{n}";
     before = "before" | "前";
     now = "now" | "今";
+    picture_named(name: &str, width: u32, height: u32) = "[{name} {width}x{height}]" | "[{name} {width}x{height}]";
+    a_picture = "picture" | "画像";
+    more_pictures(n: usize) = "and {n} more" | "ほか{n}枚";
     answer_is(gold: &str) = " expected {gold}" | " 正解 {gold}";
 
     // Answers.

@@ -16,6 +16,7 @@ use ratatui::layout::{Layout, Position, Rect};
 use super::app::{App, Pane};
 use super::canvas::Canvas;
 use super::overlays;
+use super::pictures::Placed;
 pub use hit::Hit;
 
 /// What drawing a frame returns, besides the frame's cells.
@@ -25,6 +26,8 @@ pub struct Drawn {
     pub cursor: Option<Position>,
     /// What a click in each area means.
     pub hits: Vec<(Rect, Hit)>,
+    /// The questions' pictures.
+    pub pictures: Vec<Placed>,
 }
 
 /// Draws the whole screen into an empty `buffer`.
@@ -48,13 +51,13 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Drawn {
     if foot > 0 {
         frame::footer(app, &mut canvas, footer);
     }
-    Drawn { cursor: canvas.cursor, hits: canvas.hits }
+    Drawn { cursor: canvas.cursor, hits: canvas.hits, pictures: canvas.pictures }
 }
 
-/// A frame of the given width and height.
+/// A frame of the given width and height, with its pictures.
 #[must_use]
-pub fn frame_of(app: &App, (width, height): (u16, u16)) -> Buffer {
+pub fn frame_of(app: &App, (width, height): (u16, u16)) -> (Buffer, Vec<Placed>) {
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    draw(app, &mut buffer);
-    buffer
+    let drawn = draw(app, &mut buffer);
+    (buffer, drawn.pictures)
 }

@@ -1,7 +1,12 @@
 //! The terminal. It is set up at the start, restored however the program ends, and written one whole frame at a time.
 //! The event loop passes it buffers; it writes the cells that changed.
 
+mod on_screen;
+
+pub mod input;
+pub mod replies;
 pub(super) mod signals;
+pub mod tmux;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +15,11 @@ use crossterm::{cursor, event, execute, queue, style, terminal};
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+
+use self::on_screen::OnScreen;
+use self::tmux::Tmux;
+use super::pictures::Placed;
+use crate::limits;
 
 /// Whether the terminal is set up and must be restored.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -32,10 +42,23 @@ impl Write for Collected {
     }
 }
 
+/// What a frame has besides its cells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// Where the cursor is shown.
+    pub cursor: Option<Position>,
+    pub pictures: Vec<Placed>,
+    /// Pictures are sent through tmux.
+    pub through_tmux: bool,
+    /// kitty's numbers of pictures that the terminal may forget.
+    pub dropped: Vec<u32>,
+}
+
 /// The frame that the terminal shows, and the next one.
 pub struct Screen {
     backend: CrosstermBackend<Collected>,
     shown: Buffer,
+    pictures: OnScreen,
     cursor: Option<Position>,
     /// The next frame is written in full.
     anew: bool,
@@ -54,32 +77,41 @@ impl Screen {
         Ok(Self {
             backend: CrosstermBackend::new(Collected::default()),
             shown: Buffer::empty(Rect::ZERO),
+            pictures: OnScreen::default(),
             cursor: None,
             anew: true,
         })
     }
 
-    /// Shows the frame that `draw` makes, inside a synchronized update. Only changed cells are written.
+    /// Shows the frame that `draw` makes, inside a synchronized update: its cells, its pictures, and the cursor's place.
+    /// Only what changed is written.
     ///
     /// # Errors
     /// The terminal's size can't be read, or it can't be written.
-    pub fn show(&mut self, draw: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
+    pub fn show(&mut self, draw: impl FnOnce(&mut Buffer) -> Frame) -> io::Result<()> {
         let (width, height) = terminal::size()?;
         let area = Rect::new(0, 0, width, height);
         let mut next = Buffer::empty(area);
-        let cursor = draw(&mut next);
+        let frame = draw(&mut next);
         queue!(self.backend, terminal::BeginSynchronizedUpdate, cursor::Hide)?;
         if self.anew || *self.shown.area() != area {
-            queue!(self.backend, style::ResetColor, terminal::Clear(terminal::ClearType::All))?;
+            queue!(self.backend, style::ResetColor)?;
+            on_screen::forget_all(&mut self.backend)?;
+            queue!(self.backend, terminal::Clear(terminal::ClearType::All))?;
             self.shown = Buffer::empty(area);
+            self.pictures.cleared();
             self.anew = false;
         }
+        self.pictures.uncover(&frame.pictures, &mut self.shown);
+        self.pictures.send(&frame.pictures, frame.through_tmux, &mut self.backend)?;
         self.backend.draw(self.shown.diff(&next).into_iter())?;
-        if let Some(at) = cursor {
+        self.pictures.lay(&frame.pictures, &mut self.backend)?;
+        on_screen::forget_some(&frame.dropped, &mut self.backend)?;
+        if let Some(at) = frame.cursor {
             queue!(self.backend, cursor::MoveTo(at.x, at.y), cursor::Show)?;
         }
         queue!(self.backend, terminal::EndSynchronizedUpdate)?;
-        self.cursor = cursor;
+        self.cursor = frame.cursor;
         self.shown = next;
         Write::flush(&mut self.backend)
     }
@@ -107,7 +139,7 @@ impl Screen {
     /// # Errors
     /// The terminal can't be written.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
-        if std::env::var_os("TMUX").is_some() && load_tmux_buffer(text).is_ok() {
+        if Tmux::is_around() && tmux::load_buffer(text).is_ok() {
             return Ok(());
         }
         let sequence = format!("\x1b]52;c;{}\x07", base64(text.as_bytes()));
@@ -143,7 +175,9 @@ pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
+    input::give_back();
     // An error means that the terminal is gone, so there is nothing left to restore.
+    let _ = on_screen::forget_all(&mut io::stdout());
     let _ = execute!(
         io::stdout(),
         event::DisableMouseCapture,
@@ -162,6 +196,9 @@ fn restore_on_panic() {
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            if limits::is_guarded() {
+                return;
+            }
             let taken = TAKEN.load(Ordering::SeqCst);
             restore();
             report(info);
@@ -170,26 +207,6 @@ fn restore_on_panic() {
             }
         }));
     });
-}
-
-/// Starts `tmux load-buffer -w -` and writes `text` into it, away from the drawing thread.
-fn load_tmux_buffer(text: &str) -> io::Result<()> {
-    use std::process::{Command, Stdio};
-    let mut command = Command::new("tmux");
-    command
-        .args(["load-buffer", "-w", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = command.spawn()?;
-    let text = text.to_owned();
-    std::thread::Builder::new().name("tmux".into()).spawn(move || {
-        if let Some(mut stdin) = child.stdin.take() {
-            let _ = stdin.write_all(text.as_bytes());
-        }
-        let _ = child.wait();
-    })?;
-    Ok(())
 }
 
 fn base64(bytes: &[u8]) -> String {

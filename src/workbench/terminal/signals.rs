@@ -1,7 +1,8 @@
 //! Signals and the loss of the terminal. One thread waits for signals and sends them to the event loop; another
 //! ends the program as soon as the terminal hangs up, so that the workbench never spins on a dead terminal.
 
-use std::os::fd::RawFd;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -30,7 +31,7 @@ pub fn block() {
 ///
 /// # Errors
 /// A thread can't be started.
-pub fn watch(events: Sender<AppEvent>) -> std::io::Result<()> {
+pub fn watch(events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         let set = signal_set(&TAKEN);
         loop {
@@ -45,8 +46,10 @@ pub fn watch(events: Sender<AppEvent>) -> std::io::Result<()> {
             }
         }
     })?;
-    thread::Builder::new().name("hang-up".into()).spawn(|| {
-        wait_for_hangup(libc::STDIN_FILENO);
+    // Standard input may be replaced for a while.
+    let terminal = io::stdin().as_fd().try_clone_to_owned()?;
+    thread::Builder::new().name("hang-up".into()).spawn(move || {
+        wait_for_hangup(terminal.as_raw_fd());
         // The terminal is gone, so nothing can be shown or restored. The engine continues without the workbench.
         std::process::exit(129);
     })?;

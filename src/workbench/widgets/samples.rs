@@ -7,12 +7,18 @@ use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Flex, Layout, Rect};
 use ratatui::style::Style;
 
+use super::picture;
+use crate::evaluate::ImageRef;
 use crate::session::protocol::Answer;
 use crate::text::visible_cells;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
+use crate::workbench::pictures::Pictures;
 use crate::workbench::text::{cut, width, wrap};
 use crate::workbench::theme::{Theme, Tone};
+
+/// Most rows of the pictures beside a sample.
+const PICTURE_ROWS: u16 = 12;
 
 /// An answer with its heading.
 pub struct Sample {
@@ -56,28 +62,35 @@ pub fn verdict(answer: &Answer, theme: Theme) -> (String, Style) {
 /// A question with its samples.
 pub struct SampledQuestion {
     pub question: String,
+    pub images: Vec<ImageRef>,
     pub gold: String,
     pub samples: Vec<Sample>,
 }
 
 /// Draws as many questions as fit. Each takes the rows that it needs, but at most an equal share of the rows left;
 /// unused rows go to the next question.
-pub fn draw_all(canvas: &mut Canvas<'_>, area: Rect, all: &[SampledQuestion]) {
-    let need = |asked: &SampledQuestion| {
-        let cells = usize::from(area.width);
+pub fn draw_all(canvas: &mut Canvas<'_>, pictures: &Pictures, area: Rect, all: &[SampledQuestion]) {
+    let need = |asked: &SampledQuestion, share: u16| {
+        let room = Rect { height: area.height.min(PICTURE_ROWS).min(share), ..area };
+        let (seen, beside) =
+            (picture::rows(pictures, &asked.images, room), picture::columns(pictures, &asked.images, room));
+        let cells = usize::from(area.width - beside);
         let n = asked.samples.len().max(1);
         let wide = cells.saturating_sub(2 * (n - 1)) / n;
         let texts = asked.samples.iter().map(|s| wrap(&s.text, wide).len()).max().unwrap_or(0);
-        (wrap(&asked.question, cells).len() + texts + 2) as u16
+        let above = if beside == 0 { seen } else { 0 };
+        let text = (wrap(&asked.question, cells).len() + texts + 2) as u16;
+        (text + above).max(seen + 1)
     };
     let fit = usize::from(area.height / 6).clamp(1, all.len().max(1));
     let mut rest = area;
     for (i, asked) in all.iter().take(fit).enumerate() {
         let share = (rest.height + 1) / (fit - i) as u16;
-        let rows = need(asked).min(share.max(4)).min(rest.height);
+        let rows = need(asked, share.saturating_sub(1)).min(share.max(4)).min(rest.height);
         let gap = u16::from(i + 1 < fit);
         let [part, _, below] =
             Layout::vertical([Length(rows.saturating_sub(gap)), Length(gap.min(rows)), Fill(1)]).areas(rest);
+        let part = picture::beside(canvas, pictures, &asked.images, part);
         draw(canvas, part, &asked.question, &asked.gold, &asked.samples);
         rest = below;
     }

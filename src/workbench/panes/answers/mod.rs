@@ -21,6 +21,7 @@ use crate::workbench::panes::answers::state::{AnswerColumn, FetchedAnswers};
 use crate::workbench::text::{pad, percent, wrap};
 use crate::workbench::theme::Tone;
 use crate::workbench::widgets::heat::short;
+use crate::workbench::widgets::picture;
 use crate::workbench::widgets::samples::{columns, verdict};
 
 /// Widths of the question number and of a model's column, in cells.
@@ -152,6 +153,7 @@ fn texts(app: &App, canvas: &mut Canvas<'_>, area: Rect, question: Option<usize>
     let any = app.answer_columns().into_iter().find_map(|w| found(Some(w)));
     let title = any.map_or_else(String::new, |a| messages::question_title(&a.id, &a.gold));
     let inner = Canvas::padded(canvas.panel(area, &title, app.answers.zoom));
+    let inner = picture::beside(canvas, &app.pictures, any.map_or(&[], |a| &a.images), inner);
     let asked = any.map_or("", |a| a.question.as_str());
     let [most, _] = Layout::vertical([Length((inner.height / 2).max(1)), Fill(1)]).areas(inner);
     let used = canvas.paragraph(most, asked, canvas.theme.tone(Tone::Strong));

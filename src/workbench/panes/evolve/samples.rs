@@ -29,6 +29,7 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
             let sample = Sample { title, style, text: stream.text.clone(), answer: None, open: false };
             rows.push(SampledQuestion {
                 question: watched.question.clone(),
+                images: watched.images.clone(),
                 gold: watched.gold.clone(),
                 samples: vec![sample],
             });
@@ -45,6 +46,7 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
                 let sample = Sample { style, ..Sample::done(label, answer, *canvas.theme) };
                 rows.push(SampledQuestion {
                     question: answer.question.clone(),
+                    images: answer.images.clone(),
                     gold: answer.gold.clone(),
                     samples: vec![sample],
                 });
@@ -55,5 +57,5 @@ pub fn draw(app: &App, run: &Run, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.paragraph(inner, messages::samples_appear(), canvas.theme.tone(Tone::Dim));
         return;
     }
-    samples::draw_all(canvas, inner, &rows);
+    samples::draw_all(canvas, &app.pictures, inner, &rows);
 }

@@ -52,7 +52,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         return;
     }
     let all: Vec<SampledQuestion> = preview.questions.iter().map(|q| asked(app, *canvas.theme, *q)).collect();
-    samples::draw_all(canvas, inner, &all);
+    samples::draw_all(canvas, &app.pictures, inner, &all);
 }
 
 /// A sample question with the answers before and after the last edit.
@@ -60,13 +60,14 @@ fn asked(app: &App, theme: Theme, question: usize) -> SampledQuestion {
     let preview = &app.preview;
     let now = Preview::answer(preview.now.as_ref(), question);
     let before = Preview::answer(preview.before.as_ref(), question);
-    let known = now.or(before).map(|a| (a.question.clone(), a.gold.clone()));
+    let known = now.or(before).map(|a| (a.question.clone(), a.gold.clone(), a.images.clone()));
     let watched = || {
         let list = &app.run.as_ref()?.watching;
-        list.iter().find(|w| w.index == question).map(|w| (w.question.clone(), w.gold.clone()))
+        let watched = list.iter().find(|w| w.index == question);
+        watched.map(|w| (w.question.clone(), w.gold.clone(), w.images.clone()))
     };
-    let (text, gold) =
-        known.or_else(watched).unwrap_or((messages::question_numbered(question), "?".to_owned()));
+    let unknown = || (messages::question_numbered(question), "?".to_owned(), Vec::new());
+    let (text, gold, images) = known.or_else(watched).unwrap_or_else(unknown);
     let mut samples = Vec::new();
     if let Some(answer) = before {
         samples.push(Sample::done(messages::before(), answer, theme));
@@ -82,5 +83,5 @@ fn asked(app: &App, theme: Theme, question: usize) -> SampledQuestion {
             open: preview.request.is_some(),
         }),
     }
-    SampledQuestion { question: text, gold, samples }
+    SampledQuestion { question: text, images, gold, samples }
 }

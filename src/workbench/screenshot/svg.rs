@@ -1,19 +1,21 @@
 //! Draws a frame as SVG. Every character has its own x, so that Japanese stays in its columns in any font.
-//! `picture/mod.rs` calls it.
+//! `screenshot/mod.rs` calls it.
 
 use std::fmt::Write;
 
 use ratatui::buffer::Buffer;
 
+use crate::text::visible_line;
+
 use super::{
-    ASCENT, BACKGROUND, BUTTON, CELL, DIM, DOT, Glyph, LETTER, Picture, ROUND, Rgb, Stroke, backgrounds,
-    buttons, dots, glyphs, place, stroke,
+    ASCENT, BACKGROUND, BUTTON, CELL, DIM, DOT, Embed, Glyph, LETTER, ROUND, Rgb, Screenshot, Stroke,
+    backgrounds, buttons, dots, glyphs, place, stroke,
 };
 
-/// Draws `frame` as an SVG picture.
-pub(super) fn draw(frame: &Buffer, title: &str) -> String {
+/// Draws `frame` as SVG, with its pictures inside.
+pub(super) fn draw(frame: &Buffer, pictures: &[Embed], title: &str) -> String {
     let area = frame.area();
-    let (width, height) = Picture::size(frame);
+    let (width, height) = Screenshot::size(frame);
     let mut out = String::new();
     // Writing into a string does not fail.
     let _ = write!(
@@ -48,8 +50,24 @@ pub(super) fn draw(frame: &Buffer, title: &str) -> String {
         }
         texts(frame, y, &mut out);
     }
+    for embed in pictures {
+        write_picture(embed, &mut out);
+    }
     out.push_str("</svg>\n");
     out
+}
+
+/// A picture with its alternative, which viewers show as its name and read aloud.
+fn write_picture(embed: &Embed, out: &mut String) {
+    let ((x, y), (width, height)) = embed.place();
+    let drawn = if embed.is_enlarged() { " image-rendering=\"pixelated\"" } else { "" };
+    let name = escape(&visible_line(&embed.alternative));
+    let _ = writeln!(
+        out,
+        "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"{drawn} role=\"img\" \
+         href=\"{}\"><title>{name}</title></image>",
+        embed.picture.url(),
+    );
 }
 
 /// Writes words of one style as text elements with an x for every letter. Each word is a separate element, so that it
@@ -168,7 +186,7 @@ mod tests {
     fn japanese_keeps_its_columns() {
         let mut frame = Buffer::empty(Rect::new(0, 0, 8, 1));
         frame.set_string(0, 0, "りa<", Style::new());
-        let svg = draw(&frame, "a & b");
+        let svg = draw(&frame, &[], "a & b");
         assert!(svg.contains("<text x=\"14\" y=\"58\" fill=\"#e7e0d6\" font-size=\"17\">り</text>"), "{svg}");
         assert!(svg.contains("<text x=\"32 41\" y=\"58\" fill=\"#e7e0d6\">a&lt;</text>"), "{svg}");
         assert!(svg.contains("<title>a &amp; b</title>"));
@@ -178,7 +196,7 @@ mod tests {
     fn a_wide_letter_has_one_background() {
         let mut frame = Buffer::empty(Rect::new(0, 0, 8, 1));
         frame.set_string(1, 0, "進化", Style::new().add_modifier(ratatui::style::Modifier::REVERSED));
-        let svg = draw(&frame, "");
+        let svg = draw(&frame, &[], "");
         assert!(
             svg.contains("<rect x=\"23\" y=\"44\" width=\"36\" height=\"19\" fill=\"#e7e0d6\"/>"),
             "{svg}"

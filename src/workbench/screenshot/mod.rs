@@ -7,13 +7,16 @@ mod png;
 mod svg;
 
 pub use fonts::Fonts;
-pub use png::PngPicture;
+pub use png::PngScreenshot;
 
 use ratatui::buffer::{Buffer, CellWidth};
+use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::picture::Embedded;
+
 /// Size of a cell in pixels.
-const CELL: (u16, u16) = (9, 19);
+pub const CELL: (u16, u16) = (9, 19);
 /// Margin around the frame, and height of the window's title bar.
 const MARGIN: u16 = 14;
 const BAR: u16 = 30;
@@ -57,26 +60,53 @@ const PALETTE: [u32; 16] = [
 
 /// A frame to draw.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub struct Screenshot {
     /// The picture's file name, without an ending.
     pub name: String,
     pub title: String,
     pub frame: Buffer,
+    pub pictures: Vec<Embed>,
 }
 
-impl Picture {
+/// A picture at its place in the frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embed {
+    /// In cells.
+    pub area: Rect,
+    pub picture: Embedded,
+    /// What stands for it where it can't be seen.
+    pub alternative: String,
+}
+
+impl Embed {
+    /// Its place in the screenshot's pixels: in the upper left of its cells, with its own proportions.
+    fn place(&self) -> ((u16, u16), (u16, u16)) {
+        let Rect { x, y, width, height } = self.area;
+        let room = (f64::from(width * CELL.0), f64::from(height * CELL.1));
+        let size = (f64::from(self.picture.size.0.max(1)), f64::from(self.picture.size.1.max(1)));
+        let scale = (room.0 / size.0).min(room.1 / size.1);
+        (place(x, y), ((size.0 * scale).round() as u16, (size.1 * scale).round() as u16))
+    }
+
+    /// Whether its pixels are drawn larger than they are.
+    fn is_enlarged(&self) -> bool {
+        u32::from(self.place().1.0) > self.picture.size.0
+    }
+}
+
+impl Screenshot {
     /// The picture as SVG.
     #[must_use]
     pub fn svg(&self) -> String {
-        svg::draw(&self.frame, &self.title)
+        svg::draw(&self.frame, &self.pictures, &self.title)
     }
 
     /// The picture as PNG, drawn with this machine's fonts.
     ///
     /// # Errors
-    /// This machine has no font.
-    pub fn png(&self, fonts: &mut Fonts) -> anyhow::Result<PngPicture> {
-        png::draw(&self.frame, fonts)
+    /// This machine has no font, or a picture can't be decoded.
+    pub fn png(&self, fonts: &mut Fonts) -> anyhow::Result<PngScreenshot> {
+        png::draw(&self.frame, &self.pictures, fonts)
     }
 
     /// Width and height in pixels.

@@ -1,17 +1,21 @@
 //! Draws a frame as PNG with this machine's fonts. It returns the file's bytes and the letters that no font has.
-//! `picture/mod.rs` calls it.
+//! `screenshot/mod.rs` calls it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 
 use ab_glyph::{Font, PxScale, point};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
 use ratatui::buffer::Buffer;
 
+use crate::picture::{Embedded, PictureSource};
+
 use super::{
-    ASCENT, BACKGROUND, BUTTON, CELL, DIM, DOT, Fonts, Glyph, LETTER, Picture, ROUND, Rgb, Stroke,
+    ASCENT, BACKGROUND, BUTTON, CELL, DIM, DOT, Embed, Fonts, Glyph, LETTER, ROUND, Rgb, Screenshot, Stroke,
     backgrounds, buttons, dots, glyphs, place, stroke,
 };
 
@@ -24,19 +28,19 @@ const PIECES: u32 = 8;
 
 /// A picture, and the letters that no font of this machine has. Boxes are drawn in their place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PngPicture {
+pub struct PngScreenshot {
     pub bytes: Vec<u8>,
     pub missing: BTreeSet<char>,
 }
 
-pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<PngPicture> {
+pub(super) fn draw(frame: &Buffer, pictures: &[Embed], fonts: &mut Fonts) -> anyhow::Result<PngScreenshot> {
     if fonts.is_empty() {
         bail!(
             "no font was found on this machine: install some (Debian: fonts-dejavu-core, and fonts-noto-cjk for \
              Japanese), or take the SVG"
         );
     }
-    let (width, height) = Picture::size(frame);
+    let (width, height) = Screenshot::size(frame);
     let mut raster = Raster::new(width, height);
     raster.window(ROUND);
     for ((x, y), fill) in buttons() {
@@ -53,7 +57,10 @@ pub(super) fn draw(frame: &Buffer, fonts: &mut Fonts) -> anyhow::Result<PngPictu
             cell(&mut raster, place(x, y), &glyph, fonts, &mut missing);
         }
     }
-    Ok(PngPicture { bytes: raster.encode()?, missing })
+    for embed in pictures {
+        raster.picture(embed)?;
+    }
+    Ok(PngScreenshot { bytes: raster.encode()?, missing })
 }
 
 /// The content of one cell.
@@ -165,6 +172,24 @@ impl Raster {
                 self.blend(px.into(), py.into(), colour, 1.0);
             }
         }
+    }
+
+    /// A picture, each point of the raster in the colour of the nearest of its pixels, or in the mean of those that
+    /// the point covers.
+    fn picture(&mut self, embed: &Embed) -> anyhow::Result<()> {
+        let Embedded { bytes, .. } = &embed.picture;
+        let source = PictureSource::Bytes { name: embed.alternative.clone(), bytes: bytes.as_slice().into() };
+        let picture = source.read()?;
+        let points = RgbImage::from_raw(picture.width, picture.height, picture.rgb)
+            .context("a picture has another size than its header says")?;
+        let ((x, y), (width, height)) = embed.place();
+        let (width, height) = (u32::from(width * SCALE), u32::from(height * SCALE));
+        let filter = if embed.is_enlarged() { FilterType::Nearest } else { FilterType::Triangle };
+        let (left, top) = (i64::from(x * SCALE), i64::from(y * SCALE));
+        for (px, py, point) in resize(&points, width, height, filter).enumerate_pixels() {
+            self.blend(left + i64::from(px), top + i64::from(py), point.0, 1.0);
+        }
+        Ok(())
     }
 
     /// The outline of a box.
@@ -312,11 +337,11 @@ mod tests {
         frame.set_string(4, 1, "  ", red);
         let mut fonts = Fonts::of_this_machine();
         if fonts.is_empty() {
-            let why = draw(&frame, &mut fonts).unwrap_err().to_string();
+            let why = draw(&frame, &[], &mut fonts).unwrap_err().to_string();
             assert!(why.contains("take the SVG"), "{why}");
             return;
         }
-        let drawn = draw(&frame, &mut fonts).unwrap();
+        let drawn = draw(&frame, &[], &mut fonts).unwrap();
         let (width, height, points) = decode(&drawn.bytes);
         assert_eq!((width, height), (200, 192));
         assert!(drawn.missing.is_empty(), "{:?}", drawn.missing);
@@ -341,7 +366,7 @@ mod tests {
         if fonts.is_empty() {
             return;
         }
-        let drawn = draw(&frame, &mut fonts).unwrap();
+        let drawn = draw(&frame, &[], &mut fonts).unwrap();
         assert_eq!(drawn.missing.into_iter().collect::<Vec<_>>(), ['\u{10fffd}']);
         let (width, _, points) = decode(&drawn.bytes);
         assert!(share(&points, width, (0, 0), super::super::FOREGROUND) > 0.1);
@@ -350,7 +375,7 @@ mod tests {
     #[test]
     fn no_font_at_all_has_its_sentence() {
         let frame = Buffer::empty(Rect::new(0, 0, 4, 1));
-        let why = draw(&frame, &mut Fonts::in_folders([])).unwrap_err().to_string();
+        let why = draw(&frame, &[], &mut Fonts::in_folders([])).unwrap_err().to_string();
         assert!(why.contains("no font was found on this machine"), "{why}");
     }
 }
