@@ -155,6 +155,12 @@ limits! {
     QUESTIONS: usize = 10_000_000, "10,000,000",
         "`train_limit`, `test_limit`, `skip`, `limit`, `racing.block`, `subset` and `full`, numbers in `watch`",
         "More than any task has; sums of them must not overflow.";
+    PICTURES: usize = 256, "256",
+        "Pictures of one question",
+        "Each takes hundreds of a prompt's tokens.";
+    FEATURES_HELD: u64 = 1024 * MIB, "1 GiB",
+        "Bytes of pictures' features in memory; further ones are written to files and mapped",
+        "A picture of LLaVA has 9 MB, and a task has hundreds.";
     SHOTS: usize = 1000, "1,000",
         "`shots.count`",
         "Every question keeps a list of its examples.";

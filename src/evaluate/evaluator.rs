@@ -161,6 +161,7 @@ impl Evaluator {
                 decode_s: timing.decode_s,
                 score_s: began.elapsed().as_secs_f64(),
                 tokens: timing.tokens as u64,
+                pictures: 0,
             });
             done_before += count(&own);
         }

@@ -2,6 +2,7 @@
 //! session's events and journal store these types unchanged.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,26 @@ pub struct Cost {
     pub score_s: f64,
     /// Tokens generated.
     pub tokens: u64,
+    /// Pictures whose features were computed; those that were there already are not counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pictures: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl ImageRef {
+    /// The same with an absolute path. A relative one begins at the session's folder, so that a session may be moved
+    /// together with its pictures.
+    #[must_use]
+    pub fn in_folder(mut self, session: &Path) -> Self {
+        if let Ok(path) = session.join(&self.path).into_os_string().into_string() {
+            self.path = path;
+        }
+        self
+    }
 }
 
 impl Cost {
@@ -28,6 +49,7 @@ impl Cost {
             decode_s: self.decode_s + other.decode_s,
             score_s: self.score_s + other.score_s,
             tokens: self.tokens + other.tokens,
+            pictures: self.pictures + other.pictures,
         }
     }
 
@@ -145,7 +167,8 @@ pub struct Answers {
 /// A picture of a question, for whoever shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImageRef {
-    /// Absolute path: the data's own file, or the copy that stands beside the journal.
+    /// Absolute path: the data's own file, or the copy that stands beside the journal. Without a session, pictures that
+    /// the data holds as bytes have no copy, and this is the place of one.
     pub path: String,
     /// Width and height in points.
     pub width: u32,

@@ -3,6 +3,7 @@
 //! between processes, and its journal stores them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,9 @@ pub struct EvalSetup {
     /// Accepts NaN and infinities, in models and in merges.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_non_finite: bool,
+    /// The folder of a session: copies of pictures and their features lie there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<PathBuf>,
     /// Fingerprints that models and tasks must have when they are opened; empty accepts any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prints: Vec<Fingerprint>,
@@ -53,6 +57,7 @@ impl EvalSetup {
             made: Vec::new(),
             earlier: false,
             allow_non_finite: false,
+            session: None,
             prints: Vec::new(),
         }
     }

@@ -45,12 +45,14 @@ fn other_question(was: &[StoredQuestion], is: &[StoredQuestion]) -> Option<Strin
     if was.is_empty() {
         return None;
     }
+    // Pictures are compared by their fingerprints; where they lie may change.
+    let text = |q: &StoredQuestion| (q.id.clone(), q.question.clone(), q.gold.clone());
     let same_place = |q: &StoredQuestion| is.iter().find(|p| (p.split, p.index) == (q.split, q.index));
     was.iter().find_map(|old| {
         let of = old.split.name();
         let (number, id) = (old.index + 1, crate::text::visible_line(&old.id));
         match same_place(old) {
-            Some(new) if new == old => None,
+            Some(new) if text(new) == text(old) => None,
             Some(new) if new.question == old.question && new.gold != old.gold => Some(format!(
                 "the right answer to question {number} ({id}) of the task's {of} data has changed"
             )),

@@ -5,8 +5,12 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
+use crate::picture::PictureSource;
+
 use super::config::{Encode, Extract, Length};
+use super::pictures;
 use super::question::Example;
+use super::scoring::FactWords;
 use super::{Decoding, Detector, Kind, Metric, Question, Scorer, Segmenter, Split, TaskError, template};
 
 /// The questions of a task, the parts of their prompts, and the rules that judge answers.
@@ -36,6 +40,8 @@ pub struct Task {
     pub weight: f64,
     /// Whether prompts are wrapped in the model's chat template.
     pub chat: bool,
+    /// Whether questions are about pictures; `<image>` in the template then stands for one.
+    pub pictures: bool,
     /// How choices are joined to prompts as tokens.
     pub encode: Encode,
     /// The text before the examples.
@@ -49,6 +55,8 @@ pub struct Task {
     pub(super) examples: Vec<Example>,
     pub(super) extract: Extract,
     pub(super) pattern: Option<Regex>,
+    /// The words that name facts, for the scorer `facts`.
+    pub(super) facts: FactWords,
     /// Cuts texts into words; set if a metric compares words.
     pub(super) segmenter: Option<&'static Segmenter>,
     pub(super) detector: &'static Detector,
@@ -78,8 +86,19 @@ impl Task {
         let mut variables = question.row.clone();
         variables.entry("question").or_insert_with(|| question.question.clone().into());
         variables.entry("id").or_insert_with(|| question.id.clone().into());
-        template::render(&self.template, &variables)
-            .map_err(|e| TaskError::template(&self.name, "prompt", &e, &variables))
+        let broken = |why: &str| TaskError::template(&self.name, "prompt", why, &variables);
+        if !self.pictures {
+            return template::render(&self.template, &variables).map_err(|why| broken(&why));
+        }
+        pictures::render(&self.template, &variables, question.images.len()).map_err(|problem| match problem {
+            pictures::Problem::Template(why) => broken(&why),
+            pictures::Problem::Marks(what) => TaskError::marks(&self.name, &question.id, what),
+        })
+    }
+
+    /// The pictures of a question's prompt, in the order of its marks: those of its examples, then its own.
+    pub fn images<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a PictureSource> {
+        self.examples(question).flat_map(|example| &example.images).chain(&question.images)
     }
 
     /// The solved examples that precede a question.

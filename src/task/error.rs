@@ -44,6 +44,12 @@ pub enum TaskError {
     /// A row of data that can't be used.
     #[error("{data}, line {line}: {}", shown(what))]
     Row { data: String, line: usize, what: String },
+    /// A question whose prompt and pictures do not go together.
+    #[error("{}, question {}: {what}", shown(task), shown(id))]
+    Marks { task: String, id: String, what: String },
+    /// A picture that can't be used.
+    #[error("{}", shown(what))]
+    Picture { what: String },
     /// A column that the data does not have.
     #[error("{data}, line {line}: there is no column \"{}\"{hint}: set `columns` in {file}", shown(column))]
     Column { file: String, data: String, line: usize, column: String, hint: String },
@@ -84,6 +90,11 @@ impl TaskError {
             message: message.to_owned(),
             columns: columns.join(", "),
         }
+    }
+
+    /// The error for a question whose prompt and pictures do not go together.
+    pub(super) fn marks(task: &str, id: &str, what: String) -> Self {
+        Self::Marks { task: task.to_owned(), id: snippet(id), what }
     }
 
     /// Adds the task file's name to an error that lacks one.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::data::builtin;
 use super::{Split, Task, TaskError};
 use crate::checkpoint::Fingerprint;
+use crate::picture::PictureSource;
 
 /// The name under which the language detector is fingerprinted.
 const LANGUAGE: &str = "the language identification";
@@ -17,7 +18,7 @@ impl Task {
     /// questions. Other questions, their examples, and comments in the task file change nothing.
     ///
     /// # Errors
-    /// A task file that can no longer be read, or a prompt that fails.
+    /// A task file or a picture that can no longer be read, or a prompt that fails.
     pub fn fingerprints(
         &self,
         reference: &str,
@@ -33,12 +34,14 @@ impl Task {
                 content.extend(serde_json::to_vec(question).unwrap_or_default());
                 content.extend_from_slice(self.ask(question)?.as_bytes());
                 content.push(0);
+                digests(&question.images, &mut content)?;
                 for example in self.examples(question) {
                     any = true;
                     for text in [&example.prompt, &example.answer] {
                         examples.extend_from_slice(text.as_bytes());
                         examples.push(0);
                     }
+                    digests(&example.images, &mut examples)?;
                 }
             }
             let data = self.sources.get(split.name()).map_or(reference, String::as_str);
@@ -66,6 +69,16 @@ impl Task {
 #[must_use]
 pub fn fingerprinted_questions(print: &Fingerprint) -> Option<usize> {
     print.hash.split_once(':')?.0.parse().ok()
+}
+
+/// Adds the pictures' bytes, by their digests.
+fn digests(pictures: &[PictureSource], content: &mut Vec<u8>) -> Result<(), TaskError> {
+    for picture in pictures {
+        let digest = picture.digest().map_err(|error| TaskError::Picture { what: error.to_string() })?;
+        content.extend_from_slice(digest.as_bytes());
+        content.push(0);
+    }
+    Ok(())
 }
 
 /// A TOML text in canonical form: no comments, keys sorted.

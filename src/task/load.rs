@@ -7,6 +7,8 @@ use regex::Regex;
 
 use super::config::{self, Extract, Length, TaskConfig};
 use super::data::{Loaded, Pool, Source, builtin, check_overlap, draw};
+use super::pictures::MARK;
+use super::scoring::FactWords;
 use super::{Detector, Kind, Metric, Places, Question, Scorer, Segmenter, Split, Task, TaskError};
 
 impl Task {
@@ -62,9 +64,11 @@ impl Task {
             task.sources.insert("shots", pool.data);
             task.examples = pool.examples;
         }
-        // A broken template fails on the first question, so one question is enough as a test.
-        if let Some(first) = task.train.first().or(task.test.first()) {
-            task.prompt(first).map_err(|e| e.in_file(&file))?;
+        // A broken template fails on the first question, so one question is enough as a test. Pictures differ.
+        let tried = if task.pictures { usize::MAX } else { 1 };
+        for question in task.train.iter().chain(&task.test).take(tried) {
+            task.prompt(question).map_err(|e| e.in_file(&file))?;
+            task.check_choices(question)?;
         }
         Ok(task)
     }
@@ -86,6 +90,15 @@ impl Task {
         }
     }
 
+    /// Refuses a choice that holds the mark of a picture.
+    fn check_choices(&self, question: &Question) -> Result<(), TaskError> {
+        if !(self.pictures && question.choices.iter().any(|choice| choice.contains(MARK))) {
+            return Ok(());
+        }
+        let what = "a choice holds `<image>`, which stands for a picture in prompts: take it out of the data";
+        Err(TaskError::marks(&self.name, &question.id, what.to_owned()))
+    }
+
     fn from_config(config: &TaskConfig) -> Result<Self, TaskError> {
         let language = match (&config.language, config.kind) {
             (Some(code), Kind::Generate) => Some(code.clone()).filter(|c| c != "none"),
@@ -93,7 +106,9 @@ impl Task {
         };
         let version =
             config.version.as_ref().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-        let compares = config.kind == Kind::Generate && config.scorer() == Scorer::ExactMatch;
+        let metrics = config.metrics();
+        let compares = config.scorer() == Scorer::ExactMatch || metrics.iter().any(|m| m.compares_texts());
+        let compares = compares && config.kind == Kind::Generate;
         let segmenter = if compares { Some(Segmenter::shared()?) } else { None };
         Ok(Self {
             name: config.name.clone(),
@@ -105,13 +120,14 @@ impl Task {
             stop: config.stop.clone(),
             decoding: config.decoding,
             scorer: config.scorer(),
-            metrics: if config.metrics.is_empty() { vec![config.metric()] } else { config.metrics.clone() },
+            metrics,
             language,
             open_language: config.language.is_none()
                 && config.kind == Kind::Generate
                 && config.metrics.is_empty(),
             weight: config.weight,
             chat: config.chat,
+            pictures: !config.image.all().is_empty(),
             encode: config.encode,
             description: config.description.clone(),
             template: config.prompt.clone(),
@@ -123,6 +139,7 @@ impl Task {
                 Extract::Regex(pattern) => Regex::new(pattern).ok(),
                 _ => None,
             },
+            facts: config.fact_words(),
             segmenter,
             detector: Detector::shared(),
         })
@@ -167,21 +184,29 @@ impl Task {
 }
 
 impl TaskConfig {
+    /// The words of `[facts]`.
+    fn fact_words(&self) -> FactWords {
+        self.facts.as_ref().and_then(|facts| FactWords::new(&facts.words).ok()).unwrap_or_default()
+    }
+
     /// The scorer that the file names, else the scorer of its first metric.
     pub fn scorer(&self) -> Scorer {
         let by_metric = match self.metrics.first() {
+            None | Some(Metric::Acc) if self.facts.is_some() => Scorer::Facts,
             None | Some(Metric::Acc) => Scorer::Number,
+            Some(Metric::Facts) => Scorer::Facts,
             Some(_) => Scorer::ExactMatch,
         };
         self.scorer.unwrap_or(by_metric)
     }
 
-    /// The metric of a file that names none.
-    fn metric(&self) -> Metric {
-        if self.kind == Kind::Generate && self.scorer() == Scorer::ExactMatch {
-            Metric::ExactMatch
-        } else {
-            Metric::Acc
+    /// The metrics of the file, or those of a file that names none.
+    fn metrics(&self) -> Vec<Metric> {
+        match self.scorer() {
+            _ if !self.metrics.is_empty() => self.metrics.clone(),
+            Scorer::ExactMatch if self.kind == Kind::Generate => vec![Metric::ExactMatch],
+            Scorer::Facts => vec![Metric::Acc, Metric::Facts],
+            _ => vec![Metric::Acc],
         }
     }
 }

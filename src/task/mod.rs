@@ -11,6 +11,7 @@ mod fingerprint;
 pub(crate) mod jinja;
 mod language;
 mod load;
+mod pictures;
 mod question;
 mod scoring;
 mod suite;
@@ -25,6 +26,7 @@ pub use definition::Task;
 pub use error::TaskError;
 pub use fingerprint::fingerprinted_questions;
 pub use language::{Detector, Language, LanguageProbability, Lid};
+pub use pictures::MARK as IMAGE_MARK;
 pub use question::{Example, Question};
 pub use scoring::{
     Detail, Fitness, McNemar, Means, Metric, Rouge, Squad, Test, Verdict, bootstrap_medians, mcnemar, rouge,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::template::Variables;
+use crate::picture::PictureSource;
 
 /// A question with the answer that counts as right.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,12 @@ pub struct Question {
     /// Index of the right choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gold_choice: Option<usize>,
+    /// The facts that an answer must name, in order, each by its spellings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Vec<String>>,
+    /// The pictures that the question is about, in the order of the marks `<image>` in its prompt.
+    #[serde(skip)]
+    pub images: Vec<PictureSource>,
     /// The data's columns, the variables of the task's templates.
     #[serde(skip)]
     pub row: Variables,
@@ -35,6 +42,8 @@ pub struct Question {
 pub struct Example {
     pub prompt: String,
     pub answer: String,
+    /// The pictures that the prompt is about.
+    pub images: Vec<PictureSource>,
 }
 
 impl Question {

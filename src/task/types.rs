@@ -41,6 +41,16 @@ pub enum Scorer {
     Mgsm,
     /// The text, or the part extracted from it, equals one of the accepted answers.
     ExactMatch,
+    /// The facts that the answer names are the question's, all of them and no others, in order.
+    Facts,
+}
+
+impl Scorer {
+    /// Whether it reads a number in the answer.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Number | Self::NumberLenient | Self::Mgsm)
+    }
 }
 
 impl Split {

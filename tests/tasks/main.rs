@@ -9,6 +9,7 @@
 mod builtin;
 mod likelihoods;
 mod own;
+mod pictures;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

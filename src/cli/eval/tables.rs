@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Done;
 use crate::locale::in_locale;
-use crate::task::{Kind, Metric, Scorer, Task, share_names};
+use crate::task::{Kind, Metric, Task, share_names};
 use crate::text::visible_line;
 
 /// A task of a suite: its measurement, or the reason that it was left out.
@@ -27,7 +27,7 @@ fn value(done: &Done, metric: Metric) -> Option<f64> {
 
 /// Whether a task's answers are numbers.
 pub(super) fn is_number(task: &Task) -> bool {
-    task.kind == Kind::Generate && task.scorer != Scorer::ExactMatch
+    task.kind == Kind::Generate && task.scorer.is_number()
 }
 
 /// Mean score of the tasks that were measured.

@@ -134,7 +134,8 @@ impl ActiveSession {
     pub fn setup(&self) -> EvalSetup {
         let state = self.state();
         let (made, prints) = (state.made(), self.prints.clone());
-        EvalSetup { made, prints, earlier: state.languages.is_empty(), ..setup(self.run.config()) }
+        let session = std::path::absolute(self.journal.folder()).ok();
+        EvalSetup { made, prints, session, earlier: state.languages.is_empty(), ..setup(self.run.config()) }
     }
 
     pub fn state(&self) -> &SessionState {

@@ -146,11 +146,15 @@ fn read_recipe(path: &str, config: &Config) -> anyhow::Result<Recipe> {
 }
 
 /// The number of held-out questions that are also training questions, and the first of them. Their texts are compared
-/// without regard to spaces.
+/// without regard to spaces; the same text about other pictures is another question.
 #[must_use]
 pub fn overlap(questions: &[StoredQuestion]) -> (u64, Option<String>) {
-    let plain = |q: &StoredQuestion| q.question.split_whitespace().collect::<String>();
-    let train: HashSet<String> = questions.iter().filter(|q| q.split == Split::Train).map(plain).collect();
+    let plain = |q: &StoredQuestion| {
+        let images: Vec<String> = q.images.iter().map(|image| image.path.clone()).collect();
+        (q.question.split_whitespace().collect::<String>(), images)
+    };
+    let train: HashSet<(String, Vec<String>)> =
+        questions.iter().filter(|q| q.split == Split::Train).map(plain).collect();
     let both = |q: &&StoredQuestion| q.split == Split::Test && train.contains(&plain(q));
     let mut twice = questions.iter().filter(both);
     let first = twice.next().map(|q| visible_line(&q.question).chars().take(60).collect());

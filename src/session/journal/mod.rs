@@ -89,6 +89,12 @@ impl Journal {
         Ok(Self { db, path, next: last + 1, _lock: lock })
     }
 
+    /// The session's folder, in which the journal lies.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
     /// Sequence number of the next event.
     #[must_use]
     pub fn next_seq(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Reads a journal: its events in order, the session state that they give, questions and answers. A home and a
 //! session's name come in. State, reports, the engine and both faces call it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tempfile::TempDir;
@@ -221,6 +221,12 @@ impl Reader<'_> {
         Ok(statement.query_map([], print).and_then(Iterator::collect).map_err(broken)?)
     }
 
+    /// The session's folder, where relative paths of pictures begin.
+    fn folder(&self) -> PathBuf {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+    }
+
     /// All stored questions.
     ///
     /// # Errors
@@ -232,7 +238,7 @@ impl Reader<'_> {
         for split in [Split::Train, Split::Test] {
             let mut statement = self.db().prepare_cached(sql).map_err(broken)?;
             let found = statement
-                .query_map([split_name(split)], |row| schema::question(row, split))
+                .query_map([split_name(split)], |row| schema::question(row, split, &self.folder()))
                 .and_then(Iterator::collect);
             out.extend(found.map_err(broken).map(|all: Vec<_>| all)?);
         }
@@ -259,7 +265,7 @@ impl Reader<'_> {
             let body: String = row.get(0).map_err(broken)?;
             let body: StoredAnswer =
                 serde_json::from_str(&body).map_err(|e| Trouble::answer(&self.path, candidate, &e))?;
-            out.push(body.with_question(schema::question(row, split).map_err(broken)?));
+            out.push(body.with_question(schema::question(row, split, &self.folder()).map_err(broken)?));
         }
         Ok(out)
     }
@@ -294,7 +300,7 @@ impl Reader<'_> {
             .query_row(
                 "SELECT * FROM questions WHERE split = ? AND idx = ?",
                 params![split_name(split), index],
-                |row| schema::question(row, split),
+                |row| schema::question(row, split, &self.folder()),
             )
             .optional()
             .map_err(|e| Trouble::of(&self.path, &e).into())

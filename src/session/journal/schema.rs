@@ -1,6 +1,8 @@
 //! The tables of a journal: the SQL schema, and the stored names of splits, events and answers. Writer and reader of
 //! the journal share it.
 
+use std::path::Path;
+
 use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
@@ -92,19 +94,22 @@ impl StoredAnswer {
 }
 
 /// A question as a row of the table `questions`. Journals of earlier sessions have no column for its pictures.
-pub(super) fn question(row: &Row<'_>, split: Split) -> rusqlite::Result<StoredQuestion> {
+/// Relative paths begin at the session's folder.
+pub(super) fn question(row: &Row<'_>, split: Split, folder: &Path) -> rusqlite::Result<StoredQuestion> {
     let images: String = match row.as_ref().column_index("images") {
         Ok(at) => row.get(at)?,
         Err(_) => String::new(),
     };
     let images = if images.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(&images) };
+    let images: Vec<ImageRef> =
+        images.map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))?;
     Ok(StoredQuestion {
         split,
         index: row.get("idx")?,
         id: row.get("id")?,
         question: row.get("question")?,
         gold: row.get("gold")?,
-        images: images.map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))?,
+        images: images.into_iter().map(|image| image.in_folder(folder)).collect(),
     })
 }
 

@@ -4,7 +4,9 @@
 use super::{COLUMN_KEYS, Choices, Column, Columns, Extract, Length, TaskConfig};
 use crate::limits;
 use crate::task::error::nearest;
-use crate::task::{Decoding, Kind, TaskError, language};
+use crate::task::pictures::MARK;
+use crate::task::scoring::FactWords;
+use crate::task::{Decoding, Kind, Metric, Scorer, TaskError, language};
 use crate::toml_text;
 
 pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskError> {
@@ -57,6 +59,8 @@ pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskEr
             return wrong("metrics", format!("names {metric}, which is none for this kind of task"));
         }
     }
+    check_facts(config).or_else(|(key, what)| wrong(key, what))?;
+    check_pictures(config).or_else(|(key, what)| says(key, what))?;
     if !(config.weight.is_finite() && config.weight > 0.0) {
         return says("weight", "must be a positive number");
     }
@@ -94,6 +98,42 @@ pub(super) fn check_values(file: &str, config: &TaskConfig) -> Result<(), TaskEr
         }
     }
     Ok(())
+}
+
+/// Checks `[facts]` and what needs it.
+fn check_facts(config: &TaskConfig) -> Result<(), (&'static str, String)> {
+    let scored = config.scorer() == Scorer::Facts;
+    let says = |key, what: &str| Err((key, what.to_owned()));
+    if scored && config.kind != Kind::Generate {
+        return says("scorer", "facts needs kind = \"generate\": it reads written answers");
+    }
+    if !scored && config.facts.is_some() {
+        return says("facts", "needs scorer = \"facts\": set it, or take the table out");
+    }
+    if !scored && config.metrics.contains(&Metric::Facts) {
+        return says("metrics", "names facts, which needs scorer = \"facts\"");
+    }
+    let words = config.facts.iter().flat_map(|facts| &facts.words);
+    let words: Vec<Vec<String>> = words.cloned().collect();
+    FactWords::new(&words).map(|_| ()).map_err(|why| ("facts", format!("has wrong words: {why}")))
+}
+
+/// Checks that a prompt with places for pictures has pictures.
+fn check_pictures(config: &TaskConfig) -> Result<(), (&'static str, &'static str)> {
+    let columns = config.image.all();
+    if columns.contains(&Column::Number(0)) {
+        return Err(("image", "names column 0: columns are numbered from 1"));
+    }
+    let marked = [&config.prompt, &config.description].iter().any(|text| text.contains(MARK));
+    match (columns.is_empty(), marked) {
+        (true, true) => {
+            Err(("prompt", "has `<image>` and no column has the pictures: name it with image = \"…\""))
+        }
+        (false, _) if config.kind == Kind::Sentence => {
+            Err(("image", "needs a prompt, which kind = \"sentence\" does not have: take one of them out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks the counts of rows and examples.

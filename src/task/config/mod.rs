@@ -3,15 +3,18 @@
 
 mod check;
 mod decoding;
+mod facts;
 
 use serde::Deserialize;
 
 use self::check::{check_columns, check_keys, check_values};
 pub use self::decoding::{Decoding, EarlyStopping};
+use self::facts::FACT_KEYS;
+pub(in crate::task) use self::facts::FactsConfig;
 use super::{Kind, Metric, Scorer, TaskError};
 use crate::toml_text::{self, Problem};
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "name",
     "version",
     "kind",
@@ -21,6 +24,7 @@ const KEYS: [&str; 21] = [
     "question",
     "choices",
     "gold",
+    "image",
     "target",
     "encode",
     "stop",
@@ -73,6 +77,9 @@ pub(in crate::task) struct TaskConfig {
     pub choices: Option<Choices>,
     /// An expression for the right answer, for a list of accepted answers, or for the right choice's index.
     pub gold: Option<String>,
+    /// The columns of the pictures that a question is about: `<image>` in the prompt stands for one.
+    #[serde(default)]
+    pub image: ImageColumns,
     /// Template of an example's answer. Without it the answer is the right answer or the right choice.
     pub target: Option<String>,
     #[serde(default)]
@@ -85,6 +92,8 @@ pub(in crate::task) struct TaskConfig {
     pub decoding: Decoding,
     #[serde(default)]
     pub extract: Extract,
+    /// `[facts]`, for the scorer of that name.
+    pub facts: Option<FactsConfig>,
     pub scorer: Option<Scorer>,
     /// The metrics to report; the first is the task's score.
     #[serde(default)]
@@ -190,6 +199,36 @@ pub(in crate::task) enum Column {
     Name(String),
 }
 
+/// The columns of a question's pictures. A cell holds a picture, a list of pictures, or none.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "expected a column or a list of columns, each by name or by number")]
+pub(in crate::task) enum ImageColumns {
+    #[default]
+    None,
+    One(Column),
+    Several(Vec<Column>),
+}
+
+impl ImageColumns {
+    pub fn all(&self) -> &[Column] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(all) => all,
+        }
+    }
+}
+
+impl Column {
+    /// Its name among a row's cells.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 /// The choices of a question: an expression that gives a list, or one template a choice.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected an expression or a list of templates")]
@@ -256,7 +295,7 @@ fn blank_line() -> String {
 
 /// Reads a task file; messages call it `file`.
 pub(in crate::task) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskError> {
-    let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots", "decoding"]).collect();
+    let keys: Vec<&'static str> = KEYS.into_iter().chain(["shots", "decoding", "facts"]).collect();
     let document = document(file, text)?;
     let root = document.as_table();
     check_columns(file, text, root)?;
@@ -270,6 +309,9 @@ pub(in crate::task) fn parse(file: &str, text: &str) -> Result<TaskConfig, TaskE
     }
     if let Some(table) = root.get("decoding").and_then(toml_edit::Item::as_table_like) {
         check_keys(file, text, table, &Decoding::KEYS)?;
+    }
+    if let Some(table) = root.get("facts").and_then(toml_edit::Item::as_table_like) {
+        check_keys(file, text, table, &FACT_KEYS)?;
     }
     let config: TaskConfig = read(file, text, &keys)?;
     check_values(file, &config)?;

@@ -34,6 +34,8 @@ embed!(
         "zoo",
         "mgsm_ja",
         "gsm8k",
+        "ja_vg_vqa_500",
+        "ja_vlm_bench_in_the_wild",
         "jaqket_v2-0.2-0.2",
         "jaqket_v2-0.2-0.3",
         "jcommonsenseqa-1.1-0.2",

@@ -73,7 +73,7 @@ fn read_one(
         Base::Builtin => {
             if let Some(text) = builtin::embedded(data) {
                 let bytes = Cow::Borrowed(text.as_bytes());
-                return Ok(vec![DataFile { name: format!("<{data}>"), bytes }]);
+                return Ok(vec![DataFile { name: format!("<{data}>"), folder: None, bytes }]);
             }
             let path = places.data.join(data);
             if !path.exists() {
@@ -95,7 +95,10 @@ fn read_one(
 fn read_file(path: &Path) -> Result<DataFile, TaskError> {
     let name = path.display().to_string();
     match limits::read(path, limits::DATA_FILE) {
-        Ok(bytes) => Ok(DataFile { name, bytes: Cow::Owned(bytes) }),
+        Ok(bytes) => {
+            let folder = path.parent().map(Path::to_owned);
+            Ok(DataFile { name, folder, bytes: Cow::Owned(bytes) })
+        }
         Err(source) => Err(TaskError::Read { path: name, source }),
     }
 }

@@ -3,7 +3,9 @@
 
 pub(super) mod builtin;
 mod locate;
+mod overlap;
 mod parquet;
+pub(in crate::task) mod picture_cells;
 mod python_random;
 mod questions;
 mod shots;
@@ -11,5 +13,6 @@ mod table;
 
 pub use builtin::{BUILTIN, SUITES};
 pub use locate::Places;
-pub(super) use questions::{Loaded, Source, check_overlap};
+pub(super) use overlap::check_overlap;
+pub(super) use questions::{Loaded, Source};
 pub(super) use shots::{Pool, draw};

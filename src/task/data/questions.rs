@@ -1,16 +1,17 @@
 //! Rows of a data file become questions, by the columns and expressions of the task file. Rows come in, questions go
 //! out; `load.rs` and `shots.rs` call it.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
 use super::builtin::Base;
 use super::locate::{self, Places};
+use super::picture_cells;
 use super::table::{self, Row, Table};
+use crate::limits;
+use crate::picture::PictureSource;
 use crate::task::config::{Choices, Column, Columns, SplitConfig, TaskConfig};
 use crate::task::error::{nearest, snippet};
-use crate::task::scoring::number;
+use crate::task::scoring::{FactWords, number};
 use crate::task::template::{self, Variables};
 use crate::task::{Kind, Question, Scorer, TaskError};
 
@@ -36,13 +37,14 @@ impl Source<'_> {
     pub fn load(&self, split: &SplitConfig) -> Result<Loaded, TaskError> {
         let columns = split.columns.as_ref().unwrap_or(&self.task.columns);
         let header = has_header(columns);
+        let images: Vec<String> = self.task.image.all().iter().map(Column::key).collect();
         let found = locate::read(self.file, split, self.base, self.places)?;
         let data = found.first().map(|f| f.name.clone()).unwrap_or_default();
         let mut questions = Vec::new();
         let limit = if split.limit == 0 { usize::MAX } else { split.limit };
         let mut skip = split.skip;
         for found in &found {
-            let table = table::read(found, header)?;
+            let table = table::read(found, header, &images)?;
             let reader =
                 Reader { file: self.file, task: self.task, columns, table: &table, examples: self.examples };
             for row in &table.rows {
@@ -57,35 +59,6 @@ impl Source<'_> {
             return Err(TaskError::Empty { file: self.file.to_owned(), data });
         }
         Ok(Loaded { data, questions })
-    }
-}
-
-/// Refuses a question that both splits contain: the same text, prompt and choices, apart from white space.
-pub(in crate::task) fn check_overlap(
-    file: &str,
-    template: &str,
-    train: &[Question],
-    test: &[Question],
-) -> Result<(), TaskError> {
-    let key = |q: &Question| {
-        let mut text = template::render(template, &q.row).unwrap_or_default();
-        text.push('\0');
-        text.push_str(&q.question);
-        text.retain(|c| !c.is_whitespace());
-        (text, q.choices.clone())
-    };
-    let seen: HashSet<_> = if test.is_empty() { HashSet::new() } else { train.iter().map(key).collect() };
-    if seen.is_empty() {
-        return Ok(());
-    }
-    let both: Vec<&Question> = test.iter().filter(|q| seen.contains(&key(q))).collect();
-    match both.first() {
-        None => Ok(()),
-        Some(first) => Err(TaskError::Overlap {
-            file: file.to_owned(),
-            count: both.len(),
-            example: snippet(&first.question),
-        }),
     }
 }
 
@@ -106,6 +79,10 @@ impl Reader<'_> {
     fn question(&self, row: &Row, number: usize) -> Result<Question, TaskError> {
         let Columns { question, answer, id } = self.columns;
         let mut variables = self.variables(row);
+        let images = self.images(row)?;
+        if !self.task.image.all().is_empty() {
+            variables.entry("images").or_insert_with(|| images.len().into());
+        }
         let asked = match (&self.task.question, question) {
             (Some(template), _) => self.render("question", template, row, &variables)?,
             (None, None) if self.task.kind != Kind::Generate && !variables.contains_key("question") => {
@@ -120,7 +97,7 @@ impl Reader<'_> {
         if self.task.question.is_none() && question.is_some() {
             variables.insert("question".to_owned(), Value::String(asked.clone()));
         }
-        let mut out = Question { question: asked, ..Question::default() };
+        let mut out = Question { question: asked, images, ..Question::default() };
         out.choices = self.choices(row, &variables)?;
         self.gold(&mut out, row, answer.as_ref(), &variables)?;
         if out.question.is_empty() && self.task.kind != Kind::Generate {
@@ -138,8 +115,44 @@ impl Reader<'_> {
             (None, true) => self.cell(row, None, "id", 3)?,
             (None, false) => number.to_string(),
         };
+        if self.task.scorer() == Scorer::Facts && !self.examples {
+            out.facts = self.facts(row, &variables)?;
+        }
         out.row = variables;
         Ok(out)
+    }
+
+    /// The pictures in the row's image columns, in their order.
+    fn images(&self, row: &Row) -> Result<Vec<PictureSource>, TaskError> {
+        let mut out = Vec::new();
+        for key in self.task.image.all().iter().map(Column::key) {
+            let Some(cells) = row.pictures.get(&key) else { return Err(self.no_column(row, key)) };
+            for cell in cells {
+                let name = format!("{}, line {}, picture {}", self.table.name, row.line, out.len() + 1);
+                let source = picture_cells::source(cell, &name, self.table.folder.as_deref());
+                out.push(source.map_err(|what| self.row(row, what))?);
+            }
+        }
+        if out.len() > limits::PICTURES {
+            let what = format!("the question has {} pictures: give {} or less", out.len(), limits::PICTURES);
+            return Err(self.row(row, what));
+        }
+        Ok(out)
+    }
+
+    /// The facts that the answer must name, each by its spellings. A word that the task knows stands for its fact.
+    fn facts(&self, row: &Row, variables: &Variables) -> Result<Vec<Vec<String>>, TaskError> {
+        let config = self.task.facts.clone().unwrap_or_default();
+        let value = self.evaluate("facts", &config.of, row, variables)?;
+        let listed = value.as_array().and_then(|all| all.iter().map(texts).collect::<Option<Vec<_>>>());
+        let facts = listed.filter(|facts| facts.iter().all(|spellings| !spellings.is_empty()));
+        let Some(facts) = facts else {
+            let what = "the facts are no list of words, or of lists of spellings: check them".to_owned();
+            return Err(self.row(row, what));
+        };
+        let words = FactWords::new(&config.words).unwrap_or_default();
+        words.of_question(&facts).map_err(|why| self.row(row, format!("the facts can't be told: {why}")))?;
+        Ok(facts)
     }
 
     /// The columns of a row as template variables. A table without a header gets the names `c1`, `c2`, …, because a
@@ -192,7 +205,7 @@ impl Reader<'_> {
             let solved = |gold: &String| gold.rsplit("####").next().unwrap_or(gold).trim().to_owned();
             out.golds = golds.iter().map(solved).collect();
             out.gold = out.golds[0].clone();
-            let numeric = self.task.scorer() != Scorer::ExactMatch && !self.examples;
+            let numeric = self.task.scorer().is_number() && !self.examples;
             if numeric && number::gold(&out.gold).is_none() {
                 let what = format!(
                     "the answer {:?} is not a number: the task's scorer needs one",
@@ -252,16 +265,18 @@ impl Reader<'_> {
                     row.cells.len()
                 ),
             )),
-            None => {
-                let known: Vec<&str> = row.cells.keys().map(String::as_str).collect();
-                let hint = match nearest(&key, &known) {
-                    "" => String::new(),
-                    nearest => format!(", did you mean {:?}", snippet(nearest)),
-                };
-                let (file, data) = (self.file.to_owned(), self.table.name.clone());
-                Err(TaskError::Column { file, data, line: row.line, column: key, hint })
-            }
+            None => Err(self.no_column(row, key)),
         }
+    }
+
+    fn no_column(&self, row: &Row, column: String) -> TaskError {
+        let known: Vec<&str> = row.cells.keys().map(String::as_str).collect();
+        let hint = match nearest(&column, &known) {
+            "" => String::new(),
+            nearest => format!(", did you mean {:?}", snippet(nearest)),
+        };
+        let (file, data) = (self.file.to_owned(), self.table.name.clone());
+        TaskError::Column { file, data, line: row.line, column, hint }
     }
 
     fn render(

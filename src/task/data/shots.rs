@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::python_random::PythonRandom;
 use super::questions::{Loaded, Source};
 use crate::task::config::{Data, Draw, ShotConfig, SplitConfig};
+use crate::task::pictures::{self, Problem};
 use crate::task::question::Example;
 use crate::task::{Question, TaskError, template};
 
@@ -50,7 +51,7 @@ impl Pool {
         }
         let example = |q: &Question| -> Result<Example, TaskError> {
             let broken = |key, e: &String| TaskError::template(source.file, key, e, &q.row);
-            let prompt = template::render(&source.task.prompt, &q.row).map_err(|e| broken("prompt", &e))?;
+            let prompt = prompt(source, q)?;
             let answer = match &source.task.target {
                 None => q.gold.clone(),
                 Some(target) => {
@@ -61,7 +62,7 @@ impl Pool {
                     template::render(target, &variables).map_err(|e| broken("target", &e))?
                 }
             };
-            Ok(Example { prompt, answer })
+            Ok(Example { prompt, answer, images: q.images.clone() })
         };
         let examples = questions.iter().map(example).collect::<Result<_, _>>()?;
         Ok(Self { data, examples, config })
@@ -71,6 +72,19 @@ impl Pool {
     pub fn is(&self, split: &SplitConfig) -> bool {
         self.config.data != Data::None && self.config == *split
     }
+}
+
+/// The prompt of an example.
+fn prompt(source: &Source, q: &Question) -> Result<String, TaskError> {
+    let text = &source.task.prompt;
+    let broken = |why: &str| TaskError::template(source.file, "prompt", why, &q.row);
+    if source.task.image.all().is_empty() {
+        return template::render(text, &q.row).map_err(|why| broken(&why));
+    }
+    pictures::render(text, &q.row, q.images.len()).map_err(|problem| match problem {
+        Problem::Template(why) => broken(&why),
+        Problem::Marks(what) => TaskError::marks(source.file, &q.id, what),
+    })
 }
 
 /// Draws the examples of each of `n` questions, as indices into the pool.

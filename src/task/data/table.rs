@@ -2,16 +2,19 @@
 //! list, `SQuAD`'s nesting, TSV, CSV and Parquet. `data/questions.rs` calls it.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::parquet;
+use super::picture_cells::{self, RowPictures};
 use crate::task::TaskError;
 
 /// A data file's bytes, with its name for messages.
 pub(in crate::task) struct DataFile {
     pub name: String,
+    /// The folder that the file lies in, where its pictures' paths begin; none for data in the binary.
+    pub folder: Option<PathBuf>,
     pub bytes: Cow<'static, [u8]>,
 }
 
@@ -21,6 +24,8 @@ pub(in crate::task) struct Table {
     pub name: String,
     /// Columns have numbers: the file is TSV or CSV without a header.
     pub numbered: bool,
+    /// Where paths of pictures begin.
+    pub folder: Option<PathBuf>,
     pub rows: Vec<Row>,
 }
 
@@ -30,6 +35,8 @@ pub(in crate::task) struct Row {
     /// Line in the file, or the row's number in a format without lines; counts from 1.
     pub line: usize,
     pub cells: Map<String, Value>,
+    /// The cells of the columns that hold pictures.
+    pub pictures: RowPictures,
 }
 
 /// A format of data files.
@@ -68,20 +75,37 @@ pub(super) fn extensions() -> String {
     format!("{} or {last}", rest.join(", "))
 }
 
-/// Reads a file by its extension. `header` means that TSV and CSV begin with column names.
-pub(in crate::task) fn read(file: &DataFile, header: bool) -> Result<Table, TaskError> {
+/// Reads a file by its extension. `header` means that TSV and CSV begin with column names; the columns `images` hold
+/// pictures.
+pub(in crate::task) fn read(file: &DataFile, header: bool, images: &[String]) -> Result<Table, TaskError> {
     let extension = Path::new(file.name.trim_end_matches('>')).extension().and_then(|e| e.to_str());
     let format = FORMATS.iter().find(|f| Some(f.extension) == extension).unwrap_or(&FORMATS[0]);
-    let rows = (format.read)(&At(&file.name), &file.bytes, header)?;
-    Ok(Table { name: file.name.clone(), numbered: format.has_header && !header, rows })
+    let at = At { name: &file.name, images };
+    let mut rows = (format.read)(&at, &file.bytes, header)?;
+    for row in &mut rows {
+        row.pictures.extend(picture_cells::take(&mut row.cells, images));
+    }
+    let (name, folder) = (file.name.clone(), file.folder.clone());
+    Ok(Table { name, numbered: format.has_header && !header, folder, rows })
 }
 
-/// The name of the file that is read, for messages.
-struct At<'a>(&'a str);
+/// The file that is read.
+struct At<'a> {
+    /// Its name for messages.
+    name: &'a str,
+    /// The columns that hold pictures.
+    images: &'a [String],
+}
+
+impl Row {
+    const fn new(line: usize, cells: Map<String, Value>) -> Self {
+        Self { line, cells, pictures: RowPictures::new() }
+    }
+}
 
 impl At<'_> {
     fn row(&self, line: usize, what: String) -> TaskError {
-        TaskError::Row { data: self.0.to_owned(), line, what }
+        TaskError::Row { data: self.name.to_owned(), line, what }
     }
 
     fn text<'t>(&self, bytes: &'t [u8]) -> Result<&'t str, TaskError> {
@@ -96,7 +120,7 @@ impl At<'_> {
 
     fn object(&self, line: usize, value: Value) -> Result<Row, TaskError> {
         match value {
-            Value::Object(cells) => Ok(Row { line, cells }),
+            Value::Object(cells) => Ok(Row::new(line, cells)),
             _ => {
                 Err(self
                     .row(line, "this is not a JSON object: write one {\"question\": …} a line".to_owned()))
@@ -111,8 +135,9 @@ impl At<'_> {
 
 /// Rows of a Parquet file. They are numbered from 1, because the format has no lines.
 fn parquet_rows(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
-    let all = parquet::rows(bytes).map_err(|what| at.row(1, what))?;
-    Ok(all.into_iter().enumerate().map(|(i, cells)| Row { line: i + 1, cells }).collect())
+    let all = parquet::rows(bytes, at.images).map_err(|what| at.row(1, what))?;
+    let row = |(i, (cells, pictures))| Row { line: i + 1, cells, pictures };
+    Ok(all.into_iter().enumerate().map(row).collect())
 }
 
 /// The lines that are not blank, with their numbers.
@@ -136,9 +161,9 @@ fn json(at: &At, bytes: &[u8], _: bool) -> Result<Vec<Row>, TaskError> {
             Some(Value::Array(data)) => Ok(squad(&data)),
             Some(other) => {
                 map.insert("data".to_owned(), other);
-                Ok(vec![Row { line: 1, cells: map }])
+                Ok(vec![Row::new(1, map)])
             }
-            None => Ok(vec![Row { line: 1, cells: map }]),
+            None => Ok(vec![Row::new(1, map)]),
         };
     }
     lines(text)
@@ -162,7 +187,7 @@ fn squad(data: &[Value]) -> Vec<Row> {
                 cells.insert("answers".to_owned(), lists);
                 cells.insert("title".to_owned(), article["title"].clone());
                 cells.insert("context".to_owned(), paragraph["context"].clone());
-                rows.push(Row { line: rows.len() + 1, cells });
+                rows.push(Row::new(rows.len() + 1, cells));
             }
         }
     }
@@ -217,5 +242,5 @@ fn cells<'a>(
         };
         cells.insert(name, Value::String(field.to_owned()));
     }
-    Ok(Row { line, cells })
+    Ok(Row::new(line, cells))
 }

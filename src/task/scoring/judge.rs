@@ -4,7 +4,7 @@
 use regex::Regex;
 
 use super::metric::{Metric, TextAnswer, Value, argmax};
-use super::{Verdict, lenient_number, number, rouge};
+use super::{Verdict, facts, lenient_number, number, rouge};
 use crate::task::config::Extract;
 use crate::task::{Kind, Language, LanguageProbability, Question, Scorer, Task};
 
@@ -47,8 +47,14 @@ impl Task {
                 verdict.value = found.and_then(|(_, v)| v);
             }
             Scorer::ExactMatch => self.compare(question, text, &mut verdict),
+            Scorer::Facts => self.compare_facts(question, text, &mut verdict),
         }
         self.judge_language(text, &mut verdict);
+        if let (false, Some(share)) =
+            (verdict.in_language, verdict.detail.metrics.get_mut(Metric::Facts.name()))
+        {
+            *share = 0.0;
+        }
         verdict
     }
 
@@ -65,19 +71,44 @@ impl Task {
         });
         let answer = found.unwrap_or_default().trim();
         verdict.number = found.filter(|_| self.extract != Extract::None).map(str::to_owned);
-        let golds: Vec<&str> = question.accepted().collect();
-        let Some(segmenter) = self.segmenter else {
-            verdict.correct = golds.iter().any(|gold| gold.trim() == answer);
-            return;
+        verdict.correct = match self.compare_texts(question, text, answer, verdict) {
+            Some(equal) => equal,
+            None => question.accepted().any(|gold| gold.trim() == answer),
         };
+    }
+
+    /// Judges by the facts that the answer names.
+    fn compare_facts(&self, question: &Question, text: &str, verdict: &mut Verdict) {
+        // The data reader has refused facts that contradict the task's words.
+        let Ok((words, wanted)) = self.facts.of_question(&question.facts) else { return };
+        let found = words.found(text);
+        verdict.correct = found == wanted;
+        verdict.lenient_correct = verdict.correct;
+        verdict.number = Some(words.names(&found)).filter(|names| !names.is_empty());
+        self.compare_texts(question, text, text.trim(), verdict);
+        verdict.detail.metrics.insert(Metric::Facts.name().to_owned(), facts::share(&wanted, &found));
+    }
+
+    /// Computes the metrics that compare an answer, or the part `answer` of its text, with the right answers. Returns
+    /// whether they are equal after normalisation; nothing if the task has no such metric.
+    fn compare_texts(
+        &self,
+        question: &Question,
+        text: &str,
+        answer: &str,
+        verdict: &mut Verdict,
+    ) -> Option<bool> {
+        let segmenter = self.segmenter?;
+        let golds: Vec<&str> = question.accepted().collect();
         let compared = TextAnswer::new(&golds, answer, segmenter);
         let rouge = self.metrics.iter().any(|m| m.is_bootstrapped()).then(|| {
             let counts = if self.answers_in_wrong_language(&question.gold, text) { "" } else { answer };
             rouge(&segmenter.words(&question.gold), &segmenter.words(counts))
         });
         for metric in Metric::ALL {
-            // Every text task reports exact match and F1.
-            let always = matches!(metric, Metric::ExactMatch | Metric::F1);
+            // Every task of texts reports exact match and F1.
+            let always =
+                self.scorer == Scorer::ExactMatch && matches!(metric, Metric::ExactMatch | Metric::F1);
             let value = match (&metric.spec().value, &rouge) {
                 (Value::Text(of), _) if always || self.metrics.contains(&metric) => of(&compared),
                 (Value::Rouge(of), Some(rouge)) => of(rouge),
@@ -85,7 +116,7 @@ impl Task {
             };
             verdict.detail.metrics.insert(metric.name().to_owned(), value);
         }
-        verdict.correct = compared.squad().exact_match > 0.5;
+        Some(compared.squad().exact_match > 0.5)
     }
 
     /// The reference's rule for ROUGE if a task asks for a language: the answer counts as empty if the right answer is

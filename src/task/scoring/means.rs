@@ -60,7 +60,7 @@ fn means(metrics: &[Metric], verdicts: &[(&Verdict, Option<usize>)]) -> Means {
         let value = match metric.spec().value {
             Value::Right => out.correct,
             Value::Choices(of) => of(&pairs),
-            Value::Taken(_) | Value::Text(_) => values(*metric).iter().sum::<f64>() / n,
+            Value::Taken(_) | Value::Text(_) | Value::Scored => values(*metric).iter().sum::<f64>() / n,
             Value::Rouge(_) => {
                 kinds.iter().position(|m| m == metric).and_then(|i| medians.get(i)).copied().unwrap_or(0.0)
             }

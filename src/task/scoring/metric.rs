@@ -31,6 +31,9 @@ pub enum Metric {
     Rouge2,
     #[serde(rename = "rougeL")]
     RougeL,
+    /// Share of the facts that the answer names rightly and in order; 0 for an answer in another language than the
+    /// task's.
+    Facts,
 }
 
 /// A row of the table of metrics.
@@ -53,6 +56,8 @@ pub(in crate::task) enum Value {
     Taken(fn(&[f64], &[String]) -> Option<usize>),
     /// The mean over answers of a function of the answer's text.
     Text(fn(&TextAnswer) -> f64),
+    /// The mean over answers of a value that the scorer computes.
+    Scored,
     /// The bootstrap median of the means of one kind of ROUGE.
     Rouge(fn(&Rouge) -> f64),
 }
@@ -82,7 +87,7 @@ const fn row(metric: Metric, name: &'static str, words: bool, value: Value) -> M
 }
 
 /// Every metric, in the order of the documentation.
-const TABLE: [MetricSpec; 10] = [
+const TABLE: [MetricSpec; 11] = [
     row(Metric::Acc, "acc", false, Value::Right),
     row(Metric::AccNorm, "acc_norm", false, Value::Taken(likeliest_per_character)),
     row(Metric::BalancedAcc, "balanced_acc", false, Value::Choices(balanced)),
@@ -93,6 +98,7 @@ const TABLE: [MetricSpec; 10] = [
     row(Metric::Rouge1, "rouge1", true, Value::Rouge(|r| r.rouge1)),
     row(Metric::Rouge2, "rouge2", true, Value::Rouge(|r| r.rouge2)),
     row(Metric::RougeL, "rougeL", true, Value::Rouge(|r| r.rouge_l)),
+    row(Metric::Facts, "facts", false, Value::Scored),
 ];
 
 impl Metric {
@@ -127,7 +133,7 @@ impl Metric {
         match self.spec().value {
             Value::Right => true,
             Value::Choices(_) | Value::Taken(_) => kind != Kind::Generate,
-            Value::Text(_) | Value::Rouge(_) => kind == Kind::Generate,
+            Value::Text(_) | Value::Rouge(_) | Value::Scored => kind == Kind::Generate,
         }
     }
 
@@ -135,6 +141,12 @@ impl Metric {
     #[must_use]
     pub const fn needs_words(self) -> bool {
         self.spec().words
+    }
+
+    /// Whether the metric compares the answer's text with the right answer's.
+    #[must_use]
+    pub const fn compares_texts(self) -> bool {
+        matches!(self.spec().value, Value::Text(_) | Value::Rouge(_))
     }
 
     /// Whether the metric is a bootstrap median; the standard error of a mean does not apply to it.
@@ -148,7 +160,7 @@ impl Metric {
     pub const fn scale(self) -> f64 {
         match self.spec().value {
             Value::Text(_) | Value::Rouge(_) => 100.0,
-            Value::Right | Value::Choices(_) | Value::Taken(_) => 1.0,
+            Value::Right | Value::Choices(_) | Value::Taken(_) | Value::Scored => 1.0,
         }
     }
 }
@@ -238,6 +250,6 @@ mod tests {
             assert_eq!(serde_json::to_value(metric).unwrap(), metric.name());
         }
         let all = |kind| Metric::ALL.into_iter().filter(|m| m.suits(kind)).count();
-        assert_eq!((all(Kind::Generate), all(Kind::Choice)), (6, 5));
+        assert_eq!((all(Kind::Generate), all(Kind::Choice)), (7, 5));
     }
 }

@@ -3,6 +3,7 @@
 //! it.
 
 mod bootstrap;
+mod facts;
 mod fitness;
 mod judge;
 mod lenient_number;
@@ -15,6 +16,7 @@ mod squad;
 mod verdict;
 
 pub use bootstrap::bootstrap_medians;
+pub(super) use facts::FactWords;
 pub use fitness::Fitness;
 pub use means::Means;
 pub use metric::Metric;

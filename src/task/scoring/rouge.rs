@@ -59,7 +59,7 @@ pub(in crate::task) fn common<T: Eq + Hash>(gold: &[T], answer: &[T]) -> usize {
 
 /// Length of the longest common subsequence. Computes 64 cells of the table's row at a time (Hyyrö 2004; a zero bit
 /// marks where the row grows).
-fn longest_common(gold: &[u32], answer: &[u32]) -> usize {
+pub(super) fn longest_common(gold: &[u32], answer: &[u32]) -> usize {
     if gold.is_empty() || answer.is_empty() {
         return 0;
     }

@@ -157,7 +157,8 @@ pub fn events(generations: u64) -> Vec<Event> {
 }
 
 pub fn records(events: Vec<Event>) -> Vec<Record> {
-    let cost = Cost { merge_s: 0.01, prefill_s: 0.1, decode_s: 0.3, score_s: 0.02, tokens: 4200 };
+    let cost =
+        Cost { merge_s: 0.01, prefill_s: 0.1, decode_s: 0.3, score_s: 0.02, tokens: 4200, pictures: 0 };
     let record = |(i, event): (usize, Event)| Record {
         seq: i as u64 + 1,
         at_ms: 1_790_000_000_000 + i as u64 * 450,

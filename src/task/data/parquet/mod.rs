@@ -3,6 +3,7 @@
 //! unpacked. `data/table.rs` calls it.
 
 mod pages;
+mod pictures;
 
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{DataType, FixedLenByteArray};
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::limits::{CELL_RATIO, PARQUET_PAGE, guarded};
+use crate::task::data::picture_cells::RowPictures;
 
 /// Memory in bytes that every file may take, however short it is.
 const BASE_ROOM: u64 = 16 << 20;
@@ -21,9 +23,12 @@ const VALUE_BYTES: u64 = 64;
 /// How many records of a text column are read at once.
 const RECORDS_AT_ONCE: usize = 16;
 
-/// Reads all rows of a file.
-pub(in crate::task) fn rows(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
-    guarded(|| read(bytes)).unwrap_or_else(|| Err(unreadable("its numbers contradict each other")))
+/// A row's cells, and the pictures of the columns that hold pictures.
+type Cells = (Map<String, Value>, RowPictures);
+
+/// Reads all rows of a file; the columns `images` hold pictures.
+pub(in crate::task) fn rows(bytes: &[u8], images: &[String]) -> Result<Vec<Cells>, String> {
+    guarded(|| read(bytes, images)).unwrap_or_else(|| Err(unreadable("its numbers contradict each other")))
 }
 
 fn unreadable(why: &str) -> String {
@@ -35,7 +40,7 @@ fn broken(error: &ParquetError) -> String {
     unreadable(&error.to_string())
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
+fn read(bytes: &[u8], images: &[String]) -> Result<Vec<Cells>, String> {
     match pages::is_shallow(bytes) {
         Some(true) => {}
         Some(false) => return Err(unreadable("its schema has too many levels")),
@@ -47,11 +52,20 @@ fn read(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, String> {
     room.check_texts(&reader)?;
     let mut out = Vec::new();
     let mut held = 0;
+    let mut shared = pictures::Shared::default();
     for record in reader.get_row_iter(None).map_err(|e| broken(&e))? {
-        let cells = object(&record.map_err(|e| broken(&e))?);
+        let (mut cells, mut found) = (Map::new(), RowPictures::new());
+        for (name, field) in record.map_err(|e| broken(&e))?.get_column_iter() {
+            if images.contains(name) {
+                found.insert(name.clone(), shared.cells(field));
+            } else {
+                cells.insert(name.clone(), value(field));
+            }
+        }
         held += cells.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum::<u64>();
-        room.holds(held)?;
-        out.push(cells);
+        held += found.values().map(|cells| VALUE_BYTES * (1 + cells.len() as u64)).sum::<u64>();
+        room.holds(held + shared.held())?;
+        out.push((cells, found));
     }
     Ok(out)
 }
@@ -218,12 +232,12 @@ mod tests {
 
     #[test]
     fn what_a_few_bytes_stand_for_is_bounded() {
-        let honest = rows(&same("How many?", 1000)).unwrap();
-        assert_eq!((honest.len(), &honest[999]["question"]), (1000, &json!("How many?")));
+        let honest = rows(&same("How many?", 1000), &[]).unwrap();
+        assert_eq!((honest.len(), &honest[999].0["question"]), (1000, &json!("How many?")));
         // A dictionary repeats one long text a hundred thousand times; a run repeats null five million times.
         for file in [same(&"y".repeat(100_000), 100_000), same("", 5_000_000)] {
             assert!(file.len() < 100_000, "{}", file.len());
-            let message = rows(&file).unwrap_err();
+            let message = rows(&file, &[]).unwrap_err();
             assert!(message.contains("times its size"), "{message}");
         }
     }
@@ -232,13 +246,13 @@ mod tests {
     fn heads_and_footers_that_lie_are_refused() {
         let file = same("text", 3);
         for cut in 0..file.len() {
-            assert!(rows(&file[..cut]).is_err());
+            assert!(rows(&file[..cut], &[]).is_err());
         }
         for at in 0..file.len() {
             for flip in [1, 0x7f, 0xff] {
                 let mut bad = file.clone();
                 bad[at] ^= flip;
-                let _ = rows(&bad);
+                let _ = rows(&bad, &["question".to_owned()]);
             }
         }
         // A schema of nested groups.
@@ -254,6 +268,6 @@ mod tests {
         column.typed::<Int64Type>().write_batch(&[1], None, None).unwrap();
         column.close().unwrap();
         group.close().unwrap();
-        assert!(rows(&writer.into_inner().unwrap()).unwrap_err().contains("too many levels"));
+        assert!(rows(&writer.into_inner().unwrap(), &[]).unwrap_err().contains("too many levels"));
     }
 }
