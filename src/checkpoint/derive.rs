@@ -85,6 +85,11 @@ impl Checkpoint {
         let vision = self.config.vision.take();
         self.config = ModelConfig::from_json(&self.reference, config.to_string().as_bytes())?;
         self.config.vision = vision;
+        let new = |name: &str| tensors.iter().any(|(n, ..)| n == name);
+        if self.config.tie_word_embeddings && new(lm_head::EMBEDDINGS) && !new(lm_head::LM_HEAD) {
+            // A head of the old embeddings.
+            self.tensors.remove(lm_head::LM_HEAD);
+        }
         for (name, shape, dtype, data) in tensors {
             let entry = Entry { dtype, shape, start: 0, end: data.len() };
             self.tensors.insert(name, Held::Stored((self.shards.len(), entry)));

@@ -1,6 +1,8 @@
 //! Whether a checkpoint can be merged onto a base. In: two open checkpoints. Out: a [`Fit`], with the reason in words.
 //! `discover` calls it.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::config::shapes::tensor_shapes;
@@ -42,7 +44,17 @@ impl Checkpoint {
         if mine.tie_word_embeddings != theirs.tie_word_embeddings {
             remarks.push("only one of the two has an LM head of its own".to_owned());
         }
-        if !same_vocabulary(self, base) {
+        let least = mine.vocab_size.min(theirs.vocab_size);
+        if mine.vocab_size != theirs.vocab_size {
+            // Only with a LLaVA model, or the two would not fit.
+            remarks.push(format!(
+                "vocabulary of {} against {}: the first {least} rows are merged, the rest is the LLaVA model's",
+                mine.vocab_size, theirs.vocab_size
+            ));
+            if !same_rows(self, base, least) {
+                remarks.push("other tokens in these rows: no merge without tokenizer = \"union\"".to_owned());
+            }
+        } else if !same_vocabulary(self, base) {
             remarks.push("as many tokens, but other ones: check the tokenizers".to_owned());
         }
         if remarks.is_empty() { Fit::Fits } else { Fit::Caution(remarks.join("; ")) }
@@ -54,7 +66,7 @@ pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String>
     if mine.num_hidden_layers != base.num_hidden_layers {
         return Some(format!("{} layers against {}", mine.num_hidden_layers, base.num_hidden_layers));
     }
-    let vocabulary = mine.vocab_size;
+    let (vocabulary, mine_has_vision) = (mine.vocab_size, mine.vision.is_some());
     let mine = ModelConfig { vocab_size: base.vocab_size, ..mine.clone() };
     let theirs = tensor_shapes(base);
     for (name, shape) in tensor_shapes(&mine) {
@@ -72,8 +84,9 @@ pub(super) fn mismatch(mine: &ModelConfig, base: &ModelConfig) -> Option<String>
     {
         return Some(format!("it has no {name}"));
     }
-    // Checked last, since a recipe can resolve it.
-    (vocabulary != base.vocab_size).then(|| {
+    // Checked last, since a recipe can resolve it. With a LLaVA model, the rows that both have are merged.
+    let pictures = mine_has_vision || base.vision.is_some();
+    (vocabulary != base.vocab_size && !pictures).then(|| {
         format!(
             "vocabulary of {vocabulary} against {}: a recipe merges them by token with tokenizer = \"union\"",
             base.vocab_size
@@ -95,6 +108,27 @@ fn same_vocabulary(a: &Checkpoint, b: &Checkpoint) -> bool {
         (Some((va, ma)), Some((vb, mb))) => va == vb && merges_equal(ma.as_ref(), mb.as_ref()),
         _ => false,
     }
+}
+
+/// Whether two tokenizers assign the ids below `rows` to the same tokens. Missing tokenizers count as equal.
+fn same_rows(a: &Checkpoint, b: &Checkpoint, rows: usize) -> bool {
+    let (Ok(a), Ok(b)) = (a.tokenizer_json(), b.tokenizer_json()) else { return true };
+    let ids = |bytes: &[u8]| -> Option<BTreeMap<u64, String>> {
+        let value: Value = serde_json::from_slice(bytes).ok()?;
+        let plain: Vec<(u64, String)> = match value.pointer("/model/vocab")? {
+            Value::Object(map) => map.iter().filter_map(|(t, id)| Some((id.as_u64()?, t.clone()))).collect(),
+            Value::Array(list) => {
+                let token = |pair: &Value| pair.get(0).and_then(Value::as_str).unwrap_or_default().to_owned();
+                (0..).zip(list.iter().map(token)).collect()
+            }
+            _ => return None,
+        };
+        let added = value.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
+        let added =
+            added.filter_map(|e| Some((e.get("id")?.as_u64()?, e.get("content")?.as_str()?.to_owned())));
+        Some(plain.into_iter().chain(added).filter(|(id, _)| *id < rows as u64).collect())
+    };
+    ids(&a) == ids(&b)
 }
 
 /// Older tokenizers write merges as `"a b"`, newer ones as `["a", "b"]`.

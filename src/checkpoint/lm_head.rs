@@ -10,8 +10,8 @@ use super::bytes::Bytes;
 use super::stored::Held;
 use super::{ModelConfig, TensorView};
 
-const EMBEDDINGS: &str = "model.embed_tokens.weight";
-const LM_HEAD: &str = "lm_head.weight";
+pub(super) const EMBEDDINGS: &str = "model.embed_tokens.weight";
+pub(super) const LM_HEAD: &str = "lm_head.weight";
 
 /// Makes config and tensors of a tied model agree about the LM head. A model with an adapter is left alone: its head
 /// was decided before the adapter was applied.

@@ -77,7 +77,7 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
         let mut merged = Merged::new(&pool);
         pool.merge_into(&recipe, &mut merged)?;
         let decoder = Decoder::load(merged.config(), &merged, device)?;
-        return Ok((decoder, Reader::of(pool.base())?));
+        return Ok((decoder, Reader::of(pool.file_giver())?));
     }
     let checkpoint = Checkpoint::open(model)?;
     let decoder = Decoder::load(checkpoint.config(), &checkpoint, device).context(model.to_owned())?;

@@ -87,7 +87,7 @@ impl CandidateModel {
                 runner.decoder.refresh(&self.merged, &stats.groups)?;
                 runner
             }
-            None => TaskRunner::load(self.pool.base(), self.merged.config(), &self.merged, device)?,
+            None => TaskRunner::load(self.pool.file_giver(), self.merged.config(), &self.merged, device)?,
         };
         self.decoder_stale = false;
         Ok(self.runner.insert(runner))

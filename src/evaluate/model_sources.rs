@@ -131,7 +131,9 @@ impl Scope<'_> {
         let mut merged = Merged::new(&pool);
         pool.merge_into(recipe, &mut merged).map_err(BadInput::error)?;
         let config = merged.config().raw.clone();
-        pool.into_base().replaced(&config, merged.into_tensors(), BTreeMap::new()).map_err(BadInput::error)
+        pool.into_file_giver()
+            .replaced(&config, merged.into_tensors(), BTreeMap::new())
+            .map_err(BadInput::error)
     }
 
     fn pool(self, recipe: &Recipe, often: bool) -> anyhow::Result<Pool> {
@@ -162,7 +164,8 @@ impl Scope<'_> {
 
     fn path_models(self, recipe: &Recipe, pool: &[String]) -> anyhow::Result<PathModels> {
         let mut path = PathModels::open(&PathModels::names(recipe, pool), |name| self.open(name))?;
-        path.checkpoints = with_template(recipe, path.checkpoints).map_err(BadInput::error)?;
+        let files = path.file_giver();
+        path.checkpoints = with_template(recipe, path.checkpoints, files).map_err(BadInput::error)?;
         Ok(path)
     }
 }

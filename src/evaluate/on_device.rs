@@ -106,7 +106,11 @@ impl OnDevice {
             other => {
                 // Free the old decoder's memory for the new one.
                 drop(other);
-                TaskRunner::with_decoder(pool.base(), &config, Decoder::load_made(&config, device, make)?)?
+                TaskRunner::with_decoder(
+                    pool.file_giver(),
+                    &config,
+                    Decoder::load_made(&config, device, make)?,
+                )?
             }
         };
         self.note_detours(&candidate, progress);

@@ -82,8 +82,8 @@ pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkp
         };
         (folded.config().clone(), folded.names().iter().filter_map(held).collect())
     };
-    let first = path.checkpoints.swap_remove(0);
-    first.replaced(&config, tensors, BTreeMap::new()).map_err(BadInput::error)
+    let files = path.file_giver();
+    path.checkpoints.swap_remove(files).replaced(&config, tensors, BTreeMap::new()).map_err(BadInput::error)
 }
 
 /// What [`export`] would write.
@@ -92,7 +92,8 @@ pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkp
 /// As [`in_memory`].
 pub fn outline(recipe: &Recipe, path: &PathModels, options: &Options) -> anyhow::Result<ExportPlan> {
     let steps = path.steps(recipe)?;
-    Ok(ExportPlan::of_path(&folding(recipe, path, &steps)?, options))
+    let models: Vec<&Checkpoint> = path.checkpoints.iter().collect();
+    Ok(ExportPlan::of_path(&folding(recipe, path, &steps)?, &models, options))
 }
 
 fn folding<'a>(recipe: &Recipe, path: &'a PathModels, steps: &[PathStep]) -> anyhow::Result<Folding<'a>> {

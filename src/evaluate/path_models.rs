@@ -5,6 +5,7 @@ use super::task_runner::TaskRunner;
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, PathModel, PathStep};
+use crate::merge::path_vision_giver;
 use crate::recipe::Recipe;
 
 /// Models that paths run through; the first gives embedding, final norm, head and tokenizer.
@@ -80,8 +81,18 @@ impl PathModels {
     /// # Errors
     /// As [`Self::decoder`], or a tokenizer that cannot be read.
     pub fn runner(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<TaskRunner> {
-        let first = &self.checkpoints[0];
-        TaskRunner::with_decoder(first, first.config(), self.decoder(steps, device)?)
+        let files = &self.checkpoints[self.file_giver()];
+        let mut config = self.checkpoints[0].config().clone();
+        config.vision.clone_from(&files.config().vision);
+        TaskRunner::with_decoder(files, &config, self.decoder(steps, device)?)
+    }
+
+    /// Index of the model whose tokenizer and small files a path has: the one that gives the vision part, else the
+    /// first.
+    #[must_use]
+    pub fn file_giver(&self) -> usize {
+        let giver = path_vision_giver(self.checkpoints.iter()).map(Checkpoint::reference);
+        self.checkpoints.iter().position(|m| Some(m.reference()) == giver).unwrap_or(0)
     }
 
     /// Switches a runner made by [`Self::runner`] to another path.

@@ -78,16 +78,18 @@ impl Merged {
         self.pool == pool.id
             && self.tensors.len() == plan.tensors.len()
             && self.tensors.iter().zip(&plan.tensors).all(|(tensor, planned)| {
-                tensor.name == planned.name && tensor.shape == planned.shape && tensor.dtype == planned.stored
+                tensor.name == planned.name
+                    && tensor.shape == planned.whole_shape()
+                    && tensor.dtype == planned.stored
             })
     }
 
     fn make_room(&mut self, pool: &Pool, plan: &Plan) {
         let room = |planned: &PlannedTensor| Tensor {
             name: planned.name.clone(),
-            shape: planned.shape.clone(),
+            shape: planned.whole_shape(),
             dtype: planned.stored,
-            data: vec![0; planned.stored.size() * planned.len()],
+            data: vec![0; planned.bytes()],
         };
         self.tensors.clear();
         self.tensors.extend(plan.tensors.iter().map(room));
@@ -156,7 +158,7 @@ impl Pool {
 
     fn traffic(&self, planned: &PlannedTensor) -> u64 {
         let read: usize = planned.inputs.iter().map(|input| self.view(input).data.len()).sum();
-        (read + planned.stored.size() * planned.len()) as u64
+        (read + planned.bytes()) as u64
     }
 }
 

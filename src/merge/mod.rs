@@ -34,8 +34,8 @@ pub(crate) use device::{Begun, Candidate, Resident};
 pub use distance::{Distances, Pair, distances};
 pub use error::MergeError;
 pub use export::{
-    ExportPlan, Measured, Options, Shard, TensorHeader, Written, export, export_folded, read_size,
-    write_checkpoint,
+    ExportPlan, Measured, Options, Shard, TensorHeader, Written, export, export_folded, path_vision_giver,
+    read_size, write_checkpoint,
 };
 pub use fold_scales::{FoldStep, Folded, Folding, fold_scales};
 pub use merged::{MergeStats, Merged};

@@ -86,6 +86,7 @@ impl Bench {
         let planned = PlannedTensor {
             name: "model.norm.weight".to_owned(),
             shape: self.shape.clone(),
+            rest: None,
             group: LayerGroup::Head,
             inputs: Vec::new(),
             base,

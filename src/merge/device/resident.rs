@@ -44,7 +44,7 @@ enum Way {
     Unchanged,
     /// The kernel merges it with these arguments.
     Card(Box<Launch>),
-    /// The kernel cannot merge it; the CPU does.
+    /// The CPU merges it.
     Cpu,
 }
 
@@ -161,6 +161,11 @@ impl<D: Driver> Resident<D> {
             if !stale {
                 return Ok(Way::Unchanged);
             }
+            // The kernel writes the merged rows alone. What follows them is the same for every candidate: it is sent
+            // once, with the whole tensor, and then stays.
+            if rebuild && planned.rest.is_some() {
+                return Ok(Way::Cpu);
+            }
             pool.look_at_inputs(planned)?;
             let inputs = planned.inputs.iter().map(|input| pool.view(input)).collect();
             let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
@@ -219,7 +224,7 @@ impl<D: Driver> Resident<D> {
             }
             Way::Cpu => candidate.unlike += 1,
         }
-        let mut data = vec![0; planned.stored.size() * planned.len()];
+        let mut data = vec![0; planned.bytes()];
         let numbers = RandomSource::Counter(candidate.plan.seed);
         pool.merge_tensor(&candidate.plan, planned, numbers, &mut data, false)?;
         Ok(DeviceWrite::OnHost((planned.stored, data)))
@@ -264,5 +269,9 @@ fn refused(plan: &Plan) -> Option<String> {
 fn alike(old: &Plan, new: &Plan) -> bool {
     old.config == new.config
         && old.tensors.len() == new.tensors.len()
-        && old.tensors.iter().zip(&new.tensors).all(|(a, b)| a.name == b.name && a.shape == b.shape)
+        && old
+            .tensors
+            .iter()
+            .zip(&new.tensors)
+            .all(|(a, b)| a.name == b.name && a.shape == b.shape && a.rest == b.rest)
 }

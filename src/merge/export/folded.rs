@@ -10,24 +10,27 @@ use crate::checkpoint::Checkpoint;
 use super::plan::{ExportPlan, order};
 use super::shards::{TensorHeader, layout};
 use super::stream::{self, Maker};
-use super::{Frame, Options, Written, write};
+use super::{Frame, Options, Written, llava, write};
 use crate::merge::MergeError;
 use crate::merge::fold_scales::{Folding, Piece};
 
 impl ExportPlan {
     /// Plans the export of a folded path, without writing anything.
     #[must_use]
-    pub fn of_path(folding: &Folding<'_>, options: &Options) -> Self {
+    pub fn of_path(folding: &Folding<'_>, models: &[&Checkpoint], options: &Options) -> Self {
         let dtype = folding.dtype();
         let header = |p: &Piece<'_>| TensorHeader { name: p.name.clone(), dtype, shape: p.shape.clone() };
-        let shards = layout(folding.pieces().iter().map(header), options.shard_size);
+        let giver = path_vision_giver(models.iter().copied());
+        let tensors = llava::headers(folding.pieces().iter().map(header).collect(), giver);
+        let shards = layout(tensors, options.shard_size);
         let memory = stream::memory(&shards);
-        Self { shards, config: folding.config().clone(), memory }
+        Self { shards, config: llava::config(folding.config().clone(), giver), memory }
     }
 }
 
 /// Folds a path and writes the result to the folder `out`: its tensors, its config, a model card, the recipe in TOML,
-/// and the small files of the first of `models`. `models` are all models on the path. `out` must be empty or absent,
+/// and the small files of the first of `models`, or of the one that gives the vision part. `models` are all models on
+/// the path. `out` must be empty or absent,
 /// and never holds a half-written checkpoint. An interrupted export continues where it stopped.
 pub fn export_folded(
     folding: &Folding<'_>,
@@ -36,11 +39,21 @@ pub fn export_folded(
     out: &Path,
     options: &Options,
 ) -> Result<Written, MergeError> {
-    let donor = models.first().ok_or(MergeError::Empty)?;
-    let outline = ExportPlan::of_path(folding, options);
+    let first = models.first().ok_or(MergeError::Empty)?;
+    let donor = path_vision_giver(models.iter().copied()).unwrap_or(first);
+    let outline = ExportPlan::of_path(folding, models, options);
     let order = order(&recipe, models.iter().copied(), &outline.shards);
     let frame = Frame { config: outline.config, card, recipe };
     write(out, &outline.shards, &order, &frame, donor, &mut InOrder { folding, models, next: 0 })
+}
+
+/// The model that gives a path its vision part: the first, which gives embeddings and head, if it is a LLaVA model, else
+/// the first with the same number of tokens.
+#[must_use]
+pub fn path_vision_giver<'a>(models: impl Iterator<Item = &'a Checkpoint>) -> Option<&'a Checkpoint> {
+    let mut models = models.peekable();
+    let vocabulary = models.peek()?.config().vocab_size;
+    models.find(|m| m.vision_config().is_some() && m.config().vocab_size == vocabulary)
 }
 
 /// The tensors of a folded path, in order from input to output.

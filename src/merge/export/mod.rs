@@ -4,6 +4,7 @@
 
 mod card;
 mod folded;
+mod llava;
 mod piecewise;
 mod plan;
 mod shards;
@@ -21,7 +22,8 @@ use crate::text::visible;
 use super::{MergeError, Pool};
 
 pub use card::Measured;
-pub use folded::export_folded;
+pub use folded::{export_folded, path_vision_giver};
+use llava::WithVision;
 use piecewise::Piecewise;
 pub use plan::ExportPlan;
 pub use shards::{Shard, TensorHeader, read_size};
@@ -79,7 +81,8 @@ pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), 
 }
 
 /// Merges `recipe` and writes the result to the folder `out`: config and tokenizer of the pool's base, tensors in the
-/// recipe's types, and a model card with the recipe. `out` must be empty or absent, and never holds a half-written
+/// recipe's types, and a model card with the recipe. With a LLaVA model in the pool, the result is one: its vision part,
+/// outer config, tokenizer and small files are those of the pool's vision giver. `out` must be empty or absent, and never holds a half-written
 /// checkpoint.
 pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Result<Written, MergeError> {
     let outline = ExportPlan::of(recipe, pool, options)?;
@@ -89,7 +92,8 @@ pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Re
         recipe: options.recipe_file(recipe).to_toml(),
     };
     let mut maker = Piecewise::new(recipe, pool)?;
-    write(out, &outline.shards, &outline.order(recipe, pool, options), &frame, pool.base(), &mut maker)
+    let (shards, order) = (&outline.shards, outline.order(recipe, pool, options));
+    write(out, shards, &order, &frame, pool.file_giver(), &mut maker)
 }
 
 fn write(
@@ -101,7 +105,9 @@ fn write(
     maker: &mut dyn Maker,
 ) -> Result<Written, MergeError> {
     let staged = ResumableFolder::begin(out, order)?;
-    let kept = match stream::write(&staged, shards, maker) {
+    let tensors = shards.iter().map(|shard| shard.tensors.len()).sum();
+    let mut with_vision = WithVision::new(maker, donor, tensors);
+    let kept = match stream::write(&staged, shards, &mut with_vision) {
         Ok(kept) => kept,
         Err(failure) => return Err(failure.told(staged)),
     };

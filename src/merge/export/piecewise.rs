@@ -40,7 +40,7 @@ impl<'a> Piecewise<'a> {
         let header = |t: &PlannedTensor| TensorHeader {
             name: t.name.clone(),
             dtype: t.stored,
-            shape: t.shape.clone(),
+            shape: t.whole_shape(),
         };
         self.order.iter().map(|i| header(&self.plan.tensors[*i])).collect()
     }

@@ -10,7 +10,7 @@ use crate::recipe::Recipe;
 
 use super::piecewise::Piecewise;
 use super::shards::{Shard, TensorHeader, layout};
-use super::{Options, stream};
+use super::{Options, llava, stream};
 use crate::merge::{MergeError, Pool};
 
 /// A planned export: every file's tensors and sizes.
@@ -27,8 +27,9 @@ impl ExportPlan {
     /// Plans the export of `recipe`.
     pub fn of(recipe: &Recipe, pool: &Pool, options: &Options) -> Result<Self, MergeError> {
         let merge = Piecewise::new(recipe, pool)?;
-        let tensors = merge.tensors();
-        let config = merge.config();
+        let giver = pool.vision_giver();
+        let tensors = llava::headers(merge.tensors(), giver);
+        let config = llava::config(merge.config(), giver);
         let shards = layout(tensors, options.shard_size);
         let memory = stream::memory(&shards);
         Ok(Self { shards, config, memory })
@@ -54,7 +55,8 @@ pub(super) fn order<'a>(
 ) -> String {
     let mut order = format!("yosegi {}\n{recipe}\n", env!("CARGO_PKG_VERSION"));
     for model in models {
-        let _ = writeln!(order, "{} {} {}", model.reference(), model.stamp(), model.config().raw);
+        let whole = model.vision_config().map_or(&model.config().raw, |vision| &vision.raw);
+        let _ = writeln!(order, "{} {} {whole}", model.reference(), model.stamp());
     }
     for shard in shards {
         let names: Vec<&str> = shard.tensors.iter().map(|t| t.name.as_str()).collect();

@@ -2,11 +2,14 @@
 //! the exports and `device` execute a plan.
 //!
 //! `pool` holds the open checkpoints, `tensor_cache` what earlier candidates found out about each tensor, `resolve`
-//! makes the `planned` tensors of a recipe.
+//! makes the `planned` tensors of a recipe. `vision` and `vocabulary` have the
+//! rules for models of text and LLaVA models together.
 
 pub(crate) mod planned;
 pub(crate) mod pool;
 mod resolve;
 pub(crate) mod tensor_cache;
+mod vision;
+mod vocabulary;
 
 pub use pool::Pool;

@@ -25,7 +25,10 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PlannedTensor {
     pub(crate) name: String,
+    /// Shape of what is merged.
     pub(crate) shape: Vec<usize>,
+    /// Further rows, which are not merged.
+    pub(crate) rest: Option<Rest>,
     /// Layer group of the result.
     pub(crate) group: LayerGroup,
     /// Inputs in recipe order.
@@ -50,7 +53,28 @@ pub(crate) struct PlannedInput {
     pub(crate) tensor: String,
 }
 
+/// Rows of the vocabulary that not every model has. They follow the merged rows, as one model has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) input: PlannedInput,
+    pub(crate) rows: usize,
+}
+
 impl PlannedTensor {
+    /// Shape of the result.
+    pub(crate) fn whole_shape(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if let (Some(rows), Some(rest)) = (shape.first_mut(), &self.rest) {
+            *rows += rest.rows;
+        }
+        shape
+    }
+
+    /// Bytes of the result.
+    pub(crate) fn bytes(&self) -> usize {
+        self.stored.size() * self.whole_shape().iter().product::<usize>()
+    }
+
     /// The error for a merge in which `count` values are not finite.
     pub(crate) fn not_finite(&self, method: Method, count: usize) -> MergeError {
         MergeError::MadeNotFinite {
@@ -62,7 +86,7 @@ impl PlannedTensor {
         }
     }
 
-    /// Number of elements.
+    /// Number of elements that are merged.
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
     }

@@ -11,6 +11,7 @@ use crate::recipe::Recipe;
 
 use super::planned::{PlannedInput, PlannedTensor};
 use super::tensor_cache::TensorCache;
+use super::vocabulary::{self, LM_HEAD, has_vocabulary, stored_name, whole};
 use crate::merge::kernels::block::CHUNK_LEN;
 use crate::merge::kernels::exponents::ExponentRange;
 use crate::merge::kernels::finite;
@@ -33,6 +34,10 @@ pub struct Pool {
     config: ModelConfig,
     /// Cached facts by tensor name.
     caches: BTreeMap<String, TensorCache>,
+    /// Index of the model that gives the vision part, if there is one: the base, else the first that has one.
+    pub(super) giver: Option<usize>,
+    /// Shape of the rows of the vocabulary that all models have, if some have more. The giver's further rows follow.
+    pub(super) shared: Option<[usize; 2]>,
 }
 
 impl Pool {
@@ -122,6 +127,14 @@ impl Pool {
         let mut config = donor.config().clone();
         // A tied head is left out unless some input has its own head; then the tied inputs contribute their embeddings.
         config.tie_word_embeddings = !models.iter().any(|m| m.extent(LM_HEAD).is_some());
+        let giver = models.iter().position(|m| m.vision_config().is_some());
+        let shared = match giver {
+            Some(giver) => vocabulary::shared_rows(&models, giver)?,
+            None => None,
+        };
+        if let Some(giver) = giver {
+            vocabulary::take_over(&mut config, models[giver].config());
+        }
         let mut caches = BTreeMap::new();
         for model in &models {
             for (name, _) in tensor_shapes(model.config()).into_iter().chain(head(&config)) {
@@ -134,7 +147,18 @@ impl Pool {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let named = models.iter().enumerate().rev();
         let places = named.map(|(i, m)| (m.reference().to_owned(), i)).collect();
-        Ok(Self { id, models, places, has_base, retokenized: false, non_finite: false, config, caches })
+        Ok(Self {
+            id,
+            models,
+            places,
+            has_base,
+            retokenized: false,
+            non_finite: false,
+            config,
+            caches,
+            giver,
+            shared,
+        })
     }
 
     /// Checks that a tensor's values are finite in every model that has it, unless this was done before.
@@ -142,13 +166,16 @@ impl Pool {
         let Some(cache) = self.caches.get(name).filter(|cache| !cache.is_looked_at()) else { return Ok(()) };
         let mut all = Some(ExponentRange::NONE);
         for model in &self.models {
-            let Some(found) = view(model, name) else { continue };
+            let Some(found) = self.view_of(model, name) else { continue };
             let exponents = match check_finite(model, name, found) {
                 Err(MergeError::NotFinite { .. }) if self.non_finite => None,
                 found => found?,
             };
             // The combined range is only valid if each model has exponents.
             all = all.zip(exponents).map(|(a, b)| a.and(b));
+        }
+        if let Some((model, rest)) = self.rest_of(name).filter(|_| !self.non_finite) {
+            check_finite(model, name, rest)?;
         }
         cache.looked_at(all);
         Ok(())
@@ -169,7 +196,7 @@ impl Pool {
     pub(crate) fn release(&self, planned: &PlannedTensor) {
         for input in &planned.inputs {
             for model in &self.models {
-                if let Some(found) = view(model, &input.tensor) {
+                if let Some(found) = whole(model, &input.tensor) {
                     model.release(&found);
                 }
             }
@@ -182,19 +209,14 @@ impl Pool {
         &self.models[0]
     }
 
-    /// The base checkpoint, if there is one.
-    #[must_use]
-    pub fn into_base(mut self) -> Checkpoint {
-        self.models.swap_remove(0)
-    }
-
     /// The sources, in the order in which they were opened.
     #[must_use]
     pub fn sources(&self) -> &[Checkpoint] {
         &self.models[usize::from(self.has_base)..]
     }
 
-    /// Config of every merge of whole models of this pool: the base's, with a separate LM head if any model has one.
+    /// Config of every merge of whole models of this pool: the base's, with a separate LM head if any model has one, and
+    /// with the vision part and the vocabulary of the model that gives the vision part.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
@@ -213,13 +235,25 @@ impl Pool {
 
     /// The tensor of an input.
     pub(crate) fn view(&self, input: &PlannedInput) -> TensorView<'_> {
-        view(&self.models[input.model], &input.tensor).expect("the plan found it")
+        self.view_of(&self.models[input.model], &input.tensor).expect("the plan found it")
     }
 
     /// Like [`Self::view`], for a tensor that may be missing.
     pub(crate) fn find(&self, input: &PlannedInput) -> Result<TensorView<'_>, MergeError> {
         let model = &self.models[input.model];
-        view(model, &input.tensor).ok_or_else(|| misfit(model, self.base(), missing(&input.tensor)))
+        self.view_of(model, &input.tensor).ok_or_else(|| misfit(model, self.base(), missing(&input.tensor)))
+    }
+
+    /// A model's tensor. Of the vocabulary, the rows that all models have.
+    fn view_of<'a>(&'a self, model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
+        let found = whole(model, name)?;
+        match &self.shared {
+            Some(shape) if has_vocabulary(name) && found.shape[0] > shape[0] => {
+                let bytes = shape[0] * shape[1] * found.dtype.size();
+                Some(TensorView { shape, data: &found.data[..bytes], ..found })
+            }
+            _ => Some(found),
+        }
     }
 
     /// The name under which the model stores an input: a tied LM head is its embeddings.
@@ -240,19 +274,6 @@ impl Pool {
         let alike = planned.inputs.iter().all(|input| input.tensor == planned.name);
         self.caches.get(&planned.name).filter(|_| usual && alike)
     }
-}
-
-pub(crate) const LM_HEAD: &str = "lm_head.weight";
-const EMBEDDINGS: &str = "model.embed_tokens.weight";
-
-/// The name under which a model stores a tensor: a tied LM head is its embeddings.
-fn stored_name<'n>(model: &Checkpoint, name: &'n str) -> &'n str {
-    if name == LM_HEAD && model.extent(LM_HEAD).is_none() { EMBEDDINGS } else { name }
-}
-
-/// A model's tensor; for a tied LM head its embeddings.
-fn view<'a>(model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
-    model.tensor(stored_name(model, name))
 }
 
 /// Name and shape of the LM head that a merge with this config has, if any; tied models contribute their embeddings.

@@ -7,7 +7,7 @@ use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Origin, tensor_shapes};
 use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
 
 use super::planned::{ParamValues, Plan, PlannedInput, PlannedTensor};
-use super::pool::LM_HEAD;
+use super::vocabulary::LM_HEAD;
 use crate::merge::kernels::cast;
 use crate::merge::{MergeError, Pool, methods};
 
@@ -52,7 +52,7 @@ impl Pool {
             let Some(group) = LayerGroup::of_tensor(&name) else { continue };
             let planned = self.plan_tensor(recipe, &outline, (&name, group), (work, stored))?;
             // A base that only provides config and tokenizer need not match the merged models.
-            if planned.shape != shape {
+            if planned.whole_shape() != shape {
                 let first = planned.inputs.first().map_or(0, |f| f.model);
                 return Err(self.unlike(&planned, &shape, &self.models[first]));
             }
@@ -68,10 +68,10 @@ impl Pool {
         })
     }
 
-    /// Config of the merge: the donor's. If layers are moved, per-layer settings come from the slice's base, or without
+    /// Config of the merge: that of the pool. If layers are moved, per-layer settings come from the slice's base, or without
     /// a base from the slice's first model.
     fn config_of(&self, recipe: &Recipe, outline: &Outline) -> Result<ModelConfig, MergeError> {
-        let donor = self.base().config();
+        let donor = self.config();
         if recipe.slices.is_empty() && donor.num_hidden_layers == outline.layers() {
             return Ok(donor.clone());
         }
@@ -149,6 +149,7 @@ impl Pool {
         }
         Ok(PlannedTensor {
             name: name.to_owned(),
+            rest: self.planned_rest(name, &shape),
             shape,
             group,
             base: inputs.iter().position(|i| i.is_base),

@@ -14,6 +14,7 @@ pub(crate) use random_source::RandomSource;
 use crate::checkpoint::Dtype;
 use crate::recipe::{Method, Param};
 
+use super::kernels::cast;
 use super::kernels::group::{Group, Out};
 use super::kernels::selection::Selection;
 use super::methods::{self, Part, Problem, Rule, SumRule};
@@ -38,7 +39,9 @@ impl Pool {
         let inputs = planned.inputs.iter().map(|input| self.view(input)).collect();
         let group = Group { inputs, base: planned.base, shape: &planned.shape, work: planned.work };
         let hints = Hints { cache: self.cache(planned), large };
+        let (out, rest) = out.split_at_mut(planned.stored.size() * planned.len());
         let bad = merge(plan.method, planned, &group, hints, numbers, out);
+        self.copy_rest(planned, rest);
         // Checked before the result: a file that changed meanwhile may be why the method failed.
         self.intact(planned)?;
         let bad = bad.map_err(|Problem(problem)| MergeError::Method {
@@ -50,6 +53,18 @@ impl Pool {
             return Ok(());
         }
         Err(planned.not_finite(plan.method, bad))
+    }
+
+    /// Writes the rows after the merged ones, in the type in which the tensor is stored.
+    fn copy_rest(&self, planned: &PlannedTensor, out: &mut [u8]) {
+        let Some(rest) = self.rest(planned) else { return };
+        if rest.dtype == planned.stored {
+            out.copy_from_slice(rest.data);
+            return;
+        }
+        let mut values = vec![0.0; rest.len()];
+        rest.read_f32(0, &mut values);
+        cast::store(planned.stored, &values, out);
     }
 }
 

@@ -55,13 +55,37 @@ pub fn prepare(
         Some(spec) => align(recipe, spec, models, giver)?,
         None => models,
     };
-    put_template(chat, models)
+    let files = models.iter().position(|m| m.vision_config().is_some()).unwrap_or(0);
+    put_template(chat, models, files)
 }
 
-/// The models, with the chat template that `recipe` asks for set in the first.
-pub fn with_template(recipe: &Recipe, models: Vec<Checkpoint>) -> Result<Vec<Checkpoint>, MergeError> {
+/// Checks that the first `rows` rows of the vocabulary are the same tokens in `model` and `giver`. A model without a
+/// tokenizer is assumed to use the giver's.
+pub fn same_rows(model: &Checkpoint, giver: &Checkpoint, rows: usize) -> Result<(), MergeError> {
+    if model.tokenizer_json().is_err() || giver.tokenizer_json().is_err() {
+        return Ok(());
+    }
+    let (own, theirs) = (Tokens::read(model)?, Tokens::read(giver)?);
+    let Some((row, token)) = own.first_unlike(&theirs, rows) else { return Ok(()) };
+    Err(MergeError::Vocabulary {
+        model: model.reference().to_owned(),
+        problem: format!(
+            "row {row} of its vocabulary is the token {token:?}, but another one in {}, whose vocabulary the merge \
+             gets; a recipe merges by token with tokenizer = \"union\"",
+            giver.reference()
+        ),
+    })
+}
+
+/// The models, with the chat template that `recipe` asks for set in the one whose files the result gets: `files` is its
+/// index.
+pub fn with_template(
+    recipe: &Recipe,
+    models: Vec<Checkpoint>,
+    files: usize,
+) -> Result<Vec<Checkpoint>, MergeError> {
     let chat = template(recipe, &models)?;
-    put_template(chat, models)
+    put_template(chat, models, files)
 }
 
 fn template(recipe: &Recipe, models: &[Checkpoint]) -> Result<Option<String>, MergeError> {
@@ -71,11 +95,15 @@ fn template(recipe: &Recipe, models: &[Checkpoint]) -> Result<Option<String>, Me
     }
 }
 
-fn put_template(chat: Option<String>, mut models: Vec<Checkpoint>) -> Result<Vec<Checkpoint>, MergeError> {
+fn put_template(
+    chat: Option<String>,
+    mut models: Vec<Checkpoint>,
+    place: usize,
+) -> Result<Vec<Checkpoint>, MergeError> {
     if let Some(template) = chat
         && !models.is_empty()
     {
-        let donor = models.remove(0);
+        let donor = models.remove(place);
         let mut config = object(donor.file("tokenizer_config.json").as_deref());
         config.insert("chat_template".to_owned(), template.as_str().into());
         let files = BTreeMap::from([
@@ -85,7 +113,7 @@ fn put_template(chat: Option<String>, mut models: Vec<Checkpoint>) -> Result<Vec
             ("additional_chat_templates/default.jinja".to_owned(), None),
         ]);
         let config = donor.config().raw.clone();
-        models.insert(0, donor.replaced(&config, Vec::new(), files)?);
+        models.insert(place, donor.replaced(&config, Vec::new(), files)?);
     }
     Ok(models)
 }

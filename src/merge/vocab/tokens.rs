@@ -108,6 +108,17 @@ impl Tokens {
         self.ids.iter().map(|(token, id)| (*id, token.as_str())).collect()
     }
 
+    /// The first of the `rows` first rows that is not the same token in `other`, and this tokenizer's token there, else
+    /// the other's. Rows that both leave unused are the same.
+    pub(super) fn first_unlike(&self, other: &Self, rows: usize) -> Option<(u32, String)> {
+        let alone = |one: &Self, other: &Self| {
+            let unlike =
+                |(token, id): &(&String, &u32)| (**id as usize) < rows && other.ids.get(*token) != Some(*id);
+            one.ids.iter().filter(unlike).map(|(token, id)| (*id, token.clone())).min()
+        };
+        alone(self, other).or_else(|| alone(other, self))
+    }
+
     /// One row for each token, and one for each unused number below the highest.
     pub(super) fn rows(&self) -> usize {
         self.ids.values().max().map_or(0, |id| *id as usize + 1)
