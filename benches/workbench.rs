@@ -15,6 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use place::{PATIENCE, Place, Terminal};
+use yosegi::evaluate::ImageRef;
+use yosegi::workbench::recording::{RECORDED, Recording};
 
 /// A checkpoint shaped like Mistral 7B in the hub's cache: a true header, and a file of holes.
 fn large_model(home: &Path) -> std::io::Result<()> {
@@ -201,4 +203,51 @@ fn main() {
     let worst = format!("worst {:.0} ms", ms(times[19]));
     row("edited cell to three answers, median", ms(times[10]), "ms", Some(1000.0), &worst);
     row("memory of the workbench", memory(&terminal), "MB", Some(60.0), "");
+    drop(terminal);
+    pictures(&place);
+}
+
+/// Keys while pictures of twelve million points are made ready: each key goes to the next question, which has another.
+fn pictures(place: &Place) {
+    let mut recording = Recording::from_lines(RECORDED).expect("the bundled session");
+    let noise = image::RgbImage::from_fn(4000, 3000, |x, y| {
+        let n = (x ^ y.rotate_left(9)).wrapping_mul(0x9e37_79b1) >> 8;
+        [n as u8 & 63, (x / 16) as u8, (y / 12) as u8].into()
+    });
+    let first = place.path().join("0.jpg");
+    noise.save(&first).expect("a picture");
+    for answer in recording.answers.iter_mut().flat_map(|(_, answers)| &mut answers.answers) {
+        let path = place.path().join(format!("{}.jpg", answer.index));
+        if !path.exists() {
+            std::fs::hard_link(&first, &path).expect("the same picture again");
+        }
+        answer.images = vec![ImageRef { path: path.display().to_string(), width: 4000, height: 3000 }];
+    }
+    let session = place.path().join("pictures.jsonl");
+    std::fs::write(&session, recording.to_lines().expect("finite numbers")).expect("a session");
+    let session = session.display().to_string();
+    println!("in a session whose questions have pictures of 4000x3000");
+    let plain: &[(&str, &str)] = &[];
+    let foot = [("\x1b[16t", "\x1b[6;20;10t"), ("\x1b[c", "\x1b[?62;4c")];
+    for (protocol, replies) in [("half blocks", plain), ("sixel", &foot)] {
+        let set = [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")];
+        let arguments = ["replay", &session, "--speed", "100000"];
+        let mut terminal = Terminal::answering(place.path(), &arguments, (40, 120), &set, replies);
+        terminal.shows("replay ended");
+        terminal.press("4");
+        terminal.shows("train-0000 (");
+        let mut times: Vec<Duration> = (0..100)
+            .map(|i| {
+                let (key, next) = if i / 20 % 2 == 0 { ("j", i % 20 + 1) } else { ("k", 19 - i % 20) };
+                terminal.press(key);
+                let shown = quick(&terminal, |s| s.contains(&format!("train-{next:04} (")));
+                thread::sleep(Duration::from_millis(40));
+                shown
+            })
+            .collect();
+        times.sort();
+        let more = format!("median {:.1} ms, worst {:.1} ms", ms(times[50]), ms(times[99]));
+        row(&format!("key to frame, {protocol}, 99th of 100"), ms(times[98]), "ms", Some(16.0), &more);
+        row(&format!("memory, {protocol}"), memory(&terminal), "MB", None, "");
+    }
 }

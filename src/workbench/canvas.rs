@@ -148,19 +148,16 @@ impl<'a> Canvas<'a> {
 
     /// Draws a picture. One that is not ready yet is named in its place.
     pub fn picture(&mut self, placed: Placed) {
-        match &placed.encoded {
-            Some(encoded) => {
-                let Rect { x, y, .. } = placed.area;
-                for at in encoded.cells.area().positions() {
-                    if let Some(cell) = self.buffer.cell_mut((x + at.x, y + at.y)) {
-                        cell.clone_from(&encoded.cells[at]);
-                    }
+        if let Some(encoded) = &placed.encoded {
+            let Rect { x, y, .. } = placed.area;
+            for at in encoded.cells.area().positions() {
+                if let Some(cell) = self.buffer.cell_mut((x + at.x, y + at.y)) {
+                    cell.clone_from(&encoded.cells[at]);
                 }
             }
-            None => {
-                let tone = if placed.bad { Tone::Warn } else { Tone::Dim };
-                self.paragraph(placed.area, &placed.alternative, self.theme.tone(tone));
-            }
+        } else {
+            let tone = if placed.bad { Tone::Warn } else { Tone::Dim };
+            self.paragraph(placed.area, &placed.alternative, self.theme.tone(tone));
         }
         self.pictures.push(placed);
     }
@@ -168,10 +165,8 @@ impl<'a> Canvas<'a> {
     /// Takes away the pictures under `area` that lie over their cells: what is drawn there would be hidden. They are
     /// named instead. Pictures made of cells are overwritten as text is.
     fn cover(&mut self, area: Rect) {
-        let over = |p: &Placed| match &p.encoded {
-            Some(encoded) => matches!(encoded.sent, Sent::Over(_)) && p.area.intersects(area),
-            None => false,
-        };
+        let lies = |p: &Placed| p.encoded.as_ref().is_some_and(|e| matches!(e.sent, Sent::Over(_)));
+        let over = |p: &Placed| lies(p) && p.area.intersects(area);
         let (covered, left) = std::mem::take(&mut self.pictures).into_iter().partition(over);
         self.pictures = left;
         for placed in covered {

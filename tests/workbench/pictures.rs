@@ -24,7 +24,7 @@ const OF_ITERM2: &[u8] = b"\x1b]1337;";
 const COLOURS: &[(&str, &str)] = &[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")];
 
 /// Four fields: red and green above, blue and white below.
-fn four(width: u32, height: u32) -> RgbImage {
+pub fn four(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| match (2 * x < width, 2 * y < height) {
         (true, true) => [200, 30, 30].into(),
         (false, true) => [30, 160, 30].into(),
@@ -34,7 +34,7 @@ fn four(width: u32, height: u32) -> RgbImage {
 }
 
 /// The bundled session, each of whose questions has this picture.
-fn session(place: &Place, picture: &Path, (width, height): (u32, u32)) -> String {
+pub fn session(place: &Place, picture: &Path, (width, height): (u32, u32)) -> String {
     let mut recording = Recording::from_lines(RECORDED).expect("the bundled session");
     let image = ImageRef { path: picture.display().to_string(), width, height };
     let answers = recording.answers.iter_mut().map(|(_, answers)| answers).chain(&mut recording.tried);

@@ -5,9 +5,12 @@ use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use portable_pty::CommandBuilder;
 use yosegi::workbench::messages;
 
-use super::place::{PATIENCE, Place};
+use super::manners::find;
+use super::pictures;
+use super::place::{PATIENCE, Place, Terminal};
 
 /// A tmux server of this test's own with one window.
 struct Tmux {
@@ -88,6 +91,57 @@ fn every_pane_at_every_size_inside_tmux() {
         tmux.keys(&["Escape"]);
         tmux.until("closed", |s| s.trim_end().ends_with("q quit"));
     }
+}
+
+/// Ends the server at this socket.
+struct Server(std::path::PathBuf);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").arg("-S").arg(&self.0).arg("kill-server").output();
+    }
+}
+
+/// tmux in a terminal that replies like a kitty, with or without leave to pass sequences through.
+fn in_a_kitty(place: &Place, passthrough: &str) -> Option<(Terminal, Server)> {
+    Command::new("tmux").arg("-V").output().ok()?;
+    let picture = place.path().join("four.png");
+    pictures::four(64, 48).save(&picture).expect("a picture");
+    let session = pictures::session(place, &picture, (64, 48));
+    let config = place.path().join("tmux.conf");
+    std::fs::write(&config, format!("set -g allow-passthrough {passthrough}\n")).expect("a config");
+    let mut command = CommandBuilder::new("tmux");
+    let socket = place.path().join("tmux.socket");
+    let program = format!("{} replay {session} --speed 100000", env!("CARGO_BIN_EXE_yosegi"));
+    command.args(["-S", &socket.display().to_string(), "-f", &config.display().to_string()]);
+    command.args(["new-session", &program]);
+    let replies = [
+        ("\x1b_Gi=31", "\x1b_Gi=31;OK\x1b\\"),
+        ("\x1b[>q", "\x1bP>|kitty(0.40.0)\x1b\\"),
+        ("\x1b[>c", "\x1b[>1;4000;40c"),
+        ("\x1b[c", "\x1b[?62;c"),
+    ];
+    let set = [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")];
+    let mut terminal = Terminal::run_answering(place.path(), command, (40, 120), &set, &replies);
+    terminal.shows("replay ended");
+    terminal.press("4");
+    terminal.shows("train-0000");
+    Some((terminal, Server(socket)))
+}
+
+#[test]
+fn a_kitty_around_tmux_is_reached_only_where_tmux_allows_it() {
+    let place = Place::new();
+    let Some((mut terminal, _server)) = in_a_kitty(&place, "on") else { return };
+    terminal.until("sent", |_| find(&terminal.raw(), b"a=T,U=1").is_some());
+    terminal.cells("letters stand for it", |s| s.contents().contains('\u{10eeee}'));
+    terminal.press("q");
+    terminal.until("forgotten", |_| find(&terminal.raw(), b"a=d,d=I,i=").is_some());
+    let place = Place::new();
+    let Some((terminal, _server)) = in_a_kitty(&place, "off") else { return };
+    terminal.cells("half blocks", |s| s.contents().contains('▀') || s.contents().contains('▄'));
+    assert_eq!(find(&terminal.raw(), b"a=T,U=1"), None);
+    assert_eq!(find(&terminal.raw(), b"_Gi=31"), None);
 }
 
 #[test]

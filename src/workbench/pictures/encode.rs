@@ -63,7 +63,7 @@ impl Encoded {
 pub fn encode(
     points: &RgbImage,
     size: (u16, u16),
-    graphics: &Graphics,
+    graphics: Graphics,
     number: u8,
 ) -> anyhow::Result<Encoded> {
     let area = Rect::new(0, 0, size.0, size.1);
@@ -92,7 +92,9 @@ pub fn encode(
             // The library puts the data before the first letter.
             let first = cells.content[0].symbol();
             let at = first.find(PLACEHOLDER).unwrap_or(first.len());
-            let (data, letters) = (first[..at].to_owned(), first[at..].to_owned());
+            // The terminal fits the picture into its cells, even if they are of another size than it said.
+            let fitted = format!("U=1,c={},r={},", size.0, size.1);
+            let (data, letters) = (first[..at].replacen("U=1,", &fitted, 1), first[at..].to_owned());
             cells.content[0].set_symbol(&letters);
             for cell in &mut cells.content {
                 // The letters are one cell wide, and so is what is written over them.
@@ -158,7 +160,7 @@ mod tests {
     fn made(protocol: Protocol, through_tmux: bool) -> Encoded {
         let graphics =
             Graphics { protocol, cell: (10, 20), through_tmux, depth: Depth::True, wide_ids: false };
-        encode(&points(), (4, 2), &graphics, 7).unwrap()
+        encode(&points(), (4, 2), graphics, 7).unwrap()
     }
 
     #[test]
@@ -171,7 +173,7 @@ mod tests {
             assert_eq!(cells[(x, 0)].bg, if left { red } else { blue });
             assert_eq!(cells[(x, 1)].bg, if left { blue } else { red });
         }
-        let one = encode(&points(), (2, 1), &Graphics::blocks(Depth::Ansi256), 1).unwrap().cells;
+        let one = encode(&points(), (2, 1), Graphics::blocks(Depth::Ansi256), 1).unwrap().cells;
         assert!(one.content.iter().all(|c| matches!(c.fg, Color::Indexed(_)) && "▀▄".contains(c.symbol())));
     }
 
@@ -179,14 +181,14 @@ mod tests {
     fn kitty_is_sent_the_points_once_and_letters_stand_for_them() {
         let encoded = made(Protocol::Kitty, false);
         let Sent::Before { id: 7, data } = &encoded.sent else { panic!("{:?}", encoded.sent) };
-        assert!(data.starts_with("\x1b_Gq=2,i=7,a=T,U=1,f=32,o=z,t=d,s=40,v=40,"), "{data}");
+        assert!(data.starts_with("\x1b_Gq=2,i=7,a=T,U=1,c=4,r=2,f=32,o=z,t=d,s=40,v=40,"), "{data}");
         assert!(data.ends_with("\x1b\\") && !data.contains(PLACEHOLDER));
         for cell in &encoded.cells.content {
             assert!(cell.symbol().starts_with(PLACEHOLDER) && cell.fg == Color::Indexed(7), "{cell:?}");
         }
         let graphics =
             Graphics { protocol: Protocol::Kitty, wide_ids: true, ..Graphics::blocks(Depth::True) };
-        let largest = encode(&points(), (72, 32), &graphics, 255).unwrap();
+        let largest = encode(&points(), (72, 32), graphics, 255).unwrap();
         assert!(
             largest.cells.content.iter().all(|c| c.cell_width() == 1 && matches!(c.fg, Color::Rgb(0, ..)))
         );

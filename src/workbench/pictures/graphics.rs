@@ -49,12 +49,6 @@ impl Graphics {
     pub const fn screenshot(cell: (u16, u16)) -> Self {
         Self { protocol: Protocol::Screenshot, cell, ..Self::blocks(Depth::True) }
     }
-
-    /// Whether a picture lies over the cells instead of consisting of them.
-    #[must_use]
-    pub const fn lies_over_cells(&self) -> bool {
-        matches!(self.protocol, Protocol::Sixel | Protocol::Iterm2 | Protocol::Screenshot)
-    }
 }
 
 /// The user's setting (`YOSEGI_PICTURES`).

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use image::RgbImage;
@@ -58,35 +58,26 @@ struct Loader {
 
 impl Loader {
     fn run(&mut self, deliver: impl Fn(Loaded) -> bool) {
-        let mut list = match self.wanted.recv() {
-            Ok(list) => list,
-            Err(_) => return,
-        };
-        loop {
+        while let Ok(mut list) = self.wanted.recv() {
             // The newest list is what the screen shows.
-            loop {
-                match self.wanted.try_recv() {
-                    Ok(newer) => list = newer,
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
+            while let Some(key) = self.next_of(&mut list) {
+                let outcome = self.load(&key, list.graphics);
+                if !deliver(Loaded { graphics: list.graphics, key, outcome }) {
+                    return;
                 }
-            }
-            if list.keys.is_empty() {
-                match self.wanted.recv() {
-                    Ok(newer) => list = newer,
-                    Err(_) => return,
-                }
-                continue;
-            }
-            let key = list.keys.remove(0);
-            let outcome = self.load(&key, &list.graphics);
-            if !deliver(Loaded { graphics: list.graphics, key, outcome }) {
-                return;
             }
         }
     }
 
-    fn load(&mut self, key: &PictureKey, graphics: &Graphics) -> Result<Arc<Encoded>, String> {
+    /// The next picture of the newest list.
+    fn next_of(&self, list: &mut Wanted) -> Option<PictureKey> {
+        while let Ok(newer) = self.wanted.try_recv() {
+            *list = newer;
+        }
+        (!list.keys.is_empty()).then(|| list.keys.remove(0))
+    }
+
+    fn load(&mut self, key: &PictureKey, graphics: Graphics) -> Result<Arc<Encoded>, String> {
         let points = self.points(&key.source)?;
         self.next = self.next % u8::MAX + 1;
         encode(&points, (key.columns, key.rows), graphics, self.next)

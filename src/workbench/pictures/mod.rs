@@ -64,8 +64,8 @@ pub struct Pictures {
 impl Pictures {
     /// How pictures are shown; `None` for not at all.
     #[must_use]
-    pub const fn graphics(&self) -> Option<&Graphics> {
-        self.graphics.as_ref()
+    pub const fn graphics(&self) -> Option<Graphics> {
+        self.graphics
     }
 
     /// Shows pictures in another way. What was made ready for the earlier way is dropped.

@@ -68,7 +68,7 @@ fn load(app: &mut App, size: (u16, u16)) {
         let read = PictureSource::from_text(&key.source, Path::new("/")).and_then(|s| s.read());
         let outcome = read.map_err(|why| why.to_string()).map(|p| {
             let points = RgbImage::from_raw(p.width, p.height, p.rgb).unwrap();
-            encode(&points, (key.columns, key.rows), &wanted.graphics, number).unwrap().into()
+            encode(&points, (key.columns, key.rows), wanted.graphics, number).unwrap().into()
         });
         app.pictures.take(Loaded { graphics: wanted.graphics, key, outcome });
     }
