@@ -19,7 +19,12 @@ fn seen(bytes: &[u8]) -> String {
     let mut rest = String::from_utf8_lossy(bytes).into_owned();
     while let Some(at) = rest.find('\x1b') {
         text.push_str(&rest[..at]);
-        let end = rest[at..].find(|c: char| c.is_ascii_alphabetic()).map_or(rest.len(), |e| at + e + 1);
+        // Strings, such as questions to the terminal, have an end of their own.
+        let end = match rest[at..].chars().nth(1) {
+            Some('_' | 'P') => rest[at..].find("\x1b\\").map(|e| at + e + 2),
+            _ => rest[at..].find(|c: char| c.is_ascii_alphabetic()).map(|e| at + e + 1),
+        };
+        let end = end.unwrap_or(rest.len());
         rest = rest.split_off(end);
     }
     text + &rest

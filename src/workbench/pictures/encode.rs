@@ -35,9 +35,11 @@ pub struct Encoded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sent {
     Nothing,
-    /// Once, before the cells that show it: the picture under its number.
+    /// Once, before the cells that show it: the picture under its number. Numbers are used again; `stamp` tells the
+    /// pictures apart.
     Before {
         id: u32,
+        stamp: u64,
         data: String,
     },
     /// At the picture's place, over the cells.
@@ -56,7 +58,7 @@ impl Encoded {
     }
 }
 
-/// Encodes a picture for `size` cells. `number` (1 to 255) tells it from other pictures of this process.
+/// Encodes a picture for `size` cells. `stamp` tells it from other pictures of this process.
 ///
 /// # Errors
 /// The library can't encode it.
@@ -64,7 +66,7 @@ pub fn encode(
     points: &RgbImage,
     size: (u16, u16),
     graphics: Graphics,
-    number: u8,
+    stamp: u64,
 ) -> anyhow::Result<Encoded> {
     let area = Rect::new(0, 0, size.0, size.1);
     let mut cells = Buffer::empty(area);
@@ -85,6 +87,7 @@ pub fn encode(
             Sent::Nothing
         }
         Protocol::Kitty => {
+            let number = (stamp % 255) as u8 + 1;
             let id = id(graphics.wide_ids, number);
             let made =
                 Kitty::new(fit(graphics.cell), wanted, id, graphics.through_tmux, true).map_err(failed)?;
@@ -103,7 +106,7 @@ pub fn encode(
                     cell.fg = Color::Indexed(number);
                 }
             }
-            Sent::Before { id, data }
+            Sent::Before { id, stamp, data }
         }
         Protocol::Sixel => Sent::Over(Sixel::new(fit(graphics.cell), wanted, false).map_err(failed)?.data),
         Protocol::Iterm2 => Sent::Over(Iterm2::new(fit(graphics.cell), wanted, false).map_err(failed)?.data),
@@ -160,7 +163,7 @@ mod tests {
     fn made(protocol: Protocol, through_tmux: bool) -> Encoded {
         let graphics =
             Graphics { protocol, cell: (10, 20), through_tmux, depth: Depth::True, wide_ids: false };
-        encode(&points(), (4, 2), graphics, 7).unwrap()
+        encode(&points(), (4, 2), graphics, 6).unwrap()
     }
 
     #[test]
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn kitty_is_sent_the_points_once_and_letters_stand_for_them() {
         let encoded = made(Protocol::Kitty, false);
-        let Sent::Before { id: 7, data } = &encoded.sent else { panic!("{:?}", encoded.sent) };
+        let Sent::Before { id: 7, data, .. } = &encoded.sent else { panic!("{:?}", encoded.sent) };
         assert!(data.starts_with("\x1b_Gq=2,i=7,a=T,U=1,c=4,r=2,f=32,o=z,t=d,s=40,v=40,"), "{data}");
         assert!(data.ends_with("\x1b\\") && !data.contains(PLACEHOLDER));
         for cell in &encoded.cells.content {
@@ -188,7 +191,7 @@ mod tests {
         }
         let graphics =
             Graphics { protocol: Protocol::Kitty, wide_ids: true, ..Graphics::blocks(Depth::True) };
-        let largest = encode(&points(), (72, 32), graphics, 255).unwrap();
+        let largest = encode(&points(), (72, 32), graphics, 254).unwrap();
         assert!(
             largest.cells.content.iter().all(|c| c.cell_width() == 1 && matches!(c.fg, Color::Rgb(0, ..)))
         );

@@ -52,8 +52,8 @@ struct Loader {
     wanted: Receiver<Wanted>,
     /// Pictures read lately, the latest last.
     read: VecDeque<(String, Result<Arc<RgbImage>, String>)>,
-    /// Number of the picture encoded last.
-    next: u8,
+    /// How many pictures were encoded.
+    next: u64,
 }
 
 impl Loader {
@@ -79,7 +79,7 @@ impl Loader {
 
     fn load(&mut self, key: &PictureKey, graphics: Graphics) -> Result<Arc<Encoded>, String> {
         let points = self.points(&key.source)?;
-        self.next = self.next % u8::MAX + 1;
+        self.next += 1;
         encode(&points, (key.columns, key.rows), graphics, self.next)
             .map(Arc::new)
             .map_err(|why| why.to_string())

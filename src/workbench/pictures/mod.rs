@@ -57,8 +57,8 @@ pub struct Pictures {
     order: Vec<PictureKey>,
     /// What the loader was last asked for.
     asked: Vec<PictureKey>,
-    /// kitty's numbers of pictures that are no longer kept.
-    dropped: Vec<u32>,
+    /// Stamps of kitty's pictures that are no longer kept.
+    dropped: Vec<u64>,
 }
 
 impl Pictures {
@@ -133,16 +133,16 @@ impl Pictures {
         Some(Wanted { graphics, keys: missing })
     }
 
-    /// kitty's numbers of pictures that the terminal may forget.
-    pub fn take_dropped(&mut self) -> Vec<u32> {
+    /// Stamps of kitty's pictures that the terminal may forget.
+    pub fn take_dropped(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.dropped)
     }
 
     fn drop_one(&mut self, key: &PictureKey) {
         if let Some(Ok(encoded)) = self.ready.remove(key)
-            && let Sent::Before { id, .. } = encoded.sent
+            && let Sent::Before { stamp, .. } = encoded.sent
         {
-            self.dropped.push(id);
+            self.dropped.push(stamp);
         }
     }
 }

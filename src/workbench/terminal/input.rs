@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,11 +17,15 @@ use crate::workbench::event::AppEvent;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a lone Escape is held back, since it may be the beginning of a reply.
 const HOLD: Duration = Duration::from_millis(30);
+/// How often the thread looks whether it is still in place.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long a reply through tmux may take after tmux's own.
 const BEHIND_TMUX: Duration = Duration::from_secs(1);
 
 /// The terminal, while the pipe stands in for it; -1 otherwise.
 static TERMINAL: AtomicI32 = AtomicI32::new(-1);
+/// How often the pipe was put in place.
+static TIMES: AtomicU64 = AtomicU64::new(0);
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,22 +78,27 @@ pub fn ask(who: Ask, events: Sender<AppEvent>) -> io::Result<()> {
     // SAFETY: two open files; the second is replaced.
     check(unsafe { libc::dup2(pipe.as_raw_fd(), libc::STDIN_FILENO) })?;
     TERMINAL.store(terminal.try_clone()?.into_raw_fd(), Ordering::SeqCst);
-    let mut filter = Filter { terminal: terminal.into(), keys, replies: Replies::default(), events, who };
+    let time = TIMES.fetch_add(1, Ordering::SeqCst) + 1;
+    let replies = Replies::default();
+    let mut filter = Filter { terminal: terminal.into(), keys, replies, events, who, time };
     let work = move || {
         let whole = filter.run().is_ok();
         // What was typed and is not read yet would be lost with the pipe.
         let start = Instant::now();
-        while whole && unread(pipe.as_raw_fd()) > 0 && start.elapsed() < PATIENCE {
+        while whole && filter.is_in_place() && unread(pipe.as_raw_fd()) > 0 && start.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(1));
         }
-        give_back();
-        // The pipe's end wakes the reader of keys, which then reads the terminal.
+        if filter.is_in_place() {
+            give_back();
+        }
+        // A reader of keys that waits for the end of a sequence gets the pipe's end.
         drop(filter);
     };
     if let Err(why) = thread::Builder::new().name("replies".into()).spawn(work) {
         give_back();
         return Err(why);
     }
+    look_again();
     let mut out = io::stdout().lock();
     out.write_all(who.query().as_bytes())?;
     out.flush()
@@ -104,7 +113,15 @@ pub fn give_back() {
             libc::dup2(terminal, libc::STDIN_FILENO);
             libc::close(terminal);
         }
+        look_again();
     }
+}
+
+/// Makes the reader of keys look at standard input again. It sleeps until something happens to the file that was there;
+/// the signal of a new size wakes it.
+fn look_again() {
+    // SAFETY: a signal to this process, which has a handler or ignores it.
+    unsafe { libc::raise(libc::SIGWINCH) };
 }
 
 /// Waits a short time for replies that are on their way, so that they do not reach whoever reads the terminal next.
@@ -122,17 +139,28 @@ struct Filter {
     replies: Replies,
     events: Sender<AppEvent>,
     who: Ask,
+    /// The value of [`TIMES`] while it stands there.
+    time: u64,
 }
 
 impl Filter {
+    /// Whether the pipe stands in for the terminal: another thread may have given standard input back.
+    fn is_in_place(&self) -> bool {
+        TERMINAL.load(Ordering::SeqCst) >= 0 && TIMES.load(Ordering::SeqCst) == self.time
+    }
+
     /// Returns when the last reply has come or is no longer waited for.
     fn run(&mut self) -> io::Result<()> {
         let mut until = Instant::now() + PATIENCE;
         let mut bytes = [0; 1024];
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let wait = if self.replies.holds() { HOLD } else { left };
-            if !readable(self.terminal.as_raw_fd(), wait)? {
+            let wait = if self.replies.holds() { HOLD } else { left.min(LOOK) };
+            let ready = readable(self.terminal.as_raw_fd(), wait)?;
+            if !self.is_in_place() {
+                return Ok(());
+            }
+            if !ready {
                 self.keys.write_all(&self.replies.let_go())?;
                 if Instant::now() >= until {
                     return Ok(());

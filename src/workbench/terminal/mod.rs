@@ -50,8 +50,8 @@ pub struct Frame {
     pub pictures: Vec<Placed>,
     /// Pictures are sent through tmux.
     pub through_tmux: bool,
-    /// kitty's numbers of pictures that the terminal may forget.
-    pub dropped: Vec<u32>,
+    /// Stamps of kitty's pictures that the terminal may forget.
+    pub dropped: Vec<u64>,
 }
 
 /// The frame that the terminal shows, and the next one.

@@ -11,9 +11,16 @@ use ratatui::layout::Rect;
 use crate::workbench::pictures::Placed;
 use crate::workbench::pictures::encode::{Encoded, Sent, forget};
 
-/// kitty's numbers of the pictures that the terminal holds, and whether they were sent through tmux. Whoever restores
-/// the terminal, on whichever thread, makes it forget them.
-static HELD: Mutex<Vec<(u32, bool)>> = Mutex::new(Vec::new());
+/// A picture that the terminal holds by kitty's protocol.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    id: u32,
+    stamp: u64,
+    through_tmux: bool,
+}
+
+/// The pictures that the terminal holds. Whoever restores the terminal, on whichever thread, makes it forget them.
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
 /// The pictures of the frame that the terminal shows.
 #[derive(Debug, Default)]
@@ -49,11 +56,13 @@ impl OnScreen {
     pub fn send(&self, placed: &[Placed], through_tmux: bool, out: &mut impl Write) -> io::Result<()> {
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         for encoded in placed.iter().filter_map(|p| p.encoded.as_ref()) {
-            if let Sent::Before { id, data } = &encoded.sent
-                && !held.iter().any(|(known, _)| known == id)
+            if let Sent::Before { id, stamp, data } = &encoded.sent
+                && !held.iter().any(|known| known.stamp == *stamp)
             {
+                // It replaces an earlier picture of its number.
                 out.write_all(data.as_bytes())?;
-                held.push((*id, through_tmux));
+                held.retain(|known| known.id != *id);
+                held.push(Held { id: *id, stamp: *stamp, through_tmux });
             }
         }
         Ok(())
@@ -91,12 +100,12 @@ fn lying(placed: &[Placed]) -> impl Iterator<Item = (Rect, &Arc<Encoded>, &str)>
 ///
 /// # Errors
 /// The terminal can't be written.
-pub fn forget_some(ids: &[u32], out: &mut impl Write) -> io::Result<()> {
+pub fn forget_some(stamps: &[u64], out: &mut impl Write) -> io::Result<()> {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    for (id, through_tmux) in held.iter().filter(|(id, _)| ids.contains(id)) {
-        forget(*id, *through_tmux, out)?;
+    for known in held.iter().filter(|known| stamps.contains(&known.stamp)) {
+        forget(known.id, known.through_tmux, out)?;
     }
-    held.retain(|(id, _)| !ids.contains(id));
+    held.retain(|known| !stamps.contains(&known.stamp));
     Ok(())
 }
 
@@ -107,8 +116,8 @@ pub fn forget_some(ids: &[u32], out: &mut impl Write) -> io::Result<()> {
 /// The terminal can't be written.
 pub fn forget_all(out: &mut impl Write) -> io::Result<()> {
     let Ok(mut held) = HELD.try_lock() else { return Ok(()) };
-    for (id, through_tmux) in held.drain(..) {
-        forget(id, through_tmux, out)?;
+    for known in held.drain(..) {
+        forget(known.id, known.through_tmux, out)?;
     }
     Ok(())
 }

@@ -52,10 +52,13 @@ impl App {
                 });
                 answers.insert(self.column_name(*who), fields);
             }
-            let row = json!({
+            let mut row = json!({
                 "index": any.index, "id": any.id, "question": any.question, "gold": any.gold,
                 "answers": Value::Object(answers),
             });
+            if !any.images.is_empty() {
+                row["images"] = json!(any.images);
+            }
             // Writing to a `String` can't fail.
             let _ = writeln!(out, "{row}");
         }
