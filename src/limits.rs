@@ -128,6 +128,9 @@ limits! {
     PICTURE_MEMORY: u64 = 512 * MIB, "512 MiB",
         "Bytes that a decoder of pictures may ask for",
         "The largest picture at 8 bytes a pixel.";
+    VISION_PATCHES: usize = 4096, "4,096",
+        "Patches that a vision tower cuts a picture into",
+        "Every patch attends to every other; published towers have up to 1,024.";
     POPULATION: usize = 10_000, "10,000",
         "`search.population`, also as restarts make it grow",
         "Every candidate is a model that answers all questions; optimisers keep a row for each.";

@@ -11,6 +11,7 @@
 //! | `text` | tokenizer, chat template, text as tokens arrive |
 //! | `decoding` | generation and likelihoods: batches, sampler, beam search |
 //! | `model` | weights, the path of blocks, the forward pass: one code path for all devices |
+//! | `vision` | from a picture to rows of a prompt: a LLaVA model's processor, tower and projector |
 //! | `backend` | the operations of each device: CPU, CUDA, candle |
 //!
 //! A model family is a row of `checkpoint::config::family`, from which `shape` and `model::load` follow; a backend is
@@ -35,6 +36,7 @@ mod shape;
 mod tests;
 mod text;
 mod unit_outputs;
+mod vision;
 
 pub use crate::task::{Decoding, EarlyStopping};
 pub use decoder::Decoder;
@@ -49,3 +51,4 @@ pub(crate) use model::MakeTensor;
 pub use path::{PathModel, PathStep};
 pub use text::{ChatTemplate, Continuation, IMAGE_MARK, Message, Reader, TextStream, Tokenizer};
 pub use unit_outputs::StepUnits;
+pub use vision::VisionModel;

@@ -4,6 +4,7 @@ Made with Pillow 13.0.0, numpy 2.4.6 and transformers 5.24.0:
   python3 -m venv /tmp/reference && /tmp/reference/bin/pip install pillow numpy transformers==5.24.0
   /tmp/reference/bin/python tests/golden/pictures/make.py
 `expected.json` names each picture's width and height, `expected.z` holds their pixels one after another (zlib).
+`resized.json` lists picture, width, height and Pillow's number of a filter; `resized.z` holds what Pillow makes of them.
 """
 
 import json
@@ -160,6 +161,15 @@ def main():
         pixels += picture.tobytes()
     (HERE / "expected.json").write_text(json.dumps(sizes, indent=0) + "\n")
     (HERE / "expected.z").write_bytes(zlib.compress(pixels, 9))
+    cases, pixels = [], b""
+    for name in ("rgb.png", "palette.png"):
+        picture = load_image(str(FILES / name))
+        for size in ((12, 8), (23, 5), (9, 17), (31, 40)):
+            for filter in range(6):
+                cases.append([name, *size, filter])
+                pixels += picture.resize(size, resample=filter).tobytes()
+    (HERE / "resized.json").write_text(json.dumps(cases) + "\n")
+    (HERE / "resized.z").write_bytes(zlib.compress(pixels, 9))
 
 
 if __name__ == "__main__":
