@@ -1,139 +1,316 @@
-//! Pictures are read as transformers' `load_image` reads them, to the bit but for JPEG's arithmetic, and bad ones are
-//! refused in one sentence. The pictures and what Pillow makes of them: `tests/golden/pictures/make.py`.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Tasks about pictures from end to end, on the random LLaVA models of `tests/golden/llava`: a session sees each picture
+//! once, goes on after a kill as if nobody had disturbed it, and does not begin with a picture that can't be used.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Cursor};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Output, Stdio};
+use std::sync::atomic::AtomicBool;
 
-use yosegi::picture::{Picture, PictureSource};
+use base64::Engine as _;
+use image::{ImageFormat, Rgb, RgbImage};
+use yosegi::evaluate::{EvalRequest, EvalSetup, Evaluator, SplitQuestions, SplitResult, Target, TaskSpec};
+use yosegi::recipe::{Method, Recipe};
+use yosegi::session::Home;
+use yosegi::session::journal::Reader;
+use yosegi::session::protocol::{Event, Split};
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/pictures")
+/// Pictures of the task below: four of the training questions, three of the held-out ones, one of them in both.
+const PICTURES: u64 = 6;
+
+fn model(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llava").join(name);
+    folder.to_str().unwrap().to_owned()
 }
 
-/// Every picture by name, as Pillow reads it.
-fn expected() -> BTreeMap<String, Picture> {
-    let sizes: BTreeMap<String, (u32, u32)> =
-        serde_json::from_str(&fs::read_to_string(golden().join("expected.json")).unwrap()).unwrap();
-    let mut pixels = Vec::new();
-    let packed = fs::File::open(golden().join("expected.z")).unwrap();
-    flate2::read::ZlibDecoder::new(packed).read_to_end(&mut pixels).unwrap();
-    let mut rest = pixels.as_slice();
-    let mut next = |(width, height): (u32, u32)| {
-        let (rgb, left) = rest.split_at((width * height * 3) as usize);
-        rest = left;
-        Picture { width, height, rgb: rgb.to_vec() }
+fn picture(shade: u8) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    let picture = RgbImage::from_fn(23, 17, |x, y| Rgb([shade, (x * 11) as u8, (y * 15) as u8 ^ shade]));
+    picture.write_to(&mut out, ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+fn url(bytes: &[u8]) -> String {
+    format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+}
+
+const TASK: &str = "name = 'seen'\nimage = 'image'\nprompt = \"{% for i in range(images) %}<image>{% endfor %} w{{ n }}\"\n\
+    question = 'w{{ n }}'\nmax_new_tokens = 6\nscorer = 'exact_match'\nlanguage = 'none'\n\
+    [train]\ndata = 'train.jsonl'\n[test]\ndata = 'test.jsonl'\n";
+
+/// Writes a task with pictures in files (train) and in `data:` URLs (test).
+fn write_task(folder: &Path) {
+    let row = |n: usize, image: serde_json::Value| {
+        serde_json::json!({ "n": n, "answer": "w3", "image": image }).to_string() + "\n"
     };
-    let out = sizes.into_iter().map(|(name, size)| (name, next(size))).collect();
-    assert!(rest.is_empty());
-    out
+    for shade in 0..4 {
+        std::fs::write(folder.join(format!("{shade}.png")), picture(60 * shade)).unwrap();
+    }
+    let train = (0..4).map(|i| row(i, format!("{i}.png").into())).collect::<String>();
+    std::fs::write(folder.join("train.jsonl"), train).unwrap();
+    let (a, b) = (url(&picture(200)), url(&picture(230)));
+    let test = row(10, a.clone().into()) + &row(11, serde_json::json!([b, "0.png"])) + &row(12, a.into());
+    std::fs::write(folder.join("test.jsonl"), test).unwrap();
+    std::fs::write(folder.join("seen.toml"), TASK).unwrap();
 }
 
-/// The most that a value may differ by, and the mean of the differences. JPEG leaves the rounding of its transform to
-/// the decoder, and how halved colours are enlarged; all else is exact.
-fn allowed(name: &str) -> (u8, f64) {
-    let is_jpeg = Path::new(name).extension().is_some_and(|e| e == "jpg");
-    match () {
-        () if !is_jpeg => (0, 0.0),
-        () if ["420", "restarts", "xmp", "422"].iter().any(|halved| name.contains(halved)) => (4, 0.4),
-        () => (2, 0.05),
-    }
+fn write_config(folder: &Path) {
+    let config = format!(
+        "name = 's'\nseed = 5\n[pool]\nbase = '{}'\nsources = ['{}']\n[task]\nuse = 'seen.toml'\noverlap = true\n\
+         [space]\nmethod = 'task_arithmetic'\nweight = {{ min = -0.5, max = 1.5 }}\n\
+         [search]\npopulation = 4\n[budget]\nevaluations = 12\n",
+        model("clip-llama"),
+        model("clip-llama-4")
+    );
+    std::fs::write(folder.join("config.toml"), config).unwrap();
+}
+
+fn yosegi(home: &Path) -> Process {
+    let mut command = Process::new(env!("CARGO_BIN_EXE_yosegi"));
+    command.env("YOSEGI_HOME", home.join("home")).current_dir(home).stdin(Stdio::null());
+    command
+}
+
+fn evolve(home: &Path) -> Output {
+    yosegi(home).args(["evolve", "config.toml", "--headless", "--name", "s", "--resume"]).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The events of a session, and how many pictures' features were computed for it.
+fn events(home: &Path) -> (Vec<Event>, u64) {
+    let reader = Reader::open(&Home::at(home.join("home")), "s").unwrap();
+    let records = reader.records(1).unwrap();
+    let pictures = records.iter().filter_map(|record| record.cost).map(|cost| cost.pictures).sum();
+    (records.into_iter().map(|record| record.event).collect(), pictures)
 }
 
 #[test]
-fn pixels_are_those_of_pillow() {
-    let expected = expected();
-    assert!(expected.len() > 60);
-    for (name, want) in expected {
-        let source = PictureSource::File(golden().join("files").join(&name));
-        let found = source.read().unwrap();
-        assert_eq!((found.width, found.height), (want.width, want.height), "{name}");
-        assert_eq!(source.check().unwrap(), (want.width, want.height), "{name}");
-        let apart: Vec<u8> = found.rgb.iter().zip(&want.rgb).map(|(a, b)| a.abs_diff(*b)).collect();
-        let most = apart.iter().copied().max().unwrap();
-        let mean = apart.iter().map(|d| f64::from(*d)).sum::<f64>() / apart.len() as f64;
-        let bounds = allowed(&name);
-        assert!(most <= bounds.0 && mean <= bounds.1, "{name}: at most {most}, {mean:.4} in the mean");
-    }
-}
+fn a_session_sees_each_picture_once_and_a_killed_one_ends_the_same() {
+    let whole = tempfile::tempdir().unwrap();
+    write_task(whole.path());
+    write_config(whole.path());
+    let output = evolve(whole.path());
+    assert!(output.status.success(), "{}", told(&output));
+    let (expected, computed) = events(whole.path());
+    assert_eq!(computed, PICTURES, "base, source and all candidates have one vision part");
 
-fn refused(name: &str, bytes: &[u8], says: &[&str]) {
-    let source = PictureSource::Bytes { name: name.to_owned(), bytes: bytes.into() };
-    let told = source.check().err().or_else(|| source.read().err()).map(|e| e.to_string());
-    let told = told.unwrap_or_else(|| panic!("{name} is read"));
-    assert!(told.starts_with(&format!("{name}: ")) && !told.contains('\n'), "{told}");
-    for word in says {
-        assert!(told.contains(word), "{name}: no `{word}` in: {told}");
-    }
-}
-
-#[test]
-fn a_picture_that_is_cut_short_is_refused_before_it_is_decoded() {
-    for name in [
-        "baseline-420.jpg",
-        "progressive-444.jpg",
-        "rgb.png",
-        "lossy.webp",
-        "rgba.webp",
-        "rgb.bmp",
-        "animated.gif",
-    ] {
-        let whole = fs::read(golden().join("files").join(name)).unwrap();
-        // All of an animation but its first frame is left out of account.
-        let end = if name == "animated.gif" { whole.len() / 3 - 40 } else { whole.len() - 16 };
-        for length in [end, end / 2, end / 3, 60, 30] {
-            let source = PictureSource::Bytes { name: "a".into(), bytes: whole[..length].into() };
-            let told =
-                source.check().err().unwrap_or_else(|| panic!("{name} of {length} bytes passes")).to_string();
-            assert!(told.contains("is cut short"), "{name}, {length} bytes: {told}");
+    // Whoever looks finds every picture: the data's own files, and copies of what the data holds as bytes.
+    let home = Home::at(whole.path().join("home"));
+    let session = home.session("s").unwrap();
+    let reader = Reader::open(&home, "s").unwrap();
+    for question in reader.questions().unwrap() {
+        assert_eq!(
+            question.images.len(),
+            if question.index == 1 && question.split == Split::Test { 2 } else { 1 }
+        );
+        for image in &question.images {
+            let file = PathBuf::from(&image.path);
+            assert!(file.is_absolute() && file.is_file(), "{image:?}");
+            assert_eq!((image.width, image.height), (23, 17));
+            let copied = question.split == Split::Test && !image.path.ends_with("0.png");
+            assert_eq!(file.starts_with(session.join("pictures")), copied, "{image:?}");
         }
     }
+    let best = reader.state().unwrap().best.unwrap();
+    assert!(reader.answers(best, Split::Train).unwrap().iter().all(|answer| answer.images.len() == 1));
+    drop(reader);
+
+    // A session that is killed as soon as it has answered something reads the features from their files.
+    let killed = tempfile::tempdir().unwrap();
+    for file in ["0.png", "1.png", "2.png", "3.png", "train.jsonl", "test.jsonl", "seen.toml", "config.toml"]
+    {
+        std::fs::copy(whole.path().join(file), killed.path().join(file)).unwrap();
+    }
+    let mut run = yosegi(killed.path())
+        .args(["evolve", "config.toml", "--headless", "--json", "--name", "s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let _ = lines.map_while(Result::ok).find(|line| line.contains("\"evaluated\""));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let output = evolve(killed.path());
+    assert!(output.status.success(), "{}", told(&output));
+    let (resumed, computed) = events(killed.path());
+    let of_search = |events: &[Event]| -> Vec<String> {
+        let kept = events.iter().filter(|e| !matches!(e, Event::Resumed | Event::Created { .. }));
+        kept.map(|e| serde_json::to_string(e).unwrap()).collect()
+    };
+    assert_eq!(of_search(&resumed), of_search(&expected));
+    assert_eq!(computed, PICTURES);
+
+    // Another picture under the same name is another session.
+    std::fs::write(killed.path().join("2.png"), picture(99)).unwrap();
+    let output = yosegi(killed.path())
+        .args(["evolve", "--headless", "--extend", "s", "--budget", "16"])
+        .output()
+        .unwrap();
+    let why = told(&output);
+    assert!(!output.status.success() && why.contains("train.jsonl") && why.contains("has changed"), "{why}");
 }
 
-/// The first bytes of a PNG of any size.
-fn png_header(width: u32, height: u32) -> Vec<u8> {
-    let whole = fs::read(golden().join("files/rgb.png")).unwrap();
-    let mut head = [&whole[12..16], &width.to_be_bytes(), &height.to_be_bytes(), &whole[24..29]].concat();
-    let mut sum = flate2::Crc::new();
-    sum.update(&head);
-    head.extend(sum.sum().to_be_bytes());
-    [&whole[..12], &head, &whole[33..]].concat()
+/// The answers of `target` to questions of the task in `folder`, and how many pictures were computed for them.
+fn ask(
+    evaluator: &mut Evaluator,
+    setup: &EvalSetup,
+    target: &Target,
+    split: Split,
+    questions: &[usize],
+) -> anyhow::Result<(SplitResult, u64)> {
+    let ask = [SplitQuestions { split, questions: questions.to_vec() }];
+    let request = EvalRequest { setup, target, ask: &ask, watch: &[], decoding: None };
+    let (mut found, cost) = evaluator.evaluate(&request, &|_| (), &AtomicBool::new(false))?;
+    Ok((found.remove(0), cost.pictures))
+}
+
+fn setup(folder: &Path, task: &str) -> EvalSetup {
+    let path = folder.join(task);
+    EvalSetup::of_tasks(vec![TaskSpec::whole(path.to_str().unwrap())], "cpu", 1)
 }
 
 #[test]
-fn what_is_no_picture_or_too_large_is_refused_with_its_name() {
-    refused("wide.png", &png_header(100_000, 100_000), &["100000 × 100000", "32768 a side", "smaller"]);
-    refused("many.png", &png_header(30_000, 30_000), &["30000 × 30000", "67108864 in all"]);
-    refused("dense.png", &png_header(8000, 8000), &["8000 × 8000", "a byte"]);
-    refused("short.png", &png_header(300, 300), &["PNG cannot be decoded"]);
-    refused("none.png", &png_header(0, 5), &["none.png"]);
-    refused("empty.jpg", b"", &["empty file", "save it as PNG"]);
-    refused(
-        "drawing.svg",
-        b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100000\"/>",
-        &["an SVG drawing"],
-    );
-    refused("words.txt", "写真ではない".as_bytes(), &["a text"]);
-    refused("scan.tif", b"II*\0\x08\0\0\0", &["a TIFF"]);
-    refused("noise", &[7; 64], &["unknown format"]);
-    let mut damaged = fs::read(golden().join("files/rgb.png")).unwrap();
-    damaged[60] ^= 0xff;
-    refused("damaged.png", &damaged, &["PNG cannot be decoded", "save it again"]);
+fn models_with_one_vision_part_share_what_they_saw_and_others_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    write_task(folder.path());
+    let (base, source) = (model("clip-llama"), model("clip-llama-4"));
+    let setup =
+        EvalSetup { base: base.clone(), sources: vec![source.clone()], ..setup(folder.path(), "seen.toml") };
+    let mut evaluator = Evaluator::default();
+    let mut computed = |target: &Target, split, questions: &[usize]| {
+        ask(&mut evaluator, &setup, target, split, questions).unwrap().1
+    };
+    let merge = Recipe::uniform(&base, std::slice::from_ref(&source), Method::TaskArithmetic, 0.5);
+    let merge = Target::Recipe(Box::new(merge));
+    assert_eq!(computed(&Target::Model(base), Split::Train, &[2, 0]), 2);
+    assert_eq!(computed(&merge, Split::Train, &[0, 1, 2, 3]), 2, "two are there already");
+    assert_eq!(computed(&merge, Split::Test, &[0, 1, 2]), 2, "a question has a picture of the other split");
+    assert_eq!(computed(&Target::Model(source), Split::Test, &[1]), 0);
+    assert_eq!(computed(&Target::Model(model("clip-qwen2")), Split::Test, &[1]), 2, "another vision part");
 }
 
 #[test]
-fn files_that_cannot_be_read_are_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let told = |name: &str| PictureSource::File(dir.path().join(name)).check().unwrap_err().to_string();
-    assert!(told("missing.png").contains("missing.png: ") && told("missing.png").contains("readable"));
-    fs::create_dir(dir.path().join("folder.png")).unwrap();
-    assert!(told("folder.png").contains("a folder"));
-    let long = dir.path().join("long.png");
-    fs::File::create(&long).unwrap().set_len(1 << 40).unwrap();
-    assert!(told("long.png").contains("64 MiB"));
-    let source = PictureSource::from_text("files/rgb.png", &golden()).unwrap();
-    assert_eq!(source.check().unwrap(), (23, 17));
-    assert_eq!(source.digest().unwrap().len(), 32);
+fn a_path_a_url_and_a_choice_are_answered_by_what_the_picture_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = [picture(10), picture(240)];
+    let mut answers = Vec::new();
+    for kind in ["path", "url"] {
+        let row = |(i, bytes): (usize, &Vec<u8>)| {
+            let image = if kind == "path" { format!("{i}.png") } else { url(bytes) };
+            std::fs::write(folder.path().join(format!("{i}.png")), bytes).unwrap();
+            serde_json::json!({ "n": 5, "answer": "w3", "choices": ["w3", "w4 w5"], "image": image })
+                .to_string()
+                + "\n"
+        };
+        std::fs::write(
+            folder.path().join("test.jsonl"),
+            bytes.iter().enumerate().map(row).collect::<String>(),
+        )
+        .unwrap();
+        let task = TASK.replace("[train]\ndata = 'train.jsonl'\n", "");
+        std::fs::write(folder.path().join("one.toml"), &task).unwrap();
+        let choice = task
+            .replace(
+                "scorer = 'exact_match'\nlanguage = 'none'",
+                "kind = 'choice'\nchoices = 'choices'\ngold = '0'",
+            )
+            .replace("max_new_tokens = 6\n", "");
+        std::fs::write(folder.path().join("choice.toml"), choice).unwrap();
+        let target = Target::Model(model("clip-llama"));
+        for task in ["one.toml", "choice.toml"] {
+            let setup = setup(folder.path(), task);
+            let (found, computed) =
+                ask(&mut Evaluator::default(), &setup, &target, Split::Test, &[0, 1]).unwrap();
+            assert_eq!(computed, 2);
+            let said =
+                |i: usize| (found.answers[i].text.clone(), found.answers[i].detail.log_likelihoods.clone());
+            assert_ne!(said(0), said(1), "the same words about other pictures");
+            answers.push((task, said(0), said(1)));
+        }
+    }
+    let (of_paths, of_urls) = answers.split_at(2);
+    assert_eq!(of_paths, of_urls);
+}
+
+#[test]
+fn what_cannot_see_and_what_is_too_long_have_their_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    write_task(folder.path());
+    let why = |target: &str, task: &str, split| {
+        let target = Target::Model(target.to_owned());
+        let failed = ask(&mut Evaluator::default(), &setup(folder.path(), task), &target, split, &[0]);
+        failed.err().map(|why| why.to_string()).unwrap_or_default()
+    };
+    let blind = why("zoo:base", "seen.toml", Split::Train);
+    assert!(blind.starts_with("the model zoo:base takes no pictures, and the task "), "{blind}");
+    // Each picture takes 16 of the 512 positions, and half of them must be free for the answer.
+    let many = serde_json::json!({ "n": 1, "answer": "w3", "image": vec!["0.png"; 40] }).to_string();
+    std::fs::write(folder.path().join("train.jsonl"), many).unwrap();
+    let long = why(&model("clip-llama"), "seen.toml", Split::Train);
+    assert!(long.contains("seen, question 1: its prompt with pictures has 641 tokens"), "{long}");
+    assert!(long.contains("more than the 512 positions of the model") && !long.contains('\n'), "{long}");
+}
+
+/// A PNG whose header names this size; nothing follows.
+fn header(side: u32) -> Vec<u8> {
+    let mut bytes = picture(0);
+    bytes[16..20].copy_from_slice(&side.to_be_bytes());
+    bytes[20..24].copy_from_slice(&side.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn a_bad_picture_is_one_sentence_before_a_search() {
+    let good = picture(7);
+    let bad: [(&str, Option<Vec<u8>>); 7] = [
+        ("cut.png", Some(good[..good.len() / 2].to_vec())),
+        ("huge.png", Some(header(100_000))),
+        ("drawing.svg", Some(b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec())),
+        ("words.png", Some(b"no picture at all\n".to_vec())),
+        ("missing.png", None),
+        ("folder.png", None),
+        ("secret.png", Some(good.clone())),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    write_task(home);
+    write_config(home);
+    std::fs::create_dir(home.join("folder.png")).unwrap();
+    for (name, bytes) in &bad {
+        if let Some(bytes) = bytes {
+            std::fs::write(home.join(name), bytes).unwrap();
+        }
+        if *name == "secret.png" {
+            std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(0o000)).unwrap();
+            if std::fs::read(home.join(name)).is_ok() {
+                println!("the superuser reads every file: {name} is left out");
+                continue;
+            }
+        }
+        let row = serde_json::json!({ "n": 1, "answer": "w3", "image": ["0.png", name] });
+        // A bad picture of the held-out questions is found before the search as well.
+        for split in ["train", "test"] {
+            write_task(home);
+            std::fs::write(home.join(format!("{split}.jsonl")), row.to_string()).unwrap();
+            let output = evolve(home);
+            let why = told(&output);
+            assert!(!output.status.success() && why.contains(name), "{name}: {why}");
+            assert_eq!(why.trim_end().lines().count(), 1, "{name}: {why}");
+            let journal = home.join("home/sessions/s/journal.db");
+            assert!(!journal.exists(), "{name}: a session has begun");
+        }
+    }
+    // Several bad pictures are told together.
+    let names: Vec<&str> = bad.iter().map(|(name, _)| *name).filter(|name| *name != "secret.png").collect();
+    let row = serde_json::json!({ "n": 1, "answer": "w3", "image": names });
+    write_task(home);
+    std::fs::write(home.join("test.jsonl"), row.to_string()).unwrap();
+    let why = told(&evolve(home));
+    assert!(names.iter().filter(|name| why.contains(**name)).count() == 5, "{why}");
+    assert!(why.contains("and 1 more pictures of the task seen"), "{why}");
 }

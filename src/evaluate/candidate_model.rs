@@ -4,6 +4,7 @@
 
 #[cfg(any(feature = "cuda", test))]
 use super::on_device::OnDevice;
+use super::pictures::VisionPart;
 use super::task_runner::TaskRunner;
 use super::types::Progress;
 use crate::error::BadInput;
@@ -64,6 +65,16 @@ impl CandidateModel {
         device: &Device,
         progress: &dyn Fn(Progress),
     ) -> anyhow::Result<&mut TaskRunner> {
+        Ok(self.prepare_with_vision(recipe, device, progress)?.0)
+    }
+
+    /// As [`Self::prepare`], with what sees pictures for the merge.
+    pub(super) fn prepare_with_vision(
+        &mut self,
+        recipe: &Recipe,
+        device: &Device,
+        progress: &dyn Fn(Progress),
+    ) -> anyhow::Result<(&mut TaskRunner, Option<VisionPart<'_>>)> {
         #[cfg(any(feature = "cuda", test))]
         {
             let (pool, whole) = (&self.pool, self.decoder_stale);
@@ -71,7 +82,7 @@ impl CandidateModel {
                 self.on_device.merge(pool, recipe, device, (&mut self.runner, whole), progress)?
             {
                 self.decoder_stale = true;
-                return Ok(self.runner.insert(runner));
+                return Ok((self.runner.insert(runner), self.pool.vision_giver().and_then(VisionPart::of)));
             }
         }
         let _ = progress;
@@ -90,7 +101,12 @@ impl CandidateModel {
             None => TaskRunner::load(self.pool.file_giver(), self.merged.config(), &self.merged, device)?,
         };
         self.decoder_stale = false;
-        Ok(self.runner.insert(runner))
+        Ok((self.runner.insert(runner), self.pool.vision_giver().and_then(VisionPart::of)))
+    }
+
+    /// What sees pictures for the pool's merges.
+    pub(super) fn vision(&self) -> Option<VisionPart<'_>> {
+        self.pool.vision_giver().and_then(VisionPart::of)
     }
 
     /// Frees everything on the device.

@@ -1,27 +1,31 @@
 //! A setup, a target and a list of questions come in; answers, scores and their cost go out. Models and tasks stay
 //! loaded for the next request. A session's worker, `yosegi eval` and `yosegi compare` each hold one [`Evaluator`].
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::bail;
 
 use super::judge::judge;
-use super::loaded_models::LoadedModels;
+use super::loaded_models::{LoadedModels, Ready};
 use super::loaded_tasks::LoadedTasks;
+use super::pictures::{Asked, Catalogue, FeatureStore, Wanted};
 use super::score::Cost;
 use super::task_list::{ListedTask, check_asked, listed, together};
 use super::task_runner::TaskQuestions;
 use super::types::{EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 use crate::error::BadInput;
 use crate::lm;
-use crate::task::{Decoding, NO_LANGUAGE, Split};
+use crate::task::{Decoding, NO_LANGUAGE, Question, Split};
 
 /// Evaluates requests and keeps the loaded models and tasks.
 #[derive(Default)]
 pub struct Evaluator {
     tasks: LoadedTasks,
     models: LoadedModels,
+    catalogue: Catalogue,
+    features: FeatureStore,
     /// Keeps a large model loaded after it has answered, because another task follows.
     pub keep_large: bool,
 }
@@ -46,6 +50,8 @@ impl Evaluator {
     pub fn forget(&mut self) {
         self.tasks.clear();
         self.models.clear();
+        self.catalogue.clear();
+        self.features.clear();
     }
 
     /// Opens a setup's models and tasks, and returns facts about them with all their questions.
@@ -73,6 +79,10 @@ impl Evaluator {
             }
             facts.train_questions += count.train;
             facts.test_questions += count.test;
+            for (split, count) in [(Split::Train, task.count.train), (Split::Test, task.count.test)] {
+                let questions = task.task.questions(split).iter().take(count);
+                self.catalogue.add(&task.task, questions, true)?;
+            }
             task.task.language_by().clone_into(&mut facts.language_by);
             facts.languages.push(task.task.language.clone().unwrap_or_else(|| NO_LANGUAGE.to_owned()));
             let mut prints =
@@ -81,7 +91,7 @@ impl Evaluator {
             prints.retain(|print| !facts.prints.contains(print));
             facts.prints.extend(prints);
         }
-        Ok((facts, tasks.iter().flat_map(ListedTask::stored).collect()))
+        Ok((facts, tasks.iter().flat_map(|task| task.stored(&self.catalogue)).collect()))
     }
 
     /// Name of a setup's device.
@@ -107,12 +117,17 @@ impl Evaluator {
         let splits: Vec<Split> = ask.iter().map(|a| a.split).collect();
         let tasks = listed(setup, &splits, &mut self.tasks)?;
         check_asked(&tasks, ask)?;
+        let mut with_pictures = false;
+        for task in tasks.iter().filter(|task| task.task.pictures) {
+            with_pictures |= self.take_in(task, ask, setup.session.as_deref())?;
+        }
         let began = Instant::now();
         let (lm::Picked { device, note }, new) = self.models.device(&setup.device)?;
         if let (Some(note), true) = (note, new) {
             progress(Progress::Note(note));
         }
-        let runner = self.models.runner(setup, request.target, &device, progress)?;
+        let Ready { runner, vision } =
+            self.models.runner(setup, request.target, with_pictures, &device, progress)?;
         let mut cost = Cost { merge_s: began.elapsed().as_secs_f64(), ..Cost::default() };
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
@@ -138,7 +153,19 @@ impl Evaluator {
                     note @ Progress::Note(_) => note,
                 });
             };
+            let mut looking = Cost::default();
+            let Asked { of_questions: images, pictures } = self.catalogue.of_questions(&task.task, &own);
+            if !pictures.is_empty() {
+                let Some(vision) = vision else { return Err(sees_nothing(request.target, task)) };
+                let (began, session) = (Instant::now(), setup.session.as_deref());
+                let wanted = Wanted { vision, device: &device, pictures: &pictures, session, cancel };
+                let seen = self.features.features(&wanted)?;
+                looking.pictures = seen.computed;
+                runner.see(seen, vision.image_token())?;
+                looking.prefill_s = began.elapsed().as_secs_f64();
+            }
             let questions = TaskQuestions {
+                images: &images,
                 task: &task.task,
                 name: &task.spec.task,
                 ask: &own,
@@ -148,14 +175,21 @@ impl Evaluator {
             };
             let (answers, timing) = runner.answer(&questions, &tell, cancel)?;
             let began = Instant::now();
-            let measured = judge(&own, &task.task, &task.fitness, answers);
+            let references = |question: &Question| {
+                let found = self.catalogue.references(&task.task, question).into_iter();
+                match setup.session.as_deref() {
+                    Some(session) => found.map(|image| image.in_folder(session)).collect(),
+                    None => found.collect(),
+                }
+            };
+            let measured = judge(&own, &task.task, &task.fitness, answers, &references);
             for ((list, mut m), own) in found.iter_mut().zip(measured).zip(&own) {
                 if alone || !own.questions.is_empty() {
                     m.answers.iter_mut().for_each(|answer| answer.index += task.before.of(m.split));
                     list.push((at, m));
                 }
             }
-            cost = cost.and(Cost {
+            cost = cost.and(looking).and(Cost {
                 merge_s: 0.0,
                 prefill_s: timing.prefill_s,
                 decode_s: timing.decode_s,
@@ -171,4 +205,36 @@ impl Evaluator {
         let measured = ask.iter().zip(found).map(|(a, found)| together(&tasks, a.split, found)).collect();
         Ok((measured, cost))
     }
+
+    /// Takes in the pictures of a task's requested questions and copies those that the data holds as bytes. Returns
+    /// whether there are any.
+    fn take_in(
+        &mut self,
+        task: &ListedTask<'_>,
+        ask: &[SplitQuestions],
+        session: Option<&Path>,
+    ) -> anyhow::Result<bool> {
+        let own = task.own_of(ask);
+        let questions: Vec<&Question> = own
+            .iter()
+            .flat_map(|a| a.questions.iter().map(move |&index| &task.task.questions(a.split)[index]))
+            .collect();
+        self.catalogue.add(&task.task, questions.iter().copied(), false)?;
+        if let Some(session) = session {
+            questions.iter().try_for_each(|question| self.catalogue.copy(&task.task, question, session))?;
+        }
+        Ok(questions.iter().any(|question| task.task.images(question).next().is_some()))
+    }
+}
+
+/// The error for a model that takes no pictures.
+fn sees_nothing(target: &Target, task: &ListedTask<'_>) -> anyhow::Error {
+    let who = match target {
+        Target::Model(name) => format!("the model {name} takes"),
+        Target::Recipe(_) => "the models of this recipe take".to_owned(),
+    };
+    BadInput::error(format!(
+        "{who} no pictures, and the task {} asks about some: take a LLaVA model, or a recipe with one among its models",
+        task.spec.task
+    ))
 }

@@ -1,17 +1,19 @@
 //! Judges a task's answers. A model's answer to each question comes in; the verdicts and means of each split go out.
 //! The evaluator calls it.
 
-use super::score::{Answer, Score};
+use super::score::{Answer, ImageRef, Score};
 use super::task_runner::ModelAnswer;
 use super::types::{SplitQuestions, SplitResult};
 use crate::task::{Fitness, Question, Task, Verdict};
 
-/// The verdict on each answer and the means of each split. `said` is in the order of `ask`.
+/// The verdict on each answer and the means of each split. `said` is in the order of `ask`; `images` tells where
+/// a question's pictures lie.
 pub(super) fn judge(
     ask: &[SplitQuestions],
     task: &Task,
     fitness: &Fitness,
     said: Vec<ModelAnswer>,
+    images: &dyn Fn(&Question) -> Vec<ImageRef>,
 ) -> Vec<SplitResult> {
     let mut said = said.into_iter();
     let mut out = Vec::new();
@@ -33,8 +35,8 @@ pub(super) fn judge(
                 index,
                 id: question.id.clone(),
                 question: question.question.clone(),
-                images: Vec::new(),
                 gold: question.gold.clone(),
+                images: images(question),
                 text,
                 number: verdict.number.clone(),
                 correct: verdict.correct,

@@ -4,13 +4,15 @@
 
 use super::candidate_model::CandidateModel;
 use super::path_models::PathModels;
+use super::pictures::VisionPart;
 use super::pool_key::{PoolKey, covers};
 use super::setup_sources::with_sources;
 use super::task_runner::TaskRunner;
 use super::types::{EvalSetup, Progress, Target};
+use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{self, Device};
-use crate::merge::Pool;
+use crate::merge::{Pool, path_vision_giver};
 use crate::recipe::{Align, Method, Recipe};
 
 /// A single model with more parameters than this is unloaded after it has answered.
@@ -23,10 +25,17 @@ pub(super) struct LoadedModels {
     device: Option<(String, lm::Picked)>,
     /// The pool in use, and the one before it.
     pools: Vec<(PoolKey, CandidateModel)>,
-    /// A single model: its name, the recipes of the setup, and its runner.
-    alone: Option<(String, Vec<Recipe>, TaskRunner)>,
+    /// A single model: its name, the recipes of the setup, its files and its runner.
+    alone: Option<(String, Vec<Recipe>, Checkpoint, TaskRunner)>,
     /// The models of the last path, and the path's runner.
     path: Option<(PathKey, PathModels, Option<TaskRunner>)>,
+}
+
+/// A target that is ready to answer.
+pub(super) struct Ready<'a> {
+    pub runner: &'a mut TaskRunner,
+    /// What sees pictures for it.
+    pub vision: Option<VisionPart<'a>>,
 }
 
 /// Names of models, the recipes of those that are merged in memory, and the chat template.
@@ -72,17 +81,30 @@ impl LoadedModels {
         Ok(self.setup_pool(setup, device, None, progress)?.pool.layers())
     }
 
-    /// A runner with the target's weights.
+    /// A runner with the target's weights. If the questions have `pictures`, a text model of the setup sees with the
+    /// vision part of the setup's VLM.
     pub fn runner(
         &mut self,
         setup: &EvalSetup,
         target: &Target,
+        pictures: bool,
         device: &Device,
         progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
+    ) -> anyhow::Result<Ready<'_>> {
+        let lends = pictures && !setup.base.is_empty();
         match target {
-            Target::Model(model) => self.model_alone(setup, model, device, progress),
-            Target::Recipe(recipe) if !recipe.path.is_empty() => self.path(setup, recipe, device, progress),
+            Target::Model(model) => {
+                if lends {
+                    self.setup_pool(setup, device, None, progress)?;
+                }
+                self.model_alone(setup, model, device, progress)
+            }
+            Target::Recipe(recipe) if !recipe.path.is_empty() => {
+                if lends {
+                    self.setup_pool(setup, device, None, progress)?;
+                }
+                self.path(setup, recipe, device, progress)
+            }
             Target::Recipe(recipe) => self.merge(setup, recipe, device, progress),
         }
     }
@@ -93,16 +115,21 @@ impl LoadedModels {
         model: &str,
         device: &Device,
         progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
+    ) -> anyhow::Result<Ready<'_>> {
         let same = |name: &str, made: &[Recipe]| name == model && made == setup.made;
-        let kept = self.alone.take().filter(|(name, made, _)| same(name, made));
-        let runner = if let Some((.., runner)) = kept {
-            runner
+        let kept = self.alone.take().filter(|(name, made, ..)| same(name, made));
+        let (checkpoint, runner) = if let Some((.., checkpoint, runner)) = kept {
+            (checkpoint, runner)
         } else {
             let checkpoint = with_sources(setup, device, progress, |sources| sources.open(model))?;
-            TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?
+            let runner = TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?;
+            (checkpoint, runner)
         };
-        Ok(&mut self.alone.insert((model.to_owned(), setup.made.clone(), runner)).2)
+        let lent = self.pools.first().and_then(|(_, pool)| pool.vision());
+        let (.., checkpoint, runner) =
+            self.alone.insert((model.to_owned(), setup.made.clone(), checkpoint, runner));
+        let vision = VisionPart::of(checkpoint).or(lent.filter(|_| !setup.base.is_empty()));
+        Ok(Ready { runner, vision })
     }
 
     /// A runner with a recipe's merge. The pool is the setup's models if the recipe needs no others; it then stays
@@ -113,7 +140,7 @@ impl LoadedModels {
         recipe: &Recipe,
         device: &Device,
         progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
+    ) -> anyhow::Result<Ready<'_>> {
         let candidate = if covers(setup, recipe) {
             self.setup_pool(setup, device, recipe.align.as_ref(), progress)?
         } else {
@@ -121,7 +148,8 @@ impl LoadedModels {
                 with_sources(setup, device, progress, |sources| sources.pool(recipe, true))
             })?
         };
-        candidate.prepare(recipe, device, progress)
+        let (runner, vision) = candidate.prepare_with_vision(recipe, device, progress)?;
+        Ok(Ready { runner, vision })
     }
 
     /// A runner on a recipe's path. Another path over the same models loads only layers that no earlier path used.
@@ -131,7 +159,7 @@ impl LoadedModels {
         recipe: &Recipe,
         device: &Device,
         progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<&mut TaskRunner> {
+    ) -> anyhow::Result<Ready<'_>> {
         let mut pool = setup.sources.clone();
         pool.extend((!setup.base.is_empty()).then(|| setup.base.clone()));
         let made = setup.made.iter().chain(&recipe.before).cloned().collect();
@@ -150,8 +178,11 @@ impl LoadedModels {
             }
             None => models.runner(&steps, device)?,
         };
-        let (.., place) = self.path.insert((key, models, None));
-        Ok(place.insert(runner))
+        let lent = self.pools.first().and_then(|(_, pool)| pool.vision());
+        let (_, models, place) = self.path.insert((key, models, None));
+        let vision = path_vision_giver(models.checkpoints.iter()).and_then(VisionPart::of);
+        let vision = vision.or(lent.filter(|_| !setup.base.is_empty()));
+        Ok(Ready { runner: place.insert(runner), vision })
     }
 
     /// The pool of a setup's models, first in the list.

@@ -23,6 +23,7 @@ mod model_sources;
 mod on_device;
 pub mod path_export;
 mod path_models;
+mod pictures;
 mod pool_key;
 mod score;
 mod setup_sources;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::loaded_tasks::LoadedTasks;
+use super::pictures::Catalogue;
 use super::score::{TaskScore, combined};
 use super::types::{EvalSetup, SplitQuestions, SplitResult, StoredQuestion, TaskSpec};
 use crate::error::BadInput;
@@ -98,7 +99,7 @@ impl ListedTask<'_> {
     }
 
     /// This task's questions with their list indices, training questions first.
-    pub fn stored(&self) -> impl Iterator<Item = StoredQuestion> {
+    pub fn stored<'c>(&'c self, catalogue: &'c Catalogue) -> impl Iterator<Item = StoredQuestion> + 'c {
         [Split::Train, Split::Test].into_iter().flat_map(move |split| {
             let questions = self.task.questions(split).iter().take(self.count.of(split));
             questions.enumerate().map(move |(index, q)| StoredQuestion {
@@ -107,7 +108,7 @@ impl ListedTask<'_> {
                 id: q.id.clone(),
                 question: q.question.clone(),
                 gold: q.gold.clone(),
-                images: Vec::new(),
+                images: catalogue.references(&self.task, q),
             })
         })
     }
@@ -173,8 +174,9 @@ mod tests {
         let setup = EvalSetup::of_tasks(vec![a, b], "cpu", 0);
         let both = [Split::Train, Split::Test];
         let tasks = listed(&setup, &both, &mut LoadedTasks::default()).unwrap();
+        let none = Catalogue::default();
         let stored: Vec<(Split, usize, String)> =
-            tasks.iter().flat_map(ListedTask::stored).map(|q| (q.split, q.index, q.question)).collect();
+            tasks.iter().flat_map(|t| t.stored(&none)).map(|q| (q.split, q.index, q.question)).collect();
         let train = |at: usize, question: &str| (Split::Train, at, question.to_owned());
         assert_eq!(stored.len(), 2 + 2 + 3 + 5);
         assert!(stored.contains(&train(1, "a train 1")) && stored.contains(&train(2, "b train 0")));

@@ -2,16 +2,19 @@
 //! choices, go out, with progress reports meanwhile. The evaluator calls it for each task of a request.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+use super::pictures::{Digest, Seen, Sight};
 use super::types::{Progress, SplitQuestions};
 use crate::checkpoint::{Checkpoint, ModelConfig, Weights};
 use crate::error::BadInput;
 use crate::lm::{self, Continuation, Decoder, Device, GenerationEvent, Message, Options, Reader, Timing};
 use crate::task::{Decoding, Encode, Kind, Length, Question, Split, Task};
+use crate::text::visible_line;
 
 /// A decoder with its tokenizer and a cache of prompts.
 pub struct TaskRunner {
@@ -23,6 +26,8 @@ pub struct TaskRunner {
     pub config: ModelConfig,
     /// Prompts as token ids, by the task's name, the split and the question's index.
     prompts: HashMap<(String, Split, usize), Vec<u32>>,
+    /// The pictures whose rows stand in prompts.
+    sight: Sight,
 }
 
 /// Questions of one task.
@@ -34,6 +39,8 @@ pub struct TaskQuestions<'a> {
     pub ask: &'a [SplitQuestions],
     /// Questions of the first requested split whose answers are reported while they are generated.
     pub watch: &'a [usize],
+    /// The pictures of the questions that have any, in the order of their prompts' marks.
+    pub images: &'a HashMap<(Split, usize), Vec<Digest>>,
     /// Replaces the task's own decoding.
     pub decoding: Option<Decoding>,
     /// Number of threads; 0 = one for each core.
@@ -87,7 +94,22 @@ impl TaskRunner {
             + config.num_hidden_layers
                 * config.hidden_size
                 * (config.hidden_size * 2 + config.intermediate_size * 3);
-        Ok(Self { decoder, reader, parameters, config: config.clone(), prompts: HashMap::new() })
+        let (config, prompts) = (config.clone(), HashMap::new());
+        Ok(Self { decoder, reader, parameters, config, prompts, sight: Sight::default() })
+    }
+
+    /// Puts pictures before the decoder. `image_token` stands for a picture in a text.
+    ///
+    /// # Errors
+    /// Features of another size than the decoder's.
+    pub(super) fn see(&mut self, seen: Seen, image_token: u32) -> anyhow::Result<()> {
+        if self.sight.is_of_another(&seen) {
+            self.prompts.clear();
+        }
+        if let Some(rows) = self.sight.add(seen, self.config.vocab_size, image_token) {
+            self.decoder.set_images(Arc::new(rows)).map_err(BadInput::error)?;
+        }
+        Ok(())
     }
 
     /// Answers the questions in their order.
@@ -128,8 +150,12 @@ impl TaskRunner {
             let question = &task.questions(split)[index];
             let limit = task
                 .most_tokens(question, |text| self.reader.tokenizer.ids(text, false).map(|ids| ids.len()))?;
-            let prompt = self.prompt(task, questions.name, split, index)?;
-            prompts.push(fit(prompt, self.decoder.max_positions(), limit));
+            let prompt = self.prompt(questions, split, index)?;
+            let positions = self.decoder.max_positions();
+            prompts.push(match questions.images.get(&(split, index)) {
+                Some(_) => whole(prompt, positions, limit, task, question)?,
+                None => fit(prompt, positions, limit),
+            });
             limits.push(limit);
         }
         let options = Options {
@@ -177,7 +203,12 @@ impl TaskRunner {
         let mut groups = Vec::new();
         let places = questions.places();
         for &(split, index) in &places {
-            groups.push(self.continuations(questions.task, &questions.task.questions(split)[index])?);
+            let images = questions.images.get(&(split, index)).map(Vec::as_slice);
+            groups.push(self.continuations(
+                questions.task,
+                &questions.task.questions(split)[index],
+                images,
+            )?);
         }
         let (done, of) = (AtomicU64::new(0), places.len() as u64);
         let on = |_| progress(Progress::Done { done: done.fetch_add(1, Ordering::Relaxed) + 1, of });
@@ -196,7 +227,12 @@ impl TaskRunner {
     }
 
     /// A question's choices as token ids that follow its prompt.
-    fn continuations(&self, task: &Task, question: &Question) -> anyhow::Result<Vec<Continuation>> {
+    fn continuations(
+        &self,
+        task: &Task,
+        question: &Question,
+        images: Option<&[Digest]>,
+    ) -> anyhow::Result<Vec<Continuation>> {
         let Some(prefix) = self.reader.prefix() else {
             bail!(BadInput::error(
                 "the model names neither a beginning-of-sequence nor an end-of-sequence token: add bos_token_id \
@@ -204,6 +240,9 @@ impl TaskRunner {
             ))
         };
         let prompt = self.text(task, question)?;
+        if let Some(images) = images {
+            return self.continuations_of_pictures(task, question, &prompt, images);
+        }
         let pair = |choice: &String| match task.encode {
             Encode::Joined if task.chat => self.reader.tokenizer.joined_chat(&prompt, choice, prefix),
             Encode::Joined => self.reader.tokenizer.joined(&prompt, choice, prefix),
@@ -212,6 +251,33 @@ impl TaskRunner {
             }
         };
         question.choices.iter().map(|choice| Ok(pair(choice)?)).collect()
+    }
+
+    /// The same after a prompt with pictures: the tokens that prompt and choice have together beyond the prompt's own.
+    fn continuations_of_pictures(
+        &self,
+        task: &Task,
+        question: &Question,
+        prompt: &str,
+        images: &[Digest],
+    ) -> anyhow::Result<Vec<Continuation>> {
+        let context = self.picture_ids(task, prompt.trim_end(), images)?;
+        let positions = self.decoder.max_positions();
+        let mut out = Vec::new();
+        for choice in &question.choices {
+            let all = self.picture_ids(task, &format!("{prompt}{choice}"), images)?;
+            let tokens = all[context.len().min(all.len().saturating_sub(1))..].to_vec();
+            let context = whole(context.clone(), positions, tokens.len(), task, question)?;
+            out.push(Continuation { context, tokens });
+        }
+        Ok(out)
+    }
+
+    /// Ids of a prompt with pictures.
+    fn picture_ids(&self, task: &Task, text: &str, images: &[Digest]) -> anyhow::Result<Vec<u32>> {
+        let rows = self.sight.ids(images).context("a picture has no features")?;
+        let chat = task.chat || task.encode == Encode::Apart;
+        Ok(self.reader.image_prompt(text, chat, &rows)?)
     }
 
     /// A question's prompt. It goes through the model's chat template if the task says so: examples become earlier
@@ -241,13 +307,21 @@ impl TaskRunner {
         template.render(&messages, true).map_err(BadInput::error)
     }
 
-    fn prompt(&mut self, task: &Task, name: &str, split: Split, index: usize) -> anyhow::Result<Vec<u32>> {
-        let key = (name.to_owned(), split, index);
+    fn prompt(
+        &mut self,
+        questions: &TaskQuestions<'_>,
+        split: Split,
+        index: usize,
+    ) -> anyhow::Result<Vec<u32>> {
+        let task = questions.task;
+        let key = (questions.name.to_owned(), split, index);
         if let Some(prompt) = self.prompts.get(&key) {
             return Ok(prompt.clone());
         }
         let text = self.text(task, &task.questions(split)[index])?;
-        let prompt = if task.chat || task.encode == Encode::Apart {
+        let prompt = if let Some(images) = questions.images.get(&(split, index)) {
+            self.picture_ids(task, &text, images)?
+        } else if task.chat || task.encode == Encode::Apart {
             self.reader.chat_prompt(&text)?
         } else {
             self.reader.prompt(&text)?
@@ -257,11 +331,35 @@ impl TaskRunner {
     }
 }
 
+/// A prompt with pictures, which is not shortened: its beginning may be a picture.
+fn whole(
+    prompt: Vec<u32>,
+    positions: usize,
+    limit: usize,
+    task: &Task,
+    question: &Question,
+) -> anyhow::Result<Vec<u32>> {
+    if prompt.len() <= most(positions, limit) {
+        return Ok(prompt);
+    }
+    Err(BadInput::error(format!(
+        "{}, question {}: its prompt with pictures has {} tokens and an answer may have {limit}, which are more than the \
+         {positions} positions of the model: take fewer or smaller pictures, or lower max_new_tokens",
+        visible_line(&task.name),
+        visible_line(&question.id),
+        prompt.len(),
+    )))
+}
+
 /// Shortens a prompt so that an answer of `limit` tokens fits after it. A prompt that is too long loses its beginning,
 /// as in lm-evaluation-harness. The prompt keeps at least half of the positions.
 fn fit(mut prompt: Vec<u32>, positions: usize, limit: usize) -> Vec<u32> {
-    let most = positions.saturating_sub(limit).max(positions / 2);
-    let cut = prompt.len().saturating_sub(most);
+    let cut = prompt.len().saturating_sub(most(positions, limit));
     prompt.drain(..cut);
     prompt
+}
+
+/// The most tokens of a prompt before an answer of `limit` tokens.
+fn most(positions: usize, limit: usize) -> usize {
+    positions.saturating_sub(limit).max(positions / 2)
 }

@@ -34,7 +34,7 @@ pub struct Reader {
     pub read: fn(&mut Lab, &[u8]) -> Outcome,
 }
 
-pub const COUNT: usize = 23;
+pub const COUNT: usize = 24;
 
 macro_rules! readers {
     ($($name:literal $place:literal $share:literal, $change:expr, $read:expr;)*) => {
@@ -54,6 +54,7 @@ readers! {
     "csv" "data.csv" 6, |rng, s| text(rng, &s.tables[..1], Notation::Lines), |lab, b| data(lab, "data.csv", b);
     "tsv" "data.tsv" 4, |rng, s| text(rng, &s.tables[1..], Notation::Lines), |lab, b| data(lab, "data.tsv", b);
     "parquet" "data.parquet" 12, |rng, s| bytes(rng, &s.parquet), |lab, b| data(lab, "data.parquet", b);
+    "pictures" "seen.parquet" 8, |rng, s| bytes(rng, &s.seen), |lab, b| data(lab, "seen.parquet", b);
     "model" "base" 12, |rng, s| text(rng, &s.models[..1], Notation::Json), |lab, b| model(lab, "config.json", b);
     "safetensors" "base" 12, |rng, s| weights(rng, &s.safetensors), |lab, b| model(lab, "model.safetensors", b);
     "index" "index" 5, |rng, s| text(rng, &s.indices, Notation::Json), index;
@@ -143,11 +144,15 @@ impl Lab {
         for (name, text) in [("train.jsonl", seeds::JSONL), ("test.jsonl", TEST)] {
             fs::write(lab.path(name), text).unwrap();
         }
-        for name in ["data.jsonl", "data.csv", "data.tsv", "data.parquet"] {
-            let columns = if name.ends_with("parquet") { "gold = \"answers | length\"\n" } else { "" };
+        for name in ["data.jsonl", "data.csv", "data.tsv", "data.parquet", "seen.parquet"] {
+            let (mark, columns) = match name {
+                "data.parquet" => ("", "gold = \"answers | length\"\n"),
+                "seen.parquet" => ("<image>", "image = \"image\"\nscorer = \"exact_match\"\n"),
+                _ => ("", ""),
+            };
             let header = "columns = { question = \"question\", answer = \"answer\" }\n";
             let text = format!(
-                "name = \"t\"\nprompt = \"{{{{ question }}}}\"\nmax_new_tokens = 4\n{columns}{header}[test]\ndata = \"{name}\"\n"
+                "name = \"t\"\nprompt = \"{mark}{{{{ question }}}}\"\nmax_new_tokens = 4\n{columns}{header}[test]\ndata = \"{name}\"\n"
             );
             fs::write(lab.path(&format!("{name}.toml")), text).unwrap();
         }

@@ -24,6 +24,8 @@ pub struct Seeds {
     pub jsonl: Vec<Vec<u8>>,
     pub tables: Vec<Vec<u8>>,
     pub parquet: Vec<Vec<u8>>,
+    /// Questions with the bytes of pictures.
+    pub seen: Vec<Vec<u8>>,
     /// `config.json`.
     pub models: Vec<Vec<u8>>,
     pub indices: Vec<Vec<u8>>,
@@ -96,6 +98,7 @@ impl Seeds {
             jsonl: texts(&[JSONL, LIST, SQUAD]),
             tables: texts(&[CSV, TSV]),
             parquet: vec![parquet(true), parquet(false)],
+            seen: all(&["tests/golden/vqa/wild.parquet"]),
             models: all(&[
                 "tests/golden/tokenizer/models/base/config.json",
                 "tests/golden/lora/tied-bf16/config.json",

@@ -1,0 +1,178 @@
+//! Features of pictures, computed once. Pictures and a vision part come in, their features go out. All candidates with
+//! the same vision part share them. In a session they also lie in files beside the journal, where another worker finds
+//! them; what is more than the memory may hold is mapped from there.
+
+use std::collections::{HashMap, HashSet};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use rayon::prelude::*;
+
+use super::Digest;
+use super::vision_part::{Fingerprints, VisionPart};
+use crate::error::BadInput;
+use crate::limits::FEATURES_HELD;
+use crate::lm::{Device, ImageFeatures, VisionModel};
+use crate::picture::PictureSource;
+
+/// How many pictures are decoded at once.
+const AT_ONCE: usize = 16;
+
+/// Features of some pictures of one vision part.
+pub struct Seen {
+    /// The vision part's fingerprint.
+    pub vision: String,
+    pub features: Vec<(Digest, Arc<ImageFeatures>)>,
+    /// How many of them were computed now.
+    pub computed: u64,
+}
+
+/// All computed features.
+#[derive(Default)]
+pub struct FeatureStore {
+    fingerprints: Fingerprints,
+    /// By the vision part's fingerprint and the picture's digest.
+    features: HashMap<(String, Digest), Arc<ImageFeatures>>,
+    /// Bytes of features in memory that are not mapped.
+    held: u64,
+    /// The folder for features of an evaluation without a session.
+    own: Option<tempfile::TempDir>,
+}
+
+/// What is asked of the store.
+pub struct Wanted<'a> {
+    pub vision: VisionPart<'a>,
+    pub device: &'a Device,
+    /// Pictures with their digests.
+    pub pictures: &'a [(Digest, &'a PictureSource)],
+    /// The session's folder.
+    pub session: Option<&'a Path>,
+    pub cancel: &'a AtomicBool,
+}
+
+impl FeatureStore {
+    /// Forgets all features in memory.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The features of these pictures.
+    ///
+    /// # Errors
+    /// A picture that can't be read, a vision part that can't be run, a file that can't be written, or `cancel`.
+    pub fn features(&mut self, wanted: &Wanted<'_>) -> anyhow::Result<Seen> {
+        let vision = self.fingerprints.of(wanted.vision);
+        let mut asked = HashSet::new();
+        let pictures: Vec<&(Digest, &PictureSource)> =
+            wanted.pictures.iter().filter(|(digest, _)| asked.insert(Arc::clone(digest))).collect();
+        let folder = wanted.session.map(|session| session.join("pictures").join(&vision));
+        let mut missing = Vec::new();
+        for (digest, source) in &pictures {
+            if self.features.contains_key(&(vision.clone(), Arc::clone(digest))) {
+                continue;
+            }
+            // What an earlier worker has written is mapped; a file that is not whole counts as none.
+            let written = folder.as_deref().map(|folder| ImageFeatures::open(&file(folder, digest)));
+            match written.and_then(Result::ok).flatten() {
+                Some(found) => {
+                    self.features.insert((vision.clone(), Arc::clone(digest)), Arc::new(found));
+                }
+                None => missing.push((Arc::clone(digest), *source)),
+            }
+        }
+        if !missing.is_empty() {
+            self.compute(wanted, &vision, folder, &missing)?;
+        }
+        let features = pictures
+            .iter()
+            .filter_map(|(digest, _)| {
+                let found = self.features.get(&(vision.clone(), Arc::clone(digest)))?;
+                Some((Arc::clone(digest), Arc::clone(found)))
+            })
+            .collect();
+        Ok(Seen { vision, features, computed: missing.len() as u64 })
+    }
+
+    fn compute(
+        &mut self,
+        wanted: &Wanted<'_>,
+        vision: &str,
+        folder: Option<PathBuf>,
+        missing: &[(Digest, &PictureSource)],
+    ) -> anyhow::Result<()> {
+        let model = VisionModel::load(wanted.vision.0, wanted.device).map_err(BadInput::error)?;
+        for some in missing.chunks(AT_ONCE) {
+            if wanted.cancel.load(Ordering::Relaxed) {
+                bail!("cancelled");
+            }
+            let made: Vec<ImageFeatures> = some
+                .par_iter()
+                .map(|(_, source)| {
+                    let picture = source.read().map_err(BadInput::error)?;
+                    model.features(&picture).map_err(BadInput::error)
+                })
+                .collect::<anyhow::Result<_>>()?;
+            for ((digest, _), made) in some.iter().zip(made) {
+                let kept = self.keep(made, vision, digest, folder.as_deref())?;
+                self.features.insert((vision.to_owned(), Arc::clone(digest)), Arc::new(kept));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes features to a file if there is a session or they do not fit into memory; those that do not fit are
+    /// mapped.
+    fn keep(
+        &mut self,
+        made: ImageFeatures,
+        vision: &str,
+        digest: &str,
+        folder: Option<&Path>,
+    ) -> anyhow::Result<ImageFeatures> {
+        let bytes = made.bytes() as u64;
+        let fits = self.held + bytes <= FEATURES_HELD;
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None if fits => {
+                self.held += bytes;
+                return Ok(made);
+            }
+            None => self.own_folder()?.join(vision),
+        };
+        let path = file(&folder, digest);
+        write(&made, &path).with_context(|| {
+            format!("cannot write {}: free some space there, then try again", path.display())
+        })?;
+        if fits {
+            self.held += bytes;
+            return Ok(made);
+        }
+        let opened = ImageFeatures::open(&path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(opened.unwrap_or(made))
+    }
+
+    fn own_folder(&mut self) -> anyhow::Result<PathBuf> {
+        if self.own.is_none() {
+            self.own = Some(tempfile::tempdir().context("making a folder for features of pictures")?);
+        }
+        Ok(self.own.as_ref().map(|own| own.path().to_owned()).unwrap_or_default())
+    }
+}
+
+/// The file of a picture's features.
+fn file(folder: &Path, digest: &str) -> PathBuf {
+    folder.join(format!("{digest}.features"))
+}
+
+/// Writes a file whole or not at all.
+fn write(features: &ImageFeatures, path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(folder)?;
+    let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(folder)?);
+    features.write(&mut out)?;
+    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.persist(path)?;
+    Ok(())
+}
