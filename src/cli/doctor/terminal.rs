@@ -8,7 +8,10 @@ use crate::locale::{is_utf8, locale};
 pub fn look() -> Vec<Finding> {
     let mut out = vec![terminal(), letters()];
     #[cfg(feature = "workbench")]
-    out.insert(1, colours());
+    {
+        out.insert(1, colours());
+        out.push(pictures());
+    }
     if !var("TMUX").is_empty() {
         out.push(Finding::note(
             "tmux",
@@ -50,6 +53,30 @@ fn colours() -> Finding {
         Depth::Mono => {
             Finding::note("colours", "none, as NO_COLOR asks", "unset NO_COLOR for heat maps in colour")
         }
+    }
+}
+
+#[cfg(feature = "workbench")]
+fn pictures() -> Finding {
+    use crate::workbench::pictures::graphics::Setting;
+    match Setting::from_env() {
+        Err(value) => {
+            let names = Setting::NAMES.map(|(name, _)| name).join(", ");
+            let found = format!("YOSEGI_PICTURES is {value:?}, which is ignored");
+            Finding::gap("pictures", found, format!("set it to one of {names}, or to nothing"))
+        }
+        Ok(Setting::Off) => Finding::note(
+            "pictures",
+            "off, as YOSEGI_PICTURES asks",
+            "unset it to see the pictures of questions",
+        ),
+        Ok(Setting::Auto) if !var("TMUX").is_empty() => Finding::note(
+            "pictures",
+            "by half blocks unless tmux lets better ones pass",
+            "in ~/.tmux.conf, for kitty and Ghostty: set -g allow-passthrough on",
+        ),
+        Ok(Setting::Auto) => Finding::good("pictures", "as well as the terminal says it can show them"),
+        Ok(Setting::Always(_)) => Finding::good("pictures", format!("by {}", var("YOSEGI_PICTURES"))),
     }
 }
 

@@ -7,6 +7,8 @@ use super::super::theme::{Depth, Theme};
 
 /// Size of a cell in pixels where half blocks are drawn: what counts is that it is twice as high as wide.
 const BLOCK: (u16, u16) = (10, 20);
+/// The first version of kitty with letters that stand for the parts of a picture.
+const LETTERS: (u32, u32) = (0, 28);
 /// Largest size of a cell that is believed.
 const LARGEST_CELL: (u16, u16) = (64, 128);
 
@@ -126,14 +128,25 @@ impl Known {
         }
     }
 
+    /// The terminal's names, without `xterm-` and in small letters.
+    fn plain_names(&self) -> impl Iterator<Item = String> {
+        let behind = self.tmux.iter().map(|tmux| &tmux.terminal);
+        let plain = |name: &String| name.strip_prefix("xterm-").unwrap_or(name).to_lowercase();
+        self.names.iter().chain(behind).map(plain)
+    }
+
     /// Whether a name of the terminal begins like one of these.
     fn is_named(&self, starts: &[&str]) -> bool {
-        let behind = self.tmux.iter().map(|tmux| &tmux.terminal);
-        let begins = |name: &String| {
-            let name = name.strip_prefix("xterm-").unwrap_or(name).to_lowercase();
-            starts.iter().any(|start| name.starts_with(start))
+        self.plain_names().any(|name| starts.iter().any(|start| name.starts_with(start)))
+    }
+
+    /// Whether it is a kitty (`kitty(0.40.0)`) that knows the letters.
+    fn is_kitty(&self) -> bool {
+        let version = |name: String| {
+            let mut numbers = name.strip_prefix("kitty(")?.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
+            Some((numbers.next()?, numbers.next()?))
         };
-        self.names.iter().chain(behind).any(begins)
+        self.plain_names().filter_map(version).any(|version| version >= LETTERS)
     }
 
     /// How pictures are shown; `None` for not at all.
@@ -176,8 +189,8 @@ impl Known {
 
     /// The best protocol that the terminal said it can show.
     fn best(&self) -> Protocol {
-        // Others that know kitty's protocol lack the letters that stand for a picture.
-        if self.kitty && self.is_named(&["kitty", "ghostty"]) {
+        // Others that know kitty's protocol lack the letters that stand for a picture, as earlier kitties do.
+        if self.kitty && (self.is_named(&["ghostty"]) || self.is_kitty()) {
             return Protocol::Kitty;
         }
         let sixel = self.attributes.contains(&4);
@@ -219,6 +232,8 @@ mod tests {
         let kitty = Known { kitty: true, ..terminal("kitty(0.40.0)", &[62]) };
         assert_eq!(shown(&kitty), Some(Protocol::Kitty));
         assert_eq!(shown(&Known { kitty: false, ..kitty.clone() }), Some(Protocol::Blocks));
+        let earlier = Known { kitty: true, ..terminal("kitty(0.27.1)", &[62]) };
+        assert_eq!(shown(&earlier), Some(Protocol::Blocks));
         // It knows kitty's protocol, but not the letters.
         let wezterm = Known { kitty: true, ..terminal("WezTerm 20240203", &[65, 4, 6]) };
         assert_eq!(shown(&wezterm), Some(Protocol::Iterm2));

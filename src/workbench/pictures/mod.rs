@@ -156,3 +156,68 @@ pub fn named(image: &ImageRef) -> String {
     };
     messages::picture_named(file, image.width, image.height)
 }
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+
+    use super::*;
+    use crate::workbench::theme::Depth;
+
+    const KITTY: Graphics =
+        Graphics { protocol: graphics::Protocol::Kitty, cell: (10, 20), ..Graphics::blocks(Depth::True) };
+
+    fn placed(number: usize) -> Placed {
+        Placed {
+            area: Rect::new(0, 0, 4, 2),
+            key: PictureKey { source: format!("/{number}.png"), columns: 4, rows: 2 },
+            alternative: String::new(),
+            bad: false,
+            encoded: None,
+        }
+    }
+
+    fn loaded(number: usize, bytes: usize) -> Loaded {
+        let data = "x".repeat(bytes);
+        let sent = Sent::Before { id: 1, stamp: number as u64, data };
+        let cells = Buffer::empty(Rect::new(0, 0, 4, 2));
+        Loaded { graphics: KITTY, key: placed(number).key, outcome: Ok(Arc::new(Encoded { cells, sent })) }
+    }
+
+    #[test]
+    fn a_missing_picture_is_asked_for_once() {
+        let mut pictures = Pictures::default();
+        assert_eq!(pictures.shown(&[placed(0)]), None, "none are shown");
+        pictures.show_by(Some(KITTY));
+        let wanted = pictures.shown(&[placed(0), placed(1), placed(0)]).unwrap();
+        assert_eq!(wanted.keys, [placed(0).key, placed(1).key]);
+        assert_eq!(pictures.shown(&[placed(0), placed(1)]), None);
+        // The loader forgets an earlier list over a later one; so does whoever asked.
+        assert!(pictures.shown(&[placed(2)]).is_some() && pictures.shown(&[placed(0)]).is_some());
+        pictures.take(loaded(0, 1));
+        assert_eq!(pictures.shown(&[placed(0)]), None);
+        // One that was made for an earlier terminal is not kept.
+        pictures.show_by(Some(Graphics::blocks(Depth::True)));
+        assert_eq!(pictures.take_dropped(), [0]);
+        pictures.take(loaded(1, 1));
+        assert!(pictures.get(&placed(1).key).is_none());
+    }
+
+    #[test]
+    fn what_was_not_shown_for_longest_is_dropped_first() {
+        let mut pictures = Pictures::default();
+        pictures.show_by(Some(KITTY));
+        for number in 0..MOST {
+            pictures.take(loaded(number, 10));
+        }
+        pictures.shown(&[placed(0)]);
+        assert!(pictures.take_dropped().is_empty());
+        pictures.take(loaded(MOST, 10));
+        pictures.shown(&[placed(0)]);
+        assert_eq!(pictures.take_dropped(), [1]);
+        pictures.take(loaded(MOST + 1, MOST_BYTES));
+        pictures.shown(&[placed(MOST + 1), placed(0)]);
+        assert!(pictures.get(&placed(0).key).is_some() && pictures.get(&placed(MOST + 1).key).is_some());
+        assert_eq!(pictures.order.len(), 2, "these are on the screen");
+    }
+}
