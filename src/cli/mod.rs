@@ -166,9 +166,12 @@ pub struct Generate {
     /// Continue this text
     #[arg(long, required_unless_present = "prompts", conflicts_with = "prompts")]
     pub prompt: Option<String>,
-    /// Continue each line's "prompt" of this JSONL file
+    /// Continue each line's "prompt" of this JSONL file; "images" lists its pictures
     #[arg(long)]
     pub prompts: Option<PathBuf>,
+    /// A picture for the next <image> of --prompt; may be repeated
+    #[arg(long, value_name = "FILE", requires = "prompt")]
+    pub image: Vec<PathBuf>,
     /// Most tokens to generate for a prompt
     #[arg(long, default_value_t = 256)]
     pub max_tokens: usize,
