@@ -100,7 +100,7 @@ impl Processor {
 
     fn resized(&self, picture: &Picture, (height, width): Extent) -> Result<Picture, LmError> {
         let pixels = |width: u32, height: u32| u64::from(width) * u64::from(height);
-        // On the way the picture has its new width and its old height.
+        // On the way the picture may have its new width and its old height.
         if pixels(width, height.max(picture.height)) > PICTURE_PIXELS || width == 0 || height == 0 {
             return Err(LmError::Files(format!(
                 "{} asks for a picture of {} × {} pixels at {width} × {height}, which is out of bounds: \

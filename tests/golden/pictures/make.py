@@ -164,7 +164,7 @@ def main():
     cases, pixels = [], b""
     for name in ("rgb.png", "palette.png"):
         picture = load_image(str(FILES / name))
-        for size in ((12, 8), (23, 5), (9, 17), (31, 40)):
+        for size in ((12, 8), (23, 5), (9, 17), (31, 40), (31, 9), (21, 6)):
             for filter in range(6):
                 cases.append([name, *size, filter])
                 pixels += picture.resize(size, resample=filter).tobytes()
