@@ -2,7 +2,7 @@
 //! checked; no values are computed.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -107,5 +107,31 @@ impl Checkpoint {
         }
         self.in_front.extend(files);
         Ok(self)
+    }
+
+    /// This checkpoint with tensors of its vision part replaced (name, shape, type, little-endian bytes), which keep
+    /// their shapes. A model of text is returned as it is.
+    #[must_use]
+    pub fn with_vision(mut self, tensors: Vec<(String, Vec<usize>, Dtype, Vec<u8>)>) -> Self {
+        let Some(part) = &mut self.vision else { return self };
+        for (name, shape, dtype, data) in tensors {
+            let entry = Entry { dtype, shape, start: 0, end: data.len() };
+            part.tensors.insert(name, Held::Stored((self.shards.len(), entry)));
+            self.shards.push(Bytes::from(data));
+        }
+        self
+    }
+
+    /// This checkpoint with another token that stands for a picture. A model of text is returned as it is.
+    #[must_use]
+    pub fn with_image_token(mut self, token: u32) -> Self {
+        if let Some(vision) = &mut self.config.vision {
+            let vision = Arc::make_mut(vision);
+            vision.image_token = token;
+            let keys = ["image_token_index", "image_token_id"];
+            let key = keys.into_iter().find(|key| vision.raw.get(key).is_some()).unwrap_or(keys[0]);
+            vision.raw[key] = token.into();
+        }
+        self
     }
 }

@@ -9,7 +9,8 @@ use std::path::Path;
 use super::adapter::{self, Adapter};
 use super::hub::cache::hub_cache;
 use super::hub::id::HubId;
-use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, has_chat_template, zoo};
+use super::summary::VisionSummary;
+use super::{Checkpoint, CheckpointError, Dtype, Fit, ModelSummary, VisionConfig, has_chat_template, zoo};
 
 /// All models found, each with its fit to `base` if one is given. A broken model is listed with the reason and never
 /// makes the call fail.
@@ -118,6 +119,7 @@ fn broken(reference: &str, error: &CheckpointError) -> ModelSummary {
         tied: false,
         chat_template: false,
         about: String::new(),
+        vision: None,
         fit: Fit::No(error.to_string()),
     }
 }
@@ -130,9 +132,16 @@ impl Checkpoint {
         let mut parameters = 0;
         let mut bytes = 0;
         let mut dtypes = BTreeSet::new();
-        for (dtype, shape) in self.names().into_iter().filter_map(|name| self.extent(name)) {
+        let text = self.names().into_iter().filter_map(|name| self.extent(name));
+        let of_vision = self.vision_names().into_iter().filter_map(|name| self.vision_extent(name));
+        let mut vision = self.vision_config().map(VisionSummary::of);
+        let sides = text.map(|tensor| (tensor, false)).chain(of_vision.map(|tensor| (tensor, true)));
+        for ((dtype, shape), sees) in sides {
             let count = shape.iter().product::<usize>() as u64;
             parameters += count;
+            if let Some(vision) = vision.as_mut().filter(|_| sees) {
+                vision.parameters += count;
+            }
             bytes += count * dtype.size() as u64;
             dtypes.insert(match dtype {
                 Dtype::F32 => "f32",
@@ -155,7 +164,23 @@ impl Checkpoint {
             tied: config.tie_word_embeddings,
             chat_template: has_chat_template(self),
             about: self.file("README.md").map(|card| first_lines(&card)).unwrap_or_default(),
+            vision,
             fit: Fit::Unasked,
+        }
+    }
+}
+
+impl VisionSummary {
+    /// A vision part whose parameters are not counted yet.
+    fn of(config: &VisionConfig) -> Self {
+        Self {
+            layout: config.layout.title().to_owned(),
+            tower: config.tower.title().to_owned(),
+            layers: config.layers,
+            hidden: config.hidden_size,
+            image_size: config.image_size,
+            patch_size: config.patch_size,
+            parameters: 0,
         }
     }
 }

@@ -50,7 +50,7 @@ pub use error::CheckpointError;
 pub use fingerprint::{Fingerprint, bytes_to_fingerprint, fingerprints};
 pub use hub::cache::{RepoKind, hub_cache, repo_folder, snapshot};
 pub use model::Checkpoint;
-pub use summary::{Fit, ModelSummary};
+pub use summary::{Fit, ModelSummary, VisionSummary};
 pub use tensor::{Dtype, TensorView, Weights};
 pub use tokenizer::chat_template::{chat_template, has_chat_template};
 pub use tokenizer::end_tokens::end_tokens;

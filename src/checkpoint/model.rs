@@ -148,7 +148,8 @@ impl Weights for Checkpoint {
     }
 
     fn intact(&self, name: &str) -> Result<(), CheckpointError> {
-        match self.tensors.get(name) {
+        let of_vision = || self.vision.as_ref().and_then(|part| part.tensors.get(name));
+        match self.tensors.get(name).or_else(of_vision) {
             None => Ok(()),
             Some(Held::Stored((shard, _))) => self.shards[*shard].unchanged(),
             Some(Held::Adapted { base: (shard, _), adapter, .. }) => {

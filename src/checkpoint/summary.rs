@@ -15,6 +15,7 @@ pub struct ModelSummary {
     pub heads: usize,
     pub kv_heads: usize,
     pub vocab: usize,
+    /// Of all its tensors, those of a vision part included.
     pub parameters: u64,
     pub bytes: u64,
     /// Dtype of its tensors (`bf16`), or `mixed` if they differ.
@@ -23,8 +24,37 @@ pub struct ModelSummary {
     pub chat_template: bool,
     /// First lines of its model card.
     pub about: String,
+    /// What a LLaVA model has besides its language model, which the other fields describe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<VisionSummary>,
     /// Whether it can be merged with the chosen base.
     pub fit: Fit,
+}
+
+/// The vision part of a LLaVA model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisionSummary {
+    /// `LLaVA` or `LLaVA-NeXT`.
+    pub layout: String,
+    /// `CLIP` or `SigLIP`.
+    pub tower: String,
+    pub layers: usize,
+    pub hidden: usize,
+    /// Side of a square that the tower sees, in pixels, and of one of its patches.
+    pub image_size: usize,
+    pub patch_size: usize,
+    pub parameters: u64,
+}
+
+impl ModelSummary {
+    /// What stands inside, in words: `llama`, or `CLIP tower of 24 layers + llama`.
+    #[must_use]
+    pub fn inside(&self) -> String {
+        match &self.vision {
+            None => self.family.clone(),
+            Some(vision) => format!("{} tower of {} layers + {}", vision.tower, vision.layers, self.family),
+        }
+    }
 }
 
 /// Whether a checkpoint can be merged onto a base, in words.

@@ -26,7 +26,11 @@ pub fn run(references: &[String], json: bool) -> Result<()> {
         let documents: Vec<Value> = opened.iter().zip(summaries).map(|(m, s)| document(m, &s)).collect();
         return say::json_pretty(&json!({ "models": documents }));
     }
-    let texts: Vec<String> = opened.iter().zip(summaries).map(|(m, s)| words(m, &s)).collect();
+    let mut texts: Vec<String> = opened.iter().zip(summaries).map(|(m, s)| words(m, &s)).collect();
+    let giver = opened.iter().find(|model| model.vision_config().is_some());
+    if let Some(giver) = giver.filter(|_| opened.len() > 1) {
+        texts.push(models::vision_of_merge(giver.reference()));
+    }
     say::out(texts.join("\n").trim_end())
 }
 
@@ -37,7 +41,16 @@ fn document(model: &Checkpoint, summary: &ModelSummary) -> Value {
         .filter_map(|name| model.extent(name).map(|(dtype, shape)| (name, dtype, shape)))
         .map(|(name, dtype, shape)| json!({"name": name, "dtype": dtype.name(), "shape": shape}))
         .collect();
-    json!({"summary": summary, "config": model.config().raw, "tensors": tensors})
+    let Some(vision) = model.vision_config() else {
+        return json!({"summary": summary, "config": model.config().raw, "tensors": tensors});
+    };
+    let of_vision: Vec<Value> = model
+        .vision_names()
+        .into_iter()
+        .filter_map(|name| model.vision_extent(name).map(|(dtype, shape)| (name, dtype, shape)))
+        .map(|(name, dtype, shape)| json!({"name": name, "dtype": dtype.name(), "shape": shape}))
+        .collect();
+    json!({"summary": summary, "config": vision.raw, "tensors": tensors, "vision_tensors": of_vision})
 }
 
 fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
@@ -49,6 +62,24 @@ fn words(model: &Checkpoint, summary: &ModelSummary) -> String {
     };
     if !summary.about.is_empty() {
         line("about", summary.about.clone());
+    }
+    if let Some(vision) = &summary.vision {
+        line(
+            "pictures",
+            format!(
+                "{}, {} tower of {} layers, hidden {}, squares of {} pixels in patches of {}",
+                vision.layout,
+                vision.tower,
+                vision.layers,
+                vision.hidden,
+                vision.image_size,
+                vision.patch_size
+            ),
+        );
+        line(
+            "merged",
+            "the language model, which the lines below describe; tower and projector stay".to_owned(),
+        );
     }
     line("decoder", format!("{}, {} layers, hidden {}", summary.family, summary.layers, summary.hidden));
     line(

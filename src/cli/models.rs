@@ -20,7 +20,11 @@ fn table(models: &[ModelSummary]) -> String {
         let number = |n: usize| if n == 0 { "-".to_owned() } else { n.to_string() };
         [
             visible_line(&m.reference),
-            if m.family.is_empty() { "-".to_owned() } else { visible_line(&m.family) },
+            match &m.vision {
+                _ if m.family.is_empty() => "-".to_owned(),
+                Some(vision) => visible_line(&format!("{}+{}", vision.tower, m.family)),
+                None => visible_line(&m.family),
+            },
             number(m.layers),
             number(m.hidden),
             number(m.vocab),
@@ -47,6 +51,13 @@ fn table(models: &[ModelSummary]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// What a merge takes from a LLaVA model among its models, in one line.
+pub(super) fn vision_of_merge(giver: &str) -> String {
+    visible_line(&format!(
+        "merged together: the language models; tower, projector, vocabulary and processor come from {giver}"
+    ))
 }
 
 /// Bytes in decimal units.
@@ -88,6 +99,7 @@ mod tests {
             tied: true,
             chat_template: false,
             about: String::new(),
+            vision: None,
             fit,
         };
         let text = table(&[

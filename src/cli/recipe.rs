@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::RecipeCommand;
 use super::output::say;
+use super::{RecipeCommand, models};
+use crate::checkpoint::look_up;
 use crate::error::BadInput;
 use crate::limits;
 use crate::recipe::{BaseNeed, Kind, Method, MethodSpec, Recipe, RecipeError, RecipeFile, Scope};
@@ -118,8 +119,18 @@ fn check(file: &Path, lenient: bool) -> Result<()> {
         let models = recipe.models();
         let line = format!("{name}{} of {}{base}{parts}: in order", recipe.method.name(), models.join(", "));
         say::out(&visible_line(&line))?;
+        if let Some(giver) = vision_giver(recipe) {
+            say::out(&models::vision_of_merge(giver))?;
+        }
     }
     Ok(())
+}
+
+/// The recipe's model that gives a vision part, among the models that are on this machine. Only headers are read, and
+/// nothing is fetched.
+fn vision_giver(recipe: &Recipe) -> Option<&str> {
+    let models = recipe.base.as_deref().into_iter().chain(recipe.models());
+    models.into_iter().find(|model| look_up(model, None).vision.is_some())
 }
 
 fn methods(name: Option<&str>, json: bool) -> Result<()> {

@@ -230,3 +230,33 @@ fn another_shape_is_another_decoder() {
     bench.check(&recipe(Method::Linear, 0.7, 0.5));
     assert_eq!(bench.card.counts().asked["weights"], asked);
 }
+
+#[test]
+fn rows_that_a_llava_model_alone_has_are_sent_once_and_stay() {
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/llava_merge/models");
+    let open = |name: &str| Checkpoint::open(&format!("{models}/{name}")).unwrap().called(name);
+    let pool = Pool::new(open("base"), vec![open("ja"), open("vlm")]).unwrap();
+    let mut bench = Bench::new(pool, usize::MAX);
+    let recipe = |method: Method, weight: f64| {
+        let mut recipe = Recipe::uniform("base", &["ja", "vlm"].map(str::to_owned), method, weight);
+        if method == Method::Ties {
+            recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5));
+        }
+        recipe
+    };
+    let bits = |decoder: &Decoder| -> Vec<u32> {
+        let tokens: Vec<u32> = (0..30).map(|i| (i * 7 + 40) % 44).collect();
+        decoder.logits(&tokens).unwrap().iter().flatten().map(|x| x.to_bits()).collect()
+    };
+    let mut sent = Vec::new();
+    for (method, weight) in [(Method::Ties, 0.5), (Method::Ties, 0.8), (Method::TaskArithmetic, 0.3)] {
+        let next = recipe(method, weight);
+        let found = bits(&bench.prepare(&next).decoder);
+        assert_eq!(found.len(), 30 * 44);
+        assert!(found == bits(&twin(&bench.candidate.pool, &next)), "{method:?} {weight}");
+        sent.push(bench.card.counts().sent);
+    }
+    // The embeddings and the head are merged on the card from the second candidate on; their inputs are sent for it.
+    assert!(sent[1] > sent[0] && sent[2] == sent[1], "{sent:?}");
+    assert_eq!(*bench.notes.borrow(), Vec::<String>::new());
+}

@@ -159,6 +159,7 @@ impl Scope<'_> {
         let open = |name| self.open(name).context("recipe: tokenizer.source cannot be read");
         let giver = recipe.vocabulary_giver().map(open).transpose()?;
         let pool = Pool::for_recipe(recipe, base, sources, giver.as_ref(), often).map_err(BadInput::error)?;
+        pool.settings_taken(recipe).iter().for_each(|line| (self.sources.note)(line));
         Ok(pool.allowing_non_finite(self.sources.allow_non_finite))
     }
 

@@ -60,6 +60,7 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
     let layers = base.config().num_hidden_layers;
     let n = sources.len();
     let mut groups = vec![Sums { base: 0.0, products: vec![0.0; n * n] }; LayerGroup::count(layers)];
+    let pictures = sources.iter().chain([base]).any(|model| model.vision_config().is_some());
     let mut left_out = 0;
     // Non-finite values: of the base, then of each source.
     let mut odd = vec![0_u64; n + 1];
@@ -72,10 +73,10 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
             continue;
         };
         let Some(here) = base.tensor(name) else { continue };
-        let there: Option<Vec<TensorView<'_>>> =
-            sources.iter().map(|s| s.tensor(name).filter(|t| t.shape == here.shape)).collect();
-        match there {
-            Some(there) => add(sums, &mut odd, here, &there),
+        let there: Option<Vec<TensorView<'_>>> = sources.iter().map(|s| s.tensor(name)).collect();
+        let outside = !matches!(LayerGroup::of_tensor(name), Some(LayerGroup::Block(_)));
+        match there.and_then(|there| comparable(here, there, pictures && outside)) {
+            Some((here, there)) => add(sums, &mut odd, here, &there),
             None => left_out += 1,
         }
     }
@@ -102,6 +103,28 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
         base_not_finite: odd[0],
         not_finite: if odd[1..].iter().all(|n| *n == 0) { Vec::new() } else { odd.split_off(1) },
     })
+}
+
+/// A base's tensor and the sources' if they have one shape. `cut`: of tensors with other numbers of rows, those that all
+/// have; a merge with a LLaVA model merges these rows of the vocabulary.
+fn comparable<'a>(
+    here: TensorView<'a>,
+    mut there: Vec<TensorView<'a>>,
+    cut: bool,
+) -> Option<(TensorView<'a>, Vec<TensorView<'a>>)> {
+    if there.iter().all(|t| t.shape == here.shape) {
+        return Some((here, there));
+    }
+    let [rows, columns] = *here.shape else { return None };
+    let alike = |t: &TensorView<'_>| matches!(*t.shape, [_, other] if other == columns);
+    if !cut || !there.iter().all(alike) {
+        return None;
+    }
+    let least = there.iter().map(|t| t.shape[0]).fold(rows, usize::min);
+    let first =
+        |view: TensorView<'a>| TensorView { data: &view.data[..least * columns * view.dtype.size()], ..view };
+    there.iter_mut().for_each(|view| *view = first(*view));
+    Some((first(here), there))
 }
 
 /// Adds one tensor. Non-finite values are counted in `odd` (the base, then each source) and add nothing to the sums.

@@ -42,6 +42,11 @@ pub enum MergeError {
         "{tensor}: {first} has shape {first_shape:?}, {model} {shape:?}; only tensors of one shape can be merged"
     )]
     Shapes { tensor: String, first: String, first_shape: Vec<usize>, model: String, shape: Vec<usize> },
+    /// The recipe merges vision parts, and a model has none.
+    #[error(
+        "recipe: vision is \"merge\", which needs a vision part in every model, and {model} has none; leave it out, so that one model's is taken as it is"
+    )]
+    NoVision { model: String },
     /// The recipe asks for float64.
     #[error("recipe: {key} is float64; merges are computed and stored in float32, float16 or bfloat16")]
     Double { key: &'static str },

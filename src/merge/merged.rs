@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights};
 use crate::recipe::{LayerGroup, Recipe};
 
 use super::parity::mt19937::Mt19937;
@@ -23,6 +23,8 @@ pub struct Merged {
     pool: u64,
     config: ModelConfig,
     tensors: Vec<Tensor>,
+    /// Tensors of the vision part, if the recipe merges it.
+    vision: Vec<Tensor>,
     by_name: HashMap<String, usize>,
     made: Option<Plan>,
 }
@@ -39,6 +41,8 @@ struct Tensor {
 pub struct MergeStats {
     /// For each layer group, in [`LayerGroup`] order, whether any of its tensors was merged again.
     pub groups: Vec<bool>,
+    /// Whether any tensor of the vision part was merged again.
+    pub vision: bool,
     /// Bytes of base and sources that were read, plus bytes that were written, for the tensors merged again.
     pub bytes: u64,
 }
@@ -51,6 +55,7 @@ impl Merged {
             pool: pool.id,
             config: pool.config().clone(),
             tensors: Vec::new(),
+            vision: Vec::new(),
             by_name: HashMap::new(),
             made: None,
         }
@@ -73,11 +78,36 @@ impl Merged {
         self.tensors.into_iter().map(|t| (t.name, t.shape, t.dtype, t.data)).collect()
     }
 
+    /// The merged vision part: name, shape, type, little-endian bytes. Empty if it is that of the pool's vision giver as
+    /// it is.
+    #[must_use]
+    pub fn vision_tensors(&self) -> Vec<(String, Vec<usize>, Dtype, Vec<u8>)> {
+        self.vision.iter().map(|t| (t.name.clone(), t.shape.clone(), t.dtype, t.data.clone())).collect()
+    }
+
+    /// A tensor of the merged vision part; `None` if it is that of the pool's vision giver as it is.
+    #[must_use]
+    pub fn vision_tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        self.vision.iter().find(|t| t.name == name).map(Tensor::view)
+    }
+
+    /// A number that is the same for two merges of one pool only if their vision parts are; 0 for the vision giver's.
+    #[must_use]
+    pub fn vision_stamp(&self) -> u128 {
+        let plan = self.made.as_ref().filter(|plan| !plan.vision.is_empty());
+        plan.map_or(0, |plan| {
+            let what = format!("{:?} {:?} {} {:?}", plan.method, plan.mask, plan.seed, plan.vision);
+            xxhash_rust::xxh3::xxh3_128(what.as_bytes()).max(1)
+        })
+    }
+
     /// Whether the tensors have the names, types and shapes of `plan`; their values may differ.
     fn fits(&self, pool: &Pool, plan: &Plan) -> bool {
+        let own = self.tensors.iter().chain(&self.vision);
+        let theirs = plan.tensors.iter().chain(&plan.vision);
         self.pool == pool.id
-            && self.tensors.len() == plan.tensors.len()
-            && self.tensors.iter().zip(&plan.tensors).all(|(tensor, planned)| {
+            && (self.tensors.len(), self.vision.len()) == (plan.tensors.len(), plan.vision.len())
+            && own.zip(theirs).all(|(tensor, planned)| {
                 tensor.name == planned.name
                     && tensor.shape == planned.whole_shape()
                     && tensor.dtype == planned.stored
@@ -92,7 +122,9 @@ impl Merged {
             data: vec![0; planned.bytes()],
         };
         self.tensors.clear();
+        self.vision.clear();
         self.tensors.extend(plan.tensors.iter().map(room));
+        self.vision.extend(plan.vision.iter().map(room));
         self.by_name = self.tensors.iter().enumerate().map(|(i, t)| (t.name.clone(), i)).collect();
         self.pool = pool.id;
         self.made = None;
@@ -101,8 +133,13 @@ impl Merged {
 
 impl Weights for Merged {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        let tensor = &self.tensors[*self.by_name.get(name)?];
-        Some(TensorView { dtype: tensor.dtype, shape: &tensor.shape, data: &tensor.data })
+        Some(self.tensors[*self.by_name.get(name)?].view())
+    }
+}
+
+impl Tensor {
+    fn view(&self) -> TensorView<'_> {
+        TensorView { dtype: self.dtype, shape: &self.shape, data: &self.data }
     }
 }
 
@@ -116,13 +153,23 @@ impl Pool {
         self.carry_out(self.plan(recipe)?, out)
     }
 
+    /// The model to see with: the vision giver, with the vision part of `merged` where the recipe merged it. `None` if
+    /// all are models of text. [`Merged::vision_stamp`] says whether it is another one than before.
+    #[must_use]
+    pub fn seeing(&self, merged: &Merged) -> Option<Checkpoint> {
+        self.vision_giver().map(|giver| giver.clone().with_vision(merged.vision_tensors()))
+    }
+
     pub(super) fn carry_out(&self, plan: Plan, out: &mut Merged) -> Result<MergeStats, MergeError> {
         if !out.fits(self, &plan) {
             out.make_room(self, &plan);
         }
         out.config.clone_from(&plan.config);
-        let stale = stale(&plan, out.made.take().as_ref());
-        let jobs = plan.tensors.iter().zip(&mut out.tensors).zip(&stale).filter(|(_, stale)| **stale);
+        let old = out.made.take();
+        let (stale, seen_anew) = (stale(&plan, old.as_ref()), stale_vision(&plan, old.as_ref()));
+        let text = plan.tensors.iter().zip(&mut out.tensors).zip(&stale);
+        let vision = plan.vision.iter().zip(&mut out.vision).zip(&seen_anew);
+        let jobs = text.chain(vision).filter(|(_, stale)| **stale);
         let jobs: Vec<Job<'_>> = jobs.map(|((t, o), _)| (t, o.data.as_mut_slice())).collect();
         let bytes = jobs.iter().map(|(t, _)| self.traffic(t)).sum();
         let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHE_BYTES;
@@ -130,7 +177,8 @@ impl Pool {
             // mergekit draws from one random stream: tensors in the order of the last of their input names, and within
             // a tensor the sources in recipe order.
             let mut jobs = jobs;
-            jobs.sort_by_cached_key(|(planned, _)| self.label(planned));
+            // A vision part comes last: mergekit does not merge it.
+            jobs.sort_by_cached_key(|(planned, _)| (is_vision(&plan, planned), self.label(planned)));
             let mut stream = Mt19937::new(plan.seed);
             for (planned, out) in jobs {
                 let numbers = RandomSource::Stream(&mut stream);
@@ -147,7 +195,7 @@ impl Pool {
             groups[planned.group.index(plan.layers)] |= stale;
         }
         out.made = Some(plan);
-        Ok(MergeStats { groups, bytes })
+        Ok(MergeStats { groups, vision: seen_anew.contains(&true), bytes })
     }
 
     /// The last of the input names, as stored in the models. mergekit sorts its work by it.
@@ -162,9 +210,22 @@ impl Pool {
     }
 }
 
+fn is_vision(plan: &Plan, planned: &PlannedTensor) -> bool {
+    plan.vision.as_ptr_range().contains(&std::ptr::from_ref(planned))
+}
+
 /// The tensors that must be merged again to get from `old` to `new`.
 pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
-    let all = |stale| vec![stale; new.tensors.len()];
+    stale_of(new, old, |plan| &plan.tensors)
+}
+
+/// The same for the vision part.
+fn stale_vision(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
+    stale_of(new, old, |plan| &plan.vision)
+}
+
+fn stale_of(new: &Plan, old: Option<&Plan>, of: impl Fn(&Plan) -> &Vec<PlannedTensor>) -> Vec<bool> {
+    let all = |stale| vec![stale; of(new).len()];
     let Some(old) = old else { return all(true) };
     if new == old {
         return all(false);
@@ -172,8 +233,9 @@ pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
     let same_numbers = !new.draws() || (new.mask, new.seed) == (old.mask, old.seed);
     if new.method != old.method || !same_numbers || new.one_stream() {
         // mergekit uses one random stream, so the draws of one tensor shift those of all later tensors.
-        let changed = new.tensors != old.tensors || new.method != old.method || !same_numbers;
+        let same_tensors = (&new.tensors, &new.vision) == (&old.tensors, &old.vision);
+        let changed = !same_tensors || new.method != old.method || !same_numbers;
         return all(changed);
     }
-    new.tensors.iter().zip(&old.tensors).map(|(a, b)| a != b).collect()
+    of(new).iter().zip(of(old)).map(|(a, b)| a != b).collect()
 }

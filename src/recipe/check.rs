@@ -73,6 +73,7 @@ impl Recipe {
         bounded("slice", "slices", self.slices.len(), LAYERS)?;
         if !self.path.is_empty() {
             bounded("path", "models", self.models().len(), MODELS)?;
+            self.check_settings()?;
             return self.check_path();
         }
         if self.method.spec().base == BaseNeed::Required && self.base.is_none() && self.slices.is_empty() {
@@ -103,6 +104,7 @@ impl Recipe {
         if !self.slices.is_empty() && self.slices.iter().all(Slice::is_empty) {
             return Err(("slice".into(), "makes no layer at all; give some a range of layers".into()));
         }
+        self.check_settings()?;
         for (path, parameters) in self.all_parameters() {
             check_parameters(self.method, &path, parameters)?;
             let global = |p: &Param| self.method.parameter(*p).is_some_and(|s| s.scope == Scope::Global);

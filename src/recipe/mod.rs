@@ -13,6 +13,7 @@ mod parts;
 mod read;
 mod recipe_file;
 mod resolve;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -30,6 +31,7 @@ pub use parts::{
 };
 pub use recipe_file::RecipeFile;
 pub use resolve::{Input, Outline, Place};
+pub use settings::{ConfigSettings, Rope, VisionRule, Window};
 pub use values::{Filter, Values};
 
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,12 @@ pub struct Recipe {
     /// The vocabulary; by default the base's files, unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<TokenizerSpec>,
+    /// Rotary base and window; by default the base's.
+    #[serde(default, skip_serializing_if = "ConfigSettings::is_empty")]
+    pub config: ConfigSettings,
+    /// The vision part of a merge with LLaVA models.
+    #[serde(default, skip_serializing_if = "VisionRule::is_keep")]
+    pub vision: VisionRule,
     /// The chat template: `auto`, a template's name, or a Jinja template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
@@ -106,6 +114,8 @@ impl Recipe {
             dtype: None,
             out_dtype: None,
             tokenizer: None,
+            config: ConfigSettings::default(),
+            vision: VisionRule::Keep,
             chat_template: None,
             align: None,
             mask: MaskStream::Counter,

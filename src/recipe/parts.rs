@@ -221,6 +221,7 @@ impl super::Recipe {
             slice.sources.iter_mut().for_each(|s| rename(&mut s.model));
         }
         self.path.iter_mut().for_each(|step| rename(&mut step.model));
+        self.config.models_mut().for_each(rename);
         let Some(tokenizer) = &mut self.tokenizer else { return };
         if let TokenizerSource::Model(model) = &mut tokenizer.source {
             rename(model);

@@ -118,6 +118,7 @@ mod tests {
                 tied: false,
                 chat_template: false,
                 about: String::new(),
+                vision: None,
                 fit: Fit::Fits,
             };
             let distances = Distances {

@@ -2,6 +2,7 @@
 //! contradicting keys mean what they mean in transformers 5.24; `docs/config-keys.md` has the table. The families are
 //! the rows of `family`; `vision` reads what a LLaVA model has besides its decoder.
 
+mod adopt;
 pub(super) mod family;
 mod fields;
 pub(super) mod layers;

@@ -16,7 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::evaluate::fingerprints::model_changes;
 use crate::evaluate::{ModelSources, path_export};
-use crate::merge::{ExportPlan, Measured, Options, Written, export, read_size};
+use crate::merge::{ExportPlan, Measured, Options, Written, export, path_vision_giver, read_size};
 use crate::recipe::{Recipe, RecipeFile};
 use crate::session::Home;
 use crate::session::journal::Reader;
@@ -160,12 +160,14 @@ impl Step<'_> {
             let path = self.sources.path_models(recipe, &[])?;
             note_packing(&path.checkpoints[0]);
             let outline = path_export::outline(recipe, &path, self.options)?;
-            return Ok(told(recipe, &path.checkpoints, &outline, folder));
+            let giver = path_vision_giver(path.checkpoints.iter()).map(Checkpoint::reference);
+            return Ok(told(recipe, giver, &path.checkpoints, &outline, folder));
         }
         let pool = self.sources.pool(recipe, false)?;
         note_packing(pool.base());
         let outline = ExportPlan::of(recipe, &pool, self.options)?;
-        Ok(told(recipe, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
+        let giver = pool.vision_giver().map(Checkpoint::reference);
+        Ok(told(recipe, giver, std::iter::once(pool.base()).chain(pool.sources()), &outline, folder))
     }
 }
 
@@ -234,9 +236,10 @@ fn measured(from: String, entry: &Entry) -> Measured {
     }
 }
 
-/// A description of the plan. The first of `models` gives config and tokenizer.
+/// A description of the plan. The first of `models` gives config and tokenizer; `giver` is the vision giver.
 fn told<'a>(
     recipe: &Recipe,
+    giver: Option<&str>,
     models: impl IntoIterator<Item = &'a Checkpoint>,
     outline: &ExportPlan,
     folder: Option<&Path>,
@@ -248,12 +251,16 @@ fn told<'a>(
     };
     let path = format!("a path of {} steps, folded", recipe.path.len());
     line("method", if recipe.path.is_empty() { recipe.method.name().to_owned() } else { path });
-    line("config", format!("of {}, {} layers", recipe.donor(), outline.config["num_hidden_layers"]));
-    let tokenizer = match &recipe.tokenizer {
-        None => format!("of {}", recipe.donor()),
-        Some(_) => format!("as the recipe says, {} rows", outline.config["vocab_size"]),
+    let config = outline.config.get("text_config").unwrap_or(&outline.config);
+    line("config", format!("of {}, {} layers", recipe.donor(), config["num_hidden_layers"]));
+    let tokenizer = match (&recipe.tokenizer, giver) {
+        (None, giver) => format!("of {}", giver.unwrap_or(recipe.donor())),
+        (Some(_), _) => format!("as the recipe says, {} rows", config["vocab_size"]),
     };
     line("tokenizer", tokenizer);
+    if let Some(giver) = giver {
+        line("pictures", format!("tower, projector and processor of {giver}; language models are merged"));
+    }
     for model in models {
         line("reads", reads(model));
     }

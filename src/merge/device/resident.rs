@@ -44,8 +44,10 @@ enum Way {
     Unchanged,
     /// The kernel merges it with these arguments.
     Card(Box<Launch>),
-    /// The CPU merges it.
+    /// The kernel cannot merge it; the CPU does.
     Cpu,
+    /// The CPU merges it this once, because rows follow that are not merged.
+    Whole,
 }
 
 /// A candidate whose tensors are being written to the card.
@@ -62,7 +64,7 @@ pub(crate) struct Candidate {
     /// Tensors that the kernel does not support, and tensors whose inputs had no room on the card.
     pub unlike: usize,
     pub crowded: usize,
-    /// Tensors merged on the card.
+    /// Tensors merged on the card, or sent once because of rows that are not merged.
     pub done: usize,
 }
 
@@ -164,7 +166,7 @@ impl<D: Driver> Resident<D> {
             // The kernel writes the merged rows alone. What follows them is the same for every candidate: it is sent
             // once, with the whole tensor, and then stays.
             if rebuild && planned.rest.is_some() {
-                return Ok(Way::Cpu);
+                return Ok(Way::Whole);
             }
             pool.look_at_inputs(planned)?;
             let inputs = planned.inputs.iter().map(|input| pool.view(input)).collect();
@@ -223,6 +225,7 @@ impl<D: Driver> Resident<D> {
                 candidate.crowded += 1;
             }
             Way::Cpu => candidate.unlike += 1,
+            Way::Whole => candidate.done += 1,
         }
         let mut data = vec![0; planned.bytes()];
         let numbers = RandomSource::Counter(candidate.plan.seed);
@@ -243,6 +246,9 @@ impl<D: Driver> Resident<D> {
 /// Why the CPU must merge the whole plan; `None` if the card can.
 fn refused(plan: &Plan) -> Option<String> {
     let name = plan.method.name();
+    if !plan.vision.is_empty() {
+        return Some("the recipe merges the vision part too, which the CPU does".to_owned());
+    }
     if plan.one_stream() {
         return Some(format!("{name} with the mask of mergekit draws from one stream, which the CPU has"));
     }

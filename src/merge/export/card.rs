@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, VisionRule};
 use crate::text::{fenced, visible_line};
 
 use super::Options;
@@ -23,7 +23,7 @@ pub struct Measured {
 
 /// Writes the card of a merge by a recipe.
 pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Options) -> String {
-    let mut card = head(out, &models(recipe));
+    let mut card = head(out, &models(recipe), pool.vision_giver().is_some());
     let donor = pool.base();
     let with = recipe.base.as_ref().map_or_else(String::new, |base| format!(" on the base {}", code(base)));
     let sources: Vec<String> = recipe.models().into_iter().map(code).collect();
@@ -36,6 +36,16 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Opti
         donor.config().model_type,
         if recipe.tokenizer.is_some() { ", but for what the recipe says of it" } else { "" },
     );
+    if let Some(giver) = pool.vision_giver() {
+        let merged = recipe.vision == VisionRule::Merge;
+        let _ = writeln!(
+            card,
+            "It reads pictures: the language models are merged, the vision tower and the projector {} {}, with its \
+             outer config, tokenizer and processor.",
+            if merged { "too, in the layout of" } else { "are those of" },
+            code(giver.reference()),
+        );
+    }
     if let Some(measured) = &options.measured {
         table(measured, &mut card);
     }
@@ -49,7 +59,7 @@ pub(super) fn of_recipe(recipe: &Recipe, out: &Path, pool: &Pool, options: &Opti
 }
 
 /// Front matter and title.
-fn head(out: &Path, models: &[String]) -> String {
+fn head(out: &Path, models: &[String], sees: bool) -> String {
     let name = out.file_name().map_or_else(|| "merge".into(), |n| n.to_string_lossy());
     let mut card = String::from("---\n");
     let hub: Vec<&String> = models.iter().filter(|m| is_hub_id(m)).collect();
@@ -59,9 +69,9 @@ fn head(out: &Path, models: &[String]) -> String {
             let _ = writeln!(card, "- {model}");
         }
     }
-    card.push_str(
-        "library_name: transformers\npipeline_tag: text-generation\ntags:\n- merge\n- yosegi\n---\n\n",
-    );
+    let task = if sees { "image-text-to-text" } else { "text-generation" };
+    let _ =
+        write!(card, "library_name: transformers\npipeline_tag: {task}\ntags:\n- merge\n- yosegi\n---\n\n");
     let _ = write!(card, "# {}\n\n", visible_line(&name));
     card
 }
@@ -120,6 +130,7 @@ mod tests {
         let card = head(
             Path::new("a/b/out"),
             &["org/m-1".into(), "/a/b".into(), "zoo:base".into(), "o/m@v2".into()],
+            false,
         );
         assert!(card.contains("base_model:\n- org/m-1\nlibrary_name"), "{card}");
         assert!(card.contains("# out\n"));

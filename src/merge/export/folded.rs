@@ -21,7 +21,7 @@ impl ExportPlan {
         let dtype = folding.dtype();
         let header = |p: &Piece<'_>| TensorHeader { name: p.name.clone(), dtype, shape: p.shape.clone() };
         let giver = path_vision_giver(models.iter().copied());
-        let tensors = llava::headers(folding.pieces().iter().map(header).collect(), giver);
+        let tensors = llava::headers(folding.pieces().iter().map(header).collect(), giver, false);
         let shards = layout(tensors, options.shard_size);
         let memory = stream::memory(&shards);
         Self { shards, config: llava::config(folding.config().clone(), giver), memory }
@@ -43,7 +43,7 @@ pub fn export_folded(
     let donor = path_vision_giver(models.iter().copied()).unwrap_or(first);
     let outline = ExportPlan::of_path(folding, models, options);
     let order = order(&recipe, models.iter().copied(), &outline.shards);
-    let frame = Frame { config: outline.config, card, recipe };
+    let frame = Frame { config: outline.config, card, recipe, merges_vision: false };
     write(out, &outline.shards, &order, &frame, donor, &mut InOrder { folding, models, next: 0 })
 }
 

@@ -28,16 +28,27 @@ pub(super) fn config(text: Value, giver: Option<&Checkpoint>) -> Value {
     out
 }
 
-/// The tensors of an export under the names that `giver` stores them by. The vision part of `giver` follows those of
-/// `made`, which are the language model's.
-pub(super) fn headers(made: Vec<TensorHeader>, giver: Option<&Checkpoint>) -> Vec<TensorHeader> {
+/// The tensors of an export under the names that `giver` stores them by. `made` are those of the language model, then
+/// those of a merged vision part; if there are none, the giver's follow.
+pub(super) fn headers(
+    made: Vec<TensorHeader>,
+    giver: Option<&Checkpoint>,
+    merges_vision: bool,
+) -> Vec<TensorHeader> {
     let Some(giver) = giver else { return made };
-    let text = made.into_iter().map(|t| TensorHeader { name: giver.stored_text_name(&t.name), ..t });
-    let vision = giver.vision_names().into_iter().filter_map(|name| {
+    let seen = giver.vision_names();
+    let rename = |t: TensorHeader| {
+        let name = match seen.binary_search(&t.name.as_str()) {
+            Ok(_) => giver.stored_vision_name(&t.name).to_owned(),
+            Err(_) => giver.stored_text_name(&t.name),
+        };
+        TensorHeader { name, ..t }
+    };
+    let kept = seen.iter().filter(|_| !merges_vision).filter_map(|name| {
         let (dtype, shape) = giver.vision_extent(name)?;
         Some(TensorHeader { name: giver.stored_vision_name(name).to_owned(), dtype, shape: shape.to_vec() })
     });
-    text.chain(vision).collect()
+    made.into_iter().map(rename).chain(kept).collect()
 }
 
 /// Makes the tensors of a language model by another maker, and copies the vision part after them.
@@ -45,15 +56,15 @@ pub(super) struct WithVision<'a> {
     text: &'a mut dyn Maker,
     /// Tensors that the other maker has still to make.
     left: usize,
-    giver: &'a Checkpoint,
+    giver: Option<&'a Checkpoint>,
     /// Names of the vision part's tensors that are still to come, the next one last.
     vision: Vec<&'a str>,
 }
 
 impl<'a> WithVision<'a> {
-    /// `of` is the number of all tensors.
-    pub(super) fn new(text: &'a mut dyn Maker, giver: &'a Checkpoint, of: usize) -> Self {
-        let mut vision = giver.vision_names();
+    /// `giver` has the vision part, if one is copied; `of` is the number of all tensors.
+    pub(super) fn new(text: &'a mut dyn Maker, giver: Option<&'a Checkpoint>, of: usize) -> Self {
+        let mut vision = giver.map(Checkpoint::vision_names).unwrap_or_default();
         vision.reverse();
         Self { text, left: of.saturating_sub(vision.len()), giver, vision }
     }
@@ -73,13 +84,14 @@ impl Maker for WithVision<'_> {
         if !text.is_empty() {
             self.text.make(text, out)?;
         }
+        let Some(giver) = self.giver else { return Ok(()) };
         for (name, out) in vision.into_iter().zip(of_vision) {
-            if let Some(view) = self.giver.vision_tensor(name) {
+            if let Some(view) = giver.vision_tensor(name) {
                 out.copy_from_slice(view.data);
-                self.giver.release(&view);
+                giver.release(&view);
             }
         }
-        Ok(self.giver.all_intact()?)
+        Ok(giver.all_intact()?)
     }
 
     fn skip(&mut self, tensors: &[TensorHeader]) -> Result<(), MergeError> {

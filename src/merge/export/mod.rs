@@ -73,6 +73,8 @@ struct Frame {
     card: String,
     /// The recipe in TOML.
     recipe: String,
+    /// Whether the vision part is among the merged tensors.
+    merges_vision: bool,
 }
 
 /// [`export`] with default options.
@@ -86,12 +88,13 @@ pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), 
 /// checkpoint.
 pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Result<Written, MergeError> {
     let outline = ExportPlan::of(recipe, pool, options)?;
+    let mut maker = Piecewise::new(recipe, pool)?;
     let frame = Frame {
         config: outline.config.clone(),
         card: card::of_recipe(recipe, out, pool, options),
         recipe: options.recipe_file(recipe).to_toml(),
+        merges_vision: maker.merges_vision(),
     };
-    let mut maker = Piecewise::new(recipe, pool)?;
     let (shards, order) = (&outline.shards, outline.order(recipe, pool, options));
     write(out, shards, &order, &frame, pool.file_giver(), &mut maker)
 }
@@ -106,7 +109,7 @@ fn write(
 ) -> Result<Written, MergeError> {
     let staged = ResumableFolder::begin(out, order)?;
     let tensors = shards.iter().map(|shard| shard.tensors.len()).sum();
-    let mut with_vision = WithVision::new(maker, donor, tensors);
+    let mut with_vision = WithVision::new(maker, Some(donor).filter(|_| !frame.merges_vision), tensors);
     let kept = match stream::write(&staged, shards, &mut with_vision) {
         Ok(kept) => kept,
         Err(failure) => return Err(failure.told(staged)),

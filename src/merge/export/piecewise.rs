@@ -17,7 +17,7 @@ use crate::merge::{MergeError, Pool};
 pub(super) struct Piecewise<'a> {
     pool: &'a Pool,
     plan: Plan,
-    /// Indices into the plan, in the order in which tensors must be made.
+    /// Indices into the plan's tensors and, after these, its vision part, in the order in which they must be made.
     order: Vec<usize>,
     next: usize,
     /// mergekit's random stream, if the recipe uses it.
@@ -32,7 +32,18 @@ impl<'a> Piecewise<'a> {
         if stream.is_some() {
             order.sort_by_cached_key(|i| pool.label(&plan.tensors[*i]));
         }
+        // A merged vision part follows.
+        order.extend(plan.tensors.len()..plan.tensors.len() + plan.vision.len());
         Ok(Self { pool, plan, order, next: 0, stream })
+    }
+
+    fn planned(&self, i: usize) -> &PlannedTensor {
+        planned(&self.plan, i)
+    }
+
+    /// Whether the vision part is merged too.
+    pub(super) fn merges_vision(&self) -> bool {
+        !self.plan.vision.is_empty()
     }
 
     /// The output's tensors in the order in which they must be made.
@@ -42,7 +53,7 @@ impl<'a> Piecewise<'a> {
             dtype: t.stored,
             shape: t.whole_shape(),
         };
-        self.order.iter().map(|i| header(&self.plan.tensors[*i])).collect()
+        self.order.iter().map(|i| header(self.planned(*i))).collect()
     }
 
     /// `config.json` of the result.
@@ -55,12 +66,17 @@ impl<'a> Piecewise<'a> {
     }
 }
 
+/// A tensor of the plan or, after these, of its vision part.
+fn planned(plan: &Plan, i: usize) -> &PlannedTensor {
+    plan.tensors.get(i).unwrap_or_else(|| &plan.vision[i - plan.tensors.len()])
+}
+
 impl Maker for Piecewise<'_> {
     fn make(&mut self, tensors: &[TensorHeader], out: Vec<&mut [u8]>) -> Result<(), MergeError> {
         let (pool, plan) = (self.pool, &self.plan);
         let places = &self.order[self.next..self.next + tensors.len()];
         self.next += tensors.len();
-        let jobs = || places.iter().map(|i| &plan.tensors[*i]);
+        let jobs = || places.iter().map(|i| planned(plan, *i));
         if let Some(stream) = &mut self.stream {
             for (planned, out) in jobs().zip(out) {
                 pool.merge_tensor(plan, planned, RandomSource::Stream(&mut *stream), out, false)?;

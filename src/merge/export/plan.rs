@@ -28,7 +28,7 @@ impl ExportPlan {
     pub fn of(recipe: &Recipe, pool: &Pool, options: &Options) -> Result<Self, MergeError> {
         let merge = Piecewise::new(recipe, pool)?;
         let giver = pool.vision_giver();
-        let tensors = llava::headers(merge.tensors(), giver);
+        let tensors = llava::headers(merge.tensors(), giver, merge.merges_vision());
         let config = llava::config(merge.config(), giver);
         let shards = layout(tensors, options.shard_size);
         let memory = stream::memory(&shards);

@@ -8,6 +8,7 @@
 pub(crate) mod planned;
 pub(crate) mod pool;
 mod resolve;
+mod settings;
 pub(crate) mod tensor_cache;
 mod vision;
 mod vocabulary;

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) config: ModelConfig,
     /// All tensors, in order from input to output.
     pub(crate) tensors: Vec<PlannedTensor>,
+    /// Tensors of the vision part, if the recipe merges it.
+    pub(crate) vision: Vec<PlannedTensor>,
 }
 
 /// One output tensor.

@@ -163,7 +163,10 @@ impl Pool {
 
     /// Checks that a tensor's values are finite in every model that has it, unless this was done before.
     fn look_at(&self, name: &str) -> Result<(), MergeError> {
-        let Some(cache) = self.caches.get(name).filter(|cache| !cache.is_looked_at()) else { return Ok(()) };
+        let Some(cache) = self.caches.get(name) else { return self.look_at_vision(name) };
+        if cache.is_looked_at() {
+            return Ok(());
+        }
         let mut all = Some(ExponentRange::NONE);
         for model in &self.models {
             let Some(found) = self.view_of(model, name) else { continue };
@@ -179,6 +182,13 @@ impl Pool {
         }
         cache.looked_at(all);
         Ok(())
+    }
+
+    /// Checks that a tensor of the vision parts is finite.
+    fn look_at_vision(&self, name: &str) -> Result<(), MergeError> {
+        let seen = self.models.iter().filter(|_| !self.non_finite);
+        let views = seen.filter_map(|model| Some((model, model.vision_tensor(name)?)));
+        views.into_iter().try_for_each(|(model, view)| check_finite(model, name, view).map(|_| ()))
     }
 
     /// Checks that the inputs of an output tensor are finite, unless this was done before.

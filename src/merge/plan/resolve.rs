@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Origin, tensor_shapes};
-use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope};
+use crate::recipe::{LayerGroup, Method, Outline, Param, Place, Precision, Recipe, Scope, VisionRule};
 
 use super::planned::{ParamValues, Plan, PlannedInput, PlannedTensor};
 use super::vocabulary::LM_HEAD;
@@ -44,7 +44,7 @@ impl Pool {
 
         let last = outline.inputs(outline.slice(LayerGroup::Head).0);
         let has_head = last.iter().filter_map(|i| place(&i.model)).any(|i| self.has_head(i));
-        let mut config = self.config_of(recipe, &outline)?;
+        let mut config = self.with_settings(self.config_of(recipe, &outline)?, recipe)?;
         config.tie_word_embeddings = !has_head;
         let mut tensors = Vec::new();
         for (name, shape) in tensor_shapes(&config) {
@@ -65,7 +65,32 @@ impl Pool {
             layers: outline.layers(),
             config: stored_config(config, &tensors),
             tensors,
+            vision: self.plan_vision(recipe, &outline, (work, stored))?,
         })
+    }
+
+    /// The tensors of the vision part, if the recipe merges it: all that the giver has, with the values of the embedding.
+    fn plan_vision(
+        &self,
+        recipe: &Recipe,
+        outline: &Outline,
+        types: (Option<Dtype>, Option<Dtype>),
+    ) -> Result<Vec<PlannedTensor>, MergeError> {
+        if recipe.vision == VisionRule::Keep {
+            return Ok(Vec::new());
+        }
+        let inputs = outline.inputs(outline.slice(LayerGroup::Embedding).0);
+        let models = inputs.iter().filter_map(|i| self.place(&i.model)).map(|place| &self.models[place]);
+        let blind = models.into_iter().find(|model| model.vision_config().is_none());
+        let (Some(giver), None) = (self.vision_giver(), blind) else {
+            let model = blind.unwrap_or(self.base()).reference().to_owned();
+            return Err(MergeError::NoVision { model });
+        };
+        let names = giver.vision_names();
+        names
+            .into_iter()
+            .map(|name| self.plan_tensor(recipe, outline, (name, LayerGroup::Embedding), types))
+            .collect()
     }
 
     /// Config of the merge: that of the pool. If layers are moved, per-layer settings come from the slice's base, or without
@@ -182,6 +207,7 @@ fn vocabulary(model: &str, shape: &[usize], other: &str, expected: &[usize]) -> 
 fn named(recipe: &Recipe) -> Vec<(String, &str)> {
     let mut out = Vec::new();
     out.extend(recipe.base.iter().map(|model| ("base".to_owned(), model.as_str())));
+    out.extend(recipe.config.models().map(|(key, model)| (key.to_owned(), model)));
     let sources = recipe.sources.iter().enumerate();
     out.extend(sources.map(|(i, s)| (format!("source[{i}].model"), s.model.as_str())));
     for (k, slice) in recipe.slices.iter().enumerate() {

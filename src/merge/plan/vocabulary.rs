@@ -22,9 +22,9 @@ pub(super) fn has_vocabulary(name: &str) -> bool {
     matches!(name, EMBEDDINGS | LM_HEAD)
 }
 
-/// A model's tensor with all its rows; for a tied LM head its embeddings.
+/// A model's tensor with all its rows, of its language model or its vision part; for a tied LM head its embeddings.
 pub(super) fn whole<'a>(model: &'a Checkpoint, name: &str) -> Option<TensorView<'a>> {
-    model.tensor(stored_name(model, name))
+    model.tensor(stored_name(model, name)).or_else(|| model.vision_tensor(name))
 }
 
 /// The shape of the rows of the vocabulary that all models have; `None` if all have the same number, or if their

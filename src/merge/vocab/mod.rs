@@ -234,7 +234,9 @@ fn align(
             }
         }
     };
-    let parts = models.into_iter().zip(made).map(|(model, tensors)| {
+    let seeing = models.iter().zip(&tokens).map(|(model, own)| image_token(model, own, &target));
+    let seeing = seeing.collect::<Result<Vec<_>, _>>()?;
+    let parts = models.into_iter().zip(made).zip(seeing).map(|((model, tensors), image_token)| {
         let mut config = model.config().raw.clone();
         config["vocab_size"] = rows.into();
         config["tie_word_embeddings"] = (!any_head).into();
@@ -245,9 +247,30 @@ fn align(
             with_ids(&mut generation);
             files.insert("generation_config.json".to_owned(), Some(pretty(&generation)));
         }
-        Ok(model.replaced(&config, tensors, files)?)
+        let model = model.replaced(&config, tensors, files)?;
+        Ok(match image_token {
+            Some(token) => model.with_image_token(token),
+            None => model,
+        })
     });
     parts.collect()
+}
+
+/// The row, in the merge's vocabulary, of the token that stands for a picture in a LLaVA model.
+fn image_token(model: &Checkpoint, own: &Tokens, target: &Tokens) -> Result<Option<u32>, MergeError> {
+    let Some(vision) = model.vision_config() else { return Ok(None) };
+    let named = own.ids.iter().find(|(_, id)| **id == vision.image_token).map(|(token, _)| token);
+    match named.and_then(|token| target.ids.get(token)) {
+        Some(row) => Ok(Some(*row)),
+        None => Err(MergeError::Vocabulary {
+            model: model.reference().to_owned(),
+            problem: format!(
+                "its token for a picture, {}, is not in the vocabulary that the recipe asks for; use tokenizer = \
+                 \"union\", or name this model",
+                named.map_or_else(|| vision.image_token.to_string(), |token| format!("{token:?}"))
+            ),
+        }),
+    }
 }
 
 /// The tokenizer's files of `giver`, with the tokens of `target` in place of its own.

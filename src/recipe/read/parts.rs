@@ -5,7 +5,8 @@ use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
 use crate::limits::PAD_TO_MULTIPLE;
 use crate::recipe::{
-    Align, AlignBy, Precision, TokenName, TokenOrigin, TokenSpec, TokenizerSource, TokenizerSpec,
+    Align, AlignBy, ConfigSettings, Precision, Rope, TokenName, TokenOrigin, TokenSpec, TokenizerSource,
+    TokenizerSpec, Window,
 };
 
 const TOKENIZER: [&str; 3] = ["source", "tokens", "pad_to_multiple_of"];
@@ -14,6 +15,7 @@ const ORIGIN: [&str; 4] = ["kind", "model", "token_id", "token"];
 const REFERENCE: [&str; 3] = ["model", "lora", "override_architecture"];
 const MODEL_PATH: [&str; 2] = ["path", "revision"];
 const ALIGN: [&str; 2] = ["by", "prompts"];
+const CONFIG: [&str; 2] = ["rope", "window"];
 
 /// The value of a key, unless it is missing or null.
 pub(in crate::recipe) fn given<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
@@ -31,6 +33,37 @@ impl Reader<'_> {
             let hint = nearest(name, &Precision::ALL.map(Precision::name));
             self.bad(n.line, key, format!("{text:?} is not known; {hint}"))
         })
+    }
+
+    /// A table with `rope` (a rotary base or a model) and `window` (a number of tokens, `"none"` or a model).
+    pub(in crate::recipe) fn config(&self, node: &Node) -> Read<ConfigSettings> {
+        if !node.is_map() {
+            return Err(self.bad(node.line, "config", "must be a table with rope and window"));
+        }
+        self.known_keys(node, "config.", &CONFIG, None)?;
+        let rope = match node.get("rope") {
+            None => None,
+            Some(n) => Some(match (n.number(), n.text()) {
+                (Some(base), _) => Rope::Base(base),
+                (None, Some(model)) if !model.is_empty() => Rope::Of(model.to_owned()),
+                (None, _) => {
+                    return Err(self.bad(n.line, "config.rope", "must be a rotary base or a model"));
+                }
+            }),
+        };
+        let window = match node.get("window") {
+            None => None,
+            Some(n) => Some(match (&n.tree, n.text()) {
+                (_, Some("none")) => Window::None,
+                (_, Some(model)) if !model.is_empty() => Window::Of(model.to_owned()),
+                (Tree::Whole(tokens), _) if *tokens >= 0 => Window::Tokens(*tokens as usize),
+                _ => {
+                    let must = "must be a number of tokens, \"none\" or a model";
+                    return Err(self.bad(n.line, "config.window", must));
+                }
+            }),
+        };
+        Ok(ConfigSettings { rope, window })
     }
 
     /// `"union"`, `"base"`, a model, or a table with `source`, `tokens`, `pad_to_multiple_of`.

@@ -2,10 +2,12 @@
 
 use super::node::{Node, Tree};
 use super::{Read, Reader, nearest};
-use crate::recipe::{BaseNeed, MaskStream, Method, Module, Param, Recipe, Slice, SliceSource, Source, Step};
+use crate::recipe::{
+    BaseNeed, MaskStream, Method, Module, Param, Recipe, Slice, SliceSource, Source, Step, VisionRule,
+};
 
 /// The keys of a recipe that are not parameters.
-const TOP: [&str; 14] = [
+const TOP: [&str; 16] = [
     "method",
     "base",
     "name",
@@ -15,6 +17,8 @@ const TOP: [&str; 14] = [
     "out_dtype",
     "tokenizer",
     "chat_template",
+    "config",
+    "vision",
     "align",
     "module",
     "source",
@@ -44,6 +48,12 @@ impl Reader<'_> {
         recipe.dtype = self.precision(node, "dtype")?;
         recipe.out_dtype = self.precision(node, "out_dtype")?;
         recipe.tokenizer = node.get("tokenizer").map(|n| self.tokenizer(n, "tokenizer")).transpose()?;
+        recipe.config = node.get("config").map(|n| self.config(n)).transpose()?.unwrap_or_default();
+        recipe.vision = match node.get("vision").map(|n| (n, n.text())) {
+            None | Some((_, Some("keep"))) => VisionRule::Keep,
+            Some((_, Some("merge"))) => VisionRule::Merge,
+            Some((n, _)) => return Err(self.bad(n.line, "vision", "must be \"keep\" or \"merge\"")),
+        };
         recipe.align = node.get("align").map(|n| self.align(n)).transpose()?;
         recipe.mask = match node.get("mask") {
             None => MaskStream::Counter,

@@ -1,6 +1,6 @@
 //! Different notations of the same recipe, and texts that are too long.
 
-use super::super::RecipeFile;
+use super::super::{RecipeFile, Rope, VisionRule, Window};
 use super::{read, refused};
 
 /// Recipes in other notations become the same recipe of whole models.
@@ -79,4 +79,52 @@ fn long_texts_are_refused_by_their_number() {
     let documents =
         "---\nmerge_method: linear\nname: a\nmodels: [{model: a, parameters: {weight: 1}}]\n".repeat(n / 10);
     assert!(yaml(&documents).contains("10000 recipes"), "{}", yaml(&documents));
+}
+
+/// What stands beside the tensors goes through both notations, and is checked with its key.
+#[test]
+fn config_and_vision_are_read_written_and_checked() {
+    let text = |more: &str, config: &str| {
+        format!(
+            "method = \"task_arithmetic\"\nbase = \"b\"\n{more}\n[config]\n{config}\n[[source]]\nmodel = \"a\"\nweight = 0.5\n"
+        )
+    };
+    for (config, expected) in [
+        ("rope = \"a\"\nwindow = \"b\"", (Some(Rope::Of("a".into())), Some(Window::Of("b".into())))),
+        ("rope = 10000.0\nwindow = 4096", (Some(Rope::Base(10_000.0)), Some(Window::Tokens(4096)))),
+        ("rope = 10000", (Some(Rope::Base(10_000.0)), None)),
+        ("window = \"none\"", (None, Some(Window::None))),
+        ("", (None, None)),
+    ] {
+        for vision in [VisionRule::Keep, VisionRule::Merge] {
+            let more = if vision.is_keep() { "" } else { "vision = \"merge\"" };
+            let recipe = read(&text(more, config)).unwrap();
+            assert_eq!((recipe.config.rope.clone(), recipe.config.window.clone()), expected);
+            assert_eq!(recipe.vision, vision);
+            assert_eq!(read(&recipe.to_toml()).unwrap(), recipe);
+            let yaml = recipe.to_yaml().unwrap();
+            assert_eq!(RecipeFile::from_yaml(&yaml, "r.yml", false).unwrap().into_recipe().unwrap(), recipe);
+            let json = serde_json::to_string(&recipe).unwrap();
+            assert_eq!(serde_json::from_str::<super::Recipe>(&json).unwrap(), recipe);
+            let original = text(more, config);
+            assert_eq!(read(&recipe.write_back(&original)).unwrap(), recipe);
+        }
+    }
+    let mut renamed = read(&text("", "rope = \"a\"\nwindow = \"b\"")).unwrap();
+    renamed.rename_models(&|name| Some(format!("x/{name}")));
+    assert_eq!(renamed.config.models().map(|(_, model)| model).collect::<Vec<_>>(), ["x/a", "x/b"]);
+    refused(&text("", "rope = \"c\""), &["r.toml:5", "config.rope is c", "takes no part"]);
+    refused(&text("", "rope = 0"), &["config.rope is 0", "above 0"]);
+    refused(&text("", "window = 0"), &["config.window is 0", "none"]);
+    refused(&text("", "window = 1.5"), &["config.window", "number of tokens"]);
+    refused(&text("", "ropes = 1"), &["config.ropes", "did you mean rope?"]);
+    refused(&text("vision = \"drop\"", ""), &["r.toml:3", "vision", "keep", "merge"]);
+    refused(
+        "method = \"passthrough\"\nbase = \"b\"\npath = [{ model = \"a\", layer = 0 }]\n[config]\nwindow = 5\n",
+        &["config", "path"],
+    );
+    refused(
+        "method = \"passthrough\"\nvision = \"merge\"\n[[slice]]\nsource = [{ model = \"a\", layers = [0, 2] }]\n",
+        &["vision", "whole models"],
+    );
 }

@@ -33,6 +33,15 @@ impl Recipe {
         set_unless_default(table, "mask", mask.into(), self.mask == MaskStream::default());
         let seed = i64::try_from(self.seed).map_or_else(|_| self.seed.to_string().into(), Value::from);
         set_unless_default(table, "seed", seed, self.seed == 0);
+        set_unless_default(
+            table,
+            "vision",
+            if self.vision.is_keep() { "keep" } else { "merge" }.into(),
+            self.vision.is_keep(),
+        );
+        if old.map(|o| &o.config) != Some(&self.config) {
+            put(table, "config", (!self.config.is_empty()).then(|| parts::config(&self.config)));
+        }
         if old.map(|o| &o.tokenizer) != Some(&self.tokenizer) {
             put(table, "tokenizer", self.tokenizer.as_ref().map(parts::tokenizer));
         }

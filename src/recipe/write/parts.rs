@@ -1,12 +1,12 @@
-//! Writes slices, path, tokenizer, module and alignment as TOML. A part that has changed is written anew as a whole.
+//! Writes slices, path, config settings, tokenizer, module and alignment as TOML. A part that has changed is written anew as a whole.
 //! `write/mod.rs` calls it.
 
 use toml_edit::{Array, ArrayOfTables, InlineTable, Item, Table, Value};
 
 use super::set_parameters;
 use crate::recipe::{
-    Align, AlignBy, Method, Module, Slice, Step, TokenName, TokenOrigin, TokenSpec, TokenizerSource,
-    TokenizerSpec,
+    Align, AlignBy, ConfigSettings, Method, Module, Rope, Slice, Step, TokenName, TokenOrigin, TokenSpec,
+    TokenizerSource, TokenizerSpec, Window,
 };
 
 fn spaced(mut table: Table) -> Table {
@@ -75,6 +75,22 @@ pub(super) fn align(align: &Align) -> Item {
     let mut table = spaced(Table::new());
     table.insert("by", by.into());
     table.insert("prompts", Item::Value(Value::Array(align.prompts.iter().map(String::as_str).collect())));
+    Item::Table(table)
+}
+
+pub(super) fn config(settings: &ConfigSettings) -> Item {
+    let mut table = spaced(Table::new());
+    match &settings.rope {
+        None => {}
+        Some(Rope::Base(base)) => drop(table.insert("rope", (*base).into())),
+        Some(Rope::Of(model)) => drop(table.insert("rope", model.as_str().into())),
+    }
+    match &settings.window {
+        None => {}
+        Some(Window::None) => drop(table.insert("window", "none".into())),
+        Some(Window::Tokens(tokens)) => drop(table.insert("window", (*tokens as i64).into())),
+        Some(Window::Of(model)) => drop(table.insert("window", model.as_str().into())),
+    }
     Item::Table(table)
 }
 

@@ -7,8 +7,8 @@ use super::parse::{Document, documents};
 use crate::recipe::read::parts::given;
 use crate::recipe::read::{Entry, Node, Read, Reader, Tree};
 use crate::recipe::{
-    BaseNeed, Filter, MaskStream, Method, Module, Parameters, Recipe, RecipeError, Scope, Slice, SliceSource,
-    Source, TokenizerSource, TokenizerSpec, Values,
+    BaseNeed, ConfigSettings, Filter, MaskStream, Method, Module, Parameters, Recipe, RecipeError, Scope,
+    Slice, SliceSource, Source, TokenizerSource, TokenizerSpec, Values, VisionRule,
 };
 
 const TOP: [&str; 12] = [
@@ -47,6 +47,10 @@ pub(super) struct ExtraKeys {
     /// Filters for embedding, norm and head mean one value for each layer group.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub groups: bool,
+    #[serde(skip_serializing_if = "ConfigSettings::is_empty")]
+    pub config: ConfigSettings,
+    #[serde(skip_serializing_if = "VisionRule::is_keep")]
+    pub vision: VisionRule,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -162,6 +166,8 @@ fn document(reader: &Reader<'_>, node: &Node, extra: ExtraKeys) -> Read<Recipe> 
     recipe.mask = extra.mask.unwrap_or(MaskStream::Mergekit);
     recipe.seed = extra.seed;
     recipe.base = extra.base.or(recipe.base);
+    recipe.config = extra.config;
+    recipe.vision = extra.vision;
     if extra.groups {
         each_parameters(&mut recipe, |p| p.iter_mut().for_each(|(_, v)| as_groups(v)));
     }

@@ -19,7 +19,12 @@ impl Recipe {
         if self.align.is_some() {
             return refused("align", "has no counterpart in mergekit's YAML; keep this recipe in TOML");
         }
-        let mut extra = ExtraKeys { seed: self.seed, ..ExtraKeys::default() };
+        let mut extra = ExtraKeys {
+            seed: self.seed,
+            config: self.config.clone(),
+            vision: self.vision,
+            ..ExtraKeys::default()
+        };
         if self.mask != MaskStream::Mergekit {
             extra.mask = Some(self.mask);
         }

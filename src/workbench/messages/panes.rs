@@ -70,6 +70,9 @@ words! {
         | "、幅{hidden}の{layers}層、ヘッド{heads}（KVヘッド{kv_heads}）、語彙{vocab}";
     card_tied = ", tied embeddings" | "、埋め込み共有";
     card_chat = ", chat template" | "、チャットテンプレートあり";
+    card_vision(layout: &str, tower: &str, layers: usize, hidden: usize, pixels: usize)
+        = ", {layout} with a {tower} tower ({layers} layers of width {hidden}, {pixels} pixels): the language model is merged, tower and projector stay as they are"
+        | "、{layout}（{tower}タワー、幅{hidden}の{layers}層、{pixels}画素）。マージするのは言語モデルだけで、タワーと射影層はそのまま使います";
 
     distances_title = "How far the sources lie from the base" | "ベースからの距離";
     distances_norm = "per cent" | "割合%";

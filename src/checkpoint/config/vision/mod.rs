@@ -15,6 +15,17 @@ pub enum VisionLayout {
     LlavaNext,
 }
 
+impl VisionLayout {
+    /// The layout's name for a person.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Llava => "LLaVA",
+            Self::LlavaNext => "LLaVA-NeXT",
+        }
+    }
+}
+
 /// The kind of a vision tower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TowerKind {

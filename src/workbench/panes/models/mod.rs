@@ -219,6 +219,15 @@ fn card(model: &ModelSummary, canvas: &mut Canvas<'_>, area: Rect) {
     if model.chat_template {
         shape.push_str(messages::card_chat());
     }
+    if let Some(vision) = &model.vision {
+        shape.push_str(&messages::card_vision(
+            &vision.layout,
+            &vision.tower,
+            vision.layers,
+            vision.hidden,
+            vision.image_size,
+        ));
+    }
     let used = canvas.paragraph(inner, &shape, canvas.theme.tone(Tone::Dim));
     let mut rest = Canvas::below(inner, used);
     let (words, tone) = fit_words(&model.fit);
