@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{io, thread};
 
 use crossterm::event::{self, Event};
@@ -70,13 +71,26 @@ pub fn listen_to_keys(events: Sender<AppEvent>) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks tmux on a new thread.
+/// Asks tmux on a new thread. A tmux that was just started asks its terminal's name first, so that it is asked again
+/// for a while.
 ///
 /// # Errors
 /// The thread can't be started.
 pub fn ask_tmux(events: Sender<AppEvent>) -> io::Result<()> {
     thread::Builder::new().name("tmux".into()).spawn(move || {
-        let _ = events.send(AppEvent::Tmux(Tmux::ask()));
+        let mut last = None;
+        for wait in [0, 100, 200, 400, 800, 1600] {
+            thread::sleep(Duration::from_millis(wait));
+            let said = Tmux::ask();
+            let is_named = !said.terminal.is_empty();
+            if last.as_ref() != Some(&said) && events.send(AppEvent::Tmux(said.clone())).is_err() {
+                return;
+            }
+            if is_named {
+                return;
+            }
+            last = Some(said);
+        }
     })?;
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! A picture as what a terminal is sent: cells, or a sequence. Points and a size in cells come in. The thread of
 //! `loader.rs` encodes; the canvas and the terminal draw what comes out.
 
-use std::io::Write;
-
 use anyhow::anyhow;
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, RgbImage};
-use ratatui::buffer::{Buffer, CellDiffOption};
+use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Color;
 use ratatui::widgets::Widget;
@@ -14,14 +12,11 @@ use ratatui_image::Image;
 use ratatui_image::protocol::Protocol as Made;
 use ratatui_image::protocol::halfblocks::Halfblocks;
 use ratatui_image::protocol::iterm2::Iterm2;
-use ratatui_image::protocol::kitty::Kitty;
 use ratatui_image::protocol::sixel::Sixel;
 
 use super::graphics::{Graphics, Protocol};
+use super::kitty;
 use crate::workbench::theme::Depth;
-
-/// The letter that stands for a part of a picture in kitty's protocol.
-const PLACEHOLDER: char = '\u{10eeee}';
 
 /// A picture made ready for the terminal.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,46 +82,16 @@ pub fn encode(
             Sent::Nothing
         }
         Protocol::Kitty => {
-            let number = (stamp % 255) as u8 + 1;
-            let id = id(graphics.wide_ids, number);
-            let made =
-                Kitty::new(fit(graphics.cell), wanted, id, graphics.through_tmux, true).map_err(failed)?;
-            Image::new(&Made::Kitty(made)).render(area, &mut cells);
-            // The library puts the data before the first letter.
-            let first = cells.content[0].symbol();
-            let at = first.find(PLACEHOLDER).unwrap_or(first.len());
-            // The terminal fits the picture into its cells, even if they are of another size than it said.
-            let fitted = format!("U=1,c={},r={},", size.0, size.1);
-            let (data, letters) = (first[..at].replacen("U=1,", &fitted, 1), first[at..].to_owned());
-            cells.content[0].set_symbol(&letters);
-            for cell in &mut cells.content {
-                // The letters are one cell wide, and so is what is written over them.
-                cell.set_diff_option(CellDiffOption::None);
-                if !graphics.wide_ids {
-                    cell.fg = Color::Indexed(number);
-                }
-            }
+            let id = kitty::id(graphics.wide_ids, (stamp % 255) as u8 + 1);
+            let data;
+            (cells, data) =
+                kitty::encode(fit(graphics.cell), wanted, id, graphics.through_tmux).map_err(failed)?;
             Sent::Before { id, stamp, data }
         }
         Protocol::Sixel => Sent::Over(Sixel::new(fit(graphics.cell), wanted, false).map_err(failed)?.data),
         Protocol::Iterm2 => Sent::Over(Iterm2::new(fit(graphics.cell), wanted, false).map_err(failed)?.data),
     };
     Ok(Encoded { cells, sent })
-}
-
-/// The sequence that makes a kitty forget a picture.
-pub fn forget(id: u32, through_tmux: bool, out: &mut impl Write) -> std::io::Result<()> {
-    if through_tmux {
-        write!(out, "\x1bPtmux;\x1b\x1b_Gq=2,a=d,d=I,i={id}\x1b\x1b\\\x1b\\")
-    } else {
-        write!(out, "\x1b_Gq=2,a=d,d=I,i={id}\x1b\\")
-    }
-}
-
-/// kitty's number for a picture. Several programs may show pictures on one terminal, so that it holds the process's.
-fn id(wide: bool, number: u8) -> u32 {
-    let process = if wide { (std::process::id() & 0xffff) << 8 } else { 0 };
-    process | u32::from(number)
 }
 
 /// The points at another size. Enlarged, they stay squares.
@@ -148,8 +113,6 @@ fn shown(colour: Color, depth: Depth) -> Color {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::buffer::CellWidth;
-
     use super::*;
 
     fn points() -> RgbImage {
@@ -181,20 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn kitty_is_sent_the_points_once_and_letters_stand_for_them() {
-        let encoded = made(Protocol::Kitty, false);
-        let Sent::Before { id: 7, data, .. } = &encoded.sent else { panic!("{:?}", encoded.sent) };
-        assert!(data.starts_with("\x1b_Gq=2,i=7,a=T,U=1,c=4,r=2,f=32,o=z,t=d,s=40,v=40,"), "{data}");
-        assert!(data.ends_with("\x1b\\") && !data.contains(PLACEHOLDER));
-        for cell in &encoded.cells.content {
-            assert!(cell.symbol().starts_with(PLACEHOLDER) && cell.fg == Color::Indexed(7), "{cell:?}");
-        }
-        let graphics =
-            Graphics { protocol: Protocol::Kitty, wide_ids: true, ..Graphics::blocks(Depth::True) };
-        let largest = encode(&points(), (72, 32), graphics, 254).unwrap();
-        assert!(largest.cells.content.iter().all(|c| c.cell_width() == 1 && matches!(c.fg, Color::Rgb(..))));
-        let Sent::Before { data, .. } = made(Protocol::Kitty, true).sent else { panic!() };
-        assert!(data.starts_with("\x1bPtmux;\x1b\x1b_G") && data.ends_with("\x1b\x1b\\\x1b\\"), "{data}");
+    fn kittys_numbers_follow_the_stamp() {
+        let number = |stamp| {
+            let graphics = Graphics { protocol: Protocol::Kitty, ..Graphics::blocks(Depth::True) };
+            match encode(&points(), (4, 2), graphics, stamp).unwrap().sent {
+                Sent::Before { id, stamp, .. } => (id, stamp),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([number(0), number(254), number(255)], [(1, 0), (255, 254), (1, 255)]);
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub struct Known {
     /// `TERM`, and the names that terminals leave in the environment.
     pub names: Vec<String>,
     pub attributes: Vec<u16>,
+    /// How many colours a sixel picture may have, if the terminal says it.
+    pub colours: Option<u16>,
     pub kitty: bool,
     /// Size of a cell in pixels, by the terminal's reply.
     pub cell: Option<(u16, u16)>,
@@ -124,6 +126,7 @@ impl Known {
             Reply::Attributes(list) => self.attributes = list,
             Reply::Version(name) => self.names.push(name),
             Reply::Cell(width, height) => self.cell = Some((width, height)),
+            Reply::Colours(number) => self.colours = Some(number),
             Reply::Kitty(can) => self.kitty = can,
         }
     }
@@ -193,7 +196,8 @@ impl Known {
         if self.kitty && (self.is_named(&["ghostty"]) || self.is_kitty()) {
             return Protocol::Kitty;
         }
-        let sixel = self.attributes.contains(&4);
+        // A sixel picture is sent in 256 colours. With fewer, half blocks are nearer to it.
+        let sixel = self.attributes.contains(&4) && self.colours.is_none_or(|n| n >= 256);
         if let Some(tmux) = &self.tmux {
             return if sixel && tmux.sixel { Protocol::Sixel } else { Protocol::Blocks };
         }
@@ -239,6 +243,8 @@ mod tests {
         assert_eq!(shown(&wezterm), Some(Protocol::Iterm2));
         assert_eq!(shown(&terminal("foot(1.16.2)", &[62, 4, 22])), Some(Protocol::Sixel));
         assert_eq!(shown(&terminal("XTerm(390)", &[64, 1, 2, 6])), Some(Protocol::Blocks));
+        let few = Known { colours: Some(16), ..terminal("XTerm(390)", &[63, 1, 2, 4, 6]) };
+        assert_eq!(shown(&few), Some(Protocol::Blocks));
         assert_eq!(shown(&Known::default()), Some(Protocol::Blocks));
     }
 

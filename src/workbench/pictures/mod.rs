@@ -5,6 +5,7 @@
 pub mod encode;
 pub mod fit;
 pub mod graphics;
+pub mod kitty;
 pub mod loader;
 
 use std::collections::HashMap;

@@ -9,7 +9,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::workbench::pictures::Placed;
-use crate::workbench::pictures::encode::{Encoded, Sent, forget};
+use crate::workbench::pictures::encode::{Encoded, Sent};
+use crate::workbench::pictures::kitty::forget;
 
 /// A picture that the terminal holds by kitty's protocol.
 #[derive(Clone, Copy, Debug)]

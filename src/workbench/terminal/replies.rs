@@ -6,9 +6,9 @@ const ASKED_AS: &str = "i=31";
 /// Longest reply, in bytes. What is longer was typed.
 const LONGEST: usize = 512;
 
-/// The questions: the terminal's name (XTVERSION), the size of a cell in pixels, and its attributes (DA1), which every
-/// terminal answers, after all earlier questions.
-pub const QUERY: &str = "\x1b[>q\x1b[16t\x1b[c";
+/// The questions: the terminal's name (XTVERSION), the size of a cell in pixels, the number of colours that a sixel
+/// picture may have (XTSMGRAPHICS), and its attributes (DA1), which every terminal answers, after all earlier questions.
+pub const QUERY: &str = "\x1b[>q\x1b[16t\x1b[?1;1;0S\x1b[c";
 /// Whether the terminal shows pictures by kitty's protocol: a picture of one point that is not to be shown.
 pub const KITTY_QUERY: &str = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\";
 
@@ -21,6 +21,8 @@ pub enum Reply {
     Version(String),
     /// Width and height of a cell in pixels.
     Cell(u16, u16),
+    /// How many colours a sixel picture may have.
+    Colours(u16),
     /// Whether it shows pictures by kitty's protocol.
     Kitty(bool),
 }
@@ -102,7 +104,8 @@ fn look(bytes: &[u8]) -> Found {
     }
 }
 
-/// A control sequence: `?…c` gives attributes, `6;height;width t` the size of a cell. No key sends `?`.
+/// A control sequence: `?…c` gives attributes, `?1;0;number S` the number of colours, `6;height;width t` the size of a
+/// cell. No key sends `?`.
 fn control(rest: &[u8]) -> Found {
     let Some(end) = rest.iter().position(|b| !(b.is_ascii_digit() || matches!(b, b';' | b'?'))) else {
         let perhaps =
@@ -114,6 +117,13 @@ fn control(rest: &[u8]) -> Found {
     let numbers = |text: &str| text.split(';').map(|n| n.parse().unwrap_or(0)).collect::<Vec<u16>>();
     match (rest[end], text.strip_prefix('?'), text.strip_prefix("6;")) {
         (b'c', Some(list), _) => Found::Reply(end + 1, Some(Reply::Attributes(numbers(list)))),
+        (b'S', Some(list), _) => {
+            let colours = match numbers(list)[..] {
+                [1, 0, number] => Some(Reply::Colours(number)),
+                _ => None,
+            };
+            Found::Reply(end + 1, colours)
+        }
         (b't', _, Some(size)) => {
             let cell = match numbers(size)[..] {
                 [height, width] if height > 0 && width > 0 => Some(Reply::Cell(width, height)),
@@ -149,7 +159,8 @@ mod tests {
 
     use super::*;
 
-    const KITTY: &str = "\x1bP>|kitty(0.40.0)\x1b\\\x1b[6;20;10t\x1b_Gi=31;OK\x1b\\\x1b[?62;4;22c";
+    const KITTY: &str =
+        "\x1bP>|kitty(0.40.0)\x1b\\\x1b[6;20;10t\x1b_Gi=31;OK\x1b\\\x1b[?1;0;1024S\x1b[?62;4;22c";
 
     fn split(pieces: &[&[u8]]) -> (String, Vec<Reply>) {
         let (mut replies, mut typed, mut said) = (Replies::default(), Vec::new(), Vec::new());
@@ -172,11 +183,14 @@ mod tests {
                 Reply::Version("kitty(0.40.0)".to_owned()),
                 Reply::Cell(10, 20),
                 Reply::Kitty(true),
+                Reply::Colours(1024),
                 Reply::Attributes(vec![62, 4, 22]),
             ]
         );
         let (typed, said) = split(&[b"\x1b_Gi=31;ENOTSUPPORTED:no\x1b\\\x1b_Gi=7;OK\x1b\\"]);
         assert_eq!((typed.as_str(), said), ("", vec![Reply::Kitty(false)]));
+        // It has no such number.
+        assert_eq!(split(&[b"\x1b[?1;3;0S"]), (String::new(), Vec::new()));
     }
 
     #[test]
@@ -213,7 +227,7 @@ mod tests {
             let pieces: Vec<&[u8]> =
                 [0].iter().chain(&cuts).copied().zip(ends).map(|(from, to)| &all[from..to]).collect();
             let (typed, said) = split(&pieces);
-            prop_assert_eq!((typed.as_str(), said.len()), ("ab", 4));
+            prop_assert_eq!((typed.as_str(), said.len()), ("ab", 5));
         }
 
         #[test]
