@@ -90,8 +90,11 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    let known: [(&str, &str); 2] =
-        [("configs/zoo.toml", ZOO), ("configs/evollm-jp.toml", include_str!("../../configs/evollm-jp.toml"))];
+    let known = [
+        ("configs/zoo.toml", ZOO),
+        ("configs/evollm-jp.toml", include_str!("../../configs/evollm-jp.toml")),
+        ("configs/evovlm-jp.toml", include_str!("../../configs/evovlm-jp.toml")),
+    ];
     match crate::limits::read_text(path, crate::limits::TEXT_FILE) {
         Ok(text) => Ok(text),
         // The configs built into the binary can be named in any folder.

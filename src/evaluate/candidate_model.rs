@@ -7,6 +7,7 @@ use super::on_device::OnDevice;
 use super::pictures::VisionPart;
 use super::task_runner::TaskRunner;
 use super::types::Progress;
+use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::Device;
 use crate::merge::{MergeError, Merged, Pool};
@@ -36,8 +37,15 @@ pub struct CandidateModel {
     /// Whether the decoder's weights are those of another candidate than `merged`, because the last merge was made on
     /// the device.
     decoder_stale: bool,
+    /// The model that sees for the last merge, if its vision part was merged too, and that part's stamp.
+    seeing: Option<(u128, Checkpoint)>,
     #[cfg(any(feature = "cuda", test))]
     on_device: OnDevice,
+}
+
+/// What sees pictures: a merged vision part, else that of the pool's vision giver.
+fn eyes<'a>(pool: &'a Pool, seeing: Option<&'a (u128, Checkpoint)>) -> Option<VisionPart<'a>> {
+    seeing.map(|(_, model)| model).or(pool.vision_giver()).and_then(VisionPart::of)
 }
 
 impl CandidateModel {
@@ -49,6 +57,7 @@ impl CandidateModel {
             pool,
             runner: None,
             decoder_stale: false,
+            seeing: None,
             #[cfg(any(feature = "cuda", test))]
             on_device: OnDevice::default(),
         }
@@ -82,7 +91,9 @@ impl CandidateModel {
                 self.on_device.merge(pool, recipe, device, (&mut self.runner, whole), progress)?
             {
                 self.decoder_stale = true;
-                return Ok((self.runner.insert(runner), self.pool.vision_giver().and_then(VisionPart::of)));
+                // A card merges no vision part.
+                self.seeing = None;
+                return Ok((self.runner.insert(runner), eyes(&self.pool, None)));
             }
         }
         let _ = progress;
@@ -101,12 +112,22 @@ impl CandidateModel {
             None => TaskRunner::load(self.pool.file_giver(), self.merged.config(), &self.merged, device)?,
         };
         self.decoder_stale = false;
-        Ok((self.runner.insert(runner), self.pool.vision_giver().and_then(VisionPart::of)))
+        let stamp = self.merged.vision_stamp();
+        self.seeing = match self.seeing.take() {
+            _ if stamp == 0 => None,
+            Some(same) if same.0 == stamp => Some(same),
+            _ => self.pool.seeing(&self.merged).map(|model| {
+                // Another name for other values: features are kept by name and stamp.
+                let name = format!("{}, vision part {stamp:032x}", model.reference());
+                (stamp, model.called(&name))
+            }),
+        };
+        Ok((self.runner.insert(runner), eyes(&self.pool, self.seeing.as_ref())))
     }
 
     /// What sees pictures for the pool's merges.
     pub(super) fn vision(&self) -> Option<VisionPart<'_>> {
-        self.pool.vision_giver().and_then(VisionPart::of)
+        eyes(&self.pool, None)
     }
 
     /// Frees everything on the device.

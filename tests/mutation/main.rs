@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alloc;
+mod llava;
 mod mutate;
 mod readers;
 mod seeds;

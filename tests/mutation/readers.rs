@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use yosegi::checkpoint::Checkpoint;
 use yosegi::limits;
 use yosegi::lm::{Decoder, Device, Tokenizer};
-use yosegi::merge::Pool;
+use yosegi::merge::{MergeError, Pool};
 use yosegi::picture::PictureSource;
 use yosegi::recipe::{Recipe, RecipeFile};
 use yosegi::search::{Optimiser, Setup};
@@ -22,7 +22,7 @@ use super::mutate::{self, Notation};
 use super::seeds::{self, Seeds};
 
 /// What a reader refuses with: a sentence, or several.
-type Outcome = Result<(), Vec<String>>;
+pub type Outcome = Result<(), Vec<String>>;
 
 pub struct Reader {
     pub name: &'static str,
@@ -34,7 +34,7 @@ pub struct Reader {
     pub read: fn(&mut Lab, &[u8]) -> Outcome,
 }
 
-pub const COUNT: usize = 24;
+pub const COUNT: usize = 25;
 
 macro_rules! readers {
     ($($name:literal $place:literal $share:literal, $change:expr, $read:expr;)*) => {
@@ -56,6 +56,7 @@ readers! {
     "parquet" "data.parquet" 12, |rng, s| bytes(rng, &s.parquet), |lab, b| data(lab, "data.parquet", b);
     "pictures" "seen.parquet" 8, |rng, s| bytes(rng, &s.seen), |lab, b| data(lab, "seen.parquet", b);
     "model" "base" 12, |rng, s| text(rng, &s.models[..1], Notation::Json), |lab, b| model(lab, "config.json", b);
+    "llava" "llava" 6, super::llava::change, super::llava::read;
     "safetensors" "base" 12, |rng, s| weights(rng, &s.safetensors), |lab, b| model(lab, "model.safetensors", b);
     "index" "index" 5, |rng, s| text(rng, &s.indices, Notation::Json), index;
     "tokenizer" "tokenizer" 12, |rng, s| text(rng, &s.tokenizers, Notation::Json), tokenizer;
@@ -86,7 +87,7 @@ fn bytes(rng: &mut ChaCha8Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A safetensors file: its header's text, with its length put right or not, or any of its bytes.
-fn weights(rng: &mut ChaCha8Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
+pub fn weights(rng: &mut ChaCha8Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     let seed = one(rng, seeds);
     if rng.random_range(0..4) == 0 {
         return mutate::bytes(rng, seed);
@@ -165,7 +166,7 @@ impl Lab {
         lab
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -185,7 +186,7 @@ impl Lab {
 
 const TEST: &str = "{\"id\":\"9\",\"question\":\"5 + 5?\",\"answer\":\"10\"}\n";
 
-fn told(error: impl std::fmt::Display) -> Vec<String> {
+pub fn told(error: impl std::fmt::Display) -> Vec<String> {
     vec![format!("{error:#}")]
 }
 
@@ -347,8 +348,7 @@ fn vocabulary(lab: &mut Lab, bytes: &[u8]) -> Outcome {
         "method = \"linear\"\nbase = {base:?}\ntokenizer = {{ source = \"union\" }}\n[[source]]\nmodel = {other:?}\nweight = 1.0\n"
     );
     let recipe = Recipe::from_toml(&text, "r.toml").unwrap();
-    let outcome =
-        Pool::gather(&recipe, |name| Checkpoint::open(name).map_err(yosegi::merge::MergeError::from));
+    let outcome = Pool::gather(&recipe, |name| Ok::<_, MergeError>(Checkpoint::open(name)?));
     fs::write(&path, whole).unwrap();
     outcome.map(|_| ()).map_err(told)
 }

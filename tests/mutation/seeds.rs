@@ -80,6 +80,7 @@ impl Seeds {
             "configs/zoo-hybrid.toml",
             "configs/zoo-race.toml",
             "configs/evollm-jp.toml",
+            "configs/evovlm-jp.toml",
         ]);
         configs.extend(texts(&[CONFIG]));
         let mut tokenizers = all(&[
