@@ -26,6 +26,8 @@ const FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// The greatest number of events taken in before a frame is drawn.
 const BURST: usize = 4096;
+/// Time without a key after which new pictures are sent to the terminal.
+const CALM: Duration = Duration::from_millis(80);
 /// Pause before the loop tries to find a lost engine again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -59,6 +61,8 @@ struct EventLoop {
     hits: Vec<(Rect, Hit)>,
     /// When to try to find the engine again.
     retry: Option<Instant>,
+    /// When pictures that wait for a pause between keys are sent.
+    calm: Option<Instant>,
     /// The thread that stores hand work.
     keeper: Option<Keeper>,
 }
@@ -92,6 +96,7 @@ pub fn run(mut app: App, feed: Feed) -> anyhow::Result<(End, App)> {
         engine: None,
         hits: Vec::new(),
         retry: None,
+        calm: None,
         keeper,
     };
     let end = event_loop.run(&inbox);
@@ -113,7 +118,7 @@ impl EventLoop {
         // When the next frame is due; `None` while nothing has changed.
         let mut due: Option<Instant> = None;
         loop {
-            let wait = [due, self.retry].into_iter().flatten().min();
+            let wait = [due, self.retry, self.calm].into_iter().flatten().min();
             let first = match wait {
                 Some(at) => match inbox.recv_timeout(at.saturating_duration_since(Instant::now())) {
                     Ok(event) => Some(event),
@@ -140,6 +145,11 @@ impl EventLoop {
                     event::listen_to_engine(home.clone(), self.events.clone())?;
                 }
             }
+            if self.calm.is_some_and(|at| at <= Instant::now()) {
+                self.calm = None;
+                self.app.pictures.hurry(false);
+                due = Some(Instant::now());
+            }
             if due.is_some_and(|at| at <= Instant::now()) {
                 self.app.settle();
                 self.act()?;
@@ -152,7 +162,11 @@ impl EventLoop {
 
     fn take_in(&mut self, event: AppEvent) -> anyhow::Result<Option<End>> {
         match event {
-            AppEvent::Input(Event::Key(key)) => self.app.key(key),
+            AppEvent::Input(Event::Key(key)) => {
+                self.app.key(key);
+                self.app.pictures.hurry(true);
+                self.calm = Some(Instant::now() + CALM);
+            }
             AppEvent::Input(Event::Paste(text)) => self.app.paste(&text),
             AppEvent::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
             AppEvent::Input(Event::Resize(..)) => self.viewer.resized(&mut self.app),

@@ -60,6 +60,10 @@ pub struct Pictures {
     asked: Vec<PictureKey>,
     /// Stamps of kitty's pictures that are no longer kept.
     dropped: Vec<u64>,
+    /// Keys come one after the other: pictures that must be sent wait.
+    hurried: bool,
+    /// The pictures that the last frame showed.
+    last: Vec<PictureKey>,
 }
 
 impl Pictures {
@@ -85,10 +89,19 @@ impl Pictures {
         self.asked.clear();
     }
 
-    /// The picture at this size, once it is ready or known to be bad.
+    /// The picture at this size, once it is ready or known to be bad. While keys come, only pictures that are on the
+    /// terminal already, since sending one takes longer than a key may.
     #[must_use]
     pub fn get(&self, key: &PictureKey) -> Option<&Outcome> {
-        self.ready.get(key)
+        let outcome = self.ready.get(key)?;
+        let is_sent = |encoded: &Arc<Encoded>| encoded.sent != Sent::Nothing;
+        let waits = self.hurried && outcome.as_ref().is_ok_and(is_sent) && !self.last.contains(key);
+        (!waits).then_some(outcome)
+    }
+
+    /// Says whether keys come one after the other.
+    pub const fn hurry(&mut self, hurried: bool) {
+        self.hurried = hurried;
     }
 
     /// Takes in a picture from the loader. One made for an earlier way of showing is dropped.
@@ -107,6 +120,7 @@ impl Pictures {
     /// for what is missing, if it was not made already.
     pub fn shown(&mut self, placed: &[Placed]) -> Option<Wanted> {
         let graphics = self.graphics?;
+        self.last = placed.iter().filter(|p| p.encoded.is_some()).map(|p| p.key.clone()).collect();
         for place in placed {
             if let Some(at) = self.order.iter().position(|key| *key == place.key) {
                 let key = self.order.remove(at);
@@ -202,6 +216,20 @@ mod tests {
         assert_eq!(pictures.take_dropped(), [0]);
         pictures.take(loaded(1, 1));
         assert!(pictures.get(&placed(1).key).is_none());
+    }
+
+    #[test]
+    fn while_keys_come_only_what_is_on_the_terminal_is_shown() {
+        let mut pictures = Pictures::default();
+        pictures.show_by(Some(KITTY));
+        pictures.take(loaded(0, 1));
+        pictures.take(loaded(1, 1));
+        let encoded = pictures.get(&placed(0).key).and_then(|o| o.clone().ok());
+        pictures.shown(&[Placed { encoded, ..placed(0) }]);
+        pictures.hurry(true);
+        assert!(pictures.get(&placed(0).key).is_some() && pictures.get(&placed(1).key).is_none());
+        pictures.hurry(false);
+        assert!(pictures.get(&placed(1).key).is_some());
     }
 
     #[test]

@@ -94,6 +94,9 @@ fn half_blocks_stand_beside_question_and_answers() {
         assert_eq!(colour(area.x, area.y), Color::Rgb(200, 30, 30), "{pane:?}");
         assert_eq!(colour(area.right() - 1, area.y), Color::Rgb(30, 160, 30), "{pane:?}");
         assert_eq!(colour(area.x, area.bottom() - 1), Color::Rgb(30, 30, 200), "{pane:?}");
+        insta::with_settings!({ snapshot_path => "../../../tests/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("pictures_{}_120x40", pane.name()), screen);
+        });
     }
 }
 
