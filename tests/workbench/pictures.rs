@@ -67,9 +67,9 @@ fn sent(terminal: &Terminal, what: &[u8]) -> usize {
 }
 
 /// Where the picture's upper left cell is: below the title of the lower frame.
-fn corner(terminal: &Terminal) -> (u16, u16) {
-    let screen = terminal.screen();
-    let line = screen.lines().position(|l| l.contains("train-0000 (")).expect("the question's frame");
+fn corner(screen: &vt100::Screen) -> (u16, u16) {
+    let mut rows = screen.rows(0, screen.size().1.get());
+    let line = rows.position(|row| row.contains("train-0000 (")).expect("the question's frame");
     (line as u16 + 1, 2)
 }
 
@@ -86,7 +86,7 @@ fn a_kitty_is_sent_the_points_once_and_forgets_them_at_the_end() {
     let mut terminal = answers(&place, &session, COLOURS, &replies);
     terminal.until("sent", |_| sent(&terminal, OF_KITTY) > 0);
     terminal.cells("letters stand for it", |s| {
-        let (row, column) = corner(&terminal);
+        let (row, column) = corner(s);
         s.cell(row, column).is_some_and(|c| c.contents().starts_with('\u{10eeee}'))
     });
     let raw = terminal.raw();
@@ -171,7 +171,7 @@ fn half_blocks_go_anywhere_else() {
             if cell.contents() == "▀" { cell.fgcolor() } else { cell.bgcolor() }
         };
         terminal.cells("red above, blue below", |s| {
-            let (row, column) = corner(&terminal);
+            let (row, column) = corner(s);
             let below =
                 (row..s.size().0.get()).find(|r| colour(s, *r, column) == vt100::Color::Rgb(30, 30, 200));
             colour(s, row, column) == vt100::Color::Rgb(200, 30, 30) && below.is_some()
