@@ -41,16 +41,17 @@ fn document(model: &Checkpoint, summary: &ModelSummary) -> Value {
         .filter_map(|name| model.extent(name).map(|(dtype, shape)| (name, dtype, shape)))
         .map(|(name, dtype, shape)| json!({"name": name, "dtype": dtype.name(), "shape": shape}))
         .collect();
-    let Some(vision) = model.vision_config() else {
-        return json!({"summary": summary, "config": model.config().raw, "tensors": tensors});
-    };
+    let config = model.whole_config();
+    if model.vision_config().is_none() {
+        return json!({"summary": summary, "config": config, "tensors": tensors});
+    }
     let of_vision: Vec<Value> = model
         .vision_names()
         .into_iter()
         .filter_map(|name| model.vision_extent(name).map(|(dtype, shape)| (name, dtype, shape)))
         .map(|(name, dtype, shape)| json!({"name": name, "dtype": dtype.name(), "shape": shape}))
         .collect();
-    json!({"summary": summary, "config": vision.raw, "tensors": tensors, "vision_tensors": of_vision})
+    json!({"summary": summary, "config": config, "tensors": tensors, "vision_tensors": of_vision})
 }
 
 fn words(model: &Checkpoint, summary: &ModelSummary) -> String {

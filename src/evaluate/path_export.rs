@@ -11,7 +11,9 @@ use super::path_models::PathModels;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, PathStep, Tokenizer};
-use crate::merge::{ExportPlan, FoldStep, Folded, Folding, Options, Written, export_folded};
+use crate::merge::{
+    ExportPlan, FoldStep, Folded, Folding, Options, Written, export_folded, path_vision_giver,
+};
 use crate::recipe::{Precision, Recipe};
 use crate::text::{fenced, visible_line};
 
@@ -65,7 +67,8 @@ pub fn export(
         )));
     }
     let models: Vec<&Checkpoint> = path.checkpoints.iter().collect();
-    let texts = (card(recipe, out, apart, options), options.recipe_file(recipe).to_toml());
+    let giver = path_vision_giver(models.iter().copied()).map(Checkpoint::reference);
+    let texts = (card(recipe, out, apart, giver, options), options.recipe_file(recipe).to_toml());
     Ok((export_folded(&folding, &models, texts, out, options)?, apart))
 }
 
@@ -169,10 +172,18 @@ fn dtype(recipe: &Recipe, first: &Checkpoint) -> anyhow::Result<Dtype> {
     }
 }
 
-/// The text of the model card: the path, and how far the checkpoint's logits are from the path's.
-fn card(recipe: &Recipe, out: &Path, apart: Option<LogitDifference>, options: &Options) -> String {
+/// The text of the model card: the path, how far the checkpoint's logits are from the path's, and the model that gives
+/// the vision part.
+fn card(
+    recipe: &Recipe,
+    out: &Path,
+    apart: Option<LogitDifference>,
+    giver: Option<&str>,
+    options: &Options,
+) -> String {
     let name = visible_line(&out.file_name().map_or_else(|| "path".into(), |n| n.to_string_lossy()));
-    let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-generation\n");
+    let task = if giver.is_some() { "image-text-to-text" } else { "text-generation" };
+    let mut text = format!("---\nlibrary_name: transformers\npipeline_tag: {task}\n");
     text.push_str("tags:\n- merge\n- yosegi\n---\n\n");
     // Writing to a `String` cannot fail.
     let _ = write!(
@@ -182,6 +193,13 @@ fn card(recipe: &Recipe, out: &Path, apart: Option<LogitDifference>, options: &O
         recipe.path.len(),
         visible_line(recipe.donor()).replace('`', "'"),
     );
+    if let Some(giver) = giver {
+        let giver = visible_line(giver).replace('`', "'");
+        let _ = write!(
+            text,
+            "It reads pictures with tower, projector, tokenizer and processor of `{giver}`.\n\n"
+        );
+    }
     if let Some(apart) = apart {
         let _ = write!(
             text,

@@ -1,7 +1,11 @@
 //! What a recipe says beside the tensors: vision parts, rotary base, window, vocabulary.
 
+use std::fs;
+
 use yosegi::checkpoint::Checkpoint;
-use yosegi::merge::{Merged, Pool, distances, write_checkpoint};
+use yosegi::evaluate::{PathModels, path_export};
+use yosegi::lm::Device;
+use yosegi::merge::{Merged, Options, Pool, distances, write_checkpoint};
 use yosegi::recipe::{
     Method, Param, Recipe, Rope, Source, TokenizerSource, TokenizerSpec, VisionRule, Window,
 };
@@ -141,4 +145,27 @@ fn distances_compare_the_rows_that_all_models_have() {
     // Sizes of the vocabulary differ on the other side too.
     let [ja, vlm] = sources;
     assert_eq!(distances(&vlm, &[ja, base], &|| false).unwrap().left_out, 0);
+}
+
+#[test]
+fn a_path_over_a_llava_model_is_written_as_one() {
+    let text = format!(
+        "method = \"passthrough\"\nbase = {0:?}\npath = [{{ model = {0:?}, layer = 0 }}, {{ model = {1:?}, layer = 1, scale = 1.25 }}, {{ model = {0:?}, layer = 1 }}]\n",
+        model("qvlm"),
+        model("qbase")
+    );
+    let recipe = Recipe::from_toml(&text, "p.toml").unwrap();
+    let open = |name: &str| Ok(Checkpoint::open(name)?);
+    let models = PathModels::open(&PathModels::names(&recipe, &[]), open).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().join("path");
+    path_export::export(&recipe, &models, &out, f64::INFINITY, &Device::Cpu, &Options::default()).unwrap();
+    let (written, giver) = (Checkpoint::open(out.to_str().unwrap()).unwrap(), super::open("qvlm"));
+    assert_eq!((written.config().num_hidden_layers, written.config().vocab_size), (3, 44));
+    for name in giver.vision_names() {
+        assert_eq!(written.vision_tensor(name).unwrap().data, giver.vision_tensor(name).unwrap().data);
+    }
+    assert_eq!(written.vision_names(), giver.vision_names());
+    let card = fs::read_to_string(out.join("README.md")).unwrap();
+    assert!(card.contains("image-text-to-text") && card.contains("reads pictures"), "{card}");
 }

@@ -30,7 +30,7 @@ pub(in crate::checkpoint) fn divide(
             Place::Vision(name) => (vision.insert(name.clone(), held), name),
         };
         if twin.is_some() {
-            let problem = format!("is stored twice, the other time as {}", printable(&name));
+            let problem = format!("is stored twice, under two names of {}", printable(&name));
             return Err(CheckpointError::Tensor {
                 file: file.to_owned(),
                 tensor: printable(&stored),

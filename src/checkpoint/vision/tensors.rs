@@ -1,5 +1,7 @@
 //! The vision part of an open checkpoint, read by name. Running a picture and writing a merge call it.
 
+use serde_json::Value;
+
 use crate::checkpoint::config::vision::VisionConfig;
 use crate::checkpoint::{Checkpoint, Dtype, TensorView};
 
@@ -8,6 +10,12 @@ impl Checkpoint {
     #[must_use]
     pub fn vision_config(&self) -> Option<&VisionConfig> {
         self.config.vision.as_deref()
+    }
+
+    /// The whole `config.json`; of a LLaVA model, around that of its language model.
+    #[must_use]
+    pub fn whole_config(&self) -> &Value {
+        self.vision_config().map_or(&self.config.raw, |vision| &vision.raw)
     }
 
     /// Names of the vision part's tensors, sorted: `vision_tower.…`, `multi_modal_projector.…` and `image_newline`,

@@ -243,7 +243,7 @@ fn stamps(recipe_file: &RecipeFile) -> Result<Vec<(String, String)>> {
                 continue;
             }
             let opened = fetch::open(model).map_err(|error| hint(recipe_file, model, error))?;
-            out.push((model.to_owned(), format!("{} {}", opened.stamp(), opened.config().raw)));
+            out.push((model.to_owned(), format!("{} {}", opened.stamp(), opened.whole_config())));
         }
     }
     Ok(out)

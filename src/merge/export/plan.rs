@@ -55,8 +55,7 @@ pub(super) fn order<'a>(
 ) -> String {
     let mut order = format!("yosegi {}\n{recipe}\n", env!("CARGO_PKG_VERSION"));
     for model in models {
-        let whole = model.vision_config().map_or(&model.config().raw, |vision| &vision.raw);
-        let _ = writeln!(order, "{} {} {whole}", model.reference(), model.stamp());
+        let _ = writeln!(order, "{} {} {}", model.reference(), model.stamp(), model.whole_config());
     }
     for shard in shards {
         let names: Vec<&str> = shard.tensors.iter().map(|t| t.name.as_str()).collect();
