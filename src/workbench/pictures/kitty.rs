@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn the_largest_picture_has_a_letter_in_each_cell() {
         let (cells, _) = made((72, 32), id(true, 255), false);
-        let letters: std::collections::HashSet<&str> = cells.content.iter().map(|c| c.symbol()).collect();
+        let letters: std::collections::HashSet<&str> =
+            cells.content.iter().map(ratatui::buffer::Cell::symbol).collect();
         assert_eq!(letters.len(), 72 * 32);
         assert!(cells.content.iter().all(|c| c.cell_width() == 1));
         let [_, red, green, blue] = id(true, 255).to_be_bytes();

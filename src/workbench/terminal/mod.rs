@@ -103,7 +103,7 @@ impl Screen {
             self.anew = false;
         }
         self.pictures.uncover(&frame.pictures, &mut self.shown);
-        self.pictures.send(&frame.pictures, frame.through_tmux, &mut self.backend)?;
+        on_screen::send(&frame.pictures, frame.through_tmux, &mut self.backend)?;
         self.backend.draw(self.shown.diff(&next).into_iter())?;
         self.pictures.lay(&frame.pictures, &mut self.backend)?;
         on_screen::forget_some(&frame.dropped, &mut self.backend)?;

@@ -50,25 +50,6 @@ impl OnScreen {
         }
     }
 
-    /// Sends the pictures that the terminal must hold before it shows the frame's letters.
-    ///
-    /// # Errors
-    /// The terminal can't be written.
-    pub fn send(&self, placed: &[Placed], through_tmux: bool, out: &mut impl Write) -> io::Result<()> {
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        for encoded in placed.iter().filter_map(|p| p.encoded.as_ref()) {
-            if let Sent::Before { id, stamp, data } = &encoded.sent
-                && !held.iter().any(|known| known.stamp == *stamp)
-            {
-                // It replaces an earlier picture of its number.
-                out.write_all(data.as_bytes())?;
-                held.retain(|known| known.id != *id);
-                held.push(Held { id: *id, stamp: *stamp, through_tmux });
-            }
-        }
-        Ok(())
-    }
-
     /// Draws the pictures that lie over their cells, where they are not there yet.
     ///
     /// # Errors
@@ -84,6 +65,25 @@ impl OnScreen {
         self.over = lying(placed).map(|(area, encoded, _)| (area, encoded.clone())).collect();
         Ok(())
     }
+}
+
+/// Sends the pictures that the terminal must hold before it shows the frame's letters.
+///
+/// # Errors
+/// The terminal can't be written.
+pub fn send(placed: &[Placed], through_tmux: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    for encoded in placed.iter().filter_map(|p| p.encoded.as_ref()) {
+        if let Sent::Before { id, stamp, data } = &encoded.sent
+            && !held.iter().any(|known| known.stamp == *stamp)
+        {
+            // It replaces an earlier picture of its number.
+            out.write_all(data.as_bytes())?;
+            held.retain(|known| known.id != *id);
+            held.push(Held { id: *id, stamp: *stamp, through_tmux });
+        }
+    }
+    Ok(())
 }
 
 /// The pictures that lie over their cells.

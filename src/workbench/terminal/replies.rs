@@ -141,7 +141,7 @@ fn string(rest: &[u8], mark: &[u8], read: impl Fn(&str) -> Option<Reply>) -> Fou
         return if mark.starts_with(rest) { Found::Unfinished } else { Found::Typed };
     }
     let Some(text) = rest.strip_prefix(mark) else { return Found::Typed };
-    match text.iter().position(|b| b.is_ascii_control()) {
+    match text.iter().position(u8::is_ascii_control) {
         None => Found::Unfinished,
         Some(end) => match text[end..] {
             [0x1b] => Found::Unfinished,
