@@ -159,9 +159,12 @@ fn earlier_names_give_the_same_features() {
 fn features_do_not_depend_on_company() {
     let model = VisionModel::load(&open("next-clip-mistral"), &Device::Cpu).unwrap();
     let alone: Vec<_> = pictures().iter().map(|p| values(&model.features(p).unwrap())).collect();
+    let model = &model;
     let together: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            pictures().into_iter().map(|p| scope.spawn(|| values(&model.features(&p).unwrap()))).collect();
+        let threads: Vec<_> = pictures()
+            .into_iter()
+            .map(|p| scope.spawn(move || values(&model.features(&p).unwrap())))
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(alone, together);

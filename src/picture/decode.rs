@@ -8,6 +8,7 @@ use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limit
 
 use super::complete::cut_short;
 use super::format::Format;
+use super::jpeg::{self, Head};
 use super::{Picture, PictureError, gif_frame, orientation, rgb};
 use crate::limits::{
     PICTURE_FREE_PIXELS, PICTURE_MEMORY, PICTURE_PIXELS, PICTURE_PIXELS_A_BYTE, PICTURE_SIDE, guarded,
@@ -41,20 +42,27 @@ pub(super) fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
     let format = Format::of(bytes).map_err(|found| PictureError::Format { name: name.to_owned(), found })?;
     let place = Place { name, format, bytes };
     // The size first: a header that is beyond all bounds is named as that, whatever follows it.
-    let (width, height, orientation) = if format == Format::Gif {
-        let layout = gif_frame::layout(bytes).ok_or_else(|| place.cut())?;
-        (layout.width, layout.height, Orientation::NoTransforms)
-    } else {
-        let mut decoder = place.guard(|| reader(bytes, format))?;
-        let (width, height) = decoder.dimensions();
-        within(width, height, &place)?;
-        if cut_short(bytes, format) {
-            return Err(place.cut());
+    let (width, height, orientation) = match format {
+        Format::Gif => {
+            let layout = gif_frame::layout(bytes).ok_or_else(|| place.cut())?;
+            (layout.width, layout.height, Orientation::NoTransforms)
         }
-        let orientation = guarded(|| orientation::of(&mut decoder)).unwrap_or(Orientation::NoTransforms);
-        (width, height, orientation)
+        Format::Jpeg => {
+            let head = Head::read(bytes).map_err(|why| place.damaged(why))?;
+            (head.width, head.height, orientation::named(head.exif, head.xmp))
+        }
+        Format::Png | Format::WebP | Format::Bmp => {
+            let mut decoder = place.guard(|| reader(bytes, format))?;
+            let (width, height) = decoder.dimensions();
+            within(width, height, &place)?;
+            let orientation = guarded(|| orientation::of(&mut decoder));
+            (width, height, orientation.unwrap_or(Orientation::NoTransforms))
+        }
     };
     within(width, height, &place)?;
+    if cut_short(bytes, format) {
+        return Err(place.cut());
+    }
     Ok(Header { format, width, height, orientation })
 }
 
@@ -62,11 +70,16 @@ pub(super) fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
 pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
     let header = header(bytes, name)?;
     let place = Place { name, format: header.format, bytes };
-    let rgb = if header.format == Format::Gif {
-        let layout = gif_frame::layout(bytes).ok_or_else(|| place.cut())?;
-        place.guard(|| gif_frame::decode(bytes, &layout).map_err(gif_error))?
-    } else {
-        place.guard(|| pixels(bytes, header.format))?
+    let rgb = match header.format {
+        Format::Gif => {
+            let layout = gif_frame::layout(bytes).ok_or_else(|| place.cut())?;
+            place.guard(|| gif_frame::decode(bytes, &layout).map_err(gif_error))?
+        }
+        Format::Jpeg => {
+            let head = Head::read(bytes).map_err(|why| place.damaged(why))?;
+            jpeg::decode(bytes, &head).map_err(|why| place.damaged(why))?
+        }
+        Format::Png | Format::WebP | Format::Bmp => place.guard(|| pixels(bytes, header.format))?,
     };
     let (width, height) = header.upright();
     if rgb.len() as u64 != u64::from(width) * u64::from(height) * 3 {
@@ -93,11 +106,10 @@ fn within(width: u32, height: u32, place: &Place) -> Result<(), PictureError> {
 
 fn reader(bytes: &[u8], format: Format) -> Result<impl ImageDecoder + '_, ImageError> {
     let format = match format {
-        Format::Png => ImageFormat::Png,
-        Format::Jpeg => ImageFormat::Jpeg,
-        Format::Gif => ImageFormat::Gif,
         Format::WebP => ImageFormat::WebP,
         Format::Bmp => ImageFormat::Bmp,
+        // The two others have decoders of their own here.
+        Format::Png | Format::Jpeg | Format::Gif => ImageFormat::Png,
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // Sides and pixels are checked here, so that the sentence names them.
@@ -144,7 +156,11 @@ impl Place<'_> {
         }
     }
 
+    /// What is damaged may only be cut short.
     fn damaged(&self, why: String) -> PictureError {
+        if cut_short(self.bytes, self.format) {
+            return self.cut();
+        }
         PictureError::Damaged { name: self.name.to_owned(), format: self.format.name(), why }
     }
 
@@ -159,7 +175,6 @@ impl Place<'_> {
 
     fn error(&self, error: &ImageError) -> PictureError {
         match error {
-            _ if cut_short(self.bytes, self.format) => self.cut(),
             ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => self.cut(),
             ImageError::Limits(e) if matches!(e.kind(), LimitErrorKind::InsufficientMemory) => {
                 self.damaged(format!("it needs over {} MiB of memory", PICTURE_MEMORY >> 20))

@@ -11,6 +11,7 @@ mod embed;
 mod error;
 mod format;
 mod gif_frame;
+mod jpeg;
 mod orientation;
 mod rgb;
 mod source;

@@ -6,11 +6,15 @@ use image::metadata::Orientation;
 /// The orientation that a decoder finds. Metadata that cannot be read names none, as with Pillow.
 pub(super) fn of(decoder: &mut impl ImageDecoder) -> Orientation {
     let exif = decoder.exif_metadata().ok().flatten();
-    if let Some(found) = exif.and_then(|exif| Orientation::from_exif_chunk(&exif)) {
-        return found;
-    }
-    let xmp = decoder.xmp_metadata().ok().flatten().unwrap_or_default();
-    in_xmp(&xmp).and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+    let xmp = decoder.xmp_metadata().ok().flatten();
+    named(exif.as_deref(), xmp.as_deref())
+}
+
+/// The orientation that EXIF data names, or else XMP.
+pub(super) fn named(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
+    let in_exif = exif.and_then(Orientation::from_exif_chunk);
+    let named = in_exif.or_else(|| in_xmp(xmp?).and_then(Orientation::from_exif));
+    named.unwrap_or(Orientation::NoTransforms)
 }
 
 /// The digit after `tiff:Orientation="` or `tiff:Orientation>`.

@@ -1,7 +1,7 @@
 """Small pictures of every kind that is read, and their RGB as transformers' load_image gives it.
 
-Made with Pillow 13.0.0, numpy 2.4.6 and transformers 5.24.0:
-  python3 -m venv /tmp/reference && /tmp/reference/bin/pip install pillow numpy transformers==5.24.0
+Made with Pillow 13.0.0, numpy 2.4.6, simplejpeg 1.9.0 and transformers 5.24.0:
+  python3 -m venv /tmp/reference && /tmp/reference/bin/pip install pillow numpy simplejpeg transformers==5.24.0
   /tmp/reference/bin/python tests/golden/pictures/make.py
 `expected.json` names each picture's width and height, `expected.z` holds their pixels one after another (zlib).
 `resized.json` lists picture, width, height and Pillow's number of a filter; `resized.z` holds what Pillow makes of them.
@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 from transformers.image_utils import load_image
 
@@ -54,6 +55,10 @@ def jpegs(im):
         for progressive in (False, True):
             kind = "progressive" if progressive else "baseline"
             im.save(FILES / f"{kind}-{name}.jpg", quality=75, subsampling=sampling, progressive=progressive)
+    # Colours at half the height, and at a quarter of the width, which Pillow does not write.
+    for sampling in ("440", "411"):
+        data = simplejpeg.encode_jpeg(np.ascontiguousarray(im), quality=75, colorspace="RGB", colorsubsampling=sampling)
+        (FILES / f"baseline-{sampling}.jpg").write_bytes(data)
     im.convert("L").save(FILES / "grey.jpg")
     im.save(FILES / "rgb.jpg", keep_rgb=True, quality=90)
     im.save(FILES / "restarts.jpg", quality=80, restart_marker_blocks=3)
