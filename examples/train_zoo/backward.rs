@@ -7,6 +7,7 @@ use crate::model::{
     Batch, DOWN, EMBED, GATE_UP, Kept, Model, NORM, NORM_1, NORM_2, OUT, PER_BLOCK, QKV, flat, rotary, rotate,
 };
 use crate::ops::{self, tensor, with};
+use crate::tokenizer::IMAGE_ID;
 
 impl Model {
     /// The gradients of [`Self::split_heads`], back in rows.
@@ -84,10 +85,33 @@ impl Model {
             let keep = kept.pop().context("a block's state is missing")?;
             dx = self.backward_block(layer, &keep, dx, batch, &turns, &mut grads)?;
         }
+        let mut seen = Vec::new();
         for (row, &token) in dx.chunks_exact(width).zip(&batch.tokens) {
-            ops::add_to(&mut grads[EMBED][token as usize * width..][..width], row);
+            if token == IMAGE_ID && batch.pictures.is_some() {
+                seen.extend_from_slice(row);
+            } else {
+                ops::add_to(&mut grads[EMBED][token as usize * width..][..width], row);
+            }
+        }
+        if let Some(features) = &batch.pictures {
+            let rows = features.dim(0)?;
+            self.project_back(features, &tensor(seen, (rows, width))?, &mut grads)?;
         }
         Ok((loss, grads))
+    }
+
+    /// The projector's gradients; its own forward pass is cheap enough to be run again.
+    fn project_back(&self, features: &Tensor, dy: &Tensor, grads: &mut [Vec<f32>]) -> Result<()> {
+        let (at, width) = (self.shape.projector(), self.shape.hidden);
+        let [wide, active, _] = self.project(features)?;
+        grads[at + 2] = flat(&dy.t()?.matmul(&active)?)?;
+        grads[at + 3] = with(dy, |dy| ops::sum_rows(dy, width))?;
+        let d_active = dy.matmul(&self.params[at + 2])?;
+        let d_wide = with(&wide, |wide| with(&d_active, |d| ops::gelu_back(wide, d)))??;
+        grads[at + 1] = ops::sum_rows(&d_wide, width);
+        let d_wide = tensor(d_wide, wide.shape().clone())?;
+        grads[at] = flat(&d_wide.t()?.matmul(features)?)?;
+        Ok(())
     }
 
     fn norm_back(

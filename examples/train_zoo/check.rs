@@ -13,6 +13,7 @@ use crate::generate::greedy;
 use crate::model::{Model, NORM_1, PER_BLOCK, flat};
 use crate::ops::tensor;
 use crate::tokenizer::Codec;
+use crate::train::Text;
 
 /// Tokens that an answer may have.
 pub const MAX_NEW_TOKENS: usize = 160;
@@ -24,7 +25,7 @@ pub const SOURCES: [&str; 3] = ["ja", "math-add", "math-mul"];
 
 /// A tokenized question and what is right.
 pub struct Item {
-    prompt: Vec<u32>,
+    prompt: Text,
     question: Question,
 }
 
@@ -53,7 +54,12 @@ impl std::fmt::Display for Score {
 pub fn items(questions: &[Question], codec: &Codec) -> Result<Vec<Item>> {
     questions
         .iter()
-        .map(|question| Ok(Item { prompt: codec.prompt(&question.question)?, question: question.clone() }))
+        .map(|question| {
+            Ok(Item {
+                prompt: Text::ask(codec.prompt(&question.question)?, None),
+                question: question.clone(),
+            })
+        })
         .collect()
 }
 

@@ -20,10 +20,10 @@ use crate::tokenizer::{END, END_ID, PAD, PAD_ID};
 const POSITIONS: usize = 512;
 
 /// One tensor as Hugging Face names it.
-struct Piece {
-    name: String,
-    dims: Vec<usize>,
-    values: Vec<f32>,
+pub struct Piece {
+    pub name: String,
+    pub dims: Vec<usize>,
+    pub values: Vec<f32>,
 }
 
 /// The checkpoint's names for a parameter, each with its first dimension (0: a vector).
@@ -51,9 +51,11 @@ fn names(shape: &Shape, param: usize) -> Vec<(String, usize)> {
     parts.into_iter().map(|(part, rows)| (format!("model.layers.{layer}.{part}.weight"), rows)).collect()
 }
 
-fn pieces(model: &Model) -> Result<Vec<Piece>> {
+/// The tensors of a model, its projector left out.
+pub fn pieces(model: &Model) -> Result<Vec<Piece>> {
     let mut out = Vec::new();
-    for (i, (param, dims)) in model.params.iter().zip(model.shape.dims()).enumerate() {
+    let own = model.params.iter().zip(model.shape.dims()).take(model.shape.projector());
+    for (i, (param, dims)) in own.enumerate() {
         let values = flat(param)?;
         let width = if dims.len() == 1 { 1 } else { dims[1] };
         let mut at = 0;
@@ -69,7 +71,11 @@ fn pieces(model: &Model) -> Result<Vec<Piece>> {
 
 /// Writes the weights alone.
 fn save_weights(model: &Model, path: &Path, brief: bool) -> Result<()> {
-    let pieces = pieces(model)?;
+    write_pieces(&pieces(model)?, path, brief)
+}
+
+/// Writes tensors in bf16 (`brief`) or f32.
+pub fn write_pieces(pieces: &[Piece], path: &Path, brief: bool) -> Result<()> {
     let bytes: Vec<Vec<u8>> = pieces
         .iter()
         .map(|piece| {
@@ -151,6 +157,7 @@ pub fn read_shape(folder: &Path) -> Result<Shape> {
         kv_heads: get("num_key_value_heads")?,
         head_dim: get("head_dim")?,
         mlp: get("intermediate_size")?,
+        features: 0,
     })
 }
 
@@ -160,63 +167,74 @@ pub fn write_json(path: &Path, value: &serde_json::Value) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// The keys of a language model's `config.json`.
+pub fn language_config(s: &Shape) -> serde_json::Value {
+    debug_assert!((f64::from(EPS) - 1e-5).abs() < 1e-9);
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "attention_bias": false,
+        "attention_dropout": 0.0,
+        "bos_token_id": END_ID,
+        "eos_token_id": END_ID,
+        "pad_token_id": PAD_ID,
+        "head_dim": s.head_dim,
+        "hidden_act": "silu",
+        "hidden_size": s.hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": s.mlp,
+        "max_position_embeddings": POSITIONS,
+        "mlp_bias": false,
+        "model_type": "llama",
+        "num_attention_heads": s.heads,
+        "num_hidden_layers": s.layers,
+        "num_key_value_heads": s.kv_heads,
+        "pretraining_tp": 1,
+        "rms_norm_eps": 1e-5,
+        "rope_scaling": null,
+        "rope_theta": f64::from(THETA),
+        "tie_word_embeddings": true,
+        "torch_dtype": "bfloat16",
+        "use_cache": true,
+        "vocab_size": s.vocab
+    })
+}
+
 /// Writes a whole checkpoint, all but its tokenizer and card.
 pub fn save_checkpoint(model: &Model, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let s = &model.shape;
     save_weights(model, &folder.join("model.safetensors"), true)?;
-    write_json(
-        &folder.join("config.json"),
-        &json!({
-            "architectures": ["LlamaForCausalLM"],
-            "attention_bias": false,
-            "attention_dropout": 0.0,
-            "bos_token_id": END_ID,
-            "eos_token_id": END_ID,
-            "pad_token_id": PAD_ID,
-            "head_dim": s.head_dim,
-            "hidden_act": "silu",
-            "hidden_size": s.hidden,
-            "initializer_range": 0.02,
-            "intermediate_size": s.mlp,
-            "max_position_embeddings": POSITIONS,
-            "mlp_bias": false,
-            "model_type": "llama",
-            "num_attention_heads": s.heads,
-            "num_hidden_layers": s.layers,
-            "num_key_value_heads": s.kv_heads,
-            "pretraining_tp": 1,
-            "rms_norm_eps": 1e-5,
-            "rope_scaling": null,
-            "rope_theta": f64::from(THETA),
-            "tie_word_embeddings": true,
-            "torch_dtype": "bfloat16",
-            "use_cache": true,
-            "vocab_size": s.vocab
-        }),
-    )?;
-    debug_assert!((f64::from(EPS) - 1e-5).abs() < 1e-9);
+    write_json(&folder.join("config.json"), &language_config(&model.shape))?;
+    write_settings(folder, crate::check::MAX_NEW_TOKENS, &[])
+}
+
+/// Writes how a model generates and what its tokenizer's special tokens are.
+pub fn write_settings(
+    folder: &Path,
+    max_new_tokens: usize,
+    extra: &[(&str, serde_json::Value)],
+) -> Result<()> {
     write_json(
         &folder.join("generation_config.json"),
         &json!({
             "bos_token_id": END_ID,
             "do_sample": false,
             "eos_token_id": END_ID,
-            "max_new_tokens": crate::check::MAX_NEW_TOKENS,
+            "max_new_tokens": max_new_tokens,
             "pad_token_id": PAD_ID
         }),
     )?;
-    write_json(
-        &folder.join("tokenizer_config.json"),
-        &json!({
-            "add_bos_token": false,
-            "add_eos_token": false,
-            "bos_token": END,
-            "clean_up_tokenization_spaces": false,
-            "eos_token": END,
-            "model_max_length": POSITIONS,
-            "pad_token": PAD,
-            "tokenizer_class": "PreTrainedTokenizerFast"
-        }),
-    )
+    let mut tokenizer = json!({
+        "add_bos_token": false,
+        "add_eos_token": false,
+        "bos_token": END,
+        "clean_up_tokenization_spaces": false,
+        "eos_token": END,
+        "model_max_length": POSITIONS,
+        "pad_token": PAD,
+        "tokenizer_class": "PreTrainedTokenizerFast"
+    });
+    for (key, value) in extra {
+        tokenizer[*key] = value.clone();
+    }
+    write_json(&folder.join("tokenizer_config.json"), &tokenizer)
 }

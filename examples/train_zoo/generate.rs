@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::model::{DOWN, EMBED, GATE_UP, Kept, Model, NORM, NORM_1, NORM_2, OUT, QKV, rotary, rotate};
 use crate::ops::{self, tensor, with};
 use crate::tokenizer::END_ID;
-use crate::train::pad;
+use crate::train::{Text, pad};
 
 /// Keys and values of one sequence: for each layer, `[time, kv]`.
 struct Cache {
@@ -15,21 +15,14 @@ struct Cache {
 }
 
 /// Continues every prompt greedily until the end token, or by at most `limit` tokens.
-pub fn greedy(model: &Model, prompts: &[Vec<u32>], limit: usize) -> Result<Vec<Vec<u32>>> {
+pub fn greedy(model: &Model, prompts: &[Text], limit: usize) -> Result<Vec<Vec<u32>>> {
     let mut answers = vec![Vec::new(); prompts.len()];
     let mut order: Vec<usize> = (0..prompts.len()).collect();
-    order.sort_by_key(|&i| prompts[i].len());
+    order.sort_by_key(|&i| prompts[i].prompt);
     let mut live: Vec<(usize, u32, Cache)> = Vec::new();
     for part in order.chunks(25) {
-        let texts: Vec<_> = part
-            .iter()
-            .map(|&i| {
-                let mut ids = prompts[i].clone();
-                ids.push(END_ID);
-                (ids, prompts[i].len())
-            })
-            .collect();
-        let batch = pad(&texts);
+        let texts: Vec<Text> = part.iter().map(|&i| prompts[i].clone()).collect();
+        let batch = pad(&texts)?;
         let (x, kept) = model.blocks(&batch)?;
         let width = model.shape.hidden;
         let rows = with(&x, |x| {
@@ -37,7 +30,7 @@ pub fn greedy(model: &Model, prompts: &[Vec<u32>], limit: usize) -> Result<Vec<V
         })?;
         let next = choose(model, &rows)?;
         for (row, &i) in part.iter().enumerate() {
-            let cache = Cache::cut(model, &kept, row, batch.time, prompts[i].len())?;
+            let cache = Cache::cut(model, &kept, row, batch.time, prompts[i].prompt)?;
             live.push((i, next[row], cache));
         }
     }

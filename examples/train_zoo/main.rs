@@ -1,8 +1,10 @@
-//! Makes the bundled zoo from nothing: tokenizer, base, three specialists and the task.
+//! Makes the bundled zoo from nothing: tokenizer, base, three specialists and the task; or, with `--vision`, the visual
+//! zoo.
 //!
 //! ```text
-//! cargo run --release --example train_zoo -- --out zoo          make everything
-//! cargo run --release --example train_zoo -- --out zoo --check  measure what is there
+//! cargo run --release --example train_zoo -- --out zoo           make the models of texts
+//! cargo run --release --example train_zoo -- --out zoo --check   measure what is there
+//! cargo run --release --example train_zoo -- --out zoo --vision  make the models that see
 //! ```
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![allow(clippy::many_single_char_names)] // q, k, v and the like
@@ -19,6 +21,7 @@ mod render;
 mod stages;
 mod tokenizer;
 mod train;
+mod vision;
 mod world;
 
 use std::collections::HashSet;
@@ -37,6 +40,8 @@ use stages::{Settings, Stage, Workshop, stream};
 const VOCAB: usize = 704;
 const TRAIN_QUESTIONS: usize = 400;
 const TEST_QUESTIONS: usize = 250;
+const SEED: u64 = 2403;
+const VISION_SEED: u64 = 7;
 
 #[derive(Parser)]
 #[command(about = "Make or check the bundled zoo")]
@@ -44,8 +49,9 @@ struct Args {
     /// Where the zoo goes, or where it is.
     #[arg(long, default_value = "zoo")]
     out: PathBuf,
-    #[arg(long, default_value_t = 2403)]
-    seed: u64,
+    /// Where all random numbers start; without it, the seed that the bundled zoo was made with.
+    #[arg(long)]
+    seed: Option<u64>,
     /// Keep each stage's weights in f32 here, and go on from those already there.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -60,6 +66,9 @@ struct Args {
     hidden: usize,
     #[arg(long, default_value_t = 5)]
     layers: usize,
+    /// Make the visual zoo: base, VLM, Japanese model, and questions about pictures.
+    #[arg(long)]
+    vision: bool,
     /// Print this many texts of every stage and stop.
     #[arg(long, default_value_t = 0)]
     sample: usize,
@@ -89,14 +98,14 @@ fn write_questions(path: &Path, questions: &[Question]) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn make(args: &Args) -> Result<()> {
+fn make(args: &Args, seed: u64) -> Result<()> {
     let started = Instant::now();
     let mut reserved = HashSet::new();
-    let mut rng = stream(args.seed, 1);
+    let mut rng = stream(seed, 1);
     let test = draw_questions(&mut rng, "test", TEST_QUESTIONS, &mut reserved);
     let train = draw_questions(&mut rng, "train", TRAIN_QUESTIONS, &mut reserved);
     let settings = Settings {
-        seed: args.seed,
+        seed,
         hidden: args.hidden,
         layers: args.layers,
         vocab: VOCAB,
@@ -158,10 +167,13 @@ fn main() -> Result<()> {
         let wish = check::Wish {
             questions: args.questions,
             evaluations: args.evolve,
-            seed: args.seed,
+            seed: args.seed.unwrap_or(SEED),
             show: args.show,
         };
         return check::check(&args.out, wish);
     }
-    make(&args)
+    if args.vision {
+        return vision::stages::make(&args.out, args.seed.unwrap_or(VISION_SEED));
+    }
+    make(&args, args.seed.unwrap_or(SEED))
 }

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::ops::{self, tensor, with};
+use crate::tokenizer::IMAGE_ID;
 
 /// The shape of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Shape {
     pub kv_heads: usize,
     pub head_dim: usize,
     pub mlp: usize,
+    /// Width of a picture's features, which a projector brings to `hidden`; 0: a model of texts alone.
+    pub features: usize,
 }
 
 pub const EPS: f32 = 1e-5;
@@ -45,7 +48,12 @@ impl Shape {
         self.heads / self.kv_heads
     }
 
-    /// The parameters in order: embedding, final norm, then six a block.
+    /// Where the projector's parameters begin.
+    pub fn projector(&self) -> usize {
+        NORM_1 + PER_BLOCK * self.layers
+    }
+
+    /// The parameters in order: embedding, final norm, six a block, and four of the projector if there is one.
     pub fn dims(&self) -> Vec<Vec<usize>> {
         let mut dims = vec![vec![self.vocab, self.hidden], vec![self.hidden]];
         for _ in 0..self.layers {
@@ -56,6 +64,14 @@ impl Shape {
                 vec![self.hidden],
                 vec![2 * self.mlp, self.hidden],
                 vec![self.hidden, self.mlp],
+            ]);
+        }
+        if self.features > 0 {
+            dims.extend([
+                vec![self.hidden, self.features],
+                vec![self.hidden],
+                vec![self.hidden, self.hidden],
+                vec![self.hidden],
             ]);
         }
         dims
@@ -85,6 +101,8 @@ pub struct Batch {
     pub rows: usize,
     pub time: usize,
     pub tokens: Vec<u32>,
+    /// What stands at the image tokens, in order: the features of all patches of all pictures.
+    pub pictures: Option<Tensor>,
     /// Flat positions whose next token is to be predicted.
     pub places: Vec<usize>,
     /// Those next tokens.
@@ -133,22 +151,64 @@ impl Model {
         let mut params = Vec::new();
         for (i, dims) in shape.dims().into_iter().enumerate() {
             let count: usize = dims.iter().product();
-            let values = if dims.len() == 1 {
+            let values = if i >= shape.projector() {
+                if dims.len() == 1 { vec![0.0; count] } else { normal(count, 0.1, rng) }
+            } else if dims.len() == 1 {
                 vec![1.0; count]
             } else {
                 let residual = i >= 2 && matches!((i - 2) % PER_BLOCK + 2, OUT | DOWN);
                 let deviation = if residual { 0.06 / (2.0 * shape.layers as f32).sqrt() } else { 0.06 };
-                (0..count)
-                    .map(|_| {
-                        let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
-                        let turn = std::f32::consts::TAU * rng.random::<f32>();
-                        radius * turn.cos() * deviation
-                    })
-                    .collect()
+                normal(count, deviation, rng)
             };
             params.push(tensor(values, dims)?);
         }
         Ok(Self { shape, params })
+    }
+
+    /// The same model of texts with a projector that has learnt nothing.
+    pub fn with_projector(&self, features: usize, rng: &mut ChaCha8Rng) -> Result<Self> {
+        let shape = Shape { features, ..self.shape };
+        let mut grown = Self::random(shape, rng)?;
+        grown.params[..self.params.len()].clone_from_slice(&self.params);
+        Ok(grown)
+    }
+
+    /// This language model behind the projector of another.
+    pub fn behind(&self, other: &Self) -> Self {
+        let mut seeing = other.clone();
+        let own = self.shape.projector();
+        seeing.params[..own].clone_from_slice(&self.params[..own]);
+        seeing
+    }
+
+    /// Pictures' features to rows of the hidden width: what the first layer gives, its GELU, and the rows.
+    pub fn project(&self, features: &Tensor) -> Result<[Tensor; 3]> {
+        let at = self.shape.projector();
+        let layer = |x: &Tensor, param: usize| -> Result<Tensor> {
+            let out = x.matmul(&self.params[param].t()?)?;
+            let sum = with(&out, |out| with(&self.params[param + 1], |bias| ops::add_bias(out, bias)))??;
+            tensor(sum, out.shape().clone())
+        };
+        let wide = layer(features, at)?;
+        let active = tensor(with(&wide, ops::gelu)?, wide.shape().clone())?;
+        let rows = layer(&active, at + 2)?;
+        Ok([wide, active, rows])
+    }
+
+    /// The rows that enter the first block.
+    fn enter(&self, batch: &Batch) -> Result<Tensor> {
+        let x = self.embed(&batch.tokens)?;
+        let Some(features) = &batch.pictures else { return Ok(x) };
+        let width = self.shape.hidden;
+        let mut values = flat(&x)?;
+        let [_, _, rows] = self.project(features)?;
+        with(&rows, |rows| {
+            let places = batch.tokens.iter().enumerate().filter(|(_, token)| **token == IMAGE_ID);
+            for ((at, _), row) in places.zip(rows.chunks_exact(width)) {
+                values[at * width..][..width].copy_from_slice(row);
+            }
+        })?;
+        tensor(values, (batch.tokens.len(), width))
     }
 
     /// One parameter of a block.
@@ -179,7 +239,7 @@ impl Model {
     /// Runs all blocks over a padded batch.
     pub fn blocks(&self, batch: &Batch) -> Result<(Tensor, Vec<Kept>)> {
         let turns = rotary(&self.shape, batch.time);
-        let mut x = self.embed(&batch.tokens)?;
+        let mut x = self.enter(batch)?;
         let mut kept = Vec::with_capacity(self.shape.layers);
         for layer in 0..self.shape.layers {
             let (next, keep) = self.forward_block(layer, x, batch, &turns)?;
@@ -267,6 +327,17 @@ impl Model {
         }
         tensor(out, (batch.tokens.len(), s.q()))
     }
+}
+
+/// Values from a normal distribution.
+pub fn normal(count: usize, deviation: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+    (0..count)
+        .map(|_| {
+            let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
+            let turn = std::f32::consts::TAU * rng.random::<f32>();
+            radius * turn.cos() * deviation
+        })
+        .collect()
 }
 
 /// A tensor's values.

@@ -187,3 +187,37 @@ pub fn add_to(a: &mut [f32], b: &[f32]) {
         *a += b;
     }
 }
+
+/// Adds `bias` to each row.
+pub fn add_bias(x: &[f32], bias: &[f32]) -> Vec<f32> {
+    let mut out = x.to_vec();
+    for row in out.chunks_exact_mut(bias.len()) {
+        add_to(row, bias);
+    }
+    out
+}
+
+/// The sum of all rows: a bias's gradient.
+pub fn sum_rows(x: &[f32], width: usize) -> Vec<f32> {
+    let mut out = vec![0f32; width];
+    for row in x.chunks_exact(width) {
+        add_to(&mut out, row);
+    }
+    out
+}
+
+/// The share of a normal distribution below `x`.
+fn below(x: f32) -> f32 {
+    0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// GELU, the exact one.
+pub fn gelu(x: &[f32]) -> Vec<f32> {
+    x.iter().map(|&x| x * below(x)).collect()
+}
+
+/// The gradient of [`gelu`].
+pub fn gelu_back(x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let density = |x: f32| exp(-0.5 * x * x) * 0.398_942_3;
+    x.iter().zip(dy).map(|(&x, dy)| dy * (below(x) + x * density(x))).collect()
+}

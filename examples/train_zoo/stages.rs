@@ -13,7 +13,7 @@ use crate::cards::Facts;
 use crate::corpus::{Corpus, Diet};
 use crate::export;
 use crate::model::{Model, Shape};
-use crate::tokenizer::Codec;
+use crate::tokenizer::{Codec, END, PAD};
 use crate::train::{self, Plan};
 
 const TOKENIZER_TEXTS: usize = 6_000;
@@ -77,7 +77,18 @@ impl Stage {
 fn phase(diet: Diet, tokens: usize, rate: f32, blocks: Range<usize>) -> (Diet, Plan) {
     let fine = !matches!(diet, Diet::Broad | Diet::Base);
     let weight_decay = if fine { 0.0 } else { 0.05 };
-    (diet, Plan { tokens, rate, weight_decay, freeze_embedding: fine, blocks })
+    (
+        diet,
+        Plan {
+            tokens,
+            part: 1_150,
+            rate,
+            weight_decay,
+            freeze_embedding: fine,
+            blocks: blocks.collect(),
+            projector: false,
+        },
+    )
 }
 
 /// What can be tried differently.
@@ -122,7 +133,7 @@ impl Workshop {
                 texts.push(format!("Q: {question}\nA: {}", example.response));
             }
         }
-        let codec = Codec::learn(&texts, settings.vocab)?;
+        let codec = Codec::learn(&texts, settings.vocab, &[PAD, END])?;
         let shape = Shape {
             vocab: codec.vocab_size(),
             hidden: settings.hidden,
@@ -131,6 +142,7 @@ impl Workshop {
             kv_heads: 1,
             head_dim: 32,
             mlp: (settings.hidden * 8 / 3).next_multiple_of(32),
+            features: 0,
         };
         Ok(Self { settings, shape, codec, reserved })
     }
@@ -175,22 +187,14 @@ impl Workshop {
         for (part, (diet, mut plan)) in stage.phases(self.shape.layers).into_iter().enumerate() {
             let purpose = stage.purpose(part);
             plan.tokens = self.settings.tokens.unwrap_or(plan.tokens);
-            let mut corpus = self.corpus(diet, purpose);
+            let mut source = (self.corpus(diet, purpose), &self.codec);
             let mut rng = stream(self.settings.seed, purpose + 2);
-            train::run(
-                label,
-                &mut model,
-                &self.codec,
-                &mut corpus,
-                &plan,
-                &mut rng,
-                |read, model| match keep {
-                    Some(folder) if read % 1_000_000 < 110_000 && read < plan.tokens => {
-                        export::save_stage(model, folder, &format!("{label}-at-{}", read / 1_000_000))
-                    }
-                    _ => Ok(()),
-                },
-            )?;
+            train::run(label, &mut model, &mut source, &plan, &mut rng, |read, model| match keep {
+                Some(folder) if read % 1_000_000 < 110_000 && read < plan.tokens => {
+                    export::save_stage(model, folder, &format!("{label}-at-{}", read / 1_000_000))
+                }
+                _ => Ok(()),
+            })?;
         }
         if let Some(folder) = &self.settings.keep {
             export::save_stage(&model, folder, label)?;

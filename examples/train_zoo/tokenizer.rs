@@ -20,6 +20,9 @@ pub const PAD: &str = "<|pad|>";
 pub const END: &str = "<|end|>";
 pub const PAD_ID: u32 = 0;
 pub const END_ID: u32 = 1;
+/// Where a picture stands, once for each of its patches; models of texts alone have no such token.
+pub const IMAGE: &str = "<image>";
+pub const IMAGE_ID: u32 = 2;
 
 /// Words with their leading space, katakana runs, hiragana runs; anything else is one character.
 const SCRIPT_RUNS: &str = r" ?[A-Za-z]+|[ァ-ヺー]+|[ぁ-ゖ]+|[\s\S]";
@@ -38,8 +41,8 @@ fn plain(error: Box<dyn std::error::Error + Send + Sync>) -> anyhow::Error {
 }
 
 impl Codec {
-    /// Learns a vocabulary of `size` tokens from texts.
-    pub fn learn(texts: &[String], size: usize) -> Result<Self> {
+    /// Learns a vocabulary of `size` tokens from texts; `special` comes first in it.
+    pub fn learn(texts: &[String], size: usize, special: &[&str]) -> Result<Self> {
         let runs =
             Split::new(SplitPattern::Regex(SCRIPT_RUNS.to_owned()), SplitDelimiterBehavior::Isolated, false)
                 .map_err(plain)?;
@@ -58,7 +61,7 @@ impl Codec {
         let mut trainer = BpeTrainer::builder()
             .vocab_size(size)
             .show_progress(false)
-            .special_tokens(vec![AddedToken::from(PAD, true), AddedToken::from(END, true)])
+            .special_tokens(special.iter().map(|&token| AddedToken::from(token, true)).collect())
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .build();
         bpe.train(&mut trainer, texts.iter().map(String::as_str)).map_err(plain)?;

@@ -11,8 +11,8 @@ pub(super) struct ZooModel {
     pub(super) files: &'static [(&'static str, &'static [u8])],
 }
 
-/// Names of the bundled models, base first: `zoo:base`, `zoo:ja`, …
-pub const NAMES: [&str; 4] = ["base", "ja", "math-add", "math-mul"];
+/// Names of the bundled models: those of texts, base first (`zoo:base`, `zoo:ja`, …), then those around `zoo:vlm`.
+pub const NAMES: [&str; 7] = ["base", "ja", "math-add", "math-mul", "vlm-base", "vlm", "vlm-ja"];
 
 macro_rules! model {
     ($name:literal: $($file:literal),+) => {
@@ -27,9 +27,18 @@ macro_rules! model {
     };
 }
 
-static MODELS: [ZooModel; 4] = [model!("base"), model!("ja"), model!("math-add"), model!("math-mul")];
+static MODELS: [ZooModel; NAMES.len()] = [
+    model!("base"),
+    model!("ja"),
+    model!("math-add"),
+    model!("math-mul"),
+    model!("vlm-base"),
+    model!("vlm": "config.json", "generation_config.json", "model.safetensors", "preprocessor_config.json",
+           "processor_config.json", "tokenizer.json", "tokenizer_config.json", "README.md"),
+    model!("vlm-ja"),
+];
 
-/// All bundled models, base first.
+/// All bundled models, as in [`NAMES`].
 pub(super) fn models() -> &'static [ZooModel] {
     &MODELS
 }
@@ -56,13 +65,14 @@ mod tests {
 
     #[test]
     fn every_bundled_model_opens_and_fits_the_base() {
-        let base = Checkpoint::open("zoo:base").unwrap();
+        let bases = ["zoo:base", "zoo:vlm-base"].map(|base| Checkpoint::open(base).unwrap());
         assert_eq!(NAMES.len(), models().len());
         for (name, model) in NAMES.iter().zip(models()) {
             assert_eq!(*name, model.name);
             let open = Checkpoint::open(&format!("zoo:{name}")).unwrap();
-            let expected = if *name == "base" { Fit::IsBase } else { Fit::Fits };
-            assert_eq!(open.fit(&base), expected, "{name}");
+            let base = &bases[usize::from(name.starts_with("vlm"))];
+            let expected = if name.ends_with("base") { Fit::IsBase } else { Fit::Fits };
+            assert_eq!(open.fit(base), expected, "{name}");
             assert_eq!(open.summary().dtype, "bf16");
             assert!(!open.summary().about.is_empty(), "{name} has no model card");
         }

@@ -32,6 +32,7 @@ embed!(
     "tasks",
     [
         "zoo",
+        "zoo-vision",
         "mgsm_ja",
         "gsm8k",
         "ja_vg_vqa_500",
@@ -66,9 +67,11 @@ embed!(
 
 embed!(SUITES, SUITE_FILES, "The built-in suites' names.", "suites", ["ja8", "ja8-0.2", "mgsm"]);
 
-const DATA: [(&str, &str); 2] = [
+const DATA: [(&str, &str); 4] = [
     ("zoo/task/train.jsonl", include_str!("../../../zoo/task/train.jsonl")),
     ("zoo/task/test.jsonl", include_str!("../../../zoo/task/test.jsonl")),
+    ("zoo/vision-task/train.jsonl", include_str!("../../../zoo/vision-task/train.jsonl")),
+    ("zoo/vision-task/test.jsonl", include_str!("../../../zoo/vision-task/test.jsonl")),
 ];
 
 /// A data file in the binary.
