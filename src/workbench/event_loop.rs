@@ -169,7 +169,7 @@ impl EventLoop {
             }
             AppEvent::Input(Event::Paste(text)) => self.app.paste(&text),
             AppEvent::Input(Event::Mouse(event)) => self.app.mouse(event, &self.hits),
-            AppEvent::Input(Event::Resize(..)) => self.viewer.resized(&mut self.app),
+            AppEvent::Input(Event::Resize(..)) => self.viewer.resized(&mut self.app)?,
             AppEvent::Input(_) => {}
             AppEvent::Terminal(reply) => self.viewer.reply(reply, &mut self.app),
             AppEvent::Tmux(tmux) => self.viewer.tmux(tmux, &mut self.app)?,

@@ -38,7 +38,7 @@ impl Viewer {
         let done = events.clone();
         let loader = loader::start(move |loaded| done.send(AppEvent::Picture(Box::new(loaded))).is_ok())?;
         let mut viewer = Self { known: Known::from_env(), setting, loader, events: events.clone() };
-        viewer.resized(app);
+        viewer.resized(app)?;
         viewer.ask(app.theme)?;
         Ok(viewer)
     }
@@ -80,14 +80,23 @@ impl Viewer {
         input::ask(who, self.events.clone())
     }
 
-    /// The terminal's window, or the size of its letters, has changed.
-    pub fn resized(&mut self, app: &mut App) {
+    /// The terminal's window, or the size of its letters, has changed. With other letters it is asked again.
+    ///
+    /// # Errors
+    /// A thread can't be started, or the terminal can't be read or written.
+    pub fn resized(&mut self, app: &mut App) -> io::Result<()> {
+        let before = self.known.window_cell;
         let window = crossterm::terminal::window_size().ok();
         self.known.window_cell = window.and_then(|w| {
             let cell = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|n| *n > 0);
             cell(w.width, w.columns).zip(cell(w.height, w.rows))
         });
+        let is_other = before.is_some() && before != self.known.window_cell;
+        if is_other {
+            self.known.cell = None;
+        }
         self.decide(app);
+        if is_other { self.ask(app.theme) } else { Ok(()) }
     }
 
     /// Has the pictures of the frame that was drawn made ready, where they are missing.
