@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // a broken fixture should stop it
 
+mod commands;
 mod merging;
 mod opening;
 mod settings;
