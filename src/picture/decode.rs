@@ -55,6 +55,10 @@ pub(super) fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
             let mut decoder = place.guard(|| reader(bytes, format))?;
             let (width, height) = decoder.dimensions();
             within(width, height, &place)?;
+            // Before the metadata, whose length a decoder takes as it is named.
+            if cut_short(bytes, format) {
+                return Err(place.cut());
+            }
             let orientation = guarded(|| orientation::of(&mut decoder));
             (width, height, orientation.unwrap_or(Orientation::NoTransforms))
         }
