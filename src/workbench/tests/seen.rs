@@ -38,6 +38,10 @@ fn picture(folder: &Path, name: &str) -> ImageRef {
 /// A workbench whose questions have these pictures.
 fn app(images: &[ImageRef]) -> App {
     let mut app = fixture::evolving();
+    for pane in Pane::ALL {
+        app.pane = pane;
+        fixture::serve(&mut app);
+    }
     for fetched in app.answers.fetched.values_mut() {
         if let FetchedAnswers::Here(answers) = fetched {
             answers.answers.iter_mut().for_each(|a| a.images = images.to_vec());
@@ -81,7 +85,7 @@ fn half_blocks_stand_beside_question_and_answers() {
     for pane in [Pane::Answers, Pane::Recipe, Pane::Evolve] {
         app.pane = pane;
         // Until it is ready, its name stands there.
-        assert!(snapshots::screen(&app, 120, 40).contains("[four.png 64x48]"), "{pane:?}");
+        assert!(snapshots::screen(&app, 120, 40).contains("[four.png"), "{pane:?}");
         load(&mut app, (120, 40));
         let screen = snapshots::screen(&app, 120, 40);
         assert!(!screen.contains("four.png"), "{pane:?}:\n{screen}");
@@ -154,10 +158,9 @@ fn what_lies_over_cells_gives_way_to_whatever_is_drawn_there() {
     app.act(crate::workbench::action::Action::App(crate::workbench::action::AppAction::Help));
     assert_eq!(over(&app), 0);
     app.overlay = None;
+    assert_eq!(over(&app), 1);
     app.complain("a long sentence that takes rows above the last one ".repeat(30));
-    assert_eq!(over(&app), 1, "it is above the notice");
-    app.answers.zoom = true;
-    load(&mut app, (120, 12));
-    let (_, frame) = drawn(&app, (120, 12));
-    assert!(frame.pictures.iter().all(|p| p.encoded.is_none()), "the notice covers it");
+    assert_eq!(over(&app), 0);
+    app.notice = None;
+    assert_eq!(over(&app), 1);
 }

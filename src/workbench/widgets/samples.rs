@@ -82,7 +82,9 @@ pub fn draw_all(canvas: &mut Canvas<'_>, pictures: &Pictures, area: Rect, all: &
         let text = (wrap(&asked.question, cells).len() + texts + 2) as u16;
         (text + above).max(seen + 1)
     };
-    let fit = usize::from(area.height / 6).clamp(1, all.len().max(1));
+    // A picture needs more rows than a text.
+    let least = if all.iter().any(|asked| !asked.images.is_empty()) { 9 } else { 6 };
+    let fit = usize::from(area.height / least).clamp(1, all.len().max(1));
     let mut rest = area;
     for (i, asked) in all.iter().take(fit).enumerate() {
         let share = (rest.height + 1) / (fit - i) as u16;
