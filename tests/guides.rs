@@ -11,8 +11,8 @@ use yosegi::session::config::Config;
 const YOSEGI: &str = env!("CARGO_BIN_EXE_yosegi");
 
 /// The guides whose commands are run, each in a test of its own.
-const GUIDES: [&str; 7] =
-    ["devices", "evolving", "merging", "pictures", "tasks", "troubleshooting", "workbench"];
+const GUIDES: [&str; 8] =
+    ["devices", "evolving", "merging", "pictures", "tasks", "troubleshooting", "vision", "workbench"];
 
 /// A fenced block: what stands behind the fence, and its lines.
 struct Block {
@@ -111,7 +111,7 @@ macro_rules! guides {
     };
 }
 
-guides!(devices evolving merging pictures tasks troubleshooting workbench);
+guides!(devices evolving merging pictures tasks troubleshooting vision workbench);
 
 /// README and all of `docs/`.
 fn pages() -> Vec<PathBuf> {
