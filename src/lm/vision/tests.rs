@@ -102,8 +102,9 @@ fn sizes_are_those_of_transformers() {
     assert_eq!(Size::ShortestWithin(224, 600).of((480, 640)), (224, 298));
     let sizes = [(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)];
     assert_eq!(best_size((480, 640), &sizes), (672, 672));
-    assert_eq!(best_size((200, 600), &sizes), (336, 1008));
-    assert_eq!(best_size((1, 5000), &sizes), (336, 1008));
+    assert_eq!(best_size((200, 600), &sizes), (336, 672));
+    assert_eq!(best_size((1000, 300), &sizes), (1008, 336));
+    assert_eq!(best_size((1, 5000), &sizes), (336, 672));
     assert_eq!(fitted((480, 640), (672, 672)), (504, 672));
     assert_eq!(fitted((1000, 333), (672, 336)), (672, 224));
 }
