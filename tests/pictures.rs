@@ -72,8 +72,8 @@ fn yosegi(home: &Path) -> Process {
     command
 }
 
-fn evolve(home: &Path) -> Output {
-    yosegi(home).args(["evolve", "config.toml", "--headless", "--name", "s", "--resume"]).output().unwrap()
+fn evolve(home: &Path, more: &[&str]) -> Output {
+    yosegi(home).args(["evolve", "config.toml", "--headless", "--name", "s"]).args(more).output().unwrap()
 }
 
 fn told(output: &Output) -> String {
@@ -93,7 +93,7 @@ fn a_session_sees_each_picture_once_and_a_killed_one_ends_the_same() {
     let whole = tempfile::tempdir().unwrap();
     write_task(whole.path());
     write_config(whole.path());
-    let output = evolve(whole.path());
+    let output = evolve(whole.path(), &[]);
     assert!(output.status.success(), "{}", told(&output));
     let (expected, computed) = events(whole.path());
     assert_eq!(computed, PICTURES, "base, source and all candidates have one vision part");
@@ -135,7 +135,7 @@ fn a_session_sees_each_picture_once_and_a_killed_one_ends_the_same() {
     let _ = lines.map_while(Result::ok).find(|line| line.contains("\"evaluated\""));
     run.kill().unwrap();
     run.wait().unwrap();
-    let output = evolve(killed.path());
+    let output = evolve(killed.path(), &["--resume"]);
     assert!(output.status.success(), "{}", told(&output));
     let (resumed, computed) = events(killed.path());
     let of_search = |events: &[Event]| -> Vec<String> {
@@ -297,7 +297,7 @@ fn a_bad_picture_is_one_sentence_before_a_search() {
         for split in ["train", "test"] {
             write_task(home);
             std::fs::write(home.join(format!("{split}.jsonl")), row.to_string()).unwrap();
-            let output = evolve(home);
+            let output = evolve(home, &[]);
             let why = told(&output);
             assert!(!output.status.success() && why.contains(name), "{name}: {why}");
             assert_eq!(why.trim_end().lines().count(), 1, "{name}: {why}");
@@ -310,7 +310,7 @@ fn a_bad_picture_is_one_sentence_before_a_search() {
     let row = serde_json::json!({ "n": 1, "answer": "w3", "image": names });
     write_task(home);
     std::fs::write(home.join("test.jsonl"), row.to_string()).unwrap();
-    let why = told(&evolve(home));
+    let why = told(&evolve(home, &[]));
     assert!(names.iter().filter(|name| why.contains(**name)).count() == 5, "{why}");
     assert!(why.contains("and 1 more pictures of the task seen"), "{why}");
 }

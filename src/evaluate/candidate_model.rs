@@ -44,8 +44,11 @@ pub struct CandidateModel {
 }
 
 /// What sees pictures: a merged vision part, else that of the pool's vision giver.
-fn eyes<'a>(pool: &'a Pool, seeing: Option<&'a (u128, Checkpoint)>) -> Option<VisionPart<'a>> {
-    seeing.map(|(_, model)| model).or(pool.vision_giver()).and_then(VisionPart::of)
+fn vision_of<'a>(pool: &'a Pool, seeing: Option<&'a (u128, Checkpoint)>) -> Option<VisionPart<'a>> {
+    match seeing {
+        Some((_, model)) => VisionPart::of(model).map(|part| VisionPart { merged: true, ..part }),
+        None => pool.vision_giver().and_then(VisionPart::of),
+    }
 }
 
 impl CandidateModel {
@@ -93,7 +96,7 @@ impl CandidateModel {
                 self.decoder_stale = true;
                 // A card merges no vision part.
                 self.seeing = None;
-                return Ok((self.runner.insert(runner), eyes(&self.pool, None)));
+                return Ok((self.runner.insert(runner), vision_of(&self.pool, None)));
             }
         }
         let _ = progress;
@@ -116,18 +119,14 @@ impl CandidateModel {
         self.seeing = match self.seeing.take() {
             _ if stamp == 0 => None,
             Some(same) if same.0 == stamp => Some(same),
-            _ => self.pool.seeing(&self.merged).map(|model| {
-                // Another name for other values: features are kept by name and stamp.
-                let name = format!("{}, vision part {stamp:032x}", model.reference());
-                (stamp, model.called(&name))
-            }),
+            _ => self.pool.seeing(&self.merged).map(|model| (stamp, model)),
         };
-        Ok((self.runner.insert(runner), eyes(&self.pool, self.seeing.as_ref())))
+        Ok((self.runner.insert(runner), vision_of(&self.pool, self.seeing.as_ref())))
     }
 
     /// What sees pictures for the pool's merges.
     pub(super) fn vision(&self) -> Option<VisionPart<'_>> {
-        eyes(&self.pool, None)
+        vision_of(&self.pool, None)
     }
 
     /// Frees everything on the device.

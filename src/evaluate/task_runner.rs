@@ -98,7 +98,8 @@ impl TaskRunner {
         Ok(Self { decoder, reader, parameters, config, prompts, sight: Sight::default() })
     }
 
-    /// Puts pictures before the decoder. `image_token` stands for a picture in a text.
+    /// Puts pictures before the decoder. `image_token` stands for a picture in a text, unless the decoder's config has
+    /// another one.
     ///
     /// # Errors
     /// Features of another size than the decoder's.
@@ -106,6 +107,7 @@ impl TaskRunner {
         if self.sight.is_of_another(&seen) {
             self.prompts.clear();
         }
+        let image_token = self.config.vision.as_ref().map_or(image_token, |vision| vision.image_token);
         if let Some(rows) = self.sight.add(seen, self.config.vocab_size, image_token) {
             self.decoder.set_images(Arc::new(rows)).map_err(BadInput::error)?;
         }

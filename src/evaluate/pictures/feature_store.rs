@@ -30,12 +30,20 @@ pub struct Seen {
     pub computed: u64,
 }
 
+/// Features of a picture, and how many of their bytes are in memory and not mapped.
+struct Kept {
+    features: Arc<ImageFeatures>,
+    in_memory: u64,
+}
+
 /// All computed features.
 #[derive(Default)]
 pub struct FeatureStore {
     fingerprints: Fingerprints,
     /// By the vision part's fingerprint and the picture's digest.
-    features: HashMap<(String, Digest), Arc<ImageFeatures>>,
+    features: HashMap<(String, Digest), Kept>,
+    /// The fingerprint of the last vision part that a merge has for itself.
+    merged: Option<String>,
     /// Bytes of features in memory that are not mapped.
     held: u64,
     /// The folder for features of an evaluation without a session.
@@ -65,10 +73,14 @@ impl FeatureStore {
     /// A picture that can't be read, a vision part that can't be run, a file that can't be written, or `cancel`.
     pub fn features(&mut self, wanted: &Wanted<'_>) -> anyhow::Result<Seen> {
         let vision = self.fingerprints.of(wanted.vision);
+        if wanted.vision.merged {
+            self.drop_last_merged(&vision);
+        }
         let mut asked = HashSet::new();
         let pictures: Vec<&(Digest, &PictureSource)> =
             wanted.pictures.iter().filter(|(digest, _)| asked.insert(Arc::clone(digest))).collect();
-        let folder = wanted.session.map(|session| session.join("pictures").join(&vision));
+        let session = wanted.session.filter(|_| !wanted.vision.merged);
+        let folder = session.map(|session| session.join("pictures").join(&vision));
         let mut missing = Vec::new();
         for (digest, source) in &pictures {
             if self.features.contains_key(&(vision.clone(), Arc::clone(digest))) {
@@ -78,7 +90,8 @@ impl FeatureStore {
             let written = folder.as_deref().map(|folder| ImageFeatures::open(&file(folder, digest)));
             match written.and_then(Result::ok).flatten() {
                 Some(found) => {
-                    self.features.insert((vision.clone(), Arc::clone(digest)), Arc::new(found));
+                    let kept = Kept { features: Arc::new(found), in_memory: 0 };
+                    self.features.insert((vision.clone(), Arc::clone(digest)), kept);
                 }
                 None => missing.push((Arc::clone(digest), *source)),
             }
@@ -90,7 +103,7 @@ impl FeatureStore {
             .iter()
             .filter_map(|(digest, _)| {
                 let found = self.features.get(&(vision.clone(), Arc::clone(digest)))?;
-                Some((Arc::clone(digest), Arc::clone(found)))
+                Some((Arc::clone(digest), Arc::clone(&found.features)))
             })
             .collect();
         Ok(Seen { vision, features, computed: missing.len() as u64 })
@@ -103,7 +116,7 @@ impl FeatureStore {
         folder: Option<PathBuf>,
         missing: &[(Digest, &PictureSource)],
     ) -> anyhow::Result<()> {
-        let model = VisionModel::load(wanted.vision.0, wanted.device).map_err(BadInput::error)?;
+        let model = VisionModel::load(wanted.vision.model, wanted.device).map_err(BadInput::error)?;
         for some in missing.chunks(AT_ONCE) {
             if wanted.cancel.load(Ordering::Relaxed) {
                 bail!("cancelled");
@@ -117,7 +130,8 @@ impl FeatureStore {
                 .collect::<anyhow::Result<_>>()?;
             for ((digest, _), made) in some.iter().zip(made) {
                 let kept = self.keep(made, vision, digest, folder.as_deref())?;
-                self.features.insert((vision.to_owned(), Arc::clone(digest)), Arc::new(kept));
+                self.held += kept.in_memory;
+                self.features.insert((vision.to_owned(), Arc::clone(digest)), kept);
             }
         }
         Ok(())
@@ -131,15 +145,12 @@ impl FeatureStore {
         vision: &str,
         digest: &str,
         folder: Option<&Path>,
-    ) -> anyhow::Result<ImageFeatures> {
-        let bytes = made.bytes() as u64;
-        let fits = self.held + bytes <= FEATURES_HELD;
+    ) -> anyhow::Result<Kept> {
+        let in_memory = made.bytes() as u64;
+        let fits = self.held + in_memory <= FEATURES_HELD;
         let folder = match folder {
             Some(folder) => folder.to_owned(),
-            None if fits => {
-                self.held += bytes;
-                return Ok(made);
-            }
+            None if fits => return Ok(Kept { features: Arc::new(made), in_memory }),
             None => self.own_folder()?.join(vision),
         };
         let path = file(&folder, digest);
@@ -147,11 +158,21 @@ impl FeatureStore {
             format!("cannot write {}: free some space there, then try again", path.display())
         })?;
         if fits {
-            self.held += bytes;
-            return Ok(made);
+            return Ok(Kept { features: Arc::new(made), in_memory });
         }
         let opened = ImageFeatures::open(&path).with_context(|| format!("reading {}", path.display()))?;
-        Ok(opened.unwrap_or(made))
+        Ok(Kept { features: Arc::new(opened.context("the features of a picture have gone")?), in_memory: 0 })
+    }
+
+    /// Drops the features of the last merged vision part, unless it is this one: only one candidate had it.
+    fn drop_last_merged(&mut self, vision: &str) {
+        let Some(last) = self.merged.replace(vision.to_owned()).filter(|last| last != vision) else { return };
+        self.features.retain(|(of, _), _| *of != last);
+        self.held = self.features.values().map(|kept| kept.in_memory).sum();
+        if let Some(own) = &self.own {
+            // What can't be removed now goes with the whole folder.
+            let _ = std::fs::remove_dir_all(own.path().join(last));
+        }
     }
 
     fn own_folder(&mut self) -> anyhow::Result<PathBuf> {
