@@ -2,6 +2,7 @@
 //! frame. `workbench::run` and `workbench::play` run it.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ use super::effect::Effect;
 use super::event::{self, AppEvent, Keeper};
 use super::panes;
 use super::panes::Hit;
+use super::pictures::Placed;
+use super::pictures::encode::{Encoded, Sent};
+use super::pictures::kitty::part_end;
 use super::replay::{self, ReplaySource};
 use super::terminal::{self, Frame, input, signals};
 use super::viewer::Viewer;
@@ -28,6 +32,8 @@ const KEY_FRAME: Duration = Duration::from_millis(8);
 const BURST: usize = 4096;
 /// Time without a key after which new pictures are sent to the terminal.
 const CALM: Duration = Duration::from_millis(80);
+/// Bytes of a picture that are sent before the loop looks for keys again.
+const PART: usize = 16_384;
 /// Pause before the loop tries to find a lost engine again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -61,6 +67,10 @@ struct EventLoop {
     hits: Vec<(Rect, Hit)>,
     /// When to try to find the engine again.
     retry: Option<Instant>,
+    /// The pictures of the last frame.
+    placed: Vec<Placed>,
+    /// A picture that is being sent, and how many of its bytes were.
+    sending: Option<(Arc<Encoded>, usize)>,
     /// When pictures that wait for a pause between keys are sent.
     calm: Option<Instant>,
     /// The thread that stores hand work.
@@ -97,6 +107,8 @@ pub fn run(mut app: App, feed: Feed) -> anyhow::Result<(End, App)> {
         hits: Vec::new(),
         retry: None,
         calm: None,
+        placed: Vec::new(),
+        sending: None,
         keeper,
     };
     let end = event_loop.run(&inbox);
@@ -118,7 +130,8 @@ impl EventLoop {
         // When the next frame is due; `None` while nothing has changed.
         let mut due: Option<Instant> = None;
         loop {
-            let wait = [due, self.retry, self.calm].into_iter().flatten().min();
+            let now = self.must_send().then(Instant::now);
+            let wait = [due, self.retry, self.calm, now].into_iter().flatten().min();
             let first = match wait {
                 Some(at) => match inbox.recv_timeout(at.saturating_duration_since(Instant::now())) {
                     Ok(event) => Some(event),
@@ -156,6 +169,9 @@ impl EventLoop {
                 self.draw()?;
                 drawn = Instant::now();
                 due = None;
+            }
+            if self.must_send() && self.send_part()? {
+                due = Some(Instant::now());
             }
         }
     }
@@ -258,17 +274,43 @@ impl EventLoop {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        let through_tmux = self.app.pictures.graphics().is_some_and(|g| g.through_tmux);
-        let dropped = self.app.pictures.take_dropped();
+        // Nothing else of kitty's protocol may stand between the parts of a picture.
+        let dropped = if self.sending.is_none() { self.app.pictures.take_dropped() } else { Vec::new() };
         let (app, hits) = (&self.app, &mut self.hits);
         let mut placed = Vec::new();
-        self.screen.show(|buffer| {
+        let cleared = self.screen.show(|buffer| {
             let drawn = panes::draw(app, buffer);
             *hits = drawn.hits;
             placed.clone_from(&drawn.pictures);
-            Frame { cursor: drawn.cursor, pictures: drawn.pictures, through_tmux, dropped }
+            Frame { cursor: drawn.cursor, pictures: drawn.pictures, dropped }
         })?;
+        if cleared {
+            self.app.pictures.forgotten();
+            self.sending = None;
+        }
         self.viewer.drawn(&placed, &mut self.app);
+        self.placed = placed;
         Ok(())
+    }
+
+    /// Whether no key came lately and a picture must be sent.
+    fn must_send(&self) -> bool {
+        self.calm.is_none() && (self.sending.is_some() || self.app.pictures.to_send(&self.placed).is_some())
+    }
+
+    /// Sends a part of the next picture. Returns whether it was the last part.
+    fn send_part(&mut self) -> io::Result<bool> {
+        let next = || self.app.pictures.to_send(&self.placed).map(|encoded| (encoded, 0));
+        let Some((encoded, from)) = self.sending.take().or_else(next) else { return Ok(false) };
+        let Sent::Before { id, stamp, data } = &encoded.sent else { return Ok(false) };
+        let to = part_end(data, from, PART);
+        let through_tmux = data.starts_with("\x1bPtmux;");
+        self.screen.send((*id, *stamp), &data[from..to], through_tmux)?;
+        if to == data.len() {
+            self.app.pictures.sent(*stamp);
+            return Ok(true);
+        }
+        self.sending = Some((encoded, to));
+        Ok(false)
     }
 }

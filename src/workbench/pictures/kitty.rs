@@ -67,6 +67,24 @@ fn marks(count: u16) -> Result<Vec<char>, Errors> {
     Ok(column.content.iter().filter_map(mark).collect())
 }
 
+/// Where a part of a picture's data ends that begins at `from` and has about `most` bytes. Between two parts other things
+/// may be written.
+#[must_use]
+pub fn part_end(data: &str, from: usize, most: usize) -> usize {
+    let mut to = from.saturating_add(most);
+    if to >= data.len() {
+        return data.len();
+    }
+    while !data.is_char_boundary(to) {
+        to -= 1;
+    }
+    let start = if data.starts_with("\x1bPtmux;") { "\x1bPtmux;" } else { "\x1b_G" };
+    match data[from..to].rfind(start) {
+        Some(at) if at > 0 => from + at,
+        _ => data[to..].find(start).map_or(data.len(), |at| to + at),
+    }
+}
+
 /// Writes the sequence that makes the terminal forget a picture.
 ///
 /// # Errors
@@ -100,6 +118,29 @@ mod tests {
         assert!(cells.content.iter().all(|c| c.fg == Color::Indexed(7)));
         let (_, data) = made((4, 2), 7, true);
         assert!(data.starts_with("\x1bPtmux;\x1b\x1b_G") && data.ends_with("\x1b\x1b\\\x1b\\"), "{data}");
+    }
+
+    #[test]
+    fn a_picture_is_sent_in_whole_sequences() {
+        let noise = RgbImage::from_fn(200, 200, |x, y| {
+            let n = (x * 200 + y).wrapping_mul(0x9e37_79b1);
+            [n as u8, (n >> 8) as u8, (n >> 16) as u8].into()
+        });
+        for (through_tmux, start, end) in
+            [(false, "\x1b_G", "\x1b\\"), (true, "\x1bPtmux;", "\x1b\x1b\\\x1b\\")]
+        {
+            let (_, data) = encode(noise.clone().into(), Size::new(20, 10), 7, through_tmux).unwrap();
+            for most in [1, 5000, 16_384, 1 << 30] {
+                let (mut from, mut parts) = (0, 0);
+                while from < data.len() {
+                    let to = part_end(&data, from, most);
+                    assert!(data[from..to].starts_with(start) && data[from..to].ends_with(end));
+                    assert!(to - from <= most.max(5000), "{} bytes", to - from);
+                    (from, parts) = (to, parts + 1);
+                }
+                assert!(parts > 3 || most > data.len(), "{parts}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod graphics;
 pub mod kitty;
 pub mod loader;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use encode::{Encoded, Sent};
@@ -60,6 +60,8 @@ pub struct Pictures {
     asked: Vec<PictureKey>,
     /// Stamps of kitty's pictures that are no longer kept.
     dropped: Vec<u64>,
+    /// Stamps of the pictures that the terminal holds by kitty's protocol.
+    held: HashSet<u64>,
     /// Keys come one after the other: pictures that must be sent wait.
     hurried: bool,
     /// The pictures that the last frame showed.
@@ -89,14 +91,37 @@ impl Pictures {
         self.asked.clear();
     }
 
-    /// The picture at this size, once it is ready or known to be bad. While keys come, only pictures that are on the
-    /// terminal already, since sending one takes longer than a key may.
+    /// The picture at this size, once it is ready to be drawn or known to be bad. One of kitty's must be on the terminal
+    /// before its letters. While keys come, nothing else is sent either, since that may take longer than a key may.
     #[must_use]
     pub fn get(&self, key: &PictureKey) -> Option<&Outcome> {
         let outcome = self.ready.get(key)?;
-        let is_sent = |encoded: &Arc<Encoded>| encoded.sent != Sent::Nothing;
-        let waits = self.hurried && outcome.as_ref().is_ok_and(is_sent) && !self.last.contains(key);
+        let waits = outcome.as_ref().is_ok_and(|encoded| match &encoded.sent {
+            Sent::Nothing => false,
+            Sent::Before { stamp, .. } => !self.held.contains(stamp),
+            Sent::Over(_) => self.hurried && !self.last.contains(key),
+        });
         (!waits).then_some(outcome)
+    }
+
+    /// The first of these pictures that must be sent to the terminal before it is drawn.
+    #[must_use]
+    pub fn to_send(&self, placed: &[Placed]) -> Option<Arc<Encoded>> {
+        let ready = placed.iter().filter_map(|place| self.ready.get(&place.key)?.as_ref().ok());
+        ready.cloned().find(|encoded| match &encoded.sent {
+            Sent::Before { stamp, .. } => !self.held.contains(stamp),
+            _ => false,
+        })
+    }
+
+    /// Notes that a picture was sent.
+    pub fn sent(&mut self, stamp: u64) {
+        self.held.insert(stamp);
+    }
+
+    /// Notes that the terminal has forgotten all pictures.
+    pub fn forgotten(&mut self) {
+        self.held.clear();
     }
 
     /// Says whether keys come one after the other.
@@ -157,6 +182,7 @@ impl Pictures {
         if let Some(Ok(encoded)) = self.ready.remove(key)
             && let Sent::Before { stamp, .. } = encoded.sent
         {
+            self.held.remove(&stamp);
             self.dropped.push(stamp);
         }
     }
@@ -222,14 +248,30 @@ mod tests {
     fn while_keys_come_only_what_is_on_the_terminal_is_shown() {
         let mut pictures = Pictures::default();
         pictures.show_by(Some(KITTY));
-        pictures.take(loaded(0, 1));
-        pictures.take(loaded(1, 1));
+        for number in 0..2 {
+            let cells = Buffer::empty(Rect::new(0, 0, 4, 2));
+            let over = Ok(Arc::new(Encoded { cells, sent: Sent::Over(String::new()) }));
+            pictures.take(Loaded { outcome: over, ..loaded(number, 1) });
+        }
         let encoded = pictures.get(&placed(0).key).and_then(|o| o.clone().ok());
         pictures.shown(&[Placed { encoded, ..placed(0) }]);
         pictures.hurry(true);
         assert!(pictures.get(&placed(0).key).is_some() && pictures.get(&placed(1).key).is_none());
         pictures.hurry(false);
         assert!(pictures.get(&placed(1).key).is_some());
+    }
+
+    #[test]
+    fn kittys_letters_wait_for_their_picture() {
+        let mut pictures = Pictures::default();
+        pictures.show_by(Some(KITTY));
+        assert_eq!(pictures.to_send(&[placed(0)]), None);
+        pictures.take(loaded(0, 1));
+        assert!(pictures.get(&placed(0).key).is_none() && pictures.to_send(&[placed(0)]).is_some());
+        pictures.sent(0);
+        assert!(pictures.get(&placed(0).key).is_some() && pictures.to_send(&[placed(0)]).is_none());
+        pictures.forgotten();
+        assert!(pictures.get(&placed(0).key).is_none());
     }
 
     #[test]
@@ -246,7 +288,7 @@ mod tests {
         assert_eq!(pictures.take_dropped(), [1]);
         pictures.take(loaded(MOST + 1, MOST_BYTES));
         pictures.shown(&[placed(MOST + 1), placed(0)]);
-        assert!(pictures.get(&placed(0).key).is_some() && pictures.get(&placed(MOST + 1).key).is_some());
+        assert!([0, MOST + 1].iter().all(|number| pictures.ready.contains_key(&placed(*number).key)));
         assert_eq!(pictures.order.len(), 2, "these are on the screen");
     }
 }

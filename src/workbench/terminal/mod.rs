@@ -48,8 +48,6 @@ pub struct Frame {
     /// Where the cursor is shown.
     pub cursor: Option<Position>,
     pub pictures: Vec<Placed>,
-    /// Pictures are sent through tmux.
-    pub through_tmux: bool,
     /// Stamps of kitty's pictures that the terminal may forget.
     pub dropped: Vec<u64>,
 }
@@ -84,17 +82,18 @@ impl Screen {
     }
 
     /// Shows the frame that `draw` makes, inside a synchronized update: its cells, its pictures, and the cursor's place.
-    /// Only what changed is written.
+    /// Only what changed is written. Returns whether the terminal was cleared and holds none of kitty's pictures.
     ///
     /// # Errors
     /// The terminal's size can't be read, or it can't be written.
-    pub fn show(&mut self, draw: impl FnOnce(&mut Buffer) -> Frame) -> io::Result<()> {
+    pub fn show(&mut self, draw: impl FnOnce(&mut Buffer) -> Frame) -> io::Result<bool> {
         let (width, height) = terminal::size()?;
         let area = Rect::new(0, 0, width, height);
         let mut next = Buffer::empty(area);
         let frame = draw(&mut next);
         queue!(self.backend, terminal::BeginSynchronizedUpdate, cursor::Hide)?;
-        if self.anew || *self.shown.area() != area {
+        let cleared = self.anew || *self.shown.area() != area;
+        if cleared {
             queue!(self.backend, style::ResetColor)?;
             on_screen::forget_all(&mut self.backend)?;
             queue!(self.backend, terminal::Clear(terminal::ClearType::All))?;
@@ -103,7 +102,6 @@ impl Screen {
             self.anew = false;
         }
         self.pictures.uncover(&frame.pictures, &mut self.shown);
-        on_screen::send(&frame.pictures, frame.through_tmux, &mut self.backend)?;
         self.backend.draw(self.shown.diff(&next).into_iter())?;
         self.pictures.lay(&frame.pictures, &mut self.backend)?;
         on_screen::forget_some(&frame.dropped, &mut self.backend)?;
@@ -113,6 +111,17 @@ impl Screen {
         queue!(self.backend, terminal::EndSynchronizedUpdate)?;
         self.cursor = frame.cursor;
         self.shown = next;
+        Write::flush(&mut self.backend)?;
+        Ok(cleared)
+    }
+
+    /// Sends a part of a picture by kitty's protocol.
+    ///
+    /// # Errors
+    /// The terminal can't be written.
+    pub fn send(&mut self, (id, stamp): (u32, u64), part: &str, through_tmux: bool) -> io::Result<()> {
+        on_screen::hold(id, stamp, through_tmux);
+        self.backend.write_all(part.as_bytes())?;
         Write::flush(&mut self.backend)
     }
 

@@ -1,5 +1,5 @@
 //! The pictures that the terminal holds. Each frame's pictures come in; the sequences that bring the terminal there go
-//! out: what must be sent before the frame's cells, which cells must be written anew, what is drawn over them.
+//! out: which cells must be written anew, what is drawn over them, what is forgotten.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,23 +67,11 @@ impl OnScreen {
     }
 }
 
-/// Sends the pictures that the terminal must hold before it shows the frame's letters.
-///
-/// # Errors
-/// The terminal can't be written.
-pub fn send(placed: &[Placed], through_tmux: bool, out: &mut impl Write) -> io::Result<()> {
+/// Notes that a picture is being sent. It replaces an earlier one of its number.
+pub fn hold(id: u32, stamp: u64, through_tmux: bool) {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    for encoded in placed.iter().filter_map(|p| p.encoded.as_ref()) {
-        if let Sent::Before { id, stamp, data } = &encoded.sent
-            && !held.iter().any(|known| known.stamp == *stamp)
-        {
-            // It replaces an earlier picture of its number.
-            out.write_all(data.as_bytes())?;
-            held.retain(|known| known.id != *id);
-            held.push(Held { id: *id, stamp: *stamp, through_tmux });
-        }
-    }
-    Ok(())
+    held.retain(|known| known.id != id);
+    held.push(Held { id, stamp, through_tmux });
 }
 
 /// The pictures that lie over their cells.
