@@ -33,7 +33,7 @@ impl Processor {
             (None, Some(Size::Exact(size))) => Some(size),
             _ => None,
         };
-        let tile = settings.tile().filter(|_| settings.kind == Kind::LlavaNext);
+        let tile = (settings.kind == Kind::LlavaNext).then(|| settings.tile());
         for (height, width) in given.into_iter().chain(tile) {
             if (height, width) != square {
                 return Err(LmError::Files(format!(

@@ -281,14 +281,11 @@ impl Size {
                 ordered(side, (f64::from(side) * f64::from(long) / f64::from(short)) as u32)
             }
             Self::ShortestWithin(side, most) => {
-                let (short, long) = (f64::from(short), f64::from(long));
-                let bounded = long / short * f64::from(side) > f64::from(most);
-                let raw = if bounded { f64::from(most) * short / long } else { f64::from(side) };
+                let (least, longest) = (f64::from(short), f64::from(long));
+                let bounded = longest / least * f64::from(side) > f64::from(most);
+                let raw = if bounded { f64::from(most) * least / longest } else { f64::from(side) };
                 let side = raw.round_ties_even() as u32;
-                if f64::from(side) == short {
-                    return (height, width);
-                }
-                ordered(side, (raw * long / short) as u32)
+                if side == short { (height, width) } else { ordered(side, (raw * longest / least) as u32) }
             }
         }
     }
@@ -304,12 +301,9 @@ impl Settings {
     }
 
     /// The size of LLaVA-NeXT's tiles.
-    pub(super) fn tile(&self) -> Option<Extent> {
-        match (self.crop_size, self.size) {
-            (Some((height, _)), _) => Some((height, height)),
-            (None, Size::Exact((height, _))) => Some((height, height)),
-            (None, Size::Shortest(side) | Size::ShortestWithin(side, _)) => Some((side, side)),
-        }
+    pub(super) fn tile(&self) -> Extent {
+        let (side, _) = self.crop_size.unwrap_or(self.whole());
+        (side, side)
     }
 
     /// What each byte of a channel becomes: multiplied in f64, then less the mean and divided in f32.

@@ -28,7 +28,7 @@ fn space(head: &Head) -> Space {
 }
 
 /// The pixels of all components.
-pub(super) fn rgb(head: &Head, planes: Vec<Samples>) -> Vec<u8> {
+pub(super) fn rgb(head: &Head, planes: &[Samples]) -> Vec<u8> {
     let (width, height) = (head.width as usize, head.height as usize);
     let (space, tables) = (space(head), Tables::new());
     let mut out = Vec::with_capacity(width * height * 3);

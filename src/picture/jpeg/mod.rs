@@ -25,5 +25,5 @@ use self::frame::Frame;
 pub(super) fn decode(bytes: &[u8], head: &Head) -> Result<Vec<u8>, String> {
     let mut frame = Frame::new(head)?;
     segments::scans(bytes, head, &mut frame)?;
-    Ok(color::rgb(head, frame.planes()?))
+    Ok(color::rgb(head, &frame.planes()?))
 }
