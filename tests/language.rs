@@ -62,7 +62,7 @@ fn without_a_language_none_is_asked_for() {
 
     say(&["evolve", "s.toml", "--headless"]);
     let report = say(&["report", "s"]);
-    assert!(report.contains("train, held out: right number, in per cent\n"), "{report}");
+    assert!(report.contains("train, held out: right, in per cent\n"), "{report}");
     assert!(!report.to_lowercase().contains("japanese") && !report.contains("any lang"), "{report}");
     assert_eq!(json(&["report", "s", "--json"])["languages"], serde_json::json!(["none"]));
     say(&["report", "s", "--html", "s.html"]);
@@ -82,7 +82,12 @@ fn a_task_of_another_language_names_it() {
     say(&["evolve", "s.toml", "--headless"]);
     let report = say(&["report", "s"]);
     assert!(report.contains("any lang  english\n"), "{report}");
-    assert!(report.contains("right number and English, in per cent; any lang: right number in any language, and english: answers in English"), "{report}");
+    assert!(
+        report.contains(
+            "right and English, in per cent; any lang: right in any language, and english: answers in English"
+        ),
+        "{report}"
+    );
     say(&["report", "s", "--html", "s.html"]);
     let page = std::fs::read_to_string(folder.path().join("s.html")).unwrap();
     assert!(page.contains("<th>any language</th><th>English</th>") && !page.contains("Japanese"), "{page}");

@@ -132,12 +132,10 @@ pub fn comparison_table(state: &SessionState) -> String {
         }
     }
     out = in_locale(out);
-    let _ = write!(out, "train, held out: {}, in per cent", asked.right_number());
+    let _ = write!(out, "train, held out: {}, in per cent", asked.right());
     if let (Some(language), Some(column)) = (asked.language(), asked.column()) {
-        let _ = write!(
-            out,
-            "; any lang: right number in any language, and {column}: answers in {language}, held out"
-        );
+        let _ =
+            write!(out, "; any lang: right in any language, and {column}: answers in {language}, held out");
     }
     out.push('\n');
     out
