@@ -1,7 +1,7 @@
 //! From components to RGB: libjpeg's tables for YCbCr, and Pillow's way from CMYK.
 
 use super::frame::Samples;
-use super::segments::Head;
+use super::head::Head;
 
 /// What the components are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! The coefficients of all components, and the samples that they make.
 
+use super::head::{Component, Head, Tables};
 use super::idct;
-use super::scan::Scan;
-use super::segments::{Head, Tables};
 use crate::limits::PICTURE_MEMORY;
 
 pub(super) struct Frame {
@@ -43,7 +42,7 @@ pub(super) struct Samples {
 
 impl Frame {
     pub(super) fn new(head: &Head) -> Result<Self, String> {
-        let most = |side: fn(&super::segments::Component) -> usize| head.components.iter().map(side).max();
+        let most = |side: fn(&Component) -> usize| head.components.iter().map(side).max();
         let (across, down) = (most(|c| c.across).unwrap_or(1), most(|c| c.down).unwrap_or(1));
         let (width, height) = (head.width as usize, head.height as usize);
         let (units_across, units_down) = (width.div_ceil(8 * across), height.div_ceil(8 * down));
@@ -76,10 +75,14 @@ impl Frame {
         Ok(Self { planes, units_across, units_down })
     }
 
-    /// Keeps the quantisation tables that are defined when a component is first read.
-    pub(super) fn latch(&mut self, scan: &Scan, tables: &Tables) -> Result<(), String> {
-        for part in &scan.parts {
-            let plane = &mut self.planes[part.component];
+    /// Keeps the quantisation tables that are defined when one of these components is first read.
+    pub(super) fn latch(
+        &mut self,
+        components: impl Iterator<Item = usize>,
+        tables: &Tables,
+    ) -> Result<(), String> {
+        for component in components {
+            let plane = &mut self.planes[component];
             if plane.quant.is_none() {
                 plane.quant = tables.quant[plane.table];
                 if plane.quant.is_none() {

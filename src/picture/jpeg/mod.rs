@@ -8,13 +8,14 @@
 mod bits;
 mod color;
 mod frame;
+mod head;
 mod huffman;
 mod idct;
 mod scan;
 mod segments;
 mod upsample;
 
-pub(super) use segments::Head;
+pub(super) use head::Head;
 
 use self::frame::Frame;
 

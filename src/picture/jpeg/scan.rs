@@ -2,8 +2,8 @@
 
 use super::bits::Bits;
 use super::frame::{Frame, Plane};
+use super::head::{Head, Tables, ZIGZAG};
 use super::huffman::Table;
-use super::segments::{Head, Tables, ZIGZAG};
 
 pub(super) struct Scan {
     /// Place of each component in the frame, with the numbers of its tables.
