@@ -27,7 +27,7 @@ impl Prompt {
         let marks = text.matches(IMAGE_MARK).count();
         if !pictures.is_empty() && marks != pictures.len() {
             return Err(BadInput::error(format!(
-                "the prompt has {marks} times {IMAGE_MARK} and there are {} pictures: write {IMAGE_MARK} once for \
+                "{IMAGE_MARK} stands {marks} times in the prompt, and the number of pictures is {}: write it once for \
                  each, where the model is to see it",
                 pictures.len()
             )));
@@ -99,7 +99,7 @@ mod tests {
         let error = said("{\"prompt\": \"a\"}\n{\"prompt\": \"<image>\", \"images\": [\"none.png\"]}\n");
         assert!(error.contains("line 2") && error.contains("none.png"), "{error}");
         let error = said("{\"prompt\": \"what?\", \"images\": \"a.png\"}\n");
-        assert!(error.contains("0 times <image>") && error.contains("1 pictures"), "{error}");
+        assert!(error.contains("stands 0 times") && error.contains("pictures is 1"), "{error}");
         std::fs::write(&path, "{\"prompt\": \"a\"}\n\n{\"prompt\": \"b <image>\"}\n").unwrap();
         let plain = |text: &str| Prompt { text: text.to_owned(), pictures: Vec::new() };
         assert_eq!(read(&path).unwrap(), [plain("a"), plain("b <image>")]);

@@ -91,7 +91,7 @@ impl Reader {
         let marks = ids.iter().filter(|id| **id == token).count();
         if marks != images.len() {
             return Err(LmError::Tokenizer(format!(
-                "the prompt has {marks} times {IMAGE_MARK} and there are {} images: write {IMAGE_MARK} once for each",
+                "{IMAGE_MARK} stands {marks} times in the prompt, and the number of images is {}: write it once for each",
                 images.len()
             )));
         }
