@@ -209,7 +209,9 @@ mod tests {
         configs.push(("dotted".into(), dotted.into()));
         for (name, text) in configs {
             // A session may have the same name as its task.
-            let text = text.replace("name = \"zoo\"", "name = \"first\"");
+            let text = text
+                .replace("name = \"zoo\"", "name = \"first\"")
+                .replace("name = \"zoo-vision\"", "name = \"first\"");
             let mut given: toml::Value = toml::from_str(&text).unwrap();
             let mut count = 0;
             let mut relative = text.clone();
