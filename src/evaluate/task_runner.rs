@@ -108,6 +108,8 @@ impl TaskRunner {
             self.prompts.clear();
         }
         let image_token = self.config.vision.as_ref().map_or(image_token, |vision| vision.image_token);
+        // A text model that looks through another's vision part may have no token for pictures.
+        self.reader.learn_images().map_err(BadInput::error)?;
         if let Some(rows) = self.sight.add(seen, self.config.vocab_size, image_token) {
             self.decoder.set_images(Arc::new(rows)).map_err(BadInput::error)?;
         }

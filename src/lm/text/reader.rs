@@ -109,6 +109,17 @@ impl Reader {
         Ok(out)
     }
 
+    /// Lets the reader of a text model read prompts with images: gives its tokenizer the image token if it has none.
+    ///
+    /// # Errors
+    /// A tokenizer that takes no further token.
+    pub fn learn_images(&mut self) -> Result<(), LmError> {
+        match self.image_token() {
+            Some(_) => Ok(()),
+            None => self.tokenizer.add_special(IMAGE_MARK),
+        }
+    }
+
     /// The token that stands for an image in a text, if the tokenizer has one.
     #[must_use]
     pub fn image_token(&self) -> Option<u32> {
@@ -121,5 +132,39 @@ impl Reader {
     /// A text that cannot be encoded.
     pub fn chat_prompt(&self, text: &str) -> Result<Vec<u32>, LmError> {
         self.tokenizer.ids(text, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_reader_of_a_text_model_learns_to_read_prompts_with_images() {
+        let json = include_bytes!("../../../tests/golden/transformers/tied-gqa/tokenizer.json");
+        let config = json!({"model_type": "llama", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 0,
+            "num_attention_heads": 1, "vocab_size": 4, "tie_word_embeddings": true});
+        let files = BTreeMap::from([("tokenizer.json".to_owned(), json.to_vec())]);
+        let tensor = |name: &str, shape: Vec<usize>| {
+            let bytes = vec![0; shape.iter().product::<usize>() * 4];
+            (name.to_owned(), shape, crate::checkpoint::Dtype::F32, bytes)
+        };
+        let tensors = [tensor("model.embed_tokens.weight", vec![4, 8]), tensor("model.norm.weight", vec![8])];
+        let checkpoint = Checkpoint::from_memory("text", &config, &tensors, files).unwrap();
+        let mut reader = Reader::of(&checkpoint).unwrap();
+        let said = reader.image_prompt("a <image> b", false, &[90..93]).unwrap_err().to_string();
+        assert!(said.contains("no token <image>"), "{said}");
+        reader.learn_images().unwrap();
+        reader.learn_images().unwrap();
+        let ids = reader.image_prompt("a <image> b<image>", false, &[90..93, 90..92]).unwrap();
+        let text = |text: &str| reader.tokenizer.ids(text, false).unwrap();
+        let start = reader.prompt("a ").unwrap();
+        assert_eq!(ids, [start, vec![90, 91, 92], text(" b"), vec![90, 91]].concat());
+        let said = reader.image_prompt("a", false, &[90..93]).unwrap_err().to_string();
+        assert!(said.contains("stands 0 times"), "{said}");
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
+use tokenizers::AddedToken;
 
 use super::{token_limits, tokenizer_class};
 use crate::checkpoint::{Checkpoint, TokenizerFiles};
@@ -118,6 +119,13 @@ impl Tokenizer {
     #[must_use]
     pub fn spelling(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
+    }
+
+    /// Adds a special token behind the vocabulary.
+    pub(super) fn add_special(&mut self, spelling: &str) -> Result<(), LmError> {
+        let token = AddedToken::from(spelling.to_owned(), true);
+        let added = self.inner.add_special_tokens([token]);
+        added.map(|_| ()).map_err(|e| LmError::Tokenizer(format!("the token {spelling} cannot be added: {e}")))
     }
 
     /// Bytes of a token, in a byte-level vocabulary.
