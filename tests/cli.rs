@@ -73,7 +73,7 @@ fn the_doctor_looks_and_touches_nothing() {
         assert_eq!(good, finding["todo"].is_null(), "{finding}");
     }
     let text = stdout(&yosegi(folder.path(), &["doctor"]));
-    assert!(text.contains("lid.176") && text.contains("4 bundled"), "{text}");
+    assert!(text.contains("lid.176") && text.contains("7 bundled"), "{text}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is made");
     // A home that can't be written is a gap with its way out.
     let text = Command::new(env!("CARGO_BIN_EXE_yosegi"))

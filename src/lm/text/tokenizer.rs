@@ -125,7 +125,9 @@ impl Tokenizer {
     pub(super) fn add_special(&mut self, spelling: &str) -> Result<(), LmError> {
         let token = AddedToken::from(spelling.to_owned(), true);
         let added = self.inner.add_special_tokens([token]);
-        added.map(|_| ()).map_err(|e| LmError::Tokenizer(format!("the token {spelling} cannot be added: {e}")))
+        added
+            .map(|_| ())
+            .map_err(|e| LmError::Tokenizer(format!("the token {spelling} cannot be added: {e}")))
     }
 
     /// Bytes of a token, in a byte-level vocabulary.
