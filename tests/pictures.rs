@@ -314,3 +314,47 @@ fn a_bad_picture_is_one_sentence_before_a_search() {
     assert!(names.iter().filter(|name| why.contains(**name)).count() == 5, "{why}");
     assert!(why.contains("and 1 more pictures of the task seen"), "{why}");
 }
+
+/// The first of the bundled questions of this kind: its picture, its question.
+fn bundled(kind: &str) -> (String, String) {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("zoo/vision-task/test.jsonl");
+    let text = std::fs::read_to_string(data).unwrap();
+    let mut rows = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let row = rows.find(|row| row["kind"] == kind).unwrap();
+    (row["image"].as_str().unwrap().to_owned(), row["question"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn generate_continues_a_prompt_with_pictures_of_the_command_line_and_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        yosegi(folder.path())
+            .args(["generate", "zoo:vlm", "--max-tokens", "30"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let mut lines = String::new();
+    let mut alone = Vec::new();
+    for kind in ["what", "colour", "what"] {
+        let (url, question) = bundled(kind);
+        let prompt = format!("USER: <image>\n{question} ASSISTANT:");
+        let bytes =
+            base64::engine::general_purpose::STANDARD.decode(url.rsplit(',').next().unwrap()).unwrap();
+        let file = folder.path().join(format!("{kind}.png"));
+        std::fs::write(&file, bytes).unwrap();
+        lines += &(serde_json::json!({ "prompt": prompt, "images": [url] }).to_string() + "\n");
+        let output = run(&["--image", file.to_str().unwrap(), "--prompt", &prompt]);
+        assert!(output.status.success(), "{}", told(&output));
+        alone.push(String::from_utf8(output.stdout).unwrap());
+    }
+    let prompts = folder.path().join("prompts.jsonl");
+    std::fs::write(&prompts, lines).unwrap();
+    let output = run(&["--prompts", prompts.to_str().unwrap()]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), alone.concat());
+    assert_ne!(alone[0], alone[1], "the pictures differ");
+    let file = folder.path().join("what.png");
+    let output = run(&["--image", file.to_str().unwrap(), "--prompt", "what?"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("<image> stands 0 times"), "{}", told(&output));
+}

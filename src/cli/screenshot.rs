@@ -17,7 +17,7 @@ use crate::session::{Client, Home};
 use crate::text::visible_line;
 use crate::workbench::app::Pane;
 use crate::workbench::messages::{self, Language};
-use crate::workbench::recording::{RECORDED, Recording, SIZE};
+use crate::workbench::recording::{RECORDED, Recording, SIZE, documentation};
 use crate::workbench::screenshot::Fonts;
 
 #[derive(Debug, Args)]
@@ -67,6 +67,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<()> {
         write(out, "session.jsonl", recording.to_lines()?.as_bytes())?;
     }
     let pictures = match args.pane {
+        None if args.session.is_none() => documentation().context("the recorded sessions")?,
         None => recording.screenshots(),
         Some(pane) => {
             messages::speak(Language::from_env());

@@ -38,6 +38,8 @@ const THEME: Theme = Theme { depth: Depth::True, ascii: false };
 
 /// The recorded session that the pictures of the documentation show.
 pub const RECORDED: &str = include_str!("../../screenshots/session.jsonl");
+/// A recorded session about pictures, for the picture of such answers.
+const RECORDED_VISION: &str = include_str!("../../screenshots/vision.jsonl");
 
 /// The events of a session, and the engine's replies.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -312,7 +314,7 @@ impl Recording {
         }
     }
 
-    /// The pictures of the documentation, by file name: every pane, one with help over it, and one in Japanese.
+    /// The pictures of a session, by file name: every pane, one with help over it, and one in Japanese.
     #[must_use]
     pub fn screenshots(&self) -> Vec<Screenshot> {
         let before = messages::language();
@@ -336,6 +338,21 @@ impl Recording {
         app.pane = pane;
         draw(&app, pane.name(), size)
     }
+}
+
+/// The pictures of the documentation, by file name: those of the recorded session, and answers about pictures from
+/// another.
+///
+/// # Errors
+/// A bundled recording that cannot be read.
+pub fn documentation() -> anyhow::Result<Vec<Screenshot>> {
+    let mut out = Recording::from_lines(RECORDED)?.screenshots();
+    let before = messages::language();
+    messages::speak(Language::English);
+    let answers = Recording::from_lines(RECORDED_VISION)?.screenshot(Pane::Answers, SIZE);
+    messages::speak(before);
+    out.push(Screenshot { name: "vision".to_owned(), ..answers });
+    Ok(out)
 }
 
 fn draw(app: &App, name: &str, size: (u16, u16)) -> Screenshot {
