@@ -126,7 +126,7 @@ fn a_pane_is_drawn_at_any_size() {
         Err(_) => assert!(said.contains("no font was found on this machine"), "{said}"),
     }
     stdout(&yosegi(folder.path(), &["screenshot", "--out", "all"]));
-    assert_eq!(std::fs::read_dir(folder.path().join("all")).unwrap().count(), 6);
+    assert_eq!(std::fs::read_dir(folder.path().join("all")).unwrap().count(), 7);
 }
 
 /// A session of a few candidates, run to its end.

@@ -137,24 +137,12 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn the_reader_of_a_text_model_learns_to_read_prompts_with_images() {
-        let json = include_bytes!("../../../tests/golden/transformers/tied-gqa/tokenizer.json");
-        let config = json!({"model_type": "llama", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 0,
-            "num_attention_heads": 1, "vocab_size": 4, "tie_word_embeddings": true});
-        let files = BTreeMap::from([("tokenizer.json".to_owned(), json.to_vec())]);
-        let tensor = |name: &str, shape: Vec<usize>| {
-            let bytes = vec![0; shape.iter().product::<usize>() * 4];
-            (name.to_owned(), shape, crate::checkpoint::Dtype::F32, bytes)
-        };
-        let tensors = [tensor("model.embed_tokens.weight", vec![4, 8]), tensor("model.norm.weight", vec![8])];
-        let checkpoint = Checkpoint::from_memory("text", &config, &tensors, files).unwrap();
+        let text = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/transformers/tied-gqa");
+        let checkpoint = Checkpoint::open(text).unwrap();
         let mut reader = Reader::of(&checkpoint).unwrap();
         let said = reader.image_prompt("a <image> b", false, &[90..93]).unwrap_err().to_string();
         assert!(said.contains("no token <image>"), "{said}");
