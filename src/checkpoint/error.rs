@@ -22,7 +22,7 @@ pub enum CheckpointError {
     )]
     NotAFolder { path: String, missing: &'static str },
     /// The checkpoint's files cannot be turned into a tokenizer.
-    #[error("{path}: {what}")]
+    #[error("{path}: {}", shown(what))]
     Tokenizer { path: String, what: String },
     /// The weights are in an unsupported format.
     #[error("{path} is not a model folder that is read here: {what}")]
@@ -37,13 +37,13 @@ pub enum CheckpointError {
     #[error("{path}: {source}; check that the file is there and readable")]
     Io { path: PathBuf, source: std::io::Error },
     /// A file does not follow its format.
-    #[error("{file}: {problem}; fetch or write the file again")]
+    #[error("{file}: {}; fetch or write the file again", shown(problem))]
     Damaged { file: String, problem: String },
     /// One tensor is missing, or has a wrong type, shape or place.
-    #[error("{file}: tensor {tensor} {problem}; fetch or write the file again")]
+    #[error("{file}: tensor {tensor} {}; fetch or write the file again", shown(problem))]
     Tensor { file: String, tensor: String, problem: String },
     /// A key of a JSON file has a value that cannot be used.
-    #[error("{file}: {key} {problem}")]
+    #[error("{file}: {key} {}", shown(problem))]
     Config { file: String, key: String, problem: String },
     /// The `model_type` is not a supported family.
     #[error("{reference}: model_type {family} is not supported; the supported ones are {}", .known.join(", "))]
@@ -61,7 +61,7 @@ pub enum CheckpointError {
     #[error("{path} {what}; what was read of it is not used: start again when the file is whole")]
     Changed { path: PathBuf, what: String },
     /// An adapter that cannot be applied.
-    #[error("{adapter} {problem}")]
+    #[error("{adapter} {}", shown(problem))]
     Adapter { adapter: String, problem: String },
     /// The target of a write exists and is not empty.
     #[error("{out} exists and is not empty; name another folder or empty it first")]

@@ -21,12 +21,12 @@ use super::screenshot::{self, Embed, Screenshot};
 use super::theme::{Depth, Theme, Tone};
 use crate::checkpoint::ModelSummary;
 use crate::error::BadInput;
-use crate::evaluate::ImageRef;
 use crate::picture::PictureSource;
 use crate::recipe::Recipe;
 use crate::session::Client;
 use crate::session::protocol::{
-    Answers, Candidate, CandidateId, Command, Distances, Event, Message, Record, Reply, Split, Target,
+    Answers, Candidate, CandidateId, Command, Distances, Event, ImageRef, Message, Record, Reply, Split,
+    Target,
 };
 use crate::session::state::SessionState;
 

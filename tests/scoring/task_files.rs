@@ -157,7 +157,7 @@ fn every_mistake_in_a_task_file_has_its_sentence() {
         assert!(error.contains(words), "expected {words:?} in {error:?}");
     }
     let unknown = Task::load("zo").unwrap_err().to_string();
-    let start = "there is no built-in task \"zo\" and no such file: did you mean \"zoo\"? Built in are zoo, mgsm_ja, ";
+    let start = "there is no built-in task \"zo\" and no such file: did you mean \"zoo\"? Built in are zoo, zoo-vision, mgsm_ja, ";
     assert!(unknown.starts_with(start), "{unknown}");
     assert!(
         Task::load("/nowhere/x.toml").unwrap_err().to_string().starts_with("/nowhere/x.toml can't be read")

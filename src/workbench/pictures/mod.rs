@@ -17,7 +17,7 @@ use loader::{Loaded, Wanted};
 use ratatui::layout::Rect;
 
 use super::messages;
-use crate::evaluate::ImageRef;
+use crate::session::protocol::ImageRef;
 
 /// How many pictures are kept ready, and in how many bytes.
 const MOST: usize = 64;

@@ -8,9 +8,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use super::{fixture, snapshots};
-use crate::evaluate::ImageRef;
 use crate::picture::PictureSource;
-use crate::session::protocol::{Live, Message, WatchedQuestion};
+use crate::session::protocol::{ImageRef, Live, Message, WatchedQuestion};
 use crate::workbench::app::{App, Pane};
 use crate::workbench::panes::answers::state::FetchedAnswers;
 use crate::workbench::panes::{self, Drawn};
