@@ -123,7 +123,9 @@ fn comparable<'a>(
     let least = there.iter().map(|t| t.shape[0]).fold(rows, usize::min);
     let first =
         |view: TensorView<'a>| TensorView { data: &view.data[..least * columns * view.dtype.size()], ..view };
-    there.iter_mut().for_each(|view| *view = first(*view));
+    for view in &mut there {
+        *view = first(*view);
+    }
     Some((first(here), there))
 }
 

@@ -47,7 +47,7 @@ impl Canvas {
         let clamp = |v: f32| v.clamp(0.0, FINE as f32) as usize;
         for y in clamp((2.0 * y0).floor())..clamp((2.0 * y1).ceil()) {
             for x in clamp((2.0 * x0).floor())..clamp((2.0 * x1).ceil()) {
-                if inside((x as f32 + 0.5) / 2.0, (y as f32 + 0.5) / 2.0) {
+                if inside(0.5 * x as f32 + 0.25, 0.5 * y as f32 + 0.25) {
                     self.colours[y * FINE + x] = colour;
                     self.owners[y * FINE + x] = self.owner;
                 }

@@ -19,6 +19,9 @@ pub const MAX_NEW_TOKENS: usize = 40;
 /// An answer counts as Japanese if this share of its letters is.
 const JAPANESE_SHARE: f64 = 0.8;
 
+/// For each kind of question the shares that are right and Japanese, and right.
+type Kinds = BTreeMap<String, [f64; 2]>;
+
 /// Questions ready to be answered.
 pub struct Exam<'a> {
     items: &'a [Item],
@@ -104,7 +107,7 @@ impl<'a> Exam<'a> {
     }
 
     /// Answers every question and scores the answers; also the share that is both, by kind.
-    pub fn take(&self, model: &Model) -> Result<(Score, BTreeMap<String, [f64; 2]>, Vec<String>)> {
+    pub fn take(&self, model: &Model) -> Result<(Score, Kinds, Vec<String>)> {
         let (left, right) = self.prompts.split_at(self.prompts.len() / 2);
         let (left, right) = std::thread::scope(|scope| {
             let left = scope.spawn(|| greedy(model, left, MAX_NEW_TOKENS));

@@ -25,7 +25,19 @@ fn points(count: usize, radius: f32, inner: f32) -> Vec<(f32, f32)> {
 
 /// Draws one thing.
 fn thing(pen: &mut Pen, what: usize, paint: Rgb) {
-    let (dark, light) = (mix(paint, BLACK, 0.45), mix(paint, WHITE, 0.6));
+    match what {
+        0..=5 => shape(pen, what, paint),
+        6..=13 => japanese_thing(pen, what, paint),
+        _ => western_thing(pen, what, paint),
+    }
+}
+
+/// A darker and a lighter paint.
+fn shades(paint: Rgb) -> (Rgb, Rgb) {
+    (mix(paint, BLACK, 0.45), mix(paint, WHITE, 0.6))
+}
+
+fn shape(pen: &mut Pen, what: usize, paint: Rgb) {
     match what {
         0 => pen.ellipse(0.0, 0.0, 0.9, 0.9, paint),
         1 => pen.rect(-0.8, -0.8, 0.8, 0.8, paint),
@@ -36,10 +48,16 @@ fn thing(pen: &mut Pen, what: usize, paint: Rgb) {
             pen.ellipse(0.43, -0.35, 0.48, 0.48, paint);
             pen.polygon(&[(-0.86, -0.12), (0.86, -0.12), (0.0, 0.95)], paint);
         }
-        5 => {
+        _ => {
             pen.rect(-0.32, -0.95, 0.32, 0.95, paint);
             pen.rect(-0.95, -0.32, 0.95, 0.32, paint);
         }
+    }
+}
+
+fn japanese_thing(pen: &mut Pen, what: usize, paint: Rgb) {
+    let (dark, light) = shades(paint);
+    match what {
         6 => {
             pen.rect(-0.65, -0.6, -0.4, 1.0, paint);
             pen.rect(0.4, -0.6, 0.65, 1.0, paint);
@@ -90,13 +108,19 @@ fn thing(pen: &mut Pen, what: usize, paint: Rgb) {
             }
             pen.ellipse(0.0, 0.0, 0.28, 0.28, WHITE);
         }
-        13 => {
+        _ => {
             let fan = [(0.0, 0.9), (-1.1, -0.2), (-0.65, -0.75), (0.0, -0.92), (0.65, -0.75), (1.1, -0.2)];
             pen.polygon(&fan, paint);
             pen.polygon(&[(0.0, 0.9), (-0.5, -0.8), (-0.3, -0.86)], light);
             pen.polygon(&[(0.0, 0.9), (0.5, -0.8), (0.3, -0.86)], light);
             pen.polygon(&[(0.0, 0.95), (-0.3, 0.55), (0.3, 0.55)], BLACK);
         }
+    }
+}
+
+fn western_thing(pen: &mut Pen, what: usize, paint: Rgb) {
+    let (dark, light) = shades(paint);
+    match what {
         14 => {
             pen.rect(-0.2, -0.2, 0.95, 0.95, light);
             pen.rect(-0.85, -0.35, -0.2, 0.95, paint);

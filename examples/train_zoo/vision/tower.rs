@@ -197,7 +197,7 @@ impl Tower {
         let mut dx = d_out;
         for layer in (0..LAYERS).rev() {
             let kept = blocks.pop().context("a block's state is missing")?;
-            dx = self.block_back(layer, &kept, dx, pictures, &mut grads)?;
+            dx = self.block_back(layer, &kept, &dx, pictures, &mut grads)?;
         }
         let (dx, norm) = layer_norm_back(&before, &self.params[BEFORE], &dx)?;
         keep(&mut grads, BEFORE, norm);
@@ -218,7 +218,7 @@ impl Tower {
         &self,
         layer: usize,
         kept: &Kept,
-        d_out: Tensor,
+        d_out: &Tensor,
         pictures: usize,
         grads: &mut [Vec<f32>],
     ) -> Result<Tensor> {
@@ -226,7 +226,7 @@ impl Tower {
         let weight = |which: usize| &self.params[at + which];
         let shape = d_out.shape().clone();
         // MLP
-        let (d_active, grad) = linear_back(&kept.active, weight(NARROW), &d_out)?;
+        let (d_active, grad) = linear_back(&kept.active, weight(NARROW), d_out)?;
         keep(grads, at + NARROW, grad);
         let d_wide = with(&kept.wide, |x| with(&d_active, |d| quick_gelu_back(x, d)))??;
         let d_wide = tensor(d_wide, kept.wide.shape().clone())?;
@@ -234,7 +234,7 @@ impl Tower {
         keep(grads, at + WIDEN, grad);
         let (dx, grad) = layer_norm_back(&kept.norm_2, weight(NORM_2), &d_normed)?;
         keep(grads, at + NORM_2, grad);
-        let d_middle = sum_of(&d_out, &tensor(dx, shape.clone())?)?;
+        let d_middle = sum_of(d_out, &tensor(dx, shape.clone())?)?;
         // Attention
         let (d_mixed, grad) = linear_back(&kept.mixed, weight(OUT), &d_middle)?;
         keep(grads, at + OUT, grad);

@@ -95,7 +95,9 @@ impl ModelConfig {
     ) -> Result<Self, CheckpointError> {
         let mut raw = self.raw.clone();
         if let Value::Object(map) = &mut raw {
-            keys.iter().for_each(|key| drop(map.remove(*key)));
+            for key in keys {
+                map.remove(*key);
+            }
             change(map);
         }
         let read = Self::from_json(reference, raw.to_string().as_bytes())?;

@@ -3,6 +3,7 @@
 mod prompts;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -78,9 +79,9 @@ fn encode(
     let mut known = HashMap::new();
     for picture in prompts.iter().flat_map(|prompt| &prompt.pictures) {
         let digest = picture.digest().map_err(BadInput::error)?;
-        if !known.contains_key(&digest) {
+        if let Entry::Vacant(new) = known.entry(digest) {
             let features = vision.features(&picture.read().map_err(BadInput::error)?)?;
-            known.insert(digest, rows.push(Arc::new(features)));
+            new.insert(rows.push(Arc::new(features)));
         }
     }
     decoder.set_images(Arc::new(rows))?;

@@ -97,7 +97,7 @@ impl FeatureStore {
             }
         }
         if !missing.is_empty() {
-            self.compute(wanted, &vision, folder, &missing)?;
+            self.compute(wanted, &vision, folder.as_deref(), &missing)?;
         }
         let features = pictures
             .iter()
@@ -113,7 +113,7 @@ impl FeatureStore {
         &mut self,
         wanted: &Wanted<'_>,
         vision: &str,
-        folder: Option<PathBuf>,
+        folder: Option<&Path>,
         missing: &[(Digest, &PictureSource)],
     ) -> anyhow::Result<()> {
         let model = VisionModel::load(wanted.vision.model, wanted.device).map_err(BadInput::error)?;
@@ -129,7 +129,7 @@ impl FeatureStore {
                 })
                 .collect::<anyhow::Result<_>>()?;
             for ((digest, _), made) in some.iter().zip(made) {
-                let kept = self.keep(made, vision, digest, folder.as_deref())?;
+                let kept = self.keep(made, vision, digest, folder)?;
                 self.held += kept.in_memory;
                 self.features.insert((vision.to_owned(), Arc::clone(digest)), kept);
             }

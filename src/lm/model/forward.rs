@@ -101,8 +101,8 @@ impl<B: Backend> Model<B> {
                 values.clear();
                 images.read(first..first + run.len(), &mut values);
                 // The first step multiplies all rows by the scale of embeddings, which features do not have.
-                if self.shape.embed_scale != 1.0 {
-                    values.iter_mut().for_each(|value| *value /= self.shape.embed_scale);
+                for value in &mut values {
+                    *value /= self.shape.embed_scale;
                 }
                 self.backend.write_rows(&mut w.x, at, self.shape.hidden, &values)?;
             }

@@ -144,7 +144,10 @@ mod tests {
         let text = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/transformers/tied-gqa");
         let checkpoint = Checkpoint::open(text).unwrap();
         let mut reader = Reader::of(&checkpoint).unwrap();
-        let said = reader.image_prompt("a <image> b", false, &[90..93]).unwrap_err().to_string();
+        let said = reader
+            .image_prompt("a <image> b", false, std::slice::from_ref(&(90..93)))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("no token <image>"), "{said}");
         reader.learn_images().unwrap();
         reader.learn_images().unwrap();
@@ -152,7 +155,7 @@ mod tests {
         let text = |text: &str| reader.tokenizer.ids(text, false).unwrap();
         let start = reader.prompt("a ").unwrap();
         assert_eq!(ids, [start, vec![90, 91, 92], text(" b"), vec![90, 91]].concat());
-        let said = reader.image_prompt("a", false, &[90..93]).unwrap_err().to_string();
+        let said = reader.image_prompt("a", false, std::slice::from_ref(&(90..93))).unwrap_err().to_string();
         assert!(said.contains("stands 0 times"), "{said}");
     }
 }

@@ -108,10 +108,11 @@ impl Pictures {
     #[must_use]
     pub fn to_send(&self, placed: &[Placed]) -> Option<Arc<Encoded>> {
         let ready = placed.iter().filter_map(|place| self.ready.get(&place.key)?.as_ref().ok());
-        ready.cloned().find(|encoded| match &encoded.sent {
+        let mut unsent = ready.filter(|encoded| match &encoded.sent {
             Sent::Before { stamp, .. } => !self.held.contains(stamp),
             _ => false,
-        })
+        });
+        unsent.next().cloned()
     }
 
     /// Notes that a picture was sent.
