@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::evaluate::ImageRef;
+use crate::session::protocol::ImageRef;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
 use crate::workbench::pictures::encode::{Encoded, Sent};

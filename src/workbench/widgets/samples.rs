@@ -8,8 +8,7 @@ use ratatui::layout::{Flex, Layout, Rect};
 use ratatui::style::Style;
 
 use super::picture;
-use crate::evaluate::ImageRef;
-use crate::session::protocol::Answer;
+use crate::session::protocol::{Answer, ImageRef};
 use crate::text::visible_cells;
 use crate::workbench::canvas::Canvas;
 use crate::workbench::messages;
