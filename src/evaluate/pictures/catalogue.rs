@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use rayon::prelude::*;
 
+use super::write_with_folder;
 use crate::error::BadInput;
 use crate::evaluate::score::ImageRef;
 use crate::evaluate::types::SplitQuestions;
@@ -151,7 +152,7 @@ impl Catalogue {
             };
             let path = session.join(place(&known.digest, bytes));
             if !path.exists() {
-                keep(&path, bytes).with_context(|| {
+                write_with_folder(&path, bytes).with_context(|| {
                     format!("cannot write {}: free some space there, then resume the session", path.display())
                 })?;
             }
@@ -171,14 +172,4 @@ fn place(digest: &str, bytes: &[u8]) -> PathBuf {
         _ => "bin",
     };
     Path::new("pictures").join(format!("{digest}.{kind}"))
-}
-
-/// Writes a file whole or not at all.
-fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, bytes)?;
-    file.persist(path)?;
-    Ok(())
 }

@@ -3,7 +3,6 @@
 //! them; what is more than the memory may hold is mapped from there.
 
 use std::collections::{HashMap, HashSet};
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use rayon::prelude::*;
 
-use super::Digest;
 use super::vision_part::{Fingerprints, VisionPart};
+use super::{Digest, write_with_folder};
 use crate::error::BadInput;
 use crate::limits::FEATURES_HELD;
 use crate::lm::{Device, ImageFeatures, VisionModel};
@@ -188,12 +187,9 @@ fn file(folder: &Path, digest: &str) -> PathBuf {
     folder.join(format!("{digest}.features"))
 }
 
-/// Writes a file whole or not at all.
+/// Writes features in the form that they are opened from.
 fn write(features: &ImageFeatures, path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    std::fs::create_dir_all(folder)?;
-    let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(folder)?);
-    features.write(&mut out)?;
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.persist(path)?;
-    Ok(())
+    let mut bytes = Vec::with_capacity(features.bytes());
+    features.write(&mut bytes)?;
+    write_with_folder(path, &bytes)
 }
