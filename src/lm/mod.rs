@@ -49,6 +49,6 @@ pub use image_rows::{ImageFeatures, ImageRows};
 #[cfg(any(feature = "cuda", test))]
 pub(crate) use model::MakeTensor;
 pub use path::{PathModel, PathStep};
-pub use text::{ChatTemplate, Continuation, IMAGE_MARK, Message, Reader, TextStream, Tokenizer};
+pub use text::{ChatTemplate, Continuation, Message, Reader, TextStream, Tokenizer};
 pub use unit_outputs::StepUnits;
 pub use vision::VisionModel;

@@ -4,6 +4,7 @@ mod prompts;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -76,28 +77,28 @@ fn encode(
     }
     let vision = VisionModel::load(files, device).map_err(BadInput::error)?;
     let mut rows = ImageRows::new(decoder.vocab(), files.vision_config().map_or(0, |v| v.image_token));
-    let mut known = HashMap::new();
-    for picture in prompts.iter().flat_map(|prompt| &prompt.pictures) {
-        let digest = picture.digest().map_err(BadInput::error)?;
-        if let Entry::Vacant(new) = known.entry(digest) {
-            let features = vision.features(&picture.read().map_err(BadInput::error)?)?;
-            new.insert(rows.push(Arc::new(features)));
+    let mut known: HashMap<String, Range<u32>> = HashMap::new();
+    let mut images = Vec::with_capacity(prompts.len());
+    for prompt in prompts {
+        let mut own = Vec::with_capacity(prompt.pictures.len());
+        for picture in &prompt.pictures {
+            let ids = match known.entry(picture.digest().map_err(BadInput::error)?) {
+                Entry::Occupied(seen) => seen.get().clone(),
+                Entry::Vacant(new) => {
+                    let features = vision.features(&picture.read().map_err(BadInput::error)?)?;
+                    new.insert(rows.push(Arc::new(features))).clone()
+                }
+            };
+            own.push(ids);
         }
+        images.push(own);
     }
     decoder.set_images(Arc::new(rows))?;
-    let mut out = Vec::with_capacity(prompts.len());
-    for prompt in prompts {
-        let mut images = Vec::with_capacity(prompt.pictures.len());
-        for picture in &prompt.pictures {
-            images.extend(known.get(&picture.digest().map_err(BadInput::error)?).cloned());
-        }
-        let ids = match images.as_slice() {
-            [] => reader.prompt(&prompt.text),
-            images => reader.image_prompt(&prompt.text, false, images),
-        };
-        out.push(ids?);
-    }
-    Ok(out)
+    let encode = |(prompt, images): (&Prompt, Vec<Range<u32>>)| match images.as_slice() {
+        [] => reader.prompt(&prompt.text),
+        images => reader.image_prompt(&prompt.text, false, images),
+    };
+    Ok(prompts.iter().zip(images).map(encode).collect::<Result<_, _>>()?)
 }
 
 /// A model, or the merge of a recipe, with the checkpoint that gives its tokenizer and its vision part.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::BadInput;
-use crate::lm::IMAGE_MARK;
 use crate::picture::PictureSource;
+use crate::task::IMAGE_MARK;
 
 /// A text to continue, and the pictures that its `<image>` marks stand for, in their order.
 #[derive(Debug, PartialEq, Eq)]

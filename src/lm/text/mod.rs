@@ -14,6 +14,6 @@ mod tokenizer_class;
 
 pub use chat::{ChatTemplate, Message};
 pub use continuation::Continuation;
-pub use reader::{IMAGE_MARK, Reader};
+pub use reader::Reader;
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -8,9 +8,7 @@ use std::ops::Range;
 use super::{ChatTemplate, Tokenizer};
 use crate::checkpoint::{Checkpoint, TokenizerFiles, end_tokens};
 use crate::lm::LmError;
-
-/// What stands for an image in a prompt's text.
-pub const IMAGE_MARK: &str = "<image>";
+use crate::task::IMAGE_MARK;
 
 /// How a checkpoint reads and writes text.
 pub struct Reader {

@@ -112,11 +112,12 @@ fn sizes_are_those_of_transformers() {
 fn refused(layout: VisionLayout, edit: impl Fn(&mut Map<String, Value>)) -> String {
     let mut config: VisionConfig = open("clip-llama").vision_config().unwrap().clone();
     config.layout = layout;
-    let Value::Object(mut raw) =
-        json!({ "image_processor_type": "CLIPImageProcessor", "size": 20, "crop_size": 20 })
-    else {
-        unreachable!()
-    };
+    let keys = [
+        ("image_processor_type", json!("CLIPImageProcessor")),
+        ("size", json!(20)),
+        ("crop_size", json!(20)),
+    ];
+    let mut raw: Map<String, Value> = keys.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
     edit(&mut raw);
     let made = Keys { file: "m: preprocessor_config.json".to_owned(), raw: &raw }.settings(&config);
     made.and_then(|settings| Processor::new(settings, &config)).map(|_| ()).unwrap_err().to_string()
