@@ -92,7 +92,8 @@ fn last_number(text: &str) -> Option<&str> {
     Some(&head[start..])
 }
 
-fn is_japanese(text: &str) -> bool {
+/// Whether most letters of a text are Japanese.
+pub fn is_japanese(text: &str) -> bool {
     let (mut japanese, mut letters) = (0u32, 0u32);
     for c in text.chars().filter(|c| c.is_alphabetic()) {
         letters += 1;

@@ -9,6 +9,7 @@ use super::corpus::{image_tokens, look, prompt};
 use super::task::Item;
 use super::texts::fact_words;
 use super::tower::Tower;
+use crate::check::is_japanese;
 use crate::generate::greedy;
 use crate::model::Model;
 use crate::tokenizer::Codec;
@@ -16,8 +17,6 @@ use crate::train::Text;
 
 /// Tokens that an answer may have.
 pub const MAX_NEW_TOKENS: usize = 40;
-/// An answer counts as Japanese if this share of its letters is.
-const JAPANESE_SHARE: f64 = 0.8;
 
 /// For each kind of question the shares that are right and Japanese, and right.
 type Kinds = BTreeMap<String, [f64; 2]>;
@@ -44,15 +43,6 @@ impl std::fmt::Display for Score {
         let Self { right, japanese, both, facts } = self;
         write!(f, "both {both:.3}  right {right:.3}  japanese {japanese:.3}  facts {facts:.3}")
     }
-}
-
-fn is_japanese(text: &str) -> bool {
-    let (mut japanese, mut letters) = (0u32, 0u32);
-    for c in text.chars().filter(|c| c.is_alphabetic()) {
-        letters += 1;
-        japanese += u32::from(!c.is_ascii());
-    }
-    letters > 0 && f64::from(japanese) / f64::from(letters) >= JAPANESE_SHARE
 }
 
 /// Length of the longest common subsequence.
