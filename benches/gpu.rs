@@ -16,7 +16,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(feature = "cuda")]
 fn bench() -> anyhow::Result<()> {
-    match yosegi::lm::pick("cuda") {
+    match yosegi::lm::pick("cuda", None) {
         Ok(picked) => yosegi::bench::gpu::run(&picked.device, &mut std::io::stdout()),
         Err(why) => {
             println!("nothing to measure: {why}");

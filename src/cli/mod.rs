@@ -381,7 +381,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 /// The device with this name. Prints a note if `auto` finds no usable GPU.
 fn device(name: &str) -> anyhow::Result<crate::lm::Device> {
-    let picked = crate::lm::pick(name)?;
+    let picked = crate::lm::pick(name, None)?;
     if let Some(note) = &picked.note {
         say::note(note);
     }

@@ -62,7 +62,7 @@ impl LoadedModels {
         {
             return Ok((picked.clone(), false));
         }
-        let picked = lm::pick(name).map_err(BadInput::error)?;
+        let picked = lm::pick(name, None).map_err(BadInput::error)?;
         // The loaded models are on the previous device.
         self.alone = None;
         self.path = None;

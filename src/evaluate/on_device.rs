@@ -49,7 +49,7 @@ impl ModelsOnCard {
                 let narrow = card.format() == Format::BF16;
                 narrow.then(|| Self::Emulated(Resident::new(card.clone(), pool, loaded)))
             }
-            Device::Cpu | Device::Reference => None,
+            Device::Cpu | Device::CpuBf16 | Device::Reference => None,
         }
     }
 }

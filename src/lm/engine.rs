@@ -42,6 +42,10 @@ macro_rules! make_engine {
                 let $backend = $crate::lm::backend::cpu::Cpu::new();
                 $crate::lm::engine::Engine::Cpu($model)
             }
+            $crate::lm::Device::CpuBf16 => {
+                let $backend = $crate::lm::backend::cpu::Cpu::rounding();
+                $crate::lm::engine::Engine::Cpu($model)
+            }
             #[cfg(feature = "cuda")]
             $crate::lm::Device::Cuda(card) => {
                 let $backend = $crate::lm::backend::cuda::Cuda::new(card, $shape)?;

@@ -31,7 +31,7 @@ impl Decoder {
             Device::Emulated(card) => {
                 Engine::Emulated(Model::load(Cuda::new(card, &shape)?, shape, &mut weights)?)
             }
-            Device::Cpu | Device::Reference => return Err(no_card()),
+            Device::Cpu | Device::CpuBf16 | Device::Reference => return Err(no_card()),
         };
         Ok(Self { engine })
     }

@@ -43,7 +43,7 @@ pub use decoder::Decoder;
 pub use decoding::{
     Finish, Generated, GenerationEvent, Likelihood, Options, Sampling, Timing, generate, likelihoods,
 };
-pub use device::{Device, Picked, pick};
+pub use device::{Device, Picked, Precision, pick};
 pub use error::LmError;
 pub use image_rows::{ImageFeatures, ImageRows};
 #[cfg(any(feature = "cuda", test))]

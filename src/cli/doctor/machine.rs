@@ -45,7 +45,7 @@ fn instructions() -> &'static str {
 
 fn gpu() -> Finding {
     let driver = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidiactl").exists();
-    match (pick("auto"), driver, cfg!(feature = "cuda")) {
+    match (pick("auto", None), driver, cfg!(feature = "cuda")) {
         (Ok(picked), ..) if !matches!(picked.device, Device::Cpu) => {
             Finding::good("gpu", format!("{} is used", picked.device.name()))
         }
@@ -55,7 +55,7 @@ fn gpu() -> Finding {
             "build with it: cargo build --release --features cuda",
         ),
         (_, true, true) => {
-            let why = pick("cuda").err().map_or_else(String::new, |e| e.to_string());
+            let why = pick("cuda", None).err().map_or_else(String::new, |e| e.to_string());
             Finding::gap(
                 "gpu",
                 why,

@@ -36,6 +36,8 @@ const TALLEST_TILE: usize = 12;
 /// The CPU backend.
 pub(crate) struct Cpu {
     isa: Isa,
+    /// Rounds weights and activations to bfloat16 where a card does.
+    rounds: bool,
 }
 
 impl Cpu {
@@ -46,7 +48,12 @@ impl Cpu {
 
     /// With this instruction set.
     pub const fn with(isa: Isa) -> Self {
-        Self { isa }
+        Self { isa, rounds: false }
+    }
+
+    /// As [`Self::new`], in bfloat16.
+    pub fn rounding() -> Self {
+        Self { rounds: true, ..Self::new() }
     }
 }
 
