@@ -42,7 +42,7 @@ fn a_value_of_another_type_is_named_by_its_key() {
     let list = r#"sources = ["zoo:ja", "zoo:math-add", "zoo:math-mul"]"#;
     assert_eq!(
         says(list, "sources = \"zoo:ja\""),
-        "x.toml, line 9: `sources`: invalid type: string \"zoo:ja\", expected a list: put it in [ ]"
+        "x.toml, line 10: `sources`: invalid type: string \"zoo:ja\", expected a list: put it in [ ]"
     );
     let number = says("population = 16", "population = \"many\"");
     assert!(number.contains("`population`: invalid type"), "{number}");

@@ -164,7 +164,8 @@ fn answered(
     let target = super::eval::target(name, args.recipe.lenient)?;
     let setup = EvalSetup {
         allow_non_finite: args.recipe.allow_non_finite,
-        ..EvalSetup::of_tasks(vec![TaskSpec::whole(&args.task)], &args.device, 0)
+        precision: args.device.precision,
+        ..EvalSetup::of_tasks(vec![TaskSpec::whole(&args.task)], &args.device.name, 0)
     };
     let ask = [SplitQuestions { split, questions: (0..n).collect() }];
     let target = &target;

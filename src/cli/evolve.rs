@@ -7,7 +7,9 @@ use super::Evolve;
 use super::output::follow::{Telling, ask, catch_interrupt, follow, interrupted, interruption};
 use super::output::say::note;
 use crate::error::BadInput;
-use crate::session::config::{Config, ZOO, with_absolute_paths, with_lenient, with_overrides};
+use crate::session::config::{
+    Config, ZOO, with_absolute_paths, with_lenient, with_overrides, with_precision,
+};
 use crate::session::home::session_list;
 use crate::session::journal::Reader;
 use crate::session::protocol::{Command, Reply, Status};
@@ -67,6 +69,10 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     let config = Config::parse(&text, &place)?;
     let text = with_overrides(&text, args.seed, args.budget)?;
     let text = if args.lenient { with_lenient(&text)? } else { text };
+    let text = match args.precision {
+        Some(precision) => with_precision(&text, precision)?,
+        None => text,
+    };
     let folder = std::env::current_dir()?;
     let text = with_absolute_paths(&text, &folder);
     Config::parse(&text, &place)?;
@@ -128,7 +134,7 @@ fn latest(home: &Home, name: &str) -> anyhow::Result<String> {
     Ok(rows.first().map_or_else(|| name.to_owned(), |row| row.name.clone()))
 }
 
-/// Refuses flags that would change the seed or budget of a resumed session.
+/// Refuses flags that would change the seed, budget or precision of a resumed session.
 fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
     let state = Reader::open(home, name)?.state()?;
     let differs = |what: &str, was: u64, is: Option<u64>| match is {
@@ -139,7 +145,17 @@ fn check_same(home: &Home, name: &str, args: &Evolve) -> anyhow::Result<()> {
         _ => Ok(()),
     };
     differs("seed", state.seed, args.seed)?;
-    differs("budget", state.budget, args.budget)
+    differs("budget", state.budget, args.budget)?;
+    let own = Config::parse(&state.config, name).ok().and_then(|config| config.precision);
+    let was = own.map_or(state.dtype.as_str(), |own| own.name());
+    match args.precision {
+        Some(is) if is.name() != was => Err(BadInput::error(format!(
+            "session `{name}` began with precision {was}, not {}: resume it without --precision, or start another \
+             under a new --name",
+            is.name()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The note to print if the given config differs from the config that the session began with and keeps.
@@ -154,6 +170,10 @@ fn other_config(
     let (Ok(mut given), Ok(own)) = (Config::parse(text, place), Config::parse(&state.config, name)) else {
         return Ok(None);
     };
+    if args.precision.is_some() {
+        // It has been checked against what the session computes in.
+        given.precision = own.precision;
+    }
     given.take_overrides(&own, args.seed.is_none(), args.budget.is_none(), !args.lenient);
     let said = format!(
         "{place} is not as it was when session `{name}` began: the session goes on with what it began with"

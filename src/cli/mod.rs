@@ -5,6 +5,7 @@ mod answers;
 mod attach_headless;
 mod compare;
 mod decoding;
+mod device;
 mod doctor;
 mod engine;
 mod eval;
@@ -35,11 +36,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::evaluate::Precision;
 use crate::session::Home;
 use crate::session::journal::Reader;
 use decoding::DecodingArgs;
+use device::{DeviceArgs, precision};
 use face::{FACE, open};
-use output::{exit, say};
+use output::exit;
 use recipe::RecipeArgs;
 
 /// Version, commit and features: `0.1.0 (c1b3d24f0, features: workbench)`.
@@ -179,9 +182,8 @@ pub struct Generate {
     pub decoding: DecodingArgs,
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// JSON lines on stdout: {"prompt","text","tokens"}
     #[arg(long)]
     pub json: bool,
@@ -207,9 +209,8 @@ pub struct Eval {
     pub decoding: DecodingArgs,
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// A Markdown table on stdout
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
@@ -255,9 +256,8 @@ pub struct Compare {
     pub limit: Option<usize>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Questions and answers of what was gained and lost
     #[arg(long)]
     pub verbose: bool,
@@ -278,7 +278,7 @@ pub struct Evolve {
     #[arg(long)]
     pub headless: bool,
     /// Let this finished session go on, up to --budget evaluations in all
-    #[arg(long, value_name = "NAME", requires = "budget", conflicts_with_all = ["config", "name", "seed", "resume"])]
+    #[arg(long, value_name = "NAME", requires = "budget", conflicts_with_all = ["config", "name", "seed", "precision", "resume"])]
     pub extend: Option<String>,
     /// Evaluations, in place of the config's
     #[arg(long)]
@@ -286,6 +286,9 @@ pub struct Evolve {
     /// Seed, in place of the config's
     #[arg(long)]
     pub seed: Option<u64>,
+    /// What the device computes in, in place of the config's
+    #[arg(long, value_name = "FORMAT", value_parser = precision())]
+    pub precision: Option<Precision>,
     /// Take up the session of that name where it ended
     #[arg(long)]
     pub resume: bool,
@@ -377,13 +380,4 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         #[cfg(feature = "workbench")]
         Some(Command::Screenshot(args)) => screenshot::run(&args),
     }
-}
-
-/// The device with this name. Prints a note if `auto` finds no usable GPU.
-fn device(name: &str) -> anyhow::Result<crate::lm::Device> {
-    let picked = crate::lm::pick(name, None)?;
-    if let Some(note) = &picked.note {
-        say::note(note);
-    }
-    Ok(picked.device)
 }

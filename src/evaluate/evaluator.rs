@@ -64,7 +64,7 @@ impl Evaluator {
         progress: &dyn Fn(Progress),
     ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
         let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
-        let lm::Picked { device, note } = self.models.device(&setup.device)?.0;
+        let lm::Picked { device, note } = self.models.device(setup)?.0;
         let mut facts = SetupFacts {
             layers: self.models.open(setup, &device, progress)?,
             device: device.name(),
@@ -99,7 +99,7 @@ impl Evaluator {
     /// # Errors
     /// The machine has no such device.
     pub fn device_name(&mut self, setup: &EvalSetup) -> anyhow::Result<String> {
-        Ok(self.models.device(&setup.device)?.0.device.name())
+        Ok(self.models.device(setup)?.0.device.name())
     }
 
     /// Runs a target on questions and judges the answers, one split after another.
@@ -122,7 +122,7 @@ impl Evaluator {
             with_pictures |= self.take_in(task, ask, setup.session.as_deref())?;
         }
         let began = Instant::now();
-        let (lm::Picked { device, note }, new) = self.models.device(&setup.device)?;
+        let (lm::Picked { device, note }, new) = self.models.device(setup)?;
         if let (Some(note), true) = (note, new) {
             progress(Progress::Note(note));
         }

@@ -11,7 +11,7 @@ use super::task_runner::TaskRunner;
 use super::types::{EvalSetup, Progress, Target};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
-use crate::lm::{self, Device};
+use crate::lm::{self, Device, Precision};
 use crate::merge::{Pool, path_vision_giver};
 use crate::recipe::{Align, Method, Recipe};
 
@@ -21,8 +21,8 @@ const KEEP_ALONE: usize = 100_000_000;
 /// All loaded models and their device.
 #[derive(Default)]
 pub(super) struct LoadedModels {
-    /// The device, and the name that the setup gives it.
-    device: Option<(String, lm::Picked)>,
+    /// The device, with the name and the precision that the setup gives it.
+    device: Option<(String, Option<Precision>, lm::Picked)>,
     /// The pool in use, and the one before it.
     pools: Vec<(PoolKey, CandidateModel)>,
     /// A single model: its name, the recipes of the setup, its files and its runner.
@@ -55,19 +55,20 @@ impl LoadedModels {
         }
     }
 
-    /// The device with this name, and whether it is a new one.
-    pub fn device(&mut self, name: &str) -> anyhow::Result<(lm::Picked, bool)> {
-        if let Some((known, picked)) = &self.device
-            && known == name
+    /// A setup's device, and whether it is a new one.
+    pub fn device(&mut self, setup: &EvalSetup) -> anyhow::Result<(lm::Picked, bool)> {
+        let (name, precision) = (&setup.device, setup.precision);
+        if let Some((known, in_precision, picked)) = &self.device
+            && (known, *in_precision) == (name, precision)
         {
             return Ok((picked.clone(), false));
         }
-        let picked = lm::pick(name, None).map_err(BadInput::error)?;
+        let picked = lm::pick(name, precision).map_err(BadInput::error)?;
         // The loaded models are on the previous device.
         self.alone = None;
         self.path = None;
         self.pools.iter_mut().for_each(|(_, candidate)| candidate.clear());
-        self.device = Some((name.to_owned(), picked.clone()));
+        self.device = Some((name.clone(), precision, picked.clone()));
         Ok((picked, true))
     }
 

@@ -31,6 +31,7 @@ mod task_list;
 mod task_runner;
 mod types;
 
+pub use crate::lm::Precision;
 pub use candidate_model::{CandidateModel, is_settled};
 pub use evaluator::{EvalRequest, Evaluator};
 pub use model_sources::ModelSources;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::score::{Answer, ImageRef, Score, TaskScore};
 use crate::checkpoint::Fingerprint;
+use crate::lm::Precision;
 use crate::recipe::Recipe;
 use crate::task::Split;
 
@@ -24,6 +25,9 @@ pub struct EvalSetup {
     pub tasks: Vec<TaskSpec>,
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
     pub device: String,
+    /// What the device computes in; `None` is its own: float32 on the CPU, bfloat16 on a card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Number of threads; 0 = one for each core.
     pub threads: usize,
     /// Recipes whose results are models here, each under the recipe's name (`stage:1`). They are merged in memory when
@@ -53,6 +57,7 @@ impl EvalSetup {
             sources: Vec::new(),
             tasks,
             device: device.to_owned(),
+            precision: None,
             threads,
             made: Vec::new(),
             earlier: false,

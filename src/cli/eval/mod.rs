@@ -102,7 +102,8 @@ fn one(
     let ask = [SplitQuestions { split, questions: (0..n).collect() }];
     let setup = EvalSetup {
         allow_non_finite: args.recipe.allow_non_finite,
-        ..EvalSetup::of_tasks(vec![TaskSpec::whole(name)], &args.device, 0)
+        precision: args.device.precision,
+        ..EvalSetup::of_tasks(vec![TaskSpec::whole(name)], &args.device.name, 0)
     };
     let began = Instant::now();
     let on_terminal = std::io::stderr().is_terminal();

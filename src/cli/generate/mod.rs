@@ -41,7 +41,7 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
         )));
     }
     let decoding = arguments.decoding.over(Decoding::default())?;
-    let device = super::device(&arguments.device)?;
+    let device = arguments.device.open()?;
     let (mut decoder, files) = load(&arguments.model, &arguments.recipe, &device)?;
     let reader = Reader::of(&files)?;
     let ids = encode(&prompts, &reader, &files, &mut decoder, &device)?;

@@ -105,7 +105,7 @@ impl<'a> Chain<'a> {
             }
             (None, None) => PathBuf::new(),
         };
-        let (device, keep) = (crate::cli::device("auto")?, args.intermediates.is_some());
+        let (device, keep) = (crate::cli::device::auto()?, args.intermediates.is_some());
         Ok(Self { recipe_file, args, aside, keep, last, device })
     }
 

@@ -84,7 +84,7 @@ pub fn run(args: &Merge) -> Result<()> {
         ));
     }
     let options = Options { shard_size: args.shard_size, measured, ..Options::default() };
-    let device = super::device("auto")?;
+    let device = super::device::auto()?;
     let sources = ModelSources {
         made: &made,
         device: &device,

@@ -7,6 +7,7 @@ use toml_edit::{InlineTable, Item, TableLike, Value};
 
 use super::budget::share_budget;
 use crate::error::BadInput;
+use crate::evaluate::Precision;
 use crate::recipe::model_paths;
 use crate::task::BUILTIN;
 
@@ -29,6 +30,16 @@ pub fn with_overrides(text: &str, seed: Option<u64>, budget: Option<u64>) -> any
             None => document["budget"]["evaluations"] = toml_edit::value(number),
         }
     }
+    Ok(document.to_string())
+}
+
+/// A config's text with another precision, comments kept.
+///
+/// # Errors
+/// The text is not TOML.
+pub fn with_precision(text: &str, precision: Precision) -> anyhow::Result<String> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(BadInput::error)?;
+    document["precision"] = toml_edit::value(precision.name());
     Ok(document.to_string())
 }
 
@@ -250,8 +261,10 @@ mod tests {
     #[test]
     fn overrides_keep_comments() {
         let text = with_overrides(ZOO, Some(7), Some(12)).unwrap();
+        let text = with_precision(&text, Precision::Bf16).unwrap();
         let config = Config::parse(&text, "x").unwrap();
         assert_eq!((config.seed, config.budget.evaluations), (7, 12));
+        assert_eq!(config.precision, Some(Precision::Bf16));
         assert!(text.contains("# auto, cpu, cuda, cuda:1"));
     }
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home;
 use crate::error::BadInput;
+use crate::evaluate::Precision;
 use crate::limits::{self, shown};
 use crate::search::AnySpace;
 use crate::toml_text;
@@ -28,7 +29,7 @@ use bounds::within;
 
 pub use baselines::Baselines;
 pub use budget::{Budget, budget_in};
-pub use edit::{with_absolute_paths, with_lenient, with_overrides};
+pub use edit::{with_absolute_paths, with_lenient, with_overrides, with_precision};
 pub use path_space::{PathKeys, ScaleRange};
 pub use pool::PoolConfig;
 pub use racing::{Order, Racing};
@@ -53,6 +54,9 @@ pub struct Config {
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
     #[serde(default = "auto")]
     pub device: String,
+    /// `f32` or `bf16`; without it, what the device computes in by itself: f32 on the CPU, bf16 on a card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Threads that answer questions; 0 uses one thread per core.
     #[serde(default)]
     pub threads: usize,

@@ -256,6 +256,7 @@ pub fn setup(config: &Config) -> EvalSetup {
     EvalSetup {
         base: config.pool.base.clone(),
         sources: config.pool.sources.clone(),
+        precision: config.precision,
         ..EvalSetup::of_tasks(config.task.specs(), &config.device, config.threads)
     }
 }
