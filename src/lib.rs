@@ -6,6 +6,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`limits`] | every bound on what a file may ask for, and reading files within those bounds |
+//! | [`memory`] | how much memory this process can still take |
 //! | [`picture`] | a picture: bounds, decoding to RGB |
 //! | [`checkpoint`] | a model on disk: where it is, what it is made of, its tensors |
 //! | [`recipe`] | a whole merge as data |
@@ -37,6 +38,7 @@ mod gpu;
 pub mod limits;
 pub mod lm;
 pub mod locale;
+pub mod memory;
 pub mod merge;
 pub mod picture;
 pub mod recipe;

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use the rooms before it and itself.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "error",
     "text",
     "locale",
     "print",
     "limits",
+    "memory",
     "toml_text",
     "picture",
     "checkpoint",

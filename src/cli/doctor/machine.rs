@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Finding, size};
 use crate::lm::{Device, pick};
+use crate::memory::{self, Limit};
 
 /// A 7B model in 16 bits with two task vectors, roughly.
 const COMFORTABLE: u64 = 48_000_000_000;
@@ -78,10 +79,9 @@ fn memory() -> Finding {
             "see with the system's own tools that some GB are free",
         );
     };
-    let limit = cgroup_limit().filter(|l| *l < total);
-    let free = limit.map_or(free, |l| free.min(l));
-    let limited =
-        limit.map_or_else(String::new, |l| format!(", this group of processes may use {}", size(l)));
+    let tightest = memory::free().filter(|found| found.limit != Limit::Machine && found.bytes < free);
+    let free = tightest.map_or(free, |found| found.bytes);
+    let limited = tightest.map_or_else(String::new, |found| format!(", by {}", found.limit.words()));
     let found = format!("{} free of {}{limited}", size(free), size(total));
     if free < ENOUGH {
         Finding::gap("memory", found, "end other programs: even the zoo wants 1.5 GB")
@@ -104,11 +104,4 @@ fn meminfo() -> Option<(u64, u64)> {
         line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
     };
     Some((of("MemTotal:")?, of("MemAvailable:")?))
-}
-
-/// The memory limit of this process's control group, if there is one.
-fn cgroup_limit() -> Option<u64> {
-    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .into_iter()
-        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse().ok())
 }

@@ -9,7 +9,6 @@
 
 pub(in crate::lm) mod attention;
 pub(in crate::lm) mod cache;
-mod free_memory;
 pub(in crate::lm) mod matmul;
 pub(in crate::lm) mod matrix;
 mod rowwise;
@@ -160,7 +159,7 @@ impl Backend for Cpu {
     }
 
     fn free_bytes(&self) -> Option<usize> {
-        free_memory::free_memory()
+        crate::memory::free().and_then(|free| usize::try_from(free.bytes).ok())
     }
 
     fn embed(&self, table: &Table, ids: &[u32], out: &mut Rows) -> Result<(), LmError> {
