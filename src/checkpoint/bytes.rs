@@ -57,6 +57,14 @@ impl Bytes {
         }
     }
 
+    /// Bytes that lie in memory for as long as this exists; 0 for a file.
+    pub(super) fn held(&self) -> u64 {
+        match self {
+            Self::Mapped(_) | Self::Embedded(_) => 0,
+            Self::Owned(bytes) => bytes.len() as u64,
+        }
+    }
+
     /// Length and modification time: files with different content almost certainly differ in one of them.
     pub(super) fn stamp(&self) -> String {
         let changed = match self {

@@ -135,6 +135,31 @@ impl Checkpoint {
         TensorView { dtype: entry.dtype, shape: &entry.shape, data }
     }
 
+    /// Bytes that this checkpoint holds in memory rather than in mapped files: tensors that were made here.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        let shards: u64 = self.shards.iter().map(Bytes::held).sum();
+        shards + self.changed_tensors().filter(|(_, made)| *made).map(|(bytes, _)| bytes).sum::<u64>()
+    }
+
+    /// Bytes of tensors that an adapter changes and that are not computed yet. They stay in memory once they are read.
+    #[must_use]
+    pub fn bytes_to_adapt(&self) -> u64 {
+        self.changed_tensors().filter(|(_, made)| !*made).map(|(bytes, _)| bytes).sum()
+    }
+
+    /// Bytes of each tensor that an adapter changes, and whether its values are computed.
+    fn changed_tensors(&self) -> impl Iterator<Item = (u64, bool)> {
+        let vision = self.vision.iter().flat_map(|part| part.tensors.values());
+        self.tensors.values().chain(vision).filter_map(|held| match held {
+            Held::Stored(_) => None,
+            Held::Adapted { base: (_, entry), made, .. } => {
+                let count = entry.shape.iter().product::<usize>();
+                Some(((count * entry.dtype.size()) as u64, made.get().is_some()))
+            }
+        })
+    }
+
     /// Type and shape of a tensor. Unlike [`Weights::tensor`], this does not compute the values of an adapted tensor.
     #[must_use]
     pub fn extent(&self, name: &str) -> Option<(Dtype, &[usize])> {

@@ -18,6 +18,7 @@ pub mod fingerprints;
 mod judge;
 mod loaded_models;
 mod loaded_tasks;
+mod memory_plan;
 mod model_sources;
 #[cfg(any(feature = "cuda", test))]
 mod on_device;
@@ -35,6 +36,7 @@ pub use crate::lm::Precision;
 pub use candidate_model::{CandidateModel, is_settled};
 pub use evaluator::{EvalRequest, Evaluator};
 pub use model_sources::ModelSources;
+pub use memory_plan::{Asked, Instead, Load, MemoryPlan};
 pub use path_models::PathModels;
 pub use score::{Answer, Answers, Cost, FITNESS_MAX, ImageRef, Score, SplitScore, TaskScore};
 pub use task_runner::{ModelAnswer, TaskQuestions, TaskRunner};

@@ -243,7 +243,7 @@ impl TaskRunner {
                  or eos_token_id to its config.json"
             ))
         };
-        let prompt = self.text(task, question)?;
+        let prompt = prompt_text(&self.reader, task, question)?;
         if let Some(images) = images {
             return self.continuations_of_pictures(task, question, &prompt, images);
         }
@@ -284,33 +284,6 @@ impl TaskRunner {
         Ok(self.reader.image_prompt(text, chat, &rows)?)
     }
 
-    /// A question's prompt. It goes through the model's chat template if the task says so: examples become earlier
-    /// turns, and the description begins the first turn.
-    fn text(&self, task: &Task, question: &Question) -> anyhow::Result<String> {
-        if !task.chat {
-            return task.prompt(question).map_err(BadInput::error);
-        }
-        let template = match self.reader.chat() {
-            Ok(Some(template)) => template,
-            Ok(None) => {
-                return Err(BadInput::error(format!(
-                    "the task {} asks for the model's chat template and the model has none: take `chat` \
-                     out of the task, or put a chat_template.jinja beside the model",
-                    task.name
-                )));
-            }
-            Err(why) => return Err(BadInput::error(why)),
-        };
-        let mut messages = Vec::new();
-        for example in task.examples(question) {
-            messages.push(Message::new("user", &example.prompt));
-            messages.push(Message::new("assistant", &example.answer));
-        }
-        messages.push(Message::new("user", task.ask(question).map_err(BadInput::error)?));
-        messages[0].content.insert_str(0, &task.description);
-        template.render(&messages, true).map_err(BadInput::error)
-    }
-
     fn prompt(
         &mut self,
         questions: &TaskQuestions<'_>,
@@ -322,7 +295,7 @@ impl TaskRunner {
         if let Some(prompt) = self.prompts.get(&key) {
             return Ok(prompt.clone());
         }
-        let text = self.text(task, &task.questions(split)[index])?;
+        let text = prompt_text(&self.reader, task, &task.questions(split)[index])?;
         let prompt = if let Some(images) = questions.images.get(&(split, index)) {
             self.picture_ids(task, &text, images)?
         } else if task.chat || task.encode == Encode::Apart {
@@ -333,6 +306,33 @@ impl TaskRunner {
         self.prompts.insert(key, prompt.clone());
         Ok(prompt)
     }
+}
+
+/// A question's prompt. It goes through the model's chat template if the task says so: examples become earlier
+/// turns, and the description begins the first turn.
+pub(super) fn prompt_text(reader: &Reader, task: &Task, question: &Question) -> anyhow::Result<String> {
+    if !task.chat {
+        return task.prompt(question).map_err(BadInput::error);
+    }
+    let template = match reader.chat() {
+        Ok(Some(template)) => template,
+        Ok(None) => {
+            return Err(BadInput::error(format!(
+                "the task {} asks for the model's chat template and the model has none: take `chat` \
+                 out of the task, or put a chat_template.jinja beside the model",
+                task.name
+            )));
+        }
+        Err(why) => return Err(BadInput::error(why)),
+    };
+    let mut messages = Vec::new();
+    for example in task.examples(question) {
+        messages.push(Message::new("user", &example.prompt));
+        messages.push(Message::new("assistant", &example.answer));
+    }
+    messages.push(Message::new("user", task.ask(question).map_err(BadInput::error)?));
+    messages[0].content.insert_str(0, &task.description);
+    template.render(&messages, true).map_err(BadInput::error)
 }
 
 /// A prompt with pictures, which is not shortened: its beginning may be a picture.

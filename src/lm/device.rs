@@ -69,6 +69,18 @@ impl Device {
         }
     }
 
+    /// Free bytes of its own memory; `None` if it uses the machine's.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Cpu | Self::CpuBf16 | Self::Reference => None,
+            #[cfg(feature = "cuda")]
+            Self::Cuda(card) => crate::gpu::Driver::free(card).ok().map(|bytes| bytes as u64),
+            #[cfg(test)]
+            Self::Emulated(card) => crate::gpu::Driver::free(card).ok().map(|bytes| bytes as u64),
+        }
+    }
+
     /// Number format of weights and activations on it.
     #[must_use]
     pub fn dtype(&self) -> &'static str {

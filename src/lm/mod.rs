@@ -25,6 +25,7 @@ mod decoding;
 mod device;
 mod engine;
 mod error;
+mod footprint;
 mod image_rows;
 #[cfg(any(feature = "cuda", test))]
 mod made_on_device;
@@ -45,6 +46,7 @@ pub use decoding::{
 };
 pub use device::{Device, Picked, Precision, pick};
 pub use error::LmError;
+pub use footprint::{SequenceBytes, Sequences, WeightBytes, sequence_bytes, weight_bytes};
 pub use image_rows::{ImageFeatures, ImageRows};
 #[cfg(any(feature = "cuda", test))]
 pub(crate) use model::MakeTensor;

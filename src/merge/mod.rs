@@ -16,6 +16,7 @@ mod distance;
 mod error;
 mod export;
 mod fold_scales;
+mod footprint;
 mod kernels;
 mod merged;
 mod methods;
@@ -38,6 +39,7 @@ pub use export::{
     read_size, write_checkpoint,
 };
 pub use fold_scales::{FoldStep, Folded, Folding, fold_scales};
+pub use footprint::Footprint;
 pub use merged::{MergeStats, Merged};
 pub use plan::Pool;
 pub use vocab::with_template;

@@ -31,6 +31,11 @@ enum State {
 }
 
 impl MaskTable {
+    /// Bytes of the sums of a task vector of `n` elements, once they are made.
+    pub(crate) const fn bytes(n: usize) -> usize {
+        if n <= MAX_WITHOUT_TABLE { 0 } else { (DENSITIES + 1) * size_of::<f32>() }
+    }
+
     /// Σ|δ| of all elements, and of the elements whose number is below `below`. `None` at the first call with a key, or
     /// if the tensor is so small that summing again is as easy.
     pub(crate) fn get(

@@ -15,6 +15,7 @@ use super::block::BLOCK_LEN;
 use super::dispatch::for_every_width;
 use super::selection::{Cut, magnitude};
 use super::task_vector::TaskVector;
+use crate::checkpoint::Dtype;
 
 /// Tensors with at most this many elements store their full sort order instead of a histogram.
 pub(super) const MAX_SORTED: usize = 1 << 16;
@@ -23,6 +24,10 @@ pub(super) const MAX_SORTED: usize = 1 << 16;
 pub(super) const PIECE_LEN: usize = 31 * BLOCK_LEN;
 /// 8 bits of exponent and the first 7 of the mantissa.
 const BINS: usize = 1 << 15;
+
+/// Bins from the least to the greatest magnitude of a piece of a bfloat16 task vector. Normal weights (deviation .02)
+/// give 1,420 if the source is the base with noise of .001, 1,240 with .0002, and 1,730 if it is another draw.
+const USUAL_BINS: usize = 1450;
 
 /// Made once per task vector; answers any density.
 pub(crate) enum Trim {
@@ -88,6 +93,16 @@ impl Trim {
             *n = sum;
         }
         Self::Histogram(Histogram { all, pieces })
+    }
+
+    /// Bytes of what a fine-tune's task vector of `n` elements needs, about. Independent models need a fifth more, small
+    /// changes less.
+    pub(crate) fn usual_bytes(n: usize, work: Dtype) -> usize {
+        if n <= MAX_SORTED {
+            return n * size_of::<u32>();
+        }
+        let bins = if work == Dtype::F32 { 2 * USUAL_BINS } else { USUAL_BINS };
+        bins * (n.div_ceil(PIECE_LEN) * size_of::<u16>() + size_of::<usize>())
     }
 
     /// The cut that keeps exactly `k` elements, 1 ≤ k ≤ n. If zeros would be among them, the cut keeps all elements:
@@ -216,7 +231,7 @@ pub(crate) fn piece_range(piece: usize, n: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Dtype, TensorView};
+    use crate::checkpoint::TensorView;
     use crate::merge::kernels::round;
 
     /// The elements that a stable descending sort would keep.

@@ -266,6 +266,12 @@ impl Pool {
         }
     }
 
+    /// The type in which an input is stored.
+    pub(crate) fn type_of(&self, input: &PlannedInput) -> Option<Dtype> {
+        let model = &self.models[input.model];
+        model.extent(stored_name(model, &input.tensor)).map(|(dtype, _)| dtype)
+    }
+
     /// The name under which the model stores an input: a tied LM head is its embeddings.
     pub(crate) fn stored_name<'f>(&self, input: &'f PlannedInput) -> &'f str {
         stored_name(&self.models[input.model], &input.tensor)

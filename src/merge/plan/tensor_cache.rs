@@ -34,6 +34,11 @@ impl TensorCache {
         }
     }
 
+    /// Whether it keeps orders for the next candidate.
+    pub(crate) const fn remembers(&self) -> bool {
+        self.remembers
+    }
+
     /// The exponents of all models together; `None` if they are not known yet, or if a model does not store the tensor
     /// as bfloat16.
     pub(crate) fn exponents(&self) -> Option<ExponentRange> {

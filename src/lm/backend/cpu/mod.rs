@@ -11,6 +11,7 @@ pub(in crate::lm) mod attention;
 pub(in crate::lm) mod cache;
 pub(in crate::lm) mod matmul;
 pub(in crate::lm) mod matrix;
+pub(in crate::lm) mod packed;
 mod rowwise;
 pub(in crate::lm) mod simd;
 

@@ -50,6 +50,11 @@ struct Scratch<D: Driver> {
     narrow: WordBuffer<D>,
 }
 
+/// Bytes of the keys and values of one sequence of `capacity` tokens; `number` is the size of a number in bytes.
+pub(in crate::lm) fn cache_bytes(shape: &DecoderShape, number: usize, steps: usize, capacity: usize) -> usize {
+    cache::sequence_bytes(AttentionShape::of(shape), number, steps, capacity)
+}
+
 /// Converts a card's failure to an error of this room.
 fn fault(fault: Fault) -> LmError {
     match fault {

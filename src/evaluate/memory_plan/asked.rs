@@ -1,0 +1,55 @@
+//! How many sequences the questions of tasks are, and how long the longest is. Tasks, their asked questions and what
+//! reads text come in; [`Asked`] goes out.
+
+use super::Asked;
+use crate::checkpoint::VisionConfig;
+use crate::evaluate::task_runner::prompt_text;
+use crate::evaluate::types::SplitQuestions;
+use crate::lm::{Reader, Sequences};
+use crate::task::{Decoding, Kind, Question, Task};
+
+/// The longest texts that are read as tokens, to find the longest sequence.
+const LONGEST: usize = 4;
+
+/// What some questions ask of a decoder at once: each task's are a batch, so the task with the most tokens counts. A
+/// question whose prompt cannot be made is passed over: asking it will say why.
+pub fn of_questions(
+    reader: &Reader,
+    vision: Option<&VisionConfig>,
+    asked: &[(&Task, Vec<SplitQuestions>)],
+    (decoding, threads): (Option<Decoding>, usize),
+) -> Asked {
+    let mut out = Asked {
+        sequences: Sequences { prompts: 1, tokens: 1, threads, beams: 1, scored: false },
+        pictures: false,
+    };
+    let tokens = |text: &str| reader.tokenizer.ids(text, true).map_or(text.len() / 2, |ids| ids.len());
+    for (task, ask) in asked {
+        let questions: Vec<&Question> =
+            ask.iter().flat_map(|a| a.questions.iter().map(move |i| &task.questions(a.split)[*i])).collect();
+        let scored = task.kind != Kind::Generate;
+        let mut texts: Vec<(&Question, String)> = questions
+            .iter()
+            .filter_map(|question| {
+                let mut text = prompt_text(reader, task, question).ok()?;
+                text.push_str(question.choices.iter().max_by_key(|c| c.len()).map_or("", |c| c.as_str()));
+                Some((*question, text))
+            })
+            .collect();
+        texts.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
+        let length = |(question, text): &(&Question, String)| {
+            let pictures = task.images(question).count() * vision.map_or(0, VisionConfig::positions);
+            out.pictures |= pictures > 0;
+            let answer = || task.most_tokens(question, |t| reader.tokenizer.ids(t, false).map(|ids| ids.len()));
+            tokens(text) + pictures + if scored { 0 } else { answer().unwrap_or(0) }
+        };
+        let longest = texts.iter().take(LONGEST).map(length).max().unwrap_or(1);
+        let beams = decoding.unwrap_or(task.decoding).num_beams.max(1);
+        let sequences = Sequences { prompts: questions.len().max(1), tokens: longest, threads, beams, scored };
+        let size = |s: &Sequences| s.prompts.min(256) * s.beams * s.tokens;
+        if size(&sequences) > size(&out.sequences) {
+            out.sequences = sequences;
+        }
+    }
+    out
+}
