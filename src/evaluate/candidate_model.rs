@@ -129,6 +129,12 @@ impl CandidateModel {
         vision_of(&self.pool, None)
     }
 
+    /// Whether a decoder is loaded; the next merge is then written over it.
+    #[must_use]
+    pub const fn is_loaded(&self) -> bool {
+        self.runner.is_some()
+    }
+
     /// Frees everything on the device.
     pub fn clear(&mut self) {
         self.runner = None;

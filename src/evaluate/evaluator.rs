@@ -8,15 +8,17 @@ use std::time::Instant;
 use anyhow::bail;
 
 use super::judge::judge;
-use super::loaded_models::{LoadedModels, Ready};
+use super::loaded_models::{LoadedModels, Ready, Wanted as WantedModels};
 use super::loaded_tasks::LoadedTasks;
+use super::memory_plan::{MemoryPlan, Workload, of_questions};
 use super::pictures::{Asked, Catalogue, FeatureStore, Wanted};
 use super::score::Cost;
 use super::task_list::{ListedTask, check_asked, listed, together};
 use super::task_runner::TaskQuestions;
 use super::types::{EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
+use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
-use crate::lm;
+use crate::lm::{self, Reader};
 use crate::task::{Decoding, NO_LANGUAGE, Question, Split};
 
 /// Evaluates requests and keeps the loaded models and tasks.
@@ -65,8 +67,10 @@ impl Evaluator {
     ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
         let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
         let lm::Picked { device, note } = self.models.device(setup)?.0;
+        let ask = whole_split(&tasks);
+        let asking = |files: &Checkpoint| asked(files, &tasks, &ask, (None, setup.threads));
         let mut facts = SetupFacts {
-            layers: self.models.open(setup, &device, progress)?,
+            layers: self.models.open(&WantedModels { setup, device: &device, asking: &asking, progress })?,
             device: device.name(),
             device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
@@ -92,6 +96,25 @@ impl Evaluator {
             facts.prints.extend(prints);
         }
         Ok((facts, tasks.iter().flat_map(|task| task.stored(&self.catalogue)).collect()))
+    }
+
+    /// What a request takes in memory. Models and tasks are opened, and no weights are read.
+    ///
+    /// # Errors
+    /// A model, recipe, task or question that is missing or cannot be used.
+    pub fn memory_plan(
+        &mut self,
+        request: &EvalRequest<'_>,
+        progress: &dyn Fn(Progress),
+    ) -> anyhow::Result<MemoryPlan> {
+        let EvalRequest { setup, ask, .. } = *request;
+        let splits: Vec<Split> = ask.iter().map(|a| a.split).collect();
+        let tasks = listed(setup, &splits, &mut self.tasks)?;
+        check_asked(&tasks, ask)?;
+        let device = self.models.device(setup)?.0.device;
+        let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
+        let wanted = WantedModels { setup, device: &device, asking: &asking, progress };
+        self.models.plan(&wanted, request.target)
     }
 
     /// Name of a setup's device.
@@ -126,8 +149,9 @@ impl Evaluator {
         if let (Some(note), true) = (note, new) {
             progress(Progress::Note(note));
         }
-        let Ready { runner, vision } =
-            self.models.runner(setup, request.target, with_pictures, &device, progress)?;
+        let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
+        let wanted = WantedModels { setup, device: &device, asking: &asking, progress };
+        let Ready { runner, vision } = self.models.runner(&wanted, request.target, with_pictures)?;
         let mut cost = Cost { merge_s: began.elapsed().as_secs_f64(), ..Cost::default() };
         if cancel.load(Ordering::Relaxed) {
             bail!("cancelled");
@@ -225,6 +249,24 @@ impl Evaluator {
         }
         Ok(questions.iter().any(|question| task.task.images(question).next().is_some()))
     }
+}
+
+/// What a model with these files is asked by some questions of tasks.
+fn asked(
+    files: &Checkpoint,
+    tasks: &[ListedTask<'_>],
+    ask: &[SplitQuestions],
+    how: (Option<Decoding>, usize),
+) -> anyhow::Result<Workload> {
+    let reader = Reader::of(files).map_err(BadInput::error)?;
+    let own: Vec<_> = tasks.iter().map(|listed| (&*listed.task, listed.own_of(ask))).collect();
+    Ok(of_questions(&reader, files.vision_config(), &own, how))
+}
+
+/// All training questions of the tasks: what most candidates of a session are asked.
+fn whole_split(tasks: &[ListedTask<'_>]) -> [SplitQuestions; 1] {
+    let count: usize = tasks.iter().map(|listed| listed.count.train).sum();
+    [SplitQuestions { split: Split::Train, questions: (0..count).collect() }]
 }
 
 /// The error for a model that takes no pictures.

@@ -3,6 +3,7 @@
 //! calls it.
 
 use super::candidate_model::CandidateModel;
+use super::memory_plan::{Load, MemoryPlan, Workload};
 use super::path_models::PathModels;
 use super::pictures::VisionPart;
 use super::pool_key::{PoolKey, covers};
@@ -36,6 +37,18 @@ pub(super) struct Ready<'a> {
     pub runner: &'a mut TaskRunner,
     /// What sees pictures for it.
     pub vision: Option<VisionPart<'a>>,
+}
+
+/// What a model is asked, which its tokenizer tells.
+pub(super) type Asking<'a> = &'a dyn Fn(&Checkpoint) -> anyhow::Result<Workload>;
+
+/// What a target is made ready on and for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub setup: &'a EvalSetup,
+    pub device: &'a Device,
+    pub asking: Asking<'a>,
+    pub progress: &'a dyn Fn(Progress),
 }
 
 /// Names of models, the recipes of those that are merged in memory, and the chat template.
@@ -72,57 +85,85 @@ impl LoadedModels {
         Ok((picked, true))
     }
 
-    /// Opens a setup's models, and counts their decoder blocks.
-    pub fn open(
-        &mut self,
-        setup: &EvalSetup,
-        device: &Device,
-        progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<usize> {
-        Ok(self.setup_pool(setup, device, None, progress)?.pool.layers())
+    /// Opens a setup's models, and counts their decoder blocks. Models whose merges do not fit into memory are refused
+    /// before they are read.
+    pub fn open(&mut self, wanted: &Wanted<'_>) -> anyhow::Result<usize> {
+        Ok(self.setup_pool(wanted, None)?.pool.layers())
+    }
+
+    /// What a target takes in memory. Its models are opened, and nothing is read.
+    pub fn plan(&self, wanted: &Wanted<'_>, target: &Target) -> anyhow::Result<MemoryPlan> {
+        let Wanted { setup, device, asking, progress } = *wanted;
+        let planned = |load: Load<'_>, files: &Checkpoint| load.plan_or_instead(device, &asking(files)?);
+        with_sources(setup, device, progress, |sources| match target {
+            Target::Model(model) => {
+                let model = sources.open(model)?;
+                planned(Load::Model(&model), &model)
+            }
+            Target::Recipe(recipe) if !recipe.path.is_empty() => {
+                let path = sources.path_models(recipe, &path_pool(setup))?;
+                let steps = path.steps(recipe)?;
+                let load = Load::Path { models: &path.checkpoints, steps: &steps, loaded: &[] };
+                planned(load, &path.checkpoints[path.file_giver()])
+            }
+            Target::Recipe(recipe) => {
+                let mut whole = Recipe::clone(recipe);
+                if covers(setup, recipe) {
+                    whole = whole_setup(setup, recipe.align.as_ref());
+                }
+                let pool = sources.pool(&whole, true)?;
+                let load = Load::of_pool(&pool, recipe)?;
+                planned(load, pool.file_giver())
+            }
+        })
+    }
+
+    /// Refuses what does not fit on the device. Other models are unloaded if that makes room.
+    fn admit(&mut self, wanted: &Wanted<'_>, load: &Load<'_>, files: &Checkpoint) -> anyhow::Result<()> {
+        let asked = (wanted.asking)(files)?;
+        if load.plan(wanted.device, &asked)?.fits() {
+            return Ok(());
+        }
+        (self.alone, self.path) = (None, None);
+        self.pools.iter_mut().for_each(|(_, candidate)| candidate.clear());
+        load.check(wanted.device, &asked)
     }
 
     /// A runner with the target's weights. If the questions have `pictures`, a text model of the setup sees with the
     /// vision part of the setup's VLM.
     pub fn runner(
         &mut self,
-        setup: &EvalSetup,
+        wanted: &Wanted<'_>,
         target: &Target,
         pictures: bool,
-        device: &Device,
-        progress: &dyn Fn(Progress),
     ) -> anyhow::Result<Ready<'_>> {
-        let lends = pictures && !setup.base.is_empty();
+        let lends = pictures && !wanted.setup.base.is_empty();
         match target {
             Target::Model(model) => {
                 if lends {
-                    self.setup_pool(setup, device, None, progress)?;
+                    self.setup_pool(wanted, None)?;
                 }
-                self.model_alone(setup, model, device, progress)
+                self.model_alone(wanted, model)
             }
             Target::Recipe(recipe) if !recipe.path.is_empty() => {
                 if lends {
-                    self.setup_pool(setup, device, None, progress)?;
+                    self.setup_pool(wanted, None)?;
                 }
-                self.path(setup, recipe, device, progress)
+                self.path(wanted, recipe)
             }
-            Target::Recipe(recipe) => self.merge(setup, recipe, device, progress),
+            Target::Recipe(recipe) => self.merge(wanted, recipe),
         }
     }
 
-    fn model_alone(
-        &mut self,
-        setup: &EvalSetup,
-        model: &str,
-        device: &Device,
-        progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<Ready<'_>> {
+    fn model_alone(&mut self, wanted: &Wanted<'_>, model: &str) -> anyhow::Result<Ready<'_>> {
+        let Wanted { setup, device, progress, .. } = *wanted;
         let same = |name: &str, made: &[Recipe]| name == model && made == setup.made;
         let kept = self.alone.take().filter(|(name, made, ..)| same(name, made));
         let (checkpoint, runner) = if let Some((.., checkpoint, runner)) = kept {
             (checkpoint, runner)
         } else {
             let checkpoint = with_sources(setup, device, progress, |sources| sources.open(model))?;
+            self.admit(wanted, &Load::Model(&checkpoint), &checkpoint)?;
             let runner = TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?;
             (checkpoint, runner)
         };
@@ -135,34 +176,30 @@ impl LoadedModels {
 
     /// A runner with a recipe's merge. The pool is the setup's models if the recipe needs no others; it then stays
     /// loaded for the next candidate. Else the pool is opened for this recipe.
-    fn merge(
-        &mut self,
-        setup: &EvalSetup,
-        recipe: &Recipe,
-        device: &Device,
-        progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<Ready<'_>> {
+    fn merge(&mut self, wanted: &Wanted<'_>, recipe: &Recipe) -> anyhow::Result<Ready<'_>> {
+        let Wanted { setup, device, progress, .. } = *wanted;
         let candidate = if covers(setup, recipe) {
-            self.setup_pool(setup, device, recipe.align.as_ref(), progress)?
+            self.setup_pool(wanted, recipe.align.as_ref())?
         } else {
-            self.pool(PoolKey::of_recipe(setup, recipe), || {
-                with_sources(setup, device, progress, |sources| sources.pool(recipe, true))
-            })?
+            let open = || with_sources(setup, device, progress, |sources| sources.pool(recipe, true));
+            self.pool(PoolKey::of_recipe(setup, recipe), open, &mut |_, pool| Ok(pool))?
         };
-        let (runner, vision) = candidate.prepare_with_vision(recipe, device, progress)?;
+        if !candidate.is_loaded() {
+            let (key, candidate) = self.pools.remove(0);
+            let pool = &candidate.pool;
+            let fits =
+                Load::of_pool(pool, recipe).and_then(|load| self.admit(wanted, &load, pool.file_giver()));
+            self.pools.insert(0, (key, candidate));
+            fits?;
+        }
+        let (runner, vision) = self.pools[0].1.prepare_with_vision(recipe, device, progress)?;
         Ok(Ready { runner, vision })
     }
 
     /// A runner on a recipe's path. Another path over the same models loads only layers that no earlier path used.
-    fn path(
-        &mut self,
-        setup: &EvalSetup,
-        recipe: &Recipe,
-        device: &Device,
-        progress: &dyn Fn(Progress),
-    ) -> anyhow::Result<Ready<'_>> {
-        let mut pool = setup.sources.clone();
-        pool.extend((!setup.base.is_empty()).then(|| setup.base.clone()));
+    fn path(&mut self, wanted: &Wanted<'_>, recipe: &Recipe) -> anyhow::Result<Ready<'_>> {
+        let Wanted { setup, device, progress, .. } = *wanted;
+        let pool = path_pool(setup);
         let made = setup.made.iter().chain(&recipe.before).cloned().collect();
         let key = (PathModels::names(recipe, &pool), made, recipe.chat_template.clone());
         let kept = self.path.take().filter(|(known, ..)| *known == key);
@@ -172,6 +209,11 @@ impl LoadedModels {
             (with_sources(setup, device, progress, |sources| sources.path_models(recipe, &pool))?, None)
         };
         let steps = models.steps(recipe)?;
+        let loaded = runner.as_ref().map_or_else(Vec::new, |runner| runner.decoder.loaded_layers());
+        if steps.iter().any(|step| !loaded.contains(&(step.model, step.layer))) {
+            let load = Load::Path { models: &models.checkpoints, steps: &steps, loaded: &loaded };
+            self.admit(wanted, &load, &models.checkpoints[models.file_giver()])?;
+        }
         let runner = match runner {
             Some(mut runner) => {
                 models.redirect(&mut runner, &steps)?;
@@ -189,35 +231,48 @@ impl LoadedModels {
     /// The pool of a setup's models, first in the list.
     fn setup_pool(
         &mut self,
-        setup: &EvalSetup,
-        device: &Device,
+        wanted: &Wanted<'_>,
         align: Option<&Align>,
-        progress: &dyn Fn(Progress),
     ) -> anyhow::Result<&mut CandidateModel> {
-        self.pool(PoolKey::of_setup(setup, align), || {
-            // All models must have the same architecture, even if a candidate uses only some: checked before any merge.
-            let mut whole = Recipe::uniform(&setup.base, &setup.sources, Method::TaskArithmetic, 1.0);
-            whole.align = align.cloned();
-            let pool = with_sources(setup, device, progress, |sources| sources.pool(&whole, true))?;
+        let Wanted { setup, device, progress, .. } = *wanted;
+        // All models must have the same architecture, even if a candidate uses only some: checked before any merge.
+        let whole = whole_setup(setup, align);
+        let open = || with_sources(setup, device, progress, |sources| sources.pool(&whole, true));
+        self.pool(PoolKey::of_setup(setup, align), open, &mut |models, pool| {
+            models.admit(wanted, &Load::of_pool(&pool, &whole)?, pool.file_giver())?;
             pool.checked().map_err(BadInput::error)
         })
     }
 
-    /// Moves the pool with this key to the front of the list; `open` makes the pool if it is not loaded.
+    /// Moves the pool with this key to the front of the list. If it is not loaded, `open` makes the pool, and `check`
+    /// reads its models.
     fn pool(
         &mut self,
         key: PoolKey,
         open: impl FnOnce() -> anyhow::Result<Pool>,
+        check: &mut dyn FnMut(&mut Self, Pool) -> anyhow::Result<Pool>,
     ) -> anyhow::Result<&mut CandidateModel> {
         if let Some(place) = self.pools.iter().position(|(known, _)| *known == key) {
             self.pools[..=place].rotate_right(1);
             self.pools[1..].iter_mut().for_each(|(_, other)| other.make_room());
         } else {
             self.pools.truncate(1);
-            let pool = open()?;
+            let pool = check(self, open()?)?;
             self.pools.iter_mut().for_each(|(_, other)| other.make_room());
             self.pools.insert(0, (key, CandidateModel::new(pool)));
         }
         Ok(&mut self.pools[0].1)
     }
+}
+
+/// A merge of all models of a setup.
+fn whole_setup(setup: &EvalSetup, align: Option<&Align>) -> Recipe {
+    let whole = Recipe::uniform(&setup.base, &setup.sources, Method::TaskArithmetic, 1.0);
+    Recipe { align: align.cloned(), ..whole }
+}
+
+/// The models that other paths of a setup may use.
+fn path_pool(setup: &EvalSetup) -> Vec<String> {
+    let base = (!setup.base.is_empty()).then(|| setup.base.clone());
+    setup.sources.iter().cloned().chain(base).collect()
 }

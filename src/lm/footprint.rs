@@ -222,7 +222,8 @@ fn sequences<B: Backend>(
         (fastest(B::DEFAULT_BATCH.min(prompts.div_ceil(threads) * beams)).max(beams), beams)
     };
     // The widest activations of a forward pass over prompts, and the logits of the batch.
-    let width = 5 * shape.hidden + shape.queries().total() + 2 * shape.keys().total() + 3 * shape.intermediate;
+    let width =
+        5 * shape.hidden + shape.queries().total() + 2 * shape.keys().total() + 3 * shape.intermediate;
     let of = |slots: usize| {
         let rows = PROMPT_ROWS.max(slots) * width * number + slots * shape.vocab * size_of::<f32>();
         (threads * (slots * cache + rows)) as u64

@@ -70,6 +70,12 @@ impl Decoder {
         with_model!(&mut self.engine, model => model.set_path(models, steps))
     }
 
+    /// The model and the layer of each block in memory. A path over other layers has to load them.
+    #[must_use]
+    pub fn loaded_layers(&self) -> Vec<(usize, usize)> {
+        with_model!(&self.engine, model => model.blocks.iter().map(|b| (b.model, b.layer)).collect())
+    }
+
     /// The current path.
     #[must_use]
     pub fn path(&self) -> Vec<PathStep> {

@@ -1,7 +1,7 @@
 //! How many sequences the questions of tasks are, and how long the longest is. Tasks, their asked questions and what
-//! reads text come in; [`Asked`] goes out.
+//! reads text come in; [`Workload`] goes out.
 
-use super::Asked;
+use super::Workload;
 use crate::checkpoint::VisionConfig;
 use crate::evaluate::task_runner::prompt_text;
 use crate::evaluate::types::SplitQuestions;
@@ -18,8 +18,8 @@ pub fn of_questions(
     vision: Option<&VisionConfig>,
     asked: &[(&Task, Vec<SplitQuestions>)],
     (decoding, threads): (Option<Decoding>, usize),
-) -> Asked {
-    let mut out = Asked {
+) -> Workload {
+    let mut out = Workload {
         sequences: Sequences { prompts: 1, tokens: 1, threads, beams: 1, scored: false },
         pictures: false,
     };
@@ -40,12 +40,14 @@ pub fn of_questions(
         let length = |(question, text): &(&Question, String)| {
             let pictures = task.images(question).count() * vision.map_or(0, VisionConfig::positions);
             out.pictures |= pictures > 0;
-            let answer = || task.most_tokens(question, |t| reader.tokenizer.ids(t, false).map(|ids| ids.len()));
+            let answer =
+                || task.most_tokens(question, |t| reader.tokenizer.ids(t, false).map(|ids| ids.len()));
             tokens(text) + pictures + if scored { 0 } else { answer().unwrap_or(0) }
         };
         let longest = texts.iter().take(LONGEST).map(length).max().unwrap_or(1);
         let beams = decoding.unwrap_or(task.decoding).num_beams.max(1);
-        let sequences = Sequences { prompts: questions.len().max(1), tokens: longest, threads, beams, scored };
+        let sequences =
+            Sequences { prompts: questions.len().max(1), tokens: longest, threads, beams, scored };
         let size = |s: &Sequences| s.prompts.min(256) * s.beams * s.tokens;
         if size(&sequences) > size(&out.sequences) {
             out.sequences = sequences;

@@ -17,7 +17,7 @@ mod refusal;
 use serde::{Deserialize, Serialize};
 
 pub(super) use asked::of_questions;
-pub use needs::{Asked, Load};
+pub use needs::{Load, Workload};
 
 use crate::memory::size;
 

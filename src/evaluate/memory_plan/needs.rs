@@ -7,7 +7,8 @@ use crate::checkpoint::{Checkpoint, Dtype};
 use crate::error::BadInput;
 use crate::lm::{self, Device, LmError, PathStep, Sequences};
 use crate::memory;
-use crate::merge::Footprint;
+use crate::merge::{Footprint, Pool};
+use crate::recipe::Recipe;
 
 /// The program itself with its threads and the libraries, measured with the zoo.
 const PROGRAM: u64 = 24_000_000;
@@ -21,7 +22,7 @@ const SHARE: f64 = 0.85;
 
 /// What a target is asked at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Workload {
     pub sequences: Sequences,
     /// Whether pictures are shown, so that the vision part is loaded.
     pub pictures: bool,
@@ -35,6 +36,17 @@ pub enum Load<'a> {
     Merge { models: Vec<&'a Checkpoint>, footprint: Box<Footprint> },
     /// A path. Blocks in `loaded` (model, layer) are there already, with the ends if there are any.
     Path { models: &'a [Checkpoint], steps: &'a [PathStep], loaded: &'a [(usize, usize)] },
+}
+
+impl<'a> Load<'a> {
+    /// A merge of a recipe over a pool.
+    ///
+    /// # Errors
+    /// A recipe that cannot be merged from the pool.
+    pub fn of_pool(pool: &'a Pool, recipe: &Recipe) -> anyhow::Result<Self> {
+        let footprint = Box::new(pool.footprint(recipe).map_err(BadInput::error)?);
+        Ok(Self::Merge { models: pool.models().iter().collect(), footprint })
+    }
 }
 
 impl Load<'_> {
@@ -83,7 +95,7 @@ impl Load<'_> {
     ///
     /// # Errors
     /// A config that no decoder can run.
-    pub fn plan(&self, device: &Device, asked: &Asked) -> anyhow::Result<MemoryPlan> {
+    pub fn plan(&self, device: &Device, asked: &Workload) -> anyhow::Result<MemoryPlan> {
         let (weights, steps) = self.weights(device).map_err(BadInput::error)?;
         let models = self.models();
         let Some(first) = models.first() else { return Ok(MemoryPlan::default()) };

@@ -1,6 +1,6 @@
 //! Refuses what does not fit, in one sentence with the figures and what would fit instead.
 
-use super::{Asked, Instead, Load, MemoryPlan};
+use super::{Instead, Load, MemoryPlan, Workload};
 use crate::error::BadInput;
 use crate::lm::{self, Device, Precision};
 use crate::memory::size;
@@ -11,7 +11,7 @@ impl Load<'_> {
     ///
     /// # Errors
     /// A config that no decoder can run.
-    pub fn plan_or_instead(&self, device: &Device, asked: &Asked) -> anyhow::Result<MemoryPlan> {
+    pub fn plan_or_instead(&self, device: &Device, asked: &Workload) -> anyhow::Result<MemoryPlan> {
         let mut plan = self.plan(device, asked)?;
         if !plan.fits() {
             plan.instead = self.instead(device, asked, &plan);
@@ -23,25 +23,26 @@ impl Load<'_> {
     ///
     /// # Errors
     /// The sentence, as bad input.
-    pub fn check(&self, device: &Device, asked: &Asked) -> anyhow::Result<()> {
+    pub fn check(&self, device: &Device, asked: &Workload) -> anyhow::Result<()> {
         let plan = self.plan_or_instead(device, asked)?;
         plan.refusal().map_or(Ok(()), |sentence| Err(BadInput::error(sentence)))
     }
 
     /// What would fit where this plan does not: another precision, another device, fewer sources, shorter sequences.
-    fn instead(&self, device: &Device, asked: &Asked, plan: &MemoryPlan) -> Vec<Instead> {
+    fn instead(&self, device: &Device, asked: &Workload, plan: &MemoryPlan) -> Vec<Instead> {
         let other = |what: &str, device: Result<lm::Picked, lm::LmError>| {
             let found = self.plan(&device.ok()?.device, asked).ok()?;
             found.fits().then(|| Instead { what: what.to_owned(), bytes: found.least })
         };
-        let narrow = || other("--precision bf16", lm::pick("cpu", Some(Precision::Bf16)));
-        let card = || other("--device cuda", lm::pick("cuda", None));
-        let found = match device {
-            Device::Cpu => [narrow(), card()],
-            Device::CpuBf16 => [card(), None],
-            _ => [other("--device cpu", lm::pick("cpu", None)), None],
-        };
-        let mut out: Vec<Instead> = found.into_iter().flatten().collect();
+        let mut out = Vec::new();
+        if matches!(device, Device::Cpu) {
+            out.extend(other("--precision bf16", lm::pick("cpu", Some(Precision::Bf16))));
+        }
+        if device.free_bytes().is_none() {
+            out.extend(other("--device cuda", lm::pick("cuda", None)));
+        } else {
+            out.extend(other("--device cpu", lm::pick("cpu", None)));
+        }
         out.extend(self.fewer_sources(plan));
         out.extend(shorter(plan));
         out

@@ -219,6 +219,12 @@ impl Pool {
         &self.models[0]
     }
 
+    /// All models, the base first, if there is one.
+    #[must_use]
+    pub fn models(&self) -> &[Checkpoint] {
+        &self.models
+    }
+
     /// The sources, in the order in which they were opened.
     #[must_use]
     pub fn sources(&self) -> &[Checkpoint] {

@@ -51,7 +51,12 @@ struct Scratch<D: Driver> {
 }
 
 /// Bytes of the keys and values of one sequence of `capacity` tokens; `number` is the size of a number in bytes.
-pub(in crate::lm) fn cache_bytes(shape: &DecoderShape, number: usize, steps: usize, capacity: usize) -> usize {
+pub(in crate::lm) fn cache_bytes(
+    shape: &DecoderShape,
+    number: usize,
+    steps: usize,
+    capacity: usize,
+) -> usize {
     cache::sequence_bytes(AttentionShape::of(shape), number, steps, capacity)
 }
 
