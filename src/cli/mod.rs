@@ -39,6 +39,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::evaluate::Precision;
 use crate::session::Home;
 use crate::session::journal::Reader;
+use crate::session::plan::Card;
 use decoding::DecodingArgs;
 use device::{DeviceArgs, precision};
 use face::{FACE, open};
@@ -295,6 +296,15 @@ pub struct Evolve {
     /// Pass over unknown keys of the recipe that the search starts from
     #[arg(long)]
     pub lenient: bool,
+    /// Say what the session would read, ask and store, and start nothing
+    #[arg(long, conflicts_with_all = ["extend", "resume"])]
+    pub dry_run: bool,
+    /// With --dry-run: time two candidates, on N questions each, or on as many as take a moment
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, requires = "dry_run")]
+    pub measure: Option<Option<usize>>,
+    /// With --dry-run: an estimate for a card that is not here, by its data sheet (h100, a100, rtx4090, ...)
+    #[arg(long, value_name = "CARD", requires = "dry_run", value_parser = evolve::card())]
+    pub for_card: Option<&'static Card>,
     /// JSON lines on stdout, one event each
     #[arg(long)]
     pub json: bool,

@@ -24,7 +24,7 @@ use crate::task::{Decoding, NO_LANGUAGE, Question, Split};
 /// Evaluates requests and keeps the loaded models and tasks.
 #[derive(Default)]
 pub struct Evaluator {
-    tasks: LoadedTasks,
+    pub(super) tasks: LoadedTasks,
     models: LoadedModels,
     catalogue: Catalogue,
     features: FeatureStore,
@@ -123,6 +123,15 @@ impl Evaluator {
     /// The machine has no such device.
     pub fn device_name(&mut self, setup: &EvalSetup) -> anyhow::Result<String> {
         Ok(self.models.device(setup)?.0.device.name())
+    }
+
+    /// Name of a setup's device, and the type in which a decoder computes there.
+    ///
+    /// # Errors
+    /// The machine has no such device.
+    pub(super) fn device_of(&mut self, setup: &EvalSetup) -> anyhow::Result<(String, String)> {
+        let device = self.models.device(setup)?.0.device;
+        Ok((device.name(), device.dtype().to_owned()))
     }
 
     /// Runs a target on questions and judges the answers, one split after another.

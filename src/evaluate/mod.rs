@@ -25,6 +25,7 @@ mod on_device;
 pub mod path_export;
 mod path_models;
 mod pictures;
+pub mod plan;
 mod pool_key;
 mod score;
 mod setup_sources;

@@ -10,6 +10,7 @@ pub mod home;
 pub mod job;
 pub mod journal;
 pub mod json_line;
+pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod resume_check;

@@ -14,7 +14,7 @@ pub(in crate::checkpoint) struct Format {
     /// File name of the index of weights in several files.
     pub(in crate::checkpoint) index: &'static str,
     /// Extension of its files.
-    extension: &'static str,
+    pub(in crate::checkpoint) extension: &'static str,
     /// Reads the header of a whole file; the name is for errors.
     read_header: fn(&[u8], &str) -> Result<Header, CheckpointError>,
 }

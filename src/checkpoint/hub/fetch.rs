@@ -81,6 +81,57 @@ pub(in crate::checkpoint) fn fetch_adapter(
     Ok(config.parent().map(Path::to_path_buf).unwrap_or_default())
 }
 
+/// Bytes of the files that a model's or an adapter's repository holds and the cache does not, as the hub says.
+///
+/// # Errors
+/// The hub may not be asked, does not answer, or does not know the repository.
+pub(in crate::checkpoint) fn missing_bytes(id: &HubId) -> Result<u64, CheckpointError> {
+    let mut quiet = |_: &str, _, _| ();
+    let hub = Hub::ask(id, &mut quiet)?;
+    let failed = |why: &dyn std::fmt::Display| hub.failed(printable(&why.to_string()));
+    let mut answer = hub.repo.info_request().query("blobs", "true").call().map_err(|e| failed(&e))?;
+    let text = answer.body_mut().read_to_string().map_err(|e| failed(&e))?;
+    let sizes: Sizes = serde_json::from_str(&text).map_err(|e| failed(&e))?;
+    let folder = id.snapshot(&hub.cache);
+    let missing = |file: &&FileSize| !folder.as_ref().is_some_and(|f| f.join(&file.rfilename).exists());
+    let wanted = wanted(&hub.names);
+    let files = sizes.siblings.iter().filter(|file| wanted(&file.rfilename)).filter(missing);
+    Ok(files.fold(0, |sum: u64, file| sum.saturating_add(file.size.unwrap_or(0))))
+}
+
+/// Whether a download takes a file of a repository that holds `names`: the small files, and the weights in the first
+/// format that is there.
+fn wanted(names: &BTreeSet<String>) -> impl Fn(&str) -> bool + '_ {
+    let adapter = adapter::weights_in(|name| names.contains(name)).filter(|_| names.contains(CONFIG));
+    let format = FORMATS.iter().find(|f| names.contains(f.single) || names.contains(f.index));
+    move |name| {
+        if let Some(weights) = adapter {
+            return name == weights || name == CONFIG;
+        }
+        let is_weights = match format {
+            Some(format) if names.contains(format.single) => name == format.single,
+            Some(format) => {
+                let end = name.rsplit_once('.').map(|(_, end)| end);
+                name == format.index || !name.contains('/') && end == Some(format.extension)
+            }
+            None => false,
+        };
+        is_weights || companions::is_one(name)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Sizes {
+    siblings: Vec<FileSize>,
+}
+
+#[derive(serde::Deserialize)]
+struct FileSize {
+    rfilename: String,
+    #[serde(default)]
+    size: Option<u64>,
+}
+
 /// One revision of a repository on the hub.
 struct Hub<'a> {
     id: &'a HubId,

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::home;
 use crate::error::BadInput;
-use crate::evaluate::Precision;
+use crate::evaluate::{EvalSetup, Precision};
 use crate::limits::{self, shown};
 use crate::search::AnySpace;
 use crate::toml_text;
@@ -163,6 +163,17 @@ impl Config {
     #[must_use]
     pub fn grid(&self) -> Vec<Vec<f64>> {
         self.baselines.points(self.pool.sources.len())
+    }
+
+    /// The models and the tasks, as an evaluation takes them.
+    #[must_use]
+    pub fn setup(&self) -> EvalSetup {
+        EvalSetup {
+            base: self.pool.base.clone(),
+            sources: self.pool.sources.clone(),
+            precision: self.precision,
+            ..EvalSetup::of_tasks(self.task.specs(), &self.device, self.threads)
+        }
     }
 
     /// The search space for models of `layers` decoder blocks.

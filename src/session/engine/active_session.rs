@@ -49,7 +49,7 @@ impl ActiveSession {
             let start = evolve::warm_start(home, config, &config.any_space(facts.layers)?)?;
             let found = Begin {
                 start,
-                overlap: checked_overlap(config, questions)?,
+                overlap: evolve::checked_overlap(config, questions)?,
                 languages: facts.languages.clone(),
             };
             *begin = Some(Box::new(found)).filter(|b| **b != Begin::default());
@@ -135,7 +135,7 @@ impl ActiveSession {
         let state = self.state();
         let (made, prints) = (state.made(), self.prints.clone());
         let session = std::path::absolute(self.journal.folder()).ok();
-        EvalSetup { made, prints, session, earlier: state.languages.is_empty(), ..setup(self.run.config()) }
+        EvalSetup { made, prints, session, earlier: state.languages.is_empty(), ..self.run.config().setup() }
     }
 
     pub fn state(&self) -> &SessionState {
@@ -235,29 +235,6 @@ impl ActiveSession {
             memory_bytes,
             device: device.to_owned(),
         }
-    }
-}
-
-/// Counts the held-out questions that are also training questions. It is an error if the config does not allow them.
-fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Result<u64> {
-    let (count, first) = evolve::overlap(questions);
-    let allowed = config.task.0.iter().any(|t| t.overlap);
-    match first.filter(|_| !allowed) {
-        None => Ok(count),
-        Some(first) => Err(BadInput::error(format!(
-            "{count} of the held-out questions stand among the training questions too (\"{first}\"): held-out scores \
-             would say too much; take other data, or set overlap = true under [task] and the report will say so"
-        ))),
-    }
-}
-
-/// The models and the tasks of a config.
-pub fn setup(config: &Config) -> EvalSetup {
-    EvalSetup {
-        base: config.pool.base.clone(),
-        sources: config.pool.sources.clone(),
-        precision: config.precision,
-        ..EvalSetup::of_tasks(config.task.specs(), &config.device, config.threads)
     }
 }
 

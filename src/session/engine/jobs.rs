@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::active_session::{self, ActiveSession};
+use super::active_session::ActiveSession;
 use crate::checkpoint::Fingerprint;
 use crate::evaluate::{EvalSetup, SplitQuestions, Target, TaskSpec};
 use crate::session::config::Config;
@@ -91,7 +91,7 @@ impl PendingJob {
 
     /// A job that opens a session's models and tasks.
     pub fn open(session: SessionToOpen) -> Self {
-        let setup = active_session::setup(&session.config);
+        let setup = session.config.setup();
         let job = Job::Open { id: 0, setup, known: session.known.clone() };
         Self::new(job, Purpose::Open(Box::new(session)))
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::propose::optimiser;
+use super::propose::check_spaces;
 use super::{Evolution, Work, WorkKind};
 use crate::error::BadInput;
 use crate::evaluate::SetupFacts;
@@ -21,12 +21,7 @@ pub fn created(name: &str, text: &str, config: &Config, facts: &SetupFacts) -> a
     let space = config.any_space(facts.layers)?;
     let gene = |g: &crate::search::GeneInfo| Gene { name: g.name.clone(), low: g.low, high: g.high };
     // Mistakes in the search's numbers are reported before anything is measured.
-    optimiser(config, &space, &space.start())?;
-    for at in 1..config.stage.len() {
-        let stage = config.at_stage(at);
-        let space = stage.any_space(facts.layers)?;
-        optimiser(&stage, &space, &space.start())?;
-    }
+    check_spaces(config, facts.layers)?;
     Ok(Event::Created {
         version: VERSION,
         name: name.to_owned(),

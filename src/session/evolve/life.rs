@@ -145,6 +145,22 @@ fn read_recipe(path: &str, config: &Config) -> anyhow::Result<Recipe> {
     Ok(recipe)
 }
 
+/// The number of held-out questions that are also training questions.
+///
+/// # Errors
+/// There are such questions, and no task of the config allows them.
+pub fn checked_overlap(config: &Config, questions: &[StoredQuestion]) -> anyhow::Result<u64> {
+    let (count, first) = overlap(questions);
+    let allowed = config.task.0.iter().any(|t| t.overlap);
+    match first.filter(|_| !allowed) {
+        None => Ok(count),
+        Some(first) => Err(BadInput::error(format!(
+            "{count} of the held-out questions stand among the training questions too (\"{first}\"): held-out scores \
+             would say too much; take other data, or set overlap = true under [task] and the report will say so"
+        ))),
+    }
+}
+
 /// The number of held-out questions that are also training questions, and the first of them. Their texts are compared
 /// without regard to spaces; the same text about other pictures is another question.
 #[must_use]

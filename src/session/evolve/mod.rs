@@ -29,7 +29,8 @@ mod stages;
 mod tests;
 
 pub use events::created;
-pub use life::{objectives, overlap, warm_start};
+pub use life::{checked_overlap, objectives, overlap, warm_start};
+pub use propose::{check_spaces, first_proposals, population};
 
 use super::config::Config;
 use super::protocol::{Candidate, CandidateId, Event, Origin, Record, Split, Status, VERSION};

@@ -5,6 +5,7 @@ use anyhow::Context;
 
 use super::Evolution;
 use crate::error::BadInput;
+use crate::recipe::Recipe;
 use crate::search::{AnySpace, Genome, Optimiser, Setup};
 use crate::session::config::{Config, Start};
 use crate::session::protocol::{Candidate, CandidateId, Event, Origin, Target};
@@ -22,6 +23,38 @@ pub(super) fn optimiser(config: &Config, space: &AnySpace, start: &Genome) -> an
         options: config.search.options.clone(),
     };
     Optimiser::with(setup).map_err(|e| BadInput::error(format!("[search]: {e}")))
+}
+
+/// Checks that the spaces and searches of all stages fit models of `layers` decoder blocks.
+///
+/// # Errors
+/// The method, the number of blocks or the optimiser does not allow a space.
+pub fn check_spaces(config: &Config, layers: usize) -> anyhow::Result<()> {
+    for at in 0..config.stage.len().max(1) {
+        let stage = config.at_stage(at);
+        let space = stage.any_space(layers)?;
+        optimiser(&stage, &space, &space.start())?;
+    }
+    Ok(())
+}
+
+/// Candidates of a generation, the first one if they grow.
+///
+/// # Errors
+/// The optimiser does not allow the space.
+pub fn population(config: &Config, space: &AnySpace) -> anyhow::Result<usize> {
+    Ok(optimiser(config, space, &space.start())?.population())
+}
+
+/// Recipes that the first generation of a stage proposes if it begins at the space's own start.
+///
+/// # Errors
+/// The optimiser or the number of blocks does not allow the space.
+pub fn first_proposals(config: &Config, layers: usize, count: usize) -> anyhow::Result<Vec<Recipe>> {
+    let space = config.any_space(layers)?;
+    let asked = optimiser(config, &space, &space.start())?.ask();
+    let genomes = asked.iter().cycle().take(if asked.is_empty() { 0 } else { count });
+    Ok(genomes.map(|genome| space.to_recipe(genome)).collect())
 }
 
 impl Evolution {

@@ -1,6 +1,8 @@
 //! `yosegi evolve`: a config or a session's name comes in. The command runs the session in this process and prints its
 //! progress, or hands the session to the engine and opens the workbench on it. The command line calls it.
 
+mod plan;
+
 use std::path::Path;
 
 use super::Evolve;
@@ -26,6 +28,8 @@ struct Plan {
     other: Option<String>,
 }
 
+pub use plan::card;
+
 /// Opens the workbench on a session.
 pub type Face = fn(&str) -> anyhow::Result<()>;
 
@@ -33,6 +37,10 @@ pub type Face = fn(&str) -> anyhow::Result<()>;
 /// headless.
 pub fn run(args: &Evolve, face: Option<Face>) -> anyhow::Result<()> {
     let home = Home::from_env()?;
+    if args.dry_run {
+        let (text, place) = config_text(args)?;
+        return plan::run(args, &home, &Config::parse(&text, &place)?);
+    }
     let plan = plan(args, &home)?;
     match face {
         Some(face) if !args.headless && !args.json && on_terminal() => {
@@ -63,19 +71,8 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
         Reader::open(home, name)?;
         return Ok(Plan { name: Some(name.clone()), config: None, extend: args.budget, other: None });
     }
-    let path = args.config.as_deref().unwrap_or(Path::new(""));
-    let text = read(path)?;
-    let place = path.display().to_string();
+    let (text, place) = config_text(args)?;
     let config = Config::parse(&text, &place)?;
-    let text = with_overrides(&text, args.seed, args.budget)?;
-    let text = if args.lenient { with_lenient(&text)? } else { text };
-    let text = match args.precision {
-        Some(precision) => with_precision(&text, precision)?,
-        None => text,
-    };
-    let folder = std::env::current_dir()?;
-    let text = with_absolute_paths(&text, &folder);
-    Config::parse(&text, &place)?;
     if args.resume {
         let name = args.name.clone().map_or_else(|| latest(home, &config.name), Ok)?;
         if session_list::exists(home, &name) {
@@ -95,11 +92,27 @@ fn plan(args: &Evolve, home: &Home) -> anyhow::Result<Plan> {
     Ok(Plan { name: args.name.clone(), config: Some(text), extend: None, other: None })
 }
 
+/// The config's text with the values of the command line and with absolute paths, and where it comes from.
+fn config_text(args: &Evolve) -> anyhow::Result<(String, String)> {
+    let path = args.config.as_deref().unwrap_or(Path::new(""));
+    let text = read(path)?;
+    let place = path.display().to_string();
+    Config::parse(&text, &place)?;
+    let text = with_overrides(&text, args.seed, args.budget)?;
+    let text = if args.lenient { with_lenient(&text)? } else { text };
+    let text = match args.precision {
+        Some(precision) => with_precision(&text, precision)?,
+        None => text,
+    };
+    let folder = std::env::current_dir()?;
+    Ok((with_absolute_paths(&text, &folder), place))
+}
+
 fn read(path: &Path) -> anyhow::Result<String> {
     let known = [
         ("configs/zoo.toml", ZOO),
-        ("configs/evollm-jp.toml", include_str!("../../configs/evollm-jp.toml")),
-        ("configs/evovlm-jp.toml", include_str!("../../configs/evovlm-jp.toml")),
+        ("configs/evollm-jp.toml", include_str!("../../../configs/evollm-jp.toml")),
+        ("configs/evovlm-jp.toml", include_str!("../../../configs/evovlm-jp.toml")),
     ];
     match crate::limits::read_text(path, crate::limits::TEXT_FILE) {
         Ok(text) => Ok(text),

@@ -1,0 +1,123 @@
+//! What a setup would read and ask, before anything is computed. A setup comes in; its models with their places and
+//! sizes, and its tasks with their tokens, go out, from headers and task files alone. `yosegi evolve --dry-run` and the
+//! worker call it for a session's plan.
+
+mod measure;
+mod tokens;
+
+use serde::{Deserialize, Serialize};
+
+pub use measure::{MeasureRequest, Timed, measure};
+pub use tokens::{AskedSplit, PlannedTask};
+
+use super::evaluator::Evaluator;
+use super::types::{EvalSetup, Progress, StoredQuestion};
+use crate::checkpoint::{ModelSummary, Place, look_up, place_of};
+use crate::error::BadInput;
+
+/// What a setup would read and ask.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetupPlan {
+    /// The base, then the sources.
+    pub models: Vec<PlannedModel>,
+    pub tasks: Vec<PlannedTask>,
+    /// Number of decoder blocks; `None` while no model is on this machine.
+    pub layers: Option<usize>,
+    /// Bytes of a token's keys and values in float32, all blocks together.
+    pub cache_bytes: Option<u64>,
+    /// The device's readable name, and the type in which the decoder computes.
+    pub device: String,
+    pub dtype: String,
+}
+
+/// A model of a setup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedModel {
+    pub reference: String,
+    #[serde(flatten)]
+    pub place: Place,
+    /// Bytes of its tensors, `None` if they are not on this machine.
+    pub bytes: Option<u64>,
+    pub parameters: Option<u64>,
+    /// The type of its tensors; empty if they are not on this machine.
+    pub dtype: String,
+}
+
+impl PlannedModel {
+    fn of(reference: &str) -> anyhow::Result<(Self, Option<ModelSummary>)> {
+        let place = place_of(reference).map_err(BadInput::error)?;
+        let here = !matches!(place, Place::Hub { .. });
+        let found = here.then(|| look_up(reference, None)).filter(|found| found.layers > 0);
+        let model = Self {
+            reference: reference.to_owned(),
+            place,
+            bytes: found.as_ref().map(|found| found.bytes),
+            parameters: found.as_ref().map(|found| found.parameters),
+            dtype: found.as_ref().map(|found| found.dtype.clone()).unwrap_or_default(),
+        };
+        Ok((model, found))
+    }
+}
+
+impl SetupPlan {
+    /// Number of training questions of all tasks together.
+    #[must_use]
+    pub fn train_questions(&self) -> usize {
+        self.tasks.iter().map(|task| task.train.questions).sum()
+    }
+
+    /// Number of held-out questions of all tasks together.
+    #[must_use]
+    pub fn test_questions(&self) -> usize {
+        self.tasks.iter().map(|task| task.test.questions).sum()
+    }
+
+    /// Whether all models are on this machine.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.models.iter().all(|model| !matches!(model.place, Place::Hub { .. }))
+    }
+
+    /// Bytes of the models that are on this machine.
+    #[must_use]
+    pub fn read_bytes(&self) -> u64 {
+        self.models.iter().filter_map(|model| model.bytes).sum()
+    }
+}
+
+/// Bytes of a token's keys and values in float32.
+fn cache_bytes(model: &ModelSummary) -> u64 {
+    let head = model.hidden / model.heads.max(1);
+    (2 * size_of::<f32>() * model.layers * model.kv_heads * head) as u64
+}
+
+/// Plans a setup, and gives the questions of its tasks. If all models are on this machine, they are opened and checked
+/// as for a run; nothing is fetched.
+///
+/// # Errors
+/// A model or a task that cannot be read or does not exist, models that do not fit together, or a task without
+/// questions.
+pub fn plan(
+    evaluator: &mut Evaluator,
+    setup: &EvalSetup,
+    progress: &dyn Fn(Progress),
+) -> anyhow::Result<(SetupPlan, Vec<StoredQuestion>)> {
+    let names = std::iter::once(&setup.base).chain(&setup.sources);
+    let models = names.map(|name| PlannedModel::of(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let absent = models.iter().any(|(model, _)| matches!(model.place, Place::Hub { .. }));
+    let mut out = SetupPlan::default();
+    out.cache_bytes = models.iter().find_map(|(_, found)| found.as_ref()).map(cache_bytes);
+    let mut questions = Vec::new();
+    if absent {
+        out.layers = models.iter().find_map(|(_, found)| found.as_ref()).map(|found| found.layers);
+        (out.device, out.dtype) = evaluator.device_of(setup)?;
+    } else {
+        let (facts, stored) = evaluator.open(setup, progress)?;
+        (out.layers, out.device, out.dtype) = (Some(facts.layers), facts.device, facts.dtype);
+        questions = stored;
+    }
+    let speaks = models.iter().find(|(_, found)| found.is_some()).map(|(model, _)| model.reference.clone());
+    out.tasks = evaluator.planned_tasks(setup, speaks.as_deref())?;
+    out.models = models.into_iter().map(|(model, _)| model).collect();
+    Ok((out, questions))
+}

@@ -1,0 +1,96 @@
+//! The plan of a session before it starts: what is read, how much is asked and stored, and, once candidates were timed,
+//! how long it takes. A config and the plan of its setup come in, a [`RunPlan`] goes out. `yosegi evolve --dry-run` and
+//! the engine make one; both faces show it.
+
+mod card;
+mod disk;
+mod time;
+mod work;
+
+use serde::{Deserialize, Serialize};
+
+pub use card::{CARDS, Card, CardEstimate, card};
+pub use disk::PlannedDisk;
+pub use time::PlannedTime;
+pub use work::{PlannedStage, PlannedWork, Span};
+
+use super::config::Config;
+use super::evolve;
+use super::home::Home;
+use super::protocol::Target;
+use crate::evaluate::StoredQuestion;
+use crate::evaluate::plan::{MeasureRequest, SetupPlan, Timed};
+
+/// What a session would read, ask and store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// The session's name.
+    pub name: String,
+    #[serde(flatten)]
+    pub setup: SetupPlan,
+    /// One for a session without stages.
+    pub stages: Vec<PlannedStage>,
+    pub work: PlannedWork,
+    pub disk: PlannedDisk,
+    /// How long it takes, if candidates were timed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<PlannedTime>,
+    /// How long it would take on a card, from the card's data sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<CardEstimate>,
+}
+
+impl RunPlan {
+    /// Plans a session. Everything that a start would refuse is refused here.
+    ///
+    /// # Errors
+    /// The config's space or search does not fit the models, or its start or its questions cannot be used.
+    pub fn new(
+        home: &Home,
+        config: &Config,
+        setup: SetupPlan,
+        questions: &[StoredQuestion],
+    ) -> anyhow::Result<Self> {
+        if let Some(layers) = setup.layers {
+            evolve::check_spaces(config, layers)?;
+            evolve::warm_start(home, config, &config.at_stage(0).any_space(layers)?)?;
+        }
+        evolve::checked_overlap(config, questions)?;
+        let stages = work::stages(config, setup.layers)?;
+        let work = PlannedWork::new(config, &setup, &stages);
+        let disk = PlannedDisk::new(home, &work, &stages, setup.models.len(), None);
+        Ok(Self { name: config.name.clone(), setup, stages, work, disk, time: None, card: None })
+    }
+
+    /// The candidates to time: two of those that the first generation would propose.
+    ///
+    /// # Errors
+    /// A model is not on this machine, or the space does not fit the models.
+    pub fn to_measure(&self, config: &Config, questions: Option<usize>) -> anyhow::Result<MeasureRequest> {
+        let layers = self.setup.layers.filter(|_| self.setup.is_here());
+        let Some(layers) = layers else {
+            return Err(crate::error::BadInput::error(
+                "nothing can be timed before all models are on this machine: fetch them first (`yosegi inspect MODEL`)",
+            ));
+        };
+        let recipes = evolve::first_proposals(&config.at_stage(0), layers, 2)?;
+        let targets = recipes.into_iter().map(|recipe| Target::Recipe(Box::new(recipe))).collect();
+        Ok(MeasureRequest { targets, of: self.setup.train_questions(), questions })
+    }
+
+    /// The plan with what two candidates took.
+    #[must_use]
+    pub fn with_times(mut self, home: &Home, timed: &[Timed]) -> Self {
+        self.time = PlannedTime::new(&self, timed);
+        let models = self.setup.models.len();
+        self.disk = PlannedDisk::new(home, &self.work, &self.stages, models, self.time.as_ref());
+        self
+    }
+
+    /// The plan with an estimate for a card.
+    #[must_use]
+    pub fn with_card(mut self, card: &Card) -> Self {
+        self.card = CardEstimate::new(&self, card);
+        self
+    }
+}

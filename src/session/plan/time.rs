@@ -1,0 +1,162 @@
+//! How long a session takes, reckoned from two candidates that were timed. The plan calls it.
+//!
+//! The second candidate is like all that follow it. Its time grows with the questions in three parts: prompts, which
+//! take as long each; steps of the decoder, which answers in one batch share; and tokens of each answer in a step. The
+//! two candidates answer different numbers of questions, which tells the last two apart.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunPlan;
+use crate::evaluate::plan::Timed;
+
+/// How long a session takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlannedTime {
+    /// Questions that the two candidates answered.
+    pub questions: (u64, u64),
+    /// Seconds of the first candidate on its questions, reading of the models included.
+    pub first_s: f64,
+    /// Seconds of the first candidate's merge and of a later one's.
+    pub first_merge_s: f64,
+    pub merge_s: f64,
+    /// Seconds of a later candidate for all training questions, its merge included.
+    pub candidate_s: f64,
+    /// Seconds for all held-out questions.
+    pub held_out_s: f64,
+    /// Tokens of an answer, in the mean.
+    pub tokens_an_answer: f64,
+    /// Bytes of an answer's text, in the mean.
+    pub bytes_an_answer: f64,
+    /// Tokens a second while a candidate answers.
+    pub tokens_per_second: f64,
+    /// Tokens of the whole session.
+    pub tokens: u64,
+    /// Seconds of the whole session. If candidates race, all that can be saved is saved in `least_s`.
+    pub least_s: f64,
+    pub whole_s: f64,
+}
+
+/// What answering takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// Seconds of a question's prompt and verdict.
+    question: f64,
+    /// Seconds of a step of the decoder, whatever its batch.
+    step: f64,
+    /// Seconds of a token in a step.
+    token: f64,
+    longest: f64,
+    tokens_an_answer: f64,
+}
+
+/// Answers that one batch holds, all threads together: more of them take further steps.
+const BATCH: f64 = 256.0;
+
+impl Pace {
+    fn of(first: &Timed, then: &Timed) -> Self {
+        let per = |x: f64, n: usize| x / n.max(1) as f64;
+        let question = per(then.cost.prefill_s + then.cost.score_s, then.answers);
+        let (longest, tokens) = (then.longest as f64, then.cost.tokens as f64);
+        let steps = |timed: &Timed| (timed.longest as f64).max(timed.cost.tokens as f64 / BATCH);
+        // Two equations: seconds = step × steps + token × tokens.
+        let (s1, t1, d1) = (steps(first), first.cost.tokens as f64, first.cost.decode_s);
+        let (s2, t2, d2) = (steps(then), tokens, then.cost.decode_s);
+        let det = s1 * t2 - s2 * t1;
+        let (step, token) = if det.abs() > 0.1 * (s1 * t2).abs() {
+            ((d1 * t2 - d2 * t1) / det, (s1 * d2 - s2 * d1) / det)
+        } else {
+            (-1.0, -1.0)
+        };
+        // As many questions each, or noise: all seconds go with the steps, of which more questions need more.
+        let all_in_tokens = (0.0, if t2 > 0.0 { d2 / t2 } else { 0.0 });
+        let (step, token) = if step < 0.0 || token < 0.0 { all_in_tokens } else { (step, token) };
+        Self { question, step, token, longest, tokens_an_answer: per(tokens, then.answers) }
+    }
+
+    /// Seconds for `n` answers at once.
+    fn seconds(&self, n: f64) -> f64 {
+        if n <= 0.0 {
+            return 0.0;
+        }
+        let tokens = n * self.tokens_an_answer;
+        let steps = self.longest.min(tokens).max(tokens / BATCH);
+        n * self.question + steps * self.step + tokens * self.token
+    }
+}
+
+impl PlannedTime {
+    pub(super) fn new(plan: &RunPlan, timed: &[Timed]) -> Option<Self> {
+        let [first, .., then] = timed else { return None };
+        let work = &plan.work;
+        let pace = Pace::of(first, then);
+        let (train, test) = (work.train_questions as f64, work.test_questions as f64);
+        let merge_s = then.cost.merge_s;
+        let candidate_s = if then.answers as u64 == work.train_questions {
+            then.seconds
+        } else {
+            merge_s + pace.seconds(train)
+        };
+        let held_out_s = if work.train_questions == 0 {
+            0.0
+        } else {
+            merge_s + pace.seconds(test) * (candidate_s - merge_s) / pace.seconds(train).max(1e-9)
+        };
+        // A plain model is read as the first candidate's models were, alone.
+        let load_s = first.cost.merge_s / plan.setup.models.len().max(1) as f64;
+        // The best of a generation is a new one in about half of them.
+        let held_out = f64::midpoint(work.test_runs.least as f64, work.test_runs.most as f64);
+        let runs = work.train_runs as f64;
+        let around = first.cost.merge_s + work.plain_models as f64 * load_s + held_out * held_out_s;
+        let whole_s = around + runs * candidate_s;
+        let least_s = match &work.racing {
+            None => whole_s,
+            Some(_) => {
+                let searched = work.evaluations as f64;
+                let share = (work.answers.least as f64
+                    - (runs - searched) * train
+                    - work.test_runs.least as f64 * test)
+                    / (searched * train).max(1.0);
+                around + (runs - searched) * candidate_s + searched * candidate_s * share.clamp(0.0, 1.0)
+            }
+        };
+        let answering = then.answering().max(1e-9);
+        let answers = work.train_runs as f64 * train + held_out * test;
+        Some(Self {
+            questions: (first.answers as u64, then.answers as u64),
+            first_s: first.seconds,
+            first_merge_s: first.cost.merge_s,
+            merge_s,
+            candidate_s,
+            held_out_s,
+            tokens_an_answer: pace.tokens_an_answer,
+            bytes_an_answer: then.text_bytes as f64 / then.answers.max(1) as f64,
+            tokens_per_second: then.cost.tokens as f64 / answering,
+            tokens: (answers * pace.tokens_an_answer) as u64,
+            least_s,
+            whole_s,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Cost;
+
+    fn timed(answers: usize, tokens: u64, longest: u64, prefill_s: f64, decode_s: f64) -> Timed {
+        let cost = Cost { prefill_s, decode_s, tokens, ..Cost::default() };
+        Timed { answers, cost, seconds: prefill_s + decode_s, longest, text_bytes: 0 }
+    }
+
+    #[test]
+    fn steps_are_told_from_tokens() {
+        // A step takes a second and a token in it a tenth: 8 answers of 10 tokens, then 32.
+        let pace = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(32, 320, 10, 32.0, 42.0));
+        assert!((pace.step - 1.0).abs() < 1e-9 && (pace.token - 0.1).abs() < 1e-9, "{pace:?}");
+        // 64 answers share the ten steps.
+        assert!((pace.seconds(64.0) - (64.0 + 10.0 + 64.0)).abs() < 1e-9);
+        // Equal numbers of questions tell nothing apart: the time grows with the tokens.
+        let same = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(8, 80, 10, 8.0, 16.0));
+        assert!((same.seconds(16.0) - 2.0 * 24.0).abs() < 1e-9, "{same:?}");
+    }
+}
