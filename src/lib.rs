@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`limits`] | every bound on what a file may ask for, and reading files within those bounds |
 //! | [`memory`] | how much memory this process can still take |
+//! | [`progress`] | how far long work has come, and whether it should end |
 //! | [`picture`] | a picture: bounds, decoding to RGB |
 //! | [`checkpoint`] | a model on disk: where it is, what it is made of, its tensors |
 //! | [`recipe`] | a whole merge as data |
@@ -41,6 +42,7 @@ pub mod locale;
 pub mod memory;
 pub mod merge;
 pub mod picture;
+pub mod progress;
 pub mod recipe;
 pub mod search;
 pub mod session;

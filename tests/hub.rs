@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A hub with one repository, a folder. It serves until the test's process ends.
 struct Hub {
@@ -16,8 +17,20 @@ struct Hub {
     asked: Arc<Mutex<BTreeSet<String>>>,
 }
 
+/// Time between two pieces of weights that a slow hub sends, and their number.
+const SLOW: (Duration, usize) = (Duration::from_millis(100), 20);
+
 impl Hub {
     fn of(repo: &Path) -> Self {
+        Self::with(repo, false)
+    }
+
+    /// A hub that sends weights slowly.
+    fn slow(repo: &Path) -> Self {
+        Self::with(repo, true)
+    }
+
+    fn with(repo: &Path, slow: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(BTreeSet::new()));
@@ -25,7 +38,7 @@ impl Hub {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (repo, seen) = (repo.clone(), Arc::clone(&seen));
-                std::thread::spawn(move || serve(&stream, &repo, &seen));
+                std::thread::spawn(move || serve(&stream, &repo, &seen, slow));
             }
         });
         Self { url, asked }
@@ -37,7 +50,7 @@ impl Hub {
 }
 
 /// Answers one connection's requests.
-fn serve(stream: &TcpStream, repo: &Path, asked: &Mutex<BTreeSet<String>>) -> Option<()> {
+fn serve(stream: &TcpStream, repo: &Path, asked: &Mutex<BTreeSet<String>>, slow: bool) -> Option<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut first = String::new();
@@ -62,7 +75,12 @@ fn serve(stream: &TcpStream, repo: &Path, asked: &Mutex<BTreeSet<String>>) -> Op
         let mut out = stream;
         let length = body.len();
         write!(out, "HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n").ok()?;
-        if !head {
+        if !head && slow && path.ends_with(".safetensors") {
+            for piece in body.chunks(body.len().div_ceil(SLOW.1)) {
+                std::thread::sleep(SLOW.0);
+                out.write_all(piece).ok()?;
+            }
+        } else if !head {
             out.write_all(&body).ok()?;
         }
     }
@@ -108,13 +126,18 @@ fn files(folder: &Path) -> BTreeSet<String> {
 }
 
 fn yosegi(home: &Path, hub: &str, arguments: &[&str]) -> Output {
+    yosegi_command(home, hub, arguments).output().unwrap()
+}
+
+fn yosegi_command(home: &Path, hub: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
     for key in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"]
     {
         command.env_remove(key);
     }
     command.args(arguments).current_dir(home).env("YOSEGI_HOME", home.join("home")).env("HOME", home);
-    command.env("HF_HOME", "~/hf").env("HF_ENDPOINT", hub).output().unwrap()
+    command.env("HF_HOME", "~/hf").env("HF_ENDPOINT", hub);
+    command
 }
 
 fn stderr(output: &Output) -> String {
@@ -188,6 +211,31 @@ fn what_belongs_to_a_model_is_fetched_and_handed_on() {
     hub.asked.lock().unwrap().clear();
     let again = yosegi(home.path(), "http://127.0.0.1:9", &["inspect", "some/model"]);
     assert!(again.status.success() && hub.asked().is_empty(), "{}", stderr(&again));
+}
+
+#[test]
+fn a_log_tells_how_far_a_long_download_has_come() {
+    let home = tempfile::tempdir().unwrap();
+    let repo = repo(home.path());
+    let bytes = fs::metadata(repo.join("model.safetensors")).unwrap().len();
+    let hub = Hub::slow(&repo);
+    let shown = |every: &str, home: &Path| {
+        let mut command = yosegi_command(home, &hub.url, &["inspect", "some/model"]);
+        let shown = command.env("YOSEGI_PROGRESS", every).output().unwrap();
+        assert!(shown.status.success(), "{}", stderr(&shown));
+        stderr(&shown)
+    };
+    let said = shown("0.1", home.path());
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("fetching")).collect();
+    assert!(!lines.is_empty() && lines.len() <= 30, "{said}");
+    let all = format!(" of {:.0} MB", bytes as f64 / 1e6);
+    for line in lines {
+        assert!(line.starts_with("fetching some/model: model.safetensors: "), "{line}");
+        assert!(line.contains(&all) && line.ends_with(" left"), "{line}");
+    }
+    // Two seconds are no reason for a line every ten.
+    let other = tempfile::tempdir().unwrap();
+    assert!(!shown("10", other.path()).contains("fetching"));
 }
 
 #[test]

@@ -129,10 +129,18 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
 
         let out = folder.path().join(&case.recipe);
         let options = yosegi::merge::Options::default();
-        let apart = path_export::export(&recipe, &path, &out, path_export::BOUND, &Device::Cpu, &options)
-            .unwrap()
-            .1
-            .unwrap();
+        let apart = path_export::export(
+            &recipe,
+            &path,
+            &out,
+            path_export::BOUND,
+            &Device::Cpu,
+            &options,
+            &yosegi::progress::Observer::none(),
+        )
+        .unwrap()
+        .1
+        .unwrap();
         assert!(apart.logits < 0.01 && apart.same == apart.of, "{apart:?}");
         let stock = open(out.to_str().unwrap());
         assert_eq!(stock.config().num_hidden_layers, recipe.path.len());
@@ -147,10 +155,17 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
     let path =
         PathModels::open(&PathModels::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
     let out = folder.path().join("refused");
-    let error =
-        path_export::export(&recipe, &path, &out, 1e-7, &Device::Cpu, &yosegi::merge::Options::default())
-            .unwrap_err()
-            .to_string();
+    let error = path_export::export(
+        &recipe,
+        &path,
+        &out,
+        1e-7,
+        &Device::Cpu,
+        &yosegi::merge::Options::default(),
+        &yosegi::progress::Observer::none(),
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.contains("over the bound") && error.contains("--fold-bound") && !out.exists(), "{error}");
 }
 

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use yosegi::checkpoint::{Checkpoint, write_zoo};
 use yosegi::lm::{Decoder, Device};
 use yosegi::merge::{Merged, Pool, distances, write_checkpoint};
+use yosegi::progress::Observer;
 use yosegi::recipe::Recipe;
 
 /// What a child does; between its two lines the file is cut.
@@ -87,7 +88,7 @@ fn child() {
             let base = Checkpoint::open(folder.join("base").to_str().unwrap()).unwrap();
             let source = open();
             stop();
-            let _ = distances(&base, std::slice::from_ref(&source), &|| false);
+            let _ = distances(&base, std::slice::from_ref(&source), &Observer::none());
             source.all_intact().err().map(|e| e.to_string())
         }
         other => panic!("{other}"),

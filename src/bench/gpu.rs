@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::random_models::RandomModels;
 use crate::checkpoint::{Checkpoint, ModelConfig};
-use crate::evaluate::{CandidateModel, Progress};
+use crate::evaluate::{CandidateModel, Listener, Progress};
 use crate::gpu::{DeviceWrite, Driver};
 use crate::lm::{Decoder, Device, Options, Timing, Tokenizer, generate};
 use crate::merge::Pool;
@@ -160,11 +160,13 @@ fn zoo_candidate(device: &Device, size: &Size, out: &mut dyn Write) -> anyhow::R
         let mut recipe = Recipe::uniform("zoo:base", &sources, Method::DareTies, 0.4 + 0.01 * round as f64);
         recipe.sources.iter_mut().for_each(|s| *s.density_mut() = Values::All(0.5 + 0.01 * round as f64));
         let began = Instant::now();
-        let runner = candidates.prepare(&recipe, device, &|progress: Progress| {
+        let tell = |progress: Progress| {
             if let Progress::Note(text) = progress {
                 eprintln!("{text}");
             }
-        })?;
+        };
+        let listener = Listener { tell: &tell, cancel: &AtomicBool::new(false) };
+        let runner = candidates.prepare(&recipe, device, &listener)?;
         answers(&runner.decoder, &tokenizer, &prompts, &options)?;
         if round >= 2 {
             seconds.push(began.elapsed().as_secs_f64());

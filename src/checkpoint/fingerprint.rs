@@ -22,6 +22,7 @@ use super::hub::fetch::{fetch, fetch_adapter};
 use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
 use super::{CheckpointError, companions};
 use crate::limits;
+use crate::progress::{Meter, Observer};
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 22;
@@ -48,15 +49,19 @@ impl Fingerprint {
 }
 
 /// Fingerprints of all files that affect a model's answers, sorted by name. A file whose stamp is in `known` is not
-/// read again.
-pub fn fingerprints(reference: &str, known: &[Fingerprint]) -> Result<Vec<Fingerprint>, CheckpointError> {
+/// read again. `meter` counts the bytes that are read, [`bytes_to_fingerprint`] in all.
+pub fn fingerprints(
+    reference: &str,
+    known: &[Fingerprint],
+    meter: &Meter<'_>,
+) -> Result<Vec<Fingerprint>, CheckpointError> {
     let mut out = Vec::new();
     let mut paths = Vec::new();
     gather(reference, &mut paths, &mut out)?;
     let read: Result<Vec<Fingerprint>, CheckpointError> = paths
         .into_par_iter()
         .map(|(file, path)| {
-            of_file(file, &path, known).map_err(|source| CheckpointError::Io { path, source })
+            of_file(file, &path, known, meter).map_err(|source| CheckpointError::Io { path, source })
         })
         .collect();
     out.extend(read?);
@@ -89,7 +94,7 @@ fn gather(
         gather(base, paths, out)?;
         let folder = match locate_adapter(name)? {
             Found::Here(folder) => folder,
-            Found::OnHub(id) => fetch_adapter(&id, &mut |_, _, _| ())?,
+            Found::OnHub(id) => fetch_adapter(&id, &Observer::none())?,
         };
         let weights = adapter::weights_in(|file| folder.join(file).exists());
         let files = weights.into_iter().chain([CONFIG]);
@@ -104,7 +109,7 @@ fn gather(
             return Ok(());
         }
         Found::Here(Location::Folder(folder)) => folder,
-        Found::OnHub(id) => fetch(&id, &mut |_, _, _| ())?,
+        Found::OnHub(id) => fetch(&id, &Observer::none())?,
     };
     let weights = Shards::of(reference, &folder)?.names;
     let decides = |name: &String| companions::decides(name) || is_index(name);
@@ -114,7 +119,7 @@ fn gather(
     Ok(())
 }
 
-fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Fingerprint> {
+fn of_file(file: String, path: &Path, known: &[Fingerprint], meter: &Meter<'_>) -> io::Result<Fingerprint> {
     // A folder, a device or a pipe is refused.
     let mut from = limits::open(path)?;
     let stamp = stamp(&from.metadata()?);
@@ -125,7 +130,11 @@ fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Finge
     loop {
         match from.read(&mut piece) {
             Ok(0) => break,
-            Ok(n) => hash.update(&piece[..n]),
+            Ok(_) if meter.stopped() => return Err(io::Error::other("the reading was interrupted")),
+            Ok(n) => {
+                hash.update(&piece[..n]);
+                meter.add(n as u64);
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -149,6 +158,19 @@ mod tests {
 
     use super::super::write_zoo;
     use super::*;
+    use crate::progress::What;
+
+    fn quiet() -> Meter<'static> {
+        Observer::none().meter(What::Fingerprints, 0)
+    }
+
+    fn fingerprints(reference: &str, known: &[Fingerprint]) -> Result<Vec<Fingerprint>, CheckpointError> {
+        super::fingerprints(reference, known, &quiet())
+    }
+
+    fn of_file(file: String, path: &Path, known: &[Fingerprint]) -> io::Result<Fingerprint> {
+        super::of_file(file, path, known, &quiet())
+    }
 
     #[test]
     fn one_changed_weight_shows_and_a_copy_does_not() {

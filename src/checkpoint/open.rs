@@ -15,45 +15,41 @@ use super::files::Files;
 use super::formats::safetensors::{SINGLE, make_header};
 use super::formats::shards::Shards;
 use super::formats::table::read_header;
-use super::hub::fetch::{OnProgress, fetch, fetch_adapter};
+use super::hub::fetch::{fetch, fetch_adapter};
 use super::lm_head;
 use super::locate::{Found, Location, locate, locate_adapter, split_adapter};
 use super::stored::Held;
 use super::zoo::ZooModel;
 use super::{Checkpoint, CheckpointError, Dtype, ModelConfig, vision};
 use crate::limits;
+use crate::progress::Observer;
 
 impl Checkpoint {
     /// Opens `zoo:name`, a folder, or `org/name[@revision]` (from the Hugging Face cache, else silently fetched from
     /// the hub). Each may end in `+adapter[@revision]`, a `LoRA` adapter that is applied.
     pub fn open(reference: &str) -> Result<Self, CheckpointError> {
-        Self::open_with_progress(reference, &mut |_, _, _| ())
+        Self::open_with_progress(reference, &Observer::none())
     }
 
-    /// Like [`Self::open`]; `progress` receives file name, bytes so far and total bytes while files arrive from the
-    /// hub.
-    pub fn open_with_progress(reference: &str, progress: OnProgress<'_>) -> Result<Self, CheckpointError> {
+    /// Like [`Self::open`]; the observer sees files arrive from the hub, and may end that between two.
+    pub fn open_with_progress(reference: &str, observer: &Observer<'_>) -> Result<Self, CheckpointError> {
         if let Some((base, adapter)) = split_adapter(reference) {
-            let model = Self::open_with_progress(base, progress)?;
-            return model.with_adapter(reference, adapter, progress);
+            let model = Self::open_with_progress(base, observer)?;
+            return model.with_adapter(reference, adapter, observer);
         }
         match locate(reference)? {
             Found::Here(Location::Zoo(model)) => Self::from_zoo(reference, model),
             Found::Here(Location::Folder(folder)) => Self::from_folder(reference, &folder),
-            Found::OnHub(id) => Self::from_folder(reference, &fetch(&id, progress)?),
+            Found::OnHub(id) => Self::from_folder(reference, &fetch(&id, observer)?),
         }
     }
 
     /// Opens the checkpoint in `folder` under the name `reference`. If the name ends in `+adapter`, the adapter is
     /// applied.
-    pub fn open_as(
-        reference: &str,
-        folder: &Path,
-        progress: OnProgress<'_>,
-    ) -> Result<Self, CheckpointError> {
+    pub fn open_as(reference: &str, folder: &Path, observer: &Observer<'_>) -> Result<Self, CheckpointError> {
         match reference.split_once('+') {
             Some((base, adapter)) => {
-                Self::from_folder(base, folder)?.with_adapter(reference, adapter, progress)
+                Self::from_folder(base, folder)?.with_adapter(reference, adapter, observer)
             }
             None => Self::from_folder(reference, folder),
         }
@@ -64,11 +60,11 @@ impl Checkpoint {
         self,
         reference: &str,
         adapter: &str,
-        progress: OnProgress<'_>,
+        observer: &Observer<'_>,
     ) -> Result<Self, CheckpointError> {
         let folder = match locate_adapter(adapter)? {
             Found::Here(folder) => folder,
-            Found::OnHub(id) => fetch_adapter(&id, progress)?,
+            Found::OnHub(id) => fetch_adapter(&id, observer)?,
         };
         self.adapted(reference, Adapter::open(adapter, &folder)?)
     }

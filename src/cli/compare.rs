@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 
 use super::answers::{self, Judged};
+use super::output::headway::tell as tell_headway;
 use super::output::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::error::BadInput;
-use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, SplitQuestions, TaskSpec};
+use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, Progress, SplitQuestions, TaskSpec};
 use crate::task::AnswerLanguage;
 use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
 use crate::text::{visible, visible_line};
@@ -169,8 +170,13 @@ fn answered(
     };
     let ask = [SplitQuestions { split, questions: (0..n).collect() }];
     let target = &target;
+    let progress = |news: Progress| {
+        if let Progress::Headway(headway) = news {
+            tell_headway(headway);
+        }
+    };
     let request = EvalRequest { setup: &setup, target, ask: &ask, watch: &[], decoding: None };
-    let (measured, cost) = evaluator.evaluate(&request, &|_| (), &AtomicBool::new(false))?;
+    let (measured, cost) = evaluator.evaluate(&request, &progress, &AtomicBool::new(false))?;
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
     let answers = answers.map(|answer| {

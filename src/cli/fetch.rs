@@ -1,26 +1,14 @@
-//! Opens a checkpoint for a command. A model reference comes in, a checkpoint goes out; a progress bar on stderr shows
-//! each download from the hub. Commands that read models call it.
+//! Opens a checkpoint for a command. A model reference comes in, a checkpoint goes out; each download from the hub is
+//! shown on stderr. Commands that read models call it.
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::headway::tell;
 use crate::checkpoint::Checkpoint;
+use crate::progress::Observer;
 
-/// Opens `reference`. Each file that must be downloaded gets a progress bar on stderr.
+/// Opens `reference`. Each file that must be downloaded is shown on stderr.
 pub fn open(reference: &str) -> Result<Checkpoint> {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")?;
-    let mut bar: Option<(String, ProgressBar)> = None;
-    let checkpoint = Checkpoint::open_with_progress(reference, &mut |file, done, of| {
-        if bar.as_ref().is_none_or(|(name, _)| name != file) {
-            let next = ProgressBar::new(of).with_style(style.clone()).with_message(file.to_owned());
-            bar = Some((file.to_owned(), next));
-        }
-        if let Some((_, bar)) = &bar {
-            bar.set_position(done);
-            if done == of {
-                bar.finish();
-            }
-        }
-    })?;
-    Ok(checkpoint)
+    // Ctrl-C ends the process at once: what has arrived stays in the cache.
+    Ok(Checkpoint::open_with_progress(reference, &Observer::telling(&tell))?)
 }

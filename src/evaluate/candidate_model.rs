@@ -6,7 +6,7 @@
 use super::on_device::OnDevice;
 use super::pictures::VisionPart;
 use super::task_runner::TaskRunner;
-use super::types::Progress;
+use super::types::Listener;
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::Device;
@@ -75,9 +75,9 @@ impl CandidateModel {
         &mut self,
         recipe: &Recipe,
         device: &Device,
-        progress: &dyn Fn(Progress),
+        listener: &Listener<'_>,
     ) -> anyhow::Result<&mut TaskRunner> {
-        Ok(self.prepare_with_vision(recipe, device, progress)?.0)
+        Ok(self.prepare_with_vision(recipe, device, listener)?.0)
     }
 
     /// As [`Self::prepare`], with what sees pictures for the merge.
@@ -85,13 +85,13 @@ impl CandidateModel {
         &mut self,
         recipe: &Recipe,
         device: &Device,
-        progress: &dyn Fn(Progress),
+        listener: &Listener<'_>,
     ) -> anyhow::Result<(&mut TaskRunner, Option<VisionPart<'_>>)> {
         #[cfg(any(feature = "cuda", test))]
         {
             let (pool, whole) = (&self.pool, self.decoder_stale);
             if let Some(runner) =
-                self.on_device.merge(pool, recipe, device, (&mut self.runner, whole), progress)?
+                self.on_device.merge(pool, recipe, device, (&mut self.runner, whole), listener)?
             {
                 self.decoder_stale = true;
                 // A card merges no vision part.
@@ -99,7 +99,7 @@ impl CandidateModel {
                 return Ok((self.runner.insert(runner), vision_of(&self.pool, None)));
             }
         }
-        let _ = progress;
+        let _ = listener;
         let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(merge_failure)?;
         // The runner is put back only after its refresh: a decoder whose refresh failed must not be used again.
         let kept = self.runner.take().filter(|runner| runner.config == *self.merged.config());

@@ -1,14 +1,14 @@
 //! Tests that candidates merged on an emulated GPU equal candidates merged on the CPU and copied to the device.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 
 use super::candidate_model::CandidateModel;
 use super::task_runner::TaskRunner;
-use super::types::Progress;
+use super::types::{Listener, Progress};
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, tensor_shapes};
 use crate::gpu::{DeviceWrite, Driver, Format, emulated::Emulated};
 use crate::lm::{Decoder, Device, Options, Tokenizer, generate};
@@ -95,22 +95,23 @@ fn twin(pool: &Pool, recipe: &Recipe) -> Decoder {
 struct Bench {
     candidate: CandidateModel,
     card: Emulated,
-    notes: RefCell<Vec<String>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Bench {
     fn new(pool: Pool, room: usize) -> Self {
         let card = Emulated::with_room(Format::BF16, false, room);
-        Self { candidate: CandidateModel::new(pool), card, notes: RefCell::default() }
+        Self { candidate: CandidateModel::new(pool), card, notes: Mutex::default() }
     }
 
     fn prepare(&mut self, recipe: &Recipe) -> &mut TaskRunner {
         let progress = |news: Progress| {
             if let Progress::Note(text) = news {
-                self.notes.borrow_mut().push(text);
+                self.notes.lock().unwrap().push(text);
             }
         };
-        self.candidate.prepare(recipe, &Device::Emulated(self.card.clone()), &progress).unwrap()
+        let listener = Listener { tell: &progress, cancel: &AtomicBool::new(false) };
+        self.candidate.prepare(recipe, &Device::Emulated(self.card.clone()), &listener).unwrap()
     }
 
     /// Prepares a recipe and checks that its decoder equals the CPU's merge.
@@ -176,7 +177,7 @@ fn a_new_candidate_sends_nothing_and_merges_what_changed() {
             assert_eq!(greedy(&bench.prepare(&next).decoder), greedy(&twin(&bench.candidate.pool, &next)));
             bench.check(&next);
         }
-        assert_eq!(*bench.notes.borrow(), Vec::<String>::new());
+        assert_eq!(*bench.notes.lock().unwrap(), Vec::<String>::new());
     }
 }
 
@@ -188,14 +189,14 @@ fn what_the_card_cannot_do_is_done_on_the_cpu_and_said_once() {
         bench.check(&recipe(Method::Breadcrumbs, weight, 0.5));
         bench.check(&recipe(Method::Ties, weight, 0.5));
     }
-    let notes = bench.notes.take();
+    let notes = std::mem::take(&mut *bench.notes.lock().unwrap());
     assert!(notes.len() == 1 && notes[0].contains("breadcrumbs"), "{notes:?}");
 
     // A source with f32 norms: the CPU merges those.
     let mut bench = Bench::new(pool(true, "layernorm"), usize::MAX);
     bench.check(&recipe(Method::Ties, 0.5, 0.5));
     bench.check(&recipe(Method::Ties, 0.4, 0.5));
-    let notes = bench.notes.take();
+    let notes = std::mem::take(&mut *bench.notes.lock().unwrap());
     assert!(notes.len() == 1 && notes[0].contains("6 of 41"), "{notes:?}");
     assert_eq!(bench.merges(), 2 * 35);
 }
@@ -212,7 +213,7 @@ fn sources_that_do_not_fit_are_merged_on_the_cpu() {
     for weight in [0.5, 0.3] {
         bench.check(&recipe(Method::DareLinear, weight, 0.5));
     }
-    let notes = bench.notes.take();
+    let notes = std::mem::take(&mut *bench.notes.lock().unwrap());
     assert!(notes.len() == 1 && notes[0].contains("memory"), "{notes:?}");
     let merges = bench.merges();
     assert!(merges > 10 && merges < 2 * 42, "{merges}");
@@ -260,5 +261,5 @@ fn rows_that_a_llava_model_alone_has_are_sent_once_and_stay() {
     // The embeddings and the head are merged on the card from the second candidate on: the rows that all three models
     // have are sent for it.
     assert_eq!(sent[1..], [3 * 2 * 40 * 16 * 2, 0], "{sent:?}");
-    assert_eq!(*bench.notes.borrow(), Vec::<String>::new());
+    assert_eq!(*bench.notes.lock().unwrap(), Vec::<String>::new());
 }

@@ -15,7 +15,9 @@ use super::pictures::{Asked, Catalogue, FeatureStore, Wanted};
 use super::score::Cost;
 use super::task_list::{ListedTask, check_asked, listed, together};
 use super::task_runner::TaskQuestions;
-use super::types::{EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
+use super::types::{
+    EvalSetup, Listener, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target,
+};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{self, Reader};
@@ -63,14 +65,14 @@ impl Evaluator {
     pub fn open(
         &mut self,
         setup: &EvalSetup,
-        progress: &dyn Fn(Progress),
+        listener: &Listener<'_>,
     ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
         let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
         let lm::Picked { device, note } = self.models.device(setup)?.0;
         let ask = whole_split(&tasks);
         let asking = |files: &Checkpoint| asked(files, &tasks, &ask, (None, setup.threads));
         let mut facts = SetupFacts {
-            layers: self.models.open(&WantedModels { setup, device: &device, asking: &asking, progress })?,
+            layers: self.models.open(&WantedModels { setup, device: &device, asking: &asking, listener })?,
             device: device.name(),
             device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
@@ -105,7 +107,7 @@ impl Evaluator {
     pub fn memory_plan(
         &mut self,
         request: &EvalRequest<'_>,
-        progress: &dyn Fn(Progress),
+        listener: &Listener<'_>,
     ) -> anyhow::Result<MemoryPlan> {
         let EvalRequest { setup, ask, .. } = *request;
         let splits: Vec<Split> = ask.iter().map(|a| a.split).collect();
@@ -113,7 +115,7 @@ impl Evaluator {
         check_asked(&tasks, ask)?;
         let device = self.models.device(setup)?.0.device;
         let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
-        let wanted = WantedModels { setup, device: &device, asking: &asking, progress };
+        let wanted = WantedModels { setup, device: &device, asking: &asking, listener };
         self.models.plan(&wanted, request.target)
     }
 
@@ -146,6 +148,7 @@ impl Evaluator {
         cancel: &AtomicBool,
     ) -> anyhow::Result<(Vec<SplitResult>, Cost)> {
         let EvalRequest { setup, ask, .. } = *request;
+        let listener = Listener { tell: progress, cancel };
         let splits: Vec<Split> = ask.iter().map(|a| a.split).collect();
         let tasks = listed(setup, &splits, &mut self.tasks)?;
         check_asked(&tasks, ask)?;
@@ -156,10 +159,10 @@ impl Evaluator {
         let began = Instant::now();
         let (lm::Picked { device, note }, new) = self.models.device(setup)?;
         if let (Some(note), true) = (note, new) {
-            progress(Progress::Note(note));
+            listener.note(note);
         }
         let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
-        let wanted = WantedModels { setup, device: &device, asking: &asking, progress };
+        let wanted = WantedModels { setup, device: &device, asking: &asking, listener: &listener };
         let Ready { runner, vision } = self.models.runner(&wanted, request.target, with_pictures)?;
         let mut cost = Cost { merge_s: began.elapsed().as_secs_f64(), ..Cost::default() };
         if cancel.load(Ordering::Relaxed) {
@@ -183,7 +186,7 @@ impl Evaluator {
                         Progress::Token { question: question + before, text }
                     }
                     Progress::Done { done, .. } => Progress::Done { done: done_before + done, of: all },
-                    note @ Progress::Note(_) => note,
+                    other @ (Progress::Note(_) | Progress::Headway(_)) => other,
                 });
             };
             let mut looking = Cost::default();

@@ -7,13 +7,11 @@ use std::fmt::Write;
 use super::types::EvalSetup;
 use crate::checkpoint::Fingerprint;
 use crate::error::BadInput;
+use crate::progress::{Observer, What};
 use crate::task::{Task, fingerprinted_questions};
 
 /// The most files that one error message names.
 const NAMED: usize = 3;
-
-/// From this number of bytes on, reading takes so long that a note is printed.
-const LONG: u64 = 4_000_000_000;
 
 /// A file that a session reads has changed; the message names it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,26 +53,21 @@ pub fn listed(found: &[String]) -> String {
 }
 
 /// Fingerprints of the current files of a setup's models. A file in `known` that has not been touched since is not read
-/// again. `note` receives a message if the reading takes long.
+/// again.
 ///
 /// # Errors
-/// A file of a model cannot be read.
+/// A file of a model cannot be read, or the observer ends the reading.
 pub fn of_models(
     setup: &EvalSetup,
     known: &[Fingerprint],
-    note: &dyn Fn(String),
+    observer: &Observer<'_>,
 ) -> anyhow::Result<Vec<Fingerprint>> {
     let models = || std::iter::once(&setup.base).chain(&setup.sources);
     let bytes: u64 = models().map(|model| crate::checkpoint::bytes_to_fingerprint(model, known)).sum();
-    if bytes > LONG {
-        note(format!(
-            "taking fingerprints of {:.1} GB of models: once, and again only of what is touched",
-            bytes as f64 / 1e9
-        ));
-    }
+    let meter = observer.meter(What::Fingerprints, bytes);
     let mut out: Vec<Fingerprint> = Vec::new();
     for model in models() {
-        out.extend(crate::checkpoint::fingerprints(model, known).map_err(BadInput::error)?);
+        out.extend(crate::checkpoint::fingerprints(model, known, &meter).map_err(BadInput::error)?);
     }
     Ok(out)
 }
@@ -83,19 +76,25 @@ pub fn of_models(
 ///
 /// # Errors
 /// [`Changed`], or a file that cannot be read.
-pub fn check_model(reference: &str, wanted: &[Fingerprint]) -> anyhow::Result<()> {
-    refuse(&model_changes(reference, wanted)?)
+pub fn check_model(reference: &str, wanted: &[Fingerprint], observer: &Observer<'_>) -> anyhow::Result<()> {
+    refuse(&model_changes(reference, wanted, observer)?)
 }
 
 /// The differences between a model's files and `wanted`, as text; empty if `wanted` has none of these files.
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn model_changes(reference: &str, wanted: &[Fingerprint]) -> anyhow::Result<Vec<String>> {
+pub fn model_changes(
+    reference: &str,
+    wanted: &[Fingerprint],
+    observer: &Observer<'_>,
+) -> anyhow::Result<Vec<String>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let is = crate::checkpoint::fingerprints(reference, wanted).map_err(BadInput::error)?;
+    let meter =
+        observer.meter(What::Fingerprints, crate::checkpoint::bytes_to_fingerprint(reference, wanted));
+    let is = crate::checkpoint::fingerprints(reference, wanted, &meter).map_err(BadInput::error)?;
     Ok(differences_within(wanted, &is))
 }
 

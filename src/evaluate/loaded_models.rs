@@ -9,7 +9,7 @@ use super::pictures::VisionPart;
 use super::pool_key::{PoolKey, covers};
 use super::setup_sources::with_sources;
 use super::task_runner::TaskRunner;
-use super::types::{EvalSetup, Progress, Target};
+use super::types::{EvalSetup, Listener, Target};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{self, Device, Precision};
@@ -48,7 +48,7 @@ pub(super) struct Wanted<'a> {
     pub setup: &'a EvalSetup,
     pub device: &'a Device,
     pub asking: Asking<'a>,
-    pub progress: &'a dyn Fn(Progress),
+    pub listener: &'a Listener<'a>,
 }
 
 /// Names of models, the recipes of those that are merged in memory, and the chat template.
@@ -93,9 +93,9 @@ impl LoadedModels {
 
     /// What a target takes in memory. Its models are opened, and nothing is read.
     pub fn plan(&self, wanted: &Wanted<'_>, target: &Target) -> anyhow::Result<MemoryPlan> {
-        let Wanted { setup, device, asking, progress } = *wanted;
+        let Wanted { setup, device, asking, listener } = *wanted;
         let planned = |load: Load<'_>, files: &Checkpoint| load.plan_or_instead(device, &asking(files)?);
-        with_sources(setup, device, progress, |sources| match target {
+        with_sources(setup, device, listener, |sources| match target {
             Target::Model(model) => {
                 let model = sources.open(model)?;
                 planned(Load::Model(&model), &model)
@@ -156,13 +156,13 @@ impl LoadedModels {
     }
 
     fn model_alone(&mut self, wanted: &Wanted<'_>, model: &str) -> anyhow::Result<Ready<'_>> {
-        let Wanted { setup, device, progress, .. } = *wanted;
+        let Wanted { setup, device, listener, .. } = *wanted;
         let same = |name: &str, made: &[Recipe]| name == model && made == setup.made;
         let kept = self.alone.take().filter(|(name, made, ..)| same(name, made));
         let (checkpoint, runner) = if let Some((.., checkpoint, runner)) = kept {
             (checkpoint, runner)
         } else {
-            let checkpoint = with_sources(setup, device, progress, |sources| sources.open(model))?;
+            let checkpoint = with_sources(setup, device, listener, |sources| sources.open(model))?;
             self.admit(wanted, &Load::Model(&checkpoint), &checkpoint)?;
             let runner = TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?;
             (checkpoint, runner)
@@ -177,11 +177,11 @@ impl LoadedModels {
     /// A runner with a recipe's merge. The pool is the setup's models if the recipe needs no others; it then stays
     /// loaded for the next candidate. Else the pool is opened for this recipe.
     fn merge(&mut self, wanted: &Wanted<'_>, recipe: &Recipe) -> anyhow::Result<Ready<'_>> {
-        let Wanted { setup, device, progress, .. } = *wanted;
+        let Wanted { setup, device, listener, .. } = *wanted;
         let candidate = if covers(setup, recipe) {
             self.setup_pool(wanted, recipe.align.as_ref())?
         } else {
-            let open = || with_sources(setup, device, progress, |sources| sources.pool(recipe, true));
+            let open = || with_sources(setup, device, listener, |sources| sources.pool(recipe, true));
             self.pool(PoolKey::of_recipe(setup, recipe), open, &mut |_, pool| Ok(pool))?
         };
         if !candidate.is_loaded() {
@@ -192,13 +192,13 @@ impl LoadedModels {
             self.pools.insert(0, (key, candidate));
             fits?;
         }
-        let (runner, vision) = self.pools[0].1.prepare_with_vision(recipe, device, progress)?;
+        let (runner, vision) = self.pools[0].1.prepare_with_vision(recipe, device, listener)?;
         Ok(Ready { runner, vision })
     }
 
     /// A runner on a recipe's path. Another path over the same models loads only layers that no earlier path used.
     fn path(&mut self, wanted: &Wanted<'_>, recipe: &Recipe) -> anyhow::Result<Ready<'_>> {
-        let Wanted { setup, device, progress, .. } = *wanted;
+        let Wanted { setup, device, listener, .. } = *wanted;
         let pool = path_pool(setup);
         let made = setup.made.iter().chain(&recipe.before).cloned().collect();
         let key = (PathModels::names(recipe, &pool), made, recipe.chat_template.clone());
@@ -206,7 +206,7 @@ impl LoadedModels {
         let (models, runner) = if let Some((_, models, runner)) = kept {
             (models, runner)
         } else {
-            (with_sources(setup, device, progress, |sources| sources.path_models(recipe, &pool))?, None)
+            (with_sources(setup, device, listener, |sources| sources.path_models(recipe, &pool))?, None)
         };
         let steps = models.steps(recipe)?;
         let loaded = runner.as_ref().map_or_else(Vec::new, |runner| runner.decoder.loaded_layers());
@@ -234,10 +234,10 @@ impl LoadedModels {
         wanted: &Wanted<'_>,
         align: Option<&Align>,
     ) -> anyhow::Result<&mut CandidateModel> {
-        let Wanted { setup, device, progress, .. } = *wanted;
+        let Wanted { setup, device, listener, .. } = *wanted;
         // All models must have the same architecture, even if a candidate uses only some: checked before any merge.
         let whole = whole_setup(setup, align);
-        let open = || with_sources(setup, device, progress, |sources| sources.pool(&whole, true));
+        let open = || with_sources(setup, device, listener, |sources| sources.pool(&whole, true));
         self.pool(PoolKey::of_setup(setup, align), open, &mut |models, pool| {
             models.admit(wanted, &Load::of_pool(&pool, &whole)?, pool.file_giver())?;
             pool.checked().map_err(BadInput::error)

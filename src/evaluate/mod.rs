@@ -42,5 +42,5 @@ pub use path_models::PathModels;
 pub use score::{Answer, Answers, Cost, FITNESS_MAX, ImageRef, Score, SplitScore, TaskScore};
 pub use task_runner::{ModelAnswer, TaskQuestions, TaskRunner};
 pub use types::{
-    EvalSetup, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target, TaskSpec,
+    EvalSetup, Listener, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target, TaskSpec,
 };

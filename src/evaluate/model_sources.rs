@@ -14,6 +14,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::Device;
 use crate::merge::{Merged, Pool, with_template};
+use crate::progress::Observer;
 use crate::recipe::Recipe;
 
 /// How to open models.
@@ -92,7 +93,7 @@ impl Scope<'_> {
             && let Some(at) = named(name)
         {
             let model = self.make(at, name)?;
-            return model.with_adapter(reference, adapter, &mut |_, _, _| ()).map_err(BadInput::error);
+            return model.with_adapter(reference, adapter, &Observer::none()).map_err(BadInput::error);
         }
         if reference.starts_with("stage:") {
             return Err(BadInput::error(format!(

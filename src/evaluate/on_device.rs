@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::task_runner::TaskRunner;
-use super::types::Progress;
+use super::types::Listener;
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, MakeTensor};
 use crate::merge::{Begun, Candidate, Pool, Resident};
@@ -68,7 +68,7 @@ impl OnDevice {
         recipe: &Recipe,
         device: &Device,
         (runner, merged_here): (&mut Option<TaskRunner>, bool),
-        progress: &dyn Fn(Progress),
+        listener: &Listener<'_>,
     ) -> anyhow::Result<Option<TaskRunner>> {
         let kept = self.models.take();
         let Some(mut models) = kept.or_else(|| ModelsOnCard::new(device, pool, runner.is_some())) else {
@@ -80,7 +80,7 @@ impl OnDevice {
             Ok(Begun::Candidate(candidate)) => candidate,
             Ok(Begun::OnCpu(why)) => {
                 self.models = Some(models);
-                self.note_once("refused", progress, || format!("merging on the CPU, not on the GPU: {why}"));
+                self.note_once("refused", listener, || format!("merging on the CPU, not on the GPU: {why}"));
                 return Ok(None);
             }
             Err(error) => {
@@ -113,32 +113,32 @@ impl OnDevice {
                 )?
             }
         };
-        self.note_detours(&candidate, progress);
+        self.note_detours(&candidate, listener);
         with_resident!(&mut models, resident => resident.finish(*candidate)).map_err(BadInput::error)?;
         self.models = Some(models);
         Ok(Some(runner))
     }
 
     /// Reports a note the first time only.
-    fn note_once(&mut self, key: &'static str, progress: &dyn Fn(Progress), text: impl FnOnce() -> String) {
+    fn note_once(&mut self, key: &'static str, listener: &Listener<'_>, text: impl FnOnce() -> String) {
         if self.told.insert(key) {
-            progress(Progress::Note(text()));
+            listener.note(text());
         }
     }
 
     /// Reports once that the CPU merged some of the tensors, and why.
-    fn note_detours(&mut self, candidate: &Candidate, progress: &dyn Fn(Progress)) {
+    fn note_detours(&mut self, candidate: &Candidate, listener: &Listener<'_>) {
         let Candidate { unlike, crowded, done, .. } = *candidate;
         let all = unlike + crowded + done;
         if unlike > 0 {
-            self.note_once("unlike", progress, || {
+            self.note_once("unlike", listener, || {
                 format!(
                     "{unlike} of {all} tensors are merged on the CPU and sent: the GPU's kernel does bfloat16 in and out"
                 )
             });
         }
         if crowded > 0 {
-            self.note_once("crowded", progress, || {
+            self.note_once("crowded", listener, || {
                 format!(
                     "{crowded} of {all} tensors are merged on the CPU and sent: base and sources do not all fit into \
                      the GPU's memory"

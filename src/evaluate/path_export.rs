@@ -9,11 +9,12 @@ use std::path::Path;
 
 use super::path_models::PathModels;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
-use crate::error::BadInput;
+use crate::error::{BadInput, Interrupted};
 use crate::lm::{Decoder, Device, PathStep, Tokenizer};
 use crate::merge::{
     ExportPlan, FoldStep, Folded, Folding, Options, Written, export_folded, path_vision_giver,
 };
+use crate::progress::Observer;
 use crate::recipe::{Precision, Recipe};
 use crate::text::{fenced, visible_line};
 
@@ -43,7 +44,8 @@ pub struct LogitDifference {
 /// skips it.
 ///
 /// # Errors
-/// A folder that cannot be written, models that no path can run through, or logits that differ by more than `bound`.
+/// A folder that cannot be written, models that no path can run through, logits that differ by more than `bound`, or
+/// an interruption by the observer.
 pub fn export(
     recipe: &Recipe,
     path: &PathModels,
@@ -51,12 +53,16 @@ pub fn export(
     bound: f64,
     device: &Device,
     options: &Options,
+    observer: &Observer<'_>,
 ) -> anyhow::Result<(Written, Option<LogitDifference>)> {
     check_out(out)?;
     let steps = path.steps(recipe)?;
     let folding = folding(recipe, path, &steps)?;
     let apart =
         if bound.is_infinite() { None } else { Some(compare(path, &steps, &folding.make()?, device)?) };
+    if observer.stopped() {
+        return Err(Interrupted("interrupted; nothing is written yet".to_owned()).into());
+    }
     if let Some(apart) = apart
         && (apart.logits.is_nan() || apart.logits > bound)
     {
@@ -69,7 +75,7 @@ pub fn export(
     let models: Vec<&Checkpoint> = path.checkpoints.iter().collect();
     let giver = path_vision_giver(models.iter().copied()).map(Checkpoint::reference);
     let texts = (card(recipe, out, apart, giver, options), options.recipe_file(recipe).to_toml());
-    Ok((export_folded(&folding, &models, texts, out, options)?, apart))
+    Ok((export_folded(&folding, &models, texts, out, options, observer)?, apart))
 }
 
 /// A recipe's path as an ordinary model in memory, without a comparison with the path.

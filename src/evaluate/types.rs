@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
 use super::score::{Answer, ImageRef, Score, TaskScore};
 use crate::checkpoint::Fingerprint;
 use crate::lm::Precision;
+use crate::progress::{Headway, Observer};
 use crate::recipe::Recipe;
 use crate::task::Split;
 
@@ -119,10 +121,31 @@ pub enum Target {
 pub enum Progress {
     /// More text of a watched question's answer.
     Token { question: usize, text: String },
-    /// The progress of a download, or something that was done differently from the request.
+    /// Something that was done differently from the request.
     Note(String),
+    /// How far the reading, merging or loading of models has come.
+    Headway(Headway),
     /// Questions done so far.
     Done { done: u64, of: u64 },
+}
+
+/// Who is told of an evaluation's progress, and the flag that ends it.
+#[derive(Clone, Copy)]
+pub struct Listener<'a> {
+    pub tell: &'a (dyn Fn(Progress) + Sync),
+    pub cancel: &'a AtomicBool,
+}
+
+impl Listener<'_> {
+    /// Tells of something that was done differently from the request.
+    pub(super) fn note(&self, text: String) {
+        (self.tell)(Progress::Note(text));
+    }
+
+    /// Runs work that takes long, and passes on how far it has come.
+    pub fn observe<T>(&self, run: impl FnOnce(&Observer<'_>) -> T) -> T {
+        run(&Observer::new(&|headway| (self.tell)(Progress::Headway(headway)), self.cancel))
+    }
 }
 
 /// Facts about a setup's models and tasks, known once they are open.

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, TensorView, Weights};
+use crate::progress::{Observer, What};
 use crate::recipe::LayerGroup;
 
 /// Elements read at once.
@@ -54,9 +55,10 @@ struct Sums {
     products: Vec<f64>,
 }
 
-/// Measures `sources` against `base`. Every tensor is read once; `stop` is checked after each tensor.
+/// Measures `sources` against `base`. Every tensor is read once; the observer may end the measurement after each:
+/// `None`.
 #[must_use]
-pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> bool) -> Option<Distances> {
+pub fn distances(base: &Checkpoint, sources: &[Checkpoint], observer: &Observer<'_>) -> Option<Distances> {
     let layers = base.config().num_hidden_layers;
     let n = sources.len();
     let mut groups = vec![Sums { base: 0.0, products: vec![0.0; n * n] }; LayerGroup::count(layers)];
@@ -64,8 +66,10 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
     let mut left_out = 0;
     // Non-finite values: of the base, then of each source.
     let mut odd = vec![0_u64; n + 1];
+    let bytes_of = |name: &str| base.tensor(name).map_or(0, |view| (n + 1) as u64 * view.data.len() as u64);
+    let meter = observer.meter(What::Distances, base.names().into_iter().map(bytes_of).sum());
     for name in base.names() {
-        if stop() {
+        if meter.stopped() {
             return None;
         }
         let Some(sums) = LayerGroup::of_tensor(name).and_then(|g| groups.get_mut(g.index(layers))) else {
@@ -79,6 +83,7 @@ pub fn distances(base: &Checkpoint, sources: &[Checkpoint], stop: &dyn Fn() -> b
             Some((here, there)) => add(sums, &mut odd, here, &there),
             None => left_out += 1,
         }
+        meter.add(bytes_of(name));
     }
     let length = |s: &Sums, i: usize| s.products[n * i + i].sqrt();
     let norm = |s: &Sums, i: usize| if s.base > 0.0 { length(s, i) / s.base.sqrt() } else { 0.0 };
@@ -194,6 +199,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     /// The same by definition, with the task vectors of whole groups written out.
@@ -212,7 +219,7 @@ mod tests {
             out
         };
         let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let found = distances(&base, &[ja, add], &|| false).unwrap();
+        let found = distances(&base, &[ja, add], &Observer::none()).unwrap();
         let (ja, add) = (open("zoo:ja"), open("zoo:math-add"));
         assert_eq!(found.left_out, 0);
         for (row, g) in LayerGroup::all(found.layers).enumerate() {
@@ -226,13 +233,14 @@ mod tests {
             assert!((found.norms[1][row] - length(&v) / length(&b)).abs() < 1e-6);
             assert!((found.cosines[0].cosines[row] - cosine).abs() < 1e-6, "{g}");
         }
-        assert_eq!(distances(&base, &[ja], &|| true), None);
+        assert_eq!(distances(&base, &[ja], &Observer::new(&|_| (), &AtomicBool::new(true))), None);
     }
 
     #[test]
     fn a_source_that_equals_its_base_is_nowhere_apart() {
         let open = |name: &str| Checkpoint::open(name).unwrap();
-        let found = distances(&open("zoo:base"), &[open("zoo:base"), open("zoo:ja")], &|| false).unwrap();
+        let found =
+            distances(&open("zoo:base"), &[open("zoo:base"), open("zoo:ja")], &Observer::none()).unwrap();
         assert!(found.norms[0].iter().all(|n| *n == 0.0));
         assert!(found.cosines[0].cosines.iter().all(|c| *c == 0.0));
         assert!(found.norms[1].iter().any(|n| *n > 0.0));
@@ -264,13 +272,13 @@ mod tests {
         let tensor = "model.layers.1.mlp.down_proj.weight";
         let odd = [(0, f32::NAN), (5, f32::INFINITY), (9, f32::NEG_INFINITY)];
         let (_folder, model) = changed(tensor, &odd);
-        let found = distances(&open("zoo:base"), &[model, open("zoo:math-add")], &|| false).unwrap();
+        let found = distances(&open("zoo:base"), &[model, open("zoo:math-add")], &Observer::none()).unwrap();
         assert_eq!((found.not_finite.as_slice(), found.base_not_finite), ([3, 0].as_slice(), 0));
         let mut all = found.norms.iter().flatten().chain(found.cosines.iter().flat_map(|p| &p.cosines));
         assert!(all.all(|v| v.is_finite()));
         // Apart from those three values, the distances are unchanged.
         let before =
-            distances(&open("zoo:base"), &[open("zoo:ja"), open("zoo:math-add")], &|| false).unwrap();
+            distances(&open("zoo:base"), &[open("zoo:ja"), open("zoo:math-add")], &Observer::none()).unwrap();
         assert_eq!((before.not_finite.len(), before.base_not_finite), (0, 0));
         let place = LayerGroup::Block(1).index(found.layers);
         for (row, (now, then)) in found.norms[0].iter().zip(&before.norms[0]).enumerate() {
@@ -279,11 +287,11 @@ mod tests {
         }
         // The same values in the base; the largest finite value still counts as finite.
         let (_folder, model) = changed(tensor, &odd);
-        let found = distances(&model, &[open("zoo:base")], &|| false).unwrap();
+        let found = distances(&model, &[open("zoo:base")], &Observer::none()).unwrap();
         assert_eq!((found.not_finite.len(), found.base_not_finite), (0, 3));
         let (_folder, far) = changed(tensor, &[(0, 3.3e38), (1, -3.3e38)]);
         let (_other, near) = changed(tensor, &[(0, -3.3e38), (1, 3.3e38)]);
-        let found = distances(&far, &[near, open("zoo:ja")], &|| false).unwrap();
+        let found = distances(&far, &[near, open("zoo:ja")], &Observer::none()).unwrap();
         assert!(found.norms.iter().flatten().all(|v| v.is_finite()) && found.not_finite.is_empty());
     }
 }

@@ -2,6 +2,7 @@
 //! `merge` returns a [`MergeError`].
 
 use crate::checkpoint::CheckpointError;
+use crate::error::Interrupted;
 use crate::recipe::RecipeError;
 
 /// Why a merge cannot be made.
@@ -13,6 +14,9 @@ pub enum MergeError {
     /// The recipe itself is invalid.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// The export was interrupted.
+    #[error("{0}")]
+    Interrupted(#[source] Interrupted),
     /// A source has another architecture than the base.
     #[error("{model} cannot be merged onto {base}: {why}; choose fine-tunes of one base model")]
     Misfit { model: String, base: String, why: String },

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Fingerprint;
 use crate::evaluate::{Cost, EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
+use crate::progress::Headway;
 
 /// A job for the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +34,10 @@ pub enum Report {
     Opened { id: u64, facts: SetupFacts, questions: Vec<StoredQuestion> },
     /// More text of a watched question's answer.
     Token { id: u64, question: usize, text: String },
-    /// The progress of a download, or a note that something was done in another way than asked.
+    /// A note that something was done in another way than asked.
     Note { id: u64, text: String },
+    /// How far the reading, merging or loading of models has come.
+    Headway { id: u64, headway: Headway },
     /// The number of questions done so far.
     Progress { id: u64, done: u64, of: u64 },
     /// The answer to [`Job::Run`], split by split.
@@ -66,6 +69,7 @@ impl Report {
             Self::Opened { id, .. }
             | Self::Token { id, .. }
             | Self::Note { id, .. }
+            | Self::Headway { id, .. }
             | Self::Progress { id, .. }
             | Self::Done { id, .. }
             | Self::Failed { id, .. }

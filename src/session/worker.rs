@@ -17,7 +17,7 @@ use super::job::{Job, Report};
 use super::json_line::{Unsayable, encode};
 use super::signals;
 use crate::evaluate::fingerprints::{Changed, of_models};
-use crate::evaluate::{EvalRequest, Evaluator, Progress, SplitResult, is_settled};
+use crate::evaluate::{EvalRequest, Evaluator, Listener, Progress, SplitResult, is_settled};
 use crate::limits::MESSAGE;
 
 /// The shortest time between two progress reports.
@@ -84,21 +84,24 @@ fn work(
 ) -> anyhow::Result<Report> {
     match job {
         Job::Open { id, setup, known } => {
-            let progress = |news: Progress| {
-                if let Progress::Note(text) = news {
-                    say(&Report::Note { id: *id, text });
-                }
+            let id = *id;
+            let progress = |news: Progress| match news {
+                Progress::Note(text) => say(&Report::Note { id, text }),
+                Progress::Headway(headway) => say(&Report::Headway { id, headway }),
+                Progress::Token { .. } | Progress::Done { .. } => {}
             };
+            let listener = Listener { tell: &progress, cancel };
             evaluator.forget();
-            let (mut facts, questions) = evaluator.open(setup, &progress)?;
-            facts.prints.extend(of_models(setup, known, &|text| progress(Progress::Note(text)))?);
-            Ok(Report::Opened { id: *id, facts, questions })
+            let (mut facts, questions) = evaluator.open(setup, &listener)?;
+            facts.prints.extend(listener.observe(|observer| of_models(setup, known, observer))?);
+            Ok(Report::Opened { id, facts, questions })
         }
         Job::Run { id, setup, target, ask, watch } => {
             let id = *id;
             let last = Mutex::new(Instant::now());
             let progress = |news: Progress| match news {
                 Progress::Note(text) => say(&Report::Note { id, text }),
+                Progress::Headway(headway) => say(&Report::Headway { id, headway }),
                 Progress::Token { question, text } => say(&Report::Token { id, question, text }),
                 Progress::Done { done, of } => {
                     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

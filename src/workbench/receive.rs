@@ -11,6 +11,7 @@ use super::panes::answers::state::FetchedAnswers;
 use super::panes::evolve::state::Run;
 use super::panes::models::state::PoolDistances;
 use super::text::percent;
+use crate::progress::Headway;
 use crate::session::protocol::{Command, Event, Live, Message, Record, Reply, SessionRow, Split, Status};
 use crate::task::AnswerLanguage;
 
@@ -35,6 +36,7 @@ impl App {
     pub fn disconnected(&mut self, why: &str) {
         self.link = Link::Lost(why.to_owned());
         self.asked.clear();
+        self.headway.clear();
         self.complain(messages::engine_lost(why));
     }
 
@@ -93,10 +95,12 @@ impl App {
             }
             (Ask::Try { .. }, Reply::Answers(answers)) => self.preview.finish(id, answers),
             (Ask::Try { .. }, Reply::Error(why)) => self.preview.fail(id, why),
+            (Ask::Start, Reply::Superseded) => self.begin_with = None,
             (Ask::Start, Reply::Error(why)) => {
                 self.begin_with = None;
                 self.complain(why);
             }
+            (Ask::Order(_), Reply::Superseded) => {}
             (_, Reply::Error(why)) => self.complain(why),
             _ => {}
         }
@@ -156,6 +160,9 @@ impl App {
     fn event(&mut self, session: &str, record: &Record) {
         let Some(run) = self.run.as_mut().filter(|r| r.state.name == session) else { return };
         run.apply(record);
+        if run.state.status != Status::Running {
+            self.headway.clear();
+        }
         match &record.event {
             Event::Created { config, device_note, begin, .. } => {
                 if !device_note.is_empty() {
@@ -225,6 +232,9 @@ impl App {
                     self.notice = Some(Notice { text, bad: level == "error" });
                 }
             }
+            Live::Headway(headway) if session.is_none_or(|s| Some(s) == self.session()) => {
+                self.take_headway(headway);
+            }
             Live::Halted { reason, killed } if session == self.session() => {
                 self.complain(messages::run_halted(&reason));
                 if let Some(run) = &mut self.run {
@@ -248,6 +258,19 @@ impl App {
                     run.live(live);
                 }
             }
+        }
+    }
+
+    /// Takes in how far long work has come.
+    fn take_headway(&mut self, headway: Headway) {
+        let place = self.headway.iter().position(|known| known.what == headway.what);
+        match (place, headway.ended()) {
+            (Some(at), true) => {
+                self.headway.remove(at);
+            }
+            (Some(at), false) => self.headway[at] = headway,
+            (None, true) => {}
+            (None, false) => self.headway.push(headway),
         }
     }
 

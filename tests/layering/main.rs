@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up. A room may use the rooms before it and itself.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "error",
     "text",
     "locale",
@@ -16,6 +16,7 @@ const ROOMS: [&str; 20] = [
     "limits",
     "memory",
     "toml_text",
+    "progress",
     "picture",
     "checkpoint",
     "recipe",

@@ -58,7 +58,8 @@ fn changed(
         (name.as_str(), safetensors::tensor::TensorView::new(dtype, shape.clone(), data).unwrap())
     });
     fs::write(folder.path().join("model.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
-    let opened = Checkpoint::open_as("odd", folder.path(), &mut |_, _, _| ()).map_err(|e| e.to_string());
+    let opened = Checkpoint::open_as("odd", folder.path(), &yosegi::progress::Observer::none())
+        .map_err(|e| e.to_string());
     (folder, opened)
 }
 

@@ -139,12 +139,12 @@ fn a_union_of_vocabularies_keeps_the_token_for_pictures() {
 #[test]
 fn distances_compare_the_rows_that_all_models_have() {
     let (base, sources) = (open("base"), [open("ja"), open("vlm")]);
-    let found = distances(&base, &sources, &|| false).unwrap();
+    let found = distances(&base, &sources, &yosegi::progress::Observer::none()).unwrap();
     assert_eq!(found.left_out, 0);
     assert!(found.norms.iter().all(|norms| norms.iter().all(|n| *n > 0.0 && *n < 1.0)), "{:?}", found.norms);
     // Sizes of the vocabulary differ on the other side too.
     let [ja, vlm] = sources;
-    assert_eq!(distances(&vlm, &[ja, base], &|| false).unwrap().left_out, 0);
+    assert_eq!(distances(&vlm, &[ja, base], &yosegi::progress::Observer::none()).unwrap().left_out, 0);
 }
 
 #[test]
@@ -159,7 +159,16 @@ fn a_path_over_a_llava_model_is_written_as_one() {
     let models = PathModels::open(&PathModels::names(&recipe, &[]), open).unwrap();
     let out = tempfile::tempdir().unwrap();
     let out = out.path().join("path");
-    path_export::export(&recipe, &models, &out, f64::INFINITY, &Device::Cpu, &Options::default()).unwrap();
+    path_export::export(
+        &recipe,
+        &models,
+        &out,
+        f64::INFINITY,
+        &Device::Cpu,
+        &Options::default(),
+        &yosegi::progress::Observer::none(),
+    )
+    .unwrap();
     let (written, giver) = (Checkpoint::open(out.to_str().unwrap()).unwrap(), super::open("qvlm"));
     assert_eq!((written.config().num_hidden_layers, written.config().vocab_size), (3, 44));
     for name in giver.vision_names() {

@@ -6,6 +6,7 @@ mod clients;
 mod elsewhere;
 mod failures;
 mod run;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};

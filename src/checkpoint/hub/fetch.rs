@@ -18,14 +18,12 @@ use crate::checkpoint::formats::unsupported;
 use crate::checkpoint::untrusted::printable;
 use crate::checkpoint::{CheckpointError, companions};
 use crate::limits;
-
-/// Called while a file arrives: its name, bytes so far, total bytes.
-pub type OnProgress<'a> = &'a mut dyn FnMut(&str, u64, u64);
+use crate::progress::{Meter, Observer, What};
 
 /// Fetches the missing files of the model `id` and returns the folder of its snapshot. Config and small files are
 /// fetched before the weights, so that a snapshot with weights is complete.
-pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Result<PathBuf, CheckpointError> {
-    let mut hub = Hub::ask(id, progress)?;
+pub(in crate::checkpoint) fn fetch(id: &HubId, observer: &Observer<'_>) -> Result<PathBuf, CheckpointError> {
+    let mut hub = Hub::ask(id, observer)?;
     if !hub.names.contains("config.json") {
         return Err(hub.failed("the repository holds no config.json".to_owned()));
     }
@@ -64,9 +62,9 @@ pub(in crate::checkpoint) fn fetch(id: &HubId, progress: OnProgress<'_>) -> Resu
 /// Like [`fetch`], for a `LoRA` adapter.
 pub(in crate::checkpoint) fn fetch_adapter(
     id: &HubId,
-    progress: OnProgress<'_>,
+    observer: &Observer<'_>,
 ) -> Result<PathBuf, CheckpointError> {
-    let mut hub = Hub::ask(id, progress)?;
+    let mut hub = Hub::ask(id, observer)?;
     if !hub.names.contains(CONFIG) {
         return Err(hub.failed(format!("the repository holds no {CONFIG}")));
     }
@@ -86,8 +84,7 @@ pub(in crate::checkpoint) fn fetch_adapter(
 /// # Errors
 /// The hub may not be asked, does not answer, or does not know the repository.
 pub(in crate::checkpoint) fn missing_bytes(id: &HubId) -> Result<u64, CheckpointError> {
-    let mut quiet = |_: &str, _, _| ();
-    let hub = Hub::ask(id, &mut quiet)?;
+    let hub = Hub::ask(id, &Observer::none())?;
     let failed = |why: &dyn std::fmt::Display| hub.failed(printable(&why.to_string()));
     let mut answer = hub.repo.info_request().query("blobs", "true").call().map_err(|e| failed(&e))?;
     let text = answer.body_mut().read_to_string().map_err(|e| failed(&e))?;
@@ -139,12 +136,12 @@ struct Hub<'a> {
     repo: ApiRepo,
     /// Its files.
     names: BTreeSet<String>,
-    progress: OnProgress<'a>,
+    observer: Observer<'a>,
 }
 
 impl<'a> Hub<'a> {
     /// Asks the hub for the list of files.
-    fn ask(id: &'a HubId, progress: OnProgress<'a>) -> Result<Self, CheckpointError> {
+    fn ask(id: &'a HubId, observer: &Observer<'a>) -> Result<Self, CheckpointError> {
         let cache = hub_cache();
         let failed = |why: String| not_fetched(id, &cache, why);
         let access = access();
@@ -158,7 +155,7 @@ impl<'a> Hub<'a> {
         let repo = api.repo(Repo::with_revision(id.repo.clone(), RepoType::Model, id.revision.clone()));
         let info = repo.info().map_err(|e| failed(words(&e)))?;
         let names = info.siblings.into_iter().map(|s| s.rfilename).collect();
-        Ok(Self { id, cache, repo, names, progress })
+        Ok(Self { id, cache, repo, names, observer: *observer })
     }
 
     /// The path of a file in the cache; the file is fetched if it is missing.
@@ -167,7 +164,11 @@ impl<'a> Hub<'a> {
         if let Some(path) = cached {
             return Ok(path);
         }
-        let bar = Bar { name: printable(name), done: 0, of: 0, tell: &mut *self.progress };
+        if self.observer.stopped() {
+            return Err(self.failed("it was interrupted; what has come stays there".to_owned()));
+        }
+        let what = What::Fetching(format!("{}: {}", self.id.repo, printable(name)));
+        let bar = Bar { observer: self.observer, what, meter: None };
         let got = self.repo.download_with_progress(name, bar);
         got.map_err(|e| self.failed(format!("{}: {}", printable(name), words(&e))))
     }
@@ -190,25 +191,25 @@ fn words(error: &ApiError) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }
 
+/// Counts the bytes of a file that arrives.
 struct Bar<'a> {
-    name: String,
-    done: u64,
-    of: u64,
-    tell: &'a mut dyn FnMut(&str, u64, u64),
+    observer: Observer<'a>,
+    what: What,
+    meter: Option<Meter<'a>>,
 }
 
 impl Progress for Bar<'_> {
     fn init(&mut self, size: usize, _: &str) {
-        self.of = size as u64;
-        (self.tell)(&self.name, 0, self.of);
+        self.meter = Some(self.observer.meter(self.what.clone(), size as u64));
     }
 
     fn update(&mut self, size: usize) {
-        self.done += size as u64;
-        (self.tell)(&self.name, self.done, self.of);
+        if let Some(meter) = &self.meter {
+            meter.add(size as u64);
+        }
     }
 
     fn finish(&mut self) {
-        (self.tell)(&self.name, self.of, self.of);
+        self.meter = None;
     }
 }

@@ -15,6 +15,7 @@ use super::check_out;
 use super::safe_files::{new_file, own_file, own_folder, parent_of};
 use crate::checkpoint::formats::safetensors::make_header;
 use crate::checkpoint::{CheckpointError, Dtype};
+use crate::error::Interrupted;
 
 const ORDER: &str = ".yosegi-order";
 
@@ -136,6 +137,24 @@ impl ResumableFolder {
             return CheckpointError::Write { out: self.out, source };
         }
         CheckpointError::Unfinished { out: self.out, folder: self.folder, shards, source }
+    }
+
+    /// What is told of an interrupted checkpoint. Complete shards stay for the next try; without any, everything is
+    /// removed.
+    #[must_use]
+    pub fn interrupt(self) -> Interrupted {
+        let out = self.out.display();
+        Interrupted(match self.clear() {
+            0 => format!("interrupted; nothing of {out} was left"),
+            1 => format!(
+                "interrupted; the finished shard of {out} is in {} for the next try",
+                self.folder.display()
+            ),
+            shards => format!(
+                "interrupted; the {shards} finished shards of {out} are in {} for the next try",
+                self.folder.display()
+            ),
+        })
     }
 
     /// Removes everything that was written.

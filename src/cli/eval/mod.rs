@@ -11,6 +11,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::output::answer_table::{self, Line};
+use super::output::headway::tell as tell_headway;
 use super::output::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::error::BadInput;
@@ -113,6 +114,7 @@ fn one(
             eprint!("\r{done} of {of} questions{end}");
         }
         Progress::Note(text) => note(&visible_line(&text)),
+        Progress::Headway(headway) => tell_headway(headway),
         Progress::Done { .. } | Progress::Token { .. } => {}
     };
     let decoding = args.decoding.over(task.decoding)?;

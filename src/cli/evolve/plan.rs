@@ -8,11 +8,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::super::Evolve;
 use super::super::models::size;
+use super::super::output::headway::tell as tell_headway;
 use super::super::output::say::{json_pretty, note, out};
 use crate::checkpoint::Place;
 use crate::error::BadInput;
 use crate::evaluate::plan::{PlannedModel, measure, plan};
-use crate::evaluate::{Evaluator, Progress};
+use crate::evaluate::{Evaluator, Listener, Progress};
 use crate::session::Home;
 use crate::session::config::Config;
 use crate::session::plan::{CARDS, Card, CardEstimate, PlannedStage, PlannedTime, RunPlan, Span};
@@ -35,9 +36,12 @@ pub fn run(args: &Evolve, home: &Home, config: &Config) -> anyhow::Result<()> {
             let end = if done == of { "\n" } else { "" };
             eprint!("\rtiming: {done} of {of} questions{end}");
         }
-        _ => {}
+        Progress::Headway(headway) => tell_headway(headway),
+        Progress::Done { .. } | Progress::Token { .. } => {}
     };
-    let (found, questions) = plan(&mut evaluator, &asked, &progress)?;
+    let cancel = AtomicBool::new(false);
+    let listener = Listener { tell: &progress, cancel: &cancel };
+    let (found, questions) = plan(&mut evaluator, &asked, &listener)?;
     let mut made = RunPlan::new(home, config, found, &questions)?;
     if let Some(name) = &args.name {
         crate::session::home::check_name(name)?;
@@ -48,7 +52,7 @@ pub fn run(args: &Evolve, home: &Home, config: &Config) -> anyhow::Result<()> {
             return Err(BadInput::error("--measure=0 times nothing: give the number of questions, or none"));
         }
         let request = made.to_measure(config, count)?;
-        let timed = measure(&mut evaluator, &asked, &request, &progress, &AtomicBool::new(false))?;
+        let timed = measure(&mut evaluator, &asked, &request, &progress, &cancel)?;
         made = made.with_times(home, &timed);
     }
     if let Some(card) = args.for_card {

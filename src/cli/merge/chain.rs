@@ -16,11 +16,13 @@ use super::{Merge, Step};
 use crate::checkpoint::{Checkpoint, check_out, own_folder, write_whole};
 use crate::cli::fetch;
 use crate::cli::output::exit;
+use crate::cli::output::follow::interrupted;
 use crate::cli::output::say::{note, out};
-use crate::error::BadInput;
+use crate::error::{BadInput, Interrupted};
 use crate::evaluate::ModelSources;
 use crate::lm::Device;
 use crate::merge::Options;
+use crate::progress::Observer;
 use crate::recipe::RecipeFile;
 
 /// Opens the checkpoint of a model reference.
@@ -119,6 +121,9 @@ impl<'a> Chain<'a> {
         };
         made().map_err(|e| BadInput::error(format!("{}: cannot be made: {e}", self.aside.display())))?;
         for i in self.recipe_file.merge_order()? {
+            if interrupted() {
+                return Err(Interrupted("interrupted between two recipes".to_owned()).into());
+            }
             let folder = match (&self.args.out, &self.recipe_file.recipes[i].name) {
                 (Some(out), _) if Some(i) == self.last => out.clone(),
                 (_, Some(name)) => {
@@ -202,7 +207,7 @@ impl<'a> Chain<'a> {
         let name =
             self.recipe_file.named(reference).and_then(|i| self.recipe_file.recipes[i].name.as_deref());
         let Some(name) = name else { return fetch::open(reference) };
-        Ok(Checkpoint::open_as(reference, &self.aside.join(name), &mut |_, _, _| ())?)
+        Ok(Checkpoint::open_as(reference, &self.aside.join(name), &Observer::none())?)
     }
 
     /// Prints what would be written. For a recipe that uses results not yet made, prints only which results it needs.

@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::output::follow::{INTERRUPTED, catch_interrupt, release_interrupt};
+use super::output::headway::{observer, tell};
 use super::output::say::{note, out};
 use super::{fetch, models};
 use crate::checkpoint::Checkpoint;
@@ -17,6 +19,7 @@ use crate::error::BadInput;
 use crate::evaluate::fingerprints::model_changes;
 use crate::evaluate::{ModelSources, path_export};
 use crate::merge::{ExportPlan, Measured, Options, Written, export, path_vision_giver, read_size};
+use crate::progress::Observer;
 use crate::recipe::{Recipe, RecipeFile};
 use crate::session::Home;
 use crate::session::journal::Reader;
@@ -112,15 +115,19 @@ impl Step<'_> {
     pub fn write(&self, folder: &Path) -> Result<String> {
         let started = Instant::now();
         let Self { recipe, options, .. } = *self;
+        let observer = observer(&INTERRUPTED);
         let (written, what) = if recipe.path.is_empty() {
             let pool = self.sources.pool(recipe, false)?;
             let models = recipe.models().len() + usize::from(recipe.base.is_some());
             let what = format!("{} of {models} models", recipe.method.name());
             note_packing(pool.base());
-            (export(recipe, &pool, folder, options)?, what)
+            // From here on there are files that must not stay half written.
+            catch_interrupt();
+            (export(recipe, &pool, folder, options, &observer)?, what)
         } else {
-            self.fold(folder)?
+            self.fold(folder, &observer)?
         };
+        release_interrupt();
         if written.kept > 0 {
             note(&format!("{} of {} weight files were there already", written.kept, written.shards));
         }
@@ -135,13 +142,14 @@ impl Step<'_> {
     }
 
     /// Folds the recipe's path into an ordinary checkpoint. Returns one line on how far its logits are from the path's.
-    fn fold(&self, folder: &Path) -> Result<(Written, String)> {
+    fn fold(&self, folder: &Path, observer: &Observer<'_>) -> Result<(Written, String)> {
         let recipe = self.recipe;
         let path = self.sources.path_models(recipe, &[])?;
         note_packing(&path.checkpoints[0]);
         let device = self.sources.device;
+        catch_interrupt();
         let (written, apart) =
-            path_export::export(recipe, &path, folder, self.fold_bound, device, self.options)?;
+            path_export::export(recipe, &path, folder, self.fold_bound, device, self.options, observer)?;
         let found = apart.map_or_else(
             || "not compared with the path".to_owned(),
             |a| {
@@ -208,7 +216,7 @@ fn best_of(session: &str, made: &mut Vec<Recipe>) -> Result<(Recipe, Option<Meas
     let models: BTreeSet<&str> =
         all.flat_map(Recipe::references).filter(|name| !name.starts_with("stage:")).collect();
     for model in models {
-        for change in model_changes(model, &prints)? {
+        for change in model_changes(model, &prints, &Observer::telling(&tell))? {
             note(&format!(
                 "{change} since session `{session}` measured it: its figures may not be those of this merge"
             ));

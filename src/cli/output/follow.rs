@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::headway;
 use super::say::{self, note};
 use crate::error::{BadInput, Interrupted};
 use crate::session::protocol::{Command, Event, Live, Message, Origin, Record, Reply, Status};
@@ -11,7 +12,8 @@ use crate::session::state::SessionState;
 use crate::session::{Client, Engine, report};
 use crate::text::visible_line;
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Whether Ctrl-C or SIGTERM has come since [`catch_interrupt`].
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_interrupt(_: libc::c_int) {
     INTERRUPTED.store(true, Ordering::SeqCst);
@@ -29,6 +31,17 @@ pub fn catch_interrupt() {
         action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
         libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut());
         libc::sigaction(libc::SIGTERM, &raw const action, std::ptr::null_mut());
+    }
+}
+
+/// From now on, Ctrl-C and SIGTERM end the process at once again, unless one has come.
+pub fn release_interrupt() {
+    if !interrupted() {
+        // SAFETY: the default action of a signal is always valid.
+        unsafe {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            libc::signal(libc::SIGTERM, libc::SIG_DFL);
+        }
     }
 }
 
@@ -63,6 +76,7 @@ pub fn ask(client: &mut Client, command: Command) -> anyhow::Result<Reply> {
             {
                 note(&visible_line(&text));
             }
+            Some(Message::Live { live: Live::Headway(headway), .. }) => headway::tell(headway),
             _ => {}
         }
     }
@@ -132,6 +146,9 @@ pub fn follow(
                 if level != "info" && at_ms >= client.since_ms =>
             {
                 note(&visible_line(&text));
+            }
+            Some(Message::Live { live: Live::Headway(headway), .. }) if telling.lines => {
+                headway::tell(headway)
             }
             Some(Message::Live { live: Live::LetGo { .. }, .. }) => {
                 client = engine.connect()?;

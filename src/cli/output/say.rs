@@ -4,12 +4,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::headway::beside_bar;
 use crate::print::to_out;
 use crate::text::{as_json, as_toml, visible};
 
 /// Prints a line to stderr. A closed pipe is ignored.
 pub fn note(line: &str) {
-    eprintln!("{}", visible(line));
+    beside_bar(|| eprintln!("{}", visible(line)));
 }
 
 /// Prints a line to stdout. If the pipe is closed, a command that only prints ends here.

@@ -11,7 +11,7 @@ pub use measure::{MeasureRequest, Timed, measure};
 pub use tokens::{AskedSplit, PlannedTask};
 
 use super::evaluator::Evaluator;
-use super::types::{EvalSetup, Progress, StoredQuestion};
+use super::types::{EvalSetup, Listener, StoredQuestion};
 use crate::checkpoint::{ModelSummary, Place, look_up, place_of};
 use crate::error::BadInput;
 
@@ -100,7 +100,7 @@ fn cache_bytes(model: &ModelSummary) -> u64 {
 pub fn plan(
     evaluator: &mut Evaluator,
     setup: &EvalSetup,
-    progress: &dyn Fn(Progress),
+    listener: &Listener<'_>,
 ) -> anyhow::Result<(SetupPlan, Vec<StoredQuestion>)> {
     let names = std::iter::once(&setup.base).chain(&setup.sources);
     let models = names.map(|name| PlannedModel::of(name)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -112,7 +112,7 @@ pub fn plan(
         out.layers = models.iter().find_map(|(_, found)| found.as_ref()).map(|found| found.layers);
         (out.device, out.dtype) = evaluator.device_of(setup)?;
     } else {
-        let (facts, stored) = evaluator.open(setup, progress)?;
+        let (facts, stored) = evaluator.open(setup, listener)?;
         (out.layers, out.device, out.dtype) = (Some(facts.layers), facts.device, facts.dtype);
         questions = stored;
     }

@@ -13,6 +13,7 @@ use super::stream::{self, Maker};
 use super::{Frame, Options, Written, llava, write};
 use crate::merge::MergeError;
 use crate::merge::fold_scales::{Folding, Piece};
+use crate::progress::Observer;
 
 impl ExportPlan {
     /// Plans the export of a folded path, without writing anything.
@@ -38,13 +39,15 @@ pub fn export_folded(
     (card, recipe): (String, String),
     out: &Path,
     options: &Options,
+    observer: &Observer<'_>,
 ) -> Result<Written, MergeError> {
     let first = models.first().ok_or(MergeError::Empty)?;
     let donor = path_vision_giver(models.iter().copied()).unwrap_or(first);
     let outline = ExportPlan::of_path(folding, models, options);
     let order = order(&recipe, models.iter().copied(), &outline.shards);
     let frame = Frame { config: outline.config, card, recipe, merges_vision: false };
-    write(out, &outline.shards, &order, &frame, donor, &mut InOrder { folding, models, next: 0 })
+    let mut maker = InOrder { folding, models, next: 0 };
+    write((out, observer), &outline.shards, &order, &frame, donor, &mut maker)
 }
 
 /// The model that gives a path its vision part: the first, which gives embeddings and head, if it is a LLaVA model, else

@@ -16,6 +16,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::checkpoint::{Checkpoint, ResumableFolder};
+use crate::progress::{Observer, What};
 use crate::recipe::{Recipe, RecipeFile};
 use crate::text::visible;
 
@@ -79,14 +80,20 @@ struct Frame {
 
 /// [`export`] with default options.
 pub fn write_checkpoint(recipe: &Recipe, pool: &Pool, out: &Path) -> Result<(), MergeError> {
-    export(recipe, pool, out, &Options::default()).map(|_| ())
+    export(recipe, pool, out, &Options::default(), &Observer::none()).map(|_| ())
 }
 
 /// Merges `recipe` and writes the result to the folder `out`: config and tokenizer of the pool's base, tensors in the
 /// recipe's types, and a model card with the recipe. With a LLaVA model in the pool, the result is one: its vision part,
 /// outer config, tokenizer and small files are those of the pool's vision giver. `out` must be empty or absent, and never holds a half-written
-/// checkpoint.
-pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Result<Written, MergeError> {
+/// checkpoint. The observer may end the export: whole shards then stay for the next one, as after a kill.
+pub fn export(
+    recipe: &Recipe,
+    pool: &Pool,
+    out: &Path,
+    options: &Options,
+    observer: &Observer<'_>,
+) -> Result<Written, MergeError> {
     let outline = ExportPlan::of(recipe, pool, options)?;
     let mut maker = Piecewise::new(recipe, pool)?;
     let frame = Frame {
@@ -96,11 +103,11 @@ pub fn export(recipe: &Recipe, pool: &Pool, out: &Path, options: &Options) -> Re
         merges_vision: maker.merges_vision(),
     };
     let (shards, order) = (&outline.shards, outline.order(recipe, pool, options));
-    write(out, shards, &order, &frame, pool.file_giver(), &mut maker)
+    write((out, observer), shards, &order, &frame, pool.file_giver(), &mut maker)
 }
 
 fn write(
-    out: &Path,
+    (out, observer): (&Path, &Observer<'_>),
     shards: &[Shard],
     order: &str,
     frame: &Frame,
@@ -110,7 +117,10 @@ fn write(
     let staged = ResumableFolder::begin(out, order)?;
     let tensors = shards.iter().map(|shard| shard.tensors.len()).sum();
     let mut with_vision = WithVision::new(maker, Some(donor).filter(|_| !frame.merges_vision), tensors);
-    let kept = match stream::write(&staged, shards, &mut with_vision) {
+    let missing = shards.iter().filter(|shard| !staged.has(&shard.file, shard.bytes));
+    let bytes = missing.flat_map(|shard| &shard.tensors).map(TensorHeader::bytes).sum();
+    let meter = observer.meter(What::Writing(out.display().to_string()), bytes);
+    let kept = match stream::write(&staged, shards, &mut with_vision, &meter) {
         Ok(kept) => kept,
         Err(failure) => return Err(failure.told(staged)),
     };

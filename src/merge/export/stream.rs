@@ -8,6 +8,7 @@ use crate::checkpoint::{ResumableFolder, ShardWriter};
 
 use super::shards::{Shard, TensorHeader};
 use crate::merge::MergeError;
+use crate::progress::Meter;
 
 /// Bytes made at a time, unless one tensor is larger. At most two such batches are in memory.
 const BATCH_BYTES: u64 = 16 << 20;
@@ -40,11 +41,13 @@ fn largest(shards: &[Shard]) -> u64 {
     pieces.max().unwrap_or(0)
 }
 
-/// Writes every missing shard. Returns the number of shards that already existed.
+/// Writes every missing shard; `meter` counts the tensors' bytes on disk. Returns the number of shards that already
+/// existed.
 pub(super) fn write(
     staged: &ResumableFolder,
     shards: &[Shard],
     maker: &mut dyn Maker,
+    meter: &Meter<'_>,
 ) -> Result<usize, Failure> {
     let (to_disk, parts) = sync_channel(1);
     let (give_back, buffers) = sync_channel(2);
@@ -54,8 +57,8 @@ pub(super) fn write(
         let _ = give_back.send(vec![0; room]);
     }
     std::thread::scope(|scope| {
-        let writer = scope.spawn(move || write_parts(&parts, &give_back));
-        let sent = send(staged, shards, maker, &to_disk, &buffers);
+        let writer = scope.spawn(move || write_parts(&parts, &give_back, meter));
+        let sent = send(staged, shards, maker, meter, (&to_disk, &buffers));
         drop(to_disk);
         let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread failed")));
         match (sent, written) {
@@ -70,14 +73,17 @@ pub(super) fn write(
 pub(super) enum Failure {
     Merge(MergeError),
     Io(io::Error),
+    /// The observer has ended it.
+    Stopped,
 }
 
 impl Failure {
-    /// Converts this to an error. After a failed write the finished shards stay for the next try; after a failed merge
-    /// they are removed.
+    /// Converts this to an error. After a failed write and after an interruption the finished shards stay for the next
+    /// try; after a failed merge they are removed.
     pub(super) fn told(self, staged: ResumableFolder) -> MergeError {
         match self {
             Self::Io(source) => MergeError::Checkpoint(staged.give_up(source)),
+            Self::Stopped => MergeError::Interrupted(staged.interrupt()),
             Self::Merge(error) => {
                 staged.discard();
                 error
@@ -90,8 +96,8 @@ fn send(
     staged: &ResumableFolder,
     shards: &[Shard],
     maker: &mut dyn Maker,
-    to_disk: &SyncSender<Message>,
-    buffers: &Receiver<Vec<u8>>,
+    meter: &Meter<'_>,
+    (to_disk, buffers): (&SyncSender<Message>, &Receiver<Vec<u8>>),
 ) -> Result<usize, Failure> {
     let mut kept = 0;
     // The writer only ends early on its own error, which `write` reports.
@@ -105,6 +111,9 @@ fn send(
         let file = staged.shard(&shard.file, shard.header()).map_err(Failure::Io)?;
         to_disk.send(Message::Open(file)).map_err(|_| lost())?;
         for piece in pieces(&shard.tensors) {
+            if meter.stopped() {
+                return Err(Failure::Stopped);
+            }
             let mut buffer = buffers.recv().map_err(|_| lost())?;
             let bytes = piece.iter().map(TensorHeader::bytes).sum::<u64>() as usize;
             let mut rest = &mut buffer[..bytes];
@@ -122,13 +131,18 @@ fn send(
     Ok(kept)
 }
 
-fn write_parts(parts: &Receiver<Message>, give_back: &SyncSender<Vec<u8>>) -> io::Result<()> {
+fn write_parts(
+    parts: &Receiver<Message>,
+    give_back: &SyncSender<Vec<u8>>,
+    meter: &Meter<'_>,
+) -> io::Result<()> {
     let mut open: Option<ShardWriter> = None;
     for part in parts {
         match (part, &mut open) {
             (Message::Open(shard), open) => *open = Some(shard),
             (Message::Bytes(buffer, bytes), Some(shard)) => {
                 shard.write(&buffer[..bytes])?;
+                meter.add(bytes as u64);
                 // The other thread may have stopped on its own error.
                 let _ = give_back.send(buffer);
             }

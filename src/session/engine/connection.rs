@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::outbox::Outbox;
 
@@ -11,19 +12,28 @@ pub struct Connection {
     pub outbox: Arc<Outbox>,
     /// The sessions that it follows, each with the sequence number of the next event to send.
     pub subscribed: HashMap<String, u64>,
+    /// Ends the work that other threads do for it.
+    pub given_up: Arc<AtomicBool>,
 }
 
 impl Connection {
     /// A new client, which follows no session yet.
     pub fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox, subscribed: HashMap::new() }
+        Self { outbox, subscribed: HashMap::new(), given_up: Arc::default() }
+    }
+
+    /// Ends the work that other threads do for this client; later work is not touched.
+    pub fn give_up(&mut self) {
+        std::mem::take(&mut self.given_up).store(true, Ordering::Relaxed);
     }
 }
 
-/// Closes the queue, so that the client learns of the engine's end even if the engine panics.
+/// Closes the queue, so that the client learns of the engine's end even if the engine panics. Nobody waits any more for
+/// what other threads do for it.
 impl Drop for Connection {
     fn drop(&mut self) {
         self.outbox.close();
+        self.give_up();
     }
 }
 

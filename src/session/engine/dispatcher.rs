@@ -15,6 +15,7 @@ use super::follower::FollowedSession;
 use super::inbound::Inbound;
 use super::jobs::{ForwardedTry, PendingJob, Purpose};
 use super::worker_handle::{WorkerHandle, WorkerKind};
+use crate::progress::Headway;
 use crate::session::evolve::Next;
 use crate::session::home::Home;
 use crate::session::job::Job;
@@ -55,6 +56,9 @@ pub struct Dispatcher {
     jobs_given: u64,
     /// The engine ends after this long without a client and a run; `None`: it keeps running.
     pub(super) idle: Option<Duration>,
+    /// How far the worker's job has come with reading models, as last told, and to whom: one client, or those of the
+    /// session.
+    pub(super) headway: Option<(Headway, Option<u64>)>,
     /// When a client or a run last needed the engine, and when a job last needed the worker.
     pub(super) needed_at: Instant,
     pub(super) worked_at: Instant,
@@ -84,6 +88,7 @@ impl Dispatcher {
             workers_started: 0,
             jobs_given: 0,
             idle,
+            headway: None,
             needed_at: Instant::now(),
             worked_at: Instant::now(),
             freed_at: None,
@@ -98,6 +103,7 @@ impl Dispatcher {
                 Ok(event) => self.handle(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            self.end_headway();
             self.start_next_job();
             self.release_idle();
             if self.may_exit() {
@@ -155,6 +161,9 @@ impl Dispatcher {
                         self.job_failed(pending, why);
                     }
                 }
+            }
+            Inbound::Headway { connection, headway } => {
+                self.send(connection, Message::Live { session: None, live: Live::Headway(headway) });
             }
             Inbound::Stop => {}
         }

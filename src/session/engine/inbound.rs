@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outbox::Outbox;
+use crate::progress::Headway;
 use crate::session::job::Report;
 use crate::session::protocol::{Live, Message, Reply, Request};
 
@@ -28,6 +29,8 @@ pub enum Inbound {
     Followed { session: String, number: u64, news: FollowerNews },
     /// Text that a forwarded try streams.
     TryStream { connection: u64, request: u64, live: Live },
+    /// How far work on another thread has come that a client waits for.
+    Headway { connection: u64, headway: Headway },
     /// End now. The journal is complete at any time.
     Stop,
 }

@@ -6,6 +6,7 @@
 //! are forwarded there (`forward`). So a client may ask any engine and gets the same answers.
 
 mod active_session;
+mod background;
 mod broadcast;
 mod connection;
 mod dispatcher;

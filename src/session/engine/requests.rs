@@ -1,11 +1,8 @@
 //! What the engine does for each command of a client. The dispatcher passes requests in; replies, events and jobs in
 //! the dispatcher's queues come out.
 
-use std::thread;
-
 use super::active_session::{self, ActiveSession};
 use super::dispatcher::Dispatcher;
-use super::inbound::Inbound;
 use super::jobs::{PendingJob, Purpose, SessionToOpen, TryRequest};
 
 use super::queries;
@@ -14,8 +11,8 @@ use crate::error::BadInput;
 use crate::evaluate::{SetupFacts, SplitQuestions, StoredQuestion};
 use crate::session::config::Config;
 use crate::session::evolve::Evolution;
+use crate::session::home::exists_sentence;
 use crate::session::home::session_list;
-use crate::session::home::{Home, exists_sentence};
 use crate::session::journal::{Journal, Reader};
 use crate::session::protocol::{
     Command, Event, Live, Message, Reply, Request, Split, Status, VERSION, WatchedQuestion,
@@ -57,16 +54,17 @@ impl Dispatcher {
                 });
             }
             Command::Model { reference, base, here } => {
-                return self.in_background(connection, id, move |_| {
+                return self.observed(connection, id, move |observer| {
                     if here {
                         return Ok(Reply::Models(vec![look_up(&reference, base.as_deref())]));
                     }
-                    queries::model(&reference, base)
+                    queries::model(&reference, base, observer)
                 });
             }
             Command::Distances { base, sources } => {
-                return self
-                    .in_background(connection, id, move |_| queries::model_distances(&base, &sources));
+                return self.observed(connection, id, move |observer| {
+                    queries::model_distances(&base, &sources, observer)
+                });
             }
             Command::Questions { task, split } => {
                 return self.in_background(connection, id, move |_| queries::questions(&task, split));
@@ -124,26 +122,16 @@ impl Dispatcher {
                 }
                 Reply::Done
             }
+            Command::GiveUp => {
+                self.give_up(connection);
+                Reply::Done
+            }
             Command::Shutdown => {
                 self.shutting_down = true;
                 Reply::Done
             }
         };
         self.reply(connection, id, reply);
-    }
-
-    /// Prepares a reply on a separate thread.
-    pub(super) fn in_background(
-        &mut self,
-        connection: u64,
-        id: u64,
-        work: impl FnOnce(&Home) -> anyhow::Result<Reply> + Send + 'static,
-    ) {
-        let (home, inbound) = (self.home.clone(), self.inbound.clone());
-        thread::spawn(move || {
-            let reply = work(&home).unwrap_or_else(|why| error_reply(&why));
-            let _ = inbound.send(Inbound::Reply { connection, id, reply });
-        });
     }
 
     fn subscribe(&mut self, connection: u64, id: u64, session: &str, since: u64) {

@@ -5,6 +5,7 @@ use super::dispatcher::Dispatcher;
 use super::jobs::{PendingJob, Purpose};
 use super::worker_handle::WorkerHandle;
 use crate::evaluate::SplitResult;
+use crate::progress::Headway;
 use crate::session::evolve::Work;
 use crate::session::job::Report;
 use crate::session::protocol::{Answers, Cost, Event, Live, Message, Reply};
@@ -18,6 +19,7 @@ impl Dispatcher {
                 Purpose::Open(_) => None,
             }),
             Report::Note { text, .. } => self.log_run("note", &text),
+            Report::Headway { headway, .. } => self.send_headway(headway),
             Report::Progress { done, of, .. } => self.send_stream(|purpose| match purpose {
                 Purpose::Work(work) => Some(Live::Progress { candidate: work.candidate.id, done, of }),
                 Purpose::Try { .. } | Purpose::Open(_) => None,
@@ -101,6 +103,40 @@ impl Dispatcher {
                 self.broadcast_live(&name, &live);
             }
             _ => {}
+        }
+    }
+
+    /// Passes on how far the current job has come with reading models: to the client that waits for it, or to those of
+    /// the session.
+    fn send_headway(&mut self, headway: Headway) {
+        let Some(pending) = self.running_job.as_ref().filter(|f| !f.cancelled) else { return };
+        let to = match &pending.purpose {
+            Purpose::Try { connection, .. } => Some(*connection),
+            Purpose::Open(start) => Some(start.connection),
+            Purpose::Work(_) => None,
+        };
+        self.headway = Some((headway.clone(), to)).filter(|_| !headway.ended());
+        self.tell_headway(headway, to);
+    }
+
+    fn tell_headway(&mut self, headway: Headway, to: Option<u64>) {
+        let live = Live::Headway(headway);
+        match (to, &self.active) {
+            (Some(connection), _) => self.send(connection, Message::Live { session: None, live }),
+            (None, Some(active)) => {
+                let name = active.name.clone();
+                self.broadcast_live(&name, &live);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Tells that work has ended whose worker can't tell it any more: the job is over or cancelled.
+    pub(super) fn end_headway(&mut self) {
+        let goes_on = self.running_job.as_ref().is_some_and(|pending| !pending.cancelled);
+        if let Some((headway, to)) = self.headway.take_if(|_| !goes_on) {
+            let done = headway.of;
+            self.tell_headway(Headway { done, ..headway }, to);
         }
     }
 

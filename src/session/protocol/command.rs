@@ -65,6 +65,9 @@ pub enum Command {
     /// one that has not finished. The answers stream as [`super::Live::TryToken`], and the reply is
     /// [`super::Reply::Answers`].
     Try { target: Target, task: String, split: Split, questions: Vec<usize> },
+    /// Gives up what this client waits for: its try, a session that is being opened, distances, a model from the hub.
+    /// The reply to each is [`super::Reply::Superseded`] or an error.
+    GiveUp,
     /// Ends the engine as soon as nothing runs.
     Shutdown,
 }

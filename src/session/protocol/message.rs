@@ -8,6 +8,7 @@ use super::types::{CandidateId, Status};
 use crate::checkpoint::ModelSummary;
 use crate::evaluate::{Answers, ImageRef};
 use crate::merge::Distances;
+use crate::progress::Headway;
 use crate::session::journal::Trouble;
 
 /// A message of the engine.
@@ -44,7 +45,7 @@ pub enum Reply {
         session: String,
     },
     Answers(Answers),
-    /// A newer `Try` has replaced this one.
+    /// A newer `Try` has replaced this one, or the client has given it up.
     Superseded,
     /// One clear sentence: what failed, where, and what to do.
     Error(String),
@@ -80,6 +81,9 @@ pub enum Live {
     Watching { questions: Vec<WatchedQuestion> },
     /// The number of questions that the current candidate has answered.
     Progress { candidate: CandidateId, done: u64, of: u64 },
+    /// How far the reading, merging or loading of models has come: for what the client waits for, or (with a session)
+    /// for its current candidate.
+    Headway(Headway),
     /// More text of the answer to a `Try` request.
     TryToken { request: u64, question: usize, text: String },
     /// Rates over the last minute.

@@ -73,6 +73,10 @@ actions! {
         "" | "",
         "Read the engine's log" | "エンジンのログを読む";
 
+    GiveUp: "give-up", ["X"], Pane::ALL, Changes, Nothing,
+        "" | "",
+        "Give up what loads or is measured for you" | "読み込みや測定をやめる";
+
     Mouse: "mouse", ["M"], Pane::ALL, Looks, Nothing,
         "" | "",
         "Give the mouse to the workbench, or back to the terminal" | "マウスをワークベンチで使う・端末に返す";

@@ -23,6 +23,7 @@ use super::panes::recipe::state::Preview;
 use super::pictures::Pictures;
 use super::replay::PlaybackState;
 use super::theme::Theme;
+use crate::progress::Headway;
 use crate::session::protocol::{CandidateId, Command, SessionRow};
 
 /// The connection to the engine.
@@ -66,6 +67,8 @@ pub struct App {
     pub answers: AnswersView,
     /// The questions' pictures that are ready to be shown.
     pub pictures: Pictures,
+    /// Long work of the engine that has not ended, in the order of its begin.
+    pub headway: Vec<Headway>,
     /// The engine's log lines, and faults in the user's key file.
     pub log: Log,
     /// Whether the workbench, not the terminal, handles the mouse.
@@ -123,6 +126,7 @@ impl App {
             candidate: None,
             answers: AnswersView::default(),
             pictures: Pictures::default(),
+            headway: Vec::new(),
             log: Log::default(),
             mouse: false,
             begin_with: None,

@@ -43,6 +43,9 @@ words! {
         | "マウスを端末に返しました。文字を選択できます";
     start_beside(name: &str) = "{name} is running. Start another session beside it?"
         | "{name}が実行中です。別のセッションも始めますか？";
+    given_up = "Given up" | "やめました";
+    nothing_to_give_up = "Nothing loads or is measured for you; x in Evolve stops a session"
+        | "読み込みや測定はしていません。セッションは進化画面の x で停止します";
     starting(title: &str) = "Starting {title}" | "{title}を開始しています";
 
     replay_only = "This is a replay: nothing can be changed here" | "これは再生です。ここでは何も変更できません";

@@ -35,6 +35,7 @@ words! {
     esc_closes = "Esc closes" | "Esc 閉じる";
     hint_evolve = "evolve" | "進化開始";
     hint_set = "set" | "確定";
+    hint_give_up = "give up" | "やめる";
     hint_leave = "leave" | "取り消し";
     hint_sign = "sign" | "符号";
     hint_pane = "pane" | "画面";
@@ -80,6 +81,16 @@ words! {
     distances_left_out(n: usize) = "{n} tensors differ in shape and are left out" | "形の違う{n}個のテンソルは除きました";
     distances_not_finite(model: &str, n: u64) = "{model}: {n} numbers are not finite (NaN or infinite)" | "{model}: {n}個の数値が有限ではありません（NaNか無限大）";
     distances_wait(bytes: &str) = "d reads {bytes} and shows, layer by layer, where each source differs" | "d で{bytes}を読み、各ソースが違う層を示します";
+
+    // How far long work has come.
+    headway(what: &str, bytes: &str) = "{what} {bytes}" | "{what} {bytes}";
+    headway_left(what: &str, bytes: &str, left: &str) = "{what} {bytes}, {left} left" | "{what} {bytes}、残り{left}";
+    fetching(file: &str) = "fetching {file}" | "{file}を取得中";
+    fingerprints = "fingerprints of the models" | "モデルの指紋を計算中";
+    measuring_distances = "measuring distances" | "違いを測定中";
+    merging = "merging" | "マージ中";
+    loading(model: &str) = "loading {model}" | "{model}を読み込み中";
+    writing(folder: &str) = "writing {folder}" | "{folder}を書き込み中";
 
     // Recipe.
     recipe_title(method: &str, from: &str) = "{method} from {from}" | "{method}（{from}から）";

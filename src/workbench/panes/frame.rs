@@ -3,7 +3,9 @@
 
 use ratatui::layout::Rect;
 
+use crate::progress::What;
 use crate::session::protocol::Status;
+use crate::text::visible_line;
 use crate::workbench::action::key_names::shown;
 use crate::workbench::action::row::Needs;
 use crate::workbench::action::{Action, AppAction, EvolveAction, RecipeAction, here};
@@ -13,8 +15,11 @@ use crate::workbench::messages;
 use crate::workbench::overlays::Overlay;
 use crate::workbench::panes::Hit;
 use crate::workbench::panes::evolve::state::Run;
-use crate::workbench::text::{cut, width, wrap};
+use crate::workbench::text::{cut, duration, of_bytes, width, wrap};
 use crate::workbench::theme::Tone;
+
+/// Cells of the last line that long work leaves to hints and notices.
+const KEPT: u16 = 30;
 
 /// The greatest number of lines for a notice at the foot of the screen.
 const SENTENCE: u16 = 4;
@@ -55,9 +60,10 @@ pub fn header(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.right(Canvas::after(rest, 1), &text, canvas.theme.tone(tone));
 }
 
-/// Draws the last notice, else hints for the keys of this pane.
+/// Draws the last notice, else hints for the keys of this pane; to the right of it how far long work has come.
 pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.blank(area);
+    let area = headway(app, canvas, area);
     if let Some(notice) = &app.notice {
         let tone = if notice.bad { Tone::Bad } else { Tone::Strong };
         return said(&notice.text, canvas, area, tone);
@@ -81,6 +87,9 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
     if idle && app.replay.is_none() {
         let (start, _) = hint(app, Action::Evolve(EvolveAction::StartEvolution));
         hints.insert(0, (start, messages::hint_evolve()));
+    }
+    if !app.headway.is_empty() {
+        hints.insert(0, (hint(app, Action::App(AppAction::GiveUp)).0, messages::hint_give_up()));
     }
     if app.pane == Pane::Recipe && app.editor.typing.is_some() {
         hints = vec![
@@ -121,6 +130,38 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.pieces(rest, &[(&hint.0, accent), (" ", dim), (hint.1, dim)]);
         rest = Canvas::after(rest, length(hint));
     }
+}
+
+/// Draws how far the longest running work has come, if there is room. Returns what is left of the line.
+fn headway(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
+    let Some(headway) = app.headway.first() else { return area };
+    let what = match &headway.what {
+        What::Fetching(file) => messages::fetching(&last_part(file)),
+        What::Fingerprints => messages::fingerprints().to_owned(),
+        What::Distances => messages::measuring_distances().to_owned(),
+        What::Merging => messages::merging().to_owned(),
+        What::Loading(model) => messages::loading(&last_part(model)),
+        What::Writing(folder) => messages::writing(&last_part(folder)),
+    };
+    let amount = of_bytes(headway.done, headway.of);
+    let text = match headway.left_s {
+        Some(left) => messages::headway_left(&what, &amount, &duration(left as f64)),
+        None => messages::headway(&what, &amount),
+    };
+    let room = usize::from(area.width.saturating_sub(KEPT));
+    let Some(text) = [text, amount].into_iter().find(|text| width(text) <= room) else { return area };
+    let used = width(&text) as u16 + 2;
+    canvas.right(
+        Rect { width: area.width.saturating_sub(1), ..area },
+        &text,
+        canvas.theme.tone(Tone::Accent),
+    );
+    Rect { width: area.width.saturating_sub(used), ..area }
+}
+
+/// The last part of a name: `org/name` is `name`.
+fn last_part(name: &str) -> String {
+    visible_line(name.trim_end_matches('/').rsplit('/').next().unwrap_or(name))
 }
 
 /// Draws a notice on the last line. A longer notice also takes lines above it.

@@ -43,6 +43,7 @@ impl App {
                 self.log.read();
                 self.overlay = Some(Overlay::Log { up: 0 });
             }
+            AppAction::GiveUp => self.give_up(),
             AppAction::Mouse => self.toggle_mouse(),
             AppAction::Redraw => self.effects.push(Effect::Redraw),
             AppAction::Suspend => self.effects.push(Effect::Suspend),
@@ -66,6 +67,21 @@ impl App {
             Pane::Recipe => self.editor.move_by(rows, columns),
             Pane::Evolve => self.move_candidate(rows),
             Pane::Answers => self.move_answers(rows, columns),
+        }
+    }
+
+    /// Gives up what the engine does for this workbench; a session's own work ends with the session.
+    fn give_up(&mut self) {
+        let long = |ask: &Ask| {
+            matches!(
+                ask,
+                Ask::Start | Ask::Model(_) | Ask::Distances { .. } | Ask::Try { .. } | Ask::Order(_)
+            )
+        };
+        if self.asked.values().any(long) {
+            self.ask(Ask::Order(messages::given_up().to_owned()), Command::GiveUp);
+        } else {
+            self.say(messages::nothing_to_give_up());
         }
     }
 

@@ -121,7 +121,7 @@ impl Run {
                 self.progress = None;
                 self.rate = None;
             }
-            Live::TryToken { .. } | Live::Log { .. } | Live::LetGo { .. } => {}
+            Live::TryToken { .. } | Live::Headway(_) | Live::Log { .. } | Live::LetGo { .. } => {}
         }
     }
 
