@@ -123,7 +123,9 @@ fn an_exported_path_says_in_transformers_what_the_path_says_here() {
         let recipe = Recipe::open(&file).unwrap();
         let path =
             PathModels::open(&PathModels::names(&recipe, &[]), |name| Ok(Checkpoint::open(name)?)).unwrap();
-        let decoder = path.decoder(&path.steps(&recipe).unwrap(), &Device::Cpu).unwrap();
+        let decoder = path
+            .decoder(&path.steps(&recipe).unwrap(), &Device::Cpu, &yosegi::progress::Observer::none())
+            .unwrap();
         let said = say(&decoder, &path.checkpoints[0], &case.prompts, golden.max_new_tokens);
         assert_eq!(said, case.greedy, "{}", case.recipe);
 

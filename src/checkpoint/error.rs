@@ -57,6 +57,9 @@ pub enum CheckpointError {
         shown(shard)
     )]
     MissingShard { folder: String, shard: String },
+    /// The reading was interrupted.
+    #[error("{model}: its reading was interrupted")]
+    Stopped { model: String },
     /// A mapped file was changed or shortened while it was in use.
     #[error("{path} {what}; what was read of it is not used: start again when the file is whole")]
     Changed { path: PathBuf, what: String },

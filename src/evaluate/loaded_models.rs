@@ -10,6 +10,7 @@ use super::pool_key::{PoolKey, covers};
 use super::setup_sources::with_sources;
 use super::task_runner::TaskRunner;
 use super::types::{EvalSetup, Listener, Target};
+use super::watched_weights::{WatchedWeights, meter_of_model};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{self, Device, Precision};
@@ -164,7 +165,11 @@ impl LoadedModels {
         } else {
             let checkpoint = with_sources(setup, device, listener, |sources| sources.open(model))?;
             self.admit(wanted, &Load::Model(&checkpoint), &checkpoint)?;
-            let runner = TaskRunner::load(&checkpoint, checkpoint.config(), &checkpoint, device)?;
+            let runner = listener.observe(|observer| {
+                let meter = meter_of_model(&checkpoint, observer);
+                let weights = WatchedWeights::new(&checkpoint, &meter);
+                TaskRunner::load(&checkpoint, checkpoint.config(), &weights, device)
+            })?;
             (checkpoint, runner)
         };
         let lent = self.pools.first().and_then(|(_, pool)| pool.vision());
@@ -216,10 +221,10 @@ impl LoadedModels {
         }
         let runner = match runner {
             Some(mut runner) => {
-                models.redirect(&mut runner, &steps)?;
+                listener.observe(|observer| models.redirect(&mut runner, &steps, observer))?;
                 runner
             }
-            None => models.runner(&steps, device)?,
+            None => listener.observe(|observer| models.runner(&steps, device, observer))?,
         };
         let lent = self.pools.first().and_then(|(_, pool)| pool.vision());
         let (_, models, place) = self.path.insert((key, models, None));
@@ -240,7 +245,7 @@ impl LoadedModels {
         let open = || with_sources(setup, device, listener, |sources| sources.pool(&whole, true));
         self.pool(PoolKey::of_setup(setup, align), open, &mut |models, pool| {
             models.admit(wanted, &Load::of_pool(&pool, &whole)?, pool.file_giver())?;
-            pool.checked().map_err(BadInput::error)
+            listener.observe(|observer| pool.checked(observer)).map_err(BadInput::error)
         })
     }
 

@@ -32,6 +32,7 @@ mod setup_sources;
 mod task_list;
 mod task_runner;
 mod types;
+mod watched_weights;
 
 pub use crate::lm::Precision;
 pub use candidate_model::{CandidateModel, is_settled};
@@ -44,3 +45,4 @@ pub use task_runner::{ModelAnswer, TaskQuestions, TaskRunner};
 pub use types::{
     EvalSetup, Listener, Progress, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target, TaskSpec,
 };
+pub use watched_weights::{WatchedWeights, meter_of_model};

@@ -58,8 +58,11 @@ pub fn export(
     check_out(out)?;
     let steps = path.steps(recipe)?;
     let folding = folding(recipe, path, &steps)?;
-    let apart =
-        if bound.is_infinite() { None } else { Some(compare(path, &steps, &folding.make()?, device)?) };
+    let apart = if bound.is_infinite() {
+        None
+    } else {
+        Some(compare(path, &steps, &folding.make()?, device, observer)?)
+    };
     if observer.stopped() {
         return Err(Interrupted("interrupted; nothing is written yet".to_owned()).into());
     }
@@ -121,6 +124,7 @@ pub fn compare(
     steps: &[PathStep],
     folded: &Folded<'_>,
     device: &Device,
+    observer: &Observer<'_>,
 ) -> anyhow::Result<LogitDifference> {
     let first = &path.checkpoints[0];
     let prompts = prompts(first)?;
@@ -131,7 +135,7 @@ pub fn compare(
         }
         Ok(rows)
     };
-    let on_path = logits(path.decoder(steps, device)?)?;
+    let on_path = logits(path.decoder(steps, device, observer)?)?;
     let config = ModelConfig::from_json("the folded path", folded.config().to_string().as_bytes())?;
     let on_stock = logits(Decoder::load(&config, folded, device)?)?;
 

@@ -2,10 +2,12 @@
 //! for the path, go out. The evaluator, `generate` and the export of a path call it.
 
 use super::task_runner::TaskRunner;
+use super::watched_weights::{WatchedWeights, meter_of_path};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, PathModel, PathStep};
 use crate::merge::path_vision_giver;
+use crate::progress::Observer;
 use crate::recipe::Recipe;
 
 /// Models that paths run through; the first gives embedding, final norm, head and tokenizer.
@@ -59,32 +61,54 @@ impl PathModels {
         recipe.path.iter().enumerate().map(step).collect()
     }
 
-    /// The models in the form from which a decoder loads layers.
-    #[must_use]
-    pub fn parts(&self) -> Vec<PathModel<'_>> {
-        self.checkpoints
-            .iter()
-            .map(|m| PathModel { name: m.reference(), config: m.config(), weights: m })
-            .collect()
+    /// Passes on the models in the form from which a decoder loads layers. `loaded`: the decoder has these layers of
+    /// models already.
+    fn with_parts<T>(
+        &self,
+        steps: &[PathStep],
+        loaded: Option<&[(usize, usize)]>,
+        observer: &Observer<'_>,
+        load: impl FnOnce(&[PathModel<'_>]) -> T,
+    ) -> T {
+        let meter = meter_of_path(&self.checkpoints, steps, loaded, observer);
+        let watched: Vec<_> = self.checkpoints.iter().map(|m| WatchedWeights::new(m, &meter)).collect();
+        let mut parts: Vec<PathModel<'_>> = Vec::with_capacity(watched.len());
+        for (model, weights) in self.checkpoints.iter().zip(&watched) {
+            parts.push(PathModel { name: model.reference(), config: model.config(), weights });
+        }
+        load(&parts)
     }
 
     /// A decoder for the path, with layers of these models.
     ///
     /// # Errors
-    /// Models of different shapes, a layer that a model does not have, or a device without enough memory.
-    pub fn decoder(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<Decoder> {
-        Decoder::load_path(&self.parts(), steps, device).map_err(BadInput::error)
+    /// Models of different shapes, a layer that a model does not have, a device without enough memory, or an observer
+    /// that ends it.
+    pub fn decoder(
+        &self,
+        steps: &[PathStep],
+        device: &Device,
+        observer: &Observer<'_>,
+    ) -> anyhow::Result<Decoder> {
+        let load =
+            |parts: &[PathModel<'_>]| Decoder::load_path(parts, steps, device).map_err(BadInput::error);
+        self.with_parts(steps, None, observer, load)
     }
 
     /// A runner for the path.
     ///
     /// # Errors
     /// As [`Self::decoder`], or a tokenizer that cannot be read.
-    pub fn runner(&self, steps: &[PathStep], device: &Device) -> anyhow::Result<TaskRunner> {
+    pub fn runner(
+        &self,
+        steps: &[PathStep],
+        device: &Device,
+        observer: &Observer<'_>,
+    ) -> anyhow::Result<TaskRunner> {
         let files = &self.checkpoints[self.file_giver()];
         let mut config = self.checkpoints[0].config().clone();
         config.vision.clone_from(&files.config().vision);
-        TaskRunner::with_decoder(files, &config, self.decoder(steps, device)?)
+        TaskRunner::with_decoder(files, &config, self.decoder(steps, device, observer)?)
     }
 
     /// Index of the model whose tokenizer and small files a path has: the one that gives the vision part, else the
@@ -99,7 +123,14 @@ impl PathModels {
     ///
     /// # Errors
     /// As [`Self::decoder`].
-    pub fn redirect(&self, runner: &mut TaskRunner, steps: &[PathStep]) -> anyhow::Result<()> {
-        runner.decoder.set_path(&self.parts(), steps).map_err(BadInput::error)
+    pub fn redirect(
+        &self,
+        runner: &mut TaskRunner,
+        steps: &[PathStep],
+        observer: &Observer<'_>,
+    ) -> anyhow::Result<()> {
+        let loaded = runner.decoder.loaded_layers();
+        let load = |parts: &[PathModel<'_>]| runner.decoder.set_path(parts, steps).map_err(BadInput::error);
+        self.with_parts(steps, Some(&loaded), observer, load)
     }
 }

@@ -14,7 +14,7 @@ pub enum MergeError {
     /// The recipe itself is invalid.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// The export was interrupted.
+    /// The export, or the first reading of the models, was interrupted.
     #[error("{0}")]
     Interrupted(#[source] Interrupted),
     /// A source has another architecture than the base.

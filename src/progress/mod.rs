@@ -26,6 +26,8 @@ pub enum What {
     Fetching(String),
     /// The models' files are read for their fingerprints.
     Fingerprints,
+    /// The models are read for the first time: are all values finite?
+    Checking,
     /// The distances of models are measured.
     Distances,
     /// A candidate is merged.

@@ -13,16 +13,18 @@ use anyhow::Context;
 use serde_json::json;
 
 use self::prompts::Prompt;
+use super::output::headway::tell;
 use super::output::say;
 use super::output::say::note;
 use super::recipe::RecipeArgs;
 use super::{Generate, fetch};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
-use crate::evaluate::ModelSources;
+use crate::evaluate::{ModelSources, WatchedWeights, meter_of_model};
 use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, ImageRows, Options, Reader, VisionModel};
 use crate::merge::Merged;
+use crate::progress::Observer;
 use crate::recipe::RecipeFile;
 
 /// Runs the command.
@@ -104,6 +106,8 @@ fn encode(
 /// A model, or the merge of a recipe, with the checkpoint that gives its tokenizer and its vision part.
 fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(Decoder, Checkpoint)> {
     let path = Path::new(model);
+    // Ctrl-C ends the process at once.
+    let observer = Observer::telling(&tell);
     if RecipeFile::is_file(path) {
         let recipe = super::recipe::whole(path, how.lenient)?;
         let sources = ModelSources {
@@ -115,7 +119,7 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
         };
         if !recipe.path.is_empty() {
             let path = sources.path_models(&recipe, &[])?;
-            let decoder = path.decoder(&path.steps(&recipe)?, device)?;
+            let decoder = path.decoder(&path.steps(&recipe)?, device, &observer)?;
             return Ok((decoder, path.checkpoints[path.file_giver()].clone()));
         }
         let pool = sources.pool(&recipe, false)?;
@@ -124,7 +128,9 @@ fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(D
         let decoder = Decoder::load(merged.config(), &merged, device)?;
         return Ok((decoder, pool.into_file_giver()));
     }
-    let checkpoint = Checkpoint::open(model)?;
-    let decoder = Decoder::load(checkpoint.config(), &checkpoint, device).context(model.to_owned())?;
+    let checkpoint = fetch::open(model)?;
+    let meter = meter_of_model(&checkpoint, &observer);
+    let weights = WatchedWeights::new(&checkpoint, &meter);
+    let decoder = Decoder::load(checkpoint.config(), &weights, device).context(model.to_owned())?;
     Ok((decoder, checkpoint))
 }

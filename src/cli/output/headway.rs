@@ -113,6 +113,7 @@ fn words(what: &What) -> String {
     match what {
         What::Fetching(file) => format!("fetching {file}"),
         What::Fingerprints => "taking fingerprints of the models, once".to_owned(),
+        What::Checking => "reading the models".to_owned(),
         What::Distances => "measuring distances".to_owned(),
         What::Merging => "merging".to_owned(),
         What::Loading(model) => format!("loading {model}"),

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use crate::checkpoint::{Checkpoint, Dtype, Fit, ModelConfig, TensorView, Weights, tensor_shapes};
+use crate::error::Interrupted;
+use crate::progress::{Observer, What};
 use crate::recipe::Recipe;
 
 use super::planned::{PlannedInput, PlannedTensor};
@@ -51,7 +53,7 @@ impl Pool {
 
     /// A pool of open checkpoints with one architecture. Any recipe on whole models can be merged.
     pub fn new(base: Checkpoint, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
-        Self::unseen(Some(base), sources, true)?.checked()
+        Self::unseen(Some(base), sources, true)?.checked(&Observer::none())
     }
 
     /// A pool of all models that a recipe names, with the vocabulary that it asks for, for a single merge: a tensor's
@@ -99,23 +101,37 @@ impl Pool {
     /// tensors fit each other, since slices may take layers from models of different depth.
     pub fn of(base: Option<Checkpoint>, sources: Vec<Checkpoint>) -> Result<Self, MergeError> {
         let pool = Self::unseen(base, sources, true)?;
-        pool.looked_at()
+        pool.looked_at(&Observer::none())
     }
 
-    fn looked_at(self) -> Result<Self, MergeError> {
-        self.caches.keys().try_for_each(|name| self.look_at(name))?;
+    fn looked_at(self, observer: &Observer<'_>) -> Result<Self, MergeError> {
+        let bytes = |name: &String| {
+            let views = self.models.iter().filter_map(|model| whole(model, name));
+            views.map(|view| view.data.len() as u64).sum()
+        };
+        let meter = observer.meter(What::Checking, self.caches.keys().map(bytes).sum());
+        for name in self.caches.keys() {
+            if meter.stopped() {
+                return Err(MergeError::Interrupted(Interrupted(
+                    "interrupted while the models were read".to_owned(),
+                )));
+            }
+            self.look_at(name)?;
+            meter.add(bytes(name));
+        }
+        drop(meter);
         Ok(self)
     }
 
     /// This pool, if its models have one architecture and every value is finite. Any recipe on whole models can then be
-    /// merged.
-    pub fn checked(self) -> Result<Self, MergeError> {
+    /// merged. The observer may end the reading.
+    pub fn checked(self, observer: &Observer<'_>) -> Result<Self, MergeError> {
         for source in self.sources() {
             if let Fit::No(why) = source.fit(self.base()) {
                 return Err(misfit(source, self.base(), why));
             }
         }
-        self.looked_at()
+        self.looked_at(observer)
     }
 
     /// Like [`Self::of`], without checking any value; `often` as in [`Self::for_recipe`].

@@ -87,6 +87,7 @@ words! {
     headway_left(what: &str, bytes: &str, left: &str) = "{what} {bytes}, {left} left" | "{what} {bytes}、残り{left}";
     fetching(file: &str) = "fetching {file}" | "{file}を取得中";
     fingerprints = "fingerprints of the models" | "モデルの指紋を計算中";
+    reading_models = "reading the models" | "モデルを読み取り中";
     measuring_distances = "measuring distances" | "違いを測定中";
     merging = "merging" | "マージ中";
     loading(model: &str) = "loading {model}" | "{model}を読み込み中";

@@ -138,6 +138,7 @@ fn headway(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
     let what = match &headway.what {
         What::Fetching(file) => messages::fetching(&last_part(file)),
         What::Fingerprints => messages::fingerprints().to_owned(),
+        What::Checking => messages::reading_models().to_owned(),
         What::Distances => messages::measuring_distances().to_owned(),
         What::Merging => messages::merging().to_owned(),
         What::Loading(model) => messages::loading(&last_part(model)),

@@ -12,10 +12,10 @@ use crate::workbench::messages::{self, Language};
 use crate::workbench::text::width;
 
 /// Sets the language of this test's thread, and sets English again when dropped.
-struct Speaking;
+pub(super) struct Speaking;
 
 impl Speaking {
-    fn japanese() -> Self {
+    pub(super) fn japanese() -> Self {
         messages::speak(Language::Japanese);
         Self
     }

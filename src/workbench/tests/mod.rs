@@ -6,6 +6,7 @@ pub mod fixture;
 mod hostile;
 mod japanese;
 mod keys;
+mod long_work;
 mod notes;
 mod replay;
 mod saving;
