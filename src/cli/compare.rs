@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::answers::{self, Judged};
 use super::output::headway::tell as tell_headway;
+use super::output::memory;
 use super::output::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::error::BadInput;
-use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, Progress, SplitQuestions, TaskSpec};
+use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, Progress, SplitQuestions, Target, TaskSpec};
 use crate::task::AnswerLanguage;
 use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
 use crate::text::{visible, visible_line};
@@ -35,6 +36,15 @@ struct Groups<'a> {
 /// Compares two models, recipes or files of answers on one task.
 pub fn run(args: &Compare) -> anyhow::Result<()> {
     let mut evaluator = Evaluator::default();
+    if args.device.dry_run {
+        let models = [&args.a, &args.b].into_iter().filter(|name| !answers::is_file(name));
+        let plan = |name: &String| {
+            let asked = Asked::of(name, args)?;
+            evaluator.memory_plan(&asked.request(), &|_| ())
+        };
+        let plans = models.map(plan).collect::<anyhow::Result<Vec<_>>>()?;
+        return memory::print(&plans, args.json);
+    }
     let mut side = |name| -> anyhow::Result<Side> {
         let (answers, asked) = if answers::is_file(name) {
             from_file(name, args)?
@@ -146,37 +156,55 @@ fn from_file(path: &str, args: &Compare) -> anyhow::Result<(Vec<Judged>, AnswerL
     Ok((answers::judge(&task, given, path)?, AnswerLanguage::of_task(&task)))
 }
 
+/// What a model or a merge is asked.
+struct Asked {
+    task: Task,
+    target: Target,
+    setup: EvalSetup,
+    ask: [SplitQuestions; 1],
+}
+
+impl Asked {
+    fn of(name: &str, args: &Compare) -> anyhow::Result<Self> {
+        let split = split_of(args.split);
+        let task = Task::load_splits(&args.task, &[split], &Places::from_env()).map_err(BadInput::error)?;
+        let all = task.questions(split).len();
+        let n = args.limit.map_or(all, |limit| limit.min(all));
+        if n == 0 {
+            return Err(BadInput::error(format!(
+                "the task {} leaves no question to ask: raise --limit",
+                args.task
+            )));
+        }
+        let setup = EvalSetup {
+            precision: args.device.precision,
+            allow_non_finite: args.recipe.allow_non_finite,
+            ..EvalSetup::of_tasks(vec![TaskSpec::whole(&args.task)], &args.device.name, 0)
+        };
+        let target = super::eval::target(name, args.recipe.lenient)?;
+        Ok(Self { task, target, setup, ask: [SplitQuestions { split, questions: (0..n).collect() }] })
+    }
+
+    fn request(&self) -> EvalRequest<'_> {
+        let Self { setup, target, ask, .. } = self;
+        EvalRequest { setup, target, ask, watch: &[], decoding: None }
+    }
+}
+
 /// Runs a model or a merge on the task.
 fn answered(
     name: &str,
     args: &Compare,
     evaluator: &mut Evaluator,
 ) -> anyhow::Result<(Vec<Judged>, AnswerLanguage)> {
-    let split = split_of(args.split);
-    let task = Task::load_splits(&args.task, &[split], &Places::from_env()).map_err(BadInput::error)?;
-    let all = task.questions(split);
-    let n = args.limit.map_or(all.len(), |limit| limit.min(all.len()));
-    if n == 0 {
-        return Err(BadInput::error(format!(
-            "the task {} leaves no question to ask: raise --limit",
-            args.task
-        )));
-    }
-    let target = super::eval::target(name, args.recipe.lenient)?;
-    let setup = EvalSetup {
-        allow_non_finite: args.recipe.allow_non_finite,
-        precision: args.device.precision,
-        ..EvalSetup::of_tasks(vec![TaskSpec::whole(&args.task)], &args.device.name, 0)
-    };
-    let ask = [SplitQuestions { split, questions: (0..n).collect() }];
-    let target = &target;
+    let asked = Asked::of(name, args)?;
     let progress = |news: Progress| {
         if let Progress::Headway(headway) = news {
             tell_headway(headway);
         }
     };
-    let request = EvalRequest { setup: &setup, target, ask: &ask, watch: &[], decoding: None };
-    let (measured, cost) = evaluator.evaluate(&request, &progress, &AtomicBool::new(false))?;
+    let (measured, cost) = evaluator.evaluate(&asked.request(), &progress, &AtomicBool::new(false))?;
+    let (task, all, n) = (&asked.task, asked.task.questions(asked.ask[0].split), asked.ask[0].questions.len());
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
     let answers = answers.map(|answer| {
@@ -184,7 +212,7 @@ fn answered(
         let verdict = Verdict { correct: answer.correct, in_language, ..Verdict::default() };
         Judged { question: all[answer.index].clone(), text: answer.text, verdict }
     });
-    Ok((answers.collect(), AnswerLanguage::of_task(&task)))
+    Ok((answers.collect(), AnswerLanguage::of_task(task)))
 }
 
 const fn split_of(split: SplitArg) -> Split {

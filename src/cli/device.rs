@@ -16,6 +16,9 @@ pub struct DeviceArgs {
     /// What it computes in; without it f32 on the CPU, bf16 on a card
     #[arg(long, value_name = "FORMAT", value_parser = precision())]
     pub precision: Option<Precision>,
+    /// Print what it takes in memory, and read no weights
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Reads the name of a precision.

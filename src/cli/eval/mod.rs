@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 
 use super::output::answer_table::{self, Line};
 use super::output::headway::tell as tell_headway;
+use super::output::memory;
 use super::output::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::error::BadInput;
 use crate::evaluate::{
-    Answer, Cost, EvalRequest, EvalSetup, Evaluator, Progress, SplitQuestions, SplitResult, Target, TaskSpec,
+    Answer, Cost, EvalRequest, EvalSetup, Evaluator, MemoryPlan, Progress, SplitQuestions, SplitResult, Target, TaskSpec,
 };
 use crate::recipe::RecipeFile;
 use crate::task::AnswerLanguage;
@@ -49,6 +50,9 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
     let several = args.suite.is_some() || suite.tasks.len() > 1;
     let mut evaluator = Evaluator::default();
     evaluator.keep_large = several;
+    if args.device.dry_run {
+        return dry_run(args, &target, &suite, split, &mut evaluator);
+    }
     let mut rows: Vec<Row> = Vec::new();
     for name in &suite.tasks {
         match one(args, &target, name, split, &mut evaluator) {
@@ -86,6 +90,60 @@ pub fn run(args: &Eval) -> anyhow::Result<()> {
     rows.iter().flat_map(|r| &r.done).try_for_each(|done| tell(args, done))
 }
 
+/// Prints what the task that takes the most memory takes.
+fn dry_run(
+    args: &Eval,
+    target: &Target,
+    suite: &Suite,
+    split: Split,
+    evaluator: &mut Evaluator,
+) -> anyhow::Result<()> {
+    let mut largest: Option<MemoryPlan> = None;
+    for name in &suite.tasks {
+        let asked = match Asked::of(args, name, split) {
+            Err(error) if suite.tasks.len() > 1 && is_absent(&error) => continue,
+            asked => asked?,
+        };
+        let plan = evaluator.memory_plan(&asked.request(target), &|_| ())?;
+        largest = largest.filter(|before| before.total >= plan.total).or(Some(plan));
+    }
+    let Some(plan) = largest else {
+        return Err(BadInput::error(format!("no task of the suite {} has its data here", suite.name)));
+    };
+    memory::print(&[plan], args.json)
+}
+
+/// What a task asks.
+struct Asked {
+    task: Task,
+    decoding: Decoding,
+    setup: EvalSetup,
+    ask: [SplitQuestions; 1],
+}
+
+impl Asked {
+    fn of(args: &Eval, name: &str, split: Split) -> anyhow::Result<Self> {
+        let task = Task::load_splits(name, &[split], &Places::from_env())?;
+        let all = task.questions(split).len();
+        let n = args.limit.map_or(all, |limit| limit.min(all));
+        if n == 0 {
+            return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
+        }
+        let setup = EvalSetup {
+            precision: args.device.precision,
+            allow_non_finite: args.recipe.allow_non_finite,
+            ..EvalSetup::of_tasks(vec![TaskSpec::whole(name)], &args.device.name, 0)
+        };
+        let ask = [SplitQuestions { split, questions: (0..n).collect() }];
+        Ok(Self { decoding: args.decoding.over(task.decoding)?, task, setup, ask })
+    }
+
+    fn request<'a>(&'a self, target: &'a Target) -> EvalRequest<'a> {
+        let decoding = (self.decoding != self.task.decoding).then_some(self.decoding);
+        EvalRequest { setup: &self.setup, target, ask: &self.ask, watch: &[], decoding }
+    }
+}
+
 /// Evaluates one task.
 fn one(
     args: &Eval,
@@ -94,18 +152,7 @@ fn one(
     split: Split,
     evaluator: &mut Evaluator,
 ) -> anyhow::Result<Done> {
-    let task = Task::load_splits(name, &[split], &Places::from_env())?;
-    let all = task.questions(split).len();
-    let n = args.limit.map_or(all, |limit| limit.min(all));
-    if n == 0 {
-        return Err(BadInput::error(format!("the task {name} leaves no question to ask: raise --limit")));
-    }
-    let ask = [SplitQuestions { split, questions: (0..n).collect() }];
-    let setup = EvalSetup {
-        allow_non_finite: args.recipe.allow_non_finite,
-        precision: args.device.precision,
-        ..EvalSetup::of_tasks(vec![TaskSpec::whole(name)], &args.device.name, 0)
-    };
+    let asked = Asked::of(args, name, split)?;
     let began = Instant::now();
     let on_terminal = std::io::stderr().is_terminal();
     let progress = move |news: Progress| match news {
@@ -117,11 +164,10 @@ fn one(
         Progress::Headway(headway) => tell_headway(headway),
         Progress::Done { .. } | Progress::Token { .. } => {}
     };
-    let decoding = args.decoding.over(task.decoding)?;
-    let given = (decoding != task.decoding).then_some(decoding);
-    let request = EvalRequest { setup: &setup, target, ask: &ask, watch: &[], decoding: given };
-    let (measured, cost) = evaluator.evaluate(&request, &progress, &AtomicBool::new(false))?;
+    let (measured, cost) =
+        evaluator.evaluate(&asked.request(target), &progress, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };
+    let Asked { task, decoding, .. } = asked;
     Ok(Done { task, decoding, measured, cost, seconds: began.elapsed().as_secs_f64() })
 }
 

@@ -1,31 +1,25 @@
 //! `yosegi generate`: a model or a recipe and prompts come in, the continued texts go out. The command line calls it.
 
+mod opened;
 mod prompts;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Context;
 use serde_json::json;
 
+use self::opened::Opened;
 use self::prompts::Prompt;
-use super::output::headway::tell;
-use super::output::say;
-use super::output::say::note;
-use super::recipe::RecipeArgs;
-use super::{Generate, fetch};
+use super::output::{memory, say};
+use super::Generate;
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
-use crate::evaluate::{ModelSources, WatchedWeights, meter_of_model};
+use crate::evaluate::Workload;
 use crate::limits::TOKENS;
 use crate::lm::{self, Decoder, Decoding, ImageRows, Options, Reader, VisionModel};
-use crate::merge::Merged;
-use crate::progress::Observer;
-use crate::recipe::RecipeFile;
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
@@ -44,8 +38,17 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     }
     let decoding = arguments.decoding.over(Decoding::default())?;
     let device = arguments.device.open()?;
-    let (mut decoder, files) = load(&arguments.model, &arguments.recipe, &device)?;
-    let reader = Reader::of(&files)?;
+    let opened = Opened::open(&arguments.model, &arguments.recipe, &device)?;
+    let reader = Reader::of(opened.files())?;
+    let shown: Vec<(&str, usize)> = prompts.iter().map(|p| (p.text.as_str(), p.pictures.len())).collect();
+    let vision = opened.files().vision_config();
+    let work = Workload::of_prompts(&reader, vision, &shown, (arguments.max_tokens, decoding.num_beams));
+    if arguments.device.dry_run {
+        let plan = opened.to_load()?.plan_or_instead(&device, &work)?;
+        return memory::print(&[plan], arguments.json);
+    }
+    opened.to_load()?.check(&device, &work)?;
+    let (mut decoder, files) = opened.decoder(&device)?;
     let ids = encode(&prompts, &reader, &files, &mut decoder, &device)?;
     let eos = reader.ends.clone();
     let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };
@@ -101,36 +104,4 @@ fn encode(
         images => reader.image_prompt(&prompt.text, false, images),
     };
     Ok(prompts.iter().zip(images).map(encode).collect::<Result<_, _>>()?)
-}
-
-/// A model, or the merge of a recipe, with the checkpoint that gives its tokenizer and its vision part.
-fn load(model: &str, how: &RecipeArgs, device: &lm::Device) -> anyhow::Result<(Decoder, Checkpoint)> {
-    let path = Path::new(model);
-    // Ctrl-C ends the process at once.
-    let observer = Observer::telling(&tell);
-    if RecipeFile::is_file(path) {
-        let recipe = super::recipe::whole(path, how.lenient)?;
-        let sources = ModelSources {
-            made: &[],
-            device,
-            fetch: &fetch::open,
-            note: &note,
-            allow_non_finite: how.allow_non_finite,
-        };
-        if !recipe.path.is_empty() {
-            let path = sources.path_models(&recipe, &[])?;
-            let decoder = path.decoder(&path.steps(&recipe)?, device, &observer)?;
-            return Ok((decoder, path.checkpoints[path.file_giver()].clone()));
-        }
-        let pool = sources.pool(&recipe, false)?;
-        let mut merged = Merged::new(&pool);
-        pool.merge_into(&recipe, &mut merged)?;
-        let decoder = Decoder::load(merged.config(), &merged, device)?;
-        return Ok((decoder, pool.into_file_giver()));
-    }
-    let checkpoint = fetch::open(model)?;
-    let meter = meter_of_model(&checkpoint, &observer);
-    let weights = WatchedWeights::new(&checkpoint, &meter);
-    let decoder = Decoder::load(checkpoint.config(), &weights, device).context(model.to_owned())?;
-    Ok((decoder, checkpoint))
 }

@@ -5,4 +5,5 @@ pub(super) mod answer_table;
 pub(super) mod exit;
 pub(super) mod follow;
 pub(super) mod headway;
+pub(super) mod memory;
 pub(super) mod say;

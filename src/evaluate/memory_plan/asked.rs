@@ -11,6 +11,27 @@ use crate::task::{Decoding, Kind, Question, Task};
 /// The longest texts that are read as tokens, to find the longest sequence.
 const LONGEST: usize = 4;
 
+impl Workload {
+    /// What prompts ask of a decoder at once: each is a text with a number of pictures, an answer has at most `most`
+    /// tokens and is searched with so many beams.
+    #[must_use]
+    pub fn of_prompts(
+        reader: &Reader,
+        vision: Option<&VisionConfig>,
+        prompts: &[(&str, usize)],
+        (most, beams): (usize, usize),
+    ) -> Self {
+        let rows = vision.map_or(0, VisionConfig::positions);
+        let length = |(text, pictures): &&(&str, usize)| text.len() + pictures * rows;
+        let longest = prompts.iter().max_by_key(length).map_or(0, |(text, pictures)| {
+            reader.tokenizer.ids(text, true).map_or(text.len() / 2, |ids| ids.len()) + pictures * rows
+        });
+        let sequences =
+            Sequences { prompts: prompts.len(), tokens: longest + most, threads: 0, beams, scored: false };
+        Self { sequences, pictures: prompts.iter().any(|(_, pictures)| *pictures > 0) }
+    }
+}
+
 /// What some questions ask of a decoder at once: each task's are a batch, so the task with the most tokens counts. A
 /// question whose prompt cannot be made is passed over: asking it will say why.
 pub fn of_questions(
