@@ -12,7 +12,9 @@ use super::output::memory;
 use super::output::say::{self, note, out};
 use super::{Compare, SplitArg};
 use crate::error::BadInput;
-use crate::evaluate::{EvalRequest, EvalSetup, Evaluator, Progress, SplitQuestions, Target, TaskSpec};
+use crate::evaluate::{
+    EvalRequest, EvalSetup, Evaluator, Listener, Progress, SplitQuestions, Target, TaskSpec,
+};
 use crate::task::AnswerLanguage;
 use crate::task::{McNemar, Places, Split, Task, Verdict, mcnemar};
 use crate::text::{visible, visible_line};
@@ -37,10 +39,11 @@ struct Groups<'a> {
 pub fn run(args: &Compare) -> anyhow::Result<()> {
     let mut evaluator = Evaluator::default();
     if args.device.dry_run {
+        let quiet = Listener { tell: &|_| (), cancel: &AtomicBool::new(false) };
         let models = [&args.a, &args.b].into_iter().filter(|name| !answers::is_file(name));
         let plan = |name: &String| {
             let asked = Asked::of(name, args)?;
-            evaluator.memory_plan(&asked.request(), &|_| ())
+            evaluator.memory_plan(&asked.request(), &quiet)
         };
         let plans = models.map(plan).collect::<anyhow::Result<Vec<_>>>()?;
         return memory::print(&plans, args.json);
@@ -204,7 +207,8 @@ fn answered(
         }
     };
     let (measured, cost) = evaluator.evaluate(&asked.request(), &progress, &AtomicBool::new(false))?;
-    let (task, all, n) = (&asked.task, asked.task.questions(asked.ask[0].split), asked.ask[0].questions.len());
+    let (task, all, n) =
+        (&asked.task, asked.task.questions(asked.ask[0].split), asked.ask[0].questions.len());
     note(&format!("{}: {n} answers, {} tokens in {:.1} s", visible_line(name), cost.tokens, cost.seconds()));
     let answers = measured.into_iter().flat_map(|m| m.answers);
     let answers = answers.map(|answer| {

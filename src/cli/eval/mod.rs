@@ -17,7 +17,8 @@ use super::output::say::{self, note, out};
 use super::{Eval, SplitArg};
 use crate::error::BadInput;
 use crate::evaluate::{
-    Answer, Cost, EvalRequest, EvalSetup, Evaluator, MemoryPlan, Progress, SplitQuestions, SplitResult, Target, TaskSpec,
+    Answer, Cost, EvalRequest, EvalSetup, Evaluator, Listener, MemoryPlan, Progress, SplitQuestions,
+    SplitResult, Target, TaskSpec,
 };
 use crate::recipe::RecipeFile;
 use crate::task::AnswerLanguage;
@@ -98,13 +99,14 @@ fn dry_run(
     split: Split,
     evaluator: &mut Evaluator,
 ) -> anyhow::Result<()> {
+    let quiet = Listener { tell: &|_| (), cancel: &AtomicBool::new(false) };
     let mut largest: Option<MemoryPlan> = None;
     for name in &suite.tasks {
         let asked = match Asked::of(args, name, split) {
             Err(error) if suite.tasks.len() > 1 && is_absent(&error) => continue,
             asked => asked?,
         };
-        let plan = evaluator.memory_plan(&asked.request(target), &|_| ())?;
+        let plan = evaluator.memory_plan(&asked.request(target), &quiet)?;
         largest = largest.filter(|before| before.total >= plan.total).or(Some(plan));
     }
     let Some(plan) = largest else {
@@ -164,8 +166,7 @@ fn one(
         Progress::Headway(headway) => tell_headway(headway),
         Progress::Done { .. } | Progress::Token { .. } => {}
     };
-    let (measured, cost) =
-        evaluator.evaluate(&asked.request(target), &progress, &AtomicBool::new(false))?;
+    let (measured, cost) = evaluator.evaluate(&asked.request(target), &progress, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };
     let Asked { task, decoding, .. } = asked;
     Ok(Done { task, decoding, measured, cost, seconds: began.elapsed().as_secs_f64() })

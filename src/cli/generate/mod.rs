@@ -13,8 +13,8 @@ use serde_json::json;
 
 use self::opened::Opened;
 use self::prompts::Prompt;
-use super::output::{memory, say};
 use super::Generate;
+use super::output::{memory, say};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::evaluate::Workload;

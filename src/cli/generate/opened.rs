@@ -64,9 +64,7 @@ impl Opened {
     pub fn to_load(&self) -> anyhow::Result<Load<'_>> {
         match self {
             Self::Model(model) => Ok(Load::Model(model)),
-            Self::Path(path, steps) => {
-                Ok(Load::Path { models: &path.checkpoints, steps, loaded: &[] })
-            }
+            Self::Path(path, steps) => Ok(Load::Path { models: &path.checkpoints, steps, loaded: &[] }),
             Self::Merge(pool, recipe) => Load::of_pool(pool, recipe),
         }
     }
