@@ -135,9 +135,16 @@ impl Meter<'_> {
         }
     }
 
-    /// Sets the number of bytes that are done, for work that counts them itself.
-    pub fn set(&self, done: u64) {
-        self.add(done.saturating_sub(self.done.load(Ordering::Relaxed)));
+    /// Bytes that are done.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in all.
+    #[must_use]
+    pub const fn of(&self) -> u64 {
+        self.of
     }
 
     /// Whether the work should end.
