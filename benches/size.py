@@ -233,8 +233,9 @@ def estimate(command, environment):
     """What the program says beforehand that it will need, in bytes; none where it cannot say."""
     ran = subprocess.run([*command, "--dry-run", "--json"], env=environment, capture_output=True, text=True)
     try:
-        return int(json.loads(ran.stdout)["memory"]["total"])
-    except (ValueError, KeyError, TypeError):
+        plan = json.loads(ran.stdout)
+        return int(plan.get("memory", plan)["total"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
