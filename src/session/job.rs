@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Fingerprint;
+use crate::evaluate::plan::{MeasureRequest, SetupPlan, Timed};
 use crate::evaluate::{Cost, EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 use crate::progress::Headway;
 
@@ -22,6 +23,10 @@ pub enum Job {
     },
     /// Answer questions and score the answers.
     Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<SplitQuestions>, watch: Vec<usize> },
+    /// Say what a setup would read and ask; nothing is fetched or computed.
+    Plan { id: u64, setup: EvalSetup },
+    /// Time candidates on a few questions.
+    Measure { id: u64, setup: EvalSetup, request: MeasureRequest },
     /// Stop the job with this number if it is still running.
     Cancel { id: u64 },
 }
@@ -32,6 +37,10 @@ pub enum Job {
 pub enum Report {
     /// The answer to [`Job::Open`].
     Opened { id: u64, facts: SetupFacts, questions: Vec<StoredQuestion> },
+    /// The answer to [`Job::Plan`].
+    Planned { id: u64, found: Box<SetupPlan>, questions: Vec<StoredQuestion> },
+    /// The answer to [`Job::Measure`].
+    Timed { id: u64, timed: Vec<Timed> },
     /// More text of a watched question's answer.
     Token { id: u64, question: usize, text: String },
     /// A note that something was done in another way than asked.
@@ -56,7 +65,11 @@ impl Job {
     #[must_use]
     pub const fn id(&self) -> u64 {
         match self {
-            Self::Open { id, .. } | Self::Run { id, .. } | Self::Cancel { id } => *id,
+            Self::Open { id, .. }
+            | Self::Run { id, .. }
+            | Self::Plan { id, .. }
+            | Self::Measure { id, .. }
+            | Self::Cancel { id } => *id,
         }
     }
 }
@@ -67,6 +80,8 @@ impl Report {
     pub const fn id(&self) -> u64 {
         match self {
             Self::Opened { id, .. }
+            | Self::Planned { id, .. }
+            | Self::Timed { id, .. }
             | Self::Token { id, .. }
             | Self::Note { id, .. }
             | Self::Headway { id, .. }

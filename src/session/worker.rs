@@ -17,6 +17,7 @@ use super::job::{Job, Report};
 use super::json_line::{Unsayable, encode};
 use super::signals;
 use crate::evaluate::fingerprints::{Changed, of_models};
+use crate::evaluate::plan::{measure, plan};
 use crate::evaluate::{EvalRequest, Evaluator, Listener, Progress, SplitResult, is_settled};
 use crate::limits::MESSAGE;
 
@@ -117,6 +118,30 @@ fn work(
                 Some(why) => Ok(Report::Unfit { id, why }),
                 None => Ok(Report::Done { id, device: evaluator.device_name(setup)?, splits, cost }),
             }
+        }
+        Job::Plan { id, setup } => {
+            let id = *id;
+            let progress = |news: Progress| match news {
+                Progress::Note(text) => say(&Report::Note { id, text }),
+                Progress::Headway(headway) => say(&Report::Headway { id, headway }),
+                Progress::Token { .. } | Progress::Done { .. } => {}
+            };
+            let listener = Listener { tell: &progress, cancel };
+            // The files may have changed since they were last opened.
+            evaluator.forget();
+            let (found, questions) = plan(evaluator, setup, &listener)?;
+            Ok(Report::Planned { id, found: Box::new(found), questions })
+        }
+        Job::Measure { id, setup, request } => {
+            let id = *id;
+            let progress = |news: Progress| match news {
+                Progress::Note(text) => say(&Report::Note { id, text }),
+                Progress::Headway(headway) => say(&Report::Headway { id, headway }),
+                Progress::Done { done, of } => say(&Report::Progress { id, done, of }),
+                Progress::Token { .. } => {}
+            };
+            let timed = measure(evaluator, setup, request, &progress, cancel)?;
+            Ok(Report::Timed { id, timed })
         }
         Job::Cancel { id } => Ok(Report::Failed { id: *id, why: "cancelled".into() }),
     }

@@ -5,6 +5,7 @@
 mod clients;
 mod elsewhere;
 mod failures;
+mod plans;
 mod run;
 mod waiting;
 
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use yosegi::evaluate::plan::{AskedSplit, PlannedTask, SetupPlan, Timed};
 use yosegi::evaluate::{SetupFacts, SplitResult, StoredQuestion};
 use yosegi::recipe::{Method, Param, Recipe, Source};
 use yosegi::session::engine::WorkerFunction;
@@ -125,6 +127,22 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
             let splits = ask.iter().map(|a| answers(target, a.split, &a.questions)).collect();
             let cost = Cost { decode_s: 0.5, tokens: 28, ..Cost::default() };
             report(Report::Done { id: *id, device: "toy".into(), splits, cost });
+        }
+        Job::Plan { id, setup } => {
+            let asked = |questions| AskedSplit { questions, most_tokens: Some(100), ..AskedSplit::default() };
+            let task = setup.tasks[0].task.clone();
+            let found = SetupPlan {
+                tasks: vec![PlannedTask { task, train: asked(4), test: asked(4) }],
+                layers: Some(2),
+                ..SetupPlan::default()
+            };
+            report(Report::Planned { id: *id, found: Box::new(found), questions: Vec::new() });
+        }
+        Job::Measure { id, request, .. } => {
+            std::thread::sleep(pause);
+            let cost = Cost { merge_s: 1.0, decode_s: 3.0, tokens: 28, ..Cost::default() };
+            let timed = Timed { answers: request.of, cost, seconds: 4.0, longest: 7, text_bytes: 80 };
+            report(Report::Timed { id: *id, timed: vec![timed; request.targets.len()] });
         }
         Job::Cancel { .. } => {}
     })

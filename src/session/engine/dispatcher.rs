@@ -2,8 +2,8 @@
 //! news of followed sessions come in through one channel and are handled in order. Jobs go to the worker, messages to
 //! the clients.
 //!
-//! The worker has one job at a time. When it is free, the next job is chosen in this order: a client's `Try`, opening a
-//! session, the running session's next step.
+//! The worker has one job at a time. When it is free, the next job is chosen in this order: a client's `Try`, a plan,
+//! opening a session, the running session's next step.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -37,6 +37,8 @@ pub struct Dispatcher {
     /// `Try` jobs and sessions to open that wait for the worker.
     pub(super) tries: VecDeque<PendingJob>,
     pub(super) to_open: VecDeque<PendingJob>,
+    /// Plans of sessions that wait for the worker.
+    pub(super) plans: VecDeque<PendingJob>,
     /// The training questions whose answers are streamed, by session.
     pub(super) watches: HashMap<String, Vec<usize>>,
     /// Sessions that a client follows and that this engine does not run.
@@ -76,6 +78,7 @@ impl Dispatcher {
             running_job: None,
             tries: VecDeque::new(),
             to_open: VecDeque::new(),
+            plans: VecDeque::new(),
             watches: HashMap::new(),
             followed: HashMap::new(),
             followers_started: 0,
@@ -174,6 +177,7 @@ impl Dispatcher {
             connection.outbox.close();
         }
         self.drop_tries(connection);
+        self.drop_plans(connection);
         self.forget_unfollowed();
     }
 
@@ -206,10 +210,16 @@ impl Dispatcher {
         }
     }
 
+    /// The next job that a client waits for.
+    fn next_asked(&mut self) -> Option<PendingJob> {
+        let queues = [&mut self.tries, &mut self.plans, &mut self.to_open];
+        queues.into_iter().find_map(VecDeque::pop_front)
+    }
+
     /// Gives the worker its next job, if the worker is free and a job waits.
     fn start_next_job(&mut self) {
         while self.running_job.is_none() {
-            if let Some(pending) = self.tries.pop_front().or_else(|| self.to_open.pop_front()) {
+            if let Some(pending) = self.next_asked() {
                 self.give_to_worker(pending);
                 continue;
             }
@@ -231,7 +241,11 @@ impl Dispatcher {
     pub(super) fn give_to_worker(&mut self, mut pending: PendingJob) {
         self.jobs_given += 1;
         match &mut pending.job {
-            Job::Open { id, .. } | Job::Run { id, .. } | Job::Cancel { id } => *id = self.jobs_given,
+            Job::Open { id, .. }
+            | Job::Run { id, .. }
+            | Job::Plan { id, .. }
+            | Job::Measure { id, .. }
+            | Job::Cancel { id } => *id = self.jobs_given,
         }
         for _ in 0..2 {
             if self.worker.is_none() {

@@ -10,6 +10,7 @@ use crate::evaluate::{EvalSetup, SplitQuestions, Target, TaskSpec};
 use crate::session::config::Config;
 use crate::session::evolve::Work;
 use crate::session::job::Job;
+use crate::session::plan::RunPlan;
 
 /// A job that waits for the worker or that the worker is doing.
 pub struct PendingJob {
@@ -25,6 +26,8 @@ pub struct PendingJob {
 pub enum Purpose {
     /// A client's `Try`.
     Try { connection: u64, request: u64, label: String },
+    /// Planning a session.
+    Plan(Box<PlanRequest>),
     /// Opening the models and the tasks of a session.
     Open(Box<SessionToOpen>),
     /// Measuring a candidate of the running session.
@@ -46,6 +49,17 @@ pub struct SessionToOpen {
     pub extend: Option<u64>,
     /// Fingerprints of the session's files, from its journal.
     pub known: Vec<Fingerprint>,
+}
+
+/// A session to plan, and the client that asked for it.
+pub struct PlanRequest {
+    pub connection: u64,
+    pub request: u64,
+    pub config: Config,
+    /// Candidates are timed for it.
+    pub measure: bool,
+    /// The plan so far, while candidates are timed.
+    pub plan: Option<RunPlan>,
 }
 
 /// The content of a `Try` request.

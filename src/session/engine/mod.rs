@@ -16,6 +16,7 @@ mod idle;
 mod inbound;
 mod jobs;
 mod outbox;
+mod plans;
 mod queries;
 mod requests;
 mod socket;

@@ -69,6 +69,11 @@ impl Dispatcher {
             Command::Questions { task, split } => {
                 return self.in_background(connection, id, move |_| queries::questions(&task, split));
             }
+            Command::Plan { config, measure } => return self.plan(connection, id, &config, measure),
+            Command::DropPlan => {
+                self.supersede_plans(connection);
+                Reply::Done
+            }
             Command::Sessions => {
                 return self
                     .in_background(connection, id, |home| session_list::rows(home).map(Reply::Sessions));
@@ -206,6 +211,7 @@ impl Dispatcher {
     ) -> anyhow::Result<()> {
         let config = Config::parse(&text, "the config")?;
         self.must_be_free()?;
+        self.supersede_plans(connection);
         if let Some(name) = &name {
             crate::session::home::check_name(name)?;
             if session_list::exists(&self.home, name) {
@@ -374,6 +380,6 @@ fn done_or_error(result: anyhow::Result<()>) -> Reply {
     result.map_or_else(|why| error_reply(&why), |()| Reply::Done)
 }
 
-fn error_reply(why: &anyhow::Error) -> Reply {
+pub(super) fn error_reply(why: &anyhow::Error) -> Reply {
     Reply::Error(format!("{why:#}"))
 }

@@ -16,13 +16,13 @@ impl Dispatcher {
             Report::Token { question, text, .. } => self.send_stream(|purpose| match purpose {
                 Purpose::Try { request, .. } => Some(Live::TryToken { request: *request, question, text }),
                 Purpose::Work(work) => Some(Live::Token { candidate: work.candidate.id, question, text }),
-                Purpose::Open(_) => None,
+                Purpose::Open(_) | Purpose::Plan(_) => None,
             }),
             Report::Note { text, .. } => self.log_run("note", &text),
             Report::Headway { headway, .. } => self.send_headway(headway),
             Report::Progress { done, of, .. } => self.send_stream(|purpose| match purpose {
                 Purpose::Work(work) => Some(Live::Progress { candidate: work.candidate.id, done, of }),
-                Purpose::Try { .. } | Purpose::Open(_) => None,
+                Purpose::Try { .. } | Purpose::Open(_) | Purpose::Plan(_) => None,
             }),
             Report::Failed { why, .. } => {
                 if let Some(pending) = self.running_job.take() {
@@ -40,6 +40,7 @@ impl Dispatcher {
                     Purpose::Try { connection, request, .. } => {
                         self.reply(connection, request, Reply::Error(why));
                     }
+                    Purpose::Plan(asked) => self.reply(asked.connection, asked.request, Reply::Error(why)),
                     Purpose::Open(_) => {}
                 }
             }
@@ -51,9 +52,12 @@ impl Dispatcher {
                     Purpose::Try { connection, request, .. } => {
                         self.reply(connection, request, Reply::Error(why));
                     }
+                    Purpose::Plan(asked) => self.reply(asked.connection, asked.request, Reply::Error(why)),
                     Purpose::Open(start) => self.reply(start.connection, start.request, Reply::Error(why)),
                 }
             }
+            Report::Planned { found, questions, .. } => self.planned(*found, &questions),
+            Report::Timed { timed, .. } => self.timed(&timed),
             Report::Opened { facts, questions, .. } => {
                 self.device.clone_from(&facts.device);
                 if let Some(PendingJob { purpose: Purpose::Open(start), .. }) = self.running_job.take() {
@@ -72,7 +76,7 @@ impl Dispatcher {
                         };
                         self.reply(connection, request, reply);
                     }
-                    Purpose::Open(_) => {}
+                    Purpose::Open(_) | Purpose::Plan(_) => {}
                 }
             }
         }
@@ -82,7 +86,7 @@ impl Dispatcher {
     fn log_run(&mut self, level: &str, text: &str) {
         let tried = matches!(
             &self.running_job,
-            Some(PendingJob { purpose: Purpose::Try { .. } | Purpose::Open(_), .. })
+            Some(PendingJob { purpose: Purpose::Try { .. } | Purpose::Open(_) | Purpose::Plan(_), .. })
         );
         let session = self.active.as_ref().filter(|_| !tried).map(|a| a.name.clone());
         self.log(session.as_deref(), level, text);
@@ -149,6 +153,7 @@ impl Dispatcher {
         pending.failures += 1;
         match pending.purpose {
             Purpose::Try { connection, request, .. } => self.reply(connection, request, Reply::Error(why)),
+            Purpose::Plan(asked) => self.reply(asked.connection, asked.request, Reply::Error(why)),
             Purpose::Open(start) => self.reply(start.connection, start.request, Reply::Error(why)),
             Purpose::Work(ref work) => {
                 let label = &work.candidate.label;

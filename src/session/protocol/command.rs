@@ -38,6 +38,15 @@ pub enum Command {
     Distances { base: String, sources: Vec<String> },
     /// The questions of a task's split.
     Questions { task: String, split: Split },
+    /// What a session of this config would read, ask and store; with `measure`, how long it would take, after timing two
+    /// candidates. A newer request of a client replaces an older one.
+    Plan {
+        config: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        measure: bool,
+    },
+    /// The plan that was asked for is no longer wanted.
+    DropPlan,
     /// All sessions in the home folder.
     Sessions,
     /// Starts a session from a config's text. `name` defaults to the config's.

@@ -10,6 +10,7 @@ use crate::evaluate::{Answers, ImageRef};
 use crate::merge::Distances;
 use crate::progress::Headway;
 use crate::session::journal::Trouble;
+use crate::session::plan::RunPlan;
 
 /// A message of the engine.
 // Most messages are events, so boxing them would save no memory.
@@ -41,6 +42,7 @@ pub enum Reply {
     Distances(Distances),
     Questions(Vec<WatchedQuestion>),
     Sessions(Vec<SessionRow>),
+    Plan(Box<RunPlan>),
     Started {
         session: String,
     },

@@ -17,4 +17,5 @@ pub use types::{CandidateId, Status, VERSION};
 
 pub use crate::evaluate::{Answer, Answers, Cost, ImageRef, Score, SplitScore, Target, TaskScore};
 pub use crate::merge::{Distances, Pair};
+pub use crate::session::plan::{PlannedStage, PlannedTime, RunPlan};
 pub use crate::task::{Detail, Split};
