@@ -21,6 +21,7 @@ use super::types::{
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{self, Reader};
+use crate::recipe::Recipe;
 use crate::task::{Decoding, NO_LANGUAGE, Question, Split};
 
 /// Evaluates requests and keeps the loaded models and tasks.
@@ -117,6 +118,20 @@ impl Evaluator {
         let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
         let wanted = WantedModels { setup, device: &device, asking: &asking, listener };
         self.models.plan(&wanted, request.target)
+    }
+
+    /// What a merge of a setup's models takes in memory while it answers all questions.
+    pub(super) fn memory_of_merge(
+        &mut self,
+        setup: &EvalSetup,
+        merge: &Recipe,
+        listener: &Listener<'_>,
+    ) -> anyhow::Result<MemoryPlan> {
+        let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
+        let target = Target::Recipe(Box::new(merge.clone()));
+        let request =
+            EvalRequest { setup, target: &target, ask: &whole_split(&tasks), watch: &[], decoding: None };
+        self.memory_plan(&request, listener)
     }
 
     /// Name of a setup's device.

@@ -8,6 +8,7 @@ use crate::checkpoint::Fingerprint;
 use crate::evaluate::plan::{MeasureRequest, SetupPlan, Timed};
 use crate::evaluate::{Cost, EvalSetup, SetupFacts, SplitQuestions, SplitResult, StoredQuestion, Target};
 use crate::progress::Headway;
+use crate::recipe::Recipe;
 
 /// A job for the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub enum Job {
     /// Answer questions and score the answers.
     Run { id: u64, setup: EvalSetup, target: Target, ask: Vec<SplitQuestions>, watch: Vec<usize> },
     /// Say what a setup would read and ask; nothing is fetched or computed.
-    Plan { id: u64, setup: EvalSetup },
+    Plan { id: u64, setup: EvalSetup, merge: Box<Recipe> },
     /// Time candidates on a few questions.
     Measure { id: u64, setup: EvalSetup, request: MeasureRequest },
     /// Stop the job with this number if it is still running.

@@ -119,7 +119,7 @@ fn work(
                 None => Ok(Report::Done { id, device: evaluator.device_name(setup)?, splits, cost }),
             }
         }
-        Job::Plan { id, setup } => {
+        Job::Plan { id, setup, merge } => {
             let id = *id;
             let progress = |news: Progress| match news {
                 Progress::Note(text) => say(&Report::Note { id, text }),
@@ -129,7 +129,7 @@ fn work(
             let listener = Listener { tell: &progress, cancel };
             // The files may have changed since they were last opened.
             evaluator.forget();
-            let (found, questions) = plan(evaluator, setup, &listener)?;
+            let (found, questions) = plan(evaluator, setup, merge, &listener)?;
             Ok(Report::Planned { id, found: Box::new(found), questions })
         }
         Job::Measure { id, setup, request } => {

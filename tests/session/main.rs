@@ -128,7 +128,7 @@ fn toy(pause: Duration) -> Arc<WorkerFunction> {
             let cost = Cost { decode_s: 0.5, tokens: 28, ..Cost::default() };
             report(Report::Done { id: *id, device: "toy".into(), splits, cost });
         }
-        Job::Plan { id, setup } => {
+        Job::Plan { id, setup, .. } => {
             let asked = |questions| AskedSplit { questions, most_tokens: Some(100), ..AskedSplit::default() };
             let task = setup.tasks[0].task.clone();
             let found = SetupPlan {

@@ -7,7 +7,8 @@ fn a_plan_counts_and_times_without_starting_anything() {
     let (_folder, home) = home();
     let engine = Engine::start(&home, WorkerKind::Function(toy(Duration::ZERO))).unwrap();
     let mut client = engine.connect().unwrap();
-    let mut plan = |config: &str, measure| client.call(Command::Plan { config: config.into(), measure }).unwrap();
+    let mut plan =
+        |config: &str, measure| client.call(Command::Plan { config: config.into(), measure }).unwrap();
     let Reply::Plan(counted) = plan(CONFIG, false) else { panic!("no plan") };
     let stage = &counted.stages[0];
     assert_eq!((stage.population, stage.generations, stage.evaluations), (Some(5), Some(4), 20));

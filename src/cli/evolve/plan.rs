@@ -41,7 +41,7 @@ pub fn run(args: &Evolve, home: &Home, config: &Config) -> anyhow::Result<()> {
     };
     let cancel = AtomicBool::new(false);
     let listener = Listener { tell: &progress, cancel: &cancel };
-    let (found, questions) = plan(&mut evaluator, &asked, &listener)?;
+    let (found, questions) = plan(&mut evaluator, &asked, &config.typical_merge(), &listener)?;
     let mut made = RunPlan::new(home, config, found, &questions)?;
     if let Some(name) = &args.name {
         crate::session::home::check_name(name)?;
@@ -66,7 +66,8 @@ pub fn run(args: &Evolve, home: &Home, config: &Config) -> anyhow::Result<()> {
     if args.json {
         return json_pretty(&made);
     }
-    lines(&made).iter().try_for_each(|line| out(line))
+    lines(&made).iter().try_for_each(|line| out(line))?;
+    made.setup.refusal().map_or(Ok(()), |sentence| Err(BadInput::error(sentence)))
 }
 
 /// The plan in lines: a word, then what it says.
@@ -80,6 +81,11 @@ fn lines(plan: &RunPlan) -> Vec<String> {
         rows.push((["base", "sources", ""][at.min(2)], of_model(model)));
     }
     rows.push(("read", of_reading(plan)));
+    if let Some(memory) = &plan.setup.memory {
+        for (at, (part, figure)) in memory.rows().into_iter().enumerate() {
+            rows.push((["memory", ""][at.min(1)], format!("{part}: {figure}")));
+        }
+    }
     let several = plan.stages.len() > 1;
     for stage in &plan.stages {
         let word = if several { "stage" } else { "search" };

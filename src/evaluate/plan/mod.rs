@@ -11,9 +11,11 @@ pub use measure::{MeasureRequest, Timed, measure};
 pub use tokens::{AskedSplit, PlannedTask};
 
 use super::evaluator::Evaluator;
+use super::memory_plan::MemoryPlan;
 use super::types::{EvalSetup, Listener, StoredQuestion};
 use crate::checkpoint::{ModelSummary, Place, look_up, place_of};
 use crate::error::BadInput;
+use crate::recipe::Recipe;
 
 /// What a setup would read and ask.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct SetupPlan {
     /// The device's readable name, and the type in which the decoder computes.
     pub device: String,
     pub dtype: String,
+    /// What a merge takes in memory while it answers; `None` while a model is not on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryPlan>,
 }
 
 /// A model of a setup.
@@ -78,6 +83,12 @@ impl SetupPlan {
         self.models.iter().all(|model| !matches!(model.place, Place::Hub { .. }))
     }
 
+    /// Why a merge does not fit into memory, if it does not.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.memory.as_ref()?.refusal()
+    }
+
     /// Bytes of the models that are on this machine.
     #[must_use]
     pub fn read_bytes(&self) -> u64 {
@@ -91,8 +102,8 @@ fn cache_bytes(model: &ModelSummary) -> u64 {
     (2 * size_of::<f32>() * model.layers * model.kv_heads * head) as u64
 }
 
-/// Plans a setup, and gives the questions of its tasks. If all models are on this machine, they are opened and checked
-/// as for a run; nothing is fetched.
+/// Plans a setup whose merges are like `merge`, and gives the questions of its tasks. If all models are on this machine,
+/// they are opened and checked as for a run, unless they do not fit into memory; nothing is fetched.
 ///
 /// # Errors
 /// A model or a task that cannot be read or does not exist, models that do not fit together, or a task without
@@ -100,6 +111,7 @@ fn cache_bytes(model: &ModelSummary) -> u64 {
 pub fn plan(
     evaluator: &mut Evaluator,
     setup: &EvalSetup,
+    merge: &Recipe,
     listener: &Listener<'_>,
 ) -> anyhow::Result<(SetupPlan, Vec<StoredQuestion>)> {
     let names = std::iter::once(&setup.base).chain(&setup.sources);
@@ -112,9 +124,16 @@ pub fn plan(
         out.layers = models.iter().find_map(|(_, found)| found.as_ref()).map(|found| found.layers);
         (out.device, out.dtype) = evaluator.device_of(setup)?;
     } else {
-        let (facts, stored) = evaluator.open(setup, listener)?;
-        (out.layers, out.device, out.dtype) = (Some(facts.layers), facts.device, facts.dtype);
-        questions = stored;
+        let memory = evaluator.memory_of_merge(setup, merge, listener)?;
+        if memory.fits() {
+            let (facts, stored) = evaluator.open(setup, listener)?;
+            (out.layers, out.device, out.dtype) = (Some(facts.layers), facts.device, facts.dtype);
+            questions = stored;
+        } else {
+            out.layers = models.first().and_then(|(_, found)| found.as_ref()).map(|found| found.layers);
+            (out.device, out.dtype) = (memory.device.clone(), memory.dtype.clone());
+        }
+        out.memory = Some(memory);
     }
     let speaks = models.iter().find(|(_, found)| found.is_some()).map(|(model, _)| model.reference.clone());
     out.tasks = evaluator.planned_tasks(setup, speaks.as_deref())?;

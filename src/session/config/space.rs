@@ -175,6 +175,20 @@ impl Config {
         Ok(SearchedParam { range: GeneRange { low, high, start, sigma }, groups: range.groups.clone() })
     }
 
+    /// A merge that takes as much memory as those of the first stage: its method, and half a density where densities are
+    /// searched.
+    #[must_use]
+    pub fn typical_merge(&self) -> Recipe {
+        let n = self.pool.sources.len();
+        let mut recipe = self.global_recipe(&vec![1.0 / n.max(1) as f64; n]);
+        if recipe.method.uses_density() && self.space.fixed(Param::Density).is_none() {
+            for source in &mut recipe.sources {
+                source.parameters.set(Param::Density, 0.5);
+            }
+        }
+        recipe
+    }
+
     /// A merge with one weight per source for all layers, and the values that the space fixes. It is task arithmetic if
     /// the space's method has no weights.
     #[must_use]

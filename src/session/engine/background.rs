@@ -48,6 +48,7 @@ impl Dispatcher {
     /// with the job, also in the middle of a download.
     pub(super) fn give_up(&mut self, of: u64) {
         let mut dropped = self.drop_tries(of);
+        dropped.extend(self.drop_plans(of));
         let mut is_its_own = |pending: &PendingJob| match &pending.purpose {
             Purpose::Open(start) if start.connection == of => {
                 dropped.push(start.request);

@@ -17,7 +17,7 @@ impl Dispatcher {
         self.supersede_plans(connection);
         match Config::parse(text, "the config") {
             Ok(config) => {
-                let job = Job::Plan { id: 0, setup: config.setup() };
+                let job = Job::Plan { id: 0, setup: config.setup(), merge: Box::new(config.typical_merge()) };
                 let asked = PlanRequest { connection, request, config, measure, plan: None };
                 self.plans.push_back(PendingJob::new(job, Purpose::Plan(Box::new(asked))));
             }

@@ -116,6 +116,7 @@ impl Dispatcher {
         let Some(pending) = self.running_job.as_ref().filter(|f| !f.cancelled) else { return };
         let to = match &pending.purpose {
             Purpose::Try { connection, .. } => Some(*connection),
+            Purpose::Plan(asked) => Some(asked.connection),
             Purpose::Open(start) => Some(start.connection),
             Purpose::Work(_) => None,
         };

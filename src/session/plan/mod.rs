@@ -67,6 +67,9 @@ impl RunPlan {
     /// # Errors
     /// A model is not on this machine, or the space does not fit the models.
     pub fn to_measure(&self, config: &Config, questions: Option<usize>) -> anyhow::Result<MeasureRequest> {
+        if let Some(sentence) = self.setup.refusal() {
+            return Err(crate::error::BadInput::error(sentence));
+        }
         let layers = self.setup.layers.filter(|_| self.setup.is_here());
         let Some(layers) = layers else {
             return Err(crate::error::BadInput::error(

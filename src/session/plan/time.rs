@@ -46,18 +46,20 @@ struct Pace {
     /// Seconds of a token in a step.
     token: f64,
     longest: f64,
+    /// Answers in a step at most.
+    batch: f64,
     tokens_an_answer: f64,
 }
 
-/// Answers that one batch holds, all threads together: more of them take further steps.
+/// Answers that one batch holds, all threads together, if memory says nothing: more of them take further steps.
 const BATCH: f64 = 256.0;
 
 impl Pace {
-    fn of(first: &Timed, then: &Timed) -> Self {
+    fn of(first: &Timed, then: &Timed, batch: f64) -> Self {
         let per = |x: f64, n: usize| x / n.max(1) as f64;
         let question = per(then.cost.prefill_s + then.cost.score_s, then.answers);
         let (longest, tokens) = (then.longest as f64, then.cost.tokens as f64);
-        let steps = |timed: &Timed| (timed.longest as f64).max(timed.cost.tokens as f64 / BATCH);
+        let steps = |timed: &Timed| (timed.longest as f64).max(timed.cost.tokens as f64 / batch);
         // Two equations: seconds = step × steps + token × tokens.
         let (s1, t1, d1) = (steps(first), first.cost.tokens as f64, first.cost.decode_s);
         let (s2, t2, d2) = (steps(then), tokens, then.cost.decode_s);
@@ -70,7 +72,7 @@ impl Pace {
         // As many questions each, or noise: all seconds go with the steps, of which more questions need more.
         let all_in_tokens = (0.0, if t2 > 0.0 { d2 / t2 } else { 0.0 });
         let (step, token) = if step < 0.0 || token < 0.0 { all_in_tokens } else { (step, token) };
-        Self { question, step, token, longest, tokens_an_answer: per(tokens, then.answers) }
+        Self { question, step, token, longest, batch, tokens_an_answer: per(tokens, then.answers) }
     }
 
     /// Seconds for `n` answers at once.
@@ -79,7 +81,7 @@ impl Pace {
             return 0.0;
         }
         let tokens = n * self.tokens_an_answer;
-        let steps = self.longest.min(tokens).max(tokens / BATCH);
+        let steps = self.longest.min(tokens).max(tokens / self.batch);
         n * self.question + steps * self.step + tokens * self.token
     }
 }
@@ -88,7 +90,8 @@ impl PlannedTime {
     pub(super) fn new(plan: &RunPlan, timed: &[Timed]) -> Option<Self> {
         let [first, .., then] = timed else { return None };
         let work = &plan.work;
-        let pace = Pace::of(first, then);
+        let batch = plan.setup.memory.as_ref().map_or(BATCH, |memory| memory.sequences.max(1) as f64);
+        let pace = Pace::of(first, then, batch);
         let (train, test) = (work.train_questions as f64, work.test_questions as f64);
         let merge_s = then.cost.merge_s;
         let candidate_s = if then.answers as u64 == work.train_questions {
@@ -151,12 +154,12 @@ mod tests {
     #[test]
     fn steps_are_told_from_tokens() {
         // A step takes a second and a token in it a tenth: 8 answers of 10 tokens, then 32.
-        let pace = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(32, 320, 10, 32.0, 42.0));
+        let pace = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(32, 320, 10, 32.0, 42.0), BATCH);
         assert!((pace.step - 1.0).abs() < 1e-9 && (pace.token - 0.1).abs() < 1e-9, "{pace:?}");
         // 64 answers share the ten steps.
         assert!((pace.seconds(64.0) - (64.0 + 10.0 + 64.0)).abs() < 1e-9);
         // Equal numbers of questions tell nothing apart: the time grows with the tokens.
-        let same = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(8, 80, 10, 8.0, 16.0));
+        let same = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(8, 80, 10, 8.0, 16.0), BATCH);
         assert!((same.seconds(16.0) - 2.0 * 24.0).abs() < 1e-9, "{same:?}");
     }
 }
