@@ -337,3 +337,20 @@ fn a_locale_without_utf8_has_its_tables_in_ascii() {
         run(&["evolve", "b.toml", "--headless", "--name", "wide"], &[("LC_ALL", "C.UTF-8"), ("LANG", "C")]);
     assert!(text.contains('±') && text.contains('σ'), "{text}");
 }
+
+#[test]
+fn a_log_counts_questions_as_often_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = |every: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_yosegi"));
+        command.args(["eval", "zoo:ja", "--task", "zoo", "--device", "cpu"]).env("YOSEGI_PROGRESS", every);
+        let told = command.current_dir(folder.path()).env("YOSEGI_HOME", folder.path()).output().unwrap();
+        stdout(&told);
+        let said = String::from_utf8_lossy(&told.stderr).into_owned();
+        let counts = said.lines().filter_map(|line| line.strip_suffix(" questions")?.split_once(" of "));
+        counts.map(|(done, of)| (done.parse().unwrap(), of.parse().unwrap())).collect::<Vec<(u64, u64)>>()
+    };
+    let told = lines("0.000001");
+    assert!(!told.is_empty() && told.iter().all(|(done, of)| done < of), "{told:?}");
+    assert_eq!(lines("0"), []);
+}

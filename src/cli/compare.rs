@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 
 use super::answers::{self, Judged};
-use super::output::headway::tell as tell_headway;
+use super::output::headway;
 use super::output::memory;
 use super::output::say::{self, note, out};
 use super::{Compare, SplitArg};
@@ -201,10 +201,10 @@ fn answered(
     evaluator: &mut Evaluator,
 ) -> anyhow::Result<(Vec<Judged>, AnswerLanguage)> {
     let asked = Asked::of(name, args)?;
-    let progress = |news: Progress| {
-        if let Progress::Headway(headway) = news {
-            tell_headway(headway);
-        }
+    let progress = |news: Progress| match news {
+        Progress::Headway(headway) => headway::tell(headway),
+        Progress::Done { done, of } => headway::counted("questions", done, of),
+        Progress::Note(_) | Progress::Token { .. } => {}
     };
     let (measured, cost) = evaluator.evaluate(&asked.request(), &progress, &AtomicBool::new(false))?;
     let (task, all, n) =

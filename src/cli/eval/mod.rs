@@ -3,7 +3,6 @@
 
 mod tables;
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::output::answer_table::{self, Line};
-use super::output::headway::tell as tell_headway;
+use super::output::headway;
 use super::output::memory;
 use super::output::say::{self, note, out};
 use super::{Eval, SplitArg};
@@ -156,15 +155,11 @@ fn one(
 ) -> anyhow::Result<Done> {
     let asked = Asked::of(args, name, split)?;
     let began = Instant::now();
-    let on_terminal = std::io::stderr().is_terminal();
-    let progress = move |news: Progress| match news {
-        Progress::Done { done, of } if on_terminal => {
-            let end = if done == of { "\n" } else { "" };
-            eprint!("\r{done} of {of} questions{end}");
-        }
+    let progress = |news: Progress| match news {
+        Progress::Done { done, of } => headway::counted("questions", done, of),
         Progress::Note(text) => note(&visible_line(&text)),
-        Progress::Headway(headway) => tell_headway(headway),
-        Progress::Done { .. } | Progress::Token { .. } => {}
+        Progress::Headway(headway) => headway::tell(headway),
+        Progress::Token { .. } => {}
     };
     let (measured, cost) = evaluator.evaluate(&asked.request(target), &progress, &AtomicBool::new(false))?;
     let Some(measured) = measured.into_iter().next() else { anyhow::bail!("nothing was measured") };

@@ -1,14 +1,13 @@
 //! `yosegi evolve --dry-run`: a config comes in; what the session would read, ask and store is printed, and how long it
 //! takes if two candidates are timed. Nothing is written and no session begins. `evolve::run` calls it.
 
-use std::io::IsTerminal;
 use std::sync::atomic::AtomicBool;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::super::Evolve;
 use super::super::models::size;
-use super::super::output::headway::tell as tell_headway;
+use super::super::output::headway;
 use super::super::output::say::{json_pretty, note, out};
 use crate::checkpoint::Place;
 use crate::error::BadInput;
@@ -29,15 +28,11 @@ pub fn card() -> impl TypedValueParser<Value = &'static Card> {
 pub fn run(args: &Evolve, home: &Home, config: &Config) -> anyhow::Result<()> {
     let mut evaluator = Evaluator::default();
     let asked = config.setup();
-    let on_terminal = std::io::stderr().is_terminal();
-    let progress = move |news: Progress| match news {
+    let progress = |news: Progress| match news {
         Progress::Note(text) => note(&visible_line(&text)),
-        Progress::Done { done, of } if on_terminal => {
-            let end = if done == of { "\n" } else { "" };
-            eprint!("\rtiming: {done} of {of} questions{end}");
-        }
-        Progress::Headway(headway) => tell_headway(headway),
-        Progress::Done { .. } | Progress::Token { .. } => {}
+        Progress::Done { done, of } => headway::counted("questions timed", done, of),
+        Progress::Headway(headway) => headway::tell(headway),
+        Progress::Token { .. } => {}
     };
     let cancel = AtomicBool::new(false);
     let listener = Listener { tell: &progress, cancel: &cancel };

@@ -7,19 +7,20 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::json;
 
 use self::opened::Opened;
 use self::prompts::Prompt;
 use super::Generate;
+use super::output::headway::counted;
 use super::output::{memory, say};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::evaluate::Workload;
 use crate::limits::TOKENS;
-use crate::lm::{self, Decoder, Decoding, ImageRows, Options, Reader, VisionModel};
+use crate::lm::{self, Decoder, Decoding, GenerationEvent, ImageRows, Options, Reader, VisionModel};
 
 /// Runs the command.
 pub fn run(arguments: &Generate) -> anyhow::Result<()> {
@@ -53,8 +54,13 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     let eos = reader.ends.clone();
     let options = Options { max_new_tokens: arguments.max_tokens, eos, decoding, ..Options::default() };
     let quiet = AtomicBool::new(false);
-    let (answers, _) =
-        lm::generate(&decoder, &reader.tokenizer, &ids, &options, &|_| false, &|_| {}, &quiet)?;
+    let (done, of) = (AtomicU64::new(0), ids.len() as u64);
+    let on = |news: GenerationEvent| {
+        if matches!(news, GenerationEvent::Done { .. }) && of > 1 {
+            counted("prompts", done.fetch_add(1, Ordering::Relaxed) + 1, of);
+        }
+    };
+    let (answers, _) = lm::generate(&decoder, &reader.tokenizer, &ids, &options, &|_| false, &on, &quiet)?;
     if let Some(text) = decoder.news() {
         say::note(&text);
     }

@@ -40,15 +40,28 @@ pub fn observer(stop: &AtomicBool) -> Observer<'_> {
 
 /// Shows one report.
 pub fn tell(headway: Headway) {
-    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if std::io::stderr().is_terminal() {
-        shown.draw(headway);
-    } else if let Some(every) = every(std::env::var("YOSEGI_PROGRESS").ok().as_deref())
-        && !headway.ended()
-        && shown.lines.due(Instant::now(), every)
-    {
+        SHOWN.lock().unwrap_or_else(PoisonError::into_inner).draw(headway);
+    } else if !headway.ended() && is_line_due() {
         eprintln!("{}", visible_line(&line(&headway)));
     }
+}
+
+/// Shows how many `units` are done: on a terminal at once, in a log with a line every ten seconds.
+pub fn counted(units: &str, done: u64, of: u64) {
+    if std::io::stderr().is_terminal() {
+        let end = if done == of { "\n" } else { "" };
+        eprint!("\r{done} of {of} {units}{end}");
+    } else if done < of && is_line_due() {
+        eprintln!("{done} of {of} {units}");
+    }
+}
+
+/// Whether a line of a log is due, as the user wants them.
+fn is_line_due() -> bool {
+    let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let every = every(std::env::var("YOSEGI_PROGRESS").ok().as_deref());
+    every.is_some_and(|every| shown.lines.due(Instant::now(), every))
 }
 
 /// Prints something on stderr while a bar may stand there.
