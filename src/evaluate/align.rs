@@ -1,6 +1,7 @@
 //! Reorders the sources' neurons and heads to match the base before a merge, if the recipe has `align`. A base and its
 //! sources come in; permuted sources and the alignments found go out. [`super::ModelSources`] calls it.
 
+use super::memory_plan::{self, Load, Workload};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{Decoder, Device, Tokenizer};
@@ -25,6 +26,9 @@ pub fn in_base_order(
         AlignBy::Weights => Ok(None),
         AlignBy::Activations => activations(model, base, &how.prompts, device).map(Some),
     };
+    for source in &sources {
+        memory_plan::room_for(source.reference(), memory_plan::aligned_bytes(source))?;
+    }
     let of_base = seen(base)?;
     let mut out = Vec::with_capacity(sources.len());
     for source in sources {
@@ -77,6 +81,7 @@ fn activations(
         )));
     }
     let tokenizer = Tokenizer::of(base).map_err(BadInput::error)?;
+    Load::Model(model).check(device, &Workload::of_texts(texts.len()))?;
     let decoder = Decoder::load(model.config(), model, device).map_err(BadInput::error)?;
     let mut layers = vec![LayerActivations::default(); model.config().num_hidden_layers];
     for text in texts {

@@ -4,6 +4,7 @@
 
 use super::candidate_model::CandidateModel;
 use super::memory_plan::{Load, MemoryPlan, Workload};
+use super::model_sources::ModelSources;
 use super::path_models::PathModels;
 use super::pictures::VisionPart;
 use super::pool_key::{PoolKey, covers};
@@ -95,8 +96,8 @@ impl LoadedModels {
     /// What a target takes in memory. Its models are opened, and nothing is read.
     pub fn plan(&self, wanted: &Wanted<'_>, target: &Target) -> anyhow::Result<MemoryPlan> {
         let Wanted { setup, device, asking, listener } = *wanted;
-        let planned = |load: Load<'_>, files: &Checkpoint| load.plan_or_instead(device, &asking(files)?);
-        with_sources(setup, device, listener, |sources| match target {
+        let planned = |load: Load<'_>, files: &Checkpoint| load.plan(device, &asking(files)?);
+        let outlined = |sources: &ModelSources<'_>| match target {
             Target::Model(model) => {
                 let model = sources.open(model)?;
                 planned(Load::Model(&model), &model)
@@ -116,13 +117,16 @@ impl LoadedModels {
                 let load = Load::of_pool(&pool, recipe)?;
                 planned(load, pool.file_giver())
             }
+        };
+        with_sources(setup, device, listener, |sources| {
+            outlined(&ModelSources { outlined: true, ..*sources })
         })
     }
 
     /// Refuses what does not fit on the device. Other models are unloaded if that makes room.
     fn admit(&mut self, wanted: &Wanted<'_>, load: &Load<'_>, files: &Checkpoint) -> anyhow::Result<()> {
         let asked = (wanted.asking)(files)?;
-        if load.plan(wanted.device, &asked)?.fits() {
+        if load.fits(wanted.device, &asked)? {
             return Ok(());
         }
         (self.alone, self.path) = (None, None);
@@ -244,7 +248,10 @@ impl LoadedModels {
         let whole = whole_setup(setup, align);
         let open = || with_sources(setup, device, listener, |sources| sources.pool(&whole, true));
         self.pool(PoolKey::of_setup(setup, align), open, &mut |models, pool| {
-            models.admit(wanted, &Load::of_pool(&pool, &whole)?, pool.file_giver())?;
+            let usual = Recipe { method: setup.method.unwrap_or(whole.method), ..whole.clone() };
+            // Some methods cannot merge all models at once.
+            let load = Load::of_pool(&pool, &usual).or_else(|_| Load::of_pool(&pool, &whole))?;
+            models.admit(wanted, &load, pool.file_giver())?;
             listener.observe(|observer| pool.checked(observer)).map_err(BadInput::error)
         })
     }

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Context;
 
 use super::align::{self, in_base_order};
+use super::memory_plan;
 use super::path_export;
 use super::path_models::PathModels;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Place, place_of};
 use crate::error::BadInput;
 use crate::lm::Device;
+use crate::memory;
 use crate::merge::{Merged, Pool, with_template};
 use crate::progress::Observer;
 use crate::recipe::Recipe;
@@ -30,6 +32,8 @@ pub struct ModelSources<'a> {
     pub note: &'a dyn Fn(&str),
     /// Accepts NaN and infinities, in models and in merges.
     pub allow_non_finite: bool,
+    /// Opens outlines of the models that recipes make: zeros that take no memory, for a plan of what they would take.
+    pub outlined: bool,
 }
 
 impl ModelSources<'_> {
@@ -101,6 +105,14 @@ impl Scope<'_> {
                  write it with `yosegi merge --session NAME`"
             )));
         }
+        if self.sources.outlined
+            && let Place::Hub { bytes, .. } = place_of(reference).map_err(BadInput::error)?
+        {
+            let size = bytes.map_or_else(String::new, |bytes| format!(" ({} to fetch)", memory::size(bytes)));
+            return Err(BadInput::error(format!(
+                "{reference} is not on this machine{size}, so what it takes is not known: fetch it with `yosegi inspect {reference}`"
+            )));
+        }
         (self.sources.fetch)(reference)
     }
 
@@ -126,9 +138,20 @@ impl Scope<'_> {
 
     fn result(self, recipe: &Recipe) -> anyhow::Result<Checkpoint> {
         if !recipe.path.is_empty() {
-            return path_export::in_memory(recipe, self.path_models(recipe, &[])?);
+            let path = self.path_models(recipe, &[])?;
+            return if self.sources.outlined {
+                path_export::outlined(recipe, path)
+            } else {
+                path_export::in_memory(recipe, path)
+            };
         }
         let pool = self.pool(recipe, false)?;
+        if self.sources.outlined {
+            return memory_plan::of_merge(pool, recipe);
+        }
+        let footprint = pool.footprint(recipe).map_err(BadInput::error)?;
+        let what = recipe.name.as_deref().unwrap_or("a merge that another recipe uses");
+        memory_plan::room_for(what, footprint.bytes + footprint.passing + footprint.vision)?;
         let mut merged = Merged::new(&pool);
         pool.merge_into(recipe, &mut merged).map_err(BadInput::error)?;
         let config = merged.config().raw.clone();
@@ -149,6 +172,11 @@ impl Scope<'_> {
                     "recipe: align brings sources into a base's order, and no base is named",
                 ));
             };
+            if self.sources.outlined {
+                let outlines =
+                    sources.into_iter().map(memory_plan::of_aligned).collect::<anyhow::Result<_>>();
+                return self.pool_of(recipe, Some(base.clone()), outlines?, often);
+            }
             let found = in_base_order(base, sources, how, self.sources.device)?;
             for (source, found) in &found {
                 for line in align::summary(source.reference(), found) {
@@ -157,6 +185,16 @@ impl Scope<'_> {
             }
             sources = found.into_iter().map(|(source, _)| source).collect();
         }
+        self.pool_of(recipe, base, sources, often)
+    }
+
+    fn pool_of(
+        self,
+        recipe: &Recipe,
+        base: Option<Checkpoint>,
+        sources: Vec<Checkpoint>,
+        often: bool,
+    ) -> anyhow::Result<Pool> {
         let open = |name| self.open(name).context("recipe: tokenizer.source cannot be read");
         let giver = recipe.vocabulary_giver().map(open).transpose()?;
         let pool = Pool::for_recipe(recipe, base, sources, giver.as_ref(), often).map_err(BadInput::error)?;

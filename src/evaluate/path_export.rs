@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::memory_plan::{Header, of_tensors, room_for};
 use super::path_models::PathModels;
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, Weights, check_out};
 use crate::error::{BadInput, Interrupted};
@@ -88,7 +89,12 @@ pub fn export(
 pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkpoint> {
     let steps = path.steps(recipe)?;
     let (config, tensors) = {
-        let folded = folding(recipe, &path, &steps)?.make()?;
+        let folding = folding(recipe, &path, &steps)?;
+        let bytes = |(_, shape, dtype): &Header| (shape.iter().product::<usize>() * dtype.size()) as u64;
+        // Tensors that change are made first and then copied.
+        let bytes = 2 * folding.headers().iter().map(bytes).sum::<u64>();
+        room_for(recipe.name.as_deref().unwrap_or("a folded path"), bytes)?;
+        let folded = folding.make()?;
         let held = |name: &String| {
             folded.tensor(name).map(|v| (name.clone(), v.shape.to_vec(), v.dtype, v.data.to_vec()))
         };
@@ -96,6 +102,20 @@ pub fn in_memory(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkp
     };
     let files = path.file_giver();
     path.checkpoints.swap_remove(files).replaced(&config, tensors, BTreeMap::new()).map_err(BadInput::error)
+}
+
+/// As [`in_memory`], without any values.
+///
+/// # Errors
+/// As [`in_memory`].
+pub fn outlined(recipe: &Recipe, mut path: PathModels) -> anyhow::Result<Checkpoint> {
+    let steps = path.steps(recipe)?;
+    let (config, headers) = {
+        let folding = folding(recipe, &path, &steps)?;
+        (folding.config().clone(), folding.headers())
+    };
+    let files = path.file_giver();
+    of_tensors(path.checkpoints.swap_remove(files), &config, headers)
 }
 
 /// What [`export`] would write.

@@ -21,6 +21,7 @@ pub(super) fn with_sources<T>(
         fetch: &|reference| fetch(reference, setup, listener),
         note: &|line| listener.note(line.to_owned()),
         allow_non_finite: setup.allow_non_finite,
+        outlined: false,
     })
 }
 

@@ -12,7 +12,7 @@ use super::score::{Answer, ImageRef, Score, TaskScore};
 use crate::checkpoint::Fingerprint;
 use crate::lm::Precision;
 use crate::progress::{Headway, Observer};
-use crate::recipe::Recipe;
+use crate::recipe::{Method, Recipe};
 use crate::task::Split;
 
 /// Models, the tasks that they answer, and the device. Jobs with equal setups share the loaded models and tasks.
@@ -32,6 +32,9 @@ pub struct EvalSetup {
     pub precision: Option<Precision>,
     /// Number of threads; 0 = one for each core.
     pub threads: usize,
+    /// How a session's candidates are merged: what they take in memory depends on it. `None` is as little as any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
     /// Recipes whose results are models here, each under the recipe's name (`stage:1`). They are merged in memory when
     /// a target names them. A recipe may use the recipes before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -61,6 +64,7 @@ impl EvalSetup {
             device: device.to_owned(),
             precision: None,
             threads,
+            method: None,
             made: Vec::new(),
             earlier: false,
             allow_non_finite: false,

@@ -139,6 +139,12 @@ impl<'a> Folding<'a> {
         &self.config
     }
 
+    /// Name, shape and type of every tensor, from the input to the output.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, Vec<usize>, Dtype)> {
+        self.pieces.iter().map(|piece| (piece.name.clone(), piece.shape.clone(), self.dtype)).collect()
+    }
+
     /// The type of every tensor.
     pub(super) fn dtype(&self) -> Dtype {
         self.dtype

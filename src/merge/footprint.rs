@@ -1,7 +1,7 @@
 //! How many bytes a merge takes in memory, before anything is read. A pool and a recipe come in, a [`Footprint`] goes
 //! out. `evaluate` compares it with what is free.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::kernels::mask_table::MaskTable;
 use super::kernels::trim::Trim;
@@ -17,8 +17,8 @@ use crate::recipe::{LayerGroup, Recipe};
 pub struct Footprint {
     /// Config of the merge.
     pub config: ModelConfig,
-    /// Types of its tensors by name.
-    pub types: HashMap<String, Dtype>,
+    /// Name, shape and type of its tensors, from input to output.
+    pub tensors: Vec<(String, Vec<usize>, Dtype)>,
     /// Bytes of its tensors, without a vision part.
     pub bytes: u64,
     /// Bytes of the largest layer group.
@@ -56,7 +56,7 @@ impl Pool {
             }
         }
         Ok(Footprint {
-            types: plan.tensors.iter().map(|t| (t.name.clone(), t.stored)).collect(),
+            tensors: plan.tensors.iter().map(|t| (t.name.clone(), t.whole_shape(), t.stored)).collect(),
             bytes: groups.iter().sum(),
             largest_group: groups.iter().copied().max().unwrap_or(0),
             vision: plan.vision.iter().map(|t| t.bytes() as u64).sum(),

@@ -39,13 +39,13 @@ pub fn run(arguments: &Generate) -> anyhow::Result<()> {
     }
     let decoding = arguments.decoding.over(Decoding::default())?;
     let device = arguments.device.open()?;
-    let opened = Opened::open(&arguments.model, &arguments.recipe, &device)?;
+    let opened = Opened::open(&arguments.model, &arguments.recipe, &device, arguments.device.dry_run)?;
     let reader = Reader::of(opened.files())?;
     let shown: Vec<(&str, usize)> = prompts.iter().map(|p| (p.text.as_str(), p.pictures.len())).collect();
     let vision = opened.files().vision_config();
     let work = Workload::of_prompts(&reader, vision, &shown, (arguments.max_tokens, decoding.num_beams));
     if arguments.device.dry_run {
-        let plan = opened.to_load()?.plan_or_instead(&device, &work)?;
+        let plan = opened.to_load()?.plan(&device, &work)?;
         return memory::print(&[plan], arguments.json);
     }
     opened.to_load()?.check(&device, &work)?;

@@ -23,11 +23,11 @@ pub enum Opened {
 }
 
 impl Opened {
-    /// Opens what has this name.
+    /// Opens what has this name. `outlined`: for a plan, without making the models that recipes make.
     ///
     /// # Errors
     /// A model or a recipe that cannot be read.
-    pub fn open(model: &str, how: &RecipeArgs, device: &Device) -> anyhow::Result<Self> {
+    pub fn open(model: &str, how: &RecipeArgs, device: &Device, outlined: bool) -> anyhow::Result<Self> {
         let path = Path::new(model);
         if !RecipeFile::is_file(path) {
             return Ok(Self::Model(Box::new(fetch::open(model)?)));
@@ -39,6 +39,7 @@ impl Opened {
             fetch: &fetch::open,
             note: &note,
             allow_non_finite: how.allow_non_finite,
+            outlined,
         };
         if recipe.path.is_empty() {
             return Ok(Self::Merge(Box::new(sources.pool(&recipe, false)?), Box::new(recipe)));

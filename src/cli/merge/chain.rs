@@ -198,6 +198,7 @@ impl<'a> Chain<'a> {
             fetch,
             note: &note,
             allow_non_finite: self.args.how.allow_non_finite,
+            outlined: false,
         };
         Step { recipe: &self.recipe_file.recipes[i], options, fold_bound: self.args.fold_bound, sources }
     }

@@ -94,6 +94,7 @@ pub fn run(args: &Merge) -> Result<()> {
         fetch: &fetch::open,
         note: &note,
         allow_non_finite: args.how.allow_non_finite,
+        outlined: false,
     };
     let step = Step { recipe: &recipe, options: &options, fold_bound: args.fold_bound, sources };
     match &args.out {

@@ -8,10 +8,19 @@ use crate::evaluate::types::SplitQuestions;
 use crate::lm::{Reader, Sequences};
 use crate::task::{Decoding, Kind, Question, Task};
 
+/// Tokens of a short text.
+const SHORT: usize = 256;
 /// The longest texts that are read as tokens, to find the longest sequence.
 const LONGEST: usize = 4;
 
 impl Workload {
+    /// Some short texts, read one after another.
+    #[must_use]
+    pub const fn of_texts(count: usize) -> Self {
+        let sequences = Sequences { prompts: count, tokens: SHORT, threads: 1, beams: 1, scored: false };
+        Self { sequences, pictures: false }
+    }
+
     /// What prompts ask of a decoder at once: each is a text with a number of pictures, an answer has at most `most`
     /// tokens and is searched with so many beams.
     #[must_use]

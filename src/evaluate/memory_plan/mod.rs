@@ -8,16 +8,19 @@
 //! |---|---|
 //! | `needs` | bytes of a target on a device |
 //! | `asked` | how many sequences the questions of tasks are, and how long |
+//! | `outline` | models that recipes make in memory |
 //! | `refusal` | the sentence, and what would fit instead |
 
 mod asked;
 mod needs;
+mod outline;
 mod refusal;
 
 use serde::{Deserialize, Serialize};
 
 pub(super) use asked::of_questions;
 pub use needs::{Load, Workload};
+pub(super) use outline::{Header, aligned_bytes, of_aligned, of_merge, of_tensors, room_for};
 
 use crate::memory::size;
 

@@ -1,6 +1,6 @@
 //! Bytes of a target on a device. What is to be loaded and what it is asked come in; a [`MemoryPlan`] goes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::MemoryPlan;
 use crate::checkpoint::{Checkpoint, Dtype};
@@ -76,7 +76,9 @@ impl Load<'_> {
         match self {
             Self::Model(model) => Ok((stored(model)?.total(), model.config().num_hidden_layers)),
             Self::Merge { footprint, .. } => {
-                let dtype = |name: &str| -> Option<Dtype> { footprint.types.get(name).copied() };
+                let types: HashMap<&str, Dtype> =
+                    footprint.tensors.iter().map(|(name, _, dtype)| (name.as_str(), *dtype)).collect();
+                let dtype = |name: &str| types.get(name).copied();
                 let bytes = lm::weight_bytes(&footprint.config, device, &dtype)?;
                 Ok((bytes.total(), footprint.config.num_hidden_layers))
             }
@@ -91,11 +93,16 @@ impl Load<'_> {
         }
     }
 
-    /// What it takes on a device, beside what is loaded already.
+    /// What it takes on a device, beside what is loaded already. `outlined`: models that recipes make are outlines.
     ///
     /// # Errors
     /// A config that no decoder can run.
-    pub fn plan(&self, device: &Device, asked: &Workload) -> anyhow::Result<MemoryPlan> {
+    pub(super) fn figures(
+        &self,
+        device: &Device,
+        asked: &Workload,
+        outlined: bool,
+    ) -> anyhow::Result<MemoryPlan> {
         let (weights, steps) = self.weights(device).map_err(BadInput::error)?;
         let models = self.models();
         let Some(first) = models.first() else { return Ok(MemoryPlan::default()) };
@@ -138,8 +145,8 @@ impl Load<'_> {
             let free = memory::free();
             (plan.merge, plan.models, plan.vision, plan.other) = (passing + kept, made, vision, other);
             plan.least = weights + sequences.least + on_host;
-            // What is held already is among the models.
-            plan.available = free.map(|free| free.bytes + held);
+            // What is in memory already is among the models.
+            plan.available = free.map(|free| free.bytes + if outlined { 0 } else { held });
             plan.limit = free.map_or_else(String::new, |free| free.limit.words().to_owned());
         }
         plan.total = plan.weights + plan.merge + plan.models + plan.vision + plan.caches + plan.other;

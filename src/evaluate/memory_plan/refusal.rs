@@ -7,31 +7,49 @@ use crate::memory::size;
 use crate::text::visible_line;
 
 impl Load<'_> {
-    /// What it takes on a device; if that does not fit, with what would.
+    /// What it takes on a device; if that does not fit, with what would. Models that recipes make are outlines, as
+    /// [`ModelSources`](crate::evaluate::ModelSources) opens them for a plan.
     ///
     /// # Errors
     /// A config that no decoder can run.
-    pub fn plan_or_instead(&self, device: &Device, asked: &Workload) -> anyhow::Result<MemoryPlan> {
-        let mut plan = self.plan(device, asked)?;
-        if !plan.fits() {
-            plan.instead = self.instead(device, asked, &plan);
-        }
-        Ok(plan)
+    pub fn plan(&self, device: &Device, asked: &Workload) -> anyhow::Result<MemoryPlan> {
+        self.figures_or_instead(device, asked, true)
     }
 
-    /// Refuses what does not fit on a device.
+    /// Whether it fits on a device, beside what is loaded already.
+    ///
+    /// # Errors
+    /// A config that no decoder can run.
+    pub fn fits(&self, device: &Device, asked: &Workload) -> anyhow::Result<bool> {
+        Ok(self.figures(device, asked, false)?.fits())
+    }
+
+    /// Refuses what does not fit on a device, beside what is loaded already.
     ///
     /// # Errors
     /// The sentence, as bad input.
     pub fn check(&self, device: &Device, asked: &Workload) -> anyhow::Result<()> {
-        let plan = self.plan_or_instead(device, asked)?;
+        let plan = self.figures_or_instead(device, asked, false)?;
         plan.refusal().map_or(Ok(()), |sentence| Err(BadInput::error(sentence)))
     }
 
+    fn figures_or_instead(
+        &self,
+        device: &Device,
+        asked: &Workload,
+        outlined: bool,
+    ) -> anyhow::Result<MemoryPlan> {
+        let mut plan = self.figures(device, asked, outlined)?;
+        if !plan.fits() {
+            plan.instead = self.instead(device, asked, &plan, outlined);
+        }
+        Ok(plan)
+    }
+
     /// What would fit where this plan does not: another precision, another device, fewer sources, shorter sequences.
-    fn instead(&self, device: &Device, asked: &Workload, plan: &MemoryPlan) -> Vec<Instead> {
+    fn instead(&self, device: &Device, asked: &Workload, plan: &MemoryPlan, outlined: bool) -> Vec<Instead> {
         let other = |what: &str, device: Result<lm::Picked, lm::LmError>| {
-            let found = self.plan(&device.ok()?.device, asked).ok()?;
+            let found = self.figures(&device.ok()?.device, asked, outlined).ok()?;
             found.fits().then(|| Instead { what: what.to_owned(), bytes: found.least })
         };
         let mut out = Vec::new();

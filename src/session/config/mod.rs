@@ -172,6 +172,7 @@ impl Config {
             base: self.pool.base.clone(),
             sources: self.pool.sources.clone(),
             precision: self.precision,
+            method: Some(self.space.method),
             ..EvalSetup::of_tasks(self.task.specs(), &self.device, self.threads)
         }
     }
