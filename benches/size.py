@@ -15,8 +15,8 @@ Each step is one process with its children (a session's worker), looked at every
 the most resident memory, of which anonymous (its own; the rest are pages of mapped files, which the system may
 take back). Where the program can say beforehand what it needs (--dry-run --json, `memory.total` in bytes), the
 estimate and its ratio to the peak of anonymous memory stand beside. --against compares with the JSON of another
-program or day. A step that takes more anonymous memory than --most (GB; by default what is available, less one)
-is ended, before the kernel chooses what to end.
+program or day. A step that takes more anonymous memory than --most (GB; by default what is available, less one),
+or leaves the machine less than a quarter of a GB, is ended, before the kernel chooses what to end.
 """
 
 import argparse
@@ -217,7 +217,7 @@ def measured(command, environment, most, log):
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         now = memory_of(kin(process.pid))
         resident, anonymous = max(resident, now[0]), max(anonymous, now[1])
-        if anonymous > most and not stopped:
+        if not stopped and (anonymous > most or available() < GB / 4):
             os.killpg(process.pid, signal.SIGKILL)
             stopped = True
         time.sleep(0 if ended else 0.05)
