@@ -8,12 +8,11 @@
 Needs numpy alone. A shape is a Llama or Mistral checkpoint in shards, with a tokenizer of bytes: weights are
 random (deviation .02), norms are one, and each source is the base with a little noise, so that a merge is sane.
 They are written at the speed of the disk: base + 1 source take .55 GB as 135m, 4.4 GB as 1.1b and 29 GB as 7b
-in bf16, and a merge writes one more. Models that are there already are used again; without --keep the new ones
-are removed.
+in bf16, and a merge writes one more. Models that are there are used again; without --keep the new ones go.
 
 Each step is one process with its children (a session's worker), looked at every 50 ms: wall and CPU seconds,
 the most resident memory, of which anonymous (its own; the rest are pages of mapped files, which the system may
-take back). Where the program can say beforehand what it needs (--dry-run --json, `memory.total` in bytes), the
+take back). Where the program can say beforehand what it needs (--dry-run --json, the memory's `total` in bytes), the
 estimate and its ratio to the peak of anonymous memory stand beside. --against compares with the JSON of another
 program or day. A step that takes more anonymous memory than --most (GB; by default what is available, less one),
 or leaves the machine less than a quarter of a GB, is ended, before the kernel chooses what to end.
@@ -98,7 +97,6 @@ class Numbers:
 
     def __init__(self, dtype):
         import numpy
-
         self.np, self.dtype = numpy, dtype
         draw = numpy.random.Generator(numpy.random.SFC64(7))
         self.base = draw.standard_normal(self.LENGTH, dtype=numpy.float32) * numpy.float32(0.02)
@@ -135,8 +133,7 @@ def write_shard(path, listed, dtype, block, ones, start):
     for name, dims, n in listed:
         header[name] = {"dtype": stored, "shape": list(dims), "data_offsets": [at, at + n]}
         at += n
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
+    text = (text := json.dumps(header).encode()) + b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for _, dims, n in listed:
@@ -158,12 +155,12 @@ def make_model(folder, shape, dtype, model, numbers):
     folder.mkdir(parents=True)
     block, ones = numbers.block(model), numbers.stored(numbers.np.ones(65536, dtype="float32"))
     parts = shards(shape, DTYPES[dtype][2])
-    where, start, total = {}, 0, 0
+    where, start = {}, 0
     for i, listed in enumerate(parts, 1):
         name = f"model-{i:05}-of-{len(parts):05}.safetensors" if len(parts) > 1 else "model.safetensors"
         start = write_shard(folder / name, listed, dtype, block, ones, start)
         where |= {t: name for t, _, _ in listed}
-        total += sum(n for _, _, n in listed)
+    total = sum(n for listed in parts for _, _, n in listed)
     if len(parts) > 1:
         (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer(SHAPES[shape][5])))
@@ -234,6 +231,7 @@ def estimate(command, environment):
     ran = subprocess.run([*command, "--dry-run", "--json"], env=environment, capture_output=True, text=True)
     try:
         plan = json.loads(ran.stdout)
+        plan = plan.get("setup", plan)  # of a session, or of a model
         return int(plan.get("memory", plan)["total"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -290,8 +288,7 @@ def show(row, before):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
+    add = (parser := argparse.ArgumentParser(description=__doc__.splitlines()[0])).add_argument
     add("--shapes", default="135m", help=f"of {', '.join(SHAPES)}")
     add("--sources", default="1", help="numbers of sources beside the base")
     add("--dtype", default="bf16", choices=DTYPES)
@@ -304,7 +301,7 @@ def main():
     add("--cold", action="store_true", help="forget the models' pages before each step")
     add("--keep", action="store_true", help="leave the models and what was written")
     args = parser.parse_args()
-    shapes, steps, counts = args.shapes.split(","), args.steps.split(","), [int(n) for n in args.sources.split(",")]
+    shapes, steps, counts = args.shapes.split(","), args.steps.split(","), [*map(int, args.sources.split(","))]
     if unknown := [s for s in shapes if s not in SHAPES] + [s for s in steps if s not in STEPS]:
         parser.error(f"unknown: {', '.join(unknown)}; shapes are {', '.join(SHAPES)}, steps {', '.join(STEPS)}")
     (work := args.work.resolve()).mkdir(parents=True, exist_ok=True)
@@ -322,7 +319,7 @@ def main():
         numbers = Numbers(args.dtype) if missing else None
         for i in missing:
             make_model(folder / names[i], shape, args.dtype, i, numbers)
-        numbers = None  # a block is not small beside the models that are measured
+        numbers = None
         for count in counts:
             run = work / "run"
             shutil.rmtree(run, ignore_errors=True)
@@ -345,7 +342,7 @@ def main():
             (args.out or work / "size.json").write_text(json.dumps({**about, "rows": rows}, indent=1))
         for path in [] if args.keep else [*made, work / "run"]:
             shutil.rmtree(path, ignore_errors=True)
-    for row in filter(lambda row: row["status"], rows):
+    for row in (row for row in rows if row["status"]):
         print(f"{row['shape']} {row['step']}: {row['said'].strip()}", file=sys.stderr)
 
 
