@@ -58,6 +58,8 @@ pub enum Ask {
     Sessions,
     /// The start of a session.
     Start,
+    /// The plan of the next session.
+    Plan,
     /// The events of a session.
     Subscribe,
     /// Pause, resume, stop, inject or watch, with the sentence to show once it is done.

@@ -71,6 +71,7 @@ impl App {
                     self.ask(Ask::Order(done), Command::Inject { session, recipe });
                 }
             }
+            (Ask::Plan, reply) => self.planned(reply),
             (Ask::Model(name), Reply::Models(list)) => self.model_added(&name, list),
             (Ask::Model(name), Reply::Error(why)) => self.not_added(&name, why),
             (Ask::Listed, Reply::Models(list)) => self.model_listed(list),

@@ -7,6 +7,7 @@ mod methods;
 mod notices;
 mod overlays;
 mod panes;
+mod plan;
 
 use std::cell::Cell;
 
@@ -15,6 +16,7 @@ pub use methods::{method_about, parameter_line};
 pub use notices::*;
 pub use overlays::*;
 pub use panes::*;
+pub use plan::*;
 
 /// A language of the interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

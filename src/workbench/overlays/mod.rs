@@ -7,6 +7,7 @@ mod log;
 mod look;
 mod overlay;
 mod picker;
+mod plan;
 mod prompt;
 mod reader;
 mod sessions;
@@ -16,6 +17,7 @@ pub use confirm::{Confirm, Does};
 pub use look::Look;
 pub use overlay::Overlay;
 pub use picker::{Choice, Comparison, Picker, Preset};
+pub use plan::PlanView;
 pub use prompt::{Prompt, Purpose};
 pub use reader::Reader;
 
@@ -34,6 +36,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         Some(Overlay::Sessions { cursor }) => sessions::draw(app, *cursor, canvas, area),
         Some(Overlay::Log { up }) => log::draw(app, *up, canvas, area),
         Some(Overlay::Reader(reader)) => reader::draw(reader, canvas, area),
+        Some(Overlay::Plan(view)) => plan::draw(view, canvas, area),
         Some(Overlay::Look(look)) => look::draw(look, canvas, area),
         Some(Overlay::Tour(step)) => tour::draw(*step, canvas, area),
     }

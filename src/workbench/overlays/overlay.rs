@@ -1,7 +1,7 @@
 //! The open overlay and its state. The app holds at most one; `overlays/mod.rs` draws it and `update/overlay.rs`
 //! handles its keys.
 
-use super::{Confirm, Look, Picker, Prompt, Reader};
+use super::{Confirm, Look, Picker, PlanView, Prompt, Reader};
 
 /// The overlay that receives the keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Overlay {
     },
     /// A text to read and copy.
     Reader(Reader),
+    /// A session that is about to start, and its plan.
+    Plan(Box<PlanView>),
     /// A candidate's recipe.
     Look(Look),
     /// A step of the tour. Steps count from 0.

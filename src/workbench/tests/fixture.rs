@@ -2,8 +2,10 @@
 //! the same. The workbench's tests build on it.
 
 mod engine;
+mod plan;
 
 pub use engine::{answer, answers, question, serve, watched};
+pub use plan::plan;
 
 use crate::recipe::{Method, Param, Recipe, Source, Values};
 use crate::session::protocol::{

@@ -8,6 +8,7 @@ mod japanese;
 mod keys;
 mod long_work;
 mod notes;
+mod plan;
 mod replay;
 mod saving;
 mod screenshots;

@@ -68,7 +68,7 @@ impl App {
     /// Carries out a question's action after yes.
     pub(super) fn say_yes(&mut self, does: Does) {
         match does {
-            Does::Start => self.start(),
+            Does::Start => self.start_or_plan(),
             Does::Stop => self.stop(),
             Does::WriteOver(Output::Recipe, path) => self.save(&path, true),
             Does::WriteOver(Output::Answers, path) => self.export(&path, true),

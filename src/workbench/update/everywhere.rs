@@ -75,7 +75,12 @@ impl App {
         let long = |ask: &Ask| {
             matches!(
                 ask,
-                Ask::Start | Ask::Model(_) | Ask::Distances { .. } | Ask::Try { .. } | Ask::Order(_)
+                Ask::Start
+                    | Ask::Plan
+                    | Ask::Model(_)
+                    | Ask::Distances { .. }
+                    | Ask::Try { .. }
+                    | Ask::Order(_)
             )
         };
         if self.asked.values().any(long) {

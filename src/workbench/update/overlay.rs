@@ -19,8 +19,10 @@ impl App {
     pub(super) fn overlay_key(&mut self, key: KeyEvent) {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         if key.code == KeyCode::Esc || (control && key.code == KeyCode::Char('c')) {
-            if let Some(Overlay::Confirm(confirm)) = self.overlay.take() {
-                self.say_no(confirm.does);
+            match self.overlay.take() {
+                Some(Overlay::Confirm(confirm)) => self.say_no(confirm.does),
+                Some(Overlay::Plan(view)) => self.drop_plan(&view),
+                _ => {}
             }
             return;
         }
@@ -32,6 +34,7 @@ impl App {
             Some(Overlay::Sessions { .. }) => self.sessions_key(key.code),
             Some(Overlay::Log { .. }) => self.log_key(key.code),
             Some(Overlay::Reader(_)) => self.reader_key(key.code),
+            Some(Overlay::Plan(_)) => self.plan_key(key.code),
             Some(Overlay::Look(_)) => self.look_key(key.code),
             Some(Overlay::Tour(step)) => {
                 let step = *step;
@@ -139,6 +142,28 @@ impl App {
                 self.effects.push(Effect::Copy(text));
             }
             KeyCode::Char('q') | KeyCode::Enter => self.overlay = None,
+            _ => {}
+        }
+    }
+
+    fn plan_key(&mut self, key: KeyCode) {
+        let Some(Overlay::Plan(view)) = &mut self.overlay else { return };
+        match key {
+            KeyCode::Up | KeyCode::Char('k') => view.scroll(-1),
+            KeyCode::Down | KeyCode::Char('j') => view.scroll(1),
+            KeyCode::PageUp => view.scroll(-PAGE),
+            KeyCode::PageDown => view.scroll(PAGE),
+            KeyCode::Char('m') => self.measure_plan(),
+            KeyCode::Enter => {
+                if let Some(Overlay::Plan(view)) = self.overlay.take() {
+                    self.begin(*view);
+                }
+            }
+            KeyCode::Char('q' | 'P') => {
+                if let Some(Overlay::Plan(view)) = self.overlay.take() {
+                    self.drop_plan(&view);
+                }
+            }
             _ => {}
         }
     }

@@ -13,6 +13,10 @@ actions! {
         "" | "",
         "Start to evolve" | "進化を始める";
 
+    ShowPlan: "plan", ["P"], Pane::ALL, Changes, Nothing,
+        "" | "",
+        "Show what the session that s starts would take, before it starts" | "s で始めるセッションに要るものを、始める前に見る";
+
     PauseResume: "pause", ["p"], [Evolve], Changes, Session,
         "pause" | "一時停止",
         "Pause the evolution, or go on" | "進化を一時停止する・再開する";

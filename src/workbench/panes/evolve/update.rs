@@ -43,6 +43,7 @@ impl App {
         }
         match action {
             EvolveAction::StartEvolution => self.start_asked(),
+            EvolveAction::ShowPlan => self.show_plan(),
             EvolveAction::PauseResume => self.pause_or_resume(),
             EvolveAction::Stop => self.ask_to_stop(),
             EvolveAction::OpenCandidate => self.open_candidate(),

@@ -14,7 +14,7 @@ use crate::workbench::app::{App, Link, Pane};
 use crate::workbench::editor::sources_of;
 use crate::workbench::effect::Ask;
 use crate::workbench::messages;
-use crate::workbench::overlays::{Overlay, Picker, Purpose, Reader};
+use crate::workbench::overlays::{Overlay, Picker, PlanView, Purpose, Reader};
 
 impl App {
     /// Handles a key of a typed number. A digit begins a number, and every key belongs to it until Enter, Escape or an
@@ -135,9 +135,11 @@ impl App {
         }
         let recipe = self.editor.recipe.clone();
         let config = self.next_config().for_recipe(&self.models.pool, &recipe);
-        self.begin_with = Some(Box::new(recipe));
-        self.ask(Ask::Start, Command::Start { config, name: None });
-        self.say(messages::evolving_from_here());
+        let view = PlanView {
+            recipe: Some(Box::new(recipe)),
+            ..self.plan_view(config, None, messages::evolving_from_here().to_owned())
+        };
+        self.begin_or_plan(view);
     }
 
     /// Copies a candidate's recipe into the editor.
