@@ -10,7 +10,7 @@ use super::plan::planned::{Plan, PlannedTensor};
 use super::plan::tensor_cache::TensorCache;
 use super::{MergeError, Pool};
 use crate::checkpoint::{Dtype, ModelConfig};
-use crate::recipe::{LayerGroup, Recipe};
+use crate::recipe::Recipe;
 
 /// What a merge takes in memory, and what it makes.
 #[derive(Clone, Debug)]
@@ -21,8 +21,8 @@ pub struct Footprint {
     pub tensors: Vec<(String, Vec<usize>, Dtype)>,
     /// Bytes of its tensors, without a vision part.
     pub bytes: u64,
-    /// Bytes of the largest layer group.
-    pub largest_group: u64,
+    /// Bytes of the largest of them.
+    pub largest_tensor: u64,
     /// Bytes of its vision part, if it merges one.
     pub vision: u64,
     /// Bytes that the pool keeps for the next candidate: orders of magnitude, sums under masks. About as many as the
@@ -41,10 +41,6 @@ impl Pool {
     /// A recipe that cannot be merged from this pool.
     pub fn footprint(&self, recipe: &Recipe) -> Result<Footprint, MergeError> {
         let plan = self.plan(recipe)?;
-        let mut groups = vec![0; LayerGroup::count(plan.layers)];
-        for planned in &plan.tensors {
-            groups[planned.group.index(plan.layers)] += planned.bytes() as u64;
-        }
         let mut seen = HashSet::new();
         let mut inputs = 0;
         for input in plan.tensors.iter().flat_map(|planned| &planned.inputs) {
@@ -57,8 +53,8 @@ impl Pool {
         }
         Ok(Footprint {
             tensors: plan.tensors.iter().map(|t| (t.name.clone(), t.whole_shape(), t.stored)).collect(),
-            bytes: groups.iter().sum(),
-            largest_group: groups.iter().copied().max().unwrap_or(0),
+            bytes: plan.tensors.iter().map(|t| t.bytes() as u64).sum(),
+            largest_tensor: plan.tensors.iter().map(|t| t.bytes() as u64).max().unwrap_or(0),
             vision: plan.vision.iter().map(|t| t.bytes() as u64).sum(),
             kept: plan.tensors.iter().map(|t| self.kept_bytes(&plan, t)).sum(),
             passing: self.passing_bytes(&plan),

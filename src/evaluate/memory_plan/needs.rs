@@ -14,8 +14,8 @@ use crate::recipe::Recipe;
 const PROGRAM: u64 = 24_000_000;
 /// Memory of a tokenizer, in multiples of its file.
 const TOKENIZER: u64 = 9;
-/// A merge of at most this many bytes stays as a whole beside the decoder; a larger one passes through a window of at
-/// least that size.
+/// Tensors of a merge pass to the decoder through a window of this many bytes, or of the largest of them. A smaller
+/// merge stays as a whole.
 const WINDOW: u64 = 64 << 20;
 /// Share of a card's memory beside the decoder that base and sources may take.
 const SHARE: f64 = 0.85;
@@ -156,8 +156,7 @@ impl Load<'_> {
 
 /// Bytes on their way into the decoder, bytes that the pool keeps, and bytes of base and sources.
 fn passing(footprint: &Footprint) -> (u64, u64, u64) {
-    let window =
-        if footprint.bytes <= WINDOW { footprint.bytes } else { footprint.largest_group.max(WINDOW) };
+    let window = footprint.bytes.min(WINDOW.max(footprint.largest_tensor));
     // A merged vision part is kept, and a copy of it sees.
     (window + footprint.passing + 2 * footprint.vision, footprint.kept, footprint.inputs)
 }

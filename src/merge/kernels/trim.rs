@@ -105,6 +105,18 @@ impl Trim {
         bins * (n.div_ceil(PIECE_LEN) * size_of::<u16>() + size_of::<usize>())
     }
 
+    /// Bytes of this one.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Order(order) => order.len() * size_of::<u32>(),
+            Self::Histogram(Histogram { all, pieces }) => {
+                let counts: usize = pieces.iter().map(|piece| piece.counts.len()).sum();
+                counts * size_of::<u16>() + all.counts.len() * size_of::<usize>()
+            }
+        }
+    }
+
     /// The cut that keeps exactly `k` elements, 1 ≤ k ≤ n. If zeros would be among them, the cut keeps all elements:
     /// the result is the same.
     pub(crate) fn cut(&self, k: usize, delta: &TaskVector<'_>) -> Cut {
@@ -279,6 +291,31 @@ mod tests {
                     assert!(m == 0 || keep == wanted[i], "n {n} narrow {narrow} density {density} at {i}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_usual_bytes_are_those_of_a_fine_tune() {
+        let mut state = 1_u32;
+        // The sum of twelve uniform numbers is nearly normal.
+        let mut normal = || {
+            let draw = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / 16_777_216.0 - 0.5
+            };
+            (0..12).map(draw).sum::<f32>()
+        };
+        for n in [5000, 5 * PIECE_LEN] {
+            let base: Vec<f32> = (0..n).map(|_| round::bf16(0.02 * normal())).collect();
+            let source: Vec<f32> = base.iter().map(|b| round::bf16(b + 0.001 * normal())).collect();
+            let bytes = |values: &[f32]| -> Vec<u8> {
+                values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect()
+            };
+            let (base, source, shape) = (bytes(&base), bytes(&source), [n]);
+            let view = |data| TensorView { dtype: Dtype::BF16, shape: &shape, data };
+            let delta = TaskVector { base: view(&base), source: view(&source), work: Dtype::BF16 };
+            let (usual, real) = (Trim::usual_bytes(n, Dtype::BF16) as f64, Trim::new(&delta).bytes() as f64);
+            assert!((usual / real - 1.0).abs() < 0.15, "{n}: {usual} for {real}");
         }
     }
 }
