@@ -15,6 +15,7 @@ use super::watched_weights::{WatchedWeights, meter_of_model};
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
 use crate::lm::{self, Device, Precision};
+use crate::memory;
 use crate::merge::{Pool, path_vision_giver};
 use crate::recipe::{Align, Method, Recipe};
 
@@ -129,8 +130,13 @@ impl LoadedModels {
         if load.fits(wanted.device, &asked)? {
             return Ok(());
         }
+        memory::give_back();
+        if load.fits(wanted.device, &asked)? {
+            return Ok(());
+        }
         (self.alone, self.path) = (None, None);
         self.pools.iter_mut().for_each(|(_, candidate)| candidate.clear());
+        memory::give_back();
         load.check(wanted.device, &asked)
     }
 

@@ -1,6 +1,6 @@
 //! How much memory this process can still take: the least of what the machine, the control groups and the process's own
 //! limits leave. Nothing comes in; bytes go out, with the name of the limit that gives the least. `lm` asks before it
-//! sizes a batch, `evaluate` before it loads a model.
+//! sizes a batch, `evaluate` before it loads a model; the engine gives back what it has freed.
 //!
 //! A card's free memory is not here: its driver gives it.
 
@@ -61,6 +61,15 @@ pub fn free() -> Option<Free> {
         (Limit::Data, own(Limit::Data)),
     ];
     least(&known)
+}
+
+/// Returns to the system what was freed here. The allocator keeps small pieces for later, which then count as used.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim releases free memory at the top and in the middle of every heap, under the heap's locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// The smallest known number.

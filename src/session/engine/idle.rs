@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::dispatcher::Dispatcher;
+use crate::memory;
 use crate::session::protocol::Event;
 
 /// A worker that has had no job for this long is ended, which frees its models.
@@ -33,7 +34,7 @@ impl Dispatcher {
             self.freed_at = Some(self.worked_at);
         } else if self.freed_at.is_some_and(|at| at.elapsed() > SETTLED) {
             self.freed_at = None;
-            give_back_memory();
+            memory::give_back();
         } else if self.worker.is_some() && self.worked_at.elapsed() > WORKER_IDLE {
             self.worker = None;
             self.log(None, "info", "the worker had nothing to do and has given its memory back");
@@ -63,15 +64,5 @@ impl Dispatcher {
         if self.connections.values().any(|l| l.subscribed.contains_key(&name)) {
             self.follow_session(&name, next, ended);
         }
-    }
-}
-
-/// Returns freed memory to the system. A long session consists of many small allocations, which the allocator would
-/// keep.
-fn give_back_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: malloc_trim releases free memory at the top and in the middle of every heap, under the heap's locks.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
