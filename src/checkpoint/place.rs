@@ -21,7 +21,7 @@ pub enum Place {
     /// Not on this machine: it is fetched from the hub first.
     Hub {
         /// Bytes to fetch, if the hub said so.
-        bytes: Option<u64>,
+        download: Option<u64>,
         /// Why the hub did not say so.
         why: String,
     },
@@ -35,8 +35,8 @@ pub fn place_of(reference: &str) -> Result<Place, CheckpointError> {
     if let Some((model, adapter)) = split_adapter(reference) {
         let (model, adapter) = (place_of(model)?, adapter_place(adapter)?);
         return Ok(match (model, adapter) {
-            (Place::Hub { bytes, why }, Place::Hub { bytes: more, why: or }) => Place::Hub {
-                bytes: bytes.zip(more).map(|(a, b)| a.saturating_add(b)),
+            (Place::Hub { download, why }, Place::Hub { download: more, why: or }) => Place::Hub {
+                download: download.zip(more).map(|(a, b)| a.saturating_add(b)),
                 why: if why.is_empty() { or } else { why },
             },
             (model, hub @ Place::Hub { .. }) if !matches!(model, Place::Hub { .. }) => hub,
@@ -60,8 +60,8 @@ fn adapter_place(adapter: &str) -> Result<Place, CheckpointError> {
 
 fn on_hub(answer: Result<u64, CheckpointError>) -> Place {
     match answer {
-        Ok(bytes) => Place::Hub { bytes: Some(bytes), why: String::new() },
-        Err(why) => Place::Hub { bytes: None, why: why.to_string() },
+        Ok(bytes) => Place::Hub { download: Some(bytes), why: String::new() },
+        Err(why) => Place::Hub { download: None, why: why.to_string() },
     }
 }
 

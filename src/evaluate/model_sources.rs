@@ -106,7 +106,7 @@ impl Scope<'_> {
             )));
         }
         if self.sources.outlined
-            && let Place::Hub { bytes, .. } = place_of(reference).map_err(BadInput::error)?
+            && let Place::Hub { download: bytes, .. } = place_of(reference).map_err(BadInput::error)?
         {
             let size = bytes.map_or_else(String::new, |bytes| format!(" ({} to fetch)", memory::size(bytes)));
             return Err(BadInput::error(format!(

@@ -124,10 +124,10 @@ fn of_model(model: &PlannedModel) -> String {
         Place::Bundled => format!("{name}: {bytes}, {}, bundled", model.dtype),
         Place::Folder => format!("{name}: {bytes}, {}, a folder", model.dtype),
         Place::Cache => format!("{name}: {bytes}, {}, in the hub cache", model.dtype),
-        Place::Hub { bytes: Some(bytes), .. } => {
+        Place::Hub { download: Some(bytes), .. } => {
             format!("{name}: not on this machine, {} to download", size(*bytes))
         }
-        Place::Hub { bytes: None, why } => {
+        Place::Hub { download: None, why } => {
             format!("{name}: not on this machine, to download; {}", visible_line(why))
         }
     }
@@ -140,7 +140,7 @@ fn of_reading(plan: &RunPlan) -> String {
         .models
         .iter()
         .filter_map(|model| match model.place {
-            Place::Hub { bytes, .. } => Some(bytes),
+            Place::Hub { download, .. } => Some(download),
             _ => None,
         })
         .collect();

@@ -6,9 +6,9 @@
 //! result, over the card's memory if all fit there, else over the bus. What a real run adds (launches, judging,
 //! sampling) is not in it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::RunPlan;
+use super::types::{CardEstimate, RunPlan};
 use crate::evaluate::plan::AskedSplit;
 
 /// A card, with figures of its maker's data sheet: dense bfloat16, sums in float32.
@@ -66,28 +66,6 @@ const BUS_GBS: f64 = 20.0;
 const OF_MEMORY: f64 = 0.9;
 /// Answers that the decoder takes into one batch on a card.
 const BATCH: f64 = 1024.0;
-
-/// How long a session would take on a card.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CardEstimate {
-    /// The card's name in full.
-    pub card: String,
-    /// GB that weights take there in bfloat16, and GB that there are.
-    pub weights_gb: f64,
-    pub memory_gb: f64,
-    /// Answers in one batch; 0: the weights alone do not fit.
-    pub batch: u64,
-    /// Whether base and sources stay on the card beside the merge.
-    pub resident: bool,
-    pub merge_s: f64,
-    pub prefill_s: f64,
-    pub decode_s: f64,
-    /// Seconds of a candidate, and of the whole session.
-    pub candidate_s: f64,
-    pub whole_s: f64,
-    /// Tokens of an answer: the mean of what was timed, else the most.
-    pub tokens_an_answer: f64,
-}
 
 impl CardEstimate {
     /// `None` if the sizes of base and prompts are not known.

@@ -4,10 +4,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-use super::time::PlannedTime;
-use super::work::{PlannedStage, PlannedWork};
+use super::types::{PlannedDisk, PlannedStage, PlannedTime, PlannedWork};
 use crate::session::home::Home;
 
 /// Bytes of an answer's row besides its text: verdict, language, likelihoods, and the table's own.
@@ -19,17 +16,6 @@ const PAGES: f64 = 1.2;
 /// Bytes of a candidate's events besides its genes, and of one of its genes, which stands in genome and recipe.
 const CANDIDATE: f64 = 600.0;
 const GENE: f64 = 45.0;
-
-/// The disk that a session's journal takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedDisk {
-    /// Bytes of the journal; `None` if no model on this machine can count the tokens of the answers.
-    pub journal: Option<u64>,
-    /// Whether those are the bytes for answers of the measured length; else they are the most.
-    pub measured: bool,
-    /// Bytes that are free where it is written.
-    pub free: Option<u64>,
-}
 
 impl PlannedDisk {
     pub(super) fn new(

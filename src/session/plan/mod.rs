@@ -5,14 +5,11 @@
 mod card;
 mod disk;
 mod time;
+mod types;
 mod work;
 
-use serde::{Deserialize, Serialize};
-
-pub use card::{CARDS, Card, CardEstimate, card};
-pub use disk::PlannedDisk;
-pub use time::PlannedTime;
-pub use work::{PlannedStage, PlannedWork, Span};
+pub use card::{CARDS, Card, card};
+pub use types::{CardEstimate, PlannedDisk, PlannedStage, PlannedTime, PlannedWork, RunPlan, Span};
 
 use super::config::Config;
 use super::evolve;
@@ -20,25 +17,6 @@ use super::home::Home;
 use super::protocol::Target;
 use crate::evaluate::StoredQuestion;
 use crate::evaluate::plan::{MeasureRequest, SetupPlan, Timed};
-
-/// What a session would read, ask and store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunPlan {
-    /// The session's name.
-    pub name: String,
-    #[serde(flatten)]
-    pub setup: SetupPlan,
-    /// One for a session without stages.
-    pub stages: Vec<PlannedStage>,
-    pub work: PlannedWork,
-    pub disk: PlannedDisk,
-    /// How long it takes, if candidates were timed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<PlannedTime>,
-    /// How long it would take on a card, from the card's data sheet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub card: Option<CardEstimate>,
-}
 
 impl RunPlan {
     /// Plans a session. Everything that a start would refuse is refused here.

@@ -4,37 +4,8 @@
 //! take as long each; steps of the decoder, which answers in one batch share; and tokens of each answer in a step. The
 //! two candidates answer different numbers of questions, which tells the last two apart.
 
-use serde::{Deserialize, Serialize};
-
-use super::RunPlan;
+use super::types::{PlannedTime, RunPlan};
 use crate::evaluate::plan::Timed;
-
-/// How long a session takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PlannedTime {
-    /// Questions that the two candidates answered.
-    pub questions: (u64, u64),
-    /// Seconds of the first candidate on its questions, reading of the models included.
-    pub first_s: f64,
-    /// Seconds of the first candidate's merge and of a later one's.
-    pub first_merge_s: f64,
-    pub merge_s: f64,
-    /// Seconds of a later candidate for all training questions, its merge included.
-    pub candidate_s: f64,
-    /// Seconds for all held-out questions.
-    pub held_out_s: f64,
-    /// Tokens of an answer, in the mean.
-    pub tokens_an_answer: f64,
-    /// Bytes of an answer's text, in the mean.
-    pub bytes_an_answer: f64,
-    /// Tokens a second while a candidate answers.
-    pub tokens_per_second: f64,
-    /// Tokens of the whole session.
-    pub tokens: u64,
-    /// Seconds of the whole session. If candidates race, all that can be saved is saved in `least_s`.
-    pub least_s: f64,
-    pub whole_s: f64,
-}
 
 /// What answering takes.
 #[derive(Clone, Copy, Debug, Default)]

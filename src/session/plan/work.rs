@@ -1,59 +1,11 @@
 //! How much a session asks: its stages with their genes and generations, and the answers and tokens of all. A config
 //! and the plan of its setup come in, counts go out. The plan calls it.
 
-use serde::{Deserialize, Serialize};
-
+use super::types::{PlannedStage, PlannedWork, Span};
 use crate::evaluate::plan::{AskedSplit, SetupPlan};
 use crate::search::AnySpace;
-use crate::session::config::{Config, Racing};
+use crate::session::config::Config;
 use crate::session::evolve;
-
-/// A stage of a session, or the whole session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PlannedStage {
-    /// Its name; empty for a session without stages.
-    pub name: String,
-    /// The merge method, or `path`.
-    pub searches: String,
-    pub algorithm: String,
-    /// `None` while no model is on this machine.
-    pub genes: Option<usize>,
-    /// Candidates of a generation, the first one where they grow.
-    pub population: Option<usize>,
-    pub generations: Option<u64>,
-    pub evaluations: u64,
-}
-
-/// The least and the most of something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    pub least: u64,
-    pub most: u64,
-}
-
-/// How much a session asks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PlannedWork {
-    /// Models and merges that are measured before the search.
-    pub baselines: u64,
-    /// Of those, models that are loaded as they are.
-    pub plain_models: u64,
-    /// Candidates of the search, all stages together.
-    pub evaluations: u64,
-    /// Questions that each candidate answers, and that the winners answer besides.
-    pub train_questions: u64,
-    pub test_questions: u64,
-    /// How often all training questions are answered, baselines included.
-    pub train_runs: u64,
-    /// How often all held-out questions are answered.
-    pub test_runs: Span,
-    /// Answers to all questions together.
-    pub answers: Span,
-    /// The most tokens of all answers together; `None` if no model on this machine can count them.
-    pub tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub racing: Option<Racing>,
-}
 
 /// The stages of a config, for models of `layers` decoder blocks.
 pub(super) fn stages(config: &Config, layers: Option<usize>) -> anyhow::Result<Vec<PlannedStage>> {

@@ -91,8 +91,8 @@ fn rows(plan: &RunPlan) -> Vec<(&'static str, String, Tone)> {
             Place::Bundled => (messages::plan_bundled(name, &size), Tone::Plain),
             Place::Folder => (messages::plan_folder(name, &size), Tone::Plain),
             Place::Cache => (messages::plan_cache(name, &size), Tone::Plain),
-            Place::Hub { bytes: Some(n), .. } => (messages::plan_hub(name, &bytes(*n)), Tone::Warn),
-            Place::Hub { bytes: None, .. } => (messages::plan_hub_unknown(name), Tone::Warn),
+            Place::Hub { download: Some(n), .. } => (messages::plan_hub(name, &bytes(*n)), Tone::Warn),
+            Place::Hub { download: None, .. } => (messages::plan_hub_unknown(name), Tone::Warn),
         };
         out.push((word, text, tone));
     }
