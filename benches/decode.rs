@@ -121,11 +121,22 @@ fn refresh(bencher: Bencher) {
     bencher.bench_local(|| decoder.refresh(&checkpoint, &groups).expect("a refresh"));
 }
 
-/// Multiply-adds a second of the matrix product, by (rows, in, out).
-#[divan::bench(args = [(64, 96, 160), (64, 96, 512), (64, 256, 96), (64, 576, 1536), (1, 576, 1536)])]
-fn product(bencher: Bencher, (rows, ins, outs): (usize, usize, usize)) {
-    let run = yosegi::lm::bench::product(rows, ins, outs).expect("memory");
-    bencher.counter(ItemsCount::new(rows * ins * outs)).bench_local(run);
+/// Rows, input and output features of the products that are measured.
+const PRODUCTS: [(usize, usize, usize); 5] =
+    [(64, 96, 160), (64, 96, 512), (64, 256, 96), (64, 576, 1536), (1, 4096, 14336)];
+
+/// Multiply-adds a second of the matrix product in float32 with weights of each type, by (rows, in, out).
+#[divan::bench(args = PRODUCTS, consts = [0, 1, 2])]
+fn product<const TYPE: usize>(bencher: Bencher, shape: (usize, usize, usize)) {
+    let run = yosegi::lm::bench::product(shape, [Dtype::F32, Dtype::BF16, Dtype::F16][TYPE], false);
+    bencher.counter(ItemsCount::new(shape.0 * shape.1 * shape.2)).bench_local(run.expect("memory"));
+}
+
+/// The same in bfloat16.
+#[divan::bench(args = PRODUCTS)]
+fn product_bf16(bencher: Bencher, shape: (usize, usize, usize)) {
+    let run = yosegi::lm::bench::product(shape, Dtype::BF16, true);
+    bencher.counter(ItemsCount::new(shape.0 * shape.1 * shape.2)).bench_local(run.expect("memory"));
 }
 
 /// Bytes of keys and values a second of one decode step's attention, by (sequences, context).

@@ -172,6 +172,12 @@ impl Weights for Checkpoint {
         self.tensors.get(name).map(|held| self.read(held))
     }
 
+    fn release(&self, name: &str) {
+        if let Some(Held::Stored(spot)) = self.tensors.get(name) {
+            self.shards[spot.0].release(self.at(spot).data);
+        }
+    }
+
     fn intact(&self, name: &str) -> Result<(), CheckpointError> {
         let of_vision = || self.vision.as_ref().and_then(|part| part.tensors.get(name));
         match self.tensors.get(name).or_else(of_vision) {

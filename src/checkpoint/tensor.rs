@@ -95,4 +95,7 @@ pub trait Weights: Sync {
     fn intact(&self, _name: &str) -> Result<(), CheckpointError> {
         Ok(())
     }
+
+    /// Gives the memory into which a tensor's file was read back to the system. The tensor can be read again.
+    fn release(&self, _name: &str) {}
 }

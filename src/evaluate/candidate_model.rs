@@ -9,8 +9,8 @@ use super::task_runner::TaskRunner;
 use super::types::Listener;
 use crate::checkpoint::Checkpoint;
 use crate::error::BadInput;
-use crate::lm::Device;
-use crate::merge::{MergeError, Merged, Pool};
+use crate::lm::{Decoder, Device};
+use crate::merge::{MergeError, Merged, Pool, Remerge};
 use crate::recipe::Recipe;
 
 /// Values that are not finite keep their own error type: a session blames the candidate for them, not the input.
@@ -25,6 +25,27 @@ fn merge_failure(error: MergeError) -> anyhow::Error {
 #[must_use]
 pub fn is_settled(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(MergeError::MadeNotFinite { .. })))
+}
+
+/// Merges window by window into the decoder's weights, each window's tensors as they are made.
+fn write_merge(mut remerge: Remerge<'_>, merged: &mut Merged, decoder: &mut Decoder) -> anyhow::Result<()> {
+    while let Some(groups) = remerge.next(merged).map_err(merge_failure)? {
+        decoder.rewrite(merged, &groups, &|name| merged.is_fresh(name))?;
+    }
+    remerge.finish(merged);
+    Ok(())
+}
+
+/// A decoder with the weights of a recipe's merge.
+///
+/// # Errors
+/// A recipe that cannot be merged from the pool, values that are not finite, or a device without enough memory.
+pub fn merged_decoder(pool: &Pool, recipe: &Recipe, device: &Device) -> anyhow::Result<Decoder> {
+    let mut merged = Merged::in_windows(pool);
+    let remerge = pool.remerge(recipe, &mut merged).map_err(merge_failure)?;
+    let mut decoder = Decoder::unwritten(remerge.config(), device)?;
+    write_merge(remerge, &mut merged, &mut decoder)?;
+    Ok(decoder)
 }
 
 /// A pool and the last candidate merged from it.
@@ -56,7 +77,7 @@ impl CandidateModel {
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self {
-            merged: Merged::new(&pool),
+            merged: Merged::in_windows(&pool),
             pool,
             runner: None,
             decoder_stale: false,
@@ -100,19 +121,23 @@ impl CandidateModel {
             }
         }
         let _ = listener;
-        let mut stats = self.pool.merge_into(recipe, &mut self.merged).map_err(merge_failure)?;
-        // The runner is put back only after its refresh: a decoder whose refresh failed must not be used again.
-        let kept = self.runner.take().filter(|runner| runner.config == *self.merged.config());
+        let mut remerge = self.pool.remerge(recipe, &mut self.merged).map_err(merge_failure)?;
+        // The runner is put back only after its decoder is rewritten: one that was rewritten in part must not be used
+        // again.
+        let kept = self.runner.take().filter(|runner| runner.config == *remerge.config());
+        if kept.is_none() || self.decoder_stale {
+            remerge.all();
+        }
         let runner = match kept {
-            // The config is the same, so only the weights differ.
             Some(mut runner) => {
-                if self.decoder_stale {
-                    stats.groups.fill(true);
-                }
-                runner.decoder.refresh(&self.merged, &stats.groups)?;
+                write_merge(remerge, &mut self.merged, &mut runner.decoder)?;
                 runner
             }
-            None => TaskRunner::load(self.pool.file_giver(), self.merged.config(), &self.merged, device)?,
+            None => {
+                let mut decoder = Decoder::unwritten(remerge.config(), device)?;
+                write_merge(remerge, &mut self.merged, &mut decoder)?;
+                TaskRunner::with_decoder(self.pool.file_giver(), self.merged.config(), decoder)?
+            }
         };
         self.decoder_stale = false;
         let stamp = self.merged.vision_stamp();

@@ -35,7 +35,7 @@ mod types;
 mod watched_weights;
 
 pub use crate::lm::Precision;
-pub use candidate_model::{CandidateModel, is_settled};
+pub use candidate_model::{CandidateModel, is_settled, merged_decoder};
 pub use evaluator::{EvalRequest, Evaluator};
 pub use memory_plan::{Instead, Load, MemoryPlan, Workload};
 pub use model_sources::ModelSources;

@@ -41,6 +41,10 @@ impl Weights for WatchedWeights<'_> {
         }
         self.weights.intact(name)
     }
+
+    fn release(&self, name: &str) {
+        Weights::release(self.weights, name);
+    }
 }
 
 /// A meter for the loading of all of a model.

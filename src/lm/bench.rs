@@ -3,29 +3,50 @@
 
 use super::{
     Decoder, LmError,
-    backend::cpu::{attention::attend, cache::Cache, matmul::matmul, matrix, simd},
+    backend::cpu::{
+        attention::attend,
+        cache::Cache,
+        matmul::{How, matmul, matmul_bf16},
+        matrix,
+        rows::Rows,
+        simd,
+    },
     backend::{AttentionStep, Backend, Span},
     engine::with_model,
     model::Model,
     shape::{DecoderShape, Features},
 };
-use crate::checkpoint::ModelConfig;
+use crate::checkpoint::{Dtype, ModelConfig, TensorView};
 
-/// A product of `rows` × `ins` activations with a weight `[outs, ins]`, to run repeatedly.
+/// A product of `rows` × `ins` activations with a weight `[outs, ins]` of this type, to run repeatedly; with `rounds` in
+/// bfloat16, else in float32.
 ///
 /// # Errors
 /// No memory.
-pub fn product(rows: usize, ins: usize, outs: usize) -> Result<impl FnMut(), LmError> {
-    let fill = |row: usize, values: &mut [f32]| {
-        values.iter_mut().enumerate().for_each(|(i, v)| *v = ((row * 7 + i) % 13) as f32 * 0.1 - 0.6);
+pub fn product(
+    (rows, ins, outs): (usize, usize, usize),
+    dtype: Dtype,
+    rounds: bool,
+) -> Result<impl FnMut(), LmError> {
+    // Eighths: exact in every format.
+    let value = |i: usize| (i % 13) as f32 * 0.125 - 0.75;
+    let bytes = |i: usize| match dtype {
+        Dtype::F32 => value(i).to_le_bytes().to_vec(),
+        Dtype::BF16 => half::bf16::from_f32(value(i)).to_le_bytes().to_vec(),
+        Dtype::F16 => half::f16::from_f32(value(i)).to_le_bytes().to_vec(),
     };
+    let data: Vec<u8> = (0..outs * ins).flat_map(bytes).collect();
     let mut weight = matrix::Matrix::new(&[Features::one(outs)], Features::one(ins), false)?;
-    weight.write(0, fill);
-    let (mut x, mut out) = (matrix::Rows::default(), matrix::Rows::default());
+    weight.write(0, &TensorView { dtype, shape: &[outs, ins], data: &data }, rounds)?;
+    let (mut x, mut out) = (Rows::default(), Rows::default());
     x.resize(rows, simd::lines(ins));
-    (0..rows).for_each(|i| fill(i, &mut simd::floats_mut(x.row_mut(i))[..ins]));
-    let isa = simd::Isa::detect();
-    Ok(move || matmul(isa, &x, &weight, &mut out))
+    for row in 0..rows {
+        let values = &mut simd::floats_mut(x.row_mut(row))[..ins];
+        values.iter_mut().enumerate().for_each(|(i, v)| *v = value(row * 7 + i));
+    }
+    let how = How { isa: simd::Isa::detect(), team: 1, tiles: true };
+    let run = if rounds { matmul_bf16 } else { matmul };
+    Ok(move || run(&how, &x, &weight, &mut out))
 }
 
 /// Attention of one new token in each of `sequences` sequences over `context` positions, through `steps` layers, in
@@ -40,7 +61,7 @@ pub fn attention(sequences: usize, context: usize, steps: usize) -> Result<impl 
     });
     let shape = DecoderShape::new(&ModelConfig::from_json("bench", config.to_string().as_bytes())?)?;
     let mut cache = Cache::new(&shape, &shape.ropes, steps, sequences, context)?;
-    let (mut qkv, mut out) = (matrix::Rows::default(), matrix::Rows::default());
+    let (mut qkv, mut out) = (Rows::default(), Rows::default());
     qkv.resize(sequences, 10);
     qkv.data.iter_mut().enumerate().for_each(|(i, line)| line.0.fill(i as f32 % 7.0 - 3.0));
     cache.keys.iter_mut().chain(&mut cache.values).for_each(|line| line.0.fill(0.1));
@@ -49,7 +70,7 @@ pub fn attention(sequences: usize, context: usize, steps: usize) -> Result<impl 
     Ok(move || {
         for step in 0..steps {
             let now = AttentionStep { shape: &shape, layer: shape.attention[0], qk_norm: None, step };
-            attend(isa, &now, &mut qkv, &mut cache, &spans, &mut out);
+            attend(isa, &now, &mut qkv, &mut cache, &spans, false, &mut out);
         }
     })
 }

@@ -27,8 +27,18 @@ impl Decoder {
     pub fn load(config: &ModelConfig, weights: &dyn Weights, device: &Device) -> Result<Self, LmError> {
         let shape = DecoderShape::new(config)?;
         let engine = make_engine!(device, &shape, backend => {
-            Model::load(backend, shape, &mut HostWeights { weights, name: "" })?
+            Model::load(backend, shape, &mut HostWeights::all(weights, ""))?
         });
+        Ok(Self { engine })
+    }
+
+    /// A decoder whose weights are still to be written, by [`Self::rewrite`].
+    ///
+    /// # Errors
+    /// A config that cannot run, or no memory on the device.
+    pub fn unwritten(config: &ModelConfig, device: &Device) -> Result<Self, LmError> {
+        let shape = DecoderShape::new(config)?;
+        let engine = make_engine!(device, &shape, backend => Model::unwritten(backend, shape)?);
         Ok(Self { engine })
     }
 
@@ -39,8 +49,21 @@ impl Decoder {
     /// Another number of groups than the model has, or a missing tensor or one with another shape. The weights are then
     /// partly new, partly old: refresh again.
     pub fn refresh(&mut self, weights: &dyn Weights, groups: &[bool]) -> Result<(), LmError> {
+        self.rewrite(weights, groups, &|_| true)
+    }
+
+    /// As [`Self::refresh`], but of these layer groups only the tensors that have `changed`. No other is read.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub fn rewrite(
+        &mut self,
+        weights: &dyn Weights,
+        groups: &[bool],
+        changed: &dyn Fn(&str) -> bool,
+    ) -> Result<(), LmError> {
         self.check_groups(groups)?;
-        let mut source = HostWeights { weights, name: "" };
+        let mut source = HostWeights { weights, name: "", changed };
         with_model!(&mut self.engine, model => model.refresh(&mut source, groups))
     }
 

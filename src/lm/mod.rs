@@ -30,6 +30,8 @@ mod image_rows;
 #[cfg(any(feature = "cuda", test))]
 mod made_on_device;
 mod model;
+#[cfg(test)]
+mod packed_tests;
 mod path;
 mod rope;
 mod shape;

@@ -91,7 +91,7 @@ impl<B: Backend> Model<B> {
         models: &[PathModel<'_>],
         steps: &[PathStep],
     ) -> Result<Self, LmError> {
-        let mut ends = HostWeights { weights: models[0].weights, name: "" };
+        let mut ends = HostWeights::all(models[0].weights, "");
         let mut model = Self::with_ends(backend, shapes, ropes, &mut ends)?;
         model.set_path(models, steps)?;
         Ok(model)
@@ -110,11 +110,7 @@ impl<B: Backend> Model<B> {
                 block
             } else {
                 let from = &models[step.model];
-                self.load_block(
-                    step.model,
-                    step.layer,
-                    &mut HostWeights { weights: from.weights, name: from.name },
-                )?
+                self.load_block(step.model, step.layer, &mut HostWeights::all(from.weights, from.name))?
             };
             path.push(Step { block, scale: step.scale });
         }

@@ -15,7 +15,7 @@ use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
 
 /// Tensors by name, f32.
 #[derive(Clone, Default)]
-struct Random(HashMap<String, (Vec<usize>, Vec<u8>)>);
+pub(super) struct Random(pub HashMap<String, (Vec<usize>, Vec<u8>)>);
 
 impl Weights for Random {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
@@ -25,7 +25,7 @@ impl Weights for Random {
 }
 
 impl Random {
-    fn new(config: &ModelConfig, mut seed: u32) -> Self {
+    pub fn new(config: &ModelConfig, mut seed: u32) -> Self {
         let mut value = move || {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (seed >> 8) as f32 / 8_388_608.0 - 1.0
@@ -46,7 +46,7 @@ impl Random {
     }
 }
 
-fn config(change: &Value) -> ModelConfig {
+pub(super) fn config(change: &Value) -> ModelConfig {
     let mut config = json!({
         "model_type": "llama", "hidden_size": 36, "intermediate_size": 50, "num_hidden_layers": 2,
         "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 14, "vocab_size": 71,
@@ -59,11 +59,11 @@ fn config(change: &Value) -> ModelConfig {
     ModelConfig::from_json("test", config.to_string().as_bytes()).unwrap()
 }
 
-fn tokens(n: usize) -> Vec<u32> {
+pub(super) fn tokens(n: usize) -> Vec<u32> {
     (0..n).map(|i| (i * i * 7 + 3 * i) as u32 % 71).collect()
 }
 
-fn bits(logits: &[Vec<f32>]) -> Vec<u32> {
+pub(super) fn bits(logits: &[Vec<f32>]) -> Vec<u32> {
     logits.iter().flatten().map(|x| x.to_bits()).collect()
 }
 
@@ -81,7 +81,7 @@ fn one_result_on_every_instruction_set() {
         for isa in super::backend::cpu::simd::Isa::all() {
             let shape = DecoderShape::new(&config).unwrap();
             let model =
-                Model::load(Cpu::with(isa), shape, &mut HostWeights { weights: &weights, name: "" }).unwrap();
+                Model::load(Cpu::with(isa, false), shape, &mut HostWeights::all(&weights, "")).unwrap();
             let found = bits(&model.logits(&tokens(40)).unwrap());
             assert_eq!(first.get_or_insert_with(|| found.clone()), &found, "{isa:?}");
         }

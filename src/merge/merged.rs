@@ -1,57 +1,58 @@
 //! A merged model in memory, updated for one recipe after another: only tensors whose planned inputs or parameters
-//! changed are merged again. A pool and recipes come in, tensors go out; sessions and `yosegi generate` hold their
-//! candidates this way.
+//! changed are merged again (`remerge`). A pool and recipes come in, tensors go out. A decoder takes a large merge in
+//! windows, so that the whole of it never lies in memory beside the decoder's own weights.
 
 use std::collections::HashMap;
 
-use rayon::prelude::*;
-
 use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights};
-use crate::recipe::{LayerGroup, Recipe};
 
-use super::parity::mt19937::Mt19937;
+use super::Pool;
 use super::plan::planned::{Plan, PlannedTensor};
-use super::run::RandomSource;
-use super::{MergeError, Pool};
 
-/// A merge of more bytes than this bypasses the CPU's caches when it writes.
-const CACHE_BYTES: usize = 16 << 20;
+/// A merge whose tensors are taken as they are made is made in windows of this many bytes, or of one tensor.
+pub(super) const WINDOW_BYTES: usize = 64 << 20;
 
 /// The tensors of a merge, each in the type in which the recipe stores it. It keeps the plan of the last merge, so that
 /// the next recipe only merges what it changes.
 pub struct Merged {
     pool: u64,
-    config: ModelConfig,
-    tensors: Vec<Tensor>,
+    pub(super) config: ModelConfig,
+    pub(super) tensors: Vec<Tensor>,
     /// Tensors of the vision part, if the recipe merges it.
-    vision: Vec<Tensor>,
+    pub(super) vision: Vec<Tensor>,
     by_name: HashMap<String, usize>,
-    made: Option<Plan>,
+    pub(super) made: Option<Plan>,
+    /// A merge of more bytes is made in windows, and the tensors of a window are dropped before the next.
+    pub(super) window: usize,
 }
 
-struct Tensor {
-    name: String,
+pub(super) struct Tensor {
+    pub(super) name: String,
     shape: Vec<usize>,
     dtype: Dtype,
-    data: Vec<u8>,
-}
-
-/// The result of [`Pool::merge_into`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergeStats {
-    /// For each layer group, in [`LayerGroup`] order, whether any of its tensors was merged again.
-    pub groups: Vec<bool>,
-    /// Whether any tensor of the vision part was merged again.
-    pub vision: bool,
-    /// Bytes of base and sources that were read, plus bytes that were written, for the tensors merged again.
-    pub bytes: u64,
+    /// Empty if it is not made yet, or dropped.
+    pub(super) data: Vec<u8>,
+    /// Whether it was made in the current window.
+    pub(super) fresh: bool,
 }
 
 impl Merged {
-    /// An empty merge of `pool`; it holds no tensors until the first recipe.
+    /// An empty merge of `pool`; it holds no tensors until the first recipe, and then all of them.
     #[must_use]
     pub fn new(pool: &Pool) -> Self {
+        Self::with_window(pool, usize::MAX)
+    }
+
+    /// As [`Self::new`], for a merge that is taken in windows (`Pool::remerge`): a large one holds only the tensors of
+    /// the current window.
+    #[must_use]
+    pub fn in_windows(pool: &Pool) -> Self {
+        Self::with_window(pool, WINDOW_BYTES)
+    }
+
+    pub(super) fn with_window(pool: &Pool, window: usize) -> Self {
         Self {
+            window,
             pool: pool.id,
             config: pool.config().clone(),
             tensors: Vec::new(),
@@ -70,6 +71,17 @@ impl Merged {
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Whether a tensor was made in the current window.
+    #[must_use]
+    pub fn is_fresh(&self, name: &str) -> bool {
+        self.by_name.get(name).is_some_and(|place| self.tensors[*place].fresh)
+    }
+
+    /// Forgets what was made, so that the next recipe makes all tensors.
+    pub fn forget(&mut self) {
+        self.made = None;
     }
 
     /// Only the tensors: name, shape, type, little-endian bytes.
@@ -102,7 +114,7 @@ impl Merged {
     }
 
     /// Whether the tensors have the names, types and shapes of `plan`; their values may differ.
-    fn fits(&self, pool: &Pool, plan: &Plan) -> bool {
+    pub(super) fn fits(&self, pool: &Pool, plan: &Plan) -> bool {
         let own = self.tensors.iter().chain(&self.vision);
         let theirs = plan.tensors.iter().chain(&plan.vision);
         self.pool == pool.id
@@ -114,12 +126,14 @@ impl Merged {
             })
     }
 
-    fn make_room(&mut self, pool: &Pool, plan: &Plan) {
+    /// Takes on the names, types and shapes of `plan`; nothing is made yet.
+    pub(super) fn make_room(&mut self, pool: &Pool, plan: &Plan) {
         let room = |planned: &PlannedTensor| Tensor {
             name: planned.name.clone(),
             shape: planned.whole_shape(),
             dtype: planned.stored,
-            data: vec![0; planned.bytes()],
+            data: Vec::new(),
+            fresh: false,
         };
         self.tensors.clear();
         self.vision.clear();
@@ -133,7 +147,9 @@ impl Merged {
 
 impl Weights for Merged {
     fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
-        Some(self.tensors[*self.by_name.get(name)?].view())
+        let tensor = &self.tensors[*self.by_name.get(name)?];
+        let there = !tensor.data.is_empty() || tensor.shape.contains(&0);
+        there.then(|| tensor.view())
     }
 }
 
@@ -143,16 +159,7 @@ impl Tensor {
     }
 }
 
-/// A tensor to be merged, and its output buffer.
-type Job<'a> = (&'a PlannedTensor, &'a mut [u8]);
-
 impl Pool {
-    /// Updates `out` to `recipe`: only tensors whose inputs or parameters changed since the last call are merged again;
-    /// if the method changed, all are. The values do not depend on the number of threads.
-    pub fn merge_into(&self, recipe: &Recipe, out: &mut Merged) -> Result<MergeStats, MergeError> {
-        self.carry_out(self.plan(recipe)?, out)
-    }
-
     /// The model to see with: the vision giver, with the vision part of `merged` where the recipe merged it. `None` if
     /// all are models of text. [`Merged::vision_stamp`] says whether it is another one than before.
     #[must_use]
@@ -160,82 +167,9 @@ impl Pool {
         self.vision_giver().map(|giver| giver.clone().with_vision(merged.vision_tensors()))
     }
 
-    pub(super) fn carry_out(&self, plan: Plan, out: &mut Merged) -> Result<MergeStats, MergeError> {
-        if !out.fits(self, &plan) {
-            out.make_room(self, &plan);
-        }
-        out.config.clone_from(&plan.config);
-        let old = out.made.take();
-        let (stale, seen_anew) = (stale(&plan, old.as_ref()), stale_vision(&plan, old.as_ref()));
-        let text = plan.tensors.iter().zip(&mut out.tensors).zip(&stale);
-        let vision = plan.vision.iter().zip(&mut out.vision).zip(&seen_anew);
-        let jobs = text.chain(vision).filter(|(_, stale)| **stale);
-        let jobs: Vec<Job<'_>> = jobs.map(|((t, o), _)| (t, o.data.as_mut_slice())).collect();
-        let bytes = jobs.iter().map(|(t, _)| self.traffic(t)).sum();
-        let large = jobs.iter().map(|(_, out)| out.len()).sum::<usize>() > CACHE_BYTES;
-        if plan.one_stream() {
-            // mergekit draws from one random stream: tensors in the order of the last of their input names, and within
-            // a tensor the sources in recipe order.
-            let mut jobs = jobs;
-            // A vision part comes last: mergekit does not merge it.
-            jobs.sort_by_cached_key(|(planned, _)| (is_vision(&plan, planned), self.label(planned)));
-            let mut stream = Mt19937::new(plan.seed);
-            for (planned, out) in jobs {
-                let numbers = RandomSource::Stream(&mut stream);
-                self.merge_tensor(&plan, planned, numbers, out, large)?;
-            }
-        } else {
-            jobs.into_par_iter().try_for_each(|(planned, out)| {
-                let numbers = RandomSource::Counter(plan.seed);
-                self.merge_tensor(&plan, planned, numbers, out, large)
-            })?;
-        }
-        let mut groups = vec![false; LayerGroup::count(plan.layers)];
-        for (planned, stale) in plan.tensors.iter().zip(stale) {
-            groups[planned.group.index(plan.layers)] |= stale;
-        }
-        out.made = Some(plan);
-        Ok(MergeStats { groups, vision: seen_anew.contains(&true), bytes })
-    }
-
     /// The last of the input names, as stored in the models. mergekit sorts its work by it.
     pub(super) fn label(&self, planned: &PlannedTensor) -> String {
         let names = planned.inputs.iter().map(|input| self.stored_name(input));
         names.max().unwrap_or_default().to_owned()
     }
-
-    fn traffic(&self, planned: &PlannedTensor) -> u64 {
-        let read: usize = planned.inputs.iter().map(|input| self.view(input).data.len()).sum();
-        (read + planned.bytes()) as u64
-    }
-}
-
-fn is_vision(plan: &Plan, planned: &PlannedTensor) -> bool {
-    plan.vision.as_ptr_range().contains(&std::ptr::from_ref(planned))
-}
-
-/// The tensors that must be merged again to get from `old` to `new`.
-pub(super) fn stale(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
-    stale_of(new, old, |plan| &plan.tensors)
-}
-
-/// The same for the vision part.
-fn stale_vision(new: &Plan, old: Option<&Plan>) -> Vec<bool> {
-    stale_of(new, old, |plan| &plan.vision)
-}
-
-fn stale_of(new: &Plan, old: Option<&Plan>, of: impl Fn(&Plan) -> &Vec<PlannedTensor>) -> Vec<bool> {
-    let all = |stale| vec![stale; of(new).len()];
-    let Some(old) = old else { return all(true) };
-    if new == old {
-        return all(false);
-    }
-    let same_numbers = !new.draws() || (new.mask, new.seed) == (old.mask, old.seed);
-    if new.method != old.method || !same_numbers || new.one_stream() {
-        // mergekit uses one random stream, so the draws of one tensor shift those of all later tensors.
-        let same_tensors = (&new.tensors, &new.vision) == (&old.tensors, &old.vision);
-        let changed = !same_tensors || new.method != old.method || !same_numbers;
-        return all(changed);
-    }
-    of(new).iter().zip(of(old)).map(|(a, b)| a != b).collect()
 }

@@ -24,6 +24,7 @@ mod parity;
 mod plan;
 #[cfg(test)]
 mod properties;
+mod remerge;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -40,8 +41,9 @@ pub use export::{
 };
 pub use fold_scales::{FoldStep, Folded, Folding, fold_scales};
 pub use footprint::Footprint;
-pub use merged::{MergeStats, Merged};
+pub use merged::Merged;
 pub use plan::Pool;
+pub use remerge::{MergeStats, Remerge};
 pub use vocab::with_template;
 
 /// `bench` uses this to queue merges of models that are not in a pool.

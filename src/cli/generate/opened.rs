@@ -9,9 +9,9 @@ use crate::cli::fetch;
 use crate::cli::output::headway::tell;
 use crate::cli::output::say::note;
 use crate::cli::recipe::{RecipeArgs, whole};
-use crate::evaluate::{Load, ModelSources, PathModels, WatchedWeights, meter_of_model};
+use crate::evaluate::{Load, ModelSources, PathModels, WatchedWeights, merged_decoder, meter_of_model};
 use crate::lm::{Decoder, Device, PathStep};
-use crate::merge::{Merged, Pool};
+use crate::merge::Pool;
 use crate::progress::Observer;
 use crate::recipe::{Recipe, RecipeFile};
 
@@ -85,11 +85,7 @@ impl Opened {
                 Decoder::load(model.config(), &weights, device).with_context(name)?
             }
             Self::Path(path, steps) => path.decoder(steps, device, &observer)?,
-            Self::Merge(pool, recipe) => {
-                let mut merged = Merged::new(pool);
-                pool.merge_into(recipe, &mut merged)?;
-                Decoder::load(merged.config(), &merged, device)?
-            }
+            Self::Merge(pool, recipe) => merged_decoder(pool, recipe, device)?,
         };
         let files = match self {
             Self::Model(model) => *model,

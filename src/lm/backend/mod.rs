@@ -81,12 +81,19 @@ pub(crate) trait Backend: Send + Sync + Sized {
         }
     }
 
+    /// Whether several threads compute one product of this model faster than one thread does, for few rows.
+    fn team_pays(&self, _shape: &DecoderShape) -> bool {
+        false
+    }
+    /// Sets how many threads may work on one product: those that have no batch of their own.
+    fn team(&self, _threads: usize) {}
+
     /// The fastest number of sequences to decode at once, at most `most`.
     fn batch_size(&self, shape: &DecoderShape, most: usize) -> usize;
     /// Most rows of a forward pass over prompts.
     fn prefill_rows(&self) -> usize;
 
-    /// Allocates a matrix whose outputs are the given parts, one after another; `bias` adds a bias to each.
+    /// Makes room for a matrix whose outputs are the given parts, one after another; `bias` adds a bias to each.
     fn matrix(&self, outs: &[Features], ins: Features, bias: bool) -> Result<Self::Matrix, LmError>;
     /// Allocates the language-model head, whose outputs are the logits.
     fn head(&self, vocab: usize, hidden: usize) -> Result<Self::Matrix, LmError> {
@@ -100,8 +107,6 @@ pub(crate) trait Backend: Send + Sync + Sized {
     fn table(&self, vocab: usize, hidden: usize) -> Result<Self::Table, LmError>;
     /// Writes an embedding from a checked tensor.
     fn write_table(&self, t: &mut Self::Table, weight: &TensorView) -> Result<(), LmError>;
-    /// Makes the embedding the head's weight `[vocab, hidden]` (tied weights).
-    fn tie(&self, table: &Self::Table, head: &mut Self::Matrix) -> Result<(), LmError>;
     /// Allocates a norm's weight.
     fn vector(&self, len: usize) -> Result<Self::Vector, LmError>;
     /// Writes a norm's weight: a checked tensor's values plus `offset`.
@@ -144,6 +149,8 @@ pub(crate) trait Backend: Send + Sync + Sized {
 
     /// `out = table[ids]`; every id is below the vocabulary's size.
     fn embed(&self, table: &Self::Table, ids: &[u32], out: &mut Self::Rows) -> Result<(), LmError>;
+    /// The same where the embedding is the head's weight `[vocab, hidden]` (tied weights).
+    fn embed_tied(&self, head: &Self::Matrix, ids: &[u32], out: &mut Self::Rows) -> Result<(), LmError>;
     /// Writes the rows of `x` from row `first` on: `values` are the rows, `width` each, one after another.
     fn write_rows(
         &self,

@@ -14,6 +14,7 @@ use super::{
     job::Job,
     options::{Finish, Generated, GenerationEvent, Options, Timing},
     prefix::run_alone,
+    split,
 };
 use crate::lm::{
     Decoder, LmError, Tokenizer,
@@ -79,14 +80,15 @@ fn check_decoding(decoder: &Decoder, options: &Options) -> Result<(), LmError> {
 fn run<B: Backend>(model: &Model<B>, job: &Job) -> Result<(Vec<Generated>, Timing), LmError> {
     let began = Instant::now();
     let n = job.prompts.len();
-    let threads = B::threads(job.options.threads).clamp(1, n.max(1));
     let batch = if job.options.batch == 0 { B::DEFAULT_BATCH } else { job.options.batch };
     let beams = job.options.decoding.num_beams;
+    split::alone(model, job.options.threads);
+    let prefix = run_prefix(model, job)?;
+    let prefix_s = began.elapsed().as_secs_f64();
+    let threads = split::batches(model, job.options.threads, n, batch / beams.max(1));
     let most = batch.clamp(1, n.div_ceil(threads).saturating_mul(beams).max(1));
     let longest = |i: usize| job.prompts[i].len() + job.limit(i, model.shape.max_positions);
     let capacity = (0..n).map(longest).max().unwrap_or(0);
-    let prefix = run_prefix(model, job)?;
-    let prefix_s = began.elapsed().as_secs_f64();
     let slots = model.backend.batch_size(&model.shape, most).max(beams);
     let slots = batch_size::slots(model, threads, slots, beams, capacity)?;
     let answers: Vec<Mutex<Option<Generated>>> = (0..n).map(|_| Mutex::new(None)).collect();

@@ -7,7 +7,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{batch_size, prefix::run_alone};
+use super::{batch_size, prefix::run_alone, split};
 use crate::lm::{
     Continuation, Decoder, LmError,
     backend::{Backend, Span},
@@ -103,6 +103,7 @@ fn run<B: Backend>(
     done: &(dyn Fn(usize) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Vec<Vec<Likelihood>>, LmError> {
+    split::alone(model, threads);
     let shared = common(groups.iter().flatten());
     let capacity = groups.iter().flatten().map(|i| i.ids.len()).max().unwrap_or(1);
     let span = Span { slot: 0, start: 0, len: shared };
@@ -112,7 +113,8 @@ fn run<B: Backend>(
         }
         _ => None,
     };
-    let threads = B::threads(threads).clamp(1, groups.len().max(1));
+    // A group has several continuations, so a thread with one has rows enough.
+    let threads = split::batches(model, threads, groups.len(), 1);
     // One more slot, for the common beginning of a group.
     let slots = batch_size::slots(model, threads, SEQUENCES_PER_PASS + 1, 1, capacity)?.max(2);
     let next = AtomicUsize::new(0);

@@ -89,11 +89,15 @@ impl<B: Backend> Model<B> {
     /// The rows that enter the first block: embeddings of tokens, features of images.
     fn embed(&self, ids: &[u32], w: &mut Workspace<B>) -> Result<(), LmError> {
         let is_row = |id: &u32| *id as usize >= self.shape.vocab;
+        let embed = |ids: &[u32], x: &mut B::Rows| match &self.table {
+            Some(table) => self.backend.embed(table, ids, x),
+            None => self.backend.embed_tied(&self.head, ids, x),
+        };
         let Some(images) = self.images.as_ref().filter(|_| ids.iter().any(is_row)) else {
-            return self.backend.embed(&self.table, ids, &mut w.x);
+            return embed(ids, &mut w.x);
         };
         let tokens: Vec<u32> = ids.iter().map(|id| if is_row(id) { 0 } else { *id }).collect();
-        self.backend.embed(&self.table, &tokens, &mut w.x)?;
+        embed(&tokens, &mut w.x)?;
         let (mut at, mut values) = (0, Vec::new());
         for run in ids.chunk_by(|a, b| is_row(a) && *b == a + 1) {
             if is_row(&run[0]) {

@@ -14,15 +14,23 @@ use crate::lm::{
 use crate::recipe::LayerGroup;
 
 impl<B: Backend> Model<B> {
-    /// Loads one model; its path is every block once, in order.
-    pub fn load(backend: B, shape: DecoderShape, source: &mut impl WeightSource<B>) -> Result<Self, LmError> {
+    /// A model whose weights are not written yet; its path is every block once, in order.
+    pub fn unwritten(backend: B, shape: DecoderShape) -> Result<Self, LmError> {
         let layers = shape.layers;
         let ropes = shape.ropes.clone();
-        let mut model = Self::with_ends(backend, vec![shape], ropes, source)?;
+        let mut model = Self::ends(backend, vec![shape], ropes)?;
         for layer in 0..layers {
-            let block = model.load_block(0, layer, source)?;
-            model.steps.push(Step { block, scale: 1.0 });
+            let block = Block::unwritten(&model.backend, &model.shape, 0, layer)?;
+            model.blocks.push(block);
+            model.steps.push(Step { block: layer, scale: 1.0 });
         }
+        Ok(model)
+    }
+
+    /// Loads one model.
+    pub fn load(backend: B, shape: DecoderShape, source: &mut impl WeightSource<B>) -> Result<Self, LmError> {
+        let mut model = Self::unwritten(backend, shape)?;
+        model.refresh(source, &vec![true; LayerGroup::count(model.shape.layers)])?;
         Ok(model)
     }
 
@@ -33,13 +41,17 @@ impl<B: Backend> Model<B> {
         ropes: Vec<Rope>,
         source: &mut impl WeightSource<B>,
     ) -> Result<Self, LmError> {
-        let shape = &shapes[0];
-        let table = backend.table(shape.vocab, shape.hidden)?;
-        let norm = backend.vector(shape.hidden)?;
-        let head = backend.head(shape.vocab, shape.hidden)?;
-        let mut model = Self::new(backend, shapes, ropes, table, norm, head);
+        let mut model = Self::ends(backend, shapes, ropes)?;
         model.refresh(source, &vec![true; LayerGroup::count(model.shape.layers)])?;
         Ok(model)
+    }
+
+    fn ends(backend: B, shapes: Vec<DecoderShape>, ropes: Vec<Rope>) -> Result<Self, LmError> {
+        let shape = &shapes[0];
+        let table = if shape.tied { None } else { Some(backend.table(shape.vocab, shape.hidden)?) };
+        let norm = backend.vector(shape.hidden)?;
+        let head = backend.head(shape.vocab, shape.hidden)?;
+        Ok(Self::new(backend, shapes, ropes, table, norm, head))
     }
 
     /// Loads one more block; returns its index among the blocks.
@@ -50,9 +62,60 @@ impl<B: Backend> Model<B> {
         source: &mut impl WeightSource<B>,
     ) -> Result<usize, LmError> {
         let (b, shape) = (&self.backend, &self.shapes[model]);
+        let mut block = Block::unwritten(b, shape, model, layer)?;
+        block.write(b, shape, source, layer)?;
+        self.blocks.push(block);
+        Ok(self.blocks.len() - 1)
+    }
+
+    /// Rewrites some layer groups of the first model in place.
+    pub fn refresh(&mut self, source: &mut impl WeightSource<B>, groups: &[bool]) -> Result<(), LmError> {
+        let (b, shape) = (&self.backend, &self.shape);
+        let asked = |group: LayerGroup| groups[group.index(shape.layers)];
+        let sizes = [shape.vocab, shape.hidden];
+        if asked(LayerGroup::Embedding) {
+            let embedding = TensorRows::whole("model.embed_tokens.weight", &sizes);
+            match &mut self.table {
+                Some(table) => source.table(b, table, embedding)?,
+                None => source.matrix(b, &mut self.head, 0, embedding)?,
+            }
+        }
+        for block in self.blocks.iter_mut().filter(|block| block.model == 0) {
+            let layer = block.layer;
+            if asked(LayerGroup::Block(layer)) {
+                block.write(b, shape, source, layer)?;
+            }
+        }
+        if asked(LayerGroup::Head) {
+            let norm = [shape.hidden];
+            source.vector(
+                b,
+                &mut self.norm,
+                TensorRows::whole("model.norm.weight", &norm),
+                shape.norm_offset,
+            )?;
+            if !shape.tied {
+                source.matrix(b, &mut self.head, 0, TensorRows::whole("lm_head.weight", &sizes))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Logits of every position of one sequence.
+    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
+        let mut w = self.workspace(1, tokens.len())?;
+        let rows: Vec<usize> = (0..tokens.len()).collect();
+        self.forward(tokens, &[Span { slot: 0, start: 0, len: tokens.len() }], &rows, &mut w)?;
+        self.backend.read(&w.logits, self.shape.vocab)
+    }
+}
+
+impl<B: Backend> Block<B> {
+    /// A block of layer `layer` whose weights are not written yet.
+    fn unwritten(b: &B, shape: &DecoderShape, model: usize, layer: usize) -> Result<Self, LmError> {
         let (q, kv) = (shape.queries(), shape.keys());
         let (hidden, inner) = (Features::one(shape.hidden), Features::one(shape.intermediate));
-        let mut block = Block {
+        Ok(Self {
             model,
             layer,
             input_norm: b.vector(shape.hidden)?,
@@ -71,55 +134,9 @@ impl<B: Backend> Model<B> {
             mlp_norm: b.vector(shape.hidden)?,
             gate_up: b.matrix(&[inner, inner], hidden, shape.mlp_bias)?,
             down: b.matrix(&[hidden], inner, shape.mlp_bias)?,
-        };
-        block.write(b, shape, source, layer)?;
-        self.blocks.push(block);
-        Ok(self.blocks.len() - 1)
+        })
     }
 
-    /// Rewrites some layer groups of the first model in place.
-    pub fn refresh(&mut self, source: &mut impl WeightSource<B>, groups: &[bool]) -> Result<(), LmError> {
-        let (b, shape) = (&self.backend, &self.shape);
-        let asked = |group: LayerGroup| groups[group.index(shape.layers)];
-        if asked(LayerGroup::Embedding) {
-            let sizes = [shape.vocab, shape.hidden];
-            source.table(b, &mut self.table, TensorRows::whole("model.embed_tokens.weight", &sizes))?;
-            if shape.tied {
-                b.tie(&self.table, &mut self.head)?;
-            }
-        }
-        for block in self.blocks.iter_mut().filter(|block| block.model == 0) {
-            let layer = block.layer;
-            if asked(LayerGroup::Block(layer)) {
-                block.write(b, shape, source, layer)?;
-            }
-        }
-        if asked(LayerGroup::Head) {
-            let norm = [shape.hidden];
-            source.vector(
-                b,
-                &mut self.norm,
-                TensorRows::whole("model.norm.weight", &norm),
-                shape.norm_offset,
-            )?;
-            if !shape.tied {
-                let sizes = [shape.vocab, shape.hidden];
-                source.matrix(b, &mut self.head, 0, TensorRows::whole("lm_head.weight", &sizes))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Logits of every position of one sequence.
-    pub fn logits(&self, tokens: &[u32]) -> Result<Vec<Vec<f32>>, LmError> {
-        let mut w = self.workspace(1, tokens.len())?;
-        let rows: Vec<usize> = (0..tokens.len()).collect();
-        self.forward(tokens, &[Span { slot: 0, start: 0, len: tokens.len() }], &rows, &mut w)?;
-        self.backend.read(&w.logits, self.shape.vocab)
-    }
-}
-
-impl<B: Backend> Block<B> {
     /// Writes all tensors of one block.
     fn write(
         &mut self,

@@ -57,7 +57,8 @@ pub(crate) struct Model<B: Backend> {
     pub shapes: Vec<DecoderShape>,
     /// The rotations; the attention settings in `shapes` refer to them.
     pub ropes: Vec<Rope>,
-    pub table: B::Table,
+    /// The embedding; `None` if it is tied to the head, whose weight it then is.
+    pub table: Option<B::Table>,
     pub blocks: Vec<Block<B>>,
     pub steps: Vec<Step>,
     pub norm: B::Vector,
@@ -75,7 +76,7 @@ impl<B: Backend> Model<B> {
         backend: B,
         shapes: Vec<DecoderShape>,
         ropes: Vec<Rope>,
-        table: B::Table,
+        table: Option<B::Table>,
         norm: B::Vector,
         head: B::Matrix,
     ) -> Self {

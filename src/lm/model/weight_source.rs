@@ -55,14 +55,22 @@ pub(crate) trait WeightSource<B: Backend> {
 #[cfg(any(feature = "cuda", test))]
 pub(crate) type MakeTensor<'m> = dyn FnMut(&str, u64) -> Result<DeviceWrite<(Dtype, Vec<u8>)>, String> + 'm;
 
-/// Weights in memory, by name, each checked against the shape that the config requires.
+/// Weights in memory, by name, each checked against the shape that the config requires. What was read from a file to
+/// write a tensor is given back to the system.
 pub(crate) struct HostWeights<'a> {
     pub weights: &'a dyn Weights,
     /// Name of the model in errors; empty if there is only one.
     pub name: &'a str,
+    /// Whether a tensor has other values than those written before; the others are left as they are.
+    pub changed: &'a dyn Fn(&str) -> bool,
 }
 
 impl<'a> HostWeights<'a> {
+    /// All of these weights.
+    pub fn all(weights: &'a dyn Weights, name: &'a str) -> Self {
+        Self { weights, name, changed: &|_| true }
+    }
+
     fn get(&self, rows: &TensorRows<'_>) -> Result<TensorView<'a>, LmError> {
         let (tensor, expected) = (rows.name, rows.shape);
         let name =
@@ -88,6 +96,9 @@ impl<'a> HostWeights<'a> {
         rows: &TensorRows<'_>,
         write: impl FnOnce(&TensorView) -> Result<(), LmError>,
     ) -> Result<(), LmError> {
+        if !(self.changed)(rows.name) {
+            return Ok(());
+        }
         let view = self.get(rows)?;
         let row = rows.shape[1..].iter().product::<usize>() * view.dtype.size();
         let mut shape = rows.shape.to_vec();
@@ -96,6 +107,7 @@ impl<'a> HostWeights<'a> {
         let data = &view.data[range.start * row..range.end * row];
         let written = write(&TensorView { dtype: view.dtype, shape: &shape, data });
         self.weights.intact(rows.name)?;
+        self.weights.release(rows.name);
         written
     }
 }

@@ -175,11 +175,6 @@ impl Backend for Candle {
         Ok(t.slice_set(&self.upload(weight)?, 0, 0)?)
     }
 
-    fn tie(&self, table: &Tensor, head: &mut Matrix) -> Result<(), LmError> {
-        head.weight = table.clone();
-        Ok(())
-    }
-
     fn vector(&self, len: usize) -> Result<Tensor, LmError> {
         self.zeros(len)
     }
@@ -254,6 +249,10 @@ impl Backend for Candle {
         let ids = Tensor::new(ids, &self.device)?;
         *out = Some(table.index_select(&ids, 0)?);
         Ok(())
+    }
+
+    fn embed_tied(&self, head: &Matrix, ids: &[u32], out: &mut Option<Tensor>) -> Result<(), LmError> {
+        self.embed(&head.weight, ids, out)
     }
 
     fn write_rows(

@@ -6,7 +6,8 @@
 //! the rest of the batch.
 
 use super::cache::Cache;
-use super::matrix::{Rows, Vector, padded};
+use super::matrix::padded;
+use super::rows::{Rows, Vector};
 use super::rowwise::{norm_line, tanh};
 use super::simd::{Isa, Kernel, LANES, Line, Simd, floats_mut, lines};
 use crate::lm::backend::{AttentionStep, Span};
@@ -16,20 +17,22 @@ const HEADS: usize = 4;
 /// Blocks of keys, or lines of values, in a tile.
 const TILE_LINES: usize = 4;
 
-/// See [`Backend::attend`](crate::lm::backend::Backend::attend).
+/// See [`Backend::attend`](crate::lm::backend::Backend::attend). `rounds`: rotated queries and keys are rounded to
+/// bfloat16.
 pub(crate) fn attend(
     isa: Isa,
     attention: &AttentionStep<'_, Vector>,
     qkv: &mut Rows,
     cache: &mut Cache,
     spans: &[Span],
+    rounds: bool,
     out: &mut Rows,
 ) {
     let shape = attention.shape;
     out.resize(qkv.n, padded(shape.queries()));
     assert!(qkv.stride >= padded(shape.queries()) + 2 * padded(shape.keys()));
     assert_eq!(qkv.n, spans.iter().map(|s| s.len).sum::<usize>());
-    isa.run(Attend { attention, qkv, cache, spans, out });
+    isa.run(Attend { attention, qkv, cache, spans, rounds, out });
 }
 
 struct Attend<'a> {
@@ -37,13 +40,14 @@ struct Attend<'a> {
     qkv: &'a mut Rows,
     cache: &'a mut Cache,
     spans: &'a [Span],
+    rounds: bool,
     out: &'a mut Rows,
 }
 
 impl Kernel for Attend<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { attention, qkv, cache, spans, out } = self;
+        let Self { attention, qkv, cache, spans, rounds, out } = self;
         let (shape, step) = (attention.shape, attention.step);
         let group = shape.heads / shape.kv_heads;
         let width = lines(shape.head_dim);
@@ -51,7 +55,8 @@ impl Kernel for Attend<'_> {
         for span in spans {
             assert!(span.start + span.len <= cache.blocks * LANES, "cache too short");
             for i in 0..span.len {
-                append(s, attention, qkv.row_mut(first + i), cache, span.slot, span.start + i);
+                let place = (span.slot, span.start + i);
+                append(s, attention, qkv.row_mut(first + i), cache, place, rounds);
             }
             for i in 0..span.len {
                 let (queries, outs) = (qkv.row(first + i), out.row_mut(first + i));
@@ -90,8 +95,8 @@ fn append<S: Simd>(
     attention: &AttentionStep<'_, Vector>,
     row: &mut [Line],
     cache: &mut Cache,
-    slot: usize,
-    position: usize,
+    (slot, position): (usize, usize),
+    rounds: bool,
 ) {
     let (shape, step) = (attention.shape, attention.step);
     let (dim, width) = (shape.head_dim, lines(shape.head_dim));
@@ -110,6 +115,11 @@ fn append<S: Simd>(
         let (low, high) = head.split_at_mut(half);
         for (((x, y), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
             (*x, *y) = (*x * c - *y * s, *y * c + *x * s);
+        }
+    }
+    if rounds {
+        for line in &mut row[..(shape.heads + shape.kv_heads) * width] {
+            s.store(s.to_bf16(s.load(line)), line);
         }
     }
     let (block, lane) = (position / LANES, position % LANES);

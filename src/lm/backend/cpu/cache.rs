@@ -4,7 +4,7 @@
 //! positions, feature by feature, so that one vector holds a feature of 16 positions and scores need no horizontal
 //! sums. Values are stored position by position.
 
-use super::matrix::zeros;
+use super::rows::zeros;
 use super::simd::{LANES, Line, lines};
 use crate::lm::{LmError, rope::Rope, shape::DecoderShape};
 

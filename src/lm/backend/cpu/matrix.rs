@@ -1,26 +1,88 @@
-//! Weights packed for the matrix kernel, and activations. Tensors come in; `matmul` and the row kernels read the
-//! result.
+//! Weights packed for the matrix kernel, in the number format in which they are stored. Tensors come in; `matmul`
+//! reads the result.
 //!
-//! A weight `[out, in]` is packed into *panels* of 32 output features: for each input feature the 32 weights
-//! that multiply it, on two cache lines. Each block of features (a head, a part of a fused projection) is
-//! padded to whole lines with zeros, so that two heads never share a vector.
+//! A weight `[out, in]` is packed into *panels* of 32 output features. In float32 a panel holds, for each input
+//! feature, the 32 weights that multiply it, on two lines. In a 16-bit format it holds, for each *pair* of input
+//! features, 32 pairs of weights, on two lines: the even feature's weight is the low half. Each block of features (a
+//! head, a part of a fused projection) is padded to whole lines with zeros, so that two heads never share a vector.
 
-use super::simd::{LANES, Line, floats, floats_mut, lines};
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::rows::zeros;
+use super::simd::{LANES, Line, floats_mut, halves, halves_mut, lines};
+use crate::checkpoint::{Dtype, TensorView};
 use crate::lm::{LmError, shape::Features};
 
-/// Lines of a panel for one input feature.
+/// Lines of a panel for one input feature, or for a pair of them.
 pub(crate) const PANEL: usize = 2;
+/// Output features of a panel.
+const OUTS: usize = PANEL * LANES;
+/// Input features are padded to this in a 16-bit format: the depth of a tile of AMX.
+const NARROW_DEPTH: usize = 32;
+/// Input features that are packed at a time.
+const AT_ONCE: usize = 64;
+/// A weight with fewer numbers is packed on one thread.
+const LARGE: usize = 1 << 18;
+
+/// The number format of packed weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    F32,
+    Bf16,
+    F16,
+}
+
+impl Format {
+    /// The format for a tensor of this type: its own, or bfloat16 where the backend rounds.
+    pub const fn of(dtype: Dtype, rounds: bool) -> Self {
+        match dtype {
+            _ if rounds => Self::Bf16,
+            Dtype::F32 => Self::F32,
+            Dtype::BF16 => Self::Bf16,
+            Dtype::F16 => Self::F16,
+        }
+    }
+
+    /// Bytes of a number.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+
+    /// A number of a 16-bit format as f32.
+    pub fn widened(self, bits: u16) -> f32 {
+        match self {
+            Self::F16 => half::f16::from_bits(bits).to_f32(),
+            Self::Bf16 | Self::F32 => half::bf16::from_bits(bits).to_f32(),
+        }
+    }
+
+    /// Input features of a panel, for `depth` padded ones.
+    const fn depth(self, depth: usize) -> usize {
+        match self {
+            Self::F32 => depth,
+            Self::Bf16 | Self::F16 => depth.next_multiple_of(NARROW_DEPTH),
+        }
+    }
+}
 
 /// A packed weight.
 pub(crate) struct Matrix {
-    /// `[panels][depth][PANEL]` lines.
+    /// Empty until a part is written. `[panels][depth][PANEL]` lines in float32, else `[panels][depth / 2][PANEL]`.
     pub panels: Vec<Line>,
-    /// Input features, padding included.
+    pub format: Format,
+    /// Input features, the padding of their blocks included.
     pub depth: usize,
     /// Output lines, a multiple of [`PANEL`].
     pub out_lines: usize,
     /// `[out_lines]`.
     pub bias: Option<Vec<Line>>,
+    /// Whether the outputs are rounded to bfloat16 where the backend rounds.
+    pub rounds: bool,
     outs: Vec<Features>,
     ins: Features,
 }
@@ -30,37 +92,100 @@ pub(crate) const fn padded(features: Features) -> usize {
     features.blocks * lines(features.width)
 }
 
+/// Output lines of a matrix.
+fn out_lines(outs: &[Features]) -> usize {
+    outs.iter().map(|b| padded(*b)).sum::<usize>().next_multiple_of(PANEL)
+}
+
+/// Bytes of a packed weight without its bias.
+pub(crate) fn packed_bytes(outs: &[Features], ins: Features, format: Format) -> usize {
+    let depth = format.depth(padded(ins) * LANES);
+    [LANES, depth, format.size()].into_iter().fold(out_lines(outs), usize::saturating_mul)
+}
+
 impl Matrix {
     pub fn new(outs: &[Features], ins: Features, bias: bool) -> Result<Self, LmError> {
-        let out_lines = outs.iter().map(|b| padded(*b)).sum::<usize>().next_multiple_of(PANEL);
-        let depth = padded(ins) * LANES;
+        let out_lines = out_lines(outs);
         Ok(Self {
-            panels: zeros("weights", out_lines * depth)?,
-            depth,
+            panels: Vec::new(),
+            format: Format::F32,
+            depth: padded(ins) * LANES,
             out_lines,
             bias: if bias { Some(zeros("weights", out_lines)?) } else { None },
+            rounds: true,
             outs: outs.to_vec(),
             ins,
         })
     }
 
-    /// Packs part `part`; `rows` writes the weights of one output, `[in]`.
-    pub fn write<'a>(&mut self, part: usize, rows: impl Fn(usize, &mut [f32]) + 'a) {
+    /// Input features.
+    pub const fn width(&self) -> usize {
+        self.ins.total()
+    }
+
+    /// Lines of a panel.
+    pub const fn panel_lines(&self) -> usize {
+        self.format.depth(self.depth) * PANEL * self.format.size() / size_of::<f32>()
+    }
+
+    /// Packs part `part` from a checked tensor `[out, in]`; `rounds` says whether all weights become bfloat16.
+    pub fn write(&mut self, part: usize, weight: &TensorView, rounds: bool) -> Result<(), LmError> {
+        self.make_room(Format::of(weight.dtype, rounds))?;
         let first = self.outs[..part].iter().map(|b| padded(*b)).sum::<usize>() * LANES;
-        let (outs, ins) = (self.outs[part], self.ins);
-        let mut row = vec![0.0; ins.total()];
-        let panels = floats_mut(&mut self.panels);
-        for out in 0..outs.total() {
-            rows(out, &mut row);
-            let place = first + out / outs.width * lines(outs.width) * LANES + out % outs.width;
-            let (panel, lane) = (place / (PANEL * LANES), place % (PANEL * LANES));
-            let column = &mut panels[panel * self.depth * PANEL * LANES + lane..];
-            for (block, values) in row.chunks_exact(ins.width).enumerate() {
-                let k = block * lines(ins.width) * LANES;
-                let places = column[k * PANEL * LANES..].iter_mut().step_by(PANEL * LANES);
-                places.zip(values).for_each(|(to, from)| *to = *from);
+        let (outs, ins, format) = (self.outs[part], self.ins, self.format);
+        let stride = lines(outs.width) * LANES;
+        let end = first + outs.blocks * stride;
+        let panel_lines = self.panel_lines();
+        // The output of a lane of a panel, if it is one of this part.
+        let output = |place: usize| {
+            let inside = (first..end).contains(&place) && (place - first) % stride < outs.width;
+            inside.then(|| (place - first) / stride * outs.width + (place - first) % stride)
+        };
+        let pack = |(panel, to): (usize, &mut [Line])| {
+            let lanes: Vec<(usize, usize)> =
+                (0..OUTS).filter_map(|lane| Some((lane, output(panel * OUTS + lane)?))).collect();
+            for (block, at) in
+                (0..ins.blocks).flat_map(|b| (0..ins.width).step_by(AT_ONCE).map(move |at| (b, at)))
+            {
+                let (n, k) = (AT_ONCE.min(ins.width - at), block * lines(ins.width) * LANES + at);
+                for &(lane, out) in &lanes {
+                    let from = out * ins.total() + block * ins.width + at;
+                    pack_weights(to, format, (lane, k), weight, from..from + n);
+                }
+            }
+        };
+        let panels = first / OUTS..end.div_ceil(OUTS);
+        let to = &mut self.panels[panels.start * panel_lines..panels.end * panel_lines];
+        if weight.len() < LARGE {
+            panels.zip(to.chunks_exact_mut(panel_lines)).for_each(pack);
+        } else {
+            panels.into_par_iter().zip(to.par_chunks_exact_mut(panel_lines)).for_each(pack);
+        }
+        Ok(())
+    }
+
+    /// Allocates the panels before the first part is written. A part of another type widens the other parts.
+    fn make_room(&mut self, format: Format) -> Result<(), LmError> {
+        if self.panels.is_empty() || (self.outs.len() == 1 && format != self.format) {
+            self.panels = Vec::new();
+            self.format = format;
+            self.panels = zeros("weights", self.out_lines / PANEL * self.panel_lines())?;
+            return Ok(());
+        }
+        if format == self.format || self.format == Format::F32 {
+            return Ok(());
+        }
+        let wide = zeros("weights", self.out_lines * self.depth)?;
+        let (old, from) = (std::mem::replace(&mut self.panels, wide), self.format);
+        let old_lines = old.len() / (self.out_lines / PANEL);
+        self.format = Format::F32;
+        let panel_lines = self.panel_lines();
+        for (old, new) in old.chunks_exact(old_lines).zip(self.panels.chunks_exact_mut(panel_lines)) {
+            for (lane, k) in (0..OUTS).flat_map(|lane| (0..self.depth).map(move |k| (lane, k))) {
+                floats_mut(new)[k * OUTS + lane] = from.widened(halves(old)[narrow_place(lane, k)]);
             }
         }
+        Ok(())
     }
 
     /// Writes the bias of part `part`.
@@ -75,72 +200,68 @@ impl Matrix {
             }
         }
     }
-}
 
-/// An embedding: `[vocab]` rows of whole lines.
-pub(crate) struct Table {
-    pub data: Vec<Line>,
-    pub width: usize,
-}
-
-/// A norm's weight.
-pub(crate) struct Vector {
-    pub data: Vec<Line>,
-    pub width: usize,
-}
-
-/// Activations: one row per token.
-#[derive(Default)]
-pub(crate) struct Rows {
-    pub data: Vec<Line>,
-    /// Rows in use.
-    pub n: usize,
-    /// Lines from one row to the next. The number is odd, so that rows do not share cache sets.
-    pub stride: usize,
-}
-
-impl Rows {
-    /// Makes room for `n` rows of `lines` lines. Their values are undefined.
-    pub fn resize(&mut self, n: usize, lines: usize) {
-        self.n = n;
-        self.stride = lines.next_multiple_of(PANEL) + 1;
-        if self.data.len() < n * self.stride {
-            self.data.resize(n * self.stride, Line::ZERO);
+    /// The weights of output `out` of a matrix with one part: an embedding that is tied to the head.
+    pub fn read_row(&self, out: usize, to: &mut [f32]) {
+        let panel = &self.panels[out / OUTS * self.panel_lines()..][..self.panel_lines()];
+        let lane = out % OUTS;
+        match self.format {
+            Format::F32 => to
+                .iter_mut()
+                .enumerate()
+                .for_each(|(k, to)| *to = panel[k * PANEL + lane / LANES].0[lane % LANES]),
+            format => {
+                let panel = halves(panel);
+                to.iter_mut()
+                    .enumerate()
+                    .for_each(|(k, to)| *to = format.widened(panel[narrow_place(lane, k)]));
+            }
         }
     }
+}
 
-    /// Lines of row `i`.
-    pub fn row(&self, i: usize) -> &[Line] {
-        &self.data[i * self.stride..(i + 1) * self.stride]
-    }
+/// Index of a weight among the 16-bit numbers of a panel.
+const fn narrow_place(lane: usize, k: usize) -> usize {
+    (k / 2 * OUTS + lane) * 2 + k % 2
+}
 
-    /// Lines of row `i`, writable.
-    pub fn row_mut(&mut self, i: usize) -> &mut [Line] {
-        &mut self.data[i * self.stride..(i + 1) * self.stride]
-    }
-
-    /// Values of row `i`.
-    pub fn values(&self, i: usize) -> &[f32] {
-        floats(self.row(i))
+/// Packs at most [`AT_ONCE`] weights of one output, elements `from` of the tensor, at a lane and an input feature.
+fn pack_weights(
+    panel: &mut [Line],
+    format: Format,
+    (lane, k): (usize, usize),
+    weight: &TensorView,
+    from: Range<usize>,
+) {
+    let n = from.len();
+    if format == Format::F32 {
+        let mut values = [0.0; AT_ONCE];
+        weight.read_f32(from.start, &mut values[..n]);
+        let to = floats_mut(panel)[k * OUTS + lane..].iter_mut().step_by(OUTS);
+        to.zip(&values[..n]).for_each(|(to, value)| *to = *value);
+    } else {
+        let mut values = [0; AT_ONCE];
+        read_narrow(weight, format, from.start, &mut values[..n]);
+        let panel = halves_mut(panel);
+        for (k, value) in (k..).zip(&values[..n]) {
+            panel[narrow_place(lane, k)] = *value;
+        }
     }
 }
 
-/// `n` zeroed lines, or an error if there is no memory for them.
-#[allow(clippy::cast_ptr_alignment)] // The layout asks for a line's alignment.
-pub(crate) fn zeros(what: &'static str, n: usize) -> Result<Vec<Line>, LmError> {
-    let bytes = n.saturating_mul(size_of::<Line>());
-    let layout = std::alloc::Layout::array::<Line>(n).map_err(|_| LmError::Memory { what, bytes })?;
-    if layout.size() == 0 {
-        return Ok(Vec::new());
+/// Numbers of a tensor in a 16-bit format.
+pub(super) fn read_narrow(weight: &TensorView, format: Format, start: usize, out: &mut [u16]) {
+    if (weight.dtype, format) == (Dtype::BF16, Format::Bf16)
+        || (weight.dtype, format) == (Dtype::F16, Format::F16)
+    {
+        let bytes = &weight.data[2 * start..2 * (start + out.len())];
+        out.iter_mut().zip(bytes.as_chunks::<2>().0).for_each(|(o, b)| *o = u16::from_le_bytes(*b));
+        return;
     }
-    // Zeroed pages are not touched at first, so a cache only uses memory where it is written.
-    // SAFETY: the layout's size is above zero; all-zero bytes are a valid `Line`; the box takes over an
-    // allocation of exactly its layout.
-    unsafe {
-        let start = std::alloc::alloc_zeroed(layout).cast::<Line>();
-        if start.is_null() {
-            return Err(LmError::Memory { what, bytes });
-        }
-        Ok(Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, n)).into_vec())
+    let mut values = [0.0; AT_ONCE];
+    for (part, out) in out.chunks_mut(AT_ONCE).enumerate() {
+        let values = &mut values[..out.len()];
+        weight.read_f32(start + part * AT_ONCE, values);
+        out.iter_mut().zip(values).for_each(|(o, v)| *o = half::bf16::from_f32(*v).to_bits());
     }
 }

@@ -1,24 +1,31 @@
-//! The CPU backend: our own f32 kernels, one thread per call, no allocation once buffers have grown.
+//! The CPU backend: our own kernels, one thread per call, no allocation once buffers have grown.
 //!
-//! In: weights of any float dtype, packed once, and rows of activations. Out: rows. Each output is a fixed chain of
-//! operations over its own row, so every result is the same to the bit for any batch, any neighbours and any
-//! instruction set.
+//! In: weights of any float dtype, packed once in that dtype, and rows of activations in float32. Out: rows. Each output
+//! is a fixed chain of operations over its own row, so every result is the same to the bit for any batch, any neighbours
+//! and any instruction set. In bfloat16 ([`Cpu::rounding`]) weights and activations are rounded where a card stores them.
 
 // A kernel is compiled for the instruction set of the function into which it is inlined.
 #![allow(clippy::inline_always)]
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 pub(in crate::lm) mod attention;
 pub(in crate::lm) mod cache;
+mod inner;
 pub(in crate::lm) mod matmul;
 pub(in crate::lm) mod matrix;
 pub(in crate::lm) mod packed;
+pub(in crate::lm) mod rows;
 mod rowwise;
 pub(in crate::lm) mod simd;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use cache::Cache;
-use matrix::{Matrix, Rows, Table, Vector, zeros};
-use simd::Isa;
-use simd::{LANES, floats, floats_mut, lines};
+use matmul::How;
+use matrix::{Matrix, padded};
+use rows::{Rows, Table, Vector, zeros};
+use simd::{Isa, LANES, Line, floats_mut, lines};
 
 use crate::checkpoint::TensorView;
 use crate::lm::{
@@ -30,6 +37,8 @@ use crate::lm::{
 
 /// Weights with at most this many bytes stay in the last-level cache.
 const FITS_IN_CACHE: usize = 8 << 20;
+/// A model with more parameters reads its weights for longer than threads take to meet after each product.
+const WORTH_SHARING: usize = 16 << 20;
 /// Rows of the tallest tile of the matrix product.
 const TALLEST_TILE: usize = 12;
 
@@ -38,23 +47,41 @@ pub(crate) struct Cpu {
     isa: Isa,
     /// Rounds weights and activations to bfloat16 where a card does.
     rounds: bool,
+    /// Uses the tiles of AMX, where there are any.
+    tiles: bool,
+    /// Threads that may work on one product.
+    team: AtomicUsize,
 }
 
 impl Cpu {
-    /// With the best instruction set of this machine.
+    /// In float32.
     pub fn new() -> Self {
-        Self::with(Isa::detect())
+        Self::with(Isa::detect(), false)
     }
 
-    /// With this instruction set.
-    pub const fn with(isa: Isa) -> Self {
-        Self { isa, rounds: false }
-    }
-
-    /// As [`Self::new`], in bfloat16.
+    /// In bfloat16.
     pub fn rounding() -> Self {
-        Self { rounds: true, ..Self::new() }
+        Self { tiles: true, ..Self::with(Isa::detect(), true) }
     }
+
+    /// With this instruction set, without tiles.
+    pub const fn with(isa: Isa, rounds: bool) -> Self {
+        Self { isa, rounds, tiles: false, team: AtomicUsize::new(1) }
+    }
+
+    /// Rounds the first `lines` lines of each row, where this backend rounds.
+    fn round(&self, rows: &mut Rows, lines: usize) {
+        if self.rounds {
+            rows.round(self.isa, lines);
+        }
+    }
+}
+
+/// The first `width` values of a row that is written anew; the padding of its last line becomes zero.
+fn fresh_row(rows: &mut Rows, i: usize, width: usize) -> &mut [f32] {
+    let row = rows.row_mut(i);
+    row[lines(width) - 1] = Line::ZERO;
+    &mut floats_mut(row)[..width]
 }
 
 impl Backend for Cpu {
@@ -74,6 +101,14 @@ impl Backend for Cpu {
         if shape.parameters() * size_of::<f32>() <= FITS_IN_CACHE { most.min(TALLEST_TILE) } else { most }
     }
 
+    fn team_pays(&self, shape: &DecoderShape) -> bool {
+        shape.parameters() > WORTH_SHARING
+    }
+
+    fn team(&self, threads: usize) {
+        self.team.store(threads, Ordering::Relaxed);
+    }
+
     /// Few enough rows that activations stay in the second-level cache, enough rows that one read of the weights serves
     /// many.
     fn prefill_rows(&self) -> usize {
@@ -84,9 +119,14 @@ impl Backend for Cpu {
         Matrix::new(outs, ins, bias)
     }
 
+    fn head(&self, vocab: usize, hidden: usize) -> Result<Matrix, LmError> {
+        let mut head = Matrix::new(&[Features::one(vocab)], Features::one(hidden), false)?;
+        head.rounds = false;
+        Ok(head)
+    }
+
     fn write_matrix(&self, m: &mut Matrix, part: usize, weight: &TensorView) -> Result<(), LmError> {
-        m.write(part, |out, row| weight.read_f32(out * row.len(), row));
-        Ok(())
+        m.write(part, weight, self.rounds)
     }
 
     fn write_bias(&self, m: &mut Matrix, part: usize, bias: &TensorView) -> Result<(), LmError> {
@@ -97,22 +137,11 @@ impl Backend for Cpu {
     }
 
     fn table(&self, vocab: usize, hidden: usize) -> Result<Table, LmError> {
-        Ok(Table { data: zeros("weights", vocab.saturating_mul(lines(hidden)))?, width: hidden })
+        Ok(Table::new(vocab, hidden))
     }
 
     fn write_table(&self, t: &mut Table, weight: &TensorView) -> Result<(), LmError> {
-        let width = t.width;
-        for (i, row) in t.data.chunks_exact_mut(lines(width)).enumerate() {
-            weight.read_f32(i * width, &mut floats_mut(row)[..width]);
-        }
-        Ok(())
-    }
-
-    fn tie(&self, table: &Table, head: &mut Matrix) -> Result<(), LmError> {
-        let stride = lines(table.width) * LANES;
-        let data = floats(&table.data);
-        head.write(0, |out, row| row.copy_from_slice(&data[out * stride..out * stride + row.len()]));
-        Ok(())
+        t.write(weight, self.rounds)
     }
 
     fn vector(&self, len: usize) -> Result<Vector, LmError> {
@@ -164,17 +193,31 @@ impl Backend for Cpu {
     }
 
     fn embed(&self, table: &Table, ids: &[u32], out: &mut Rows) -> Result<(), LmError> {
-        let n = lines(table.width);
-        out.resize(ids.len(), n);
+        out.resize(ids.len(), lines(table.width));
         for (i, id) in ids.iter().enumerate() {
-            out.row_mut(i)[..n].copy_from_slice(&table.data[*id as usize * n..][..n]);
+            let row = fresh_row(out, i, table.width);
+            table.read(*id as usize, row);
+        }
+        Ok(())
+    }
+
+    fn embed_tied(&self, head: &Matrix, ids: &[u32], out: &mut Rows) -> Result<(), LmError> {
+        let width = head.width();
+        out.resize(ids.len(), lines(width));
+        for (i, id) in ids.iter().enumerate() {
+            let row = fresh_row(out, i, width);
+            head.read_row(*id as usize, row);
         }
         Ok(())
     }
 
     fn write_rows(&self, x: &mut Rows, first: usize, width: usize, values: &[f32]) -> Result<(), LmError> {
         for (i, row) in values.chunks_exact(width).enumerate() {
-            floats_mut(x.row_mut(first + i))[..width].copy_from_slice(row);
+            let to = &mut floats_mut(x.row_mut(first + i))[..width];
+            to.copy_from_slice(row);
+            if self.rounds {
+                to.iter_mut().for_each(|x| *x = half::bf16::from_f32(*x).to_f32());
+            }
         }
         Ok(())
     }
@@ -188,12 +231,29 @@ impl Backend for Cpu {
         eps: f32,
         out: &mut Rows,
     ) -> Result<(), LmError> {
-        rowwise::add_norm(self.isa, x, delta, scale, &weight.data, weight.width, eps, out);
+        let n = lines(weight.width);
+        rowwise::add(self.isa, x, delta, scale, n);
+        self.round(x, n);
+        rowwise::norm(self.isa, x, &weight.data, weight.width, eps, out);
+        self.round(out, n);
         Ok(())
     }
 
     fn linear(&self, x: &Rows, m: &Matrix, out: &mut Rows) -> Result<(), LmError> {
-        matmul::matmul(self.isa, x, m, out);
+        let how = How { isa: self.isa, team: self.team.load(Ordering::Relaxed), tiles: self.tiles };
+        if !self.rounds {
+            matmul::matmul(&how, x, m, out);
+            return Ok(());
+        }
+        matmul::matmul_bf16(&how, x, m, out);
+        if m.rounds {
+            self.round(out, m.out_lines);
+        }
+        // As on a card, which stores the product before it adds the bias.
+        if let Some(bias) = &m.bias {
+            rowwise::add_bias(self.isa, out, bias);
+            self.round(out, m.out_lines);
+        }
         Ok(())
     }
 
@@ -205,7 +265,8 @@ impl Backend for Cpu {
         spans: &[Span],
         out: &mut Rows,
     ) -> Result<(), LmError> {
-        attention::attend(self.isa, attention, qkv, cache, spans, out);
+        attention::attend(self.isa, attention, qkv, cache, spans, self.rounds, out);
+        self.round(out, padded(attention.shape.queries()));
         Ok(())
     }
 
@@ -217,6 +278,7 @@ impl Backend for Cpu {
         out: &mut Rows,
     ) -> Result<(), LmError> {
         rowwise::gate(self.isa, gate_up, width, activation, out);
+        self.round(out, lines(width));
         Ok(())
     }
 

@@ -1,33 +1,27 @@
-//! Bytes of packed weights, without packing any. A weight's features and types come in; the bytes of its panels, as
-//! `matrix` makes them, go out. `footprint` calls it.
+//! Bytes of packed weights, without packing any. A weight's features and types come in; the bytes that `matrix` and `rows`
+//! allocate for it go out. `footprint` calls it.
 
-use super::matrix::{PANEL, padded};
-use super::simd::{LANES, lines};
+use super::matrix::{Format, packed_bytes, padded};
+use super::rows::Table;
+use super::simd::Line;
 use crate::checkpoint::Dtype;
 use crate::lm::shape::Features;
 
-/// Input features are padded to this in a format of 16 bits.
-const NARROW_DEPTH: usize = 32;
-
-/// Bytes of a matrix whose parts are stored in `types`. One part in f32 makes all of it f32, unless the backend
+/// Bytes of a matrix whose parts are stored in `types`. Parts of different types make all of it f32, unless the backend
 /// `rounds` all weights to bfloat16.
 pub(crate) fn matrix_bytes(outs: &[Features], ins: Features, types: &[Dtype], rounds: bool) -> usize {
-    let outputs = outs.iter().map(|b| padded(*b)).sum::<usize>().next_multiple_of(PANEL) * LANES;
-    let depth = padded(ins) * LANES;
-    if !rounds && types.contains(&Dtype::F32) {
-        outputs * depth * 4
-    } else {
-        outputs * depth.next_multiple_of(NARROW_DEPTH) * 2
-    }
+    let mut formats = types.iter().map(|dtype| Format::of(*dtype, rounds));
+    let first = formats.next().unwrap_or(Format::F32);
+    let format = if formats.all(|format| format == first) { first } else { Format::F32 };
+    packed_bytes(outs, ins, format)
 }
 
 /// Bytes of an embedding that is not the head too.
 pub(crate) const fn table_bytes(vocab: usize, hidden: usize, dtype: Dtype, rounds: bool) -> usize {
-    let number = if rounds { 2 } else { dtype.size() };
-    vocab * lines(hidden) * LANES * number
+    Table::bytes(vocab, hidden, Format::of(dtype, rounds))
 }
 
 /// Bytes of a norm or a bias.
 pub(crate) fn vector_bytes(features: &[Features]) -> usize {
-    features.iter().map(|f| padded(*f)).sum::<usize>() * LANES * 4
+    features.iter().map(|f| padded(*f)).sum::<usize>() * size_of::<Line>()
 }

@@ -5,53 +5,84 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
-use super::matrix::Rows;
+use super::rows::Rows;
 use super::simd::{Isa, Kernel, LANES, Line, Simd, lines};
 use crate::lm::shape::Activation;
 
-/// `x = (x + delta) · scale; out = x / rms(x) · weight`; `width` features a row.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn add_norm(
-    isa: Isa,
-    x: &mut Rows,
-    delta: &Rows,
-    scale: f32,
-    weight: &[Line],
-    width: usize,
-    eps: f32,
-    out: &mut Rows,
-) {
-    out.resize(x.n, lines(width));
-    assert!(delta.n == 0 || (delta.n == x.n && delta.stride >= lines(width)));
-    isa.run(AddNorm { x, delta, scale, weight, width, eps, out });
+/// `x = (x + delta) · scale` in the first `n` lines of each row. An empty `delta` is skipped.
+pub(crate) fn add(isa: Isa, x: &mut Rows, delta: &Rows, scale: f32, n: usize) {
+    assert!(delta.n == 0 || (delta.n == x.n && delta.stride >= n));
+    isa.run(Add { x, delta, scale, n });
 }
 
-struct AddNorm<'a> {
+struct Add<'a> {
     x: &'a mut Rows,
     delta: &'a Rows,
     scale: f32,
-    weight: &'a [Line],
-    width: usize,
-    eps: f32,
-    out: &'a mut Rows,
+    n: usize,
 }
 
-impl Kernel for AddNorm<'_> {
+impl Kernel for Add<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { x, delta, scale, weight, width, eps, out } = self;
+        let Self { x, delta, scale, n } = self;
         for i in 0..x.n {
-            let row = &mut x.row_mut(i)[..lines(width)];
+            let row = &mut x.row_mut(i)[..n];
             if delta.n != 0 {
                 for (x, d) in row.iter_mut().zip(delta.row(i)) {
                     s.store(s.add(s.load(x), s.load(d)), x);
                 }
             }
             if scale != 1.0 {
-                for x in row.iter_mut() {
+                for x in row {
                     s.store(s.mul(s.load(x), s.splat(scale)), x);
                 }
             }
+        }
+    }
+}
+
+/// `x = x + bias` in each row.
+pub(crate) fn add_bias(isa: Isa, x: &mut Rows, bias: &[Line]) {
+    isa.run(AddBias { x, bias });
+}
+
+struct AddBias<'a> {
+    x: &'a mut Rows,
+    bias: &'a [Line],
+}
+
+impl Kernel for AddBias<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for i in 0..self.x.n {
+            for (x, b) in self.x.row_mut(i).iter_mut().zip(self.bias) {
+                s.store(s.add(s.load(x), s.load(b)), x);
+            }
+        }
+    }
+}
+
+/// `out = x / rms(x) · weight`; `width` features a row.
+pub(crate) fn norm(isa: Isa, x: &Rows, weight: &[Line], width: usize, eps: f32, out: &mut Rows) {
+    out.resize(x.n, lines(width));
+    isa.run(Norm { x, weight, width, eps, out });
+}
+
+struct Norm<'a> {
+    x: &'a Rows,
+    weight: &'a [Line],
+    width: usize,
+    eps: f32,
+    out: &'a mut Rows,
+}
+
+impl Kernel for Norm<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { x, weight, width, eps, out } = self;
+        for i in 0..x.n {
+            let row = &x.row(i)[..lines(width)];
             let inverse = inverse_rms(s, row, width, eps);
             for ((x, w), o) in row.iter().zip(weight).zip(out.row_mut(i)) {
                 s.store(s.mul(s.load(w), s.mul(s.load(x), inverse)), o);

@@ -43,6 +43,18 @@ pub(crate) const fn floats_mut(lines: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LANES) }
 }
 
+/// The 16-bit halves of some lines, the low half of each lane first.
+pub(crate) const fn halves(lines: &[Line]) -> &[u16] {
+    // SAFETY: as in `floats`; any bits are a `u16`, and twice as many fit.
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), 2 * lines.len() * LANES) }
+}
+
+/// The 16-bit halves of some lines, writable.
+pub(crate) const fn halves_mut(lines: &mut [Line]) -> &mut [u16] {
+    // SAFETY: as in `halves`; any bits are an `f32`, and the borrow is exclusive for the same lifetime.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), 2 * lines.len() * LANES) }
+}
+
 /// Vector operations of one instruction set.
 pub(crate) trait Simd: Copy {
     /// A vector of [`LANES`] floats.
@@ -65,6 +77,22 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// `yes` where `a < b`, else zero.
     fn keep_if_less(self, a: Self::V, b: Self::V, yes: Self::V) -> Self::V;
+    /// The first number of each lane's pair of bfloat16 numbers (its low half), as f32.
+    fn first_bf16(self, pairs: Self::V) -> Self::V;
+    /// The second one.
+    fn second_bf16(self, pairs: Self::V) -> Self::V;
+    /// The first number of each lane's pair of float16 numbers (its low half), as f32.
+    fn first_f16(self, pairs: Self::V) -> Self::V;
+    /// The second one.
+    fn second_f16(self, pairs: Self::V) -> Self::V;
+    /// `c + a₂b₂ + a₁b₁` for pairs of bfloat16 numbers: the second product first, each sum rounded once.
+    #[inline(always)]
+    fn dot(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        let c = self.fma(self.second_bf16(a), self.second_bf16(b), c);
+        self.fma(self.first_bf16(a), self.first_bf16(b), c)
+    }
+    /// Each lane rounded to bfloat16, to the nearest, ties to even.
+    fn to_bf16(self, v: Self::V) -> Self::V;
     /// 2ⁿ from 1.5 · 2²³ + n, n in [-126, 127]: the low bits of that float are n's.
     fn pow2(self, shifted: Self::V) -> Self::V;
 
@@ -127,7 +155,7 @@ pub(crate) trait Kernel {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Isa {
     #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512),
+    Avx512(Avx512<false>, Option<Avx512<true>>),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     Portable(Portable),
@@ -144,9 +172,14 @@ impl Isa {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
             if avx2 && is_x86_feature_detected!("avx512f") {
-                all.push(Self::Avx512(Avx512(())));
+                if is_x86_feature_detected!("avx512bf16") {
+                    all.push(Self::Avx512(Avx512(()), Some(Avx512(()))));
+                }
+                all.push(Self::Avx512(Avx512(()), None));
             }
             if avx2 {
                 all.push(Self::Avx2(Avx2(())));
@@ -161,23 +194,39 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the token exists only if `all` found the features.
-            Self::Avx512(s) => unsafe { run_avx512(s, kernel) },
+            Self::Avx512(s, _) => unsafe { run_avx512(s, kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Self::Avx2(s) => unsafe { run_avx2(s, kernel) },
             Self::Portable(s) => kernel.run(s),
         }
     }
+
+    /// As [`Self::run`], with the instruction for [`Simd::dot`] if there is one.
+    pub fn run_dot<K: Kernel>(self, kernel: K) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the token exists only if `all` found the features.
+            Self::Avx512(_, Some(s)) => unsafe { run_avx512_bf16(s, kernel) },
+            other => other.run(kernel),
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
-fn run_avx512<K: Kernel>(s: Avx512, kernel: K) {
+#[target_feature(enable = "avx512f,avx2,fma,f16c")]
+fn run_avx512<K: Kernel>(s: Avx512<false>, kernel: K) {
     kernel.run(s);
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx512f,avx512bf16,avx2,fma,f16c")]
+fn run_avx512_bf16<K: Kernel>(s: Avx512<true>, kernel: K) {
+    kernel.run(s);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn run_avx2<K: Kernel>(s: Avx2, kernel: K) {
     kernel.run(s);
 }

@@ -3,8 +3,6 @@
 //!
 //! In: a [`MakeTensor`] (the merge), which makes each tensor by name. `made_on_device` calls it.
 
-use std::sync::Arc;
-
 use super::kernels::{WIDE_THREADS, WidenArgs};
 use super::weights::{Matrix, Table, Vector};
 use super::{Cuda, fault};
@@ -125,7 +123,7 @@ impl<D: Driver> Matrix<D> {
         let bytes = self.outs * self.ins * card.format().size();
         let weight = match &self.weight {
             Some(weight) => weight,
-            None => self.weight.insert(Arc::new(card.alloc("weights", bytes).map_err(fault)?)),
+            None => self.weight.insert(card.alloc("weights", bytes).map_err(fault)?),
         };
         Ok(card.address(weight) + at)
     }

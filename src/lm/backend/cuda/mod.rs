@@ -27,7 +27,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) use device_weights::DeviceWeights;
 
 use cache::Cache;
-use kernels::{AttentionShape, CopyArgs, Kernels, NUMBERS_PER_BLOCK, THREADS};
+use kernels::{AttentionShape, CopyArgs, EmbedArgs, Kernels, NUMBERS_PER_BLOCK, THREADS};
 use rows::{Rows, WordBuffer};
 
 use crate::gpu::{Arguments, Driver, Fault};
@@ -98,6 +98,15 @@ impl<D: Driver> Cuda<D> {
     }
 
     /// Copies positions of one sequence to another, at every step of the decoder.
+    /// `out = table[ids]` for the table at this address.
+    fn embed_from(&self, table: u64, width: usize, ids: &[u32], out: &mut Rows<D>) -> Result<(), LmError> {
+        self.resize(out, ids.len(), width)?;
+        let sent = self.scratch().ids.send(&self.card, ids.iter().copied())?;
+        let out = out.address(&self.card);
+        let arguments = EmbedArgs { table, ids: sent, out, width: width as u32, unused: 0 };
+        self.launch(&self.kernels.embed, [ids.len(), 1, 1], THREADS, &arguments)
+    }
+
     fn copy(&self, cache: &Cache<D>, arguments: CopyArgs) -> Result<(), LmError> {
         let blocks = (arguments.length as usize * self.heads.pitch).div_ceil(NUMBERS_PER_BLOCK);
         let grid = [blocks, self.heads.kv_heads, 2 * cache.steps];

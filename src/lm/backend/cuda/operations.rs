@@ -3,12 +3,11 @@
 //! In and out: buffers on the card. `model` calls it.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::cache::{Cache, sequence_bytes};
 use super::kernels::{
-    AddNormArgs, ArgmaxArgs, BiasArgs, CopyArgs, DecodeArgs, EmbedArgs, GateArgs, NUMBERS_PER_BLOCK,
-    PrefillArgs, ROTATE_HEADS, RotateArgs, SelectArgs, SoftcapArgs, THREADS, WIDE_THREADS,
+    AddNormArgs, ArgmaxArgs, BiasArgs, CopyArgs, DecodeArgs, GateArgs, NUMBERS_PER_BLOCK, PrefillArgs,
+    ROTATE_HEADS, RotateArgs, SelectArgs, SoftcapArgs, THREADS, WIDE_THREADS,
 };
 use super::rows::Rows;
 use super::weights::{Matrix, Table, Vector};
@@ -98,11 +97,6 @@ impl<D: Driver> Backend for Cuda<D> {
         t.write(&self.card, weight)
     }
 
-    fn tie(&self, table: &Table<D>, head: &mut Matrix<D>) -> Result<(), LmError> {
-        head.weight = Some(Arc::clone(&table.data));
-        Ok(())
-    }
-
     fn vector(&self, len: usize) -> Result<Vector<D>, LmError> {
         Vector::new(&self.card, len)
     }
@@ -150,16 +144,11 @@ impl<D: Driver> Backend for Cuda<D> {
     }
 
     fn embed(&self, table: &Table<D>, ids: &[u32], out: &mut Rows<D>) -> Result<(), LmError> {
-        self.resize(out, ids.len(), table.hidden)?;
-        let sent = self.scratch().ids.send(&self.card, ids.iter().copied())?;
-        let arguments = EmbedArgs {
-            table: self.card.address(&table.data),
-            ids: sent,
-            out: out.address(&self.card),
-            width: table.hidden as u32,
-            unused: 0,
-        };
-        self.launch(&self.kernels.embed, [ids.len(), 1, 1], THREADS, &arguments)
+        self.embed_from(self.card.address(&table.data), table.hidden, ids, out)
+    }
+
+    fn embed_tied(&self, head: &Matrix<D>, ids: &[u32], out: &mut Rows<D>) -> Result<(), LmError> {
+        self.embed_from(self.card.address(head.written()?), head.ins, ids, out)
     }
 
     fn write_rows(&self, x: &mut Rows<D>, first: usize, width: usize, values: &[f32]) -> Result<(), LmError> {
@@ -190,9 +179,7 @@ impl<D: Driver> Backend for Cuda<D> {
     }
 
     fn linear(&self, x: &Rows<D>, m: &Matrix<D>, out: &mut Rows<D>) -> Result<(), LmError> {
-        let Some(weight) = &m.weight else {
-            return Err(LmError::Backend("a head was used before it was written".to_owned()));
-        };
+        let weight = m.written()?;
         out.resize(&self.card, x.count, m.outs, m.output)?;
         let product = Product {
             m: m.outs,

@@ -1,8 +1,6 @@
 //! Weights on a card. Tensors come in and are written in place, part by part, so that every address stays valid for a
 //! new candidate.
 
-use std::sync::Arc;
-
 use super::fault;
 use crate::checkpoint::{Dtype, TensorView};
 use crate::gpu::{Driver, Fault, Format};
@@ -13,8 +11,8 @@ const CONVERTED_AT_ONCE: usize = 1 << 20;
 
 /// Linear layers, fused along their outputs.
 pub(crate) struct Matrix<D: Driver> {
-    /// `[outs, ins]`; `None` for a head that is neither written nor tied to the embedding yet.
-    pub weight: Option<Arc<D::Buffer>>,
+    /// `[outs, ins]`; `None` for a head that is not written yet.
+    pub weight: Option<D::Buffer>,
     /// `[outs]`, f32.
     pub bias: Option<D::Buffer>,
     pub outs: usize,
@@ -27,7 +25,7 @@ pub(crate) struct Matrix<D: Driver> {
 
 /// An embedding, `[vocab, hidden]`.
 pub(crate) struct Table<D: Driver> {
-    pub data: Arc<D::Buffer>,
+    pub data: D::Buffer,
     pub hidden: usize,
 }
 
@@ -49,12 +47,18 @@ impl<D: Driver> Matrix<D> {
         } else {
             None
         };
-        Ok(Self { weight: Some(Arc::new(weight)), bias, outs, ins, output: card.format(), starts })
+        Ok(Self { weight: Some(weight), bias, outs, ins, output: card.format(), starts })
     }
 
-    /// A head: its outputs are f32 logits, and an embedding can be its weight.
+    /// A head: its outputs are f32 logits.
     pub const fn head(vocab: usize, hidden: usize) -> Self {
         Self { weight: None, bias: None, outs: vocab, ins: hidden, output: Format::F32, starts: Vec::new() }
+    }
+
+    /// The weight.
+    pub fn written(&self) -> Result<&D::Buffer, LmError> {
+        let missing = || LmError::Backend("a head was used before it was written".to_owned());
+        self.weight.as_ref().ok_or_else(missing)
     }
 
     pub fn write(&mut self, card: &D, part: usize, weight: &TensorView) -> Result<(), LmError> {
@@ -62,7 +66,7 @@ impl<D: Driver> Matrix<D> {
         let bytes = self.outs * self.ins * card.format().size();
         let to = match &self.weight {
             Some(to) => to,
-            None => self.weight.insert(Arc::new(card.alloc("weights", bytes).map_err(fault)?)),
+            None => self.weight.insert(card.alloc("weights", bytes).map_err(fault)?),
         };
         send(card, weight, to, start * self.ins).map_err(fault)
     }
@@ -78,7 +82,7 @@ impl<D: Driver> Matrix<D> {
 impl<D: Driver> Table<D> {
     pub fn new(card: &D, vocab: usize, hidden: usize) -> Result<Self, LmError> {
         let data = card.alloc("weights", vocab * hidden * card.format().size()).map_err(fault)?;
-        Ok(Self { data: Arc::new(data), hidden })
+        Ok(Self { data, hidden })
     }
 
     pub fn write(&self, card: &D, weight: &TensorView) -> Result<(), LmError> {

@@ -60,6 +60,26 @@ impl Simd for Portable {
         lanes(|i| if a[i] < b[i] { yes[i] } else { 0.0 })
     }
     #[inline(always)]
+    fn first_bf16(self, pairs: Self::V) -> Self::V {
+        lanes(|i| f32::from_bits(pairs[i].to_bits() << 16))
+    }
+    #[inline(always)]
+    fn second_bf16(self, pairs: Self::V) -> Self::V {
+        lanes(|i| f32::from_bits(pairs[i].to_bits() & 0xffff_0000))
+    }
+    #[inline(always)]
+    fn first_f16(self, pairs: Self::V) -> Self::V {
+        lanes(|i| half::f16::from_bits(pairs[i].to_bits() as u16).to_f32())
+    }
+    #[inline(always)]
+    fn second_f16(self, pairs: Self::V) -> Self::V {
+        lanes(|i| half::f16::from_bits((pairs[i].to_bits() >> 16) as u16).to_f32())
+    }
+    #[inline(always)]
+    fn to_bf16(self, v: Self::V) -> Self::V {
+        lanes(|i| half::bf16::from_f32(v[i]).to_f32())
+    }
+    #[inline(always)]
     fn pow2(self, shifted: Self::V) -> Self::V {
         lanes(|i| f32::from_bits((shifted[i].to_bits() << 23).wrapping_add(127 << 23)))
     }

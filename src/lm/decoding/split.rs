@@ -1,0 +1,26 @@
+//! How the threads of a generation share the work: each has a batch of its own, or several compute each product of one
+//! batch together. `generate` and `likelihood` call it.
+
+use crate::lm::backend::Backend;
+use crate::lm::model::Model;
+
+/// Sequences that a batch needs for its thread to compute for as long as it reads weights from memory.
+const ENOUGH: usize = 12;
+
+/// Batches that run at the same time, at least one. The threads that are left over help with the products of each.
+///
+/// `sequences` are to be run, at most `batch` of them at once by a thread. Fewer than [`ENOUGH`] for each thread are
+/// put into fewer batches if that pays: then the weights are read once for all of them.
+pub(super) fn batches<B: Backend>(model: &Model<B>, threads: usize, sequences: usize, batch: usize) -> usize {
+    let threads = B::threads(threads);
+    let few = sequences < ENOUGH * threads && batch >= sequences;
+    let batches = if few && model.backend.team_pays(&model.shape) { sequences / ENOUGH } else { sequences };
+    let batches = batches.clamp(1, threads.max(1));
+    model.backend.team(threads / batches);
+    batches
+}
+
+/// Lets all threads help with what runs alone.
+pub(super) fn alone<B: Backend>(model: &Model<B>, threads: usize) {
+    model.backend.team(if model.backend.team_pays(&model.shape) { B::threads(threads) } else { 1 });
+}

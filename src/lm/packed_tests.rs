@@ -1,0 +1,187 @@
+//! Tests of weights that are packed as they are stored, and of bfloat16 on the CPU.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use super::backend::cpu::matrix::{Format, Matrix, packed_bytes};
+use super::backend::cpu::{Cpu, simd::Isa};
+use super::model::{HostWeights, Model};
+use super::shape::{DecoderShape, Features};
+use super::tests::{Random, bits, config, tokens};
+use super::{Decoder, Device};
+use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
+use crate::gpu::{Format as CardFormat, emulated::Emulated};
+
+/// Tensors by name, each of its own type.
+struct Stored(HashMap<String, (Vec<usize>, Dtype, Vec<u8>)>);
+
+impl Weights for Stored {
+    fn tensor(&self, name: &str) -> Option<TensorView<'_>> {
+        let (shape, dtype, data) = self.0.get(name)?;
+        Some(TensorView { dtype: *dtype, shape, data })
+    }
+}
+
+fn narrow(value: f32, dtype: Dtype) -> Vec<u8> {
+    match dtype {
+        Dtype::BF16 => half::bf16::from_f32(value).to_le_bytes().to_vec(),
+        Dtype::F16 => half::f16::from_f32(value).to_le_bytes().to_vec(),
+        Dtype::F32 => value.to_le_bytes().to_vec(),
+    }
+}
+
+fn values(view: &TensorView) -> Vec<f32> {
+    let mut values = vec![0.0; view.len()];
+    view.read_f32(0, &mut values);
+    values
+}
+
+impl Stored {
+    /// These tensors in the type that `dtype` names for each.
+    fn of(weights: &dyn Weights, names: impl Iterator<Item = String>, dtype: impl Fn(&str) -> Dtype) -> Self {
+        let stored = names.map(|name| {
+            let view = weights.tensor(&name).unwrap();
+            let dtype = dtype(&name);
+            let data = values(&view).into_iter().flat_map(|v| narrow(v, dtype)).collect();
+            (name, (view.shape.to_vec(), dtype, data))
+        });
+        Self(stored.collect())
+    }
+
+    fn random(config: &ModelConfig, seed: u32, dtype: impl Fn(&str) -> Dtype) -> Self {
+        let random = Random::new(config, seed);
+        Self::of(&random, random.0.keys().cloned(), dtype)
+    }
+
+    /// The same values in float32.
+    fn widened(&self) -> Self {
+        Self::of(self, self.0.keys().cloned(), |_| Dtype::F32)
+    }
+}
+
+fn shapes() -> [serde_json::Value; 3] {
+    [
+        json!({}),
+        json!({"tie_word_embeddings": true, "num_attention_heads": 7, "num_key_value_heads": 1, "hidden_size": 70}),
+        json!({"hidden_size": 342, "head_dim": 132, "intermediate_size": 333}),
+    ]
+}
+
+/// Logits with a CPU backend.
+fn logits(cpu: Cpu, config: &ModelConfig, weights: &dyn Weights) -> Vec<Vec<f32>> {
+    let shape = DecoderShape::new(config).unwrap();
+    Model::load(cpu, shape, &mut HostWeights::all(weights, "")).unwrap().logits(&tokens(40)).unwrap()
+}
+
+#[test]
+fn weights_of_16_bits_give_the_bits_of_the_same_weights_in_float32() {
+    let mixed = |name: &str| match name.len() % 3 {
+        0 => Dtype::BF16,
+        1 => Dtype::F16,
+        _ => Dtype::F32,
+    };
+    let types: [&dyn Fn(&str) -> Dtype; 3] = [&|_| Dtype::BF16, &|_| Dtype::F16, &mixed];
+    for change in shapes() {
+        let config = config(&change);
+        for (i, dtype) in types.into_iter().enumerate() {
+            let stored = Stored::random(&config, 7, dtype);
+            let wanted = bits(&logits(Cpu::new(), &config, &stored.widened()));
+            for isa in Isa::all() {
+                let found = bits(&logits(Cpu::with(isa, false), &config, &stored));
+                assert!(found == wanted, "{change}, type {i}, {isa:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refresh_may_change_the_type_of_weights() {
+    let config = config(&json!({ "tie_word_embeddings": true }));
+    let types = [Dtype::BF16, Dtype::F32, Dtype::F16, Dtype::BF16];
+    let mut decoder =
+        Decoder::load(&config, &Stored::random(&config, 1, |_| Dtype::F16), &Device::Cpu).unwrap();
+    for (seed, dtype) in (2..).zip(types) {
+        let next = Stored::random(&config, seed, |_| dtype);
+        decoder.refresh(&next, &[true; 4]).unwrap();
+        let fresh = Decoder::load(&config, &next, &Device::Cpu).unwrap();
+        let [found, wanted] = [&decoder, &fresh].map(|d| bits(&d.logits(&tokens(30)).unwrap()));
+        assert!(found == wanted, "{dtype:?}");
+    }
+}
+
+#[test]
+fn only_changed_tensors_are_read() {
+    let config = config(&json!({}));
+    let (one, mut two) = (Random::new(&config, 1), Random::new(&config, 2));
+    let changed = "model.layers.1.mlp.down_proj.weight";
+    let mut expected = one.clone();
+    expected.0.insert(changed.to_owned(), two.0[changed].clone());
+    two.0.retain(|name, _| name == changed);
+    let mut decoder = Decoder::load(&config, &one, &Device::Cpu).unwrap();
+    decoder.rewrite(&two, &[true; 4], &|name| name == changed).unwrap();
+    let fresh = Decoder::load(&config, &expected, &Device::Cpu).unwrap();
+    assert_eq!(bits(&decoder.logits(&tokens(9)).unwrap()), bits(&fresh.logits(&tokens(9)).unwrap()));
+}
+
+#[test]
+fn a_packed_weight_has_the_size_that_is_planned() {
+    let (heads, inner) = (Features { blocks: 3, width: 14 }, Features::one(50));
+    for (outs, ins) in [(vec![heads, heads], inner), (vec![inner], heads), (vec![Features::one(71)], inner)] {
+        for (dtype, format) in
+            [(Dtype::F32, Format::F32), (Dtype::BF16, Format::Bf16), (Dtype::F16, Format::F16)]
+        {
+            let mut matrix = Matrix::new(&outs, ins, false).unwrap();
+            for (part, out) in outs.iter().enumerate() {
+                let shape = [out.total(), ins.total()];
+                let data = vec![0; shape[0] * shape[1] * dtype.size()];
+                matrix.write(part, &TensorView { dtype, shape: &shape, data: &data }, false).unwrap();
+            }
+            assert_eq!(size_of_val(matrix.panels.as_slice()), packed_bytes(&outs, ins, format));
+        }
+    }
+}
+
+#[test]
+fn bfloat16_gives_one_result_on_every_instruction_set() {
+    for change in shapes() {
+        let config = config(&change);
+        for dtype in [Dtype::BF16, Dtype::F32] {
+            let weights = Stored::random(&config, 5, |_| dtype);
+            let mut first = None;
+            for isa in Isa::all() {
+                let found = bits(&logits(Cpu::with(isa, true), &config, &weights));
+                assert!(first.get_or_insert_with(|| found.clone()) == &found, "{change}, {isa:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bfloat16_on_the_cpu_is_near_a_card() {
+    let mut worst: f64 = 0.0;
+    for change in [
+        json!({}),
+        json!({"attention_bias": false, "tie_word_embeddings": true}),
+        json!({"model_type": "qwen3", "attention_bias": false}),
+        json!({"model_type": "mistral", "sliding_window": 17, "attention_bias": false}),
+        json!({"hidden_size": 342, "head_dim": 132, "intermediate_size": 333}),
+    ] {
+        let config = config(&change);
+        let weights = Stored::random(&config, 3, |_| Dtype::BF16);
+        let card = Device::Emulated(Emulated::new(CardFormat::BF16, false));
+        let [there, here, wide] = [card, Device::CpuBf16, Device::Cpu].map(|device| {
+            let decoder = Decoder::load(&config, &weights, &device).unwrap();
+            decoder.logits(&tokens(50)).unwrap().concat()
+        });
+        let apart = |a: &[f32], b: &[f32]| {
+            let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+            (squares / b.iter().map(|b| f64::from(*b).powi(2)).sum::<f64>()).sqrt()
+        };
+        // The two differ where sums in another order fall on two sides of a tie; rounding itself costs far more.
+        let (to_card, to_f32) = (apart(&here, &there), apart(&here, &wide));
+        assert!(to_card * 2.0 < to_f32, "{change}: {to_card} from the card, {to_f32} from float32");
+        worst = worst.max(to_card);
+    }
+    assert!(worst < 5e-3, "{worst}");
+}
