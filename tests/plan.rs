@@ -92,7 +92,7 @@ fn a_plan_says_what_the_run_then_does() {
     );
     // What was timed, and what a card would do.
     let time = &plan["time"];
-    assert_eq!(time["questions"], serde_json::json!([3, 3]));
+    assert_eq!(time["questions"], serde_json::json!([2, 3]));
     let seconds = |value: &serde_json::Value| value.as_f64().unwrap();
     assert!(seconds(&time["candidate_s"]) > seconds(&time["merge_s"]), "{time}");
     assert!(seconds(&time["whole_s"]) > 6.0 * seconds(&time["candidate_s"]), "{time}");

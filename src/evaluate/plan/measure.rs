@@ -14,7 +14,7 @@ use super::super::score::Cost;
 use super::super::types::{EvalSetup, Progress, SplitQuestions, Target};
 use crate::task::Split;
 
-/// Questions that the first candidate answers.
+/// Questions that a candidate answers at least. The first one answers half of them.
 const MEASURED_QUESTIONS: usize = 8;
 /// Seconds that a further candidate may take to answer more than those.
 const MEASURE_SECONDS: f64 = 20.0;
@@ -26,7 +26,7 @@ pub struct MeasureRequest {
     pub targets: Vec<Target>,
     /// Number of training questions that there are.
     pub of: usize,
-    /// Questions for each candidate; `None`: few for the first, and for the others as many as take a moment.
+    /// Questions for each candidate but the first, which answers half of them; `None`: as many as take a moment.
     pub questions: Option<usize>,
 }
 
@@ -67,8 +67,10 @@ pub fn measure(
     let mut out: Vec<Timed> = Vec::with_capacity(request.targets.len());
     for target in &request.targets {
         let count = match out.last() {
+            // Another number than the last one's: what grows with the questions is told from what does not.
+            None => few.div_ceil(2),
             Some(before) if request.questions.is_none() => within(before, few, request.of),
-            _ => few,
+            Some(_) => few,
         };
         // Evenly over all questions, so that every task is asked.
         let questions = (0..count).map(|i| i * request.of / count).collect();

@@ -1,17 +1,20 @@
 //! How long a session takes, reckoned from two candidates that were timed. The plan calls it.
 //!
-//! The second candidate is like all that follow it. Its time grows with the questions in three parts: prompts, which
-//! take as long each; steps of the decoder, which answers in one batch share; and tokens of each answer in a step. The
-//! two candidates answer different numbers of questions, which tells the last two apart.
+//! The second candidate is like all that follow it. Its time grows with the questions in three parts: tokens of prompts,
+//! of which a shared beginning counts once; steps of the decoder, which answers in one batch share; and tokens of each
+//! answer in a step. The two candidates answer different numbers of questions, which tells the last two apart.
 
 use super::types::{PlannedTime, RunPlan};
-use crate::evaluate::plan::Timed;
+use crate::evaluate::plan::{AskedSplit, PlannedTask, Timed};
 
 /// What answering takes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
-    /// Seconds of a question's prompt and verdict.
-    question: f64,
+    /// Seconds of a question's verdict.
+    verdict: f64,
+    /// Seconds of a prompt's token.
+    prompt: f64,
+    prompts: Prompts,
     /// Seconds of a step of the decoder, whatever its batch.
     step: f64,
     /// Seconds of a token in a step.
@@ -22,13 +25,39 @@ struct Pace {
     tokens_an_answer: f64,
 }
 
+/// Tokens of prompts: of the beginning that all share, and of the rest of each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Prompts {
+    shared: f64,
+    own: f64,
+}
+
+impl Prompts {
+    /// `None` for prompts that could not be counted.
+    fn of(tasks: &[PlannedTask]) -> Option<Self> {
+        let mut out = Self::default();
+        let questions: usize = tasks.iter().map(|task| task.train.questions).sum();
+        for AskedSplit { questions: n, prompt_tokens, shared_tokens, .. } in tasks.iter().map(|t| t.train) {
+            let shared = shared_tokens as f64;
+            out.shared += shared;
+            out.own += (prompt_tokens? - shared).max(0.0) * n as f64 / questions.max(1) as f64;
+        }
+        (out.own > 0.0).then_some(out)
+    }
+
+    fn tokens(self, questions: f64) -> f64 {
+        self.shared + questions * self.own
+    }
+}
+
 /// Answers that one batch holds, all threads together, if memory says nothing: more of them take further steps.
 const BATCH: f64 = 256.0;
 
 impl Pace {
-    fn of(first: &Timed, then: &Timed, batch: f64) -> Self {
+    fn of(first: &Timed, then: &Timed, prompts: Option<Prompts>, batch: f64) -> Self {
         let per = |x: f64, n: usize| x / n.max(1) as f64;
-        let question = per(then.cost.prefill_s + then.cost.score_s, then.answers);
+        let prompts = prompts.unwrap_or(Prompts { shared: 0.0, own: 1.0 });
+        let prompt = then.cost.prefill_s / prompts.tokens(then.answers as f64).max(1.0);
         let (longest, tokens) = (then.longest as f64, then.cost.tokens as f64);
         let steps = |timed: &Timed| (timed.longest as f64).max(timed.cost.tokens as f64 / batch);
         // Two equations: seconds = step × steps + token × tokens.
@@ -43,7 +72,16 @@ impl Pace {
         // As many questions each, or noise: all seconds go with the steps, of which more questions need more.
         let all_in_tokens = (0.0, if t2 > 0.0 { d2 / t2 } else { 0.0 });
         let (step, token) = if step < 0.0 || token < 0.0 { all_in_tokens } else { (step, token) };
-        Self { question, step, token, longest, batch, tokens_an_answer: per(tokens, then.answers) }
+        Self {
+            verdict: per(then.cost.score_s, then.answers),
+            prompt,
+            prompts,
+            step,
+            token,
+            longest,
+            batch,
+            tokens_an_answer: per(tokens, then.answers),
+        }
     }
 
     /// Seconds for `n` answers at once.
@@ -53,7 +91,8 @@ impl Pace {
         }
         let tokens = n * self.tokens_an_answer;
         let steps = self.longest.min(tokens).max(tokens / self.batch);
-        n * self.question + steps * self.step + tokens * self.token
+        let prompts = self.prompts.tokens(n) * self.prompt;
+        prompts + n * self.verdict + steps * self.step + tokens * self.token
     }
 }
 
@@ -62,7 +101,7 @@ impl PlannedTime {
         let [first, .., then] = timed else { return None };
         let work = &plan.work;
         let batch = plan.setup.memory.as_ref().map_or(BATCH, |memory| memory.sequences.max(1) as f64);
-        let pace = Pace::of(first, then, batch);
+        let pace = Pace::of(first, then, Prompts::of(&plan.setup.tasks), batch);
         let (train, test) = (work.train_questions as f64, work.test_questions as f64);
         let merge_s = then.cost.merge_s;
         let candidate_s = if then.answers as u64 == work.train_questions {
@@ -125,12 +164,16 @@ mod tests {
     #[test]
     fn steps_are_told_from_tokens() {
         // A step takes a second and a token in it a tenth: 8 answers of 10 tokens, then 32.
-        let pace = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(32, 320, 10, 32.0, 42.0), BATCH);
+        let pace = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(32, 320, 10, 32.0, 42.0), None, BATCH);
         assert!((pace.step - 1.0).abs() < 1e-9 && (pace.token - 0.1).abs() < 1e-9, "{pace:?}");
         // 64 answers share the ten steps.
         assert!((pace.seconds(64.0) - (64.0 + 10.0 + 64.0)).abs() < 1e-9);
         // Equal numbers of questions tell nothing apart: the time grows with the tokens.
-        let same = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(8, 80, 10, 8.0, 16.0), BATCH);
+        let same = Pace::of(&timed(8, 80, 10, 8.0, 18.0), &timed(8, 80, 10, 8.0, 16.0), None, BATCH);
         assert!((same.seconds(16.0) - 2.0 * 24.0).abs() < 1e-9, "{same:?}");
+        // A beginning of 90 tokens that all prompts share is computed once: 100 tokens took 10 seconds.
+        let shared = Some(Prompts { shared: 90.0, own: 1.0 });
+        let pace = Pace::of(&timed(5, 0, 0, 9.5, 0.0), &timed(10, 0, 0, 10.0, 0.0), shared, BATCH);
+        assert!((pace.seconds(110.0) - 20.0).abs() < 1e-9, "{pace:?}");
     }
 }
