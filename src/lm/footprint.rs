@@ -11,6 +11,7 @@ use super::{
         candle::Candle,
         cpu::{Cpu, cache::Cache, packed},
     },
+    decoding::split,
     shape::{DecoderShape, Features},
 };
 use crate::checkpoint::{Dtype, ModelConfig};
@@ -175,11 +176,12 @@ pub fn sequence_bytes(
         Device::Cpu | Device::CpuBf16 => {
             let cpu = Cpu::new();
             let cache = Cache::bytes(&shape, steps, tokens);
-            sequences::<Cpu>(&shape, asked, cache, 4, |most| cpu.batch_size(&shape, most))
+            let how = Batching { fastest: &|most| cpu.batch_size(&shape, most), team: cpu.team_pays(&shape) };
+            sequences::<Cpu>(&shape, asked, (cache, 4), &how)
         }
         Device::Reference => {
             let cache = 2 * steps * shape.keys().total() * size_of::<f32>() * tokens;
-            sequences::<Candle>(&shape, asked, cache, 4, |most| most)
+            sequences::<Candle>(&shape, asked, (cache, 4), &Batching::AS_ASKED)
         }
         #[cfg(feature = "cuda")]
         Device::Cuda(_) => on_card::<crate::gpu::Card>(&shape, asked, (steps, tokens), 2),
@@ -201,7 +203,19 @@ fn on_card<D: crate::gpu::Driver>(
 ) -> SequenceBytes {
     use super::backend::cuda::{Cuda, cache_bytes};
     let cache = cache_bytes(shape, number, steps, tokens);
-    sequences::<Cuda<D>>(shape, asked, cache, number, |most| most)
+    sequences::<Cuda<D>>(shape, asked, (cache, number), &Batching::AS_ASKED)
+}
+
+/// How a backend makes batches.
+struct Batching<'a> {
+    /// The fastest number of sequences at once, at most a given one.
+    fastest: &'a dyn Fn(usize) -> usize,
+    /// Whether threads may share the products of a batch.
+    team: bool,
+}
+
+impl Batching<'_> {
+    const AS_ASKED: Self = Self { fastest: &|most| most, team: false };
 }
 
 /// As the decoding sizes its batches. `cache` are the bytes of one sequence's keys and values, `number` those of an
@@ -209,17 +223,17 @@ fn on_card<D: crate::gpu::Driver>(
 fn sequences<B: Backend>(
     shape: &DecoderShape,
     asked: &Sequences,
-    cache: usize,
-    number: usize,
-    fastest: impl Fn(usize) -> usize,
+    (cache, number): (usize, usize),
+    how: &Batching<'_>,
 ) -> SequenceBytes {
     let prompts = asked.prompts.max(1);
-    let threads = B::threads(asked.threads).clamp(1, prompts);
     let beams = asked.beams.max(1);
+    let at_once = if asked.scored { 1 } else { B::DEFAULT_BATCH / beams };
+    let threads = split::count(B::threads(asked.threads), prompts, at_once, how.team);
     let (most, least) = if asked.scored {
         (SCORED_AT_ONCE, 2)
     } else {
-        (fastest(B::DEFAULT_BATCH.min(prompts.div_ceil(threads) * beams)).max(beams), beams)
+        ((how.fastest)(B::DEFAULT_BATCH.min(prompts.div_ceil(threads) * beams)).max(beams), beams)
     };
     // The widest activations of a forward pass over prompts, and the logits of the batch.
     let width =

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::backend::cpu::Cpu;
 use super::backend::cpu::matrix::{Format, Matrix, packed_bytes};
-use super::backend::cpu::{Cpu, simd::Isa};
-use super::model::{HostWeights, Model};
+use super::backend::cpu::rows::Vector;
+use super::backend::cpu::simd::{Isa, Line};
+use super::footprint::weight_bytes;
+use super::model::{Block, HostWeights, Model};
 use super::shape::{DecoderShape, Features};
 use super::tests::{Random, bits, config, tokens};
 use super::{Decoder, Device};
@@ -184,4 +187,44 @@ fn bfloat16_on_the_cpu_is_near_a_card() {
         worst = worst.max(to_card);
     }
     assert!(worst < 5e-3, "{worst}");
+}
+
+/// Bytes that a model's weights hold.
+fn held(model: &Model<Cpu>) -> usize {
+    let line = size_of::<Line>();
+    let vector = |v: &Vector| v.data.len() * line;
+    let matrix = |m: &Matrix| (m.panels.len() + m.bias.as_ref().map_or(0, Vec::len)) * line;
+    let pair = |pair: &Option<(Vector, Vector)>| pair.as_ref().map_or(0, |(a, b)| vector(a) + vector(b));
+    let block = |b: &Block<Cpu>| {
+        let matrices = [&b.qkv, &b.attention_out, &b.gate_up, &b.down];
+        let norms = vector(&b.input_norm) + vector(&b.mlp_norm) + pair(&b.qk_norm) + pair(&b.post_norms);
+        matrices.into_iter().map(matrix).sum::<usize>() + norms
+    };
+    let ends = model.table.as_ref().map_or(0, |table| table.held() * line);
+    ends + vector(&model.norm) + matrix(&model.head) + model.blocks.iter().map(block).sum::<usize>()
+}
+
+#[test]
+fn the_footprint_is_what_is_held() {
+    let families = [
+        json!({"model_type": "qwen3", "attention_bias": false}),
+        json!({"model_type": "gemma2", "hidden_act": "gelu_pytorch_tanh", "attention_bias": false}),
+        json!({"model_type": "phi3", "attention_bias": false}),
+    ];
+    let mixed = |name: &str| if name.contains("q_proj") { Dtype::F32 } else { Dtype::BF16 };
+    let types: [&dyn Fn(&str) -> Dtype; 3] = [&|_| Dtype::BF16, &|_| Dtype::F32, &mixed];
+    for change in shapes().into_iter().chain(families) {
+        let config = config(&change);
+        for (i, dtype) in types.into_iter().enumerate() {
+            let stored = Stored::random(&config, 3, dtype);
+            for (device, cpu) in [(Device::Cpu, Cpu::new()), (Device::CpuBf16, Cpu::rounding())] {
+                let shape = DecoderShape::new(&config).unwrap();
+                let model = Model::load(cpu, shape, &mut HostWeights::all(&stored, "")).unwrap();
+                let of = |name: &str| stored.tensor(name).map(|view| view.dtype);
+                let found = weight_bytes(&config, &device, &of).unwrap();
+                assert_eq!(found.total(), held(&model) as u64, "{change}, types {i}, {device:?}");
+                assert_eq!(found.blocks.len(), config.num_hidden_layers);
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ mod options;
 mod prefix;
 mod sampler;
 mod sequence;
-mod split;
+pub(super) mod split;
 
 pub use generate::generate;
 pub use likelihood::{Likelihood, likelihoods};

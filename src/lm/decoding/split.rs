@@ -13,11 +13,16 @@ const ENOUGH: usize = 12;
 /// put into fewer batches if that pays: then the weights are read once for all of them.
 pub(super) fn batches<B: Backend>(model: &Model<B>, threads: usize, sequences: usize, batch: usize) -> usize {
     let threads = B::threads(threads);
-    let few = sequences < ENOUGH * threads && batch >= sequences;
-    let batches = if few && model.backend.team_pays(&model.shape) { sequences / ENOUGH } else { sequences };
-    let batches = batches.clamp(1, threads.max(1));
+    let batches = count(threads, sequences, batch, model.backend.team_pays(&model.shape));
     model.backend.team(threads / batches);
     batches
+}
+
+/// As [`batches`]; `pays` says whether threads may share the products of a batch.
+pub(in crate::lm) fn count(threads: usize, sequences: usize, batch: usize, pays: bool) -> usize {
+    let few = sequences < ENOUGH * threads && batch >= sequences;
+    let batches = if few && pays { sequences / ENOUGH } else { sequences };
+    batches.clamp(1, threads.max(1))
 }
 
 /// Lets all threads help with what runs alone.

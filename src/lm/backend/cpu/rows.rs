@@ -47,6 +47,12 @@ impl Table {
         Ok(())
     }
 
+    /// Lines that it holds.
+    #[cfg(test)]
+    pub const fn held(&self) -> usize {
+        self.data.len()
+    }
+
     /// Row `i` as f32.
     pub fn read(&self, i: usize, to: &mut [f32]) {
         let row_lines = Self::row_lines(self.width, self.format);
