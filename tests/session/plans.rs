@@ -44,5 +44,9 @@ fn a_start_does_not_wait_for_a_plan() {
         }
     };
     assert!(matches!(reply, Reply::Superseded), "{reply:?}");
+    match client.call(Command::Plan { config: CONFIG.into(), measure: false }).unwrap() {
+        Reply::Error(why) => assert!(why.contains("session `toy` is running"), "{why}"),
+        other => panic!("{other:?}"),
+    }
     follow(&mut client, &session, 1, ends);
 }

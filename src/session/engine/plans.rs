@@ -15,7 +15,8 @@ impl Dispatcher {
     /// Queues the plan of a config. A newer request of a client replaces an older one.
     pub(super) fn plan(&mut self, connection: u64, request: u64, text: &str, measure: bool) {
         self.supersede_plans(connection);
-        match Config::parse(text, "the config") {
+        // A plan opens models, which would push those of a running session out of memory.
+        match self.must_be_free().and_then(|()| Config::parse(text, "the config")) {
             Ok(config) => {
                 let job = Job::Plan { id: 0, setup: config.setup(), merge: Box::new(config.typical_merge()) };
                 let asked = PlanRequest { connection, request, config, measure, plan: None };

@@ -186,7 +186,7 @@ impl Dispatcher {
     }
 
     /// An error while a session is running or being opened.
-    fn must_be_free(&self) -> anyhow::Result<()> {
+    pub(super) fn must_be_free(&self) -> anyhow::Result<()> {
         let opening = !self.to_open.is_empty()
             || matches!(&self.running_job, Some(PendingJob { purpose: Purpose::Open(_), .. }));
         if let Some(active) = &self.active {
