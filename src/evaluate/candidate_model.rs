@@ -8,9 +8,10 @@ use super::pictures::VisionPart;
 use super::task_runner::TaskRunner;
 use super::types::Listener;
 use crate::checkpoint::Checkpoint;
-use crate::error::BadInput;
+use crate::error::{BadInput, Interrupted};
 use crate::lm::{Decoder, Device};
 use crate::merge::{MergeError, Merged, Pool, Remerge};
+use crate::progress::{Observer, What};
 use crate::recipe::Recipe;
 
 /// Values that are not finite keep their own error type: a session blames the candidate for them, not the input.
@@ -27,10 +28,23 @@ pub fn is_settled(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(MergeError::MadeNotFinite { .. })))
 }
 
-/// Merges window by window into the decoder's weights, each window's tensors as they are made.
-fn write_merge(mut remerge: Remerge<'_>, merged: &mut Merged, decoder: &mut Decoder) -> anyhow::Result<()> {
+/// Merges window by window into the decoder's weights, each window's tensors as they are made. The observer may end that
+/// between two windows.
+fn write_merge(
+    mut remerge: Remerge<'_>,
+    merged: &mut Merged,
+    decoder: &mut Decoder,
+    observer: &Observer<'_>,
+) -> anyhow::Result<()> {
+    let mut left = remerge.bytes_left();
+    let meter = observer.meter(What::Merging, left);
     while let Some(groups) = remerge.next(merged).map_err(merge_failure)? {
         decoder.rewrite(merged, &groups, &|name| merged.is_fresh(name))?;
+        let before = std::mem::replace(&mut left, remerge.bytes_left());
+        meter.add(before - left);
+        if left > 0 && meter.stopped() {
+            return Err(Interrupted("interrupted while a candidate was merged".to_owned()).into());
+        }
     }
     remerge.finish(merged);
     Ok(())
@@ -39,12 +53,18 @@ fn write_merge(mut remerge: Remerge<'_>, merged: &mut Merged, decoder: &mut Deco
 /// A decoder with the weights of a recipe's merge.
 ///
 /// # Errors
-/// A recipe that cannot be merged from the pool, values that are not finite, or a device without enough memory.
-pub fn merged_decoder(pool: &Pool, recipe: &Recipe, device: &Device) -> anyhow::Result<Decoder> {
+/// A recipe that cannot be merged from the pool, values that are not finite, a device without enough memory, or an
+/// observer that ends the merge.
+pub fn merged_decoder(
+    pool: &Pool,
+    recipe: &Recipe,
+    device: &Device,
+    observer: &Observer<'_>,
+) -> anyhow::Result<Decoder> {
     let mut merged = Merged::in_windows(pool);
     let remerge = pool.remerge(recipe, &mut merged).map_err(merge_failure)?;
     let mut decoder = Decoder::unwritten(remerge.config(), device)?;
-    write_merge(remerge, &mut merged, &mut decoder)?;
+    write_merge(remerge, &mut merged, &mut decoder, observer)?;
     Ok(decoder)
 }
 
@@ -120,7 +140,6 @@ impl CandidateModel {
                 return Ok((self.runner.insert(runner), vision_of(&self.pool, None)));
             }
         }
-        let _ = listener;
         let mut remerge = self.pool.remerge(recipe, &mut self.merged).map_err(merge_failure)?;
         // The runner is put back only after its decoder is rewritten: one that was rewritten in part must not be used
         // again.
@@ -130,12 +149,12 @@ impl CandidateModel {
         }
         let runner = match kept {
             Some(mut runner) => {
-                write_merge(remerge, &mut self.merged, &mut runner.decoder)?;
+                listener.observe(|seen| write_merge(remerge, &mut self.merged, &mut runner.decoder, seen))?;
                 runner
             }
             None => {
                 let mut decoder = Decoder::unwritten(remerge.config(), device)?;
-                write_merge(remerge, &mut self.merged, &mut decoder)?;
+                listener.observe(|seen| write_merge(remerge, &mut self.merged, &mut decoder, seen))?;
                 TaskRunner::with_decoder(self.pool.file_giver(), self.merged.config(), decoder)?
             }
         };

@@ -92,6 +92,20 @@ impl<'p> Remerge<'p> {
         self.old = None;
     }
 
+    /// Bytes of the tensors that are still to be made. From now on [`Self::all`] is too late.
+    pub fn bytes_left(&mut self) -> u64 {
+        self.begin();
+        let left = self.queue.as_ref().map_or(&[][..], |queue| queue.as_slice());
+        left.iter().map(|place| self.planned(*place).bytes() as u64).sum()
+    }
+
+    /// Decides which tensors are to be merged, if that is not done yet.
+    fn begin(&mut self) {
+        if self.queue.is_none() {
+            self.queue = Some(self.stale_tensors().into_iter());
+        }
+    }
+
     /// Merges the next window into `out`. Returns the layer groups of its tensors, in [`LayerGroup`] order; `None` if
     /// there is none left. [`Merged::is_fresh`] says which tensors it has.
     ///
@@ -99,9 +113,7 @@ impl<'p> Remerge<'p> {
     /// A method that fails on a tensor, values that are not finite, or a file that has changed meanwhile.
     pub fn next(&mut self, out: &mut Merged) -> Result<Option<Vec<bool>>, MergeError> {
         self.close_window(out);
-        if self.queue.is_none() {
-            self.queue = Some(self.stale_tensors().into_iter());
-        }
+        self.begin();
         let text = self.plan.tensors.len();
         let (mut window, mut bytes) = (Vec::new(), 0_usize);
         while let Some(&next) = self.queue.as_ref().and_then(|queue| queue.as_slice().first()) {
@@ -226,4 +238,33 @@ fn stale_of(new: &Plan, old: Option<&Plan>, of: impl Fn(&Plan) -> &Vec<PlannedTe
         return all(changed);
     }
     of(new).iter().zip(of(old)).map(|(a, b)| a != b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Method;
+
+    #[test]
+    fn what_is_left_goes_down_window_by_window() {
+        let names = ["zoo:ja".to_owned()];
+        let pool = Pool::open("zoo:base", &names).unwrap();
+        let mut merged = Merged::with_window(&pool, 100_000);
+        let mut recipe = Recipe::uniform("zoo:base", &names, Method::TaskArithmetic, 0.5);
+        let all: u64 = pool.plan(&recipe).unwrap().tensors.iter().map(|t| t.bytes() as u64).sum();
+        let mut remerge = pool.remerge(&recipe, &mut merged).unwrap();
+        let mut left = vec![remerge.bytes_left()];
+        while remerge.next(&mut merged).unwrap().is_some() {
+            left.push(remerge.bytes_left());
+        }
+        remerge.finish(&mut merged);
+        assert_eq!((left[0], left.last()), (all, Some(&0)));
+        assert!(left.len() > 3 && left.is_sorted_by(|a, b| a > b), "{left:?}");
+        // Of the next recipe, what it changes.
+        recipe.sources[0].weight_mut().set(LayerGroup::Block(1), pool.layers(), 0.7);
+        let own = pool.plan(&recipe).unwrap().tensors;
+        let own =
+            own.iter().filter(|t| t.group == LayerGroup::Block(1)).map(|t| t.bytes() as u64).sum::<u64>();
+        assert_eq!(pool.remerge(&recipe, &mut merged).unwrap().bytes_left(), own);
+    }
 }

@@ -85,7 +85,7 @@ impl Opened {
                 Decoder::load(model.config(), &weights, device).with_context(name)?
             }
             Self::Path(path, steps) => path.decoder(steps, device, &observer)?,
-            Self::Merge(pool, recipe) => merged_decoder(pool, recipe, device)?,
+            Self::Merge(pool, recipe) => merged_decoder(pool, recipe, device, &observer)?,
         };
         let files = match self {
             Self::Model(model) => *model,
