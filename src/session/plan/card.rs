@@ -21,7 +21,7 @@ pub struct Card {
     pub memory_gb: f64,
     /// GB a second between memory and processor.
     pub bandwidth_gbs: f64,
-    /// Thousand milliard multiplications and additions a second.
+    /// 10^12 multiplications and additions a second.
     pub tflops: f64,
 }
 
@@ -87,7 +87,7 @@ impl CardEstimate {
         let memory = card.memory_gb * giga * OF_MEMORY;
         let a_sequence = cache * (prompt + most);
         let fits =
-            |held: f64| ((memory - held) / a_sequence.max(1.0)).max(0.0).min(BATCH).min(questions).floor();
+            |held: f64| ((memory - held) / a_sequence.max(1.0)).clamp(0.0, BATCH).min(questions).floor();
         let models = plan.setup.models.len() as f64;
         // The models stay there if a batch of fair size fits beside them.
         let resident = fits(weights * (models + 1.0)) >= questions.min(64.0);
