@@ -171,6 +171,23 @@ impl App {
         self.asked.insert(id, ask);
     }
 
+    /// Whether the engine does something for this workbench that it can give up.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let long = |ask: &Ask| {
+            matches!(
+                ask,
+                Ask::Start
+                    | Ask::Plan
+                    | Ask::Model(_)
+                    | Ask::Distances { .. }
+                    | Ask::Try { .. }
+                    | Ask::Order(_)
+            )
+        };
+        self.asked.values().any(long)
+    }
+
     /// Name of the session that is shown.
     #[must_use]
     pub fn session(&self) -> Option<&str> {

@@ -88,7 +88,7 @@ pub fn footer(app: &App, canvas: &mut Canvas<'_>, area: Rect) {
         let (start, _) = hint(app, Action::Evolve(EvolveAction::StartEvolution));
         hints.insert(0, (start, messages::hint_evolve()));
     }
-    if !app.headway.is_empty() {
+    if !app.headway.is_empty() && app.waits() {
         hints.insert(0, (hint(app, Action::App(AppAction::GiveUp)).0, messages::hint_give_up()));
     }
     if app.pane == Pane::Recipe && app.editor.typing.is_some() {

@@ -29,6 +29,9 @@ fn loading_shows_bytes_and_the_time_left_until_it_ends() {
     app.notice = None;
     let before = last_line(&app, 80, 24);
     loading(&mut app, 3_249_000_000);
+    // The session's own work ends with the session.
+    assert!(!last_line(&app, 120, 40).contains("give up"));
+    app.sent(9, Ask::Start);
     for (cells, rows) in [(80, 24), (120, 40)] {
         let line = last_line(&app, cells, rows);
         assert!(line.ends_with("loading mistral 3.2/14.5 GB, 1:58 left"), "{line}");
@@ -49,6 +52,7 @@ fn loading_shows_bytes_and_the_time_left_until_it_ends() {
     loading(&mut app, 14_480_000_000);
     assert!(last_line(&app, 80, 24).ends_with("measuring distances 0.1/14.5 GB"));
     told(&mut app, What::Distances, 14_480_000_000, None);
+    app.asked.clear();
     assert_eq!(last_line(&app, 80, 24), before);
 }
 
@@ -57,6 +61,7 @@ fn long_work_is_told_of_in_japanese() {
     let _japanese = Speaking::japanese();
     let mut app = fixture::evolving();
     app.notice = None;
+    app.sent(9, Ask::Start);
     loading(&mut app, 3_249_000_000);
     for (cells, rows) in [(80, 24), (120, 40)] {
         let line = last_line(&app, cells, rows);

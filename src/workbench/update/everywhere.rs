@@ -72,18 +72,7 @@ impl App {
 
     /// Gives up what the engine does for this workbench; a session's own work ends with the session.
     fn give_up(&mut self) {
-        let long = |ask: &Ask| {
-            matches!(
-                ask,
-                Ask::Start
-                    | Ask::Plan
-                    | Ask::Model(_)
-                    | Ask::Distances { .. }
-                    | Ask::Try { .. }
-                    | Ask::Order(_)
-            )
-        };
-        if self.asked.values().any(long) {
+        if self.waits() {
             self.ask(Ask::Order(messages::given_up().to_owned()), Command::GiveUp);
         } else {
             self.say(messages::nothing_to_give_up());
