@@ -38,12 +38,11 @@ fn model(folder: &Path) {
 /// A folder with two models and the recipe of their merge.
 fn place() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    let mut recipe = "method = \"linear\"\n".to_owned();
-    for name in ["a", "b"] {
+    let sources = ["a", "b"].map(|name| {
         model(&place.path().join(name));
-        recipe.push_str(&format!("[[source]]\nmodel = \"./{name}\"\nweight = 0.5\n"));
-    }
-    fs::write(place.path().join("r.toml"), recipe).unwrap();
+        format!("[[source]]\nmodel = \"./{name}\"\nweight = 0.5\n")
+    });
+    fs::write(place.path().join("r.toml"), format!("method = \"linear\"\n{}", sources.concat())).unwrap();
     place
 }
 

@@ -75,21 +75,22 @@ pub fn beside_bar(print: impl FnOnce()) {
 
 impl Shown {
     fn draw(&mut self, headway: Headway) {
-        if self.bar.as_ref().is_none_or(|(what, _)| *what != headway.what) {
+        if headway.ended() || self.bar.as_ref().is_some_and(|(what, _)| *what != headway.what) {
             self.clear();
+        }
+        if headway.ended() {
+            return;
+        }
+        let (done, amount) = (headway.done, amount(&headway));
+        let (_, bar) = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::new(headway.of).with_prefix(visible_line(&words(&headway.what)));
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(if speaks_unicode() { style } else { style.progress_chars("=> ") });
-            self.bar = Some((headway.what.clone(), bar));
-        }
-        if headway.ended() {
-            return self.clear();
-        }
-        if let Some((_, bar)) = &self.bar {
-            bar.set_message(amount(&headway));
-            bar.set_position(headway.done);
-        }
+            (headway.what, bar)
+        });
+        bar.set_message(amount);
+        bar.set_position(done);
     }
 
     fn clear(&mut self) {
