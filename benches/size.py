@@ -231,8 +231,8 @@ def estimate(command, environment):
     ran = subprocess.run([*command, "--dry-run", "--json"], env=environment, capture_output=True, text=True)
     try:
         plan = json.loads(ran.stdout)
-        plan = plan.get("setup", plan)  # of a session, or of a model
-        return int(plan.get("memory", plan)["total"])
+        plans = plan.get("setup", plan)["memory"]  # a session's, or one for each model
+        return max(one["total"] for one in (plans if isinstance(plans, list) else [plans]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
