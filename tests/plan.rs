@@ -44,7 +44,7 @@ fn a_session_keeps_its_precision() {
     let config = SMALL.replace("device =", "precision = \"half\"\ndevice =");
     std::fs::write(home.join("small.toml"), config).unwrap();
     let said = refused(&run(&["--name", "other"]));
-    assert!(said.contains("small.toml, line 2: `precision`") && said.contains("bf16"), "{said}");
+    assert!(said.contains("small.toml, line 2: there is no `half`") && said.contains("bf16"), "{said}");
 }
 
 /// The plan of a config in the folder, as `--json` gives it.

@@ -299,7 +299,7 @@ pub struct Evolve {
     /// Say what the session would read, ask and store, and start nothing
     #[arg(long, conflicts_with_all = ["extend", "resume"])]
     pub dry_run: bool,
-    /// With --dry-run: time two candidates, on N questions, or on as many as take a moment
+    /// With --dry-run: time a few candidates, on N questions, or on as many as take a moment
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, requires = "dry_run")]
     pub measure: Option<Option<usize>>,
     /// With --dry-run: an estimate for a card that is not here, by its data sheet (h100, a100, rtx4090, ...)

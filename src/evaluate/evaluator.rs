@@ -69,11 +69,23 @@ impl Evaluator {
         listener: &Listener<'_>,
     ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
         let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
-        let lm::Picked { device, note } = self.models.device(setup)?.0;
+        let device = self.models.device(setup)?.0.device;
         let ask = whole_split(&tasks);
         let asking = |files: &Checkpoint| asked(files, &tasks, &ask, (None, setup.threads));
+        let layers = self.models.open(&WantedModels { setup, device: &device, asking: &asking, listener })?;
+        self.facts(setup, layers)
+    }
+
+    /// Facts about a setup's tasks and about its models of `layers` blocks, which are not opened, with all questions.
+    pub(super) fn facts(
+        &mut self,
+        setup: &EvalSetup,
+        layers: usize,
+    ) -> anyhow::Result<(SetupFacts, Vec<StoredQuestion>)> {
+        let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
+        let lm::Picked { device, note } = self.models.device(setup)?.0;
         let mut facts = SetupFacts {
-            layers: self.models.open(&WantedModels { setup, device: &device, asking: &asking, listener })?,
+            layers,
             device: device.name(),
             device_note: note.unwrap_or_default(),
             dtype: device.dtype().to_owned(),
@@ -140,15 +152,6 @@ impl Evaluator {
     /// The machine has no such device.
     pub fn device_name(&mut self, setup: &EvalSetup) -> anyhow::Result<String> {
         Ok(self.models.device(setup)?.0.device.name())
-    }
-
-    /// Name of a setup's device, and the type in which a decoder computes there.
-    ///
-    /// # Errors
-    /// The machine has no such device.
-    pub(super) fn device_of(&mut self, setup: &EvalSetup) -> anyhow::Result<(String, String)> {
-        let device = self.models.device(setup)?.0.device;
-        Ok((device.name(), device.dtype().to_owned()))
     }
 
     /// Runs a target on questions and judges the answers, one split after another.

@@ -1,5 +1,5 @@
 //! `yosegi evolve --dry-run`: a config comes in; what the session would read, ask and store is printed, and how long it
-//! takes if two candidates are timed. Nothing is written and no session begins. `evolve::run` calls it.
+//! takes if candidates are timed. Nothing is written and no session begins. `evolve::run` calls it.
 
 use std::sync::atomic::AtomicBool;
 
@@ -196,12 +196,13 @@ fn of_journal(plan: &RunPlan) -> String {
 }
 
 fn of_time(plan: &RunPlan, time: &PlannedTime) -> Vec<(&'static str, String)> {
-    let (first, then) = time.questions;
     let candidate = format!(
-        "{} (merge {}), {:.0} tokens a second; timed on {first} and {then} of {} questions",
+        "{} (merge {}), {:.0} tokens a second; {} timed, on {} of {} questions",
         spell(time.candidate_s),
         spell(time.merge_s),
         time.tokens_per_second,
+        time.candidates,
+        time.questions.1,
         plan.work.train_questions
     );
     let whole = if time.least_s < time.whole_s {
@@ -290,7 +291,9 @@ fn grouped(n: u64) -> String {
 /// A length of time in two figures' worth of words.
 fn spell(seconds: f64) -> String {
     match seconds {
+        s if s < 0.0005 => "under 1 ms".to_owned(),
         s if s < 0.095 => format!("{:.0} ms", s * 1000.0),
+        s if s < 0.995 => format!("{s:.2} s"),
         s if s < 9.95 => format!("{s:.1} s"),
         s if s < 119.5 => format!("{s:.0} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),
@@ -309,7 +312,7 @@ mod tests {
         assert_eq!([0.0, 7.4, 123.4, 12_345.0].map(rounded), [0, 7, 123, 12_300]);
         assert_eq!(
             [0.002, 0.54, 12.0, 600.0, 30_000.0, 200_000.0].map(spell),
-            ["2 ms", "0.5 s", "12 s", "10 min", "8.3 h", "2.3 days"]
+            ["2 ms", "0.54 s", "12 s", "10 min", "8.3 h", "2.3 days"]
         );
     }
 }

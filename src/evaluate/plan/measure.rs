@@ -1,8 +1,9 @@
-//! Times candidates on a few questions. A setup and two candidates come in; what each cost goes out. A session's plan
+//! Times candidates on a few questions. A setup and candidates come in; what each cost goes out. A session's plan
 //! reckons from it how long the whole search takes.
 //!
-//! The first candidate also pays for what is read once: models, and the histograms of a first trim. The second is like
-//! all that follow, so it answers as many questions as a bound on the time allows.
+//! The first candidate also pays for what is read once: models, and the histograms of a first trim. The second answers as
+//! many questions as a bound on the time allows. Where that is a matter of a moment, further ones follow, whose prompts
+//! are known and whose mean tells more.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -16,8 +17,10 @@ use crate::task::Split;
 
 /// Questions that a candidate answers at least. The first one answers half of them.
 const MEASURED_QUESTIONS: usize = 8;
-/// Seconds that a further candidate may take to answer more than those.
+/// Seconds that the second candidate may take to answer more than those.
 const MEASURE_SECONDS: f64 = 20.0;
+/// Seconds that all candidates may take for further ones to be timed.
+const FURTHER_SECONDS: f64 = 6.0;
 
 /// What to time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +55,7 @@ impl Timed {
     }
 }
 
-/// Times the candidates, one after another.
+/// Times the candidates, one after another: two of them, and the others as far as they take a moment.
 ///
 /// # Errors
 /// As of [`Evaluator::evaluate`].
@@ -66,12 +69,17 @@ pub fn measure(
     let few = request.questions.unwrap_or(MEASURED_QUESTIONS).clamp(1, request.of.max(1));
     let mut out: Vec<Timed> = Vec::with_capacity(request.targets.len());
     for target in &request.targets {
-        let count = match out.last() {
-            // Another number than the last one's: what grows with the questions is told from what does not.
-            None => few.div_ceil(2),
-            Some(before) if request.questions.is_none() => within(before, few, request.of),
-            Some(_) => few,
+        let count = match out.as_slice() {
+            // Another number than the second's: what grows with the questions is told from what does not.
+            [] => few.div_ceil(2),
+            [first] if request.questions.is_none() => within(first, few, request.of),
+            [_] => few,
+            [_, second, ..] => second.answers,
         };
+        let spent: f64 = out.iter().map(|timed| timed.seconds).sum();
+        if out.len() > 1 && spent + out[1].seconds > FURTHER_SECONDS {
+            break;
+        }
         // Evenly over all questions, so that every task is asked.
         let questions = (0..count).map(|i| i * request.of / count).collect();
         let ask = [SplitQuestions { split: Split::Train, questions }];

@@ -13,7 +13,7 @@ pub use tokens::{AskedSplit, PlannedTask};
 use super::evaluator::Evaluator;
 use super::memory_plan::MemoryPlan;
 use super::types::{EvalSetup, Listener, StoredQuestion};
-use crate::checkpoint::{ModelSummary, Place, look_up, place_of};
+use crate::checkpoint::{Fit, ModelSummary, Place, look_up, place_of};
 use crate::error::BadInput;
 use crate::recipe::Recipe;
 
@@ -49,10 +49,19 @@ pub struct PlannedModel {
 }
 
 impl PlannedModel {
-    fn of(reference: &str) -> anyhow::Result<(Self, Option<ModelSummary>)> {
+    /// A model, with its summary if it is on this machine. If `base` is too, the model must fit it.
+    fn of(reference: &str, base: Option<&str>) -> anyhow::Result<(Self, Option<ModelSummary>)> {
         let place = place_of(reference).map_err(BadInput::error)?;
         let here = !matches!(place, Place::Hub { .. });
-        let found = here.then(|| look_up(reference, None)).filter(|found| found.layers > 0);
+        let found = here.then(|| look_up(reference, base));
+        match found.as_ref().map(|found| (&found.fit, found.layers)) {
+            Some((Fit::No(why), 0)) => return Err(BadInput::error(why)),
+            Some((Fit::No(why), _)) => {
+                let base = base.unwrap_or_default();
+                return Err(BadInput::error(format!("{reference} cannot be merged with {base}: {why}")));
+            }
+            _ => {}
+        }
         let model = Self {
             reference: reference.to_owned(),
             place,
@@ -102,8 +111,8 @@ fn cache_bytes(model: &ModelSummary) -> u64 {
     (2 * size_of::<f32>() * model.layers * model.kv_heads * head) as u64
 }
 
-/// Plans a setup whose merges are like `merge`, and gives the questions of its tasks. If all models are on this machine,
-/// they are opened and checked as for a run, unless they do not fit into memory; nothing is fetched.
+/// Plans a setup whose merges are like `merge`, and gives the questions of its tasks. Where models are on this machine,
+/// their headers are read and must fit together; nothing is fetched.
 ///
 /// # Errors
 /// A model or a task that cannot be read or does not exist, models that do not fit together, or a task without
@@ -114,26 +123,23 @@ pub fn plan(
     merge: &Recipe,
     listener: &Listener<'_>,
 ) -> anyhow::Result<(SetupPlan, Vec<StoredQuestion>)> {
-    let names = std::iter::once(&setup.base).chain(&setup.sources);
-    let models = names.map(|name| PlannedModel::of(name)).collect::<anyhow::Result<Vec<_>>>()?;
-    let absent = models.iter().any(|(model, _)| matches!(model.place, Place::Hub { .. }));
-    let mut out = SetupPlan::default();
-    out.cache_bytes = models.iter().find_map(|(_, found)| found.as_ref()).map(cache_bytes);
-    let mut questions = Vec::new();
-    if absent {
-        out.layers = models.iter().find_map(|(_, found)| found.as_ref()).map(|found| found.layers);
-        (out.device, out.dtype) = evaluator.device_of(setup)?;
-    } else {
-        let memory = evaluator.memory_of_merge(setup, merge, listener)?;
-        if memory.fits() {
-            let (facts, stored) = evaluator.open(setup, listener)?;
-            (out.layers, out.device, out.dtype) = (Some(facts.layers), facts.device, facts.dtype);
-            questions = stored;
-        } else {
-            out.layers = models.first().and_then(|(_, found)| found.as_ref()).map(|found| found.layers);
-            (out.device, out.dtype) = (memory.device.clone(), memory.dtype.clone());
-        }
-        out.memory = Some(memory);
+    let base = PlannedModel::of(&setup.base, None)?;
+    let on = base.1.is_some().then_some(setup.base.as_str());
+    let mut models = vec![base];
+    for source in &setup.sources {
+        models.push(PlannedModel::of(source, on)?);
+    }
+    let known = models.iter().find_map(|(_, found)| found.as_ref());
+    let (facts, questions) = evaluator.facts(setup, known.map_or(0, |model| model.layers))?;
+    let mut out = SetupPlan {
+        layers: known.map(|model| model.layers),
+        cache_bytes: known.map(cache_bytes),
+        device: facts.device,
+        dtype: facts.dtype,
+        ..SetupPlan::default()
+    };
+    if models.iter().all(|(_, found)| found.is_some()) {
+        out.memory = Some(evaluator.memory_of_merge(setup, merge, listener)?);
     }
     let speaks = models.iter().find(|(_, found)| found.is_some()).map(|(model, _)| model.reference.clone());
     out.tasks = evaluator.planned_tasks(setup, speaks.as_deref())?;

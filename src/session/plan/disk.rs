@@ -8,7 +8,7 @@ use super::types::{PlannedDisk, PlannedStage, PlannedTime, PlannedWork};
 use crate::session::home::Home;
 
 /// Bytes of an answer's row besides its text: verdict, language, likelihoods, and the table's own.
-const ROW: f64 = 210.0;
+const ROW: f64 = 170.0;
 /// Bytes of the text of a token, at most on the average: a kanji has three, a common English word four and a space.
 const TOKEN: f64 = 4.0;
 /// What a table takes over its rows: half-filled pages.

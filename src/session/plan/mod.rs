@@ -18,6 +18,9 @@ use super::protocol::Target;
 use crate::evaluate::StoredQuestion;
 use crate::evaluate::plan::{MeasureRequest, SetupPlan, Timed};
 
+/// Candidates that are timed at most.
+const MOST_TIMED: usize = 10;
+
 impl RunPlan {
     /// Plans a session. Everything that a start would refuse is refused here.
     ///
@@ -40,7 +43,7 @@ impl RunPlan {
         Ok(Self { name: config.name.clone(), setup, stages, work, disk, time: None, card: None })
     }
 
-    /// The candidates to time: two of those that the first generation would propose.
+    /// The candidates to time, of those that the first generation would propose.
     ///
     /// # Errors
     /// A model is not on this machine, or the space does not fit the models.
@@ -54,12 +57,12 @@ impl RunPlan {
                 "nothing can be timed before all models are on this machine: fetch them first (`yosegi inspect MODEL`)",
             ));
         };
-        let recipes = evolve::first_proposals(&config.at_stage(0), layers, 2)?;
+        let recipes = evolve::first_proposals(&config.at_stage(0), layers, MOST_TIMED)?;
         let targets = recipes.into_iter().map(|recipe| Target::Recipe(Box::new(recipe))).collect();
         Ok(MeasureRequest { targets, of: self.setup.train_questions(), questions })
     }
 
-    /// The plan with what two candidates took.
+    /// The plan with what candidates took.
     #[must_use]
     pub fn with_times(mut self, home: &Home, timed: &[Timed]) -> Self {
         self.time = PlannedTime::new(&self, timed);

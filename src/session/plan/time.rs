@@ -1,10 +1,12 @@
-//! How long a session takes, reckoned from two candidates that were timed. The plan calls it.
+//! How long a session takes, reckoned from candidates that were timed. The plan calls it.
 //!
-//! The second candidate is like all that follow it. Its time grows with the questions in three parts: tokens of prompts,
+//! All candidates after the first are alike. Its time grows with the questions in three parts: tokens of prompts,
 //! of which a shared beginning counts once; steps of the decoder, which answers in one batch share; and tokens of each
-//! answer in a step. The two candidates answer different numbers of questions, which tells the last two apart.
+//! answer in a step. The first candidate answers fewer questions, which tells the last two
+//! apart.
 
 use super::types::{PlannedTime, RunPlan};
+use crate::evaluate::Cost;
 use crate::evaluate::plan::{AskedSplit, PlannedTask, Timed};
 
 /// What answering takes.
@@ -96,9 +98,37 @@ impl Pace {
     }
 }
 
+/// The mean of the candidates after the first; of several, the first of these still had to read its prompts.
+fn settled(timed: &[Timed]) -> Option<Timed> {
+    let alike = if timed.len() > 1 { &timed[1..] } else { timed };
+    let sum = alike.iter().fold(Timed::default(), |sum, one| Timed {
+        answers: one.answers,
+        cost: sum.cost.and(one.cost),
+        seconds: sum.seconds + one.seconds,
+        longest: sum.longest.max(one.longest),
+        text_bytes: sum.text_bytes + one.text_bytes,
+    });
+    let n = alike.len() as u64;
+    let mean = |x: f64| x / n as f64;
+    (n > 0).then(|| Timed {
+        cost: Cost {
+            merge_s: mean(sum.cost.merge_s),
+            prefill_s: mean(sum.cost.prefill_s),
+            decode_s: mean(sum.cost.decode_s),
+            score_s: mean(sum.cost.score_s),
+            tokens: sum.cost.tokens / n,
+            pictures: sum.cost.pictures / n,
+        },
+        seconds: mean(sum.seconds),
+        text_bytes: sum.text_bytes / n,
+        ..sum
+    })
+}
+
 impl PlannedTime {
     pub(super) fn new(plan: &RunPlan, timed: &[Timed]) -> Option<Self> {
-        let [first, .., then] = timed else { return None };
+        let [first, rest @ ..] = timed else { return None };
+        let then = &settled(rest)?;
         let work = &plan.work;
         let batch = plan.setup.memory.as_ref().map_or(BATCH, |memory| memory.sequences.max(1) as f64);
         let pace = Pace::of(first, then, Prompts::of(&plan.setup.tasks), batch);
@@ -135,6 +165,7 @@ impl PlannedTime {
         let answering = then.answering().max(1e-9);
         let answers = work.train_runs as f64 * train + held_out * test;
         Some(Self {
+            candidates: timed.len() as u64,
             questions: (first.answers as u64, then.answers as u64),
             first_s: first.seconds,
             first_merge_s: first.cost.merge_s,
@@ -154,7 +185,6 @@ impl PlannedTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::Cost;
 
     fn timed(answers: usize, tokens: u64, longest: u64, prefill_s: f64, decode_s: f64) -> Timed {
         let cost = Cost { prefill_s, decode_s, tokens, ..Cost::default() };

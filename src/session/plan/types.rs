@@ -85,7 +85,9 @@ pub struct PlannedDisk {
 /// How long a session takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTime {
-    /// Questions that the two candidates answered.
+    /// Number of candidates that were timed.
+    pub candidates: u64,
+    /// Questions that the first of them answered, and each of the others.
     pub questions: (u64, u64),
     /// Seconds of the first candidate on its questions, reading of the models included.
     pub first_s: f64,

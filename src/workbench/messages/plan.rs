@@ -5,8 +5,8 @@ use super::words;
 words! {
     plan_title(title: &str) = "What a session like {title} takes" | "{title}と同じセッションに要るもの";
     plan_waits = "Looking at the models and the task ..." | "モデルとタスクを調べています...";
-    plan_times = "Timing two candidates ..." | "候補を2つ計っています...";
-    plan_keys = "Enter starts it   m times two candidates   Esc closes" | "Enter 開始   m 候補を2つ計る   Esc 閉じる";
+    plan_times = "Timing a few candidates ..." | "候補をいくつか計っています...";
+    plan_keys = "Enter starts it   m times a few candidates   Esc closes" | "Enter 開始   m 候補を計る   Esc 閉じる";
     plan_keys_timed = "Enter starts it   up and down scroll   Esc closes" | "Enter 開始   上下 スクロール   Esc 閉じる";
     plan_base = "base" | "ベース";
     plan_sources = "sources" | "ソース";
@@ -24,7 +24,7 @@ words! {
     plan_folder(name: &str, bytes: &str) = "{name}, {bytes}, a folder" | "{name}、{bytes}、フォルダ";
     plan_cache(name: &str, bytes: &str) = "{name}, {bytes}, in the hub cache" | "{name}、{bytes}、ハブのキャッシュ";
     plan_hub(name: &str, bytes: &str) = "{name}, {bytes} to download" | "{name}、{bytes}をダウンロード";
-    plan_hub_unknown(name: &str) = "{name}, to download; its size is unknown" | "{name}、ダウンロード（サイズ不明）";
+    plan_hub_unknown(name: &str) = "{name}, to download (size unknown)" | "{name}、ダウンロード（サイズ不明）";
     plan_unknown = "unknown before a model is here" | "モデルが手元にないため不明";
     plan_of_memory(total: &str, available: &str) = "{total} of {available} that are available" | "{available}のうち{total}";
     plan_genes(method: &str, genes: usize, algorithm: &str) = "{method}, {genes} genes by {algorithm}"

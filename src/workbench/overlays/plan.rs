@@ -1,5 +1,5 @@
 //! What the next session would read, ask and store, before it starts. `overlays/mod.rs` draws it; `update/overlay.rs`
-//! starts the session from it, or asks for two candidates to be timed.
+//! starts the session from it, or asks for candidates to be timed.
 
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};

@@ -98,7 +98,7 @@ impl App {
         self.overlay = Some(Overlay::Plan(Box::new(view)));
     }
 
-    /// Asks for two candidates to be timed, once the plan is there.
+    /// Asks for candidates to be timed, once the plan is there.
     pub(in crate::workbench) fn measure_plan(&mut self) {
         let Some(Overlay::Plan(view)) = &mut self.overlay else { return };
         if view.plan.is_none() || view.waits() {
