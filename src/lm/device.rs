@@ -98,6 +98,12 @@ impl Device {
     }
 }
 
+/// The instructions by which this CPU multiplies in bfloat16.
+#[must_use]
+pub fn bf16_instructions() -> &'static str {
+    super::backend::cpu::bf16_instructions()
+}
+
 /// A device, and a note for the user on how it was chosen.
 #[derive(Clone, Debug)]
 pub struct Picked {

@@ -46,7 +46,7 @@ pub use decoder::Decoder;
 pub use decoding::{
     Finish, Generated, GenerationEvent, Likelihood, Options, Sampling, Timing, generate, likelihoods,
 };
-pub use device::{Device, Picked, Precision, pick};
+pub use device::{Device, Picked, Precision, bf16_instructions, pick};
 pub use error::LmError;
 pub use footprint::{SequenceBytes, Sequences, WeightBytes, sequence_bytes, weight_bytes};
 pub use image_rows::{ImageFeatures, ImageRows};

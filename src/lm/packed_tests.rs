@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::backend::Backend;
 use super::backend::cpu::Cpu;
-use super::backend::cpu::matrix::{Format, Matrix, packed_bytes};
 use super::backend::cpu::rows::Vector;
 use super::backend::cpu::simd::{Isa, Line};
+use super::backend::cpu::{
+    format::Format,
+    matrix::{Matrix, packed_bytes},
+};
 use super::footprint::weight_bytes;
 use super::model::{Block, HostWeights, Model};
 use super::shape::{DecoderShape, Features};
@@ -157,6 +161,20 @@ fn bfloat16_gives_one_result_on_every_instruction_set() {
                 assert!(first.get_or_insert_with(|| found.clone()) == &found, "{change}, {isa:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_product_by_several_threads_has_the_same_bits() {
+    let config = config(&json!({"hidden_size": 512, "intermediate_size": 1040}));
+    let weights = Stored::random(&config, 9, |_| Dtype::BF16);
+    for rounds in [false, true] {
+        let found = [1, 2, 3].map(|team| {
+            let cpu = Cpu::with(Isa::detect(), rounds);
+            cpu.team(team);
+            bits(&logits(cpu, &config, &weights))
+        });
+        assert!(found[0] == found[1] && found[0] == found[2], "{rounds}");
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{Finding, size};
-use crate::lm::{Device, pick};
+use crate::lm::{Device, bf16_instructions, pick};
 use crate::memory::{self, Limit};
 
-/// A 7B model in 16 bits with two task vectors, roughly.
-const COMFORTABLE: u64 = 48_000_000_000;
+/// A merge of 7B models in 16 bits with its caches; the models that it is merged from stay on disk.
+const COMFORTABLE: u64 = 17_000_000_000;
 /// The zoo, its answers and the engine.
 const ENOUGH: u64 = 1_500_000_000;
 
@@ -19,7 +19,8 @@ fn cpu() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": ")).map(|p| p.1);
-    let found = format!("{}, {cores} threads, {}", name.unwrap_or("CPU"), instructions());
+    let (name, bf16) = (name.unwrap_or("CPU"), bf16_instructions());
+    let found = format!("{name}, {cores} threads, {}; bf16 by {bf16}", instructions());
     if instructions() == "no wide instructions" {
         return Finding::note("cpu", found, "answers come several times faster on a CPU with AVX2 and FMA");
     }
@@ -89,7 +90,7 @@ fn memory() -> Finding {
         Finding::note(
             "memory",
             found,
-            "enough for the zoo and models of about a billion parameters; 7B models want 48 GB",
+            "enough for the zoo and models of a few billion parameters; 7B models in 16 bits want 17 GB",
         )
     } else {
         Finding::good("memory", found)

@@ -4,8 +4,8 @@
 //! positions, feature by feature, so that one vector holds a feature of 16 positions and scores need no horizontal
 //! sums. Values are stored position by position.
 
-use super::rows::zeros;
 use super::simd::{LANES, Line, lines};
+use super::zeroed::zeros;
 use crate::lm::{LmError, rope::Rope, shape::DecoderShape};
 
 /// Number of rotated pairs, and their cosines and sines, `[capacity][pairs]`.

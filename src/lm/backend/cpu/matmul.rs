@@ -17,8 +17,9 @@ use rayon::prelude::*;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
+use super::format::Format;
 use super::inner::{Bf16Dot, F32, Inner, WidenBf16, WidenF16};
-use super::matrix::{Format, Matrix, PANEL};
+use super::matrix::{Matrix, PANEL};
 use super::rows::Rows;
 use super::simd::{Isa, Kernel, LANES, Line, Simd, floats};
 

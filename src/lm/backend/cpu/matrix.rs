@@ -10,65 +10,18 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::rows::zeros;
+use super::format::{AT_ONCE, Format, read_narrow};
 use super::simd::{LANES, Line, floats_mut, halves, halves_mut, lines};
-use crate::checkpoint::{Dtype, TensorView};
+use super::zeroed::zeros;
+use crate::checkpoint::TensorView;
 use crate::lm::{LmError, shape::Features};
 
 /// Lines of a panel for one input feature, or for a pair of them.
 pub(crate) const PANEL: usize = 2;
 /// Output features of a panel.
 const OUTS: usize = PANEL * LANES;
-/// Input features are padded to this in a 16-bit format: the depth of a tile of AMX.
-const NARROW_DEPTH: usize = 32;
-/// Input features that are packed at a time.
-const AT_ONCE: usize = 64;
 /// A weight with fewer numbers is packed on one thread.
 const LARGE: usize = 1 << 18;
-
-/// The number format of packed weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    F32,
-    Bf16,
-    F16,
-}
-
-impl Format {
-    /// The format for a tensor of this type: its own, or bfloat16 where the backend rounds.
-    pub const fn of(dtype: Dtype, rounds: bool) -> Self {
-        match dtype {
-            _ if rounds => Self::Bf16,
-            Dtype::F32 => Self::F32,
-            Dtype::BF16 => Self::Bf16,
-            Dtype::F16 => Self::F16,
-        }
-    }
-
-    /// Bytes of a number.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
-        }
-    }
-
-    /// A number of a 16-bit format as f32.
-    pub fn widened(self, bits: u16) -> f32 {
-        match self {
-            Self::F16 => half::f16::from_bits(bits).to_f32(),
-            Self::Bf16 | Self::F32 => half::bf16::from_bits(bits).to_f32(),
-        }
-    }
-
-    /// Input features of a panel, for `depth` padded ones.
-    const fn depth(self, depth: usize) -> usize {
-        match self {
-            Self::F32 => depth,
-            Self::Bf16 | Self::F16 => depth.next_multiple_of(NARROW_DEPTH),
-        }
-    }
-}
 
 /// A packed weight.
 pub(crate) struct Matrix {
@@ -246,22 +199,5 @@ fn pack_weights(
         for (k, value) in (k..).zip(&values[..n]) {
             panel[narrow_place(lane, k)] = *value;
         }
-    }
-}
-
-/// Numbers of a tensor in a 16-bit format.
-pub(super) fn read_narrow(weight: &TensorView, format: Format, start: usize, out: &mut [u16]) {
-    if (weight.dtype, format) == (Dtype::BF16, Format::Bf16)
-        || (weight.dtype, format) == (Dtype::F16, Format::F16)
-    {
-        let bytes = &weight.data[2 * start..2 * (start + out.len())];
-        out.iter_mut().zip(bytes.as_chunks::<2>().0).for_each(|(o, b)| *o = u16::from_le_bytes(*b));
-        return;
-    }
-    let mut values = [0.0; AT_ONCE];
-    for (part, out) in out.chunks_mut(AT_ONCE).enumerate() {
-        let values = &mut values[..out.len()];
-        weight.read_f32(start + part * AT_ONCE, values);
-        out.iter_mut().zip(values).for_each(|(o, v)| *o = half::bf16::from_f32(*v).to_bits());
     }
 }

@@ -11,6 +11,7 @@
 mod amx;
 pub(in crate::lm) mod attention;
 pub(in crate::lm) mod cache;
+pub(in crate::lm) mod format;
 mod inner;
 pub(in crate::lm) mod matmul;
 pub(in crate::lm) mod matrix;
@@ -18,14 +19,16 @@ pub(in crate::lm) mod packed;
 pub(in crate::lm) mod rows;
 mod rowwise;
 pub(in crate::lm) mod simd;
+mod zeroed;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache::Cache;
 use matmul::How;
 use matrix::{Matrix, padded};
-use rows::{Rows, Table, Vector, zeros};
+use rows::{Rows, Table, Vector};
 use simd::{Isa, LANES, Line, floats_mut, lines};
+use zeroed::zeros;
 
 use crate::checkpoint::TensorView;
 use crate::lm::{
@@ -41,6 +44,19 @@ const FITS_IN_CACHE: usize = 8 << 20;
 const WORTH_SHARING: usize = 16 << 20;
 /// Rows of the tallest tile of the matrix product.
 const TALLEST_TILE: usize = 12;
+
+/// The instructions by which this CPU multiplies in bfloat16.
+pub(crate) fn bf16_instructions() -> &'static str {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if amx::order().is_some() {
+        return "AMX tiles";
+    }
+    match Isa::detect() {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(_, Some(_)) => "AVX512-BF16",
+        _ => "widening to f32",
+    }
+}
 
 /// The CPU backend.
 pub(crate) struct Cpu {

@@ -1,7 +1,8 @@
 //! Bytes of packed weights, without packing any. A weight's features and types come in; the bytes that `matrix` and `rows`
 //! allocate for it go out. `footprint` calls it.
 
-use super::matrix::{Format, packed_bytes, padded};
+use super::format::Format;
+use super::matrix::{packed_bytes, padded};
 use super::rows::Table;
 use super::simd::Line;
 use crate::checkpoint::Dtype;
