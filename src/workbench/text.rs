@@ -166,14 +166,15 @@ pub fn bytes(n: u64) -> String {
     scaled(n as f64, 1024.0, &["B", "KB", "MB", "GB", "TB"])
 }
 
-/// Bytes done of bytes in all, with one decimal of a gigabyte (`3.2/14.5 GB`).
+/// Bytes done of bytes in all, in the units of [`bytes`], with one decimal of a gigabyte (`3.2/13.5 GB`).
 #[must_use]
 pub fn of_bytes(done: u64, of: u64) -> String {
+    let (mega, giga) = (1024.0 * 1024.0, 1024.0 * 1024.0 * 1024.0);
     let (done, of) = (done as f64, of as f64);
-    if of < 1e9 {
-        return format!("{:.0}/{:.0} MB", done / 1e6, of / 1e6);
+    if of < giga {
+        return format!("{:.0}/{:.0} MB", done / mega, of / mega);
     }
-    format!("{:.1}/{:.1} GB", done / 1e9, of / 1e9)
+    format!("{:.1}/{:.1} GB", done / giga, of / giga)
 }
 
 /// A count with three digits (`560K`, `7.24B`).
