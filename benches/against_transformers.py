@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Greedy decoding on the CPU beside transformers on torch and llama.cpp: the same weights in f32, the same
-prompts, the same threads, run after each other, round by round.
+"""Greedy decoding on the CPU beside transformers on torch and llama.cpp: the same weights in f32 (or, with
+--precision bf16, in bfloat16 without llama.cpp), the same prompts, the same threads, run after each other, round by
+round.
 
     cargo build --release
     python benches/against_transformers.py [--smollm2 FOLDER] [--gguf FILE.gguf] [--rounds 3] [--threads 2]
+                                           [--precision f32]
 
 Needs torch, transformers and numpy; with --gguf, llama-cpp-python and gguf too. Two settings, each 128 new
 tokens a prompt: the bundled `zoo:base` with a batch of 128, and, with --smollm2 (a folder that
@@ -63,7 +65,7 @@ def yosegi(args, folder, prompts):
     command = [args.yosegi, "generate", folder, "--prompts", prompts, "--max-tokens", str(NEW), "--json"]
     env = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
     began, before = time.perf_counter(), used(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([*command, "--device", "cpu"], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run([*command, "--device", "cpu", "--precision", args.precision], env=env, capture_output=True, text=True, check=True)
     figures = {"wall": time.perf_counter() - began, "cpu": used(resource.RUSAGE_CHILDREN) - before}
     return figures, [json.loads(line)["text"] for line in done.stdout.splitlines()]
 
@@ -76,12 +78,12 @@ def token_ids(folder, prompts):
     return tokenizer, [tokenizer.encode(text).ids for text in texts]
 
 
-def transformers(folder, prompts, threads):
+def transformers(folder, prompts, precision, threads):
     import torch
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(threads)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype={"f32": torch.float32, "bf16": torch.bfloat16}[precision]).eval()
     tokenizer, ids = token_ids(folder, prompts)
     width = max(map(len, ids))
     x = torch.tensor([[0] * (width - len(i)) + i for i in ids])
@@ -174,8 +176,8 @@ def peer(name, *rest):
 
 
 def compare(args, name, folder, prompts, count, file):
-    print(f"{name}: {count} prompts, {NEW} new tokens each, f32, {args.threads} threads", flush=True)
-    peers = {"transformers": lambda: peer("transformers", folder, prompts, args.threads)}
+    print(f"{name}: {count} prompts, {NEW} new tokens each, {args.precision}, {args.threads} threads", flush=True)
+    peers = {"transformers": lambda: peer("transformers", folder, prompts, args.precision, args.threads)}
     if file:
         peers["llama.cpp"] = lambda: peer("llama.cpp", file, folder, prompts, args.threads)
     rounds = {who: [] for who in ("yosegi", *peers)}
@@ -204,6 +206,7 @@ def main():
     parser.add_argument("--gguf", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--peer", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
@@ -218,7 +221,7 @@ def main():
         settings = [("zoo:base", kept / "all/base", 128, japanese, None)]
         if args.smollm2:
             file = None
-            if args.gguf:
+            if args.gguf and args.precision == "f32":
                 file = kept / "f32.gguf"
                 in_f32(args.gguf, file)
             settings.append(("SmolLM2-135M", args.smollm2, 64, english, file))
