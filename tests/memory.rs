@@ -21,13 +21,13 @@ fn bench() -> TempDir {
     let zoo = dir.path().join("zoo");
     let out = yosegi(dir.path(), "", &["zoo", "--out", zoo.to_str().unwrap()]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    model(&zoo.join("base"), &dir.path().join("base"));
-    model(&zoo.join("ja"), &dir.path().join("source"));
+    model(&zoo.join("base"), &dir.path().join("base"), "BF16", 2);
+    model(&zoo.join("ja"), &dir.path().join("source"), "BF16", 2);
     dir
 }
 
-/// A model of zeros in `folder`, with the small files of the zoo's model in `like`.
-fn model(like: &Path, folder: &Path) {
+/// A model of zeros in `folder`, with the small files of the zoo's model in `like`. A number of `dtype` has so many bytes.
+fn model(like: &Path, folder: &Path, dtype: &str, bytes: usize) {
     fs::create_dir(folder).unwrap();
     for file in fs::read_dir(like).unwrap().map(|file| file.unwrap().path()) {
         fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
@@ -42,8 +42,8 @@ fn model(like: &Path, folder: &Path) {
     let mut header = serde_json::Map::new();
     let mut at = 0;
     for (name, shape) in tensor_shapes(&ModelConfig::from_json("it", text.as_bytes()).unwrap()) {
-        let end = at + 2 * shape.iter().product::<usize>();
-        header.insert(name, json!({ "dtype": "BF16", "shape": shape, "data_offsets": [at, end] }));
+        let end = at + bytes * shape.iter().product::<usize>();
+        header.insert(name, json!({ "dtype": dtype, "shape": shape, "data_offsets": [at, end] }));
         at = end;
     }
     let mut header = Value::Object(header).to_string();
@@ -87,7 +87,8 @@ const TWO_FILES: &str = "ulimit -v 950000";
 /// Room for the program alone; mapped files do not count.
 const DATA: &str = "ulimit -d 250000";
 
-const RECIPE: &str = "method = \"linear\"\nbase = \"./base\"\n[[sources]]\nmodel = \"./source\"\n";
+const RECIPE: &str =
+    "method = \"linear\"\nbase = \"./base\"\n[[source]]\nmodel = \"./source\"\nweight = 0.5\n";
 
 #[test]
 fn generate_refuses_a_model_and_says_what_would_fit() {
@@ -98,6 +99,18 @@ fn generate_refuses_a_model_and_says_what_would_fit() {
     refused(dir.path(), DATA, &generate, &["./base needs", "ulimit -d"]);
     // With room it runs: the embedding's rows are all alike, and the first one is the likeliest.
     let out = yosegi(dir.path(), "", &generate);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn what_the_sentence_says_would_fit_does() {
+    let dir = bench();
+    model(&dir.path().join("zoo/base"), &dir.path().join("wide"), "F32", 4);
+    let generate = ["generate", "./wide", "--prompt", "2 + 3 =", "--max-tokens", "2", "--device", "cpu"];
+    let said = refused(dir.path(), "ulimit -d 600000", &generate, &["674 MB weights", "ulimit -d"]);
+    assert!(said.contains("take --precision bf16 (3"), "{said}");
+    let narrow = [&generate[..], &["--precision", "bf16"]].concat();
+    let out = yosegi(dir.path(), "ulimit -d 600000", &narrow);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
 

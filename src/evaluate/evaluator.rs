@@ -71,7 +71,8 @@ impl Evaluator {
         let tasks = listed(setup, &[Split::Train, Split::Test], &mut self.tasks)?;
         let device = self.models.device(setup)?.0.device;
         let ask = whole_split(&tasks);
-        let asking = |files: &Checkpoint| asked(files, &tasks, &ask, (None, setup.threads));
+        let asking =
+            |files: &Checkpoint, exactly: bool| asked((files, exactly), &tasks, &ask, (None, setup.threads));
         let layers = self.models.open(&WantedModels { setup, device: &device, asking: &asking, listener })?;
         self.facts(setup, layers)
     }
@@ -127,7 +128,9 @@ impl Evaluator {
         let tasks = listed(setup, &splits, &mut self.tasks)?;
         check_asked(&tasks, ask)?;
         let device = self.models.device(setup)?.0.device;
-        let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
+        let asking = |files: &Checkpoint, exactly: bool| {
+            asked((files, exactly), &tasks, ask, (request.decoding, setup.threads))
+        };
         let wanted = WantedModels { setup, device: &device, asking: &asking, listener };
         self.models.plan(&wanted, request.target)
     }
@@ -179,7 +182,9 @@ impl Evaluator {
         if let (Some(note), true) = (note, new) {
             listener.note(note);
         }
-        let asking = |files: &Checkpoint| asked(files, &tasks, ask, (request.decoding, setup.threads));
+        let asking = |files: &Checkpoint, exactly: bool| {
+            asked((files, exactly), &tasks, ask, (request.decoding, setup.threads))
+        };
         let wanted = WantedModels { setup, device: &device, asking: &asking, listener: &listener };
         let Ready { runner, vision } = self.models.runner(&wanted, request.target, with_pictures)?;
         let mut cost = Cost { merge_s: began.elapsed().as_secs_f64(), ..Cost::default() };
@@ -281,16 +286,17 @@ impl Evaluator {
     }
 }
 
-/// What a model with these files is asked by some questions of tasks.
+/// What a model with these files is asked by some questions of tasks. `exactly`: by its tokenizer, which takes a second
+/// to make.
 fn asked(
-    files: &Checkpoint,
+    (files, exactly): (&Checkpoint, bool),
     tasks: &[ListedTask<'_>],
     ask: &[SplitQuestions],
     how: (Option<Decoding>, usize),
 ) -> anyhow::Result<Workload> {
-    let reader = Reader::of(files).map_err(BadInput::error)?;
+    let reader = if exactly { Some(Reader::of(files).map_err(BadInput::error)?) } else { None };
     let own: Vec<_> = tasks.iter().map(|listed| (&*listed.task, listed.own_of(ask))).collect();
-    Ok(of_questions(&reader, files.vision_config(), &own, how))
+    Ok(of_questions(reader.as_ref(), files.vision_config(), &own, how))
 }
 
 /// All training questions of the tasks: what most candidates of a session are asked.

@@ -42,8 +42,8 @@ pub(super) struct Ready<'a> {
     pub vision: Option<VisionPart<'a>>,
 }
 
-/// What a model is asked, which its tokenizer tells.
-pub(super) type Asking<'a> = &'a dyn Fn(&Checkpoint) -> anyhow::Result<Workload>;
+/// What a model is asked: at most, or exactly, which its tokenizer tells.
+pub(super) type Asking<'a> = &'a dyn Fn(&Checkpoint, bool) -> anyhow::Result<Workload>;
 
 /// What a target is made ready on and for.
 #[derive(Clone, Copy)]
@@ -97,7 +97,7 @@ impl LoadedModels {
     /// What a target takes in memory. Its models are opened, and nothing is read.
     pub fn plan(&self, wanted: &Wanted<'_>, target: &Target) -> anyhow::Result<MemoryPlan> {
         let Wanted { setup, device, asking, listener } = *wanted;
-        let planned = |load: Load<'_>, files: &Checkpoint| load.plan(device, &asking(files)?);
+        let planned = |load: Load<'_>, files: &Checkpoint| load.plan(device, &asking(files, true)?);
         let outlined = |sources: &ModelSources<'_>| match target {
             Target::Model(model) => {
                 let model = sources.open(model)?;
@@ -126,10 +126,11 @@ impl LoadedModels {
 
     /// Refuses what does not fit on the device. Other models are unloaded if that makes room.
     fn admit(&mut self, wanted: &Wanted<'_>, load: &Load<'_>, files: &Checkpoint) -> anyhow::Result<()> {
-        let asked = (wanted.asking)(files)?;
-        if load.fits(wanted.device, &asked)? {
+        // Most often even an upper bound fits.
+        if load.fits(wanted.device, &(wanted.asking)(files, false)?)? {
             return Ok(());
         }
+        let asked = (wanted.asking)(files, true)?;
         memory::give_back();
         if load.fits(wanted.device, &asked)? {
             return Ok(());

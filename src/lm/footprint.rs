@@ -40,6 +40,8 @@ pub struct Sequences {
     pub prompts: usize,
     /// Tokens of the longest prompt with its answer.
     pub tokens: usize,
+    /// Tokens of the longest prompt.
+    pub prompt: usize,
     /// Threads; 0 means one for each core.
     pub threads: usize,
     /// Beams of each answer; 1 without a beam search.
@@ -100,10 +102,17 @@ impl Kept {
         }
     }
 
-    fn vector(self, features: &[Features]) -> usize {
+    const fn vector(self, width: usize) -> usize {
         match self {
-            Self::Packed { .. } => packed::vector_bytes(features),
-            Self::Plain { .. } => features.iter().map(|f| f.total()).sum::<usize>() * 4,
+            Self::Packed { .. } => packed::vector_bytes(width),
+            Self::Plain { .. } => width * 4,
+        }
+    }
+
+    fn bias(self, outs: &[Features]) -> usize {
+        match self {
+            Self::Packed { .. } => packed::bias_bytes(outs),
+            Self::Plain { .. } => outs.iter().map(|b| b.total()).sum::<usize>() * 4,
         }
     }
 }
@@ -126,7 +135,7 @@ pub fn weight_bytes(
     // A tied embedding is the head.
     let head = if shape.tied { embedding } else { of("lm_head.weight") };
     let table = if shape.tied { 0 } else { kept.table(shape.vocab, shape.hidden, embedding) };
-    let ends = table + kept.matrix(&vocab, hidden, &[head]) + kept.vector(&[hidden]);
+    let ends = table + kept.matrix(&vocab, hidden, &[head]) + kept.vector(shape.hidden);
     let blocks = (0..shape.layers).map(|layer| block(&shape, kept, layer, &of) as u64).collect();
     Ok(WeightBytes { ends: ends as u64, blocks })
 }
@@ -140,12 +149,12 @@ fn block(shape: &DecoderShape, kept: Kept, layer: usize, of: &dyn Fn(&str) -> Dt
             "" => parts.iter().map(|part| name(part)).collect(),
             fused => vec![name(fused)],
         };
-        kept.matrix(outs, ins, &types) + if bias { kept.vector(outs) } else { 0 }
+        kept.matrix(outs, ins, &types) + if bias { kept.bias(outs) } else { 0 }
     };
     let fused = |name| if shape.fused { name } else { "" };
     let qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
     let norms = 2 + if shape.post_norms { 2 } else { 0 };
-    let heads = if shape.qk_norm { 2 * kept.vector(&[Features::one(shape.head_dim)]) } else { 0 };
+    let heads = if shape.qk_norm { 2 * kept.vector(shape.head_dim) } else { 0 };
     linear(&qkv, fused("self_attn.qkv_proj"), &[q, kv, kv], hidden, shape.qkv_bias)
         + linear(&["self_attn.o_proj"], "", &[hidden], q, shape.out_bias)
         + linear(
@@ -156,7 +165,7 @@ fn block(shape: &DecoderShape, kept: Kept, layer: usize, of: &dyn Fn(&str) -> Dt
             shape.mlp_bias,
         )
         + linear(&["mlp.down_proj"], "", &[hidden], inner, shape.mlp_bias)
-        + norms * kept.vector(&[hidden])
+        + norms * kept.vector(shape.hidden)
         + heads
 }
 
@@ -239,7 +248,8 @@ fn sequences<B: Backend>(
     let width =
         5 * shape.hidden + shape.queries().total() + 2 * shape.keys().total() + 3 * shape.intermediate;
     let of = |slots: usize| {
-        let rows = PROMPT_ROWS.max(slots) * width * number + slots * shape.vocab * size_of::<f32>();
+        let rows = PROMPT_ROWS.min(slots.saturating_mul(asked.prompt)).max(slots);
+        let rows = rows * width * number + slots * shape.vocab * size_of::<f32>();
         (threads * (slots * cache + rows)) as u64
     };
     // The common beginning of all prompts has a cache of its own.

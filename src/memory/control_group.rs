@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::limits;
+
 /// The files of one version: limits, use, and the keys of `memory.stat` that count pages of files.
 struct Version {
     limits: &'static [&'static str],
@@ -52,7 +54,7 @@ fn around(top: &Path, path: &str) -> Vec<PathBuf> {
 
 /// Bytes that one group leaves. The system can take back pages of files, so they count as free.
 fn of_group(group: &Path, version: &Version) -> Option<u64> {
-    let read = |name: &str| std::fs::read_to_string(group.join(name)).ok();
+    let read = |name: &str| limits::read_text(&group.join(name), limits::SMALL_FILE).ok();
     let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
     let most = version.limits.iter().filter_map(|name| number(name)).min()?;
     let used = number(version.used)?;

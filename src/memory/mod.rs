@@ -11,6 +11,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 /// The limit that leaves the least memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -86,7 +88,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 fn read(path: &str) -> Option<String> {
-    std::fs::read_to_string(path).ok()
+    limits::read_text(Path::new(path), limits::SMALL_FILE).ok()
 }
 
 /// The bytes that a line such as `MemAvailable:   2048 kB` gives.

@@ -194,8 +194,7 @@ fn only_the_workbench_names_the_terminal_library() {
 /// file that is open anyway, need no bound.
 #[test]
 fn files_are_read_under_a_bound() {
-    let free =
-        ["cpu/free_memory.rs", "engine/worker_reports.rs", "doctor/machine.rs", "doctor/home.rs", "limits/"];
+    let free = ["engine/worker_reports.rs", "doctor/machine.rs", "doctor/home.rs", "limits/"];
     for (_, path, text) in sources() {
         let name = path.display().to_string();
         if name.contains("tests") || free.iter().any(|f| name.contains(f)) {

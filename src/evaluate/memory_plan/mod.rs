@@ -87,7 +87,7 @@ impl MemoryPlan {
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let batch = format!("{}, {} sequences of {} tokens", size(self.caches), self.sequences, self.tokens);
         let parts = [
-            ("weights", self.weights, format!("{}, {}", size(self.weights), self.dtype)),
+            ("weights", self.weights, format!("{}, computed in {}", size(self.weights), self.dtype)),
             ("merge", self.merge, size(self.merge)),
             ("models", self.models, size(self.models)),
             ("vision", self.vision, size(self.vision)),

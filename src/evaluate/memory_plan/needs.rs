@@ -10,10 +10,12 @@ use crate::memory;
 use crate::merge::{Footprint, Pool};
 use crate::recipe::Recipe;
 
-/// The program itself with its threads and the libraries, measured with the zoo.
-const PROGRAM: u64 = 24_000_000;
-/// Memory of a tokenizer, in multiples of its file.
-const TOKENIZER: u64 = 9;
+/// The program itself with its threads and libraries, measured with the zoo.
+const PROGRAM: u64 = 4_000_000;
+/// The questions of a task and what judges the answers.
+const JUDGE: u64 = 12_000_000;
+/// Memory of a tokenizer in multiples of its file. While one is made, it takes twice as much.
+const TOKENIZER: u64 = 12;
 /// Tensors of a merge pass to the decoder through a window of this many bytes, or of the largest of them. A smaller
 /// merge stays as a whole.
 const WINDOW: u64 = 64 << 20;
@@ -26,6 +28,8 @@ pub struct Workload {
     pub sequences: Sequences,
     /// Whether pictures are shown, so that the vision part is loaded.
     pub pictures: bool,
+    /// Whether these are questions of tasks, whose answers are judged.
+    pub judged: bool,
 }
 
 /// What is to be loaded. Everything is opened and nothing is read.
@@ -117,7 +121,9 @@ impl Load<'_> {
         let giver = models.iter().find(|model| model.vision_config().is_some());
         let vision = giver.filter(|_| asked.pictures).map_or(0, |giver| vision_bytes(giver));
         let tokenizer = giver.unwrap_or(first).file("tokenizer.json").map_or(0, |file| file.len() as u64);
-        let other = PROGRAM + TOKENIZER * tokenizer;
+        // Where answers are judged, the tokenizer is made while the decoder is there.
+        let other =
+            PROGRAM + TOKENIZER * tokenizer + if asked.judged { JUDGE + TOKENIZER * tokenizer } else { 0 };
         let (passing, kept, inputs) = match self {
             Self::Merge { footprint, .. } => passing(footprint),
             Self::Model(_) | Self::Path { .. } => (0, 0, 0),

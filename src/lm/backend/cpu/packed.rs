@@ -2,7 +2,7 @@
 //! allocate for it go out. `footprint` calls it.
 
 use super::format::Format;
-use super::matrix::{packed_bytes, padded};
+use super::matrix::{PANEL, packed_bytes, padded};
 use super::rows::Table;
 use super::simd::Line;
 use crate::checkpoint::Dtype;
@@ -22,7 +22,12 @@ pub(crate) const fn table_bytes(vocab: usize, hidden: usize, dtype: Dtype, round
     Table::bytes(vocab, hidden, Format::of(dtype, rounds))
 }
 
-/// Bytes of a norm or a bias.
-pub(crate) fn vector_bytes(features: &[Features]) -> usize {
-    features.iter().map(|f| padded(*f)).sum::<usize>() * size_of::<Line>()
+/// Bytes of a norm.
+pub(crate) const fn vector_bytes(width: usize) -> usize {
+    padded(Features::one(width)) * size_of::<Line>()
+}
+
+/// Bytes of the bias of a matrix.
+pub(crate) fn bias_bytes(outs: &[Features]) -> usize {
+    outs.iter().map(|b| padded(*b)).sum::<usize>().next_multiple_of(PANEL) * size_of::<Line>()
 }
