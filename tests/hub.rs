@@ -94,7 +94,12 @@ fn answer(
 ) -> (&'static str, String, Vec<u8>) {
     let commit = "a".repeat(40);
     if path.starts_with("/api/") {
-        let names: Vec<_> = files(repo).into_iter().map(|f| serde_json::json!({ "rfilename": f })).collect();
+        let sizes = path.ends_with("?blobs=true");
+        let file = |name: String| match fs::metadata(repo.join(&name)) {
+            Ok(found) if sizes => serde_json::json!({ "rfilename": name, "size": found.len() }),
+            _ => serde_json::json!({ "rfilename": name }),
+        };
+        let names: Vec<_> = files(repo).into_iter().map(file).collect();
         let body = serde_json::json!({ "sha": commit, "siblings": names }).to_string();
         return ("200 OK", "content-type: application/json\r\n".to_owned(), body.into_bytes());
     }
@@ -211,6 +216,31 @@ fn what_belongs_to_a_model_is_fetched_and_handed_on() {
     hub.asked.lock().unwrap().clear();
     let again = yosegi(home.path(), "http://127.0.0.1:9", &["inspect", "some/model"]);
     assert!(again.status.success() && hub.asked().is_empty(), "{}", stderr(&again));
+}
+
+#[test]
+fn a_plan_says_what_is_downloaded_and_downloads_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let repo = repo(home.path());
+    let size = |name: &String| fs::metadata(repo.join(name)).unwrap().len();
+    let wanted: u64 = files(&repo).iter().map(size).sum();
+    fs::write(repo.join("pytorch_model.bin"), "the same in another format").unwrap();
+    fs::write(repo.join("figure.png"), "large").unwrap();
+    let hub = Hub::of(&repo);
+    let config = "[pool]\nbase = \"zoo:base\"\nsources = [\"some/model\"]\n[task]\nuse = \"zoo\"\n\
+        [space]\n[budget]\nevaluations = 9\n";
+    fs::write(home.path().join("c.toml"), config).unwrap();
+    let planned = yosegi(home.path(), &hub.url, &["evolve", "c.toml", "--dry-run", "--json"]);
+    assert!(planned.status.success(), "{}", stderr(&planned));
+    let plan: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
+    let source = &plan["models"][1];
+    assert_eq!((&source["place"], &source["download"]), (&"hub".into(), &wanted.into()), "{plan}");
+    assert!(plan["stages"][0]["genes"].is_u64() && plan["memory"].is_null(), "{plan}");
+    assert!(hub.asked().is_empty() && !home.path().join("hf").exists(), "{:?}", hub.asked());
+    // Without the hub its size is unknown; nothing can be timed.
+    let planned = yosegi(home.path(), "http://127.0.0.1:9", &["evolve", "c.toml", "--dry-run", "--measure"]);
+    assert_eq!(planned.status.code(), Some(2));
+    assert!(stderr(&planned).contains("before all models are on this machine"), "{}", stderr(&planned));
 }
 
 #[test]
