@@ -227,7 +227,7 @@ fn the_footprint_is_what_is_held() {
     let families = [
         json!({"model_type": "qwen3", "attention_bias": false}),
         json!({"model_type": "gemma2", "hidden_act": "gelu_pytorch_tanh", "attention_bias": false}),
-        json!({"model_type": "phi3", "attention_bias": false}),
+        json!({"model_type": "phi3", "attention_bias": false, "pad_token_id": null, "eos_token_id": 1}),
     ];
     let mixed = |name: &str| if name.contains("q_proj") { Dtype::F32 } else { Dtype::BF16 };
     let types: [&dyn Fn(&str) -> Dtype; 3] = [&|_| Dtype::BF16, &|_| Dtype::F32, &mixed];
