@@ -89,7 +89,11 @@ fn lines(plan: &RunPlan) -> Vec<String> {
     let work = &plan.work;
     rows.push((
         "before it",
-        format!("{} baselines: base, sources, the uniform merge, global weights", grouped(work.baselines)),
+        format!(
+            "{} baselines: base, sources, the uniform merge{}",
+            grouped(work.baselines),
+            if work.baselines > work.plain_models + 1 { ", global weights" } else { "" }
+        ),
     ));
     rows.push((
         "questions",

@@ -35,6 +35,7 @@ words! {
         | "{population}個ずつ{generations}世代、評価{evaluations}回";
     plan_evaluations(evaluations: u64) = "{evaluations} evaluations" | "評価{evaluations}回";
     plan_of_baselines(n: u64) = "{n} baselines: base, sources, uniform, global weights" | "基準{n}件（ベース、ソース、均等、一律の重み）";
+    plan_of_few_baselines(n: u64) = "{n} baselines: base, sources, uniform" | "基準{n}件（ベース、ソース、均等）";
     plan_of_questions(train: u64, test: u64) = "{train} for each candidate, {test} held out" | "候補ごとに{train}問、検証{test}問";
     plan_span(least: &str, most: &str) = "{least} to {most}" | "{least}から{most}";
     plan_at_most(n: &str) = "at most {n}" | "最大{n}";

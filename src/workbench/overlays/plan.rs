@@ -114,7 +114,12 @@ fn rows(plan: &RunPlan) -> Vec<(&'static str, String, Tone)> {
         out.push(("", of_rounds(stage), Tone::Plain));
     }
     let work = &plan.work;
-    out.push((messages::plan_baselines(), messages::plan_of_baselines(work.baselines), Tone::Plain));
+    let baselines = if work.baselines > work.plain_models + 1 {
+        messages::plan_of_baselines(work.baselines)
+    } else {
+        messages::plan_of_few_baselines(work.baselines)
+    };
+    out.push((messages::plan_baselines(), baselines, Tone::Plain));
     let questions = messages::plan_of_questions(work.train_questions, work.test_questions);
     out.push((messages::plan_questions(), questions, Tone::Plain));
     let answers = match (work.answers.least, work.answers.most) {
