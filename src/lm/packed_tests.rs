@@ -1,6 +1,7 @@
 //! Tests of weights that are packed as they are stored, and of bfloat16 on the CPU.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -17,7 +18,7 @@ use super::model::{Block, HostWeights, Model};
 use super::shape::{DecoderShape, Features};
 use super::tests::{Random, bits, config, tokens};
 use super::{Decoder, Device};
-use crate::checkpoint::{Dtype, ModelConfig, TensorView, Weights};
+use crate::checkpoint::{Checkpoint, Dtype, ModelConfig, TensorView, Weights};
 use crate::gpu::{Format as CardFormat, emulated::Emulated};
 
 /// Tensors by name, each of its own type.
@@ -98,6 +99,26 @@ fn weights_of_16_bits_give_the_bits_of_the_same_weights_in_float32() {
                 let found = bits(&logits(Cpu::with(isa, false), &config, &stored));
                 assert!(found == wanted, "{change}, type {i}, {isa:?}");
             }
+        }
+    }
+}
+
+/// Every family's fixture, and the bundled models as they are stored.
+#[test]
+fn every_fixture_has_the_same_bits_in_16_bits() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/transformers");
+    let folders = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|path| path.is_dir());
+    let names = folders.map(|path| path.to_str().unwrap().to_owned());
+    let names: Vec<String> = names.chain(["zoo:base", "zoo:ja", "zoo:math-mul"].map(str::to_owned)).collect();
+    assert!(names.len() >= 17);
+    for name in names {
+        let model = Checkpoint::open(&name).unwrap();
+        let tensors = || model.names().into_iter().map(str::to_owned);
+        for dtype in [Dtype::BF16, Dtype::F16] {
+            let narrow = Stored::of(&model, tensors(), |_| dtype);
+            let [found, wanted] =
+                [&narrow, &narrow.widened()].map(|w| bits(&logits(Cpu::new(), model.config(), w)));
+            assert!(found == wanted, "{name}, {dtype:?}");
         }
     }
 }

@@ -111,10 +111,8 @@ fn shared(team: usize, w: &Matrix, part: impl Fn(Range<usize>) + Sync) {
     if team < 2 || w.panels.len() < SHARED_LINES {
         return part(0..panels);
     }
-    // A thread that is held up leaves more of the parts to the others.
-    let parts = (2 * team).min(panels);
-    let range = |i: usize| panels * i / parts..panels * (i + 1) / parts;
-    (0..parts).into_par_iter().with_min_len(parts.div_ceil(2 * team)).for_each(|i| part(range(i)));
+    let parts = team.min(panels);
+    (0..parts).into_par_iter().for_each(|i| part(panels * i / parts..panels * (i + 1) / parts));
 }
 
 /// Writes each row's features as pairs of bfloat16 numbers, the even feature in the low half. The values have no other
