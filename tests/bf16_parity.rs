@@ -36,6 +36,29 @@ fn apart(found: &[f32], wanted: &[f32]) -> f64 {
 }
 
 #[test]
+fn answers_in_bfloat16_do_not_depend_on_company() {
+    let golden: Golden = serde_json::from_str(include_str!("golden/zoo/bf16.json")).unwrap();
+    let model = Checkpoint::open("zoo:ja").unwrap();
+    let decoder = Decoder::load(model.config(), &model, &Device::CpuBf16).unwrap();
+    let tokenizer = Tokenizer::from_json(&model.tokenizer_json().unwrap()).unwrap();
+    let prompts: Vec<Vec<u32>> = golden.prompts.iter().map(|p| tokenizer.encode(p).unwrap()).collect();
+    let never = AtomicBool::new(false);
+    let run = |threads, batch, prompts: &[Vec<u32>]| -> Vec<Vec<u32>> {
+        let eos = model.config().eos_token_ids.clone();
+        let options = Options { max_new_tokens: 48, eos, threads, batch, ..Options::default() };
+        let (answers, _) =
+            lm::generate(&decoder, &tokenizer, prompts, &options, &|_| false, &|_| {}, &never).unwrap();
+        answers.into_iter().map(|answer| answer.tokens).collect()
+    };
+    let alone = run(1, 1, &prompts);
+    for (threads, batch) in [(1, 7), (2, 64), (3, 5)] {
+        assert!(run(threads, batch, &prompts) == alone, "{threads} threads, batch {batch}");
+    }
+    let backwards: Vec<Vec<u32>> = prompts.iter().rev().cloned().collect();
+    assert!(run(2, 16, &backwards).into_iter().rev().eq(alone), "in another order");
+}
+
+#[test]
 fn bfloat16_says_what_transformers_says_in_bfloat16() {
     let golden: Golden = serde_json::from_str(include_str!("golden/zoo/bf16.json")).unwrap();
     assert!(golden.prompts.len() >= 50);
