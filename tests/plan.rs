@@ -77,7 +77,8 @@ fn a_plan_says_what_the_run_then_does() {
     assert_eq!(work["baselines"], state.baselines().count());
     assert_eq!(work["train_questions"], state.train_questions);
     assert_eq!(work["test_questions"], state.test_questions);
-    let train: u64 = state.entries.iter().filter_map(|e| e.train()).map(|score| score.n).sum();
+    let train: u64 =
+        state.entries.iter().filter_map(yosegi::session::state::Entry::train).map(|score| score.n).sum();
     let test: u64 = state.entries.iter().filter_map(|e| e.test).map(|score| score.n).sum();
     assert_eq!(work["train_runs"], train / 4);
     let number = |value: &serde_json::Value| value.as_u64().unwrap();

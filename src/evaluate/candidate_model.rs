@@ -147,16 +147,13 @@ impl CandidateModel {
         if kept.is_none() || self.decoder_stale {
             remerge.all();
         }
-        let runner = match kept {
-            Some(mut runner) => {
-                listener.observe(|seen| write_merge(remerge, &mut self.merged, &mut runner.decoder, seen))?;
-                runner
-            }
-            None => {
-                let mut decoder = Decoder::unwritten(remerge.config(), device)?;
-                listener.observe(|seen| write_merge(remerge, &mut self.merged, &mut decoder, seen))?;
-                TaskRunner::with_decoder(self.pool.file_giver(), self.merged.config(), decoder)?
-            }
+        let runner = if let Some(mut runner) = kept {
+            listener.observe(|seen| write_merge(remerge, &mut self.merged, &mut runner.decoder, seen))?;
+            runner
+        } else {
+            let mut decoder = Decoder::unwritten(remerge.config(), device)?;
+            listener.observe(|seen| write_merge(remerge, &mut self.merged, &mut decoder, seen))?;
+            TaskRunner::with_decoder(self.pool.file_giver(), self.merged.config(), decoder)?
         };
         self.decoder_stale = false;
         let stamp = self.merged.vision_stamp();

@@ -132,7 +132,7 @@ impl Evaluator {
             asked((files, exactly), &tasks, ask, (request.decoding, setup.threads))
         };
         let wanted = WantedModels { setup, device: &device, asking: &asking, listener };
-        self.models.plan(&wanted, request.target)
+        LoadedModels::plan(&wanted, request.target)
     }
 
     /// What a merge of a setup's models takes in memory while it answers all questions.

@@ -95,7 +95,7 @@ impl LoadedModels {
     }
 
     /// What a target takes in memory. Its models are opened, and nothing is read.
-    pub fn plan(&self, wanted: &Wanted<'_>, target: &Target) -> anyhow::Result<MemoryPlan> {
+    pub fn plan(wanted: &Wanted<'_>, target: &Target) -> anyhow::Result<MemoryPlan> {
         let Wanted { setup, device, asking, listener } = *wanted;
         let planned = |load: Load<'_>, files: &Checkpoint| load.plan(device, &asking(files, true)?);
         let outlined = |sources: &ModelSources<'_>| match target {

@@ -73,7 +73,9 @@ mod tests {
 
     fn group(folder: &Path, files: &[(&str, &str)]) {
         fs::create_dir_all(folder).unwrap();
-        files.iter().for_each(|(name, text)| fs::write(folder.join(name), text).unwrap());
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
     }
 
     #[test]

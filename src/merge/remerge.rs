@@ -192,7 +192,9 @@ impl<'p> Remerge<'p> {
         if !self.keeps
             && plan.tensors.iter().map(PlannedTensor::bytes).fold(0, usize::saturating_add) > RELEASED
         {
-            window.iter().for_each(|place| pool.release(self.planned(*place)));
+            for place in window {
+                pool.release(self.planned(*place));
+            }
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ impl App {
             (Ask::Model(name), Reply::Models(list)) => self.model_added(&name, list),
             (Ask::Model(name), Reply::Error(why)) => self.not_added(&name, why),
             (Ask::Listed, Reply::Models(list)) => self.model_listed(list),
-            (Ask::Listed, _) => {}
+            (Ask::Listed, _) | (Ask::Order(_), Reply::Superseded) => {}
             (Ask::Distances { base, sources }, reply) => self.measured(base, sources, reply),
             (Ask::Questions, Reply::Questions(all)) => {
                 // The old notice says that the questions are being read.
@@ -101,7 +101,6 @@ impl App {
                 self.begin_with = None;
                 self.complain(why);
             }
-            (Ask::Order(_), Reply::Superseded) => {}
             (_, Reply::Error(why)) => self.complain(why),
             _ => {}
         }

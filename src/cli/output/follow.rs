@@ -148,7 +148,7 @@ pub fn follow(
                 note(&visible_line(&text));
             }
             Some(Message::Live { live: Live::Headway(headway), .. }) if telling.lines => {
-                headway::tell(headway)
+                headway::tell(headway);
             }
             Some(Message::Live { live: Live::LetGo { .. }, .. }) => {
                 client = engine.connect()?;

@@ -39,15 +39,7 @@ impl Dispatcher {
         }
         let reply = match request.command {
             Command::Hello { version } if version != VERSION => other_version(version),
-            Command::Hello { .. } => {
-                let device = self.device.clone();
-                self.reply(
-                    connection,
-                    id,
-                    Reply::Hello { version: VERSION, pid: std::process::id(), device },
-                );
-                return self.send_recent_log(connection);
-            }
+            Command::Hello { .. } => return self.hello(connection, id),
             Command::Models { base } => {
                 return self.in_background(connection, id, move |_| {
                     Ok(Reply::Models(crate::checkpoint::discover(base.as_deref())))
@@ -121,10 +113,7 @@ impl Dispatcher {
             Command::Stop { session } => done_or_error(self.stop(&session)),
             Command::Inject { session, recipe } => done_or_error(self.inject(&session, &recipe)),
             Command::Watch { session, questions } => {
-                self.watches.insert(session.clone(), questions);
-                if let Some(live) = self.watching(&session) {
-                    self.broadcast_live(&session, &live);
-                }
+                self.watch(&session, questions);
                 Reply::Done
             }
             Command::GiveUp => {
@@ -137,6 +126,19 @@ impl Dispatcher {
             }
         };
         self.reply(connection, id, reply);
+    }
+
+    fn hello(&mut self, connection: u64, id: u64) {
+        let device = self.device.clone();
+        self.reply(connection, id, Reply::Hello { version: VERSION, pid: std::process::id(), device });
+        self.send_recent_log(connection);
+    }
+
+    fn watch(&mut self, session: &str, questions: Vec<usize>) {
+        self.watches.insert(session.to_owned(), questions);
+        if let Some(live) = self.watching(session) {
+            self.broadcast_live(session, &live);
+        }
     }
 
     fn subscribe(&mut self, connection: u64, id: u64, session: &str, since: u64) {

@@ -151,16 +151,14 @@ impl PlannedTime {
         let runs = work.train_runs as f64;
         let around = first.cost.merge_s + work.plain_models as f64 * load_s + held_out * held_out_s;
         let whole_s = around + runs * candidate_s;
-        let least_s = match &work.racing {
-            None => whole_s,
-            Some(_) => {
-                let searched = work.evaluations as f64;
-                let share = (work.answers.least as f64
-                    - (runs - searched) * train
-                    - work.test_runs.least as f64 * test)
+        let least_s = if work.racing.is_some() {
+            let searched = work.evaluations as f64;
+            let share =
+                (work.answers.least as f64 - (runs - searched) * train - work.test_runs.least as f64 * test)
                     / (searched * train).max(1.0);
-                around + (runs - searched) * candidate_s + searched * candidate_s * share.clamp(0.0, 1.0)
-            }
+            around + (runs - searched) * candidate_s + searched * candidate_s * share.clamp(0.0, 1.0)
+        } else {
+            whole_s
         };
         let answering = then.answering().max(1e-9);
         let answers = work.train_runs as f64 * train + held_out * test;

@@ -118,7 +118,7 @@ impl Tiles for Hardware {
     unsafe fn store<const T: usize>(&mut self, to: *mut u8, stride: usize) {
         // SAFETY: as the trait asks.
         unsafe {
-            asm!("tilestored [{} + {}], tmm{}", in(reg) to, in(reg) stride, const T, options(nostack, preserves_flags))
+            asm!("tilestored [{} + {}], tmm{}", in(reg) to, in(reg) stride, const T, options(nostack, preserves_flags));
         }
     }
 
@@ -126,7 +126,7 @@ impl Tiles for Hardware {
     unsafe fn dot<const C: usize, const A: usize, const B: usize>(&mut self) {
         // SAFETY: as the trait asks.
         unsafe {
-            asm!("tdpbf16ps tmm{}, tmm{}, tmm{}", const C, const A, const B, options(nostack, preserves_flags, nomem))
+            asm!("tdpbf16ps tmm{}, tmm{}, tmm{}", const C, const A, const B, options(nostack, preserves_flags, nomem));
         }
     }
 
@@ -279,7 +279,7 @@ fn is_there() -> bool {
     let saved: u32;
     // SAFETY: the kernel has switched `xgetbv` on.
     unsafe {
-        asm!("xgetbv", in("ecx") 0, out("eax") saved, out("edx") _, options(nomem, nostack, preserves_flags))
+        asm!("xgetbv", in("ecx") 0, out("eax") saved, out("edx") _, options(nomem, nostack, preserves_flags));
     };
     // SAFETY: a request that changes nothing but what this process may use.
     saved & TILE_STATE == TILE_STATE

@@ -135,7 +135,7 @@ impl Kernel for Pack<'_> {
                 *to = f32::from_bits(even.to_bits() >> 16 | odd.to_bits() & 0xffff_0000);
             }
             // Half a line, where the depth is no multiple of a tile's.
-            if self.depth % (2 * LANES) != 0 {
+            if !self.depth.is_multiple_of(2 * LANES) {
                 to[self.depth / (2 * LANES)].0[LANES / 2..].fill(0.0);
             }
         }

@@ -232,7 +232,9 @@ impl Backend for Cpu {
             let to = &mut floats_mut(x.row_mut(first + i))[..width];
             to.copy_from_slice(row);
             if self.rounds {
-                to.iter_mut().for_each(|x| *x = half::bf16::from_f32(*x).to_f32());
+                for x in to {
+                    *x = half::bf16::from_f32(*x).to_f32();
+                }
             }
         }
         Ok(())
