@@ -10,7 +10,7 @@ use super::Pool;
 use super::plan::planned::{Plan, PlannedTensor};
 
 /// A merge whose tensors are taken as they are made is made in windows of this many bytes, or of one tensor.
-pub(super) const WINDOW_BYTES: usize = 64 << 20;
+pub const WINDOW_BYTES: usize = 64 << 20;
 
 /// The tensors of a merge, each in the type in which the recipe stores it. It keeps the plan of the last merge, so that
 /// the next recipe only merges what it changes.

@@ -41,7 +41,7 @@ pub use export::{
 };
 pub use fold_scales::{FoldStep, Folded, Folding, fold_scales};
 pub use footprint::Footprint;
-pub use merged::Merged;
+pub use merged::{Merged, WINDOW_BYTES};
 pub use plan::Pool;
 pub use remerge::{MergeStats, Remerge};
 pub use vocab::with_template;

@@ -7,7 +7,7 @@ use crate::checkpoint::{Checkpoint, Dtype};
 use crate::error::BadInput;
 use crate::lm::{self, Device, LmError, PathStep, Sequences};
 use crate::memory;
-use crate::merge::{Footprint, Pool};
+use crate::merge::{Footprint, Pool, WINDOW_BYTES};
 use crate::recipe::Recipe;
 
 /// The program itself with its threads and libraries, measured with the zoo.
@@ -16,9 +16,6 @@ const PROGRAM: u64 = 4_000_000;
 const JUDGE: u64 = 12_000_000;
 /// Memory of a tokenizer in multiples of its file. While one is made, it takes twice as much.
 const TOKENIZER: u64 = 12;
-/// Tensors of a merge pass to the decoder through a window of this many bytes, or of the largest of them. A smaller
-/// merge stays as a whole.
-const WINDOW: u64 = 64 << 20;
 /// Share of a card's memory beside the decoder that base and sources may take.
 const SHARE: f64 = 0.85;
 
@@ -162,7 +159,8 @@ impl Load<'_> {
 
 /// Bytes on their way into the decoder, bytes that the pool keeps, and bytes of base and sources.
 fn passing(footprint: &Footprint) -> (u64, u64, u64) {
-    let window = footprint.bytes.min(WINDOW.max(footprint.largest_tensor));
+    // Tensors pass through a window, or one by one if they are larger. A smaller merge stays as a whole.
+    let window = footprint.bytes.min((WINDOW_BYTES as u64).max(footprint.largest_tensor));
     // A merged vision part is kept, and a copy of it sees.
     (window + footprint.passing + 2 * footprint.vision, footprint.kept, footprint.inputs)
 }
