@@ -85,7 +85,9 @@ impl MemoryPlan {
     /// The plan as text: a name and a figure for each part that is not zero, then the total and what is available.
     #[must_use]
     pub fn rows(&self) -> Vec<(&'static str, String)> {
-        let batch = format!("{}, {} sequences of {} tokens", size(self.caches), self.sequences, self.tokens);
+        let plural = if self.sequences == 1 { "" } else { "s" };
+        let batch =
+            format!("{}, {} sequence{plural} of {} tokens", size(self.caches), self.sequences, self.tokens);
         let parts = [
             ("weights", self.weights, format!("{}, computed in {}", size(self.weights), self.dtype)),
             ("merge", self.merge, size(self.merge)),

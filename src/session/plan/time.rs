@@ -2,8 +2,7 @@
 //!
 //! All candidates after the first are alike. Its time grows with the questions in three parts: tokens of prompts,
 //! of which a shared beginning counts once; steps of the decoder, which answers in one batch share; and tokens of each
-//! answer in a step. The first candidate answers fewer questions, which tells the last two
-//! apart.
+//! answer in a step. The first candidate answers fewer questions, which tells the last two apart.
 
 use super::types::{PlannedTime, RunPlan};
 use crate::evaluate::Cost;
